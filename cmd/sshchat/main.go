@@ -1,0 +1,4 @@
+// Command sshchat runs the chat server.
+package main
+
+func main() {}

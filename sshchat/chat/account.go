@@ -1,0 +1,45 @@
+package chat
+
+import "time"
+
+// Role is what an account may do on the whole server.
+type Role string
+
+const (
+	User  Role = "user"
+	Mod   Role = "mod"
+	Admin Role = "admin"
+)
+
+// Key is a public key of an account. It is data: checking and sealing are the store's.
+type Key struct {
+	Line        string    // "ssh-ed25519 AAAA…" without a comment, or "age1…"
+	Fingerprint string    // "SHA256:…" of an SSH key; of an age recipient the recipient itself
+	Label       string    // shown in lists; may be empty
+	Added       time.Time // UTC
+	Reads       bool      // age can seal to it: ssh-ed25519, ssh-rsa and age1…; false for ecdsa and sk- keys
+}
+
+// Account is one person's account, as a copy: changing it changes nothing.
+type Account struct {
+	ID         string // random, never reused: what a login is bound to
+	Name       Name
+	Role       Role
+	Created    time.Time
+	Keys       []Key
+	Password   bool   // a password is set
+	Generation string // names the current password; changes with it; empty without one
+}
+
+// Reads reports whether anything the account has can open sealed history.
+func (a Account) Reads() bool {
+	if a.Password {
+		return true
+	}
+	for _, k := range a.Keys {
+		if k.Reads {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,346 @@
+// Package chat is the chat itself: rooms, their logs, who belongs to them, and the one order of what is said.
+// It knows nothing of SSH, terminals, files or keys.
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Limits of one person.
+const (
+	MaxJoined = 100 // rooms, direct ones not counted: a session waits on each
+	MaxMade   = 10  // rooms made
+)
+
+// Refusals, for callers to decide on. What a person reads is theirs to word.
+var (
+	ErrNoRoom    = errors.New("no such room")
+	ErrNotIn     = errors.New("not in that room")
+	ErrTooMany   = errors.New("too many rooms")
+	ErrNotStored = errors.New("the message could not be stored, so nobody has seen it")
+	ErrStopping  = errors.New("the server is stopping")
+	ErrGeneral   = errors.New("#general is everybody's room")
+)
+
+// Hub holds the rooms and the people. All its methods may be called from any goroutine.
+type Hub struct {
+	journal  Journal
+	registry Registry
+	log      *slog.Logger
+	queue    chan *request // read by Run alone; never closed
+	stop     chan struct{} // closed by Run when it ends: nothing is taken any more
+	stirred  chan struct{} // holds one token while presence notices are owed
+
+	mu     sync.RWMutex
+	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
+	people map[Name]*person   // guarded by mu; whoever belongs to a room or has a session
+
+	orderMu sync.Mutex // held from taking a place in the order until it is appended; taken after mu
+	order   uint64     // guarded by orderMu
+}
+
+// person is what the hub knows of somebody. The fields are guarded by the hub's mu, except for changing.
+type person struct {
+	log      *Log // what only this person is told: knocks, joined, parted, private notices
+	rooms    map[RoomName]bool
+	read     map[RoomName]uint64 // Seq of the newest message shown in a session that has ended
+	sessions int
+	changing sync.Mutex // held while a change of this person's rooms goes registry, then journal: one order for both
+}
+
+// NewHub returns a hub over the given rooms. Run must be called for anything to be said in them.
+func NewHub(journal Journal, registry Registry, rooms []RoomState, log *slog.Logger) *Hub {
+	h := &Hub{
+		journal: journal, registry: registry, log: log,
+		queue: make(chan *request, maxBatch), stop: make(chan struct{}), stirred: make(chan struct{}, 1),
+		rooms: make(map[RoomName]*Room), people: make(map[Name]*person),
+	}
+	for _, s := range rooms {
+		h.addRoom(s)
+	}
+	if h.rooms[General] == nil {
+		h.addRoom(RoomState{Name: General})
+	}
+	return h
+}
+
+// addRoom is called with mu held, or before the hub is shared.
+func (h *Hub) addRoom(s RoomState) *Room {
+	r := newRoom(s)
+	h.rooms[s.Name] = r
+	for name := range r.members {
+		h.person(name).rooms[s.Name] = true
+	}
+	return r
+}
+
+// person is called with mu held for writing.
+func (h *Hub) person(name Name) *person {
+	p := h.people[name]
+	if p == nil {
+		p = &person{log: NewLog(0), rooms: make(map[RoomName]bool), read: make(map[RoomName]uint64)}
+		h.people[name] = p
+	}
+	return p
+}
+
+// room returns the room where me may know of it.
+func (h *Hub) room(me Name, name RoomName) (*Room, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return nil, ErrNoRoom
+	}
+	if _, in := r.members[me]; !in && (r.private || name.IsDirect()) {
+		return nil, ErrNoRoom
+	}
+	return r, nil
+}
+
+// Join makes me a member of the room from the next message on, lasting until Part. A free name makes a public room.
+// It is no error to join a room one is in; made tells that the room is new.
+func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err error) {
+	if name.IsDirect() {
+		return false, ErrNoRoom
+	}
+	h.mu.Lock()
+	p := h.person(me)
+	h.mu.Unlock()
+	p.changing.Lock()
+	defer p.changing.Unlock()
+
+	r, err := h.room(me, name)
+	if errors.Is(err, ErrNoRoom) {
+		if r, err = h.makeRoom(me, name); err != nil {
+			return false, err
+		}
+		made = true
+	}
+	if err != nil {
+		return false, err
+	}
+	h.mu.RLock()
+	_, in := r.members[me]
+	joined := 0
+	for room := range p.rooms {
+		if !room.IsDirect() {
+			joined++
+		}
+	}
+	h.mu.RUnlock()
+	if in {
+		return made, nil
+	}
+	if joined >= MaxJoined {
+		return made, fmt.Errorf("%w: nobody is in more than %d", ErrTooMany, MaxJoined)
+	}
+	if err := h.registry.SaveMember(name, Member{me, r.Log.Last() + 1}); err != nil {
+		return made, fmt.Errorf("join %s: %w", name, err)
+	}
+	return made, h.submit(ctx, &request{event: Event{Room: name, Change: Join, Name: me}})
+}
+
+// makeRoom makes a public room of me's. Two who make the same room at once both succeed and share it.
+func (h *Hub) makeRoom(me Name, name RoomName) (*Room, error) {
+	h.mu.RLock()
+	made, exists := 0, h.rooms[name] != nil
+	for _, r := range h.rooms {
+		if r.by == me {
+			made++
+		}
+	}
+	h.mu.RUnlock()
+	if exists { // private, and not me's: the same words as for a room that is not there
+		return nil, ErrNoRoom
+	}
+	if made >= MaxMade {
+		return nil, fmt.Errorf("%w: nobody makes more than %d", ErrTooMany, MaxMade)
+	}
+	if err := h.registry.SaveRoom(name, "", me); err != nil {
+		return nil, fmt.Errorf("make %s: %w", name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[name]; r != nil {
+		return r, nil
+	}
+	return h.addRoom(RoomState{Name: name, By: me}), nil
+}
+
+// Part ends me's membership. Nobody leaves #general.
+func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
+	if name == General {
+		return ErrGeneral
+	}
+	h.mu.RLock()
+	r, p := h.rooms[name], h.people[me]
+	h.mu.RUnlock()
+	if r == nil || p == nil || name.IsDirect() {
+		return ErrNotIn
+	}
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	if !h.In(me, name) {
+		return ErrNotIn
+	}
+	if err := h.registry.RemoveMember(name, me); err != nil {
+		return fmt.Errorf("leave %s: %w", name, err)
+	}
+	return h.submit(ctx, &request{event: Event{Room: name, Change: Leave, Name: me}})
+}
+
+// Rekey has everything said from now on in me's rooms sealed to me's present keys.
+// change is Rekey, or Revoke where an old key must not open another word.
+func (h *Hub) Rekey(ctx context.Context, me Name, change Change) error {
+	for _, name := range h.RoomsOf(me) {
+		if err := h.submit(ctx, &request{event: Event{Room: name, Change: change, Name: me}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetTopic changes the topic of a room that me is in.
+func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
+	if !h.In(me, name) || name.IsDirect() {
+		return ErrNotIn
+	}
+	if err := h.registry.SaveRoom(name, topic.String(), Name{}); err != nil {
+		return fmt.Errorf("set the topic of %s: %w", name, err)
+	}
+	h.mu.Lock()
+	r := h.rooms[name]
+	r.topic = topic.String()
+	h.mu.Unlock()
+	text := fmt.Sprintf("%s set the topic: %s", me, topic)
+	if topic.String() == "" {
+		text = fmt.Sprintf("%s cleared the topic", me)
+	}
+	h.tell(r.Log, Message{Room: name, Kind: Notice, Text: Text{text}})
+	return nil
+}
+
+// tell appends what is not stored.
+func (h *Hub) tell(log *Log, m Message) {
+	h.orderMu.Lock()
+	defer h.orderMu.Unlock()
+	h.order++
+	m.order = h.order
+	m.At = now()
+	log.Append(m)
+}
+
+// now is the chat's time: UTC, to the millisecond, as it is stored.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// In reports whether me belongs to the room.
+func (h *Hub) In(me Name, name RoomName) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return false
+	}
+	_, in := r.members[me]
+	return in
+}
+
+// Since is the first Seq of the room that is me's to read; beyond any where me is not in it.
+func (h *Hub) Since(me Name, name RoomName) uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if r := h.rooms[name]; r != nil {
+		if since, in := r.members[me]; in {
+			return since
+		}
+	}
+	return math.MaxUint64
+}
+
+// RoomsOf lists the rooms me belongs to: #general, then the rest by name, direct rooms last.
+func (h *Hub) RoomsOf(me Name) []RoomName {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	p := h.people[me]
+	if p == nil {
+		return nil
+	}
+	names := make([]RoomName, 0, len(p.rooms))
+	for name := range p.rooms {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, compareRooms)
+	return names
+}
+
+func compareRooms(a, b RoomName) int {
+	rank := func(r RoomName) int {
+		switch {
+		case r == General:
+			return 0
+		case r.IsDirect():
+			return 2
+		}
+		return 1
+	}
+	if d := rank(a) - rank(b); d != 0 {
+		return d
+	}
+	return a.Compare(b)
+}
+
+// Rooms lists what me may know of: public rooms and those me is in; direct rooms are not listed.
+func (h *Hub) Rooms(me Name) []RoomInfo {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var infos []RoomInfo
+	for name, r := range h.rooms {
+		if _, in := r.members[me]; !name.IsDirect() && (in || !r.private) {
+			infos = append(infos, r.info(me))
+		}
+	}
+	slices.SortFunc(infos, func(a, b RoomInfo) int { return compareRooms(a.Name, b.Name) })
+	return infos
+}
+
+// Room tells of one room me may know of.
+func (h *Hub) Room(me Name, name RoomName) (RoomInfo, error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return RoomInfo{}, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return r.info(me), nil
+}
+
+// Presence is a member of a room and whether a session of theirs is open.
+type Presence struct {
+	Name Name
+	Here bool
+}
+
+// Members lists a room's members by name.
+func (h *Hub) Members(me Name, name RoomName) ([]Presence, error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	people := make([]Presence, 0, len(r.members))
+	for n := range r.members {
+		p := h.people[n]
+		people = append(people, Presence{n, p != nil && p.sessions > 0})
+	}
+	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
+	return people, nil
+}

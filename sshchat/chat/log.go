@@ -1,0 +1,181 @@
+package chat
+
+import "sync"
+
+// What a log keeps for its readers. A reader that falls further behind skips ahead and is told by how much.
+const (
+	LogLines = 4096    // messages
+	LogBytes = 1 << 20 // bytes of text, with a flat rate for each message
+	IdleLog  = 200     // messages kept while nobody is there to read, for whoever comes next
+)
+
+// Log is a room's messages in the one order everybody sees. It is append-only, keeps a bounded tail in memory
+// and knows nothing of its readers: they hold cursors and pull, so that a reader who stalls costs the others nothing.
+//
+// Positions count every entry since the log was made, also those no longer kept; they are not Seqs.
+type Log struct {
+	mu      sync.Mutex
+	entries []Message     // guarded by mu; elements are immutable once appended, so readers share the array
+	first   uint64        // guarded by mu; position of entries[0]
+	last    uint64        // guarded by mu; Seq of the newest stored message, kept or not
+	dropped uint64        // guarded by mu; Seq of the newest stored message that is no longer kept
+	bytes   int           // guarded by mu; size of entries
+	grown   chan struct{} // guarded by mu; closed by the next Append; nil while nobody waits
+}
+
+// NewLog returns an empty log of a room whose newest stored message is last.
+func NewLog(last uint64) *Log { return &Log{last: last, dropped: last} }
+
+// Append adds messages in order and wakes who waits. It never blocks on a reader.
+func (l *Log) Append(messages ...Message) {
+	l.mu.Lock()
+	l.entries = append(l.entries, messages...)
+	for i := range messages {
+		l.bytes += messages[i].size()
+		l.last = max(l.last, messages[i].Seq)
+	}
+	l.evict(LogLines, LogBytes)
+	grown := l.grown
+	l.grown = nil
+	l.mu.Unlock()
+	if grown != nil {
+		close(grown)
+	}
+}
+
+// Trim forgets all but the last entries that a newcomer may be shown.
+func (l *Log) Trim() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.evict(IdleLog, LogBytes)
+	l.entries = append([]Message(nil), l.entries...) // let go of the large array
+}
+
+// evict drops entries from the front until at most lines and bytes are left; one entry always stays.
+// The array is shared with readers, so nothing is overwritten: append moves to a new one in time.
+func (l *Log) evict(lines, bytes int) {
+	drop := 0
+	for left := len(l.entries); left > 1 && (left > lines || l.bytes > bytes); left-- {
+		l.bytes -= l.entries[drop].size()
+		l.dropped = max(l.dropped, l.entries[drop].Seq)
+		drop++
+	}
+	l.entries = l.entries[drop:]
+	l.first += uint64(drop)
+}
+
+// Tail returns up to n of the last entries, oldest first. The caller must not change them.
+func (l *Log) Tail(n int) []Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entries[max(0, len(l.entries)-n):len(l.entries):len(l.entries)]
+}
+
+// Cursor returns a cursor at the log's end.
+func (l *Log) Cursor() *Cursor { return l.CursorBack(0) }
+
+// CursorBack returns a cursor n entries before the log's end, or at the first that is kept.
+func (l *Log) CursorBack(n int) *Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := max(0, len(l.entries)-n)
+	c := &Cursor{log: l, next: l.first + uint64(at), seq: l.dropped}
+	for i := at - 1; i >= 0; i-- {
+		if seq := l.entries[i].Seq; seq > 0 {
+			c.seq = seq
+			break
+		}
+	}
+	return c
+}
+
+// CursorAfter returns a cursor whose next stored message is the one after seq.
+// What the log no longer keeps of them is the first Next's gap.
+func (l *Log) CursorAfter(seq uint64) *Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := len(l.entries)
+	for at > 0 && (l.entries[at-1].Seq == 0 || l.entries[at-1].Seq > seq) {
+		at--
+	}
+	return &Cursor{log: l, next: l.first + uint64(at), seq: min(seq, l.last)}
+}
+
+// Last is the Seq of the newest stored message.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// Cursor is one reader's place in a log. It belongs to one goroutine.
+type Cursor struct {
+	log  *Log
+	next uint64 // position of the next entry to read
+	seq  uint64 // Seq of the last stored message passed
+}
+
+// Gap is a run of stored messages that a reader was too late for; the zero Gap is none.
+type Gap struct {
+	From, To uint64 // Seqs, both included
+}
+
+// Count is how many messages are in the gap.
+func (g Gap) Count() int {
+	if g.To == 0 {
+		return 0
+	}
+	return int(g.To - g.From + 1)
+}
+
+// Next returns up to max entries the reader has not seen and moves past them. Messages that were dropped before
+// the reader came for them are the gap; they precede the returned entries. The caller must not change the entries.
+func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.seq < l.dropped {
+		gap = Gap{c.seq + 1, l.dropped}
+		c.seq = l.dropped
+	}
+	if c.next < l.first {
+		c.next = l.first
+	}
+	from := int(c.next - l.first)
+	to := min(len(l.entries), from+max)
+	c.next += uint64(to - from)
+	for _, m := range l.entries[from:to] {
+		if m.Seq > 0 {
+			c.seq = m.Seq
+		}
+	}
+	return l.entries[from:to:to], gap
+}
+
+// skipDropped has the next Next miss nothing: what is gone is told in another way.
+func (c *Cursor) skipDropped() {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.seq = max(c.seq, c.log.dropped)
+}
+
+// Seq is that of the last stored message the cursor has passed.
+func (c *Cursor) Seq() uint64 { return c.seq }
+
+// closed is what Grown returns when there is something to read already.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// Grown returns a channel that is closed once the log holds something past the cursor.
+// It is made anew by each Append, so ask for it again after each read; not waiting on it needs no unsubscribing.
+func (c *Cursor) Grown() <-chan struct{} {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.next < l.first+uint64(len(l.entries)) {
+		return closed
+	}
+	if l.grown == nil {
+		l.grown = make(chan struct{})
+	}
+	return l.grown
+}

@@ -1,0 +1,45 @@
+package chat
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind tells what a Message is.
+type Kind string
+
+const (
+	Say Kind = "say" // something said
+	Me  Kind = "me"  // an action, told in the third person
+
+	// The kinds below are never stored and have no Seq: who missed them has lost nothing.
+
+	Notice Kind = "notice" // the room tells of comings, goings and topics
+	Knock  Kind = "knock"  // in a person's own log: the direct room Room has its message Seq
+	Joined Kind = "joined" // in a person's own log: the person is now in Room, whichever session asked
+	Parted Kind = "parted" // in a person's own log: the person is no longer in Room
+)
+
+// Stored reports whether messages of this kind are history: they have a Seq and are sealed.
+func (k Kind) Stored() bool { return k == Say || k == Me }
+
+// Message is one entry of a log. It is never changed once it is in one.
+type Message struct {
+	Room RoomName
+	Seq  uint64    // the room's count of stored messages, from 1; 0 for what is not stored (a Knock names another's)
+	At   time.Time // when the journal took it, in UTC, to the millisecond
+	From Name      // zero for what the server says
+	Kind Kind
+	Text Text
+
+	order uint64 // the hub's count of everything appended: what came first when two rooms are shown in one place
+}
+
+// ID is the message's name for scripts as me reads it: "general/12", "@bob/3".
+func (m Message) ID(me Name) string {
+	return strings.TrimPrefix(m.Room.For(me), "#") + "/" + strconv.FormatUint(m.Seq, 10)
+}
+
+// size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
+func (m *Message) size() int { return len(m.Text.s) + 128 }

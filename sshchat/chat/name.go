@@ -1,0 +1,154 @@
+package chat
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// MaxName is the longest name of a person or a room, in bytes.
+const MaxName = 32
+
+var (
+	// ErrName is wrapped by every refusal of a person's name.
+	ErrName = errors.New("not a valid name")
+	// ErrRoomName is wrapped by every refusal of a room's name.
+	ErrRoomName = errors.New("not a valid room name")
+)
+
+// One law for people and rooms: it fits a Unix login, a NATS subject token and a file name,
+// and leaves '@', '#', '+' and '/' to mean something beside a name.
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+
+// Name is a person's name: lower case, as typed before the @ of an ssh command.
+// Only ParseName makes one, so holding a Name is the proof that it was checked.
+// The zero Name is nobody.
+type Name struct{ s string }
+
+// ParseName lower-cases s and checks it. Errors wrap ErrName and are written for the person who typed it.
+func ParseName(s string) (Name, error) {
+	low := strings.ToLower(s)
+	if !namePattern.MatchString(low) {
+		return Name{}, fmt.Errorf("%w: a name is a letter, then up to %d of a-z, 0-9, _ and -", ErrName, MaxName-1)
+	}
+	return Name{low}, nil
+}
+
+func (n Name) String() string { return n.s }
+
+// IsZero reports whether n is nobody.
+func (n Name) IsZero() bool { return n.s == "" }
+
+// Compare orders names by bytes.
+func (n Name) Compare(o Name) int { return cmp.Compare(n.s, o.s) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.s), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler; it checks as ParseName does,
+// and refuses upper case: what is stored is in its final form.
+func (n *Name) UnmarshalText(b []byte) error {
+	p, err := ParseName(string(b))
+	if err != nil {
+		return err
+	}
+	if p.s != string(b) {
+		return fmt.Errorf("%w: %q is not lower case", ErrName, b)
+	}
+	*n = p
+	return nil
+}
+
+// RoomName is the name of a room: "general" for #general, "@alice+bob" for the direct room of those two.
+// Only ParseRoomName, Direct and UnmarshalText make one. The zero RoomName is no room.
+type RoomName struct{ s string }
+
+// General is the room everyone starts in.
+var General = RoomName{"general"}
+
+// ParseRoomName reads a public or private room's name with or without its '#'.
+// Errors wrap ErrRoomName. Direct rooms come from Direct only.
+func ParseRoomName(s string) (RoomName, error) {
+	low := strings.ToLower(strings.TrimPrefix(s, "#"))
+	if !namePattern.MatchString(low) {
+		return RoomName{}, fmt.Errorf("%w: a room is # and a letter, then up to %d of a-z, 0-9, _ and -", ErrRoomName, MaxName-1)
+	}
+	return RoomName{low}, nil
+}
+
+// Direct is the room of two people, the same whoever asks.
+func Direct(a, b Name) RoomName {
+	if b.s < a.s {
+		a, b = b, a
+	}
+	return RoomName{"@" + a.s + "+" + b.s}
+}
+
+// IsZero reports whether r is no room.
+func (r RoomName) IsZero() bool { return r.s == "" }
+
+// IsDirect reports whether r is a room of two.
+func (r RoomName) IsDirect() bool { return strings.HasPrefix(r.s, "@") }
+
+// Pair returns the two people of a direct room; ok is false for any other room.
+func (r RoomName) Pair() (a, b Name, ok bool) {
+	if !r.IsDirect() {
+		return Name{}, Name{}, false
+	}
+	x, y, _ := strings.Cut(r.s[1:], "+")
+	return Name{x}, Name{y}, true
+}
+
+// Other returns the one in the direct room r who is not me; the zero Name where there is none.
+func (r RoomName) Other(me Name) Name {
+	a, b, ok := r.Pair()
+	switch {
+	case !ok:
+		return Name{}
+	case a == me:
+		return b
+	case b == me:
+		return a
+	}
+	return Name{}
+}
+
+// String is the stored form: "general", "@alice+bob".
+func (r RoomName) String() string { return r.s }
+
+// For is the form shown to one person: "#general", and "@bob" for alice in @alice+bob.
+func (r RoomName) For(me Name) string {
+	if other := r.Other(me); !other.IsZero() {
+		return "@" + other.s
+	}
+	if r.IsDirect() {
+		return r.s
+	}
+	return "#" + r.s
+}
+
+// Compare orders room names by bytes.
+func (r RoomName) Compare(o RoomName) int { return cmp.Compare(r.s, o.s) }
+
+// MarshalText implements encoding.TextMarshaler with the stored form.
+func (r RoomName) MarshalText() ([]byte, error) { return []byte(r.s), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler for the stored form only.
+func (r *RoomName) UnmarshalText(b []byte) error {
+	s := string(b)
+	if rest, direct := strings.CutPrefix(s, "@"); direct {
+		x, y, ok := strings.Cut(rest, "+")
+		if !ok || !namePattern.MatchString(x) || !namePattern.MatchString(y) || x > y {
+			return fmt.Errorf("%w: %q", ErrRoomName, s)
+		}
+		*r = RoomName{s}
+		return nil
+	}
+	if !namePattern.MatchString(s) {
+		return fmt.Errorf("%w: %q", ErrRoomName, s)
+	}
+	*r = RoomName{s}
+	return nil
+}

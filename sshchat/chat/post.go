@@ -1,0 +1,284 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What one commit holds at most. The load makes the batches: while one is written, the next gathers.
+const (
+	maxBatch      = 1024
+	maxBatchBytes = 1 << 20
+	housekeeping  = time.Minute // how often the journal is called when nothing happens
+)
+
+// request is one event on its way through the journal. The one who submits it waits on done.
+type request struct {
+	event Event
+	done  chan error // holds one; sent exactly once by Run
+}
+
+// Post says something in a room and returns it as stored, with its Seq. When Post returns nil the message
+// survives a power cut and is in the room's log. A direct room comes to be with its first message.
+//
+// Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it may yet be said.
+func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, text Text) (Message, error) {
+	if room.IsDirect() {
+		h.makeDirect(from, room)
+	}
+	req := &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Text: text}}}
+	err := h.submit(ctx, req)
+	if err != nil {
+		return Message{}, err
+	}
+	return req.event.Message, nil
+}
+
+func (h *Hub) makeDirect(from Name, room RoomName) {
+	if room.Other(from).IsZero() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[room] != nil {
+		return
+	}
+	r := h.addRoom(RoomState{Name: room})
+	for name := range r.members {
+		if h.people[name].sessions > 0 {
+			r.here++
+		}
+	}
+}
+
+// submit queues the request and waits until it is committed.
+func (h *Hub) submit(ctx context.Context, req *request) error {
+	req.done = make(chan error, 1)
+	select {
+	case h.queue <- req:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.stop:
+		return ErrStopping
+	}
+	select {
+	case err := <-req.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.stop:
+		select {
+		case err := <-req.done: // answered just before the end
+			return err
+		default:
+			return ErrStopping
+		}
+	}
+}
+
+// Run is the journal's goroutine: it commits what is posted, appends it to the logs and answers the posters.
+// It returns nil when ctx ends, after committing what was queued, and an error that wraps ErrJournalDead
+// when the journal can store nothing more; then the rooms have been told.
+func (h *Hub) Run(ctx context.Context) error {
+	defer close(h.stop)
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	var presence <-chan time.Time
+	for {
+		var batch []*request
+		select {
+		case req := <-h.queue:
+			batch = h.drain(req)
+		case <-tick.C:
+		case <-h.stirred:
+			if presence == nil {
+				presence = time.After(presenceDelay)
+			}
+			continue
+		case <-presence:
+			presence = nil
+			h.tellPresence()
+			continue
+		case <-ctx.Done():
+			return h.finish()
+		}
+		if err := h.commit(batch); errors.Is(err, ErrJournalDead) {
+			h.Announce(Text{"The server can store nothing more and is stopping. What you see above is stored."})
+			return err
+		}
+	}
+}
+
+// finish commits what had been queued when the server was told to stop.
+func (h *Hub) finish() error {
+	for {
+		select {
+		case req := <-h.queue:
+			if err := h.commit(h.drain(req)); errors.Is(err, ErrJournalDead) {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// drain returns first and what else is waiting, up to a full batch.
+func (h *Hub) drain(first *request) []*request {
+	batch, bytes := []*request{first}, first.event.Message.size()
+	for len(batch) < maxBatch && bytes < maxBatchBytes {
+		select {
+		case req := <-h.queue:
+			batch = append(batch, req)
+			bytes += req.event.Message.size()
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit stores a batch, shows it and answers each poster: in this order, so that nobody sees
+// what a power cut could take back.
+func (h *Hub) commit(batch []*request) error {
+	staged := h.stage(batch)
+	events := make([]Event, len(staged))
+	for i, req := range staged {
+		events[i] = req.event
+	}
+	err := h.journal.Commit(events)
+	if err != nil {
+		h.log.Error("commit failed", "events", len(events), "err", err)
+		h.unstage(staged)
+		// The cause is for the log; the poster learns what it means.
+		for _, req := range staged {
+			req.done <- ErrNotStored
+		}
+		return err
+	}
+	h.show(events)
+	for _, req := range staged {
+		req.done <- nil
+	}
+	return nil
+}
+
+// stage gives each event its place: messages a time and a Seq, changes of readers their effect, in order.
+// Who may not speak is answered here; what remains is returned.
+func (h *Hub) stage(batch []*request) []*request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := now()
+	staged := batch[:0:0]
+	for _, req := range batch {
+		e := &req.event
+		r := h.rooms[e.Room]
+		if r == nil {
+			req.done <- ErrNotIn
+			continue
+		}
+		switch e.Change {
+		case NoChange:
+			if _, in := r.members[e.Message.From]; !in {
+				req.done <- ErrNotIn
+				continue
+			}
+			r.seq++
+			e.Message.Seq, e.Message.At = r.seq, at
+		case Join:
+			h.enter(r, e.Name)
+		case Leave:
+			h.leave(r, e.Name)
+		}
+		staged = append(staged, req)
+	}
+	return staged
+}
+
+// unstage takes back what stage gave out: Seqs, and the first lines of those who joined among them.
+// Who joined stays joined, as the registry has it.
+func (h *Hub) unstage(staged []*request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, req := range staged {
+		r := h.rooms[req.event.Room]
+		r.seq = r.Log.Last()
+		for name, since := range r.members {
+			r.members[name] = min(since, r.seq+1)
+		}
+	}
+}
+
+// show appends what was committed to the logs: each room's log once, so that a batch wakes a reader once.
+func (h *Hub) show(events []Event) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	h.orderMu.Lock()
+	defer h.orderMu.Unlock()
+	byRoom := make(map[RoomName][]Message)
+	for _, e := range events {
+		if e.Change == NoChange {
+			h.order++
+			e.Message.order = h.order
+			byRoom[e.Room] = append(byRoom[e.Room], e.Message)
+		}
+	}
+	for name, messages := range byRoom {
+		h.rooms[name].Log.Append(messages...)
+		if a, b, direct := name.Pair(); direct {
+			knock := Message{Room: name, Kind: Knock, Seq: messages[0].Seq}
+			h.people[a].log.Append(knock)
+			h.people[b].log.Append(knock)
+		}
+	}
+}
+
+// enter is called with mu held.
+func (h *Hub) enter(r *Room, name Name) {
+	p := h.person(name)
+	r.members[name] = r.seq + 1
+	p.rooms[r.Name] = true
+	if p.sessions > 0 {
+		r.here++
+	}
+	p.log.Append(Message{Room: r.Name, Kind: Joined})
+	h.stir(r, name, true)
+}
+
+// leave is called with mu held.
+func (h *Hub) leave(r *Room, name Name) {
+	if _, in := r.members[name]; !in {
+		return
+	}
+	p := h.person(name)
+	delete(r.members, name)
+	delete(p.rooms, r.Name)
+	if p.sessions > 0 {
+		r.here--
+	}
+	p.log.Append(Message{Room: r.Name, Kind: Parted})
+	h.stir(r, name, false)
+}
+
+// Announce tells everybody who is there something that is not stored.
+func (h *Hub) Announce(text Text) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, p := range h.people {
+		if p.sessions > 0 {
+			h.tell(p.log, Message{Kind: Notice, Text: text})
+		}
+	}
+}
+
+// Tell tells one person something that is not stored.
+func (h *Hub) Tell(name Name, format string, args ...any) {
+	h.mu.RLock()
+	p := h.people[name]
+	h.mu.RUnlock()
+	if p != nil {
+		h.tell(p.log, Message{Kind: Notice, Text: Text{fmt.Sprintf(format, args...)}})
+	}
+}

@@ -1,0 +1,150 @@
+package chat
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Delivery is what a reader is shown: an entry of a log, or, where Gap is not zero, the news that those messages
+// of Message.Room came and went before the reader could take them.
+type Delivery struct {
+	Message
+	Gap Gap
+}
+
+// Reader is one session's view of all rooms of a person: a cursor in each. It belongs to one goroutine.
+type Reader struct {
+	hub     *Hub
+	me      Name
+	own     *Cursor // in the person's own log: tells of rooms to add and drop
+	cursors map[RoomName]*Cursor
+	only    map[RoomName]bool // nil: all of the person's rooms, as they come and go
+}
+
+// From tells where a Reader begins in the rooms of a person.
+type From struct {
+	Only  []RoomName          // read these alone; nil for all of the person's
+	Back  int                 // so many entries before the end, and in direct rooms what was not shown before
+	After map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Back says
+}
+
+// Reader returns a reader for me.
+func (h *Hub) Reader(me Name, from From) *Reader {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.person(me)
+	r := &Reader{hub: h, me: me, own: p.log.Cursor(), cursors: make(map[RoomName]*Cursor)}
+	if from.Only != nil {
+		r.only = make(map[RoomName]bool)
+		for _, name := range from.Only {
+			r.only[name] = true
+		}
+	}
+	for name := range p.rooms {
+		if r.only != nil && !r.only[name] {
+			continue
+		}
+		log := h.rooms[name].Log
+		after, resume := from.After[name]
+		switch {
+		case resume:
+			r.cursors[name] = log.CursorAfter(max(after, h.rooms[name].members[me]-1))
+		case name.IsDirect() && from.Back > 0:
+			// What memory has lost of it is in the history; here only what can be shown.
+			c := log.CursorAfter(p.read[name])
+			c.skipDropped()
+			r.cursors[name] = c
+		default:
+			r.cursors[name] = log.CursorBack(from.Back)
+		}
+	}
+	return r
+}
+
+// Close notes how far the person has read.
+func (r *Reader) Close() {
+	r.hub.mu.Lock()
+	defer r.hub.mu.Unlock()
+	p := r.hub.person(r.me)
+	for name, c := range r.cursors {
+		p.read[name] = max(p.read[name], c.Seq())
+	}
+}
+
+// Next returns up to n deliveries from each room, in order. It returns none when there is nothing to show for now.
+func (r *Reader) Next(n int) []Delivery {
+	out := r.follow()
+	for name, c := range r.cursors {
+		entries, gap := c.Next(n)
+		if len(entries) == 0 && gap == (Gap{}) {
+			continue
+		}
+		since := r.hub.Since(r.me, name)
+		if gap.To >= since && gap.To > 0 {
+			d := Delivery{Message: Message{Room: name}, Gap: Gap{max(gap.From, since), gap.To}}
+			if len(entries) > 0 {
+				d.order = entries[0].order
+			}
+			out = append(out, d)
+		}
+		for _, m := range entries {
+			if m.Seq == 0 || m.Seq >= since {
+				out = append(out, Delivery{Message: m})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.order, b.order) })
+	return out
+}
+
+// follow reads the person's own log, adds and drops cursors as it says, and returns what is to be shown.
+func (r *Reader) follow() []Delivery {
+	entries, _ := r.own.Next(LogLines)
+	var out []Delivery
+	for _, m := range entries {
+		if m.Kind != Notice && r.only != nil && !r.only[m.Room] {
+			continue
+		}
+		switch m.Kind {
+		case Knock:
+			r.open(m.Room, m.Seq-1)
+		case Joined:
+			r.open(m.Room, r.hub.Since(r.me, m.Room)-1)
+			out = append(out, Delivery{Message: m})
+		case Parted:
+			delete(r.cursors, m.Room)
+			out = append(out, Delivery{Message: m})
+		default:
+			out = append(out, Delivery{Message: m})
+		}
+	}
+	return out
+}
+
+func (r *Reader) open(name RoomName, after uint64) {
+	if r.cursors[name] != nil {
+		return
+	}
+	r.hub.mu.RLock()
+	defer r.hub.mu.RUnlock()
+	room := r.hub.rooms[name]
+	if _, in := room.members[r.me]; in {
+		r.cursors[name] = room.Log.CursorAfter(after)
+	}
+}
+
+// Grown returns the channels one of which is closed when Next may have something; ask again after each Next.
+// A direct room needs a place here only while it holds unread messages: for new ones the person's own log knocks.
+func (r *Reader) Grown() []<-chan struct{} {
+	grown := []<-chan struct{}{r.own.Grown()}
+	for name, c := range r.cursors {
+		if g := c.Grown(); g == closed || !name.IsDirect() {
+			grown = append(grown, g)
+		}
+	}
+	return grown
+}
+
+// Rooms lists the rooms the reader is in, unsorted.
+func (r *Reader) Rooms() []RoomName { return slices.Collect(maps.Keys(r.cursors)) }
