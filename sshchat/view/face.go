@@ -1,0 +1,99 @@
+// Package view is what a session shows and how it is typed into: state machines from deliveries and input bytes
+// to output bytes and actions. It knows nothing of SSH, files, goroutines, clocks, or what a command does.
+//
+// Every face obeys two laws. Nothing reaches a terminal but printable text and the control bytes the face itself
+// means: all output passes through wire. And no row is longer than the terminal is wide, less one column:
+// what a terminal does in its last column differs from one to the next.
+package view
+
+import (
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// What a face believes of a terminal's size, in cells, whatever the client says.
+const (
+	MaxWidth  = 500
+	MaxHeight = 200
+
+	minWidth      = 2
+	defaultWidth  = 80 // where the client says 0, as many without a real terminal do
+	defaultHeight = 24
+)
+
+// Face turns what happens in a session into bytes for one client, and the client's bytes into what the person did.
+// It belongs to one goroutine. It holds what was written to it until Flush, so flush before delivering more.
+type Face interface {
+	// Deliver shows what a chat.Reader pulled.
+	Deliver(ds []chat.Delivery)
+	// Print shows the answer to a command. It may have many lines.
+	Print(text string)
+	// Fail shows a refusal or an error, worded for the person.
+	Fail(text string)
+
+	// Input takes bytes as they came and returns what the person did. A sequence cut off at the end of p
+	// is kept for the next call. It does not keep p.
+	Input(p []byte) []Action
+	// End tells that no input follows; the last action is Quit.
+	End() []Action
+
+	// Resize tells the terminal's size in cells; 0 means unknown.
+	Resize(width, height int)
+	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
+	Enter(room chat.RoomName)
+	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
+	// An Interrupt withdraws the question.
+	Ask(question string, echo bool)
+
+	// Pending reports whether Flush may have something.
+	Pending() bool
+	// Flush returns everything to write, to be written in one piece. The bytes are the caller's.
+	Flush() []byte
+	// FlushErr is Flush for the error stream, which only a pipe has.
+	FlushErr() []byte
+	// Leave has the next Flush return the last words: the terminal is left as it was found.
+	Leave()
+}
+
+// ActionKind tells what a person did.
+type ActionKind int
+
+const (
+	Line      ActionKind = iota + 1 // submitted Text: a command, a message, which may have many lines, or an answer
+	Quit                            // asked to leave, or cannot say anything more
+	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
+)
+
+// Action is one thing a person did.
+type Action struct {
+	Kind ActionKind
+	Text string // of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
+}
+
+// Options tell a face whom it serves, and where.
+type Options struct {
+	Me            chat.Name
+	Width, Height int            // cells; 0 where unknown
+	Term          string         // the client's TERM
+	Zone          *time.Location // times are shown in; nil for UTC
+	Clock         string         // layout of the time before a message, as in time.Format; empty for "15:04"
+
+	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
+	Complete func(line string, cursor int) (start int, candidates []string)
+}
+
+// maxLine is the longest input line in bytes: room for twice what a message may have, so that
+// who pastes too much is told so by the one who checks messages.
+const maxLine = 2 * chat.MaxText
+
+// size returns what a face works with where a client claims width and height.
+func size(width, height int) (int, int) {
+	if width <= 0 {
+		width = defaultWidth
+	}
+	if height <= 0 {
+		height = defaultHeight
+	}
+	return min(max(width, minWidth), MaxWidth), min(height, MaxHeight)
+}

@@ -1,0 +1,154 @@
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+// Pipe is the face for programs: each line of input is a message or a command, each message is a line of output.
+// Answers to commands, refusals and gaps go to the error stream, so that a script reads messages and nothing else.
+// Comings and goings are not shown.
+type Pipe struct {
+	me    chat.Name
+	first chat.RoomName // messages of other rooms are prefixed with theirs
+	asked bool          // the next line is an answer, even an empty one
+
+	line []byte // a line begun, at most maxLine bytes
+	over bool   // it was longer; the rest of it is dropped
+
+	out, err wire
+	scratch  []byte
+}
+
+// NewPipe returns a face that shows messages from the first room it enters without that room's name.
+func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me} }
+
+// Deliver implements Face.
+func (p *Pipe) Deliver(ds []chat.Delivery) {
+	for i := range ds {
+		d := &ds[i]
+		switch {
+		case d.Gap.Count() > 0:
+			p.lines(&p.err, nil, gapText(d, p.me)+": they came faster than they were read")
+		case d.Kind == chat.Say || d.Kind == chat.Me:
+			p.message(&d.Message)
+		case d.Kind == chat.Notice && d.Room.IsZero(): // meant for this person, or for everybody
+			p.lines(&p.err, []byte("-- "), d.Text.String())
+		}
+	}
+}
+
+func (p *Pipe) message(m *chat.Message) {
+	var buf [128]byte // a room and a name fit
+	head := buf[:0]
+	if m.Room != p.first {
+		head = append(append(head, m.Room.For(p.me)...), ' ')
+	}
+	if m.Kind == chat.Me {
+		head = append(append(append(head, "* "...), m.From.String()...), ' ')
+	} else {
+		head = append(append(head, m.From.String()...), ": "...)
+	}
+	p.lines(&p.out, head, m.Text.String())
+}
+
+// lines writes head and text; all lines but the first are indented, so that no text can look like another's message.
+func (p *Pipe) lines(w *wire, head []byte, text string) {
+	b := append(p.scratch[:0], head...)
+	for line := range strings.SplitSeq(text, "\n") {
+		w.text(appendClean(b, line, false))
+		w.endLine()
+		b = append(b[:0], "  "[:indent]...)
+	}
+	p.scratch = b[:0]
+}
+
+// Print implements Face. The lines go out as they are.
+func (p *Pipe) Print(text string) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		p.lines(&p.err, nil, line)
+	}
+}
+
+// Fail implements Face.
+func (p *Pipe) Fail(text string) { p.lines(&p.err, nil, text) }
+
+// Input implements Face.
+func (p *Pipe) Input(b []byte) []Action {
+	var did []Action
+	for {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			p.gather(b)
+			return did
+		}
+		p.gather(b[:i])
+		did = p.submit(did)
+		b = b[i+1:]
+	}
+}
+
+// gather adds to the line begun, as far as a line may go.
+func (p *Pipe) gather(b []byte) {
+	if room := maxLine - len(p.line); len(b) > room {
+		p.over = true
+		b = b[:room]
+	}
+	p.line = append(p.line, b...)
+}
+
+// submit ends the line begun. An empty one is nothing, except as an answer.
+func (p *Pipe) submit(did []Action) []Action {
+	text := string(appendClean(nil, string(p.line), false))
+	over := p.over
+	p.line, p.over = p.line[:0], false
+	switch {
+	case over:
+		p.Fail(fmt.Sprintf("A line is at most %d bytes. That one was longer and was not sent.", maxLine))
+		return did
+	case strings.TrimSpace(text) == "" && !p.asked:
+		return did
+	}
+	p.asked = false
+	return append(did, Action{Line, text})
+}
+
+// End implements Face: what was written without a newline is a line too.
+func (p *Pipe) End() []Action {
+	var did []Action
+	if len(p.line) > 0 {
+		did = p.submit(did)
+	}
+	return append(did, Action{Kind: Quit})
+}
+
+// Resize implements Face; a pipe has no size.
+func (p *Pipe) Resize(width, height int) {}
+
+// Enter implements Face.
+func (p *Pipe) Enter(room chat.RoomName) {
+	if p.first.IsZero() {
+		p.first = room
+	}
+}
+
+// Ask implements Face. A pipe echoes nothing anyhow.
+func (p *Pipe) Ask(question string, echo bool) {
+	p.Print(question)
+	p.asked = true
+}
+
+// Pending implements Face.
+func (p *Pipe) Pending() bool { return len(p.out.b) > 0 || len(p.err.b) > 0 }
+
+// Flush implements Face.
+func (p *Pipe) Flush() []byte { return p.out.take() }
+
+// FlushErr implements Face.
+func (p *Pipe) FlushErr() []byte { return p.err.take() }
+
+// Leave implements Face; a pipe leaves nothing behind.
+func (p *Pipe) Leave() {}

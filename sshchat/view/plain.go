@@ -1,0 +1,277 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// Plain is the face for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
+// into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
+type Plain struct {
+	me       chat.Name
+	zone     *time.Location
+	clock    string
+	complete func(string, int) (int, []string)
+	cols     int // cells a row may have: one less than the terminal is wide
+
+	keys   decoder
+	edit   editor
+	drafts drafts
+	room   chat.RoomName
+	asked  *asked // the question that the next line answers, or nil
+
+	prompt  []byte
+	window  window
+	row     row
+	stale   bool // the row does not show what it should
+	left    bool // Leave was called
+	out     wire
+	scratch []byte
+}
+
+// asked is a question under way.
+type asked struct {
+	prompt []byte
+	draft  line // what was being typed when it came
+}
+
+// How much of a row the prompt leaves to what is typed, in cells, at the least.
+const minTyped = 10
+
+// NewPlain returns a face that shows nothing until it is told to.
+func NewPlain(o Options) *Plain {
+	p := &Plain{me: o.Me, complete: o.Complete}
+	p.SetClock(o.Zone, o.Clock)
+	p.Resize(o.Width, o.Height)
+	return p
+}
+
+// SetClock changes how the times of messages are shown: in zone, nil for UTC, and by layout as in time.Format,
+// empty for "15:04".
+func (p *Plain) SetClock(zone *time.Location, layout string) {
+	if zone == nil {
+		zone = time.UTC
+	}
+	if layout == "" {
+		layout = "15:04"
+	}
+	p.zone, p.clock = zone, layout
+}
+
+// Deliver implements Face.
+func (p *Plain) Deliver(ds []chat.Delivery) {
+	for i := range ds {
+		d := &ds[i]
+		if d.Gap.Count() > 0 {
+			p.above(gapText(d, p.me)+": they came faster than this terminal took them", "")
+			continue
+		}
+		switch d.Kind {
+		case chat.Say, chat.Me, chat.Notice:
+			p.message(&d.Message)
+		case chat.Joined:
+			p.above("-- you are now in ", d.Room.For(p.me))
+		case chat.Parted:
+			p.above("-- you are no longer in ", d.Room.For(p.me))
+		}
+	}
+}
+
+// message shows one message with its time, and with its room where that is not the one typed into.
+func (p *Plain) message(m *chat.Message) {
+	var buf [128]byte // a time, a room and a name fit
+	head := buf[:0]
+	here := m.Room == p.room || m.Room.IsZero()
+	if m.From.IsZero() || m.Kind == chat.Notice {
+		head = append(head, "-- "...)
+		if !here {
+			head = append(append(head, m.Room.For(p.me)...), ": "...)
+		}
+		p.lines(head, m.Text.String())
+		return
+	}
+	head = append(m.At.In(p.zone).AppendFormat(head, p.clock), ' ')
+	if !here {
+		head = append(append(head, m.Room.For(p.me)...), ' ')
+	}
+	if m.Kind == chat.Me {
+		head = append(append(append(head, "* "...), m.From.String()...), ' ')
+	} else {
+		head = append(append(head, m.From.String()...), ": "...)
+	}
+	p.lines(head, m.Text.String())
+}
+
+// gapText tells how much of a room was missed.
+func gapText(d *chat.Delivery, me chat.Name) string {
+	n, messages := d.Gap.Count(), " messages in "
+	if n == 1 {
+		messages = " message in "
+	}
+	return "-- " + strconv.Itoa(n) + messages + d.Room.For(me) + " not shown"
+}
+
+// Print implements Face.
+func (p *Plain) Print(text string) {
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		p.above("", line)
+	}
+}
+
+// Fail implements Face.
+func (p *Plain) Fail(text string) { p.above("! ", text) }
+
+// above writes a text above the row that is typed into.
+func (p *Plain) above(head, text string) { p.lines([]byte(head), text) }
+
+// lines writes head and text above the row that is typed into. All rows but the first are indented:
+// whatever the text holds, it cannot look like a line of the server's or of somebody else's.
+func (p *Plain) lines(head []byte, text string) {
+	p.row.erase(&p.out)
+	p.stale = true
+	in := min(indent, p.cols-1)
+	b := append(p.scratch[:0], head...)
+	for line := range strings.SplitSeq(text, "\n") {
+		b = appendClean(b, line, false)
+		first := true
+		for row := range wrap(b, p.cols, p.cols-in) {
+			if !first {
+				p.out.spaces(in)
+			}
+			p.out.text(row)
+			p.out.newline()
+			first = false
+		}
+		b = append(b[:0], "  "[:in]...)
+	}
+	p.scratch = b[:0]
+}
+
+// Resize implements Face. The height is of no interest: lines scroll.
+func (p *Plain) Resize(width, height int) {
+	width, _ = size(width, height)
+	p.cols = width - 1
+	if cells(p.row.shown) > p.cols {
+		// The terminal has cut the row or broken it in two; nobody can tell. It is left behind.
+		p.row.leave(&p.out)
+	}
+	p.setPrompt()
+}
+
+// Enter implements Face.
+func (p *Plain) Enter(room chat.RoomName) {
+	if room == p.room {
+		return
+	}
+	now := &p.edit.line
+	if p.asked != nil {
+		now = &p.asked.draft
+	}
+	p.drafts.put(p.room, *now)
+	*now = p.drafts.take(room)
+	p.edit.past.rest()
+	p.room = room
+	p.setPrompt()
+}
+
+// setPrompt makes the prompt anew, as long as there is room for it.
+func (p *Plain) setPrompt() {
+	p.stale = true
+	if p.asked != nil {
+		p.prompt = p.asked.prompt
+	} else if !p.room.IsZero() {
+		p.prompt = append([]byte(p.room.For(p.me)), "> "...)
+	}
+	if cells(p.prompt)+minTyped > p.cols {
+		p.prompt = []byte("> ")
+	}
+	if len(p.prompt)+hiddenRoom > p.cols {
+		p.prompt = nil
+	}
+}
+
+// Ask implements Face.
+func (p *Plain) Ask(question string, echo bool) {
+	if p.asked == nil {
+		p.asked = &asked{draft: p.edit.line}
+	}
+	p.edit.line = line{}
+	p.edit.single, p.edit.secret = true, !echo
+	lead, last := "", question
+	if i := strings.LastIndexByte(question, '\n'); i >= 0 {
+		lead, last = question[:i], question[i+1:]
+	}
+	b := append(appendClean(nil, strings.TrimRight(last, " "), false), ' ')
+	if cells(b)+minTyped > p.cols {
+		lead, b = question, []byte("> ")
+	}
+	if lead != "" {
+		p.Print(lead)
+	}
+	p.asked.prompt = b
+	p.setPrompt()
+}
+
+// answered ends the question and returns to what was being typed.
+func (p *Plain) answered() {
+	p.edit.wipe()
+	p.edit.single, p.edit.secret = false, false
+	p.edit.line = p.asked.draft
+	p.asked = nil
+	p.setPrompt()
+}
+
+// Pending implements Face.
+func (p *Plain) Pending() bool { return len(p.out.b) > 0 || p.stale && p.live() }
+
+// live reports whether there is something to type at.
+func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.asked != nil) }
+
+// Flush implements Face.
+func (p *Plain) Flush() []byte {
+	if p.stale && p.live() {
+		want, cursor := p.compose()
+		p.row.paint(&p.out, want, cursor)
+		p.scratch = want[:0]
+	}
+	p.stale = false
+	if cap(p.scratch) > keepScratch {
+		p.scratch = nil
+	}
+	return p.out.take()
+}
+
+// keepScratch is how many bytes of work space an idle face keeps.
+const keepScratch = 1 << 10
+
+// FlushErr implements Face: a terminal has one stream.
+func (p *Plain) FlushErr() []byte { return nil }
+
+// compose returns what the row should show, in scratch, and the cursor's column.
+func (p *Plain) compose() (want []byte, cursor int) {
+	want = append(p.scratch[:0], p.prompt...)
+	column := cells(want)
+	if p.edit.secret {
+		return want, column
+	}
+	room := p.cols - column
+	p.window.fit(&p.edit.line, room)
+	want, cursor = p.window.draw(want, &p.edit.line, room)
+	return want, column + cursor
+}
+
+// Leave implements Face.
+func (p *Plain) Leave() {
+	if p.left {
+		return
+	}
+	if len(p.edit.text) > 0 || p.asked != nil {
+		p.row.leave(&p.out)
+	} else {
+		p.row.erase(&p.out)
+	}
+	p.left = true
+}

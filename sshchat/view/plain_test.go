@@ -1,0 +1,102 @@
+package view
+
+import (
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+func TestPlainMessages(t *testing.T) {
+	m := newTerminal(t, 60)
+	m.Enter(chat.General)
+	m.typed("dra")
+	m.Deliver([]chat.Delivery{
+		said(chat.General, bob, "hello"),
+		said(other, bob, "hi"),
+		said(chat.Direct(ann, bob), bob, "psst"),
+		happened(chat.General, chat.Me, bob, "waves"),
+		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
+		happened(other, chat.Notice, chat.Name{}, "bob left"),
+		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
+		{Message: chat.Message{Room: chat.General}, Gap: chat.Gap{From: 3, To: 39}},
+		{Message: chat.Message{Room: other, Kind: chat.Joined}},
+		{Message: chat.Message{Room: other, Kind: chat.Parted}},
+		{Message: chat.Message{Room: other, Kind: chat.Knock}},
+	})
+	m.typed("ft")
+	m.shows(
+		"12:34 bob: hello",
+		"12:34 #other bob: hi",
+		"12:34 @bob bob: psst",
+		"12:34 * bob waves",
+		"-- bob came",
+		"-- #other: bob left",
+		"-- stopping",
+		"-- 37 messages in #general not shown: they came faster than",
+		"  this terminal took them",
+		"-- you are now in #other",
+		"-- you are no longer in #other",
+		"#general> draft",
+	)
+}
+
+func TestForgedLines(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	forged := "x\n-- the server is stopping\n12:34 ann: I quit\r\b\x1b[2J\n" + strings.Repeat("y", 50) + " 12:34 ann: no"
+	m.Deliver([]chat.Delivery{said(chat.General, bob, forged)})
+	m.Print("one\ntwo\x1b]0;title\x07")
+	m.Fail("no\x9b31m")
+	m.flush()
+	for y := range rowsOfScreen {
+		switch got := m.line(y); {
+		case y == 0 && got == "12:34 bob: x", got == "one", got == "two]0;title", got == "! no31m", got == "#general>", got == "":
+		case !strings.HasPrefix(got, "  "):
+			t.Errorf("row %d can be taken for a line: %q", y, got)
+		}
+	}
+}
+
+func TestLeastOutput(t *testing.T) {
+	m := newTerminal(t, 60)
+	m.Enter(chat.General)
+	m.flush()
+	for _, c := range []struct{ typed, want string }{
+		{"a", "a"},
+		{"b", "b"},
+		{"\x7f", "\b \b"},
+		{"日", "日"},
+		{"\x7f", "\b\b  \b\b"},
+		{"c\x1b[D", "c\b"},
+		{"b", "bc\b"},
+		{"\x1b[C", "c"},
+		{"\x1b[99;99Z\x1a\x1b", ""},
+		{"[H", "\b\b\b"},
+		{"\x05", "abc"},
+	} {
+		if m.typed(c.typed); string(m.wrote) != c.want {
+			t.Errorf("%q wrote %q, want %q", c.typed, m.wrote, c.want)
+		}
+	}
+}
+
+func TestTypedScripts(t *testing.T) {
+	for _, width := range []int{2, 3, 4, 5, 7, 12, 20, 33, 80} {
+		for _, s := range scripts {
+			m := newTerminal(t, width)
+			m.Enter(chat.General)
+			for i := range len(s) {
+				m.typed(s[i : i+1])
+			}
+			if got := string(m.edit.text); got != s {
+				t.Errorf("typed %q, has %q", s, got)
+			}
+			for _, key := range []string{"\x1b[D", "\x1b[D", "x", "\x1b[C", "日", "\x7f", "\x01", "\x1b[3~", "\x05", "\x7f", "\x7f", "\x19"} {
+				m.typed(key)
+				m.Deliver([]chat.Delivery{said(chat.General, bob, s+" "+s)})
+				m.flush()
+			}
+		}
+	}
+}

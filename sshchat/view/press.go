@@ -1,0 +1,109 @@
+package view
+
+import "strings"
+
+// Input implements Face.
+func (p *Plain) Input(b []byte) []Action {
+	var did []Action
+	p.keys.decode(b, func(k key) { did = p.press(did, k) })
+	p.stale = true
+	return did
+}
+
+// End implements Face. A line that was not submitted is not sent: on a terminal that takes a key.
+func (p *Plain) End() []Action { return []Action{{Kind: Quit}} }
+
+// press does what a key is for and appends what came of it.
+func (p *Plain) press(did []Action, k key) []Action {
+	switch k.name {
+	case "":
+		if !p.edit.insert(k.text) {
+			p.out.bell()
+		}
+	case "enter":
+		return p.submit(did)
+	case "ctrl+j", "alt+enter":
+		if p.asked != nil || isCommand(p.edit.text) { // they have one line
+			return p.submit(did)
+		}
+		if !p.edit.insert("\n") {
+			p.out.bell()
+		}
+	case "ctrl+c":
+		return p.interrupt(did)
+	case "ctrl+d":
+		if len(p.edit.text) == 0 {
+			return append(did, Action{Kind: Quit})
+		}
+		p.edit.deleteNext()
+	case "ctrl+l":
+		p.row.erase(&p.out)
+	case "tab":
+		p.tab()
+	default:
+		p.edit.press(k.name)
+	}
+	return did
+}
+
+// submit sends what is typed. A message's row is cleared, for it comes back among the others once it is stored.
+// A command or a question's answer stays, above what comes of it.
+func (p *Plain) submit(did []Action) []Action {
+	if p.asked == nil && len(strings.TrimSpace(string(p.edit.text))) == 0 {
+		p.edit.line = line{}
+		return did
+	}
+	secret := p.edit.secret
+	text := p.edit.take()
+	switch {
+	case secret:
+		p.keep("")
+	case p.asked != nil || isCommand([]byte(text)):
+		p.keep(text)
+	default:
+		p.row.erase(&p.out)
+	}
+	if p.asked != nil {
+		p.answered()
+	}
+	return append(did, Action{Line, text})
+}
+
+// keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
+func (p *Plain) keep(text string) {
+	b := appendClean(append(p.scratch[:0], p.prompt...), text, true)
+	p.scratch = b[:0]
+	if width := cells(b); width <= p.cols && !strings.Contains(text, "\n") && p.live() {
+		p.row.paint(&p.out, b, width)
+		p.row.leave(&p.out)
+		return
+	}
+	p.above(string(p.prompt), text)
+}
+
+// interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
+func (p *Plain) interrupt(did []Action) []Action {
+	switch {
+	case p.asked != nil:
+		p.keep("")
+		p.answered()
+	case len(p.edit.text) > 0:
+		p.edit.line = line{}
+		return did
+	}
+	return append(did, Action{Kind: Interrupt})
+}
+
+// tab completes the word before the cursor, or lists what it could be.
+func (p *Plain) tab() {
+	list, ok := p.edit.complete(p.complete)
+	switch {
+	case !ok:
+		p.out.bell()
+	case len(list) > 0:
+		p.above("", listing(list))
+	}
+}
+
+// isCommand reports whether a line is a command: it begins with a slash, and not with two.
+func isCommand(b []byte) bool { return len(b) > 0 && b[0] == '/' && (len(b) == 1 || b[1] != '/') }

@@ -1,0 +1,128 @@
+package view
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/vt"
+
+	"sshchat/sshchat/chat"
+)
+
+// Texts that terminals and editors get wrong.
+var scripts = []string{
+	"hello", "grüße", "日本語のテキスト", "한국어", "👩‍👩‍👧‍👦 family", "🇩🇪🇫🇷🇯🇵", "e\u0301a\u0308o\u0302\u0323", "नमस्ते दुनिया", "สวัสดีชาวโลก",
+	"❤️ and ☺", "👍🏽👍🏿", "Tiếng Việt", "1️⃣2️⃣", "مرحبا", "\u0301 begins with a mark", "क्षत्रिय",
+}
+
+var (
+	ann, bob = mustName("ann"), mustName("bob")
+	other, _ = chat.ParseRoomName("#other")
+	noon     = time.Date(2026, 11, 24, 12, 34, 56, 0, time.UTC)
+)
+
+func mustName(s string) chat.Name {
+	n, err := chat.ParseName(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func said(room chat.RoomName, from chat.Name, s string) chat.Delivery { return happened(room, chat.Say, from, s) }
+
+func happened(room chat.RoomName, kind chat.Kind, from chat.Name, s string) chat.Delivery {
+	text, err := chat.ParseText(s)
+	if err != nil {
+		panic(err)
+	}
+	return chat.Delivery{Message: chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: text}}
+}
+
+// terminal is a Plain and the screen it draws on, checked against each other at every flush.
+type terminal struct {
+	*Plain
+	t      testing.TB
+	screen *vt.Emulator
+	width  int
+	wrote  []byte // by the last flush
+}
+
+// rowsOfScreen is how tall the emulated screens are; it does not matter to Plain.
+const rowsOfScreen = 30
+
+func newTerminal(t testing.TB, width int) *terminal {
+	t.Helper()
+	p := NewPlain(Options{Me: ann, Width: width, Height: rowsOfScreen, Term: "dumb"})
+	return &terminal{Plain: p, t: t, screen: vt.NewEmulator(max(width, minWidth), rowsOfScreen), width: max(width, minWidth)}
+}
+
+func (m *terminal) resize(width int) {
+	m.flush()
+	m.Resize(width, rowsOfScreen)
+	m.width = max(width, minWidth)
+	m.screen.Resize(m.width, rowsOfScreen)
+	m.flush()
+}
+
+// typed feeds s in one read and flushes.
+func (m *terminal) typed(s string) []Action {
+	did := m.Input([]byte(s))
+	m.flush()
+	return did
+}
+
+func (m *terminal) flush() {
+	m.t.Helper()
+	m.wrote = m.Flush()
+	if i := bytes.IndexFunc(m.wrote, forbidden); i >= 0 {
+		m.t.Fatalf("forbidden byte in %q at %d", m.wrote, i)
+	}
+	m.screen.Write(m.wrote)
+	at := m.screen.CursorPosition()
+	if got, want := m.line(at.Y), strings.TrimRight(string(m.row.shown), " "); got != want {
+		m.t.Fatalf("screen shows %q, row %q (width %d, wrote %q)", got, want, m.width, m.wrote)
+	}
+	if at.X != m.row.at {
+		m.t.Fatalf("cursor at %d, row says %d of %q (wrote %q)", at.X, m.row.at, m.row.shown, m.wrote)
+	}
+	for y := range rowsOfScreen {
+		if c := m.screen.CellAt(m.width-1, y); c != nil && c.Content != " " && c.Content != "" {
+			m.t.Fatalf("row %d reaches the last column: %q", y, m.line(y))
+		}
+	}
+}
+
+// forbidden reports what no output of Plain may hold.
+func forbidden(r rune) bool {
+	return !printable(r) && r != '\r' && r != '\n' && r != '\b' && r != '\a' || r == 0x1b
+}
+
+// line is a row of the screen without the blanks at its end.
+func (m *terminal) line(y int) string {
+	var b strings.Builder
+	for x := 0; x < m.width; {
+		c := m.screen.CellAt(x, y)
+		if c == nil || c.Content == "" {
+			b.WriteByte(' ')
+			x++
+			continue
+		}
+		b.WriteString(c.Content)
+		x += max(c.Width, 1)
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// shows checks the screen from its top.
+func (m *terminal) shows(want ...string) {
+	m.t.Helper()
+	m.flush()
+	for y, w := range want {
+		if got := m.line(y); got != w {
+			m.t.Errorf("row %d shows %q, want %q", y, got, w)
+		}
+	}
+}
