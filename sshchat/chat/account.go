@@ -43,3 +43,16 @@ func (a Account) Reads() bool {
 	}
 	return false
 }
+
+// AtLeast reports whether r may do all that least may.
+func (r Role) AtLeast(least Role) bool { return r.rank() >= least.rank() }
+
+func (r Role) rank() int {
+	switch r {
+	case Admin:
+		return 2
+	case Mod:
+		return 1
+	}
+	return 0
+}

@@ -265,6 +265,16 @@ func (h *Hub) Since(me Name, name RoomName) uint64 {
 	return math.MaxUint64
 }
 
+// Kept is how many stored messages of the room are in memory.
+func (h *Hub) Kept(name RoomName) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if r := h.rooms[name]; r != nil {
+		return r.Log.Kept()
+	}
+	return 0
+}
+
 // RoomsOf lists the rooms me belongs to: #general, then the rest by name, direct rooms last.
 func (h *Hub) RoomsOf(me Name) []RoomName {
 	h.mu.RLock()

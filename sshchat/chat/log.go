@@ -115,6 +115,13 @@ type Cursor struct {
 	seq  uint64 // Seq of the last stored message passed
 }
 
+// Kept is how many stored messages are still in memory.
+func (l *Log) Kept() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int(l.last - l.dropped)
+}
+
 // Gap is a run of stored messages that a reader was too late for; the zero Gap is none.
 type Gap struct {
 	From, To uint64 // Seqs, both included

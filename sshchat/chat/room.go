@@ -38,12 +38,13 @@ type RoomInfo struct {
 	Topic   string
 	Private bool
 	Members int
-	Here    int  // members with a live session
-	Joined  bool // whether the one who asked belongs to it
+	Here    int    // members with a live session
+	Last    uint64 // Seq of the newest stored message
+	Joined  bool   // whether the one who asked belongs to it
 }
 
 // info is called with the hub's mu held.
 func (r *Room) info(me Name) RoomInfo {
 	_, in := r.members[me]
-	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.private, Members: len(r.members), Here: r.here, Joined: in}
+	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
 }

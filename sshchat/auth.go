@@ -1,0 +1,136 @@
+package sshchat
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"sshchat/sshchat/chat"
+
+	"charm.land/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
+const instruction = "A chat server. Log in with a key or the password of your account.\nNo account yet? Any unused name is let in to make one."
+
+var (
+	errLogin    = errors.New("permission denied")
+	errTooMany  = errors.New("too many passwords in one connection")
+	errDraining = errors.New("the server is stopping")
+)
+
+// config makes the SSH configuration of one connection. It is made anew each time: the library adds to it.
+func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
+	c := connOf(ctx)
+	config := &gossh.ServerConfig{
+		MaxAuthTries: s.limits.AuthTries,
+		PreAuthConnCallback: func(gossh.ServerPreAuthConn) {
+			c.within(s.limits.Handshake) // the keys are agreed on; the rest of the time is for logging in
+		},
+		PublicKeyCallback: func(m gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
+			return s.offerKey(c, m.User(), key)
+		},
+		PasswordCallback: func(m gossh.ConnMetadata, password []byte) (*gossh.Permissions, error) {
+			defer clear(password)
+			return s.tryPassword(ctx, c, m.User(), password)
+		},
+		KeyboardInteractiveCallback: func(m gossh.ConnMetadata, ask gossh.KeyboardInteractiveChallenge) (*gossh.Permissions, error) {
+			answers, err := ask("", instruction, []string{"Password: "}, []bool{false})
+			if err != nil {
+				return nil, err
+			}
+			password := []byte(answers[0]) // the string itself cannot be wiped
+			defer clear(password)
+			return s.tryPassword(ctx, c, m.User(), password)
+		},
+		AuthLogCallback: func(m gossh.ConnMetadata, method string, err error) {
+			s.logLogin(c, m, method, err)
+		},
+	}
+	algorithms(config)
+	return config
+}
+
+// offerKey decides whether a key would do for a name. The client may only be asking: nothing is done for it here
+// but to name the login that a proof of the key will be.
+func (s *Server) offerKey(c *conn, user string, key gossh.PublicKey) (*gossh.Permissions, error) {
+	if s.draining.Load() {
+		return nil, errDraining
+	}
+	name, err := chat.ParseName(user)
+	if err != nil {
+		return nil, errLogin
+	}
+	a, ok := s.services.Accounts.ByName(name)
+	if !ok {
+		return s.stranger(c, strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key))))
+	}
+	fingerprint := gossh.FingerprintSHA256(key)
+	for _, k := range a.Keys {
+		if k.Fingerprint == fingerprint {
+			return login{id: a.ID, key: fingerprint}.permissions(), nil
+		}
+	}
+	return nil, errLogin
+}
+
+// tryPassword checks a password. Whether the account exists, has a password or not, the check takes the same way
+// and the answer is the same words.
+func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password []byte) (*gossh.Permissions, error) {
+	if s.draining.Load() {
+		return nil, errDraining
+	}
+	if c.passwords++; c.passwords > s.limits.Passwords {
+		c.Close()
+		return nil, errTooMany
+	}
+	name, err := chat.ParseName(user)
+	if err != nil {
+		return nil, errLogin
+	}
+	a, err := s.passwords.CheckPassword(ctx, name, password)
+	if err == nil {
+		return login{id: a.ID, proof: a.Generation}.permissions(), nil
+	}
+	if _, exists := s.services.Accounts.ByName(name); !exists {
+		return s.stranger(c, "")
+	}
+	return nil, err
+}
+
+// stranger lets a name without an account in to make one, if strangers may and there is a slot.
+// Nobody becomes an account by this: the session asks first.
+func (s *Server) stranger(c *conn, key string) (*gossh.Permissions, error) {
+	claimable := s.services.Claim != nil && s.services.Claim.Code() != ""
+	if !s.services.Registration && !claimable || !c.takeSlot() {
+		return nil, errLogin
+	}
+	return login{key: key}.permissions(), nil
+}
+
+// logLogin writes one line for each login and each failure: the source first, then the name, shortened and quoted,
+// so that nobody can forge a line with it. Keys that were only asked about are not failures.
+func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err error) {
+	name := chat.Clean(m.User(), chat.MaxName)
+	switch {
+	case err == nil:
+		s.log.Info("login", "source", c.source, "method", method, "name", name)
+		s.loggedIn(c)
+	case method == "password" || method == "keyboard-interactive":
+		s.count(&s.stats.Failures)
+		s.log.Warn("login failed", "source", c.source, "method", method, "name", name)
+	}
+}
+
+// loggedIn sets the clock for what must follow a login.
+func (s *Server) loggedIn(c *conn) {
+	c.mu.Lock()
+	provisional := c.provisional
+	c.mu.Unlock()
+	if provisional {
+		c.within(s.limits.Registration)
+		return
+	}
+	c.within(s.limits.FirstChannel)
+}

@@ -1,0 +1,94 @@
+package sshchat
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/view"
+)
+
+// This file is the session as commands see it: command.Session.
+
+var _ command.Session = (*session)(nil)
+
+func (s *session) Room() chat.RoomName { return s.room }
+
+func (s *session) Enter(room chat.RoomName) {
+	s.room = room
+	if s.face != nil {
+		s.face.Enter(room)
+	}
+}
+
+func (s *session) Correspondent() chat.Name { return s.correspondent }
+
+func (s *session) Quit() { s.leaving = true }
+
+// Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
+func (s *session) Registered(a chat.Account) {
+	s.login = s.login.renew(a, s.key)
+	s.guard.conn.freeSlot()
+	s.guard.conn.onTime()
+}
+
+// Ask waits for an answer while everything else waits: what is said meanwhile stays in the rooms' logs.
+func (s *session) Ask(ctx context.Context, question string, echo bool) (string, error) {
+	if _, _, pty := s.guard.size(); !pty || s.face == nil {
+		return "", command.ErrNobodyToAsk
+	}
+	s.asking.Store(true)
+	defer s.asking.Store(false)
+	s.face.Ask(question, echo)
+	for {
+		if err := s.flush(); err != nil {
+			return "", err
+		}
+		for len(s.actions) > 0 {
+			a := s.actions[0]
+			s.actions = s.actions[1:]
+			if a.Kind != view.Line {
+				return "", &command.Error{Code: command.ExitFailed, Text: "cancelled"}
+			}
+			return a.Text, nil
+		}
+		if err := s.step(ctx, []<-chan struct{}{s.in.ready, s.guard.resized}); err != nil {
+			return "", err
+		}
+	}
+}
+
+// complete is what Tab offers: commands after a slash, rooms after #, people elsewhere.
+func (s *session) complete(line string, cursor int) (start int, candidates []string) {
+	start = strings.LastIndexAny(line[:cursor], " \n") + 1
+	word := strings.ToLower(line[start:cursor])
+	services := s.server.services
+	switch {
+	case strings.HasPrefix(word, "/") && start == 0:
+		for _, name := range services.Commands.Names(command.Chat) {
+			candidates = append(candidates, "/"+name)
+		}
+	case strings.HasPrefix(word, "#"):
+		for _, r := range services.Hub.Rooms(s.name) {
+			candidates = append(candidates, "#"+r.Name.String())
+		}
+	default:
+		people, err := services.Hub.Members(s.name, s.room)
+		if err != nil {
+			return start, nil
+		}
+		at := ""
+		if strings.HasPrefix(word, "@") {
+			at = "@"
+		}
+		for _, p := range people {
+			if p.Name != s.name {
+				candidates = append(candidates, at+p.Name.String())
+			}
+		}
+	}
+	candidates = slices.DeleteFunc(candidates, func(c string) bool { return !strings.HasPrefix(c, word) })
+	return start, candidates
+}

@@ -1,0 +1,46 @@
+package chat
+
+import (
+	"context"
+	"reflect"
+)
+
+// Wait blocks until one of the signals can be received or ctx ends, and returns which. A session in a few rooms is
+// the common case, so it is spelled out as one select; more signals take the slower general way.
+func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error) {
+	const few = 6
+	if len(signals) > few {
+		return waitMany(ctx, signals)
+	}
+	var s [few]<-chan struct{} // a nil channel never fires
+	copy(s[:], signals)
+	select {
+	case <-s[0]:
+		return 0, nil
+	case <-s[1]:
+		return 1, nil
+	case <-s[2]:
+		return 2, nil
+	case <-s[3]:
+		return 3, nil
+	case <-s[4]:
+		return 4, nil
+	case <-s[5]:
+		return 5, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func waitMany(ctx context.Context, signals []<-chan struct{}) (int, error) {
+	cases := make([]reflect.SelectCase, 0, len(signals)+1)
+	for _, s := range signals {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(s)})
+	}
+	cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())})
+	fired, _, _ := reflect.Select(cases)
+	if fired == len(signals) {
+		return 0, ctx.Err()
+	}
+	return fired, nil
+}

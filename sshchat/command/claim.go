@@ -1,0 +1,83 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"strings"
+	"sync"
+
+	"sshchat/sshchat/chat"
+)
+
+// claimTries is how many wrong codes are taken before only a restart gives a new one: of 80 bits nobody guesses
+// one in so many, and whoever tries more is not somebody who mistyped.
+const claimTries = 100
+
+// Claim is the right to become the first admin, for whoever shows the code that the server printed as it started.
+type Claim struct {
+	mu    sync.Mutex
+	code  string // guarded by mu; empty once used up
+	tries int    // guarded by mu
+}
+
+// NewClaim draws a code of at least 80 bits.
+func NewClaim() *Claim { return &Claim{code: strings.ToLower(rand.Text()[:20])} }
+
+// Code is what must be shown; empty when there is nothing to claim.
+func (c *Claim) Code() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.code
+}
+
+// take uses the code up if it is the right one. Between take and a failed make, keep returns it.
+func (c *Claim) take(code string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.code == "" {
+		return false
+	}
+	if subtle.ConstantTimeCompare([]byte(c.code), []byte(strings.ToLower(strings.TrimSpace(code)))) != 1 {
+		if c.tries++; c.tries >= claimTries {
+			c.code = ""
+		}
+		return false
+	}
+	c.code = ""
+	return true
+}
+
+func (c *Claim) keep(code string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.code = code
+}
+
+var claim = &Command{
+	Name: "claim", Args: "CODE", Brief: "become the first admin with the code the server printed",
+	Faces: Exec, Words: 1,
+	Run: runClaim,
+}
+
+func runClaim(ctx context.Context, c *Call) error {
+	if len(c.Args) != 1 {
+		return c.usage("claim needs the code")
+	}
+	if c.Claim == nil || !c.Claim.take(c.Args[0]) {
+		return denied("that is not the code, or it has been used")
+	}
+	account, err := c.Account, error(nil)
+	if account.ID == "" {
+		account, err = c.register(ctx, chat.Admin)
+	} else {
+		err = c.Accounts.SetRole(account.ID, chat.Admin)
+	}
+	if err != nil {
+		c.Claim.keep(strings.ToLower(strings.TrimSpace(c.Args[0])))
+		return c.explain(err)
+	}
+	c.Log.Info("first admin", "account", account.Name, "source", c.Source)
+	c.Notef("You are the admin of this server, %s.", account.Name)
+	return nil
+}

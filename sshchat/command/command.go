@@ -1,0 +1,106 @@
+// Package command holds everything a person can tell the server to do, each command in a file of its own.
+// One registry serves them all in both faces, "/join #dev" in the chat and "ssh host join #dev", and their help.
+// It knows nothing of SSH, terminals or files: what it needs of the server it names as interfaces.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+// Face is where a command can be given.
+type Face int
+
+const (
+	Chat Face = 1 << iota // a line that begins with '/' in a session
+	Exec                  // ssh host COMMAND
+	Both = Chat | Exec
+)
+
+// Command is one entry of the registry. What a caller may do is checked before Run, never in it.
+type Command struct {
+	Name    string   // one word, or two as in "key add"
+	Aliases []string // other names, in either face
+	Args    string   // shown in usage: "#room TEXT"
+	Brief   string   // one line of help
+	More    string   // what else there is to know
+	Faces   Face
+	Role    chat.Role // the least that may use it; empty: everyone
+	Account bool      // an account is needed; without it whoever is about to register may use it too
+
+	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
+	// exactly as it came, quotes included. Without Text everything is words, split as a shell does, and flags.
+	Words int
+	Text  bool
+	Flags func(*pflag.FlagSet)
+
+	Run func(ctx context.Context, c *Call) error
+}
+
+// Call is one use of a command.
+type Call struct {
+	*Services
+	Command *Command
+	Face    Face
+	Account chat.Account // who calls; the zero Account while registering
+	Name    chat.Name    // the name of the login; that of Account where there is one
+	Key     *chat.Key    // the key proven in this login, if it was by key
+	Source  string       // where the connection comes from, for the log
+	Args    []string     // the words
+	Text    string       // the rest of the line
+	Flags   *pflag.FlagSet
+	In      io.Reader // what a script sends; empty in chat
+	Out     io.Writer // data
+	Err     io.Writer // words for a person
+	Session Session
+}
+
+// Session is the caller's session, for commands that act on it.
+type Session interface {
+	// Room is where what is typed goes; #general in exec.
+	Room() chat.RoomName
+	// Enter makes room the one where what is typed goes.
+	Enter(room chat.RoomName)
+	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
+	Correspondent() chat.Name
+	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
+	// With echo false the answer is not shown.
+	Ask(ctx context.Context, question string, echo bool) (string, error)
+	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
+	Registered(a chat.Account)
+	// Quit ends the session after the command.
+	Quit()
+}
+
+// Services is what the commands work on.
+type Services struct {
+	Hub          *chat.Hub
+	Accounts     Accounts
+	History      History
+	Claim        *Claim
+	Commands     *Registry
+	ServerName   string // shown to people
+	Address      string // as people reach it, for examples in help: "-p 2222 alice@chat.host" without the name
+	Version      string
+	Registration bool                                 // strangers may register
+	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
+	Log          Logger
+}
+
+// Logger takes what the operator should know.
+type Logger interface {
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+	Error(msg string, args ...any)
+}
+
+// Printf writes data.
+func (c *Call) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+
+// Notef writes words for a person.
+func (c *Call) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }

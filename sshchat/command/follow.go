@@ -1,0 +1,92 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"strings"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+var follow = &Command{
+	Name: "follow", Args: "[#room…]", Brief: "print messages as they are said, until you end it",
+	More: "Without a room: all of yours, also those to come. With --since it first prints what came after that message:\n" +
+		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
+		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
+	Faces: Exec, Account: true, Words: -1,
+	Flags: func(f *pflag.FlagSet) {
+		f.StringArray("since", nil, "resume after this message, as general/12 (once for each room)")
+		jsonFlag(f)
+	},
+	Run: runFollow,
+}
+
+// followBatch is how many messages of a room are taken at once.
+const followBatch = 64
+
+func runFollow(ctx context.Context, c *Call) error {
+	since, err := c.Flags.GetStringArray("since")
+	if err != nil {
+		return err
+	}
+	from := chat.From{}
+	if from.After, err = c.parseIDs(since); err != nil {
+		return err
+	}
+	for _, word := range c.Args {
+		room, err := c.room(word)
+		if err != nil {
+			return err
+		}
+		if !room.IsDirect() && !c.Hub.In(c.Account.Name, room) {
+			return c.roomError(room, chat.ErrNotIn)
+		}
+		from.Only = append(from.Only, room)
+	}
+	reader := c.Hub.Reader(c.Account.Name, from)
+	defer reader.Close()
+	c.Hub.Enter(c.Account.Name)
+	defer c.Hub.Leave(c.Account.Name)
+	out := bufio.NewWriter(c.Out)
+	c.Out = out
+	for {
+		for _, d := range reader.Next(followBatch) {
+			c.printDelivery(d)
+		}
+		if err := out.Flush(); err != nil {
+			return nil // whoever followed has gone
+		}
+		if _, err := chat.Wait(ctx, reader.Grown()...); err != nil {
+			return nil
+		}
+	}
+}
+
+func (c *Call) printDelivery(d chat.Delivery) {
+	me := c.Account.Name
+	shown := roomArg(d.Room, me)
+	asJSON := c.json()
+	switch {
+	case d.Gap.Count() > 0 && asJSON:
+		c.printJSON(struct {
+			Missed int    `json:"missed"`
+			Room   string `json:"room"`
+			From   uint64 `json:"from"`
+			To     uint64 `json:"to"`
+		}{d.Gap.Count(), shown, d.Gap.From, d.Gap.To})
+	case d.Gap.Count() > 0:
+		c.Notef("%d messages missed: %s/%d to %s/%d", d.Gap.Count(), shown, d.Gap.From, shown, d.Gap.To)
+	case !d.Kind.Stored():
+	case asJSON:
+		c.printJSON(c.messageJSON(d.Message))
+	case d.Kind == chat.Me:
+		c.Printf("%s %s * %s %s\n", d.ID(me), d.At.Format(timeFormat), d.From, indent(d.Text))
+	default:
+		c.Printf("%s %s %s: %s\n", d.ID(me), d.At.Format(timeFormat), d.From, indent(d.Text))
+	}
+}
+
+// indent moves a message's further lines two spaces in, so that none of them can pass for a message.
+func indent(t chat.Text) string { return strings.ReplaceAll(t.String(), "\n", "\n  ") }

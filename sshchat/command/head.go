@@ -1,0 +1,39 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+var head = &Command{
+	Name: "head", Args: "ROOM", Brief: "print the newest point of a room's history, signed by the host key",
+	More: "The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
+		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
+		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
+	Faces: Exec, Account: true, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		room, err := c.room(firstOf(c.Args))
+		if err != nil {
+			return err
+		}
+		if !c.Hub.In(c.Account.Name, room) {
+			return notFound("no such room, or you are not in it: %s", room.For(c.Account.Name))
+		}
+		h, err := c.History.Head(room)
+		if err != nil {
+			return c.explain(err)
+		}
+		line, err := json.Marshal(h)
+		if err != nil {
+			return fmt.Errorf("encode head: %w", err)
+		}
+		line = append(line, '\n')
+		signature, err := c.Sign(line)
+		if err != nil {
+			return fmt.Errorf("sign head: %w", err)
+		}
+		c.Printf("%s%s", line, signature)
+		return nil
+	},
+}

@@ -1,0 +1,157 @@
+package command
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+var history = &Command{
+	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's sealed history: an age file that only your keys open",
+	More: "ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
+		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
+		"A number names a window of --list. A direct room is @bob.",
+	Faces: Exec, Account: true, Words: -1,
+	Flags: func(f *pflag.FlagSet) {
+		f.Bool("tar", false, "everything you can open, as a tar of age files, in order")
+		f.StringArray("since", nil, "with --tar: only files that hold messages after this ID, as general/12 (once for each room)")
+		f.Bool("list", false, "list the room's windows")
+		jsonFlag(f)
+	},
+	Run: func(_ context.Context, c *Call) error {
+		tar, _ := c.Flags.GetBool("tar")
+		list, _ := c.Flags.GetBool("list")
+		switch {
+		case tar:
+			return c.historyTar()
+		case len(c.Args) == 0:
+			return c.usage("history needs a room")
+		case list:
+			return c.historyList()
+		case len(c.Args) == 2:
+			return c.historyWindow()
+		case len(c.Args) > 2:
+			return c.usage("history: too many arguments")
+		}
+		return c.historyLast()
+	},
+}
+
+// memberRoom is a room whose history the caller may ask for.
+func (c *Call) memberRoom(word string) (chat.RoomName, error) {
+	room, err := c.room(word)
+	if err != nil {
+		return room, err
+	}
+	if !c.Hub.In(c.Account.Name, room) {
+		return room, notFound("no such room, or you are not in it: %s", room.For(c.Account.Name))
+	}
+	return room, nil
+}
+
+func (c *Call) historyLast() error {
+	room, err := c.memberRoom(c.Args[0])
+	if err != nil {
+		return err
+	}
+	me := c.Account.Name
+	later, err := c.History.Export(c.Out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
+	if err != nil {
+		return c.explain(err)
+	}
+	if later > 0 {
+		c.Notef("%d later lines are stored one by one; to read them too:", later)
+		c.Notef("ssh %s history --tar %s | tar x --to-command='age -d -i YOUR_KEY'", c.Login(), roomArg(room, me))
+	}
+	return nil
+}
+
+// roomArg is a room as typed in exec: without the #, which a shell would take for a comment.
+func roomArg(room chat.RoomName, me chat.Name) string { return strings.TrimPrefix(room.For(me), "#") }
+
+func (c *Call) historyWindow() error {
+	room, err := c.memberRoom(c.Args[0])
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(c.Args[1], 10, 64)
+	if err != nil {
+		return c.usage("history: %q is not the number of a window", chat.Clean(c.Args[1], 40))
+	}
+	return c.explain(c.History.ExportWindow(c.Out, c.Account.Name, room, n))
+}
+
+func (c *Call) historyList() error {
+	room, err := c.memberRoom(c.Args[0])
+	if err != nil {
+		return err
+	}
+	windows, err := c.History.List(c.Account.Name, room)
+	if err != nil {
+		return c.explain(err)
+	}
+	for _, w := range windows {
+		if c.json() {
+			c.printJSON(w)
+			continue
+		}
+		state := "open"
+		if w.Closed {
+			state = "closed"
+		}
+		yours := "sealed to you"
+		if !w.Readable {
+			yours = "not sealed to you"
+		}
+		c.Printf("%6d  %d-%d  %s, %s\n", w.W, w.From, w.To, state, yours)
+	}
+	return nil
+}
+
+func (c *Call) historyTar() error {
+	since, err := c.Flags.GetStringArray("since")
+	if err != nil {
+		return err
+	}
+	after, err := c.parseIDs(since)
+	if err != nil {
+		return err
+	}
+	var rooms []chat.RoomName
+	for _, word := range c.Args {
+		room, err := c.memberRoom(word)
+		if err != nil {
+			return err
+		}
+		rooms = append(rooms, room)
+	}
+	if len(rooms) == 0 {
+		rooms = c.Hub.RoomsOf(c.Account.Name)
+	}
+	return c.explain(c.History.Tar(c.Out, c.Account.Name, rooms, after))
+}
+
+// parseIDs reads message IDs, "general/12" or "@bob/3", at most one a room.
+func (c *Call) parseIDs(ids []string) (map[chat.RoomName]uint64, error) {
+	after := make(map[chat.RoomName]uint64)
+	for _, id := range ids {
+		word, number, ok := strings.Cut(id, "/")
+		seq, err := strconv.ParseUint(number, 10, 64)
+		if !ok || err != nil {
+			return nil, c.usage("%q is not a message's ID, as in general/12", chat.Clean(id, 80))
+		}
+		room, err := c.room(word)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := after[room]; twice {
+			return nil, c.usage("%s is named twice", word)
+		}
+		after[room] = seq
+	}
+	return after, nil
+}

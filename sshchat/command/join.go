@@ -1,0 +1,35 @@
+package command
+
+import "context"
+
+var join = &Command{
+	Name: "join", Aliases: []string{"j"}, Args: "#room", Brief: "enter a room, and belong to it from now on",
+	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
+	Faces: Both, Account: true, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("join needs a room")
+		}
+		room, err := c.room(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if room.IsDirect() {
+			c.Session.Enter(room)
+			return nil
+		}
+		made, err := c.Hub.Join(ctx, c.Account.Name, room)
+		if err != nil {
+			return c.roomError(room, err)
+		}
+		c.Session.Enter(room)
+		if made {
+			c.Notef("#%s is a new room. Everyone may join it.", room)
+			return nil
+		}
+		if info, err := c.Hub.Room(c.Account.Name, room); err == nil && info.Topic != "" {
+			c.Notef("topic of #%s: %s", room, info.Topic)
+		}
+		return nil
+	},
+}

@@ -1,0 +1,100 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+var keyList = &Command{
+	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys",
+	Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, k := range c.Account.Keys {
+			if c.json() {
+				c.printJSON(struct {
+					Fingerprint string    `json:"fingerprint"`
+					Key         string    `json:"key"`
+					Label       string    `json:"label"`
+					Added       time.Time `json:"added"`
+					Reads       bool      `json:"reads"`
+				}{k.Fingerprint, k.Line, k.Label, k.Added, k.Reads})
+				continue
+			}
+			reads := "opens history"
+			if !k.Reads {
+				reads = "logs in only"
+			}
+			kind, _ := cutWord(k.Line)
+			if !strings.Contains(k.Line, " ") {
+				kind = "age"
+			}
+			c.Printf("%s  %-10s %-14s %s  %s\n", k.Fingerprint, kind, reads, k.Added.Format("2006-01-02"), k.Label)
+		}
+		return nil
+	},
+}
+
+var keyAdd = &Command{
+	Name: "key add", Args: "KEY|-", Brief: "add a public key, as in id_ed25519.pub, or an age1… recipient",
+	More:  "With - the keys come on standard input, one a line. A new key opens what is said from now on.",
+	Faces: Both, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		if c.Text == "" {
+			return c.usage("key add needs a key")
+		}
+		lines := []string{c.Text}
+		if c.Text == "-" && c.Face == Exec {
+			lines = nil
+			for in := bufio.NewScanner(c.In); in.Scan() && len(lines) < 64; {
+				if line := strings.TrimSpace(in.Text()); line != "" && !strings.HasPrefix(line, "#") {
+					lines = append(lines, line)
+				}
+			}
+		}
+		for _, line := range lines {
+			if err := c.addKey(ctx, line); err != nil {
+				return c.explain(err)
+			}
+		}
+		return nil
+	},
+}
+
+func (c *Call) addKey(ctx context.Context, line string) error {
+	key, err := c.Accounts.ParseKey(line)
+	if err != nil {
+		return err
+	}
+	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
+		return err
+	}
+	if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Rekey); err != nil {
+		return err
+	}
+	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
+	c.Printf("%s\n", key.Fingerprint)
+	if !key.Reads {
+		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
+	}
+	return nil
+}
+
+var keyRemove = &Command{
+	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key; it logs in no more and opens nothing said from now on",
+	More:  "What was sealed to it before stays open to whoever has both the key and a copy of the file.",
+	Faces: Both, Account: true, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("key remove needs a fingerprint, as key list shows it")
+		}
+		if err := c.Accounts.RemoveKey(c.Account.ID, c.Args[0]); err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("key removed", "account", c.Account.Name, "key", c.Args[0], "source", c.Source)
+		return c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke)
+	},
+}

@@ -1,0 +1,40 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+var list = &Command{
+	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms",
+	More:  "A * marks those you are in.",
+	Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, r := range c.Hub.Rooms(c.Account.Name) {
+			if c.json() {
+				c.printJSON(roomJSON{r.Name, r.Topic, r.Private, r.Members, r.Here, r.Joined})
+				continue
+			}
+			mark := " "
+			if r.Joined {
+				mark = "*"
+			}
+			c.Printf("%s #%-20s %4d here of %4d  %s\n", mark, r.Name, r.Here, r.Members, r.Topic)
+		}
+		return nil
+	},
+}
+
+type roomJSON struct {
+	Room    chat.RoomName `json:"room"`
+	Topic   string        `json:"topic"`
+	Private bool          `json:"private"`
+	Members int           `json:"members"`
+	Here    int           `json:"here"`
+	Joined  bool          `json:"joined"`
+}
+
+func jsonFlag(f *pflag.FlagSet) { f.Bool("json", false, "one JSON object a line") }

@@ -1,0 +1,39 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+var names = &Command{
+	Name: "who", Aliases: []string{"names"}, Args: "[#room]", Brief: "list who is in a room, and who is here now",
+	Faces: Both, Account: true, Words: 1, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		room, err := c.room(firstOf(c.Args))
+		if err != nil {
+			return err
+		}
+		people, err := c.Hub.Members(c.Account.Name, room)
+		if err != nil {
+			return c.roomError(room, err)
+		}
+		for _, p := range people {
+			if c.json() {
+				c.printJSON(presenceJSON{p.Name, p.Here})
+				continue
+			}
+			state := "away"
+			if p.Here {
+				state = "here"
+			}
+			c.Printf("%-32s %s\n", p.Name, state)
+		}
+		return nil
+	},
+}
+
+type presenceJSON struct {
+	Name chat.Name `json:"name"`
+	Here bool      `json:"here"`
+}

@@ -1,0 +1,228 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+// Registry is the commands by name.
+type Registry struct {
+	commands []*Command // sorted by name
+	byName   map[string]*Command
+}
+
+// NewRegistry returns the registry of all commands. It panics on two of one name: a mistake made while programming.
+func NewRegistry() *Registry {
+	r := &Registry{byName: make(map[string]*Command)}
+	for _, c := range all {
+		r.commands = append(r.commands, c)
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
+			if r.byName[name] != nil {
+				panic("internal error: two commands named " + name)
+			}
+			r.byName[name] = c
+		}
+	}
+	slices.SortFunc(r.commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+	return r
+}
+
+// Find returns the command that line begins with, in this face, and the rest of the line.
+// Two words are tried before one.
+func (r *Registry) Find(face Face, line string) (*Command, string, error) {
+	word, rest := cutWord(line)
+	second, rest2 := cutWord(rest)
+	if c := r.byName[strings.ToLower(word+" "+second)]; second != "" && c != nil && c.Faces&face != 0 {
+		return c, rest2, nil
+	}
+	if c := r.byName[strings.ToLower(word)]; c != nil && c.Faces&face != 0 {
+		return c, rest, nil
+	}
+	return nil, "", r.unknown(face, word)
+}
+
+// Run runs the command that line begins with. call needs everything but Command, Args, Text and Flags.
+func (r *Registry) Run(ctx context.Context, line string, call Call) error {
+	cmd, rest, err := r.Find(call.Face, line)
+	if err != nil {
+		return err
+	}
+	call.Command = cmd
+	if err := call.allowed(); err != nil {
+		return err
+	}
+	if err := call.parse(rest); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			call.Printf("%s", cmd.help(call.Face))
+			return nil
+		}
+		return err
+	}
+	return cmd.Run(ctx, &call)
+}
+
+// allowed checks the caller's rights: here and nowhere else.
+func (c *Call) allowed() error {
+	if c.Command.Account && c.Account.ID == "" {
+		if !c.Registration {
+			return denied("no account named %s here", c.Name)
+		}
+		return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
+	}
+	if c.Command.Role != "" && !c.Account.Role.AtLeast(c.Command.Role) {
+		return denied("%s is for %ss", c.Command.Name, c.Command.Role)
+	}
+	return nil
+}
+
+// Login is how the caller's name reaches the server, for examples: "-p 2222 alice@chat.host".
+func (c *Call) Login() string { return strings.Replace(c.Address, "NAME", c.Name.String(), 1) }
+
+// parse reads what follows the command's name.
+func (c *Call) parse(rest string) error {
+	cmd := c.Command
+	if cmd.Text {
+		if word, _ := cutWord(rest); word == "-h" || word == "--help" {
+			return pflag.ErrHelp
+		}
+		for range cmd.Words {
+			var word string
+			if word, rest = cutWord(rest); word == "" {
+				return c.usage("%s: something is missing", cmd.Name)
+			}
+			c.Args = append(c.Args, word)
+		}
+		c.Text = strings.TrimSpace(rest)
+		return nil
+	}
+	words, err := split(rest)
+	if err != nil {
+		return c.usage("%s: %v", cmd.Name, err)
+	}
+	c.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
+	c.Flags.SetOutput(io.Discard)
+	c.Flags.Usage = func() {}
+	if cmd.Flags != nil {
+		cmd.Flags(c.Flags)
+	}
+	if err := c.Flags.Parse(words); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return err
+		}
+		return c.usage("%s: %v", cmd.Name, err)
+	}
+	c.Args = c.Flags.Args()
+	if cmd.Words >= 0 && len(c.Args) > cmd.Words {
+		return c.usage("%s: too many arguments", cmd.Name)
+	}
+	return nil
+}
+
+// unknown refuses a command that is not there and names the nearest that is.
+func (r *Registry) unknown(face Face, word string) error {
+	word = strings.ToLower(word)
+	slash := ""
+	if face == Chat {
+		slash = "/"
+	}
+	text := fmt.Sprintf("no command %s%s", slash, chat.Clean(word, 40))
+	best, near := 3, ""
+	for _, name := range r.Names(face) {
+		if d := distance(word, name); d < best {
+			best, near = d, name
+		}
+	}
+	if near != "" {
+		text += fmt.Sprintf("; did you mean %s%s?", slash, near)
+	}
+	return &Error{ExitUsage, fmt.Sprintf("%s (%shelp lists them)", text, slash)}
+}
+
+// Names lists the names that can be typed in a face, aliases included, sorted.
+func (r *Registry) Names(face Face) []string {
+	var names []string
+	for name, c := range r.byName {
+		if c.Faces&face != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cutWord returns the first word of line and what follows it, without the spaces between.
+func cutWord(line string) (word, rest string) {
+	line = strings.TrimLeft(line, " \t\n")
+	i := strings.IndexAny(line, " \t\n")
+	if i < 0 {
+		return line, ""
+	}
+	return line[:i], strings.TrimLeft(line[i:], " \t\n")
+}
+
+// split splits a line into words; quotes and backslashes work as in a POSIX shell.
+func split(line string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord, quote := false, rune(0)
+	runes := []rune(line)
+	for i := 0; i < len(runes); i++ {
+		switch r := runes[i]; {
+		case r == '\\' && quote != '\'' && i+1 < len(runes):
+			i++
+			word.WriteRune(runes[i])
+			inWord = true
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote == 0 && (r == '"' || r == '\''):
+			quote, inWord = r, true
+		case quote == 0 && strings.ContainsRune(" \t\n", r):
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+				inWord = false
+			}
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("a quote %c is not closed", quote)
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// distance is the number of edits between two words (Levenshtein), for words short enough to be commands.
+func distance(a, b string) int {
+	if len(a) > 32 || len(b) > 32 {
+		return 32
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

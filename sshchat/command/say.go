@@ -1,0 +1,128 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+
+	"sshchat/sshchat/chat"
+)
+
+var say = &Command{
+	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room",
+	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
+	Faces: Exec, Account: true, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.room(c.Args[0])
+		if err != nil {
+			return err
+		}
+		return c.speak(ctx, room, c.Text)
+	},
+}
+
+var msg = &Command{
+	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away",
+	Faces: Both, Account: true, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		other, err := c.person(c.Args[0])
+		if err != nil {
+			return err
+		}
+		return c.tell(ctx, other, c.Text)
+	},
+}
+
+var reply = &Command{
+	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone",
+	Faces: Chat, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		other := c.Session.Correspondent()
+		if other.IsZero() {
+			return failed("nobody has written to you in this session")
+		}
+		return c.tell(ctx, other, c.Text)
+	},
+}
+
+var query = &Command{
+	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "talk with one person: what you type goes to them",
+	Faces: Chat, Account: true, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("query needs a name")
+		}
+		other, err := c.person(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if other == c.Account.Name {
+			return failed("you cannot write to yourself")
+		}
+		c.Session.Enter(chat.Direct(c.Account.Name, other))
+		return nil
+	},
+}
+
+var me = &Command{
+	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves",
+	Faces: Chat, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)
+	},
+}
+
+// tell writes to one person.
+func (c *Call) tell(ctx context.Context, other chat.Name, text string) error {
+	if other == c.Account.Name {
+		return failed("you cannot write to yourself")
+	}
+	return c.speak(ctx, chat.Direct(c.Account.Name, other), text)
+}
+
+// speak says text, or each line of standard input where text is "-".
+func (c *Call) speak(ctx context.Context, room chat.RoomName, text string) error {
+	if text != "-" || c.Face == Chat {
+		return c.post(ctx, room, chat.Say, text)
+	}
+	lines := bufio.NewScanner(c.In)
+	lines.Buffer(make([]byte, 0, 1024), 2*chat.MaxText)
+	for lines.Scan() {
+		if err := c.post(ctx, room, chat.Say, lines.Text()); err != nil && !errors.Is(err, errNothing) {
+			return err
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return failed("a line is longer than %d bytes; it and what follows was not sent", chat.MaxText)
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+var errNothing = &Error{ExitUsage, "nothing to say"}
+
+func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, text string) error {
+	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, text)
+	if err != nil {
+		if errors.Is(err, chat.ErrEmpty) {
+			return errNothing
+		}
+		return c.roomError(room, err)
+	}
+	if c.Face == Exec {
+		c.Printf("%s\n", m.ID(c.Account.Name))
+	}
+	return nil
+}
+
+// Post cleans text and says it.
+func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName, kind chat.Kind, text string) (chat.Message, error) {
+	clean, err := chat.ParseText(text)
+	if err != nil {
+		return chat.Message{}, err
+	}
+	return s.Hub.Post(ctx, from, room, kind, clean)
+}

@@ -1,0 +1,49 @@
+package command
+
+import (
+	"context"
+	"io"
+
+	"sshchat/sshchat/chat"
+
+	"filippo.io/age"
+)
+
+// Accounts is who may come in and with what. Each change has survived a power cut when its method returns.
+// Refusals that a person can do something about come as errors whose text is for that person.
+type Accounts interface {
+	ByName(name chat.Name) (chat.Account, bool)
+	ByID(id string) (chat.Account, bool)
+	HasAdmin() bool
+	// Create makes an account that belongs to #general from the message since on.
+	Create(name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
+	SetRole(id string, role chat.Role) error
+	AddKey(id string, key chat.Key) error
+	RemoveKey(id, fingerprint string) error
+	ParseKey(line string) (chat.Key, error)
+	// SetPassword replaces old, or sets a first password where the account has none.
+	SetPassword(ctx context.Context, id string, old, new []byte) error
+	// CheckPolicy refuses a password that would be refused as a new one.
+	CheckPolicy(name chat.Name, password []byte) error
+	// Identity returns the account's password identity as an armored age passphrase file.
+	Identity(id string) ([]byte, error)
+	// Recipients is what the account reads a room's history with.
+	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
+	// Refusal reports whether err is worded for the person who caused it.
+	Refusal(err error) bool
+}
+
+// History is what was said, sealed. Its methods may be called while messages are being stored.
+type History interface {
+	// Export writes one age file of the room's last lines from since on, sealed anew to the recipients while they
+	// are in memory, else as the last closed window has them; later counts lines that are stored but not in it.
+	Export(w io.Writer, me chat.Name, room chat.RoomName, since uint64, to []age.Recipient) (later int, err error)
+	// ExportWindow writes the window as it was closed.
+	ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error
+	// Tar writes every sealed file me has a head for, in order; of rooms in after only what is later.
+	Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error
+	List(me chat.Name, room chat.RoomName) ([]chat.Window, error)
+	Head(room chat.RoomName) (chat.Head, error)
+	// Refusal reports whether err is worded for the person who caused it.
+	Refusal(err error) bool
+}

@@ -1,0 +1,26 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+var whoami = &Command{
+	Name: "whoami", Brief: "show your account", Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		a := c.Account
+		if c.json() {
+			c.printJSON(struct {
+				Name     chat.Name `json:"name"`
+				Role     chat.Role `json:"role"`
+				Keys     int       `json:"keys"`
+				Password bool      `json:"password"`
+				Reads    bool      `json:"reads"`
+			}{a.Name, a.Role, len(a.Keys), a.Password, a.Reads()})
+			return nil
+		}
+		c.Printf("%s (%s), %d keys, password: %v, can open history: %v\n", a.Name, a.Role, len(a.Keys), a.Password, a.Reads())
+		return nil
+	},
+}

@@ -1,0 +1,203 @@
+package sshchat
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"charm.land/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// conn is one client's connection, from accept to close: its deadlines, its channels, its sign of life.
+// x/crypto's own Close only sends, and waits for a peer that may never read; closing this closes the socket.
+type conn struct {
+	net.Conn
+	server   *Server
+	source   string       // the client's address, for the log
+	lastRead atomic.Int64 // Unix nanoseconds
+	closing  sync.Once
+
+	// Owned by the login's goroutine:
+
+	passwords int // tried so far
+
+	mu          sync.Mutex
+	deadline    *time.Timer // guarded by mu; closes the connection unless it gets on: keys, channel, registration
+	keepalive   *time.Timer // guarded by mu; nil until the first channel
+	channels    int         // guarded by mu; session channels open
+	provisional bool        // guarded by mu; holds one of the registration slots
+	closed      bool        // guarded by mu
+}
+
+// connKey finds the conn in its ssh.Context.
+type connKey struct{}
+
+func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+// accept is the ssh server's ConnCallback.
+func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
+	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr())}
+	c.lastRead.Store(time.Now().UnixNano())
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		// Kernel buffers would hide megabytes of a client that does not read.
+		if err := tcp.SetWriteBuffer(s.limits.SendBuffer); err != nil {
+			s.log.Warn("set send buffer", "source", c.source, "err", err)
+		}
+	}
+	ctx.SetValue(connKey{}, c)
+	if !s.track(c) {
+		return nil
+	}
+	c.within(s.limits.KeyExchange)
+	return c
+}
+
+// host is an address without its port.
+func host(addr net.Addr) string {
+	h, _, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	return h
+}
+
+// Read notes the sign of life.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.lastRead.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Close closes the socket at once and gives back what the connection held.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() {
+		c.mu.Lock()
+		c.closed = true
+		c.stopTimers()
+		if c.provisional {
+			c.server.registrations.Add(-1)
+			c.provisional = false
+		}
+		c.mu.Unlock()
+		c.server.untrack(c)
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// stopTimers is called with mu held.
+func (c *conn) stopTimers() {
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+	if c.keepalive != nil {
+		c.keepalive.Stop()
+	}
+}
+
+// within closes the connection unless within or onTime is called again before d has passed.
+func (c *conn) within(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+	c.deadline = time.AfterFunc(d, func() {
+		c.server.count(&c.server.stats.Late)
+		c.Close()
+	})
+}
+
+func (c *conn) onTime() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+}
+
+// takeSlot lets the login go on without an account, if one of the slots for registering is free.
+func (c *conn) takeSlot() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.provisional {
+		return true
+	}
+	if c.closed || c.server.registrations.Add(1) > int64(c.server.limits.Registrations) {
+		c.server.registrations.Add(-1)
+		return false
+	}
+	c.provisional = true
+	return true
+}
+
+// freeSlot gives the slot back: the login has an account now, or turned out to have one.
+func (c *conn) freeSlot() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.provisional {
+		c.server.registrations.Add(-1)
+		c.provisional = false
+	}
+}
+
+// openChannel counts a session channel; it is refused beyond the limit.
+func (c *conn) openChannel(peer gossh.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.channels >= c.server.limits.Sessions {
+		return false
+	}
+	c.channels++
+	if c.deadline != nil && !c.provisional { // the clock for registering runs on
+		c.deadline.Stop()
+	}
+	if c.keepalive == nil {
+		c.watch(peer)
+	}
+	return true
+}
+
+// closeChannel starts the clock of a connection that has no channel left: OpenSSH's ControlMaster keeps such.
+func (c *conn) closeChannel() {
+	c.mu.Lock()
+	c.channels--
+	last := c.channels == 0 && !c.provisional
+	c.mu.Unlock()
+	if last {
+		c.within(c.server.limits.FirstChannel)
+	}
+}
+
+// watch asks a silent client for a sign of life, and closes the connection when none comes.
+// It costs a timer and no goroutine while the client answers. Called with mu held.
+func (c *conn) watch(peer gossh.Conn) {
+	every := c.server.limits.Keepalive
+	var asking atomic.Bool // one ask at a time: each waits for its answer
+	c.keepalive = time.AfterFunc(every, func() {
+		silent := time.Since(time.Unix(0, c.lastRead.Load()))
+		if silent > every*time.Duration(c.server.limits.KeepaliveMax) {
+			c.server.count(&c.server.stats.Dead)
+			c.Close()
+			return
+		}
+		c.mu.Lock()
+		if !c.closed {
+			c.keepalive.Reset(every)
+		}
+		c.mu.Unlock()
+		if silent >= every && asking.CompareAndSwap(false, true) {
+			// An error means the connection has ended, which its own goroutines see.
+			peer.SendRequest("keepalive@openssh.com", true, nil)
+			asking.Store(false)
+		}
+	})
+}

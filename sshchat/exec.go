@@ -1,0 +1,91 @@
+package sshchat
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"sshchat/sshchat/command"
+)
+
+// exec runs the one command of "ssh host COMMAND" and returns its exit code.
+// What it prints goes out as it comes: data on standard output, words on the error stream.
+func (s *session) exec(ctx context.Context, line string) int {
+	call, err := s.call(command.Exec)
+	if err != nil {
+		return s.refuse(err)
+	}
+	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.guard.Channel
+	if s.face != nil {
+		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
+		call.Out, call.Err, call.In = returns{call.Out}, returns{call.Err}, strings.NewReader("")
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		go s.readInput(ctx, &keys{s.guard.Channel, &s.asking, cancel})
+	}
+	err = s.server.services.Commands.Run(ctx, line, call)
+	if err == nil {
+		return command.ExitDone
+	}
+	text, meant := command.Text(err)
+	if !meant {
+		s.log.Error("command failed", "err", err)
+	}
+	fmt.Fprintf(call.Err, "%s\n", text)
+	return command.ExitCode(err)
+}
+
+// keys reads a terminal while a command runs on it: Ctrl+C ends the command, and the rest is for Ask alone.
+type keys struct {
+	io.Reader
+	asking    *atomic.Bool
+	interrupt context.CancelFunc
+}
+
+func (k *keys) Read(p []byte) (int, error) {
+	for {
+		n, err := k.Reader.Read(p)
+		if bytes.IndexByte(p[:n], 0x03) >= 0 {
+			k.interrupt()
+		}
+		if err != nil || k.asking.Load() {
+			return n, err
+		}
+	}
+}
+
+// returns puts a carriage return before each newline, for a terminal in raw mode.
+type returns struct{ io.Writer }
+
+func (r returns) Write(p []byte) (int, error) {
+	if _, err := r.Writer.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// lines hands whole lines of what a command prints to a face.
+type lines struct {
+	print func(string)
+	rest  []byte
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	if end := bytes.LastIndexByte(l.rest, '\n'); end >= 0 {
+		l.print(string(l.rest[:end]))
+		l.rest = l.rest[end+1:]
+	}
+	return len(p), nil
+}
+
+// end prints a last line that had no newline.
+func (l *lines) end() {
+	if len(l.rest) > 0 {
+		l.print(string(l.rest))
+	}
+}

@@ -1,0 +1,58 @@
+package sshchat
+
+import (
+	"time"
+
+	"sshchat/sshchat/chat"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Limits bounds what clients can make the server hold or do. Start from DefaultLimits: a zero allows nothing.
+type Limits struct {
+	Handshake     time.Duration // from accept to a successful login
+	KeyExchange   time.Duration // of that, until the keys are agreed on
+	FirstChannel  time.Duration // a connection without a channel is closed after this, whenever that is
+	FirstCommand  time.Duration // a channel without a shell or a command ends its connection after this
+	Registration  time.Duration // a login without an account has this long to make one
+	Keepalive     time.Duration // silence after which the client is asked for a sign of life
+	KeepaliveMax  int           // unanswered asks, after which the connection is closed
+	WriteStall    time.Duration // a write that makes no progress for this long closes the connection
+	Sessions      int           // channels of one connection
+	Passwords     int           // passwords tried in one connection
+	AuthTries     int           // login attempts in one connection; high, for agents with many keys
+	Registrations int           // logins without an account at once
+	Env           int           // environment variables of one session
+	EnvBytes      int           // their size
+	SendBuffer    int           // kernel's buffer toward one client, bytes
+}
+
+// DefaultLimits are the limits of a server that was told nothing else.
+var DefaultLimits = Limits{
+	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
+	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
+	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
+	Sessions: 4, Passwords: 3, AuthTries: 20, Registrations: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+}
+
+// Sizes that no client needs to exceed.
+const (
+	maxWidth, maxHeight = 500, 200         // of a terminal, in cells
+	maxTerm             = 64               // bytes of TERM
+	maxRequest          = 2 << 10          // bytes of a channel request
+	maxExec             = 4 * chat.MaxText // bytes of a command line: a message, quoted in the worst way
+	rekeyAfter          = 1 << 30          // bytes under one set of keys
+)
+
+// algorithms are what ssh-audit finds nothing to fail in, and what every client of the last years can do.
+func algorithms(config *gossh.ServerConfig) {
+	config.KeyExchanges = []string{gossh.KeyExchangeMLKEM768X25519, gossh.KeyExchangeCurve25519}
+	config.Ciphers = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM}
+	config.MACs = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	config.PublicKeyAuthAlgorithms = []string{
+		gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519, gossh.KeyAlgoSKECDSA256,
+		gossh.KeyAlgoECDSA256, gossh.KeyAlgoECDSA384, gossh.KeyAlgoECDSA521,
+		gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256,
+	}
+	config.RekeyThreshold = rekeyAfter
+}

@@ -1,0 +1,97 @@
+package sshchat
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// extension is the one value that a login leaves in its connection's permissions: x/crypto keeps those of the method
+// that succeeded, with the key that was proven, and drops those of keys that were merely asked about (CVE-2024-45337).
+const extension = "sshchat-login"
+
+// login is what a connection proved. It names an account by its id, never by its name: a name can be taken
+// by another account while a connection is open, an id cannot.
+type login struct {
+	id    string // the account's; empty while there is none
+	key   string // with an account: the fingerprint of the key proven; without: the key as an authorized_keys line
+	proof string // the generation of the password proven; empty with a key
+}
+
+// errStale is returned for a login whose account, key or password is no longer what it was.
+var errStale = &command.Error{Code: command.ExitDenied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
+
+func (l login) provisional() bool { return l.id == "" }
+
+// permissions are what an auth callback returns for the login.
+func (l login) permissions() *gossh.Permissions {
+	var value string
+	switch {
+	case l.provisional():
+		value = "provisional:" + base64.StdEncoding.EncodeToString([]byte(l.key))
+	case l.key != "":
+		value = "key:" + l.id + ":" + l.key
+	default:
+		value = "password:" + l.id + ":" + l.proof
+	}
+	return &gossh.Permissions{Extensions: map[string]string{extension: value}}
+}
+
+// loginOf reads what permissions wrote.
+func loginOf(p *gossh.Permissions) (login, error) {
+	if p == nil {
+		return login{}, errors.New("internal error: a connection without a login")
+	}
+	kind, rest, _ := strings.Cut(p.Extensions[extension], ":")
+	id, proof, _ := strings.Cut(rest, ":")
+	switch kind {
+	case "provisional":
+		key, err := base64.StdEncoding.DecodeString(rest)
+		if err != nil {
+			return login{}, fmt.Errorf("read login: %w", err)
+		}
+		return login{key: string(key)}, nil
+	case "key":
+		return login{id: id, key: proof}, nil
+	case "password":
+		return login{id: id, proof: proof}, nil
+	}
+	return login{}, fmt.Errorf("internal error: unknown kind of login %q", kind)
+}
+
+// account returns the login's account as it stands now: it is asked for at the session's start and at each command.
+func (s *Server) account(l login) (chat.Account, error) {
+	a, ok := s.services.Accounts.ByID(l.id)
+	if !ok || l.provisional() {
+		return chat.Account{}, errStale
+	}
+	if l.key == "" {
+		if l.proof != a.Generation || !a.Password {
+			return chat.Account{}, errStale
+		}
+		return a, nil
+	}
+	for _, k := range a.Keys {
+		if k.Fingerprint == l.key {
+			return a, nil
+		}
+	}
+	return chat.Account{}, errStale
+}
+
+// renew is the login of a session whose account has just been made, or whose password has just been changed in it.
+func (l login) renew(a chat.Account, key *chat.Key) login {
+	switch {
+	case l.provisional() && key != nil:
+		return login{id: a.ID, key: key.Fingerprint}
+	case l.provisional() || l.key == "":
+		return login{id: a.ID, proof: a.Generation}
+	}
+	return l
+}

@@ -1,0 +1,185 @@
+// Package sshchat is the chat's SSH server: who comes in, what their connection may do, and the sessions.
+// It takes what it needs as interfaces and signers, and knows nothing of files.
+package sshchat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+
+	"charm.land/ssh"
+	"charm.land/wish/v2"
+)
+
+// Passwords checks the password of a name.
+type Passwords interface {
+	// CheckPassword takes as long for a name without an account or without a password.
+	CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error)
+}
+
+// Config is what a server is made of.
+type Config struct {
+	HostKey   ssh.Signer
+	Services  *command.Services
+	Passwords Passwords
+	Limits    Limits
+	Log       *slog.Logger
+}
+
+// Server serves the chat over SSH.
+type Server struct {
+	ssh       *ssh.Server
+	services  *command.Services
+	passwords Passwords
+	limits    Limits
+	log       *slog.Logger
+
+	draining      atomic.Bool  // no login and no session any more
+	registrations atomic.Int64 // slots taken by logins without an account
+	stop          context.Context
+	stopSessions  context.CancelFunc
+	sessions      sync.WaitGroup // sessions that are running
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu; every open connection, logged in or not
+	stats Stats              // guarded by mu
+}
+
+// Stats counts what the server had to do to clients, by reason.
+type Stats struct {
+	Stalled  int // connections closed for reading nothing
+	Dead     int // connections closed for giving no sign of life
+	Late     int // connections closed for missing a deadline
+	Refused  int // channels refused
+	Failures int // failed passwords
+	Skipped  int // messages not shown to readers that lagged
+	Panics   int // sessions ended by a mistake of ours
+}
+
+// New returns a server. Serve makes it listen.
+func New(c Config) (*Server, error) {
+	s := &Server{
+		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
+		conns: make(map[*conn]struct{}),
+	}
+	s.stop, s.stopSessions = context.WithCancel(context.Background())
+	var err error
+	s.ssh, err = wish.NewServer(
+		wish.WithVersion("sshchat"),
+		func(srv *ssh.Server) error { srv.AddHostKey(c.HostKey); return nil },
+		wish.WithMiddleware(s.session),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("make the SSH server: %w", err)
+	}
+	s.ssh.ConnCallback = s.accept
+	s.ssh.ServerConfigCallback = s.config
+	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.guardSession}
+	s.ssh.HandshakeTimeout = c.Limits.Handshake + c.Limits.KeyExchange
+	return s, nil
+}
+
+// Serve accepts connections until Shutdown. It returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.ssh.Serve(l)
+	if errors.Is(err, ssh.ErrServerClosed) || s.draining.Load() {
+		return nil
+	}
+	return err
+}
+
+// Shutdown takes no new connection, login or session, ends the sessions with a word to each, and then closes
+// every connection. When ctx ends first, it closes them at once.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.draining.Store(true)
+	expired, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.ssh.Shutdown(expired) // closes the listener; would otherwise wait for connections, which are closed below
+	s.stopSessions()
+	ended := make(chan struct{})
+	go func() { s.sessions.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		s.linger(ctx)
+	case <-ctx.Done():
+	}
+	for _, c := range s.open() {
+		c.Close()
+	}
+	<-ended
+}
+
+// linger gives clients a moment to read the last words and close their side.
+func (s *Server) linger(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(s.open()) > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) open() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// track registers a connection; it is refused while the server stops.
+func (s *Server) track(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// count adds one to a field of stats.
+func (s *Server) count(field *int) { s.add(field, 1) }
+
+func (s *Server) add(field *int, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*field += n
+}
+
+// Stats returns the counts so far.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// contain keeps a panic to the goroutine it happened in. It must be deferred directly.
+func (s *Server) contain(what, source string) {
+	if r := recover(); r != nil {
+		s.count(&s.stats.Panics)
+		s.log.Error("panic", "in", what, "source", source, "panic", r, "stack", string(debug.Stack()))
+	}
+}
