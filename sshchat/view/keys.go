@@ -86,9 +86,10 @@ func textRun(p []byte) int {
 // character gathers a character that came in pieces.
 func (d *decoder) character(b byte, press func(key)) {
 	d.seq = append(d.seq, b)
-	if utf8.FullRune(d.seq) {
-		d.text(d.seq, press)
-		d.seq = d.seq[:0]
+	for utf8.FullRune(d.seq) { // also where it turns out to be none; then what broke it may begin the next
+		_, n := utf8.DecodeRune(d.seq)
+		d.text(d.seq[:n], press)
+		d.seq = append(d.seq[:0], d.seq[n:]...)
 	}
 }
 
