@@ -1,12 +1,58 @@
 package chat
 
-// MaxText is the longest message, in bytes of UTF-8.
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/clipperhouse/uax29/v2/graphemes"
+)
+
+// MaxText is the longest message, in bytes of UTF-8 after cleaning.
 const MaxText = 4096
 
-// Text is what somebody said, safe to show on any terminal. Only ParseText makes one.
+// Refusals of a text, worded for the person who typed it.
+var (
+	ErrEmpty   = errors.New("there is nothing in it to show")
+	ErrTooLong = errors.New("too long")
+)
+
+// Text is what somebody said, safe to show on any terminal. Only this package makes one,
+// so holding a Text is the proof that it was cleaned. The zero Text is empty.
 type Text struct{ s string }
 
-// ParseText cleans s.
-func ParseText(s string) (Text, error) { return Text{s}, nil }
+// ParseText cleans s and keeps its lines. Blanks at the end of a line go, and so do blank lines around the text.
+// Errors wrap ErrEmpty or ErrTooLong (more than MaxText bytes).
+func ParseText(s string) (Text, error) { return limited(trimLines(clean(s, asLines)), MaxText) }
+
+// ParseLine cleans s into one line of at most max bytes, for topics, labels and the like.
+// Errors wrap ErrEmpty or ErrTooLong.
+func ParseLine(s string, max int) (Text, error) { return limited(trimLine(clean(s, asOneLine)), max) }
+
+func limited(s string, max int) (Text, error) {
+	switch {
+	case s == "":
+		return Text{}, ErrEmpty
+	case len(s) > max:
+		return Text{}, fmt.Errorf("%w: %d bytes, and %d is the most", ErrTooLong, len(s), max)
+	}
+	return Text{s}, nil
+}
+
+// Clean returns s fit for one line of a log or a terminal, whatever s is: cleaned as ParseLine does, then cut to
+// at most max bytes between two grapheme clusters. It is for what clients say of themselves and for showing what
+// was refused; it may return "".
+func Clean(s string, max int) string {
+	s = trimLine(clean(s, asOneLine))
+	if len(s) <= max {
+		return s
+	}
+	cut := 0
+	for clusters := graphemes.FromString(s); clusters.Next() && clusters.End() <= max; {
+		cut = clusters.End()
+	}
+	s = strings.TrimRight(s[:cut], string(zwnj)+string(zwj)) // it stood between two letters, and one is cut off
+	return strings.TrimRightFunc(s, blank)
+}
 
 func (t Text) String() string { return t.s }
