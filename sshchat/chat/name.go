@@ -29,14 +29,27 @@ type Name struct{ s string }
 
 // ParseName lower-cases s and checks it. Errors wrap ErrName and are written for the person who typed it.
 func ParseName(s string) (Name, error) {
-	low := strings.ToLower(s)
-	if !namePattern.MatchString(low) {
+	low, ok := lower(s)
+	if !ok || !namePattern.MatchString(low) {
 		return Name{}, fmt.Errorf("%w: a name is a letter, then up to %d of a-z, 0-9, _ and -", ErrName, MaxName-1)
 	}
 	return Name{low}, nil
 }
 
+// lower returns s in lower case; ok is false where something else than A to Z came to be a letter of ours,
+// as U+212A KELVIN SIGN does. Its length gives it away.
+func lower(s string) (low string, ok bool) {
+	low = strings.ToLower(s)
+	return low, len(low) == len(s)
+}
+
 func (n Name) String() string { return n.s }
+
+// Skeleton is what names that look alike have in common, for comparing only: 0 is read as o, 1 as l, 5 as s,
+// and - and _ are not there. Different names may have one skeleton; a name and its skeleton always do.
+func (n Name) Skeleton() string { return skeleton.Replace(n.s) }
+
+var skeleton = strings.NewReplacer("0", "o", "1", "l", "5", "s", "-", "", "_", "")
 
 // IsZero reports whether n is nobody.
 func (n Name) IsZero() bool { return n.s == "" }
@@ -71,8 +84,8 @@ var General = RoomName{"general"}
 // ParseRoomName reads a public or private room's name with or without its '#'.
 // Errors wrap ErrRoomName. Direct rooms come from Direct only.
 func ParseRoomName(s string) (RoomName, error) {
-	low := strings.ToLower(strings.TrimPrefix(s, "#"))
-	if !namePattern.MatchString(low) {
+	low, ok := lower(strings.TrimPrefix(s, "#"))
+	if !ok || !namePattern.MatchString(low) {
 		return RoomName{}, fmt.Errorf("%w: a room is # and a letter, then up to %d of a-z, 0-9, _ and -", ErrRoomName, MaxName-1)
 	}
 	return RoomName{low}, nil
