@@ -19,6 +19,7 @@ func FuzzPlain(f *testing.F) {
 	f.Add(uint16(80), []byte("\x00\x05hello\x01\x03abc\x00\x01\r"))
 	f.Add(uint16(1), []byte("\x00\x05hello\x02\x01\x00\x00\x03abc\x01\x09some text"))
 	f.Add(uint16(500), []byte("\x03\x06who? \n\x00\x07secret\r"))
+	f.Add(uint16(42), []byte("\x03\x02\u0323")) // a prompt that begins with a mark
 	f.Add(uint16(9), []byte("\x00\x20\x1b[200~pasted\nlines\x1b[201~\x1b[A\x1b[B\x02\x01\xff\x05\x00\x06\x00"))
 	for i, s := range scripts {
 		f.Add(uint16(i*3), append([]byte{0, byte(len(s))}, s...))

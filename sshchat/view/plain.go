@@ -204,15 +204,23 @@ func (p *Plain) Ask(question string, echo bool) {
 	if i := strings.LastIndexByte(question, '\n'); i >= 0 {
 		lead, last = question[:i], question[i+1:]
 	}
-	b := append(appendClean(nil, strings.TrimRight(last, " "), false), ' ')
-	if cells(b)+minTyped > p.cols {
-		lead, b = question, []byte("> ")
+	if len(last)+1+minTyped > p.cols {
+		lead, last = question, ">"
 	}
 	if lead != "" {
 		p.Print(lead)
 	}
-	p.asked.prompt = b
+	p.asked.prompt = drawn(last)
 	p.setPrompt()
+}
+
+// drawn is a question as the row shows it, and a space.
+func drawn(question string) []byte {
+	var l line
+	l.set(appendClean(nil, strings.TrimRight(question, " "), false))
+	var all window
+	b, _ := all.draw(nil, &l, MaxWidth)
+	return append(b, ' ')
 }
 
 // answered ends the question and returns to what was being typed.

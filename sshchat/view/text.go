@@ -7,11 +7,15 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-const joiner = '\u200d' // zero-width joiner: holds emoji clusters together
+// The two format characters that texts keep: they shape the letters or emoji around them and take no room.
+const (
+	joiner    = '\u200d'
+	nonJoiner = '\u200c'
+)
 
-// printable reports whether a terminal shows r as part of a text. Controls, bidirectional and other format
+// printable reports whether r may go to a terminal as part of a text. Controls, bidirectional and other format
 // characters, tags, line separators, private use and unassigned code points are not.
-func printable(r rune) bool { return unicode.IsGraphic(r) || r == joiner }
+func printable(r rune) bool { return unicode.IsGraphic(r) || r == joiner || r == nonJoiner }
 
 // plainASCII reports whether every byte is a printable ASCII character.
 func plainASCII[T string | []byte](s T) bool {

@@ -91,7 +91,7 @@ func glyph(cluster []byte, w int) ([]byte, int) {
 		return cluster, 1
 	}
 	r, _ := utf8.DecodeRune(cluster)
-	if w == 0 || r == joiner || unicode.Is(unicode.M, r) {
+	if w == 0 || r == joiner || r == nonJoiner || unicode.Is(unicode.M, r) {
 		return question, 1
 	}
 	return cluster, w
