@@ -1,0 +1,96 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+// chain follows the records of every room, in the order of the file, and tells when one does not follow from those
+// before it: that is how a record that was deleted, moved or put in is noticed.
+type chain map[chat.RoomName]*link
+
+// link is how far one room's chain has been followed.
+type link struct {
+	w      uint64 // the newest window
+	seq    uint64 // the newest message
+	tip    sum    // of the newest record
+	n      uint64 // its number
+	window sum    // of the newest window record
+	msgs   []sum  // of the window's messages
+	closed int    // how many of them its closes hold
+}
+
+func (c chain) link(room chat.RoomName) *link {
+	l := c[room]
+	if l == nil {
+		l = new(link)
+		c[room] = l
+	}
+	return l
+}
+
+// follow moves the chain on to r, or tells why r does not belong there.
+func (c chain) follow(r *record) error {
+	l := c.link(r.room)
+	var err error
+	switch r.kind {
+	case windowRecord:
+		err = l.followWindow(r)
+	case msgRecord:
+		err = l.followMsg(r)
+	case closeRecord:
+		err = l.followClose(r)
+	}
+	if err != nil {
+		return err
+	}
+	l.tip, l.n = r.sum, r.n
+	return nil
+}
+
+func (l *link) followWindow(r *record) error {
+	if r.w != l.w+1 {
+		return fmt.Errorf("window %d of %s follows on window %d", r.w, r.room, l.w)
+	}
+	if r.prev != l.tip {
+		return errBroken
+	}
+	l.w, l.window, l.msgs, l.closed = r.w, r.sum, nil, 0
+	return nil
+}
+
+func (l *link) followMsg(r *record) error {
+	if r.w != l.w || l.closed > 0 {
+		return fmt.Errorf("message %d of %s is in no open window", r.seq, r.room)
+	}
+	if r.seq != l.seq+1 {
+		return fmt.Errorf("message %d of %s follows on message %d", r.seq, r.room, l.seq)
+	}
+	if r.prev != l.tip {
+		return errBroken
+	}
+	l.seq = r.seq
+	l.msgs = append(l.msgs, r.sum)
+	return nil
+}
+
+func (l *link) followClose(r *record) error {
+	first := l.seq + 1 - uint64(len(l.msgs))
+	if r.w != l.w || r.from != first+uint64(l.closed) || r.to > l.seq {
+		return fmt.Errorf("a close of messages %d to %d of %s, which are not those to be closed", r.from, r.to, r.room)
+	}
+	prev := l.window
+	if l.closed > 0 {
+		prev = l.tip
+	}
+	if r.prev != prev || !slices.Equal(r.digest, l.msgs[r.from-first:r.to-first+1]) {
+		return errBroken
+	}
+	l.closed += len(r.digest)
+	return nil
+}
+
+var errBroken = errors.New("it does not follow from the record before it")

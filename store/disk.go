@@ -1,0 +1,75 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// disk is what the history asks of a file system: the seam for tests that lose what was not synced.
+type disk interface {
+	// Open opens a file for reading and writing. Where there is none the error wraps fs.ErrNotExist.
+	Open(name string) (diskFile, error)
+	// Create makes a file for its owner alone; one that is there is an error that wraps fs.ErrExist.
+	Create(name string) (diskFile, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	// SyncDir returns once the folder's names survive a power cut.
+	SyncDir(name string) error
+}
+
+type diskFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Size() (int64, error)
+	// Sync returns once what was written, and the file's size, survive a power cut.
+	Sync() error
+}
+
+// osDisk is the machine's own.
+type osDisk struct{}
+
+func (osDisk) Open(name string) (diskFile, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err // not in the interface: a nil *os.File would not be nil there
+	}
+	return osFile{f}, nil
+}
+
+func (osDisk) Create(name string) (diskFile, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
+func (osDisk) Remove(name string) error     { return os.Remove(name) }
+
+func (osDisk) SyncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Sync() error { return fdatasync(f.File) }
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s: %w", f.Name(), fs.ErrInvalid)
+	}
+	return info.Size(), nil
+}

@@ -1,0 +1,241 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+)
+
+// HistoryOptions are what the history needs to know. Recipients and Rooms are required for anybody to read it.
+type HistoryOptions struct {
+	// Recipients returns what name reads with now; none: no head. It is called from several goroutines.
+	Recipients func(room chat.RoomName, name chat.Name) []age.Recipient
+	// Rooms are the rooms and their members as the server starts; later changes come as events. A room that is
+	// not among them has no members; a direct room always has its two.
+	Rooms []chat.RoomState
+	Log   *slog.Logger     // nil: slog.Default
+	Now   func() time.Time // nil: time.Now
+	// Window is how many messages one holds. 0: 200, or as many as the room has members where that is more.
+	// 1: each message is sealed to each reader's keys by itself.
+	Window int
+	NoSync bool // for tests that must fail without it
+}
+
+// A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
+// one sync, and a file key the less lies about.
+const readyReaders = 8
+
+// History is the sealed history of all rooms in one file. It implements chat.Journal.
+type History struct {
+	opt  HistoryOptions
+	disk disk
+	path string
+
+	committing sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
+	tape       *tape
+	rooms      map[chat.RoomName]*ledger
+	checked    time.Time // when windows were last looked at for their age
+	closed     bool
+
+	mu    sync.RWMutex // guards index, which is written by Commit alone, for moments
+	index index
+
+	prepare chan *ready   // taken by the preparing goroutine; never closed
+	quit    chan struct{} // closed by Close: ends the preparing goroutine
+	done    chan struct{} // closed by it
+}
+
+// ledger is what the committing goroutine knows of a room: how it stands with all that was drafted.
+type ledger struct {
+	name  chat.RoomName
+	w     uint64
+	seq   uint64
+	tip   sum
+	open  bool
+	at    window // while open
+	ready *ready // the next window; may be nil
+
+	readers map[chat.Name]bool // by what events told, in their order; a failed write does not undo them
+	stale   bool               // readers have changed since the window began: it takes no more
+}
+
+var errHistoryClosed = errors.New("the history has been closed")
+
+// OpenHistory opens the history in dir, message_history.json, and makes it where there is none or `{}`.
+// A tail torn by a crash is saved aside and blanked. Errors wrap ErrDamaged where what had been stored for good
+// is not as it was written, ErrFormat where it is not a history in a known format; then nothing was changed.
+// One process may have it open; the caller sees to that.
+func OpenHistory(dir string, opt HistoryOptions) (*History, error) {
+	return openHistory(osDisk{}, dir, opt)
+}
+
+func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Recipients == nil {
+		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }
+	}
+	h := &History{
+		opt: opt, disk: d, path: filepath.Join(dir, "message_history.json"),
+		rooms: make(map[chat.RoomName]*ledger), index: make(index), checked: opt.Now(),
+		prepare: make(chan *ready, 64), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	var err error
+	if h.tape, err = openTape(d, h.path, opt.Log, h.index.add); err != nil {
+		return nil, err
+	}
+	h.tape.noSync = opt.NoSync
+	for _, s := range opt.Rooms {
+		r := h.ledger(s.Name)
+		for _, m := range s.Members {
+			r.readers[m.Name] = true
+		}
+		h.getReady(r)
+	}
+	go h.prepareAll()
+	return h, nil
+}
+
+// ledger returns the room as it stands.
+func (h *History) ledger(name chat.RoomName) *ledger {
+	r := h.rooms[name]
+	if r != nil {
+		return r
+	}
+	r = &ledger{name: name, readers: make(map[chat.Name]bool)}
+	if s := h.index[name]; s != nil {
+		r.w, r.seq, r.tip = s.head.W, s.head.Seq, s.head.Tip
+	}
+	if a, b, ok := name.Pair(); ok {
+		r.readers[a], r.readers[b] = true, true
+	}
+	h.rooms[name] = r
+	return r
+}
+
+// Last is the newest Seq of every room that has history.
+func (h *History) Last() map[chat.RoomName]uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	last := make(map[chat.RoomName]uint64, len(h.index))
+	for name, s := range h.index {
+		last[name] = s.head.Seq
+	}
+	return last
+}
+
+// Commit implements chat.Journal. It returns when the batch is durable, and ends windows that have had their time.
+func (h *History) Commit(batch []chat.Event) error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return errHistoryClosed
+	}
+	d := newDraft(h)
+	h.endOld(d)
+	for i := range batch {
+		if err := d.take(&batch[i]); err != nil {
+			d.undo()
+			return fmt.Errorf("seal message %d of %s: %w", batch[i].Message.Seq, batch[i].Room, err)
+		}
+	}
+	return d.commit()
+}
+
+// endOld ends windows that are a day old. They are looked at once a minute.
+func (h *History) endOld(d *draft) {
+	now := h.opt.Now()
+	if now.Sub(h.checked) < time.Minute {
+		return
+	}
+	h.checked = now
+	for _, r := range h.rooms {
+		if r.open && now.Sub(r.at.opened) >= windowLasts {
+			d.touch(r)
+			d.end(r)
+		}
+	}
+}
+
+// Close ends all windows, waits until that is durable and gives up the file.
+func (h *History) Close() error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	close(h.quit)
+	<-h.done
+	d := newDraft(h)
+	for _, r := range h.rooms {
+		if r.open {
+			d.touch(r)
+			d.end(r)
+		}
+		if r.ready != nil {
+			r.ready.drop()
+		}
+	}
+	err := d.commit()
+	for _, r := range h.rooms {
+		if r.open {
+			r.at.keys.wipe()
+		}
+	}
+	if err = errors.Join(err, h.tape.close()); err != nil {
+		return fmt.Errorf("close the history: %w", err)
+	}
+	return nil
+}
+
+// newReady returns the room's next window, not yet made.
+func (h *History) newReady(r *ledger) *ready {
+	size := h.opt.Window
+	if size <= 0 {
+		size = max(leastWindow, len(r.readers))
+	}
+	return &ready{
+		room: r.name, readers: slices.Collect(maps.Keys(r.readers)), size: size,
+		reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
+	}
+}
+
+// getReady has the room's next window made ahead where that is worth it.
+func (h *History) getReady(r *ledger) {
+	if r.ready != nil || len(r.readers) < readyReaders {
+		return
+	}
+	p := h.newReady(r)
+	select {
+	case h.prepare <- p:
+		r.ready = p
+	default: // behind with others: this one is made when it is needed
+	}
+}
+
+// prepareAll makes windows ahead until Close.
+func (h *History) prepareAll() {
+	defer close(h.done)
+	for {
+		select {
+		case p := <-h.prepare:
+			p.build()
+		case <-h.quit:
+			return
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+// What a room's tail holds at most, to be sealed afresh for who asks.
+const (
+	tailLines = 200
+	tailBytes = 256 << 10
+)
+
+// index tells where in the file things are. It holds only what is durable.
+type index map[chat.RoomName]*shelf
+
+// shelf is the index of one room.
+type shelf struct {
+	windows []span
+	head    Head
+	tail    [][]byte // the last lines said since the server started; elements are never changed
+	bytes   int      // size of tail
+}
+
+// span is one window on the shelf. A few words for a closed one, whatever it holds.
+type span struct {
+	w, from, to uint64      // to is from-1 while there is no message
+	off         int64       // of the window record
+	readers     []chat.Name // who has a head, sorted; shared between windows, never changed
+	closes      []chunk
+	msgs        []int64 // offsets of the msg records, by seq; nil once closed
+}
+
+// chunk is one close record.
+type chunk struct {
+	off      int64
+	from, to uint64
+}
+
+func (s *span) closed() bool { return len(s.closes) > 0 && s.closes[len(s.closes)-1].to == s.to }
+
+func (s *span) count() int { return int(s.to + 1 - s.from) }
+
+func (s *span) readable(me chat.Name) bool {
+	_, found := slices.BinarySearchFunc(s.readers, me, chat.Name.Compare)
+	return found
+}
+
+// add notes a durable record.
+func (x index) add(r *record) {
+	s := x[r.room]
+	if s == nil {
+		s = new(shelf)
+		x[r.room] = s
+	}
+	s.head = Head{Room: r.room, W: r.w, Seq: max(s.head.Seq, r.seq), N: r.n, Tip: r.sum}
+	switch r.kind {
+	case windowRecord:
+		s.windows = append(s.windows, span{w: r.w, from: s.head.Seq + 1, to: s.head.Seq, off: r.off, readers: s.readers(r)})
+	case msgRecord:
+		last := &s.windows[len(s.windows)-1]
+		last.to = r.seq
+		last.msgs = append(last.msgs, r.off)
+		s.remember(r.plain)
+	case closeRecord:
+		last := &s.windows[len(s.windows)-1]
+		last.closes = append(last.closes, chunk{r.off, r.from, r.to})
+		if last.closed() {
+			last.msgs = nil
+		}
+	}
+}
+
+// readers are those with a head in r: the slice of the window before, where they are the same.
+func (s *shelf) readers(r *record) []chat.Name {
+	names := make([]chat.Name, len(r.heads))
+	for i, h := range r.heads {
+		names[i] = h.name
+	}
+	if len(s.windows) > 0 {
+		if before := s.windows[len(s.windows)-1].readers; slices.Equal(before, names) {
+			return before
+		}
+	}
+	return names
+}
+
+// remember adds a line to the tail.
+func (s *shelf) remember(plain []byte) {
+	if plain == nil {
+		return
+	}
+	s.tail = append(s.tail, plain)
+	s.bytes += len(plain)
+	for len(s.tail) > tailLines || s.bytes > tailBytes {
+		s.bytes -= len(s.tail[0])
+		s.tail[0] = nil // the array outlives the slice's step
+		s.tail = s.tail[1:]
+	}
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+)
+
+// What reading is refused with, for callers to word.
+var (
+	// ErrNothing is returned where no stored message is the caller's to read.
+	ErrNothing = errors.New("nothing stored to read")
+	// ErrNoWindow is returned for a window that the room has not had.
+	ErrNoWindow = errors.New("no such window")
+	// ErrNoHead is returned for a window that was not sealed to the caller.
+	ErrNoHead = errors.New("the window was not sealed to you")
+	// ErrNotClosed is returned for a window that is stored as single messages only: Tar has them.
+	ErrNotClosed = errors.New("the window is stored as single messages only")
+	// ErrSeveral is returned for a window that was too long for one body: Tar has its parts.
+	ErrSeveral = errors.New("the window is stored as several files")
+)
+
+// WindowInfo tells of one window of a room.
+type WindowInfo struct {
+	W        uint64 `json:"w"`
+	From     uint64 `json:"from"` // the first message in it
+	To       uint64 `json:"to"`   // the last; From-1 where there is none
+	Closed   bool   `json:"closed"`
+	Readable bool   `json:"readable"` // by the one who asked
+}
+
+// List tells of the room's windows, oldest first; of none where there is no such room.
+func (h *History) List(me chat.Name, room chat.RoomName) ([]WindowInfo, error) {
+	spans, _ := h.look(room)
+	infos := make([]WindowInfo, len(spans))
+	for i, s := range spans {
+		infos[i] = WindowInfo{s.w, s.from, s.to, s.closed(), s.readable(me)}
+	}
+	return infos, nil
+}
+
+// Head is how far the room's stored history goes.
+func (h *History) Head(room chat.RoomName) (Head, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.index[room]
+	if s == nil {
+		return Head{Room: room}, nil
+	}
+	return s.head, nil
+}
+
+// Sealed is how many stored messages of the room me has a head for.
+func (h *History) Sealed(me chat.Name, room chat.RoomName) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	n := 0
+	if s := h.index[room]; s != nil {
+		for i := range s.windows {
+			if s.windows[i].readable(me) {
+				n += s.windows[i].count()
+			}
+		}
+	}
+	return n
+}
+
+// look returns copies of the room's windows and tail. What is durable stays where it is, so the copies hold
+// for any file opened after them.
+func (h *History) look(room chat.RoomName) (windows []span, tail [][]byte) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.index[room]
+	if s == nil {
+		return nil, nil
+	}
+	return slices.Clone(s.windows), slices.Clone(s.tail)
+}
+
+// Export writes one age file with the last lines of the room, from the message since on, sealed afresh to the given
+// keys while they are in memory. After a restart it is the last closed window that me has a head for, and later is
+// how many messages after it are stored as single ones only. A key that cannot be sealed to is left out.
+// Errors: ErrNothing, ErrNoHead where no key can be sealed to, and those of w.
+func (h *History) Export(w io.Writer, me chat.Name, room chat.RoomName, since uint64, to []age.Recipient) (later int, err error) {
+	windows, tail := h.look(room)
+	for len(tail) > 0 {
+		first, err := parseLine(tail[0])
+		if err != nil {
+			return 0, fmt.Errorf("export %s: %w", room, err)
+		}
+		if first.Seq >= since {
+			return 0, sealAfresh(w, bytes.Join(tail, nil), to)
+		}
+		tail = tail[1:]
+	}
+	for _, s := range slices.Backward(windows) {
+		switch {
+		case !s.readable(me) || s.from < since:
+		case s.closed():
+			return later, h.export(w, me, s, s.closes[len(s.closes)-1].off)
+		default:
+			later += s.count()
+		}
+	}
+	return later, ErrNothing
+}
+
+// sealAfresh writes plain as an age file of its own.
+func sealAfresh(w io.Writer, plain []byte, to []age.Recipient) error {
+	trial := newFileKey()
+	defer trial.wipe()
+	to = slices.DeleteFunc(slices.Clone(to), func(r age.Recipient) bool {
+		_, refused := trial.head([]age.Recipient{r})
+		return len(refused) > 0
+	})
+	if len(to) == 0 {
+		return ErrNoHead
+	}
+	out, err := age.Encrypt(w, to[:min(len(to), maxRecipients)]...)
+	if err != nil {
+		return fmt.Errorf("seal the last lines: %w", err)
+	}
+	if _, err := out.Write(plain); err != nil {
+		return fmt.Errorf("seal the last lines: %w", err)
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("seal the last lines: %w", err)
+	}
+	return nil
+}
+
+// ExportWindow writes one closed window as an age file that me's keys open.
+// Errors: ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral, and those of w.
+func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error {
+	windows, _ := h.look(room)
+	if window == 0 || window > uint64(len(windows)) {
+		return ErrNoWindow
+	}
+	s := windows[window-1]
+	switch {
+	case !s.readable(me):
+		return ErrNoHead
+	case !s.closed():
+		return ErrNotClosed
+	case len(s.closes) > 1:
+		return ErrSeveral
+	}
+	return h.export(w, me, s, s.closes[0].off)
+}
+
+// export writes me's head of the window and the body of the record at off.
+func (h *History) export(w io.Writer, me chat.Name, s span, off int64) error {
+	f, err := h.disk.Open(h.path)
+	if err != nil {
+		return fmt.Errorf("export window %d: %w", s.w, err)
+	}
+	defer f.Close()
+	head, err := headAt(f, s.off, me)
+	if err != nil {
+		return fmt.Errorf("export window %d: %w", s.w, err)
+	}
+	r, err := recordAt(f, off)
+	if err != nil {
+		return fmt.Errorf("export window %d: %w", s.w, err)
+	}
+	_, err = io.Copy(w, ageFile(head, r.body))
+	return err
+}
+
+func recordAt(f io.ReaderAt, off int64) (*record, error) {
+	s, err := scanAt(f, off)
+	if err != nil {
+		return nil, err
+	}
+	return s.next()
+}
+
+// headAt is me's head in the window record at off.
+func headAt(f io.ReaderAt, off int64, me chat.Name) (string, error) {
+	r, err := recordAt(f, off)
+	if err != nil {
+		return "", err
+	}
+	for _, h := range r.heads {
+		if h.name == me {
+			return h.head, nil
+		}
+	}
+	return "", ErrNoHead
+}
+
+// Tar writes what me has heads for as a tar of age files, rooms in the order given, each from old to new: closed
+// windows as they were closed, others message by message. Of a room in after, only files that hold a message
+// beyond that Seq. The files are named as FORMAT.md tells, so that OpenFile can check them.
+func (h *History) Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error {
+	t := tar.NewWriter(w)
+	for _, room := range rooms {
+		windows, _ := h.look(room)
+		if err := h.tarRoom(t, me, room, windows, after[room]); err != nil {
+			return fmt.Errorf("tar %s: %w", room, err)
+		}
+	}
+	return t.Close()
+}
+
+func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, windows []span, after uint64) error {
+	f, err := h.disk.Open(h.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, s := range windows {
+		files := s.files(after)
+		if len(files) == 0 || !s.readable(me) {
+			continue
+		}
+		head, err := headAt(f, s.off, me)
+		if err != nil {
+			return err
+		}
+		for _, c := range files {
+			r, err := recordAt(f, c.off)
+			if err != nil {
+				return err
+			}
+			header := &tar.Header{
+				Typeflag: tar.TypeReg, Name: tarName{room, s.w, c.from, c.to}.String(), Mode: 0o600,
+				Size: int64(len(head) + len(r.body)), ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
+			}
+			if err := t.WriteHeader(header); err != nil {
+				return err
+			}
+			if _, err := io.Copy(t, ageFile(head, r.body)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// files are the bodies that hold the window's messages beyond after.
+func (s *span) files(after uint64) []chunk {
+	files := s.closes
+	if !s.closed() {
+		files = nil
+		for i, off := range s.msgs {
+			seq := s.from + uint64(i)
+			files = append(files, chunk{off, seq, seq})
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(files), func(c chunk) bool { return c.to <= after })
+}

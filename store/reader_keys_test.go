@@ -1,0 +1,275 @@
+package store
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/chat"
+)
+
+// reader is a person of the tests with one key.
+type reader struct {
+	name chat.Name
+	to   age.Recipient
+	id   age.Identity
+	file string // the private key, as stock age takes it
+}
+
+// sshReader makes a reader with an OpenSSH key.
+func sshReader(t testing.TB, name string, key crypto.PrivateKey) reader {
+	t.Helper()
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := agessh.ParseRecipient(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := pem.EncodeToMemory(block)
+	id, err := agessh.ParseIdentity(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader{mustName(t, name), to, id, keyFile(t, raw)}
+}
+
+func ed25519Reader(t testing.TB, name string) reader {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sshReader(t, name, key)
+}
+
+// rsa4096 is made once: it takes seconds.
+var rsa4096 = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 4096) })
+
+func rsaReader(t testing.TB, name string) reader {
+	t.Helper()
+	key, err := rsa4096()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sshReader(t, name, key)
+}
+
+func ageReader(t testing.TB, name string) reader {
+	t.Helper()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader{mustName(t, name), id.Recipient(), id, keyFile(t, []byte(id.String()+"\n"))}
+}
+
+func keyFile(t testing.TB, b []byte) string {
+	t.Helper()
+	f := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(f, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func mustName(t testing.TB, s string) chat.Name {
+	t.Helper()
+	n, err := chat.ParseName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func mustRoom(t testing.TB, s string) chat.RoomName {
+	t.Helper()
+	var r chat.RoomName
+	if err := r.UnmarshalText([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// place is a data folder, the people who have keys, and what is said there.
+type place struct {
+	t    testing.TB
+	dir  string
+	opt  HistoryOptions
+	h    *History
+	log  bytes.Buffer // guarded by logMu
+	mu   sync.Mutex   // guards people, which Recipients reads from other goroutines, and log
+	keys map[chat.Name][]age.Recipient
+	seqs map[chat.RoomName]uint64
+	now  time.Time
+}
+
+// newPlace opens a history where the given readers are in #general.
+func newPlace(t testing.TB, readers ...reader) *place {
+	t.Helper()
+	p := &place{t: t, dir: t.TempDir(), keys: make(map[chat.Name][]age.Recipient), seqs: make(map[chat.RoomName]uint64),
+		now: time.Date(2026, 11, 23, 21, 38, 56, 123e6, time.UTC)}
+	general := chat.RoomState{Name: chat.General}
+	for _, r := range readers {
+		p.keys[r.name] = []age.Recipient{r.to}
+		general.Members = append(general.Members, chat.Member{Name: r.name, Since: 1})
+	}
+	p.opt = HistoryOptions{
+		Recipients: func(_ chat.RoomName, n chat.Name) []age.Recipient {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.keys[n]
+		},
+		Rooms: []chat.RoomState{general},
+		Log:   slog.New(slog.NewTextHandler(p, nil)),
+		Now:   func() time.Time { return p.now },
+	}
+	return p
+}
+
+// Write takes the log.
+func (p *place) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+func (p *place) logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+func (p *place) open() *History {
+	p.t.Helper()
+	h, err := OpenHistory(p.dir, p.opt)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.h = h
+	for room, seq := range h.Last() {
+		p.seqs[room] = seq
+	}
+	p.t.Cleanup(func() { h.Close() })
+	return h
+}
+
+func (p *place) path() string { return filepath.Join(p.dir, "message_history.json") }
+
+// kill ends the history as a power cut would: nothing more is written.
+func (p *place) kill() {
+	p.t.Helper()
+	p.h.committing.Lock()
+	defer p.h.committing.Unlock()
+	if p.h.closed {
+		return
+	}
+	p.h.closed = true
+	close(p.h.quit)
+	<-p.h.done
+	if err := p.h.tape.close(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// message drafts what from says next in the room.
+func (p *place) message(room chat.RoomName, from chat.Name, text string) chat.Event {
+	p.t.Helper()
+	said, err := chat.ParseText(text)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.seqs[room]++
+	return chat.Event{Room: room, Message: chat.Message{
+		Room: room, Seq: p.seqs[room], At: p.now, From: from, Kind: chat.Say, Text: said,
+	}}
+}
+
+func change(room chat.RoomName, c chat.Change, name chat.Name) chat.Event {
+	return chat.Event{Room: room, Change: c, Name: name}
+}
+
+func (p *place) commit(batch ...chat.Event) {
+	p.t.Helper()
+	if err := p.h.Commit(batch); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// say commits one message in #general.
+func (p *place) say(from reader, text string) {
+	p.t.Helper()
+	p.commit(p.message(chat.General, from.name, text))
+}
+
+func (p *place) sayMany(from reader, n int) {
+	p.t.Helper()
+	for range n {
+		p.say(from, fmt.Sprintf("message %d", p.seqs[chat.General]+1))
+	}
+}
+
+// texts is what the reader's key opens of the history in the file.
+func (p *place) texts(r reader) []string {
+	p.t.Helper()
+	f, err := os.Open(p.path())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	lines, err := openAll(f, &Opener{Identities: []age.Identity{r.id}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var texts []string
+	for _, l := range lines {
+		texts = append(texts, l.Text)
+	}
+	return texts
+}
+
+func openAll(r io.Reader, o *Opener) ([]Line, error) {
+	var lines []Line
+	for l, err := range o.Lines(r) {
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+// needs skips the test where a program is missing, unless all must be there.
+func needs(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err == nil {
+			continue
+		}
+		if os.Getenv("SSHCHAT_REQUIRE_CLIENTS") == "1" {
+			t.Fatalf("%s is not installed", p)
+		}
+		t.Skipf("%s is not installed", p)
+	}
+}

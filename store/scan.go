@@ -1,0 +1,178 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// tapeIntro opens the file; what follows it are records, blanks and tapeOutro.
+const (
+	tapeIntro = `{"format":"sshchat-history/1","records":[` + "\n"
+	tapeOutro = "]}\n"
+)
+
+// damage is a record that is not as it was written.
+type damage struct {
+	n   uint64 // the record, or the one that ought to be there
+	off int64  // where it begins, as far as can be told
+	why string
+}
+
+func (d *damage) Error() string {
+	return fmt.Sprintf("record %d at byte %d is damaged: %s", d.n, d.off, d.why)
+}
+
+// scanner reads records from a file, page by page: a line never crosses one.
+type scanner struct {
+	r     io.Reader
+	page  []byte // what is left of the page at hand
+	buf   [pageSize]byte
+	off   int64  // of page in the file
+	good  int64  // where the last whole record ends
+	n     uint64 // of the record to come; 0: take what comes
+	bare  bool   // no comma stands before the next line
+	ended bool   // the file's last byte is in page or before it
+}
+
+// scanTape reads a whole history from r. An error tells that it does not begin like one.
+func scanTape(r io.Reader) (*scanner, error) {
+	s := &scanner{r: r, n: 1, bare: true}
+	if err := s.turn(); err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	if !bytes.HasPrefix(s.page, []byte(tapeIntro)) {
+		return nil, errNotTape
+	}
+	s.skip(len(tapeIntro))
+	s.good = s.off
+	return s, nil
+}
+
+var errNotTape = errors.New("it does not begin as a history does")
+
+// scanAt reads records from the one whose first line is at off.
+func scanAt(r io.ReaderAt, off int64) (*scanner, error) {
+	page := off - off%pageSize
+	s := &scanner{r: io.NewSectionReader(r, page, 1<<62), off: page, bare: true}
+	if err := s.turn(); err != nil {
+		return nil, fmt.Errorf("read a record: %w", err)
+	}
+	s.skip(min(int(off-page), len(s.page)))
+	return s, nil
+}
+
+// turn takes the next page. It is called when the one at hand has been read.
+func (s *scanner) turn() error {
+	if s.ended {
+		s.page = nil
+		return nil
+	}
+	n, err := io.ReadFull(s.r, s.buf[:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		s.ended = true
+	} else if err != nil {
+		return err
+	}
+	s.page = s.buf[:n]
+	return nil
+}
+
+func (s *scanner) skip(n int) {
+	s.page = s.page[n:]
+	s.off += int64(n)
+}
+
+// line returns the next line of a record and where it begins; io.EOF after the last. It is valid until the next call.
+func (s *scanner) line() (line []byte, off int64, err error) {
+	for {
+		s.skip(len(s.page) - len(bytes.TrimLeft(s.page, " ")))
+		if len(s.page) > 0 || s.ended {
+			break
+		}
+		if err := s.turn(); err != nil {
+			return nil, 0, fmt.Errorf("read the history: %w", err)
+		}
+	}
+	if string(s.page) == tapeOutro && s.finished() {
+		return nil, 0, io.EOF
+	}
+	if !s.bare {
+		rest, ok := bytes.CutPrefix(s.page, []byte(",\n"))
+		if !ok {
+			return nil, 0, s.damaged("no record begins where one ought to")
+		}
+		s.skip(len(s.page) - len(rest))
+	}
+	s.bare = false
+	line, _, ok := bytes.Cut(s.page, []byte("\n"))
+	if !ok || len(line) == 0 || line[0] != '{' {
+		return nil, 0, s.damaged("no record begins where one ought to")
+	}
+	off = s.off
+	s.skip(len(line) + 1)
+	return line, off, nil
+}
+
+// finished reports whether nothing follows the page at hand.
+func (s *scanner) finished() bool {
+	if s.ended {
+		return true
+	}
+	n, err := s.r.Read(make([]byte, 1))
+	return n == 0 && errors.Is(err, io.EOF)
+}
+
+func (s *scanner) damaged(why string) error { return &damage{s.n, s.good, why} }
+
+// next returns the next record with all its parts; io.EOF after the last, a *damage where there ought to be another.
+func (s *scanner) next() (*record, error) {
+	line, off, err := s.line()
+	if err != nil {
+		return nil, err
+	}
+	j, err := parseRecordLine(line)
+	switch {
+	case err != nil:
+		return nil, s.damaged(err.Error())
+	case s.n > 0 && j.N != s.n:
+		return nil, s.damaged(fmt.Sprintf("it calls itself %d", j.N))
+	case j.T == moreRecord || j.Parts < 0 || j.Parts == 1:
+		return nil, s.damaged("it is a part of nothing")
+	}
+	lines, err := s.parts(&j, bytes.Clone(line))
+	if err != nil {
+		return nil, err
+	}
+	r, err := j.record(lines)
+	if err != nil {
+		return nil, s.damaged(err.Error())
+	}
+	r.off, s.good = off, s.off
+	if s.n > 0 {
+		s.n = r.last() + 1
+	}
+	return r, nil
+}
+
+// parts reads the lines that carry on the record j, whose first line is given, and returns them all.
+func (s *scanner) parts(j *recordJSON, first []byte) ([][]byte, error) {
+	lines := [][]byte{first}
+	for i := 1; i < j.Parts; i++ {
+		line, _, err := s.line()
+		if errors.Is(err, io.EOF) {
+			return nil, s.damaged("parts of it are missing")
+		}
+		if err != nil {
+			return nil, err
+		}
+		more, err := parseRecordLine(line)
+		if err != nil || more.T != moreRecord || more.N != j.N+uint64(i) {
+			return nil, s.damaged("a part of it is damaged or missing")
+		}
+		j.carry(more)
+		lines = append(lines, bytes.Clone(line))
+	}
+	return lines, nil
+}
