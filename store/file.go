@@ -1,0 +1,104 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Beside a file that is replaced as a whole stand the file being written and the one before. Both names are fixed:
+// each path has one writer, and what a crash leaves is overwritten by the next write.
+const (
+	stagedSuffix = ".tmp"
+	backupSuffix = ".bak"
+)
+
+// replaceFile gives the file at path new content, mode 0600, such that a crash at any moment leaves the whole old
+// content or the whole new. What was there before is kept as path.bak. It returns the new file's identity.
+//
+// After an error of the last step, the folder's fsync, the new content is there, but a power cut may take it back.
+func replaceFile(path string, data []byte) (fs.FileInfo, error) {
+	info, err := stageFile(path, data)
+	if err != nil {
+		return nil, err
+	}
+	if err := publishFile(path); err != nil {
+		return nil, err
+	}
+	return info, nil
+}
+
+// stageFile writes data beside path and makes it durable there. Until publishFile nothing has changed.
+func stageFile(path string, data []byte) (_ fs.FileInfo, err error) {
+	staged := path + stagedSuffix
+	if err := removeIfThere(staged); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(staged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(staged))
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return nil, err
+	}
+	// Without it the rename could reach the disk before the content, and a power cut leave an empty file.
+	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return info, f.Close()
+}
+
+// publishFile puts what stageFile wrote in the place of path.
+func publishFile(path string) error {
+	if err := keepBackup(path); err != nil {
+		return fmt.Errorf("keep the previous generation: %w", err)
+	}
+	if err := os.Rename(path+stagedSuffix, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// keepBackup makes path.bak a second name of what is at path, if anything is. The file is never without content
+// on the way, and nothing is copied; the rename to come leaves the backup as the only name of the old generation.
+func keepBackup(path string) error {
+	linked := path + backupSuffix + stagedSuffix
+	if err := removeIfThere(linked); err != nil {
+		return err
+	}
+	err := os.Link(path, linked)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return os.Rename(linked, path+backupSuffix)
+}
+
+// syncFolder makes the names in the folder durable.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What scrypt may cost the server: one at the usual work factor takes 64 MiB and 0.1 s of a core.
+const (
+	scryptsAtOnce = 2
+	scryptQueue   = 64
+	scryptWait    = 5 * time.Second
+)
+
+// ErrBusy says that too many passwords are being checked. It is the same for every name.
+var ErrBusy = errors.New("too many passwords are being checked; try again in a moment")
+
+// gate lets two in at once and has at most 64 wait, for 5 s. Logins with a key never come here.
+type gate struct {
+	slots chan struct{} // one token for each inside; never closed
+	queue chan struct{} // one token for each waiting; never closed
+}
+
+func newGate() *gate {
+	return &gate{slots: make(chan struct{}, scryptsAtOnce), queue: make(chan struct{}, scryptQueue)}
+}
+
+// enter waits for a place. Each nil needs one leave. Errors: ErrBusy, or ctx's.
+func (g *gate) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case g.queue <- struct{}{}:
+	default:
+		return ErrBusy
+	}
+	defer func() { <-g.queue }()
+	timer := time.NewTimer(scryptWait)
+	defer timer.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *gate) leave() { <-g.slots }

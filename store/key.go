@@ -1,0 +1,197 @@
+package store
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/chat"
+)
+
+// Limits of a public key.
+const (
+	MaxKeys    = 16   // of one account; age refuses headers with more than 1 024 stanzas in all
+	MinRSABits = 2048 // NIST SP 800-131A; age asks for as many
+	MaxRSABits = 8192 // beyond, each login costs more than it protects
+
+	maxKeyLine = 16 << 10 // bytes; an RSA key of 8 192 bits is about 1.4 KiB
+	maxLabel   = 64       // runes
+)
+
+// ErrKey is wrapped by every refusal of a public key. The words are for the person who offers it.
+var ErrKey = errors.New("key not accepted")
+
+// loginTypes are the SSH keys that can log in; true where age can seal to them as well.
+var loginTypes = map[string]bool{
+	ssh.KeyAlgoED25519:    true,
+	ssh.KeyAlgoRSA:        true,
+	ssh.KeyAlgoSKED25519:  false,
+	ssh.KeyAlgoECDSA256:   false,
+	ssh.KeyAlgoECDSA384:   false,
+	ssh.KeyAlgoECDSA521:   false,
+	ssh.KeyAlgoSKECDSA256: false,
+}
+
+// ParseKey reads a public key: a line of an authorized_keys file without options (sshd(8)), or an age recipient
+// "age1…", either with a comment after it, which becomes the Label. It seals a trial to the key, as some
+// well-formed keys cannot be sealed to (ed25519 and X25519 points of low order). Errors wrap ErrKey.
+func ParseKey(line string) (chat.Key, error) {
+	k, recipient, err := parseKey(line)
+	if err != nil {
+		return chat.Key{}, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if recipient != nil {
+		if err := sealTrial(recipient); err != nil {
+			return chat.Key{}, fmt.Errorf("%w: nothing can be sealed to it", ErrKey)
+		}
+	}
+	return k, nil
+}
+
+// parseKey is ParseKey without the trial, for keys that had theirs. The recipient is nil where age has none.
+func parseKey(line string) (chat.Key, age.Recipient, error) {
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return chat.Key{}, nil, errors.New("there is none")
+	case len(line) > maxKeyLine:
+		return chat.Key{}, nil, fmt.Errorf("it is longer than %d bytes", maxKeyLine)
+	case strings.Contains(line, "PRIVATE KEY") || strings.HasPrefix(strings.ToUpper(line), "AGE-SECRET-KEY-"):
+		return chat.Key{}, nil, errors.New("that is a private key: show it to nobody, and send the public one (.pub)")
+	case strings.ContainsAny(line, "\r\n"):
+		return chat.Key{}, nil, errors.New("it must be one line")
+	case strings.HasPrefix(line, "age1"):
+		return parseAgeKey(line)
+	}
+	return parseSSHKey(line)
+}
+
+func parseAgeKey(line string) (chat.Key, age.Recipient, error) {
+	word, comment := cutWord(line)
+	if strings.HasPrefix(word, "age1pq1") {
+		return chat.Key{}, nil, errors.New("age's post-quantum recipients cannot stand beside others: take a plain age1…")
+	}
+	recipient, err := age.ParseX25519Recipient(word)
+	if err != nil {
+		return chat.Key{}, nil, errors.New("it is not an age recipient, or it was cut short (plugins' are not taken)")
+	}
+	word = recipient.String()
+	return chat.Key{Line: word, Fingerprint: word, Label: cleanLabel(comment), Reads: true}, recipient, nil
+}
+
+func parseSSHKey(line string) (chat.Key, age.Recipient, error) {
+	kind, rest := cutWord(line)
+	if _, known := loginTypes[kind]; !known {
+		return chat.Key{}, nil, unknownType(kind)
+	}
+	text, comment := cutWord(rest)
+	blob, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return chat.Key{}, nil, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+	}
+	key, err := ssh.ParsePublicKey(blob)
+	if err != nil {
+		return chat.Key{}, nil, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+	}
+	// One key must have one spelling, or it could be added twice and removed once.
+	if key.Type() != kind || !bytes.Equal(key.Marshal(), blob) {
+		return chat.Key{}, nil, errors.New("it is not what its first word says")
+	}
+	recipient, err := sshRecipient(key)
+	if err != nil {
+		return chat.Key{}, nil, err
+	}
+	return chat.Key{
+		Line:        kind + " " + base64.StdEncoding.EncodeToString(blob),
+		Fingerprint: ssh.FingerprintSHA256(key),
+		Label:       cleanLabel(comment),
+		Reads:       recipient != nil,
+	}, recipient, nil
+}
+
+// sshRecipient returns what age can seal to, nil for the types it cannot, and refuses keys that are too weak.
+func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {
+	switch public := key.(ssh.CryptoPublicKey).CryptoPublicKey().(type) {
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
+			return nil, fmt.Errorf("an RSA key has %d to %d bits, this one %d", MinRSABits, MaxRSABits, bits)
+		}
+		return agessh.NewRSARecipient(key)
+	case ed25519.PublicKey:
+		plain, err := ssh.NewPublicKey(public)
+		if err != nil {
+			return nil, err
+		}
+		recipient, err := agessh.NewEd25519Recipient(plain)
+		if err != nil {
+			return nil, errors.New("it is not a point of the curve")
+		}
+		if key.Type() == ssh.KeyAlgoED25519 {
+			return recipient, nil
+		}
+		// A security key is never sealed to, but with a point of low order anyone could sign for it.
+		if err := sealTrial(recipient); err != nil {
+			return nil, errors.New("it is a point of low order")
+		}
+	}
+	return nil, nil
+}
+
+// unknownType says why a line that begins with such a word is not taken.
+func unknownType(word string) error {
+	switch {
+	case strings.Contains(word, "-cert-v0"):
+		return errors.New("certificates are not taken: send the key itself")
+	case word == "ssh-dss":
+		return errors.New("DSA keys are too weak")
+	case strings.HasPrefix(word, "ssh-") || strings.HasPrefix(word, "ecdsa-") || strings.HasPrefix(word, "sk-"):
+		return errors.New("keys of this type are not taken: use ssh-ed25519, ecdsa, ssh-rsa, a security key, or age1…")
+	case strings.ContainsAny(word, `=,"`) || word == "restrict" || strings.HasPrefix(word, "no-"):
+		return errors.New("options before the key are not taken: begin with its type")
+	}
+	return errors.New("it does not begin like a public key: ssh-ed25519, ecdsa-…, ssh-rsa, sk-…, or age1…")
+}
+
+// sealTrial seals a few bytes to the recipient and forgets them.
+func sealTrial(r age.Recipient) error {
+	w, err := age.Encrypt(io.Discard, r)
+	if err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// cutWord splits at the first run of blanks.
+func cutWord(s string) (word, rest string) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t")
+}
+
+// cleanLabel makes a comment fit to be shown on any terminal.
+func cleanLabel(s string) string {
+	text, err := chat.ParseText(s)
+	if err != nil {
+		return ""
+	}
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return -1
+		}
+		return r
+	}, text.String())
+	runes := []rune(strings.TrimSpace(shown))
+	return strings.TrimSpace(string(runes[:min(len(runes), maxLabel)]))
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+)
+
+// roster is all that users.json holds. Once it is shown to readers it is never changed: a change is made to a clone,
+// and what hangs on a roster by a pointer is shared between generations and replaced, never written to.
+type roster struct {
+	users  []*user             // in the order they came
+	byID   map[string]int      // index in users
+	byName map[chat.Name]int   // index in users
+	shapes map[string]struct{} // of all names that are taken or reserved, as shape gives them
+	rooms  map[chat.RoomName]*room
+
+	reserved []chat.Name // of deleted accounts: nobody gets them again
+
+	// Kept as they are, for those who know them:
+
+	bans, invites, allowlist []json.RawMessage
+}
+
+// user is an account as stored.
+type user struct {
+	ID       string          `json:"id"` // 128 random bits in hex
+	Name     chat.Name       `json:"name"`
+	Role     chat.Role       `json:"role"`
+	Created  time.Time       `json:"created"`        // UTC, in seconds
+	Seen     string          `json:"seen,omitempty"` // the day of the last session, UTC, 2006-01-02
+	keys     []userKey       // replaced as a whole
+	password *password       // nil: none is set
+	settings json.RawMessage // kept as it is
+}
+
+// userKey is a public key as stored.
+type userKey struct {
+	Line  string    `json:"key"`
+	Label string    `json:"label"`
+	Added time.Time `json:"added"`
+	Only  []string  `json:"only"` // commands the key is restricted to; kept as it is
+
+	fingerprint string
+	recipient   age.Recipient // nil where age cannot seal to it
+}
+
+// password is a password identity as stored.
+type password struct {
+	Recipient string   `json:"recipient"`         // of the newest identity: new history is sealed to it
+	Sealed    string   `json:"sealed"`            // age passphrase file of all identities, newest first
+	Retired   []string `json:"retired,omitempty"` // former sealed files, whose passwords an admin's reset replaced
+
+	recipient *age.X25519Recipient
+}
+
+// room is a room as stored, without what is said in it. Direct rooms are not here: their names say all.
+type room struct {
+	Name    chat.RoomName `json:"name"`
+	Topic   string        `json:"topic"`
+	Private bool          `json:"private"`
+	By      chat.Name     `json:"by,omitzero"`
+	members []chat.Member // replaced as a whole
+}
+
+func newRoster() *roster {
+	return &roster{
+		byID: make(map[string]int), byName: make(map[chat.Name]int), shapes: make(map[string]struct{}),
+		rooms: make(map[chat.RoomName]*room),
+	}
+}
+
+func (r *roster) clone() *roster {
+	c := *r
+	c.users, c.reserved = slices.Clone(r.users), slices.Clone(r.reserved)
+	c.byID, c.byName = maps.Clone(r.byID), maps.Clone(r.byName)
+	c.shapes, c.rooms = maps.Clone(r.shapes), maps.Clone(r.rooms)
+	return &c
+}
+
+// named returns the user of that name, nil where there is none.
+func (r *roster) named(name chat.Name) *user {
+	if i, ok := r.byName[name]; ok {
+		return r.users[i]
+	}
+	return nil
+}
+
+// identified returns the user with that id, nil where there is none.
+func (r *roster) identified(id string) *user {
+	if i, ok := r.byID[id]; ok {
+		return r.users[i]
+	}
+	return nil
+}
+
+// taken reports whether the name, or one that looks like it, is somebody's, or was.
+func (r *roster) taken(name chat.Name) bool {
+	_, ok := r.shapes[shape(name)]
+	return ok
+}
+
+func (r *roster) add(u *user) {
+	r.byID[u.ID], r.byName[u.Name] = len(r.users), len(r.users)
+	r.shapes[shape(u.Name)] = struct{}{}
+	r.users = append(r.users, u)
+}
+
+// replace puts u in the place of the user with its id and name.
+func (r *roster) replace(u *user) { r.users[r.byID[u.ID]] = u }
+
+// admins counts them.
+func (r *roster) admins() int {
+	n := 0
+	for _, u := range r.users {
+		if u.Role == chat.Admin {
+			n++
+		}
+	}
+	return n
+}
+
+// enter adds m to the room, or changes since when m belongs to it; #general is made by the first who enters it.
+func (r *roster) enter(name chat.RoomName, m chat.Member) error {
+	old := r.rooms[name]
+	switch {
+	case old == nil && name == chat.General:
+		old = &room{Name: name}
+	case old == nil:
+		return chat.ErrNoRoom
+	}
+	changed := *old
+	changed.members = slices.Clone(old.members)
+	if i := old.index(m.Name); i >= 0 {
+		changed.members[i] = m
+	} else {
+		changed.members = append(changed.members, m)
+	}
+	r.rooms[name] = &changed
+	return nil
+}
+
+// index is the place of name among the members, -1 where it is not.
+func (r *room) index(name chat.Name) int {
+	return slices.IndexFunc(r.members, func(m chat.Member) bool { return m.Name == name })
+}
+
+// account is the user as the chat knows it.
+func (u *user) account() chat.Account {
+	a := chat.Account{ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created, Keys: make([]chat.Key, len(u.keys))}
+	for i, k := range u.keys {
+		a.Keys[i] = chat.Key{
+			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Reads: k.recipient != nil,
+		}
+	}
+	if u.password != nil {
+		a.Password, a.Generation = true, u.password.generation()
+	}
+	return a
+}
+
+// generation names the identity: another password is another identity.
+func (p *password) generation() string {
+	sum := sha256.Sum256([]byte(p.Recipient))
+	return hex.EncodeToString(sum[:16])
+}
+
+// recipients is what history is sealed to for this user.
+func (u *user) recipients() []age.Recipient {
+	var to []age.Recipient
+	for _, k := range u.keys {
+		if k.recipient != nil {
+			to = append(to, k.recipient)
+		}
+	}
+	if u.password != nil {
+		to = append(to, u.password.recipient)
+	}
+	return to
+}
+
+// dormant reports whether the user has not been here for so long that nothing is sealed for them until they return.
+func (u *user) dormant(now time.Time) bool {
+	last := u.Created
+	if day, err := time.Parse(time.DateOnly, u.Seen); err == nil && day.After(last) {
+		last = day
+	}
+	return now.Sub(last) > dormantAfter
+}
+
+// shape is what is left of a name when the ways to imitate another are taken out of it.
+func shape(name chat.Name) string { return lookAlikes.Replace(name.String()) }
+
+var lookAlikes = strings.NewReplacer("0", "o", "1", "l", "5", "s", "-", "", "_", "")

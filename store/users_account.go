@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// Create makes an account and puts it in #general, reading from the Seq since on. The password may be nil.
+//
+// Errors: ErrTaken, also where the name only looks like a user's or a reserved one; ErrNoLogin; ErrKey, ErrKeyTaken
+// or ErrTooManyKeys; ErrPolicy or ErrBusy; ErrEdited; or the disk's.
+func (u *Users) Create(
+	name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64,
+) (chat.Account, error) {
+	fail := func(err error) (chat.Account, error) {
+		return chat.Account{}, fmt.Errorf("create account %s: %w", name, err)
+	}
+	if name.IsZero() || !validRole(role) {
+		return fail(fmt.Errorf("internal error: name %q, role %q", name, role))
+	}
+	if u.durable.Load().taken(name) { // known without the cost of a password; asked again when it counts
+		return fail(ErrTaken)
+	}
+	who, err := u.newUser(name, role, keys)
+	if err != nil {
+		return fail(err)
+	}
+	if password != nil {
+		if who.password, err = u.firstPassword(context.Background(), password); err != nil {
+			return fail(err)
+		}
+	}
+	if !who.canLogIn() {
+		return fail(ErrNoLogin)
+	}
+	err = u.change(func(r *roster) error {
+		if r.taken(name) {
+			return ErrTaken
+		}
+		r.add(who)
+		return r.enter(chat.General, chat.Member{Name: name, Since: max(since, 1)})
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return who.account(), nil
+}
+
+func (u *Users) newUser(name chat.Name, role chat.Role, keys []chat.Key) (*user, error) {
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	who := &user{ID: hex.EncodeToString(id), Name: name, Role: role, Created: u.second(), Seen: u.today()}
+	for _, k := range keys {
+		key, err := u.newKey(k)
+		if err != nil {
+			return nil, err
+		}
+		if err := who.fits(key); err != nil {
+			return nil, err
+		}
+		who.keys = append(who.keys, key)
+	}
+	return who, nil
+}
+
+// canLogIn reports whether there is a way in.
+func (u *user) canLogIn() bool {
+	return u.password != nil || slices.ContainsFunc(u.keys, userKey.logsIn)
+}
+
+// SetRole changes what the account may do. Errors: ErrNoAccount; ErrLastAdmin, because a server without an admin
+// takes the next who registers for one; ErrEdited; or the disk's.
+func (u *Users) SetRole(id string, role chat.Role) error {
+	if !validRole(role) {
+		return fmt.Errorf("internal error: role %q", role)
+	}
+	err := u.changeUser(id, func(r *roster, who *user) error {
+		if who.Role == chat.Admin && role != chat.Admin && r.admins() == 1 {
+			return ErrLastAdmin
+		}
+		who.Role = role
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set role: %w", err)
+	}
+	return nil
+}
+
+// Seen notes that the account is here today. It writes at most once a day for each account, and waits for the disk
+// only where the account was dormant, so that from the return on history is sealed for it again.
+func (u *Users) Seen(id string) error {
+	today := u.today()
+	who := u.durable.Load().identified(id)
+	if who == nil {
+		return fmt.Errorf("note a visit: %w", ErrNoAccount)
+	}
+	if who.Seen == today {
+		return nil
+	}
+	f, err := u.begun(func(r *roster) error {
+		return r.edit(id, func(_ *roster, who *user) error {
+			who.Seen = today
+			return nil
+		})
+	})
+	if err == nil && who.dormant(u.opt.Now()) {
+		<-f.done
+		err = f.err
+	}
+	if err != nil {
+		return fmt.Errorf("note a visit: %w", err)
+	}
+	return nil
+}
+
+// changeUser has edit change a copy of the user, and returns when that is durable.
+func (u *Users) changeUser(id string, edit func(*roster, *user) error) error {
+	return u.change(func(r *roster) error { return r.edit(id, edit) })
+}
+
+// edit puts a changed copy of the user in its place.
+func (r *roster) edit(id string, edit func(*roster, *user) error) error {
+	old := r.identified(id)
+	if old == nil {
+		return ErrNoAccount
+	}
+	who := *old
+	if err := edit(r, &who); err != nil {
+		return err
+	}
+	r.replace(&who)
+	return nil
+}
+
+// second is the time as it is stored.
+func (u *Users) second() time.Time { return u.opt.Now().UTC().Truncate(time.Second) }
+
+func (u *Users) today() string { return u.opt.Now().UTC().Format(time.DateOnly) }

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+)
+
+var (
+	ErrKeyTaken    = errors.New("the account has this key already")
+	ErrTooManyKeys = errors.New("too many keys")
+	ErrNoKey       = errors.New("the account has no such key")
+	ErrLastLogin   = errors.New("it is the account's last way to log in")
+)
+
+// AddKey gives the account another public key. Of k only Line, Label and Added are looked at.
+// Errors: ErrNoAccount, ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
+func (u *Users) AddKey(id string, k chat.Key) error {
+	key, err := u.newKey(k)
+	if err != nil {
+		return fmt.Errorf("add key: %w", err)
+	}
+	err = u.changeUser(id, func(_ *roster, who *user) error {
+		if err := who.fits(key); err != nil {
+			return err
+		}
+		who.keys = append(slices.Clone(who.keys), key)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add key: %w", err)
+	}
+	return nil
+}
+
+// RemoveKey takes a public key from the account. What was sealed to it stays open to whoever has it.
+// Errors: ErrNoAccount, ErrNoKey, ErrLastLogin, ErrEdited, or the disk's.
+func (u *Users) RemoveKey(id, fingerprint string) error {
+	err := u.changeUser(id, func(_ *roster, who *user) error {
+		i := sameKey(who.keys, fingerprint)
+		if i < 0 {
+			return ErrNoKey
+		}
+		could := who.canLogIn()
+		who.keys = slices.Delete(slices.Clone(who.keys), i, i+1)
+		if could && !who.canLogIn() {
+			return ErrLastLogin
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove key: %w", err)
+	}
+	return nil
+}
+
+// newKey checks a key as if it came from outside: chat.Key is plain data, and proves nothing.
+func (u *Users) newKey(k chat.Key) (userKey, error) {
+	checked, err := ParseKey(k.Line)
+	if err != nil {
+		return userKey{}, err
+	}
+	_, recipient, err := parseKey(checked.Line)
+	if err != nil {
+		return userKey{}, err
+	}
+	added := k.Added.UTC().Truncate(time.Second)
+	if k.Added.IsZero() {
+		added = u.second()
+	}
+	return userKey{
+		Line: checked.Line, Label: cleanLabel(cmp.Or(k.Label, checked.Label)), Added: added, Only: []string{},
+		fingerprint: checked.Fingerprint, recipient: recipient,
+	}, nil
+}
+
+// fits reports whether the user may have that key as well.
+func (u *user) fits(key userKey) error {
+	if sameKey(u.keys, key.fingerprint) >= 0 {
+		return ErrKeyTaken
+	}
+	if len(u.keys) >= MaxKeys {
+		return fmt.Errorf("%w: nobody has more than %d", ErrTooManyKeys, MaxKeys)
+	}
+	return nil
+}
+
+// logsIn reports whether one can log in with the key: it is SSH's, not age's.
+func (k userKey) logsIn() bool { return !strings.HasPrefix(k.Line, "age1") }
+
+// sameKey is the place of the key with that fingerprint, -1 where there is none.
+func sameKey(keys []userKey, fingerprint string) int {
+	return slices.IndexFunc(keys, func(k userKey) bool { return k.fingerprint == fingerprint })
+}
+
+// Recipients is what history of the room is sealed to for name: SSH keys that read, age recipients, and the newest
+// password identity. It is nil where there is nothing of the kind, and, but for direct rooms, for those who have not
+// been here for 90 days. Whether name belongs to the room is the chat's to know.
+func (u *Users) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
+	who := u.durable.Load().named(name)
+	if who == nil || !room.IsDirect() && who.dormant(u.opt.Now()) {
+		return nil
+	}
+	return who.recipients()
+}

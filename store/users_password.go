@@ -1,0 +1,193 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+var (
+	// ErrPassword is all that is said of a login that fails: wrong password, unknown name, no password set.
+	ErrPassword = errors.New("wrong name or password")
+	// ErrNoPassword says that the account has none.
+	ErrNoPassword = errors.New("the account has no password")
+	// ErrPasswordChanged says that another change of the password came first.
+	ErrPasswordChanged = errors.New("the password was changed meanwhile")
+)
+
+// CheckPassword returns the account as it was when the check began: if its password changes meanwhile,
+// its Generation is not the current one. What limits guessing sits here, before the gate.
+//
+// An unknown name, or an account without a password, takes the same way as a wrong password and as long.
+// Errors: ErrPassword, ErrBusy, or ctx's. The caller's password is neither changed nor kept.
+func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error) {
+	phrase, err := passphrase(password)
+	if err != nil { // it is nobody's, so the quick answer tells nothing of this account
+		return chat.Account{}, ErrPassword
+	}
+	defer clear(phrase)
+	who, sealed := u.durable.Load().named(name), u.dummy
+	if who != nil && who.password != nil {
+		sealed = who.password.Sealed
+	}
+	if err := u.gate.enter(ctx); err != nil {
+		return chat.Account{}, err
+	}
+	defer u.gate.leave()
+	plain, err := u.open(sealed, phrase)
+	defer clear(plain)
+	if who == nil || who.password == nil {
+		return chat.Account{}, ErrPassword
+	}
+	if err == nil {
+		err = who.password.holds(plain)
+	}
+	if err != nil {
+		u.damaged(who, err)
+		return chat.Account{}, ErrPassword
+	}
+	return who.account(), nil
+}
+
+// holds reports whether the opened file is that of the recipient. In a file put together by hand it may not be,
+// and then history would be sealed to something the password does not open.
+func (p *password) holds(plain []byte) error {
+	identity, err := newest(plain)
+	if err != nil {
+		return err
+	}
+	if identity.Recipient().String() != p.Recipient {
+		return errors.New("it does not hold the identity of the account's recipient")
+	}
+	return nil
+}
+
+// damaged tells the log of a sealed file that no password will open.
+func (u *Users) damaged(who *user, err error) {
+	if !errors.Is(err, errWrongPhrase) {
+		u.opt.Log.Error("a sealed identity cannot be used", "account", who.ID, "err", err)
+	}
+}
+
+// SetPassword changes the account's password, or sets the first one; then old is not looked at. There is a new
+// identity, which new history is sealed to; the new password opens it and all before it. An old password opens, in an
+// old copy of the file, the past only.
+//
+// Errors: ErrNoAccount, ErrPolicy (of the new one), ErrPassword (the old one is wrong), ErrBusy, ErrPasswordChanged,
+// ctx's, ErrEdited, or the disk's.
+func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) error {
+	who := u.durable.Load().identified(id)
+	if who == nil {
+		return fmt.Errorf("set password: %w", ErrNoAccount)
+	}
+	var made *password
+	var err error
+	if who.password == nil {
+		made, err = u.firstPassword(ctx, new)
+	} else {
+		made, err = u.nextPassword(ctx, who, old, new)
+	}
+	if err != nil {
+		return fmt.Errorf("set password: %w", err)
+	}
+	if err := u.putPassword(who, made); err != nil {
+		return fmt.Errorf("set password: %w", err)
+	}
+	return nil
+}
+
+// firstPassword makes the identity of an account that has none. It costs one scrypt.
+func (u *Users) firstPassword(ctx context.Context, new []byte) (*password, error) {
+	phrase, err := newPassphrase(new, u.opt.MinPassword)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(phrase)
+	if err := u.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer u.gate.leave()
+	return u.newIdentity(nil, phrase)
+}
+
+// nextPassword makes an identity before those that old opens. It costs two scrypts, one after the other.
+func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*password, error) {
+	phrase, err := newPassphrase(new, u.opt.MinPassword)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(phrase)
+	oldPhrase, err := passphrase(old)
+	if err != nil {
+		return nil, ErrPassword
+	}
+	defer clear(oldPhrase)
+	if bytes.Equal(phrase, oldPhrase) {
+		return nil, fmt.Errorf("%w: it is the one you have", ErrPolicy)
+	}
+	if err := u.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer u.gate.leave()
+	plain, err := u.open(who.password.Sealed, oldPhrase)
+	defer clear(plain)
+	if err != nil {
+		u.damaged(who, err)
+		return nil, ErrPassword
+	}
+	made, err := u.newIdentity(plain, phrase)
+	if err != nil {
+		return nil, err
+	}
+	made.Retired = who.password.Retired
+	return made, nil
+}
+
+// ResetPassword gives the account a password without knowing the old one. What was sealed to the old identities alone
+// is lost unless the old password is remembered: its file is kept as retired.
+// Errors: ErrNoAccount, ErrPolicy, ErrBusy, ErrPasswordChanged, ctx's, ErrEdited, or the disk's.
+func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error {
+	who := u.durable.Load().identified(id)
+	if who == nil {
+		return fmt.Errorf("reset password: %w", ErrNoAccount)
+	}
+	made, err := u.firstPassword(ctx, new)
+	if err != nil {
+		return fmt.Errorf("reset password: %w", err)
+	}
+	if who.password != nil {
+		made.Retired = append(slices.Clone(who.password.Retired), who.password.Sealed)
+	}
+	if err := u.putPassword(who, made); err != nil {
+		return fmt.Errorf("reset password: %w", err)
+	}
+	return nil
+}
+
+// putPassword stores made, which was made from the password that was has.
+func (u *Users) putPassword(was *user, made *password) error {
+	return u.changeUser(was.ID, func(_ *roster, who *user) error {
+		if who.password != was.password { // never written to, so the same one is at the same place
+			return ErrPasswordChanged
+		}
+		who.password = made
+		return nil
+	})
+}
+
+// Identity returns the account's sealed identities as a stock age passphrase file, armored: "age -d -i" takes it and
+// asks for the password. Errors: ErrNoAccount, ErrNoPassword.
+func (u *Users) Identity(id string) (armored []byte, err error) {
+	who := u.durable.Load().identified(id)
+	switch {
+	case who == nil:
+		return nil, fmt.Errorf("identity: %w", ErrNoAccount)
+	case who.password == nil:
+		return nil, fmt.Errorf("identity: %w", ErrNoPassword)
+	}
+	return []byte(who.password.Sealed), nil
+}

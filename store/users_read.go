@@ -1,0 +1,212 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+)
+
+const (
+	usersFormat       = "sshchat-users/1"
+	usersFormatPrefix = "sshchat-users/"
+)
+
+var idPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// parseRoster reads users.json. A refusal names the line. An unknown field is refused: it is a slip of the one who
+// edited the file or a later version's word, and either would be lost with the next write.
+func parseRoster(b []byte) (*roster, error) {
+	doc, err := parseDocument(b)
+	if err != nil {
+		return nil, err
+	}
+	r := newRoster()
+	var format string
+	var users, rooms []value
+	err = doc.fields(map[string]func(value) error{
+		"format":    func(v value) error { return readFormat(v, &format) },
+		"users":     func(v value) error { users = []value{v}; return nil },
+		"rooms":     func(v value) error { rooms = []value{v}; return nil },
+		"bans":      into(&r.bans),
+		"invites":   into(&r.invites),
+		"allowlist": into(&r.allowlist),
+		"reserved":  into(&r.reserved),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if users == nil {
+		return nil, doc.refuse(errors.New("the list of users is missing"))
+	}
+	for _, name := range r.reserved {
+		r.shapes[shape(name)] = struct{}{}
+	}
+	// Users before rooms, whichever stands first in the file: members must be users.
+	for _, v := range users {
+		if err := v.items(r.readUser); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range rooms {
+		if err := v.items(r.readRoom); err != nil {
+			return nil, err
+		}
+	}
+	if format == "" && len(r.users)+len(r.rooms) > 0 { // an empty list without one is how a server begins
+		return nil, doc.refuse(fmt.Errorf("the format is missing: %q is expected", usersFormat))
+	}
+	return r, nil
+}
+
+func readFormat(v value, format *string) error {
+	if err := v.into(format); err != nil {
+		return err
+	}
+	switch {
+	case *format == usersFormat:
+		return nil
+	case strings.HasPrefix(*format, usersFormatPrefix):
+		return fmt.Errorf("%q was written by a newer sshchat; this one reads %q", *format, usersFormat)
+	}
+	return fmt.Errorf("%q is not a list of users; %q is expected", *format, usersFormat)
+}
+
+func (r *roster) readUser(v value) error {
+	u := &user{}
+	var keys []value
+	err := v.fields(map[string]func(value) error{
+		"id": into(&u.ID), "name": into(&u.Name), "role": into(&u.Role),
+		"created": into(&u.Created), "seen": into(&u.Seen),
+		"keys":     func(v value) error { keys = []value{v}; return nil },
+		"password": func(v value) (err error) { u.password, err = readPassword(v); return err },
+		"settings": func(v value) error { u.settings = v.raw; return v.object() },
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range keys {
+		if err := v.items(u.readKey); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !idPattern.MatchString(u.ID):
+		return errors.New("a user needs an id of 32 hexadecimal digits")
+	case u.Name.IsZero():
+		return errors.New("a user needs a name")
+	case !validRole(u.Role):
+		return fmt.Errorf("the role is %q; it must be user, mod or admin", u.Role)
+	case u.Created.IsZero():
+		return errors.New("a user needs the time of creation")
+	case r.identified(u.ID) != nil:
+		return fmt.Errorf("another user has the id %s", u.ID)
+	case r.named(u.Name) != nil:
+		return fmt.Errorf("another user is called %s", u.Name)
+	case len(u.keys) > MaxKeys:
+		return fmt.Errorf("a user has at most %d keys", MaxKeys)
+	}
+	if _, err := time.Parse(time.DateOnly, u.Seen); err != nil && u.Seen != "" {
+		return fmt.Errorf("seen is %q; it must be a day like 2006-01-02", u.Seen)
+	}
+	r.add(u)
+	return nil
+}
+
+func (u *user) readKey(v value) error {
+	var k userKey
+	err := v.fields(map[string]func(value) error{
+		"key": into(&k.Line), "label": into(&k.Label), "added": into(&k.Added), "only": into(&k.Only),
+	})
+	if err != nil {
+		return err
+	}
+	key, recipient, err := parseKey(k.Line)
+	if err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
+	if sameKey(u.keys, key.Fingerprint) >= 0 {
+		return errors.New("the user has this key already")
+	}
+	k.Line, k.Label = key.Line, cleanLabel(cmp.Or(k.Label, key.Label))
+	k.fingerprint, k.recipient = key.Fingerprint, recipient
+	u.keys = append(u.keys, k)
+	return nil
+}
+
+func readPassword(v value) (*password, error) {
+	p := &password{}
+	err := v.fields(map[string]func(value) error{
+		"recipient": into(&p.Recipient), "sealed": into(&p.Sealed), "retired": into(&p.Retired),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.recipient, err = age.ParseX25519Recipient(p.Recipient); err != nil {
+		return nil, errors.New("the recipient is not an age recipient")
+	}
+	for _, sealed := range append([]string{p.Sealed}, p.Retired...) {
+		if err := checkSealed(sealed); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (r *roster) readRoom(v value) error {
+	m := &room{}
+	in := make(map[chat.Name]bool)
+	err := v.fields(map[string]func(value) error{
+		"name": into(&m.Name), "topic": into(&m.Topic), "private": into(&m.Private), "by": into(&m.By),
+		"members": func(v value) error {
+			return v.items(func(v value) error { return m.readMember(v, r, in) })
+		},
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.Name.IsZero():
+		return errors.New("a room needs a name")
+	case m.Name.IsDirect():
+		return errors.New("direct rooms are not kept here")
+	case r.rooms[m.Name] != nil:
+		return fmt.Errorf("another room is called %s", m.Name)
+	}
+	if m.Topic != "" { // edited by hand it may hold what no terminal should see
+		text, err := chat.ParseText(m.Topic)
+		if err != nil {
+			return fmt.Errorf("topic: %w", err)
+		}
+		m.Topic = text.String()
+	}
+	r.rooms[m.Name] = m
+	return nil
+}
+
+func (m *room) readMember(v value, r *roster, in map[chat.Name]bool) error {
+	var member chat.Member
+	err := v.fields(map[string]func(value) error{"name": into(&member.Name), "since": into(&member.Since)})
+	switch {
+	case err != nil:
+		return err
+	case r.named(member.Name) == nil:
+		// Kept, the membership would be a present to whoever takes the name next.
+		return fmt.Errorf("the member %q is not among the users", member.Name)
+	case in[member.Name]:
+		return fmt.Errorf("%s is a member already", member.Name)
+	case member.Since == 0:
+		return errors.New("since counts from 1")
+	}
+	in[member.Name] = true
+	m.members = append(m.members, member)
+	return nil
+}
+
+func validRole(r chat.Role) bool { return r == chat.User || r == chat.Mod || r == chat.Admin }

@@ -1,0 +1,235 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func writeUsers(t testing.TB, dir, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "users.json"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const (
+	idA = "0123456789abcdef0123456789abcdef"
+	idB = "fedcba9876543210fedcba9876543210"
+
+	keyA = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAOhEUAI3oVnBMeUTR6qkU5dPzs1mTxuyUh3XIHqz5yz"
+)
+
+// page of users.json with one user on line 3 and more fields of that user on line 4.
+func oneUser(more string) string {
+	return `{"format":"sshchat-users/1",
+ "users":[
+  {"id":"` + idA + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"` + more + `}]}`
+}
+
+func twoUsers(second string) string {
+	return `{"format":"sshchat-users/1",
+ "users":[
+  {"id":"` + idA + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"},
+  ` + second + `]}`
+}
+
+func oneRoom(room string) string {
+	return `{"format":"sshchat-users/1",
+ "users":[
+  {"id":"` + idA + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"}],
+ "rooms":[
+  ` + room + `]}`
+}
+
+var malformed = []struct {
+	name, content string
+	line          int
+	word          string // of the reason
+}{
+	{"empty", "", 1, "unexpected end"},
+	{"not JSON", "\nusers:\n  - alice\n", 2, "invalid character"},
+	{"cut short", "{\n\"users\":[\n", 3, "unexpected end"},
+	{"more after the end", "{\"users\":[]}\n{}", 2, "invalid character"},
+	{"trailing comma", "{\"users\":[\n],\n}", 3, "invalid character"},
+	{"not UTF-8", "{\"users\":[],\n\"reserved\":[\"a\xff\"]}", 2, "UTF-8"},
+	{"a list", "[]", 1, "object"},
+	{"null", "null", 1, "object"},
+	{"no users", "{}", 1, "missing"},
+	{"users of another kind", "{\n\"users\":{}}", 2, "list"},
+	{"newer format", "{\n\"format\":\"sshchat-users/2\",\"users\":[]}", 2, "newer"},
+	{"another file's format", "{\"format\":\"sshchat-history/1\",\"users\":[]}", 1, "not a list of users"},
+	{"no format", strings.Replace(oneUser(""), `"format":"sshchat-users/1",`, "", 1), 1, "format"},
+	{"unknown field", "{\"users\":[],\n\"user\":[]}", 2, "unknown"},
+	{"field in another case", "{\n\"Users\":[]}", 2, "unknown"},
+	{"field twice", "{\"users\":[],\n\"users\":[]}", 2, "twice"},
+	{"user is null", twoUsers("null"), 4, "object"},
+	{"user without id", twoUsers(`{"name":"bob","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "id"},
+	{"user without name", twoUsers(`{"id":"` + idB + `","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "name"},
+	{"user's name in upper case", oneUser(",\n\"name\":\"Alice\""), 4, "twice"},
+	{"name no client can send", twoUsers("{\"id\":\"" + idB + "\",\n\"name\":\"Bob\",\"role\":\"user\"}"), 5, "lower case"},
+	{"id twice", twoUsers(`{"id":"` + idA + `","name":"bob","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "id"},
+	{"name twice", twoUsers(`{"id":"` + idB + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "called alice"},
+	{"a role that is none", twoUsers(`{"id":"` + idB + `","name":"bob","role":"root","created":"2026-11-23T21:38:56Z"}`), 4, "root"},
+	{"role is null", twoUsers(`{"id":"` + idB + `","name":"bob","role":null,"created":"2026-11-23T21:38:56Z"}`), 4, "null"},
+	{"no time", twoUsers(`{"id":"` + idB + `","name":"bob","role":"user","created":"yesterday"}`), 4, "created"},
+	{"no day", oneUser(`,"seen":"23.11.2026"`), 3, "day"},
+	{"user's unknown field", oneUser(",\n\"admin\":true"), 4, "unknown"},
+	{"settings of another kind", oneUser(",\n\"settings\":[]"), 4, "object"},
+	{"key cut short", oneUser(",\n\"keys\":[{\"key\":\"ssh-ed25519 AAAA\"}]"), 4, "cut short"},
+	{"key with options", oneUser(",\n\"keys\":[{\"key\":\"no-pty " + keyA + "\"}]"), 4, "options"},
+	{"key twice", oneUser(",\"keys\":[{\"key\":\"" + keyA + "\"},\n{\"key\":\"" + keyA + " again\"}]"), 4, "already"},
+	{"recipient that is none", oneUser(",\n\"password\":{\"recipient\":\"age1\",\"sealed\":\"\"}"), 4, "recipient"},
+	{"sealed that is not", oneUser(",\n\"password\":{\"recipient\":\"" + someRecipient + "\",\"sealed\":\"hunter2\"}"), 4, "passphrase file"},
+	{"room of no name", oneRoom(`{"topic":"x"}`), 5, "name"},
+	{"direct room", oneRoom(`{"name":"@alice+bob"}`), 5, "direct"},
+	{"room twice", oneRoom("{\"name\":\"go\"},\n{\"name\":\"go\"}"), 6, "called go"},
+	{"stranger as a member", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"bob\",\"since\":1}]}"), 6, "not among"},
+	{"member twice", oneRoom("{\"name\":\"go\",\"members\":[{\"name\":\"alice\",\"since\":1},\n{\"name\":\"alice\",\"since\":2}]}"), 6, "already"},
+	{"since nothing", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":0}]}"), 6, "from 1"},
+	{"since below", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":-1}]}"), 6, "since"},
+}
+
+const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
+func TestMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
+	for _, c := range malformed {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeUsers(t, dir, c.content)
+			u, err := OpenUsers(dir, cheap)
+			if err == nil {
+				u.Close()
+				t.Fatal("it was taken")
+			}
+			if at := (lineError{}); !errors.As(err, &at) || at.line != c.line || !strings.Contains(err.Error(), c.word) ||
+				!strings.Contains(err.Error(), fmt.Sprintf("line %d:", c.line)) || strings.Count(err.Error(), ": line ") != 1 {
+				t.Errorf("want line %d and %q: %v", c.line, c.word, err)
+			}
+			if mustRead(t, filepath.Join(dir, "users.json")) != c.content {
+				t.Error("the file was touched")
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+				t.Errorf("the folder holds %v", entries)
+			}
+		})
+	}
+}
+
+func TestSealedWithTooMuchWork(t *testing.T) {
+	sealed, err := dummySealed(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkSealed(sealed); err != nil {
+		t.Errorf("the highest work factor is refused: %v", err)
+	}
+	if _, err := dummySealed(21); err == nil || !strings.Contains(err.Error(), "work factor 21") {
+		t.Errorf("a file that would take gigabytes is taken: %v", err)
+	}
+}
+
+func TestSeedIsAccepted(t *testing.T) {
+	dir := t.TempDir()
+	seed := `{ "users": [] }`
+	writeUsers(t, dir, seed)
+	if err := os.Chmod(filepath.Join(dir, "users.json"), 0o644); err != nil { // as a checkout leaves it
+		t.Fatal(err)
+	}
+	u := openUsers(t, dir)
+	if mustRead(t, u.path) != seed {
+		t.Error("the seed was written over before anything changed")
+	}
+	create(t, u, "alice", "")
+	if !strings.HasPrefix(mustRead(t, u.path), `{"format":"sshchat-users/1",`) {
+		t.Error("the file has no format")
+	}
+	if mustRead(t, u.path+".bak") != seed {
+		t.Error("the seed is not the backup")
+	}
+}
+
+func TestWhatOthersWillKnowIsKept(t *testing.T) {
+	dir := t.TempDir()
+	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[
+{"id":"`+idA+`","name":"alice","role":"admin","created":"2026-11-23T21:38:56Z","seen":"2026-11-23",
+ "keys":[{"key":"`+keyA+`","label":"laptop","added":"2026-11-23T21:38:56Z","only":["history"]}],
+ "settings":{"timestamps":"time","bell":"mention","more":{"a":[1,2]}}}],
+"bans":[{"name":"mallory","until":"2027-01-01T00:00:00Z"}],"invites":[{"code":"x"}],"allowlist":["192.0.2.0/24"],
+"rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
+	u := openUsers(t, dir)
+	create(t, u, "bob", "")
+	got := mustRead(t, u.path)
+	for _, want := range []string{
+		`"only":["history"]`, `"label":"laptop"`, `"seen":"2026-11-23"`,
+		`"settings":{"timestamps":"time","bell":"mention","more":{"a":[1,2]}}`,
+		`{"name":"mallory","until":"2027-01-01T00:00:00Z"}`, `{"code":"x"}`, `"192.0.2.0/24"`, `"eve"`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is gone from\n%s", want, got)
+		}
+	}
+	if _, err := parseRoster([]byte(got)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
+	dir := t.TempDir()
+	u := openUsers(t, dir)
+	create(t, u, "alice", "")
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(u.path); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := OpenUsers(dir, cheap); err == nil {
+		u.Close()
+		t.Error("a server with accounts began anew: the next to register would be its admin")
+	}
+}
+
+func TestUsersThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "users.json")); err != nil {
+		t.Skip(err)
+	}
+	if u, err := OpenUsers(dir, cheap); err == nil || !strings.Contains(err.Error(), "plain file") {
+		u.Close()
+		t.Error(err)
+	}
+}
+
+func FuzzUsersFile(f *testing.F) {
+	for _, c := range malformed {
+		f.Add([]byte(c.content))
+	}
+	f.Add([]byte(`{ "users": [] }`))
+	f.Add([]byte(oneUser(",\n\"keys\":[{\"key\":\"" + keyA + "\",\"label\":\"x\",\"added\":\"2026-11-23T21:38:56Z\",\"only\":[]}]")))
+	f.Add([]byte(oneRoom(`{"name":"general","topic":"<b>","members":[{"name":"alice","since":1}]}`)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseRoster(b)
+		if err != nil {
+			if at := (lineError{}); !errors.As(err, &at) || at.line < 1 || at.line > 1+strings.Count(string(b), "\n") {
+				t.Fatalf("no line: %v", err)
+			}
+			return
+		}
+		once, err := r.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseRoster(once)
+		if err != nil {
+			t.Fatalf("what was written is refused: %v\n%s", err, once)
+		}
+		twice, err := again.encode()
+		if err != nil || string(once) != string(twice) {
+			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
+		}
+	})
+}

@@ -1,0 +1,510 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/chat"
+)
+
+// cheap is for tests: the real work factor is tried once, in password_test.go.
+var cheap = UsersOptions{WorkFactor: 4, FlushEvery: time.Millisecond}
+
+const goodPassword = "correct horse battery"
+
+func openUsers(t testing.TB, dir string) *Users {
+	t.Helper()
+	u, err := OpenUsers(dir, cheap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := u.Close(); err != nil && !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return u
+}
+
+func name(s string) chat.Name {
+	n, err := chat.ParseName(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func roomName(s string) chat.RoomName {
+	r, err := chat.ParseRoomName(s)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// newKey is a fresh ssh-ed25519 key.
+func newKey(t testing.TB) chat.Key {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ParseKey(string(ssh.MarshalAuthorizedKey(key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func create(t testing.TB, u *Users, s string, password string) chat.Account {
+	t.Helper()
+	var secret []byte
+	if password != "" {
+		secret = []byte(password)
+	}
+	a, err := u.Create(name(s), chat.User, []chat.Key{newKey(t)}, secret, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func mustRead(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func wantErr(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+func TestUsersSurviveReopening(t *testing.T) {
+	dir := t.TempDir()
+	u := openUsers(t, dir)
+	alice, err := u.Create(name("alice"), chat.Admin, []chat.Key{newKey(t)}, []byte(goodPassword), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, u, "bob", "")
+	if err := u.SaveRoom(roomName("go"), "", alice.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.SaveMember(roomName("go"), chat.Member{Name: alice.Name, Since: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.SaveRoom(roomName("go"), "gophers & <friends>", chat.Name{}); err != nil {
+		t.Fatal(err)
+	}
+	before := fmt.Sprint(u.Accounts(), u.Rooms())
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	u = openUsers(t, dir)
+	if after := fmt.Sprint(u.Accounts(), u.Rooms()); after != before {
+		t.Errorf("reopened:\n%s\nbefore:\n%s", after, before)
+	}
+	if !u.HasAdmin() {
+		t.Error("no admin")
+	}
+	rooms := u.Rooms()
+	if len(rooms) != 2 || rooms[0].Name != chat.General || len(rooms[0].Members) != 2 || rooms[0].Members[0].Since != 7 {
+		t.Errorf("rooms: %+v", rooms)
+	}
+	if rooms[1].Topic != "gophers & <friends>" || rooms[1].By != alice.Name || rooms[1].Members[0].Since != 3 {
+		t.Errorf("#go: %+v", rooms[1])
+	}
+	if err := u.RemoveMember(roomName("go"), alice.Name); err != nil {
+		t.Fatal(err)
+	}
+	if m := u.Members(roomName("go")); len(m) != 0 {
+		t.Errorf("members of #go: %v", m)
+	}
+	if _, ok := u.ByID(alice.ID); !ok {
+		t.Error("alice's id is not known")
+	}
+}
+
+func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice, bob := create(t, u, "alice", ""), create(t, u, "bob", "")
+	for _, err := range []error{
+		u.SaveRoom(roomName("go"), "", alice.Name),
+		u.SaveRoom(roomName("go"), "gophers", chat.Name{}),
+		u.SaveRoom(roomName("go"), "", bob.Name),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := u.Rooms()[1]; r.Topic != "gophers" || r.By != alice.Name {
+		t.Errorf("#go: %+v", r)
+	}
+	wantErr(t, u.SaveMember(roomName("nowhere"), chat.Member{Name: bob.Name, Since: 1}), chat.ErrNoRoom)
+	wantErr(t, u.SaveMember(roomName("go"), chat.Member{Name: name("nobody"), Since: 1}), ErrNoAccount)
+}
+
+func TestNameOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[],"reserved":["old-soul"]}`)
+	u := openUsers(t, dir)
+	create(t, u, "bobs", "")
+	for _, s := range []string{"bobs", "b0bs", "bob5", "b-o-b-s", "b0_b5", "old-soul", "oldsoul", "o1d5oul"} {
+		if _, err := u.Create(name(s), chat.User, []chat.Key{newKey(t)}, nil, 1); !errors.Is(err, ErrTaken) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	create(t, u, "bobby", "")
+	if b := mustRead(t, filepath.Join(dir, "users.json")); !strings.Contains(b, `"old-soul"`) {
+		t.Error("the reserved name is gone")
+	}
+}
+
+func TestOneNameWantedByAHundred(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	var wg sync.WaitGroup
+	var won, lost atomic.Int32
+	for range 100 {
+		k := newKey(t)
+		wg.Go(func() {
+			_, err := u.Create(name("alice"), chat.User, []chat.Key{k}, nil, 1)
+			switch {
+			case err == nil:
+				won.Add(1)
+			case errors.Is(err, ErrTaken):
+				lost.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || lost.Load() != 99 || len(u.Members(chat.General)) != 1 {
+		t.Errorf("%d won, %d lost, members %v", won.Load(), lost.Load(), u.Members(chat.General))
+	}
+}
+
+func TestAccountNeedsAWayIn(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	_, err := u.Create(name("alice"), chat.User, nil, nil, 1)
+	wantErr(t, err, ErrNoLogin)
+	age, err := ParseKey("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Create(name("alice"), chat.User, []chat.Key{age}, nil, 1)
+	wantErr(t, err, ErrNoLogin)
+}
+
+func TestRoles(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	if u.HasAdmin() {
+		t.Fatal("an admin from nowhere")
+	}
+	if err := u.SetRole(alice.ID, chat.Admin); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.SetRole(alice.ID, chat.User), ErrLastAdmin)
+	bob := create(t, u, "bob", "")
+	if err := u.SetRole(bob.ID, chat.Admin); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.SetRole(alice.ID, chat.Mod); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := u.ByName(alice.Name); a.Role != chat.Mod {
+		t.Errorf("alice is %s", a.Role)
+	}
+	wantErr(t, u.SetRole("nobody", chat.Mod), ErrNoAccount)
+}
+
+// openIn is openUsers on the fake clock of a synctest bubble.
+func openIn(t *testing.T, dir string, opt UsersOptions) *Users {
+	t.Helper()
+	u, err := OpenUsers(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestAHundredChangesShareTwoWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := openIn(t, t.TempDir(), UsersOptions{WorkFactor: 4})
+		defer u.Close()
+		writes := 0
+		u.save = func(path string, data []byte) (fs.FileInfo, error) {
+			writes++ // by the writer alone
+			return replaceFile(path, data)
+		}
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				if err := u.SaveRoom(roomName(fmt.Sprintf("r%d", i)), "", chat.Name{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		begun := time.Now()
+		wg.Wait()
+		if writes == 0 || writes > 2 {
+			t.Errorf("%d writes for 100 changes", writes)
+		}
+		if took := time.Since(begun); took > 250*time.Millisecond {
+			t.Errorf("a change waited %v", took)
+		}
+		time.Sleep(time.Second)
+		begun = time.Now()
+		if err := u.SaveRoom(roomName("late"), "", chat.Name{}); err != nil || time.Since(begun) != 0 {
+			t.Errorf("a change alone waited %v: %v", time.Since(begun), err)
+		}
+		if n := len(u.Rooms()); n != 101 {
+			t.Errorf("%d rooms", n)
+		}
+	})
+}
+
+func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		u := openIn(t, dir, UsersOptions{WorkFactor: 4})
+		defer u.Close()
+		alice := create(t, u, "alice", "")
+		before := mustRead(t, u.path)
+		full, begun, fail := errors.New("disk full"), make(chan struct{}), make(chan struct{})
+		u.save = func(string, []byte) (fs.FileInfo, error) {
+			close(begun)
+			<-fail
+			return nil, full
+		}
+		first, later := make(chan error, 1), make(chan error, 1)
+		go func() { first <- u.SaveRoom(roomName("one"), "", chat.Name{}) }()
+		<-begun
+		// Built on what is about to be lost, and not written yet itself.
+		go func() { later <- u.SaveMember(roomName("one"), chat.Member{Name: alice.Name, Since: 1}) }()
+		synctest.Wait()
+		if len(u.Rooms()) != 1 {
+			t.Error("a room is shown before it is durable")
+		}
+		close(fail)
+		wantErr(t, <-first, full)
+		wantErr(t, <-later, full)
+		if len(u.Rooms()) != 1 || mustRead(t, u.path) != before {
+			t.Error("a failed change is there")
+		}
+		u.save = replaceFile
+		if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
+			t.Fatal(err)
+		}
+		if r := u.Rooms(); len(r) != 2 || r[1].Name != roomName("two") {
+			t.Errorf("rooms: %+v", r)
+		}
+	})
+}
+
+func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	lost := errors.New("fsync of the folder")
+	u.save = func(path string, data []byte) (fs.FileInfo, error) {
+		if _, err := replaceFile(path, data); err != nil {
+			return nil, err
+		}
+		return nil, lost // after the rename: the content is there
+	}
+	wantErr(t, u.SaveRoom(roomName("one"), "", chat.Name{}), lost)
+	u.save = replaceFile
+	if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(mustRead(t, u.path), `"one"`) {
+		t.Error("what was taken back is in the file")
+	}
+}
+
+func TestEditWhileRunning(t *testing.T) {
+	dir := t.TempDir()
+	u := openUsers(t, dir)
+	alice := create(t, u, "alice", goodPassword)
+	edited := strings.Replace(mustRead(t, u.path), `"user"`, `"admin"`, 1)
+	writeUsers(t, dir, edited)
+	_, err := u.Create(name("bob"), chat.User, []chat.Key{newKey(t)}, nil, 1)
+	wantErr(t, err, ErrEdited)
+	wantErr(t, u.RemoveKey(alice.ID, alice.Keys[0].Fingerprint), ErrEdited)
+	if mustRead(t, u.path) != edited {
+		t.Error("the edit was written over")
+	}
+	if _, err := u.CheckPassword(context.Background(), alice.Name, []byte(goodPassword)); err != nil {
+		t.Errorf("reading stopped as well: %v", err)
+	}
+	if err := os.Remove(u.path); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.SaveRoom(roomName("x"), "", chat.Name{}), ErrEdited)
+}
+
+func TestSeenIsWrittenOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := openIn(t, t.TempDir(), UsersOptions{WorkFactor: 4})
+		defer u.Close()
+		writes := 0
+		u.save = func(path string, data []byte) (fs.FileInfo, error) {
+			writes++
+			return replaceFile(path, data)
+		}
+		alice := create(t, u, "alice", "")
+		bob := create(t, u, "bob", "")
+		direct := chat.Direct(alice.Name, bob.Name)
+		settled := func() int { time.Sleep(time.Second); synctest.Wait(); return writes }
+		begun := settled()
+		visit := func() {
+			t.Helper()
+			if err := u.Seen(alice.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		visit()
+		if settled() != begun {
+			t.Error("the day of the registration was written again")
+		}
+		time.Sleep(24 * time.Hour)
+		visit()
+		if settled() != begun+1 {
+			t.Errorf("%d writes, want one more than %d", writes, begun)
+		}
+		visit()
+		if settled() != begun+1 {
+			t.Error("written twice a day")
+		}
+
+		time.Sleep(89 * 24 * time.Hour)
+		if u.Recipients(chat.General, alice.Name) == nil {
+			t.Error("nothing is sealed for alice after 89 days")
+		}
+		time.Sleep(2 * 24 * time.Hour)
+		if u.Recipients(chat.General, alice.Name) != nil {
+			t.Error("history is sealed for alice after 91 days")
+		}
+		if u.Recipients(direct, alice.Name) == nil {
+			t.Error("a direct message is not sealed for alice")
+		}
+		visit()
+		if u.Recipients(chat.General, alice.Name) == nil {
+			t.Error("alice is back, and nothing is sealed for her")
+		}
+		wantErr(t, u.Seen("nobody"), ErrNoAccount)
+	})
+}
+
+func TestChangesAfterCloseFail(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	create(t, u, "alice", "")
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.SaveRoom(roomName("x"), "", chat.Name{}), ErrClosed)
+	wantErr(t, u.Close(), ErrClosed)
+	if _, ok := u.ByName(name("alice")); !ok {
+		t.Error("reading ended with Close")
+	}
+}
+
+func TestCloseWritesWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		u := openIn(t, dir, UsersOptions{WorkFactor: 4})
+		create(t, u, "alice", "")
+		done := make(chan error, 1)
+		go func() { done <- u.SaveRoom(roomName("last"), "", chat.Name{}) }()
+		synctest.Wait() // it waits for its quarter of a second
+		if err := u.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(mustRead(t, filepath.Join(dir, "users.json")), `"last"`) {
+			t.Error("the change is lost")
+		}
+	})
+}
+
+func TestOptionsThatWouldWeakenPasswords(t *testing.T) {
+	for _, opt := range []UsersOptions{{MinPassword: 7}, {WorkFactor: 21}, {WorkFactor: -1}} {
+		if u, err := OpenUsers(t.TempDir(), opt); err == nil {
+			t.Errorf("%+v was taken", opt)
+			u.Close()
+		}
+	}
+}
+
+func TestNoSecretInTheFile(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	create(t, u, "alice", goodPassword)
+	b := []byte(mustRead(t, u.path))
+	if bytes.Contains(b, []byte(goodPassword)) || bytes.Contains(b, []byte("SECRET-KEY")) {
+		t.Error("a secret is in users.json")
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	for _, there := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("among=%d", there), func(b *testing.B) {
+			u := openUsers(b, b.TempDir())
+			fill(b, u, there)
+			k := newKey(b)
+			i := 0
+			for b.Loop() {
+				i++
+				if _, err := u.Create(name(fmt.Sprintf("n%x", i+1<<20)), chat.User, []chat.Key{k}, nil, 1); err != nil &&
+					!errors.Is(err, ErrTaken) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// fill adds n accounts in one change.
+func fill(b *testing.B, u *Users, n int) {
+	k := newKey(b)
+	err := u.change(func(r *roster) error {
+		for i := range n {
+			who, err := u.newUser(name(fmt.Sprintf("member-%x", i)), chat.User, []chat.Key{k})
+			if err != nil {
+				return err
+			}
+			r.add(who)
+			r.rooms[chat.General] = &room{Name: chat.General}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
