@@ -297,8 +297,10 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 	for d := range slices.Chunk(raw, sha256.Size) {
 		r.digest = append(r.digest, sum(d))
 	}
-	if r.body, err = base64.StdEncoding.DecodeString(j.Body); err != nil {
-		return nil, errors.New("its body is not base64")
+	if j.Body != "" {
+		if r.body, err = base64.StdEncoding.DecodeString(j.Body); err != nil {
+			return nil, errors.New("its body is not base64")
+		}
 	}
 	return r, r.check()
 }
