@@ -12,7 +12,12 @@ import (
 )
 
 // instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
-const instruction = "A chat server. Log in with a key or the password of your account.\nNo account yet? Any unused name is let in to make one."
+func (s *Server) instruction() string {
+	if s.services.Registration {
+		return "A chat server. Log in with a key or the password of your account.\nNo account yet? Any unused name is let in to make one."
+	}
+	return "A chat server. Log in with a key or the password of your account.\nNo account yet? Ask an admin for one."
+}
 
 var (
 	errLogin    = errors.New("permission denied")
@@ -36,7 +41,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 			return s.tryPassword(ctx, c, m.User(), password)
 		},
 		KeyboardInteractiveCallback: func(m gossh.ConnMetadata, ask gossh.KeyboardInteractiveChallenge) (*gossh.Permissions, error) {
-			answers, err := ask("", instruction, []string{"Password: "}, []bool{false})
+			answers, err := ask("", s.instruction(), []string{"Password: "}, []bool{false})
 			if err != nil {
 				return nil, err
 			}

@@ -28,6 +28,7 @@ type guard struct {
 	env           map[string]string // guarded by mu; the few variables that mean something here
 	envs, bytes   int               // guarded by mu; variables sent, and their size
 	started       bool              // guarded by mu; a shell or command was asked for
+	exited, gone  bool              // guarded by mu; we have closed our side; the client has closed its
 	lingering     *time.Timer       // guarded by mu; set by exit, ends a client that does not close in turn
 }
 
@@ -80,7 +81,7 @@ func (g *guard) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Requ
 		g.conn.Close()
 	})
 	defer late.Stop()
-	defer g.gone()
+	defer g.leave()
 	for req := range requests {
 		ok, pass := g.judge(req)
 		if pass {
@@ -259,23 +260,31 @@ type guardedErr struct {
 
 func (e *guardedErr) Write(p []byte) (int, error) { return e.guard.write(e.ReadWriter, p) }
 
-// exit ends the channel with a code. A client that does not close its side in turn loses its connection.
+// exit ends the channel with a code, once. A client that does not close its side in turn loses its connection.
 func (g *guard) exit(code int) {
+	g.mu.Lock()
+	exited := g.exited
+	g.exited = true
+	if !exited && !g.gone {
+		g.lingering = time.AfterFunc(g.conn.server.limits.FirstCommand, func() { g.conn.Close() })
+	}
+	g.mu.Unlock()
+	if exited {
+		return
+	}
 	g.stall.Reset(g.conn.server.limits.WriteStall)
 	defer g.stall.Stop()
 	// Errors mean that the channel is gone already.
 	g.Channel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)}))
 	g.Channel.CloseWrite()
 	g.Channel.Close()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.lingering = time.AfterFunc(g.conn.server.limits.FirstCommand, func() { g.conn.Close() })
 }
 
-// gone notes that the client has closed its side.
-func (g *guard) gone() {
+// leave notes that the client has closed its side.
+func (g *guard) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.gone = true
 	if g.lingering != nil {
 		g.lingering.Stop()
 	}

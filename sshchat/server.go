@@ -43,11 +43,11 @@ type Server struct {
 	limits    Limits
 	log       *slog.Logger
 
-	draining      atomic.Bool  // no login and no session any more
+	draining      atomic.Bool  // no login and no session any more; set with mu held
 	registrations atomic.Int64 // slots taken by logins without an account
 	stop          context.Context
 	stopSessions  context.CancelFunc
-	sessions      sync.WaitGroup // sessions that are running
+	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu; every open connection, logged in or not
@@ -100,7 +100,9 @@ func (s *Server) Serve(l net.Listener) error {
 // Shutdown takes no new connection, login or session, ends the sessions with a word to each, and then closes
 // every connection. When ctx ends first, it closes them at once.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.mu.Lock()
 	s.draining.Store(true)
+	s.mu.Unlock()
 	expired, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.ssh.Shutdown(expired) // closes the listener; would otherwise wait for connections, which are closed below
@@ -131,6 +133,17 @@ func (s *Server) linger(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// begin counts a session in, unless the server stops.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.sessions.Add(1)
+	return true
 }
 
 func (s *Server) open() []*conn {

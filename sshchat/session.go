@@ -46,16 +46,18 @@ type session struct {
 // session is the wish middleware that serves every shell and every command.
 func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(lib ssh.Session) {
-		s.sessions.Add(1)
-		defer s.sessions.Done()
 		g := lib.Context().Value(guardKey{}).(*guard)
 		defer g.exit(command.ExitFailed) // after a panic; a session that ends well has exited before
+		if !s.begin() {
+			io.WriteString(g.Stderr(), "the server is stopping; come back in a moment\r\n")
+			return
+		}
+		defer s.sessions.Done()
 		defer s.contain("session", g.conn.source)
 		sess, err := s.newSession(lib, g)
 		if err != nil {
 			s.log.Error("session refused", "source", g.conn.source, "err", err)
-			io.WriteString(g.Stderr(), "this session cannot begin; please reconnect\n")
-			g.exit(command.ExitFailed)
+			io.WriteString(g.Stderr(), "this session cannot begin; please reconnect\r\n")
 			return
 		}
 		ctx, cancel := context.WithCancel(lib.Context())
@@ -90,12 +92,13 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 // run serves the session and returns its exit code.
 func (s *session) run(ctx context.Context, line string) int {
 	if !s.login.provisional() {
-		if _, err := s.server.account(s.login); err != nil {
+		a, err := s.server.account(s.login)
+		if err != nil {
 			return s.refuse(err)
 		}
-	}
-	if s.server.draining.Load() {
-		return s.refuse(&command.Error{Code: command.ExitFailed, Text: "the server is stopping; come back in a moment"})
+		if err := s.server.services.Accounts.Seen(a.ID); err != nil {
+			s.log.Error("note the day", "err", err) // it is written again tomorrow
+		}
 	}
 	s.face = s.newFace(line != "")
 	if line != "" {
@@ -289,6 +292,9 @@ func (s *session) call(face command.Face) (command.Call, error) {
 		Source: s.guard.conn.source, Session: s,
 	}
 	if s.login.provisional() {
+		if _, taken := s.server.services.Accounts.ByName(s.name); taken {
+			return call, errStale // made in another session: this one proved nothing for it
+		}
 		return call, nil
 	}
 	var err error

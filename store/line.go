@@ -42,6 +42,12 @@ type lineJSON struct {
 	Text string        `json:"text"`
 }
 
+// JSON is the line as it was sealed, without its padding and newline.
+func (l Line) JSON() ([]byte, error) {
+	b, err := l.encode()
+	return bytes.TrimRight(b, " \n"), err
+}
+
 // encode returns the line as it is sealed. An error tells that it is too long.
 func (l Line) encode() ([]byte, error) {
 	var b bytes.Buffer

@@ -73,6 +73,13 @@ func (u *Users) damaged(who *user, err error) {
 	}
 }
 
+// CheckPolicy refuses, with ErrPolicy, what would be refused as the new password of name. It costs no scrypt.
+func (u *Users) CheckPolicy(_ chat.Name, password []byte) error {
+	phrase, err := newPassphrase(password, u.opt.MinPassword)
+	clear(phrase)
+	return err
+}
+
 // SetPassword changes the account's password, or sets the first one; then old is not looked at. There is a new
 // identity, which new history is sealed to; the new password opens it and all before it. An old password opens, in an
 // old copy of the file, the past only.

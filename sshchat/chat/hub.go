@@ -37,6 +37,7 @@ type Hub struct {
 	queue    chan *request // read by Run alone; never closed
 	stop     chan struct{} // closed by Run when it ends: nothing is taken any more
 	stirred  chan struct{} // holds one token while presence notices are owed
+	owed     []Event       // changes the journal has not taken yet, which come before any other; owned by Run
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
@@ -44,12 +45,14 @@ type Hub struct {
 
 	orderMu sync.Mutex // held from taking a place in the order until it is appended; taken after mu
 	order   uint64     // guarded by orderMu
+
+	topics sync.Mutex // held while a topic goes registry, then room: one order for both
 }
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu, except for changing.
 type person struct {
-	log      *Log // what only this person is told: knocks, joined, parted, private notices
-	rooms    map[RoomName]bool
+	log      *Log                // what only this person is told: knocks, joined, parted, private notices
+	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
 	read     map[RoomName]uint64 // Seq of the newest message shown in a session that has ended
 	sessions int
 	changing sync.Mutex // held while a change of this person's rooms goes registry, then journal: one order for both
@@ -76,7 +79,7 @@ func (h *Hub) addRoom(s RoomState) *Room {
 	r := newRoom(s)
 	h.rooms[s.Name] = r
 	for name := range r.members {
-		h.person(name).rooms[s.Name] = true
+		h.person(name).rooms[s.Name] = 0
 	}
 	return r
 }
@@ -85,7 +88,7 @@ func (h *Hub) addRoom(s RoomState) *Room {
 func (h *Hub) person(name Name) *person {
 	p := h.people[name]
 	if p == nil {
-		p = &person{log: NewLog(0), rooms: make(map[RoomName]bool), read: make(map[RoomName]uint64)}
+		p = &person{log: NewLog(0), rooms: make(map[RoomName]uint64), read: make(map[RoomName]uint64)}
 		h.people[name] = p
 	}
 	return p
@@ -117,62 +120,66 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	p.changing.Lock()
 	defer p.changing.Unlock()
 
+	if h.In(me, name) {
+		return false, nil
+	}
+	if h.joined(me) >= MaxJoined {
+		return false, fmt.Errorf("%w: nobody is in more than %d", ErrTooMany, MaxJoined)
+	}
 	r, err := h.room(me, name)
 	if errors.Is(err, ErrNoRoom) {
-		if r, err = h.makeRoom(me, name); err != nil {
-			return false, err
-		}
-		made = true
+		r, made, err = h.makeRoom(me, name)
 	}
 	if err != nil {
 		return false, err
 	}
-	h.mu.RLock()
-	_, in := r.members[me]
-	joined := 0
-	for room := range p.rooms {
-		if !room.IsDirect() {
-			joined++
-		}
-	}
-	h.mu.RUnlock()
-	if in {
-		return made, nil
-	}
-	if joined >= MaxJoined {
-		return made, fmt.Errorf("%w: nobody is in more than %d", ErrTooMany, MaxJoined)
-	}
 	if err := h.registry.SaveMember(name, Member{me, r.Log.Last() + 1}); err != nil {
 		return made, fmt.Errorf("join %s: %w", name, err)
 	}
-	return made, h.submit(ctx, &request{event: Event{Room: name, Change: Join, Name: me}})
+	// The registry has it, so the journal must too, whoever hung up meanwhile.
+	return made, h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Join, Name: me}})
+}
+
+// joined is how many rooms me is in, direct ones not counted.
+func (h *Hub) joined(me Name) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	n := 0
+	for room := range h.people[me].rooms {
+		if !room.IsDirect() {
+			n++
+		}
+	}
+	return n
 }
 
 // makeRoom makes a public room of me's. Two who make the same room at once both succeed and share it.
-func (h *Hub) makeRoom(me Name, name RoomName) (*Room, error) {
+func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
 	h.mu.RLock()
-	made, exists := 0, h.rooms[name] != nil
+	mine, there := 0, h.rooms[name]
 	for _, r := range h.rooms {
 		if r.by == me {
-			made++
+			mine++
 		}
 	}
 	h.mu.RUnlock()
-	if exists { // private, and not me's: the same words as for a room that is not there
-		return nil, ErrNoRoom
-	}
-	if made >= MaxMade {
-		return nil, fmt.Errorf("%w: nobody makes more than %d", ErrTooMany, MaxMade)
+	switch {
+	case there != nil && there.private: // and not me's: the same words as for a room that is not there
+		return nil, false, ErrNoRoom
+	case there != nil: // somebody was faster
+		return there, false, nil
+	case mine >= MaxMade:
+		return nil, false, fmt.Errorf("%w: nobody makes more than %d", ErrTooMany, MaxMade)
 	}
 	if err := h.registry.SaveRoom(name, "", me); err != nil {
-		return nil, fmt.Errorf("make %s: %w", name, err)
+		return nil, false, fmt.Errorf("make %s: %w", name, err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r := h.rooms[name]; r != nil {
-		return r, nil
+		return r, false, nil
 	}
-	return h.addRoom(RoomState{Name: name, By: me}), nil
+	return h.addRoom(RoomState{Name: name, By: me}), true, nil
 }
 
 // Part ends me's membership. Nobody leaves #general.
@@ -194,7 +201,7 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	if err := h.registry.RemoveMember(name, me); err != nil {
 		return fmt.Errorf("leave %s: %w", name, err)
 	}
-	return h.submit(ctx, &request{event: Event{Room: name, Change: Leave, Name: me}})
+	return h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Leave, Name: me}})
 }
 
 // Rekey has everything said from now on in me's rooms sealed to me's present keys.
@@ -213,6 +220,8 @@ func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
 	if !h.In(me, name) || name.IsDirect() {
 		return ErrNotIn
 	}
+	h.topics.Lock()
+	defer h.topics.Unlock()
 	if err := h.registry.SaveRoom(name, topic.String(), Name{}); err != nil {
 		return fmt.Errorf("set the topic of %s: %w", name, err)
 	}
@@ -228,14 +237,15 @@ func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
 	return nil
 }
 
-// tell appends what is not stored.
-func (h *Hub) tell(log *Log, m Message) {
+// tell appends what is not stored and returns its place in the order.
+func (h *Hub) tell(log *Log, m Message) (order uint64) {
 	h.orderMu.Lock()
 	defer h.orderMu.Unlock()
 	h.order++
 	m.order = h.order
 	m.At = now()
 	log.Append(m)
+	return m.order
 }
 
 // now is the chat's time: UTC, to the millisecond, as it is stored.
@@ -255,14 +265,25 @@ func (h *Hub) In(me Name, name RoomName) bool {
 
 // Since is the first Seq of the room that is me's to read; beyond any where me is not in it.
 func (h *Hub) Since(me Name, name RoomName) uint64 {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if r := h.rooms[name]; r != nil {
-		if since, in := r.members[me]; in {
-			return since
-		}
+	if since, _, in := h.share(me, name); in {
+		return since
 	}
 	return math.MaxUint64
+}
+
+// share tells what of the room is me's to read: messages from since on, and of whatever is in the log
+// only what came after order.
+func (h *Hub) share(me Name, name RoomName) (since, order uint64, in bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return 0, 0, false
+	}
+	if since, in = r.members[me]; in {
+		order = h.people[me].rooms[name]
+	}
+	return since, order, in
 }
 
 // Kept is how many stored messages of the room are in memory.

@@ -159,6 +159,13 @@ func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
 	return l.entries[from:to:to], gap
 }
 
+// late reports whether entries were dropped before the reader came for them.
+func (c *Cursor) late() bool {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.next < c.log.first
+}
+
 // skipDropped has the next Next miss nothing: what is gone is told in another way.
 func (c *Cursor) skipDropped() {
 	c.log.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,9 @@ type request struct {
 //
 // Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it may yet be said.
 func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, text Text) (Message, error) {
+	if !kind.Stored() { // it would fail the whole batch
+		return Message{}, fmt.Errorf("internal error: a message of kind %q is not posted", kind)
+	}
 	if room.IsDirect() {
 		h.makeDirect(from, room)
 	}
@@ -144,25 +148,39 @@ func (h *Hub) drain(first *request) []*request {
 // what a power cut could take back.
 func (h *Hub) commit(batch []*request) error {
 	staged := h.stage(batch)
-	events := make([]Event, len(staged))
-	for i, req := range staged {
-		events[i] = req.event
+	if len(staged) == 0 && len(batch) > 0 {
+		return nil
 	}
-	err := h.journal.Commit(events)
-	if err != nil {
+	events := slices.Clone(h.owed)
+	for _, req := range staged {
+		events = append(events, req.event)
+	}
+	if err := h.journal.Commit(events); err != nil {
 		h.log.Error("commit failed", "events", len(events), "err", err)
-		h.unstage(staged)
-		// The cause is for the log; the poster learns what it means.
-		for _, req := range staged {
-			req.done <- ErrNotStored
-		}
+		h.refuse(staged, events)
 		return err
 	}
+	h.owed = nil
 	h.show(events)
 	for _, req := range staged {
 		req.done <- nil
 	}
 	return nil
+}
+
+// refuse answers a batch that was not stored. Its messages are as if they had not been said. Its changes hold all the
+// same, as the registry has them: the journal gets them again ahead of any message, so that it never seals
+// to somebody who has left.
+func (h *Hub) refuse(staged []*request, events []Event) {
+	h.unstage(staged)
+	h.owed = slices.DeleteFunc(events, func(e Event) bool { return e.Change == NoChange })
+	for _, req := range staged {
+		if req.event.Change == NoChange {
+			req.done <- ErrNotStored // the cause is for the log; the poster learns what it means
+		} else {
+			req.done <- nil
+		}
+	}
 }
 
 // stage gives each event its place: messages a time and a Seq, changes of readers their effect, in order.
@@ -237,13 +255,15 @@ func (h *Hub) show(events []Event) {
 
 // enter is called with mu held.
 func (h *Hub) enter(r *Room, name Name) {
+	if _, in := r.members[name]; in {
+		return
+	}
 	p := h.person(name)
 	r.members[name] = r.seq + 1
-	p.rooms[r.Name] = true
 	if p.sessions > 0 {
 		r.here++
 	}
-	p.log.Append(Message{Room: r.Name, Kind: Joined})
+	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
 	h.stir(r, name, true)
 }
 
@@ -258,7 +278,7 @@ func (h *Hub) leave(r *Room, name Name) {
 	if p.sessions > 0 {
 		r.here--
 	}
-	p.log.Append(Message{Room: r.Name, Kind: Parted})
+	h.tell(p.log, Message{Room: r.Name, Kind: Parted})
 	h.stir(r, name, false)
 }
 
@@ -279,6 +299,6 @@ func (h *Hub) Tell(name Name, format string, args ...any) {
 	p := h.people[name]
 	h.mu.RUnlock()
 	if p != nil {
-		h.tell(p.log, Message{Kind: Notice, Text: Text{fmt.Sprintf(format, args...)}})
+		h.tell(p.log, Message{Kind: Notice, Text: Text{trimLines(clean(fmt.Sprintf(format, args...), asLines))}})
 	}
 }

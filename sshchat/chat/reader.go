@@ -20,6 +20,7 @@ type Reader struct {
 	own     *Cursor // in the person's own log: tells of rooms to add and drop
 	cursors map[RoomName]*Cursor
 	only    map[RoomName]bool // nil: all of the person's rooms, as they come and go
+	skipped map[RoomName]bool // direct rooms with messages before the beginning that nobody was shown yet
 }
 
 // From tells where a Reader begins in the rooms of a person.
@@ -34,7 +35,7 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
-	r := &Reader{hub: h, me: me, own: p.log.Cursor(), cursors: make(map[RoomName]*Cursor)}
+	r := &Reader{hub: h, me: me, own: p.log.Cursor(), cursors: make(map[RoomName]*Cursor), skipped: make(map[RoomName]bool)}
 	if from.Only != nil {
 		r.only = make(map[RoomName]bool)
 		for _, name := range from.Only {
@@ -58,17 +59,22 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 		default:
 			r.cursors[name] = log.CursorBack(from.Back)
 		}
+		if name.IsDirect() && (resume || from.Back == 0) {
+			r.skipped[name] = r.cursors[name].Seq() > p.read[name]
+		}
 	}
 	return r
 }
 
-// Close notes how far the person has read.
+// Close notes how far the person has read. A reader that began after unread messages leaves them unread.
 func (r *Reader) Close() {
 	r.hub.mu.Lock()
 	defer r.hub.mu.Unlock()
 	p := r.hub.person(r.me)
 	for name, c := range r.cursors {
-		p.read[name] = max(p.read[name], c.Seq())
+		if !r.skipped[name] {
+			p.read[name] = max(p.read[name], c.Seq())
+		}
 	}
 }
 
@@ -80,7 +86,10 @@ func (r *Reader) Next(n int) []Delivery {
 		if len(entries) == 0 && gap == (Gap{}) {
 			continue
 		}
-		since := r.hub.Since(r.me, name)
+		since, order, in := r.hub.share(r.me, name)
+		if !in {
+			continue // the person's own log will say so
+		}
 		if gap.To >= since && gap.To > 0 {
 			d := Delivery{Message: Message{Room: name}, Gap: Gap{max(gap.From, since), gap.To}}
 			if len(entries) > 0 {
@@ -89,7 +98,7 @@ func (r *Reader) Next(n int) []Delivery {
 			out = append(out, d)
 		}
 		for _, m := range entries {
-			if m.Seq == 0 || m.Seq >= since {
+			if m.order > order && (m.Seq == 0 || m.Seq >= since) {
 				out = append(out, Delivery{Message: m})
 			}
 		}
@@ -100,6 +109,9 @@ func (r *Reader) Next(n int) []Delivery {
 
 // follow reads the person's own log, adds and drops cursors as it says, and returns what is to be shown.
 func (r *Reader) follow() []Delivery {
+	if r.own.late() {
+		r.catchUp()
+	}
 	entries, _ := r.own.Next(LogLines)
 	var out []Delivery
 	for _, m := range entries {
@@ -120,6 +132,20 @@ func (r *Reader) follow() []Delivery {
 		}
 	}
 	return out
+}
+
+// catchUp does what lost entries of the person's own log would have told.
+func (r *Reader) catchUp() {
+	for _, name := range r.hub.RoomsOf(r.me) {
+		if r.only == nil || r.only[name] {
+			r.open(name, r.hub.Since(r.me, name)-1)
+		}
+	}
+	for name := range r.cursors {
+		if !r.hub.In(r.me, name) {
+			delete(r.cursors, name)
+		}
+	}
 }
 
 func (r *Reader) open(name RoomName, after uint64) {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -20,15 +19,10 @@ var head = &Command{
 		if !c.Hub.In(c.Account.Name, room) {
 			return notFound("no such room, or you are not in it: %s", room.For(c.Account.Name))
 		}
-		h, err := c.History.Head(room)
+		line, err := c.History.Head(room)
 		if err != nil {
 			return c.explain(err)
 		}
-		line, err := json.Marshal(h)
-		if err != nil {
-			return fmt.Errorf("encode head: %w", err)
-		}
-		line = append(line, '\n')
 		signature, err := c.Sign(line)
 		if err != nil {
 			return fmt.Errorf("sign head: %w", err)

@@ -23,7 +23,7 @@ var names = &Command{
 				c.printJSON(presenceJSON{p.Name, p.Here})
 				continue
 			}
-			state := "away"
+			state := "offline"
 			if p.Here {
 				state = "here"
 			}

@@ -15,6 +15,8 @@ type Accounts interface {
 	ByName(name chat.Name) (chat.Account, bool)
 	ByID(id string) (chat.Account, bool)
 	HasAdmin() bool
+	// Seen notes that the account was used today: nobody seals to keys that have not been seen for long.
+	Seen(id string) error
 	// Create makes an account that belongs to #general from the message since on.
 	Create(name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
 	SetRole(id string, role chat.Role) error
@@ -42,8 +44,18 @@ type History interface {
 	ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error
 	// Tar writes every sealed file me has a head for, in order; of rooms in after only what is later.
 	Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error
-	List(me chat.Name, room chat.RoomName) ([]chat.Window, error)
-	Head(room chat.RoomName) (chat.Head, error)
+	List(me chat.Name, room chat.RoomName) ([]Window, error)
+	// Head is the newest point of the room's chain of hashes, as the one line that is signed.
+	Head(room chat.RoomName) ([]byte, error)
 	// Refusal reports whether err is worded for the person who caused it.
 	Refusal(err error) bool
+}
+
+// Window is one stretch of a room's sealed history, as listed to somebody.
+type Window struct {
+	W        uint64 `json:"w"`    // counts the room's windows from 1
+	From     uint64 `json:"from"` // Seq of its first message
+	To       uint64 `json:"to"`   // Seq of its last
+	Closed   bool   `json:"closed"`
+	Readable bool   `json:"readable"` // sealed to whoever asked
 }

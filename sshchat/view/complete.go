@@ -45,7 +45,7 @@ func (e *editor) replace(start int, s string) {
 	if len(e.text)-(e.cursor()-e.start(from))+len(s) > maxLine {
 		return
 	}
-	e.splice(from, e.at, appendClean(nil, s, true))
+	e.splice(from, e.at, newLine(appendClean(nil, s, true)))
 }
 
 // commonPrefix is the longest string of whole characters that a and b begin with.

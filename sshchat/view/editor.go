@@ -11,9 +11,9 @@ import (
 type editor struct {
 	line
 	past   history
-	killed []byte // what Ctrl+Y puts back
-	single bool   // an answer: one line, with no history
-	secret bool   // an answer that nothing may be kept of
+	killed line // what Ctrl+Y puts back
+	single bool // an answer: one line, with no history
+	secret bool // an answer that nothing may be kept of
 }
 
 // bindings are the keys that edit. What sends, completes or leaves is the face's.
@@ -67,7 +67,7 @@ func (e *editor) insert(s string) bool {
 		}
 		b = b[:n]
 	}
-	e.splice(e.at, e.at, b)
+	e.splice(e.at, e.at, newLine(b))
 	if e.secret {
 		clear(b)
 	}
@@ -96,8 +96,8 @@ func (e *editor) end()   { e.at = len(e.ends) }
 func (e *editor) wordLeft()  { e.at = e.before(e.word) }
 func (e *editor) wordRight() { e.at = e.after(e.word) }
 
-func (e *editor) rubOut()     { e.splice(max(e.at-1, 0), e.at, nil) }
-func (e *editor) deleteNext() { e.splice(e.at, min(e.at+1, len(e.ends)), nil) }
+func (e *editor) rubOut()     { e.splice(max(e.at-1, 0), e.at, line{}) }
+func (e *editor) deleteNext() { e.splice(e.at, min(e.at+1, len(e.ends)), line{}) }
 
 func (e *editor) killBlankWord() { e.kill(e.before(e.ink), e.at) }
 func (e *editor) killWordLeft()  { e.kill(e.before(e.word), e.at) }
@@ -105,7 +105,11 @@ func (e *editor) killWordRight() { e.kill(e.at, e.after(e.word)) }
 func (e *editor) killToStart()   { e.kill(0, e.at) }
 func (e *editor) killToEnd()     { e.kill(e.at, len(e.ends)) }
 
-func (e *editor) yank() { e.insert(string(e.killed)) }
+func (e *editor) yank() {
+	if len(e.text)+len(e.killed.text) <= maxLine {
+		e.splice(e.at, e.at, e.killed)
+	}
+}
 
 // kill removes the clusters from to to and keeps them for yank.
 func (e *editor) kill(from, to int) {
@@ -113,9 +117,9 @@ func (e *editor) kill(from, to int) {
 		return
 	}
 	if !e.secret {
-		e.killed = slices.Clone(e.text[e.start(from):e.start(to)])
+		e.killed = e.part(from, to)
 	}
-	e.splice(from, to, nil)
+	e.splice(from, to, line{})
 }
 
 // transpose swaps the clusters around the cursor; at the end the last two.
@@ -126,7 +130,7 @@ func (e *editor) transpose() {
 	}
 	a, _ := e.cluster(at - 1)
 	b, _ := e.cluster(at)
-	e.splice(at-1, at+1, slices.Concat(b, a))
+	e.splice(at-1, at+1, newLine(slices.Concat(b, a)))
 }
 
 func (e *editor) older() {
@@ -134,7 +138,7 @@ func (e *editor) older() {
 		return
 	}
 	if s, ok := e.past.older(string(e.text)); ok {
-		e.set([]byte(s))
+		e.line = newLine([]byte(s))
 	}
 }
 
@@ -143,17 +147,21 @@ func (e *editor) newer() {
 		return
 	}
 	if s, ok := e.past.newer(); ok {
-		e.set([]byte(s))
+		e.line = newLine([]byte(s))
 	}
 }
 
+// maxWord is how many clusters a key looks for the end of a word. Scripts without spaces have none,
+// and a key must not cost what a whole line does.
+const maxWord = 256
+
 // before is where the word left of the cursor begins, made of clusters that are part of one.
 func (e *editor) before(part func(i int) bool) int {
-	i := e.at
-	for i > 0 && !part(i-1) {
+	i, first := e.at, max(e.at-maxWord, 0)
+	for i > first && !part(i-1) {
 		i--
 	}
-	for i > 0 && part(i-1) {
+	for i > first && part(i-1) {
 		i--
 	}
 	return i
@@ -161,11 +169,11 @@ func (e *editor) before(part func(i int) bool) int {
 
 // after is where the word right of the cursor ends.
 func (e *editor) after(part func(i int) bool) int {
-	i := e.at
-	for i < len(e.ends) && !part(i) {
+	i, last := e.at, min(e.at+maxWord, len(e.ends))
+	for i < last && !part(i) {
 		i++
 	}
-	for i < len(e.ends) && part(i) {
+	for i < last && part(i) {
 		i++
 	}
 	return i

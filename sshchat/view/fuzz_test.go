@@ -110,14 +110,13 @@ func FuzzLine(f *testing.F) {
 		f.Add(s, "\u0301\u200d", uint8(1), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, text, put string, from, to uint8) {
-		var l line
-		l.set(appendClean(nil, text, true))
-		a := min(int(from), len(l.ends))
-		b := min(max(a, int(to)), len(l.ends))
-		if len(l.text)+len(put) > maxLine {
+		if len(text)+len(put) > maxLine {
 			return
 		}
-		l.splice(a, b, appendClean(nil, put, true))
+		l := newLine(appendClean(nil, text, true))
+		a := min(int(from), len(l.ends))
+		b := min(max(a, int(to)), len(l.ends))
+		l.splice(a, b, newLine(appendClean(nil, put, true)))
 		var want []uint16
 		for g := graphemes.FromBytes(l.text); g.Next(); {
 			want = append(want, uint16(g.End()))

@@ -1,5 +1,7 @@
 package view
 
+import "sshchat/sshchat/chat"
+
 // What is kept of the lines sent, for each session.
 const (
 	maxHistory      = 100      // lines
@@ -14,10 +16,10 @@ type history struct {
 	draft string // while back is not 0
 }
 
-// add remembers a line and returns to the draft, which is now empty.
+// add remembers a line and returns to the draft, which is now empty. What was too long to be said is not kept.
 func (h *history) add(s string) {
 	h.rest()
-	if n := len(h.lines); n > 0 && h.lines[n-1] == s {
+	if n := len(h.lines); n > 0 && h.lines[n-1] == s || len(s) > chat.MaxText {
 		return
 	}
 	h.lines = append(h.lines, s)

@@ -32,49 +32,65 @@ func (l *line) cluster(i int) ([]byte, int) {
 	return b, displaywidth.Bytes(b)
 }
 
-// splice puts b, which must be clean, in place of the clusters from to to, and the cursor after it.
-func (l *line) splice(from, to int, b []byte) {
-	first, last := l.start(from), l.start(to)
-	l.text = slices.Replace(l.text, first, last, b...)
-	l.segment(max(from-1, 0), to, first+len(b), len(b)-(last-first))
-	// What was put in may have joined the cluster after it: the cursor goes past both.
-	l.at = sort.Search(len(l.ends), func(i int) bool { return int(l.ends[i]) >= first+len(b) })
-	if first+len(b) > 0 {
-		l.at++
+// newLine returns b, which must be clean, as a line of its own with the cursor at its end.
+func newLine(b []byte) line {
+	l := line{text: b}
+	for g := graphemes.FromBytes(b); g.Next(); {
+		l.ends = append(l.ends, uint16(g.End()))
 	}
+	l.at = len(l.ends)
+	return l
 }
 
-// segment finds the clusters anew after the text changed from cluster from up to offset changed; the old cluster
-// to began there before the text grew by grown. Cluster rules never look back past a boundary, so counting starts
-// at a boundary before the change and ends as soon as it meets an old one behind it.
-func (l *line) segment(from, to, changed, grown int) {
+// part copies the clusters from to to.
+func (l *line) part(from, to int) line {
+	first := l.start(from)
+	p := line{text: slices.Clone(l.text[first:l.start(to)]), ends: slices.Clone(l.ends[from:to])}
+	shift(p.ends, -first)
+	return p
+}
+
+// splice puts p in place of the clusters from to to, and the cursor after it. It finds clusters anew only where
+// the pieces meet, so that a key costs little however long the line is.
+func (l *line) splice(from, to int, p line) {
+	first, last := l.start(from), l.start(to)
+	l.text = slices.Replace(l.text, first, last, p.text...)
+	l.ends = slices.Replace(l.ends, from, to, p.ends...)
+	shift(l.ends[from:from+len(p.ends)], first)
+	shift(l.ends[from+len(p.ends):], len(p.text)-(last-first))
+	l.mend(from + len(p.ends))
+	l.mend(from)
+	l.at = sort.Search(len(l.ends), func(i int) bool { return l.start(i) >= first+len(p.text) })
+}
+
+// mend joins what belongs together where cluster i-1 ends and cluster i begins. What follows is right again
+// as soon as a cluster ends where one did before: no rule for clusters looks back past a boundary.
+func (l *line) mend(i int) {
+	if i == 0 || i == len(l.ends) {
+		return
+	}
+	offset := l.start(i - 1)
+	stale := i - 1
 	var fresh []uint16
-	offset := l.start(from)
 	for g := graphemes.FromBytes(l.text[offset:]); g.Next(); {
-		end := offset + g.End()
-		for to < len(l.ends) && int(l.ends[to])+grown < end {
-			to++
+		end := uint16(offset + g.End())
+		for stale < len(l.ends) && l.ends[stale] < end {
+			stale++
 		}
-		fresh = append(fresh, uint16(end))
-		if end >= changed && to < len(l.ends) && int(l.ends[to])+grown == end {
-			to++
+		fresh = append(fresh, end)
+		if l.ends[stale] == end {
+			stale++
 			break
 		}
-		if end == len(l.text) {
-			to = len(l.ends)
-		}
 	}
-	if offset == len(l.text) {
-		to = len(l.ends)
-	}
-	for i := to; i < len(l.ends); i++ {
-		l.ends[i] = uint16(int(l.ends[i]) + grown)
-	}
-	l.ends = slices.Replace(l.ends, from, to, fresh...)
+	l.ends = slices.Replace(l.ends, i-1, stale, fresh...)
 }
 
-// set makes b, which must be clean, the whole text.
-func (l *line) set(b []byte) { l.splice(0, len(l.ends), b) }
+func shift(ends []uint16, by int) {
+	for i := range ends {
+		ends[i] = uint16(int(ends[i]) + by)
+	}
+}
 
 // wipe empties the line and overwrites what it held.
 func (l *line) wipe() {

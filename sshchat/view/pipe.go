@@ -16,7 +16,7 @@ type Pipe struct {
 	first chat.RoomName // messages of other rooms are prefixed with theirs
 	asked bool          // the next line is an answer, even an empty one
 
-	line []byte // a line begun, at most maxLine bytes
+	line []byte // a line begun, at most maxLine+1 bytes
 	over bool   // it was longer; the rest of it is dropped
 
 	out, err wire
@@ -93,7 +93,8 @@ func (p *Pipe) Input(b []byte) []Action {
 
 // gather adds to the line begun, as far as a line may go.
 func (p *Pipe) gather(b []byte) {
-	if room := maxLine - len(p.line); len(b) > room {
+	// One byte more is for the carriage return of who ends lines with two.
+	if room := maxLine + 1 - len(p.line); len(b) > room {
 		p.over = true
 		b = b[:room]
 	}
@@ -102,8 +103,9 @@ func (p *Pipe) gather(b []byte) {
 
 // submit ends the line begun. An empty one is nothing, except as an answer.
 func (p *Pipe) submit(did []Action) []Action {
-	text := string(appendClean(nil, string(p.line), false))
-	over := p.over
+	b := bytes.TrimSuffix(p.line, []byte{'\r'})
+	over := p.over || len(b) > maxLine
+	text := string(appendClean(nil, string(b), false))
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:

@@ -216,8 +216,7 @@ func (p *Plain) Ask(question string, echo bool) {
 
 // drawn is a question as the row shows it, and a space.
 func drawn(question string) []byte {
-	var l line
-	l.set(appendClean(nil, strings.TrimRight(question, " "), false))
+	l := newLine(appendClean(nil, strings.TrimRight(question, " "), false))
 	var all window
 	b, _ := all.draw(nil, &l, MaxWidth)
 	return append(b, ' ')

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os/exec"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/semver"
+)
+
+// arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
+var arrows = map[string][]string{
+	"sshchat/cmd/sshchat":     {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/store"},
+	"sshchat/sshchat":         {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/view"},
+	"sshchat/sshchat/command": {"sshchat/sshchat/chat"},
+	"sshchat/sshchat/view":    {"sshchat/sshchat/chat"},
+	"sshchat/store":           {"sshchat/sshchat/chat"},
+	"sshchat/sshchat/chat":    {},
+	"sshchat/hostkeys":        {},
+}
+
+// chatMayImport is what the core stands on besides the standard library.
+var chatMayImport = []string{"golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "sshchat/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		allowed, known := arrows[words[0]]
+		if !known {
+			t.Errorf("package %s is not in the picture", words[0])
+			continue
+		}
+		seen++
+		for _, imported := range words[1:] {
+			if strings.HasPrefix(imported, "sshchat/") && !slices.Contains(allowed, imported) {
+				t.Errorf("%s must not import %s", words[0], imported)
+			}
+		}
+	}
+	if seen != len(arrows) {
+		t.Errorf("saw %d packages of %d", seen, len(arrows))
+	}
+}
+
+func TestChatIsPure(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}}{{end}}`, "sshchat/sshchat/chat").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for path := range strings.FieldsSeq(string(out)) {
+		pure := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
+		if path != "sshchat/sshchat/chat" && !slices.ContainsFunc(chatMayImport, pure) {
+			t.Errorf("chat stands on %s", path)
+		}
+	}
+}
+
+// Below these versions there are known holes: x/crypto took keys that were merely asked about for proven, and its
+// server could be made to hang; charm's ssh kept the first name of a connection that tried several.
+func TestVersionsWithoutKnownHoles(t *testing.T) {
+	least := map[string]string{
+		"charm.land/wish/v2":  "v2.0.4",
+		"charm.land/ssh":      "v0.4.3",
+		"golang.org/x/crypto": "v0.58.0",
+		"filippo.io/age":      "v1.3.2",
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		t.Fatal("no build info")
+	}
+	for _, d := range info.Deps {
+		if d.Replace != nil {
+			t.Errorf("%s is replaced", d.Path)
+		}
+		if d.Path == "github.com/gliderlabs/ssh" {
+			t.Error("gliderlabs/ssh is linked in: its user name is frozen at the first attempt of a connection")
+		}
+		if want, named := least[d.Path]; named {
+			if semver.Compare(d.Version, want) < 0 {
+				t.Errorf("%s is %s, and must be at least %s", d.Path, d.Version, want)
+			}
+			delete(least, d.Path)
+		}
+	}
+	for path := range least {
+		t.Errorf("%s is not linked in", path)
+	}
+}

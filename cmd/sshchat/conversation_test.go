@@ -1,0 +1,166 @@
+package main
+
+import (
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+)
+
+// The conversations in testdata tell what people typed and what each saw, over real SSH:
+//
+//	server [FLAG…]           a server over the script's data folder
+//	register NAME…           accounts with new keys
+//	[!] ssh NAME COMMAND…    what "ssh NAME@host COMMAND" does; then stdout, stderr and code look at it
+//	code N                   the last ssh's exit code
+//	open NAME plain|pipe     a session
+//	type NAME TEXT           a line and Enter
+//	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
+//	hides NAME PATTERN       it is not there; ask something that is seen first
+//	leave NAME               end of input; the session ends
+//	restart, kill            the server, in order or not
+func TestConversations(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Values[conversationKey{}] = &conversation{
+				t: env.T().(testing.TB), data: env.WorkDir + "/data",
+				signers: map[string]ssh.Signer{}, users: map[string]*user{}, sessions: map[string]*openSession{},
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server": with((*conversation).start), "register": with((*conversation).register),
+			"ssh": with((*conversation).ssh), "code": with((*conversation).exited),
+			"open": with((*conversation).open), "type": with((*conversation).typed),
+			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
+			"restart": with((*conversation).restart), "kill": with((*conversation).kill),
+		},
+	})
+}
+
+type conversationKey struct{}
+
+// conversation is the state of one script.
+type conversation struct {
+	t        testing.TB
+	data     string
+	flags    []string
+	server   *testServer
+	signers  map[string]ssh.Signer
+	users    map[string]*user
+	sessions map[string]*openSession
+	read     map[string]int // how much of a session's screen was used up
+	code     int
+}
+
+// with makes a script's command of a method.
+func with(f func(*conversation, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		f(ts.Value(conversationKey{}).(*conversation), ts, neg, args)
+	}
+}
+
+func (c *conversation) start(_ *testscript.TestScript, _ bool, args []string) {
+	c.flags = args
+	c.server = startServer(c.t, c.data, args...)
+	c.users, c.sessions, c.read = map[string]*user{}, map[string]*openSession{}, map[string]int{}
+}
+
+func (c *conversation) restart(ts *testscript.TestScript, _ bool, _ []string) {
+	c.server.stop()
+	c.start(ts, false, c.flags)
+}
+
+func (c *conversation) kill(ts *testscript.TestScript, _ bool, _ []string) {
+	c.server.kill()
+	c.start(ts, false, c.flags)
+}
+
+func (c *conversation) register(_ *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		u := c.server.register(name)
+		c.users[name], c.signers[name] = u, u.signer
+	}
+}
+
+// user is the open connection of a name, with its key; a name without an account gets a new one.
+func (c *conversation) user(name string) *user {
+	if c.users[name] == nil {
+		if c.signers[name] == nil {
+			c.signers[name] = newSigner(c.t)
+		}
+		c.users[name] = c.server.login(name, c.signers[name])
+	}
+	return c.users[name]
+}
+
+func (c *conversation) ssh(ts *testscript.TestScript, neg bool, args []string) {
+	out, errs, code := c.user(args[0]).exec(strings.Join(args[1:], " "), "")
+	c.code = code
+	ts.Logf("exit %d\n[stdout]\n%s[stderr]\n%s", code, out, errs)
+	io.WriteString(ts.Stdout(), out)
+	io.WriteString(ts.Stderr(), errs)
+	if neg != (code != 0) {
+		ts.Fatalf("exit %d", code)
+	}
+}
+
+func (c *conversation) exited(ts *testscript.TestScript, _ bool, args []string) {
+	if want, err := strconv.Atoi(args[0]); err != nil || want != c.code {
+		ts.Fatalf("exit code %d, not %s", c.code, args[0])
+	}
+}
+
+func (c *conversation) open(_ *testscript.TestScript, _ bool, args []string) {
+	name := args[0]
+	if args[1] == "plain" {
+		c.sessions[name] = c.user(name).plain(80, 24)
+	} else {
+		c.sessions[name] = c.user(name).pipe()
+	}
+	c.read[name] = 0
+}
+
+func (c *conversation) typed(ts *testscript.TestScript, _ bool, args []string) {
+	s := c.sessions[args[0]]
+	if s == nil {
+		ts.Fatalf("%s has no session", args[0])
+	}
+	s.typeln(args[1])
+}
+
+func (c *conversation) sees(ts *testscript.TestScript, _ bool, args []string) {
+	name, pattern := args[0], regexp.MustCompile(args[1])
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		seen := c.sessions[name].seen.String()
+		if at := pattern.FindStringIndex(seen[c.read[name]:]); at != nil {
+			c.read[name] += at[1]
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s does not see %q in:\n%q", name, pattern, seen[c.read[name]:])
+		}
+	}
+}
+
+func (c *conversation) hides(ts *testscript.TestScript, _ bool, args []string) {
+	if seen := c.sessions[args[0]].seen.String(); regexp.MustCompile(args[1]).MatchString(seen) {
+		ts.Fatalf("%s sees %q in:\n%q", args[0], args[1], seen)
+	}
+}
+
+func (c *conversation) leave(ts *testscript.TestScript, _ bool, args []string) {
+	s := c.sessions[args[0]]
+	ts.Check(s.typed.Close())
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		ts.Fatalf("%s's session does not end", args[0])
+	}
+}

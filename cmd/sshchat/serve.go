@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"sshchat/hostkeys"
+	"sshchat/sshchat"
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/store"
+
+	"charm.land/log/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+)
+
+// stopTime is how long sessions have to end when the server is told to stop.
+const stopTime = 8 * time.Second
+
+func serveCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use: "sshchat", Short: "a chat server that any SSH client can join, whose history only its readers can open",
+		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := environment(cmd); err != nil {
+				return err
+			}
+			return s.check()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), s, cmd.ErrOrStderr()) },
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
+func serve(ctx context.Context, s settings, stderr io.Writer) error {
+	logger := newLog(s, stderr)
+	folder, err := store.HoldFolder(s.data)
+	if err != nil {
+		return err
+	}
+	defer release(folder, logger)
+	signer, made, err := hostkeys.Load(s.data)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "host key %s\n", ssh.FingerprintSHA256(signer.PublicKey()))
+	if made {
+		logger.Info("made a host key", "data", s.data)
+	}
+	st, err := openStores(s, logger)
+	if err != nil {
+		return err
+	}
+	defer st.close(logger)
+
+	if err := makeAdmins(s, st); err != nil {
+		return err
+	}
+	hub := chat.NewHub(st.history, st.users, st.rooms(), logger)
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close()
+	services := newServices(s, st, hub, signer, logger)
+	services.Address = address(s, listener.Addr())
+	server, err := sshchat.New(sshchat.Config{
+		HostKey: signer, Services: services, Passwords: st.users, Limits: s.limits, Log: logger,
+	})
+	if err != nil {
+		return err
+	}
+	announce(stderr, listener.Addr(), services)
+	return runServer(ctx, server, hub, listener, logger)
+}
+
+// runServer runs the hub and the server until ctx ends or one of them fails, and ends both in order:
+// sessions first, then what they had said is committed.
+func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, l net.Listener, logger *slog.Logger) error {
+	hubCtx, stopHub := context.WithCancel(context.Background())
+	defer stopHub()
+	hubEnd, serverEnd := make(chan error, 1), make(chan error, 1)
+	go func() { hubEnd <- hub.Run(hubCtx) }()
+	go func() { serverEnd <- server.Serve(l) }()
+
+	var failed error
+	hubEnded := false
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping")
+	case failed = <-hubEnd:
+		hubEnded = true
+	case failed = <-serverEnd:
+	}
+	timeout, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	server.Shutdown(timeout)
+	stopHub()
+	if !hubEnded {
+		failed = errors.Join(failed, <-hubEnd)
+	}
+	return failed
+}
+
+// announce tells the operator that the server is ready, and how to become its admin while there is none.
+func announce(stderr io.Writer, addr net.Addr, services *command.Services) {
+	fmt.Fprintf(stderr, "listening on %s\n", addr)
+	if code := services.Claim.Code(); code != "" {
+		fmt.Fprintf(stderr, "no admin yet; become it with: ssh -t %s claim %s\n", services.Address, code)
+	}
+}
+
+// newLog is the operator's log.
+func newLog(s settings, stderr io.Writer) *slog.Logger {
+	o := log.Options{ReportTimestamp: true, TimeFormat: time.RFC3339}
+	if s.logFormat == "json" {
+		o.Formatter = log.JSONFormatter
+	}
+	logger := slog.New(log.NewWithOptions(stderr, o))
+	slog.SetDefault(logger) // the SSH library logs there
+	return logger
+}
+
+func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logger *slog.Logger) *command.Services {
+	claim := &command.Claim{}
+	if !st.users.HasAdmin() && len(s.admins) == 0 {
+		claim = command.NewClaim()
+	}
+	return &command.Services{
+		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Claim: claim, Commands: command.NewRegistry(),
+		ServerName: s.name, Version: version(), Registration: s.registration == "open",
+		Sign: func(message []byte) ([]byte, error) { return hostkeys.Sign(signer, "sshchat-history", message) },
+		Log:  logger,
+	}
+}
+
+// address is how people reach the server, as far as it can know.
+func address(s settings, listening net.Addr) string {
+	if s.address != "" {
+		return s.address
+	}
+	_, port, err := net.SplitHostPort(listening.String())
+	if err != nil {
+		panic("internal error: a TCP address without a port: " + listening.String())
+	}
+	return "-p " + port + " NAME@localhost"
+}

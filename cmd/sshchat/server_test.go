@@ -1,0 +1,372 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// TestMain makes the test binary the server itself where a test starts it so: tests run against the real program,
+// in a process of its own that can be killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
+		os.Unsetenv("SSHCHAT_TEST_MAIN")
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what must come; nothing passes or fails by being faster.
+const patience = 30 * time.Second
+
+// testServer is a server in a process of its own.
+type testServer struct {
+	t    testing.TB
+	addr string
+	data string
+	cmd  *exec.Cmd
+	log  *logBuffer
+	code string // of the claim
+}
+
+// logBuffer is the server's standard error.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// startServer starts a server on a free port over data ("" for a new folder) and waits until it listens.
+func startServer(t testing.TB, data string, flags ...string) *testServer {
+	t.Helper()
+	if data == "" {
+		data = filepath.Join(t.TempDir(), "data")
+	}
+	args := append([]string{"--listen", "127.0.0.1:0", "--data", data, "--work-factor", "8"}, flags...)
+	s := &testServer{t: t, data: data, log: &logBuffer{}}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd = exec.Command(self, args...)
+	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.kill() })
+	s.waitReady(stderr)
+	return s
+}
+
+// waitReady reads the log up to the readiness line and, while there is no admin, the claim's; the rest is kept.
+func (s *testServer) waitReady(stderr io.Reader) {
+	s.t.Helper()
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		scan := bufio.NewScanner(stderr)
+		scan.Buffer(nil, 1<<20)
+		for scan.Scan() {
+			fmt.Fprintln(s.log, scan.Text())
+			select {
+			case lines <- scan.Text():
+			default:
+			}
+		}
+	}()
+	deadline := time.After(patience)
+	for s.addr == "" {
+		select {
+		case <-lines:
+		case <-time.After(10 * time.Millisecond):
+		case <-deadline:
+			s.t.Fatalf("the server did not come up:\n%s", s.log)
+		}
+		for line := range strings.Lines(s.log.String()) {
+			if addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on "); ok {
+				s.addr = addr
+			}
+		}
+		if s.cmd.ProcessState != nil {
+			s.t.Fatalf("the server ended:\n%s", s.log)
+		}
+	}
+}
+
+// claimCode waits for the claim code.
+func (s *testServer) claimCode() string {
+	s.t.Helper()
+	var code string
+	waitFor(s.t, "a claim code", func() bool {
+		_, rest, ok := strings.Cut(s.log.String(), " claim ")
+		code = strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0])
+		return ok && strings.Contains(rest, "\n")
+	})
+	return code
+}
+
+func (s *testServer) port() string {
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return port
+}
+
+// stop ends the server in order; it must exit 0.
+func (s *testServer) stop() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.wait(); err != nil {
+		s.t.Fatalf("after SIGTERM: %v\n%s", err, s.log)
+	}
+}
+
+// wait waits for the server's end.
+func (s *testServer) wait() error {
+	done := make(chan error, 1)
+	go func() { done <- s.cmd.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		s.cmd.Process.Kill()
+		return fmt.Errorf("did not end: %w", <-done)
+	}
+}
+
+// kill ends the server as a power cut would, were it not for the kernel.
+func (s *testServer) kill() {
+	if s.cmd.ProcessState == nil {
+		s.cmd.Process.Kill()
+		s.cmd.Wait()
+	}
+}
+
+// waitFor waits until ok says so.
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no %s in %v", what, patience)
+		}
+	}
+}
+
+// newSigner makes an ed25519 key.
+func newSigner(t testing.TB) ssh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+// dialAs opens a connection.
+func (s *testServer) dialAs(name string, auth ...ssh.AuthMethod) (*ssh.Client, error) {
+	return ssh.Dial("tcp", s.addr, &ssh.ClientConfig{
+		User: name, Auth: auth, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: patience,
+	})
+}
+
+// user is somebody with a key and a connection.
+type user struct {
+	*ssh.Client
+	t      testing.TB
+	server *testServer
+	name   string
+	signer ssh.Signer
+}
+
+// login connects with a key the account has, or that is to register.
+func (s *testServer) login(name string, signer ssh.Signer) *user {
+	s.t.Helper()
+	client, err := s.dialAs(name, ssh.PublicKeys(signer))
+	if err != nil {
+		s.t.Fatalf("login as %s: %v\n%s", name, err, s.log)
+	}
+	s.t.Cleanup(func() { client.Close() })
+	return &user{client, s.t, s, name, signer}
+}
+
+// register makes an account with a new key and connects to it.
+func (s *testServer) register(name string) *user {
+	s.t.Helper()
+	signer := newSigner(s.t)
+	u := s.login(name, signer)
+	if out, errs, code := u.exec("register", ""); code != 0 {
+		s.t.Fatalf("register %s: exit %d, %s%s", name, code, out, errs)
+	}
+	u.Close()
+	return s.login(name, signer)
+}
+
+// exec runs a command and returns what it printed, and its exit code; -1 where it had none.
+func (u *user) exec(line, stdin string) (stdout, stderr string, code int) {
+	u.t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		u.t.Fatalf("%s: session: %v", u.name, err)
+	}
+	defer sess.Close()
+	var out, errs bytes.Buffer
+	sess.Stdout, sess.Stderr, sess.Stdin = &out, &errs, strings.NewReader(stdin)
+	err = sess.Run(line)
+	var exit *ssh.ExitError
+	switch {
+	case err == nil:
+		return out.String(), errs.String(), 0
+	case errors.As(err, &exit):
+		return out.String(), errs.String(), exit.ExitStatus()
+	}
+	return out.String(), errs.String() + err.Error(), -1
+}
+
+// must runs a command that has to succeed and returns its standard output.
+func (u *user) must(line string) string {
+	u.t.Helper()
+	out, errs, code := u.exec(line, "")
+	if code != 0 {
+		u.t.Fatalf("%s: %s: exit %d\n%s%s", u.name, line, code, out, errs)
+	}
+	return out
+}
+
+// session is an open shell, and everything it has shown.
+type openSession struct {
+	*ssh.Session
+	u     *user
+	typed io.WriteCloser
+	enter string // what the Enter key sends
+	seen  *logBuffer
+	ended chan error
+}
+
+// pipe opens a session without a terminal.
+func (u *user) pipe() *openSession { return u.open("\n", func(*ssh.Session) error { return nil }) }
+
+// plain opens a session on a terminal.
+func (u *user) plain(width, height int) *openSession {
+	return u.open("\r", func(s *ssh.Session) error { return s.RequestPty("dumb", height, width, ssh.TerminalModes{}) })
+}
+
+func (u *user) open(enter string, prepare func(*ssh.Session) error) *openSession {
+	u.t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	o := &openSession{Session: sess, u: u, enter: enter, seen: &logBuffer{}, ended: make(chan error, 1)}
+	sess.Stdout, sess.Stderr = o.seen, o.seen
+	if o.typed, err = sess.StdinPipe(); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := prepare(sess); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := sess.Shell(); err != nil {
+		u.t.Fatal(err)
+	}
+	go func() { o.ended <- sess.Wait() }()
+	u.t.Cleanup(func() { sess.Close() })
+	return o
+}
+
+// typeln types text and Enter.
+func (o *openSession) typeln(text string) {
+	o.u.t.Helper()
+	if _, err := io.WriteString(o.typed, text+o.enter); err != nil {
+		o.u.t.Fatalf("%s types %q: %v", o.u.name, text, err)
+	}
+}
+
+// sees waits until text has been shown.
+func (o *openSession) sees(text string) {
+	o.u.t.Helper()
+	waitFor(o.u.t, fmt.Sprintf("%q on %s's screen:\n%s\n", text, o.u.name, o.seen), func() bool {
+		return strings.Contains(o.seen.String(), text)
+	})
+}
+
+// here waits until the name is in the room with an open session.
+func (u *user) here(name string) {
+	u.t.Helper()
+	waitFor(u.t, name+" to be here", func() bool {
+		for line := range strings.Lines(u.must("who general")) {
+			if f := strings.Fields(line); len(f) == 2 && f[0] == name && f[1] == "here" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// client finds a real client, or skips the test by its name; under SSHCHAT_REQUIRE_CLIENTS=1 it must be there.
+func client(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("SSHCHAT_REQUIRE_CLIENTS") == "1" {
+		t.Fatalf("%s is required and not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+// runClient runs a real client with input, and returns what it printed and its exit code.
+func runClient(t testing.TB, stdin string, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, client(t, name), args...)
+	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK=", "HOME="+t.TempDir())
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v\n%s", name, err, errs.String())
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}

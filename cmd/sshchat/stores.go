@@ -1,0 +1,91 @@
+package main
+
+import (
+	"log/slog"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/store"
+)
+
+// stores is what the data folder holds, opened.
+type stores struct {
+	users   *store.Users
+	history *store.History
+}
+
+func openStores(s settings, logger *slog.Logger) (*stores, error) {
+	users, err := store.OpenUsers(s.data, store.UsersOptions{
+		WorkFactor: s.workFactor, MinPassword: s.minPassword, Log: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	history, err := store.OpenHistory(s.data, store.HistoryOptions{
+		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger,
+	})
+	if err != nil {
+		users.Close() // nothing was changed in it
+		return nil, err
+	}
+	return &stores{users, history}, nil
+}
+
+// close closes all windows and writes what is not written yet.
+func (st *stores) close(logger *slog.Logger) {
+	if err := st.history.Close(); err != nil {
+		logger.Error("close the history", "err", err)
+	}
+	if err := st.users.Close(); err != nil {
+		logger.Error("close the accounts", "err", err)
+	}
+}
+
+func release(folder *store.Folder, logger *slog.Logger) {
+	if err := folder.Release(); err != nil {
+		logger.Error("release the data folder", "err", err)
+	}
+}
+
+// rooms is every room the server knows: those decided on in users.json, and the direct rooms,
+// which exist because something was said in them.
+func (st *stores) rooms() []chat.RoomState {
+	last := st.history.Last()
+	rooms := st.users.Rooms()
+	for i := range rooms {
+		rooms[i].Last = last[rooms[i].Name]
+		delete(last, rooms[i].Name)
+	}
+	for name, seq := range last {
+		if name.IsDirect() || name == chat.General {
+			rooms = append(rooms, chat.RoomState{Name: name, Last: seq})
+		}
+	}
+	return rooms
+}
+
+// accounts is users.json as the commands see it.
+type accounts struct{ *store.Users }
+
+func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
+
+func (accounts) Refusal(err error) bool { return store.Refusal(err) }
+
+// sealed is the history as the commands see it.
+type sealed struct{ *store.History }
+
+func (s sealed) List(me chat.Name, room chat.RoomName) ([]command.Window, error) {
+	infos, err := s.History.List(me, room)
+	windows := make([]command.Window, len(infos))
+	for i, w := range infos {
+		windows[i] = command.Window(w)
+	}
+	return windows, err
+}
+
+func (s sealed) Head(room chat.RoomName) ([]byte, error) {
+	h, err := s.History.Head(room)
+	return h.Line(), err
+}
+
+func (sealed) Refusal(err error) bool { return store.Refusal(err) }

@@ -1,0 +1,160 @@
+package hostkeys
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestLoadMakesOnceAndKeeps(t *testing.T) {
+	dir := t.TempDir()
+	first, made, err := Load(dir)
+	if err != nil || !made {
+		t.Fatalf("made %v, %v", made, err)
+	}
+	again, made, err := Load(dir)
+	if err != nil || made {
+		t.Fatalf("made %v, %v", made, err)
+	}
+	if !bytes.Equal(first.PublicKey().Marshal(), again.PublicKey().Marshal()) {
+		t.Error("another key the second time")
+	}
+	info, err := os.Stat(filepath.Join(dir, File))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	public, err := os.ReadFile(filepath.Join(dir, File+".pub"))
+	if err != nil || !bytes.Equal(public, ssh.MarshalAuthorizedKey(first.PublicKey())) {
+		t.Errorf("public half %q, %v", public, err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// A key that is not as it should be is refused with words for its operator, and stays as it is.
+func TestLoadRefuses(t *testing.T) {
+	good := func(t *testing.T) []byte {
+		dir := t.TempDir()
+		if _, _, err := Load(dir); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}(t)
+	for name, c := range map[string]struct {
+		data []byte
+		mode os.FileMode
+		want string
+	}{
+		"readable-by-group":  {good, 0o640, "chmod 600"},
+		"readable-by-others": {good, 0o604, "chmod 600"},
+		"empty":              {nil, 0o600, "empty"},
+		"cut-short":          {good[:len(good)/2], 0o600, "damaged"},
+		"one-byte-wrong":     {append([]byte("x"), good[1:]...), 0o600, "damaged"},
+		"huge":               {bytes.Repeat([]byte("x"), maxFile+1), 0o600, "too large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, File)
+			if err := os.WriteFile(path, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			_, made, err := Load(dir)
+			if err == nil || made || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("made %v, error %v, want one about %q", made, err, c.want)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil || !bytes.Equal(after, c.data) {
+				t.Errorf("the file was changed: %v", err)
+			}
+		})
+	}
+	t.Run("link-to-elsewhere", func(t *testing.T) {
+		dir := t.TempDir()
+		elsewhere := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(elsewhere, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(elsewhere, filepath.Join(dir, File)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Load(dir); err == nil {
+			t.Error("taken")
+		}
+	})
+}
+
+func sshKeygen(t *testing.T) string {
+	path, err := exec.LookPath("ssh-keygen")
+	if err != nil && os.Getenv("SSHCHAT_REQUIRE_CLIENTS") == "1" {
+		t.Fatal("ssh-keygen is required and not installed")
+	}
+	if err != nil {
+		t.Skip("ssh-keygen is not installed")
+	}
+	return path
+}
+
+func TestLoadRefusesOtherTypesAndLocks(t *testing.T) {
+	for want, args := range map[string][]string{
+		"passphrase": {"-t", "ed25519", "-N", "locked"},
+		"ed25519":    {"-t", "ecdsa", "-N", ""},
+	} {
+		dir := t.TempDir()
+		args = append([]string{"-q", "-f", filepath.Join(dir, File)}, args...)
+		if out, err := exec.Command(sshKeygen(t), args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestStockToolVerifies(t *testing.T) {
+	keygen := sshKeygen(t)
+	dir := t.TempDir()
+	signer, _, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := []byte("a head\n")
+	signature, err := Sign(signer, "sshchat-history", message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed, sig := filepath.Join(dir, "allowed"), filepath.Join(dir, "sig")
+	line := append([]byte("sshchat "), ssh.MarshalAuthorizedKey(signer.PublicKey())...)
+	for file, data := range map[string][]byte{allowed: line, sig: signature} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify := func(namespace string, message []byte) error {
+		cmd := exec.Command(keygen, "-Y", "verify", "-f", allowed, "-I", "sshchat", "-n", namespace, "-s", sig)
+		cmd.Stdin = bytes.NewReader(message)
+		return cmd.Run()
+	}
+	if err := verify("sshchat-history", message); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	if verify("sshchat-history", []byte("another head\n")) == nil {
+		t.Error("verifies another message")
+	}
+	if verify("file", message) == nil {
+		t.Error("verifies for another purpose")
+	}
+}

@@ -1,0 +1,135 @@
+// Package hostkeys makes, checks and loads the key that the server proves itself with, and signs with it.
+// It knows nothing of the chat.
+package hostkeys
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// File is the host key's name in its folder. Its public half is beside it, with .pub.
+const File = "ssh_host_ed25519_key"
+
+// maxFile is more than any ed25519 key's file has, in bytes.
+const maxFile = 16 << 10
+
+// Load returns the host key of a folder, and makes it where there is none; made tells so.
+//
+// What is there is never replaced: everybody who has connected remembers it. So a file that is not exactly what Load
+// would make (readable by others, empty, cut short, locked with a passphrase, not ed25519, not a plain file) is refused
+// with words that say what to do.
+func Load(dir string) (signer ssh.Signer, made bool, err error) {
+	path := filepath.Join(dir, File)
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		signer, err = create(path)
+		return signer, err == nil, err
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("load the host key: %w", err)
+	}
+	if err := check(path, info); err != nil {
+		return nil, false, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, false, fmt.Errorf("load the host key: %w", err)
+	}
+	defer clear(data)
+	signer, err = parse(path, data)
+	return signer, false, err
+}
+
+// check refuses a file by what is known before reading it.
+func check(path string, info fs.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("host key %s is not a plain file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("host key %s can be read or written by others (mode %04o): if nobody has copied it, chmod 600 it; else move it away and tell your users that the key changes",
+			path, info.Mode().Perm())
+	case info.Size() == 0:
+		return fmt.Errorf("host key %s is empty: restore it from a backup, or remove it and tell your users that the key changes", path)
+	case info.Size() > maxFile:
+		return fmt.Errorf("host key %s is too large to be a key", path)
+	}
+	return nil
+}
+
+// parse reads an OpenSSH private key.
+func parse(path string, data []byte) (ssh.Signer, error) {
+	signer, err := ssh.ParsePrivateKey(data)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, fmt.Errorf("host key %s is locked with a passphrase, which a server cannot type: ssh-keygen -p removes it", path)
+	case err != nil:
+		return nil, fmt.Errorf("host key %s is damaged (%w): restore it from a backup, or remove it and tell your users that the key changes", path, err)
+	case signer.PublicKey().Type() != ssh.KeyAlgoED25519:
+		return nil, fmt.Errorf("host key %s is of type %s, and must be ed25519", path, signer.PublicKey().Type())
+	}
+	return signer, nil
+}
+
+// create makes a key. It appears under its name whole or not at all, and never in place of another.
+func create(path string) (ssh.Signer, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	data := pem.EncodeToMemory(block)
+	defer clear(data)
+	if err := publish(path, data, 0o600); err != nil {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	public := path + ".pub"
+	if err := os.Remove(public); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	if err := publish(public, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644); err != nil {
+		return nil, fmt.Errorf("make a host key: %w", err)
+	}
+	return signer, nil
+}
+
+// publish writes a file that is not there yet. A link, unlike a rename, fails where the name is taken.
+func publish(path string, data []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

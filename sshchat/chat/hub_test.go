@@ -1,0 +1,235 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tape is a Journal in memory. Where broken is set it refuses.
+type tape struct {
+	mu      sync.Mutex
+	events  []Event
+	calls   int
+	broken  error
+	looking func(batch []Event) // called before a batch counts as stored
+}
+
+func (t *tape) Commit(batch []Event) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls++
+	if t.looking != nil {
+		t.looking(batch)
+	}
+	if t.broken != nil {
+		return t.broken
+	}
+	t.events = append(t.events, batch...)
+	return nil
+}
+
+func (t *tape) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.broken = err
+}
+
+func (t *tape) stored() []Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.events)
+}
+
+// ledger is a Registry in memory: what it was told, a line each.
+type ledger struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *ledger) SaveRoom(name RoomName, topic string, by Name) error {
+	return l.note("room %s %q %s", name, topic, by)
+}
+func (l *ledger) SaveMember(room RoomName, m Member) error {
+	return l.note("member %s %s %d", room, m.Name, m.Since)
+}
+func (l *ledger) RemoveMember(room RoomName, n Name) error { return l.note("remove %s %s", room, n) }
+
+func (l *ledger) note(format string, args ...any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+	return nil
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// start runs a hub in which the people are in #general. It ends with the test.
+func start(t testing.TB, j Journal, people ...string) *Hub {
+	t.Helper()
+	general := RoomState{Name: General}
+	for _, p := range people {
+		general.Members = append(general.Members, Member{name(t, p), 1})
+	}
+	h := NewHub(j, &ledger{}, []RoomState{general}, quiet)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil && !errors.Is(err, ErrJournalDead) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return h
+}
+
+func say(t testing.TB, h *Hub, from string, room RoomName, text string) Message {
+	t.Helper()
+	m, err := h.Post(context.Background(), name(t, from), room, Say, Text{text})
+	if err != nil {
+		t.Fatalf("%s in %s: %v", from, room, err)
+	}
+	return m
+}
+
+func room(t testing.TB, s string) RoomName {
+	t.Helper()
+	r, err := ParseRoomName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func join(t testing.TB, h *Hub, who, where string) (made bool) {
+	t.Helper()
+	made, err := h.Join(t.Context(), name(t, who), room(t, where))
+	if err != nil {
+		t.Fatalf("%s joins %s: %v", who, where, err)
+	}
+	return made
+}
+
+func part(t testing.TB, h *Hub, who, where string) {
+	t.Helper()
+	if err := h.Part(t.Context(), name(t, who), room(t, where)); err != nil {
+		t.Fatalf("%s leaves %s: %v", who, where, err)
+	}
+}
+
+func TestJoinMakesTheRoomOnce(t *testing.T) {
+	h := start(t, &tape{}, "alice")
+	if !join(t, h, "alice", "ci") || join(t, h, "alice", "ci") || join(t, h, "bob", "ci") {
+		t.Error("a room is made by its first only")
+	}
+	want := []string{`room ci "" alice`, "member ci alice 1", "member ci bob 1"}
+	if got := h.registry.(*ledger).lines; !slices.Equal(got, want) {
+		t.Errorf("registry: %q", got)
+	}
+	if _, err := h.Join(t.Context(), name(t, "carol"), Direct(name(t, "alice"), name(t, "bob"))); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("carol joins @alice+bob: %v", err)
+	}
+	if err := h.Part(t.Context(), name(t, "alice"), General); !errors.Is(err, ErrGeneral) {
+		t.Errorf("alice leaves #general: %v", err)
+	}
+	if err := h.Part(t.Context(), name(t, "carol"), room(t, "ci")); !errors.Is(err, ErrNotIn) {
+		t.Errorf("carol leaves where she is not: %v", err)
+	}
+}
+
+// Many make one room at the same time: all get in, one made it.
+func TestRaceForARoom(t *testing.T) {
+	h := start(t, &tape{})
+	var wg sync.WaitGroup
+	made := make(chan bool, 32)
+	for i := range cap(made) {
+		wg.Go(func() {
+			m, err := h.Join(t.Context(), name(t, fmt.Sprintf("p%d", i)), room(t, "ci"))
+			if err != nil {
+				t.Error(err)
+			}
+			made <- m
+		})
+	}
+	wg.Wait()
+	close(made)
+	makers := 0
+	for m := range made {
+		if m {
+			makers++
+		}
+	}
+	info, err := h.Room(name(t, "p0"), room(t, "ci"))
+	if makers != 1 || err != nil || info.Members != cap(made) {
+		t.Errorf("%d made it, %d are in it, %v", makers, info.Members, err)
+	}
+}
+
+func TestLimitsOfOnePerson(t *testing.T) {
+	h := start(t, &tape{}, "alice")
+	for i := range MaxMade {
+		join(t, h, "alice", fmt.Sprintf("made%d", i))
+	}
+	if _, err := h.Join(t.Context(), name(t, "alice"), room(t, "onemore")); !errors.Is(err, ErrTooMany) {
+		t.Errorf("one room too many made: %v", err)
+	}
+	for i := range MaxJoined - MaxMade - 1 { // #general counts
+		join(t, h, fmt.Sprintf("maker%d", i), fmt.Sprintf("other%d", i))
+		join(t, h, "alice", fmt.Sprintf("other%d", i))
+	}
+	before := len(h.registry.(*ledger).lines)
+	if _, err := h.Join(t.Context(), name(t, "alice"), room(t, "onemore")); !errors.Is(err, ErrTooMany) {
+		t.Errorf("one room too many joined: %v", err)
+	}
+	if after := h.registry.(*ledger).lines[before:]; len(after) > 0 {
+		t.Errorf("a refused join left %q", after)
+	}
+	say(t, h, "alice", Direct(name(t, "alice"), name(t, "bob")), "direct rooms do not count")
+}
+
+// private-room-as-stranger: it answers as a room that is not there.
+func TestPrivateRoomIsNotThere(t *testing.T) {
+	secret, bob := room(t, "secret"), name(t, "bob")
+	h := NewHub(&tape{}, &ledger{}, []RoomState{
+		{Name: secret, Private: true, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
+	}, quiet)
+	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("Room: %v", err)
+	}
+	if _, err := h.Members(bob, secret); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("Members: %v", err)
+	}
+	if _, err := h.Join(t.Context(), bob, secret); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("Join: %v", err)
+	}
+	if err := h.SetTopic(bob, secret, Text{"mine"}); !errors.Is(err, ErrNotIn) {
+		t.Errorf("SetTopic: %v", err)
+	}
+	for _, info := range h.Rooms(bob) {
+		if info.Name == secret {
+			t.Error("listed")
+		}
+	}
+	if infos := h.Rooms(name(t, "alice")); len(infos) != 2 || !infos[1].Joined { // the negative control
+		t.Errorf("alice's own list: %+v", infos)
+	}
+}
+
+// A message tells at most what its words say: the sanitiser stands before private notices too.
+func TestTellCleans(t *testing.T) {
+	h := start(t, &tape{}, "alice")
+	r := h.Reader(name(t, "alice"), From{})
+	h.Tell(name(t, "alice"), "no such command: %s", "\x1b[2J\u202e")
+	if got := r.Next(9); len(got) != 1 || got[0].Text.String() != "no such command: [2J" {
+		t.Errorf("%v", got)
+	}
+}

@@ -1,0 +1,247 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// read takes what comes until n stored messages were shown, and fails on a gap.
+func read(t testing.TB, r *Reader, n int) []Message {
+	var got []Message
+	for len(got) < n {
+		for _, d := range r.Next(7) {
+			if d.Gap != (Gap{}) {
+				t.Errorf("gap %v", d.Gap)
+			}
+			if d.Kind.Stored() {
+				got = append(got, d.Message)
+			}
+		}
+		if len(got) < n {
+			if _, err := Wait(t.Context(), r.Grown()...); err != nil {
+				return got
+			}
+		}
+	}
+	return got
+}
+
+func TestOneOrderForEverybody(t *testing.T) {
+	const posters, each, readers = 8, 100, 16
+	h := start(t, &tape{}, "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "eve")
+	got := make([][]Message, readers)
+	var wg sync.WaitGroup
+	for i := range readers {
+		r := h.Reader(name(t, "eve"), From{})
+		wg.Go(func() { got[i] = read(t, r, posters*each) })
+	}
+	for i := range posters {
+		wg.Go(func() {
+			for k := range each {
+				say(t, h, fmt.Sprintf("p%d", i), General, fmt.Sprint(k))
+			}
+		})
+	}
+	wg.Wait()
+	next := make(map[Name]int)
+	for k, m := range got[0] {
+		if m.Seq != uint64(k+1) || m.Text.String() != fmt.Sprint(next[m.From]) {
+			t.Fatalf("at %d: %+v", k, m)
+		}
+		next[m.From]++
+	}
+	for i := range got {
+		for k := range got[i] {
+			if got[i][k] != got[0][k] {
+				t.Fatalf("reader %d has %+v at %d, not %+v", i, got[i][k], k, got[0][k])
+			}
+		}
+	}
+}
+
+// shown-before-stored: while a batch is being committed nobody has it.
+func TestNothingIsShownBeforeItIsStored(t *testing.T) {
+	journal := &tape{}
+	h := start(t, journal, "alice")
+	eyes := h.Reader(name(t, "alice"), From{})
+	looks := 0
+	journal.looking = func(batch []Event) {
+		looks++
+		for _, d := range eyes.Next(99) {
+			if d.Seq > uint64(len(journal.events)) {
+				t.Errorf("%v was shown with %d stored", d.Seq, len(journal.events))
+			}
+		}
+	}
+	for range 50 {
+		say(t, h, "alice", General, "x")
+	}
+	if looks == 0 {
+		t.Error("nobody looked")
+	}
+}
+
+func TestFailedCommit(t *testing.T) {
+	journal := &tape{}
+	h := start(t, journal, "alice", "bob")
+	bob := h.Reader(name(t, "bob"), From{})
+	say(t, h, "alice", General, "one")
+	journal.fail(errors.New("disk full"))
+	for range 3 {
+		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"lost"}); !errors.Is(err, ErrNotStored) {
+			t.Fatalf("poster got %v", err)
+		}
+	}
+	journal.fail(nil)
+	if m := say(t, h, "alice", General, "two"); m.Seq != 2 {
+		t.Errorf("Seq %d after a failure", m.Seq)
+	}
+	got := bob.Next(99)
+	if len(got) != 2 || got[0].Text.s != "one" || got[1].Text.s != "two" || got[1].Seq != 2 {
+		t.Errorf("bob was shown %+v", got)
+	}
+}
+
+// left-while-disk-full: who has left is never sealed to again, though the journal could not take the change then.
+func TestChangesOutliveAFailedCommit(t *testing.T) {
+	journal := &tape{}
+	h := start(t, journal, "alice", "bob")
+	join(t, h, "alice", "ci")
+	join(t, h, "bob", "ci")
+	journal.fail(errors.New("disk full"))
+	part(t, h, "bob", "ci")
+	join(t, h, "carol", "ci")
+	if _, err := h.Post(t.Context(), name(t, "bob"), room(t, "ci"), Say, Text{"still here?"}); !errors.Is(err, ErrNotIn) {
+		t.Errorf("bob posts after leaving: %v", err)
+	}
+	journal.fail(nil)
+	say(t, h, "alice", room(t, "ci"), "without bob")
+	var got string
+	for _, e := range journal.stored()[2:] {
+		got += fmt.Sprintf("%d %s %d;", e.Change, e.Name, e.Message.Seq)
+	}
+	if want := fmt.Sprintf("%d bob 0;%d carol 0;%d  1;", Leave, Join, NoChange); got != want {
+		t.Errorf("journal: %s, want %s", got, want)
+	}
+	if since := h.Since(name(t, "carol"), room(t, "ci")); since != 1 {
+		t.Errorf("carol reads from %d", since)
+	}
+}
+
+func TestDeadJournalEndsRun(t *testing.T) {
+	journal := &tape{broken: fmt.Errorf("fsync: %w", ErrJournalDead)}
+	h := NewHub(journal, &ledger{}, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+	h.Enter(name(t, "alice"))
+	r := h.Reader(name(t, "alice"), From{})
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(t.Context()) }()
+	if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"x"}); !errors.Is(err, ErrNotStored) {
+		t.Errorf("poster got %v", err)
+	}
+	if err := <-ended; !errors.Is(err, ErrJournalDead) {
+		t.Errorf("Run returned %v", err)
+	}
+	for range 2 * maxBatch { // more than the queue holds
+		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"x"}); !errors.Is(err, ErrStopping) {
+			t.Fatalf("a later poster got %v", err)
+		}
+	}
+	if got := r.Next(9); len(got) != 1 || got[0].Kind != Notice {
+		t.Errorf("the room was told %+v", got)
+	}
+}
+
+func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{}
+		h := NewHub(journal, &ledger{}, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+		for range 9 {
+			go func() {
+				if _, err := h.Post(context.Background(), name(t, "alice"), General, Say, Text{"x"}); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		synctest.Wait() // all are queued
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if n := len(journal.stored()); n != 9 {
+			t.Errorf("%d of 9 stored", n)
+		}
+	})
+}
+
+func TestJournalIsCalledEveryMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{}
+		h := NewHub(journal, &ledger{}, nil, quiet)
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
+		defer stop()
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if journal.calls != 10 {
+			t.Errorf("%d calls in 10 minutes", journal.calls)
+		}
+	})
+}
+
+// stranger-posts-in-direct-room, and other places where one is not.
+func TestPostWhereOneIsNot(t *testing.T) {
+	journal := &tape{}
+	h := start(t, journal, "alice", "bob")
+	pair := Direct(name(t, "alice"), name(t, "bob"))
+	for _, where := range []RoomName{pair, General, room(t, "nowhere")} {
+		if _, err := h.Post(t.Context(), name(t, "carol"), where, Say, Text{"x"}); !errors.Is(err, ErrNotIn) {
+			t.Errorf("carol in %s: %v", where, err)
+		}
+	}
+	say(t, h, "alice", pair, "just us")
+	if _, err := h.Post(t.Context(), name(t, "carol"), pair, Say, Text{"x"}); !errors.Is(err, ErrNotIn) {
+		t.Errorf("carol in %s: %v", pair, err)
+	}
+	carol := h.Reader(name(t, "carol"), From{Back: 99, Only: []RoomName{pair, General}, After: map[RoomName]uint64{pair: 0}})
+	if got := carol.Next(99); len(got) > 0 || len(carol.Rooms()) > 0 {
+		t.Errorf("carol reads %+v in %v", got, carol.Rooms())
+	}
+	if journal.calls != 1 {
+		t.Errorf("the journal was called %d times for one message", journal.calls)
+	}
+	if _, err := h.Post(t.Context(), name(t, "alice"), General, Notice, Text{"forged"}); err == nil {
+		t.Error("a notice was posted")
+	}
+}
+
+func BenchmarkPost(b *testing.B) {
+	for _, posters := range []int{1, 64, 256} {
+		b.Run(fmt.Sprint(posters), func(b *testing.B) {
+			h := start(b, instant{}, "alice")
+			alice, text := name(b, "alice"), Text{"hello, world"}
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for p := range posters {
+				wg.Go(func() {
+					for i := p; i < b.N; i += posters {
+						if _, err := h.Post(context.Background(), alice, General, Say, text); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// instant is a Journal that costs nothing.
+type instant struct{}
+
+func (instant) Commit([]Event) error { return nil }

@@ -1,0 +1,79 @@
+package view
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+func TestPipe(t *testing.T) {
+	p := NewPipe(Options{Me: ann})
+	p.Enter(chat.General)
+	p.Enter(other) // where what is written goes; the first room stays without its name
+	p.Deliver([]chat.Delivery{
+		said(chat.General, bob, "hello\nbob: forged"),
+		said(other, bob, "hi"),
+		said(chat.Direct(ann, bob), bob, "psst"),
+		happened(chat.General, chat.Me, bob, "waves"),
+		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
+		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
+		{Message: chat.Message{Room: other, Kind: chat.Joined}},
+		{Message: chat.Message{Room: other}, Gap: chat.Gap{From: 7, To: 7}},
+	})
+	p.Print("one\ntwo\n")
+	p.Fail("no such room")
+	const out = "bob: hello\n  bob: forged\n#other bob: hi\n@bob bob: psst\n* bob waves\n"
+	const err = "-- stopping\n-- 1 message in #other not shown: they came faster than they were read\none\ntwo\nno such room\n"
+	if got := string(p.Flush()); got != out {
+		t.Errorf("wrote %q, want %q", got, out)
+	}
+	if got := string(p.FlushErr()); got != err {
+		t.Errorf("complained %q, want %q", got, err)
+	}
+	if p.Pending() {
+		t.Error("more is pending")
+	}
+}
+
+func TestPipeInput(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for _, c := range []struct {
+		reads []string
+		want  []string
+		told  bool
+	}{
+		{[]string{"one\ntwo\r\n\n", "three"}, []string{"one", "two", "three"}, false},
+		{[]string{"\xe6", "\x97", "\xa5\n\xff\n"}, []string{"日"}, false},
+		{[]string{"a\tb\x1b[2J\x00\n"}, []string{"a b[2J"}, false},
+		{[]string{long + "\r", "\n"}, []string{long}, false},
+		{[]string{long, "xx", long, "\nnext\n"}, []string{"next"}, true},
+		{[]string{long, "x"}, nil, true},
+	} {
+		p := NewPipe(Options{Me: ann})
+		p.Enter(chat.General)
+		var did []Action
+		for _, r := range c.reads {
+			did = append(did, p.Input([]byte(r))...)
+		}
+		did = append(did, p.End()...)
+		if did[len(did)-1].Kind != Quit {
+			t.Errorf("the end is %v", did)
+		}
+		if got := lines(did); !slices.Equal(got, c.want) {
+			t.Errorf("%.40q made %.40q, want %.40q", c.reads, got, c.want)
+		}
+		if told := strings.Contains(string(p.FlushErr()), "8192 bytes"); told != c.told {
+			t.Errorf("%.40q: told of the limit: %v", c.reads, told)
+		}
+	}
+}
+
+func TestPipeAnswers(t *testing.T) {
+	p := NewPipe(Options{Me: ann})
+	p.Ask("Name?", true)
+	if got := lines(p.Input([]byte("\n\n"))); !slices.Equal(got, []string{""}) {
+		t.Errorf("answers %q", got)
+	}
+}

@@ -1,0 +1,281 @@
+package view
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// lines are the texts of the lines among the actions.
+func lines(did []Action) []string {
+	var texts []string
+	for _, a := range did {
+		if a.Kind == Line {
+			texts = append(texts, a.Text)
+		}
+	}
+	return texts
+}
+
+// TestKeys types into a fresh line and then Enter: what comes out is what the keys made of it.
+func TestKeys(t *testing.T) {
+	for _, c := range []struct{ name, typed, want string }{
+		{"text", "hello", "hello"},
+		{"left", "helo\x1b[Dl", "hello"},
+		{"right", "helo\x1b[D\x1b[D\x1b[Cl", "hello"},
+		{"application mode arrows", "helo\x1bODl", "hello"},
+		{"ctrl+b and ctrl+f", "helo\x02\x02\x06l", "hello"},
+		{"home and end", "ello\x1b[Hh\x1b[F!", "hello!"},
+		{"home and end of other terminals", "ello\x1b[1~h\x1b[4~!", "hello!"},
+		{"ctrl+a and ctrl+e", "ello\x01h\x05!", "hello!"},
+		{"rub out", "hellox\x7f", "hello"},
+		{"ctrl+h", "hellox\x08", "hello"},
+		{"delete", "xhello\x01\x1b[3~", "hello"},
+		{"ctrl+d in a line", "xhello\x01\x04", "hello"},
+		{"rub out takes a whole family", "a👩‍👩‍👧‍👦\x7fb", "ab"},
+		{"rub out takes a flag", "🇩🇪🇫🇷\x7f", "🇩🇪"},
+		{"left passes a letter with its marks", "ne\u0301\x1b[Dx", "nxe\u0301"},
+		{"ctrl+w", "one two-three\x17x", "one x"},
+		{"alt+backspace", "one two-three\x1b\x7fx", "one two-x"},
+		{"alt+d", "one two\x01\x1bd", " two"},
+		{"alt+b and alt+f", "one two\x1bb\x1bbx\x1bfy", "xoney two"},
+		{"ctrl+left", "one two\x1b[1;5Dx", "one xtwo"},
+		{"escape then b, as readline has it", "one two\x1bbx", "one xtwo"},
+		{"ctrl+u and ctrl+y", "one two\x15x\x19", "xone two"},
+		{"ctrl+k", "one two\x1bb\x0bx", "one x"},
+		{"ctrl+t", "hlelo\x01\x06\x06\x14", "hello"},
+		{"alt+enter", "one\x1b\rtwo", "one\ntwo"},
+		{"a command has one line", "/me\x1b\r", "/me"},
+		{"two slashes are no command", "//one\x1b\rtwo", "//one\ntwo"},
+		{"bracketed paste", "\x1b[200~one\r\ntwo\nthree\tfour\x1b[201~", "one\ntwo\nthree four"},
+		{"a paste obeys nothing", "\x1b[200~one\x04\x01\x7f\x1b[Atwo\x1b[201~", "onetwo"},
+		{"answers of a terminal, each in one piece", "a\x1b[?62;c\x1b]11;rgb:0/0/0\x1b\\\x1bP1$r0m\x1b\\b\x1b[24;80R\x1b]0;x\ac", "abc"},
+		{"the Linux console's F1", "a\x1b[[Ab", "ab"},
+		{"ctrl+z, ctrl+s, F5 and unknown", "a\x1a\x13\x1b[15~\x1b[99;99Z\x1b\x1b[Zb", "ab"},
+		{"spelled-out keys", "a\x1b[98u\x1b[27;5;97~x", "xab"},
+		{"8-bit controls", "a\x9b2Jb\xc2\x9b", "a2Jb"},
+		{"bidi and zero width", "a\u202eb\u200bc\ufeff", "abc"},
+	} {
+		m := newTerminal(t, 40)
+		m.Enter(chat.General)
+		sizes := []int{1, 1000} // byte by byte, then at once
+		if strings.Contains(c.name, "in one piece") {
+			sizes = sizes[1:]
+		}
+		for _, n := range sizes {
+			var did []Action
+			for part := range slices.Chunk([]byte(c.typed+"\r"), n) {
+				did = append(did, m.typed(string(part))...)
+			}
+			if got := lines(did); len(got) != 1 || got[0] != c.want {
+				t.Errorf("%s, %d at a time: %q made %q, want %q", c.name, n, c.typed, got, c.want)
+			}
+		}
+	}
+}
+
+func TestLineEnds(t *testing.T) {
+	for _, c := range []struct {
+		reads []string
+		want  []string
+	}{
+		{[]string{"a\rb\nc\r\nd\r"}, []string{"a", "b", "c", "d"}},
+		{[]string{"a\r", "\nb\r"}, []string{"a", "b"}},
+		{[]string{"a", "\n", "b\r"}, []string{"a\nb"}}, // Ctrl+J
+		{[]string{"/who", "\n"}, []string{"/who"}},
+		{[]string{"\r\r \r"}, nil},
+	} {
+		m := newTerminal(t, 40)
+		m.Enter(chat.General)
+		var got []string
+		for _, r := range c.reads {
+			got = append(got, lines(m.typed(r))...)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q made %q, want %q", c.reads, got, c.want)
+		}
+	}
+}
+
+func TestQuitAndInterrupt(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	if did := m.typed("abc\x03\x03\x04"); !slices.Equal(did, []Action{{Kind: Interrupt}, {Kind: Quit}}) {
+		t.Errorf("did %v", did)
+	}
+	if did := m.typed("\x1b"); did != nil {
+		t.Errorf("escape did %v", did)
+	}
+}
+
+func TestSentLinesComeBack(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.typed("one\rtwo\rtwo\rdraft")
+	for _, c := range []struct{ key, want string }{
+		{"\x1b[A", "two"}, {"\x1b[A", "one"}, {"\x1b[A", "one"}, {"\x1b[B", "two"}, {"\x1b[B", "draft"}, {"\x1b[B", "draft"},
+	} {
+		if m.typed(c.key); string(m.edit.text) != c.want {
+			t.Errorf("after %q: %q, want %q", c.key, m.edit.text, c.want)
+		}
+	}
+	for range 3 * maxHistory {
+		m.typed(strings.Repeat("x", 300) + "\r" + "y\r")
+	}
+	if h := m.edit.past; len(h.lines) > maxHistory || h.bytes > maxHistoryBytes {
+		t.Errorf("%d lines and %d bytes are kept", len(h.lines), h.bytes)
+	}
+}
+
+func TestDraftOfEachRoom(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.typed("to all")
+	m.Enter(other)
+	m.shows("#other>")
+	m.typed("to some")
+	m.Enter(chat.General)
+	m.shows("#general> to all")
+	m.Enter(chat.Direct(ann, bob))
+	m.shows("@bob>")
+	m.Enter(other)
+	m.shows("#other> to some")
+}
+
+func TestDraftsAreBounded(t *testing.T) {
+	var ds drafts
+	for _, room := range []chat.RoomName{chat.General, other, chat.Direct(ann, bob)} {
+		ds.put(room, newLine([]byte(strings.Repeat("x", maxLine))))
+	}
+	if l := ds.take(chat.General); len(l.text) != 0 || len(ds) != 2 {
+		t.Errorf("the oldest of %d drafts is kept", len(ds)+1)
+	}
+}
+
+func TestQuestions(t *testing.T) {
+	m := newTerminal(t, 60)
+	m.Enter(chat.General)
+	m.typed("draft")
+	m.Ask("No account named alcie.\nCreate it? [y/N]", true)
+	m.Deliver([]chat.Delivery{said(chat.General, bob, "hi")})
+	if got := lines(m.typed("\r")); !slices.Equal(got, []string{""}) {
+		t.Errorf("an empty answer is %q", got)
+	}
+	m.shows("No account named alcie.", "12:34 bob: hi", "Create it? [y/N]", "#general> draft")
+	m.Ask("Name?", true)
+	m.typed("x\x03")
+	m.shows("No account named alcie.", "12:34 bob: hi", "Create it? [y/N]", "Name?", "#general> draft")
+}
+
+func TestSecretsLeaveNoTrace(t *testing.T) {
+	m := newTerminal(t, 60)
+	m.Enter(chat.General)
+	m.Ask("Password:", false)
+	var wrote []byte
+	for _, keys := range []string{"hunter1", "\x15hunter2", "\x17", "\x19hunter2", "\t", "\x1b[A", "\x0c"} {
+		m.typed(keys)
+		wrote = append(wrote, m.wrote...)
+	}
+	if got := lines(m.typed("\r")); !slices.Equal(got, []string{"hunter2"}) {
+		t.Errorf("the answer is %q", got)
+	}
+	wrote = append(wrote, m.wrote...)
+	m.typed("\x19\x1b[A")
+	wrote = append(wrote, m.wrote...)
+	if s := string(wrote); strings.ContainsAny(strings.NewReplacer("Password: ", "", "#general> ", "").Replace(s), "hunter12") {
+		t.Errorf("wrote %q", s)
+	}
+	if len(m.edit.text) > 0 || len(m.edit.killed.text) > 0 {
+		t.Errorf("kept %q and %q", m.edit.text, m.edit.killed.text)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.Plain.complete = func(line string, cursor int) (int, []string) {
+		start := strings.LastIndexByte(line[:cursor], ' ') + 1
+		var found []string
+		for _, c := range []string{"/join", "/kick", "/kickban", "bert", "bernd", "björn"} {
+			if strings.HasPrefix(c, line[start:cursor]) {
+				found = append(found, c)
+			}
+		}
+		return start, found
+	}
+	m.typed("/j\t")
+	m.shows("#general> /join")
+	m.typed("\x15/k\t")
+	m.shows("#general> /kick")
+	m.typed("\t")
+	m.shows("/kick  /kickban", "#general> /kick")
+	m.typed(" be\t")
+	m.shows("/kick  /kickban", "#general> /kick ber")
+	m.typed("\x15zzz\t")
+	if !strings.Contains(string(m.wrote), "\a") {
+		t.Errorf("nothing to complete, but wrote %q", m.wrote)
+	}
+}
+
+func TestCommandsStayMessagesReturn(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.typed("/topic\rhello\r")
+	m.Print("no topic")
+	m.Deliver([]chat.Delivery{said(chat.General, ann, "hello")})
+	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general>")
+	m.typed("/topic " + strings.Repeat("x", 40) + "\r")
+	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general> /topic", "  "+strings.Repeat("x", 37), "  xxx", "#general>")
+}
+
+func TestLongLineIsBounded(t *testing.T) {
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.typed(strings.Repeat("日", maxLine))
+	if len(m.edit.text) > maxLine || !strings.Contains(string(m.wrote), "\a") {
+		t.Errorf("%d bytes, wrote %q", len(m.edit.text), m.wrote)
+	}
+	m.typed("x\x7f\x7f\x01")
+	if got := m.line(0); !strings.HasPrefix(got, "#general> 日日") {
+		t.Errorf("shows %q", got)
+	}
+}
+
+func TestUnterminatedInput(t *testing.T) {
+	for _, begin := range []string{"\x1b[200~", "\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1bO"} {
+		m := newTerminal(t, 40)
+		m.Enter(chat.General)
+		m.Input([]byte(begin))
+		for range 100 {
+			m.Input([]byte(strings.Repeat("1", 16<<10)))
+		}
+		m.Input([]byte{3})
+		m.Input([]byte{0x15})
+		if cap(m.keys.seq) > 2*maxSequence || cap(m.edit.text) > 2*maxLine {
+			t.Errorf("%q: %d and %d bytes are kept", begin, cap(m.keys.seq), cap(m.edit.text))
+		}
+		if got := lines(m.Input([]byte("free\r"))); !slices.Equal(got, []string{"free"}) {
+			t.Errorf("after %q and Ctrl+C: %q", begin, got)
+		}
+	}
+}
+
+func TestLeaveAndScroll(t *testing.T) {
+	m := newTerminal(t, 20)
+	m.Enter(chat.General)
+	m.typed("abcdefghijklmnopqrstuvwxyz")
+	if got := m.line(0); !strings.HasPrefix(got, "> <") || !strings.HasSuffix(got, "xyz") {
+		t.Errorf("shows %q", got)
+	}
+	m.typed("\x01")
+	if got := m.line(0); !strings.Contains(got, "> abc") {
+		t.Errorf("shows %q", got)
+	}
+	m.typed("\x0b")
+	m.Leave()
+	m.shows("", "")
+	m.Print("last words")
+	m.shows("last words", "")
+}

@@ -1,0 +1,594 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sshchat/sshchat/chat"
+)
+
+// powerDisk is a disk in memory whose power can be cut: of what was not synced, any sectors of any writes may be
+// lost, and any names that were not. Overwriting one sector harms no other.
+type powerDisk struct {
+	mu      sync.Mutex
+	names   map[string]*powerFile // as the running system sees them
+	durable map[string]*powerFile // as they are after the cut
+	ops     int                   // writes, syncs and renames so far
+	failAt  int                   // the op that fails; 0: none
+	failure error
+	lies    bool // the control: syncs do nothing
+}
+
+const sector = 512
+
+type powerFile struct {
+	disk *powerDisk
+	now  []byte
+	safe []byte // as of the last sync
+}
+
+func newPowerDisk() *powerDisk {
+	return &powerDisk{names: make(map[string]*powerFile), durable: make(map[string]*powerFile)}
+}
+
+// op counts an operation and tells whether it fails. Called with mu held.
+func (d *powerDisk) op() error {
+	d.ops++
+	if d.ops == d.failAt {
+		return d.failure
+	}
+	return nil
+}
+
+func (d *powerDisk) Open(name string) (diskFile, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if f := d.names[name]; f != nil {
+		return f, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (d *powerDisk) Create(name string) (diskFile, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names[name] != nil {
+		return nil, fs.ErrExist
+	}
+	f := &powerFile{disk: d}
+	d.names[name] = f
+	return f, d.op()
+}
+
+func (d *powerDisk) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(); err != nil {
+		return err
+	}
+	d.names[to] = d.names[from]
+	delete(d.names, from)
+	return nil
+}
+
+func (d *powerDisk) Remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names[name] == nil {
+		return fs.ErrNotExist
+	}
+	delete(d.names, name)
+	return nil
+}
+
+func (d *powerDisk) SyncDir(string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(); err != nil {
+		return err
+	}
+	if !d.lies {
+		d.durable = maps.Clone(d.names)
+	}
+	return nil
+}
+
+func (f *powerFile) ReadAt(b []byte, off int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return bytes.NewReader(f.now).ReadAt(b, off)
+}
+
+// WriteAt fails as a full disk does: after half of it.
+func (f *powerFile) WriteAt(b []byte, off int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	err := f.disk.op()
+	if err != nil {
+		b = b[:len(b)/2]
+	}
+	if end := int(off) + len(b); end > len(f.now) {
+		f.now = append(f.now, make([]byte, end-len(f.now))...)
+	}
+	copy(f.now[off:], b)
+	return len(b), err
+}
+
+func (f *powerFile) Sync() error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.op(); err != nil {
+		return err
+	}
+	if !f.disk.lies {
+		f.safe = bytes.Clone(f.now)
+	}
+	return nil
+}
+
+func (f *powerFile) Size() (int64, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return int64(len(f.now)), nil
+}
+
+func (f *powerFile) Close() error { return nil }
+
+// cut is the disk after a power cut.
+func (d *powerDisk) cut(r *rand.Rand) *powerDisk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	after := newPowerDisk()
+	names := d.durable
+	if r.IntN(2) == 0 && !d.lies {
+		names = d.names // a rename may have reached the disk by itself
+	}
+	for name, f := range names {
+		b := bytes.Clone(f.safe)
+		if len(b) == len(f.now) {
+			for at := 0; at < len(b); at += sector {
+				if end := min(at+sector, len(b)); r.IntN(2) == 0 {
+					copy(b[at:end], f.now[at:end])
+				}
+			}
+		}
+		g := &powerFile{disk: after, now: b, safe: bytes.Clone(b)}
+		after.names[name], after.durable[name] = g, g
+	}
+	return after
+}
+
+// told reads what messages a disk holds, by nothing that the writer uses: JSON, and that parts follow on.
+func (d *powerDisk) told(t *testing.T, name string) (seqs []uint64) {
+	t.Helper()
+	f := d.names[name]
+	if f == nil {
+		return nil
+	}
+	var file struct {
+		Records []struct {
+			N, Seq uint64
+			T      string
+			Body   string
+		}
+	}
+	if err := json.Unmarshal(f.now, &file); err != nil {
+		t.Fatalf("what is on the disk is not JSON: %v", err)
+	}
+	for i, r := range file.Records {
+		if r.N != uint64(i+1) {
+			t.Fatalf("record %d stands in place %d", r.N, i+1)
+		}
+		if r.T == "msg" {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	return seqs
+}
+
+const tapeName = "data/message_history.json"
+
+// quiet is a history that nobody reads: the cheapest to write.
+func quiet(t *testing.T, d disk, batches int) (h *History, next func(size int) []chat.Event) {
+	t.Helper()
+	p := newPlace(t)
+	p.opt.Window = 7
+	h, err := openHistory(d, "data", p.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.seqs = h.Last()
+	dan := mustName(t, "dan")
+	return h, func(size int) (batch []chat.Event) {
+		// Nothing is counted here that Commit refused.
+		p.seqs = h.Last()
+		for range size {
+			batch = append(batch, p.message(chat.General, dan, fmt.Sprintf("%0*d", 1+size*100, batches)))
+		}
+		return batch
+	}
+}
+
+// lostAfterCut writes until the power is cut after so many operations, and returns how many acknowledged
+// messages are gone. What is there but was not acknowledged is at most the last batch.
+func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	d := newPowerDisk()
+	var acknowledged, sent uint64
+	for range 3 { // it may happen again, also to what was repaired
+		d.lies = lies
+		d.ops, d.failAt, d.failure = 0, 1+r.IntN(40), errors.New("the power is gone")
+		p := newPlace(t)
+		p.opt.Window = 7
+		h, err := openHistory(d, "data", p.opt)
+		if err == nil {
+			p.seqs = h.Last()
+			dan := mustName(t, "dan")
+			for d.ops < d.failAt {
+				var batch []chat.Event
+				for range 1 + r.IntN(5) {
+					batch = append(batch, p.message(chat.General, dan, fmt.Sprintf("%0*d", 1+r.IntN(4000), 7)))
+				}
+				sent = p.seqs[chat.General]
+				if err := h.Commit(batch); err != nil {
+					break
+				}
+				acknowledged = sent
+			}
+			close(h.quit)
+			<-h.done
+		} else if d.ops < d.failAt {
+			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
+		}
+		d = d.cut(r)
+		h, err = openHistory(d, "data", p.opt)
+		if err != nil {
+			if lies {
+				return 1
+			}
+			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
+		}
+		close(h.quit)
+		<-h.done
+		seqs := d.told(t, tapeName)
+		for i, seq := range seqs {
+			if seq != uint64(i+1) {
+				t.Fatalf("seed %d: message %d stands in place %d", seed, seq, i+1)
+			}
+		}
+		if n := uint64(len(seqs)); n < acknowledged {
+			return int(acknowledged - n)
+		} else if n > sent {
+			t.Fatalf("seed %d: %d messages, %d were sent", seed, n, sent)
+		}
+		acknowledged = uint64(len(seqs))
+	}
+	return 0
+}
+
+func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
+	seeds := uint64(300)
+	if testing.Short() {
+		seeds = 50
+	}
+	for seed := range seeds {
+		if lost := lostAfterCut(t, seed, false); lost > 0 {
+			t.Fatalf("seed %d: %d acknowledged messages are gone", seed, lost)
+		}
+	}
+	lost := 0
+	for seed := range seeds / 10 {
+		lost += lostAfterCut(t, seed, true)
+	}
+	if lost == 0 {
+		t.Error("a disk whose syncs do nothing loses nothing: this test proves nothing")
+	}
+}
+
+// An operation that fails, whichever it is, leaves the history such that it can go on or is dead for good.
+func TestEveryOperationFailsOnce(t *testing.T) {
+	for _, failure := range []error{unix.ENOSPC, unix.EIO} {
+		for at := 1; ; at++ {
+			d := newPowerDisk()
+			h, next := quiet(t, d, at)
+			d.failAt, d.failure = d.ops+at, failure
+			failed := false
+			acknowledged := 0
+			for size := range 20 {
+				size = 1 + size%6
+				err := h.Commit(next(size))
+				switch {
+				case err == nil:
+					acknowledged += size
+				case errors.Is(err, chat.ErrJournalDead):
+					if again := h.Commit(next(1)); !errors.Is(again, chat.ErrJournalDead) {
+						t.Fatalf("op %d: dead, and then %v", at, again)
+					}
+					failed = true
+				case failed:
+					t.Fatalf("op %d failed once, Commit twice: %v", at, err)
+				default:
+					failed = true
+				}
+				if h.tape.dead != nil {
+					break
+				}
+				if got := len(d.told(t, tapeName)); got != acknowledged {
+					t.Fatalf("op %d, %v: %d messages on the disk, %d acknowledged", at, failure, got, acknowledged)
+				}
+				if h.Last()[chat.General] != uint64(acknowledged) {
+					t.Fatalf("op %d: %d messages are shown, %d acknowledged", at, h.Last()[chat.General], acknowledged)
+				}
+			}
+			closed := h.Close()
+			if h.tape.dead != nil && !errors.Is(closed, chat.ErrJournalDead) {
+				t.Fatalf("op %d: a dead history closes with %v", at, closed)
+			}
+			d.failAt = 0
+			h, _ = quiet(t, d, at)
+			if got := h.Last()[chat.General]; got < uint64(acknowledged) {
+				t.Fatalf("op %d: %d messages are read back, %d acknowledged", at, got, acknowledged)
+			}
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if d.ops < at || !failed && closed == nil {
+				break
+			}
+		}
+	}
+}
+
+// While the disk is full, changes of readers still count: who left in a batch that failed reads nothing after it.
+func TestLeaverInAFailedBatch(t *testing.T) {
+	for _, crowd := range []int{0, readyReaders} {
+		alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
+		p := newPlace(t, alice, bob)
+		for i := range crowd {
+			p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: mustName(t, fmt.Sprintf("extra%d", i))})
+		}
+		d := newPowerDisk()
+		h, err := openHistory(d, "data", p.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.h = h
+		p.say(alice, "one")
+		h.endAll(t)
+		p.say(alice, "two")
+		h.endAll(t)
+		d.mu.Lock()
+		d.failAt, d.failure = d.ops+1, unix.ENOSPC
+		d.mu.Unlock()
+		err = h.Commit([]chat.Event{
+			p.message(chat.General, alice.name, "never stored"),
+			change(chat.General, chat.Leave, bob.name),
+		})
+		if err == nil || errors.Is(err, chat.ErrJournalDead) {
+			t.Fatalf("a full disk: %v", err)
+		}
+		p.seqs = h.Last()
+		p.say(alice, "after he left")
+		if got := h.Sealed(bob.name, chat.General); got != 2 {
+			t.Errorf("with %d more: %d messages are sealed to the leaver", crowd, got)
+		}
+		if got := h.Sealed(alice.name, chat.General); got != 3 {
+			t.Errorf("with %d more: %d messages are sealed to who stays", crowd, got)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// endAll ends the open windows, as a day does.
+func (h *History) endAll(t *testing.T) {
+	t.Helper()
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	d := newDraft(h)
+	for _, r := range h.rooms {
+		d.touch(r)
+		d.end(r)
+	}
+	if err := d.commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tornFile is a history of n batches, killed, and where the last batch begins and ends.
+func tornFile(t *testing.T) (p *place, whole []byte, from, to int64, kept int) {
+	t.Helper()
+	alice := ageReader(t, "alice")
+	p = newPlace(t, alice)
+	p.opt.Window = 4
+	p.open()
+	p.sayMany(alice, 6)
+	from, kept = p.h.tape.end, 6
+	p.commit(
+		p.message(chat.General, alice.name, "the last batch"),
+		p.message(chat.General, alice.name, "ends a window"),
+		p.message(chat.General, alice.name, "and begins one"),
+	)
+	to = p.h.tape.end
+	p.kill()
+	return p, p.file(), from, to, kept
+}
+
+func TestTornTailIsRepairedWhereverItIsTorn(t *testing.T) {
+	p, whole, from, to, kept := tornFile(t)
+	step := int64(1)
+	if testing.Short() {
+		step = 37
+	}
+	for at := from; at < to; at += step {
+		torn := bytes.Clone(whole)
+		copy(torn[at:to], blanks(to-at))
+		p.dir = t.TempDir()
+		if err := os.WriteFile(p.path(), torn, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h, err := OpenHistory(p.dir, p.opt)
+		if err != nil {
+			t.Fatalf("torn at %d: %v", at, err)
+		}
+		if n := h.Last()[chat.General]; n < uint64(kept) || n > uint64(kept)+3 {
+			t.Fatalf("torn at %d: %d messages are left", at, n)
+		}
+		if !json.Valid(p.file()) {
+			t.Fatalf("torn at %d: it is not JSON", at)
+		}
+		p.seqs = h.Last()
+		if err := h.Commit([]chat.Event{p.message(chat.General, mustName(t, "alice"), "goes on")}); err != nil {
+			t.Fatalf("torn at %d: %v", at, err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatalf("torn at %d: %v", at, err)
+		}
+		records(t, p.file())
+	}
+	saved, err := fs.Glob(os.DirFS(p.dir), "message_history.torn-*")
+	if err != nil || len(saved) != 1 {
+		t.Fatalf("saved aside: %q, %v", saved, err)
+	}
+	b, err := os.ReadFile(p.dir + "/" + saved[0])
+	if err != nil || len(b) == 0 || !bytes.Contains(whole, b) {
+		t.Errorf("%d bytes are saved aside, %v", len(b), err)
+	}
+}
+
+func TestFlippedBits(t *testing.T) {
+	p, whole, from, _, _ := tornFile(t)
+	refused, repaired := 0, 0
+	step := int64(1)
+	if testing.Short() {
+		step = 37
+	}
+	for at := int64(0); at < int64(len(whole)); at += step {
+		if at > from+3*pageSize && at < int64(len(whole))-10 {
+			at = int64(len(whole)) - 10 // blanks, all alike
+		}
+		bad := bytes.Clone(whole)
+		bad[at] ^= 1 << rand.IntN(8)
+		p.dir = t.TempDir()
+		if err := os.WriteFile(p.path(), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h, err := OpenHistory(p.dir, p.opt)
+		if at >= from {
+			if err != nil {
+				t.Fatalf("byte %d, in the tail: %v", at, err)
+			}
+			repaired++
+			if err := h.Close(); err != nil || !json.Valid(p.file()) {
+				t.Fatalf("byte %d: not repaired: %v", at, err)
+			}
+			continue
+		}
+		refused++
+		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat) {
+			t.Fatalf("byte %d: %v", at, err)
+		}
+		if !bytes.Equal(p.file(), bad) {
+			t.Fatalf("byte %d: refused, and changed", at)
+		}
+		names, err := os.ReadDir(p.dir)
+		if err != nil || len(names) != 1 {
+			t.Fatalf("byte %d: refused, and beside it is %v", at, names)
+		}
+	}
+	if refused == 0 || repaired == 0 {
+		t.Errorf("%d refused, %d repaired", refused, repaired)
+	}
+}
+
+func TestRefusalNamesTheRecord(t *testing.T) {
+	p, whole, _, _, _ := tornFile(t)
+	i := bytes.Index(whole, []byte(`"n":3`)) + 60
+	whole[i] ^= 1
+	if err := os.WriteFile(p.path(), whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenHistory(p.dir, p.opt)
+	var d *damage
+	if !errors.As(err, &d) || d.n != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOtherFilesAreRefusedAndKept(t *testing.T) {
+	for _, s := range []string{"", "[]", "null", "hello", "{} {}", `{"format":"sshchat-history/2","records":[` + "\n]}\n", `{"format":"sshchat-users/1"}`} {
+		p := newPlace(t)
+		if err := os.WriteFile(p.path(), []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenHistory(p.dir, p.opt); !errors.Is(err, ErrFormat) {
+			t.Errorf("%q: %v", s, err)
+		}
+		if string(p.file()) != s {
+			t.Errorf("%q became %q", s, p.file())
+		}
+	}
+}
+
+// The file is cut off by something else: what is left of a history is repaired like any tail.
+func TestCutOffFile(t *testing.T) {
+	p, whole, from, to, kept := tornFile(t)
+	for _, size := range []int64{from, from + 1, from + 700, to, to + 1, int64(len(whole)) - 1} {
+		p.dir = t.TempDir()
+		if err := os.WriteFile(p.path(), whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h, err := OpenHistory(p.dir, p.opt)
+		if err != nil {
+			t.Fatalf("cut off at %d: %v", size, err)
+		}
+		if h.Last()[chat.General] < uint64(kept) {
+			t.Errorf("cut off at %d: %v", size, h.Last())
+		}
+		p.seqs = h.Last()
+		if err := h.Commit([]chat.Event{p.message(chat.General, mustName(t, "alice"), "goes on")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil || !json.Valid(p.file()) {
+			t.Fatalf("cut off at %d: %v", size, err)
+		}
+	}
+}
+
+func TestGrowthKeepsEverything(t *testing.T) {
+	d := newPowerDisk()
+	h, next := quiet(t, d, 1)
+	sizes := make(map[int64]bool)
+	for range 60 {
+		if err := h.Commit(next(30)); err != nil {
+			t.Fatal(err)
+		}
+		sizes[h.tape.size] = true
+	}
+	if got := d.told(t, tapeName); len(got) != 60*30 {
+		t.Errorf("%d messages", len(got))
+	}
+	if all := slices.Sorted(maps.Keys(sizes)); len(all) < 4 || len(all) > 12 {
+		t.Errorf("sizes %v: it ought to double", all)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, io.NewSectionReader(d.names[tapeName], 0, 1<<40)); err != nil {
+		t.Fatal(err)
+	}
+}

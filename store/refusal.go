@@ -1,0 +1,19 @@
+package store
+
+import (
+	"errors"
+	"slices"
+)
+
+// refusals are what a person can be told: something about what they asked for, and nothing about the disk.
+var refusals = []error{
+	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited,
+	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
+	ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
+	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,
+}
+
+// Refusal reports whether err is a refusal whose words are for the person who caused it.
+func Refusal(err error) bool {
+	return slices.ContainsFunc(refusals, func(r error) bool { return errors.Is(err, r) })
+}
