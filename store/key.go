@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -180,18 +179,16 @@ func cutWord(s string) (word, rest string) {
 	return s[:i], strings.TrimLeft(s[i:], " \t")
 }
 
-// cleanLabel makes a comment fit to be shown on any terminal.
+// cleanLabel makes a comment one short line, fit to be shown on any terminal.
 func cleanLabel(s string) string {
-	text, err := chat.ParseText(s)
+	whole, err := chat.ParseLine(s, maxKeyLine)
 	if err != nil {
 		return ""
 	}
-	shown := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return -1
-		}
-		return r
-	}, text.String())
-	runes := []rune(strings.TrimSpace(shown))
-	return strings.TrimSpace(string(runes[:min(len(runes), maxLabel)]))
+	runes := []rune(whole.String())
+	short, err := chat.ParseLine(string(runes[:min(len(runes), maxLabel)]), maxKeyLine) // the cut may leave half a cluster
+	if err != nil {
+		return ""
+	}
+	return short.String()
 }

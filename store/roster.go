@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -20,7 +19,7 @@ type roster struct {
 	users  []*user             // in the order they came
 	byID   map[string]int      // index in users
 	byName map[chat.Name]int   // index in users
-	shapes map[string]struct{} // of all names that are taken or reserved, as shape gives them
+	shapes map[string]struct{} // skeletons of all names that are taken or reserved
 	rooms  map[chat.RoomName]*room
 
 	reserved []chat.Name // of deleted accounts: nobody gets them again
@@ -104,13 +103,13 @@ func (r *roster) identified(id string) *user {
 
 // taken reports whether the name, or one that looks like it, is somebody's, or was.
 func (r *roster) taken(name chat.Name) bool {
-	_, ok := r.shapes[shape(name)]
+	_, ok := r.shapes[name.Skeleton()]
 	return ok
 }
 
 func (r *roster) add(u *user) {
 	r.byID[u.ID], r.byName[u.Name] = len(r.users), len(r.users)
-	r.shapes[shape(u.Name)] = struct{}{}
+	r.shapes[u.Name.Skeleton()] = struct{}{}
 	r.users = append(r.users, u)
 }
 
@@ -195,8 +194,3 @@ func (u *user) dormant(now time.Time) bool {
 	}
 	return now.Sub(last) > dormantAfter
 }
-
-// shape is what is left of a name when the ways to imitate another are taken out of it.
-func shape(name chat.Name) string { return lookAlikes.Replace(name.String()) }
-
-var lookAlikes = strings.NewReplacer("0", "o", "1", "l", "5", "s", "-", "", "_", "")

@@ -46,7 +46,7 @@ func parseRoster(b []byte) (*roster, error) {
 		return nil, doc.refuse(errors.New("the list of users is missing"))
 	}
 	for _, name := range r.reserved {
-		r.shapes[shape(name)] = struct{}{}
+		r.shapes[name.Skeleton()] = struct{}{}
 	}
 	// Users before rooms, whichever stands first in the file: members must be users.
 	for _, v := range users {
@@ -180,7 +180,7 @@ func (r *roster) readRoom(v value) error {
 		return fmt.Errorf("another room is called %s", m.Name)
 	}
 	if m.Topic != "" { // edited by hand it may hold what no terminal should see
-		text, err := chat.ParseText(m.Topic)
+		text, err := chat.ParseLine(m.Topic, chat.MaxText)
 		if err != nil {
 			return fmt.Errorf("topic: %w", err)
 		}

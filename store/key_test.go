@@ -1,0 +1,261 @@
+package store
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/chat"
+)
+
+// wire is an authorized_keys line for a key of that type and these fields (RFC 4251, section 5).
+func wire(kind string, fields ...[]byte) string {
+	var blob []byte
+	for _, f := range append([][]byte{[]byte(kind)}, fields...) {
+		blob = append(blob, byte(len(f)>>24), byte(len(f)>>16), byte(len(f)>>8), byte(len(f)))
+		blob = append(blob, f...)
+	}
+	return kind + " " + base64.StdEncoding.EncodeToString(blob)
+}
+
+func ecdsaLine(t testing.TB, c elliptic.Curve) string {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(c, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sshLine(t, &k.PublicKey)
+}
+
+func sshLine(t testing.TB, public crypto.PublicKey) string {
+	t.Helper()
+	k, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
+}
+
+// rsaLine is a key of so many bits that nobody has the private part of.
+func rsaLine(t testing.TB, bits int) string {
+	t.Helper()
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	return sshLine(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(12345)), E: 65537})
+}
+
+func skLines(t testing.TB) (sked, skec string) {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wire(ssh.KeyAlgoSKED25519, public, []byte("ssh:")),
+		wire(ssh.KeyAlgoSKECDSA256, []byte("nistp256"), point, []byte("ssh:"))
+}
+
+func TestKeysThatAreTaken(t *testing.T) {
+	sked, skec := skLines(t)
+	for _, c := range []struct {
+		line  string
+		reads bool
+	}{
+		{keyA, true},
+		{rsaLine(t, 2048), true},
+		{rsaLine(t, 8192), true},
+		{someRecipient, true},
+		{ecdsaLine(t, elliptic.P256()), false},
+		{ecdsaLine(t, elliptic.P384()), false},
+		{ecdsaLine(t, elliptic.P521()), false},
+		{sked, false},
+		{skec, false},
+	} {
+		k, err := ParseKey("  " + c.line + " \t alice@laptop \r\n")
+		if err != nil {
+			t.Errorf("%.40s: %v", c.line, err)
+			continue
+		}
+		if k.Line != c.line || k.Reads != c.reads || k.Label != "alice@laptop" {
+			t.Errorf("%.40s: %+v", c.line, k)
+		}
+		if want := "SHA256:"; c.line != someRecipient && !strings.HasPrefix(k.Fingerprint, want) {
+			t.Errorf("fingerprint %q", k.Fingerprint)
+		}
+	}
+}
+
+func TestKeysThatAreRefused(t *testing.T) {
+	// The eight points of low order begin with these: what is sealed to them, anyone opens.
+	identity, order2 := make([]byte, 32), bytes.Repeat([]byte{0xff}, 32)
+	identity[0] = 1
+	order2[0], order2[31] = 0xec, 0x7f
+	pq, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(ed25519.PublicKey(make([]byte, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &ssh.Certificate{Key: key, SignatureKey: key, Signature: &ssh.Signature{Format: "ssh-ed25519", Blob: make([]byte, 64)}}
+	for _, c := range []struct{ name, line, word string }{
+		{"nothing", " \n", "none"},
+		{"low-order ed25519", wire("ssh-ed25519", identity), "sealed"},
+		{"low-order ed25519 2", wire("ssh-ed25519", order2), "sealed"},
+		{"low-order ed25519 4", wire("ssh-ed25519", make([]byte, 32)), "sealed"},
+		{"low-order security key", wire(ssh.KeyAlgoSKED25519, identity, []byte("ssh:")), "low order"},
+		{"no point", wire("ssh-ed25519", append([]byte{2}, make([]byte, 31)...)), "point"},
+		{"low-order age", lowOrderAge, "sealed"},
+		{"post-quantum age", pq.Recipient().String(), "post-quantum"},
+		{"age plugin", "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "plugins"},
+		{"age cut short", someRecipient[:40], "cut short"},
+		{"short RSA", rsaLine(t, 2047), "2047"},
+		{"long RSA", rsaLine(t, 8193), "8193"},
+		{"DSA", "ssh-dss AAAAB3NzaC1kc3MAAACB", "DSA"},
+		{"certificate", string(ssh.MarshalAuthorizedKey(cert)), "certificates"},
+		{"options", `command="/bin/sh" ` + keyA, "options"},
+		{"one option", "restrict " + keyA, "options"},
+		{"private SSH key", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA", "private"},
+		{"private age key", "AGE-SECRET-KEY-1QQQ", "private"},
+		{"two lines", keyA + "\n" + keyA, "one line"},
+		{"two types", "ssh-rsa " + strings.Fields(keyA)[1], "first word"},
+		{"cut short", keyA[:60], "cut short"},
+		{"more in it", wire("ssh-ed25519", make([]byte, 32), []byte("more")), "cut short"},
+		{"a new type", "ssh-mldsa-65 AAAA", "type"},
+		{"only a type", "ssh-ed25519", "cut short"},
+		{"a word", "hello", "does not begin"},
+		{"huge", keyA + " " + strings.Repeat("x", 20_000), "longer"},
+	} {
+		k, err := ParseKey(c.line)
+		if !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), c.word) || k != (chat.Key{}) {
+			t.Errorf("%s: %+v, %v", c.name, k, err)
+		}
+		if err != nil && strings.Contains(c.word, "private") && strings.Contains(err.Error(), "QQQ") {
+			t.Errorf("%s: the error repeats the secret", c.name)
+		}
+	}
+}
+
+// lowOrderAge is the X25519 point 0 as an age recipient.
+const lowOrderAge = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"
+
+func TestLabelWithEscapes(t *testing.T) {
+	k, err := ParseKey(keyA + " \x1b]0;owned\x07\u202eevil\u009b31m" + strings.Repeat("é", 100) + "\xff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(k.Label, "\x1b\x07\u202e\u009b") || utf8.RuneCountInString(k.Label) > 64 || !utf8.ValidString(k.Label) {
+		t.Errorf("label %q", k.Label)
+	}
+}
+
+func TestKeysOfAnAccount(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	laptop := alice.Keys[0]
+	add := func(k chat.Key) {
+		t.Helper()
+		if err := u.AddKey(alice.ID, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantErr(t, u.AddKey(alice.ID, laptop), ErrKeyTaken)
+	wantErr(t, u.AddKey("nobody", newKey(t)), ErrNoAccount)
+	wantErr(t, u.AddKey(alice.ID, chat.Key{Line: wire("ssh-ed25519", make([]byte, 32)), Reads: true}), ErrKey)
+
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrLastLogin)
+	reader, err := ParseKey(someRecipient + " safe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(reader)
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrLastLogin) // age keys do not log in
+	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+		t.Errorf("%d recipients", n)
+	}
+	token, err := ParseKey(ecdsaLine(t, elliptic.P256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(token)
+	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+		t.Errorf("%d recipients with one that cannot be sealed to", n)
+	}
+	if err := u.RemoveKey(alice.ID, laptop.Fingerprint); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrNoKey)
+	wantErr(t, u.RemoveKey("nobody", laptop.Fingerprint), ErrNoAccount)
+	if to := u.Recipients(chat.General, alice.Name); len(to) != 1 || fmt.Sprint(to[0]) != someRecipient {
+		t.Errorf("recipients %v", to)
+	}
+	a, _ := u.ByID(alice.ID)
+	if len(a.Keys) != 2 || a.Keys[0].Label != "safe" || a.Keys[0].Added.IsZero() || !a.Reads() {
+		t.Errorf("keys %+v", a.Keys)
+	}
+	for len(a.Keys) < MaxKeys {
+		add(newKey(t))
+		a, _ = u.ByID(alice.ID)
+	}
+	wantErr(t, u.AddKey(alice.ID, newKey(t)), ErrTooManyKeys)
+	if u.Recipients(chat.General, name("nobody")) != nil {
+		t.Error("nobody can read")
+	}
+}
+
+func TestAccountIsACopy(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	alice.Keys[0].Line = "changed"
+	u.Recipients(chat.General, alice.Name)[0] = nil
+	if a, _ := u.ByID(alice.ID); a.Keys[0].Line == "changed" || u.Recipients(chat.General, alice.Name)[0] == nil {
+		t.Error("a caller reaches into the store")
+	}
+}
+
+func FuzzParseKey(f *testing.F) {
+	sked, skec := skLines(f)
+	for _, s := range []string{
+		keyA, keyA + " label", rsaLine(f, 2048), rsaLine(f, 1024), someRecipient, someRecipient + "\tx", lowOrderAge, sked, skec,
+		ecdsaLine(f, elliptic.P256()), "restrict " + keyA, wire("ssh-ed25519", make([]byte, 32)), "ssh-rsa AAAA", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		k, err := ParseKey(line)
+		if err != nil {
+			if !errors.Is(err, ErrKey) || k != (chat.Key{}) {
+				t.Fatalf("%+v, %v", k, err)
+			}
+			return
+		}
+		again, err := ParseKey(k.Line + " " + k.Label)
+		if err != nil || again.Line != k.Line || again.Fingerprint != k.Fingerprint || again.Reads != k.Reads {
+			t.Fatalf("%q gave %+v, which gives %+v, %v", line, k, again, err)
+		}
+		if utf8.RuneCountInString(k.Label) > maxLabel || cleanLabel(k.Label) != k.Label {
+			t.Fatalf("label %q", k.Label)
+		}
+	})
+}

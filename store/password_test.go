@@ -1,0 +1,501 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"github.com/creack/pty"
+
+	"sshchat/sshchat/chat"
+)
+
+var ctx = context.Background()
+
+// unseal opens a stock age passphrase file with age's library and returns the identities in it.
+func unseal(t testing.TB, armored []byte, password string) ([]age.Identity, error) {
+	t.Helper()
+	by, err := age.NewScryptIdentity(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := age.Decrypt(armor.NewReader(bytes.NewReader(armored)), by)
+	if err != nil {
+		return nil, err
+	}
+	return age.ParseIdentities(r)
+}
+
+// sealTo is a message to what alice has at the moment.
+func sealTo(t testing.TB, u *Users, a chat.Account) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	to := u.Recipients(chat.General, a.Name)
+	w, err := age.Encrypt(&out, to[len(to)-1]) // the password identity
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, "hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func opens(ids []age.Identity, sealed []byte) bool {
+	r, err := age.Decrypt(bytes.NewReader(sealed), ids...)
+	if err != nil {
+		return false
+	}
+	b, err := io.ReadAll(r)
+	return err == nil && string(b) == "hello\n"
+}
+
+func identities(t testing.TB, u *Users, a chat.Account, password string) []age.Identity {
+	t.Helper()
+	armored, err := u.Identity(a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := unseal(t, armored, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func TestPasswordProvesItself(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	if !alice.Password || alice.Generation == "" {
+		t.Errorf("%+v", alice)
+	}
+	secret := []byte(goodPassword)
+	got, err := u.CheckPassword(ctx, alice.Name, secret)
+	if err != nil || got.ID != alice.ID || got.Generation != alice.Generation {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if string(secret) != goodPassword {
+		t.Error("the caller's password was wiped")
+	}
+	for _, wrong := range []string{"", "wrong", goodPassword + " ", strings.ToUpper(goodPassword), strings.Repeat("x", 250_000), "\xff"} {
+		_, err := u.CheckPassword(ctx, alice.Name, []byte(wrong))
+		wantErr(t, err, ErrPassword)
+	}
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = u.CheckPassword(canceled, alice.Name, secret)
+	wantErr(t, err, context.Canceled)
+}
+
+func TestOnePasswordOnEveryKeyboard(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "ein schönes Paßwort") // o with diaeresis as one code point
+	if _, err := u.CheckPassword(ctx, alice.Name, []byte("ein scho\u0308nes Paßwort")); err != nil {
+		t.Errorf("as two code points: %v", err)
+	}
+}
+
+func TestPasswordPolicy(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	for _, c := range []struct{ password, word string }{
+		{"", "empty"},
+		{"fourteen chars", "at least 15"},
+		{"ééééééé", "has 7"}, // 14 bytes
+		{"e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301e\u0301", "has 8"}, // NFC before counting
+		{strings.Repeat("x", 1025), "1024"},
+		{"not UTF-8 \xff\xff\xff\xff\xff", "UTF-8"},
+		{"a new line \n in it", "control"},
+		{goodPassword, "the one you have"},
+	} {
+		err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(c.password))
+		if !errors.Is(err, ErrPolicy) || !strings.Contains(err.Error(), c.word) {
+			t.Errorf("%q: %v", c.password, err)
+		}
+	}
+	_, err := u.Create(name("bob"), chat.User, nil, []byte{}, 1)
+	wantErr(t, err, ErrPolicy)
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), bytes.Repeat([]byte("é"), 512)); err != nil {
+		t.Errorf("1024 bytes: %v", err)
+	}
+}
+
+func TestNoAccountTakesTheSameWay(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	create(t, u, "alice", goodPassword)
+	create(t, u, "bob", "") // has a key alone
+	type opened struct {
+		header string
+		err    error
+	}
+	var last opened
+	count := 0
+	u.open = func(sealed string, phrase []byte) ([]byte, error) {
+		plain, err := openSealed(sealed, phrase)
+		look := &scryptStanza{}
+		age.Decrypt(armor.NewReader(strings.NewReader(sealed)), look)
+		last = opened{fmt.Sprint(look.found, look.workFactor), err}
+		count++
+		return plain, err
+	}
+	for i, s := range []string{"alice", "bob", "nobody"} {
+		_, err := u.CheckPassword(ctx, name(s), []byte("wrong, but long enough"))
+		wantErr(t, err, ErrPassword)
+		if count != i+1 || last.header != "true 4" || !errors.Is(last.err, errWrongPhrase) {
+			t.Errorf("%s: opened %d, %+v", s, count, last)
+		}
+	}
+}
+
+func TestDummyOpensWithNothing(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	bob := create(t, u, "bob", "")
+	u.open = func(string, []byte) ([]byte, error) { return []byte("whatever it holds\n"), nil }
+	for _, n := range []chat.Name{bob.Name, name("nobody")} {
+		a, err := u.CheckPassword(ctx, n, []byte(goodPassword))
+		wantErr(t, err, ErrPassword)
+		if a.ID != "" {
+			t.Errorf("%s is in", n)
+		}
+	}
+}
+
+func TestChangeOfPassword(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	const second, third = "another long password", "and yet another one"
+	alice := create(t, u, "alice", goodPassword)
+	oldFile, err := u.Identity(alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := sealTo(t, u, alice)
+
+	wantErr(t, u.SetPassword(ctx, alice.ID, []byte("not the password"), []byte(second)), ErrPassword)
+	wantErr(t, u.SetPassword(ctx, alice.ID, nil, []byte(second)), ErrPassword)
+	wantErr(t, u.SetPassword(ctx, "nobody", nil, []byte(second)), ErrNoAccount)
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.SetPassword(ctx, alice.ID, []byte(second), []byte(third)); err != nil {
+		t.Fatal(err)
+	}
+	after := sealTo(t, u, alice)
+	ids := identities(t, u, alice, third)
+	if len(ids) != 3 || !opens(ids, before) || !opens(ids, after) {
+		t.Errorf("%d identities; before %v, after %v", len(ids), opens(ids, before), opens(ids, after))
+	}
+	if newest := ids[0].(*age.X25519Identity).Recipient().String(); newest != fmt.Sprint(u.Recipients(chat.General, alice.Name)[1]) {
+		t.Error("the newest identity is not the first")
+	}
+	// Whoever has the old password and a copy of the old file has the past, and no more.
+	old, err := unseal(t, oldFile, goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !opens(old, before) || opens(old, after) {
+		t.Errorf("the old password opens: before %v, after %v", opens(old, before), opens(old, after))
+	}
+	if now, err := u.Identity(alice.ID); err != nil || bytes.Contains(now, oldFile) {
+		t.Error(err)
+	}
+	for _, former := range []string{goodPassword, second} {
+		_, err := u.CheckPassword(ctx, alice.Name, []byte(former))
+		wantErr(t, err, ErrPassword)
+	}
+	now, err := u.CheckPassword(ctx, alice.Name, []byte(third))
+	if err != nil || now.Generation == alice.Generation {
+		t.Errorf("%v, generation %s", err, now.Generation)
+	}
+}
+
+func TestFirstAndResetPassword(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	bob := create(t, u, "bob", "")
+	_, err := u.Identity(bob.ID)
+	wantErr(t, err, ErrNoPassword)
+	_, err = u.Identity("nobody")
+	wantErr(t, err, ErrNoAccount)
+	if err := u.SetPassword(ctx, bob.ID, nil, []byte(goodPassword)); err != nil {
+		t.Fatal(err)
+	}
+	forgotten := sealTo(t, u, bob)
+	former, err := u.Identity(bob.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.ResetPassword(ctx, "nobody", []byte("from the admin's desk")), ErrNoAccount)
+	if err := u.ResetPassword(ctx, bob.ID, []byte("from the admin's desk")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.CheckPassword(ctx, bob.Name, []byte(goodPassword))
+	wantErr(t, err, ErrPassword)
+	if ids := identities(t, u, bob, "from the admin's desk"); len(ids) != 1 || opens(ids, forgotten) {
+		t.Error("an admin's reset opens the past")
+	}
+	if err := u.SetPassword(ctx, bob.ID, []byte("from the admin's desk"), []byte("bob's own new password")); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openUsers(t, filepath.Dir(u.path))
+	retired := again.durable.Load().named(bob.Name).password.Retired
+	if len(retired) != 1 || retired[0] != string(former) {
+		t.Fatalf("%d retired", len(retired))
+	}
+	if ids, err := unseal(t, []byte(retired[0]), goodPassword); err != nil || !opens(ids, forgotten) {
+		t.Errorf("the remembered password opens nothing: %v", err)
+	}
+}
+
+func TestTwoChangesOfOnePassword(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	both := make(chan struct{}, 2)
+	var inside sync.WaitGroup
+	inside.Add(2)
+	u.open = func(sealed string, phrase []byte) ([]byte, error) {
+		inside.Done()
+		inside.Wait() // both have read the same old password
+		return openSealed(sealed, phrase)
+	}
+	var lost error
+	for i := range 2 {
+		go func() {
+			err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), fmt.Appendf(nil, "the password of %d's choice", i))
+			if err != nil {
+				lost = err
+			}
+			both <- struct{}{}
+		}()
+	}
+	<-both
+	<-both
+	wantErr(t, lost, ErrPasswordChanged)
+}
+
+func TestSwappedIdentityFile(t *testing.T) {
+	var log bytes.Buffer
+	u, err := OpenUsers(t.TempDir(), UsersOptions{WorkFactor: 4, Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	alice, mallory := create(t, u, "alice", goodPassword), create(t, u, "mallory", "mallory's own password")
+	theirs := u.durable.Load().identified(mallory.ID).password
+	err = u.changeUser(alice.ID, func(_ *roster, who *user) error {
+		forged := *who.password
+		forged.Sealed = theirs.Sealed
+		who.password = &forged
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.CheckPassword(ctx, alice.Name, []byte("mallory's own password"))
+	wantErr(t, err, ErrPassword)
+	if s := log.String(); !strings.Contains(s, alice.ID) || strings.Contains(s, "SECRET") || strings.Contains(s, "mallory's") {
+		t.Errorf("log: %s", s)
+	}
+}
+
+// TestAtMostTwoScrypts counts how many run at once while a hundred ask, and holds the first until two are inside.
+func TestAtMostTwoScrypts(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	var mu sync.Mutex
+	inside, most := 0, 0
+	two := make(chan struct{})
+	count := func(work func()) {
+		mu.Lock()
+		inside++
+		if most = max(most, inside); inside == 2 && most == 2 {
+			select {
+			case <-two:
+			default:
+				close(two)
+			}
+		}
+		mu.Unlock()
+		<-two
+		work()
+		mu.Lock()
+		inside--
+		mu.Unlock()
+	}
+	u.open = func(sealed string, phrase []byte) (plain []byte, err error) {
+		count(func() { plain, err = openSealed(sealed, phrase) })
+		return plain, err
+	}
+	u.seal = func(plain, phrase []byte, workFactor int) (sealed string, err error) {
+		count(func() { sealed, err = sealIdentities(plain, phrase, workFactor) })
+		return sealed, err
+	}
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			var err error
+			switch i % 3 {
+			case 0:
+				_, err = u.CheckPassword(ctx, alice.Name, []byte(goodPassword))
+			case 1:
+				_, err = u.CheckPassword(ctx, name("nobody"), []byte(goodPassword))
+			case 2:
+				_, err = u.Create(name(fmt.Sprintf("u%c", 'a'+i/3)), chat.User, nil, []byte(goodPassword), 1)
+			}
+			if err != nil && !errors.Is(err, ErrPassword) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if most != 2 {
+		t.Errorf("%d at once", most)
+	}
+}
+
+func TestPassphraseIsACopy(t *testing.T) {
+	for _, s := range []string{"plain", "scho\u0308n", strings.Repeat("\u0344", 300)} { // U+0344 grows to twice its size
+		given := []byte(s)
+		phrase, err := passphrase(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cap(phrase) != 3*len(given) {
+			t.Errorf("%q: it grew to %d and left a copy behind", s, cap(phrase))
+		}
+		clear(phrase)
+		if string(given) != s {
+			t.Errorf("%q: the caller's bytes were wiped", s)
+		}
+	}
+}
+
+// TestRealWorkFactor runs once what a server runs with.
+func TestRealWorkFactor(t *testing.T) {
+	u, err := OpenUsers(t.TempDir(), UsersOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	alice := create(t, u, "alice", goodPassword)
+	armored, err := u.Identity(alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := &scryptStanza{}
+	if _, err := age.Decrypt(armor.NewReader(bytes.NewReader(armored)), look); err == nil || look.workFactor != 16 {
+		t.Errorf("work factor %d", look.workFactor)
+	}
+	if _, err := u.CheckPassword(ctx, alice.Name, []byte(goodPassword)); err != nil {
+		t.Error(err)
+	}
+	if ids, err := unseal(t, armored, goodPassword); err != nil || len(ids) != 1 {
+		t.Errorf("age's library: %v", err)
+	}
+}
+
+// TestStockAgeOpensIdentity gives the file to the age command as a person would: -i, and the password typed.
+func TestStockAgeOpensIdentity(t *testing.T) {
+	bin, err := exec.LookPath("age")
+	if err != nil {
+		if os.Getenv("SSHCHAT_REQUIRE_CLIENTS") == "1" {
+			t.Fatal("age is not installed")
+		}
+		t.Skip("age is not installed")
+	}
+	u := openUsers(t, t.TempDir())
+	const second = "another löng password"
+	alice := create(t, u, "alice", goodPassword)
+	before := sealTo(t, u, alice)
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
+		t.Fatal(err)
+	}
+	armored, err := u.Identity(alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	me := filepath.Join(dir, "me.age")
+	if err := os.WriteFile(me, armored, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, sealed := range [][]byte{before, sealTo(t, u, alice)} {
+		in, out := filepath.Join(dir, fmt.Sprint("in", i)), filepath.Join(dir, fmt.Sprint("out", i))
+		if err := os.WriteFile(in, sealed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := typed(t, exec.Command(bin, "-d", "-i", me, "-o", out, in), second)
+		if b, err := os.ReadFile(out); err != nil || string(b) != "hello\n" {
+			t.Errorf("age opened %q (%v) and said %q", b, err, said)
+		}
+	}
+}
+
+// typed runs a command on a terminal, types the password when it asks for one, and returns what it said.
+func typed(t *testing.T, cmd *exec.Cmd, password string) string {
+	t.Helper()
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	deadline := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer deadline.Stop()
+	var said strings.Builder
+	b := make([]byte, 1024)
+	for asked := false; ; {
+		n, err := tty.Read(b)
+		said.Write(b[:n])
+		if !asked && strings.Contains(said.String(), "passphrase") && strings.Contains(said.String(), ":") {
+			asked = true
+			if _, err := io.WriteString(tty, password+"\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil { // EIO: the other side has closed
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	return said.String()
+}
+
+func BenchmarkCheckPassword(b *testing.B) {
+	u, err := OpenUsers(b.TempDir(), UsersOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer u.Close()
+	alice := create(b, u, "alice", goodPassword)
+	for _, c := range []struct{ case_, name, password string }{
+		{"right", "alice", goodPassword}, {"wrong", "alice", "some other password"}, {"unknown", "nobody", goodPassword},
+	} {
+		b.Run(c.case_, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				a, err := u.CheckPassword(ctx, name(c.name), []byte(c.password))
+				if (err == nil) != (c.case_ == "right") || err == nil && a.ID != alice.ID {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
