@@ -1,0 +1,207 @@
+package chat
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// naive is a log that keeps everything, and what of it the real one must still have.
+type naive struct {
+	all   []Message
+	first int // index of the first entry kept
+	last  uint64
+}
+
+func (n *naive) append(m Message) {
+	n.all = append(n.all, m)
+	n.last = max(n.last, m.Seq)
+	n.evict(LogLines)
+}
+
+func (n *naive) evict(lines int) {
+	for len(n.all)-n.first > 1 && (len(n.all)-n.first > lines || n.bytes() > LogBytes) {
+		n.first++
+	}
+}
+
+func (n *naive) bytes() (sum int) {
+	for _, m := range n.all[n.first:] {
+		sum += m.size()
+	}
+	return sum
+}
+
+// place is a naive cursor: the index of the next entry and the last Seq passed.
+type place struct {
+	next int
+	seq  uint64
+}
+
+func (n *naive) read(p *place, max int) (entries []Message, gap Gap) {
+	for ; p.next < n.first; p.next++ {
+		if seq := n.all[p.next].Seq; seq > p.seq {
+			gap = Gap{min(seq, firstOf(gap, seq)), seq}
+			p.seq = seq
+		}
+	}
+	for ; p.next < len(n.all) && len(entries) < max; p.next++ {
+		if seq := n.all[p.next].Seq; seq > 0 {
+			p.seq = seq
+		}
+		entries = append(entries, n.all[p.next])
+	}
+	return entries, gap
+}
+
+func firstOf(g Gap, otherwise uint64) uint64 {
+	if g.Count() > 0 {
+		return g.From
+	}
+	return otherwise
+}
+
+// The log does what a log that keeps everything would, whatever is appended, trimmed and read when.
+func TestLogAgainstANaiveOne(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		log, model := NewLog(0), &naive{}
+		var cursors []*Cursor
+		var places []*place
+		begin := func() {
+			cursors = append(cursors, log.Cursor())
+			places = append(places, &place{len(model.all), model.last})
+		}
+		add := func(n, size int, stored bool) {
+			for range n {
+				m := Message{Kind: Notice, Text: Text{string(make([]byte, size))}}
+				if stored {
+					m.Kind, m.Seq = Say, model.last+1
+				}
+				log.Append(m)
+				model.append(m)
+			}
+		}
+		begin()
+		r.Repeat(map[string]func(*rapid.T){
+			"cursor": func(*rapid.T) { begin() },
+			"append": func(r *rapid.T) {
+				add(rapid.IntRange(1, 5).Draw(r, "n"), rapid.IntRange(0, 9).Draw(r, "size"), rapid.Bool().Draw(r, "stored"))
+			},
+			"append large": func(r *rapid.T) { add(rapid.IntRange(1, 3).Draw(r, "n"), LogBytes/4, true) },
+			"trim": func(*rapid.T) {
+				log.Trim()
+				model.evict(IdleLog)
+			},
+			"read": func(r *rapid.T) {
+				i := rapid.IntRange(0, len(cursors)-1).Draw(r, "cursor")
+				max := rapid.IntRange(1, 20).Draw(r, "max")
+				got, gap := cursors[i].Next(max)
+				want, wantGap := model.read(places[i], max)
+				if gap != wantGap || !same(got, want) || cursors[i].Seq() != places[i].seq {
+					r.Fatalf("read %d entries, %v, at %d; want %d, %v, at %d",
+						len(got), gap, cursors[i].Seq(), len(want), wantGap, places[i].seq)
+				}
+			},
+			"": func(r *rapid.T) {
+				if log.Last() != model.last || !same(log.Tail(LogLines), model.all[model.first:]) || log.bytes != model.bytes() {
+					r.Fatalf("the log has %d entries of %d bytes", len(log.entries), log.bytes)
+				}
+				for i, c := range cursors {
+					select {
+					case <-c.Grown():
+						if places[i].next == len(model.all) {
+							r.Fatal("woken for nothing")
+						}
+					default:
+						if places[i].next < len(model.all) {
+							r.Fatal("not woken")
+						}
+					}
+				}
+			},
+		})
+	})
+}
+
+func same(a, b []Message) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestCursorAfter(t *testing.T) {
+	log := NewLog(10) // ten messages of before the start, none in memory
+	for seq := uint64(11); seq <= 13; seq++ {
+		log.Append(Message{Kind: Say, Seq: seq}, Message{Kind: Notice})
+	}
+	for _, c := range []struct {
+		after   uint64
+		gap     Gap
+		entries int
+	}{
+		{0, Gap{1, 10}, 6}, {7, Gap{8, 10}, 6}, {10, Gap{}, 6}, {12, Gap{}, 3}, {13, Gap{}, 1}, {99, Gap{}, 1},
+	} {
+		entries, gap := log.CursorAfter(c.after).Next(99)
+		if gap != c.gap || len(entries) != c.entries {
+			t.Errorf("after %d: %v, %d entries", c.after, gap, len(entries))
+		}
+	}
+	if n := log.Kept(); n != 3 {
+		t.Errorf("%d kept", n)
+	}
+}
+
+// What a reader holds does not change under it, however much is appended meanwhile.
+func TestEntriesAreNotOverwritten(t *testing.T) {
+	log := NewLog(0)
+	c := log.Cursor()
+	log.Append(Message{Seq: 1}, Message{Seq: 2}, Message{Seq: 3})
+	held, _ := c.Next(2)
+	_ = append(held, Message{Seq: 99}) // and what is done with it does not change the log
+	for seq := uint64(4); seq < 3*LogLines; seq++ {
+		log.Append(Message{Seq: seq})
+	}
+	if held[0].Seq != 1 || held[1].Seq != 2 {
+		t.Errorf("held %d and %d", held[0].Seq, held[1].Seq)
+	}
+	if tail := log.Tail(LogLines); tail[0].Seq != 2*LogLines || tail[LogLines-1].Seq != 3*LogLines-1 {
+		t.Errorf("kept %d to %d", tail[0].Seq, tail[LogLines-1].Seq)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, readers := range []int{0, 100, 1000} {
+		b.Run(fmt.Sprint(readers), func(b *testing.B) {
+			log, done := NewLog(0), make(chan struct{})
+			var wg sync.WaitGroup
+			for range readers {
+				c := log.Cursor()
+				wg.Go(func() {
+					for {
+						c.Next(100)
+						select {
+						case <-c.Grown():
+						case <-done:
+							return
+						}
+					}
+				})
+			}
+			seq := uint64(0)
+			for b.Loop() {
+				seq++
+				log.Append(Message{Kind: Say, Seq: seq, Text: Text{"hello, world"}})
+			}
+			close(done)
+			wg.Wait()
+		})
+	}
+}

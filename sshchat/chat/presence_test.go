@@ -1,0 +1,136 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// synctestHub is start for a bubble: it must end before the bubble does.
+func synctestHub(t *testing.T, people ...string) (h *Hub, stop func()) {
+	t.Helper()
+	general := RoomState{Name: General}
+	for _, p := range people {
+		general.Members = append(general.Members, Member{name(t, p), 1})
+	}
+	h = NewHub(&tape{}, &ledger{}, []RoomState{general}, quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	return h, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// rest lets a moment of the bubble's time pass.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestPresenceIsToldInOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, stop := synctestHub(t, "alice", "bob", "carol", "dave")
+		defer stop()
+		h.Enter(name(t, "alice"))
+		h.Enter(name(t, "carol"))
+		rest(2 * presenceDelay)
+		r := h.Reader(name(t, "alice"), From{})
+		h.Enter(name(t, "bob"))
+		h.Enter(name(t, "bob")) // a second session is no news
+		h.Leave(name(t, "carol"))
+		h.Enter(name(t, "dave")) // came and went
+		h.Leave(name(t, "dave"))
+		rest(presenceDelay - time.Millisecond)
+		expect(t, r)
+		rest(time.Second)
+		expect(t, r, "general:bob came; carol left")
+		rest(time.Hour)
+		expect(t, r)
+		if !h.Here(name(t, "bob")) || h.Here(name(t, "carol")) {
+			t.Error("who is here")
+		}
+	})
+}
+
+func TestAThousandComingsAreOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		people := []string{"alice"}
+		for i := range 1000 {
+			people = append(people, fmt.Sprintf("p%04d", i))
+		}
+		h, stop := synctestHub(t, people...)
+		defer stop()
+		r := h.Reader(name(t, "alice"), From{})
+		for _, p := range people {
+			h.Enter(name(t, p))
+		}
+		rest(2 * presenceDelay)
+		expect(t, r, "general:alice, p0000, p0001, p0002, p0003 and 996 others came")
+	})
+}
+
+func TestNobodyIsToldInAnEmptyRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, stop := synctestHub(t, "alice")
+		defer stop()
+		h.Enter(name(t, "alice"))
+		rest(2 * presenceDelay)
+		r := h.Reader(name(t, "alice"), From{})
+		h.Leave(name(t, "alice"))
+		rest(2 * presenceDelay)
+		expect(t, r)
+	})
+}
+
+func TestCountsOfWhoIsHere(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	pair := Direct(name(t, "alice"), name(t, "bob"))
+	h.Enter(name(t, "alice"))
+	h.Enter(name(t, "alice"))
+	join(t, h, "alice", "ci")
+	join(t, h, "bob", "ci")
+	say(t, h, "bob", pair, "x")
+	here := func(r RoomName) int {
+		info, err := h.Room(name(t, "alice"), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Here
+	}
+	check := func(want int) {
+		t.Helper()
+		for _, r := range []RoomName{General, room(t, "ci"), pair} {
+			if n := here(r); n != want {
+				t.Errorf("%d here in %s, want %d", n, r, want)
+			}
+		}
+	}
+	check(1)
+	h.Enter(name(t, "bob"))
+	check(2)
+	h.Leave(name(t, "alice"))
+	check(2)
+	h.Leave(name(t, "alice"))
+	check(1)
+	h.Leave(name(t, "bob"))
+	check(0)
+}
+
+// A room nobody is in keeps what the next one may be shown, and no more.
+func TestAnEmptyRoomLetsGo(t *testing.T) {
+	h := start(t, &tape{}, "alice")
+	h.Enter(name(t, "alice"))
+	for range IdleLog + 10 {
+		say(t, h, "alice", General, "x")
+	}
+	h.Leave(name(t, "alice"))
+	if n := len(h.rooms[General].Log.Tail(LogLines)); n != IdleLog {
+		t.Errorf("%d messages kept", n)
+	}
+}
