@@ -158,7 +158,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 }
 
 // lowOrderAge is the X25519 point 0 as an age recipient.
-const lowOrderAge = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"
+const lowOrderAge = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"
 
 func TestLabelWithEscapes(t *testing.T) {
 	k, err := ParseKey(keyA + " \x1b]0;owned\x07\u202eevil\u009b31m" + strings.Repeat("é", 100) + "\xff")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,6 @@ type testServer struct {
 	data string
 	cmd  *exec.Cmd
 	log  *logBuffer
-	code string // of the claim
 }
 
 // logBuffer is the server's standard error.
@@ -66,16 +66,21 @@ func (l *logBuffer) String() string {
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens.
 func startServer(t testing.TB, data string, flags ...string) *testServer {
 	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProgram(t, self, data, flags...)
+}
+
+func startProgram(t testing.TB, program, data string, flags ...string) *testServer {
+	t.Helper()
 	if data == "" {
 		data = filepath.Join(t.TempDir(), "data")
 	}
 	args := append([]string{"--listen", "127.0.0.1:0", "--data", data, "--work-factor", "8"}, flags...)
 	s := &testServer{t: t, data: data, log: &logBuffer{}}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd = exec.Command(self, args...)
+	s.cmd = exec.Command(program, args...)
 	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -184,6 +189,24 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("no %s in %v", what, patience)
 		}
 	}
+}
+
+// writeKey makes an ed25519 key in a file and returns its path.
+func writeKey(t testing.TB) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // newSigner makes an ed25519 key.

@@ -155,13 +155,18 @@ func (h *Hub) commit(batch []*request) error {
 	for _, req := range staged {
 		events = append(events, req.event)
 	}
+	if showFirst {
+		h.show(events)
+	}
 	if err := h.journal.Commit(events); err != nil {
 		h.log.Error("commit failed", "events", len(events), "err", err)
 		h.refuse(staged, events)
 		return err
 	}
 	h.owed = nil
-	h.show(events)
+	if !showFirst {
+		h.show(events)
+	}
 	for _, req := range staged {
 		req.done <- nil
 	}

@@ -1,0 +1,5 @@
+//go:build sshchat_showfirst
+
+package chat
+
+const showFirst = true
