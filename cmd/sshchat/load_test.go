@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+const (
+	loadSenders  = 4
+	loadMessages = 520 // of each sender; 4 KiB each: more than 8 MiB in all
+	loadReads    = 1000
+)
+
+// More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
+// order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
+func TestLoadBesideAStalledReader(t *testing.T) {
+	s := startServer(t, "", "--write-stall", "2s")
+	alice := s.register("alice")
+	stalled := s.register("stan")
+	stall(t, stalled)
+
+	var readers []<-chan []string
+	for i := range 3 {
+		readers = append(readers, collect(t, s.register(fmt.Sprintf("reader%d", i))))
+	}
+	reads := readWhileWritten(t, filepath.Join(s.data, "message_history.json"))
+
+	var sending sync.WaitGroup
+	for i := range loadSenders {
+		u := s.register(fmt.Sprintf("sender%d", i))
+		sending.Go(func() { flood(u, i) })
+	}
+	sending.Wait()
+	waitFor(t, "the stalled reader to be counted", func() bool {
+		return strings.Contains(s.log.String(), "the client reads nothing") || strings.Contains(s.log.String(), "reader lagged")
+	})
+	for reads.n.Load() < loadReads { // the file must go on being written to while it is read
+		alice.must("say general filler")
+	}
+	alice.must("say general the end")
+	var first []string
+	for i, r := range readers {
+		got := <-r
+		if i == 0 {
+			first = got
+			checkComplete(t, got)
+		} else if strings.Join(got, "\n") != strings.Join(first, "\n") {
+			t.Errorf("reader %d saw another order", i)
+		}
+	}
+	close(reads.stop)
+	<-reads.done
+}
+
+// stall opens a session that never reads: the client's own window fills, then the server's buffers.
+func stall(t *testing.T, u *user) {
+	t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sess.StdoutPipe(); err != nil { // nobody reads it
+		t.Fatal(err)
+	}
+	if err := sess.Start("follow general --json"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// collect follows a room until somebody says "the end", and returns sender and number of each message.
+func collect(t *testing.T, u *user) <-chan []string {
+	t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := sess.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sess.Start("follow general --json"); err != nil {
+		t.Fatal(err)
+	}
+	u.here(u.name)
+	done := make(chan []string, 1)
+	go func() {
+		var got []string
+		scan := bufio.NewScanner(out)
+		scan.Buffer(nil, 1<<20)
+		for scan.Scan() {
+			var m struct{ From, Text string }
+			if json.Unmarshal(scan.Bytes(), &m) != nil {
+				got = append(got, "not JSON")
+				break
+			}
+			if m.Text == "the end" {
+				break
+			}
+			if m.Text == "filler" {
+				continue
+			}
+			word, _, _ := strings.Cut(m.Text, " ")
+			got = append(got, fmt.Sprintf("%s %s %d", m.From, word, len(m.Text)))
+		}
+		done <- got
+	}()
+	return done
+}
+
+// flood says numbered messages of 4 KiB, through "say -", which is slowed by the disk and never refused.
+func flood(u *user, sender int) {
+	var all bytes.Buffer
+	for i := range loadMessages {
+		text := fmt.Sprintf("%d ", i)
+		fmt.Fprintf(&all, "%s%s\n", text, strings.Repeat("x", 4096-len(text)))
+	}
+	if _, errs, code := u.exec("say general -", all.String()); code != 0 {
+		u.t.Errorf("sender %d: exit %d, %s", sender, code, errs)
+	}
+}
+
+// checkComplete looks for every message of every sender, in the sender's order.
+func checkComplete(t *testing.T, got []string) {
+	t.Helper()
+	if len(got) != loadSenders*loadMessages {
+		t.Errorf("%d messages of %d", len(got), loadSenders*loadMessages)
+	}
+	next := make(map[string]int)
+	for _, line := range got {
+		from, rest, _ := strings.Cut(line, " ")
+		if rest != fmt.Sprintf("%d 4096", next[from]) {
+			t.Fatalf("after %d messages of %s: %q", next[from], from, rest)
+		}
+		next[from]++
+	}
+}
+
+// fileReads is somebody who reads the file again and again. Each read must be one valid JSON document.
+type fileReads struct {
+	t    *testing.T
+	path string
+	jq   string // the stock tool; empty where it is not installed
+	n    atomic.Int64
+	stop chan struct{} // closed by the test
+	done chan struct{} // closed by read
+}
+
+// readWhileWritten starts reading, by ourselves and, for one read in jqEvery, by jq: all by jq with SSHCHAT_JQ=1.
+func readWhileWritten(t *testing.T, path string) *fileReads {
+	r := &fileReads{t: t, path: path, stop: make(chan struct{}), done: make(chan struct{})}
+	r.jq, _ = exec.LookPath("jq")
+	every := int64(50)
+	if os.Getenv("SSHCHAT_JQ") == "1" {
+		every = 1
+	}
+	go r.read(every)
+	return r
+}
+
+func (r *fileReads) read(jqEvery int64) {
+	defer close(r.done)
+	byJQ, torn := 0, 0
+	for ; ; r.n.Add(1) {
+		select {
+		case <-r.stop:
+			r.t.Logf("%d reads, %d of them by jq, %d torn", r.n.Load(), byJQ, torn)
+			return
+		default:
+		}
+		var err error
+		if r.jq != "" && r.n.Load()%jqEvery == 0 {
+			byJQ++
+			_, err = exec.Command(r.jq, "-e", ".records|length", r.path).Output()
+		} else {
+			err = r.readOnce()
+		}
+		if err != nil {
+			torn++
+			r.t.Errorf("read %d: %v", r.n.Load(), err)
+		}
+	}
+}
+
+// readOnce reads in whole pages, as jq, cat, cp and all of stdio do. Records do not cross pages; whoever reads a page
+// in two parts can get an old first half and a new second one, from any file that is written in place.
+func (r *fileReads) readOnce() error {
+	f, err := os.Open(r.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var data []byte
+	for page := make([]byte, 64<<10); err == nil; {
+		var n int
+		n, err = f.Read(page)
+		data = append(data, page[:n]...)
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !json.Valid(data) {
+		return errors.New("it is not JSON")
+	}
+	return nil
+}
