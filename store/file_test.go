@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,53 +107,66 @@ func TestFailedWriteLeavesNothing(t *testing.T) {
 // TestKilledWhileCreating kills a process that makes accounts as fast as it can: what it acknowledged must be there.
 func TestKilledWhileCreating(t *testing.T) {
 	if dir := os.Getenv("SSHCHAT_TEST_CREATE_IN"); dir != "" {
-		createUntilKilled(t, dir)
+		createUntilKilled(t, dir, os.Getenv("SSHCHAT_TEST_LIE") != "")
 	}
 	for round := range 5 {
-		dir := t.TempDir()
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileCreating$")
-		cmd.Env = append(os.Environ(), "SSHCHAT_TEST_CREATE_IN="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+		if lost := lostByKill(t, 10*round+1); len(lost) > 0 {
+			t.Errorf("round %d: acknowledged and lost: %v", round, lost)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var acknowledged []string
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if s, ok := strings.CutPrefix(lines.Text(), "created "); ok {
-				acknowledged = append(acknowledged, s)
-			}
-			if len(acknowledged) == 10*round+1 {
-				if err := cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if err := cmd.Wait(); err == nil {
-			t.Fatal("it ended by itself")
-		}
-		if len(acknowledged) == 0 {
-			t.Fatal("nothing was acknowledged")
-		}
-		u := openUsers(t, dir)
-		for _, s := range acknowledged {
-			if _, ok := u.ByName(name(s)); !ok {
-				t.Errorf("round %d: %s was acknowledged and is lost", round, s)
-			}
-		}
+	}
+	// A server that acknowledges what it has not written must be found out.
+	if lost := lostByKill(t, 10, "SSHCHAT_TEST_LIE=1"); len(lost) == 0 {
+		t.Error("nothing is lost of what was never written")
 	}
 }
 
-func createUntilKilled(t *testing.T, dir string) {
+// lostByKill kills such a process once it has acknowledged so many, and returns which of them are lost.
+func lostByKill(t *testing.T, after int, env ...string) (lost []string) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileCreating$")
+	cmd.Env = append(append(os.Environ(), "SSHCHAT_TEST_CREATE_IN="+dir), env...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var acknowledged []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if s, ok := strings.CutPrefix(lines.Text(), "created "); ok {
+			acknowledged = append(acknowledged, s)
+		}
+		if len(acknowledged) == after {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil || len(acknowledged) < after {
+		t.Fatalf("it ended by itself after %d: %v", len(acknowledged), err)
+	}
 	u := openUsers(t, dir)
+	for _, s := range acknowledged {
+		if _, ok := u.ByName(name(s)); !ok {
+			lost = append(lost, s)
+		}
+	}
+	return lost
+}
+
+// createUntilKilled makes accounts and says so. With lie, the file is not written.
+func createUntilKilled(t *testing.T, dir string, lie bool) {
+	u := openUsers(t, dir)
+	if lie {
+		u.save = func(path string, _ []byte) (fs.FileInfo, error) { return os.Lstat(path) }
+	}
 	k := newKey(t)
 	for i := 0; ; i++ {
 		s := fmt.Sprintf("n%x", i+0xa0000)
 		_, err := u.Create(name(s), chat.User, []chat.Key{k}, nil, 1)
 		switch {
-		case errors.Is(err, ErrTaken):
+		case errors.Is(err, ErrTaken): // n-0 looks like n-o
 			continue
 		case err != nil:
 			t.Fatal(err)

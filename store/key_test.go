@@ -157,6 +157,15 @@ func TestKeysThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestTheTrialFindsThem is the control of TestKeysThatAreRefused: without the trial, they look like any key.
+func TestTheTrialFindsThem(t *testing.T) {
+	for _, line := range []string{wire("ssh-ed25519", make([]byte, 32)), lowOrderAge} {
+		if k, _, err := parseKey(line); err != nil || !k.Reads {
+			t.Errorf("%+v, %v", k, err)
+		}
+	}
+}
+
 // lowOrderAge is the X25519 point 0 as an age recipient.
 const lowOrderAge = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"
 
