@@ -174,6 +174,38 @@ func TestRaceForARoom(t *testing.T) {
 	}
 }
 
+// Somebody makes the room between one's look and one's own making.
+func TestMakeRoomThatIsThereByNow(t *testing.T) {
+	h := start(t, &tape{})
+	join(t, h, "alice", "ci")
+	r, made, err := h.makeRoom(name(t, "bob"), room(t, "ci"))
+	if err != nil || made || r.by != name(t, "alice") {
+		t.Errorf("made %v, %v", made, err)
+	}
+	if lines := h.registry.(*ledger).lines; len(lines) != 2 {
+		t.Errorf("registry: %q", lines)
+	}
+}
+
+// hung-up-while-joining: what the registry has, the journal gets.
+func TestJoinAndPartOutliveTheirCaller(t *testing.T) {
+	journal := &tape{}
+	h := start(t, journal)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for range 20 { // a select takes either of two that are ready
+		if _, err := h.Join(gone, name(t, "alice"), room(t, "ci")); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Part(gone, name(t, "alice"), room(t, "ci")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(journal.stored()); n != 40 {
+		t.Errorf("%d of 40 changes in the journal", n)
+	}
+}
+
 func TestLimitsOfOnePerson(t *testing.T) {
 	h := start(t, &tape{}, "alice")
 	for i := range MaxMade {

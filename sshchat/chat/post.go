@@ -260,9 +260,6 @@ func (h *Hub) show(events []Event) {
 
 // enter is called with mu held.
 func (h *Hub) enter(r *Room, name Name) {
-	if _, in := r.members[name]; in {
-		return
-	}
 	p := h.person(name)
 	r.members[name] = r.seq + 1
 	if p.sessions > 0 {

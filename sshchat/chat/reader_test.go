@@ -1,10 +1,12 @@
 package chat
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // texts are the deliveries as words: "room:text", gaps as "room:!from-to", the rest by kind.
@@ -87,6 +89,34 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	expect(t, h.Reader(name(t, "bob"), From{After: map[RoomName]uint64{ci: 0}}), "ci:again")
 	expect(t, h.Reader(alice, From{Back: 99}), "ci:before", "ci:alice set the topic: old", "ci:for bob",
 		"ci:unread when bob left", "ci:after", "ci:alice set the topic: new", "ci:again")
+}
+
+// One batch holds a message, a joining and another message: the joiner is shown the second alone.
+func TestJoinerInTheMiddleOfABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		alice, bob := name(t, "alice"), name(t, "bob")
+		h := NewHub(&tape{}, &ledger{}, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		r := h.Reader(bob, From{})
+		for _, e := range []Event{
+			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: Text{"before"}}},
+			{Room: General, Change: Join, Name: bob},
+			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: Text{"after"}}},
+		} {
+			go func() {
+				if err := h.submit(context.Background(), &request{event: e}); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait() // it is queued
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		expect(t, r, "general:joined", "general:after")
+		expect(t, h.Reader(bob, From{Back: 9}), "general:after")
+	})
 }
 
 // left-between-reads: the reader has not heard yet that it left, and is shown nothing all the same.
