@@ -82,6 +82,22 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("folder-in-its-place", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, File), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "not a plain file") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("cut-anywhere", func(t *testing.T) {
+		for n := range len(good) - len("-\n") { // the last newline is not missed
+			if _, err := parse(File, good[:n]); err == nil {
+				t.Fatalf("the first %d of %d bytes are taken", n, len(good))
+			}
+		}
+	})
 	t.Run("link-to-elsewhere", func(t *testing.T) {
 		dir := t.TempDir()
 		elsewhere := filepath.Join(t.TempDir(), "key")
@@ -151,10 +167,45 @@ func TestStockToolVerifies(t *testing.T) {
 	if err := verify("sshchat-history", message); err != nil {
 		t.Errorf("verify: %v", err)
 	}
+	check := exec.Command(keygen, "-Y", "check-novalidate", "-n", "sshchat-history", "-s", sig)
+	check.Stdin = bytes.NewReader(message)
+	out, err := check.CombinedOutput()
+	if fingerprint := ssh.FingerprintSHA256(signer.PublicKey()); err != nil || !bytes.Contains(out, []byte(fingerprint)) {
+		t.Errorf("check-novalidate: %v\n%s", err, out)
+	}
 	if verify("sshchat-history", []byte("another head\n")) == nil {
 		t.Error("verifies another message")
 	}
 	if verify("file", message) == nil {
 		t.Error("verifies for another purpose")
+	}
+}
+
+// A server that makes its key beside another one does not replace the other's.
+func TestCreateReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, File)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := create(path); err == nil {
+		t.Error("made a second key")
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the key was replaced: %v", err)
+	}
+}
+
+func TestSignNeedsANamespace(t *testing.T) {
+	signer, _, err := Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Sign(signer, "", []byte("x")); err == nil {
+		t.Error("signed for no purpose")
 	}
 }
