@@ -38,19 +38,23 @@ func TestLoadMakesOnceAndKeeps(t *testing.T) {
 	}
 }
 
+// goodKey is the file that Load makes.
+func goodKey(t *testing.T) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	if _, _, err := Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // A key that is not as it should be is refused with words for its operator, and stays as it is.
 func TestLoadRefuses(t *testing.T) {
-	good := func(t *testing.T) []byte {
-		dir := t.TempDir()
-		if _, _, err := Load(dir); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(filepath.Join(dir, File))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}(t)
+	good := goodKey(t)
 	for name, c := range map[string]struct {
 		data []byte
 		mode os.FileMode
@@ -82,6 +86,9 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLoadRefusesWhatIsNoPlainFile(t *testing.T) {
 	t.Run("folder-in-its-place", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, File), 0o700); err != nil {
@@ -91,17 +98,10 @@ func TestLoadRefuses(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("cut-anywhere", func(t *testing.T) {
-		for n := range len(good) - len("-\n") { // the last newline is not missed
-			if _, err := parse(File, good[:n]); err == nil {
-				t.Fatalf("the first %d of %d bytes are taken", n, len(good))
-			}
-		}
-	})
 	t.Run("link-to-elsewhere", func(t *testing.T) {
 		dir := t.TempDir()
 		elsewhere := filepath.Join(t.TempDir(), "key")
-		if err := os.WriteFile(elsewhere, good, 0o600); err != nil {
+		if err := os.WriteFile(elsewhere, goodKey(t), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Symlink(elsewhere, filepath.Join(dir, File)); err != nil {
@@ -111,6 +111,15 @@ func TestLoadRefuses(t *testing.T) {
 			t.Error("taken")
 		}
 	})
+}
+
+func TestParseRefusesAKeyCutAnywhere(t *testing.T) {
+	good := goodKey(t)
+	for n := range len(good) - len("-\n") { // the last newline is not missed
+		if _, err := parse(File, good[:n]); err == nil {
+			t.Fatalf("the first %d of %d bytes are taken", n, len(good))
+		}
+	}
 }
 
 func sshKeygen(t *testing.T) string {
