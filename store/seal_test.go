@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/chat"
+
 	"filippo.io/age"
 )
 
@@ -225,5 +227,56 @@ func BenchmarkSeal(b *testing.B) {
 	for b.Loop() {
 		once := made // its derivation is the window's cost
 		once.seal(line)
+	}
+}
+
+// A person opens 10 000 messages, each stored by itself under one head: the costliest way there is.
+func BenchmarkOpenMessages(b *testing.B) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		b.Fatal(err)
+	}
+	key := newFileKey()
+	head, _ := key.head([]age.Recipient{id.Recipient()})
+	bodies := make([][]byte, 10_000)
+	for i := range bodies {
+		once := key.once()
+		bodies[i] = once.seal(make([]byte, 192))
+	}
+	for b.Loop() {
+		opened, err := openHead(head, []age.Identity{id})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, body := range bodies {
+			if _, err := opened.openBody(head, body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// A batch of messages is sealed, written and synced once: what a poster waits for.
+func BenchmarkCommit(b *testing.B) {
+	for _, size := range []int{1, 64, 256} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			h, err := OpenHistory(b.TempDir(), HistoryOptions{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer h.Close()
+			batch := make([]chat.Event, size)
+			seq := uint64(0)
+			for b.Loop() {
+				for i := range batch {
+					seq++
+					batch[i] = chat.Event{Room: chat.General, Message: chat.Message{Room: chat.General, Seq: seq, Kind: chat.Say}}
+				}
+				if err := h.Commit(batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
 	}
 }

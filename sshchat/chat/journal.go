@@ -25,7 +25,8 @@ type Event struct {
 // Journal makes events durable: it is the seam between the chat and what stores it.
 //
 // Commit stores the batch in order and returns once all of it survives a power cut; only then is it shown to anyone.
-// After an error none of it is shown, and the Seqs of its messages are given out again. An error that wraps
+// After an error none of it is shown, the Seqs of its messages are given out again, and its changes
+// come once more, ahead of the next messages. An error that wraps
 // ErrJournalDead is final. Commit is called from one goroutine, at least once a minute, with an empty batch
 // when nothing happens.
 type Journal interface {

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// healthy checks that somebody else gets in and is heard, whatever is going on.
+func healthy(t *testing.T, s *testServer, u *user) {
+	t.Helper()
+	if out := s.login(u.name, u.signer).must("say general still well"); !strings.HasPrefix(out, "general/") {
+		t.Errorf("not healthy: %q", out)
+	}
+}
+
+// closes waits until the server has closed the connection.
+func closes(t *testing.T, what string, wait func() error) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Errorf("%s: the connection is kept", what)
+	}
+}
+
+// Requests that no chat needs are refused, in any number, and the session goes on.
+func TestRequestsOfAHostileClient(t *testing.T) {
+	s := startServer(t, "")
+	alice := s.register("alice")
+	sess, err := alice.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 64<<10)
+	pty := ssh.Marshal(struct {
+		Term       string
+		W, H, X, Y uint32
+		Modes      string
+	}{long, 80, 24, 0, 0, ""})
+	for request, payload := range map[string][]byte{
+		"pty-req": pty, "x11-req": nil, "auth-agent-req@openssh.com": nil, "signal": ssh.Marshal(struct{ S string }{"KILL"}),
+		"break": {0, 0, 0, 1}, "nonsense@example.com": []byte(long[:3000]), "window-change": {1},
+	} {
+		if ok, err := sess.SendRequest(request, true, payload); ok || err != nil {
+			t.Errorf("%s: granted %v, %v", request, ok, err)
+		}
+	}
+	refused := 0
+	for range 1000 {
+		ok, err := sess.SendRequest("env", true, ssh.Marshal(struct{ Name, Value string }{"NO_COLOR", "1"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			refused++
+		}
+	}
+	if refused != 1000-16 {
+		t.Errorf("%d variables of 1000 refused", refused)
+	}
+	if out, err := sess.Output("whoami"); err != nil || !strings.HasPrefix(string(out), "alice ") {
+		t.Errorf("after all that: %q, %v", out, err)
+	}
+	healthy(t, s, alice)
+}
+
+// Neither forwards nor channels without end.
+func TestChannelsOfAHostileClient(t *testing.T) {
+	s := startServer(t, "")
+	alice := s.register("alice")
+	if c, err := alice.Dial("tcp", "127.0.0.1:22"); err == nil {
+		c.Close()
+		t.Error("forwards a port")
+	}
+	if l, err := alice.Listen("tcp", "127.0.0.1:0"); err == nil {
+		l.Close()
+		t.Error("listens for a client")
+	}
+	opened := 0
+	for range 1000 {
+		if _, requests, err := alice.OpenChannel("session", nil); err == nil {
+			go ssh.DiscardRequests(requests)
+			opened++
+		}
+	}
+	if opened != 4 {
+		t.Errorf("%d channels opened", opened)
+	}
+	healthy(t, s, alice)
+}
+
+// Who does nothing with what is granted loses it; with longer times the same waits.
+func TestIdleHandsAreCutOff(t *testing.T) {
+	s := startServer(t, "", "--key-exchange-time", "300ms", "--channel-time", "300ms", "--command-time", "300ms", "--registration-time", "300ms")
+	alice := s.register("alice")
+
+	tcp, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	closes(t, "says nothing at all", func() error { _, err := io.Copy(io.Discard, tcp); return err })
+	closes(t, "opens no channel", s.login("alice", alice.signer).Wait)
+	noCommand := s.login("alice", alice.signer)
+	if _, _, err := noCommand.OpenChannel("session", nil); err != nil {
+		t.Fatal(err)
+	}
+	closes(t, "gives no command", noCommand.Wait)
+	kept := s.login("alice", alice.signer) // as OpenSSH's ControlMaster: the session ends, the connection stays
+	kept.must("whoami")
+	closes(t, "keeps a connection without a session", kept.Wait)
+	closes(t, "does not register", s.login("stranger", newSigner(t)).Wait)
+
+	patient := startServer(t, "")
+	open := patient.register("alice")
+	time.Sleep(time.Second) // the control: no deadline is this short
+	open.must("whoami")
+}
+
+// A peer that is dead, though its kernel keeps the connection open, is found out by its silence.
+func TestDeadPeerIsFoundOut(t *testing.T) {
+	s := startServer(t, "", "--keepalive", "100ms")
+	alice := s.register("alice")
+	tcp, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, _, err := ssh.NewClientConn(tcp, s.addr, &ssh.ClientConfig{ // its requests are never answered
+		User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(alice.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, _, err := c.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.SendRequest("shell", true, nil); err != nil {
+		t.Fatal(err)
+	}
+	closes(t, "gives no sign of life", c.Wait)
+	healthy(t, s, alice)
+}
+
+// What is not SSH is sent away.
+func TestGarbageOnThePort(t *testing.T) {
+	s := startServer(t, "", "--key-exchange-time", "2s")
+	alice := s.register("alice")
+	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)} {
+		tcp, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(tcp, hello) // the server may have closed already
+		closes(t, "sends garbage", func() error { _, err := io.Copy(io.Discard, tcp); return err })
+		tcp.Close()
+	}
+	healthy(t, s, alice)
+}
+
+// Only so many may be about to register; who leaves makes room. A stranger beyond that is refused like a wrong password.
+func TestSlotsForStrangers(t *testing.T) {
+	s := startServer(t, "", "--registrations", "2")
+	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
+	if c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t))); err == nil {
+		c.Close()
+		t.Error("a third stranger is let in")
+	}
+	first.Close()
+	waitFor(t, "the slot to come free", func() bool {
+		c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t)))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	second.must("register")
+}
+
+// A name cannot forge a line of the log.
+func TestNameForgesNoLogLine(t *testing.T) {
+	s := startServer(t, "")
+	evil := "eve\nlisten INFO login source=1.2.3.4 name=root\x1b[2J" + strings.Repeat("e", 10000)
+	if c, err := s.dialAs(evil, ssh.Password("a long enough password")); err == nil {
+		c.Close()
+		t.Error("in")
+	}
+	waitFor(t, "the failure in the log", func() bool { return strings.Contains(s.log.String(), "login failed") })
+	for line := range strings.Lines(s.log.String()) {
+		if strings.HasPrefix(line, "listen INFO") || strings.Contains(line, "\x1b") || len(line) > 300 {
+			t.Errorf("forged: %q", line)
+		}
+	}
+}
