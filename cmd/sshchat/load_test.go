@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,21 @@ import (
 const (
 	loadSenders  = 4
 	loadMessages = 520 // of each sender; 4 KiB each: more than 8 MiB in all
-	loadReads    = 1000
 )
+
+// loadReads is how often the file is read while it is written to: 60 times here, where the race detector makes each
+// check of tens of megabytes slow, SSHCHAT_READS=1000 in a long run.
+func loadReads(t *testing.T) int64 {
+	value := os.Getenv("SSHCHAT_READS")
+	if value == "" {
+		return 60
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		t.Fatalf("SSHCHAT_READS: %v", err)
+	}
+	return n
+}
 
 // More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
@@ -45,7 +59,7 @@ func TestLoadBesideAStalledReader(t *testing.T) {
 	waitFor(t, "the stalled reader to be counted", func() bool {
 		return strings.Contains(s.log.String(), "the client reads nothing") || strings.Contains(s.log.String(), "reader lagged")
 	})
-	for reads.n.Load() < loadReads { // the file must go on being written to while it is read
+	for reads.n.Load() < loadReads(t) { // the file must go on being written to while it is read
 		alice.must("say general filler")
 	}
 	alice.must("say general the end")
