@@ -18,6 +18,7 @@ type conn struct {
 	source   string       // the client's address, for the log
 	lastRead atomic.Int64 // Unix nanoseconds
 	closing  sync.Once
+	refusing atomic.Int32 // channels whose refusal is being sent
 
 	// Owned by the login's goroutine:
 
@@ -164,6 +165,17 @@ func (c *conn) openChannel(peer gossh.Conn) bool {
 		c.watch(peer)
 	}
 	return true
+}
+
+// refuse turns a channel away. A client that asks for ever more and does not take the answers loses its connection:
+// the library holds a goroutine and the packet for each.
+func (c *conn) refuse(ch gossh.NewChannel) {
+	c.server.count(&c.server.stats.Refused)
+	defer c.refusing.Add(-1)
+	if c.refusing.Add(1) > maxRefusing {
+		c.Close()
+	}
+	ch.Reject(gossh.ResourceShortage, "too many sessions in one connection") // fails only with the connection
 }
 
 // closeChannel starts the clock of a connection that has no channel left: OpenSSH's ControlMaster keeps such.

@@ -38,9 +38,11 @@ type guardKey struct{}
 // guardSession is the handler of "session" channels: the library's own, behind a guard.
 func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
+	if l, err := loginOf(peer.Permissions); err == nil && !l.provisional() {
+		c.freeSlot() // taken when a name without an account was tried first
+	}
 	if !c.openChannel(peer) {
-		s.count(&s.stats.Refused)
-		ch.Reject(gossh.ResourceShortage, "too many sessions in one connection") // fails only with the connection
+		c.refuse(ch)
 		return
 	}
 	defer c.closeChannel()

@@ -41,7 +41,14 @@ const (
 	maxTerm             = 64               // bytes of TERM
 	maxRequest          = 2 << 10          // bytes of a channel request
 	maxExec             = 4 * chat.MaxText // bytes of a command line: a message, quoted in the worst way
+	maxRefusing         = 64               // channels of one connection that wait to be told they are refused
 	rekeyAfter          = 1 << 30          // bytes under one set of keys
+)
+
+// How long accepting waits when the machine has run out of files or memory.
+const (
+	minAcceptWait = 5 * time.Millisecond
+	maxAcceptWait = time.Second
 )
 
 // algorithms are what ssh-audit finds nothing to fail in, and what every client of the last years can do.

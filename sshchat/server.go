@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -49,9 +50,10 @@ type Server struct {
 	stopSessions  context.CancelFunc
 	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu; every open connection, logged in or not
-	stats Stats              // guarded by mu
+	mu       sync.Mutex
+	listener net.Listener       // guarded by mu; nil until Serve
+	conns    map[*conn]struct{} // guarded by mu; every open connection, logged in or not
+	stats    Stats              // guarded by mu
 }
 
 // Stats counts what the server had to do to clients, by reason.
@@ -88,13 +90,53 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections until Shutdown. It returns nil then.
+// Serve accepts connections until Shutdown, and returns nil then. It accepts by itself: the library's Serve races
+// with its Shutdown when that comes first, and would answer port forwarding requests by default.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.ssh.Serve(l)
-	if errors.Is(err, ssh.ErrServerClosed) || s.draining.Load() {
+	if !s.listenOn(l) {
 		return nil
 	}
-	return err
+	for wait := time.Duration(0); ; {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			go s.ssh.HandleConn(nc)
+		case s.draining.Load():
+			return nil
+		case exhausted(err):
+			wait = min(max(2*wait, minAcceptWait), maxAcceptWait)
+			s.log.Warn("accept", "err", err, "wait", wait)
+			select {
+			case <-time.After(wait):
+			case <-s.stop.Done():
+			}
+		default:
+			return fmt.Errorf("accept: %w", err)
+		}
+	}
+}
+
+// exhausted reports whether accepting failed for want of something that comes back.
+func exhausted(err error) bool {
+	for _, lacking := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, lacking) {
+			return true
+		}
+	}
+	return false
+}
+
+// listenOn notes the listener for Shutdown to close; it closes it when that has been.
+func (s *Server) listenOn(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		l.Close()
+		return false
+	}
+	s.listener = l
+	return true
 }
 
 // Shutdown takes no new connection, login or session, ends the sessions with a word to each, and then closes
@@ -102,10 +144,10 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) {
 	s.mu.Lock()
 	s.draining.Store(true)
+	if s.listener != nil {
+		s.listener.Close()
+	}
 	s.mu.Unlock()
-	expired, cancel := context.WithCancel(context.Background())
-	cancel()
-	s.ssh.Shutdown(expired) // closes the listener; would otherwise wait for connections, which are closed below
 	s.stopSessions()
 	ended := make(chan struct{})
 	go func() { s.sessions.Wait(); close(ended) }()
