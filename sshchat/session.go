@@ -120,7 +120,7 @@ func (s *session) newFace(isCommand bool) view.Face {
 	term := s.guard.terminal()
 	o := view.Options{Me: s.name, Width: width, Height: height, Term: term, Complete: s.complete}
 	if zone, err := time.LoadLocation(s.guard.getenv("TZ")); err == nil && !strings.HasPrefix(s.guard.getenv("TZ"), "/") {
-		o.Zone = zone
+		o.Look.Zone = zone
 	}
 	switch {
 	case pty && term != "bot":

@@ -286,6 +286,23 @@ func (h *Hub) share(me Name, name RoomName) (since, order uint64, in bool) {
 	return since, order, in
 }
 
+// Before returns up to n entries of the room that are me's to see and come before the given place in the order,
+// or the newest where that is 0; oldest first. The caller must not change them.
+func (h *Hub) Before(me Name, name RoomName, order uint64, n int) []Message {
+	since, from, in := h.share(me, name)
+	if !in {
+		return nil
+	}
+	h.mu.RLock()
+	log := h.rooms[name].Log
+	h.mu.RUnlock()
+	entries := log.before(order, n)
+	for len(entries) > 0 && (entries[0].order <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
+		entries = entries[1:]
+	}
+	return entries
+}
+
 // Kept is how many stored messages of the room are in memory.
 func (h *Hub) Kept(name RoomName) int {
 	h.mu.RLock()

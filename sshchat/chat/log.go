@@ -1,6 +1,10 @@
 package chat
 
-import "sync"
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
 
 // What a log keeps for its readers. A reader that falls further behind skips ahead and is told by how much.
 const (
@@ -69,6 +73,18 @@ func (l *Log) Tail(n int) []Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.entries[max(0, len(l.entries)-n):len(l.entries):len(l.entries)]
+}
+
+// before returns up to n of the last entries whose order is below the given one, or of all where that is 0,
+// oldest first. The caller must not change them.
+func (l *Log) before(order uint64, n int) []Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end := len(l.entries)
+	if order > 0 {
+		end, _ = slices.BinarySearchFunc(l.entries, order, func(m Message, order uint64) int { return cmp.Compare(m.order, order) })
+	}
+	return l.entries[max(0, end-n):end:end]
 }
 
 // Cursor returns a cursor at the log's end.

@@ -13,16 +13,22 @@ const (
 	Say Kind = "say" // something said
 	Me  Kind = "me"  // an action, told in the third person
 
+	Edit   Kind = "edit"   // Text takes the place of what Of said
+	Delete Kind = "delete" // what Of said is taken back
+
 	// The kinds below are never stored and have no Seq: who missed them has lost nothing.
 
-	Notice Kind = "notice" // the room tells of comings, goings and topics
-	Knock  Kind = "knock"  // in a person's own log: the direct room Room has its message Seq
-	Joined Kind = "joined" // in a person's own log: the person is now in Room, whichever session asked
-	Parted Kind = "parted" // in a person's own log: the person is no longer in Room
+	Notice  Kind = "notice"  // the room tells of a topic, or the server of anything
+	Comings Kind = "comings" // the room tells who came and who left
+	Knock   Kind = "knock"   // in a person's own log: the direct room Room has its message Seq
+	Joined  Kind = "joined"  // in a person's own log: the person is now in Room, whichever session asked
+	Parted  Kind = "parted"  // in a person's own log: the person is no longer in Room
+	Marked  Kind = "marked"  // in a person's own log: Room has been read up to Seq in one of the person's sessions
+	Changed Kind = "account" // in a person's own log: something about the account has changed, its settings or its rights
 )
 
 // Stored reports whether messages of this kind are history: they have a Seq and are sealed.
-func (k Kind) Stored() bool { return k == Say || k == Me }
+func (k Kind) Stored() bool { return k == Say || k == Me || k == Edit || k == Delete }
 
 // Message is one entry of a log. It is never changed once it is in one.
 type Message struct {
@@ -32,6 +38,12 @@ type Message struct {
 	From Name      // zero for what the server says
 	Kind Kind
 	Text Text
+	Of   uint64 // of an Edit or Delete: the Seq of the message meant
+
+	// What became of it since. The message in the log is replaced by one that says so; readers who have it keep theirs.
+
+	Edited  bool // Text is not the first
+	Deleted bool // Text is empty
 
 	order uint64 // the hub's count of everything appended: what came first when two rooms are shown in one place
 }
@@ -40,6 +52,10 @@ type Message struct {
 func (m Message) ID(me Name) string {
 	return strings.TrimPrefix(m.Room.For(me), "#") + "/" + strconv.FormatUint(m.Seq, 10)
 }
+
+// Order is the message's place among everything the server has shown since it started; 0 for none. It orders
+// messages of one room, and those of several rooms shown in one place.
+func (m *Message) Order() uint64 { return m.order }
 
 // size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
 func (m *Message) size() int { return len(m.Text.s) + 128 }

@@ -91,7 +91,7 @@ func (h *Hub) tellPresence() {
 	}
 	h.mu.Unlock()
 	for _, l := range lines {
-		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: Notice, Text: Text{l.text}})
+		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: Comings, Text: Text{l.text}})
 	}
 }
 

@@ -35,11 +35,21 @@ type Face interface {
 	// Input takes bytes as they came and returns what the person did. A sequence cut off at the end of p
 	// is kept for the next call. It does not keep p.
 	Input(p []byte) []Action
+	// Waiting reports whether what the last bytes mean depends on whether more follow soon: a lone Esc.
+	Waiting() bool
+	// Expire tells that no more followed within EscapeTime.
+	Expire() []Action
 	// End tells that no input follows; the last action is Quit.
 	End() []Action
 
 	// Resize tells the terminal's size in cells; 0 means unknown.
 	Resize(width, height int)
+	// Rooms tells of the person's rooms, in the order they are shown in: at the start and whenever one changes.
+	Rooms(rooms []Room)
+	// Set applies what the person chose, at the start and whenever it changes.
+	Set(l Look)
+	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
+	Show(title, text string)
 	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
 	Enter(room chat.RoomName)
 	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
@@ -63,25 +73,62 @@ const (
 	Line      ActionKind = iota + 1 // submitted Text: a command, a message, which may have many lines, or an answer
 	Quit                            // asked to leave, or cannot say anything more
 	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
+	Go                              // wants to be in Room
+	Read                            // has seen Room up to its message Seq
 )
 
 // Action is one thing a person did.
 type Action struct {
 	Kind ActionKind
-	Text string // of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
+	Text string        // of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
+	Room chat.RoomName // of Go and Read
+	Seq  uint64        // of Read
 }
+
+// Room is a room as a face shows it.
+type Room struct {
+	Name     chat.RoomName
+	Topic    string
+	Here     int // members who are there now
+	Members  int
+	Unread   int    // messages after Mark
+	Mentions int    // of these, messages that name the person; in a direct room all of them
+	Mark     uint64 // Seq of the last message the person has read; the unread line stands below it
+	Sealed   int    // messages that came before those in memory, and that the person could open
+}
+
+// Look is how a person wants to see things. The zero Look is what somebody gets who chose nothing.
+type Look struct {
+	Zone  *time.Location // of times; nil for UTC
+	Clock string         // layout of the time before a message, as in time.Format; empty for "15:04", "off" for none
+	Theme string         // a name of Themes; empty for the first
+	Bell  string         // "off", "mention" or "all"; empty for "mention"
+	Mouse bool           // the wheel scrolls, and the terminal's own selection needs Shift
+	Away  bool           // shown in the bar
+}
+
+// Past returns up to n messages of a room that come before the place before, the newest last: a full screen draws from
+// it, so that it keeps none of them. before is a Message's Order; 0 is the room's end. The messages are shared.
+type Past func(room chat.RoomName, before uint64, n int) []chat.Message
 
 // Options tell a face whom it serves, and where.
 type Options struct {
 	Me            chat.Name
-	Width, Height int            // cells; 0 where unknown
-	Term          string         // the client's TERM
-	Zone          *time.Location // times are shown in; nil for UTC
-	Clock         string         // layout of the time before a message, as in time.Format; empty for "15:04"
+	Width, Height int    // cells; 0 where unknown
+	Term          string // the client's TERM
+	ColorTerm     string // the client's COLORTERM; "truecolor" and "24bit" promise any colour
+	NoColor       bool   // the client's NO_COLOR is set
+	Server        string // the server's name, shown to people
+	Look          Look
+	Past          Past   // needed by a full screen
+	Lines         *Lines // rendered messages, shared by the sessions of a server; nil for none shared
 
 	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
 }
+
+// EscapeTime is how long a face waits for what may follow an Esc.
+const EscapeTime = 50 * time.Millisecond
 
 // maxLine is the longest input line in bytes: room for twice what a message may have, so that
 // who pastes too much is told so by the one who checks messages.

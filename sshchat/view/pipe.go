@@ -26,6 +26,21 @@ type Pipe struct {
 // NewPipe returns a face that shows messages from the first room it enters without that room's name.
 func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me} }
 
+// Rooms implements Face: a program asks when it wants to know.
+func (p *Pipe) Rooms([]Room) {}
+
+// Set implements Face: messages are shown to a program as they are.
+func (p *Pipe) Set(Look) {}
+
+// Show implements Face.
+func (p *Pipe) Show(_, text string) { p.Print(text) }
+
+// Waiting implements Face: a pipe has no keys.
+func (p *Pipe) Waiting() bool { return false }
+
+// Expire implements Face.
+func (p *Pipe) Expire() []Action { return nil }
+
 // Deliver implements Face.
 func (p *Pipe) Deliver(ds []chat.Delivery) {
 	for i := range ds {
@@ -115,7 +130,7 @@ func (p *Pipe) submit(did []Action) []Action {
 		return did
 	}
 	p.asked = false
-	return append(did, Action{Line, text})
+	return append(did, Action{Kind: Line, Text: text})
 }
 
 // End implements Face: what was written without a newline is a line too.

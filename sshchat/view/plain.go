@@ -44,22 +44,33 @@ const minTyped = 10
 // NewPlain returns a face that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
 	p := &Plain{me: o.Me, complete: o.Complete}
-	p.SetClock(o.Zone, o.Clock)
+	p.Set(o.Look)
 	p.Resize(o.Width, o.Height)
 	return p
 }
 
-// SetClock changes how the times of messages are shown: in zone, nil for UTC, and by layout as in time.Format,
-// empty for "15:04".
-func (p *Plain) SetClock(zone *time.Location, layout string) {
-	if zone == nil {
-		zone = time.UTC
+// Set implements Face. Of a look only the times are a plain terminal's.
+func (p *Plain) Set(l Look) {
+	if l.Zone == nil {
+		l.Zone = time.UTC
 	}
-	if layout == "" {
-		layout = "15:04"
+	if l.Clock == "" {
+		l.Clock = "15:04"
 	}
-	p.zone, p.clock = zone, layout
+	p.zone, p.clock = l.Zone, l.Clock
 }
+
+// Rooms implements Face: a plain terminal has no bar.
+func (p *Plain) Rooms([]Room) {}
+
+// Show implements Face.
+func (p *Plain) Show(_, text string) { p.Print(text) }
+
+// Waiting implements Face: Esc means nothing here.
+func (p *Plain) Waiting() bool { return false }
+
+// Expire implements Face.
+func (p *Plain) Expire() []Action { return nil }
 
 // Deliver implements Face.
 func (p *Plain) Deliver(ds []chat.Delivery) {
@@ -70,7 +81,7 @@ func (p *Plain) Deliver(ds []chat.Delivery) {
 			continue
 		}
 		switch d.Kind {
-		case chat.Say, chat.Me, chat.Notice:
+		case chat.Say, chat.Me, chat.Notice, chat.Comings:
 			p.message(&d.Message)
 		case chat.Joined:
 			p.above("-- you are now in ", d.Room.For(p.me))
@@ -85,7 +96,7 @@ func (p *Plain) message(m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
 	here := m.Room == p.room || m.Room.IsZero()
-	if m.From.IsZero() || m.Kind == chat.Notice {
+	if m.From.IsZero() {
 		head = append(head, "-- "...)
 		if !here {
 			head = append(append(head, m.Room.For(p.me)...), ": "...)

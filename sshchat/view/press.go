@@ -66,7 +66,7 @@ func (p *Plain) submit(did []Action) []Action {
 	if p.asked != nil {
 		p.answered()
 	}
-	return append(did, Action{Line, text})
+	return append(did, Action{Kind: Line, Text: text})
 }
 
 // keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
