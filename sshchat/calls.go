@@ -41,6 +41,9 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 	}
 	s.asking.Store(true)
 	defer s.asking.Store(false)
+	if s.answer != nil {
+		s.answer.end()
+	}
 	s.face.Ask(question, echo)
 	for {
 		if err := s.flush(); err != nil {
@@ -54,7 +57,7 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 			}
 			return a.Text, nil
 		}
-		if err := s.step(ctx, []<-chan struct{}{s.in.ready, s.guard.resized}); err != nil {
+		if err := s.step(ctx, nil); err != nil {
 			return "", err
 		}
 	}

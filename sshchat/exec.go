@@ -68,24 +68,21 @@ func (r returns) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines hands whole lines of what a command prints to a face.
+// lines gathers what a command prints for a face, to be shown as one answer.
 type lines struct {
 	print func(string)
-	rest  []byte
+	text  []byte
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
-	if end := bytes.LastIndexByte(l.rest, '\n'); end >= 0 {
-		l.print(string(l.rest[:end]))
-		l.rest = l.rest[end+1:]
-	}
+	l.text = append(l.text, p...)
 	return len(p), nil
 }
 
-// end prints a last line that had no newline.
+// end shows what was printed so far.
 func (l *lines) end() {
-	if len(l.rest) > 0 {
-		l.print(string(l.rest))
+	if len(l.text) > 0 {
+		l.print(string(bytes.TrimSuffix(l.text, []byte("\n"))))
 	}
+	l.text = nil
 }

@@ -8,20 +8,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/view"
 
 	"charm.land/ssh"
-)
-
-const (
-	// deliverBatch is how many messages of a room a session takes at once; what is left it takes after writing these.
-	deliverBatch = 64
-	// replay is how many of a room's last lines someone who comes in is shown.
-	replay = 20
 )
 
 // session is one shell or one command of one client. Its goroutine owns it, draws, and is the only one to write.
@@ -31,6 +23,10 @@ type session struct {
 	log     *slog.Logger
 	face    view.Face // nil for a command without a terminal
 	in      *input
+	frame   *alarm        // rings when the next frame may be drawn
+	resting bool          // until it does
+	escape  *alarm        // rings when no more bytes followed an Esc
+	answer  *lines        // what the running command has printed, or nil
 	actions []view.Action // typed, and not acted on yet
 	ended   bool          // input has come to its end
 	leaving bool          // the person quits
@@ -77,7 +73,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput()}
+	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newAlarm(), escape: newAlarm()}
 	sess.log = s.log.With("source", g.conn.source, "name", name.String())
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
@@ -114,23 +110,6 @@ func (s *session) readInput(ctx context.Context, r io.Reader) {
 	s.in.read(ctx, r)
 }
 
-// newFace is full of terminal where there is one. A command without one has none.
-func (s *session) newFace(isCommand bool) view.Face {
-	width, height, pty := s.guard.size()
-	term := s.guard.terminal()
-	o := view.Options{Me: s.name, Width: width, Height: height, Term: term, Complete: s.complete}
-	if zone, err := time.LoadLocation(s.guard.getenv("TZ")); err == nil && !strings.HasPrefix(s.guard.getenv("TZ"), "/") {
-		o.Look.Zone = zone
-	}
-	switch {
-	case pty && term != "bot":
-		return view.NewPlain(o)
-	case isCommand:
-		return nil
-	}
-	return view.NewPipe(o)
-}
-
 // refuse ends the session with words.
 func (s *session) refuse(err error) int {
 	text, _ := command.Text(err)
@@ -138,144 +117,11 @@ func (s *session) refuse(err error) int {
 	return command.ExitCode(err)
 }
 
-// chat is the session of a person: what is said comes in, what is typed goes out.
-func (s *session) chat(ctx context.Context) int {
-	defer s.flush()
-	defer s.face.Leave()
-	if s.login.provisional() {
-		if err := s.offerAccount(ctx); err != nil {
-			s.explain(err)
-			return command.ExitCode(err)
-		}
-	}
-	hub := s.server.services.Hub
-	hub.Enter(s.name)
-	defer hub.Leave(s.name)
-	back := replay
-	if _, _, pty := s.guard.size(); !pty {
-		back = 0 // a script asks for the past when it wants it
-	}
-	reader := hub.Reader(s.name, chat.From{Back: back})
-	defer reader.Close()
-	s.greet()
-	for {
-		s.deliver(reader.Next(deliverBatch))
-		if err := s.flush(); err != nil {
-			return command.ExitFailed
-		}
-		if s.leaving {
-			return command.ExitDone
-		}
-		signals := append([]<-chan struct{}{s.in.ready, s.guard.resized}, reader.Grown()...)
-		if err := s.step(ctx, signals); err != nil {
-			s.farewell()
-			return command.ExitDone
-		}
-		s.act(ctx)
-	}
-}
-
-// step waits for whatever comes first and takes in input and sizes. It fails when ctx ends.
-func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
-	if s.ended {
-		signals[0] = nil
-	}
-	fired, err := chat.Wait(ctx, signals...)
-	switch {
-	case err != nil:
-		return err
-	case fired == 0:
-		chunk, err := s.in.take()
-		s.actions = append(s.actions, s.face.Input(chunk)...)
-		if err != nil {
-			s.ended = true
-			s.actions = append(s.actions, s.face.End()...)
-		}
-		s.in.next()
-	case fired == 1:
-		width, height, _ := s.guard.size()
-		s.face.Resize(width, height)
-	}
-	return nil
-}
-
-// deliver shows what was pulled, and notes who wrote and what was missed.
-func (s *session) deliver(ds []chat.Delivery) {
-	if len(ds) == 0 {
-		return
-	}
-	for _, d := range ds {
-		if d.Gap.Count() > 0 {
-			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
-			s.log.Info("reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
-		}
-		if d.Kind.Stored() && d.Room.IsDirect() && d.From != s.name {
-			s.correspondent = d.From
-		}
-		if d.Kind == chat.Parted && d.Room == s.room {
-			s.Enter(chat.General)
-		}
-	}
-	s.face.Deliver(ds)
-}
-
-// flush writes everything the face has, in one piece for each stream.
-func (s *session) flush() error {
-	if !s.face.Pending() {
-		return nil
-	}
-	if p := s.face.FlushErr(); len(p) > 0 {
-		if _, err := s.guard.Stderr().Write(p); err != nil {
-			return err
-		}
-	}
-	if p := s.face.Flush(); len(p) > 0 {
-		if _, err := s.guard.Write(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// act does what was typed, in order. It stops at the end of the session.
-func (s *session) act(ctx context.Context) {
-	for len(s.actions) > 0 && !s.leaving {
-		a := s.actions[0]
-		s.actions = s.actions[1:]
-		switch a.Kind {
-		case view.Line:
-			s.enterLine(ctx, a.Text)
-		case view.Quit:
-			s.leaving = true
-		case view.Interrupt:
-			s.face.Print("Ctrl+D or /quit ends the session.")
-		}
-	}
-}
-
-// enterLine does one typed line: a command, or a message for the room.
-func (s *session) enterLine(ctx context.Context, line string) {
-	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
-		s.explain(s.command(ctx, command.Chat, text))
-		return
-	}
-	if strings.TrimSpace(line) == "" {
-		return
-	}
-	if _, err := s.server.account(s.login); err != nil {
-		s.explain(err)
-		s.leaving = true
-		return
-	}
-	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
-	_, err := s.server.services.Post(ctx, s.name, s.room, chat.Say, line)
-	s.explain(s.server.services.Explain(s.name, s.room, err))
-}
-
 // command runs a command from within the session. Its answer is private.
 func (s *session) command(ctx context.Context, face command.Face, line string) error {
 	out := &lines{print: s.face.Print}
-	defer out.end()
+	s.answer = out
+	defer func() { out.end(); s.answer = nil }()
 	call, err := s.call(face)
 	if err != nil {
 		s.leaving = true
@@ -312,34 +158,6 @@ func (s *session) explain(err error) {
 		s.log.Error("command failed", "err", err)
 	}
 	s.face.Fail(text)
-}
-
-// greet tells who comes in where they are.
-func (s *session) greet() {
-	s.Enter(chat.General)
-	if _, _, pty := s.guard.size(); !pty {
-		return
-	}
-	services := s.server.services
-	s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
-	info, err := services.Hub.Room(s.name, chat.General)
-	if err != nil {
-		return
-	}
-	if info.Topic != "" {
-		s.face.Print("#general: " + info.Topic)
-	}
-	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.face.Print(fmt.Sprintf("%d older lines are sealed; your key opens them: ssh %s history --tar general", n,
-			strings.Replace(services.Address, "NAME", s.name.String(), 1)))
-	}
-}
-
-// farewell is said when the session ends from the server's side.
-func (s *session) farewell() {
-	if s.server.draining.Load() {
-		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")
-	}
 }
 
 // offerAccount asks a name without an account whether it wants one: it may be mistyped.

@@ -8,7 +8,7 @@ import (
 // Wait blocks until one of the signals can be received or ctx ends, and returns which. A session in a few rooms is
 // the common case, so it is spelled out as one select; more signals take the slower general way.
 func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error) {
-	const few = 6
+	const few = 8
 	if len(signals) > few {
 		return waitMany(ctx, signals)
 	}
@@ -27,6 +27,10 @@ func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error
 		return 4, nil
 	case <-s[5]:
 		return 5, nil
+	case <-s[6]:
+		return 6, nil
+	case <-s[7]:
+		return 7, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

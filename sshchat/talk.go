@@ -1,0 +1,220 @@
+package sshchat
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/view"
+)
+
+const (
+	// deliverBatch is how many messages of a room a session takes at once; what is left it takes after writing these.
+	deliverBatch = 64
+	// replay is how many of a room's last lines someone who comes in is shown.
+	replay = 20
+	// frameTime is the least between two frames of one session: what happens within it is drawn together.
+	frameTime = time.Second / 30
+)
+
+// chat is the session of a person: what is said comes in, what is typed goes out.
+func (s *session) chat(ctx context.Context) int {
+	defer s.flush()
+	defer s.face.Leave()
+	if s.login.provisional() {
+		if err := s.offerAccount(ctx); err != nil {
+			s.explain(err)
+			return command.ExitCode(err)
+		}
+	}
+	hub := s.server.services.Hub
+	hub.Enter(s.name)
+	defer hub.Leave(s.name)
+	back := replay
+	if _, _, pty := s.guard.size(); !pty {
+		back = 0 // a script asks for the past when it wants it
+	}
+	reader := hub.Reader(s.name, chat.From{Back: back})
+	defer reader.Close()
+	s.greet()
+	for {
+		if !s.resting || s.leaving {
+			if err := s.draw(reader); err != nil {
+				return command.ExitFailed
+			}
+		}
+		if s.leaving {
+			return command.ExitDone
+		}
+		var grown []<-chan struct{}
+		if !s.resting {
+			grown = reader.Grown()
+		}
+		if err := s.step(ctx, grown); err != nil {
+			s.farewell()
+			return command.ExitDone
+		}
+		s.act(ctx)
+	}
+}
+
+// draw shows what has come since the last frame, in one piece, and rests until the next is due. What comes meanwhile
+// stays in the rooms' logs, so that a flood costs a session no more than its frames. A reader that is behind goes on
+// at once.
+func (s *session) draw(reader *chat.Reader) error {
+	ds := reader.Next(deliverBatch)
+	s.deliver(ds)
+	if !s.face.Pending() {
+		return nil
+	}
+	if _, _, pty := s.guard.size(); pty && len(ds) < deliverBatch {
+		s.resting = true
+		s.frame.in(frameTime)
+	}
+	return s.flush()
+}
+
+// step waits for what comes first, of the client, the clocks and the given signals, and takes it in. It fails when ctx ends.
+func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
+	typed := s.in.ready
+	if s.ended {
+		typed = nil
+	}
+	fired, err := chat.Wait(ctx, append([]<-chan struct{}{typed, s.guard.resized, s.frame.rang, s.escape.rang}, signals...)...)
+	if err != nil {
+		return err
+	}
+	switch fired {
+	case 0:
+		s.takeInput()
+	case 1:
+		width, height, _ := s.guard.size()
+		s.face.Resize(width, height)
+	case 2:
+		s.resting = false
+	case 3:
+		s.actions = append(s.actions, s.face.Expire()...)
+	}
+	return nil
+}
+
+// takeInput has the face make actions of what was typed.
+func (s *session) takeInput() {
+	s.escape.stop()
+	chunk, err := s.in.take()
+	s.actions = append(s.actions, s.face.Input(chunk)...)
+	switch {
+	case err != nil:
+		s.ended = true
+		s.actions = append(s.actions, s.face.End()...)
+	case s.face.Waiting():
+		s.escape.in(view.EscapeTime)
+	}
+	s.in.next()
+}
+
+// deliver shows what was pulled, and notes who wrote and what was missed.
+func (s *session) deliver(ds []chat.Delivery) {
+	if len(ds) == 0 {
+		return
+	}
+	for _, d := range ds {
+		if d.Gap.Count() > 0 {
+			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
+			s.log.Info("reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
+		}
+		if d.Kind.Stored() && d.Room.IsDirect() && d.From != s.name {
+			s.correspondent = d.From
+		}
+		if d.Kind == chat.Parted && d.Room == s.room {
+			s.Enter(chat.General)
+		}
+	}
+	s.face.Deliver(ds)
+}
+
+// flush writes everything the face has, in one piece for each stream.
+func (s *session) flush() error {
+	if !s.face.Pending() {
+		return nil
+	}
+	if p := s.face.FlushErr(); len(p) > 0 {
+		if _, err := s.guard.Stderr().Write(p); err != nil {
+			return err
+		}
+	}
+	if p := s.face.Flush(); len(p) > 0 {
+		if _, err := s.guard.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// act does what was typed, in order. It stops at the end of the session.
+func (s *session) act(ctx context.Context) {
+	for len(s.actions) > 0 && !s.leaving {
+		a := s.actions[0]
+		s.actions = s.actions[1:]
+		switch a.Kind {
+		case view.Line:
+			s.enterLine(ctx, a.Text)
+		case view.Quit:
+			s.leaving = true
+		case view.Go:
+			s.Enter(a.Room)
+		case view.Interrupt:
+			s.face.Print("Ctrl+D or /quit ends the session.")
+		}
+	}
+}
+
+// enterLine does one typed line: a command, or a message for the room.
+func (s *session) enterLine(ctx context.Context, line string) {
+	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
+		s.explain(s.command(ctx, command.Chat, text))
+		return
+	}
+	if strings.TrimSpace(line) == "" {
+		return
+	}
+	if _, err := s.server.account(s.login); err != nil {
+		s.explain(err)
+		s.leaving = true
+		return
+	}
+	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
+	_, err := s.server.services.Post(ctx, s.name, s.room, chat.Say, line)
+	s.explain(s.server.services.Explain(s.name, s.room, err))
+}
+
+// greet tells who comes in where they are.
+func (s *session) greet() {
+	s.Enter(chat.General)
+	if _, _, pty := s.guard.size(); !pty {
+		return
+	}
+	services := s.server.services
+	s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
+	info, err := services.Hub.Room(s.name, chat.General)
+	if err != nil {
+		return
+	}
+	if info.Topic != "" {
+		s.face.Print("#general: " + info.Topic)
+	}
+	if n := services.Above(s.name, chat.General, replay); n > 0 {
+		s.face.Print(fmt.Sprintf("%d older lines are sealed; your key opens them: ssh %s history --tar general", n,
+			strings.Replace(services.Address, "NAME", s.name.String(), 1)))
+	}
+}
+
+// farewell is said when the session ends from the server's side.
+func (s *session) farewell() {
+	if s.server.draining.Load() {
+		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")
+	}
+}
