@@ -1,0 +1,154 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func openTestAudit(t *testing.T, dir string) *Audit {
+	t.Helper()
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	now := func() time.Time { at = at.Add(time.Minute); return at }
+	a, err := OpenAudit(dir, now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+func fillAudit(t *testing.T, a *Audit, n int) {
+	t.Helper()
+	for i := range n {
+		if err := a.Append(Act{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAuditGoesOnAcrossRestartsAndFiles(t *testing.T) {
+	dir := t.TempDir()
+	for range 4 {
+		a := openTestAudit(t, dir)
+		a.max = 2000
+		fillAudit(t, a, 25)
+		a.Close()
+	}
+	a := openTestAudit(t, dir)
+	if n, err := a.Verify(); n != 100 || err != nil {
+		t.Fatalf("%d lines, %v", n, err)
+	}
+	if a.archives() < 5 {
+		t.Errorf("%d archives; rotation was not tested", a.archives())
+	}
+	all, err := a.Acts(time.Time{}, 1000)
+	if err != nil || len(all) != 100 || all[99].N != 100 || all[0].Text != "spam\nby=\"root\"" {
+		t.Fatalf("%d acts, %v", len(all), err)
+	}
+	if last, _ := a.Acts(time.Time{}, 7); !slices.Equal(last, all[93:]) {
+		t.Errorf("the last seven: %v", last)
+	}
+	if none, _ := a.Acts(all[99].At.Add(time.Hour), 7); len(none) != 0 {
+		t.Errorf("since later: %v", none)
+	}
+}
+
+// I change the log behind the server's back, one byte or one line at a time; each must show.
+func TestAuditShowsEveryChange(t *testing.T) {
+	dir := t.TempDir()
+	a := openTestAudit(t, dir)
+	fillAudit(t, a, 6)
+	path := filepath.Join(dir, "audit.jsonl")
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Verify(); err != nil {
+		t.Fatalf("before any change: %v", err)
+	}
+	lines := bytes.SplitAfter(sound, []byte("\n"))
+	changes := map[string][]byte{
+		"a line left out":   bytes.Join(slices.Concat(lines[:2], lines[3:]), nil),
+		"two in turn":       bytes.Join(slices.Concat(lines[:2], lines[3:4], lines[2:3], lines[4:]), nil),
+		"one twice":         bytes.Join(slices.Concat(lines[:3], lines[2:]), nil),
+		"the first cut off": bytes.Join(lines[1:], nil),
+		"the last cut off":  bytes.Join(lines[:5], nil),
+		"all":               {},
+	}
+	for i := range sound {
+		changes[fmt.Sprint("byte ", i)] = slices.Concat(sound[:i], []byte{sound[i] ^ 1}, sound[i+1:])
+	}
+	for what, changed := range changes {
+		if err := os.WriteFile(path, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := a.Verify(); err == nil {
+			t.Errorf("%s: %d lines, and nothing wrong", what, n)
+		}
+	}
+}
+
+func TestAuditSetsATornLineAside(t *testing.T) {
+	dir := t.TempDir()
+	a := openTestAudit(t, dir)
+	fillAudit(t, a, 3)
+	a.Close()
+	path := filepath.Join(dir, "audit.jsonl")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"n":4,"at":"20`); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	a = openTestAudit(t, dir)
+	fillAudit(t, a, 1)
+	if n, err := a.Verify(); n != 4 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	if torn, err := os.ReadFile(path + ".torn"); string(torn) != `{"n":4,"at":"20` || err != nil {
+		t.Errorf("kept %q, %v", torn, err)
+	}
+}
+
+// A disk that fails once is not trusted again, and nothing is claimed to be written.
+func TestAuditStopsAtTheFirstFailure(t *testing.T) {
+	a := openTestAudit(t, t.TempDir())
+	fillAudit(t, a, 1)
+	a.file.Close() // every write fails from here on
+	for range 2 {
+		if err := a.Append(Act{By: "alice", Do: "ban"}); err == nil {
+			t.Fatal("appended to a closed file")
+		}
+	}
+	if n, err := a.Verify(); n != 1 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+}
+
+func TestAuditIsForItsOwnerAlone(t *testing.T) {
+	dir := t.TempDir()
+	a := openTestAudit(t, dir)
+	a.max = 1
+	fillAudit(t, a, 3)
+	names, err := filepath.Glob(filepath.Join(dir, "audit.*"))
+	if err != nil || len(names) != 3 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	for _, name := range names {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+		if b, _ := os.ReadFile(name); strings.Count(string(b), "\n") != 1 {
+			t.Errorf("%s holds %q", name, b)
+		}
+	}
+}
