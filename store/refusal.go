@@ -9,7 +9,7 @@ import (
 var refusals = []error{
 	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited,
 	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
-	ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
+	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
 	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,
 }
 

@@ -31,14 +31,14 @@ type roster struct {
 
 // user is an account as stored.
 type user struct {
-	ID       string          `json:"id"` // 128 random bits in hex
-	Name     chat.Name       `json:"name"`
-	Role     chat.Role       `json:"role"`
-	Created  time.Time       `json:"created"`        // UTC, in seconds
-	Seen     string          `json:"seen,omitempty"` // the day of the last session, UTC, 2006-01-02
-	keys     []userKey       // replaced as a whole
-	password *password       // nil: none is set
-	settings json.RawMessage // kept as it is
+	ID       string            `json:"id"` // 128 random bits in hex
+	Name     chat.Name         `json:"name"`
+	Role     chat.Role         `json:"role"`
+	Created  time.Time         `json:"created"`        // UTC, in seconds
+	Seen     string            `json:"seen,omitempty"` // the day of the last session, UTC, 2006-01-02
+	keys     []userKey         // replaced as a whole
+	password *password         // nil: none is set
+	settings map[string]string // replaced as a whole
 }
 
 // userKey is a public key as stored.
@@ -154,7 +154,10 @@ func (r *room) index(name chat.Name) int {
 
 // account is the user as the chat knows it.
 func (u *user) account() chat.Account {
-	a := chat.Account{ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created, Keys: make([]chat.Key, len(u.keys))}
+	a := chat.Account{
+		ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created,
+		Keys: make([]chat.Key, len(u.keys)), Settings: maps.Clone(u.settings),
+	}
 	for i, k := range u.keys {
 		a.Keys[i] = chat.Key{
 			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Reads: k.recipient != nil,

@@ -86,7 +86,7 @@ func (r *roster) readUser(v value) error {
 		"created": into(&u.Created), "seen": into(&u.Seen),
 		"keys":     func(v value) error { keys = []value{v}; return nil },
 		"password": func(v value) (err error) { u.password, err = readPassword(v); return err },
-		"settings": func(v value) error { u.settings = v.raw; return v.object() },
+		"settings": u.readSettings,
 	})
 	if err != nil {
 		return err

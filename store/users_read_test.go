@@ -79,6 +79,13 @@ var malformed = []struct {
 	{"no day", oneUser(`,"seen":"23.11.2026"`), 3, "day"},
 	{"user's unknown field", oneUser(",\n\"admin\":true"), 4, "unknown"},
 	{"settings of another kind", oneUser(",\n\"settings\":[]"), 4, "object"},
+	{"setting that is no text", oneUser(",\"settings\":{\n\"bell\":true}"), 4, "bell"},
+	{"setting that is null", oneUser(",\"settings\":{\n\"bell\":null}"), 4, "null"},
+	{"setting of no name", oneUser(",\"settings\":{\n\"be ll\":\"all\"}"), 4, "letters"},
+	{"setting twice", oneUser(",\"settings\":{\"bell\":\"all\",\n\"bell\":\"off\"}"), 4, "twice"},
+	{"setting of nothing but controls", oneUser(",\"settings\":{\n\"bell\":\"\\u001b\"}"), 4, "nothing"},
+	{"setting too long", oneUser(",\"settings\":{\n\"ignore\":\"" + strings.Repeat("x", maxSetting+1) + "\"}"), 4, "4096"},
+	{"too many settings", oneUser(",\n\"settings\":" + manySettings(maxSettings+1)), 4, "at most"},
 	{"key cut short", oneUser(",\n\"keys\":[{\"key\":\"ssh-ed25519 AAAA\"}]"), 4, "cut short"},
 	{"key with options", oneUser(",\n\"keys\":[{\"key\":\"no-pty " + keyA + "\"}]"), 4, "options"},
 	{"key twice", oneUser(",\"keys\":[{\"key\":\"" + keyA + "\"},\n{\"key\":\"" + keyA + " again\"}]"), 4, "already"},
@@ -157,7 +164,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[
 {"id":"`+idA+`","name":"alice","role":"admin","created":"2026-11-23T21:38:56Z","seen":"2026-11-23",
  "keys":[{"key":"`+keyA+`","label":"laptop","added":"2026-11-23T21:38:56Z","only":["history"]}],
- "settings":{"timestamps":"time","bell":"mention","more":{"a":[1,2]}}}],
+ "settings":{"timestamps":"time","bell":"men\u001btion"}}],
 "bans":[{"name":"mallory","until":"2027-01-01T00:00:00Z"}],"invites":[{"code":"x"}],"allowlist":["192.0.2.0/24"],
 "rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
 	u := openUsers(t, dir)
@@ -165,7 +172,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 	got := mustRead(t, u.path)
 	for _, want := range []string{
 		`"only":["history"]`, `"label":"laptop"`, `"seen":"2026-11-23"`,
-		`"settings":{"timestamps":"time","bell":"mention","more":{"a":[1,2]}}`,
+		`"settings":{"bell":"mention","timestamps":"time"}`,
 		`{"name":"mallory","until":"2027-01-01T00:00:00Z"}`, `{"code":"x"}`, `"192.0.2.0/24"`, `"eve"`,
 	} {
 		if !strings.Contains(got, want) {
@@ -210,6 +217,7 @@ func FuzzUsersFile(f *testing.F) {
 	}
 	f.Add([]byte(`{ "users": [] }`))
 	f.Add([]byte(oneUser(",\n\"keys\":[{\"key\":\"" + keyA + "\",\"label\":\"x\",\"added\":\"2026-11-23T21:38:56Z\",\"only\":[]}]")))
+	f.Add([]byte(oneUser(`,"settings":{"bell":"all","ignore":"bob\u0007 carol"}`)))
 	f.Add([]byte(oneRoom(`{"name":"general","topic":"<b>","members":[{"name":"alice","since":1}]}`)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := parseRoster(b)

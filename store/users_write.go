@@ -90,7 +90,7 @@ func (p *page) user(u *user) {
 		p.text(",\n   \"password\":")
 		p.value(u.password)
 	}
-	if u.settings != nil {
+	if len(u.settings) > 0 {
 		p.text(",\n   \"settings\":")
 		p.value(u.settings)
 	}

@@ -27,8 +27,9 @@ type Account struct {
 	Role       Role
 	Created    time.Time
 	Keys       []Key
-	Password   bool   // a password is set
-	Generation string // names the current password; changes with it; empty without one
+	Password   bool              // a password is set
+	Generation string            // names the current password; changes with it; empty without one
+	Settings   map[string]string // what the person chose, by name; nil where nothing
 }
 
 // Reads reports whether anything the account has can open sealed history.

@@ -23,6 +23,9 @@ type Accounts interface {
 	AddKey(id string, key chat.Key) error
 	RemoveKey(id, fingerprint string) error
 	ParseKey(line string) (chat.Key, error)
+	// SetSetting has the account keep a value under a name; an empty one takes it away.
+	// Which names there are and what they may hold is for the caller to know.
+	SetSetting(id, name, value string) error
 	// SetPassword replaces old, or sets a first password where the account has none.
 	SetPassword(ctx context.Context, id string, old, new []byte) error
 	// CheckPolicy refuses a password that would be refused as a new one.

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+
+	"sshchat/sshchat/chat"
+)
+
+// What an account may keep of what its person chose. All of it is in memory, and in each write of the file.
+const (
+	maxSettings = 32
+	maxSetting  = 4096 // bytes of one value
+)
+
+// ErrSetting is wrapped by every refusal of a setting. The words are for the person who set it.
+var ErrSetting = errors.New("setting not accepted")
+
+var settingPattern = regexp.MustCompile(`^[a-z]{1,16}$`)
+
+// SetSetting has the account keep value under name, cleaned to one line; an empty value takes the setting away.
+// Which names there are and what they may hold is not known here. It writes nothing where nothing changes.
+// Errors: ErrNoAccount, ErrSetting, ErrEdited, or the disk's.
+func (u *Users) SetSetting(id, name, value string) error {
+	value, err := cleanSetting(name, value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSetting, err)
+	}
+	if who := u.durable.Load().identified(id); who != nil && who.settings[name] == value {
+		return nil
+	}
+	err = u.changeUser(id, func(_ *roster, who *user) error {
+		settings := maps.Clone(who.settings)
+		switch {
+		case value == "":
+			delete(settings, name)
+		case settings == nil:
+			settings = map[string]string{name: value}
+		default:
+			settings[name] = value
+		}
+		if len(settings) > maxSettings {
+			return fmt.Errorf("%w: nobody has more than %d", ErrSetting, maxSettings)
+		}
+		who.settings = settings
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set %s: %w", name, err)
+	}
+	return nil
+}
+
+// cleanSetting checks a name and returns the value as it is kept.
+func cleanSetting(name, value string) (string, error) {
+	if !settingPattern.MatchString(name) {
+		return "", errors.New("a name is 1 to 16 letters from a to z")
+	}
+	if value == "" {
+		return "", nil
+	}
+	text, err := chat.ParseLine(value, maxSetting)
+	return text.String(), err
+}
+
+// readSettings reads a user's settings from the file.
+func (u *user) readSettings(v value) error {
+	if err := v.object(); err != nil {
+		return err
+	}
+	u.settings = make(map[string]string)
+	return v.walk(func(name string, field value) error {
+		var raw string
+		if err := field.into(&raw); err != nil {
+			return field.refuse(fmt.Errorf("%s: %w", chat.Clean(name, 16), err))
+		}
+		clean, err := cleanSetting(name, raw)
+		_, twice := u.settings[name]
+		switch {
+		case err != nil:
+		case clean == "":
+			err = errors.New("it is empty")
+		case twice:
+			err = errors.New("it is there twice")
+		case len(u.settings) == maxSettings:
+			err = fmt.Errorf("a user has at most %d", maxSettings)
+		}
+		if err != nil {
+			return field.refuse(fmt.Errorf("%s: %w", chat.Clean(name, 16), err))
+		}
+		u.settings[name] = clean
+		return nil
+	})
+}
