@@ -1,0 +1,206 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sshchat/sshchat/chat"
+)
+
+func openState(t testing.TB, dir string, opt StateOptions) *State {
+	t.Helper()
+	s, err := OpenState(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func closeState(t testing.TB, s *State) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMarksSurviveReopening(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	s := openState(t, dir, StateOptions{})
+	alice, direct := name("alice"), chat.Direct(name("alice"), name("bob"))
+	s.Mark(alice, chat.General, 12)
+	s.Mark(alice, chat.General, 7) // it only rises
+	s.Mark(alice, direct, 3)
+	s.Mark(name("bob"), direct, 4)
+	closeState(t, s)
+	path := filepath.Join(dir, "state.json")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("state.json: %v, %v", info, err)
+	}
+	s = openState(t, dir, StateOptions{})
+	defer closeState(t, s)
+	if got, want := s.MarksOf(alice), (map[chat.RoomName]uint64{chat.General: 12, direct: 3}); !maps.Equal(got, want) {
+		t.Errorf("alice's marks are %v", got)
+	}
+	if got := s.MarksOf(name("carol")); got != nil {
+		t.Errorf("carol, who was never here, has %v", got)
+	}
+	s.MarksOf(alice)[chat.General] = 1
+	if s.MarksOf(alice)[chat.General] != 12 {
+		t.Error("who was shown the marks could change them")
+	}
+}
+
+func TestStateIsWrittenOnceInAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.DiscardHandler), FlushEvery: 5 * time.Second})
+		saves := 0
+		s.save = func(string, []byte) error { saves++; return nil }
+		go s.run()
+		defer s.Close()
+		for i := range 100 {
+			s.Mark(name("alice"), chat.General, uint64(i+1))
+			time.Sleep(99 * time.Millisecond)
+		}
+		synctest.Wait()
+		if saves != 1 {
+			t.Errorf("%d writes in 9.9 s of changes", saves)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if saves != 2 {
+			t.Errorf("%d writes in all", saves)
+		}
+		s.Mark(name("alice"), chat.General, 1) // changes nothing
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if saves != 2 {
+			t.Errorf("%d writes where nothing had changed", saves)
+		}
+	})
+}
+
+func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 5 * time.Second})
+		full := errors.New("no space left on device")
+		var saved []byte
+		s.save = func(_ string, b []byte) error {
+			if full == nil {
+				saved = b
+			}
+			return full
+		}
+		go s.run()
+		s.Mark(name("alice"), chat.General, 1)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "no space"); n != 1 {
+			t.Errorf("the log is told %d times", n)
+		}
+		full = nil
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if !bytes.Contains(saved, []byte(`"alice":{"general":1}`)) {
+			t.Errorf("saved is %q", saved)
+		}
+		closeState(t, s)
+	})
+}
+
+var badStates = []struct{ name, content, why string }{
+	{"empty", "", "unexpected end"},
+	{"torn", `{"format":"sshchat-state/1","marks":{"alice":{"gen`, "unexpected end"},
+	{"of zeros", string(make([]byte, 4096)), "invalid character"},
+	{"newer", `{"format":"sshchat-state/2","marks":{}}`, "sshchat-state/2"},
+	{"of no format", `{"marks":{}}`, "format"},
+	{"with an unknown section", `{"format":"sshchat-state/1","admins":["mallory"]}`, "unknown"},
+	{"with a name that is none", `{"format":"sshchat-state/1","marks":{"Alice\u001b":{}}}`, "name"},
+	{"with a name twice", `{"format":"sshchat-state/1","marks":{"alice":{},"alice":{}}}`, "twice"},
+	{"with a room that is none", `{"format":"sshchat-state/1","marks":{"alice":{"#x":1}}}`, "room"},
+	{"with a room twice", `{"format":"sshchat-state/1","marks":{"alice":{"x":1,"x":2}}}`, "twice"},
+	{"with a negative mark", `{"format":"sshchat-state/1","marks":{"alice":{"x":-1}}}`, "number"},
+	{"with a mark of nothing", `{"format":"sshchat-state/1","marks":{"alice":{"x":0}}}`, "from 1"},
+	{"with null", `{"format":"sshchat-state/1","marks":{"alice":null}}`, "object"},
+	{"with a list", `{"format":"sshchat-state/1","marks":[]}`, "object"},
+}
+
+func TestDamagedStateIsSetAside(t *testing.T) {
+	for _, c := range badStates {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "state.json")
+			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			s := openState(t, filepath.Dir(path), StateOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			if !strings.Contains(log.String(), c.why) || !strings.Contains(log.String(), "state.json.bad") {
+				t.Errorf("want %q in the log: %s", c.why, &log)
+			}
+			if got := mustRead(t, path+".bad"); got != c.content {
+				t.Errorf("kept aside is %q", got)
+			}
+			if len(s.marks.of) != 0 {
+				t.Errorf("half of it was taken: %v", s.marks.of)
+			}
+			s.Mark(name("alice"), chat.General, 1)
+			closeState(t, s)
+			s = openState(t, filepath.Dir(path), StateOptions{})
+			if s.MarksOf(name("alice"))[chat.General] != 1 {
+				t.Error("the new file does not keep")
+			}
+			closeState(t, s)
+		})
+	}
+}
+
+func TestStateThatIsALinkIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte(`{"format":"sshchat-state/1","marks":{"alice":{"x":1}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "state.json")); err != nil {
+		t.Skip(err)
+	}
+	s := openState(t, dir, StateOptions{})
+	defer closeState(t, s)
+	if len(s.marks.of) != 0 {
+		t.Error("it was followed")
+	}
+}
+
+func FuzzStateFile(f *testing.F) {
+	for _, c := range badStates {
+		f.Add([]byte(c.content))
+	}
+	f.Add([]byte(`{"format":"sshchat-state/1","marks":{"alice":{"general":1,"@alice+bob":18446744073709551615},"bob":{}}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := newState("", StateOptions{})
+		if s.parse(b) != nil {
+			return
+		}
+		once, err := s.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := newState("", StateOptions{})
+		if err := again.parse(once); err != nil {
+			t.Fatalf("what was written is refused: %v\n%s", err, once)
+		}
+		if twice, err := again.encode(); err != nil || !bytes.Equal(once, twice) {
+			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
+		}
+	})
+}
