@@ -57,7 +57,7 @@ func TestPanicEndsItsSessionOnly(t *testing.T) {
 	server, err := sshchat.New(sshchat.Config{
 		HostKey: signer, Passwords: users, Limits: sshchat.DefaultLimits, Log: log,
 		Services: &command.Services{
-			Hub: chat.NewHub(nil, users, users.Rooms(), log), Accounts: accounts{users}, History: history{},
+			Hub: chat.NewHub(nil, users, nil, users.Rooms(), log), Accounts: accounts{users}, History: history{},
 			Commands: command.NewRegistry(), Log: log,
 		},
 	})

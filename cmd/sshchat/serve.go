@@ -65,7 +65,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err := makeAdmins(s, st); err != nil {
 		return err
 	}
-	hub := chat.NewHub(st.history, st.users, st.rooms(), logger)
+	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)

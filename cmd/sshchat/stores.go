@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 
 	"sshchat/sshchat/chat"
@@ -11,6 +12,7 @@ import (
 // stores is what the data folder holds, opened.
 type stores struct {
 	users   *store.Users
+	state   *store.State
 	history *store.History
 }
 
@@ -28,13 +30,21 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close() // nothing was changed in it
 		return nil, err
 	}
-	return &stores{users, history}, nil
+	state, err := store.OpenState(s.data, store.StateOptions{Log: logger})
+	if err != nil {
+		users.Close()
+		return nil, errors.Join(err, history.Close())
+	}
+	return &stores{users, state, history}, nil
 }
 
 // close closes all windows and writes what is not written yet.
 func (st *stores) close(logger *slog.Logger) {
 	if err := st.history.Close(); err != nil {
 		logger.Error("close the history", "err", err)
+	}
+	if err := st.state.Close(); err != nil {
+		logger.Error("close the state", "err", err)
 	}
 	if err := st.users.Close(); err != nil {
 		logger.Error("close the accounts", "err", err)

@@ -33,6 +33,7 @@ var (
 type Hub struct {
 	journal  Journal
 	registry Registry
+	marks    Marks // nil: they are forgotten with the hub
 	log      *slog.Logger
 	queue    chan *request // read by Run alone; never closed
 	stop     chan struct{} // closed by Run when it ends: nothing is taken any more
@@ -49,19 +50,20 @@ type Hub struct {
 	topics sync.Mutex // held while a topic goes registry, then room: one order for both
 }
 
-// person is what the hub knows of somebody. The fields are guarded by the hub's mu, except for changing.
+// person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
 type person struct {
-	log      *Log                // what only this person is told: knocks, joined, parted, private notices
+	log      *Log                // what only this person is told: knocks, joined, parted, marked, private notices
 	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
-	read     map[RoomName]uint64 // Seq of the newest message shown in a session that has ended
+	marks    readMarks           // locks for itself
 	sessions int
 	changing sync.Mutex // held while a change of this person's rooms goes registry, then journal: one order for both
 }
 
-// NewHub returns a hub over the given rooms. Run must be called for anything to be said in them.
-func NewHub(journal Journal, registry Registry, rooms []RoomState, log *slog.Logger) *Hub {
+// NewHub returns a hub over the given rooms. Run must be called for anything to be said in them. Without marks
+// (nil) what people have read is forgotten with the hub.
+func NewHub(journal Journal, registry Registry, marks Marks, rooms []RoomState, log *slog.Logger) *Hub {
 	h := &Hub{
-		journal: journal, registry: registry, log: log,
+		journal: journal, registry: registry, marks: marks, log: log,
 		queue: make(chan *request, maxBatch), stop: make(chan struct{}), stirred: make(chan struct{}, 1),
 		rooms: make(map[RoomName]*Room), people: make(map[Name]*person),
 	}
@@ -88,7 +90,10 @@ func (h *Hub) addRoom(s RoomState) *Room {
 func (h *Hub) person(name Name) *person {
 	p := h.people[name]
 	if p == nil {
-		p = &person{log: NewLog(0), rooms: make(map[RoomName]uint64), read: make(map[RoomName]uint64)}
+		p = &person{log: newOwnLog(), rooms: make(map[RoomName]uint64)}
+		if h.marks != nil {
+			p.marks.seqs = h.marks.MarksOf(name)
+		}
 		h.people[name] = p
 	}
 	return p
@@ -303,14 +308,18 @@ func (h *Hub) Before(me Name, name RoomName, order uint64, n int) []Message {
 	return entries
 }
 
-// Kept is how many stored messages of the room are in memory.
-func (h *Hub) Kept(name RoomName) int {
+// Kept is how many stored messages of the room are in memory; none where me is not in it.
+func (h *Hub) Kept(me Name, name RoomName) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if r := h.rooms[name]; r != nil {
-		return r.Log.Kept()
+	r := h.rooms[name]
+	if r == nil {
+		return 0
 	}
-	return 0
+	if _, in := r.members[me]; !in {
+		return 0
+	}
+	return r.Log.Kept()
 }
 
 // RoomsOf lists the rooms me belongs to: #general, then the rest by name, direct rooms last.

@@ -79,7 +79,7 @@ func start(t testing.TB, j Journal, people ...string) *Hub {
 	for _, p := range people {
 		general.Members = append(general.Members, Member{name(t, p), 1})
 	}
-	h := NewHub(j, &ledger{}, []RoomState{general}, quiet)
+	h := NewHub(j, &ledger{}, nil, []RoomState{general}, quiet)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
@@ -231,7 +231,7 @@ func TestLimitsOfOnePerson(t *testing.T) {
 // private-room-as-stranger: it answers as a room that is not there.
 func TestPrivateRoomIsNotThere(t *testing.T) {
 	secret, bob := room(t, "secret"), name(t, "bob")
-	h := NewHub(&tape{}, &ledger{}, []RoomState{
+	h := NewHub(&tape{}, &ledger{}, nil, []RoomState{
 		{Name: secret, Private: true, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
 	}, quiet)
 	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {

@@ -11,6 +11,7 @@ const (
 	LogLines = 4096    // messages
 	LogBytes = 1 << 20 // bytes of text, with a flat rate for each message
 	IdleLog  = 200     // messages kept while nobody is there to read, for whoever comes next
+	ownLines = 256     // entries of a person's own log: a session that lost some is told how things stand
 )
 
 // Log is a room's messages in the one order everybody sees. It is append-only, keeps a bounded tail in memory
@@ -25,10 +26,14 @@ type Log struct {
 	dropped uint64        // guarded by mu; Seq of the newest stored message that is no longer kept
 	bytes   int           // guarded by mu; size of entries
 	grown   chan struct{} // guarded by mu; closed by the next Append; nil while nobody waits
+	lines   int           // kept at most; never changed
 }
 
 // NewLog returns an empty log of a room whose newest stored message is last.
-func NewLog(last uint64) *Log { return &Log{last: last, dropped: last} }
+func NewLog(last uint64) *Log { return &Log{last: last, dropped: last, lines: LogLines} }
+
+// newOwnLog returns an empty log of what one person is told.
+func newOwnLog() *Log { return &Log{lines: ownLines} }
 
 // Append adds messages in order and wakes who waits. It never blocks on a reader.
 func (l *Log) Append(messages ...Message) {
@@ -38,7 +43,7 @@ func (l *Log) Append(messages ...Message) {
 		l.bytes += messages[i].size()
 		l.last = max(l.last, messages[i].Seq)
 	}
-	l.evict(LogLines, LogBytes)
+	l.evict(l.lines, LogBytes)
 	grown := l.grown
 	l.grown = nil
 	l.mu.Unlock()

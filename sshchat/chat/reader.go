@@ -20,14 +20,17 @@ type Reader struct {
 	own     *Cursor // in the person's own log: tells of rooms to add and drop
 	cursors map[RoomName]*Cursor
 	only    map[RoomName]bool // nil: all of the person's rooms, as they come and go
-	skipped map[RoomName]bool // direct rooms with messages before the beginning that nobody was shown yet
+	skipped map[RoomName]bool // rooms that have unread messages before the beginning
+	peek    bool
 }
 
-// From tells where a Reader begins in the rooms of a person.
+// From tells where a Reader begins in the rooms of a person: at their ends, unless one of these says otherwise.
 type From struct {
-	Only  []RoomName          // read these alone; nil for all of the person's
-	Back  int                 // so many entries before the end, and in direct rooms what was not shown before
-	After map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Back says
+	Only   []RoomName          // read these alone; nil for all of the person's
+	Unread int                 // at the person's mark, but at most so many messages before the end; in #general also Back
+	Back   int                 // so many entries before the end; in direct rooms, and with Unread in all others, at the mark
+	After  map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Unread and Back say
+	Peek   bool                // being handed out is not being read: whoever shows it tells by Hub.Mark what was seen
 }
 
 // Reader returns a reader for me.
@@ -35,7 +38,10 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
-	r := &Reader{hub: h, me: me, own: p.log.Cursor(), cursors: make(map[RoomName]*Cursor), skipped: make(map[RoomName]bool)}
+	r := &Reader{
+		hub: h, me: me, own: p.log.Cursor(), peek: from.Peek,
+		cursors: make(map[RoomName]*Cursor), skipped: make(map[RoomName]bool),
+	}
 	if from.Only != nil {
 		r.only = make(map[RoomName]bool)
 		for _, name := range from.Only {
@@ -46,34 +52,48 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 		if r.only != nil && !r.only[name] {
 			continue
 		}
-		log := h.rooms[name].Log
+		room := h.rooms[name]
+		mark := room.mark(me, p)
 		after, resume := from.After[name]
-		switch {
-		case resume:
-			r.cursors[name] = log.CursorAfter(max(after, h.rooms[name].members[me]-1))
-		case name.IsDirect() && from.Back > 0:
-			// What memory has lost of it is in the history; here only what can be shown.
-			c := log.CursorAfter(p.read[name])
-			c.skipDropped()
-			r.cursors[name] = c
-		default:
-			r.cursors[name] = log.CursorBack(from.Back)
+		if resume {
+			r.cursors[name] = room.Log.CursorAfter(max(after, room.members[me]-1))
+		} else {
+			r.cursors[name] = from.begin(room, mark)
 		}
-		if name.IsDirect() && (resume || from.Back == 0) {
-			r.skipped[name] = r.cursors[name].Seq() > p.read[name]
+		if resume || from.Back == 0 && from.Unread == 0 {
+			r.skipped[name] = r.cursors[name].Seq() > mark
 		}
 	}
 	return r
 }
 
-// Close notes how far the person has read. A reader that began after unread messages leaves them unread.
+// begin is where a reader begins in a room that the person has read up to mark.
+func (f From) begin(r *Room, mark uint64) *Cursor {
+	last := r.Log.Last()
+	switch {
+	case f.Unread > 0:
+		mark = max(mark, last-min(last, uint64(f.Unread)))
+	case f.Back == 0 || !r.Name.IsDirect():
+		return r.Log.CursorBack(f.Back)
+	}
+	// What memory has lost of it is in the history; here only what can be shown.
+	c := r.Log.CursorAfter(mark)
+	c.skipDropped()
+	if back := r.Log.CursorBack(f.Back); r.Name == General && back.next < c.next {
+		return back
+	}
+	return c
+}
+
+// Close notes that the person has read what was handed out. A reader that began after unread messages leaves them unread,
+// and one that only peeks leaves everything.
 func (r *Reader) Close() {
-	r.hub.mu.Lock()
-	defer r.hub.mu.Unlock()
-	p := r.hub.person(r.me)
+	if r.peek {
+		return
+	}
 	for name, c := range r.cursors {
 		if !r.skipped[name] {
-			p.read[name] = max(p.read[name], c.Seq())
+			r.hub.Mark(r.me, name, c.Seq())
 		}
 	}
 }
@@ -109,13 +129,13 @@ func (r *Reader) Next(n int) []Delivery {
 
 // follow reads the person's own log, adds and drops cursors as it says, and returns what is to be shown.
 func (r *Reader) follow() []Delivery {
+	var out []Delivery
 	if r.own.late() {
-		r.catchUp()
+		out = r.catchUp()
 	}
 	entries, _ := r.own.Next(LogLines)
-	var out []Delivery
 	for _, m := range entries {
-		if m.Kind != Notice && r.only != nil && !r.only[m.Room] {
+		if !m.Room.IsZero() && r.only != nil && !r.only[m.Room] {
 			continue
 		}
 		switch m.Kind {
@@ -134,11 +154,18 @@ func (r *Reader) follow() []Delivery {
 	return out
 }
 
-// catchUp does what lost entries of the person's own log would have told.
-func (r *Reader) catchUp() {
+// catchUp does what lost entries of the person's own log would have told, and tells of marks and the account as if
+// both had changed. Private notices are lost.
+func (r *Reader) catchUp() []Delivery {
+	out := []Delivery{{Message: Message{Kind: Changed}}}
+	marks := r.hub.Marks(r.me)
 	for _, name := range r.hub.RoomsOf(r.me) {
-		if r.only == nil || r.only[name] {
-			r.open(name, r.hub.Since(r.me, name)-1)
+		if r.only != nil && !r.only[name] {
+			continue
+		}
+		r.open(name, r.hub.Since(r.me, name)-1)
+		if seq := marks[name]; seq > 0 {
+			out = append(out, Delivery{Message: Message{Room: name, Kind: Marked, Seq: seq}})
 		}
 	}
 	for name := range r.cursors {
@@ -146,6 +173,7 @@ func (r *Reader) catchUp() {
 			delete(r.cursors, name)
 		}
 	}
+	return out
 }
 
 func (r *Reader) open(name RoomName, after uint64) {

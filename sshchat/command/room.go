@@ -75,5 +75,5 @@ func (s *Services) Above(me chat.Name, room chat.RoomName, n int) int {
 	if err != nil || since > info.Last {
 		return 0
 	}
-	return max(0, int(info.Last-since+1)-min(n, s.Hub.Kept(room)))
+	return max(0, int(info.Last-since+1)-min(n, s.Hub.Kept(me, room)))
 }

@@ -1,0 +1,173 @@
+package chat
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+)
+
+// notebook is a Marks in memory.
+type notebook struct {
+	mu    sync.Mutex
+	marks map[Name]map[RoomName]uint64
+}
+
+func (n *notebook) Mark(name Name, room RoomName, seq uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.marks == nil {
+		n.marks = make(map[Name]map[RoomName]uint64)
+	}
+	if n.marks[name] == nil {
+		n.marks[name] = make(map[RoomName]uint64)
+	}
+	n.marks[name][room] = max(n.marks[name][room], seq)
+}
+
+func (n *notebook) MarksOf(name Name) map[RoomName]uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.marks[name])
+}
+
+// kinds are the kinds of what was delivered.
+func kinds(ds []Delivery) []Kind {
+	var out []Kind
+	for _, d := range ds {
+		out = append(out, d.Kind)
+	}
+	return out
+}
+
+func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	alice := name(t, "alice")
+	h.Enter(alice)
+	r := h.Reader(alice, From{Peek: true})
+	say(t, h, "bob", General, "one")
+	say(t, h, "bob", General, "two")
+	h.Mark(alice, General, 1)
+	if got := kinds(r.Next(9)); len(got) != 2 {
+		t.Errorf("the only session was woken to hear what it had said itself: %v", got)
+	}
+	h.Enter(alice)
+	other := h.Reader(alice, From{Peek: true})
+	bob := h.Reader(name(t, "bob"), From{})
+	h.Mark(alice, General, 2)
+	h.Mark(alice, General, 1) // marks only rise
+	h.Mark(alice, General, 2)
+	if ds := other.Next(9); len(ds) != 1 || ds[0].Kind != Marked || ds[0].Room != General || ds[0].Seq != 2 {
+		t.Errorf("the other session hears %v", ds)
+	}
+	expect(t, bob)
+}
+
+// mark-of-another-room: nobody raises a mark where they do not belong, nor beyond what was said.
+func TestMarksThatAreNot(t *testing.T) {
+	kept := &notebook{}
+	h := start(t, &tape{}, "alice", "mallory")
+	h.marks = kept
+	join(t, h, "alice", "ci")
+	say(t, h, "alice", room(t, "ci"), "secret")
+	say(t, h, "alice", General, "hello")
+	mallory := name(t, "mallory")
+	for _, where := range []RoomName{room(t, "ci"), room(t, "nowhere"), Direct(name(t, "alice"), mallory)} {
+		h.Mark(mallory, where, 1)
+	}
+	h.Mark(name(t, "stranger"), General, 1)
+	if len(kept.marks) != 0 {
+		t.Errorf("kept are %v", kept.marks)
+	}
+	h.Mark(mallory, General, 1<<63)
+	if got := kept.MarksOf(mallory)[General]; got != 1 {
+		t.Errorf("the mark is %d, of one message", got)
+	}
+	say(t, h, "alice", General, "again")
+	if got := h.Marks(mallory)[General]; got != 1 {
+		t.Errorf("a message was read before it was said: the mark is %d", got)
+	}
+}
+
+func TestMarksOutliveTheHub(t *testing.T) {
+	alice := name(t, "alice")
+	kept := &notebook{}
+	kept.Mark(alice, General, 7)
+	kept.Mark(alice, room(t, "old"), 9) // its history was put back to an older copy
+	kept.Mark(alice, room(t, "gone"), 3)
+	h := NewHub(&tape{}, &ledger{}, kept, []RoomState{
+		{Name: General, Last: 10, Members: []Member{{alice, 1}}},
+		{Name: room(t, "old"), Last: 5, Members: []Member{{alice, 1}}},
+		{Name: room(t, "new"), Last: 5, Members: []Member{{alice, 4}}},
+	}, quiet)
+	want := map[RoomName]uint64{General: 7, room(t, "old"): 5, room(t, "new"): 3}
+	if got := h.Marks(alice); !maps.Equal(got, want) {
+		t.Errorf("marks are %v, want %v", got, want)
+	}
+}
+
+func TestReaderBeginsAtTheMark(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	alice, bob := name(t, "alice"), name(t, "bob")
+	join(t, h, "alice", "ci")
+	join(t, h, "bob", "ci")
+	ci, pair := room(t, "ci"), Direct(alice, bob)
+	for i := range 6 {
+		for _, where := range []RoomName{General, ci, pair} {
+			say(t, h, "alice", where, fmt.Sprint(i+1))
+		}
+	}
+	h.Mark(bob, General, 5)
+	h.Mark(bob, ci, 5)
+	h.Mark(bob, pair, 5)
+	expect(t, h.Reader(bob, From{Unread: 9, Back: 3}), "general:4", "general:5", "general:6", "ci:6", "@alice+bob:6")
+	expect(t, h.Reader(bob, From{Unread: 9}), "general:6", "ci:6", "@alice+bob:6")
+	expect(t, h.Reader(name(t, "alice"), From{Unread: 2, Back: 1}),
+		"general:5", "ci:5", "@alice+bob:5", "general:6", "ci:6", "@alice+bob:6")
+	expect(t, h.Reader(bob, From{Peek: true}))
+}
+
+func TestWhatAReaderShowsIsRead(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	bob := name(t, "bob")
+	say(t, h, "alice", General, "one")
+	say(t, h, "alice", General, "two")
+	mark := func(want uint64, how string) {
+		t.Helper()
+		if got := h.Marks(bob)[General]; got != want {
+			t.Errorf("%s: the mark is %d, want %d", how, got, want)
+		}
+	}
+	r := h.Reader(bob, From{})
+	say(t, h, "alice", General, "three")
+	r.Next(9)
+	r.Close()
+	mark(0, "who began after unread messages")
+	r = h.Reader(bob, From{Unread: 9, Peek: true})
+	r.Next(9)
+	r.Close()
+	mark(0, "who peeked")
+	r = h.Reader(bob, From{Unread: 9})
+	r.Next(2)
+	r.Close()
+	mark(2, "who was handed two")
+	r = h.Reader(bob, From{Back: 1})
+	r.Next(9)
+	r.Close()
+	mark(3, "who was handed the rest")
+}
+
+func TestChangedReachesEverySession(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	alice := name(t, "alice")
+	readers := []*Reader{h.Reader(alice, From{}), h.Reader(alice, From{Only: []RoomName{General}})}
+	bob := h.Reader(name(t, "bob"), From{})
+	h.Changed(alice)
+	h.Changed(name(t, "nobody"))
+	for _, r := range readers {
+		if got := kinds(r.Next(9)); len(got) != 1 || got[0] != Changed {
+			t.Errorf("a session hears %v", got)
+		}
+	}
+	expect(t, bob)
+}
