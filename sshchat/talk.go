@@ -14,8 +14,10 @@ import (
 const (
 	// deliverBatch is how many messages of a room a session takes at once; what is left it takes after writing these.
 	deliverBatch = 64
-	// replay is how many of a room's last lines someone who comes in is shown.
-	replay = 20
+	// replay is how many of the last lines of #general someone who comes in is shown, and of every room those that
+	// are unread, up to replayUnread.
+	replay       = 20
+	replayUnread = 200
 	// frameTime is the least between two frames of one session: what happens within it is drawn together.
 	frameTime = time.Second / 30
 )
@@ -33,11 +35,11 @@ func (s *session) chat(ctx context.Context) int {
 	hub := s.server.services.Hub
 	hub.Enter(s.name)
 	defer hub.Leave(s.name)
-	back := replay
+	from := chat.From{Back: replay, Unread: replayUnread}
 	if _, _, pty := s.guard.size(); !pty {
-		back = 0 // a script asks for the past when it wants it
+		from = chat.From{} // a script asks for the past when it wants it
 	}
-	reader := hub.Reader(s.name, chat.From{Back: back})
+	reader := hub.Reader(s.name, from)
 	defer reader.Close()
 	s.greet()
 	for {
