@@ -50,21 +50,11 @@ type Server struct {
 	stopSessions  context.CancelFunc
 	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
+	stats counters
+
 	mu       sync.Mutex
 	listener net.Listener       // guarded by mu; nil until Serve
 	conns    map[*conn]struct{} // guarded by mu; every open connection, logged in or not
-	stats    Stats              // guarded by mu
-}
-
-// Stats counts what the server had to do to clients, by reason.
-type Stats struct {
-	Stalled  int // connections closed for reading nothing
-	Dead     int // connections closed for giving no sign of life
-	Late     int // connections closed for missing a deadline
-	Refused  int // channels refused
-	Failures int // failed passwords
-	Skipped  int // messages not shown to readers that lagged
-	Panics   int // sessions ended by a mistake of ours
 }
 
 // New returns a server. Serve makes it listen.
@@ -213,22 +203,6 @@ func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-}
-
-// count adds one to a field of stats.
-func (s *Server) count(field *int) { s.add(field, 1) }
-
-func (s *Server) add(field *int, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*field += n
-}
-
-// Stats returns the counts so far.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stats
 }
 
 // contain keeps a panic to the goroutine it happened in. It must be deferred directly.

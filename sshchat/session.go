@@ -60,6 +60,8 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		defer cancel()
 		unhook := context.AfterFunc(s.stop, cancel)
 		defer unhook()
+		s.stats.Sessions.Add(1)
+		defer s.stats.Sessions.Add(-1)
 		g.exit(sess.run(ctx, lib.RawCommand()))
 	}
 }

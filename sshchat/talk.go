@@ -123,6 +123,7 @@ func (s *session) deliver(ds []chat.Delivery) {
 	if len(ds) == 0 {
 		return
 	}
+	s.server.add(&s.server.stats.Deliveries, len(ds))
 	for _, d := range ds {
 		if d.Gap.Count() > 0 {
 			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
