@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -243,5 +245,49 @@ func TestRememberedHead(t *testing.T) {
 	}
 	if code := run(t.Context(), append(args, dir+"/early"), nil, &out, &errs); code == 0 || !strings.Contains(errs.String(), "remembered head") {
 		t.Errorf("rolled back: exit %d, %s", code, errs.String())
+	}
+}
+
+// A reader in another language, written from FORMAT.md alone, opens the file: short lines and long, messages that are
+// closed and some that are not, also after damage it must notice.
+func TestAnotherLanguageReadsTheFile(t *testing.T) {
+	client(t, "age")
+	s := startServer(t, "", "--window", "5")
+	key := keyFile(t, "-t", "ed25519")
+	alice := s.registerWith(t, "alice", key)
+	var want []string
+	for i := range 12 {
+		text := fmt.Sprint("line ", i, strings.Repeat(" 長い", i*i*4))
+		alice.must("say general " + text)
+		want = append(want, text)
+	}
+	s.kill()
+	path := filepath.Join(s.data, "message_history.json")
+	out, errs, code := runClient(t, "", "python3", "testdata/read.py", path, "alice", key)
+	var got []string
+	for line := range strings.Lines(out) {
+		var l struct{ Text string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, l.Text)
+	}
+	if code != 0 || !slices.Equal(got, want) {
+		t.Fatalf("exit %d, %q, %s", code, got, errs)
+	}
+	if out, _, code := runClient(t, "", "python3", "testdata/read.py", path, "alice", keyFile(t, "-t", "ed25519")); code != 0 || out != "" {
+		t.Errorf("with another key: exit %d, %q", code, out)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Index(content, []byte(`"body":"`)) + 20
+	content[body] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := runClient(t, "", "python3", "testdata/read.py", path, "alice", key); code == 0 || !strings.Contains(errs, "damaged") {
+		t.Errorf("a flipped bit: exit %d, %s", code, errs)
 	}
 }
