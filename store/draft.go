@@ -71,13 +71,20 @@ func (d *draft) say(r *ledger, m *chat.Message) error {
 	if !r.open {
 		d.begin(r)
 	}
-	line, err := Line{m.At, r.name, r.w, m.Seq, m.From, m.Kind, m.Text.String()}.encode()
+	line, err := Line{m.At, r.name, r.w, m.Seq, m.From, m.Kind, m.Of, m.Text.String()}.encode()
 	if err != nil {
 		return err
 	}
 	rec := &record{
 		kind: msgRecord, room: r.name, w: r.w, seq: m.Seq, prev: r.tip,
 		body: take(&r.at.keys.msgs).seal(line), plain: line,
+	}
+	if m.Of > 0 {
+		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
+		if r.at.lines, err = amend(r.at.lines, m.Seq-uint64(len(r.at.lines)), m); err != nil {
+			return err
+		}
+		rec.amends = m
 	}
 	d.add(r, rec)
 	r.seq = m.Seq

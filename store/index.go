@@ -62,6 +62,7 @@ func (x index) add(r *record) {
 		last := &s.windows[len(s.windows)-1]
 		last.to = r.seq
 		last.msgs = append(last.msgs, r.off)
+		s.amend(r)
 		s.remember(r.plain)
 	case closeRecord:
 		last := &s.windows[len(s.windows)-1]
@@ -84,6 +85,21 @@ func (s *shelf) readers(r *record) []chat.Name {
 		}
 	}
 	return names
+}
+
+// amend has the tail hold what r makes of it.
+func (s *shelf) amend(r *record) {
+	if r.amends == nil {
+		return
+	}
+	tail, err := amend(s.tail, r.seq-uint64(len(s.tail)), r.amends)
+	if err != nil {
+		panic("internal error: a line we made: " + err.Error())
+	}
+	s.tail, s.bytes = tail, 0
+	for _, line := range tail {
+		s.bytes += len(line)
+	}
 }
 
 // remember adds a line to the tail.

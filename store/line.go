@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type Line struct {
 	Seq  uint64
 	From chat.Name
 	Kind chat.Kind
+	Of   uint64 // of an edit or delete: the Seq of the message meant
 	Text string
 }
 
@@ -39,6 +41,7 @@ type lineJSON struct {
 	Seq  uint64        `json:"seq"`
 	From chat.Name     `json:"from"`
 	Kind chat.Kind     `json:"kind"`
+	Of   uint64        `json:"of,omitempty"`
 	Text string        `json:"text"`
 }
 
@@ -53,7 +56,7 @@ func (l Line) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(lineJSON{l.At.UTC().Format(lineTime), l.Room, l.W, l.Seq, l.From, l.Kind, l.Text})
+	err := e.Encode(lineJSON{l.At.UTC().Format(lineTime), l.Room, l.W, l.Seq, l.From, l.Kind, l.Of, l.Text})
 	if err != nil {
 		return nil, fmt.Errorf("encode a line: %w", err)
 	}
@@ -85,7 +88,7 @@ func parseLine(b []byte) (Line, error) {
 	if j.Room.IsZero() || j.From.IsZero() || j.W == 0 || j.Seq == 0 {
 		return Line{}, errors.New("parse a sealed line: room, w, seq or from is missing")
 	}
-	return Line{at.UTC(), j.Room, j.W, j.Seq, j.From, j.Kind, j.Text}, nil
+	return Line{at.UTC(), j.Room, j.W, j.Seq, j.From, j.Kind, j.Of, j.Text}, nil
 }
 
 // parseLines reads what a body holds.
@@ -99,4 +102,41 @@ func parseLines(plain []byte) ([]Line, error) {
 		lines = append(lines, l)
 	}
 	return lines, nil
+}
+
+// amend returns lines of consecutive Seqs, the first of which is given, as they are to be kept once m has edited or
+// deleted one of them: with the new text, or without any, in the edits of it neither. The given slice stays as it is.
+func amend(lines [][]byte, first uint64, m *chat.Message) ([][]byte, error) {
+	if m.Of < first || m.Of-first >= uint64(len(lines)) {
+		return lines, nil // it is sealed for good
+	}
+	lines = slices.Clone(lines)
+	at := int(m.Of - first)
+	var err error
+	if lines[at], err = withText(lines[at], m.Text.String()); err != nil {
+		return nil, err
+	}
+	if m.Kind != chat.Delete {
+		return lines, nil
+	}
+	// Within a text the quotes would be escaped, so this is nowhere but in an edit's own fields.
+	edit := fmt.Appendf(nil, `"kind":"%s","of":%d,`, chat.Edit, m.Of)
+	for i := at + 1; i < len(lines); i++ {
+		if bytes.Contains(lines[i], edit) {
+			if lines[i], err = withText(lines[i], ""); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return lines, nil
+}
+
+// withText is an encoded line with another text.
+func withText(line []byte, text string) ([]byte, error) {
+	l, err := parseLine(line)
+	if err != nil {
+		return nil, err
+	}
+	l.Text = text
+	return l.encode()
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestLineIsAsSpecified(t *testing.T) {
-	l := Line{time.Date(2026, 11, 23, 21, 38, 56, 120e6, time.UTC), chat.General, 1, 2, mustName(t, "alice"), chat.Say, "a <b> & \"c\"\n"}
+	l := Line{time.Date(2026, 11, 23, 21, 38, 56, 120e6, time.UTC), chat.General, 1, 2, mustName(t, "alice"), chat.Say, 0, "a <b> & \"c\"\n"}
 	got, err := l.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -27,14 +27,14 @@ func TestLineIsAsSpecified(t *testing.T) {
 
 func TestLineLengthsAreSteps(t *testing.T) {
 	for n := range 300 {
-		l := Line{time.Unix(0, 0).UTC(), chat.General, 1, 2, mustName(t, "alice"), chat.Say, strings.Repeat("x", n)}
+		l := Line{time.Unix(0, 0).UTC(), chat.General, 1, 2, mustName(t, "alice"), chat.Say, 0, strings.Repeat("x", n)}
 		b, err := l.encode()
 		if err != nil || len(b)%lineStep != 0 || b[len(b)-1] != '\n' {
 			t.Fatalf("%d: %d bytes, %v", n, len(b), err)
 		}
 	}
 	longest := Line{time.Unix(0, 0), mustRoom(t, "@"+strings.Repeat("a", 32)+"+"+strings.Repeat("a", 32)), 1<<64 - 1, 1<<64 - 1,
-		mustName(t, strings.Repeat("a", 32)), chat.Say, strings.Repeat("\x01", chat.MaxText)}
+		mustName(t, strings.Repeat("a", 32)), chat.Edit, 1<<64 - 1, strings.Repeat("\x01", chat.MaxText)}
 	if b, err := longest.encode(); err != nil {
 		t.Errorf("the longest line: %v", err)
 	} else if len(b) != maxLine && len(b) < maxLine-512 {
@@ -44,6 +44,7 @@ func TestLineLengthsAreSteps(t *testing.T) {
 
 func FuzzParseLine(f *testing.F) {
 	f.Add([]byte(`{"at":"2026-11-23T21:38:56.120Z","room":"general","w":1,"seq":2,"from":"alice","kind":"say","text":"x"}   ` + "\n"))
+	f.Add([]byte(`{"at":"2026-11-23T21:38:56.120Z","room":"general","w":1,"seq":2,"from":"alice","kind":"edit","of":1,"text":"x"}`))
 	f.Add([]byte(`{"at":"2026-11-23T21:38:56Z","room":"@a+b","w":1,"seq":2,"from":"alice","kind":"me","text":""}{}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := parseLine(b)
@@ -86,4 +87,53 @@ func FuzzParseTarName(f *testing.F) {
 			t.Errorf("%q is read as %q", s, n)
 		}
 	})
+}
+
+func TestAmendedLines(t *testing.T) {
+	line := func(seq uint64, kind chat.Kind, of uint64, text string) []byte {
+		b, err := Line{time.Unix(0, 0).UTC(), chat.General, 1, seq, mustName(t, "alice"), kind, of, text}.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	parsed, err := chat.ParseText(`new "kind":"edit","of":5,`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := [][]byte{line(5, chat.Say, 0, "five"), line(6, chat.Say, 0, `"kind":"edit","of":5,`), line(7, chat.Edit, 5, "5"), line(8, chat.Edit, 6, "six")}
+	texts := func(lines [][]byte) string {
+		var out []string
+		for _, b := range lines {
+			l, err := parseLine(b)
+			if err != nil || len(b)%lineStep != 0 {
+				t.Fatalf("%q: %v", b, err)
+			}
+			out = append(out, l.Text)
+		}
+		return strings.Join(out, "|")
+	}
+	was := texts(before)
+	for _, c := range []struct {
+		kind chat.Kind
+		of   uint64
+		want string
+	}{
+		{chat.Edit, 5, parsed.String() + `|"kind":"edit","of":5,|5|six`},
+		{chat.Delete, 5, `|"kind":"edit","of":5,||six`},
+		{chat.Delete, 6, `five||5|`},
+		{chat.Delete, 4, was}, {chat.Delete, 9, was}, {chat.Delete, 1 << 63, was}, // not in this window
+	} {
+		m := &chat.Message{Kind: c.kind, Of: c.of}
+		if c.kind == chat.Edit {
+			m.Text = parsed
+		}
+		after, err := amend(before, 5, m)
+		if err != nil || texts(after) != c.want {
+			t.Errorf("%s of %d: %s, %v; want %s", c.kind, c.of, texts(after), err, c.want)
+		}
+		if texts(before) != was {
+			t.Error("the lines that a failed write falls back on were written to")
+		}
+	}
 }

@@ -55,10 +55,11 @@ type record struct {
 	digest []sum       // close: of each msg record it replaces
 	body   []byte      // msg and close
 
-	lines [][]byte // as stored, without newlines
-	sum   sum
-	off   int64  // of the first line in the file
-	plain []byte // msg: the line that was sealed; nil where it was read from the file
+	lines  [][]byte // as stored, without newlines
+	sum    sum
+	off    int64         // of the first line in the file
+	plain  []byte        // msg: the line that was sealed; nil where it was read from the file
+	amends *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
 }
 
 // last is the n of the record's last line.

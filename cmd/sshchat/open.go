@@ -113,11 +113,20 @@ func open(o *store.Opener, in io.Reader, stdout, stderr io.Writer, asJSON bool) 
 
 // plainLine is a line as people read it. Its further lines are indented, so that none can pass for another's.
 func plainLine(l store.Line) string {
+	head := fmt.Sprintf("%s %s/%d", l.At.Format("2006-01-02 15:04:05"), l.Room, l.Seq)
 	text := strings.ReplaceAll(l.Text, "\n", "\n  ")
-	if l.Kind == chat.Me {
-		return fmt.Sprintf("%s %s/%d * %s %s", l.At.Format("2006-01-02 15:04:05"), l.Room, l.Seq, l.From, text)
+	if text == "" {
+		text = "(deleted)"
 	}
-	return fmt.Sprintf("%s %s/%d %s: %s", l.At.Format("2006-01-02 15:04:05"), l.Room, l.Seq, l.From, text)
+	switch l.Kind {
+	case chat.Me:
+		return fmt.Sprintf("%s * %s %s", head, l.From, text)
+	case chat.Edit:
+		return fmt.Sprintf("%s %s edits %d: %s", head, l.From, l.Of, text)
+	case chat.Delete:
+		return fmt.Sprintf("%s %s deletes %d", head, l.From, l.Of)
+	}
+	return fmt.Sprintf("%s %s: %s", head, l.From, text)
 }
 
 // readIdentities reads an SSH private key, an age identity file, or one sealed with a passphrase, which it asks for.

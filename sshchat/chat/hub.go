@@ -27,6 +27,8 @@ var (
 	ErrNotStored = errors.New("the message could not be stored, so nobody has seen it")
 	ErrStopping  = errors.New("the server is stopping")
 	ErrGeneral   = errors.New("#general is everybody's room")
+	ErrNotYours  = errors.New("somebody else's message")
+	ErrNoMessage = errors.New("no such message in memory") // or it is deleted, or no message but an edit
 )
 
 // Hub holds the rooms and the people. All its methods may be called from any goroutine.

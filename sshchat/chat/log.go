@@ -20,7 +20,7 @@ const (
 // Positions count every entry since the log was made, also those no longer kept; they are not Seqs.
 type Log struct {
 	mu      sync.Mutex
-	entries []Message     // guarded by mu; elements are immutable once appended, so readers share the array
+	entries []Message     // guarded by mu; readers share the array, so its elements are never written to: see amend
 	first   uint64        // guarded by mu; position of entries[0]
 	last    uint64        // guarded by mu; Seq of the newest stored message, kept or not
 	dropped uint64        // guarded by mu; Seq of the newest stored message that is no longer kept
@@ -39,9 +39,14 @@ func newOwnLog() *Log { return &Log{lines: ownLines} }
 func (l *Log) Append(messages ...Message) {
 	l.mu.Lock()
 	l.entries = append(l.entries, messages...)
+	amends := false
 	for i := range messages {
 		l.bytes += messages[i].size()
 		l.last = max(l.last, messages[i].Seq)
+		amends = amends || messages[i].Of > 0
+	}
+	if amends {
+		l.amend(messages)
 	}
 	l.evict(l.lines, LogBytes)
 	grown := l.grown
@@ -50,6 +55,51 @@ func (l *Log) Append(messages ...Message) {
 	if grown != nil {
 		close(grown)
 	}
+}
+
+// amend puts in the place of what was edited or deleted what became of it; with a message that is deleted go the texts
+// of its edits. Readers have parts of the array in their hands, so all of it is copied, once for a batch: 0.2 ms for
+// a full log. A map of what was changed, asked for each entry, would cost the delivery of every message something.
+func (l *Log) amend(batch []Message) {
+	by := make(map[uint64]*Message)
+	for i := range batch {
+		if m := &batch[i]; m.Of > 0 && (by[m.Of] == nil || by[m.Of].Kind == Edit) {
+			by[m.Of] = m
+		}
+	}
+	l.entries = slices.Clone(l.entries)
+	for i := range l.entries {
+		e := &l.entries[i]
+		before := e.size()
+		meant := e.Seq
+		if e.Of > 0 {
+			meant = e.Of
+		}
+		switch m := by[meant]; {
+		case m == nil:
+		case m.Kind == Edit && e.Of == 0:
+			e.Text, e.Edited = m.Text, true
+		case m.Kind == Delete && e.Kind != Delete:
+			e.Text, e.Deleted = Text{}, true
+		}
+		l.bytes += e.size() - before
+	}
+}
+
+// find returns the stored message with that Seq while it is in memory.
+func (l *Log) find(seq uint64) (Message, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq == 0 || seq > l.last || seq <= l.dropped {
+		return Message{}, false
+	}
+	// So many stored messages come after it; what is not stored stands between them.
+	for i := len(l.entries) - 1 - int(l.last-seq); i >= 0; i-- {
+		if l.entries[i].Seq == seq {
+			return l.entries[i], true
+		}
+	}
+	return Message{}, false
 }
 
 // Trim forgets all but the last entries that a newcomer may be shown.

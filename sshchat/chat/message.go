@@ -41,12 +41,16 @@ type Message struct {
 	Of   uint64 // of an Edit or Delete: the Seq of the message meant
 
 	// What became of it since. The message in the log is replaced by one that says so; readers who have it keep theirs.
+	// An Edit is Deleted with the message it means.
 
 	Edited  bool // Text is not the first
 	Deleted bool // Text is empty
 
 	order uint64 // the hub's count of everything appended: what came first when two rooms are shown in one place
 }
+
+// said reports whether m is something somebody said that is still there.
+func (m *Message) said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Deleted }
 
 // ID is the message's name for scripts as me reads it: "general/12", "@bob/3".
 func (m Message) ID(me Name) string {

@@ -17,8 +17,9 @@ const (
 
 // request is one event on its way through the journal. The one who submits it waits on done.
 type request struct {
-	event Event
-	done  chan error // holds one; sent exactly once by Run
+	event    Event
+	anothers bool       // of a Delete: what it means may be somebody else's
+	done     chan error // holds one; sent exactly once by Run
 }
 
 // Post says something in a room and returns it as stored, with its Seq. When Post returns nil the message
@@ -26,7 +27,7 @@ type request struct {
 //
 // Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it may yet be said.
 func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, text Text) (Message, error) {
-	if !kind.Stored() { // it would fail the whole batch
+	if kind != Say && kind != Me { // it would fail the whole batch
 		return Message{}, fmt.Errorf("internal error: a message of kind %q is not posted", kind)
 	}
 	if room.IsDirect() {
@@ -38,6 +39,49 @@ func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, tex
 		return Message{}, err
 	}
 	return req.event.Message, nil
+}
+
+// Amend replaces (Edit) or takes back (Delete) what from said in the room as message of, and returns the edit or
+// deletion: a stored message itself. When it returns nil the log holds the message as it is now. What earlier sessions
+// and files hold is not changed.
+//
+// Errors: ErrNoMessage, ErrNotYours, ErrEmpty where an edit leaves nothing, and those of Post.
+func (h *Hub) Amend(ctx context.Context, from Name, room RoomName, kind Kind, of uint64, text Text) (Message, error) {
+	switch {
+	case kind == Delete:
+		text = Text{}
+	case kind != Edit:
+		return Message{}, fmt.Errorf("internal error: a message of kind %q amends nothing", kind)
+	case text.s == "":
+		return Message{}, ErrEmpty
+	}
+	return h.amend(ctx, &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Of: of, Text: text}}})
+}
+
+// Remove is Amend's Delete by somebody who may delete the messages of others; the caller has seen to that. by must be
+// in the room.
+func (h *Hub) Remove(ctx context.Context, by Name, room RoomName, of uint64) (Message, error) {
+	return h.amend(ctx, &request{anothers: true, event: Event{Room: room, Message: Message{Room: room, From: by, Kind: Delete, Of: of}}})
+}
+
+func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
+	if req.event.Message.Of == 0 {
+		return Message{}, ErrNoMessage
+	}
+	if err := h.submit(ctx, req); err != nil {
+		return Message{}, err
+	}
+	return req.event.Message, nil
+}
+
+// Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.
+func (h *Hub) Last(me Name, room RoomName) (Message, bool) {
+	for _, m := range slices.Backward(h.Before(me, room, 0, LogLines)) {
+		if m.From == me && m.said() {
+			return m, true
+		}
+	}
+	return Message{}, false
 }
 
 func (h *Hub) makeDirect(from Name, room RoomName) {
@@ -195,6 +239,7 @@ func (h *Hub) stage(batch []*request) []*request {
 	defer h.mu.Unlock()
 	at := now()
 	staged := batch[:0:0]
+	deleted := make(map[Message]bool) // in this batch, so that the log does not tell yet; of each Room and Of alone
 	for _, req := range batch {
 		e := &req.event
 		r := h.rooms[e.Room]
@@ -204,8 +249,8 @@ func (h *Hub) stage(batch []*request) []*request {
 		}
 		switch e.Change {
 		case NoChange:
-			if _, in := r.members[e.Message.From]; !in {
-				req.done <- ErrNotIn
+			if err := r.refuse(req, deleted); err != nil {
+				req.done <- err
 				continue
 			}
 			r.seq++
@@ -218,6 +263,31 @@ func (h *Hub) stage(batch []*request) []*request {
 		staged = append(staged, req)
 	}
 	return staged
+}
+
+// refuse tells why a message is not to be: its author is not in the room, or what it amends is not there to be amended.
+// Called with the hub's mu held.
+func (r *Room) refuse(req *request, deleted map[Message]bool) error {
+	m := &req.event.Message
+	since, in := r.members[m.From]
+	if !in {
+		return ErrNotIn
+	}
+	if m.Of == 0 {
+		return nil
+	}
+	meant := Message{Room: r.Name, Of: m.Of}
+	old, kept := r.Log.find(m.Of)
+	switch {
+	case !kept || !old.said() || m.Of < since || deleted[meant]:
+		return ErrNoMessage
+	case old.From != m.From && !req.anothers:
+		return ErrNotYours
+	}
+	if m.Kind == Delete {
+		deleted[meant] = true
+	}
+	return nil
 }
 
 // unstage takes back what stage gave out: Seqs, and the first lines of those who joined among them.

@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -81,11 +82,26 @@ func (c *Call) printDelivery(d chat.Delivery) {
 	case !d.Kind.Stored():
 	case asJSON:
 		c.printJSON(c.messageJSON(d.Message))
-	case d.Kind == chat.Me:
-		c.Printf("%s %s * %s %s\n", d.ID(me), d.At.Format(timeFormat), d.From, indent(d.Text))
 	default:
-		c.Printf("%s %s %s: %s\n", d.ID(me), d.At.Format(timeFormat), d.From, indent(d.Text))
+		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), told(&d.Message))
 	}
+}
+
+// told is what happened, as a program reads it.
+func told(m *chat.Message) string {
+	text := indent(m.Text)
+	if m.Deleted {
+		text = "(deleted)"
+	}
+	switch m.Kind {
+	case chat.Me:
+		return fmt.Sprintf("* %s %s", m.From, text)
+	case chat.Edit:
+		return fmt.Sprintf("%s edits %d: %s", m.From, m.Of, text)
+	case chat.Delete:
+		return fmt.Sprintf("%s deletes %d", m.From, m.Of)
+	}
+	return fmt.Sprintf("%s: %s", m.From, text)
 }
 
 // indent moves a message's further lines two spaces in, so that none of them can pass for a message.

@@ -33,7 +33,13 @@ type messageJSON struct {
 	Seq  uint64    `json:"seq"`
 	From chat.Name `json:"from"`
 	Kind chat.Kind `json:"kind"`
+	Of   uint64    `json:"of,omitempty"` // of an edit or delete: the Seq of the message meant
 	Text string    `json:"text"`
+
+	// What became of it before it was printed.
+
+	Edited  bool `json:"edited,omitempty"`
+	Deleted bool `json:"deleted,omitempty"`
 }
 
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
@@ -44,5 +50,7 @@ func (c *Call) messageJSON(m chat.Message) messageJSON {
 	if m.Room.IsDirect() {
 		room = m.Room.For(me)
 	}
-	return messageJSON{m.ID(me), m.At.In(time.UTC).Format(timeFormat), room, m.Seq, m.From, m.Kind, m.Text.String()}
+	return messageJSON{
+		m.ID(me), m.At.In(time.UTC).Format(timeFormat), room, m.Seq, m.From, m.Kind, m.Of, m.Text.String(), m.Edited, m.Deleted,
+	}
 }

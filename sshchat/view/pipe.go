@@ -48,7 +48,7 @@ func (p *Pipe) Deliver(ds []chat.Delivery) {
 		switch {
 		case d.Gap.Count() > 0:
 			p.lines(&p.err, nil, gapText(d, p.me)+": they came faster than they were read")
-		case d.Kind == chat.Say || d.Kind == chat.Me:
+		case d.Kind.Stored() && !d.Deleted:
 			p.message(&d.Message)
 		case d.Kind == chat.Notice && d.Room.IsZero(): // meant for this person, or for everybody
 			p.lines(&p.err, []byte("-- "), d.Text.String())
@@ -62,9 +62,14 @@ func (p *Pipe) message(m *chat.Message) {
 	if m.Room != p.first {
 		head = append(append(head, m.Room.For(p.me)...), ' ')
 	}
-	if m.Kind == chat.Me {
+	switch m.Kind {
+	case chat.Me:
 		head = append(append(append(head, "* "...), m.From.String()...), ' ')
-	} else {
+	case chat.Edit:
+		head = fmt.Appendf(head, "%s edits %d: ", m.From, m.Of)
+	case chat.Delete:
+		head = fmt.Appendf(head, "%s deletes %d", m.From, m.Of)
+	default:
 		head = append(append(head, m.From.String()...), ": "...)
 	}
 	p.lines(&p.out, head, m.Text.String())

@@ -19,12 +19,16 @@ func TestPipe(t *testing.T) {
 		happened(chat.General, chat.Me, bob, "waves"),
 		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
 		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
+		{Message: chat.Message{Room: chat.General, Seq: 3, From: bob, Kind: chat.Edit, Of: 1, Text: said(other, bob, "hi\nbob: forged").Text}},
+		{Message: chat.Message{Room: other, Seq: 4, From: bob, Kind: chat.Delete, Of: 2}},
+		{Message: chat.Message{Room: other, Seq: 2, From: bob, Kind: chat.Say, Deleted: true}},
 		{Message: chat.Message{Room: other, Kind: chat.Joined}},
 		{Message: chat.Message{Room: other}, Gap: chat.Gap{From: 7, To: 7}},
 	})
 	p.Print("one\ntwo\n")
 	p.Fail("no such room")
-	const out = "bob: hello\n  bob: forged\n#other bob: hi\n@bob bob: psst\n* bob waves\n"
+	const out = "bob: hello\n  bob: forged\n#other bob: hi\n@bob bob: psst\n* bob waves\n" +
+		"bob edits 1: hi\n  bob: forged\n#other bob deletes 2\n"
 	const err = "-- stopping\n-- 1 message in #other not shown: they came faster than they were read\none\ntwo\nno such room\n"
 	if got := string(p.Flush()); got != out {
 		t.Errorf("wrote %q, want %q", got, out)
