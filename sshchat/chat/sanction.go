@@ -1,0 +1,103 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Sanction is a ban or a mute: of a person, or, for a ban, of addresses or a key. Exactly one of the three is set.
+type Sanction struct {
+	User Name         `json:"user,omitzero"`
+	Net  netip.Prefix `json:"ip,omitzero"`
+	Key  string       `json:"key,omitempty"` // fingerprint, SHA256:…
+
+	By    Name      `json:"by"`
+	At    time.Time `json:"at"`             // UTC, in seconds
+	Until time.Time `json:"until,omitzero"` // UTC; zero: for ever
+	Why   string    `json:"why,omitempty"`
+}
+
+// Refusals of a target and of a duration, worded for the person who typed it.
+var (
+	ErrTarget   = errors.New("it must be a name, ip=ADDRESS or ip=ADDRESS/BITS, or key=SHA256:…")
+	ErrDuration = errors.New("it must be a number and s, m, h, d or w, as in 10m or 7d, or forever")
+)
+
+var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+
+// ParseTarget returns a Sanction of whom or what the word means. Errors wrap ErrTarget.
+func ParseTarget(word string) (Sanction, error) {
+	kind, rest, cut := strings.Cut(word, "=")
+	switch {
+	case !cut:
+		name, err := ParseName(strings.TrimPrefix(word, "@"))
+		if err != nil {
+			return Sanction{}, fmt.Errorf("%q: %w", Clean(word, 40), ErrTarget)
+		}
+		return Sanction{User: name}, nil
+	case kind == "ip":
+		if net, err := netip.ParsePrefix(rest); err == nil && !net.Addr().Is4In6() {
+			return Sanction{Net: net.Masked()}, nil
+		}
+		if addr, err := netip.ParseAddr(rest); err == nil && addr.Zone() == "" {
+			return Sanction{Net: netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())}, nil
+		}
+	case kind == "key" && fingerprintPattern.MatchString(rest):
+		return Sanction{Key: rest}, nil
+	}
+	return Sanction{}, fmt.Errorf("%q: %w", Clean(word, 80), ErrTarget)
+}
+
+// Target is how ParseTarget takes it.
+func (s Sanction) Target() string {
+	switch {
+	case s.Key != "":
+		return "key=" + s.Key
+	case s.Net.IsValid():
+		return "ip=" + s.Net.String()
+	}
+	return s.User.String()
+}
+
+// Over reports whether it has ended.
+func (s Sanction) Over(now time.Time) bool { return !s.Until.IsZero() && !now.Before(s.Until) }
+
+// Hits reports whether it is of that person, that address (its IPv4 form where it has one) or a key of that fingerprint.
+// A zero argument is hit by nothing.
+func (s Sanction) Hits(name Name, addr netip.Addr, key string) bool {
+	switch {
+	case s.Key != "":
+		return s.Key == key
+	case s.Net.IsValid():
+		return addr.IsValid() && s.Net.Contains(addr.Unmap())
+	}
+	return !s.User.IsZero() && s.User == name
+}
+
+// maxDuration is the longest that is not forever: what is meant by 9999w is forever.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+var units = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
+
+// ParseDuration reads how long a sanction lasts; 0 is for ever. A typo must not become a ban for ever, so anything that
+// is not plainly a duration is refused. Errors wrap ErrDuration.
+func ParseDuration(word string) (time.Duration, error) {
+	if word == "forever" {
+		return 0, nil
+	}
+	refused := fmt.Errorf("%q is no duration: %w", Clean(word, 40), ErrDuration)
+	if len(word) < 2 {
+		return 0, refused
+	}
+	unit := units[word[len(word)-1]]
+	n, err := strconv.ParseUint(word[:len(word)-1], 10, 32)
+	if unit == 0 || err != nil || n == 0 || time.Duration(n) > maxDuration/unit {
+		return 0, refused
+	}
+	return time.Duration(n) * unit, nil
+}
