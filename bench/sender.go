@@ -1,0 +1,75 @@
+package main
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// sender is somebody who speaks, and hears themselves. All but listen belongs to one goroutine.
+type sender struct {
+	*client
+	id    int
+	said  int           // messages sent, which is the number of the last
+	back  atomic.Int64  // number of the newest that came back
+	heard chan struct{} // holds a token when back has grown; never closed
+}
+
+// listen notes what comes back, until the session ends.
+func (s *sender) listen() {
+	var ignored atomic.Bool
+	s.read(func(m mark) {
+		if m.sender != s.id || int64(m.number) <= s.back.Load() {
+			return
+		}
+		s.back.Store(int64(m.number))
+		select {
+		case s.heard <- struct{}{}:
+		default:
+		}
+	}, &ignored)
+}
+
+// say sends one message.
+func (s *sender) say() error {
+	s.said++
+	line := mark{s.id, s.said, time.Since(clock)}.append(nil)
+	line = append(append(line, filler...), '\n')
+	_, err := s.ch.Write(line)
+	return err
+}
+
+// lost is how long a sender waits for a message to come back before it goes on without.
+const lost = 2 * time.Second
+
+// sayAll says n messages, or as many as there is time for until end, with so many on their way at once, and returns how
+// many came back to the sender. It waits for the last.
+func (s *sender) sayAll(n, onTheirWay int, end time.Time) (came int, err error) {
+	first, gone := s.said, 0
+	for i := 0; i < n && time.Now().Before(end); i++ {
+		if err := s.say(); err != nil {
+			return s.said - first - gone, err
+		}
+		if !s.waitFor(s.said - onTheirWay + 1) {
+			gone += s.said - int(s.back.Load())
+			s.back.Store(int64(s.said))
+		}
+	}
+	if !s.waitFor(s.said) {
+		gone += s.said - int(s.back.Load())
+	}
+	return s.said - first - gone, nil
+}
+
+// waitFor waits until the message of this number has come back.
+func (s *sender) waitFor(number int) bool {
+	timeout := time.NewTimer(lost)
+	defer timeout.Stop()
+	for s.back.Load() < int64(number) {
+		select {
+		case <-s.heard:
+		case <-timeout.C:
+			return false
+		}
+	}
+	return true
+}
