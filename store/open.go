@@ -209,18 +209,9 @@ func (o *opening) body(room *openRoom, r *record, from, to uint64) error {
 
 // lines gives out what was sealed, if it belongs where it was found.
 func (o *opening) lines(plain []byte, at tarName) error {
-	lines, err := parseLines(plain)
+	lines, err := linesAt(plain, at)
 	if err != nil {
 		return err
-	}
-	if uint64(len(lines)) != at.to-at.from+1 {
-		return fmt.Errorf("%d lines are sealed where %d ought to be", len(lines), at.to-at.from+1)
-	}
-	for i, l := range lines {
-		if l.Room != at.room || l.W != at.w || l.Seq != at.from+uint64(i) {
-			return fmt.Errorf("message %d of window %d of %s was sealed, not message %d of window %d of %s",
-				l.Seq, l.W, l.Room, at.from+uint64(i), at.w, at.room)
-		}
 	}
 	for _, l := range lines {
 		if !o.yield(l, nil) {
@@ -228,6 +219,24 @@ func (o *opening) lines(plain []byte, at tarName) error {
 		}
 	}
 	return nil
+}
+
+// linesAt reads what was sealed, and refuses it where it is not what its place in clear says.
+func linesAt(plain []byte, at tarName) ([]Line, error) {
+	lines, err := parseLines(plain)
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(lines)) != at.to-at.from+1 {
+		return nil, fmt.Errorf("%d lines are sealed where %d ought to be", len(lines), at.to-at.from+1)
+	}
+	for i, l := range lines {
+		if l.Room != at.room || l.W != at.w || l.Seq != at.from+uint64(i) {
+			return nil, fmt.Errorf("message %d of window %d of %s was sealed, not message %d of window %d of %s",
+				l.Seq, l.W, l.Room, at.from+uint64(i), at.w, at.room)
+		}
+	}
+	return lines, nil
 }
 
 func (o *opening) tar(b io.Reader) error {

@@ -141,6 +141,17 @@ func newest(plain []byte) (*age.X25519Identity, error) {
 	return identity, nil
 }
 
+// everyIdentity reads all of an opened file. A line that is none is passed over: the others still open something.
+func everyIdentity(plain []byte) []age.Identity {
+	var ids []age.Identity
+	for line := range bytes.Lines(plain) {
+		if id, err := age.ParseX25519Identity(string(bytes.TrimRight(line, "\r\n"))); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // checkSealed refuses what is not a passphrase file that can be opened here, without opening it.
 func checkSealed(sealed string) error {
 	if len(sealed) > maxSealed {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"filippo.io/age"
+
 	"sshchat/sshchat/chat"
 )
 
@@ -51,6 +53,37 @@ func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []by
 		return chat.Account{}, ErrPassword
 	}
 	return who.account(), nil
+}
+
+// Unlock returns the identities of the account that its password opens, newest first, for who is to read history with
+// them. It costs what CheckPassword costs, refuses as that does, and waits at the same gate. The password is wiped.
+// age takes identities as strings, which cannot be: they are gone once nothing holds them and the memory is used again.
+// Errors: ErrPassword, also where the account has none; ErrBusy, or ctx's.
+func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error) {
+	defer clear(password)
+	phrase, err := passphrase(password)
+	if err != nil {
+		return nil, ErrPassword
+	}
+	defer clear(phrase)
+	who, sealed := u.durable.Load().identified(id), u.dummy
+	if who != nil && who.password != nil {
+		sealed = who.password.Sealed
+	}
+	if err := u.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer u.gate.leave()
+	plain, err := u.open(sealed, phrase)
+	defer clear(plain)
+	if who == nil || who.password == nil {
+		return nil, ErrPassword
+	}
+	if err != nil {
+		u.damaged(who, err)
+		return nil, ErrPassword
+	}
+	return everyIdentity(plain), nil
 }
 
 // holds reports whether the opened file is that of the recipient. In a file put together by hand it may not be,

@@ -58,6 +58,7 @@ type person struct {
 	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
 	marks    readMarks           // locks for itself
 	sessions int
+	away     *absence   // nil: none was told
 	changing sync.Mutex // held while a change of this person's rooms goes registry, then journal: one order for both
 }
 
@@ -381,10 +382,11 @@ func (h *Hub) Room(me Name, name RoomName) (RoomInfo, error) {
 	return r.info(me), nil
 }
 
-// Presence is a member of a room and whether a session of theirs is open.
+// Presence is a member of a room, whether a session of theirs is open, and whether they said they are away from it.
 type Presence struct {
 	Name Name
 	Here bool
+	Away bool
 }
 
 // Members lists a room's members by name.
@@ -398,7 +400,7 @@ func (h *Hub) Members(me Name, name RoomName) ([]Presence, error) {
 	people := make([]Presence, 0, len(r.members))
 	for n := range r.members {
 		p := h.people[n]
-		people = append(people, Presence{n, p != nil && p.sessions > 0})
+		people = append(people, Presence{n, p != nil && p.sessions > 0, p != nil && p.away != nil})
 	}
 	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
 	return people, nil

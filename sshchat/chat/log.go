@@ -142,6 +142,21 @@ func (l *Log) before(order uint64, n int) []Message {
 	return l.entries[max(0, end-n):end:end]
 }
 
+// after returns what came after the message seq: the Seq of the newest, how many the log no longer keeps, and the
+// entries it does keep. The caller must not change them.
+func (l *Log) after(seq uint64) (last uint64, lost int, entries []Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost = int(max(l.dropped, seq) - seq)
+	end := len(l.entries)
+	// No more stored messages than these come after it; what is not stored stands between them.
+	at := max(0, end-int(min(uint64(end), l.last-min(l.last, seq))))
+	for at > 0 && (l.entries[at-1].Seq == 0 || l.entries[at-1].Seq > seq) {
+		at--
+	}
+	return l.last, lost, l.entries[at:end:end]
+}
+
 // Cursor returns a cursor at the log's end.
 func (l *Log) Cursor() *Cursor { return l.CursorBack(0) }
 

@@ -46,20 +46,20 @@ func (r *Room) mark(me Name, p *person) uint64 {
 }
 
 // Mark notes that me has read the room up to the message seq, in one of me's sessions, and tells the others.
-// Marks only rise, and not beyond what was said.
-func (h *Hub) Mark(me Name, room RoomName, seq uint64) {
+// Marks only rise, and not beyond what was said. It returns the mark as it stands; 0 where me is not in the room.
+func (h *Hub) Mark(me Name, room RoomName, seq uint64) uint64 {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r, p := h.rooms[room], h.people[me]
 	if r == nil || p == nil {
-		return
+		return 0
 	}
 	if _, in := r.members[me]; !in {
-		return
+		return 0
 	}
 	seq = min(seq, r.Log.Last())
 	if !p.marks.rise(room, seq) {
-		return
+		return r.mark(me, p)
 	}
 	if h.marks != nil {
 		h.marks.Mark(me, room, seq)
@@ -67,6 +67,7 @@ func (h *Hub) Mark(me Name, room RoomName, seq uint64) {
 	if p.sessions > 1 { // else there is nobody to tell, and it would wake the one who marks
 		h.tell(p.log, Message{Room: room, Kind: Marked, Seq: seq})
 	}
+	return seq
 }
 
 // Marks is how far me has read each of me's rooms: the Seq of the last message that is not unread.

@@ -37,6 +37,7 @@ func (h *Hub) Leave(name Name) {
 	if p.sessions > 0 {
 		return
 	}
+	p.away = nil // who comes back is back
 	for room := range p.rooms {
 		r := h.rooms[room]
 		r.here--

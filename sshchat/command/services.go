@@ -32,6 +32,9 @@ type Accounts interface {
 	CheckPolicy(name chat.Name, password []byte) error
 	// Identity returns the account's password identity as an armored age passphrase file.
 	Identity(id string) ([]byte, error)
+	// Unlock returns the identities that the password opens, to read history with. The password is wiped. It refuses as
+	// a login does, with one refusal for a wrong password and for none.
+	Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error)
 	// Recipients is what the account reads a room's history with.
 	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
 	// Refusal reports whether err is worded for the person who caused it.
@@ -47,6 +50,9 @@ type History interface {
 	ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error
 	// Tar writes every sealed file me has a head for, in order; of rooms in after only what is later.
 	Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error
+	// Read returns the last n messages before the Seq before that me has heads for and ids open; the newest last.
+	// Those before Hub.Since are for the caller to leave out.
+	Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error)
 	List(me chat.Name, room chat.RoomName) ([]Window, error)
 	// Head is the newest point of the room's chain of hashes, as the one line that is signed.
 	Head(room chat.RoomName) ([]byte, error)

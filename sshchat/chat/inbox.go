@@ -1,0 +1,187 @@
+package chat
+
+import "slices"
+
+// Inbox is what one session's person has not read, room by room. It belongs to one goroutine.
+//
+// It counts what others said after the person's mark and the filter shows. An edit is not counted, and a deletion
+// takes nothing away until the room is counted anew. What memory has lost is counted by its Seqs alone: nobody can
+// tell whose it was.
+type Inbox struct {
+	hub    *Hub
+	me     Name
+	filter Filter
+	rooms  map[RoomName]*pile
+	dirty  bool
+}
+
+// pile is the unread of one room.
+type pile struct {
+	mark     uint64
+	last     uint64 // Seq of the newest message that was looked at: what is delivered up to it is counted already
+	unread   int
+	mentions int
+}
+
+// InboxRoom is a room as it stands for one person.
+type InboxRoom struct {
+	Name     RoomName
+	Topic    string
+	Here     int // members who are there now
+	Members  int
+	Unread   int    // messages of others after Mark
+	Mentions int    // of these, those that name the person; in a direct room all
+	Mark     uint64 // Seq of the last message that is not unread
+}
+
+// NewInbox returns the inbox of me as it stands. A session makes it after Hub.Enter and its Reader, and gives it whatever
+// the Reader hands out; for one look nothing more is needed.
+func NewInbox(me Name, hub *Hub) *Inbox {
+	b := &Inbox{hub: hub, me: me}
+	b.recount()
+	return b
+}
+
+// Filter has the inbox count what f shows.
+func (b *Inbox) Filter(f Filter) {
+	b.filter = f
+	b.recount()
+}
+
+func (b *Inbox) recount() {
+	b.rooms = make(map[RoomName]*pile)
+	b.dirty = true
+	for _, name := range b.hub.RoomsOf(b.me) {
+		b.count(name)
+	}
+}
+
+// count looks at a room anew.
+func (b *Inbox) count(name RoomName) {
+	view, in := b.hub.unread(b.me, name)
+	if !in {
+		delete(b.rooms, name)
+		return
+	}
+	p := &pile{mark: view.mark, last: view.last}
+	p.lose(name, view.lost)
+	for i := range view.entries {
+		b.add(p, &view.entries[i])
+	}
+	b.rooms[name] = p
+}
+
+// add counts a message, if it counts.
+func (b *Inbox) add(p *pile, m *Message) {
+	if m.Seq <= p.mark || m.From == b.me || !m.said() || !b.filter.Shows(m, b.me) {
+		return
+	}
+	p.unread++
+	if m.Mentions(b.me) {
+		p.mentions++
+	}
+}
+
+// lose counts n messages that nobody can look at any more.
+func (p *pile) lose(room RoomName, n int) {
+	p.unread += n
+	if room.IsDirect() {
+		p.mentions += n
+	}
+}
+
+// Deliver takes note of what the session's Reader handed out, whether it is shown or not. A message costs one look.
+func (b *Inbox) Deliver(ds []Delivery) {
+	for i := range ds {
+		b.deliver(&ds[i])
+	}
+}
+
+func (b *Inbox) deliver(d *Delivery) {
+	p := b.rooms[d.Room]
+	switch {
+	case d.Room.IsZero():
+	case d.Kind == Joined || d.Kind == Parted || p == nil:
+		b.count(d.Room)
+		b.dirty = true
+	case d.Kind == Marked:
+		b.raise(p, d.Room, d.Seq)
+	case d.Kind == Notice || d.Kind == Comings: // a topic may be new, and who is there
+		b.dirty = true
+	case d.Gap.To > p.last:
+		from := max(d.Gap.From-1, p.last, p.mark)
+		p.lose(d.Room, int(max(d.Gap.To, from)-from))
+		p.last = d.Gap.To
+		b.dirty = true
+	case d.Seq > p.last:
+		p.last = d.Seq
+		before := p.unread
+		b.add(p, &d.Message)
+		b.dirty = b.dirty || p.unread != before
+	}
+}
+
+// Read notes that the person has read the room up to seq in this session: here, in the hub, and so in the other sessions.
+func (b *Inbox) Read(room RoomName, seq uint64) {
+	if p := b.rooms[room]; p != nil && seq > p.mark {
+		b.raise(p, room, b.hub.Mark(b.me, room, seq))
+	}
+}
+
+// raise moves a room's mark. Where it does not reach the end, what is left unread is counted anew.
+func (b *Inbox) raise(p *pile, room RoomName, seq uint64) {
+	switch {
+	case seq <= p.mark:
+		return
+	case seq < p.last && p.unread > 0:
+		b.count(room)
+	default:
+		p.mark, p.unread, p.mentions = seq, 0, 0
+	}
+	b.dirty = true
+}
+
+// Dirty reports whether Rooms may tell something else than the last time it was asked.
+func (b *Inbox) Dirty() bool { return b.dirty }
+
+// Rooms lists all the person's rooms as they stand, in the order they are shown in.
+func (b *Inbox) Rooms() []InboxRoom {
+	b.dirty = false
+	rooms := make([]InboxRoom, 0, len(b.rooms))
+	for name, p := range b.rooms {
+		info, err := b.hub.Room(b.me, name)
+		if err != nil {
+			continue // the news that the person has left is on its way
+		}
+		rooms = append(rooms, InboxRoom{
+			Name: name, Topic: info.Topic, Here: info.Here, Members: info.Members,
+			Unread: p.unread, Mentions: p.mentions, Mark: p.mark,
+		})
+	}
+	slices.SortFunc(rooms, func(x, y InboxRoom) int { return compareRooms(x.Name, y.Name) })
+	return rooms
+}
+
+// backlog is what a person has not read of a room.
+type backlog struct {
+	mark    uint64
+	last    uint64    // Seq of the room's newest message
+	lost    int       // messages that memory no longer holds
+	entries []Message // what it holds; the caller must not change them
+}
+
+// unread tells what of the room me has not read; in is false where me does not belong to it.
+func (h *Hub) unread(me Name, name RoomName) (b backlog, in bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return b, false
+	}
+	if _, in := r.members[me]; !in {
+		return b, false
+	}
+	b.mark = r.mark(me, h.people[me])
+	b.last, b.lost, b.entries = r.Log.after(b.mark)
+	return b, true
+}
