@@ -3,6 +3,7 @@ package sshchat
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -18,21 +19,21 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err != nil {
 		return s.refuse(err)
 	}
-	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.guard.Channel
+	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.slow(ctx, s.guard.Channel)
 	if s.face != nil {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
 		call.Out, call.Err, call.In = returns{call.Out}, returns{call.Err}, strings.NewReader("")
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		go s.readInput(ctx, &keys{s.guard.Channel, &s.asking, cancel})
+		go s.readInput(ctx, &keys{s.slow(ctx, s.guard.Channel), &s.asking, cancel})
 	}
 	err = s.server.services.Commands.Run(ctx, line, call)
 	if err == nil {
 		return command.ExitDone
 	}
 	text, meant := command.Text(err)
-	if !meant {
+	if !meant && !errors.Is(err, context.Canceled) {
 		s.log.Error("command failed", "err", err)
 	}
 	fmt.Fprintf(call.Err, "%s\n", text)

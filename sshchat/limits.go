@@ -25,6 +25,9 @@ type Limits struct {
 	Env           int           // environment variables of one session
 	EnvBytes      int           // their size
 	SendBuffer    int           // kernel's buffer toward one client, bytes
+	Messages      Allowance     // what one person says, in all sessions together
+	Commands      Allowance     // commands of one person that do work
+	Input         Allowance     // bytes of input of one session
 }
 
 // DefaultLimits are the limits of a server that was told nothing else.
@@ -33,6 +36,7 @@ var DefaultLimits = Limits{
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
 	Sessions: 4, Passwords: 3, AuthTries: 20, Registrations: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+	Messages: Allowance{5, 2}, Commands: Allowance{20, 4}, Input: Allowance{64 << 10, 4 << 10},
 }
 
 // Sizes that no client needs to exceed.

@@ -50,7 +50,9 @@ type Server struct {
 	stopSessions  context.CancelFunc
 	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
-	stats counters
+	stats    counters
+	messages *flood // what people say
+	works    *flood // the commands they use
 
 	mu       sync.Mutex
 	listener net.Listener       // guarded by mu; nil until Serve
@@ -61,7 +63,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}),
+		conns: make(map[*conn]struct{}), messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error

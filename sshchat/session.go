@@ -31,6 +31,9 @@ type session struct {
 	ended   bool          // input has come to its end
 	leaving bool          // the person quits
 	asking  atomic.Bool   // a command waits for an answer
+	patient bool          // a program: it waits where a person would be refused for being too fast
+	pace    *alarm        // rings when the next action may be done
+	holding bool          // until it does
 
 	login         login
 	key           *chat.Key // proven in this login, while it has no account
@@ -75,7 +78,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newAlarm(), escape: newAlarm()}
+	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newAlarm(), escape: newAlarm(), pace: newAlarm()}
 	sess.log = s.log.With("source", g.conn.source, "name", name.String())
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
@@ -99,10 +102,11 @@ func (s *session) run(ctx context.Context, line string) int {
 		}
 	}
 	s.face = s.newFace(line != "")
+	s.patient = line != "" || isPipe(s.face)
 	if line != "" {
 		return s.exec(ctx, line)
 	}
-	go s.readInput(ctx, s.guard.Channel)
+	go s.readInput(ctx, s.slow(ctx, s.guard.Channel))
 	return s.chat(ctx)
 }
 

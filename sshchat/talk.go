@@ -51,11 +51,11 @@ func (s *session) chat(ctx context.Context) int {
 		if s.leaving {
 			return command.ExitDone
 		}
-		var grown []<-chan struct{}
+		signals := []<-chan struct{}{s.pace.rang}
 		if !s.resting {
-			grown = reader.Grown()
+			signals = append(signals, reader.Grown()...)
 		}
-		if err := s.step(ctx, grown); err != nil {
+		if err := s.step(ctx, signals); err != nil {
 			s.farewell()
 			return command.ExitDone
 		}
@@ -82,7 +82,7 @@ func (s *session) draw(reader *chat.Reader) error {
 // step waits for what comes first, of the client, the clocks and the given signals, and takes it in. It fails when ctx ends.
 func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 	typed := s.in.ready
-	if s.ended {
+	if s.ended || s.holding {
 		typed = nil
 	}
 	fired, err := chat.Wait(ctx, append([]<-chan struct{}{typed, s.guard.resized, s.frame.rang, s.escape.rang}, signals...)...)
@@ -159,7 +159,7 @@ func (s *session) flush() error {
 
 // act does what was typed, in order. It stops at the end of the session.
 func (s *session) act(ctx context.Context) {
-	for len(s.actions) > 0 && !s.leaving {
+	for len(s.actions) > 0 && !s.leaving && !s.held() {
 		a := s.actions[0]
 		s.actions = s.actions[1:]
 		switch a.Kind {
@@ -190,6 +190,10 @@ func (s *session) enterLine(ctx context.Context, line string) {
 		return
 	}
 	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
+	if err := s.Pace(ctx, command.Message, line); err != nil {
+		s.explain(err)
+		return
+	}
 	_, err := s.server.services.Post(ctx, s.name, s.room, chat.Say, line)
 	s.explain(s.server.services.Explain(s.name, s.room, err))
 }

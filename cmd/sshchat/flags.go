@@ -48,6 +48,15 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.limits.Sessions, "sessions", s.limits.Sessions, "sessions in one connection")
 	f.IntVar(&s.limits.Passwords, "passwords", s.limits.Passwords, "passwords tried in one connection")
 	f.IntVar(&s.limits.Registrations, "registrations", s.limits.Registrations, "logins without an account at once")
+	allowance(f, &s.limits.Messages, "message", "messages of one person")
+	allowance(f, &s.limits.Commands, "command", "commands of one person")
+	allowance(f, &s.limits.Input, "input", "bytes of input of one session")
+}
+
+// allowance adds the two flags of a pace: so many at once, and then so many a second.
+func allowance(f *pflag.FlagSet, a *sshchat.Allowance, name, what string) {
+	f.IntVar(&a.Burst, name+"-burst", a.Burst, what+" that may come at once")
+	f.Float64Var(&a.Rate, name+"-rate", a.Rate, what+" a second after that")
 }
 
 // environment gives each flag that was not set the value of its twin, if there is one.
@@ -84,6 +93,11 @@ func (s *settings) check() error {
 	case "text", "json":
 	default:
 		return fmt.Errorf("--log-format is text or json, not %q", s.logFormat)
+	}
+	for _, a := range []sshchat.Allowance{s.limits.Messages, s.limits.Commands, s.limits.Input} {
+		if a.Burst < 1 || a.Rate <= 0 {
+			return fmt.Errorf("a --…-burst of %d and a --…-rate of %g let nothing through; a very high one lets everything", a.Burst, a.Rate)
+		}
 	}
 	if s.minPassword < 8 {
 		return fmt.Errorf("--min-password is %d; NIST SP 800-63B-4 allows no less than 8", s.minPassword)

@@ -31,6 +31,7 @@ type Command struct {
 	More    string   // what else there is to know
 	Faces   Face
 	Role    chat.Role // the least that may use it; empty: everyone
+	Free    bool      // it may be used however often: it does nothing, or says something, which is counted as that
 	Account bool      // an account is needed; without it whoever is about to register may use it too
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
@@ -41,6 +42,14 @@ type Command struct {
 
 	Run func(ctx context.Context, c *Call) error
 }
+
+// Effort is what somebody has the server do, as far as it matters how often.
+type Effort int
+
+const (
+	Message Effort = iota + 1 // something is said
+	Work                      // a command is run
+)
 
 // Call is one use of a command.
 type Call struct {
@@ -73,6 +82,9 @@ type Session interface {
 	Ask(ctx context.Context, question string, echo bool) (string, error)
 	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
 	Registered(a chat.Account)
+	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that
+	// hold the text, or where nobody would read them waits. Its error is for the caller's caller.
+	Pace(ctx context.Context, what Effort, text string) error
 	// Quit ends the session after the command.
 	Quit()
 }

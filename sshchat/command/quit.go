@@ -4,7 +4,7 @@ import "context"
 
 var quit = &Command{
 	Name: "quit", Aliases: []string{"exit"}, Brief: "end this session; you stay in your rooms",
-	Faces: Chat, Words: -1,
+	Faces: Chat, Free: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		c.Session.Quit()
 		return nil

@@ -66,6 +66,11 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		}
 		return err
 	}
+	if !cmd.Free {
+		if err := call.Session.Pace(ctx, Work, line); err != nil {
+			return err
+		}
+	}
 	return cmd.Run(ctx, &call)
 }
 

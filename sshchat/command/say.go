@@ -12,7 +12,7 @@ import (
 var say = &Command{
 	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room",
 	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
-	Faces: Exec, Account: true, Words: 1, Text: true,
+	Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.room(c.Args[0])
 		if err != nil {
@@ -24,7 +24,7 @@ var say = &Command{
 
 var msg = &Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away",
-	Faces: Both, Account: true, Words: 1, Text: true,
+	Faces: Both, Free: true, Account: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
 		if err != nil {
@@ -36,7 +36,7 @@ var msg = &Command{
 
 var reply = &Command{
 	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone",
-	Faces: Chat, Account: true, Text: true,
+	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other := c.Session.Correspondent()
 		if other.IsZero() {
@@ -67,7 +67,7 @@ var query = &Command{
 
 var me = &Command{
 	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves",
-	Faces: Chat, Account: true, Text: true,
+	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)
 	},
@@ -105,6 +105,9 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, text string) error
 var errNothing = &Error{ExitUsage, "nothing to say"}
 
 func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, text string) error {
+	if err := c.Session.Pace(ctx, Message, text); err != nil {
+		return err
+	}
 	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, text)
 	if err != nil {
 		if errors.Is(err, chat.ErrEmpty) {
