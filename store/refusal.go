@@ -10,6 +10,7 @@ var refusals = []error{
 	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited,
 	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
 	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
+	ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,
 	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -24,9 +23,11 @@ type roster struct {
 
 	reserved []chat.Name // of deleted accounts: nobody gets them again
 
-	// Kept as they are, for those who know them:
+	// Replaced as a whole:
 
-	bans, invites, allowlist []json.RawMessage
+	bans, mutes []chat.Sanction
+	invites     []invite
+	allowlist   allowlist
 }
 
 // user is an account as stored.

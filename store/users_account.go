@@ -18,6 +18,21 @@ import (
 func (u *Users) Create(
 	name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64,
 ) (chat.Account, error) {
+	return u.create(name, role, keys, password, since, func(*roster) error { return nil })
+}
+
+// CreateInvited is Create by somebody with the code of an invite, one use of which is gone with it.
+// Errors: ErrInvite as well.
+func (u *Users) CreateInvited(
+	code string, name chat.Name, keys []chat.Key, password []byte, since uint64,
+) (chat.Account, error) {
+	return u.create(name, chat.User, keys, password, since, func(r *roster) error { return u.redeem(r, code) })
+}
+
+// create makes an account, if admit lets it into the roster.
+func (u *Users) create(
+	name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64, admit func(*roster) error,
+) (chat.Account, error) {
 	fail := func(err error) (chat.Account, error) {
 		return chat.Account{}, fmt.Errorf("create account %s: %w", name, err)
 	}
@@ -42,6 +57,9 @@ func (u *Users) Create(
 	err = u.change(func(r *roster) error {
 		if r.taken(name) {
 			return ErrTaken
+		}
+		if err := admit(r); err != nil {
+			return err
 		}
 		r.add(who)
 		return r.enter(chat.General, chat.Member{Name: name, Since: max(since, 1)})

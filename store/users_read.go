@@ -34,9 +34,10 @@ func parseRoster(b []byte) (*roster, error) {
 		"format":    func(v value) error { return readFormat(v, &format) },
 		"users":     func(v value) error { users = []value{v}; return nil },
 		"rooms":     func(v value) error { rooms = []value{v}; return nil },
-		"bans":      into(&r.bans),
-		"invites":   into(&r.invites),
-		"allowlist": into(&r.allowlist),
+		"bans":      readSanctions(&r.bans, false),
+		"mutes":     readSanctions(&r.mutes, true),
+		"invites":   func(v value) error { return v.items(r.readInvite) },
+		"allowlist": r.readAllowlist,
 		"reserved":  into(&r.reserved),
 	})
 	if err != nil {

@@ -165,7 +165,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 {"id":"`+idA+`","name":"alice","role":"admin","created":"2026-11-23T21:38:56Z","seen":"2026-11-23",
  "keys":[{"key":"`+keyA+`","label":"laptop","added":"2026-11-23T21:38:56Z","only":["history"]}],
  "settings":{"timestamps":"time","bell":"men\u001btion"}}],
-"bans":[{"name":"mallory","until":"2027-01-01T00:00:00Z"}],"invites":[{"code":"x"}],"allowlist":["192.0.2.0/24"],
+"bans":[{"ip":"192.0.2.0/24","by":"alice","at":"2026-11-23T21:38:56Z"}],"invites":[{"id":"k2fa","hash":"`+strings.Repeat("ab", 32)+`","uses":2,"by":"alice","at":"2026-11-23T21:38:56Z"}],"allowlist":{"on":false,"entries":["ip=192.0.2.0/24"]},
 "rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
 	u := openUsers(t, dir)
 	create(t, u, "bob", "")
@@ -173,7 +173,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 	for _, want := range []string{
 		`"only":["history"]`, `"label":"laptop"`, `"seen":"2026-11-23"`,
 		`"settings":{"bell":"mention","timestamps":"time"}`,
-		`{"name":"mallory","until":"2027-01-01T00:00:00Z"}`, `{"code":"x"}`, `"192.0.2.0/24"`, `"eve"`,
+		`{"ip":"192.0.2.0/24","by":"alice","at":"2026-11-23T21:38:56Z"}`, `"id":"k2fa"`, `["ip=192.0.2.0/24"]`, `"eve"`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is gone from\n%s", want, got)

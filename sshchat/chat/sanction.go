@@ -22,6 +22,15 @@ type Sanction struct {
 	Why   string    `json:"why,omitempty"`
 }
 
+// Invite lets people register where not everybody may. Its code is known to whoever was given it.
+type Invite struct {
+	ID    string    `json:"id"`
+	Uses  int       `json:"uses"` // that are left
+	By    Name      `json:"by"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until,omitzero"` // zero: for ever
+}
+
 // Refusals of a target and of a duration, worded for the person who typed it.
 var (
 	ErrTarget   = errors.New("it must be a name, ip=ADDRESS or ip=ADDRESS/BITS, or key=SHA256:…")

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+var (
+	ErrListed     = errors.New("it is on the list already")
+	ErrNotListed  = errors.New("it is not on the list")
+	ErrLongEnough = errors.New("the list is full")
+)
+
+// allowlist is who may come in while it is on: people, addresses and keys, written as chat.ParseTarget takes them.
+// Moderators and admins always may.
+type allowlist struct {
+	On      bool     `json:"on"`
+	Entries []string `json:"entries"`
+}
+
+// Allowlist returns whether the list is on, and its entries.
+func (u *Users) Allowlist() (on bool, entries []string) {
+	list := u.durable.Load().allowlist
+	return list.On, slices.Clone(list.Entries)
+}
+
+// SetAllowlist turns the list on or off.
+func (u *Users) SetAllowlist(on bool) error {
+	return u.changeAllowlist(func(list *allowlist) error { list.On = on; return nil })
+}
+
+// Allow puts a target on the list. Errors: ErrListed, ErrLongEnough, ErrEdited, or the disk's.
+func (u *Users) Allow(target string) error {
+	return u.changeAllowlist(func(list *allowlist) error {
+		switch {
+		case slices.Contains(list.Entries, target):
+			return ErrListed
+		case len(list.Entries) >= maxSanctions:
+			return ErrLongEnough
+		}
+		list.Entries = append(slices.Clone(list.Entries), target)
+		return nil
+	})
+}
+
+// Disallow takes a target off the list. Errors: ErrNotListed, ErrEdited, or the disk's.
+func (u *Users) Disallow(target string) error {
+	return u.changeAllowlist(func(list *allowlist) error {
+		i := slices.Index(list.Entries, target)
+		if i < 0 {
+			return ErrNotListed
+		}
+		list.Entries = slices.Delete(slices.Clone(list.Entries), i, i+1)
+		return nil
+	})
+}
+
+func (u *Users) changeAllowlist(edit func(*allowlist) error) error {
+	if err := u.change(func(r *roster) error { return edit(&r.allowlist) }); err != nil {
+		return fmt.Errorf("change the allowlist: %w", err)
+	}
+	return nil
+}
+
+// Allowed reports whether the list lets them in: that account, from that address, with that key.
+func (u *Users) Allowed(a chat.Account, addr netip.Addr, key string) bool {
+	list := u.durable.Load().allowlist
+	if !list.On || a.Role.AtLeast(chat.Mod) {
+		return true
+	}
+	return slices.ContainsFunc(list.Entries, func(entry string) bool {
+		target, err := chat.ParseTarget(entry)
+		return err == nil && target.Hits(a.Name, addr, key)
+	})
+}
+
+// readAllowlist reads the list; an empty JSON list is how a server begins.
+func (r *roster) readAllowlist(v value) error {
+	if v.raw[0] == '[' {
+		return v.items(func(value) error { return errors.New("the entries stand in an object with on and entries") })
+	}
+	err := v.fields(map[string]func(value) error{"on": into(&r.allowlist.On), "entries": into(&r.allowlist.Entries)})
+	if err != nil {
+		return err
+	}
+	for _, entry := range r.allowlist.Entries {
+		if _, err := chat.ParseTarget(entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}

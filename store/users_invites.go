@@ -1,0 +1,139 @@
+package store
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// maxInvites is how many invites are kept, the used-up and ended ones not counted.
+const maxInvites = 1000
+
+var (
+	ErrInvite         = errors.New("this invite is not valid, or no longer")
+	ErrNoInvite       = errors.New("there is no such invite")
+	ErrTooManyInvites = errors.New("there are too many invites; revoke some first")
+)
+
+// invite is an invite as stored: who reads the file cannot use it.
+type invite struct {
+	ID    string    `json:"id"`   // names it in lists
+	Hash  string    `json:"hash"` // SHA-256 of the code, in hexadecimal
+	Uses  int       `json:"uses"` // that are left
+	By    chat.Name `json:"by"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Invite makes an invite that lets so many people register until a time (zero: for ever), and returns its code,
+// which is shown this once. Errors: ErrTooManyInvites, ErrEdited, or the disk's.
+func (u *Users) Invite(by chat.Name, uses int, until time.Time) (id, code string, err error) {
+	random := make([]byte, 13) // 104 bits
+	rand.Read(random)          // never fails
+	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
+	id, code = text[:4], text[4:]
+	err = u.change(func(r *roster) error {
+		kept := u.validInvites(r)
+		if len(kept) >= maxInvites {
+			return ErrTooManyInvites
+		}
+		if slices.ContainsFunc(kept, func(i invite) bool { return i.ID == id }) {
+			id = text[:8]
+		}
+		r.invites = append(kept, invite{ID: id, Hash: inviteHash(code), Uses: uses, By: by, At: u.second(), Until: until.UTC()})
+		return nil
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("make an invite: %w", err)
+	}
+	return id, code, nil
+}
+
+// inviteHash is how a code is kept. Codes are random and long, so a fast hash is enough.
+func inviteHash(code string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(code))))
+	return hex.EncodeToString(sum[:])
+}
+
+// Revoke takes an invite back. Errors: ErrNoInvite, ErrEdited, or the disk's.
+func (u *Users) Revoke(id string) error {
+	err := u.change(func(r *roster) error {
+		kept := u.validInvites(r)
+		i := slices.IndexFunc(kept, func(i invite) bool { return i.ID == id })
+		if i < 0 {
+			return ErrNoInvite
+		}
+		r.invites = slices.Delete(kept, i, i+1)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("revoke invite: %w", err)
+	}
+	return nil
+}
+
+// Invites lists the invites that can be used.
+func (u *Users) Invites() []chat.Invite {
+	var list []chat.Invite
+	for _, i := range u.validInvites(u.durable.Load()) {
+		list = append(list, chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until})
+	}
+	return list
+}
+
+// Invited reports whether the code is one of a valid invite, for a refusal before a password is asked for.
+func (u *Users) Invited(code string) bool {
+	hash := inviteHash(code)
+	return slices.ContainsFunc(u.validInvites(u.durable.Load()), func(i invite) bool { return i.Hash == hash })
+}
+
+// validInvites is a copy of those that can be used.
+func (u *Users) validInvites(r *roster) []invite {
+	now := u.opt.Now()
+	return slices.DeleteFunc(slices.Clone(r.invites), func(i invite) bool {
+		return i.Uses < 1 || !i.Until.IsZero() && !now.Before(i.Until)
+	})
+}
+
+// redeem uses up one use of an invite of a roster that is being changed.
+func (u *Users) redeem(r *roster, code string) error {
+	hash, kept := inviteHash(code), u.validInvites(r)
+	i := slices.IndexFunc(kept, func(i invite) bool { return i.Hash == hash })
+	if i < 0 {
+		return ErrInvite
+	}
+	if kept[i].Uses--; kept[i].Uses == 0 {
+		kept = slices.Delete(kept, i, i+1)
+	}
+	r.invites = kept
+	return nil
+}
+
+func (r *roster) readInvite(v value) error {
+	var i invite
+	err := v.fields(map[string]func(value) error{
+		"id": into(&i.ID), "hash": into(&i.Hash), "uses": into(&i.Uses),
+		"by": into(&i.By), "at": into(&i.At), "until": into(&i.Until),
+	})
+	sum, hexErr := hex.DecodeString(i.Hash)
+	switch {
+	case err != nil:
+		return err
+	case i.ID == "":
+		return errors.New("an invite needs an id")
+	case hexErr != nil || len(sum) != sha256.Size:
+		return errors.New("the hash is not a SHA-256 in hexadecimal")
+	case i.Uses < 0:
+		return errors.New("uses counts what is left")
+	}
+	r.invites = append(r.invites, i)
+	return nil
+}

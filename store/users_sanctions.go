@@ -1,0 +1,157 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+// maxSanctions is how many bans or mutes are kept: each connection is compared with them.
+const maxSanctions = 10_000
+
+var (
+	ErrNoSanction       = errors.New("there is none")
+	ErrTooManySanctions = errors.New("there are too many; lift some first")
+)
+
+// Ban has the sanction hold until it ends or is lifted. An older one of the same target is replaced.
+// Errors: ErrNoAccount; ErrLastAdmin, for whoever could lift it must be able to log in; ErrTooManySanctions; ErrEdited;
+// or the disk's.
+func (u *Users) Ban(s chat.Sanction) error {
+	err := u.change(func(r *roster) error {
+		if who := r.named(s.User); who != nil && who.Role == chat.Admin && r.admins() == 1 {
+			return ErrLastAdmin
+		}
+		return u.impose(r, &r.bans, s)
+	})
+	if err != nil {
+		return fmt.Errorf("ban %s: %w", s.Target(), err)
+	}
+	return nil
+}
+
+// Unban lifts the ban of a target. Errors: ErrNoSanction, ErrEdited, or the disk's.
+func (u *Users) Unban(target string) error {
+	if err := u.change(func(r *roster) error { return u.lift(&r.bans, target) }); err != nil {
+		return fmt.Errorf("lift the ban of %s: %w", target, err)
+	}
+	return nil
+}
+
+// Mute has the person say nothing until the sanction ends or is lifted. Errors: as of Ban.
+func (u *Users) Mute(s chat.Sanction) error {
+	if s.User.IsZero() {
+		return errors.New("internal error: a mute is of a person")
+	}
+	if err := u.change(func(r *roster) error { return u.impose(r, &r.mutes, s) }); err != nil {
+		return fmt.Errorf("mute %s: %w", s.User, err)
+	}
+	return nil
+}
+
+// Unmute lifts a mute. Errors: ErrNoSanction, ErrEdited, or the disk's.
+func (u *Users) Unmute(name chat.Name) error {
+	if err := u.change(func(r *roster) error { return u.lift(&r.mutes, name.String()) }); err != nil {
+		return fmt.Errorf("unmute %s: %w", name, err)
+	}
+	return nil
+}
+
+// Bans lists the bans that hold, the oldest first.
+func (u *Users) Bans() []chat.Sanction { return u.holding(u.durable.Load().bans) }
+
+// Mutes lists the mutes that hold, the oldest first.
+func (u *Users) Mutes() []chat.Sanction { return u.holding(u.durable.Load().mutes) }
+
+// Banned returns the ban that keeps out that person, that address or that key, each of which may be zero.
+func (u *Users) Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
+	return u.hit(u.durable.Load().bans, name, addr, key)
+}
+
+// Muted returns the mute of that person.
+func (u *Users) Muted(name chat.Name) (chat.Sanction, bool) {
+	return u.hit(u.durable.Load().mutes, name, netip.Addr{}, "")
+}
+
+func (u *Users) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
+	if len(list) == 0 {
+		return chat.Sanction{}, false
+	}
+	now := u.opt.Now()
+	i := slices.IndexFunc(list, func(s chat.Sanction) bool { return s.Hits(name, addr, key) && !s.Over(now) })
+	if i < 0 {
+		return chat.Sanction{}, false
+	}
+	return list[i], true
+}
+
+func (u *Users) holding(list []chat.Sanction) []chat.Sanction {
+	now := u.opt.Now()
+	return slices.DeleteFunc(slices.Clone(list), func(s chat.Sanction) bool { return s.Over(now) })
+}
+
+// impose adds s to a list of a roster that is being changed; what has ended goes.
+func (u *Users) impose(r *roster, list *[]chat.Sanction, s chat.Sanction) error {
+	if !s.User.IsZero() && r.named(s.User) == nil {
+		return ErrNoAccount
+	}
+	s.At, s.Until = u.second(), s.Until.UTC()
+	kept := slices.DeleteFunc(u.holding(*list), func(old chat.Sanction) bool { return old.Target() == s.Target() })
+	if len(kept) >= maxSanctions {
+		return ErrTooManySanctions
+	}
+	*list = append(kept, s)
+	return nil
+}
+
+// lift removes the sanction of a target from a list of a roster that is being changed.
+func (u *Users) lift(list *[]chat.Sanction, target string) error {
+	kept := u.holding(*list)
+	i := slices.IndexFunc(kept, func(s chat.Sanction) bool { return s.Target() == target })
+	if i < 0 {
+		return ErrNoSanction
+	}
+	*list = slices.Delete(kept, i, i+1)
+	return nil
+}
+
+// readSanctions reads a list of bans or, with people, of mutes.
+func readSanctions(list *[]chat.Sanction, people bool) func(value) error {
+	return func(v value) error {
+		return v.items(func(v value) error {
+			var s chat.Sanction
+			err := v.fields(map[string]func(value) error{
+				"user": into(&s.User), "ip": into(&s.Net), "key": into(&s.Key),
+				"by": into(&s.By), "at": into(&s.At), "until": into(&s.Until), "why": into(&s.Why),
+			})
+			if err != nil {
+				return err
+			}
+			given := 0
+			for _, set := range []bool{!s.User.IsZero(), s.Net.IsValid(), s.Key != ""} {
+				if set {
+					given++
+				}
+			}
+			again, err := chat.ParseTarget(s.Target())
+			switch {
+			case given != 1:
+				return errors.New("it needs one of user, ip and key")
+			case people && s.User.IsZero():
+				return errors.New("only a user can be muted")
+			case err != nil:
+				return err
+			case again.Net != s.Net:
+				return fmt.Errorf("ip is %s; it must be %s", s.Net, again.Net)
+			case len(*list) == maxSanctions:
+				return ErrTooManySanctions
+			}
+			s.Why = chat.Clean(s.Why, maxSetting)
+			*list = append(*list, s)
+			return nil
+		})
+	}
+}
