@@ -32,7 +32,8 @@ func (b *bucket) take(a Allowance, n int, now time.Time) (wait time.Duration) {
 
 // wait tells how long it is until n are there; 0 where they are.
 func (b *bucket) wait(a Allowance, n int, now time.Time) time.Duration {
-	return max(0, time.Time(*b).Sub(now)+a.lasts(n)-a.lasts(a.Burst))
+	owed := max(0, time.Time(*b).Sub(now)) // a bucket nobody has used is the least duration away: less than that overflows
+	return max(0, owed+a.lasts(n)-a.lasts(a.Burst))
 }
 
 // spend takes n even where fewer are left, and tells how long it is until the debt is paid.
