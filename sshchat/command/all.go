@@ -7,6 +7,7 @@ var all []*Command
 func init() {
 	all = []*Command{
 		claim, follow, head, help, history, identity, join, keyAdd, keyList, keyRemove, list, me, msg,
-		names, part, passwd, query, quit, register, reply, say, topic, version, whoami,
+		names, part, passwd, query, quit, register, reply, say, set, topic, version, whoami,
+		bellCommand, mouseCommand, quietCommand, themeCommand, timestampsCommand, uiCommand, zoneCommand,
 	}
 }

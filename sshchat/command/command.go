@@ -96,8 +96,9 @@ type Services struct {
 	History      History
 	Claim        *Claim
 	Commands     *Registry
-	ServerName   string // shown to people
-	Address      string // as people reach it, for examples in help: "-p 2222 alice@chat.host" without the name
+	ServerName   string   // shown to people
+	Themes       []string // names of the colours a screen can have, the usual one first
+	Address      string   // as people reach it, for examples in help: "-p 2222 alice@chat.host" without the name
 	Version      string
 	Registration bool                                 // strangers may register
 	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history

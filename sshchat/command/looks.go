@@ -1,0 +1,57 @@
+package command
+
+import "context"
+
+// These commands are doors to the settings of what things look like.
+var (
+	uiCommand         = door("ui", "[full|plain|auto]", uiSetting, "a full screen, or lines that scroll")
+	themeCommand      = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	timestampsCommand = door("timestamp", "[off|time|datetime]", timestampsSetting, "what stands before a message")
+	zoneCommand       = door("tz", "[ZONE]", zoneSetting, "the zone of times: /tz Europe/Vienna")
+	bellCommand       = door("bell", "[off|mention|all]", bellSetting, "what rings the terminal's bell")
+	mouseCommand      = door("mouse", "[on|off]", mouseSetting, "scroll by the wheel; to select needs Shift")
+	quietCommand      = door("quiet", "[on|off]", quietSetting, "hide who comes and goes, or do not")
+)
+
+// door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
+func door(name, args string, s *setting, brief string) *Command {
+	return &Command{
+		Name: name, Args: args, Brief: brief,
+		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
+		Faces: Chat, Account: true, Words: 1,
+		Run: func(_ context.Context, c *Call) error {
+			value := firstOf(c.Args)
+			if value == "" && len(s.values) == 2 {
+				value = s.values[0]
+				if c.shown(s) == value {
+					value = s.values[1]
+				}
+			}
+			if value == "" {
+				c.tellSetting(s)
+				return nil
+			}
+			if err := c.choose(s, value); err != nil {
+				return err
+			}
+			if a, ok := c.Accounts.ByID(c.Account.ID); ok {
+				c.Account = a
+			}
+			c.tellSetting(s)
+			return nil
+		},
+	}
+}
+
+// tellSetting says how something is set, and what else it could be.
+func (c *Call) tellSetting(s *setting) {
+	value, choices := c.shown(s), s.choices(c.Services)
+	switch {
+	case value == "":
+		c.Notef("%s is not set: %s", s.name, s.meaning(c.Services))
+	case len(choices) > 2:
+		c.Notef("%s is %s (%s)", s.name, value, either(choices))
+	default:
+		c.Notef("%s is %s", s.name, value)
+	}
+}

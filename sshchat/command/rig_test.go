@@ -1,0 +1,199 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// rig is a chat in memory with a session for one person, to run commands in.
+type rig struct {
+	t        testing.TB
+	hub      *chat.Hub
+	accounts *accounts
+	history  *sealedPast
+	services *Services
+	me       chat.Name
+	face     Face
+	session  *fakeSession
+}
+
+// newRig runs a chat of the people named; the first of them gives the commands, in the chat.
+func newRig(t testing.TB, people ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, accounts: &accounts{byName: map[string]chat.Account{}}, history: &sealedPast{}, face: Chat}
+	general := chat.RoomState{Name: chat.General}
+	for _, p := range people {
+		n := name(t, p)
+		r.accounts.byName[p] = chat.Account{ID: "id-" + p, Name: n, Role: chat.User, Created: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
+		general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
+	}
+	r.hub = chat.NewHub(journal{}, registry{}, nil, []chat.RoomState{general}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.hub.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	r.services = &Services{
+		Hub: r.hub, Accounts: r.accounts, History: r.history, Commands: NewRegistry(),
+		ServerName: "test", Address: "NAME@chat.host", Themes: []string{"dusk", "mono"},
+		Log: slog.New(slog.DiscardHandler),
+	}
+	r.as(people[0])
+	return r
+}
+
+// as has another person give the commands, in a new session.
+func (r *rig) as(who string) {
+	r.me = name(r.t, who)
+	r.session = &fakeSession{room: chat.General}
+}
+
+// run gives a command and returns all that the person sees of it.
+func (r *rig) run(line string) (seen string, err error) {
+	r.t.Helper()
+	a, _ := r.accounts.ByName(r.me)
+	var out bytes.Buffer
+	r.session.shown.Reset()
+	err = r.services.Commands.Run(context.Background(), line, Call{
+		Services: r.services, Face: r.face, Account: a, Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session,
+	})
+	return out.String() + r.session.shown.String(), err
+}
+
+// must is run for a command that has to succeed.
+func (r *rig) must(line string) string {
+	r.t.Helper()
+	seen, err := r.run(line)
+	if err != nil {
+		r.t.Fatalf("%s: %v", line, err)
+	}
+	return seen
+}
+
+// sees gives a command whose answer has to contain the words.
+func (r *rig) sees(line, words string) {
+	r.t.Helper()
+	if seen := r.must(line); !strings.Contains(seen, words) {
+		r.t.Errorf("%s shows\n%s\nwithout %q", line, seen, words)
+	}
+}
+
+// refuses gives a command that has to fail with this code, in words that contain these.
+func (r *rig) refuses(line string, code int, words string) {
+	r.t.Helper()
+	seen, err := r.run(line)
+	if err == nil {
+		r.t.Errorf("%s is done: %s", line, seen)
+		return
+	}
+	text, meant := Text(err)
+	if ExitCode(err) != code || !meant || !strings.Contains(text, words) {
+		r.t.Errorf("%s: exit %d, %v, not %d with %q", line, ExitCode(err), err, code, words)
+	}
+}
+
+// say has somebody say something in a room they are in.
+func (r *rig) say(who string, room chat.RoomName, text string) chat.Message {
+	r.t.Helper()
+	m, err := r.services.Post(context.Background(), name(r.t, who), room, chat.Say, text)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m
+}
+
+func name(t testing.TB, s string) chat.Name {
+	t.Helper()
+	n, err := chat.ParseName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// accounts is Accounts in memory; what it does not have panics.
+type accounts struct {
+	Accounts
+	mu     sync.Mutex
+	byName map[string]chat.Account
+}
+
+func (a *accounts) ByName(n chat.Name) (chat.Account, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	account, ok := a.byName[n.String()]
+	account.Settings = maps.Clone(account.Settings)
+	return account, ok
+}
+
+func (a *accounts) ByID(id string) (chat.Account, bool) {
+	n, err := chat.ParseName(strings.TrimPrefix(id, "id-"))
+	if err != nil {
+		return chat.Account{}, false
+	}
+	return a.ByName(n)
+}
+
+func (a *accounts) SetSetting(id, setting, value string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	who := strings.TrimPrefix(id, "id-")
+	account := a.byName[who]
+	account.Settings = maps.Clone(account.Settings)
+	if account.Settings == nil {
+		account.Settings = map[string]string{}
+	}
+	account.Settings[setting] = value
+	if value == "" {
+		delete(account.Settings, setting)
+	}
+	a.byName[who] = account
+	return nil
+}
+
+func (a *accounts) Refusal(err error) bool { return errors.Is(err, errRefused) }
+
+var errRefused = errors.New("wrong name or password")
+
+// sealedPast is History in memory; what it does not have panics.
+type sealedPast struct {
+	History
+}
+
+func (h *sealedPast) Refusal(error) bool { return false }
+
+// fakeSession is what a command does to its session.
+type fakeSession struct {
+	Session
+	room  chat.RoomName
+	shown strings.Builder
+	said  int // how often Pace was asked for a message
+}
+
+func (s *fakeSession) Room() chat.RoomName      { return s.room }
+func (s *fakeSession) Enter(room chat.RoomName) { s.room = room }
+func (s *fakeSession) Correspondent() chat.Name { return chat.Name{} }
+func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
+	if what == Message {
+		s.said++
+	}
+	return nil
+}
+
+type journal struct{}
+
+func (journal) Commit([]chat.Event) error { return nil }
+
+type registry struct{}
+
+func (registry) SaveRoom(chat.RoomName, string, chat.Name) error { return nil }
+func (registry) SaveMember(chat.RoomName, chat.Member) error     { return nil }
+func (registry) RemoveMember(chat.RoomName, chat.Name) error     { return nil }

@@ -1,0 +1,244 @@
+package command
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// maxIgnored is how many people one person ignores at most: each message shown is held against them.
+const maxIgnored = 100
+
+// Settings is what a person chose, ready to use. ParseSettings fills in what was not chosen.
+type Settings struct {
+	UI         string         // "auto", "full" or "plain"
+	Theme      string         // one of Services.Themes, or of those of another version; empty for the first
+	Timestamps string         // "off", "time" or "datetime"
+	Zone       *time.Location // nil: the one the client names
+	Bell       string         // "off", "mention" or "all"
+	Mouse      bool
+	Quiet      bool
+	Ignore     []chat.Name
+}
+
+// setting is one thing a person can choose: by set, and by a command of its own in the chat.
+type setting struct {
+	name   string
+	values []string // all there are, that of who chose nothing first; nil for themes, and where check decides
+	brief  string
+	// check returns value as it is kept, or a refusal.
+	check func(c *Call, value string) (string, error)
+}
+
+var (
+	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
+	themeSetting      = &setting{name: "theme", brief: "the colours"}
+	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "what stands before a message"}
+	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
+	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "what rings the terminal's bell"}
+	mouseSetting      = &setting{name: "mouse", values: []string{"off", "on"}, brief: "the wheel scrolls; to select needs Shift"}
+	quietSetting      = &setting{name: "quiet", values: []string{"off", "on"}, brief: "no word of who comes and goes"}
+	ignoreSetting     = &setting{name: "ignore", brief: "people who are not shown", check: checkIgnore}
+)
+
+// settings is all that can be chosen, in the order it is listed.
+var settings = []*setting{
+	uiSetting, themeSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
+}
+
+// ParseSettings reads an account's settings. A value that nobody could set here, of a newer version or put into the
+// file by hand, counts as not chosen.
+func ParseSettings(chosen map[string]string) Settings {
+	zone, err := parseZone(zoneSetting.of(chosen))
+	if err != nil {
+		zone = nil
+	}
+	return Settings{
+		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Timestamps: timestampsSetting.of(chosen), Zone: zone,
+		Bell: bellSetting.of(chosen), Mouse: mouseSetting.of(chosen) == "on", Quiet: quietSetting.of(chosen) == "on",
+		Ignore: parseNames(ignoreSetting.of(chosen)),
+	}
+}
+
+// of is the setting's value among what was chosen, or what counts where nothing was; that may be empty.
+func (s *setting) of(chosen map[string]string) string {
+	value := chosen[s.name]
+	if s.values != nil && !slices.Contains(s.values, value) {
+		return s.values[0]
+	}
+	return value
+}
+
+// choices are the values it can have; none where they cannot be listed.
+func (s *setting) choices(v *Services) []string {
+	if s == themeSetting {
+		return v.Themes
+	}
+	return s.values
+}
+
+// meaning is what it is about, and what it can be.
+func (s *setting) meaning(v *Services) string {
+	if choices := s.choices(v); len(choices) > 0 {
+		return s.brief + ": " + either(choices)
+	}
+	return s.brief
+}
+
+// shown is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
+func (c *Call) shown(s *setting) string {
+	value, choices := s.of(c.Account.Settings), s.choices(c.Services)
+	if value == "" && len(choices) > 0 {
+		return choices[0]
+	}
+	return value
+}
+
+// Clock is the layout of the time before a message, as in time.Format, or "off".
+func (s Settings) Clock() string {
+	switch s.Timestamps {
+	case "off":
+		return "off"
+	case "datetime":
+		return "02 Jan 15:04"
+	}
+	return "15:04"
+}
+
+// Filter is what the person does not want to see, in a session where focus was asked for.
+func (s Settings) Filter(focus []chat.Name) chat.Filter {
+	return chat.Filter{Ignore: nameSet(s.Ignore), Focus: nameSet(focus), Quiet: s.Quiet}
+}
+
+func nameSet(names []chat.Name) map[chat.Name]bool {
+	if len(names) == 0 {
+		return nil
+	}
+	set := make(map[chat.Name]bool, len(names))
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+// settings is what the caller chose.
+func (c *Call) settings() Settings { return ParseSettings(c.Account.Settings) }
+
+// choose keeps a value of the caller's and has all sessions of theirs apply it. "-" stands for choosing nothing.
+func (c *Call) choose(s *setting, value string) error {
+	kept, err := "", error(nil)
+	if value != "-" {
+		kept, err = s.accept(c, value)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.Accounts.SetSetting(c.Account.ID, s.name, kept); err != nil {
+		return c.explain(err)
+	}
+	c.Hub.Changed(c.Account.Name)
+	return nil
+}
+
+// accept returns the value as it is kept, or a refusal that says what could be.
+func (s *setting) accept(c *Call, value string) (string, error) {
+	if s.check != nil {
+		return s.check(c, value)
+	}
+	choices := s.choices(c.Services)
+	if value = strings.ToLower(value); !slices.Contains(choices, value) {
+		return "", c.usage("%s can be %s, not %q", s.name, either(choices), chat.Clean(value, 40))
+	}
+	return value, nil
+}
+
+// either is "a, b or c".
+func either(words []string) string {
+	if len(words) == 0 {
+		return "nothing"
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// zonePattern leaves no way out of the folders where zones are.
+var zonePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
+
+// parseZone reads the IANA name of a time zone. The empty one is none. "Local" would be the server's, which is nobody's.
+func parseZone(name string) (*time.Location, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if len(name) > 64 || name == "Local" || !zonePattern.MatchString(name) {
+		return nil, fmt.Errorf("%q is no time zone", chat.Clean(name, 64))
+	}
+	return time.LoadLocation(name)
+}
+
+// checkZone also takes "utc" and "europe/vienna".
+func checkZone(c *Call, value string) (string, error) {
+	for _, spelled := range []string{value, strings.ToUpper(value), capitals(value)} {
+		if zone, err := parseZone(spelled); err == nil && zone != nil {
+			return spelled, nil
+		}
+	}
+	return "", c.usage("no time zone %q: name one like Europe/Vienna, America/New_York or UTC", chat.Clean(value, 64))
+}
+
+// capitals gives each word of a zone's name its capital letter.
+func capitals(name string) string {
+	b := []byte(strings.ToLower(name))
+	for i := range b {
+		if (i == 0 || b[i-1] == '/' || b[i-1] == '_') && b[i] >= 'a' && b[i] <= 'z' {
+			b[i] -= 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// parseNames reads names with spaces between, and leaves out what is none.
+func parseNames(value string) []chat.Name {
+	var names []chat.Name
+	for word := range strings.FieldsSeq(value) {
+		if n, err := chat.ParseName(word); err == nil && len(names) < maxIgnored {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func checkIgnore(c *Call, value string) (string, error) {
+	var names []chat.Name
+	for word := range strings.FieldsSeq(value) {
+		n, err := c.person(word)
+		if err != nil {
+			return "", err
+		}
+		if n == c.Account.Name {
+			return "", failed("you cannot ignore yourself")
+		}
+		names = append(names, n)
+	}
+	return joinNames(names)
+}
+
+// joinNames is the stored form of names that are ignored: each once, sorted.
+func joinNames(names []chat.Name) (string, error) {
+	slices.SortFunc(names, chat.Name.Compare)
+	names = slices.Compact(names)
+	if len(names) > maxIgnored {
+		return "", failed("nobody ignores more than %d people", maxIgnored)
+	}
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = n.String()
+	}
+	return strings.Join(words, " "), nil
+}
