@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,13 +95,14 @@ func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 5 * time.Second})
-		full := errors.New("no space left on device")
+		var room atomic.Bool
 		var saved []byte
 		s.save = func(_ string, b []byte) error {
-			if full == nil {
-				saved = b
+			if !room.Load() {
+				return errors.New("no space left on device")
 			}
-			return full
+			saved = b
+			return nil
 		}
 		go s.run()
 		s.Mark(name("alice"), chat.General, 1)
@@ -109,7 +111,7 @@ func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
 		if n := strings.Count(log.String(), "no space"); n != 1 {
 			t.Errorf("the log is told %d times", n)
 		}
-		full = nil
+		room.Store(true)
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		if !bytes.Contains(saved, []byte(`"alice":{"general":1}`)) {

@@ -67,7 +67,8 @@ func (l *Log) amend(batch []Message) {
 			by[m.Of] = m
 		}
 	}
-	l.entries = slices.Clone(l.entries)
+	const spare = 64 // so that the next Append does not copy it once more
+	l.entries = append(make([]Message, 0, len(l.entries)+spare), l.entries...)
 	for i := range l.entries {
 		e := &l.entries[i]
 		before := e.size()

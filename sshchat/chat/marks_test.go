@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -155,6 +156,21 @@ func TestWhatAReaderShowsIsRead(t *testing.T) {
 	r.Next(9)
 	r.Close()
 	mark(3, "who was handed the rest")
+}
+
+// A session marks as often as it draws: it must cost little, and not stand in the way of others.
+func BenchmarkMark(b *testing.B) {
+	h := start(b, &tape{}, "alice")
+	h.rooms[General].Log.Append(Message{Seq: 1 << 62})
+	h.marks = &notebook{}
+	alice := name(b, "alice")
+	h.Enter(alice)
+	var seq atomic.Uint64
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			h.Mark(alice, General, seq.Add(1))
+		}
+	})
 }
 
 func TestChangedReachesEverySession(t *testing.T) {

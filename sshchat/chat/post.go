@@ -239,7 +239,7 @@ func (h *Hub) stage(batch []*request) []*request {
 	defer h.mu.Unlock()
 	at := now()
 	staged := batch[:0:0]
-	deleted := make(map[Message]bool) // in this batch, so that the log does not tell yet; of each Room and Of alone
+	deleted := make(map[inRoom]bool) // by this batch, so that the log does not tell yet
 	for _, req := range batch {
 		e := &req.event
 		r := h.rooms[e.Room]
@@ -265,9 +265,15 @@ func (h *Hub) stage(batch []*request) []*request {
 	return staged
 }
 
+// inRoom is a message by its place.
+type inRoom struct {
+	room RoomName
+	seq  uint64
+}
+
 // refuse tells why a message is not to be: its author is not in the room, or what it amends is not there to be amended.
 // Called with the hub's mu held.
-func (r *Room) refuse(req *request, deleted map[Message]bool) error {
+func (r *Room) refuse(req *request, deleted map[inRoom]bool) error {
 	m := &req.event.Message
 	since, in := r.members[m.From]
 	if !in {
@@ -276,7 +282,7 @@ func (r *Room) refuse(req *request, deleted map[Message]bool) error {
 	if m.Of == 0 {
 		return nil
 	}
-	meant := Message{Room: r.Name, Of: m.Of}
+	meant := inRoom{r.Name, m.Of}
 	old, kept := r.Log.find(m.Of)
 	switch {
 	case !kept || !old.said() || m.Of < since || deleted[meant]:
