@@ -65,8 +65,8 @@ func TestMarksSurviveReopening(t *testing.T) {
 func TestStateIsWrittenOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.DiscardHandler), FlushEvery: 5 * time.Second})
-		saves := 0
-		s.save = func(string, []byte) error { saves++; return nil }
+		var saves atomic.Int32
+		s.save = func(string, []byte) error { saves.Add(1); return nil }
 		go s.run()
 		defer s.Close()
 		for i := range 100 {
@@ -74,19 +74,19 @@ func TestStateIsWrittenOnceInAWhile(t *testing.T) {
 			time.Sleep(99 * time.Millisecond)
 		}
 		synctest.Wait()
-		if saves != 1 {
-			t.Errorf("%d writes in 9.9 s of changes", saves)
+		if saves.Load() != 1 {
+			t.Errorf("%d writes in 9.9 s of changes", saves.Load())
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if saves != 2 {
-			t.Errorf("%d writes in all", saves)
+		if saves.Load() != 2 {
+			t.Errorf("%d writes in all", saves.Load())
 		}
 		s.Mark(name("alice"), chat.General, 1) // changes nothing
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if saves != 2 {
-			t.Errorf("%d writes where nothing had changed", saves)
+		if saves.Load() != 2 {
+			t.Errorf("%d writes where nothing had changed", saves.Load())
 		}
 	})
 }
