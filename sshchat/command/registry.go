@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,19 +17,25 @@ import (
 // Registry is the commands by name.
 type Registry struct {
 	commands []*Command // sorted by name
-	byName   map[string]*Command
+	byName   map[Face]map[string]*Command
 }
 
-// NewRegistry returns the registry of all commands. It panics on two of one name: a mistake made while programming.
+// NewRegistry returns the registry of all commands. It panics on two of one name in one face: a mistake made while
+// programming.
 func NewRegistry() *Registry {
-	r := &Registry{byName: make(map[string]*Command)}
+	r := &Registry{byName: map[Face]map[string]*Command{Chat: {}, Exec: {}}}
 	for _, c := range all {
 		r.commands = append(r.commands, c)
-		for _, name := range append([]string{c.Name}, c.Aliases...) {
-			if r.byName[name] != nil {
-				panic("internal error: two commands named " + name)
+		for face, byName := range r.byName {
+			for _, name := range append([]string{c.Name}, c.Aliases...) {
+				if c.Faces&face == 0 {
+					continue
+				}
+				if byName[name] != nil {
+					panic("internal error: two commands named " + name)
+				}
+				byName[name] = c
 			}
-			r.byName[name] = c
 		}
 	}
 	slices.SortFunc(r.commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
@@ -40,10 +47,10 @@ func NewRegistry() *Registry {
 func (r *Registry) Find(face Face, line string) (*Command, string, error) {
 	word, rest := cutWord(line)
 	second, rest2 := cutWord(rest)
-	if c := r.byName[strings.ToLower(word+" "+second)]; second != "" && c != nil && c.Faces&face != 0 {
+	if c := r.byName[face][strings.ToLower(word+" "+second)]; second != "" && c != nil {
 		return c, rest2, nil
 	}
-	if c := r.byName[strings.ToLower(word)]; c != nil && c.Faces&face != 0 {
+	if c := r.byName[face][strings.ToLower(word)]; c != nil {
 		return c, rest, nil
 	}
 	return nil, "", r.unknown(face, word)
@@ -139,7 +146,7 @@ func (r *Registry) unknown(face Face, word string) error {
 		slash = "/"
 	}
 	text := fmt.Sprintf("no command %s%s", slash, chat.Clean(word, 40))
-	best, near := 3, ""
+	best, near := min(2, len(word)/2)+1, "" // a word of two letters is near to everything
 	for _, name := range r.Names(face) {
 		if d := distance(word, name); d < best {
 			best, near = d, name
@@ -153,14 +160,7 @@ func (r *Registry) unknown(face Face, word string) error {
 
 // Names lists the names that can be typed in a face, aliases included, sorted.
 func (r *Registry) Names(face Face) []string {
-	var names []string
-	for name, c := range r.byName {
-		if c.Faces&face != 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(r.byName[face]))
 }
 
 // cutWord returns the first word of line and what follows it, without the spaces between.
@@ -209,25 +209,29 @@ func split(line string) ([]string, error) {
 	return words, nil
 }
 
-// distance is the number of edits between two words (Levenshtein), for words short enough to be commands.
+// distance is the number of edits between two words, for words short enough to be commands: a letter more, less or
+// another one, or two neighbours the wrong way round (Damerau and Levenshtein, as optimal string alignment).
 func distance(a, b string) int {
 	if len(a) > 32 || len(b) > 32 {
 		return 32
 	}
-	row := make([]int, len(b)+1)
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+			next[j+1] = min(next[j]+1, row[j+1]+1, row[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row, next = row, next, before
 	}
 	return row[len(b)]
 }

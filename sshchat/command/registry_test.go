@@ -1,0 +1,204 @@
+package command
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"sshchat/sshchat/chat"
+)
+
+func TestFind(t *testing.T) {
+	r := NewRegistry()
+	for _, c := range []struct {
+		face       Face
+		line       string
+		name, rest string
+	}{
+		{Chat, "join #dev", "join", "#dev"},
+		{Chat, "  JOIN   #dev  ", "join", "#dev  "},
+		{Chat, "j #dev", "join", "#dev"},
+		{Chat, "me -_- 'shrugs", "me", "-_- 'shrugs"},
+		{Chat, "key list", "key list", ""},
+		{Chat, "key  List --json", "key list", "--json"},
+		{Chat, "keys", "key list", ""},
+		{Exec, "say #dev two  spaces", "say", "#dev two  spaces"},
+		{Exec, "key\tadd\nssh-ed25519 AAAA me@home", "key add", "ssh-ed25519 AAAA me@home"},
+	} {
+		cmd, rest, err := r.Find(c.face, c.line)
+		if err != nil || cmd.Name != c.name || rest != c.rest {
+			t.Errorf("%q is %v, %q, %v", c.line, cmd, rest, err)
+		}
+	}
+	for line, face := range map[string]Face{
+		"say general hi": Chat, "register": Chat, "claim x": Chat, "me waves": Exec, "quit": Exec, "bell off": Exec, "key": Exec, "": Chat, "list keys now": 0,
+	} {
+		if cmd, _, err := r.Find(face, line); err == nil {
+			t.Errorf("%q is %s in face %d", line, cmd.Name, face)
+		}
+	}
+}
+
+// Whoever mistypes is shown what was meant, and never something far off.
+func TestUnknownCommands(t *testing.T) {
+	r := NewRegistry()
+	for _, c := range []struct {
+		face       Face
+		word, near string
+	}{
+		{Chat, "jion", "/join"}, {Chat, "joni", "/join"}, {Chat, "JION", "/join"}, {Chat, "jon", "/join"},
+		{Chat, "quti", "/quit"}, {Chat, "qiut", "/quit"}, {Chat, "exti", "/exit"},
+		{Chat, "nmaes", "/names"}, {Chat, "name", "/names"}, {Chat, "topci", "/topic"}, {Chat, "hlep", "/help"},
+		{Chat, "themes", "/theme"}, {Chat, "timestmap", "/timestamp"}, {Chat, "passwrd", "/passwd"},
+		{Exec, "regsiter", "register"}, {Exec, "histroy", "history"}, {Exec, "folow", "follow"}, {Exec, "identiy", "identity"},
+		{Chat, "bel", "/bell"}, {Chat, "uio", "/ui"}, {Chat, "wo", "/who"},
+		{Chat, "register", ""}, {Chat, "xyzzy", ""}, {Chat, "x", ""}, {Chat, "zz", "/tz"}, {Chat, "12", ""}, {Chat, "", ""},
+		{Chat, "abracadabra", ""}, {Exec, "sudo", ""}, {Exec, "bash", ""}, {Exec, "scp", ""},
+	} {
+		_, _, err := r.Find(c.face, c.word)
+		text, meant := Text(err)
+		_, hint, hinted := strings.Cut(text, "did you mean ")
+		near, _, _ := strings.Cut(hint, "?")
+		if !meant || hinted != (c.near != "") || near != c.near {
+			t.Errorf("%q is answered with %q, and %q was meant", c.word, text, c.near)
+		}
+		if ExitCode(err) != ExitUsage {
+			t.Errorf("%q ends with %d", c.word, ExitCode(err))
+		}
+	}
+}
+
+// What somebody typed is shown to them, and to nobody's harm.
+func TestUnknownCommandsShowNoEscapes(t *testing.T) {
+	_, _, err := NewRegistry().Find(Chat, "\x1b]0;pwned\x07\u202e"+strings.Repeat("x", 5000))
+	if text, _ := Text(err); strings.ContainsAny(text, "\x1b\x07\u202e") || len(text) > 200 {
+		t.Errorf("shown: %q", text)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"join", "join", 0}, {"join", "", 4}, {"", "me", 2}, {"jion", "join", 1}, {"joni", "join", 1}, {"jin", "join", 1}, {"joins", "join", 1},
+		{"kitten", "sitting", 3}, {"ca", "abc", 3}, {"abcd", "badc", 2}, {strings.Repeat("a", 33), "a", 32},
+	} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q and %q: %d, not %d", c.a, c.b, got, c.want)
+		}
+		if got := distance(c.b, c.a); got != c.want {
+			t.Errorf("%q and %q: %d, not %d", c.b, c.a, got, c.want)
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		words []string // nil: refused
+	}{
+		{"", []string{}}, {"  \t\n ", []string{}}, {"a b", []string{"a", "b"}}, {" a  b ", []string{"a", "b"}},
+		{`'a b' "c d"`, []string{"a b", "c d"}}, {`a' 'b`, []string{"a b"}}, {`''`, []string{""}}, {`a "" b`, []string{"a", "", "b"}},
+		{`a\ b`, []string{"a b"}}, {`'a\b'`, []string{`a\b`}}, {`"a\"b"`, []string{`a"b`}}, {`\`, []string{`\`}}, {`"it's"`, []string{"it's"}},
+		{"it's", nil}, {`"`, nil}, {`a 'b`, nil},
+	} {
+		words, err := split(c.line)
+		if (err != nil) != (c.words == nil) || !slices.Equal(words, c.words) {
+			t.Errorf("%q is %q, %v", c.line, words, err)
+		}
+	}
+}
+
+// Nobody gets at what is not theirs by the way they write it.
+func TestRightsAreCheckedHoweverItIsTyped(t *testing.T) {
+	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Role: chat.Admin, Account: true, Words: -1}
+	all = append(all, secret)
+	t.Cleanup(func() { all = all[:len(all)-1] })
+	r := newRig(t, "mallory")
+	for _, line := range []string{"launch codes", "LAUNCH\tCODES", "codes", " codes -h", "codes --help", "codes 'unclosed"} {
+		r.refuses(line, ExitDenied, "launch codes is for admins")
+	}
+	if seen := r.must("help"); strings.Contains(seen, "codes") {
+		t.Errorf("help lists what is not mallory's:\n%s", seen)
+	}
+	a := r.accounts.byName["mallory"]
+	a.Role = chat.Admin // the control
+	r.accounts.byName["mallory"] = a
+	r.sees("codes -h", "launch codes")
+	r.sees("help", "launch codes")
+}
+
+func FuzzFind(f *testing.F) {
+	for _, seed := range []string{"join #dev", "key  add x", "/", " ", "say - \x00", "jion", "K\u212aey", strings.Repeat("a", 40)} {
+		f.Add(seed)
+	}
+	r := NewRegistry()
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, face := range []Face{Chat, Exec} {
+			cmd, rest, err := r.Find(face, line)
+			if err != nil {
+				var e *Error
+				if !errors.As(err, &e) || e.Code != ExitUsage || cmd != nil || len(e.Text) > 400 || !utf8.ValidString(e.Text) {
+					t.Errorf("%q: %v", line, err)
+				}
+				continue
+			}
+			if cmd.Faces&face == 0 || !strings.HasSuffix(line, rest) || strings.TrimLeft(rest, " \t\n") != rest {
+				t.Errorf("%q is %s with %q", line, cmd.Name, rest)
+			}
+		}
+	})
+}
+
+// Whatever follows a command's name, reading it ends in arguments or in words for the person.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"", "#dev", "-- -x", "--json=", "'a b' \"", "-h", "--since general/1 --tar", "\\", "\xff", "a b c d e"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, rest string) {
+		for _, cmd := range all {
+			c := Call{Services: &Services{}, Command: cmd, Face: Exec}
+			err := c.parse(rest)
+			if _, meant := Text(err); err != nil && !meant && err.Error() != "pflag: help requested" {
+				t.Errorf("%s %q: %v", cmd.Name, rest, err)
+			}
+			if err == nil && cmd.Words >= 0 && len(c.Args) > cmd.Words {
+				t.Errorf("%s %q: %d words", cmd.Name, rest, len(c.Args))
+			}
+		}
+	})
+}
+
+func FuzzSplit(f *testing.F) {
+	for _, seed := range []string{"a b", `'a b' "c\"d"`, `\`, "it's", "\xff \x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := split(line)
+		if err != nil {
+			return
+		}
+		var quoted []string
+		for _, w := range words {
+			quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+		}
+		again, err := split(strings.Join(quoted, " "))
+		if err != nil || !slices.Equal(words, again) {
+			t.Errorf("%q is %q, quoted and split again %q, %v", line, words, again, err)
+		}
+	})
+}
+
+func FuzzDistance(f *testing.F) {
+	f.Add("jion", "join")
+	f.Add("", "é")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		d := distance(a, b)
+		if d != distance(b, a) || (d == 0) != (a == b && len(a) <= 32) || d > 32 {
+			t.Errorf("%q and %q: %d and %d", a, b, d, distance(b, a))
+		}
+	})
+}
