@@ -34,7 +34,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 	}
 	text, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) {
-		s.log.Error("command failed", "err", err)
+		s.logger().Error("command failed", "err", err)
 	}
 	fmt.Fprintf(call.Err, "%s\n", text)
 	return command.ExitCode(err)

@@ -312,7 +312,8 @@ func (c *sessionContext) Value(key any) any {
 	if ok {
 		return v
 	}
-	return c.Context.Value(key)
+	// Asked through inner, package context finds what Done is of; else it would start a goroutine for each session.
+	return c.inner.Value(key)
 }
 
 func (c *sessionContext) SetValue(key, value any) {

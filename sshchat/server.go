@@ -16,6 +16,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/view"
 
 	"charm.land/ssh"
 	"charm.land/wish/v2"
@@ -44,6 +45,8 @@ type Server struct {
 	limits    Limits
 	log       *slog.Logger
 
+	lines *view.Lines // rendered messages, shared by all sessions
+
 	draining      atomic.Bool  // no login and no session any more; set with mu held
 	registrations atomic.Int64 // slots taken by logins without an account
 	stop          context.Context
@@ -63,7 +66,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
+		conns: make(map[*conn]struct{}), lines: &view.Lines{}, messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error

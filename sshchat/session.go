@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -20,11 +21,11 @@ import (
 type session struct {
 	server  *Server
 	guard   *guard
-	log     *slog.Logger
 	face    view.Face // nil for a command without a terminal
 	in      *input
 	frame   *alarm        // rings when the next frame may be drawn
-	resting bool          // until it does
+	drawn   time.Time     // when the last one was; zero where the next may follow at once
+	resting bool          // until frame rings
 	escape  *alarm        // rings when no more bytes followed an Esc
 	answer  *lines        // what the running command has printed, or nil
 	actions []view.Action // typed, and not acted on yet
@@ -39,7 +40,10 @@ type session struct {
 	key           *chat.Key // proven in this login, while it has no account
 	name          chat.Name
 	room          chat.RoomName // where what is typed goes
+	filter        chat.Filter   // what is not shown
+	inbox         *chat.Inbox   // what is not read; nil for a command
 	correspondent chat.Name     // who last wrote to this person alone
+	focus         []chat.Name   // whom alone it shows in rooms; nobody: everybody
 }
 
 // session is the wish middleware that serves every shell and every command.
@@ -79,7 +83,6 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 		return nil, err
 	}
 	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newAlarm(), escape: newAlarm(), pace: newAlarm()}
-	sess.log = s.log.With("source", g.conn.source, "name", name.String())
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
 		if err != nil {
@@ -98,7 +101,7 @@ func (s *session) run(ctx context.Context, line string) int {
 			return s.refuse(err)
 		}
 		if err := s.server.services.Accounts.Seen(a.ID); err != nil {
-			s.log.Error("note the day", "err", err) // it is written again tomorrow
+			s.logger().Error("note the day", "err", err) // it is written again tomorrow
 		}
 	}
 	s.face = s.newFace(line != "")
@@ -154,6 +157,12 @@ func (s *session) call(face command.Face) (command.Call, error) {
 	return call, err
 }
 
+// logger is the operator's log with who this is. It is made when there is something to tell: kept, it would be a tenth of
+// what a session takes.
+func (s *session) logger() *slog.Logger {
+	return s.server.log.With("source", s.guard.conn.source, "name", s.name.String())
+}
+
 // explain shows a refusal to its author. What is not worded for people goes to the log.
 func (s *session) explain(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -161,7 +170,7 @@ func (s *session) explain(err error) {
 	}
 	text, meant := command.Text(err)
 	if !meant {
-		s.log.Error("command failed", "err", err)
+		s.logger().Error("command failed", "err", err)
 	}
 	s.face.Fail(text)
 }

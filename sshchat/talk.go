@@ -35,12 +35,10 @@ func (s *session) chat(ctx context.Context) int {
 	hub := s.server.services.Hub
 	hub.Enter(s.name)
 	defer hub.Leave(s.name)
-	from := chat.From{Back: replay, Unread: replayUnread}
-	if _, _, pty := s.guard.size(); !pty {
-		from = chat.From{} // a script asks for the past when it wants it
-	}
-	reader := hub.Reader(s.name, from)
+	reader := hub.Reader(s.name, s.begin())
 	defer reader.Close()
+	s.inbox = chat.NewInbox(s.name, hub)
+	s.settle()
 	s.greet()
 	for {
 		if !s.resting || s.leaving {
@@ -51,7 +49,7 @@ func (s *session) chat(ctx context.Context) int {
 		if s.leaving {
 			return command.ExitDone
 		}
-		signals := []<-chan struct{}{s.pace.rang}
+		signals := []<-chan struct{}{s.pace.signal()}
 		if !s.resting {
 			signals = append(signals, reader.Grown()...)
 		}
@@ -60,23 +58,37 @@ func (s *session) chat(ctx context.Context) int {
 			return command.ExitDone
 		}
 		s.act(ctx)
+		s.rest()
 	}
 }
 
-// draw shows what has come since the last frame, in one piece, and rests until the next is due. What comes meanwhile
-// stays in the rooms' logs, so that a flood costs a session no more than its frames. A reader that is behind goes on
-// at once.
+// draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
+// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once.
 func (s *session) draw(reader *chat.Reader) error {
 	ds := reader.Next(deliverBatch)
 	s.deliver(ds)
+	s.showRooms()
 	if !s.face.Pending() {
 		return nil
 	}
+	s.drawn = time.Time{}
 	if _, _, pty := s.guard.size(); pty && len(ds) < deliverBatch {
-		s.resting = true
-		s.frame.in(frameTime)
+		s.drawn = time.Now()
 	}
-	return s.flush()
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.markRead(ds)
+	return nil
+}
+
+// rest puts off the next frame until it is due. It is called when there may be something to draw: where messages come
+// less often than frames may, no clock is set for any of them.
+func (s *session) rest() {
+	if due := frameTime - time.Since(s.drawn); due > 0 && !s.resting {
+		s.resting = true
+		s.frame.in(due)
+	}
 }
 
 // step waits for what comes first, of the client, the clocks and the given signals, and takes it in. It fails when ctx ends.
@@ -85,7 +97,7 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 	if s.ended || s.holding {
 		typed = nil
 	}
-	fired, err := chat.Wait(ctx, append([]<-chan struct{}{typed, s.guard.resized, s.frame.rang, s.escape.rang}, signals...)...)
+	fired, err := chat.Wait(ctx, append([]<-chan struct{}{typed, s.guard.resized, s.frame.signal(), s.escape.signal()}, signals...)...)
 	if err != nil {
 		return err
 	}
@@ -96,8 +108,10 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 		width, height, _ := s.guard.size()
 		s.face.Resize(width, height)
 	case 2:
+		s.frame.stop()
 		s.resting = false
 	case 3:
+		s.escape.stop()
 		s.actions = append(s.actions, s.face.Expire()...)
 	}
 	return nil
@@ -127,16 +141,20 @@ func (s *session) deliver(ds []chat.Delivery) {
 	for _, d := range ds {
 		if d.Gap.Count() > 0 {
 			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
-			s.log.Info("reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
+			s.logger().Info("reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
 		}
 		if d.Kind.Stored() && d.Room.IsDirect() && d.From != s.name {
 			s.correspondent = d.From
 		}
-		if d.Kind == chat.Parted && d.Room == s.room {
+		switch {
+		case d.Kind == chat.Parted && d.Room == s.room:
 			s.Enter(chat.General)
+		case d.Kind == chat.Changed:
+			s.settle()
 		}
 	}
-	s.face.Deliver(ds)
+	s.inbox.Deliver(ds)
+	s.face.Deliver(s.shown(ds))
 }
 
 // flush writes everything the face has, in one piece for each stream.
