@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -26,6 +27,34 @@ func (s *session) Enter(room chat.RoomName) {
 func (s *session) Correspondent() chat.Name { return s.correspondent }
 
 func (s *session) Quit() { s.leaving = true }
+
+// Show implements command.Session: what was printed before comes before it.
+func (s *session) Show(title, text string) {
+	if s.answer != nil {
+		s.answer.end()
+	}
+	s.face.Show(title, text)
+}
+
+// Clear implements command.Session, for a face that has a screen.
+func (s *session) Clear() {
+	if f, ok := s.face.(interface{ Clear() }); ok {
+		f.Clear()
+	}
+}
+
+func (s *session) Focus() []chat.Name { return s.focus }
+
+func (s *session) SetFocus(people []chat.Name) { s.focus = people }
+
+// Zone is the one that the client's environment names, if it does.
+func (s *session) Zone() *time.Location {
+	zone, err := command.ParseZone(s.guard.getenv("TZ"))
+	if err != nil || zone == nil {
+		return time.UTC
+	}
+	return zone
+}
 
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {

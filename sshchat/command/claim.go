@@ -55,7 +55,8 @@ func (c *Claim) keep(code string) {
 }
 
 var claim = &Command{
-	Name: "claim", Args: "CODE", Brief: "become the first admin with the code the server printed",
+	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
+	More:  "The server printed the code as it started. It serves once.",
 	Faces: Exec, Words: 1,
 	Run: runClaim,
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"sshchat/sshchat/chat"
 
@@ -27,9 +28,11 @@ type Command struct {
 	Name    string   // one word, or two as in "key add"
 	Aliases []string // other names, in either face
 	Args    string   // shown in usage: "#room TEXT"
-	Brief   string   // one line of help
+	Brief   string   // one line of help, at most 46 cells
 	More    string   // what else there is to know
 	Faces   Face
+	Group   Group     // where help lists it
+	List    bool      // what it prints is for reading: shown over the messages, where there is a screen
 	Role    chat.Role // the least that may use it; empty: everyone
 	Free    bool      // it may be used however often: it does nothing, or says something, which is counted as that
 	Account bool      // an account is needed; without it whoever is about to register may use it too
@@ -87,6 +90,18 @@ type Session interface {
 	Pace(ctx context.Context, what Effort, text string) error
 	// Quit ends the session after the command.
 	Quit()
+
+	// The rest is for the chat alone, but for Zone.
+
+	// Show shows a text of many lines that the caller asked for by title, over the messages where there is a screen.
+	Show(title, text string)
+	// Clear forgets what is on the screen, where there is one.
+	Clear()
+	// Focus is whom alone this session shows in rooms; nobody: everybody.
+	Focus() []chat.Name
+	SetFocus(people []chat.Name)
+	// Zone is that of times for who chose none.
+	Zone() *time.Location
 }
 
 // Services is what the commands work on.

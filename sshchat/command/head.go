@@ -6,8 +6,9 @@ import (
 )
 
 var head = &Command{
-	Name: "head", Args: "ROOM", Brief: "print the newest point of a room's history, signed by the host key",
-	More: "The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
+	Name: "head", Args: "ROOM", Brief: "print a room's head, signed by the host key", Group: Reading,
+	More: "The head is the newest point of the room's history.\n" +
+		"The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
 		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
 		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
 	Faces: Exec, Account: true, Words: 1,

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 
+	"sshchat/sshchat/chat"
+
 	"github.com/spf13/pflag"
 )
 
 var help = &Command{
 	Name: "help", Aliases: []string{"?"}, Args: "[COMMAND]", Brief: "list the commands, or explain one",
-	Faces: Both, Words: 2,
+	Faces: Both, List: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.Printf("%s", c.Commands.list(c))
@@ -25,14 +27,54 @@ var help = &Command{
 	},
 }
 
+// Group is what the commands listed together have in common.
+type Group string
+
+// The groups, as they are listed. Commands without one come last.
+const (
+	Talking Group = "Talking"
+	Rooms   Group = "Rooms"
+	People  Group = "People"
+	Reading Group = "Reading back"
+	Looks   Group = "Looks"
+	Yours   Group = "Your account"
+	others  Group = "Also"
+	ruling  Group = "For moderators and admins" // those that need a role
+)
+
+var groups = []Group{Talking, Rooms, People, Reading, Looks, Yours, others, ruling}
+
+func (cmd *Command) group() Group {
+	switch {
+	case cmd.Role != "" && cmd.Role != chat.User:
+		return ruling
+	case cmd.Group == "":
+		return others
+	}
+	return cmd.Group
+}
+
+// usageWidth is where the second column of the list begins, in cells.
+const usageWidth = 30
+
 // list is the help of all commands the caller may use in this face.
 func (r *Registry) list(c *Call) string {
 	var b strings.Builder
-	for _, cmd := range r.commands {
-		if cmd.Faces&c.Face == 0 || (cmd.Role != "" && !c.Account.Role.AtLeast(cmd.Role)) {
-			continue
+	for _, group := range groups {
+		heading := string(group) + "\n"
+		for _, cmd := range r.commands {
+			if cmd.group() != group || cmd.Faces&c.Face == 0 || !c.Account.Role.AtLeast(cmd.Role) {
+				continue
+			}
+			b.WriteString(heading)
+			heading = ""
+			usage := cmd.usage(c.Face)
+			if len([]rune(usage)) > usageWidth-3 {
+				fmt.Fprintf(&b, "  %s\n", usage)
+				usage = ""
+			}
+			fmt.Fprintf(&b, "  %-*s %s\n", usageWidth-3, usage, cmd.Brief)
 		}
-		fmt.Fprintf(&b, "%-28s %s\n", cmd.usage(c.Face), cmd.Brief)
 	}
 	if c.Face == Chat {
 		b.WriteString("//text sends a line that begins with a slash. Tab completes.\n")

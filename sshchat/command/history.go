@@ -11,8 +11,9 @@ import (
 )
 
 var history = &Command{
-	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's sealed history: an age file that only your keys open",
-	More: "ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
+	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's history, sealed to your keys", Group: Reading,
+	More: "An age file that only your keys open:\n" +
+		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
 		"A number names a window of --list. A direct room is @bob.",
 	Faces: Exec, Account: true, Words: -1,

@@ -3,8 +3,8 @@ package command
 import "context"
 
 var identity = &Command{
-	Name: "identity", Brief: "print your password identity, an age file that your password opens",
-	More:  "ssh … identity > me.age, then: ssh … history general | age -d -i me.age",
+	Name: "identity", Brief: "print what your password opens history with", Group: Yours,
+	More:  "An age file that your password opens.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
 	Faces: Exec, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		armored, err := c.Accounts.Identity(c.Account.ID)

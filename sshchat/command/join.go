@@ -3,7 +3,7 @@ package command
 import "context"
 
 var join = &Command{
-	Name: "join", Aliases: []string{"j"}, Args: "#room", Brief: "enter a room, and belong to it from now on",
+	Name: "join", Aliases: []string{"j"}, Args: "#room", Brief: "enter a room, and belong to it from now on", Group: Rooms,
 	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
 	Faces: Both, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {

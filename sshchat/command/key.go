@@ -10,8 +10,8 @@ import (
 )
 
 var keyList = &Command{
-	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys",
-	Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
+	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, k := range c.Account.Keys {
 			if c.json() {
@@ -39,8 +39,8 @@ var keyList = &Command{
 }
 
 var keyAdd = &Command{
-	Name: "key add", Args: "KEY|-", Brief: "add a public key, as in id_ed25519.pub, or an age1… recipient",
-	More:  "With - the keys come on standard input, one a line. A new key opens what is said from now on.",
+	Name: "key add", Args: "KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
+	More:  "A key is the line in id_ed25519.pub. With - the keys come on standard input, one a line. A new key opens what is said from now on.",
 	Faces: Both, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Text == "" {
@@ -84,8 +84,9 @@ func (c *Call) addKey(ctx context.Context, line string) error {
 }
 
 var keyRemove = &Command{
-	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key; it logs in no more and opens nothing said from now on",
-	More:  "What was sealed to it before stays open to whoever has both the key and a copy of the file.",
+	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
+	More: "It logs in no more and opens nothing said from now on.\n" +
+		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
 	Faces: Both, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {

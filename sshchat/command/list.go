@@ -9,9 +9,9 @@ import (
 )
 
 var list = &Command{
-	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms",
+	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
 	More:  "A * marks those you are in.",
-	Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, r := range c.Hub.Rooms(c.Account.Name) {
 			if c.json() {

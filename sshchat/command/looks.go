@@ -16,7 +16,7 @@ var (
 // door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
 func door(name, args string, s *setting, brief string) *Command {
 	return &Command{
-		Name: name, Args: args, Brief: brief,
+		Name: name, Args: args, Brief: brief, Group: Looks,
 		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
 		Faces: Chat, Account: true, Words: 1,
 		Run: func(_ context.Context, c *Call) error {

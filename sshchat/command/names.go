@@ -7,8 +7,8 @@ import (
 )
 
 var names = &Command{
-	Name: "who", Aliases: []string{"names"}, Args: "[#room]", Brief: "list who is in a room, and who is here now",
-	Faces: Both, Account: true, Words: 1, Flags: jsonFlag,
+	Name: "who", Aliases: []string{"names"}, Args: "[#room]", Brief: "list who is in a room, and who is here now", Group: People,
+	Faces: Both, List: true, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.room(firstOf(c.Args))
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 var part = &Command{
-	Name: "part", Aliases: []string{"leave"}, Args: "[#room]", Brief: "leave a room for good",
+	Name: "part", Aliases: []string{"leave"}, Args: "[#room]", Brief: "leave a room for good", Group: Rooms,
 	Faces: Both, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 && c.Face == Exec {

@@ -7,7 +7,7 @@ import (
 )
 
 var passwd = &Command{
-	Name: "passwd", Brief: "set or change your password (needs ssh -t)",
+	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
 	More:  "The new password opens all your history, the old one nothing said from now on.",
 	Faces: Both, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {

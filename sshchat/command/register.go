@@ -7,7 +7,7 @@ import (
 )
 
 var register = &Command{
-	Name: "register", Brief: "make an account of the name you logged in with",
+	Name: "register", Brief: "make an account of the name you logged in with", Group: Yours,
 	More:  "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.",
 	Faces: Exec, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {

@@ -78,7 +78,25 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 			return err
 		}
 	}
+	if cmd.List && call.Face == Chat {
+		return call.show(ctx, line)
+	}
 	return cmd.Run(ctx, &call)
+}
+
+// show runs the command and shows what it prints under the line that asked for it. A few lines are an answer like others.
+func (c *Call) show(ctx context.Context, line string) error {
+	const few = 3
+	var list strings.Builder
+	out := c.Out
+	c.Out = &list
+	err := c.Command.Run(ctx, c)
+	if text := list.String(); strings.Count(text, "\n") > few {
+		c.Session.Show("/"+chat.Clean(line, 72), text)
+	} else {
+		io.WriteString(out, text)
+	}
+	return err
 }
 
 // allowed checks the caller's rights: here and nowhere else.

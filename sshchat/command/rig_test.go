@@ -173,14 +173,23 @@ func (h *sealedPast) Refusal(error) bool { return false }
 // fakeSession is what a command does to its session.
 type fakeSession struct {
 	Session
-	room  chat.RoomName
-	shown strings.Builder
-	said  int // how often Pace was asked for a message
+	room    chat.RoomName
+	shown   strings.Builder
+	cleared int
+	focus   []chat.Name
+	said    int // how often Pace was asked for a message
 }
 
 func (s *fakeSession) Room() chat.RoomName      { return s.room }
 func (s *fakeSession) Enter(room chat.RoomName) { s.room = room }
 func (s *fakeSession) Correspondent() chat.Name { return chat.Name{} }
+func (s *fakeSession) Show(title, text string) {
+	s.shown.WriteString(title + "\n" + text)
+}
+func (s *fakeSession) Clear()                 { s.cleared++ }
+func (s *fakeSession) Focus() []chat.Name     { return s.focus }
+func (s *fakeSession) SetFocus(p []chat.Name) { s.focus = p }
+func (s *fakeSession) Zone() *time.Location   { return time.UTC }
 func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 	if what == Message {
 		s.said++

@@ -10,7 +10,7 @@ import (
 )
 
 var say = &Command{
-	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room",
+	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room", Group: Talking,
 	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
 	Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
@@ -23,7 +23,7 @@ var say = &Command{
 }
 
 var msg = &Command{
-	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away",
+	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away", Group: Talking,
 	Faces: Both, Free: true, Account: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
@@ -35,7 +35,7 @@ var msg = &Command{
 }
 
 var reply = &Command{
-	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone",
+	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone", Group: Talking,
 	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other := c.Session.Correspondent()
@@ -47,7 +47,7 @@ var reply = &Command{
 }
 
 var query = &Command{
-	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "talk with one person: what you type goes to them",
+	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "have what you type go to one person", Group: Talking,
 	Faces: Chat, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
@@ -66,7 +66,7 @@ var query = &Command{
 }
 
 var me = &Command{
-	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves",
+	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves", Group: Talking,
 	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)

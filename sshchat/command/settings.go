@@ -53,7 +53,7 @@ var settings = []*setting{
 // ParseSettings reads an account's settings. A value that nobody could set here, of a newer version or put into the
 // file by hand, counts as not chosen.
 func ParseSettings(chosen map[string]string) Settings {
-	zone, err := parseZone(zoneSetting.of(chosen))
+	zone, err := ParseZone(zoneSetting.of(chosen))
 	if err != nil {
 		zone = nil
 	}
@@ -171,8 +171,9 @@ func either(words []string) string {
 // zonePattern leaves no way out of the folders where zones are.
 var zonePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 
-// parseZone reads the IANA name of a time zone. The empty one is none. "Local" would be the server's, which is nobody's.
-func parseZone(name string) (*time.Location, error) {
+// ParseZone reads the IANA name of a time zone, which may come from anybody. The empty one is nil, for none.
+// "Local" would be the server's, which is nobody's.
+func ParseZone(name string) (*time.Location, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -185,7 +186,7 @@ func parseZone(name string) (*time.Location, error) {
 // checkZone also takes "utc" and "europe/vienna".
 func checkZone(c *Call, value string) (string, error) {
 	for _, spelled := range []string{value, strings.ToUpper(value), capitals(value)} {
-		if zone, err := parseZone(spelled); err == nil && zone != nil {
+		if zone, err := ParseZone(spelled); err == nil && zone != nil {
 			return spelled, nil
 		}
 	}

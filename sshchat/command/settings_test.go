@@ -139,7 +139,7 @@ func TestSetLists(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, list)
 		}
 	}
-	if n := strings.Count(list, "\n"); n != len(settings) {
+	if n := strings.Count(list, "\n"); n != len(settings)+1 {
 		t.Errorf("%d lines for %d settings:\n%s", n, len(settings), list)
 	}
 	for line := range strings.Lines(list) {

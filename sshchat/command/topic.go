@@ -8,7 +8,7 @@ import (
 )
 
 var topic = &Command{
-	Name: "topic", Args: "[#room] [TEXT]", Brief: "show a room's topic, or set it",
+	Name: "topic", Args: "[#room] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
 	More:  "A single - as the text clears it.",
 	Faces: Both, Account: true, Text: true,
 	Run: func(_ context.Context, c *Call) error {

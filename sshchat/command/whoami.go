@@ -7,7 +7,7 @@ import (
 )
 
 var whoami = &Command{
-	Name: "whoami", Brief: "show your account", Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Name: "whoami", Brief: "show your account", Group: Yours, Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		a := c.Account
 		if c.json() {
