@@ -90,10 +90,15 @@ func buildPrograms(folder, profile string) (*programs, error) {
 
 func (p *programs) path(name string) string { return filepath.Join(p.folder, name) }
 
-// lift is what lifts the limits that a crowd from one address would meet, as far as a server with this help has them.
+// limits are the flags of the product that lift what one sender, or a crowd from one address, would meet.
+var limits = []string{
+	"--message-rate=1e9", "--message-burst=1000000000", "--input-rate=1e9", "--input-burst=1000000000", "--exempt=127.0.0.0/8",
+}
+
+// lift is the limits that a server with this help has.
 func lift(help string) []string {
 	var flags []string
-	for _, f := range []string{"--exempt=127.0.0.0/8"} {
+	for _, f := range limits {
 		if name, _, _ := strings.Cut(f, "="); strings.Contains(help, " "+name+" ") {
 			flags = append(flags, f)
 		}
