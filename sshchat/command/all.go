@@ -7,7 +7,8 @@ var all []*Command
 func init() {
 	all = []*Command{
 		claim, follow, head, help, history, identity, join, keyAdd, keyList, keyRemove, list, me, msg,
-		names, part, passwd, query, quit, register, reply, say, set, topic, version, whoami,
+		names, part, passwd, query, quit, register, reply, say, set, shrug, topic, version, whoami, whois,
+		away, back, clearScreen, editID, editLast, focus, ignore, inbox, mentions, recall, search, takeBack, unignore, unlock,
 		bellCommand, mouseCommand, quietCommand, themeCommand, timestampsCommand, uiCommand, zoneCommand,
 	}
 }

@@ -38,7 +38,8 @@ type Command struct {
 	Account bool      // an account is needed; without it whoever is about to register may use it too
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
-	// exactly as it came, quotes included. Without Text everything is words, split as a shell does, and flags.
+	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell
+	// does, and flags.
 	Words int
 	Text  bool
 	Flags func(*pflag.FlagSet)

@@ -13,7 +13,8 @@ import (
 
 var follow = &Command{
 	Name: "follow", Args: "[#room…]", Brief: "print messages as they are said", Group: Reading,
-	More: "It ends when you end it. Without a room: all of yours, also those to come. With --since it first prints what came after that message:\n" +
+	More: "It ends when you end it. Without a room: all of yours, also those to come.\n" +
+		"With --since it first prints what came after that message:\n" +
 		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
 		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
 	Faces: Exec, Account: true, Words: -1,

@@ -140,19 +140,25 @@ func (c *Call) historyTar() error {
 func (c *Call) parseIDs(ids []string) (map[chat.RoomName]uint64, error) {
 	after := make(map[chat.RoomName]uint64)
 	for _, id := range ids {
-		word, number, ok := strings.Cut(id, "/")
-		seq, err := strconv.ParseUint(number, 10, 64)
-		if !ok || err != nil {
-			return nil, c.usage("%q is not a message's ID, as in general/12", chat.Clean(id, 80))
-		}
-		room, err := c.room(word)
+		room, seq, err := c.parseID(id)
 		if err != nil {
 			return nil, err
 		}
 		if _, twice := after[room]; twice {
-			return nil, c.usage("%s is named twice", word)
+			return nil, c.usage("%s is named twice", roomArg(room, c.Account.Name))
 		}
 		after[room] = seq
 	}
 	return after, nil
+}
+
+// parseID reads one message's ID.
+func (c *Call) parseID(id string) (chat.RoomName, uint64, error) {
+	word, number, ok := strings.Cut(id, "/")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if !ok || err != nil || word == "" {
+		return chat.RoomName{}, 0, c.usage("%q is not a message's ID, as in general/12", chat.Clean(id, 80))
+	}
+	room, err := c.room(word)
+	return room, seq, err
 }

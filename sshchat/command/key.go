@@ -40,7 +40,8 @@ var keyList = &Command{
 
 var keyAdd = &Command{
 	Name: "key add", Args: "KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
-	More:  "A key is the line in id_ed25519.pub. With - the keys come on standard input, one a line. A new key opens what is said from now on.",
+	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
+		"A new key opens what is said from now on.",
 	Faces: Both, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Text == "" {

@@ -20,11 +20,14 @@ var names = &Command{
 		}
 		for _, p := range people {
 			if c.json() {
-				c.printJSON(presenceJSON{p.Name, p.Here})
+				c.printJSON(presenceJSON{p.Name, p.Here, p.Away})
 				continue
 			}
 			state := "offline"
-			if p.Here {
+			switch {
+			case p.Away:
+				state = "away"
+			case p.Here:
 				state = "here"
 			}
 			c.Printf("%-32s %s\n", p.Name, state)
@@ -36,4 +39,5 @@ var names = &Command{
 type presenceJSON struct {
 	Name chat.Name `json:"name"`
 	Here bool      `json:"here"`
+	Away bool      `json:"away,omitempty"`
 }

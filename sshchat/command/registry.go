@@ -119,9 +119,19 @@ func (c *Call) Login() string { return strings.Replace(c.Address, "NAME", c.Name
 // parse reads what follows the command's name.
 func (c *Call) parse(rest string) error {
 	cmd := c.Command
+	c.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
+	c.Flags.SetOutput(io.Discard)
+	c.Flags.Usage = func() {}
+	if cmd.Flags != nil {
+		cmd.Flags(c.Flags)
+	}
 	if cmd.Text {
 		if word, _ := cutWord(rest); word == "-h" || word == "--help" {
 			return pflag.ErrHelp
+		}
+		rest, err := c.leadingFlags(rest)
+		if err != nil {
+			return err
 		}
 		for range cmd.Words {
 			var word string
@@ -137,12 +147,6 @@ func (c *Call) parse(rest string) error {
 	if err != nil {
 		return c.usage("%s: %v", cmd.Name, err)
 	}
-	c.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
-	c.Flags.SetOutput(io.Discard)
-	c.Flags.Usage = func() {}
-	if cmd.Flags != nil {
-		cmd.Flags(c.Flags)
-	}
 	if err := c.Flags.Parse(words); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return err
@@ -154,6 +158,24 @@ func (c *Call) parse(rest string) error {
 		return c.usage("%s: too many arguments", cmd.Name)
 	}
 	return nil
+}
+
+// leadingFlags reads the flags before a text, for a command that has any; "--" ends them. It returns the text.
+func (c *Call) leadingFlags(rest string) (text string, err error) {
+	for c.Command.Flags != nil {
+		word, after := cutWord(rest)
+		if !strings.HasPrefix(word, "--") {
+			break
+		}
+		rest = after
+		if word == "--" {
+			break
+		}
+		if err := c.Flags.Parse([]string{word}); err != nil {
+			return "", c.usage("%s: %v", c.Command.Name, err)
+		}
+	}
+	return rest, nil
 }
 
 // unknown refuses a command that is not there and names the nearest that is.

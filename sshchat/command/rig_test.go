@@ -6,12 +6,15 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"sshchat/sshchat/chat"
+
+	"filippo.io/age"
 )
 
 // rig is a chat in memory with a session for one person, to run commands in.
@@ -29,12 +32,19 @@ type rig struct {
 // newRig runs a chat of the people named; the first of them gives the commands, in the chat.
 func newRig(t testing.TB, people ...string) *rig {
 	t.Helper()
+	return newRigIn(t, chat.RoomState{Name: chat.General}, people...)
+}
+
+// newRigIn is newRig where #general is not new. Who is no member of it yet is one since its beginning.
+func newRigIn(t testing.TB, general chat.RoomState, people ...string) *rig {
+	t.Helper()
 	r := &rig{t: t, accounts: &accounts{byName: map[string]chat.Account{}}, history: &sealedPast{}, face: Chat}
-	general := chat.RoomState{Name: chat.General}
 	for _, p := range people {
 		n := name(t, p)
 		r.accounts.byName[p] = chat.Account{ID: "id-" + p, Name: n, Role: chat.User, Created: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
-		general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
+		if !slices.ContainsFunc(general.Members, func(m chat.Member) bool { return m.Name == n }) {
+			general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
+		}
 	}
 	r.hub = chat.NewHub(journal{}, registry{}, nil, []chat.RoomState{general}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -124,6 +134,7 @@ type accounts struct {
 	Accounts
 	mu     sync.Mutex
 	byName map[string]chat.Account
+	tried  []byte // the last password, as it is now
 }
 
 func (a *accounts) ByName(n chat.Name) (chat.Account, bool) {
@@ -159,6 +170,17 @@ func (a *accounts) SetSetting(id, setting, value string) error {
 	return nil
 }
 
+// Unlock takes one password of each account.
+func (a *accounts) Unlock(_ context.Context, _ string, password []byte) ([]age.Identity, error) {
+	defer clear(password)
+	a.tried = password
+	if string(password) != "correct horse" {
+		return nil, errRefused
+	}
+	id, err := age.GenerateX25519Identity()
+	return []age.Identity{id}, err
+}
+
 func (a *accounts) Refusal(err error) bool { return errors.Is(err, errRefused) }
 
 var errRefused = errors.New("wrong name or password")
@@ -166,6 +188,15 @@ var errRefused = errors.New("wrong name or password")
 // sealedPast is History in memory; what it does not have panics.
 type sealedPast struct {
 	History
+	said   []chat.Message
+	before uint64         // what was asked for
+	ids    []age.Identity // what it was opened with
+}
+
+func (h *sealedPast) Read(_ chat.Name, _ chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error) {
+	h.before, h.ids = before, ids
+	said := slices.DeleteFunc(slices.Clone(h.said), func(m chat.Message) bool { return m.Seq >= before })
+	return said[max(0, len(said)-n):], nil
 }
 
 func (h *sealedPast) Refusal(error) bool { return false }
@@ -177,12 +208,22 @@ type fakeSession struct {
 	shown   strings.Builder
 	cleared int
 	focus   []chat.Name
+	answer  string // to what is asked
+	asked   string
+	echoed  bool
 	said    int // how often Pace was asked for a message
 }
 
 func (s *fakeSession) Room() chat.RoomName      { return s.room }
 func (s *fakeSession) Enter(room chat.RoomName) { s.room = room }
 func (s *fakeSession) Correspondent() chat.Name { return chat.Name{} }
+func (s *fakeSession) Ask(_ context.Context, question string, echo bool) (string, error) {
+	if s.answer == "" {
+		return "", ErrNobodyToAsk
+	}
+	s.asked, s.echoed = question, echo
+	return s.answer, nil
+}
 func (s *fakeSession) Show(title, text string) {
 	s.shown.WriteString(title + "\n" + text)
 }

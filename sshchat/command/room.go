@@ -29,12 +29,21 @@ func (c *Call) room(word string) (chat.RoomName, error) {
 
 // person reads the name, with or without @, of somebody who has an account.
 func (c *Call) person(word string) (chat.Name, error) {
-	name, err := chat.ParseName(strings.TrimPrefix(word, "@"))
+	name, err := c.personName(word)
 	if err != nil {
-		return chat.Name{}, c.usage("%v", err)
+		return chat.Name{}, err
 	}
 	if _, ok := c.Accounts.ByName(name); !ok {
 		return chat.Name{}, notFound("no account named %s", name)
+	}
+	return name, nil
+}
+
+// personName reads a name, with or without @.
+func (c *Call) personName(word string) (chat.Name, error) {
+	name, err := chat.ParseName(strings.TrimPrefix(word, "@"))
+	if err != nil {
+		return chat.Name{}, c.usage("%v", err)
 	}
 	return name, nil
 }
@@ -58,6 +67,10 @@ func (s *Services) Explain(me chat.Name, room chat.RoomName, err error) error {
 		return failed("%v", err)
 	case errors.Is(err, chat.ErrGeneral):
 		return failed("%s is everybody's room; nobody leaves it", shown)
+	case errors.Is(err, chat.ErrNoMessage):
+		return notFound("no such message in %s that memory still holds, or it is deleted", shown)
+	case errors.Is(err, chat.ErrNotYours):
+		return denied("that message is somebody else's")
 	case errors.Is(err, chat.ErrNotStored):
 		return failed("not sent: the server could not store it, so nobody has seen it. Try again in a while; its admin can see why")
 	case errors.Is(err, chat.ErrStopping):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"sshchat/sshchat/chat"
 )
@@ -73,12 +74,26 @@ var me = &Command{
 	},
 }
 
+var shrug = &Command{
+	Name: "shrug", Args: "[TEXT]", Brief: `say something with a ¯\_(ツ)_/¯`, Group: Talking,
+	Faces: Chat, Free: true, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		return c.post(ctx, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
+	},
+}
+
 // tell writes to one person.
 func (c *Call) tell(ctx context.Context, other chat.Name, text string) error {
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
-	return c.speak(ctx, chat.Direct(c.Account.Name, other), text)
+	if err := c.speak(ctx, chat.Direct(c.Account.Name, other), text); err != nil {
+		return err
+	}
+	if why, _, away := c.Hub.Away(other); away && c.Face == Chat {
+		c.Notef("%s is away%s.", other, because(why))
+	}
+	return nil
 }
 
 // speak says text, or each line of standard input where text is "-".

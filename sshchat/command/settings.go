@@ -137,7 +137,12 @@ func (c *Call) choose(s *setting, value string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Accounts.SetSetting(c.Account.ID, s.name, kept); err != nil {
+	return c.keep(s, kept)
+}
+
+// keep is choose for a value that was checked.
+func (c *Call) keep(s *setting, value string) error {
+	if err := c.Accounts.SetSetting(c.Account.ID, s.name, value); err != nil {
 		return c.explain(err)
 	}
 	c.Hub.Changed(c.Account.Name)

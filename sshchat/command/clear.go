@@ -1,0 +1,12 @@
+package command
+
+import "context"
+
+var clearScreen = &Command{
+	Name: "clear", Brief: "clear the screen; nothing is deleted", Group: Reading,
+	Faces: Chat, Free: true, Words: 0,
+	Run: func(_ context.Context, c *Call) error {
+		c.Session.Clear()
+		return nil
+	},
+}

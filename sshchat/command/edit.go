@@ -1,0 +1,92 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+// Scripts know their messages by ID; people mean what they said last. So edit is two commands.
+var (
+	editLast = &Command{
+		Name: "edit", Args: "TEXT", Brief: "say your last message here in other words", Group: Talking,
+		More:  "Others see that it was edited. What was stored first stays sealed in the history.",
+		Faces: Chat, Free: true, Account: true, Text: true,
+		Run: func(ctx context.Context, c *Call) error {
+			last, err := c.last()
+			if err != nil {
+				return err
+			}
+			return c.amend(ctx, last.Room, chat.Edit, last.Seq, c.Text)
+		},
+	}
+	editID = &Command{
+		Name: "edit", Args: "ID TEXT", Brief: "say a message of yours in other words", Group: Talking,
+		More:  "An ID is what say prints: general/12, @bob/3. Prints the ID of the edit.",
+		Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
+		Run: func(ctx context.Context, c *Call) error {
+			room, seq, err := c.parseID(c.Args[0])
+			if err != nil {
+				return err
+			}
+			return c.amend(ctx, room, chat.Edit, seq, c.Text)
+		},
+	}
+	takeBack = &Command{
+		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
+		More:  "Or the one of that ID, as in general/12. What was stored stays sealed in the history.",
+		Faces: Both, Account: true, Words: 1,
+		Run: func(ctx context.Context, c *Call) error {
+			if len(c.Args) == 1 {
+				room, seq, err := c.parseID(c.Args[0])
+				if err != nil {
+					return err
+				}
+				return c.amend(ctx, room, chat.Delete, seq, "")
+			}
+			if c.Face == Exec {
+				return c.usage("delete needs a message's ID")
+			}
+			last, err := c.last()
+			if err != nil {
+				return err
+			}
+			return c.amend(ctx, last.Room, chat.Delete, last.Seq, "")
+		},
+	}
+)
+
+// last is what the caller said last in the session's room.
+func (c *Call) last() (chat.Message, error) {
+	room := c.Session.Room()
+	m, ok := c.Hub.Last(c.Account.Name, room)
+	if !ok {
+		return m, failed("you have said nothing in %s that memory still holds", room.For(c.Account.Name))
+	}
+	return m, nil
+}
+
+// amend edits or takes back a message.
+func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, text string) error {
+	var clean chat.Text
+	if kind == chat.Edit {
+		if err := c.Session.Pace(ctx, Message, text); err != nil {
+			return err
+		}
+		if text == "" {
+			return c.usage("edit needs what it should say")
+		}
+		var err error
+		if clean, err = chat.ParseText(text); err != nil {
+			return c.roomError(room, err)
+		}
+	}
+	m, err := c.Hub.Amend(ctx, c.Account.Name, room, kind, of, clean)
+	if err != nil {
+		return c.roomError(room, err)
+	}
+	if c.Face == Exec {
+		c.Printf("%s\n", m.ID(c.Account.Name))
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+	"slices"
+
+	"sshchat/sshchat/chat"
+)
+
+var ignore = &Command{
+	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
+	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
+	Faces: Both, Account: true, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		ignored := c.settings().Ignore
+		if len(c.Args) == 0 {
+			if len(ignored) == 0 {
+				c.Notef("You ignore nobody.")
+			}
+			for _, n := range ignored {
+				c.Printf("%s\n", n)
+			}
+			return nil
+		}
+		name, err := c.person(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if name == c.Account.Name {
+			return failed("you cannot ignore yourself")
+		}
+		if err := c.keepIgnored(append(ignored, name)); err != nil {
+			return err
+		}
+		c.Notef("You see nothing more of %s; unignore %s changes that.", name, name)
+		return nil
+	},
+}
+
+var unignore = &Command{
+	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,
+	Faces: Both, Account: true, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("unignore needs a name")
+		}
+		name, err := c.personName(c.Args[0])
+		if err != nil {
+			return err
+		}
+		ignored := c.settings().Ignore
+		if !slices.Contains(ignored, name) {
+			return failed("you do not ignore %s", name)
+		}
+		if err := c.keepIgnored(slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
+			return err
+		}
+		c.Notef("You see %s again.", name)
+		return nil
+	},
+}
+
+// keepIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
+func (c *Call) keepIgnored(names []chat.Name) error {
+	value, err := joinNames(names)
+	if err != nil {
+		return err
+	}
+	return c.keep(ignoreSetting, value)
+}

@@ -1,0 +1,147 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+func TestAwayAndBack(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.refuses("away lunch", ExitFailed, "no session of yours is open")
+	r.hub.Enter(r.me)
+	r.sees("away  lunch, then a \x1b\u202enap", "You are away (lunch, then a nap).")
+	r.sees("away", "You are away.\n")
+	r.sees("away lunch", "You are away (lunch).")
+	r.refuses("away "+strings.Repeat("x", maxWhy+1), ExitUsage, "too long")
+
+	r.as("bob")
+	r.sees("whois alice", "alice (user), away since ")
+	r.sees("whois alice", "(lunch)\n")
+	r.sees("who", "alice                            away\n")
+	r.sees("msg alice are you there", "alice is away (lunch).")
+	r.face = Exec
+	r.sees("who general --json", `{"name":"alice","here":true,"away":true}`)
+	if seen := r.must("msg alice hello"); seen != "@alice/2\n" {
+		t.Errorf("a script is told %q", seen)
+	}
+
+	r.as("alice")
+	r.sees("back", "You are back.")
+	r.sees("back", "You were not away.")
+	r.refuses("back now", ExitUsage, "too many")
+	r.face = Chat
+	r.as("bob")
+	r.sees("whois alice", "alice (user), here\n")
+	if seen := r.must("msg alice hello again"); seen != "" {
+		t.Errorf("bob is told %q", seen)
+	}
+}
+
+func TestWhois(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.must("join #dev")
+	r.must("join #own")
+	r.as("bob")
+	r.must("join #dev")
+	r.must("join #bobs")
+	r.must("tz Asia/Kolkata")
+	r.as("alice")
+	r.must("msg bob hi") // a room of two is not one they share with anybody to see
+	seen := r.must("whois @Bob")
+	for _, want := range []string{"bob (user), offline\n", "  account since 2026-11-02\n", "  rooms you share: #general #dev\n", "  their time: "} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("no %q in\n%s", want, seen)
+		}
+	}
+	if strings.Contains(seen, "bobs") || strings.Contains(seen, "own") || strings.Contains(seen, "Kolkata") {
+		t.Errorf("too much is told:\n%s", seen)
+	}
+	if seen := r.must("whois alice"); strings.Contains(seen, "time") {
+		t.Errorf("a time without a zone:\n%s", seen)
+	}
+	r.face = Exec
+	r.sees("whois bob --json", `{"name":"bob","role":"user","here":false,"away":false,"created":"2026-11-02","rooms":["general","dev"],"time":"`)
+	r.refuses("whois", ExitUsage, "needs a name")
+	r.refuses("whois nobody", ExitNotFound, "no account named nobody")
+	r.refuses("whois b!b", ExitUsage, "not a valid name")
+	r.refuses("whois bob carol", ExitUsage, "too many")
+}
+
+func TestIgnore(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	r.sees("ignore", "You ignore nobody.")
+	r.sees("ignore @bob", "You see nothing more of bob")
+	r.must("ignore bob")
+	r.must("ignore carol")
+	if seen := r.must("ignore"); seen != "bob\ncarol\n" {
+		t.Errorf("ignored: %q", seen)
+	}
+	r.refuses("ignore alice", ExitFailed, "yourself")
+	r.refuses("ignore nobody", ExitNotFound, "no account named nobody")
+	r.refuses("ignore b!b", ExitUsage, "not a valid name")
+	r.refuses("unignore", ExitUsage, "needs a name")
+	r.refuses("unignore dave", ExitFailed, "you do not ignore dave")
+
+	delete(r.accounts.byName, "bob") // who is gone stands in nobody's way
+	r.must("ignore carol")
+	r.sees("unignore @bob", "You see bob again.")
+	r.must("unignore carol")
+	r.sees("ignore", "You ignore nobody.")
+}
+
+func TestNobodyIgnoresTooMany(t *testing.T) {
+	var people []string
+	for i := range maxIgnored + 2 {
+		people = append(people, fmt.Sprintf("p%d", i))
+	}
+	r := newRig(t, people...)
+	for _, p := range people[1 : maxIgnored+1] {
+		r.must("ignore " + p)
+	}
+	r.refuses("ignore "+people[maxIgnored+1], ExitFailed, "more than 100")
+	r.must("unignore " + people[1])
+	r.must("ignore " + people[maxIgnored+1])
+}
+
+func TestFocus(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	r.sees("focus", "You see everybody.")
+	r.sees("focus bob @carol", "In rooms you see only what is said by bob, carol, and by yourself.")
+	if f := r.session.Focus(); len(f) != 2 || f[0] != name(t, "bob") {
+		t.Errorf("in focus: %v", f)
+	}
+	r.sees("focus carol", "said by carol,")
+	r.refuses("focus bob nobody", ExitNotFound, "no account named nobody")
+	r.refuses("focus $ bob", ExitUsage, "not a valid name")
+	r.refuses("focus"+strings.Repeat(" bob", maxIgnored+1), ExitFailed, "more than 100")
+	r.sees("focus", "said by carol,") // what is refused changes nothing
+	r.sees("focus $", "You see everybody.")
+	if f := r.session.Focus(); len(f) != 0 {
+		t.Errorf("in focus: %v", f)
+	}
+	r.face = Exec
+	r.refuses("focus bob", ExitUsage, "no command focus")
+}
+
+func TestShrugAndClear(t *testing.T) {
+	r := newRig(t, "alice")
+	r.must("shrug")
+	r.must("shrug it's 'fine'")
+	var said []string
+	for _, m := range r.hub.Before(r.me, chat.General, 0, 10) {
+		said = append(said, m.Text.String())
+	}
+	if got := strings.Join(said, "|"); got != `¯\_(ツ)_/¯|it's 'fine' ¯\_(ツ)_/¯` {
+		t.Errorf("said: %s", got)
+	}
+	if r.session.said != 2 {
+		t.Errorf("%d messages were paced", r.session.said)
+	}
+	r.must("clear")
+	if r.session.cleared != 1 {
+		t.Error("nothing was cleared")
+	}
+}

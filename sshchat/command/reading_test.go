@@ -1,0 +1,295 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// lines are the lines of a list, without its title and without the times.
+func lines(seen string) []string {
+	var out []string
+	for line := range strings.SplitSeq(strings.TrimSuffix(seen, "\n"), "\n") {
+		if strings.HasPrefix(line, "/") {
+			continue
+		}
+		if _, err := time.Parse("02 Jan 15:04", line[:min(len(line), 12)]); err == nil {
+			line = line[13:]
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (r *rig) lists(line string, want ...string) {
+	r.t.Helper()
+	if got := lines(r.must(line)); strings.Join(got, "\n") != strings.Join(want, "\n") {
+		r.t.Errorf("%s lists\n%s\nand not\n%s", line, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestHistoryInTheChat(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	r.lists("history", "-- nothing that memory still holds")
+	r.say("alice", chat.General, "one")
+	r.say("bob", chat.General, "two\n24 Nov 10:00 #general alice: forged")
+	r.must("me waves")
+	r.say("carol", chat.General, "three")
+	r.must("delete") // the wave
+	r.must("me waves again")
+	all := []string{"#general alice: one", "#general bob: two", "  24 Nov 10:00 #general alice: forged", "#general carol: three", "#general * alice waves again"}
+	r.lists("history", all...)
+	r.lists("history 2", all[3:]...)
+	r.lists("history 1h", all...)
+	r.lists("history 9999", all...)
+	r.must("ignore carol")
+	r.lists("history 2", all[1], all[2], all[4])
+	r.must("edit I wave no more")
+	r.lists("history 1", "#general * alice I wave no more (edited)")
+
+	for _, word := range []string{"0", "-1", "2x", "forever", "1e3", "99999999999999999999", "h"} {
+		r.refuses("history -- "+word, ExitUsage, "history: ")
+	}
+	r.refuses("history 1 2", ExitUsage, "too many")
+	r.must("query bob")
+	r.lists("history", "-- nothing that memory still holds")
+	r.must("msg bob psst")
+	r.lists("history", "@bob alice: psst")
+}
+
+// However much was said, an answer has an end, and says that it is one.
+func TestListsEnd(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	for i := range maxListed + 20 {
+		r.say("bob", chat.General, fmt.Sprintf("alice, look: %d", i))
+	}
+	for _, line := range []string{"history 999", "history 2h", "search look", "mentions"} {
+		got := lines(r.must(line))
+		if len(got) != maxListed+1 || got[0] != "-- the last 200" || got[1] != "#general bob: alice, look: 20" {
+			t.Errorf("%s lists %d lines: %s", line, len(got), got[:2])
+		}
+	}
+}
+
+func TestTimesAreThePersons(t *testing.T) {
+	zone, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := chat.ParseText("hi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: text, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
+	if got := listed(&m, name(t, "alice"), zone); got != "01 Jan 2020 05:29 #general bob: hi" {
+		t.Errorf("listed: %s", got)
+	}
+	m.At = time.Now()
+	if got, want := listed(&m, name(t, "alice"), zone), time.Now().In(zone).Format("02 Jan "); !strings.HasPrefix(got, want) {
+		t.Errorf("listed: %s", got)
+	}
+	r := newRig(t, "alice")
+	r.must("tz Asia/Kolkata")
+	said := r.say("alice", chat.General, "when")
+	r.sees("history", said.At.In(zone).Format("02 Jan 15:04")+" #general alice: when")
+}
+
+func TestSearch(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	dev, err := chat.ParseRoomName("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.must("join #dev")
+	r.say("alice", dev, "the Build is green")
+	r.say("bob", chat.General, "who broke the build?")
+	r.say("bob", chat.General, "not me")
+	r.must("msg carol build it")
+	r.lists("search build", "#dev alice: the Build is green", "#general bob: who broke the build?", "@carol alice: build it")
+	r.lists("search THE build", "#dev alice: the Build is green", "#general bob: who broke the build?")
+	r.lists(`search don't "quote`, "-- nothing found")
+	r.lists("search -- --json", "-- nothing found")
+	r.refuses("search", ExitUsage, "needs a word")
+	r.refuses("search --nope x", ExitUsage, "unknown flag")
+	r.must("ignore bob")
+	r.lists("search build", "#dev alice: the Build is green", "@carol alice: build it")
+	r.as("bob")
+	r.lists("search build", "#general bob: who broke the build?") // of rooms they are not in people find nothing
+	r.face = Exec
+	r.sees("search --json broke", `"room":"general","seq":1,"from":"bob","kind":"say","text":"who broke the build?"}`)
+	r.sees("search -h", "search WORDS")
+}
+
+func TestMentions(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.say("bob", chat.General, "ask alice")
+	r.say("bob", chat.General, "or malice")
+	r.say("alice", chat.General, "alice speaks")
+	r.say("bob", chat.Direct(name(t, "alice"), name(t, "bob")), "hey you")
+	r.lists("mentions", "#general bob: ask alice", "@bob bob: hey you")
+	r.must("ignore bob")
+	r.lists("mentions", "-- nothing found")
+	r.refuses("mentions 3", ExitUsage, "too many")
+	r.face = Exec
+	r.must("unignore bob")
+	r.sees("mentions --json", `{"id":"general/1"`)
+}
+
+func TestInbox(t *testing.T) {
+	r := newRig(t, "alice", "bob", "carol")
+	r.sees("inbox", "You have read everything.")
+	r.say("bob", chat.General, "hi all")
+	r.say("carol", chat.General, "hi alice")
+	r.say("bob", chat.Direct(name(t, "alice"), name(t, "bob")), "psst")
+	r.sees("inbox", "#general                              2 unread, 1 to you\n@bob                                  1 unread, 1 to you\n")
+	r.face = Exec
+	r.sees("inbox --json", `{"room":"general","unread":2,"mentions":1,"read":0}`+"\n"+`{"room":"@bob","unread":1,"mentions":1,"read":0}`+"\n")
+	r.sees("inbox", "2 unread") // counting is not reading
+	r.must("ignore bob")
+	r.sees("inbox --json", `{"room":"general","unread":1,"mentions":1,"read":0}`+"\n")
+	r.hub.Mark(r.me, chat.General, 2)
+	r.sees("inbox", "You have read everything.")
+	r.refuses("inbox general", ExitUsage, "too many")
+}
+
+func TestEditAndDelete(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.refuses("edit x", ExitFailed, "you have said nothing in #general")
+	r.refuses("delete", ExitFailed, "you have said nothing in #general")
+	r.say("alice", chat.General, "frist")
+	r.say("bob", chat.General, "mine")
+	r.refuses("edit", ExitUsage, "edit needs what it should say")
+	r.refuses("edit \u200b", ExitFailed, "nothing in it to show")
+	r.refuses("edit "+strings.Repeat("x", chat.MaxText+1), ExitFailed, "too long")
+	r.must("edit first,  'quoted")
+	r.lists("history 2", "#general alice: first,  'quoted (edited)", "#general bob: mine")
+	r.refuses("delete general/2", ExitDenied, "somebody else's")
+	r.refuses("delete general/99", ExitNotFound, "no such message in #general")
+	r.refuses("delete general/0", ExitNotFound, "no such message")
+	r.refuses("delete 1", ExitUsage, "not a message's ID")
+	r.refuses("delete /1", ExitUsage, "not a message's ID")
+	r.refuses("delete nowhere/1", ExitDenied, "you are not in #nowhere")
+	r.must("delete")
+	r.lists("history", "#general bob: mine")
+	r.refuses("delete general/1", ExitNotFound, "or it is deleted")
+
+	r.face = Exec
+	r.as("bob")
+	r.refuses("edit", ExitUsage, "usage: edit ID TEXT")
+	r.refuses("edit general/1 x", ExitNotFound, "no such message")
+	r.refuses("delete", ExitUsage, "needs a message's ID")
+	if seen := r.must("edit general/2 yours"); seen != "general/5\n" {
+		t.Errorf("printed %q", seen)
+	}
+	if seen := r.must("delete general/2"); seen != "general/6\n" {
+		t.Errorf("printed %q", seen)
+	}
+}
+
+// Editing is paced as speaking is: else it would be the way to flood a room.
+func TestEditsArePaced(t *testing.T) {
+	r := newRig(t, "alice")
+	r.must("shrug")
+	r.must("edit one")
+	r.must("edit two")
+	if r.session.said != 3 {
+		t.Errorf("%d messages were paced", r.session.said)
+	}
+}
+
+func TestSealedLinesAreTold(t *testing.T) {
+	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500}, "alice", "bob")
+	r.say("alice", chat.General, "new alice")
+	account := func(password bool, keys ...chat.Key) {
+		a := r.accounts.byName["alice"]
+		a.Password, a.Keys = password, keys
+		r.accounts.byName["alice"] = a
+	}
+	key := chat.Key{Reads: true}
+	for _, line := range []string{"history", "search new", "search nothing", "mentions"} {
+		account(false, key)
+		r.sees(line, "-- 500 older lines are sealed; your key opens them: ssh alice@chat.host history --tar")
+		account(true, key)
+		r.sees(line, "-- 500 older lines are sealed; /unlock opens the last of this room with your password")
+		account(false, chat.Key{})
+		r.sees(line, "-- 500 older lines are sealed; set a password")
+	}
+	r.must("msg bob hi") // in that room nothing is older
+	r.must("query bob")
+	if seen := r.must("history"); strings.Contains(seen, "sealed") {
+		t.Errorf("sealed where nothing is:\n%s", seen)
+	}
+}
+
+func TestUnlock(t *testing.T) {
+	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500}, "alice", "bob")
+	said := func(seq uint64, from, text string) chat.Message {
+		clean, err := chat.ParseText(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return chat.Message{Room: chat.General, Seq: seq, From: name(t, from), Kind: chat.Say, Text: clean, At: time.Now()}
+	}
+	r.history.said = []chat.Message{said(498, "bob", "old"), said(499, "bob", "older"), said(500, "alice", "sealed"), said(501, "bob", "in memory")}
+	r.say("bob", chat.General, "in memory")
+	r.refuses("unlock", ExitFailed, "you have no password; your key opens it: ssh alice@chat.host history --tar general")
+	a := r.accounts.byName["alice"]
+	a.Password = true
+	r.accounts.byName["alice"] = a
+
+	r.refuses("unlock", ExitUsage, "add -t to ssh")
+	r.session.answer = "wrong horse"
+	r.refuses("unlock", ExitFailed, "wrong name or password")
+	r.session.answer = "correct horse"
+	r.lists("unlock", "#general bob: old", "#general bob: older", "#general alice: sealed",
+		"-- what came after is in /history", "-- 497 lines are older: ssh alice@chat.host history --tar general")
+	if r.session.asked != "Password: " || r.session.echoed {
+		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
+	}
+	if strings.Trim(string(r.accounts.tried), "\x00") != "" {
+		t.Errorf("the password is still there: %q", r.accounts.tried)
+	}
+	if len(r.history.ids) != 1 || r.history.ids[0] != nil {
+		t.Errorf("the identities are still there: %v", r.history.ids)
+	}
+	if r.history.before != 501 {
+		t.Errorf("read before %d", r.history.before)
+	}
+	r.must("ignore bob")
+	r.lists("unlock", "#general alice: sealed", "-- what came after is in /history", "-- 497 lines are older: ssh alice@chat.host history --tar general")
+	r.history.said = nil
+	r.refuses("unlock", ExitFailed, "your password opens none of the 500 sealed lines")
+	r.must("join #dev")
+	r.refuses("unlock", ExitFailed, "nothing of #dev is sealed")
+	r.refuses("unlock now", ExitUsage, "too many")
+	r.face = Exec
+	r.refuses("unlock", ExitUsage, "no command unlock")
+}
+
+// Somebody who joined late tries to read what was said before, from a server that would open it.
+func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
+	mallory := name(t, "mallory")
+	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500, Members: []chat.Member{{Name: mallory, Since: 500}}}, "mallory", "alice")
+	a := r.accounts.byName["mallory"]
+	a.Password = true
+	r.accounts.byName["mallory"] = a
+	for seq := range uint64(500) {
+		text, err := chat.ParseText(fmt.Sprintf("secret %d", seq+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: text, At: time.Now()})
+	}
+	r.session.answer = "correct horse"
+	r.lists("unlock", "#general alice: secret 500", "-- what came after is in /history")
+
+	r.as("alice") // the control: who was there reads it
+	a = r.accounts.byName["alice"]
+	a.Password = true
+	r.accounts.byName["alice"] = a
+	r.session.answer = "correct horse"
+	r.sees("unlock", "alice: secret 301\n")
+}

@@ -1,0 +1,47 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+var search = &Command{
+	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
+	More:  "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.",
+	Faces: Both, Account: true, List: true, Text: true, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		words := strings.Fields(c.Text)
+		if len(words) == 0 {
+			return c.usage("search needs a word")
+		}
+		me := c.Account.Name
+		c.listFound(c.Hub.Search(me, nil, words, maxLooked))
+		return nil
+	},
+}
+
+var mentions = &Command{
+	Name: "mentions", Brief: "list messages that name you", Group: Reading,
+	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
+	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		c.listFound(c.Hub.Mentions(c.Account.Name, maxLooked))
+		return nil
+	},
+}
+
+// listFound lists what was found in all of the caller's rooms.
+func (c *Call) listFound(found []chat.Message) {
+	found = c.wanted(found, maxListed+1)
+	if len(found) > maxListed {
+		found = found[1:]
+		c.foot("-- the last %d", maxListed)
+	}
+	if len(found) == 0 {
+		c.foot("-- nothing found")
+	}
+	c.listMessages(found)
+	c.tellSealed(c.Hub.RoomsOf(c.Account.Name)...)
+}

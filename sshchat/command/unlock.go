@@ -1,0 +1,71 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+var unlock = &Command{
+	Name: "unlock", Brief: "read this room's sealed history here", Group: Reading,
+	More:  "Asks for your password, opens the last 200 lines before what memory holds, and keeps nothing of it.",
+	Faces: Chat, Account: true, List: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		me, room := c.Account.Name, c.Session.Room()
+		sealed := c.Above(me, room, chat.LogLines)
+		if sealed == 0 {
+			return failed("nothing of %s is sealed before what /history lists", room.For(me))
+		}
+		if !c.Account.Password {
+			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
+		}
+		answer, err := c.Session.Ask(ctx, "Password: ", false)
+		if err != nil {
+			return err
+		}
+		said, err := c.open(ctx, room, []byte(answer)) // the string itself cannot be wiped
+		if err != nil {
+			return c.explain(err)
+		}
+		defer clear(said)
+		return c.tellOpened(room, said, sealed)
+	},
+}
+
+// open reads the last sealed messages of the room before those in memory. The password and what it opens are let go of.
+func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([]chat.Message, error) {
+	me := c.Account.Name
+	info, err := c.Hub.Room(me, room)
+	if err != nil {
+		return nil, c.roomError(room, err)
+	}
+	ids, err := c.Accounts.Unlock(ctx, c.Account.ID, password)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(ids)
+	said, err := c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
+	if err != nil {
+		return nil, err
+	}
+	since := c.Hub.Since(me, room)
+	for len(said) > 0 && said[0].Seq < since {
+		said = said[1:]
+	}
+	return said, nil
+}
+
+// tellOpened lists what was opened of so many sealed lines.
+func (c *Call) tellOpened(room chat.RoomName, said []chat.Message, sealed int) error {
+	if len(said) == 0 {
+		return failed("your password opens none of the %d sealed lines: they were sealed before it was set", sealed)
+	}
+	shown := c.wanted(said, maxListed)
+	defer clear(shown)
+	c.listMessages(shown)
+	c.foot("-- what came after is in /history")
+	if older := sealed - len(said); older > 0 {
+		c.foot("-- %d lines are older: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
+	}
+	return nil
+}

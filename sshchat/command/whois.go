@@ -1,0 +1,88 @@
+package command
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+var whois = &Command{
+	Name: "whois", Args: "USER", Brief: "tell about a person", Group: People,
+	Faces: Both, Account: true, Words: 1, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("whois needs a name")
+		}
+		name, err := c.person(c.Args[0])
+		if err != nil {
+			return err
+		}
+		a, ok := c.Accounts.ByName(name)
+		if !ok {
+			return notFound("no account named %s", name)
+		}
+		if c.json() {
+			c.printJSON(c.whoisJSON(a))
+			return nil
+		}
+		c.Printf("%s (%s), %s\n", a.Name, a.Role, c.whereabouts(a.Name))
+		c.Printf("  account since %s\n", a.Created.Format(time.DateOnly))
+		var rooms []string
+		for _, room := range c.shared(name) {
+			rooms = append(rooms, "#"+room.String())
+		}
+		c.Printf("  rooms you share: %s\n", strings.Join(rooms, " "))
+		if zone := ParseSettings(a.Settings).Zone; zone != nil {
+			c.Printf("  their time: %s\n", time.Now().In(zone).Format("Monday 15:04"))
+		}
+		return nil
+	},
+}
+
+// whereabouts tells whether somebody is there to read.
+func (c *Call) whereabouts(name chat.Name) string {
+	why, since, away := c.Hub.Away(name)
+	switch {
+	case away:
+		return "away since " + since.In(c.zone()).Format("15:04") + because(why)
+	case c.Hub.Here(name):
+		return "here"
+	}
+	return "offline"
+}
+
+// shared lists the rooms that the caller and somebody else are both in.
+func (c *Call) shared(name chat.Name) []chat.RoomName {
+	var rooms []chat.RoomName
+	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
+		if !room.IsDirect() && c.Hub.In(name, room) {
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
+}
+
+type whoisJSON struct {
+	Name    chat.Name       `json:"name"`
+	Role    chat.Role       `json:"role"`
+	Here    bool            `json:"here"`
+	Away    bool            `json:"away"`
+	Why     string          `json:"why,omitempty"`
+	Created string          `json:"created"` // a day
+	Rooms   []chat.RoomName `json:"rooms"`   // that the caller is in too
+	Time    string          `json:"time,omitempty"`
+}
+
+func (c *Call) whoisJSON(a chat.Account) whoisJSON {
+	why, _, away := c.Hub.Away(a.Name)
+	w := whoisJSON{
+		Name: a.Name, Role: a.Role, Here: c.Hub.Here(a.Name), Away: away, Why: why.String(),
+		Created: a.Created.Format(time.DateOnly), Rooms: c.shared(a.Name),
+	}
+	if zone := ParseSettings(a.Settings).Zone; zone != nil {
+		w.Time = time.Now().In(zone).Format("15:04")
+	}
+	return w
+}
