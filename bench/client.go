@@ -145,8 +145,12 @@ func (t *tap) Read(p []byte) (int, error) {
 	return t.Conn.Read(p)
 }
 
-// stall has the socket not be read any more, after the read that is under way.
-func (t *tap) stall() { t.shut.Store(true) }
+// stall has the socket not be read any more, after the read that is under way. The kernel is to take little of what
+// comes, so that the server notices soon.
+func (t *tap) stall() error {
+	t.shut.Store(true)
+	return t.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+}
 
 func (t *tap) Close() error {
 	t.once.Do(func() { close(t.closed) })

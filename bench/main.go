@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -88,12 +89,28 @@ func run(args []string) error {
 	if b.programs, err = buildPrograms(folder, b.profile); err != nil {
 		return err
 	}
-	b.runScenarios(ts)
+	if err := b.besideStrangers(func() { b.runScenarios(ts) }); err != nil {
+		return err
+	}
 	b.table.markdown(os.Stdout)
 	if b.json != "" {
 		return b.table.writeJSON(b.json, b.options)
 	}
 	return nil
+}
+
+// besideStrangers notes how busy the machine was with something else: delays and rates are only as good as it was idle.
+func (b *bench) besideStrangers(do func()) error {
+	before, err := strangers()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	do()
+	after, err := strangers()
+	b.table.note("%.0f %% of a core went to other programs meanwhile, of %d cores",
+		100*(after-before).Seconds()/time.Since(begin).Seconds(), runtime.NumCPU())
+	return err
 }
 
 // runScenarios measures what was asked for. What fails is noted, and the rest goes on.

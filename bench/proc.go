@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,6 +35,45 @@ func parseCPU(stat string) (time.Duration, error) {
 			return 0, fmt.Errorf("read stat: %w", err)
 		}
 		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks, nil
+}
+
+// strangers is the processor time that the machine has spent on others than us and the programs we ran to their end,
+// since it was started. Where another machine took what was ours, that is in it.
+func strangers() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	all, err := parseBusy(string(b))
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			return 0, err
+		}
+		all -= time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return all, err
+}
+
+// parseBusy adds up the first line of proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+func parseBusy(stat string) (time.Duration, error) {
+	const idle, iowait, last = 4, 5, 8
+	line, _, _ := strings.Cut(stat, "\n")
+	fields := strings.Fields(line)
+	if len(fields) <= last || fields[0] != "cpu" {
+		return 0, fmt.Errorf("stat begins with %q", line)
+	}
+	ticks := 0
+	for i := 1; i <= last; i++ {
+		n, err := strconv.Atoi(fields[i])
+		if err != nil {
+			return 0, fmt.Errorf("read stat: %w", err)
+		}
+		if i != idle && i != iowait {
+			ticks += n
+		}
 	}
 	return time.Duration(ticks) * time.Second / clockTicks, nil
 }

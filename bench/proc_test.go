@@ -42,6 +42,17 @@ func TestParseUnsent(t *testing.T) {
 	}
 }
 
+func TestParseBusy(t *testing.T) {
+	if d, err := parseBusy("cpu  100 200 300 9999 8888 10 20 70 5 5\ncpu0 1 1 1 1 1 1 1 1 0 0\n"); err != nil || d != 7*time.Second {
+		t.Errorf("%v, %v", d, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8", "cpu 1 2 3 4 5 6 7 x"} {
+		if d, err := parseBusy(bad); err == nil {
+			t.Errorf("%q: %v", bad, d)
+		}
+	}
+}
+
 func TestOurselves(t *testing.T) {
 	if n, err := resident(os.Getpid()); err != nil || n < 1<<20 {
 		t.Errorf("we take %v bytes, %v", n, err)
