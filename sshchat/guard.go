@@ -226,8 +226,9 @@ func (g *guard) getenv(name string) string {
 	return g.env[name]
 }
 
-// writeChunk is the most that one write carries, so that the stall clock measures progress and not size.
-const writeChunk = 16 << 10
+// writeChunk is the most that one write carries, so that the stall clock measures progress and not size. It is small
+// because the SSH library keeps two buffers as large as the largest write for as long as the session lasts.
+const writeChunk = 2 << 10
 
 // Write writes to the client. A client that takes nothing for too long loses its connection.
 // Only the session's goroutine writes.
