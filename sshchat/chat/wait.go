@@ -5,10 +5,10 @@ import (
 	"reflect"
 )
 
-// Wait blocks until one of the signals can be received or ctx ends, and returns which. A session in a few rooms is
-// the common case, so it is spelled out as one select; more signals take the slower general way.
+// Wait blocks until one of the signals can be received or ctx ends, and returns which. A nil signal is never received.
+// A session in a few rooms is the common case, so it is spelled out as one select; more signals take the slower general way.
 func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error) {
-	const few = 8
+	const few = 16
 	if len(signals) > few {
 		return waitMany(ctx, signals)
 	}
@@ -31,6 +31,22 @@ func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error
 		return 6, nil
 	case <-s[7]:
 		return 7, nil
+	case <-s[8]:
+		return 8, nil
+	case <-s[9]:
+		return 9, nil
+	case <-s[10]:
+		return 10, nil
+	case <-s[11]:
+		return 11, nil
+	case <-s[12]:
+		return 12, nil
+	case <-s[13]:
+		return 13, nil
+	case <-s[14]:
+		return 14, nil
+	case <-s[15]:
+		return 15, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
