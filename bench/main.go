@@ -41,7 +41,7 @@ func (o *options) parse(args []string) error {
 	f.DurationVar(&o.login, "login", 3*time.Second, "how long people log in, each time")
 	f.StringVar(&o.json, "json", "", "write the figures to this file too")
 	f.StringVar(&o.profile, "profile", "", "write profiles of sshchat to this name with .cpu, .heap and .goroutine")
-	f.StringVar(&o.phase, "phase", "deliver", "what to profile: deliver, saturate, login or login-beside")
+	f.StringVar(&o.phase, "phase", "deliver", "what to profile: idle, deliver, saturate, login or login-beside")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

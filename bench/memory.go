@@ -59,7 +59,8 @@ func measureMemory(b *bench, ts []target) error {
 	}
 	time.Sleep(settle)
 	b.say("memory: nobody does anything for %v", b.idle)
-	used, err := idle(crowds, b.idle)
+	var used []time.Duration
+	err := b.profiling(crowds[0], "idle", func() (err error) { used, err = idle(crowds, b.idle); return err })
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,16 @@ import (
 	"syscall"
 )
 
+const profileName = "SSHCHAT_BENCH_PROFILE"
+
 // This file is in no server that people use: bench/ builds one with the tag sshchat_bench to look inside it.
 //
 // SIGUSR1 prints what the runtime knows of itself, after a garbage collection. SIGUSR2 begins a profile of the CPU in
 // the file $SSHCHAT_BENCH_PROFILE.cpu; the next one ends it and writes the heap to .heap and the goroutines to .goroutine.
 func init() {
+	if os.Getenv(profileName) != "" {
+		runtime.MemProfileRate = 16 << 10 // sessions are small
+	}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1, syscall.SIGUSR2)
 	go func() {
@@ -25,7 +30,7 @@ func init() {
 		for sig := range asked {
 			if sig == syscall.SIGUSR1 {
 				printStats(os.Stderr)
-			} else if err := p.toggle(os.Getenv("SSHCHAT_BENCH_PROFILE")); err != nil {
+			} else if err := p.toggle(os.Getenv(profileName)); err != nil {
 				fmt.Fprintln(os.Stderr, "sshchat: profile:", err)
 			}
 		}
