@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -36,24 +35,13 @@ func (s *session) Show(title, text string) {
 	s.face.Show(title, text)
 }
 
-// Clear implements command.Session, for a face that has a screen.
-func (s *session) Clear() {
-	if f, ok := s.face.(interface{ Clear() }); ok {
-		f.Clear()
-	}
-}
+func (s *session) Clear() { s.face.Clear() }
 
 func (s *session) Focus() []chat.Name { return s.focus }
 
-func (s *session) SetFocus(people []chat.Name) { s.focus = people }
-
-// Zone is the one that the client's environment names, if it does.
-func (s *session) Zone() *time.Location {
-	zone, err := command.ParseZone(s.guard.getenv("TZ"))
-	if err != nil || zone == nil {
-		return time.UTC
-	}
-	return zone
+func (s *session) SetFocus(people []chat.Name) {
+	s.focus = people
+	s.settle()
 }
 
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.

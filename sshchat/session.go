@@ -40,10 +40,11 @@ type session struct {
 	key           *chat.Key // proven in this login, while it has no account
 	name          chat.Name
 	room          chat.RoomName // where what is typed goes
-	filter        chat.Filter   // what is not shown
-	inbox         *chat.Inbox   // what is not read; nil for a command
-	correspondent chat.Name     // who last wrote to this person alone
-	focus         []chat.Name   // whom alone it shows in rooms; nobody: everybody
+	settings      command.Settings
+	filter        chat.Filter // what is not shown
+	inbox         *chat.Inbox // what is not read; nil for a command
+	correspondent chat.Name   // who last wrote to this person alone
+	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
 }
 
 // session is the wish middleware that serves every shell and every command.
@@ -100,6 +101,7 @@ func (s *session) run(ctx context.Context, line string) int {
 		if err != nil {
 			return s.refuse(err)
 		}
+		s.settings = command.ParseSettings(a.Settings)
 		if err := s.server.services.Accounts.Seen(a.ID); err != nil {
 			s.logger().Error("note the day", "err", err) // it is written again tomorrow
 		}

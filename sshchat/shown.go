@@ -45,7 +45,7 @@ func (s *session) past(room chat.RoomName, before uint64, n int) []chat.Message 
 				kept = append(kept, m)
 			}
 		}
-		entries = hub.Before(s.name, room, entries[0].Order(), n)
+		entries = hub.Before(s.name, room, entries[0].Order, n)
 	}
 	kept = kept[:min(n, len(kept))]
 	slices.Reverse(kept)
@@ -72,7 +72,11 @@ func (s *session) showRooms() {
 // markRead notes what has been written to the client as read. A full screen tells by itself what of it was in sight,
 // and a script reads for nobody.
 func (s *session) markRead(ds []chat.Delivery) {
-	if _, _, pty := s.guard.size(); !pty || s.full() {
+	if s.full() {
+		s.inbox.Read(s.face.Seen())
+		return
+	}
+	if _, _, pty := s.guard.size(); !pty {
 		return
 	}
 	for i := range ds {

@@ -24,8 +24,10 @@ const (
 
 // chat is the session of a person: what is said comes in, what is typed goes out.
 func (s *session) chat(ctx context.Context) int {
-	defer s.flush()
-	defer s.face.Leave()
+	defer func() { // also after a panic: the terminal is given back
+		s.face.Leave()
+		s.flush() // fails only where nobody is left to see it
+	}()
 	if s.login.provisional() {
 		if err := s.offerAccount(ctx); err != nil {
 			s.explain(err)
@@ -223,6 +225,10 @@ func (s *session) greet() {
 		return
 	}
 	services := s.server.services
+	if s.full() { // the room, its topic and what is sealed are on the screen
+		s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
+		return
+	}
 	s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
 	info, err := services.Hub.Room(s.name, chat.General)
 	if err != nil {

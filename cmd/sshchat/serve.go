@@ -137,7 +137,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logge
 	}
 	return &command.Services{
 		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Claim: claim, Commands: command.NewRegistry(),
-		ServerName: s.name, Version: version(), Registration: s.registration == "open",
+		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Registration: s.registration == "open",
 		Sign: func(message []byte) ([]byte, error) { return hostkeys.Sign(signer, "sshchat-history", message) },
 		Log:  logger,
 	}

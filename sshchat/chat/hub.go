@@ -250,10 +250,10 @@ func (h *Hub) tell(log *Log, m Message) (order uint64) {
 	h.orderMu.Lock()
 	defer h.orderMu.Unlock()
 	h.order++
-	m.order = h.order
+	m.Order = h.order
 	m.At = now()
 	log.Append(m)
-	return m.order
+	return m.Order
 }
 
 // now is the chat's time: UTC, to the millisecond, as it is stored.
@@ -305,7 +305,7 @@ func (h *Hub) Before(me Name, name RoomName, order uint64, n int) []Message {
 	log := h.rooms[name].Log
 	h.mu.RUnlock()
 	entries := log.before(order, n)
-	for len(entries) > 0 && (entries[0].order <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
+	for len(entries) > 0 && (entries[0].Order <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
 		entries = entries[1:]
 	}
 	return entries

@@ -115,7 +115,7 @@ func TestInboxOfAReaderThatLagged(t *testing.T) {
 	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	log := h.rooms[General].Log
 	for i := range LogLines + 100 {
-		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(t, "alice"), Kind: Say, order: uint64(i) + 1})
+		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(t, "alice"), Kind: Say, Order: uint64(i) + 1})
 	}
 	h.Mark(bob, General, 30)
 	b.Deliver(r.Next(LogLines))

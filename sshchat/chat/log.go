@@ -138,7 +138,7 @@ func (l *Log) before(order uint64, n int) []Message {
 	defer l.mu.Unlock()
 	end := len(l.entries)
 	if order > 0 {
-		end, _ = slices.BinarySearchFunc(l.entries, order, func(m Message, order uint64) int { return cmp.Compare(m.order, order) })
+		end, _ = slices.BinarySearchFunc(l.entries, order, func(m Message, order uint64) int { return cmp.Compare(m.Order, order) })
 	}
 	return l.entries[max(0, end-n):end:end]
 }

@@ -46,7 +46,9 @@ type Message struct {
 	Edited  bool // Text is not the first
 	Deleted bool // Text is empty
 
-	order uint64 // the hub's count of everything appended: what came first when two rooms are shown in one place
+	// Order is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
+	// and those of several rooms shown in one place.
+	Order uint64
 }
 
 // said reports whether m is something somebody said that is still there.
@@ -56,10 +58,6 @@ func (m *Message) said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Del
 func (m Message) ID(me Name) string {
 	return strings.TrimPrefix(m.Room.For(me), "#") + "/" + strconv.FormatUint(m.Seq, 10)
 }
-
-// Order is the message's place among everything the server has shown since it started; 0 for none. It orders
-// messages of one room, and those of several rooms shown in one place.
-func (m *Message) Order() uint64 { return m.order }
 
 // size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
 func (m *Message) size() int { return len(m.Text.s) + 128 }

@@ -320,7 +320,7 @@ func (h *Hub) show(events []Event) {
 	for _, e := range events {
 		if e.Change == NoChange {
 			h.order++
-			e.Message.order = h.order
+			e.Message.Order = h.order
 			byRoom[e.Room] = append(byRoom[e.Room], e.Message)
 		}
 	}

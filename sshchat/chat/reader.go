@@ -113,17 +113,17 @@ func (r *Reader) Next(n int) []Delivery {
 		if gap.To >= since && gap.To > 0 {
 			d := Delivery{Message: Message{Room: name}, Gap: Gap{max(gap.From, since), gap.To}}
 			if len(entries) > 0 {
-				d.order = entries[0].order
+				d.Order = entries[0].Order
 			}
 			out = append(out, d)
 		}
 		for _, m := range entries {
-			if m.order > order && (m.Seq == 0 || m.Seq >= since) {
+			if m.Order > order && (m.Seq == 0 || m.Seq >= since) {
 				out = append(out, Delivery{Message: m})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.order, b.order) })
+	slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
 	return out
 }
 

@@ -47,7 +47,7 @@ func (h *Hub) newest(me Name, rooms []RoomName, n int, wanted func(*Message) boo
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.order, b.order) })
+	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.Order, b.Order) })
 	return found[max(0, len(found)-n):]
 }
 

@@ -50,6 +50,10 @@ type Face interface {
 	Set(l Look)
 	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
 	Show(title, text string)
+	// Seen is the newest message that was in sight, at the end of the room that is shown; Seq 0 where that cannot be told.
+	Seen() (room chat.RoomName, seq uint64)
+	// Clear forgets what the room that is shown has shown of private answers, and draws anew.
+	Clear()
 	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
 	Enter(room chat.RoomName)
 	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
@@ -74,15 +78,13 @@ const (
 	Quit                            // asked to leave, or cannot say anything more
 	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
 	Go                              // wants to be in Room
-	Read                            // has seen Room up to its message Seq
 )
 
 // Action is one thing a person did.
 type Action struct {
 	Kind ActionKind
 	Text string        // of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
-	Room chat.RoomName // of Go and Read
-	Seq  uint64        // of Read
+	Room chat.RoomName // of Go
 }
 
 // Room is a room as a face shows it.

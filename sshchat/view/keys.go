@@ -245,6 +245,15 @@ func (d *decoder) finish(press func(key)) {
 		return
 	}
 	_, event := d.names.Decode([]byte(seq))
+	if wheel, ok := event.(uv.MouseWheelEvent); ok {
+		switch wheel.Button {
+		case uv.MouseWheelUp:
+			press(key{name: "wheelup"})
+		case uv.MouseWheelDown:
+			press(key{name: "wheeldown"})
+		}
+		return
+	}
 	k, ok := event.(uv.KeyPressEvent)
 	switch {
 	case !ok:
@@ -252,6 +261,17 @@ func (d *decoder) finish(press func(key)) {
 		press(key{text: k.Text})
 	default:
 		press(key{name: k.Keystroke()})
+	}
+}
+
+// waiting reports whether an escape has come and nothing after it: the key, or the beginning of more.
+func (d *decoder) waiting() bool { return len(d.seq) == 1 && d.seq[0] == esc }
+
+// expire tells that nothing came after it.
+func (d *decoder) expire(press func(key)) {
+	if d.waiting() {
+		d.reset()
+		press(key{name: "esc"})
 	}
 }
 

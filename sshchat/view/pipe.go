@@ -35,6 +35,12 @@ func (p *Pipe) Set(Look) {}
 // Show implements Face.
 func (p *Pipe) Show(_, text string) { p.Print(text) }
 
+// Seen implements Face: a program reads for nobody.
+func (p *Pipe) Seen() (room chat.RoomName, seq uint64) { return room, 0 }
+
+// Clear implements Face.
+func (p *Pipe) Clear() {}
+
 // Waiting implements Face: a pipe has no keys.
 func (p *Pipe) Waiting() bool { return false }
 

@@ -66,6 +66,12 @@ func (p *Plain) Rooms([]Room) {}
 // Show implements Face.
 func (p *Plain) Show(_, text string) { p.Print(text) }
 
+// Seen implements Face: what was written went by.
+func (p *Plain) Seen() (room chat.RoomName, seq uint64) { return room, 0 }
+
+// Clear implements Face: what has gone by cannot be taken back.
+func (p *Plain) Clear() { p.row.erase(&p.out) }
+
 // Waiting implements Face: Esc means nothing here.
 func (p *Plain) Waiting() bool { return false }
 

@@ -1,0 +1,372 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"sshchat/sshchat/chat"
+)
+
+// How the rows of a screen are shared out: what there is no room for is left out, the bar before the input.
+const (
+	rowsForTopic = 7 // a terminal of fewer rows has no topic line
+	rowsForBar   = 3 // nor a bar
+	maxBox       = 5 // rows of the input
+)
+
+// compose makes the frame that shows the state as it is.
+func (f *Full) compose() frame {
+	box, row, column := f.box()
+	fr := frame{column: column, cursorVisible: true, title: f.windowTitle()}
+	if f.rows >= rowsForTopic {
+		fr.rows = append(fr.rows, f.topic())
+	}
+	fr.top = len(fr.rows)
+	fr.bottom = max(f.rows-len(box), fr.top)
+	if f.rows >= rowsForBar {
+		fr.bottom = max(fr.bottom-1, fr.top)
+	}
+	area := fr.bottom - fr.top
+	if f.overlay != nil {
+		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area)...)
+	} else {
+		fr.rows = append(fr.rows, f.messages(area)...)
+		f.notes.drawn()
+	}
+	if f.rows >= rowsForBar {
+		fr.rows = append(fr.rows, f.bar())
+	}
+	fr.row = len(fr.rows) + row
+	fr.rows = append(fr.rows, box...)
+	if over := len(fr.rows) - f.rows; over > 0 { // a terminal of one or two rows
+		fr.rows = fr.rows[over:]
+		fr.row = max(fr.row-over, 0)
+		fr.top, fr.bottom = 0, 0
+	}
+	return fr
+}
+
+// topic is the first row: the room, who is there, and what it is about.
+func (f *Full) topic() string {
+	if f.room.IsZero() {
+		return f.paint.in(partTopic, pad(" "+f.options.Server, f.width()))
+	}
+	r := f.here()
+	text := " " + f.room.For(f.options.Me)
+	if !f.room.IsDirect() && r.Members > 0 {
+		text += fmt.Sprintf("  %d of %d here", r.Here, r.Members)
+	}
+	if r.Topic != "" {
+		text += "  " + string(appendClean(nil, r.Topic, false))
+	}
+	return f.paint.in(partTopic, pad(text, f.width()))
+}
+
+// pad cuts or fills a text to exactly width cells.
+func pad(s string, width int) string {
+	s = fitRow(s, width)
+	return s + strings.Repeat(" ", max(0, width-displaywidth.String(s)))
+}
+
+// windowTitle names the room, and how much is unread.
+func (f *Full) windowTitle() string {
+	unread := 0
+	for _, r := range f.rooms {
+		unread += r.Unread
+	}
+	title := f.options.Server
+	if !f.room.IsZero() {
+		title = f.room.For(f.options.Me) + " - " + title
+	}
+	if unread > 0 {
+		title = fmt.Sprintf("(%d) %s", unread, title)
+	}
+	return title
+}
+
+// bar is the row of the rooms, each with what is unread of it, as in "1:#general 2:#dev(3) 3:@bob(1!)".
+// Where there is no room for all, the one that is shown stays in sight.
+func (f *Full) bar() string {
+	width, tail := f.width(), f.state()
+	width -= displaywidth.String(tail)
+	type item struct {
+		text string
+		part part
+	}
+	var items []item
+	active := 0
+	for i, r := range f.rooms {
+		it := item{fmt.Sprintf("%d:%s", i+1, r.Name.For(f.options.Me)), partBar}
+		switch {
+		case r.Name == f.room:
+			it.part, active = partBarActive, i
+		case r.Mentions > 0:
+			it.text, it.part = fmt.Sprintf("%s(%d!)", it.text, r.Unread), partBarMention
+		case r.Unread > 0:
+			it.text, it.part = fmt.Sprintf("%s(%d)", it.text, r.Unread), partBarUnread
+		}
+		items = append(items, it)
+	}
+	first, used := 0, 0
+	for i := 0; i <= active && i < len(items); i++ {
+		used += displaywidth.String(items[i].text) + 1
+		for used > width && first < i {
+			used -= displaywidth.String(items[first].text) + 1
+			first++
+		}
+	}
+	var b strings.Builder
+	used = 0
+	for _, it := range items[min(first, len(items)):] {
+		text := fitRow(it.text, max(0, width-used-1))
+		if text == "" {
+			break
+		}
+		b.WriteString(f.paint.in(it.part, text) + " ")
+		used += displaywidth.String(text) + 1
+	}
+	return b.String() + strings.Repeat(" ", max(0, width-used)) + f.paint.in(partBarMention, tail)
+}
+
+// state is what else the bar tells, at its right end.
+func (f *Full) state() string {
+	var words []string
+	if f.look.Away {
+		words = append(words, "away")
+	}
+	if f.from.order > 0 {
+		words = append(words, "more below")
+	}
+	s := strings.Join(words, ", ")
+	if s == "" || len(s)+10 > f.width() {
+		return ""
+	}
+	return "[" + s + "]"
+}
+
+// box is the input: its rows, and the cursor's place in them.
+func (f *Full) box() (rows []string, row, column int) {
+	prompt := "> "
+	if f.asked != nil {
+		prompt = fitRow(f.asked.prompt, max(f.width()-minTyped, 2))
+	}
+	if f.width() < 2*minTyped && f.asked == nil {
+		prompt = ">"
+	}
+	var text []string
+	if f.edit.secret {
+		text = []string{""}
+	} else {
+		text, row, column = layBox(&f.edit.line, f.width(), displaywidth.String(prompt))
+	}
+	if row == 0 {
+		column += displaywidth.String(prompt)
+	}
+	height := max(1, min(maxBox, f.rows/3))
+	lines := len(text)
+	if lines > height { // the rows around the cursor
+		first := min(max(0, row-height/2), lines-height)
+		if first == 0 {
+			text[0] = f.paint.in(partPrompt, prompt) + text[0]
+		}
+		text, row = text[first:first+height], row-first
+		if height > 2 {
+			hint := fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
+			if row == height-1 {
+				text, row = text[1:], row-1
+			} else {
+				text = text[:height-1]
+			}
+			text = append(text, f.paint.in(partNotice, fitRow(hint, f.width())))
+		}
+		return text, row, min(column, f.cols-1)
+	}
+	text[0] = f.paint.in(partPrompt, prompt) + text[0]
+	return text, row, min(column, f.cols-1)
+}
+
+// layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
+func layBox(l *line, width, prompt int) (rows []string, row, column int) {
+	var b strings.Builder
+	used, limit := 0, width-prompt
+	end := func() {
+		rows = append(rows, b.String())
+		b.Reset()
+		used, limit = 0, width
+	}
+	for i := 0; i < len(l.ends); i++ {
+		cluster, w := l.cluster(i)
+		newline := len(cluster) == 1 && cluster[0] == '\n'
+		shown, w := glyph(cluster, w)
+		if !newline && used+w > limit {
+			end()
+		}
+		if i == l.at {
+			row, column = len(rows), used
+		}
+		if newline {
+			end()
+			continue
+		}
+		b.Write(shown)
+		used += w
+	}
+	if l.at == len(l.ends) {
+		if used >= width { // the cursor needs a cell of its own
+			end()
+		}
+		row, column = len(rows), used
+	}
+	end()
+	return rows, row, column
+}
+
+// place is where the message area ends: below the message of that order, with skip of its rows, and of the notes below
+// it, out of sight. The zero place is the room's end, whatever comes.
+type place struct {
+	order uint64
+	skip  int
+}
+
+// group is a message's rows: separators above it, the message, and the notes below it.
+type group struct {
+	order uint64
+	rows  []string
+}
+
+// messages fills the area's rows from the bottom up.
+func (f *Full) messages(area int) []string {
+	f.seen = 0
+	var rows []string // from the last to the first
+	reached := f.walk(f.from.order, func(g group) bool {
+		for _, row := range slices.Backward(g.rows) {
+			rows = append(rows, row)
+		}
+		return len(rows)-f.from.skip < area
+	})
+	rows = rows[min(f.from.skip, len(rows)):]
+	if reached && len(rows) < area {
+		rows = append(rows, f.top(area-len(rows))...)
+	}
+	rows = rows[:min(area, len(rows))]
+	slices.Reverse(rows)
+	if f.from == (place{}) && area > 0 {
+		f.seen = f.newestSeq()
+	}
+	if len(rows) < area { // a young room begins at the top
+		rows = append(rows, make([]string, area-len(rows))...)
+	}
+	return rows
+}
+
+// newestSeq is the Seq of the room's last message.
+func (f *Full) newestSeq() uint64 {
+	if f.options.Past == nil {
+		return 0
+	}
+	for before := uint64(0); ; {
+		ms := f.options.Past(f.room, before, 8)
+		for i := range slices.Backward(ms) {
+			if ms[i].Seq > 0 {
+				return ms[i].Seq
+			}
+		}
+		if len(ms) == 0 {
+			return 0
+		}
+		before = ms[0].Order
+	}
+}
+
+// top is what stands above the first message in memory, the last row first.
+func (f *Full) top(room int) []string {
+	r := f.here()
+	if r.Sealed == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("-- %d older lines are sealed: /unlock reads them here, /help history tells more", r.Sealed)
+	rows := f.paint.text(text, partNotice, f.width())
+	slices.Reverse(rows)
+	return rows[:min(room, len(rows))]
+}
+
+// walkChunk is how many messages are looked at in one go.
+const walkChunk = 64
+
+// walk goes through the room's groups from the one of the message at last (0: the end) upward, until visit says that
+// it is enough. It reports whether it came to the first message in memory.
+func (f *Full) walk(last uint64, visit func(group) bool) (reached bool) {
+	if f.options.Past == nil {
+		return true
+	}
+	before, below := uint64(0), uint64(0) // below: the order of the message under the one at hand
+	if last > 0 {
+		before = last + 1
+		below = f.orderAfter(last)
+	}
+	for {
+		ms := f.options.Past(f.room, before, walkChunk)
+		if len(ms) == 0 { // above all that was said stands what this person was told before
+			visit(group{0, f.notes.between(f.paint, f.room, 0, below, f.width())})
+			return true
+		}
+		for i := len(ms) - 1; i >= 0; i-- {
+			m := &ms[i]
+			var above *chat.Message
+			if i > 0 {
+				above = &ms[i-1]
+			} else if older := f.options.Past(f.room, m.Order, 1); len(older) > 0 {
+				above = &older[0]
+			}
+			g := group{m.Order, f.groupRows(m, above)}
+			g.rows = append(g.rows, f.notes.between(f.paint, f.room, m.Order, below, f.width())...)
+			below = m.Order
+			if !visit(g) {
+				return false
+			}
+		}
+		before = ms[0].Order
+	}
+}
+
+// groupRows is a message with the separators above it.
+func (f *Full) groupRows(m, above *chat.Message) []string {
+	var rows []string
+	if above == nil || !f.paint.sameDay(above.At, m.At) {
+		rows = append(rows, f.paint.in(partDay, fitRow(f.paint.day(m.At), f.width())))
+	}
+	if m.Seq > 0 && m.Seq == f.unread {
+		rows = append(rows, f.paint.in(partUnread, fitRow("-- unread "+strings.Repeat("-", f.width()), f.width())))
+	}
+	if m.Kind == chat.Edit || m.Kind == chat.Delete {
+		return rows // shown as what became of the message they mean
+	}
+	return append(rows, f.options.Lines.rows(f.paint, m, f.width())...)
+}
+
+// orderAfter is the order of the message that follows the one at order; 0 where it is the last.
+func (f *Full) orderAfter(order uint64) uint64 {
+	ms := f.all()
+	if i, found := f.find(ms, order); found && i+1 < len(ms) {
+		return ms[i+1].Order
+	}
+	return 0
+}
+
+// all is everything memory has of the room. It is for scrolling: a frame at the room's end does without.
+func (f *Full) all() []chat.Message { return f.options.Past(f.room, 0, chat.LogLines) }
+
+func (f *Full) find(ms []chat.Message, order uint64) (int, bool) {
+	return slices.BinarySearchFunc(ms, order, func(m chat.Message, order uint64) int {
+		switch {
+		case m.Order < order:
+			return -1
+		case m.Order > order:
+			return 1
+		}
+		return 0
+	})
+}

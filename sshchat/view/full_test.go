@@ -1,0 +1,302 @@
+package view
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	uv "github.com/charmbracelet/ultraviolet"
+	"github.com/charmbracelet/x/vt"
+
+	"sshchat/sshchat/chat"
+)
+
+// stage is a Full, the rooms it draws from, and the screen it draws on.
+type stage struct {
+	*Full
+	t      testing.TB
+	o      Options
+	past   map[chat.RoomName][]chat.Message
+	order  uint64
+	screen *vt.Emulator
+	wrote  string
+	modes  map[string]bool // private modes, by number
+}
+
+func newStage(t testing.TB, width, height int, term string) *stage {
+	t.Helper()
+	s := &stage{t: t, past: make(map[chat.RoomName][]chat.Message), screen: vt.NewEmulator(width, height), modes: make(map[string]bool)}
+	s.o = Options{
+		Me: ann, Width: width, Height: height, Term: term, Server: "chat.example", Lines: &Lines{}, Past: s.before,
+		Complete: func(line string, cursor int) (int, []string) {
+			start := strings.LastIndexByte(line[:cursor], ' ') + 1
+			var found []string
+			for _, w := range []string{"/join", "/msg", "bob", "carol"} {
+				if strings.HasPrefix(w, line[start:cursor]) {
+					found = append(found, w)
+				}
+			}
+			return start, found
+		},
+	}
+	s.Full = NewFull(s.o)
+	return s
+}
+
+func (s *stage) before(room chat.RoomName, before uint64, n int) []chat.Message {
+	ms := s.past[room]
+	if before > 0 {
+		i, _ := s.find(ms, before)
+		ms = ms[:i]
+	}
+	return ms[max(0, len(ms)-n):]
+}
+
+// says adds a message to its room and delivers it.
+func (s *stage) says(d chat.Delivery) {
+	s.order++
+	m := d.Message
+	m.Order = s.order
+	if m.Kind.Stored() && m.Seq == 0 {
+		m.Seq = 1
+		for _, old := range slices.Backward(s.past[m.Room]) {
+			if old.Seq > 0 {
+				m.Seq = old.Seq + 1
+				break
+			}
+		}
+	}
+	s.past[m.Room] = append(s.past[m.Room], m)
+	s.Deliver([]chat.Delivery{{Message: m}})
+}
+
+func (s *stage) types(text string) []Action {
+	did := s.Input([]byte(text))
+	s.flush()
+	return did
+}
+
+// flush writes to the screen what there is, and looks at every byte of it.
+func (s *stage) flush() {
+	s.t.Helper()
+	p := s.Flush()
+	s.wrote = string(p)
+	s.inspect(s.wrote)
+	if _, err := s.screen.Write(p); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// inspect refuses every byte and sequence that a full screen has no use for.
+func (s *stage) inspect(out string) {
+	s.t.Helper()
+	for i := 0; i < len(out); {
+		switch c := out[i]; {
+		case c == esc:
+			n := sequence(out[i:])
+			if n == 0 {
+				n = s.control(out[i:])
+			}
+			if n == 0 {
+				s.t.Fatalf("a sequence that is not known: %q", out[i:min(i+20, len(out))])
+			}
+			i += n
+		case c < ' ' && c != '\n' && c != '\r' && c != '\a' || c == 0x7f:
+			s.t.Fatalf("a control byte: %q", out[max(0, i-20):min(i+20, len(out))])
+		default:
+			i++
+		}
+	}
+}
+
+// control is the length of a sequence that moves, erases, scrolls, sets a mode or a title; 0 for anything else.
+func (s *stage) control(out string) int {
+	if rest, ok := strings.CutPrefix(out, "\x1b]0;"); ok {
+		return len("\x1b]0;") + strings.IndexByte(rest, '\a') + 1
+	}
+	if !strings.HasPrefix(out, "\x1b[") {
+		return 0
+	}
+	end := 2 + strings.IndexFunc(out[2:], func(r rune) bool { return r >= '@' && r <= '~' })
+	params, final := out[2:end], out[end]
+	if strings.Trim(params, "?;0123456789") != "" || !strings.ContainsRune("HJKrhlt", rune(final)) {
+		return 0
+	}
+	if number, private := strings.CutPrefix(params, "?"); private {
+		s.modes[number] = final == 'h'
+	}
+	return end + 1
+}
+
+// rows is what the screen shows, without blanks at the ends of rows.
+func (s *stage) text() string {
+	var rows []string
+	for y := range s.screen.Height() {
+		var b strings.Builder
+		for x := 0; x < s.screen.Width(); x++ {
+			c := s.screen.CellAt(x, y)
+			if c == nil || c.Width == 0 && c.Content == "" {
+				if c == nil {
+					b.WriteByte(' ')
+				}
+				continue
+			}
+			b.WriteString(c.Content)
+			if c.Content == "" {
+				b.WriteByte(' ')
+			}
+		}
+		rows = append(rows, strings.TrimRight(b.String(), " "))
+	}
+	return strings.Join(rows, "\n")
+}
+
+func (s *stage) shows(words ...string) {
+	s.t.Helper()
+	for _, w := range words {
+		if !strings.Contains(s.text(), w) {
+			s.t.Errorf("the screen does not show %q:\n%s", w, s.text())
+		}
+	}
+}
+
+func (s *stage) hides(words ...string) {
+	s.t.Helper()
+	for _, w := range words {
+		if strings.Contains(s.text(), w) {
+			s.t.Errorf("the screen shows %q:\n%s", w, s.text())
+		}
+	}
+}
+
+// anew checks that what the differences came to is what a new face would draw.
+func (s *stage) anew() {
+	s.t.Helper()
+	fresh := vt.NewEmulator(s.cols, s.rows)
+	again := screen{term: s.Full.screen.term}
+	var w wire
+	again.draw(&w, s.compose(), s.look.Mouse)
+	if _, err := fresh.Write(w.b); err != nil {
+		s.t.Fatal(err)
+	}
+	for y := range s.rows {
+		for x := range s.cols {
+			got, want := cellOf(s.screen, x, y), cellOf(fresh, x, y)
+			if got != want {
+				s.t.Fatalf("row %d, column %d: %q, and drawn anew %q; last written %q\n%s", y, x, got, want, s.wrote, s.text())
+			}
+		}
+	}
+	if got, want := s.screen.CursorPosition(), fresh.CursorPosition(); got != want {
+		s.t.Fatalf("the cursor is at %v, and drawn anew at %v\n%s", got, want, s.text())
+	}
+}
+
+func cellOf(e *vt.Emulator, x, y int) string {
+	c := e.CellAt(x, y)
+	if c == nil || c.Content == "" && c.Width == 0 {
+		return ""
+	}
+	return fmt.Sprint(strings.TrimRight(c.Content, " "), c.Style.String(), c.Link.URL)
+}
+
+var _ = uv.Cell{}
+
+func at(d chat.Delivery, when time.Time) chat.Delivery {
+	d.At = when
+	return d
+}
+
+// enter has the person come in where rooms stand so.
+func (s *stage) enter(rooms ...Room) {
+	s.Full.Enter(chat.General)
+	s.Full.Rooms(rooms)
+	s.flush()
+}
+
+var dev, _ = chat.ParseRoomName("#dev")
+
+// golden compares the screen with testdata/screens/name.txt, or writes it with SSHCHAT_UPDATE=1.
+func (s *stage) golden(name string) {
+	s.t.Helper()
+	path := filepath.Join("testdata", "screens", name+".txt")
+	got := s.text() + "\n"
+	if os.Getenv("SSHCHAT_UPDATE") == "1" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if got != string(want) {
+		s.t.Errorf("%s: the screen is\n%s\nand was\n%s", name, got, want)
+	}
+}
+
+// evening is a conversation that has a bit of everything.
+func (s *stage) evening() {
+	general := Room{Name: chat.General, Topic: "what we build", Here: 2, Members: 5}
+	s.enter(general, Room{Name: dev, Unread: 3}, Room{Name: chat.Direct(ann, bob), Unread: 1, Mentions: 1})
+	s.says(at(said(chat.General, bob, "good evening, *everybody*"), noon.Add(-24*time.Hour)))
+	s.says(said(chat.General, ann, "hello :wave: see https://example.org/a/rather/long/path/to/wrap/around?with=query&and=more"))
+	s.says(happened(chat.General, chat.Comings, chat.Name{}, "carol came"))
+	s.says(happened(chat.General, chat.Me, bob, "waves at Ann"))
+	s.says(said(chat.General, bob, "```go\nfunc main() {\n\tprintln(\"hi\")\n}\n```\nthat was it"))
+	for _, text := range scripts {
+		s.says(said(chat.General, bob, text))
+	}
+	s.flush()
+}
+
+func TestScreens(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		width, height int
+		term          string
+		then          func(s *stage)
+	}{
+		{"wide", 100, 30, "xterm-256color", func(s *stage) { s.types("a line that is being typed") }},
+		{"narrow", 40, 20, "xterm", func(s *stage) {}},
+		{"tiny", 20, 5, "linux", func(s *stage) {}},
+		{"huge", 500, 60, "xterm-kitty", func(s *stage) {}},
+		{"mono", 80, 24, "vt100", func(s *stage) {}},
+		{"scrolled", 60, 16, "xterm", func(s *stage) { s.types("\x1b[5~") }},
+		{"top", 60, 16, "xterm", func(s *stage) {
+			s.Full.Rooms([]Room{{Name: chat.General, Topic: "what we build", Sealed: 1234}})
+			s.types("\x1b[5~\x1b[5~\x1b[5~\x1b[5~")
+		}},
+		{"error", 60, 12, "xterm", func(s *stage) { s.Fail("no command /jion; did you mean /join? (/help lists them)"); s.flush() }},
+		{"help", 60, 16, "xterm", func(s *stage) {
+			s.types("/help\r")
+			s.Print(strings.Repeat("/join #room   enter a room\n", 40))
+			s.flush()
+		}},
+		{"question", 60, 12, "xterm", func(s *stage) { s.Ask("Really?\nYour password: ", false); s.types("secret"); s.flush() }},
+		{"box", 60, 18, "xterm", func(s *stage) { s.types("\x1b[200~" + strings.Repeat("pasted line\n", 200) + "\x1b[201~") }},
+		{"unread", 60, 16, "xterm", func(s *stage) {
+			for i := range 4 {
+				s.says(said(dev, bob, fmt.Sprint("message ", i+1)))
+			}
+			s.Full.Rooms([]Room{{Name: chat.General}, {Name: dev, Unread: 2, Mark: 2}})
+			s.Full.Enter(dev)
+			s.flush()
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, c.width, c.height, c.term)
+			s.evening()
+			c.then(s)
+			s.anew()
+			s.golden(c.name)
+		})
+	}
+}

@@ -1,0 +1,108 @@
+package view
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// span is a piece of a message in one style.
+type span struct {
+	text string
+	part part
+	link string // where it leads, if it is a link
+}
+
+// fence begins and ends a block of code, alone on its line but for the name of a language after the first.
+const fence = "```"
+
+// spans reads the light markup of a line: *bold*, _italic_, `code` and links. What is no markup stays as it was typed,
+// and with keep the signs do too, for a terminal that cannot show what they mean.
+// It takes time in proportion to the line.
+func spans(line string, keep bool) []span {
+	var out []span
+	plain := 0 // where the text begins that is not in out yet
+	put := func(from, to int, s span) {
+		if plain < from {
+			out = append(out, span{text: line[plain:from]})
+		}
+		out = append(out, s)
+		plain = to
+	}
+	endless := "" // signs that are not closed any more
+	for i := 0; i < len(line); i = max(i+1, plain) {
+		c := line[i]
+		switch {
+		case strings.IndexByte("*_`", c) >= 0 && strings.IndexByte(endless, c) < 0 && opens(line, i):
+			end, ok := closing(line, i)
+			switch {
+			case !ok:
+				endless += string(c)
+			case keep:
+				put(i, end+1, span{text: line[i : end+1], part: signs[c]})
+			default:
+				put(i, end+1, span{text: line[i+1 : end], part: signs[c]})
+			}
+		case c == 'h' && wordStart(line, i):
+			if n := linkLength(line[i:]); n > 0 {
+				put(i, i+n, span{line[i : i+n], partLink, line[i : i+n]})
+			}
+		}
+	}
+	if plain < len(line) {
+		out = append(out, span{text: line[plain:]})
+	}
+	return out
+}
+
+var signs = map[byte]part{'*': partBold, '_': partItalic, '`': partCode}
+
+// opens reports whether the sign at i can begin something: it stands at the start of a word, and before its text.
+func opens(line string, i int) bool {
+	return wordStart(line, i) && i+1 < len(line) && line[i+1] != line[i] && line[i+1] != ' '
+}
+
+// closing finds the sign that ends what the one at i begins: after its text, at the end of a word.
+func closing(line string, i int) (end int, ok bool) {
+	c := line[i]
+	for j := i + 2; j < len(line); j++ {
+		if line[j] != c || line[j-1] == ' ' && c != '`' {
+			continue
+		}
+		if r, _ := utf8.DecodeRuneInString(line[j+1:]); c == '`' || j+1 == len(line) || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != rune(c) {
+			return j, true
+		}
+	}
+	return 0, false
+}
+
+// wordStart reports whether no letter, digit or sign stands right before i.
+func wordStart(line string, i int) bool {
+	if i == 0 {
+		return true
+	}
+	r, _ := utf8.DecodeLastRuneInString(line[:i])
+	return unicode.IsSpace(r) || strings.ContainsRune("([{<\"'„“‚‘«—–-,;:", r)
+}
+
+// linkLength is how long the link is that s begins with, without the punctuation of the sentence around it.
+func linkLength(s string) int {
+	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
+		return 0
+	}
+	end := strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '<' || r == '>' || r == '"' || r == '`' })
+	if end < 0 {
+		end = len(s)
+	}
+	for end > 0 {
+		c := s[end-1]
+		if strings.IndexByte(".,;:!?'*_", c) < 0 && !(c == ')' && strings.Count(s[:end], "(") < strings.Count(s[:end], ")")) {
+			break
+		}
+		end--
+	}
+	if end <= len("https://") {
+		return 0
+	}
+	return end
+}

@@ -1,0 +1,72 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+)
+
+// overlay is a text over the messages, which is looked at and closed.
+type overlay struct {
+	title, text string
+	first       int // the row at its top
+	height      int // rows of the text that are shown
+	total       int // rows of the text
+}
+
+// draw returns the overlay's rows: a title, and as much of the text as there is room for.
+func (o *overlay) draw(p *paint, width, area int) []string {
+	if area == 0 {
+		return nil
+	}
+	var text []string
+	for line := range strings.SplitSeq(o.text, "\n") {
+		text = append(text, p.text(line, partText, width)...)
+	}
+	o.height, o.total = area-1, len(text)
+	o.first = max(0, min(o.first, o.total-o.height))
+	last := min(o.first+o.height, o.total)
+	title := " " + o.title
+	if o.total > o.height {
+		title += fmt.Sprintf("  %d-%d of %d, PgDn for more", o.first+1, last, o.total)
+	}
+	rows := append([]string{p.in(partTitle, pad(title+"  (Esc closes)", width))}, text[o.first:last]...)
+	for len(rows) < area {
+		rows = append(rows, "")
+	}
+	return rows
+}
+
+// press scrolls, and reports whether the key was the overlay's, and whether it closes it.
+func (o *overlay) press(name string, typing bool) (taken, closed bool) {
+	switch name {
+	case "esc":
+		return true, true
+	case "pgup":
+		o.first -= max(1, o.height-1)
+	case "pgdown":
+		o.first += max(1, o.height-1)
+	case "shift+up", "wheelup":
+		o.first--
+	case "shift+down", "wheeldown":
+		o.first++
+	case "up", "down", "home", "end", "enter", "space":
+		if typing {
+			return false, false
+		}
+		switch name {
+		case "up":
+			o.first--
+		case "down":
+			o.first++
+		case "home":
+			o.first = 0
+		case "end":
+			o.first = o.total
+		case "enter":
+			return true, true
+		}
+	default:
+		return false, false
+	}
+	return true, false
+}

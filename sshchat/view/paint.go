@@ -1,0 +1,271 @@
+package view
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/colorprofile"
+	"github.com/clipperhouse/displaywidth"
+
+	"sshchat/sshchat/chat"
+)
+
+// paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
+type paint struct {
+	me     chat.Name
+	styles *styles
+	zone   *time.Location
+	clock  string // layout of the time; empty for none
+	links  bool   // the terminal knows links (OSC 8)
+	keep   bool   // markup is shown with its signs
+}
+
+func newPaint(o *Options, l Look) *paint {
+	p := &paint{me: o.Me, zone: time.UTC, clock: "15:04", links: knowsLinks(o.Term)}
+	colors := profile(o)
+	p.styles = fit(l.Theme, colors)
+	p.keep = colors <= colorprofile.Ascii
+	if l.Zone != nil {
+		p.zone = l.Zone
+	}
+	switch l.Clock {
+	case "":
+	case "off":
+		p.clock = ""
+	default:
+		p.clock = l.Clock
+	}
+	return p
+}
+
+// knowsLinks reports whether a terminal is known to take OSC 8 in stride.
+func knowsLinks(term string) bool {
+	return hasAny(strings.ToLower(term), "xterm-", "kitty", "alacritty", "foot", "wezterm", "ghostty", "tmux", "contour", "rio", "konsole", "vte", "iterm")
+}
+
+// in returns text in the style of a part, with the default style after it.
+func (p *paint) in(part part, text string) string {
+	begin := p.styles.parts[part]
+	if begin == "" {
+		return text
+	}
+	return begin + text + plainStyle
+}
+
+const plainStyle = "\x1b[m"
+
+// day is the separator above the first message of a day.
+func (p *paint) day(at time.Time) string {
+	return at.In(p.zone).Format("-- Monday, 2 January 2006 --")
+}
+
+func (p *paint) sameDay(a, b time.Time) bool {
+	ay, am, ad := a.In(p.zone).Date()
+	by, bm, bd := b.In(p.zone).Date()
+	return ay == by && am == bm && ad == bd
+}
+
+// message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
+func (p *paint) message(m *chat.Message, width int) []string {
+	b := builder{paint: p, width: width}
+	if m.Kind.Stored() && p.clock != "" {
+		b.add(m.At.In(p.zone).Format(p.clock)+" ", p.styles.parts[partTime], "")
+	}
+	b.indent = min(b.column, width/4)
+	text := m.Text.String()
+	switch {
+	case m.Deleted:
+		b.add(m.From.String(), p.styles.name(m.From), "")
+		b.add(": (deleted)", p.styles.parts[partNotice], "")
+		return b.end()
+	case !m.Kind.Stored():
+		b.indent = min(indent+1, width/4)
+		b.lines("-- "+text, func(line string) []span { return []span{{text: line, part: partNotice}} })
+		return b.end()
+	case m.Kind == chat.Me:
+		b.add("* ", "", "")
+		b.add(m.From.String(), p.styles.name(m.From), "")
+		b.add(" ", "", "")
+	default:
+		b.add(m.From.String(), p.styles.name(m.From), "")
+		b.add(": ", "", "")
+	}
+	b.mention = m.Mentions(p.me) && !m.Room.IsDirect()
+	b.markup(text)
+	if m.Edited {
+		b.add(" (edited)", p.styles.parts[partNotice], "")
+	}
+	return b.end()
+}
+
+// text makes rows of a text that is no message, all of it in one part's style.
+func (p *paint) text(text string, part part, width int) []string {
+	b := builder{paint: p, width: width, indent: min(indent, width/4)}
+	b.lines(text, func(line string) []span { return []span{{text: line, part: part}} })
+	return b.end()
+}
+
+// builder lays out clusters in rows: at words where it can, never past the width.
+type builder struct {
+	*paint
+	width, indent int
+	mention       bool // what is plain is shown as a mention
+
+	rows   []string
+	row    []cell // of the row under way
+	column int
+	space  int // in row: after the last blank a row may end at; 0 for none
+}
+
+// cell is a grapheme cluster that is laid out.
+type cell struct {
+	text  string
+	style string // the sequence that begins it
+	link  string
+	width int
+}
+
+// markup adds a message's text.
+func (b *builder) markup(text string) {
+	inFence := false
+	b.lines(text, func(line string) []span {
+		if strings.HasPrefix(line, fence) && (!inFence || strings.TrimSpace(line) == fence) {
+			inFence = !inFence
+			return []span{{text: line, part: partNotice}}
+		}
+		if inFence {
+			return []span{{text: line, part: partCode}}
+		}
+		found := spans(line, b.keep)
+		for i := range found {
+			if s := &found[i]; s.part != partCode && s.link == "" {
+				s.text = emojis(s.text)
+			}
+			if found[i].part == partText && b.mention {
+				found[i].part = partMention
+			}
+		}
+		return found
+	})
+}
+
+// lines adds the lines of a text, each read by read.
+func (b *builder) lines(text string, read func(line string) []span) {
+	first := true
+	for line := range strings.SplitSeq(text, "\n") {
+		if !first {
+			b.breakRow()
+		}
+		first = false
+		for _, s := range read(line) {
+			b.add(s.text, b.styles.parts[s.part], s.link)
+		}
+	}
+}
+
+// add lays out text in a style.
+func (b *builder) add(text, style, link string) {
+	for g := displaywidth.StringGraphemes(text); g.Next(); {
+		c := cell{text: string(appendClean(nil, g.Value(), false)), style: style, link: link, width: g.Width()}
+		if c.width > b.width-b.indent {
+			c.text, c.width = "?", 1
+		}
+		if b.column+c.width > b.width {
+			b.wrap(c.text == " ")
+			if c.text == " " {
+				continue // the row's end stands for it
+			}
+		}
+		b.row = append(b.row, c)
+		b.column += c.width
+		if c.text == " " {
+			b.space = len(b.row)
+		}
+	}
+}
+
+// wrap ends the row that is full: after its last blank, or, where there is none or it is well filled, right here.
+func (b *builder) wrap(atBlank bool) {
+	carry := 0
+	if !atBlank && b.space > 0 {
+		carry = len(b.row) - b.space
+	}
+	rest := slices.Clone(b.row[len(b.row)-carry:])
+	wide := b.indent
+	for _, c := range rest {
+		wide += c.width
+	}
+	if wide >= b.width { // a word as long as a row: no use in moving it
+		rest = nil
+		carry = 0
+	}
+	b.row = b.row[:len(b.row)-carry]
+	b.breakRow()
+	for _, c := range rest {
+		b.row = append(b.row, c)
+		b.column += c.width
+	}
+}
+
+// breakRow ends the row and begins the next, indented.
+func (b *builder) breakRow() {
+	b.rows = append(b.rows, b.render())
+	b.row, b.column, b.space = b.row[:0], 0, 0
+	for range b.indent {
+		b.row = append(b.row, cell{text: " ", width: 1})
+	}
+	b.column = b.indent
+}
+
+// end returns the rows.
+func (b *builder) end() []string {
+	return append(b.rows, b.render())
+}
+
+// render writes the row under way, without blanks at its end.
+func (b *builder) render() string {
+	row := b.row
+	for len(row) > 0 && row[len(row)-1].text == " " && row[len(row)-1].link == "" {
+		row = row[:len(row)-1]
+	}
+	var out strings.Builder
+	style, link := "", ""
+	for _, c := range row {
+		if c.link != link {
+			out.WriteString(b.toLink(c.link))
+			link = c.link
+		}
+		if c.style != style {
+			if style != "" {
+				out.WriteString(plainStyle)
+			}
+			out.WriteString(c.style)
+			style = c.style
+		}
+		out.WriteString(c.text)
+	}
+	if style != "" {
+		out.WriteString(plainStyle)
+	}
+	if link != "" {
+		out.WriteString(b.toLink(""))
+	}
+	return out.String()
+}
+
+// toLink begins a link, or ends the one before. The pieces of a link that goes over several rows have one id,
+// by which terminals know them for one.
+func (b *builder) toLink(to string) string {
+	switch {
+	case !b.links:
+		return ""
+	case to == "":
+		return linkStart + ";" + stringEnd
+	}
+	h := fnv.New32a()
+	h.Write([]byte(to))
+	return fmt.Sprintf("%sid=%x;%s%s", linkStart, h.Sum32(), to, stringEnd)
+}

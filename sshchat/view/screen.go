@@ -1,0 +1,177 @@
+package view
+
+import (
+	"hash/maphash"
+	"strings"
+)
+
+// frame is what a screen should show.
+type frame struct {
+	rows          []string // from top to bottom, all of them
+	top, bottom   int      // rows that may have moved up together: the message area
+	row, column   int      // of the cursor
+	title         string
+	cursorVisible bool
+}
+
+// screen is what a terminal shows, as the sum of what was written to it: a number for each row and no cells, so that an
+// idle screen costs next to nothing.
+type screen struct {
+	term        string
+	begun       bool     // the terminal is ours
+	mouse       bool     // the mouse is ours
+	shown       []uint64 // a hash for each row; 0 for a blank one; nil: nothing is known
+	row, column int      // the cursor's
+	title       uint64
+}
+
+var seed = maphash.MakeSeed()
+
+// sum is the hash of a row; 0 for a blank one.
+func sum(row string) uint64 {
+	if row == "" {
+		return 0
+	}
+	return maphash.String(seed, row) | 1
+}
+
+// forget has the next frame be drawn anew.
+func (s *screen) forget() { s.shown = nil }
+
+// draw writes the difference between what the terminal shows and f.
+func (s *screen) draw(w *wire, f frame, mouse bool) {
+	start := len(w.b)
+	w.mode(modeFrame, true)
+	w.mode(modeCursor, false)
+	empty := len(w.b)
+	s.begin(w)
+	s.setMouse(w, mouse)
+	if len(s.shown) != len(f.rows) {
+		w.plainStyle()
+		w.clearScreen()
+		s.shown = make([]uint64, len(f.rows))
+	}
+	want := make([]uint64, len(f.rows))
+	for i, row := range f.rows {
+		want[i] = sum(row)
+	}
+	if n := s.moved(want, f.top, f.bottom); n > 0 {
+		w.scroll(f.top, f.bottom-1, n)
+		copy(s.shown[f.top:], s.shown[f.top+n:f.bottom])
+		clear(s.shown[f.bottom-n : f.bottom])
+	}
+	for i, row := range f.rows {
+		if want[i] == s.shown[i] {
+			continue
+		}
+		w.move(i, 0)
+		w.styled(row)
+		w.eraseRow()
+	}
+	s.shown = want
+	s.setTitle(w, f.title)
+	if len(w.b) == empty && s.row == f.row && s.column == f.column {
+		w.b = w.b[:start] // the same frame
+		return
+	}
+	s.row, s.column = f.row, f.column
+	w.move(f.row, f.column)
+	w.mode(modeCursor, f.cursorVisible)
+	w.mode(modeFrame, false)
+}
+
+// moved is by how many rows what is shown between top and bottom moves up to become what is wanted; 0 for not at all.
+// At least half of the rows must be worth keeping.
+func (s *screen) moved(want []uint64, top, bottom int) int {
+	height := bottom - top
+	if height < 2 {
+		return 0
+	}
+	old, now := s.shown[top:bottom], want[top:bottom]
+	best, most := 0, same(old, now)
+	for n := 1; n <= height/2; n++ {
+		if kept := same(old[n:], now); kept > most {
+			best, most = n, kept
+		}
+	}
+	return best
+}
+
+// same counts the rows that are alike and not blank.
+func same(a, b []uint64) int {
+	n := 0
+	for i := range min(len(a), len(b)) {
+		if a[i] == b[i] && a[i] != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// begin takes the terminal over.
+func (s *screen) begin(w *wire) {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	if s.titled() {
+		w.keepTitle()
+	}
+	w.mode(modeScreen, true)
+	w.mode(modePaste, true)
+}
+
+func (s *screen) setMouse(w *wire, on bool) {
+	if on != s.mouse {
+		w.mode(modeMouse, on)
+		w.mode(modeMouseSGR, on)
+		s.mouse = on
+	}
+}
+
+func (s *screen) setTitle(w *wire, title string) {
+	if h := sum(title); s.titled() && h != s.title {
+		w.title(title)
+		s.title = h
+	}
+}
+
+// titled reports whether the terminal has a window with a title, and does not show the sequence instead.
+func (s *screen) titled() bool {
+	return hasAny(s.term, "xterm", "rxvt", "tmux", "kitty", "alacritty", "foot", "wezterm", "ghostty", "konsole", "vte", "putty", "st-")
+}
+
+// leave gives the terminal back as it was found.
+func (s *screen) leave(w *wire) {
+	if !s.begun {
+		return
+	}
+	s.begun = false
+	w.csi("r")
+	w.plainStyle()
+	s.setMouse(w, false)
+	w.mode(modePaste, false)
+	w.mode(modeScreen, false)
+	w.mode(modeCursor, true)
+	if s.titled() {
+		w.restoreTitle()
+	}
+}
+
+// fitRow cuts a row without styles to width cells.
+func fitRow(s string, width int) string {
+	row, rest := cut([]byte(s), width)
+	if len(rest) == 0 {
+		return string(row)
+	}
+	clusters := newLine([]byte(s))
+	var b strings.Builder
+	for i, used := 0, 0; i < len(clusters.ends); i++ {
+		c, w := clusters.cluster(i)
+		if used += w; used > width {
+			break
+		}
+		b.Write(c)
+	}
+	return b.String()
+}

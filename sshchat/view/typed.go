@@ -1,0 +1,230 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+// Input implements Face.
+func (f *Full) Input(b []byte) []Action {
+	var did []Action
+	f.keys.decode(b, func(k key) { did = f.press(did, k) })
+	f.stale = true
+	return did
+}
+
+// Waiting implements Face.
+func (f *Full) Waiting() bool { return f.keys.waiting() }
+
+// Expire implements Face.
+func (f *Full) Expire() []Action {
+	var did []Action
+	f.keys.expire(func(k key) { did = f.press(did, k) })
+	f.stale = true
+	return did
+}
+
+// End implements Face. A line that was not submitted is not sent: on a terminal that takes a key.
+func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
+
+// press does what a key is for and appends what came of it.
+func (f *Full) press(did []Action, k key) []Action {
+	if f.overlay != nil {
+		taken, closed := f.overlay.press(k.name, len(f.edit.text) > 0)
+		if closed || k.text == "q" && len(f.edit.text) == 0 {
+			f.overlay = nil
+			return did
+		}
+		if taken {
+			return did
+		}
+	}
+	if room, ok := f.switches(k.name); ok && f.asked == nil {
+		if room.IsZero() {
+			f.ringing = true
+			return did
+		}
+		return append(did, Action{Kind: Go, Room: room})
+	}
+	if f.scrolls(k.name) {
+		return did
+	}
+	switch k.name {
+	case "":
+		f.insert(k.text)
+	case "enter":
+		return f.submit(did)
+	case "ctrl+j", "alt+enter", "shift+enter":
+		if f.asked != nil || isCommand(f.edit.text) { // they have one line
+			return f.submit(did)
+		}
+		f.insert("\n")
+	case "ctrl+c":
+		return f.interrupt(did)
+	case "ctrl+d":
+		if len(f.edit.text) == 0 {
+			return append(did, Action{Kind: Quit})
+		}
+		f.edit.deleteNext()
+	case "ctrl+l":
+		f.screen.forget()
+	case "tab":
+		f.tab()
+	case "up":
+		if !f.climb(-1) {
+			f.edit.older()
+		}
+	case "down":
+		if !f.climb(1) {
+			f.edit.newer()
+		}
+	default:
+		f.edit.press(k.name)
+	}
+	return did
+}
+
+func (f *Full) insert(text string) {
+	if !f.edit.insert(text) {
+		f.ringing = true
+	}
+}
+
+// switches is the room that a key goes to; ok is false for a key that goes to none, and the room is zero where
+// there is no such room.
+func (f *Full) switches(name string) (room chat.RoomName, ok bool) {
+	now := slices.IndexFunc(f.rooms, func(r Room) bool { return r.Name == f.room })
+	switch n := len(f.rooms); {
+	case name == "ctrl+n" && n > 0:
+		return f.rooms[(now+1)%n].Name, true
+	case name == "ctrl+p" && n > 0:
+		return f.rooms[(max(now, 0)+n-1)%n].Name, true
+	case name == "alt+a":
+		return f.nextUnread(now), true
+	case len(name) == 5 && strings.HasPrefix(name, "alt+") && name[4] >= '1' && name[4] <= '9':
+		if i := int(name[4] - '1'); i < n {
+			return f.rooms[i].Name, true
+		}
+		return room, true
+	}
+	return room, false
+}
+
+// nextUnread is the next room after the one at now with a mention, or else with anything unread.
+func (f *Full) nextUnread(now int) chat.RoomName {
+	var unread chat.RoomName
+	for i := range f.rooms {
+		r := f.rooms[(now+1+i)%len(f.rooms)]
+		switch {
+		case r.Name == f.room:
+		case r.Mentions > 0:
+			return r.Name
+		case r.Unread > 0 && unread.IsZero():
+			unread = r.Name
+		}
+	}
+	return unread
+}
+
+// scrolls moves the messages, if the key is for that.
+func (f *Full) scrolls(name string) bool {
+	switch name {
+	case "pgup":
+		f.scrollUp(max(1, f.area()-1))
+	case "pgdown":
+		f.scrollDown(max(1, f.area()-1))
+	case "shift+up":
+		f.scrollUp(1)
+	case "shift+down":
+		f.scrollDown(1)
+	case "wheelup":
+		f.scrollUp(3)
+	case "wheeldown":
+		f.scrollDown(3)
+	case "esc":
+		f.from = place{}
+	default:
+		return false
+	}
+	return true
+}
+
+// climb moves the cursor a row up or down within what is typed; false where there is none that way.
+func (f *Full) climb(by int) bool {
+	if f.asked != nil {
+		return false
+	}
+	rows, row, column := layBox(&f.edit.line, f.width(), 2)
+	if to := row + by; to < 0 || to >= len(rows) {
+		return false
+	}
+	if row+by == 0 {
+		column = max(0, column-2)
+	}
+	target := row + by
+	step, stop := 1, len(f.edit.ends)
+	if by < 0 {
+		step, stop = -1, 0
+	}
+	for f.edit.at != stop {
+		f.edit.at += step
+		_, r, c := layBox(&f.edit.line, f.width(), 2)
+		if r == target && (by < 0 && c <= column || by > 0 && c >= column) {
+			break
+		}
+		if by > 0 && r > target { // the row is shorter
+			f.edit.at--
+			break
+		}
+	}
+	return true
+}
+
+// submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.
+func (f *Full) submit(did []Action) []Action {
+	switch size := len(f.edit.text); {
+	case f.asked != nil:
+		text := f.edit.take()
+		f.answered()
+		return append(did, Action{Kind: Line, Text: text})
+	case len(strings.TrimSpace(string(f.edit.text))) == 0:
+		f.edit.line = line{}
+		return did
+	case size > chat.MaxText && !isCommand(f.edit.text):
+		f.note(f.room, partError, fmt.Sprintf("! too long: %d bytes, and %d is the most. Nothing was sent.", size, chat.MaxText))
+		f.ringing = true
+		return did
+	}
+	text := f.edit.take()
+	if isCommand([]byte(text)) {
+		f.last = text
+	}
+	f.from = place{}
+	return append(did, Action{Kind: Line, Text: text})
+}
+
+// interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
+func (f *Full) interrupt(did []Action) []Action {
+	switch {
+	case f.asked != nil:
+		f.answered()
+	case len(f.edit.text) > 0:
+		f.edit.line = line{}
+		return did
+	}
+	return append(did, Action{Kind: Interrupt})
+}
+
+// tab completes the word before the cursor, or lists what it could be.
+func (f *Full) tab() {
+	list, ok := f.edit.complete(f.options.Complete)
+	switch {
+	case !ok:
+		f.ringing = true
+	case len(list) > 0:
+		f.note(f.room, partNotice, listing(list))
+	}
+}
