@@ -226,7 +226,7 @@ func (s *session) greet() {
 	}
 	services := s.server.services
 	if s.full() { // the room, its topic and what is sealed are on the screen
-		s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
+		s.face.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
 		return
 	}
 	s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
