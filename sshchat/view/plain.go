@@ -110,7 +110,9 @@ func (p *Plain) message(m *chat.Message) {
 		p.lines(head, m.Text.String())
 		return
 	}
-	head = append(m.At.In(p.zone).AppendFormat(head, p.clock), ' ')
+	if p.clock != "off" {
+		head = append(m.At.In(p.zone).AppendFormat(head, p.clock), ' ')
+	}
 	if !here {
 		head = append(append(head, m.Room.For(p.me)...), ' ')
 	}
