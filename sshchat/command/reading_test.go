@@ -113,6 +113,7 @@ func TestSearch(t *testing.T) {
 	r.lists(`search don't "quote`, "-- nothing found")
 	r.lists("search -- --json", "-- nothing found")
 	r.refuses("search", ExitUsage, "needs a word")
+	r.refuses("search"+strings.Repeat(" a", maxWords+1), ExitUsage, "at most 16 words")
 	r.refuses("search --nope x", ExitUsage, "unknown flag")
 	r.must("ignore bob")
 	r.lists("search build", "#dev alice: the Build is green", "@carol alice: build it")
@@ -121,6 +122,28 @@ func TestSearch(t *testing.T) {
 	r.face = Exec
 	r.sees("search --json broke", `"room":"general","seq":1,"from":"bob","kind":"say","text":"who broke the build?"}`)
 	r.sees("search -h", "search WORDS")
+}
+
+// Somebody fills rooms and has the server look through all of them, over and over.
+func TestSearchingMuchIsPaced(t *testing.T) {
+	r := newRig(t, "mallory", "alice")
+	r.hub.Enter(r.me) // rooms without anybody keep little
+	for i := range searchWork / chat.LogLines {
+		r.must(fmt.Sprintf("join #flood%d", i))
+		for range chat.LogLines {
+			r.say("mallory", r.session.Room(), "needle")
+		}
+	}
+	r.session.worked = 0
+	r.must("search needle")
+	if r.session.worked != 2 {
+		t.Errorf("it counted as %d commands", r.session.worked)
+	}
+	r.as("alice") // the control: who has little to look through pays for a command
+	r.must("search needle")
+	if r.session.worked != 1 {
+		t.Errorf("alice's counted as %d commands", r.session.worked)
+	}
 }
 
 func TestMentions(t *testing.T) {

@@ -212,6 +212,7 @@ type fakeSession struct {
 	asked   string
 	echoed  bool
 	said    int // how often Pace was asked for a message
+	worked  int // and how often for a command
 }
 
 func (s *fakeSession) Room() chat.RoomName      { return s.room }
@@ -232,8 +233,11 @@ func (s *fakeSession) Focus() []chat.Name     { return s.focus }
 func (s *fakeSession) SetFocus(p []chat.Name) { s.focus = p }
 func (s *fakeSession) Zone() *time.Location   { return time.UTC }
 func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
-	if what == Message {
+	switch what {
+	case Message:
 		s.said++
+	case Work:
+		s.worked++
 	}
 	return nil
 }

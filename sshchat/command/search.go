@@ -7,16 +7,33 @@ import (
 	"sshchat/sshchat/chat"
 )
 
+// What a search may cost. A full room takes 7 ms to look through.
+const (
+	maxWords   = 16
+	searchWork = 8 * chat.LogLines // so many messages to look through count as one more command
+)
+
 var search = &Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
 	More:  "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.",
 	Faces: Both, Account: true, List: true, Text: true, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		words := strings.Fields(c.Text)
-		if len(words) == 0 {
+		switch {
+		case len(words) == 0:
 			return c.usage("search needs a word")
+		case len(words) > maxWords:
+			return c.usage("search takes at most %d words", maxWords)
 		}
-		me := c.Account.Name
+		me, kept := c.Account.Name, 0
+		for _, room := range c.Hub.RoomsOf(me) {
+			kept += c.Hub.Kept(me, room)
+		}
+		for range kept / searchWork {
+			if err := c.Session.Pace(ctx, Work, "/search "+c.Text); err != nil {
+				return err
+			}
+		}
 		c.listFound(c.Hub.Search(me, nil, words, maxLooked))
 		return nil
 	},
