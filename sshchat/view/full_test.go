@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/vt"
 
 	"sshchat/sshchat/chat"
@@ -203,8 +202,6 @@ func cellOf(e *vt.Emulator, x, y int) string {
 	}
 	return fmt.Sprint(strings.TrimRight(c.Content, " "), c.Style.String(), c.Link.URL)
 }
-
-var _ = uv.Cell{}
 
 func at(d chat.Delivery, when time.Time) chat.Delivery {
 	d.At = when

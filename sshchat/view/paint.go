@@ -169,7 +169,10 @@ func (b *builder) lines(text string, read func(line string) []span) {
 // add lays out text in a style.
 func (b *builder) add(text, style, link string) {
 	for g := displaywidth.StringGraphemes(text); g.Next(); {
-		c := cell{text: string(appendClean(nil, g.Value(), false)), style: style, link: link, width: g.Width()}
+		c := cell{text: g.Value(), style: style, link: link, width: g.Width()}
+		if strings.IndexFunc(c.text, notPrintable) >= 0 {
+			c.text = string(appendClean(nil, c.text, false))
+		}
 		if c.width > b.width-b.indent {
 			c.text, c.width = "?", 1
 		}
@@ -177,6 +180,9 @@ func (b *builder) add(text, style, link string) {
 			b.wrap(c.text == " ")
 			if c.text == " " {
 				continue // the row's end stands for it
+			}
+			if b.column+c.width > b.width { // what was carried over fills the row
+				b.breakRow()
 			}
 		}
 		b.row = append(b.row, c)

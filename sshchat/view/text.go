@@ -17,6 +17,8 @@ const (
 // characters, tags, line separators, private use and unassigned code points are not.
 func printable(r rune) bool { return unicode.IsGraphic(r) || r == joiner || r == nonJoiner }
 
+func notPrintable(r rune) bool { return !printable(r) }
+
 // plainASCII reports whether every byte is a printable ASCII character.
 func plainASCII[T string | []byte](s T) bool {
 	for i := 0; i < len(s); i++ {

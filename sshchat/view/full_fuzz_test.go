@@ -1,0 +1,507 @@
+package view
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/clipperhouse/displaywidth"
+	"pgregory.net/rapid"
+
+	"sshchat/sshchat/chat"
+)
+
+// typings are keys and what terminals send besides.
+var typings = []string{
+	"a", "hello ", "\r", "\x7f", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\x1b[1;2A", "\x1b[1;2B", "\x0e", "\x10", "\x1ba", "\x1b1", "\x1b2",
+	"\t", "/j\t", "\n", "\x03", "\x0c", "\x1a", "\x15", "\x0b", "\x17", "\x1b[200~two\nlines\x1b[201~", "\x1b[<64;3;3M", "\x1b[<65;3;3M",
+	"日本語", "👩‍👩‍👧‍👦", "q", "\x1b", "\x1b]0;title\a", "\x1bP1$r\x1b\\", "\x1b[?1;2c", "e\u0301", "नमस्ते", strings.Repeat("wide 語 ", 40), "```\n*b* _i_ :tada:",
+}
+
+// Whatever happens in whatever order, the differences that were written come to what would be drawn anew.
+func TestDifferencesComeToTheWhole(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
+		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
+		s := newStage(t, 10+draw(90, "width"), 3+draw(30, "height"), terms[draw(len(terms), "term")])
+		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: chat.Direct(ann, bob)}}
+		s.enter(rooms...)
+		for range rapid.IntRange(1, 40).Draw(r, "steps") {
+			switch draw(8, "what") {
+			case 0, 1, 2:
+				kinds := []chat.Kind{chat.Say, chat.Say, chat.Me, chat.Comings, chat.Edit}
+				for range 1 + draw(5, "messages") {
+					s.says(happened(rooms[draw(3, "room")].Name, kinds[draw(len(kinds), "kind")], bob, scripts[draw(len(scripts), "text")]+strings.Repeat(" word", draw(30, "words"))))
+				}
+			case 3, 4:
+				for _, a := range s.Input([]byte(typings[draw(len(typings), "key")])) {
+					if a.Kind == Go {
+						s.Full.Enter(a.Room)
+					}
+				}
+			case 5:
+				s.resize(2+draw(100, "width"), 1+draw(40, "height"))
+			case 6:
+				[]func(){
+					func() { s.Print(strings.Repeat("an answer\n", 1+draw(30, "rows"))) }, func() { s.Fail("refused") }, func() { s.Ask("Sure? ", draw(2, "echo") == 1) },
+					func() {
+						s.Set(Look{Theme: Themes()[draw(3, "theme")], Clock: []string{"", "off"}[draw(2, "clock")], Mouse: draw(2, "mouse") == 1})
+					},
+					func() { s.Clear() }, func() { s.Full.Expire() },
+					func() { s.Full.Rooms(rooms[:1+draw(3, "rooms")]) },
+				}[draw(7, "call")]()
+			case 7: // several things in one frame
+				continue
+			}
+			s.flush()
+			s.anew()
+		}
+		s.Leave()
+		s.flush()
+		for mode, on := range s.modes {
+			if on != (mode == "25") && mode != "25" || mode == "25" && !on {
+				t.Fatalf("mode %s is left %v", mode, on)
+			}
+		}
+	})
+}
+
+// resize has the terminal's size change and the face hear of it.
+func (s *stage) resize(width, height int) {
+	s.screen.Resize(width, height)
+	s.Full.Resize(width, height)
+}
+
+func TestResizeStorm(t *testing.T) {
+	s := newStage(t, 80, 24, "xterm")
+	s.evening()
+	for i := range 10_000 {
+		s.Full.Resize(i%600, i*7%300)
+	}
+	s.resize(33, 11)
+	s.flush()
+	s.anew()
+}
+
+// A row is never wider than it may be, holds its own styles, and shows what the message says.
+func TestRowsOfMessages(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		words := rapid.SliceOfN(rapid.SampledFrom(append([]string{
+			"*bold*", "_italic_", "`code`", "snake_case_word", "2*3*4", "*", "__", "https://example.org/" + strings.Repeat("x", 50), ":tada:", ":nothing:", "\n", "```", "ann", "",
+		}, scripts...)), 0, 40).Draw(r, "words")
+		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.Comings}).Draw(r, "kind"), bob, strings.Join(words, " "))
+		width := rapid.IntRange(1, 120).Draw(r, "width")
+		o := Options{Me: ann, Term: rapid.SampledFrom([]string{"xterm-kitty", "linux", "vt100"}).Draw(r, "term")}
+		p := newPaint(&o, Look{Theme: rapid.SampledFrom(Themes()).Draw(r, "theme")})
+		for _, row := range p.message(&d.Message, width) {
+			var w wire
+			w.styled(row)
+			if string(w.b) != row {
+				t.Fatalf("the wire would not take %q as it is: %q", row, w.b)
+			}
+			visible, links, styled := strip(row)
+			if got := displaywidth.String(visible); got > width {
+				t.Fatalf("%d cells of %d: %q", got, width, visible)
+			}
+			if styled || links {
+				t.Fatalf("the row does not end as it began: %q", row)
+			}
+		}
+	})
+}
+
+// strip returns a row's text, and whether a link or a style is left open at its end.
+func strip(row string) (visible string, link, style bool) {
+	var b strings.Builder
+	for row != "" {
+		n := sequence(row)
+		switch {
+		case n == 0:
+			b.WriteByte(row[0])
+			n = 1
+		case strings.HasPrefix(row, linkStart):
+			link = row[:n] != linkStart+";"+stringEnd
+		default:
+			style = row[:n] != plainStyle
+		}
+		row = row[n:]
+	}
+	return b.String(), link, style
+}
+
+func TestMarkup(t *testing.T) {
+	for line, want := range map[string]string{
+		"plain":                        "plain",
+		"*bold* and _it_ and `c_o*de`": "<b>bold</b> and <i>it</i> and <c>c_o*de</c>",
+		"(*bold*, _it_.)":              "(<b>bold</b>, <i>it</i>.)",
+		"snake_case_word 2*3*4 a*b":    "snake_case_word 2*3*4 a*b",
+		"* item * two":                 "* item * two",
+		"**double** __init__":          "**double** __init__",
+		"*open _open `open":            "*open _open `open",
+		"*":                            "*", "``": "``", "**": "**",
+		"see https://x.org/a_b_c.": "see <l>https://x.org/a_b_c</l>.",
+		"(https://x.org/a_(b))":    "(<l>https://x.org/a_(b)</l>)",
+		"https://":                 "https://",
+		"xhttps://x.org":           "xhttps://x.org",
+		"*ü*":                      "<b>ü</b>",
+		"`a *b* c`":                "<c>a *b* c</c>",
+	} {
+		if got := tagged(spans(line, false)); got != want {
+			t.Errorf("%s is read as %s, not %s", line, got, want)
+		}
+		if got := tagged(spans(line, true)); strings.NewReplacer("<b>", "", "</b>", "", "<i>", "", "</i>", "", "<c>", "", "</c>", "", "<l>", "", "</l>", "").Replace(got) != line {
+			t.Errorf("with its signs kept %s is %s", line, got)
+		}
+	}
+}
+
+func tagged(found []span) string {
+	var b strings.Builder
+	tags := map[part]string{partBold: "b", partItalic: "i", partCode: "c", partLink: "l"}
+	for _, s := range found {
+		if tag := tags[s.part]; tag != "" {
+			fmt.Fprintf(&b, "<%s>%s</%s>", tag, s.text, tag)
+		} else {
+			b.WriteString(s.text)
+		}
+	}
+	return b.String()
+}
+
+// However a line is marked up, its text is there, and reading it takes time in proportion.
+func FuzzMarkup(f *testing.F) {
+	for _, s := range []string{"*a* _b_ `c`", "https://x.org/(a)", strings.Repeat("*a _b `", 50), "* * *", "_*`"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		var kept, bare strings.Builder
+		for _, s := range spans(line, true) {
+			kept.WriteString(s.text)
+		}
+		for _, s := range spans(line, false) {
+			bare.WriteString(s.text)
+		}
+		if kept.String() != line {
+			t.Fatalf("%q became %q", line, kept.String())
+		}
+		signless := strings.NewReplacer("*", "", "_", "", "`", "")
+		if signless.Replace(bare.String()) != signless.Replace(line) {
+			t.Fatalf("%q lost text: %q", line, bare.String())
+		}
+	})
+}
+
+func TestEmoji(t *testing.T) {
+	for s, want := range map[string]string{
+		":tada: done": "🎉 done", "a:tada::wave:b": "a🎉👋b", "12:34:56": "12:34:56", ":no_such_name:": ":no_such_name:", "::": "::", ":": ":",
+		"x::tada:": "x:🎉", strings.Repeat(":", 100): strings.Repeat(":", 100), ":" + strings.Repeat("x", 100) + ":": ":" + strings.Repeat("x", 100) + ":",
+	} {
+		if got := emojis(s); got != want {
+			t.Errorf("%q becomes %q, not %q", s, got, want)
+		}
+	}
+}
+
+// The colours of names can be read on the background they are made for.
+func TestContrast(t *testing.T) {
+	backgrounds := map[string]int{"dark": 0x000000, "light": 0xffffff}
+	checked := 0
+	for _, th := range themes {
+		background, ok := backgrounds[th.name]
+		if !ok {
+			continue
+		}
+		colors := append([]int{}, th.names...)
+		for _, l := range th.looks {
+			if l.color != noColor {
+				colors = append(colors, l.color)
+			}
+		}
+		for _, c := range colors {
+			checked++
+			if r := contrast(c, background); r < 4.5 {
+				t.Errorf("%s: %06x has a contrast of %.1f", th.name, c, r)
+			}
+		}
+	}
+	if checked < 40 {
+		t.Errorf("%d colours were checked", checked)
+	}
+}
+
+// contrast is that of WCAG 2.2.
+func contrast(a, b int) float64 {
+	la, lb := luminance(a), luminance(b)
+	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
+}
+
+func luminance(c int) float64 {
+	sum := 0.0
+	for i, weight := range []float64{0.0722, 0.7152, 0.2126} {
+		v := float64(c>>(8*i)&0xff) / 255
+		if v <= 0.04045 {
+			v /= 12.92
+		} else {
+			v = math.Pow((v+0.055)/1.055, 2.4)
+		}
+		sum += weight * v
+	}
+	return sum
+}
+
+// Two sessions that look alike render a message once; one whose name is in it renders its own.
+func TestLinesAreShared(t *testing.T) {
+	l := &Lines{}
+	d := said(chat.General, bob, "hello ann")
+	d.Order = 1
+	rows := func(me chat.Name, look Look) string {
+		o := Options{Me: me, Term: "xterm-256color"}
+		return fmt.Sprintf("%p", l.rows(newPaint(&o, look), &d.Message, 80))
+	}
+	carol, dave := mustName("carol"), mustName("dave")
+	if rows(carol, Look{}) != rows(dave, Look{}) {
+		t.Error("two alike render twice")
+	}
+	for name, other := range map[string]string{
+		"the one who is named": rows(ann, Look{}), "another theme": rows(dave, Look{Theme: "mono"}), "another clock": rows(dave, Look{Clock: "off"}),
+	} {
+		if other == rows(carol, Look{}) {
+			t.Errorf("%s is shown what carol is", name)
+		}
+	}
+	for i := range 200_000 {
+		d.Order = uint64(i) + 2
+		rows(carol, Look{})
+	}
+	if l.bytes > maxLines/2 {
+		t.Errorf("%d bytes are kept in half of the cache", l.bytes)
+	}
+}
+
+// A message comes, and its own bytes go out, not the screen's.
+func TestALineCostsItsOwnBytes(t *testing.T) {
+	s := newStage(t, 80, 24, "xterm")
+	s.enter(Room{Name: chat.General})
+	for i := range 100 {
+		s.says(said(chat.General, bob, fmt.Sprintf("line %d of the conversation", i)))
+	}
+	s.flush()
+	s.says(said(chat.General, bob, "one more line"))
+	s.flush()
+	if len(s.wrote) > 200 {
+		t.Errorf("%d bytes for a line: %q", len(s.wrote), s.wrote)
+	}
+	s.shows("one more line")
+	s.anew()
+	s.Flush()
+	if s.Pending() {
+		t.Error("nothing happens, and there is something to write")
+	}
+}
+
+func TestKeysOfTheScreen(t *testing.T) {
+	s := newStage(t, 60, 16, "xterm-256color")
+	s.enter(Room{Name: chat.General}, Room{Name: dev, Unread: 2, Mark: 1}, Room{Name: chat.Direct(ann, bob), Unread: 1, Mentions: 1})
+	goes := func(keys string, want chat.RoomName) {
+		t.Helper()
+		did := s.types(keys)
+		if len(did) != 1 || did[0].Kind != Go || did[0].Room != want {
+			t.Errorf("%q does %v", keys, did)
+		}
+	}
+	goes("\x0e", dev)
+	goes("\x10", chat.Direct(ann, bob))
+	goes("\x1ba", chat.Direct(ann, bob)) // a mention comes first
+	goes("\x1b2", dev)
+	if did := s.types("\x1b9"); did != nil || !strings.Contains(s.wrote, "\a") {
+		t.Errorf("a room that is not there: %v", did)
+	}
+	for i := range 60 {
+		s.says(said(chat.General, bob, fmt.Sprintf("message %d.", i)))
+	}
+	s.flush()
+	s.shows("message 59.")
+	s.types("\x1b[5~")
+	s.hides("message 59.")
+	s.shows("more below")
+	before := s.text()
+	s.says(said(chat.General, bob, "a new one"))
+	s.flush()
+	if s.text() != before {
+		t.Errorf("the text moved under the reader's eyes:\n%s\n%s", before, s.text())
+	}
+	if _, seq := s.Seen(); seq != 0 {
+		t.Errorf("%d was seen, and is out of sight", seq)
+	}
+	for range 3 {
+		s.types("\x1b[6~")
+	}
+	s.shows("a new one")
+	if room, seq := s.Seen(); room != chat.General || seq != 61 {
+		t.Errorf("seen is %v/%d", room, seq)
+	}
+	if did := s.types("\x1a"); did != nil {
+		t.Errorf("Ctrl+Z does %v", did)
+	}
+	s.types("\x1b")
+	if !s.Waiting() {
+		t.Error("an Esc is not waited with")
+	}
+	if did := s.Expire(); did != nil || s.Waiting() {
+		t.Errorf("a lone Esc does %v", did)
+	}
+	if did := s.types("\x04"); len(did) != 1 || did[0].Kind != Quit {
+		t.Errorf("Ctrl+D does %v", did)
+	}
+}
+
+func TestBell(t *testing.T) {
+	for bell, want := range map[string]string{"off": "000", "mention": "011", "": "011", "all": "111"} {
+		s := newStage(t, 60, 16, "xterm")
+		s.Set(Look{Bell: bell})
+		s.enter(Room{Name: chat.General})
+		got := ""
+		for _, d := range []chat.Delivery{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.Direct(ann, bob), bob, "psst")} {
+			s.says(d)
+			s.flush()
+			got += fmt.Sprint(strings.Count(s.wrote, "\a") - strings.Count(s.wrote, "\x1b]0;"))
+		}
+		if got != want {
+			t.Errorf("bell %q rings %s, not %s", bell, got, want)
+		}
+		s.says(said(chat.General, ann, "ann says ann"))
+		s.flush()
+		if strings.Count(s.wrote, "\a") > strings.Count(s.wrote, "\x1b]0;") {
+			t.Errorf("bell %q rings for one's own words", bell)
+		}
+	}
+}
+
+// A message that is too long is refused, and stays in the box.
+func TestTooLongIsNotLost(t *testing.T) {
+	s := newStage(t, 60, 16, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.types("\x1b[200~" + strings.Repeat("x", chat.MaxText+1) + "\x1b[201~")
+	if did := s.types("\r"); did != nil {
+		t.Fatalf("it was sent: %d bytes", len(did[0].Text))
+	}
+	s.shows("too long")
+	if did := s.types("\x7f\r"); len(did) != 1 || len(did[0].Text) != chat.MaxText {
+		t.Errorf("one less is sent as %v", did)
+	}
+}
+
+// A password is never on the screen.
+func TestSecretIsNotShown(t *testing.T) {
+	s := newStage(t, 60, 16, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.types("a draft")
+	s.Ask("Password: ", false)
+	s.flush()
+	did := s.types("hunter2hunter2")
+	if strings.Contains(s.wrote, "hunter") || did != nil {
+		t.Errorf("written: %q", s.wrote)
+	}
+	if did = s.types("\r"); len(did) != 1 || did[0].Text != "hunter2hunter2" {
+		t.Errorf("the answer is %v", did)
+	}
+	s.shows("a draft")
+	s.hides("hunter")
+	if s.types("\x1b[A"); strings.Contains(s.text(), "hunter") {
+		t.Error("the password comes back with the lines that were sent")
+	}
+}
+
+// What was said last reaches the terminal that is left, and it is as it was.
+func TestLastWords(t *testing.T) {
+	s := newStage(t, 60, 16, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.Print("The server is stopping.")
+	s.Leave()
+	s.flush()
+	if i := strings.Index(s.wrote, "\x1b[?1049l"); i < 0 || !strings.Contains(s.wrote[i:], "The server is stopping.") {
+		t.Errorf("written: %q", s.wrote)
+	}
+	s.Leave()
+	if p := s.Flush(); len(p) > 0 {
+		t.Errorf("left twice: %q", p)
+	}
+}
+
+// styled lets nothing through but text, colours and links.
+func FuzzStyled(f *testing.F) {
+	for _, s := range []string{"\x1b[1;31mred\x1b[m", "\x1b[2J", "\x1b]8;id=1;https://x\x1b\\link\x1b]8;;\x1b\\", "\x1b]0;t\a", "\x1b]8;;\x1b[2J", "\x9b2J", "\x1b[m\x1b", "\x1b]8;;\x07"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, row string) {
+		var w wire
+		w.styled(row)
+		for out := string(w.b); out != ""; {
+			if n := sequence(out); n > 0 {
+				out = out[n:]
+				continue
+			}
+			r := []rune(out)[0]
+			if forbidden(r) {
+				t.Fatalf("%q let %q through", row, r)
+			}
+			out = out[len(string(r)):]
+		}
+	})
+}
+
+func BenchmarkFullNewMessage(b *testing.B) {
+	s := newStage(b, 80, 24, "xterm-256color")
+	s.enter(Room{Name: chat.General})
+	for i := range 4000 {
+		s.says(said(chat.General, bob, fmt.Sprintf("line %d of the conversation, as long as lines are", i)))
+	}
+	s.Flush()
+	written := 0
+	var lines []string
+	for i := range 100 {
+		lines = append(lines, fmt.Sprintf("a new line of the conversation, %d of them", i))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.says(said(chat.General, bob, lines[i%len(lines)]))
+		if len(s.past[chat.General]) > 4096 {
+			s.past[chat.General] = newerHalf(s.past[chat.General])
+		}
+		written += len(s.Flush())
+	}
+	b.ReportMetric(float64(written)/float64(b.N), "B/frame")
+}
+
+// newerHalf keeps the newer half.
+func newerHalf(ms []chat.Message) []chat.Message {
+	return append([]chat.Message(nil), ms[len(ms)/2:]...)
+}
+
+func BenchmarkRows(b *testing.B) {
+	d := said(chat.General, bob, "see *this* and `that`: https://example.org/path :tada: as people write, eighty cells")
+	d.Order = 1
+	o := Options{Me: ann, Term: "xterm-256color"}
+	p := newPaint(&o, Look{})
+	b.Run("uncached", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.message(&d.Message, 80)
+		}
+	})
+	b.Run("cached", func(b *testing.B) {
+		l := &Lines{}
+		b.ReportAllocs()
+		for b.Loop() {
+			l.rows(p, &d.Message, 80)
+		}
+	})
+	b.Run("4KiB", func(b *testing.B) {
+		long := said(chat.General, bob, strings.Repeat("word and *more* ", 250))
+		b.ReportAllocs()
+		for b.Loop() {
+			p.message(&long.Message, 80)
+		}
+	})
+}
