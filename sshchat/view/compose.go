@@ -240,26 +240,43 @@ type group struct {
 // messages fills the area's rows from the bottom up.
 func (f *Full) messages(area int) []string {
 	f.seen = 0
-	var rows []string // from the last to the first
-	reached := f.walk(f.from.order, func(g group) bool {
-		for _, row := range slices.Backward(g.rows) {
-			rows = append(rows, row)
+	if f.from == (place{}) && area > 0 {
+		f.seen = f.newestSeq()
+		if rows, ok := f.tail.advance(f, area); ok {
+			return rows
 		}
-		return len(rows)-f.from.skip < area
+	}
+	var groups []group // from the last to the first
+	total := 0
+	reached := f.walk(f.from.order, func(g group) bool {
+		groups = append(groups, g)
+		total += len(g.rows)
+		return total-f.from.skip < area
 	})
-	rows = rows[min(f.from.skip, len(rows)):]
+	slices.Reverse(groups)
+	if f.from == (place{}) {
+		f.tail.keep(f, area, groups, reached)
+	}
+	return f.fill(groups, f.from.skip, area, reached)
+}
+
+// fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
+func (f *Full) fill(groups []group, skip, area int, reached bool) []string {
+	rows := make([]string, 0, area)
+	for _, g := range slices.Backward(groups) {
+		for _, row := range slices.Backward(g.rows) {
+			if skip > 0 {
+				skip--
+			} else if len(rows) < area {
+				rows = append(rows, row)
+			}
+		}
+	}
 	if reached && len(rows) < area {
 		rows = append(rows, f.top(area-len(rows))...)
 	}
-	rows = rows[:min(area, len(rows))]
 	slices.Reverse(rows)
-	if f.from == (place{}) && area > 0 {
-		f.seen = f.newestSeq()
-	}
-	if len(rows) < area { // a young room begins at the top
-		rows = append(rows, make([]string, area-len(rows))...)
-	}
-	return rows
+	return append(rows, make([]string, area-len(rows))...)
 }
 
 // newestSeq is the Seq of the room's last message.

@@ -26,6 +26,7 @@ type Full struct {
 	unread  uint64 // Seq of the message that the unread line stands above; 0 for no line
 	entered bool   // the room's line is not decided on yet
 	notes   notes
+	tail    tail  // the end of the room as it was drawn last
 	from    place // what the message area ends with
 	overlay *overlay
 	last    string // the command typed last: the title of its answer

@@ -49,6 +49,11 @@ func (ns *notes) between(p *paint, room chat.RoomName, from, to uint64, width in
 	return rows
 }
 
+// in reports whether the room has any.
+func (ns *notes) in(room chat.RoomName) bool {
+	return slices.ContainsFunc(ns.list, func(n note) bool { return n.room == room })
+}
+
 // drawn tells that all are on the screen.
 func (ns *notes) drawn() { ns.fresh = nil }
 

@@ -70,7 +70,7 @@ func (p *paint) sameDay(a, b time.Time) bool {
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
 func (p *paint) message(m *chat.Message, width int) []string {
-	b := builder{paint: p, width: width}
+	b := builder{paint: p, width: width, row: make([]cell, 0, min(width+1, len(m.Text.String())+minTyped))}
 	if m.Kind.Stored() && p.clock != "" {
 		b.add(m.At.In(p.zone).Format(p.clock)+" ", p.styles.parts[partTime], "")
 	}
@@ -170,7 +170,7 @@ func (b *builder) lines(text string, read func(line string) []span) {
 func (b *builder) add(text, style, link string) {
 	for g := displaywidth.StringGraphemes(text); g.Next(); {
 		c := cell{text: g.Value(), style: style, link: link, width: g.Width()}
-		if strings.IndexFunc(c.text, notPrintable) >= 0 {
+		if !plainASCII(c.text) && strings.IndexFunc(c.text, notPrintable) >= 0 || c.text == "\t" {
 			c.text = string(appendClean(nil, c.text, false))
 		}
 		if c.width > b.width-b.indent {
