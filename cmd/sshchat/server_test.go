@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,6 +64,12 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// unhurried lifts the limits on how fast people are, for tests that are about something else and hurry.
+var unhurried = []string{
+	"--message-burst", "1000000", "--message-rate", "1e6", "--command-burst", "1000000", "--command-rate", "1e6",
+	"--input-burst", "100000000", "--input-rate", "1e9",
+}
+
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens.
 func startServer(t testing.TB, data string, flags ...string) *testServer {
 	t.Helper()
@@ -78,7 +85,7 @@ func startProgram(t testing.TB, program, data string, flags ...string) *testServ
 	if data == "" {
 		data = filepath.Join(t.TempDir(), "data")
 	}
-	args := append([]string{"--listen", "127.0.0.1:0", "--data", data, "--work-factor", "8"}, flags...)
+	args := slices.Concat([]string{"--listen", "127.0.0.1:0", "--data", data, "--work-factor", "8"}, unhurried, flags)
 	s := &testServer{t: t, data: data, log: &logBuffer{}}
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
