@@ -9,7 +9,7 @@ const (
 	// history is how many messages have been said before the readers come.
 	history = 200
 	// settle is how long a crowd is left alone before it is measured, so that its comings are told and drawn.
-	settle = 5 * time.Second
+	settle = 4 * time.Second
 )
 
 // standing is what a server takes at one moment. Sizes are bytes.
