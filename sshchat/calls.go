@@ -2,8 +2,6 @@ package sshchat
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -78,37 +76,4 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 			return "", err
 		}
 	}
-}
-
-// complete is what Tab offers: commands after a slash, rooms after #, people elsewhere.
-func (s *session) complete(line string, cursor int) (start int, candidates []string) {
-	start = strings.LastIndexAny(line[:cursor], " \n") + 1
-	word := strings.ToLower(line[start:cursor])
-	services := s.server.services
-	switch {
-	case strings.HasPrefix(word, "/") && start == 0:
-		for _, name := range services.Commands.Names(command.Chat) {
-			candidates = append(candidates, "/"+name)
-		}
-	case strings.HasPrefix(word, "#"):
-		for _, r := range services.Hub.Rooms(s.name) {
-			candidates = append(candidates, "#"+r.Name.String())
-		}
-	default:
-		people, err := services.Hub.Members(s.name, s.room)
-		if err != nil {
-			return start, nil
-		}
-		at := ""
-		if strings.HasPrefix(word, "@") {
-			at = "@"
-		}
-		for _, p := range people {
-			if p.Name != s.name {
-				candidates = append(candidates, at+p.Name.String())
-			}
-		}
-	}
-	candidates = slices.DeleteFunc(candidates, func(c string) bool { return !strings.HasPrefix(c, word) })
-	return start, candidates
 }
