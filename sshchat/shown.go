@@ -52,9 +52,17 @@ func (s *session) past(room chat.RoomName, before uint64, n int) []chat.Message 
 	return kept
 }
 
+// inSight is the room whose end is on the screen; the zero room for none.
+func (s *session) inSight() chat.RoomName {
+	if s.face.Following() {
+		return s.room
+	}
+	return chat.RoomName{}
+}
+
 // showRooms tells the face how the rooms stand, where that has changed.
 func (s *session) showRooms() {
-	if !s.full() || !s.inbox.Dirty() {
+	if !s.inbox.Dirty() {
 		return
 	}
 	services := s.server.services
@@ -69,14 +77,10 @@ func (s *session) showRooms() {
 	s.face.Rooms(rooms)
 }
 
-// markRead notes what has been written to the client as read. A full screen tells by itself what of it was in sight,
-// and a script reads for nobody.
+// markRead notes what has been written to the client as read. With a full screen the
+// inbox knows what is in sight, and a script reads for nobody.
 func (s *session) markRead(ds []chat.Delivery) {
-	if s.full() {
-		s.inbox.Read(s.face.Seen())
-		return
-	}
-	if _, _, pty := s.guard.size(); !pty {
+	if _, _, pty := s.guard.size(); !pty || s.full() {
 		return
 	}
 	for i := range ds {

@@ -69,7 +69,11 @@ func (s *session) chat(ctx context.Context) int {
 func (s *session) draw(reader *chat.Reader) error {
 	ds := reader.Next(deliverBatch)
 	s.deliver(ds)
-	s.showRooms()
+	if s.full() {
+		s.showRooms() // before what is in sight counts as read: the unread line goes by it
+		s.inbox.At(s.inSight())
+		s.showRooms()
+	}
 	if !s.face.Pending() {
 		return nil
 	}

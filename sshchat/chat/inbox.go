@@ -12,6 +12,7 @@ type Inbox struct {
 	me     Name
 	filter Filter
 	rooms  map[RoomName]*pile
+	at     RoomName // what comes there is read as it comes; zero for nowhere
 	dirty  bool
 }
 
@@ -113,11 +114,24 @@ func (b *Inbox) deliver(d *Delivery) {
 		p.lose(d.Room, int(max(d.Gap.To, from)-from))
 		p.last = d.Gap.To
 		b.dirty = true
+	case d.Seq > p.last && d.Room == b.at:
+		p.last, p.mark = d.Seq, b.hub.Mark(b.me, d.Room, d.Seq)
 	case d.Seq > p.last:
 		p.last = d.Seq
 		before := p.unread
 		b.add(p, &d.Message)
 		b.dirty = b.dirty || p.unread != before
+	}
+}
+
+// At tells that the end of the room is in sight: all of it is read, and what comes is as it comes. The zero room is none.
+func (b *Inbox) At(room RoomName) {
+	if room == b.at {
+		return
+	}
+	b.at = room
+	if p := b.rooms[room]; p != nil {
+		b.Read(room, p.last)
 	}
 }
 

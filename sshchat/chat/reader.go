@@ -101,6 +101,7 @@ func (r *Reader) Close() {
 // Next returns up to n deliveries from each room, in order. It returns none when there is nothing to show for now.
 func (r *Reader) Next(n int) []Delivery {
 	out := r.follow()
+	sources := len(out)
 	for name, c := range r.cursors {
 		entries, gap := c.Next(n)
 		if len(entries) == 0 && gap == (Gap{}) {
@@ -117,13 +118,17 @@ func (r *Reader) Next(n int) []Delivery {
 			}
 			out = append(out, d)
 		}
+		out = slices.Grow(out, len(entries))
+		sources++
 		for _, m := range entries {
 			if m.Order > order && (m.Seq == 0 || m.Seq >= since) {
 				out = append(out, Delivery{Message: m})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
+	if sources > 1 {
+		slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
+	}
 	return out
 }
 

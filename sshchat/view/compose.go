@@ -20,9 +20,10 @@ const (
 // compose makes the frame that shows the state as it is.
 func (f *Full) compose() frame {
 	box, row, column := f.box()
-	fr := frame{column: column, cursorVisible: true, title: f.windowTitle()}
+	f.dress()
+	fr := frame{rows: make([]string, 0, f.rows), column: column, cursorVisible: true, title: f.chrome.title}
 	if f.rows >= rowsForTopic {
-		fr.rows = append(fr.rows, f.topic())
+		fr.rows = append(fr.rows, f.chrome.topic)
 	}
 	fr.top = len(fr.rows)
 	fr.bottom = max(f.rows-len(box), fr.top)
@@ -37,7 +38,7 @@ func (f *Full) compose() frame {
 		f.notes.drawn()
 	}
 	if f.rows >= rowsForBar {
-		fr.rows = append(fr.rows, f.bar())
+		fr.rows = append(fr.rows, f.chrome.bar)
 	}
 	fr.row = len(fr.rows) + row
 	fr.rows = append(fr.rows, box...)
@@ -47,6 +48,21 @@ func (f *Full) compose() frame {
 		fr.top, fr.bottom = 0, 0
 	}
 	return fr
+}
+
+// chrome is what a frame shows beside messages and input. It changes when rooms do, and not with each message.
+type chrome struct {
+	made              bool
+	more              bool // there is more below
+	topic, bar, title string
+}
+
+// dress makes the chrome anew where it has changed.
+func (f *Full) dress() {
+	more := f.from.order > 0
+	if !f.chrome.made || f.chrome.more != more {
+		f.chrome = chrome{true, more, f.topic(), f.bar(), f.windowTitle()}
+	}
 }
 
 // topic is the first row: the room, who is there, and what it is about.
@@ -239,9 +255,7 @@ type group struct {
 
 // messages fills the area's rows from the bottom up.
 func (f *Full) messages(area int) []string {
-	f.seen = 0
 	if f.from == (place{}) && area > 0 {
-		f.seen = f.newestSeq()
 		if rows, ok := f.tail.advance(f, area); ok {
 			return rows
 		}
@@ -277,25 +291,6 @@ func (f *Full) fill(groups []group, skip, area int, reached bool) []string {
 	}
 	slices.Reverse(rows)
 	return append(rows, make([]string, area-len(rows))...)
-}
-
-// newestSeq is the Seq of the room's last message.
-func (f *Full) newestSeq() uint64 {
-	if f.options.Past == nil {
-		return 0
-	}
-	for before := uint64(0); ; {
-		ms := f.options.Past(f.room, before, 8)
-		for i := range slices.Backward(ms) {
-			if ms[i].Seq > 0 {
-				return ms[i].Seq
-			}
-		}
-		if len(ms) == 0 {
-			return 0
-		}
-		before = ms[0].Order
-	}
 }
 
 // top is what stands above the first message in memory, the last row first.

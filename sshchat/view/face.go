@@ -50,8 +50,8 @@ type Face interface {
 	Set(l Look)
 	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
 	Show(title, text string)
-	// Seen is the newest message that was in sight, at the end of the room that is shown; Seq 0 where that cannot be told.
-	Seen() (room chat.RoomName, seq uint64)
+	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
+	Following() bool
 	// Clear forgets what the room that is shown has shown of private answers, and draws anew.
 	Clear()
 	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.

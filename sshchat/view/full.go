@@ -32,7 +32,7 @@ type Full struct {
 	last    string // the command typed last: the title of its answer
 
 	screen  screen
-	seen    uint64 // Seq of the newest message that was in sight
+	chrome  chrome // the rows around the messages, as they were made last
 	stale   bool   // the screen does not show what it should
 	ringing bool
 	left    bool
@@ -58,12 +58,12 @@ func NewFull(o Options) *Full {
 func (f *Full) Set(l Look) {
 	f.look = l
 	f.paint = newPaint(&f.options, l)
-	f.stale = true
+	f.stale, f.chrome.made = true, false
 }
 
 // Rooms implements Face.
 func (f *Full) Rooms(rooms []Room) {
-	f.rooms = rooms
+	f.rooms, f.chrome.made = rooms, false
 	f.decideUnread()
 	f.stale = true
 }
@@ -106,10 +106,11 @@ func (f *Full) Enter(room chat.RoomName) {
 	if f.asked != nil {
 		now = &f.asked.draft
 	}
+	f.chrome.made = false
 	f.drafts.put(f.room, *now)
 	*now = f.drafts.take(room)
 	f.edit.past.rest()
-	f.room, f.entered, f.seen = room, true, 0
+	f.room, f.entered = room, true
 	f.from, f.overlay = place{}, nil
 	f.decideUnread()
 	f.stale = true
@@ -228,7 +229,7 @@ func (f *Full) Resize(width, height int) {
 	}
 	f.cols, f.rows = width, height
 	f.screen.forget()
-	f.stale = true
+	f.stale, f.chrome.made = true, false
 }
 
 // width is how many cells of a row are written to: what a terminal does in its last column differs.
@@ -241,8 +242,8 @@ func (f *Full) Clear() {
 	f.screen.forget()
 }
 
-// Seen implements Face.
-func (f *Full) Seen() (chat.RoomName, uint64) { return f.room, f.seen }
+// Following implements Face.
+func (f *Full) Following() bool { return f.from == (place{}) && f.overlay == nil }
 
 // Pending implements Face.
 func (f *Full) Pending() bool { return f.stale || f.ringing || len(f.out.b) > 0 }

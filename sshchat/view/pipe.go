@@ -35,8 +35,8 @@ func (p *Pipe) Set(Look) {}
 // Show implements Face.
 func (p *Pipe) Show(_, text string) { p.Print(text) }
 
-// Seen implements Face: a program reads for nobody.
-func (p *Pipe) Seen() (room chat.RoomName, seq uint64) { return room, 0 }
+// Following implements Face: a program reads for nobody.
+func (p *Pipe) Following() bool { return false }
 
 // Clear implements Face.
 func (p *Pipe) Clear() {}

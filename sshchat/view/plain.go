@@ -66,8 +66,8 @@ func (p *Plain) Rooms([]Room) {}
 // Show implements Face.
 func (p *Plain) Show(_, text string) { p.Print(text) }
 
-// Seen implements Face: what was written went by.
-func (p *Plain) Seen() (room chat.RoomName, seq uint64) { return room, 0 }
+// Following implements Face: what was written went by, whichever room it was in.
+func (p *Plain) Following() bool { return false }
 
 // Clear implements Face: what has gone by cannot be taken back.
 func (p *Plain) Clear() { p.row.erase(&p.out) }
