@@ -22,6 +22,7 @@ type Reader struct {
 	only    map[RoomName]bool // nil: all of the person's rooms, as they come and go
 	skipped map[RoomName]bool // rooms that have unread messages before the beginning
 	peek    bool
+	last    []Delivery // what Next returned, to be written over by the next one
 }
 
 // From tells where a Reader begins in the rooms of a person: at their ends, unless one of these says otherwise.
@@ -99,8 +100,9 @@ func (r *Reader) Close() {
 }
 
 // Next returns up to n deliveries from each room, in order. It returns none when there is nothing to show for now.
+// They are the caller's until the next call.
 func (r *Reader) Next(n int) []Delivery {
-	out := r.follow()
+	out := append(r.last[:0], r.follow()...)
 	sources := len(out)
 	for name, c := range r.cursors {
 		entries, gap := c.Next(n)
@@ -118,7 +120,7 @@ func (r *Reader) Next(n int) []Delivery {
 			}
 			out = append(out, d)
 		}
-		out = slices.Grow(out, len(entries))
+		out = slices.Grow(out, min(len(entries), n))
 		sources++
 		for _, m := range entries {
 			if m.Order > order && (m.Seq == 0 || m.Seq >= since) {
@@ -129,8 +131,14 @@ func (r *Reader) Next(n int) []Delivery {
 	if sources > 1 {
 		slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
 	}
+	if cap(out) <= keepDeliveries {
+		r.last = out
+	}
 	return out
 }
+
+// keepDeliveries is how many a reader keeps the room for between two calls of Next.
+const keepDeliveries = 4
 
 // follow reads the person's own log, adds and drops cursors as it says, and returns what is to be shown.
 func (r *Reader) follow() []Delivery {

@@ -19,14 +19,16 @@ type note struct {
 
 // notes are the last of them, the oldest first.
 type notes struct {
-	list  []note
-	fresh []note // not drawn yet
+	list    []note
+	fresh   []note // not drawn yet
+	version int    // grows with each change of the list
 }
 
 func (ns *notes) add(n note) {
 	if len(n.text) > 2*chat.MaxText {
 		n.text = n.text[:2*chat.MaxText]
 	}
+	ns.version++
 	ns.list = append(ns.list, n)
 	if over := len(ns.list) - maxNotes; over > 0 {
 		ns.list = slices.Delete(ns.list, 0, over)
@@ -49,15 +51,11 @@ func (ns *notes) between(p *paint, room chat.RoomName, from, to uint64, width in
 	return rows
 }
 
-// in reports whether the room has any.
-func (ns *notes) in(room chat.RoomName) bool {
-	return slices.ContainsFunc(ns.list, func(n note) bool { return n.room == room })
-}
-
 // drawn tells that all are on the screen.
 func (ns *notes) drawn() { ns.fresh = nil }
 
 // clear forgets those of a room.
 func (ns *notes) clear(room chat.RoomName) {
+	ns.version++
 	ns.list = slices.DeleteFunc(ns.list, func(n note) bool { return n.room == room })
 }

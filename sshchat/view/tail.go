@@ -23,20 +23,18 @@ type tail struct {
 	area   int
 	unread uint64
 	sealed int
+	notes  int // their version
 }
 
-// keep remembers what was drawn. A tail with notes in it is not worth the trouble.
+// keep remembers what was drawn.
 func (t *tail) keep(f *Full, area int, groups []group, reached bool) {
-	*t = tail{}
-	if !f.notes.in(f.room) {
-		*t = tail{groups, reached, f.room, f.paint, f.width(), area, f.unread, f.here().Sealed}
-	}
+	*t = tail{groups, reached, f.room, f.paint, f.width(), area, f.unread, f.here().Sealed, f.notes.version}
 }
 
 // advance adds what has come since, and returns the area's rows; ok is false where that cannot be told from the tail.
 func (t *tail) advance(f *Full, area int) (rows []string, ok bool) {
 	if len(t.groups) == 0 || t.room != f.room || t.paint != f.paint || t.width != f.width() || t.area != area ||
-		t.unread != f.unread || t.sealed != f.here().Sealed || f.notes.in(f.room) {
+		t.unread != f.unread || t.sealed != f.here().Sealed || t.notes != f.notes.version {
 		return nil, false
 	}
 	ms := f.options.Past(f.room, 0, maxAdvance)
