@@ -84,7 +84,9 @@ func (s *session) markRead(ds []chat.Delivery) {
 		return
 	}
 	for i := range ds {
-		if d := &ds[i]; d.Kind.Stored() {
+		d := &ds[i]
+		later := func(e chat.Delivery) bool { return e.Room == d.Room && e.Kind.Stored() }
+		if d.Kind.Stored() && !slices.ContainsFunc(ds[i+1:], later) { // the last of its room tells for all
 			s.inbox.Read(d.Room, d.Seq)
 		}
 	}
