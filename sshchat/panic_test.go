@@ -23,6 +23,7 @@ type accounts struct{ *store.Users }
 func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
 func (accounts) Refusal(err error) bool                 { return store.Refusal(err) }
 func (accounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
+func (accounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
 
 // history is what no command of this test asks for.
 type history struct{ command.History }
@@ -90,6 +91,12 @@ func TestPanicEndsItsSessionOnly(t *testing.T) {
 	if n := server.Stats().Panics; n != 1 {
 		t.Errorf("%d panics counted", n)
 	}
+	if screen := fullUntilEnd(t, client, "/bell all\r"); !strings.Contains(screen, "\x1b[?1049h") || !strings.Contains(screen, "\x1b[?1049l") {
+		t.Errorf("the terminal is not given back: %q", screen)
+	}
+	if n := server.Stats().Panics; n != 2 {
+		t.Errorf("%d panics counted", n)
+	}
 	if out, err := run("whoami"); err != nil || !strings.HasPrefix(out, "alice ") {
 		t.Errorf("after it, in the same connection: %q, %v", out, err)
 	}
@@ -101,4 +108,30 @@ func TestPanicEndsItsSessionOnly(t *testing.T) {
 	if err := users.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// fullUntilEnd types into a full screen and returns all that was shown when the session has ended.
+func fullUntilEnd(t *testing.T, client *ssh.Client, typed string) string {
+	t.Helper()
+	sess, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	sess.Stdout = &out
+	in, err := sess.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sess.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := sess.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, typed); err != nil {
+		t.Fatal(err)
+	}
+	sess.Wait() // fails: the session ends by a mistake
+	return out.String()
 }
