@@ -19,18 +19,14 @@ const (
 
 // compose makes the frame that shows the state as it is.
 func (f *Full) compose() frame {
-	box, row, column := f.box()
 	f.dress()
-	fr := frame{rows: make([]string, 0, f.rows), column: column, cursorVisible: true, title: f.chrome.title}
+	box, row, column := f.box()
+	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.chrome.title}
 	if f.rows >= rowsForTopic {
 		fr.rows = append(fr.rows, f.chrome.topic)
 	}
-	fr.top = len(fr.rows)
-	fr.bottom = max(f.rows-len(box), fr.top)
-	if f.rows >= rowsForBar {
-		fr.bottom = max(fr.bottom-1, fr.top)
-	}
-	area := fr.bottom - fr.top
+	area := f.area(len(box))
+	fr.top, fr.bottom = len(fr.rows), len(fr.rows)+area
 	if f.overlay != nil {
 		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area)...)
 	} else {
@@ -42,12 +38,25 @@ func (f *Full) compose() frame {
 	}
 	fr.row = len(fr.rows) + row
 	fr.rows = append(fr.rows, box...)
-	if over := len(fr.rows) - f.rows; over > 0 { // a terminal of one or two rows
-		fr.rows = fr.rows[over:]
-		fr.row = max(fr.row-over, 0)
-		fr.top, fr.bottom = 0, 0
-	}
 	return fr
+}
+
+// area is how many rows the messages have beside an input of so many rows.
+func (f *Full) area(box int) int {
+	area := f.rows - box
+	if f.rows >= rowsForTopic {
+		area--
+	}
+	if f.rows >= rowsForBar {
+		area--
+	}
+	return max(area, 0)
+}
+
+// page is how far a key that scrolls by pages goes.
+func (f *Full) page() int {
+	box, _, _ := f.box()
+	return max(1, f.area(len(box))-1)
 }
 
 // chrome is what a frame shows beside messages and input. It changes when rooms do, and not with each message.
@@ -161,83 +170,6 @@ func (f *Full) state() string {
 		return ""
 	}
 	return "[" + s + "]"
-}
-
-// box is the input: its rows, and the cursor's place in them.
-func (f *Full) box() (rows []string, row, column int) {
-	prompt := "> "
-	if f.asked != nil {
-		prompt = fitRow(f.asked.prompt, max(f.width()-minTyped, 2))
-	}
-	if f.width() < 2*minTyped && f.asked == nil {
-		prompt = ">"
-	}
-	var text []string
-	if f.edit.secret {
-		text = []string{""}
-	} else {
-		text, row, column = layBox(&f.edit.line, f.width(), displaywidth.String(prompt))
-	}
-	if row == 0 {
-		column += displaywidth.String(prompt)
-	}
-	height := max(1, min(maxBox, f.rows/3))
-	lines := len(text)
-	if lines > height { // the rows around the cursor
-		first := min(max(0, row-height/2), lines-height)
-		if first == 0 {
-			text[0] = f.paint.in(partPrompt, prompt) + text[0]
-		}
-		text, row = text[first:first+height], row-first
-		if height > 2 {
-			hint := fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
-			if row == height-1 {
-				text, row = text[1:], row-1
-			} else {
-				text = text[:height-1]
-			}
-			text = append(text, f.paint.in(partNotice, fitRow(hint, f.width())))
-		}
-		return text, row, min(column, f.cols-1)
-	}
-	text[0] = f.paint.in(partPrompt, prompt) + text[0]
-	return text, row, min(column, f.cols-1)
-}
-
-// layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
-func layBox(l *line, width, prompt int) (rows []string, row, column int) {
-	var b strings.Builder
-	used, limit := 0, width-prompt
-	end := func() {
-		rows = append(rows, b.String())
-		b.Reset()
-		used, limit = 0, width
-	}
-	for i := 0; i < len(l.ends); i++ {
-		cluster, w := l.cluster(i)
-		newline := len(cluster) == 1 && cluster[0] == '\n'
-		shown, w := glyph(cluster, w)
-		if !newline && used+w > limit {
-			end()
-		}
-		if i == l.at {
-			row, column = len(rows), used
-		}
-		if newline {
-			end()
-			continue
-		}
-		b.Write(shown)
-		used += w
-	}
-	if l.at == len(l.ends) {
-		if used >= width { // the cursor needs a cell of its own
-			end()
-		}
-		row, column = len(rows), used
-	}
-	end()
-	return rows, row, column
 }
 
 // place is where the message area ends: below the message of that order, with skip of its rows, and of the notes below

@@ -392,6 +392,33 @@ func TestTooLongIsNotLost(t *testing.T) {
 	}
 }
 
+// Up and Down move within what is typed, and recall what was sent only from its first and last row.
+func TestClimbing(t *testing.T) {
+	s := newStage(t, 21, 16, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.types("sent before\r")
+	s.types("first row\x1b\rsecond 日本語 row that wraps\x1b\rx")
+	for _, step := range []struct {
+		keys string
+		at   int // the cluster the cursor is before
+	}{
+		{"\x1b[A", 28}, {"\x1b[A", 11}, {"\x1b[A", 0}, {"\x1b[B", 12}, {"\x1b[B", 29},
+	} {
+		s.types(step.keys)
+		if s.edit.at != step.at {
+			t.Errorf("%q goes to %d, not %d", step.keys, s.edit.at, step.at)
+		}
+		s.anew()
+	}
+	if !strings.HasPrefix(string(s.edit.text), "first row") {
+		t.Errorf("recalled within the text: %q", s.edit.text)
+	}
+	s.types("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A")
+	if string(s.edit.text) != "sent before" {
+		t.Errorf("above the first row stands %q", s.edit.text)
+	}
+}
+
 // A password is never on the screen.
 func TestSecretIsNotShown(t *testing.T) {
 	s := newStage(t, 60, 16, "xterm")

@@ -7,11 +7,10 @@ import (
 
 // frame is what a screen should show.
 type frame struct {
-	rows          []string // from top to bottom, all of them
-	top, bottom   int      // rows that may have moved up together: the message area
-	row, column   int      // of the cursor
-	title         string
-	cursorVisible bool
+	rows        []string // from top to bottom, all of them
+	top, bottom int      // rows that may have moved up together: the message area
+	row, column int      // of the cursor
+	title       string
 }
 
 // screen is what a terminal shows, as the sum of what was written to it: a number for each row and no cells, so that an
@@ -76,7 +75,7 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 	}
 	s.row, s.column = f.row, f.column
 	w.move(f.row, f.column)
-	w.mode(modeCursor, f.cursorVisible)
+	w.mode(modeCursor, true)
 	w.mode(modeFrame, false)
 }
 

@@ -2,15 +2,10 @@ package view
 
 import "sshchat/sshchat/chat"
 
-// area is how many rows the messages have.
-func (f *Full) area() int {
-	fr := f.compose()
-	return fr.bottom - fr.top
-}
-
 // scrollUp moves n rows towards the past, and stops where the first row in memory is at the top.
 func (f *Full) scrollUp(n int) {
-	height := f.area()
+	box, _, _ := f.box()
+	height := f.area(len(box))
 	var sizes []int
 	var orders []uint64
 	total := 0

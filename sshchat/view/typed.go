@@ -133,9 +133,9 @@ func (f *Full) nextUnread(now int) chat.RoomName {
 func (f *Full) scrolls(name string) bool {
 	switch name {
 	case "pgup":
-		f.scrollUp(max(1, f.area()-1))
+		f.scrollUp(f.page())
 	case "pgdown":
-		f.scrollDown(max(1, f.area()-1))
+		f.scrollDown(f.page())
 	case "shift+up":
 		f.scrollUp(1)
 	case "shift+down":
@@ -157,29 +157,24 @@ func (f *Full) climb(by int) bool {
 	if f.asked != nil {
 		return false
 	}
-	rows, row, column := layBox(&f.edit.line, f.width(), 2)
-	if to := row + by; to < 0 || to >= len(rows) {
+	const prompt = 2
+	_, row, column := layBox(&f.edit.line, f.width(), prompt)
+	indented := func(row int) int { // the first row begins after the prompt
+		if row == 0 {
+			return prompt
+		}
+		return 0
+	}
+	to, found := -1, row+by
+	eachCell(&f.edit.line, f.width(), prompt, func(i, y, x int, _ []byte) {
+		if y == found && (to < 0 || x+indented(y) <= column+indented(row)) {
+			to = i
+		}
+	})
+	if to < 0 {
 		return false
 	}
-	if row+by == 0 {
-		column = max(0, column-2)
-	}
-	target := row + by
-	step, stop := 1, len(f.edit.ends)
-	if by < 0 {
-		step, stop = -1, 0
-	}
-	for f.edit.at != stop {
-		f.edit.at += step
-		_, r, c := layBox(&f.edit.line, f.width(), 2)
-		if r == target && (by < 0 && c <= column || by > 0 && c >= column) {
-			break
-		}
-		if by > 0 && r > target { // the row is shorter
-			f.edit.at--
-			break
-		}
-	}
+	f.edit.at = to
 	return true
 }
 

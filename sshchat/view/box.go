@@ -1,0 +1,89 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+)
+
+// box is the input: its rows, and the cursor's place in them.
+func (f *Full) box() (rows []string, row, column int) {
+	prompt := "> "
+	if f.asked != nil {
+		prompt = fitRow(f.asked.prompt, max(f.width()-minTyped, 2))
+	}
+	if f.width() < 2*minTyped && f.asked == nil {
+		prompt = ">"
+	}
+	var text []string
+	if f.edit.secret {
+		text = []string{""}
+	} else {
+		text, row, column = layBox(&f.edit.line, f.width(), displaywidth.String(prompt))
+	}
+	if row == 0 {
+		column += displaywidth.String(prompt)
+	}
+	height := max(1, min(maxBox, f.rows/3))
+	lines := len(text)
+	if lines > height { // the rows around the cursor
+		first := min(max(0, row-height/2), lines-height)
+		if first == 0 {
+			text[0] = f.paint.in(partPrompt, prompt) + text[0]
+		}
+		text, row = text[first:first+height], row-first
+		if height > 2 {
+			hint := fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
+			if row == height-1 {
+				text, row = text[1:], row-1
+			} else {
+				text = text[:height-1]
+			}
+			text = append(text, f.paint.in(partNotice, fitRow(hint, f.width())))
+		}
+		return text, row, min(column, f.cols-1)
+	}
+	text[0] = f.paint.in(partPrompt, prompt) + text[0]
+	return text, row, min(column, f.cols-1)
+}
+
+// layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
+func layBox(l *line, width, prompt int) (rows []string, row, column int) {
+	var b strings.Builder
+	eachCell(l, width, prompt, func(i, y, x int, shown []byte) {
+		for len(rows) < y {
+			rows = append(rows, b.String())
+			b.Reset()
+		}
+		if i == l.at {
+			row, column = y, x
+		}
+		b.Write(shown)
+	})
+	return append(rows, b.String()), row, column
+}
+
+// eachCell visits each cluster of what is typed, and the end of it, with its place in rows of width cells.
+// In the first row the prompt takes some of them.
+func eachCell(l *line, width, prompt int, visit func(i, row, column int, shown []byte)) {
+	row, column, limit := 0, 0, width-prompt
+	for i := range l.ends {
+		cluster, w := l.cluster(i)
+		if len(cluster) == 1 && cluster[0] == '\n' {
+			visit(i, row, column, nil)
+			row, column, limit = row+1, 0, width
+			continue
+		}
+		shown, w := glyph(cluster, w)
+		if column+w > limit {
+			row, column, limit = row+1, 0, width
+		}
+		visit(i, row, column, shown)
+		column += w
+	}
+	if column >= width { // the cursor needs a cell of its own
+		row, column = row+1, 0
+	}
+	visit(len(l.ends), row, column, nil)
+}
