@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -130,9 +131,18 @@ func TestPasswordPolicy(t *testing.T) {
 	}
 	_, err := u.Create(name("bob"), chat.User, nil, []byte{}, 1)
 	wantErr(t, err, ErrPolicy)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), bytes.Repeat([]byte("é"), 512)); err != nil {
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), longest()); err != nil {
 		t.Errorf("1024 bytes: %v", err)
 	}
+}
+
+// longest is a password of as many bytes as there may be, and with nothing in it twice.
+func longest() []byte {
+	var b []byte
+	for r := rune(0x4e00); len(b) < maxPassword-3; r += 7 {
+		b = utf8.AppendRune(b, r)
+	}
+	return append(b, "x"...)
 }
 
 func TestNoAccountTakesTheSameWay(t *testing.T) {
@@ -177,7 +187,7 @@ func TestDummyOpensWithNothing(t *testing.T) {
 
 func TestChangeOfPassword(t *testing.T) {
 	u := openUsers(t, t.TempDir())
-	const second, third = "another long password", "and yet another one"
+	const second, third = "seven olive lanterns", "grey herons before dawn"
 	alice := create(t, u, "alice", goodPassword)
 	oldFile, err := u.Identity(alice.ID)
 	if err != nil {
@@ -296,7 +306,7 @@ func TestSwappedIdentityFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer u.Close()
-	alice, mallory := create(t, u, "alice", goodPassword), create(t, u, "mallory", "mallory's own password")
+	alice, mallory := create(t, u, "alice", goodPassword), create(t, u, "mallory", "a parrot under the stairs")
 	theirs := u.durable.Load().identified(mallory.ID).password
 	err = u.changeUser(alice.ID, func(_ *roster, who *user) error {
 		forged := *who.password
@@ -307,7 +317,7 @@ func TestSwappedIdentityFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = u.CheckPassword(ctx, alice.Name, []byte("mallory's own password"))
+	_, err = u.CheckPassword(ctx, alice.Name, []byte("a parrot under the stairs"))
 	wantErr(t, err, ErrPassword)
 	if s := log.String(); !strings.Contains(s, alice.ID) || strings.Contains(s, "SECRET") || strings.Contains(s, "mallory's") {
 		t.Errorf("log: %s", s)
@@ -428,7 +438,7 @@ func TestStockAgeOpensIdentity(t *testing.T) {
 		t.Skip("age is not installed")
 	}
 	u := openUsers(t, t.TempDir())
-	const second = "another löng password"
+	const second = "seven ölive lanterns"
 	alice := create(t, u, "alice", goodPassword)
 	before := sealTo(t, u, alice)
 	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {

@@ -18,10 +18,10 @@ func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
 	u := openUsers(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	old := sealTo(t, u, alice)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("another good password")); err != nil {
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("a parrot under the stairs")); err != nil {
 		t.Fatal(err)
 	}
-	secret := []byte("another good password")
+	secret := []byte("a parrot under the stairs")
 	ids, err := u.Unlock(ctx, alice.ID, secret)
 	if err != nil || len(ids) != 2 || !opens(ids, old) || !opens(ids[:1], sealTo(t, u, alice)) {
 		t.Errorf("%d identities, %v", len(ids), err)

@@ -35,6 +35,7 @@ var (
 type UsersOptions struct {
 	WorkFactor  int              // of scrypt, as log2 N; 0 means 16; tests take 10 or less
 	MinPassword int              // code points, 8 or more; 0 means 15
+	Server      string           // its name, which is no password
 	Log         *slog.Logger     // nil: nothing is logged
 	Now         func() time.Time // nil: time.Now
 	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms

@@ -47,7 +47,7 @@ func (u *Users) create(
 		return fail(err)
 	}
 	if password != nil {
-		if who.password, err = u.firstPassword(context.Background(), password); err != nil {
+		if who.password, err = u.firstPassword(context.Background(), name, password); err != nil {
 			return fail(err)
 		}
 	}

@@ -107,10 +107,23 @@ func (u *Users) damaged(who *user, err error) {
 }
 
 // CheckPolicy refuses, with ErrPolicy, what would be refused as the new password of name. It costs no scrypt.
-func (u *Users) CheckPolicy(_ chat.Name, password []byte) error {
-	phrase, err := newPassphrase(password, u.opt.MinPassword)
+func (u *Users) CheckPolicy(name chat.Name, password []byte) error {
+	phrase, err := u.newPassphrase(name, password)
 	clear(phrase)
 	return err
+}
+
+// newPassphrase is the password as scrypt gets it, if it may be name's new one. It is a copy, for the caller to clear.
+func (u *Users) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
+	phrase, err := newPassphrase(password, u.opt.MinPassword)
+	if err != nil {
+		return nil, err
+	}
+	if err := resist(phrase, []string{name.String(), u.opt.Server}); err != nil {
+		clear(phrase)
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	return phrase, nil
 }
 
 // SetPassword changes the account's password, or sets the first one; then old is not looked at. There is a new
@@ -127,7 +140,7 @@ func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) err
 	var made *password
 	var err error
 	if who.password == nil {
-		made, err = u.firstPassword(ctx, new)
+		made, err = u.firstPassword(ctx, who.Name, new)
 	} else {
 		made, err = u.nextPassword(ctx, who, old, new)
 	}
@@ -141,8 +154,8 @@ func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) err
 }
 
 // firstPassword makes the identity of an account that has none. It costs one scrypt.
-func (u *Users) firstPassword(ctx context.Context, new []byte) (*password, error) {
-	phrase, err := newPassphrase(new, u.opt.MinPassword)
+func (u *Users) firstPassword(ctx context.Context, name chat.Name, new []byte) (*password, error) {
+	phrase, err := u.newPassphrase(name, new)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +169,7 @@ func (u *Users) firstPassword(ctx context.Context, new []byte) (*password, error
 
 // nextPassword makes an identity before those that old opens. It costs two scrypts, one after the other.
 func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*password, error) {
-	phrase, err := newPassphrase(new, u.opt.MinPassword)
+	phrase, err := u.newPassphrase(who.Name, new)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +208,7 @@ func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error 
 	if who == nil {
 		return fmt.Errorf("reset password: %w", ErrNoAccount)
 	}
-	made, err := u.firstPassword(ctx, new)
+	made, err := u.firstPassword(ctx, who.Name, new)
 	if err != nil {
 		return fmt.Errorf("reset password: %w", err)
 	}

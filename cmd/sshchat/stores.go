@@ -18,7 +18,7 @@ type stores struct {
 
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	users, err := store.OpenUsers(s.data, store.UsersOptions{
-		WorkFactor: s.workFactor, MinPassword: s.minPassword, Log: logger,
+		WorkFactor: s.workFactor, MinPassword: s.minPassword, Server: s.name, Log: logger,
 	})
 	if err != nil {
 		return nil, err
