@@ -9,13 +9,7 @@ import (
 
 // box is the input: its rows, and the cursor's place in them.
 func (f *Full) box() (rows []string, row, column int) {
-	prompt := "> "
-	if f.asked != nil {
-		prompt = fitRow(f.asked.prompt, max(f.width()-minTyped, 2))
-	}
-	if f.width() < 2*minTyped && f.asked == nil {
-		prompt = ">"
-	}
+	prompt := f.prompt()
 	var text []string
 	if f.edit.secret {
 		text = []string{""}
@@ -48,6 +42,17 @@ func (f *Full) box() (rows []string, row, column int) {
 	return text, row, min(column, f.cols-1)
 }
 
+// prompt is what stands before what is typed.
+func (f *Full) prompt() string {
+	switch {
+	case f.asked != nil:
+		return fitRow(f.asked.prompt, max(f.width()-minTyped, 2))
+	case f.width() < 2*minTyped:
+		return ">"
+	}
+	return "> "
+}
+
 // layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
 func layBox(l *line, width, prompt int) (rows []string, row, column int) {
 	var b strings.Builder
@@ -69,20 +74,22 @@ func layBox(l *line, width, prompt int) (rows []string, row, column int) {
 func eachCell(l *line, width, prompt int, visit func(i, row, column int, shown []byte)) {
 	row, column, limit := 0, 0, width-prompt
 	for i := range l.ends {
-		cluster, w := l.cluster(i)
-		if len(cluster) == 1 && cluster[0] == '\n' {
+		shown, w := l.text[l.start(i):l.ends[i]], 1
+		if len(shown) == 1 && shown[0] == '\n' {
 			visit(i, row, column, nil)
 			row, column, limit = row+1, 0, width
 			continue
 		}
-		shown, w := glyph(cluster, w)
+		if len(shown) > 1 { // else it is ASCII; measuring is what all of this costs
+			shown, w = glyph(l.cluster(i))
+		}
 		if column+w > limit {
 			row, column, limit = row+1, 0, width
 		}
 		visit(i, row, column, shown)
 		column += w
 	}
-	if column >= width { // the cursor needs a cell of its own
+	if column >= limit && l.at == len(l.ends) { // the cursor needs a cell of its own
 		row, column = row+1, 0
 	}
 	visit(len(l.ends), row, column, nil)

@@ -19,13 +19,14 @@ const (
 
 // compose makes the frame that shows the state as it is.
 func (f *Full) compose() frame {
-	f.dress()
 	box, row, column := f.box()
+	area := f.area(len(box))
+	f.scroll(area)
+	f.dress()
 	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.chrome.title}
 	if f.rows >= rowsForTopic {
 		fr.rows = append(fr.rows, f.chrome.topic)
 	}
-	area := f.area(len(box))
 	fr.top, fr.bottom = len(fr.rows), len(fr.rows)+area
 	if f.overlay != nil {
 		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area)...)
@@ -51,12 +52,6 @@ func (f *Full) area(box int) int {
 		area--
 	}
 	return max(area, 0)
-}
-
-// page is how far a key that scrolls by pages goes.
-func (f *Full) page() int {
-	box, _, _ := f.box()
-	return max(1, f.area(len(box))-1)
 }
 
 // chrome is what a frame shows beside messages and input. It changes when rooms do, and not with each message.

@@ -28,6 +28,8 @@ type Full struct {
 	notes   notes
 	tail    tail  // the end of the room as it was drawn last
 	from    place // what the message area ends with
+	pending int   // rows to scroll up, or down where it is negative, in the next frame
+	height  int   // rows of messages in the last frame
 	overlay *overlay
 	last    string // the command typed last: the title of its answer
 
@@ -111,7 +113,8 @@ func (f *Full) Enter(room chat.RoomName) {
 	*now = f.drafts.take(room)
 	f.edit.past.rest()
 	f.room, f.entered = room, true
-	f.from, f.overlay = place{}, nil
+	f.overlay = nil
+	f.toEnd()
 	f.decideUnread()
 	f.stale = true
 }
@@ -238,12 +241,13 @@ func (f *Full) width() int { return f.cols - 1 }
 // Clear implements Face.
 func (f *Full) Clear() {
 	f.notes.clear(f.room)
-	f.overlay, f.from, f.stale = nil, place{}, true
+	f.overlay, f.stale = nil, true
+	f.toEnd()
 	f.screen.forget()
 }
 
 // Following implements Face.
-func (f *Full) Following() bool { return f.from == (place{}) && f.overlay == nil }
+func (f *Full) Following() bool { return f.from == (place{}) && f.pending <= 0 && f.overlay == nil }
 
 // Pending implements Face.
 func (f *Full) Pending() bool { return f.stale || f.ringing || len(f.out.b) > 0 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clipperhouse/displaywidth"
+
 	"sshchat/sshchat/chat"
 )
 
@@ -129,23 +131,26 @@ func (f *Full) nextUnread(now int) chat.RoomName {
 	return unread
 }
 
+// wheel is how many rows a notch of the mouse wheel scrolls.
+const wheel = 3
+
 // scrolls moves the messages, if the key is for that.
 func (f *Full) scrolls(name string) bool {
 	switch name {
 	case "pgup":
-		f.scrollUp(f.page())
+		f.scrollBy(f.page())
 	case "pgdown":
-		f.scrollDown(f.page())
+		f.scrollBy(-f.page())
 	case "shift+up":
-		f.scrollUp(1)
+		f.scrollBy(1)
 	case "shift+down":
-		f.scrollDown(1)
+		f.scrollBy(-1)
 	case "wheelup":
-		f.scrollUp(3)
+		f.scrollBy(wheel)
 	case "wheeldown":
-		f.scrollDown(3)
+		f.scrollBy(-wheel)
 	case "esc":
-		f.from = place{}
+		f.toEnd()
 	default:
 		return false
 	}
@@ -157,24 +162,37 @@ func (f *Full) climb(by int) bool {
 	if f.asked != nil {
 		return false
 	}
-	const prompt = 2
-	_, row, column := layBox(&f.edit.line, f.width(), prompt)
-	indented := func(row int) int { // the first row begins after the prompt
-		if row == 0 {
-			return prompt
-		}
-		return 0
-	}
-	to, found := -1, row+by
+	prompt := displaywidth.String(f.prompt())
+	var starts []int // of the rows
+	row, want := 0, 0
 	eachCell(&f.edit.line, f.width(), prompt, func(i, y, x int, _ []byte) {
-		if y == found && (to < 0 || x+indented(y) <= column+indented(row)) {
-			to = i
+		for len(starts) <= y {
+			starts = append(starts, i)
+		}
+		if i == f.edit.at {
+			row, want = y, x
 		}
 	})
-	if to < 0 {
+	to := row + by
+	if to < 0 || to >= len(starts) {
 		return false
 	}
-	f.edit.at = to
+	if row == 0 { // the first row begins after the prompt
+		want += prompt
+	} else if to == 0 {
+		want -= prompt
+	}
+	at, end := starts[to], len(f.edit.ends)
+	if to+1 < len(starts) {
+		end = starts[to+1] - 1
+	}
+	for ; at < end; at++ {
+		_, w := glyph(f.edit.cluster(at))
+		if want -= w; want < 0 {
+			break
+		}
+	}
+	f.edit.at = at
 	return true
 }
 
@@ -197,7 +215,7 @@ func (f *Full) submit(did []Action) []Action {
 	if isCommand([]byte(text)) {
 		f.last = text
 	}
-	f.from = place{}
+	f.toEnd()
 	return append(did, Action{Kind: Line, Text: text})
 }
 

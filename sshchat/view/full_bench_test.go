@@ -1,0 +1,181 @@
+package view
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// crowd is a room's log as the hub has it, read by many faces.
+type crowd struct {
+	entries []chat.Message
+	lines   *Lines
+}
+
+func newCrowd(n int) *crowd {
+	c := &crowd{lines: &Lines{}}
+	for range n {
+		c.say("hello everybody, this is what people say to each other all day")
+	}
+	return c
+}
+
+func (c *crowd) say(text string) chat.Delivery {
+	d := said(chat.General, bob, text)
+	d.Order, d.Seq = uint64(len(c.entries)+1), uint64(len(c.entries)+1)
+	c.entries = append(c.entries, d.Message)
+	return d
+}
+
+// before is Options.Past for all rooms. Orders count from 1, so a place is found at once, as the hub's search nearly does.
+func (c *crowd) before(room chat.RoomName, before uint64, n int) []chat.Message {
+	end := len(c.entries)
+	if before > 0 {
+		end = min(end, int(before-1))
+	}
+	return c.entries[max(0, end-n):end]
+}
+
+func (c *crowd) full(width, height int) *Full {
+	f := NewFull(Options{Me: ann, Width: width, Height: height, Term: "xterm-256color", Server: "chat.example", Lines: c.lines, Past: c.before})
+	f.Enter(chat.General)
+	f.Rooms([]Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev, Unread: 3}, {Name: chat.Direct(ann, bob)}})
+	f.Flush()
+	return f
+}
+
+// BenchmarkFullDeliver is one message in the room that is shown, drawn at once.
+func BenchmarkFullDeliver(b *testing.B) {
+	for _, size := range []struct{ width, height int }{{80, 24}, {200, 50}} {
+		b.Run(fmt.Sprintf("%dx%d", size.width, size.height), func(b *testing.B) {
+			c := newCrowd(200)
+			f := c.full(size.width, size.height)
+			written := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				f.Deliver([]chat.Delivery{c.say("hello everybody")})
+				written += len(f.Flush())
+			}
+			b.ReportMetric(float64(written)/float64(b.N), "written/op")
+		})
+	}
+}
+
+// BenchmarkFullCrowd is the same for one of a hundred who are shown it: the rendered rows are shared.
+func BenchmarkFullCrowd(b *testing.B) {
+	c := newCrowd(200)
+	faces := make([]*Full, 100)
+	for i := range faces {
+		faces[i] = c.full(80, 24)
+	}
+	ds := []chat.Delivery{{}}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		f := faces[n%len(faces)]
+		if n%len(faces) == 0 {
+			ds[0] = c.say("hello everybody")
+		}
+		f.Deliver(ds)
+		f.Flush()
+	}
+}
+
+// BenchmarkFullElsewhere is one message in another room, which changes the bar.
+func BenchmarkFullElsewhere(b *testing.B) {
+	c := newCrowd(200)
+	f := c.full(80, 24)
+	rooms := []Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev}}
+	d := []chat.Delivery{said(dev, bob, "hello")}
+	written := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		rooms[1].Unread++
+		f.Deliver(d)
+		f.Rooms(rooms)
+		written += len(f.Flush())
+	}
+	b.ReportMetric(float64(written)/float64(b.N), "written/op")
+}
+
+func BenchmarkFullType(b *testing.B) {
+	f := newCrowd(200).full(80, 24)
+	keys := [][]byte{[]byte("a"), {0x7f}}
+	written := 0
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		f.Input(keys[n%2])
+		written += len(f.Flush())
+	}
+	b.ReportMetric(float64(written)/float64(b.N), "written/op")
+}
+
+// BenchmarkFullResize is a frame drawn anew.
+func BenchmarkFullResize(b *testing.B) {
+	f := newCrowd(200).full(80, 24)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		f.Resize(80+n%2, 24)
+		f.Flush()
+	}
+}
+
+// BenchmarkFullHostile is what the costliest keys cost, in the longest line there can be and the longest log.
+func BenchmarkFullHostile(b *testing.B) {
+	for name, keys := range map[string]string{
+		"kill and yank": "\x01\x0b\x19",
+		"up and down":   "\x1b[A\x1b[B",
+		"rows up":       "\x1b[A\x1b[A\x1b[A\x1b[A",
+		"scroll":        "\x1b[5~\x1b[5~\x1b[5~\x1b[6~\x1b[6~\x1b[6~",
+		"scroll far":    "\x1b[5~",
+		"wheel":         "\x1b[<64;1;1M\x1b[<65;1;1M",
+		"bell":          "\x1b1",
+		"redraw":        "\f",
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := newCrowd(chat.LogLines)
+			f := c.full(MaxWidth, MaxHeight)
+			text := make([]byte, 0, maxLine)
+			for len(text) < maxLine-8 {
+				text = append(text, "\U0001F1E9\U0001F1EA"...)
+			}
+			f.Input(text)
+			f.Flush()
+			chunk := []byte{}
+			for len(chunk) < 1000 {
+				chunk = append(chunk, keys...)
+			}
+			for b.Loop() {
+				f.Input(chunk)
+				f.Flush()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(chunk)), "ns/byte")
+		})
+	}
+}
+
+// maxIdleFull is what a full screen of 80x24 may cost while nothing happens, in bytes.
+const maxIdleFull = 4 << 10
+
+func TestFullIdleSize(t *testing.T) {
+	faces := make([]*Full, 1000)
+	c := newCrowd(200)
+	c.full(80, 24)
+	before := heap()
+	for i := range faces {
+		f := c.full(80, 24)
+		f.Input([]byte("hello\x1b[D\x1b[D\x15hello\r"))
+		for range 10 {
+			f.Deliver([]chat.Delivery{{Message: c.entries[len(c.entries)-1]}})
+			f.Flush()
+		}
+		faces[i] = f
+	}
+	size := (heap() - before) / uint64(len(faces))
+	t.Logf("an idle Full takes %d bytes", size)
+	if size > maxIdleFull {
+		t.Errorf("an idle Full takes %d bytes, more than %d", size, maxIdleFull)
+	}
+	runtime.KeepAlive(faces)
+}

@@ -1,0 +1,135 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sshchat/sshchat/chat"
+)
+
+// However somebody scrolls, what is shown is a part of all the rows there are, and the part that was asked for.
+func TestScrollingShowsAWindow(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
+		s := newStage(t, 30+draw(30, "width"), 5+draw(20, "height"), "xterm")
+		s.enter(Room{Name: chat.General, Sealed: draw(2, "sealed")})
+		for range draw(9, "greeting") {
+			s.Fail("told before anything was said")
+		}
+		for i := range draw(90, "messages") {
+			s.says(at(said(chat.General, bob, fmt.Sprint(i, strings.Repeat(" word", draw(40, "words")))), noon.Add(time.Duration(i)*time.Hour)))
+			if draw(5, "note") == 0 {
+				s.Fail("told alone")
+			}
+		}
+		s.flush()
+		rows := s.everything()
+		keys := []struct {
+			typed string
+			by    int // 0: a page
+		}{{"\x1b[5~", 0}, {"\x1b[6~", 0}, {"\x1b[1;2A", 1}, {"\x1b[1;2B", -1}, {"\x1b[<64;1;1M", wheel}, {"\x1b[<65;1;1M", -wheel}}
+		up := 0 // rows below what is shown
+		for range 12 {
+			n := draw(len(keys), "key")
+			by := keys[n].by
+			if by == 0 {
+				by = s.page() * []int{1, -1}[n]
+			}
+			up = max(0, min(up+by, len(rows)-s.height))
+			s.types(keys[n].typed)
+			end := len(rows) - up
+			want := slices.Clone(rows[max(0, end-s.height):end])
+			fr := s.compose()
+			if got := fr.rows[fr.top : fr.top+len(want)]; !slices.Equal(got, want) {
+				t.Fatalf("%d rows up of %d, the area of %d shows\n%s\nand not\n%s", up, len(rows), s.height, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			if s.Following() != (up == 0) {
+				t.Fatalf("%d rows up, following is %v", up, s.Following())
+			}
+		}
+	})
+}
+
+// everything is all rows that scrolling can reach.
+func (s *stage) everything() []string {
+	var rows []string
+	s.walk(0, func(g group) bool {
+		for _, row := range slices.Backward(g.rows) {
+			rows = append(rows, row)
+		}
+		return true
+	})
+	rows = append(rows, s.top(1000)...)
+	slices.Reverse(rows)
+	return rows
+}
+
+// Memory moves on while somebody reads what is oldest: there is still something to read, and a way back.
+func TestWhatIsReadIsForgotten(t *testing.T) {
+	s := newStage(t, 40, 12, "xterm")
+	s.enter(Room{Name: chat.General})
+	for i := range 100 {
+		s.says(said(chat.General, bob, fmt.Sprintf("message %d.", i)))
+	}
+	s.flush()
+	for range 30 {
+		s.types("\x1b[5~")
+	}
+	s.shows("message 0.")
+	s.past[chat.General] = s.past[chat.General][50:]
+	s.says(said(chat.General, bob, "new"))
+	s.flush()
+	s.shows("message 50.", "more below")
+	s.anew()
+	for range 30 {
+		s.types("\x1b[6~")
+	}
+	s.shows("new")
+	s.hides("more below")
+}
+
+// Keys in numbers that no person types cost no more than what they show.
+func TestKeysInNumbers(t *testing.T) {
+	for name, key := range map[string]string{"a page up": "\x1b[5~", "up within a line": "\x1b[A", "up and down": "\x1b[A\x1b[B"} {
+		c := newCrowd(chat.LogLines)
+		f := c.full(MaxWidth, MaxHeight)
+		f.Input([]byte(strings.Repeat("\U0001F1E9\U0001F1EA", maxLine/8-1)))
+		f.Flush()
+		start := time.Now()
+		f.Input([]byte(strings.Repeat(key, 1000/len(key))))
+		f.Flush()
+		// A thousand bytes took 8 s when each key laid the line out anew for each cluster; they take 30 ms.
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: %v for a thousand bytes", name, took)
+		}
+	}
+}
+
+// The cursor goes up and down in what is typed by columns of the terminal, and past its ends to what was sent.
+func TestUpAndDownInTheBox(t *testing.T) {
+	s := newStage(t, 21, 20, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.types("sent before\r")
+	s.types("\x1b[200~first line of two rows\nshort\n\u65e5\u672c\u8a9e\u65e5\u672c\u8a9e\u65e5\u672c\u8a9e\x1b[201~")
+	for _, step := range []struct {
+		key         string
+		row, column int // from the box's top
+	}{
+		{"", 3, 18}, {"\x1b[A", 2, 5}, {"\x1b[A", 1, 4}, {"\x1b[A", 0, 4}, {"\x1b[B", 1, 4}, {"\x1b[B", 2, 4}, {"\x1b[B", 3, 4},
+		{"\x1b[C\x1b[C", 3, 8}, {"\x1b[A", 2, 5}, {"\x1b[B", 3, 4}, {"\x1b[A\x1b[A\x1b[A", 0, 4},
+	} {
+		s.types(step.key)
+		if at := s.screen.CursorPosition(); at.Y-16 != step.row || at.X != step.column {
+			t.Fatalf("after %q the cursor is at %d, %d, not %d, %d\n%s", step.key, at.Y-16, at.X, step.row, step.column, s.text())
+		}
+	}
+	s.types("\x1b[A")
+	s.shows("> sent before")
+	s.types("\x1b[B")
+	s.shows("> first line of two")
+}
