@@ -226,7 +226,10 @@ func (f *Full) top(room int) []string {
 	if r.Sealed == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("-- %d older lines are sealed: /unlock reads them here, /help history tells more", r.Sealed)
+	text := "-- 1 older line is sealed: /unlock reads it here, /help history tells more"
+	if r.Sealed > 1 {
+		text = fmt.Sprintf("-- %d older lines are sealed: /unlock reads them here, /help history tells more", r.Sealed)
+	}
 	rows := f.paint.text(text, partNotice, f.width())
 	slices.Reverse(rows)
 	return rows[:min(room, len(rows))]
