@@ -3,6 +3,8 @@ package view
 import (
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"sshchat/sshchat/chat"
@@ -17,13 +19,14 @@ type crowd struct {
 func newCrowd(n int) *crowd {
 	c := &crowd{lines: &Lines{}}
 	for range n {
-		c.say("hello everybody, this is what people say to each other all day")
+		c.says()
 	}
 	return c
 }
 
-func (c *crowd) say(text string) chat.Delivery {
-	d := said(chat.General, bob, text)
+// says adds a message that is not like the ones before it: a screen of equal rows would have nothing to scroll.
+func (c *crowd) says() chat.Delivery {
+	d := said(chat.General, bob, "hello everybody, this is what people say all day: "+strconv.Itoa(len(c.entries)))
 	d.Order, d.Seq = uint64(len(c.entries)+1), uint64(len(c.entries)+1)
 	c.entries = append(c.entries, d.Message)
 	return d
@@ -55,7 +58,7 @@ func BenchmarkFullDeliver(b *testing.B) {
 			written := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				f.Deliver([]chat.Delivery{c.say("hello everybody")})
+				f.Deliver([]chat.Delivery{c.says()})
 				written += len(f.Flush())
 			}
 			b.ReportMetric(float64(written)/float64(b.N), "written/op")
@@ -71,15 +74,17 @@ func BenchmarkFullCrowd(b *testing.B) {
 		faces[i] = c.full(80, 24)
 	}
 	ds := []chat.Delivery{{}}
+	written := 0
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		f := faces[n%len(faces)]
 		if n%len(faces) == 0 {
-			ds[0] = c.say("hello everybody")
+			ds[0] = c.says()
 		}
 		f.Deliver(ds)
-		f.Flush()
+		written += len(f.Flush())
 	}
+	b.ReportMetric(float64(written)/float64(b.N), "written/op")
 }
 
 // BenchmarkFullElsewhere is one message in another room, which changes the bar.
@@ -117,6 +122,18 @@ func BenchmarkFullResize(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		f.Resize(80+n%2, 24)
+		f.Flush()
+	}
+}
+
+// BenchmarkFullOverlay is a key typed under a long list.
+func BenchmarkFullOverlay(b *testing.B) {
+	f := newCrowd(200).full(80, 24)
+	f.Show("history", strings.Repeat("12:34 bob: what somebody said, in a row or two of the list that is shown over the messages\n", 1000))
+	f.Flush()
+	keys := [][]byte{[]byte("\x1b[5~"), []byte("\x1b[6~")}
+	for n := 0; b.Loop(); n++ {
+		f.Input(keys[n%2])
 		f.Flush()
 	}
 }

@@ -264,8 +264,9 @@ func (d *decoder) finish(press func(key)) {
 	}
 }
 
-// waiting reports whether an escape has come and nothing after it: the key, or the beginning of more.
-func (d *decoder) waiting() bool { return len(d.seq) == 1 && d.seq[0] == esc }
+// waiting reports whether an escape has come and nothing after it: the key, or the beginning of more. In a paste it is
+// never the key: who gave up on it would take the paste's end for text, and all keys after it for pasted.
+func (d *decoder) waiting() bool { return len(d.seq) == 1 && d.seq[0] == esc && !d.pasting }
 
 // expire tells that nothing came after it.
 func (d *decoder) expire(press func(key)) {

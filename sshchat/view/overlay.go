@@ -10,7 +10,10 @@ type overlay struct {
 	title, text string
 	first       int // the row at its top
 	height      int // rows of the text that are shown
-	total       int // rows of the text
+
+	rows  []string // of the text: a long list takes milliseconds to lay out, and messages come while it is open
+	paint *paint   // that rows were made by
+	width int      // that they were made for
 }
 
 // draw returns the overlay's rows: a title, and as much of the text as there is room for.
@@ -18,22 +21,31 @@ func (o *overlay) draw(p *paint, width, area int) []string {
 	if area == 0 {
 		return nil
 	}
-	var text []string
-	for line := range strings.SplitSeq(o.text, "\n") {
-		text = append(text, p.text(line, partText, width)...)
-	}
-	o.height, o.total = area-1, len(text)
-	o.first = max(0, min(o.first, o.total-o.height))
-	last := min(o.first+o.height, o.total)
+	o.lay(p, width)
+	total := len(o.rows)
+	o.height = area - 1
+	o.first = max(0, min(o.first, total-o.height))
+	last := min(o.first+o.height, total)
 	title := " " + o.title
-	if o.total > o.height {
-		title += fmt.Sprintf("  %d-%d of %d, PgDn for more", o.first+1, last, o.total)
+	if total > o.height {
+		title += fmt.Sprintf("  %d-%d of %d, PgDn for more", o.first+1, last, total)
 	}
-	rows := append([]string{p.in(partTitle, pad(title+"  (Esc closes)", width))}, text[o.first:last]...)
+	rows := append([]string{p.in(partTitle, pad(title+"  (Esc closes)", width))}, o.rows[o.first:last]...)
 	for len(rows) < area {
 		rows = append(rows, "")
 	}
 	return rows
+}
+
+// lay breaks the text into rows where that is not done.
+func (o *overlay) lay(p *paint, width int) {
+	if o.paint == p && o.width == width {
+		return
+	}
+	o.rows, o.paint, o.width = nil, p, width
+	for line := range strings.SplitSeq(o.text, "\n") {
+		o.rows = append(o.rows, p.text(line, partText, width)...)
+	}
 }
 
 // press scrolls, and reports whether the key was the overlay's, and whether it closes it.
@@ -61,7 +73,7 @@ func (o *overlay) press(name string, typing bool) (taken, closed bool) {
 		case "home":
 			o.first = 0
 		case "end":
-			o.first = o.total
+			o.first = len(o.rows)
 		case "enter":
 			return true, true
 		}

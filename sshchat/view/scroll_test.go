@@ -110,6 +110,47 @@ func TestKeysInNumbers(t *testing.T) {
 	}
 }
 
+// A paste whose end is cut in two by a slow network ends all the same.
+func TestPasteEndsLate(t *testing.T) {
+	s := newStage(t, 40, 12, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.types("\x1b[200~pasted\nlines\x1b")
+	if s.Waiting() {
+		t.Error("an Esc within a paste is waited with")
+	}
+	s.Expire()
+	s.types("[201~")
+	if did := s.types("\r"); len(did) != 1 || did[0].Text != "pasted\nlines" {
+		t.Errorf("Enter does %v", did)
+	}
+}
+
+// A list that is open is laid out once, not for each message that comes meanwhile.
+func TestOverlayIsLaidOutOnce(t *testing.T) {
+	s := newStage(t, 40, 12, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.Show("list", strings.Repeat("a line of a list that is long\n", 5000))
+	s.flush()
+	rows := &s.overlay.rows[0]
+	s.says(said(chat.General, bob, "hello"))
+	s.types("\x1b[6~x")
+	if &s.overlay.rows[0] != rows {
+		t.Error("it is laid out for a message")
+	}
+	s.Set(Look{Theme: "mono"})
+	s.resize(30, 12)
+	s.flush()
+	s.anew()
+	if s.overlay.width != s.width() || s.overlay.paint != s.paint {
+		t.Error("it is not laid out for a new width and theme")
+	}
+	s.types("\x1b")
+	s.Expire()
+	if s.overlay != nil {
+		t.Error("Esc does not close it")
+	}
+}
+
 // The cursor goes up and down in what is typed by columns of the terminal, and past its ends to what was sent.
 func TestUpAndDownInTheBox(t *testing.T) {
 	s := newStage(t, 21, 20, "xterm")
