@@ -82,7 +82,7 @@ func (c *Call) tellSealed(rooms ...chat.RoomName) {
 	case !c.Account.Reads():
 		c.foot("-- %d older lines are sealed; set a password (passwd) to read what is sealed from now on", n)
 	case c.Account.Password && c.Face == Chat:
-		c.foot("-- %d older lines are sealed; /unlock opens the last of this room with your password", n)
+		c.foot("-- %d older lines are sealed; /unlock opens the last of this room", n)
 	default:
 		c.foot("-- %d older lines are sealed; your key opens them: ssh %s history --tar%s", n, c.Login(), name)
 	}

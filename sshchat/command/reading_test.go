@@ -236,7 +236,7 @@ func TestSealedLinesAreTold(t *testing.T) {
 		account(false, key)
 		r.sees(line, "-- 500 older lines are sealed; your key opens them: ssh alice@chat.host history --tar")
 		account(true, key)
-		r.sees(line, "-- 500 older lines are sealed; /unlock opens the last of this room with your password")
+		r.sees(line, "-- 500 older lines are sealed; /unlock opens the last of this room")
 		account(false, chat.Key{})
 		r.sees(line, "-- 500 older lines are sealed; set a password")
 	}
@@ -268,7 +268,7 @@ func TestUnlock(t *testing.T) {
 	r.refuses("unlock", ExitFailed, "wrong name or password")
 	r.session.answer = "correct horse"
 	r.lists("unlock", "#general bob: old", "#general bob: older", "#general alice: sealed",
-		"-- what came after is in /history", "-- 497 lines are older: ssh alice@chat.host history --tar general")
+		"-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
 	}
@@ -282,7 +282,7 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("read before %d", r.history.before)
 	}
 	r.must("ignore bob")
-	r.lists("unlock", "#general alice: sealed", "-- what came after is in /history", "-- 497 lines are older: ssh alice@chat.host history --tar general")
+	r.lists("unlock", "#general alice: sealed", "-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
 	r.history.said = nil
 	r.refuses("unlock", ExitFailed, "your password opens none of the 500 sealed lines")
 	r.must("join #dev")

@@ -65,7 +65,7 @@ func (c *Call) tellOpened(room chat.RoomName, said []chat.Message, sealed int) e
 	c.listMessages(shown)
 	c.foot("-- what came after is in /history")
 	if older := sealed - len(said); older > 0 {
-		c.foot("-- %d lines are older: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
+		c.foot("-- older lines, %d: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
 	}
 	return nil
 }
