@@ -2,6 +2,7 @@ package view
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,7 @@ func (s *screen) forget() { s.shown = nil }
 
 // draw writes the difference between what the terminal shows and f.
 func (s *screen) draw(w *wire, f frame, mouse bool) {
+	w.b = slices.Grow(w.b, 256) // most frames are no longer
 	start := len(w.b)
 	w.mode(modeFrame, true)
 	w.mode(modeCursor, false)
