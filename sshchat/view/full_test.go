@@ -24,6 +24,7 @@ type stage struct {
 	screen *vt.Emulator
 	wrote  string
 	modes  map[string]bool // private modes, by number
+	titles int             // put aside and not put back
 }
 
 func newStage(t testing.TB, width, height int, term string) *stage {
@@ -123,6 +124,14 @@ func (s *stage) control(out string) int {
 	end := 2 + strings.IndexFunc(out[2:], func(r rune) bool { return r >= '@' && r <= '~' })
 	params, final := out[2:end], out[end]
 	if strings.Trim(params, "?;0123456789") != "" || !strings.ContainsRune("HJKrhlt", rune(final)) {
+		return 0
+	}
+	switch {
+	case out[:end+1] == "\x1b[22;0t":
+		s.titles++
+	case out[:end+1] == "\x1b[23;0t":
+		s.titles--
+	case final == 't': // a question, or another window's size
 		return 0
 	}
 	if number, private := strings.CutPrefix(params, "?"); private {

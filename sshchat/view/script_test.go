@@ -90,6 +90,17 @@ func (s *stage) step(op byte, b []byte) {
 	if len(b)%3 == 0 {
 		s.flush()
 		s.anew()
+		s.narrow()
+	}
+}
+
+// narrow checks that the last column is left alone: what terminals do there differs.
+func (s *stage) narrow() {
+	s.t.Helper()
+	for y := range s.rows {
+		if c := s.screen.CellAt(s.cols-1, y); c != nil && strings.TrimSpace(c.Content) != "" {
+			s.t.Errorf("row %d has %q in its last column\n%s", y, c.Content, s.text())
+		}
 	}
 }
 
@@ -130,6 +141,9 @@ func (s *stage) gone() {
 		if on != (mode == "25") {
 			s.t.Errorf("left with mode %s %v", mode, on)
 		}
+	}
+	if s.titles != 0 {
+		s.t.Errorf("left with %d titles put aside", s.titles)
 	}
 	if p := s.Flush(); len(p) > 0 {
 		s.t.Error("something was written after the last words")
