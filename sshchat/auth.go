@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 
@@ -63,6 +64,7 @@ func (s *Server) offerKey(c *conn, user string, key gossh.PublicKey) (*gossh.Per
 	if s.draining.Load() {
 		return nil, errDraining
 	}
+	c.triesLogin()
 	name, err := chat.ParseName(user)
 	if err != nil {
 		return nil, errLogin
@@ -80,28 +82,59 @@ func (s *Server) offerKey(c *conn, user string, key gossh.PublicKey) (*gossh.Per
 	return nil, errLogin
 }
 
-// tryPassword checks a password. Whether the account exists, has a password or not, the check takes the same way
-// and the answer is the same words.
+// tryPassword checks a password. Whether the account exists, has a password or not, is looked at or not because too many
+// were wrong, the check takes the same way and as long, and the answer is the same words.
 func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password []byte) (*gossh.Permissions, error) {
 	if s.draining.Load() {
 		return nil, errDraining
 	}
+	c.triesLogin()
 	if c.passwords++; c.passwords > s.limits.Passwords {
 		c.Close()
 		return nil, errTooMany
 	}
+	earliest := time.After(s.limits.Failure)
+	p, err := s.guess(ctx, c, user, password)
+	if err != nil {
+		select {
+		case <-earliest:
+		case <-ctx.Done():
+		}
+	}
+	return p, err
+}
+
+// guess looks at a password, if it may.
+func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte) (*gossh.Permissions, error) {
 	name, err := chat.ParseName(user)
 	if err != nil {
+		c.charge(chargeGuess)
 		return nil, errLogin
 	}
-	a, err := s.passwords.CheckPassword(ctx, name, password)
+	whose, look := name, s.guesses.try(name, c.from)
+	if !look {
+		s.count(&s.stats.Unheard)
+		whose = chat.Name{} // nobody's: it takes as long
+	}
+	a, err := s.passwords.CheckPassword(ctx, whose, password)
 	if err == nil {
 		return login{id: a.ID, proof: a.Generation}.permissions(), nil
 	}
 	if _, exists := s.services.Accounts.ByName(name); !exists {
-		return s.stranger(c, "")
+		if p, err := s.stranger(c, ""); err == nil {
+			s.guesses.forget(name)
+			return p, nil
+		}
 	}
-	return nil, err
+	if !s.passwords.Wrong(err) {
+		if look {
+			s.guesses.takeBack(name)
+		}
+		return nil, err
+	}
+	s.guesses.failed(name, c.source)
+	c.charge(chargeGuess)
+	return nil, errLogin
 }
 
 // stranger lets a name without an account in to make one, if strangers may and there is a slot.
@@ -121,21 +154,26 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 	switch {
 	case err == nil:
 		s.log.Info("login", "source", c.source, "method", method, "name", name)
-		s.loggedIn(c)
+		s.loggedIn(c, m.User())
 	case method == "password" || method == "keyboard-interactive":
 		s.count(&s.stats.Failures)
 		s.log.Warn("login failed", "source", c.source, "method", method, "name", name)
 	}
 }
 
-// loggedIn sets the clock for what must follow a login.
-func (s *Server) loggedIn(c *conn) {
+// loggedIn sets the clock for what must follow a login. One into an account ends the count of its wrong passwords.
+func (s *Server) loggedIn(c *conn, user string) {
 	c.mu.Lock()
 	provisional := c.provisional
+	c.in = true
 	c.mu.Unlock()
-	if provisional {
+	name, err := chat.ParseName(user)
+	if provisional || err != nil {
 		c.within(s.limits.Registration)
 		return
+	}
+	if _, exists := s.services.Accounts.ByName(name); exists {
+		c.missed = s.guesses.succeeded(name, c.from)
 	}
 	c.within(s.limits.FirstChannel)
 }

@@ -16,6 +16,7 @@ type conn struct {
 	net.Conn
 	server   *Server
 	source   string       // the client's address, for the log
+	from     source       // what it is counted as
 	lastRead atomic.Int64 // Unix nanoseconds
 	closing  sync.Once
 	refusing atomic.Int32 // channels whose refusal is being sent
@@ -24,12 +25,18 @@ type conn struct {
 
 	passwords int // tried so far
 
+	// Set once, before there is a session:
+
+	missed missed // wrong passwords for the account since it was last logged in to
+
 	mu          sync.Mutex
 	deadline    *time.Timer // guarded by mu; closes the connection unless it gets on: keys, channel, registration
 	keepalive   *time.Timer // guarded by mu; nil until the first channel
 	channels    int         // guarded by mu; session channels open
 	provisional bool        // guarded by mu; holds one of the registration slots
 	closed      bool        // guarded by mu
+	tried       bool        // guarded by mu; there was a try to log in
+	in          bool        // guarded by mu; it is logged in
 }
 
 // connKey finds the conn in its ssh.Context.
@@ -39,7 +46,11 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 // accept is the ssh server's ConnCallback.
 func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
-	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr())}
+	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: sourceOf(nc.RemoteAddr())}
+	if s.limits.Penalties && s.penalties.refused(c.from) {
+		s.count(&s.stats.Penalized)
+		return nil
+	}
 	c.lastRead.Store(time.Now().UnixNano())
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Kernel buffers would hide megabytes of a client that does not read.
@@ -80,12 +91,16 @@ func (c *conn) Close() error {
 		c.mu.Lock()
 		c.closed = true
 		c.stopTimers()
+		wasted := !c.tried && !c.in
 		if c.provisional {
 			c.server.registrations.Add(-1)
 			c.provisional = false
 		}
 		c.mu.Unlock()
 		c.server.untrack(c)
+		if wasted {
+			c.charge(chargeNothing)
+		}
 		err = c.Conn.Close()
 	})
 	return err
@@ -113,8 +128,31 @@ func (c *conn) within(d time.Duration) {
 	}
 	c.deadline = time.AfterFunc(d, func() {
 		c.server.count(&c.server.stats.Late)
+		if !c.isIn() {
+			c.charge(chargeLate)
+		}
 		c.Close()
 	})
+}
+
+// charge has the connection's source owe time.
+func (c *conn) charge(d time.Duration) {
+	if c.server.limits.Penalties && !c.server.draining.Load() {
+		c.server.penalties.charge(c.from, d)
+	}
+}
+
+// triesLogin notes that the client does what it came for.
+func (c *conn) triesLogin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = true
+}
+
+func (c *conn) isIn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.in
 }
 
 func (c *conn) onTime() {

@@ -20,6 +20,10 @@ type Limits struct {
 	WriteStall    time.Duration // a write that makes no progress for this long closes the connection
 	Sessions      int           // channels of one connection
 	Passwords     int           // passwords tried in one connection
+	Guesses       int           // wrong passwords for one name in a row, before the next has to wait
+	MostGuesses   int           // in a row, after which passwords for the name are heard from known sources alone
+	Failure       time.Duration // a failed password is answered no earlier than this after it came
+	Penalties     bool          // sources that guess, or waste connections, are kept away for a while
 	AuthTries     int           // login attempts in one connection; high, for agents with many keys
 	Registrations int           // logins without an account at once
 	Env           int           // environment variables of one session
@@ -35,7 +39,7 @@ var DefaultLimits = Limits{
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
-	Sessions: 4, Passwords: 3, AuthTries: 20, Registrations: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, Penalties: true, AuthTries: 20, Registrations: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
 	Messages: Allowance{5, 2}, Commands: Allowance{20, 4}, Input: Allowance{64 << 10, 4 << 10},
 }
 

@@ -26,6 +26,8 @@ import (
 type Passwords interface {
 	// CheckPassword takes as long for a name without an account or without a password.
 	CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error)
+	// Wrong reports whether an error of CheckPassword says that the password is wrong, and not that nobody looked.
+	Wrong(err error) bool
 }
 
 // Config is what a server is made of.
@@ -45,7 +47,9 @@ type Server struct {
 	limits    Limits
 	log       *slog.Logger
 
-	lines *view.Lines // rendered messages, shared by all sessions
+	guesses   *guesses
+	penalties *penalties
+	lines     *view.Lines // rendered messages, shared by all sessions
 
 	draining      atomic.Bool  // no login and no session any more; set with mu held
 	registrations atomic.Int64 // slots taken by logins without an account
@@ -66,7 +70,9 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), lines: &view.Lines{}, messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
+		conns: make(map[*conn]struct{}), lines: &view.Lines{},
+		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
+		messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error

@@ -11,6 +11,8 @@ type Stats struct {
 	Logins     int // into an account
 	Strangers  int // logins that have no account yet
 	Failures   int // failed passwords
+	Unheard    int // of these, passwords that were not looked at: too many before were wrong
+	Penalized  int // connections refused at accept, for what their source did
 	Deliveries int // messages and notices handed to sessions to be shown
 	Skipped    int // messages not shown to readers that lagged
 	TooFast    int // messages and commands refused for coming too fast
@@ -25,6 +27,7 @@ type Stats struct {
 type counters struct {
 	Stalled, Dead, Late, Refused atomic.Int64
 	Logins, Strangers, Failures  atomic.Int64
+	Unheard, Penalized           atomic.Int64
 	Deliveries, Skipped          atomic.Int64
 	TooFast, Slowed, Panics      atomic.Int64
 	Sessions                     atomic.Int64
@@ -44,6 +47,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Stalled: n(&c.Stalled), Dead: n(&c.Dead), Late: n(&c.Late), Refused: n(&c.Refused),
 		Logins: n(&c.Logins), Strangers: n(&c.Strangers), Failures: n(&c.Failures),
+		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized),
 		Deliveries: n(&c.Deliveries), Skipped: n(&c.Skipped),
 		TooFast: n(&c.TooFast), Slowed: n(&c.Slowed), Panics: n(&c.Panics),
 		Connections: connections, Sessions: n(&c.Sessions),

@@ -229,6 +229,9 @@ func (s *session) greet() {
 		return
 	}
 	services := s.server.services
+	if m := s.guard.conn.missed; m.count > 0 {
+		s.face.Fail(m.String())
+	}
 	if s.full() { // the room, its topic and what is sealed are on the screen
 		s.face.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
 		return

@@ -55,6 +55,9 @@ func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []by
 	return who.account(), nil
 }
 
+// Wrong reports whether an error of CheckPassword says that the password is wrong, and not that nobody looked.
+func (u *Users) Wrong(err error) bool { return errors.Is(err, ErrPassword) }
+
 // Unlock returns the identities of the account that its password opens, newest first, for who is to read history with
 // them. It costs what CheckPassword costs, refuses as that does, and waits at the same gate. The password is wiped.
 // age takes identities as strings, which cannot be: they are gone once nothing holds them and the memory is used again.

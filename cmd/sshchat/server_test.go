@@ -67,6 +67,7 @@ func (l *logBuffer) String() string {
 // unhurried lifts the limits on how fast people are, for tests that are about something else and hurry.
 var unhurried = []string{
 	"--message-burst", "1000000", "--message-rate", "1e6", "--command-burst", "1000000", "--command-rate", "1e6",
+	"--guesses", "1000000", "--most-guesses", "1000000", "--failure-time", "0s", "--penalties=false",
 	"--input-burst", "100000000", "--input-rate", "1e9",
 }
 

@@ -1,0 +1,156 @@
+package sshchat
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// How often the passwords of one name are looked at.
+const (
+	firstWait    = time.Second         // after that; doubled with each further one
+	longestWait  = 900 * time.Second   // between two of them
+	knownFor     = 30 * 24 * time.Hour // a source that logged in to the name is known for so long
+	knownSources = 16                  // of one name; a later one takes the place of the oldest
+	maxGuessed   = 65_536              // names kept in mind; beyond it the longest untouched is forgotten
+)
+
+// guesses counts the wrong passwords of each name, whether there is an account of that name or not, and decides which are
+// looked at. It locks nobody out: a key logs in whatever the count, and so does the right password from where
+// somebody has logged in to that name before. All methods may be called from any goroutine.
+type guesses struct {
+	now        func() time.Time // monotonic
+	free, most int
+
+	mu    sync.Mutex
+	names map[chat.Name]*guessed // guarded by mu
+}
+
+// guessed is what is known of one name.
+type guessed struct {
+	wrong   int       // in a row
+	next    time.Time // when a password is looked at again
+	touched time.Time
+	known   []known // the latest last
+	missed  missed
+}
+
+type known struct {
+	source source
+	at     time.Time
+}
+
+// missed is what somebody is told at the next login: wrong passwords since the last one.
+type missed struct {
+	count int
+	from  string // the address of the last
+	at    time.Time
+}
+
+// String is what the person is told.
+func (m missed) String() string {
+	tries := "1 wrong password was"
+	if m.count > 1 {
+		tries = fmt.Sprintf("%d wrong passwords were", m.count)
+	}
+	return fmt.Sprintf("%s tried for your account since your last login, the last from %s at %s.", tries, m.from, m.at.UTC().Format("2 Jan 15:04 MST"))
+}
+
+func newGuesses(now func() time.Time, free, most int) *guesses {
+	return &guesses{now: now, free: free, most: most, names: make(map[chat.Name]*guessed)}
+}
+
+// try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:
+// many at once are no way around the count.
+func (g *guesses) try(name chat.Name, from source) (look bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if !n.knows(from, now) && (n.wrong >= g.most || now.Before(n.next)) {
+		return false
+	}
+	n.wrong++
+	if over := n.wrong - g.free; over >= 0 {
+		n.next = now.Add(min(firstWait<<min(over, 20), longestWait))
+	}
+	return true
+}
+
+// takeBack is called for a try that nobody looked at after all.
+func (g *guesses) takeBack(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.names[name]; n != nil {
+		n.wrong = max(n.wrong-1, 0)
+	}
+}
+
+// failed notes, for the one whose name it is, that a password was wrong or not looked at.
+func (g *guesses) failed(name chat.Name, address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.touch(name)
+	n.missed = missed{n.missed.count + 1, address, n.touched}
+}
+
+// forget is called for a name that turned out to be nobody's, and free to take.
+func (g *guesses) forget(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.names, name)
+}
+
+// knows reports whether somebody logged in to the name from there lately.
+func (n *guessed) knows(from source, now time.Time) bool {
+	return slices.ContainsFunc(n.known, func(k known) bool { return k.source == from && now.Sub(k.at) < knownFor })
+}
+
+// succeeded notes a login, by whatever method, and returns what was tried before it.
+func (g *guesses) succeeded(name chat.Name, from source) missed {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	tried := n.missed
+	n.known = slices.DeleteFunc(n.known, func(k known) bool { return k.source == from || now.Sub(k.at) >= knownFor })
+	if len(n.known) == knownSources {
+		n.known = slices.Delete(n.known, 0, 1)
+	}
+	n.known = append(n.known, known{from, now})
+	n.wrong, n.next, n.missed = 0, time.Time{}, missed{}
+	return tried
+}
+
+// touch returns what is known of the name. Called with mu held.
+func (g *guesses) touch(name chat.Name) *guessed {
+	n := g.names[name]
+	if n == nil {
+		if len(g.names) >= maxGuessed {
+			g.evict()
+		}
+		n = &guessed{}
+		g.names[name] = n
+	}
+	n.touched = g.now()
+	return n
+}
+
+// evict forgets a name of a few that is the longest untouched: one that nobody logged in to, if there is one.
+// Called with mu held.
+func (g *guesses) evict() {
+	const few = 16
+	var victim chat.Name
+	var oldest *guessed
+	seen := 0
+	for name, n := range g.names { // in random order
+		if oldest == nil || len(n.known) < len(oldest.known) || len(n.known) == len(oldest.known) && n.touched.Before(oldest.touched) {
+			victim, oldest = name, n
+		}
+		if seen++; seen == few {
+			break
+		}
+	}
+	delete(g.names, victim)
+}

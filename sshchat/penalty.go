@@ -1,0 +1,141 @@
+package sshchat
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+// What a source is charged for, in time. The idea and the sums are those of OpenSSH's PerSourcePenalties.
+const (
+	chargeGuess   = 5 * time.Second  // a password that was wrong, for a name that exists or not
+	chargeNothing = time.Second      // a connection that left without trying to log in
+	chargeLate    = 10 * time.Second // a connection that did not log in in its time
+)
+
+const (
+	leastPenalty = 15 * time.Second // below it a debt is only kept in mind
+	mostPenalty  = 600 * time.Second
+	penaltyDay   = 24 * time.Hour // for so long after a penalty the next charges count double, then fourfold …
+	maxPenalized = 65_536         // sources kept in mind; beyond it the soonest to be free is forgotten
+)
+
+// penalties keep sources away that guess passwords or waste connections. A source owes time for each thing it did;
+// from leastPenalty on it is refused at accept until its debt is paid. All methods may be called from any goroutine.
+type penalties struct {
+	now func() time.Time // monotonic
+
+	mu      sync.Mutex
+	sources map[source]*debt // guarded by mu
+	order   debts            // guarded by mu; the soonest to be paid first
+	active  int              // guarded by mu; sources that are refused
+}
+
+// debt is what one source owes.
+type debt struct {
+	source    source
+	paid      time.Time // when it will be
+	forgotten time.Time // when its penalties do not count any more; not before paid
+	penalties int       // within penaltyDay of each other
+	active    bool
+	index     int // in the heap
+}
+
+func newPenalties(now func() time.Time) *penalties {
+	return &penalties{now: now, sources: make(map[source]*debt)}
+}
+
+// charge adds to what a source owes.
+func (p *penalties) charge(s source, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	p.forget(now)
+	owed := p.sources[s]
+	if owed == nil {
+		if len(p.sources) >= maxPenalized {
+			p.remove(p.order[0])
+		}
+		owed = &debt{source: s, paid: now}
+		p.sources[s] = owed
+		heap.Push(&p.order, owed)
+	}
+	if owed.paid.Before(now) {
+		owed.paid, owed.active = now, p.end(owed)
+	}
+	owed.paid = owed.paid.Add(d << min(owed.penalties, 10))
+	if latest := now.Add(mostPenalty); owed.paid.After(latest) {
+		owed.paid = latest
+	}
+	if !owed.active && owed.paid.Sub(now) >= leastPenalty {
+		owed.active = true
+		owed.penalties++
+		p.active++
+	}
+	owed.forgotten = owed.paid
+	if owed.penalties > 0 {
+		owed.forgotten = owed.paid.Add(penaltyDay)
+	}
+	heap.Fix(&p.order, owed.index)
+}
+
+// end takes a debt out of the active ones. It returns false, for the debt's field.
+func (p *penalties) end(owed *debt) bool {
+	if owed.active {
+		p.active--
+	}
+	return false
+}
+
+// refused reports whether the source is to be turned away now.
+func (p *penalties) refused(s source) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owed := p.sources[s]
+	if owed == nil || !owed.active {
+		return false
+	}
+	if !p.now().Before(owed.paid) {
+		owed.active = p.end(owed)
+		return false
+	}
+	return true
+}
+
+// forget lets go of debts that mean nothing any more. Called with mu held.
+func (p *penalties) forget(now time.Time) {
+	for len(p.order) > 0 && !now.Before(p.order[0].forgotten) {
+		p.remove(p.order[0])
+	}
+}
+
+// remove is called with mu held.
+func (p *penalties) remove(owed *debt) {
+	p.end(owed)
+	delete(p.sources, owed.source)
+	heap.Remove(&p.order, owed.index)
+}
+
+// debts is a heap, the first to be forgotten on top.
+type debts []*debt
+
+func (d debts) Len() int           { return len(d) }
+func (d debts) Less(i, j int) bool { return d[i].forgotten.Before(d[j].forgotten) }
+func (d debts) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].index, d[j].index = i, j
+}
+
+func (d *debts) Push(x any) {
+	owed := x.(*debt)
+	owed.index = len(*d)
+	*d = append(*d, owed)
+}
+
+func (d *debts) Pop() any {
+	old := *d
+	owed := old[len(old)-1]
+	old[len(old)-1] = nil
+	*d = old[:len(old)-1]
+	return owed
+}
