@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -193,8 +194,10 @@ func TestPasswordsOfOneConnection(t *testing.T) {
 		if err == nil {
 			t.Fatal("in")
 		}
-		if failed := strings.Count(s.log.String(), "login failed"); failed < want || failed > want+1 {
-			t.Errorf("--passwords %s: %d tried, %d failures logged", flag, tried, failed)
+		failed := func() int { return strings.Count(s.log.String(), "login failed") }
+		waitFor(t, fmt.Sprintf("%d failures in the log, of %d tried", want, tried), func() bool { return failed() >= want })
+		if n := failed(); n > want+1 {
+			t.Errorf("--passwords %s: %d tried, %d failures logged", flag, tried, n)
 		}
 	}
 }
