@@ -154,6 +154,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 	switch {
 	case err == nil:
 		s.log.Info("login", "source", c.source, "method", method, "name", name)
+		c.client = string(m.ClientVersion())
 		s.loggedIn(c, m.User())
 	case method == "password" || method == "keyboard-interactive":
 		s.count(&s.stats.Failures)

@@ -45,6 +45,7 @@ func (s *session) SetFocus(people []chat.Name) {
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {
 	s.login = s.login.renew(a, s.key)
+	s.enlist(a)
 	s.guard.conn.freeSlot()
 	s.guard.conn.onTime()
 }

@@ -2,9 +2,12 @@ package sshchat
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sshchat/sshchat/chat"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -17,6 +20,8 @@ type conn struct {
 	server   *Server
 	source   string       // the client's address, for the log
 	from     source       // what it is counted as
+	addr     netip.Addr   // the client's, IPv4 where it is; what bans go by
+	client   string       // what the client calls itself; set at login
 	lastRead atomic.Int64 // Unix nanoseconds
 	closing  sync.Once
 	refusing atomic.Int32 // channels whose refusal is being sent
@@ -46,7 +51,11 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 // accept is the ssh server's ConnCallback.
 func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
-	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: sourceOf(nc.RemoteAddr())}
+	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: sourceOf(nc.RemoteAddr()), addr: addrOf(nc.RemoteAddr())}
+	if _, banned := s.services.Accounts.Banned(chat.Name{}, c.addr, ""); banned {
+		s.count(&s.stats.Banned)
+		return nil
+	}
 	if s.limits.Penalties && s.penalties.refused(c.from) {
 		s.count(&s.stats.Penalized)
 		return nil

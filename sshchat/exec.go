@@ -32,6 +32,10 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err == nil {
 		return command.ExitDone
 	}
+	if why := s.ousted.Load(); why != nil {
+		fmt.Fprintf(call.Err, "%s\n", *why)
+		return command.ExitDenied
+	}
 	text, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) {
 		s.logger().Error("command failed", "err", err)

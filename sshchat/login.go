@@ -27,6 +27,12 @@ type login struct {
 // errStale is returned for a login whose account, key or password is no longer what it was.
 var errStale = &command.Error{Code: command.ExitDenied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
 
+// errDisabled and errNotListed are returned for logins that are valid and unwanted.
+var (
+	errDisabled  = &command.Error{Code: command.ExitDenied, Text: "this account is disabled; ask an admin"}
+	errNotListed = &command.Error{Code: command.ExitDenied, Text: "only those on its list may use this server now; ask an admin"}
+)
+
 func (l login) provisional() bool { return l.id == "" }
 
 // permissions are what an auth callback returns for the login.
@@ -66,7 +72,26 @@ func loginOf(p *gossh.Permissions) (login, error) {
 }
 
 // account returns the login's account as it stands now: it is asked for at the session's start and at each command.
-func (s *Server) account(l login) (chat.Account, error) {
+// Whoever is kept out learns why only here, after having proven who they are.
+func (s *Server) account(c *conn, l login) (chat.Account, error) {
+	a, err := s.proven(l)
+	if err != nil {
+		return a, err
+	}
+	if ban, hit := s.services.Accounts.Banned(a.Name, c.addr, l.key); hit {
+		return chat.Account{}, command.Banned(ban)
+	}
+	switch {
+	case a.Disabled:
+		return chat.Account{}, errDisabled
+	case !s.services.Accounts.Allowed(a, c.addr, l.key):
+		return chat.Account{}, errNotListed
+	}
+	return a, nil
+}
+
+// proven is the account that the login proves, if it still does.
+func (s *Server) proven(l login) (chat.Account, error) {
 	a, ok := s.services.Accounts.ByID(l.id)
 	if !ok || l.provisional() {
 		return chat.Account{}, errStale

@@ -62,15 +62,16 @@ type Server struct {
 	works    *flood // the commands they use
 
 	mu       sync.Mutex
-	listener net.Listener       // guarded by mu; nil until Serve
-	conns    map[*conn]struct{} // guarded by mu; every open connection, logged in or not
+	listener net.Listener                     // guarded by mu; nil until Serve
+	conns    map[*conn]struct{}               // guarded by mu; every open connection, logged in or not
+	live     map[*session]command.LiveSession // guarded by mu; the sessions of accounts
 }
 
 // New returns a server. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), lines: &view.Lines{},
+		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
 		messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
 	}

@@ -35,6 +35,9 @@ type session struct {
 	patient bool          // a program: it waits where a person would be refused for being too fast
 	pace    *alarm        // rings when the next action may be done
 	holding bool          // until it does
+	isExec  bool          // it runs one command and ends
+	end     context.CancelFunc
+	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
 
 	login         login
 	key           *chat.Key // proven in this login, while it has no account
@@ -66,6 +69,8 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		}
 		ctx, cancel := context.WithCancel(lib.Context())
 		defer cancel()
+		sess.end = cancel
+		defer sess.delist()
 		unhook := context.AfterFunc(s.stop, cancel)
 		defer unhook()
 		s.stats.Sessions.Add(1)
@@ -96,8 +101,10 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 
 // run serves the session and returns its exit code.
 func (s *session) run(ctx context.Context, line string) int {
+	var a chat.Account
 	if !s.login.provisional() {
-		a, err := s.server.account(s.login)
+		var err error
+		a, err = s.server.account(s.guard.conn, s.login)
 		if err != nil {
 			return s.refuse(err)
 		}
@@ -106,7 +113,11 @@ func (s *session) run(ctx context.Context, line string) int {
 			s.logger().Error("note the day", "err", err) // it is written again tomorrow
 		}
 	}
-	s.face = s.newFace(line != "")
+	s.isExec = line != ""
+	s.face = s.newFace(s.isExec)
+	if !s.login.provisional() {
+		s.enlist(a)
+	}
 	s.patient = line != "" || isPipe(s.face)
 	if line != "" {
 		return s.exec(ctx, line)
@@ -152,10 +163,15 @@ func (s *session) call(face command.Face) (command.Call, error) {
 		if _, taken := s.server.services.Accounts.ByName(s.name); taken {
 			return call, errStale // made in another session: this one proved nothing for it
 		}
+		if s.key != nil {
+			if ban, hit := s.server.services.Accounts.Banned(chat.Name{}, s.guard.conn.addr, s.key.Fingerprint); hit {
+				return call, command.Banned(ban)
+			}
+		}
 		return call, nil
 	}
 	var err error
-	call.Account, err = s.server.account(s.login)
+	call.Account, err = s.server.account(s.guard.conn, s.login)
 	return call, err
 }
 

@@ -9,13 +9,21 @@ import (
 // address, which is what one customer has at the least. The zero source is that of what has no address.
 type source netip.Prefix
 
-// sourceOf returns the source of an address.
-func sourceOf(addr net.Addr) source {
+// addrOf is the address without its port, as IPv4 where it is one; not valid where it is no IP address.
+func addrOf(addr net.Addr) netip.Addr {
 	a, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
+}
+
+// sourceOf returns the source of an address.
+func sourceOf(addr net.Addr) source {
+	ip := addrOf(addr)
+	if !ip.IsValid() {
 		return source{}
 	}
-	ip := a.Addr().Unmap().WithZone("")
 	bits := 64
 	if ip.Is4() {
 		bits = 32

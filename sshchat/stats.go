@@ -12,6 +12,7 @@ type Stats struct {
 	Strangers  int // logins that have no account yet
 	Failures   int // failed passwords
 	Unheard    int // of these, passwords that were not looked at: too many before were wrong
+	Banned     int // connections refused at accept, for a ban of their address
 	Penalized  int // connections refused at accept, for what their source did
 	Deliveries int // messages and notices handed to sessions to be shown
 	Skipped    int // messages not shown to readers that lagged
@@ -27,7 +28,7 @@ type Stats struct {
 type counters struct {
 	Stalled, Dead, Late, Refused atomic.Int64
 	Logins, Strangers, Failures  atomic.Int64
-	Unheard, Penalized           atomic.Int64
+	Unheard, Penalized, Banned   atomic.Int64
 	Deliveries, Skipped          atomic.Int64
 	TooFast, Slowed, Panics      atomic.Int64
 	Sessions                     atomic.Int64
@@ -47,7 +48,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Stalled: n(&c.Stalled), Dead: n(&c.Dead), Late: n(&c.Late), Refused: n(&c.Refused),
 		Logins: n(&c.Logins), Strangers: n(&c.Strangers), Failures: n(&c.Failures),
-		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized),
+		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned),
 		Deliveries: n(&c.Deliveries), Skipped: n(&c.Skipped),
 		TooFast: n(&c.TooFast), Slowed: n(&c.Slowed), Panics: n(&c.Panics),
 		Connections: connections, Sessions: n(&c.Sessions),

@@ -56,8 +56,7 @@ func (s *session) chat(ctx context.Context) int {
 			signals = append(signals, reader.Grown()...)
 		}
 		if err := s.step(ctx, signals); err != nil {
-			s.farewell()
-			return command.ExitDone
+			return s.farewell()
 		}
 		s.act(ctx)
 		s.rest()
@@ -208,7 +207,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 	if strings.TrimSpace(line) == "" {
 		return
 	}
-	if _, err := s.server.account(s.login); err != nil {
+	if _, err := s.server.account(s.guard.conn, s.login); err != nil {
 		s.explain(err)
 		s.leaving = true
 		return
@@ -250,9 +249,14 @@ func (s *session) greet() {
 	}
 }
 
-// farewell is said when the session ends from the server's side.
-func (s *session) farewell() {
+// farewell is said when the session ends from the server's side. It returns the exit code.
+func (s *session) farewell() int {
+	if why := s.ousted.Load(); why != nil {
+		s.face.Print(*why)
+		return command.ExitDenied
+	}
 	if s.server.draining.Load() {
 		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")
 	}
+	return command.ExitDone
 }

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sshchat/sshchat/chat"
 )
 
 // auditRotate is the size at which the audit log goes on in a new file, in bytes.
@@ -23,20 +25,6 @@ const auditRotate = 8 << 20
 
 // maxAuditLine is the longest line that is read back. Texts in it are cut before, so none of ours comes near.
 const maxAuditLine = 64 << 10
-
-// Act is one line of the audit log: what somebody did as an admin or moderator, or what happened to security.
-type Act struct {
-	N      uint64    `json:"n"`  // counts lines from 1, across files
-	At     time.Time `json:"at"` // UTC
-	By     string    `json:"by"` // an account's name; empty: the server
-	Source string    `json:"source,omitempty"`
-	Face   string    `json:"face,omitempty"`   // "chat" or "exec"
-	Do     string    `json:"do"`               // the command, or the event's name
-	On     string    `json:"on,omitempty"`     // whom or what it was done to
-	Text   string    `json:"text,omitempty"`   // what else was said with it
-	Result string    `json:"result,omitempty"` // "done", "denied" or "failed"
-	Prev   string    `json:"prev"`             // SHA-256 of the line before, without its newline; empty in the first
-}
 
 // Audit is data/audit.jsonl and its archives, audit.0001.jsonl and so on: JSON Lines, chained by hash, so that a line
 // that was changed, left out or put in shows. The last lines can be cut off unseen by whoever can write the file,
@@ -104,7 +92,7 @@ func (a *Audit) open() error {
 	if last == nil {
 		return nil
 	}
-	var act Act
+	var act chat.Act
 	if err := json.Unmarshal(last, &act); err != nil {
 		return errors.Join(fmt.Errorf("its last line is no JSON: %w", err), f.Close())
 	}
@@ -140,7 +128,7 @@ func digest(line []byte) string {
 
 // Append writes the act, with N, At and Prev set by the log. It has survived a power cut when Append returns nil.
 // After a failed write nothing more is taken until the server starts again: what the disk has is not known then.
-func (a *Audit) Append(act Act) error {
+func (a *Audit) Append(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file == nil {
@@ -207,10 +195,10 @@ func (a *Audit) Tip() (n uint64, hash string) {
 }
 
 // Acts returns the acts since then, oldest first, but at most the last n.
-func (a *Audit) Acts(since time.Time, n int) ([]Act, error) {
-	var acts []Act
+func (a *Audit) Acts(since time.Time, n int) ([]chat.Act, error) {
+	var acts []chat.Act
 	err := a.walk(func(_ string, _ int, line []byte) error {
-		var act Act
+		var act chat.Act
 		if json.Unmarshal(line, &act) != nil || act.At.Before(since) {
 			return nil // damage is Verify's to tell
 		}
@@ -227,7 +215,7 @@ func (a *Audit) Acts(since time.Time, n int) ([]Act, error) {
 func (a *Audit) Verify() (lines uint64, err error) {
 	tip := ""
 	err = a.walk(func(name string, number int, line []byte) error {
-		var act Act
+		var act chat.Act
 		if err := json.Unmarshal(line, &act); err != nil {
 			return fmt.Errorf("%s line %d: it is no JSON", name, number)
 		}

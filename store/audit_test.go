@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sshchat/sshchat/chat"
 )
 
 func openTestAudit(t *testing.T, dir string) *Audit {
@@ -27,7 +29,7 @@ func openTestAudit(t *testing.T, dir string) *Audit {
 func fillAudit(t *testing.T, a *Audit, n int) {
 	t.Helper()
 	for i := range n {
-		if err := a.Append(Act{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
+		if err := a.Append(chat.Act{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +127,7 @@ func TestAuditStopsAtTheFirstFailure(t *testing.T) {
 	fillAudit(t, a, 1)
 	a.file.Close() // every write fails from here on
 	for range 2 {
-		if err := a.Append(Act{By: "alice", Do: "ban"}); err == nil {
+		if err := a.Append(chat.Act{By: "alice", Do: "ban"}); err == nil {
 			t.Fatal("appended to a closed file")
 		}
 	}

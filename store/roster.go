@@ -35,8 +35,9 @@ type user struct {
 	ID       string            `json:"id"` // 128 random bits in hex
 	Name     chat.Name         `json:"name"`
 	Role     chat.Role         `json:"role"`
-	Created  time.Time         `json:"created"`        // UTC, in seconds
-	Seen     string            `json:"seen,omitempty"` // the day of the last session, UTC, 2006-01-02
+	Created  time.Time         `json:"created"`            // UTC, in seconds
+	Seen     string            `json:"seen,omitempty"`     // the day of the last session, UTC, 2006-01-02
+	Disabled bool              `json:"disabled,omitempty"` // nobody logs in to it
 	keys     []userKey         // replaced as a whole
 	password *password         // nil: none is set
 	settings map[string]string // replaced as a whole
@@ -67,7 +68,10 @@ type room struct {
 	Name    chat.RoomName `json:"name"`
 	Topic   string        `json:"topic"`
 	Private bool          `json:"private"`
+	Slow    int64         `json:"slow,omitempty"` // seconds between two messages of one member
 	By      chat.Name     `json:"by,omitzero"`
+	Mods    []chat.Name   `json:"mods,omitempty"`    // replaced as a whole
+	Invited []chat.Name   `json:"invited,omitempty"` // replaced as a whole
 	members []chat.Member // replaced as a whole
 }
 
@@ -117,11 +121,43 @@ func (r *roster) add(u *user) {
 // replace puts u in the place of the user with its id and name.
 func (r *roster) replace(u *user) { r.users[r.byID[u.ID]] = u }
 
-// admins counts them.
+// remove takes the user out, with all that names them. The name stays reserved.
+func (r *roster) remove(u *user) {
+	r.users = slices.DeleteFunc(slices.Clone(r.users), func(other *user) bool { return other.ID == u.ID })
+	r.byID, r.byName = make(map[string]int), make(map[chat.Name]int)
+	for i, other := range r.users {
+		r.byID[other.ID], r.byName[other.Name] = i, i
+	}
+	for name, old := range r.rooms {
+		r.rooms[name] = old.without(u.Name)
+	}
+	of := func(s chat.Sanction) bool { return s.User == u.Name }
+	r.bans = slices.DeleteFunc(slices.Clone(r.bans), of)
+	r.mutes = slices.DeleteFunc(slices.Clone(r.mutes), of)
+	r.reserved = append(r.reserved, u.Name)
+}
+
+// without is the room without somebody: itself where it does not name them.
+func (m *room) without(name chat.Name) *room {
+	is := func(n chat.Name) bool { return n == name }
+	if m.index(name) < 0 && m.By != name && !slices.ContainsFunc(m.Mods, is) && !slices.ContainsFunc(m.Invited, is) {
+		return m
+	}
+	changed := *m
+	if m.By == name {
+		changed.By = chat.Name{}
+	}
+	changed.members = slices.DeleteFunc(slices.Clone(m.members), func(member chat.Member) bool { return member.Name == name })
+	changed.Mods = slices.DeleteFunc(slices.Clone(m.Mods), is)
+	changed.Invited = slices.DeleteFunc(slices.Clone(m.Invited), is)
+	return &changed
+}
+
+// admins counts those who may come in.
 func (r *roster) admins() int {
 	n := 0
 	for _, u := range r.users {
-		if u.Role == chat.Admin {
+		if u.Role == chat.Admin && !u.Disabled {
 			n++
 		}
 	}
@@ -156,7 +192,7 @@ func (r *room) index(name chat.Name) int {
 // account is the user as the chat knows it.
 func (u *user) account() chat.Account {
 	a := chat.Account{
-		ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created,
+		ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created, Seen: u.Seen, Disabled: u.Disabled,
 		Keys: make([]chat.Key, len(u.keys)), Settings: maps.Clone(u.settings),
 	}
 	for i, k := range u.keys {

@@ -99,7 +99,7 @@ func (u *Users) SetRole(id string, role chat.Role) error {
 		return fmt.Errorf("internal error: role %q", role)
 	}
 	err := u.changeUser(id, func(r *roster, who *user) error {
-		if who.Role == chat.Admin && role != chat.Admin && r.admins() == 1 {
+		if role != chat.Admin && r.lastAdmin(who) {
 			return ErrLastAdmin
 		}
 		who.Role = role
@@ -109,6 +109,47 @@ func (u *Users) SetRole(id string, role chat.Role) error {
 		return fmt.Errorf("set role: %w", err)
 	}
 	return nil
+}
+
+// Disable has nobody log in to the account, or lets them again. Errors: ErrNoAccount, ErrLastAdmin, ErrEdited, or the
+// disk's.
+func (u *Users) Disable(id string, disabled bool) error {
+	err := u.changeUser(id, func(r *roster, who *user) error {
+		if disabled && r.lastAdmin(who) {
+			return ErrLastAdmin
+		}
+		who.Disabled = disabled
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("disable account: %w", err)
+	}
+	return nil
+}
+
+// Delete removes the account from everywhere. Its name stays reserved: nobody inherits what it was trusted with.
+// Errors: ErrNoAccount, ErrLastAdmin, ErrEdited, or the disk's.
+func (u *Users) Delete(id string) error {
+	err := u.change(func(r *roster) error {
+		who := r.identified(id)
+		switch {
+		case who == nil:
+			return ErrNoAccount
+		case r.lastAdmin(who):
+			return ErrLastAdmin
+		}
+		r.remove(who)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete account: %w", err)
+	}
+	return nil
+}
+
+// lastAdmin reports whether who is the only admin that may come in.
+func (r *roster) lastAdmin(who *user) bool {
+	return who.Role == chat.Admin && !who.Disabled && r.admins() == 1
 }
 
 // Seen notes that the account is here today. It writes at most once a day for each account, and waits for the disk

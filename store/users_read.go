@@ -84,7 +84,7 @@ func (r *roster) readUser(v value) error {
 	var keys []value
 	err := v.fields(map[string]func(value) error{
 		"id": into(&u.ID), "name": into(&u.Name), "role": into(&u.Role),
-		"created": into(&u.Created), "seen": into(&u.Seen),
+		"created": into(&u.Created), "seen": into(&u.Seen), "disabled": into(&u.Disabled),
 		"keys":     func(v value) error { keys = []value{v}; return nil },
 		"password": func(v value) (err error) { u.password, err = readPassword(v); return err },
 		"settings": u.readSettings,
@@ -165,6 +165,7 @@ func (r *roster) readRoom(v value) error {
 	in := make(map[chat.Name]bool)
 	err := v.fields(map[string]func(value) error{
 		"name": into(&m.Name), "topic": into(&m.Topic), "private": into(&m.Private), "by": into(&m.By),
+		"slow": into(&m.Slow), "mods": into(&m.Mods), "invited": into(&m.Invited),
 		"members": func(v value) error {
 			return v.items(func(v value) error { return m.readMember(v, r, in) })
 		},
@@ -177,6 +178,10 @@ func (r *roster) readRoom(v value) error {
 		return errors.New("a room needs a name")
 	case m.Name.IsDirect():
 		return errors.New("direct rooms are not kept here")
+	case m.Slow < 0 || m.Slow > maxSlow:
+		return fmt.Errorf("slow is %d seconds; it must be 0 to %d", m.Slow, maxSlow)
+	case len(m.Mods) > chat.MaxNamed || len(m.Invited) > chat.MaxNamed:
+		return fmt.Errorf("more than %d moderators, or invited people", chat.MaxNamed)
 	case r.rooms[m.Name] != nil:
 		return fmt.Errorf("another room is called %s", m.Name)
 	}

@@ -3,9 +3,13 @@ package store
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"sshchat/sshchat/chat"
 )
+
+// maxSlow is the slowest a room can be, in seconds: a day.
+const maxSlow = 24 * 60 * 60
 
 var _ chat.Registry = (*Users)(nil)
 
@@ -67,12 +71,52 @@ func (u *Users) RemoveMember(name chat.RoomName, member chat.Name) error {
 	return nil
 }
 
+// SaveRules implements chat.Registry. #general is made by the first rule about it. Errors: chat.ErrNoRoom, ErrEdited, or
+// the disk's.
+func (u *Users) SaveRules(name chat.RoomName, rules chat.Rules) error {
+	err := u.change(func(r *roster) error {
+		changed := room{Name: name}
+		switch old := r.rooms[name]; {
+		case old != nil:
+			changed = *old
+		case name != chat.General:
+			return chat.ErrNoRoom
+		}
+		changed.Private, changed.Slow = rules.Private, int64(min(rules.Slow/time.Second, maxSlow))
+		changed.Mods, changed.Invited = slices.Clone(rules.Mods), slices.Clone(rules.Invited)
+		r.rooms[name] = &changed
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save rules: %w", err)
+	}
+	return nil
+}
+
+// RemoveRoom implements chat.Registry.
+func (u *Users) RemoveRoom(name chat.RoomName) error {
+	err := u.change(func(r *roster) error {
+		delete(r.rooms, name)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove room: %w", err)
+	}
+	return nil
+}
+
+func (m *room) rules() chat.Rules {
+	return chat.Rules{
+		Private: m.Private, Slow: time.Duration(m.Slow) * time.Second, Mods: slices.Clone(m.Mods), Invited: slices.Clone(m.Invited),
+	}
+}
+
 // Rooms lists the rooms but for direct ones, #general first. Last is 0: it is the journal's to know.
 func (u *Users) Rooms() []chat.RoomState {
 	var states []chat.RoomState
 	for _, m := range u.durable.Load().sortedRooms() {
 		states = append(states, chat.RoomState{
-			Name: m.Name, Topic: m.Topic, Private: m.Private, By: m.By, Members: slices.Clone(m.members),
+			Name: m.Name, Topic: m.Topic, Rules: m.rules(), By: m.By, Members: slices.Clone(m.members),
 		})
 	}
 	return states

@@ -22,7 +22,7 @@ var (
 // or the disk's.
 func (u *Users) Ban(s chat.Sanction) error {
 	err := u.change(func(r *roster) error {
-		if who := r.named(s.User); who != nil && who.Role == chat.Admin && r.admins() == 1 {
+		if who := r.named(s.User); who != nil && r.lastAdmin(who) {
 			return ErrLastAdmin
 		}
 		return u.impose(r, &r.bans, s)

@@ -16,6 +16,7 @@ import (
 //
 //	server [FLAG…]           a server over the script's data folder
 //	register NAME…           accounts with new keys
+//	claim NAME               makes the name, which has an account, the first admin
 //	[!] ssh NAME COMMAND…    what "ssh NAME@host COMMAND" does; then stdout, stderr and code look at it
 //	code N                   the last ssh's exit code
 //	open NAME plain|pipe     a session
@@ -35,7 +36,7 @@ func TestConversations(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": with((*conversation).start), "register": with((*conversation).register),
+			"server": with((*conversation).start), "register": with((*conversation).register), "claim": with((*conversation).claim),
 			"ssh": with((*conversation).ssh), "code": with((*conversation).exited),
 			"open": with((*conversation).open), "type": with((*conversation).typed),
 			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
@@ -87,6 +88,10 @@ func (c *conversation) register(_ *testscript.TestScript, _ bool, names []string
 		u := c.server.register(name)
 		c.users[name], c.signers[name] = u, u.signer
 	}
+}
+
+func (c *conversation) claim(_ *testscript.TestScript, _ bool, args []string) {
+	c.user(args[0]).must("claim " + c.server.claimCode())
 }
 
 // user is the open connection of a name, with its key; a name without an account gets a new one.

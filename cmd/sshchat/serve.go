@@ -82,6 +82,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	services.Live = server
 	announce(stderr, listener.Addr(), services)
 	return runServer(ctx, server, hub, listener, logger)
 }
@@ -148,7 +149,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logge
 		claim = command.NewClaim()
 	}
 	return &command.Services{
-		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Claim: claim, Commands: command.NewRegistry(),
+		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Registration: s.registration == "open",
 		Sign: func(message []byte) ([]byte, error) { return hostkeys.Sign(signer, "sshchat-history", message) },
 		Log:  logger,

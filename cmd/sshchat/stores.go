@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -14,6 +15,7 @@ type stores struct {
 	users   *store.Users
 	state   *store.State
 	history *store.History
+	audit   *store.Audit
 }
 
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
@@ -35,7 +37,12 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close())
 	}
-	return &stores{users, state, history}, nil
+	audit, err := store.OpenAudit(s.data, time.Now, logger)
+	if err != nil {
+		users.Close()
+		return nil, errors.Join(err, history.Close(), state.Close())
+	}
+	return &stores{users, state, history, audit}, nil
 }
 
 // close closes all windows and writes what is not written yet.
@@ -45,6 +52,9 @@ func (st *stores) close(logger *slog.Logger) {
 	}
 	if err := st.state.Close(); err != nil {
 		logger.Error("close the state", "err", err)
+	}
+	if err := st.audit.Close(); err != nil {
+		logger.Error("close the audit log", "err", err)
 	}
 	if err := st.users.Close(); err != nil {
 		logger.Error("close the accounts", "err", err)
@@ -58,7 +68,7 @@ func release(folder *store.Folder, logger *slog.Logger) {
 }
 
 // rooms is every room the server knows: those decided on in users.json, and the direct rooms,
-// which exist because something was said in them.
+// which exist because something was said in them. Rooms that were removed have a past, which counts on.
 func (st *stores) rooms() []chat.RoomState {
 	last := st.history.Last()
 	rooms := st.users.Rooms()
@@ -67,9 +77,8 @@ func (st *stores) rooms() []chat.RoomState {
 		delete(last, rooms[i].Name)
 	}
 	for name, seq := range last {
-		if name.IsDirect() || name == chat.General {
-			rooms = append(rooms, chat.RoomState{Name: name, Last: seq})
-		}
+		removed := !name.IsDirect() && name != chat.General
+		rooms = append(rooms, chat.RoomState{Name: name, Last: seq, Gone: removed})
 	}
 	return rooms
 }

@@ -26,6 +26,8 @@ type Account struct {
 	Name       Name
 	Role       Role
 	Created    time.Time
+	Seen       string // the day of the last session, UTC, 2006-01-02; empty for one that never was
+	Disabled   bool   // nobody logs in to it
 	Keys       []Key
 	Password   bool              // a password is set
 	Generation string            // names the current password; changes with it; empty without one

@@ -21,14 +21,16 @@ const (
 
 // Refusals, for callers to decide on. What a person reads is theirs to word.
 var (
-	ErrNoRoom    = errors.New("no such room")
-	ErrNotIn     = errors.New("not in that room")
-	ErrTooMany   = errors.New("too many rooms")
-	ErrNotStored = errors.New("the message could not be stored, so nobody has seen it")
-	ErrStopping  = errors.New("the server is stopping")
-	ErrGeneral   = errors.New("#general is everybody's room")
-	ErrNotYours  = errors.New("somebody else's message")
-	ErrNoMessage = errors.New("no such message in memory") // or it is deleted, or no message but an edit
+	ErrNoRoom       = errors.New("no such room")
+	ErrNotIn        = errors.New("not in that room")
+	ErrTooMany      = errors.New("too many rooms")
+	ErrNotStored    = errors.New("the message could not be stored, so nobody has seen it")
+	ErrStopping     = errors.New("the server is stopping")
+	ErrGeneral      = errors.New("#general is everybody's room")
+	ErrNotYours     = errors.New("somebody else's message")
+	ErrTaken        = errors.New("there is a room of that name")
+	ErrTooManyNamed = errors.New("too many names")
+	ErrNoMessage    = errors.New("no such message in memory") // or it is deleted, or no message but an edit
 )
 
 // Hub holds the rooms and the people. All its methods may be called from any goroutine.
@@ -49,7 +51,7 @@ type Hub struct {
 	orderMu sync.Mutex // held from taking a place in the order until it is appended; taken after mu
 	order   uint64     // guarded by orderMu
 
-	topics sync.Mutex // held while a topic goes registry, then room: one order for both
+	decisions sync.Mutex // held while what is decided about a room goes registry, then room: one order for both
 }
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
@@ -107,10 +109,10 @@ func (h *Hub) room(me Name, name RoomName) (*Room, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.rooms[name]
-	if r == nil {
+	if r == nil || r.gone {
 		return nil, ErrNoRoom
 	}
-	if _, in := r.members[me]; !in && (r.private || name.IsDirect()) {
+	if _, in := r.members[me]; !in && (r.rules.Private && !slices.Contains(r.rules.Invited, me) || name.IsDirect()) {
 		return nil, ErrNoRoom
 	}
 	return r, nil
@@ -163,31 +165,26 @@ func (h *Hub) joined(me Name) int {
 
 // makeRoom makes a public room of me's. Two who make the same room at once both succeed and share it.
 func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
+	h.decisions.Lock()
+	defer h.decisions.Unlock()
 	h.mu.RLock()
 	mine, there := 0, h.rooms[name]
 	for _, r := range h.rooms {
-		if r.by == me {
+		if r.by == me && !r.gone {
 			mine++
 		}
 	}
 	h.mu.RUnlock()
 	switch {
-	case there != nil && there.private: // and not me's: the same words as for a room that is not there
+	case there != nil && !there.gone && there.rules.Private: // and not me's: the same words as for a room that is not there
 		return nil, false, ErrNoRoom
-	case there != nil: // somebody was faster
+	case there != nil && !there.gone: // somebody was faster
 		return there, false, nil
 	case mine >= MaxMade:
 		return nil, false, fmt.Errorf("%w: nobody makes more than %d", ErrTooMany, MaxMade)
 	}
-	if err := h.registry.SaveRoom(name, "", me); err != nil {
-		return nil, false, fmt.Errorf("make %s: %w", name, err)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.rooms[name]; r != nil {
-		return r, false, nil
-	}
-	return h.addRoom(RoomState{Name: name, By: me}), true, nil
+	r, err = h.open(name, me)
+	return r, err == nil, err
 }
 
 // Part ends me's membership. Nobody leaves #general.
@@ -228,8 +225,8 @@ func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
 	if !h.In(me, name) || name.IsDirect() {
 		return ErrNotIn
 	}
-	h.topics.Lock()
-	defer h.topics.Unlock()
+	h.decisions.Lock()
+	defer h.decisions.Unlock()
 	if err := h.registry.SaveRoom(name, topic.String(), Name{}); err != nil {
 		return fmt.Errorf("set the topic of %s: %w", name, err)
 	}
@@ -363,7 +360,7 @@ func (h *Hub) Rooms(me Name) []RoomInfo {
 	defer h.mu.RUnlock()
 	var infos []RoomInfo
 	for name, r := range h.rooms {
-		if _, in := r.members[me]; !name.IsDirect() && (in || !r.private) {
+		if _, in := r.members[me]; !name.IsDirect() && !r.gone && (in || !r.rules.Private) {
 			infos = append(infos, r.info(me))
 		}
 	}

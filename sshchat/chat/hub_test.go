@@ -61,6 +61,10 @@ func (l *ledger) SaveRoom(name RoomName, topic string, by Name) error {
 func (l *ledger) SaveMember(room RoomName, m Member) error {
 	return l.note("member %s %s %d", room, m.Name, m.Since)
 }
+func (l *ledger) SaveRules(room RoomName, rules Rules) error {
+	return l.note("rules %s %v", room, rules)
+}
+func (l *ledger) RemoveRoom(room RoomName) error           { return l.note("remove %s", room) }
 func (l *ledger) RemoveMember(room RoomName, n Name) error { return l.note("remove %s %s", room, n) }
 
 func (l *ledger) note(format string, args ...any) error {
@@ -232,7 +236,7 @@ func TestLimitsOfOnePerson(t *testing.T) {
 func TestPrivateRoomIsNotThere(t *testing.T) {
 	secret, bob := room(t, "secret"), name(t, "bob")
 	h := NewHub(&tape{}, &ledger{}, nil, []RoomState{
-		{Name: secret, Private: true, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
+		{Name: secret, Rules: Rules{Private: true}, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
 	}, quiet)
 	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("Room: %v", err)

@@ -45,10 +45,11 @@ type Member struct {
 
 // RoomState is what is decided about a room, as the registry keeps it.
 type RoomState struct {
-	Name    RoomName
-	Topic   string
-	Private bool
-	By      Name // who made it; zero for #general
+	Name  RoomName
+	Topic string
+	Rules
+	By      Name // who made it; zero for #general, and where an admin did
+	Gone    bool // it was removed, but what was said in it is stored
 	Members []Member
 	Last    uint64 // Seq of the newest stored message; the journal's word, not the registry's
 }
@@ -58,6 +59,10 @@ type RoomState struct {
 type Registry interface {
 	// SaveRoom makes the room, without members, or changes its topic.
 	SaveRoom(name RoomName, topic string, by Name) error
+	// SaveRules changes how the room is run.
+	SaveRules(name RoomName, rules Rules) error
+	// RemoveRoom forgets the room and who is in it; it is no error where it is not there.
+	RemoveRoom(name RoomName) error
 	// SaveMember adds m to the room or changes since when m belongs to it.
 	SaveMember(room RoomName, m Member) error
 	// RemoveMember takes name out of the room; it is no error where name is not in it.

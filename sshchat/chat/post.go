@@ -243,13 +243,13 @@ func (h *Hub) stage(batch []*request) []*request {
 	for _, req := range batch {
 		e := &req.event
 		r := h.rooms[e.Room]
-		if r == nil {
+		if r == nil || r.gone && e.Change == Join {
 			req.done <- ErrNotIn
 			continue
 		}
 		switch e.Change {
 		case NoChange:
-			if err := r.refuse(req, deleted); err != nil {
+			if err := r.refuse(req, at, deleted); err != nil {
 				req.done <- err
 				continue
 			}
@@ -273,14 +273,14 @@ type inRoom struct {
 
 // refuse tells why a message is not to be: its author is not in the room, or what it amends is not there to be amended.
 // Called with the hub's mu held.
-func (r *Room) refuse(req *request, deleted map[inRoom]bool) error {
+func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error {
 	m := &req.event.Message
 	since, in := r.members[m.From]
 	if !in {
 		return ErrNotIn
 	}
 	if m.Of == 0 {
-		return nil
+		return r.tooSoon(m.From, at)
 	}
 	meant := inRoom{r.Name, m.Of}
 	old, kept := r.Log.find(m.Of)

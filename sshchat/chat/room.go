@@ -1,5 +1,7 @@
 package chat
 
+import "time"
+
 // Room is a log and who belongs to it.
 type Room struct {
 	Name RoomName
@@ -8,7 +10,9 @@ type Room struct {
 	// Guarded by the hub's mu:
 
 	topic   string
-	private bool
+	rules   Rules
+	said    map[Name]time.Time // when each last spoke, while the room is slow
+	gone    bool               // removed; it comes back when somebody makes it
 	by      Name
 	members map[Name]uint64 // since which Seq; of a direct room always the two, from 1
 	here    int             // members with a live session
@@ -19,7 +23,7 @@ type Room struct {
 
 func newRoom(s RoomState) *Room {
 	r := &Room{
-		Name: s.Name, Log: NewLog(s.Last), topic: s.Topic, private: s.Private, by: s.By,
+		Name: s.Name, Log: NewLog(s.Last), topic: s.Topic, rules: s.Rules.clone(), by: s.By, gone: s.Gone,
 		members: make(map[Name]uint64), came: make(map[Name]bool), seq: s.Last,
 	}
 	if a, b, ok := s.Name.Pair(); ok {
@@ -46,5 +50,5 @@ type RoomInfo struct {
 // info is called with the hub's mu held.
 func (r *Room) info(me Name) RoomInfo {
 	_, in := r.members[me]
-	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
+	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.rules.Private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
 }

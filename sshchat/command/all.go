@@ -9,6 +9,7 @@ func init() {
 		claim, follow, head, help, history, identity, join, keyAdd, keyList, keyRemove, list, me, msg,
 		names, part, passwd, query, quit, register, reply, say, set, shrug, topic, version, whoami, whois,
 		away, back, clearScreen, editID, editLast, focus, ignore, inbox, mentions, recall, search, takeBack, unignore, unlock,
+		ban, bannedList, kick, mute, sessions, unban, unmute,
 		bellCommand, mouseCommand, quietCommand, themeCommand, timestampsCommand, uiCommand, zoneCommand,
 	}
 }

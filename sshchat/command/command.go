@@ -34,6 +34,8 @@ type Command struct {
 	Group   Group     // where help lists it
 	List    bool      // what it prints is for reading: shown over the messages, where there is a screen
 	Role    chat.Role // the least that may use it; empty: everyone
+	InRoom  bool      // it acts in one room, whose moderators may use it as well: that of the first #word, else the session's
+	Audit   bool      // whoever uses it, the audit log says so; of commands that need a role all but listings are told there
 	Free    bool      // it may be used however often: it does nothing, or says something, which is counted as that
 	Account bool      // an account is needed; without it whoever is about to register may use it too
 
@@ -110,6 +112,8 @@ type Services struct {
 	Hub          *chat.Hub
 	Accounts     Accounts
 	History      History
+	Audit        Audit
+	Live         Live
 	Claim        *Claim
 	Commands     *Registry
 	ServerName   string   // shown to people

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"sshchat/sshchat/chat"
 )
@@ -42,7 +43,7 @@ var (
 				if err != nil {
 					return err
 				}
-				return c.amend(ctx, room, chat.Delete, seq, "")
+				return c.takeBack(ctx, room, seq)
 			}
 			if c.Face == Exec {
 				return c.usage("delete needs a message's ID")
@@ -55,6 +56,25 @@ var (
 		},
 	}
 )
+
+// takeBack deletes a message: the caller's own, or anybody's where the caller moderates.
+func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
+	err := c.amend(ctx, room, chat.Delete, seq, "")
+	var refused *Error
+	moderates := c.Account.Role.AtLeast(chat.Mod) || c.Hub.Moderates(c.Account.Name, room)
+	if !errors.As(err, &refused) || refused.Code != ExitDenied || !moderates || room.IsDirect() {
+		return err
+	}
+	m, err := c.Hub.Remove(ctx, c.Account.Name, room, seq)
+	if err != nil {
+		return c.roomError(room, err)
+	}
+	c.record(nil)
+	if c.Face == Exec {
+		c.Printf("%s\n", m.ID(c.Account.Name))
+	}
+	return nil
+}
 
 // last is what the caller said last in the session's room.
 func (c *Call) last() (chat.Message, error) {
@@ -70,6 +90,9 @@ func (c *Call) last() (chat.Message, error) {
 func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, text string) error {
 	var clean chat.Text
 	if kind == chat.Edit {
+		if err := c.maySpeak(c.Account.Name); err != nil {
+			return err
+		}
 		if err := c.Session.Pace(ctx, Message, text); err != nil {
 			return err
 		}

@@ -63,14 +63,18 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return err
 	}
 	call.Command = cmd
-	if err := call.allowed(); err != nil {
+	if err := call.hasAccount(); err != nil {
 		return err
 	}
-	if err := call.parse(rest); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			call.Printf("%s", cmd.help(call.Face))
-			return nil
-		}
+	err = call.parse(rest) // before the rights: some depend on the room
+	if refused := call.allowed(); refused != nil {
+		return call.deny(ctx, line, refused)
+	}
+	if errors.Is(err, pflag.ErrHelp) {
+		call.Printf("%s", cmd.help(call.Face))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if !cmd.Free {
@@ -81,7 +85,11 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	if cmd.List && call.Face == Chat {
 		return call.show(ctx, line)
 	}
-	return cmd.Run(ctx, &call)
+	err = cmd.Run(ctx, &call)
+	if cmd.audited() {
+		call.record(err)
+	}
+	return err
 }
 
 // show runs the command and shows what it prints under the line that asked for it. A few lines are an answer like others.
@@ -99,18 +107,43 @@ func (c *Call) show(ctx context.Context, line string) error {
 	return err
 }
 
+// hasAccount refuses whoever has none what needs one.
+func (c *Call) hasAccount() error {
+	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
+		return nil
+	}
+	if !c.Registration {
+		return denied("no account named %s here", c.Name)
+	}
+	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
+}
+
 // allowed checks the caller's rights: here and nowhere else.
 func (c *Call) allowed() error {
-	if c.Command.Account && c.Account.ID == "" {
-		if !c.Registration {
-			return denied("no account named %s here", c.Name)
+	role := c.Command.Role
+	switch {
+	case role == "" || c.Account.Role.AtLeast(role):
+		return nil
+	case c.Command.InRoom && c.Hub.Moderates(c.Account.Name, c.actsIn()):
+		return nil
+	case c.Command.InRoom:
+		return denied("%s is for %ss, and for those of the room", c.Command.Name, role)
+	}
+	return denied("%s is for %ss", c.Command.Name, role)
+}
+
+// actsIn is the room that a command with InRoom acts in.
+func (c *Call) actsIn() chat.RoomName {
+	for _, word := range append(c.Args[:len(c.Args):len(c.Args)], c.Text) {
+		if first, _ := cutWord(word); strings.HasPrefix(first, "#") {
+			room, err := chat.ParseRoomName(first)
+			if err != nil {
+				return chat.RoomName{}
+			}
+			return room
 		}
-		return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
 	}
-	if c.Command.Role != "" && !c.Account.Role.AtLeast(c.Command.Role) {
-		return denied("%s is for %ss", c.Command.Name, c.Command.Role)
-	}
-	return nil
+	return c.Session.Room()
 }
 
 // Login is how the caller's name reaches the server, for examples: "-p 2222 alice@chat.host".

@@ -129,11 +129,14 @@ func name(t testing.TB, s string) chat.Name {
 	return n
 }
 
+type unmade = Accounts
+
 // accounts is Accounts in memory; what it does not have panics.
 type accounts struct {
-	Accounts
+	unmade
 	mu     sync.Mutex
 	byName map[string]chat.Account
+	muted  map[chat.Name]chat.Sanction
 	tried  []byte // the last password, as it is now
 }
 
@@ -179,6 +182,11 @@ func (a *accounts) Unlock(_ context.Context, _ string, password []byte) ([]age.I
 	}
 	id, err := age.GenerateX25519Identity()
 	return []age.Identity{id}, err
+}
+
+func (a *accounts) Muted(n chat.Name) (chat.Sanction, bool) {
+	m, found := a.muted[n]
+	return m, found
 }
 
 func (a *accounts) Refusal(err error) bool { return errors.Is(err, errRefused) }
@@ -250,4 +258,6 @@ type registry struct{}
 
 func (registry) SaveRoom(chat.RoomName, string, chat.Name) error { return nil }
 func (registry) SaveMember(chat.RoomName, chat.Member) error     { return nil }
+func (registry) SaveRules(chat.RoomName, chat.Rules) error       { return nil }
+func (registry) RemoveRoom(chat.RoomName) error                  { return nil }
 func (registry) RemoveMember(chat.RoomName, chat.Name) error     { return nil }

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 )
@@ -56,7 +57,10 @@ func (c *Call) roomError(room chat.RoomName, err error) error {
 // Explain words for me what the hub refused in a room. An error that means nothing to a person stays as it is.
 func (s *Services) Explain(me chat.Name, room chat.RoomName, err error) error {
 	shown := room.For(me)
+	var slow *chat.SlowError
 	switch {
+	case errors.As(err, &slow):
+		return failed("not sent: %s is slow; you may speak in %v", shown, slow.Wait.Round(time.Second)+time.Second)
 	case err == nil:
 		return nil
 	case errors.Is(err, chat.ErrNoRoom):
@@ -67,6 +71,8 @@ func (s *Services) Explain(me chat.Name, room chat.RoomName, err error) error {
 		return failed("%v", err)
 	case errors.Is(err, chat.ErrGeneral):
 		return failed("%s is everybody's room; nobody leaves it", shown)
+	case errors.Is(err, chat.ErrTooManyNamed), errors.Is(err, chat.ErrTaken):
+		return failed("%v", err)
 	case errors.Is(err, chat.ErrNoMessage):
 		return notFound("no such message in %s that memory still holds, or it is deleted", shown)
 	case errors.Is(err, chat.ErrNotYours):

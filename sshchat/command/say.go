@@ -142,5 +142,8 @@ func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName,
 	if err != nil {
 		return chat.Message{}, err
 	}
+	if err := s.maySpeak(from); err != nil {
+		return chat.Message{}, err
+	}
 	return s.Hub.Post(ctx, from, room, kind, clean)
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"context"
 	"io"
+	"net/netip"
+	"time"
 
 	"sshchat/sshchat/chat"
 
@@ -15,10 +17,20 @@ type Accounts interface {
 	ByName(name chat.Name) (chat.Account, bool)
 	ByID(id string) (chat.Account, bool)
 	HasAdmin() bool
+	// Accounts lists all, in the order they came.
+	Accounts() []chat.Account
 	// Seen notes that the account was used today: nobody seals to keys that have not been seen for long.
 	Seen(id string) error
 	// Create makes an account that belongs to #general from the message since on.
 	Create(name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
+	// CreateInvited is Create for whoever has the code of an invite, one use of which is gone with it.
+	CreateInvited(code string, name chat.Name, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
+	// Delete removes the account; its name stays reserved.
+	Delete(id string) error
+	// Disable has nobody log in to the account, or lets them again.
+	Disable(id string, disabled bool) error
+	// ResetPassword sets a password without the old one. What was sealed to that alone is lost unless it is remembered.
+	ResetPassword(ctx context.Context, id string, new []byte) error
 	SetRole(id string, role chat.Role) error
 	AddKey(id string, key chat.Key) error
 	RemoveKey(id, fingerprint string) error
@@ -37,8 +49,39 @@ type Accounts interface {
 	Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error)
 	// Recipients is what the account reads a room's history with.
 	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
+	Sanctions
+	Entry
 	// Refusal reports whether err is worded for the person who caused it.
 	Refusal(err error) bool
+}
+
+// Sanctions are bans and mutes. Those that have ended are not among them.
+type Sanctions interface {
+	Ban(s chat.Sanction) error
+	Unban(target string) error
+	Mute(s chat.Sanction) error
+	Unmute(name chat.Name) error
+	Bans() []chat.Sanction
+	Mutes() []chat.Sanction
+	// Banned returns the ban that hits that person, that address or that key, each of which may be zero.
+	Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool)
+	Muted(name chat.Name) (chat.Sanction, bool)
+}
+
+// Entry is who may come in beside what an account is.
+type Entry interface {
+	// Invite makes an invite for so many uses, until then (zero: for ever). The code is not kept in clear.
+	Invite(by chat.Name, uses int, until time.Time) (id, code string, err error)
+	Revoke(id string) error
+	Invites() []chat.Invite
+	// Invited reports whether the code is that of an invite which can be used.
+	Invited(code string) bool
+	Allowlist() (on bool, entries []string)
+	SetAllowlist(on bool) error
+	Allow(target string) error
+	Disallow(target string) error
+	// Allowed reports whether the list, where it is on, lets them in.
+	Allowed(a chat.Account, addr netip.Addr, key string) bool
 }
 
 // History is what was said, sealed. Its methods may be called while messages are being stored.

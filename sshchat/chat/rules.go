@@ -1,0 +1,185 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Rules is how a room is run: what is decided about it but for its topic and its members.
+type Rules struct {
+	Private bool          // who is not in it does not learn that it is there
+	Slow    time.Duration // the least between two messages of one member; 0: none. Its moderators are exempt
+	Mods    []Name        // who moderates it, beside who made it
+	Invited []Name        // who may join it while it is private
+}
+
+// MaxNamed is how many moderators, and how many of the invited, a room may have.
+const MaxNamed = 200
+
+// SlowError refuses a message that comes too soon after its author's last one in a slow room.
+type SlowError struct{ Wait time.Duration }
+
+func (e *SlowError) Error() string { return fmt.Sprintf("too soon by %v", e.Wait) }
+
+// Rules are those of a room me may know of.
+func (h *Hub) Rules(me Name, name RoomName) (by Name, rules Rules, err error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return Name{}, Rules{}, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return r.by, r.rules.clone(), nil
+}
+
+func (r Rules) clone() Rules {
+	r.Mods, r.Invited = slices.Clone(r.Mods), slices.Clone(r.Invited)
+	return r
+}
+
+// Moderates reports whether me made the room or is one of its moderators, and still in it.
+func (h *Hub) Moderates(me Name, name RoomName) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	return r != nil && r.moderates(me)
+}
+
+// moderates is called with the hub's mu held.
+func (r *Room) moderates(me Name) bool {
+	_, in := r.members[me]
+	return in && !me.IsZero() && (r.by == me || slices.Contains(r.rules.Mods, me))
+}
+
+// SetRules has edit change the rules of a room; who may is for the caller to know. An error of edit changes nothing and
+// is returned. Errors: ErrNoRoom; ErrGeneral where #general would be private; the registry's.
+func (h *Hub) SetRules(name RoomName, edit func(*Rules) error) error {
+	h.decisions.Lock()
+	defer h.decisions.Unlock()
+	h.mu.RLock()
+	r := h.rooms[name]
+	var rules Rules
+	if r != nil {
+		rules = r.rules.clone()
+	}
+	h.mu.RUnlock()
+	if r == nil || r.gone || name.IsDirect() {
+		return ErrNoRoom
+	}
+	if err := edit(&rules); err != nil {
+		return err
+	}
+	switch {
+	case name == General && rules.Private:
+		return ErrGeneral
+	case len(rules.Mods) > MaxNamed || len(rules.Invited) > MaxNamed:
+		return fmt.Errorf("%w: no room has more than %d moderators, or invited people", ErrTooManyNamed, MaxNamed)
+	}
+	if err := h.registry.SaveRules(name, rules); err != nil {
+		return fmt.Errorf("set the rules of %s: %w", name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r.rules, r.said = rules, nil
+	return nil
+}
+
+// MakeRoom makes a room of nobody's, without members. Errors: ErrTaken where it is there; the registry's.
+func (h *Hub) MakeRoom(name RoomName, private bool) error {
+	h.decisions.Lock()
+	defer h.decisions.Unlock()
+	h.mu.RLock()
+	there := h.rooms[name]
+	h.mu.RUnlock()
+	if there != nil && !there.gone || name.IsDirect() {
+		return ErrTaken
+	}
+	if _, err := h.open(name, Name{}); err != nil {
+		return err
+	}
+	if !private {
+		return nil
+	}
+	if err := h.registry.SaveRules(name, Rules{Private: true}); err != nil {
+		return fmt.Errorf("make %s private: %w", name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rooms[name].rules.Private = true
+	return nil
+}
+
+// open makes the room, or makes one that is gone anew. Called with decisions held.
+func (h *Hub) open(name RoomName, by Name) (*Room, error) {
+	if err := h.registry.SaveRoom(name, "", by); err != nil {
+		return nil, fmt.Errorf("make %s: %w", name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[name]
+	if r == nil {
+		return h.addRoom(RoomState{Name: name, By: by}), nil
+	}
+	r.gone, r.by, r.topic, r.rules, r.said = false, by, "", Rules{}, nil
+	return r, nil
+}
+
+// RemoveRoom puts everybody out of a room and forgets what is decided about it. What was said in it stays sealed, its
+// count goes on when somebody makes a room of that name, and nobody reads what was before that.
+// Errors: ErrNoRoom, ErrGeneral, the registry's.
+func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
+	if name == General {
+		return ErrGeneral
+	}
+	h.decisions.Lock()
+	defer h.decisions.Unlock()
+	h.mu.Lock()
+	r := h.rooms[name]
+	if r == nil || r.gone || name.IsDirect() {
+		h.mu.Unlock()
+		return ErrNoRoom
+	}
+	members := slices.Collect(maps.Keys(r.members))
+	h.mu.Unlock()
+	if err := h.registry.RemoveRoom(name); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	h.mu.Lock()
+	r.gone = true // joins on their way are refused from here on
+	h.mu.Unlock()
+	for _, member := range members {
+		if err := h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Leave, Name: member}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Notify tells a room something that is not stored.
+func (h *Hub) Notify(name RoomName, format string, args ...any) {
+	h.mu.RLock()
+	r := h.rooms[name]
+	h.mu.RUnlock()
+	if r != nil {
+		h.tell(r.Log, Message{Room: name, Kind: Notice, Text: Text{trimLines(clean(fmt.Sprintf(format, args...), asLines))}})
+	}
+}
+
+// tooSoon refuses a message in a slow room and notes one that is not refused. Called with the hub's mu held.
+func (r *Room) tooSoon(from Name, at time.Time) error {
+	slow := r.rules.Slow
+	if slow <= 0 || r.moderates(from) {
+		return nil
+	}
+	if wait := slow - at.Sub(r.said[from]); wait > 0 && wait <= slow {
+		return &SlowError{wait}
+	}
+	if r.said == nil {
+		r.said = make(map[Name]time.Time)
+	}
+	r.said[from] = at
+	return nil
+}

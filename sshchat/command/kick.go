@@ -1,0 +1,58 @@
+package command
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+var kick = &Command{
+	Name: "kick", Args: "USER [#room] [WHY]", Brief: "put somebody out of a room",
+	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
+	Faces: Both, Role: chat.Mod, InRoom: true, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		a, err := c.subject(c.Args[0])
+		if err != nil {
+			return err
+		}
+		room := c.actsIn()
+		why := c.Text
+		if word, rest := cutWord(why); strings.HasPrefix(word, "#") {
+			why = rest
+		}
+		why = afterColon(why)
+		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
+		if room == chat.General {
+			n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
+			c.Notef("%d sessions of %s ended.", n, a.Name)
+			return nil
+		}
+		if err := c.Hub.Part(ctx, a.Name, room); err != nil {
+			return c.roomError(room, err)
+		}
+		c.Hub.Notify(room, "%s put %s out%s.", c.Account.Name, a.Name, why)
+		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, why)
+		return c.uninvite(a.Name, room)
+	},
+}
+
+func afterColon(why string) string {
+	if why = chat.Clean(why, maxAudited); why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+// uninvite has somebody who was put out of a private room not come back by an old invitation.
+func (c *Call) uninvite(name chat.Name, room chat.RoomName) error {
+	_, rules, err := c.Hub.Rules(c.Account.Name, room)
+	if err != nil || !slices.Contains(rules.Invited, name) {
+		return nil
+	}
+	return c.roomError(room, c.Hub.SetRules(room, func(r *chat.Rules) error {
+		r.Invited = slices.DeleteFunc(r.Invited, func(n chat.Name) bool { return n == name })
+		return nil
+	}))
+}

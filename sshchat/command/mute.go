@@ -1,0 +1,64 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+var mute = &Command{
+	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
+	Faces: Both, Role: chat.Mod, Words: 1, Text: true,
+	Run: func(_ context.Context, c *Call) error {
+		s, err := c.sanction()
+		if err != nil {
+			return err
+		}
+		if s.User.IsZero() {
+			return c.usage("mute is of a person")
+		}
+		if _, err := c.subject(c.Args[0]); err != nil {
+			return err
+		}
+		if err := c.Accounts.Mute(s); err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
+		c.Hub.Tell(s.User, "%s", muted(s))
+		c.Notef("%s is muted %s.", s.User, until(s))
+		return nil
+	},
+}
+
+func muted(s chat.Sanction) string { return "You are muted " + until(s) + reason(s) + "." }
+
+var unmute = &Command{
+	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Role: chat.Mod, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		name, err := c.personName(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if _, found := c.Accounts.Muted(name); !found {
+			return notFound("%s is not muted", name)
+		}
+		if err := c.Accounts.Unmute(name); err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
+		c.Hub.Tell(name, "You may speak again.")
+		c.Notef("%s may speak again.", name)
+		return nil
+	},
+}
+
+// mayspeak refuses the muted.
+func (s *Services) maySpeak(name chat.Name) error {
+	if m, found := s.Accounts.Muted(name); found {
+		return &Error{ExitDenied, "not sent: " + muted(m)}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package command
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// Audit is the log of what moderators and admins did, and of what happened to security.
+type Audit interface {
+	// Append returns once the line survives a power cut. It sets N, At and Prev.
+	Append(act chat.Act) error
+	// Acts returns what happened since then, oldest first, but at most the last n.
+	Acts(since time.Time, n int) ([]chat.Act, error)
+	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.
+	Verify() (lines uint64, err error)
+}
+
+// maxAudited is how much of what was typed a line of the audit log keeps, in bytes.
+const maxAudited = 300
+
+// audited reports whether the audit log tells of the command.
+func (cmd *Command) audited() bool { return cmd.Audit || cmd.Role != "" && !cmd.List }
+
+// record writes what came of the command into the audit log. What was done is done even where that fails:
+// the caller and the operator are told.
+func (c *Call) record(err error) {
+	if c.Services.Audit == nil {
+		return
+	}
+	act := chat.Act{By: c.Name.String(), Source: c.Source, Face: "chat", Do: c.Command.Name, Result: "done"}
+	if c.Face == Exec {
+		act.Face = "exec"
+	}
+	words := c.Args
+	if c.Text != "" {
+		words = append(words[:len(words):len(words)], c.Text)
+	}
+	if len(words) > 0 {
+		act.On, act.Text = chat.Clean(words[0], maxAudited), chat.Clean(strings.Join(words[1:], " "), maxAudited)
+	}
+	switch {
+	case err != nil && ExitCode(err) == ExitDenied:
+		act.Result = "denied"
+	case err != nil:
+		act.Result = "failed"
+	}
+	if err := c.Services.Audit.Append(act); err != nil {
+		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
+		c.Notef("The audit log cannot be written; this is not in it.")
+	}
+}
+
+// deny refuses the call for want of rights, which is told in the audit log: at the pace of other commands.
+func (c *Call) deny(ctx context.Context, line string, refused error) error {
+	if c.Account.ID == "" || !c.Command.audited() && c.Command.Role == "" {
+		return refused
+	}
+	if err := c.Session.Pace(ctx, Work, line); err != nil {
+		return err
+	}
+	c.record(refused)
+	return refused
+}

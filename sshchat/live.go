@@ -1,0 +1,83 @@
+package sshchat
+
+import (
+	"slices"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/view"
+)
+
+// This file is who is connected, as moderators see it: command.Live.
+
+var _ command.Live = (*Server)(nil)
+
+// ousted is how long an ended session has for its last words before its connection is closed.
+const ousted = 2 * time.Second
+
+// enlist has the session be among those that are listed and can be ended. What is listed is what it was when it began.
+func (s *session) enlist(a chat.Account) {
+	live := command.LiveSession{
+		Account: a.ID, Name: a.Name, Addr: s.guard.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
+		Key: s.login.key, Face: s.kind(), Client: chat.Clean(s.guard.conn.client, 64),
+	}
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.live[s] = live
+}
+
+func (s *session) delist() {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	delete(s.server.live, s)
+}
+
+// kind names the face.
+func (s *session) kind() string {
+	switch s.face.(type) {
+	case *view.Full:
+		return "full"
+	case *view.Pipe:
+		return "pipe"
+	}
+	if s.isExec {
+		return "exec"
+	}
+	return "plain"
+}
+
+// Sessions implements command.Live.
+func (s *Server) Sessions() []command.LiveSession {
+	s.mu.Lock()
+	list := make([]command.LiveSession, 0, len(s.live))
+	for _, l := range s.live {
+		list = append(list, l)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b command.LiveSession) int {
+		if d := a.Since.Compare(b.Since); d != 0 {
+			return d
+		}
+		return a.Name.Compare(b.Name)
+	})
+	return list
+}
+
+// End implements command.Live. A client that reads nothing is gone with its connection all the same.
+func (s *Server) End(which func(command.LiveSession) bool, why string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for sess, l := range s.live {
+		if !which(l) {
+			continue
+		}
+		n++
+		if sess.ousted.CompareAndSwap(nil, &why) {
+			sess.end()
+			time.AfterFunc(ousted, func() { sess.guard.conn.Close() })
+		}
+	}
+	return n
+}
