@@ -14,6 +14,9 @@ import (
 
 // instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
 func (s *Server) instruction() string {
+	if s.services.ByInvite {
+		return "A chat server. Log in with a key or the password of your account.\nNo account yet? With the code of an invite an unused name is let in to make one."
+	}
 	if s.services.Registration {
 		return "A chat server. Log in with a key or the password of your account.\nNo account yet? Any unused name is let in to make one."
 	}

@@ -1,7 +1,9 @@
 package sshchat
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -62,6 +64,16 @@ func (s *Server) Sessions() []command.LiveSession {
 		return a.Name.Compare(b.Name)
 	})
 	return list
+}
+
+// Figures implements command.Live: the fields of Stats by their names.
+func (s *Server) Figures() []command.Figure {
+	v := reflect.ValueOf(s.Stats())
+	figures := make([]command.Figure, v.NumField())
+	for i := range figures {
+		figures[i] = command.Figure{Name: strings.ToLower(v.Type().Field(i).Name), Value: int(v.Field(i).Int())}
+	}
+	return figures
 }
 
 // End implements command.Live. A client that reads nothing is gone with its connection all the same.

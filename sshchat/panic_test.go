@@ -54,12 +54,16 @@ func TestPanicEndsItsSessionOnly(t *testing.T) {
 	if _, err := users.Create(name, chat.User, []chat.Key{key}, nil, 1); err != nil {
 		t.Fatal(err)
 	}
+	motd, err := store.OpenMotd(folder.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	server, err := sshchat.New(sshchat.Config{
 		HostKey: signer, Passwords: users, Limits: sshchat.DefaultLimits, Log: log,
 		Services: &command.Services{
 			Hub: chat.NewHub(nil, users, nil, users.Rooms(), log), Accounts: accounts{users}, History: history{},
-			Commands: command.NewRegistry(), Log: log,
+			Commands: command.NewRegistry(), Motd: motd, Log: log,
 		},
 	})
 	if err != nil {

@@ -204,6 +204,9 @@ func (s *session) offerAccount(ctx context.Context) error {
 	if !services.Registration {
 		return &command.Error{Code: command.ExitDenied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
 	}
+	if services.ByInvite {
+		return s.offerInvited(ctx)
+	}
 	answer, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
 	if err != nil {
 		return err
@@ -212,4 +215,16 @@ func (s *session) offerAccount(ctx context.Context) error {
 		return &command.Error{Code: command.ExitDenied, Text: "No account made. Goodbye."}
 	}
 	return s.command(ctx, command.Exec, "register")
+}
+
+// offerInvited is offerAccount where accounts are for the invited.
+func (s *session) offerInvited(ctx context.Context) error {
+	code, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name), true)
+	if err != nil {
+		return err
+	}
+	if fields := strings.Fields(code); len(fields) == 1 {
+		return s.command(ctx, command.Exec, "register "+fields[0])
+	}
+	return &command.Error{Code: command.ExitDenied, Text: "No account made. Goodbye."}
 }

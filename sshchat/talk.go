@@ -228,6 +228,9 @@ func (s *session) greet() {
 		return
 	}
 	services := s.server.services
+	if text := services.Motd.Get().String(); text != "" {
+		s.face.Print(text)
+	}
 	if m := s.guard.conn.missed; m.count > 0 {
 		s.face.Fail(m.String())
 	}

@@ -7,7 +7,7 @@ import (
 
 // refusals are what a person can be told: something about what they asked for, and nothing about the disk.
 var refusals = []error{
-	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited,
+	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited, ErrRoomsEdited,
 	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
 	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
 	ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,

@@ -63,6 +63,8 @@ type Users struct {
 	pending *flush     // those who wait for next to be written; nil: nobody
 	closed  bool
 
+	reloads chan *reload // taken by the writer; never closed
+
 	due  chan struct{} // holds one token while pending is not nil and the writer does not know; never closed
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed by the writer when it ends
@@ -91,7 +93,7 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 	u := &Users{
 		path: filepath.Join(dir, "users.json"), opt: opt, gate: newGate(), dummy: dummy,
 		open: openSealed, save: replaceFile, seal: sealIdentities,
-		due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	r, err := u.load()
 	if err != nil {
@@ -231,6 +233,9 @@ func (u *Users) run() {
 	for {
 		select {
 		case <-u.due:
+		case r := <-u.reloads:
+			u.reload(r)
+			continue
 		case <-u.quit:
 			u.flush()
 			return
@@ -238,6 +243,8 @@ func (u *Users) run() {
 		u.flush()
 		select {
 		case <-time.After(u.opt.FlushEvery):
+		case r := <-u.reloads:
+			u.reload(r)
 		case <-u.quit:
 			u.flush()
 			return

@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,7 +19,10 @@ import (
 //	server [FLAG…]           a server over the script's data folder
 //	register NAME…           accounts with new keys
 //	claim NAME               makes the name, which has an account, the first admin
+//	invited NAME             makes an account with an invite of the one who claimed
 //	[!] ssh NAME COMMAND…    what "ssh NAME@host COMMAND" does; then stdout, stderr and code look at it
+//	[!] send FILE NAME COMMAND…  the same with the file on standard input
+//	edit OLD NEW             changes users.json by hand
 //	code N                   the last ssh's exit code
 //	open NAME plain|pipe     a session
 //	type NAME TEXT           a line and Enter
@@ -37,7 +42,7 @@ func TestConversations(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": with((*conversation).start), "register": with((*conversation).register), "claim": with((*conversation).claim),
-			"ssh": with((*conversation).ssh), "code": with((*conversation).exited),
+			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
 			"open": with((*conversation).open), "type": with((*conversation).typed),
 			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
 			"restart": with((*conversation).restart), "kill": with((*conversation).kill),
@@ -58,6 +63,7 @@ type conversation struct {
 	sessions map[string]*openSession
 	read     map[string]int // how much of a session's screen was used up
 	code     int
+	admin    string // who claimed
 }
 
 // with makes a script's command of a method.
@@ -91,7 +97,15 @@ func (c *conversation) register(_ *testscript.TestScript, _ bool, names []string
 }
 
 func (c *conversation) claim(_ *testscript.TestScript, _ bool, args []string) {
+	c.admin = args[0]
 	c.user(args[0]).must("claim " + c.server.claimCode())
+	delete(c.users, args[0]) // where that login was nobody's
+}
+
+func (c *conversation) invited(_ *testscript.TestScript, _ bool, args []string) {
+	code := strings.TrimSpace(c.user(c.admin).must("invite create"))
+	c.user(args[0]).must("register " + code)
+	delete(c.users, args[0]) // that login was nobody's
 }
 
 // user is the open connection of a name, with its key; a name without an account gets a new one.
@@ -106,7 +120,26 @@ func (c *conversation) user(name string) *user {
 }
 
 func (c *conversation) ssh(ts *testscript.TestScript, neg bool, args []string) {
-	out, errs, code := c.user(args[0]).exec(strings.Join(args[1:], " "), "")
+	c.exec(ts, neg, args, "")
+}
+
+func (c *conversation) send(ts *testscript.TestScript, neg bool, args []string) {
+	c.exec(ts, neg, args[1:], ts.ReadFile(args[0]))
+}
+
+func (c *conversation) edit(ts *testscript.TestScript, _ bool, args []string) {
+	path := filepath.Join(c.data, "users.json")
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	edited := strings.Replace(string(text), args[0], args[1], 1)
+	if edited == string(text) {
+		ts.Fatalf("no %q in\n%s", args[0], text)
+	}
+	ts.Check(os.WriteFile(path, []byte(edited), 0o600))
+}
+
+func (c *conversation) exec(ts *testscript.TestScript, neg bool, args []string, stdin string) {
+	out, errs, code := c.user(args[0]).exec(strings.Join(args[1:], " "), stdin)
 	c.code = code
 	ts.Logf("exit %d\n[stdout]\n%s[stderr]\n%s", code, out, errs)
 	io.WriteString(ts.Stdout(), out)

@@ -31,7 +31,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.listen, "listen", ":2222", "address to listen on")
 	f.StringVar(&s.data, "data", "data", "folder for accounts, history and the host key; made when missing")
 	f.StringArrayVar(&s.admins, "admin", nil, "NAME=KEYFILE: make this admin with the keys in the file, unless the account exists (repeatable)")
-	f.StringVar(&s.registration, "registration", "open", "who may make an account: open or closed")
+	f.StringVar(&s.registration, "registration", "open", "who may make an account: open, invite or closed")
 	f.StringVar(&s.name, "name", "sshchat", "the server's name, shown to people")
 	f.StringVar(&s.address, "address", "", `how people reach it, shown in help, as "-p 2222 NAME@chat.host"`)
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json, on standard error")
@@ -89,9 +89,9 @@ func environment(cmd *cobra.Command) error {
 // check refuses settings that contradict themselves.
 func (s *settings) check() error {
 	switch s.registration {
-	case "open", "closed":
+	case "open", "invite", "closed":
 	default:
-		return fmt.Errorf("--registration is open or closed, not %q", s.registration)
+		return fmt.Errorf("--registration is open, invite or closed, not %q", s.registration)
 	}
 	switch s.logFormat {
 	case "text", "json":

@@ -83,6 +83,8 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	services.Live = server
+	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, hub, server) }
+	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)
 	return runServer(ctx, server, hub, listener, logger)
 }
@@ -150,7 +152,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logge
 	}
 	return &command.Services{
 		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
-		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Registration: s.registration == "open",
+		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		Sign: func(message []byte) ([]byte, error) { return hostkeys.Sign(signer, "sshchat-history", message) },
 		Log:  logger,
 	}

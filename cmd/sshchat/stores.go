@@ -16,6 +16,7 @@ type stores struct {
 	state   *store.State
 	history *store.History
 	audit   *store.Audit
+	motd    *store.Motd
 }
 
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
@@ -42,7 +43,12 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close())
 	}
-	return &stores{users, state, history, audit}, nil
+	motd, err := store.OpenMotd(s.data)
+	if err != nil {
+		users.Close()
+		return nil, errors.Join(err, history.Close(), state.Close(), audit.Close())
+	}
+	return &stores{users, state, history, audit, motd}, nil
 }
 
 // close closes all windows and writes what is not written yet.

@@ -25,6 +25,9 @@ type Text struct{ s string }
 // Errors wrap ErrEmpty or ErrTooLong (more than MaxText bytes).
 func ParseText(s string) (Text, error) { return limited(trimLines(clean(s, asLines)), MaxText) }
 
+// After is the text with what the server says before it.
+func (t Text) After(words string) Text { return Text{words + t.s} }
+
 // ParseLine cleans s into one line of at most max bytes, for topics, labels and the like.
 // Errors wrap ErrEmpty or ErrTooLong.
 func ParseLine(s string, max int) (Text, error) { return limited(trimLine(clean(s, asOneLine)), max) }

@@ -70,7 +70,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	}
 	account, err := c.Account, error(nil)
 	if account.ID == "" {
-		account, err = c.register(ctx, chat.Admin)
+		account, err = c.register(ctx, chat.Admin, "")
 	} else {
 		err = c.Accounts.SetRole(account.ID, chat.Admin)
 	}

@@ -114,6 +114,8 @@ type Services struct {
 	History      History
 	Audit        Audit
 	Live         Live
+	Motd         Motd
+	Reload       func(context.Context) (done []string, err error) // takes what was changed by hand in the data folder
 	Claim        *Claim
 	Commands     *Registry
 	ServerName   string   // shown to people
@@ -121,6 +123,7 @@ type Services struct {
 	Address      string   // as people reach it, for examples in help: "-p 2222 alice@chat.host" without the name
 	Version      string
 	Registration bool                                 // strangers may register
+	ByInvite     bool                                 // and need the code of an invite for it
 	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
 	Log          Logger
 }

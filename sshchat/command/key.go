@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"strings"
 	"time"
@@ -44,20 +43,15 @@ var keyAdd = &Command{
 		"A new key opens what is said from now on.",
 	Faces: Both, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		if c.Text == "" {
+		keys, err := c.keys()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
 			return c.usage("key add needs a key")
 		}
-		lines := []string{c.Text}
-		if c.Text == "-" && c.Face == Exec {
-			lines = nil
-			for in := bufio.NewScanner(c.In); in.Scan() && len(lines) < 64; {
-				if line := strings.TrimSpace(in.Text()); line != "" && !strings.HasPrefix(line, "#") {
-					lines = append(lines, line)
-				}
-			}
-		}
-		for _, line := range lines {
-			if err := c.addKey(ctx, line); err != nil {
+		for _, key := range keys {
+			if err := c.addKey(ctx, key); err != nil {
 				return c.explain(err)
 			}
 		}
@@ -65,11 +59,7 @@ var keyAdd = &Command{
 	},
 }
 
-func (c *Call) addKey(ctx context.Context, line string) error {
-	key, err := c.Accounts.ParseKey(line)
-	if err != nil {
-		return err
-	}
+func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
 		return err
 	}
@@ -93,10 +83,6 @@ var keyRemove = &Command{
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as key list shows it")
 		}
-		if err := c.Accounts.RemoveKey(c.Account.ID, c.Args[0]); err != nil {
-			return c.explain(err)
-		}
-		c.Log.Info("key removed", "account", c.Account.Name, "key", c.Args[0], "source", c.Source)
-		return c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke)
+		return c.removeKey(ctx, c.Account, c.Args[0])
 	},
 }

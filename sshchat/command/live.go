@@ -11,6 +11,8 @@ import (
 type Live interface {
 	// Sessions lists the open sessions of accounts, the oldest first.
 	Sessions() []LiveSession
+	// Figures are what the server has done since it started, and holds now.
+	Figures() []Figure
 	// End ends the sessions that which picks, with words to each, and their connections. It returns how many,
 	// and does not wait for them.
 	End(which func(LiveSession) bool, why string) int

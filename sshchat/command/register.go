@@ -7,9 +7,10 @@ import (
 )
 
 var register = &Command{
-	Name: "register", Brief: "make an account of the name you logged in with", Group: Yours,
-	More:  "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.",
-	Faces: Exec, Words: 0,
+	Name: "register", Args: "[CODE]", Brief: "make an account of the name you logged in with", Group: Yours,
+	More: "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.\n" +
+		"Where accounts are for the invited, the code is that of an invite.",
+	Faces: Exec, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Account.ID != "" {
 			return failed("you have an account already: %s", c.Account.Name)
@@ -17,7 +18,14 @@ var register = &Command{
 		if !c.Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
-		a, err := c.register(ctx, chat.User)
+		code := ""
+		if c.ByInvite {
+			if len(c.Args) == 0 || !c.Accounts.Invited(c.Args[0]) {
+				return denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
+			}
+			code = c.Args[0]
+		}
+		a, err := c.register(ctx, chat.User, code)
 		if err != nil {
 			return c.explain(err)
 		}
@@ -27,7 +35,8 @@ var register = &Command{
 }
 
 // register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
-func (c *Call) register(ctx context.Context, role chat.Role) (chat.Account, error) {
+// A code is that of an invite; without one it needs none.
+func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.Account, error) {
 	var keys []chat.Key
 	var password []byte
 	if c.Key != nil {
@@ -43,7 +52,12 @@ func (c *Call) register(ctx context.Context, role chat.Role) (chat.Account, erro
 	if err != nil {
 		return chat.Account{}, err
 	}
-	a, err := c.Accounts.Create(c.Name, role, keys, password, info.Last+1)
+	var a chat.Account
+	if code == "" {
+		a, err = c.Accounts.Create(c.Name, role, keys, password, info.Last+1)
+	} else {
+		a, err = c.Accounts.CreateInvited(code, c.Name, keys, password, info.Last+1)
+	}
 	if err != nil {
 		return chat.Account{}, err
 	}

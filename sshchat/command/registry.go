@@ -173,6 +173,11 @@ func (c *Call) parse(rest string) error {
 			}
 			c.Args = append(c.Args, word)
 		}
+		if cmd.Words > 0 {
+			if rest, err = c.leadingFlags(rest); err != nil {
+				return err
+			}
+		}
 		c.Text = strings.TrimSpace(rest)
 		return nil
 	}

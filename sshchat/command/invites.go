@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+var inviteCreate = &Command{
+	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
+	More:  "The code is shown this once. They type: register CODE",
+	Faces: Exec, Role: chat.Admin, Words: 0,
+	Flags: func(f *pflag.FlagSet) {
+		f.Int("uses", 1, "how many people it lets in")
+		f.String("expires", "7d", "how long it can be used, as in 2h, 7d or forever")
+		jsonFlag(f)
+	},
+	Run: func(_ context.Context, c *Call) error {
+		uses, _ := c.Flags.GetInt("uses")
+		word, _ := c.Flags.GetString("expires")
+		d, err := chat.ParseDuration(word)
+		if err != nil {
+			return c.usage("--expires: %v", err)
+		}
+		if uses < 1 {
+			return c.usage("--uses is at least 1")
+		}
+		var end time.Time
+		if d > 0 {
+			end = time.Now().Add(d)
+		}
+		id, code, err := c.Accounts.Invite(c.Account.Name, uses, end)
+		if err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("invite made", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
+		if c.json() {
+			c.printJSON(struct {
+				ID   string `json:"id"`
+				Code string `json:"code"`
+			}{id, code})
+			return nil
+		}
+		c.Printf("%s\n", code)
+		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Address, code)
+		return nil
+	},
+}
+
+var inviteList = &Command{
+	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, i := range c.Accounts.Invites() {
+			if c.json() {
+				c.printJSON(i)
+				continue
+			}
+			c.Printf("%s  %d uses left, %s, by %s\n", i.ID, i.Uses, until(chat.Sanction{Until: i.Until}), i.By)
+		}
+		return nil
+	},
+}
+
+var inviteRevoke = &Command{
+	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Role: chat.Admin, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		if err := c.Accounts.Revoke(c.Args[0]); err != nil {
+			return c.explain(err)
+		}
+		c.Notef("Nobody can use it any more.")
+		return nil
+	},
+}

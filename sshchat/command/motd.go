@@ -1,0 +1,67 @@
+package command
+
+import (
+	"context"
+	"io"
+
+	"sshchat/sshchat/chat"
+)
+
+// Motd is the message of the day.
+type Motd interface {
+	Get() chat.Text
+	// Set returns once the change survives a power cut.
+	Set(text chat.Text) error
+}
+
+var motd = &Command{
+	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, Faces: Both, List: true, Account: true, Words: 0,
+	Run: func(_ context.Context, c *Call) error {
+		if text := c.Motd.Get().String(); text != "" {
+			c.Printf("%s\n", text)
+			return nil
+		}
+		c.Notef("There is no message of the day.")
+		return nil
+	},
+}
+
+var motdSet = &Command{
+	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
+	Faces: Both, Role: chat.Admin, Text: true,
+	Run: func(_ context.Context, c *Call) error {
+		text := c.Text
+		if text == "-" && c.Face == Exec {
+			b, err := io.ReadAll(io.LimitReader(c.In, 2*chat.MaxText))
+			if err != nil {
+				return err
+			}
+			text = string(b)
+		}
+		var clean chat.Text
+		if text != "" {
+			var err error
+			if clean, err = chat.ParseText(text); err != nil {
+				return failed("%v", err)
+			}
+		}
+		if err := c.Motd.Set(clean); err != nil {
+			return err
+		}
+		c.Notef("Whoever comes in is shown that from now on.")
+		return nil
+	},
+}
+
+var announce = &Command{
+	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
+	Faces: Both, Role: chat.Mod, Text: true,
+	Run: func(_ context.Context, c *Call) error {
+		text, err := chat.ParseText(c.Text)
+		if err != nil {
+			return c.usage("announce: %v", err)
+		}
+		c.Hub.Announce(text.After(c.Account.Name.String() + " to everybody: "))
+		return nil
+	},
+}

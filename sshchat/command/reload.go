@@ -1,0 +1,22 @@
+package command
+
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
+var reload = &Command{
+	Name: "reload", Brief: "read again what was changed by hand", Faces: Both, Role: chat.Admin, Words: 0,
+	More: "users.json, the message of the day and the host keys. What cannot be taken is named and changes nothing.",
+	Run: func(ctx context.Context, c *Call) error {
+		done, err := c.Services.Reload(ctx)
+		for _, line := range done {
+			c.Notef("%s", line)
+		}
+		if err != nil {
+			return failed("%v", err)
+		}
+		return nil
+	},
+}

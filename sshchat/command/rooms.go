@@ -1,0 +1,275 @@
+package command
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+// This file is how rooms are run.
+
+var roomCreate = &Command{
+	Name: "room create", Args: "#room [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1,
+	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
+	Run: func(_ context.Context, c *Call) error {
+		room, err := c.namedRoom()
+		if err != nil {
+			return err
+		}
+		private, _ := c.Flags.GetBool("private")
+		if err := c.Hub.MakeRoom(room, private); err != nil {
+			return c.roomError(room, err)
+		}
+		c.Notef("#%s is made.", room)
+		return nil
+	},
+}
+
+// namedRoom is the room of the first argument.
+func (c *Call) namedRoom() (chat.RoomName, error) {
+	if err := c.need(1); err != nil {
+		return chat.RoomName{}, err
+	}
+	room, err := chat.ParseRoomName(c.Args[0])
+	if err != nil {
+		return room, c.usage("%v", err)
+	}
+	return room, nil
+}
+
+// ruledRoomJSON is a room as admins see it.
+type ruledRoomJSON struct {
+	Name    chat.RoomName `json:"name"`
+	Topic   string        `json:"topic"`
+	Private bool          `json:"private"`
+	Slow    int64         `json:"slow,omitempty"` // seconds
+	By      chat.Name     `json:"by,omitzero"`
+	Mods    []chat.Name   `json:"mods,omitempty"`
+	Invited []chat.Name   `json:"invited,omitempty"`
+	Members int           `json:"members"`
+	Here    int           `json:"here"`
+	Last    uint64        `json:"last"`
+}
+
+func roomOf(r chat.RoomView) ruledRoomJSON {
+	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Here, r.Last}
+}
+
+var roomList = &Command{
+	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, r := range c.Hub.AllRooms() {
+			if c.json() {
+				c.printJSON(roomOf(r))
+				continue
+			}
+			kind := "public"
+			if r.Rules.Private {
+				kind = "private"
+			}
+			c.Printf("#%-16s %-7s %3d members  %s\n", r.Name, kind, r.Members, r.Topic)
+		}
+		return nil
+	},
+}
+
+var roomInfo = &Command{
+	Name: "room info", Args: "#room", Brief: "tell all about a room", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		room, err := c.namedRoom()
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(c.Hub.AllRooms(), func(r chat.RoomView) bool { return r.Name == room })
+		if i < 0 {
+			return notFound("no such room: #%s", room)
+		}
+		r := c.Hub.AllRooms()[i]
+		if c.json() {
+			c.printJSON(roomOf(r))
+			return nil
+		}
+		c.Printf("#%s, made by %s, %d members, %d here, %d messages\n", r.Name, orNobody(r.By), r.Members, r.Here, r.Last)
+		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
+		return nil
+	},
+}
+
+func orNobody(n chat.Name) string {
+	if n.IsZero() {
+		return "the server"
+	}
+	return n.String()
+}
+
+func nameList(people []chat.Name) string {
+	words := make([]string, len(people))
+	for i, n := range people {
+		words[i] = n.String()
+	}
+	return strings.Join(words, " ")
+}
+
+var roomDelete = &Command{
+	Name: "room delete", Args: "#room", Brief: "put everybody out and forget the room",
+	More:  "What was said in it stays sealed to who could read it.",
+	Faces: Both, Role: chat.Admin, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.namedRoom()
+		if err != nil {
+			return err
+		}
+		if err := c.Hub.RemoveRoom(ctx, room); err != nil {
+			return c.roomError(room, err)
+		}
+		c.Notef("#%s is gone.", room)
+		return nil
+	},
+}
+
+var roomPrivate = &Command{
+	Name: "room set-private", Args: "#room on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+	Run: func(_ context.Context, c *Call) error {
+		room, on, err := c.roomSwitch()
+		if err != nil {
+			return err
+		}
+		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Private = on; return nil }); err != nil {
+			return c.roomError(room, err)
+		}
+		c.Hub.Notify(room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
+		return nil
+	},
+}
+
+func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
+	if err := c.need(2); err != nil {
+		return room, false, err
+	}
+	if room, err = c.ruledRoom(); err != nil {
+		return room, false, err
+	}
+	switch c.Args[1] {
+	case "on", "off":
+		return room, c.Args[1] == "on", nil
+	}
+	return room, false, c.usage("say on or off")
+}
+
+// ruledRoom is the room of the first argument, which must be the one the caller's rights were looked at for.
+func (c *Call) ruledRoom() (chat.RoomName, error) {
+	room, err := c.namedRoom()
+	if err == nil && room != c.actsIn() {
+		return room, c.usage("write the room as #%s", room)
+	}
+	return room, err
+}
+
+var slowRoom = &Command{
+	Name: "slow", Args: "#room 10s|off", Brief: "have members of a room wait between messages",
+	More:  "Its moderators need not. At most a day.",
+	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		room, err := c.ruledRoom()
+		if err != nil {
+			return err
+		}
+		var slow time.Duration
+		if c.Args[1] != "off" {
+			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > 24*time.Hour {
+				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
+			}
+		}
+		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Slow = slow; return nil }); err != nil {
+			return c.roomError(room, err)
+		}
+		if slow == 0 {
+			c.Hub.Notify(room, "%s lets everybody speak at any time.", c.Account.Name)
+		} else {
+			c.Hub.Notify(room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
+		}
+		return nil
+	},
+}
+
+var (
+	modRoom = &Command{
+		Name: "mod", Args: "USER [#room]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+		Run: func(_ context.Context, c *Call) error {
+			return c.nameMod("%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
+				if slices.Contains(mods, name) {
+					return mods
+				}
+				return append(mods, name)
+			})
+		},
+	}
+	unmodRoom = &Command{
+		Name: "unmod", Args: "USER [#room]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+		Run: func(_ context.Context, c *Call) error {
+			return c.nameMod("%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
+				return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == name })
+			})
+		},
+	}
+)
+
+func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.Name) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	name, err := c.person(c.Args[0])
+	if err != nil {
+		return err
+	}
+	room := c.actsIn()
+	if !c.Hub.In(name, room) {
+		return notFound("%s is not in #%s", name, room)
+	}
+	if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Mods = edit(r.Mods, name); return nil }); err != nil {
+		return c.roomError(room, err)
+	}
+	c.Hub.Notify(room, notice, c.Account.Name, name)
+	return nil
+}
+
+var inviteTo = &Command{
+	Name: "invite", Args: "USER [#room]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
+	Faces: Chat, Account: true, Words: 2,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		name, err := c.person(c.Args[0])
+		if err != nil {
+			return err
+		}
+		room := c.actsIn()
+		_, rules, err := c.Hub.Rules(c.Account.Name, room)
+		switch {
+		case err != nil:
+			return c.roomError(room, err)
+		case room.IsDirect() || !c.Hub.In(c.Account.Name, room):
+			return c.roomError(room, chat.ErrNotIn)
+		case c.Hub.In(name, room):
+			return failed("%s is in #%s already", name, room)
+		}
+		if rules.Private && !slices.Contains(rules.Invited, name) {
+			err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Invited = append(r.Invited, name); return nil })
+			if err != nil {
+				return c.roomError(room, err)
+			}
+		}
+		c.Hub.Tell(name, "%s asks you into #%s: /join #%s", c.Account.Name, room, room)
+		c.Notef("%s is asked into #%s.", name, room)
+		return nil
+	},
+}

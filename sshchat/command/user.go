@@ -1,0 +1,435 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
+)
+
+// This file is what admins do with accounts.
+
+var userCreate = &Command{
+	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
+	More: "With - keys come on standard input, one a line. Without a key it gets a password, which is shown this once:\n" +
+		"whoever knows it should change it with passwd.",
+	Faces: Both, Role: chat.Admin, Words: 1, Text: true,
+	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make it an admin's") },
+	Run: func(ctx context.Context, c *Call) error {
+		name, err := c.personName(c.Args[0])
+		if err != nil {
+			return err
+		}
+		keys, err := c.keys()
+		if err != nil {
+			return err
+		}
+		role := chat.User
+		if admin, _ := c.Flags.GetBool("admin"); admin {
+			role = chat.Admin
+		}
+		var password []byte
+		if len(keys) == 0 {
+			password = drawPassword()
+			defer clear(password)
+		}
+		info, err := c.Hub.Room(c.Account.Name, chat.General)
+		if err != nil {
+			return err
+		}
+		a, err := c.Accounts.Create(name, role, keys, password, info.Last+1)
+		if err != nil {
+			return c.explain(err)
+		}
+		if _, err := c.Hub.Join(ctx, a.Name, chat.General); err != nil {
+			return err
+		}
+		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
+		if password != nil {
+			c.Printf("%s\n", password)
+		}
+		c.Notef("%s has an account.", a.Name)
+		return nil
+	},
+}
+
+// drawPassword draws a password of 100 bits, in groups that can be read out.
+func drawPassword() []byte {
+	text := strings.ToLower(rand.Text()[:20])
+	return []byte(text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:])
+}
+
+// keys reads the public keys of the text: one, or with - those on standard input.
+func (c *Call) keys() ([]chat.Key, error) {
+	lines := []string{c.Text}
+	switch {
+	case c.Text == "":
+		return nil, nil
+	case c.Text == "-" && c.Face == Exec:
+		lines = nil
+		for in := bufio.NewScanner(c.In); in.Scan() && len(lines) < 64; {
+			if line := strings.TrimSpace(in.Text()); line != "" && !strings.HasPrefix(line, "#") {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) == 0 {
+			return nil, failed("no key came on standard input")
+		}
+	}
+	var keys []chat.Key
+	for _, line := range lines {
+		key, err := c.Accounts.ParseKey(line)
+		if err != nil {
+			return nil, c.explain(err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// accountJSON is an account as admins see it.
+type accountJSON struct {
+	Name     chat.Name       `json:"name"`
+	Role     chat.Role       `json:"role"`
+	Created  time.Time       `json:"created"`
+	Seen     string          `json:"seen,omitempty"`
+	Disabled bool            `json:"disabled,omitempty"`
+	Password bool            `json:"password"`
+	Keys     []string        `json:"keys"`
+	Reads    bool            `json:"reads"`
+	Rooms    []chat.RoomName `json:"rooms,omitempty"`
+}
+
+func accountOf(a chat.Account) accountJSON {
+	keys := make([]string, len(a.Keys))
+	for i, k := range a.Keys {
+		keys[i] = k.Fingerprint
+	}
+	return accountJSON{a.Name, a.Role, a.Created, a.Seen, a.Disabled, a.Password, keys, a.Reads(), nil}
+}
+
+var userList = &Command{
+	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, a := range c.Accounts.Accounts() {
+			if c.json() {
+				c.printJSON(accountOf(a))
+				continue
+			}
+			state := ""
+			if a.Disabled {
+				state = "  disabled"
+			}
+			c.Printf("%-16s %-5s  %d keys  seen %s%s\n", a.Name, a.Role, len(a.Keys), a.Seen, state)
+		}
+		return nil
+	},
+}
+
+var userInfo = &Command{
+	Name: "user info", Args: "NAME", Brief: "tell all about an account", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		about := accountOf(a)
+		about.Rooms = slices.DeleteFunc(c.Hub.RoomsOf(a.Name), chat.RoomName.IsDirect)
+		if c.json() {
+			c.printJSON(about)
+			return nil
+		}
+		c.Printf("%s (%s), made %s, last seen %s\n", a.Name, a.Role, a.Created.Format("2006-01-02"), a.Seen)
+		c.Printf("disabled: %v, password: %v, can open history: %v\n", a.Disabled, a.Password, about.Reads)
+		for _, k := range a.Keys {
+			c.Printf("key  %s  %s\n", k.Fingerprint, k.Label)
+		}
+		for _, room := range about.Rooms {
+			c.Printf("room #%s\n", room)
+		}
+		return nil
+	},
+}
+
+var userDelete = &Command{
+	Name: "user delete", Args: "NAME", Brief: "delete an account for good",
+	More:  "Nobody gets the name again. What they said stays in the rooms' histories.",
+	Faces: Both, Role: chat.Admin, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		a, err := c.subject(c.Args[0])
+		if err != nil {
+			return err
+		}
+		return c.deleteAccount(ctx, a)
+	},
+}
+
+// deleteAccount removes the account, ends its sessions, and takes it out of every room.
+func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
+	if err := c.Accounts.Delete(a.ID); err != nil {
+		return c.explain(err)
+	}
+	c.Log.Info("account deleted", "account", a.Name, "by", c.Account.Name, "source", c.Source)
+	if err := c.Hub.Forget(ctx, a.Name); err != nil {
+		return err
+	}
+	c.Notef("The account %s is deleted.", a.Name)
+	c.Live.End(endOf(a.ID), "This account is deleted.")
+	return nil
+}
+
+var (
+	userDisable = disabling("user disable", "have nobody log in to an account", true)
+	userEnable  = disabling("user enable", "let a disabled account in again", false)
+)
+
+func disabling(name, brief string, disabled bool) *Command {
+	return &Command{
+		Name: name, Args: "NAME", Brief: brief, Faces: Both, Role: chat.Admin, Words: 1,
+		Run: func(ctx context.Context, c *Call) error {
+			if err := c.need(1); err != nil {
+				return err
+			}
+			a, err := c.subject(c.Args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.Accounts.Disable(a.ID, disabled); err != nil {
+				return c.explain(err)
+			}
+			c.Log.Info(name, "account", a.Name, "by", c.Account.Name, "source", c.Source)
+			change := chat.Rekey
+			if disabled {
+				change = chat.Revoke
+				c.Live.End(endOf(a.ID), "This account is disabled.")
+			}
+			c.Notef("%s: done.", a.Name)
+			return c.Hub.Rekey(ctx, a.Name, change)
+		},
+	}
+}
+
+var userAddKey = &Command{
+	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", Faces: Both, Role: chat.Admin, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		keys, err := c.keys()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return c.usage("user add-key needs a key")
+		}
+		for _, key := range keys {
+			if err := c.Accounts.AddKey(a.ID, key); err != nil {
+				return c.explain(err)
+			}
+			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
+			c.Printf("%s\n", key.Fingerprint)
+		}
+		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
+		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
+	},
+}
+
+var userRemoveKey = &Command{
+	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
+	More:  "Sessions it opened end now. What was sealed to it stays open to whoever has the key and a copy of the file.",
+	Faces: Both, Role: chat.Admin, Words: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		return c.removeKey(ctx, a, c.Args[1])
+	},
+}
+
+// removeKey takes a key off an account and ends the sessions it opened, but for the caller's.
+func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
+	if !slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == fingerprint }) {
+		return notFound("%s has no key %s", a.Name, chat.Clean(fingerprint, 80))
+	}
+	if err := c.Accounts.RemoveKey(a.ID, fingerprint); err != nil {
+		return c.explain(err)
+	}
+	c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
+	if err := c.Hub.Rekey(ctx, a.Name, chat.Revoke); err != nil {
+		return err
+	}
+	c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == fingerprint }, "The key of this session has been removed.")
+	return nil
+}
+
+var userSetRole = &Command{
+	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Role: chat.Admin, Words: 2,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		role := chat.Role(c.Args[1])
+		if !slices.Contains([]chat.Role{chat.User, chat.Mod, chat.Admin}, role) {
+			return c.usage("a role is user, mod or admin")
+		}
+		return c.setRole(c.Args[0], role)
+	},
+}
+
+var (
+	op = &Command{
+		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Role: chat.Admin, Words: 1,
+		Run: func(_ context.Context, c *Call) error {
+			if err := c.need(1); err != nil {
+				return err
+			}
+			return c.setRole(c.Args[0], chat.Mod)
+		},
+	}
+	deop = &Command{
+		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Role: chat.Admin, Words: 1,
+		Run: func(_ context.Context, c *Call) error {
+			if err := c.need(1); err != nil {
+				return err
+			}
+			return c.setRole(c.Args[0], chat.User)
+		},
+	}
+)
+
+// setRole changes the role of somebody; it holds from their next command on.
+func (c *Call) setRole(word string, role chat.Role) error {
+	a, err := c.account(word)
+	if err != nil {
+		return err
+	}
+	if err := c.Accounts.SetRole(a.ID, role); err != nil {
+		return c.explain(err)
+	}
+	c.Log.Info("role", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
+	c.Hub.Changed(a.Name)
+	c.Hub.Tell(a.Name, "%s made you %s.", c.Account.Name, article(role))
+	c.Notef("%s is %s now.", a.Name, article(role))
+	return nil
+}
+
+func article(role chat.Role) string {
+	switch role {
+	case chat.Admin:
+		return "an admin"
+	case chat.Mod:
+		return "a moderator"
+	}
+	return "a user"
+}
+
+var userResetPassword = &Command{
+	Name: "user reset-password", Args: "NAME [-]", Brief: "give an account a new password",
+	More: "It is shown this once, or with - read from standard input. What was sealed to the old password alone opens\n" +
+		"only where the old one is remembered. --yes, without a terminal to ask on.",
+	Faces: Both, Role: chat.Admin, Words: 2,
+	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask") },
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if err := c.sure(ctx, "What is sealed to the password of "+a.Name.String()+" alone opens no more but with the old one. Go on? [y/N] "); err != nil {
+			return err
+		}
+		password, drawn := drawPassword(), true
+		if len(c.Args) == 2 {
+			if password, err = c.readSecret(); err != nil {
+				return err
+			}
+			drawn = false
+		}
+		defer clear(password)
+		if err := c.Accounts.ResetPassword(ctx, a.ID, password); err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("password reset", "account", a.Name, "by", c.Account.Name, "source", c.Source)
+		if drawn {
+			c.Printf("%s\n", password)
+		}
+		c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == "" }, "The password of this session has been reset.")
+		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
+	},
+}
+
+// sure asks before what cannot be undone, unless --yes says so.
+func (c *Call) sure(ctx context.Context, question string) error {
+	if yes, err := c.Flags.GetBool("yes"); err == nil && yes {
+		return nil
+	}
+	answer, err := c.Session.Ask(ctx, question, true)
+	if errors.Is(err, ErrNobodyToAsk) {
+		return &Error{ExitUsage, "this needs a terminal to ask on (ssh -t), or --yes"}
+	}
+	if err != nil {
+		return err
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return failed("nothing was done")
+	}
+	return nil
+}
+
+// maxSecret is the most that is read of a password, in bytes.
+const maxSecret = 4096
+
+// readSecret reads one line of standard input.
+func (c *Call) readSecret() ([]byte, error) {
+	if c.Args[len(c.Args)-1] != "-" {
+		return nil, c.usage("a password is never an argument; write - and send it on standard input")
+	}
+	text, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range text {
+		if b == '\n' || b == '\r' {
+			clear(text[i:])
+			return text[:i], nil
+		}
+	}
+	return text, nil
+}
+
+var accountDelete = &Command{
+	Name: "account delete", Brief: "delete your account for good", Group: Yours,
+	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
+	Faces: Both, Account: true, Audit: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		answer, err := c.Session.Ask(ctx, "This deletes your account for good. Type its name to go on: ", true)
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(answer) != c.Account.Name.String() {
+			return failed("nothing was done")
+		}
+		return c.deleteAccount(ctx, c.Account)
+	},
+}

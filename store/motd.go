@@ -1,0 +1,54 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"sshchat/sshchat/chat"
+)
+
+// Motd is the message of the day, in the file motd: plain text that whoever comes in is shown.
+// Its methods may be called from any goroutine.
+type Motd struct {
+	path string
+	text atomic.Pointer[chat.Text]
+}
+
+// OpenMotd reads dir/motd, if there is one. Errors: chat.ErrTooLong, or the disk's.
+func OpenMotd(dir string) (*Motd, error) {
+	m := &Motd{path: filepath.Join(dir, "motd")}
+	return m, m.Reload()
+}
+
+// Reload reads the file again. What it cannot take changes nothing.
+func (m *Motd) Reload() error {
+	var text chat.Text
+	b, err := os.ReadFile(m.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if text, err = chat.ParseText(string(b)); err != nil && !errors.Is(err, chat.ErrEmpty) {
+			return fmt.Errorf("%s: %w", m.path, err)
+		}
+	}
+	m.text.Store(&text)
+	return nil
+}
+
+// Get is the text; empty where there is none.
+func (m *Motd) Get() chat.Text { return *m.text.Load() }
+
+// Set changes it, lastingly.
+func (m *Motd) Set(text chat.Text) error {
+	if _, err := replaceFile(m.path, []byte(text.String()+"\n")); err != nil {
+		return fmt.Errorf("write the message of the day: %w", err)
+	}
+	m.text.Store(&text)
+	return nil
+}

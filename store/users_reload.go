@@ -1,0 +1,98 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"sshchat/sshchat/chat"
+)
+
+// ErrRoomsEdited refuses an edit of the rooms: what they are is in memory as well, and commands change both.
+var ErrRoomsEdited = errors.New("the rooms, or who is in them, were changed by hand; undo that, and use commands for it")
+
+// Reload takes what was changed by hand in users.json while the server runs, and returns the accounts that can log in
+// otherwise than before, or not any more. A file that is malformed, in which rooms have changed, or that leaves the
+// server without the admin it had, is refused, and what the server knows stays as it is. Changes that wait to be written
+// are refused with ErrEdited.
+func (u *Users) Reload() (changed []chat.Name, err error) {
+	r := &reload{done: make(chan struct{})}
+	select {
+	case u.reloads <- r:
+		<-r.done
+		return r.changed, r.err
+	case <-u.done:
+		return nil, ErrClosed
+	}
+}
+
+// reload is one call of Reload, for the writer: the file is its alone.
+type reload struct {
+	done    chan struct{} // closed by the writer, after the rest is set
+	changed []chat.Name
+	err     error
+}
+
+func (u *Users) reload(req *reload) {
+	defer close(req.done)
+	was := u.durable.Load()
+	written := u.written
+	r, err := u.load()
+	if err == nil {
+		err = r.follows(was)
+	}
+	if err != nil {
+		u.written = written // still not ours
+		req.err = fmt.Errorf("reload users.json: %w", err)
+		return
+	}
+	u.mu.Lock()
+	waiting := u.pending
+	u.next, u.pending = r, nil
+	if waiting != nil {
+		<-u.due
+	}
+	u.mu.Unlock()
+	u.durable.Store(r)
+	if waiting != nil {
+		waiting.err = ErrEdited
+		close(waiting.done)
+	}
+	for _, who := range was.users {
+		if now := r.identified(who.ID); now == nil || !now.sameLogins(who) {
+			req.changed = append(req.changed, who.Name)
+		}
+	}
+}
+
+// follows refuses what must not change under a running server.
+func (r *roster) follows(was *roster) error {
+	if r.admins() == 0 && was.admins() > 0 {
+		return ErrLastAdmin
+	}
+	if !bytes.Equal(r.encodedRooms(), was.encodedRooms()) {
+		return ErrRoomsEdited
+	}
+	return nil
+}
+
+func (r *roster) encodedRooms() []byte {
+	p := &page{}
+	for _, m := range r.sortedRooms() {
+		p.room(m)
+	}
+	return p.buf.Bytes()
+}
+
+// sameLogins reports whether the same keys and password log in.
+func (u *user) sameLogins(old *user) bool {
+	if u.Disabled != old.Disabled || len(u.keys) != len(old.keys) || (u.password == nil) != (old.password == nil) {
+		return false
+	}
+	for i, k := range u.keys {
+		if k.Line != old.keys[i].Line {
+			return false
+		}
+	}
+	return u.password == nil || u.password.Sealed == old.password.Sealed && u.password.Recipient == old.password.Recipient
+}

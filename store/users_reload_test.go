@@ -1,0 +1,73 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// An edit by hand is not written over; Reload takes it, or says what is wrong with it and changes nothing.
+func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
+	dir := t.TempDir()
+	u := openUsers(t, dir)
+	bob := chat.Account{}
+	for who, role := range map[string]chat.Role{"alice": chat.Admin, "bob": chat.User} {
+		a, err := u.Create(mustName(t, who), role, []chat.Key{newKey(t)}, nil, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role == chat.User {
+			bob = a
+		}
+	}
+	path := filepath.Join(dir, "users.json")
+	edit := func(old, new string) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Replace(string(b), old, new, 1)
+		if text == string(b) {
+			t.Fatalf("no %q in %s", old, b)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(`"name":"bob","role":"user"`, `"name":"bob","role":"boss"`)
+	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "line") {
+		t.Errorf("a role of boss: %v", err)
+	}
+	wantErr(t, u.SetRole(bob.ID, "mod"), ErrEdited) // still
+	edit(`"role":"boss"`, `"role":"mod"`)
+	edit(`"role":"admin"`, `"role":"user"`)
+	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "admin") {
+		t.Errorf("no admin left: %v", err)
+	}
+	edit(`"name":"alice","role":"user"`, `"name":"alice","role":"admin"`)
+	edit(`"since":1`, `"since":2`)
+	_, err := u.Reload()
+	wantErr(t, err, ErrRoomsEdited)
+	if a, _ := u.ByID(bob.ID); a.Role != "user" {
+		t.Errorf("a refused edit made bob %s", a.Role)
+	}
+	edit(`"since":2`, `"since":1`)
+	if _, err := u.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := u.ByID(bob.ID); a.Role != "mod" {
+		t.Errorf("bob is %s", a.Role)
+	}
+	if err := u.SetRole(bob.ID, "user"); err != nil {
+		t.Errorf("after a reload nothing is written: %v", err)
+	}
+	edit(`"name":"alice","role":"admin"`, `"name":"alice","role":"admin","disabled":false`)
+	changed, err := u.Reload()
+	if err != nil || len(changed) != 0 {
+		t.Errorf("changed %v, %v", changed, err)
+	}
+}
