@@ -92,7 +92,7 @@ func (p *programs) path(name string) string { return filepath.Join(p.folder, nam
 
 // limits are the flags of the product that lift what one sender, or a crowd from one address, would meet.
 var limits = []string{
-	"--message-rate=1e9", "--message-burst=1000000000", "--input-rate=1e9", "--input-burst=1000000000", "--exempt=127.0.0.0/8",
+	"--message-rate=1e9", "--message-burst=1000000000", "--input-rate=1e9", "--input-burst=1000000000", "--exempt=127.0.0.0/8", "--starting=10000",
 }
 
 // lift is the limits that a server with this help has.

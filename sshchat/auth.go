@@ -144,7 +144,7 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 // Nobody becomes an account by this: the session asks first.
 func (s *Server) stranger(c *conn, key string) (*gossh.Permissions, error) {
 	claimable := s.services.Claim != nil && s.services.Claim.Code() != ""
-	if !s.services.Registration && !claimable || !c.takeSlot() {
+	if !s.services.Registration && !claimable || s.newcomers.wait(c.from, c.exempt) > 0 && !claimable || !c.takeSlot() {
 		return nil, errLogin
 	}
 	return login{key: key}.permissions(), nil
@@ -171,12 +171,14 @@ func (s *Server) loggedIn(c *conn, user string) {
 	provisional := c.provisional
 	c.in = true
 	c.mu.Unlock()
+	c.leaveStart()
 	name, err := chat.ParseName(user)
 	if provisional || err != nil {
 		c.within(s.limits.Registration)
 		return
 	}
-	if _, exists := s.services.Accounts.ByName(name); exists {
+	if a, exists := s.services.Accounts.ByName(name); exists {
+		c.becomes(a.ID)
 		c.missed = s.guesses.succeeded(name, c.from)
 	}
 	c.within(s.limits.FirstChannel)

@@ -2,6 +2,8 @@ package sshchat
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -42,11 +44,23 @@ func (s *session) SetFocus(people []chat.Name) {
 	s.settle()
 }
 
+// MayRegister implements command.Session.
+func (s *session) MayRegister() error {
+	wait := s.server.newcomers.wait(s.guard.conn.from, s.guard.conn.exempt)
+	if wait <= 0 {
+		return nil
+	}
+	return &command.Error{Code: command.ExitFailed, Text: fmt.Sprintf(
+		"too many accounts were made here lately; you can make one in %v", wait.Round(time.Minute)+time.Minute)}
+}
+
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {
 	s.login = s.login.renew(a, s.key)
 	s.enlist(a)
 	s.guard.conn.freeSlot()
+	s.guard.conn.becomes(a.ID)
+	s.server.newcomers.add(s.guard.conn.from)
 	s.guard.conn.onTime()
 }
 

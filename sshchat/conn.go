@@ -21,6 +21,7 @@ type conn struct {
 	source   string       // the client's address, for the log
 	from     source       // what it is counted as
 	addr     netip.Addr   // the client's, IPv4 where it is; what bans go by
+	exempt   bool         // its source is not counted or charged
 	client   string       // what the client calls itself; set at login
 	lastRead atomic.Int64 // Unix nanoseconds
 	closing  sync.Once
@@ -42,6 +43,9 @@ type conn struct {
 	closed      bool        // guarded by mu
 	tried       bool        // guarded by mu; there was a try to log in
 	in          bool        // guarded by mu; it is logged in
+	starting    bool        // guarded by mu; it holds a place among those that have not
+	account     string      // guarded by mu; the id of the account it holds a place of; empty: of none
+	refusal     string      // guarded by mu; what its sessions are told instead of being served
 }
 
 // connKey finds the conn in its ssh.Context.
@@ -56,10 +60,16 @@ func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
 		s.count(&s.stats.Banned)
 		return nil
 	}
-	if s.limits.Penalties && s.penalties.refused(c.from) {
+	c.exempt = s.limits.exempt(c.addr)
+	if s.limits.Penalties && !c.exempt && s.penalties.refused(c.from) {
 		s.count(&s.stats.Penalized)
 		return nil
 	}
+	if !s.admission.knock(c.from, c.exempt) {
+		s.count(&s.stats.Crowded)
+		return nil
+	}
+	c.starting = true
 	c.lastRead.Store(time.Now().UnixNano())
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Kernel buffers would hide megabytes of a client that does not read.
@@ -69,6 +79,7 @@ func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
 	}
 	ctx.SetValue(connKey{}, c)
 	if !s.track(c) {
+		c.leaveStart()
 		return nil
 	}
 	c.within(s.limits.KeyExchange)
@@ -101,11 +112,14 @@ func (c *conn) Close() error {
 		c.closed = true
 		c.stopTimers()
 		wasted := !c.tried && !c.in
-		if c.provisional {
-			c.server.registrations.Add(-1)
-			c.provisional = false
-		}
+		c.giveSlot()
+		account := c.account
+		c.account = ""
 		c.mu.Unlock()
+		c.leaveStart()
+		if account != "" {
+			c.server.admission.exit(c.from, account)
+		}
 		c.server.untrack(c)
 		if wasted {
 			c.charge(chargeNothing)
@@ -146,7 +160,7 @@ func (c *conn) within(d time.Duration) {
 
 // charge has the connection's source owe time.
 func (c *conn) charge(d time.Duration) {
-	if c.server.limits.Penalties && !c.server.draining.Load() {
+	if c.server.limits.Penalties && !c.exempt && !c.server.draining.Load() {
 		c.server.penalties.charge(c.from, d)
 	}
 }
@@ -179,8 +193,12 @@ func (c *conn) takeSlot() bool {
 	if c.provisional {
 		return true
 	}
-	if c.closed || c.server.registrations.Add(1) > int64(c.server.limits.Registrations) {
+	if c.closed || !c.server.newcomers.sit(c.from, c.exempt) {
+		return false
+	}
+	if c.server.registrations.Add(1) > int64(c.server.limits.Registrations) {
 		c.server.registrations.Add(-1)
+		c.server.newcomers.rise(c.from)
 		return false
 	}
 	c.provisional = true
@@ -191,10 +209,48 @@ func (c *conn) takeSlot() bool {
 func (c *conn) freeSlot() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.giveSlot()
+}
+
+// giveSlot is called with mu held.
+func (c *conn) giveSlot() {
 	if c.provisional {
 		c.server.registrations.Add(-1)
+		c.server.newcomers.rise(c.from)
 		c.provisional = false
 	}
+}
+
+// leaveStart gives back the place among those that have not logged in, once.
+func (c *conn) leaveStart() {
+	c.mu.Lock()
+	starting := c.starting
+	c.starting = false
+	c.mu.Unlock()
+	if starting {
+		c.server.admission.leave(c.from)
+	}
+}
+
+// becomes takes a place among the connections of an account. Where there is none, its sessions are told so.
+func (c *conn) becomes(account string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed || c.account != "":
+	case c.server.admission.enter(c.from, c.exempt, account):
+		c.account = account
+	default:
+		c.server.count(&c.server.stats.Crowding)
+		c.refusal = "there are too many connections of this account, or from where you are; close one of them"
+	}
+}
+
+// refused is what sessions are told instead of being served; empty where they are.
+func (c *conn) refused() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refusal
 }
 
 // openChannel counts a session channel; it is refused beyond the limit.

@@ -25,8 +25,9 @@ type guesses struct {
 	now        func() time.Time // monotonic
 	free, most int
 
-	mu    sync.Mutex
-	names map[chat.Name]*guessed // guarded by mu
+	mu      sync.Mutex
+	names   map[chat.Name]*guessed // guarded by mu
+	sources map[source]time.Time   // guarded by mu; when somebody last logged in from there, to any account
 }
 
 // guessed is what is known of one name.
@@ -60,7 +61,7 @@ func (m missed) String() string {
 }
 
 func newGuesses(now func() time.Time, free, most int) *guesses {
-	return &guesses{now: now, free: free, most: most, names: make(map[chat.Name]*guessed)}
+	return &guesses{now: now, free: free, most: most, names: make(map[chat.Name]*guessed), sources: make(map[source]time.Time)}
 }
 
 // try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:
@@ -119,8 +120,28 @@ func (g *guesses) succeeded(name chat.Name, from source) missed {
 		n.known = slices.Delete(n.known, 0, 1)
 	}
 	n.known = append(n.known, known{from, now})
+	g.note(from, now)
 	n.wrong, n.next, n.missed = 0, time.Time{}, missed{}
 	return tried
+}
+
+// note keeps in mind that somebody logged in from there. Called with mu held.
+func (g *guesses) note(from source, at time.Time) {
+	if _, known := g.sources[from]; !known && len(g.sources) >= maxGuessed {
+		for other := range g.sources { // any: so many are known only where somebody has accounts and addresses to waste
+			delete(g.sources, other)
+			break
+		}
+	}
+	g.sources[from] = at
+}
+
+// familiar reports whether somebody logged in to an account from there in the last 30 days.
+func (g *guesses) familiar(from source) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, known := g.sources[from]
+	return known && g.now().Sub(at) < knownFor
 }
 
 // touch returns what is known of the name. Called with mu held.

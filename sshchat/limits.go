@@ -1,6 +1,7 @@
 package sshchat
 
 import (
+	"net/netip"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -10,6 +11,19 @@ import (
 
 // Limits bounds what clients can make the server hold or do. Start from DefaultLimits: a zero allows nothing.
 type Limits struct {
+	Starting       int            // connections that have not logged in
+	Reserved       int            // places among them for sources that have logged in within 30 days
+	StartingSource int            // such connections of one source
+	DropFrom       int            // so many of them are there before any stranger is turned away at random
+	DropRate       float64        // the chance of it then; it grows to 1 where all places are taken
+	AccountConns   int            // connections of one account
+	SourceConns    int            // connections of one source that have logged in
+	Exempt         []netip.Prefix // addresses whose source is not counted or charged; names are all the same
+
+	RegistrationsSource int // logins without an account from one source at once
+	NewAccounts         int // accounts made in ten minutes
+	NewAccountsSource   int // accounts made from one source in an hour
+
 	Handshake     time.Duration // from accept to a successful login
 	KeyExchange   time.Duration // of that, until the keys are agreed on
 	FirstChannel  time.Duration // a connection without a channel is closed after this, whenever that is
@@ -36,6 +50,8 @@ type Limits struct {
 
 // DefaultLimits are the limits of a server that was told nothing else.
 var DefaultLimits = Limits{
+	Starting: 100, Reserved: 20, StartingSource: 10, DropFrom: 10, DropRate: 0.3, AccountConns: 16, SourceConns: 256,
+	RegistrationsSource: 2, NewAccounts: 30, NewAccountsSource: 3,
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,

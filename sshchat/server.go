@@ -49,6 +49,8 @@ type Server struct {
 
 	guesses   *guesses
 	penalties *penalties
+	admission *admission
+	newcomers *newcomers
 	lines     *view.Lines // rendered messages, shared by all sessions
 
 	draining      atomic.Bool  // no login and no session any more; set with mu held
@@ -75,6 +77,8 @@ func New(c Config) (*Server, error) {
 		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
 		messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
 	}
+	s.admission = newAdmission(c.Limits, s.guesses.familiar)
+	s.newcomers = newNewcomers(c.Limits, time.Now)
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error
 	s.ssh, err = wish.NewServer(

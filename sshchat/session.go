@@ -61,6 +61,10 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		}
 		defer s.sessions.Done()
 		defer s.contain("session", g.conn.source)
+		if why := g.conn.refused(); why != "" {
+			io.WriteString(g.Stderr(), why+"\r\n")
+			return
+		}
 		sess, err := s.newSession(lib, g)
 		if err != nil {
 			s.log.Error("session refused", "source", g.conn.source, "err", err)

@@ -13,6 +13,8 @@ type Stats struct {
 	Failures   int // failed passwords
 	Unheard    int // of these, passwords that were not looked at: too many before were wrong
 	Banned     int // connections refused at accept, for a ban of their address
+	Crowded    int // connections refused at accept, for there being too many that have not logged in
+	Crowding   int // connections refused after login, for there being too many of their account or source
 	Penalized  int // connections refused at accept, for what their source did
 	Deliveries int // messages and notices handed to sessions to be shown
 	Skipped    int // messages not shown to readers that lagged
@@ -29,6 +31,7 @@ type counters struct {
 	Stalled, Dead, Late, Refused atomic.Int64
 	Logins, Strangers, Failures  atomic.Int64
 	Unheard, Penalized, Banned   atomic.Int64
+	Crowded, Crowding            atomic.Int64
 	Deliveries, Skipped          atomic.Int64
 	TooFast, Slowed, Panics      atomic.Int64
 	Sessions                     atomic.Int64
@@ -48,7 +51,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Stalled: n(&c.Stalled), Dead: n(&c.Dead), Late: n(&c.Late), Refused: n(&c.Refused),
 		Logins: n(&c.Logins), Strangers: n(&c.Strangers), Failures: n(&c.Failures),
-		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned),
+		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned), Crowded: n(&c.Crowded), Crowding: n(&c.Crowding),
 		Deliveries: n(&c.Deliveries), Skipped: n(&c.Skipped),
 		TooFast: n(&c.TooFast), Slowed: n(&c.Slowed), Panics: n(&c.Panics),
 		Connections: connections, Sessions: n(&c.Sessions),

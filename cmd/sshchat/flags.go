@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -38,6 +39,17 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.minPassword, "min-password", 15, "shortest password, in characters; not below 8")
 	f.IntVar(&s.window, "window", 0, "messages sealed under one set of heads; 0 means as many as the room has members, at least 200")
 	f.IntVar(&s.workFactor, "work-factor", 16, "scrypt work factor of password identities, log2")
+	f.IntVar(&s.limits.Starting, "starting", s.limits.Starting, "connections that have not logged in")
+	f.IntVar(&s.limits.Reserved, "starting-reserved", s.limits.Reserved, "places among them for sources that logged in within 30 days")
+	f.IntVar(&s.limits.StartingSource, "starting-source", s.limits.StartingSource, "such connections of one source, an IPv4 address or an IPv6 /64")
+	f.IntVar(&s.limits.DropFrom, "starting-drop-from", s.limits.DropFrom, "so many of them before strangers are turned away at random")
+	f.Float64Var(&s.limits.DropRate, "starting-drop-rate", s.limits.DropRate, "the chance of that at first; it grows to 1")
+	f.IntVar(&s.limits.AccountConns, "account-connections", s.limits.AccountConns, "connections of one account")
+	f.IntVar(&s.limits.SourceConns, "source-connections", s.limits.SourceConns, "connections of one source that have logged in")
+	f.Var((*prefixes)(&s.limits.Exempt), "exempt", "CIDR: addresses whose source is not counted or charged, as those of a monitor (repeatable)")
+	f.IntVar(&s.limits.RegistrationsSource, "registrations-source", s.limits.RegistrationsSource, "logins without an account from one source at once")
+	f.IntVar(&s.limits.NewAccounts, "new-accounts", s.limits.NewAccounts, "accounts that people make in ten minutes")
+	f.IntVar(&s.limits.NewAccountsSource, "new-accounts-source", s.limits.NewAccountsSource, "accounts made from one source in an hour")
 	f.DurationVar(&s.limits.Handshake, "login-time", s.limits.Handshake, "time to log in")
 	f.DurationVar(&s.limits.KeyExchange, "key-exchange-time", s.limits.KeyExchange, "of that, time to agree on keys")
 	f.DurationVar(&s.limits.FirstChannel, "channel-time", s.limits.FirstChannel, "time a connection may be without a session")
@@ -61,6 +73,31 @@ func (s *settings) flags(f *pflag.FlagSet) {
 func allowance(f *pflag.FlagSet, a *sshchat.Allowance, name, what string) {
 	f.IntVar(&a.Burst, name+"-burst", a.Burst, what+" that may come at once")
 	f.Float64Var(&a.Rate, name+"-rate", a.Rate, what+" a second after that")
+}
+
+// prefixes is a repeatable flag of addresses.
+type prefixes []netip.Prefix
+
+func (p *prefixes) Set(word string) error {
+	prefix, err := netip.ParsePrefix(word)
+	if addr, alone := netip.ParseAddr(word); alone == nil {
+		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	if err != nil || prefix.Addr().Is4In6() {
+		return fmt.Errorf("%q is no address, and none with its bits as 192.0.2.0/24", word)
+	}
+	*p = append(*p, prefix.Masked())
+	return nil
+}
+
+func (p *prefixes) Type() string { return "stringArray" }
+
+func (p *prefixes) String() string {
+	words := make([]string, len(*p))
+	for i, prefix := range *p {
+		words[i] = prefix.String()
+	}
+	return strings.Join(words, ",")
 }
 
 // environment gives each flag that was not set the value of its twin, if there is one.
@@ -102,6 +139,9 @@ func (s *settings) check() error {
 		if a.Burst < 1 || a.Rate <= 0 {
 			return fmt.Errorf("a --…-burst of %d and a --…-rate of %g let nothing through; a very high one lets everything", a.Burst, a.Rate)
 		}
+	}
+	if l := s.limits; l.Reserved >= l.Starting || l.DropRate < 0 || l.DropRate > 1 {
+		return fmt.Errorf("--starting-reserved must be less than --starting, and --starting-drop-rate 0 to 1")
 	}
 	if s.minPassword < 8 {
 		return fmt.Errorf("--min-password is %d; NIST SP 800-63B-4 allows no less than 8", s.minPassword)

@@ -68,6 +68,8 @@ func (l *logBuffer) String() string {
 var unhurried = []string{
 	"--message-burst", "1000000", "--message-rate", "1e6", "--command-burst", "1000000", "--command-rate", "1e6",
 	"--guesses", "1000000", "--most-guesses", "1000000", "--failure-time", "0s", "--penalties=false",
+	"--starting", "10000", "--starting-source", "10000", "--starting-drop-from", "10000", "--account-connections", "10000",
+	"--source-connections", "10000", "--registrations-source", "1000", "--new-accounts", "100000", "--new-accounts-source", "100000",
 	"--input-burst", "100000000", "--input-rate", "1e9",
 }
 

@@ -86,6 +86,8 @@ type Session interface {
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
 	// With echo false the answer is not shown.
 	Ask(ctx context.Context, question string, echo bool) (string, error)
+	// MayRegister refuses, in words, while too many accounts have been made lately.
+	MayRegister() error
 	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
 	Registered(a chat.Account)
 	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that

@@ -18,6 +18,9 @@ var register = &Command{
 		if !c.Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
+		if err := c.Session.MayRegister(); err != nil {
+			return err
+		}
 		code := ""
 		if c.ByInvite {
 			if len(c.Args) == 0 || !c.Accounts.Invited(c.Args[0]) {

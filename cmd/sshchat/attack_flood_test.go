@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// crowded are the limits on connections as a server has them that was told nothing.
+var crowded = []string{
+	"--starting", "100", "--starting-source", "10", "--starting-drop-from", "10", "--account-connections", "16",
+	"--source-connections", "256", "--registrations-source", "2", "--new-accounts", "30", "--new-accounts-source", "3",
+}
+
+// taken reports whether the server talks to a connection that says nothing.
+func taken(conn net.Conn) bool {
+	conn.SetReadDeadline(time.Now().Add(patience))
+	n, err := conn.Read(make([]byte, 8))
+	return n > 0 && err == nil
+}
+
+// I open connections and say nothing, from one address and from many, so that nobody else gets in. Who has been here
+// before gets in all the same. With the limits off I hold as many as I like.
+func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags             []string
+		most, mostStrange int
+	}{"limited": {crowded, 10, 80}, "limits off": {nil, 1000, 1000}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			signer := newSigner(t)
+			register(t, s, "alice", signer, "127.0.0.1")
+			open := func(n int, from func(i int) string) (held int) {
+				for i := range n {
+					conn, err := s.dialFrom(from(i))
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { conn.Close() })
+					if taken(conn) {
+						held++
+					}
+				}
+				return held
+			}
+			if held := open(30, func(int) string { return "127.0.0.9" }); held > c.most || held == 0 {
+				t.Errorf("one address holds %d connections", held)
+			} else if c.flags == nil && held != 30 {
+				t.Errorf("only %d of 30 with the limits off", held)
+			}
+			if held := open(300, func(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/250, 1+i%250) }); held > c.mostStrange {
+				t.Errorf("300 addresses hold %d connections", held)
+			}
+			alice := dialHome(t, s, "alice", signer, "127.0.0.1")
+			if out := alice.must("say general still here"); !strings.HasPrefix(out, "general/") {
+				t.Errorf("alice says: %q", out)
+			}
+		})
+	}
+}
+
+// I open connection after connection with one account.
+func TestConnectionsOfOneAccountAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		most  int
+	}{"limited": {crowded, 16}, "limits off": {nil, 20}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			signer := newSigner(t)
+			register(t, s, "alice", signer, "127.0.0.1")
+			served, words := 0, ""
+			for range 20 {
+				u := dialHome(t, s, "alice", signer, "127.0.0.1")
+				out, errs, code := u.exec("whoami", "")
+				if code == 0 && out != "" {
+					served++
+				} else {
+					words = errs
+				}
+			}
+			if served != c.most {
+				t.Errorf("%d connections served", served)
+			}
+			if c.most < 20 && !strings.Contains(words, "too many connections of this account") {
+				t.Errorf("the refused are told %q", words)
+			}
+		})
+	}
+}
+
+// I make accounts until the server is full of them.
+func TestAccountsOfOneSourceAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		most  int
+	}{"limited": {crowded, 3}, "limits off": {nil, 6}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			made := 0
+			for i := range 6 {
+				client, err := s.dialAs(fmt.Sprintf("bot%d", i), ssh.PublicKeys(newSigner(t)))
+				if err != nil {
+					continue // as for a wrong password
+				}
+				u := &user{client, t, s, "bot", nil}
+				if _, _, code := u.exec("register", ""); code == 0 {
+					made++
+				}
+				client.Close()
+			}
+			if made != c.most {
+				t.Errorf("%d accounts made", made)
+			}
+		})
+	}
+}
+
+// I say nothing, or a byte now and then, or what is no SSH at all. None of it holds a connection, and others get in.
+func TestSlowAndStrangeOpenings(t *testing.T) {
+	s := startServer(t, "", append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
+	signer := newSigner(t)
+	register(t, s, "alice", signer, "127.0.0.1")
+	for name, open := range map[string]func(net.Conn){
+		"nothing":                func(net.Conn) {},
+		"a version line, slowly": func(c net.Conn) { trickle(c, "SSH-2.0-slow_0123456789") },
+		"a version line and no keys": func(c net.Conn) {
+			io.WriteString(c, "SSH-2.0-quiet\r\n")
+		},
+		"a packet of 4 GiB": func(c net.Conn) { io.WriteString(c, "SSH-2.0-big\r\n\xff\xff\xff\xff\x04\x14") },
+		"HTTP":              func(c net.Conn) { io.WriteString(c, "GET / HTTP/1.1\r\nHost: chat\r\n\r\n") },
+		"a TLS hello":       func(c net.Conn) { io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") },
+		"noise":             func(c net.Conn) { io.WriteString(c, strings.Repeat("\x00\xff\x80\n", 20_000)) },
+		"a line without end": func(c net.Conn) {
+			io.WriteString(c, strings.Repeat("A", 300_000))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := s.dialFrom("127.0.0.7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			go open(conn)
+			closes(t, name, func() error { _, err := io.Copy(io.Discard, conn); return err })
+		})
+	}
+	if out := dialHome(t, s, "alice", signer, "127.0.0.1").must("whoami"); !strings.HasPrefix(out, "alice") {
+		t.Errorf("alice: %q", out)
+	}
+}
+
+func trickle(c net.Conn, text string) {
+	for _, b := range []byte(text) {
+		if _, err := c.Write([]byte{b}); err != nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// dialHome logs in from an address.
+func dialHome(t testing.TB, s *testServer, name string, signer ssh.Signer, ip string) *user {
+	t.Helper()
+	conn, err := s.dialFrom(ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
+		User: name, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		t.Fatalf("login as %s: %v\n%s", name, err, s.log)
+	}
+	conn.SetReadDeadline(time.Time{})
+	t.Cleanup(func() { c.Close() })
+	return &user{ssh.NewClient(c, channels, requests), t, s, name, signer}
+}
+
+// register makes an account with a key from an address.
+func register(t testing.TB, s *testServer, name string, signer ssh.Signer, ip string) {
+	t.Helper()
+	u := dialHome(t, s, name, signer, ip)
+	u.must("register")
+	u.Close()
+	dialHome(t, s, name, signer, ip).Close() // who has logged in is known
+}
