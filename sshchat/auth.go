@@ -135,9 +135,17 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 		}
 		return nil, err
 	}
+	s.wrongPassword(c, name)
+	return nil, errLogin
+}
+
+// wrongPassword notes one: for the name, the source, and whoever it concerns.
+func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	s.guesses.failed(name, c.source)
 	c.charge(chargeGuess)
-	return nil, errLogin
+	if s.services.Hub.Here(name) && s.guesses.toTell(name) {
+		s.services.Hub.Tell(name, "A wrong password was just tried for your account, from %s.", c.source)
+	}
 }
 
 // stranger lets a name without an account in to make one, if strangers may and there is a slot.

@@ -44,6 +44,26 @@ func (s *session) SetFocus(people []chat.Name) {
 	s.settle()
 }
 
+// Guess implements command.Session.
+func (s *session) Guess(look func() error) error {
+	guesses := s.server.guesses
+	if !guesses.ask(s.name) {
+		s.server.count(&s.server.stats.Unheard)
+		return &command.Error{Code: command.ExitDenied, Text: "too many wrong passwords were tried here; try again in a while"}
+	}
+	err := look()
+	switch {
+	case err == nil:
+		guesses.answered(s.name)
+	case s.server.passwords.Wrong(err):
+		s.server.count(&s.server.stats.Failures)
+		s.server.wrongPassword(s.guard.conn, s.name)
+	default:
+		guesses.takeBack(s.name)
+	}
+	return err
+}
+
 // MayRegister implements command.Session.
 func (s *session) MayRegister() error {
 	wait := s.server.newcomers.wait(s.guard.conn.from, s.guard.conn.exempt)
@@ -56,11 +76,13 @@ func (s *session) MayRegister() error {
 
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {
+	if s.login.provisional() {
+		s.server.newcomers.add(s.guard.conn.from)
+	}
 	s.login = s.login.renew(a, s.key)
 	s.enlist(a)
 	s.guard.conn.freeSlot()
 	s.guard.conn.becomes(a.ID)
-	s.server.newcomers.add(s.guard.conn.from)
 	s.guard.conn.onTime()
 }
 

@@ -24,6 +24,7 @@ const (
 type guesses struct {
 	now        func() time.Time // monotonic
 	free, most int
+	keep       func(chat.Name, chat.Tally) // what outlives the server; nil: nothing does
 
 	mu      sync.Mutex
 	names   map[chat.Name]*guessed // guarded by mu
@@ -33,6 +34,8 @@ type guesses struct {
 // guessed is what is known of one name.
 type guessed struct {
 	wrong   int       // in a row
+	asked   int       // of these, at prompts of open sessions since the last right one
+	told    time.Time // when open sessions were last told
 	next    time.Time // when a password is looked at again
 	touched time.Time
 	known   []known // the latest last
@@ -73,10 +76,72 @@ func (g *guesses) try(name chat.Name, from source) (look bool) {
 	if !n.knows(from, now) && (n.wrong >= g.most || now.Before(n.next)) {
 		return false
 	}
+	g.count(name, n, now)
+	return true
+}
+
+// ask is try for a prompt in a session of the account. The session's source is known, so that no stranger's guesses
+// keep the owner from their own prompts; whoever found the session open gets no more guesses than elsewhere.
+func (g *guesses) ask(name chat.Name) (look bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if n.asked >= g.free && (n.wrong >= g.most || now.Before(n.next)) {
+		return false
+	}
+	n.asked++
+	g.count(name, n, now)
+	return true
+}
+
+// count counts a password as wrong. Called with mu held.
+func (g *guesses) count(name chat.Name, n *guessed, now time.Time) {
 	n.wrong++
 	if over := n.wrong - g.free; over >= 0 {
 		n.next = now.Add(min(firstWait<<min(over, 20), longestWait))
 	}
+	g.save(name, n)
+}
+
+// answered notes that a password at a prompt was right. Guesses from elsewhere stay counted.
+func (g *guesses) answered(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.touch(name)
+	n.wrong, n.asked = max(n.wrong-n.asked, 0), 0
+	if n.wrong < g.free {
+		n.next = time.Time{}
+	}
+	g.save(name, n)
+}
+
+// pardon forgets the wrong passwords of a name, and returns how many they were. Whoever logs in next is told of them
+// all the same.
+func (g *guesses) pardon(name chat.Name) (wrong int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	if n == nil {
+		return 0
+	}
+	wrong = n.wrong
+	n.wrong, n.asked, n.next = 0, 0, time.Time{}
+	g.save(name, n)
+	return wrong
+}
+
+// tellEvery is the least between two notices of wrong passwords to the open sessions of an account.
+const tellEvery = time.Minute
+
+// toTell reports whether open sessions should be told of a wrong password now.
+func (g *guesses) toTell(name chat.Name) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if !n.told.IsZero() && now.Sub(n.told) < tellEvery {
+		return false
+	}
+	n.told = now
 	return true
 }
 
@@ -85,7 +150,8 @@ func (g *guesses) takeBack(name chat.Name) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if n := g.names[name]; n != nil {
-		n.wrong = max(n.wrong-1, 0)
+		n.wrong, n.asked = max(n.wrong-1, 0), max(n.asked-1, 0)
+		g.save(name, n)
 	}
 }
 
@@ -95,6 +161,7 @@ func (g *guesses) failed(name chat.Name, address string) {
 	defer g.mu.Unlock()
 	n := g.touch(name)
 	n.missed = missed{n.missed.count + 1, address, n.touched}
+	g.save(name, n)
 }
 
 // forget is called for a name that turned out to be nobody's, and free to take.
@@ -121,7 +188,8 @@ func (g *guesses) succeeded(name chat.Name, from source) missed {
 	}
 	n.known = append(n.known, known{from, now})
 	g.note(from, now)
-	n.wrong, n.next, n.missed = 0, time.Time{}, missed{}
+	n.wrong, n.asked, n.next, n.missed = 0, 0, time.Time{}, missed{}
+	g.save(name, n)
 	return tried
 }
 

@@ -93,3 +93,6 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 	}
 	return n
 }
+
+// Pardon implements command.Tries.
+func (s *Server) Pardon(name chat.Name) (wrong int) { return s.guesses.pardon(name) }

@@ -36,6 +36,7 @@ type Config struct {
 	Services  *command.Services
 	Passwords Passwords
 	Limits    Limits
+	Tallies   chat.Tallies // of passwords tried; nil: they are forgotten with the server
 	Log       *slog.Logger
 }
 
@@ -79,6 +80,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.admission = newAdmission(c.Limits, s.guesses.familiar)
 	s.newcomers = newNewcomers(c.Limits, time.Now)
+	if c.Tallies != nil {
+		s.keepTallies(c.Tallies)
+	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error
 	s.ssh, err = wish.NewServer(

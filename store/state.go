@@ -33,9 +33,10 @@ type StateOptions struct {
 //
 // Each part of it is a section with a file, a lock and methods of its own. All methods may be called from any goroutine.
 type State struct {
-	path  string
-	opt   StateOptions
-	marks marks
+	path    string
+	opt     StateOptions
+	marks   marks
+	tallies tallies
 
 	save func(path string, data []byte) error // replaceState; tests fail it
 
@@ -56,7 +57,7 @@ type section interface {
 
 // sections are the parts in the order of the file. A new one is added here and in State, and calls changed.
 func (s *State) sections() []namedSection {
-	return []namedSection{{"marks", &s.marks}}
+	return []namedSection{{"marks", &s.marks}, {"tallies", &s.tallies}}
 }
 
 type namedSection struct {
@@ -92,7 +93,8 @@ func OpenState(dir string, opt StateOptions) (*State, error) {
 func newState(path string, opt StateOptions) *State {
 	return &State{
 		path: path, opt: opt, save: replaceState, marks: marks{of: make(map[chat.Name]map[chat.RoomName]uint64)},
-		due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		tallies: tallies{of: make(map[chat.Name]chat.Tally)},
+		due:     make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 

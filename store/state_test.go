@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,6 +169,23 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 	}
 }
 
+func TestTalliesSurviveReopening(t *testing.T) {
+	dir := t.TempDir()
+	s := openState(t, dir, StateOptions{})
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	tally := chat.Tally{Wrong: 7, Asked: 1, Next: at, Missed: 9, From: "192.0.2.1", At: at,
+		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("2001:db8::/64"), At: at}}}
+	s.Tally(name("alice"), tally)
+	s.Tally(name("bob"), tally)
+	s.Tally(name("bob"), chat.Tally{})
+	closeState(t, s)
+	s = openState(t, dir, StateOptions{})
+	defer closeState(t, s)
+	if got := s.Tallies(); len(got) != 1 || !reflect.DeepEqual(got[name("alice")], tally) {
+		t.Errorf("read back: %+v", got)
+	}
+}
+
 func TestStateThatIsALinkIsNotFollowed(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(t.TempDir(), "other")
@@ -188,6 +207,8 @@ func FuzzStateFile(f *testing.F) {
 		f.Add([]byte(c.content))
 	}
 	f.Add([]byte(`{"format":"sshchat-state/1","marks":{"alice":{"general":1,"@alice+bob":18446744073709551615},"bob":{}}}`))
+	f.Add([]byte(`{"format":"sshchat-state/1","marks":{},"tallies":{"alice":{"wrong":7,"asked":2,"next":"2026-11-24T12:00:00Z",` +
+		`"missed":3,"from":"192.0.2.1","at":"2026-11-24T11:00:00Z","known":[{"source":"192.0.2.0/32","at":"2026-11-01T00:00:00Z"}]}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := newState("", StateOptions{})
 		if s.parse(b) != nil {

@@ -102,3 +102,105 @@ func (s *testServer) byPasswordFrom(ip, name, password string) *user {
 	s.t.Cleanup(func() { c.Close() })
 	return &user{ssh.NewClient(c, channels, requests), s.t, s, name, nil}
 }
+
+// I have used up the guesses, and wait for the server to restart, or make it: the count outlives that. A key, somewhere
+// paula has logged in before, and an admin end it. With the limits off the right password is right at once.
+func TestGuessesOutliveARestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		in    bool
+	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			root := s.register("root")
+			root.must("claim " + s.claimCode())
+			s.registerByPassword("paula")
+			s.byPasswordFrom("127.0.0.2", "paula", goodPassword).Close()
+			for range 5 {
+				if s.passwordFrom("127.0.0.3", "paula", "wrong but long enough") == nil {
+					t.Fatal("a wrong password is right")
+				}
+			}
+			if c.in {
+				if err := s.passwordFrom("127.0.0.3", "paula", goodPassword); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			waitFor(t, "the count on the disk", func() bool {
+				b, err := os.ReadFile(filepath.Join(s.data, "state.json"))
+				return err == nil && strings.Contains(string(b), `"wrong":5`)
+			})
+			s.kill()
+			s = startServer(t, s.data, c.flags...)
+			if s.passwordFrom("127.0.0.3", "paula", goodPassword) == nil {
+				t.Error("a crash ends the count")
+			}
+			s.stop()
+			s = startServer(t, s.data, c.flags...)
+			if s.passwordFrom("127.0.0.3", "paula", goodPassword) == nil {
+				t.Error("a restart ends the count")
+			}
+			s.login("root", root.signer).must("user unlock paula")
+			if err := s.passwordFrom("127.0.0.3", "paula", goodPassword); err != nil {
+				t.Errorf("after an admin's unlock: %v", err)
+			}
+		})
+	}
+}
+
+// passwordFrom tries a password from there.
+func (s *testServer) passwordFrom(ip, name, password string) error {
+	s.t.Helper()
+	conn, err := s.dialFrom(ip)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _, _, err = ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
+		User: name, Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	return err
+}
+
+// Somebody guesses while paula is there: she is told at once, and once.
+func TestOpenSessionsAreTold(t *testing.T) {
+	s := startServer(t, "")
+	s.registerByPassword("paula")
+	o := s.byPassword("paula", goodPassword).plain(100, 24)
+	o.sees("Welcome")
+	for range 3 {
+		s.passwordFrom("127.0.0.3", "paula", "wrong but long enough")
+	}
+	o.sees("A wrong password was just tried for your account, from 127.0.0.3.")
+	if n := strings.Count(o.seen.String(), "A wrong password was just tried"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// I have found paula's session open, and guess her password at its prompt.
+func TestPromptsInAnOpenSessionAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		held  int
+	}{"guarded": {guarded, 2}, "limits off": {nil, 0}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			s.registerByPassword("paula")
+			o := s.byPassword("paula", goodPassword).plain(100, 24)
+			o.sees("Welcome")
+			for i := range 7 {
+				for _, step := range []string{"/passwd", fmt.Sprintf("a wrong guess, number %d", i), "another good password 7", "another good password 7"} {
+					o.typeln(step)
+				}
+				waitFor(t, "an answer", func() bool {
+					seen := o.seen.String()
+					return strings.Count(seen, "wrong name or password")+strings.Count(seen, "too many wrong passwords") > i
+				})
+			}
+			if n := strings.Count(o.seen.String(), "too many wrong passwords were tried here"); n != c.held {
+				t.Errorf("%d of 7 are not looked at:\n%s", n, o.seen)
+			}
+		})
+	}
+}

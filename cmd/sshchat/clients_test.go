@@ -167,7 +167,7 @@ func TestOneWinsTheName(t *testing.T) {
 	}
 }
 
-// A key that is removed while a session is open is worth nothing at the next command.
+// A key that is removed while a session is open ends it.
 func TestRemovedKeyIsOut(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
@@ -177,8 +177,8 @@ func TestRemovedKeyIsOut(t *testing.T) {
 	o := second.plain(80, 24)
 	o.sees("Welcome")
 	alice.must("key remove " + ssh.FingerprintSHA256(other.PublicKey()))
-	o.typeln("still here?")
-	o.sees("no longer valid")
+	o.sees("The key of this session has been removed.")
+	closes(t, "a session whose key is removed", func() error { return <-o.ended })
 }
 
 // A connection tries three passwords; the fourth ends it.

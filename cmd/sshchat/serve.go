@@ -77,12 +77,12 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	services := newServices(s, st, hub, signer, logger)
 	services.Address = address(s, listener.Addr())
 	server, err := sshchat.New(sshchat.Config{
-		HostKey: signer, Services: services, Passwords: st.users, Limits: s.limits, Log: logger,
+		HostKey: signer, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
 	if err != nil {
 		return err
 	}
-	services.Live = server
+	services.Live, services.Tries = server, server
 	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, hub, server) }
 	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)

@@ -86,6 +86,9 @@ type Session interface {
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
 	// With echo false the answer is not shown.
 	Ask(ctx context.Context, question string, echo bool) (string, error)
+	// Guess runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
+	// look's error, or a refusal where too many were wrong.
+	Guess(look func() error) error
 	// MayRegister refuses, in words, while too many accounts have been made lately.
 	MayRegister() error
 	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
@@ -116,6 +119,7 @@ type Services struct {
 	History      History
 	Audit        Audit
 	Live         Live
+	Tries        Tries
 	Motd         Motd
 	Reload       func(context.Context) (done []string, err error) // takes what was changed by hand in the data folder
 	Claim        *Claim

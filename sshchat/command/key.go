@@ -41,7 +41,7 @@ var keyAdd = &Command{
 	Name: "key add", Args: "KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
 	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
 		"A new key opens what is said from now on.",
-	Faces: Both, Account: true, Text: true,
+	Faces: Both, Account: true, Audit: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		keys, err := c.keys()
 		if err != nil {
@@ -78,7 +78,7 @@ var keyRemove = &Command{
 	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
 	More: "It logs in no more and opens nothing said from now on.\n" +
 		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
-	Faces: Both, Account: true, Words: 1,
+	Faces: Both, Account: true, Audit: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as key list shows it")

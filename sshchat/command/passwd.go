@@ -9,7 +9,7 @@ import (
 var passwd = &Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
 	More:  "The new password opens all your history, the old one nothing said from now on.",
-	Faces: Both, Account: true, Words: 0,
+	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		var old []byte
 		if c.Account.Password {
@@ -25,7 +25,8 @@ var passwd = &Command{
 			return err
 		}
 		defer clear(fresh)
-		if err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh); err != nil {
+		err = c.Session.Guess(func() error { return c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh) })
+		if err != nil {
 			return c.explain(err)
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)

@@ -236,10 +236,11 @@ func (s *fakeSession) Ask(_ context.Context, question string, echo bool) (string
 func (s *fakeSession) Show(title, text string) {
 	s.shown.WriteString(title + "\n" + text)
 }
-func (s *fakeSession) Clear()                 { s.cleared++ }
-func (s *fakeSession) Focus() []chat.Name     { return s.focus }
-func (s *fakeSession) SetFocus(p []chat.Name) { s.focus = p }
-func (s *fakeSession) Zone() *time.Location   { return time.UTC }
+func (s *fakeSession) Guess(look func() error) error { return look() }
+func (s *fakeSession) Clear()                        { s.cleared++ }
+func (s *fakeSession) Focus() []chat.Name            { return s.focus }
+func (s *fakeSession) SetFocus(p []chat.Name)        { s.focus = p }
+func (s *fakeSession) Zone() *time.Location          { return time.UTC }
 func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 	switch what {
 	case Message:

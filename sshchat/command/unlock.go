@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"sshchat/sshchat/chat"
+
+	"filippo.io/age"
 )
 
 var unlock = &Command{
@@ -39,7 +41,8 @@ func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([
 	if err != nil {
 		return nil, c.roomError(room, err)
 	}
-	ids, err := c.Accounts.Unlock(ctx, c.Account.ID, password)
+	var ids []age.Identity
+	err = c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
 	if err != nil {
 		return nil, err
 	}

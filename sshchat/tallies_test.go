@@ -1,0 +1,132 @@
+package sshchat
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// ledger is chat.Tallies in memory.
+type ledger map[chat.Name]chat.Tally
+
+// kept returns guesses that are kept in l.
+func kept(c *clock, l ledger) *guesses {
+	g := newGuesses(c.now, 5, 100)
+	g.restore(l)
+	g.keep = func(n chat.Name, t chat.Tally) { l[n] = t }
+	return g
+}
+
+// I guess until the server restarts, and go on as if nothing had been: the count goes on as well. Without the ledger (the
+// control) it starts anew.
+func TestGuessesOutliveTheServer(t *testing.T) {
+	c, l := newClock(), ledger{}
+	alice, from, home := testName(t, "alice"), testSource(t, "192.0.2.1"), testSource(t, "192.0.2.2")
+	g := kept(c, l)
+	g.succeeded(alice, home)
+	for range 9 {
+		g.try(alice, from)
+		g.failed(alice, "192.0.2.1")
+		c.passes(20 * time.Second)
+	}
+	g.try(alice, from) // the tenth: 32 s
+	g = kept(c, l)
+	if g.try(alice, from) {
+		t.Error("the wait is forgotten")
+	}
+	if !g.try(alice, home) || !g.familiar(home) || g.familiar(from) {
+		t.Error("who is known is forgotten")
+	}
+	c.passes(2 * time.Minute)
+	if !g.try(alice, from) {
+		t.Error("the wait does not end")
+	}
+	if m := g.succeeded(alice, home); m.count != 9 || m.from != "192.0.2.1" {
+		t.Errorf("the owner is told of %+v", m)
+	}
+	if g = kept(c, ledger{}); !g.try(alice, from) {
+		t.Error("the control waits")
+	}
+}
+
+// The clock was wrong, or somebody edited the file: nobody waits longer than the longest wait, and nobody is known longer
+// than who logs in now.
+func TestTalliesFromTheFuture(t *testing.T) {
+	c := newClock()
+	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
+	years := c.at.AddDate(50, 0, 0)
+	g := kept(c, ledger{alice: {Wrong: 20, Next: years, Missed: 1, At: years,
+		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("192.0.2.9/32"), At: years}}}})
+	c.passes(longestWait)
+	if !g.try(alice, from) {
+		t.Error("a wait of 50 years")
+	}
+	c.passes(knownFor)
+	if g.familiar(testSource(t, "192.0.2.9")) {
+		t.Error("known for 50 years")
+	}
+}
+
+// I have found a session open, and guess the password at its prompts, from a source that is known. I get as many as
+// elsewhere; the owner's own prompts are not kept from them by what strangers tried.
+func TestPromptsAreCounted(t *testing.T) {
+	c := newClock()
+	g := newGuesses(c.now, 5, 100)
+	alice, home := testName(t, "alice"), testSource(t, "192.0.2.2")
+	g.succeeded(alice, home)
+	for range 200 { // strangers
+		g.try(alice, testSource(t, "198.51.100.7"))
+		c.passes(longestWait)
+	}
+	looked := 0
+	for range 3600 {
+		if g.ask(alice) {
+			looked++
+		}
+		c.passes(time.Second)
+	}
+	if looked != 5 {
+		t.Errorf("%d guesses at prompts are looked at", looked)
+	}
+	if !g.try(alice, home) {
+		t.Error("the owner's login from a known source waits")
+	}
+	g.answered(alice)
+	if !g.ask(alice) {
+		t.Error("a right answer does not end it")
+	}
+	if g.pardon(alice) == 0 || !g.try(alice, testSource(t, "198.51.100.7")) {
+		t.Error("a pardon changes nothing")
+	}
+}
+
+func TestNoticesAreCoalesced(t *testing.T) {
+	c := newClock()
+	g := newGuesses(c.now, 5, 100)
+	told := 0
+	for range 120 {
+		if g.toTell(testName(t, "alice")) {
+			told++
+		}
+		c.passes(time.Second)
+	}
+	if told != 2 {
+		t.Errorf("told %d times in two minutes", told)
+	}
+}
+
+// A bucket that nobody has used is a moment so far back that the difference overflows.
+func TestBucketThatIsNew(t *testing.T) {
+	var b bucket
+	if w := b.wait(Allowance{5, 2}, 1, time.Now()); w != 0 {
+		t.Errorf("a new bucket waits %v", w)
+	}
+	if w := b.take(Allowance{5, 2}, 5, time.Now()); w != 0 {
+		t.Errorf("all of it: %v", w)
+	}
+	if w := b.take(Allowance{5, 2}, 1, time.Now()); w <= 0 || w > time.Second {
+		t.Errorf("one more: %v", w)
+	}
+}
