@@ -42,7 +42,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 		},
 		PasswordCallback: func(m gossh.ConnMetadata, password []byte) (*gossh.Permissions, error) {
 			defer clear(password)
-			return s.tryPassword(ctx, c, m.User(), password)
+			return s.tryPassword(ctx, c, m.User(), password, nil)
 		},
 		KeyboardInteractiveCallback: func(m gossh.ConnMetadata, ask gossh.KeyboardInteractiveChallenge) (*gossh.Permissions, error) {
 			answers, err := ask("", s.instruction(), []string{"Password: "}, []bool{false})
@@ -51,7 +51,13 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 			}
 			password := []byte(answers[0]) // the string itself cannot be wiped
 			defer clear(password)
-			return s.tryPassword(ctx, c, m.User(), password)
+			return s.tryPassword(ctx, c, m.User(), password, func() (string, error) {
+				answers, err := ask("", "", []string{"Code: "}, []bool{true})
+				if err != nil {
+					return "", err
+				}
+				return answers[0], nil
+			})
 		},
 		AuthLogCallback: func(m gossh.ConnMetadata, method string, err error) {
 			s.logLogin(c, m, method, err)
@@ -86,8 +92,9 @@ func (s *Server) offerKey(c *conn, user string, key gossh.PublicKey) (*gossh.Per
 }
 
 // tryPassword checks a password. Whether the account exists, has a password or not, is looked at or not because too many
-// were wrong, the check takes the same way and as long, and the answer is the same words.
-func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password []byte) (*gossh.Permissions, error) {
+// were wrong, the check takes the same way and as long, and the answer is the same words. askCode asks for the code of a
+// second factor; nil where the method cannot, and then the password of who has one is as good as wrong.
+func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	if s.draining.Load() {
 		return nil, errDraining
 	}
@@ -97,7 +104,7 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 		return nil, errTooMany
 	}
 	earliest := time.After(s.limits.Failure)
-	p, err := s.guess(ctx, c, user, password)
+	p, err := s.guess(ctx, c, user, password, askCode)
 	if err != nil {
 		select {
 		case <-earliest:
@@ -108,7 +115,7 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 }
 
 // guess looks at a password, if it may.
-func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte) (*gossh.Permissions, error) {
+func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	name, err := chat.ParseName(user)
 	if err != nil {
 		c.charge(chargeGuess)
@@ -119,9 +126,13 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 		s.count(&s.stats.Unheard)
 		whose = chat.Name{} // nobody's: it takes as long
 	}
-	a, err := s.passwords.CheckPassword(ctx, whose, password)
+	a, secret, err := s.passwords.CheckBoth(ctx, whose, password)
+	defer clear(secret)
+	if err == nil && a.TOTP {
+		err = s.askSecond(a, secret, askCode)
+	}
 	if err == nil {
-		return login{id: a.ID, proof: a.Generation}.permissions(), nil
+		return login{id: a.ID, proof: a.Generation, second: a.TOTP}.permissions(), nil
 	}
 	if _, exists := s.services.Accounts.ByName(name); !exists {
 		if p, err := s.stranger(c, ""); err == nil {
@@ -129,7 +140,7 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 			return p, nil
 		}
 	}
-	if !s.passwords.Wrong(err) {
+	if !s.passwords.Wrong(err) && !errors.Is(err, errLogin) {
 		if look {
 			s.guesses.takeBack(name)
 		}
@@ -137,6 +148,18 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 	}
 	s.wrongPassword(c, name)
 	return nil, errLogin
+}
+
+// askSecond asks for the code of a second factor, after the password was right.
+func (s *Server) askSecond(a chat.Account, secret []byte, askCode func() (string, error)) error {
+	if askCode == nil {
+		return errLogin
+	}
+	code, err := askCode()
+	if err != nil {
+		return errLogin // whoever knows the password and hangs up has guessed, too
+	}
+	return s.passwords.CheckCode(a.ID, secret, code)
 }
 
 // wrongPassword notes one: for the name, the source, and whoever it concerns.

@@ -19,9 +19,10 @@ const extension = "sshchat-login"
 // login is what a connection proved. It names an account by its id, never by its name: a name can be taken
 // by another account while a connection is open, an id cannot.
 type login struct {
-	id    string // the account's; empty while there is none
-	key   string // with an account: the fingerprint of the key proven; without: the key as an authorized_keys line
-	proof string // the generation of the password proven; empty with a key
+	id     string // the account's; empty while there is none
+	key    string // with an account: the fingerprint of the key proven; without: the key as an authorized_keys line
+	proof  string // the generation of the password proven; empty with a key
+	second bool   // and the second factor
 }
 
 // errStale is returned for a login whose account, key or password is no longer what it was.
@@ -35,6 +36,9 @@ var (
 
 func (l login) provisional() bool { return l.id == "" }
 
+// verified reports whether the login is worth an admin's rights: a guessed password is not.
+func (l login) verified() bool { return l.key != "" || l.second }
+
 // permissions are what an auth callback returns for the login.
 func (l login) permissions() *gossh.Permissions {
 	var value string
@@ -43,6 +47,8 @@ func (l login) permissions() *gossh.Permissions {
 		value = "provisional:" + base64.StdEncoding.EncodeToString([]byte(l.key))
 	case l.key != "":
 		value = "key:" + l.id + ":" + l.key
+	case l.second:
+		value = "both:" + l.id + ":" + l.proof
 	default:
 		value = "password:" + l.id + ":" + l.proof
 	}
@@ -65,6 +71,8 @@ func loginOf(p *gossh.Permissions) (login, error) {
 		return login{key: string(key)}, nil
 	case "key":
 		return login{id: id, key: proof}, nil
+	case "both":
+		return login{id: id, proof: proof, second: true}, nil
 	case "password":
 		return login{id: id, proof: proof}, nil
 	}
@@ -97,7 +105,7 @@ func (s *Server) proven(l login) (chat.Account, error) {
 		return chat.Account{}, errStale
 	}
 	if l.key == "" {
-		if l.proof != a.Generation || !a.Password {
+		if l.proof != a.Generation || !a.Password || l.second != a.TOTP {
 			return chat.Account{}, errStale
 		}
 		return a, nil
@@ -116,7 +124,7 @@ func (l login) renew(a chat.Account, key *chat.Key) login {
 	case l.provisional() && key != nil:
 		return login{id: a.ID, key: key.Fingerprint}
 	case l.provisional() || l.key == "":
-		return login{id: a.ID, proof: a.Generation}
+		return login{id: a.ID, proof: a.Generation, second: a.TOTP}
 	}
 	return l
 }

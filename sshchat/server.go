@@ -24,9 +24,12 @@ import (
 
 // Passwords checks the password of a name.
 type Passwords interface {
-	// CheckPassword takes as long for a name without an account or without a password.
-	CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error)
-	// Wrong reports whether an error of CheckPassword says that the password is wrong, and not that nobody looked.
+	// CheckBoth takes as long for a name without an account or without a password. secret is for CheckCode, and to be
+	// cleared; nil where the account has no second factor.
+	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
+	// CheckCode takes a code of the second factor, once.
+	CheckCode(id string, secret []byte, code string) error
+	// Wrong reports whether an error says that a password or code is wrong, and not that nobody looked.
 	Wrong(err error) bool
 }
 

@@ -175,6 +175,7 @@ func (s *session) call(face command.Face) (command.Call, error) {
 		return call, nil
 	}
 	var err error
+	call.Verified = s.login.verified()
 	call.Account, err = s.server.account(s.guard.conn, s.login)
 	return call, err
 }

@@ -10,7 +10,7 @@ var refusals = []error{
 	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited, ErrRoomsEdited,
 	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
 	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
-	ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,
+	ErrCode, ErrTOTP, ErrNoTOTP, ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,
 	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,
 }
 

@@ -40,6 +40,7 @@ type user struct {
 	Disabled bool              `json:"disabled,omitempty"` // nobody logs in to it
 	keys     []userKey         // replaced as a whole
 	password *password         // nil: none is set
+	totp     *totp             // nil: there is none; replaced as a whole
 	settings map[string]string // replaced as a whole
 }
 
@@ -201,6 +202,7 @@ func (u *user) account() chat.Account {
 		}
 	}
 	if u.password != nil {
+		a.TOTP = u.totp != nil
 		a.Password, a.Generation = true, u.password.generation()
 	}
 	return a

@@ -32,31 +32,42 @@ func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []by
 		return chat.Account{}, ErrPassword
 	}
 	defer clear(phrase)
+	who, plain, err := u.opened(ctx, name, phrase)
+	clear(plain)
+	if err != nil {
+		return chat.Account{}, err
+	}
+	return who.account(), nil
+}
+
+// opened returns the user whose password the phrase is, and the identities it opens, for the caller to clear.
+func (u *Users) opened(ctx context.Context, name chat.Name, phrase []byte) (who *user, plain []byte, err error) {
 	who, sealed := u.durable.Load().named(name), u.dummy
 	if who != nil && who.password != nil {
 		sealed = who.password.Sealed
 	}
 	if err := u.gate.enter(ctx); err != nil {
-		return chat.Account{}, err
+		return nil, nil, err
 	}
 	defer u.gate.leave()
-	plain, err := u.open(sealed, phrase)
-	defer clear(plain)
+	plain, err = u.open(sealed, phrase)
 	if who == nil || who.password == nil {
-		return chat.Account{}, ErrPassword
+		clear(plain)
+		return nil, nil, ErrPassword
 	}
 	if err == nil {
 		err = who.password.holds(plain)
 	}
 	if err != nil {
+		clear(plain)
 		u.damaged(who, err)
-		return chat.Account{}, ErrPassword
+		return nil, nil, ErrPassword
 	}
-	return who.account(), nil
+	return who, plain, nil
 }
 
-// Wrong reports whether an error of CheckPassword says that the password is wrong, and not that nobody looked.
-func (u *Users) Wrong(err error) bool { return errors.Is(err, ErrPassword) }
+// Wrong reports whether an error says that a password or a code is wrong, and not that nobody looked.
+func (u *Users) Wrong(err error) bool { return errors.Is(err, ErrPassword) || errors.Is(err, ErrCode) }
 
 // Unlock returns the identities of the account that its password opens, newest first, for who is to read history with
 // them. It costs what CheckPassword costs, refuses as that does, and waits at the same gate. The password is wiped.
@@ -150,7 +161,7 @@ func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) err
 	if err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
-	if err := u.putPassword(who, made); err != nil {
+	if err := u.putPassword(who, made, false); err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
 	return nil
@@ -204,7 +215,7 @@ func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*
 }
 
 // ResetPassword gives the account a password without knowing the old one. What was sealed to the old identities alone
-// is lost unless the old password is remembered: its file is kept as retired.
+// is lost unless the old password is remembered: its file is kept as retired. A second factor goes with it.
 // Errors: ErrNoAccount, ErrPolicy, ErrBusy, ErrPasswordChanged, ctx's, ErrEdited, or the disk's.
 func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error {
 	who := u.durable.Load().identified(id)
@@ -218,19 +229,23 @@ func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error 
 	if who.password != nil {
 		made.Retired = append(slices.Clone(who.password.Retired), who.password.Sealed)
 	}
-	if err := u.putPassword(who, made); err != nil {
+	if err := u.putPassword(who, made, true); err != nil {
 		return fmt.Errorf("reset password: %w", err)
 	}
 	return nil
 }
 
-// putPassword stores made, which was made from the password that was has.
-func (u *Users) putPassword(was *user, made *password) error {
+// putPassword stores made, which was made from the password that was has. The second factor is opened by any identity
+// that the new password opens; where it opens none of the old ones, forget takes it away.
+func (u *Users) putPassword(was *user, made *password, forget bool) error {
 	return u.changeUser(was.ID, func(_ *roster, who *user) error {
 		if who.password != was.password { // never written to, so the same one is at the same place
 			return ErrPasswordChanged
 		}
 		who.password = made
+		if forget {
+			who.totp = nil
+		}
 		return nil
 	})
 }

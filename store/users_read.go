@@ -87,6 +87,7 @@ func (r *roster) readUser(v value) error {
 		"created": into(&u.Created), "seen": into(&u.Seen), "disabled": into(&u.Disabled),
 		"keys":     func(v value) error { keys = []value{v}; return nil },
 		"password": func(v value) (err error) { u.password, err = readPassword(v); return err },
+		"totp":     func(v value) (err error) { u.totp, err = readTOTP(v); return err },
 		"settings": u.readSettings,
 	})
 	if err != nil {

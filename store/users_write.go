@@ -92,6 +92,10 @@ func (p *page) user(u *user) {
 		p.text(",\n   \"password\":")
 		p.value(u.password)
 	}
+	if u.totp != nil {
+		p.text(",\n   \"totp\":")
+		p.value(u.totp)
+	}
 	if len(u.settings) > 0 {
 		p.text(",\n   \"settings\":")
 		p.value(u.settings)

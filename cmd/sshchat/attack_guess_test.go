@@ -152,13 +152,19 @@ func TestGuessesOutliveARestart(t *testing.T) {
 // passwordFrom tries a password from there.
 func (s *testServer) passwordFrom(ip, name, password string) error {
 	s.t.Helper()
+	return s.loginFrom(ip, name, ssh.Password(password))
+}
+
+// loginFrom tries to log in from there.
+func (s *testServer) loginFrom(ip, name string, auth ssh.AuthMethod) error {
+	s.t.Helper()
 	conn, err := s.dialFrom(ip)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
 	_, _, _, err = ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
-		User: name, Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		User: name, Auth: []ssh.AuthMethod{auth}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	})
 	return err
 }

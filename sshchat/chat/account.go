@@ -30,6 +30,7 @@ type Account struct {
 	Disabled   bool   // nobody logs in to it
 	Keys       []Key
 	Password   bool              // a password is set
+	TOTP       bool              // a second factor is asked for after the password
 	Generation string            // names the current password; changes with it; empty without one
 	Settings   map[string]string // what the person chose, by name; nil where nothing
 }

@@ -12,7 +12,7 @@ func (c *Call) over(a chat.Account) error {
 	switch {
 	case a.ID == c.Account.ID:
 		return denied("%s is yourself", a.Name)
-	case c.Account.Role != chat.Admin && a.Role.AtLeast(chat.Mod):
+	case !(c.Verified && c.Account.Role == chat.Admin) && a.Role.AtLeast(chat.Mod):
 		return denied("%s is a %s; that takes an admin", a.Name, a.Role)
 	}
 	return nil

@@ -60,19 +60,20 @@ const (
 // Call is one use of a command.
 type Call struct {
 	*Services
-	Command *Command
-	Face    Face
-	Account chat.Account // who calls; the zero Account while registering
-	Name    chat.Name    // the name of the login; that of Account where there is one
-	Key     *chat.Key    // the key proven in this login, if it was by key
-	Source  string       // where the connection comes from, for the log
-	Args    []string     // the words
-	Text    string       // the rest of the line
-	Flags   *pflag.FlagSet
-	In      io.Reader // what a script sends; empty in chat
-	Out     io.Writer // data
-	Err     io.Writer // words for a person
-	Session Session
+	Command  *Command
+	Face     Face
+	Account  chat.Account // who calls; the zero Account while registering
+	Name     chat.Name    // the name of the login; that of Account where there is one
+	Verified bool         // the login is by key, or by password and second factor: worth the account's role
+	Key      *chat.Key    // the key proven in this login, if it was by key
+	Source   string       // where the connection comes from, for the log
+	Args     []string     // the words
+	Text     string       // the rest of the line
+	Flags    *pflag.FlagSet
+	In       io.Reader // what a script sends; empty in chat
+	Out      io.Writer // data
+	Err      io.Writer // words for a person
+	Session  Session
 }
 
 // Session is the caller's session, for commands that act on it.

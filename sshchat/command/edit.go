@@ -61,7 +61,7 @@ var (
 func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
 	err := c.amend(ctx, room, chat.Delete, seq, "")
 	var refused *Error
-	moderates := c.Account.Role.AtLeast(chat.Mod) || c.Hub.Moderates(c.Account.Name, room)
+	moderates := c.Verified && c.Account.Role.AtLeast(chat.Mod) || c.Hub.Moderates(c.Account.Name, room)
 	if !errors.As(err, &refused) || refused.Code != ExitDenied || !moderates || room.IsDirect() {
 		return err
 	}

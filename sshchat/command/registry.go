@@ -122,10 +122,14 @@ func (c *Call) hasAccount() error {
 func (c *Call) allowed() error {
 	role := c.Command.Role
 	switch {
-	case role == "" || c.Account.Role.AtLeast(role):
+	case role == "":
+		return nil
+	case c.Account.Role.AtLeast(role) && c.Verified:
 		return nil
 	case c.Command.InRoom && c.Hub.Moderates(c.Account.Name, c.actsIn()):
 		return nil
+	case c.Account.Role.AtLeast(role):
+		return denied("%s takes a login by key, or a second factor: add a key (key add) or see totp enable, and reconnect", c.Command.Name)
 	case c.Command.InRoom:
 		return denied("%s is for %ss, and for those of the room", c.Command.Name, role)
 	}

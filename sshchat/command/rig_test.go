@@ -19,14 +19,15 @@ import (
 
 // rig is a chat in memory with a session for one person, to run commands in.
 type rig struct {
-	t        testing.TB
-	hub      *chat.Hub
-	accounts *accounts
-	history  *sealedPast
-	services *Services
-	me       chat.Name
-	face     Face
-	session  *fakeSession
+	t          testing.TB
+	hub        *chat.Hub
+	accounts   *accounts
+	history    *sealedPast
+	services   *Services
+	me         chat.Name
+	face       Face
+	byPassword bool // the session was opened with a password alone
+	session    *fakeSession
 }
 
 // newRig runs a chat of the people named; the first of them gives the commands, in the chat.
@@ -73,7 +74,7 @@ func (r *rig) run(line string) (seen string, err error) {
 	var out bytes.Buffer
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
-		Services: r.services, Face: r.face, Account: a, Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session,
+		Services: r.services, Face: r.face, Account: a, Name: r.me, Verified: !r.byPassword, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session,
 	})
 	return out.String() + r.session.shown.String(), err
 }

@@ -49,10 +49,24 @@ type Accounts interface {
 	Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error)
 	// Recipients is what the account reads a room's history with.
 	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
+	SecondFactor
 	Sanctions
 	Entry
 	// Refusal reports whether err is worded for the person who caused it.
 	Refusal(err error) bool
+}
+
+// SecondFactor is one-time codes by time (RFC 6238), asked for after the password.
+type SecondFactor interface {
+	// NewSecret draws the secret of one.
+	NewSecret() []byte
+	// EnableTOTP turns it on, if code is one of the secret's, and returns codes that each serve once instead.
+	EnableTOTP(id string, secret []byte, code string) (recovery []string, err error)
+	DisableTOTP(id string) error
+	// CheckBoth checks the password and returns the secret that it opens; nil where there is none.
+	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
+	// CheckCode takes a code, once.
+	CheckCode(id string, secret []byte, code string) error
 }
 
 // Sanctions are bans and mutes. Those that have ended are not among them.

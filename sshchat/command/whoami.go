@@ -16,8 +16,9 @@ var whoami = &Command{
 				Role     chat.Role `json:"role"`
 				Keys     int       `json:"keys"`
 				Password bool      `json:"password"`
+				TOTP     bool      `json:"totp"`
 				Reads    bool      `json:"reads"`
-			}{a.Name, a.Role, len(a.Keys), a.Password, a.Reads()})
+			}{a.Name, a.Role, len(a.Keys), a.Password, a.TOTP, a.Reads()})
 			return nil
 		}
 		c.Printf("%s (%s), %d keys, password: %v, can open history: %v\n", a.Name, a.Role, len(a.Keys), a.Password, a.Reads())

@@ -1,0 +1,132 @@
+package command
+
+import (
+	"context"
+	"encoding/base32"
+	"net/url"
+	"strings"
+
+	"github.com/boombuler/barcode/qr"
+)
+
+var totpEnable = &Command{
+	Name: "totp enable", Brief: "be asked for a code after your password", Group: Yours,
+	More: "An authenticator makes the codes, of 30 seconds each. Your keys log in without one. It needs ssh -t, and clients\n" +
+		"that log in by keyboard-interactive, as all do.",
+	Faces: Both, Account: true, Audit: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		switch {
+		case !c.Account.Password:
+			return failed("the code comes after a password, and you have none: passwd")
+		case c.Account.TOTP:
+			return failed("you have a second factor already; totp disable takes it away")
+		}
+		if err := c.provePassword(ctx, false); err != nil {
+			return err
+		}
+		secret := c.Accounts.NewSecret()
+		defer clear(secret)
+		c.showSecret(secret)
+		code, err := c.Session.Ask(ctx, "A code that your authenticator makes of it: ", true)
+		if err != nil {
+			return err
+		}
+		recovery, err := c.Accounts.EnableTOTP(c.Account.ID, secret, code)
+		if err != nil {
+			return c.explain(err)
+		}
+		return c.tellSecond(recovery)
+	},
+}
+
+// tellSecond ends totp enable: the session has proven both.
+func (c *Call) tellSecond(recovery []string) error {
+	if a, ok := c.Accounts.ByID(c.Account.ID); ok {
+		c.Session.Registered(a)
+	}
+	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
+	c.Notef("It is on: your password asks for a code from now on. Each of these serves once in place of a code.\nWrite them down; they are not shown again.")
+	for _, code := range recovery {
+		c.Printf("%s\n", code)
+	}
+	return nil
+}
+
+// showSecret prints the secret as authenticators take it: as a link, as letters, and as a picture to point a camera at.
+func (c *Call) showSecret(secret []byte) {
+	letters := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
+	link := "otpauth://totp/" + url.PathEscape(c.ServerName+":"+c.Account.Name.String()) + "?secret=" + letters + "&issuer=" + url.QueryEscape(c.ServerName)
+	c.Printf("%s%s\nsecret %s\n", picture(link), link, letters)
+}
+
+// picture is a QR code in half blocks, dark on light whatever the terminal's colours; empty where the text is too long.
+func picture(text string) string {
+	code, err := qr.Encode(text, qr.L, qr.Auto)
+	if err != nil {
+		return ""
+	}
+	const quiet = 2 // modules of margin
+	size := code.Bounds().Dx()
+	light := func(x, y int) bool {
+		if x < 0 || y < 0 || x >= size || y >= size {
+			return true
+		}
+		r, _, _, _ := code.At(x, y).RGBA()
+		return r > 0
+	}
+	var b strings.Builder
+	for y := -quiet; y < size+quiet; y += 2 {
+		for x := -quiet; x < size+quiet; x++ {
+			b.WriteString(map[[2]bool]string{{true, true}: "█", {true, false}: "▀", {false, true}: "▄", {false, false}: " "}[[2]bool{light(x, y), light(x, y+1)}])
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+var totpDisable = &Command{
+	Name: "totp disable", Brief: "take the second factor away", Group: Yours,
+	More:  "It asks for your password and a code, or a recovery code. It needs ssh -t.",
+	Faces: Both, Account: true, Audit: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		if !c.Account.TOTP {
+			return failed("you have no second factor")
+		}
+		if err := c.provePassword(ctx, true); err != nil {
+			return err
+		}
+		if err := c.Accounts.DisableTOTP(c.Account.ID); err != nil {
+			return c.explain(err)
+		}
+		if a, ok := c.Accounts.ByID(c.Account.ID); ok {
+			c.Session.Registered(a)
+		}
+		c.Log.Info("second factor off", "account", c.Account.Name, "source", c.Source)
+		c.Notef("Your password asks for no code any more.")
+		return nil
+	},
+}
+
+// provePassword asks for the caller's password, and for a code as well.
+func (c *Call) provePassword(ctx context.Context, code bool) error {
+	answer, err := c.Session.Ask(ctx, "Password: ", false)
+	if err != nil {
+		return err
+	}
+	password := []byte(answer) // the string itself cannot be wiped
+	defer clear(password)
+	second := ""
+	if code {
+		if second, err = c.Session.Ask(ctx, "Code: ", true); err != nil {
+			return err
+		}
+	}
+	return c.explain(c.Session.Guess(func() error {
+		a, secret, err := c.Accounts.CheckBoth(ctx, c.Account.Name, password)
+		defer clear(secret)
+		if err == nil && code {
+			err = c.Accounts.CheckCode(a.ID, secret, second)
+		}
+		return err
+	}))
+}
