@@ -75,6 +75,13 @@ func (a *admission) leave(from source) {
 	less(a.waiting, from)
 }
 
+// started is how many connections there are that have not logged in.
+func (a *admission) started() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.starting
+}
+
 // enter takes a connection that logged in to an account, or turns it away. One that is taken is given back by exit.
 func (a *admission) enter(from source, exempt bool, account string) bool {
 	a.mu.Lock()

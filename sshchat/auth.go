@@ -192,7 +192,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 		s.loggedIn(c, m.User())
 	case method == "password" || method == "keyboard-interactive":
 		s.count(&s.stats.Failures)
-		s.log.Warn("login failed", "source", c.source, "method", method, "name", name)
+		s.failures.failed(c, method, name)
 	}
 }
 
@@ -205,10 +205,12 @@ func (s *Server) loggedIn(c *conn, user string) {
 	c.leaveStart()
 	name, err := chat.ParseName(user)
 	if provisional || err != nil {
+		s.count(&s.stats.Strangers)
 		c.within(s.limits.Registration)
 		return
 	}
 	if a, exists := s.services.Accounts.ByName(name); exists {
+		s.count(&s.stats.Logins)
 		c.becomes(a.ID)
 		c.missed = s.guesses.succeeded(name, c.from)
 	}

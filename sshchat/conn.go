@@ -161,7 +161,9 @@ func (c *conn) within(d time.Duration) {
 // charge has the connection's source owe time.
 func (c *conn) charge(d time.Duration) {
 	if c.server.limits.Penalties && !c.exempt && !c.server.draining.Load() {
-		c.server.penalties.charge(c.from, d)
+		if begun := c.server.penalties.charge(c.from, d); begun > 0 {
+			c.server.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
+		}
 	}
 }
 

@@ -3,8 +3,6 @@ package sshchat
 import (
 	"sync"
 	"time"
-
-	"sshchat/sshchat/chat"
 )
 
 // Allowance is how many may come at once, and how many a second when those are used up.
@@ -49,23 +47,23 @@ func (b *bucket) spend(a Allowance, n int, now time.Time) (wait time.Duration) {
 // maxPaced is how many people are kept count of at once. Each has an account and said something within seconds.
 const maxPaced = 1 << 16
 
-// flood bounds how fast each person does something, in all their sessions together. Its methods may be called from
+// flood bounds how fast each person (or source) does something, in all their sessions together. Its methods may be called from
 // any goroutine.
-type flood struct {
+type flood[K comparable] struct {
 	allow Allowance
 	most  int // people
 
 	mu     sync.Mutex
-	people map[chat.Name]bucket // guarded by mu; who has none has all of the allowance
-	sweep  int                  // guarded by mu; with so many people, those whose buckets are full are dropped
+	people map[K]bucket // guarded by mu; who has none has all of the allowance
+	sweep  int          // guarded by mu; with so many people, those whose buckets are full are dropped
 }
 
-func newFlood(a Allowance) *flood {
-	return &flood{allow: a, most: maxPaced, people: make(map[chat.Name]bucket)}
+func newFlood[K comparable](a Allowance) *flood[K] {
+	return &flood[K]{allow: a, most: maxPaced, people: make(map[K]bucket)}
 }
 
 // take lets one through, or tells how long it is until one may.
-func (f *flood) take(who chat.Name, now time.Time) (wait time.Duration) {
+func (f *flood[K]) take(who K, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b, known := f.people[who]
@@ -80,7 +78,7 @@ func (f *flood) take(who chat.Name, now time.Time) (wait time.Duration) {
 }
 
 // wait tells how long it is until one may come through.
-func (f *flood) wait(who chat.Name, now time.Time) time.Duration {
+func (f *flood[K]) wait(who K, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.people[who]
@@ -89,11 +87,11 @@ func (f *flood) wait(who chat.Name, now time.Time) time.Duration {
 
 // makeRoom drops whose buckets are full, now and then; with nobody such and no room left, whose would be full first:
 // they gain the least by it. Called with mu held.
-func (f *flood) makeRoom(now time.Time) {
+func (f *flood[K]) makeRoom(now time.Time) {
 	if len(f.people) < f.sweep {
 		return
 	}
-	var first chat.Name
+	var first K
 	for who, b := range f.people {
 		full := time.Time(b)
 		if !full.After(now) {

@@ -37,7 +37,7 @@ func (s *session) Pace(ctx context.Context, what command.Effort, text string) er
 }
 
 // await takes one as soon as it is there, after wait at the earliest.
-func (f *flood) await(ctx context.Context, who chat.Name, wait time.Duration) error {
+func (f *flood[K]) await(ctx context.Context, who K, wait time.Duration) error {
 	for wait > 0 {
 		if err := pause(ctx, wait); err != nil {
 			return err

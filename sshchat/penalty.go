@@ -45,8 +45,8 @@ func newPenalties(now func() time.Time) *penalties {
 	return &penalties{now: now, sources: make(map[source]*debt)}
 }
 
-// charge adds to what a source owes.
-func (p *penalties) charge(s source, d time.Duration) {
+// charge adds to what a source owes. It returns how long the source is kept away where that begins now, else 0.
+func (p *penalties) charge(s source, d time.Duration) (begun time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -71,12 +71,21 @@ func (p *penalties) charge(s source, d time.Duration) {
 		owed.active = true
 		owed.penalties++
 		p.active++
+		begun = owed.paid.Sub(now)
 	}
 	owed.forgotten = owed.paid
 	if owed.penalties > 0 {
 		owed.forgotten = owed.paid.Add(penaltyDay)
 	}
 	heap.Fix(&p.order, owed.index)
+	return begun
+}
+
+// kept is how many sources are kept away, those included whose time has passed and who have not come back.
+func (p *penalties) kept() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.active
 }
 
 // end takes a debt out of the active ones. It returns false, for the debt's field.

@@ -64,8 +64,9 @@ type Server struct {
 	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
 	stats    counters
-	messages *flood // what people say
-	works    *flood // the commands they use
+	messages *flood[chat.Name] // what people say
+	works    *flood[chat.Name] // the commands they use
+	failures *failures         // what the log is told of failed logins
 
 	mu       sync.Mutex
 	listener net.Listener                     // guarded by mu; nil until Serve
@@ -79,7 +80,8 @@ func New(c Config) (*Server, error) {
 		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
 		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
-		messages: newFlood(c.Limits.Messages), works: newFlood(c.Limits.Commands),
+		messages: newFlood[chat.Name](c.Limits.Messages), works: newFlood[chat.Name](c.Limits.Commands),
+		failures: newFailures(c.Log, time.Now),
 	}
 	s.admission = newAdmission(c.Limits, s.guesses.familiar)
 	s.newcomers = newNewcomers(c.Limits, time.Now)

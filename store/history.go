@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -27,7 +28,8 @@ type HistoryOptions struct {
 	// Window is how many messages one holds. 0: 200, or as many as the room has members where that is more.
 	// 1: each message is sealed to each reader's keys by itself.
 	Window int
-	NoSync bool // for tests that must fail without it
+	Synced func(time.Duration) // told how long each sync took; nil: nobody is
+	NoSync bool                // for tests that must fail without it
 }
 
 // A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
@@ -45,6 +47,9 @@ type History struct {
 	rooms      map[chat.RoomName]*ledger
 	checked    time.Time // when windows were last looked at for their age
 	closed     bool
+
+	bytes   atomic.Int64  // of the tape, for Size
+	records atomic.Uint64 // the same
 
 	mu    sync.RWMutex // guards index, which is written by Commit alone, for moments
 	index index
@@ -97,7 +102,8 @@ func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
 	if h.tape, err = openTape(d, h.path, opt.Log, h.index.add); err != nil {
 		return nil, err
 	}
-	h.tape.noSync = opt.NoSync
+	h.tape.noSync, h.tape.timed = opt.NoSync, opt.Synced
+	h.note()
 	for _, s := range opt.Rooms {
 		r := h.ledger(s.Name)
 		for _, m := range s.Members {
@@ -152,8 +158,18 @@ func (h *History) Commit(batch []chat.Event) error {
 			return fmt.Errorf("seal message %d of %s: %w", batch[i].Message.Seq, batch[i].Room, err)
 		}
 	}
+	defer h.note()
 	return d.commit()
 }
+
+// note keeps the size where Size reads it. Called with committing held, or before h is shared.
+func (h *History) note() {
+	h.bytes.Store(h.tape.end)
+	h.records.Store(h.tape.n)
+}
+
+// Size is what the history holds: bytes, without the room kept for what comes, and records. It waits for nothing.
+func (h *History) Size() (bytes int64, records uint64) { return h.bytes.Load(), h.records.Load() }
 
 // endOld ends windows that are a day old. They are looked at once a minute.
 func (h *History) endOld(d *draft) {

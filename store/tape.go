@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"sshchat/sshchat/chat"
 )
@@ -28,12 +29,13 @@ type tape struct {
 	path   string
 	file   diskFile
 	size   int64
-	end    int64  // where the last record ends
-	dirty  int64  // up to here a failed write may have left something; at most end when none has
-	n      uint64 // of the last line
-	synced uint64 // highest n whose sync has returned
-	noSync bool   // negative control of the tests
-	dead   error  // the first failed sync; wraps chat.ErrJournalDead
+	end    int64               // where the last record ends
+	dirty  int64               // up to here a failed write may have left something; at most end when none has
+	n      uint64              // of the last line
+	synced uint64              // highest n whose sync has returned
+	noSync bool                // negative control of the tests
+	timed  func(time.Duration) // told how long each sync took; may be nil
+	dead   error               // the first failed sync; wraps chat.ErrJournalDead
 }
 
 // append writes the records after the last one, fills in where they are, and returns once they are durable.
@@ -116,8 +118,12 @@ func (t *tape) sync() error {
 	if t.noSync {
 		return nil
 	}
+	begun := time.Now()
 	if err := t.file.Sync(); err != nil {
 		return t.die(err)
+	}
+	if t.timed != nil {
+		t.timed(time.Since(begun))
 	}
 	return nil
 }

@@ -341,5 +341,8 @@ func (u *Users) Accounts() []chat.Account {
 	return all
 }
 
+// Checks is how many passwords are being checked now, and how many wait for it.
+func (u *Users) Checks() (running, waiting int) { return len(u.gate.slots), len(u.gate.queue) }
+
 // HasAdmin reports whether the server has an admin.
 func (u *Users) HasAdmin() bool { return u.durable.Load().admins() > 0 }

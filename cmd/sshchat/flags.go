@@ -24,6 +24,7 @@ type settings struct {
 	minPassword  int
 	window       int
 	workFactor   int
+	metrics      string
 	limits       sshchat.Limits
 }
 
@@ -36,6 +37,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.name, "name", "sshchat", "the server's name, shown to people")
 	f.StringVar(&s.address, "address", "", `how people reach it, shown in help, as "-p 2222 NAME@chat.host"`)
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json, on standard error")
+	f.StringVar(&s.metrics, "metrics", "", "loopback address where Prometheus reads metrics, as 127.0.0.1:9222; none where empty")
 	f.IntVar(&s.minPassword, "min-password", 15, "shortest password, in characters; not below 8")
 	f.IntVar(&s.window, "window", 0, "messages sealed under one set of heads; 0 means as many as the room has members, at least 200")
 	f.IntVar(&s.workFactor, "work-factor", 16, "scrypt work factor of password identities, log2")

@@ -83,6 +83,14 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	services.Live, services.Tries = server, server
+	if s.metrics != "" {
+		l, err := listenMetrics(s.metrics)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", l.Addr())
+		defer (&metrics{server, hub, st, st.syncs}).serve(l, logger)()
+	}
 	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, hub, server) }
 	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)

@@ -8,6 +8,8 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/store"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // stores is what the data folder holds, opened.
@@ -17,6 +19,7 @@ type stores struct {
 	history *store.History
 	audit   *store.Audit
 	motd    *store.Motd
+	syncs   prometheus.Histogram
 }
 
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
@@ -26,8 +29,10 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	if err != nil {
 		return nil, err
 	}
+	syncs := newSyncs()
 	history, err := store.OpenHistory(s.data, store.HistoryOptions{
 		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger,
+		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
 	})
 	if err != nil {
 		users.Close() // nothing was changed in it
@@ -48,7 +53,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close(), audit.Close())
 	}
-	return &stores{users, state, history, audit, motd}, nil
+	return &stores{users, state, history, audit, motd, syncs}, nil
 }
 
 // close closes all windows and writes what is not written yet.

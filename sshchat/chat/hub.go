@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Hub struct {
 	log      *slog.Logger
 	queue    chan *request // read by Run alone; never closed
 	stop     chan struct{} // closed by Run when it ends: nothing is taken any more
+	posted   atomic.Int64  // messages shown since the start
 	stirred  chan struct{} // holds one token while presence notices are owed
 	owed     []Event       // changes the journal has not taken yet, which come before any other; owned by Run
 
@@ -255,6 +257,9 @@ func (h *Hub) tell(log *Log, m Message) (order uint64) {
 
 // now is the chat's time: UTC, to the millisecond, as it is stored.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// Posted is how many messages were stored and shown since the start.
+func (h *Hub) Posted() int64 { return h.posted.Load() }
 
 // In reports whether me belongs to the room.
 func (h *Hub) In(me Name, name RoomName) bool {

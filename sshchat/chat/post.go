@@ -320,6 +320,7 @@ func (h *Hub) show(events []Event) {
 	for _, e := range events {
 		if e.Change == NoChange {
 			h.order++
+			h.posted.Add(1)
 			e.Message.Order = h.order
 			byRoom[e.Room] = append(byRoom[e.Room], e.Message)
 		}

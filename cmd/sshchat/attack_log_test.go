@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// forgeries are names that would be lines of the log, or would have fail2ban see another address.
+var forgeries = []string{
+	"x\n2026-11-24T07:30:00Z WARN login failed source=192.0.2.66 method=password name=root",
+	"x source=192.0.2.66 method=password name=root",
+	"\r\x1b[2K2026-11-24T07:30:00Z WARN login failed source=192.0.2.66 method=password name=root",
+	`x" source=192.0.2.66 method=password name="root`,
+	"WARN login failed source=192.0.2.66 method=password name=",
+	"x\u2028WARN login failed source=192.0.2.66 method=password name=",
+}
+
+// I send names, and everything else a client may say, that would be lines of the log. fail2ban must see my failures, with
+// my address, and no other.
+func TestLogLinesAreNotForged(t *testing.T) {
+	filter := client(t, "fail2ban-regex")
+	alice := newSigner(t)
+	s := startServer(t, "", "--registration", "closed", "--admin", "root="+writePublic(t, alice))
+	for _, name := range forgeries {
+		if s.passwordFrom("127.0.0.9", name, "wrong but long enough") == nil {
+			t.Fatal("in")
+		}
+	}
+	for i := range 3 {
+		if s.passwordFrom("127.0.0.7", fmt.Sprintf("user%d", i), "wrong but long enough") == nil {
+			t.Fatal("in")
+		}
+	}
+	waitFor(t, "nine lines", func() bool { return strings.Count(s.log.String(), "login failed source=127.0.0.") >= 9 })
+	open := startServer(t, "") // and a server where I can have an account
+	u := open.login("mallory", alice)
+	if _, _, code := u.exec("register", ""); code != 0 {
+		t.Fatal("register")
+	}
+	mallory := open.login("mallory", alice)
+	for _, text := range forgeries {
+		mallory.exec("say general "+text, "")
+		mallory.exec("topic "+text, "")
+		mallory.exec(text, "")
+		mallory.exec("key add "+text, "")
+	}
+	if _, err := ssh.Dial("tcp", open.addr, &ssh.ClientConfig{
+		User: "mallory", Auth: []ssh.AuthMethod{ssh.PublicKeys(alice)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		ClientVersion: "SSH-2.0-WARN login failed source=192.0.2.66 method=password name=",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		log   string
+		lines int
+	}{"failures": {s.log.String(), 9}, "no failures": {open.log.String(), 0}} {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, []byte(c.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, _ := runClient(t, "", filter, "-v", path, "../../deploy/fail2ban/filter.d/sshchat.conf")
+		if strings.Contains(out, "|      192.0.2.66") {
+			t.Errorf("%s: an address that I chose:\n%s", name, out)
+		}
+		if n := strings.Count(out, "|      127.0.0."); n != c.lines || !strings.Contains(out, "Results") {
+			t.Errorf("%s: %d matches, want %d:\n%s%s\n%s", name, n, c.lines, out, errs, c.log)
+		}
+	}
+	for line := range strings.Lines(s.log.String() + open.log.String()) {
+		if strings.Contains(line, "login failed") && !regexp.MustCompile(`^\S+ WARN +login failed source=127\.0\.0\.[79] method=`).MatchString(line) {
+			t.Errorf("a line that is not the server's: %q", line)
+		}
+	}
+}
+
+// writePublic writes the public key to a file and returns its path.
+func writePublic(t testing.TB, signer ssh.Signer) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key.pub")
+	if err := os.WriteFile(path, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The control: a filter that trusts what comes after the name believes me.
+func TestCarelessFilterIsForged(t *testing.T) {
+	line := `2026-11-24T07:30:00Z WARN login failed source=127.0.0.9 method=password name="x source=192.0.2.66 method=password name=root"`
+	if m := regexp.MustCompile(`source=(\S+) method=\S+ name=root`).FindStringSubmatch(line); m == nil || m[1] != "192.0.2.66" {
+		t.Errorf("matched %v", m)
+	}
+}
