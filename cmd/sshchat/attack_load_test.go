@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// paced are the limits on how fast people are, as a server has them that was told nothing.
+var paced = []string{
+	"--message-burst", "5", "--message-rate", "2", "--command-burst", "20", "--command-rate", "4",
+	"--input-burst", "65536", "--input-rate", "4096",
+}
+
+// memory is what the server holds, and the most it ever held, in MiB.
+func (s *testServer) memory(t testing.TB) (now, most int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	read := func(field string) int {
+		m := regexp.MustCompile(field + `:\s+(\d+) kB`).FindSubmatch(text)
+		if m == nil {
+			t.Skipf("no %s here", field)
+		}
+		n, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n >> 10
+	}
+	return read("VmRSS"), read("VmHWM")
+}
+
+// I send 200 passwords at once: each costs 64 MiB and a tenth of a second to look at. Memory stays bounded, those that
+// find no place are refused, and a key logs in meanwhile.
+func TestScryptStorm(t *testing.T) {
+	s := startServer(t, "", "--work-factor", "16")
+	alice := s.register("alice")
+	before, _ := s.memory(t)
+	var wait sync.WaitGroup
+	for i := range 200 {
+		wait.Go(func() {
+			if s.passwordFrom(fmt.Sprintf("127.0.4.%d", 1+i), "alice", "wrong but long enough") == nil {
+				t.Error("in")
+			}
+		})
+	}
+	s.login("alice", alice.signer).must("whoami") // by key: it waits for none of them
+	if n := strings.Count(s.log.String(), "login failed"); n >= 200 {
+		t.Errorf("the key waited for %d passwords", n)
+	}
+	wait.Wait()
+	if _, most := s.memory(t); most > before+400 {
+		t.Errorf("from %d MiB to %d MiB", before, most)
+	}
+}
+
+// I am in a room and say ten thousand lines as fast as the network takes them. The room hears two a second of mine, and
+// others at once. With the limits off (the control) it hears them all.
+func TestFloodOfOnePerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		lines int
+		held  bool
+	}{"paced": {paced, 10_000, true}, "limits off": {nil, 1_000, false}} {
+		t.Run(name, func(t *testing.T) {
+			s := startServer(t, "", c.flags...)
+			mallory, bob, carol := s.register("mallory"), s.register("bob"), s.register("carol")
+			reads := carol.pipe()
+			carol.here("carol")
+			flood := mallory.pipe()
+			go func() {
+				for i := range c.lines {
+					if _, err := fmt.Fprintf(flood.typed, "flood %d\n", i); err != nil {
+						return
+					}
+				}
+			}()
+			reads.sees("mallory: flood 3")
+			bob.must("say general can you hear me")
+			reads.sees("bob: can you hear me")
+			if c.held {
+				if n := strings.Count(reads.seen.String(), "mallory: flood"); n > 200 {
+					t.Errorf("%d lines of the flood came before bob's", n)
+				}
+				return
+			}
+			reads.sees(fmt.Sprintf("mallory: flood %d", c.lines-1))
+		})
+	}
+}
+
+// I paste without end, and without a newline, into a screen, a plain terminal and a pipe, also within a paste or a
+// control string that never ends. It costs the server no memory and nobody else anything.
+func TestPasteWithoutEnd(t *testing.T) {
+	s := startServer(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
+	mallory, bob := s.register("mallory"), s.register("bob")
+	before, _ := s.memory(t)
+	block := bytes.Repeat([]byte("A"), 64<<10)
+	for name, begin := range map[string]string{"text": "", "a paste": "\x1b[200~", "OSC": "\x1b]0;", "DCS": "\x1bPq", "newlines of nothing": "\n\n\n"} {
+		for _, term := range []string{"xterm", "dumb", ""} {
+			var o *openSession
+			if term == "" {
+				o = mallory.pipe()
+			} else {
+				o = mallory.open("\r", func(s *ssh.Session) error { return s.RequestPty(term, 24, 80, ssh.TerminalModes{}) })
+			}
+			if _, err := io.WriteString(o.typed, begin); err != nil {
+				t.Fatal(err)
+			}
+			for range 48 { // 3 MiB in each of 15 ways
+				if _, err := o.typed.Write(block); err != nil {
+					t.Fatalf("%s into %q: %v", name, term, err)
+				}
+			}
+			o.Close()
+		}
+	}
+	if _, most := s.memory(t); most > before+64 {
+		t.Errorf("from %d MiB to %d MiB", before, most)
+	}
+	healthy(t, s, bob)
+}
+
+// I have the keys changed every few kilobytes while I talk and listen: nothing is lost, and nothing hangs.
+func TestRekeyUnderLoad(t *testing.T) {
+	s := startServer(t, "")
+	alice, bob := s.register("alice"), s.register("bob")
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
+		Config: ssh.Config{RekeyThreshold: 4096}, User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(alice.signer)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rekeying := &user{ssh.NewClient(c, channels, requests), t, s, "alice", alice.signer}
+	defer rekeying.Close()
+	reads := rekeying.pipe()
+	bob.here("alice")
+	var lines strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&lines, "line %d %s\n", i, strings.Repeat("x", 500))
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if out, errs, code := bob.exec("say general -", lines.String()); code != 0 || strings.Count(out, "\n") != 400 {
+			t.Errorf("bob: exit %d, %s", code, errs)
+		}
+	})
+	if out, errs, code := rekeying.exec("say general -", lines.String()); code != 0 || strings.Count(out, "\n") != 400 {
+		t.Errorf("alice: exit %d, %s", code, errs)
+	}
+	wait.Wait()
+	reads.sees("bob: line 399")
+}
+
+// SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
+func TestStopWithAHundredPeople(t *testing.T) {
+	s := startServer(t, "")
+	alice := s.register("alice")
+	var open []*openSession
+	for range 100 {
+		open = append(open, s.login("alice", alice.signer).plain(80, 24))
+	}
+	open[99].sees("Welcome")
+	open[0].typeln("the last words")
+	open[99].sees("the last words")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range open {
+		o.sees("The server is stopping")
+	}
+	if err := s.wait(); err != nil {
+		t.Fatalf("%v\n%s", err, s.log)
+	}
+	if _, err := s.dialAs("alice", ssh.PublicKeys(alice.signer)); err == nil {
+		t.Error("in after the end")
+	}
+	again := startServer(t, s.data)
+	if out := again.login("alice", alice.signer).must("history --list general"); !strings.Contains(out, "1") {
+		t.Errorf("the history: %q", out)
+	}
+}
+
+// The files of the process are used up by connections: those in it go on, and there is room again when some leave.
+func TestFilesUsedUp(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapper := filepath.Join(t.TempDir(), "few-files")
+	if err := os.WriteFile(wrapper, []byte("#!/bin/sh\nulimit -n 64\nexec "+self+" \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	s := startProgram(t, wrapper, "", "--key-exchange-time", "2s")
+	alice := s.register("alice")
+	o := alice.pipe()
+	o.typeln("all is well")
+	o.sees("alice: all is well")
+	for range 80 {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	waitFor(t, "want of files", func() bool { return strings.Contains(s.log.String(), "too many open files") })
+	o.typeln("still here")
+	o.sees("alice: still here")
+	healthy(t, s, alice) // as soon as the silent ones are cut off
+}
+
+// What stock clients ask for that is no chat: files and tunnels. Each is refused at once and in words, and nothing hangs.
+func TestStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
+	s := startServer(t, "")
+	key := keyFile(t, "-t", "ed25519")
+	s.registerWith(t, "alice", key)
+	options := []string{"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-i", key}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ssh := func(words ...string) []string {
+		return append(append([]string{"ssh", "-p", s.port()}, options...), words...)
+	}
+	scp := func(words ...string) []string {
+		return append(append([]string{"scp", "-P", s.port()}, options...), words...)
+	}
+	for name, command := range map[string][]string{
+		"scp": scp(file, "alice@127.0.0.1:file"), "scp -O": scp("-O", file, "alice@127.0.0.1:file"),
+		"scp back":  scp("alice@127.0.0.1:/etc/passwd", file+"2"),
+		"subsystem": ssh("-s", "alice@127.0.0.1", "netconf"),
+		"-W":        ssh("-W", "127.0.0.1:22", "alice@127.0.0.1"),
+		"-R":        ssh("-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22", "alice@127.0.0.1"),
+		"a shell":   ssh("alice@127.0.0.1", "cat /etc/passwd; id"),
+	} {
+		out, errs, code := runClient(t, "", command[0], command[1:]...)
+		if code == 0 || strings.Contains(out, "root:") {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+	if _, err := os.Stat(file + "2"); err == nil {
+		t.Error("scp got a file")
+	}
+	for _, flag := range []string{"-A", "-X", "-Y"} { // asked for by many people's settings: refused, and the command runs
+		out, errs, code := runClient(t, "", "ssh", ssh(flag, "alice@127.0.0.1", "whoami")[1:]...)
+		if code != 0 || !strings.HasPrefix(out, "alice") {
+			t.Errorf("%s: exit %d\n%s%s", flag, code, out, errs)
+		}
+	}
+}

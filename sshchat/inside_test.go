@@ -1,0 +1,116 @@
+package sshchat_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+
+	"sshchat/hostkeys"
+	"sshchat/sshchat"
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/store"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// accounts is users.json, with a mistake in it.
+type accounts struct{ *store.Users }
+
+func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
+func (accounts) Refusal(err error) bool                 { return store.Refusal(err) }
+func (accounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
+func (accounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
+
+// history is what no command of this test asks for.
+type history struct{ command.History }
+
+// inside is a server in this process, with the account alice.
+type inside struct {
+	*sshchat.Server
+	t      *testing.T
+	signer ssh.Signer
+	addr   string
+	users  *store.Users
+	hub    *chat.Hub
+	served chan error
+}
+
+func startInside(t *testing.T, limits sshchat.Limits) *inside {
+	t.Helper()
+	signer, _, err := hostkeys.Load(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := store.HoldFolder(t.TempDir() + "/data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := store.OpenUsers(folder.Path, store.UsersOptions{WorkFactor: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := store.ParseKey(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := chat.ParseName("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := users.Create(name, chat.User, []chat.Key{key}, nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	motd, err := store.OpenMotd(folder.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	hub := chat.NewHub(forgetful{}, users, nil, users.Rooms(), log)
+	server, err := sshchat.New(sshchat.Config{
+		HostKey: signer, Passwords: users, Limits: limits, Log: log,
+		Services: &command.Services{
+			Hub: hub, Accounts: accounts{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &inside{server, t, signer, l.Addr().String(), users, hub, make(chan error, 1)}
+	go func() { s.served <- server.Serve(l) }()
+	return s
+}
+
+// forgetful is a journal that stores nothing.
+type forgetful struct{}
+
+func (forgetful) Commit([]chat.Event) error { return nil }
+
+func (s *inside) dial() *ssh.Client {
+	s.t.Helper()
+	client, err := ssh.Dial("tcp", s.addr, &ssh.ClientConfig{
+		User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(s.signer)}, HostKeyCallback: ssh.FixedHostKey(s.signer.PublicKey()),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return client
+}
+
+// end stops the server.
+func (s *inside) end() {
+	s.t.Helper()
+	s.Shutdown(context.Background())
+	if err := <-s.served; err != nil {
+		s.t.Error(err)
+	}
+	if err := s.users.Close(); err != nil {
+		s.t.Error(err)
+	}
+}

@@ -1,0 +1,82 @@
+package sshchat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+)
+
+type nobodys = command.Accounts
+
+// people is who has an account, in memory; what it does not have panics.
+type people struct {
+	nobodys
+	byName map[chat.Name]chat.Account
+}
+
+func (p *people) ByName(n chat.Name) (chat.Account, bool) { a, ok := p.byName[n]; return a, ok }
+
+// lock is Passwords that counts how often it was looked at, and for whom.
+type lock struct{ looked []chat.Name }
+
+var errWrong = errors.New("wrong")
+
+func (l *lock) CheckBoth(_ context.Context, n chat.Name, _ []byte) (chat.Account, []byte, error) {
+	l.looked = append(l.looked, n)
+	return chat.Account{}, nil, errWrong
+}
+func (l *lock) CheckCode(string, []byte, string) error { return errWrong }
+func (l *lock) Wrong(err error) bool                   { return errors.Is(err, errWrong) }
+
+// I try a password for names of every kind and compare: an account with a password, one that has only keys, one whose
+// passwords are not looked at any more, and with registration closed a name without an account. Each answer is the same
+// error, no earlier than the floor, and after one scrypt. The control: a server without a floor answers at once.
+func TestNamesAreNotToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, floor := range map[string]time.Duration{"with the floor": 300 * time.Millisecond, "without": 0} {
+			limits := DefaultLimits
+			limits.Failure, limits.Passwords, limits.Penalties = floor, 1000, false
+			known, keyOnly, locked, unknown := testName(t, "alice"), testName(t, "bob"), testName(t, "carol"), testName(t, "nobody")
+			l := &lock{}
+			hub := chat.NewHub(nil, nil, nil, nil, slog.New(slog.DiscardHandler))
+			s := &Server{
+				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler), guesses: newGuesses(time.Now, 5, 100),
+				penalties: newPenalties(time.Now), newcomers: newNewcomers(limits, time.Now),
+				services: &command.Services{Hub: hub, Accounts: &people{byName: map[chat.Name]chat.Account{
+					known: {ID: "1", Name: known, Password: true}, keyOnly: {ID: "2", Name: keyOnly}, locked: {ID: "3", Name: locked, Password: true},
+				}}},
+			}
+			for range 200 {
+				s.guesses.try(locked, testSource(t, "198.51.100.7"))
+				time.Sleep(longestWait)
+			}
+			answers := map[chat.Name]time.Duration{}
+			for _, n := range []chat.Name{known, keyOnly, locked, unknown} {
+				before, begun := len(l.looked), time.Now()
+				c := &conn{server: s, from: testSource(t, "192.0.2.1")}
+				p, err := s.tryPassword(context.Background(), c, n.String(), []byte("a guess"), nil)
+				if p != nil || err != errLogin {
+					t.Errorf("%s: %v, %v", n, p, err)
+				}
+				if len(l.looked) != before+1 {
+					t.Errorf("%s: %d scrypts", n, len(l.looked)-before)
+				}
+				answers[n] = time.Since(begun)
+			}
+			for n, took := range answers {
+				if took != floor {
+					t.Errorf("%s, %s: answered after %v", name, n, took)
+				}
+			}
+			if last := l.looked[2]; last == locked {
+				t.Error("the password of a locked name is looked at")
+			}
+		}
+	})
+}
