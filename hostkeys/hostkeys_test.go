@@ -53,7 +53,7 @@ func goodKey(t *testing.T) []byte {
 }
 
 // A key that is not as it should be is refused with words for its operator, and stays as it is.
-func TestLoadRefuses(t *testing.T) {
+func TestAttackLoadRefuses(t *testing.T) {
 	good := goodKey(t)
 	for name, c := range map[string]struct {
 		data []byte

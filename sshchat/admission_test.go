@@ -14,7 +14,7 @@ func testStranger(t *testing.T, n int) source {
 
 // As connections that have not logged in gather, strangers are turned away more and more, and the last places are only
 // for who has been here. With the limits off (the control) all are taken.
-func TestAdmissionDropsStrangersEarly(t *testing.T) {
+func TestAttackAdmissionDropsStrangersEarly(t *testing.T) {
 	home := testSource(t, "192.0.2.1")
 	familiar := func(s source) bool { return s == home }
 	l := DefaultLimits

@@ -84,7 +84,7 @@ func (s *inside) quiet() {
 
 // After the attacks nothing is left of them: no goroutine, no place held, no memory. The control: while somebody is
 // connected, their goroutines are found.
-func TestNothingIsLeftOfAttacks(t *testing.T) {
+func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 	here := goleak.IgnoreCurrent()
 	limits := sshchat.DefaultLimits
 	limits.Penalties, limits.Failure, limits.Starting, limits.DropFrom = false, 0, 1000, 1000

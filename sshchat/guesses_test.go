@@ -53,7 +53,7 @@ func hydra(g *guesses, p *penalties, c *clock, name chat.Name, from source, d ti
 	return looked
 }
 
-func TestHydraFromOneSource(t *testing.T) {
+func TestAttackHydraFromOneSource(t *testing.T) {
 	c := newClock()
 	g, p := newGuesses(c.now, 5, 100), newPenalties(c.now)
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
@@ -72,7 +72,7 @@ func TestHydraFromOneSource(t *testing.T) {
 }
 
 // A botnet guesses for a year; then its owner, who has never been away, comes in from where they always did.
-func TestHydraFromManySources(t *testing.T) {
+func TestAttackHydraFromManySources(t *testing.T) {
 	c := newClock()
 	g := newGuesses(c.now, 5, 100)
 	alice, home := testName(t, "alice"), testSource(t, "198.51.100.7")
@@ -107,7 +107,7 @@ func TestHydraFromManySources(t *testing.T) {
 }
 
 // Many guesses at once are no way around the count.
-func TestGuessesAtOnce(t *testing.T) {
+func TestAttackGuessesAtOnce(t *testing.T) {
 	c := newClock()
 	g := newGuesses(c.now, 5, 100)
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
@@ -231,5 +231,33 @@ func TestPenalizedSourcesAreBounded(t *testing.T) {
 	p.charge(worst, chargeNothing)
 	if len(p.sources) != 1 || p.active != 0 {
 		t.Errorf("days later %d sources are kept, %d active", len(p.sources), p.active)
+	}
+}
+
+// I try one common password for each of five hundred names, from one address, or from as many of one customer's IPv6
+// network. Without penalties (the control) all are looked at.
+func TestAttackSprayOverManyNames(t *testing.T) {
+	for name, from := range map[string]func(i int) source{
+		"one address":      func(int) source { return testSource(t, "192.0.2.1") },
+		"one IPv6 network": func(i int) source { return testSource(t, fmt.Sprintf("2001:db8::%x", i+1)) },
+	} {
+		for _, penalized := range []bool{true, false} {
+			c := newClock()
+			g, p := newGuesses(c.now, 5, 100), newPenalties(c.now)
+			looked, i := 0, 0
+			for end := c.at.Add(10 * time.Minute); c.at.Before(end) && i < 500; c.passes(300 * time.Millisecond) {
+				if penalized && p.refused(from(i)) {
+					continue
+				}
+				if g.try(testName(t, fmt.Sprintf("name%c%c%c", 'a'+i/100, 'a'+i/10%10, 'a'+i%10)), from(i)) {
+					looked++
+				}
+				p.charge(from(i), chargeGuess)
+				i++
+			}
+			if penalized && looked > 15 || !penalized && looked != 500 {
+				t.Errorf("%s, penalties %v: %d passwords looked at in ten minutes", name, penalized, looked)
+			}
+		}
 	}
 }

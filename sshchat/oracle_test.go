@@ -37,7 +37,7 @@ func (l *lock) Wrong(err error) bool                   { return errors.Is(err, e
 // I try a password for names of every kind and compare: an account with a password, one that has only keys, one whose
 // passwords are not looked at any more, and with registration closed a name without an account. Each answer is the same
 // error, no earlier than the floor, and after one scrypt. The control: a server without a floor answers at once.
-func TestNamesAreNotToldApart(t *testing.T) {
+func TestAttackNamesAreNotToldApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, floor := range map[string]time.Duration{"with the floor": 300 * time.Millisecond, "without": 0} {
 			limits := DefaultLimits

@@ -11,7 +11,7 @@ import (
 )
 
 // A mistake in a command ends the session it was made in, and nothing else: the connection and the server go on.
-func TestPanicEndsItsSessionOnly(t *testing.T) {
+func TestAttackPanicEndsItsSessionOnly(t *testing.T) {
 	server := startInside(t, sshchat.DefaultLimits)
 	client := server.dial()
 	run := func(line string) (string, error) {

@@ -21,7 +21,7 @@ func kept(c *clock, l ledger) *guesses {
 
 // I guess until the server restarts, and go on as if nothing had been: the count goes on as well. Without the ledger (the
 // control) it starts anew.
-func TestGuessesOutliveTheServer(t *testing.T) {
+func TestAttackGuessesOutliveTheServer(t *testing.T) {
 	c, l := newClock(), ledger{}
 	alice, from, home := testName(t, "alice"), testSource(t, "192.0.2.1"), testSource(t, "192.0.2.2")
 	g := kept(c, l)

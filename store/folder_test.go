@@ -55,7 +55,7 @@ func TestStrangersFolderIsNotClosed(t *testing.T) {
 	}
 }
 
-func TestTwoProcessesOnOneFolder(t *testing.T) {
+func TestAttackTwoProcessesOnOneFolder(t *testing.T) {
 	if dir := os.Getenv("SSHCHAT_TEST_HOLD"); dir != "" {
 		_, err := HoldFolder(dir)
 		fmt.Println("held:", err == nil, errors.Is(err, ErrFolderInUse), err)
@@ -63,7 +63,7 @@ func TestTwoProcessesOnOneFolder(t *testing.T) {
 	}
 	dir := t.TempDir()
 	second := func() string {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestTwoProcessesOnOneFolder$")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAttackTwoProcessesOnOneFolder$")
 		cmd.Env = append(os.Environ(), "SSHCHAT_TEST_HOLD="+dir)
 		out, err := cmd.Output()
 		if err != nil {

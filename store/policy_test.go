@@ -9,7 +9,7 @@ import (
 
 // I have the lists that everybody has, and the tricks that everybody knows. None of these may be anybody's password,
 // though each is long enough.
-func TestPasswordsOfTheListsAreRefused(t *testing.T) {
+func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 	u := openUsers(t, t.TempDir())
 	u.opt.Server = "chat.example"
 	for _, password := range []string{

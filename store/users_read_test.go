@@ -102,7 +102,7 @@ var malformed = []struct {
 
 const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
-func TestMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
+func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 	for _, c := range malformed {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -94,7 +94,7 @@ func (f *twoFactor) login(password, code string) error {
 }
 
 // I have seen the password and one code. The code is worth nothing after it was used, not after a restart either.
-func TestCodesServeOnce(t *testing.T) {
+func TestAttackCodesServeOnce(t *testing.T) {
 	f := newTwoFactor(t)
 	wantErr(t, f.login(goodPassword, f.code()), ErrCode) // the one it was enabled with
 	f.now = f.now.Add(30 * time.Second)

@@ -26,7 +26,7 @@ func taken(conn net.Conn) bool {
 
 // I open connections and say nothing, from one address and from many, so that nobody else gets in. Who has been here
 // before gets in all the same. With the limits off I hold as many as I like.
-func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
+func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags             []string
 		most, mostStrange int
@@ -65,7 +65,7 @@ func TestHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 }
 
 // I open connection after connection with one account.
-func TestConnectionsOfOneAccountAreBounded(t *testing.T) {
+func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
@@ -95,7 +95,7 @@ func TestConnectionsOfOneAccountAreBounded(t *testing.T) {
 }
 
 // I make accounts until the server is full of them.
-func TestAccountsOfOneSourceAreBounded(t *testing.T) {
+func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
@@ -122,7 +122,7 @@ func TestAccountsOfOneSourceAreBounded(t *testing.T) {
 }
 
 // I say nothing, or a byte now and then, or what is no SSH at all. None of it holds a connection, and others get in.
-func TestSlowAndStrangeOpenings(t *testing.T) {
+func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 	s := startServer(t, "", append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
 	signer := newSigner(t)
 	register(t, s, "alice", signer, "127.0.0.1")

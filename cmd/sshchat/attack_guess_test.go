@@ -17,7 +17,7 @@ var guarded = []string{"--guesses", "5", "--most-guesses", "100", "--failure-tim
 
 // I have a list with the right password in it, and hydra. It must not come to it, and come to it at once where
 // the limits are off; and the owner's key logs in from elsewhere meanwhile.
-func TestHydraDoesNotFindThePassword(t *testing.T) {
+func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	client(t, "hydra")
 	list := filepath.Join(t.TempDir(), "list")
 	var words strings.Builder
@@ -45,7 +45,7 @@ func TestHydraDoesNotFindThePassword(t *testing.T) {
 
 // I guess in turn from one address: after four wrong passwords the next connection is closed before a byte of it.
 // The one whose name it is learns of it at the next login, from elsewhere.
-func TestGuessersAreTurnedAwayAndTold(t *testing.T) {
+func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	s := startServer(t, "", guarded...)
 	s.registerByPassword("paula")
 	for range 4 { // the first three owe a little less than 15 s when the third is answered
@@ -105,7 +105,7 @@ func (s *testServer) byPasswordFrom(ip, name, password string) *user {
 
 // I have used up the guesses, and wait for the server to restart, or make it: the count outlives that. A key, somewhere
 // paula has logged in before, and an admin end it. With the limits off the right password is right at once.
-func TestGuessesOutliveARestart(t *testing.T) {
+func TestAttackGuessesOutliveARestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
@@ -185,7 +185,7 @@ func TestOpenSessionsAreTold(t *testing.T) {
 }
 
 // I have found paula's session open, and guess her password at its prompt.
-func TestPromptsInAnOpenSessionAreCounted(t *testing.T) {
+func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		held  int

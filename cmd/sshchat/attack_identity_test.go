@@ -39,7 +39,7 @@ func (s *testServer) byPassword(name, password string) *user {
 
 // I have seen alice's public key. I ask about it, get told that it would do, and come in by what I do have (CVE-2024-45337).
 // I must be who I am by that, and never alice.
-func TestAskedKeyIsNotProven(t *testing.T) {
+func TestAttackAskedKeyIsNotProven(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s.registerByPassword("bob")
@@ -80,7 +80,7 @@ func TestAskedKeyIsNotProven(t *testing.T) {
 }
 
 // I fail as one name and go on as another. Each attempt must stand for its own name alone.
-func TestChangeOfNameInsideAConnection(t *testing.T) {
+func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	for attack, as := range map[string]func(*raw) byte{
@@ -109,7 +109,7 @@ func TestChangeOfNameInsideAConnection(t *testing.T) {
 }
 
 // I try a name without an account and then my own: I must hold none of the strangers' slots, nor their deadline.
-func TestMemberHoldsNoStrangersSlot(t *testing.T) {
+func TestAttackMemberHoldsNoStrangersSlot(t *testing.T) {
 	s := startServer(t, "", "--registrations", "1", "--registration-time", "1s")
 	alice := s.register("alice")
 	var r *raw
@@ -131,7 +131,7 @@ func TestMemberHoldsNoStrangersSlot(t *testing.T) {
 
 // We both come in on a name that is free, and both make it ours at once, again and again. One must win;
 // the other, and any channel that came in before, must never act as the account.
-func TestRaceForAName(t *testing.T) {
+func TestAttackRaceForAName(t *testing.T) {
 	s := startServer(t, "", "--registrations", "4")
 	for i := range 50 {
 		name := fmt.Sprintf("racer%c%c", 'a'+i/7, 'a'+i%7*3)
@@ -184,7 +184,7 @@ func (s *testServer) slot(name string) *user {
 }
 
 // I keep the question "Create it?" open while the name is made by its owner, and then say yes.
-func TestLateYesIsNobody(t *testing.T) {
+func TestAttackLateYesIsNobody(t *testing.T) {
 	s := startServer(t, "")
 	late := s.login("carol", newSigner(t))
 	o, second := late.plain(80, 24), late.plain(80, 24)
@@ -207,7 +207,7 @@ func TestLateYesIsNobody(t *testing.T) {
 }
 
 // I have the old password and a session with it. After passwd both must be worth nothing, and the one who changed it goes on.
-func TestChangedPasswordEndsOtherLogins(t *testing.T) {
+func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	thief, paula := s.byPassword("paula", goodPassword), s.byPassword("paula", goodPassword)
@@ -235,7 +235,7 @@ func TestChangedPasswordEndsOtherLogins(t *testing.T) {
 }
 
 // I log in as the account by a key, and it is deleted from the account under my connection's feet while I wait to begin.
-func TestRemovedKeyBeginsNoSession(t *testing.T) {
+func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -259,7 +259,7 @@ func TestRemovedKeyBeginsNoSession(t *testing.T) {
 
 // I send passwords that are no passwords, and names that are no names. Each must be refused like any other,
 // cost no crash, and leave one short quoted line that I cannot have written.
-func TestMonstrousLogins(t *testing.T) {
+func TestAttackMonstrousLogins(t *testing.T) {
 	s := startServer(t, "", "--passwords", "10")
 	alice := s.register("alice")
 	r := s.raw()
@@ -309,7 +309,7 @@ func notPrintable(r rune) bool {
 
 // I guess in one connection, by both methods in turn. The fourth guess must find the connection closed;
 // where ten are allowed, as many are evaluated.
-func TestGuessesInOneConnection(t *testing.T) {
+func TestAttackGuessesInOneConnection(t *testing.T) {
 	for limit, want := range map[string]int{"3": 3, "10": 10} {
 		s := startServer(t, "", "--passwords", limit)
 		s.register("alice")

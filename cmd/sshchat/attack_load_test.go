@@ -47,7 +47,7 @@ func (s *testServer) memory(t testing.TB) (now, most int) {
 
 // I send 200 passwords at once: each costs 64 MiB and a tenth of a second to look at. Memory stays bounded, those that
 // find no place are refused, and a key logs in meanwhile.
-func TestScryptStorm(t *testing.T) {
+func TestAttackScryptStorm(t *testing.T) {
 	s := startServer(t, "", "--work-factor", "16")
 	alice := s.register("alice")
 	before, _ := s.memory(t)
@@ -71,7 +71,7 @@ func TestScryptStorm(t *testing.T) {
 
 // I am in a room and say ten thousand lines as fast as the network takes them. The room hears two a second of mine, and
 // others at once. With the limits off (the control) it hears them all.
-func TestFloodOfOnePerson(t *testing.T) {
+func TestAttackFloodOfOnePerson(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		lines int
@@ -106,7 +106,7 @@ func TestFloodOfOnePerson(t *testing.T) {
 
 // I paste without end, and without a newline, into a screen, a plain terminal and a pipe, also within a paste or a
 // control string that never ends. It costs the server no memory and nobody else anything.
-func TestPasteWithoutEnd(t *testing.T) {
+func TestAttackPasteWithoutEnd(t *testing.T) {
 	s := startServer(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
 	mallory, bob := s.register("mallory"), s.register("bob")
 	before, _ := s.memory(t)
@@ -137,7 +137,7 @@ func TestPasteWithoutEnd(t *testing.T) {
 }
 
 // I have the keys changed every few kilobytes while I talk and listen: nothing is lost, and nothing hangs.
-func TestRekeyUnderLoad(t *testing.T) {
+func TestAttackRekeyUnderLoad(t *testing.T) {
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	conn, err := net.Dial("tcp", s.addr)
@@ -173,7 +173,7 @@ func TestRekeyUnderLoad(t *testing.T) {
 }
 
 // SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
-func TestStopWithAHundredPeople(t *testing.T) {
+func TestAttackStopWithAHundredPeople(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	var open []*openSession
@@ -202,7 +202,7 @@ func TestStopWithAHundredPeople(t *testing.T) {
 }
 
 // The files of the process are used up by connections: those in it go on, and there is room again when some leave.
-func TestFilesUsedUp(t *testing.T) {
+func TestAttackFilesUsedUp(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestFilesUsedUp(t *testing.T) {
 }
 
 // What stock clients ask for that is no chat: files and tunnels. Each is refused at once and in words, and nothing hangs.
-func TestStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
+func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "alice", key)

@@ -23,7 +23,7 @@ var forgeries = []string{
 
 // I send names, and everything else a client may say, that would be lines of the log. fail2ban must see my failures, with
 // my address, and no other.
-func TestLogLinesAreNotForged(t *testing.T) {
+func TestAttackLogLinesAreNotForged(t *testing.T) {
 	filter := client(t, "fail2ban-regex")
 	alice := newSigner(t)
 	s := startServer(t, "", "--registration", "closed", "--admin", "root="+writePublic(t, alice))

@@ -52,7 +52,7 @@ var errLeft = leftError{}
 
 // I have paula's password. Without her authenticator it is worth nothing: not by the method that asks for no code, not
 // with a code that was used, or guessed, and not to learn that it is right. The control is paula without a second factor.
-func TestPasswordAloneIsWorthNothing(t *testing.T) {
+func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	if _, err := s.dialAs("paula", ssh.Password(goodPassword)); err != nil {
@@ -100,7 +100,7 @@ func TestPasswordAloneIsWorthNothing(t *testing.T) {
 }
 
 // I know paula's password and guess codes: they are counted with the passwords. With the limits off all are looked at.
-func TestCodesAreNotGuessed(t *testing.T) {
+func TestAttackCodesAreNotGuessed(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
@@ -123,7 +123,7 @@ func TestCodesAreNotGuessed(t *testing.T) {
 }
 
 // I have guessed an admin's password. Admin commands want a key or a second factor, in every face.
-func TestAdminByPasswordAloneIsNone(t *testing.T) {
+func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	paula := s.byPassword("paula", goodPassword)

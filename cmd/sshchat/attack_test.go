@@ -31,7 +31,7 @@ func closes(t *testing.T, what string, wait func() error) {
 }
 
 // Requests that no chat needs are refused, in any number, and the session goes on.
-func TestRequestsOfAHostileClient(t *testing.T) {
+func TestAttackRequestsOfAHostileClient(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	sess, err := alice.NewSession()
@@ -72,7 +72,7 @@ func TestRequestsOfAHostileClient(t *testing.T) {
 }
 
 // Neither forwards nor channels without end.
-func TestChannelsOfAHostileClient(t *testing.T) {
+func TestAttackChannelsOfAHostileClient(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	if c, err := alice.Dial("tcp", "127.0.0.1:22"); err == nil {
@@ -97,7 +97,7 @@ func TestChannelsOfAHostileClient(t *testing.T) {
 }
 
 // Who does nothing with what is granted loses it; with longer times the same waits.
-func TestIdleHandsAreCutOff(t *testing.T) {
+func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	s := startServer(t, "", "--key-exchange-time", "300ms", "--channel-time", "300ms", "--command-time", "300ms", "--registration-time", "300ms")
 	alice := s.register("alice")
 
@@ -125,7 +125,7 @@ func TestIdleHandsAreCutOff(t *testing.T) {
 }
 
 // A peer that is dead, though its kernel keeps the connection open, is found out by its silence.
-func TestDeadPeerIsFoundOut(t *testing.T) {
+func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 	s := startServer(t, "", "--keepalive", "100ms")
 	alice := s.register("alice")
 	tcp, err := net.Dial("tcp", s.addr)
@@ -150,7 +150,7 @@ func TestDeadPeerIsFoundOut(t *testing.T) {
 }
 
 // What is not SSH is sent away.
-func TestGarbageOnThePort(t *testing.T) {
+func TestAttackGarbageOnThePort(t *testing.T) {
 	s := startServer(t, "", "--key-exchange-time", "2s")
 	alice := s.register("alice")
 	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)} {
@@ -166,7 +166,7 @@ func TestGarbageOnThePort(t *testing.T) {
 }
 
 // Only so many may be about to register; who leaves makes room. A stranger beyond that is refused like a wrong password.
-func TestSlotsForStrangers(t *testing.T) {
+func TestAttackSlotsForStrangers(t *testing.T) {
 	s := startServer(t, "", "--registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	if c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t))); err == nil {
@@ -185,7 +185,7 @@ func TestSlotsForStrangers(t *testing.T) {
 }
 
 // A name cannot forge a line of the log.
-func TestNameForgesNoLogLine(t *testing.T) {
+func TestAttackNameForgesNoLogLine(t *testing.T) {
 	s := startServer(t, "")
 	evil := "eve\nlisten INFO login source=1.2.3.4 name=root\x1b[2J" + strings.Repeat("e", 10000)
 	if c, err := s.dialAs(evil, ssh.Password("a long enough password")); err == nil {

@@ -62,7 +62,7 @@ func TestStockClients(t *testing.T) {
 }
 
 // ssh-audit finds nothing to fail.
-func TestAlgorithmsPassTheAudit(t *testing.T) {
+func TestAttackAlgorithmsPassTheAudit(t *testing.T) {
 	s := startServer(t, "")
 	out, _, _ := runClient(t, "", "ssh-audit", "-n", "-p", s.port(), "127.0.0.1")
 	if !strings.Contains(out, "(key) ssh-ed25519") || strings.Contains(out, "[fail]") {
@@ -71,7 +71,7 @@ func TestAlgorithmsPassTheAudit(t *testing.T) {
 }
 
 // The window-change wedge, giant and zero terminals, a storm of sizes: the session lives, and at most 500x200.
-func TestTerminalsCannotHurt(t *testing.T) {
+func TestAttackTerminalsCannotHurt(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	for _, size := range [][2]int{{65535, 65535}, {0, 0}, {1 << 31, 1}, {80, 24}} {
@@ -94,7 +94,7 @@ func TestTerminalsCannotHurt(t *testing.T) {
 }
 
 // One connection has four sessions at once; with the limit raised the same attack gets more.
-func TestSessionsOfOneConnection(t *testing.T) {
+func TestAttackSessionsOfOneConnection(t *testing.T) {
 	for flag, want := range map[string]int{"4": 4, "50": 30} {
 		s := startServer(t, "", "--sessions", flag)
 		alice := s.register("alice")
@@ -119,7 +119,7 @@ func TestSessionsOfOneConnection(t *testing.T) {
 }
 
 // Whoever offers alice's key and signs with another is not alice; nor is bob, who is known by his own.
-func TestNobodyIsAliceWithoutHerKey(t *testing.T) {
+func TestAttackNobodyIsAliceWithoutHerKey(t *testing.T) {
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	for attack, method := range map[string]ssh.AuthMethod{
@@ -148,7 +148,7 @@ func (u *unproven) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 }
 
 // Two who register a name at once: one gets it, and the other's session is nobody's.
-func TestOneWinsTheName(t *testing.T) {
+func TestAttackOneWinsTheName(t *testing.T) {
 	s := startServer(t, "")
 	for _, name := range []string{"ann", "ben", "cat", "dan", "eva"} {
 		first, second := s.login(name, newSigner(t)), s.login(name, newSigner(t))
@@ -168,7 +168,7 @@ func TestOneWinsTheName(t *testing.T) {
 }
 
 // A key that is removed while a session is open ends it.
-func TestRemovedKeyIsOut(t *testing.T) {
+func TestAttackRemovedKeyIsOut(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)

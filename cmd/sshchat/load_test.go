@@ -38,7 +38,7 @@ func loadReads(t *testing.T) int64 {
 
 // More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
-func TestLoadBesideAStalledReader(t *testing.T) {
+func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	s := startServer(t, "", "--write-stall", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")

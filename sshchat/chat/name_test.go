@@ -36,7 +36,7 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-func TestSkeletonOfLookAlikes(t *testing.T) {
+func TestAttackSkeletonOfLookAlikes(t *testing.T) {
 	for _, s := range []string{"alice", "a1ice", "al-ice", "a_l_i_c_e", "al1ce-"} {
 		alike := name(t, s).Skeleton() == name(t, "alice").Skeleton()
 		if want := s != "al1ce-"; alike != want { // 1 is read as l, not as i

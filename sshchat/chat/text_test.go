@@ -62,7 +62,7 @@ func TestParseTextKeeps(t *testing.T) {
 	}
 }
 
-func TestParseTextCleans(t *testing.T) {
+func TestAttackParseTextCleans(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"invalid utf-8":               {"a\xffb\xe2\x82c\xc0\xafd", "abcd"},
 		"no utf-8 out of its parts":   {"\xe2\x82\xff\xacx", "x"},

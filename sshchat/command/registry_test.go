@@ -113,7 +113,7 @@ func TestSplit(t *testing.T) {
 }
 
 // Nobody gets at what is not theirs by the way they write it.
-func TestRightsAreCheckedHoweverItIsTyped(t *testing.T) {
+func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Role: chat.Admin, Account: true, Words: -1}
 	all = append(all, secret)
 	t.Cleanup(func() { all = all[:len(all)-1] })

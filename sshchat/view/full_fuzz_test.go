@@ -20,7 +20,7 @@ var typings = []string{
 }
 
 // Whatever happens in whatever order, the differences that were written come to what would be drawn anew.
-func TestDifferencesComeToTheWhole(t *testing.T) {
+func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
@@ -73,7 +73,7 @@ func (s *stage) resize(width, height int) {
 	s.Full.Resize(width, height)
 }
 
-func TestResizeStorm(t *testing.T) {
+func TestAttackResizeStorm(t *testing.T) {
 	s := newStage(t, 80, 24, "xterm")
 	s.evening()
 	for i := range 10_000 {

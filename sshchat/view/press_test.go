@@ -243,7 +243,7 @@ func TestLongLineIsBounded(t *testing.T) {
 	}
 }
 
-func TestUnterminatedInput(t *testing.T) {
+func TestAttackUnterminatedInput(t *testing.T) {
 	for _, begin := range []string{"\x1b[200~", "\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1bO"} {
 		m := newTerminal(t, 40)
 		m.Enter(chat.General)

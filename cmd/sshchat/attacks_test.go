@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// attack is one line of the table in SECURITY.md: a test in the attacker's voice, and what became of it.
+type attack struct{ test, what, tried, held, control string }
+
+// attacks are all there are. They are run by: go test -v -run Attack ./...
+var attacks = []struct {
+	on   string
+	each []attack
+}{
+	{"Guessing", []attack{
+		{"TestAttackHydraDoesNotFindThePassword", "hydra with a list that holds the right password", "61 passwords, 25 s of real hydra", "waits for the name and the source", "found at once with the limits off"},
+		{"TestAttackHydraFromOneSource", "one source guesses one name", "ten minutes, as fast as it is answered", "at most 15 looked at", "no penalties"},
+		{"TestAttackHydraFromManySources", "64 sources guess one name", "a year", "at most 100 looked at, ever", "the owner's key and known sources still log in"},
+		{"TestAttackSprayOverManyNames", "one password for each of 500 names", "ten minutes, from an address and from an IPv6 /64", "at most 15 looked at", "500 without penalties"},
+		{"TestAttackGuessesAtOnce", "many guesses at the same moment", "200", "a try counts before it is looked at: 5", "-"},
+		{"TestAttackGuessersAreTurnedAwayAndTold", "wrong passwords in turn", "4, then a connection", "refused at accept; the owner is told", "10 connections with the limits off"},
+		{"TestAttackGuessesOutliveARestart", "guessing around a restart or a crash", "5 wrong, kill -9, SIGTERM, the right one", "counts are on the disk within 5 s; an admin or a key ends them", "in at once with the limits off"},
+		{"TestAttackGuessesOutliveTheServer", "the same on a clock that is set wrong", "years ahead", "no wait beyond 15 min", "a new ledger"},
+		{"TestAttackGuessesInOneConnection", "guesses in one connection, by both methods", "4", "3 a connection", "10 where ten are allowed"},
+		{"TestAttackPromptsInAnOpenSessionAreCounted", "guessing at a prompt of a session found open", "7 passwords", "5, then as elsewhere", "7 with the limits off"},
+		{"TestAttackNamesAreNotToldApart", "which names exist, have a password, are locked", "one password for each kind, registration closed", "one error, one floor of 300 ms, one scrypt", "no floor"},
+		{"TestAttackPasswordsOfTheListsAreRefused", "common passwords, dressed up", "the heads of well-known lists", "refused when chosen", "a policy of length alone"},
+		{"TestAttackScryptStorm", "passwords at once, to use up memory", "200 of 64 MiB", "2 at once, 64 wait; a key waits for none", "-"},
+		{"TestAttackMonstrousLogins", "passwords and names that are none", "empty, 250 KB, not UTF-8", "refused like any other, one short line in the log", "-"},
+	}},
+	{"Identity", []attack{
+		{"TestAttackAskedKeyIsNotProven", "ask about a victim's key, log in otherwise (CVE-2024-45337)", "every order", "a login is what was proven", "the victim's own"},
+		{"TestAttackChangeOfNameInsideAConnection", "fail as one name, go on as another", "both orders", "each try stands for its name", "-"},
+		{"TestAttackNobodyIsAliceWithoutHerKey", "offer one key, sign with another", "-", "refused", "bob, known by his own"},
+		{"TestAttackRaceForAName", "two register a name at once", "25 names", "one wins, the loser is nobody", "-"},
+		{"TestAttackOneWinsTheName", "the same with the winner's other channels", "5 names", "only the session that registered goes on", "-"},
+		{"TestAttackLateYesIsNobody", "answer \"Create it?\" when the name is taken", "1", "nobody", "-"},
+		{"TestAttackChangedPasswordEndsOtherLogins", "go on with an old password's session", "1", "stale at the next command", "the one who changed it goes on"},
+		{"TestAttackRemovedKeyBeginsNoSession", "begin with a key that was just removed", "1", "refused", "-"},
+		{"TestAttackRemovedKeyIsOut", "stay with a key that was removed", "1", "the session ends", "-"},
+		{"TestAttackPasswordAloneIsWorthNothing", "a password without its second factor", "6 ways", "refused alike", "paula without one"},
+		{"TestAttackCodesServeOnce", "a code seen over a shoulder", "again, after a restart, a recovery code", "once, durably", "the next code"},
+		{"TestAttackCodesAreNotGuessed", "guess codes with the right password", "5, then a good one", "counted as passwords are", "in with the limits off"},
+		{"TestAttackAdminByPasswordAloneIsNone", "an admin's guessed password", "4 commands, both faces", "admin commands want a key or a second factor", "after totp enable"},
+		{"TestAttackRightsAreCheckedHoweverItIsTyped", "admin commands in odd spellings", "case, aliases, flags, -h", "one dispatcher", "an admin"},
+		{"TestAttackSlotsForStrangers", "hold all places for registering", "21", "20; refused like a wrong password", "one more when one leaves"},
+		{"TestAttackMemberHoldsNoStrangersSlot", "hold such a place as a member", "1", "given back", "-"},
+	}},
+	{"Connections", []attack{
+		{"TestAttackHalfOpenConnectionsKeepNobodyOut", "half-open connections", "330 from 1 and 300 addresses", "10 a source, early random drop, 20 places for known sources", "all 330 with the limits off"},
+		{"TestAttackAdmissionDropsStrangersEarly", "the same on dice", "600", "10:30:100", "all with the limits off"},
+		{"TestAttackConnectionsOfOneAccountAreBounded", "connections of one account", "20", "16, in words", "20 with the limits off"},
+		{"TestAttackAccountsOfOneSourceAreBounded", "accounts from one source", "6", "3 an hour", "6 with the limits off"},
+		{"TestAttackSlowAndStrangeOpenings", "slowloris, HTTP, TLS, noise, endless lines", "8 kinds", "15 s to agree on keys, 120 s to log in", "-"},
+		{"TestAttackGarbageOnThePort", "what is not SSH", "3 kinds", "closed", "-"},
+		{"TestAttackIdleHandsAreCutOff", "connections without use, as a kept ControlMaster", "5 kinds", "30 s without a channel, 10 s without a command", "longer times"},
+		{"TestAttackDeadPeerIsFoundOut", "a peer that is dead", "1", "3 signs of life missed", "-"},
+		{"TestAttackSessionsOfOneConnection", "sessions in a connection", "8", "4", "more with the limit raised"},
+		{"TestAttackRequestsOfAHostileClient", "requests no chat needs", "1 000 env, signals, x11, agent, subsystems", "refused, bounded", "-"},
+		{"TestAttackChannelsOfAHostileClient", "channels and forwarding", "1 000 channels, both directions", "4 sessions, no forwarding", "-"},
+		{"TestAttackStockClientsGetNoFilesAndNoTunnels", "scp, scp -O, -W, -R, -A, -X, -Y, subsystems by stock clients", "10 commands", "refused in words", "whoami runs beside -A"},
+		{"TestAttackTerminalsCannotHurt", "window-change wedge, giant and zero terminals", "65535x65535, 0x0, a storm", "500x200", "-"},
+		{"TestAttackAlgorithmsPassTheAudit", "weak algorithms", "ssh-audit", "no [fail]", "-"},
+		{"TestAttackFilesUsedUp", "use up the files of the process", "80 connections, 64 files", "who is in goes on, room again after", "-"},
+		{"TestAttackNothingIsLeftOfAttacks", "a little of everything, five times", "325 connections", "no goroutine, no place, no memory is left", "a connection is found"},
+		{"TestAttackStopWithAHundredPeople", "SIGTERM with people inside", "100 sessions", "told, stored, exit 0, nobody gets in", "-"},
+	}},
+	{"In the room", []attack{
+		{"TestAttackFloodOfOnePerson", "a flood of messages", "10 000 lines", "5, then 2 a second", "all of 1 000 with the limits off"},
+		{"TestAttackPasteWithoutEnd", "paste, OSC and DCS without end", "45 MiB in 15 ways", "32 KiB kept, memory flat", "-"},
+		{"TestAttackUnterminatedInput", "the same in the decoder", "-", "bounded", "-"},
+		{"TestAttackLoadBesideAStalledReader", "a reader that reads nothing", "8 MiB beside it", "it alone is cut off", "-"},
+		{"TestAttackRekeyUnderLoad", "new keys every 4 KiB under load", "800 messages", "none lost, nothing hangs", "-"},
+		{"TestAttackResizeStorm", "resizes", "10 000", "one frame", "-"},
+		{"TestAttackParseTextCleans", "escapes, bidi, zalgo, invisible characters", "a table, and fuzzing", "one sanitiser", "what must survive does"},
+		{"TestAttackDifferencesComeToTheWhole", "escapes through to a screen", "random messages and keys, against a terminal emulator", "only sequences of a list are sent", "-"},
+		{"TestAttackSkeletonOfLookAlikes", "names that look alike", "a table", "one skeleton", "names that do not"},
+		{"TestAttackLogLinesAreNotForged", "forge a line of the log", "6 names, and every field a client has", "fail2ban sees the real address alone", "a careless filter believes it"},
+		{"TestAttackNameForgesNoLogLine", "the same by a name", "1", "quoted and cut", "-"},
+		{"TestAttackPanicEndsItsSessionOnly", "a mistake of ours", "2", "that session ends", "-"},
+	}},
+	{"Files", []attack{
+		{"TestAttackMalformedUsersAreRefusedAndLeftAlone", "users.json damaged or forged", "a table", "refused with its line, left as it is", "-"},
+		{"TestAttackLoadRefuses", "host keys damaged, or readable by others", "a table", "refused", "-"},
+		{"TestAttackTwoProcessesOnOneFolder", "two servers on one folder", "2", "the second is refused", "-"},
+		{"TestAttackerWithTheDisk", "history cut, moved, mixed", "a table", "chain and sealed places", "-"},
+		{"TestAttackerWithTheTar", "the same in what history --tar sends", "a table", "chain and sealed places", "-"},
+	}},
+}
+
+// What stands around the table.
+const (
+	tableBegins = "<!-- attacks: made by SSHCHAT_UPDATE=1 go test -run TestAttackTable ./cmd/sshchat -->\n"
+	tableEnds   = "<!-- end of attacks -->\n"
+)
+
+// Every attack is in the table, everything in the table is a test, and the table in SECURITY.md is this one.
+func TestAttackTable(t *testing.T) {
+	const security = "../../SECURITY.md"
+	found := attackTests(t)
+	var table strings.Builder
+	for _, group := range attacks {
+		fmt.Fprintf(&table, "\n**%s**\n\n| attack | tried | held by | control | test |\n|---|---|---|---|---|\n", group.on)
+		for _, a := range group.each {
+			t.Logf("%s: tried %s; held by %s; control: %s", a.what, a.tried, a.held, a.control)
+			where, there := found[a.test]
+			if !there {
+				t.Errorf("%s is in the table and no test", a.test)
+			}
+			delete(found, a.test)
+			fmt.Fprintf(&table, "| %s | %s | %s | %s | `%s` in %s |\n", a.what, a.tried, a.held, a.control, strings.TrimPrefix(a.test, "TestAttack"), where)
+		}
+	}
+	for name, where := range found {
+		t.Errorf("%s in %s is not in the table", name, where)
+	}
+	text, err := os.ReadFile(security)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, begins := strings.Cut(string(text), tableBegins)
+	old, tail, ends := strings.Cut(rest, tableEnds)
+	switch {
+	case !begins || !ends:
+		t.Fatalf("%s has no place for the table", security)
+	case old == table.String():
+	case os.Getenv("SSHCHAT_UPDATE") == "1":
+		if err := os.WriteFile(security, []byte(head+tableBegins+table.String()+tableEnds+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table in %s is not of today; SSHCHAT_UPDATE=1 writes it anew", security)
+	}
+}
+
+// attackTests finds the tests of attacks in the whole module, and the folder each is in.
+func attackTests(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			f, is := decl.(*ast.FuncDecl)
+			if is && strings.HasPrefix(f.Name.Name, "TestAttack") && f.Name.Name != "TestAttackTable" {
+				folder, err := filepath.Rel("../..", filepath.Dir(path))
+				if err != nil {
+					return err
+				}
+				found[f.Name.Name] = folder
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
