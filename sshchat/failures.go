@@ -20,9 +20,9 @@ type failures struct {
 	unsaid int    // guarded by mu; failures since the last line
 }
 
-// How many lines there are at once, and a second after that. Ten of a source are more than fail2ban waits for.
+// How many lines there are at once, and a second after that. So many of a source are more than fail2ban waits for.
 var (
-	linesOfSource = Allowance{10, 1}
+	linesOfSource = Allowance{20, 1}
 	linesOfAll    = Allowance{50, 10}
 )
 

@@ -84,6 +84,7 @@ var attacks = []struct {
 		{"TestAttackDifferencesComeToTheWhole", "escapes through to a screen", "random messages and keys, against a terminal emulator", "only sequences of a list are sent", "-"},
 		{"TestAttackSkeletonOfLookAlikes", "names that look alike", "a table", "one skeleton", "names that do not"},
 		{"TestAttackLogLinesAreNotForged", "forge a line of the log", "6 names, and every field a client has", "fail2ban sees the real address alone", "a careless filter believes it"},
+		{"TestAttackFloodOfTheLog", "failures to fill the disk with", "1 000 in a second", "20 lines of a source, then 1 a second; the rest is counted", "1 000 in 1 000 seconds"},
 		{"TestAttackNameForgesNoLogLine", "the same by a name", "1", "quoted and cut", "-"},
 		{"TestAttackPanicEndsItsSessionOnly", "a mistake of ours", "2", "that session ends", "-"},
 	}},
