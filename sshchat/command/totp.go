@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/base32"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -26,8 +27,7 @@ var totpEnable = &Command{
 		}
 		secret := c.Accounts.NewSecret()
 		defer clear(secret)
-		c.showSecret(secret)
-		code, err := c.Session.Ask(ctx, "A code that your authenticator makes of it: ", true)
+		code, err := c.Session.Ask(ctx, c.tellSecret(secret)+"A code that your authenticator makes of it: ", true)
 		if err != nil {
 			return err
 		}
@@ -52,11 +52,11 @@ func (c *Call) tellSecond(recovery []string) error {
 	return nil
 }
 
-// showSecret prints the secret as authenticators take it: as a link, as letters, and as a picture to point a camera at.
-func (c *Call) showSecret(secret []byte) {
+// tellSecret is the secret as authenticators take it: as a picture to point a camera at, as a link, and as letters.
+func (c *Call) tellSecret(secret []byte) string {
 	letters := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 	link := "otpauth://totp/" + url.PathEscape(c.ServerName+":"+c.Account.Name.String()) + "?secret=" + letters + "&issuer=" + url.QueryEscape(c.ServerName)
-	c.Printf("%s%s\nsecret %s\n", picture(link), link, letters)
+	return fmt.Sprintf("Show this to your authenticator, or give it the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
 }
 
 // picture is a QR code in half blocks, dark on light whatever the terminal's colours; empty where the text is too long.
