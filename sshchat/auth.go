@@ -99,6 +99,10 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 		return nil, errDraining
 	}
 	c.triesLogin()
+	if s.limits.Penalties && !c.exempt && s.penalties.refused(c.from) { // since it was let in
+		c.Close()
+		return nil, errTooMany
+	}
 	if c.passwords++; c.passwords > s.limits.Passwords {
 		c.Close()
 		return nil, errTooMany

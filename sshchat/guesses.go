@@ -33,13 +33,14 @@ type guesses struct {
 
 // guessed is what is known of one name.
 type guessed struct {
-	wrong   int       // in a row
-	asked   int       // of these, at prompts of open sessions since the last right one
-	told    time.Time // when open sessions were last told
-	next    time.Time // when a password is looked at again
-	touched time.Time
-	known   []known // the latest last
-	missed  missed
+	wrong    int       // in a row
+	forgiven time.Time // when a login last ended a count that made others wait
+	asked    int       // of these, at prompts of open sessions since the last right one
+	told     time.Time // when open sessions were last told
+	next     time.Time // when a password is looked at again
+	touched  time.Time
+	known    []known // the latest last
+	missed   missed
 }
 
 type known struct {
@@ -188,9 +189,26 @@ func (g *guesses) succeeded(name chat.Name, from source) missed {
 	}
 	n.known = append(n.known, known{from, now})
 	g.note(from, now)
-	n.wrong, n.asked, n.next, n.missed = 0, 0, time.Time{}, missed{}
+	n.missed = missed{}
+	g.forgive(n, now)
 	g.save(name, n)
 	return tried
+}
+
+// forgiveEvery is the least between two logins that end a count which makes others wait. A bot logs in every minute, and
+// must not give whoever guesses its password five more each time; its key and its known sources do not wait anyway.
+const forgiveEvery = 24 * time.Hour
+
+// forgive ends the count of a name that somebody logged in to. Called with mu held.
+func (g *guesses) forgive(n *guessed, now time.Time) {
+	switch {
+	case n.wrong < g.free:
+	case !n.forgiven.IsZero() && now.Sub(n.forgiven) < forgiveEvery:
+		return
+	default:
+		n.forgiven = now
+	}
+	n.wrong, n.asked, n.next = 0, 0, time.Time{}
 }
 
 // note keeps in mind that somebody logged in from there. Called with mu held.

@@ -106,6 +106,32 @@ func TestAttackHydraFromManySources(t *testing.T) {
 	}
 }
 
+// I guess the password of a bot that logs in by its key every minute: its logins must not give me five more each time.
+// The control: where nobody guesses for a day, a login ends the count.
+func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
+	c := newClock()
+	g := newGuesses(c.now, 5, 100)
+	bot, home, from := testName(t, "bot"), testSource(t, "192.0.2.2"), testSource(t, "198.51.100.7")
+	looked := 0
+	for i := range 24 * 60 * 60 {
+		if i%60 == 0 {
+			g.succeeded(bot, home)
+		}
+		if g.try(bot, from) {
+			looked++
+		}
+		c.passes(time.Second)
+	}
+	if looked > 120 {
+		t.Errorf("%d guesses are looked at in a day", looked)
+	}
+	c.passes(forgiveEvery)
+	g.succeeded(bot, home)
+	if !g.try(bot, from) {
+		t.Error("the control: a login does not end the count")
+	}
+}
+
 // Many guesses at once are no way around the count.
 func TestAttackGuessesAtOnce(t *testing.T) {
 	c := newClock()

@@ -16,7 +16,7 @@ func (g *guesses) save(name chat.Name, n *guessed) {
 	}
 	t := chat.Tally{
 		Wrong: n.wrong, Asked: n.asked, Next: wall(n.next),
-		Missed: n.missed.count, From: n.missed.from, At: wall(n.missed.at),
+		Forgiven: wall(n.forgiven), Missed: n.missed.count, From: n.missed.from, At: wall(n.missed.at),
 	}
 	for _, k := range n.known {
 		t.Known = append(t.Known, chat.KnownSource{Source: netip.Prefix(k.source), At: wall(k.at)})
@@ -44,6 +44,9 @@ func (g *guesses) restore(saved map[chat.Name]chat.Tally) {
 		n.wrong, n.asked = t.Wrong, t.Asked
 		if wait := t.Next.Sub(now); !t.Next.IsZero() && wait > 0 {
 			n.next = now.Add(min(wait, longestWait))
+		}
+		if !t.Forgiven.IsZero() {
+			n.forgiven = past(t.Forgiven)
 		}
 		if t.Missed > 0 {
 			n.missed = missed{t.Missed, t.From, past(t.At)}

@@ -63,7 +63,7 @@ func (t *tallies) read(v value) error {
 
 func readTally(v value) (t chat.Tally, err error) {
 	err = v.fields(map[string]func(value) error{
-		"wrong": into(&t.Wrong), "asked": into(&t.Asked), "next": into(&t.Next),
+		"wrong": into(&t.Wrong), "asked": into(&t.Asked), "next": into(&t.Next), "forgiven": into(&t.Forgiven),
 		"missed": into(&t.Missed), "from": into(&t.From), "at": into(&t.At),
 		"known": func(v value) error {
 			return v.items(func(v value) error {

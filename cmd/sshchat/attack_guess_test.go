@@ -35,7 +35,33 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := startServer(t, "", append(c.flags, "--passwords", "100", "--login-time", "20s")...)
 			s.registerByPassword("paula")
-			out, _, _ := runClient(t, "", "timeout", "25", "hydra", "-l", "paula", "-P", list, "-t", "4", "-W", "1", "-I", "-f", "-s", s.port(), "ssh://127.0.0.1")
+			key := newSigner(t)
+			s.byPassword("paula", goodPassword).must("key add " + string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+			stop, owner := make(chan struct{}), make(chan int)
+			go func() { // paula comes and goes meanwhile
+				logins := 0
+				for running := true; running; logins++ {
+					if err := s.loginFrom("127.0.0.2", "paula", ssh.PublicKeys(key)); err != nil {
+						t.Errorf("the owner's key, login %d: %v", logins, err)
+					}
+					select {
+					case <-stop:
+						running = false
+					case <-time.After(500 * time.Millisecond):
+					}
+				}
+				owner <- logins
+			}()
+			hydra := func() string {
+				out, _, _ := runClient(t, "", "timeout", "25", "hydra", "-l", "paula", "-P", list, "-t", "4", "-W", "1", "-I", "-f", "-s", s.port(), "ssh://127.0.0.1")
+				return out
+			}
+			out := hydra()
+			for end := time.Now().Add(25 * time.Second); !c.finds && time.Now().Before(end) && !strings.Contains(out, "password: "+goodPassword); {
+				out += hydra() // it gives up when it is turned away; somebody who means it does not
+			}
+			close(stop)
+			t.Logf("the owner's key logged in %d times meanwhile", <-owner)
 			if found := strings.Contains(out, "password: "+goodPassword); found != c.finds {
 				t.Errorf("found: %v\n%s\n%.2000s", found, out, s.log)
 			}

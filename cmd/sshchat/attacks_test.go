@@ -25,6 +25,7 @@ var attacks = []struct {
 		{"TestAttackHydraFromOneSource", "one source guesses one name", "ten minutes, as fast as it is answered", "at most 15 looked at", "no penalties"},
 		{"TestAttackHydraFromManySources", "64 sources guess one name", "a year", "at most 100 looked at, ever", "the owner's key and known sources still log in"},
 		{"TestAttackSprayOverManyNames", "one password for each of 500 names", "ten minutes, from an address and from an IPv6 /64", "at most 15 looked at", "500 without penalties"},
+		{"TestAttackBotThatLogsInAgainAndAgain", "guess at a bot, whose logins end the count", "a day at one guess a second, a login a minute", "a login ends a long count once a day: at most 120 looked at", "a login after a day ends it"},
 		{"TestAttackGuessesAtOnce", "many guesses at the same moment", "200", "a try counts before it is looked at: 5", "-"},
 		{"TestAttackGuessersAreTurnedAwayAndTold", "wrong passwords in turn", "4, then a connection", "refused at accept; the owner is told", "10 connections with the limits off"},
 		{"TestAttackGuessesOutliveARestart", "guessing around a restart or a crash", "5 wrong, kill -9, SIGTERM, the right one", "counts are on the disk within 5 s; an admin or a key ends them", "in at once with the limits off"},

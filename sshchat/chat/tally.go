@@ -8,13 +8,14 @@ import (
 // Tally is what is kept of the passwords tried for a name: how many were wrong, and from where the right one, or a key,
 // came. It may be some seconds old after a crash.
 type Tally struct {
-	Wrong  int           `json:"wrong,omitempty"`  // in a row
-	Asked  int           `json:"asked,omitempty"`  // of these, in sessions of the account, since the last right one
-	Next   time.Time     `json:"next,omitzero"`    // when a password is looked at again
-	Missed int           `json:"missed,omitempty"` // since the last login
-	From   string        `json:"from,omitempty"`   // the address of the last of them
-	At     time.Time     `json:"at,omitzero"`      // and when it came
-	Known  []KnownSource `json:"known,omitempty"`  // the latest last
+	Wrong    int           `json:"wrong,omitempty"`   // in a row
+	Asked    int           `json:"asked,omitempty"`   // of these, in sessions of the account, since the last right one
+	Forgiven time.Time     `json:"forgiven,omitzero"` // when a login last ended a long count
+	Next     time.Time     `json:"next,omitzero"`     // when a password is looked at again
+	Missed   int           `json:"missed,omitempty"`  // since the last login
+	From     string        `json:"from,omitempty"`    // the address of the last of them
+	At       time.Time     `json:"at,omitzero"`       // and when it came
+	Known    []KnownSource `json:"known,omitempty"`   // the latest last
 }
 
 // KnownSource is where somebody logged in from.
