@@ -36,6 +36,16 @@ var (
 
 func (l login) provisional() bool { return l.id == "" }
 
+// only is what the key of the login is restricted to.
+func (l login) only(a chat.Account) chat.Only {
+	for _, k := range a.Keys {
+		if k.Fingerprint == l.key {
+			return k.Only
+		}
+	}
+	return nil
+}
+
 // verified reports whether the login is worth an admin's rights: a guessed password is not.
 func (l login) verified() bool { return l.key != "" || l.second }
 

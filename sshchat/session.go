@@ -112,6 +112,10 @@ func (s *session) run(ctx context.Context, line string) int {
 		if err != nil {
 			return s.refuse(err)
 		}
+		if only := s.login.only(a); len(only) > 0 && line == "" {
+			return s.refuse(&command.Error{Code: command.ExitDenied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
+				only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))})
+		}
 		s.settings = command.ParseSettings(a.Settings)
 		if err := s.server.services.Accounts.Seen(a.ID); err != nil {
 			s.logger().Error("note the day", "err", err) // it is written again tomorrow
@@ -177,6 +181,7 @@ func (s *session) call(face command.Face) (command.Call, error) {
 	var err error
 	call.Verified = s.login.verified()
 	call.Account, err = s.server.account(s.guard.conn, s.login)
+	call.Only = s.login.only(call.Account)
 	return call, err
 }
 

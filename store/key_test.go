@@ -148,7 +148,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"huge", keyA + " " + strings.Repeat("x", 20_000), "longer"},
 	} {
 		k, err := ParseKey(c.line)
-		if !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), c.word) || k != (chat.Key{}) {
+		if !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), c.word) || k.Line != "" {
 			t.Errorf("%s: %+v, %v", c.name, k, err)
 		}
 		if err != nil && strings.Contains(c.word, "private") && strings.Contains(err.Error(), "QQQ") {
@@ -254,7 +254,7 @@ func FuzzParseKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		k, err := ParseKey(line)
 		if err != nil {
-			if !errors.Is(err, ErrKey) || k != (chat.Key{}) {
+			if !errors.Is(err, ErrKey) || k.Line != "" {
 				t.Fatalf("%+v, %v", k, err)
 			}
 			return

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -49,7 +50,7 @@ type userKey struct {
 	Line  string    `json:"key"`
 	Label string    `json:"label"`
 	Added time.Time `json:"added"`
-	Only  []string  `json:"only"` // commands the key is restricted to; kept as it is
+	Only  chat.Only `json:"only"` // what the key is restricted to; what is not known there allows nothing
 
 	fingerprint string
 	recipient   age.Recipient // nil where age cannot seal to it
@@ -198,7 +199,7 @@ func (u *user) account() chat.Account {
 	}
 	for i, k := range u.keys {
 		a.Keys[i] = chat.Key{
-			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Reads: k.recipient != nil,
+			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Only: slices.Clone(k.Only), Reads: k.reads(),
 		}
 	}
 	if u.password != nil {
@@ -218,7 +219,7 @@ func (p *password) generation() string {
 func (u *user) recipients() []age.Recipient {
 	var to []age.Recipient
 	for _, k := range u.keys {
-		if k.recipient != nil {
+		if k.reads() {
 			to = append(to, k.recipient)
 		}
 	}
@@ -226,6 +227,12 @@ func (u *user) recipients() []age.Recipient {
 		to = append(to, u.password.recipient)
 	}
 	return to
+}
+
+// reads reports whether history is sealed to the key: age can, and it is not restricted to other things.
+func (k userKey) reads() bool {
+	reading := len(k.Only) == 0 || slices.ContainsFunc(k.Only, func(entry string) bool { return entry == "history" || strings.HasPrefix(entry, "history:") })
+	return k.recipient != nil && reading
 }
 
 // dormant reports whether the user has not been here for so long that nothing is sealed for them until they return.

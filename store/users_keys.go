@@ -21,7 +21,7 @@ var (
 	ErrLastLogin   = errors.New("it is the account's last way to log in")
 )
 
-// AddKey gives the account another public key. Of k only Line, Label and Added are looked at.
+// AddKey gives the account another public key. Of k only Line, Label, Added and Only are looked at.
 // Errors: ErrNoAccount, ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
 func (u *Users) AddKey(id string, k chat.Key) error {
 	key, err := u.newKey(k)
@@ -77,7 +77,7 @@ func (u *Users) newKey(k chat.Key) (userKey, error) {
 		added = u.second()
 	}
 	return userKey{
-		Line: checked.Line, Label: cleanLabel(cmp.Or(k.Label, checked.Label)), Added: added, Only: []string{},
+		Line: checked.Line, Label: cleanLabel(cmp.Or(k.Label, checked.Label)), Added: added, Only: append(chat.Only{}, k.Only...),
 		fingerprint: checked.Fingerprint, recipient: recipient,
 	}, nil
 }

@@ -52,6 +52,7 @@ var attacks = []struct {
 		{"TestAttackCodesAreNotGuessed", "guess codes with the right password", "5, then a good one", "counted as passwords are", "in with the limits off"},
 		{"TestAttackAdminByPasswordAloneIsNone", "an admin's guessed password", "4 commands, both faces", "admin commands want a key or a second factor", "after totp enable"},
 		{"TestAttackRightsAreCheckedHoweverItIsTyped", "admin commands in odd spellings", "case, aliases, flags, -h", "one dispatcher", "an admin"},
+		{"TestAttackRestrictedKey", "a bot's key, for one room", "20 commands, 2 sessions", "it runs what it is for, and nothing else", "the account's other key"},
 		{"TestAttackSlotsForStrangers", "hold all places for registering", "21", "20; refused like a wrong password", "one more when one leaves"},
 		{"TestAttackMemberHoldsNoStrangersSlot", "hold such a place as a member", "1", "given back", "-"},
 	}},

@@ -17,6 +17,7 @@ type Key struct {
 	Fingerprint string    // "SHA256:…" of an SSH key; of an age recipient the recipient itself
 	Label       string    // shown in lists; may be empty
 	Added       time.Time // UTC
+	Only        Only      // what it is restricted to
 	Reads       bool      // age can seal to it: ssh-ed25519, ssh-rsa and age1…; false for ecdsa and sk- keys
 }
 

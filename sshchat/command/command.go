@@ -25,19 +25,21 @@ const (
 
 // Command is one entry of the registry. What a caller may do is checked before Run, never in it.
 type Command struct {
-	Name    string   // one word, or two as in "key add"
-	Aliases []string // other names, in either face
-	Args    string   // shown in usage: "#room TEXT"
-	Brief   string   // one line of help, at most 46 cells
-	More    string   // what else there is to know
-	Faces   Face
-	Group   Group     // where help lists it
-	List    bool      // what it prints is for reading: shown over the messages, where there is a screen
-	Role    chat.Role // the least that may use it; empty: everyone
-	InRoom  bool      // it acts in one room, whose moderators may use it as well: that of the first #word, else the session's
-	Audit   bool      // whoever uses it, the audit log says so; of commands that need a role all but listings are told there
-	Free    bool      // it may be used however often: it does nothing, or says something, which is counted as that
-	Account bool      // an account is needed; without it whoever is about to register may use it too
+	Name     string   // one word, or two as in "key add"
+	Aliases  []string // other names, in either face
+	Args     string   // shown in usage: "#room TEXT"
+	Brief    string   // one line of help, at most 46 cells
+	More     string   // what else there is to know
+	Faces    Face
+	Group    Group     // where help lists it
+	List     bool      // what it prints is for reading: shown over the messages, where there is a screen
+	Role     chat.Role // the least that may use it; empty: everyone
+	InRoom   bool      // it acts in one room, whose moderators may use it as well: that of the first #word, else the session's
+	Audit    bool      // whoever uses it, the audit log says so; of commands that need a role all but listings are told there
+	Person   bool      // its words are people, not rooms
+	Harmless bool      // it tells nothing and does nothing: also a restricted key may run it
+	Free     bool      // it may be used however often: it does nothing, or says something, which is counted as that
+	Account  bool      // an account is needed; without it whoever is about to register may use it too
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
 	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell
@@ -64,6 +66,7 @@ type Call struct {
 	Face     Face
 	Account  chat.Account // who calls; the zero Account while registering
 	Name     chat.Name    // the name of the login; that of Account where there is one
+	Only     chat.Only    // what the key of the login is restricted to
 	Verified bool         // the login is by key, or by password and second factor: worth the account's role
 	Key      *chat.Key    // the key proven in this login, if it was by key
 	Source   string       // where the connection comes from, for the log

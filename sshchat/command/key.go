@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+
+	"github.com/spf13/pflag"
 )
 
 var keyList = &Command{
@@ -19,12 +21,16 @@ var keyList = &Command{
 					Key         string    `json:"key"`
 					Label       string    `json:"label"`
 					Added       time.Time `json:"added"`
+					Only        chat.Only `json:"only,omitempty"`
 					Reads       bool      `json:"reads"`
-				}{k.Fingerprint, k.Line, k.Label, k.Added, k.Reads})
+				}{k.Fingerprint, k.Line, k.Label, k.Added, k.Only, k.Reads})
 				continue
 			}
 			reads := "opens history"
-			if !k.Reads {
+			switch {
+			case len(k.Only) > 0:
+				reads = "for " + k.Only.String() + " only"
+			case !k.Reads:
 				reads = "logs in only"
 			}
 			kind, _ := cutWord(k.Line)
@@ -38,9 +44,14 @@ var keyList = &Command{
 }
 
 var keyAdd = &Command{
-	Name: "key add", Args: "KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
+	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
 	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
-		"A new key opens what is said from now on.",
+		"A new key opens what is said from now on.\n" +
+		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
+		"It opens no history but with history in the list.",
+	Flags: func(f *pflag.FlagSet) {
+		f.String("only", "", "commands that the key may run, each with a room or a person")
+	},
 	Faces: Both, Account: true, Audit: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		keys, err := c.keys()
@@ -50,7 +61,14 @@ var keyAdd = &Command{
 		if len(keys) == 0 {
 			return c.usage("key add needs a key")
 		}
+		var only chat.Only
+		if words, _ := c.Flags.GetString("only"); c.Flags.Changed("only") {
+			if only, err = chat.ParseOnly(words); err != nil {
+				return c.usage("--only: %v", err)
+			}
+		}
 		for _, key := range keys {
+			key.Only = only
 			if err := c.addKey(ctx, key); err != nil {
 				return c.explain(err)
 			}
@@ -68,7 +86,7 @@ func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	}
 	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
 	c.Printf("%s\n", key.Fingerprint)
-	if !key.Reads {
+	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
 	}
 	return nil

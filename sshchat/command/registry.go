@@ -121,6 +121,9 @@ func (c *Call) hasAccount() error {
 // allowed checks the caller's rights: here and nowhere else.
 func (c *Call) allowed() error {
 	role := c.Command.Role
+	if !c.Command.Harmless && !c.Only.Allows(c.Command.Name, c.targets()) {
+		return denied("this key is for %s alone", c.Only)
+	}
 	switch {
 	case role == "":
 		return nil
@@ -134,6 +137,20 @@ func (c *Call) allowed() error {
 		return denied("%s is for %ss, and for those of the room", c.Command.Name, role)
 	}
 	return denied("%s is for %ss", c.Command.Name, role)
+}
+
+// targets are what the command names to act on, as keys are restricted to.
+func (c *Call) targets() []string {
+	targets := make([]string, len(c.Args))
+	for i, word := range c.Args {
+		switch {
+		case strings.HasPrefix(word, "@"), c.Command.Person:
+			targets[i] = "@" + strings.ToLower(strings.TrimPrefix(word, "@"))
+		default:
+			targets[i] = "#" + strings.ToLower(strings.TrimPrefix(word, "#"))
+		}
+	}
+	return targets
 }
 
 // actsIn is the room that a command with InRoom acts in.
@@ -213,7 +230,14 @@ func (c *Call) leadingFlags(rest string) (text string, err error) {
 		if word == "--" {
 			break
 		}
-		if err := c.Flags.Parse([]string{word}); err != nil {
+		words := []string{word}
+		if f := c.Flags.Lookup(word[2:]); f != nil && f.NoOptDefVal == "" { // its value is the next word
+			var value string
+			if value, rest = cutWord(rest); value != "" {
+				words = append(words, value)
+			}
+		}
+		if err := c.Flags.Parse(words); err != nil {
 			return "", c.usage("%s: %v", c.Command.Name, err)
 		}
 	}

@@ -25,7 +25,7 @@ var say = &Command{
 
 var msg = &Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away", Group: Talking,
-	Faces: Both, Free: true, Account: true, Words: 1, Text: true,
+	Faces: Both, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
 		if err != nil {
