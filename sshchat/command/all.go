@@ -6,12 +6,13 @@ var all []*Command
 // An init and not a literal, because help's own command walks the registry made of it.
 func init() {
 	all = []*Command{
-		claim, follow, head, help, history, identity, join, keyAdd, keyList, keyRemove, list, me, msg,
-		names, part, passwd, query, quit, register, reply, say, set, shrug, topic, version, whoami, whois,
-		away, back, clearScreen, editID, editLast, focus, ignore, inbox, mentions, recall, search, takeBack, unignore, unlock,
-		accountDelete, allowAdd, allowDel, allowList, allowOff, allowOn, announce, audit, ban, bannedList, deop, inviteCreate, inviteList, inviteRevoke, inviteTo, kick, modRoom, motd, motdSet, op, reload, roomCreate, roomDelete, roomInfo, roomList, roomPrivate, slowRoom, stats, totpDisable, totpEnable, unmodRoom,
-		userAddKey, userCreate, userDelete, userDisable, userEnable, userInfo, userList, userRemoveKey, userResetPassword, userSetRole, userUnlock,
-		mute, sessions, unban, unmute,
-		bellCommand, mouseCommand, quietCommand, themeCommand, timestampsCommand, uiCommand, zoneCommand,
+		accountDelete, allowAdd, allowDel, allowList, allowOff, allowOn, announce, audit, away, back, ban, bannedList,
+		bellCommand, claim, clearScreen, deop, editID, editLast, focus, follow, head, help, history, identity, ignore,
+		inbox, inviteCreate, inviteList, inviteRevoke, inviteTo, join, keyAdd, keyList, keyRemove, kick, list, me,
+		mentions, modRoom, motd, motdSet, mouseCommand, msg, mute, names, op, part, passwd, query, quietCommand, quit,
+		recall, register, reload, reply, roomCreate, roomDelete, roomInfo, roomList, roomPrivate, say, search, sessions,
+		set, shrug, slowRoom, stats, takeBack, themeCommand, timestampsCommand, topic, totpDisable, totpEnable, uiCommand,
+		unban, unignore, unlock, unmodRoom, unmute, userAddKey, userCreate, userDelete, userDisable, userEnable, userInfo,
+		userList, userRemoveKey, userResetPassword, userSetRole, userUnlock, version, whoami, whois, zoneCommand,
 	}
 }

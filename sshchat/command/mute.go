@@ -55,7 +55,7 @@ var unmute = &Command{
 	},
 }
 
-// mayspeak refuses the muted.
+// maySpeak refuses the muted.
 func (s *Services) maySpeak(name chat.Name) error {
 	if m, found := s.Accounts.Muted(name); found {
 		return &Error{ExitDenied, "not sent: " + muted(m)}

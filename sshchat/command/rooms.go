@@ -85,11 +85,12 @@ var roomInfo = &Command{
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(c.Hub.AllRooms(), func(r chat.RoomView) bool { return r.Name == room })
+		rooms := c.Hub.AllRooms()
+		i := slices.IndexFunc(rooms, func(r chat.RoomView) bool { return r.Name == room })
 		if i < 0 {
 			return notFound("no such room: #%s", room)
 		}
-		r := c.Hub.AllRooms()[i]
+		r := rooms[i]
 		if c.json() {
 			c.printJSON(roomOf(r))
 			return nil
