@@ -91,6 +91,9 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", l.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(l, logger)()
 	}
+	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
+		return backup(ctx, w, st, s.data, hostKeys)
+	}
 	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, hub, server) }
 	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)

@@ -6,7 +6,7 @@ var all []*Command
 // An init and not a literal, because help's own command walks the registry made of it.
 func init() {
 	all = []*Command{
-		accountDelete, allowAdd, allowDel, allowList, allowOff, allowOn, announce, audit, away, back, ban, bannedList,
+		accountDelete, allowAdd, allowDel, allowList, allowOff, allowOn, announce, audit, away, back, backup, ban, bannedList,
 		bellCommand, claim, clearScreen, deop, editID, editLast, focus, follow, head, help, history, identity, ignore,
 		inbox, inviteCreate, inviteList, inviteRevoke, inviteTo, join, keyAdd, keyList, keyRemove, kick, list, me,
 		mentions, modRoom, motd, motdSet, mouseCommand, msg, mute, names, op, part, passwd, query, quietCommand, quit,
