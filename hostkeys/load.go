@@ -1,4 +1,4 @@
-// Package hostkeys makes, checks and loads the key that the server proves itself with, and signs with it.
+// Package hostkeys makes, checks, loads and rotates the key that the server proves itself with, and signs with it.
 // It knows nothing of the chat.
 package hostkeys
 
@@ -27,24 +27,29 @@ const maxFile = 16 << 10
 // with words that say what to do.
 func Load(dir string) (signer ssh.Signer, made bool, err error) {
 	path := filepath.Join(dir, File)
-	info, err := os.Lstat(path)
+	signer, err = read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		signer, err = create(path)
 		return signer, err == nil, err
 	}
+	return signer, false, err
+}
+
+// read reads a private key, if it is as it should be.
+func read(path string) (ssh.Signer, error) {
+	info, err := os.Lstat(path)
 	if err != nil {
-		return nil, false, fmt.Errorf("load the host key: %w", err)
+		return nil, fmt.Errorf("load the host key: %w", err)
 	}
 	if err := check(path, info); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, false, fmt.Errorf("load the host key: %w", err)
+		return nil, fmt.Errorf("load the host key: %w", err)
 	}
 	defer clear(data)
-	signer, err = parse(path, data)
-	return signer, false, err
+	return parse(path, data)
 }
 
 // check refuses a file by what is known before reading it.
@@ -97,14 +102,19 @@ func create(path string) (ssh.Signer, error) {
 	if err := publish(path, data, 0o600); err != nil {
 		return nil, fmt.Errorf("make a host key: %w", err)
 	}
-	public := path + ".pub"
-	if err := os.Remove(public); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("make a host key: %w", err)
-	}
-	if err := publish(public, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644); err != nil {
+	if err := writePublic(path, signer.PublicKey()); err != nil {
 		return nil, fmt.Errorf("make a host key: %w", err)
 	}
 	return signer, nil
+}
+
+// writePublic writes the public half beside the private key at path.
+func writePublic(path string, key ssh.PublicKey) error {
+	public := path + ".pub"
+	if err := remove(public); err != nil {
+		return err
+	}
+	return publish(public, ssh.MarshalAuthorizedKey(key), 0o644)
 }
 
 // publish writes a file that is not there yet. A link, unlike a rename, fails where the name is taken.

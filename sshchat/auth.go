@@ -63,6 +63,9 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 			s.logLogin(c, m, method, err)
 		},
 	}
+	for _, signer := range s.hostKeys.Signers() {
+		config.AddHostKey(signer)
+	}
 	algorithms(config)
 	return config
 }

@@ -17,15 +17,17 @@ import (
 // x/crypto's own Close only sends, and waits for a peer that may never read; closing this closes the socket.
 type conn struct {
 	net.Conn
-	server   *Server
-	source   string       // the client's address, for the log
-	from     source       // what it is counted as
-	addr     netip.Addr   // the client's, IPv4 where it is; what bans go by
-	exempt   bool         // its source is not counted or charged
-	client   string       // what the client calls itself; set at login
-	lastRead atomic.Int64 // Unix nanoseconds
-	closing  sync.Once
-	refusing atomic.Int32 // channels whose refusal is being sent
+	server    *Server
+	source    string       // the client's address, for the log
+	from      source       // what it is counted as
+	addr      netip.Addr   // the client's, IPv4 where it is; what bans go by
+	exempt    bool         // its source is not counted or charged
+	client    string       // what the client calls itself; set at login
+	lastRead  atomic.Int64 // Unix nanoseconds
+	closing   sync.Once
+	refusing  atomic.Int32 // channels whose refusal is being sent
+	announced atomic.Bool  // it was told of the host keys
+	proofs    atomic.Int32 // times it had them prove themselves
 
 	// Owned by the login's goroutine:
 
@@ -36,16 +38,17 @@ type conn struct {
 	missed missed // wrong passwords for the account since it was last logged in to
 
 	mu          sync.Mutex
-	deadline    *time.Timer // guarded by mu; closes the connection unless it gets on: keys, channel, registration
-	keepalive   *time.Timer // guarded by mu; nil until the first channel
-	channels    int         // guarded by mu; session channels open
-	provisional bool        // guarded by mu; holds one of the registration slots
-	closed      bool        // guarded by mu
-	tried       bool        // guarded by mu; there was a try to log in
-	in          bool        // guarded by mu; it is logged in
-	starting    bool        // guarded by mu; it holds a place among those that have not
-	account     string      // guarded by mu; the id of the account it holds a place of; empty: of none
-	refusal     string      // guarded by mu; what its sessions are told instead of being served
+	deadline    *time.Timer   // guarded by mu; closes the connection unless it gets on: keys, channel, registration
+	keepalive   *time.Timer   // guarded by mu; nil until the first channel
+	channels    int           // guarded by mu; session channels open
+	provisional bool          // guarded by mu; holds one of the registration slots
+	closed      bool          // guarded by mu
+	tried       bool          // guarded by mu; there was a try to log in
+	in          bool          // guarded by mu; it is logged in
+	starting    bool          // guarded by mu; it holds a place among those that have not
+	account     string        // guarded by mu; the id of the account it holds a place of; empty: of none
+	proven      chan struct{} // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
+	refusal     string        // guarded by mu; what its sessions are told instead of being served
 }
 
 // connKey finds the conn in its ssh.Context.

@@ -46,6 +46,7 @@ func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.
 		return
 	}
 	defer c.closeChannel()
+	s.announceHostKeys(c, peer)
 	inner, end := context.WithCancel(ctx)
 	defer end()
 	g := &guard{conn: c, end: end, resized: make(chan struct{}, 1), env: make(map[string]string)}
@@ -275,6 +276,7 @@ func (g *guard) exit(code int) {
 	if exited {
 		return
 	}
+	g.conn.awaitProof()
 	g.stall.Reset(g.conn.server.limits.WriteStall)
 	defer g.stall.Stop()
 	// Errors mean that the channel is gone already.

@@ -40,10 +40,11 @@ type inside struct {
 
 func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	t.Helper()
-	signer, _, err := hostkeys.Load(t.TempDir())
+	ring, _, err := hostkeys.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	signer := ring.Announced()[0]
 	folder, err := store.HoldFolder(t.TempDir() + "/data")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	hub := chat.NewHub(forgetful{}, users, nil, users.Rooms(), log)
 	server, err := sshchat.New(sshchat.Config{
-		HostKey: signer, Passwords: users, Limits: limits, Log: log,
+		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
 			Hub: hub, Accounts: accounts{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
 		},

@@ -35,7 +35,7 @@ type Passwords interface {
 
 // Config is what a server is made of.
 type Config struct {
-	HostKey   ssh.Signer
+	HostKeys  HostKeys
 	Services  *command.Services
 	Passwords Passwords
 	Limits    Limits
@@ -46,6 +46,7 @@ type Config struct {
 // Server serves the chat over SSH.
 type Server struct {
 	ssh       *ssh.Server
+	hostKeys  HostKeys
 	services  *command.Services
 	passwords Passwords
 	limits    Limits
@@ -77,7 +78,7 @@ type Server struct {
 // New returns a server. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
+		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
 		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
 		messages: newFlood[chat.Name](c.Limits.Messages), works: newFlood[chat.Name](c.Limits.Commands),
@@ -92,7 +93,7 @@ func New(c Config) (*Server, error) {
 	var err error
 	s.ssh, err = wish.NewServer(
 		wish.WithVersion("sshchat"),
-		func(srv *ssh.Server) error { srv.AddHostKey(c.HostKey); return nil },
+		func(srv *ssh.Server) error { srv.AddHostKey(c.HostKeys.Signers()[0]); return nil }, // else wish would make one
 		wish.WithMiddleware(s.session),
 	)
 	if err != nil {
@@ -100,6 +101,8 @@ func New(c Config) (*Server, error) {
 	}
 	s.ssh.ConnCallback = s.accept
 	s.ssh.ServerConfigCallback = s.config
+	s.ssh.HostSigners = nil // they may change: config adds them to each connection
+	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: s.answerProofs}
 	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.guardSession}
 	s.ssh.HandshakeTimeout = c.Limits.Handshake + c.Limits.KeyExchange
 	return s, nil

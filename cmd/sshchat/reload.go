@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -16,11 +17,16 @@ import (
 
 // reload takes what was changed by hand in the data folder: each part of it or nothing. Who may not come in any more
 // does not stay, and nothing more is sealed to keys that are gone.
-func reload(ctx context.Context, st *stores, hub *chat.Hub, server *sshchat.Server) (done []string, err error) {
+func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub, server *sshchat.Server) (done []string, err error) {
 	if failed := st.motd.Reload(); failed != nil {
 		err = errors.Join(err, failed)
 	} else {
 		done = append(done, "motd: read")
+	}
+	if failed := keys.Reload(); failed != nil {
+		err = errors.Join(err, failed)
+	} else {
+		done = append(done, "host keys: read")
 	}
 	changed, failed := st.users.Reload()
 	if failed != nil {

@@ -51,11 +51,11 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	defer release(folder, logger)
-	signer, made, err := hostkeys.Load(s.data)
+	keys, made, err := hostkeys.Open(s.data)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "host key %s\n", ssh.FingerprintSHA256(signer.PublicKey()))
+	fmt.Fprintf(stderr, "host key %s\n", ssh.FingerprintSHA256(keys.Signers()[0].PublicKey()))
 	if made {
 		logger.Info("made a host key", "data", s.data)
 	}
@@ -74,10 +74,10 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close()
-	services := newServices(s, st, hub, signer, logger)
+	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Address = address(s, listener.Addr())
 	server, err := sshchat.New(sshchat.Config{
-		HostKey: signer, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
+		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
-	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, hub, server) }
+	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, keys, hub, server) }
 	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)
 	return runServer(ctx, server, hub, listener, logger)
@@ -156,7 +156,7 @@ func newLog(s settings, stderr io.Writer) *slog.Logger {
 	return logger
 }
 
-func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logger *slog.Logger) *command.Services {
+func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.Logger) *command.Services {
 	claim := &command.Claim{}
 	if !st.users.HasAdmin() && len(s.admins) == 0 {
 		claim = command.NewClaim()
@@ -164,8 +164,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, signer ssh.Signer, logge
 	return &command.Services{
 		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
-		Sign: func(message []byte) ([]byte, error) { return hostkeys.Sign(signer, "sshchat-history", message) },
-		Log:  logger,
+		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}
 }
 

@@ -7,7 +7,7 @@ var all []*Command
 func init() {
 	all = []*Command{
 		accountDelete, allowAdd, allowDel, allowList, allowOff, allowOn, announce, audit, away, back, backup, ban, bannedList,
-		bellCommand, claim, clearScreen, deop, editID, editLast, focus, follow, head, help, history, identity, ignore,
+		bellCommand, claim, clearScreen, deop, editID, editLast, focus, follow, head, help, history, hostkeyList, hostkeyRecords, hostkeyRotate, identity, ignore,
 		inbox, inviteCreate, inviteList, inviteRevoke, inviteTo, join, keyAdd, keyList, keyRemove, kick, list, me,
 		mentions, modRoom, motd, motdSet, mouseCommand, msg, mute, names, op, part, passwd, query, quietCommand, quit,
 		recall, register, reload, reply, roomCreate, roomDelete, roomInfo, roomList, roomPrivate, say, search, sessions,

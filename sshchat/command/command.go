@@ -125,6 +125,7 @@ type Services struct {
 	Live         Live
 	Tries        Tries
 	Motd         Motd
+	HostKeys     HostKeys
 	Backup       func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
 	Reload       func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
 	Claim        *Claim

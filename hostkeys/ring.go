@@ -1,0 +1,208 @@
+package hostkeys
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// State is what a host key is for.
+type State string
+
+const (
+	Current State = "current" // the server proves itself with it
+	Next    State = "next"    // announced to clients, so that they know it before it becomes the current one
+	Former  State = "former"  // was current; only its public half and the record of its end are left
+)
+
+// Key is one host key, as it is listed.
+type Key struct {
+	State  State
+	Public ssh.PublicKey
+	At     time.Time // when it came to be so
+}
+
+// SSHFP is what DNS says of the key (RFC 4255, RFC 7479; SHA-256 as of RFC 6594), without the owner name.
+func (k Key) SSHFP() string {
+	const ed25519, sha256Digest = 4, 2
+	return fmt.Sprintf("IN SSHFP %d %d %x", ed25519, sha256Digest, sha256.Sum256(k.Public.Marshal()))
+}
+
+// Ring is a folder's host keys: the current one, perhaps the next, and what is left of former ones.
+// Its methods may be called at the same time.
+type Ring struct {
+	path string // the current key's
+	now  func() time.Time
+
+	mu      sync.Mutex
+	keys    keys       // guarded by mu
+	records []rotation // guarded by mu; the oldest first
+}
+
+// keys is what the files hold that can be changed by hand.
+type keys struct {
+	current, next ssh.Signer       // next is nil where there is none
+	certificate   *ssh.Certificate // of current; nil where there is none
+}
+
+const (
+	nextSuffix        = ".next"
+	certificateSuffix = "-cert.pub" // as ssh-keygen -s names it
+)
+
+// Open loads the host keys of a folder. It makes the current one where there is none, and says so. A rotation that was
+// cut off is undone if the new key had not become the current one, else finished.
+func Open(dir string) (r *Ring, made bool, err error) {
+	r = &Ring{path: filepath.Join(dir, File), now: time.Now}
+	current, made, err := Load(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := r.mend(current.PublicKey()); err != nil {
+		return nil, false, fmt.Errorf("mend a host key rotation that was cut off: %w", err)
+	}
+	if r.keys, err = r.read(); err != nil {
+		return nil, false, err
+	}
+	return r, made, r.readRecords()
+}
+
+// Reload reads the keys again, for who has changed them by hand; on an error all stays as it was.
+func (r *Ring) Reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys, err := r.read()
+	if err == nil {
+		r.keys = keys
+	}
+	return err
+}
+
+func (r *Ring) read() (k keys, err error) {
+	if k.current, err = read(r.path); err != nil {
+		return keys{}, err
+	}
+	if k.next, err = read(r.path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return keys{}, err
+	}
+	k.certificate, err = readCertificate(r.path+certificateSuffix, k.current.PublicKey())
+	return k, err
+}
+
+// readCertificate returns nil where there is no file.
+func readCertificate(path string, of ssh.PublicKey) (*ssh.Certificate, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load the host certificate: %w", err)
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("host certificate %s is damaged (%w): sign the key again, or remove it", path, err)
+	}
+	c, ok := key.(*ssh.Certificate)
+	switch {
+	case !ok || c.CertType != ssh.HostCert:
+		return nil, fmt.Errorf("%s is no host certificate: ssh-keygen -s CA -h makes one", path)
+	case !bytes.Equal(c.Key.Marshal(), of.Marshal()):
+		return nil, fmt.Errorf("host certificate %s is for another key than the current one: sign that, or remove the certificate", path)
+	}
+	return c, nil
+}
+
+// Signers are what the server proves itself with, for one connection: the current key, and by its certificate while
+// that is valid.
+func (r *Ring) Signers() []ssh.Signer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	signers := []ssh.Signer{r.keys.current}
+	if c := r.keys.certificate; c != nil && valid(c, r.now()) {
+		signer, err := ssh.NewCertSigner(c, r.keys.current)
+		if err != nil {
+			panic("internal error: a certificate of another key: " + err.Error())
+		}
+		signers = append(signers, signer)
+	}
+	return signers
+}
+
+func valid(c *ssh.Certificate, now time.Time) bool {
+	t := uint64(now.Unix())
+	return c.ValidAfter <= t && (c.ValidBefore == ssh.CertTimeInfinity || t < c.ValidBefore)
+}
+
+// Announced are the keys that clients are to remember: the current one, and the next.
+func (r *Ring) Announced() []ssh.Signer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys.next == nil {
+		return []ssh.Signer{r.keys.current}
+	}
+	return []ssh.Signer{r.keys.current, r.keys.next}
+}
+
+// Sign signs with the current key, as the function Sign does.
+func (r *Ring) Sign(namespace string, message []byte) ([]byte, error) {
+	r.mu.Lock()
+	signer := r.keys.current
+	r.mu.Unlock()
+	return Sign(signer, namespace, message)
+}
+
+// List lists all keys: the current one, the next, and former ones, the youngest first.
+func (r *Ring) List() ([]Key, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, err := changed(r.path)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(r.records); n > 0 {
+		at = r.records[n-1].At
+	}
+	list := []Key{{Current, r.keys.current.PublicKey(), at}}
+	if r.keys.next != nil {
+		if at, err = changed(r.path + nextSuffix); err != nil {
+			return nil, err
+		}
+		list = append(list, Key{Next, r.keys.next.PublicKey(), at})
+	}
+	for _, old := range slices.Backward(r.records) {
+		list = append(list, Key{Former, old.from, old.At})
+	}
+	return list, nil
+}
+
+func changed(path string) (time.Time, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("list the host keys: %w", err)
+	}
+	return info.ModTime(), nil
+}
+
+// Prepare makes the next key, unless there is one; made tells so.
+func (r *Ring) Prepare() (made bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys.next != nil {
+		return false, nil
+	}
+	next, err := create(r.path + nextSuffix)
+	if err != nil {
+		return false, err
+	}
+	r.keys.next = next
+	return true, nil
+}
