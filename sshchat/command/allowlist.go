@@ -8,14 +8,14 @@ import (
 
 // While the allowlist is on, only those on it come in, and moderators and admins.
 var (
-	allowOn  = allowSwitch("allowlist on", "let only those on the list in", true)
-	allowOff = allowSwitch("allowlist off", "let everybody in again", false)
-	allowAdd = allowEdit("allowlist add", "put somebody on the list", func(c *Call, target string) error { return c.Accounts.Allow(target) })
-	allowDel = allowEdit("allowlist remove", "take somebody off the list", func(c *Call, target string) error { return c.Accounts.Disallow(target) })
+	_ = allowSwitch("allowlist on", "let only those on the list in", true)
+	_ = allowSwitch("allowlist off", "let everybody in again", false)
+	_ = allowEdit("allowlist add", "put somebody on the list", func(c *Call, target string) error { return c.Accounts.Allow(target) })
+	_ = allowEdit("allowlist remove", "take somebody off the list", func(c *Call, target string) error { return c.Accounts.Disallow(target) })
 )
 
 func allowSwitch(name, brief string, on bool) *Command {
-	return &Command{
+	return add(&Command{
 		Name: name, Brief: brief, Faces: Exec, Role: chat.Admin, Words: 0,
 		More: "Moderators and admins always come in. Sessions of those not on it end now.",
 		Run: func(_ context.Context, c *Call) error {
@@ -25,11 +25,11 @@ func allowSwitch(name, brief string, on bool) *Command {
 			c.endUnlisted()
 			return nil
 		},
-	}
+	})
 }
 
 func allowEdit(name, brief string, edit func(*Call, string) error) *Command {
-	return &Command{
+	return add(&Command{
 		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, Faces: Exec, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
@@ -45,7 +45,7 @@ func allowEdit(name, brief string, edit func(*Call, string) error) *Command {
 			c.endUnlisted()
 			return nil
 		},
-	}
+	})
 }
 
 // endUnlisted ends the sessions of those whom the list does not let in now.
@@ -57,7 +57,7 @@ func (c *Call) endUnlisted() {
 	c.Notef("Done; %d sessions ended.", ended)
 }
 
-var allowList = &Command{
+var _ = add(&Command{
 	Name: "allowlist list", Brief: "show whether the list is on, and who is on it", Faces: Exec, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		on, entries := c.Accounts.Allowlist()
@@ -78,4 +78,4 @@ var allowList = &Command{
 		}
 		return nil
 	},
-}
+})

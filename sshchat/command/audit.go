@@ -13,7 +13,7 @@ import (
 // auditLines is how many lines audit shows where it is not told.
 const auditLines = 50
 
-var audit = &Command{
+var _ = add(&Command{
 	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, List: true, Role: chat.Admin, Words: 1,
 	More: "Every line holds the hash of the one before. --verify looks at all of them and prints how many there are.",
 	Flags: func(f *pflag.FlagSet) {
@@ -43,7 +43,7 @@ var audit = &Command{
 		}
 		return nil
 	},
-}
+})
 
 // acts are those that were asked for.
 func (c *Call) acts() ([]chat.Act, error) {

@@ -9,7 +9,7 @@ import (
 // maxWhy is the longest reason for being away, in bytes.
 const maxWhy = 256
 
-var away = &Command{
+var _ = add(&Command{
 	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
 	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
 	Faces: Both, Account: true, Text: true,
@@ -28,9 +28,9 @@ var away = &Command{
 		c.Notef("You are away%s.", because(why))
 		return nil
 	},
-}
+})
 
-var back = &Command{
+var _ = add(&Command{
 	Name: "back", Brief: "say that you are there again", Group: People,
 	Faces: Both, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
@@ -41,7 +41,7 @@ var back = &Command{
 		}
 		return nil
 	},
-}
+})
 
 // because is a reason as it follows "away".
 func because(why chat.Text) string {

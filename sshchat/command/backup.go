@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var backup = &Command{
+var _ = add(&Command{
 	Name: "backup", Args: "[--with-host-keys]", Brief: "print a tar of all the server keeps",
 	More: "As it stands at one moment, while people go on. Unpacked into an empty folder of mode 0700 it is a data folder.\n" +
 		"Sealed history stays sealed. Host keys are in it only where asked for: who has them can pose as the server.",
@@ -23,4 +23,4 @@ var backup = &Command{
 		c.Log.Info("backup", "by", c.Account.Name, "source", c.Source, "host keys", with)
 		return c.Services.Backup(ctx, c.Out, with)
 	},
-}
+})

@@ -14,7 +14,7 @@ import (
 
 const durations = "A duration is 30s, 10m, 2h, 7d, 4w or forever, which it is where none is given."
 
-var ban = &Command{
+var _ = add(&Command{
 	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "keep somebody, addresses or a key out",
 	More: durations + "\nTheir sessions end now, and nothing more is sealed to them. --address bans where they are as well,\n" +
 		"where that is theirs alone. --force bans addresses that include a loopback one.",
@@ -42,7 +42,7 @@ var ban = &Command{
 		}
 		return nil
 	},
-}
+})
 
 // sanction reads who, how long and why.
 func (c *Call) sanction() (chat.Sanction, error) {
@@ -182,7 +182,7 @@ func reason(s chat.Sanction) string {
 // Banned refuses whoever a ban hits.
 func Banned(s chat.Sanction) error { return &Error{ExitDenied, banned(s)} }
 
-var unban = &Command{
+var _ = add(&Command{
 	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Role: chat.Mod, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -205,16 +205,16 @@ var unban = &Command{
 		}
 		return c.Hub.Rekey(ctx, s.User, chat.Rekey)
 	},
-}
+})
 
-var bannedList = &Command{
+var _ = add(&Command{
 	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		c.printSanctions("ban", c.Accounts.Bans())
 		c.printSanctions("mute", c.Accounts.Mutes())
 		return nil
 	},
-}
+})
 
 func (c *Call) printSanctions(kind string, list []chat.Sanction) {
 	for _, s := range list {

@@ -54,12 +54,12 @@ func (c *Claim) keep(code string) {
 	c.code = code
 }
 
-var claim = &Command{
+var _ = add(&Command{
 	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
 	More:  "The server printed the code as it started. It serves once.",
 	Faces: Exec, Words: 1,
 	Run: runClaim,
-}
+})
 
 func runClaim(ctx context.Context, c *Call) error {
 	if len(c.Args) != 1 {

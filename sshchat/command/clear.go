@@ -2,11 +2,11 @@ package command
 
 import "context"
 
-var clearScreen = &Command{
+var _ = add(&Command{
 	Name: "clear", Brief: "clear the screen; nothing is deleted", Group: Reading,
 	Faces: Chat, Free: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		c.Session.Clear()
 		return nil
 	},
-}
+})

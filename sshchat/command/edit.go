@@ -9,7 +9,7 @@ import (
 
 // Scripts know their messages by ID; people mean what they said last. So edit is two commands.
 var (
-	editLast = &Command{
+	_ = add(&Command{
 		Name: "edit", Args: "TEXT", Brief: "say your last message here in other words", Group: Talking,
 		More:  "Others see that it was edited. What was stored first stays sealed in the history.",
 		Faces: Chat, Free: true, Account: true, Text: true,
@@ -20,8 +20,8 @@ var (
 			}
 			return c.amend(ctx, last.Room, chat.Edit, last.Seq, c.Text)
 		},
-	}
-	editID = &Command{
+	})
+	_ = add(&Command{
 		Name: "edit", Args: "ID TEXT", Brief: "say a message of yours in other words", Group: Talking,
 		More:  "An ID is what say prints: general/12, @bob/3. Prints the ID of the edit.",
 		Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
@@ -32,8 +32,8 @@ var (
 			}
 			return c.amend(ctx, room, chat.Edit, seq, c.Text)
 		},
-	}
-	takeBack = &Command{
+	})
+	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
 		More:  "Or the one of that ID, as in general/12. What was stored stays sealed in the history.",
 		Faces: Both, Account: true, Words: 1,
@@ -54,7 +54,7 @@ var (
 			}
 			return c.amend(ctx, last.Room, chat.Delete, last.Seq, "")
 		},
-	}
+	})
 )
 
 // takeBack deletes a message: the caller's own, or anybody's where the caller moderates.

@@ -7,7 +7,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var focus = &Command{
+var _ = add(&Command{
 	Name: "focus", Args: "[USER…|$]", Brief: "see these people alone in rooms; $ ends it", Group: People,
 	More:  "In this session only. Direct messages are shown whoever writes. Without a name it tells whom you see.",
 	Faces: Chat, Account: true, Words: -1,
@@ -35,7 +35,7 @@ var focus = &Command{
 		c.tellFocus()
 		return nil
 	},
-}
+})
 
 func (c *Call) tellFocus() {
 	var names []string

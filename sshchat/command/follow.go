@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var follow = &Command{
+var _ = add(&Command{
 	Name: "follow", Args: "[#room…]", Brief: "print messages as they are said", Group: Reading,
 	More: "It ends when you end it. Without a room: all of yours, also those to come.\n" +
 		"With --since it first prints what came after that message:\n" +
@@ -23,7 +23,7 @@ var follow = &Command{
 		jsonFlag(f)
 	},
 	Run: runFollow,
-}
+})
 
 // followBatch is how many messages of a room are taken at once.
 const followBatch = 64

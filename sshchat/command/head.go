@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-var head = &Command{
+var _ = add(&Command{
 	Name: "head", Args: "ROOM", Brief: "print a room's head, signed by the host key", Group: Reading,
 	More: "The head is the newest point of the room's history.\n" +
 		"The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
@@ -31,4 +31,4 @@ var head = &Command{
 		c.Printf("%s%s", line, signature)
 		return nil
 	},
-}
+})

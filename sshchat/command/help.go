@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var help = &Command{
+var _ = add(&Command{
 	Name: "help", Aliases: []string{"?"}, Args: "[COMMAND]", Brief: "list the commands, or explain one",
 	Faces: Both, List: true, Harmless: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
@@ -25,7 +25,7 @@ var help = &Command{
 		c.Printf("%s", cmd.help(c.Face))
 		return nil
 	},
-}
+})
 
 // Group is what the commands listed together have in common.
 type Group string

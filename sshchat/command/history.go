@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var history = &Command{
+var _ = add(&Command{
 	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's history, sealed to your keys", Group: Reading,
 	More: "An age file that only your keys open:\n" +
 		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
@@ -40,7 +40,7 @@ var history = &Command{
 		}
 		return c.historyLast()
 	},
-}
+})
 
 // memberRoom is a room whose history the caller may ask for.
 func (c *Call) memberRoom(word string) (chat.RoomName, error) {

@@ -32,7 +32,7 @@ type HostKey struct {
 
 const hostKeyNext = "next"
 
-var hostkeyList = &Command{
+var _ = add(&Command{
 	Name: "hostkey list", Aliases: []string{"hostkey"}, Brief: "list the server's host keys", Group: Reading,
 	More:  "With what DNS may say of them (SSHFP), for clients that look there: put the server's name before it.",
 	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
@@ -50,7 +50,7 @@ var hostkeyList = &Command{
 		}
 		return nil
 	},
-}
+})
 
 func (c *Call) printHostKey(k HostKey) {
 	c.Printf("%-7s  %s  since %s\n", k.State, k.Fingerprint, k.At.In(c.zone()).Format("2006-01-02 15:04"))
@@ -59,7 +59,7 @@ func (c *Call) printHostKey(k HostKey) {
 	}
 }
 
-var hostkeyRecords = &Command{
+var _ = add(&Command{
 	Name: "hostkey records", Brief: "print what former host keys signed", Group: Reading,
 	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
 		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
@@ -71,9 +71,9 @@ var hostkeyRecords = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var hostkeyRotate = &Command{
+var _ = add(&Command{
 	Name: "hostkey rotate", Args: "[--now]", Brief: "announce the next host key, or change to it",
 	More: "First without --now: the next key is made, and clients that connect are told of it (OpenSSH remembers it, with\n" +
 		"UpdateHostKeys, its default). Days later with --now: it becomes the current one. Clients that have not connected\n" +
@@ -101,7 +101,7 @@ var hostkeyRotate = &Command{
 		c.Notef("It is announced already. To change to it: hostkey rotate --now")
 		return nil
 	},
-}
+})
 
 func (c *Call) changeHostKey() error {
 	next, ok, err := c.nextHostKey()

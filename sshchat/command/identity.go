@@ -2,7 +2,7 @@ package command
 
 import "context"
 
-var identity = &Command{
+var _ = add(&Command{
 	Name: "identity", Brief: "print what your password opens history with", Group: Yours,
 	More:  "An age file that your password opens.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
 	Faces: Exec, Account: true, Words: 0,
@@ -14,4 +14,4 @@ var identity = &Command{
 		c.Out.Write(armored)
 		return nil
 	},
-}
+})

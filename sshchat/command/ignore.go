@@ -7,7 +7,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var ignore = &Command{
+var _ = add(&Command{
 	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
 	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
 	Faces: Both, Account: true, Words: 1,
@@ -35,9 +35,9 @@ var ignore = &Command{
 		c.Notef("You see nothing more of %s; unignore %s changes that.", name, name)
 		return nil
 	},
-}
+})
 
-var unignore = &Command{
+var _ = add(&Command{
 	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,
 	Faces: Both, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
@@ -58,7 +58,7 @@ var unignore = &Command{
 		c.Notef("You see %s again.", name)
 		return nil
 	},
-}
+})
 
 // keepIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
 func (c *Call) keepIgnored(names []chat.Name) error {

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var inbox = &Command{
+var _ = add(&Command{
 	Name: "inbox", Brief: "count what you have not read", Group: Reading,
 	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
 	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
@@ -31,7 +31,7 @@ var inbox = &Command{
 		}
 		return nil
 	},
-}
+})
 
 type inboxJSON struct {
 	Room     string `json:"room"`

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var inviteCreate = &Command{
+var _ = add(&Command{
 	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
 	More:  "The code is shown this once. They type: register CODE",
 	Faces: Exec, Role: chat.Admin, Words: 0,
@@ -48,9 +48,9 @@ var inviteCreate = &Command{
 		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Address, code)
 		return nil
 	},
-}
+})
 
-var inviteList = &Command{
+var _ = add(&Command{
 	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, i := range c.Accounts.Invites() {
@@ -62,9 +62,9 @@ var inviteList = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var inviteRevoke = &Command{
+var _ = add(&Command{
 	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -76,4 +76,4 @@ var inviteRevoke = &Command{
 		c.Notef("Nobody can use it any more.")
 		return nil
 	},
-}
+})

@@ -2,7 +2,7 @@ package command
 
 import "context"
 
-var join = &Command{
+var _ = add(&Command{
 	Name: "join", Aliases: []string{"j"}, Args: "#room", Brief: "enter a room, and belong to it from now on", Group: Rooms,
 	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
 	Faces: Both, Account: true, Words: 1,
@@ -32,4 +32,4 @@ var join = &Command{
 		}
 		return nil
 	},
-}
+})

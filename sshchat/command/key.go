@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var keyList = &Command{
+var _ = add(&Command{
 	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
 	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
@@ -41,9 +41,9 @@ var keyList = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var keyAdd = &Command{
+var _ = add(&Command{
 	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
 	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
 		"A new key opens what is said from now on.\n" +
@@ -75,7 +75,7 @@ var keyAdd = &Command{
 		}
 		return nil
 	},
-}
+})
 
 func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
@@ -92,7 +92,7 @@ func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	return nil
 }
 
-var keyRemove = &Command{
+var _ = add(&Command{
 	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
 	More: "It logs in no more and opens nothing said from now on.\n" +
 		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
@@ -103,4 +103,4 @@ var keyRemove = &Command{
 		}
 		return c.removeKey(ctx, c.Account, c.Args[0])
 	},
-}
+})

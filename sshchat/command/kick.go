@@ -8,7 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var kick = &Command{
+var _ = add(&Command{
 	Name: "kick", Args: "USER [#room] [WHY]", Brief: "put somebody out of a room",
 	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
 	Faces: Both, Role: chat.Mod, InRoom: true, Words: 1, Text: true,
@@ -36,7 +36,7 @@ var kick = &Command{
 		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, why)
 		return c.uninvite(a.Name, room)
 	},
-}
+})
 
 func afterColon(why string) string {
 	if why = chat.Clean(why, maxAudited); why == "" {

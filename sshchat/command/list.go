@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var list = &Command{
+var _ = add(&Command{
 	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
 	More:  "A * marks those you are in.",
 	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
@@ -26,7 +26,7 @@ var list = &Command{
 		}
 		return nil
 	},
-}
+})
 
 type roomJSON struct {
 	Room    chat.RoomName `json:"room"`

@@ -4,18 +4,18 @@ import "context"
 
 // These commands are doors to the settings of what things look like.
 var (
-	uiCommand         = door("ui", "[full|plain|auto]", uiSetting, "a full screen, or lines that scroll")
-	themeCommand      = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
-	timestampsCommand = door("timestamp", "[off|time|datetime]", timestampsSetting, "what stands before a message")
-	zoneCommand       = door("tz", "[ZONE]", zoneSetting, "the zone of times: /tz Europe/Vienna")
-	bellCommand       = door("bell", "[off|mention|all]", bellSetting, "what rings the terminal's bell")
-	mouseCommand      = door("mouse", "[on|off]", mouseSetting, "scroll by the wheel; to select needs Shift")
-	quietCommand      = door("quiet", "[on|off]", quietSetting, "hide who comes and goes, or do not")
+	_ = door("ui", "[full|plain|auto]", uiSetting, "a full screen, or lines that scroll")
+	_ = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	_ = door("timestamp", "[off|time|datetime]", timestampsSetting, "what stands before a message")
+	_ = door("tz", "[ZONE]", zoneSetting, "the zone of times: /tz Europe/Vienna")
+	_ = door("bell", "[off|mention|all]", bellSetting, "what rings the terminal's bell")
+	_ = door("mouse", "[on|off]", mouseSetting, "scroll by the wheel; to select needs Shift")
+	_ = door("quiet", "[on|off]", quietSetting, "hide who comes and goes, or do not")
 )
 
 // door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
 func door(name, args string, s *setting, brief string) *Command {
-	return &Command{
+	return add(&Command{
 		Name: name, Args: args, Brief: brief, Group: Looks,
 		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
 		Faces: Chat, Account: true, Words: 1,
@@ -40,7 +40,7 @@ func door(name, args string, s *setting, brief string) *Command {
 			c.tellSetting(s)
 			return nil
 		},
-	}
+	})
 }
 
 // tellSetting says how something is set, and what else it could be.

@@ -14,7 +14,7 @@ type Motd interface {
 	Set(text chat.Text) error
 }
 
-var motd = &Command{
+var _ = add(&Command{
 	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, Faces: Both, List: true, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if text := c.Motd.Get().String(); text != "" {
@@ -24,9 +24,9 @@ var motd = &Command{
 		c.Notef("There is no message of the day.")
 		return nil
 	},
-}
+})
 
-var motdSet = &Command{
+var _ = add(&Command{
 	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
 	Faces: Both, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
@@ -51,9 +51,9 @@ var motdSet = &Command{
 		c.Notef("Whoever comes in is shown that from now on.")
 		return nil
 	},
-}
+})
 
-var announce = &Command{
+var _ = add(&Command{
 	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
 	Faces: Both, Role: chat.Mod, Text: true,
 	Run: func(_ context.Context, c *Call) error {
@@ -64,4 +64,4 @@ var announce = &Command{
 		c.Hub.Announce(text.After(c.Account.Name.String() + " to everybody: "))
 		return nil
 	},
-}
+})

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var mute = &Command{
+var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
 	Faces: Both, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(_ context.Context, c *Call) error {
@@ -28,11 +28,11 @@ var mute = &Command{
 		c.Notef("%s is muted %s.", s.User, until(s))
 		return nil
 	},
-}
+})
 
 func muted(s chat.Sanction) string { return "You are muted " + until(s) + reason(s) + "." }
 
-var unmute = &Command{
+var _ = add(&Command{
 	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Role: chat.Mod, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -53,7 +53,7 @@ var unmute = &Command{
 		c.Notef("%s may speak again.", name)
 		return nil
 	},
-}
+})
 
 // maySpeak refuses the muted.
 func (s *Services) maySpeak(name chat.Name) error {

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var names = &Command{
+var _ = add(&Command{
 	Name: "who", Aliases: []string{"names"}, Args: "[#room]", Brief: "list who is in a room, and who is here now", Group: People,
 	Faces: Both, List: true, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
@@ -34,7 +34,7 @@ var names = &Command{
 		}
 		return nil
 	},
-}
+})
 
 type presenceJSON struct {
 	Name chat.Name `json:"name"`

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var part = &Command{
+var _ = add(&Command{
 	Name: "part", Aliases: []string{"leave"}, Args: "[#room]", Brief: "leave a room for good", Group: Rooms,
 	Faces: Both, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
@@ -29,7 +29,7 @@ var part = &Command{
 		}
 		return nil
 	},
-}
+})
 
 // firstOf is the first word, or none.
 func firstOf(words []string) string {

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var passwd = &Command{
+var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
 	More:  "The new password opens all your history, the old one nothing said from now on.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
@@ -39,4 +39,4 @@ var passwd = &Command{
 		c.Notef("Your password is changed. Other sessions that came in with the old one must reconnect.")
 		return nil
 	},
-}
+})

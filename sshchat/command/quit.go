@@ -2,11 +2,11 @@ package command
 
 import "context"
 
-var quit = &Command{
+var _ = add(&Command{
 	Name: "quit", Aliases: []string{"exit"}, Brief: "end this session; you stay in your rooms",
 	Faces: Chat, Free: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		c.Session.Quit()
 		return nil
 	},
-}
+})

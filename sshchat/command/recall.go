@@ -11,7 +11,7 @@ import (
 // fewListed is how many messages are recalled where nobody says how many.
 const fewListed = 50
 
-var recall = &Command{
+var _ = add(&Command{
 	Name: "history", Args: "[N|2h]", Brief: "list what was said last in this room", Group: Reading,
 	More:  "So many messages, or those of so long: 30m, 2h, 7d. It lists what memory holds, at most 200 messages.",
 	Faces: Chat, Account: true, List: true, Words: 1,
@@ -42,7 +42,7 @@ var recall = &Command{
 		c.tellSealed(room)
 		return nil
 	},
-}
+})
 
 // howFar reads how many messages are meant, or since when.
 func (c *Call) howFar(word string, now time.Time) (n int, since time.Time, err error) {

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var register = &Command{
+var _ = add(&Command{
 	Name: "register", Args: "[CODE]", Brief: "make an account of the name you logged in with", Group: Yours,
 	More: "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.\n" +
 		"Where accounts are for the invited, the code is that of an invite.",
@@ -35,7 +35,7 @@ var register = &Command{
 		c.Notef("Welcome, %s. Your account is made; you are in #general.", a.Name)
 		return nil
 	},
-}
+})
 
 // register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
 // A code is that of an invite; without one it needs none.

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var reload = &Command{
+var _ = add(&Command{
 	Name: "reload", Brief: "read again what was changed by hand", Faces: Both, Role: chat.Admin, Words: 0,
 	More: "users.json, the message of the day and the host keys. What cannot be taken is named and changes nothing.",
 	Run: func(ctx context.Context, c *Call) error {
@@ -19,4 +19,4 @@ var reload = &Command{
 		}
 		return nil
 	},
-}
+})

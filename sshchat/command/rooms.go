@@ -13,7 +13,7 @@ import (
 
 // This file is how rooms are run.
 
-var roomCreate = &Command{
+var _ = add(&Command{
 	Name: "room create", Args: "#room [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
 	Run: func(_ context.Context, c *Call) error {
@@ -28,7 +28,7 @@ var roomCreate = &Command{
 		c.Notef("#%s is made.", room)
 		return nil
 	},
-}
+})
 
 // namedRoom is the room of the first argument.
 func (c *Call) namedRoom() (chat.RoomName, error) {
@@ -60,7 +60,7 @@ func roomOf(r chat.RoomView) ruledRoomJSON {
 	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Here, r.Last}
 }
 
-var roomList = &Command{
+var _ = add(&Command{
 	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, r := range c.Hub.AllRooms() {
@@ -76,9 +76,9 @@ var roomList = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var roomInfo = &Command{
+var _ = add(&Command{
 	Name: "room info", Args: "#room", Brief: "tell all about a room", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.namedRoom()
@@ -99,7 +99,7 @@ var roomInfo = &Command{
 		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
 		return nil
 	},
-}
+})
 
 func orNobody(n chat.Name) string {
 	if n.IsZero() {
@@ -116,7 +116,7 @@ func nameList(people []chat.Name) string {
 	return strings.Join(words, " ")
 }
 
-var roomDelete = &Command{
+var _ = add(&Command{
 	Name: "room delete", Args: "#room", Brief: "put everybody out and forget the room",
 	More:  "What was said in it stays sealed to who could read it.",
 	Faces: Both, Role: chat.Admin, Words: 1,
@@ -131,9 +131,9 @@ var roomDelete = &Command{
 		c.Notef("#%s is gone.", room)
 		return nil
 	},
-}
+})
 
-var roomPrivate = &Command{
+var _ = add(&Command{
 	Name: "room set-private", Args: "#room on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		room, on, err := c.roomSwitch()
@@ -146,7 +146,7 @@ var roomPrivate = &Command{
 		c.Hub.Notify(room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
 		return nil
 	},
-}
+})
 
 func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
 	if err := c.need(2); err != nil {
@@ -171,7 +171,7 @@ func (c *Call) ruledRoom() (chat.RoomName, error) {
 	return room, err
 }
 
-var slowRoom = &Command{
+var _ = add(&Command{
 	Name: "slow", Args: "#room 10s|off", Brief: "have members of a room wait between messages",
 	More:  "Its moderators need not. At most a day.",
 	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
@@ -199,10 +199,10 @@ var slowRoom = &Command{
 		}
 		return nil
 	},
-}
+})
 
 var (
-	modRoom = &Command{
+	_ = add(&Command{
 		Name: "mod", Args: "USER [#room]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
 		Run: func(_ context.Context, c *Call) error {
 			return c.nameMod("%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
@@ -212,15 +212,15 @@ var (
 				return append(mods, name)
 			})
 		},
-	}
-	unmodRoom = &Command{
+	})
+	_ = add(&Command{
 		Name: "unmod", Args: "USER [#room]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
 		Run: func(_ context.Context, c *Call) error {
 			return c.nameMod("%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
 				return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == name })
 			})
 		},
-	}
+	})
 )
 
 func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.Name) error {
@@ -242,7 +242,7 @@ func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.N
 	return nil
 }
 
-var inviteTo = &Command{
+var _ = add(&Command{
 	Name: "invite", Args: "USER [#room]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
 	Faces: Chat, Account: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
@@ -273,4 +273,4 @@ var inviteTo = &Command{
 		c.Notef("%s is asked into #%s.", name, room)
 		return nil
 	},
-}
+})

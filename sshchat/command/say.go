@@ -10,7 +10,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var say = &Command{
+var _ = add(&Command{
 	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room", Group: Talking,
 	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
 	Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
@@ -21,9 +21,9 @@ var say = &Command{
 		}
 		return c.speak(ctx, room, c.Text)
 	},
-}
+})
 
-var msg = &Command{
+var _ = add(&Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away", Group: Talking,
 	Faces: Both, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
@@ -33,9 +33,9 @@ var msg = &Command{
 		}
 		return c.tell(ctx, other, c.Text)
 	},
-}
+})
 
-var reply = &Command{
+var _ = add(&Command{
 	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone", Group: Talking,
 	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
@@ -45,9 +45,9 @@ var reply = &Command{
 		}
 		return c.tell(ctx, other, c.Text)
 	},
-}
+})
 
-var query = &Command{
+var _ = add(&Command{
 	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "have what you type go to one person", Group: Talking,
 	Faces: Chat, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
@@ -64,23 +64,23 @@ var query = &Command{
 		c.Session.Enter(chat.Direct(c.Account.Name, other))
 		return nil
 	},
-}
+})
 
-var me = &Command{
+var _ = add(&Command{
 	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves", Group: Talking,
 	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)
 	},
-}
+})
 
-var shrug = &Command{
+var _ = add(&Command{
 	Name: "shrug", Args: "[TEXT]", Brief: `say something with a ¯\_(ツ)_/¯`, Group: Talking,
 	Faces: Chat, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
 	},
-}
+})
 
 // tell writes to one person.
 func (c *Call) tell(ctx context.Context, other chat.Name, text string) error {

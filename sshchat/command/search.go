@@ -13,7 +13,7 @@ const (
 	searchWork = 8 * chat.LogLines // so many messages to look through count as one more command
 )
 
-var search = &Command{
+var _ = add(&Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
 	More:  "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.",
 	Faces: Both, Account: true, List: true, Text: true, Flags: jsonFlag,
@@ -37,9 +37,9 @@ var search = &Command{
 		c.listFound(c.Hub.Search(me, nil, words, maxLooked))
 		return nil
 	},
-}
+})
 
-var mentions = &Command{
+var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that name you", Group: Reading,
 	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
 	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
@@ -47,7 +47,7 @@ var mentions = &Command{
 		c.listFound(c.Hub.Mentions(c.Account.Name, maxLooked))
 		return nil
 	},
-}
+})
 
 // listFound lists what was found in all of the caller's rooms.
 func (c *Call) listFound(found []chat.Message) {

@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var sessions = &Command{
+var _ = add(&Command{
 	Name: "sessions", Brief: "list who is connected, and from where", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, s := range c.Live.Sessions() {
@@ -22,4 +22,4 @@ var sessions = &Command{
 		}
 		return nil
 	},
-}
+})

@@ -8,7 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var set = &Command{
+var _ = add(&Command{
 	Name: "set", Args: "[NAME [VALUE]]", Brief: "list what you can choose, show or set one", Group: Looks,
 	More:  "A - as the value goes back to what it is for who chose nothing.\nIt holds for all your sessions, and is kept.",
 	Faces: Both, List: true, Account: true, Words: -1, Flags: jsonFlag,
@@ -28,7 +28,7 @@ var set = &Command{
 		}
 		return c.choose(settings[i], strings.Join(c.Args[1:], " "))
 	},
-}
+})
 
 func (c *Call) listSettings() {
 	for _, s := range settings {

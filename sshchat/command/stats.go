@@ -12,7 +12,7 @@ type Figure struct {
 	Value int    `json:"value"`
 }
 
-var stats = &Command{
+var _ = add(&Command{
 	Name: "stats", Brief: "show what the server has done since its start", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, f := range c.Live.Figures() {
@@ -24,4 +24,4 @@ var stats = &Command{
 		}
 		return nil
 	},
-}
+})

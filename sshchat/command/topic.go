@@ -7,7 +7,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var topic = &Command{
+var _ = add(&Command{
 	Name: "topic", Args: "[#room] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
 	More:  "A single - as the text clears it.",
 	Faces: Both, Account: true, Text: true,
@@ -40,4 +40,4 @@ var topic = &Command{
 		}
 		return nil
 	},
-}
+})

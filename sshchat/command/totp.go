@@ -10,7 +10,7 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-var totpEnable = &Command{
+var _ = add(&Command{
 	Name: "totp enable", Brief: "be asked for a code after your password", Group: Yours,
 	More: "An authenticator makes the codes, of 30 seconds each. Your keys log in without one. It needs ssh -t, and clients\n" +
 		"that log in by keyboard-interactive, as all do.",
@@ -37,7 +37,7 @@ var totpEnable = &Command{
 		}
 		return c.tellSecond(recovery)
 	},
-}
+})
 
 // tellSecond ends totp enable: the session has proven both.
 func (c *Call) tellSecond(recovery []string) error {
@@ -84,7 +84,7 @@ func picture(text string) string {
 	return b.String()
 }
 
-var totpDisable = &Command{
+var _ = add(&Command{
 	Name: "totp disable", Brief: "take the second factor away", Group: Yours,
 	More:  "It asks for your password and a code, or a recovery code. It needs ssh -t.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
@@ -105,7 +105,7 @@ var totpDisable = &Command{
 		c.Notef("Your password asks for no code any more.")
 		return nil
 	},
-}
+})
 
 // provePassword asks for the caller's password, and for a code as well.
 func (c *Call) provePassword(ctx context.Context, code bool) error {

@@ -8,7 +8,7 @@ import (
 	"filippo.io/age"
 )
 
-var unlock = &Command{
+var _ = add(&Command{
 	Name: "unlock", Brief: "read this room's sealed history here", Group: Reading,
 	More:  "Asks for your password, opens the last 200 lines before what memory holds, and keeps nothing of it.",
 	Faces: Chat, Account: true, List: true, Words: 0,
@@ -32,7 +32,7 @@ var unlock = &Command{
 		defer clear(said)
 		return c.tellOpened(room, said, sealed)
 	},
-}
+})
 
 // open reads the last sealed messages of the room before those in memory. The password and what it opens are let go of.
 func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([]chat.Message, error) {

@@ -17,7 +17,7 @@ import (
 
 // This file is what admins do with accounts.
 
-var userCreate = &Command{
+var _ = add(&Command{
 	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
 	More: "With - keys come on standard input, one a line. Without a key it gets a password, which is shown this once:\n" +
 		"whoever knows it should change it with passwd.",
@@ -59,7 +59,7 @@ var userCreate = &Command{
 		c.Notef("%s has an account.", a.Name)
 		return nil
 	},
-}
+})
 
 // drawPassword draws a password of 100 bits, in groups that can be read out.
 func drawPassword() []byte {
@@ -116,7 +116,7 @@ func accountOf(a chat.Account) accountJSON {
 	return accountJSON{a.Name, a.Role, a.Created, a.Seen, a.Disabled, a.Password, keys, a.Reads(), nil}
 }
 
-var userList = &Command{
+var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, a := range c.Accounts.Accounts() {
@@ -132,9 +132,9 @@ var userList = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var userInfo = &Command{
+var _ = add(&Command{
 	Name: "user info", Args: "NAME", Brief: "tell all about an account", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -160,9 +160,9 @@ var userInfo = &Command{
 		}
 		return nil
 	},
-}
+})
 
-var userDelete = &Command{
+var _ = add(&Command{
 	Name: "user delete", Args: "NAME", Brief: "delete an account for good",
 	More:  "Nobody gets the name again. What they said stays in the rooms' histories.",
 	Faces: Both, Role: chat.Admin, Words: 1,
@@ -176,7 +176,7 @@ var userDelete = &Command{
 		}
 		return c.deleteAccount(ctx, a)
 	},
-}
+})
 
 // deleteAccount removes the account, ends its sessions, and takes it out of every room.
 func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
@@ -193,12 +193,12 @@ func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
 }
 
 var (
-	userDisable = disabling("user disable", "have nobody log in to an account", true)
-	userEnable  = disabling("user enable", "let a disabled account in again", false)
+	_ = disabling("user disable", "have nobody log in to an account", true)
+	_ = disabling("user enable", "let a disabled account in again", false)
 )
 
 func disabling(name, brief string, disabled bool) *Command {
-	return &Command{
+	return add(&Command{
 		Name: name, Args: "NAME", Brief: brief, Faces: Both, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
@@ -220,10 +220,10 @@ func disabling(name, brief string, disabled bool) *Command {
 			c.Notef("%s: done.", a.Name)
 			return c.Hub.Rekey(ctx, a.Name, change)
 		},
-	}
+	})
 }
 
-var userAddKey = &Command{
+var _ = add(&Command{
 	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", Faces: Both, Role: chat.Admin, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		a, err := c.account(c.Args[0])
@@ -247,9 +247,9 @@ var userAddKey = &Command{
 		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
 		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
 	},
-}
+})
 
-var userRemoveKey = &Command{
+var _ = add(&Command{
 	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
 	More:  "Sessions it opened end now. What was sealed to it stays open to whoever has the key and a copy of the file.",
 	Faces: Both, Role: chat.Admin, Words: 2,
@@ -263,7 +263,7 @@ var userRemoveKey = &Command{
 		}
 		return c.removeKey(ctx, a, c.Args[1])
 	},
-}
+})
 
 // removeKey takes a key off an account and ends the sessions it opened, but for the caller's.
 func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
@@ -281,7 +281,7 @@ func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string
 	return nil
 }
 
-var userSetRole = &Command{
+var _ = add(&Command{
 	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Role: chat.Admin, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
@@ -293,10 +293,10 @@ var userSetRole = &Command{
 		}
 		return c.setRole(c.Args[0], role)
 	},
-}
+})
 
 var (
-	op = &Command{
+	_ = add(&Command{
 		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
@@ -304,8 +304,8 @@ var (
 			}
 			return c.setRole(c.Args[0], chat.Mod)
 		},
-	}
-	deop = &Command{
+	})
+	_ = add(&Command{
 		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
@@ -313,7 +313,7 @@ var (
 			}
 			return c.setRole(c.Args[0], chat.User)
 		},
-	}
+	})
 )
 
 // setRole changes the role of somebody; it holds from their next command on.
@@ -342,7 +342,7 @@ func article(role chat.Role) string {
 	return "a user"
 }
 
-var userResetPassword = &Command{
+var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "give an account a new password",
 	More: "It is shown this once, or with - read from standard input. What was sealed to the old password alone opens\n" +
 		"only where the old one is remembered. --yes, without a terminal to ask on.",
@@ -377,7 +377,7 @@ var userResetPassword = &Command{
 		c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == "" }, "The password of this session has been reset.")
 		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
 	},
-}
+})
 
 // sure asks before what cannot be undone, unless --yes says so.
 func (c *Call) sure(ctx context.Context, question string) error {
@@ -418,7 +418,7 @@ func (c *Call) readSecret() ([]byte, error) {
 	return text, nil
 }
 
-var accountDelete = &Command{
+var _ = add(&Command{
 	Name: "account delete", Brief: "delete your account for good", Group: Yours,
 	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
@@ -432,4 +432,4 @@ var accountDelete = &Command{
 		}
 		return c.deleteAccount(ctx, c.Account)
 	},
-}
+})

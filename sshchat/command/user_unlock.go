@@ -12,7 +12,7 @@ type Tries interface {
 	Pardon(name chat.Name) (wrong int)
 }
 
-var userUnlock = &Command{
+var _ = add(&Command{
 	Name: "user unlock", Args: "NAME", Brief: "have an account's passwords looked at again",
 	More:  "After many wrong ones in a row they are not, but from where it has logged in before. It touches nothing else.",
 	Faces: Both, Role: chat.Admin, Words: 1,
@@ -27,4 +27,4 @@ var userUnlock = &Command{
 		c.Notef("%s: %d wrong passwords in a row are forgotten.", a.Name, c.Tries.Pardon(a.Name))
 		return nil
 	},
-}
+})

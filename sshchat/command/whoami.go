@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var whoami = &Command{
+var _ = add(&Command{
 	Name: "whoami", Brief: "show your account", Group: Yours, Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		a := c.Account
@@ -24,4 +24,4 @@ var whoami = &Command{
 		c.Printf("%s (%s), %d keys, password: %v, can open history: %v\n", a.Name, a.Role, len(a.Keys), a.Password, a.Reads())
 		return nil
 	},
-}
+})

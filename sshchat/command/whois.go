@@ -8,7 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-var whois = &Command{
+var _ = add(&Command{
 	Name: "whois", Args: "USER", Brief: "tell about a person", Group: People,
 	Faces: Both, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
@@ -39,7 +39,7 @@ var whois = &Command{
 		}
 		return nil
 	},
-}
+})
 
 // whereabouts tells whether somebody is there to read.
 func (c *Call) whereabouts(name chat.Name) string {
