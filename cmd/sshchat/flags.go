@@ -102,13 +102,17 @@ func (p *prefixes) String() string {
 	return strings.Join(words, ",")
 }
 
+// twin is the name that a flag has in the environment.
+func twin(flag string) string {
+	return "SSHCHAT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
 // environment gives each flag that was not set the value of its twin, if there is one.
 // Several values of a repeatable flag are separated by commas.
 func environment(cmd *cobra.Command) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		twin := "SSHCHAT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, set := os.LookupEnv(twin)
+		value, set := os.LookupEnv(twin(f.Name))
 		if !set || f.Changed || failed != nil {
 			return
 		}
@@ -118,7 +122,7 @@ func environment(cmd *cobra.Command) error {
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
-				failed = fmt.Errorf("%s: %w", twin, err)
+				failed = fmt.Errorf("%s: %w", twin(f.Name), err)
 			}
 		}
 	})

@@ -110,3 +110,33 @@ func (cmd *Command) help(face Face) string {
 	}
 	return b.String()
 }
+
+// Explained is a command, as a manual tells of it.
+type Explained struct {
+	Group              Group
+	Usage, Brief, More string // Usage and More as in help
+	Faces              Face
+	Flags              *pflag.FlagSet // nil where there are none
+}
+
+// Manual returns all commands, by groups.
+func (r *Registry) Manual() []Explained {
+	var entries []Explained
+	for _, group := range groups {
+		for _, cmd := range r.commands {
+			if cmd.group() != group {
+				continue
+			}
+			e := Explained{group, cmd.usage(Exec), cmd.Brief, cmd.More, cmd.Faces, nil}
+			if len(cmd.Aliases) > 0 {
+				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
+			}
+			if cmd.Flags != nil {
+				e.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
+				cmd.Flags(e.Flags)
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}

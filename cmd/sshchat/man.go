@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/command"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// manCommand prints the manual page, made of the flags and commands that there are.
+func manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "man", Short: "print the manual page, for man -l -", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			manual{cmd.OutOrStdout()}.print(cmd.Root(), command.NewRegistry())
+		},
+	}
+}
+
+// manual writes roff with the macros of man(7).
+type manual struct{ w io.Writer }
+
+func (m manual) print(root *cobra.Command, commands *command.Registry) {
+	m.macro("TH", "SSHCHAT", "1", "", "sshchat "+version(), "")
+	m.macro("SH", "NAME")
+	m.text("sshchat - " + root.Short)
+	m.macro("SH", "SYNOPSIS")
+	m.macro("B", "sshchat")
+	m.text("[OPTION]...")
+	for _, sub := range subcommands(root) {
+		m.macro("br")
+		m.macro("B", "sshchat "+sub.Name())
+		m.text(strings.TrimSpace(strings.TrimPrefix(sub.Use, sub.Name())))
+	}
+	m.macro("SH", "DESCRIPTION")
+	m.text("Anybody with an SSH client joins: ssh -p 2222 NAME@HOST. Without a command that is the chat itself, with one the command's answer. " +
+		"What is said is kept sealed to the keys of who may read it, and the server cannot open it again.")
+	m.macro("SH", "OPTIONS")
+	m.text("Each has a twin in the environment: --log-format is " + twin("log-format") + ". What can be repeated is separated by commas there.")
+	m.flags(root.Flags())
+	m.macro("SH", "SUBCOMMANDS")
+	for _, sub := range subcommands(root) {
+		m.macro("SS", "sshchat "+sub.Use)
+		m.text(sub.Short + ".")
+		m.lines(sub.Long)
+		m.flags(sub.Flags())
+	}
+	m.macro("SH", "COMMANDS OF PEOPLE")
+	m.text("Given as ssh HOST COMMAND or, with a slash before it, as a line of the chat.")
+	group := command.Group("")
+	for _, e := range commands.Manual() {
+		if e.Group != group {
+			group = e.Group
+			m.macro("SS", string(group))
+		}
+		m.entry(e)
+	}
+	m.end()
+}
+
+// subcommands are those with something to say.
+func subcommands(root *cobra.Command) []*cobra.Command {
+	return slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return c.Name() == "help" })
+}
+
+// end is what does not follow from flags and commands.
+func (m manual) end() {
+	m.macro("SH", "EXIT STATUS")
+	m.text("Of commands over SSH: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 not found. Of the server: 0 after an orderly stop, else 1.")
+	m.macro("SH", "SIGNALS")
+	m.text("SIGTERM and SIGINT end the server: people are told, what was said is on the disk, all within ten seconds. SIGHUP does what the command reload does.")
+	m.macro("SH", "FILES")
+	m.text("In the folder of --data, which is for the server's user alone:")
+	for _, file := range [][2]string{
+		{"users.json", "accounts, rooms, bans, invites"}, {"message_history.json", "what was said, sealed"},
+		{"state.json", "what may be 5 seconds old after a crash: read marks, wrong passwords"}, {"audit.jsonl", "what admins did, chained by hash"},
+		{"ssh_host_ed25519_key", "the host key; with .next the one to come"}, {"motd", "the message of the day"}, {"lock", "held while a server runs"},
+	} {
+		m.item(file[0], file[1])
+	}
+	m.macro("SH", "SEE ALSO")
+	m.text("ssh(1), ssh-keygen(1), age(1), jq(1)")
+}
+
+func (m manual) entry(e command.Explained) {
+	where := ""
+	switch e.Faces {
+	case command.Chat:
+		where = " (in the chat)"
+	case command.Exec:
+		where = " (over ssh)"
+	}
+	m.item(e.Usage, e.Brief+where)
+	m.macro("RS")
+	m.lines(e.More)
+	if e.Flags != nil {
+		m.flags(e.Flags)
+	}
+	m.macro("RE")
+}
+
+func (m manual) flags(f *pflag.FlagSet) {
+	f.VisitAll(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "[]" && f.DefValue != "false" {
+			usage += " (" + f.DefValue + ")"
+		}
+		m.item(strings.TrimSpace(name+" "+value), usage)
+	})
+}
+
+// item is a word and what it means.
+func (m manual) item(word, meaning string) {
+	m.macro("TP")
+	m.macro("B", word)
+	m.text(meaning)
+}
+
+// lines is text whose lines stay what they are: examples are among them.
+func (m manual) lines(text string) {
+	if text == "" {
+		return
+	}
+	m.macro("PP")
+	m.macro("nf")
+	m.text(text)
+	m.macro("fi")
+}
+
+func (m manual) text(text string) {
+	for line := range strings.Lines(text) {
+		line = ascii(roff.Replace(strings.TrimSuffix(line, "\n")))
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			line = `\&` + line
+		}
+		fmt.Fprintln(m.w, line)
+	}
+}
+
+func (m manual) macro(name string, args ...string) {
+	fmt.Fprint(m.w, ".", name)
+	for _, arg := range args {
+		fmt.Fprintf(m.w, ` "%s"`, strings.ReplaceAll(ascii(roff.Replace(arg)), `"`, `\(dq`))
+	}
+	fmt.Fprintln(m.w)
+}
+
+// ascii names the characters that roff's input does not have.
+func ascii(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r < 0x80 {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\[u%04X]`, r)
+		}
+	}
+	return b.String()
+}
+
+// roff is what must be said otherwise in a manual page: also hyphens, so that what is shown can be copied.
+var roff = strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...", "→", "->")
