@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,20 +31,39 @@ func inMemory(name string, b []byte) Snapshot {
 	return Snapshot{Name: name, Size: int64(len(b)), Reader: bytes.NewReader(b)}
 }
 
-// Snapshot is the history as it is committed now: what is before the end of the last record never changes, and the file
-// that was opened stays whole when it grows into another.
-func (h *History) Snapshot() (Snapshot, error) {
+// Snapshots are the history as it is committed now, its archives before the file that goes on from them: what is before
+// the end of the last record never changes, and a file that was opened stays whole when another takes its name or it is
+// deleted. Who takes them closes each.
+func (h *History) Snapshots() (all []Snapshot, err error) {
 	h.committing.Lock()
-	f, err := os.Open(h.path)
-	end := h.tape.end
-	h.committing.Unlock()
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("snapshot of the history: %w", err)
+	defer h.committing.Unlock()
+	defer func() {
+		if err != nil {
+			for _, s := range all {
+				err = errors.Join(err, s.Close())
+			}
+			all = nil
+		}
+	}()
+	for _, a := range h.archives {
+		f, err := os.Open(a.path)
+		if err != nil {
+			return all, fmt.Errorf("snapshot of the history: %w", err)
+		}
+		all = append(all, Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), close: f.Close})
 	}
-	return Snapshot{
-		Name: filepath.Base(h.path), Size: end + int64(len(tapeOutro)),
-		Reader: io.MultiReader(io.NewSectionReader(f, 0, end), strings.NewReader(tapeOutro)), close: f.Close,
-	}, nil
+	f, err := os.Open(h.path)
+	if err != nil {
+		return all, fmt.Errorf("snapshot of the history: %w", err)
+	}
+	end, rest := h.tape.end, tapeOutro
+	if left := pageSize - end%pageSize; left < int64(len(tapeOutro)) {
+		rest = string(blanks(left)) + tapeOutro // the end of a file too crosses no page
+	}
+	return append(all, Snapshot{
+		Name: filepath.Base(h.path), Size: end + int64(len(rest)),
+		Reader: io.MultiReader(io.NewSectionReader(f, 0, end), strings.NewReader(rest)), close: f.Close,
+	}), nil
 }
 
 // Snapshot is the accounts as they are on the disk.

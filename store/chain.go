@@ -21,6 +21,7 @@ type link struct {
 	window sum    // of the newest window record
 	msgs   []sum  // of the window's messages
 	closed int    // how many of them its closes hold
+	gone   bool   // its messages are not in the archive, only their closes
 }
 
 func (c chain) link(room chat.RoomName) *link {
@@ -34,6 +35,9 @@ func (c chain) link(room chat.RoomName) *link {
 
 // follow moves the chain on to r, or tells why r does not belong there.
 func (c chain) follow(r *record) error {
+	if r.kind == startRecord {
+		return c.start(r.origin)
+	}
 	l := c.link(r.room)
 	var err error
 	switch r.kind {
@@ -58,7 +62,7 @@ func (l *link) followWindow(r *record) error {
 	if r.prev != l.tip {
 		return errBroken
 	}
-	l.w, l.window, l.msgs, l.closed = r.w, r.sum, nil, 0
+	l.w, l.window, l.msgs, l.closed, l.gone = r.w, r.sum, nil, 0, false
 	return nil
 }
 
@@ -78,6 +82,9 @@ func (l *link) followMsg(r *record) error {
 }
 
 func (l *link) followClose(r *record) error {
+	if r.bare && r.w == l.w && (l.gone || l.tip == l.window) {
+		return l.followReplacement(r)
+	}
 	first := l.seq + 1 - uint64(len(l.msgs))
 	if r.w != l.w || r.from != first+uint64(l.closed) || r.to > l.seq {
 		return fmt.Errorf("a close of messages %d to %d of %s, which are not those to be closed", r.from, r.to, r.room)
@@ -91,6 +98,42 @@ func (l *link) followClose(r *record) error {
 	}
 	l.closed += len(r.digest)
 	return nil
+}
+
+// followReplacement follows a close whose messages an archive has left out: their digests stand for them.
+func (l *link) followReplacement(r *record) error {
+	if r.from != l.seq+1 {
+		return fmt.Errorf("a close of messages %d to %d of %s follows on message %d", r.from, r.to, r.room, l.seq)
+	}
+	if r.prev != l.tip {
+		return errBroken
+	}
+	l.seq, l.gone = r.to, true
+	l.closed += len(r.digest)
+	return nil
+}
+
+// start takes the rooms up where the archive left them. Where it was followed too, they must stand there.
+func (c chain) start(o *origin) error {
+	if len(c) > 0 {
+		if len(c) != len(o.rooms) {
+			return fmt.Errorf("%d rooms go on, the archive left %d", len(o.rooms), len(c))
+		}
+		for _, h := range o.rooms {
+			if l := c[h.Room]; l == nil || l.head(h.Room) != h {
+				return fmt.Errorf("%s does not go on where the archive left it", h.Room)
+			}
+		}
+	}
+	for _, h := range o.rooms {
+		// Closed: the next of the room is a window.
+		c[h.Room] = &link{w: h.W, seq: h.Seq, n: h.N, tip: h.Tip, closed: 1}
+	}
+	return nil
+}
+
+func (l *link) head(room chat.RoomName) Head {
+	return Head{Room: room, W: l.w, Seq: l.seq, N: l.n, Tip: l.tip}
 }
 
 var errBroken = errors.New("it does not follow from the record before it")

@@ -28,8 +28,14 @@ type HistoryOptions struct {
 	// Window is how many messages one holds. 0: 200, or as many as the room has members where that is more.
 	// 1: each message is sealed to each reader's keys by itself.
 	Window int
-	Synced func(time.Duration) // told how long each sync took; nil: nobody is
-	NoSync bool                // for tests that must fail without it
+	// Rotate is the size in bytes from which on the history goes on in a new file. 0: never.
+	Rotate int64
+	// Archives are deleted, the oldest first, that were put away longer ago than KeepFor, and while they take
+	// more than KeepBytes together. 0: all are kept.
+	KeepFor   time.Duration
+	KeepBytes int64
+	Synced    func(time.Duration) // told how long each sync took; nil: nobody is
+	NoSync    bool                // for tests that must fail without it
 }
 
 // A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
@@ -42,17 +48,21 @@ type History struct {
 	disk disk
 	path string
 
-	committing sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
-	tape       *tape
-	rooms      map[chat.RoomName]*ledger
-	checked    time.Time // when windows were last looked at for their age
-	closed     bool
+	committing  sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
+	tape        *tape
+	rooms       map[chat.RoomName]*ledger
+	checked     time.Time // when windows and archives were last looked at for their age
+	archived    int       // the number of the newest archive there ever was
+	rotateAfter time.Time // no rotation before it: one has failed
+	closed      bool
 
 	bytes   atomic.Int64  // of the tape, for Size
 	records atomic.Uint64 // the same
 
-	mu    sync.RWMutex // guards index, which is written by Commit alone, for moments
-	index index
+	// mu guards the next two, and which file has the path. All are written with committing held, for moments.
+	mu       sync.RWMutex
+	index    index
+	archives []*archive // the oldest first; the array is never written to where it is shared
 
 	prepare chan *ready   // taken by the preparing goroutine; never closed
 	quit    chan struct{} // closed by Close: ends the preparing goroutine
@@ -99,8 +109,18 @@ func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
 		prepare: make(chan *ready, 64), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	var err error
-	if h.tape, err = openTape(d, h.path, opt.Log, h.index.add); err != nil {
+	var from *origin
+	take := func(r *record) {
+		if r.origin != nil {
+			from = r.origin
+		}
+		h.index.add(r)
+	}
+	if h.tape, err = openTape(d, h.path, opt.Log, take); err != nil {
 		return nil, err
+	}
+	if err := h.openArchives(dir, from); err != nil {
+		return nil, errors.Join(err, h.tape.close())
 	}
 	h.tape.noSync, h.tape.timed = opt.NoSync, opt.Synced
 	h.note()
@@ -113,6 +133,25 @@ func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
 	}
 	go h.prepareAll()
 	return h, nil
+}
+
+// openArchives finds the archives, and undoes what a crash left of a rotation.
+func (h *History) openArchives(dir string, from *origin) (err error) {
+	if from != nil {
+		h.archived = from.archive
+	}
+	undone, err := undoRotation(h.disk, dir, h.archived+1, h.tape.n)
+	if err != nil {
+		return err
+	}
+	if undone {
+		h.opt.Log.Warn("history: undid a rotation that a crash had interrupted", "archive", archiveName(h.archived+1))
+	}
+	if h.archives, err = openArchives(h.disk, dir, from); err != nil {
+		return err
+	}
+	h.expire(h.opt.Now())
+	return nil
 }
 
 // ledger returns the room as it stands.
@@ -159,7 +198,11 @@ func (h *History) Commit(batch []chat.Event) error {
 		}
 	}
 	defer h.note()
-	return d.commit()
+	if err := d.commit(); err != nil {
+		return err
+	}
+	h.rotateDue() // the batch is durable, whatever becomes of that
+	return nil
 }
 
 // note keeps the size where Size reads it. Called with committing held, or before h is shared.
@@ -178,6 +221,7 @@ func (h *History) endOld(d *draft) {
 		return
 	}
 	h.checked = now
+	h.expire(now)
 	for _, r := range h.rooms {
 		if r.open && now.Sub(r.at.opened) >= windowLasts {
 			d.touch(r)

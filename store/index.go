@@ -27,6 +27,7 @@ type shelf struct {
 type span struct {
 	w, from, to uint64      // to is from-1 while there is no message
 	off         int64       // of the window record
+	in          *archive    // the file it is in; nil: the one that is written to
 	readers     []chat.Name // who has a head, sorted; shared between windows, never changed
 	closes      []chunk
 	msgs        []int64 // offsets of the msg records, by seq; nil once closed
@@ -49,12 +50,18 @@ func (s *span) readable(me chat.Name) bool {
 
 // add notes a durable record.
 func (x index) add(r *record) {
+	if r.kind == startRecord {
+		for _, h := range r.origin.rooms {
+			x[h.Room] = &shelf{head: h}
+		}
+		return
+	}
 	s := x[r.room]
 	if s == nil {
 		s = new(shelf)
 		x[r.room] = s
 	}
-	s.head = Head{Room: r.room, W: r.w, Seq: max(s.head.Seq, r.seq), N: r.n, Tip: r.sum}
+	s.head = Head{Room: r.room, W: r.w, Seq: max(s.head.Seq, r.seq, r.to), N: r.n, Tip: r.sum}
 	switch r.kind {
 	case windowRecord:
 		s.windows = append(s.windows, span{w: r.w, from: s.head.Seq + 1, to: s.head.Seq, off: r.off, readers: s.readers(r)})
@@ -66,6 +73,7 @@ func (x index) add(r *record) {
 		s.remember(r.plain)
 	case closeRecord:
 		last := &s.windows[len(s.windows)-1]
+		last.to = max(last.to, r.to)
 		last.closes = append(last.closes, chunk{r.off, r.from, r.to})
 		if last.closed() {
 			last.msgs = nil

@@ -37,10 +37,14 @@ const maxTarFile = 4 << 20 // bytes: beyond any close and its head
 //
 // A tar has no chain: what is missing between two of its files may be what the caller has no head for, and of the
 // remembered head only that its message is reached is checked.
-func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] {
+func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] { return o.Files(r) }
+
+// Files is Lines over the files of one history, its archives before message_history.json and the oldest first. Of each
+// archive the next file must tell the SHA-256. Where the oldest of them are missing, it begins later.
+func (o *Opener) Files(files ...io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		o.Passed = 0
-		b := bufio.NewReader(r)
+		b := bufio.NewReader(files[0])
 		first, err := b.Peek(1)
 		if err != nil {
 			yield(Line{}, fmt.Errorf("%w: %w", ErrFormat, err))
@@ -48,7 +52,9 @@ func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] {
 		}
 		op := opening{Opener: o, rooms: make(map[chat.RoomName]*openRoom), yield: yield}
 		if first[0] == '{' {
-			err = op.history(b)
+			err = op.history(b, files[1:])
+		} else if len(files) > 1 {
+			err = fmt.Errorf("%w: of several files each is one of a history", ErrFormat)
 		} else {
 			err = op.tar(b)
 		}
@@ -66,7 +72,6 @@ type opening struct {
 	*Opener
 	rooms map[chat.RoomName]*openRoom
 	yield func(Line, error) bool
-	met   bool // the remembered head
 }
 
 // openRoom is how far one room has been read.
@@ -75,6 +80,7 @@ type openRoom struct {
 	head    string
 	key     *fileKey  // nil where the window is not ours to open
 	pending []*record // messages that a close may yet come for
+	passed  bool      // messages of it were counted as passed over; an archive has only their closes
 	last    uint64    // newest message given out
 }
 
@@ -87,34 +93,14 @@ func (o *opening) room(name chat.RoomName) *openRoom {
 	return r
 }
 
-func (o *opening) history(b io.Reader) error {
-	s, err := scanTape(b)
-	if errors.Is(err, errNotTape) {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+func (o *opening) history(b io.Reader, rest []io.Reader) error {
+	var heads []Head
+	if o.Head != nil {
+		heads = []Head{*o.Head}
 	}
-	if err != nil {
-		return err
-	}
-	rooms := make(chain)
-	for {
-		r, err := s.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		var d *damage
-		if errors.As(err, &d) {
-			return fmt.Errorf("%w: %w", ErrDamaged, d)
-		}
-		if err != nil {
-			return err
-		}
-		if err := rooms.follow(r); err != nil {
-			return fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
-		}
-		if err := o.meet(r, rooms[r.room]); err != nil {
-			return err
-		}
-		if err := o.record(r); err != nil {
+	t := newTrail(heads...)
+	for _, file := range append([]io.Reader{b}, rest...) {
+		if err := t.file(file, o.record); err != nil {
 			return err
 		}
 	}
@@ -123,22 +109,7 @@ func (o *opening) history(b io.Reader) error {
 			return err
 		}
 	}
-	if o.Head != nil && o.Head.N > 0 && !o.met {
-		return fmt.Errorf("%w: record %d is not in it", ErrRolledBack, o.Head.N)
-	}
-	return nil
-}
-
-// meet compares the record that the remembered head is of.
-func (o *opening) meet(r *record, l *link) error {
-	if o.Head == nil || o.Head.N != r.n {
-		return nil
-	}
-	if *o.Head != (Head{Room: r.room, W: r.w, Seq: l.seq, N: r.n, Tip: r.sum}) {
-		return fmt.Errorf("%w: record %d is another", ErrRolledBack, r.n)
-	}
-	o.met = true
-	return nil
+	return t.end()
 }
 
 // record gives out what can be with it: a window's lines come from its closes, or at its end one by one.
@@ -153,17 +124,21 @@ func (o *opening) record(r *record) error {
 	case msgRecord:
 		if room.key == nil {
 			o.Passed++
+			room.passed = true
 			return nil
 		}
 		room.pending = append(room.pending, r)
 	case closeRecord:
 		if room.key == nil {
+			if !room.passed {
+				o.Passed += len(r.digest)
+			}
 			return nil
 		}
 		if err := o.body(room, r, r.from, r.to); err != nil {
 			return err
 		}
-		room.pending = room.pending[len(r.digest):]
+		room.pending = room.pending[min(len(r.digest), len(room.pending)):] // an archive has none
 	}
 	return nil
 }
@@ -173,7 +148,7 @@ func (o *opening) unlock(room *openRoom, r *record) {
 	if room.key != nil {
 		room.key.wipe()
 	}
-	room.w, room.key, room.pending = r.w, nil, nil
+	room.w, room.key, room.pending, room.passed = r.w, nil, nil, false
 	for _, h := range r.heads {
 		if !o.Name.IsZero() && h.name != o.Name {
 			continue

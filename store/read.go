@@ -3,6 +3,7 @@ package store
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +40,10 @@ type WindowInfo struct {
 
 // List tells of the room's windows, oldest first; of none where there is no such room.
 func (h *History) List(me chat.Name, room chat.RoomName) ([]WindowInfo, error) {
-	spans, _ := h.look(room)
+	spans, err := h.spans(room)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", room, err)
+	}
 	infos := make([]WindowInfo, len(spans))
 	for i, s := range spans {
 		infos[i] = WindowInfo{s.w, s.from, s.to, s.closed(), s.readable(me)}
@@ -60,29 +64,17 @@ func (h *History) Head(room chat.RoomName) (Head, error) {
 
 // Sealed is how many stored messages of the room me has a head for.
 func (h *History) Sealed(me chat.Name, room chat.RoomName) int {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
+	spans, err := h.spans(room)
+	if err != nil {
+		h.opt.Log.Error("history: count what is sealed", "room", room, "err", err)
+	}
 	n := 0
-	if s := h.index[room]; s != nil {
-		for i := range s.windows {
-			if s.windows[i].readable(me) {
-				n += s.windows[i].count()
-			}
+	for i := range spans {
+		if spans[i].readable(me) {
+			n += spans[i].count()
 		}
 	}
 	return n
-}
-
-// look returns copies of the room's windows and tail. What is durable stays where it is, so the copies hold
-// for any file opened after them.
-func (h *History) look(room chat.RoomName) (windows []span, tail [][]byte) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	s := h.index[room]
-	if s == nil {
-		return nil, nil
-	}
-	return slices.Clone(s.windows), slices.Clone(s.tail)
 }
 
 // Export writes one age file with the last lines of the room, from the message since on, sealed afresh to the given
@@ -90,7 +82,12 @@ func (h *History) look(room chat.RoomName) (windows []span, tail [][]byte) {
 // how many messages after it are stored as single ones only. A key that cannot be sealed to is left out.
 // Errors: ErrNothing, ErrNoHead where no key can be sealed to, and those of w.
 func (h *History) Export(w io.Writer, me chat.Name, room chat.RoomName, since uint64, to []age.Recipient) (later int, err error) {
-	windows, tail := h.look(room)
+	v, err := h.look(room)
+	if err != nil {
+		return 0, fmt.Errorf("export %s: %w", room, err)
+	}
+	defer v.close()
+	tail := v.tail
 	for len(tail) > 0 {
 		first, err := parseLine(tail[0])
 		if err != nil {
@@ -101,11 +98,11 @@ func (h *History) Export(w io.Writer, me chat.Name, room chat.RoomName, since ui
 		}
 		tail = tail[1:]
 	}
-	for _, s := range slices.Backward(windows) {
+	for _, s := range slices.Backward(v.windows) {
 		switch {
 		case !s.readable(me) || s.from < since:
 		case s.closed():
-			return later, h.export(w, me, s, s.closes[len(s.closes)-1].off)
+			return later, v.export(w, me, s, s.closes[len(s.closes)-1].off)
 		default:
 			later += s.count()
 		}
@@ -140,11 +137,16 @@ func sealAfresh(w io.Writer, plain []byte, to []age.Recipient) error {
 // ExportWindow writes one closed window as an age file that me's keys open.
 // Errors: ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral, and those of w.
 func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error {
-	windows, _ := h.look(room)
-	if window == 0 || window > uint64(len(windows)) {
+	v, err := h.look(room)
+	if err != nil {
+		return fmt.Errorf("export window %d: %w", window, err)
+	}
+	defer v.close()
+	at, found := slices.BinarySearchFunc(v.windows, window, func(s span, w uint64) int { return cmp.Compare(s.w, w) })
+	if !found {
 		return ErrNoWindow
 	}
-	s := windows[window-1]
+	s := v.windows[at]
 	switch {
 	case !s.readable(me):
 		return ErrNoHead
@@ -153,16 +155,15 @@ func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, wi
 	case len(s.closes) > 1:
 		return ErrSeveral
 	}
-	return h.export(w, me, s, s.closes[0].off)
+	return v.export(w, me, s, s.closes[0].off)
 }
 
 // export writes me's head of the window and the body of the record at off.
-func (h *History) export(w io.Writer, me chat.Name, s span, off int64) error {
-	f, err := h.disk.Open(h.path)
+func (v *sight) export(w io.Writer, me chat.Name, s span, off int64) error {
+	f, err := v.file(&s)
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
 	}
-	defer f.Close()
 	head, err := headAt(f, s.off, me)
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
@@ -203,24 +204,27 @@ func headAt(f io.ReaderAt, off int64, me chat.Name) (string, error) {
 func (h *History) Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error {
 	t := tar.NewWriter(w)
 	for _, room := range rooms {
-		windows, _ := h.look(room)
-		if err := h.tarRoom(t, me, room, windows, after[room]); err != nil {
+		if err := h.tarRoom(t, me, room, after[room]); err != nil {
 			return fmt.Errorf("tar %s: %w", room, err)
 		}
 	}
 	return t.Close()
 }
 
-func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, windows []span, after uint64) error {
-	f, err := h.disk.Open(h.path)
+func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, after uint64) error {
+	v, err := h.look(room)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	for _, s := range windows {
+	defer v.close()
+	for _, s := range v.windows {
 		files := s.files(after)
 		if len(files) == 0 || !s.readable(me) {
 			continue
+		}
+		f, err := v.file(&s)
+		if err != nil {
+			return err
 		}
 		head, err := headAt(f, s.off, me)
 		if err != nil {

@@ -20,7 +20,8 @@ const (
 	windowRecord = "window"
 	msgRecord    = "msg"
 	closeRecord  = "close"
-	moreRecord   = "more" // carries on the strings of the record before it
+	moreRecord   = "more"  // carries on the strings of the record before it
+	startRecord  = "start" // the first of a file that goes on from an archive
 )
 
 // sum is the SHA-256 of a record as it is stored: its lines, joined by newlines. The zero sum is no record's.
@@ -54,10 +55,12 @@ type record struct {
 	heads  []namedHead // window, by name
 	digest []sum       // close: of each msg record it replaces
 	body   []byte      // msg and close
+	origin *origin     // start
 
 	lines  [][]byte // as stored, without newlines
 	sum    sum
 	off    int64         // of the first line in the file
+	bare   bool          // read from an archive, where the messages that a close replaced are gone
 	plain  []byte        // msg: the line that was sealed; nil where it was read from the file
 	amends *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
 }
@@ -77,6 +80,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode fills in the record's lines and sum.
 func (r *record) encode() {
+	if r.origin != nil {
+		r.encodeStart()
+		return
+	}
 	first := r.opening()
 	prefix, joiner, suffix := ",", ",", ""
 	if r.kind == windowRecord {
@@ -94,6 +101,11 @@ func (r *record) encode() {
 		p.add("body", base64.StdEncoding.EncodeToString(r.body), false)
 	}
 	fragments := p.finish()
+	r.encodeLines(first, fragments, prefix, suffix)
+}
+
+// encodeLines makes a line of each fragment, the first after the opening, and sums them.
+func (r *record) encodeLines(first []byte, fragments [][]byte, prefix, suffix string) {
 	for i, f := range fragments {
 		line := first
 		switch {
@@ -223,20 +235,25 @@ func fits(s string, room int) bool {
 
 // recordJSON is one line of the file.
 type recordJSON struct {
-	N       uint64            `json:"n"`
-	T       string            `json:"t"`
-	Room    chat.RoomName     `json:"room"`
-	W       uint64            `json:"w"`
-	Seq     uint64            `json:"seq"`
-	Prev    string            `json:"prev"`
-	OK      *uint64           `json:"ok"`
-	From    uint64            `json:"from"`
-	To      uint64            `json:"to"`
-	Parts   int               `json:"parts"`
-	Heads   map[string]string `json:"heads"`
-	Digests string            `json:"digests"`
-	Body    string            `json:"body"`
-	CRC     string            `json:"crc"`
+	N       uint64                      `json:"n"`
+	T       string                      `json:"t"`
+	Room    chat.RoomName               `json:"room"`
+	W       uint64                      `json:"w"`
+	Seq     uint64                      `json:"seq"`
+	Prev    string                      `json:"prev"`
+	OK      *uint64                     `json:"ok"`
+	From    uint64                      `json:"from"`
+	To      uint64                      `json:"to"`
+	Parts   int                         `json:"parts"`
+	Heads   map[string]string           `json:"heads"`
+	Digests string                      `json:"digests"`
+	Archive string                      `json:"archive"`
+	Size    int64                       `json:"size"`
+	SHA256  string                      `json:"sha256"`
+	At      string                      `json:"at"`
+	Rooms   map[chat.RoomName]placeJSON `json:"rooms"`
+	Body    string                      `json:"body"`
+	CRC     string                      `json:"crc"`
 }
 
 // parseRecordLine checks a line's checksum and reads it.
@@ -268,6 +285,12 @@ func (j *recordJSON) carry(more recordJSON) {
 		}
 		j.Heads[name] += head
 	}
+	for room, at := range more.Rooms {
+		if j.Rooms == nil {
+			j.Rooms = make(map[chat.RoomName]placeJSON)
+		}
+		j.Rooms[room] = at
+	}
 	j.Digests += more.Digests
 	j.Body += more.Body
 }
@@ -280,6 +303,9 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 		r.ok, r.hasOK = *j.OK, true
 	}
 	var err error
+	if r.origin, err = j.origin(); err != nil {
+		return nil, err
+	}
 	if r.prev, err = parseSum(j.Prev); err != nil {
 		return nil, fmt.Errorf("its prev: %w", err)
 	}
@@ -308,6 +334,12 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 
 // check tells whether the record has what its kind has.
 func (r *record) check() error {
+	if r.kind == startRecord {
+		return r.checkStart()
+	}
+	if r.origin != nil {
+		return errors.New("it is no start and tells of an archive")
+	}
 	if r.room.IsZero() || r.w == 0 {
 		return errors.New("it has no room or no window")
 	}

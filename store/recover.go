@@ -61,6 +61,9 @@ func (r *recovery) tape(take func(*record)) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.number > 0 {
+		return nil, fmt.Errorf("%s: %w: it is archive %d; nothing was changed", r.path, ErrFormat, s.number)
+	}
 	last, err := r.read(s, take)
 	t := &tape{disk: r.disk, path: r.path, file: r.file, size: size, end: s.good, n: last, synced: last}
 	var torn *damage
@@ -87,7 +90,7 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 			return last, err
 		}
 		if err := rooms.follow(rec); err != nil {
-			return last, &damage{rec.n, good, err.Error()}
+			return last, &damage{rec.n, good, err.Error(), false}
 		}
 		if rec.hasOK {
 			r.ok = max(r.ok, rec.ok)
@@ -122,8 +125,8 @@ func (r *recovery) repair(torn *damage, size int64) (newSize int64, err error) {
 	if err := r.findOK(torn.off, size); err != nil {
 		return 0, err
 	}
-	if torn.n <= r.ok {
-		return 0, fmt.Errorf("%s: %w: %w; records up to %d were stored for good; nothing was changed", r.path, ErrDamaged, torn, r.ok)
+	if torn.n <= r.ok || torn.first {
+		return 0, fmt.Errorf("%s: %w: %w; records up to %d were stored for good; nothing was changed", r.path, ErrDamaged, torn, max(r.ok, torn.n))
 	}
 	rest := make([]byte, max(0, size-torn.off))
 	if _, err := r.file.ReadAt(rest, torn.off); err != nil && !errors.Is(err, io.EOF) {

@@ -15,9 +15,10 @@ const (
 
 // damage is a record that is not as it was written.
 type damage struct {
-	n   uint64 // the record, or the one that ought to be there
-	off int64  // where it begins, as far as can be told
-	why string
+	n     uint64 // the record, or the one that ought to be there
+	off   int64  // where it begins, as far as can be told
+	why   string
+	first bool // nothing whole stands before it: no crash does that, for a file is whole when it gets its name
 }
 
 func (d *damage) Error() string {
@@ -34,18 +35,23 @@ type scanner struct {
 	n     uint64 // of the record to come; 0: take what comes
 	bare  bool   // no comma stands before the next line
 	ended bool   // the file's last byte is in page or before it
+	first bool   // no record has been read
+	// number is the archive's; 0: the file is none. In one, n has gaps.
+	number int
 }
 
 // scanTape reads a whole history from r. An error tells that it does not begin like one.
 func scanTape(r io.Reader) (*scanner, error) {
-	s := &scanner{r: r, n: 1, bare: true}
+	s := &scanner{r: r, n: 1, bare: true, first: true}
 	if err := s.turn(); err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
-	if !bytes.HasPrefix(s.page, []byte(tapeIntro)) {
+	number, length, ok := parseIntro(s.page)
+	if !ok {
 		return nil, errNotTape
 	}
-	s.skip(len(tapeIntro))
+	s.number = number
+	s.skip(length)
 	s.good = s.off
 	return s, nil
 }
@@ -124,7 +130,7 @@ func (s *scanner) finished() bool {
 	return n == 0 && errors.Is(err, io.EOF)
 }
 
-func (s *scanner) damaged(why string) error { return &damage{s.n, s.good, why} }
+func (s *scanner) damaged(why string) error { return &damage{s.n, s.good, why, s.first} }
 
 // next returns the next record with all its parts; io.EOF after the last, a *damage where there ought to be another.
 func (s *scanner) next() (*record, error) {
@@ -136,7 +142,9 @@ func (s *scanner) next() (*record, error) {
 	switch {
 	case err != nil:
 		return nil, s.damaged(err.Error())
-	case s.n > 0 && j.N != s.n:
+	case j.T == startRecord && s.n > 0 && !s.first:
+		return nil, s.damaged("a file starts in the middle of it")
+	case s.n > 0 && j.N != s.n && !(j.N > s.n && (s.number > 0 || j.T == startRecord)):
 		return nil, s.damaged(fmt.Sprintf("it calls itself %d", j.N))
 	case j.T == moreRecord || j.Parts < 0 || j.Parts == 1:
 		return nil, s.damaged("it is a part of nothing")
@@ -149,7 +157,7 @@ func (s *scanner) next() (*record, error) {
 	if err != nil {
 		return nil, s.damaged(err.Error())
 	}
-	r.off, s.good = off, s.off
+	r.off, r.bare, s.good, s.first = off, s.number > 0, s.off, false
 	if s.n > 0 {
 		s.n = r.last() + 1
 	}

@@ -46,7 +46,7 @@ func (t *tape) append(records []*record) error {
 	}
 	b := t.layOut(records)
 	end, last := t.end+int64(len(b)), records[len(records)-1].last()
-	if t.n == 0 || end > t.size-int64(len(tapeOutro)) {
+	if t.bare() || end > t.size-int64(len(tapeOutro)) {
 		// The first record too comes with a new file: it has no comma before it, so a reader must never
 		// see a later page without it.
 		if err := t.grow(b); err != nil {
@@ -67,7 +67,7 @@ func (t *tape) append(records []*record) error {
 // layOut returns the bytes that go where the last record ends.
 func (t *tape) layOut(records []*record) []byte {
 	var b []byte
-	bare := t.n == 0
+	bare := t.bare()
 	for _, r := range records {
 		for i, line := range r.lines {
 			length := int64(len(line) + len(",\n\n"))
@@ -87,6 +87,9 @@ func (t *tape) layOut(records []*record) []byte {
 	}
 	return b
 }
+
+// bare reports whether there is no record in the file.
+func (t *tape) bare() bool { return t.end == int64(len(tapeIntro)) }
 
 func blanks(n int64) []byte { return bytes.Repeat([]byte(" "), int(n)) }
 
@@ -202,7 +205,7 @@ func (t *tape) replace(f diskFile, name string) error {
 // copyTo writes the tape's records, b and the blanks up to size to f.
 func (t *tape) copyTo(f diskFile, b []byte, size int64) error {
 	w := io.NewOffsetWriter(f, 0)
-	if t.end > int64(len(tapeIntro)) {
+	if !t.bare() {
 		if _, err := io.Copy(w, io.NewSectionReader(t.file, 0, t.end)); err != nil {
 			return err
 		}

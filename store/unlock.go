@@ -15,20 +15,23 @@ import (
 //
 // Errors: those of the disk, and ErrDamaged where what is sealed is not what its place in clear says.
 func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error) {
-	windows, _ := h.look(room)
-	f, err := h.disk.Open(h.path)
+	v, err := h.look(room)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", room, err)
 	}
-	defer f.Close()
+	defer v.close()
 	n = min(n, chat.LogLines)
 	var lines []Line // the newest first
-	for _, s := range slices.Backward(windows) {
+	for _, s := range slices.Backward(v.windows) {
 		if len(lines) >= n {
 			break
 		}
 		if s.from >= before || s.count() == 0 || !s.readable(me) {
 			continue
+		}
+		f, err := v.file(&s)
+		if err != nil {
+			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)
 		}
 		if lines, err = readWindow(f, &s, me, before, n, ids, lines); err != nil {
 			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,12 +18,7 @@ import (
 // may leave them: accounts may know of a change that the history does not have yet, and never the other way round.
 func backup(ctx context.Context, w io.Writer, st *stores, data string, hostKeys bool) error {
 	archive := tar.NewWriter(w)
-	history, err := st.history.Snapshot()
-	if err != nil {
-		return err
-	}
-	defer history.Close()
-	if err := pack(ctx, archive, history); err != nil {
+	if err := packHistory(ctx, archive, st.history); err != nil {
 		return err
 	}
 	users, err := st.users.Snapshot()
@@ -63,6 +59,17 @@ func pack(ctx context.Context, archive *tar.Writer, s store.Snapshot) error {
 		return fmt.Errorf("back up %s: %w", s.Name, err)
 	}
 	return nil
+}
+
+func packHistory(ctx context.Context, archive *tar.Writer, history *store.History) error {
+	files, err := history.Snapshots()
+	for _, s := range files {
+		if err == nil {
+			err = pack(ctx, archive, s)
+		}
+		err = errors.Join(err, s.Close())
+	}
+	return err
 }
 
 func packHostKeys(ctx context.Context, archive *tar.Writer, data string) error {
