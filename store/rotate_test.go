@@ -304,7 +304,7 @@ func TestAttackerWithTheArchives(t *testing.T) {
 			p.write(2, b)
 		},
 		"older-archive-in-its-place": func(p *place) { p.write(3, p.archiveFile(2)) },
-		"emptied-archive": func(p *place) { p.write(1, []byte(archiveIntro(1)+tapeOutro)) },
+		"emptied-archive":            func(p *place) { p.write(1, []byte(archiveIntro(1)+tapeOutro)) },
 		"deleted-record": func(p *place) {
 			rs := records(t, p.archiveFile(2))
 			i := slices.IndexFunc(rs, func(r *record) bool { return r.kind == closeRecord })

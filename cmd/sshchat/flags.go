@@ -23,6 +23,8 @@ type settings struct {
 	logFormat    string
 	minPassword  int
 	window       int
+	rotate       size
+	keep         keep
 	workFactor   int
 	metrics      string
 	limits       sshchat.Limits
@@ -40,6 +42,9 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.metrics, "metrics", "", "loopback address where Prometheus reads metrics, as 127.0.0.1:9222; none where empty")
 	f.IntVar(&s.minPassword, "min-password", 15, "shortest password, in characters; not below 8")
 	f.IntVar(&s.window, "window", 0, "messages sealed under one set of heads; 0 means as many as the room has members, at least 200")
+	s.rotate = 32 << 20
+	f.Var(&s.rotate, "history-rotate", "size from which on the history goes on in a new file and the old one becomes an archive; 0: never")
+	f.Var(&s.keep, "history-keep", "archives to keep: a time, as 365d, a size, as 1GiB, or both as 365d,1GiB; older ones are deleted")
 	f.IntVar(&s.workFactor, "work-factor", 16, "scrypt work factor of password identities, log2")
 	f.IntVar(&s.limits.Starting, "starting", s.limits.Starting, "connections that have not logged in")
 	f.IntVar(&s.limits.Reserved, "starting-reserved", s.limits.Reserved, "places among them for sources that logged in within 30 days")

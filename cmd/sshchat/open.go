@@ -26,10 +26,11 @@ func openCommand() *cobra.Command {
 	var head, name string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "open -i KEY [--head FILE] [FILE]", Short: "read sealed history with your own key, and check that none of it is missing",
-		Long: "FILE is a message_history.json or a tar from history --tar; without it, standard input.\n" +
+		Use: "open -i KEY [--head FILE] [FILE...]", Short: "read sealed history with your own key, and check that none of it is missing",
+		Long: "FILE is a data folder, a message_history.json with its archives before it, the oldest first, or a tar from\n" +
+			"history --tar; without it, standard input.\n" +
 			"KEY is an SSH private key or an age identity file, such as the one from identity.",
-		Args: cobra.MaximumNArgs(1), SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.ArbitraryArgs, SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringArrayVarP(&keys, "identity", "i", nil, "private key or age identity file (repeatable)")
 	cmd.Flags().StringVar(&head, "head", "", "a head remembered from the head command: fail if the history does not lead up to it")
@@ -40,14 +41,14 @@ func openCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		in := cmd.InOrStdin()
-		if len(args) == 1 {
-			f, err := os.Open(args[0])
-			if err != nil {
-				return err
-			}
+		files, err := openFiles(args)
+		in := []io.Reader{cmd.InOrStdin()}
+		for i, f := range files {
 			defer f.Close()
-			in = f
+			in = append(in[:i], f)
+		}
+		if err != nil {
+			return err
 		}
 		return open(o, in, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
 	}
@@ -88,10 +89,33 @@ func opener(keys []string, head, name string) (*store.Opener, error) {
 	return o, nil
 }
 
+// openFiles opens what the arguments name; a folder stands for the files of the history in it.
+func openFiles(args []string) (files []*os.File, err error) {
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err != nil {
+			return files, err
+		}
+		more := []*os.File(nil)
+		if info.IsDir() {
+			more, err = store.OpenFiles(arg)
+		} else if f, openErr := os.Open(arg); openErr == nil {
+			more = []*os.File{f}
+		} else {
+			err = openErr
+		}
+		files = append(files, more...)
+		if err != nil {
+			return files, err
+		}
+	}
+	return files, nil
+}
+
 // open prints the lines. All that were good are printed before the first that is not ends it.
-func open(o *store.Opener, in io.Reader, stdout, stderr io.Writer, asJSON bool) error {
+func open(o *store.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bool) error {
 	out := bufio.NewWriter(stdout)
-	for line, err := range o.Lines(in) {
+	for line, err := range o.Files(in...) {
 		if err != nil {
 			return errors.Join(out.Flush(), err)
 		}

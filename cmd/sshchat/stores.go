@@ -32,6 +32,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	syncs := newSyncs()
 	history, err := store.OpenHistory(s.data, store.HistoryOptions{
 		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger,
+		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
 		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
 	})
 	if err != nil {

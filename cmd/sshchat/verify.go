@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sshchat/hostkeys"
+	"sshchat/store"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+)
+
+// verifyCommand checks a history without any key to it.
+func verifyCommand() *cobra.Command {
+	var data string
+	var heads []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "verify [--data DIR] [--head FILE]", Short: "check that the stored history is whole, without reading it",
+		Long: "Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
+			"remembered from the head command be led up to and signed by this server. A server may be running meanwhile.\n" +
+			"Exit status 1 where anything is amiss.",
+		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().StringVar(&data, "data", "data", "the data folder, or one with the files of its history")
+	cmd.Flags().StringArrayVar(&heads, "head", nil, "a head remembered from the head command (repeatable)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "what was found as one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return verify(data, heads, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// verdict is what verify found, as JSON.
+type verdict struct {
+	OK      bool            `json:"ok"`
+	Why     string          `json:"why,omitempty"`
+	Files   []string        `json:"files"`
+	First   uint64          `json:"first"`
+	Records uint64          `json:"records"`
+	Rooms   json.RawMessage `json:"rooms"`
+	Heads   []signedHead    `json:"heads,omitempty"`
+}
+
+// signedHead is a head in a file, and the fingerprint of the key that signed it; empty: nobody did.
+type signedHead struct {
+	File string     `json:"file"`
+	By   string     `json:"by"`
+	head store.Head // by value: it is looked for
+}
+
+func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) error {
+	heads, err := readHeads(data, files)
+	var report store.Report
+	if err == nil {
+		var remembered []store.Head
+		for _, h := range heads {
+			remembered = append(remembered, h.head)
+		}
+		report, err = store.Verify(data, remembered)
+	}
+	if asJSON {
+		return errors.Join(err, verdictOf(report, heads, err).print(stdout))
+	}
+	for _, h := range heads {
+		if h.By == "" {
+			fmt.Fprintf(stderr, "%s is not signed: it is taken as it is\n", h.File)
+		}
+	}
+	if err == nil {
+		fmt.Fprintf(stderr, "whole: %d files, records %d to %d, %d rooms, %d heads\n", len(report.Files), report.First, report.Records, len(report.Rooms), len(heads))
+	}
+	return err
+}
+
+func verdictOf(report store.Report, heads []signedHead, err error) verdict {
+	v := verdict{OK: err == nil, Files: report.Files, First: report.First, Records: report.Records, Heads: heads}
+	if err != nil {
+		v.Why = err.Error()
+	}
+	var lines [][]byte
+	for _, h := range report.Rooms {
+		lines = append(lines, bytes.TrimSpace(h.Line()))
+	}
+	v.Rooms = fmt.Appendf(nil, "[%s]", bytes.Join(lines, []byte(",")))
+	return v
+}
+
+func (v verdict) print(w io.Writer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
+}
+
+// readHeads reads what the head command printed: a line, and the signature over it by a host key of the data folder,
+// its present one or a former.
+func readHeads(data string, files []string) (heads []signedHead, err error) {
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		line, signature, _ := bytes.Cut(b, []byte("\n"))
+		h := signedHead{File: file}
+		if h.head, err = store.ParseHead(line); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if len(bytes.TrimSpace(signature)) > 0 {
+			if h.By, err = hostKeyThatSigned(data, h.head.Line(), signature); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+		}
+		heads = append(heads, h)
+	}
+	return heads, nil
+}
+
+// hostKeyThatSigned is the fingerprint of the host key that signed the line. Where the folder has no public host keys, as in a
+// backup without them, any key's signature is taken, and its fingerprint is for people to compare.
+func hostKeyThatSigned(data string, line, signature []byte) (string, error) {
+	key, err := hostkeys.Verify("sshchat-history", line, signature)
+	if err != nil {
+		return "", err
+	}
+	public, err := filepath.Glob(filepath.Join(data, "ssh_host_*.pub"))
+	if err != nil {
+		return "", err
+	}
+	known := 0
+	for _, path := range public {
+		if strings.Contains(filepath.Base(path), ".next") {
+			continue // it has signed nothing yet
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		k, _, _, _, err := ssh.ParseAuthorizedKey(b)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", path, err)
+		}
+		if bytes.Equal(k.Marshal(), key.Marshal()) {
+			return ssh.FingerprintSHA256(key), nil
+		}
+		known++
+	}
+	if known > 0 {
+		return "", fmt.Errorf("it is signed by %s, which is not and was not this server's", ssh.FingerprintSHA256(key))
+	}
+	return ssh.FingerprintSHA256(key), nil
+}
