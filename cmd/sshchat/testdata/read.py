@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""read.py FILE NAME KEY: prints what NAME can open of a message_history.json, as JSON Lines.
+"""read.py FILE... NAME KEY: prints what NAME can open of a message_history.json, as JSON Lines.
+
+Its archives may stand before it, the oldest first.
 
 Written from store/FORMAT.md alone, with Python's library and the age command, to show that the format needs nothing
 of ours. It checks every line's CRC, the chain of hashes, and that what was sealed is where it says it is.
@@ -16,22 +18,29 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def records(path):
-    """The file's records as (fields, hash), the lines of long ones put together."""
+def records(path, numbered):
+    """The file's records as (fields, hash), the lines of long ones put together. numbered is the last n before it."""
     text = open(path, "rb").read()
     document = json.loads(text)
     if not document:
         return
     if document["format"] != "sshchat-history/1":
         sys.exit("unknown format " + document["format"])
+    archive = "archive" in document
     lines = [line.strip() for line in text.split(b"\n")]
     lines = [line for line in lines if line.startswith(b'{"n":')]
     at = 0
     while at < len(lines):
-        parts = json.loads(lines[at]).get("parts", 1)
+        first = json.loads(lines[at])
+        parts = first.get("parts", 1)
+        if archive or first["t"] == "start" and numbered is None:
+            if numbered is not None and first["n"] <= numbered:
+                sys.exit(f"record {first['n']} follows on {numbered}")
+            numbered = first["n"] - 1  # an archive has gaps
         fields = None
-        for number, line in enumerate(lines[at:at + parts], at + 1):
+        for line in lines[at:at + parts]:
             piece = json.loads(line)
+            number = numbered = (numbered or 0) + 1
             if piece["n"] != number:
                 sys.exit(f"record {piece['n']} stands in place {number}")
             if crc32c(line[:line.rindex(b',"crc":')]) != int(piece["crc"], 16):
@@ -42,9 +51,10 @@ def records(path):
             for name in ("digests", "body"):
                 if name in piece:
                     fields[name] = fields.get(name, "") + piece[name]
+            fields.get("rooms", {}).update(piece.get("rooms", {}))
             for reader, head in piece.get("heads", {}).items():
                 fields["heads"][reader] = fields["heads"].get(reader, "") + head
-        yield fields, hashlib.sha256(b"\n".join(lines[at:at + parts])).digest()
+        yield fields, hashlib.sha256(b"\n".join(lines[at:at + parts])).digest(), numbered
         at += parts
 
 
@@ -53,38 +63,84 @@ def opened(head, body, key):
     return age.stdout if age.returncode == 0 else None
 
 
-def main(path, name, key):
-    windows = {}  # room: the fields of its open window, with the hashes that may be followed
-    messages = {}  # room: {seq: (hash, line)} of the window, until a close has them
-    for fields, digest in records(path):
-        kind, room, prev = fields["t"], fields["room"], base64.b64decode(fields["prev"])
+def start(fields, before, windows):
+    """Takes the rooms up where the archive left them, which must be there if it was read."""
+    places = {room: (at["w"], at["seq"], at["tip"]) for room, at in fields["rooms"].items()}
+    if before:
+        content = open(before, "rb").read()
+        if (len(content), hashlib.sha256(content).hexdigest()) != (fields["size"], fields["sha256"]):
+            sys.exit(fields["archive"] + " is not as it was put away")
+        left = {room: (w["w"], w["seq"], base64.b64encode(w["last"]).decode()) for room, w in windows.items()}
+        if left != places:
+            sys.exit("the rooms do not go on where the archive left them")
+    for room, (w, seq, tip) in places.items():
+        windows[room] = {"w": w, "seq": seq, "last": base64.b64decode(tip), "heads": {}}
+
+
+def main(*arguments):
+    *paths, name, key = arguments
+    windows, messages = {}, {}  # as in read
+    before, last = None, None
+    for path in paths:
+        last = read(path, before, last, windows, messages, name, key)
+        before = path
+
+
+def read(path, before, numbered, windows, messages, name, key):
+    """Prints one file and returns the n of its last line.
+
+    windows is room: the fields of its newest window, with the hashes that may be followed; messages is
+    room: {seq: hash} of it.
+    """
+    number, follows = numbered, before is None
+    for fields, digest, number in records(path, numbered):
+        kind = fields["t"]
+        if kind == "start":
+            start(fields, before, windows)
+            follows = True
+            continue
+        if not follows:
+            sys.exit(path + " does not go on from " + before)
+        room, prev = fields["room"], base64.b64decode(fields["prev"])
         window = windows.get(room)
         if kind == "window":
             if prev != (window["last"] if window else b""):
                 sys.exit(f"record {fields['n']} does not follow")
-            fields.update(last=digest, msg=digest, close=digest)
+            fields.update(last=digest, msg=digest, close=digest, seq=window["seq"] if window else 0)
             windows[room], messages[room] = fields, {}
             continue
-        if prev != window[kind] or fields["w"] != window["w"]:
+        if prev != window.get(kind) or fields["w"] != window["w"]:
             sys.exit(f"record {fields['n']} does not follow")
         window[kind] = window["last"] = digest
         first, last = (fields["seq"],) * 2 if kind == "msg" else (fields["from"], fields["to"])
-        if kind == "close":
+        if kind == "close" and messages[room]:
             replaced = b"".join(messages[room][seq] for seq in range(first, last + 1))
             if base64.b64decode(fields["digests"]) != replaced:
                 sys.exit(f"record {fields['n']} closes other messages")
             continue  # its lines were printed one by one
-        messages[room][first] = digest
-        plain = opened(window["heads"].get(name, ""), fields["body"], key) if name in window["heads"] else None
-        if plain is None:
-            continue
-        line = json.loads(plain)
-        if (line["room"], line["w"], line["seq"]) != (room, fields["w"], first):
-            sys.exit(f"record {fields['n']} holds another's line")
-        print(plain.decode().rstrip())
+        if first != window["seq"] + 1:
+            sys.exit(f"record {fields['n']} begins with message {first}")
+        window["seq"] = last
+        if kind == "msg":
+            messages[room][first] = digest
+        tell(fields, window, first, last, name, key)
+    return number
+
+
+def tell(fields, window, first, last, name, key):
+    """Prints the lines of a message, or of a close whose messages an archive does without."""
+    plain = opened(window["heads"][name], fields["body"], key) if name in window["heads"] else None
+    if plain is None:
+        return
+    lines = plain.decode().splitlines()
+    where = [(line["room"], line["w"], line["seq"]) for line in map(json.loads, lines)]
+    if where != [(fields["room"], fields["w"], seq) for seq in range(first, last + 1)]:
+        sys.exit(f"record {fields['n']} holds another's lines")
+    for line in lines:
+        print(line.rstrip())
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])
