@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -161,6 +162,9 @@ func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, wi
 // export writes me's head of the window and the body of the record at off.
 func (v *sight) export(w io.Writer, me chat.Name, s span, off int64) error {
 	f, err := v.file(&s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoWindow
+	}
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
 	}
@@ -223,6 +227,9 @@ func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, after
 			continue
 		}
 		f, err := v.file(&s)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -353,4 +354,90 @@ func TestOldCopyBesideNewerArchives(t *testing.T) {
 		t.Errorf("it opens: %v", err)
 	}
 	p.archiveFile(1)
+}
+
+// People read, back up and verify while others talk and the history is rotated under them.
+func TestReadersWhileItRotates(t *testing.T) {
+	alice := ageReader(t, "alice")
+	p := newPlace(t, alice)
+	p.opt.Window, p.opt.Rotate = 10, 8<<10
+	p.opt.KeepBytes = 64 << 10
+	p.open()
+	p.sayMany(alice, 50)
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for _, read := range []func() error{
+		func() error { return p.h.Tar(io.Discard, alice.name, []chat.RoomName{chat.General}, nil) },
+		func() error {
+			_, err := p.h.Read(alice.name, chat.General, 1<<62, 40, []age.Identity{alice.id})
+			return err
+		},
+		func() error { _, err := Verify(p.dir, nil); return err },
+		func() error {
+			all, err := p.h.Snapshots()
+			for _, s := range all {
+				_, copyErr := io.Copy(io.Discard, s)
+				err = errors.Join(err, copyErr, s.Close())
+			}
+			return err
+		},
+		func() error { _, err := p.h.List(alice.name, chat.General); return err },
+	} {
+		readers.Go(func() {
+			for {
+				if err := read(); err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	p.sayMany(alice, 400)
+	close(done)
+	readers.Wait()
+	if p.h.archived < 5 {
+		t.Errorf("only %d rotations", p.h.archived)
+	}
+}
+
+// A backup is the archives and the file that goes on from them, wherever in a page that ends.
+func TestBackupOfArchives(t *testing.T) {
+	alice := ageReader(t, "alice")
+	p := newPlace(t, alice)
+	p.opt.Window = 5
+	p.open()
+	p.sayMany(alice, 12)
+	p.rotate()
+	for n := range 40 {
+		p.say(alice, fmt.Sprintf("%0*d", n*64+1, n))
+		all, err := p.h.Snapshots()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for _, s := range all {
+			b, err := io.ReadAll(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int64(len(b)) != s.Size {
+				t.Fatalf("%s has %d bytes, and tells of %d", s.Name, len(b), s.Size)
+			}
+			if err := os.WriteFile(filepath.Join(dir, s.Name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := Verify(dir, nil)
+		if err != nil || len(report.Files) != 2 || report.Rooms[0].Seq != uint64(13+n) {
+			t.Fatalf("after %d: %+v, %v", n, report, err)
+		}
+	}
 }

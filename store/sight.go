@@ -63,7 +63,7 @@ func withArchived(archives []*archive, room chat.RoomName, windows []span) ([]sp
 	return append(all, windows...), nil
 }
 
-// file is the one that the window is in.
+// file is the one that the window is in. Where its archive has been deleted meanwhile the error wraps fs.ErrNotExist.
 func (v *sight) file(s *span) (diskFile, error) {
 	if s.in == nil {
 		return v.live, nil

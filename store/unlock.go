@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"filippo.io/age"
@@ -30,6 +32,9 @@ func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, i
 			continue
 		}
 		f, err := v.file(&s)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)
 		}
