@@ -21,7 +21,7 @@ var (
 	// ErrNothing is returned where no stored message is the caller's to read.
 	ErrNothing = errors.New("nothing stored to read")
 	// ErrNoWindow is returned for a window that the room has not had.
-	ErrNoWindow = errors.New("no such window")
+	ErrNoWindow = error(absence("no such window"))
 	// ErrNoHead is returned for a window that was not sealed to the caller.
 	ErrNoHead = errors.New("the window was not sealed to you")
 	// ErrNotClosed is returned for a window that is stored as single messages only: Tar has them.

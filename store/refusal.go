@@ -18,3 +18,11 @@ var refusals = []error{
 func Refusal(err error) bool {
 	return slices.ContainsFunc(refusals, func(r error) bool { return errors.Is(err, r) })
 }
+
+// absence is a refusal that says that what was asked for is not there, which scripts tell from others by exit code.
+type absence string
+
+func (a absence) Error() string { return string(a) }
+
+// NotFound marks it for who does not know this package.
+func (absence) NotFound() {}

@@ -24,7 +24,7 @@ const (
 // Refusals, for callers to decide on. What a person reads is theirs to word.
 var (
 	ErrTaken     = errors.New("the name is taken, or looks like one that is")
-	ErrNoAccount = errors.New("no such account")
+	ErrNoAccount = error(absence("no such account"))
 	ErrNoLogin   = errors.New("an account needs a way to log in: an SSH key or a password")
 	ErrLastAdmin = errors.New("the server would be left without an admin")
 	ErrEdited    = errors.New("users.json was changed by hand while the server runs, so nothing is written over it")

@@ -11,7 +11,7 @@ import (
 
 var (
 	ErrListed     = errors.New("it is on the list already")
-	ErrNotListed  = errors.New("it is not on the list")
+	ErrNotListed  = error(absence("it is not on the list"))
 	ErrLongEnough = errors.New("the list is full")
 )
 

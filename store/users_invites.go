@@ -19,7 +19,7 @@ const maxInvites = 1000
 
 var (
 	ErrInvite         = errors.New("this invite is not valid, or no longer")
-	ErrNoInvite       = errors.New("there is no such invite")
+	ErrNoInvite       = error(absence("there is no such invite"))
 	ErrTooManyInvites = errors.New("there are too many invites; revoke some first")
 )
 

@@ -17,7 +17,7 @@ import (
 var (
 	ErrKeyTaken    = errors.New("the account has this key already")
 	ErrTooManyKeys = errors.New("too many keys")
-	ErrNoKey       = errors.New("the account has no such key")
+	ErrNoKey       = error(absence("the account has no such key"))
 	ErrLastLogin   = errors.New("it is the account's last way to log in")
 )
 

@@ -13,7 +13,7 @@ import (
 const maxSanctions = 10_000
 
 var (
-	ErrNoSanction       = errors.New("there is none")
+	ErrNoSanction       = error(absence("there is none"))
 	ErrTooManySanctions = errors.New("there are too many; lift some first")
 )
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -10,11 +11,35 @@ import (
 	"testing"
 )
 
-// The example bot answers each ping once, whether it was there when the ping came, or away, or the server was.
+// The example bots answer each ping once, whether they were there when the ping came, or away, or the server was.
 func TestBotAnswersOnce(t *testing.T) {
 	for _, needed := range []string{"ssh", "jq", "age", "tar"} {
 		client(t, needed)
 	}
+	t.Run("shell", func(t *testing.T) {
+		answersOnce(t, func(s *testServer, key, state string) []string {
+			return []string{"../../examples/pingbot.sh", key, state, "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+				"-o", "LogLevel=ERROR", "-p", s.port(), "bot@127.0.0.1"}
+		})
+	})
+	program := filepath.Join(t.TempDir(), "pingbot")
+	if out, err := exec.Command("go", "build", "-o", program, "../../examples/pingbot").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Run("go", func(t *testing.T) {
+		answersOnce(t, func(s *testServer, key, state string) []string {
+			known := state + ".known"
+			line := "[127.0.0.1]:" + s.port() + " " + readText(t, filepath.Join(s.data, "ssh_host_ed25519_key.pub"))
+			if err := os.WriteFile(known, []byte(line), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return []string{program, "-key", key, "-state", state, "-known", known, "bot@127.0.0.1:" + s.port()}
+		})
+	})
+}
+
+// answersOnce puts the bot of that command line through all it must stand.
+func answersOnce(t *testing.T, command func(s *testServer, key, state string) []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that the server comes back to
 	if err != nil {
 		t.Fatal(err)
@@ -37,8 +62,7 @@ func TestBotAnswersOnce(t *testing.T) {
 	}
 
 	ping() // before the bot ever came
-	bot := startBot(t, "../../examples/pingbot.sh", key, state, "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "LogLevel=ERROR", "-p", s.port(), "bot@127.0.0.1")
+	bot := startBot(t, command(s, key, state)...)
 	answered()
 	ping() // while it is there
 	answered()
@@ -73,6 +97,7 @@ func (s *testServer) said(t *testing.T, key string) string {
 func startBot(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	bot := exec.Command(args[0], args[1:]...)
+	bot.Stderr = t.Output()
 	bot.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := bot.Start(); err != nil {
 		t.Fatal(err)

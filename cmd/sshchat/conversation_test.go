@@ -24,6 +24,7 @@ import (
 //	[!] send FILE NAME COMMAND…  the same with the file on standard input
 //	edit OLD NEW             changes users.json by hand
 //	code N                   the last ssh's exit code
+//	keep VARIABLE PATTERN    what its group matches of the last ssh's output, as $VARIABLE
 //	open NAME plain|pipe     a session
 //	type NAME TEXT           a line and Enter
 //	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
@@ -43,7 +44,7 @@ func TestConversations(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": with((*conversation).start), "register": with((*conversation).register), "claim": with((*conversation).claim),
 			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
-			"open": with((*conversation).open), "type": with((*conversation).typed),
+			"keep": with((*conversation).keep), "open": with((*conversation).open), "type": with((*conversation).typed),
 			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
 			"restart": with((*conversation).restart), "kill": with((*conversation).kill),
 		},
@@ -153,6 +154,14 @@ func (c *conversation) exited(ts *testscript.TestScript, _ bool, args []string) 
 	if want, err := strconv.Atoi(args[0]); err != nil || want != c.code {
 		ts.Fatalf("exit code %d, not %s", c.code, args[0])
 	}
+}
+
+func (c *conversation) keep(ts *testscript.TestScript, _ bool, args []string) {
+	match := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(match) != 2 {
+		ts.Fatalf("no %s in %q", args[1], ts.ReadFile("stdout"))
+	}
+	ts.Setenv(args[0], match[1])
 }
 
 func (c *conversation) open(_ *testscript.TestScript, _ bool, args []string) {

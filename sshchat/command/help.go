@@ -113,10 +113,11 @@ func (cmd *Command) help(face Face) string {
 
 // Explained is a command, as a manual tells of it.
 type Explained struct {
-	Group              Group
-	Usage, Brief, More string // Usage and More as in help
-	Faces              Face
-	Flags              *pflag.FlagSet // nil where there are none
+	Group       Group
+	Name, Usage string
+	Brief, More string
+	Faces       Face
+	Flags       *pflag.FlagSet // nil where there are none
 }
 
 // Manual returns all commands, by groups.
@@ -127,7 +128,7 @@ func (r *Registry) Manual() []Explained {
 			if cmd.group() != group {
 				continue
 			}
-			e := Explained{group, cmd.usage(Exec), cmd.Brief, cmd.More, cmd.Faces, nil}
+			e := Explained{group, cmd.Name, cmd.usage(Exec), cmd.Brief, cmd.More, cmd.Faces, nil}
 			if len(cmd.Aliases) > 0 {
 				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
 			}

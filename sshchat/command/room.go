@@ -82,6 +82,9 @@ func (s *Services) Explain(me chat.Name, room chat.RoomName, err error) error {
 	case errors.Is(err, chat.ErrStopping):
 		return failed("not sent: the server is stopping")
 	case s.Accounts.Refusal(err), s.History.Refusal(err):
+		if errors.As(err, new(interface{ NotFound() })) {
+			return notFound("%v", err)
+		}
 		return failed("%v", err)
 	}
 	return err
