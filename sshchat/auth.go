@@ -173,6 +173,7 @@ func (s *Server) askSecond(a chat.Account, secret []byte, askCode func() (string
 func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	s.guesses.failed(name, c.source)
 	c.charge(chargeGuess)
+	s.guessed(c, name)
 	if s.services.Hub.Here(name) && s.guesses.toTell(name) {
 		s.services.Hub.Tell(name, "A wrong password was just tried for your account, from %s.", c.source)
 	}
@@ -196,7 +197,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 	case err == nil:
 		s.log.Info("login", "source", c.source, "method", method, "name", name)
 		c.client = string(m.ClientVersion())
-		s.loggedIn(c, m.User())
+		s.loggedIn(c, m.User(), method)
 	case method == "password" || method == "keyboard-interactive":
 		s.count(&s.stats.Failures)
 		s.failures.failed(c, method, name)
@@ -204,7 +205,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 }
 
 // loggedIn sets the clock for what must follow a login. One into an account ends the count of its wrong passwords.
-func (s *Server) loggedIn(c *conn, user string) {
+func (s *Server) loggedIn(c *conn, user, method string) {
 	c.mu.Lock()
 	provisional := c.provisional
 	c.in = true
@@ -219,6 +220,7 @@ func (s *Server) loggedIn(c *conn, user string) {
 	if a, exists := s.services.Accounts.ByName(name); exists {
 		s.count(&s.stats.Logins)
 		c.becomes(a.ID)
+		s.ruled(c, a, method)
 		c.missed = s.guesses.succeeded(name, c.from)
 	}
 	c.within(s.limits.FirstChannel)

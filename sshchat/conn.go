@@ -166,6 +166,7 @@ func (c *conn) charge(d time.Duration) {
 	if c.server.limits.Penalties && !c.exempt && !c.server.draining.Load() {
 		if begun := c.server.penalties.charge(c.from, d); begun > 0 {
 			c.server.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
+			c.server.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 		}
 	}
 }

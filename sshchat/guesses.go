@@ -104,6 +104,14 @@ func (g *guesses) count(name chat.Name, n *guessed, now time.Time) {
 	g.save(name, n)
 }
 
+// waits reports whether passwords for a name are not looked at for now, but from known sources.
+func (g *guesses) waits(name chat.Name) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	return n != nil && (n.wrong >= g.most || g.now().Before(n.next))
+}
+
 // answered notes that a password at a prompt was right. Guesses from elsewhere stay counted.
 func (g *guesses) answered(name chat.Name) {
 	g.mu.Lock()

@@ -68,6 +68,7 @@ type Server struct {
 	messages *flood[chat.Name] // what people say
 	works    *flood[chat.Name] // the commands they use
 	failures *failures         // what the log is told of failed logins
+	events   *events           // what the audit log is told besides commands
 
 	mu       sync.Mutex
 	listener net.Listener                     // guarded by mu; nil until Serve
@@ -82,7 +83,7 @@ func New(c Config) (*Server, error) {
 		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
 		messages: newFlood[chat.Name](c.Limits.Messages), works: newFlood[chat.Name](c.Limits.Commands),
-		failures: newFailures(c.Log, time.Now),
+		failures: newFailures(c.Log, time.Now), events: newEvents(c.Log, time.Now),
 	}
 	s.admission = newAdmission(c.Limits, s.guesses.familiar)
 	s.newcomers = newNewcomers(c.Limits, time.Now)

@@ -52,6 +52,7 @@ var attacks = []struct {
 		{"TestAttackCodesAreNotGuessed", "guess codes with the right password", "5, then a good one", "counted as passwords are", "in with the limits off"},
 		{"TestAttackAdminByPasswordAloneIsNone", "an admin's guessed password", "4 commands, both faces", "admin commands want a key or a second factor", "after totp enable"},
 		{"TestAttackRightsAreCheckedHoweverItIsTyped", "admin commands in odd spellings", "case, aliases, flags, -h", "one dispatcher", "an admin"},
+		{"TestAttackFormerAdminInAnOpenSession", "a session from when one was an admin", "3 ways", "rights are the account's, at each command", "before it was one no more"},
 		{"TestAttackRestrictedKey", "a bot's key, for one room", "20 commands, 2 sessions", "it runs what it is for, and nothing else", "the account's other key"},
 		{"TestAttackSlotsForStrangers", "hold all places for registering", "21", "20; refused like a wrong password", "one more when one leaves"},
 		{"TestAttackMemberHoldsNoStrangersSlot", "hold such a place as a member", "1", "given back", "-"},
@@ -59,6 +60,7 @@ var attacks = []struct {
 	{"Connections", []attack{
 		{"TestAttackHalfOpenConnectionsKeepNobodyOut", "half-open connections", "330 from 1 and 300 addresses", "10 a source, early random drop, 20 places for known sources", "all 330 with the limits off"},
 		{"TestAttackAdmissionDropsStrangersEarly", "the same on dice", "600", "10:30:100", "all with the limits off"},
+		{"TestAttackEventsDoNotFillTheAuditLog", "fill the audit log", "100 000 sources in an hour", "60 lines, then one a minute", "what comes seldom is told"},
 		{"TestAttackConnectionsOfOneAccountAreBounded", "connections of one account", "20", "16, in words", "20 with the limits off"},
 		{"TestAttackAccountsOfOneSourceAreBounded", "accounts from one source", "6", "3 an hour", "6 with the limits off"},
 		{"TestAttackSlowAndStrangeOpenings", "slowloris, HTTP, TLS, noise, endless lines", "8 kinds", "15 s to agree on keys, 120 s to log in", "-"},

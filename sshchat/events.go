@@ -1,0 +1,72 @@
+package sshchat
+
+import (
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+)
+
+// events writes what happens to security into the audit log, beside what people do: logins of moderators and admins,
+// passwords that are not looked at any more, sources that are kept away. Nobody who has no rights may fill that log: the
+// same of the same is told once an hour, and of all no more than eventsAtOnce and one a minute after that.
+// Its methods may be called from any goroutine.
+type events struct {
+	log command.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	told map[string]time.Time // guarded by mu; when each event was last written
+	all  bucket               // guarded by mu
+}
+
+const eventEvery = time.Hour
+
+var eventsAtOnce = Allowance{60, 1.0 / 60}
+
+func newEvents(log command.Logger, now func() time.Time) *events {
+	return &events{log: log, now: now, told: make(map[string]time.Time)}
+}
+
+// due reports whether an event is to be written now.
+func (e *events) due(act chat.Act) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	what, now := act.Do+" "+act.On+" "+act.By+" "+act.Source, e.now()
+	for old, at := range e.told {
+		if now.Sub(at) >= eventEvery {
+			delete(e.told, old)
+		}
+	}
+	if _, lately := e.told[what]; lately || e.all.take(eventsAtOnce, 1, now) > 0 {
+		return false
+	}
+	e.told[what] = now
+	return true
+}
+
+// happened writes an event, if it is due.
+func (s *Server) happened(act chat.Act) {
+	act.Result = "done"
+	if s.services.Audit == nil || !s.events.due(act) {
+		return
+	}
+	if err := s.services.Audit.Append(act); err != nil {
+		s.log.Error("the audit log cannot be written", "do", act.Do, "err", err)
+	}
+}
+
+// ruled notes the login of an account with rights.
+func (s *Server) ruled(c *conn, a chat.Account, method string) {
+	if a.Role.AtLeast(chat.Mod) {
+		s.happened(chat.Act{By: a.Name.String(), Source: c.source, Do: "login", Text: string(a.Role) + " by " + method})
+	}
+}
+
+// guessed notes that so many passwords for an account were wrong that the next ones wait.
+func (s *Server) guessed(c *conn, name chat.Name) {
+	if _, exists := s.services.Accounts.ByName(name); exists && s.guesses.waits(name) {
+		s.happened(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
+	}
+}
