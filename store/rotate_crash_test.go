@@ -202,6 +202,15 @@ func FuzzTrail(f *testing.F) {
 		rooms: []Head{{Room: chat.General, W: 2, Seq: 3, N: 7, Tip: sum{1}}}}}
 	start.encode()
 	f.Add([]byte(tapeIntro+string(start.lines[0])+"\n"+tapeOutro), []byte(archiveIntro(1)+tapeOutro))
+	alice := ageReader(f, "alice")
+	p := newPlace(f, alice)
+	p.opt.Window = 5
+	p.open()
+	p.sayMany(alice, 7)
+	p.rotate()
+	p.sayMany(alice, 1)
+	f.Add(p.archiveFile(1), p.file()[:2*pageSize])
+	f.Add(p.archiveFile(1), append(p.file()[:p.h.tape.end], tapeOutro...))
 	f.Add([]byte(archiveIntro(12)+tapeOutro), []byte(`{"format":"sshchat-history/1","archive":-1,"records":[`+"\n]}\n"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		tr := newTrail(Head{Room: chat.General, W: 1, Seq: 1, N: 3, Tip: sum{2}})
