@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// 64 people speak at once, and all see it in one order: each message once, each speaker's in the order they were sent.
+// Who lags behind is told how many were passed over, and that is how many there were. SSHCHAT_ORDER is how many
+// each says.
+func TestOneOrderForAll(t *testing.T) {
+	const people = 64
+	each := 20
+	if n, err := strconv.Atoi(os.Getenv("SSHCHAT_ORDER")); err == nil {
+		each = n
+	}
+	s := startServer(t, "", "--source-connections", "100", "--registrations", "100")
+	sessions := make([]*openSession, people)
+	var coming sync.WaitGroup
+	for i := range sessions {
+		coming.Go(func() { sessions[i] = s.register(fmt.Sprintf("p%02d", i)).pipe() })
+	}
+	if coming.Wait(); t.Failed() {
+		t.FailNow()
+	}
+	for _, o := range sessions { // who sees what they say is there
+		o.typeln("here")
+		o.sees(o.u.name + ": here")
+	}
+	for _, o := range sessions {
+		go func() {
+			for n := range each {
+				if _, err := fmt.Fprintf(o.typed, "word %d\n", n); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	seen := make([]sight, people)
+	for i, o := range sessions {
+		for before := -1; seen[i].words+seen[i].passed < people*each; { // as long as there is more
+			waitFor(t, fmt.Sprintf("p%02d to see more than %d", i, before), func() bool {
+				seen[i] = sightOf(o.seen.String())
+				return seen[i].words+seen[i].passed > before
+			})
+			before = seen[i].words + seen[i].passed
+		}
+	}
+	order := oneOrder(t, seen)
+	for speaker := range people {
+		last := -1
+		for _, word := range order {
+			if rest, ok := strings.CutPrefix(word, fmt.Sprintf("p%02d: word ", speaker)); ok {
+				if n, err := strconv.Atoi(rest); err != nil || n <= last {
+					t.Fatalf("p%02d: %q after %d", speaker, rest, last)
+				} else {
+					last = n
+				}
+			}
+		}
+	}
+	passed := 0
+	for _, v := range seen {
+		passed += v.passed
+	}
+	t.Logf("order: %d people, %d messages, %d deliveries seen and %d told of as passed over, one order", people, people*each, people*people*each-passed, passed)
+}
+
+// sight is what one saw: the words, and between them how many were passed over.
+type sight struct {
+	lines         []string
+	words, passed int
+}
+
+var passedOver = regexp.MustCompile(`(\d+) messages? not shown`)
+
+func sightOf(text string) (v sight) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if gap := passedOver.FindStringSubmatch(line); gap != nil {
+			n, _ := strconv.Atoi(gap[1])
+			v.passed += n
+			v.lines = append(v.lines, gap[1])
+		} else if strings.Contains(line, ": word ") {
+			v.words++
+			v.lines = append(v.lines, line)
+		}
+	}
+	return v
+}
+
+// oneOrder is an order that all saw. Whoever saw everything has it; the others must agree with that.
+func oneOrder(t *testing.T, seen []sight) []string {
+	t.Helper()
+	var order []string
+	for _, v := range seen {
+		if v.passed == 0 {
+			order = v.lines
+			break
+		}
+	}
+	if order == nil {
+		t.Skip("everybody lagged: there is nobody to compare with")
+	}
+	place := make(map[string]int, len(order))
+	for i, word := range order {
+		if _, twice := place[word]; twice {
+			t.Fatalf("%q twice", word)
+		}
+		place[word] = i
+	}
+	for i, v := range seen {
+		next := 0
+		for _, line := range v.lines {
+			if gap, err := strconv.Atoi(line); err == nil {
+				next += gap
+			} else if at, ok := place[line]; !ok || at != next {
+				t.Fatalf("p%02d sees %q at %d, others at %d", i, line, next, at)
+			} else {
+				next++
+			}
+		}
+	}
+	return order
+}
