@@ -26,6 +26,7 @@ type settings struct {
 	rotate       size
 	keep         keep
 	workFactor   int
+	dumpable     bool
 	metrics      string
 	limits       sshchat.Limits
 }
@@ -45,6 +46,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	s.rotate = 32 << 20
 	f.Var(&s.rotate, "history-rotate", "size from which on the history goes on in a new file and the old one becomes an archive; 0: never")
 	f.Var(&s.keep, "history-keep", "archives to keep: a time, as 365d, a size, as 1GiB, or both as 365d,1GiB; older ones are deleted")
+	f.BoolVar(&s.dumpable, "dumpable", false, "let debuggers and core dumps see the server's memory, and the keys in it")
 	f.IntVar(&s.workFactor, "work-factor", 16, "scrypt work factor of password identities, log2")
 	f.IntVar(&s.limits.Starting, "starting", s.limits.Starting, "connections that have not logged in")
 	f.IntVar(&s.limits.Reserved, "starting-reserved", s.limits.Reserved, "places among them for sources that logged in within 30 days")

@@ -46,6 +46,11 @@ func serveCommand() *cobra.Command {
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	collectOften()
 	logger := newLog(s, stderr)
+	if !s.dumpable {
+		if err := protect(); err != nil {
+			return err
+		}
+	}
 	folder, err := store.HoldFolder(s.data)
 	if err != nil {
 		return err
