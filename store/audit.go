@@ -75,7 +75,7 @@ func (a *Audit) open() error {
 			return errors.Join(err, f.Close())
 		}
 	}
-	if err := syncFolder(a.dir); err != nil {
+	if err := (osDisk{}).SyncDir(a.dir); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	a.file, a.size = f, int64(end)
@@ -173,7 +173,7 @@ func (a *Audit) rotate() error {
 	}
 	old := a.file
 	a.file, a.size = f, 0
-	return errors.Join(old.Close(), syncFolder(a.dir))
+	return errors.Join(old.Close(), (osDisk{}).SyncDir(a.dir))
 }
 
 // archives is how many there are; they are numbered from 1 without a gap.

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -23,10 +24,12 @@ import (
 // lost, and any names that were not. Overwriting one sector harms no other.
 type powerDisk struct {
 	mu      sync.Mutex
-	names   map[string]*powerFile // as the running system sees them
-	durable map[string]*powerFile // as they are after the cut
-	ops     int                   // writes, syncs and renames so far
-	failAt  int                   // the op that fails; 0: none
+	names   map[string]*powerFile         // as the running system sees them
+	durable map[string]*powerFile         // as they are after the cut
+	pending []func(map[string]*powerFile) // what happened to names since they were synced, in order
+	ops     int                           // writes, syncs and changes of names so far
+	failAt  int                           // the op that fails; 0: none
+	forever bool                          // all after it fail as well
 	failure error
 	lies    bool // the control: syncs do nothing
 }
@@ -46,7 +49,7 @@ func newPowerDisk() *powerDisk {
 // op counts an operation and tells whether it fails. Called with mu held.
 func (d *powerDisk) op() error {
 	d.ops++
-	if d.ops == d.failAt {
+	if d.ops == d.failAt || d.forever && d.failAt > 0 && d.ops > d.failAt {
 		return d.failure
 	}
 	return nil
@@ -67,9 +70,18 @@ func (d *powerDisk) Create(name string) (diskFile, error) {
 	if d.names[name] != nil {
 		return nil, fs.ErrExist
 	}
+	if err := d.op(); err != nil {
+		return nil, err
+	}
 	f := &powerFile{disk: d}
-	d.names[name] = f
-	return f, d.op()
+	d.change(func(names map[string]*powerFile) { names[name] = f })
+	return f, nil
+}
+
+// change does something to names, which may or may not be so after a cut. Called with mu held.
+func (d *powerDisk) change(c func(map[string]*powerFile)) {
+	c(d.names)
+	d.pending = append(d.pending, c)
 }
 
 func (d *powerDisk) Rename(from, to string) error {
@@ -78,8 +90,26 @@ func (d *powerDisk) Rename(from, to string) error {
 	if err := d.op(); err != nil {
 		return err
 	}
-	d.names[to] = d.names[from]
-	delete(d.names, from)
+	d.change(func(names map[string]*powerFile) {
+		names[to] = names[from]
+		delete(names, from)
+	})
+	return nil
+}
+
+func (d *powerDisk) Link(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names[from] == nil {
+		return fs.ErrNotExist
+	}
+	if d.names[to] != nil {
+		return fs.ErrExist
+	}
+	if err := d.op(); err != nil {
+		return err
+	}
+	d.change(func(names map[string]*powerFile) { names[to] = names[from] })
 	return nil
 }
 
@@ -89,7 +119,10 @@ func (d *powerDisk) Remove(name string) error {
 	if d.names[name] == nil {
 		return fs.ErrNotExist
 	}
-	delete(d.names, name)
+	if err := d.op(); err != nil {
+		return err
+	}
+	d.change(func(names map[string]*powerFile) { delete(names, name) })
 	return nil
 }
 
@@ -100,7 +133,7 @@ func (d *powerDisk) SyncDir(string) error {
 		return err
 	}
 	if !d.lies {
-		d.durable = maps.Clone(d.names)
+		d.durable, d.pending = maps.Clone(d.names), nil
 	}
 	return nil
 }
@@ -144,30 +177,58 @@ func (f *powerFile) Size() (int64, error) {
 	return int64(len(f.now)), nil
 }
 
+func (f *powerFile) Stat() (fs.FileInfo, error) { return nil, nil } // nobody looks at it
+
 func (f *powerFile) Close() error { return nil }
 
-// cut is the disk after a power cut.
+// cut is the disk after a power cut: of what happened to names, what came first; of what was written to a file, sectors
+// here and there, the first of them, the last of them, or parts of sectors; of what made it longer, perhaps zeros.
 func (d *powerDisk) cut(r *rand.Rand) *powerDisk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	after := newPowerDisk()
-	names := d.durable
-	if r.IntN(2) == 0 && !d.lies {
-		names = d.names // a rename may have reached the disk by itself
+	names := maps.Clone(d.durable)
+	if !d.lies {
+		for _, c := range d.pending[:r.IntN(len(d.pending)+1)] {
+			c(names)
+		}
 	}
 	for name, f := range names {
-		b := bytes.Clone(f.safe)
-		if len(b) == len(f.now) {
-			for at := 0; at < len(b); at += sector {
-				if end := min(at+sector, len(b)); r.IntN(2) == 0 {
-					copy(b[at:end], f.now[at:end])
-				}
-			}
-		}
+		b := f.cut(r)
 		g := &powerFile{disk: after, now: b, safe: bytes.Clone(b)}
 		after.names[name], after.durable[name] = g, g
 	}
 	return after
+}
+
+// cut is what the file holds after a power cut.
+func (f *powerFile) cut(r *rand.Rand) []byte {
+	b := bytes.Clone(f.safe)
+	if len(b) < len(f.now) && r.IntN(2) == 0 {
+		b = append(b, make([]byte, len(f.now)-len(b))...)
+	}
+	if len(b) != len(f.now) {
+		return b
+	}
+	border := r.IntN(len(b)/sector + 2)
+	here := []func(i int) bool{
+		func(int) bool { return r.IntN(2) == 0 },
+		func(i int) bool { return i < border },
+		func(i int) bool { return i >= border },
+		func(int) bool { return true },
+	}[r.IntN(4)]
+	torn := r.IntN(4) == 0
+	for at := 0; at < len(b); at += sector {
+		end := min(at+sector, len(b))
+		if !here(at / sector) {
+			continue
+		}
+		if torn {
+			end = at + r.IntN(end-at+1)
+		}
+		copy(b[at:end], f.now[at:end])
+	}
+	return b
 }
 
 // told reads what messages a disk holds, by nothing that the writer uses: JSON, and that parts follow on.
@@ -228,7 +289,7 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	d := newPowerDisk()
 	var acknowledged, sent uint64
-	for range 3 { // it may happen again, also to what was repaired
+	for range cutsEach { // it may happen again, also to what was repaired
 		d.lies = lies
 		d.ops, d.failAt, d.failure = 0, 1+r.IntN(40), errors.New("the power is gone")
 		p := newPlace(t)
@@ -240,7 +301,8 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 			for d.ops < d.failAt {
 				var batch []chat.Event
 				for range 1 + r.IntN(5) {
-					batch = append(batch, p.message(chat.General, dan, fmt.Sprintf("%0*d", 1+r.IntN(4000), 7)))
+					long := []int{40, 40, 40, 40, 40, 40, 40, 4000}[r.IntN(8)] // of several records, now and then
+					batch = append(batch, p.message(chat.General, dan, fmt.Sprintf("%0*d", 1+r.IntN(long), 7)))
 				}
 				sent = p.seqs[chat.General]
 				if err := h.Commit(batch); err != nil {
@@ -253,42 +315,70 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 		} else if d.ops < d.failAt {
 			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
 		}
-		d = d.cut(r)
-		h, err = openHistory(d, "data", p.opt)
-		if err != nil {
-			if lies {
-				return 1
+		var seqs []uint64
+		cut := d
+		for range cutsAtOnce {
+			d = cut.cut(r)
+			if seqs, lost = leftAfterCut(t, d, p, seed, acknowledged, sent, lies); lost > 0 {
+				return lost
 			}
-			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
-		}
-		close(h.quit)
-		<-h.done
-		seqs := d.told(t, tapeName)
-		for i, seq := range seqs {
-			if seq != uint64(i+1) {
-				t.Fatalf("seed %d: message %d stands in place %d", seed, seq, i+1)
-			}
-		}
-		if n := uint64(len(seqs)); n < acknowledged {
-			return int(acknowledged - n)
-		} else if n > sent {
-			t.Fatalf("seed %d: %d messages, %d were sent", seed, n, sent)
 		}
 		acknowledged = uint64(len(seqs))
 	}
 	return 0
 }
 
-func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
-	seeds := uint64(300)
-	if testing.Short() {
-		seeds = 50
+// leftAfterCut has the history recover on what a cut left, and reads what there is.
+func leftAfterCut(t *testing.T, d *powerDisk, p *place, seed, acknowledged, sent uint64, lies bool) (seqs []uint64, lost int) {
+	t.Helper()
+	h, err := openHistory(d, "data", p.opt)
+	if err != nil {
+		if lies {
+			return nil, 1
+		}
+		t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
 	}
-	for seed := range seeds {
+	close(h.quit)
+	<-h.done
+	seqs = d.told(t, tapeName)
+	for i, seq := range seqs {
+		if seq != uint64(i+1) {
+			t.Fatalf("seed %d: message %d stands in place %d", seed, seq, i+1)
+		}
+	}
+	if n := uint64(len(seqs)); n < acknowledged {
+		return seqs, int(acknowledged - n)
+	} else if n > sent {
+		t.Fatalf("seed %d: %d messages, %d were sent", seed, n, sent)
+	}
+	return seqs, 0
+}
+
+// crashPoints is how often the power is cut in each run of the tests: cutsEach times in a row on one disk, and each time
+// it is looked at cutsAtOnce outcomes, with the last of which it goes on.
+const crashPoints, cutsEach, cutsAtOnce = 10_000, 4, 25
+
+// firstSeed is another one in each run, and is told; SSHCHAT_SEED runs the same again.
+func firstSeed(t *testing.T) uint64 {
+	t.Helper()
+	if n, err := strconv.ParseUint(os.Getenv("SSHCHAT_SEED"), 10, 64); err == nil {
+		return n
+	}
+	return rand.Uint64N(1 << 32)
+}
+
+func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
+	seeds := uint64(crashPoints / cutsEach / cutsAtOnce)
+	if testing.Short() {
+		seeds = 20
+	}
+	first := firstSeed(t)
+	for seed := first; seed < first+seeds; seed++ {
 		if lost := lostAfterCut(t, seed, false); lost > 0 {
 			t.Fatalf("seed %d: %d acknowledged messages are gone", seed, lost)
 		}
 	}
+	t.Logf("crash points tried %d, from seed %d on, acknowledged messages lost 0", seeds*cutsEach*cutsAtOnce, first)
 	lost := 0
 	for seed := range seeds / 10 {
 		lost += lostAfterCut(t, seed, true)

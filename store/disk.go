@@ -7,13 +7,16 @@ import (
 	"os"
 )
 
-// disk is what the history asks of a file system: the seam for tests that lose what was not synced.
+// disk is what the history, and files that are replaced as a whole, ask of a file system: the seam for tests that lose
+// what was not synced.
 type disk interface {
 	// Open opens a file for reading and writing. Where there is none the error wraps fs.ErrNotExist.
 	Open(name string) (diskFile, error)
 	// Create makes a file for its owner alone; one that is there is an error that wraps fs.ErrExist.
 	Create(name string) (diskFile, error)
 	Rename(from, to string) error
+	// Link gives what is at from a second name, which must be free. Where there is nothing the error wraps fs.ErrNotExist.
+	Link(from, to string) error
 	Remove(name string) error
 	// SyncDir returns once the folder's names survive a power cut.
 	SyncDir(name string) error
@@ -24,6 +27,7 @@ type diskFile interface {
 	io.WriterAt
 	io.Closer
 	Size() (int64, error)
+	Stat() (fs.FileInfo, error)
 	// Sync returns once what was written, and the file's size, survive a power cut.
 	Sync() error
 }
@@ -48,6 +52,7 @@ func (osDisk) Create(name string) (diskFile, error) {
 }
 
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
+func (osDisk) Link(from, to string) error   { return os.Link(from, to) }
 func (osDisk) Remove(name string) error     { return os.Remove(name) }
 
 func (osDisk) SyncDir(name string) error {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -20,32 +19,36 @@ const (
 //
 // After an error of the last step, the folder's fsync, the new content is there, but a power cut may take it back.
 func replaceFile(path string, data []byte) (fs.FileInfo, error) {
-	info, err := stageFile(path, data)
+	return replaceFileOn(osDisk{}, path, data)
+}
+
+func replaceFileOn(d disk, path string, data []byte) (fs.FileInfo, error) {
+	info, err := stageFile(d, path, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := publishFile(path); err != nil {
+	if err := publishFile(d, path); err != nil {
 		return nil, err
 	}
 	return info, nil
 }
 
 // stageFile writes data beside path and makes it durable there. Until publishFile nothing has changed.
-func stageFile(path string, data []byte) (_ fs.FileInfo, err error) {
+func stageFile(d disk, path string, data []byte) (_ fs.FileInfo, err error) {
 	staged := path + stagedSuffix
-	if err := removeIfThere(staged); err != nil {
+	if err := removeIfThere(d, staged); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(staged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := d.Create(staged)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(staged))
+			err = errors.Join(err, f.Close(), d.Remove(staged))
 		}
 	}()
-	if _, err := f.Write(data); err != nil {
+	if _, err := f.WriteAt(data, 0); err != nil {
 		return nil, err
 	}
 	// Without it the rename could reach the disk before the content, and a power cut leave an empty file.
@@ -60,44 +63,35 @@ func stageFile(path string, data []byte) (_ fs.FileInfo, err error) {
 }
 
 // publishFile puts what stageFile wrote in the place of path.
-func publishFile(path string) error {
-	if err := keepBackup(path); err != nil {
+func publishFile(d disk, path string) error {
+	if err := keepBackup(d, path); err != nil {
 		return fmt.Errorf("keep the previous generation: %w", err)
 	}
-	if err := os.Rename(path+stagedSuffix, path); err != nil {
+	if err := d.Rename(path+stagedSuffix, path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return d.SyncDir(filepath.Dir(path))
 }
 
 // keepBackup makes path.bak a second name of what is at path, if anything is. The file is never without content
 // on the way, and nothing is copied; the rename to come leaves the backup as the only name of the old generation.
-func keepBackup(path string) error {
+func keepBackup(d disk, path string) error {
 	linked := path + backupSuffix + stagedSuffix
-	if err := removeIfThere(linked); err != nil {
+	if err := removeIfThere(d, linked); err != nil {
 		return err
 	}
-	err := os.Link(path, linked)
+	err := d.Link(path, linked)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
 	}
-	return os.Rename(linked, path+backupSuffix)
+	return d.Rename(linked, path+backupSuffix)
 }
 
-// syncFolder makes the names in the folder durable.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func removeIfThere(d disk, path string) error {
+	if err := d.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -57,11 +57,11 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 	old := mustRead(t, u.path)
 	torn := []byte(old[:len(old)/2])
 	crashes := map[string]func() error{
-		"while writing":     func() error { _, err := stageFile(u.path, torn); return err },
-		"before the backup": func() error { _, err := stageFile(u.path, []byte(`{"users":[]}`)); return err },
+		"while writing":     func() error { _, err := stageFile(osDisk{}, u.path, torn); return err },
+		"before the backup": func() error { _, err := stageFile(osDisk{}, u.path, []byte(`{"users":[]}`)); return err },
 		"after the backup": func() error {
-			_, err := stageFile(u.path, []byte(`{"users":[]}`))
-			return errors.Join(err, keepBackup(u.path))
+			_, err := stageFile(osDisk{}, u.path, []byte(`{"users":[]}`))
+			return errors.Join(err, keepBackup(osDisk{}, u.path))
 		},
 	}
 	for when, crash := range crashes {

@@ -223,7 +223,7 @@ func (s *State) Close() error {
 // replaceState gives the file new content, mode 0600: a crash leaves the old one or the new. There is no backup of
 // what is rewritten every few seconds, and the folder is not synced: the old content is good enough.
 func replaceState(path string, data []byte) error {
-	if _, err := stageFile(path, data); err != nil {
+	if _, err := stageFile(osDisk{}, path, data); err != nil {
 		return err
 	}
 	return os.Rename(path+stagedSuffix, path)

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// generation is what users.json may look like: of a length of its own, so that a mix of two is neither.
+func generation(n int) string { return strings.Repeat(fmt.Sprintf("generation %d\n", n), 20+n*37%90) }
+
+const replaced = "data/users.json"
+
+func (d *powerDisk) content(name string) string {
+	if f := d.names[name]; f != nil {
+		return string(f.now)
+	}
+	return ""
+}
+
+// replaceUntil replaces the file until an operation fails, and returns how many times that was acknowledged.
+func replaceUntil(d *powerDisk, most int) (done int, err error) {
+	for done < most {
+		if _, err = replaceFileOn(d, replaced, []byte(generation(done+1))); err != nil {
+			return done, err
+		}
+		done++
+	}
+	return done, nil
+}
+
+// Wherever the power is cut, a file that is replaced as a whole is the last acknowledged one, or the next one, whole.
+// The control is a disk whose syncs do nothing.
+func TestReplacedFileIsOldOrNew(t *testing.T) {
+	seed := firstSeed(t)
+	r := rand.New(rand.NewPCG(seed, 2))
+	tried := 0
+	wrong := func(lies bool) (n int) {
+		for range crashPoints {
+			d := newPowerDisk()
+			d.lies = lies
+			d.failAt, d.failure, d.forever = 1+r.IntN(40), errors.New("the power is gone"), true
+			done, err := replaceUntil(d, 8)
+			if err == nil {
+				continue
+			}
+			got := d.cut(r).content(replaced)
+			if last := generation(done); got != generation(done+1) && got != last && (done > 0 || got != "") {
+				n++
+			}
+			tried++
+		}
+		return n
+	}
+	if n := wrong(false); n > 0 {
+		t.Errorf("seed %d: neither the old nor the new one, %d times", seed, n)
+	}
+	t.Logf("crash points of a replaced file tried %d, from seed %d, neither old nor new 0", tried, seed)
+	if wrong(true) == 0 {
+		t.Error("a disk whose syncs do nothing is always right: this test proves nothing")
+	}
+}
+
+// Whichever operation fails, once or from then on, the running system sees the old file or the new one, and the next
+// replacement works once the disk does.
+func TestEveryOperationOfAReplacementFails(t *testing.T) {
+	indices := 0
+	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
+		for _, forever := range []bool{false, true} {
+			for at := 1; ; at++ {
+				d := newPowerDisk()
+				if _, err := replaceUntil(d, 2); err != nil {
+					t.Fatal(err)
+				}
+				before := d.ops
+				d.failAt, d.failure, d.forever = before+at, failure, forever
+				_, err := replaceFileOn(d, replaced, []byte(generation(3)))
+				if d.ops < before+at {
+					break // there are no more operations
+				}
+				indices++
+				if got := d.content(replaced); got != generation(2) && got != generation(3) || err == nil && got != generation(3) {
+					t.Fatalf("op %d, %v, forever %v: %v, and the file is neither old nor new: %.40q", at, failure, forever, err, got)
+				}
+				d.failAt = 0
+				if _, err := replaceFileOn(d, replaced, []byte(generation(4))); err != nil || d.content(replaced) != generation(4) {
+					t.Fatalf("op %d, %v, forever %v: afterwards %v, %.40q", at, failure, forever, err, d.content(replaced))
+				}
+			}
+		}
+	}
+	t.Logf("failing operations of a replacement tried %d", indices)
+}
