@@ -29,6 +29,7 @@ const (
 	msgKexECDHReply   = 31
 	msgUserAuth       = 50
 	msgAuthFailure    = 51
+	msgGlobalRequest  = 80
 	msgAuthSuccess    = 52
 	msgKeyIsOK        = 60
 	msgOpen           = 90
@@ -198,6 +199,9 @@ func (r *raw) receive() []byte {
 func (r *raw) expect(message byte) []byte {
 	r.t.Helper()
 	packet := r.receive()
+	for packet[0] == msgGlobalRequest && message != msgGlobalRequest { // it tells of its host keys
+		packet = r.receive()
+	}
 	if packet[0] != message {
 		r.t.Fatalf("the server says %d, not %d: %q", packet[0], message, packet)
 	}

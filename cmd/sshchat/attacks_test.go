@@ -98,6 +98,7 @@ var attacks = []struct {
 		{"TestAttackLoadRefuses", "host keys damaged, or readable by others", "a table", "refused", "-"},
 		{"TestAttackTwoProcessesOnOneFolder", "two servers on one folder", "2", "the second is refused", "-"},
 		{"TestAttackerWithTheDisk", "history cut, moved, mixed", "a table", "chain and sealed places", "-"},
+		{"TestAttackerWithTheArchives", "archives changed, cut, swapped, deleted", "a table", "each is named with its hash by what follows it", "-"},
 		{"TestAttackerWithTheTar", "the same in what history --tar sends", "a table", "chain and sealed places", "-"},
 	}},
 }
