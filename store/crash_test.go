@@ -378,7 +378,7 @@ func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 			t.Fatalf("seed %d: %d acknowledged messages are gone", seed, lost)
 		}
 	}
-	t.Logf("crash points tried %d, from seed %d on, acknowledged messages lost 0", seeds*cutsEach*cutsAtOnce, first)
+	t.Logf("figure: crash points of the history tried %d, from seed %d on, acknowledged messages lost 0", seeds*cutsEach*cutsAtOnce, first)
 	lost := 0
 	for seed := range seeds / 10 {
 		lost += lostAfterCut(t, seed, true)

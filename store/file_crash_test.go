@@ -59,7 +59,7 @@ func TestReplacedFileIsOldOrNew(t *testing.T) {
 	if n := wrong(false); n > 0 {
 		t.Errorf("seed %d: neither the old nor the new one, %d times", seed, n)
 	}
-	t.Logf("crash points of a replaced file tried %d, from seed %d, neither old nor new 0", tried, seed)
+	t.Logf("figure: crash points of a replaced file tried %d, from seed %d, neither old nor new 0", tried, seed)
 	if wrong(true) == 0 {
 		t.Error("a disk whose syncs do nothing is always right: this test proves nothing")
 	}
@@ -93,5 +93,5 @@ func TestEveryOperationOfAReplacementFails(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("failing operations of a replacement tried %d", indices)
+	t.Logf("figure: failing operations of a replacement tried %d", indices)
 }

@@ -98,6 +98,15 @@ func TestBackupWhilePeopleTalk(t *testing.T) {
 	again := startServer(t, folder)
 	restored := again.login("alice", alice.signer)
 	restored.must("say general on we go")
+	t.Run("stock age", func(t *testing.T) {
+		for _, needed := range []string{"age", "tar"} {
+			client(t, needed)
+		}
+		out, errs, _ := runClient(t, restored.must("history --tar general"), "tar", "x", "--to-command=age -d -i "+key)
+		if n := strings.Count(out, `"before `); n != 300 || !strings.Contains(out, `"meanwhile `) || !strings.Contains(out, `"on we go"`) {
+			t.Errorf("%d of 300 messages, %s", n, errs)
+		}
+	})
 	if out := restored.must("audit --verify"); !strings.Contains(out, "follows from the one before") {
 		t.Error(out)
 	}

@@ -108,7 +108,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 			t.Error("the server ends as if nothing was")
 		}
 		kept(t, data, key, said)
-		t.Logf("sync that fails from %d on: %d acknowledged, 0 lost", from, len(said))
+		t.Logf("figure: sync that fails from %d on: %d acknowledged, 0 lost", from, len(said))
 	}
 }
 
@@ -127,7 +127,7 @@ func TestKillAtASync(t *testing.T) {
 		kept(t, data, key, said)
 		tried, acknowledged = tried+1, acknowledged+len(said)
 	}
-	t.Logf("kills at a sync: %d, %d acknowledged, 0 lost", tried, acknowledged)
+	t.Logf("figure: kills at a sync: %d, %d acknowledged, 0 lost", tried, acknowledged)
 }
 
 // A full disk refuses new messages in plain words, and reading goes on.

@@ -36,7 +36,7 @@ func TestKillLosesNothingSeen(t *testing.T) {
 			t.Fatalf("seen and lost: %v", lost)
 		}
 	}
-	t.Logf("%d kills, %d lines seen, 0 lost", cycles, k.count)
+	t.Logf("figure: %d kills, %d lines seen, 0 lost", cycles, k.count)
 }
 
 // The same finds the loss where a server shows first and stores then.

@@ -81,7 +81,7 @@ func TestOneOrderForAll(t *testing.T) {
 	for _, v := range seen {
 		passed += v.passed
 	}
-	t.Logf("order: %d people, %d messages, %d deliveries seen and %d told of as passed over, one order", people, people*each, people*people*each-passed, passed)
+	t.Logf("figure: order of %d people, %d messages, %d deliveries seen and %d told of as passed over, one order", people, people*each, people*people*each-passed, passed)
 }
 
 // sight is what one saw: the words, and between them how many were passed over.
