@@ -70,23 +70,40 @@ func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
 	if bytes.Count(older, []byte("\n")) >= maxIdentities {
 		return nil, fmt.Errorf("%w: it was changed %d times, which is as often as can be", ErrPolicy, maxIdentities)
 	}
-	identity, err := age.GenerateX25519Identity()
+	plain, recipient, err := drawIdentity(older)
 	if err != nil {
 		return nil, fmt.Errorf("draw an identity: %w", err)
 	}
-	line := identity.String() + "\n" // a string of age's making: it cannot be wiped
-	plain := append(make([]byte, 0, len(line)+len(older)), line...)
-	plain = append(plain, older...)
 	defer clear(plain)
 	sealed, err := u.seal(plain, phrase, u.opt.WorkFactor)
 	if err != nil {
 		return nil, fmt.Errorf("seal the identity: %w", err)
 	}
-	return &password{Recipient: identity.Recipient().String(), Sealed: sealed, recipient: identity.Recipient()}, nil
+	return &password{Recipient: recipient.String(), Sealed: sealed, recipient: recipient}, nil
+}
+
+// drawIdentity puts a new identity before older ones.
+func drawIdentity(older []byte) (plain []byte, recipient *age.X25519Recipient, err error) {
+	inSecret(func() {
+		var identity *age.X25519Identity
+		if identity, err = age.GenerateX25519Identity(); err != nil {
+			return
+		}
+		line := identity.String() + "\n" // a string of age's making: it cannot be wiped
+		plain = append(make([]byte, 0, len(line)+len(older)), line...)
+		plain = append(plain, older...)
+		recipient = identity.Recipient()
+	})
+	return plain, recipient, err
 }
 
 // sealIdentities makes a stock age passphrase file, armored, of plain. It costs one scrypt.
-func sealIdentities(plain, phrase []byte, workFactor int) (string, error) {
+func sealIdentities(plain, phrase []byte, workFactor int) (sealed string, err error) {
+	inSecret(func() { sealed, err = sealPhrase(plain, phrase, workFactor) })
+	return strings.Clone(sealed), err
+}
+
+func sealPhrase(plain, phrase []byte, workFactor int) (string, error) {
 	to, err := age.NewScryptRecipient(string(phrase))
 	if err != nil {
 		return "", err
@@ -109,7 +126,12 @@ func sealIdentities(plain, phrase []byte, workFactor int) (string, error) {
 
 // openSealed opens such a file. The plain text is for the caller to clear. It costs one scrypt, whatever comes of it.
 // Errors: errWrongPhrase, or one that tells of damage.
-func openSealed(sealed string, phrase []byte) ([]byte, error) {
+func openSealed(sealed string, phrase []byte) (plain []byte, err error) {
+	inSecret(func() { plain, err = openPhrase(sealed, phrase) })
+	return plain, err
+}
+
+func openPhrase(sealed string, phrase []byte) ([]byte, error) {
 	by, err := age.NewScryptIdentity(string(phrase))
 	if err != nil {
 		return nil, err
@@ -131,24 +153,30 @@ func openSealed(sealed string, phrase []byte) ([]byte, error) {
 	return plain[:n], nil
 }
 
-// newest reads the first identity of an opened file.
-func newest(plain []byte) (*age.X25519Identity, error) {
-	line, _, _ := bytes.Cut(plain, []byte("\n"))
-	identity, err := age.ParseX25519Identity(string(line))
+// newest reads whose the first identity of an opened file is.
+func newest(plain []byte) (recipient string, err error) {
+	inSecret(func() {
+		line, _, _ := bytes.Cut(plain, []byte("\n"))
+		var identity *age.X25519Identity
+		if identity, err = age.ParseX25519Identity(string(line)); err == nil {
+			recipient = identity.Recipient().String()
+		}
+	})
 	if err != nil {
-		return nil, errors.New("it does not begin with an age identity") // age's words might quote it
+		return "", errors.New("it does not begin with an age identity") // age's words might quote it
 	}
-	return identity, nil
+	return recipient, nil
 }
 
 // everyIdentity reads all of an opened file. A line that is none is passed over: the others still open something.
-func everyIdentity(plain []byte) []age.Identity {
-	var ids []age.Identity
-	for line := range bytes.Lines(plain) {
-		if id, err := age.ParseX25519Identity(string(bytes.TrimRight(line, "\r\n"))); err == nil {
-			ids = append(ids, id)
+func everyIdentity(plain []byte) (ids []age.Identity) {
+	inSecret(func() {
+		for line := range bytes.Lines(plain) {
+			if id, err := age.ParseX25519Identity(string(bytes.TrimRight(line, "\r\n"))); err == nil {
+				ids = append(ids, id)
+			}
 		}
-	}
+	})
 	return ids
 }
 

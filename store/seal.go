@@ -36,7 +36,7 @@ type fileKey [fileKeySize]byte
 
 func newFileKey() *fileKey {
 	k := new(fileKey)
-	rand.Read(k[:]) // never fails
+	inSecret(func() { rand.Read(k[:]) }) // never fails
 	return k
 }
 
@@ -45,6 +45,12 @@ func (k *fileKey) wipe() { clear(k[:]) }
 // head is an age header that wraps k for the given recipients. One that cannot be wrapped for is left out and told
 // in refused, so that no single key keeps a window from opening; with none left the head is empty.
 func (k *fileKey) head(to []age.Recipient) (head string, refused []error) {
+	var made []byte
+	inSecret(func() { made, refused = k.header(to) })
+	return string(made), refused
+}
+
+func (k *fileKey) header(to []age.Recipient) (head []byte, refused []error) {
 	b := []byte(ageIntro)
 	var labels []string // what all recipients of one age file must agree on
 	taken := 0
@@ -68,14 +74,14 @@ func (k *fileKey) head(to []age.Recipient) (head string, refused []error) {
 		}
 	}
 	if taken == 0 {
-		return "", refused
+		return nil, refused
 	}
 	b = append(b, "---"...)
 	mac := hmac.New(sha256.New, k.derive(nil, "header"))
 	mac.Write(b)
 	b = append(b, ' ')
 	b = base64.RawStdEncoding.AppendEncode(b, mac.Sum(nil))
-	return string(append(b, '\n')), refused
+	return append(b, '\n'), refused
 }
 
 func (k *fileKey) wrap(r age.Recipient) (stanzas []*age.Stanza, labels []string, err error) {
@@ -131,13 +137,19 @@ type onceKey struct {
 	spent bool
 }
 
-// once derives a key for one body.
-func (k *fileKey) once() (o onceKey) {
-	rand.Read(o.nonce[:])
-	key := k.derive(o.nonce[:], "payload")
-	copy(o.key[:], key)
-	clear(key)
-	return o
+// once derives n keys, for one body each.
+func (k *fileKey) once(n int) []onceKey {
+	keys := make([]onceKey, n)
+	inSecret(func() {
+		for i := range keys {
+			o := &keys[i]
+			rand.Read(o.nonce[:])
+			key := k.derive(o.nonce[:], "payload")
+			copy(o.key[:], key)
+			clear(key)
+		}
+	})
+	return keys
 }
 
 // seal returns plain as an age payload: the nonce, then STREAM. It panics when called twice.
@@ -147,18 +159,24 @@ func (o *onceKey) seal(plain []byte) []byte {
 	}
 	o.spent = true
 	defer o.wipe()
+	chunks := max(1, (len(plain)+chunkSize-1)/chunkSize)
+	body := make([]byte, 0, nonceSize+len(plain)+chunks*chacha20poly1305.Overhead)
+	inSecret(func() { body = o.appendPayload(body, plain) })
+	return body
+}
+
+func (o *onceKey) appendPayload(body, plain []byte) []byte {
 	aead, err := chacha20poly1305.New(o.key[:])
 	if err != nil {
 		panic("internal error: chacha20poly1305: " + err.Error()) // only for a key of another size
 	}
-	chunks := max(1, (len(plain)+chunkSize-1)/chunkSize)
-	body := make([]byte, 0, nonceSize+len(plain)+chunks*chacha20poly1305.Overhead)
 	body = append(body, o.nonce[:]...)
-	for i := range chunks {
+	for i, last := uint64(0), false; !last; i++ {
 		n := min(chunkSize, len(plain))
+		last = n == len(plain)
 		var nonce [chacha20poly1305.NonceSize]byte // 11 bytes of counter, then whether it is the last
-		binary.BigEndian.PutUint64(nonce[3:11], uint64(i))
-		if i == chunks-1 {
+		binary.BigEndian.PutUint64(nonce[3:11], i)
+		if last {
 			nonce[11] = 1
 		}
 		body = aead.Seal(body, nonce[:], plain[:n], nil)
@@ -177,21 +195,27 @@ var errClosed = errors.New("it does not open with these keys")
 
 // openHead returns the file key that head wraps for one of ids.
 func openHead(head string, ids []age.Identity) (*fileKey, error) {
-	raw, err := age.DecryptHeader([]byte(head), ids...)
-	if err != nil || len(raw) != fileKeySize {
+	k := new(fileKey)
+	var opened bool
+	inSecret(func() {
+		raw, err := age.DecryptHeader([]byte(head), ids...)
+		opened = err == nil && copy(k[:], raw) == len(raw) && len(raw) == fileKeySize
+		clear(raw)
+	})
+	if !opened {
 		return nil, errClosed
 	}
-	defer clear(raw)
-	return (*fileKey)(slices.Clone(raw)), nil
+	return k, nil
 }
 
 // openBody returns what body holds. Age checks head once more on the way.
-func (k *fileKey) openBody(head string, body []byte) ([]byte, error) {
-	r, err := age.Decrypt(ageFile(head, body), age.NewInjectedFileKeyIdentity(k[:]))
-	if err != nil {
-		return nil, errClosed
-	}
-	plain, err := io.ReadAll(r)
+func (k *fileKey) openBody(head string, body []byte) (plain []byte, err error) {
+	inSecret(func() {
+		var r io.Reader
+		if r, err = age.Decrypt(ageFile(head, body), age.NewInjectedFileKeyIdentity(k[:])); err == nil {
+			plain, err = io.ReadAll(r)
+		}
+	})
 	if err != nil {
 		return nil, errClosed
 	}

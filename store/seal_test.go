@@ -29,7 +29,7 @@ func TestHeadAndBodyAreAnAgeFile(t *testing.T) {
 		if refused != nil {
 			t.Fatal(refused)
 		}
-		once := key.once()
+		once := &key.once(1)[0]
 		body := once.seal(plain)
 		for _, r := range readers {
 			out, err := age.Decrypt(ageFile(head, body), r.id)
@@ -76,7 +76,7 @@ func TestAgeFileOpensHere(t *testing.T) {
 
 func TestOnceKeyIsForOnce(t *testing.T) {
 	key := newFileKey()
-	once := key.once()
+	once := &key.once(1)[0]
 	once.seal([]byte("first"))
 	if once.key != [32]byte{} {
 		t.Error("the key is still there after its use")
@@ -193,7 +193,7 @@ func TestHeadLeavesOut(t *testing.T) {
 func FuzzSplitFile(f *testing.F) {
 	key := newFileKey()
 	head, _ := key.head([]age.Recipient{stanzaRecipient{{Type: "x", Body: []byte("y")}}})
-	once := key.once()
+	once := &key.once(1)[0]
 	f.Add(append([]byte(head), once.seal([]byte("hello"))...))
 	f.Add([]byte("age-encryption.org/v1\n--- \n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -223,7 +223,7 @@ func BenchmarkOpenWindow(b *testing.B) {
 func BenchmarkSeal(b *testing.B) {
 	key := newFileKey()
 	line := bytes.Repeat([]byte("x"), 192)
-	made := key.once()
+	made := key.once(1)[0]
 	for b.Loop() {
 		once := made // its derivation is the window's cost
 		once.seal(line)
@@ -240,7 +240,7 @@ func BenchmarkOpenMessages(b *testing.B) {
 	head, _ := key.head([]age.Recipient{id.Recipient()})
 	bodies := make([][]byte, 10_000)
 	for i := range bodies {
-		once := key.once()
+		once := &key.once(1)[0]
 		bodies[i] = once.seal(make([]byte, 192))
 	}
 	for b.Loop() {

@@ -117,7 +117,7 @@ func TestStockAgeBothWays(t *testing.T) {
 			cmd := exec.Command("age", "-d", "-i", r.file)
 			key := newFileKey()
 			head, _ := key.head([]age.Recipient{r.to})
-			once := key.once()
+			once := &key.once(1)[0]
 			cmd.Stdin = ageFile(head, once.seal(plain))
 			if out, err := cmd.Output(); err != nil || !bytes.Equal(out, plain) {
 				t.Errorf("age does not open our %d bytes for %s: %v", size, r.name, err)

@@ -103,11 +103,11 @@ func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.I
 // holds reports whether the opened file is that of the recipient. In a file put together by hand it may not be,
 // and then history would be sealed to something the password does not open.
 func (p *password) holds(plain []byte) error {
-	identity, err := newest(plain)
+	recipient, err := newest(plain)
 	if err != nil {
 		return err
 	}
-	if identity.Recipient().String() != p.Recipient {
+	if recipient != p.Recipient {
 		return errors.New("it does not hold the identity of the account's recipient")
 	}
 	return nil

@@ -69,14 +69,15 @@ func (u *Users) CheckBoth(ctx context.Context, name chat.Name, password []byte) 
 }
 
 // open opens the secret with what the password opened.
-func (t *totp) open(plain []byte) ([]byte, error) {
-	r, err := age.Decrypt(armor.NewReader(strings.NewReader(t.Sealed)), everyIdentity(plain)...)
-	if err != nil {
-		return nil, fmt.Errorf("open the second factor: %w", err)
-	}
-	secret, err := io.ReadAll(io.LimitReader(r, totpSecret+1))
+func (t *totp) open(plain []byte) (secret []byte, err error) {
+	inSecret(func() {
+		var r io.Reader
+		if r, err = age.Decrypt(armor.NewReader(strings.NewReader(t.Sealed)), everyIdentity(plain)...); err == nil {
+			secret, err = io.ReadAll(io.LimitReader(r, totpSecret+1))
+		}
+	})
 	if err != nil || len(secret) != totpSecret {
-		return nil, errors.Join(errors.New("the second factor holds no secret"), err)
+		return nil, errors.Join(errors.New("the second factor does not open, or holds no secret"), err)
 	}
 	return secret, nil
 }

@@ -27,14 +27,7 @@ type keyring struct {
 // newKeyring derives keys for n messages and for as many closes as they can take.
 func newKeyring(k *fileKey, n int) *keyring {
 	const least = min(chunkLines, chunkBytes/maxLine) // lines in each close but the last
-	r := &keyring{msgs: make([]onceKey, n), closes: make([]onceKey, (n+least-1)/least)}
-	for i := range r.msgs {
-		r.msgs[i] = k.once()
-	}
-	for i := range r.closes {
-		r.closes[i] = k.once()
-	}
-	return r
+	return &keyring{msgs: k.once(n), closes: k.once((n + least - 1) / least)}
 }
 
 func take(keys *[]onceKey) *onceKey {

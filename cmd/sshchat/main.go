@@ -36,6 +36,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "print which sshchat this is", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { cmd.Println(version()) },
+		Run: func(cmd *cobra.Command, _ []string) { cmd.Printf("%s\n%s\n", version(), memory()) },
 	}
 }

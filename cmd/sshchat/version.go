@@ -1,6 +1,10 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"sshchat/store"
+)
 
 // version is what the build knows of itself: a release's tag, or the commit.
 func version() string {
@@ -17,4 +21,12 @@ func version() string {
 		}
 	}
 	return "devel"
+}
+
+// memory says what this build does with keys and passwords that it is done with.
+func memory() string {
+	if store.Erases {
+		return "used keys and passwords are erased from memory"
+	}
+	return "used keys and passwords stay in memory until it is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"
 }
