@@ -28,6 +28,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 		defer cancel()
 		go s.readInput(ctx, &keys{s.slow(ctx, s.guard.Channel), &s.asking, cancel})
 	}
+	s.tellAbsence(call.Err)
 	err = s.server.services.Commands.Run(ctx, line, call)
 	if err == nil {
 		return command.ExitDone

@@ -115,6 +115,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.listenOn(l) {
 		return nil
 	}
+	go s.noteDays()
 	for wait := time.Duration(0); ; {
 		nc, err := l.Accept()
 		switch {

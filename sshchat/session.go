@@ -38,6 +38,7 @@ type session struct {
 	isExec  bool          // it runs one command and ends
 	end     context.CancelFunc
 	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
+	absence string                 // what to tell who was away for so long that nothing was sealed for them
 
 	login         login
 	key           *chat.Key // proven in this login, while it has no account
@@ -117,9 +118,7 @@ func (s *session) run(ctx context.Context, line string) int {
 				only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))})
 		}
 		s.settings = command.ParseSettings(a.Settings)
-		if err := s.server.services.Accounts.Seen(a.ID); err != nil {
-			s.logger().Error("note the day", "err", err) // it is written again tomorrow
-		}
+		s.absence = s.noteDay(ctx, a)
 	}
 	s.isExec = line != ""
 	s.face = s.newFace(s.isExec)

@@ -225,6 +225,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 func (s *session) greet() {
 	s.Enter(chat.General)
 	if _, _, pty := s.guard.size(); !pty {
+		s.tellAbsence(s.guard.Stderr())
 		return
 	}
 	services := s.server.services
@@ -233,6 +234,9 @@ func (s *session) greet() {
 	}
 	if m := s.guard.conn.missed; m.count > 0 {
 		s.face.Fail(m.String())
+	}
+	if s.absence != "" {
+		s.face.Print(s.absence)
 	}
 	if s.full() { // the room, its topic and what is sealed are on the screen
 		s.face.Print("Welcome, " + s.name.String() + ". /help lists the commands.")

@@ -24,35 +24,38 @@ type archive struct {
 	path   string
 
 	mu    sync.Mutex // guards rooms
-	rooms map[chat.RoomName][]span
+	rooms index
 }
 
-// spans are the room's windows in the archive; of one that has been deleted meanwhile, none.
-func (a *archive) spans(room chat.RoomName) ([]span, error) {
+// shelf is what the archive has of the room; of one that has been deleted meanwhile, nothing.
+func (a *archive) shelf(room chat.RoomName) (*shelf, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.rooms == nil {
 		x, err := a.load()
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
+			return new(shelf), nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look through %s: %w", filepath.Base(a.path), err)
 		}
 		a.keep(x)
 	}
-	return a.rooms[room], nil
+	if s := a.rooms[room]; s != nil {
+		return s, nil
+	}
+	return new(shelf), nil
 }
 
-// keep takes the windows of x for the archive's.
+// keep takes what x tells for the archive's.
 func (a *archive) keep(x index) {
-	a.rooms = make(map[chat.RoomName][]span, len(x))
-	for room, s := range x {
+	a.rooms = x
+	for _, s := range x {
 		for i := range s.windows {
 			s.windows[i].in = a
 		}
-		if len(s.windows) > 0 {
-			a.rooms[room] = s.windows
+		for i := range s.shares {
+			s.shares[i].in = a
 		}
 	}
 }
@@ -85,12 +88,12 @@ func (a *archive) load() (index, error) {
 		switch b.kind {
 		case moreRecord:
 			continue
-		case windowRecord, startRecord:
+		case windowRecord, startRecord, shareRecord:
 			if r, err = recordAt(f, off); err != nil {
 				return nil, err
 			}
 		}
-		if s := x[r.room]; r.kind != startRecord && r.kind != windowRecord && (s == nil || len(s.windows) == 0) {
+		if s := x[r.room]; (r.kind == msgRecord || r.kind == closeRecord) && (s == nil || len(s.windows) == 0) {
 			return nil, fmt.Errorf("%w: the record at byte %d is in no window", ErrDamaged, off)
 		}
 		x.add(r)

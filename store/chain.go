@@ -22,6 +22,8 @@ type link struct {
 	msgs   []sum  // of the window's messages
 	closed int    // how many of them its closes hold
 	gone   bool   // its messages are not in the archive, only their closes
+
+	windows map[uint64]sum // of all its window records so far
 }
 
 func (c chain) link(room chat.RoomName) *link {
@@ -39,6 +41,9 @@ func (c chain) follow(r *record) error {
 		return c.start(r.origin)
 	}
 	l := c.link(r.room)
+	if r.kind == shareRecord {
+		return l.followShare(r)
+	}
 	var err error
 	switch r.kind {
 	case windowRecord:
@@ -63,6 +68,18 @@ func (l *link) followWindow(r *record) error {
 		return errBroken
 	}
 	l.w, l.window, l.msgs, l.closed, l.gone = r.w, r.sum, nil, 0, false
+	if l.windows == nil {
+		l.windows = make(map[uint64]sum)
+	}
+	l.windows[r.w] = r.sum
+	return nil
+}
+
+// followShare sees that a head is of the window it says it is of. It is beside the chain: n tells where one is missing.
+func (l *link) followShare(r *record) error {
+	if window, known := l.windows[r.w]; r.w > l.w || known && r.prev != window {
+		return errBroken
+	}
 	return nil
 }
 
@@ -127,7 +144,7 @@ func (c chain) start(o *origin) error {
 	}
 	for _, h := range o.rooms {
 		// Closed: the next of the room is a window.
-		c[h.Room] = &link{w: h.W, seq: h.Seq, n: h.N, tip: h.Tip, closed: 1}
+		c[h.Room] = &link{w: h.W, seq: h.Seq, n: h.N, tip: h.Tip, closed: 1, windows: c.link(h.Room).windows}
 	}
 	return nil
 }

@@ -147,8 +147,14 @@ func (d *draft) end(r *ledger) {
 	}
 }
 
-// add numbers and encodes a record. The first of a batch tells what was durable before it.
+// add puts a record at the end of the room's chain.
 func (d *draft) add(r *ledger, rec *record) {
+	d.put(rec)
+	r.tip = rec.sum
+}
+
+// put numbers and encodes a record. The first of a batch tells what was durable before it.
+func (d *draft) put(rec *record) {
 	rec.n = d.n
 	if len(d.records) == 0 {
 		rec.ok, rec.hasOK = d.h.tape.synced, true
@@ -156,7 +162,6 @@ func (d *draft) add(r *ledger, rec *record) {
 	rec.encode()
 	d.n = rec.last() + 1
 	d.records = append(d.records, rec)
-	r.tip = rec.sum
 }
 
 // commit writes the draft and, once it is durable, shows it to who reads the history.

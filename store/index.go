@@ -18,6 +18,7 @@ type index map[chat.RoomName]*shelf
 // shelf is the index of one room.
 type shelf struct {
 	windows []span
+	shares  []share // elements are never changed
 	head    Head
 	tail    [][]byte // the last lines said since the server started; elements are never changed
 	bytes   int      // size of tail
@@ -31,6 +32,7 @@ type span struct {
 	readers     []chat.Name // who has a head, sorted; shared between windows, never changed
 	closes      []chunk
 	msgs        []int64 // offsets of the msg records, by seq; nil once closed
+	shares      []share // on a sight only: heads it has besides those in its record, the newest last
 }
 
 // chunk is one close record.
@@ -45,7 +47,7 @@ func (s *span) count() int { return int(s.to + 1 - s.from) }
 
 func (s *span) readable(me chat.Name) bool {
 	_, found := slices.BinarySearchFunc(s.readers, me, chat.Name.Compare)
-	return found
+	return found || slices.ContainsFunc(s.shares, func(sh share) bool { return sh.name == me })
 }
 
 // add notes a durable record.
@@ -60,6 +62,10 @@ func (x index) add(r *record) {
 	if s == nil {
 		s = new(shelf)
 		x[r.room] = s
+	}
+	if r.kind == shareRecord {
+		s.shares = append(s.shares, share{w: r.w, name: r.heads[0].name, tag: r.tag, off: r.off})
+		return
 	}
 	s.head = Head{Room: r.room, W: r.w, Seq: max(s.head.Seq, r.seq, r.to), N: r.n, Tip: r.sum}
 	switch r.kind {

@@ -40,7 +40,8 @@ const maxTarFile = 4 << 20 // bytes: beyond any close and its head
 func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] { return o.Files(r) }
 
 // Files is Lines over the files of one history, its archives before message_history.json and the oldest first. Of each
-// archive the next file must tell the SHA-256. Where the oldest of them are missing, it begins later.
+// archive the next file must tell the SHA-256. Where the oldest of them are missing, it begins later. Files are read
+// twice, first for the heads that were shared later; one that cannot be read twice, as a pipe, is read into memory.
 func (o *Opener) Files(files ...io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		o.Passed = 0
@@ -52,7 +53,7 @@ func (o *Opener) Files(files ...io.Reader) iter.Seq2[Line, error] {
 		}
 		op := opening{Opener: o, rooms: make(map[chat.RoomName]*openRoom), yield: yield}
 		if first[0] == '{' {
-			err = op.history(b, files[1:])
+			err = op.history(b, files)
 		} else if len(files) > 1 {
 			err = fmt.Errorf("%w: of several files each is one of a history", ErrFormat)
 		} else {
@@ -70,8 +71,9 @@ var errStopped = errors.New("stopped")
 // opening is one run of Lines.
 type opening struct {
 	*Opener
-	rooms map[chat.RoomName]*openRoom
-	yield func(Line, error) bool
+	rooms  map[chat.RoomName]*openRoom
+	shared map[windowName][]namedHead
+	yield  func(Line, error) bool
 }
 
 // openRoom is how far one room has been read.
@@ -93,13 +95,29 @@ func (o *opening) room(name chat.RoomName) *openRoom {
 	return r
 }
 
-func (o *opening) history(b io.Reader, rest []io.Reader) error {
+// history reads files, of the first of which begun has read ahead.
+func (o *opening) history(begun io.Reader, files []io.Reader) error {
+	o.shared = make(map[windowName][]namedHead)
+	again := make([]io.ReadSeeker, len(files))
+	for i, file := range files {
+		if i > 0 {
+			begun = file
+		}
+		var err error
+		if again[i], err = rewind(file, begun); err != nil {
+			return fmt.Errorf("read a file again: %w", err)
+		}
+		sharedIn(again[i], o.shared)
+		if _, err := again[i].Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("read a file again: %w", err)
+		}
+	}
 	var heads []Head
 	if o.Head != nil {
 		heads = []Head{*o.Head}
 	}
 	t := newTrail(heads...)
-	for _, file := range append([]io.Reader{b}, rest...) {
+	for _, file := range again {
 		if err := t.file(file, o.record); err != nil {
 			return err
 		}
@@ -149,7 +167,7 @@ func (o *opening) unlock(room *openRoom, r *record) {
 		room.key.wipe()
 	}
 	room.w, room.key, room.pending, room.passed = r.w, nil, nil, false
-	for _, h := range r.heads {
+	for _, h := range append(r.heads, o.shared[windowName{r.room, r.w}]...) {
 		if !o.Name.IsZero() && h.name != o.Name {
 			continue
 		}

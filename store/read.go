@@ -3,7 +3,6 @@ package store
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +142,7 @@ func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, wi
 		return fmt.Errorf("export window %d: %w", window, err)
 	}
 	defer v.close()
-	at, found := slices.BinarySearchFunc(v.windows, window, func(s span, w uint64) int { return cmp.Compare(s.w, w) })
+	at, found := spanOf(v.windows, window)
 	if !found {
 		return ErrNoWindow
 	}
@@ -161,14 +160,14 @@ func (h *History) ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, wi
 
 // export writes me's head of the window and the body of the record at off.
 func (v *sight) export(w io.Writer, me chat.Name, s span, off int64) error {
-	f, err := v.file(&s)
+	f, err := v.file(s.in)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNoWindow
 	}
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
 	}
-	head, err := headAt(f, s.off, me)
+	head, err := v.head(&s, me)
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
 	}
@@ -186,20 +185,6 @@ func recordAt(f io.ReaderAt, off int64) (*record, error) {
 		return nil, err
 	}
 	return s.next()
-}
-
-// headAt is me's head in the window record at off.
-func headAt(f io.ReaderAt, off int64, me chat.Name) (string, error) {
-	r, err := recordAt(f, off)
-	if err != nil {
-		return "", err
-	}
-	for _, h := range r.heads {
-		if h.name == me {
-			return h.head, nil
-		}
-	}
-	return "", ErrNoHead
 }
 
 // Tar writes what me has heads for as a tar of age files, rooms in the order given, each from old to new: closed
@@ -226,14 +211,14 @@ func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, after
 		if len(files) == 0 || !s.readable(me) {
 			continue
 		}
-		f, err := v.file(&s)
+		f, err := v.file(s.in)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		head, err := headAt(f, s.off, me)
+		head, err := v.head(&s, me)
 		if err != nil {
 			return err
 		}

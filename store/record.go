@@ -22,6 +22,7 @@ const (
 	closeRecord  = "close"
 	moreRecord   = "more"  // carries on the strings of the record before it
 	startRecord  = "start" // the first of a file that goes on from an archive
+	shareRecord  = "share" // one more head of an earlier window, for keys that its reader got later
 )
 
 // sum is the SHA-256 of a record as it is stored: its lines, joined by newlines. The zero sum is no record's.
@@ -52,7 +53,8 @@ type record struct {
 	hasOK  bool
 	from   uint64      // close: the first message it holds
 	to     uint64      // close: the last
-	heads  []namedHead // window, by name
+	heads  []namedHead // window and share, by name
+	tag    string      // share: what the head was made for
 	digest []sum       // close: of each msg record it replaces
 	body   []byte      // msg and close
 	origin *origin     // start
@@ -86,7 +88,7 @@ func (r *record) encode() {
 	}
 	first := r.opening()
 	prefix, joiner, suffix := ",", ",", ""
-	if r.kind == windowRecord {
+	if r.kind == windowRecord || r.kind == shareRecord {
 		prefix, suffix = `,"heads":{`, "}"
 	}
 	p := packer{joiner: joiner, room: lineRoom - len(first) - crcSize - partsSize - len(prefix) - len(suffix),
@@ -144,6 +146,9 @@ func (r *record) opening() []byte {
 		b = strconv.AppendUint(b, r.from, 10)
 		b = append(b, `,"to":`...)
 		b = strconv.AppendUint(b, r.to, 10)
+	}
+	if r.kind == shareRecord {
+		b = append(b, `,"for":"`+r.tag+`"`...)
 	}
 	return b
 }
@@ -244,6 +249,7 @@ type recordJSON struct {
 	OK      *uint64                     `json:"ok"`
 	From    uint64                      `json:"from"`
 	To      uint64                      `json:"to"`
+	For     string                      `json:"for"`
 	Parts   int                         `json:"parts"`
 	Heads   map[string]string           `json:"heads"`
 	Digests string                      `json:"digests"`
@@ -297,7 +303,7 @@ func (j *recordJSON) carry(more recordJSON) {
 
 // record checks what the lines say and returns it as a record.
 func (j *recordJSON) record(lines [][]byte) (*record, error) {
-	r := &record{n: j.N, kind: j.T, room: j.Room, w: j.W, seq: j.Seq, from: j.From, to: j.To, lines: lines}
+	r := &record{n: j.N, kind: j.T, room: j.Room, w: j.W, seq: j.Seq, from: j.From, to: j.To, tag: j.For, lines: lines}
 	r.sum = sha256.Sum256(bytes.Join(lines, []byte("\n")))
 	if j.OK != nil {
 		r.ok, r.hasOK = *j.OK, true
@@ -353,8 +359,10 @@ func (r *record) check() error {
 	case closeRecord:
 		good = r.seq == 0 && r.from > 0 && r.to >= r.from && len(r.heads) == 0 && body &&
 			uint64(len(r.digest)) == r.to-r.from+1
+	case shareRecord:
+		good = r.seq == 0 && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.body) == 0 && len(r.heads) == 1
 	}
-	if !good {
+	if !good || (r.tag != "") != (r.kind == shareRecord) {
 		return fmt.Errorf("it is not a whole record of kind %q", r.kind)
 	}
 	return nil

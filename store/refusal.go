@@ -9,7 +9,7 @@ import (
 var refusals = []error{
 	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited, ErrRoomsEdited,
 	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
-	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrBusy,
+	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrNoRetired, ErrBusy,
 	ErrCode, ErrTOTP, ErrNoTOTP, ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,
 	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,
 }

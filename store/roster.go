@@ -235,11 +235,11 @@ func (k userKey) reads() bool {
 	return k.recipient != nil && reading
 }
 
-// dormant reports whether the user has not been here for so long that nothing is sealed for them until they return.
-func (u *user) dormant(now time.Time) bool {
+// dormantFrom is when nothing is sealed any more for the user until they return, if they stay away for so long.
+func (u *user) dormantFrom(after time.Duration) time.Time {
 	last := u.Created
 	if day, err := time.Parse(time.DateOnly, u.Seen); err == nil && day.After(last) {
 		last = day
 	}
-	return now.Sub(last) > dormantAfter
+	return last.Add(after)
 }

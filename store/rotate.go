@@ -214,7 +214,7 @@ func (h *History) startAnew(a *archive, o *origin, moved map[int64]int64) error 
 	return old.close()
 }
 
-// putAway takes all windows out, as they are in the file that their records moved to.
+// putAway takes all windows and shares out, as they are in the file that their records moved to.
 func (x index) putAway(moved map[int64]int64) index {
 	away := make(index, len(x))
 	for room, s := range x {
@@ -230,8 +230,12 @@ func (x index) putAway(moved map[int64]int64) index {
 				w.msgs[j] = moved[w.msgs[j]]
 			}
 		}
-		away[room] = &shelf{windows: windows}
-		s.windows = nil
+		shares := slices.Clone(s.shares)
+		for i := range shares {
+			shares[i].off = moved[shares[i].off]
+		}
+		away[room] = &shelf{windows: windows, shares: shares}
+		s.windows, s.shares = nil, nil
 	}
 	return away
 }

@@ -149,17 +149,26 @@ func (s *scanner) next() (*record, error) {
 	case j.T == moreRecord || j.Parts < 0 || j.Parts == 1:
 		return nil, s.damaged("it is a part of nothing")
 	}
-	lines, err := s.parts(&j, bytes.Clone(line))
+	r, err := s.whole(&j, line)
+	if err != nil {
+		return nil, err
+	}
+	r.off, r.bare, s.good, s.first = off, s.number > 0, s.off, false
+	if s.n > 0 {
+		s.n = r.last() + 1
+	}
+	return r, nil
+}
+
+// whole reads what carries on the record j, whose first line is given, and checks it.
+func (s *scanner) whole(j *recordJSON, line []byte) (*record, error) {
+	lines, err := s.parts(j, bytes.Clone(line))
 	if err != nil {
 		return nil, err
 	}
 	r, err := j.record(lines)
 	if err != nil {
 		return nil, s.damaged(err.Error())
-	}
-	r.off, r.bare, s.good, s.first = off, s.number > 0, s.off, false
-	if s.n > 0 {
-		s.n = r.last() + 1
 	}
 	return r, nil
 }

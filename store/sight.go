@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -26,56 +27,95 @@ func (h *History) look(room chat.RoomName) (*sight, error) {
 	}
 	v := &sight{live: live, old: make(map[*archive]diskFile)}
 	archives := h.archives
-	var windows []span
-	if s := h.index[room]; s != nil {
-		windows, v.tail = slices.Clone(s.windows), slices.Clone(s.tail)
-	}
+	var now shelf
+	now, v.tail = h.shelf(room)
 	h.mu.RUnlock()
-	if v.windows, err = withArchived(archives, room, windows); err != nil {
+	if v.windows, err = now.spans(archives, room); err != nil {
 		v.close()
 		return nil, err
 	}
 	return v, nil
 }
 
+// shelf is what the file that is written to has of the room, and the room's tail. Called with mu held.
+func (h *History) shelf(room chat.RoomName) (now shelf, tail [][]byte) {
+	s := h.index[room]
+	if s == nil {
+		return shelf{}, nil
+	}
+	return shelf{windows: slices.Clone(s.windows), shares: s.shares}, slices.Clone(s.tail)
+}
+
 // spans are the room's windows, the oldest first.
 func (h *History) spans(room chat.RoomName) ([]span, error) {
 	h.mu.RLock()
 	archives := h.archives
-	var windows []span
-	if s := h.index[room]; s != nil {
-		windows = slices.Clone(s.windows)
-	}
+	now, _ := h.shelf(room)
 	h.mu.RUnlock()
-	return withArchived(archives, room, windows)
+	return now.spans(archives, room)
 }
 
-// withArchived puts the room's windows in the archives before the others.
-func withArchived(archives []*archive, room chat.RoomName, windows []span) ([]span, error) {
-	var all []span
+// spans are the room's windows in the archives and then in now, with all heads they have.
+func (now *shelf) spans(archives []*archive, room chat.RoomName) (all []span, err error) {
+	var shares []share
 	for _, a := range archives {
-		spans, err := a.spans(room)
+		s, err := a.shelf(room)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, spans...)
+		all, shares = append(all, s.windows...), append(shares, s.shares...)
 	}
-	return append(all, windows...), nil
+	all, shares = append(all, now.windows...), append(shares, now.shares...)
+	for _, sh := range shares {
+		if i, found := spanOf(all, sh.w); found {
+			all[i].shares = append(all[i].shares, sh)
+		}
+	}
+	return all, nil
 }
 
-// file is the one that the window is in. Where its archive has been deleted meanwhile the error wraps fs.ErrNotExist.
-func (v *sight) file(s *span) (diskFile, error) {
-	if s.in == nil {
+// spanOf finds a window.
+func spanOf(spans []span, w uint64) (i int, found bool) {
+	return slices.BinarySearchFunc(spans, w, func(s span, w uint64) int { return cmp.Compare(s.w, w) })
+}
+
+// head is me's head of the window: of several the newest, which is for all keys that me has had then.
+func (v *sight) head(s *span, me chat.Name) (string, error) {
+	in, off := s.in, s.off
+	for _, sh := range s.shares {
+		if sh.name == me {
+			in, off = sh.in, sh.off
+		}
+	}
+	f, err := v.file(in)
+	if err != nil {
+		return "", err
+	}
+	r, err := recordAt(f, off)
+	if err != nil {
+		return "", err
+	}
+	for _, h := range r.heads {
+		if h.name == me {
+			return h.head, nil
+		}
+	}
+	return "", ErrNoHead
+}
+
+// file is that of the archive, or the one that is written to. Where the archive has been deleted meanwhile the error wraps fs.ErrNotExist.
+func (v *sight) file(in *archive) (diskFile, error) {
+	if in == nil {
 		return v.live, nil
 	}
-	if f := v.old[s.in]; f != nil {
+	if f := v.old[in]; f != nil {
 		return f, nil
 	}
-	f, err := s.in.disk.Open(s.in.path)
+	f, err := in.disk.Open(in.path)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", filepath.Base(s.in.path), err)
+		return nil, fmt.Errorf("open %s: %w", filepath.Base(in.path), err)
 	}
-	v.old[s.in] = f
+	v.old[in] = f
 	return f, nil
 }
 

@@ -31,14 +31,11 @@ func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, i
 		if s.from >= before || s.count() == 0 || !s.readable(me) {
 			continue
 		}
-		f, err := v.file(&s)
+		lines, err = v.readWindow(&s, me, before, n, ids, lines)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)
-		}
-		if lines, err = readWindow(f, &s, me, before, n, ids, lines); err != nil {
 			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)
 		}
 	}
@@ -46,8 +43,12 @@ func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, i
 }
 
 // readWindow appends what the window holds before the Seq before, the newest first, until there are n.
-func readWindow(f diskFile, s *span, me chat.Name, before uint64, n int, ids []age.Identity, lines []Line) ([]Line, error) {
-	head, err := headAt(f, s.off, me)
+func (v *sight) readWindow(s *span, me chat.Name, before uint64, n int, ids []age.Identity, lines []Line) ([]Line, error) {
+	f, err := v.file(s.in)
+	if err != nil {
+		return lines, err
+	}
+	head, err := v.head(s, me)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ const (
 	defaultFlushEvery  = 250 * time.Millisecond
 	defaultMinPassword = 15 // code points; NIST SP 800-63B-4 for a password that is the only factor
 	lowestMinPassword  = 8  // the same, where it is not
-	dormantAfter       = 90 * 24 * time.Hour
+	defaultDormant     = 90 * 24 * time.Hour
 )
 
 // Refusals, for callers to decide on. What a person reads is theirs to word.
@@ -26,6 +26,7 @@ var (
 	ErrTaken     = errors.New("the name is taken, or looks like one that is")
 	ErrNoAccount = error(absence("no such account"))
 	ErrNoLogin   = errors.New("an account needs a way to log in: an SSH key or a password")
+	ErrNoRetired = errors.New("no admin has replaced a password of this account, or it has been recovered")
 	ErrLastAdmin = errors.New("the server would be left without an admin")
 	ErrEdited    = errors.New("users.json was changed by hand while the server runs, so nothing is written over it")
 	ErrClosed    = errors.New("the accounts are closed")
@@ -38,6 +39,7 @@ type UsersOptions struct {
 	Server      string           // its name, which is no password
 	Log         *slog.Logger     // nil: nothing is logged
 	Now         func() time.Time // nil: time.Now
+	Dormant     time.Duration    // absence after which nothing is sealed for somebody, but in direct rooms; 0: 90 days; negative: never
 	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms
 }
 
@@ -107,6 +109,9 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 
 // complete checks the options and fills in what is left out.
 func (o *UsersOptions) complete() error {
+	if o.Dormant == 0 {
+		o.Dormant = defaultDormant
+	}
 	if o.WorkFactor == 0 {
 		o.WorkFactor = defaultWorkFactor
 	}

@@ -153,15 +153,16 @@ func (r *roster) lastAdmin(who *user) bool {
 }
 
 // Seen notes that the account is here today. It writes at most once a day for each account, and waits for the disk
-// only where the account was dormant, so that from the return on history is sealed for it again.
-func (u *Users) Seen(id string) error {
+// only where the account was dormant: then since is from when on nothing was sealed for it, which goes on until its rooms
+// are sealed to anew. It is zero where it was not.
+func (u *Users) Seen(id string) (since time.Time, err error) {
 	today := u.today()
 	who := u.durable.Load().identified(id)
 	if who == nil {
-		return fmt.Errorf("note a visit: %w", ErrNoAccount)
+		return since, fmt.Errorf("note a visit: %w", ErrNoAccount)
 	}
 	if who.Seen == today {
-		return nil
+		return since, nil
 	}
 	f, err := u.begun(func(r *roster) error {
 		return r.edit(id, func(_ *roster, who *user) error {
@@ -169,14 +170,14 @@ func (u *Users) Seen(id string) error {
 			return nil
 		})
 	})
-	if err == nil && who.dormant(u.opt.Now()) {
+	if err == nil && u.dormant(who) {
 		<-f.done
-		err = f.err
+		since, err = who.dormantFrom(u.opt.Dormant), f.err
 	}
 	if err != nil {
-		return fmt.Errorf("note a visit: %w", err)
+		return time.Time{}, fmt.Errorf("note a visit: %w", err)
 	}
-	return nil
+	return since, nil
 }
 
 // changeUser has edit change a copy of the user, and returns when that is durable.

@@ -103,14 +103,19 @@ func sameKey(keys []userKey, fingerprint string) int {
 
 // Recipients is what history of the room is sealed to for name: SSH keys that read, age recipients, and the newest
 // password identity. It is nil where there is nothing of the kind, and, but for direct rooms, for those who have not
-// been here for 90 days, are banned, or disabled. Whether name belongs to the room is the chat's to know.
+// been here for long (UsersOptions.Dormant), are banned, or disabled. Whether name belongs to the room is the chat's to know.
 func (u *Users) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
 	who := u.durable.Load().named(name)
-	if who == nil || who.Disabled || !room.IsDirect() && who.dormant(u.opt.Now()) {
+	if who == nil || who.Disabled || !room.IsDirect() && u.dormant(who) {
 		return nil
 	}
 	if _, banned := u.Banned(name, netip.Addr{}, ""); banned {
 		return nil
 	}
 	return who.recipients()
+}
+
+// dormant reports whether the user has been away for so long that nothing is sealed for them.
+func (u *Users) dormant(who *user) bool {
+	return u.opt.Dormant > 0 && u.opt.Now().After(who.dormantFrom(u.opt.Dormant))
 }

@@ -235,6 +235,79 @@ func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error 
 	return nil
 }
 
+// Recover has the account's password open what one before it did that an admin replaced: earlier is that one. Its
+// identities go behind the others, and the retired file is gone with that.
+//
+// Each retired file costs a scrypt, the newest first, until one opens. Errors: ErrNoAccount, ErrPassword (either is
+// wrong), ErrNoRetired, ErrPolicy (too many identities), ErrBusy, ErrPasswordChanged, ctx's, ErrEdited, or the disk's.
+func (u *Users) Recover(ctx context.Context, id string, present, earlier []byte) error {
+	who := u.durable.Load().identified(id)
+	if who == nil {
+		return fmt.Errorf("recover: %w", ErrNoAccount)
+	}
+	if who.password == nil || len(who.password.Retired) == 0 {
+		return fmt.Errorf("recover: %w", ErrNoRetired)
+	}
+	made, err := u.recovered(ctx, who, present, earlier)
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	if err := u.putPassword(who, made, false); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	return nil
+}
+
+func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byte) (*password, error) {
+	phrase, err := passphrase(present)
+	if err != nil {
+		return nil, ErrPassword
+	}
+	defer clear(phrase)
+	earlierPhrase, err := passphrase(earlier)
+	if err != nil {
+		return nil, ErrPassword
+	}
+	defer clear(earlierPhrase)
+	if err := u.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer u.gate.leave()
+	plain, err := u.open(who.password.Sealed, phrase)
+	defer clear(plain)
+	if err != nil {
+		u.damaged(who, err)
+		return nil, ErrPassword
+	}
+	for i, retired := range slices.Backward(who.password.Retired) {
+		found, err := u.open(retired, earlierPhrase)
+		if err != nil {
+			u.damaged(who, err)
+			continue
+		}
+		defer clear(found)
+		made := *who.password
+		made.Retired = slices.Delete(slices.Clone(made.Retired), i, i+1)
+		made.Sealed, err = u.sealBoth(plain, found, phrase)
+		return &made, err
+	}
+	return nil, ErrPassword
+}
+
+// sealBoth seals two sets of identities as one. The caller holds the gate.
+func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
+	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > maxIdentities {
+		return "", fmt.Errorf("%w: with those there would be more than %d identities", ErrPolicy, maxIdentities)
+	}
+	both := append(append(make([]byte, 0, len(newer)+len(older)), newer...), older...)
+	defer clear(both)
+	sealed, err := u.seal(both, phrase, u.opt.WorkFactor)
+	if err != nil {
+		return "", fmt.Errorf("seal the identities: %w", err)
+	}
+	return sealed, nil
+}
+
 // putPassword stores made, which was made from the password that was has. The second factor is opened by any identity
 // that the new password opens; where it opens none of the old ones, forget takes it away.
 func (u *Users) putPassword(was *user, made *password, forget bool) error {

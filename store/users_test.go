@@ -382,9 +382,11 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		direct := chat.Direct(alice.Name, bob.Name)
 		settled := func() int { time.Sleep(time.Second); synctest.Wait(); return writes }
 		begun := settled()
+		var since time.Time
 		visit := func() {
 			t.Helper()
-			if err := u.Seen(alice.ID); err != nil {
+			var err error
+			if since, err = u.Seen(alice.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -417,7 +419,19 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		if u.Recipients(chat.General, alice.Name) == nil {
 			t.Error("alice is back, and nothing is sealed for her")
 		}
-		wantErr(t, u.Seen("nobody"), ErrNoAccount)
+		if away := time.Since(since); away < 0 || away > 48*time.Hour {
+			t.Errorf("nothing was sealed for her for %v", away)
+		}
+		if visit(); !since.IsZero() {
+			t.Error("she was here today")
+		}
+		u.opt.Dormant = -1
+		time.Sleep(1000 * 24 * time.Hour)
+		if u.Recipients(chat.General, alice.Name) == nil {
+			t.Error("nobody is dormant, and nothing is sealed for alice")
+		}
+		_, err := u.Seen("nobody")
+		wantErr(t, err, ErrNoAccount)
 	})
 }
 

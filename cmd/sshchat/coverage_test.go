@@ -15,7 +15,7 @@ import (
 // Commands that ask on a terminal succeed in tests of their own, and fail in the scripts.
 var asking = map[string]string{
 	"passwd": "TestPasswd", "totp enable": "TestSecondFactor", "totp disable": "TestSecondFactor", "account delete": "TestDeletingOnesAccount",
-	"follow": "TestBotAnswersOnce", "identity": "TestPasswordUsersReadTheirHistory", "unlock": "TestUnlock", "claim": "claim in scripts", "register": "register in scripts", "quit": "TestQuit",
+	"follow": "TestBotAnswersOnce", "identity": "TestPasswordUsersReadTheirHistory", "unlock": "TestUnlock", "key share": "TestLifeOfASharedPast", "passwd recover": "TestLifeOfAForgottenPassword", "claim": "claim in scripts", "register": "register in scripts", "quit": "TestQuit",
 }
 
 // Each command has a script in testdata with all that can come of it: its success, its refusal to the wrong role, its

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"sshchat/sshchat"
 
@@ -25,6 +26,7 @@ type settings struct {
 	window       int
 	rotate       size
 	keep         keep
+	dormant      days
 	workFactor   int
 	dumpable     bool
 	metrics      string
@@ -46,6 +48,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	s.rotate = 32 << 20
 	f.Var(&s.rotate, "history-rotate", "size from which on the history goes on in a new file and the old one becomes an archive; 0: never")
 	f.Var(&s.keep, "history-keep", "archives to keep: a time, as 365d, a size, as 1GiB, or both as 365d,1GiB; older ones are deleted")
+	s.dormant = days(90 * 24 * time.Hour)
+	f.Var(&s.dormant, "dormant", "absence, as 90d, after which nothing is sealed for somebody but direct messages; 0: it always is")
 	f.BoolVar(&s.dumpable, "dumpable", false, "let debuggers and core dumps see the server's memory, and the keys in it")
 	f.IntVar(&s.workFactor, "work-factor", 16, "scrypt work factor of password identities, log2")
 	f.IntVar(&s.limits.Starting, "starting", s.limits.Starting, "connections that have not logged in")

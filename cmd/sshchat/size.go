@@ -68,6 +68,27 @@ func (k *keep) Set(words string) error {
 	return nil
 }
 
+// days is a flag of a time that may be given in days.
+type days time.Duration
+
+func (d *days) Set(word string) error {
+	age, err := parseAge(word)
+	if err != nil || age < 0 {
+		return fmt.Errorf("%q: say a time, as 90d or 48h, or 0", word)
+	}
+	*d = days(age)
+	return nil
+}
+
+func (*days) Type() string { return "time" }
+
+func (d *days) String() string {
+	if age := time.Duration(*d); age%(24*time.Hour) != 0 || age == 0 {
+		return age.String()
+	}
+	return strconv.Itoa(int(time.Duration(*d)/(24*time.Hour))) + "d"
+}
+
 // parseAge is time.ParseDuration with days.
 func parseAge(word string) (time.Duration, error) {
 	if digits, ok := strings.CutSuffix(word, "d"); ok {

@@ -23,8 +23,12 @@ type stores struct {
 }
 
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
+	dormant := time.Duration(s.dormant)
+	if dormant == 0 {
+		dormant = -1
+	}
 	users, err := store.OpenUsers(s.data, store.UsersOptions{
-		WorkFactor: s.workFactor, MinPassword: s.minPassword, Server: s.name, Log: logger,
+		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
 	})
 	if err != nil {
 		return nil, err

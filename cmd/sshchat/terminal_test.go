@@ -12,15 +12,21 @@ import (
 	"github.com/creack/pty"
 )
 
-// ageWithPassphrase runs the stock age, which asks for the passphrase on its terminal, and types it.
+// ageWithPassphrase opens sealed with an identity that a passphrase opens.
 func ageWithPassphrase(t *testing.T, sealed, identity, passphrase string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sealed.age")
 	if err := os.WriteFile(file, []byte(sealed), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return ageOnTerminal(t, passphrase, "-i", identity, file)
+}
+
+// ageOnTerminal runs the stock age, which asks for the passphrase on its terminal, types it, and returns what it opened.
+func ageOnTerminal(t *testing.T, passphrase string, args ...string) string {
+	t.Helper()
 	plain := filepath.Join(t.TempDir(), "plain")
-	cmd := exec.Command(client(t, "age"), "-d", "-i", identity, "-o", plain, file)
+	cmd := exec.Command(client(t, "age"), append([]string{"-d", "-o", plain}, args...)...)
 	tty, err := pty.Start(cmd)
 	if err != nil {
 		t.Fatal(err)

@@ -13,11 +13,10 @@ var _ = add(&Command{
 	Run: func(ctx context.Context, c *Call) error {
 		var old []byte
 		if c.Account.Password {
-			answer, err := c.Session.Ask(ctx, "Present password: ", false)
-			if err != nil {
+			var err error
+			if old, err = c.askSecret(ctx, "Present password: "); err != nil {
 				return err
 			}
-			old = []byte(answer)
 			defer clear(old)
 		}
 		fresh, err := c.newPassword(ctx)
@@ -40,3 +39,37 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+var _ = add(&Command{
+	Name: "passwd recover", Brief: "open what a forgotten password opened, once you remember it (needs ssh -t)", Group: Yours,
+	More:  "After an admin has given you a new password: asks for the present one and for the one before.\nFrom then on the present one opens both.",
+	Faces: Both, Account: true, Audit: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		if !c.Account.Password {
+			return failed("you have no password; passwd sets one")
+		}
+		present, err := c.askSecret(ctx, "Present password: ")
+		if err != nil {
+			return err
+		}
+		defer clear(present)
+		earlier, err := c.askSecret(ctx, "The one before it: ")
+		if err != nil {
+			return err
+		}
+		defer clear(earlier)
+		err = c.Session.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
+		if err != nil {
+			return c.explain(err)
+		}
+		c.Log.Info("password recovered", "account", c.Account.Name, "source", c.Source)
+		c.Notef("Your password opens what the one before it did, too.")
+		return nil
+	},
+})
+
+// askSecret asks for what is not shown. The caller clears it; the string that it was typed as cannot be wiped.
+func (c *Call) askSecret(ctx context.Context, question string) ([]byte, error) {
+	answer, err := c.Session.Ask(ctx, question, false)
+	return []byte(answer), err
+}

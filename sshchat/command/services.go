@@ -19,8 +19,9 @@ type Accounts interface {
 	HasAdmin() bool
 	// Accounts lists all, in the order they came.
 	Accounts() []chat.Account
-	// Seen notes that the account was used today: nobody seals to keys that have not been seen for long.
-	Seen(id string) error
+	// Seen notes that the account was used today: nothing is sealed for who has not been here for long. Where that was
+	// so, since tells from when on; it is zero where it was not.
+	Seen(id string) (since time.Time, err error)
 	// Create makes an account that belongs to #general from the message since on.
 	Create(name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
 	// CreateInvited is Create for whoever has the code of an invite, one use of which is gone with it.
@@ -40,6 +41,8 @@ type Accounts interface {
 	SetSetting(id, name, value string) error
 	// SetPassword replaces old, or sets a first password where the account has none.
 	SetPassword(ctx context.Context, id string, old, new []byte) error
+	// Recover has the present password open, too, what an earlier one did that an admin replaced.
+	Recover(ctx context.Context, id string, present, earlier []byte) error
 	// CheckPolicy refuses a password that would be refused as a new one.
 	CheckPolicy(name chat.Name, password []byte) error
 	// Identity returns the account's password identity as an armored age passphrase file.
@@ -110,6 +113,9 @@ type History interface {
 	// Read returns the last n messages before the Seq before that me has heads for and ids open; the newest last.
 	// Those before Hub.Since are for the caller to leave out.
 	Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error)
+	// Share has all of me's keys open what ids open of the rooms, and returns how many messages they open now, and how
+	// many that are sealed to me ids do not open.
+	Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity) (opened, closed int, err error)
 	List(me chat.Name, room chat.RoomName) ([]Window, error)
 	// Head is the newest point of the room's chain of hashes, as the one line that is signed.
 	Head(room chat.RoomName) ([]byte, error)

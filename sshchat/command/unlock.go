@@ -21,11 +21,11 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
 		}
-		answer, err := c.Session.Ask(ctx, "Password: ", false)
+		password, err := c.askSecret(ctx, "Password: ")
 		if err != nil {
 			return err
 		}
-		said, err := c.open(ctx, room, []byte(answer)) // the string itself cannot be wiped
+		said, err := c.open(ctx, room, password)
 		if err != nil {
 			return c.explain(err)
 		}

@@ -74,23 +74,33 @@ def start(fields, before, windows):
         if left != places:
             sys.exit("the rooms do not go on where the archive left them")
     for room, (w, seq, tip) in places.items():
-        windows[room] = {"w": w, "seq": seq, "last": base64.b64decode(tip), "heads": {}}
+        windows[room] = {"w": w, "seq": seq, "last": base64.b64decode(tip), "mine": []}
+
+
+def shared(paths, name):
+    """The heads that name got for windows after they had begun, as (room, window): heads. They may stand in later files."""
+    heads, last = {}, None
+    for path in paths:
+        for fields, _, last in records(path, last):
+            if fields["t"] == "share" and name in fields["heads"]:
+                heads.setdefault((fields["room"], fields["w"]), []).append(fields["heads"][name])
+    return heads
 
 
 def main(*arguments):
     *paths, name, key = arguments
-    windows, messages = {}, {}  # as in read
+    windows, messages, shares = {}, {}, shared(paths, name)  # as in read
     before, last = None, None
     for path in paths:
-        last = read(path, before, last, windows, messages, name, key)
+        last = read(path, before, last, windows, messages, shares, name, key)
         before = path
 
 
-def read(path, before, numbered, windows, messages, name, key):
+def read(path, before, numbered, windows, messages, shares, name, key):
     """Prints one file and returns the n of its last line.
 
-    windows is room: the fields of its newest window, with the hashes that may be followed; messages is
-    room: {seq: hash} of it.
+    windows is room: the fields of its newest window, with the hashes that may be followed and the heads that are
+    name's; messages is room: {seq: hash} of it; shares is (room, window): heads.
     """
     number, follows = numbered, before is None
     for fields, digest, number in records(path, numbered):
@@ -103,10 +113,16 @@ def read(path, before, numbered, windows, messages, name, key):
             sys.exit(path + " does not go on from " + before)
         room, prev = fields["room"], base64.b64decode(fields["prev"])
         window = windows.get(room)
+        if kind == "share":
+            if window is None or fields["w"] > window["w"] or fields["w"] == window["w"] and window.get("own", prev) != prev:
+                sys.exit(f"record {fields['n']} is of another window")
+            continue
         if kind == "window":
             if prev != (window["last"] if window else b""):
                 sys.exit(f"record {fields['n']} does not follow")
-            fields.update(last=digest, msg=digest, close=digest, seq=window["seq"] if window else 0)
+            mine = [fields["heads"][name]] if name in fields["heads"] else []
+            mine += shares.get((room, fields["w"]), [])
+            fields.update(last=digest, own=digest, msg=digest, close=digest, seq=window["seq"] if window else 0, mine=mine)
             windows[room], messages[room] = fields, {}
             continue
         if prev != window.get(kind) or fields["w"] != window["w"]:
@@ -123,13 +139,13 @@ def read(path, before, numbered, windows, messages, name, key):
         window["seq"] = last
         if kind == "msg":
             messages[room][first] = digest
-        tell(fields, window, first, last, name, key)
+        tell(fields, window, first, last, key)
     return number
 
 
-def tell(fields, window, first, last, name, key):
+def tell(fields, window, first, last, key):
     """Prints the lines of a message, or of a close whose messages an archive does without."""
-    plain = opened(window["heads"][name], fields["body"], key) if name in window["heads"] else None
+    plain = next(filter(None, (opened(head, fields["body"], key) for head in window["mine"])), None)
     if plain is None:
         return
     lines = plain.decode().splitlines()

@@ -1,0 +1,59 @@
+package sshchat
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// This file is about who stays away for so long that nothing is sealed for them any more.
+
+// notesDays is how often it is noted that who is connected is here.
+const notesDays = 12 * time.Hour
+
+// noteDays has accounts that stay connected count as here. It ends with the server.
+func (s *Server) noteDays() {
+	tick := time.NewTicker(notesDays)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			for _, live := range s.Sessions() {
+				if _, err := s.services.Accounts.Seen(live.Account); err != nil {
+					s.log.Error("note the day", "account", live.Account, "err", err) // it is written again later
+				}
+			}
+		case <-s.stop.Done():
+			return
+		}
+	}
+}
+
+// noteDay notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
+// absence is what to tell its owner.
+func (s *session) noteDay(ctx context.Context, a chat.Account) (absence string) {
+	since, err := s.server.services.Accounts.Seen(a.ID)
+	if err != nil {
+		s.logger().Error("note the day", "err", err) // it is written again tomorrow
+	}
+	if since.IsZero() {
+		return ""
+	}
+	if err := s.server.services.Hub.Rekey(ctx, a.Name, chat.Rekey); err != nil {
+		s.logger().Error("seal again for who was away", "account", a.ID, "err", err)
+		return ""
+	}
+	s.logger().Info("back after a long time", "account", a.ID, "unsealed since", since)
+	return fmt.Sprintf("You were away for long: what was said in the rooms from %s until now is not sealed to you. "+
+		"Direct messages are, and from now on all is.", since.Format("2 January 2006"))
+}
+
+// tellAbsence tells a program's error stream.
+func (s *session) tellAbsence(w io.Writer) {
+	if s.absence != "" {
+		fmt.Fprintln(w, s.absence)
+	}
+}
