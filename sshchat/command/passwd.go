@@ -41,7 +41,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "passwd recover", Brief: "open what a forgotten password opened, once you remember it (needs ssh -t)", Group: Yours,
+	Name: "passwd recover", Brief: "add what the last one opened (needs ssh -t)", Group: Yours,
 	More:  "After an admin has given you a new password: asks for the present one and for the one before.\nFrom then on the present one opens both.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {

@@ -7,7 +7,7 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "key share", Aliases: []string{"keys share"}, Brief: "have new keys open what was said before (needs ssh -t)", Group: Yours,
+	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
 	More: "Asks for your password, opens with it what is sealed to you, and seals that to all keys you have now, without\n" +
 		"changing what is stored. What your password does not open stays closed to new keys.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
