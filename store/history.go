@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,10 +36,6 @@ type HistoryOptions struct {
 	NoSync    bool                // for tests that must fail without it
 }
 
-// A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
-// one sync, and a file key the less lies about.
-const readyReaders = 8
-
 // History is the sealed history of all rooms in one file. It implements chat.Journal.
 type History struct {
 	opt  HistoryOptions
@@ -63,6 +57,8 @@ type History struct {
 	mu       sync.RWMutex
 	index    index
 	archives []*archive // the oldest first; the array is never written to where it is shared
+
+	outlooks sync.Map // chat.RoomName to outlook; rooms where nothing is made ahead have none
 
 	prepare chan *ready   // taken by the preparing goroutine; never closed
 	quit    chan struct{} // closed by Close: ends the preparing goroutine
@@ -130,6 +126,7 @@ func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
 			r.readers[m.Name] = true
 		}
 		h.getReady(r)
+		h.foresee(r)
 	}
 	go h.prepareAll()
 	return h, nil
@@ -190,6 +187,7 @@ func (h *History) Commit(batch []chat.Event) error {
 		return errHistoryClosed
 	}
 	d := newDraft(h)
+	defer d.foresee()
 	h.endOld(d)
 	for i := range batch {
 		if err := d.take(&batch[i]); err != nil {
@@ -260,42 +258,4 @@ func (h *History) Close() error {
 		return fmt.Errorf("close the history: %w", err)
 	}
 	return nil
-}
-
-// newReady returns the room's next window, not yet made.
-func (h *History) newReady(r *ledger) *ready {
-	size := h.opt.Window
-	if size <= 0 {
-		size = max(leastWindow, len(r.readers))
-	}
-	return &ready{
-		room: r.name, readers: slices.Collect(maps.Keys(r.readers)), size: size,
-		reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
-	}
-}
-
-// getReady has the room's next window made ahead where that is worth it.
-func (h *History) getReady(r *ledger) {
-	if r.ready != nil || len(r.readers) < readyReaders {
-		return
-	}
-	p := h.newReady(r)
-	select {
-	case h.prepare <- p:
-		r.ready = p
-	default: // behind with others: this one is made when it is needed
-	}
-}
-
-// prepareAll makes windows ahead until Close.
-func (h *History) prepareAll() {
-	defer close(h.done)
-	for {
-		select {
-		case p := <-h.prepare:
-			p.build()
-		case <-h.quit:
-			return
-		}
-	}
 }

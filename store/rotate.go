@@ -79,6 +79,7 @@ func (h *History) rotate(now time.Time) error {
 // endAllWindows closes what is open, in one batch.
 func (h *History) endAllWindows() error {
 	d := newDraft(h)
+	defer d.foresee()
 	for _, r := range h.rooms {
 		if r.open {
 			d.touch(r)

@@ -145,6 +145,9 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	if err != nil {
 		return false, err
 	}
+	if err := h.await(ctx, name, Join); err != nil {
+		return made, err
+	}
 	if err := h.registry.SaveMember(name, Member{me, r.Log.Last() + 1}); err != nil {
 		return made, fmt.Errorf("join %s: %w", name, err)
 	}
@@ -205,6 +208,9 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	if !h.In(me, name) {
 		return ErrNotIn
 	}
+	if err := h.await(ctx, name, Leave); err != nil {
+		return err
+	}
 	if err := h.registry.RemoveMember(name, me); err != nil {
 		return fmt.Errorf("leave %s: %w", name, err)
 	}
@@ -215,6 +221,11 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 // change is Rekey, or Revoke where an old key must not open another word.
 func (h *Hub) Rekey(ctx context.Context, me Name, change Change) error {
 	for _, name := range h.RoomsOf(me) {
+		if change == Rekey {
+			if err := h.await(ctx, name, change); err != nil {
+				return err
+			}
+		}
 		if err := h.submit(ctx, &request{event: Event{Room: name, Change: change, Name: me}}); err != nil {
 			return err
 		}

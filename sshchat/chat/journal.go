@@ -33,6 +33,15 @@ type Journal interface {
 	Commit(batch []Event) error
 }
 
+// Preparer is a Journal that has work to do ahead for some rooms, and does it in the background. An event that can wait
+// for that does so before it is queued, and holds up nothing behind it.
+type Preparer interface {
+	// Prepared is closed once a message (NoChange) or a change of the room's readers is no work that ought to have been
+	// done ahead; nil: that is so now. What it tells may be outdated by what others do meanwhile; nothing depends on it
+	// but time. It must be cheap.
+	Prepared(room RoomName, change Change) <-chan struct{}
+}
+
 // ErrJournalDead is wrapped by an error of Commit after which nothing can be stored until the server starts again:
 // after a failed fsync Linux forgets which pages were not written, so trying again would lie.
 var ErrJournalDead = errors.New("the journal has failed for good")

@@ -34,8 +34,7 @@ func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, tex
 		h.makeDirect(from, room)
 	}
 	req := &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Text: text}}}
-	err := h.submit(ctx, req)
-	if err != nil {
+	if err := h.say(ctx, req); err != nil {
 		return Message{}, err
 	}
 	return req.event.Message, nil
@@ -68,7 +67,7 @@ func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
 	if req.event.Message.Of == 0 {
 		return Message{}, ErrNoMessage
 	}
-	if err := h.submit(ctx, req); err != nil {
+	if err := h.say(ctx, req); err != nil {
 		return Message{}, err
 	}
 	return req.event.Message, nil
@@ -98,6 +97,34 @@ func (h *Hub) makeDirect(from Name, room RoomName) {
 		if h.people[name].sessions > 0 {
 			r.here++
 		}
+	}
+}
+
+// say has a message committed.
+func (h *Hub) say(ctx context.Context, req *request) error {
+	if err := h.await(ctx, req.event.Room, NoChange); err != nil {
+		return err
+	}
+	return h.submit(ctx, req)
+}
+
+// await waits, in who wants the event, until the journal is prepared for it.
+func (h *Hub) await(ctx context.Context, room RoomName, change Change) error {
+	p, ok := h.journal.(Preparer)
+	if !ok {
+		return nil
+	}
+	prepared := p.Prepared(room, change)
+	if prepared == nil {
+		return nil
+	}
+	select {
+	case <-prepared:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.stop:
+		return ErrStopping
 	}
 }
 

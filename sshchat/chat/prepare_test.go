@@ -1,0 +1,83 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// busy is a journal that is never prepared for joins until it is closed.
+type busy struct {
+	tape
+	done chan struct{}
+}
+
+func (b *busy) Prepared(room RoomName, change Change) <-chan struct{} {
+	if change == NoChange || change == Revoke || room == General {
+		return nil
+	}
+	return b.done
+}
+
+// Who joins waits until the journal is prepared; who speaks there, or is banned, does not. Nothing is decided before.
+func TestJoinsWaitForTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &busy{done: make(chan struct{})}
+		h := start(t, j, "alice", "bob")
+		dev := room(t, "dev")
+		ctx, give := context.WithTimeout(t.Context(), time.Second)
+		defer give()
+		if _, err := h.Join(ctx, name(t, "alice"), dev); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("joined: %v", err)
+		}
+		if h.In(name(t, "alice"), dev) {
+			t.Error("who did not wait is in")
+		}
+		joined := make(chan error, 1)
+		go func() {
+			_, err := h.Join(t.Context(), name(t, "alice"), dev)
+			joined <- err
+		}()
+		synctest.Wait()
+		say(t, h, "bob", General, "meanwhile")
+		if err := h.Rekey(t.Context(), name(t, "bob"), Revoke); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-joined:
+			t.Fatalf("joined while it is not prepared: %v", err)
+		default:
+		}
+		close(j.done)
+		if err := <-joined; err != nil || !h.In(name(t, "alice"), dev) {
+			t.Errorf("%v; she is not in", err)
+		}
+		say(t, h, "alice", dev, "hello")
+		if err := h.Part(t.Context(), name(t, "alice"), dev); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A hub that stops lets nobody wait.
+func TestNobodyWaitsForAStoppedHub(t *testing.T) {
+	j := &busy{done: make(chan struct{})}
+	h := NewHub(j, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	joined := make(chan error, 1)
+	go func() {
+		_, err := h.Join(t.Context(), name(t, "alice"), room(t, "dev"))
+		joined <- err
+	}()
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-joined; !errors.Is(err, ErrStopping) {
+		t.Errorf("joined: %v", err)
+	}
+}
