@@ -10,9 +10,15 @@ import (
 	"time"
 )
 
-// faulty starts the server under strace, which has its system calls fail as said. It is a thread's own n-th call that
-// fails, so that the tests say "from the n-th on" and leave open where that is.
+// faulty starts the server under strace, which has its system calls fail as said.
 func faulty(t *testing.T, data, inject string) *testServer {
+	t.Helper()
+	return startProgram(t, faultyProgram(t, inject), data)
+}
+
+// faultyProgram is the server under strace. It is a thread's own n-th call that fails, so that the tests say "from the
+// n-th on" and leave open where that is.
+func faultyProgram(t *testing.T, inject string) string {
 	t.Helper()
 	strace := client(t, "strace")
 	self, err := os.Executable()
@@ -25,7 +31,7 @@ func faulty(t *testing.T, data, inject string) *testServer {
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return startProgram(t, script, data)
+	return script
 }
 
 // prepared is a data folder with alice in it, and nothing said.

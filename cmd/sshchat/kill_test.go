@@ -71,8 +71,12 @@ type killer struct {
 }
 
 func newKiller(t *testing.T, program string, flags ...string) *killer {
+	return newKillerIn(t, filepath.Join(t.TempDir(), "data"), program, flags...)
+}
+
+func newKillerIn(t *testing.T, data, program string, flags ...string) *killer {
 	k := &killer{
-		t: t, program: program, flags: flags, data: filepath.Join(t.TempDir(), "data"), key: writeKey(t),
+		t: t, program: program, flags: flags, data: data, key: writeKey(t),
 		sent: make(map[string]bool), seen: make(map[uint64]string),
 	}
 	k.signer = signerOf(t, k.key)
@@ -112,7 +116,11 @@ func (k *killer) cycle() (lost []string) {
 	}
 	s = k.start() // repairs what the kill has torn
 	s.stop()
-	stored := k.stored()
+	return k.lost(k.stored())
+}
+
+// lost is what was seen and is not stored.
+func (k *killer) lost(stored map[uint64]string) (lost []string) {
 	for seq, text := range k.seen {
 		if stored[seq] != text {
 			lost = append(lost, fmt.Sprintf("%d %q (stored: %q)", seq, text, stored[seq]))
@@ -207,8 +215,18 @@ func (k *killer) see(line string) {
 	k.count++
 }
 
-// stored opens the history from the disk. Nothing in it is doubled, invented or missing in between.
+// stored opens the history from the disk.
 func (k *killer) stored() map[uint64]string {
+	k.t.Helper()
+	stored, err := k.read()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return stored
+}
+
+// read opens the history from the disk. Nothing in it is doubled, invented or missing in between.
+func (k *killer) read() (map[uint64]string, error) {
 	k.t.Helper()
 	ids, err := readIdentities(k.key)
 	if err != nil {
@@ -225,7 +243,7 @@ func (k *killer) stored() map[uint64]string {
 	for line, err := range o.Lines(f) {
 		switch {
 		case err != nil:
-			k.t.Fatal(err)
+			return stored, err
 		case line.Seq != uint64(len(stored))+1:
 			k.t.Fatalf("message %d follows %d", line.Seq, len(stored))
 		case texts[line.Text]:
@@ -236,5 +254,5 @@ func (k *killer) stored() map[uint64]string {
 		stored[line.Seq] = line.Text
 		texts[line.Text] = true
 	}
-	return stored
+	return stored, nil
 }
