@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -88,7 +90,7 @@ func kept(t *testing.T, data, key string, said []string) {
 	}
 }
 
-// The first sync that fails is the last: nothing is acknowledged after it, who is there is told, and the server ends with
+// The first sync that fails is the last: nothing is acknowledged after it, the rooms are told, and the server ends with
 // an error; what was acknowledged is there at the next start.
 func TestFailedSyncIsFinal(t *testing.T) {
 	for _, from := range []int{3, 9} {
@@ -109,6 +111,9 @@ func TestFailedSyncIsFinal(t *testing.T) {
 		case <-here.ended:
 		case <-time.After(patience):
 			t.Error("the session goes on")
+		}
+		if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") {
+			t.Errorf("who was there saw %q", seen)
 		}
 		if err := s.wait(); err == nil {
 			t.Error("the server ends as if nothing was")
@@ -151,4 +156,88 @@ func TestFullDiskRefusesAndReadingGoesOn(t *testing.T) {
 	alice.must("history general")
 	s.kill()
 	kept(t, data, key, said)
+}
+
+// mounted is a file system in memory of the given size.
+func mounted(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("nothing can be mounted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("umount", dir).Run() })
+	return dir
+}
+
+// A file system fills up. Messages and new accounts are refused in plain words, reading goes on; once there is room again
+// so does everything else, without a restart, and nothing that was acknowledged is lost.
+func TestFullFileSystem(t *testing.T) {
+	dir := mounted(t, "1m")
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 600<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, key := filepath.Join(dir, "data"), writeKey(t)
+	s := startServer(t, data)
+	s.login("alice", signerOf(t, key)).must("register")
+	alice := s.login("alice", signerOf(t, key))
+	alice.must("say general before")
+	bob := s.login("bob", newSigner(t))
+	said, refused := sayUntilRefused(alice, 2000)
+	if len(said) == 2000 || !strings.Contains(refused, "not sent") {
+		t.Fatalf("%d said, then %q", len(said), refused)
+	}
+	filler := filepath.Join(dir, "filler") // what is left of it, which is not enough for the history to grow
+	os.WriteFile(filler, make([]byte, 1<<20), 0o600)
+	if _, errs, code := bob.exec("register", ""); code == 0 || errs == "" {
+		t.Errorf("an account is made on a full disk: exit %d, %q", code, errs)
+	}
+	for _, line := range []string{"who general", "history general", "stats"} {
+		if _, errs, code := alice.exec(line, ""); code != 0 && code != 3 {
+			t.Errorf("%s: exit %d, %s", line, code, errs)
+		}
+	}
+	for _, file := range []string{ballast, filler} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alice.must("say general word again")
+	bob.must("register")
+	s.stop()
+	kept(t, data, key, append(said, "word again"))
+}
+
+// A rename for which there is no room, of a file that grows or of users.json, leaves the old one.
+func TestNoRoomToRename(t *testing.T) {
+	data, key := prepared(t)
+	s := faulty(t, data, "renameat:error=ENOSPC:when=3+")
+	alice := s.login("alice", signerOf(t, key))
+	said, refused := sayUntilRefused(alice, 2000)
+	if len(said) == 2000 || !strings.Contains(refused, "not sent") {
+		t.Fatalf("%d said, then %q", len(said), refused)
+	}
+	if _, errs, code := s.login("bob", newSigner(t)).exec("register", ""); code == 0 || errs == "" {
+		t.Errorf("an account is made: exit %d, %q", code, errs)
+	}
+	alice.must("history general")
+	s.kill()
+	kept(t, data, key, said)
+}
+
+// A folder that cannot be written to is refused at the start, with the reason.
+func TestReadOnlyFolder(t *testing.T) {
+	data, _ := prepared(t)
+	dir := mounted(t, "1m")
+	if out, err := exec.Command("cp", "-a", data, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,ro", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var stderr strings.Builder
+	code := run(t.Context(), []string{"--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data")}, strings.NewReader(""), io.Discard, &stderr)
+	if code == 0 || !strings.Contains(stderr.String(), "read-only file system") {
+		t.Errorf("exit %d: %s", code, stderr.String())
+	}
 }
