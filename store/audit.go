@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -30,23 +29,28 @@ const maxAuditLine = 64 << 10
 // that was changed, left out or put in shows. The last lines can be cut off unseen by whoever can write the file,
 // unless somebody remembers the Tip. Its methods may be called from any goroutine.
 type Audit struct {
-	dir string
-	now func() time.Time
-	log *slog.Logger
-	max int64
+	disk disk
+	dir  string
+	now  func() time.Time
+	log  *slog.Logger
+	max  int64
 
 	mu     sync.Mutex
-	file   *os.File // guarded by mu; nil after a write or a sync that failed
+	file   diskFile // guarded by mu; nil after a sync that failed, or a write that could not be taken back
 	size   int64    // guarded by mu
 	n      uint64   // guarded by mu; of the last line
 	tip    string   // guarded by mu; its hash
 	broken error    // guarded by mu; why file is nil
 }
 
-// OpenAudit opens the audit log of the held folder dir. A last line that was not written to its end was never
+// OpenAudit opens the audit log of the held folder dir. A last line that was not written as a whole was never
 // acknowledged: it is moved to audit.jsonl.torn.
 func OpenAudit(dir string, now func() time.Time, log *slog.Logger) (*Audit, error) {
-	a := &Audit{dir: dir, now: now, log: log, max: auditRotate}
+	return openAudit(osDisk{}, dir, now, log, auditRotate)
+}
+
+func openAudit(d disk, dir string, now func() time.Time, log *slog.Logger, most int64) (*Audit, error) {
+	a := &Audit{disk: d, dir: dir, now: now, log: log, max: most}
 	if err := a.open(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", a.path(), err)
 	}
@@ -59,51 +63,80 @@ func (a *Audit) archive(i int) string {
 	return filepath.Join(a.dir, fmt.Sprintf("audit.%04d.jsonl", i))
 }
 
-// open finds the end of the chain. Called with mu held, or before a is shared.
+// open opens the file, or makes it, and finds the end of the chain.
 func (a *Audit) open() error {
-	f, err := os.OpenFile(a.path(), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := a.disk.Open(a.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = a.disk.Create(a.path())
+	}
 	if err != nil {
 		return err
 	}
-	content, err := io.ReadAll(f)
+	if err := a.find(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	a.file = f
+	return nil
+}
+
+// find finds the end of the chain.
+func (a *Audit) find(f diskFile) error {
+	content, err := readAll(f)
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
-	end := bytes.LastIndexByte(content, '\n') + 1
-	if end < len(content) {
-		if err := a.tear(f, content[end:], int64(end)); err != nil {
-			return errors.Join(err, f.Close())
+	whole := wholeLines(content)
+	if len(whole) < len(content) {
+		if err := a.tear(f, content[len(whole):], int64(len(whole))); err != nil {
+			return err
 		}
 	}
-	if err := (osDisk{}).SyncDir(a.dir); err != nil {
-		return errors.Join(err, f.Close())
+	if err := a.disk.SyncDir(a.dir); err != nil {
+		return err
 	}
-	a.file, a.size = f, int64(end)
-	last := lastLine(content[:end])
-	if last == nil {
-		if archives := a.archives(); archives > 0 {
-			content, err := os.ReadFile(a.archive(archives))
-			if err != nil {
-				return errors.Join(err, f.Close())
-			}
-			last = lastLine(content)
+	a.size = int64(len(whole))
+	last := lastLine(whole)
+	if archives := a.archives(); last == nil && archives > 0 {
+		content, err := readFile(a.disk, a.archive(archives))
+		if err != nil {
+			return err
 		}
+		last = lastLine(content)
 	}
 	if last == nil {
 		return nil
 	}
 	var act chat.Act
 	if err := json.Unmarshal(last, &act); err != nil {
-		return errors.Join(fmt.Errorf("its last line is no JSON: %w", err), f.Close())
+		return fmt.Errorf("its last line is no JSON: %w", err)
 	}
 	a.n, a.tip = act.N, digest(last)
 	return nil
 }
 
-// tear cuts off a line that has no end and keeps it aside.
-func (a *Audit) tear(f *os.File, torn []byte, end int64) error {
+// wholeLines is the content without a last line that has no end, or does not follow from the one before: a power cut may
+// have written the end of a line and not its middle.
+func wholeLines(content []byte) []byte {
+	whole := content[:bytes.LastIndexByte(content, '\n')+1]
+	last := lastLine(whole)
+	if last == nil {
+		return whole
+	}
+	rest := whole[:len(whole)-len(last)-1]
+	var act chat.Act
+	if json.Unmarshal(last, &act) != nil {
+		return rest
+	}
+	if before := lastLine(rest); before != nil && act.Prev != digest(before) {
+		return rest
+	}
+	return whole
+}
+
+// tear cuts off a line that was not written as a whole and keeps it aside.
+func (a *Audit) tear(f diskFile, torn []byte, end int64) error {
 	a.log.Warn("the audit log's last line was torn off", "bytes", len(torn), "kept in", a.path()+".torn")
-	if _, err := replaceFile(a.path()+".torn", torn); err != nil {
+	if _, err := replaceFileOn(a.disk, a.path()+".torn", torn); err != nil {
 		return err
 	}
 	if err := f.Truncate(end); err != nil {
@@ -126,8 +159,9 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Append writes the act, with N, At and Prev set by the log. It has survived a power cut when Append returns nil.
-// After a failed write nothing more is taken until the server starts again: what the disk has is not known then.
+// Append writes the act, with N, At and Prev set by the log. It has survived a power cut when Append returns nil. Where
+// there is no room it is refused, and the next one may be taken again. After a sync that failed nothing more is taken
+// until the server starts again: what the disk has is not known then.
 func (a *Audit) Append(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,7 +170,7 @@ func (a *Audit) Append(act chat.Act) error {
 	}
 	if a.size >= a.max {
 		if err := a.rotate(); err != nil {
-			return a.fail(err)
+			return fmt.Errorf("append to the audit log: %w", err)
 		}
 	}
 	act.N, act.At, act.Prev = a.n+1, a.now().UTC().Truncate(time.Millisecond), a.tip
@@ -145,10 +179,13 @@ func (a *Audit) Append(act chat.Act) error {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	if _, err := a.file.WriteAt(append(line, '\n'), a.size); err != nil {
-		return a.fail(errors.Join(err, a.file.Truncate(a.size)))
+		if undone := a.file.Truncate(a.size); undone != nil {
+			err = a.fail(errors.Join(err, undone))
+		}
+		return fmt.Errorf("append to the audit log: %w", err)
 	}
-	if err := fdatasync(a.file); err != nil {
-		return a.fail(err)
+	if err := a.file.Sync(); err != nil {
+		return fmt.Errorf("append to the audit log: %w", a.fail(err))
 	}
 	a.n, a.tip = act.N, digest(line)
 	a.size += int64(len(line)) + 1
@@ -159,30 +196,39 @@ func (a *Audit) Append(act chat.Act) error {
 func (a *Audit) fail(err error) error {
 	a.broken = errors.Join(err, a.file.Close())
 	a.file = nil
-	return fmt.Errorf("append to the audit log: %w", err)
+	return err
 }
 
 // rotate goes on in a new file, whose first line follows from the old one's last. Called with mu held.
 func (a *Audit) rotate() error {
-	if err := os.Rename(a.path(), a.archive(a.archives()+1)); err != nil {
+	archive := a.archive(a.archives() + 1)
+	if err := a.disk.Rename(a.path(), archive); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(a.path(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := a.disk.Create(a.path())
 	if err != nil {
+		if undone := a.disk.Rename(archive, a.path()); undone != nil {
+			return a.fail(errors.Join(err, undone))
+		}
 		return err
 	}
 	old := a.file
 	a.file, a.size = f, 0
-	return errors.Join(old.Close(), (osDisk{}).SyncDir(a.dir))
+	if err := errors.Join(old.Close(), a.disk.SyncDir(a.dir)); err != nil {
+		return a.fail(err)
+	}
+	return nil
 }
 
 // archives is how many there are; they are numbered from 1 without a gap.
 func (a *Audit) archives() int {
 	n := 0
 	for {
-		if _, err := os.Stat(a.archive(n + 1)); err != nil {
+		f, err := a.disk.Open(a.archive(n + 1))
+		if err != nil {
 			return n
 		}
+		f.Close()
 		n++
 	}
 }
@@ -241,15 +287,15 @@ func (a *Audit) walk(f func(name string, number int, line []byte) error) error {
 		if i == archives+1 {
 			path = a.path()
 		}
-		if err := walkLines(path, f); err != nil {
+		if err := walkLines(a.disk, path, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func walkLines(path string, f func(name string, number int, line []byte) error) error {
-	file, err := os.Open(path)
+func walkLines(d disk, path string, f func(name string, number int, line []byte) error) error {
+	file, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing", filepath.Base(path))
 	}
@@ -257,7 +303,11 @@ func walkLines(path string, f func(name string, number int, line []byte) error) 
 		return err
 	}
 	defer file.Close()
-	scan := bufio.NewScanner(file)
+	size, err := file.Size()
+	if err != nil {
+		return err
+	}
+	scan := bufio.NewScanner(io.NewSectionReader(file, 0, size))
 	scan.Buffer(nil, maxAuditLine)
 	number := 0
 	for scan.Scan() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -46,13 +45,13 @@ func (h *History) Snapshots() (all []Snapshot, err error) {
 		}
 	}()
 	for _, a := range h.archives {
-		f, err := os.Open(a.path)
+		f, err := h.disk.Open(a.path)
 		if err != nil {
 			return all, fmt.Errorf("snapshot of the history: %w", err)
 		}
 		all = append(all, Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), close: f.Close})
 	}
-	f, err := os.Open(h.path)
+	f, err := h.disk.Open(h.path)
 	if err != nil {
 		return all, fmt.Errorf("snapshot of the history: %w", err)
 	}
@@ -84,13 +83,13 @@ func (a *Audit) Snapshots() ([]Snapshot, error) {
 	defer a.mu.Unlock()
 	var all []Snapshot
 	for i := range a.archives() {
-		b, err := os.ReadFile(a.archive(i + 1))
+		b, err := readFile(a.disk, a.archive(i+1))
 		if err != nil {
 			return nil, fmt.Errorf("snapshot of the audit log: %w", err)
 		}
 		all = append(all, inMemory(filepath.Base(a.archive(i+1)), b))
 	}
-	b, err := os.ReadFile(a.path())
+	b, err := readFile(a.disk, a.path())
 	if err != nil {
 		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
 	}

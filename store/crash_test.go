@@ -171,6 +171,16 @@ func (f *powerFile) Sync() error {
 	return nil
 }
 
+func (f *powerFile) Truncate(size int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if err := f.disk.op(); err != nil {
+		return err
+	}
+	f.now = bytes.Clone(f.now[:size])
+	return nil
+}
+
 func (f *powerFile) Size() (int64, error) {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
@@ -204,8 +214,12 @@ func (d *powerDisk) cut(r *rand.Rand) *powerDisk {
 // cut is what the file holds after a power cut.
 func (f *powerFile) cut(r *rand.Rand) []byte {
 	b := bytes.Clone(f.safe)
-	if len(b) < len(f.now) && r.IntN(2) == 0 {
-		b = append(b, make([]byte, len(f.now)-len(b))...)
+	switch longer := len(f.now) - len(b); {
+	case r.IntN(2) == 0:
+	case longer > 0:
+		b = append(b, make([]byte, longer)...)
+	default:
+		b = b[:len(f.now)]
 	}
 	if len(b) != len(f.now) {
 		return b
@@ -388,58 +402,73 @@ func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	}
 }
 
-// An operation that fails, whichever it is, leaves the history such that it can go on or is dead for good.
-func TestEveryOperationFailsOnce(t *testing.T) {
-	for _, failure := range []error{unix.ENOSPC, unix.EIO} {
-		for at := 1; ; at++ {
-			d := newPowerDisk()
-			h, next := quiet(t, d, at)
-			d.failAt, d.failure = d.ops+at, failure
-			failed := false
-			acknowledged := 0
-			for size := range 20 {
-				size = 1 + size%6
-				err := h.Commit(next(size))
-				switch {
-				case err == nil:
-					acknowledged += size
-				case errors.Is(err, chat.ErrJournalDead):
-					if again := h.Commit(next(1)); !errors.Is(again, chat.ErrJournalDead) {
-						t.Fatalf("op %d: dead, and then %v", at, again)
-					}
-					failed = true
-				case failed:
-					t.Fatalf("op %d failed once, Commit twice: %v", at, err)
-				default:
-					failed = true
-				}
-				if h.tape.dead != nil {
-					break
-				}
-				if got := len(d.told(t, tapeName)); got != acknowledged {
-					t.Fatalf("op %d, %v: %d messages on the disk, %d acknowledged", at, failure, got, acknowledged)
-				}
-				if h.Last()[chat.General] != uint64(acknowledged) {
-					t.Fatalf("op %d: %d messages are shown, %d acknowledged", at, h.Last()[chat.General], acknowledged)
-				}
-			}
-			closed := h.Close()
-			if h.tape.dead != nil && !errors.Is(closed, chat.ErrJournalDead) {
-				t.Fatalf("op %d: a dead history closes with %v", at, closed)
-			}
-			d.failAt = 0
-			h, _ = quiet(t, d, at)
-			if got := h.Last()[chat.General]; got < uint64(acknowledged) {
-				t.Fatalf("op %d: %d messages are read back, %d acknowledged", at, got, acknowledged)
-			}
-			if err := h.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if d.ops < at || !failed && closed == nil {
-				break
+// An operation that fails, whichever it is, once or from then on, leaves the history such that it goes on, as soon as the
+// disk does and without being opened anew, or is dead for good.
+func TestEveryOperationOfTheHistoryFails(t *testing.T) {
+	indices := 0
+	for _, failure := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO} {
+		for _, forever := range []bool{false, true} {
+			for at := 1; failOperation(t, at, failure, forever); at++ {
+				indices++
 			}
 		}
 	}
+	t.Logf("figure: failing operations of the history tried %d", indices)
+}
+
+// failOperation has the at-th operation fail, and reports whether there was one.
+func failOperation(t *testing.T, at int, failure error, forever bool) bool {
+	t.Helper()
+	d := newPowerDisk()
+	h, next := quiet(t, d, at)
+	begun := d.ops
+	d.failAt, d.failure, d.forever = begun+at, failure, forever
+	acknowledged, failures := 0, 0
+	commit := func(size int) {
+		t.Helper()
+		err := h.Commit(next(size))
+		switch {
+		case err == nil && h.tape.dead != nil:
+			t.Fatalf("op %d: a dead history takes more", at)
+		case err == nil:
+			acknowledged += size
+		case errors.Is(err, chat.ErrJournalDead) != (h.tape.dead != nil):
+			t.Fatalf("op %d: %v, dead for %v", at, err, h.tape.dead)
+		default:
+			failures++
+		}
+		if got := len(d.told(t, tapeName)); got < acknowledged || got > acknowledged && h.tape.dead == nil {
+			t.Fatalf("op %d, %v: %d messages on the disk, %d acknowledged", at, failure, got, acknowledged)
+		}
+		if h.Last()[chat.General] != uint64(acknowledged) {
+			t.Fatalf("op %d: %d messages are shown, %d acknowledged", at, h.Last()[chat.General], acknowledged)
+		}
+	}
+	for size := range 20 {
+		commit(1 + size%6)
+	}
+	if !forever && failures > 1 && h.tape.dead == nil {
+		t.Fatalf("op %d failed once, Commit %d times", at, failures)
+	}
+	failed := d.ops >= begun+at
+	d.failAt = 0
+	commit(1)
+	if before := acknowledged; h.tape.dead == nil {
+		if commit(1); acknowledged != before+1 {
+			t.Fatalf("op %d, %v: it does not go on when the disk does", at, failure)
+		}
+	}
+	if err := h.Close(); (err != nil) != (h.tape.dead != nil) {
+		t.Fatalf("op %d: it closes with %v, dead for %v", at, err, h.tape.dead)
+	}
+	h, _ = quiet(t, d, at)
+	if got := h.Last()[chat.General]; got < uint64(acknowledged) {
+		t.Fatalf("op %d: %d messages are read back, %d acknowledged", at, got, acknowledged)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return failed
 }
 
 // While the disk is full, changes of readers still count: who left in a batch that failed reads nothing after it.

@@ -1,14 +1,15 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 )
 
-// disk is what the history, and files that are replaced as a whole, ask of a file system: the seam for tests that lose
-// what was not synced.
+// disk is what the history, the audit log, and files that are replaced as a whole ask of a file system: the seam for
+// tests that lose what was not synced.
 type disk interface {
 	// Open opens a file for reading and writing. Where there is none the error wraps fs.ErrNotExist.
 	Open(name string) (diskFile, error)
@@ -28,8 +29,27 @@ type diskFile interface {
 	io.Closer
 	Size() (int64, error)
 	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
 	// Sync returns once what was written, and the file's size, survive a power cut.
 	Sync() error
+}
+
+// readFile reads the whole file at path.
+func readFile(d disk, path string) ([]byte, error) {
+	f, err := d.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	b, err := readAll(f)
+	return b, errors.Join(err, f.Close())
+}
+
+func readAll(f diskFile) ([]byte, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, 0, size))
 }
 
 // osDisk is the machine's own.

@@ -95,3 +95,52 @@ func TestEveryOperationOfAReplacementFails(t *testing.T) {
 	}
 	t.Logf("figure: failing operations of a replacement tried %d", indices)
 }
+
+// lazyDisk syncs no file, and names as any disk.
+type lazyDisk struct{ *powerDisk }
+
+type lazyFile struct{ diskFile }
+
+func (lazyFile) Sync() error { return nil }
+
+func (d lazyDisk) Create(name string) (diskFile, error) {
+	f, err := d.powerDisk.Create(name)
+	return lazyFile{f}, err
+}
+
+// state.json, which is written often and promises nothing, is a whole one of those that were written, or none yet. The
+// control writes it without a sync.
+func TestReplacedStateIsWhole(t *testing.T) {
+	seed := firstSeed(t)
+	r := rand.New(rand.NewPCG(seed, 4))
+	torn := func(lazy bool) (n int) {
+		for range crashPoints {
+			d := newPowerDisk()
+			on := disk(d)
+			if lazy {
+				on = lazyDisk{d}
+			}
+			d.failAt, d.failure, d.forever = 1+r.IntN(30), errors.New("the power is gone"), true
+			done := 0
+			for replaceStateOn(on, replaced, []byte(generation(done+1))) == nil {
+				done++
+			}
+			got := d.cut(r).content(replaced)
+			whole := got == ""
+			for i := range done + 1 {
+				whole = whole || got == generation(i+1)
+			}
+			if !whole {
+				n++
+			}
+		}
+		return n
+	}
+	if n := torn(false); n > 0 {
+		t.Errorf("seed %d: torn %d times", seed, n)
+	}
+	t.Logf("figure: crash points of state.json tried %d, from seed %d, torn 0", crashPoints, seed)
+	if torn(true) == 0 {
+		t.Error("written without a sync it is never torn: this test proves nothing")
+	}
+}

@@ -222,9 +222,11 @@ func (s *State) Close() error {
 
 // replaceState gives the file new content, mode 0600: a crash leaves the old one or the new. There is no backup of
 // what is rewritten every few seconds, and the folder is not synced: the old content is good enough.
-func replaceState(path string, data []byte) error {
-	if _, err := stageFile(osDisk{}, path, data); err != nil {
+func replaceState(path string, data []byte) error { return replaceStateOn(osDisk{}, path, data) }
+
+func replaceStateOn(d disk, path string, data []byte) error {
+	if _, err := stageFile(d, path, data); err != nil {
 		return err
 	}
-	return os.Rename(path+stagedSuffix, path)
+	return d.Rename(path+stagedSuffix, path)
 }

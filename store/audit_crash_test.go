@@ -1,0 +1,114 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sshchat/sshchat/chat"
+)
+
+// auditOn opens an audit log that goes on in a new file all the time.
+func auditOn(d disk) (*Audit, error) {
+	return openAudit(d, "data", time.Now, slog.New(slog.DiscardHandler), 700)
+}
+
+func act(i int) chat.Act {
+	return chat.Act{By: "alice", Do: "ban", On: fmt.Sprintf("%0*d", 1+i*53%400, i)}
+}
+
+// appendUntil appends until an operation fails, and returns how many acts were acknowledged.
+func appendUntil(a *Audit, most int) (done int, err error) {
+	for done < most {
+		if err = a.Append(act(done)); err != nil {
+			return done, err
+		}
+		done++
+	}
+	return done, nil
+}
+
+// Wherever the power is cut, the audit log has every act that was acknowledged, in a whole chain, and goes on; at most the
+// one that was being written is there besides. The control is a disk whose syncs do nothing.
+func TestAuditLosesNothingInAPowerCut(t *testing.T) {
+	seed := firstSeed(t)
+	r := rand.New(rand.NewPCG(seed, 3))
+	tried := 0
+	lost := func(lies bool, points int) (n int) {
+		for range points {
+			d := newPowerDisk()
+			d.lies = lies
+			d.failAt, d.failure, d.forever = 1+r.IntN(60), errors.New("the power is gone"), true
+			done := 0
+			if a, err := auditOn(d); err == nil {
+				if done, err = appendUntil(a, 40); err == nil {
+					continue
+				}
+			}
+			tried++
+			a, err := auditOn(d.cut(r))
+			if err != nil {
+				n++
+				if !lies {
+					t.Errorf("seed %d: what a power cut left is refused: %v", seed, err)
+				}
+				continue
+			}
+			lines, err := a.Verify()
+			if lines < uint64(done) || lines > uint64(done)+1 || err != nil || a.Append(act(0)) != nil {
+				n++
+				if !lies {
+					t.Errorf("seed %d: %d acts, %d were acknowledged: %v", seed, lines, done, err)
+				}
+			}
+		}
+		return n
+	}
+	lost(false, crashPoints)
+	t.Logf("figure: crash points of the audit log tried %d, from seed %d, acts lost 0", tried, seed)
+	if lost(true, crashPoints/10) == 0 {
+		t.Error("a disk whose syncs do nothing loses nothing: this test proves nothing")
+	}
+}
+
+// Whichever operation fails, once or from then on, the log goes on when the disk does, or takes nothing more; at the next
+// start it has what was acknowledged.
+func TestEveryOperationOfTheAuditLogFails(t *testing.T) {
+	indices := 0
+	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
+		for _, forever := range []bool{false, true} {
+			for at := 1; ; at++ {
+				d := newPowerDisk()
+				a, err := auditOn(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.failAt, d.failure, d.forever = d.ops+at, failure, forever
+				done, err := appendUntil(a, 12)
+				if err == nil {
+					break // there are no more operations
+				}
+				indices++
+				d.failAt = 0
+				if err := a.Append(act(done)); err == nil {
+					done++
+				} else if a.broken == nil {
+					t.Errorf("op %d, %v, forever %v: it does not go on: %v", at, failure, forever, err)
+				}
+				again, err := auditOn(d)
+				if err != nil {
+					t.Fatalf("op %d, %v, forever %v: %v", at, failure, forever, err)
+				}
+				if lines, err := again.Verify(); lines < uint64(done) || lines > uint64(done)+1 || err != nil {
+					t.Errorf("op %d, %v, forever %v: %d acts, %d were acknowledged: %v", at, failure, forever, lines, done, err)
+				}
+			}
+		}
+	}
+	t.Logf("figure: failing operations of the audit log tried %d", indices)
+}
