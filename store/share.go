@@ -45,57 +45,102 @@ func (h *History) Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity)
 }
 
 func (h *History) shareRoom(me chat.Name, room chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
-	to := h.opt.Recipients(room, me)
-	tag, err := tagOf(to)
-	if err != nil {
+	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(room, me)}
+	if g.tag, err = tagOf(g.to); err != nil {
 		return 0, 0, err
 	}
-	v, err := h.look(room)
-	if err != nil {
+	if g.v, err = h.look(room); err != nil {
 		return 0, 0, err
 	}
-	defer v.close()
-	var batch []*record
-	ready := 0 // messages in batch
-	write := func() error {
-		if len(batch) == 0 {
-			return nil
+	defer g.v.close()
+	for i := range g.v.windows {
+		if err = g.window(&g.v.windows[i]); err != nil {
+			break
 		}
-		err := h.commitShares(batch)
-		if err == nil {
-			opened += ready
-		}
-		batch, ready = nil, 0
+	}
+	err = errors.Join(err, g.write())
+	return g.opened, g.closed, err
+}
+
+// sharing is the sharing of one room.
+type sharing struct {
+	h    *History
+	v    *sight
+	me   chat.Name
+	room chat.RoomName
+	ids  []age.Identity  // that open what is shared
+	to   []age.Recipient // that will, too
+	tag  string          // of those
+
+	batch  []*record // not written yet
+	inside int       // messages in the batch's windows
+
+	opened, closed int // messages
+}
+
+// window shares one window, or counts what it cannot.
+func (g *sharing) window(s *span) error {
+	switch {
+	case s.count() == 0 || !s.readable(g.me):
+		return nil
+	case s.sharedWith(g.me, g.tag):
+		g.opened += s.count()
+		return nil
+	}
+	r, err := g.again(s)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errClosed):
+		g.closed += s.count()
+		return nil
+	case err != nil:
 		return err
 	}
-	for i := range v.windows {
-		s := &v.windows[i]
-		switch {
-		case s.count() == 0 || !s.readable(me):
-			continue
-		case s.sharedWith(me, tag):
-			opened += s.count()
-			continue
-		}
-		r, err := v.share(s, room, namedHead{name: me}, ids, to)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case errors.Is(err, errClosed):
-			closed += s.count()
-			continue
-		case err != nil:
-			return opened, closed, err
-		}
-		r.tag = tag
-		batch, ready = append(batch, r), ready+s.count()
-		if len(batch) == shareBatch {
-			if err := write(); err != nil {
-				return opened, closed, err
-			}
-		}
+	g.batch, g.inside = append(g.batch, r), g.inside+s.count()
+	if len(g.batch) < shareBatch {
+		return nil
 	}
-	return opened, closed, write()
+	return g.write()
+}
+
+// write writes what has been gathered.
+func (g *sharing) write() error {
+	if len(g.batch) == 0 {
+		return nil
+	}
+	err := g.h.commitShares(g.batch)
+	if err == nil {
+		g.opened += g.inside
+	}
+	g.batch, g.inside = nil, 0
+	return err
+}
+
+// again makes another head of the window. The error wraps errClosed where the identities do not open the one there is.
+func (g *sharing) again(s *span) (*record, error) {
+	old, err := g.v.head(s, g.me)
+	if err != nil {
+		return nil, err
+	}
+	f, err := g.v.file(s.in)
+	if err != nil {
+		return nil, err
+	}
+	window, err := recordAt(f, s.off)
+	if err != nil {
+		return nil, err
+	}
+	key, err := openHead(old, g.ids)
+	if err != nil {
+		return nil, err
+	}
+	defer key.wipe()
+	head, refused := key.head(g.to)
+	if head == "" {
+		return nil, errors.Join(refused...)
+	}
+	return &record{kind: shareRecord, room: g.room, w: s.w, tag: g.tag, prev: window.sum, heads: []namedHead{{g.me, head}}}, nil
 }
 
 // sharedWith reports whether the newest head that me got later is for those keys.
@@ -106,32 +151,6 @@ func (s *span) sharedWith(me chat.Name, tag string) bool {
 		}
 	}
 	return false
-}
-
-// share makes another head of the window. The error wraps errClosed where ids do not open the one there is.
-func (v *sight) share(s *span, room chat.RoomName, head namedHead, ids []age.Identity, to []age.Recipient) (*record, error) {
-	old, err := v.head(s, head.name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := v.file(s.in)
-	if err != nil {
-		return nil, err
-	}
-	window, err := recordAt(f, s.off)
-	if err != nil {
-		return nil, err
-	}
-	key, err := openHead(old, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer key.wipe()
-	var refused []error
-	if head.head, refused = key.head(to); head.head == "" {
-		return nil, errors.Join(refused...)
-	}
-	return &record{kind: shareRecord, room: room, w: s.w, prev: window.sum, heads: []namedHead{head}}, nil
 }
 
 func (h *History) commitShares(batch []*record) error {
