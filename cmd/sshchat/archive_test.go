@@ -76,6 +76,17 @@ func TestHistoryOverArchives(t *testing.T) {
 				t.Errorf("%s, open of %d files: exit %d, %d lines, %s", when, len(from), code, len(got), errs)
 			}
 		}
+		for _, after := range []int{0, 1, 7, 23, 39, 40} { // what follow --since could not give
+			since := filepath.Join(t.TempDir(), "since")
+			if err := os.WriteFile(since, []byte(alice.must(fmt.Sprintf("history --tar general --since general/%d", after))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, errs, code := runHere(t, "open", "--json", "-i", key, since)
+			got := said(t, out)
+			if code != 0 || len(got) < 40-after || len(got) > 40-after+4 || !slices.Equal(got, want[40-len(got):]) {
+				t.Errorf("%s, after %d: exit %d, %d lines, %s", when, after, code, len(got), errs)
+			}
+		}
 		if list := alice.must("history --list general"); !strings.Contains(list, "1") {
 			t.Errorf("%s: %q", when, list)
 		}
