@@ -57,6 +57,7 @@ func (in *input) read(ctx context.Context, r io.Reader) {
 		in.ready <- struct{}{}
 		select {
 		case <-in.taken:
+			clear(in.chunk) // it may have been a password
 		case <-ctx.Done():
 			return
 		}
