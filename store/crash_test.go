@@ -171,6 +171,12 @@ func (f *powerFile) Sync() error {
 	return nil
 }
 
+func (f *powerFile) Reserve(int64) error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return f.disk.op()
+}
+
 func (f *powerFile) Truncate(size int64) error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()

@@ -30,6 +30,8 @@ type diskFile interface {
 	Size() (int64, error)
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
+	// Reserve sees at once whether there is room for so many bytes, and keeps it, where the file system can.
+	Reserve(size int64) error
 	// Sync returns once what was written, and the file's size, survive a power cut.
 	Sync() error
 }
@@ -87,6 +89,8 @@ func (osDisk) SyncDir(name string) error {
 type osFile struct{ *os.File }
 
 func (f osFile) Sync() error { return fdatasync(f.File) }
+
+func (f osFile) Reserve(size int64) error { return fallocate(f.File, size) }
 
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()

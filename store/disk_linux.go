@@ -17,3 +17,15 @@ func fdatasync(f *os.File) error {
 		}
 	}
 }
+
+// fallocate tells on a full disk what writing would, without filling it first.
+func fallocate(f *os.File, size int64) error {
+	for {
+		switch err := unix.Fallocate(int(f.Fd()), 0, 0, size); {
+		case errors.Is(err, unix.EOPNOTSUPP):
+			return nil
+		case !errors.Is(err, unix.EINTR):
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}

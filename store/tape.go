@@ -167,7 +167,10 @@ func (t *tape) rewrite(b []byte, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err = t.copyTo(f, b, size); err == nil {
+	if err = f.Reserve(size); err == nil {
+		err = t.copyTo(f, b, size)
+	}
+	if err == nil {
 		if err = t.replace(f, name); err == nil {
 			t.size, t.dirty = size, 0
 			return nil

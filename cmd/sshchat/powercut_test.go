@@ -28,7 +28,7 @@ func newRealDisk(t *testing.T) *realDisk {
 		t.Skip("making a file system takes root and mkfs.ext4")
 	}
 	d := &realDisk{t: t, image: filepath.Join(t.TempDir(), "image"), dir: filepath.Join(t.TempDir(), "mounted")}
-	for _, make := range []error{os.WriteFile(d.image, nil, 0o600), os.Truncate(d.image, 64<<20), os.Mkdir(d.dir, 0o700)} {
+	for _, make := range []error{os.WriteFile(d.image, nil, 0o600), os.Truncate(d.image, 1<<30), os.Mkdir(d.dir, 0o700)} {
 		if make != nil {
 			t.Fatal(make)
 		}
@@ -102,7 +102,7 @@ func TestPowerCutLosesNothingSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newRealDisk(t)
-	k := newKillerIn(t, filepath.Join(d.dir, "data"), self)
+	k := newKillerIn(t, filepath.Join(d.dir, "data"), self, "--history-rotate", "0")
 	for range cuts {
 		guest := k.powerCut(d)
 		s := k.start()
