@@ -107,6 +107,7 @@ func (d *draft) begin(r *ledger) {
 	if p == nil {
 		p = d.h.newReady(r)
 		p.build()
+		close(p.paced) // nobody else will
 	}
 	s := d.before[r]
 	s.ready = p // the write may fail: then this window is still the next

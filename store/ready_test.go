@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 )
@@ -70,6 +71,41 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 	if err := p.h.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A window that was not made ahead, and whose write fails, lets nobody wait for what nobody makes.
+func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
+	p, alice := crowded(t, readyReaders+1)
+	d := newPowerDisk()
+	h, err := openHistory(d, "data", p.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.h = h
+	t.Cleanup(func() { h.Close() })
+	fill := func(full bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.failAt, d.failure, d.forever = 0, unix.ENOSPC, true
+		if full {
+			d.failAt = d.ops + 1
+		}
+	}
+	for range 3 { // the window made ahead begins, in vain; a change spoils it; the next is made in a hurry, in vain
+		fill(true)
+		if err := h.Commit([]chat.Event{p.message(chat.General, alice.name, "never stored")}); err == nil {
+			t.Fatal("stored on a full disk")
+		}
+		p.seqs = h.Last()
+		fill(false)
+		p.commit(change(chat.General, chat.Rekey, alice.name))
+		for _, c := range []chat.Change{chat.NoChange, chat.Join, chat.Leave} {
+			if wait := h.Prepared(chat.General, c); wait != nil {
+				closes(t, "what was not made ahead", wait)
+			}
+		}
+	}
+	p.say(alice, "stored")
 }
 
 // What a room of many readers takes in memory: an open window, and the next one made ahead.

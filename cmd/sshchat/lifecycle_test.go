@@ -154,7 +154,7 @@ func TestLifeOfASharedPast(t *testing.T) {
 	wrong := paula.asks("keys share", [2]string{"Password:", "not the one that it is"})
 	wrong.sees("wrong name or password")
 	l.opens("paula", key, "2")
-	paula.asks("key share", [2]string{"Password:", goodPassword}).sees("open 2 messages that were said before")
+	paula.asks("key share", [2]string{"Password:", goodPassword}).sees("all your keys open now: 2")
 	l.opens("paula", key, "1 2")
 	l.restart(func(users string) string { return users })
 	l.say()

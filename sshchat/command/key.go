@@ -86,6 +86,9 @@ func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	}
 	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
 	c.Printf("%s\n", key.Fingerprint)
+	if key.Reads && len(key.Only) == 0 && c.Account.Password {
+		c.Notef("It opens what is said from now on; key share has it open what was said before.")
+	}
 	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
 	}

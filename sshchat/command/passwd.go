@@ -42,7 +42,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "passwd recover", Brief: "add what the last one opened (needs ssh -t)", Group: Yours,
-	More:  "After an admin has given you a new password: asks for the present one and for the one before.\nFrom then on the present one opens both.",
+	More: "After an admin has given you a new password: asks for it, and for the one\n" +
+		"before. From then on the new one opens what both did.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {

@@ -8,12 +8,12 @@ import (
 
 var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
-	More: "Asks for your password, opens with it what is sealed to you, and seals that to all keys you have now, without\n" +
-		"changing what is stored. What your password does not open stays closed to new keys.",
+	More: "Asks for your password, and seals what it opens to all keys you have now.\n" +
+		"What it does not open stays closed to new keys.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
-			return failed("you have no password to open it with here: a key's owner has the key, and the server does not")
+			return failed("you have no password, and the server has no key that opens the past; your older keys do")
 		}
 		password, err := c.askSecret(ctx, "Password: ")
 		if err != nil {
@@ -30,9 +30,9 @@ var _ = add(&Command{
 			return c.explain(err)
 		}
 		c.Log.Info("history shared with new keys", "account", c.Account.Name, "opened", opened, "closed", closed, "source", c.Source)
-		c.Notef("All your keys open %d messages that were said before.", opened)
+		c.Notef("Messages that all your keys open now: %d.", opened)
 		if closed > 0 {
-			c.Notef("%d do not open with your password: they were sealed before it was set. Your older keys open them.", closed)
+			c.Notef("Messages from before you had this password, which only your older keys open: %d.", closed)
 		}
 		return nil
 	},
