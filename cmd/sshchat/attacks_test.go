@@ -60,7 +60,7 @@ var attacks = []struct {
 	{"Connections", []attack{
 		{"TestAttackHalfOpenConnectionsKeepNobodyOut", "half-open connections", "330 from 1 and 300 addresses", "10 a source, early random drop, 20 places for known sources", "all 330 with the limits off"},
 		{"TestAttackAdmissionDropsStrangersEarly", "the same on dice", "600", "10:30:100", "all with the limits off"},
-		{"TestAttackMemoryForgets", "all of the server's memory and a reader's key, looking for keys of what is stored", "49 keys", "0 copies (GOEXPERIMENT=runtimesecret)", "the plain build: hundreds"},
+		{"TestAttackMemoryForgets", "all of the server's memory and a reader's key, looking for keys of what is stored", "84 keys", "0 copies (GOEXPERIMENT=runtimesecret)", "the plain build: hundreds"},
 		{"TestAttackMemoryOfTheServer", "read the server's memory as its own user, or have it dump core", "1", "not dumpable, no core", "--dumpable"},
 		{"TestAttackEventsDoNotFillTheAuditLog", "fill the audit log", "100 000 sources in an hour", "60 lines, then one a minute", "what comes seldom is told"},
 		{"TestAttackConnectionsOfOneAccountAreBounded", "connections of one account", "20", "16, in words", "20 with the limits off"},
