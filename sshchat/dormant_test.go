@@ -25,7 +25,7 @@ func TestWhoStaysConnectedIsHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visits{seen: make(map[string]int)}
 		s := &Server{live: map[*session]command.LiveSession{{}: {Account: "bot"}, {}: {Account: "other"}}, log: slog.New(slog.DiscardHandler)}
-		s.services.Accounts = v
+		s.services = &command.Services{Accounts: v}
 		s.stop, s.stopSessions = context.WithCancel(t.Context())
 		go s.noteDays()
 		time.Sleep(89 * 24 * time.Hour)
