@@ -218,8 +218,11 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 }
 
 // Rekey has everything said from now on in me's rooms sealed to me's present keys.
-// change is Rekey, or Revoke where an old key must not open another word.
+// change is Rekey, or Revoke where an old key must not open another word, whoever hangs up meanwhile.
 func (h *Hub) Rekey(ctx context.Context, me Name, change Change) error {
+	if change == Revoke {
+		ctx = context.WithoutCancel(ctx)
+	}
 	for _, name := range h.RoomsOf(me) {
 		if change == Rekey {
 			if err := h.await(ctx, name, change); err != nil {

@@ -81,3 +81,25 @@ func TestNobodyWaitsForAStoppedHub(t *testing.T) {
 		t.Errorf("joined: %v", err)
 	}
 }
+
+// Who takes a key away and hangs up has taken it away in all rooms.
+func TestRevokedThoughHungUp(t *testing.T) {
+	j := &tape{}
+	h := start(t, j, "alice")
+	for _, r := range []string{"dev", "ops", "war"} {
+		if _, err := h.Join(t.Context(), name(t, "alice"), room(t, r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for range 20 { // a select between two that are ready takes either
+		before := len(j.stored())
+		if err := h.Rekey(gone, name(t, "alice"), Revoke); err != nil {
+			t.Fatal(err)
+		}
+		if revoked := len(j.stored()) - before; revoked != 4 {
+			t.Fatalf("revoked in %d rooms of 4", revoked)
+		}
+	}
+}

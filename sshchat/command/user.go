@@ -49,7 +49,7 @@ var _ = add(&Command{
 		if err != nil {
 			return c.explain(err)
 		}
-		if _, err := c.Hub.Join(ctx, a.Name, chat.General); err != nil {
+		if _, err := c.Hub.Join(context.WithoutCancel(ctx), a.Name, chat.General); err != nil { // as register does
 			return err
 		}
 		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
@@ -375,7 +375,7 @@ var _ = add(&Command{
 			c.Printf("%s\n", password)
 		}
 		c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == "" }, "The password of this session has been reset.")
-		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
+		return c.Hub.Rekey(ctx, a.Name, chat.Revoke)
 	},
 })
 
