@@ -50,7 +50,7 @@ func openCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return open(o, in, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON)
+		return meanwhile(args, open(o, in, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON))
 	}
 	return cmd
 }
@@ -110,6 +110,16 @@ func openFiles(args []string) (files []*os.File, err error) {
 		}
 	}
 	return files, nil
+}
+
+// meanwhile tells damage from what a server was just writing: then the folder is whole when it is looked at again.
+func meanwhile(args []string, err error) error {
+	if len(args) == 1 && errors.Is(err, store.ErrDamaged) {
+		if _, damaged := store.Verify(args[0], nil); damaged == nil {
+			return fmt.Errorf("a server wrote to %s meanwhile: please do it again", args[0])
+		}
+	}
+	return err
 }
 
 // open prints the lines. All that were good are printed before the first that is not ends it.

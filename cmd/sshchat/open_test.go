@@ -1,6 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,5 +32,23 @@ func TestPlainLine(t *testing.T) {
 		if got := plainLine(l); got != "2026-11-23 21:38:56 general/2 "+want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// What looks damaged because a server was writing to it is told from damage.
+func TestOpenTellsDamageFromWriting(t *testing.T) {
+	s, _, _, _ := archived(t, 3)
+	if err := meanwhile([]string{s.data}, store.ErrDamaged); errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "do it again") {
+		t.Errorf("of a folder that is whole: %v", err)
+	}
+	s.kill()
+	path := filepath.Join(s.data, "message_history.json")
+	content := []byte(readText(t, path))
+	content[bytes.Index(content, []byte(`"body":"`))+20] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := meanwhile([]string{s.data}, store.ErrDamaged); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("of a damaged one: %v", err)
 	}
 }
