@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // amendment drafts an edit or, without a text, a deletion.
@@ -102,7 +103,7 @@ func TestExportHoldsWhatBecameOfOlderWindows(t *testing.T) {
 
 // While the disk is full a deletion fails, and nothing has been deleted.
 func TestDeletionInAFailedBatch(t *testing.T) {
-	d := newPowerDisk()
+	d := powercut.New()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 4
@@ -114,7 +115,7 @@ func TestDeletionInAFailedBatch(t *testing.T) {
 	if err := h.Commit([]chat.Event{p.message(chat.General, alice.name, "one")}); err != nil {
 		t.Fatal(err)
 	}
-	d.failAt, d.failure = d.ops+1, unix.ENOSPC
+	d.Fail(1, unix.ENOSPC)
 	if err := h.Commit([]chat.Event{p.amendment(alice, 1, "")}); !errors.Is(err, unix.ENOSPC) {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestDeletionInAFailedBatch(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := openAll(bytes.NewReader(d.names[tapeName].now), &Opener{Identities: []age.Identity{alice.id}})
+	lines, err := openAll(bytes.NewReader(d.Content(tapeName)), &Opener{Identities: []age.Identity{alice.id}})
 	if err != nil || len(lines) != 3 || lines[0].Text != "one" {
 		t.Errorf("stored are %v, %v", lines, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // archive is a file of history that is not written to any more. What is in it is looked up when somebody reads from it
@@ -20,7 +21,7 @@ type archive struct {
 	number int
 	size   int64
 	until  time.Time // when it was put away
-	disk   disk
+	disk   durable.FS
 	path   string
 
 	mu    sync.Mutex // guards rooms
@@ -173,7 +174,7 @@ func (c *cursor) word(before string) string {
 
 // openArchives finds the archives that stand before the file that begins with o, the oldest first. Who deletes the
 // oldest ones deletes history and harms nothing else, so they end where one is missing.
-func openArchives(d disk, dir string, o *origin) ([]*archive, error) {
+func openArchives(d durable.FS, dir string, o *origin) ([]*archive, error) {
 	var all []*archive
 	for o != nil {
 		a := &archive{number: o.archive, size: o.size, until: o.at, disk: d, path: filepath.Join(dir, archiveName(o.archive))}

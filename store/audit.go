@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // auditRotate is the size at which the audit log goes on in a new file, in bytes.
@@ -29,27 +30,27 @@ const maxAuditLine = 64 << 10
 // that was changed, left out or put in shows. The last lines can be cut off unseen by whoever can write the file,
 // unless somebody remembers the Tip. Its methods may be called from any goroutine.
 type Audit struct {
-	disk disk
+	disk durable.FS
 	dir  string
 	now  func() time.Time
 	log  *slog.Logger
 	max  int64
 
 	mu     sync.Mutex
-	file   diskFile // guarded by mu; nil after a sync that failed, or a write that could not be taken back
-	size   int64    // guarded by mu
-	n      uint64   // guarded by mu; of the last line
-	tip    string   // guarded by mu; its hash
-	broken error    // guarded by mu; why file is nil
+	file   durable.File // guarded by mu; nil after a sync that failed, or a write that could not be taken back
+	size   int64        // guarded by mu
+	n      uint64       // guarded by mu; of the last line
+	tip    string       // guarded by mu; its hash
+	broken error        // guarded by mu; why file is nil
 }
 
 // OpenAudit opens the audit log of the held folder dir. A last line that was not written as a whole was never
 // acknowledged: it is moved to audit.jsonl.torn.
 func OpenAudit(dir string, now func() time.Time, log *slog.Logger) (*Audit, error) {
-	return openAudit(osDisk{}, dir, now, log, auditRotate)
+	return openAudit(durable.OS{}, dir, now, log, auditRotate)
 }
 
-func openAudit(d disk, dir string, now func() time.Time, log *slog.Logger, most int64) (*Audit, error) {
+func openAudit(d durable.FS, dir string, now func() time.Time, log *slog.Logger, most int64) (*Audit, error) {
 	a := &Audit{disk: d, dir: dir, now: now, log: log, max: most}
 	if err := a.open(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", a.path(), err)
@@ -80,8 +81,8 @@ func (a *Audit) open() error {
 }
 
 // find finds the end of the chain.
-func (a *Audit) find(f diskFile) error {
-	content, err := readAll(f)
+func (a *Audit) find(f durable.File) error {
+	content, err := durable.ReadAll(f)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (a *Audit) find(f diskFile) error {
 	a.size = int64(len(whole))
 	last := lastLine(whole)
 	if archives := a.archives(); last == nil && archives > 0 {
-		content, err := readFile(a.disk, a.archive(archives))
+		content, err := durable.ReadFile(a.disk, a.archive(archives))
 		if err != nil {
 			return err
 		}
@@ -134,9 +135,9 @@ func wholeLines(content []byte) []byte {
 }
 
 // tear cuts off a line that was not written as a whole and keeps it aside.
-func (a *Audit) tear(f diskFile, torn []byte, end int64) error {
+func (a *Audit) tear(f durable.File, torn []byte, end int64) error {
 	a.log.Warn("the audit log's last line was torn off", "bytes", len(torn), "kept in", a.path()+".torn")
-	if _, err := replaceFileOn(a.disk, a.path()+".torn", torn); err != nil {
+	if _, err := durable.ReplaceOn(a.disk, a.path()+".torn", torn); err != nil {
 		return err
 	}
 	if err := f.Truncate(end); err != nil {
@@ -294,7 +295,7 @@ func (a *Audit) walk(f func(name string, number int, line []byte) error) error {
 	return nil
 }
 
-func walkLines(d disk, path string, f func(name string, number int, line []byte) error) error {
+func walkLines(d durable.FS, path string, f func(name string, number int, line []byte) error) error {
 	file, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing", filepath.Base(path))

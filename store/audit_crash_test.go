@@ -11,10 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+	"sshchat/store/durable/powercut"
 )
 
 // auditOn opens an audit log that goes on in a new file all the time.
-func auditOn(d disk) (*Audit, error) {
+func auditOn(d durable.FS) (*Audit, error) {
 	return openAudit(d, "data", time.Now, slog.New(slog.DiscardHandler), 700)
 }
 
@@ -36,14 +38,14 @@ func appendUntil(a *Audit, most int) (done int, err error) {
 // Wherever the power is cut, the audit log has every act that was acknowledged, in a whole chain, and goes on; at most the
 // one that was being written is there besides. The control is a disk whose syncs do nothing.
 func TestAuditLosesNothingInAPowerCut(t *testing.T) {
-	seed := firstSeed(t)
+	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 3))
 	tried := 0
 	lost := func(lies bool, points int) (n int) {
 		for range points {
-			d := newPowerDisk()
-			d.lies = lies
-			d.failAt, d.failure, d.forever = 1+r.IntN(60), errors.New("the power is gone"), true
+			d := powercut.New()
+			d.Lie(lies)
+			d.FailFrom(1+r.IntN(60), errors.New("the power is gone"))
 			done := 0
 			if a, err := auditOn(d); err == nil {
 				if done, err = appendUntil(a, 40); err == nil {
@@ -51,7 +53,7 @@ func TestAuditLosesNothingInAPowerCut(t *testing.T) {
 				}
 			}
 			tried++
-			a, err := auditOn(d.cut(r))
+			a, err := auditOn(d.Cut(r))
 			if err != nil {
 				n++
 				if !lies {
@@ -83,18 +85,22 @@ func TestEveryOperationOfTheAuditLogFails(t *testing.T) {
 	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
-				d := newPowerDisk()
+				d := powercut.New()
 				a, err := auditOn(d)
 				if err != nil {
 					t.Fatal(err)
 				}
-				d.failAt, d.failure, d.forever = d.ops+at, failure, forever
+				if forever {
+					d.FailFrom(at, failure)
+				} else {
+					d.Fail(at, failure)
+				}
 				done, err := appendUntil(a, 12)
 				if err == nil {
 					break // there are no more operations
 				}
 				indices++
-				d.failAt = 0
+				d.Heal()
 				if err := a.Append(act(done)); err == nil {
 					done++
 				} else if a.broken == nil {

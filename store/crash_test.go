@@ -5,257 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+	"sshchat/store/durable/powercut"
 )
 
-// powerDisk is a disk in memory whose power can be cut: of what was not synced, any sectors of any writes may be
-// lost, and any names that were not. Overwriting one sector harms no other.
-type powerDisk struct {
-	mu      sync.Mutex
-	names   map[string]*powerFile         // as the running system sees them
-	durable map[string]*powerFile         // as they are after the cut
-	pending []func(map[string]*powerFile) // what happened to names since they were synced, in order
-	ops     int                           // writes, syncs and changes of names so far
-	failAt  int                           // the op that fails; 0: none
-	forever bool                          // all after it fail as well
-	failure error
-	lies    bool // the control: syncs do nothing
-}
-
-const sector = 512
-
-type powerFile struct {
-	disk *powerDisk
-	now  []byte
-	safe []byte // as of the last sync
-}
-
-func newPowerDisk() *powerDisk {
-	return &powerDisk{names: make(map[string]*powerFile), durable: make(map[string]*powerFile)}
-}
-
-// op counts an operation and tells whether it fails. Called with mu held.
-func (d *powerDisk) op() error {
-	d.ops++
-	if d.ops == d.failAt || d.forever && d.failAt > 0 && d.ops > d.failAt {
-		return d.failure
-	}
-	return nil
-}
-
-func (d *powerDisk) Open(name string) (diskFile, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if f := d.names[name]; f != nil {
-		return f, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (d *powerDisk) Create(name string) (diskFile, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.names[name] != nil {
-		return nil, fs.ErrExist
-	}
-	if err := d.op(); err != nil {
-		return nil, err
-	}
-	f := &powerFile{disk: d}
-	d.change(func(names map[string]*powerFile) { names[name] = f })
-	return f, nil
-}
-
-// change does something to names, which may or may not be so after a cut. Called with mu held.
-func (d *powerDisk) change(c func(map[string]*powerFile)) {
-	c(d.names)
-	d.pending = append(d.pending, c)
-}
-
-func (d *powerDisk) Rename(from, to string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(); err != nil {
-		return err
-	}
-	d.change(func(names map[string]*powerFile) {
-		names[to] = names[from]
-		delete(names, from)
-	})
-	return nil
-}
-
-func (d *powerDisk) Link(from, to string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.names[from] == nil {
-		return fs.ErrNotExist
-	}
-	if d.names[to] != nil {
-		return fs.ErrExist
-	}
-	if err := d.op(); err != nil {
-		return err
-	}
-	d.change(func(names map[string]*powerFile) { names[to] = names[from] })
-	return nil
-}
-
-func (d *powerDisk) Remove(name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.names[name] == nil {
-		return fs.ErrNotExist
-	}
-	if err := d.op(); err != nil {
-		return err
-	}
-	d.change(func(names map[string]*powerFile) { delete(names, name) })
-	return nil
-}
-
-func (d *powerDisk) SyncDir(string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(); err != nil {
-		return err
-	}
-	if !d.lies {
-		d.durable, d.pending = maps.Clone(d.names), nil
-	}
-	return nil
-}
-
-func (f *powerFile) ReadAt(b []byte, off int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	return bytes.NewReader(f.now).ReadAt(b, off)
-}
-
-// WriteAt fails as a full disk does: after half of it.
-func (f *powerFile) WriteAt(b []byte, off int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	err := f.disk.op()
-	if err != nil {
-		b = b[:len(b)/2]
-	}
-	if end := int(off) + len(b); end > len(f.now) {
-		f.now = append(f.now, make([]byte, end-len(f.now))...)
-	}
-	copy(f.now[off:], b)
-	return len(b), err
-}
-
-func (f *powerFile) Sync() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	if err := f.disk.op(); err != nil {
-		return err
-	}
-	if !f.disk.lies {
-		f.safe = bytes.Clone(f.now)
-	}
-	return nil
-}
-
-func (f *powerFile) Reserve(int64) error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	return f.disk.op()
-}
-
-func (f *powerFile) Truncate(size int64) error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	if err := f.disk.op(); err != nil {
-		return err
-	}
-	f.now = bytes.Clone(f.now[:size])
-	return nil
-}
-
-func (f *powerFile) Size() (int64, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
-	return int64(len(f.now)), nil
-}
-
-func (f *powerFile) Stat() (fs.FileInfo, error) { return nil, nil } // nobody looks at it
-
-func (f *powerFile) Close() error { return nil }
-
-// cut is the disk after a power cut: of what happened to names, what came first; of what was written to a file, sectors
-// here and there, the first of them, the last of them, or parts of sectors; of what made it longer, perhaps zeros.
-func (d *powerDisk) cut(r *rand.Rand) *powerDisk {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	after := newPowerDisk()
-	names := maps.Clone(d.durable)
-	if !d.lies {
-		for _, c := range d.pending[:r.IntN(len(d.pending)+1)] {
-			c(names)
-		}
-	}
-	for name, f := range names {
-		b := f.cut(r)
-		g := &powerFile{disk: after, now: b, safe: bytes.Clone(b)}
-		after.names[name], after.durable[name] = g, g
-	}
-	return after
-}
-
-// cut is what the file holds after a power cut.
-func (f *powerFile) cut(r *rand.Rand) []byte {
-	b := bytes.Clone(f.safe)
-	switch longer := len(f.now) - len(b); {
-	case r.IntN(2) == 0:
-	case longer > 0:
-		b = append(b, make([]byte, longer)...)
-	default:
-		b = b[:len(f.now)]
-	}
-	if len(b) != len(f.now) {
-		return b
-	}
-	border := r.IntN(len(b)/sector + 2)
-	here := []func(i int) bool{
-		func(int) bool { return r.IntN(2) == 0 },
-		func(i int) bool { return i < border },
-		func(i int) bool { return i >= border },
-		func(int) bool { return true },
-	}[r.IntN(4)]
-	torn := r.IntN(4) == 0
-	for at := 0; at < len(b); at += sector {
-		end := min(at+sector, len(b))
-		if !here(at / sector) {
-			continue
-		}
-		if torn {
-			end = at + r.IntN(end-at+1)
-		}
-		copy(b[at:end], f.now[at:end])
-	}
-	return b
-}
-
-// told reads what messages a disk holds, by nothing that the writer uses: JSON, and that parts follow on.
-func (d *powerDisk) told(t *testing.T, name string) (seqs []uint64) {
+// messagesOn reads what messages a disk holds, by nothing that the writer uses: JSON, and that parts follow on.
+func messagesOn(t *testing.T, d *powercut.Disk, name string) (seqs []uint64) {
 	t.Helper()
-	f := d.names[name]
-	if f == nil {
+	content := d.Content(name)
+	if content == nil {
 		return nil
 	}
 	var file struct {
@@ -265,7 +33,7 @@ func (d *powerDisk) told(t *testing.T, name string) (seqs []uint64) {
 			Body   string
 		}
 	}
-	if err := json.Unmarshal(f.now, &file); err != nil {
+	if err := json.Unmarshal(content, &file); err != nil {
 		t.Fatalf("what is on the disk is not JSON: %v", err)
 	}
 	for i, r := range file.Records {
@@ -282,7 +50,7 @@ func (d *powerDisk) told(t *testing.T, name string) (seqs []uint64) {
 const tapeName = "data/message_history.json"
 
 // quiet is a history that nobody reads: the cheapest to write.
-func quiet(t *testing.T, d disk, batches int) (h *History, next func(size int) []chat.Event) {
+func quiet(t *testing.T, d durable.FS, batches int) (h *History, next func(size int) []chat.Event) {
 	t.Helper()
 	p := newPlace(t)
 	p.opt.Window = 7
@@ -307,18 +75,18 @@ func quiet(t *testing.T, d disk, batches int) (h *History, next func(size int) [
 func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
-	d := newPowerDisk()
+	d := powercut.New()
 	var acknowledged, sent uint64
 	for range cutsEach { // it may happen again, also to what was repaired
-		d.lies = lies
-		d.ops, d.failAt, d.failure = 0, 1+r.IntN(40), errors.New("the power is gone")
+		d.Lie(lies)
+		d.Fail(1+r.IntN(40), errors.New("the power is gone"))
 		p := newPlace(t)
 		p.opt.Window = 7
 		h, err := openHistory(d, "data", p.opt)
 		if err == nil {
 			p.seqs = h.Last()
 			dan := mustName(t, "dan")
-			for d.ops < d.failAt {
+			for !d.Failed() {
 				var batch []chat.Event
 				for range 1 + r.IntN(5) {
 					long := []int{40, 40, 40, 40, 40, 40, 40, 4000}[r.IntN(8)] // of several records, now and then
@@ -332,13 +100,13 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 			}
 			close(h.quit)
 			<-h.done
-		} else if d.ops < d.failAt {
+		} else if !d.Failed() {
 			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
 		}
 		var seqs []uint64
 		cut := d
 		for range cutsAtOnce {
-			d = cut.cut(r)
+			d = cut.Cut(r)
 			if seqs, lost = leftAfterCut(t, d, p, seed, acknowledged, sent, lies); lost > 0 {
 				return lost
 			}
@@ -349,7 +117,7 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 }
 
 // leftAfterCut has the history recover on what a cut left, and reads what there is.
-func leftAfterCut(t *testing.T, d *powerDisk, p *place, seed, acknowledged, sent uint64, lies bool) (seqs []uint64, lost int) {
+func leftAfterCut(t *testing.T, d *powercut.Disk, p *place, seed, acknowledged, sent uint64, lies bool) (seqs []uint64, lost int) {
 	t.Helper()
 	h, err := openHistory(d, "data", p.opt)
 	if err != nil {
@@ -360,7 +128,7 @@ func leftAfterCut(t *testing.T, d *powerDisk, p *place, seed, acknowledged, sent
 	}
 	close(h.quit)
 	<-h.done
-	seqs = d.told(t, tapeName)
+	seqs = messagesOn(t, d, tapeName)
 	for i, seq := range seqs {
 		if seq != uint64(i+1) {
 			t.Fatalf("seed %d: message %d stands in place %d", seed, seq, i+1)
@@ -378,21 +146,12 @@ func leftAfterCut(t *testing.T, d *powerDisk, p *place, seed, acknowledged, sent
 // it is looked at cutsAtOnce outcomes, with the last of which it goes on.
 const crashPoints, cutsEach, cutsAtOnce = 10_000, 4, 25
 
-// firstSeed is another one in each run, and is told; SSHCHAT_SEED runs the same again.
-func firstSeed(t *testing.T) uint64 {
-	t.Helper()
-	if n, err := strconv.ParseUint(os.Getenv("SSHCHAT_SEED"), 10, 64); err == nil {
-		return n
-	}
-	return rand.Uint64N(1 << 32)
-}
-
 func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	seeds := uint64(crashPoints / cutsEach / cutsAtOnce)
 	if testing.Short() {
 		seeds = 20
 	}
-	first := firstSeed(t)
+	first := powercut.Seed(t)
 	for seed := first; seed < first+seeds; seed++ {
 		if lost := lostAfterCut(t, seed, false); lost > 0 {
 			t.Fatalf("seed %d: %d acknowledged messages are gone", seed, lost)
@@ -425,10 +184,13 @@ func TestEveryOperationOfTheHistoryFails(t *testing.T) {
 // failOperation has the at-th operation fail, and reports whether there was one.
 func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 	t.Helper()
-	d := newPowerDisk()
+	d := powercut.New()
 	h, next := quiet(t, d, at)
-	begun := d.ops
-	d.failAt, d.failure, d.forever = begun+at, failure, forever
+	if forever {
+		d.FailFrom(at, failure)
+	} else {
+		d.Fail(at, failure)
+	}
 	acknowledged, failures := 0, 0
 	commit := func(size int) {
 		t.Helper()
@@ -443,7 +205,7 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 		default:
 			failures++
 		}
-		if got := len(d.told(t, tapeName)); got < acknowledged || got > acknowledged && h.tape.dead == nil {
+		if got := len(messagesOn(t, d, tapeName)); got < acknowledged || got > acknowledged && h.tape.dead == nil {
 			t.Fatalf("op %d, %v: %d messages on the disk, %d acknowledged", at, failure, got, acknowledged)
 		}
 		if h.Last()[chat.General] != uint64(acknowledged) {
@@ -456,8 +218,8 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 	if !forever && failures > 1 && h.tape.dead == nil {
 		t.Fatalf("op %d failed once, Commit %d times", at, failures)
 	}
-	failed := d.ops >= begun+at
-	d.failAt = 0
+	failed := d.Failed()
+	d.Heal()
 	commit(1)
 	if before := acknowledged; h.tape.dead == nil {
 		if commit(1); acknowledged != before+1 {
@@ -485,7 +247,7 @@ func TestLeaverInAFailedBatch(t *testing.T) {
 		for i := range crowd {
 			p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: mustName(t, fmt.Sprintf("extra%d", i))})
 		}
-		d := newPowerDisk()
+		d := powercut.New()
 		h, err := openHistory(d, "data", p.opt)
 		if err != nil {
 			t.Fatal(err)
@@ -495,9 +257,7 @@ func TestLeaverInAFailedBatch(t *testing.T) {
 		h.endAll(t)
 		p.say(alice, "two")
 		h.endAll(t)
-		d.mu.Lock()
-		d.failAt, d.failure = d.ops+1, unix.ENOSPC
-		d.mu.Unlock()
+		d.Fail(1, unix.ENOSPC)
 		err = h.Commit([]chat.Event{
 			p.message(chat.General, alice.name, "never stored"),
 			change(chat.General, chat.Leave, bob.name),
@@ -695,7 +455,7 @@ func TestCutOffFile(t *testing.T) {
 }
 
 func TestGrowthKeepsEverything(t *testing.T) {
-	d := newPowerDisk()
+	d := powercut.New()
 	h, next := quiet(t, d, 1)
 	sizes := make(map[int64]bool)
 	for range 60 {
@@ -704,16 +464,13 @@ func TestGrowthKeepsEverything(t *testing.T) {
 		}
 		sizes[h.tape.size] = true
 	}
-	if got := d.told(t, tapeName); len(got) != 60*30 {
+	if got := messagesOn(t, d, tapeName); len(got) != 60*30 {
 		t.Errorf("%d messages", len(got))
 	}
 	if all := slices.Sorted(maps.Keys(sizes)); len(all) < 4 || len(all) > 12 {
 		t.Errorf("sizes %v: it ought to double", all)
 	}
 	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, io.NewSectionReader(d.names[tapeName], 0, 1<<40)); err != nil {
 		t.Fatal(err)
 	}
 }

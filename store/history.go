@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // HistoryOptions are what the history needs to know. Recipients and Rooms are required for anybody to read it.
@@ -39,7 +40,7 @@ type HistoryOptions struct {
 // History is the sealed history of all rooms in one file. It implements chat.Journal.
 type History struct {
 	opt  HistoryOptions
-	disk disk
+	disk durable.FS
 	path string
 
 	committing  sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
@@ -86,10 +87,10 @@ var errHistoryClosed = errors.New("the history has been closed")
 // is not as it was written, ErrFormat where it is not a history in a known format; then nothing was changed.
 // One process may have it open; the caller sees to that.
 func OpenHistory(dir string, opt HistoryOptions) (*History, error) {
-	return openHistory(osDisk{}, dir, opt)
+	return openHistory(durable.OS{}, dir, opt)
 }
 
-func openHistory(d disk, dir string, opt HistoryOptions) (*History, error) {
+func openHistory(d durable.FS, dir string, opt HistoryOptions) (*History, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // Motd is the message of the day, in the file motd: plain text that whoever comes in is shown.
@@ -46,7 +47,7 @@ func (m *Motd) Get() chat.Text { return *m.text.Load() }
 
 // Set changes it, lastingly.
 func (m *Motd) Set(text chat.Text) error {
-	if _, err := replaceFile(m.path, []byte(text.String()+"\n")); err != nil {
+	if _, err := durable.Replace(m.path, []byte(text.String()+"\n")); err != nil {
 		return fmt.Errorf("write the message of the day: %w", err)
 	}
 	m.text.Store(&text)

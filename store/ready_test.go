@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // crowded is a place where alice is among n readers of #general, who share a key: what is counted here is heads.
@@ -76,7 +77,7 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 // A window that was not made ahead, and whose write fails, lets nobody wait for what nobody makes.
 func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
 	p, alice := crowded(t, readyReaders+1)
-	d := newPowerDisk()
+	d := powercut.New()
 	h, err := openHistory(d, "data", p.opt)
 	if err != nil {
 		t.Fatal(err)
@@ -84,11 +85,9 @@ func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
 	p.h = h
 	t.Cleanup(func() { h.Close() })
 	fill := func(full bool) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.failAt, d.failure, d.forever = 0, unix.ENOSPC, true
+		d.Heal()
 		if full {
-			d.failAt = d.ops + 1
+			d.FailFrom(1, unix.ENOSPC)
 		}
 	}
 	for range 3 { // the window made ahead begins, in vain; a change spoils it; the next is made in a hurry, in vain

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+
+	"sshchat/store/durable"
 )
 
 var (
@@ -21,16 +23,16 @@ var (
 
 // recovery reads a tape at start-up and repairs what a crash may leave: a tail that was never acknowledged.
 type recovery struct {
-	disk disk
+	disk durable.FS
 	path string
-	file diskFile
+	file durable.File
 	log  *slog.Logger
 	ok   uint64 // the highest n that some record tells was durable
 }
 
 // openTape opens the history at path, or makes it, and hands its records to take in order.
 // Where it refuses, errors wrap ErrDamaged or ErrFormat and the file is as it was.
-func openTape(d disk, path string, log *slog.Logger, take func(*record)) (*tape, error) {
+func openTape(d durable.FS, path string, log *slog.Logger, take func(*record)) (*tape, error) {
 	f, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return createTape(d, path)

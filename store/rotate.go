@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // Rotation has the history go on in a new file, in steps of which each is durable before the next:
@@ -272,7 +273,7 @@ func (h *History) expire(now time.Time) {
 
 // undoRotation removes the archive that a crash left before the new file had its name: the old file has all of it.
 // One that goes further than the file is not of this history's making, or the file is an old copy: that is refused.
-func undoRotation(d disk, dir string, number int, last uint64) (undone bool, err error) {
+func undoRotation(d durable.FS, dir string, number int, last uint64) (undone bool, err error) {
 	path := filepath.Join(dir, archiveName(number))
 	f, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -296,7 +297,7 @@ func undoRotation(d disk, dir string, number int, last uint64) (undone bool, err
 }
 
 // lastOf is the number of the last line in an archive.
-func lastOf(f diskFile, number int) (uint64, error) {
+func lastOf(f durable.File, number int) (uint64, error) {
 	size, err := f.Size()
 	if err != nil {
 		return 0, err
@@ -332,7 +333,7 @@ type press struct {
 	err   error
 }
 
-func newPress(f diskFile, number int) *press {
+func newPress(f durable.File, number int) *press {
 	hash := sha256.New()
 	p := &press{
 		w: bufio.NewWriterSize(io.MultiWriter(io.NewOffsetWriter(f, 0), hash), 256<<10), hash: hash,

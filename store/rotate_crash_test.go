@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // followed reads all files of a disk from the first record on, and returns how many messages they hold.
-func (d *powerDisk) followed(t *testing.T, from *origin) uint64 {
+func followed(t *testing.T, d *powercut.Disk, from *origin) uint64 {
 	t.Helper()
 	tr := newTrail()
 	number := 0
@@ -25,11 +25,11 @@ func (d *powerDisk) followed(t *testing.T, from *origin) uint64 {
 		if n <= number {
 			name = "data/" + archiveName(n)
 		}
-		f := d.names[name]
-		if f == nil {
+		content := d.Content(name)
+		if content == nil {
 			t.Fatalf("%s is gone", name)
 		}
-		if err := tr.file(bytes.NewReader(f.now), func(*record) error { return nil }); err != nil {
+		if err := tr.file(bytes.NewReader(content), func(*record) error { return nil }); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -40,16 +40,16 @@ func (d *powerDisk) followed(t *testing.T, from *origin) uint64 {
 // acknowledged messages are gone; rotations is how many were done.
 func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, rotations int) {
 	t.Helper()
-	d := newPowerDisk()
-	d.lies = lies
-	d.failAt, d.failure = failAt, errors.New("the power is gone")
+	d := powercut.New()
+	d.Lie(lies)
+	d.Fail(failAt, errors.New("the power is gone"))
 	p := newPlace(t)
 	p.opt.Window, p.opt.Rotate = 4, 5<<10
 	var acknowledged, sent uint64
 	h, err := openHistory(d, "data", p.opt)
 	if err == nil {
 		dan := mustName(t, "dan")
-		for d.ops < failAt {
+		for !d.Failed() {
 			batch := []chat.Event{p.message(chat.General, dan, strings.Repeat("x", 1+r.IntN(2000)))}
 			sent = p.seqs[chat.General]
 			if h.Commit(batch) != nil {
@@ -61,7 +61,7 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 		close(h.quit)
 		<-h.done
 	}
-	d = d.cut(r)
+	d = d.Cut(r)
 	h, err = openHistory(d, "data", p.opt)
 	if err != nil {
 		if lies {
@@ -71,7 +71,7 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 	}
 	defer func() { close(h.quit); <-h.done }()
 	var from *origin
-	if s, err := scanTape(io.NewSectionReader(d.names[tapeName], 0, 1<<40)); err == nil {
+	if s, err := scanTape(bytes.NewReader(d.Content(tapeName))); err == nil {
 		if first, err := s.next(); err == nil {
 			from = first.origin
 		}
@@ -79,10 +79,10 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 	if lies {
 		return int(acknowledged - min(acknowledged, h.Last()[chat.General])), rotations
 	}
-	if d.names["data/"+archiveName(h.archived+1)] != nil {
+	if d.Has("data/" + archiveName(h.archived+1)) {
 		t.Errorf("operation %d: an unfinished rotation was not undone", failAt)
 	}
-	got := d.followed(t, from)
+	got := followed(t, d, from)
 	if got != h.Last()[chat.General] || got > sent {
 		t.Fatalf("operation %d: the files hold %d messages, the history tells of %d, %d were sent", failAt, got, h.Last()[chat.General], sent)
 	}
@@ -127,7 +127,7 @@ func TestRotationOnADiskThatLiesLoses(t *testing.T) {
 // A step that fails without a crash, as for want of room, leaves the old file or the new one, and talk goes on.
 func TestEveryStepOfARotationFailsOnce(t *testing.T) {
 	for after := 1; ; after++ {
-		d := newPowerDisk()
+		d := powercut.New()
 		p := newPlace(t)
 		h, err := openHistory(d, "data", p.opt)
 		if err != nil {
@@ -140,9 +140,9 @@ func TestEveryStepOfARotationFailsOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d.failAt, d.failure = d.ops+after, errors.New("no room")
+		d.Fail(after, errors.New("no room"))
 		failed := h.Rotate()
-		met := d.ops >= d.failAt
+		met := d.Failed()
 		if err := say(); err != nil && met && h.tape.dead == nil {
 			t.Fatalf("step %d: %v", after, err)
 		}
@@ -153,7 +153,7 @@ func TestEveryStepOfARotationFailsOnce(t *testing.T) {
 		}
 		close(h.quit)
 		<-h.done
-		d.failAt = 0
+		d.Heal()
 		again, err := openHistory(d, "data", p.opt)
 		if err != nil {
 			t.Fatalf("step %d: %v", after, err)

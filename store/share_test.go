@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // shared is a history of three windows in #general: one in an archive, one closed, one open; bob cannot read the first.
@@ -193,7 +194,7 @@ func reseal(line []byte) []byte {
 // Wherever the power is cut while the past is shared, what was said is there as before, and what was acknowledged as shared
 // is shared. The control is a disk whose syncs do nothing.
 func TestSharedPastSurvivesPowerCuts(t *testing.T) {
-	seed := firstSeed(t)
+	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 5))
 	first, second := ageReader(t, "alice"), ageReader(t, "alice")
 	shared := 0
@@ -201,24 +202,25 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 		for range 300 {
 			p := newPlace(t, first)
 			p.opt.Window = 2
-			d := newPowerDisk()
+			d := powercut.New()
 			h, err := openHistory(d, "data", p.opt)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.h, d.lies = h, lies
+			p.h = h
+			d.Lie(lies)
 			p.sayMany(first, 1+r.IntN(9))
 			p.mu.Lock()
 			p.keys[first.name] = []age.Recipient{first.to, second.to}
 			p.mu.Unlock()
-			d.failAt, d.failure, d.forever = d.ops+1+r.IntN(3), errors.New("the power is gone"), true
+			d.FailFrom(1+r.IntN(3), errors.New("the power is gone"))
 			_, _, failed := h.Share(first.name, []chat.RoomName{chat.General}, []age.Identity{first.id})
 			if failed == nil {
 				shared++
 			}
 			close(h.quit)
 			<-h.done
-			after := d.cut(r)
+			after := d.Cut(r)
 			if h, err = openHistory(after, "data", p.opt); err != nil {
 				n++
 				continue
@@ -226,8 +228,8 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 			close(h.quit)
 			<-h.done
 			said := int(p.seqs[chat.General])
-			byFirst, errFirst := openAll(strings.NewReader(after.content(tapeName)), &Opener{Identities: []age.Identity{first.id}})
-			bySecond, errSecond := openAll(strings.NewReader(after.content(tapeName)), &Opener{Identities: []age.Identity{second.id}})
+			byFirst, errFirst := openAll(bytes.NewReader(after.Content(tapeName)), &Opener{Identities: []age.Identity{first.id}})
+			bySecond, errSecond := openAll(bytes.NewReader(after.Content(tapeName)), &Opener{Identities: []age.Identity{second.id}})
 			if errFirst != nil || errSecond != nil || len(byFirst) != said || failed == nil && len(bySecond) != said {
 				n++
 			}

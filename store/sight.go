@@ -7,14 +7,15 @@ import (
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // sight is a room's history as it stood at one moment, and the files it was in then: a rotation does not move them.
 type sight struct {
-	windows []span   // the oldest first
-	tail    [][]byte // the last lines said since the server started
-	live    diskFile // the file that was written to
-	old     map[*archive]diskFile
+	windows []span       // the oldest first
+	tail    [][]byte     // the last lines said since the server started
+	live    durable.File // the file that was written to
+	old     map[*archive]durable.File
 }
 
 // look returns the room as it stands. The caller closes it.
@@ -25,7 +26,7 @@ func (h *History) look(room chat.RoomName) (*sight, error) {
 		h.mu.RUnlock()
 		return nil, err
 	}
-	v := &sight{live: live, old: make(map[*archive]diskFile)}
+	v := &sight{live: live, old: make(map[*archive]durable.File)}
 	archives := h.archives
 	var now shelf
 	now, v.tail = h.shelf(room)
@@ -104,7 +105,7 @@ func (v *sight) head(s *span, me chat.Name) (string, error) {
 }
 
 // file is that of the archive, or the one that is written to. Where the archive has been deleted meanwhile the error wraps fs.ErrNotExist.
-func (v *sight) file(in *archive) (diskFile, error) {
+func (v *sight) file(in *archive) (durable.File, error) {
 	if in == nil {
 		return v.live, nil
 	}

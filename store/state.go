@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 const (
@@ -220,13 +221,4 @@ func (s *State) Close() error {
 	return nil
 }
 
-// replaceState gives the file new content, mode 0600: a crash leaves the old one or the new. There is no backup of
-// what is rewritten every few seconds, and the folder is not synced: the old content is good enough.
-func replaceState(path string, data []byte) error { return replaceStateOn(osDisk{}, path, data) }
-
-func replaceStateOn(d disk, path string, data []byte) error {
-	if _, err := stageFile(d, path, data); err != nil {
-		return err
-	}
-	return d.Rename(path+stagedSuffix, path)
-}
+func replaceState(path string, data []byte) error { return durable.Swap(durable.OS{}, path, data) }

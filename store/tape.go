@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 const (
@@ -25,9 +26,9 @@ const (
 //
 // A tape belongs to one goroutine.
 type tape struct {
-	disk   disk
+	disk   durable.FS
 	path   string
-	file   diskFile
+	file   durable.File
 	size   int64
 	end    int64               // where the last record ends
 	dirty  int64               // up to here a failed write may have left something; at most end when none has
@@ -149,7 +150,7 @@ func (t *tape) grow(b []byte) error {
 }
 
 // createTape makes a history without records.
-func createTape(d disk, path string) (*tape, error) {
+func createTape(d durable.FS, path string) (*tape, error) {
 	t := &tape{disk: d, path: path, end: int64(len(tapeIntro))}
 	if err := t.rewrite(nil, int64(len(tapeIntro)+len(tapeOutro))); err != nil {
 		return nil, fmt.Errorf("make an empty history: %w", err)
@@ -183,7 +184,7 @@ func (t *tape) rewrite(b []byte, size int64) error {
 }
 
 // replace makes f durable and then the tape.
-func (t *tape) replace(f diskFile, name string) error {
+func (t *tape) replace(f durable.File, name string) error {
 	if !t.noSync {
 		if err := f.Sync(); err != nil {
 			return t.die(err)
@@ -206,7 +207,7 @@ func (t *tape) replace(f diskFile, name string) error {
 }
 
 // copyTo writes the tape's records, b and the blanks up to size to f.
-func (t *tape) copyTo(f diskFile, b []byte, size int64) error {
+func (t *tape) copyTo(f durable.File, b []byte, size int64) error {
 	w := io.NewOffsetWriter(f, 0)
 	if !t.bare() {
 		if _, err := io.Copy(w, io.NewSectionReader(t.file, 0, t.end)); err != nil {

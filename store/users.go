@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 const (
@@ -55,7 +56,7 @@ type Users struct {
 	dummy string // a sealed file that no password opens, for who has none
 
 	open func(sealed string, phrase []byte) ([]byte, error)                    // openSealed; tests count
-	save func(path string, data []byte) (fs.FileInfo, error)                   // replaceFile; tests fail it
+	save func(path string, data []byte) (fs.FileInfo, error)                   // durable.Replace; tests fail it
 	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // sealIdentities; tests count
 
 	durable atomic.Pointer[roster] // what the file holds, and all that readers see
@@ -94,7 +95,7 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 	}
 	u := &Users{
 		path: filepath.Join(dir, "users.json"), opt: opt, gate: newGate(), dummy: dummy,
-		open: openSealed, save: replaceFile, seal: sealIdentities,
+		open: openSealed, save: durable.Replace, seal: sealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	r, err := u.load()
@@ -168,7 +169,7 @@ func (u *Users) load() (*roster, error) {
 
 // begin makes the file of a new server.
 func (u *Users) begin() (*roster, error) {
-	backup := u.path + backupSuffix
+	backup := u.path + durable.BackupSuffix
 	if _, err := os.Lstat(backup); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(fmt.Errorf("it is missing, but its backup is there: "+
 			"copy %s to it, or remove that as well to begin anew", backup), err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // cheap is for tests: the real work factor is tried once, in password_test.go.
@@ -261,7 +262,7 @@ func TestAHundredChangesShareTwoWrites(t *testing.T) {
 		writes := 0
 		u.save = func(path string, data []byte) (fs.FileInfo, error) {
 			writes++ // by the writer alone
-			return replaceFile(path, data)
+			return durable.Replace(path, data)
 		}
 		var wg sync.WaitGroup
 		for i := range 100 {
@@ -318,7 +319,7 @@ func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 		if len(u.Rooms()) != 1 || mustRead(t, u.path) != before {
 			t.Error("a failed change is there")
 		}
-		u.save = replaceFile
+		u.save = durable.Replace
 		if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
 			t.Fatal(err)
 		}
@@ -332,13 +333,13 @@ func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
 	u := openUsers(t, t.TempDir())
 	lost := errors.New("fsync of the folder")
 	u.save = func(path string, data []byte) (fs.FileInfo, error) {
-		if _, err := replaceFile(path, data); err != nil {
+		if _, err := durable.Replace(path, data); err != nil {
 			return nil, err
 		}
 		return nil, lost // after the rename: the content is there
 	}
 	wantErr(t, u.SaveRoom(roomName("one"), "", chat.Name{}), lost)
-	u.save = replaceFile
+	u.save = durable.Replace
 	if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +376,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		writes := 0
 		u.save = func(path string, data []byte) (fs.FileInfo, error) {
 			writes++
-			return replaceFile(path, data)
+			return durable.Replace(path, data)
 		}
 		alice := create(t, u, "alice", "")
 		bob := create(t, u, "bob", "")

@@ -12,14 +12,16 @@ import (
 
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
-	"sshchat/cmd/sshchat":      {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/store"},
-	"sshchat/sshchat":          {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/view"},
-	"sshchat/sshchat/command":  {"sshchat/sshchat/chat"},
-	"sshchat/sshchat/view":     {"sshchat/sshchat/chat"},
-	"sshchat/store":            {"sshchat/sshchat/chat"},
-	"sshchat/sshchat/chat":     {},
-	"sshchat/hostkeys":         {},
-	"sshchat/examples/pingbot": {}, // a client like any other
+	"sshchat/cmd/sshchat":            {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/store", "sshchat/store/durable"},
+	"sshchat/sshchat":                {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/view"},
+	"sshchat/sshchat/command":        {"sshchat/sshchat/chat"},
+	"sshchat/sshchat/view":           {"sshchat/sshchat/chat"},
+	"sshchat/store":                  {"sshchat/sshchat/chat", "sshchat/store/durable"},
+	"sshchat/store/durable":          {},
+	"sshchat/store/durable/powercut": {"sshchat/store/durable"}, // for tests
+	"sshchat/sshchat/chat":           {},
+	"sshchat/hostkeys":               {},
+	"sshchat/examples/pingbot":       {}, // a client like any other
 }
 
 // chatMayImport is what the core stands on besides the standard library.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/store"
+	"sshchat/store/durable"
 )
 
 // backup writes a tar of the data folder. The history comes first and the accounts after it, in the order in which a crash
@@ -47,7 +48,7 @@ func backup(ctx context.Context, w io.Writer, st *stores, data string, hostKeys 
 }
 
 // pack writes one file, for its owner alone.
-func pack(ctx context.Context, archive *tar.Writer, s store.Snapshot) error {
+func pack(ctx context.Context, archive *tar.Writer, s durable.Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func packHostKeys(ctx context.Context, archive *tar.Writer, data string) error {
 		if err != nil {
 			return fmt.Errorf("back up %s: %w", filepath.Base(path), err)
 		}
-		s := store.Snapshot{Name: filepath.Base(path), Size: int64(len(b)), Reader: strings.NewReader(string(b))}
+		s := durable.Snapshot{Name: filepath.Base(path), Size: int64(len(b)), Reader: strings.NewReader(string(b))}
 		clear(b)
 		if err := pack(ctx, archive, s); err != nil {
 			return err

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 func mode(t *testing.T, path string) os.FileMode {
@@ -23,27 +23,34 @@ func mode(t *testing.T, path string) os.FileMode {
 	return info.Mode().Perm()
 }
 
-func TestReplacedFileIsClosedAndKeepsItsPast(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "f")
-	for _, content := range []string{"one", "two", "three"} {
-		info, err := replaceFile(path, []byte(content))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if now, err := os.Stat(path); err != nil || !os.SameFile(info, now) || !info.ModTime().Equal(now.ModTime()) {
-			t.Errorf("not the file that was written: %v", err)
-		}
+var errCrash = errors.New("crashed")
+
+// crashing is a file system on which a process crashes before something is named so.
+type crashing struct {
+	durable.OS
+	before string
+}
+
+func (c crashing) Link(from, to string) error {
+	if to == c.before {
+		return errCrash
 	}
-	if a, b := mustRead(t, path), mustRead(t, path+".bak"); a != "three" || b != "two" {
-		t.Errorf("file %q, backup %q", a, b)
+	return c.OS.Link(from, to)
+}
+
+func (c crashing) Rename(from, to string) error {
+	if to == c.before {
+		return errCrash
 	}
-	if m, b := mode(t, path), mode(t, path+".bak"); m != 0o600 || b != 0o600 {
-		t.Errorf("modes %o, %o", m, b)
+	return c.OS.Rename(from, to)
+}
+
+// crashed is nil if the crash was met.
+func crashed(_ fs.FileInfo, err error) error {
+	if errors.Is(err, errCrash) {
+		return nil
 	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-		t.Errorf("left behind: %v", entries)
-	}
+	return fmt.Errorf("no crash: %w", err)
 }
 
 func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
@@ -56,13 +63,13 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 	}
 	old := mustRead(t, u.path)
 	torn := []byte(old[:len(old)/2])
+	remains := []byte(`{"users":[]}`)
 	crashes := map[string]func() error{
-		"while writing":     func() error { _, err := stageFile(osDisk{}, u.path, torn); return err },
-		"before the backup": func() error { _, err := stageFile(osDisk{}, u.path, []byte(`{"users":[]}`)); return err },
-		"after the backup": func() error {
-			_, err := stageFile(osDisk{}, u.path, []byte(`{"users":[]}`))
-			return errors.Join(err, keepBackup(osDisk{}, u.path))
+		"while writing": func() error { return os.WriteFile(u.path+".tmp", torn, 0o600) },
+		"before the backup": func() error {
+			return crashed(durable.ReplaceOn(crashing{before: u.path + ".bak.tmp"}, u.path, remains))
 		},
+		"after the backup": func() error { return crashed(durable.ReplaceOn(crashing{before: u.path}, u.path, remains)) },
 	}
 	for when, crash := range crashes {
 		t.Run(when, func(t *testing.T) {
@@ -84,23 +91,6 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 			}
 			old = mustRead(t, u.path)
 		})
-	}
-}
-
-func TestFailedWriteLeavesNothing(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "f")
-	if _, err := replaceFile(path, []byte("one")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(path+".bak/in-the-way", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := replaceFile(path, []byte("two")); err == nil {
-		t.Error("a backup that could not be kept is no error")
-	}
-	if mustRead(t, path) != "one" {
-		t.Error("the file was replaced without a backup")
 	}
 }
 

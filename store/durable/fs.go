@@ -1,4 +1,6 @@
-package store
+// Package durable keeps what was written: the file system as a seam for tests, and files that are replaced as a whole,
+// such that a crash or a power cut leaves the old content or the new. It knows nothing of what the files hold.
+package durable
 
 import (
 	"errors"
@@ -8,13 +10,13 @@ import (
 	"os"
 )
 
-// disk is what the history, the audit log, and files that are replaced as a whole ask of a file system: the seam for
-// tests that lose what was not synced.
-type disk interface {
+// FS is what writers that promise something ask of a file system: the seam for tests that lose what was not synced
+// (package powercut). Names are paths as the operating system has them.
+type FS interface {
 	// Open opens a file for reading and writing. Where there is none the error wraps fs.ErrNotExist.
-	Open(name string) (diskFile, error)
+	Open(name string) (File, error)
 	// Create makes a file for its owner alone; one that is there is an error that wraps fs.ErrExist.
-	Create(name string) (diskFile, error)
+	Create(name string) (File, error)
 	Rename(from, to string) error
 	// Link gives what is at from a second name, which must be free. Where there is nothing the error wraps fs.ErrNotExist.
 	Link(from, to string) error
@@ -23,7 +25,8 @@ type disk interface {
 	SyncDir(name string) error
 }
 
-type diskFile interface {
+// File is a file that is open for reading and writing.
+type File interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
@@ -36,17 +39,18 @@ type diskFile interface {
 	Sync() error
 }
 
-// readFile reads the whole file at path.
-func readFile(d disk, path string) ([]byte, error) {
+// ReadFile reads the whole file at path.
+func ReadFile(d FS, path string) ([]byte, error) {
 	f, err := d.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	b, err := readAll(f)
+	b, err := ReadAll(f)
 	return b, errors.Join(err, f.Close())
 }
 
-func readAll(f diskFile) ([]byte, error) {
+// ReadAll reads the whole of f, whatever was read of it before.
+func ReadAll(f File) ([]byte, error) {
 	size, err := f.Size()
 	if err != nil {
 		return nil, err
@@ -54,10 +58,10 @@ func readAll(f diskFile) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(f, 0, size))
 }
 
-// osDisk is the machine's own.
-type osDisk struct{}
+// OS is the machine's own file system.
+type OS struct{}
 
-func (osDisk) Open(name string) (diskFile, error) {
+func (OS) Open(name string) (File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err // not in the interface: a nil *os.File would not be nil there
@@ -65,7 +69,7 @@ func (osDisk) Open(name string) (diskFile, error) {
 	return osFile{f}, nil
 }
 
-func (osDisk) Create(name string) (diskFile, error) {
+func (OS) Create(name string) (File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -73,11 +77,11 @@ func (osDisk) Create(name string) (diskFile, error) {
 	return osFile{f}, nil
 }
 
-func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
-func (osDisk) Link(from, to string) error   { return os.Link(from, to) }
-func (osDisk) Remove(name string) error     { return os.Remove(name) }
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+func (OS) Link(from, to string) error   { return os.Link(from, to) }
+func (OS) Remove(name string) error     { return os.Remove(name) }
 
-func (osDisk) SyncDir(name string) error {
+func (OS) SyncDir(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package store
+package durable
 
 import (
 	"errors"
@@ -11,30 +11,39 @@ import (
 // each path has one writer, and what a crash leaves is overwritten by the next write.
 const (
 	stagedSuffix = ".tmp"
-	backupSuffix = ".bak"
+	BackupSuffix = ".bak" // the previous content
 )
 
-// replaceFile gives the file at path new content, mode 0600, such that a crash at any moment leaves the whole old
+// Replace gives the file at path new content, mode 0600, such that a crash at any moment leaves the whole old
 // content or the whole new. What was there before is kept as path.bak. It returns the new file's identity.
 //
 // After an error of the last step, the folder's fsync, the new content is there, but a power cut may take it back.
-func replaceFile(path string, data []byte) (fs.FileInfo, error) {
-	return replaceFileOn(osDisk{}, path, data)
-}
+func Replace(path string, data []byte) (fs.FileInfo, error) { return ReplaceOn(OS{}, path, data) }
 
-func replaceFileOn(d disk, path string, data []byte) (fs.FileInfo, error) {
-	info, err := stageFile(d, path, data)
+// ReplaceOn is Replace on a file system of the caller's.
+func ReplaceOn(d FS, path string, data []byte) (fs.FileInfo, error) {
+	info, err := stage(d, path, data)
 	if err != nil {
 		return nil, err
 	}
-	if err := publishFile(d, path); err != nil {
+	if err := publish(d, path); err != nil {
 		return nil, err
 	}
 	return info, nil
 }
 
-// stageFile writes data beside path and makes it durable there. Until publishFile nothing has changed.
-func stageFile(d disk, path string, data []byte) (_ fs.FileInfo, err error) {
+// Swap gives the file at path new content, mode 0600, for content that is rewritten all the time and promises nothing: a
+// crash leaves the whole old content or the whole new. Unlike Replace it keeps no backup and does not sync the folder, so
+// that a power cut may take back what was written last.
+func Swap(d FS, path string, data []byte) error {
+	if _, err := stage(d, path, data); err != nil {
+		return err
+	}
+	return d.Rename(path+stagedSuffix, path)
+}
+
+// stage writes data beside path and makes it durable there. Until publish nothing has changed.
+func stage(d FS, path string, data []byte) (_ fs.FileInfo, err error) {
 	staged := path + stagedSuffix
 	if err := removeIfThere(d, staged); err != nil {
 		return nil, err
@@ -62,8 +71,8 @@ func stageFile(d disk, path string, data []byte) (_ fs.FileInfo, err error) {
 	return info, f.Close()
 }
 
-// publishFile puts what stageFile wrote in the place of path.
-func publishFile(d disk, path string) error {
+// publish puts what stage wrote in the place of path.
+func publish(d FS, path string) error {
 	if err := keepBackup(d, path); err != nil {
 		return fmt.Errorf("keep the previous generation: %w", err)
 	}
@@ -75,8 +84,8 @@ func publishFile(d disk, path string) error {
 
 // keepBackup makes path.bak a second name of what is at path, if anything is. The file is never without content
 // on the way, and nothing is copied; the rename to come leaves the backup as the only name of the old generation.
-func keepBackup(d disk, path string) error {
-	linked := path + backupSuffix + stagedSuffix
+func keepBackup(d FS, path string) error {
+	linked := path + BackupSuffix + stagedSuffix
 	if err := removeIfThere(d, linked); err != nil {
 		return err
 	}
@@ -87,10 +96,10 @@ func keepBackup(d disk, path string) error {
 	case err != nil:
 		return err
 	}
-	return d.Rename(linked, path+backupSuffix)
+	return d.Rename(linked, path+BackupSuffix)
 }
 
-func removeIfThere(d disk, path string) error {
+func removeIfThere(d FS, path string) error {
 	if err := d.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package store
+package durable_test
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"sshchat/store/durable"
+	"sshchat/store/durable/powercut"
 )
 
 // generation is what users.json may look like: of a length of its own, so that a mix of two is neither.
@@ -15,17 +18,13 @@ func generation(n int) string { return strings.Repeat(fmt.Sprintf("generation %d
 
 const replaced = "data/users.json"
 
-func (d *powerDisk) content(name string) string {
-	if f := d.names[name]; f != nil {
-		return string(f.now)
-	}
-	return ""
-}
+// crashPoints is how often the power is cut in each test.
+func crashPoints() int { return powercut.Points(2_000, 10_000) }
 
 // replaceUntil replaces the file until an operation fails, and returns how many times that was acknowledged.
-func replaceUntil(d *powerDisk, most int) (done int, err error) {
+func replaceUntil(d *powercut.Disk, most int) (done int, err error) {
 	for done < most {
-		if _, err = replaceFileOn(d, replaced, []byte(generation(done+1))); err != nil {
+		if _, err = durable.ReplaceOn(d, replaced, []byte(generation(done+1))); err != nil {
 			return done, err
 		}
 		done++
@@ -36,19 +35,20 @@ func replaceUntil(d *powerDisk, most int) (done int, err error) {
 // Wherever the power is cut, a file that is replaced as a whole is the last acknowledged one, or the next one, whole.
 // The control is a disk whose syncs do nothing.
 func TestReplacedFileIsOldOrNew(t *testing.T) {
-	seed := firstSeed(t)
+	powercut.Start(t)
+	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 2))
 	tried := 0
 	wrong := func(lies bool) (n int) {
-		for range crashPoints {
-			d := newPowerDisk()
-			d.lies = lies
-			d.failAt, d.failure, d.forever = 1+r.IntN(40), errors.New("the power is gone"), true
+		for range crashPoints() {
+			d := powercut.New()
+			d.Lie(lies)
+			d.FailFrom(1+r.IntN(40), errors.New("the power is gone"))
 			done, err := replaceUntil(d, 8)
 			if err == nil {
 				continue
 			}
-			got := d.cut(r).content(replaced)
+			got := string(d.Cut(r).Content(replaced))
 			if last := generation(done); got != generation(done+1) && got != last && (done > 0 || got != "") {
 				n++
 			}
@@ -68,27 +68,31 @@ func TestReplacedFileIsOldOrNew(t *testing.T) {
 // Whichever operation fails, once or from then on, the running system sees the old file or the new one, and the next
 // replacement works once the disk does.
 func TestEveryOperationOfAReplacementFails(t *testing.T) {
+	t.Parallel()
 	indices := 0
 	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
-				d := newPowerDisk()
+				d := powercut.New()
 				if _, err := replaceUntil(d, 2); err != nil {
 					t.Fatal(err)
 				}
-				before := d.ops
-				d.failAt, d.failure, d.forever = before+at, failure, forever
-				_, err := replaceFileOn(d, replaced, []byte(generation(3)))
-				if d.ops < before+at {
+				if forever {
+					d.FailFrom(at, failure)
+				} else {
+					d.Fail(at, failure)
+				}
+				_, err := durable.ReplaceOn(d, replaced, []byte(generation(3)))
+				if !d.Failed() {
 					break // there are no more operations
 				}
 				indices++
-				if got := d.content(replaced); got != generation(2) && got != generation(3) || err == nil && got != generation(3) {
+				if got := string(d.Content(replaced)); got != generation(2) && got != generation(3) || err == nil && got != generation(3) {
 					t.Fatalf("op %d, %v, forever %v: %v, and the file is neither old nor new: %.40q", at, failure, forever, err, got)
 				}
-				d.failAt = 0
-				if _, err := replaceFileOn(d, replaced, []byte(generation(4))); err != nil || d.content(replaced) != generation(4) {
-					t.Fatalf("op %d, %v, forever %v: afterwards %v, %.40q", at, failure, forever, err, d.content(replaced))
+				d.Heal()
+				if _, err := durable.ReplaceOn(d, replaced, []byte(generation(4))); err != nil || string(d.Content(replaced)) != generation(4) {
+					t.Fatalf("op %d, %v, forever %v: afterwards %v, %.40q", at, failure, forever, err, string(d.Content(replaced)))
 				}
 			}
 		}
@@ -97,35 +101,36 @@ func TestEveryOperationOfAReplacementFails(t *testing.T) {
 }
 
 // lazyDisk syncs no file, and names as any disk.
-type lazyDisk struct{ *powerDisk }
+type lazyDisk struct{ *powercut.Disk }
 
-type lazyFile struct{ diskFile }
+type lazyFile struct{ durable.File }
 
 func (lazyFile) Sync() error { return nil }
 
-func (d lazyDisk) Create(name string) (diskFile, error) {
-	f, err := d.powerDisk.Create(name)
+func (d lazyDisk) Create(name string) (durable.File, error) {
+	f, err := d.Disk.Create(name)
 	return lazyFile{f}, err
 }
 
-// state.json, which is written often and promises nothing, is a whole one of those that were written, or none yet. The
+// A file that is written often and promises nothing, as state.json, is a whole one of those that were written, or none yet. The
 // control writes it without a sync.
-func TestReplacedStateIsWhole(t *testing.T) {
-	seed := firstSeed(t)
+func TestSwappedFileIsWhole(t *testing.T) {
+	powercut.Start(t)
+	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 4))
 	torn := func(lazy bool) (n int) {
-		for range crashPoints {
-			d := newPowerDisk()
-			on := disk(d)
+		for range crashPoints() {
+			d := powercut.New()
+			on := durable.FS(d)
 			if lazy {
 				on = lazyDisk{d}
 			}
-			d.failAt, d.failure, d.forever = 1+r.IntN(30), errors.New("the power is gone"), true
+			d.FailFrom(1+r.IntN(30), errors.New("the power is gone"))
 			done := 0
-			for replaceStateOn(on, replaced, []byte(generation(done+1))) == nil {
+			for durable.Swap(on, replaced, []byte(generation(done+1))) == nil {
 				done++
 			}
-			got := d.cut(r).content(replaced)
+			got := string(d.Cut(r).Content(replaced))
 			whole := got == ""
 			for i := range done + 1 {
 				whole = whole || got == generation(i+1)
@@ -139,7 +144,7 @@ func TestReplacedStateIsWhole(t *testing.T) {
 	if n := torn(false); n > 0 {
 		t.Errorf("seed %d: torn %d times", seed, n)
 	}
-	t.Logf("figure: crash points of state.json tried %d, from seed %d, torn 0", crashPoints, seed)
+	t.Logf("figure: crash points of a swapped file tried %d, from seed %d, torn 0", crashPoints(), seed)
 	if torn(true) == 0 {
 		t.Error("written without a sync it is never torn: this test proves nothing")
 	}
