@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -77,7 +78,7 @@ func (s *Server) offerKey(c *conn, user string, key gossh.PublicKey) (*gossh.Per
 		return nil, errDraining
 	}
 	c.triesLogin()
-	name, err := chat.ParseName(user)
+	name, err := text.ParseName(user)
 	if err != nil {
 		return nil, errLogin
 	}
@@ -123,7 +124,7 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 
 // guess looks at a password, if it may.
 func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
-	name, err := chat.ParseName(user)
+	name, err := text.ParseName(user)
 	if err != nil {
 		c.charge(chargeGuess)
 		return nil, errLogin
@@ -192,7 +193,7 @@ func (s *Server) stranger(c *conn, key string) (*gossh.Permissions, error) {
 // logLogin writes one line for each login and each failure: the source first, then the name, shortened and quoted,
 // so that nobody can forge a line with it. Keys that were only asked about are not failures.
 func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err error) {
-	name := chat.Clean(m.User(), chat.MaxName)
+	name := text.Clean(m.User(), text.MaxName)
 	switch {
 	case err == nil:
 		s.log.Info("login", "source", c.source, "method", method, "name", name)
@@ -211,7 +212,7 @@ func (s *Server) loggedIn(c *conn, user, method string) {
 	c.in = true
 	c.mu.Unlock()
 	c.leaveStart()
-	name, err := chat.ParseName(user)
+	name, err := text.ParseName(user)
 	if provisional || err != nil {
 		s.count(&s.stats.Strangers)
 		c.within(s.limits.Registration)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // clock is a time that passes when it is told to.
@@ -21,7 +22,7 @@ func (c *clock) passes(d time.Duration) { c.at = c.at.Add(d) }
 
 func testName(t testing.TB, s string) chat.Name {
 	t.Helper()
-	n, err := chat.ParseName(s)
+	n, err := text.ParseName(s)
 	if err != nil {
 		t.Fatal(err)
 	}

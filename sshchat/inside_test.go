@@ -11,6 +11,7 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 
 	"golang.org/x/crypto/ssh"
@@ -57,7 +58,7 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := chat.ParseName("alice")
+	name, err := text.ParseName("alice")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -64,7 +64,7 @@ const (
 	maxWidth, maxHeight = 500, 200         // of a terminal, in cells
 	maxTerm             = 64               // bytes of TERM
 	maxRequest          = 2 << 10          // bytes of a channel request
-	maxExec             = 4 * chat.MaxText // bytes of a command line: a message, quoted in the worst way
+	maxExec             = 4 * text.MaxText // bytes of a command line: a message, quoted in the worst way
 	maxRefusing         = 64               // channels of one connection that wait to be told they are refused
 	rekeyAfter          = 1 << 30          // bytes under one set of keys
 )

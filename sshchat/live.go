@@ -8,6 +8,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
 
@@ -22,7 +23,7 @@ const ousted = 2 * time.Second
 func (s *session) enlist(a chat.Account) {
 	live := command.LiveSession{
 		Account: a.ID, Name: a.Name, Addr: s.guard.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
-		Key: s.login.key, Face: s.kind(), Client: chat.Clean(s.guard.conn.client, 64),
+		Key: s.login.key, Face: s.kind(), Client: text.Clean(s.guard.conn.client, 64),
 	}
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()

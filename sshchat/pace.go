@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
 
@@ -59,9 +59,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func echo(text string) string {
-	shown := chat.Clean(text, maxEcho)
-	if len(text) > maxEcho {
+func echo(said string) string {
+	shown := text.Clean(said, maxEcho)
+	if len(said) > maxEcho {
 		shown += "…"
 	}
 	return shown

@@ -12,6 +12,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 
 	"charm.land/ssh"
@@ -89,7 +90,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := chat.ParseName(lib.User())
+	name, err := text.ParseName(lib.User())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestHistoryIsReadBack(t *testing.T) {
@@ -193,7 +194,7 @@ func TestDirectRoomIsForItsTwo(t *testing.T) {
 	alice, bob, mallory := ed25519Reader(t, "alice"), ageReader(t, "bob"), ageReader(t, "mallory")
 	p := newPlace(t, alice, bob, mallory)
 	p.open()
-	room := chat.Direct(bob.name, alice.name)
+	room := text.Direct(bob.name, alice.name)
 	p.commit(p.message(room, bob.name, "between us"))
 	for _, r := range []reader{alice, bob} {
 		if got := p.texts(r); !slices.Equal(got, []string{"between us"}) {

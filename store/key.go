@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Limits of a public key.
@@ -181,12 +182,12 @@ func cutWord(s string) (word, rest string) {
 
 // cleanLabel makes a comment one short line, fit to be shown on any terminal.
 func cleanLabel(s string) string {
-	whole, err := chat.ParseLine(s, maxKeyLine)
+	whole, err := text.ParseLine(s, maxKeyLine)
 	if err != nil {
 		return ""
 	}
 	runes := []rune(whole.String())
-	short, err := chat.ParseLine(string(runes[:min(len(runes), maxLabel)]), maxKeyLine) // the cut may leave half a cluster
+	short, err := text.ParseLine(string(runes[:min(len(runes), maxLabel)]), maxKeyLine) // the cut may leave half a cluster
 	if err != nil {
 		return ""
 	}

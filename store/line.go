@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Line is one message as it is sealed: a JSON object on a line of its own, padded with spaces so that its length,
@@ -29,7 +30,7 @@ type Line struct {
 const (
 	lineStep = 64 // bytes; sizes of messages are seen in such steps and no finer
 	// maxLine is the longest line: each byte of a text escaped to six, and the other fields.
-	maxLine = (6*chat.MaxText/lineStep + 8) * lineStep
+	maxLine = (6*text.MaxText/lineStep + 8) * lineStep
 
 	lineTime = "2006-01-02T15:04:05.000Z07:00"
 )

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestLineIsAsSpecified(t *testing.T) {
@@ -34,7 +35,7 @@ func TestLineLengthsAreSteps(t *testing.T) {
 		}
 	}
 	longest := Line{time.Unix(0, 0), mustRoom(t, "@"+strings.Repeat("a", 32)+"+"+strings.Repeat("a", 32)), 1<<64 - 1, 1<<64 - 1,
-		mustName(t, strings.Repeat("a", 32)), chat.Edit, 1<<64 - 1, strings.Repeat("\x01", chat.MaxText)}
+		mustName(t, strings.Repeat("a", 32)), chat.Edit, 1<<64 - 1, strings.Repeat("\x01", text.MaxText)}
 	if b, err := longest.encode(); err != nil {
 		t.Errorf("the longest line: %v", err)
 	} else if len(b) != maxLine && len(b) < maxLine-512 {
@@ -90,14 +91,14 @@ func FuzzParseTarName(f *testing.F) {
 }
 
 func TestAmendedLines(t *testing.T) {
-	line := func(seq uint64, kind chat.Kind, of uint64, text string) []byte {
-		b, err := Line{time.Unix(0, 0).UTC(), chat.General, 1, seq, mustName(t, "alice"), kind, of, text}.encode()
+	line := func(seq uint64, kind chat.Kind, of uint64, said string) []byte {
+		b, err := Line{time.Unix(0, 0).UTC(), chat.General, 1, seq, mustName(t, "alice"), kind, of, said}.encode()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	parsed, err := chat.ParseText(`new "kind":"edit","of":5,`)
+	parsed, err := text.ParseText(`new "kind":"edit","of":5,`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store/durable"
 )
 
@@ -27,18 +28,18 @@ func OpenMotd(dir string) (*Motd, error) {
 
 // Reload reads the file again. What it cannot take changes nothing.
 func (m *Motd) Reload() error {
-	var text chat.Text
+	var said chat.Text
 	b, err := os.ReadFile(m.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
 	default:
-		if text, err = chat.ParseText(string(b)); err != nil && !errors.Is(err, chat.ErrEmpty) {
+		if said, err = text.ParseText(string(b)); err != nil && !errors.Is(err, text.ErrEmpty) {
 			return fmt.Errorf("%s: %w", m.path, err)
 		}
 	}
-	m.text.Store(&text)
+	m.text.Store(&said)
 	return nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // reader is a person of the tests with one key.
@@ -96,7 +97,7 @@ func keyFile(t testing.TB, b []byte) string {
 
 func mustName(t testing.TB, s string) chat.Name {
 	t.Helper()
-	n, err := chat.ParseName(s)
+	n, err := text.ParseName(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,9 +195,9 @@ func (p *place) kill() {
 }
 
 // message drafts what from says next in the room.
-func (p *place) message(room chat.RoomName, from chat.Name, text string) chat.Event {
+func (p *place) message(room chat.RoomName, from chat.Name, words string) chat.Event {
 	p.t.Helper()
-	said, err := chat.ParseText(text)
+	said, err := text.ParseText(words)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // The kinds of records.
@@ -316,7 +317,7 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 		return nil, fmt.Errorf("its prev: %w", err)
 	}
 	for s, head := range j.Heads {
-		name, err := chat.ParseName(s)
+		name, err := text.ParseName(s)
 		if err != nil || name.String() != s {
 			return nil, fmt.Errorf("a head for %q, which is no name", s)
 		}

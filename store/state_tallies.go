@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ chat.Tallies = (*State)(nil)
@@ -85,7 +86,7 @@ func readTally(v value) (t chat.Tally, err error) {
 	case len(t.Known) > maxKnown:
 		return t, v.refuse(fmt.Errorf("more than %d known sources", maxKnown))
 	}
-	t.From = chat.Clean(t.From, 64) // it is shown
+	t.From = text.Clean(t.From, 64) // it is shown
 	return t, nil
 }
 

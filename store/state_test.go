@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func openState(t testing.TB, dir string, opt StateOptions) *State {
@@ -40,7 +41,7 @@ func TestMarksSurviveReopening(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := t.TempDir()
 	s := openState(t, dir, StateOptions{})
-	alice, direct := name("alice"), chat.Direct(name("alice"), name("bob"))
+	alice, direct := name("alice"), text.Direct(name("alice"), name("bob"))
 	s.Mark(alice, chat.General, 12)
 	s.Mark(alice, chat.General, 7) // it only rises
 	s.Mark(alice, direct, 3)

@@ -9,6 +9,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Read opens, for somebody who has unlocked their identities, the last n messages of the room before the Seq before, as
@@ -95,11 +96,11 @@ func messages(lines []Line) ([]chat.Message, error) {
 		}
 		m := chat.Message{Room: l.Room, Seq: l.Seq, At: l.At, From: l.From, Kind: l.Kind, Of: l.Of}
 		if l.Text != "" {
-			text, err := chat.ParseText(l.Text) // it was cleaned when it came in, by this law or by an older one
+			cleaned, err := text.ParseText(l.Text) // it was cleaned when it came in, by this law or by an older one
 			if err != nil {
 				return nil, fmt.Errorf("%w: message %d of %s: %w", ErrDamaged, l.Seq, l.Room, err)
 			}
-			m.Text = text
+			m.Text = cleaned
 		}
 		m.Deleted = l.Text == "" && l.Kind != chat.Delete
 		said = append(said, m)

@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 const (
@@ -187,11 +188,11 @@ func (r *roster) readRoom(v value) error {
 		return fmt.Errorf("another room is called %s", m.Name)
 	}
 	if m.Topic != "" { // edited by hand it may hold what no terminal should see
-		text, err := chat.ParseLine(m.Topic, chat.MaxText)
+		said, err := text.ParseLine(m.Topic, text.MaxText)
 		if err != nil {
 			return fmt.Errorf("topic: %w", err)
 		}
-		m.Topic = text.String()
+		m.Topic = said.String()
 	}
 	r.rooms[m.Name] = m
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // maxSanctions is how many bans or mutes are kept: each connection is compared with them.
@@ -149,7 +150,7 @@ func readSanctions(list *[]chat.Sanction, people bool) func(value) error {
 			case len(*list) == maxSanctions:
 				return ErrTooManySanctions
 			}
-			s.Why = chat.Clean(s.Why, maxSetting)
+			s.Why = text.Clean(s.Why, maxSetting)
 			*list = append(*list, s)
 			return nil
 		})

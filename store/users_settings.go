@@ -6,7 +6,7 @@ import (
 	"maps"
 	"regexp"
 
-	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // What an account may keep of what its person chose. All of it is in memory, and in each write of the file.
@@ -61,8 +61,8 @@ func cleanSetting(name, value string) (string, error) {
 	if value == "" {
 		return "", nil
 	}
-	text, err := chat.ParseLine(value, maxSetting)
-	return text.String(), err
+	said, err := text.ParseLine(value, maxSetting)
+	return said.String(), err
 }
 
 // readSettings reads a user's settings from the file.
@@ -74,7 +74,7 @@ func (u *user) readSettings(v value) error {
 	return v.walk(func(name string, field value) error {
 		var raw string
 		if err := field.into(&raw); err != nil {
-			return field.refuse(fmt.Errorf("%s: %w", chat.Clean(name, 16), err))
+			return field.refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
 		}
 		clean, err := cleanSetting(name, raw)
 		_, twice := u.settings[name]
@@ -88,7 +88,7 @@ func (u *user) readSettings(v value) error {
 			err = fmt.Errorf("a user has at most %d", maxSettings)
 		}
 		if err != nil {
-			return field.refuse(fmt.Errorf("%s: %w", chat.Clean(name, 16), err))
+			return field.refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
 		}
 		u.settings[name] = clean
 		return nil

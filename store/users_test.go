@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store/durable"
 )
 
@@ -42,7 +43,7 @@ func openUsers(t testing.TB, dir string) *Users {
 }
 
 func name(s string) chat.Name {
-	n, err := chat.ParseName(s)
+	n, err := text.ParseName(s)
 	if err != nil {
 		panic(err)
 	}
@@ -50,7 +51,7 @@ func name(s string) chat.Name {
 }
 
 func roomName(s string) chat.RoomName {
-	r, err := chat.ParseRoomName(s)
+	r, err := text.ParseRoomName(s)
 	if err != nil {
 		panic(err)
 	}
@@ -380,7 +381,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		}
 		alice := create(t, u, "alice", "")
 		bob := create(t, u, "bob", "")
-		direct := chat.Direct(alice.Name, bob.Name)
+		direct := text.Direct(alice.Name, bob.Name)
 		settled := func() int { time.Sleep(time.Second); synctest.Wait(); return writes }
 		begun := settled()
 		var since time.Time

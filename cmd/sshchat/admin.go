@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 )
 
@@ -24,7 +25,7 @@ func makeAdmin(value string, st *stores) error {
 	if !ok {
 		return fmt.Errorf("write NAME=KEYFILE")
 	}
-	name, err := chat.ParseName(word)
+	name, err := text.ParseName(word)
 	if err != nil {
 		return err
 	}

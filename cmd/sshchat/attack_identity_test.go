@@ -316,7 +316,7 @@ func TestAttackGuessesInOneConnection(t *testing.T) {
 		r := s.raw()
 		evaluated := 0
 		for range 11 {
-			if r.write(append(append(attempt("alice", "password"), 0), text("wrong but long enough")...)) != nil {
+			if r.write(append(append(attempt("alice", "password"), 0), wireString("wrong but long enough")...)) != nil {
 				break
 			}
 			packet, err := r.read()

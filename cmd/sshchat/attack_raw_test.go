@@ -74,7 +74,7 @@ func (s *testServer) raw() *raw {
 	tcp.SetReadDeadline(time.Now().Add(patience))
 	r := &raw{Conn: tcp, t: s.t, in: bufio.NewReader(tcp)}
 	r.agree()
-	r.ask(append([]byte{msgServiceRequest}, text("ssh-userauth")...))
+	r.ask(append([]byte{msgServiceRequest}, wireString("ssh-userauth")...))
 	return r
 }
 
@@ -88,14 +88,14 @@ func (r *raw) agree() {
 	init = append(init, make([]byte, 16)...)
 	const cipher, mac = "aes128-gcm@openssh.com", "hmac-sha2-256-etm@openssh.com"
 	for _, list := range []string{"curve25519-sha256", "ssh-ed25519", cipher, cipher, mac, mac, "none", "none", "", ""} {
-		init = append(init, text(list)...)
+		init = append(init, wireString(list)...)
 	}
 	init = append(init, make([]byte, 5)...)
 	r.send(init)
 	theirInit := r.receive()
 	own, err := ecdh.X25519().GenerateKey(rand.Reader)
 	r.check(err)
-	r.send(append([]byte{msgKexECDH}, text(own.PublicKey().Bytes())...))
+	r.send(append([]byte{msgKexECDH}, wireString(own.PublicKey().Bytes())...))
 	var reply struct{ HostKey, Point, Signature []byte }
 	r.check(ssh.Unmarshal(r.expect(msgKexECDHReply)[1:], &reply))
 	point, err := ecdh.X25519().NewPublicKey(reply.Point)
@@ -103,8 +103,8 @@ func (r *raw) agree() {
 	secret, err := own.ECDH(point)
 	r.check(err)
 	k := ssh.Marshal(struct{ K *big.Int }{new(big.Int).SetBytes(secret)})
-	r.session = digest(text(version), text(strings.TrimRight(theirs, "\r\n")), text(init), text(theirInit),
-		text(reply.HostKey), text(own.PublicKey().Bytes()), text(reply.Point), k)
+	r.session = digest(wireString(version), wireString(strings.TrimRight(theirs, "\r\n")), wireString(init), wireString(theirInit),
+		wireString(reply.HostKey), wireString(own.PublicKey().Bytes()), wireString(reply.Point), k)
 	r.send([]byte{msgNewKeys})
 	r.expect(msgNewKeys)
 	r.seal, r.open = r.direction(k, 'A', 'C'), r.direction(k, 'B', 'D')
@@ -127,8 +127,8 @@ func digest(parts ...[]byte) []byte {
 	return sum[:]
 }
 
-// text is a string as SSH writes it.
-func text[T string | []byte](s T) []byte {
+// wireString is a string as SSH writes it.
+func wireString[T string | []byte](s T) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...)
 }
 
@@ -230,8 +230,8 @@ func (r *raw) gone(what string) {
 
 // attempt is a login attempt, up to what its method adds.
 func attempt(name, method string) []byte {
-	packet := append([]byte{msgUserAuth}, text(name)...)
-	return append(append(packet, text("ssh-connection")...), text(method)...)
+	packet := append([]byte{msgUserAuth}, wireString(name)...)
+	return append(append(packet, wireString("ssh-connection")...), wireString(method)...)
 }
 
 func (r *raw) none(name string) byte {
@@ -241,7 +241,7 @@ func (r *raw) none(name string) byte {
 
 func (r *raw) password(name, password string) byte {
 	r.t.Helper()
-	return r.ask(append(append(attempt(name, "password"), 0), text(password)...))
+	return r.ask(append(append(attempt(name, "password"), 0), wireString(password)...))
 }
 
 // about asks whether a key would do, which anybody can who has seen the public key.
@@ -254,21 +254,21 @@ func (r *raw) about(name string, key ssh.PublicKey) byte {
 func (r *raw) prove(name string, signer ssh.Signer) byte {
 	r.t.Helper()
 	packet := key25519(name, 1, signer.PublicKey())
-	signature, err := signer.Sign(rand.Reader, append(text(r.session), packet...))
+	signature, err := signer.Sign(rand.Reader, append(wireString(r.session), packet...))
 	r.check(err)
-	return r.ask(append(packet, text(ssh.Marshal(signature))...))
+	return r.ask(append(packet, wireString(ssh.Marshal(signature))...))
 }
 
 func key25519(name string, proven byte, key ssh.PublicKey) []byte {
 	packet := append(attempt(name, "publickey"), proven)
-	return append(append(packet, text(key.Type())...), text(key.Marshal())...)
+	return append(append(packet, wireString(key.Type())...), wireString(key.Marshal())...)
 }
 
 // exec runs a command in a channel and returns what it printed, on both streams, and its exit code.
 func (r *raw) exec(line string) (out string, code int) {
 	r.t.Helper()
 	channel := r.channel(1 << 20)
-	r.request(channel, "exec", text(line))
+	r.request(channel, "exec", wireString(line))
 	for code = -1; ; {
 		packet := r.receive()
 		switch packet[0] {
@@ -289,7 +289,7 @@ func (r *raw) exec(line string) (out string, code int) {
 
 // openSession is the packet that asks for a session channel.
 func openSessionPacket(window uint32) []byte {
-	packet := append([]byte{msgOpen}, text("session")...)
+	packet := append([]byte{msgOpen}, wireString("session")...)
 	return append(packet, ssh.Marshal(struct{ Sender, Window, Packet uint32 }{0, window, 32 << 10})...)
 }
 
@@ -304,5 +304,5 @@ func (r *raw) channel(window uint32) uint32 {
 func (r *raw) request(channel uint32, name string, payload []byte) {
 	r.t.Helper()
 	packet := binary.BigEndian.AppendUint32([]byte{msgRequest}, channel)
-	r.send(append(append(append(packet, text(name)...), 0), payload...))
+	r.send(append(append(append(packet, wireString(name)...), 0), payload...))
 }

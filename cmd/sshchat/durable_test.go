@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 
 	"golang.org/x/crypto/ssh"
@@ -81,7 +82,7 @@ func member(b *testing.B, users *store.Users, i int) chat.Name {
 	if err != nil {
 		b.Fatal(err)
 	}
-	name, err := chat.ParseName(fmt.Sprintf("member%d", i))
+	name, err := text.ParseName(fmt.Sprintf("member%d", i))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func member(b *testing.B, users *store.Users, i int) chat.Name {
 
 // BenchmarkDurable is messages that were on the disk when they were acknowledged, by so many who wait for each of theirs.
 func BenchmarkDurable(b *testing.B) {
-	text, err := chat.ParseText("hello, world")
+	said, err := text.ParseText("hello, world")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func BenchmarkDurable(b *testing.B) {
 				for p := range posters {
 					posting.Go(func() {
 						for i := p; i < b.N; i += posters {
-							if _, err := hub.Post(context.Background(), names[p%10], chat.General, chat.Say, text); err != nil {
+							if _, err := hub.Post(context.Background(), names[p%10], chat.General, chat.Say, said); err != nil {
 								b.Error(err)
 								return
 							}
@@ -124,7 +125,7 @@ func BenchmarkDurable(b *testing.B) {
 // and how long one in another room takes meanwhile: all of the room's readers are sealed to anew. A join is as often as a
 // room's size has it; a ban does not wait for what is made ahead, and may meet a room where nothing is.
 func BenchmarkFirstMessageAfterAChange(b *testing.B) {
-	text, err := chat.ParseText("hello, world")
+	said, err := text.ParseText("hello, world")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 		}
 		post := func(from chat.Name, room chat.RoomName) time.Duration {
 			begun := time.Now()
-			if _, err := hub.Post(ctx, from, room, chat.Say, text); err != nil {
+			if _, err := hub.Post(ctx, from, room, chat.Say, said); err != nil {
 				b.Error(err)
 			}
 			return time.Since(begun)
@@ -171,7 +172,7 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 }
 
 func makeRoom(hub *chat.Hub, by chat.Name) (room chat.RoomName, err error) {
-	if room, err = chat.ParseRoomName("elsewhere"); err == nil {
+	if room, err = text.ParseRoomName("elsewhere"); err == nil {
 		_, err = hub.Join(context.Background(), by, room)
 	}
 	return room, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 
 	"filippo.io/age"
@@ -68,7 +69,7 @@ func opener(keys []string, head, name string) (*store.Opener, error) {
 		o.Identities = append(o.Identities, ids...)
 	}
 	if name != "" {
-		n, err := chat.ParseName(name)
+		n, err := text.ParseName(name)
 		if err != nil {
 			return nil, err
 		}

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 )
 
 // What became of a message is a line that no message can pass for.
 func TestPlainLine(t *testing.T) {
-	alice, err := chat.ParseName("alice")
+	alice, err := text.ParseName("alice")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"sshchat/sshchat/text"
 )
 
 // told are entries of a log as words: "3 bob: text", an edit as "4 bob edits 3: text", what became of it in brackets.
@@ -32,7 +34,7 @@ func told(messages []Message) []string {
 
 func amend(t testing.TB, h *Hub, who string, kind Kind, of uint64, text string) Message {
 	t.Helper()
-	m, err := h.Amend(t.Context(), name(t, who), General, kind, of, Text{text})
+	m, err := h.Amend(t.Context(), name(t, who), General, kind, of, words(text))
 	if err != nil {
 		t.Fatalf("%s %ss %d: %v", who, kind, of, err)
 	}
@@ -90,14 +92,14 @@ func TestWhoMayAmendWhat(t *testing.T) {
 		where RoomName
 		kind  Kind
 		of    uint64
-		text  string
+		said  string
 		want  error
 	}{
 		{"mallory", General, Edit, 1, "forged", ErrNotYours},
 		{"mallory", General, Delete, 1, "", ErrNotYours},
 		{"mallory", room(t, "ci"), Delete, 1, "", ErrNotIn},
-		{"mallory", Direct(name(t, "alice"), name(t, "bob")), Delete, 1, "", ErrNotIn},
-		{"alice", General, Edit, 1, "", ErrEmpty},
+		{"mallory", text.Direct(name(t, "alice"), name(t, "bob")), Delete, 1, "", ErrNotIn},
+		{"alice", General, Edit, 1, "", text.ErrEmpty},
 		{"alice", General, Edit, 0, "x", ErrNoMessage},
 		{"alice", General, Edit, 99, "x", ErrNoMessage},
 		{"alice", General, Edit, 1 << 63, "x", ErrNoMessage},
@@ -106,12 +108,12 @@ func TestWhoMayAmendWhat(t *testing.T) {
 		{"alice", General, Edit, 3, "back from the dead", ErrNoMessage},
 		{"alice", General, Delete, 4, "", ErrNoMessage},
 	} {
-		if _, err := h.Amend(t.Context(), name(t, c.who), c.where, c.kind, c.of, Text{c.text}); !errors.Is(err, c.want) {
+		if _, err := h.Amend(t.Context(), name(t, c.who), c.where, c.kind, c.of, words(c.said)); !errors.Is(err, c.want) {
 			t.Errorf("%s %ss %s/%d: %v, want %v", c.who, c.kind, c.where, c.of, err, c.want)
 		}
 	}
 	for _, kind := range []Kind{Edit, Delete, Notice} {
-		if _, err := h.Post(t.Context(), name(t, "mallory"), General, kind, Text{"x"}); err == nil {
+		if _, err := h.Post(t.Context(), name(t, "mallory"), General, kind, words("x")); err == nil {
 			t.Errorf("a %s was posted as a message", kind)
 		}
 	}
@@ -155,7 +157,7 @@ func TestDeleteAndEditInOneBatch(t *testing.T) {
 		h.stop = make(chan struct{})
 		errs := make([]error, 4)
 		for i, kind := range []Kind{Edit, Delete, Edit, Delete} {
-			go func() { _, errs[i] = h.Amend(context.Background(), alice, General, kind, 1, Text{"text"}) }()
+			go func() { _, errs[i] = h.Amend(context.Background(), alice, General, kind, 1, words("text")) }()
 			synctest.Wait() // it is queued
 		}
 		if err := h.finish(); err != nil {
@@ -213,7 +215,7 @@ func TestAmendKeepsTheBudget(t *testing.T) {
 	log := h.rooms[General].Log
 	for range 300 {
 		m := say(t, h, "alice", General, "x")
-		amend(t, h, "alice", Edit, m.Seq, strings.Repeat("y", MaxText))
+		amend(t, h, "alice", Edit, m.Seq, strings.Repeat("y", text.MaxText))
 	}
 	size := 0
 	for _, m := range log.Tail(LogLines) {
@@ -225,7 +227,7 @@ func TestAmendKeepsTheBudget(t *testing.T) {
 	for range LogLines {
 		say(t, h, "alice", General, "x")
 	}
-	if _, err := h.Amend(t.Context(), name(t, "alice"), General, Edit, 1, Text{"z"}); !errors.Is(err, ErrNoMessage) {
+	if _, err := h.Amend(t.Context(), name(t, "alice"), General, Edit, 1, words("z")); !errors.Is(err, ErrNoMessage) {
 		t.Errorf("what memory has lost: %v", err)
 	}
 }
@@ -271,12 +273,12 @@ func TestFind(t *testing.T) {
 func BenchmarkEditInAFullLog(b *testing.B) {
 	l := NewLog(0)
 	for i := range LogLines {
-		l.Append(Message{Kind: Say, Seq: uint64(i) + 1, Text: Text{"hello everybody"}})
+		l.Append(Message{Kind: Say, Seq: uint64(i) + 1, Text: words("hello everybody")})
 	}
 	seq := uint64(LogLines)
 	b.ReportAllocs()
 	for b.Loop() {
 		seq++
-		l.Append(Message{Kind: Edit, Seq: seq, Of: seq - 100, Text: Text{"hello all"}})
+		l.Append(Message{Kind: Edit, Seq: seq, Of: seq - 100, Text: words("hello all")})
 	}
 }

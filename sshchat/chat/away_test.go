@@ -15,12 +15,12 @@ func TestAway(t *testing.T) {
 			t.Errorf("%s: members are %v, %v", when, people, err)
 		}
 	}
-	h.SetAway(alice, Text{"lunch"})
+	h.SetAway(alice, words("lunch"))
 	away(false, "while no session is open")
 	h.Enter(alice)
 	h.Enter(alice)
 	r := h.Reader(alice, From{})
-	h.SetAway(alice, Text{"lunch"})
+	h.SetAway(alice, words("lunch"))
 	away(true, "after SetAway")
 	if got := kinds(r.Next(9)); len(got) != 1 || got[0] != Changed {
 		t.Errorf("the other session hears %v", got)
@@ -31,7 +31,7 @@ func TestAway(t *testing.T) {
 		t.Error("Back does not tell whether it changed anything")
 	}
 	away(false, "after Back")
-	h.SetAway(alice, Text{"lunch"})
+	h.SetAway(alice, words("lunch"))
 	h.Leave(alice)
 	away(false, "after the last session has ended")
 	h.Enter(alice)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // Limits of one person.
@@ -250,11 +252,11 @@ func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
 	r := h.rooms[name]
 	r.topic = topic.String()
 	h.mu.Unlock()
-	text := fmt.Sprintf("%s set the topic: %s", me, topic)
+	said := fmt.Sprintf("%s set the topic: %s", me, topic)
 	if topic.String() == "" {
-		text = fmt.Sprintf("%s cleared the topic", me)
+		said = fmt.Sprintf("%s cleared the topic", me)
 	}
-	h.tell(r.Log, Message{Room: name, Kind: Notice, Text: Text{text}})
+	h.tell(r.Log, Message{Room: name, Kind: Notice, Text: text.Sprintf("%s", said)})
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"sshchat/sshchat/text"
+
 	"go.uber.org/goleak"
 )
 
@@ -98,7 +100,7 @@ func start(t testing.TB, j Journal, people ...string) *Hub {
 
 func say(t testing.TB, h *Hub, from string, room RoomName, text string) Message {
 	t.Helper()
-	m, err := h.Post(context.Background(), name(t, from), room, Say, Text{text})
+	m, err := h.Post(context.Background(), name(t, from), room, Say, words(text))
 	if err != nil {
 		t.Fatalf("%s in %s: %v", from, room, err)
 	}
@@ -107,7 +109,7 @@ func say(t testing.TB, h *Hub, from string, room RoomName, text string) Message 
 
 func room(t testing.TB, s string) RoomName {
 	t.Helper()
-	r, err := ParseRoomName(s)
+	r, err := text.ParseRoomName(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +141,7 @@ func TestJoinMakesTheRoomOnce(t *testing.T) {
 	if got := h.registry.(*ledger).lines; !slices.Equal(got, want) {
 		t.Errorf("registry: %q", got)
 	}
-	if _, err := h.Join(t.Context(), name(t, "carol"), Direct(name(t, "alice"), name(t, "bob"))); !errors.Is(err, ErrNoRoom) {
+	if _, err := h.Join(t.Context(), name(t, "carol"), text.Direct(name(t, "alice"), name(t, "bob"))); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("carol joins @alice+bob: %v", err)
 	}
 	if err := h.Part(t.Context(), name(t, "alice"), General); !errors.Is(err, ErrGeneral) {
@@ -229,7 +231,7 @@ func TestLimitsOfOnePerson(t *testing.T) {
 	if after := h.registry.(*ledger).lines[before:]; len(after) > 0 {
 		t.Errorf("a refused join left %q", after)
 	}
-	say(t, h, "alice", Direct(name(t, "alice"), name(t, "bob")), "direct rooms do not count")
+	say(t, h, "alice", text.Direct(name(t, "alice"), name(t, "bob")), "direct rooms do not count")
 }
 
 // private-room-as-stranger: it answers as a room that is not there.
@@ -247,7 +249,7 @@ func TestPrivateRoomIsNotThere(t *testing.T) {
 	if _, err := h.Join(t.Context(), bob, secret); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("Join: %v", err)
 	}
-	if err := h.SetTopic(bob, secret, Text{"mine"}); !errors.Is(err, ErrNotIn) {
+	if err := h.SetTopic(bob, secret, words("mine")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("SetTopic: %v", err)
 	}
 	for _, info := range h.Rooms(bob) {

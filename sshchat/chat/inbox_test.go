@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
+
+	"sshchat/sshchat/text"
 )
 
 // inbox is the inbox as words, a room each: "general 3/1 @2", which is unread, mentions and mark.
@@ -27,7 +28,7 @@ func wantInbox(t *testing.T, b *Inbox, want ...string) {
 func TestInboxCountsWhatComes(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob", "carol")
 	alice, bob := name(t, "alice"), name(t, "bob")
-	pair := Direct(alice, bob)
+	pair := text.Direct(alice, bob)
 	say(t, h, "alice", General, "before")
 	h.Enter(bob)
 	r := h.Reader(bob, From{Back: 9, Peek: true}) // hands out again what is counted already
@@ -60,7 +61,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	b.Read(pair, 99)
 	wantInbox(t, b, "general 1/1 @4", "ci 0/0 @0", "@alice+bob 0/0 @1")
 	part(t, h, "bob", "ci")
-	if err := h.SetTopic(alice, General, Text{"a topic"}); err != nil {
+	if err := h.SetTopic(alice, General, words("a topic")); err != nil {
 		t.Fatal(err)
 	}
 	b.Deliver(r.Next(99))
@@ -99,7 +100,7 @@ func TestInboxAfterARestart(t *testing.T) {
 	bob := name(t, "bob")
 	kept := &notebook{}
 	kept.Mark(bob, General, 40)
-	pair := Direct(name(t, "alice"), bob)
+	pair := text.Direct(name(t, "alice"), bob)
 	h := NewHub(&tape{}, &ledger{}, kept, []RoomState{
 		{Name: General, Last: 50, Members: []Member{{bob, 1}}},
 		{Name: room(t, "ci"), Last: 50, Members: []Member{{bob, 48}}},
@@ -129,7 +130,7 @@ func TestInboxCountsWhatIsShown(t *testing.T) {
 	bob, mallory := name(t, "bob"), name(t, "mallory")
 	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	say(t, h, "mallory", General, "bob bob bob")
-	say(t, h, "mallory", Direct(bob, mallory), "bob!")
+	say(t, h, "mallory", text.Direct(bob, mallory), "bob!")
 	say(t, h, "alice", General, "hello")
 	b.Deliver(r.Next(99))
 	wantInbox(t, b, "general 2/1 @0", "@bob+mallory 1/1 @0")
@@ -167,7 +168,7 @@ func TestInboxAgainstARecount(t *testing.T) {
 		h.Enter(bob)
 		h.Enter(bob)
 		r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
-		rooms := []RoomName{General, room(t, "ci"), Direct(name(t, "alice"), bob)}
+		rooms := []RoomName{General, room(t, "ci"), text.Direct(name(t, "alice"), bob)}
 		join(t, h, "alice", "ci")
 		for range 200 {
 			where := rooms[rng.IntN(3)]
@@ -201,47 +202,9 @@ func TestInboxAgainstARecount(t *testing.T) {
 	}
 }
 
-func TestMentions(t *testing.T) {
-	for text, want := range map[string]bool{
-		"bob": true, "Bob?": true, "hey BOB!": true, "@bob": true, "(@bob)": true, "bob's": true, "bob: hi": true,
-		"bobさん": true, "привет bob": true, "-bob-": true, "a\nbob": true, "bobby bob": true, "@@bob": true, "bob@home": true,
-		"": false, "bo": false, "bobby": false, "rebob": false, "bob2": false, "2bob": false, "bob_": false, "bob-by": false,
-		"well-bob": false, "post@bob.example": false, "bób": false, "bob\u0301": false, "\u00e9bob": false, "b o b": false,
-	} {
-		if got := mentions(text, "bob"); got != want {
-			t.Errorf("%q mentions bob: %v", text, got)
-		}
-	}
-	if mentions("\u212aim", "kim") || !mentions("Kim", "kim") || !mentions("x-2, a_b-1", "a_b-1") {
-		t.Error("names of other letters")
-	}
-}
-
-func FuzzMentions(f *testing.F) {
-	f.Add("hello @Bob", "bob")
-	f.Add("bob-", "bob-")
-	f.Fuzz(func(t *testing.T, text, who string) {
-		n, err := ParseName(who)
-		if err != nil {
-			return
-		}
-		parsed, err := ParseText(text)
-		if err != nil {
-			return
-		}
-		got := mentions(parsed.s, n.s)
-		if got && !strings.Contains(strings.ToLower(parsed.s), n.s) {
-			t.Errorf("%q does not hold %s", parsed, n)
-		}
-		if !mentions(parsed.s+"\n@"+n.s, n.s) {
-			t.Errorf("%q and @%s on a line of its own", parsed, n)
-		}
-	})
-}
-
 func TestFilter(t *testing.T) {
 	me, ann, eve := name(t, "bob"), name(t, "ann"), name(t, "eve")
-	pair := func(n Name) RoomName { return Direct(me, n) }
+	pair := func(n Name) RoomName { return text.Direct(me, n) }
 	ignore, focus := Filter{Ignore: map[Name]bool{eve: true}}, Filter{Focus: map[Name]bool{ann: true}}
 	for _, c := range []struct {
 		what string
@@ -272,7 +235,7 @@ func TestFilter(t *testing.T) {
 func BenchmarkInboxDeliver(b *testing.B) {
 	h := start(b, &tape{}, "alice", "bob")
 	box := NewInbox(name(b, "bob"), h)
-	d := Delivery{Message: Message{Room: General, From: name(b, "alice"), Kind: Say, Text: Text{"a line as people write them, of some eighty bytes or so, all of it about nothing"}}}
+	d := Delivery{Message: Message{Room: General, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so, all of it about nothing")}}
 	b.ReportAllocs()
 	for b.Loop() {
 		d.Seq++
@@ -284,7 +247,7 @@ func BenchmarkInboxOfALongAbsence(b *testing.B) {
 	h := start(b, &tape{}, "alice", "bob")
 	log := h.rooms[General].Log
 	for i := range LogLines {
-		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: Text{"a line as people write them, of some eighty bytes or so"}})
+		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})
 	}
 	for b.Loop() {
 		NewInbox(name(b, "bob"), h)

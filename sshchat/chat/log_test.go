@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestLogAgainstANaiveOne(t *testing.T) {
 		}
 		add := func(n, size int, stored bool) {
 			for range n {
-				m := Message{Kind: Notice, Text: Text{string(make([]byte, size))}}
+				m := Message{Kind: Notice, Text: words(strings.Repeat("x", size))}
 				if stored {
 					m.Kind, m.Seq = Say, model.last+1
 				}
@@ -198,7 +199,7 @@ func BenchmarkAppend(b *testing.B) {
 			seq := uint64(0)
 			for b.Loop() {
 				seq++
-				log.Append(Message{Kind: Say, Seq: seq, Text: Text{"hello, world"}})
+				log.Append(Message{Kind: Say, Seq: seq, Text: words("hello, world")})
 			}
 			close(done)
 			wg.Wait()

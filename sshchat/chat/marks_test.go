@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"sshchat/sshchat/text"
 )
 
 // notebook is a Marks in memory.
@@ -73,7 +75,7 @@ func TestMarksThatAreNot(t *testing.T) {
 	say(t, h, "alice", room(t, "ci"), "secret")
 	say(t, h, "alice", General, "hello")
 	mallory := name(t, "mallory")
-	for _, where := range []RoomName{room(t, "ci"), room(t, "nowhere"), Direct(name(t, "alice"), mallory)} {
+	for _, where := range []RoomName{room(t, "ci"), room(t, "nowhere"), text.Direct(name(t, "alice"), mallory)} {
 		h.Mark(mallory, where, 1)
 	}
 	h.Mark(name(t, "stranger"), General, 1)
@@ -112,7 +114,7 @@ func TestReaderBeginsAtTheMark(t *testing.T) {
 	alice, bob := name(t, "alice"), name(t, "bob")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
-	ci, pair := room(t, "ci"), Direct(alice, bob)
+	ci, pair := room(t, "ci"), text.Direct(alice, bob)
 	for i := range 6 {
 		for _, where := range []RoomName{General, ci, pair} {
 			say(t, h, "alice", where, fmt.Sprint(i+1))

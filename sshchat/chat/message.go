@@ -60,4 +60,4 @@ func (m Message) ID(me Name) string {
 }
 
 // size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
-func (m *Message) size() int { return len(m.Text.s) + 128 }
+func (m *Message) size() int { return len(m.Text.String()) + 128 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sshchat/sshchat/text"
 )
 
 // maxOnly is how many things a restricted key may be for.
@@ -27,7 +29,7 @@ func ParseOnly(words string) (Only, error) {
 	}
 	for _, entry := range list {
 		if !onlyPattern.MatchString(entry) {
-			return nil, fmt.Errorf("%q: %w", Clean(entry, 80), ErrOnly)
+			return nil, fmt.Errorf("%q: %w", text.Clean(entry, 80), ErrOnly)
 		}
 	}
 	return list, nil

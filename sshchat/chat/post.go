@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // What one commit holds at most. The load makes the batches: while one is written, the next gathers.
@@ -44,17 +46,17 @@ func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, tex
 // deletion: a stored message itself. When it returns nil the log holds the message as it is now. What earlier sessions
 // and files hold is not changed.
 //
-// Errors: ErrNoMessage, ErrNotYours, ErrEmpty where an edit leaves nothing, and those of Post.
-func (h *Hub) Amend(ctx context.Context, from Name, room RoomName, kind Kind, of uint64, text Text) (Message, error) {
+// Errors: ErrNoMessage, ErrNotYours, text.ErrEmpty where an edit leaves nothing, and those of Post.
+func (h *Hub) Amend(ctx context.Context, from Name, room RoomName, kind Kind, of uint64, new Text) (Message, error) {
 	switch {
 	case kind == Delete:
-		text = Text{}
+		new = Text{}
 	case kind != Edit:
 		return Message{}, fmt.Errorf("internal error: a message of kind %q amends nothing", kind)
-	case text.s == "":
-		return Message{}, ErrEmpty
+	case new.IsEmpty():
+		return Message{}, text.ErrEmpty
 	}
-	return h.amend(ctx, &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Of: of, Text: text}}})
+	return h.amend(ctx, &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Of: of, Text: new}}})
 }
 
 // Remove is Amend's Delete by somebody who may delete the messages of others; the caller has seen to that. by must be
@@ -180,7 +182,7 @@ func (h *Hub) Run(ctx context.Context) error {
 			return h.finish()
 		}
 		if err := h.commit(batch); errors.Is(err, ErrJournalDead) {
-			h.Announce(Text{"The server can store nothing more and is stopping. What you see above is stored."})
+			h.Announce(text.Sprintf("The server can store nothing more and is stopping. What you see above is stored."))
 			return err
 		}
 	}
@@ -405,6 +407,6 @@ func (h *Hub) Tell(name Name, format string, args ...any) {
 	p := h.people[name]
 	h.mu.RUnlock()
 	if p != nil {
-		h.tell(p.log, Message{Kind: Notice, Text: Text{trimLines(clean(fmt.Sprintf(format, args...), asLines))}})
+		h.tell(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // read takes what comes until n stored messages were shown, and fails on a gap.
@@ -93,7 +95,7 @@ func TestFailedCommit(t *testing.T) {
 	say(t, h, "alice", General, "one")
 	journal.fail(errors.New("disk full"))
 	for range 3 {
-		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"lost"}); !errors.Is(err, ErrNotStored) {
+		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("lost")); !errors.Is(err, ErrNotStored) {
 			t.Fatalf("poster got %v", err)
 		}
 	}
@@ -102,7 +104,7 @@ func TestFailedCommit(t *testing.T) {
 		t.Errorf("Seq %d after a failure", m.Seq)
 	}
 	got := bob.Next(99)
-	if len(got) != 2 || got[0].Text.s != "one" || got[1].Text.s != "two" || got[1].Seq != 2 {
+	if len(got) != 2 || got[0].Text.String() != "one" || got[1].Text.String() != "two" || got[1].Seq != 2 {
 		t.Errorf("bob was shown %+v", got)
 	}
 }
@@ -116,7 +118,7 @@ func TestChangesOutliveAFailedCommit(t *testing.T) {
 	journal.fail(errors.New("disk full"))
 	part(t, h, "bob", "ci")
 	join(t, h, "carol", "ci")
-	if _, err := h.Post(t.Context(), name(t, "bob"), room(t, "ci"), Say, Text{"still here?"}); !errors.Is(err, ErrNotIn) {
+	if _, err := h.Post(t.Context(), name(t, "bob"), room(t, "ci"), Say, words("still here?")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("bob posts after leaving: %v", err)
 	}
 	journal.fail(nil)
@@ -140,14 +142,14 @@ func TestDeadJournalEndsRun(t *testing.T) {
 	r := h.Reader(name(t, "alice"), From{})
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(t.Context()) }()
-	if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"x"}); !errors.Is(err, ErrNotStored) {
+	if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("x")); !errors.Is(err, ErrNotStored) {
 		t.Errorf("poster got %v", err)
 	}
 	if err := <-ended; !errors.Is(err, ErrJournalDead) {
 		t.Errorf("Run returned %v", err)
 	}
 	for range 2 * maxBatch { // more than the queue holds
-		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, Text{"x"}); !errors.Is(err, ErrStopping) {
+		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("x")); !errors.Is(err, ErrStopping) {
 			t.Fatalf("a later poster got %v", err)
 		}
 	}
@@ -162,7 +164,7 @@ func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 		h := NewHub(journal, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 		for range 9 {
 			go func() {
-				if _, err := h.Post(context.Background(), name(t, "alice"), General, Say, Text{"x"}); err != nil {
+				if _, err := h.Post(context.Background(), name(t, "alice"), General, Say, words("x")); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -198,14 +200,14 @@ func TestJournalIsCalledEveryMinute(t *testing.T) {
 func TestPostWhereOneIsNot(t *testing.T) {
 	journal := &tape{}
 	h := start(t, journal, "alice", "bob")
-	pair := Direct(name(t, "alice"), name(t, "bob"))
+	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	for _, where := range []RoomName{pair, General, room(t, "nowhere")} {
-		if _, err := h.Post(t.Context(), name(t, "carol"), where, Say, Text{"x"}); !errors.Is(err, ErrNotIn) {
+		if _, err := h.Post(t.Context(), name(t, "carol"), where, Say, words("x")); !errors.Is(err, ErrNotIn) {
 			t.Errorf("carol in %s: %v", where, err)
 		}
 	}
 	say(t, h, "alice", pair, "just us")
-	if _, err := h.Post(t.Context(), name(t, "carol"), pair, Say, Text{"x"}); !errors.Is(err, ErrNotIn) {
+	if _, err := h.Post(t.Context(), name(t, "carol"), pair, Say, words("x")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("carol in %s: %v", pair, err)
 	}
 	carol := h.Reader(name(t, "carol"), From{Back: 99, Only: []RoomName{pair, General}, After: map[RoomName]uint64{pair: 0}})
@@ -215,7 +217,7 @@ func TestPostWhereOneIsNot(t *testing.T) {
 	if journal.calls != 1 {
 		t.Errorf("the journal was called %d times for one message", journal.calls)
 	}
-	if _, err := h.Post(t.Context(), name(t, "alice"), General, Notice, Text{"forged"}); err == nil {
+	if _, err := h.Post(t.Context(), name(t, "alice"), General, Notice, words("forged")); err == nil {
 		t.Error("a notice was posted")
 	}
 }
@@ -224,7 +226,7 @@ func BenchmarkPost(b *testing.B) {
 	for _, posters := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(posters), func(b *testing.B) {
 			h := start(b, instant{}, "alice")
-			alice, text := name(b, "alice"), Text{"hello, world"}
+			alice, text := name(b, "alice"), words("hello, world")
 			var wg sync.WaitGroup
 			b.ResetTimer()
 			for p := range posters {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 const (
@@ -77,7 +79,7 @@ func (h *Hub) stir(r *Room, name Name, came bool) {
 func (h *Hub) tellPresence() {
 	type line struct {
 		room *Room
-		text string
+		said string
 	}
 	var lines []line
 	h.mu.Lock()
@@ -92,7 +94,7 @@ func (h *Hub) tellPresence() {
 	}
 	h.mu.Unlock()
 	for _, l := range lines {
-		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: Comings, Text: Text{l.text}})
+		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: Comings, Text: text.Sprintf("%s", l.said)})
 	}
 }
 

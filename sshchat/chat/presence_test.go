@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // synctestHub is start for a bubble: it must end before the bubble does.
@@ -90,7 +92,7 @@ func TestNobodyIsToldInAnEmptyRoom(t *testing.T) {
 
 func TestCountsOfWhoIsHere(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
-	pair := Direct(name(t, "alice"), name(t, "bob"))
+	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	h.Enter(name(t, "alice"))
 	h.Enter(name(t, "alice"))
 	join(t, h, "alice", "ci")

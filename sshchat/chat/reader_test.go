@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"sshchat/sshchat/text"
 )
 
 // texts are the deliveries as words: "room:text", gaps as "room:!from-to", the rest by kind.
@@ -64,7 +66,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	alice, ci := name(t, "alice"), room(t, "ci")
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", ci, "before")
-	if err := h.SetTopic(alice, ci, Text{"old"}); err != nil {
+	if err := h.SetTopic(alice, ci, words("old")); err != nil {
 		t.Fatal(err)
 	}
 	bob := h.Reader(name(t, "bob"), From{})
@@ -75,7 +77,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	say(t, h, "alice", ci, "unread when bob left")
 	part(t, h, "bob", "ci")
 	say(t, h, "alice", ci, "after")
-	if err := h.SetTopic(alice, ci, Text{"new"}); err != nil {
+	if err := h.SetTopic(alice, ci, words("new")); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, bob, "ci:parted")
@@ -98,9 +100,9 @@ func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 		h := NewHub(&tape{}, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		r := h.Reader(bob, From{})
 		for _, e := range []Event{
-			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: Text{"before"}}},
+			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("before")}},
 			{Room: General, Change: Join, Name: bob},
-			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: Text{"after"}}},
+			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("after")}},
 		} {
 			go func() {
 				if err := h.submit(context.Background(), &request{event: e}); err != nil {
@@ -133,7 +135,7 @@ func TestReaderThatHasNotHeardOfLeaving(t *testing.T) {
 
 func TestDirectMessagesWhileAway(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
-	pair := Direct(name(t, "alice"), name(t, "bob"))
+	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	say(t, h, "alice", pair, "one")
 	say(t, h, "alice", pair, "two")
 	pipe := h.Reader(name(t, "bob"), From{})
@@ -153,7 +155,7 @@ func TestKnockOpensADirectRoom(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob", "carol")
 	bob, carol := h.Reader(name(t, "bob"), From{}), h.Reader(name(t, "carol"), From{})
 	only := h.Reader(name(t, "bob"), From{Only: []RoomName{General}})
-	pair := Direct(name(t, "alice"), name(t, "bob"))
+	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	woken := bob.Grown()
 	say(t, h, "alice", pair, "psst")
 	if _, err := Wait(t.Context(), woken...); err != nil {
@@ -176,8 +178,8 @@ func TestReaderThatMissedItsOwnLog(t *testing.T) {
 	bob := h.Reader(name(t, "bob"), From{})
 	join(t, h, "bob", "ci")
 	part(t, h, "bob", "old")
-	say(t, h, "alice", Direct(name(t, "alice"), name(t, "bob")), "psst")
-	h.Mark(name(t, "bob"), Direct(name(t, "alice"), name(t, "bob")), 1)
+	say(t, h, "alice", text.Direct(name(t, "alice"), name(t, "bob")), "psst")
+	h.Mark(name(t, "bob"), text.Direct(name(t, "alice"), name(t, "bob")), 1)
 	for range LogLines {
 		h.Tell(name(t, "bob"), "x")
 	}
@@ -219,7 +221,7 @@ func TestResume(t *testing.T) {
 func TestNoWakeUpIsLost(t *testing.T) {
 	const messages = 500
 	h := start(t, &tape{}, "alice", "bob")
-	pair := Direct(name(t, "alice"), name(t, "bob"))
+	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
 	var wg sync.WaitGroup

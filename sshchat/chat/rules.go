@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // Rules is how a room is run: what is decided about it but for its topic and its members.
@@ -164,7 +166,7 @@ func (h *Hub) Notify(name RoomName, format string, args ...any) {
 	r := h.rooms[name]
 	h.mu.RUnlock()
 	if r != nil {
-		h.tell(r.Log, Message{Room: name, Kind: Notice, Text: Text{trimLines(clean(fmt.Sprintf(format, args...), asLines))}})
+		h.tell(r.Log, Message{Room: name, Kind: Notice, Text: text.Sprintf(format, args...)})
 	}
 }
 

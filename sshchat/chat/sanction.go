@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // Sanction is a ban or a mute: of a person, or, for a ban, of addresses or a key. Exactly one of the three is set.
@@ -44,9 +46,9 @@ func ParseTarget(word string) (Sanction, error) {
 	kind, rest, cut := strings.Cut(word, "=")
 	switch {
 	case !cut:
-		name, err := ParseName(strings.TrimPrefix(word, "@"))
+		name, err := text.ParseName(strings.TrimPrefix(word, "@"))
 		if err != nil {
-			return Sanction{}, fmt.Errorf("%q: %w", Clean(word, 40), ErrTarget)
+			return Sanction{}, fmt.Errorf("%q: %w", text.Clean(word, 40), ErrTarget)
 		}
 		return Sanction{User: name}, nil
 	case kind == "ip":
@@ -59,7 +61,7 @@ func ParseTarget(word string) (Sanction, error) {
 	case kind == "key" && fingerprintPattern.MatchString(rest):
 		return Sanction{Key: rest}, nil
 	}
-	return Sanction{}, fmt.Errorf("%q: %w", Clean(word, 80), ErrTarget)
+	return Sanction{}, fmt.Errorf("%q: %w", text.Clean(word, 80), ErrTarget)
 }
 
 // Target is how ParseTarget takes it.
@@ -99,7 +101,7 @@ func ParseDuration(word string) (time.Duration, error) {
 	if word == "forever" {
 		return 0, nil
 	}
-	refused := fmt.Errorf("%q is no duration: %w", Clean(word, 40), ErrDuration)
+	refused := fmt.Errorf("%q is no duration: %w", text.Clean(word, 40), ErrDuration)
 	if len(word) < 2 {
 		return 0, refused
 	}

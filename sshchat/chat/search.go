@@ -21,7 +21,7 @@ func (h *Hub) Search(me Name, rooms []RoomName, words []string, n int) []Message
 		return nil
 	}
 	return h.newest(me, rooms, n, func(m *Message) bool {
-		text := fold(m.Text.s)
+		text := fold(m.Text.String())
 		return !slices.ContainsFunc(folded, func(w string) bool { return !strings.Contains(text, w) })
 	})
 }

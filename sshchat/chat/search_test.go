@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"sshchat/sshchat/text"
 )
 
 func TestSearch(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
 	bob := name(t, "bob")
 	join(t, h, "alice", "ci")
-	ci, pair := room(t, "ci"), Direct(name(t, "alice"), bob)
+	ci, pair := room(t, "ci"), text.Direct(name(t, "alice"), bob)
 	say(t, h, "alice", ci, "the old build")
 	join(t, h, "bob", "ci")
 	say(t, h, "alice", General, "The Build of General")
@@ -18,7 +20,7 @@ func TestSearch(t *testing.T) {
 	say(t, h, "bob", pair, "a build between us")
 	say(t, h, "alice", General, "gone build")
 	amend(t, h, "alice", Delete, 2, "")
-	if err := h.SetTopic(bob, General, Text{"build"}); err != nil {
+	if err := h.SetTopic(bob, General, words("build")); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -58,7 +60,7 @@ func TestMentionsOf(t *testing.T) {
 	join(t, h, "bob", "ci")
 	for i := range 5 {
 		say(t, h, "alice", General, fmt.Sprintf("bob, %d", i))
-		say(t, h, "alice", Direct(name(t, "alice"), bob), fmt.Sprint(i))
+		say(t, h, "alice", text.Direct(name(t, "alice"), bob), fmt.Sprint(i))
 		say(t, h, "bob", General, "I am bob")
 		say(t, h, "alice", General, "bobby")
 	}
@@ -90,7 +92,7 @@ func BenchmarkSearch(b *testing.B) {
 	h := start(b, &tape{}, "alice")
 	log := h.rooms[General].Log
 	for i := range LogLines {
-		log.Append(Message{Room: General, Seq: uint64(i) + 1, Order: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: Text{"a line as people write them, of some eighty bytes or so"}})
+		log.Append(Message{Room: General, Seq: uint64(i) + 1, Order: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})
 	}
 	for b.Loop() {
 		h.Search(name(b, "alice"), nil, []string{"nowhere"}, 20)

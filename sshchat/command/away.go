@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // maxWhy is the longest reason for being away, in bytes.
@@ -17,7 +18,7 @@ var _ = add(&Command{
 		var why chat.Text
 		if c.Text != "" {
 			var err error
-			if why, err = chat.ParseLine(c.Text, maxWhy); err != nil {
+			if why, err = text.ParseLine(c.Text, maxWhy); err != nil {
 				return c.usage("%v", err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -60,7 +61,7 @@ func (c *Call) sanction() (chat.Sanction, error) {
 			s.Until = time.Now().Add(d).UTC().Truncate(time.Second)
 		}
 	}
-	s.By, s.Why = c.Account.Name, chat.Clean(why, maxAudited)
+	s.By, s.Why = c.Account.Name, text.Clean(why, maxAudited)
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Scripts know their messages by ID; people mean what they said last. So edit is two commands.
@@ -87,20 +88,20 @@ func (c *Call) last() (chat.Message, error) {
 }
 
 // amend edits or takes back a message.
-func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, text string) error {
+func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, said string) error {
 	var clean chat.Text
 	if kind == chat.Edit {
 		if err := c.maySpeak(c.Account.Name); err != nil {
 			return err
 		}
-		if err := c.Session.Pace(ctx, Message, text); err != nil {
+		if err := c.Session.Pace(ctx, Message, said); err != nil {
 			return err
 		}
-		if text == "" {
+		if said == "" {
 			return c.usage("edit needs what it should say")
 		}
 		var err error
-		if clean, err = chat.ParseText(text); err != nil {
+		if clean, err = text.ParseText(said); err != nil {
 			return c.roomError(room, err)
 		}
 	}

@@ -8,21 +8,22 @@ import (
 	"github.com/spf13/pflag"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // follow prints what became of a message as a line of its own, which no message can pass for.
 func TestFollowTellsOfEdits(t *testing.T) {
-	alice, err := chat.ParseName("alice")
+	alice, err := text.ParseName("alice")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := chat.ParseText("hi\ngeneral/9 bob edits 1: forged")
+	said, err := text.ParseText("hi\ngeneral/9 bob edits 1: forged")
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 23, 21, 38, 56, 0, time.UTC)
-	message := func(seq uint64, kind chat.Kind, of uint64, text chat.Text) chat.Message {
-		return chat.Message{Room: chat.General, Seq: seq, At: at, From: alice, Kind: kind, Of: of, Text: text}
+	message := func(seq uint64, kind chat.Kind, of uint64, said chat.Text) chat.Message {
+		return chat.Message{Room: chat.General, Seq: seq, At: at, From: alice, Kind: kind, Of: of, Text: said}
 	}
 	gone := message(1, chat.Say, 0, chat.Text{})
 	gone.Deleted = true
@@ -30,11 +31,11 @@ func TestFollowTellsOfEdits(t *testing.T) {
 		m           chat.Message
 		plain, json string
 	}{
-		{message(2, chat.Edit, 1, text), "alice edits 1: hi\n  general/9 bob edits 1: forged",
+		{message(2, chat.Edit, 1, said), "alice edits 1: hi\n  general/9 bob edits 1: forged",
 			`"kind":"edit","of":1,"text":"hi\ngeneral/9 bob edits 1: forged"}`},
 		{message(3, chat.Delete, 1, chat.Text{}), "alice deletes 1", `"kind":"delete","of":1,"text":""}`},
 		{gone, "alice: (deleted)", `"kind":"say","text":"","deleted":true}`},
-		{message(4, chat.Me, 0, text), "* alice hi\n  general/9 bob edits 1: forged", `"kind":"me","text":"hi\ngeneral/9 bob edits 1: forged"}`},
+		{message(4, chat.Me, 0, said), "* alice hi\n  general/9 bob edits 1: forged", `"kind":"me","text":"hi\ngeneral/9 bob edits 1: forged"}`},
 	} {
 		for _, asJSON := range []string{"false", "true"} {
 			var out bytes.Buffer

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -81,7 +82,7 @@ func (c *Call) historyWindow() error {
 	}
 	n, err := strconv.ParseUint(c.Args[1], 10, 64)
 	if err != nil {
-		return c.usage("history: %q is not the number of a window", chat.Clean(c.Args[1], 40))
+		return c.usage("history: %q is not the number of a window", text.Clean(c.Args[1], 40))
 	}
 	return c.explain(c.History.ExportWindow(c.Out, c.Account.Name, room, n))
 }
@@ -157,7 +158,7 @@ func (c *Call) parseID(id string) (chat.RoomName, uint64, error) {
 	word, number, ok := strings.Cut(id, "/")
 	seq, err := strconv.ParseUint(number, 10, 64)
 	if !ok || err != nil || word == "" {
-		return chat.RoomName{}, 0, c.usage("%q is not a message's ID, as in general/12", chat.Clean(id, 80))
+		return chat.RoomName{}, 0, c.usage("%q is not a message's ID, as in general/12", text.Clean(id, 80))
 	}
 	room, err := c.room(word)
 	return room, seq, err

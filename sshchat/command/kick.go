@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -39,7 +40,7 @@ var _ = add(&Command{
 })
 
 func afterColon(why string) string {
-	if why = chat.Clean(why, maxAudited); why == "" {
+	if why = text.Clean(why, maxAudited); why == "" {
 		return ""
 	}
 	return ": " + why

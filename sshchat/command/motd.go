@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Motd is the message of the day.
@@ -30,18 +31,18 @@ var _ = add(&Command{
 	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
 	Faces: Both, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
-		text := c.Text
-		if text == "-" && c.Face == Exec {
-			b, err := io.ReadAll(io.LimitReader(c.In, 2*chat.MaxText))
+		said := c.Text
+		if said == "-" && c.Face == Exec {
+			b, err := io.ReadAll(io.LimitReader(c.In, 2*text.MaxText))
 			if err != nil {
 				return err
 			}
-			text = string(b)
+			said = string(b)
 		}
 		var clean chat.Text
-		if text != "" {
+		if said != "" {
 			var err error
-			if clean, err = chat.ParseText(text); err != nil {
+			if clean, err = text.ParseText(said); err != nil {
 				return failed("%v", err)
 			}
 		}
@@ -57,11 +58,11 @@ var _ = add(&Command{
 	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
 	Faces: Both, Role: chat.Mod, Text: true,
 	Run: func(_ context.Context, c *Call) error {
-		text, err := chat.ParseText(c.Text)
+		announced, err := text.ParseText(c.Text)
 		if err != nil {
 			return c.usage("announce: %v", err)
 		}
-		c.Hub.Announce(text.After(c.Account.Name.String() + " to everybody: "))
+		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everybody: "))
 		return nil
 	},
 })

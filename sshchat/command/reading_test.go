@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // lines are the lines of a list, without its title and without the times.
@@ -79,11 +80,11 @@ func TestTimesAreThePersons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := chat.ParseText("hi")
+	words, err := text.ParseText("hi")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: text, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
+	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: words, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
 	if got := listed(&m, name(t, "alice"), zone); got != "01 Jan 2020 05:29 #general bob: hi" {
 		t.Errorf("listed: %s", got)
 	}
@@ -99,7 +100,7 @@ func TestTimesAreThePersons(t *testing.T) {
 
 func TestSearch(t *testing.T) {
 	r := newRig(t, "alice", "bob", "carol")
-	dev, err := chat.ParseRoomName("dev")
+	dev, err := text.ParseRoomName("dev")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestMentions(t *testing.T) {
 	r.say("bob", chat.General, "ask alice")
 	r.say("bob", chat.General, "or malice")
 	r.say("alice", chat.General, "alice speaks")
-	r.say("bob", chat.Direct(name(t, "alice"), name(t, "bob")), "hey you")
+	r.say("bob", text.Direct(name(t, "alice"), name(t, "bob")), "hey you")
 	r.lists("mentions", "#general bob: ask alice", "@bob bob: hey you")
 	r.must("ignore bob")
 	r.lists("mentions", "-- nothing found")
@@ -166,7 +167,7 @@ func TestInbox(t *testing.T) {
 	r.sees("inbox", "You have read everything.")
 	r.say("bob", chat.General, "hi all")
 	r.say("carol", chat.General, "hi alice")
-	r.say("bob", chat.Direct(name(t, "alice"), name(t, "bob")), "psst")
+	r.say("bob", text.Direct(name(t, "alice"), name(t, "bob")), "psst")
 	r.sees("inbox", "#general                              2 unread, 1 to you\n@bob                                  1 unread, 1 to you\n")
 	r.face = Exec
 	r.sees("inbox --json", `{"room":"general","unread":2,"mentions":1,"read":0}`+"\n"+`{"room":"@bob","unread":1,"mentions":1,"read":0}`+"\n")
@@ -186,7 +187,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.say("bob", chat.General, "mine")
 	r.refuses("edit", ExitUsage, "edit needs what it should say")
 	r.refuses("edit \u200b", ExitFailed, "nothing in it to show")
-	r.refuses("edit "+strings.Repeat("x", chat.MaxText+1), ExitFailed, "too long")
+	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), ExitFailed, "too long")
 	r.must("edit first,  'quoted")
 	r.lists("history 2", "#general alice: first,  'quoted (edited)", "#general bob: mine")
 	r.refuses("delete general/2", ExitDenied, "somebody else's")
@@ -249,8 +250,8 @@ func TestSealedLinesAreTold(t *testing.T) {
 
 func TestUnlock(t *testing.T) {
 	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500}, "alice", "bob")
-	said := func(seq uint64, from, text string) chat.Message {
-		clean, err := chat.ParseText(text)
+	said := func(seq uint64, from, words string) chat.Message {
+		clean, err := text.ParseText(words)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,11 +301,11 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 	a.Password = true
 	r.accounts.byName["mallory"] = a
 	for seq := range uint64(500) {
-		text, err := chat.ParseText(fmt.Sprintf("secret %d", seq+1))
+		said, err := text.ParseText(fmt.Sprintf("secret %d", seq+1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: text, At: time.Now()})
+		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: said, At: time.Now()})
 	}
 	r.session.answer = "correct horse"
 	r.lists("unlock", "#general alice: secret 500", "-- what came after is in /history")

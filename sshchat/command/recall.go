@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // fewListed is how many messages are recalled where nobody says how many.
@@ -57,7 +58,7 @@ func (c *Call) howFar(word string, now time.Time) (n int, since time.Time, err e
 	}
 	d, err := chat.ParseDuration(word)
 	if err != nil || d == 0 {
-		return 0, since, c.usage("history: %q is neither a number of messages nor a time like 30m, 2h or 7d", chat.Clean(word, 40))
+		return 0, since, c.usage("history: %q is neither a number of messages nor a time like 30m, 2h or 7d", text.Clean(word, 40))
 	}
 	return maxListed, now.Add(-d), nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Audit is the log of what moderators and admins did, and of what happened to security.
@@ -39,7 +40,7 @@ func (c *Call) record(err error) {
 		words = append(words[:len(words):len(words)], c.Text)
 	}
 	if len(words) > 0 {
-		act.On, act.Text = chat.Clean(words[0], maxAudited), chat.Clean(strings.Join(words[1:], " "), maxAudited)
+		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
 	}
 	switch {
 	case err != nil && ExitCode(err) == ExitDenied:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -99,10 +100,10 @@ func (c *Call) show(ctx context.Context, line string) error {
 	out := c.Out
 	c.Out = &list
 	err := c.Command.Run(ctx, c)
-	if text := list.String(); strings.Count(text, "\n") > few {
-		c.Session.Show("/"+chat.Clean(line, 72), text)
+	if said := list.String(); strings.Count(said, "\n") > few {
+		c.Session.Show("/"+text.Clean(line, 72), said)
 	} else {
-		io.WriteString(out, text)
+		io.WriteString(out, said)
 	}
 	return err
 }
@@ -157,7 +158,7 @@ func (c *Call) targets() []string {
 func (c *Call) actsIn() chat.RoomName {
 	for _, word := range append(c.Args[:len(c.Args):len(c.Args)], c.Text) {
 		if first, _ := cutWord(word); strings.HasPrefix(first, "#") {
-			room, err := chat.ParseRoomName(first)
+			room, err := text.ParseRoomName(first)
 			if err != nil {
 				return chat.RoomName{}
 			}
@@ -251,7 +252,7 @@ func (r *Registry) unknown(face Face, word string) error {
 	if face == Chat {
 		slash = "/"
 	}
-	text := fmt.Sprintf("no command %s%s", slash, chat.Clean(word, 40))
+	said := fmt.Sprintf("no command %s%s", slash, text.Clean(word, 40))
 	best, near := min(2, len(word)/2)+1, "" // a word of two letters is near to everything
 	for _, name := range r.Names(face) {
 		if d := distance(word, name); d < best {
@@ -259,9 +260,9 @@ func (r *Registry) unknown(face Face, word string) error {
 		}
 	}
 	if near != "" {
-		text += fmt.Sprintf("; did you mean %s%s?", slash, near)
+		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
-	return &Error{ExitUsage, fmt.Sprintf("%s (%shelp lists them)", text, slash)}
+	return &Error{ExitUsage, fmt.Sprintf("%s (%shelp lists them)", said, slash)}
 }
 
 // Names lists the names that can be typed in a face, aliases included, sorted.

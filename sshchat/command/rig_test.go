@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"filippo.io/age"
 )
@@ -123,7 +124,7 @@ func (r *rig) say(who string, room chat.RoomName, text string) chat.Message {
 
 func name(t testing.TB, s string) chat.Name {
 	t.Helper()
-	n, err := chat.ParseName(s)
+	n, err := text.ParseName(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func (a *accounts) ByName(n chat.Name) (chat.Account, bool) {
 }
 
 func (a *accounts) ByID(id string) (chat.Account, bool) {
-	n, err := chat.ParseName(strings.TrimPrefix(id, "id-"))
+	n, err := text.ParseName(strings.TrimPrefix(id, "id-"))
 	if err != nil {
 		return chat.Account{}, false
 	}

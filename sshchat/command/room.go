@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // room reads a room as its user writes it: "#dev", "dev", "@bob" for the direct room with bob.
@@ -19,9 +20,9 @@ func (c *Call) room(word string) (chat.RoomName, error) {
 		if err != nil {
 			return chat.RoomName{}, err
 		}
-		return chat.Direct(c.Account.Name, other), nil
+		return text.Direct(c.Account.Name, other), nil
 	}
-	name, err := chat.ParseRoomName(word)
+	name, err := text.ParseRoomName(word)
 	if err != nil {
 		return chat.RoomName{}, c.usage("%v", err)
 	}
@@ -42,7 +43,7 @@ func (c *Call) person(word string) (chat.Name, error) {
 
 // personName reads a name, with or without @.
 func (c *Call) personName(word string) (chat.Name, error) {
-	name, err := chat.ParseName(strings.TrimPrefix(word, "@"))
+	name, err := text.ParseName(strings.TrimPrefix(word, "@"))
 	if err != nil {
 		return chat.Name{}, c.usage("%v", err)
 	}
@@ -67,7 +68,7 @@ func (s *Services) Explain(me chat.Name, room chat.RoomName, err error) error {
 		return notFound("no such room: %s", shown)
 	case errors.Is(err, chat.ErrNotIn):
 		return denied("you are not in %s; join it first", shown)
-	case errors.Is(err, chat.ErrTooMany), errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrEmpty):
+	case errors.Is(err, chat.ErrTooMany), errors.Is(err, text.ErrTooLong), errors.Is(err, text.ErrEmpty):
 		return failed("%v", err)
 	case errors.Is(err, chat.ErrGeneral):
 		return failed("%s is everybody's room; nobody leaves it", shown)

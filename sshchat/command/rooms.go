@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -35,7 +36,7 @@ func (c *Call) namedRoom() (chat.RoomName, error) {
 	if err := c.need(1); err != nil {
 		return chat.RoomName{}, err
 	}
-	room, err := chat.ParseRoomName(c.Args[0])
+	room, err := text.ParseRoomName(c.Args[0])
 	if err != nil {
 		return room, c.usage("%v", err)
 	}

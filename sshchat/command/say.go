@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -61,7 +62,7 @@ var _ = add(&Command{
 		if other == c.Account.Name {
 			return failed("you cannot write to yourself")
 		}
-		c.Session.Enter(chat.Direct(c.Account.Name, other))
+		c.Session.Enter(text.Direct(c.Account.Name, other))
 		return nil
 	},
 })
@@ -83,11 +84,11 @@ var _ = add(&Command{
 })
 
 // tell writes to one person.
-func (c *Call) tell(ctx context.Context, other chat.Name, text string) error {
+func (c *Call) tell(ctx context.Context, other chat.Name, said string) error {
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
-	if err := c.speak(ctx, chat.Direct(c.Account.Name, other), text); err != nil {
+	if err := c.speak(ctx, text.Direct(c.Account.Name, other), said); err != nil {
 		return err
 	}
 	if why, _, away := c.Hub.Away(other); away && c.Face == Chat {
@@ -97,19 +98,19 @@ func (c *Call) tell(ctx context.Context, other chat.Name, text string) error {
 }
 
 // speak says text, or each line of standard input where text is "-".
-func (c *Call) speak(ctx context.Context, room chat.RoomName, text string) error {
-	if text != "-" || c.Face == Chat {
-		return c.post(ctx, room, chat.Say, text)
+func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error {
+	if said != "-" || c.Face == Chat {
+		return c.post(ctx, room, chat.Say, said)
 	}
 	lines := bufio.NewScanner(c.In)
-	lines.Buffer(make([]byte, 0, 1024), 2*chat.MaxText)
+	lines.Buffer(make([]byte, 0, 1024), 2*text.MaxText)
 	for lines.Scan() {
 		if err := c.post(ctx, room, chat.Say, lines.Text()); err != nil && !errors.Is(err, errNothing) {
 			return err
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return failed("a line is longer than %d bytes; it and what follows was not sent", chat.MaxText)
+		return failed("a line is longer than %d bytes; it and what follows was not sent", text.MaxText)
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -119,13 +120,13 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, text string) error
 
 var errNothing = &Error{ExitUsage, "nothing to say"}
 
-func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, text string) error {
-	if err := c.Session.Pace(ctx, Message, text); err != nil {
+func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) error {
+	if err := c.Session.Pace(ctx, Message, said); err != nil {
 		return err
 	}
-	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, text)
+	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, said)
 	if err != nil {
-		if errors.Is(err, chat.ErrEmpty) {
+		if errors.Is(err, text.ErrEmpty) {
 			return errNothing
 		}
 		return c.roomError(room, err)
@@ -137,8 +138,8 @@ func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, tex
 }
 
 // Post cleans text and says it.
-func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName, kind chat.Kind, text string) (chat.Message, error) {
-	clean, err := chat.ParseText(text)
+func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+	clean, err := text.ParseText(said)
 	if err != nil {
 		return chat.Message{}, err
 	}

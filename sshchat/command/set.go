@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -20,7 +20,7 @@ var _ = add(&Command{
 		name := strings.ToLower(c.Args[0])
 		i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name })
 		if i < 0 {
-			return notFound("nothing to set is called %q; set alone lists what is", chat.Clean(name, 40))
+			return notFound("nothing to set is called %q; set alone lists what is", text.Clean(name, 40))
 		}
 		if len(c.Args) == 1 {
 			c.printSetting(settings[i])

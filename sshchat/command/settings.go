@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // maxIgnored is how many people one person ignores at most: each message shown is held against them.
@@ -156,7 +157,7 @@ func (s *setting) accept(c *Call, value string) (string, error) {
 	}
 	choices := s.choices(c.Services)
 	if value = strings.ToLower(value); !slices.Contains(choices, value) {
-		return "", c.usage("%s can be %s, not %q", s.name, either(choices), chat.Clean(value, 40))
+		return "", c.usage("%s can be %s, not %q", s.name, either(choices), text.Clean(value, 40))
 	}
 	return value, nil
 }
@@ -183,7 +184,7 @@ func ParseZone(name string) (*time.Location, error) {
 		return nil, nil
 	}
 	if len(name) > 64 || name == "Local" || !zonePattern.MatchString(name) {
-		return nil, fmt.Errorf("%q is no time zone", chat.Clean(name, 64))
+		return nil, fmt.Errorf("%q is no time zone", text.Clean(name, 64))
 	}
 	return time.LoadLocation(name)
 }
@@ -195,7 +196,7 @@ func checkZone(c *Call, value string) (string, error) {
 			return spelled, nil
 		}
 	}
-	return "", c.usage("no time zone %q: name one like Europe/Vienna, America/New_York or UTC", chat.Clean(value, 64))
+	return "", c.usage("no time zone %q: name one like Europe/Vienna, America/New_York or UTC", text.Clean(value, 64))
 }
 
 // capitals gives each word of a zone's name its capital letter.
@@ -213,7 +214,7 @@ func capitals(name string) string {
 func parseNames(value string) []chat.Name {
 	var names []chat.Name
 	for word := range strings.FieldsSeq(value) {
-		if n, err := chat.ParseName(word); err == nil && len(names) < maxIgnored {
+		if n, err := text.ParseName(word); err == nil && len(names) < maxIgnored {
 			names = append(names, n)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -12,15 +13,15 @@ var _ = add(&Command{
 	More:  "A single - as the text clears it.",
 	Faces: Both, Account: true, Text: true,
 	Run: func(_ context.Context, c *Call) error {
-		word, text := "", c.Text
-		if strings.HasPrefix(text, "#") {
-			word, text = cutWord(text)
+		word, said := "", c.Text
+		if strings.HasPrefix(said, "#") {
+			word, said = cutWord(said)
 		}
 		room, err := c.room(word)
 		if err != nil {
 			return err
 		}
-		if text == "" {
+		if said == "" {
 			info, err := c.Hub.Room(c.Account.Name, room)
 			if err != nil {
 				return c.roomError(room, err)
@@ -28,8 +29,8 @@ var _ = add(&Command{
 			c.Printf("%s\n", info.Topic)
 			return nil
 		}
-		line, err := chat.ParseLine(text, 256)
-		if text == "-" {
+		line, err := text.ParseLine(said, 256)
+		if said == "-" {
 			line, err = chat.Text{}, nil
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -268,7 +269,7 @@ var _ = add(&Command{
 // removeKey takes a key off an account and ends the sessions it opened, but for the caller's.
 func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
 	if !slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == fingerprint }) {
-		return notFound("%s has no key %s", a.Name, chat.Clean(fingerprint, 80))
+		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
 	}
 	if err := c.Accounts.RemoveKey(a.ID, fingerprint); err != nil {
 		return c.explain(err)

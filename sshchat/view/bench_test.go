@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // BenchmarkPlainDeliver is one message shown above a prompt with a draft, flushed at once.
@@ -70,7 +71,7 @@ func BenchmarkHostile(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 			p.Enter(chat.General)
-			p.Input([]byte(strings.Repeat("🇩🇪", chat.MaxText/8) + "\r" + strings.Repeat("日", maxLine/3)))
+			p.Input([]byte(strings.Repeat("🇩🇪", text.MaxText/8) + "\r" + strings.Repeat("日", maxLine/3)))
 			for b.Loop() {
 				p.Input([]byte(keys))
 				p.Flush()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"sshchat/sshchat/text"
 )
 
 // maxCandidates is how many completions are listed; the rest are counted.
@@ -45,7 +47,7 @@ func (e *editor) replace(start int, s string) {
 	if len(e.text)-(e.cursor()-e.start(from))+len(s) > maxLine {
 		return
 	}
-	e.splice(from, e.at, newLine(appendClean(nil, s, true)))
+	e.splice(from, e.at, newLine(text.AppendPrintable(nil, s, true)))
 }
 
 // commonPrefix is the longest string of whole characters that a and b begin with.

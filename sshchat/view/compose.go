@@ -8,6 +8,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // How the rows of a screen are shared out: what there is no room for is left out, the bar before the input.
@@ -75,14 +76,14 @@ func (f *Full) topic() string {
 		return f.paint.in(partTopic, pad(" "+f.options.Server, f.width()))
 	}
 	r := f.here()
-	text := " " + f.room.For(f.options.Me)
+	said := " " + f.room.For(f.options.Me)
 	if !f.room.IsDirect() && r.Members > 0 {
-		text += fmt.Sprintf("  %d of %d here", r.Here, r.Members)
+		said += fmt.Sprintf("  %d of %d here", r.Here, r.Members)
 	}
 	if r.Topic != "" {
-		text += "  " + string(appendClean(nil, r.Topic, false))
+		said += "  " + string(text.AppendPrintable(nil, r.Topic, false))
 	}
-	return f.paint.in(partTopic, pad(text, f.width()))
+	return f.paint.in(partTopic, pad(said, f.width()))
 }
 
 // pad cuts or fills a text to exactly width cells.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"sshchat/sshchat/text"
 )
 
 // editor edits an input line as readline does. It knows nothing of how the line is shown.
@@ -58,7 +60,7 @@ func (e *editor) press(name string) {
 // insert puts the printable part of s, with its newlines, before the cursor.
 // Where the line would grow past maxLine it takes what fits and reports false.
 func (e *editor) insert(s string) bool {
-	b := appendClean(nil, s, !e.single)
+	b := text.AppendPrintable(nil, s, !e.single)
 	fits := len(e.text)+len(b) <= maxLine
 	if !fits {
 		n := maxLine - len(e.text)

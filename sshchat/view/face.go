@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // What a face believes of a terminal's size, in cells, whatever the client says.
@@ -134,7 +135,7 @@ const EscapeTime = 50 * time.Millisecond
 
 // maxLine is the longest input line in bytes: room for twice what a message may have, so that
 // who pastes too much is told so by the one who checks messages.
-const maxLine = 2 * chat.MaxText
+const maxLine = 2 * text.MaxText
 
 // size returns what a face works with where a client claims width and height.
 func size(width, height int) (int, int) {

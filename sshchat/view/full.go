@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Full is the face of a whole screen: a line with the room's topic, its messages, a bar with the rooms, and a box that
@@ -203,7 +204,7 @@ func (f *Full) Ask(prompt string, echo bool) {
 	}
 	f.edit.line = line{}
 	f.edit.single, f.edit.secret = true, !echo
-	f.asked.prompt = string(appendClean(nil, strings.TrimRight(prompt, " "), false)) + " "
+	f.asked.prompt = string(text.AppendPrintable(nil, strings.TrimRight(prompt, " "), false)) + " "
 	f.overlay, f.stale = nil, true
 }
 

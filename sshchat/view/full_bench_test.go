@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // crowd is a room's log as the hub has it, read by many faces.
@@ -44,7 +45,7 @@ func (c *crowd) before(room chat.RoomName, before uint64, n int) []chat.Message 
 func (c *crowd) full(width, height int) *Full {
 	f := NewFull(Options{Me: ann, Width: width, Height: height, Term: "xterm-256color", Server: "chat.example", Lines: c.lines, Past: c.before})
 	f.Enter(chat.General)
-	f.Rooms([]Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev, Unread: 3}, {Name: chat.Direct(ann, bob)}})
+	f.Rooms([]Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev, Unread: 3}, {Name: text.Direct(ann, bob)}})
 	f.Flush()
 	return f
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // typings are keys and what terminals send besides.
@@ -25,7 +26,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
 		s := newStage(t, 10+draw(90, "width"), 3+draw(30, "height"), terms[draw(len(terms), "term")])
-		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: chat.Direct(ann, bob)}}
+		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: text.Direct(ann, bob)}}
 		s.enter(rooms...)
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
 			switch draw(8, "what") {
@@ -302,7 +303,7 @@ func TestALineCostsItsOwnBytes(t *testing.T) {
 
 func TestKeysOfTheScreen(t *testing.T) {
 	s := newStage(t, 60, 16, "xterm-256color")
-	s.enter(Room{Name: chat.General}, Room{Name: dev, Unread: 2, Mark: 1}, Room{Name: chat.Direct(ann, bob), Unread: 1, Mentions: 1})
+	s.enter(Room{Name: chat.General}, Room{Name: dev, Unread: 2, Mark: 1}, Room{Name: text.Direct(ann, bob), Unread: 1, Mentions: 1})
 	goes := func(keys string, want chat.RoomName) {
 		t.Helper()
 		did := s.types(keys)
@@ -311,8 +312,8 @@ func TestKeysOfTheScreen(t *testing.T) {
 		}
 	}
 	goes("\x0e", dev)
-	goes("\x10", chat.Direct(ann, bob))
-	goes("\x1ba", chat.Direct(ann, bob)) // a mention comes first
+	goes("\x10", text.Direct(ann, bob))
+	goes("\x1ba", text.Direct(ann, bob)) // a mention comes first
 	goes("\x1b2", dev)
 	if did := s.types("\x1b9"); did != nil || !strings.Contains(s.wrote, "\a") {
 		t.Errorf("a room that is not there: %v", did)
@@ -362,7 +363,7 @@ func TestBell(t *testing.T) {
 		s.Set(Look{Bell: bell})
 		s.enter(Room{Name: chat.General})
 		got := ""
-		for _, d := range []chat.Delivery{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.Direct(ann, bob), bob, "psst")} {
+		for _, d := range []chat.Delivery{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(text.Direct(ann, bob), bob, "psst")} {
 			s.says(d)
 			s.flush()
 			got += fmt.Sprint(strings.Count(s.wrote, "\a") - strings.Count(s.wrote, "\x1b]0;"))
@@ -382,12 +383,12 @@ func TestBell(t *testing.T) {
 func TestTooLongIsNotLost(t *testing.T) {
 	s := newStage(t, 60, 16, "xterm")
 	s.enter(Room{Name: chat.General})
-	s.types("\x1b[200~" + strings.Repeat("x", chat.MaxText+1) + "\x1b[201~")
+	s.types("\x1b[200~" + strings.Repeat("x", text.MaxText+1) + "\x1b[201~")
 	if did := s.types("\r"); did != nil {
 		t.Fatalf("it was sent: %d bytes", len(did[0].Text))
 	}
 	s.shows("too long")
-	if did := s.types("\x7f\r"); len(did) != 1 || len(did[0].Text) != chat.MaxText {
+	if did := s.types("\x7f\r"); len(did) != 1 || len(did[0].Text) != text.MaxText {
 		t.Errorf("one less is sent as %v", did)
 	}
 }

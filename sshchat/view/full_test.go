@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/vt"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // stage is a Full, the rooms it draws from, and the screen it draws on.
@@ -224,7 +225,7 @@ func (s *stage) enter(rooms ...Room) {
 	s.flush()
 }
 
-var dev, _ = chat.ParseRoomName("#dev")
+var dev, _ = text.ParseRoomName("#dev")
 
 // golden compares the screen with testdata/screens/name.txt, or writes it with SSHCHAT_UPDATE=1.
 func (s *stage) golden(name string) {
@@ -251,14 +252,14 @@ func (s *stage) golden(name string) {
 // evening is a conversation that has a bit of everything.
 func (s *stage) evening() {
 	general := Room{Name: chat.General, Topic: "what we build", Here: 2, Members: 5}
-	s.enter(general, Room{Name: dev, Unread: 3}, Room{Name: chat.Direct(ann, bob), Unread: 1, Mentions: 1})
+	s.enter(general, Room{Name: dev, Unread: 3}, Room{Name: text.Direct(ann, bob), Unread: 1, Mentions: 1})
 	s.says(at(said(chat.General, bob, "good evening, *everybody*"), noon.Add(-24*time.Hour)))
 	s.says(said(chat.General, ann, "hello :wave: see https://example.org/a/rather/long/path/to/wrap/around?with=query&and=more"))
 	s.says(happened(chat.General, chat.Comings, chat.Name{}, "carol came"))
 	s.says(happened(chat.General, chat.Me, bob, "waves at Ann"))
 	s.says(said(chat.General, bob, "```go\nfunc main() {\n\tprintln(\"hi\")\n}\n```\nthat was it"))
-	for _, text := range scripts {
-		s.says(said(chat.General, bob, text))
+	for _, spoken := range scripts {
+		s.says(said(chat.General, bob, spoken))
 	}
 	s.flush()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/clipperhouse/uax29/v2/graphemes"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // FuzzPlain does whatever the bytes say: each step is an operation, a length and that many bytes for it.
@@ -58,7 +59,7 @@ func step(m *terminal, op byte, b []byte) {
 	case 4:
 		m.Print(s)
 	case 5:
-		m.Enter([]chat.RoomName{chat.General, other, chat.Direct(ann, bob)}[len(b)%3])
+		m.Enter([]chat.RoomName{chat.General, other, text.Direct(ann, bob)}[len(b)%3])
 	case 6:
 		m.flush()
 	case 7:
@@ -109,14 +110,14 @@ func FuzzLine(f *testing.F) {
 		f.Add(s, "\U0001F1E9", uint8(3), uint8(5))
 		f.Add(s, "\u0301\u200d", uint8(1), uint8(1))
 	}
-	f.Fuzz(func(t *testing.T, text, put string, from, to uint8) {
-		if len(text)+len(put) > maxLine {
+	f.Fuzz(func(t *testing.T, spoken, put string, from, to uint8) {
+		if len(spoken)+len(put) > maxLine {
 			return
 		}
-		l := newLine(appendClean(nil, text, true))
+		l := newLine(text.AppendPrintable(nil, spoken, true))
 		a := min(int(from), len(l.ends))
 		b := min(max(a, int(to)), len(l.ends))
-		l.splice(a, b, newLine(appendClean(nil, put, true)))
+		l.splice(a, b, newLine(text.AppendPrintable(nil, put, true)))
 		var want []uint16
 		for g := graphemes.FromBytes(l.text); g.Next(); {
 			want = append(want, uint16(g.End()))
@@ -137,7 +138,7 @@ func FuzzWrap(f *testing.F) {
 		f.Add(s, uint8(1), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, s string, first, rest uint8) {
-		b := appendClean(nil, s, false)
+		b := text.AppendPrintable(nil, s, false)
 		limit := max(int(first), 1)
 		var kept []byte
 		for row := range wrap(b, limit, max(int(rest), 1)) {
@@ -159,12 +160,12 @@ func FuzzPipe(f *testing.F) {
 	f.Add([]byte("hello\nworld"), "a\nb: c")
 	f.Add([]byte("\xe6\x97\xa5\r\n\x1b[A\x00\n"), "x\r\x1b]0;t\a\u202e")
 	f.Add(bytes.Repeat([]byte("x"), maxLine+1), "\u2028")
-	f.Fuzz(func(t *testing.T, in []byte, text string) {
+	f.Fuzz(func(t *testing.T, in []byte, spoken string) {
 		p := NewPipe(Options{Me: ann})
 		p.Enter(chat.General)
-		p.Deliver([]chat.Delivery{said(chat.General, bob, text)})
+		p.Deliver([]chat.Delivery{said(chat.General, bob, spoken)})
 		for i, line := range strings.SplitAfter(string(p.Flush()), "\n") {
-			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return !printable(r) }) {
+			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return !text.Printable(r) }) {
 				t.Errorf("forbidden in %q", line)
 			}
 			if i == 0 && !strings.HasPrefix(line, "bob: ") || i > 0 && line != "" && !strings.HasPrefix(line, "  ") {
@@ -188,8 +189,8 @@ func FuzzPipe(f *testing.F) {
 func FuzzClean(f *testing.F) {
 	f.Add("a\tb\x1b[2J\x9b1m\u202e\u200b\U000E0041\ufeff")
 	f.Fuzz(func(t *testing.T, s string) {
-		b := appendClean(nil, s, false)
-		if i := bytes.IndexFunc(b, func(r rune) bool { return !printable(r) }); i >= 0 {
+		b := text.AppendPrintable(nil, s, false)
+		if i := bytes.IndexFunc(b, func(r rune) bool { return !text.Printable(r) }); i >= 0 {
 			t.Errorf("%q kept at %d of %q", b[i:], i, b)
 		}
 		if w := displaywidth.Bytes(b); w > len(b) {

@@ -1,6 +1,6 @@
 package view
 
-import "sshchat/sshchat/chat"
+import "sshchat/sshchat/text"
 
 // What is kept of the lines sent, for each session.
 const (
@@ -19,7 +19,7 @@ type history struct {
 // add remembers a line and returns to the draft, which is now empty. What was too long to be said is not kept.
 func (h *history) add(s string) {
 	h.rest()
-	if n := len(h.lines); n > 0 && h.lines[n-1] == s || len(s) > chat.MaxText {
+	if n := len(h.lines); n > 0 && h.lines[n-1] == s || len(s) > text.MaxText {
 		return
 	}
 	h.lines = append(h.lines, s)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // maxNotes is how many private notes a session keeps among the messages.
@@ -25,8 +26,8 @@ type notes struct {
 }
 
 func (ns *notes) add(n note) {
-	if len(n.text) > 2*chat.MaxText {
-		n.text = n.text[:2*chat.MaxText]
+	if len(n.text) > 2*text.MaxText {
+		n.text = n.text[:2*text.MaxText]
 	}
 	ns.version++
 	ns.list = append(ns.list, n)

@@ -11,6 +11,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
@@ -167,11 +168,11 @@ func (b *builder) lines(text string, read func(line string) []span) {
 }
 
 // add lays out text in a style.
-func (b *builder) add(text, style, link string) {
-	for g := displaywidth.StringGraphemes(text); g.Next(); {
+func (b *builder) add(said, style, link string) {
+	for g := displaywidth.StringGraphemes(said); g.Next(); {
 		c := cell{text: g.Value(), style: style, link: link, width: g.Width()}
-		if !plainASCII(c.text) && strings.IndexFunc(c.text, notPrintable) >= 0 || c.text == "\t" {
-			c.text = string(appendClean(nil, c.text, false))
+		if !text.IsPrintable(c.text) {
+			c.text = string(text.AppendPrintable(nil, c.text, false))
 		}
 		if c.width > b.width-b.indent {
 			c.text, c.width = "?", 1

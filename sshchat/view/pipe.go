@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Pipe is the face for programs: each line of input is a message or a command, each message is a line of output.
@@ -82,10 +83,10 @@ func (p *Pipe) message(m *chat.Message) {
 }
 
 // lines writes head and text; all lines but the first are indented, so that no text can look like another's message.
-func (p *Pipe) lines(w *wire, head []byte, text string) {
+func (p *Pipe) lines(w *wire, head []byte, said string) {
 	b := append(p.scratch[:0], head...)
-	for line := range strings.SplitSeq(text, "\n") {
-		w.text(appendClean(b, line, false))
+	for line := range strings.SplitSeq(said, "\n") {
+		w.text(text.AppendPrintable(b, line, false))
 		w.endLine()
 		b = append(b[:0], "  "[:indent]...)
 	}
@@ -131,17 +132,17 @@ func (p *Pipe) gather(b []byte) {
 func (p *Pipe) submit(did []Action) []Action {
 	b := bytes.TrimSuffix(p.line, []byte{'\r'})
 	over := p.over || len(b) > maxLine
-	text := string(appendClean(nil, string(b), false))
+	said := string(text.AppendPrintable(nil, string(b), false))
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:
 		p.Fail(fmt.Sprintf("A line is at most %d bytes. That one was longer and was not sent.", maxLine))
 		return did
-	case strings.TrimSpace(text) == "" && !p.asked:
+	case strings.TrimSpace(said) == "" && !p.asked:
 		return did
 	}
 	p.asked = false
-	return append(did, Action{Kind: Line, Text: text})
+	return append(did, Action{Kind: Line, Text: said})
 }
 
 // End implements Face: what was written without a newline is a line too.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestPipe(t *testing.T) {
@@ -15,7 +16,7 @@ func TestPipe(t *testing.T) {
 	p.Deliver([]chat.Delivery{
 		said(chat.General, bob, "hello\nbob: forged"),
 		said(other, bob, "hi"),
-		said(chat.Direct(ann, bob), bob, "psst"),
+		said(text.Direct(ann, bob), bob, "psst"),
 		happened(chat.General, chat.Me, bob, "waves"),
 		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
 		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Plain is the face for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
@@ -148,13 +149,13 @@ func (p *Plain) above(head, text string) { p.lines([]byte(head), text) }
 
 // lines writes head and text above the row that is typed into. All rows but the first are indented:
 // whatever the text holds, it cannot look like a line of the server's or of somebody else's.
-func (p *Plain) lines(head []byte, text string) {
+func (p *Plain) lines(head []byte, said string) {
 	p.row.erase(&p.out)
 	p.stale = true
 	in := min(indent, p.cols-1)
 	b := append(p.scratch[:0], head...)
-	for line := range strings.SplitSeq(text, "\n") {
-		b = appendClean(b, line, false)
+	for line := range strings.SplitSeq(said, "\n") {
+		b = text.AppendPrintable(b, line, false)
 		first := true
 		for row := range wrap(b, p.cols, p.cols-in) {
 			if !first {
@@ -235,7 +236,7 @@ func (p *Plain) Ask(question string, echo bool) {
 
 // drawn is a question as the row shows it, and a space.
 func drawn(question string) []byte {
-	l := newLine(appendClean(nil, strings.TrimRight(question, " "), false))
+	l := newLine(text.AppendPrintable(nil, strings.TrimRight(question, " "), false))
 	var all window
 	b, _ := all.draw(nil, &l, MaxWidth)
 	return append(b, ' ')

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestPlainMessages(t *testing.T) {
@@ -14,7 +15,7 @@ func TestPlainMessages(t *testing.T) {
 	m.Deliver([]chat.Delivery{
 		said(chat.General, bob, "hello"),
 		said(other, bob, "hi"),
-		said(chat.Direct(ann, bob), bob, "psst"),
+		said(text.Direct(ann, bob), bob, "psst"),
 		happened(chat.General, chat.Me, bob, "waves"),
 		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
 		happened(other, chat.Notice, chat.Name{}, "bob left"),

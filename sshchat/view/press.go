@@ -1,5 +1,7 @@
 package view
 
+import "sshchat/sshchat/text"
+
 import "strings"
 
 // Input implements Face.
@@ -70,15 +72,15 @@ func (p *Plain) submit(did []Action) []Action {
 }
 
 // keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
-func (p *Plain) keep(text string) {
-	b := appendClean(append(p.scratch[:0], p.prompt...), text, true)
+func (p *Plain) keep(said string) {
+	b := text.AppendPrintable(append(p.scratch[:0], p.prompt...), said, true)
 	p.scratch = b[:0]
-	if width := cells(b); width <= p.cols && !strings.Contains(text, "\n") && p.live() {
+	if width := cells(b); width <= p.cols && !strings.Contains(said, "\n") && p.live() {
 		p.row.paint(&p.out, b, width)
 		p.row.leave(&p.out)
 		return
 	}
-	p.above(string(p.prompt), text)
+	p.above(string(p.prompt), said)
 }
 
 // interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.

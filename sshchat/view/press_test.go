@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // lines are the texts of the lines among the actions.
@@ -138,7 +139,7 @@ func TestDraftOfEachRoom(t *testing.T) {
 	m.typed("to some")
 	m.Enter(chat.General)
 	m.shows("#general> to all")
-	m.Enter(chat.Direct(ann, bob))
+	m.Enter(text.Direct(ann, bob))
 	m.shows("@bob>")
 	m.Enter(other)
 	m.shows("#other> to some")
@@ -146,7 +147,7 @@ func TestDraftOfEachRoom(t *testing.T) {
 
 func TestDraftsAreBounded(t *testing.T) {
 	var ds drafts
-	for _, room := range []chat.RoomName{chat.General, other, chat.Direct(ann, bob)} {
+	for _, room := range []chat.RoomName{chat.General, other, text.Direct(ann, bob)} {
 		ds.put(room, newLine([]byte(strings.Repeat("x", maxLine))))
 	}
 	if l := ds.take(chat.General); len(l.text) != 0 || len(ds) != 2 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // FuzzFull does whatever the bytes say, as FuzzPlain does. After every flush the emulated terminal shows what drawing
@@ -39,8 +40,8 @@ func FuzzFull(f *testing.F) {
 
 // step is one thing that happens.
 func (s *stage) step(op byte, b []byte) {
-	text := string(b)
-	rooms := []chat.RoomName{chat.General, dev, chat.Direct(ann, bob)}
+	spoken := string(b)
+	rooms := []chat.RoomName{chat.General, dev, text.Direct(ann, bob)}
 	switch op % 16 {
 	case 0:
 		for _, a := range s.Input(b) {
@@ -49,38 +50,38 @@ func (s *stage) step(op byte, b []byte) {
 			}
 		}
 	case 1:
-		s.says(said(chat.General, bob, text))
-		s.says(said(dev, bob, text))
+		s.says(said(chat.General, bob, spoken))
+		s.says(said(dev, bob, spoken))
 	case 2:
 		s.flush()
 		if len(b) > 1 {
 			s.resize(size(int(b[0])*2, int(b[1])))
 		}
 	case 3:
-		s.Ask(text, len(b)%2 == 0)
+		s.Ask(spoken, len(b)%2 == 0)
 	case 4:
-		s.Print(text)
+		s.Print(spoken)
 	case 5:
 		s.Full.Enter(rooms[len(b)%3])
 	case 6:
 		s.flush()
 		s.anew()
 	case 7:
-		s.Fail(text)
+		s.Fail(spoken)
 		s.Deliver([]chat.Delivery{{Message: chat.Message{Room: dev}, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
 	case 8:
-		s.Show(text, strings.Repeat(text+"\n", len(b)))
+		s.Show(spoken, strings.Repeat(spoken+"\n", len(b)))
 	case 9:
-		s.Full.Rooms([]Room{{Name: chat.General, Topic: text, Unread: len(b), Mark: uint64(len(b) / 2)}, {Name: dev, Unread: len(b) % 3, Mentions: len(b) % 2}, {Name: rooms[2]}})
+		s.Full.Rooms([]Room{{Name: chat.General, Topic: spoken, Unread: len(b), Mark: uint64(len(b) / 2)}, {Name: dev, Unread: len(b) % 3, Mentions: len(b) % 2}, {Name: rooms[2]}})
 	case 10:
 		s.Expire()
 	case 11:
 		s.Set(Look{Mouse: len(b)%2 == 0, Theme: Themes()[len(b)%len(Themes())], Away: len(b)%3 == 0, Clock: []string{"", "off", "15:04:05"}[len(b)%3]})
 	case 12:
-		s.amends(chat.General, len(b)%2 == 0, text)
+		s.amends(chat.General, len(b)%2 == 0, spoken)
 	case 13:
 		for i := range b {
-			s.says(at(said(chat.General, []chat.Name{ann, bob}[i%2], text[:i+1]), noon.Add(time.Duration(i)*time.Hour)))
+			s.says(at(said(chat.General, []chat.Name{ann, bob}[i%2], spoken[:i+1]), noon.Add(time.Duration(i)*time.Hour)))
 		}
 	case 14:
 		s.forgets(chat.General, len(b))

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"sshchat/sshchat/text"
 )
 
 // The control sequences a full screen needs (ECMA-48, DEC STD 070 and xterm's ctlseqs), each a method of the wire:
@@ -99,7 +101,7 @@ func sequence(s string) int {
 			return i + len(stringEnd)
 		}
 		r, n := utf8.DecodeRuneInString(s[i:])
-		if !printable(r) || r == utf8.RuneError {
+		if !text.Printable(r) || r == utf8.RuneError {
 			return 0
 		}
 		i += n

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/vt"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Texts that terminals and editors get wrong.
@@ -19,12 +20,12 @@ var scripts = []string{
 
 var (
 	ann, bob = mustName("ann"), mustName("bob")
-	other, _ = chat.ParseRoomName("#other")
+	other, _ = text.ParseRoomName("#other")
 	noon     = time.Date(2026, 11, 24, 12, 34, 56, 0, time.UTC)
 )
 
 func mustName(s string) chat.Name {
-	n, err := chat.ParseName(s)
+	n, err := text.ParseName(s)
 	if err != nil {
 		panic(err)
 	}
@@ -36,8 +37,8 @@ func said(room chat.RoomName, from chat.Name, s string) chat.Delivery {
 }
 
 func happened(room chat.RoomName, kind chat.Kind, from chat.Name, s string) chat.Delivery {
-	text, _ := chat.ParseText(s) // what is refused stays empty
-	return chat.Delivery{Message: chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: text}}
+	said, _ := text.ParseText(s) // what is refused stays empty
+	return chat.Delivery{Message: chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: said}}
 }
 
 // terminal is a Plain and the screen it draws on, checked against each other at every flush.
@@ -119,7 +120,7 @@ func (m *terminal) advance(b []byte) {
 
 // forbidden reports what no output of Plain may hold.
 func forbidden(r rune) bool {
-	return !printable(r) && r != '\r' && r != '\n' && r != '\b' && r != '\a' || r == 0x1b
+	return !text.Printable(r) && r != '\r' && r != '\n' && r != '\b' && r != '\a' || r == 0x1b
 }
 
 // line is a row of the screen without the blanks at its end.

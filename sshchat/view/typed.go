@@ -8,6 +8,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Input implements Face.
@@ -200,23 +201,23 @@ func (f *Full) climb(by int) bool {
 func (f *Full) submit(did []Action) []Action {
 	switch size := len(f.edit.text); {
 	case f.asked != nil:
-		text := f.edit.take()
+		said := f.edit.take()
 		f.answered()
-		return append(did, Action{Kind: Line, Text: text})
+		return append(did, Action{Kind: Line, Text: said})
 	case len(strings.TrimSpace(string(f.edit.text))) == 0:
 		f.edit.line = line{}
 		return did
-	case size > chat.MaxText && !isCommand(f.edit.text):
-		f.note(f.room, partError, fmt.Sprintf("! too long: %d bytes, and %d is the most. Nothing was sent.", size, chat.MaxText))
+	case size > text.MaxText && !isCommand(f.edit.text):
+		f.note(f.room, partError, fmt.Sprintf("! too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText))
 		f.ringing = true
 		return did
 	}
-	text := f.edit.take()
-	if isCommand([]byte(text)) {
-		f.last = text
+	said := f.edit.take()
+	if isCommand([]byte(said)) {
+		f.last = said
 	}
 	f.toEnd()
-	return append(did, Action{Kind: Line, Text: text})
+	return append(did, Action{Kind: Line, Text: said})
 }
 
 // interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.

@@ -1,5 +1,7 @@
 package view
 
+import "sshchat/sshchat/text"
+
 import "unicode/utf8"
 
 // wire gathers what goes to a client. It is the one place where output bytes are appended: text can put nothing
@@ -8,13 +10,13 @@ type wire struct{ b []byte }
 
 // text appends the printable part of b, whatever b holds.
 func (w *wire) text(b []byte) {
-	if plainASCII(b) {
+	if text.IsPrintableASCII(b) {
 		w.b = append(w.b, b...)
 		return
 	}
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
-		if printable(r) {
+		if text.Printable(r) {
 			w.b = utf8.AppendRune(w.b, r)
 		}
 		b = b[n:]

@@ -1,4 +1,5 @@
-package chat
+// Package text is what may be shown of what people and their clients send: the one sanitiser, and names.
+package text
 
 import (
 	"errors"
@@ -58,4 +59,13 @@ func Clean(s string, max int) string {
 	return strings.TrimRightFunc(s, blank)
 }
 
+// CleanLines is Clean for a text of several lines, and of any length.
+func CleanLines(s string) string { return trimLines(clean(s, asLines)) }
+
+// Sprintf is a text of the server's own, cleaned as a whole whatever the arguments hold.
+func Sprintf(format string, args ...any) Text { return Text{CleanLines(fmt.Sprintf(format, args...))} }
+
 func (t Text) String() string { return t.s }
+
+// IsEmpty reports whether t is the zero Text.
+func (t Text) IsEmpty() bool { return t.s == "" }

@@ -1,0 +1,47 @@
+package text
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Printable reports whether r may go to a terminal as part of a text. Controls, bidirectional and other format
+// characters, tags, line separators, invisible letters, private use and unassigned code points are not.
+func Printable(r rune) bool { return isJoiner(r) || !isInvisible(r) }
+
+func notPrintable(r rune) bool { return !Printable(r) }
+
+// IsPrintable reports whether there is nothing in s that AppendPrintable would leave out or change.
+func IsPrintable(s string) bool {
+	return IsPrintableASCII(s) || utf8.ValidString(s) && strings.IndexFunc(s, notPrintable) < 0
+}
+
+// IsPrintableASCII reports whether every byte is a printable ASCII character.
+func IsPrintableASCII[T string | []byte](s T) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// AppendPrintable appends the printable part of s to dst: what every output does with what it cannot know to be clean.
+// A tab becomes a space, bytes that are not UTF-8 are left out, and newlines are kept only where lines is set.
+func AppendPrintable(dst []byte, s string, lines bool) []byte {
+	if IsPrintableASCII(s) {
+		return append(dst, s...)
+	}
+	for i, r := range s {
+		switch {
+		case r == '\t':
+			dst = append(dst, ' ')
+		case r == '\n' && lines:
+			dst = append(dst, '\n')
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"): // a byte that is no UTF-8
+		case Printable(r):
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return dst
+}
