@@ -77,7 +77,7 @@ func (d *draft) say(r *ledger, m *chat.Message) error {
 	}
 	rec := &record{
 		kind: msgRecord, room: r.name, w: r.w, seq: m.Seq, prev: r.tip,
-		body: take(&r.at.keys.msgs).seal(line), plain: line,
+		body: take(&r.at.keys.msgs).Seal(line), plain: line,
 	}
 	if m.Of > 0 {
 		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
@@ -140,7 +140,7 @@ func (d *draft) end(r *ledger) {
 			kind: closeRecord, room: r.name, w: r.w, prev: prev,
 			from: from + uint64(done), to: from + uint64(done+len(lines)) - 1,
 			digest: w.digest[done : done+len(lines)],
-			body:   take(&w.keys.closes).seal(bytes.Join(lines, nil)),
+			body:   take(&w.keys.closes).Seal(bytes.Join(lines, nil)),
 		}
 		d.add(r, rec)
 		done += len(lines)

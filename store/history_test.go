@@ -15,6 +15,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit/agetest"
 )
 
 func TestHistoryIsReadBack(t *testing.T) {
@@ -225,7 +226,7 @@ func TestNobodyReads(t *testing.T) {
 func TestOneBadKeyDoesNotKeepAWindowFromOpening(t *testing.T) {
 	alice := ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
-	p.keys[alice.name] = []age.Recipient{badRecipient{}, alice.to}
+	p.keys[alice.name] = []age.Recipient{agetest.Refusing{}, alice.to}
 	p.open()
 	p.say(alice, "hello")
 	if got := p.texts(alice); !slices.Equal(got, []string{"hello"}) {
@@ -234,12 +235,6 @@ func TestOneBadKeyDoesNotKeepAWindowFromOpening(t *testing.T) {
 	if !strings.Contains(p.logged(), "cannot be sealed to") {
 		t.Errorf("the log says %q", p.logged())
 	}
-}
-
-type badRecipient struct{}
-
-func (badRecipient) Wrap([]byte) ([]*age.Stanza, error) {
-	return nil, fmt.Errorf("low order point")
 }
 
 // What was said is nowhere in the file, also not behind base64.

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // ErrRolledBack is wrapped where a history does not lead up to the head that was remembered of it.
@@ -80,10 +81,10 @@ type opening struct {
 type openRoom struct {
 	w       uint64
 	head    string
-	key     *fileKey  // nil where the window is not ours to open
-	pending []*record // messages that a close may yet come for
-	passed  bool      // messages of it were counted as passed over; an archive has only their closes
-	last    uint64    // newest message given out
+	key     *agesplit.FileKey // nil where the window is not ours to open
+	pending []*record         // messages that a close may yet come for
+	passed  bool              // messages of it were counted as passed over; an archive has only their closes
+	last    uint64            // newest message given out
 }
 
 func (o *opening) room(name chat.RoomName) *openRoom {
@@ -164,14 +165,14 @@ func (o *opening) record(r *record) error {
 // unlock looks for the head of the window that the identities open.
 func (o *opening) unlock(room *openRoom, r *record) {
 	if room.key != nil {
-		room.key.wipe()
+		room.key.Wipe()
 	}
 	room.w, room.key, room.pending, room.passed = r.w, nil, nil, false
 	for _, h := range append(r.heads, o.shared[windowName{r.room, r.w}]...) {
 		if !o.Name.IsZero() && h.name != o.Name {
 			continue
 		}
-		if key, err := openHead(h.head, o.Identities); err == nil {
+		if key, err := agesplit.OpenHead(h.head, o.Identities); err == nil {
 			room.key, room.head = key, h.head
 			return
 		}
@@ -190,7 +191,7 @@ func (o *opening) singles(room *openRoom) error {
 
 // body opens a record's and gives out its lines.
 func (o *opening) body(room *openRoom, r *record, from, to uint64) error {
-	plain, err := room.key.openBody(room.head, r.body)
+	plain, err := room.key.OpenBody(room.head, r.body)
 	if err == nil {
 		err = o.lines(plain, tarName{r.room, r.w, from, to})
 	}
@@ -277,20 +278,20 @@ func (o *opening) tarFile(t io.Reader, header *tar.Header) error {
 	if err != nil {
 		return fmt.Errorf("read it: %w", err)
 	}
-	head, body, err := splitFile(file)
+	head, body, err := agesplit.Split(file)
 	if err != nil {
 		return err
 	}
 	room.w, room.last = name.w, name.to
 	if room.head != head || room.key == nil {
-		if room.key, err = openHead(head, o.Identities); err != nil {
+		if room.key, err = agesplit.OpenHead(head, o.Identities); err != nil {
 			room.key = nil
 			o.Passed += int(name.to - name.from + 1)
 			return nil
 		}
 		room.head = head
 	}
-	plain, err := room.key.openBody(head, body)
+	plain, err := room.key.OpenBody(head, body)
 	if err != nil {
 		return err
 	}

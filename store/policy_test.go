@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"sshchat/store/agesplit"
 )
 
 // I have the lists that everybody has, and the tricks that everybody knows. None of these may be anybody's password,
@@ -36,7 +38,7 @@ func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 // The control: length alone lets them in.
 func TestLengthAloneLetsCommonPasswordsIn(t *testing.T) {
 	for _, password := range []string{"passwordpassword", "123456789012345", "qwertyuiopasdfgh"} {
-		if _, err := newPassphrase([]byte(password), defaultMinPassword); err != nil {
+		if _, err := longPassphrase([]byte(password), defaultMinPassword); err != nil {
 			t.Errorf("%q: %v", password, err)
 		}
 	}
@@ -65,7 +67,7 @@ func FuzzPolicy(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if len(s) > maxPassword || !utf8.ValidString(s) {
+		if len(s) > agesplit.MaxPassword || !utf8.ValidString(s) {
 			return
 		}
 		resist([]byte(s), []string{"alice", s})
@@ -73,7 +75,7 @@ func FuzzPolicy(f *testing.F) {
 }
 
 func BenchmarkPolicy(b *testing.B) {
-	worst := []byte(strings.Repeat("1qaz2wsx", maxPassword/8-1) + "anoldpier")
+	worst := []byte(strings.Repeat("1qaz2wsx", agesplit.MaxPassword/8-1) + "anoldpier")
 	for b.Loop() {
 		resist(worst, []string{"alice"})
 	}

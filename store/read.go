@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // What reading is refused with, for callers to word.
@@ -112,16 +113,16 @@ func (h *History) Export(w io.Writer, me chat.Name, room chat.RoomName, since ui
 
 // sealAfresh writes plain as an age file of its own.
 func sealAfresh(w io.Writer, plain []byte, to []age.Recipient) error {
-	trial := newFileKey()
-	defer trial.wipe()
+	trial := agesplit.NewFileKey()
+	defer trial.Wipe()
 	to = slices.DeleteFunc(slices.Clone(to), func(r age.Recipient) bool {
-		_, refused := trial.head([]age.Recipient{r})
+		_, refused := trial.Head([]age.Recipient{r})
 		return len(refused) > 0
 	})
 	if len(to) == 0 {
 		return ErrNoHead
 	}
-	out, err := age.Encrypt(w, to[:min(len(to), maxRecipients)]...)
+	out, err := age.Encrypt(w, to[:min(len(to), agesplit.MaxRecipients)]...)
 	if err != nil {
 		return fmt.Errorf("seal the last lines: %w", err)
 	}
@@ -175,7 +176,7 @@ func (v *sight) export(w io.Writer, me chat.Name, s span, off int64) error {
 	if err != nil {
 		return fmt.Errorf("export window %d: %w", s.w, err)
 	}
-	_, err = io.Copy(w, ageFile(head, r.body))
+	_, err = io.Copy(w, agesplit.Join(head, r.body))
 	return err
 }
 
@@ -234,7 +235,7 @@ func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, after
 			if err := t.WriteHeader(header); err != nil {
 				return err
 			}
-			if _, err := io.Copy(t, ageFile(head, r.body)); err != nil {
+			if _, err := io.Copy(t, agesplit.Join(head, r.body)); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit/agetest"
 )
 
 // opened is what r's key opens of an age file, as "FROM-TO".
@@ -61,8 +62,8 @@ func TestExport(t *testing.T) {
 	check("the last lines", "51-250", 0, 1, alice.to)
 	check("since", "249-250", 0, 249, alice.to)
 	check("with the keys of now", "51-250", 0, 1, fresh.to)
-	check("beside a bad key", "51-250", 0, 1, badRecipient{}, fresh.to)
-	if _, _, err := export(1, badRecipient{}); !errors.Is(err, ErrNoHead) {
+	check("beside a bad key", "51-250", 0, 1, agetest.Refusing{}, fresh.to)
+	if _, _, err := export(1, agetest.Refusing{}); !errors.Is(err, ErrNoHead) {
 		t.Errorf("only a bad key: %v", err)
 	}
 	p.kill()

@@ -2,11 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,11 +13,10 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"filippo.io/age/agessh"
-	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit/agetest"
 )
 
 // reader is a person of the tests with one key.
@@ -33,67 +27,13 @@ type reader struct {
 	file string // the private key, as stock age takes it
 }
 
-// sshReader makes a reader with an OpenSSH key.
-func sshReader(t testing.TB, name string, key crypto.PrivateKey) reader {
-	t.Helper()
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := agessh.ParseRecipient(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := pem.EncodeToMemory(block)
-	id, err := agessh.ParseIdentity(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reader{mustName(t, name), to, id, keyFile(t, raw)}
+func newReader(t testing.TB, name string, k agetest.Key) reader {
+	return reader{mustName(t, name), k.Recipient, k.Identity, k.File}
 }
 
-func ed25519Reader(t testing.TB, name string) reader {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sshReader(t, name, key)
-}
-
-// rsa4096 is made once: it takes seconds.
-var rsa4096 = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 4096) })
-
-func rsaReader(t testing.TB, name string) reader {
-	t.Helper()
-	key, err := rsa4096()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sshReader(t, name, key)
-}
-
-func ageReader(t testing.TB, name string) reader {
-	t.Helper()
-	id, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reader{mustName(t, name), id.Recipient(), id, keyFile(t, []byte(id.String()+"\n"))}
-}
-
-func keyFile(t testing.TB, b []byte) string {
-	t.Helper()
-	f := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(f, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
+func ed25519Reader(t testing.TB, name string) reader { return newReader(t, name, agetest.Ed25519(t)) }
+func rsaReader(t testing.TB, name string) reader     { return newReader(t, name, agetest.RSA(t)) }
+func ageReader(t testing.TB, name string) reader     { return newReader(t, name, agetest.X25519(t)) }
 
 func mustName(t testing.TB, s string) chat.Name {
 	t.Helper()

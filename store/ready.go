@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
@@ -36,7 +37,7 @@ type ready struct {
 
 	// Written within built, and after it owned by the committing goroutine:
 
-	key   *fileKey // nil once it has begun
+	key   *agesplit.FileKey // nil once it has begun
 	heads map[chat.Name]string
 	keys  *keyring
 
@@ -49,7 +50,7 @@ type ready struct {
 func (p *ready) build() {
 	p.built.Do(func() {
 		defer close(p.made)
-		p.key = newFileKey()
+		p.key = agesplit.NewFileKey()
 		p.heads = make(map[chat.Name]string, len(p.readers))
 		for _, name := range p.readers {
 			p.wrap(name)
@@ -59,7 +60,7 @@ func (p *ready) build() {
 }
 
 func (p *ready) wrap(name chat.Name) {
-	head, refused := p.key.head(p.reads(p.room, name))
+	head, refused := p.key.Head(p.reads(p.room, name))
 	if len(refused) > 0 {
 		p.log.Warn("history: a key cannot be sealed to and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
 	}
@@ -87,7 +88,7 @@ func (p *ready) begin(readers map[chat.Name]bool) []namedHead {
 	}
 	clear(p.changed)
 	if p.key != nil {
-		p.key.wipe()
+		p.key.Wipe()
 		p.key = nil
 	}
 	heads := make([]namedHead, 0, len(p.heads))
@@ -102,7 +103,7 @@ func (p *ready) begin(readers map[chat.Name]bool) []namedHead {
 func (p *ready) drop() {
 	p.built.Do(func() { close(p.made) }) // not made yet: then never
 	if p.key != nil {
-		p.key.wipe()
+		p.key.Wipe()
 	}
 	if p.keys != nil {
 		p.keys.wipe()

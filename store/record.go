@@ -14,6 +14,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
 )
 
 // The kinds of records.
@@ -350,7 +351,7 @@ func (r *record) check() error {
 	if r.room.IsZero() || r.w == 0 {
 		return errors.New("it has no room or no window")
 	}
-	body := len(r.body) >= bodyOverhead
+	body := len(r.body) >= agesplit.BodyOverhead
 	var good bool
 	switch r.kind {
 	case windowRecord:

@@ -3,12 +3,14 @@ package store
 import (
 	"errors"
 	"slices"
+
+	"sshchat/store/agesplit"
 )
 
 // refusals are what a person can be told: something about what they asked for, and nothing about the disk.
 var refusals = []error{
 	ErrTaken, ErrNoAccount, ErrNoLogin, ErrLastAdmin, ErrEdited, ErrRoomsEdited,
-	ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
+	agesplit.ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrNoKey, ErrLastLogin,
 	ErrSetting, ErrPolicy, ErrPassword, ErrNoPassword, ErrPasswordChanged, ErrNoRetired, ErrBusy,
 	ErrCode, ErrTOTP, ErrNoTOTP, ErrNoSanction, ErrTooManySanctions, ErrInvite, ErrNoInvite, ErrTooManyInvites, ErrListed, ErrNotListed, ErrLongEnough,
 	ErrNothing, ErrNoWindow, ErrNoHead, ErrNotClosed, ErrSeveral,

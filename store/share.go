@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // share tells of a head that a reader got for a window after it had begun.
@@ -91,7 +92,7 @@ func (g *sharing) window(s *span) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case errors.Is(err, errClosed):
+	case errors.Is(err, agesplit.ErrWrongKeys):
 		g.closed += s.count()
 		return nil
 	case err != nil:
@@ -117,7 +118,7 @@ func (g *sharing) write() error {
 	return err
 }
 
-// again makes another head of the window. The error wraps errClosed where the identities do not open the one there is.
+// again makes another head of the window. The error wraps agesplit.ErrWrongKeys where the identities do not open the one there is.
 func (g *sharing) again(s *span) (*record, error) {
 	old, err := g.v.head(s, g.me)
 	if err != nil {
@@ -131,12 +132,12 @@ func (g *sharing) again(s *span) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := openHead(old, g.ids)
+	key, err := agesplit.OpenHead(old, g.ids)
 	if err != nil {
 		return nil, err
 	}
-	defer key.wipe()
-	head, refused := key.head(g.to)
+	defer key.Wipe()
+	head, refused := key.Head(g.to)
 	if head == "" {
 		return nil, errors.Join(refused...)
 	}
@@ -179,7 +180,7 @@ func tagOf(to []age.Recipient) (string, error) {
 			words = append(words, named.String())
 			continue
 		}
-		stanzas, err := r.Wrap(make([]byte, fileKeySize)) // an SSH key's stanza names it
+		stanzas, err := r.Wrap(make([]byte, agesplit.FileKeySize)) // an SSH key's stanza names it
 		if err != nil || len(stanzas) != 1 || len(stanzas[0].Args) == 0 {
 			continue // it cannot be sealed to
 		}

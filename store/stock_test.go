@@ -108,42 +108,6 @@ func TestStockToolsReadTheTar(t *testing.T) {
 	}
 }
 
-// What stock age wrote opens by our code, and what we write opens by stock age, at the sizes where STREAM turns.
-func TestStockAgeBothWays(t *testing.T) {
-	needs(t, "age")
-	for _, r := range []reader{ed25519Reader(t, "alice"), rsaReader(t, "bob"), ageReader(t, "carol")} {
-		for _, size := range []int{0, 100, chunkSize, chunkSize + 1} {
-			plain := bytes.Repeat([]byte("p"), size)
-			cmd := exec.Command("age", "-d", "-i", r.file)
-			key := newFileKey()
-			head, _ := key.head([]age.Recipient{r.to})
-			once := &key.once(1)[0]
-			cmd.Stdin = ageFile(head, once.seal(plain))
-			if out, err := cmd.Output(); err != nil || !bytes.Equal(out, plain) {
-				t.Errorf("age does not open our %d bytes for %s: %v", size, r.name, err)
-			}
-			// -e -i: to the recipient of that identity.
-			cmd = exec.Command("age", "-e", "-i", r.file)
-			cmd.Stdin = bytes.NewReader(plain)
-			file, err := cmd.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			head, body, err := splitFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			k, err := openHead(head, []age.Identity{r.id})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := k.openBody(head, body); err != nil || !bytes.Equal(got, plain) {
-				t.Errorf("age's %d bytes for %s do not open here: %v", size, r.name, err)
-			}
-		}
-	}
-}
-
 // The tar as a list, without stock tools.
 func TestTarHolds(t *testing.T) {
 	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")

@@ -10,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
 )
 
 // Read opens, for somebody who has unlocked their identities, the last n messages of the room before the Seq before, as
@@ -53,11 +54,11 @@ func (v *sight) readWindow(s *span, me chat.Name, before uint64, n int, ids []ag
 	if err != nil {
 		return nil, err
 	}
-	key, err := openHead(head, ids)
+	key, err := agesplit.OpenHead(head, ids)
 	if err != nil {
 		return lines, nil // sealed to a key of theirs that is not among these
 	}
-	defer key.wipe()
+	defer key.Wipe()
 	for _, c := range slices.Backward(s.files(0)) {
 		if len(lines) >= n {
 			break
@@ -69,7 +70,7 @@ func (v *sight) readWindow(s *span, me chat.Name, before uint64, n int, ids []ag
 		if err != nil {
 			return nil, err
 		}
-		plain, err := key.openBody(head, r.body)
+		plain, err := key.OpenBody(head, r.body)
 		if err != nil {
 			return nil, fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
 		}

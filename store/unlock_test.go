@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
@@ -52,7 +53,7 @@ func TestUnlockRefusesAlike(t *testing.T) {
 			t.Errorf("the password is still there: %q", secret)
 		}
 	}
-	_, err := u.Unlock(ctx, alice.ID, bytes.Repeat([]byte("x"), maxPassword+1))
+	_, err := u.Unlock(ctx, alice.ID, bytes.Repeat([]byte("x"), agesplit.MaxPassword+1))
 	wantErr(t, err, ErrPassword)
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()

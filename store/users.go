@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 	"sshchat/store/durable"
 )
 
@@ -55,9 +56,9 @@ type Users struct {
 	gate  *gate  // before every scrypt
 	dummy string // a sealed file that no password opens, for who has none
 
-	open func(sealed string, phrase []byte) ([]byte, error)                    // openSealed; tests count
+	open func(sealed string, phrase []byte) ([]byte, error)                    // agesplit.OpenIdentities; tests count
 	save func(path string, data []byte) (fs.FileInfo, error)                   // durable.Replace; tests fail it
-	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // sealIdentities; tests count
+	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // agesplit.SealIdentities; tests count
 
 	durable atomic.Pointer[roster] // what the file holds, and all that readers see
 
@@ -89,13 +90,13 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
-	dummy, err := dummySealed(opt.WorkFactor)
+	dummy, err := agesplit.DummySealed(opt.WorkFactor)
 	if err != nil {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
 	u := &Users{
 		path: filepath.Join(dir, "users.json"), opt: opt, gate: newGate(), dummy: dummy,
-		open: openSealed, save: durable.Replace, seal: sealIdentities,
+		open: agesplit.OpenIdentities, save: durable.Replace, seal: agesplit.SealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	r, err := u.load()
@@ -114,7 +115,7 @@ func (o *UsersOptions) complete() error {
 		o.Dormant = defaultDormant
 	}
 	if o.WorkFactor == 0 {
-		o.WorkFactor = defaultWorkFactor
+		o.WorkFactor = agesplit.DefaultWorkFactor
 	}
 	if o.MinPassword == 0 {
 		o.MinPassword = defaultMinPassword
@@ -129,8 +130,8 @@ func (o *UsersOptions) complete() error {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case o.WorkFactor < 1 || o.WorkFactor > maxWorkFactor:
-		return fmt.Errorf("the work factor is %d; it must be 1 to %d", o.WorkFactor, maxWorkFactor)
+	case o.WorkFactor < 1 || o.WorkFactor > agesplit.MaxWorkFactor:
+		return fmt.Errorf("the work factor is %d; it must be 1 to %d", o.WorkFactor, agesplit.MaxWorkFactor)
 	case o.MinPassword < lowestMinPassword:
 		return fmt.Errorf("the shortest password is set to %d; it must not be below %d", o.MinPassword, lowestMinPassword)
 	}

@@ -12,6 +12,13 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
+)
+
+const (
+	MaxKeys  = agesplit.MaxRecipients // of one account: all of them read
+	maxLabel = 64                     // runes
 )
 
 var (
@@ -22,7 +29,7 @@ var (
 )
 
 // AddKey gives the account another public key. Of k only Line, Label, Added and Only are looked at.
-// Errors: ErrNoAccount, ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
+// Errors: ErrNoAccount, agesplit.ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
 func (u *Users) AddKey(id string, k chat.Key) error {
 	key, err := u.newKey(k)
 	if err != nil {
@@ -62,13 +69,29 @@ func (u *Users) RemoveKey(id, fingerprint string) error {
 	return nil
 }
 
+// ParseKey reads a public key as agesplit.ParseKey does. The comment becomes the Label. Errors wrap agesplit.ErrKey.
+func ParseKey(line string) (chat.Key, error) {
+	k, err := agesplit.ParseKey(line)
+	return chat.Key{Line: k.Line, Fingerprint: k.Fingerprint, Label: cleanLabel(k.Comment), Reads: k.Recipient != nil}, err
+}
+
+// cleanLabel makes a comment one short line, fit to be shown on any terminal.
+func cleanLabel(s string) string {
+	whole, err := text.ParseLine(s, agesplit.MaxKeyLine)
+	if err != nil {
+		return ""
+	}
+	runes := []rune(whole.String())
+	short, err := text.ParseLine(string(runes[:min(len(runes), maxLabel)]), agesplit.MaxKeyLine) // the cut may leave half a cluster
+	if err != nil {
+		return ""
+	}
+	return short.String()
+}
+
 // newKey checks a key as if it came from outside: chat.Key is plain data, and proves nothing.
 func (u *Users) newKey(k chat.Key) (userKey, error) {
-	checked, err := ParseKey(k.Line)
-	if err != nil {
-		return userKey{}, err
-	}
-	_, recipient, err := parseKey(checked.Line)
+	checked, err := agesplit.ParseKey(k.Line)
 	if err != nil {
 		return userKey{}, err
 	}
@@ -77,8 +100,8 @@ func (u *Users) newKey(k chat.Key) (userKey, error) {
 		added = u.second()
 	}
 	return userKey{
-		Line: checked.Line, Label: cleanLabel(cmp.Or(k.Label, checked.Label)), Added: added, Only: append(chat.Only{}, k.Only...),
-		fingerprint: checked.Fingerprint, recipient: recipient,
+		Line: checked.Line, Label: cleanLabel(cmp.Or(k.Label, checked.Comment)), Added: added, Only: append(chat.Only{}, k.Only...),
+		fingerprint: checked.Fingerprint, recipient: checked.Recipient,
 	}, nil
 }
 

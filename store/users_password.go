@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode"
+	"unicode/utf8"
 
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 var (
@@ -19,6 +22,8 @@ var (
 	ErrNoPassword = errors.New("the account has no password")
 	// ErrPasswordChanged says that another change of the password came first.
 	ErrPasswordChanged = errors.New("the password was changed meanwhile")
+	// ErrPolicy is wrapped by every refusal of a new password. The words are for the person who chose it.
+	ErrPolicy = errors.New("password not accepted")
 )
 
 // CheckPassword returns the account as it was when the check began: if its password changes meanwhile,
@@ -27,7 +32,7 @@ var (
 // An unknown name, or an account without a password, takes the same way as a wrong password and as long.
 // Errors: ErrPassword, ErrBusy, or ctx's. The caller's password is neither changed nor kept.
 func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error) {
-	phrase, err := passphrase(password)
+	phrase, err := agesplit.Passphrase(password)
 	if err != nil { // it is nobody's, so the quick answer tells nothing of this account
 		return chat.Account{}, ErrPassword
 	}
@@ -75,7 +80,7 @@ func (u *Users) Wrong(err error) bool { return errors.Is(err, ErrPassword) || er
 // Errors: ErrPassword, also where the account has none; ErrBusy, or ctx's.
 func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error) {
 	defer clear(password)
-	phrase, err := passphrase(password)
+	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
 		return nil, ErrPassword
 	}
@@ -97,13 +102,13 @@ func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.I
 		u.damaged(who, err)
 		return nil, ErrPassword
 	}
-	return everyIdentity(plain), nil
+	return agesplit.ParseIdentities(plain), nil
 }
 
 // holds reports whether the opened file is that of the recipient. In a file put together by hand it may not be,
 // and then history would be sealed to something the password does not open.
 func (p *password) holds(plain []byte) error {
-	recipient, err := newest(plain)
+	recipient, err := agesplit.NewestRecipient(plain)
 	if err != nil {
 		return err
 	}
@@ -115,7 +120,7 @@ func (p *password) holds(plain []byte) error {
 
 // damaged tells the log of a sealed file that no password will open.
 func (u *Users) damaged(who *user, err error) {
-	if !errors.Is(err, errWrongPhrase) {
+	if !errors.Is(err, agesplit.ErrWrongPassphrase) {
 		u.opt.Log.Error("a sealed identity cannot be used", "account", who.ID, "err", err)
 	}
 }
@@ -129,13 +134,30 @@ func (u *Users) CheckPolicy(name chat.Name, password []byte) error {
 
 // newPassphrase is the password as scrypt gets it, if it may be name's new one. It is a copy, for the caller to clear.
 func (u *Users) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
-	phrase, err := newPassphrase(password, u.opt.MinPassword)
+	phrase, err := longPassphrase(password, u.opt.MinPassword)
 	if err != nil {
 		return nil, err
 	}
 	if err := resist(phrase, []string{name.String(), u.opt.Server}); err != nil {
 		clear(phrase)
 		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	return phrase, nil
+}
+
+// longPassphrase is the password as scrypt gets it, if it may be somebody's new one, which must be at least shortest code points long.
+func longPassphrase(password []byte, shortest int) ([]byte, error) {
+	phrase, err := agesplit.Passphrase(password)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+	}
+	if n := utf8.RuneCount(phrase); n < shortest {
+		clear(phrase)
+		return nil, fmt.Errorf("%w: it must be at least %d characters long, and has %d", ErrPolicy, shortest, n)
+	}
+	if bytes.ContainsFunc(phrase, unicode.IsControl) {
+		clear(phrase)
+		return nil, fmt.Errorf("%w: it holds a control character, which age could not ask you for", ErrPolicy)
 	}
 	return phrase, nil
 }
@@ -188,7 +210,7 @@ func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*
 		return nil, err
 	}
 	defer clear(phrase)
-	oldPhrase, err := passphrase(old)
+	oldPhrase, err := agesplit.Passphrase(old)
 	if err != nil {
 		return nil, ErrPassword
 	}
@@ -259,12 +281,12 @@ func (u *Users) Recover(ctx context.Context, id string, present, earlier []byte)
 }
 
 func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byte) (*password, error) {
-	phrase, err := passphrase(present)
+	phrase, err := agesplit.Passphrase(present)
 	if err != nil {
 		return nil, ErrPassword
 	}
 	defer clear(phrase)
-	earlierPhrase, err := passphrase(earlier)
+	earlierPhrase, err := agesplit.Passphrase(earlier)
 	if err != nil {
 		return nil, ErrPassword
 	}
@@ -296,8 +318,8 @@ func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byt
 
 // sealBoth seals two sets of identities as one. The caller holds the gate.
 func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
-	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > maxIdentities {
-		return "", fmt.Errorf("%w: with those there would be more than %d identities", ErrPolicy, maxIdentities)
+	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > agesplit.MaxIdentities {
+		return "", fmt.Errorf("%w: with those there would be more than %d identities", ErrPolicy, agesplit.MaxIdentities)
 	}
 	both := append(append(make([]byte, 0, len(newer)+len(older)), newer...), older...)
 	defer clear(both)
@@ -306,6 +328,23 @@ func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
 		return "", fmt.Errorf("seal the identities: %w", err)
 	}
 	return sealed, nil
+}
+
+// newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds the gate.
+func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
+	if bytes.Count(older, []byte("\n")) >= agesplit.MaxIdentities {
+		return nil, fmt.Errorf("%w: it was changed %d times, which is as often as can be", ErrPolicy, agesplit.MaxIdentities)
+	}
+	plain, recipient, err := agesplit.DrawIdentity(older)
+	if err != nil {
+		return nil, fmt.Errorf("draw an identity: %w", err)
+	}
+	defer clear(plain)
+	sealed, err := u.seal(plain, phrase, u.opt.WorkFactor)
+	if err != nil {
+		return nil, fmt.Errorf("seal the identity: %w", err)
+	}
+	return &password{Recipient: recipient.String(), Sealed: sealed, recipient: recipient}, nil
 }
 
 // putPassword stores made, which was made from the password that was has. The second factor is opened by any identity

@@ -12,6 +12,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
 )
 
 const (
@@ -130,15 +131,15 @@ func (u *user) readKey(v value) error {
 	if err != nil {
 		return err
 	}
-	key, recipient, err := parseKey(k.Line)
+	key, err := agesplit.ParseCheckedKey(k.Line)
 	if err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
 	if sameKey(u.keys, key.Fingerprint) >= 0 {
 		return errors.New("the user has this key already")
 	}
-	k.Line, k.Label = key.Line, cleanLabel(cmp.Or(k.Label, key.Label))
-	k.fingerprint, k.recipient = key.Fingerprint, recipient
+	k.Line, k.Label = key.Line, cleanLabel(cmp.Or(k.Label, key.Comment))
+	k.fingerprint, k.recipient = key.Fingerprint, key.Recipient
 	u.keys = append(u.keys, k)
 	return nil
 }
@@ -155,7 +156,7 @@ func readPassword(v value) (*password, error) {
 		return nil, errors.New("the recipient is not an age recipient")
 	}
 	for _, sealed := range append([]string{p.Sealed}, p.Retired...) {
-		if err := checkSealed(sealed); err != nil {
+		if err := agesplit.CheckSealed(sealed); err != nil {
 			return nil, err
 		}
 	}

@@ -126,19 +126,6 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestSealedWithTooMuchWork(t *testing.T) {
-	sealed, err := dummySealed(20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := checkSealed(sealed); err != nil {
-		t.Errorf("the highest work factor is refused: %v", err)
-	}
-	if _, err := dummySealed(21); err == nil || !strings.Contains(err.Error(), "work factor 21") {
-		t.Errorf("a file that would take gigabytes is taken: %v", err)
-	}
-}
-
 func TestSeedIsAccepted(t *testing.T) {
 	dir := t.TempDir()
 	seed := `{ "users": [] }`

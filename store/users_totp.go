@@ -21,6 +21,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // Refusals about the second factor.
@@ -47,7 +48,7 @@ type totp struct {
 // CheckBoth is CheckPassword for who may be asked for a code next. Where the account has a second factor, secret is what
 // the password opened of it, for CheckCode; the caller clears it. It is nil where there is none.
 func (u *Users) CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error) {
-	phrase, err := passphrase(password)
+	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
 		return chat.Account{}, nil, ErrPassword
 	}
@@ -70,9 +71,9 @@ func (u *Users) CheckBoth(ctx context.Context, name chat.Name, password []byte) 
 
 // open opens the secret with what the password opened.
 func (t *totp) open(plain []byte) (secret []byte, err error) {
-	inSecret(func() {
+	agesplit.InSecret(func() {
 		var r io.Reader
-		if r, err = age.Decrypt(armor.NewReader(strings.NewReader(t.Sealed)), everyIdentity(plain)...); err == nil {
+		if r, err = age.Decrypt(armor.NewReader(strings.NewReader(t.Sealed)), agesplit.ParseIdentities(plain)...); err == nil {
 			secret, err = io.ReadAll(io.LimitReader(r, totpSecret+1))
 		}
 	})

@@ -2,6 +2,8 @@ package store
 
 import (
 	"time"
+
+	"sshchat/store/agesplit"
 )
 
 const (
@@ -13,25 +15,25 @@ const (
 
 // keyring is the one-time keys of a window. What is used is gone, also where the write then fails.
 type keyring struct {
-	msgs, closes []onceKey
+	msgs, closes []agesplit.OnceKey
 }
 
 // newKeyring derives keys for n messages and for as many closes as they can take.
-func newKeyring(k *fileKey, n int) *keyring {
+func newKeyring(k *agesplit.FileKey, n int) *keyring {
 	const least = min(chunkLines, chunkBytes/maxLine) // lines in each close but the last
-	return &keyring{msgs: k.once(n), closes: k.once((n + least - 1) / least)}
+	return &keyring{msgs: k.OnceKeys(n), closes: k.OnceKeys((n + least - 1) / least)}
 }
 
-func take(keys *[]onceKey) *onceKey {
+func take(keys *[]agesplit.OnceKey) *agesplit.OnceKey {
 	k := &(*keys)[0]
 	*keys = (*keys)[1:]
 	return k
 }
 
 func (r *keyring) wipe() {
-	for _, keys := range [][]onceKey{r.msgs, r.closes} {
+	for _, keys := range [][]agesplit.OnceKey{r.msgs, r.closes} {
 		for i := range keys {
-			keys[i].wipe()
+			keys[i].Wipe()
 		}
 	}
 	r.msgs, r.closes = nil, nil

@@ -3,7 +3,7 @@ package main
 import (
 	"runtime/debug"
 
-	"sshchat/store"
+	"sshchat/store/agesplit"
 )
 
 // version is what the build knows of itself: a release's tag, or the commit.
@@ -25,7 +25,7 @@ func version() string {
 
 // memory says what this build does with keys and passwords that it is done with.
 func memory() string {
-	if store.Erases {
+	if agesplit.Erases {
 		return "used keys and passwords are erased from memory"
 	}
 	return "used keys and passwords stay in memory until it is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"

@@ -1,4 +1,10 @@
-package store
+// Package agesplit writes an age file (https://c2sp.org/age) in two halves: a head for each reader, and bodies that the
+// readers share. Around that it has what else is pure cryptography: the public keys that can be sealed to, identities
+// sealed with a password, and erasing what is done with from memory.
+//
+// It knows nothing of files, rooms or accounts. Only the writing side of age is here, since age exports none for a given
+// file key. Wrapping a key for a recipient and opening anything is age's own code.
+package agesplit
 
 import (
 	"bytes"
@@ -18,45 +24,46 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// This file is all the cryptography of the history: an age file (https://c2sp.org/age) written in two halves,
-// a head for each reader and bodies they share. Only the writing side is here, because age exports none for a given
-// file key. Wrapping a key for a recipient and opening anything is age's own code.
-
 const (
-	fileKeySize   = 16
-	nonceSize     = 16
-	chunkSize     = 64 << 10 // plain text in one STREAM chunk
-	bodyOverhead  = nonceSize + chacha20poly1305.Overhead
-	maxRecipients = 16 // a person's keys in one head; with more than 1024 stanzas age would refuse it
-	ageIntro      = "age-encryption.org/v1\n"
+	FileKeySize   = 16                                    // bytes
+	BodyOverhead  = nonceSize + chacha20poly1305.Overhead // bytes of a body that holds nothing
+	MaxRecipients = 16                                    // one person's keys in a head; age refuses more than 1024 stanzas
+
+	nonceSize = 16
+	chunkSize = 64 << 10 // plain text in one STREAM chunk
+	intro     = "age-encryption.org/v1\n"
 )
 
-// fileKey opens everything of one window. It is drawn, used to make heads and one-time keys, and wiped.
-type fileKey [fileKeySize]byte
+// FileKey opens every body whose one-time key was derived from it. It is drawn, used to make heads and one-time keys,
+// and wiped.
+type FileKey [FileKeySize]byte
 
-func newFileKey() *fileKey {
-	k := new(fileKey)
-	inSecret(func() { rand.Read(k[:]) }) // never fails
+// NewFileKey draws a key.
+func NewFileKey() *FileKey {
+	k := new(FileKey)
+	InSecret(func() { rand.Read(k[:]) }) // never fails
 	return k
 }
 
-func (k *fileKey) wipe() { clear(k[:]) }
+// Wipe forgets the key.
+func (k *FileKey) Wipe() { clear(k[:]) }
 
-// head is an age header that wraps k for the given recipients. One that cannot be wrapped for is left out and told
-// in refused, so that no single key keeps a window from opening; with none left the head is empty.
-func (k *fileKey) head(to []age.Recipient) (head string, refused []error) {
+// Head returns an age header that wraps k for the recipients, at most MaxRecipients of them. One that cannot be wrapped
+// for is left out and named in refused, so that no single key keeps the others from reading; with none left the head is
+// empty.
+func (k *FileKey) Head(to []age.Recipient) (head string, refused []error) {
 	var made []byte
-	inSecret(func() { made, refused = k.header(to) })
+	InSecret(func() { made, refused = k.header(to) })
 	return string(made), refused
 }
 
-func (k *fileKey) header(to []age.Recipient) (head []byte, refused []error) {
-	b := []byte(ageIntro)
+func (k *FileKey) header(to []age.Recipient) (head []byte, refused []error) {
+	b := []byte(intro)
 	var labels []string // what all recipients of one age file must agree on
 	taken := 0
 	for i, r := range to {
-		if taken == maxRecipients {
-			refused = append(refused, fmt.Errorf("%d keys beyond the first %d", len(to)-i, maxRecipients))
+		if taken == MaxRecipients {
+			refused = append(refused, fmt.Errorf("%d keys beyond the first %d", len(to)-i, MaxRecipients))
 			break
 		}
 		stanzas, l, err := k.wrap(r)
@@ -84,7 +91,7 @@ func (k *fileKey) header(to []age.Recipient) (head []byte, refused []error) {
 	return append(b, '\n'), refused
 }
 
-func (k *fileKey) wrap(r age.Recipient) (stanzas []*age.Stanza, labels []string, err error) {
+func (k *FileKey) wrap(r age.Recipient) (stanzas []*age.Stanza, labels []string, err error) {
 	if l, ok := r.(age.RecipientWithLabels); ok {
 		stanzas, labels, err = l.WrapWithLabels(k[:])
 		slices.Sort(labels)
@@ -121,7 +128,7 @@ func appendStanza(b []byte, s *age.Stanza) []byte {
 }
 
 // derive is HKDF-SHA-256 (RFC 5869) with the two labels age has, "header" and "payload".
-func (k *fileKey) derive(salt []byte, label string) []byte {
+func (k *FileKey) derive(salt []byte, label string) []byte {
 	out, err := hkdf.Key(sha256.New, k[:], salt, label, chacha20poly1305.KeySize)
 	if err != nil {
 		panic("internal error: hkdf: " + err.Error()) // only for lengths that are not ours
@@ -129,18 +136,18 @@ func (k *fileKey) derive(salt []byte, label string) []byte {
 	return out
 }
 
-// onceKey seals one body and is gone. STREAM counts its nonces from zero under each key,
-// so a second body under the same one would give both away.
-type onceKey struct {
+// OnceKey seals one body and is gone. STREAM counts its nonces from zero under each key, so a second body under the same
+// one would give both away.
+type OnceKey struct {
 	nonce [nonceSize]byte
 	key   [chacha20poly1305.KeySize]byte
 	spent bool
 }
 
-// once derives n keys, for one body each.
-func (k *fileKey) once(n int) []onceKey {
-	keys := make([]onceKey, n)
-	inSecret(func() {
+// OnceKeys derives n keys, for one body each. The caller wipes those it does not use.
+func (k *FileKey) OnceKeys(n int) []OnceKey {
+	keys := make([]OnceKey, n)
+	InSecret(func() {
 		for i := range keys {
 			o := &keys[i]
 			rand.Read(o.nonce[:])
@@ -152,20 +159,20 @@ func (k *fileKey) once(n int) []onceKey {
 	return keys
 }
 
-// seal returns plain as an age payload: the nonce, then STREAM. It panics when called twice.
-func (o *onceKey) seal(plain []byte) []byte {
+// Seal returns plain as an age payload: the nonce, then STREAM. It panics when called twice, or after Wipe.
+func (o *OnceKey) Seal(plain []byte) []byte {
 	if o.spent {
 		panic("internal error: a one-time key was used twice")
 	}
 	o.spent = true
-	defer o.wipe()
+	defer o.Wipe()
 	chunks := max(1, (len(plain)+chunkSize-1)/chunkSize)
 	body := make([]byte, 0, nonceSize+len(plain)+chunks*chacha20poly1305.Overhead)
-	inSecret(func() { body = o.appendPayload(body, plain) })
+	InSecret(func() { body = o.appendPayload(body, plain) })
 	return body
 }
 
-func (o *onceKey) appendPayload(body, plain []byte) []byte {
+func (o *OnceKey) appendPayload(body, plain []byte) []byte {
 	aead, err := chacha20poly1305.New(o.key[:])
 	if err != nil {
 		panic("internal error: chacha20poly1305: " + err.Error()) // only for a key of another size
@@ -185,50 +192,51 @@ func (o *onceKey) appendPayload(body, plain []byte) []byte {
 	return body
 }
 
-func (o *onceKey) wipe() {
+// Wipe forgets the key; it seals nothing any more.
+func (o *OnceKey) Wipe() {
 	clear(o.key[:])
 	o.spent = true
 }
 
-// errClosed is all that is said where something sealed does not open.
-var errClosed = errors.New("it does not open with these keys")
+// ErrWrongKeys is all that is said of something sealed that does not open.
+var ErrWrongKeys = errors.New("it does not open with these keys")
 
-// openHead returns the file key that head wraps for one of ids.
-func openHead(head string, ids []age.Identity) (*fileKey, error) {
-	k := new(fileKey)
+// OpenHead returns the file key that head wraps for one of ids. The caller wipes it. Errors: ErrWrongKeys.
+func OpenHead(head string, ids []age.Identity) (*FileKey, error) {
+	k := new(FileKey)
 	var opened bool
-	inSecret(func() {
+	InSecret(func() {
 		raw, err := age.DecryptHeader([]byte(head), ids...)
-		opened = err == nil && copy(k[:], raw) == len(raw) && len(raw) == fileKeySize
+		opened = err == nil && copy(k[:], raw) == len(raw) && len(raw) == FileKeySize
 		clear(raw)
 	})
 	if !opened {
-		return nil, errClosed
+		return nil, ErrWrongKeys
 	}
 	return k, nil
 }
 
-// openBody returns what body holds. Age checks head once more on the way.
-func (k *fileKey) openBody(head string, body []byte) (plain []byte, err error) {
-	inSecret(func() {
+// OpenBody returns what body holds. Age checks head once more on the way. Errors: ErrWrongKeys.
+func (k *FileKey) OpenBody(head string, body []byte) (plain []byte, err error) {
+	InSecret(func() {
 		var r io.Reader
-		if r, err = age.Decrypt(ageFile(head, body), age.NewInjectedFileKeyIdentity(k[:])); err == nil {
+		if r, err = age.Decrypt(Join(head, body), age.NewInjectedFileKeyIdentity(k[:])); err == nil {
 			plain, err = io.ReadAll(r)
 		}
 	})
 	if err != nil {
-		return nil, errClosed
+		return nil, ErrWrongKeys
 	}
 	return plain, nil
 }
 
-// ageFile is the two halves as the stock tools know them.
-func ageFile(head string, body []byte) io.Reader {
+// File is the two halves as the stock tools know them.
+func Join(head string, body []byte) io.Reader {
 	return io.MultiReader(strings.NewReader(head), bytes.NewReader(body))
 }
 
-// splitFile divides an age file.
-func splitFile(file []byte) (head string, body []byte, err error) {
+// Split divides an age file into its halves.
+func Split(file []byte) (head string, body []byte, err error) {
 	h, err := age.ExtractHeader(bytes.NewReader(file))
 	if err != nil || !bytes.HasPrefix(file, h) {
 		return "", nil, errors.New("it is not an age file")

@@ -1,6 +1,6 @@
 //go:build goexperiment.runtimesecret && linux && (amd64 || arm64)
 
-package store
+package agesplit
 
 import (
 	"runtime"
@@ -13,10 +13,10 @@ import (
 // GOEXPERIMENT=runtimesecret, on Linux, on amd64 or arm64.
 const Erases = true
 
-// inSecret runs f. What f leaves on its stack and in registers is erased when it returns, also by a panic; what it
+// InSecret runs f. What f leaves on its stack and in registers is erased when it returns, also by a panic; what it
 // allocates, once the garbage collector finds it unused, which is made to come soon. f must not start goroutines, and
 // what it returns for keeping is better copied outside, or it too is tracked and erased.
-func inSecret(f func()) {
+func InSecret(f func()) {
 	defer eraseSoon()
 	secret.Do(f)
 }

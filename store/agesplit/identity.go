@@ -1,4 +1,4 @@
-package store
+package agesplit
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"filippo.io/age"
@@ -21,26 +20,25 @@ import (
 // and proves itself by that; new history is sealed to the newest. An attacker has one thing to guess at.
 
 const (
-	defaultWorkFactor = 16      // log2 N: 64 MiB, 0.1 s
-	maxWorkFactor     = 20      // of files made elsewhere: 1 GiB, 2 s
-	maxPassword       = 1024    // bytes
-	maxIdentities     = 1000    // of one account: how often a password can be changed
-	maxSealed         = 1 << 20 // bytes of a sealed file
+	DefaultWorkFactor = 16   // log2 N: 64 MiB, 0.1 s
+	MaxWorkFactor     = 20   // of files made elsewhere: 1 GiB, 2 s
+	MaxPassword       = 1024 // bytes
+	MaxIdentities     = 1000 // in one file: how often a password can be changed
+
+	maxSealed = 1 << 20 // bytes of a sealed file
 )
 
-// ErrPolicy is wrapped by every refusal of a new password. The words are for the person who chose it.
-var ErrPolicy = errors.New("password not accepted")
+// ErrWrongPassphrase says that the file is whole and the password is another.
+var ErrWrongPassphrase = errors.New("the password does not open it")
 
-var errWrongPhrase = errors.New("the password does not open it")
-
-// passphrase is the password as scrypt gets it: NFC, so that every keyboard gives the same bytes. It is a copy, for
-// the caller to clear. It refuses what no account's password can be, whoever's it is.
-func passphrase(password []byte) ([]byte, error) {
+// Passphrase returns the password as scrypt gets it: NFC, so that every keyboard gives the same bytes. It is a copy, for
+// the caller to clear. It refuses what nobody's password can be.
+func Passphrase(password []byte) ([]byte, error) {
 	switch {
 	case len(password) == 0:
 		return nil, errors.New("it is empty")
-	case len(password) > maxPassword:
-		return nil, fmt.Errorf("it is longer than %d bytes", maxPassword)
+	case len(password) > MaxPassword:
+		return nil, fmt.Errorf("it is longer than %d bytes", MaxPassword)
 	case !utf8.Valid(password):
 		return nil, errors.New("it is not UTF-8")
 	}
@@ -48,43 +46,9 @@ func passphrase(password []byte) ([]byte, error) {
 	return norm.NFC.Append(make([]byte, 0, 3*len(password)), password...), nil
 }
 
-// newPassphrase is passphrase for a password that is to be set, which must be at least shortest code points long.
-func newPassphrase(password []byte, shortest int) ([]byte, error) {
-	phrase, err := passphrase(password)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
-	}
-	if n := utf8.RuneCount(phrase); n < shortest {
-		clear(phrase)
-		return nil, fmt.Errorf("%w: it must be at least %d characters long, and has %d", ErrPolicy, shortest, n)
-	}
-	if bytes.ContainsFunc(phrase, unicode.IsControl) {
-		clear(phrase)
-		return nil, fmt.Errorf("%w: it holds a control character, which age could not ask you for", ErrPolicy)
-	}
-	return phrase, nil
-}
-
-// newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds the gate.
-func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
-	if bytes.Count(older, []byte("\n")) >= maxIdentities {
-		return nil, fmt.Errorf("%w: it was changed %d times, which is as often as can be", ErrPolicy, maxIdentities)
-	}
-	plain, recipient, err := drawIdentity(older)
-	if err != nil {
-		return nil, fmt.Errorf("draw an identity: %w", err)
-	}
-	defer clear(plain)
-	sealed, err := u.seal(plain, phrase, u.opt.WorkFactor)
-	if err != nil {
-		return nil, fmt.Errorf("seal the identity: %w", err)
-	}
-	return &password{Recipient: recipient.String(), Sealed: sealed, recipient: recipient}, nil
-}
-
-// drawIdentity puts a new identity before older ones.
-func drawIdentity(older []byte) (plain []byte, recipient *age.X25519Recipient, err error) {
-	inSecret(func() {
+// DrawIdentity returns the identities with a new one before the older ones, for the caller to clear.
+func DrawIdentity(older []byte) (plain []byte, recipient *age.X25519Recipient, err error) {
+	InSecret(func() {
 		var identity *age.X25519Identity
 		if identity, err = age.GenerateX25519Identity(); err != nil {
 			return
@@ -97,9 +61,9 @@ func drawIdentity(older []byte) (plain []byte, recipient *age.X25519Recipient, e
 	return plain, recipient, err
 }
 
-// sealIdentities makes a stock age passphrase file, armored, of plain. It costs one scrypt.
-func sealIdentities(plain, phrase []byte, workFactor int) (sealed string, err error) {
-	inSecret(func() { sealed, err = sealPhrase(plain, phrase, workFactor) })
+// SealIdentities makes a stock age passphrase file, armored, of plain. It costs one scrypt of 2^workFactor.
+func SealIdentities(plain, phrase []byte, workFactor int) (sealed string, err error) {
+	InSecret(func() { sealed, err = sealPhrase(plain, phrase, workFactor) })
 	return strings.Clone(sealed), err
 }
 
@@ -124,10 +88,10 @@ func sealPhrase(plain, phrase []byte, workFactor int) (string, error) {
 	return out.String(), nil
 }
 
-// openSealed opens such a file. The plain text is for the caller to clear. It costs one scrypt, whatever comes of it.
-// Errors: errWrongPhrase, or one that tells of damage.
-func openSealed(sealed string, phrase []byte) (plain []byte, err error) {
-	inSecret(func() { plain, err = openPhrase(sealed, phrase) })
+// OpenIdentities opens what SealIdentities made. The plain text is for the caller to clear. It costs one scrypt, also if
+// the password is wrong. Errors: ErrWrongPassphrase, or one that reports damage.
+func OpenIdentities(sealed string, phrase []byte) (plain []byte, err error) {
+	InSecret(func() { plain, err = openPhrase(sealed, phrase) })
 	return plain, err
 }
 
@@ -136,10 +100,10 @@ func openPhrase(sealed string, phrase []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	by.SetMaxWorkFactor(maxWorkFactor)
+	by.SetMaxWorkFactor(MaxWorkFactor)
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), by)
 	if errors.Is(err, age.ErrIncorrectIdentity) {
-		return nil, errWrongPhrase
+		return nil, ErrWrongPassphrase
 	}
 	if err != nil {
 		return nil, err
@@ -153,9 +117,9 @@ func openPhrase(sealed string, phrase []byte) ([]byte, error) {
 	return plain[:n], nil
 }
 
-// newest reads whose the first identity of an opened file is.
-func newest(plain []byte) (recipient string, err error) {
-	inSecret(func() {
+// NewestRecipient returns the recipient of the first identity in an opened file.
+func NewestRecipient(plain []byte) (recipient string, err error) {
+	InSecret(func() {
 		line, _, _ := bytes.Cut(plain, []byte("\n"))
 		var identity *age.X25519Identity
 		if identity, err = age.ParseX25519Identity(string(line)); err == nil {
@@ -168,9 +132,9 @@ func newest(plain []byte) (recipient string, err error) {
 	return recipient, nil
 }
 
-// everyIdentity reads all of an opened file. A line that is none is passed over: the others still open something.
-func everyIdentity(plain []byte) (ids []age.Identity) {
-	inSecret(func() {
+// ParseIdentities reads all of an opened file. A line that is no identity is skipped: the others still open something.
+func ParseIdentities(plain []byte) (ids []age.Identity) {
+	InSecret(func() {
 		for line := range bytes.Lines(plain) {
 			if id, err := age.ParseX25519Identity(string(bytes.TrimRight(line, "\r\n"))); err == nil {
 				ids = append(ids, id)
@@ -180,8 +144,8 @@ func everyIdentity(plain []byte) (ids []age.Identity) {
 	return ids
 }
 
-// checkSealed refuses what is not a passphrase file that can be opened here, without opening it.
-func checkSealed(sealed string) error {
+// CheckSealed refuses what OpenIdentities cannot open with any password, without the cost of opening it.
+func CheckSealed(sealed string) error {
 	if len(sealed) > maxSealed {
 		return fmt.Errorf("a sealed identity is longer than %d bytes", maxSealed)
 	}
@@ -190,8 +154,8 @@ func checkSealed(sealed string) error {
 	switch {
 	case !look.found:
 		return errors.New("a sealed identity is not an age passphrase file")
-	case look.workFactor < 1 || look.workFactor > maxWorkFactor:
-		return fmt.Errorf("a sealed identity has the work factor %d; it must be 1 to %d", look.workFactor, maxWorkFactor)
+	case look.workFactor < 1 || look.workFactor > MaxWorkFactor:
+		return fmt.Errorf("a sealed identity has the work factor %d; it must be 1 to %d", look.workFactor, MaxWorkFactor)
 	case !errors.Is(err, age.ErrIncorrectIdentity):
 		return errors.New("a sealed identity is damaged")
 	}
@@ -213,10 +177,10 @@ func (s *scryptStanza) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return nil, age.ErrIncorrectIdentity
 }
 
-// dummySealed makes a passphrase file of random bytes: opening it costs what any costs, and fails as for a wrong
-// password. C2SP age.md: a scrypt stanza has a salt of 16 bytes and a wrapped file key of 32, the header a MAC of 32,
+// DummySealed makes a passphrase file of random bytes: opening it costs what any file costs, and fails as a wrong
+// password does. C2SP age.md: a scrypt stanza has a salt of 16 bytes and a wrapped file key of 32, the header a MAC of 32,
 // the payload a nonce of 16 and at least a tag of 16.
-func dummySealed(workFactor int) (string, error) {
+func DummySealed(workFactor int) (string, error) {
 	random := make([]byte, 16+32+32+32)
 	rand.Read(random) // never fails
 	b64 := base64.RawStdEncoding.EncodeToString
@@ -227,5 +191,5 @@ func dummySealed(workFactor int) (string, error) {
 	if err := errors.Join(err, armored.Close()); err != nil {
 		return "", err
 	}
-	return out.String(), checkSealed(out.String())
+	return out.String(), CheckSealed(out.String())
 }

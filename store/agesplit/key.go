@@ -1,4 +1,4 @@
-package store
+package agesplit
 
 import (
 	"bytes"
@@ -13,19 +13,13 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
-
-	"sshchat/sshchat/chat"
-	"sshchat/sshchat/text"
 )
 
 // Limits of a public key.
 const (
-	MaxKeys    = 16   // of one account; age refuses headers with more than 1 024 stanzas in all
-	MinRSABits = 2048 // NIST SP 800-131A; age asks for as many
-	MaxRSABits = 8192 // beyond, each login costs more than it protects
-
-	maxKeyLine = 16 << 10 // bytes; an RSA key of 8 192 bits is about 1.4 KiB
-	maxLabel   = 64       // runes
+	MinRSABits = 2048     // NIST SP 800-131A; age asks for as many
+	MaxRSABits = 8192     // beyond, each login costs more than it protects
+	MaxKeyLine = 16 << 10 // bytes; an RSA key of 8 192 bits is about 1.4 KiB
 )
 
 // ErrKey is wrapped by every refusal of a public key. The words are for the person who offers it.
@@ -42,81 +36,89 @@ var loginTypes = map[string]bool{
 	ssh.KeyAlgoSKECDSA256: false,
 }
 
+// Key is a public key of a person.
+type Key struct {
+	Line        string        // its one spelling: type and base64, or "age1…"
+	Fingerprint string        // SHA256:… as ssh-keygen prints it; of an age recipient the Line
+	Comment     string        // what followed on the line, as it was written: not fit to be shown
+	Recipient   age.Recipient // nil if age cannot seal to keys of this type
+}
+
 // ParseKey reads a public key: a line of an authorized_keys file without options (sshd(8)), or an age recipient
-// "age1…", either with a comment after it, which becomes the Label. It seals a trial to the key, as some
-// well-formed keys cannot be sealed to (ed25519 and X25519 points of low order). Errors wrap ErrKey.
-func ParseKey(line string) (chat.Key, error) {
-	k, recipient, err := parseKey(line)
+// "age1…", either with a comment after it. It seals a trial to the key, as some well-formed keys cannot be sealed to
+// (ed25519 and X25519 points of low order). Errors wrap ErrKey.
+func ParseKey(line string) (Key, error) {
+	k, err := ParseCheckedKey(line)
 	if err != nil {
-		return chat.Key{}, fmt.Errorf("%w: %w", ErrKey, err)
+		return Key{}, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	if recipient != nil {
-		if err := sealTrial(recipient); err != nil {
-			return chat.Key{}, fmt.Errorf("%w: nothing can be sealed to it", ErrKey)
+	if k.Recipient != nil {
+		if err := sealTrial(k.Recipient); err != nil {
+			return Key{}, fmt.Errorf("%w: nothing can be sealed to it", ErrKey)
 		}
 	}
 	return k, nil
 }
 
-// parseKey is ParseKey without the trial, for keys that had theirs. The recipient is nil where age has none.
-func parseKey(line string) (chat.Key, age.Recipient, error) {
+// ParseCheckedKey is ParseKey without the trial, for the line of a key that has passed it.
+func ParseCheckedKey(line string) (Key, error) {
 	line = strings.TrimSpace(line)
 	switch {
 	case line == "":
-		return chat.Key{}, nil, errors.New("there is none")
-	case len(line) > maxKeyLine:
-		return chat.Key{}, nil, fmt.Errorf("it is longer than %d bytes", maxKeyLine)
+		return Key{}, errors.New("there is none")
+	case len(line) > MaxKeyLine:
+		return Key{}, fmt.Errorf("it is longer than %d bytes", MaxKeyLine)
 	case strings.Contains(line, "PRIVATE KEY") || strings.HasPrefix(strings.ToUpper(line), "AGE-SECRET-KEY-"):
-		return chat.Key{}, nil, errors.New("that is a private key: show it to nobody, and send the public one (.pub)")
+		return Key{}, errors.New("that is a private key: show it to nobody, and send the public one (.pub)")
 	case strings.ContainsAny(line, "\r\n"):
-		return chat.Key{}, nil, errors.New("it must be one line")
+		return Key{}, errors.New("it must be one line")
 	case strings.HasPrefix(line, "age1"):
 		return parseAgeKey(line)
 	}
 	return parseSSHKey(line)
 }
 
-func parseAgeKey(line string) (chat.Key, age.Recipient, error) {
+func parseAgeKey(line string) (Key, error) {
 	word, comment := cutWord(line)
 	if strings.HasPrefix(word, "age1pq1") {
-		return chat.Key{}, nil, errors.New("age's post-quantum recipients cannot stand beside others: take a plain age1…")
+		return Key{}, errors.New("age's post-quantum recipients cannot stand beside others: take a plain age1…")
 	}
 	recipient, err := age.ParseX25519Recipient(word)
 	if err != nil {
-		return chat.Key{}, nil, errors.New("it is not an age recipient, or it was cut short (plugins' are not taken)")
+		return Key{}, errors.New("it is not an age recipient, or it was cut short (plugins' are not taken)")
 	}
 	word = recipient.String()
-	return chat.Key{Line: word, Fingerprint: word, Label: cleanLabel(comment), Reads: true}, recipient, nil
+	return Key{Line: word, Fingerprint: word, Comment: comment, Recipient: recipient}, nil
 }
 
-func parseSSHKey(line string) (chat.Key, age.Recipient, error) {
+func parseSSHKey(line string) (Key, error) {
 	kind, rest := cutWord(line)
 	if _, known := loginTypes[kind]; !known {
-		return chat.Key{}, nil, unknownType(kind)
+		return Key{}, unknownType(kind)
 	}
 	text, comment := cutWord(rest)
 	blob, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return chat.Key{}, nil, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+		return Key{}, errors.New("it was cut short or damaged: send the whole line of the .pub file")
 	}
 	key, err := ssh.ParsePublicKey(blob)
 	if err != nil {
-		return chat.Key{}, nil, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+		return Key{}, errors.New("it was cut short or damaged: send the whole line of the .pub file")
 	}
 	// One key must have one spelling, or it could be added twice and removed once.
 	if key.Type() != kind || !bytes.Equal(key.Marshal(), blob) {
-		return chat.Key{}, nil, errors.New("it is not what its first word says")
+		return Key{}, errors.New("it is not what its first word says")
 	}
 	recipient, err := sshRecipient(key)
 	if err != nil {
-		return chat.Key{}, nil, err
+		return Key{}, err
 	}
-	return chat.Key{
+	return Key{
 		Line:        kind + " " + base64.StdEncoding.EncodeToString(blob),
 		Fingerprint: ssh.FingerprintSHA256(key),
-		Label:       cleanLabel(comment),
-		Reads:       recipient != nil,
-	}, recipient, nil
+		Comment:     comment,
+		Recipient:   recipient,
+	}, nil
 }
 
 // sshRecipient returns what age can seal to, nil for the types it cannot, and refuses keys that are too weak.
@@ -178,18 +180,4 @@ func cutWord(s string) (word, rest string) {
 		return s, ""
 	}
 	return s[:i], strings.TrimLeft(s[i:], " \t")
-}
-
-// cleanLabel makes a comment one short line, fit to be shown on any terminal.
-func cleanLabel(s string) string {
-	whole, err := text.ParseLine(s, maxKeyLine)
-	if err != nil {
-		return ""
-	}
-	runes := []rune(whole.String())
-	short, err := text.ParseLine(string(runes[:min(len(runes), maxLabel)]), maxKeyLine) // the cut may leave half a cluster
-	if err != nil {
-		return ""
-	}
-	return short.String()
 }

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
+)
+
+func TestLabelWithEscapes(t *testing.T) {
+	k, err := ParseKey(keyA + " \x1b]0;owned\x07\u202eevil\u009b31m" + strings.Repeat("é", 100) + "\xff")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(k.Label, "\x1b\x07\u202e\u009b") || utf8.RuneCountInString(k.Label) > 64 || !utf8.ValidString(k.Label) {
+		t.Errorf("label %q", k.Label)
+	}
+}
+
+// FuzzLabel holds labels to one short line that is clean already.
+func FuzzLabel(f *testing.F) {
+	for _, s := range []string{"alice@laptop", "a\tb", "\x1b[31mred", "\u202e", strings.Repeat("e\u0301", 100), "\xff", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, comment string) {
+		label := cleanLabel(comment)
+		if utf8.RuneCountInString(label) > maxLabel || strings.ContainsAny(label, "\r\n") || cleanLabel(label) != label {
+			t.Fatalf("label %q", label)
+		}
+	})
+}
+
+const (
+	ecdsaKey    = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="
+	lowOrderKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+
+func TestKeysOfAnAccount(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	laptop := alice.Keys[0]
+	add := func(k chat.Key) {
+		t.Helper()
+		if err := u.AddKey(alice.ID, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantErr(t, u.AddKey(alice.ID, laptop), ErrKeyTaken)
+	wantErr(t, u.AddKey("nobody", newKey(t)), ErrNoAccount)
+	wantErr(t, u.AddKey(alice.ID, chat.Key{Line: lowOrderKey, Reads: true}), agesplit.ErrKey)
+
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrLastLogin)
+	reader, err := ParseKey(someRecipient + " safe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(reader)
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrLastLogin) // age keys do not log in
+	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+		t.Errorf("%d recipients", n)
+	}
+	token, err := ParseKey(ecdsaKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(token)
+	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+		t.Errorf("%d recipients with one that cannot be sealed to", n)
+	}
+	if err := u.RemoveKey(alice.ID, laptop.Fingerprint); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrNoKey)
+	wantErr(t, u.RemoveKey("nobody", laptop.Fingerprint), ErrNoAccount)
+	if to := u.Recipients(chat.General, alice.Name); len(to) != 1 || fmt.Sprint(to[0]) != someRecipient {
+		t.Errorf("recipients %v", to)
+	}
+	a, _ := u.ByID(alice.ID)
+	if len(a.Keys) != 2 || a.Keys[0].Label != "safe" || a.Keys[0].Added.IsZero() || !a.Reads() {
+		t.Errorf("keys %+v", a.Keys)
+	}
+	for len(a.Keys) < MaxKeys {
+		add(newKey(t))
+		a, _ = u.ByID(alice.ID)
+	}
+	wantErr(t, u.AddKey(alice.ID, newKey(t)), ErrTooManyKeys)
+	if u.Recipients(chat.General, name("nobody")) != nil {
+		t.Error("nobody can read")
+	}
+}
+
+func TestAccountIsACopy(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	alice.Keys[0].Line = "changed"
+	u.Recipients(chat.General, alice.Name)[0] = nil
+	if a, _ := u.ByID(alice.ID); a.Keys[0].Line == "changed" || u.Recipients(chat.General, alice.Name)[0] == nil {
+		t.Error("a caller reaches into the store")
+	}
+}
