@@ -51,12 +51,6 @@ func (u *Users) Snapshot() (durable.Snapshot, error) {
 	return durable.InMemory(filepath.Base(u.path), b), err
 }
 
-// Snapshot is the state as it is now.
-func (s *State) Snapshot() (durable.Snapshot, error) {
-	b, err := s.encode()
-	return durable.InMemory(filepath.Base(s.path), b), err
-}
-
 // Snapshots are the audit log's files, the oldest first: lines are only ever added.
 func (a *Audit) Snapshots() ([]durable.Snapshot, error) {
 	a.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
 )
 
 var (
@@ -79,11 +80,11 @@ func (u *Users) Allowed(a chat.Account, addr netip.Addr, key string) bool {
 }
 
 // readAllowlist reads the list; an empty JSON list is how a server begins.
-func (r *roster) readAllowlist(v value) error {
-	if v.raw[0] == '[' {
-		return v.items(func(value) error { return errors.New("the entries stand in an object with on and entries") })
+func (r *roster) readAllowlist(v strictjson.Value) error {
+	if v.IsList() {
+		return v.Items(func(strictjson.Value) error { return errors.New("the entries stand in an object with on and entries") })
 	}
-	err := v.fields(map[string]func(value) error{"on": into(&r.allowlist.On), "entries": into(&r.allowlist.Entries)})
+	err := v.Fields(map[string]func(strictjson.Value) error{"on": strictjson.To(&r.allowlist.On), "entries": strictjson.To(&r.allowlist.Entries)})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
 )
 
 // maxInvites is how many invites are kept, the used-up and ended ones not counted.
@@ -117,11 +118,11 @@ func (u *Users) redeem(r *roster, code string) error {
 	return nil
 }
 
-func (r *roster) readInvite(v value) error {
+func (r *roster) readInvite(v strictjson.Value) error {
 	var i invite
-	err := v.fields(map[string]func(value) error{
-		"id": into(&i.ID), "hash": into(&i.Hash), "uses": into(&i.Uses),
-		"by": into(&i.By), "at": into(&i.At), "until": into(&i.Until),
+	err := v.Fields(map[string]func(strictjson.Value) error{
+		"id": strictjson.To(&i.ID), "hash": strictjson.To(&i.Hash), "uses": strictjson.To(&i.Uses),
+		"by": strictjson.To(&i.By), "at": strictjson.To(&i.At), "until": strictjson.To(&i.Until),
 	})
 	sum, hexErr := hex.DecodeString(i.Hash)
 	switch {

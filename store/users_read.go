@@ -13,6 +13,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/agesplit"
+	"sshchat/store/strictjson"
 )
 
 const (
@@ -25,51 +26,51 @@ var idPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
 // parseRoster reads users.json. A refusal names the line. An unknown field is refused: it is a slip of the one who
 // edited the file or a later version's word, and either would be lost with the next write.
 func parseRoster(b []byte) (*roster, error) {
-	doc, err := parseDocument(b)
+	doc, err := strictjson.Parse(b)
 	if err != nil {
 		return nil, err
 	}
 	r := newRoster()
 	var format string
-	var users, rooms []value
-	err = doc.fields(map[string]func(value) error{
-		"format":    func(v value) error { return readFormat(v, &format) },
-		"users":     func(v value) error { users = []value{v}; return nil },
-		"rooms":     func(v value) error { rooms = []value{v}; return nil },
+	var users, rooms []strictjson.Value
+	err = doc.Fields(map[string]func(strictjson.Value) error{
+		"format":    func(v strictjson.Value) error { return readFormat(v, &format) },
+		"users":     func(v strictjson.Value) error { users = []strictjson.Value{v}; return nil },
+		"rooms":     func(v strictjson.Value) error { rooms = []strictjson.Value{v}; return nil },
 		"bans":      readSanctions(&r.bans, false),
 		"mutes":     readSanctions(&r.mutes, true),
-		"invites":   func(v value) error { return v.items(r.readInvite) },
+		"invites":   func(v strictjson.Value) error { return v.Items(r.readInvite) },
 		"allowlist": r.readAllowlist,
-		"reserved":  into(&r.reserved),
+		"reserved":  strictjson.To(&r.reserved),
 	})
 	if err != nil {
 		return nil, err
 	}
 	if users == nil {
-		return nil, doc.refuse(errors.New("the list of users is missing"))
+		return nil, doc.Refuse(errors.New("the list of users is missing"))
 	}
 	for _, name := range r.reserved {
 		r.shapes[name.Skeleton()] = struct{}{}
 	}
 	// Users before rooms, whichever stands first in the file: members must be users.
 	for _, v := range users {
-		if err := v.items(r.readUser); err != nil {
+		if err := v.Items(r.readUser); err != nil {
 			return nil, err
 		}
 	}
 	for _, v := range rooms {
-		if err := v.items(r.readRoom); err != nil {
+		if err := v.Items(r.readRoom); err != nil {
 			return nil, err
 		}
 	}
 	if format == "" && len(r.users)+len(r.rooms) > 0 { // an empty list without one is how a server begins
-		return nil, doc.refuse(fmt.Errorf("the format is missing: %q is expected", usersFormat))
+		return nil, doc.Refuse(fmt.Errorf("the format is missing: %q is expected", usersFormat))
 	}
 	return r, nil
 }
 
-func readFormat(v value, format *string) error {
-	if err := v.into(format); err != nil {
+func readFormat(v strictjson.Value, format *string) error {
+	if err := v.Into(format); err != nil {
 		return err
 	}
 	switch {
@@ -81,22 +82,22 @@ func readFormat(v value, format *string) error {
 	return fmt.Errorf("%q is not a list of users; %q is expected", *format, usersFormat)
 }
 
-func (r *roster) readUser(v value) error {
+func (r *roster) readUser(v strictjson.Value) error {
 	u := &user{}
-	var keys []value
-	err := v.fields(map[string]func(value) error{
-		"id": into(&u.ID), "name": into(&u.Name), "role": into(&u.Role),
-		"created": into(&u.Created), "seen": into(&u.Seen), "disabled": into(&u.Disabled),
-		"keys":     func(v value) error { keys = []value{v}; return nil },
-		"password": func(v value) (err error) { u.password, err = readPassword(v); return err },
-		"totp":     func(v value) (err error) { u.totp, err = readTOTP(v); return err },
+	var keys []strictjson.Value
+	err := v.Fields(map[string]func(strictjson.Value) error{
+		"id": strictjson.To(&u.ID), "name": strictjson.To(&u.Name), "role": strictjson.To(&u.Role),
+		"created": strictjson.To(&u.Created), "seen": strictjson.To(&u.Seen), "disabled": strictjson.To(&u.Disabled),
+		"keys":     func(v strictjson.Value) error { keys = []strictjson.Value{v}; return nil },
+		"password": func(v strictjson.Value) (err error) { u.password, err = readPassword(v); return err },
+		"totp":     func(v strictjson.Value) (err error) { u.totp, err = readTOTP(v); return err },
 		"settings": u.readSettings,
 	})
 	if err != nil {
 		return err
 	}
 	for _, v := range keys {
-		if err := v.items(u.readKey); err != nil {
+		if err := v.Items(u.readKey); err != nil {
 			return err
 		}
 	}
@@ -123,10 +124,10 @@ func (r *roster) readUser(v value) error {
 	return nil
 }
 
-func (u *user) readKey(v value) error {
+func (u *user) readKey(v strictjson.Value) error {
 	var k userKey
-	err := v.fields(map[string]func(value) error{
-		"key": into(&k.Line), "label": into(&k.Label), "added": into(&k.Added), "only": into(&k.Only),
+	err := v.Fields(map[string]func(strictjson.Value) error{
+		"key": strictjson.To(&k.Line), "label": strictjson.To(&k.Label), "added": strictjson.To(&k.Added), "only": strictjson.To(&k.Only),
 	})
 	if err != nil {
 		return err
@@ -144,10 +145,10 @@ func (u *user) readKey(v value) error {
 	return nil
 }
 
-func readPassword(v value) (*password, error) {
+func readPassword(v strictjson.Value) (*password, error) {
 	p := &password{}
-	err := v.fields(map[string]func(value) error{
-		"recipient": into(&p.Recipient), "sealed": into(&p.Sealed), "retired": into(&p.Retired),
+	err := v.Fields(map[string]func(strictjson.Value) error{
+		"recipient": strictjson.To(&p.Recipient), "sealed": strictjson.To(&p.Sealed), "retired": strictjson.To(&p.Retired),
 	})
 	if err != nil {
 		return nil, err
@@ -163,14 +164,14 @@ func readPassword(v value) (*password, error) {
 	return p, nil
 }
 
-func (r *roster) readRoom(v value) error {
+func (r *roster) readRoom(v strictjson.Value) error {
 	m := &room{}
 	in := make(map[chat.Name]bool)
-	err := v.fields(map[string]func(value) error{
-		"name": into(&m.Name), "topic": into(&m.Topic), "private": into(&m.Private), "by": into(&m.By),
-		"slow": into(&m.Slow), "mods": into(&m.Mods), "invited": into(&m.Invited),
-		"members": func(v value) error {
-			return v.items(func(v value) error { return m.readMember(v, r, in) })
+	err := v.Fields(map[string]func(strictjson.Value) error{
+		"name": strictjson.To(&m.Name), "topic": strictjson.To(&m.Topic), "private": strictjson.To(&m.Private), "by": strictjson.To(&m.By),
+		"slow": strictjson.To(&m.Slow), "mods": strictjson.To(&m.Mods), "invited": strictjson.To(&m.Invited),
+		"members": func(v strictjson.Value) error {
+			return v.Items(func(v strictjson.Value) error { return m.readMember(v, r, in) })
 		},
 	})
 	if err != nil {
@@ -199,9 +200,9 @@ func (r *roster) readRoom(v value) error {
 	return nil
 }
 
-func (m *room) readMember(v value, r *roster, in map[chat.Name]bool) error {
+func (m *room) readMember(v strictjson.Value, r *roster, in map[chat.Name]bool) error {
 	var member chat.Member
-	err := v.fields(map[string]func(value) error{"name": into(&member.Name), "since": into(&member.Since)})
+	err := v.Fields(map[string]func(strictjson.Value) error{"name": strictjson.To(&member.Name), "since": strictjson.To(&member.Since)})
 	switch {
 	case err != nil:
 		return err

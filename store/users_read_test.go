@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sshchat/store/strictjson"
 )
 
 func writeUsers(t testing.TB, dir, content string) {
@@ -112,7 +114,7 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 				u.Close()
 				t.Fatal("it was taken")
 			}
-			if at := (lineError{}); !errors.As(err, &at) || at.line != c.line || !strings.Contains(err.Error(), c.word) ||
+			if at := (strictjson.LineError{}); !errors.As(err, &at) || at.Line != c.line || !strings.Contains(err.Error(), c.word) ||
 				!strings.Contains(err.Error(), fmt.Sprintf("line %d:", c.line)) || strings.Count(err.Error(), ": line ") != 1 {
 				t.Errorf("want line %d and %q: %v", c.line, c.word, err)
 			}
@@ -209,7 +211,7 @@ func FuzzUsersFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := parseRoster(b)
 		if err != nil {
-			if at := (lineError{}); !errors.As(err, &at) || at.line < 1 || at.line > 1+strings.Count(string(b), "\n") {
+			if at := (strictjson.LineError{}); !errors.As(err, &at) || at.Line < 1 || at.Line > 1+strings.Count(string(b), "\n") {
 				t.Fatalf("no line: %v", err)
 			}
 			return

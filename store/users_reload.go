@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
 )
 
 // ErrRoomsEdited refuses an edit of the rooms: what they are is in memory as well, and commands change both.
@@ -70,18 +71,26 @@ func (r *roster) follows(was *roster) error {
 	if r.admins() == 0 && was.admins() > 0 {
 		return ErrLastAdmin
 	}
-	if !bytes.Equal(r.encodedRooms(), was.encodedRooms()) {
+	now, err := r.encodedRooms()
+	if err != nil {
+		return err
+	}
+	before, err := was.encodedRooms()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, before) {
 		return ErrRoomsEdited
 	}
 	return nil
 }
 
-func (r *roster) encodedRooms() []byte {
-	p := &page{}
+func (r *roster) encodedRooms() ([]byte, error) {
+	p := &strictjson.Page{}
 	for _, m := range r.sortedRooms() {
-		p.room(m)
+		writeRoom(p, m)
 	}
-	return p.buf.Bytes()
+	return p.Bytes()
 }
 
 // sameLogins reports whether the same keys and password log in.

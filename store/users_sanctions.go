@@ -8,6 +8,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/strictjson"
 )
 
 // maxSanctions is how many bans or mutes are kept: each connection is compared with them.
@@ -120,13 +121,13 @@ func (u *Users) lift(list *[]chat.Sanction, target string) error {
 }
 
 // readSanctions reads a list of bans or, with people, of mutes.
-func readSanctions(list *[]chat.Sanction, people bool) func(value) error {
-	return func(v value) error {
-		return v.items(func(v value) error {
+func readSanctions(list *[]chat.Sanction, people bool) func(strictjson.Value) error {
+	return func(v strictjson.Value) error {
+		return v.Items(func(v strictjson.Value) error {
 			var s chat.Sanction
-			err := v.fields(map[string]func(value) error{
-				"user": into(&s.User), "ip": into(&s.Net), "key": into(&s.Key),
-				"by": into(&s.By), "at": into(&s.At), "until": into(&s.Until), "why": into(&s.Why),
+			err := v.Fields(map[string]func(strictjson.Value) error{
+				"user": strictjson.To(&s.User), "ip": strictjson.To(&s.Net), "key": strictjson.To(&s.Key),
+				"by": strictjson.To(&s.By), "at": strictjson.To(&s.At), "until": strictjson.To(&s.Until), "why": strictjson.To(&s.Why),
 			})
 			if err != nil {
 				return err

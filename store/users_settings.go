@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"sshchat/sshchat/text"
+	"sshchat/store/strictjson"
 )
 
 // What an account may keep of what its person chose. All of it is in memory, and in each write of the file.
@@ -66,15 +67,15 @@ func cleanSetting(name, value string) (string, error) {
 }
 
 // readSettings reads a user's settings from the file.
-func (u *user) readSettings(v value) error {
-	if err := v.object(); err != nil {
+func (u *user) readSettings(v strictjson.Value) error {
+	if err := v.Object(); err != nil {
 		return err
 	}
 	u.settings = make(map[string]string)
-	return v.walk(func(name string, field value) error {
+	return v.Walk(func(name string, field strictjson.Value) error {
 		var raw string
-		if err := field.into(&raw); err != nil {
-			return field.refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
+		if err := field.Into(&raw); err != nil {
+			return field.Refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
 		}
 		clean, err := cleanSetting(name, raw)
 		_, twice := u.settings[name]
@@ -88,7 +89,7 @@ func (u *user) readSettings(v value) error {
 			err = fmt.Errorf("a user has at most %d", maxSettings)
 		}
 		if err != nil {
-			return field.refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
+			return field.Refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))
 		}
 		u.settings[name] = clean
 		return nil

@@ -22,6 +22,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
+	"sshchat/store/strictjson"
 )
 
 // Refusals about the second factor.
@@ -218,19 +219,19 @@ func (u *Users) DisableTOTP(id string) error {
 	return nil
 }
 
-func readTOTP(v value) (*totp, error) {
+func readTOTP(v strictjson.Value) (*totp, error) {
 	t := &totp{}
-	err := v.fields(map[string]func(value) error{"sealed": into(&t.Sealed), "codes": into(&t.Codes), "used": into(&t.Used)})
+	err := v.Fields(map[string]func(strictjson.Value) error{"sealed": strictjson.To(&t.Sealed), "codes": strictjson.To(&t.Codes), "used": strictjson.To(&t.Used)})
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range t.Codes {
 		if b, err := hex.DecodeString(c); err != nil || len(b) != sha256.Size {
-			return nil, v.refuse(errors.New("a recovery code is kept as 64 hexadecimal digits"))
+			return nil, v.Refuse(errors.New("a recovery code is kept as 64 hexadecimal digits"))
 		}
 	}
 	if len(t.Codes) > recoveryCodes || len(t.Sealed) > maxSealedTOTP || t.Used < 0 {
-		return nil, v.refuse(errors.New("no second factor looks like this"))
+		return nil, v.Refuse(errors.New("no second factor looks like this"))
 	}
 	return t, nil
 }

@@ -1,37 +1,36 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
 )
 
 // encode writes the roster for users.json: one line for each user, key, password, room and member,
 // so that a person finds them, and a comparison of two generations shows what changed.
 func (r *roster) encode() ([]byte, error) {
-	p := &page{}
-	p.text(`{"format":`)
-	p.value(usersFormat)
-	p.text(",\n \"users\":[")
-	list(p, "\n  ", r.users, func(u *user) { p.user(u) })
-	p.text("],\n \"rooms\":[")
-	list(p, "\n  ", r.sortedRooms(), func(m *room) { p.room(m) })
-	p.text("],\n \"bans\":[")
-	list(p, "\n  ", r.bans, func(s chat.Sanction) { p.value(s) })
-	p.text("],\n \"mutes\":[")
-	list(p, "\n  ", r.mutes, func(s chat.Sanction) { p.value(s) })
-	p.text("],\n \"invites\":[")
-	list(p, "\n  ", r.invites, func(i invite) { p.value(i) })
-	p.text("],\n \"allowlist\":")
-	p.value(allowlist{r.allowlist.On, append([]string{}, r.allowlist.Entries...)})
-	p.text(",\n \"reserved\":[")
-	list(p, "\n  ", r.reserved, func(name chat.Name) { p.value(name) })
-	p.text("]}\n")
-	return p.buf.Bytes(), p.err
+	p := &strictjson.Page{}
+	p.Text(`{"format":`)
+	p.Value(usersFormat)
+	p.Text(",\n \"users\":[")
+	strictjson.List(p, "\n  ", r.users, func(u *user) { writeUser(p, u) })
+	p.Text("],\n \"rooms\":[")
+	strictjson.List(p, "\n  ", r.sortedRooms(), func(m *room) { writeRoom(p, m) })
+	p.Text("],\n \"bans\":[")
+	strictjson.List(p, "\n  ", r.bans, func(s chat.Sanction) { p.Value(s) })
+	p.Text("],\n \"mutes\":[")
+	strictjson.List(p, "\n  ", r.mutes, func(s chat.Sanction) { p.Value(s) })
+	p.Text("],\n \"invites\":[")
+	strictjson.List(p, "\n  ", r.invites, func(i invite) { p.Value(i) })
+	p.Text("],\n \"allowlist\":")
+	p.Value(allowlist{r.allowlist.On, append([]string{}, r.allowlist.Entries...)})
+	p.Text(",\n \"reserved\":[")
+	strictjson.List(p, "\n  ", r.reserved, func(name chat.Name) { p.Value(name) })
+	p.Text("]}\n")
+	return p.Bytes()
 }
 
 // sortedRooms lists #general first, then the rest by name.
@@ -45,67 +44,29 @@ func (r *roster) sortedRooms() []*room {
 	return slices.SortedFunc(maps.Values(r.rooms), func(a, b *room) int { return cmp.Compare(place(a), place(b)) })
 }
 
-// page is JSON being written. The first error stays.
-type page struct {
-	buf bytes.Buffer
-	err error
-}
-
-func (p *page) text(s string) { p.buf.WriteString(s) }
-
-// value writes v on the line that is begun. HTML is not escaped: a person reads this.
-func (p *page) value(v any) {
-	enc := json.NewEncoder(&p.buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		p.err = cmp.Or(p.err, err)
-		return
-	}
-	p.buf.Truncate(p.buf.Len() - 1) // the newline
-}
-
-// open writes v, an object, without its closing brace.
-func (p *page) open(v any) {
-	p.value(v)
-	if p.err == nil {
-		p.buf.Truncate(p.buf.Len() - 1)
-	}
-}
-
-// list writes items with a comma between them, each after before.
-func list[T any](p *page, before string, items []T, write func(T)) {
-	for i, item := range items {
-		if i > 0 {
-			p.text(",")
-		}
-		p.text(before)
-		write(item)
-	}
-}
-
-func (p *page) user(u *user) {
-	p.open(u)
-	p.text(",\n   \"keys\":[")
-	list(p, "\n    ", u.keys, func(k userKey) { p.value(k) })
-	p.text("]")
+func writeUser(p *strictjson.Page, u *user) {
+	p.Open(u)
+	p.Text(",\n   \"keys\":[")
+	strictjson.List(p, "\n    ", u.keys, func(k userKey) { p.Value(k) })
+	p.Text("]")
 	if u.password != nil {
-		p.text(",\n   \"password\":")
-		p.value(u.password)
+		p.Text(",\n   \"password\":")
+		p.Value(u.password)
 	}
 	if u.totp != nil {
-		p.text(",\n   \"totp\":")
-		p.value(u.totp)
+		p.Text(",\n   \"totp\":")
+		p.Value(u.totp)
 	}
 	if len(u.settings) > 0 {
-		p.text(",\n   \"settings\":")
-		p.value(u.settings)
+		p.Text(",\n   \"settings\":")
+		p.Value(u.settings)
 	}
-	p.text("}")
+	p.Text("}")
 }
 
-func (p *page) room(m *room) {
-	p.open(m)
-	p.text(",\"members\":[")
-	list(p, "\n    ", m.members, func(m chat.Member) { p.value(m) })
-	p.text("]}")
+func writeRoom(p *strictjson.Page, m *room) {
+	p.Open(m)
+	p.Text(",\"members\":[")
+	strictjson.List(p, "\n    ", m.members, func(m chat.Member) { p.Value(m) })
+	p.Text("]}")
 }

@@ -8,6 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/store"
+	"sshchat/store/marks"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -15,7 +16,7 @@ import (
 // stores is what the data folder holds, opened.
 type stores struct {
 	users   *store.Users
-	state   *store.State
+	state   *marks.Store
 	history *store.History
 	audit   *store.Audit
 	motd    *store.Motd
@@ -43,7 +44,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close() // nothing was changed in it
 		return nil, err
 	}
-	state, err := store.OpenState(s.data, store.StateOptions{Log: logger})
+	state, err := marks.Open(s.data, marks.Options{Log: logger})
 	if err != nil {
 		users.Close()
 		return nil, errors.Join(err, history.Close())

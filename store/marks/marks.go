@@ -1,4 +1,4 @@
-package store
+package marks
 
 import (
 	"errors"
@@ -8,9 +8,10 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
 )
 
-var _ chat.Marks = (*State)(nil)
+var _ chat.Marks = (*Store)(nil)
 
 // marks is how far people have read: the Seq of the newest message each has seen in each room. They are kept by name,
 // not by account: the name of a deleted account is reserved, so nobody inherits them.
@@ -20,7 +21,7 @@ type marks struct {
 }
 
 // Mark implements chat.Marks. A mark only rises.
-func (s *State) Mark(name chat.Name, room chat.RoomName, seq uint64) {
+func (s *Store) Mark(name chat.Name, room chat.RoomName, seq uint64) {
 	s.marks.mu.Lock()
 	rooms := s.marks.of[name]
 	rises := seq > rooms[room]
@@ -38,24 +39,24 @@ func (s *State) Mark(name chat.Name, room chat.RoomName, seq uint64) {
 }
 
 // MarksOf implements chat.Marks.
-func (s *State) MarksOf(name chat.Name) map[chat.RoomName]uint64 {
+func (s *Store) MarksOf(name chat.Name) map[chat.RoomName]uint64 {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	return maps.Clone(s.marks.of[name])
 }
 
 // read implements section.
-func (m *marks) read(v value) error {
-	if err := v.object(); err != nil {
+func (m *marks) read(v strictjson.Value) error {
+	if err := v.Object(); err != nil {
 		return err
 	}
-	return v.walk(func(key string, field value) error {
+	return v.Walk(func(key string, field strictjson.Value) error {
 		var name chat.Name
 		if err := name.UnmarshalText([]byte(key)); err != nil {
-			return field.refuse(err)
+			return field.Refuse(err)
 		}
 		if m.of[name] != nil {
-			return field.refuse(fmt.Errorf("%s is there twice", name))
+			return field.Refuse(fmt.Errorf("%s is there twice", name))
 		}
 		rooms := make(map[chat.RoomName]uint64)
 		m.of[name] = rooms
@@ -64,24 +65,24 @@ func (m *marks) read(v value) error {
 }
 
 // readMarks reads the marks of one person.
-func readMarks(v value, rooms map[chat.RoomName]uint64) error {
-	if err := v.object(); err != nil {
+func readMarks(v strictjson.Value, rooms map[chat.RoomName]uint64) error {
+	if err := v.Object(); err != nil {
 		return err
 	}
-	return v.walk(func(key string, field value) error {
+	return v.Walk(func(key string, field strictjson.Value) error {
 		var room chat.RoomName
 		if err := room.UnmarshalText([]byte(key)); err != nil {
-			return field.refuse(err)
+			return field.Refuse(err)
 		}
 		if rooms[room] != 0 {
-			return field.refuse(fmt.Errorf("%s is there twice", room))
+			return field.Refuse(fmt.Errorf("%s is there twice", room))
 		}
 		var seq uint64
-		if err := field.into(&seq); err != nil {
+		if err := field.Into(&seq); err != nil {
 			return err
 		}
 		if seq == 0 {
-			return field.refuse(errors.New("messages count from 1"))
+			return field.Refuse(errors.New("messages count from 1"))
 		}
 		rooms[room] = seq
 		return nil
@@ -89,14 +90,14 @@ func readMarks(v value, rooms map[chat.RoomName]uint64) error {
 }
 
 // write implements section: one line for each person.
-func (m *marks) write(p *page) {
+func (m *marks) write(p *strictjson.Page) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.text("{")
-	list(p, "\n  ", slices.SortedFunc(maps.Keys(m.of), chat.Name.Compare), func(name chat.Name) {
-		p.value(name)
-		p.text(":")
-		p.value(m.of[name])
+	p.Text("{")
+	strictjson.List(p, "\n  ", slices.SortedFunc(maps.Keys(m.of), chat.Name.Compare), func(name chat.Name) {
+		p.Value(name)
+		p.Text(":")
+		p.Value(m.of[name])
 	})
-	p.text("}")
+	p.Text("}")
 }

@@ -1,4 +1,4 @@
-package store
+package marks
 
 import (
 	"bytes"
@@ -21,16 +21,33 @@ import (
 	"sshchat/sshchat/text"
 )
 
-func openState(t testing.TB, dir string, opt StateOptions) *State {
+func name(s string) chat.Name {
+	n, err := text.ParseName(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func mustRead(t testing.TB, path string) string {
 	t.Helper()
-	s, err := OpenState(dir, opt)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func open(t testing.TB, dir string, opt Options) *Store {
+	t.Helper()
+	s, err := Open(dir, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func closeState(t testing.TB, s *State) {
+func closeStore(t testing.TB, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -40,19 +57,19 @@ func closeState(t testing.TB, s *State) {
 func TestMarksSurviveReopening(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := t.TempDir()
-	s := openState(t, dir, StateOptions{})
+	s := open(t, dir, Options{})
 	alice, direct := name("alice"), text.Direct(name("alice"), name("bob"))
 	s.Mark(alice, chat.General, 12)
 	s.Mark(alice, chat.General, 7) // it only rises
 	s.Mark(alice, direct, 3)
 	s.Mark(name("bob"), direct, 4)
-	closeState(t, s)
+	closeStore(t, s)
 	path := filepath.Join(dir, "state.json")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("state.json: %v, %v", info, err)
 	}
-	s = openState(t, dir, StateOptions{})
-	defer closeState(t, s)
+	s = open(t, dir, Options{})
+	defer closeStore(t, s)
 	if got, want := s.MarksOf(alice), (map[chat.RoomName]uint64{chat.General: 12, direct: 3}); !maps.Equal(got, want) {
 		t.Errorf("alice's marks are %v", got)
 	}
@@ -67,7 +84,7 @@ func TestMarksSurviveReopening(t *testing.T) {
 
 func TestStateIsWrittenOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.DiscardHandler), FlushEvery: 5 * time.Second})
+		s := newStore(filepath.Join(t.TempDir(), "state.json"), Options{Log: slog.New(slog.DiscardHandler), FlushEvery: 5 * time.Second})
 		var saves atomic.Int32
 		s.save = func(string, []byte) error { saves.Add(1); return nil }
 		go s.run()
@@ -97,7 +114,7 @@ func TestStateIsWrittenOnceInAWhile(t *testing.T) {
 func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := newState(filepath.Join(t.TempDir(), "state.json"), StateOptions{Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 5 * time.Second})
+		s := newStore(filepath.Join(t.TempDir(), "state.json"), Options{Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 5 * time.Second})
 		var room atomic.Bool
 		var saved []byte
 		s.save = func(_ string, b []byte) error {
@@ -120,7 +137,7 @@ func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
 		if !bytes.Contains(saved, []byte(`"alice":{"general":1}`)) {
 			t.Errorf("saved is %q", saved)
 		}
-		closeState(t, s)
+		closeStore(t, s)
 	})
 }
 
@@ -149,7 +166,7 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			s := openState(t, filepath.Dir(path), StateOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			s := open(t, filepath.Dir(path), Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			if !strings.Contains(log.String(), c.why) || !strings.Contains(log.String(), "state.json.bad") {
 				t.Errorf("want %q in the log: %s", c.why, &log)
 			}
@@ -160,28 +177,28 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 				t.Errorf("half of it was taken: %v", s.marks.of)
 			}
 			s.Mark(name("alice"), chat.General, 1)
-			closeState(t, s)
-			s = openState(t, filepath.Dir(path), StateOptions{})
+			closeStore(t, s)
+			s = open(t, filepath.Dir(path), Options{})
 			if s.MarksOf(name("alice"))[chat.General] != 1 {
 				t.Error("the new file does not keep")
 			}
-			closeState(t, s)
+			closeStore(t, s)
 		})
 	}
 }
 
 func TestTalliesSurviveReopening(t *testing.T) {
 	dir := t.TempDir()
-	s := openState(t, dir, StateOptions{})
+	s := open(t, dir, Options{})
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	tally := chat.Tally{Wrong: 7, Asked: 1, Next: at, Missed: 9, From: "192.0.2.1", At: at,
 		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("2001:db8::/64"), At: at}}}
 	s.Tally(name("alice"), tally)
 	s.Tally(name("bob"), tally)
 	s.Tally(name("bob"), chat.Tally{})
-	closeState(t, s)
-	s = openState(t, dir, StateOptions{})
-	defer closeState(t, s)
+	closeStore(t, s)
+	s = open(t, dir, Options{})
+	defer closeStore(t, s)
 	if got := s.Tallies(); len(got) != 1 || !reflect.DeepEqual(got[name("alice")], tally) {
 		t.Errorf("read back: %+v", got)
 	}
@@ -196,8 +213,8 @@ func TestStateThatIsALinkIsNotFollowed(t *testing.T) {
 	if err := os.Symlink(other, filepath.Join(dir, "state.json")); err != nil {
 		t.Skip(err)
 	}
-	s := openState(t, dir, StateOptions{})
-	defer closeState(t, s)
+	s := open(t, dir, Options{})
+	defer closeStore(t, s)
 	if len(s.marks.of) != 0 {
 		t.Error("it was followed")
 	}
@@ -211,7 +228,7 @@ func FuzzStateFile(f *testing.F) {
 	f.Add([]byte(`{"format":"sshchat-state/1","marks":{},"tallies":{"alice":{"wrong":7,"asked":2,"next":"2026-11-24T12:00:00Z",` +
 		`"missed":3,"from":"192.0.2.1","at":"2026-11-24T11:00:00Z","known":[{"source":"192.0.2.0/32","at":"2026-11-01T00:00:00Z"}]}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := newState("", StateOptions{})
+		s := newStore("", Options{})
 		if s.parse(b) != nil {
 			return
 		}
@@ -219,7 +236,7 @@ func FuzzStateFile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := newState("", StateOptions{})
+		again := newStore("", Options{})
 		if err := again.parse(once); err != nil {
 			t.Fatalf("what was written is refused: %v\n%s", err, once)
 		}

@@ -1,4 +1,6 @@
-package store
+// Package marks keeps what may be some seconds old after a crash: how far people have read, and what was tried of their
+// passwords. It knows nothing of accounts, nor of the history.
+package marks
 
 import (
 	"errors"
@@ -12,34 +14,35 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
+	"sshchat/store/strictjson"
 )
 
 const (
-	stateFormat       = "sshchat-state/1"
-	damagedSuffix     = ".bad"
-	defaultStateFlush = 5 * time.Second
-	maxStateSize      = 256 << 20 // bytes: more was not written by us
+	format        = "sshchat-state/1"
+	damagedSuffix = ".bad"
+	defaultFlush  = 5 * time.Second
+	maxSize       = 256 << 20 // bytes: more was not written by us
 )
 
-// StateOptions are the settings of State. The zero value is what a server runs with.
-type StateOptions struct {
+// Options are the settings of a Store. The zero value is what a server runs with.
+type Options struct {
 	Log        *slog.Logger     // nil: nothing is logged
 	Now        func() time.Time // nil: time.Now
 	FlushEvery time.Duration    // what a crash may take back; 0 means 5 s
 }
 
-// State keeps, in state.json, what may be some seconds old after a crash: nothing that anybody was promised.
+// Store keeps, in state.json, what may be some seconds old after a crash: nothing that anybody was promised.
 // So a change returns at once, the file is written from time to time, and one that cannot be read
 // is set aside and begun anew: it must never keep a server from starting.
 //
 // Each part of it is a section with a file, a lock and methods of its own. All methods may be called from any goroutine.
-type State struct {
+type Store struct {
 	path    string
-	opt     StateOptions
+	opt     Options
 	marks   marks
 	tallies tallies
 
-	save func(path string, data []byte) error // replaceState; tests fail it
+	save func(path string, data []byte) error // durable.Swap; tests fail it
 
 	due  chan struct{} // holds one token while something has changed that the writer does not know of; never closed
 	quit chan struct{} // closed by Close
@@ -51,13 +54,13 @@ type State struct {
 // section is one part of the file, under a name of its own.
 type section interface {
 	// read takes what the file holds: once, before anything else. It refuses what it did not write.
-	read(v value) error
+	read(v strictjson.Value) error
 	// write writes the section as one JSON value. It locks for itself.
-	write(p *page)
+	write(p *strictjson.Page)
 }
 
-// sections are the parts in the order of the file. A new one is added here and in State, and calls changed.
-func (s *State) sections() []namedSection {
+// sections are the parts in the order of the file. A new one is added here and in Store, and calls changed.
+func (s *Store) sections() []namedSection {
 	return []namedSection{{"marks", &s.marks}, {"tallies", &s.tallies}}
 }
 
@@ -66,9 +69,9 @@ type namedSection struct {
 	section
 }
 
-// OpenState reads dir/state.json, if there is one. The folder must be held (HoldFolder). What cannot be read
+// Open reads dir/state.json, if there is one. The folder must be held (store.HoldFolder). What cannot be read
 // becomes state.json.bad, and the log is told; the error is that of a folder in which even that cannot be done.
-func OpenState(dir string, opt StateOptions) (*State, error) {
+func Open(dir string, opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -76,31 +79,31 @@ func OpenState(dir string, opt StateOptions) (*State, error) {
 		opt.Now = time.Now
 	}
 	if opt.FlushEvery <= 0 {
-		opt.FlushEvery = defaultStateFlush
+		opt.FlushEvery = defaultFlush
 	}
-	s := newState(filepath.Join(dir, "state.json"), opt)
+	s := newStore(filepath.Join(dir, "state.json"), opt)
 	if err := s.load(); err != nil {
 		if err := os.Rename(s.path, s.path+damagedSuffix); err != nil {
 			return nil, fmt.Errorf("set a damaged state.json aside: %w", err)
 		}
 		opt.Log.Warn("state.json cannot be read and was set aside: who has read what is forgotten, and so are failed logins",
 			"saved", s.path+damagedSuffix, "err", err)
-		s = newState(s.path, opt) // nothing of what was read before the damage
+		s = newStore(s.path, opt) // nothing of what was read before the damage
 	}
 	go s.run()
 	return s, nil
 }
 
-func newState(path string, opt StateOptions) *State {
-	return &State{
-		path: path, opt: opt, save: replaceState, marks: marks{of: make(map[chat.Name]map[chat.RoomName]uint64)},
+func newStore(path string, opt Options) *Store {
+	return &Store{
+		path: path, opt: opt, save: func(path string, data []byte) error { return durable.Swap(durable.OS{}, path, data) }, marks: marks{of: make(map[chat.Name]map[chat.RoomName]uint64)},
 		tallies: tallies{of: make(map[chat.Name]chat.Tally)},
 		due:     make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
 // load reads the file into the sections.
-func (s *State) load() error {
+func (s *Store) load() error {
 	info, err := os.Lstat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -109,8 +112,8 @@ func (s *State) load() error {
 		return err
 	case !info.Mode().IsRegular():
 		return errors.New("it is not a plain file")
-	case info.Size() > maxStateSize:
-		return fmt.Errorf("it is larger than %d bytes", maxStateSize)
+	case info.Size() > maxSize:
+		return fmt.Errorf("it is larger than %d bytes", maxSize)
 	}
 	b, err := os.ReadFile(s.path)
 	if err != nil {
@@ -119,42 +122,42 @@ func (s *State) load() error {
 	return s.parse(b)
 }
 
-func (s *State) parse(b []byte) error {
-	doc, err := parseDocument(b)
+func (s *Store) parse(b []byte) error {
+	doc, err := strictjson.Parse(b)
 	if err != nil {
 		return err
 	}
-	var format string
-	known := map[string]func(value) error{"format": into(&format)}
+	var found string
+	known := map[string]func(strictjson.Value) error{"format": strictjson.To(&found)}
 	for _, part := range s.sections() {
 		known[part.name] = part.read
 	}
-	if err := doc.fields(known); err != nil {
+	if err := doc.Fields(known); err != nil {
 		return err
 	}
-	if format != stateFormat {
-		return fmt.Errorf("the format is %q, not %q", format, stateFormat)
+	if found != format {
+		return fmt.Errorf("the format is %q, not %q", found, format)
 	}
 	return nil
 }
 
 // encode writes the file. Each section is whole in itself; two of them may be of different moments.
-func (s *State) encode() ([]byte, error) {
-	p := &page{}
-	p.text(`{"format":`)
-	p.value(stateFormat)
+func (s *Store) encode() ([]byte, error) {
+	p := &strictjson.Page{}
+	p.Text(`{"format":`)
+	p.Value(format)
 	for _, part := range s.sections() {
-		p.text(",\n ")
-		p.value(part.name)
-		p.text(":")
+		p.Text(",\n ")
+		p.Value(part.name)
+		p.Text(":")
 		part.write(p)
 	}
-	p.text("}\n")
-	return p.buf.Bytes(), p.err
+	p.Text("}\n")
+	return p.Bytes()
 }
 
 // changed has the file written within FlushEvery. A section calls it after each change, without its lock.
-func (s *State) changed() {
+func (s *Store) changed() {
 	select {
 	case s.due <- struct{}{}:
 	default:
@@ -162,7 +165,7 @@ func (s *State) changed() {
 }
 
 // run is the writer. It ends with Close.
-func (s *State) run() {
+func (s *Store) run() {
 	defer close(s.done)
 	for {
 		select {
@@ -182,7 +185,7 @@ func (s *State) run() {
 }
 
 // last writes what changed just before the end.
-func (s *State) last() {
+func (s *Store) last() {
 	select {
 	case <-s.due:
 		s.flush()
@@ -191,7 +194,7 @@ func (s *State) last() {
 }
 
 // flush writes the file. What could not be written is tried again in a while.
-func (s *State) flush() {
+func (s *Store) flush() {
 	select {
 	case <-s.due: // a change from here on is written again
 	default:
@@ -212,7 +215,7 @@ func (s *State) flush() {
 }
 
 // Close writes what is not written yet and ends. Later changes are lost.
-func (s *State) Close() error {
+func (s *Store) Close() error {
 	s.once.Do(func() { close(s.quit) })
 	<-s.done
 	if s.err != nil {
@@ -221,4 +224,8 @@ func (s *State) Close() error {
 	return nil
 }
 
-func replaceState(path string, data []byte) error { return durable.Swap(durable.OS{}, path, data) }
+// Snapshot is the state as it is now.
+func (s *Store) Snapshot() (durable.Snapshot, error) {
+	b, err := s.encode()
+	return durable.InMemory(filepath.Base(s.path), b), err
+}

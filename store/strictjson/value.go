@@ -1,0 +1,149 @@
+// Package strictjson reads and writes JSON files that people edit. It knows nothing of what they mean: who reads one names
+// the fields and takes their values, and every refusal says on which line.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Value is one JSON value of a file that people edit, and the line it begins on: every refusal names a line.
+//
+// It is stricter than encoding/json where leniency would lose an edit without a word: a field that is not known,
+// named twice or in another case is refused, and so are null and text that is not UTF-8.
+type Value struct {
+	raw  json.RawMessage
+	line int // from 1
+}
+
+// Parse checks that b is one well-formed JSON document.
+func Parse(b []byte) (Value, error) {
+	if !utf8.Valid(b) {
+		good := 0
+		for rest := b; ; {
+			r, n := utf8.DecodeRune(rest)
+			if r == utf8.RuneError && n <= 1 {
+				break
+			}
+			good, rest = good+n, rest[n:]
+		}
+		return Value{}, LineError{lineAt(b, good), errors.New("is not UTF-8")}
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		line := 1
+		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+			line = lineAt(b, int(syntax.Offset))
+		}
+		return Value{}, LineError{line, err}
+	}
+	start := bytes.IndexFunc(b, func(r rune) bool { return r != ' ' && r != '\t' && r != '\r' && r != '\n' })
+	return Value{raw, lineAt(b, start)}, nil
+}
+
+// lineAt is the number of the line that b[at] is on.
+func lineAt(b []byte, at int) int { return 1 + bytes.Count(b[:min(at, len(b))], []byte("\n")) }
+
+// LineError is a refusal of what stands on a line, counted from 1.
+type LineError struct {
+	Line int
+	Err  error
+}
+
+func (e LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e LineError) Unwrap() error { return e.Err }
+
+// Refuse returns err with the value's line, unless err names a line already.
+func (v Value) Refuse(err error) error {
+	if at := (LineError{}); err == nil || errors.As(err, &at) {
+		return err
+	}
+	return LineError{v.line, err}
+}
+
+// Fields hands each field of an object to its reader.
+func (v Value) Fields(known map[string]func(Value) error) error {
+	if err := v.Object(); err != nil {
+		return err
+	}
+	seen := make(map[string]bool, len(known))
+	return v.Walk(func(key string, field Value) error {
+		read := known[key]
+		if read == nil {
+			return field.Refuse(fmt.Errorf("unknown field %q", key))
+		}
+		if seen[key] {
+			return field.Refuse(fmt.Errorf("field %q is there twice", key))
+		}
+		seen[key] = true
+		if err := read(field); err != nil {
+			return field.Refuse(fmt.Errorf("%s: %w", key, err))
+		}
+		return nil
+	})
+}
+
+// Object refuses what is none.
+func (v Value) Object() error {
+	if v.raw[0] != '{' {
+		return v.Refuse(errors.New("an object {…} is expected"))
+	}
+	return nil
+}
+
+// IsList reports whether it is an array.
+func (v Value) IsList() bool { return v.raw[0] == '[' }
+
+// Items hands each item of an array to read.
+func (v Value) Items(read func(Value) error) error {
+	if !v.IsList() {
+		return v.Refuse(errors.New("a list […] is expected"))
+	}
+	return v.Walk(func(_ string, item Value) error { return item.Refuse(read(item)) })
+}
+
+// Walk visits what is in an object or array, in order. The document was found well-formed before.
+func (v Value) Walk(visit func(key string, inner Value) error) error {
+	dec := json.NewDecoder(bytes.NewReader(v.raw))
+	if _, err := dec.Token(); err != nil {
+		return v.Refuse(err)
+	}
+	line, counted := v.line, 0 // line is that of v.raw[counted]
+	for dec.More() {
+		var key string
+		if v.raw[0] == '{' {
+			t, err := dec.Token()
+			if err != nil {
+				return v.Refuse(err)
+			}
+			key = t.(string)
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return v.Refuse(err)
+		}
+		start := int(dec.InputOffset()) - len(raw)
+		line += bytes.Count(v.raw[counted:start], []byte("\n"))
+		counted = start
+		if err := visit(key, Value{raw, line}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Into decodes a plain value: a string, number, flag, or a list of them.
+func (v Value) Into(dst any) error {
+	if bytes.Equal(v.raw, []byte("null")) {
+		return v.Refuse(errors.New("null is not a value"))
+	}
+	return v.Refuse(json.Unmarshal(v.raw, dst))
+}
+
+// To returns a reader of a field that decodes it to dst, as Into does.
+func To(dst any) func(Value) error {
+	return func(v Value) error { return v.Into(dst) }
+}
