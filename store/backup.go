@@ -51,25 +51,6 @@ func (u *Users) Snapshot() (durable.Snapshot, error) {
 	return durable.InMemory(filepath.Base(u.path), b), err
 }
 
-// Snapshots are the audit log's files, the oldest first: lines are only ever added.
-func (a *Audit) Snapshots() ([]durable.Snapshot, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var all []durable.Snapshot
-	for i := range a.archives() {
-		b, err := durable.ReadFile(a.disk, a.archive(i+1))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot of the audit log: %w", err)
-		}
-		all = append(all, durable.InMemory(filepath.Base(a.archive(i+1)), b))
-	}
-	b, err := durable.ReadFile(a.disk, a.path())
-	if err != nil {
-		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
-	}
-	return append(all, durable.InMemory(filepath.Base(a.path()), b[:min(int64(len(b)), a.size)])), nil
-}
-
 // Snapshot is the message of the day; empty where there is none.
 func (m *Motd) Snapshot() durable.Snapshot {
 	return durable.InMemory(filepath.Base(m.path), []byte(m.Get().String()+"\n"))

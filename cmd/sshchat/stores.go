@@ -8,6 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/store"
+	"sshchat/store/audit"
 	"sshchat/store/marks"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,7 @@ type stores struct {
 	users   *store.Users
 	state   *marks.Store
 	history *store.History
-	audit   *store.Audit
+	audit   *audit.Log
 	motd    *store.Motd
 	syncs   prometheus.Histogram
 }
@@ -49,7 +50,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close())
 	}
-	audit, err := store.OpenAudit(s.data, time.Now, logger)
+	auditLog, err := audit.Open(s.data, time.Now, logger)
 	if err != nil {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close())
@@ -57,9 +58,9 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	motd, err := store.OpenMotd(s.data)
 	if err != nil {
 		users.Close()
-		return nil, errors.Join(err, history.Close(), state.Close(), audit.Close())
+		return nil, errors.Join(err, history.Close(), state.Close(), auditLog.Close())
 	}
-	return &stores{users, state, history, audit, motd, syncs}, nil
+	return &stores{users, state, history, auditLog, motd, syncs}, nil
 }
 
 // close closes all windows and writes what is not written yet.

@@ -1,4 +1,4 @@
-package store
+package audit
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-func openTestAudit(t *testing.T, dir string) *Audit {
+func openLog(t *testing.T, dir string) *Log {
 	t.Helper()
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	now := func() time.Time { at = at.Add(time.Minute); return at }
-	a, err := OpenAudit(dir, now, slog.New(slog.DiscardHandler))
+	a, err := Open(dir, now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func openTestAudit(t *testing.T, dir string) *Audit {
 	return a
 }
 
-func fillAudit(t *testing.T, a *Audit, n int) {
+func fill(t *testing.T, a *Log, n int) {
 	t.Helper()
 	for i := range n {
 		if err := a.Append(chat.Act{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
@@ -35,15 +35,16 @@ func fillAudit(t *testing.T, a *Audit, n int) {
 	}
 }
 
-func TestAuditGoesOnAcrossRestartsAndFiles(t *testing.T) {
+func TestLogGoesOnAcrossRestartsAndFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for range 4 {
-		a := openTestAudit(t, dir)
+		a := openLog(t, dir)
 		a.max = 2000
-		fillAudit(t, a, 25)
+		fill(t, a, 25)
 		a.Close()
 	}
-	a := openTestAudit(t, dir)
+	a := openLog(t, dir)
 	if n, err := a.Verify(); n != 100 || err != nil {
 		t.Fatalf("%d lines, %v", n, err)
 	}
@@ -63,10 +64,11 @@ func TestAuditGoesOnAcrossRestartsAndFiles(t *testing.T) {
 }
 
 // I change the log behind the server's back, one byte or one line at a time; each must show.
-func TestAuditShowsEveryChange(t *testing.T) {
+func TestLogShowsEveryChange(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	a := openTestAudit(t, dir)
-	fillAudit(t, a, 6)
+	a := openLog(t, dir)
+	fill(t, a, 6)
 	path := filepath.Join(dir, "audit.jsonl")
 	sound, err := os.ReadFile(path)
 	if err != nil {
@@ -97,10 +99,11 @@ func TestAuditShowsEveryChange(t *testing.T) {
 	}
 }
 
-func TestAuditSetsATornLineAside(t *testing.T) {
+func TestLogSetsATornLineAside(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	a := openTestAudit(t, dir)
-	fillAudit(t, a, 3)
+	a := openLog(t, dir)
+	fill(t, a, 3)
 	a.Close()
 	path := filepath.Join(dir, "audit.jsonl")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -111,8 +114,8 @@ func TestAuditSetsATornLineAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	a = openTestAudit(t, dir)
-	fillAudit(t, a, 1)
+	a = openLog(t, dir)
+	fill(t, a, 1)
 	if n, err := a.Verify(); n != 4 || err != nil {
 		t.Errorf("%d lines, %v", n, err)
 	}
@@ -122,9 +125,10 @@ func TestAuditSetsATornLineAside(t *testing.T) {
 }
 
 // A disk that fails once is not trusted again, and nothing is claimed to be written.
-func TestAuditStopsAtTheFirstFailure(t *testing.T) {
-	a := openTestAudit(t, t.TempDir())
-	fillAudit(t, a, 1)
+func TestLogStopsAtTheFirstFailure(t *testing.T) {
+	t.Parallel()
+	a := openLog(t, t.TempDir())
+	fill(t, a, 1)
 	a.file.Close() // every write fails from here on
 	for range 2 {
 		if err := a.Append(chat.Act{By: "alice", Do: "ban"}); err == nil {
@@ -136,11 +140,12 @@ func TestAuditStopsAtTheFirstFailure(t *testing.T) {
 	}
 }
 
-func TestAuditIsForItsOwnerAlone(t *testing.T) {
+func TestLogIsForItsOwnerAlone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	a := openTestAudit(t, dir)
+	a := openLog(t, dir)
 	a.max = 1
-	fillAudit(t, a, 3)
+	fill(t, a, 3)
 	names, err := filepath.Glob(filepath.Join(dir, "audit.*"))
 	if err != nil || len(names) != 3 {
 		t.Fatalf("%v, %v", names, err)

@@ -1,4 +1,6 @@
-package store
+// Package audit keeps what moderators and admins did, in data/audit.jsonl: a log that is only ever added to and whose lines
+// are chained by hash. It knows nothing of accounts or the history, nor of what the acts mean.
+package audit
 
 import (
 	"bufio"
@@ -20,16 +22,19 @@ import (
 	"sshchat/store/durable"
 )
 
-// auditRotate is the size at which the audit log goes on in a new file, in bytes.
-const auditRotate = 8 << 20
+// rotateAt is the size at which the audit log goes on in a new file, in bytes.
+const rotateAt = 8 << 20
 
-// maxAuditLine is the longest line that is read back. Texts in it are cut before, so none of ours comes near.
-const maxAuditLine = 64 << 10
+// maxLine is the longest line that is read back. Texts in it are cut before, so none of ours comes near.
+const maxLine = 64 << 10
 
-// Audit is data/audit.jsonl and its archives, audit.0001.jsonl and so on: JSON Lines, chained by hash, so that a line
+// errClosed is why a closed log takes nothing.
+var errClosed = errors.New("the audit log is closed")
+
+// Log is data/audit.jsonl and its archives, audit.0001.jsonl and so on: JSON Lines, chained by hash, so that a line
 // that was changed, left out or put in shows. The last lines can be cut off unseen by whoever can write the file,
 // unless somebody remembers the Tip. Its methods may be called from any goroutine.
-type Audit struct {
+type Log struct {
 	disk durable.FS
 	dir  string
 	now  func() time.Time
@@ -44,28 +49,28 @@ type Audit struct {
 	broken error        // guarded by mu; why file is nil
 }
 
-// OpenAudit opens the audit log of the held folder dir. A last line that was not written as a whole was never
+// Open opens the audit log of the held folder dir. A last line that was not written as a whole was never
 // acknowledged: it is moved to audit.jsonl.torn.
-func OpenAudit(dir string, now func() time.Time, log *slog.Logger) (*Audit, error) {
-	return openAudit(durable.OS{}, dir, now, log, auditRotate)
+func Open(dir string, now func() time.Time, log *slog.Logger) (*Log, error) {
+	return open(durable.OS{}, dir, now, log, rotateAt)
 }
 
-func openAudit(d durable.FS, dir string, now func() time.Time, log *slog.Logger, most int64) (*Audit, error) {
-	a := &Audit{disk: d, dir: dir, now: now, log: log, max: most}
+func open(d durable.FS, dir string, now func() time.Time, log *slog.Logger, most int64) (*Log, error) {
+	a := &Log{disk: d, dir: dir, now: now, log: log, max: most}
 	if err := a.open(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", a.path(), err)
 	}
 	return a, nil
 }
 
-func (a *Audit) path() string { return filepath.Join(a.dir, "audit.jsonl") }
+func (a *Log) path() string { return filepath.Join(a.dir, "audit.jsonl") }
 
-func (a *Audit) archive(i int) string {
+func (a *Log) archive(i int) string {
 	return filepath.Join(a.dir, fmt.Sprintf("audit.%04d.jsonl", i))
 }
 
 // open opens the file, or makes it, and finds the end of the chain.
-func (a *Audit) open() error {
+func (a *Log) open() error {
 	f, err := a.disk.Open(a.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		f, err = a.disk.Create(a.path())
@@ -81,7 +86,7 @@ func (a *Audit) open() error {
 }
 
 // find finds the end of the chain.
-func (a *Audit) find(f durable.File) error {
+func (a *Log) find(f durable.File) error {
 	content, err := durable.ReadAll(f)
 	if err != nil {
 		return err
@@ -135,7 +140,7 @@ func wholeLines(content []byte) []byte {
 }
 
 // tear cuts off a line that was not written as a whole and keeps it aside.
-func (a *Audit) tear(f durable.File, torn []byte, end int64) error {
+func (a *Log) tear(f durable.File, torn []byte, end int64) error {
 	a.log.Warn("the audit log's last line was torn off", "bytes", len(torn), "kept in", a.path()+".torn")
 	if _, err := durable.ReplaceOn(a.disk, a.path()+".torn", torn); err != nil {
 		return err
@@ -163,7 +168,7 @@ func digest(line []byte) string {
 // Append writes the act, with N, At and Prev set by the log. It has survived a power cut when Append returns nil. Where
 // there is no room it is refused, and the next one may be taken again. After a sync that failed nothing more is taken
 // until the server starts again: what the disk has is not known then.
-func (a *Audit) Append(act chat.Act) error {
+func (a *Log) Append(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file == nil {
@@ -194,14 +199,14 @@ func (a *Audit) Append(act chat.Act) error {
 }
 
 // fail ends the log. Called with mu held.
-func (a *Audit) fail(err error) error {
+func (a *Log) fail(err error) error {
 	a.broken = errors.Join(err, a.file.Close())
 	a.file = nil
 	return err
 }
 
 // rotate goes on in a new file, whose first line follows from the old one's last. Called with mu held.
-func (a *Audit) rotate() error {
+func (a *Log) rotate() error {
 	archive := a.archive(a.archives() + 1)
 	if err := a.disk.Rename(a.path(), archive); err != nil {
 		return err
@@ -222,7 +227,7 @@ func (a *Audit) rotate() error {
 }
 
 // archives is how many there are; they are numbered from 1 without a gap.
-func (a *Audit) archives() int {
+func (a *Log) archives() int {
 	n := 0
 	for {
 		f, err := a.disk.Open(a.archive(n + 1))
@@ -235,14 +240,14 @@ func (a *Audit) archives() int {
 }
 
 // Tip is the count of lines and the hash of the last: who remembers both can tell that none was cut off.
-func (a *Audit) Tip() (n uint64, hash string) {
+func (a *Log) Tip() (n uint64, hash string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.n, a.tip
 }
 
 // Acts returns the acts since then, oldest first, but at most the last n.
-func (a *Audit) Acts(since time.Time, n int) ([]chat.Act, error) {
+func (a *Log) Acts(since time.Time, n int) ([]chat.Act, error) {
 	var acts []chat.Act
 	err := a.walk(func(_ string, _ int, line []byte) error {
 		var act chat.Act
@@ -259,7 +264,7 @@ func (a *Audit) Acts(since time.Time, n int) ([]chat.Act, error) {
 
 // Verify checks the chain from the first line on and returns how many lines it has.
 // Its error names the first line that does not follow from the one before.
-func (a *Audit) Verify() (lines uint64, err error) {
+func (a *Log) Verify() (lines uint64, err error) {
 	tip := ""
 	err = a.walk(func(name string, number int, line []byte) error {
 		var act chat.Act
@@ -279,7 +284,7 @@ func (a *Audit) Verify() (lines uint64, err error) {
 }
 
 // walk calls f with each line of all files, in order.
-func (a *Audit) walk(f func(name string, number int, line []byte) error) error {
+func (a *Log) walk(f func(name string, number int, line []byte) error) error {
 	a.mu.Lock()
 	archives := a.archives()
 	a.mu.Unlock()
@@ -309,7 +314,7 @@ func walkLines(d durable.FS, path string, f func(name string, number int, line [
 		return err
 	}
 	scan := bufio.NewScanner(io.NewSectionReader(file, 0, size))
-	scan.Buffer(nil, maxAuditLine)
+	scan.Buffer(nil, maxLine)
 	number := 0
 	for scan.Scan() {
 		number++
@@ -324,13 +329,32 @@ func walkLines(d durable.FS, path string, f func(name string, number int, line [
 }
 
 // Close closes the file.
-func (a *Audit) Close() error {
+func (a *Log) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file == nil {
 		return nil
 	}
 	err := a.file.Close()
-	a.file, a.broken = nil, ErrClosed
+	a.file, a.broken = nil, errClosed
 	return err
+}
+
+// Snapshots are the audit log's files, the oldest first: lines are only ever added.
+func (a *Log) Snapshots() ([]durable.Snapshot, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []durable.Snapshot
+	for i := range a.archives() {
+		b, err := durable.ReadFile(a.disk, a.archive(i+1))
+		if err != nil {
+			return nil, fmt.Errorf("snapshot of the audit log: %w", err)
+		}
+		all = append(all, durable.InMemory(filepath.Base(a.archive(i+1)), b))
+	}
+	b, err := durable.ReadFile(a.disk, a.path())
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
+	}
+	return append(all, durable.InMemory(filepath.Base(a.path()), b[:min(int64(len(b)), a.size)])), nil
 }

@@ -1,4 +1,4 @@
-package store
+package audit
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 	"sshchat/store/durable/powercut"
 )
 
-// auditOn opens an audit log that goes on in a new file all the time.
-func auditOn(d durable.FS) (*Audit, error) {
-	return openAudit(d, "data", time.Now, slog.New(slog.DiscardHandler), 700)
+// logOn opens an audit log that goes on in a new file all the time.
+func logOn(d durable.FS) (*Log, error) {
+	return open(d, "data", time.Now, slog.New(slog.DiscardHandler), 700)
 }
 
 func act(i int) chat.Act {
@@ -25,7 +25,7 @@ func act(i int) chat.Act {
 }
 
 // appendUntil appends until an operation fails, and returns how many acts were acknowledged.
-func appendUntil(a *Audit, most int) (done int, err error) {
+func appendUntil(a *Log, most int) (done int, err error) {
 	for done < most {
 		if err = a.Append(act(done)); err != nil {
 			return done, err
@@ -37,7 +37,8 @@ func appendUntil(a *Audit, most int) (done int, err error) {
 
 // Wherever the power is cut, the audit log has every act that was acknowledged, in a whole chain, and goes on; at most the
 // one that was being written is there besides. The control is a disk whose syncs do nothing.
-func TestAuditLosesNothingInAPowerCut(t *testing.T) {
+func TestLogLosesNothingInAPowerCut(t *testing.T) {
+	powercut.Start(t)
 	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 3))
 	tried := 0
@@ -47,13 +48,13 @@ func TestAuditLosesNothingInAPowerCut(t *testing.T) {
 			d.Lie(lies)
 			d.FailFrom(1+r.IntN(60), errors.New("the power is gone"))
 			done := 0
-			if a, err := auditOn(d); err == nil {
+			if a, err := logOn(d); err == nil {
 				if done, err = appendUntil(a, 40); err == nil {
 					continue
 				}
 			}
 			tried++
-			a, err := auditOn(d.Cut(r))
+			a, err := logOn(d.Cut(r))
 			if err != nil {
 				n++
 				if !lies {
@@ -71,9 +72,10 @@ func TestAuditLosesNothingInAPowerCut(t *testing.T) {
 		}
 		return n
 	}
-	lost(false, crashPoints)
+	points := powercut.Points(2_000, 10_000)
+	lost(false, points)
 	t.Logf("figure: crash points of the audit log tried %d, from seed %d, acts lost 0", tried, seed)
-	if lost(true, crashPoints/10) == 0 {
+	if lost(true, points/10) == 0 {
 		t.Error("a disk whose syncs do nothing loses nothing: this test proves nothing")
 	}
 }
@@ -81,12 +83,13 @@ func TestAuditLosesNothingInAPowerCut(t *testing.T) {
 // Whichever operation fails, once or from then on, the log goes on when the disk does, or takes nothing more; at the next
 // start it has what was acknowledged.
 func TestEveryOperationOfTheAuditLogFails(t *testing.T) {
+	t.Parallel()
 	indices := 0
 	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
 				d := powercut.New()
-				a, err := auditOn(d)
+				a, err := logOn(d)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -106,7 +109,7 @@ func TestEveryOperationOfTheAuditLogFails(t *testing.T) {
 				} else if a.broken == nil {
 					t.Errorf("op %d, %v, forever %v: it does not go on: %v", at, failure, forever, err)
 				}
-				again, err := auditOn(d)
+				again, err := logOn(d)
 				if err != nil {
 					t.Fatalf("op %d, %v, forever %v: %v", at, failure, forever, err)
 				}
