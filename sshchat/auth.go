@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 
 	"charm.land/ssh"
@@ -103,7 +104,7 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 		return nil, errDraining
 	}
 	c.triesLogin()
-	if s.limits.Penalties && !c.exempt && s.penalties.refused(c.from) { // since it was let in
+	if s.limits.Penalties && !c.exempt && s.penalties.Refused(c.from) { // since it was let in
 		c.Close()
 		return nil, errTooMany
 	}
@@ -126,10 +127,10 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	name, err := text.ParseName(user)
 	if err != nil {
-		c.charge(chargeGuess)
+		c.charge(limit.AuthFail)
 		return nil, errLogin
 	}
-	whose, look := name, s.guesses.try(name, c.from)
+	whose, look := name, s.attempts.Try(name, c.from)
 	if !look {
 		s.count(&s.stats.Unheard)
 		whose = chat.Name{} // nobody's: it takes as long
@@ -144,13 +145,13 @@ func (s *Server) guess(ctx context.Context, c *conn, user string, password []byt
 	}
 	if _, exists := s.services.Accounts.ByName(name); !exists {
 		if p, err := s.stranger(c, ""); err == nil {
-			s.guesses.forget(name)
+			s.attempts.Forget(name)
 			return p, nil
 		}
 	}
 	if !s.passwords.Wrong(err) && !errors.Is(err, errLogin) {
 		if look {
-			s.guesses.takeBack(name)
+			s.attempts.Withdraw(name)
 		}
 		return nil, err
 	}
@@ -172,10 +173,10 @@ func (s *Server) askSecond(a chat.Account, secret []byte, askCode func() (string
 
 // wrongPassword notes one: for the name, the source, and whoever it concerns.
 func (s *Server) wrongPassword(c *conn, name chat.Name) {
-	s.guesses.failed(name, c.source)
-	c.charge(chargeGuess)
+	s.attempts.Failed(name, c.source)
+	c.charge(limit.AuthFail)
 	s.guessed(c, name)
-	if s.services.Hub.Here(name) && s.guesses.toTell(name) {
+	if s.services.Hub.Here(name) && s.attempts.NotifyDue(name) {
 		s.services.Hub.Tell(name, "A wrong password was just tried for your account, from %s.", c.source)
 	}
 }
@@ -184,7 +185,7 @@ func (s *Server) wrongPassword(c *conn, name chat.Name) {
 // Nobody becomes an account by this: the session asks first.
 func (s *Server) stranger(c *conn, key string) (*gossh.Permissions, error) {
 	claimable := s.services.Claim != nil && s.services.Claim.Code() != ""
-	if !s.services.Registration && !claimable || s.newcomers.wait(c.from, c.exempt) > 0 && !claimable || !c.takeSlot() {
+	if !s.services.Registration && !claimable || s.newcomers.Wait(c.from, c.exempt) > 0 && !claimable || !c.takeSlot() {
 		return nil, errLogin
 	}
 	return login{key: key}.permissions(), nil
@@ -222,7 +223,7 @@ func (s *Server) loggedIn(c *conn, user, method string) {
 		s.count(&s.stats.Logins)
 		c.becomes(a.ID)
 		s.ruled(c, a, method)
-		c.missed = s.guesses.succeeded(name, c.from)
+		c.missed = s.attempts.Succeeded(name, c.from)
 	}
 	c.within(s.limits.FirstChannel)
 }

@@ -46,27 +46,27 @@ func (s *session) SetFocus(people []chat.Name) {
 
 // Guess implements command.Session.
 func (s *session) Guess(look func() error) error {
-	guesses := s.server.guesses
-	if !guesses.ask(s.name) {
+	attempts := s.server.attempts
+	if !attempts.TryPrompt(s.name) {
 		s.server.count(&s.server.stats.Unheard)
 		return &command.Error{Code: command.ExitDenied, Text: "too many wrong passwords were tried here; try again in a while"}
 	}
 	err := look()
 	switch {
 	case err == nil:
-		guesses.answered(s.name)
+		attempts.Answered(s.name)
 	case s.server.passwords.Wrong(err):
 		s.server.count(&s.server.stats.Failures)
 		s.server.wrongPassword(s.guard.conn, s.name)
 	default:
-		guesses.takeBack(s.name)
+		attempts.Withdraw(s.name)
 	}
 	return err
 }
 
 // MayRegister implements command.Session.
 func (s *session) MayRegister() error {
-	wait := s.server.newcomers.wait(s.guard.conn.from, s.guard.conn.exempt)
+	wait := s.server.newcomers.Wait(s.guard.conn.from, s.guard.conn.exempt)
 	if wait <= 0 {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (s *session) MayRegister() error {
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {
 	if s.login.provisional() {
-		s.server.newcomers.add(s.guard.conn.from)
+		s.server.newcomers.Add(s.guard.conn.from)
 	}
 	s.login = s.login.renew(a, s.key)
 	s.enlist(a)

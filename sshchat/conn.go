@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/limit"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -19,7 +20,7 @@ type conn struct {
 	net.Conn
 	server    *Server
 	source    string       // the client's address, for the log
-	from      source       // what it is counted as
+	from      limit.Source // what it is counted as
 	addr      netip.Addr   // the client's, IPv4 where it is; what bans go by
 	exempt    bool         // its source is not counted or charged
 	client    string       // what the client calls itself; set at login
@@ -35,7 +36,7 @@ type conn struct {
 
 	// Set once, before there is a session:
 
-	missed missed // wrong passwords for the account since it was last logged in to
+	missed limit.Missed // wrong passwords for the account since it was last logged in to
 
 	mu          sync.Mutex
 	deadline    *time.Timer   // guarded by mu; closes the connection unless it gets on: keys, channel, registration
@@ -58,17 +59,17 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 // accept is the ssh server's ConnCallback.
 func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
-	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: sourceOf(nc.RemoteAddr()), addr: addrOf(nc.RemoteAddr())}
+	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
 	if _, banned := s.services.Accounts.Banned(chat.Name{}, c.addr, ""); banned {
 		s.count(&s.stats.Banned)
 		return nil
 	}
-	c.exempt = s.limits.exempt(c.addr)
-	if s.limits.Penalties && !c.exempt && s.penalties.refused(c.from) {
+	c.exempt = s.limits.IsExempt(c.addr)
+	if s.limits.Penalties && !c.exempt && s.penalties.Refused(c.from) {
 		s.count(&s.stats.Penalized)
 		return nil
 	}
-	if !s.admission.knock(c.from, c.exempt) {
+	if !s.admission.Acquire(c.from, c.exempt) {
 		s.count(&s.stats.Crowded)
 		return nil
 	}
@@ -121,11 +122,11 @@ func (c *conn) Close() error {
 		c.mu.Unlock()
 		c.leaveStart()
 		if account != "" {
-			c.server.admission.exit(c.from, account)
+			c.server.admission.ReleaseAccount(c.from, account)
 		}
 		c.server.untrack(c)
 		if wasted {
-			c.charge(chargeNothing)
+			c.charge(limit.NoAuth)
 		}
 		err = c.Conn.Close()
 	})
@@ -155,7 +156,7 @@ func (c *conn) within(d time.Duration) {
 	c.deadline = time.AfterFunc(d, func() {
 		c.server.count(&c.server.stats.Late)
 		if !c.isIn() {
-			c.charge(chargeLate)
+			c.charge(limit.GraceExceeded)
 		}
 		c.Close()
 	})
@@ -164,7 +165,7 @@ func (c *conn) within(d time.Duration) {
 // charge has the connection's source owe time.
 func (c *conn) charge(d time.Duration) {
 	if c.server.limits.Penalties && !c.exempt && !c.server.draining.Load() {
-		if begun := c.server.penalties.charge(c.from, d); begun > 0 {
+		if begun := c.server.penalties.Add(c.from, d); begun > 0 {
 			c.server.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
 			c.server.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 		}
@@ -199,12 +200,12 @@ func (c *conn) takeSlot() bool {
 	if c.provisional {
 		return true
 	}
-	if c.closed || !c.server.newcomers.sit(c.from, c.exempt) {
+	if c.closed || !c.server.newcomers.Reserve(c.from, c.exempt) {
 		return false
 	}
 	if c.server.registrations.Add(1) > int64(c.server.limits.Registrations) {
 		c.server.registrations.Add(-1)
-		c.server.newcomers.rise(c.from)
+		c.server.newcomers.Release(c.from)
 		return false
 	}
 	c.provisional = true
@@ -222,7 +223,7 @@ func (c *conn) freeSlot() {
 func (c *conn) giveSlot() {
 	if c.provisional {
 		c.server.registrations.Add(-1)
-		c.server.newcomers.rise(c.from)
+		c.server.newcomers.Release(c.from)
 		c.provisional = false
 	}
 }
@@ -234,7 +235,7 @@ func (c *conn) leaveStart() {
 	c.starting = false
 	c.mu.Unlock()
 	if starting {
-		c.server.admission.leave(c.from)
+		c.server.admission.Release(c.from)
 	}
 }
 
@@ -244,7 +245,7 @@ func (c *conn) becomes(account string) {
 	defer c.mu.Unlock()
 	switch {
 	case c.closed || c.account != "":
-	case c.server.admission.enter(c.from, c.exempt, account):
+	case c.server.admission.AcquireAccount(c.from, c.exempt, account):
 		c.account = account
 	default:
 		c.server.count(&c.server.stats.Crowding)

@@ -6,6 +6,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
 )
 
 // events writes what happens to security into the audit log, beside what people do: logins of moderators and admins,
@@ -18,12 +19,12 @@ type events struct {
 
 	mu   sync.Mutex
 	told map[string]time.Time // guarded by mu; when each event was last written
-	all  bucket               // guarded by mu
+	all  limit.TokenBucket    // guarded by mu
 }
 
 const eventEvery = time.Hour
 
-var eventsAtOnce = Allowance{60, 1.0 / 60}
+var eventsAtOnce = limit.Allowance{Burst: 60, Rate: 1.0 / 60}
 
 func newEvents(log command.Logger, now func() time.Time) *events {
 	return &events{log: log, now: now, told: make(map[string]time.Time)}
@@ -39,7 +40,7 @@ func (e *events) due(act chat.Act) bool {
 			delete(e.told, old)
 		}
 	}
-	if _, lately := e.told[what]; lately || e.all.take(eventsAtOnce, 1, now) > 0 {
+	if _, lately := e.told[what]; lately || e.all.Take(eventsAtOnce, 1, now) > 0 {
 		return false
 	}
 	e.told[what] = now
@@ -66,7 +67,7 @@ func (s *Server) ruled(c *conn, a chat.Account, method string) {
 
 // guessed notes that so many passwords for an account were wrong that the next ones wait.
 func (s *Server) guessed(c *conn, name chat.Name) {
-	if _, exists := s.services.Accounts.ByName(name); exists && s.guesses.waits(name) {
+	if _, exists := s.services.Accounts.ByName(name); exists && s.attempts.Delayed(name) {
 		s.happened(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
 	}
 }

@@ -19,14 +19,14 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err != nil {
 		return s.refuse(err)
 	}
-	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.slow(ctx, s.guard.Channel)
+	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.throttled(ctx, s.guard.Channel)
 	if s.face != nil {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
 		call.Out, call.Err, call.In = returns{call.Out}, returns{call.Err}, strings.NewReader("")
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		go s.readInput(ctx, &keys{s.slow(ctx, s.guard.Channel), &s.asking, cancel})
+		go s.readInput(ctx, &keys{s.throttled(ctx, s.guard.Channel), &s.asking, cancel})
 	}
 	s.tellAbsence(call.Err)
 	err = s.server.services.Commands.Run(ctx, line, call)

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"sshchat/sshchat/limit"
 )
 
 // failures writes the log's lines of failed logins: one for each, with the source before all that a client can choose, so
@@ -13,29 +15,29 @@ import (
 type failures struct {
 	log     *slog.Logger
 	now     func() time.Time
-	sources *flood[source]
+	sources *limit.RateLimiter[limit.Source]
 
 	mu     sync.Mutex
-	all    bucket // guarded by mu
-	unsaid int    // guarded by mu; failures since the last line
+	all    limit.TokenBucket // guarded by mu
+	unsaid int               // guarded by mu; failures since the last line
 }
 
 // How many lines there are at once, and a second after that. So many of a source are more than fail2ban waits for.
 var (
-	linesOfSource = Allowance{20, 1}
-	linesOfAll    = Allowance{50, 10}
+	linesOfSource = limit.Allowance{Burst: 20, Rate: 1}
+	linesOfAll    = limit.Allowance{Burst: 50, Rate: 10}
 )
 
 func newFailures(log *slog.Logger, now func() time.Time) *failures {
-	return &failures{log: log, now: now, sources: newFlood[source](linesOfSource)}
+	return &failures{log: log, now: now, sources: limit.NewRateLimiter[limit.Source](linesOfSource)}
 }
 
 // failed writes a line, or counts it.
 func (f *failures) failed(c *conn, method, name string) {
 	now := f.now()
-	ofSource := f.sources.take(c.from, now) == 0
+	ofSource := f.sources.Take(c.from, now) == 0
 	f.mu.Lock()
-	if !ofSource || f.all.take(linesOfAll, 1, now) > 0 {
+	if !ofSource || f.all.Take(linesOfAll, 1, now) > 0 {
 		f.unsaid++
 		f.mu.Unlock()
 		return

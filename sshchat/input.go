@@ -3,7 +3,8 @@ package sshchat
 import (
 	"context"
 	"io"
-	"time"
+
+	"sshchat/sshchat/limit"
 )
 
 // inputChunk is the most that is read at once: enough for a line, small enough to keep for each session.
@@ -22,29 +23,9 @@ func newInput() *input {
 	return &input{ready: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
 }
 
-// slow reads what a client sends at the pace it may come: by reading later, so that the client's own window fills, and
-// nothing is lost. It belongs to one goroutine.
-type slow struct {
-	io.Reader
-	ctx   context.Context
-	allow Allowance // bytes
-	left  bucket
-	debt  time.Duration // how long what was read last was too much
-}
-
-func (s *session) slow(ctx context.Context, r io.Reader) *slow {
-	return &slow{Reader: r, ctx: ctx, allow: s.server.limits.Input}
-}
-
-func (s *slow) Read(p []byte) (int, error) {
-	if s.debt > 0 {
-		if err := pause(s.ctx, s.debt); err != nil {
-			return 0, err
-		}
-	}
-	n, err := s.Reader.Read(p[:min(len(p), inputChunk)])
-	s.debt = s.left.spend(s.allow, n, time.Now())
-	return n, err
+// throttled reads what a client sends at the pace it may come.
+func (s *session) throttled(ctx context.Context, r io.Reader) io.Reader {
+	return limit.NewReader(ctx, r, s.server.limits.Input, inputChunk)
 }
 
 // read runs in a goroutine of its own until r ends or, between chunks, ctx does.

@@ -96,4 +96,4 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 }
 
 // Pardon implements command.Tries.
-func (s *Server) Pardon(name chat.Name) (wrong int) { return s.guesses.pardon(name) }
+func (s *Server) Pardon(name chat.Name) (wrong int) { return s.attempts.Unlock(name) }

@@ -10,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
 )
 
 type nobodys = command.Accounts
@@ -46,15 +47,15 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			l := &lock{}
 			hub := chat.NewHub(nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 			s := &Server{
-				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler), guesses: newGuesses(time.Now, 5, 100),
-				penalties: newPenalties(time.Now), newcomers: newNewcomers(limits, time.Now),
+				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler), attempts: limit.NewLoginAttempts(time.Now, 5, 100),
+				penalties: limit.NewPenalties(time.Now), newcomers: limit.NewNewcomers(limits.NewcomerLimits, time.Now),
 				services: &command.Services{Hub: hub, Accounts: &people{byName: map[chat.Name]chat.Account{
 					known: {ID: "1", Name: known, Password: true}, keyOnly: {ID: "2", Name: keyOnly}, locked: {ID: "3", Name: locked, Password: true},
 				}}},
 			}
 			for range 200 {
-				s.guesses.try(locked, testSource(t, "198.51.100.7"))
-				time.Sleep(longestWait)
+				s.attempts.Try(locked, testSource(t, "198.51.100.7"))
+				time.Sleep(limit.LongestWait)
 			}
 			answers := map[chat.Name]time.Duration{}
 			for _, n := range []chat.Name{known, keyOnly, locked, unknown} {

@@ -22,41 +22,18 @@ func (s *session) Pace(ctx context.Context, what command.Effort, text string) er
 	if what == command.Work {
 		f, noun, done = s.server.works, "commands", "done"
 	}
-	wait := f.take(s.name, time.Now())
+	wait := f.Take(s.name, time.Now())
 	if wait == 0 {
 		return nil
 	}
 	if s.patient {
 		s.server.count(&s.server.stats.Slowed)
-		return f.await(ctx, s.name, wait)
+		return f.Wait(ctx, s.name, wait)
 	}
 	s.server.count(&s.server.stats.TooFast)
 	return &command.Error{Code: command.ExitFailed, Text: fmt.Sprintf(
 		"you are faster than %g %s a second; this one was not %s, and Up brings it back: %s",
-		f.allow.Rate, noun, done, echo(text))}
-}
-
-// await takes one as soon as it is there, after wait at the earliest.
-func (f *flood[K]) await(ctx context.Context, who K, wait time.Duration) error {
-	for wait > 0 {
-		if err := pause(ctx, wait); err != nil {
-			return err
-		}
-		wait = f.take(who, time.Now()) // another session of theirs may have been faster
-	}
-	return nil
-}
-
-// pause waits, but not beyond the end of ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+		f.Allowed.Rate, noun, done, echo(text))}
 }
 
 func echo(said string) string {
@@ -77,7 +54,7 @@ func isPipe(face view.Face) bool {
 func (s *session) held() bool {
 	s.holding = false
 	if s.patient && s.actions[0].Kind == view.Line {
-		if wait := s.server.messages.wait(s.name, time.Now()); wait > 0 {
+		if wait := s.server.messages.Delay(s.name, time.Now()); wait > 0 {
 			s.holding = true
 			s.pace.in(wait)
 		}

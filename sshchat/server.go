@@ -16,6 +16,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
 	"sshchat/sshchat/view"
 
 	"charm.land/ssh"
@@ -52,10 +53,10 @@ type Server struct {
 	limits    Limits
 	log       *slog.Logger
 
-	guesses   *guesses
-	penalties *penalties
-	admission *admission
-	newcomers *newcomers
+	attempts  *limit.LoginAttempts
+	penalties *limit.Penalties
+	admission *limit.Admission
+	newcomers *limit.Newcomers
 	lines     *view.Lines // rendered messages, shared by all sessions
 
 	draining      atomic.Bool  // no login and no session any more; set with mu held
@@ -65,10 +66,10 @@ type Server struct {
 	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
 	stats    counters
-	messages *flood[chat.Name] // what people say
-	works    *flood[chat.Name] // the commands they use
-	failures *failures         // what the log is told of failed logins
-	events   *events           // what the audit log is told besides commands
+	messages *limit.RateLimiter[chat.Name] // what people say
+	works    *limit.RateLimiter[chat.Name] // the commands they use
+	failures *failures                     // what the log is told of failed logins
+	events   *events                       // what the audit log is told besides commands
 
 	mu       sync.Mutex
 	listener net.Listener                     // guarded by mu; nil until Serve
@@ -81,14 +82,14 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
 		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
-		guesses: newGuesses(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: newPenalties(time.Now),
-		messages: newFlood[chat.Name](c.Limits.Messages), works: newFlood[chat.Name](c.Limits.Commands),
+		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
+		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		failures: newFailures(c.Log, time.Now), events: newEvents(c.Log, time.Now),
 	}
-	s.admission = newAdmission(c.Limits, s.guesses.familiar)
-	s.newcomers = newNewcomers(c.Limits, time.Now)
+	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
+	s.newcomers = limit.NewNewcomers(c.Limits.NewcomerLimits, time.Now)
 	if c.Tallies != nil {
-		s.keepTallies(c.Tallies)
+		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.services.Accounts.ByName(n); return exists })
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error

@@ -24,17 +24,17 @@ type session struct {
 	guard   *guard
 	face    view.Face // nil for a command without a terminal
 	in      *input
-	frame   *alarm        // rings when the next frame may be drawn
+	frame   *timer        // fires when the next frame may be drawn
 	drawn   time.Time     // when the last one was; zero where the next may follow at once
 	resting bool          // until frame rings
-	escape  *alarm        // rings when no more bytes followed an Esc
+	escape  *timer        // fires when no more bytes followed an Esc
 	answer  *lines        // what the running command has printed, or nil
 	actions []view.Action // typed, and not acted on yet
 	ended   bool          // input has come to its end
 	leaving bool          // the person quits
 	asking  atomic.Bool   // a command waits for an answer
 	patient bool          // a program: it waits where a person would be refused for being too fast
-	pace    *alarm        // rings when the next action may be done
+	pace    *timer        // fires when the next action may be done
 	holding bool          // until it does
 	isExec  bool          // it runs one command and ends
 	end     context.CancelFunc
@@ -94,7 +94,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newAlarm(), escape: newAlarm(), pace: newAlarm()}
+	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
 		if err != nil {
@@ -130,7 +130,7 @@ func (s *session) run(ctx context.Context, line string) int {
 	if line != "" {
 		return s.exec(ctx, line)
 	}
-	go s.readInput(ctx, s.slow(ctx, s.guard.Channel))
+	go s.readInput(ctx, s.throttled(ctx, s.guard.Channel))
 	return s.chat(ctx)
 }
 

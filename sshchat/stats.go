@@ -59,7 +59,7 @@ func (s *Server) Stats() Stats {
 		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned), Crowded: n(&c.Crowded), Crowding: n(&c.Crowding),
 		Deliveries: n(&c.Deliveries), Skipped: n(&c.Skipped),
 		TooFast: n(&c.TooFast), Slowed: n(&c.Slowed), Panics: n(&c.Panics),
-		Away: s.penalties.kept(), Starting: s.admission.started(),
+		Away: s.penalties.Active(), Starting: s.admission.Starting(),
 		Connections: connections, Sessions: n(&c.Sessions),
 	}
 }

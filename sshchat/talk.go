@@ -232,7 +232,7 @@ func (s *session) greet() {
 	if text := services.Motd.Get().String(); text != "" {
 		s.face.Print(text)
 	}
-	if m := s.guard.conn.missed; m.count > 0 {
+	if m := s.guard.conn.missed; m.Count > 0 {
 		s.face.Fail(m.String())
 	}
 	if s.absence != "" {

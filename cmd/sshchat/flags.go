@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat"
+	"sshchat/sshchat/limit"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -83,7 +84,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 }
 
 // allowance adds the two flags of a pace: so many at once, and then so many a second.
-func allowance(f *pflag.FlagSet, a *sshchat.Allowance, name, what string) {
+func allowance(f *pflag.FlagSet, a *limit.Allowance, name, what string) {
 	f.IntVar(&a.Burst, name+"-burst", a.Burst, what+" that may come at once")
 	f.Float64Var(&a.Rate, name+"-rate", a.Rate, what+" a second after that")
 }
@@ -152,7 +153,7 @@ func (s *settings) check() error {
 	default:
 		return fmt.Errorf("--log-format is text or json, not %q", s.logFormat)
 	}
-	for _, a := range []sshchat.Allowance{s.limits.Messages, s.limits.Commands, s.limits.Input} {
+	for _, a := range []limit.Allowance{s.limits.Messages, s.limits.Commands, s.limits.Input} {
 		if a.Burst < 1 || a.Rate <= 0 {
 			return fmt.Errorf("a --…-burst of %d and a --…-rate of %g let nothing through; a very high one lets everything", a.Burst, a.Rate)
 		}

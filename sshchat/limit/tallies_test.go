@@ -1,4 +1,4 @@
-package sshchat
+package limit
 
 import (
 	"net/netip"
@@ -12,8 +12,8 @@ import (
 type ledger map[chat.Name]chat.Tally
 
 // kept returns guesses that are kept in l.
-func kept(c *clock, l ledger) *guesses {
-	g := newGuesses(c.now, 5, 100)
+func kept(c *clock, l ledger) *LoginAttempts {
+	g := NewLoginAttempts(c.now, 5, 100)
 	g.restore(l)
 	g.keep = func(n chat.Name, t chat.Tally) { l[n] = t }
 	return g
@@ -25,28 +25,28 @@ func TestAttackGuessesOutliveTheServer(t *testing.T) {
 	c, l := newClock(), ledger{}
 	alice, from, home := testName(t, "alice"), testSource(t, "192.0.2.1"), testSource(t, "192.0.2.2")
 	g := kept(c, l)
-	g.succeeded(alice, home)
+	g.Succeeded(alice, home)
 	for range 9 {
-		g.try(alice, from)
-		g.failed(alice, "192.0.2.1")
+		g.Try(alice, from)
+		g.Failed(alice, "192.0.2.1")
 		c.passes(20 * time.Second)
 	}
-	g.try(alice, from) // the tenth: 32 s
+	g.Try(alice, from) // the tenth: 32 s
 	g = kept(c, l)
-	if g.try(alice, from) {
+	if g.Try(alice, from) {
 		t.Error("the wait is forgotten")
 	}
-	if !g.try(alice, home) || !g.familiar(home) || g.familiar(from) {
+	if !g.Try(alice, home) || !g.Known(home) || g.Known(from) {
 		t.Error("who is known is forgotten")
 	}
 	c.passes(2 * time.Minute)
-	if !g.try(alice, from) {
+	if !g.Try(alice, from) {
 		t.Error("the wait does not end")
 	}
-	if m := g.succeeded(alice, home); m.count != 9 || m.from != "192.0.2.1" {
+	if m := g.Succeeded(alice, home); m.Count != 9 || m.From != "192.0.2.1" {
 		t.Errorf("the owner is told of %+v", m)
 	}
-	if g = kept(c, ledger{}); !g.try(alice, from) {
+	if g = kept(c, ledger{}); !g.Try(alice, from) {
 		t.Error("the control waits")
 	}
 }
@@ -59,12 +59,12 @@ func TestTalliesFromTheFuture(t *testing.T) {
 	years := c.at.AddDate(50, 0, 0)
 	g := kept(c, ledger{alice: {Wrong: 20, Next: years, Missed: 1, At: years,
 		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("192.0.2.9/32"), At: years}}}})
-	c.passes(longestWait)
-	if !g.try(alice, from) {
+	c.passes(LongestWait)
+	if !g.Try(alice, from) {
 		t.Error("a wait of 50 years")
 	}
 	c.passes(knownFor)
-	if g.familiar(testSource(t, "192.0.2.9")) {
+	if g.Known(testSource(t, "192.0.2.9")) {
 		t.Error("known for 50 years")
 	}
 }
@@ -73,16 +73,16 @@ func TestTalliesFromTheFuture(t *testing.T) {
 // elsewhere; the owner's own prompts are not kept from them by what strangers tried.
 func TestPromptsAreCounted(t *testing.T) {
 	c := newClock()
-	g := newGuesses(c.now, 5, 100)
+	g := NewLoginAttempts(c.now, 5, 100)
 	alice, home := testName(t, "alice"), testSource(t, "192.0.2.2")
-	g.succeeded(alice, home)
+	g.Succeeded(alice, home)
 	for range 200 { // strangers
-		g.try(alice, testSource(t, "198.51.100.7"))
-		c.passes(longestWait)
+		g.Try(alice, testSource(t, "198.51.100.7"))
+		c.passes(LongestWait)
 	}
 	looked := 0
 	for range 3600 {
-		if g.ask(alice) {
+		if g.TryPrompt(alice) {
 			looked++
 		}
 		c.passes(time.Second)
@@ -90,43 +90,29 @@ func TestPromptsAreCounted(t *testing.T) {
 	if looked != 5 {
 		t.Errorf("%d guesses at prompts are looked at", looked)
 	}
-	if !g.try(alice, home) {
+	if !g.Try(alice, home) {
 		t.Error("the owner's login from a known source waits")
 	}
-	g.answered(alice)
-	if !g.ask(alice) {
+	g.Answered(alice)
+	if !g.TryPrompt(alice) {
 		t.Error("a right answer does not end it")
 	}
-	if g.pardon(alice) == 0 || !g.try(alice, testSource(t, "198.51.100.7")) {
-		t.Error("a pardon changes nothing")
+	if g.Unlock(alice) == 0 || !g.Try(alice, testSource(t, "198.51.100.7")) {
+		t.Error("an unlock changes nothing")
 	}
 }
 
 func TestNoticesAreCoalesced(t *testing.T) {
 	c := newClock()
-	g := newGuesses(c.now, 5, 100)
+	g := NewLoginAttempts(c.now, 5, 100)
 	told := 0
 	for range 120 {
-		if g.toTell(testName(t, "alice")) {
+		if g.NotifyDue(testName(t, "alice")) {
 			told++
 		}
 		c.passes(time.Second)
 	}
 	if told != 2 {
 		t.Errorf("told %d times in two minutes", told)
-	}
-}
-
-// A bucket that nobody has used is a moment so far back that the difference overflows.
-func TestBucketThatIsNew(t *testing.T) {
-	var b bucket
-	if w := b.wait(Allowance{5, 2}, 1, time.Now()); w != 0 {
-		t.Errorf("a new bucket waits %v", w)
-	}
-	if w := b.take(Allowance{5, 2}, 5, time.Now()); w != 0 {
-		t.Errorf("all of it: %v", w)
-	}
-	if w := b.take(Allowance{5, 2}, 1, time.Now()); w <= 0 || w > time.Second {
-		t.Errorf("one more: %v", w)
 	}
 }

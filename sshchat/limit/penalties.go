@@ -1,4 +1,4 @@
-package sshchat
+package limit
 
 import (
 	"container/heap"
@@ -8,9 +8,9 @@ import (
 
 // What a source is charged for, in time. The idea and the sums are those of OpenSSH's PerSourcePenalties.
 const (
-	chargeGuess   = 5 * time.Second  // a password that was wrong, for a name that exists or not
-	chargeNothing = time.Second      // a connection that left without trying to log in
-	chargeLate    = 10 * time.Second // a connection that did not log in in its time
+	AuthFail      = 5 * time.Second  // a password that was wrong, for a name that exists or not
+	NoAuth        = time.Second      // a connection that left without trying to log in
+	GraceExceeded = 10 * time.Second // a connection that did not log in in its time
 )
 
 const (
@@ -20,20 +20,20 @@ const (
 	maxPenalized = 65_536         // sources kept in mind; beyond it the soonest to be free is forgotten
 )
 
-// penalties keep sources away that guess passwords or waste connections. A source owes time for each thing it did;
+// Penalties keep sources away that guess passwords or waste connections. A source owes time for each thing it did;
 // from leastPenalty on it is refused at accept until its debt is paid. All methods may be called from any goroutine.
-type penalties struct {
+type Penalties struct {
 	now func() time.Time // monotonic
 
 	mu      sync.Mutex
-	sources map[source]*debt // guarded by mu
+	sources map[Source]*debt // guarded by mu
 	order   debts            // guarded by mu; the soonest to be paid first
 	active  int              // guarded by mu; sources that are refused
 }
 
 // debt is what one source owes.
 type debt struct {
-	source    source
+	source    Source
 	paid      time.Time // when it will be
 	forgotten time.Time // when its penalties do not count any more; not before paid
 	penalties int       // within penaltyDay of each other
@@ -41,12 +41,13 @@ type debt struct {
 	index     int // in the heap
 }
 
-func newPenalties(now func() time.Time) *penalties {
-	return &penalties{now: now, sources: make(map[source]*debt)}
+// NewPenalties returns penalties by the clock now, which must be monotonic.
+func NewPenalties(now func() time.Time) *Penalties {
+	return &Penalties{now: now, sources: make(map[Source]*debt)}
 }
 
-// charge adds to what a source owes. It returns how long the source is kept away where that begins now, else 0.
-func (p *penalties) charge(s source, d time.Duration) (begun time.Duration) {
+// Add adds to what a source owes. It returns how long the source is kept away where that begins now, else 0.
+func (p *Penalties) Add(s Source, d time.Duration) (begun time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -81,23 +82,23 @@ func (p *penalties) charge(s source, d time.Duration) (begun time.Duration) {
 	return begun
 }
 
-// kept is how many sources are kept away, those included whose time has passed and who have not come back.
-func (p *penalties) kept() int {
+// Active is how many sources are kept away, those included whose time has passed and who have not come back.
+func (p *Penalties) Active() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.active
 }
 
 // end takes a debt out of the active ones. It returns false, for the debt's field.
-func (p *penalties) end(owed *debt) bool {
+func (p *Penalties) end(owed *debt) bool {
 	if owed.active {
 		p.active--
 	}
 	return false
 }
 
-// refused reports whether the source is to be turned away now.
-func (p *penalties) refused(s source) bool {
+// Refused reports whether the source is to be turned away now.
+func (p *Penalties) Refused(s Source) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	owed := p.sources[s]
@@ -112,14 +113,14 @@ func (p *penalties) refused(s source) bool {
 }
 
 // forget lets go of debts that mean nothing any more. Called with mu held.
-func (p *penalties) forget(now time.Time) {
+func (p *Penalties) forget(now time.Time) {
 	for len(p.order) > 0 && !now.Before(p.order[0].forgotten) {
 		p.remove(p.order[0])
 	}
 }
 
 // remove is called with mu held.
-func (p *penalties) remove(owed *debt) {
+func (p *Penalties) remove(owed *debt) {
 	p.end(owed)
 	delete(p.sources, owed.source)
 	heap.Remove(&p.order, owed.index)

@@ -1,4 +1,4 @@
-package sshchat
+package limit
 
 import (
 	"net/netip"
@@ -7,16 +7,16 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// This file is what of the guesses outlives the server: chat.Tally.
+// This file is what of the login attempts outlives the server: chat.Tally.
 
 // save keeps what is known of the name. Called with mu held.
-func (g *guesses) save(name chat.Name, n *guessed) {
+func (g *LoginAttempts) save(name chat.Name, n *attempts) {
 	if g.keep == nil {
 		return
 	}
 	t := chat.Tally{
 		Wrong: n.wrong, Asked: n.asked, Next: wall(n.next),
-		Forgiven: wall(n.forgiven), Missed: n.missed.count, From: n.missed.from, At: wall(n.missed.at),
+		Forgiven: wall(n.forgiven), Missed: n.missed.Count, From: n.missed.From, At: wall(n.missed.At),
 	}
 	for _, k := range n.known {
 		t.Known = append(t.Known, chat.KnownSource{Source: netip.Prefix(k.source), At: wall(k.at)})
@@ -34,7 +34,7 @@ func wall(t time.Time) time.Time {
 
 // restore takes up what was saved. The clock may have been set meanwhile, or the file edited: a wait is never longer than
 // the longest, and what was in the future is now.
-func (g *guesses) restore(saved map[chat.Name]chat.Tally) {
+func (g *LoginAttempts) restore(saved map[chat.Name]chat.Tally) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
@@ -43,29 +43,29 @@ func (g *guesses) restore(saved map[chat.Name]chat.Tally) {
 		n := g.touch(name)
 		n.wrong, n.asked = t.Wrong, t.Asked
 		if wait := t.Next.Sub(now); !t.Next.IsZero() && wait > 0 {
-			n.next = now.Add(min(wait, longestWait))
+			n.next = now.Add(min(wait, LongestWait))
 		}
 		if !t.Forgiven.IsZero() {
 			n.forgiven = past(t.Forgiven)
 		}
 		if t.Missed > 0 {
-			n.missed = missed{t.Missed, t.From, past(t.At)}
+			n.missed = Missed{t.Missed, t.From, past(t.At)}
 		}
 		for _, k := range t.Known[max(0, len(t.Known)-knownSources):] {
-			n.known = append(n.known, known{source(k.Source), past(k.At)})
-			if at, known := g.sources[source(k.Source)]; !known || at.Before(past(k.At)) {
-				g.note(source(k.Source), past(k.At))
+			n.known = append(n.known, knownSource{Source(k.Source), past(k.At)})
+			if at, known := g.sources[Source(k.Source)]; !known || at.Before(past(k.At)) {
+				g.note(Source(k.Source), past(k.At))
 			}
 		}
 	}
 }
 
-// keepTallies has what is counted of accounts outlive the server. Names without one are forgotten with it: whoever tries
-// them learns nothing by that, and there is no end of them.
-func (s *Server) keepTallies(t chat.Tallies) {
-	s.guesses.restore(t.Tallies())
-	s.guesses.keep = func(name chat.Name, tally chat.Tally) {
-		if _, exists := s.services.Accounts.ByName(name); exists {
+// KeepIn restores what t holds, and from then on keeps the counts there of the names that exist. Other names are forgotten
+// with the server: whoever tries them learns nothing by that, and there is no end of them. Call it before any other method.
+func (g *LoginAttempts) KeepIn(t chat.Tallies, exists func(chat.Name) bool) {
+	g.restore(t.Tallies())
+	g.keep = func(name chat.Name, tally chat.Tally) {
+		if exists(name) {
 			t.Tally(name, tally)
 		}
 	}

@@ -1,0 +1,273 @@
+package limit
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// How often the passwords of one name are looked at.
+const (
+	firstWait    = time.Second         // after that; doubled with each further one
+	LongestWait  = 900 * time.Second   // between two of them
+	knownFor     = 30 * 24 * time.Hour // a source that logged in to the name is known for so long
+	knownSources = 16                  // of one name; a later one takes the place of the oldest
+	maxNames     = 65_536              // names kept in mind; beyond it the longest untouched is forgotten
+)
+
+// LoginAttempts counts the wrong passwords of each name, whether there is an account of that name or not, and decides which are
+// looked at. It locks nobody out: a key logs in whatever the count, and so does the right password from where
+// somebody has logged in to that name before. All methods may be called from any goroutine.
+type LoginAttempts struct {
+	now        func() time.Time // monotonic
+	free, most int
+	keep       func(chat.Name, chat.Tally) // what outlives the server; nil: nothing does
+
+	mu      sync.Mutex
+	names   map[chat.Name]*attempts // guarded by mu
+	sources map[Source]time.Time    // guarded by mu; when somebody last logged in from there, to any account
+}
+
+// attempts is what is known of one name.
+type attempts struct {
+	wrong    int       // in a row
+	forgiven time.Time // when a login last ended a count that made others wait
+	asked    int       // of these, at prompts of open sessions since the last right one
+	told     time.Time // when open sessions were last told
+	next     time.Time // when a password is looked at again
+	touched  time.Time
+	known    []knownSource // the latest last
+	missed   Missed
+}
+
+type knownSource struct {
+	source Source
+	at     time.Time
+}
+
+// Missed is what somebody is told at the next login: wrong passwords since the last one.
+type Missed struct {
+	Count int
+	From  string // the address of the last
+	At    time.Time
+}
+
+// String is what the person is told.
+func (m Missed) String() string {
+	tries := "1 wrong password was"
+	if m.Count > 1 {
+		tries = fmt.Sprintf("%d wrong passwords were", m.Count)
+	}
+	return fmt.Sprintf("%s tried for your account since your last login, the last from %s at %s.", tries, m.From, m.At.UTC().Format("2 Jan 15:04 MST"))
+}
+
+// NewLoginAttempts returns a count by the clock now: after free wrong passwords in a row the next have to wait, and after
+// most of them only known sources are heard.
+func NewLoginAttempts(now func() time.Time, free, most int) *LoginAttempts {
+	return &LoginAttempts{now: now, free: free, most: most, names: make(map[chat.Name]*attempts), sources: make(map[Source]time.Time)}
+}
+
+// Try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:
+// many at once are no way around the count.
+func (g *LoginAttempts) Try(name chat.Name, from Source) (look bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if !n.knows(from, now) && (n.wrong >= g.most || now.Before(n.next)) {
+		return false
+	}
+	g.count(name, n, now)
+	return true
+}
+
+// TryPrompt is Try for a prompt in a session of the account. The session's source is known, so that no stranger's guesses
+// keep the owner from their own prompts; whoever found the session open gets no more guesses than elsewhere.
+func (g *LoginAttempts) TryPrompt(name chat.Name) (look bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if n.asked >= g.free && (n.wrong >= g.most || now.Before(n.next)) {
+		return false
+	}
+	n.asked++
+	g.count(name, n, now)
+	return true
+}
+
+// count counts a password as wrong. Called with mu held.
+func (g *LoginAttempts) count(name chat.Name, n *attempts, now time.Time) {
+	n.wrong++
+	if over := n.wrong - g.free; over >= 0 {
+		n.next = now.Add(min(firstWait<<min(over, 20), LongestWait))
+	}
+	g.save(name, n)
+}
+
+// Delayed reports whether passwords for a name are not looked at for now, but from known sources.
+func (g *LoginAttempts) Delayed(name chat.Name) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	return n != nil && (n.wrong >= g.most || g.now().Before(n.next))
+}
+
+// Answered notes that a password at a prompt was right. Guesses from elsewhere stay counted.
+func (g *LoginAttempts) Answered(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.touch(name)
+	n.wrong, n.asked = max(n.wrong-n.asked, 0), 0
+	if n.wrong < g.free {
+		n.next = time.Time{}
+	}
+	g.save(name, n)
+}
+
+// Unlock forgets the wrong passwords of a name, and returns how many they were. Whoever logs in next is told of them
+// all the same.
+func (g *LoginAttempts) Unlock(name chat.Name) (wrong int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	if n == nil {
+		return 0
+	}
+	wrong = n.wrong
+	n.wrong, n.asked, n.next = 0, 0, time.Time{}
+	g.save(name, n)
+	return wrong
+}
+
+// notifyEvery is the least between two notices of wrong passwords to the open sessions of an account.
+const notifyEvery = time.Minute
+
+// NotifyDue reports whether open sessions should be told of a wrong password now.
+func (g *LoginAttempts) NotifyDue(name chat.Name) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	if !n.told.IsZero() && now.Sub(n.told) < notifyEvery {
+		return false
+	}
+	n.told = now
+	return true
+}
+
+// Withdraw is called for a try that nobody looked at after all.
+func (g *LoginAttempts) Withdraw(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.names[name]; n != nil {
+		n.wrong, n.asked = max(n.wrong-1, 0), max(n.asked-1, 0)
+		g.save(name, n)
+	}
+}
+
+// Failed notes, for the one whose name it is, that a password was wrong or not looked at.
+func (g *LoginAttempts) Failed(name chat.Name, address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.touch(name)
+	n.missed = Missed{n.missed.Count + 1, address, n.touched}
+	g.save(name, n)
+}
+
+// Forget is called for a name that turned out to be nobody's, and free to take.
+func (g *LoginAttempts) Forget(name chat.Name) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.names, name)
+}
+
+// knows reports whether somebody logged in to the name from there lately.
+func (n *attempts) knows(from Source, now time.Time) bool {
+	return slices.ContainsFunc(n.known, func(k knownSource) bool { return k.source == from && now.Sub(k.at) < knownFor })
+}
+
+// Succeeded notes a login, by whatever method, and returns what was tried before it.
+func (g *LoginAttempts) Succeeded(name chat.Name, from Source) Missed {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, now := g.touch(name), g.now()
+	tried := n.missed
+	n.known = slices.DeleteFunc(n.known, func(k knownSource) bool { return k.source == from || now.Sub(k.at) >= knownFor })
+	if len(n.known) == knownSources {
+		n.known = slices.Delete(n.known, 0, 1)
+	}
+	n.known = append(n.known, knownSource{from, now})
+	g.note(from, now)
+	n.missed = Missed{}
+	g.reset(n, now)
+	g.save(name, n)
+	return tried
+}
+
+// resetEvery is the least between two logins that end a count which makes others wait. A bot logs in every minute, and
+// must not give whoever guesses its password five more each time; its key and its known sources do not wait anyway.
+const resetEvery = 24 * time.Hour
+
+// reset ends the count of a name that somebody logged in to. Called with mu held.
+func (g *LoginAttempts) reset(n *attempts, now time.Time) {
+	switch {
+	case n.wrong < g.free:
+	case !n.forgiven.IsZero() && now.Sub(n.forgiven) < resetEvery:
+		return
+	default:
+		n.forgiven = now
+	}
+	n.wrong, n.asked, n.next = 0, 0, time.Time{}
+}
+
+// note keeps in mind that somebody logged in from there. Called with mu held.
+func (g *LoginAttempts) note(from Source, at time.Time) {
+	if _, known := g.sources[from]; !known && len(g.sources) >= maxNames {
+		for other := range g.sources { // any: so many are known only where somebody has accounts and addresses to waste
+			delete(g.sources, other)
+			break
+		}
+	}
+	g.sources[from] = at
+}
+
+// Known reports whether somebody logged in to an account from there in the last 30 days.
+func (g *LoginAttempts) Known(from Source) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, known := g.sources[from]
+	return known && g.now().Sub(at) < knownFor
+}
+
+// touch returns what is known of the name. Called with mu held.
+func (g *LoginAttempts) touch(name chat.Name) *attempts {
+	n := g.names[name]
+	if n == nil {
+		if len(g.names) >= maxNames {
+			g.evict()
+		}
+		n = &attempts{}
+		g.names[name] = n
+	}
+	n.touched = g.now()
+	return n
+}
+
+// evict forgets a name of a few that is the longest untouched: one that nobody logged in to, if there is one.
+// Called with mu held.
+func (g *LoginAttempts) evict() {
+	const few = 16
+	var victim chat.Name
+	var oldest *attempts
+	seen := 0
+	for name, n := range g.names { // in random order
+		if oldest == nil || len(n.known) < len(oldest.known) || len(n.known) == len(oldest.known) && n.touched.Before(oldest.touched) {
+			victim, oldest = name, n
+		}
+		if seen++; seen == few {
+			break
+		}
+	}
+	delete(g.names, victim)
+}

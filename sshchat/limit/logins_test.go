@@ -1,0 +1,204 @@
+package limit
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+// clock is a time that passes when it is told to.
+type clock struct{ at time.Time }
+
+func newClock() *clock { return &clock{time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time         { return c.at }
+func (c *clock) passes(d time.Duration) { c.at = c.at.Add(d) }
+
+func testName(t testing.TB, s string) chat.Name {
+	t.Helper()
+	n, err := text.ParseName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func testSource(t testing.TB, s string) Source {
+	t.Helper()
+	return SourceOf(&net.TCPAddr{IP: net.ParseIP(s), Port: 4711})
+}
+
+// hydra guesses as fast as the server takes it, from one source, and returns how many guesses were looked at.
+// The source is turned away while it has a penalty, and comes back as soon as it may.
+func hydra(g *LoginAttempts, p *Penalties, c *clock, name chat.Name, from Source, d time.Duration) int {
+	looked := 0
+	for end := c.at.Add(d); c.at.Before(end); {
+		if p != nil && p.Refused(from) {
+			c.passes(time.Second)
+			continue
+		}
+		if g.Try(name, from) {
+			looked++
+		}
+		if p != nil {
+			p.Add(from, AuthFail)
+		}
+		c.passes(300 * time.Millisecond) // no failure is answered before
+	}
+	return looked
+}
+
+func TestAttackHydraFromOneSource(t *testing.T) {
+	c := newClock()
+	g, p := NewLoginAttempts(c.now, 5, 100), NewPenalties(c.now)
+	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
+	if n := hydra(g, p, c, alice, from, 10*time.Minute); n == 0 || n > 15 {
+		t.Errorf("%d guesses are looked at in 10 minutes", n)
+	}
+	// The controls: each layer alone lets more through, and without both everything is looked at.
+	c = newClock()
+	if n := hydra(NewLoginAttempts(c.now, 5, 100), nil, c, alice, from, 10*time.Minute); n > 30 {
+		t.Errorf("without penalties %d", n)
+	}
+	c = newClock()
+	if n := hydra(NewLoginAttempts(c.now, 1<<30, 1<<30), nil, c, alice, from, 10*time.Minute); n != 2000 {
+		t.Errorf("without limits %d of 2000", n)
+	}
+}
+
+// A botnet guesses for a year; then its owner, who has never been away, comes in from where they always did.
+func TestAttackHydraFromManySources(t *testing.T) {
+	c := newClock()
+	g := NewLoginAttempts(c.now, 5, 100)
+	alice, home := testName(t, "alice"), testSource(t, "198.51.100.7")
+	g.Succeeded(alice, home)
+	looked := 0
+	for day := range 365 {
+		for i := range 64 {
+			for range 3 {
+				if g.Try(alice, testSource(t, fmt.Sprintf("203.0.113.%d", i))) {
+					looked++
+				}
+				g.Failed(alice, "203.0.113.1")
+			}
+			c.passes(20 * time.Minute)
+		}
+		if day == 20 && !g.Try(alice, home) {
+			t.Error("the owner is locked out at home")
+		}
+	}
+	if looked > 100 {
+		t.Errorf("%d guesses are looked at in a year", looked)
+	}
+	if g.Try(alice, home) {
+		t.Error("a source is known a year after its last login")
+	}
+	if m := g.Succeeded(alice, home); m.Count != 365*64*3 || m.From != "203.0.113.1" { // by key, say
+		t.Errorf("the owner is told of %v", m)
+	}
+	if !g.Try(alice, testSource(t, "203.0.113.9")) {
+		t.Error("a login does not end the count")
+	}
+}
+
+// I guess the password of a bot that logs in by its key every minute: its logins must not give me five more each time.
+// The control: where nobody guesses for a day, a login ends the count.
+func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
+	c := newClock()
+	g := NewLoginAttempts(c.now, 5, 100)
+	bot, home, from := testName(t, "bot"), testSource(t, "192.0.2.2"), testSource(t, "198.51.100.7")
+	looked := 0
+	for i := range 24 * 60 * 60 {
+		if i%60 == 0 {
+			g.Succeeded(bot, home)
+		}
+		if g.Try(bot, from) {
+			looked++
+		}
+		c.passes(time.Second)
+	}
+	if looked > 120 {
+		t.Errorf("%d guesses are looked at in a day", looked)
+	}
+	c.passes(resetEvery)
+	g.Succeeded(bot, home)
+	if !g.Try(bot, from) {
+		t.Error("the control: a login does not end the count")
+	}
+}
+
+// Many guesses at once are no way around the count.
+func TestAttackGuessesAtOnce(t *testing.T) {
+	c := newClock()
+	g := NewLoginAttempts(c.now, 5, 100)
+	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
+	var looked sync.Map
+	var wait sync.WaitGroup
+	for i := range 200 {
+		wait.Go(func() {
+			if g.Try(alice, from) {
+				looked.Store(i, true)
+			}
+		})
+	}
+	wait.Wait()
+	n := 0
+	looked.Range(func(any, any) bool { n++; return true })
+	if n != 5 {
+		t.Errorf("%d of 200 at once are looked at", n)
+	}
+	g.Withdraw(alice) // one of them was told that the server is busy
+	c.passes(time.Second)
+	if !g.Try(alice, from) {
+		t.Error("a second later none is looked at")
+	}
+}
+
+func TestNamesInMindAreBounded(t *testing.T) {
+	c := newClock()
+	g := NewLoginAttempts(c.now, 5, 100)
+	alice, home := testName(t, "alice"), testSource(t, "198.51.100.7")
+	g.Succeeded(alice, home)
+	for i := range maxNames + 1000 {
+		g.Try(testName(t, fmt.Sprintf("spray%d", i)), testSource(t, "192.0.2.1"))
+	}
+	if len(g.names) > maxNames {
+		t.Errorf("%d names are kept", len(g.names))
+	}
+	if !g.names[alice].knows(home, c.at) {
+		t.Error("a spray over names has made the server forget where alice logs in")
+	}
+}
+
+// I try one common password for each of five hundred names, from one address, or from as many of one customer's IPv6
+// network. Without penalties (the control) all are looked at.
+func TestAttackSprayOverManyNames(t *testing.T) {
+	for name, from := range map[string]func(i int) Source{
+		"one address":      func(int) Source { return testSource(t, "192.0.2.1") },
+		"one IPv6 network": func(i int) Source { return testSource(t, fmt.Sprintf("2001:db8::%x", i+1)) },
+	} {
+		for _, penalized := range []bool{true, false} {
+			c := newClock()
+			g, p := NewLoginAttempts(c.now, 5, 100), NewPenalties(c.now)
+			looked, i := 0, 0
+			for end := c.at.Add(10 * time.Minute); c.at.Before(end) && i < 500; c.passes(300 * time.Millisecond) {
+				if penalized && p.Refused(from(i)) {
+					continue
+				}
+				if g.Try(testName(t, fmt.Sprintf("name%c%c%c", 'a'+i/100, 'a'+i/10%10, 'a'+i%10)), from(i)) {
+					looked++
+				}
+				p.Add(from(i), AuthFail)
+				i++
+			}
+			if penalized && looked > 15 || !penalized && looked != 500 {
+				t.Errorf("%s, penalties %v: %d passwords looked at in ten minutes", name, penalized, looked)
+			}
+		}
+	}
+}

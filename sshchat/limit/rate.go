@@ -1,0 +1,134 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Allowance is how many may come at once, and how many a second when those are used up.
+type Allowance struct {
+	Burst int
+	Rate  float64
+}
+
+// lasts is how long n of them take to come back.
+func (a Allowance) lasts(n int) time.Duration {
+	return time.Duration(float64(n) / a.Rate * float64(time.Second))
+}
+
+// TokenBucket is what is left of an allowance: the moment from which on all of it is there again. A bucket that is full is
+// the same as none, whenever that moment was.
+type TokenBucket time.Time
+
+// Take takes n, or nothing, and then tells how long it is until n are there.
+func (b *TokenBucket) Take(a Allowance, n int, now time.Time) (wait time.Duration) {
+	if wait = b.Delay(a, n, now); wait == 0 {
+		b.Spend(a, n, now)
+	}
+	return wait
+}
+
+// Delay returns how long it is until n are there; 0 where they are.
+func (b *TokenBucket) Delay(a Allowance, n int, now time.Time) time.Duration {
+	owed := max(0, time.Time(*b).Sub(now)) // a bucket nobody has used is the least duration away: less than that overflows
+	return max(0, owed+a.lasts(n)-a.lasts(a.Burst))
+}
+
+// Spend takes n even where fewer are left, and tells how long it is until the debt is paid.
+func (b *TokenBucket) Spend(a Allowance, n int, now time.Time) (wait time.Duration) {
+	full := time.Time(*b)
+	if full.Before(now) {
+		full = now
+	}
+	*b = TokenBucket(full.Add(a.lasts(n)))
+	return b.Delay(a, 0, now)
+}
+
+// maxPaced is how many people are kept count of at once. Each has an account and said something within seconds.
+const maxPaced = 1 << 16
+
+// RateLimiter bounds how fast each person (or Source) does something, in all their sessions together. Its methods may be called from
+// any goroutine.
+type RateLimiter[K comparable] struct {
+	Allowed Allowance // not to be changed
+	most    int       // people
+
+	mu     sync.Mutex
+	people map[K]TokenBucket // guarded by mu; who has none has all of the allowance
+	sweep  int               // guarded by mu; with so many people, those whose buckets are full are dropped
+}
+
+// NewRateLimiter returns one that allows each the same.
+func NewRateLimiter[K comparable](a Allowance) *RateLimiter[K] {
+	return &RateLimiter[K]{Allowed: a, most: maxPaced, people: make(map[K]TokenBucket)}
+}
+
+// Take lets one through, or tells how long it is until one may.
+func (f *RateLimiter[K]) Take(who K, now time.Time) (wait time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, known := f.people[who]
+	if wait = b.Take(f.Allowed, 1, now); wait > 0 {
+		return wait
+	}
+	if !known {
+		f.makeRoom(now)
+	}
+	f.people[who] = b
+	return 0
+}
+
+// Delay returns how long it is until one may come through.
+func (f *RateLimiter[K]) Delay(who K, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.people[who]
+	return b.Delay(f.Allowed, 1, now)
+}
+
+// makeRoom drops whose buckets are full, now and then; with nobody such and no room left, whose would be full first:
+// they gain the least by it. Called with mu held.
+func (f *RateLimiter[K]) makeRoom(now time.Time) {
+	if len(f.people) < f.sweep {
+		return
+	}
+	var first K
+	for who, b := range f.people {
+		full := time.Time(b)
+		if !full.After(now) {
+			delete(f.people, who)
+			continue
+		}
+		if other, known := f.people[first]; !known || full.Before(time.Time(other)) {
+			first = who
+		}
+	}
+	if len(f.people) >= f.most {
+		delete(f.people, first)
+	}
+	f.sweep = min(max(2*len(f.people), 64), f.most)
+}
+
+// Wait takes one as soon as it is there, after wait at the earliest.
+func (f *RateLimiter[K]) Wait(ctx context.Context, who K, wait time.Duration) error {
+	for wait > 0 {
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = f.Take(who, time.Now()) // another session of theirs may have been faster
+	}
+	return nil
+}
+
+// pause waits, but not beyond the end of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,41 @@
+// Package limit is how much strangers and members may do: login attempts, penalties of sources, who is admitted, how many
+// accounts are made, and how fast anything comes. It knows nothing of SSH and reads no clock but the one it is given,
+// except where it waits.
+package limit
+
+import (
+	"net"
+	"net/netip"
+)
+
+// Source is where connections come from, as far as they are counted together: an IPv4 address, or the /64 of an IPv6
+// address, which is what one customer has at the least. The zero source is that of what has no address.
+type Source netip.Prefix
+
+// AddrOf is the address without its port, as IPv4 where it is one; not valid where it is no IP address.
+func AddrOf(addr net.Addr) netip.Addr {
+	a, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
+}
+
+// SourceOf returns the source of an address.
+func SourceOf(addr net.Addr) Source {
+	ip := AddrOf(addr)
+	if !ip.IsValid() {
+		return Source{}
+	}
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return Source{}
+	}
+	return Source(p)
+}
+
+func (s Source) String() string { return netip.Prefix(s).String() }
