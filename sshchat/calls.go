@@ -49,7 +49,7 @@ func (s *session) Guess(look func() error) error {
 	attempts := s.server.attempts
 	if !attempts.TryPrompt(s.name) {
 		s.server.count(&s.server.stats.Unheard)
-		return &command.Error{Code: command.ExitDenied, Text: "too many wrong passwords were tried here; try again in a while"}
+		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords were tried here; try again in a while"}
 	}
 	err := look()
 	switch {
@@ -70,7 +70,7 @@ func (s *session) MayRegister() error {
 	if wait <= 0 {
 		return nil
 	}
-	return &command.Error{Code: command.ExitFailed, Text: fmt.Sprintf(
+	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
 		"too many accounts were made here lately; you can make one in %v", wait.Round(time.Minute)+time.Minute)}
 }
 
@@ -105,7 +105,7 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 			a := s.actions[0]
 			s.actions = s.actions[1:]
 			if a.Kind != view.Line {
-				return "", &command.Error{Code: command.ExitFailed, Text: "cancelled"}
+				return "", &chat.Refusal{Code: chat.Failed, Text: "cancelled"}
 			}
 			return a.Text, nil
 		}

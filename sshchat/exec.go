@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 )
 
@@ -35,7 +36,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 	}
 	if why := s.ousted.Load(); why != nil {
 		fmt.Fprintf(call.Err, "%s\n", *why)
-		return command.ExitDenied
+		return int(chat.Denied)
 	}
 	text, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) {

@@ -21,7 +21,6 @@ import (
 type accounts struct{ *store.Users }
 
 func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
-func (accounts) Refusal(err error) bool                 { return store.Refusal(err) }
 func (accounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
 func (accounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
 

@@ -26,12 +26,12 @@ type login struct {
 }
 
 // errStale is returned for a login whose account, key or password is no longer what it was.
-var errStale = &command.Error{Code: command.ExitDenied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
+var errStale = &chat.Refusal{Code: chat.Denied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
 
 // errDisabled and errNotListed are returned for logins that are valid and unwanted.
 var (
-	errDisabled  = &command.Error{Code: command.ExitDenied, Text: "this account is disabled; ask an admin"}
-	errNotListed = &command.Error{Code: command.ExitDenied, Text: "only those on its list may use this server now; ask an admin"}
+	errDisabled  = &chat.Refusal{Code: chat.Denied, Text: "this account is disabled; ask an admin"}
+	errNotListed = &chat.Refusal{Code: chat.Denied, Text: "only those on its list may use this server now; ask an admin"}
 )
 
 func (l login) provisional() bool { return l.id == "" }

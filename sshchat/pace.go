@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
@@ -31,7 +32,7 @@ func (s *session) Pace(ctx context.Context, what command.Effort, text string) er
 		return f.Wait(ctx, s.name, wait)
 	}
 	s.server.count(&s.server.stats.TooFast)
-	return &command.Error{Code: command.ExitFailed, Text: fmt.Sprintf(
+	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
 		"you are faster than %g %s a second; this one was not %s, and Up brings it back: %s",
 		f.Allowed.Rate, noun, done, echo(text))}
 }

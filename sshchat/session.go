@@ -56,7 +56,7 @@ type session struct {
 func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(lib ssh.Session) {
 		g := lib.Context().Value(guardKey{}).(*guard)
-		defer g.exit(command.ExitFailed) // after a panic; a session that ends well has exited before
+		defer g.exit(int(chat.Failed)) // after a panic; a session that ends well has exited before
 		if !s.begin() {
 			io.WriteString(g.Stderr(), "the server is stopping; come back in a moment\r\n")
 			return
@@ -115,7 +115,7 @@ func (s *session) run(ctx context.Context, line string) int {
 			return s.refuse(err)
 		}
 		if only := s.login.only(a); len(only) > 0 && line == "" {
-			return s.refuse(&command.Error{Code: command.ExitDenied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
+			return s.refuse(&chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
 				only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))})
 		}
 		s.settings = command.ParseSettings(a.Settings)
@@ -208,11 +208,11 @@ func (s *session) offerAccount(ctx context.Context) error {
 	_, _, pty := s.guard.size()
 	services := s.server.services
 	if !pty {
-		return &command.Error{Code: command.ExitDenied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register",
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register",
 			s.name, strings.Replace(services.Address, "NAME", s.name.String(), 1))}
 	}
 	if !services.Registration {
-		return &command.Error{Code: command.ExitDenied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
 	}
 	if services.ByInvite {
 		return s.offerInvited(ctx)
@@ -222,7 +222,7 @@ func (s *session) offerAccount(ctx context.Context) error {
 		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return &command.Error{Code: command.ExitDenied, Text: "No account made. Goodbye."}
+		return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
 	}
 	return s.command(ctx, command.Exec, "register")
 }
@@ -236,5 +236,5 @@ func (s *session) offerInvited(ctx context.Context) error {
 	if fields := strings.Fields(code); len(fields) == 1 {
 		return s.command(ctx, command.Exec, "register "+fields[0])
 	}
-	return &command.Error{Code: command.ExitDenied, Text: "No account made. Goodbye."}
+	return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
 }

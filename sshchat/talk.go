@@ -45,7 +45,7 @@ func (s *session) chat(ctx context.Context) int {
 	for {
 		if !s.resting || s.leaving {
 			if err := s.draw(reader); err != nil {
-				return command.ExitFailed
+				return int(chat.Failed)
 			}
 		}
 		if s.leaving {
@@ -218,7 +218,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 		return
 	}
 	_, err := s.server.services.Post(ctx, s.name, s.room, chat.Say, line)
-	s.explain(s.server.services.Explain(s.name, s.room, err))
+	s.explain(err)
 }
 
 // greet tells who comes in where they are.
@@ -260,7 +260,7 @@ func (s *session) greet() {
 func (s *session) farewell() int {
 	if why := s.ousted.Load(); why != nil {
 		s.face.Print(*why)
-		return command.ExitDenied
+		return int(chat.Denied)
 	}
 	if s.server.draining.Load() {
 		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")

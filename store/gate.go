@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"sshchat/sshchat/chat"
 	"time"
 )
 
@@ -14,7 +14,7 @@ const (
 )
 
 // ErrBusy says that too many passwords are being checked. It is the same for every name.
-var ErrBusy = errors.New("too many passwords are being checked; try again in a moment")
+var ErrBusy = &chat.Refusal{Code: chat.Failed, Text: "too many passwords are being checked; try again in a moment"}
 
 // gate lets two in at once and has at most 64 wait, for 5 s. Logins with a key never come here.
 type gate struct {

@@ -19,15 +19,15 @@ import (
 // What reading is refused with, for callers to word.
 var (
 	// ErrNothing is returned where no stored message is the caller's to read.
-	ErrNothing = errors.New("nothing stored to read")
+	ErrNothing = &chat.Refusal{Code: chat.Failed, Text: "nothing stored to read"}
 	// ErrNoWindow is returned for a window that the room has not had.
-	ErrNoWindow = error(absence("no such window"))
+	ErrNoWindow = &chat.Refusal{Code: chat.NotFound, Text: "no such window"}
 	// ErrNoHead is returned for a window that was not sealed to the caller.
-	ErrNoHead = errors.New("the window was not sealed to you")
+	ErrNoHead = &chat.Refusal{Code: chat.Failed, Text: "the window was not sealed to you"}
 	// ErrNotClosed is returned for a window that is stored as single messages only: Tar has them.
-	ErrNotClosed = errors.New("the window is stored as single messages only")
+	ErrNotClosed = &chat.Refusal{Code: chat.Failed, Text: "the window is stored as single messages only"}
 	// ErrSeveral is returned for a window that was too long for one body: Tar has its parts.
-	ErrSeveral = errors.New("the window is stored as several files")
+	ErrSeveral = &chat.Refusal{Code: chat.Failed, Text: "the window is stored as several files"}
 )
 
 // WindowInfo tells of one window of a room.

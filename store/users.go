@@ -25,12 +25,12 @@ const (
 
 // Refusals, for callers to decide on. What a person reads is theirs to word.
 var (
-	ErrTaken     = errors.New("the name is taken, or looks like one that is")
-	ErrNoAccount = error(absence("no such account"))
-	ErrNoLogin   = errors.New("an account needs a way to log in: an SSH key or a password")
-	ErrNoRetired = errors.New("no admin has replaced a password of this account, or it has been recovered")
-	ErrLastAdmin = errors.New("the server would be left without an admin")
-	ErrEdited    = errors.New("users.json was changed by hand while the server runs, so nothing is written over it")
+	ErrTaken     = &chat.Refusal{Code: chat.Failed, Text: "the name is taken, or looks like one that is"}
+	ErrNoAccount = &chat.Refusal{Code: chat.NotFound, Text: "no such account"}
+	ErrNoLogin   = &chat.Refusal{Code: chat.Failed, Text: "an account needs a way to log in: an SSH key or a password"}
+	ErrNoRetired = &chat.Refusal{Code: chat.Failed, Text: "no admin has replaced a password of this account, or it has been recovered"}
+	ErrLastAdmin = &chat.Refusal{Code: chat.Failed, Text: "the server would be left without an admin"}
+	ErrEdited    = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand while the server runs, so nothing is written over it"}
 	ErrClosed    = errors.New("the accounts are closed")
 )
 

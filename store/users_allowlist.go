@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	ErrListed     = errors.New("it is on the list already")
-	ErrNotListed  = error(absence("it is not on the list"))
-	ErrLongEnough = errors.New("the list is full")
+	ErrListed     = &chat.Refusal{Code: chat.Failed, Text: "it is on the list already"}
+	ErrNotListed  = &chat.Refusal{Code: chat.NotFound, Text: "it is not on the list"}
+	ErrLongEnough = &chat.Refusal{Code: chat.Failed, Text: "the list is full"}
 )
 
 // allowlist is who may come in while it is on: people, addresses and keys, written as chat.ParseTarget takes them.

@@ -19,9 +19,9 @@ import (
 const maxInvites = 1000
 
 var (
-	ErrInvite         = errors.New("this invite is not valid, or no longer")
-	ErrNoInvite       = error(absence("there is no such invite"))
-	ErrTooManyInvites = errors.New("there are too many invites; revoke some first")
+	ErrInvite         = &chat.Refusal{Code: chat.Failed, Text: "this invite is not valid, or no longer"}
+	ErrNoInvite       = &chat.Refusal{Code: chat.NotFound, Text: "there is no such invite"}
+	ErrTooManyInvites = &chat.Refusal{Code: chat.Failed, Text: "there are too many invites; revoke some first"}
 )
 
 // invite is an invite as stored: who reads the file cannot use it.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -22,14 +21,15 @@ const (
 )
 
 var (
-	ErrKeyTaken    = errors.New("the account has this key already")
-	ErrTooManyKeys = errors.New("too many keys")
-	ErrNoKey       = error(absence("the account has no such key"))
-	ErrLastLogin   = errors.New("it is the account's last way to log in")
+	ErrKey         = &chat.Refusal{Code: chat.Failed, Text: "key not accepted"}
+	ErrKeyTaken    = &chat.Refusal{Code: chat.Failed, Text: "the account has this key already"}
+	ErrTooManyKeys = &chat.Refusal{Code: chat.Failed, Text: "too many keys"}
+	ErrNoKey       = &chat.Refusal{Code: chat.NotFound, Text: "the account has no such key"}
+	ErrLastLogin   = &chat.Refusal{Code: chat.Failed, Text: "it is the account's last way to log in"}
 )
 
 // AddKey gives the account another public key. Of k only Line, Label, Added and Only are looked at.
-// Errors: ErrNoAccount, agesplit.ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
+// Errors: ErrNoAccount, ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
 func (u *Users) AddKey(id string, k chat.Key) error {
 	key, err := u.newKey(k)
 	if err != nil {
@@ -69,10 +69,19 @@ func (u *Users) RemoveKey(id, fingerprint string) error {
 	return nil
 }
 
-// ParseKey reads a public key as agesplit.ParseKey does. The comment becomes the Label. Errors wrap agesplit.ErrKey.
+// ParseKey reads a public key as agesplit.ParseKey does. The comment becomes the Label. Errors: ErrKey.
 func ParseKey(line string) (chat.Key, error) {
-	k, err := agesplit.ParseKey(line)
+	k, err := checkKey(line)
 	return chat.Key{Line: k.Line, Fingerprint: k.Fingerprint, Label: cleanLabel(k.Comment), Reads: k.Recipient != nil}, err
+}
+
+// checkKey is agesplit.ParseKey with its refusal for the person who offers the key.
+func checkKey(line string) (agesplit.Key, error) {
+	k, err := agesplit.ParseKey(line)
+	if err != nil {
+		return agesplit.Key{}, ErrKey.With("%v", err)
+	}
+	return k, nil
 }
 
 // cleanLabel makes a comment one short line, fit to be shown on any terminal.
@@ -91,7 +100,7 @@ func cleanLabel(s string) string {
 
 // newKey checks a key as if it came from outside: chat.Key is plain data, and proves nothing.
 func (u *Users) newKey(k chat.Key) (userKey, error) {
-	checked, err := agesplit.ParseKey(k.Line)
+	checked, err := checkKey(k.Line)
 	if err != nil {
 		return userKey{}, err
 	}
@@ -111,7 +120,7 @@ func (u *user) fits(key userKey) error {
 		return ErrKeyTaken
 	}
 	if len(u.keys) >= MaxKeys {
-		return fmt.Errorf("%w: nobody has more than %d", ErrTooManyKeys, MaxKeys)
+		return ErrTooManyKeys.Because("nobody has more than %d", MaxKeys)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"sshchat/sshchat/chat"
-	"sshchat/store/agesplit"
 )
 
 func TestLabelWithEscapes(t *testing.T) {
@@ -50,7 +49,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 	}
 	wantErr(t, u.AddKey(alice.ID, laptop), ErrKeyTaken)
 	wantErr(t, u.AddKey("nobody", newKey(t)), ErrNoAccount)
-	wantErr(t, u.AddKey(alice.ID, chat.Key{Line: lowOrderKey, Reads: true}), agesplit.ErrKey)
+	wantErr(t, u.AddKey(alice.ID, chat.Key{Line: lowOrderKey, Reads: true}), ErrKey)
 
 	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), ErrLastLogin)
 	reader, err := ParseKey(someRecipient + " safe")

@@ -17,13 +17,13 @@ import (
 
 var (
 	// ErrPassword is all that is said of a login that fails: wrong password, unknown name, no password set.
-	ErrPassword = errors.New("wrong name or password")
+	ErrPassword = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password"}
 	// ErrNoPassword says that the account has none.
-	ErrNoPassword = errors.New("the account has no password")
+	ErrNoPassword = &chat.Refusal{Code: chat.Failed, Text: "the account has no password"}
 	// ErrPasswordChanged says that another change of the password came first.
-	ErrPasswordChanged = errors.New("the password was changed meanwhile")
+	ErrPasswordChanged = &chat.Refusal{Code: chat.Failed, Text: "the password was changed meanwhile"}
 	// ErrPolicy is wrapped by every refusal of a new password. The words are for the person who chose it.
-	ErrPolicy = errors.New("password not accepted")
+	ErrPolicy = &chat.Refusal{Code: chat.Failed, Text: "password not accepted"}
 )
 
 // CheckPassword returns the account as it was when the check began: if its password changes meanwhile,
@@ -140,7 +140,7 @@ func (u *Users) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
 	}
 	if err := resist(phrase, []string{name.String(), u.opt.Server}); err != nil {
 		clear(phrase)
-		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+		return nil, ErrPolicy.Because("%v", err)
 	}
 	return phrase, nil
 }
@@ -149,15 +149,15 @@ func (u *Users) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
 func longPassphrase(password []byte, shortest int) ([]byte, error) {
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPolicy, err)
+		return nil, ErrPolicy.Because("%v", err)
 	}
 	if n := utf8.RuneCount(phrase); n < shortest {
 		clear(phrase)
-		return nil, fmt.Errorf("%w: it must be at least %d characters long, and has %d", ErrPolicy, shortest, n)
+		return nil, ErrPolicy.Because("it must be at least %d characters long, and has %d", shortest, n)
 	}
 	if bytes.ContainsFunc(phrase, unicode.IsControl) {
 		clear(phrase)
-		return nil, fmt.Errorf("%w: it holds a control character, which age could not ask you for", ErrPolicy)
+		return nil, ErrPolicy.Because("it holds a control character, which age could not ask you for")
 	}
 	return phrase, nil
 }
@@ -216,7 +216,7 @@ func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*
 	}
 	defer clear(oldPhrase)
 	if bytes.Equal(phrase, oldPhrase) {
-		return nil, fmt.Errorf("%w: it is the one you have", ErrPolicy)
+		return nil, ErrPolicy.Because("it is the one you have")
 	}
 	if err := u.gate.enter(ctx); err != nil {
 		return nil, err
@@ -319,7 +319,7 @@ func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byt
 // sealBoth seals two sets of identities as one. The caller holds the gate.
 func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
 	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > agesplit.MaxIdentities {
-		return "", fmt.Errorf("%w: with those there would be more than %d identities", ErrPolicy, agesplit.MaxIdentities)
+		return "", ErrPolicy.Because("with those there would be more than %d identities", agesplit.MaxIdentities)
 	}
 	both := append(append(make([]byte, 0, len(newer)+len(older)), newer...), older...)
 	defer clear(both)
@@ -333,7 +333,7 @@ func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
 // newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds the gate.
 func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
 	if bytes.Count(older, []byte("\n")) >= agesplit.MaxIdentities {
-		return nil, fmt.Errorf("%w: it was changed %d times, which is as often as can be", ErrPolicy, agesplit.MaxIdentities)
+		return nil, ErrPolicy.Because("it was changed %d times, which is as often as can be", agesplit.MaxIdentities)
 	}
 	plain, recipient, err := agesplit.DrawIdentity(older)
 	if err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"sshchat/sshchat/chat"
@@ -10,7 +9,7 @@ import (
 )
 
 // ErrRoomsEdited refuses an edit of the rooms: what they are is in memory as well, and commands change both.
-var ErrRoomsEdited = errors.New("the rooms, or who is in them, were changed by hand; undo that, and use commands for it")
+var ErrRoomsEdited = &chat.Refusal{Code: chat.Failed, Text: "the rooms, or who is in them, were changed by hand; undo that, and use commands for it"}
 
 // Reload takes what was changed by hand in users.json while the server runs, and returns the accounts that can log in
 // otherwise than before, or not any more. A file that is malformed, in which rooms have changed, or that leaves the

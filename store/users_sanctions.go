@@ -15,8 +15,8 @@ import (
 const maxSanctions = 10_000
 
 var (
-	ErrNoSanction       = error(absence("there is none"))
-	ErrTooManySanctions = errors.New("there are too many; lift some first")
+	ErrNoSanction       = &chat.Refusal{Code: chat.NotFound, Text: "there is none"}
+	ErrTooManySanctions = &chat.Refusal{Code: chat.Failed, Text: "there are too many; lift some first"}
 )
 
 // Ban has the sanction hold until it ends or is lifted. An older one of the same target is replaced.

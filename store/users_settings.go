@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/strictjson"
 )
@@ -17,7 +18,7 @@ const (
 )
 
 // ErrSetting is wrapped by every refusal of a setting. The words are for the person who set it.
-var ErrSetting = errors.New("setting not accepted")
+var ErrSetting = &chat.Refusal{Code: chat.Failed, Text: "setting not accepted"}
 
 var settingPattern = regexp.MustCompile(`^[a-z]{1,16}$`)
 
@@ -27,7 +28,7 @@ var settingPattern = regexp.MustCompile(`^[a-z]{1,16}$`)
 func (u *Users) SetSetting(id, name, value string) error {
 	value, err := cleanSetting(name, value)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSetting, err)
+		return ErrSetting.Because("%v", err)
 	}
 	if who := u.durable.Load().identified(id); who != nil && who.settings[name] == value {
 		return nil
@@ -43,7 +44,7 @@ func (u *Users) SetSetting(id, name, value string) error {
 			settings[name] = value
 		}
 		if len(settings) > maxSettings {
-			return fmt.Errorf("%w: nobody has more than %d", ErrSetting, maxSettings)
+			return ErrSetting.Because("nobody has more than %d", maxSettings)
 		}
 		who.settings = settings
 		return nil

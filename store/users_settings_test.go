@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"sshchat/sshchat/chat"
 	"strings"
 	"testing"
 )
@@ -59,7 +60,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		t.Errorf("a full account cannot change what it has: %v", err)
 	}
 	wantErr(t, u.SetSetting("nobody", "bell", "all"), ErrNoAccount)
-	if !Refusal(u.SetSetting(a.ID, "", "x")) {
+	if _, refused := chat.Refused(u.SetSetting(a.ID, "", "x")); !refused {
 		t.Error("the refusal is not for the person")
 	}
 }

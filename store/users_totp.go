@@ -27,9 +27,9 @@ import (
 
 // Refusals about the second factor.
 var (
-	ErrCode   = errors.New("wrong code")
-	ErrTOTP   = errors.New("the account has a second factor already")
-	ErrNoTOTP = errors.New("the account has no second factor")
+	ErrCode   = &chat.Refusal{Code: chat.Failed, Text: "wrong code"}
+	ErrTOTP   = &chat.Refusal{Code: chat.Failed, Text: "the account has a second factor already"}
+	ErrNoTOTP = &chat.Refusal{Code: chat.Failed, Text: "the account has no second factor"}
 )
 
 const (

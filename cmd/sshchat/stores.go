@@ -106,8 +106,6 @@ type accounts struct{ *store.Users }
 
 func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
 
-func (accounts) Refusal(err error) bool { return store.Refusal(err) }
-
 // sealed is the history as the commands see it.
 type sealed struct{ *store.History }
 
@@ -124,5 +122,3 @@ func (s sealed) Head(room chat.RoomName) ([]byte, error) {
 	h, err := s.History.Head(room)
 	return h.Line(), err
 }
-
-func (sealed) Refusal(err error) bool { return store.Refusal(err) }

@@ -22,20 +22,6 @@ const (
 	MaxMade   = 10  // rooms made
 )
 
-// Refusals, for callers to decide on. What a person reads is theirs to word.
-var (
-	ErrNoRoom       = errors.New("no such room")
-	ErrNotIn        = errors.New("not in that room")
-	ErrTooMany      = errors.New("too many rooms")
-	ErrNotStored    = errors.New("the message could not be stored, so nobody has seen it")
-	ErrStopping     = errors.New("the server is stopping")
-	ErrGeneral      = errors.New("#general is everybody's room")
-	ErrNotYours     = errors.New("somebody else's message")
-	ErrTaken        = errors.New("there is a room of that name")
-	ErrTooManyNamed = errors.New("too many names")
-	ErrNoMessage    = errors.New("no such message in memory") // or it is deleted, or no message but an edit
-)
-
 // Hub holds the rooms and the people. All its methods may be called from any goroutine.
 type Hub struct {
 	journal  Journal
@@ -114,10 +100,10 @@ func (h *Hub) room(me Name, name RoomName) (*Room, error) {
 	defer h.mu.RUnlock()
 	r := h.rooms[name]
 	if r == nil || r.gone {
-		return nil, ErrNoRoom
+		return nil, noRoom(me, name)
 	}
 	if _, in := r.members[me]; !in && (r.rules.Private && !slices.Contains(r.rules.Invited, me) || name.IsDirect()) {
-		return nil, ErrNoRoom
+		return nil, noRoom(me, name)
 	}
 	return r, nil
 }
@@ -126,7 +112,7 @@ func (h *Hub) room(me Name, name RoomName) (*Room, error) {
 // It is no error to join a room one is in; made tells that the room is new.
 func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err error) {
 	if name.IsDirect() {
-		return false, ErrNoRoom
+		return false, noRoom(me, name)
 	}
 	h.mu.Lock()
 	p := h.person(me)
@@ -138,7 +124,7 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 		return false, nil
 	}
 	if h.joined(me) >= MaxJoined {
-		return false, fmt.Errorf("%w: nobody is in more than %d", ErrTooMany, MaxJoined)
+		return false, ErrTooMany.Because("nobody is in more than %d", MaxJoined)
 	}
 	r, err := h.room(me, name)
 	if errors.Is(err, ErrNoRoom) {
@@ -184,11 +170,11 @@ func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
 	h.mu.RUnlock()
 	switch {
 	case there != nil && !there.gone && there.rules.Private: // and not me's: the same words as for a room that is not there
-		return nil, false, ErrNoRoom
+		return nil, false, noRoom(me, name)
 	case there != nil && !there.gone: // somebody was faster
 		return there, false, nil
 	case mine >= MaxMade:
-		return nil, false, fmt.Errorf("%w: nobody makes more than %d", ErrTooMany, MaxMade)
+		return nil, false, ErrTooMany.Because("nobody makes more than %d", MaxMade)
 	}
 	r, err = h.open(name, me)
 	return r, err == nil, err
@@ -203,12 +189,12 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	r, p := h.rooms[name], h.people[me]
 	h.mu.RUnlock()
 	if r == nil || p == nil || name.IsDirect() {
-		return ErrNotIn
+		return NotIn(me, name)
 	}
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	if !h.In(me, name) {
-		return ErrNotIn
+		return NotIn(me, name)
 	}
 	if err := h.await(ctx, name, Leave); err != nil {
 		return err
@@ -241,7 +227,7 @@ func (h *Hub) Rekey(ctx context.Context, me Name, change Change) error {
 // SetTopic changes the topic of a room that me is in.
 func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
 	if !h.In(me, name) || name.IsDirect() {
-		return ErrNotIn
+		return NotIn(me, name)
 	}
 	h.decisions.Lock()
 	defer h.decisions.Unlock()

@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +12,7 @@ import (
 const maxOnly = 32
 
 // ErrOnly refuses what a key cannot be restricted to, worded for the person who typed it.
-var ErrOnly = errors.New(`a key is restricted to commands, with a room or a person each, as in say:#ci,msg:@bob,follow:#ci or whoami`)
+var ErrOnly = &Refusal{Code: Usage, Text: `a key is restricted to commands, with a room or a person each, as in say:#ci,msg:@bob,follow:#ci or whoami`}
 
 var onlyPattern = regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)?(:[#@][a-z0-9][a-z0-9_-]{0,31})?$`)
 
@@ -25,11 +23,11 @@ type Only []string
 func ParseOnly(words string) (Only, error) {
 	list := strings.Split(words, ",")
 	if len(list) > maxOnly {
-		return nil, fmt.Errorf("%w; at most %d", ErrOnly, maxOnly)
+		return nil, ErrOnly.With("%s; at most %d", ErrOnly.Text, maxOnly)
 	}
 	for _, entry := range list {
 		if !onlyPattern.MatchString(entry) {
-			return nil, fmt.Errorf("%q: %w", text.Clean(entry, 80), ErrOnly)
+			return nil, ErrOnly.With("%q: %s", text.Clean(entry, 80), ErrOnly.Text)
 		}
 	}
 	return list, nil

@@ -67,7 +67,7 @@ func (h *Hub) Remove(ctx context.Context, by Name, room RoomName, of uint64) (Me
 
 func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
 	if req.event.Message.Of == 0 {
-		return Message{}, ErrNoMessage
+		return Message{}, noMessage(req.event.Message.From, req.event.Room)
 	}
 	if err := h.say(ctx, req); err != nil {
 		return Message{}, err
@@ -273,7 +273,7 @@ func (h *Hub) stage(batch []*request) []*request {
 		e := &req.event
 		r := h.rooms[e.Room]
 		if r == nil || r.gone && e.Change == Join {
-			req.done <- ErrNotIn
+			req.done <- NotIn(e.Message.From, e.Room)
 			continue
 		}
 		switch e.Change {
@@ -306,7 +306,7 @@ func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error
 	m := &req.event.Message
 	since, in := r.members[m.From]
 	if !in {
-		return ErrNotIn
+		return NotIn(m.From, r.Name)
 	}
 	if m.Of == 0 {
 		return r.tooSoon(m.From, at)
@@ -315,7 +315,7 @@ func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error
 	old, kept := r.Log.find(m.Of)
 	switch {
 	case !kept || !old.said() || m.Of < since || deleted[meant]:
-		return ErrNoMessage
+		return noMessage(m.From, r.Name)
 	case old.From != m.From && !req.anothers:
 		return ErrNotYours
 	}

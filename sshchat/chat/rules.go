@@ -21,11 +21,6 @@ type Rules struct {
 // MaxNamed is how many moderators, and how many of the invited, a room may have.
 const MaxNamed = 200
 
-// SlowError refuses a message that comes too soon after its author's last one in a slow room.
-type SlowError struct{ Wait time.Duration }
-
-func (e *SlowError) Error() string { return fmt.Sprintf("too soon by %v", e.Wait) }
-
 // Rules are those of a room me may know of.
 func (h *Hub) Rules(me Name, name RoomName) (by Name, rules Rules, err error) {
 	r, err := h.room(me, name)
@@ -69,16 +64,16 @@ func (h *Hub) SetRules(name RoomName, edit func(*Rules) error) error {
 	}
 	h.mu.RUnlock()
 	if r == nil || r.gone || name.IsDirect() {
-		return ErrNoRoom
+		return noRoom(Name{}, name)
 	}
 	if err := edit(&rules); err != nil {
 		return err
 	}
 	switch {
 	case name == General && rules.Private:
-		return ErrGeneral
+		return ErrGeneral.With("#general is everybody's room: it is not private")
 	case len(rules.Mods) > MaxNamed || len(rules.Invited) > MaxNamed:
-		return fmt.Errorf("%w: no room has more than %d moderators, or invited people", ErrTooManyNamed, MaxNamed)
+		return ErrTooManyNamed.Because("no room has more than %d moderators, or invited people", MaxNamed)
 	}
 	if err := h.registry.SaveRules(name, rules); err != nil {
 		return fmt.Errorf("set the rules of %s: %w", name, err)
@@ -142,7 +137,7 @@ func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 	r := h.rooms[name]
 	if r == nil || r.gone || name.IsDirect() {
 		h.mu.Unlock()
-		return ErrNoRoom
+		return noRoom(Name{}, name)
 	}
 	members := slices.Collect(maps.Keys(r.members))
 	h.mu.Unlock()
@@ -177,7 +172,7 @@ func (r *Room) tooSoon(from Name, at time.Time) error {
 		return nil
 	}
 	if wait := slow - at.Sub(r.said[from]); wait > 0 && wait <= slow {
-		return &SlowError{wait}
+		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), wait.Round(time.Second)+time.Second)
 	}
 	if r.said == nil {
 		r.said = make(map[Name]time.Time)

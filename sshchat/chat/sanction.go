@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -35,8 +33,8 @@ type Invite struct {
 
 // Refusals of a target and of a duration, worded for the person who typed it.
 var (
-	ErrTarget   = errors.New("it must be a name, ip=ADDRESS or ip=ADDRESS/BITS, or key=SHA256:…")
-	ErrDuration = errors.New("it must be a number and s, m, h, d or w, as in 10m or 7d, or forever")
+	ErrTarget   = &Refusal{Code: Usage, Text: "it must be a name, ip=ADDRESS or ip=ADDRESS/BITS, or key=SHA256:…"}
+	ErrDuration = &Refusal{Code: Usage, Text: "it must be a number and s, m, h, d or w, as in 10m or 7d, or forever"}
 )
 
 var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
@@ -48,7 +46,7 @@ func ParseTarget(word string) (Sanction, error) {
 	case !cut:
 		name, err := text.ParseName(strings.TrimPrefix(word, "@"))
 		if err != nil {
-			return Sanction{}, fmt.Errorf("%q: %w", text.Clean(word, 40), ErrTarget)
+			return Sanction{}, ErrTarget.With("%q: %s", text.Clean(word, 40), ErrTarget.Text)
 		}
 		return Sanction{User: name}, nil
 	case kind == "ip":
@@ -61,7 +59,7 @@ func ParseTarget(word string) (Sanction, error) {
 	case kind == "key" && fingerprintPattern.MatchString(rest):
 		return Sanction{Key: rest}, nil
 	}
-	return Sanction{}, fmt.Errorf("%q: %w", text.Clean(word, 80), ErrTarget)
+	return Sanction{}, ErrTarget.With("%q: %s", text.Clean(word, 80), ErrTarget.Text)
 }
 
 // Target is how ParseTarget takes it.
@@ -101,7 +99,7 @@ func ParseDuration(word string) (time.Duration, error) {
 	if word == "forever" {
 		return 0, nil
 	}
-	refused := fmt.Errorf("%q is no duration: %w", text.Clean(word, 40), ErrDuration)
+	refused := ErrDuration.With("%q is no duration: %s", text.Clean(word, 40), ErrDuration.Text)
 	if len(word) < 2 {
 		return 0, refused
 	}

@@ -20,7 +20,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 		More: "Moderators and admins always come in. Sessions of those not on it end now.",
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.Accounts.SetAllowlist(on); err != nil {
-				return c.explain(err)
+				return err
 			}
 			c.endUnlisted()
 			return nil
@@ -40,7 +40,7 @@ func allowEdit(name, brief string, edit func(*Call, string) error) *Command {
 				return c.usage("%v", err)
 			}
 			if err := edit(c, target.Target()); err != nil {
-				return c.explain(err)
+				return err
 			}
 			c.endUnlisted()
 			return nil

@@ -133,7 +133,7 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 // impose bans, and ends what the ban hits: sessions, and windows of history that the keys would open.
 func (c *Call) impose(ctx context.Context, s chat.Sanction) error {
 	if err := c.Accounts.Ban(s); err != nil {
-		return c.explain(err)
+		return err
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
 	hit := func(l LiveSession) bool { return s.Hits(l.Name, l.Addr, l.Key) }
@@ -181,7 +181,7 @@ func reason(s chat.Sanction) string {
 }
 
 // Banned refuses whoever a ban hits.
-func Banned(s chat.Sanction) error { return &Error{ExitDenied, banned(s)} }
+func Banned(s chat.Sanction) error { return &chat.Refusal{Code: chat.Denied, Text: banned(s)} }
 
 var _ = add(&Command{
 	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Role: chat.Mod, Words: 1,
@@ -197,7 +197,7 @@ var _ = add(&Command{
 			return notFound("%s is not banned", s.Target())
 		}
 		if err := c.Accounts.Unban(s.Target()); err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("ban lifted", "on", s.Target(), "by", c.Account.Name, "source", c.Source)
 		c.Notef("%s is not banned any more.", s.Target())

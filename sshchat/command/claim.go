@@ -76,7 +76,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	}
 	if err != nil {
 		c.Claim.keep(strings.ToLower(strings.TrimSpace(c.Args[0])))
-		return c.explain(err)
+		return err
 	}
 	c.Args = nil // the code is nobody's to read
 	c.record(nil)

@@ -61,14 +61,13 @@ var (
 // takeBack deletes a message: the caller's own, or anybody's where the caller moderates.
 func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
 	err := c.amend(ctx, room, chat.Delete, seq, "")
-	var refused *Error
 	moderates := c.Verified && c.Account.Role.AtLeast(chat.Mod) || c.Hub.Moderates(c.Account.Name, room)
-	if !errors.As(err, &refused) || refused.Code != ExitDenied || !moderates || room.IsDirect() {
+	if !errors.Is(err, chat.ErrNotYours) || !moderates || room.IsDirect() {
 		return err
 	}
 	m, err := c.Hub.Remove(ctx, c.Account.Name, room, seq)
 	if err != nil {
-		return c.roomError(room, err)
+		return err
 	}
 	c.record(nil)
 	if c.Face == Exec {
@@ -102,12 +101,12 @@ func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of
 		}
 		var err error
 		if clean, err = text.ParseText(said); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 	}
 	m, err := c.Hub.Amend(ctx, c.Account.Name, room, kind, of, clean)
 	if err != nil {
-		return c.roomError(room, err)
+		return err
 	}
 	if c.Face == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))

@@ -43,7 +43,7 @@ func runFollow(ctx context.Context, c *Call) error {
 			return err
 		}
 		if !room.IsDirect() && !c.Hub.In(c.Account.Name, room) {
-			return c.roomError(room, chat.ErrNotIn)
+			return chat.NotIn(c.Account.Name, room)
 		}
 		from.Only = append(from.Only, room)
 	}

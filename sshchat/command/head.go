@@ -22,7 +22,7 @@ var _ = add(&Command{
 		}
 		line, err := c.History.Head(room)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		signature, err := c.Sign(line)
 		if err != nil {

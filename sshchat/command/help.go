@@ -20,7 +20,7 @@ var _ = add(&Command{
 		}
 		cmd, _, err := c.Commands.Find(c.Face, strings.TrimPrefix(strings.Join(c.Args, " "), "/"))
 		if err != nil {
-			return &Error{ExitNotFound, err.Error()}
+			return &chat.Refusal{Code: chat.NotFound, Text: err.Error()}
 		}
 		c.Printf("%s", cmd.help(c.Face))
 		return nil

@@ -63,7 +63,7 @@ func (c *Call) historyLast() error {
 	me := c.Account.Name
 	later, err := c.History.Export(c.Out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
 	if err != nil {
-		return c.explain(err)
+		return err
 	}
 	if later > 0 {
 		c.Notef("%d later lines are stored one by one; to read them too:", later)
@@ -84,7 +84,7 @@ func (c *Call) historyWindow() error {
 	if err != nil {
 		return c.usage("history: %q is not the number of a window", text.Clean(c.Args[1], 40))
 	}
-	return c.explain(c.History.ExportWindow(c.Out, c.Account.Name, room, n))
+	return c.History.ExportWindow(c.Out, c.Account.Name, room, n)
 }
 
 func (c *Call) historyList() error {
@@ -94,7 +94,7 @@ func (c *Call) historyList() error {
 	}
 	windows, err := c.History.List(c.Account.Name, room)
 	if err != nil {
-		return c.explain(err)
+		return err
 	}
 	for _, w := range windows {
 		if c.json() {
@@ -134,7 +134,7 @@ func (c *Call) historyTar() error {
 	if len(rooms) == 0 {
 		rooms = c.Hub.RoomsOf(c.Account.Name)
 	}
-	return c.explain(c.History.Tar(c.Out, c.Account.Name, rooms, after))
+	return c.History.Tar(c.Out, c.Account.Name, rooms, after)
 }
 
 // parseIDs reads message IDs, "general/12" or "@bob/3", at most one a room.

@@ -9,7 +9,7 @@ var _ = add(&Command{
 	Run: func(_ context.Context, c *Call) error {
 		armored, err := c.Accounts.Identity(c.Account.ID)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Out.Write(armored)
 		return nil

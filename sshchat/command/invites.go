@@ -34,7 +34,7 @@ var _ = add(&Command{
 		}
 		id, code, err := c.Accounts.Invite(c.Account.Name, uses, end)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("invite made", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
 		if c.json() {
@@ -71,7 +71,7 @@ var _ = add(&Command{
 			return err
 		}
 		if err := c.Accounts.Revoke(c.Args[0]); err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Notef("Nobody can use it any more.")
 		return nil

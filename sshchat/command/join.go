@@ -20,7 +20,7 @@ var _ = add(&Command{
 		}
 		made, err := c.Hub.Join(ctx, c.Account.Name, room)
 		if err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		c.Session.Enter(room)
 		if made {

@@ -70,7 +70,7 @@ var _ = add(&Command{
 		for _, key := range keys {
 			key.Only = only
 			if err := c.addKey(ctx, key); err != nil {
-				return c.explain(err)
+				return err
 			}
 		}
 		return nil

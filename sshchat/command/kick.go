@@ -31,7 +31,7 @@ var _ = add(&Command{
 			return nil
 		}
 		if err := c.Hub.Part(ctx, a.Name, room); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		c.Hub.Notify(room, "%s put %s out%s.", c.Account.Name, a.Name, why)
 		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, why)
@@ -52,8 +52,8 @@ func (c *Call) uninvite(name chat.Name, room chat.RoomName) error {
 	if err != nil || !slices.Contains(rules.Invited, name) {
 		return nil
 	}
-	return c.roomError(room, c.Hub.SetRules(room, func(r *chat.Rules) error {
+	return c.Hub.SetRules(room, func(r *chat.Rules) error {
 		r.Invited = slices.DeleteFunc(r.Invited, func(n chat.Name) bool { return n == name })
 		return nil
-	}))
+	})
 }

@@ -21,7 +21,7 @@ var _ = add(&Command{
 			return err
 		}
 		if err := c.Accounts.Mute(s); err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
 		c.Hub.Tell(s.User, "%s", muted(s))
@@ -46,7 +46,7 @@ var _ = add(&Command{
 			return notFound("%s is not muted", name)
 		}
 		if err := c.Accounts.Unmute(name); err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
 		c.Hub.Tell(name, "You may speak again.")
@@ -58,7 +58,7 @@ var _ = add(&Command{
 // maySpeak refuses the muted.
 func (s *Services) maySpeak(name chat.Name) error {
 	if m, found := s.Accounts.Muted(name); found {
-		return &Error{ExitDenied, "not sent: " + muted(m)}
+		return denied("not sent: %s", muted(m))
 	}
 	return nil
 }

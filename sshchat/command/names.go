@@ -16,7 +16,7 @@ var _ = add(&Command{
 		}
 		people, err := c.Hub.Members(c.Account.Name, room)
 		if err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		for _, p := range people {
 			if c.json() {

@@ -22,7 +22,7 @@ var _ = add(&Command{
 			return nil
 		}
 		if err := c.Hub.Part(ctx, c.Account.Name, room); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		if c.Session.Room() == room {
 			c.Session.Enter(chat.General)

@@ -26,7 +26,7 @@ var _ = add(&Command{
 		defer clear(fresh)
 		err = c.Session.Guess(func() error { return c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh) })
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
 		if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke); err != nil {
@@ -61,7 +61,7 @@ var _ = add(&Command{
 		defer clear(earlier)
 		err = c.Session.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("password recovered", "account", c.Account.Name, "source", c.Source)
 		c.Notef("Your password opens what the one before it did, too.")

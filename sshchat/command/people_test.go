@@ -10,12 +10,12 @@ import (
 
 func TestAwayAndBack(t *testing.T) {
 	r := newRig(t, "alice", "bob")
-	r.refuses("away lunch", ExitFailed, "no session of yours is open")
+	r.refuses("away lunch", chat.Failed, "no session of yours is open")
 	r.hub.Enter(r.me)
 	r.sees("away  lunch, then a \x1b\u202enap", "You are away (lunch, then a nap).")
 	r.sees("away", "You are away.\n")
 	r.sees("away lunch", "You are away (lunch).")
-	r.refuses("away "+strings.Repeat("x", maxWhy+1), ExitUsage, "too long")
+	r.refuses("away "+strings.Repeat("x", maxWhy+1), chat.Usage, "too long")
 
 	r.as("bob")
 	r.sees("whois alice", "alice (user), away since ")
@@ -31,7 +31,7 @@ func TestAwayAndBack(t *testing.T) {
 	r.as("alice")
 	r.sees("back", "You are back.")
 	r.sees("back", "You were not away.")
-	r.refuses("back now", ExitUsage, "too many")
+	r.refuses("back now", chat.Usage, "too many")
 	r.face = Chat
 	r.as("bob")
 	r.sees("whois alice", "alice (user), here\n")
@@ -64,10 +64,10 @@ func TestWhois(t *testing.T) {
 	}
 	r.face = Exec
 	r.sees("whois bob --json", `{"name":"bob","role":"user","here":false,"away":false,"created":"2026-11-02","rooms":["general","dev"],"time":"`)
-	r.refuses("whois", ExitUsage, "needs a name")
-	r.refuses("whois nobody", ExitNotFound, "no account named nobody")
-	r.refuses("whois b!b", ExitUsage, "not a valid name")
-	r.refuses("whois bob carol", ExitUsage, "too many")
+	r.refuses("whois", chat.Usage, "needs a name")
+	r.refuses("whois nobody", chat.NotFound, "no account named nobody")
+	r.refuses("whois b!b", chat.Usage, "not a valid name")
+	r.refuses("whois bob carol", chat.Usage, "too many")
 }
 
 func TestIgnore(t *testing.T) {
@@ -79,11 +79,11 @@ func TestIgnore(t *testing.T) {
 	if seen := r.must("ignore"); seen != "bob\ncarol\n" {
 		t.Errorf("ignored: %q", seen)
 	}
-	r.refuses("ignore alice", ExitFailed, "yourself")
-	r.refuses("ignore nobody", ExitNotFound, "no account named nobody")
-	r.refuses("ignore b!b", ExitUsage, "not a valid name")
-	r.refuses("unignore", ExitUsage, "needs a name")
-	r.refuses("unignore dave", ExitFailed, "you do not ignore dave")
+	r.refuses("ignore alice", chat.Failed, "yourself")
+	r.refuses("ignore nobody", chat.NotFound, "no account named nobody")
+	r.refuses("ignore b!b", chat.Usage, "not a valid name")
+	r.refuses("unignore", chat.Usage, "needs a name")
+	r.refuses("unignore dave", chat.Failed, "you do not ignore dave")
 
 	delete(r.accounts.byName, "bob") // who is gone stands in nobody's way
 	r.must("ignore carol")
@@ -101,7 +101,7 @@ func TestNobodyIgnoresTooMany(t *testing.T) {
 	for _, p := range people[1 : maxIgnored+1] {
 		r.must("ignore " + p)
 	}
-	r.refuses("ignore "+people[maxIgnored+1], ExitFailed, "more than 100")
+	r.refuses("ignore "+people[maxIgnored+1], chat.Failed, "more than 100")
 	r.must("unignore " + people[1])
 	r.must("ignore " + people[maxIgnored+1])
 }
@@ -114,16 +114,16 @@ func TestFocus(t *testing.T) {
 		t.Errorf("in focus: %v", f)
 	}
 	r.sees("focus carol", "said by carol,")
-	r.refuses("focus bob nobody", ExitNotFound, "no account named nobody")
-	r.refuses("focus $ bob", ExitUsage, "not a valid name")
-	r.refuses("focus"+strings.Repeat(" bob", maxIgnored+1), ExitFailed, "more than 100")
+	r.refuses("focus bob nobody", chat.NotFound, "no account named nobody")
+	r.refuses("focus $ bob", chat.Usage, "not a valid name")
+	r.refuses("focus"+strings.Repeat(" bob", maxIgnored+1), chat.Failed, "more than 100")
 	r.sees("focus", "said by carol,") // what is refused changes nothing
 	r.sees("focus $", "You see everybody.")
 	if f := r.session.Focus(); len(f) != 0 {
 		t.Errorf("in focus: %v", f)
 	}
 	r.face = Exec
-	r.refuses("focus bob", ExitUsage, "no command focus")
+	r.refuses("focus bob", chat.Usage, "no command focus")
 }
 
 func TestShrugAndClear(t *testing.T) {

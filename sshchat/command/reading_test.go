@@ -52,9 +52,9 @@ func TestHistoryInTheChat(t *testing.T) {
 	r.lists("history 1", "#general * alice I wave no more (edited)")
 
 	for _, word := range []string{"0", "-1", "2x", "forever", "1e3", "99999999999999999999", "h"} {
-		r.refuses("history -- "+word, ExitUsage, "history: ")
+		r.refuses("history -- "+word, chat.Usage, "history: ")
 	}
-	r.refuses("history 1 2", ExitUsage, "too many")
+	r.refuses("history 1 2", chat.Usage, "too many")
 	r.must("query bob")
 	r.lists("history", "-- nothing that memory still holds")
 	r.must("msg bob psst")
@@ -113,9 +113,9 @@ func TestSearch(t *testing.T) {
 	r.lists("search THE build", "#dev alice: the Build is green", "#general bob: who broke the build?")
 	r.lists(`search don't "quote`, "-- nothing found")
 	r.lists("search -- --json", "-- nothing found")
-	r.refuses("search", ExitUsage, "needs a word")
-	r.refuses("search"+strings.Repeat(" a", maxWords+1), ExitUsage, "at most 16 words")
-	r.refuses("search --nope x", ExitUsage, "unknown flag")
+	r.refuses("search", chat.Usage, "needs a word")
+	r.refuses("search"+strings.Repeat(" a", maxWords+1), chat.Usage, "at most 16 words")
+	r.refuses("search --nope x", chat.Usage, "unknown flag")
 	r.must("ignore bob")
 	r.lists("search build", "#dev alice: the Build is green", "@carol alice: build it")
 	r.as("bob")
@@ -156,7 +156,7 @@ func TestMentions(t *testing.T) {
 	r.lists("mentions", "#general bob: ask alice", "@bob bob: hey you")
 	r.must("ignore bob")
 	r.lists("mentions", "-- nothing found")
-	r.refuses("mentions 3", ExitUsage, "too many")
+	r.refuses("mentions 3", chat.Usage, "too many")
 	r.face = Exec
 	r.must("unignore bob")
 	r.sees("mentions --json", `{"id":"general/1"`)
@@ -176,35 +176,35 @@ func TestInbox(t *testing.T) {
 	r.sees("inbox --json", `{"room":"general","unread":1,"mentions":1,"read":0}`+"\n")
 	r.hub.Mark(r.me, chat.General, 2)
 	r.sees("inbox", "You have read everything.")
-	r.refuses("inbox general", ExitUsage, "too many")
+	r.refuses("inbox general", chat.Usage, "too many")
 }
 
 func TestEditAndDelete(t *testing.T) {
 	r := newRig(t, "alice", "bob")
-	r.refuses("edit x", ExitFailed, "you have said nothing in #general")
-	r.refuses("delete", ExitFailed, "you have said nothing in #general")
+	r.refuses("edit x", chat.Failed, "you have said nothing in #general")
+	r.refuses("delete", chat.Failed, "you have said nothing in #general")
 	r.say("alice", chat.General, "frist")
 	r.say("bob", chat.General, "mine")
-	r.refuses("edit", ExitUsage, "edit needs what it should say")
-	r.refuses("edit \u200b", ExitFailed, "nothing in it to show")
-	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), ExitFailed, "too long")
+	r.refuses("edit", chat.Usage, "edit needs what it should say")
+	r.refuses("edit \u200b", chat.Failed, "nothing in it to show")
+	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), chat.Failed, "too long")
 	r.must("edit first,  'quoted")
 	r.lists("history 2", "#general alice: first,  'quoted (edited)", "#general bob: mine")
-	r.refuses("delete general/2", ExitDenied, "somebody else's")
-	r.refuses("delete general/99", ExitNotFound, "no such message in #general")
-	r.refuses("delete general/0", ExitNotFound, "no such message")
-	r.refuses("delete 1", ExitUsage, "not a message's ID")
-	r.refuses("delete /1", ExitUsage, "not a message's ID")
-	r.refuses("delete nowhere/1", ExitDenied, "you are not in #nowhere")
+	r.refuses("delete general/2", chat.Denied, "somebody else's")
+	r.refuses("delete general/99", chat.NotFound, "no such message in #general")
+	r.refuses("delete general/0", chat.NotFound, "no such message")
+	r.refuses("delete 1", chat.Usage, "not a message's ID")
+	r.refuses("delete /1", chat.Usage, "not a message's ID")
+	r.refuses("delete nowhere/1", chat.Denied, "you are not in #nowhere")
 	r.must("delete")
 	r.lists("history", "#general bob: mine")
-	r.refuses("delete general/1", ExitNotFound, "or it is deleted")
+	r.refuses("delete general/1", chat.NotFound, "or it is deleted")
 
 	r.face = Exec
 	r.as("bob")
-	r.refuses("edit", ExitUsage, "usage: edit ID TEXT")
-	r.refuses("edit general/1 x", ExitNotFound, "no such message")
-	r.refuses("delete", ExitUsage, "needs a message's ID")
+	r.refuses("edit", chat.Usage, "usage: edit ID TEXT")
+	r.refuses("edit general/1 x", chat.NotFound, "no such message")
+	r.refuses("delete", chat.Usage, "needs a message's ID")
 	if seen := r.must("edit general/2 yours"); seen != "general/5\n" {
 		t.Errorf("printed %q", seen)
 	}
@@ -259,14 +259,14 @@ func TestUnlock(t *testing.T) {
 	}
 	r.history.said = []chat.Message{said(498, "bob", "old"), said(499, "bob", "older"), said(500, "alice", "sealed"), said(501, "bob", "in memory")}
 	r.say("bob", chat.General, "in memory")
-	r.refuses("unlock", ExitFailed, "you have no password; your key opens it: ssh alice@chat.host history --tar general")
+	r.refuses("unlock", chat.Failed, "you have no password; your key opens it: ssh alice@chat.host history --tar general")
 	a := r.accounts.byName["alice"]
 	a.Password = true
 	r.accounts.byName["alice"] = a
 
-	r.refuses("unlock", ExitUsage, "add -t to ssh")
+	r.refuses("unlock", chat.Usage, "add -t to ssh")
 	r.session.answer = "wrong horse"
-	r.refuses("unlock", ExitFailed, "wrong name or password")
+	r.refuses("unlock", chat.Failed, "wrong name or password")
 	r.session.answer = "correct horse"
 	r.lists("unlock", "#general bob: old", "#general bob: older", "#general alice: sealed",
 		"-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
@@ -285,12 +285,12 @@ func TestUnlock(t *testing.T) {
 	r.must("ignore bob")
 	r.lists("unlock", "#general alice: sealed", "-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
 	r.history.said = nil
-	r.refuses("unlock", ExitFailed, "your password opens none of the 500 sealed lines")
+	r.refuses("unlock", chat.Failed, "your password opens none of the 500 sealed lines")
 	r.must("join #dev")
-	r.refuses("unlock", ExitFailed, "nothing of #dev is sealed")
-	r.refuses("unlock now", ExitUsage, "too many")
+	r.refuses("unlock", chat.Failed, "nothing of #dev is sealed")
+	r.refuses("unlock now", chat.Usage, "too many")
 	r.face = Exec
-	r.refuses("unlock", ExitUsage, "no command unlock")
+	r.refuses("unlock", chat.Usage, "no command unlock")
 }
 
 // Somebody who joined late tries to read what was said before, from a server that would open it.

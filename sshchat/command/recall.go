@@ -23,7 +23,7 @@ var _ = add(&Command{
 		}
 		me, room := c.Account.Name, c.Session.Room()
 		if !c.Hub.In(me, room) && !room.IsDirect() {
-			return c.roomError(room, chat.ErrNotIn)
+			return chat.NotIn(c.Account.Name, room)
 		}
 		said := c.Hub.Before(me, room, 0, chat.LogLines)
 		for len(said) > 0 && said[0].At.Before(since) {

@@ -43,7 +43,7 @@ func (c *Call) record(err error) {
 		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
 	}
 	switch {
-	case err != nil && ExitCode(err) == ExitDenied:
+	case err != nil && ExitCode(err) == int(chat.Denied):
 		act.Result = "denied"
 	case err != nil:
 		act.Result = "failed"

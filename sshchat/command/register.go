@@ -30,7 +30,7 @@ var _ = add(&Command{
 		}
 		a, err := c.register(ctx, chat.User, code)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Notef("Welcome, %s. Your account is made; you are in #general.", a.Name)
 		return nil
@@ -110,6 +110,3 @@ func (c *Call) tellReading(a chat.Account) {
 		c.Notef("then: ssh %s history general | age -d -i me.age", c.Login())
 	}
 }
-
-// explain words what the accounts or the history refused.
-func (c *Call) explain(err error) error { return c.Explain(c.Name, chat.RoomName{}, err) }

@@ -262,7 +262,7 @@ func (r *Registry) unknown(face Face, word string) error {
 	if near != "" {
 		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
-	return &Error{ExitUsage, fmt.Sprintf("%s (%shelp lists them)", said, slash)}
+	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s (%shelp lists them)", said, slash)}
 }
 
 // Names lists the names that can be typed in a face, aliases included, sorted.

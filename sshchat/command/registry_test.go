@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ func TestUnknownCommands(t *testing.T) {
 		if !meant || hinted != (c.near != "") || near != c.near {
 			t.Errorf("%q is answered with %q, and %q was meant", c.word, text, c.near)
 		}
-		if ExitCode(err) != ExitUsage {
+		if ExitCode(err) != int(chat.Usage) {
 			t.Errorf("%q ends with %d", c.word, ExitCode(err))
 		}
 	}
@@ -119,7 +118,7 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	t.Cleanup(func() { all = all[:len(all)-1] })
 	r := newRig(t, "mallory")
 	for _, line := range []string{"launch codes", "LAUNCH\tCODES", "codes", " codes -h", "codes --help", "codes 'unclosed"} {
-		r.refuses(line, ExitDenied, "launch codes is for admins")
+		r.refuses(line, chat.Denied, "launch codes is for admins")
 	}
 	if seen := r.must("help"); strings.Contains(seen, "codes") {
 		t.Errorf("help lists what is not mallory's:\n%s", seen)
@@ -175,8 +174,8 @@ func FuzzFind(f *testing.F) {
 		for _, face := range []Face{Chat, Exec} {
 			cmd, rest, err := r.Find(face, line)
 			if err != nil {
-				var e *Error
-				if !errors.As(err, &e) || e.Code != ExitUsage || cmd != nil || len(e.Text) > 400 || !utf8.ValidString(e.Text) {
+				e, ok := chat.Refused(err)
+				if !ok || e.Code != chat.Usage || cmd != nil || len(e.Text) > 400 || !utf8.ValidString(e.Text) {
 					t.Errorf("%q: %v", line, err)
 				}
 				continue

@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -99,7 +98,7 @@ func (r *rig) sees(line, words string) {
 }
 
 // refuses gives a command that has to fail with this code, in words that contain these.
-func (r *rig) refuses(line string, code int, words string) {
+func (r *rig) refuses(line string, code chat.Code, words string) {
 	r.t.Helper()
 	seen, err := r.run(line)
 	if err == nil {
@@ -107,7 +106,7 @@ func (r *rig) refuses(line string, code int, words string) {
 		return
 	}
 	text, meant := Text(err)
-	if ExitCode(err) != code || !meant || !strings.Contains(text, words) {
+	if ExitCode(err) != int(code) || !meant || !strings.Contains(text, words) {
 		r.t.Errorf("%s: exit %d, %v, not %d with %q", line, ExitCode(err), err, code, words)
 	}
 }
@@ -191,9 +190,7 @@ func (a *accounts) Muted(n chat.Name) (chat.Sanction, bool) {
 	return m, found
 }
 
-func (a *accounts) Refusal(err error) bool { return errors.Is(err, errRefused) }
-
-var errRefused = errors.New("wrong name or password")
+var errRefused = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password"}
 
 // sealedPast is History in memory; what it does not have panics.
 type sealedPast struct {
@@ -208,8 +205,6 @@ func (h *sealedPast) Read(_ chat.Name, _ chat.RoomName, before uint64, n int, id
 	said := slices.DeleteFunc(slices.Clone(h.said), func(m chat.Message) bool { return m.Seq >= before })
 	return said[max(0, len(said)-n):], nil
 }
-
-func (h *sealedPast) Refusal(error) bool { return false }
 
 // fakeSession is what a command does to its session.
 type fakeSession struct {

@@ -24,7 +24,7 @@ var _ = add(&Command{
 		}
 		private, _ := c.Flags.GetBool("private")
 		if err := c.Hub.MakeRoom(room, private); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		c.Notef("#%s is made.", room)
 		return nil
@@ -127,7 +127,7 @@ var _ = add(&Command{
 			return err
 		}
 		if err := c.Hub.RemoveRoom(ctx, room); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		c.Notef("#%s is gone.", room)
 		return nil
@@ -142,7 +142,7 @@ var _ = add(&Command{
 			return err
 		}
 		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Private = on; return nil }); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		c.Hub.Notify(room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
 		return nil
@@ -191,7 +191,7 @@ var _ = add(&Command{
 			}
 		}
 		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Slow = slow; return nil }); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		if slow == 0 {
 			c.Hub.Notify(room, "%s lets everybody speak at any time.", c.Account.Name)
@@ -237,7 +237,7 @@ func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.N
 		return notFound("%s is not in #%s", name, room)
 	}
 	if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Mods = edit(r.Mods, name); return nil }); err != nil {
-		return c.roomError(room, err)
+		return err
 	}
 	c.Hub.Notify(room, notice, c.Account.Name, name)
 	return nil
@@ -258,16 +258,16 @@ var _ = add(&Command{
 		_, rules, err := c.Hub.Rules(c.Account.Name, room)
 		switch {
 		case err != nil:
-			return c.roomError(room, err)
+			return err
 		case room.IsDirect() || !c.Hub.In(c.Account.Name, room):
-			return c.roomError(room, chat.ErrNotIn)
+			return chat.NotIn(c.Account.Name, room)
 		case c.Hub.In(name, room):
 			return failed("%s is in #%s already", name, room)
 		}
 		if rules.Private && !slices.Contains(rules.Invited, name) {
 			err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Invited = append(r.Invited, name); return nil })
 			if err != nil {
-				return c.roomError(room, err)
+				return err
 			}
 		}
 		c.Hub.Tell(name, "%s asks you into #%s: /join #%s", c.Account.Name, room, room)

@@ -118,7 +118,7 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error
 	return nil
 }
 
-var errNothing = &Error{ExitUsage, "nothing to say"}
+var errNothing = &chat.Refusal{Code: chat.Usage, Text: "nothing to say"}
 
 func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) error {
 	if err := c.Session.Pace(ctx, Message, said); err != nil {
@@ -129,7 +129,7 @@ func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, sai
 		if errors.Is(err, text.ErrEmpty) {
 			return errNothing
 		}
-		return c.roomError(room, err)
+		return err
 	}
 	if c.Face == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))

@@ -55,8 +55,6 @@ type Accounts interface {
 	SecondFactor
 	Sanctions
 	Entry
-	// Refusal reports whether err is worded for the person who caused it.
-	Refusal(err error) bool
 }
 
 // SecondFactor is one-time codes by time (RFC 6238), asked for after the password.
@@ -119,8 +117,6 @@ type History interface {
 	List(me chat.Name, room chat.RoomName) ([]Window, error)
 	// Head is the newest point of the room's chain of hashes, as the one line that is signed.
 	Head(room chat.RoomName) ([]byte, error)
-	// Refusal reports whether err is worded for the person who caused it.
-	Refusal(err error) bool
 }
 
 // Window is one stretch of a room's sealed history, as listed to somebody.

@@ -144,7 +144,7 @@ func (c *Call) choose(s *setting, value string) error {
 // keep is choose for a value that was checked.
 func (c *Call) keep(s *setting, value string) error {
 	if err := c.Accounts.SetSetting(c.Account.ID, s.name, value); err != nil {
-		return c.explain(err)
+		return err
 	}
 	c.Hub.Changed(c.Account.Name)
 	return nil

@@ -93,21 +93,21 @@ func TestSettingsThatAreRefused(t *testing.T) {
 	r := newRig(t, "alice", "bob")
 	for _, c := range []struct {
 		line  string
-		code  int
+		code  chat.Code
 		words string
 	}{
-		{"set bell loud", ExitUsage, `bell can be mention, off or all, not "loud"`},
-		{"bell loud", ExitUsage, "usage: /bell [off|mention|all]"},
-		{"bell off now", ExitUsage, "too many arguments"},
-		{"ui 3d", ExitUsage, "ui can be auto, full or plain"},
-		{"theme nope", ExitUsage, "theme can be dusk or mono"},
-		{"timestamp maybe", ExitUsage, "timestamps can be time, off or datetime"},
-		{"mouse maybe", ExitUsage, "mouse can be off or on"},
-		{"set nothing 1", ExitNotFound, `nothing to set is called "nothing"`},
-		{"set \x1b[31mred", ExitNotFound, "set alone lists"},
-		{"set ignore alice", ExitFailed, "yourself"},
-		{"set ignore nobody", ExitNotFound, "no account named nobody"},
-		{"set ignore Bob!", ExitUsage, "not a valid name"},
+		{"set bell loud", chat.Usage, `bell can be mention, off or all, not "loud"`},
+		{"bell loud", chat.Usage, "usage: /bell [off|mention|all]"},
+		{"bell off now", chat.Usage, "too many arguments"},
+		{"ui 3d", chat.Usage, "ui can be auto, full or plain"},
+		{"theme nope", chat.Usage, "theme can be dusk or mono"},
+		{"timestamp maybe", chat.Usage, "timestamps can be time, off or datetime"},
+		{"mouse maybe", chat.Usage, "mouse can be off or on"},
+		{"set nothing 1", chat.NotFound, `nothing to set is called "nothing"`},
+		{"set \x1b[31mred", chat.NotFound, "set alone lists"},
+		{"set ignore alice", chat.Failed, "yourself"},
+		{"set ignore nobody", chat.NotFound, "no account named nobody"},
+		{"set ignore Bob!", chat.Usage, "not a valid name"},
 	} {
 		r.refuses(c.line, c.code, c.words)
 	}
@@ -115,7 +115,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		t.Errorf("kept all the same: %v", a.Settings)
 	}
 	r.services.Themes = nil
-	r.refuses("theme mono", ExitUsage, "theme can be nothing")
+	r.refuses("theme mono", chat.Usage, "theme can be nothing")
 }
 
 // Somebody tries to have the server read other files than those of zones, or tell its own zone.
@@ -125,7 +125,7 @@ func TestZonesLeadNowhereElse(t *testing.T) {
 		"/etc/localtime", "/etc/passwd", "../../../etc/passwd", "Europe/../../../../etc/passwd", "Europe/Vienna/..", `..\..\boot.ini`,
 		"Europe", "Local", "local", ".", "zone.tab", "tzdata.zi", "posix//UTC", "Europe/Vienna\x00", "C:", "☃", strings.Repeat("a/", 200) + "b",
 	} {
-		r.refuses("set zone '"+zone+"'", ExitUsage, "no time zone")
+		r.refuses("set zone '"+zone+"'", chat.Usage, "no time zone")
 	}
 	r.must("set zone UTC") // the control: a zone is taken
 }
@@ -166,7 +166,7 @@ func TestIgnoredPeopleAreCounted(t *testing.T) {
 	}
 	r := newRig(t, people...)
 	r.must("set ignore " + strings.Join(people[1:maxIgnored+1], " "))
-	r.refuses("set ignore "+strings.Join(people[1:], " "), ExitFailed, "more than 100")
+	r.refuses("set ignore "+strings.Join(people[1:], " "), chat.Failed, "more than 100")
 	a, _ := r.accounts.ByName(r.me)
 	if n := len(ParseSettings(a.Settings).Ignore); n != maxIgnored {
 		t.Errorf("%d are ignored", n)

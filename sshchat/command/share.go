@@ -22,12 +22,12 @@ var _ = add(&Command{
 		var ids []age.Identity
 		err = c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		defer clear(ids)
 		opened, closed, err := c.History.Share(c.Account.Name, c.Hub.RoomsOf(c.Account.Name), ids)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("history shared with new keys", "account", c.Account.Name, "opened", opened, "closed", closed, "source", c.Source)
 		c.Notef("Messages that all your keys open now: %d.", opened)

@@ -24,7 +24,7 @@ var _ = add(&Command{
 		if said == "" {
 			info, err := c.Hub.Room(c.Account.Name, room)
 			if err != nil {
-				return c.roomError(room, err)
+				return err
 			}
 			c.Printf("%s\n", info.Topic)
 			return nil
@@ -37,7 +37,7 @@ var _ = add(&Command{
 			return c.usage("%v", err)
 		}
 		if err := c.Hub.SetTopic(c.Account.Name, room, line); err != nil {
-			return c.roomError(room, err)
+			return err
 		}
 		return nil
 	},

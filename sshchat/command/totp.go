@@ -33,7 +33,7 @@ var _ = add(&Command{
 		}
 		recovery, err := c.Accounts.EnableTOTP(c.Account.ID, secret, code)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		return c.tellSecond(recovery)
 	},
@@ -96,7 +96,7 @@ var _ = add(&Command{
 			return err
 		}
 		if err := c.Accounts.DisableTOTP(c.Account.ID); err != nil {
-			return c.explain(err)
+			return err
 		}
 		if a, ok := c.Accounts.ByID(c.Account.ID); ok {
 			c.Session.Registered(a)
@@ -121,12 +121,12 @@ func (c *Call) provePassword(ctx context.Context, code bool) error {
 			return err
 		}
 	}
-	return c.explain(c.Session.Guess(func() error {
+	return c.Session.Guess(func() error {
 		a, secret, err := c.Accounts.CheckBoth(ctx, c.Account.Name, password)
 		defer clear(secret)
 		if err == nil && code {
 			err = c.Accounts.CheckCode(a.ID, secret, second)
 		}
 		return err
-	}))
+	})
 }

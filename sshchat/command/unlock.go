@@ -27,7 +27,7 @@ var _ = add(&Command{
 		}
 		said, err := c.open(ctx, room, password)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		defer clear(said)
 		return c.tellOpened(room, said, sealed)
@@ -39,7 +39,7 @@ func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([
 	me := c.Account.Name
 	info, err := c.Hub.Room(me, room)
 	if err != nil {
-		return nil, c.roomError(room, err)
+		return nil, err
 	}
 	var ids []age.Identity
 	err = c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })

@@ -48,7 +48,7 @@ var _ = add(&Command{
 		}
 		a, err := c.Accounts.Create(name, role, keys, password, info.Last+1)
 		if err != nil {
-			return c.explain(err)
+			return err
 		}
 		if _, err := c.Hub.Join(context.WithoutCancel(ctx), a.Name, chat.General); err != nil { // as register does
 			return err
@@ -89,7 +89,7 @@ func (c *Call) keys() ([]chat.Key, error) {
 	for _, line := range lines {
 		key, err := c.Accounts.ParseKey(line)
 		if err != nil {
-			return nil, c.explain(err)
+			return nil, err
 		}
 		keys = append(keys, key)
 	}
@@ -182,7 +182,7 @@ var _ = add(&Command{
 // deleteAccount removes the account, ends its sessions, and takes it out of every room.
 func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
 	if err := c.Accounts.Delete(a.ID); err != nil {
-		return c.explain(err)
+		return err
 	}
 	c.Log.Info("account deleted", "account", a.Name, "by", c.Account.Name, "source", c.Source)
 	if err := c.Hub.Forget(ctx, a.Name); err != nil {
@@ -210,7 +210,7 @@ func disabling(name, brief string, disabled bool) *Command {
 				return err
 			}
 			if err := c.Accounts.Disable(a.ID, disabled); err != nil {
-				return c.explain(err)
+				return err
 			}
 			c.Log.Info(name, "account", a.Name, "by", c.Account.Name, "source", c.Source)
 			change := chat.Rekey
@@ -240,7 +240,7 @@ var _ = add(&Command{
 		}
 		for _, key := range keys {
 			if err := c.Accounts.AddKey(a.ID, key); err != nil {
-				return c.explain(err)
+				return err
 			}
 			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
@@ -272,7 +272,7 @@ func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string
 		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
 	}
 	if err := c.Accounts.RemoveKey(a.ID, fingerprint); err != nil {
-		return c.explain(err)
+		return err
 	}
 	c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
 	if err := c.Hub.Rekey(ctx, a.Name, chat.Revoke); err != nil {
@@ -324,7 +324,7 @@ func (c *Call) setRole(word string, role chat.Role) error {
 		return err
 	}
 	if err := c.Accounts.SetRole(a.ID, role); err != nil {
-		return c.explain(err)
+		return err
 	}
 	c.Log.Info("role", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
 	c.Hub.Changed(a.Name)
@@ -369,7 +369,7 @@ var _ = add(&Command{
 		}
 		defer clear(password)
 		if err := c.Accounts.ResetPassword(ctx, a.ID, password); err != nil {
-			return c.explain(err)
+			return err
 		}
 		c.Log.Info("password reset", "account", a.Name, "by", c.Account.Name, "source", c.Source)
 		if drawn {
@@ -387,7 +387,7 @@ func (c *Call) sure(ctx context.Context, question string) error {
 	}
 	answer, err := c.Session.Ask(ctx, question, true)
 	if errors.Is(err, ErrNobodyToAsk) {
-		return &Error{ExitUsage, "this needs a terminal to ask on (ssh -t), or --yes"}
+		return &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on (ssh -t), or --yes"}
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,84 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+
+	"sshchat/sshchat/text"
+)
+
+// Code is how a refused request ends: the exit status of "ssh host COMMAND", which scripts switch on.
+type Code int
+
+const (
+	Failed   Code = 1 // it cannot be done now, or not like this
+	Usage    Code = 2 // the command or its arguments are wrong
+	Denied   Code = 3 // the person may not do it
+	NotFound Code = 4 // what it is about does not exist
+)
+
+// Refusal is an error about the request and not about the server: its text is for the person who made the request, and
+// holds nothing about disks or keys. An error without a Refusal in its chain is for the log.
+type Refusal struct {
+	Code Code
+	Text string
+
+	kind *Refusal // the refusal this one says more about; nil: none
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Unwrap lets errors.Is find the refusal that this one says more about.
+func (r *Refusal) Unwrap() error {
+	if r.kind == nil {
+		return nil
+	}
+	return r.kind
+}
+
+// With is the same refusal in the given words, which name what it is about.
+func (r *Refusal) With(format string, args ...any) *Refusal {
+	return &Refusal{r.Code, fmt.Sprintf(format, args...), r}
+}
+
+// Because is the same refusal with its reason after a colon.
+func (r *Refusal) Because(format string, args ...any) *Refusal {
+	return r.With("%s: %s", r.Text, fmt.Sprintf(format, args...))
+}
+
+// Refused returns the Refusal in err's chain; ok is false if there is none, and err is for the log.
+func Refused(err error) (r *Refusal, ok bool) {
+	switch {
+	case errors.As(err, &r):
+		return r, true
+	case errors.Is(err, text.ErrEmpty), errors.Is(err, text.ErrTooLong): // their package knows nothing of this one
+		return &Refusal{Code: Failed, Text: err.Error()}, true
+	}
+	return nil, false
+}
+
+// What the hub refuses.
+var (
+	ErrNoRoom       = &Refusal{Code: NotFound, Text: "no such room"}
+	ErrNotIn        = &Refusal{Code: Denied, Text: "you are not in that room"}
+	ErrTooMany      = &Refusal{Code: Failed, Text: "too many rooms"}
+	ErrSlow         = &Refusal{Code: Failed, Text: "not sent: the room is slow"}
+	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again in a while; its admin can see why"}
+	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
+	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is everybody's room; nobody leaves it"}
+	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is somebody else's"}
+	ErrTaken        = &Refusal{Code: Failed, Text: "there is a room of that name"}
+	ErrTooManyNamed = &Refusal{Code: Failed, Text: "too many names"}
+	ErrNoMessage    = &Refusal{Code: NotFound, Text: "no such message that memory still holds, or it is deleted"} // or no message but an edit
+)
+
+func noRoom(me Name, room RoomName) error { return ErrNoRoom.With("no such room: %s", room.For(me)) }
+
+// NotIn refuses what takes a member of the room.
+func NotIn(me Name, room RoomName) error {
+	return ErrNotIn.With("you are not in %s; join it first", room.For(me))
+}
+
+func noMessage(me Name, room RoomName) error {
+	return ErrNoMessage.With("no such message in %s that memory still holds, or it is deleted", room.For(me))
+}
