@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 var chatMayImport = []string{"sshchat/sshchat/text", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
 
 func TestArrowsPointOneWay(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "sshchat/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
@@ -60,6 +61,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 }
 
 func TestChatIsPure(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}}{{end}}`, "sshchat/sshchat/chat").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
@@ -75,6 +77,7 @@ func TestChatIsPure(t *testing.T) {
 // Below these versions there are known holes: x/crypto took keys that were merely asked about for proven, and its
 // server could be made to hang; charm's ssh kept the first name of a connection that tried several.
 func TestVersionsWithoutKnownHoles(t *testing.T) {
+	t.Parallel()
 	least := map[string]string{
 		"charm.land/wish/v2":  "v2.0.4",
 		"charm.land/ssh":      "v0.4.3",

@@ -58,6 +58,7 @@ func runHere(t *testing.T, args ...string) (out, errs string, code int) {
 }
 
 func TestHistoryOverArchives(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	s, alice, key, want := archived(t, 40)
 	paths := archives(t, s.data)
@@ -107,6 +108,7 @@ func TestHistoryOverArchives(t *testing.T) {
 
 // The oldest archives go, and what is left is read by everybody, also in another language.
 func TestOldArchivesAreDeleted(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	s, alice, key, want := archived(t, 60, "--history-keep", "12KiB")
 	paths := archives(t, s.data)
@@ -129,6 +131,7 @@ func TestOldArchivesAreDeleted(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	s, alice, _, _ := archived(t, 10)
 	dir := t.TempDir()
 	early := filepath.Join(dir, "early")

@@ -27,11 +27,13 @@ func taken(conn net.Conn) bool {
 // I open connections and say nothing, from one address and from many, so that nobody else gets in. Who has been here
 // before gets in all the same. With the limits off I hold as many as I like.
 func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags             []string
 		most, mostStrange int
 	}{"limited": {crowded, 10, 80}, "limits off": {nil, 1000, 1000}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			signer := newSigner(t)
 			register(t, s, "alice", signer, "127.0.0.1")
@@ -66,11 +68,13 @@ func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 
 // I open connection after connection with one account.
 func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
 	}{"limited": {crowded, 16}, "limits off": {nil, 20}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			signer := newSigner(t)
 			register(t, s, "alice", signer, "127.0.0.1")
@@ -96,11 +100,13 @@ func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 
 // I make accounts until the server is full of them.
 func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
 	}{"limited": {crowded, 3}, "limits off": {nil, 6}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			made := 0
 			for i := range 6 {
@@ -123,10 +129,12 @@ func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
 
 // I say nothing, or a byte now and then, or what is no SSH at all. None of it holds a connection, and others get in.
 func TestAttackSlowAndStrangeOpenings(t *testing.T) {
-	s := startServer(t, "", append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
+	t.Parallel()
+	s := startServer(t, "", crowded...)
 	signer := newSigner(t)
 	register(t, s, "alice", signer, "127.0.0.1")
-	for name, open := range map[string]func(net.Conn){
+	s = s.again(append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
+	openings := map[string]func(net.Conn){
 		"nothing":                func(net.Conn) {},
 		"a version line, slowly": func(c net.Conn) { trickle(c, "SSH-2.0-slow_0123456789") },
 		"a version line and no keys": func(c net.Conn) {
@@ -139,20 +147,22 @@ func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 		"a line without end": func(c net.Conn) {
 			io.WriteString(c, strings.Repeat("A", 300_000))
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			conn, err := s.dialFrom("127.0.0.7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			go open(conn)
-			closes(t, name, func() error { _, err := io.Copy(io.Discard, conn); return err })
-		})
 	}
-	if out := dialHome(t, s, "alice", signer, "127.0.0.1").must("whoami"); !strings.HasPrefix(out, "alice") {
-		t.Errorf("alice: %q", out)
-	}
+	t.Run("together", func(t *testing.T) {
+		for name, open := range openings {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				conn, err := s.dialFrom("127.0.0.7")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				go open(conn)
+				closes(t, name, func() error { _, err := io.Copy(io.Discard, conn); return err })
+			})
+		}
+	})
+	(&user{nil, t, s, "alice", signer}).soon("whoami")
 }
 
 func trickle(c net.Conn, text string) {

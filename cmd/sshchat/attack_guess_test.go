@@ -18,6 +18,7 @@ var guarded = []string{"--guesses", "5", "--most-guesses", "100", "--failure-tim
 // I have a list with the right password in it, and hydra. It must not come to it, and come to it at once where
 // the limits are off; and the owner's key logs in from elsewhere meanwhile.
 func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
+	t.Parallel()
 	client(t, "hydra")
 	list := filepath.Join(t.TempDir(), "list")
 	var words strings.Builder
@@ -28,11 +29,17 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	if err := os.WriteFile(list, []byte(words.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	tries := 5 * time.Second
+	if long {
+		tries = 25 * time.Second
+	}
 	for name, c := range map[string]struct {
 		flags []string
 		finds bool
-	}{"guarded": {guarded, false}, "limits off": {nil, true}} {
+		tries time.Duration
+	}{"guarded": {guarded, false, tries}, "limits off": {nil, true, patience}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", append(c.flags, "--passwords", "100", "--login-time", "20s")...)
 			s.registerByPassword("paula")
 			key := newSigner(t)
@@ -53,11 +60,11 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 				owner <- logins
 			}()
 			hydra := func() string {
-				out, _, _ := runClient(t, "", "timeout", "25", "hydra", "-l", "paula", "-P", list, "-t", "4", "-W", "1", "-I", "-f", "-s", s.port(), "ssh://127.0.0.1")
+				out, _, _ := runClient(t, "", "timeout", fmt.Sprint(c.tries.Seconds()), "hydra", "-l", "paula", "-P", list, "-t", "4", "-W", "1", "-I", "-f", "-s", s.port(), "ssh://127.0.0.1")
 				return out
 			}
 			out := hydra()
-			for end := time.Now().Add(25 * time.Second); time.Now().Before(end) && !strings.Contains(out, "password: "+goodPassword); {
+			for end := time.Now().Add(c.tries); time.Now().Before(end) && !strings.Contains(out, "password: "+goodPassword); {
 				out += hydra() // it gives up when it is turned away, and now and then over its own threads; somebody who means it does not
 			}
 			close(stop)
@@ -72,6 +79,7 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 // I guess in turn from one address: after four wrong passwords the next connection is closed before a byte of it.
 // The one whose name it is learns of it at the next login, from elsewhere.
 func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", guarded...)
 	s.registerByPassword("paula")
 	for range 4 { // the first three owe a little less than 15 s when the third is answered
@@ -132,11 +140,13 @@ func (s *testServer) byPasswordFrom(ip, name, password string) *user {
 // I have used up the guesses, and wait for the server to restart, or make it: the count outlives that. A key, somewhere
 // paula has logged in before, and an admin end it. With the limits off the right password is right at once.
 func TestAttackGuessesOutliveARestart(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
 	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			root := s.register("root")
 			root.must("claim " + s.claimCode())
@@ -197,6 +207,7 @@ func (s *testServer) loginFrom(ip, name string, auth ssh.AuthMethod) error {
 
 // Somebody guesses while paula is there: she is told at once, and once.
 func TestOpenSessionsAreTold(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	o := s.byPassword("paula", goodPassword).plain(100, 24)
@@ -212,11 +223,13 @@ func TestOpenSessionsAreTold(t *testing.T) {
 
 // I have found paula's session open, and guess her password at its prompt.
 func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		held  int
 	}{"guarded": {guarded, 2}, "limits off": {nil, 0}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			s.registerByPassword("paula")
 			o := s.byPassword("paula", goodPassword).plain(100, 24)

@@ -40,6 +40,7 @@ func (s *testServer) byPassword(name, password string) *user {
 // I have seen alice's public key. I ask about it, get told that it would do, and come in by what I do have (CVE-2024-45337).
 // I must be who I am by that, and never alice.
 func TestAttackAskedKeyIsNotProven(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s.registerByPassword("bob")
@@ -81,6 +82,7 @@ func TestAttackAskedKeyIsNotProven(t *testing.T) {
 
 // I fail as one name and go on as another. Each attempt must stand for its own name alone.
 func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	for attack, as := range map[string]func(*raw) byte{
@@ -110,8 +112,10 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 
 // I try a name without an account and then my own: I must hold none of the strangers' slots, nor their deadline.
 func TestAttackMemberHoldsNoStrangersSlot(t *testing.T) {
-	s := startServer(t, "", "--registrations", "1", "--registration-time", "1s")
+	t.Parallel()
+	s := startServer(t, "")
 	alice := s.register("alice")
+	s = s.again("--registrations", "1", "--registration-time", "1s")
 	var r *raw
 	waitFor(t, "the slot of registering to come free", func() bool {
 		r = s.raw()
@@ -124,14 +128,21 @@ func TestAttackMemberHoldsNoStrangersSlot(t *testing.T) {
 		t.Fatalf("alice: %d", answer)
 	}
 	r.exec("whoami")
-	if answer := s.raw().about("eve", alice.signer.PublicKey()); answer != msgKeyIsOK {
+	eve := s.raw()
+	if answer := eve.about("eve", alice.signer.PublicKey()); answer != msgKeyIsOK {
 		t.Errorf("alice holds a stranger's slot: %d", answer)
+	}
+	eve.Close()
+	closes(t, "does not register", s.slot("eve").Wait)
+	if out, _ := r.exec("whoami"); !strings.HasPrefix(out, "alice ") {
+		t.Errorf("alice has a stranger's deadline: %q", out)
 	}
 }
 
 // We both come in on a name that is free, and both make it ours at once, again and again. One must win;
 // the other, and any channel that came in before, must never act as the account.
 func TestAttackRaceForAName(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", "--registrations", "4")
 	for i := range 50 {
 		name := fmt.Sprintf("racer%c%c", 'a'+i/7, 'a'+i%7*3)
@@ -185,6 +196,7 @@ func (s *testServer) slot(name string) *user {
 
 // I keep the question "Create it?" open while the name is made by its owner, and then say yes.
 func TestAttackLateYesIsNobody(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	late := s.login("carol", newSigner(t))
 	o, second := late.plain(80, 24), late.plain(80, 24)
@@ -208,6 +220,7 @@ func TestAttackLateYesIsNobody(t *testing.T) {
 
 // I have the old password and a session with it. After passwd both must be worth nothing, and the one who changed it goes on.
 func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	thief, paula := s.byPassword("paula", goodPassword), s.byPassword("paula", goodPassword)
@@ -236,6 +249,7 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 
 // I log in as the account by a key, and it is deleted from the account under my connection's feet while I wait to begin.
 func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -260,6 +274,7 @@ func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 // I send passwords that are no passwords, and names that are no names. Each must be refused like any other,
 // cost no crash, and leave one short quoted line that I cannot have written.
 func TestAttackMonstrousLogins(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", "--passwords", "10")
 	alice := s.register("alice")
 	r := s.raw()
@@ -310,6 +325,7 @@ func notPrintable(r rune) bool {
 // I guess in one connection, by both methods in turn. The fourth guess must find the connection closed;
 // where ten are allowed, as many are evaluated.
 func TestAttackGuessesInOneConnection(t *testing.T) {
+	t.Parallel()
 	for limit, want := range map[string]int{"3": 3, "10": 10} {
 		s := startServer(t, "", "--passwords", limit)
 		s.register("alice")

@@ -54,10 +54,15 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// I send 200 passwords at once: each costs 64 MiB and a tenth of a second to look at. Memory stays bounded, those that
-// find no place are refused, and a key logs in meanwhile.
+// I send 200 passwords at once: each costs 64 MiB and a tenth of a second to look at, or a quarter of both where there is
+// little time. Memory stays bounded, those that find no place are refused, and a key logs in meanwhile.
 func TestAttackScryptStorm(t *testing.T) {
-	s := startServer(t, "", "--work-factor", "16")
+	t.Parallel()
+	workFactor, allowed := "14", 100 // MiB
+	if long {
+		workFactor, allowed = "16", 400
+	}
+	s := startServer(t, "", "--work-factor", workFactor)
 	alice := s.register("alice")
 	before, _ := s.memory(t)
 	var wait sync.WaitGroup
@@ -75,7 +80,7 @@ func TestAttackScryptStorm(t *testing.T) {
 		t.Error("the key waited for all passwords")
 	}
 	wait.Wait()
-	if _, most := s.memory(t); most > before+400 && !raceDetector() {
+	if _, most := s.memory(t); most > before+allowed && !raceDetector() {
 		t.Errorf("from %d MiB to %d MiB", before, most)
 	}
 }
@@ -83,12 +88,14 @@ func TestAttackScryptStorm(t *testing.T) {
 // I am in a room and say ten thousand lines as fast as the network takes them. The room hears two a second of mine, and
 // others at once. With the limits off (the control) it hears them all.
 func TestAttackFloodOfOnePerson(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		lines int
 		held  bool
 	}{"paced": {paced, 10_000, true}, "limits off": {nil, 1_000, false}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			mallory, bob, carol := s.register("mallory"), s.register("bob"), s.register("carol")
 			reads := carol.pipe()
@@ -118,6 +125,7 @@ func TestAttackFloodOfOnePerson(t *testing.T) {
 // I paste without end, and without a newline, into a screen, a plain terminal and a pipe, also within a paste or a
 // control string that never ends. It costs the server no memory and nobody else anything.
 func TestAttackPasteWithoutEnd(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
 	mallory, bob := s.register("mallory"), s.register("bob")
 	before, _ := s.memory(t)
@@ -149,6 +157,7 @@ func TestAttackPasteWithoutEnd(t *testing.T) {
 
 // I have the keys changed every few kilobytes while I talk and listen: nothing is lost, and nothing hangs.
 func TestAttackRekeyUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	conn, err := net.Dial("tcp", s.addr)
@@ -185,6 +194,7 @@ func TestAttackRekeyUnderLoad(t *testing.T) {
 
 // SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
 func TestAttackStopWithAHundredPeople(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	var open []*openSession
@@ -214,6 +224,7 @@ func TestAttackStopWithAHundredPeople(t *testing.T) {
 
 // The files of the process are used up by connections: those in it go on, and there is room again when some leave.
 func TestAttackFilesUsedUp(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -225,8 +236,11 @@ func TestAttackFilesUsedUp(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip(err)
 	}
-	s := startProgram(t, wrapper, "", "--key-exchange-time", "2s")
+	s := startServer(t, "")
 	alice := s.register("alice")
+	s.stop()
+	s = startProgram(t, wrapper, s.data, "--key-exchange-time", "2s")
+	alice = alice.at(s).soon("whoami")
 	o := alice.pipe()
 	o.typeln("all is well")
 	o.sees("alice: all is well")
@@ -240,11 +254,12 @@ func TestAttackFilesUsedUp(t *testing.T) {
 	waitFor(t, "want of files", func() bool { return strings.Contains(s.log.String(), "too many open files") })
 	o.typeln("still here")
 	o.sees("alice: still here")
-	healthy(t, s, alice) // as soon as the silent ones are cut off
+	alice.soon("say general still well") // when the silent ones are cut off
 }
 
 // What stock clients ask for that is no chat: files and tunnels. Each is refused at once and in words, and nothing hangs.
 func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "alice", key)

@@ -24,6 +24,7 @@ var forgeries = []string{
 // I send names, and everything else a client may say, that would be lines of the log. fail2ban must see my failures, with
 // my address, and no other.
 func TestAttackLogLinesAreNotForged(t *testing.T) {
+	t.Parallel()
 	filter := client(t, "fail2ban-regex")
 	alice := newSigner(t)
 	s := startServer(t, "", "--registration", "closed", "--admin", "root="+writePublic(t, alice))
@@ -91,6 +92,7 @@ func writePublic(t testing.TB, signer ssh.Signer) string {
 
 // The control: a filter that trusts what comes after the name believes me.
 func TestCarelessFilterIsForged(t *testing.T) {
+	t.Parallel()
 	line := `2026-11-24T07:30:00Z WARN login failed source=127.0.0.9 method=password name="x source=192.0.2.66 method=password name=root"`
 	if m := regexp.MustCompile(`source=(\S+) method=\S+ name=root`).FindStringSubmatch(line); m == nil || m[1] != "192.0.2.66" {
 		t.Errorf("matched %v", m)

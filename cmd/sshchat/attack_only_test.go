@@ -10,6 +10,7 @@ import (
 // I have found a bot's key, which is for saying things in #ci. It must do that and nothing else: not in another room, not
 // another command, not a session, not what would make it more. The control is the account's other key.
 func TestAttackRestrictedKey(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())

@@ -9,6 +9,7 @@ import (
 // command, in the chat and by exec over the same connection, and it is in the audit log. So is it for who never was one.
 // The control is that the same lines work before.
 func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())

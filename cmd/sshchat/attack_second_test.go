@@ -53,6 +53,7 @@ var errLeft = leftError{}
 // I have paula's password. Without her authenticator it is worth nothing: not by the method that asks for no code, not
 // with a code that was used, or guessed, and not to learn that it is right. The control is paula without a second factor.
 func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	if _, err := s.dialAs("paula", ssh.Password(goodPassword)); err != nil {
@@ -101,11 +102,13 @@ func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 
 // I know paula's password and guess codes: they are counted with the passwords. With the limits off all are looked at.
 func TestAttackCodesAreNotGuessed(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
 	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := startServer(t, "", c.flags...)
 			s.registerByPassword("paula")
 			_, recovery := secondFactor(t, s.byPassword("paula", goodPassword).plain(100, 40))
@@ -124,6 +127,7 @@ func TestAttackCodesAreNotGuessed(t *testing.T) {
 
 // I have guessed an admin's password. Admin commands want a key or a second factor, in every face.
 func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	paula := s.byPassword("paula", goodPassword)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func closes(t *testing.T, what string, wait func() error) {
 
 // Requests that no chat needs are refused, in any number, and the session goes on.
 func TestAttackRequestsOfAHostileClient(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	sess, err := alice.NewSession()
@@ -73,6 +75,7 @@ func TestAttackRequestsOfAHostileClient(t *testing.T) {
 
 // Neither forwards nor channels without end.
 func TestAttackChannelsOfAHostileClient(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	if c, err := alice.Dial("tcp", "127.0.0.1:22"); err == nil {
@@ -98,36 +101,42 @@ func TestAttackChannelsOfAHostileClient(t *testing.T) {
 
 // Who does nothing with what is granted loses it; with longer times the same waits.
 func TestAttackIdleHandsAreCutOff(t *testing.T) {
-	s := startServer(t, "", "--key-exchange-time", "300ms", "--channel-time", "300ms", "--command-time", "300ms", "--registration-time", "300ms")
+	t.Parallel()
+	patient := startServer(t, "")
+	control := patient.register("alice") // and nothing more, until all others are cut off
+	s := startServer(t, "")
 	alice := s.register("alice")
 
+	s = s.again("--key-exchange-time", "300ms")
 	tcp, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tcp.Close()
 	closes(t, "says nothing at all", func() error { _, err := io.Copy(io.Discard, tcp); return err })
+
+	s = s.again("--channel-time", "300ms", "--registration-time", "300ms")
 	closes(t, "opens no channel", s.login("alice", alice.signer).Wait)
+	kept := alice.at(s).soon("whoami") // as OpenSSH's ControlMaster: the session ends, the connection stays
+	closes(t, "keeps a connection without a session", kept.Wait)
+	closes(t, "does not register", s.login("stranger", newSigner(t)).Wait)
+
+	s = s.again("--command-time", "300ms")
 	noCommand := s.login("alice", alice.signer)
 	if _, _, err := noCommand.OpenChannel("session", nil); err != nil {
 		t.Fatal(err)
 	}
 	closes(t, "gives no command", noCommand.Wait)
-	kept := s.login("alice", alice.signer) // as OpenSSH's ControlMaster: the session ends, the connection stays
-	kept.must("whoami")
-	closes(t, "keeps a connection without a session", kept.Wait)
-	closes(t, "does not register", s.login("stranger", newSigner(t)).Wait)
 
-	patient := startServer(t, "")
-	open := patient.register("alice")
-	time.Sleep(time.Second) // the control: no deadline is this short
-	open.must("whoami")
+	control.must("whoami")
 }
 
 // A peer that is dead, though its kernel keeps the connection open, is found out by its silence.
 func TestAttackDeadPeerIsFoundOut(t *testing.T) {
-	s := startServer(t, "", "--keepalive", "100ms")
+	t.Parallel()
+	s := startServer(t, "")
 	alice := s.register("alice")
+	s = s.again("--keepalive", "200ms")
 	tcp, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -146,27 +155,35 @@ func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	closes(t, "gives no sign of life", c.Wait)
-	healthy(t, s, alice)
+	alice.at(s).soon("say general still well")
 }
 
 // What is not SSH is sent away.
 func TestAttackGarbageOnThePort(t *testing.T) {
-	s := startServer(t, "", "--key-exchange-time", "2s")
+	t.Parallel()
+	s := startServer(t, "")
 	alice := s.register("alice")
+	s = s.again("--key-exchange-time", "2s")
+	var sent sync.WaitGroup
 	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)} {
-		tcp, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(tcp, hello) // the server may have closed already
-		closes(t, "sends garbage", func() error { _, err := io.Copy(io.Discard, tcp); return err })
-		tcp.Close()
+		sent.Go(func() {
+			tcp, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer tcp.Close()
+			io.WriteString(tcp, hello) // the server may have closed already
+			closes(t, "sends garbage", func() error { _, err := io.Copy(io.Discard, tcp); return err })
+		})
 	}
-	healthy(t, s, alice)
+	sent.Wait()
+	alice.at(s).soon("say general still well")
 }
 
 // Only so many may be about to register; who leaves makes room. A stranger beyond that is refused like a wrong password.
 func TestAttackSlotsForStrangers(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", "--registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	if c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t))); err == nil {
@@ -186,6 +203,7 @@ func TestAttackSlotsForStrangers(t *testing.T) {
 
 // A name cannot forge a line of the log.
 func TestAttackNameForgesNoLogLine(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	evil := "eve\nlisten INFO login source=1.2.3.4 name=root\x1b[2J" + strings.Repeat("e", 10000)
 	if c, err := s.dialAs(evil, ssh.Password("a long enough password")); err == nil {

@@ -112,6 +112,7 @@ const (
 
 // Every attack is in the table, everything in the table is a test, and the table in SECURITY.md is this one.
 func TestAttackTable(t *testing.T) {
+	t.Parallel()
 	const security = "../../SECURITY.md"
 	found := attackTests(t)
 	var table strings.Builder

@@ -43,6 +43,7 @@ func unpack(t *testing.T, archive string) (folder string, names []string) {
 // A backup taken while people talk is a server as it stood at one moment: it starts, everybody logs in, what was said
 // before is there, and the chain of it verifies. Host keys are in it only where asked for.
 func TestBackupWhilePeopleTalk(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	key := writeKey(t)
 	pem, err := os.ReadFile(key)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,10 +12,12 @@ import (
 
 // The example bots answer each ping once, whether they were there when the ping came, or away, or the server was.
 func TestBotAnswersOnce(t *testing.T) {
+	t.Parallel()
 	for _, needed := range []string{"ssh", "jq", "age", "tar"} {
 		client(t, needed)
 	}
 	t.Run("shell", func(t *testing.T) {
+		t.Parallel()
 		answersOnce(t, func(s *testServer, key, state string) []string {
 			return []string{"../../examples/pingbot.sh", key, state, "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
 				"-o", "LogLevel=ERROR", "-p", s.port(), "bot@127.0.0.1"}
@@ -27,6 +28,7 @@ func TestBotAnswersOnce(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Run("go", func(t *testing.T) {
+		t.Parallel()
 		answersOnce(t, func(s *testServer, key, state string) []string {
 			known := state + ".known"
 			line := "[127.0.0.1]:" + s.port() + " " + readText(t, filepath.Join(s.data, "ssh_host_ed25519_key.pub"))
@@ -40,17 +42,19 @@ func TestBotAnswersOnce(t *testing.T) {
 
 // answersOnce puts the bot of that command line through all it must stand.
 func answersOnce(t *testing.T, command func(s *testServer, key, state string) []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a port that the server comes back to
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	l.Close()
+	at := ownPort(t)
 	s := startServer(t, "", "--listen", at)
 	alice, key := s.register("alice"), keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "bot", key)
 	state := filepath.Join(t.TempDir(), "state")
-	pings := 0
+	pings, before := 0, 0 // in all, and those that were answered before alice came in
+	var room *openSession
+	enters := func(answered int) {
+		before = answered
+		room = alice.pipe()
+		room.typeln("/who")
+		room.sees("alice")
+	}
 	ping := func() {
 		pings++
 		alice.must("say general !ping")
@@ -58,9 +62,12 @@ func answersOnce(t *testing.T, command func(s *testServer, key, state string) []
 	}
 	answered := func() {
 		t.Helper()
-		waitFor(t, fmt.Sprint("answer to ping ", pings), func() bool { return strings.Count(s.said(t, key), "alice: pong") >= pings })
+		waitFor(t, fmt.Sprint("answer to ping ", pings), func() bool {
+			return before+strings.Count(room.seen.String(), "bot: alice: pong") >= pings
+		})
 	}
 
+	enters(0)
 	ping() // before the bot ever came
 	bot := startBot(t, command(s, key, state)...)
 	answered()
@@ -68,15 +75,15 @@ func answersOnce(t *testing.T, command func(s *testServer, key, state string) []
 	answered()
 	endBot(t, bot)
 	ping()
-	s.stop() // memory is gone, and so is the bot
-	s = startServer(t, s.data, "--listen", at)
+	s = s.again("--listen", at) // memory is gone, and so is the bot
 	alice = s.login("alice", alice.signer)
+	enters(pings - 1)
 	ping()
 	bot = startBot(t, bot.Args...)
 	answered()
-	s.stop() // now the server goes away under the bot
-	s = startServer(t, s.data, "--listen", at)
+	s = s.again("--listen", at) // now the server goes away under the bot
 	alice = s.login("alice", alice.signer)
+	enters(pings)
 	ping()
 	answered()
 	endBot(t, bot)

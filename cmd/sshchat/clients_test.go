@@ -11,6 +11,7 @@ import (
 
 // The first admin is whoever shows the code that the server printed, once.
 func TestClaim(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	code := s.claimCode()
 	alice := s.login("alice", newSigner(t))
@@ -30,6 +31,7 @@ func TestClaim(t *testing.T) {
 
 // Stock clients get in, talk and run commands.
 func TestStockClients(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "alice", key)
@@ -63,6 +65,7 @@ func TestStockClients(t *testing.T) {
 
 // ssh-audit finds nothing to fail.
 func TestAttackAlgorithmsPassTheAudit(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	out, _, _ := runClient(t, "", "ssh-audit", "-n", "-p", s.port(), "127.0.0.1")
 	if !strings.Contains(out, "(key) ssh-ed25519") || strings.Contains(out, "[fail]") {
@@ -72,6 +75,7 @@ func TestAttackAlgorithmsPassTheAudit(t *testing.T) {
 
 // The window-change wedge, giant and zero terminals, a storm of sizes: the session lives, and at most 500x200.
 func TestAttackTerminalsCannotHurt(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	for _, size := range [][2]int{{65535, 65535}, {0, 0}, {1 << 31, 1}, {80, 24}} {
@@ -95,6 +99,7 @@ func TestAttackTerminalsCannotHurt(t *testing.T) {
 
 // One connection has four sessions at once; with the limit raised the same attack gets more.
 func TestAttackSessionsOfOneConnection(t *testing.T) {
+	t.Parallel()
 	for flag, want := range map[string]int{"4": 4, "50": 30} {
 		s := startServer(t, "", "--sessions", flag)
 		alice := s.register("alice")
@@ -120,6 +125,7 @@ func TestAttackSessionsOfOneConnection(t *testing.T) {
 
 // Whoever offers alice's key and signs with another is not alice; nor is bob, who is known by his own.
 func TestAttackNobodyIsAliceWithoutHerKey(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	for attack, method := range map[string]ssh.AuthMethod{
@@ -149,6 +155,7 @@ func (u *unproven) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 
 // Two who register a name at once: one gets it, and the other's session is nobody's.
 func TestAttackOneWinsTheName(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	for _, name := range []string{"ann", "ben", "cat", "dan", "eva"} {
 		first, second := s.login(name, newSigner(t)), s.login(name, newSigner(t))
@@ -169,6 +176,7 @@ func TestAttackOneWinsTheName(t *testing.T) {
 
 // A key that is removed while a session is open ends it.
 func TestAttackRemovedKeyIsOut(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -183,6 +191,7 @@ func TestAttackRemovedKeyIsOut(t *testing.T) {
 
 // A connection tries three passwords; the fourth ends it.
 func TestPasswordsOfOneConnection(t *testing.T) {
+	t.Parallel()
 	for flag, want := range map[string]int{"3": 3, "6": 6} {
 		s := startServer(t, "", "--passwords", flag)
 		s.register("alice")

@@ -13,6 +13,7 @@ import (
 // The command that CONTRIBUTING.md shows is all there is to it: built into the server it runs in both faces, is in the
 // help and the manual, and refuses wrong words.
 func TestContributingExampleIsWhole(t *testing.T) {
+	t.Parallel()
 	text := readText(t, "../../CONTRIBUTING.md")
 	_, after, found := strings.Cut(text, "```go\n")
 	example, _, closed := strings.Cut(after, "```\n")

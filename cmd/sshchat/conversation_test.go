@@ -32,6 +32,7 @@ import (
 //	leave NAME               end of input; the session ends
 //	restart, kill            the server, in order or not
 func TestConversations(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {

@@ -21,6 +21,7 @@ var asking = map[string]string{
 // Each command has a script in testdata with all that can come of it: its success, its refusal to the wrong role, its
 // bad arguments, its --json. What scripts have is read from their text, so that this fails for a command without.
 func TestEveryCommandHasItsScript(t *testing.T) {
+	t.Parallel()
 	tried := scripted(t)
 	registry := command.NewRegistry()
 	for _, e := range registry.Manual() {

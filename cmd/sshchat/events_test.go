@@ -10,6 +10,7 @@ import (
 
 // The audit log tells of logins with rights, of guesses and of sources kept away, and its chain holds.
 func TestSecurityEventsAreAudited(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", guarded...)
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -30,6 +31,7 @@ func TestSecurityEventsAreAudited(t *testing.T) {
 }
 
 func TestPasswordsThatWaitAreAudited(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", append(slices.Clone(guarded), "--penalties=false")...)
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())

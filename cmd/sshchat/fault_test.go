@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,8 +18,9 @@ func faulty(t *testing.T, data, inject string) *testServer {
 	return startProgram(t, faultyProgram(t, inject), data)
 }
 
-// faultyProgram is the server under strace. It is a thread's own n-th call that fails, so that the tests say "from the
-// n-th on" and leave open where that is.
+// faultyProgram is the server under strace. strace counts the calls of each thread by themselves, and which thread does
+// what differs each time: "when=3" is the third call of some thread, and after "when=3+" one thread fails while another
+// still succeeds. What is to fail in all threads has no "when".
 func faultyProgram(t *testing.T, inject string) string {
 	t.Helper()
 	strace := client(t, "strace")
@@ -50,7 +51,7 @@ func prepared(t *testing.T) (data, key string) {
 // that was not, empty where the connection ended.
 func sayUntilRefused(alice *user, most int) (said []string, refused string) {
 	for i := range most {
-		text := fmt.Sprint("word ", i)
+		text := fmt.Sprint("word ", i, strings.Repeat(" long", 100)) // so that a history grows, or a disk is full, soon
 		session, err := alice.NewSession()
 		if err != nil {
 			return said, ""
@@ -93,56 +94,70 @@ func kept(t *testing.T, data, key string, said []string) {
 // The first sync that fails is the last: nothing is acknowledged after it, the rooms are told, and the server ends with
 // an error; what was acknowledged is there at the next start.
 func TestFailedSyncIsFinal(t *testing.T) {
+	t.Parallel()
 	for _, from := range []int{3, 9} {
-		data, key := prepared(t)
-		s := faulty(t, data, fmt.Sprintf("fdatasync:error=EIO:when=%d+", from))
-		alice := s.login("alice", signerOf(t, key))
-		here := alice.pipe()
-		here.typeln("/who")
-		here.sees("alice")
-		said, refused := sayUntilRefused(alice, 2000)
-		if len(said) == 2000 {
-			t.Fatal("no sync failed")
-		}
-		if refused != "" && !strings.Contains(refused, "not sent") {
-			t.Errorf("the refusal says %q", refused)
-		}
-		select {
-		case <-here.ended:
-		case <-time.After(patience):
-			t.Error("the session goes on")
-		}
-		if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") {
-			t.Errorf("who was there saw %q", seen)
-		}
-		if err := s.wait(); err == nil {
-			t.Error("the server ends as if nothing was")
-		}
-		kept(t, data, key, said)
-		t.Logf("figure: sync that fails from %d on: %d acknowledged, 0 lost", from, len(said))
+		t.Run(fmt.Sprint("from ", from), func(t *testing.T) { syncsFailFrom(t, from) })
 	}
+}
+
+func syncsFailFrom(t *testing.T, from int) {
+	t.Parallel()
+	data, key := prepared(t)
+	s := faulty(t, data, fmt.Sprintf("fdatasync:error=EIO:when=%d+", from))
+	alice := s.login("alice", signerOf(t, key))
+	here := alice.pipe()
+	here.typeln("/who")
+	here.sees("alice")
+	said, refused := sayUntilRefused(alice, 2000)
+	if len(said) == 2000 {
+		t.Fatal("no sync failed")
+	}
+	if refused != "" && !strings.Contains(refused, "not sent") {
+		t.Errorf("the refusal says %q", refused)
+	}
+	select {
+	case <-here.ended:
+	case <-time.After(patience):
+		t.Error("the session goes on")
+	}
+	if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") {
+		t.Errorf("who was there saw %q", seen)
+	}
+	if err := s.wait(); err == nil {
+		t.Error("the server ends as if nothing was")
+	}
+	kept(t, data, key, said)
+	t.Logf("figure: sync that fails from %d on: %d acknowledged, 0 lost", from, len(said))
 }
 
 // A kill at the n-th sync, before the disk has it, loses nothing that was acknowledged.
 func TestKillAtASync(t *testing.T) {
-	tried, acknowledged := 0, 0
-	for n := 2; n < 12; n += 3 {
-		data, key := prepared(t)
-		s := faulty(t, data, fmt.Sprintf("fdatasync:signal=KILL:when=%d", n))
-		alice := s.login("alice", signerOf(t, key))
-		said, _ := sayUntilRefused(alice, 2000)
-		if len(said) == 2000 {
-			t.Fatal("it was not killed")
+	t.Parallel()
+	var tried, acknowledged atomic.Int64
+	t.Run("kills", func(t *testing.T) {
+		for n := 2; n < 12; n += 3 {
+			t.Run(fmt.Sprint("at ", n), func(t *testing.T) {
+				t.Parallel()
+				data, key := prepared(t)
+				s := faulty(t, data, fmt.Sprintf("fdatasync:signal=KILL:when=%d", n))
+				alice := s.login("alice", signerOf(t, key))
+				said, _ := sayUntilRefused(alice, 2000)
+				if len(said) == 2000 {
+					t.Fatal("it was not killed")
+				}
+				s.wait() // killed
+				kept(t, data, key, said)
+				tried.Add(1)
+				acknowledged.Add(int64(len(said)))
+			})
 		}
-		s.wait() // killed
-		kept(t, data, key, said)
-		tried, acknowledged = tried+1, acknowledged+len(said)
-	}
-	t.Logf("figure: kills at a sync: %d, %d acknowledged, 0 lost", tried, acknowledged)
+	})
+	t.Logf("figure: kills at a sync: %d, %d acknowledged, 0 lost", tried.Load(), acknowledged.Load())
 }
 
 // A full disk refuses new messages in plain words, and reading goes on.
 func TestFullDiskRefusesAndReadingGoesOn(t *testing.T) {
+	t.Parallel()
 	data, key := prepared(t)
 	s := faulty(t, data, "pwrite64:error=ENOSPC:when=5+")
 	alice := s.login("alice", signerOf(t, key))
@@ -172,6 +187,7 @@ func mounted(t *testing.T, size string) (dir string) {
 // A file system fills up. Messages and new accounts are refused in plain words, reading goes on; once there is room again
 // so does everything else, without a restart, and nothing that was acknowledged is lost.
 func TestFullFileSystem(t *testing.T) {
+	t.Parallel()
 	dir := mounted(t, "1m")
 	ballast := filepath.Join(dir, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 600<<10), 0o600); err != nil {
@@ -208,13 +224,15 @@ func TestFullFileSystem(t *testing.T) {
 	kept(t, data, key, append(said, "word again"))
 }
 
-// A rename for which there is no room, of a file that grows or of users.json, leaves the old one.
+// A rename for which there is no room, of a file that grows or of users.json, leaves the old one. What is prepared is
+// there, so that the server renames nothing before the history has to grow.
 func TestNoRoomToRename(t *testing.T) {
+	t.Parallel()
 	data, key := prepared(t)
-	s := faulty(t, data, "renameat:error=ENOSPC:when=3+")
+	s := faulty(t, data, "renameat:error=ENOSPC")
 	alice := s.login("alice", signerOf(t, key))
 	said, refused := sayUntilRefused(alice, 2000)
-	if len(said) == 2000 || !strings.Contains(refused, "not sent") {
+	if len(said) == 0 || len(said) == 2000 || !strings.Contains(refused, "not sent") {
 		t.Fatalf("%d said, then %q", len(said), refused)
 	}
 	if _, errs, code := s.login("bob", newSigner(t)).exec("register", ""); code == 0 || errs == "" {
@@ -227,6 +245,7 @@ func TestNoRoomToRename(t *testing.T) {
 
 // A folder that cannot be written to is refused at the start, with the reason.
 func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	data, _ := prepared(t)
 	dir := mounted(t, "1m")
 	if out, err := exec.Command("cp", "-a", data, dir).CombinedOutput(); err != nil {
@@ -235,9 +254,13 @@ func TestReadOnlyFolder(t *testing.T) {
 	if out, err := exec.Command("mount", "-o", "remount,ro", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	var stderr strings.Builder
-	code := run(t.Context(), []string{"--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data")}, strings.NewReader(""), io.Discard, &stderr)
-	if code == 0 || !strings.Contains(stderr.String(), "read-only file system") {
-		t.Errorf("exit %d: %s", code, stderr.String())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(self, "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"))
+	server.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
+	if out, err := server.CombinedOutput(); err == nil || !strings.Contains(string(out), "read-only file system") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -30,11 +30,16 @@ import (
 // that without a reader's key nobody could have opened what is stored from there. The plain build is the control: it
 // leaves them lying about.
 func TestAttackMemoryForgets(t *testing.T) {
+	t.Parallel()
+	if !long {
+		t.Skip("building everything anew takes a minute: SSHCHAT_LONG=1")
+	}
 	for _, c := range []struct {
 		name, experiment string
 		erases           bool
 	}{{"erasing", "runtimesecret", true}, {"plain", "noruntimesecret", false}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			v := &victim{t: t, data: filepath.Join(t.TempDir(), "data"), key: writeKey(t)}
 			program := buildWith(t, c.experiment)
 			v.server = startProgram(t, program, v.data)

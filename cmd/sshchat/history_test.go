@@ -56,6 +56,7 @@ func decrypt(t *testing.T, file, key string) (plain string, ok bool) {
 // The promise, with stock tools: history opens with each kind of key, with the keys of those who were there alone,
 // and across a restart and a kill.
 func TestHistoryOpensWithStockAge(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	s := startServer(t, "")
 	ed, rsa := keyFile(t, "-t", "ed25519"), keyFile(t, "-t", "rsa", "-b", "4096")
@@ -146,6 +147,7 @@ func nothingInClear(t *testing.T, data string, said ...string) {
 }
 
 func TestPasswordOpensHistory(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	const password = "a sufficiently long one"
 	s := startServer(t, "")
@@ -192,6 +194,7 @@ func TestPasswordOpensHistory(t *testing.T) {
 
 // A locked ed25519 key opens too; age asks for its passphrase on a terminal.
 func TestLockedKeyOpensHistory(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
@@ -208,6 +211,7 @@ func TestLockedKeyOpensHistory(t *testing.T) {
 
 // What is removed, changed or rolled back shows against a head that was remembered, which the stock tool verifies.
 func TestRememberedHead(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	alice := s.registerWith(t, "alice", key)
@@ -251,6 +255,7 @@ func TestRememberedHead(t *testing.T) {
 // A reader in another language, written from FORMAT.md alone, opens the file: short lines and long, messages that are
 // closed and some that are not, also after damage it must notice.
 func TestAnotherLanguageReadsTheFile(t *testing.T) {
+	t.Parallel()
 	client(t, "age")
 	s := startServer(t, "", "--window", "5")
 	key := keyFile(t, "-t", "ed25519")

@@ -20,6 +20,7 @@ func (s *testServer) knowing(t *testing.T, known, update, key string, command ..
 
 // OpenSSH learns the next key before it is used, and forgets the former one; without that it would not get in any more.
 func TestStockClientLearnsTheNextHostKey(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	s := startServer(t, data)
 	key := keyFile(t, "-t", "ed25519")
@@ -72,6 +73,7 @@ func readText(t *testing.T, path string) string {
 
 // Keys prove themselves over this session and no other, a stranger's key never, and not without end.
 func TestProofsOfHostKeys(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	client, err := s.dialAs("alice", ssh.PublicKeys(alice.signer))

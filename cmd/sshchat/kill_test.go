@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"sshchat/store"
@@ -19,13 +18,10 @@ import (
 
 const killSenders = 4
 
-// No line that any client has seen is lost when the server is killed in the middle of sending: 20 times here,
-// SSHCHAT_KILLS=200 in a long run.
+// No line that any client has seen is lost when the server is killed in the middle of sending, SSHCHAT_KILLS times.
 func TestKillLosesNothingSeen(t *testing.T) {
-	cycles := 20
-	if n, err := strconv.Atoi(os.Getenv("SSHCHAT_KILLS")); err == nil {
-		cycles = n
-	}
+	t.Parallel()
+	cycles := rounds(t, "SSHCHAT_KILLS", 6, 20)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +37,7 @@ func TestKillLosesNothingSeen(t *testing.T) {
 
 // The same finds the loss where a server shows first and stores then.
 func TestKillFindsWhatIsShownFirst(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "showfirst")
 	if out, err := exec.Command("go", "build", "-tags", "sshchat_showfirst", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Skipf("cannot build the server that shows first: %v\n%s", err, out)

@@ -111,6 +111,7 @@ func publicKey(t *testing.T, key string) string { return strings.TrimSpace(readT
 // A newcomer gets nothing of the past. A key that is added opens what comes then, a key that is removed what came before,
 // and recipients of age are keys like others.
 func TestLifeOfKeys(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	l.say()
 	first, second := keyFile(t, "-t", "ed25519"), keyFile(t, "-t", "rsa", "-b", "2048")
@@ -143,6 +144,7 @@ func TestLifeOfKeys(t *testing.T) {
 
 // Who has a password shares the past with a new key; the restart changes nothing about that.
 func TestLifeOfASharedPast(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	l.s.registerByPassword("paula")
 	paula := l.s.byPassword("paula", goodPassword)
@@ -166,6 +168,7 @@ func TestLifeOfASharedPast(t *testing.T) {
 
 // Another password opens all, the one before it the past, with an old copy of what it opens.
 func TestLifeOfAPassword(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	l.s.registerByPassword("paula")
 	paula := l.s.byPassword("paula", goodPassword)
@@ -180,6 +183,7 @@ func TestLifeOfAPassword(t *testing.T) {
 
 // Where an admin gives a password, what the one before opened is lost, until its owner remembers it.
 func TestLifeOfAForgottenPassword(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	l.s.registerByPassword("paula")
 	l.say()
@@ -204,6 +208,7 @@ func TestLifeOfAForgottenPassword(t *testing.T) {
 
 // From a ban on nothing is sealed to who is banned, and from its end on all is again; the past stays open.
 func TestLifeOfABan(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	key := keyFile(t, "-t", "ed25519")
 	l.s.registerWith(t, "bob", key)
@@ -219,6 +224,7 @@ func TestLifeOfABan(t *testing.T) {
 // Nothing is sealed in rooms for who has not been here for 90 days, but for direct messages; at the return they are told,
 // and all is from then on. The control is a server where nobody is dormant.
 func TestLifeOfSomebodyWhoWasAway(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	key := keyFile(t, "-t", "ed25519")
 	l.s.registerWith(t, "bob", key)

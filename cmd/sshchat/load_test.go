@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,23 +21,11 @@ const (
 	loadMessages = 520 // of each sender; 4 KiB each: more than 8 MiB in all
 )
 
-// loadReads is how often the file is read while it is written to: 60 times here, where the race detector makes each
-// check of tens of megabytes slow, SSHCHAT_READS=1000 in a long run.
-func loadReads(t *testing.T) int64 {
-	value := os.Getenv("SSHCHAT_READS")
-	if value == "" {
-		return 60
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		t.Fatalf("SSHCHAT_READS: %v", err)
-	}
-	return n
-}
-
 // More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
+	t.Parallel()
+	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
 	s := startServer(t, "", "--write-stall", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")
@@ -59,7 +46,7 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	waitFor(t, "the stalled reader to be counted", func() bool {
 		return strings.Contains(s.log.String(), "the client reads nothing") || strings.Contains(s.log.String(), "reader lagged")
 	})
-	for reads.n.Load() < loadReads(t) { // the file must go on being written to while it is read
+	for reads.n.Load() < wanted { // the file must go on being written to while it is read
 		alice.must("say general filler")
 	}
 	alice.must("say general the end")
@@ -73,8 +60,6 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 			t.Errorf("reader %d saw another order", i)
 		}
 	}
-	close(reads.stop)
-	<-reads.done
 }
 
 // stall opens a session that never reads: the client's own window fills, then the server's buffers.
@@ -166,7 +151,7 @@ type fileReads struct {
 	path string
 	jq   string // the stock tool; empty where it is not installed
 	n    atomic.Int64
-	stop chan struct{} // closed by the test
+	stop chan struct{} // closed at the test's end
 	done chan struct{} // closed by read
 }
 
@@ -179,6 +164,7 @@ func readWhileWritten(t *testing.T, path string) *fileReads {
 		every = 1
 	}
 	go r.read(every)
+	t.Cleanup(func() { close(r.stop); <-r.done })
 	return r
 }
 

@@ -24,6 +24,7 @@ func output(t *testing.T, args ...string) string {
 
 // The manual has every flag and every command, and is what the formatter takes.
 func TestManualIsWhole(t *testing.T) {
+	t.Parallel()
 	page := output(t, "man")
 	serveCommand().Flags().VisitAll(func(f *pflag.Flag) {
 		if name := strings.ReplaceAll("--"+f.Name, "-", `\-`); !strings.Contains(page, name) {
@@ -50,6 +51,7 @@ func TestManualIsWhole(t *testing.T) {
 
 // Shells complete the subcommands and flags.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	for shell, want := range map[string]string{"bash": "__start_sshchat", "zsh": "#compdef sshchat", "fish": "complete -c sshchat"} {
 		if !strings.Contains(output(t, "completion", shell), want) {
 			t.Errorf("%s: no %s", shell, want)

@@ -37,6 +37,7 @@ func (s *testServer) scrape() map[string]float64 {
 }
 
 func TestMetricsCountWhatHappens(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "", append(guarded, "--metrics", "127.0.0.1:0")...)
 	before := s.scrape()
 	alice := s.register("alice")
@@ -69,6 +70,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 
 // The metrics are for this machine alone.
 func TestMetricsAreNotForTheWorld(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"0.0.0.0:0", ":9222", "192.0.2.1:9222", "localhost", "example.org:1"} {
 		if l, err := listenMetrics(address); err == nil {
 			l.Close()

@@ -16,6 +16,7 @@ import (
 
 // What became of a message is a line that no message can pass for.
 func TestPlainLine(t *testing.T) {
+	t.Parallel()
 	alice, err := text.ParseName("alice")
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +39,7 @@ func TestPlainLine(t *testing.T) {
 
 // What looks damaged because a server was writing to it is told from damage.
 func TestOpenTellsDamageFromWriting(t *testing.T) {
+	t.Parallel()
 	s, _, _, _ := archived(t, 3)
 	if err := meanwhile([]string{s.data}, store.ErrDamaged); errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "do it again") {
 		t.Errorf("of a folder that is whole: %v", err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,11 +13,9 @@ import (
 // Who lags behind is told how many were passed over, and that is how many there were. SSHCHAT_ORDER is how many
 // each says.
 func TestOneOrderForAll(t *testing.T) {
+	t.Parallel()
 	const people = 64
-	each := 20
-	if n, err := strconv.Atoi(os.Getenv("SSHCHAT_ORDER")); err == nil {
-		each = n
-	}
+	each := rounds(t, "SSHCHAT_ORDER", 20, 20)
 	s := startServer(t, "", "--registrations", "100")
 	key := writeKey(t) // p00's
 	sessions := make([]*openSession, people)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -91,12 +90,10 @@ func (k *killer) powerCut(d *realDisk) (guest *user) {
 }
 
 // The power of a real disk is cut in the middle of sending: no line that anybody has seen is lost, and no account that
-// had been made. 5 times here, SSHCHAT_CUTS=100 in a long run.
+// had been made. It is cut SSHCHAT_CUTS times.
 func TestPowerCutLosesNothingSeen(t *testing.T) {
-	cuts := 5
-	if n, err := strconv.Atoi(os.Getenv("SSHCHAT_CUTS")); err == nil {
-		cuts = n
-	}
+	t.Parallel()
+	cuts := rounds(t, "SSHCHAT_CUTS", 2, 5)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +114,7 @@ func TestPowerCutLosesNothingSeen(t *testing.T) {
 
 // The control is a server whose syncs do nothing: strace answers them.
 func TestPowerCutFindsWhatIsNotSynced(t *testing.T) {
+	t.Parallel()
 	d := newRealDisk(t)
 	self, err := os.Executable()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 // I run a program as the server's own user and want its memory, or a core dump of it. Both are refused; the control is a
 // server that was told to let debuggers in. (Root can read everything, and is not who this is about.)
 func TestAttackMemoryOfTheServer(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		flags []string
 		open  bool

@@ -41,6 +41,7 @@ func (o *openSession) looks(width, height int, what string, wanted func(screen s
 
 // However a session ends, its terminal is as it was, and the last words can be read there.
 func TestTerminalIsGivenBack(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice := s.register("alice")
 	for way, leave := range map[string]func(o *openSession){
@@ -73,6 +74,7 @@ func TestTerminalIsGivenBack(t *testing.T) {
 
 // Two sessions of one person: what is read in one is read in the other, and what is chosen holds in both.
 func TestTwoSessionsAgree(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	alice.must("join dev")
@@ -98,6 +100,7 @@ func TestTwoSessionsAgree(t *testing.T) {
 
 // A link is lost and the person comes back: nobody is there twice, and nobody is there who is gone.
 func TestNoGhosts(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	here := func() string { return alice.must("who general --json") }

@@ -7,15 +7,19 @@ import (
 	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,14 +32,46 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
+		if !long {
+			accountsFlush = time.Millisecond
+		}
 		main()
 		return
+	}
+	flag.Parse()
+	parallel := true
+	flag.Visit(func(f *flag.Flag) { parallel = parallel && f.Name != "test.parallel" })
+	if parallel { // tests mostly wait: for another process, or for a limit on time to end
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	os.Exit(m.Run())
 }
 
-// patience is how long a test waits for what must come; nothing passes or fails by being faster.
-const patience = 30 * time.Second
+// long is whether tests take all the time they want, as in .ci/run: more rounds of what is random, real attacks for as
+// long as they last, and a server that writes changes of accounts as seldom as people's do.
+var long = os.Getenv("SSHCHAT_LONG") == "1"
+
+// patience is how long a test waits for what must come; nothing passes or fails by being faster. It is for a machine that
+// is busy with other things, too.
+const patience = 2 * time.Minute
+
+// rounds is how often a test does what differs each time: as often as the variable says, many times with SSHCHAT_LONG=1,
+// and a few times otherwise.
+func rounds(t testing.TB, variable string, few, many int) int {
+	t.Helper()
+	value := os.Getenv(variable)
+	switch {
+	case value == "" && long:
+		return many
+	case value == "":
+		return few
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
 
 // testServer is a server in a process of its own.
 type testServer struct {
@@ -64,13 +100,15 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// unhurried lifts the limits on how fast people are, for tests that are about something else and hurry.
+// unhurried lifts the limits on how fast and how slow people are, for tests that are about something else and hurry, or
+// run on a machine that is busy.
 var unhurried = []string{
 	"--message-burst", "1000000", "--message-rate", "1e6", "--command-burst", "1000000", "--command-rate", "1e6",
 	"--guesses", "1000000", "--most-guesses", "1000000", "--failure-time", "0s", "--penalties=false",
 	"--starting", "10000", "--starting-source", "10000", "--starting-drop-from", "10000", "--account-connections", "10000",
 	"--source-connections", "10000", "--registrations-source", "1000", "--new-accounts", "100000", "--new-accounts-source", "100000",
 	"--input-burst", "100000000", "--input-rate", "1e9",
+	"--login-time", "10m", "--key-exchange-time", "10m", "--channel-time", "10m", "--command-time", "10m",
 }
 
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens.
@@ -139,6 +177,23 @@ func (s *testServer) waitReady(stderr io.Reader) {
 	}
 }
 
+var lastPort atomic.Int64
+
+// ownPort is a free address that stays free between two servers of a test: the kernel gives it to nobody, as it is below
+// the ports from which it takes those for ":0" and for clients.
+func ownPort(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		address := fmt.Sprint("127.0.0.1:", 20_000+(int64(os.Getpid())*100+lastPort.Add(1))%12_000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 // claimCode waits for the claim code.
 func (s *testServer) claimCode() string {
 	s.t.Helper()
@@ -168,6 +223,13 @@ func (s *testServer) stop() {
 	if err := s.wait(); err != nil {
 		s.t.Fatalf("after SIGTERM: %v\n%s", err, s.log)
 	}
+}
+
+// again stops the server and starts one over its data, with other flags.
+func (s *testServer) again(flags ...string) *testServer {
+	s.t.Helper()
+	s.stop()
+	return startServer(s.t, s.data, flags...)
 }
 
 // wait waits for the server's end.
@@ -279,10 +341,39 @@ func (u *user) exec(line, stdin string) (stdout, stderr string, code int) {
 	if err != nil {
 		u.t.Fatalf("%s: session: %v", u.name, err)
 	}
+	return runIn(sess, line, stdin)
+}
+
+// at is the user with no connection to a server over the same data.
+func (u *user) at(s *testServer) *user { return &user{nil, u.t, s, u.name, u.signer} }
+
+// soon logs in and runs a command that succeeds, as often as it takes: where a test has made the limits on time short, a
+// busy machine is now and then too slow for them.
+func (u *user) soon(line string) *user {
+	u.t.Helper()
+	var in *user
+	waitFor(u.t, u.name+" to get in and "+line, func() bool {
+		client, err := u.server.dialAs(u.name, ssh.PublicKeys(u.signer))
+		if err != nil {
+			return false
+		}
+		u.t.Cleanup(func() { client.Close() })
+		sess, err := client.NewSession()
+		if err != nil {
+			return false
+		}
+		in = &user{client, u.t, u.server, u.name, u.signer}
+		_, _, code := runIn(sess, line, "")
+		return code == 0
+	})
+	return in
+}
+
+func runIn(sess *ssh.Session, line, stdin string) (stdout, stderr string, code int) {
 	defer sess.Close()
 	var out, errs bytes.Buffer
 	sess.Stdout, sess.Stderr, sess.Stdin = &out, &errs, strings.NewReader(stdin)
-	err = sess.Run(line)
+	err := sess.Run(line)
 	var exit *ssh.ExitError
 	switch {
 	case err == nil:

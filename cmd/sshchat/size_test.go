@@ -6,6 +6,7 @@ import (
 )
 
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	for word, want := range map[string]size{"0": 0, "32MiB": 32 << 20, "1GiB": 1 << 30, "5KiB": 5 << 10, "17": 17, "17B": 17} {
 		var s, again size
 		if err := s.Set(word); err != nil || s != want {
@@ -23,6 +24,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	for words, want := range map[string]keep{
 		"": {}, "all": {}, "365d": {age: 365 * 24 * time.Hour}, "48h": {age: 48 * time.Hour}, "1GiB": {bytes: 1 << 30},
 		"2d,5MiB": {48 * time.Hour, 5 << 20}, "5MiB,2d": {48 * time.Hour, 5 << 20},

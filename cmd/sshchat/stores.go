@@ -24,6 +24,9 @@ type stores struct {
 	syncs   prometheus.Histogram
 }
 
+// accountsFlush is UsersOptions.FlushEvery. Tests shorten it: most of them make accounts and wait for it.
+var accountsFlush time.Duration
+
 func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	dormant := time.Duration(s.dormant)
 	if dormant == 0 {
@@ -31,6 +34,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	}
 	users, err := store.OpenUsers(s.data, store.UsersOptions{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
+		FlushEvery: accountsFlush,
 	})
 	if err != nil {
 		return nil, err

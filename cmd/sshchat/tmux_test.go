@@ -85,6 +85,7 @@ func (s *testServer) ssh(name string, words ...string) string {
 
 // Two people meet as the README says: one makes an account with a password, one has a key and becomes admin.
 func TestTwoPeopleInTerminals(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "")
 	bob := newPane(t, 80, 24, s.ssh("bob", "-o", "PubkeyAuthentication=no"))
 	bob.sees("assword:")
