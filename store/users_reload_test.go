@@ -15,7 +15,7 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	u := openUsers(t, dir)
 	bob := chat.Account{}
 	for who, role := range map[string]chat.Role{"alice": chat.Admin, "bob": chat.User} {
-		a, err := u.Create(mustName(t, who), role, []chat.Key{newKey(t)}, nil, 1)
+		a, err := u.Create(name(who), role, []chat.Key{newKey(t)}, nil, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"sshchat/store"
 	"sshchat/store/durable"
+	"sshchat/store/history"
 )
 
 // backup writes a tar of the data folder. The history comes first and the accounts after it, in the order in which a crash
@@ -62,8 +62,8 @@ func pack(ctx context.Context, archive *tar.Writer, s durable.Snapshot) error {
 	return nil
 }
 
-func packHistory(ctx context.Context, archive *tar.Writer, history *store.History) error {
-	files, err := history.Snapshots()
+func packHistory(ctx context.Context, archive *tar.Writer, sealed *history.History) error {
+	files, err := sealed.Snapshots()
 	for _, s := range files {
 		if err == nil {
 			err = pack(ctx, archive, s)

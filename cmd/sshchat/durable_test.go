@@ -14,13 +14,14 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+	"sshchat/store/history"
 
 	"golang.org/x/crypto/ssh"
 )
 
 // slow is a journal on a disk that takes so long for each commit, besides its own time.
 type slow struct {
-	*store.History
+	*history.History
 	by time.Duration
 }
 
@@ -51,7 +52,7 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 		})
 	}
 	making.Wait()
-	history, err := store.OpenHistory(folder.Path, store.HistoryOptions{Recipients: users.Recipients, Rooms: users.Rooms(), Log: log})
+	history, err := history.Open(folder.Path, history.Options{Recipients: users.Recipients, Rooms: users.Rooms(), Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}

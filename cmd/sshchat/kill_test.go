@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"sshchat/store"
+	"sshchat/store/history"
 
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
@@ -236,7 +236,7 @@ func (k *killer) read() (map[uint64]string, error) {
 	defer f.Close()
 	stored := make(map[uint64]string)
 	texts := make(map[string]bool)
-	o := &store.Opener{Identities: []age.Identity(ids)}
+	o := &history.Opener{Identities: []age.Identity(ids)}
 	for line, err := range o.Lines(f) {
 		switch {
 		case err != nil:

@@ -11,7 +11,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-	"sshchat/store"
+	"sshchat/store/history"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -56,11 +56,11 @@ func openCommand() *cobra.Command {
 	return cmd
 }
 
-func opener(keys []string, head, name string) (*store.Opener, error) {
+func opener(keys []string, head, name string) (*history.Opener, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("open needs a key: -i FILE")
 	}
-	o := &store.Opener{}
+	o := &history.Opener{}
 	for _, file := range keys {
 		ids, err := readIdentities(file)
 		if err != nil {
@@ -81,7 +81,7 @@ func opener(keys []string, head, name string) (*store.Opener, error) {
 			return nil, err
 		}
 		line, _, _ := strings.Cut(string(data), "\n") // the signature follows; ssh-keygen -Y verify checks it
-		h, err := store.ParseHead([]byte(line))
+		h, err := history.ParseHead([]byte(line))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", head, err)
 		}
@@ -99,7 +99,7 @@ func openFiles(args []string) (files []*os.File, err error) {
 		}
 		more := []*os.File(nil)
 		if info.IsDir() {
-			more, err = store.OpenFiles(arg)
+			more, err = history.OpenFiles(arg)
 		} else if f, openErr := os.Open(arg); openErr == nil {
 			more = []*os.File{f}
 		} else {
@@ -115,8 +115,8 @@ func openFiles(args []string) (files []*os.File, err error) {
 
 // meanwhile tells damage from what a server was just writing: then the folder is whole when it is looked at again.
 func meanwhile(args []string, err error) error {
-	if len(args) == 1 && errors.Is(err, store.ErrDamaged) {
-		if _, damaged := store.Verify(args[0], nil); damaged == nil {
+	if len(args) == 1 && errors.Is(err, history.ErrDamaged) {
+		if _, damaged := history.Verify(args[0], nil); damaged == nil {
 			return fmt.Errorf("a server wrote to %s meanwhile: please do it again", args[0])
 		}
 	}
@@ -124,7 +124,7 @@ func meanwhile(args []string, err error) error {
 }
 
 // open prints the lines. All that were good are printed before the first that is not ends it.
-func open(o *store.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bool) error {
+func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bool) error {
 	out := bufio.NewWriter(stdout)
 	for line, err := range o.Files(in...) {
 		if err != nil {
@@ -147,7 +147,7 @@ func open(o *store.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bool
 }
 
 // plainLine is a line as people read it. Its further lines are indented, so that none can pass for another's.
-func plainLine(l store.Line) string {
+func plainLine(l history.Line) string {
 	head := fmt.Sprintf("%s %s/%d", l.At.Format("2006-01-02 15:04:05"), l.Room, l.Seq)
 	text := strings.ReplaceAll(l.Text, "\n", "\n  ")
 	if text == "" {

@@ -11,7 +11,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-	"sshchat/store"
+	"sshchat/store/history"
 )
 
 // What became of a message is a line that no message can pass for.
@@ -22,7 +22,7 @@ func TestPlainLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 23, 21, 38, 56, 0, time.UTC)
-	for want, l := range map[string]store.Line{
+	for want, l := range map[string]history.Line{
 		"alice: hello\n  bob: forged": {Kind: chat.Say, Text: "hello\nbob: forged"},
 		"* alice waves":               {Kind: chat.Me, Text: "waves"},
 		"alice edits 1: hello\n  bob": {Kind: chat.Edit, Of: 1, Text: "hello\nbob"},
@@ -41,7 +41,7 @@ func TestPlainLine(t *testing.T) {
 func TestOpenTellsDamageFromWriting(t *testing.T) {
 	t.Parallel()
 	s, _, _, _ := archived(t, 3)
-	if err := meanwhile([]string{s.data}, store.ErrDamaged); errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "do it again") {
+	if err := meanwhile([]string{s.data}, history.ErrDamaged); errors.Is(err, history.ErrDamaged) || !strings.Contains(err.Error(), "do it again") {
 		t.Errorf("of a folder that is whole: %v", err)
 	}
 	s.kill()
@@ -51,7 +51,7 @@ func TestOpenTellsDamageFromWriting(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := meanwhile([]string{s.data}, store.ErrDamaged); !errors.Is(err, store.ErrDamaged) {
+	if err := meanwhile([]string{s.data}, history.ErrDamaged); !errors.Is(err, history.ErrDamaged) {
 		t.Errorf("of a damaged one: %v", err)
 	}
 }

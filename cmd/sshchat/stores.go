@@ -9,6 +9,7 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/store"
 	"sshchat/store/audit"
+	"sshchat/store/history"
 	"sshchat/store/marks"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,7 @@ import (
 type stores struct {
 	users   *store.Users
 	state   *marks.Store
-	history *store.History
+	history *history.History
 	audit   *audit.Log
 	motd    *store.Motd
 	syncs   prometheus.Histogram
@@ -40,7 +41,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		return nil, err
 	}
 	syncs := newSyncs()
-	history, err := store.OpenHistory(s.data, store.HistoryOptions{
+	history, err := history.Open(s.data, history.Options{
 		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger,
 		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
 		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
@@ -111,7 +112,7 @@ type accounts struct{ *store.Users }
 func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
 
 // sealed is the history as the commands see it.
-type sealed struct{ *store.History }
+type sealed struct{ *history.History }
 
 func (s sealed) List(me chat.Name, room chat.RoomName) ([]command.Window, error) {
 	infos, err := s.History.List(me, room)

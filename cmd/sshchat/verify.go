@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"sshchat/hostkeys"
-	"sshchat/store"
+	"sshchat/store/history"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -51,20 +51,20 @@ type verdict struct {
 
 // signedHead is a head in a file, and the fingerprint of the key that signed it; empty: nobody did.
 type signedHead struct {
-	File string     `json:"file"`
-	By   string     `json:"by"`
-	head store.Head // by value: it is looked for
+	File string       `json:"file"`
+	By   string       `json:"by"`
+	head history.Head // by value: it is looked for
 }
 
 func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) error {
 	heads, err := readHeads(data, files)
-	var report store.Report
+	var report history.Report
 	if err == nil {
-		var remembered []store.Head
+		var remembered []history.Head
 		for _, h := range heads {
 			remembered = append(remembered, h.head)
 		}
-		report, err = store.Verify(data, remembered)
+		report, err = history.Verify(data, remembered)
 	}
 	if asJSON {
 		return errors.Join(err, verdictOf(report, heads, err).print(stdout))
@@ -80,7 +80,7 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 	return err
 }
 
-func verdictOf(report store.Report, heads []signedHead, err error) verdict {
+func verdictOf(report history.Report, heads []signedHead, err error) verdict {
 	v := verdict{OK: err == nil, Files: report.Files, First: report.First, Records: report.Records, Heads: heads}
 	if err != nil {
 		v.Why = err.Error()
@@ -112,7 +112,7 @@ func readHeads(data string, files []string) (heads []signedHead, err error) {
 		}
 		line, signature, _ := bytes.Cut(b, []byte("\n"))
 		h := signedHead{File: file}
-		if h.head, err = store.ParseHead(line); err != nil {
+		if h.head, err = history.ParseHead(line); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if len(bytes.TrimSpace(signature)) > 0 {

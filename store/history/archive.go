@@ -1,0 +1,220 @@
+package history
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+)
+
+// archive is a file of history that is not written to any more. What is in it is looked up when somebody reads from it
+// for the first time: a server that starts reads of each archive only how it begins.
+type archive struct {
+	number int
+	size   int64
+	until  time.Time // when it was put away
+	disk   durable.FS
+	path   string
+
+	mu    sync.Mutex // guards rooms
+	rooms index
+}
+
+// room is what the archive has of the room; of one that has been deleted meanwhile, nothing.
+func (a *archive) room(room chat.RoomName) (*roomIndex, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.rooms == nil {
+		x, err := a.load()
+		if errors.Is(err, fs.ErrNotExist) {
+			return new(roomIndex), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look through %s: %w", filepath.Base(a.path), err)
+		}
+		a.keep(x)
+	}
+	if s := a.rooms[room]; s != nil {
+		return s, nil
+	}
+	return new(roomIndex), nil
+}
+
+// keep takes what x tells for the archive's.
+func (a *archive) keep(x index) {
+	a.rooms = x
+	for _, s := range x {
+		for i := range s.windows {
+			s.windows[i].in = a
+		}
+		for i := range s.shares {
+			s.shares[i].in = a
+		}
+	}
+}
+
+// load looks through the archive. Bodies are passed over, and not checked: who reads one checks it.
+func (a *archive) load() (index, error) {
+	f, err := a.disk.Open(a.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s, err := scanSegment(io.NewSectionReader(f, 0, a.size))
+	if err != nil {
+		return nil, err
+	}
+	x := make(index)
+	for {
+		line, off, err := s.line()
+		if errors.Is(err, io.EOF) {
+			return x, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		b, err := parseLineHeader(line)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the line at byte %d: %w", ErrDamaged, off, err)
+		}
+		r := &record{n: b.n, kind: b.kind, room: b.room, w: b.w, seq: b.seq, from: b.from, to: b.to, off: off}
+		switch b.kind {
+		case moreRecord:
+			continue
+		case windowRecord, startRecord, shareRecord:
+			if r, err = recordAt(f, off); err != nil {
+				return nil, err
+			}
+		}
+		if s := x[r.room]; (r.kind == msgRecord || r.kind == closeRecord) && (s == nil || len(s.windows) == 0) {
+			return nil, fmt.Errorf("%w: the record at byte %d is in no window", ErrDamaged, off)
+		}
+		x.add(r)
+	}
+}
+
+// lineHeader is what a line tells before its long strings.
+type lineHeader struct {
+	n, w, seq, from, to uint64
+	kind                string
+	room                chat.RoomName
+}
+
+var errLineHeader = errors.New("it is not a line of a record as we write them")
+
+// parseLineHeader reads the start of a line without the rest of it, which is nearly all: fields are in the order in which
+// they are written.
+func parseLineHeader(line []byte) (b lineHeader, err error) {
+	c := cursor{rest: line, good: true}
+	b.n = c.number(`{"n":`)
+	b.kind = c.word(`,"t":"`)
+	if b.kind != moreRecord && b.kind != startRecord {
+		if err := b.room.UnmarshalText([]byte(c.word(`,"room":"`))); err != nil {
+			return b, errLineHeader
+		}
+		b.w = c.number(`,"w":`)
+	}
+	if b.kind == msgRecord {
+		b.seq = c.number(`,"seq":`)
+	}
+	if b.kind == closeRecord {
+		c.word(`,"prev":"`)
+		if c.next(`,"ok":`) {
+			c.number("")
+		}
+		b.from, b.to = c.number(`,"from":`), c.number(`,"to":`)
+	}
+	if !c.good || b.n == 0 {
+		return b, errLineHeader
+	}
+	return b, nil
+}
+
+// cursor walks over a line. Once something else than what is asked for comes, good is false for ever.
+type cursor struct {
+	rest []byte
+	good bool
+}
+
+func (c *cursor) next(s string) bool {
+	rest, ok := bytes.CutPrefix(c.rest, []byte(s))
+	if ok {
+		c.rest = rest
+	}
+	return ok
+}
+
+func (c *cursor) number(before string) uint64 {
+	c.good = c.good && c.next(before)
+	end := 0
+	for end < len(c.rest) && c.rest[end] >= '0' && c.rest[end] <= '9' {
+		end++
+	}
+	n, err := strconv.ParseUint(string(c.rest[:end]), 10, 64)
+	c.good = c.good && err == nil
+	c.rest = c.rest[end:]
+	return n
+}
+
+func (c *cursor) word(before string) string {
+	c.good = c.good && c.next(before)
+	word, rest, ok := bytes.Cut(c.rest, []byte(`"`))
+	c.good = c.good && ok
+	c.rest = rest
+	return string(word)
+}
+
+// openArchives finds the archives that stand before the file that begins with o, the oldest first. Who deletes the
+// oldest ones deletes history and harms nothing else, so they end where one is missing.
+func openArchives(d durable.FS, dir string, o *predecessor) ([]*archive, error) {
+	var all []*archive
+	for o != nil {
+		a := &archive{number: o.archive, size: o.size, until: o.at, disk: d, path: filepath.Join(dir, archiveName(o.archive))}
+		next, err := a.begin()
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; nothing was changed", a.path, err)
+		}
+		all = append([]*archive{a}, all...)
+		o = next
+	}
+	return all, nil
+}
+
+// begin reads how the archive begins, and sees that it is the archive and has its size.
+func (a *archive) begin() (*predecessor, error) {
+	f, err := a.disk.Open(a.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size != a.size {
+		return nil, fmt.Errorf("%w: it has %d bytes, and %d were put away", ErrDamaged, size, a.size)
+	}
+	s, err := scanSegment(io.NewSectionReader(f, 0, size))
+	if err != nil || s.number != a.number {
+		return nil, fmt.Errorf("%w: it is not archive %d", ErrDamaged, a.number)
+	}
+	r, err := s.next()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if r.predecessor != nil && r.predecessor.archive != a.number-1 || r.predecessor == nil && a.number > 1 {
+		return nil, fmt.Errorf("%w: it does not go on from archive %d", ErrDamaged, a.number-1)
+	}
+	return r.predecessor, nil
+}

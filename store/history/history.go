@@ -1,0 +1,303 @@
+// Package history keeps the sealed history of all rooms: records in segments, each room's chain of them, the windows they
+// are sealed in, and the reading of it all, on the server and away from it. FORMAT.md beside package store specifies it.
+//
+// It knows nothing of accounts, sessions or SSH. Whose keys a window is sealed to, a function tells it.
+package history
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+)
+
+// Options are what the history needs to know. Recipients and Rooms are required for anybody to read it.
+type Options struct {
+	// Recipients returns what name reads with now; none: no head. It is called from several goroutines.
+	Recipients func(room chat.RoomName, name chat.Name) []age.Recipient
+	// Rooms are the rooms and their members as the server starts; later changes come as events. A room that is
+	// not among them has no members; a direct room always has its two.
+	Rooms []chat.RoomState
+	Log   *slog.Logger     // nil: slog.Default
+	Now   func() time.Time // nil: time.Now
+	// Window is how many messages one holds. 0: 200, or as many as the room has members where that is more.
+	// 1: each message is sealed to each reader's keys by itself.
+	Window int
+	// Rotate is the size in bytes from which on the history goes on in a new file. 0: never.
+	Rotate int64
+	// Archives are deleted, the oldest first, that were put away longer ago than KeepFor, and while they take
+	// more than KeepBytes together. 0: all are kept.
+	KeepFor   time.Duration
+	KeepBytes int64
+	Synced    func(time.Duration) // told how long each sync took; nil: nobody is
+	NoSync    bool                // for tests that must fail without it
+}
+
+// History is the sealed history of all rooms in one file. It implements chat.Journal.
+type History struct {
+	opt  Options
+	disk durable.FS
+	path string
+
+	committing  sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
+	segment     *segment
+	rooms       map[chat.RoomName]*roomChain
+	checked     time.Time // when windows and archives were last looked at for their age
+	archived    int       // the number of the newest archive there ever was
+	rotateAfter time.Time // no rotation before it: one has failed
+	closed      bool
+
+	bytes   atomic.Int64  // of the segment, for Size
+	records atomic.Uint64 // the same
+
+	// mu guards the next two, and which file has the path. All are written with committing held, for moments.
+	mu       sync.RWMutex
+	index    index
+	archives []*archive // the oldest first; the array is never written to where it is shared
+
+	upcoming sync.Map // chat.RoomName to nextEvent; rooms where nothing is made ahead have none
+
+	prepare chan *preparedWindow // taken by the preparing goroutine; never closed
+	quit    chan struct{}        // closed by Close: ends the preparing goroutine
+	done    chan struct{}        // closed by it
+}
+
+// roomChain is what the committing goroutine knows of a room: how it stands with all that was drafted.
+type roomChain struct {
+	name     chat.RoomName
+	w        uint64
+	seq      uint64
+	tip      sum
+	open     bool
+	at       window          // while open
+	prepared *preparedWindow // the next window; may be nil
+
+	readers map[chat.Name]bool // by what events told, in their order; a failed write does not undo them
+	stale   bool               // readers have changed since the window began: it takes no more
+}
+
+var errHistoryClosed = errors.New("the history has been closed")
+
+// Open opens the history in dir, message_history.json, and makes it where there is none or `{}`.
+// A tail torn by a crash is saved aside and blanked. Errors wrap ErrDamaged where what had been stored for good
+// is not as it was written, ErrFormat where it is not a history in a known format; then nothing was changed.
+// One process may have it open; the caller sees to that.
+func Open(dir string, opt Options) (*History, error) {
+	return open(durable.OS{}, dir, opt)
+}
+
+func open(d durable.FS, dir string, opt Options) (*History, error) {
+	if opt.Log == nil {
+		opt.Log = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Recipients == nil {
+		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }
+	}
+	h := &History{
+		opt: opt, disk: d, path: filepath.Join(dir, "message_history.json"),
+		rooms: make(map[chat.RoomName]*roomChain), index: make(index), checked: opt.Now(),
+		prepare: make(chan *preparedWindow, 64), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	var err error
+	var from *predecessor
+	take := func(r *record) {
+		if r.predecessor != nil {
+			from = r.predecessor
+		}
+		h.index.add(r)
+	}
+	if h.segment, err = openSegment(d, h.path, opt.Log, take); err != nil {
+		return nil, err
+	}
+	if err := h.openArchives(dir, from); err != nil {
+		return nil, errors.Join(err, h.segment.close())
+	}
+	h.segment.noSync, h.segment.timed = opt.NoSync, opt.Synced
+	h.note()
+	for _, s := range opt.Rooms {
+		r := h.room(s.Name)
+		for _, m := range s.Members {
+			r.readers[m.Name] = true
+		}
+		h.prepareNext(r)
+		h.publishNext(r)
+	}
+	go h.prepareAll()
+	return h, nil
+}
+
+// openArchives finds the archives, and undoes what a crash left of a rotation.
+func (h *History) openArchives(dir string, from *predecessor) (err error) {
+	if from != nil {
+		h.archived = from.archive
+	}
+	undone, err := undoRotation(h.disk, dir, h.archived+1, h.segment.n)
+	if err != nil {
+		return err
+	}
+	if undone {
+		h.opt.Log.Warn("history: undid a rotation that a crash had interrupted", "archive", archiveName(h.archived+1))
+	}
+	if h.archives, err = openArchives(h.disk, dir, from); err != nil {
+		return err
+	}
+	h.expire(h.opt.Now())
+	return nil
+}
+
+// room returns the room as it stands.
+func (h *History) room(name chat.RoomName) *roomChain {
+	r := h.rooms[name]
+	if r != nil {
+		return r
+	}
+	r = &roomChain{name: name, readers: make(map[chat.Name]bool)}
+	if s := h.index[name]; s != nil {
+		r.w, r.seq, r.tip = s.head.W, s.head.Seq, s.head.Tip
+	}
+	if a, b, ok := name.Pair(); ok {
+		r.readers[a], r.readers[b] = true, true
+	}
+	h.rooms[name] = r
+	return r
+}
+
+// Last is the newest Seq of every room that has history.
+func (h *History) Last() map[chat.RoomName]uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	last := make(map[chat.RoomName]uint64, len(h.index))
+	for name, s := range h.index {
+		last[name] = s.head.Seq
+	}
+	return last
+}
+
+// Commit implements chat.Journal. It returns when the batch is durable, and ends windows that have had their time.
+func (h *History) Commit(batch []chat.Event) error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return errHistoryClosed
+	}
+	d := newTransaction(h)
+	defer d.publishNext()
+	h.endOld(d)
+	for i := range batch {
+		if err := d.take(&batch[i]); err != nil {
+			d.undo()
+			return fmt.Errorf("seal message %d of %s: %w", batch[i].Message.Seq, batch[i].Room, err)
+		}
+	}
+	defer h.note()
+	if err := d.commit(); err != nil {
+		return err
+	}
+	h.rotateDue() // the batch is durable, whatever becomes of that
+	return nil
+}
+
+// note keeps the size where Size reads it. Called with committing held, or before h is shared.
+func (h *History) note() {
+	h.bytes.Store(h.segment.end)
+	h.records.Store(h.segment.n)
+}
+
+// Size is what the history holds: bytes, without the room kept for what comes, and records. It waits for nothing.
+func (h *History) Size() (bytes int64, records uint64) { return h.bytes.Load(), h.records.Load() }
+
+// endOld ends windows that are a day old. They are looked at once a minute.
+func (h *History) endOld(d *transaction) {
+	now := h.opt.Now()
+	if now.Sub(h.checked) < time.Minute {
+		return
+	}
+	h.checked = now
+	h.expire(now)
+	for _, r := range h.rooms {
+		if r.open && now.Sub(r.at.opened) >= windowLasts {
+			d.touch(r)
+			d.end(r)
+		}
+	}
+}
+
+// Close ends all windows, waits until that is durable and gives up the file.
+func (h *History) Close() error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	close(h.quit)
+	<-h.done
+	d := newTransaction(h)
+	for _, r := range h.rooms {
+		if r.open {
+			d.touch(r)
+			d.end(r)
+		}
+		if r.prepared != nil {
+			r.prepared.drop()
+		}
+	}
+	err := d.commit()
+	for _, r := range h.rooms {
+		if r.open {
+			r.at.keys.wipe()
+		}
+	}
+	if err = errors.Join(err, h.segment.close()); err != nil {
+		return fmt.Errorf("close the history: %w", err)
+	}
+	return nil
+}
+
+// Snapshots are the history as it is committed now, its archives before the file that goes on from them: what is before
+// the end of the last record never changes, and a file that was opened stays whole when another takes its name or it is
+// deleted. Who takes them closes each.
+func (h *History) Snapshots() (all []durable.Snapshot, err error) {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	defer func() {
+		if err != nil {
+			for _, s := range all {
+				err = errors.Join(err, s.Close())
+			}
+			all = nil
+		}
+	}()
+	for _, a := range h.archives {
+		f, err := h.disk.Open(a.path)
+		if err != nil {
+			return all, fmt.Errorf("snapshot of the history: %w", err)
+		}
+		all = append(all, durable.Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), Release: f.Close})
+	}
+	f, err := h.disk.Open(h.path)
+	if err != nil {
+		return all, fmt.Errorf("snapshot of the history: %w", err)
+	}
+	end, rest := h.segment.end, segmentOutro
+	if left := pageSize - end%pageSize; left < int64(len(segmentOutro)) {
+		rest = string(blanks(left)) + segmentOutro // the end of a file too crosses no page
+	}
+	return append(all, durable.Snapshot{
+		Name: filepath.Base(h.path), Size: end + int64(len(rest)),
+		Reader: io.MultiReader(io.NewSectionReader(f, 0, end), strings.NewReader(rest)), Release: f.Close,
+	}), nil
+}

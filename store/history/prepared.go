@@ -1,0 +1,190 @@
+package history
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
+)
+
+// A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
+// one sync, and a file key the less lies about.
+const preparedReaders = 8
+
+// readerPace is how long a room's window lasts, at least, for each of its readers, before a join, a leave or a new key
+// ends it: each window stores a head for each of them. Bans and removed keys do not wait.
+const readerPace = time.Millisecond
+
+// preparedWindow is a window before its first message: heads and one-time keys, made ahead and off the delivery path
+// where that takes time. It keeps its file key until it begins, so that a change of readers costs one head.
+type preparedWindow struct {
+	room    chat.RoomName
+	readers []chat.Name // whom it is made for; not changed after newPrepared
+	size    int         // messages
+	reads   func(chat.RoomName, chat.Name) []age.Recipient
+	log     *slog.Logger
+
+	built sync.Once     // whoever needs it first makes it, the preparing goroutine or the committing one; the other waits
+	made  chan struct{} // closed when it is made, or never will be
+	paced chan struct{} // closed when it is made and the window before it has lasted: by the preparing goroutine
+
+	// Written within built, and after it owned by the committing goroutine:
+
+	key   *agesplit.FileKey // nil once it has begun
+	heads map[chat.Name]string
+	keys  *keyring
+
+	// Owned by the committing goroutine:
+
+	changed map[chat.Name]bool // whose heads are to be made again, or to go
+}
+
+// build makes the heads and keys, once.
+func (p *preparedWindow) build() {
+	p.built.Do(func() {
+		defer close(p.made)
+		p.key = agesplit.NewFileKey()
+		p.heads = make(map[chat.Name]string, len(p.readers))
+		for _, name := range p.readers {
+			p.wrap(name)
+		}
+		p.keys = newKeyring(p.key, p.size)
+	})
+}
+
+func (p *preparedWindow) wrap(name chat.Name) {
+	head, refused := p.key.Head(p.reads(p.room, name))
+	if len(refused) > 0 {
+		p.log.Warn("history: a key cannot be sealed to and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
+	}
+	delete(p.heads, name)
+	if head != "" {
+		p.heads[name] = head
+	}
+}
+
+// usable reports whether the window can still begin with its readers as they are now.
+func (p *preparedWindow) usable() bool {
+	p.build()
+	return p.key != nil || len(p.changed) == 0 && len(p.keys.msgs) > 0
+}
+
+// begin makes the heads fit the readers as they are now and forgets the file key: from here on
+// the server cannot open what it writes. It may be called again where the write failed.
+func (p *preparedWindow) begin(readers map[chat.Name]bool) []namedHead {
+	for name := range p.changed {
+		if readers[name] {
+			p.wrap(name)
+		} else {
+			delete(p.heads, name)
+		}
+	}
+	clear(p.changed)
+	if p.key != nil {
+		p.key.Wipe()
+		p.key = nil
+	}
+	heads := make([]namedHead, 0, len(p.heads))
+	for name, head := range p.heads {
+		heads = append(heads, namedHead{name, head})
+	}
+	slices.SortFunc(heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
+	return heads
+}
+
+// drop forgets it all.
+func (p *preparedWindow) drop() {
+	p.built.Do(func() { close(p.made) }) // not made yet: then never
+	if p.key != nil {
+		p.key.Wipe()
+	}
+	if p.keys != nil {
+		p.keys.wipe()
+	}
+}
+
+// newPrepared returns the room's next window, not yet made.
+func (h *History) newPrepared(r *roomChain) *preparedWindow {
+	size := h.opt.Window
+	if size <= 0 {
+		size = max(leastWindow, len(r.readers))
+	}
+	return &preparedWindow{
+		room: r.name, readers: slices.Collect(maps.Keys(r.readers)), size: size,
+		reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
+		made: make(chan struct{}), paced: make(chan struct{}),
+	}
+}
+
+// prepareNext has the room's next window made ahead where that is worth it.
+func (h *History) prepareNext(r *roomChain) {
+	if r.prepared != nil || len(r.readers) < preparedReaders {
+		return
+	}
+	p := h.newPrepared(r)
+	select {
+	case h.prepare <- p:
+		r.prepared = p
+	default: // behind with others: this one is made when it is needed
+	}
+}
+
+// prepareAll makes windows ahead until Close.
+func (h *History) prepareAll() {
+	defer close(h.done)
+	for {
+		select {
+		case p := <-h.prepare:
+			begun := time.Now()
+			p.build()
+			time.AfterFunc(readerPace*time.Duration(len(p.readers))-time.Since(begun), func() { close(p.paced) })
+		case <-h.quit:
+			return
+		}
+	}
+}
+
+// nextEvent is what a room's next event will meet.
+type nextEvent struct {
+	prepared *preparedWindow // the next window, made ahead
+	begins   bool            // the next message begins it
+}
+
+// publishNext notes what the next event of the room will meet. Called with committing held, or before h is shared.
+func (h *History) publishNext(r *roomChain) {
+	if r.prepared == nil {
+		h.upcoming.Delete(r.name)
+		return
+	}
+	h.upcoming.Store(r.name, nextEvent{r.prepared, !r.open || r.stale || r.at.full()})
+}
+
+// publishNext notes it for all rooms that the transaction has touched.
+func (d *transaction) publishNext() {
+	for r := range d.before {
+		d.h.publishNext(r)
+	}
+}
+
+// Prepared implements chat.Preparer: a window's heads are made ahead in rooms of many readers.
+func (h *History) Prepared(room chat.RoomName, change chat.Change) <-chan struct{} {
+	v, found := h.upcoming.Load(room)
+	if !found {
+		return nil
+	}
+	o := v.(nextEvent)
+	switch {
+	case change == chat.Revoke || change == chat.NoChange && !o.begins:
+		return nil
+	case change == chat.NoChange:
+		return o.prepared.made
+	}
+	return o.prepared.paced
+}

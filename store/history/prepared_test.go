@@ -1,0 +1,132 @@
+package history
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/sys/unix"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
+)
+
+// crowded is a place where alice is among n readers of #general, who share a key: what is counted here is heads.
+func crowded(t testing.TB, n int) (p *place, alice reader) {
+	t.Helper()
+	alice = ed25519Reader(t, "alice")
+	p = newPlace(t, alice)
+	for i := range n - 1 {
+		name := mustName(t, fmt.Sprintf("extra%d", i))
+		p.keys[name] = []age.Recipient{alice.to}
+		p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: name, Since: 1})
+	}
+	return p, alice
+}
+
+func closes(t testing.TB, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s does not come", what)
+	}
+}
+
+// Where nothing is made ahead nobody waits; where it is, a message waits for it alone, and only where it begins a window;
+// a change of readers also until the window before has had its time; a ban for nothing.
+func TestWhoWaitsForTheNextWindow(t *testing.T) {
+	small, alice := crowded(t, preparedReaders-1)
+	small.open()
+	small.say(alice, "hello")
+	for _, c := range []chat.Change{chat.NoChange, chat.Join, chat.Revoke} {
+		if small.h.Prepared(chat.General, c) != nil {
+			t.Errorf("in a small room a change %d waits", c)
+		}
+	}
+	p, alice := crowded(t, 500) // half a second
+	p.open()
+	if p.h.Prepared(chat.General, chat.Revoke) != nil {
+		t.Error("a ban waits")
+	}
+	closes(t, "the first window", p.h.Prepared(chat.General, chat.NoChange))
+	p.say(alice, "hello")
+	begun := time.Now()
+	if p.h.Prepared(chat.General, chat.NoChange) != nil {
+		t.Error("a message waits though a window is open")
+	}
+	joins := p.h.Prepared(chat.General, chat.Join)
+	p.commit(change(chat.General, chat.Revoke, alice.name))
+	says := p.h.Prepared(chat.General, chat.NoChange)
+	closes(t, "the next window", says)
+	closes(t, "the time of joins", joins)
+	if lasted := time.Since(begun); lasted < 490*readerPace {
+		t.Errorf("a join ends a window of 500 after %v", lasted)
+	}
+	if p.h.Prepared(mustRoom(t, "elsewhere"), chat.Join) != nil {
+		t.Error("an unknown room waits")
+	}
+	p.say(alice, "again")
+	if err := p.h.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A window that was not made ahead, and whose write fails, lets nobody wait for what nobody makes.
+func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
+	p, alice := crowded(t, preparedReaders+1)
+	d := powercut.New()
+	h, err := open(d, "data", p.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.h = h
+	t.Cleanup(func() { h.Close() })
+	fill := func(full bool) {
+		d.Heal()
+		if full {
+			d.FailFrom(1, unix.ENOSPC)
+		}
+	}
+	for range 3 { // the window made ahead begins, in vain; a change spoils it; the next is made in a hurry, in vain
+		fill(true)
+		if err := h.Commit([]chat.Event{p.message(chat.General, alice.name, "never stored")}); err == nil {
+			t.Fatal("stored on a full disk")
+		}
+		p.seqs = h.Last()
+		fill(false)
+		p.commit(change(chat.General, chat.Rekey, alice.name))
+		for _, c := range []chat.Change{chat.NoChange, chat.Join, chat.Leave} {
+			if wait := h.Prepared(chat.General, c); wait != nil {
+				closes(t, "what was not made ahead", wait)
+			}
+		}
+	}
+	p.say(alice, "stored")
+}
+
+// What a room of many readers takes in memory: an open window, and the next one made ahead.
+func BenchmarkLargeRoom(b *testing.B) {
+	for _, n := range []int{10, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			p, alice := crowded(b, n)
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				p.open()
+				closes(b, "a window", p.h.Prepared(chat.General, chat.Join))
+				p.say(alice, "hello")
+				closes(b, "the next window", p.h.Prepared(chat.General, chat.Join))
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				if err := p.h.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n), "B/reader")
+		})
+	}
+}

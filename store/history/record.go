@@ -1,0 +1,382 @@
+package history
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strconv"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
+)
+
+// The kinds of records.
+const (
+	windowRecord = "window"
+	msgRecord    = "msg"
+	closeRecord  = "close"
+	moreRecord   = "more"  // carries on the strings of the record before it
+	startRecord  = "start" // the first of a file that goes on from an archive
+	shareRecord  = "share" // one more head of an earlier window, for keys that its reader got later
+)
+
+// sum is the SHA-256 of a record as it is stored: its lines, joined by newlines. The zero sum is no record's.
+type sum [sha256.Size]byte
+
+func (s sum) String() string {
+	if s == (sum{}) {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(s[:])
+}
+
+// namedHead is the head of one reader.
+type namedHead struct {
+	name chat.Name
+	head string
+}
+
+// record is one record of the history: what it says, and the lines it takes in the file.
+type record struct {
+	n           uint64 // of the first of its lines; each line counts
+	kind        string
+	room        chat.RoomName
+	w           uint64
+	seq         uint64 // msg
+	prev        sum
+	ok          uint64 // highest n known durable when it was written; with hasOK only
+	hasOK       bool
+	from        uint64       // close: the first message it holds
+	to          uint64       // close: the last
+	heads       []namedHead  // window and share, by name
+	tag         string       // share: what the head was made for
+	digest      []sum        // close: of each msg record it replaces
+	body        []byte       // msg and close
+	predecessor *predecessor // start
+
+	lines  [][]byte // as stored, without newlines
+	sum    sum
+	off    int64         // of the first line in the file
+	empty  bool          // read from an archive, where the messages that a close replaced are gone
+	plain  []byte        // msg: the line that was sealed; nil where it was read from the file
+	amends *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
+}
+
+// last is the n of the record's last line.
+func (r *record) last() uint64 { return r.n + uint64(len(r.lines)) - 1 }
+
+// A line and what stands before and after it fit a page: ",\n", the object, "\n".
+const (
+	pageSize  = 4096
+	lineRoom  = pageSize - 3
+	crcSize   = len(`,"crc":"01234567"}`)
+	partsSize = len(`,"parts":4294967295`)
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encode fills in the record's lines and sum.
+func (r *record) encode() {
+	if r.predecessor != nil {
+		r.encodeStart()
+		return
+	}
+	first := r.opening()
+	prefix, joiner, suffix := ",", ",", ""
+	if r.kind == windowRecord || r.kind == shareRecord {
+		prefix, suffix = `,"heads":{`, "}"
+	}
+	p := packer{joiner: joiner, room: lineRoom - len(first) - crcSize - partsSize - len(prefix) - len(suffix),
+		next: lineRoom - len(`{"n":18446744073709551615,"t":"more"`) - crcSize - len(prefix) - len(suffix)}
+	for _, h := range r.heads {
+		p.add(h.name.String(), h.head, true)
+	}
+	if len(r.digest) > 0 {
+		p.add("digests", base64.StdEncoding.EncodeToString(joinSums(r.digest)), false)
+	}
+	if r.body != nil {
+		p.add("body", base64.StdEncoding.EncodeToString(r.body), false)
+	}
+	fragments := p.finish()
+	r.encodeLines(first, fragments, prefix, suffix)
+}
+
+// encodeLines makes a line of each fragment, the first after the opening, and sums them.
+func (r *record) encodeLines(first []byte, fragments [][]byte, prefix, suffix string) {
+	for i, f := range fragments {
+		line := first
+		switch {
+		case i > 0:
+			line = fmt.Appendf(nil, `{"n":%d,"t":"more"`, r.n+uint64(i))
+		case len(fragments) > 1:
+			line = fmt.Appendf(line, `,"parts":%d`, len(fragments))
+		}
+		line = append(line, prefix...)
+		line = append(line, f...)
+		line = append(line, suffix...)
+		line = fmt.Appendf(line, `,"crc":"%08x"}`, crc32.Checksum(line, castagnoli))
+		r.lines = append(r.lines, line)
+	}
+	r.sum = sha256.Sum256(bytes.Join(r.lines, []byte("\n")))
+}
+
+// opening is the record's first line up to the strings that may be carried on.
+func (r *record) opening() []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"n":`...)
+	b = strconv.AppendUint(b, r.n, 10)
+	b = append(b, `,"t":"`+r.kind+`","room":"`+r.room.String()+`","w":`...)
+	b = strconv.AppendUint(b, r.w, 10)
+	if r.kind == msgRecord {
+		b = append(b, `,"seq":`...)
+		b = strconv.AppendUint(b, r.seq, 10)
+	}
+	b = append(b, `,"prev":"`+r.prev.String()+`"`...)
+	if r.hasOK {
+		b = append(b, `,"ok":`...)
+		b = strconv.AppendUint(b, r.ok, 10)
+	}
+	if r.kind == closeRecord {
+		b = append(b, `,"from":`...)
+		b = strconv.AppendUint(b, r.from, 10)
+		b = append(b, `,"to":`...)
+		b = strconv.AppendUint(b, r.to, 10)
+	}
+	if r.kind == shareRecord {
+		b = append(b, `,"for":"`+r.tag+`"`...)
+	}
+	return b
+}
+
+func joinSums(sums []sum) []byte {
+	b := make([]byte, 0, len(sums)*sha256.Size)
+	for _, s := range sums {
+		b = append(b, s[:]...)
+	}
+	return b
+}
+
+// packer spreads strings over the lines of a record.
+type packer struct {
+	joiner string
+	room   int // bytes left in the line at hand
+	next   int // bytes in each line after it
+	line   []byte
+	lines  [][]byte
+}
+
+// add appends `"key":"value"`. What does not fit goes on in the next line under the same key;
+// with whole set, a value that fits one line is not divided.
+func (p *packer) add(key, value string, whole bool) {
+	overhead := len(p.joiner) + len(`"":""`) + len(key)
+	const least = 64 // it is not worth beginning a value for less
+	for {
+		piece, rest := cut(value, p.room-overhead)
+		if rest != "" && (p.room-overhead < least || whole && len(p.line) > 0 && fits(value, p.next-overhead)) {
+			p.turn()
+			continue
+		}
+		if len(p.line) > 0 {
+			p.line = append(p.line, p.joiner...)
+		}
+		before := len(p.line)
+		p.line = append(p.line, `"`+key+`":"`...)
+		for i := range len(piece) {
+			switch c := piece[i]; c {
+			case '\n':
+				p.line = append(p.line, `\n`...)
+			case '"', '\\':
+				p.line = append(p.line, '\\', c)
+			default:
+				p.line = append(p.line, c)
+			}
+		}
+		p.line = append(p.line, '"')
+		p.room -= len(p.line) - before + len(p.joiner)
+		if rest == "" {
+			return
+		}
+		value = rest
+		p.turn()
+	}
+}
+
+func (p *packer) turn() {
+	p.lines = append(p.lines, p.line)
+	p.line, p.room = nil, p.next
+}
+
+func (p *packer) finish() [][]byte {
+	if len(p.line) > 0 || len(p.lines) == 0 {
+		p.turn()
+	}
+	return p.lines
+}
+
+// cut divides s so that the first piece takes at most room bytes in JSON. Heads and base64 are ASCII,
+// of which only newline, quote and backslash are written as two.
+func cut(s string, room int) (piece, rest string) {
+	for i := range len(s) {
+		room--
+		if c := s[i]; c == '\n' || c == '"' || c == '\\' {
+			room--
+		}
+		if room < 0 {
+			return s[:i], s[i:]
+		}
+	}
+	return s, ""
+}
+
+func fits(s string, room int) bool {
+	_, rest := cut(s, room)
+	return rest == ""
+}
+
+// recordJSON is one line of the file.
+type recordJSON struct {
+	N       uint64                      `json:"n"`
+	T       string                      `json:"t"`
+	Room    chat.RoomName               `json:"room"`
+	W       uint64                      `json:"w"`
+	Seq     uint64                      `json:"seq"`
+	Prev    string                      `json:"prev"`
+	OK      *uint64                     `json:"ok"`
+	From    uint64                      `json:"from"`
+	To      uint64                      `json:"to"`
+	For     string                      `json:"for"`
+	Parts   int                         `json:"parts"`
+	Heads   map[string]string           `json:"heads"`
+	Digests string                      `json:"digests"`
+	Archive string                      `json:"archive"`
+	Size    int64                       `json:"size"`
+	SHA256  string                      `json:"sha256"`
+	At      string                      `json:"at"`
+	Rooms   map[chat.RoomName]placeJSON `json:"rooms"`
+	Body    string                      `json:"body"`
+	CRC     string                      `json:"crc"`
+}
+
+// parseRecordLine checks a line's checksum and reads it.
+func parseRecordLine(line []byte) (recordJSON, error) {
+	var j recordJSON
+	if len(line) < crcSize {
+		return j, errors.New("it is cut short")
+	}
+	at := len(line) - crcSize
+	if want := fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)); want != string(line[at:]) {
+		return j, errors.New("its checksum does not match")
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j); err != nil {
+		return j, fmt.Errorf("it is not a record: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return j, errors.New("it is not one record")
+	}
+	return j, nil
+}
+
+// carry appends the strings of a more line.
+func (j *recordJSON) carry(more recordJSON) {
+	for name, head := range more.Heads {
+		if j.Heads == nil {
+			j.Heads = make(map[string]string)
+		}
+		j.Heads[name] += head
+	}
+	for room, at := range more.Rooms {
+		if j.Rooms == nil {
+			j.Rooms = make(map[chat.RoomName]placeJSON)
+		}
+		j.Rooms[room] = at
+	}
+	j.Digests += more.Digests
+	j.Body += more.Body
+}
+
+// record checks what the lines say and returns it as a record.
+func (j *recordJSON) record(lines [][]byte) (*record, error) {
+	r := &record{n: j.N, kind: j.T, room: j.Room, w: j.W, seq: j.Seq, from: j.From, to: j.To, tag: j.For, lines: lines}
+	r.sum = sha256.Sum256(bytes.Join(lines, []byte("\n")))
+	if j.OK != nil {
+		r.ok, r.hasOK = *j.OK, true
+	}
+	var err error
+	if r.predecessor, err = j.predecessor(); err != nil {
+		return nil, err
+	}
+	if r.prev, err = parseSum(j.Prev); err != nil {
+		return nil, fmt.Errorf("its prev: %w", err)
+	}
+	for s, head := range j.Heads {
+		name, err := text.ParseName(s)
+		if err != nil || name.String() != s {
+			return nil, fmt.Errorf("a head for %q, which is no name", s)
+		}
+		r.heads = append(r.heads, namedHead{name, head})
+	}
+	slices.SortFunc(r.heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
+	raw, err := base64.StdEncoding.DecodeString(j.Digests)
+	if err != nil || len(raw)%sha256.Size != 0 {
+		return nil, errors.New("its digests are no digests")
+	}
+	for d := range slices.Chunk(raw, sha256.Size) {
+		r.digest = append(r.digest, sum(d))
+	}
+	if j.Body != "" {
+		if r.body, err = base64.StdEncoding.DecodeString(j.Body); err != nil {
+			return nil, errors.New("its body is not base64")
+		}
+	}
+	return r, r.check()
+}
+
+// check tells whether the record has what its kind has.
+func (r *record) check() error {
+	if r.kind == startRecord {
+		return r.checkStart()
+	}
+	if r.predecessor != nil {
+		return errors.New("it is no start and tells of an archive")
+	}
+	if r.room.IsZero() || r.w == 0 {
+		return errors.New("it has no room or no window")
+	}
+	body := len(r.body) >= agesplit.BodyOverhead
+	var good bool
+	switch r.kind {
+	case windowRecord:
+		good = r.seq == 0 && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.body) == 0
+	case msgRecord:
+		good = r.seq > 0 && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.heads) == 0 && body
+	case closeRecord:
+		good = r.seq == 0 && r.from > 0 && r.to >= r.from && len(r.heads) == 0 && body &&
+			uint64(len(r.digest)) == r.to-r.from+1
+	case shareRecord:
+		good = r.seq == 0 && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.body) == 0 && len(r.heads) == 1
+	}
+	if !good || (r.tag != "") != (r.kind == shareRecord) {
+		return fmt.Errorf("it is not a whole record of kind %q", r.kind)
+	}
+	return nil
+}
+
+func parseSum(s string) (sum, error) {
+	if s == "" {
+		return sum{}, nil
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(raw) != sha256.Size || sum(raw) == (sum{}) {
+		return sum{}, fmt.Errorf("%q is not a SHA-256", s)
+	}
+	return sum(raw), nil
+}

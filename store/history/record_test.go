@@ -1,0 +1,168 @@
+package history
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// layOut writes records as a whole file, and returns it.
+func layOut(records ...*record) []byte {
+	t := &segment{end: int64(len(segmentIntro))}
+	return fmt.Appendf(nil, "%s%s%s", segmentIntro, t.layOut(records), segmentOutro)
+}
+
+func TestRecordsOfEverySizeComeBack(t *testing.T) {
+	room := mustRoom(t, "@"+strings.Repeat("a", 32)+"+"+strings.Repeat("b", 32))
+	for _, size := range []int{32, 1000, 2600, 2700, 2800, 2900, 3000, 4096, 30000, 300000} {
+		body := make([]byte, size)
+		rand.Read(body)
+		records := []*record{
+			{n: 1, kind: windowRecord, room: room, w: 1, hasOK: true, heads: heads(t, size/100)},
+			{kind: msgRecord, room: room, w: 1, seq: 1, prev: sum{1}, body: body},
+			{kind: closeRecord, room: room, w: 1, prev: sum{2}, from: 1, to: 3, digest: []sum{{1}, {2}, {3}}, body: body},
+		}
+		n := uint64(1)
+		for _, r := range records {
+			r.n = n
+			r.encode()
+			n = r.last() + 1
+		}
+		file := layOut(records...)
+		if !json.Valid(file) {
+			t.Fatalf("%d bytes: not JSON", size)
+		}
+		s, err := scanSegment(bytes.NewReader(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range records {
+			for _, l := range want.lines {
+				if len(l) > lineRoom {
+					t.Errorf("%d bytes: a line of %d", size, len(l))
+				}
+			}
+			got, err := s.next()
+			if err != nil {
+				t.Fatalf("%d bytes, record %d: %v", size, i, err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("%d bytes: record %d comes back as another", size, i)
+			}
+			if at, err := recordAt(bytes.NewReader(file), got.off); err != nil || at.sum != want.sum {
+				t.Errorf("%d bytes: record %d is not where it is said to be: %v", size, i, err)
+			}
+		}
+		if _, err := s.next(); !errors.Is(err, io.EOF) {
+			t.Errorf("%d bytes: after the last comes %v", size, err)
+		}
+	}
+}
+
+// heads are n heads, one of them longer than a line.
+func heads(t *testing.T, n int) []namedHead {
+	var hs []namedHead
+	for i := range n {
+		text := fmt.Sprintf("age-encryption.org/v1\n-> x \"\\ %d\n%s\n", i, strings.Repeat("h", 300))
+		if i == n/2 {
+			text += strings.Repeat("long\n", 3000)
+		}
+		hs = append(hs, namedHead{mustName(t, fmt.Sprintf("reader%05d", i)), text})
+	}
+	return hs
+}
+
+// A head that fits one line is in one line: stock jq finds it whole.
+func TestHeadsStayWhole(t *testing.T) {
+	r := &record{n: 1, kind: windowRecord, room: chat.General, w: 1}
+	for i := range 100 {
+		r.heads = append(r.heads, namedHead{mustName(t, fmt.Sprintf("reader%d", i)), strings.Repeat("h\n", 400)})
+	}
+	r.encode()
+	for _, h := range r.heads {
+		whole, err := json.Marshal(h.head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(bytes.Join(r.lines, nil), fmt.Appendf(nil, `"%s":%s`, h.name, whole)) {
+			t.Errorf("the head of %s is divided", h.name)
+		}
+	}
+}
+
+func TestEveryFlippedBitOfARecordIsSeen(t *testing.T) {
+	r := &record{n: 1, kind: msgRecord, room: chat.General, w: 1, seq: 1, body: make([]byte, 64)}
+	r.encode()
+	line := r.lines[0]
+	for i := range len(line) * 8 {
+		bad := bytes.Clone(line)
+		bad[i/8] ^= 1 << (i % 8)
+		if _, err := parseRecordLine(bad); err == nil {
+			t.Errorf("bit %d", i)
+		}
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	r := &record{n: 1, kind: windowRecord, room: chat.General, w: 1}
+	r.encode()
+	m := &record{n: 2, kind: msgRecord, room: chat.General, w: 1, seq: 1, prev: r.sum, body: make([]byte, 5000)}
+	m.encode()
+	f.Add(layOut(r, m))
+	f.Add([]byte(segmentIntro + segmentOutro))
+	f.Add([]byte(segmentIntro + "    \n" + segmentOutro))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		s, err := scanSegment(bytes.NewReader(file))
+		if err != nil {
+			return
+		}
+		for n := uint64(1); ; {
+			r, err := s.next()
+			if errors.Is(err, io.EOF) {
+				if !json.Valid(file) {
+					t.Error("a whole history is not JSON")
+				}
+				return
+			}
+			if err != nil {
+				return
+			}
+			if r.n != n {
+				t.Errorf("record %d after %d", r.n, n-1)
+			}
+			n = r.last() + 1
+		}
+	})
+}
+
+// The checksum is put right here: nobody finds one by trying, and what matters is behind it.
+func FuzzRecordLine(f *testing.F) {
+	r := &record{n: 7, kind: closeRecord, room: chat.General, w: 1, from: 1, to: 1, digest: []sum{{1}}, body: make([]byte, 64)}
+	r.encode()
+	f.Add(r.lines[0][:len(r.lines[0])-crcSize])
+	f.Add([]byte(`{"n":1,"t":"window","room":"general","w":1,"heads":{"alice":"x"}`))
+	f.Add([]byte(`{"n":1,"t":"msg","parts":-1`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		line := fmt.Appendf(nil, `%s,"crc":"%08x"}`, b, crc32.Checksum(b, castagnoli))
+		j, err := parseRecordLine(line)
+		if err != nil {
+			return
+		}
+		if !json.Valid(line) {
+			t.Error("a line that is not JSON is taken")
+		}
+		if r, err := j.record([][]byte{line}); err == nil && (r.room.IsZero() || r.w == 0 || r.last() != r.n) {
+			t.Errorf("%+v is taken for a record", r)
+		}
+	})
+}

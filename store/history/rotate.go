@@ -1,0 +1,375 @@
+package history
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+)
+
+// Rotation has the history go on in a new file, in steps of which each is durable before the next:
+//
+//  1. all windows are closed, in the old file;
+//  2. the archive is written beside it under another name, synced, renamed, and its name synced;
+//  3. the new file is written, with a start record that tells of the archive, synced, and renamed over the old file.
+//
+// Up to the last rename the old file has everything, and an archive that no start record tells of is what a crash
+// left: it is removed at the next start. After it the archive and the new file have everything.
+
+// rotateAgain is how long a rotation that failed, as for want of room, is not tried again.
+const rotateAgain = time.Minute
+
+// rotateDue rotates where the file has its size. A rotation that fails is told in the log; the old file goes on.
+// Called with committing held.
+func (h *History) rotateDue() {
+	now := h.opt.Now()
+	if h.opt.Rotate <= 0 || h.segment.end < h.opt.Rotate || h.segment.dead != nil || now.Before(h.rotateAfter) {
+		return
+	}
+	begun := time.Now()
+	if err := h.rotate(now); err != nil {
+		h.rotateAfter = now.Add(rotateAgain)
+		h.opt.Log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
+		return
+	}
+	last := h.archives[len(h.archives)-1]
+	h.opt.Log.Info("history: rotated", "archive", filepath.Base(last.path), "bytes", last.size, "stop", time.Since(begun).Round(time.Millisecond))
+	h.expire(now)
+}
+
+// Rotate puts the history so far away as an archive. It returns once that is durable; messages wait meanwhile.
+func (h *History) Rotate() error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return errHistoryClosed
+	}
+	defer h.note()
+	if err := h.rotate(h.opt.Now()); err != nil {
+		return err
+	}
+	h.expire(h.opt.Now())
+	return nil
+}
+
+func (h *History) rotate(now time.Time) error {
+	if h.segment.dead != nil || h.segment.empty() {
+		return h.segment.dead
+	}
+	if err := h.endAllWindows(); err != nil {
+		return fmt.Errorf("close the windows: %w", err)
+	}
+	a := &archive{number: h.archived + 1, until: now, disk: h.disk}
+	a.path = filepath.Join(filepath.Dir(h.path), archiveName(a.number))
+	o, moved, err := h.writeArchive(a)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(a.path), err)
+	}
+	return h.startAnew(a, o, moved)
+}
+
+// endAllWindows closes what is open, in one batch.
+func (h *History) endAllWindows() error {
+	d := newTransaction(h)
+	defer d.publishNext()
+	for _, r := range h.rooms {
+		if r.open {
+			d.touch(r)
+			d.end(r)
+		}
+	}
+	return d.commit()
+}
+
+// writeArchive writes the archive, durably and under its name, and returns what the next file is to tell of it,
+// and where the records went.
+func (h *History) writeArchive(a *archive) (o *predecessor, moved map[int64]int64, err error) {
+	name := a.path + ".new"
+	if err := h.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	f, err := h.disk.Create(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := newArchiveWriter(f, a.number)
+	err = h.compact(p)
+	if err == nil {
+		err = p.finish()
+	}
+	if err == nil && !h.segment.noSync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, nil, errors.Join(err, h.disk.Remove(name))
+	}
+	if err := h.disk.Rename(name, a.path); err != nil {
+		return nil, nil, errors.Join(err, h.disk.Remove(name))
+	}
+	if err := h.disk.SyncDir(filepath.Dir(a.path)); err != nil {
+		return nil, nil, err
+	}
+	a.size = p.off
+	o = &predecessor{archive: a.number, size: p.off, at: a.until}
+	p.hash.Sum(o.sum[:0])
+	for room, s := range h.index {
+		head := s.head
+		head.Room = room
+		o.rooms = append(o.rooms, head)
+	}
+	sortHeads(o.rooms)
+	return o, p.moved, nil
+}
+
+// compact copies the segment's lines to p, without the messages that a close replaced.
+func (h *History) compact(p *archiveWriter) error {
+	s, err := scanSegment(io.NewSectionReader(h.segment.file, 0, h.segment.size))
+	if err != nil {
+		return err
+	}
+	single := h.singles()
+	skipping := false
+	for {
+		line, off, err := s.line()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := checkLine(line); err != nil {
+			return fmt.Errorf("%w: the record at byte %d: %w", ErrDamaged, off, err)
+		}
+		b, err := parseLineHeader(line)
+		if err != nil {
+			return fmt.Errorf("%w: the record at byte %d: %w", ErrDamaged, off, err)
+		}
+		if b.kind != moreRecord {
+			skipping = b.kind == msgRecord && !single[windowName{b.room, b.w}]
+		}
+		if skipping {
+			continue
+		}
+		if err := p.line(line, off); err != nil {
+			return err
+		}
+	}
+}
+
+// windowName is a window of a room.
+type windowName struct {
+	room chat.RoomName
+	w    uint64
+}
+
+// singles are the windows of the file that were never closed, as after a crash: their messages stay.
+func (h *History) singles() map[windowName]bool {
+	single := make(map[windowName]bool)
+	for room, s := range h.index {
+		for i := range s.windows {
+			if w := &s.windows[i]; !w.closed() {
+				single[windowName{room, w.w}] = true
+			}
+		}
+	}
+	return single
+}
+
+// checkLine sees that a line is as it was written.
+func checkLine(line []byte) error {
+	at := len(line) - crcSize
+	if at < 0 || fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)) != string(line[at:]) {
+		return errors.New("its checksum does not match")
+	}
+	return nil
+}
+
+// startAnew puts a file that goes on from the archive in the place of the old one. Who looks things up meanwhile waits,
+// so that nobody seeks in one file what is in the other.
+func (h *History) startAnew(a *archive, o *predecessor, moved map[int64]int64) error {
+	t := &segment{disk: h.disk, path: h.path, end: int64(len(segmentIntro)), n: h.segment.n, synced: h.segment.synced, noSync: h.segment.noSync, timed: h.segment.timed}
+	start := &record{n: t.n + 1, kind: startRecord, ok: t.synced, hasOK: true, predecessor: o}
+	start.encode()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := t.append([]*record{start}); err != nil {
+		if t.dead != nil {
+			h.segment.dead = t.dead // the new file may have the name by now: nothing may be added to the old one
+			return errors.Join(err, t.close())
+		}
+		return errors.Join(err, h.disk.Remove(a.path))
+	}
+	old := h.segment
+	h.segment, h.archived = t, a.number
+	a.keep(h.index.relocated(moved))
+	h.archives = append(h.archives[:len(h.archives):len(h.archives)], a)
+	return old.close()
+}
+
+// relocated takes all windows and shares out, as they are in the file that their records moved to.
+func (x index) relocated(moved map[int64]int64) index {
+	away := make(index, len(x))
+	for room, s := range x {
+		windows := slices.Clone(s.windows)
+		for i := range windows {
+			w := &windows[i]
+			w.off = moved[w.off]
+			w.closes, w.msgs = slices.Clone(w.closes), slices.Clone(w.msgs) // others are reading the old ones
+			for j := range w.closes {
+				w.closes[j].off = moved[w.closes[j].off]
+			}
+			for j := range w.msgs {
+				w.msgs[j] = moved[w.msgs[j]]
+			}
+		}
+		shares := slices.Clone(s.shares)
+		for i := range shares {
+			shares[i].off = moved[shares[i].off]
+		}
+		away[room] = &roomIndex{windows: windows, shares: shares}
+		s.windows, s.shares = nil, nil
+	}
+	return away
+}
+
+// expire deletes the oldest archives that are not to be kept. Called with committing held.
+func (h *History) expire(now time.Time) {
+	var bytes int64
+	for _, a := range h.archives {
+		bytes += a.size
+	}
+	for len(h.archives) > 0 {
+		a := h.archives[0]
+		old := h.opt.KeepFor > 0 && now.Sub(a.until) > h.opt.KeepFor
+		if !old && (h.opt.KeepBytes <= 0 || bytes <= h.opt.KeepBytes) {
+			return
+		}
+		if err := h.disk.Remove(a.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.opt.Log.Error("history: an archive could not be deleted", "err", err)
+			return
+		}
+		// Each by itself: after a power cut none may be missing that stands behind one that is there.
+		if err := h.disk.SyncDir(filepath.Dir(a.path)); err != nil {
+			h.opt.Log.Error("history: an archive could not be deleted", "err", err)
+			return
+		}
+		h.opt.Log.Info("history: deleted an archive", "archive", filepath.Base(a.path), "until", a.until)
+		bytes -= a.size
+		h.mu.Lock()
+		h.archives = h.archives[1:]
+		h.mu.Unlock()
+	}
+}
+
+// undoRotation removes the archive that a crash left before the new file had its name: the old file has all of it.
+// One that goes further than the file is not of this history's making, or the file is an old copy: that is refused.
+func undoRotation(d durable.FS, dir string, number int, last uint64) (undone bool, err error) {
+	path := filepath.Join(dir, archiveName(number))
+	f, err := d.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open %s: %w", path, err)
+	}
+	end, err := lastOf(f, number)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false, fmt.Errorf("%s: %w; nothing was changed", path, err)
+	}
+	if end > last {
+		return false, fmt.Errorf("%w: message_history.json ends with record %d, and %s with %d: it is an old copy; nothing was changed",
+			ErrDamaged, last, filepath.Base(path), end)
+	}
+	if err := d.Remove(path); err != nil {
+		return false, fmt.Errorf("undo a rotation: %w", err)
+	}
+	return true, d.SyncDir(dir)
+}
+
+// lastOf is the number of the last line in an archive.
+func lastOf(f durable.File, number int) (uint64, error) {
+	size, err := f.Size()
+	if err != nil {
+		return 0, err
+	}
+	s, err := scanSegment(io.NewSectionReader(f, 0, size))
+	if err != nil || s.number != number {
+		return 0, fmt.Errorf("%w: it is not archive %d", ErrDamaged, number)
+	}
+	var last uint64
+	for {
+		line, _, err := s.line()
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		b, err := parseLineHeader(line)
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		last = b.n
+	}
+}
+
+// archiveWriter writes an archive from its first byte to its last, and sums it.
+type archiveWriter struct {
+	w     *bufio.Writer
+	hash  interface{ Sum([]byte) []byte }
+	off   int64
+	empty bool
+	moved map[int64]int64 // where a line stood: where it stands
+	err   error
+}
+
+func newArchiveWriter(f durable.File, number int) *archiveWriter {
+	hash := sha256.New()
+	p := &archiveWriter{
+		w: bufio.NewWriterSize(io.MultiWriter(io.NewOffsetWriter(f, 0), hash), 256<<10), hash: hash,
+		empty: true, moved: make(map[int64]int64),
+	}
+	p.put(archiveIntro(number))
+	return p
+}
+
+func (p *archiveWriter) put(s string) {
+	n, err := p.w.WriteString(s)
+	p.off += int64(n)
+	p.err = errors.Join(p.err, err)
+}
+
+// line writes a line that stood at off. As in a segment it crosses no page.
+func (p *archiveWriter) line(line []byte, off int64) error {
+	p.pad(int64(len(line) + len(",\n\n")))
+	if !p.empty {
+		p.put(",\n")
+	}
+	p.empty = false
+	p.moved[off] = p.off
+	p.put(string(line) + "\n")
+	return p.err
+}
+
+// pad fills the page up where less than length is left of it.
+func (p *archiveWriter) pad(length int64) {
+	if left := pageSize - p.off%pageSize; left < length {
+		p.put(string(blanks(left)))
+	}
+}
+
+func (p *archiveWriter) finish() error {
+	p.pad(int64(len(segmentOutro)))
+	p.put(segmentOutro)
+	return errors.Join(p.err, p.w.Flush())
+}

@@ -1,0 +1,229 @@
+package history
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
+)
+
+// share tells of a head that a reader got for a window after it had begun.
+type share struct {
+	w    uint64
+	name chat.Name
+	tag  string
+	off  int64    // of its record
+	in   *archive // the file that is in; nil: the one that is written to
+}
+
+// shareBatch is how many heads are written at once: messages wait for no more.
+const shareBatch = 128
+
+// Share has all keys that me has now open what was sealed to me in the rooms and is opened by ids: of each such window
+// another head is stored, for all of them. It returns how many messages they open now, those that they did before among
+// them, and how many stay closed, because none of ids opens their window.
+//
+// Errors: ErrNoHead where me has no key that can be sealed to, and those of the disk; what was stored until then holds.
+func (h *History) Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
+	for _, room := range rooms {
+		n, left, err := h.shareRoom(me, room, ids)
+		opened, closed = opened+n, closed+left
+		if err != nil {
+			return opened, closed, fmt.Errorf("share %s: %w", room, err)
+		}
+	}
+	return opened, closed, nil
+}
+
+func (h *History) shareRoom(me chat.Name, room chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
+	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(room, me)}
+	if g.tag, err = tagOf(g.to); err != nil {
+		return 0, 0, err
+	}
+	if g.v, err = h.snapshot(room); err != nil {
+		return 0, 0, err
+	}
+	defer g.v.close()
+	for i := range g.v.windows {
+		if err = g.window(&g.v.windows[i]); err != nil {
+			break
+		}
+	}
+	err = errors.Join(err, g.write())
+	return g.opened, g.closed, err
+}
+
+// sharing is the sharing of one room.
+type sharing struct {
+	h    *History
+	v    *snapshot
+	me   chat.Name
+	room chat.RoomName
+	ids  []age.Identity  // that open what is shared
+	to   []age.Recipient // that will, too
+	tag  string          // of those
+
+	batch  []*record // not written yet
+	inside int       // messages in the batch's windows
+
+	opened, closed int // messages
+}
+
+// window shares one window, or counts what it cannot.
+func (g *sharing) window(s *windowEntry) error {
+	switch {
+	case s.count() == 0 || !s.readable(g.me):
+		return nil
+	case s.sharedWith(g.me, g.tag):
+		g.opened += s.count()
+		return nil
+	}
+	r, err := g.again(s)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, agesplit.ErrWrongKeys):
+		g.closed += s.count()
+		return nil
+	case err != nil:
+		return err
+	}
+	g.batch, g.inside = append(g.batch, r), g.inside+s.count()
+	if len(g.batch) < shareBatch {
+		return nil
+	}
+	return g.write()
+}
+
+// write writes what has been gathered.
+func (g *sharing) write() error {
+	if len(g.batch) == 0 {
+		return nil
+	}
+	err := g.h.commitShares(g.batch)
+	if err == nil {
+		g.opened += g.inside
+	}
+	g.batch, g.inside = nil, 0
+	return err
+}
+
+// again makes another head of the window. The error wraps agesplit.ErrWrongKeys where the identities do not open the one there is.
+func (g *sharing) again(s *windowEntry) (*record, error) {
+	old, err := g.v.head(s, g.me)
+	if err != nil {
+		return nil, err
+	}
+	f, err := g.v.file(s.in)
+	if err != nil {
+		return nil, err
+	}
+	window, err := recordAt(f, s.off)
+	if err != nil {
+		return nil, err
+	}
+	key, err := agesplit.OpenHead(old, g.ids)
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	head, refused := key.Head(g.to)
+	if head == "" {
+		return nil, errors.Join(refused...)
+	}
+	return &record{kind: shareRecord, room: g.room, w: s.w, tag: g.tag, prev: window.sum, heads: []namedHead{{g.me, head}}}, nil
+}
+
+// sharedWith reports whether the newest head that me got later is for those keys.
+func (s *windowEntry) sharedWith(me chat.Name, tag string) bool {
+	for _, sh := range slices.Backward(s.shares) {
+		if sh.name == me {
+			return sh.tag == tag
+		}
+	}
+	return false
+}
+
+func (h *History) commitShares(batch []*record) error {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	if h.closed {
+		return errHistoryClosed
+	}
+	d := newTransaction(h)
+	for _, r := range batch {
+		d.put(r)
+	}
+	defer h.note()
+	return d.commit()
+}
+
+// tagOf tells sets of recipients apart, so that nothing is shared twice: half of the SHA-256 of what a head shows of
+// each. The error is ErrNoHead where there are none.
+func tagOf(to []age.Recipient) (string, error) {
+	if len(to) == 0 {
+		return "", ErrNoHead
+	}
+	var words []string
+	for _, r := range to {
+		if named, ok := r.(fmt.Stringer); ok { // age1…
+			words = append(words, named.String())
+			continue
+		}
+		stanzas, err := r.Wrap(make([]byte, agesplit.FileKeySize)) // an SSH key's stanza names it
+		if err != nil || len(stanzas) != 1 || len(stanzas[0].Args) == 0 {
+			continue // it cannot be sealed to
+		}
+		words = append(words, stanzas[0].Type+" "+stanzas[0].Args[0])
+	}
+	sum := sha256.Sum256([]byte(strings.Join(words, "\n")))
+	return hex.EncodeToString(sum[:sha256.Size/2]), nil
+}
+
+// sharedIn looks for shared heads in a file. What is damaged there is for who reads it in order to say.
+func sharedIn(file io.Reader, into map[windowName][]namedHead) {
+	s, err := scanSegment(file)
+	for err == nil {
+		var line []byte
+		if line, _, err = s.line(); err != nil {
+			return
+		}
+		b, headerErr := parseLineHeader(line)
+		if headerErr != nil {
+			return
+		}
+		if b.kind != shareRecord {
+			continue
+		}
+		j, lineErr := parseRecordLine(line)
+		if lineErr != nil {
+			return
+		}
+		var r *record
+		if r, err = s.whole(&j, line); err == nil {
+			of := windowName{r.room, r.w}
+			into[of] = append(into[of], r.heads...)
+		}
+	}
+}
+
+// rewind makes file one that can be read again from here on; begun is file after something was read ahead from it.
+func rewind(file, begun io.Reader) (io.ReadSeeker, error) {
+	if f, ok := file.(io.ReadSeeker); ok {
+		if _, err := f.Seek(0, io.SeekStart); err == nil {
+			return f, nil
+		}
+	}
+	b, err := io.ReadAll(begun)
+	return bytes.NewReader(b), err
+}

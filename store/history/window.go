@@ -1,0 +1,66 @@
+package history
+
+import (
+	"time"
+
+	"sshchat/store/agesplit"
+)
+
+const (
+	leastWindow = 200            // messages; in larger rooms as many as they have members
+	windowLasts = 24 * time.Hour // at most
+	chunkLines  = 200            // in one close record
+	chunkBytes  = 256 << 10      // in one close record
+)
+
+// keyring is the one-time keys of a window. What is used is gone, also where the write then fails.
+type keyring struct {
+	msgs, closes []agesplit.OnceKey
+}
+
+// newKeyring derives keys for n messages and for as many closes as they can take.
+func newKeyring(k *agesplit.FileKey, n int) *keyring {
+	const least = min(chunkLines, chunkBytes/maxLine) // lines in each close but the last
+	return &keyring{msgs: k.OnceKeys(n), closes: k.OnceKeys((n + least - 1) / least)}
+}
+
+func take(keys *[]agesplit.OnceKey) *agesplit.OnceKey {
+	k := &(*keys)[0]
+	*keys = (*keys)[1:]
+	return k
+}
+
+func (r *keyring) wipe() {
+	for _, keys := range [][]agesplit.OnceKey{r.msgs, r.closes} {
+		for i := range keys {
+			keys[i].Wipe()
+		}
+	}
+	r.msgs, r.closes = nil, nil
+}
+
+// window is one that has begun.
+type window struct {
+	opened time.Time
+	size   int
+	sum    sum // of its record
+	keys   *keyring
+	lines  [][]byte // what was said in it, to be stored again as one when it ends
+	digest []sum    // of the lines' records
+}
+
+func (w *window) full() bool { return len(w.lines) >= w.size || len(w.keys.msgs) == 0 }
+
+// chunks divides the window's lines into what each close holds.
+func (w *window) chunks() [][][]byte {
+	var chunks [][][]byte
+	start, bytes := 0, 0
+	for i, l := range w.lines {
+		if i-start == chunkLines || bytes+len(l) > chunkBytes {
+			chunks = append(chunks, w.lines[start:i])
+			start, bytes = i, 0
+		}
+		bytes += len(l)
+	}
+	return append(chunks, w.lines[start:])
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"sshchat/store/agesplit"
+)
+
+func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	old := sealTo(t, u, alice)
+	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("a parrot under the stairs")); err != nil {
+		t.Fatal(err)
+	}
+	secret := []byte("a parrot under the stairs")
+	ids, err := u.Unlock(ctx, alice.ID, secret)
+	if err != nil || len(ids) != 2 || !opens(ids, old) || !opens(ids[:1], sealTo(t, u, alice)) {
+		t.Errorf("%d identities, %v", len(ids), err)
+	}
+	if !bytes.Equal(secret, make([]byte, len(secret))) {
+		t.Errorf("the password is still there: %q", secret)
+	}
+}
+
+// What is wrong about it is not to be told by the answer, nor by the time it takes: each costs one opening.
+func TestUnlockRefusesAlike(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice, bare := create(t, u, "alice", goodPassword), create(t, u, "bare", "")
+	opened := 0
+	real := u.open
+	u.open = func(sealed string, phrase []byte) ([]byte, error) { opened++; return real(sealed, phrase) }
+	for _, c := range []struct{ id, password string }{
+		{alice.ID, "wrong"}, {alice.ID, goodPassword + " "}, {bare.ID, goodPassword}, {bare.ID, "x"}, {"nobody", goodPassword},
+	} {
+		opened = 0
+		secret := []byte(c.password)
+		ids, err := u.Unlock(ctx, c.id, secret)
+		wantErr(t, err, ErrPassword)
+		if err.Error() != ErrPassword.Error() || ids != nil || opened != 1 {
+			t.Errorf("%q: %v, %d identities, %d openings", c.password, err, len(ids), opened)
+		}
+		if !bytes.Equal(secret, make([]byte, len(secret))) {
+			t.Errorf("the password is still there: %q", secret)
+		}
+	}
+	_, err := u.Unlock(ctx, alice.ID, bytes.Repeat([]byte("x"), agesplit.MaxPassword+1))
+	wantErr(t, err, ErrPassword)
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = u.Unlock(canceled, alice.ID, []byte(goodPassword))
+	wantErr(t, err, context.Canceled)
+}
+
+func TestUnlockWaitsAtTheGate(t *testing.T) {
+	u := openUsers(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	for range scryptsAtOnce {
+		if err := u.gate.enter(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range scryptQueue {
+		u.gate.queue <- struct{}{}
+	}
+	_, err := u.Unlock(ctx, alice.ID, []byte(goodPassword))
+	wantErr(t, err, ErrBusy)
+}
