@@ -16,6 +16,8 @@ func (f *Filter) Shows(m *Message, me Name) bool {
 		return !f.Quiet || m.Kind != Comings
 	case f.Ignore[m.From]:
 		return false
+	case m.Kind == Notice: // what somebody did to the room
+		return true
 	}
 	return len(f.Focus) == 0 || m.Room.IsDirect() || f.Focus[m.From]
 }

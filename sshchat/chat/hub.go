@@ -102,7 +102,7 @@ func (h *Hub) room(me Name, name RoomName) (*Room, error) {
 	if r == nil || r.gone {
 		return nil, noRoom(me, name)
 	}
-	if _, in := r.members[me]; !in && (r.rules.Private && !slices.Contains(r.rules.Invited, me) || name.IsDirect()) {
+	if _, in := r.members[me]; !in && (!r.rules.MayEnter(me) || name.IsDirect()) {
 		return nil, noRoom(me, name)
 	}
 	return r, nil
@@ -117,23 +117,24 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	h.mu.Lock()
 	p := h.person(me)
 	h.mu.Unlock()
-	p.changing.Lock()
-	defer p.changing.Unlock()
-
 	if h.In(me, name) {
 		return false, nil
 	}
-	if h.joined(me) >= MaxJoined {
-		return false, ErrTooMany.Because("nobody is in more than %d", MaxJoined)
-	}
-	r, err := h.room(me, name)
-	if errors.Is(err, ErrNoRoom) {
-		r, made, err = h.makeRoom(me, name)
-	}
+	r, made, err := h.enterable(ctx, me, name)
 	if err != nil {
 		return false, err
 	}
 	if err := h.await(ctx, name, Join); err != nil {
+		return made, err
+	}
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	r.deciding.RLock()
+	defer r.deciding.RUnlock()
+	if h.In(me, name) {
+		return made, nil
+	}
+	if err := h.mayJoin(ctx, me, name); err != nil { // the wait may have been long
 		return made, err
 	}
 	if err := h.registry.SaveMember(name, Member{me, r.Log.Last() + 1}); err != nil {
@@ -141,6 +142,31 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	}
 	// The registry has it, so the journal must too, whoever hung up meanwhile.
 	return made, h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Join, Name: me}})
+}
+
+// enterable returns the room for me to join, and makes it if there is none of that name.
+func (h *Hub) enterable(ctx context.Context, me Name, name RoomName) (r *Room, made bool, err error) {
+	if h.joined(me) >= MaxJoined {
+		return nil, false, errJoinedTooMany
+	}
+	r, err = h.room(me, name)
+	if errors.Is(err, ErrNoRoom) {
+		return h.makeRoom(ctx, me, name)
+	}
+	return r, false, err
+}
+
+var errJoinedTooMany = ErrTooMany.Because("nobody is in more than %d", MaxJoined)
+
+// mayJoin refuses what must not be at the place of the join. Called with me's changing held, and the room's deciding.
+func (h *Hub) mayJoin(ctx context.Context, me Name, name RoomName) error {
+	if h.joined(me) >= MaxJoined {
+		return errJoinedTooMany
+	}
+	if _, err := h.room(me, name); err != nil {
+		return err
+	}
+	return checked(ctx)
 }
 
 // joined is how many rooms me is in, direct ones not counted.
@@ -157,9 +183,12 @@ func (h *Hub) joined(me Name) int {
 }
 
 // makeRoom makes a public room of me's. Two who make the same room at once both succeed and share it.
-func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
+func (h *Hub) makeRoom(ctx context.Context, me Name, name RoomName) (r *Room, made bool, err error) {
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
+	if err := checked(ctx); err != nil {
+		return nil, false, err
+	}
 	h.mu.RLock()
 	mine, there := 0, h.rooms[name]
 	for _, r := range h.rooms {
@@ -169,7 +198,7 @@ func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
 	}
 	h.mu.RUnlock()
 	switch {
-	case there != nil && !there.gone && there.rules.Private: // and not me's: the same words as for a room that is not there
+	case there != nil && !there.gone && !there.rules.MayEnter(me): // the same words as for a room that is not there
 		return nil, false, noRoom(me, name)
 	case there != nil && !there.gone: // somebody was faster
 		return there, false, nil
@@ -180,15 +209,53 @@ func (h *Hub) makeRoom(me Name, name RoomName) (r *Room, made bool, err error) {
 	return r, err == nil, err
 }
 
-// Part ends me's membership. Nobody leaves #general.
+// Part ends me's membership. Nobody leaves #general. In a room of many members it waits until the next window is ready.
 func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	if name == General {
 		return ErrGeneral
 	}
+	if !h.In(me, name) || name.IsDirect() {
+		return NotIn(me, name)
+	}
+	if err := h.await(ctx, name, Leave); err != nil {
+		return err
+	}
+	return h.leaveRoom(ctx, me, name)
+}
+
+// Kick is Part by somebody else, who may: it waits for nothing, and takes me off the list of the invited as well.
+// Errors: ErrNotIn if name was neither in the room nor invited; ErrGeneral; the registry's.
+func (h *Hub) Kick(ctx context.Context, name Name, room RoomName) error {
+	if room == General {
+		return ErrGeneral
+	}
+	invited := false
+	err := h.SetRules(ctx, room, func(r *Rules) error {
+		before := len(r.Invited)
+		r.Invited = slices.DeleteFunc(r.Invited, func(n Name) bool { return n == name })
+		if invited = len(r.Invited) < before; !invited {
+			return errUnchanged
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return err
+	}
+	err = h.leaveRoom(ctx, name, room)
+	if invited && errors.Is(err, ErrNotIn) {
+		return nil
+	}
+	return err
+}
+
+var errUnchanged = errors.New("internal error: nothing to change")
+
+// leaveRoom takes me out of a room.
+func (h *Hub) leaveRoom(ctx context.Context, me Name, name RoomName) error {
 	h.mu.RLock()
-	r, p := h.rooms[name], h.people[me]
+	p := h.people[me]
 	h.mu.RUnlock()
-	if r == nil || p == nil || name.IsDirect() {
+	if p == nil || name.IsDirect() {
 		return NotIn(me, name)
 	}
 	p.changing.Lock()
@@ -196,7 +263,7 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	if !h.In(me, name) {
 		return NotIn(me, name)
 	}
-	if err := h.await(ctx, name, Leave); err != nil {
+	if err := checked(ctx); err != nil {
 		return err
 	}
 	if err := h.registry.RemoveMember(name, me); err != nil {
@@ -224,26 +291,44 @@ func (h *Hub) Rekey(ctx context.Context, me Name, change Change) error {
 	return nil
 }
 
-// SetTopic changes the topic of a room that me is in.
-func (h *Hub) SetTopic(me Name, name RoomName, topic Text) error {
-	if !h.In(me, name) || name.IsDirect() {
-		return NotIn(me, name)
-	}
+// SetTopic changes the topic of a room that me is in. It is said to the room, so a slow room slows it.
+// Errors: ErrNotIn, ErrSlow, those of a check, the registry's.
+func (h *Hub) SetTopic(ctx context.Context, me Name, name RoomName, topic Text) error {
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
+	if err := checked(ctx); err != nil {
+		return err
+	}
+	r, err := h.mayTell(me, name)
+	if err != nil {
+		return err
+	}
 	if err := h.registry.SaveRoom(name, topic.String(), Name{}); err != nil {
 		return fmt.Errorf("set the topic of %s: %w", name, err)
 	}
 	h.mu.Lock()
-	r := h.rooms[name]
 	r.topic = topic.String()
 	h.mu.Unlock()
 	said := fmt.Sprintf("%s set the topic: %s", me, topic)
 	if topic.String() == "" {
 		said = fmt.Sprintf("%s cleared the topic", me)
 	}
-	h.tell(r.Log, Message{Room: name, Kind: Notice, Text: text.Sprintf("%s", said)})
+	h.tell(r.Log, Message{Room: name, From: me, Kind: Notice, Text: text.Sprintf("%s", said)})
 	return nil
+}
+
+// mayTell returns the room if me may now say something in it that is not stored.
+func (h *Hub) mayTell(me Name, name RoomName) (*Room, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[name]
+	if r == nil || name.IsDirect() {
+		return nil, NotIn(me, name)
+	}
+	if _, in := r.members[me]; !in {
+		return nil, NotIn(me, name)
+	}
+	return r, r.tooSoon(me, now())
 }
 
 // tell appends what is not stored and returns its place in the order.

@@ -184,7 +184,7 @@ func TestRaceForARoom(t *testing.T) {
 func TestMakeRoomThatIsThereByNow(t *testing.T) {
 	h := start(t, &tape{})
 	join(t, h, "alice", "ci")
-	r, made, err := h.makeRoom(name(t, "bob"), room(t, "ci"))
+	r, made, err := h.makeRoom(t.Context(), name(t, "bob"), room(t, "ci"))
 	if err != nil || made || r.by != name(t, "alice") {
 		t.Errorf("made %v, %v", made, err)
 	}
@@ -249,7 +249,7 @@ func TestPrivateRoomIsNotThere(t *testing.T) {
 	if _, err := h.Join(t.Context(), bob, secret); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("Join: %v", err)
 	}
-	if err := h.SetTopic(bob, secret, words("mine")); !errors.Is(err, ErrNotIn) {
+	if err := h.SetTopic(t.Context(), bob, secret, words("mine")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("SetTopic: %v", err)
 	}
 	for _, info := range h.Rooms(bob) {

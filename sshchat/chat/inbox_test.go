@@ -61,7 +61,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	b.Read(pair, 99)
 	wantInbox(t, b, "general 1/1 @4", "ci 0/0 @0", "@alice+bob 0/0 @1")
 	part(t, h, "bob", "ci")
-	if err := h.SetTopic(alice, General, words("a topic")); err != nil {
+	if err := h.SetTopic(t.Context(), alice, General, words("a topic")); err != nil {
 		t.Fatal(err)
 	}
 	b.Deliver(r.Next(99))

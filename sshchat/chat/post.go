@@ -20,8 +20,9 @@ const (
 // request is one event on its way through the journal. The one who submits it waits on done.
 type request struct {
 	event    Event
-	anothers bool       // of a Delete: what it means may be somebody else's
-	done     chan error // holds one; sent exactly once by Run
+	anothers bool         // of a Delete: what it means may be somebody else's
+	check    func() error // asked at its place, of a message; nil: nobody
+	done     chan error   // holds one; sent exactly once by Run
 }
 
 // Post says something in a room and returns it as stored, with its Seq. When Post returns nil the message
@@ -75,6 +76,18 @@ func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
 	return req.event.Message, nil
 }
 
+// Author is who said message of of the room; ok is false if it is not in memory.
+func (h *Hub) Author(room RoomName, of uint64) (name Name, ok bool) {
+	h.mu.RLock()
+	r := h.rooms[room]
+	h.mu.RUnlock()
+	if r == nil {
+		return Name{}, false
+	}
+	m, kept := r.Log.find(of)
+	return m.From, kept
+}
+
 // Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.
 func (h *Hub) Last(me Name, room RoomName) (Message, bool) {
 	for _, m := range slices.Backward(h.Before(me, room, 0, LogLines)) {
@@ -107,6 +120,7 @@ func (h *Hub) say(ctx context.Context, req *request) error {
 	if err := h.await(ctx, req.event.Room, NoChange); err != nil {
 		return err
 	}
+	req.check = func() error { return checked(ctx) }
 	return h.submit(ctx, req)
 }
 
@@ -220,7 +234,7 @@ func (h *Hub) drain(first *request) []*request {
 // commit stores a batch, shows it and answers each poster: in this order, so that nobody sees
 // what a power cut could take back.
 func (h *Hub) commit(batch []*request) error {
-	staged := h.stage(batch)
+	staged := h.stage(admissible(batch))
 	if len(staged) == 0 && len(batch) > 0 {
 		return nil
 	}
@@ -259,6 +273,20 @@ func (h *Hub) refuse(staged []*request, events []Event) {
 			req.done <- nil
 		}
 	}
+}
+
+// admissible answers the messages that a check refuses by now, and returns the rest.
+func admissible(batch []*request) []*request {
+	return slices.DeleteFunc(batch, func(req *request) bool {
+		if req.check == nil {
+			return false
+		}
+		err := req.check()
+		if err != nil {
+			req.done <- err
+		}
+		return err != nil
+	})
 }
 
 // stage gives each event its place: messages a time and a Seq, changes of readers their effect, in order.
@@ -311,6 +339,19 @@ func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error
 	if m.Of == 0 {
 		return r.tooSoon(m.From, at)
 	}
+	if err := r.misses(req, since, deleted); err != nil {
+		return err
+	}
+	if m.Kind == Edit { // it is said anew
+		return r.tooSoon(m.From, at)
+	}
+	deleted[inRoom{r.Name, m.Of}] = true
+	return nil
+}
+
+// misses tells why the message that an edit or a deletion means cannot be amended. Called with the hub's mu held.
+func (r *Room) misses(req *request, since uint64, deleted map[inRoom]bool) error {
+	m := &req.event.Message
 	meant := inRoom{r.Name, m.Of}
 	old, kept := r.Log.find(m.Of)
 	switch {
@@ -318,9 +359,6 @@ func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error
 		return noMessage(m.From, r.Name)
 	case old.From != m.From && !req.anothers:
 		return ErrNotYours
-	}
-	if m.Kind == Delete {
-		deleted[meant] = true
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	alice, ci := name(t, "alice"), room(t, "ci")
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", ci, "before")
-	if err := h.SetTopic(alice, ci, words("old")); err != nil {
+	if err := h.SetTopic(t.Context(), alice, ci, words("old")); err != nil {
 		t.Fatal(err)
 	}
 	bob := h.Reader(name(t, "bob"), From{})
@@ -77,7 +77,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	say(t, h, "alice", ci, "unread when bob left")
 	part(t, h, "bob", "ci")
 	say(t, h, "alice", ci, "after")
-	if err := h.SetTopic(alice, ci, words("new")); err != nil {
+	if err := h.SetTopic(t.Context(), alice, ci, words("new")); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, bob, "ci:parted")

@@ -1,11 +1,18 @@
 package chat
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Room is a log and who belongs to it.
 type Room struct {
 	Name RoomName
 	Log  *Log
+
+	// deciding is held for reading from the moment a join is looked at until it is in the journal, and for writing while
+	// the room's rules change: so a join finds the rules that hold at its place. Taken after decisions and changing.
+	deciding sync.RWMutex
 
 	// Guarded by the hub's mu:
 

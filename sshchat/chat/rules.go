@@ -52,18 +52,30 @@ func (r *Room) moderates(me Name) bool {
 }
 
 // SetRules has edit change the rules of a room; who may is for the caller to know. An error of edit changes nothing and
-// is returned. Errors: ErrNoRoom; ErrGeneral where #general would be private; the registry's.
-func (h *Hub) SetRules(name RoomName, edit func(*Rules) error) error {
+// is returned. Errors: ErrNoRoom; ErrGeneral where #general would be private; those of a check; the registry's.
+func (h *Hub) SetRules(ctx context.Context, name RoomName, edit func(*Rules) error) error {
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
 	h.mu.RLock()
 	r := h.rooms[name]
-	var rules Rules
-	if r != nil {
-		rules = r.rules.clone()
-	}
 	h.mu.RUnlock()
-	if r == nil || r.gone || name.IsDirect() {
+	if r == nil || name.IsDirect() {
+		return noRoom(Name{}, name)
+	}
+	r.deciding.Lock()
+	defer r.deciding.Unlock()
+	if err := checked(ctx); err != nil {
+		return err
+	}
+	return h.setRules(r, edit)
+}
+
+// setRules is called with decisions and the room's deciding held.
+func (h *Hub) setRules(r *Room, edit func(*Rules) error) error {
+	h.mu.RLock()
+	name, rules, gone := r.Name, r.rules.clone(), r.gone
+	h.mu.RUnlock()
+	if gone {
 		return noRoom(Name{}, name)
 	}
 	if err := edit(&rules); err != nil {
@@ -84,10 +96,14 @@ func (h *Hub) SetRules(name RoomName, edit func(*Rules) error) error {
 	return nil
 }
 
-// MakeRoom makes a room of nobody's, without members. Errors: ErrTaken where it is there; the registry's.
-func (h *Hub) MakeRoom(name RoomName, private bool) error {
+// MakeRoom makes a room of nobody's, without members. To a private one by is invited.
+// Errors: ErrTaken where it is there; those of a check; the registry's.
+func (h *Hub) MakeRoom(ctx context.Context, by Name, name RoomName, private bool) error {
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
+	if err := checked(ctx); err != nil {
+		return err
+	}
 	h.mu.RLock()
 	there := h.rooms[name]
 	h.mu.RUnlock()
@@ -100,12 +116,13 @@ func (h *Hub) MakeRoom(name RoomName, private bool) error {
 	if !private {
 		return nil
 	}
-	if err := h.registry.SaveRules(name, Rules{Private: true}); err != nil {
+	rules := Rules{Private: true, Invited: []Name{by}}
+	if err := h.registry.SaveRules(name, rules); err != nil {
 		return fmt.Errorf("make %s private: %w", name, err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.rooms[name].rules.Private = true
+	h.rooms[name].rules = rules
 	return nil
 }
 
@@ -133,14 +150,23 @@ func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 	}
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
-	h.mu.Lock()
+	if err := checked(ctx); err != nil {
+		return err
+	}
+	h.mu.RLock()
 	r := h.rooms[name]
-	if r == nil || r.gone || name.IsDirect() {
-		h.mu.Unlock()
+	h.mu.RUnlock()
+	if r == nil || name.IsDirect() {
 		return noRoom(Name{}, name)
 	}
-	members := slices.Collect(maps.Keys(r.members))
-	h.mu.Unlock()
+	r.deciding.Lock()
+	defer r.deciding.Unlock()
+	h.mu.RLock()
+	members, gone := slices.Collect(maps.Keys(r.members)), r.gone
+	h.mu.RUnlock()
+	if gone {
+		return noRoom(Name{}, name)
+	}
 	if err := h.registry.RemoveRoom(name); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
@@ -155,13 +181,13 @@ func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 	return nil
 }
 
-// Notify tells a room something that is not stored.
-func (h *Hub) Notify(name RoomName, format string, args ...any) {
+// Notify tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
+func (h *Hub) Notify(by Name, name RoomName, format string, args ...any) {
 	h.mu.RLock()
 	r := h.rooms[name]
 	h.mu.RUnlock()
 	if r != nil {
-		h.tell(r.Log, Message{Room: name, Kind: Notice, Text: text.Sprintf(format, args...)})
+		h.tell(r.Log, Message{Room: name, From: by, Kind: Notice, Text: text.Sprintf(format, args...)})
 	}
 }
 

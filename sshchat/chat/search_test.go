@@ -20,7 +20,7 @@ func TestSearch(t *testing.T) {
 	say(t, h, "bob", pair, "a build between us")
 	say(t, h, "alice", General, "gone build")
 	amend(t, h, "alice", Delete, 2, "")
-	if err := h.SetTopic(bob, General, words("build")); err != nil {
+	if err := h.SetTopic(t.Context(), bob, General, words("build")); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -30,12 +29,12 @@ var _ = add(&Command{
 			c.Notef("%d sessions of %s ended.", n, a.Name)
 			return nil
 		}
-		if err := c.Hub.Part(ctx, a.Name, room); err != nil {
+		if err := c.Hub.Kick(ctx, a.Name, room); err != nil {
 			return err
 		}
-		c.Hub.Notify(room, "%s put %s out%s.", c.Account.Name, a.Name, why)
+		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, why)
 		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, why)
-		return c.uninvite(a.Name, room)
+		return nil
 	},
 })
 
@@ -44,16 +43,4 @@ func afterColon(why string) string {
 		return ""
 	}
 	return ": " + why
-}
-
-// uninvite has somebody who was put out of a private room not come back by an old invitation.
-func (c *Call) uninvite(name chat.Name, room chat.RoomName) error {
-	_, rules, err := c.Hub.Rules(c.Account.Name, room)
-	if err != nil || !slices.Contains(rules.Invited, name) {
-		return nil
-	}
-	return c.Hub.SetRules(room, func(r *chat.Rules) error {
-		r.Invited = slices.DeleteFunc(r.Invited, func(n chat.Name) bool { return n == name })
-		return nil
-	})
 }

@@ -17,13 +17,13 @@ import (
 var _ = add(&Command{
 	Name: "room create", Args: "#room [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
 			return err
 		}
 		private, _ := c.Flags.GetBool("private")
-		if err := c.Hub.MakeRoom(room, private); err != nil {
+		if err := c.Hub.MakeRoom(ctx, c.Account.Name, room, private); err != nil {
 			return err
 		}
 		c.Notef("#%s is made.", room)
@@ -136,15 +136,15 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "room set-private", Args: "#room on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		room, on, err := c.roomSwitch()
 		if err != nil {
 			return err
 		}
-		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Private = on; return nil }); err != nil {
+		if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Private = on; return nil }); err != nil {
 			return err
 		}
-		c.Hub.Notify(room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
+		c.Hub.Notify(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
 		return nil
 	},
 })
@@ -176,7 +176,7 @@ var _ = add(&Command{
 	Name: "slow", Args: "#room 10s|off", Brief: "have members of a room wait between messages",
 	More:  "Its moderators need not. At most a day.",
 	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
 		}
@@ -190,13 +190,13 @@ var _ = add(&Command{
 				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
 			}
 		}
-		if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Slow = slow; return nil }); err != nil {
+		if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Slow = slow; return nil }); err != nil {
 			return err
 		}
 		if slow == 0 {
-			c.Hub.Notify(room, "%s lets everybody speak at any time.", c.Account.Name)
+			c.Hub.Notify(c.Account.Name, room, "%s lets everybody speak at any time.", c.Account.Name)
 		} else {
-			c.Hub.Notify(room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
+			c.Hub.Notify(c.Account.Name, room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
 		}
 		return nil
 	},
@@ -205,8 +205,8 @@ var _ = add(&Command{
 var (
 	_ = add(&Command{
 		Name: "mod", Args: "USER [#room]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
-		Run: func(_ context.Context, c *Call) error {
-			return c.nameMod("%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
+		Run: func(ctx context.Context, c *Call) error {
+			return c.nameMod(ctx, "%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
 				if slices.Contains(mods, name) {
 					return mods
 				}
@@ -216,15 +216,15 @@ var (
 	})
 	_ = add(&Command{
 		Name: "unmod", Args: "USER [#room]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
-		Run: func(_ context.Context, c *Call) error {
-			return c.nameMod("%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
+		Run: func(ctx context.Context, c *Call) error {
+			return c.nameMod(ctx, "%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
 				return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == name })
 			})
 		},
 	})
 )
 
-func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.Name) error {
+func (c *Call) nameMod(ctx context.Context, notice string, edit func([]chat.Name, chat.Name) []chat.Name) error {
 	if err := c.need(1); err != nil {
 		return err
 	}
@@ -236,17 +236,17 @@ func (c *Call) nameMod(notice string, edit func([]chat.Name, chat.Name) []chat.N
 	if !c.Hub.In(name, room) {
 		return notFound("%s is not in #%s", name, room)
 	}
-	if err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Mods = edit(r.Mods, name); return nil }); err != nil {
+	if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Mods = edit(r.Mods, name); return nil }); err != nil {
 		return err
 	}
-	c.Hub.Notify(room, notice, c.Account.Name, name)
+	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, name)
 	return nil
 }
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [#room]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
 	Faces: Chat, Account: true, Words: 2,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
@@ -265,7 +265,7 @@ var _ = add(&Command{
 			return failed("%s is in #%s already", name, room)
 		}
 		if rules.Private && !slices.Contains(rules.Invited, name) {
-			err := c.Hub.SetRules(room, func(r *chat.Rules) error { r.Invited = append(r.Invited, name); return nil })
+			err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Invited = append(r.Invited, name); return nil })
 			if err != nil {
 				return err
 			}

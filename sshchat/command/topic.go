@@ -12,7 +12,7 @@ var _ = add(&Command{
 	Name: "topic", Args: "[#room] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
 	More:  "A single - as the text clears it.",
 	Faces: Both, Account: true, Text: true,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		word, said := "", c.Text
 		if strings.HasPrefix(said, "#") {
 			word, said = cutWord(said)
@@ -36,7 +36,7 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		if err := c.Hub.SetTopic(c.Account.Name, room, line); err != nil {
+		if err := c.Hub.SetTopic(ctx, c.Account.Name, room, line); err != nil {
 			return err
 		}
 		return nil

@@ -1,0 +1,219 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshchat/sshchat/text"
+)
+
+var errNotYou = errors.New("not you")
+
+// Everything that changes something asks the check of its context at its place, and changes nothing if that refuses.
+func TestChecksAreAskedAtThePlace(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	alice, bob, dev := name(t, "alice"), name(t, "bob"), room(t, "dev")
+	join(t, h, "alice", "dev")
+	join(t, h, "bob", "dev")
+	said := say(t, h, "alice", dev, "hello")
+	before := len(h.registry.(*ledger).lines)
+	refused := WithCheck(t.Context(), func() error { return errNotYou })
+	for what, do := range map[string]func(context.Context) error{
+		"Post": func(ctx context.Context) error { _, err := h.Post(ctx, alice, dev, Say, words("x")); return err },
+		"Amend": func(ctx context.Context) error {
+			_, err := h.Amend(ctx, alice, dev, Edit, said.Seq, words("x"))
+			return err
+		},
+		"Remove":     func(ctx context.Context) error { _, err := h.Remove(ctx, bob, dev, said.Seq); return err },
+		"Join":       func(ctx context.Context) error { _, err := h.Join(ctx, name(t, "carol"), dev); return err },
+		"Join, new":  func(ctx context.Context) error { _, err := h.Join(ctx, alice, room(t, "new")); return err },
+		"Part":       func(ctx context.Context) error { return h.Part(ctx, bob, dev) },
+		"Kick":       func(ctx context.Context) error { return h.Kick(ctx, bob, dev) },
+		"SetTopic":   func(ctx context.Context) error { return h.SetTopic(ctx, alice, dev, words("x")) },
+		"SetRules":   func(ctx context.Context) error { return h.SetRules(ctx, dev, func(*Rules) error { return nil }) },
+		"MakeRoom":   func(ctx context.Context) error { return h.MakeRoom(ctx, alice, room(t, "made"), false) },
+		"RemoveRoom": func(ctx context.Context) error { return h.RemoveRoom(ctx, dev) },
+	} {
+		if err := do(refused); !errors.Is(err, errNotYou) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if lines := h.registry.(*ledger).lines[before:]; len(lines) > 0 {
+		t.Errorf("decided all the same: %q", lines)
+	}
+	if got := h.Before(alice, dev, 0, 9); len(got) != 1 || got[0].Text.String() != "hello" || !h.In(bob, dev) {
+		t.Errorf("in the room: %v", got)
+	}
+	if err := h.SetTopic(Settled(refused), alice, dev, words("x")); err != nil {
+		t.Errorf("what follows from a change: %v", err)
+	}
+	asked := 0
+	count := func() error { asked++; return nil }
+	if _, err := h.Post(AlsoCheck(WithCheck(t.Context(), count), count), alice, dev, Say, words("x")); err != nil || asked != 2 {
+		t.Errorf("%d of two checks asked, %v", asked, err)
+	}
+}
+
+// I ask to join a large room, which takes a while. Meanwhile it is made private, I lose my right to be here, or it is
+// removed. I must not come in by having asked before. The control is that nothing happens meanwhile, and I am in.
+func TestAttackJoinThatWaits(t *testing.T) {
+	mallory, dev := name(t, "mallory"), room(t, "dev")
+	for what, c := range map[string]struct {
+		meanwhile func(t *testing.T, h *Hub) error
+		in        bool
+	}{
+		"nothing": {func(*testing.T, *Hub) error { return nil }, true},
+		"private": {func(t *testing.T, h *Hub) error {
+			return h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private = true; return nil })
+		}, false},
+		"private, and invited": {func(t *testing.T, h *Hub) error {
+			return h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private, r.Invited = true, []Name{mallory}; return nil })
+		}, true},
+		"put out": {func(t *testing.T, h *Hub) error {
+			err := h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private, r.Invited = true, []Name{mallory}; return nil })
+			return errors.Join(err, h.Kick(t.Context(), mallory, dev))
+		}, false},
+		"removed": {func(t *testing.T, h *Hub) error { return h.RemoveRoom(t.Context(), dev) }, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := &busy{done: make(chan struct{})}
+				h := NewHub(j, &ledger{}, nil, []RoomState{{Name: dev, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- h.Run(ctx) }()
+				joined := make(chan error, 1)
+				go func() { _, err := h.Join(t.Context(), mallory, dev); joined <- err }()
+				synctest.Wait()
+				if err := c.meanwhile(t, h); err != nil {
+					t.Error(err)
+				}
+				close(j.done)
+				err := <-joined
+				if (err == nil) != c.in || h.In(mallory, dev) != c.in {
+					t.Errorf("in %v, joined: %v", h.In(mallory, dev), err)
+				}
+				enters := func(e Event) bool { return e.Change == Join && e.Name == mallory }
+				if slices.ContainsFunc(j.stored(), enters) != c.in {
+					t.Error("the history has it otherwise")
+				}
+				stop()
+				<-ended
+			})
+		})
+	}
+}
+
+// I am put out of a large room. I must not read on while the history gets ready for that, as it does when I leave by
+// myself: that is the control.
+func TestAttackReadOnWhileKicked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &busy{done: make(chan struct{})}
+		mallory, dev := name(t, "mallory"), room(t, "dev")
+		h := NewHub(j, &ledger{}, nil, []RoomState{{Name: dev, Members: []Member{{mallory, 1}}}}, quiet)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- h.Run(ctx) }()
+		soon, give := context.WithTimeout(t.Context(), time.Second)
+		defer give()
+		if err := h.Part(soon, mallory, dev); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("left: %v", err)
+		}
+		if err := h.Kick(t.Context(), mallory, dev); err != nil || h.In(mallory, dev) {
+			t.Errorf("kicked: %v, in %v", err, h.In(mallory, dev))
+		}
+		stop()
+		<-ended
+	})
+}
+
+// A slow room is slow for all that is said in it.
+func TestSlowIsForEdits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &tape{}
+		bob, dev := name(t, "bob"), room(t, "dev")
+		h := NewHub(j, &ledger{}, nil, []RoomState{
+			{Name: dev, By: name(t, "alice"), Rules: Rules{Slow: 10 * time.Second}, Members: []Member{{bob, 1}, {name(t, "alice"), 1}}},
+		}, quiet)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- h.Run(ctx) }()
+		m := say(t, h, "bob", dev, "one")
+		edit := func() error {
+			_, err := h.Amend(t.Context(), bob, dev, Edit, m.Seq, words("two"))
+			return err
+		}
+		topic := func() error { return h.SetTopic(t.Context(), bob, dev, words("three")) }
+		for what, do := range map[string]func() error{"edit": edit, "topic": topic} {
+			if err := do(); !errors.Is(err, ErrSlow) {
+				t.Errorf("%s at once: %v", what, err)
+			}
+			time.Sleep(10 * time.Second) // of the bubble's clock
+			if err := do(); err != nil {
+				t.Errorf("%s after ten seconds: %v", what, err)
+			}
+			if err := do(); !errors.Is(err, ErrSlow) {
+				t.Errorf("%s again: %v", what, err)
+			}
+		}
+		if _, err := h.Amend(t.Context(), bob, dev, Delete, m.Seq, text.Text{}); err != nil {
+			t.Errorf("taking back says nothing: %v", err)
+		}
+		if err := h.SetTopic(t.Context(), name(t, "alice"), dev, words("four")); err != nil {
+			t.Errorf("who made the room: %v", err)
+		}
+		if err := h.SetTopic(t.Context(), name(t, "alice"), dev, words("five")); err != nil {
+			t.Errorf("who made the room, again: %v", err)
+		}
+		stop()
+		<-ended
+	})
+}
+
+// A private room that somebody makes for others lets its maker in, and nobody else.
+func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	ops := room(t, "ops")
+	if err := h.MakeRoom(t.Context(), name(t, "alice"), ops, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Join(t.Context(), name(t, "bob"), ops); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("bob: %v", err)
+	}
+	if made := join(t, h, "alice", "ops"); made {
+		t.Error("it was made before")
+	}
+	if rules := h.registry.(*ledger).lines[1]; rules != "rules ops {true 0s [] [alice]}" {
+		t.Errorf("kept: %s", rules)
+	}
+}
+
+func TestNoticesHaveAuthors(t *testing.T) {
+	h := start(t, &tape{}, "alice", "bob")
+	r := h.Reader(name(t, "bob"), From{})
+	if err := h.SetTopic(t.Context(), name(t, "alice"), General, words("news")); err != nil {
+		t.Fatal(err)
+	}
+	h.Notify(name(t, "alice"), General, "alice did something")
+	h.Notify(Name{}, General, "the server did")
+	shown := func(f Filter) (n int) {
+		for _, d := range h.Before(name(t, "bob"), General, 0, 9) {
+			if f.Shows(&d, name(t, "bob")) {
+				n++
+			}
+		}
+		return n
+	}
+	if got := r.Next(9); len(got) != 3 {
+		t.Errorf("%d notices", len(got))
+	}
+	ignoring := Filter{Ignore: map[Name]bool{name(t, "alice"): true}}
+	focused := Filter{Focus: map[Name]bool{name(t, "carol"): true}}
+	if a, b, c := shown(Filter{}), shown(ignoring), shown(focused); a != 3 || b != 1 || c != 3 {
+		t.Errorf("shown: %d, ignoring %d, focused %d", a, b, c)
+	}
+}
