@@ -11,6 +11,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 )
 
 // exec runs the one command of "ssh host COMMAND" and returns its exit code.
@@ -20,10 +21,10 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err != nil {
 		return s.refuse(err)
 	}
-	call.Out, call.Err, call.In = s.guard, s.guard.Stderr(), s.throttled(ctx, s.guard.Channel)
+	call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.throttled(ctx, s.guard.Channel)
 	if s.face != nil {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
-		call.Out, call.Err, call.In = returns{call.Out}, returns{call.Err}, strings.NewReader("")
+		call.Out, call.Err, call.In = returns{call.Out}, text.NewWriter(returns{s.guard.Stderr()}), strings.NewReader("")
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
@@ -38,11 +39,11 @@ func (s *session) exec(ctx context.Context, line string) int {
 		fmt.Fprintf(call.Err, "%s\n", *why)
 		return int(chat.Denied)
 	}
-	text, meant := command.Text(err)
+	words, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) {
 		s.logger().Error("command failed", "err", err)
 	}
-	fmt.Fprintf(call.Err, "%s\n", text)
+	fmt.Fprintf(call.Err, "%s\n", words)
 	return command.ExitCode(err)
 }
 

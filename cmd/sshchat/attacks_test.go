@@ -89,6 +89,8 @@ var attacks = []struct {
 		{"TestAttackRekeyUnderLoad", "new keys every 4 KiB under load", "800 messages", "none lost, nothing hangs", "-"},
 		{"TestAttackResizeStorm", "resizes", "10 000", "one frame", "-"},
 		{"TestAttackParseTextCleans", "escapes, bidi, zalgo, invisible characters", "a table, and fuzzing", "one sanitiser", "what must survive does"},
+		{"TestAttackSealedEscapesStayOffTheTerminal", "seal escapes to somebody's public key", "title, screen, C1, bidi, tags, kinds", "sshchat open cleans as the server does", "the line as it was sealed"},
+		{"TestAttackErrorsQuoteNoEscapes", "escapes in what an error quotes", "flags, words, names of files", "stderr passes what is printable", "the words themselves are quoted"},
 		{"TestAttackDifferencesComeToTheWhole", "escapes through to a screen", "random messages and keys, against a terminal emulator", "only sequences of a list are sent", "-"},
 		{"TestAttackSkeletonOfLookAlikes", "names that look alike", "a table", "one skeleton", "names that do not"},
 		{"TestAttackLogLinesAreNotForged", "forge a line of the log", "6 names, and every field a client has", "fail2ban sees the real address alone", "a careless filter believes it"},

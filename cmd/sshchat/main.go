@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"sshchat/sshchat/text"
+
 	"github.com/spf13/cobra"
 )
 
@@ -25,7 +27,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetErr(text.NewWriter(stderr)) // names of files and words of their content are quoted in errors
 	if err := root.ExecuteContext(ctx); err != nil {
 		root.PrintErrln("sshchat:", err)
 		return 1

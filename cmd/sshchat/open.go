@@ -135,7 +135,7 @@ func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bo
 			if err != nil {
 				return errors.Join(out.Flush(), err)
 			}
-			fmt.Fprintf(out, "%s\n", b)
+			fmt.Fprintf(out, "%s\n", text.EscapeJSON(b))
 			continue
 		}
 		fmt.Fprintln(out, plainLine(line))
@@ -146,22 +146,28 @@ func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bo
 	return out.Flush()
 }
 
-// plainLine is a line as people read it. Its further lines are indented, so that none can pass for another's.
+// plainLine is a line as people read it. Anybody can seal to a public key: the text is cleaned as if it had just come in,
+// and its further lines are indented, so that none can pass for another's.
 func plainLine(l history.Line) string {
 	head := fmt.Sprintf("%s %s/%d", l.At.Format("2006-01-02 15:04:05"), l.Room, l.Seq)
-	text := strings.ReplaceAll(l.Text, "\n", "\n  ")
-	if text == "" {
-		text = "(deleted)"
+	said := strings.ReplaceAll(text.CleanLines(l.Text), "\n", "\n  ")
+	switch {
+	case l.Text == "":
+		said = "(deleted)"
+	case said == "":
+		said = "(nothing to show)"
 	}
 	switch l.Kind {
 	case chat.Me:
-		return fmt.Sprintf("%s * %s %s", head, l.From, text)
+		return fmt.Sprintf("%s * %s %s", head, l.From, said)
 	case chat.Edit:
-		return fmt.Sprintf("%s %s edits %d: %s", head, l.From, l.Of, text)
+		return fmt.Sprintf("%s %s edits %d: %s", head, l.From, l.Of, said)
 	case chat.Delete:
 		return fmt.Sprintf("%s %s deletes %d", head, l.From, l.Of)
+	case chat.Say:
+		return fmt.Sprintf("%s %s: %s", head, l.From, said)
 	}
-	return fmt.Sprintf("%s %s: %s", head, l.From, text)
+	return fmt.Sprintf("%s %s (%s; this version does not know that kind): %s", head, l.From, text.Clean(string(l.Kind), 32), said)
 }
 
 // readIdentities reads an SSH private key, an age identity file, or one sealed with a passphrase, which it asks for.

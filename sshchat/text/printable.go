@@ -1,7 +1,9 @@
 package text
 
 import (
+	"fmt"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -44,4 +46,25 @@ func AppendPrintable(dst []byte, s string, lines bool) []byte {
 		}
 	}
 	return dst
+}
+
+// EscapeJSON returns a JSON text with what is not printable in its strings written as \uXXXX: another spelling of the
+// same value, which no terminal takes for an order.
+func EscapeJSON(json []byte) []byte {
+	if IsPrintableASCII(json) {
+		return json
+	}
+	var out []byte
+	for _, r := range string(json) {
+		switch {
+		case Printable(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }

@@ -1,0 +1,22 @@
+package text
+
+import "io"
+
+// writer is what NewWriter returns.
+type writer struct {
+	w   io.Writer
+	buf []byte
+}
+
+// NewWriter returns a writer for words that people read on a terminal, and that may quote what nobody has checked: of
+// each write the printable part goes to w, with its newlines. No write may end within a character. It belongs to one
+// goroutine.
+func NewWriter(w io.Writer) io.Writer { return &writer{w: w} }
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.buf = AppendPrintable(w.buf[:0], string(p), true)
+	if _, err := w.w.Write(w.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
