@@ -13,16 +13,17 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+	"sshchat/store/accounts"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// accounts is users.json, with a mistake in it.
-type accounts struct{ *store.Users }
+// userAccounts is users.json, with a mistake in it.
+type userAccounts struct{ *accounts.Store }
 
-func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
-func (accounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
-func (accounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
+func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
+func (userAccounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
+func (userAccounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
 
 // history is what no command of this test asks for.
 type history struct{ command.History }
@@ -33,7 +34,7 @@ type inside struct {
 	t      *testing.T
 	signer ssh.Signer
 	addr   string
-	users  *store.Users
+	users  *accounts.Store
 	hub    *chat.Hub
 	served chan error
 }
@@ -49,11 +50,11 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	users, err := store.OpenUsers(folder.Path, store.UsersOptions{WorkFactor: 4})
+	users, err := accounts.Open(folder.Path, accounts.Options{WorkFactor: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := store.ParseKey(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+	key, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
-			Hub: hub, Accounts: accounts{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+			Hub: hub, Accounts: userAccounts{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
 		},
 	})
 	if err != nil {

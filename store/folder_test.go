@@ -10,6 +10,15 @@ import (
 	"testing"
 )
 
+func mode(t *testing.T, path string) os.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
+}
+
 func TestFolderIsClosedToOthers(t *testing.T) {
 	fresh := filepath.Join(t.TempDir(), "new", "data")
 	checkout := t.TempDir()

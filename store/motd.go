@@ -54,3 +54,8 @@ func (m *Motd) Set(text chat.Text) error {
 	m.text.Store(&text)
 	return nil
 }
+
+// Snapshot is the message of the day; empty if there is none.
+func (m *Motd) Snapshot() durable.Snapshot {
+	return durable.InMemory(filepath.Base(m.path), []byte(m.Get().String()+"\n"))
+}

@@ -7,7 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-	"sshchat/store"
+	"sshchat/store/accounts"
 )
 
 // makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code.
@@ -52,7 +52,7 @@ func readKeys(file string) ([]chat.Key, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		key, err := store.ParseKey(line)
+		key, err := accounts.ParseKey(line)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}

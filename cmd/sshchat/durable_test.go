@@ -14,6 +14,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+	"sshchat/store/accounts"
 	"sshchat/store/history"
 
 	"golang.org/x/crypto/ssh"
@@ -38,7 +39,7 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 	if err != nil {
 		b.Fatal(err)
 	}
-	users, err := store.OpenUsers(folder.Path, store.UsersOptions{WorkFactor: 4, FlushEvery: time.Millisecond, Log: log})
+	users, err := accounts.Open(folder.Path, accounts.Options{WorkFactor: 4, FlushEvery: time.Millisecond, Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 	return hub, names
 }
 
-func member(b *testing.B, users *store.Users, i int) chat.Name {
+func member(b *testing.B, users *accounts.Store, i int) chat.Name {
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		b.Fatal(err)
@@ -79,7 +80,7 @@ func member(b *testing.B, users *store.Users, i int) chat.Name {
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, err := store.ParseKey(string(ssh.MarshalAuthorizedKey(sshKey)))
+	key, err := accounts.ParseKey(string(ssh.MarshalAuthorizedKey(sshKey)))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.
 		claim = command.NewClaim()
 	}
 	return &command.Services{
-		Hub: hub, Accounts: accounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
+		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}

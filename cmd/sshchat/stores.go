@@ -8,6 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/store"
+	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/history"
 	"sshchat/store/marks"
@@ -17,7 +18,7 @@ import (
 
 // stores is what the data folder holds, opened.
 type stores struct {
-	users   *store.Users
+	users   *accounts.Store
 	state   *marks.Store
 	history *history.History
 	audit   *audit.Log
@@ -33,7 +34,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	if dormant == 0 {
 		dormant = -1
 	}
-	users, err := store.OpenUsers(s.data, store.UsersOptions{
+	users, err := accounts.Open(s.data, accounts.Options{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
 		FlushEvery: accountsFlush,
 	})
@@ -106,10 +107,10 @@ func (st *stores) rooms() []chat.RoomState {
 	return rooms
 }
 
-// accounts is users.json as the commands see it.
-type accounts struct{ *store.Users }
+// userAccounts is users.json as the commands see it.
+type userAccounts struct{ *accounts.Store }
 
-func (accounts) ParseKey(line string) (chat.Key, error) { return store.ParseKey(line) }
+func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
 
 // sealed is the history as the commands see it.
 type sealed struct{ *history.History }

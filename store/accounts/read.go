@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"cmp"
@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	usersFormat       = "sshchat-users/1"
-	usersFormatPrefix = "sshchat-users/"
+	fileFormat       = "sshchat-users/1"
+	fileFormatPrefix = "sshchat-users/"
 )
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -64,7 +64,7 @@ func parseRoster(b []byte) (*roster, error) {
 		}
 	}
 	if format == "" && len(r.users)+len(r.rooms) > 0 { // an empty list without one is how a server begins
-		return nil, doc.Refuse(fmt.Errorf("the format is missing: %q is expected", usersFormat))
+		return nil, doc.Refuse(fmt.Errorf("the format is missing: %q is expected", fileFormat))
 	}
 	return r, nil
 }
@@ -74,12 +74,12 @@ func readFormat(v strictjson.Value, format *string) error {
 		return err
 	}
 	switch {
-	case *format == usersFormat:
+	case *format == fileFormat:
 		return nil
-	case strings.HasPrefix(*format, usersFormatPrefix):
-		return fmt.Errorf("%q was written by a newer sshchat; this one reads %q", *format, usersFormat)
+	case strings.HasPrefix(*format, fileFormatPrefix):
+		return fmt.Errorf("%q was written by a newer sshchat; this one reads %q", *format, fileFormat)
 	}
-	return fmt.Errorf("%q is not a list of users; %q is expected", *format, usersFormat)
+	return fmt.Errorf("%q is not a list of users; %q is expected", *format, fileFormat)
 }
 
 func (r *roster) readUser(v strictjson.Value) error {

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 // clocked opens accounts whose time is what *now says.
-func clocked(t *testing.T, dir string, now *time.Time) *Users {
+func clocked(t *testing.T, dir string, now *time.Time) *Store {
 	t.Helper()
 	opt := cheap
 	opt.Now = func() time.Time { return *now }
@@ -153,7 +153,7 @@ func TestInvitesAreUsedUp(t *testing.T) {
 }
 
 func TestAllowlist(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	bob, carol, mod := create(t, u, "bob", ""), create(t, u, "carol", ""), create(t, u, "mod", "")
 	mod.Role = chat.Mod
 	far := netip.MustParseAddr("203.0.113.9")

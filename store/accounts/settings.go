@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ var settingPattern = regexp.MustCompile(`^[a-z]{1,16}$`)
 // SetSetting has the account keep value under name, cleaned to one line; an empty value takes the setting away.
 // Which names there are and what they may hold is not known here. It writes nothing where nothing changes.
 // Errors: ErrNoAccount, ErrSetting, ErrEdited, or the disk's.
-func (u *Users) SetSetting(id, name, value string) error {
+func (u *Store) SetSetting(id, name, value string) error {
 	value, err := cleanSetting(name, value)
 	if err != nil {
 		return ErrSetting.Because("%v", err)

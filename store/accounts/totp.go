@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -48,7 +48,7 @@ type totp struct {
 
 // CheckBoth is CheckPassword for who may be asked for a code next. Where the account has a second factor, secret is what
 // the password opened of it, for CheckCode; the caller clears it. It is nil where there is none.
-func (u *Users) CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error) {
+func (u *Store) CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error) {
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
 		return chat.Account{}, nil, ErrPassword
@@ -86,7 +86,7 @@ func (t *totp) open(plain []byte) (secret []byte, err error) {
 
 // CheckCode takes a code of now, of the step before or of the one after, or a recovery code. Each is taken once: that it
 // was survives a power cut when CheckCode returns nil. Errors: ErrCode, ErrNoTOTP, ErrNoAccount, ErrEdited, or the disk's.
-func (u *Users) CheckCode(id string, secret []byte, code string) error {
+func (u *Store) CheckCode(id string, secret []byte, code string) error {
 	code = strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(code))
 	step, right := stepOf(secret, code, u.opt.Now())
 	err := u.changeUser(id, func(_ *roster, who *user) error {
@@ -145,7 +145,7 @@ func codeHash(code string) string {
 }
 
 // NewSecret draws the secret of a second factor.
-func (u *Users) NewSecret() []byte {
+func (u *Store) NewSecret() []byte {
 	secret := make([]byte, totpSecret)
 	rand.Read(secret) // never fails
 	return secret
@@ -154,7 +154,7 @@ func (u *Users) NewSecret() []byte {
 // EnableTOTP gives the account a second factor, if the code is one of the secret: whoever sets it up can make codes. It
 // returns the recovery codes, which are kept as hashes. Errors: ErrCode, ErrTOTP, ErrNoPassword, ErrNoAccount, ErrEdited,
 // or the disk's.
-func (u *Users) EnableTOTP(id string, secret []byte, code string) (recovery []string, err error) {
+func (u *Store) EnableTOTP(id string, secret []byte, code string) (recovery []string, err error) {
 	step, right := stepOf(secret, strings.ReplaceAll(code, " ", ""), u.opt.Now())
 	if !right {
 		return nil, fmt.Errorf("enable the second factor: %w", ErrCode)
@@ -205,7 +205,7 @@ func sealSecret(secret []byte, to age.Recipient) (string, error) {
 }
 
 // DisableTOTP takes the second factor away. Errors: ErrNoTOTP, ErrNoAccount, ErrEdited, or the disk's.
-func (u *Users) DisableTOTP(id string) error {
+func (u *Store) DisableTOTP(id string) error {
 	err := u.changeUser(id, func(_ *roster, who *user) error {
 		if who.totp == nil {
 			return ErrNoTOTP

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"crypto/sha256"
@@ -166,8 +166,8 @@ func (r *roster) admins() int {
 	return n
 }
 
-// enter adds m to the room, or changes since when m belongs to it; #general is made by the first who enters it.
-func (r *roster) enter(name chat.RoomName, m chat.Member) error {
+// setMember adds m to the room, or changes since when m belongs to it; #general is made by the first who enters it.
+func (r *roster) setMember(name chat.RoomName, m chat.Member) error {
 	old := r.rooms[name]
 	switch {
 	case old == nil && name == chat.General:

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -24,13 +24,13 @@ import (
 )
 
 // cheap is for tests: the real work factor is tried once, in password_test.go.
-var cheap = UsersOptions{WorkFactor: 4, FlushEvery: time.Millisecond}
+var cheap = Options{WorkFactor: 4, FlushEvery: time.Millisecond}
 
 const goodPassword = "correct horse battery"
 
-func openUsers(t testing.TB, dir string) *Users {
+func open(t testing.TB, dir string) *Store {
 	t.Helper()
-	u, err := OpenUsers(dir, cheap)
+	u, err := Open(dir, cheap)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func newKey(t testing.TB) chat.Key {
 	return k
 }
 
-func create(t testing.TB, u *Users, s string, password string) chat.Account {
+func create(t testing.TB, u *Store, s string, password string) chat.Account {
 	t.Helper()
 	var secret []byte
 	if password != "" {
@@ -107,7 +107,7 @@ func wantErr(t *testing.T, err, want error) {
 
 func TestUsersSurviveReopening(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	alice, err := u.Create(name("alice"), chat.Admin, []chat.Key{newKey(t)}, []byte(goodPassword), 7)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestUsersSurviveReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	u = openUsers(t, dir)
+	u = open(t, dir)
 	if after := fmt.Sprint(u.Accounts(), u.Rooms()); after != before {
 		t.Errorf("reopened:\n%s\nbefore:\n%s", after, before)
 	}
@@ -153,7 +153,7 @@ func TestUsersSurviveReopening(t *testing.T) {
 }
 
 func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice, bob := create(t, u, "alice", ""), create(t, u, "bob", "")
 	for _, err := range []error{
 		u.SaveRoom(roomName("go"), "", alice.Name),
@@ -174,7 +174,7 @@ func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
 func TestNameOfAnother(t *testing.T) {
 	dir := t.TempDir()
 	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[],"reserved":["old-soul"]}`)
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	create(t, u, "bobs", "")
 	for _, s := range []string{"bobs", "b0bs", "bob5", "b-o-b-s", "b0_b5", "old-soul", "oldsoul", "o1d5oul"} {
 		if _, err := u.Create(name(s), chat.User, []chat.Key{newKey(t)}, nil, 1); !errors.Is(err, ErrTaken) {
@@ -188,7 +188,7 @@ func TestNameOfAnother(t *testing.T) {
 }
 
 func TestOneNameWantedByAHundred(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	var wg sync.WaitGroup
 	var won, lost atomic.Int32
 	for range 100 {
@@ -212,7 +212,7 @@ func TestOneNameWantedByAHundred(t *testing.T) {
 }
 
 func TestAccountNeedsAWayIn(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	_, err := u.Create(name("alice"), chat.User, nil, nil, 1)
 	wantErr(t, err, ErrNoLogin)
 	age, err := ParseKey("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
@@ -224,7 +224,7 @@ func TestAccountNeedsAWayIn(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	if u.HasAdmin() {
 		t.Fatal("an admin from nowhere")
@@ -247,9 +247,9 @@ func TestRoles(t *testing.T) {
 }
 
 // openIn is openUsers on the fake clock of a synctest bubble.
-func openIn(t *testing.T, dir string, opt UsersOptions) *Users {
+func openIn(t *testing.T, dir string, opt Options) *Store {
 	t.Helper()
-	u, err := OpenUsers(dir, opt)
+	u, err := Open(dir, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func openIn(t *testing.T, dir string, opt UsersOptions) *Users {
 
 func TestAHundredChangesShareTwoWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := openIn(t, t.TempDir(), UsersOptions{WorkFactor: 4})
+		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
 		writes := 0
 		u.save = func(path string, data []byte) (fs.FileInfo, error) {
@@ -295,7 +295,7 @@ func TestAHundredChangesShareTwoWrites(t *testing.T) {
 func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		u := openIn(t, dir, UsersOptions{WorkFactor: 4})
+		u := openIn(t, dir, Options{WorkFactor: 4})
 		defer u.Close()
 		alice := create(t, u, "alice", "")
 		before := mustRead(t, u.path)
@@ -331,7 +331,7 @@ func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 }
 
 func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	lost := errors.New("fsync of the folder")
 	u.save = func(path string, data []byte) (fs.FileInfo, error) {
 		if _, err := durable.Replace(path, data); err != nil {
@@ -351,7 +351,7 @@ func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
 
 func TestEditWhileRunning(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	alice := create(t, u, "alice", goodPassword)
 	edited := strings.Replace(mustRead(t, u.path), `"user"`, `"admin"`, 1)
 	writeUsers(t, dir, edited)
@@ -372,7 +372,7 @@ func TestEditWhileRunning(t *testing.T) {
 
 func TestSeenIsWrittenOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := openIn(t, t.TempDir(), UsersOptions{WorkFactor: 4})
+		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
 		writes := 0
 		u.save = func(path string, data []byte) (fs.FileInfo, error) {
@@ -438,7 +438,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 }
 
 func TestChangesAfterCloseFail(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	create(t, u, "alice", "")
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
@@ -453,7 +453,7 @@ func TestChangesAfterCloseFail(t *testing.T) {
 func TestCloseWritesWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		u := openIn(t, dir, UsersOptions{WorkFactor: 4})
+		u := openIn(t, dir, Options{WorkFactor: 4})
 		create(t, u, "alice", "")
 		done := make(chan error, 1)
 		go func() { done <- u.SaveRoom(roomName("last"), "", chat.Name{}) }()
@@ -471,8 +471,8 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 }
 
 func TestOptionsThatWouldWeakenPasswords(t *testing.T) {
-	for _, opt := range []UsersOptions{{MinPassword: 7}, {WorkFactor: 21}, {WorkFactor: -1}} {
-		if u, err := OpenUsers(t.TempDir(), opt); err == nil {
+	for _, opt := range []Options{{MinPassword: 7}, {WorkFactor: 21}, {WorkFactor: -1}} {
+		if u, err := Open(t.TempDir(), opt); err == nil {
 			t.Errorf("%+v was taken", opt)
 			u.Close()
 		}
@@ -480,7 +480,7 @@ func TestOptionsThatWouldWeakenPasswords(t *testing.T) {
 }
 
 func TestNoSecretInTheFile(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	create(t, u, "alice", goodPassword)
 	b := []byte(mustRead(t, u.path))
 	if bytes.Contains(b, []byte(goodPassword)) || bytes.Contains(b, []byte("SECRET-KEY")) {
@@ -491,7 +491,7 @@ func TestNoSecretInTheFile(t *testing.T) {
 func BenchmarkCreate(b *testing.B) {
 	for _, there := range []int{0, 10_000} {
 		b.Run(fmt.Sprintf("among=%d", there), func(b *testing.B) {
-			u := openUsers(b, b.TempDir())
+			u := open(b, b.TempDir())
 			fill(b, u, there)
 			k := newKey(b)
 			i := 0
@@ -507,7 +507,7 @@ func BenchmarkCreate(b *testing.B) {
 }
 
 // fill adds n accounts in one change.
-func fill(b *testing.B, u *Users, n int) {
+func fill(b *testing.B, u *Store, n int) {
 	k := newKey(b)
 	err := u.change(func(r *roster) error {
 		for i := range n {

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ var (
 // Ban has the sanction hold until it ends or is lifted. An older one of the same target is replaced.
 // Errors: ErrNoAccount; ErrLastAdmin, for whoever could lift it must be able to log in; ErrTooManySanctions; ErrEdited;
 // or the disk's.
-func (u *Users) Ban(s chat.Sanction) error {
+func (u *Store) Ban(s chat.Sanction) error {
 	err := u.change(func(r *roster) error {
 		if who := r.named(s.User); who != nil && r.lastAdmin(who) {
 			return ErrLastAdmin
@@ -36,7 +36,7 @@ func (u *Users) Ban(s chat.Sanction) error {
 }
 
 // Unban lifts the ban of a target. Errors: ErrNoSanction, ErrEdited, or the disk's.
-func (u *Users) Unban(target string) error {
+func (u *Store) Unban(target string) error {
 	if err := u.change(func(r *roster) error { return u.lift(&r.bans, target) }); err != nil {
 		return fmt.Errorf("lift the ban of %s: %w", target, err)
 	}
@@ -44,7 +44,7 @@ func (u *Users) Unban(target string) error {
 }
 
 // Mute has the person say nothing until the sanction ends or is lifted. Errors: as of Ban.
-func (u *Users) Mute(s chat.Sanction) error {
+func (u *Store) Mute(s chat.Sanction) error {
 	if s.User.IsZero() {
 		return errors.New("internal error: a mute is of a person")
 	}
@@ -55,7 +55,7 @@ func (u *Users) Mute(s chat.Sanction) error {
 }
 
 // Unmute lifts a mute. Errors: ErrNoSanction, ErrEdited, or the disk's.
-func (u *Users) Unmute(name chat.Name) error {
+func (u *Store) Unmute(name chat.Name) error {
 	if err := u.change(func(r *roster) error { return u.lift(&r.mutes, name.String()) }); err != nil {
 		return fmt.Errorf("unmute %s: %w", name, err)
 	}
@@ -63,22 +63,22 @@ func (u *Users) Unmute(name chat.Name) error {
 }
 
 // Bans lists the bans that hold, the oldest first.
-func (u *Users) Bans() []chat.Sanction { return u.holding(u.durable.Load().bans) }
+func (u *Store) Bans() []chat.Sanction { return u.holding(u.durable.Load().bans) }
 
 // Mutes lists the mutes that hold, the oldest first.
-func (u *Users) Mutes() []chat.Sanction { return u.holding(u.durable.Load().mutes) }
+func (u *Store) Mutes() []chat.Sanction { return u.holding(u.durable.Load().mutes) }
 
 // Banned returns the ban that keeps out that person, that address or that key, each of which may be zero.
-func (u *Users) Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
+func (u *Store) Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
 	return u.hit(u.durable.Load().bans, name, addr, key)
 }
 
 // Muted returns the mute of that person.
-func (u *Users) Muted(name chat.Name) (chat.Sanction, bool) {
+func (u *Store) Muted(name chat.Name) (chat.Sanction, bool) {
 	return u.hit(u.durable.Load().mutes, name, netip.Addr{}, "")
 }
 
-func (u *Users) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
+func (u *Store) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
 	if len(list) == 0 {
 		return chat.Sanction{}, false
 	}
@@ -90,13 +90,13 @@ func (u *Users) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key s
 	return list[i], true
 }
 
-func (u *Users) holding(list []chat.Sanction) []chat.Sanction {
+func (u *Store) holding(list []chat.Sanction) []chat.Sanction {
 	now := u.opt.Now()
 	return slices.DeleteFunc(slices.Clone(list), func(s chat.Sanction) bool { return s.Over(now) })
 }
 
 // impose adds s to a list of a roster that is being changed; what has ended goes.
-func (u *Users) impose(r *roster, list *[]chat.Sanction, s chat.Sanction) error {
+func (u *Store) impose(r *roster, list *[]chat.Sanction, s chat.Sanction) error {
 	if !s.User.IsZero() && r.named(s.User) == nil {
 		return ErrNoAccount
 	}
@@ -110,7 +110,7 @@ func (u *Users) impose(r *roster, list *[]chat.Sanction, s chat.Sanction) error 
 }
 
 // lift removes the sanction of a target from a list of a roster that is being changed.
-func (u *Users) lift(list *[]chat.Sanction, target string) error {
+func (u *Store) lift(list *[]chat.Sanction, target string) error {
 	kept := u.holding(*list)
 	i := slices.IndexFunc(kept, func(s chat.Sanction) bool { return s.Target() == target })
 	if i < 0 {

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -24,18 +24,18 @@ type allowlist struct {
 }
 
 // Allowlist returns whether the list is on, and its entries.
-func (u *Users) Allowlist() (on bool, entries []string) {
+func (u *Store) Allowlist() (on bool, entries []string) {
 	list := u.durable.Load().allowlist
 	return list.On, slices.Clone(list.Entries)
 }
 
 // SetAllowlist turns the list on or off.
-func (u *Users) SetAllowlist(on bool) error {
+func (u *Store) SetAllowlist(on bool) error {
 	return u.changeAllowlist(func(list *allowlist) error { list.On = on; return nil })
 }
 
 // Allow puts a target on the list. Errors: ErrListed, ErrLongEnough, ErrEdited, or the disk's.
-func (u *Users) Allow(target string) error {
+func (u *Store) Allow(target string) error {
 	return u.changeAllowlist(func(list *allowlist) error {
 		switch {
 		case slices.Contains(list.Entries, target):
@@ -49,7 +49,7 @@ func (u *Users) Allow(target string) error {
 }
 
 // Disallow takes a target off the list. Errors: ErrNotListed, ErrEdited, or the disk's.
-func (u *Users) Disallow(target string) error {
+func (u *Store) Disallow(target string) error {
 	return u.changeAllowlist(func(list *allowlist) error {
 		i := slices.Index(list.Entries, target)
 		if i < 0 {
@@ -60,7 +60,7 @@ func (u *Users) Disallow(target string) error {
 	})
 }
 
-func (u *Users) changeAllowlist(edit func(*allowlist) error) error {
+func (u *Store) changeAllowlist(edit func(*allowlist) error) error {
 	if err := u.change(func(r *roster) error { return edit(&r.allowlist) }); err != nil {
 		return fmt.Errorf("change the allowlist: %w", err)
 	}
@@ -68,7 +68,7 @@ func (u *Users) changeAllowlist(edit func(*allowlist) error) error {
 }
 
 // Allowed reports whether the list lets them in: that account, from that address, with that key.
-func (u *Users) Allowed(a chat.Account, addr netip.Addr, key string) bool {
+func (u *Store) Allowed(a chat.Account, addr netip.Addr, key string) bool {
 	list := u.durable.Load().allowlist
 	if !list.On || a.Role.AtLeast(chat.Mod) {
 		return true

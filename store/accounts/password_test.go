@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -58,7 +58,7 @@ func workFactor(t testing.TB, sealed string) string {
 var scryptStanza = regexp.MustCompile(`^age-encryption.org/v1\n-> scrypt \S+ (\d+)\n`)
 
 // sealTo is a message to what alice has at the moment.
-func sealTo(t testing.TB, u *Users, a chat.Account) []byte {
+func sealTo(t testing.TB, u *Store, a chat.Account) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	to := u.Recipients(chat.General, a.Name)
@@ -84,7 +84,7 @@ func opens(ids []age.Identity, sealed []byte) bool {
 	return err == nil && string(b) == "hello\n"
 }
 
-func identities(t testing.TB, u *Users, a chat.Account, password string) []age.Identity {
+func identities(t testing.TB, u *Store, a chat.Account, password string) []age.Identity {
 	t.Helper()
 	armored, err := u.Identity(a.ID)
 	if err != nil {
@@ -98,7 +98,7 @@ func identities(t testing.TB, u *Users, a chat.Account, password string) []age.I
 }
 
 func TestPasswordProvesItself(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	if !alice.Password || alice.Generation == "" {
 		t.Errorf("%+v", alice)
@@ -122,7 +122,7 @@ func TestPasswordProvesItself(t *testing.T) {
 }
 
 func TestOnePasswordOnEveryKeyboard(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "ein schönes Paßwort") // o with diaeresis as one code point
 	if _, err := u.CheckPassword(ctx, alice.Name, []byte("ein scho\u0308nes Paßwort")); err != nil {
 		t.Errorf("as two code points: %v", err)
@@ -130,7 +130,7 @@ func TestOnePasswordOnEveryKeyboard(t *testing.T) {
 }
 
 func TestPasswordPolicy(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	for _, c := range []struct{ password, word string }{
 		{"", "empty"},
@@ -164,7 +164,7 @@ func longest() []byte {
 }
 
 func TestNoAccountTakesTheSameWay(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	create(t, u, "alice", goodPassword)
 	create(t, u, "bob", "") // has a key alone
 	type opened struct {
@@ -189,7 +189,7 @@ func TestNoAccountTakesTheSameWay(t *testing.T) {
 }
 
 func TestDummyOpensWithNothing(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	bob := create(t, u, "bob", "")
 	u.open = func(string, []byte) ([]byte, error) { return []byte("whatever it holds\n"), nil }
 	for _, n := range []chat.Name{bob.Name, name("nobody")} {
@@ -202,7 +202,7 @@ func TestDummyOpensWithNothing(t *testing.T) {
 }
 
 func TestChangeOfPassword(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	const second, third = "seven olive lanterns", "grey herons before dawn"
 	alice := create(t, u, "alice", goodPassword)
 	oldFile, err := u.Identity(alice.ID)
@@ -250,7 +250,7 @@ func TestChangeOfPassword(t *testing.T) {
 }
 
 func TestFirstAndResetPassword(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	bob := create(t, u, "bob", "")
 	_, err := u.Identity(bob.ID)
 	wantErr(t, err, ErrNoPassword)
@@ -279,7 +279,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := openUsers(t, filepath.Dir(u.path))
+	again := open(t, filepath.Dir(u.path))
 	retired := again.durable.Load().named(bob.Name).password.Retired
 	if len(retired) != 1 || retired[0] != string(former) {
 		t.Fatalf("%d retired", len(retired))
@@ -290,7 +290,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 }
 
 func TestTwoChangesOfOnePassword(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	both := make(chan struct{}, 2)
 	var inside sync.WaitGroup
@@ -317,7 +317,7 @@ func TestTwoChangesOfOnePassword(t *testing.T) {
 
 func TestSwappedIdentityFile(t *testing.T) {
 	var log bytes.Buffer
-	u, err := OpenUsers(t.TempDir(), UsersOptions{WorkFactor: 4, Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 1})
+	u, err := Open(t.TempDir(), Options{WorkFactor: 4, Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,21 +341,21 @@ func TestSwappedIdentityFile(t *testing.T) {
 }
 
 func TestAtMostTwoScrypts(t *testing.T) {
-	if most := mostAtOnce(t, newGate(), 2); most != 2 {
+	if most := mostAtOnce(t, newSemaphore(), 2); most != 2 {
 		t.Errorf("%d at once", most)
 	}
 	// Without the limit there are more, or the count proves nothing.
-	wide := &gate{slots: make(chan struct{}, 5), queue: make(chan struct{}, scryptQueue)}
+	wide := &semaphore{slots: make(chan struct{}, 5), queue: make(chan struct{}, scryptQueue)}
 	if most := mostAtOnce(t, wide, 5); most != 5 {
-		t.Errorf("with a gate for five: %d at once", most)
+		t.Errorf("with a semaphore for five: %d at once", most)
 	}
 }
 
 // mostAtOnce counts how many scrypts run at once while sixty ask. The first are held until so many are inside.
-func mostAtOnce(t *testing.T, g *gate, hold int) int {
-	u := openUsers(t, t.TempDir())
+func mostAtOnce(t *testing.T, g *semaphore, hold int) int {
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
-	u.gate = g
+	u.scrypts = g
 	var mu sync.Mutex
 	inside, most := 0, 0
 	full := make(chan struct{}) // closed when hold are inside for the first time
@@ -405,7 +405,7 @@ func mostAtOnce(t *testing.T, g *gate, hold int) int {
 
 // TestRealWorkFactor runs once what a server runs with.
 func TestRealWorkFactor(t *testing.T) {
-	u, err := OpenUsers(t.TempDir(), UsersOptions{})
+	u, err := Open(t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,7 +435,7 @@ func TestStockAgeOpensIdentity(t *testing.T) {
 		}
 		t.Skip("age is not installed")
 	}
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	const second = "seven ölive lanterns"
 	alice := create(t, u, "alice", goodPassword)
 	before := sealTo(t, u, alice)
@@ -495,7 +495,7 @@ func typed(t *testing.T, cmd *exec.Cmd, password string) string {
 }
 
 func BenchmarkCheckPassword(b *testing.B) {
-	u, err := OpenUsers(b.TempDir(), UsersOptions{})
+	u, err := Open(b.TempDir(), Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bufio"
@@ -55,7 +55,7 @@ func crashed(_ fs.FileInfo, err error) error {
 
 func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	create(t, u, "alice", "")
 	create(t, u, "bob", "")
 	if err := u.Close(); err != nil {
@@ -79,7 +79,7 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 			if mustRead(t, u.path) != old {
 				t.Fatal("the old content is gone")
 			}
-			again := openUsers(t, dir)
+			again := open(t, dir)
 			if err := again.SaveRoom(chat.General, when, chat.Name{}); err != nil { // the remains are in nobody's way
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func lostByKill(t *testing.T, after int, env ...string) (lost []string) {
 	if err := cmd.Wait(); err == nil || len(acknowledged) < after {
 		t.Fatalf("it ended by itself after %d: %v", len(acknowledged), err)
 	}
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	for _, s := range acknowledged {
 		if _, ok := u.ByName(name(s)); !ok {
 			lost = append(lost, s)
@@ -147,7 +147,7 @@ func lostByKill(t *testing.T, after int, env ...string) (lost []string) {
 
 // createUntilKilled makes accounts and says so. With lie, the file is not written.
 func createUntilKilled(t *testing.T, dir string, lie bool) {
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	if lie {
 		u.save = func(path string, _ []byte) (fs.FileInfo, error) { return os.Lstat(path) }
 	}

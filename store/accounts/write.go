@@ -1,11 +1,13 @@
-package store
+package accounts
 
 import (
 	"cmp"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 	"sshchat/store/strictjson"
 )
 
@@ -14,7 +16,7 @@ import (
 func (r *roster) encode() ([]byte, error) {
 	p := &strictjson.Page{}
 	p.Text(`{"format":`)
-	p.Value(usersFormat)
+	p.Value(fileFormat)
 	p.Text(",\n \"users\":[")
 	strictjson.List(p, "\n  ", r.users, func(u *user) { writeUser(p, u) })
 	p.Text("],\n \"rooms\":[")
@@ -69,4 +71,10 @@ func writeRoom(p *strictjson.Page, m *room) {
 	p.Text(",\"members\":[")
 	strictjson.List(p, "\n    ", m.members, func(m chat.Member) { p.Value(m) })
 	p.Text("]}")
+}
+
+// Snapshot is users.json as it is on the disk.
+func (u *Store) Snapshot() (durable.Snapshot, error) {
+	b, err := u.durable.Load().encode()
+	return durable.InMemory(filepath.Base(u.path), b), err
 }

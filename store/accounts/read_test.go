@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -109,7 +109,7 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			writeUsers(t, dir, c.content)
-			u, err := OpenUsers(dir, cheap)
+			u, err := Open(dir, cheap)
 			if err == nil {
 				u.Close()
 				t.Fatal("it was taken")
@@ -135,7 +135,7 @@ func TestSeedIsAccepted(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "users.json"), 0o644); err != nil { // as a checkout leaves it
 		t.Fatal(err)
 	}
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	if mustRead(t, u.path) != seed {
 		t.Error("the seed was written over before anything changed")
 	}
@@ -156,7 +156,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
  "settings":{"timestamps":"time","bell":"men\u001btion"}}],
 "bans":[{"ip":"192.0.2.0/24","by":"alice","at":"2026-11-23T21:38:56Z"}],"invites":[{"id":"k2fa","hash":"`+strings.Repeat("ab", 32)+`","uses":2,"by":"alice","at":"2026-11-23T21:38:56Z"}],"allowlist":{"on":false,"entries":["ip=192.0.2.0/24"]},
 "rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	create(t, u, "bob", "")
 	got := mustRead(t, u.path)
 	for _, want := range []string{
@@ -175,7 +175,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 
 func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	create(t, u, "alice", "")
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
 	if err := os.Remove(u.path); err != nil {
 		t.Fatal(err)
 	}
-	if u, err := OpenUsers(dir, cheap); err == nil {
+	if u, err := Open(dir, cheap); err == nil {
 		u.Close()
 		t.Error("a server with accounts began anew: the next to register would be its admin")
 	}
@@ -194,7 +194,7 @@ func TestUsersThatIsALink(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "users.json")); err != nil {
 		t.Skip(err)
 	}
-	if u, err := OpenUsers(dir, cheap); err == nil || !strings.Contains(err.Error(), "plain file") {
+	if u, err := Open(dir, cheap); err == nil || !strings.Contains(err.Error(), "plain file") {
 		u.Close()
 		t.Error(err)
 	}

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ var ErrRoomsEdited = &chat.Refusal{Code: chat.Failed, Text: "the rooms, or who i
 // otherwise than before, or not any more. A file that is malformed, in which rooms have changed, or that leaves the
 // server without the admin it had, is refused, and what the server knows stays as it is. Changes that wait to be written
 // are refused with ErrEdited.
-func (u *Users) Reload() (changed []chat.Name, err error) {
+func (u *Store) Reload() (changed []chat.Name, err error) {
 	r := &reload{done: make(chan struct{})}
 	select {
 	case u.reloads <- r:
@@ -33,7 +33,7 @@ type reload struct {
 	err     error
 }
 
-func (u *Users) reload(req *reload) {
+func (u *Store) reload(req *reload) {
 	defer close(req.done)
 	was := u.durable.Load()
 	written := u.written

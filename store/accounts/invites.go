@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"crypto/rand"
@@ -36,7 +36,7 @@ type invite struct {
 
 // Invite makes an invite that lets so many people register until a time (zero: for ever), and returns its code,
 // which is shown this once. Errors: ErrTooManyInvites, ErrEdited, or the disk's.
-func (u *Users) Invite(by chat.Name, uses int, until time.Time) (id, code string, err error) {
+func (u *Store) Invite(by chat.Name, uses int, until time.Time) (id, code string, err error) {
 	random := make([]byte, 13) // 104 bits
 	rand.Read(random)          // never fails
 	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
@@ -65,7 +65,7 @@ func inviteHash(code string) string {
 }
 
 // Revoke takes an invite back. Errors: ErrNoInvite, ErrEdited, or the disk's.
-func (u *Users) Revoke(id string) error {
+func (u *Store) Revoke(id string) error {
 	err := u.change(func(r *roster) error {
 		kept := u.validInvites(r)
 		i := slices.IndexFunc(kept, func(i invite) bool { return i.ID == id })
@@ -82,7 +82,7 @@ func (u *Users) Revoke(id string) error {
 }
 
 // Invites lists the invites that can be used.
-func (u *Users) Invites() []chat.Invite {
+func (u *Store) Invites() []chat.Invite {
 	var list []chat.Invite
 	for _, i := range u.validInvites(u.durable.Load()) {
 		list = append(list, chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until})
@@ -91,13 +91,13 @@ func (u *Users) Invites() []chat.Invite {
 }
 
 // Invited reports whether the code is one of a valid invite, for a refusal before a password is asked for.
-func (u *Users) Invited(code string) bool {
+func (u *Store) Invited(code string) bool {
 	hash := inviteHash(code)
 	return slices.ContainsFunc(u.validInvites(u.durable.Load()), func(i invite) bool { return i.Hash == hash })
 }
 
 // validInvites is a copy of those that can be used.
-func (u *Users) validInvites(r *roster) []invite {
+func (u *Store) validInvites(r *roster) []invite {
 	now := u.opt.Now()
 	return slices.DeleteFunc(slices.Clone(r.invites), func(i invite) bool {
 		return i.Uses < 1 || !i.Until.IsZero() && !now.Before(i.Until)
@@ -105,7 +105,7 @@ func (u *Users) validInvites(r *roster) []invite {
 }
 
 // redeem uses up one use of an invite of a roster that is being changed.
-func (u *Users) redeem(r *roster, code string) error {
+func (u *Store) redeem(r *roster, code string) error {
 	hash, kept := inviteHash(code), u.validInvites(r)
 	i := slices.IndexFunc(kept, func(i invite) bool { return i.Hash == hash })
 	if i < 0 {

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 // I have the lists that everybody has, and the tricks that everybody knows. None of these may be anybody's password,
 // though each is long enough.
 func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	u.opt.Server = "chat.example"
 	for _, password := range []string{
 		"passwordpassword", "Password1Password1", "p@ssw0rdp@ssw0rd", "password12345678", "PASSWORD!!!!!!!!!", "123456789012345", "111111111111111",

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func settingName(i int) string { return string([]byte{'a' + byte(i/26), 'a' + by
 
 func TestSettingsSurviveReopening(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	a := create(t, u, "alice", "")
 	for _, s := range [][2]string{{"bell", "all"}, {"ignore", "bob\x1b[2J  carol"}, {"theme", "mono"}, {"theme", ""}} {
 		if err := u.SetSetting(a.ID, s[0], s[1]); err != nil {
@@ -30,7 +30,7 @@ func TestSettingsSurviveReopening(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	u = openUsers(t, dir)
+	u = open(t, dir)
 	got, _ := u.ByID(a.ID)
 	if len(got.Settings) != 2 || got.Settings["bell"] != "all" || got.Settings["ignore"] != "bob[2J  carol" {
 		t.Errorf("settings are %q", got.Settings)
@@ -42,7 +42,7 @@ func TestSettingsSurviveReopening(t *testing.T) {
 }
 
 func TestSettingsThatAreRefused(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	a := create(t, u, "alice", "")
 	for name, value := range map[string]string{
 		"": "x", "Bell": "x", "bell1": "x", "abcdefghijklmnopq": "x", "a\"b": "x", // names

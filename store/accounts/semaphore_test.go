@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"context"
@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-func TestGateOfTwoAndAQueueOf64(t *testing.T) {
+func TestSemaphoreOfTwoAndAQueueOf64(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := newSemaphore()
 		entered, refused := 0, 0
 		answers := make(chan error, 200)
 		for range 200 {
-			go func() { answers <- g.enter(context.Background()) }()
+			go func() { answers <- g.acquire(context.Background()) }()
 		}
 		synctest.Wait()
 		for range len(answers) {
@@ -30,7 +30,7 @@ func TestGateOfTwoAndAQueueOf64(t *testing.T) {
 		if entered != 2 || refused != 200-2-64 {
 			t.Errorf("%d entered and %d were refused at once", entered, refused)
 		}
-		g.leave()
+		g.release()
 		synctest.Wait()
 		if err := <-answers; err != nil {
 			t.Errorf("a place was free, and the next was not let in: %v", err)
@@ -42,24 +42,24 @@ func TestGateOfTwoAndAQueueOf64(t *testing.T) {
 		if took := time.Since(begun); took != scryptWait {
 			t.Errorf("they waited %v", took)
 		}
-		g.leave()
-		g.leave()
+		g.release()
+		g.release()
 	})
 }
 
-func TestGateLetsGoOfWhoHasLeft(t *testing.T) {
-	g := newGate()
+func TestSemaphoreLetsGoOfWhoHasLeft(t *testing.T) {
+	g := newSemaphore()
 	ctx, cancel := context.WithCancel(context.Background())
 	for range scryptsAtOnce {
-		if err := g.enter(ctx); err != nil {
+		if err := g.acquire(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	answer := make(chan error)
-	go func() { answer <- g.enter(ctx) }()
+	go func() { answer <- g.acquire(ctx) }()
 	cancel()
 	wantErr(t, <-answer, context.Canceled)
-	wantErr(t, g.enter(ctx), context.Canceled)
+	wantErr(t, g.acquire(ctx), context.Canceled)
 	if len(g.queue) != 0 || len(g.slots) != scryptsAtOnce {
 		t.Errorf("%d in the queue, %d inside", len(g.queue), len(g.slots))
 	}

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"cmp"
@@ -30,7 +30,7 @@ var (
 
 // AddKey gives the account another public key. Of k only Line, Label, Added and Only are looked at.
 // Errors: ErrNoAccount, ErrKey, ErrKeyTaken, ErrTooManyKeys, ErrEdited, or the disk's.
-func (u *Users) AddKey(id string, k chat.Key) error {
+func (u *Store) AddKey(id string, k chat.Key) error {
 	key, err := u.newKey(k)
 	if err != nil {
 		return fmt.Errorf("add key: %w", err)
@@ -50,7 +50,7 @@ func (u *Users) AddKey(id string, k chat.Key) error {
 
 // RemoveKey takes a public key from the account. What was sealed to it stays open to whoever has it.
 // Errors: ErrNoAccount, ErrNoKey, ErrLastLogin, ErrEdited, or the disk's.
-func (u *Users) RemoveKey(id, fingerprint string) error {
+func (u *Store) RemoveKey(id, fingerprint string) error {
 	err := u.changeUser(id, func(_ *roster, who *user) error {
 		i := sameKey(who.keys, fingerprint)
 		if i < 0 {
@@ -99,7 +99,7 @@ func cleanLabel(s string) string {
 }
 
 // newKey checks a key as if it came from outside: chat.Key is plain data, and proves nothing.
-func (u *Users) newKey(k chat.Key) (userKey, error) {
+func (u *Store) newKey(k chat.Key) (userKey, error) {
 	checked, err := checkKey(k.Line)
 	if err != nil {
 		return userKey{}, err
@@ -135,8 +135,8 @@ func sameKey(keys []userKey, fingerprint string) int {
 
 // Recipients is what history of the room is sealed to for name: SSH keys that read, age recipients, and the newest
 // password identity. It is nil where there is nothing of the kind, and, but for direct rooms, for those who have not
-// been here for long (UsersOptions.Dormant), are banned, or disabled. Whether name belongs to the room is the chat's to know.
-func (u *Users) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
+// been here for long (Options.Dormant), are banned, or disabled. Whether name belongs to the room is the chat's to know.
+func (u *Store) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
 	who := u.durable.Load().named(name)
 	if who == nil || who.Disabled || !room.IsDirect() && u.dormant(who) {
 		return nil
@@ -148,6 +148,6 @@ func (u *Users) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
 }
 
 // dormant reports whether the user has been away for so long that nothing is sealed for them.
-func (u *Users) dormant(who *user) bool {
+func (u *Store) dormant(who *user) bool {
 	return u.opt.Dormant > 0 && u.opt.Now().After(who.dormantFrom(u.opt.Dormant))
 }

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"fmt"
@@ -11,11 +11,11 @@ import (
 // maxSlow is the slowest a room can be, in seconds: a day.
 const maxSlow = 24 * 60 * 60
 
-var _ chat.Registry = (*Users)(nil)
+var _ chat.Registry = (*Store)(nil)
 
 // SaveRoom implements chat.Registry. By the one who makes it (by is somebody) a room that is there is left as it is:
 // two who make it at once share it, and neither clears its topic.
-func (u *Users) SaveRoom(name chat.RoomName, topic string, by chat.Name) error {
+func (u *Store) SaveRoom(name chat.RoomName, topic string, by chat.Name) error {
 	err := u.change(func(r *roster) error {
 		old := r.rooms[name]
 		switch {
@@ -37,13 +37,13 @@ func (u *Users) SaveRoom(name chat.RoomName, topic string, by chat.Name) error {
 }
 
 // SaveMember implements chat.Registry. Errors: chat.ErrNoRoom, ErrNoAccount, ErrEdited, or the disk's.
-func (u *Users) SaveMember(name chat.RoomName, m chat.Member) error {
+func (u *Store) SaveMember(name chat.RoomName, m chat.Member) error {
 	err := u.change(func(r *roster) error {
 		if r.named(m.Name) == nil {
 			return ErrNoAccount
 		}
 		m.Since = max(m.Since, 1)
-		return r.enter(name, m)
+		return r.setMember(name, m)
 	})
 	if err != nil {
 		return fmt.Errorf("save member: %w", err)
@@ -52,7 +52,7 @@ func (u *Users) SaveMember(name chat.RoomName, m chat.Member) error {
 }
 
 // RemoveMember implements chat.Registry.
-func (u *Users) RemoveMember(name chat.RoomName, member chat.Name) error {
+func (u *Store) RemoveMember(name chat.RoomName, member chat.Name) error {
 	err := u.change(func(r *roster) error {
 		old := r.rooms[name]
 		if old == nil {
@@ -73,7 +73,7 @@ func (u *Users) RemoveMember(name chat.RoomName, member chat.Name) error {
 
 // SaveRules implements chat.Registry. #general is made by the first rule about it. Errors: chat.ErrNoRoom, ErrEdited, or
 // the disk's.
-func (u *Users) SaveRules(name chat.RoomName, rules chat.Rules) error {
+func (u *Store) SaveRules(name chat.RoomName, rules chat.Rules) error {
 	err := u.change(func(r *roster) error {
 		changed := room{Name: name}
 		switch old := r.rooms[name]; {
@@ -94,7 +94,7 @@ func (u *Users) SaveRules(name chat.RoomName, rules chat.Rules) error {
 }
 
 // RemoveRoom implements chat.Registry.
-func (u *Users) RemoveRoom(name chat.RoomName) error {
+func (u *Store) RemoveRoom(name chat.RoomName) error {
 	err := u.change(func(r *roster) error {
 		delete(r.rooms, name)
 		return nil
@@ -112,7 +112,7 @@ func (m *room) rules() chat.Rules {
 }
 
 // Rooms lists the rooms but for direct ones, #general first. Last is 0: it is the journal's to know.
-func (u *Users) Rooms() []chat.RoomState {
+func (u *Store) Rooms() []chat.RoomState {
 	var states []chat.RoomState
 	for _, m := range u.durable.Load().sortedRooms() {
 		states = append(states, chat.RoomState{
@@ -123,7 +123,7 @@ func (u *Users) Rooms() []chat.RoomState {
 }
 
 // Members lists who belongs to the room, in the order they came; of a direct room the two, as far as they exist.
-func (u *Users) Members(name chat.RoomName) []chat.Name {
+func (u *Store) Members(name chat.RoomName) []chat.Name {
 	r := u.durable.Load()
 	var names []chat.Name
 	if a, b, direct := name.Pair(); direct {

@@ -1,4 +1,7 @@
-package store
+// Package accounts keeps users.json: accounts with their keys and sealed password identities, second factors, rooms and their
+// members, bans, invites and the allowlist. It knows nothing of messages, sessions or SSH, and decides nothing about who may
+// do what: the commands do.
+package accounts
 
 import (
 	"errors"
@@ -34,8 +37,8 @@ var (
 	ErrClosed    = errors.New("the accounts are closed")
 )
 
-// UsersOptions are the settings of Users. The zero value is what a server runs with.
-type UsersOptions struct {
+// Options are the settings of a Store. The zero value is what a server runs with.
+type Options struct {
 	WorkFactor  int              // of scrypt, as log2 N; 0 means 16; tests take 10 or less
 	MinPassword int              // code points, 8 or more; 0 means 15
 	Server      string           // its name, which is no password
@@ -45,16 +48,16 @@ type UsersOptions struct {
 	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms
 }
 
-// Users keeps accounts and what is decided about rooms, in users.json. It is the chat's Registry.
+// Store keeps accounts and what is decided about rooms, in users.json. It is the chat's Registry.
 // All its methods may be called from any goroutine.
 //
 // A change returns once it survives a power cut; changes that come together share a write. If the write fails,
 // none of them has happened. Readers never wait: they see what is durable, and nothing else.
-type Users struct {
-	path  string
-	opt   UsersOptions
-	gate  *gate  // before every scrypt
-	dummy string // a sealed file that no password opens, for who has none
+type Store struct {
+	path    string
+	opt     Options
+	scrypts *semaphore // before every scrypt
+	dummy   string     // a sealed file that no password opens, for who has none
 
 	open func(sealed string, phrase []byte) ([]byte, error)                    // agesplit.OpenIdentities; tests count
 	save func(path string, data []byte) (fs.FileInfo, error)                   // durable.Replace; tests fail it
@@ -82,11 +85,11 @@ type flush struct {
 	err  error
 }
 
-// OpenUsers reads dir/users.json and makes it where it is missing. The folder must be held (HoldFolder).
+// Open reads dir/users.json and makes it where it is missing. The folder must be held (store.HoldFolder).
 //
 // It refuses, naming the line and leaving the file as it is, what is malformed or of a newer format; and to begin
 // anew where only a backup is left: the first to register would be admin of somebody's server.
-func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
+func Open(dir string, opt Options) (*Store, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
@@ -94,8 +97,8 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
-	u := &Users{
-		path: filepath.Join(dir, "users.json"), opt: opt, gate: newGate(), dummy: dummy,
+	u := &Store{
+		path: filepath.Join(dir, "users.json"), opt: opt, scrypts: newSemaphore(), dummy: dummy,
 		open: agesplit.OpenIdentities, save: durable.Replace, seal: agesplit.SealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -110,7 +113,7 @@ func OpenUsers(dir string, opt UsersOptions) (*Users, error) {
 }
 
 // complete checks the options and fills in what is left out.
-func (o *UsersOptions) complete() error {
+func (o *Options) complete() error {
 	if o.Dormant == 0 {
 		o.Dormant = defaultDormant
 	}
@@ -139,7 +142,7 @@ func (o *UsersOptions) complete() error {
 }
 
 // load reads the file, or makes it.
-func (u *Users) load() (*roster, error) {
+func (u *Store) load() (*roster, error) {
 	info, err := os.Lstat(u.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u.begin()
@@ -169,7 +172,7 @@ func (u *Users) load() (*roster, error) {
 }
 
 // begin makes the file of a new server.
-func (u *Users) begin() (*roster, error) {
+func (u *Store) begin() (*roster, error) {
 	backup := u.path + durable.BackupSuffix
 	if _, err := os.Lstat(backup); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(fmt.Errorf("it is missing, but its backup is there: "+
@@ -185,7 +188,7 @@ func (u *Users) begin() (*roster, error) {
 }
 
 // Close writes what is waiting to be written and ends. Changes after it fail with ErrClosed; reading goes on.
-func (u *Users) Close() error {
+func (u *Store) Close() error {
 	u.mu.Lock()
 	if u.closed {
 		u.mu.Unlock()
@@ -204,7 +207,7 @@ func (u *Users) Close() error {
 
 // change has edit change the roster, and returns when that is durable. An edit that refuses must not have
 // changed anything yet.
-func (u *Users) change(edit func(*roster) error) error {
+func (u *Store) change(edit func(*roster) error) error {
 	f, err := u.begun(edit)
 	if err != nil {
 		return err
@@ -214,7 +217,7 @@ func (u *Users) change(edit func(*roster) error) error {
 }
 
 // begun is change without the wait.
-func (u *Users) begun(edit func(*roster) error) (*flush, error) {
+func (u *Store) begun(edit func(*roster) error) (*flush, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -235,7 +238,7 @@ func (u *Users) begun(edit func(*roster) error) (*flush, error) {
 }
 
 // run is the writer. The first change is written at once; those that come within FlushEvery share the next write.
-func (u *Users) run() {
+func (u *Store) run() {
 	defer close(u.done)
 	for {
 		select {
@@ -260,7 +263,7 @@ func (u *Users) run() {
 }
 
 // flush writes what is waiting, shows it to readers, and answers.
-func (u *Users) flush() {
+func (u *Store) flush() {
 	u.mu.Lock()
 	f, r := u.pending, u.next
 	u.pending = nil
@@ -290,7 +293,7 @@ func (u *Users) flush() {
 }
 
 // write replaces the file, unless somebody else has.
-func (u *Users) write(r *roster) error {
+func (u *Store) write(r *roster) error {
 	b, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("encode users.json: %w", err)
@@ -313,7 +316,7 @@ func (u *Users) write(r *roster) error {
 
 // look takes the file as it is for ours, after a write that failed: whether before or after the rename,
 // what is there is what we put there.
-func (u *Users) look() {
+func (u *Store) look() {
 	info, err := os.Lstat(u.path)
 	if err != nil {
 		u.opt.Log.Error("users.json cannot be looked at after a failed write", "err", err)
@@ -323,7 +326,7 @@ func (u *Users) look() {
 }
 
 // ByName returns the account of that name.
-func (u *Users) ByName(name chat.Name) (chat.Account, bool) {
+func (u *Store) ByName(name chat.Name) (chat.Account, bool) {
 	if who := u.durable.Load().named(name); who != nil {
 		return who.account(), true
 	}
@@ -331,7 +334,7 @@ func (u *Users) ByName(name chat.Name) (chat.Account, bool) {
 }
 
 // ByID returns the account with that id.
-func (u *Users) ByID(id string) (chat.Account, bool) {
+func (u *Store) ByID(id string) (chat.Account, bool) {
 	if who := u.durable.Load().identified(id); who != nil {
 		return who.account(), true
 	}
@@ -339,7 +342,7 @@ func (u *Users) ByID(id string) (chat.Account, bool) {
 }
 
 // Accounts lists all accounts, the oldest first.
-func (u *Users) Accounts() []chat.Account {
+func (u *Store) Accounts() []chat.Account {
 	users := u.durable.Load().users
 	all := make([]chat.Account, len(users))
 	for i, who := range users {
@@ -349,7 +352,7 @@ func (u *Users) Accounts() []chat.Account {
 }
 
 // Checks is how many passwords are being checked now, and how many wait for it.
-func (u *Users) Checks() (running, waiting int) { return len(u.gate.slots), len(u.gate.queue) }
+func (u *Store) Checks() (running, waiting int) { return len(u.scrypts.slots), len(u.scrypts.queue) }
 
 // HasAdmin reports whether the server has an admin.
-func (u *Users) HasAdmin() bool { return u.durable.Load().admins() > 0 }
+func (u *Store) HasAdmin() bool { return u.durable.Load().admins() > 0 }

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 //
 // Errors: ErrTaken, also where the name only looks like a user's or a reserved one; ErrNoLogin; ErrKey, ErrKeyTaken
 // or ErrTooManyKeys; ErrPolicy or ErrBusy; ErrEdited; or the disk's.
-func (u *Users) Create(
+func (u *Store) Create(
 	name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64,
 ) (chat.Account, error) {
 	return u.create(name, role, keys, password, since, func(*roster) error { return nil })
@@ -23,14 +23,14 @@ func (u *Users) Create(
 
 // CreateInvited is Create by somebody with the code of an invite, one use of which is gone with it.
 // Errors: ErrInvite as well.
-func (u *Users) CreateInvited(
+func (u *Store) CreateInvited(
 	code string, name chat.Name, keys []chat.Key, password []byte, since uint64,
 ) (chat.Account, error) {
 	return u.create(name, chat.User, keys, password, since, func(r *roster) error { return u.redeem(r, code) })
 }
 
 // create makes an account, if admit lets it into the roster.
-func (u *Users) create(
+func (u *Store) create(
 	name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64, admit func(*roster) error,
 ) (chat.Account, error) {
 	fail := func(err error) (chat.Account, error) {
@@ -62,7 +62,7 @@ func (u *Users) create(
 			return err
 		}
 		r.add(who)
-		return r.enter(chat.General, chat.Member{Name: name, Since: max(since, 1)})
+		return r.setMember(chat.General, chat.Member{Name: name, Since: max(since, 1)})
 	})
 	if err != nil {
 		return fail(err)
@@ -70,7 +70,7 @@ func (u *Users) create(
 	return who.account(), nil
 }
 
-func (u *Users) newUser(name chat.Name, role chat.Role, keys []chat.Key) (*user, error) {
+func (u *Store) newUser(name chat.Name, role chat.Role, keys []chat.Key) (*user, error) {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	who := &user{ID: hex.EncodeToString(id), Name: name, Role: role, Created: u.second(), Seen: u.today()}
@@ -94,7 +94,7 @@ func (u *user) canLogIn() bool {
 
 // SetRole changes what the account may do. Errors: ErrNoAccount; ErrLastAdmin, because a server without an admin
 // takes the next who registers for one; ErrEdited; or the disk's.
-func (u *Users) SetRole(id string, role chat.Role) error {
+func (u *Store) SetRole(id string, role chat.Role) error {
 	if !validRole(role) {
 		return fmt.Errorf("internal error: role %q", role)
 	}
@@ -113,7 +113,7 @@ func (u *Users) SetRole(id string, role chat.Role) error {
 
 // Disable has nobody log in to the account, or lets them again. Errors: ErrNoAccount, ErrLastAdmin, ErrEdited, or the
 // disk's.
-func (u *Users) Disable(id string, disabled bool) error {
+func (u *Store) Disable(id string, disabled bool) error {
 	err := u.changeUser(id, func(r *roster, who *user) error {
 		if disabled && r.lastAdmin(who) {
 			return ErrLastAdmin
@@ -129,7 +129,7 @@ func (u *Users) Disable(id string, disabled bool) error {
 
 // Delete removes the account from everywhere. Its name stays reserved: nobody inherits what it was trusted with.
 // Errors: ErrNoAccount, ErrLastAdmin, ErrEdited, or the disk's.
-func (u *Users) Delete(id string) error {
+func (u *Store) Delete(id string) error {
 	err := u.change(func(r *roster) error {
 		who := r.identified(id)
 		switch {
@@ -155,7 +155,7 @@ func (r *roster) lastAdmin(who *user) bool {
 // Seen notes that the account is here today. It writes at most once a day for each account, and waits for the disk
 // only where the account was dormant: then since is from when on nothing was sealed for it, which goes on until its rooms
 // are sealed to anew. It is zero where it was not.
-func (u *Users) Seen(id string) (since time.Time, err error) {
+func (u *Store) Seen(id string) (since time.Time, err error) {
 	today := u.today()
 	who := u.durable.Load().identified(id)
 	if who == nil {
@@ -181,7 +181,7 @@ func (u *Users) Seen(id string) (since time.Time, err error) {
 }
 
 // changeUser has edit change a copy of the user, and returns when that is durable.
-func (u *Users) changeUser(id string, edit func(*roster, *user) error) error {
+func (u *Store) changeUser(id string, edit func(*roster, *user) error) error {
 	return u.change(func(r *roster) error { return r.edit(id, edit) })
 }
 
@@ -200,6 +200,6 @@ func (r *roster) edit(id string, edit func(*roster, *user) error) error {
 }
 
 // second is the time as it is stored.
-func (u *Users) second() time.Time { return u.opt.Now().UTC().Truncate(time.Second) }
+func (u *Store) second() time.Time { return u.opt.Now().UTC().Truncate(time.Second) }
 
-func (u *Users) today() string { return u.opt.Now().UTC().Format(time.DateOnly) }
+func (u *Store) today() string { return u.opt.Now().UTC().Format(time.DateOnly) }

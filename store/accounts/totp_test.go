@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func TestStepsOfTheRFC(t *testing.T) {
 type twoFactor struct {
 	t      *testing.T
 	dir    string
-	users  *Users
+	users  *Store
 	id     string
 	secret []byte
 	codes  []string
@@ -66,7 +66,7 @@ func (f *twoFactor) reopen() {
 	opt := cheap
 	opt.Now = func() time.Time { return f.now }
 	var err error
-	if f.users, err = OpenUsers(f.dir, opt); err != nil {
+	if f.users, err = Open(f.dir, opt); err != nil {
 		f.t.Fatal(err)
 	}
 	u := f.users

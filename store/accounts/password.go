@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -27,11 +27,11 @@ var (
 )
 
 // CheckPassword returns the account as it was when the check began: if its password changes meanwhile,
-// its Generation is not the current one. What limits guessing sits here, before the gate.
+// its Generation is not the current one. What limits guessing sits here, before the semaphore.
 //
 // An unknown name, or an account without a password, takes the same way as a wrong password and as long.
 // Errors: ErrPassword, ErrBusy, or ctx's. The caller's password is neither changed nor kept.
-func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error) {
+func (u *Store) CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error) {
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil { // it is nobody's, so the quick answer tells nothing of this account
 		return chat.Account{}, ErrPassword
@@ -46,15 +46,15 @@ func (u *Users) CheckPassword(ctx context.Context, name chat.Name, password []by
 }
 
 // opened returns the user whose password the phrase is, and the identities it opens, for the caller to clear.
-func (u *Users) opened(ctx context.Context, name chat.Name, phrase []byte) (who *user, plain []byte, err error) {
+func (u *Store) opened(ctx context.Context, name chat.Name, phrase []byte) (who *user, plain []byte, err error) {
 	who, sealed := u.durable.Load().named(name), u.dummy
 	if who != nil && who.password != nil {
 		sealed = who.password.Sealed
 	}
-	if err := u.gate.enter(ctx); err != nil {
+	if err := u.scrypts.acquire(ctx); err != nil {
 		return nil, nil, err
 	}
-	defer u.gate.leave()
+	defer u.scrypts.release()
 	plain, err = u.open(sealed, phrase)
 	if who == nil || who.password == nil {
 		clear(plain)
@@ -72,13 +72,13 @@ func (u *Users) opened(ctx context.Context, name chat.Name, phrase []byte) (who 
 }
 
 // Wrong reports whether an error says that a password or a code is wrong, and not that nobody looked.
-func (u *Users) Wrong(err error) bool { return errors.Is(err, ErrPassword) || errors.Is(err, ErrCode) }
+func (u *Store) Wrong(err error) bool { return errors.Is(err, ErrPassword) || errors.Is(err, ErrCode) }
 
 // Unlock returns the identities of the account that its password opens, newest first, for who is to read history with
-// them. It costs what CheckPassword costs, refuses as that does, and waits at the same gate. The password is wiped.
+// them. It costs what CheckPassword costs, refuses as that does, and waits at the same semaphore. The password is wiped.
 // age takes identities as strings, which cannot be: they are gone once nothing holds them and the memory is used again.
 // Errors: ErrPassword, also where the account has none; ErrBusy, or ctx's.
-func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error) {
+func (u *Store) Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error) {
 	defer clear(password)
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
@@ -89,10 +89,10 @@ func (u *Users) Unlock(ctx context.Context, id string, password []byte) ([]age.I
 	if who != nil && who.password != nil {
 		sealed = who.password.Sealed
 	}
-	if err := u.gate.enter(ctx); err != nil {
+	if err := u.scrypts.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer u.gate.leave()
+	defer u.scrypts.release()
 	plain, err := u.open(sealed, phrase)
 	defer clear(plain)
 	if who == nil || who.password == nil {
@@ -119,21 +119,21 @@ func (p *password) holds(plain []byte) error {
 }
 
 // damaged tells the log of a sealed file that no password will open.
-func (u *Users) damaged(who *user, err error) {
+func (u *Store) damaged(who *user, err error) {
 	if !errors.Is(err, agesplit.ErrWrongPassphrase) {
 		u.opt.Log.Error("a sealed identity cannot be used", "account", who.ID, "err", err)
 	}
 }
 
 // CheckPolicy refuses, with ErrPolicy, what would be refused as the new password of name. It costs no scrypt.
-func (u *Users) CheckPolicy(name chat.Name, password []byte) error {
+func (u *Store) CheckPolicy(name chat.Name, password []byte) error {
 	phrase, err := u.newPassphrase(name, password)
 	clear(phrase)
 	return err
 }
 
 // newPassphrase is the password as scrypt gets it, if it may be name's new one. It is a copy, for the caller to clear.
-func (u *Users) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
+func (u *Store) newPassphrase(name chat.Name, password []byte) ([]byte, error) {
 	phrase, err := longPassphrase(password, u.opt.MinPassword)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func longPassphrase(password []byte, shortest int) ([]byte, error) {
 //
 // Errors: ErrNoAccount, ErrPolicy (of the new one), ErrPassword (the old one is wrong), ErrBusy, ErrPasswordChanged,
 // ctx's, ErrEdited, or the disk's.
-func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) error {
+func (u *Store) SetPassword(ctx context.Context, id string, old, new []byte) error {
 	who := u.durable.Load().identified(id)
 	if who == nil {
 		return fmt.Errorf("set password: %w", ErrNoAccount)
@@ -190,21 +190,21 @@ func (u *Users) SetPassword(ctx context.Context, id string, old, new []byte) err
 }
 
 // firstPassword makes the identity of an account that has none. It costs one scrypt.
-func (u *Users) firstPassword(ctx context.Context, name chat.Name, new []byte) (*password, error) {
+func (u *Store) firstPassword(ctx context.Context, name chat.Name, new []byte) (*password, error) {
 	phrase, err := u.newPassphrase(name, new)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(phrase)
-	if err := u.gate.enter(ctx); err != nil {
+	if err := u.scrypts.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer u.gate.leave()
+	defer u.scrypts.release()
 	return u.newIdentity(nil, phrase)
 }
 
 // nextPassword makes an identity before those that old opens. It costs two scrypts, one after the other.
-func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*password, error) {
+func (u *Store) nextPassword(ctx context.Context, who *user, old, new []byte) (*password, error) {
 	phrase, err := u.newPassphrase(who.Name, new)
 	if err != nil {
 		return nil, err
@@ -218,10 +218,10 @@ func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*
 	if bytes.Equal(phrase, oldPhrase) {
 		return nil, ErrPolicy.Because("it is the one you have")
 	}
-	if err := u.gate.enter(ctx); err != nil {
+	if err := u.scrypts.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer u.gate.leave()
+	defer u.scrypts.release()
 	plain, err := u.open(who.password.Sealed, oldPhrase)
 	defer clear(plain)
 	if err != nil {
@@ -239,7 +239,7 @@ func (u *Users) nextPassword(ctx context.Context, who *user, old, new []byte) (*
 // ResetPassword gives the account a password without knowing the old one. What was sealed to the old identities alone
 // is lost unless the old password is remembered: its file is kept as retired. A second factor goes with it.
 // Errors: ErrNoAccount, ErrPolicy, ErrBusy, ErrPasswordChanged, ctx's, ErrEdited, or the disk's.
-func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error {
+func (u *Store) ResetPassword(ctx context.Context, id string, new []byte) error {
 	who := u.durable.Load().identified(id)
 	if who == nil {
 		return fmt.Errorf("reset password: %w", ErrNoAccount)
@@ -262,7 +262,7 @@ func (u *Users) ResetPassword(ctx context.Context, id string, new []byte) error 
 //
 // Each retired file costs a scrypt, the newest first, until one opens. Errors: ErrNoAccount, ErrPassword (either is
 // wrong), ErrNoRetired, ErrPolicy (too many identities), ErrBusy, ErrPasswordChanged, ctx's, ErrEdited, or the disk's.
-func (u *Users) Recover(ctx context.Context, id string, present, earlier []byte) error {
+func (u *Store) Recover(ctx context.Context, id string, present, earlier []byte) error {
 	who := u.durable.Load().identified(id)
 	if who == nil {
 		return fmt.Errorf("recover: %w", ErrNoAccount)
@@ -280,7 +280,7 @@ func (u *Users) Recover(ctx context.Context, id string, present, earlier []byte)
 	return nil
 }
 
-func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byte) (*password, error) {
+func (u *Store) recovered(ctx context.Context, who *user, present, earlier []byte) (*password, error) {
 	phrase, err := agesplit.Passphrase(present)
 	if err != nil {
 		return nil, ErrPassword
@@ -291,10 +291,10 @@ func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byt
 		return nil, ErrPassword
 	}
 	defer clear(earlierPhrase)
-	if err := u.gate.enter(ctx); err != nil {
+	if err := u.scrypts.acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer u.gate.leave()
+	defer u.scrypts.release()
 	plain, err := u.open(who.password.Sealed, phrase)
 	defer clear(plain)
 	if err != nil {
@@ -316,8 +316,8 @@ func (u *Users) recovered(ctx context.Context, who *user, present, earlier []byt
 	return nil, ErrPassword
 }
 
-// sealBoth seals two sets of identities as one. The caller holds the gate.
-func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
+// sealBoth seals two sets of identities as one. The caller holds a place of the semaphore.
+func (u *Store) sealBoth(newer, older, phrase []byte) (string, error) {
 	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > agesplit.MaxIdentities {
 		return "", ErrPolicy.Because("with those there would be more than %d identities", agesplit.MaxIdentities)
 	}
@@ -330,8 +330,8 @@ func (u *Users) sealBoth(newer, older, phrase []byte) (string, error) {
 	return sealed, nil
 }
 
-// newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds the gate.
-func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
+// newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds a place of the semaphore.
+func (u *Store) newIdentity(older, phrase []byte) (*password, error) {
 	if bytes.Count(older, []byte("\n")) >= agesplit.MaxIdentities {
 		return nil, ErrPolicy.Because("it was changed %d times, which is as often as can be", agesplit.MaxIdentities)
 	}
@@ -349,7 +349,7 @@ func (u *Users) newIdentity(older, phrase []byte) (*password, error) {
 
 // putPassword stores made, which was made from the password that was has. The second factor is opened by any identity
 // that the new password opens; where it opens none of the old ones, forget takes it away.
-func (u *Users) putPassword(was *user, made *password, forget bool) error {
+func (u *Store) putPassword(was *user, made *password, forget bool) error {
 	return u.changeUser(was.ID, func(_ *roster, who *user) error {
 		if who.password != was.password { // never written to, so the same one is at the same place
 			return ErrPasswordChanged
@@ -364,7 +364,7 @@ func (u *Users) putPassword(was *user, made *password, forget bool) error {
 
 // Identity returns the account's sealed identities as a stock age passphrase file, armored: "age -d -i" takes it and
 // asks for the password. Errors: ErrNoAccount, ErrNoPassword.
-func (u *Users) Identity(id string) (armored []byte, err error) {
+func (u *Store) Identity(id string) (armored []byte, err error) {
 	who := u.durable.Load().identified(id)
 	switch {
 	case who == nil:

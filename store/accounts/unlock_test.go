@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	old := sealTo(t, u, alice)
 	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("a parrot under the stairs")); err != nil {
@@ -27,7 +27,7 @@ func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
 
 // What is wrong about it is not to be told by the answer, nor by the time it takes: each costs one opening.
 func TestUnlockRefusesAlike(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice, bare := create(t, u, "alice", goodPassword), create(t, u, "bare", "")
 	opened := 0
 	real := u.open
@@ -54,16 +54,16 @@ func TestUnlockRefusesAlike(t *testing.T) {
 	wantErr(t, err, context.Canceled)
 }
 
-func TestUnlockWaitsAtTheGate(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+func TestUnlockWaitsAtTheSemaphore(t *testing.T) {
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	for range scryptsAtOnce {
-		if err := u.gate.enter(ctx); err != nil {
+		if err := u.scrypts.acquire(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range scryptQueue {
-		u.gate.queue <- struct{}{}
+		u.scrypts.queue <- struct{}{}
 	}
 	_, err := u.Unlock(ctx, alice.ID, []byte(goodPassword))
 	wantErr(t, err, ErrBusy)

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 // An edit by hand is not written over; Reload takes it, or says what is wrong with it and changes nothing.
 func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	dir := t.TempDir()
-	u := openUsers(t, dir)
+	u := open(t, dir)
 	bob := chat.Account{}
 	for who, role := range map[string]chat.Role{"alice": chat.Admin, "bob": chat.User} {
 		a, err := u.Create(name(who), role, []chat.Key{newKey(t)}, nil, 1)

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ const (
 )
 
 func TestKeysOfAnAccount(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	laptop := alice.Keys[0]
 	add := func(k chat.Key) {
@@ -92,7 +92,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 }
 
 func TestAccountIsACopy(t *testing.T) {
-	u := openUsers(t, t.TempDir())
+	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	alice.Keys[0].Line = "changed"
 	u.Recipients(chat.General, alice.Name)[0] = nil

@@ -1,4 +1,4 @@
-package store
+package accounts
 
 import (
 	"context"
@@ -16,18 +16,18 @@ const (
 // ErrBusy says that too many passwords are being checked. It is the same for every name.
 var ErrBusy = &chat.Refusal{Code: chat.Failed, Text: "too many passwords are being checked; try again in a moment"}
 
-// gate lets two in at once and has at most 64 wait, for 5 s. Logins with a key never come here.
-type gate struct {
+// semaphore lets two in at once and has at most 64 wait, for 5 s. Logins with a key never come here.
+type semaphore struct {
 	slots chan struct{} // one token for each inside; never closed
 	queue chan struct{} // one token for each waiting; never closed
 }
 
-func newGate() *gate {
-	return &gate{slots: make(chan struct{}, scryptsAtOnce), queue: make(chan struct{}, scryptQueue)}
+func newSemaphore() *semaphore {
+	return &semaphore{slots: make(chan struct{}, scryptsAtOnce), queue: make(chan struct{}, scryptQueue)}
 }
 
-// enter waits for a place. Each nil needs one leave. Errors: ErrBusy, or ctx's.
-func (g *gate) enter(ctx context.Context) error {
+// acquire waits for a place. Each nil needs one release. Errors: ErrBusy, or ctx's.
+func (g *semaphore) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -49,4 +49,4 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g *gate) leave() { <-g.slots }
+func (g *semaphore) release() { <-g.slots }
