@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -185,16 +186,20 @@ func (c *conversation) typed(ts *testscript.TestScript, _ bool, args []string) {
 
 func (c *conversation) sees(ts *testscript.TestScript, _ bool, args []string) {
 	name, pattern := args[0], regexp.MustCompile(args[1])
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		seen := c.sessions[name].seen.String()
-		if at := pattern.FindStringIndex(seen[c.read[name]:]); at != nil {
+	var seen string
+	defer func() {
+		if c.t.Failed() {
+			ts.Logf("%s saw:\n%q", name, seen)
+		}
+	}()
+	waitFor(c.t, fmt.Sprintf("%q on %s's screen", pattern, name), func() bool {
+		seen = c.sessions[name].seen.String()[c.read[name]:]
+		at := pattern.FindStringIndex(seen)
+		if at != nil {
 			c.read[name] += at[1]
-			return
 		}
-		if time.Now().After(end) {
-			ts.Fatalf("%s does not see %q in:\n%q", name, pattern, seen[c.read[name]:])
-		}
-	}
+		return at != nil
+	})
 }
 
 func (c *conversation) hides(ts *testscript.TestScript, _ bool, args []string) {

@@ -38,6 +38,9 @@ func TestKillLosesNothingSeen(t *testing.T) {
 // The same finds the loss where a server shows first and stores then.
 func TestKillFindsWhatIsShownFirst(t *testing.T) {
 	t.Parallel()
+	if !long {
+		t.Skip("it is built, and killed up to 40 times: SSHCHAT_LONG=1")
+	}
 	program := filepath.Join(t.TempDir(), "showfirst")
 	if out, err := exec.Command("go", "build", "-tags", "sshchat_showfirst", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Skipf("cannot build the server that shows first: %v\n%s", err, out)

@@ -253,13 +253,15 @@ func (s *testServer) kill() {
 	}
 }
 
-// waitFor waits until ok says so.
+// waitFor waits until ok says so. It asks seldom what takes long to come: asking may be a process, or a login.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+	end := time.Now().Add(patience)
+	for pause := time.Millisecond; !ok(); pause = min(pause*3/2, 50*time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("no %s in %v", what, patience)
 		}
+		time.Sleep(pause)
 	}
 }
 

@@ -9,12 +9,20 @@ of ours. It checks every line's CRC, the chain of hashes, and that what was seal
 import base64, hashlib, json, subprocess, sys
 
 
+def divided(byte):
+    """The byte's remainder by the polynomial of CRC-32C, reflected."""
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+REMAINDERS = [divided(byte) for byte in range(256)]
+
+
 def crc32c(data):
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        crc = crc >> 8 ^ REMAINDERS[(crc ^ byte) & 255]
     return crc ^ 0xFFFFFFFF
 
 
