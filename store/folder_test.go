@@ -20,6 +20,7 @@ func mode(t *testing.T, path string) os.FileMode {
 }
 
 func TestFolderIsClosedToOthers(t *testing.T) {
+	t.Parallel()
 	fresh := filepath.Join(t.TempDir(), "new", "data")
 	checkout := t.TempDir()
 	for _, f := range []string{"README.md", ".gitignore", "users.json", "message_history.json"} {
@@ -45,6 +46,7 @@ func TestFolderIsClosedToOthers(t *testing.T) {
 }
 
 func TestStrangersFolderIsNotClosed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -54,6 +54,7 @@ func crashed(_ fs.FileInfo, err error) error {
 }
 
 func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	create(t, u, "alice", "")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestLabelWithEscapes(t *testing.T) {
+	t.Parallel()
 	k, err := ParseKey(keyA + " \x1b]0;owned\x07\u202eevil\u009b31m" + strings.Repeat("é", 100) + "\xff")
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +39,7 @@ const (
 )
 
 func TestKeysOfAnAccount(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	laptop := alice.Keys[0]
@@ -92,6 +94,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 }
 
 func TestAccountIsACopy(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	alice.Keys[0].Line = "changed"

@@ -98,6 +98,7 @@ func identities(t testing.TB, u *Store, a chat.Account, password string) []age.I
 }
 
 func TestPasswordProvesItself(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	if !alice.Password || alice.Generation == "" {
@@ -122,6 +123,7 @@ func TestPasswordProvesItself(t *testing.T) {
 }
 
 func TestOnePasswordOnEveryKeyboard(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "ein schönes Paßwort") // o with diaeresis as one code point
 	if _, err := u.CheckPassword(ctx, alice.Name, []byte("ein scho\u0308nes Paßwort")); err != nil {
@@ -130,6 +132,7 @@ func TestOnePasswordOnEveryKeyboard(t *testing.T) {
 }
 
 func TestPasswordPolicy(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	for _, c := range []struct{ password, word string }{
@@ -164,6 +167,7 @@ func longest() []byte {
 }
 
 func TestNoAccountTakesTheSameWay(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	create(t, u, "alice", goodPassword)
 	create(t, u, "bob", "") // has a key alone
@@ -189,6 +193,7 @@ func TestNoAccountTakesTheSameWay(t *testing.T) {
 }
 
 func TestDummyOpensWithNothing(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	bob := create(t, u, "bob", "")
 	u.open = func(string, []byte) ([]byte, error) { return []byte("whatever it holds\n"), nil }
@@ -202,6 +207,7 @@ func TestDummyOpensWithNothing(t *testing.T) {
 }
 
 func TestChangeOfPassword(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	const second, third = "seven olive lanterns", "grey herons before dawn"
 	alice := create(t, u, "alice", goodPassword)
@@ -250,6 +256,7 @@ func TestChangeOfPassword(t *testing.T) {
 }
 
 func TestFirstAndResetPassword(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	bob := create(t, u, "bob", "")
 	_, err := u.Identity(bob.ID)
@@ -290,6 +297,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 }
 
 func TestTwoChangesOfOnePassword(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	both := make(chan struct{}, 2)
@@ -316,6 +324,7 @@ func TestTwoChangesOfOnePassword(t *testing.T) {
 }
 
 func TestSwappedIdentityFile(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	u, err := Open(t.TempDir(), Options{WorkFactor: 4, Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 1})
 	if err != nil {
@@ -341,6 +350,7 @@ func TestSwappedIdentityFile(t *testing.T) {
 }
 
 func TestAtMostTwoScrypts(t *testing.T) {
+	t.Parallel()
 	if most := mostAtOnce(t, newSemaphore(), 2); most != 2 {
 		t.Errorf("%d at once", most)
 	}
@@ -405,6 +415,7 @@ func mostAtOnce(t *testing.T, g *semaphore, hold int) int {
 
 // TestRealWorkFactor runs once what a server runs with.
 func TestRealWorkFactor(t *testing.T) {
+	t.Parallel()
 	u, err := Open(t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -428,6 +439,7 @@ func TestRealWorkFactor(t *testing.T) {
 
 // TestStockAgeOpensIdentity gives the file to the age command as a person would: -i, and the password typed.
 func TestStockAgeOpensIdentity(t *testing.T) {
+	t.Parallel()
 	bin, err := exec.LookPath("age")
 	if err != nil {
 		if os.Getenv("SSHCHAT_REQUIRE_CLIENTS") == "1" {

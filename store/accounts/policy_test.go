@@ -12,6 +12,7 @@ import (
 // I have the lists that everybody has, and the tricks that everybody knows. None of these may be anybody's password,
 // though each is long enough.
 func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	u.opt.Server = "chat.example"
 	for _, password := range []string{
@@ -37,6 +38,7 @@ func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 
 // The control: length alone lets them in.
 func TestLengthAloneLetsCommonPasswordsIn(t *testing.T) {
+	t.Parallel()
 	for _, password := range []string{"passwordpassword", "123456789012345", "qwertyuiopasdfgh"} {
 		if _, err := longPassphrase([]byte(password), defaultMinPassword); err != nil {
 			t.Errorf("%q: %v", password, err)
@@ -45,6 +47,7 @@ func TestLengthAloneLetsCommonPasswordsIn(t *testing.T) {
 }
 
 func TestEveryCommonPasswordIsRefused(t *testing.T) {
+	t.Parallel()
 	list := common()
 	if len(list) != 30_000 {
 		t.Fatalf("%d are on the list", len(list))

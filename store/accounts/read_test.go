@@ -105,6 +105,7 @@ var malformed = []struct {
 const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
+	t.Parallel()
 	for _, c := range malformed {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -129,6 +130,7 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 }
 
 func TestSeedIsAccepted(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	seed := `{ "users": [] }`
 	writeUsers(t, dir, seed)
@@ -149,6 +151,7 @@ func TestSeedIsAccepted(t *testing.T) {
 }
 
 func TestWhatOthersWillKnowIsKept(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[
 {"id":"`+idA+`","name":"alice","role":"admin","created":"2026-11-23T21:38:56Z","seen":"2026-11-23",
@@ -174,6 +177,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 }
 
 func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	create(t, u, "alice", "")
@@ -190,6 +194,7 @@ func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
 }
 
 func TestUsersThatIsALink(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "users.json")); err != nil {
 		t.Skip(err)

@@ -11,6 +11,7 @@ import (
 
 // An edit by hand is not written over; Reload takes it, or says what is wrong with it and changes nothing.
 func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	bob := chat.Account{}

@@ -28,6 +28,7 @@ func target(t *testing.T, word string) chat.Sanction {
 }
 
 func TestBansHoldAcrossARestartUntilTheyEnd(t *testing.T) {
+	t.Parallel()
 	dir, now := t.TempDir(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	u := clocked(t, dir, &now)
 	create(t, u, "alice", "")
@@ -77,6 +78,7 @@ func TestBansHoldAcrossARestartUntilTheyEnd(t *testing.T) {
 }
 
 func TestBansReplaceAndRefuse(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	u := clocked(t, t.TempDir(), &now)
 	admin := create(t, u, "alice", "")
@@ -103,6 +105,7 @@ func TestBansReplaceAndRefuse(t *testing.T) {
 }
 
 func TestInvitesAreUsedUp(t *testing.T) {
+	t.Parallel()
 	dir, now := t.TempDir(), time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	u := clocked(t, dir, &now)
 	id, code, err := u.Invite(name("alice"), 2, now.Add(time.Hour))
@@ -153,6 +156,7 @@ func TestInvitesAreUsedUp(t *testing.T) {
 }
 
 func TestAllowlist(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	bob, carol, mod := create(t, u, "bob", ""), create(t, u, "carol", ""), create(t, u, "mod", "")
 	mod.Role = chat.Mod

@@ -9,6 +9,7 @@ import (
 )
 
 func TestSemaphoreOfTwoAndAQueueOf64(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newSemaphore()
 		entered, refused := 0, 0
@@ -48,6 +49,7 @@ func TestSemaphoreOfTwoAndAQueueOf64(t *testing.T) {
 }
 
 func TestSemaphoreLetsGoOfWhoHasLeft(t *testing.T) {
+	t.Parallel()
 	g := newSemaphore()
 	ctx, cancel := context.WithCancel(context.Background())
 	for range scryptsAtOnce {

@@ -19,6 +19,7 @@ func manySettings(n int) string {
 func settingName(i int) string { return string([]byte{'a' + byte(i/26), 'a' + byte(i%26)}) }
 
 func TestSettingsSurviveReopening(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	a := create(t, u, "alice", "")
@@ -42,6 +43,7 @@ func TestSettingsSurviveReopening(t *testing.T) {
 }
 
 func TestSettingsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	a := create(t, u, "alice", "")
 	for name, value := range map[string]string{

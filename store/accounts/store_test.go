@@ -106,6 +106,7 @@ func wantErr(t *testing.T, err, want error) {
 }
 
 func TestUsersSurviveReopening(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	alice, err := u.Create(name("alice"), chat.Admin, []chat.Key{newKey(t)}, []byte(goodPassword), 7)
@@ -153,6 +154,7 @@ func TestUsersSurviveReopening(t *testing.T) {
 }
 
 func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice, bob := create(t, u, "alice", ""), create(t, u, "bob", "")
 	for _, err := range []error{
@@ -172,6 +174,7 @@ func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
 }
 
 func TestNameOfAnother(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	writeUsers(t, dir, `{"format":"sshchat-users/1","users":[],"reserved":["old-soul"]}`)
 	u := open(t, dir)
@@ -188,6 +191,7 @@ func TestNameOfAnother(t *testing.T) {
 }
 
 func TestOneNameWantedByAHundred(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	var wg sync.WaitGroup
 	var won, lost atomic.Int32
@@ -212,6 +216,7 @@ func TestOneNameWantedByAHundred(t *testing.T) {
 }
 
 func TestAccountNeedsAWayIn(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	_, err := u.Create(name("alice"), chat.User, nil, nil, 1)
 	wantErr(t, err, ErrNoLogin)
@@ -224,6 +229,7 @@ func TestAccountNeedsAWayIn(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
 	if u.HasAdmin() {
@@ -257,6 +263,7 @@ func openIn(t *testing.T, dir string, opt Options) *Store {
 }
 
 func TestAHundredChangesShareTwoWrites(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
@@ -293,6 +300,7 @@ func TestAHundredChangesShareTwoWrites(t *testing.T) {
 }
 
 func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		u := openIn(t, dir, Options{WorkFactor: 4})
@@ -331,6 +339,7 @@ func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 }
 
 func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	lost := errors.New("fsync of the folder")
 	u.save = func(path string, data []byte) (fs.FileInfo, error) {
@@ -350,6 +359,7 @@ func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
 }
 
 func TestEditWhileRunning(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	u := open(t, dir)
 	alice := create(t, u, "alice", goodPassword)
@@ -371,6 +381,7 @@ func TestEditWhileRunning(t *testing.T) {
 }
 
 func TestSeenIsWrittenOnceADay(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
@@ -438,6 +449,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 }
 
 func TestChangesAfterCloseFail(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	create(t, u, "alice", "")
 	if err := u.Close(); err != nil {
@@ -451,6 +463,7 @@ func TestChangesAfterCloseFail(t *testing.T) {
 }
 
 func TestCloseWritesWhatWaits(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		u := openIn(t, dir, Options{WorkFactor: 4})
@@ -471,6 +484,7 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 }
 
 func TestOptionsThatWouldWeakenPasswords(t *testing.T) {
+	t.Parallel()
 	for _, opt := range []Options{{MinPassword: 7}, {WorkFactor: 21}, {WorkFactor: -1}} {
 		if u, err := Open(t.TempDir(), opt); err == nil {
 			t.Errorf("%+v was taken", opt)
@@ -480,6 +494,7 @@ func TestOptionsThatWouldWeakenPasswords(t *testing.T) {
 }
 
 func TestNoSecretInTheFile(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	create(t, u, "alice", goodPassword)
 	b := []byte(mustRead(t, u.path))

@@ -11,6 +11,7 @@ import (
 
 // The examples of RFC 6238, appendix B, cut to six digits.
 func TestStepsOfTheRFC(t *testing.T) {
+	t.Parallel()
 	secret := []byte("12345678901234567890")
 	for at, code := range map[int64]string{
 		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
@@ -95,6 +96,7 @@ func (f *twoFactor) login(password, code string) error {
 
 // I have seen the password and one code. The code is worth nothing after it was used, not after a restart either.
 func TestAttackCodesServeOnce(t *testing.T) {
+	t.Parallel()
 	f := newTwoFactor(t)
 	wantErr(t, f.login(goodPassword, f.code()), ErrCode) // the one it was enabled with
 	f.now = f.now.Add(30 * time.Second)
@@ -131,6 +133,7 @@ func TestAttackCodesServeOnce(t *testing.T) {
 
 // The second factor stays through a change of the password, and goes with an admin's reset, which opens nothing.
 func TestSecondFactorAndPasswords(t *testing.T) {
+	t.Parallel()
 	f := newTwoFactor(t)
 	f.now = f.now.Add(time.Minute)
 	if err := f.users.SetPassword(context.Background(), f.id, []byte(goodPassword), []byte("another good one, long")); err != nil {

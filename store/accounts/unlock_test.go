@@ -9,6 +9,7 @@ import (
 )
 
 func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	old := sealTo(t, u, alice)
@@ -27,6 +28,7 @@ func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
 
 // What is wrong about it is not to be told by the answer, nor by the time it takes: each costs one opening.
 func TestUnlockRefusesAlike(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice, bare := create(t, u, "alice", goodPassword), create(t, u, "bare", "")
 	opened := 0
@@ -55,6 +57,7 @@ func TestUnlockRefusesAlike(t *testing.T) {
 }
 
 func TestUnlockWaitsAtTheSemaphore(t *testing.T) {
+	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	for range scryptsAtOnce {

@@ -21,6 +21,9 @@ import (
 	"sshchat/sshchat/text"
 )
 
+// Whatever is opened here ends with its test.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 func name(s string) chat.Name {
 	n, err := text.ParseName(s)
 	if err != nil {
@@ -55,7 +58,7 @@ func closeStore(t testing.TB, s *Store) {
 }
 
 func TestMarksSurviveReopening(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
 	alice, direct := name("alice"), text.Direct(name("alice"), name("bob"))
@@ -83,6 +86,7 @@ func TestMarksSurviveReopening(t *testing.T) {
 }
 
 func TestStateIsWrittenOnceInAWhile(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(filepath.Join(t.TempDir(), "state.json"), Options{Log: slog.New(slog.DiscardHandler), FlushEvery: 5 * time.Second})
 		var saves atomic.Int32
@@ -112,6 +116,7 @@ func TestStateIsWrittenOnceInAWhile(t *testing.T) {
 }
 
 func TestStateIsWrittenAgainAfterAFailure(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := newStore(filepath.Join(t.TempDir(), "state.json"), Options{Log: slog.New(slog.NewTextHandler(&log, nil)), FlushEvery: 5 * time.Second})
@@ -159,6 +164,7 @@ var badStates = []struct{ name, content, why string }{
 }
 
 func TestDamagedStateIsSetAside(t *testing.T) {
+	t.Parallel()
 	for _, c := range badStates {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "state.json")
@@ -188,6 +194,7 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 }
 
 func TestTalliesSurviveReopening(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -205,6 +212,7 @@ func TestTalliesSurviveReopening(t *testing.T) {
 }
 
 func TestStateThatIsALinkIsNotFollowed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.WriteFile(other, []byte(`{"format":"sshchat-state/1","marks":{"alice":{"x":1}}}`), 0o600); err != nil {
