@@ -25,7 +25,8 @@ func newInput() *input {
 
 // throttled reads what a client sends at the pace it may come.
 func (s *session) throttled(ctx context.Context, r io.Reader) io.Reader {
-	return limit.NewReader(ctx, r, s.server.limits.Input, inputChunk)
+	s.pacing = limit.NewReader(ctx, r, s.server.limits.Input, inputChunk)
+	return s.pacing
 }
 
 // read runs in a goroutine of its own until r ends or, between chunks, ctx does.

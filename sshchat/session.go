@@ -12,6 +12,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 
@@ -24,6 +25,7 @@ type session struct {
 	guard   *guard
 	face    view.Face // nil for a command without a terminal
 	in      *input
+	pacing  *limit.Reader // how fast that comes; the reading goroutine's but between in.take and in.next
 	frame   *timer        // fires when the next frame may be drawn
 	drawn   time.Time     // when the last one was; zero where the next may follow at once
 	resting bool          // until frame rings

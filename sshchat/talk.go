@@ -116,24 +116,30 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 		s.frame.stop()
 		s.resting = false
 	case 3:
-		s.escape.stop()
 		s.actions = append(s.actions, s.face.Expire()...)
+		s.awaitMore()
 	}
 	return nil
 }
 
+// awaitMore sets the alarm for what the face makes of it that no more follows.
+func (s *session) awaitMore() {
+	s.escape.stop()
+	if wait := s.face.Waiting(); wait > 0 && !s.ended {
+		s.escape.in(wait)
+	}
+}
+
 // takeInput has the face make actions of what was typed.
 func (s *session) takeInput() {
-	s.escape.stop()
 	chunk, err := s.in.take()
 	s.actions = append(s.actions, s.face.Input(chunk)...)
-	switch {
-	case err != nil:
+	if err != nil {
 		s.ended = true
 		s.actions = append(s.actions, s.face.End()...)
-	case s.face.Waiting():
-		s.escape.in(view.EscapeTime)
 	}
+	s.awaitMore()
+	s.pacing.Forgive(s.face.Dropped())
 	s.in.next()
 }
 

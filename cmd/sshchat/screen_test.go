@@ -72,6 +72,20 @@ func TestTerminalIsGivenBack(t *testing.T) {
 	}
 }
 
+// A file of 300 KB that is pasted by accident is dropped at once, and its person told: at the pace of input it would
+// take a minute.
+func TestPasteOfAFile(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice := s.register("alice")
+	o := alice.full(80, 24)
+	o.sees("Welcome, alice")
+	go fmt.Fprint(o.typed, "\x1b[200~"+strings.Repeat("a line of a file\n", 300<<10/17)+"\x1b[201~")
+	o.sees("the paste is too long")
+	fmt.Fprint(o.typed, "\x03hello\r")
+	o.looks(80, 24, "what was typed after it", func(s string) bool { return strings.Contains(s, "alice: hello") })
+}
+
 // Two sessions of one person: what is read in one is read in the other, and what is chosen holds in both.
 func TestTwoSessionsAgree(t *testing.T) {
 	t.Parallel()

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// throttledReader reads at the pace of an allowance, in bytes: by reading later, so that whoever writes has to wait and
+// Reader reads at the pace of an allowance, in bytes: by reading later, so that whoever writes has to wait and
 // nothing is lost. It belongs to one goroutine.
-type throttledReader struct {
+type Reader struct {
 	io.Reader
 	ctx   context.Context
 	allow Allowance
@@ -19,11 +19,11 @@ type throttledReader struct {
 
 // NewReader returns a reader of r that passes on as many bytes as are allowed, and at most chunk at once. A read that
 // waits ends with ctx, and its error.
-func NewReader(ctx context.Context, r io.Reader, bytes Allowance, chunk int) io.Reader {
-	return &throttledReader{Reader: r, ctx: ctx, allow: bytes, chunk: chunk}
+func NewReader(ctx context.Context, r io.Reader, bytes Allowance, chunk int) *Reader {
+	return &Reader{Reader: r, ctx: ctx, allow: bytes, chunk: chunk}
 }
 
-func (t *throttledReader) Read(p []byte) (int, error) {
+func (t *Reader) Read(p []byte) (int, error) {
 	if t.debt > 0 {
 		if err := pause(t.ctx, t.debt); err != nil {
 			return 0, err
@@ -32,4 +32,15 @@ func (t *throttledReader) Read(p []byte) (int, error) {
 	n, err := t.Reader.Read(p[:min(len(p), t.chunk)])
 	t.debt = t.left.Spend(t.allow, n, time.Now())
 	return n, err
+}
+
+// forgiven is what of their cost bytes keep that went nowhere, as those of a paste that is too long: whoever pastes a
+// whole file by accident is not made to wait for it, and whoever sends without end still is.
+const forgiven = 1.0 / 64
+
+// Forgive gives back most of what n bytes cost that were read and went nowhere. It must not run beside Read.
+func (t *Reader) Forgive(n int) {
+	if n > 0 {
+		t.debt = t.left.Spend(t.allow, -int(float64(n)*(1-forgiven)), time.Now())
+	}
 }

@@ -1,10 +1,13 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
+
+	"sshchat/sshchat/text"
 )
 
 // box is the input: its rows, and the cursor's place in them.
@@ -28,7 +31,7 @@ func (f *Full) box() (rows []string, row, column int) {
 		}
 		text, row = text[first:first+height], row-first
 		if height > 2 {
-			hint := fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
+			hint := f.edit.hint()
 			if row == height-1 {
 				text, row = text[1:], row-1
 			} else {
@@ -40,6 +43,18 @@ func (f *Full) box() (rows []string, row, column int) {
 	}
 	text[0] = f.paint.in(partPrompt, prompt) + text[0]
 	return text, row, min(column, f.cols-1)
+}
+
+// hint is what an input of more rows than are shown holds, and how to get rid of it.
+func (e *editor) hint() string {
+	lines, size := 1+bytes.Count(e.text, []byte("\n")), len(e.text)
+	switch {
+	case size > text.MaxText:
+		return fmt.Sprintf("[%s, %d bytes: a message has at most %d. Ctrl+C drops them]", count(lines, "line"), size, text.MaxText)
+	case lines == 1:
+		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C drops them]", size)
+	}
+	return fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
 }
 
 // prompt is what stands before what is typed.

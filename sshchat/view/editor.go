@@ -1,7 +1,9 @@
 package view
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,9 +16,16 @@ type editor struct {
 	line
 	past   history
 	killed line // what Ctrl+Y puts back
+
+	lost    lost // of what was typed or pasted, since the last time it was reported
+	dropped int  // bytes of the last Input that went nowhere
+
 	single bool // an answer: one line, with no history
 	secret bool // an answer that nothing may be kept of
 }
+
+// lost is what there was no room for.
+type lost struct{ bytes, lines int }
 
 // bindings are the keys that edit. What sends, completes or leaves is the face's.
 var bindings = map[string]func(*editor){
@@ -50,6 +59,9 @@ var bindings = map[string]func(*editor){
 	"down":          (*editor).newer,
 }
 
+// bound reports whether a key that begins with Alt does something where lines are edited.
+func bound(name string) bool { return bindings[name] != nil || name == "alt+enter" }
+
 // press does what the named key is bound to, if anything.
 func (e *editor) press(name string) {
 	if do := bindings[name]; do != nil {
@@ -57,9 +69,16 @@ func (e *editor) press(name string) {
 	}
 }
 
-// insert puts the printable part of s, with its newlines, before the cursor.
-// Where the line would grow past maxLine it takes what fits and reports false.
+// insert puts the printable part of s, with its newlines, before the cursor. An answer has one line, and a secret none
+// of the line end that was copied with it. Where the line would grow past maxLine it takes what fits and reports false.
 func (e *editor) insert(s string) bool {
+	if len(e.text) >= maxLine {
+		e.lose(s)
+		return false
+	}
+	if e.secret && s == "\n" {
+		return true
+	}
 	b := text.AppendPrintable(nil, s, !e.single)
 	fits := len(e.text)+len(b) <= maxLine
 	if !fits {
@@ -67,6 +86,7 @@ func (e *editor) insert(s string) bool {
 		for n > 0 && !utf8.RuneStart(b[n]) {
 			n--
 		}
+		e.lose(string(b[n:]))
 		b = b[:n]
 	}
 	e.splice(e.at, e.at, newLine(b))
@@ -74,6 +94,58 @@ func (e *editor) insert(s string) bool {
 		clear(b)
 	}
 	return fits
+}
+
+// lose counts what there was no room for.
+func (e *editor) lose(s string) {
+	e.lost.bytes += len(s)
+	e.lost.lines += strings.Count(s, "\n")
+	e.dropped += len(s)
+}
+
+// reportLost says what of a paste there was no room for, if anything, and forgets it.
+func (e *editor) reportLost() string {
+	l := e.lost
+	e.lost = lost{}
+	if l.bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the paste is too long: its last %s, %s, were dropped. A message has at most %s",
+		count(l.lines+1, "line"), count(l.bytes, "byte"), count(text.MaxText, "byte"))
+}
+
+// tooLong says why what is typed cannot be sent, where it cannot: its author makes it shorter.
+func (e *editor) tooLong() string {
+	size := len(e.text)
+	if size <= text.MaxText || e.single || isCommand(e.text) {
+		return ""
+	}
+	return fmt.Sprintf("too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText)
+}
+
+// count is a number of things: "1 line", "2 lines".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// clear drops what is typed.
+func (e *editor) clear() { e.line, e.lost = line{}, lost{} }
+
+// pasteTab puts in a Tab that came in the middle of more, as in code that is pasted where pastes are not bracketed.
+// With complete it still completes a word that there is one completion of.
+func (e *editor) pasteTab(k key, ask func(string, int) (int, []string)) bool {
+	if e.single {
+		return false
+	}
+	if ask != nil && e.at > 0 && e.ink(e.at-1) {
+		if list, ok := e.complete(ask); ok && len(list) == 0 {
+			return true
+		}
+	}
+	return e.insert(k.text)
 }
 
 // take returns the line and begins a new one.
@@ -86,7 +158,7 @@ func (e *editor) take() string {
 	if strings.TrimSpace(s) != "" {
 		e.past.add(s)
 	}
-	e.line = line{}
+	e.clear()
 	return s
 }
 

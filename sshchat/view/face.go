@@ -36,10 +36,12 @@ type Face interface {
 	// Input takes bytes as they came and returns what the person did. A sequence cut off at the end of p
 	// is kept for the next call. It does not keep p.
 	Input(p []byte) []Action
-	// Waiting reports whether what the last bytes mean depends on whether more follow soon: a lone Esc.
-	Waiting() bool
-	// Expire tells that no more followed within EscapeTime.
+	// Waiting is for how long what the last bytes mean depends on whether more follow, as after an Esc; 0 where it does not.
+	Waiting() time.Duration
+	// Expire tells that no more followed for so long. Ask Waiting again after it.
 	Expire() []Action
+	// Dropped is how many bytes of the last Input went nowhere, as those of a paste that is too long.
+	Dropped() int
 	// End tells that no input follows; the last action is Quit.
 	End() []Action
 
@@ -129,9 +131,6 @@ type Options struct {
 	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
 }
-
-// EscapeTime is how long a face waits for what may follow an Esc.
-const EscapeTime = 50 * time.Millisecond
 
 // maxLine is the longest input line in bytes: room for twice what a message may have, so that
 // who pastes too much is told so by the one who checks messages.

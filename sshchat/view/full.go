@@ -50,7 +50,7 @@ type inquiry struct {
 
 // NewFull returns a face that takes the terminal over at its first Flush.
 func NewFull(o Options) *Full {
-	f := &Full{options: o}
+	f := &Full{options: o, keys: decoder{bound: boundOnScreen}}
 	f.screen.term = strings.ToLower(o.Term)
 	f.Set(o.Look)
 	f.Resize(o.Width, o.Height)

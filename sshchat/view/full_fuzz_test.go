@@ -346,10 +346,10 @@ func TestKeysOfTheScreen(t *testing.T) {
 		t.Errorf("Ctrl+Z does %v", did)
 	}
 	s.types("\x1b")
-	if !s.Waiting() {
+	if s.Waiting() == 0 {
 		t.Error("an Esc is not waited with")
 	}
-	if did := s.Expire(); did != nil || s.Waiting() {
+	if did := s.Expire(); did != nil || s.Waiting() == EscapeTime {
 		t.Errorf("a lone Esc does %v", did)
 	}
 	if did := s.types("\x04"); len(did) != 1 || did[0].Kind != Quit {

@@ -1,16 +1,24 @@
 package view
 
 import (
+	"slices"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	uv "github.com/charmbracelet/ultraviolet"
 )
 
-// What unfinished input may hold.
+// How long unfinished input is waited with, from its last byte on.
 const (
-	maxSequence = 64       // bytes kept of an escape sequence; a longer one is ignored
-	maxPaste    = 32 << 10 // bytes taken of one bracketed paste; the rest of it is dropped
+	EscapeTime   = 50 * time.Millisecond  // an Esc: the key, or the beginning of more
+	sequenceTime = 500 * time.Millisecond // the rest of a sequence begun
+	lateTime     = 2 * time.Second        // an Esc's sequence, after it was taken for the key
+	stallTime    = time.Second            // the rest of a paste
 )
+
+// maxSequence is how many bytes are kept of an escape sequence; a longer one is ignored.
+const maxSequence = 64
 
 const esc = 0x1b
 
@@ -18,50 +26,94 @@ const esc = 0x1b
 type key struct {
 	name string // "" for text
 	text string // not clean; newlines only from a bracketed paste
+	more bool   // of a Tab: something other than Tabs came right after it, in the same read
 }
 
-// decoder finds the keys in a client's bytes. It frames the sequences itself, byte by byte, because what arrives may
-// be cut anywhere and may never end: it keeps at most maxSequence bytes, and nothing of the strings (OSC, DCS, APC)
-// that terminals send as answers. What a whole sequence means is ultraviolet's to say.
+// decoder finds the keys in a client's bytes, for every kind of screen. It frames the sequences itself, byte by byte,
+// because what arrives may be cut anywhere and may never end: it keeps at most maxSequence bytes, and nothing of the
+// strings (OSC, DCS, APC) that terminals send as answers. What a whole sequence means is ultraviolet's to say.
+//
+// Bytes alone do not tell a person's Esc and "[" from the beginning of a sequence; these rules decide:
+//
+//   - Esc and a character is the key Alt+CHAR where that does something. Where it does nothing it is Esc, then the
+//     character: tmux and mosh send both in one packet, and "/msg bob …" must not lose its slash.
+//   - Esc and "[" or "O" begins a sequence, whoever sent it. If what follows is none that a terminal sends, all of it was
+//     typed; with parameters, which people do not type there, it is dropped.
+//   - An Esc that nothing follows within EscapeTime is the key. If "[" or "O" comes within lateTime, it is held back for
+//     as long as it may be the rest of a sequence that people press by one key: on a slow line a sequence is cut after
+//     its Esc. As soon as it cannot be one, or nothing follows within sequenceTime, it is text, and nothing is lost.
+//     A person who types [A within two seconds of an Esc gets Up: that costs two characters. The other way round, a
+//     paste would go to the room line by line, and its lines that begin with a slash would be obeyed.
+//   - In a bracketed paste nothing is obeyed. If its end was lost, a key that comes alone after stallTime of silence is a
+//     person's: the rest of a paste comes in larger pieces.
 type decoder struct {
+	bound   func(name string) bool          // whether a key does something
 	state   func(*decoder, byte, func(key)) // nil on the ground
 	seq     []byte                          // an escape sequence or a character begun
+	rest    []byte                          // what came with the byte at hand, after it
+	size    int                             // of all that came with it
+	spent   bool                            // the Esc that seq begins with was taken for the key already
+	late    bool                            // an Esc was taken for the key, and nothing came since
 	pasting bool                            // between the marks of a bracketed paste
-	pasted  int                             // bytes of it so far
+	stalled bool                            // nothing more of it came for stallTime
 	cr      bool                            // the last byte was a carriage return: a line feed now is part of it
-	alone   bool                            // the byte at hand is all that came
 	names   uv.EventDecoder
 }
 
 // decode calls press for each key in p.
 func (d *decoder) decode(p []byte, press func(key)) {
-	d.alone = len(p) == 1
+	if len(p) == 0 {
+		return
+	}
+	d.size = len(p)
+	d.resume(p, press)
+	if d.late && (p[0] == '[' || p[0] == 'O' || isString(p[0])) {
+		d.seq, d.spent = append(d.seq[:0], esc), true
+		d.state = (*decoder).escape
+	}
+	d.late = false
 	for len(p) > 0 {
 		if d.state == nil && len(d.seq) == 0 {
 			n := textRun(p)
 			d.text(p[:n], press)
-			p = p[n:]
-			if len(p) == 0 {
-				return
+			if p = p[n:]; len(p) == 0 {
+				break
 			}
 		}
-		b := p[0]
+		d.rest = p[1:]
+		d.take(p[0], press)
 		p = p[1:]
-		switch {
-		case d.state != nil:
-			d.state(d, b, press)
-		case b >= utf8.RuneSelf:
-			d.character(b, press)
-		case len(d.seq) > 0: // a character was cut off for good
-			d.seq = d.seq[:0]
-			d.ground(b, press)
-		default:
-			d.ground(b, press)
-		}
 	}
-	// A person who types Alt+] sends how a string begins, and nothing after it. Terminals send strings whole.
-	if d.state != nil && len(d.seq) == 2 && isString(d.seq[1]) {
+	d.rest = nil
+}
+
+// take takes one byte, in whatever state.
+func (d *decoder) take(b byte, press func(key)) {
+	switch {
+	case d.state != nil:
+		d.state(d, b, press)
+	case b >= utf8.RuneSelf:
+		d.character(b, press)
+	case len(d.seq) > 0: // a character was cut off for good
+		d.seq = d.seq[:0]
+		d.ground(b, press)
+	default:
+		d.ground(b, press)
+	}
+}
+
+// resume looks at the first bytes after a paste stood still: a control character alone is a person's key.
+func (d *decoder) resume(p []byte, press func(key)) {
+	if !d.stalled {
+		return
+	}
+	lone := len(d.seq) == 1 && d.seq[0] == esc // held since before the stall: the paste's end, cut
+	switch {
+	case len(p) == 1 && p[0] != esc && (p[0] < ' ' || p[0] == 0x7f):
 		d.reset()
+		d.endPaste(press)
+	case p[0] != esc && !lone:
+		d.stalled = false
 	}
 }
 
@@ -99,11 +151,6 @@ func (d *decoder) text(b []byte, press func(key)) {
 		return
 	}
 	d.cr = false
-	if d.pasting {
-		if d.pasted += len(b); d.pasted > maxPaste {
-			return
-		}
-	}
 	press(key{text: string(b)})
 }
 
@@ -123,11 +170,13 @@ func (d *decoder) ground(b byte, press func(key)) {
 	case b == '\n':
 		// Enter is a carriage return from a terminal in raw mode, so a line feed that comes alone is Ctrl+J.
 		// Within more it was written by a program or pasted, and ends a line there.
-		if d.alone {
+		if d.size == 1 {
 			press(key{name: "ctrl+j"})
 		} else {
 			press(key{name: "enter"})
 		}
+	case b == '\t':
+		press(key{name: "tab", text: tab, more: strings.Trim(string(d.rest), "\t") != ""})
 	case b >= ' ' && b < 0x7f:
 		d.text([]byte{b}, press)
 	default:
@@ -135,61 +184,118 @@ func (d *decoder) ground(b byte, press func(key)) {
 	}
 }
 
-// paste takes a control byte within a bracketed paste: line ends are kept, nothing is obeyed. Terminals send
+// tab is what a Tab is in a text, as in every message.
+const tab = "    "
+
+// paste takes a control byte within a bracketed paste: lines and tabs are kept, nothing is obeyed. Terminals send
 // no Ctrl+C in one, so that is a person whose paste has lost its end.
 func (d *decoder) paste(b byte, press func(key)) {
 	switch b {
-	case '\r', '\n':
+	case '\r', '\n', '\v', '\f':
 		cr := d.cr
 		d.text([]byte{'\n'}, press)
 		d.cr = cr
 	case '\t':
-		d.text([]byte{' '}, press)
+		d.text([]byte(tab), press)
 	case 0x03:
-		d.pasting = false
+		d.endPaste(press)
+	default:
+		if b >= ' ' && b < 0x7f {
+			d.text([]byte{b}, press)
+		}
 	}
+}
+
+func (d *decoder) endPaste(press func(key)) {
+	d.pasting, d.stalled = false, false
+	press(key{name: "pasted"})
 }
 
 // escape takes the byte after an escape.
 func (d *decoder) escape(b byte, press func(key)) {
 	switch {
-	case b == esc:
-		return
 	case b == '[':
 		d.state = (*decoder).csi
 	case b == 'O':
 		d.state = (*decoder).ss3
 	case isString(b):
-		d.state = (*decoder).str
-	case b >= utf8.RuneSelf: // Alt and a letter beyond ASCII: bound to nothing, so the letter
-		d.reset()
-		d.character(b, press)
-		return
+		d.state = (*decoder).introducer
 	default:
-		d.seq = append(d.seq, b)
-		d.finish(press)
+		d.alt(b, press)
 		return
 	}
 	d.seq = append(d.seq, b)
+}
+
+// alt takes the character after an escape that begins no sequence.
+func (d *decoder) alt(b byte, press func(key)) {
+	if b < utf8.RuneSelf && !d.pasting {
+		if k, ok := d.name([]byte{esc, b}); ok && d.bound != nil && d.bound(k.name) {
+			d.reset()
+			press(k)
+			return
+		}
+	}
+	d.typed(press)
+	d.take(b, press)
+}
+
+// typed takes what there is of a sequence for keys of a person: an Esc, then its characters.
+func (d *decoder) typed(press func(key)) {
+	seq, spent := slices.Clone(d.seq), d.spent
+	d.reset()
+	if !spent && !d.pasting {
+		press(key{name: "esc"})
+	}
+	if len(seq) > 1 {
+		d.text(seq[1:], press)
+	}
 }
 
 // csi takes a byte of a control sequence: parameters, then one final byte.
 func (d *decoder) csi(b byte, press func(key)) {
 	linux := len(d.seq) == 2 && b == '[' // the Linux console's function keys have a second bracket
 	switch {
-	case b < ' ' || b >= 0x7f:
-		d.reset()
-		if b < utf8.RuneSelf {
-			d.ground(b, press)
-		}
+	case b < ' ' || b >= 0x7f, b < '0' && len(d.seq) == 2: // answers have parameters before what stands between
+		d.broken(b, press)
 	case b < '@' || linux:
 		if len(d.seq) < maxSequence {
 			d.seq = append(d.seq, b)
 		}
 	case len(d.seq) == maxSequence:
 		d.reset()
+	case len(d.seq) == 2 && b == 'M':
+		d.seq = append(d.seq, b)
+		d.state = (*decoder).mouse
 	default:
 		d.seq = append(d.seq, b)
+		d.finish(press)
+	}
+}
+
+// broken ends a sequence at a byte that is part of none.
+func (d *decoder) broken(b byte, press func(key)) {
+	d.giveUp(press)
+	d.take(b, press)
+}
+
+// giveUp ends what is no sequence. After an Esc that was no key yet, nobody types parameters.
+func (d *decoder) giveUp(press func(key)) {
+	if d.spent || d.seq[1] != '[' || len(d.seq) <= 3 || d.seq[2] == '[' {
+		d.typed(press)
+	} else {
+		d.reset()
+	}
+}
+
+// mouse takes the three bytes of a report in X10's form, which follow its final byte: a button, a column, a row.
+func (d *decoder) mouse(b byte, press func(key)) {
+	if b < ' ' {
+		d.reset()
+		d.ground(b, press)
+		return
+	}
+	if d.seq = append(d.seq, b); len(d.seq) == len("\x1b[M")+3 {
 		d.finish(press)
 	}
 }
@@ -198,16 +304,45 @@ func (d *decoder) csi(b byte, press func(key)) {
 func (d *decoder) ss3(b byte, press func(key)) {
 	switch {
 	case b < ' ' || b >= 0x7f:
-		d.reset()
-		if b < utf8.RuneSelf {
-			d.ground(b, press)
-		}
+		d.broken(b, press)
 	case b >= '0' && b <= '9' && len(d.seq) < maxSequence:
 		d.seq = append(d.seq, b)
 	default:
 		d.seq = append(d.seq, b)
 		d.finish(press)
 	}
+}
+
+// isString reports whether escape and b begin a string that terminals answer with: OSC, DCS or APC.
+func isString(b byte) bool { return b == ']' || b == 'P' || b == '_' }
+
+// answers are how strings begin: of colours and titles; of settings, capabilities, names and numbers; kitty's of pictures.
+// In bytes of a class: 0 is any digit, a any lower-case letter.
+var answers = []string{"]0;", "]00;", "]000;", "]0000;", "P0$", "P0+", "P>|", "P!|", "_Ga="}
+
+// introducer takes a byte after that of a string, as long as it may be one: people type on otherwise.
+func (d *decoder) introducer(b byte, press func(key)) {
+	begun := strings.Map(class, string(d.seq[1:])+string(rune(b)))
+	i := slices.IndexFunc(answers, func(a string) bool { return strings.HasPrefix(a, begun) })
+	if i < 0 {
+		d.typed(press)
+		d.take(b, press)
+		return
+	}
+	d.seq = append(d.seq, b)
+	if begun == answers[i] {
+		d.state, d.spent = (*decoder).str, false
+	}
+}
+
+func class(r rune) rune {
+	switch {
+	case r >= '0' && r <= '9':
+		return '0'
+	case r >= 'a' && r <= 'z':
+		return 'a'
+	}
+	return r
 }
 
 // str drops a byte of a string. Any control byte ends it: no terminal sends one inside, and a person whose string
@@ -217,67 +352,152 @@ func (d *decoder) str(b byte, press func(key)) {
 	case b == '\a':
 		d.reset()
 	case b == esc: // of the terminator, or of the next sequence
-		d.seq = append(d.seq[:0], esc)
-		d.state = (*decoder).escape
+		d.state = (*decoder).terminator
 	case b < ' ':
 		d.reset()
 		d.ground(b, press)
-	case len(d.seq) < 3:
-		d.seq = append(d.seq, b) // more than an introducer: see decode
 	}
 }
 
-// isString reports whether escape and b begin a string: DCS, SOS, OSC, PM or APC.
-func isString(b byte) bool { return b == 'P' || b == 'X' || b == ']' || b == '^' || b == '_' }
+// terminator takes the byte after an escape that ended a string.
+func (d *decoder) terminator(b byte, press func(key)) {
+	if b == '\\' {
+		d.reset()
+		return
+	}
+	d.seq = append(d.seq[:0], esc)
+	d.escape(b, press)
+}
 
 // finish names the sequence that is complete.
 func (d *decoder) finish(press func(key)) {
+	if !d.sent() {
+		d.giveUp(press)
+		return
+	}
 	seq := string(d.seq)
 	d.reset()
 	switch {
 	case seq == "\x1b[200~":
-		d.pasting, d.pasted = true, 0
+		d.pasting, d.stalled = true, false
 		return
 	case seq == "\x1b[201~":
-		d.pasting = false
-		return
-	case d.pasting:
-		return
-	}
-	_, event := d.names.Decode([]byte(seq))
-	if wheel, ok := event.(uv.MouseWheelEvent); ok {
-		switch wheel.Button {
-		case uv.MouseWheelUp:
-			press(key{name: "wheelup"})
-		case uv.MouseWheelDown:
-			press(key{name: "wheeldown"})
+		if d.pasting {
+			d.endPaste(press)
 		}
 		return
+	case d.pasting && (!d.stalled || d.size != len(seq)):
+		return
+	case d.pasting:
+		d.endPaste(press)
 	}
-	k, ok := event.(uv.KeyPressEvent)
-	switch {
-	case !ok:
-	case k.Text != "": // a terminal that spells out what others send as text
-		press(key{text: k.Text})
-	default:
-		press(key{name: k.Keystroke()})
+	if k, ok := d.name([]byte(seq)); ok {
+		press(k)
 	}
 }
 
-// waiting reports whether an escape has come and nothing after it: the key, or the beginning of more. In a paste it is
-// never the key: who gave up on it would take the paste's end for text, and all keys after it for pasted.
-func (d *decoder) waiting() bool { return len(d.seq) == 1 && d.seq[0] == esc && !d.pasting }
+// The last bytes of sequences without parameters.
+const (
+	csiKeys      = "ABCDEFHPQRSZIOabcd" // cursor keys, Shift+Tab, focus; with rxvt's and kitty's
+	csiLate      = "ABCDFHZIO"          // of them, those that count after an Esc was taken for the key
+	ss3Keys      = "ABCDEFHPQRSMabcd"
+	ss3Late      = "ABCDFHPQRS"
+	ss3Keypad    = "XjklmnopqrstuvwxyI "
+	linuxConsole = "ABCDE"
+)
 
-// expire tells that nothing came after it.
+// sent reports whether seq, which is complete, is a sequence that terminals send.
+func (d *decoder) sent() bool {
+	final := d.seq[len(d.seq)-1]
+	is := func(set string) bool { return strings.IndexByte(set, final) >= 0 }
+	switch {
+	case d.seq[1] == 'O' && d.spent:
+		return len(d.seq) == 3 && is(ss3Late)
+	case d.seq[1] == 'O' && is(ss3Keypad): // in a mode that nothing here turns on; more likely "Oh no" was typed on
+		return len(d.rest) == 0 || d.rest[0] == esc
+	case d.seq[1] == 'O':
+		return is(ss3Keys)
+	case d.seq[2] == 'M':
+		return true
+	case d.seq[2] == '[':
+		return len(d.seq) == 4 && is(linuxConsole)
+	case len(d.seq) == 3 && d.spent:
+		return is(csiLate)
+	case len(d.seq) == 3:
+		return is(csiKeys)
+	case !d.spent:
+		return true // named or not
+	}
+	_, event := d.names.Decode(slices.Clone(d.seq))
+	switch event.(type) {
+	case uv.UnknownCsiEvent, uv.UnknownEvent:
+		return false
+	}
+	return true
+}
+
+// name is the key that a whole sequence stands for; ok is false where it stands for none.
+func (d *decoder) name(seq []byte) (k key, ok bool) {
+	_, event := d.names.Decode(seq)
+	switch e := event.(type) {
+	case uv.MouseWheelEvent:
+		switch e.Button {
+		case uv.MouseWheelUp:
+			return key{name: "wheelup"}, true
+		case uv.MouseWheelDown:
+			return key{name: "wheeldown"}, true
+		}
+	case uv.KeyPressEvent:
+		if e.Text != "" { // a terminal that spells out what others send as text
+			return key{text: e.Text}, true
+		}
+		return key{name: e.Keystroke()}, true
+	}
+	return k, false
+}
+
+// waiting is how long to wait for more before what there is is taken for all there will be; 0 for as long as it takes.
+func (d *decoder) waiting() time.Duration {
+	lone := len(d.seq) == 1 && d.seq[0] == esc
+	switch {
+	case d.pasting && !d.stalled:
+		return stallTime
+	case lone:
+		return EscapeTime
+	case d.pasting:
+		return 0
+	case d.state != nil:
+		return sequenceTime
+	case d.late:
+		return lateTime
+	}
+	return 0
+}
+
+// expire tells that nothing came for that long.
 func (d *decoder) expire(press func(key)) {
-	if d.waiting() {
+	lone := len(d.seq) == 1 && d.seq[0] == esc
+	switch {
+	case d.pasting && !d.stalled:
+		d.stalled = true
+	case lone:
+		if d.pasting {
+			d.endPaste(press)
+		}
+		d.typed(press)
+		d.late = true
+	case d.pasting:
+	case d.state == nil:
+		d.late = false
+	case len(d.seq) == 2 || d.spent:
+		d.typed(press)
+	default:
 		d.reset()
-		press(key{name: "esc"})
 	}
 }
 
 func (d *decoder) reset() {
-	d.state = nil
+	d.state, d.spent = nil, false
 	d.seq = d.seq[:0]
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -19,6 +20,8 @@ type Pipe struct {
 
 	line []byte // a line begun, at most maxLine+1 bytes
 	over bool   // it was longer; the rest of it is dropped
+
+	dropped int // bytes of the last Input
 
 	out, err wire
 	scratch  []byte
@@ -43,10 +46,13 @@ func (p *Pipe) Following() bool { return false }
 func (p *Pipe) Clear() {}
 
 // Waiting implements Face: a pipe has no keys.
-func (p *Pipe) Waiting() bool { return false }
+func (p *Pipe) Waiting() time.Duration { return 0 }
 
 // Expire implements Face.
 func (p *Pipe) Expire() []Action { return nil }
+
+// Dropped implements Face.
+func (p *Pipe) Dropped() int { return p.dropped }
 
 // Deliver implements Face.
 func (p *Pipe) Deliver(ds []chat.Delivery) {
@@ -105,6 +111,7 @@ func (p *Pipe) Fail(text string) { p.lines(&p.err, nil, text) }
 
 // Input implements Face.
 func (p *Pipe) Input(b []byte) []Action {
+	p.dropped = 0
 	var did []Action
 	for {
 		i := bytes.IndexByte(b, '\n')
@@ -123,6 +130,7 @@ func (p *Pipe) gather(b []byte) {
 	// One byte more is for the carriage return of who ends lines with two.
 	if room := maxLine + 1 - len(p.line); len(b) > room {
 		p.over = true
+		p.dropped += len(b) - room
 		b = b[:room]
 	}
 	p.line = append(p.line, b...)

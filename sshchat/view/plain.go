@@ -44,7 +44,7 @@ const minTyped = 10
 
 // NewPlain returns a face that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
-	p := &Plain{me: o.Me, complete: o.Complete}
+	p := &Plain{me: o.Me, complete: o.Complete, keys: decoder{bound: bound}}
 	p.Set(o.Look)
 	p.Resize(o.Width, o.Height)
 	return p
@@ -72,12 +72,6 @@ func (p *Plain) Following() bool { return false }
 
 // Clear implements Face: what has gone by cannot be taken back.
 func (p *Plain) Clear() { p.row.erase(&p.out) }
-
-// Waiting implements Face: Esc means nothing here.
-func (p *Plain) Waiting() bool { return false }
-
-// Expire implements Face.
-func (p *Plain) Expire() []Action { return nil }
 
 // Deliver implements Face.
 func (p *Plain) Deliver(ds []chat.Delivery) {

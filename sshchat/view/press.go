@@ -1,16 +1,34 @@
 package view
 
-import "sshchat/sshchat/text"
+import (
+	"strings"
+	"time"
 
-import "strings"
+	"sshchat/sshchat/text"
+)
 
 // Input implements Face.
 func (p *Plain) Input(b []byte) []Action {
+	p.edit.dropped = 0
 	var did []Action
 	p.keys.decode(b, func(k key) { did = p.press(did, k) })
 	p.stale = true
 	return did
 }
+
+// Waiting implements Face.
+func (p *Plain) Waiting() time.Duration { return p.keys.waiting() }
+
+// Expire implements Face.
+func (p *Plain) Expire() []Action {
+	var did []Action
+	p.keys.expire(func(k key) { did = p.press(did, k) })
+	p.stale = true
+	return did
+}
+
+// Dropped implements Face.
+func (p *Plain) Dropped() int { return p.edit.dropped }
 
 // End implements Face. A line that was not submitted is not sent: on a terminal that takes a key.
 func (p *Plain) End() []Action { return []Action{{Kind: Quit}} }
@@ -22,6 +40,8 @@ func (p *Plain) press(did []Action, k key) []Action {
 		if !p.edit.insert(k.text) {
 			p.out.bell()
 		}
+	case "pasted":
+		p.complain(p.edit.reportLost())
 	case "enter":
 		return p.submit(did)
 	case "ctrl+j", "alt+enter":
@@ -41,7 +61,11 @@ func (p *Plain) press(did []Action, k key) []Action {
 	case "ctrl+l":
 		p.row.erase(&p.out)
 	case "tab":
-		p.tab()
+		if !k.more {
+			p.tab()
+		} else if !p.edit.pasteTab(k, nil) {
+			p.out.bell()
+		}
 	default:
 		p.edit.press(k.name)
 	}
@@ -52,7 +76,11 @@ func (p *Plain) press(did []Action, k key) []Action {
 // A command or a question's answer stays, above what comes of it.
 func (p *Plain) submit(did []Action) []Action {
 	if p.asked == nil && len(strings.TrimSpace(string(p.edit.text))) == 0 {
-		p.edit.line = line{}
+		p.edit.clear()
+		return did
+	}
+	if why := p.edit.tooLong(); why != "" {
+		p.complain(why)
 		return did
 	}
 	secret := p.edit.secret
@@ -69,6 +97,14 @@ func (p *Plain) submit(did []Action) []Action {
 		p.answered()
 	}
 	return append(did, Action{Kind: Line, Text: text})
+}
+
+// complain says what was wrong with what was typed, if anything.
+func (p *Plain) complain(why string) {
+	if why != "" {
+		p.Fail(why)
+		p.out.bell()
+	}
 }
 
 // keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
@@ -90,7 +126,7 @@ func (p *Plain) interrupt(did []Action) []Action {
 		p.keep("")
 		p.answered()
 	case len(p.edit.text) > 0:
-		p.edit.line = line{}
+		p.edit.clear()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})

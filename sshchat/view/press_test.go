@@ -50,7 +50,7 @@ func TestKeys(t *testing.T) {
 		{"alt+enter", "one\x1b\rtwo", "one\ntwo"},
 		{"a command has one line", "/me\x1b\r", "/me"},
 		{"two slashes are no command", "//one\x1b\rtwo", "//one\ntwo"},
-		{"bracketed paste", "\x1b[200~one\r\ntwo\nthree\tfour\x1b[201~", "one\ntwo\nthree four"},
+		{"bracketed paste", "\x1b[200~one\r\ntwo\nthree\tfour\x1b[201~", "one\ntwo\nthree    four"},
 		{"a paste obeys nothing", "\x1b[200~one\x04\x01\x7f\x1b[Atwo\x1b[201~", "onetwo"},
 		{"answers of a terminal, each in one piece", "a\x1b[?62;c\x1b]11;rgb:0/0/0\x1b\\\x1bP1$r0m\x1b\\b\x1b[24;80R\x1b]0;x\ac", "abc"},
 		{"the Linux console's F1", "a\x1b[[Ab", "ab"},

@@ -115,7 +115,7 @@ func TestPasteEndsLate(t *testing.T) {
 	s := newStage(t, 40, 12, "xterm")
 	s.enter(Room{Name: chat.General})
 	s.types("\x1b[200~pasted\nlines\x1b")
-	if s.Waiting() {
+	if s.Waiting() == EscapeTime {
 		t.Error("an Esc within a paste is waited with")
 	}
 	s.Expire()

@@ -1,18 +1,18 @@
 package view
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
-	"sshchat/sshchat/text"
 )
 
 // Input implements Face.
 func (f *Full) Input(b []byte) []Action {
+	f.edit.dropped = 0
 	var did []Action
 	f.keys.decode(b, func(k key) { did = f.press(did, k) })
 	f.stale = true
@@ -20,7 +20,10 @@ func (f *Full) Input(b []byte) []Action {
 }
 
 // Waiting implements Face.
-func (f *Full) Waiting() bool { return f.keys.waiting() }
+func (f *Full) Waiting() time.Duration { return f.keys.waiting() }
+
+// Dropped implements Face.
+func (f *Full) Dropped() int { return f.edit.dropped }
 
 // Expire implements Face.
 func (f *Full) Expire() []Action {
@@ -58,6 +61,8 @@ func (f *Full) press(did []Action, k key) []Action {
 	switch k.name {
 	case "":
 		f.insert(k.text)
+	case "pasted":
+		f.complain(f.edit.reportLost())
 	case "enter":
 		return f.submit(did)
 	case "ctrl+j", "alt+enter", "shift+enter":
@@ -75,7 +80,11 @@ func (f *Full) press(did []Action, k key) []Action {
 	case "ctrl+l":
 		f.screen.forget()
 	case "tab":
-		f.tab()
+		if !k.more {
+			f.tab()
+		} else if !f.edit.pasteTab(k, f.options.Complete) {
+			f.ringing = true
+		}
 	case "up":
 		if !f.climb(-1) {
 			f.edit.older()
@@ -88,6 +97,14 @@ func (f *Full) press(did []Action, k key) []Action {
 		f.edit.press(k.name)
 	}
 	return did
+}
+
+// complain says what was wrong with what was typed, if anything.
+func (f *Full) complain(why string) {
+	if why != "" {
+		f.Fail(why)
+		f.ringing = true
+	}
 }
 
 func (f *Full) insert(text string) {
@@ -107,13 +124,28 @@ func (f *Full) switches(name string) (room chat.RoomName, ok bool) {
 		return f.rooms[(max(now, 0)+n-1)%n].Name, true
 	case name == "alt+a":
 		return f.nextUnread(now), true
-	case len(name) == 5 && strings.HasPrefix(name, "alt+") && name[4] >= '1' && name[4] <= '9':
-		if i := int(name[4] - '1'); i < n {
-			return f.rooms[i].Name, true
+	}
+	if n, ok := roomNumber(name); ok {
+		if n <= len(f.rooms) {
+			room = f.rooms[n-1].Name
 		}
 		return room, true
 	}
 	return room, false
+}
+
+// roomNumber is the number of the key Alt+1 to Alt+9.
+func roomNumber(name string) (n int, ok bool) {
+	if len(name) == 5 && strings.HasPrefix(name, "alt+") && name[4] >= '1' && name[4] <= '9' {
+		return int(name[4] - '0'), true
+	}
+	return 0, false
+}
+
+// boundOnScreen is bound for a full screen.
+func boundOnScreen(name string) bool {
+	_, number := roomNumber(name)
+	return number || name == "alt+a" || bound(name)
 }
 
 // nextUnread is the next room after the one at now with a mention, or else with anything unread.
@@ -199,17 +231,16 @@ func (f *Full) climb(by int) bool {
 
 // submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.
 func (f *Full) submit(did []Action) []Action {
-	switch size := len(f.edit.text); {
+	switch why := f.edit.tooLong(); {
 	case f.asked != nil:
 		said := f.edit.take()
 		f.answered()
 		return append(did, Action{Kind: Line, Text: said})
 	case len(strings.TrimSpace(string(f.edit.text))) == 0:
-		f.edit.line = line{}
+		f.edit.clear()
 		return did
-	case size > text.MaxText && !isCommand(f.edit.text):
-		f.note(f.room, partError, fmt.Sprintf("! too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText))
-		f.ringing = true
+	case why != "":
+		f.complain(why)
 		return did
 	}
 	said := f.edit.take()
@@ -226,7 +257,7 @@ func (f *Full) interrupt(did []Action) []Action {
 	case f.asked != nil:
 		f.answered()
 	case len(f.edit.text) > 0:
-		f.edit.line = line{}
+		f.edit.clear()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})
