@@ -96,7 +96,7 @@ func TestHistoryOverArchives(t *testing.T) {
 		}
 	}
 	check("while it runs")
-	out, errs, code := runClient(t, "", "python3", append(append([]string{"testdata/read.py"}, paths...), "alice", key)...)
+	out, errs, code := otherReader(t, append(slices.Clone(paths), "alice", key)...)
 	if got := said(t, out); code != 0 || !slices.Equal(got, want) {
 		t.Errorf("another language: exit %d, %d lines, %s", code, len(got), errs)
 	}
@@ -123,7 +123,7 @@ func TestOldArchivesAreDeleted(t *testing.T) {
 	if code != 0 || len(got) == 0 || !slices.Equal(got, want[len(want)-len(got):]) {
 		t.Errorf("exit %d, %d lines", code, len(got))
 	}
-	out, errs, code := runClient(t, "", "python3", append(append([]string{"testdata/read.py"}, paths...), "alice", key)...)
+	out, errs, code := otherReader(t, append(slices.Clone(paths), "alice", key)...)
 	if other := said(t, out); code != 0 || !slices.Equal(other, got) {
 		t.Errorf("another language: exit %d, %d lines, %s", code, len(other), errs)
 	}

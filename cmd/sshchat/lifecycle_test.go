@@ -27,7 +27,6 @@ type life struct {
 func newLife(t *testing.T, flags ...string) *life {
 	t.Helper()
 	client(t, "age")
-	client(t, "python3")
 	l := &life{t: t, s: startServer(t, "", flags...), key: keyFile(t, "-t", "ed25519")}
 	l.alice = l.s.login("alice", signerOf(t, l.key))
 	l.alice.must("claim " + l.s.claimCode())
@@ -45,7 +44,7 @@ func (l *life) say() {
 // opens finds out what a key opens of what is stored for name.
 func (l *life) opens(name, key, want string) {
 	l.t.Helper()
-	out, errs, code := runClient(l.t, "", "python3", "testdata/read.py", filepath.Join(l.s.data, "message_history.json"), name, key)
+	out, errs, code := otherReader(l.t, filepath.Join(l.s.data, "message_history.json"), name, key)
 	if code != 0 {
 		l.t.Fatalf("read.py: %s", errs)
 	}

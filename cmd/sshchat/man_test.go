@@ -38,11 +38,7 @@ func TestManualIsWhole(t *testing.T) {
 			}
 		}
 	}
-	groff, err := exec.LookPath("groff")
-	if err != nil {
-		t.Skip("groff is not installed")
-	}
-	format := exec.Command(groff, "-man", "-ww", "-Tutf8", "-z")
+	format := exec.Command(client(t, "groff"), "-man", "-ww", "-Tutf8", "-z")
 	format.Stdin = strings.NewReader(page)
 	if out, err := format.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
