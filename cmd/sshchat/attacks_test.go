@@ -92,6 +92,8 @@ var attacks = []struct {
 		{"TestAttackSealedEscapesStayOffTheTerminal", "seal escapes to somebody's public key", "title, screen, C1, bidi, tags, kinds", "sshchat open cleans as the server does", "the line as it was sealed"},
 		{"TestAttackErrorsQuoteNoEscapes", "escapes in what an error quotes", "flags, words, names of files", "stderr passes what is printable", "the words themselves are quoted"},
 		{"TestAttackBytesThatAreNoText", "bytes that are not UTF-8", "a table", "refused as a whole, never guessed at", "cleaned, they become another text"},
+		{"TestAttackBytesGetInNowhere", "the same in words, on standard input, in ssh -T", "22 ways", "refused with a code, nothing of it kept", "the same in UTF-8"},
+		{"TestAttackNoiseIsNoMessages", "a file that is no text, sent by mistake", "3 KB of noise", "refused at its first line", "13 lines of text are 13 messages"},
 		{"TestAttackDifferencesComeToTheWhole", "escapes through to a screen", "random messages and keys, against a terminal emulator", "only sequences of a list are sent", "-"},
 		{"TestAttackSkeletonOfLookAlikes", "names that look alike", "a table", "one skeleton", "names that do not"},
 		{"TestAttackLogLinesAreNotForged", "forge a line of the log", "6 names, and every field a client has", "fail2ban sees the real address alone", "a careless filter believes it"},
