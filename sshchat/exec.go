@@ -30,6 +30,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 		defer cancel(nil)
 		go s.readInput(ctx, &keys{s.throttled(ctx, s.guard), &s.asking, func() { cancel(command.ErrInterrupted) }})
 	}
+	_, _, call.Terminal = s.guard.size()
 	s.tellAbsence(call.Err)
 	if err = text.Check(line); err != nil {
 		err = &chat.Refusal{Code: chat.Usage, Text: err.Error()}

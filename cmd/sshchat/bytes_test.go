@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/command"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -102,5 +104,55 @@ func TestAttackNoiseIsNoMessages(t *testing.T) {
 	lines := strings.Repeat("text\n", 13)
 	if out, _, code := alice.exec("say general -", lines); code != 0 || strings.Count(out, "\n") != 13 {
 		t.Errorf("control: exit %d, %s", code, out)
+	}
+}
+
+// onTerminal runs a command as ssh -tt does.
+func (u *user) onTerminal(line string) (stdout, stderr string, code int) {
+	u.t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := sess.RequestPty("xterm", 24, 80, ssh.TerminalModes{}); err != nil {
+		u.t.Fatal(err)
+	}
+	return runIn(sess, line, "")
+}
+
+// ssh -tt h backup >t.tar, or RequestTTY in somebody's configuration: what a terminal would change is refused there, with
+// a code, and comes whole without one.
+func TestAttackTerminalChangesNoBytes(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice := s.register("alice")
+	alice.must("claim " + s.claimCode())
+	alice = alice.again(t)
+	alice.must("say general 'one\ntwo'")
+	lines := map[string][]string{
+		"backup": {"backup", "backup --with-host-keys"}, "head": {"head general"}, "hostkey records": {"hostkey records"},
+		"history": {"history general", "history --tar", "history --tar general --since general/0"},
+	}
+	registry := command.NewRegistry()
+	for _, e := range registry.Manual() {
+		cmd, _, err := registry.Find(e.Faces&-e.Faces, e.Name)
+		if err != nil || cmd.Bytes == nil {
+			continue
+		}
+		for _, line := range lines[cmd.Name] {
+			out, errs, code := alice.onTerminal(line)
+			if out != "" || code != 2 || !strings.Contains(errs, "Run ssh without -t") {
+				t.Errorf("%s on a terminal: exit %d, %d bytes, %s", line, code, len(out), errs)
+			}
+			if out, errs, code := alice.exec(line, ""); code != 0 || out == "" && cmd.Name != "hostkey records" || strings.Contains(out, "\r\n") {
+				t.Errorf("%s without one: exit %d, %d bytes, %s", line, code, len(out), errs)
+			}
+		}
+		if len(lines[cmd.Name]) == 0 {
+			t.Errorf("%s prints bytes and is not tried", cmd.Name)
+		}
+	}
+	if out, errs, code := alice.onTerminal("history --list general"); code != 0 || !strings.HasSuffix(out, "\r\n") {
+		t.Errorf("control: exit %d, %q, %s", code, out, errs)
 	}
 }
