@@ -85,7 +85,7 @@ func closeFolder(dir string) error {
 // ours reports whether a file of that name belongs into a data folder.
 func ours(name string) bool {
 	switch name {
-	case "README.md", ".gitignore", "lock", "motd":
+	case "README.md", ".gitignore", "lock", "motd", "clock", "clock.tmp":
 		return true
 	}
 	for _, prefix := range []string{"users.json", "state.json", "message_history.", "ssh_host_", "audit.jsonl"} {

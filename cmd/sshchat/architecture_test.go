@@ -13,12 +13,12 @@ import (
 
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
-	"sshchat/cmd/sshchat":            {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/marks"},
+	"sshchat/cmd/sshchat":            {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/marks"},
 	"sshchat/sshchat":                {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view"},
 	"sshchat/sshchat/command":        {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view":           {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/store":                  {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
-	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/agesplit":         {},
 	"sshchat/store/agesplit/agetest": {}, // keys for tests
 	"sshchat/store/audit":            {"sshchat/sshchat/chat", "sshchat/store/durable"},
@@ -29,7 +29,8 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/chat":           {"sshchat/sshchat/text"},
 	"sshchat/sshchat/limit":          {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/text":           {},
-	"sshchat/store/history":          {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/durable"},
+	"sshchat/store/history":          {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
+	"sshchat/store/clock":            {"sshchat/store/durable"},
 	"sshchat/hostkeys":               {},
 	"sshchat/examples/pingbot":       {}, // a client like any other
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -10,6 +11,7 @@ import (
 	"sshchat/store"
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
+	"sshchat/store/clock"
 	"sshchat/store/history"
 	"sshchat/store/marks"
 
@@ -18,6 +20,7 @@ import (
 
 // stores is what the data folder holds, opened.
 type stores struct {
+	clock   *clock.Clock
 	users   *accounts.Store
 	state   *marks.Store
 	history *history.History
@@ -34,16 +37,17 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	if dormant == 0 {
 		dormant = -1
 	}
+	clock := clock.Open(filepath.Join(s.data, "clock"), clock.Options{Log: logger})
 	users, err := accounts.Open(s.data, accounts.Options{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
-		FlushEvery: accountsFlush,
+		FlushEvery: accountsFlush, Clock: clock,
 	})
 	if err != nil {
 		return nil, err
 	}
 	syncs := newSyncs()
 	history, err := history.Open(s.data, history.Options{
-		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger,
+		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger, Clock: clock,
 		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
 		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
 	})
@@ -66,7 +70,8 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close(), auditLog.Close())
 	}
-	return &stores{users, state, history, auditLog, motd, syncs}, nil
+	clock.Start()
+	return &stores{clock, users, state, history, auditLog, motd, syncs}, nil
 }
 
 // close closes all windows and writes what is not written yet.
@@ -82,6 +87,9 @@ func (st *stores) close(logger *slog.Logger) {
 	}
 	if err := st.users.Close(); err != nil {
 		logger.Error("close the accounts", "err", err)
+	}
+	if err := st.clock.Close(); err != nil {
+		logger.Error("write down the time", "err", err)
 	}
 }
 

@@ -73,7 +73,7 @@ func (u *Store) create(
 func (u *Store) newUser(name chat.Name, role chat.Role, keys []chat.Key) (*user, error) {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	who := &user{ID: hex.EncodeToString(id), Name: name, Role: role, Created: u.second(), Seen: u.today()}
+	who := &user{ID: hex.EncodeToString(id), Name: name, Role: role, Created: u.second(), Seen: u.clock.Read().Latest.Format(time.DateOnly)}
 	for _, k := range keys {
 		key, err := u.newKey(k)
 		if err != nil {
@@ -144,6 +144,7 @@ func (u *Store) Delete(id string) error {
 	if err != nil {
 		return fmt.Errorf("delete account: %w", err)
 	}
+	u.visits.Delete(id)
 	return nil
 }
 
@@ -152,25 +153,28 @@ func (r *roster) lastAdmin(who *user) bool {
 	return who.Role == chat.Admin && !who.Disabled && r.admins() == 1
 }
 
-// Seen notes that the account is here today. It writes at most once a day for each account, and waits for the disk
-// only where the account was dormant: then since is from when on nothing was sealed for it, which goes on until its rooms
+// Seen notes that the account is here today, and was not before: what is noted never goes back, whatever the clock does.
+// It writes at most once a day for each account, and waits for the disk only where the account was dormant: then since is from when on nothing was sealed for it, which goes on until its rooms
 // are sealed to anew. It is zero where it was not.
 func (u *Store) Seen(id string) (since time.Time, err error) {
-	today := u.today()
+	now := u.clock.Read()
 	who := u.durable.Load().identified(id)
 	if who == nil {
 		return since, fmt.Errorf("note a visit: %w", ErrNoAccount)
 	}
-	if who.Seen == today {
+	dormant := u.dormant(who)
+	u.visits.Store(id, now.Ran)
+	today := now.Believed.Format(time.DateOnly)
+	if who.Seen >= today {
 		return since, nil
 	}
 	f, err := u.begun(func(r *roster) error {
 		return r.edit(id, func(_ *roster, who *user) error {
-			who.Seen = today
+			who.Seen = max(who.Seen, today)
 			return nil
 		})
 	})
-	if err == nil && u.dormant(who) {
+	if err == nil && dormant {
 		<-f.done
 		since, err = who.dormantFrom(u.opt.Dormant), f.err
 	}
@@ -200,6 +204,13 @@ func (r *roster) edit(id string, edit func(*roster, *user) error) error {
 }
 
 // second is the time as it is stored.
-func (u *Store) second() time.Time { return u.opt.Now().UTC().Truncate(time.Second) }
+func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
 
-func (u *Store) today() string { return u.opt.Now().UTC().Format(time.DateOnly) }
+// lasting is the end of something that lasts until a time of the wall clock, as it is stored. Zero: it has none.
+func (u *Store) lasting(until time.Time) time.Time {
+	if until.IsZero() {
+		return until
+	}
+	now := u.clock.Read()
+	return until.UTC().Add(now.Stamp.Sub(now.Shown))
+}

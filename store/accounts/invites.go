@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/clock"
 	"sshchat/store/strictjson"
 )
 
@@ -42,14 +43,14 @@ func (u *Store) Invite(by chat.Name, uses int, until time.Time) (id, code string
 	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
 	id, code = text[:4], text[4:]
 	err = u.change(func(r *roster) error {
-		kept := u.validInvites(r)
+		kept := u.keptInvites(r)
 		if len(kept) >= maxInvites {
 			return ErrTooManyInvites
 		}
 		if slices.ContainsFunc(kept, func(i invite) bool { return i.ID == id }) {
 			id = text[:8]
 		}
-		r.invites = append(kept, invite{ID: id, Hash: inviteHash(code), Uses: uses, By: by, At: u.second(), Until: until.UTC()})
+		r.invites = append(kept, invite{ID: id, Hash: inviteHash(code), Uses: uses, By: by, At: u.second(), Until: u.lasting(until)})
 		return nil
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func inviteHash(code string) string {
 // Revoke takes an invite back. Errors: ErrNoInvite, ErrEdited, or the disk's.
 func (u *Store) Revoke(id string) error {
 	err := u.change(func(r *roster) error {
-		kept := u.validInvites(r)
+		kept := u.keptInvites(r)
 		i := slices.IndexFunc(kept, func(i invite) bool { return i.ID == id })
 		if i < 0 {
 			return ErrNoInvite
@@ -96,18 +97,28 @@ func (u *Store) Invited(code string) bool {
 	return slices.ContainsFunc(u.validInvites(u.durable.Load()), func(i invite) bool { return i.Hash == hash })
 }
 
-// validInvites is a copy of those that can be used.
+// validInvites is a copy of those that can be used: that have not ended, whichever clock is right.
 func (u *Store) validInvites(r *roster) []invite {
-	now := u.opt.Now()
+	now := u.clock.Read()
+	return slices.DeleteFunc(slices.Clone(r.invites), func(i invite) bool { return !i.valid(now) })
+}
+
+func (i invite) valid(now clock.Reading) bool {
+	return i.Uses > 0 && (i.Until.IsZero() || now.Shown.Before(i.Until) && now.Latest.Before(i.Until))
+}
+
+// keptInvites is a copy of those that can be used, or could if the clock is wrong.
+func (u *Store) keptInvites(r *roster) []invite {
+	now := u.clock.Read()
 	return slices.DeleteFunc(slices.Clone(r.invites), func(i invite) bool {
-		return i.Uses < 1 || !i.Until.IsZero() && !now.Before(i.Until)
+		return i.Uses < 1 || !i.Until.IsZero() && now.Ended(i.At, i.Until)
 	})
 }
 
 // redeem uses up one use of an invite of a roster that is being changed.
 func (u *Store) redeem(r *roster, code string) error {
-	hash, kept := inviteHash(code), u.validInvites(r)
-	i := slices.IndexFunc(kept, func(i invite) bool { return i.Hash == hash })
+	hash, kept, now := inviteHash(code), u.keptInvites(r), u.clock.Read()
+	i := slices.IndexFunc(kept, func(i invite) bool { return i.Hash == hash && i.valid(now) })
 	if i < 0 {
 		return ErrInvite
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/clock"
 	"sshchat/store/strictjson"
 )
 
@@ -82,8 +83,8 @@ func (u *Store) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key s
 	if len(list) == 0 {
 		return chat.Sanction{}, false
 	}
-	now := u.opt.Now()
-	i := slices.IndexFunc(list, func(s chat.Sanction) bool { return s.Hits(name, addr, key) && !s.Over(now) })
+	now := u.clock.Read()
+	i := slices.IndexFunc(list, func(s chat.Sanction) bool { return s.Hits(name, addr, key) && !over(s, now) })
 	if i < 0 {
 		return chat.Sanction{}, false
 	}
@@ -91,8 +92,13 @@ func (u *Store) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key s
 }
 
 func (u *Store) holding(list []chat.Sanction) []chat.Sanction {
-	now := u.opt.Now()
-	return slices.DeleteFunc(slices.Clone(list), func(s chat.Sanction) bool { return s.Over(now) })
+	now := u.clock.Read()
+	return slices.DeleteFunc(slices.Clone(list), func(s chat.Sanction) bool { return over(s, now) })
+}
+
+// over reports whether the sanction has ended.
+func over(s chat.Sanction, now clock.Reading) bool {
+	return !s.Until.IsZero() && now.Ended(s.At, s.Until)
 }
 
 // impose adds s to a list of a roster that is being changed; what has ended goes.
@@ -100,7 +106,7 @@ func (u *Store) impose(r *roster, list *[]chat.Sanction, s chat.Sanction) error 
 	if !s.User.IsZero() && r.named(s.User) == nil {
 		return ErrNoAccount
 	}
-	s.At, s.Until = u.second(), s.Until.UTC()
+	s.At, s.Until = u.second(), u.lasting(s.Until)
 	kept := slices.DeleteFunc(u.holding(*list), func(old chat.Sanction) bool { return old.Target() == s.Target() })
 	if len(kept) >= maxSanctions {
 		return ErrTooManySanctions

@@ -2,8 +2,9 @@ package accounts
 
 import (
 	"context"
-	"sshchat/sshchat/chat"
 	"time"
+
+	"sshchat/sshchat/chat"
 )
 
 // What scrypt may cost the server: one at the usual work factor takes 64 MiB and 0.1 s of a core.

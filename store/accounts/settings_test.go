@@ -2,9 +2,10 @@ package accounts
 
 import (
 	"fmt"
-	"sshchat/sshchat/chat"
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/chat"
 )
 
 // manySettings is an object of n settings.

@@ -16,6 +16,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
+	"sshchat/store/clock"
 	"sshchat/store/durable"
 )
 
@@ -44,6 +45,7 @@ type Options struct {
 	Server      string           // its name, which is no password
 	Log         *slog.Logger     // nil: nothing is logged
 	Now         func() time.Time // nil: time.Now
+	Clock       *clock.Clock     // judges what has ended; nil: one by Now, that remembers nothing
 	Dormant     time.Duration    // absence after which nothing is sealed for somebody, but in direct rooms; 0: 90 days; negative: never
 	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms
 }
@@ -55,6 +57,8 @@ type Options struct {
 // none of them has happened. Readers never wait: they see what is durable, and nothing else.
 type Store struct {
 	path    string
+	clock   *clock.Clock
+	visits  sync.Map // account id → clock.Reading.Ran at the last visit, as a time.Duration
 	opt     Options
 	scrypts *semaphore // before every scrypt
 	dummy   string     // a sealed file that no password opens, for who has none
@@ -98,7 +102,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
 	u := &Store{
-		path: filepath.Join(dir, "users.json"), opt: opt, scrypts: newSemaphore(), dummy: dummy,
+		path: filepath.Join(dir, "users.json"), opt: opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
 		open: agesplit.OpenIdentities, save: durable.Replace, seal: agesplit.SealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -106,6 +110,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", u.path, err)
 	}
+	u.clock.Known(u.newest(r))
 	u.next = r
 	u.durable.Store(r)
 	go u.run()
@@ -131,6 +136,9 @@ func (o *Options) complete() error {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New(clock.Options{Now: o.Now, Log: o.Log})
 	}
 	switch {
 	case o.WorkFactor < 1 || o.WorkFactor > agesplit.MaxWorkFactor:
@@ -169,6 +177,20 @@ func (u *Store) load() (*roster, error) {
 	}
 	u.written = info
 	return r, nil
+}
+
+// newest is the newest time that the file as it was found knows of: the last visit, and when it was written.
+func (u *Store) newest(r *roster) time.Time {
+	var newest time.Time
+	if len(r.users) > 0 {
+		newest = u.written.ModTime()
+	}
+	for _, who := range r.users {
+		if day, err := time.Parse(time.DateOnly, who.Seen); err == nil && day.After(newest) {
+			newest = day
+		}
+	}
+	return newest
 }
 
 // begin makes the file of a new server.

@@ -18,6 +18,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/clock"
 	"sshchat/store/durable"
 )
 
@@ -30,6 +31,7 @@ type Options struct {
 	Rooms []chat.RoomState
 	Log   *slog.Logger     // nil: slog.Default
 	Now   func() time.Time // nil: time.Now
+	Clock *clock.Clock     // judges which archives are old; nil: one by Now, that remembers nothing
 	// Window is how many messages one holds. 0: 200, or as many as the room has members where that is more.
 	// 1: each message is sealed to each reader's keys by itself.
 	Window int
@@ -103,6 +105,9 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Clock == nil {
+		opt.Clock = clock.New(clock.Options{Now: opt.Now, Log: opt.Log})
+	}
 	if opt.Recipients == nil {
 		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }
 	}
@@ -154,7 +159,7 @@ func (h *History) openArchives(dir string, from *predecessor) (err error) {
 	if h.archives, err = openArchives(h.disk, dir, from); err != nil {
 		return err
 	}
-	h.expire(h.opt.Now())
+	h.expire()
 	return nil
 }
 
@@ -226,7 +231,7 @@ func (h *History) endOld(d *transaction) {
 		return
 	}
 	h.checked = now
-	h.expire(now)
+	h.expire()
 	for _, r := range h.rooms {
 		if r.open && now.Sub(r.at.opened) >= windowLasts {
 			d.touch(r)

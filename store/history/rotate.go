@@ -36,14 +36,14 @@ func (h *History) rotateDue() {
 		return
 	}
 	begun := time.Now()
-	if err := h.rotate(now); err != nil {
+	if err := h.rotate(); err != nil {
 		h.rotateAfter = now.Add(rotateAgain)
 		h.opt.Log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
 		return
 	}
 	last := h.archives[len(h.archives)-1]
 	h.opt.Log.Info("history: rotated", "archive", filepath.Base(last.path), "bytes", last.size, "stop", time.Since(begun).Round(time.Millisecond))
-	h.expire(now)
+	h.expire()
 }
 
 // Rotate puts the history so far away as an archive. It returns once that is durable; messages wait meanwhile.
@@ -54,21 +54,21 @@ func (h *History) Rotate() error {
 		return errHistoryClosed
 	}
 	defer h.note()
-	if err := h.rotate(h.opt.Now()); err != nil {
+	if err := h.rotate(); err != nil {
 		return err
 	}
-	h.expire(h.opt.Now())
+	h.expire()
 	return nil
 }
 
-func (h *History) rotate(now time.Time) error {
+func (h *History) rotate() error {
 	if h.segment.dead != nil || h.segment.empty() {
 		return h.segment.dead
 	}
 	if err := h.endAllWindows(); err != nil {
 		return fmt.Errorf("close the windows: %w", err)
 	}
-	a := &archive{number: h.archived + 1, until: now, disk: h.disk}
+	a := &archive{number: h.archived + 1, until: h.opt.Clock.Read().Stamp, disk: h.disk}
 	a.path = filepath.Join(filepath.Dir(h.path), archiveName(a.number))
 	o, moved, err := h.writeArchive(a)
 	if err != nil {
@@ -243,7 +243,9 @@ func (x index) relocated(moved map[int64]int64) index {
 }
 
 // expire deletes the oldest archives that are not to be kept. Called with committing held.
-func (h *History) expire(now time.Time) {
+// A clock that is not believed makes none old.
+func (h *History) expire() {
+	now := h.opt.Clock.Read().Believed
 	var bytes int64
 	for _, a := range h.archives {
 		bytes += a.size

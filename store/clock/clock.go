@@ -1,0 +1,150 @@
+// Package clock decides how far a wall clock is believed. It knows nothing of what ends at a time.
+//
+// Clocks are wrong: a machine without a battery starts in the past and is put right later, a virtual machine wakes up,
+// somebody sets the wrong year. A server that acts on such a clock deletes archives, forgets bans and seals nothing to
+// people who were here yesterday, and none of it comes back when the clock is right. So what cannot be undone asks Believed.
+package clock
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// MaxStep is the longest step that is believed at once. A server that was off for as long is no surprise.
+	MaxStep = 14 * 24 * time.Hour
+	// Settle is how long a clock must keep to a longer step, while this process runs, until that is believed.
+	Settle = 24 * time.Hour
+)
+
+// Options are the settings of a Clock. The zero value is what a server runs with.
+type Options struct {
+	Now     func() time.Time     // the wall clock; nil: time.Now
+	Elapsed func() time.Duration // how long the process runs, whatever the wall clock does; nil: as Now says
+	Log     *slog.Logger         // nil: nothing is logged
+}
+
+// Clock is a wall clock with a brake. Its methods may be called from any goroutine.
+type Clock struct {
+	opt  Options
+	file *file // nil: what is believed ends with the process
+
+	mu      sync.Mutex
+	last    time.Time     // guarded by mu; of the latest look, with a monotonic reading if it has one
+	ran     time.Duration // guarded by mu; how long the process ran until then
+	highest time.Time     // guarded by mu; the latest time that was believed, and what has elapsed since
+	off     direction     // guarded by mu; where the clock stands
+	kept    time.Duration // guarded by mu; for how long it has been off
+}
+
+// direction is on which side of what is believed a clock is, by more than MaxStep.
+type direction int
+
+const (
+	right direction = iota
+	ahead
+	behind
+)
+
+// New makes a clock that believes what is shown now.
+func New(opt Options) *Clock {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Clock{opt: opt, last: opt.Now()}
+	if opt.Elapsed != nil {
+		c.ran = opt.Elapsed()
+	}
+	c.highest = wall(c.last)
+	return c
+}
+
+// wall is the time that a clock shows, without the monotonic reading.
+func wall(t time.Time) time.Time { return t.Round(0).UTC() }
+
+// Reading is one look at the clock.
+type Reading struct {
+	// Shown is the wall clock's time, believed or not: for what can be undone.
+	Shown time.Time
+	// Believed is the time by which something may be ended for good. It is Shown, unless the clock stepped ahead by more
+	// than MaxStep: then it goes on from what was believed before, until the clock has kept to the step for Settle. A
+	// clock that is behind ends nothing, so it is believed.
+	Believed time.Time
+	// Latest is the latest time that was believed, and what has elapsed since if the clock fell back.
+	Latest time.Time
+	// Stamp is the time to write down for something that ends some time after it. It is Shown, unless the clock is behind
+	// by more than MaxStep: then what is written down would be over as soon as the clock is right.
+	Stamp time.Time
+	// Ran is how long the process has run, whatever the clock showed.
+	Ran time.Duration
+}
+
+// Ended reports whether what began at one time and lasts until another is over for good. What began while the clock was
+// not believed is judged by that clock.
+func (r Reading) Ended(began, until time.Time) bool {
+	return !r.Shown.Before(until) && (!r.Believed.Before(until) || began.After(r.Believed))
+}
+
+// Read looks at the clock.
+func (c *Clock) Read() Reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.opt.Now()
+	elapsed := now.Sub(c.last) // the monotonic clock's, if there is one
+	if c.opt.Elapsed != nil {
+		elapsed = c.opt.Elapsed() - c.ran
+	}
+	elapsed = max(elapsed, 0)
+	c.last, c.ran, c.highest = now, c.ran+elapsed, c.highest.Add(elapsed)
+	shown := wall(now)
+	c.judge(shown, elapsed)
+	r := Reading{Shown: shown, Believed: shown, Latest: c.highest, Stamp: shown, Ran: c.ran}
+	switch c.off {
+	case ahead:
+		r.Believed = c.highest
+	case behind:
+		r.Stamp = c.highest
+	}
+	return r
+}
+
+// Known tells a clock that remembers nothing of its own what was the newest time in other files. Call it before anything
+// else. A zero time says nothing.
+func (c *Clock) Known(newest time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !newest.IsZero() && (c.file == nil || !c.file.found) {
+		c.highest = wall(newest)
+	}
+}
+
+// judge compares what the clock shows with what is believed. Called with mu held.
+func (c *Clock) judge(shown time.Time, elapsed time.Duration) {
+	was := c.off
+	switch step := shown.Sub(c.highest); {
+	case step > MaxStep:
+		c.off = ahead
+	case step < -MaxStep:
+		c.off = behind
+	default:
+		c.off, c.kept = right, 0
+		if step > 0 {
+			c.highest = shown
+		}
+		return
+	}
+	if c.off != was {
+		c.kept = 0
+		c.opt.Log.Warn("the clock is more than two weeks from the newest time that is known; bans, invites and archives are kept "+
+			"until it has been so for a day", "clock", shown, "known", c.highest)
+		return
+	}
+	if c.kept += elapsed; c.kept >= Settle {
+		c.opt.Log.Info("the clock has kept to its step for a day, and is believed", "clock", shown, "known", c.highest)
+		c.off, c.kept, c.highest = right, 0, shown
+	}
+}

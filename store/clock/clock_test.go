@@ -1,0 +1,219 @@
+package clock
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const day = 24 * time.Hour
+
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+// machine is a computer whose wall clock can be wrong.
+type machine struct {
+	shown time.Time
+	ran   time.Duration
+}
+
+func (m *machine) run(d time.Duration)  { m.shown, m.ran = m.shown.Add(d), m.ran+d }
+func (m *machine) step(d time.Duration) { m.shown = m.shown.Add(d) }
+
+func (m *machine) options() Options {
+	return Options{Now: func() time.Time { return m.shown }, Elapsed: func() time.Duration { return m.ran }}
+}
+
+// start starts the clock of a machine.
+func start(shown, known time.Time) (*machine, *Clock) {
+	m := &machine{shown: shown}
+	c := New(m.options())
+	c.Known(known)
+	return m, c
+}
+
+// want holds the clock to what it believes, and to what it would write down.
+func want(t *testing.T, c *Clock, believed, stamp time.Time) {
+	t.Helper()
+	if r := c.Read(); !r.Believed.Equal(believed) || !r.Stamp.Equal(stamp) {
+		t.Errorf("shown is %v; believed is %v, want %v; written down is %v, want %v", r.Shown, r.Believed, believed, r.Stamp, stamp)
+	}
+}
+
+func TestRightClockIsBelieved(t *testing.T) {
+	t.Parallel()
+	m, c := start(noon, noon.Add(-3*day))
+	want(t, c, noon, noon)
+	for range 400 {
+		m.run(day)
+		want(t, c, m.shown, m.shown)
+	}
+	m.step(13 * day)
+	want(t, c, m.shown, m.shown)
+	m.step(-day)
+	want(t, c, m.shown, m.shown)
+}
+
+func TestStepOfWeeksIsNotBelievedUntilItIsKept(t *testing.T) {
+	t.Parallel()
+	m, c := start(noon, time.Time{})
+	m.step(90 * day)
+	want(t, c, noon, m.shown)
+	m.run(time.Hour)
+	want(t, c, noon.Add(time.Hour), m.shown)
+	m.step(-90 * day)
+	want(t, c, noon.Add(time.Hour), m.shown)
+	m.step(90 * day) // the day begins anew
+	want(t, c, noon.Add(time.Hour), m.shown)
+	m.run(23 * time.Hour)
+	want(t, c, noon.Add(day), m.shown)
+	m.run(time.Hour)
+	want(t, c, m.shown, m.shown)
+	m.step(-90 * day) // and is taken back
+	if got := c.Read().Latest; !got.Equal(noon.Add(91*day + time.Hour)) {
+		t.Errorf("the latest is %v", got)
+	}
+	want(t, c, m.shown, noon.Add(91*day+time.Hour))
+	m.run(day)
+	want(t, c, m.shown, m.shown)
+	if got := c.Read().Latest; !got.Equal(m.shown) {
+		t.Errorf("the latest is %v, a day after the clock was put right", got)
+	}
+}
+
+// A machine without a battery starts in the past, and is right a minute later.
+func TestClockThatStartsBehind(t *testing.T) {
+	t.Parallel()
+	yesterday := noon.Add(-day)
+	m, c := start(time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC), yesterday)
+	want(t, c, m.shown, yesterday)
+	m.run(time.Minute)
+	m.shown = noon
+	want(t, c, noon, noon)
+	if r := c.Read(); !r.Latest.Equal(noon) || r.Ran != time.Minute {
+		t.Errorf("the latest is %v, after %v", r.Latest, r.Ran)
+	}
+}
+
+// The same machine, new: nothing is known, so the right clock looks like a step.
+func TestNewMachineThatStartsBehind(t *testing.T) {
+	t.Parallel()
+	past := time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
+	m, c := start(past, time.Time{})
+	m.run(time.Minute)
+	m.shown = noon
+	want(t, c, past.Add(time.Minute), noon)
+	m.run(day)
+	want(t, c, m.shown, m.shown)
+}
+
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	m, c := start(noon, time.Time{})
+	ended := func(began, until time.Time) bool { return c.Read().Ended(began, until) }
+	ban := noon.Add(7 * day)
+	if ended(noon, ban) {
+		t.Error("it has just begun")
+	}
+	m.step(90 * day)
+	if ended(noon, ban) {
+		t.Error("a clock that is wrong ends it")
+	}
+	// What is decided by that clock ends by it.
+	began := m.shown
+	m.run(time.Hour)
+	if ended(began, began.Add(2*time.Hour)) || !ended(began, began.Add(time.Hour)) {
+		t.Error("what began while the clock was not believed does not end by it")
+	}
+	m.step(-90 * day)
+	if ended(noon, ban) {
+		t.Error("the clock is right, and it is over")
+	}
+	m.run(7 * day)
+	if !ended(noon, ban) {
+		t.Error("it is not over")
+	}
+}
+
+// The clock remembers over a restart what was believed, and other files do not know better.
+func TestClockRemembers(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "clock")
+	m := &machine{shown: noon}
+	open := func() *Clock {
+		c := Open(path, m.options())
+		c.Known(m.shown) // as a file is that was written by the wrong clock
+		c.Start()
+		return c
+	}
+	shut := func(c *Clock) {
+		t.Helper()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Open(path, m.options()).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("a server that did not start has written the file")
+	}
+	shut(open())
+	m.step(365 * day)
+	for range 3 {
+		c := open()
+		want(t, c, noon.Add(m.ran), m.shown)
+		m.run(time.Hour)
+		shut(c)
+	}
+	m.step(-365 * day)
+	c := open()
+	want(t, c, m.shown, m.shown)
+	shut(c)
+	for _, bad := range []string{"", "yesterday\n", "\x00\x00"} {
+		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := open()
+		want(t, c, m.shown, m.shown)
+		shut(c)
+		if b, err := os.ReadFile(path); err != nil || string(b) != m.shown.Format(time.RFC3339)+"\n" {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+}
+
+// The machine's own clock has a monotonic reading. What is believed is written every hour.
+func TestOwnClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		path := filepath.Join(t.TempDir(), "clock")
+		c := Open(path, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		known := time.Now().Add(-20 * day).UTC()
+		c.Known(known)
+		want(t, c, known, time.Now())
+		c.Start()
+		time.Sleep(saveEvery)
+		synctest.Wait()
+		if got, err := read(path); err != nil || !got.Equal(known.Add(saveEvery)) {
+			t.Errorf("written is %v, %v", got, err)
+		}
+		time.Sleep(day)
+		want(t, c, time.Now(), time.Now())
+		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings:\n%s", n, &log)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
