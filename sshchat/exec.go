@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 
 	"sshchat/sshchat/chat"
@@ -21,19 +20,28 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err != nil {
 		return s.refuse(err)
 	}
-	call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.throttled(ctx, s.guard.Channel)
-	if s.face != nil {
+	if s.face == nil {
+		call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.stdin(ctx)
+	} else {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
-		call.Out, call.Err, call.In = returns{call.Out}, text.NewWriter(returns{s.guard.Stderr()}), strings.NewReader("")
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		go s.readInput(ctx, &keys{s.throttled(ctx, s.guard.Channel), &s.asking, cancel})
+		call.Out, call.Err, call.In = returns{s.guard}, text.NewWriter(returns{s.guard.Stderr()}), noStdin{}
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go s.readInput(ctx, &keys{s.throttled(ctx, s.guard), &s.asking, func() { cancel(command.ErrInterrupted) }})
 	}
+	_, _, call.Terminal = s.guard.size()
 	s.tellAbsence(call.Err)
-	err = s.server.services.Commands.Run(ctx, line, call)
+	if err = text.Check(line); err != nil {
+		err = &chat.Refusal{Code: chat.Usage, Text: err.Error()}
+	} else {
+		err = s.server.services.Commands.Run(ctx, line, call)
+	}
 	if err == nil {
 		return command.ExitDone
+	}
+	if why := context.Cause(ctx); why != nil && errors.Is(err, context.Canceled) {
+		err = why
 	}
 	if why := s.ousted.Load(); why != nil {
 		fmt.Fprintf(call.Err, "%s\n", *why)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -19,7 +20,9 @@ type guard struct {
 
 	end     context.CancelFunc // ends the session's context; the connection's is another
 	resized chan struct{}      // holds a token when the size has changed; never closed
-	stall   *time.Timer        // owned by the session's goroutine; runs while it writes
+	stall   *time.Timer        // runs while the session's goroutine writes
+	writing atomic.Bool
+	hurried atomic.Bool // the server stops: a write gets no more than lastWords
 
 	mu            sync.Mutex
 	pty           bool              // guarded by mu; a terminal was asked for
@@ -238,13 +241,36 @@ func (g *guard) Write(p []byte) (int, error) { return g.write(g.Channel, p) }
 func (g *guard) write(w io.Writer, p []byte) (written int, err error) {
 	for len(p) > 0 && err == nil {
 		var n int
-		g.stall.Reset(g.conn.server.limits.WriteStall)
+		g.writing.Store(true)
+		g.startStall()
 		n, err = w.Write(p[:min(len(p), writeChunk)])
+		g.writing.Store(false)
 		g.stall.Stop()
 		written += n
 		p = p[n:]
 	}
 	return written, err
+}
+
+// lastWords is how long a write may make no progress once the server stops.
+const lastWords = 2 * time.Second
+
+// startStall begins the time of a write.
+func (g *guard) startStall() {
+	limit := g.conn.server.limits.WriteStall
+	g.stall.Reset(limit)
+	if g.hurried.Load() { // looked at after the timer was set, as hurry sets it after it said so
+		g.stall.Reset(min(limit, lastWords))
+	}
+}
+
+// hurry has the write under way, if there is one, and those that follow get no more than lastWords: else one client that
+// reads nothing would keep the server from stopping.
+func (g *guard) hurry() {
+	g.hurried.Store(true)
+	if g.writing.Load() {
+		g.stall.Reset(min(g.conn.server.limits.WriteStall, lastWords))
+	}
 }
 
 func (g *guard) stalled() {
@@ -277,7 +303,7 @@ func (g *guard) exit(code int) {
 		return
 	}
 	g.conn.awaitProof()
-	g.stall.Reset(g.conn.server.limits.WriteStall)
+	g.startStall()
 	defer g.stall.Stop()
 	// Errors mean that the channel is gone already.
 	g.Channel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)}))

@@ -88,7 +88,7 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 		}
 		n++
 		if sess.ousted.CompareAndSwap(nil, &why) {
-			sess.end()
+			sess.end(nil)
 			time.AfterFunc(ousted, func() { sess.guard.conn.Close() })
 		}
 	}

@@ -33,13 +33,14 @@ type session struct {
 	answer  *lines        // what the running command has printed, or nil
 	actions []view.Action // typed, and not acted on yet
 	ended   bool          // input has come to its end
-	leaving bool          // the person quits
+	leaving bool          // the session ends after what it is at
+	code    int           // what it ends with, of itself: a script's is that of its last refusal
 	asking  atomic.Bool   // a command waits for an answer
 	patient bool          // a program: it waits where a person would be refused for being too fast
 	pace    *timer        // fires when the next action may be done
 	holding bool          // until it does
 	isExec  bool          // it runs one command and ends
-	end     context.CancelFunc
+	end     context.CancelCauseFunc
 	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
 	absence string                 // what to tell who was away for so long that nothing was sealed for them
 
@@ -54,13 +55,16 @@ type session struct {
 	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
 }
 
+// errStopping is why a session ends when the server does.
+var errStopping = &chat.Refusal{Code: chat.Failed, Text: "the server is stopping; connect again in a moment"}
+
 // session is the wish middleware that serves every shell and every command.
 func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(lib ssh.Session) {
 		g := lib.Context().Value(guardKey{}).(*guard)
 		defer g.exit(int(chat.Failed)) // after a panic; a session that ends well has exited before
 		if !s.begin() {
-			io.WriteString(g.Stderr(), "the server is stopping; come back in a moment\r\n")
+			io.WriteString(g.Stderr(), errStopping.Text+"\r\n")
 			return
 		}
 		defer s.sessions.Done()
@@ -75,11 +79,14 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 			io.WriteString(g.Stderr(), "this session cannot begin; please reconnect\r\n")
 			return
 		}
-		ctx, cancel := context.WithCancel(lib.Context())
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(lib.Context())
+		defer cancel(nil)
 		sess.end = cancel
 		defer sess.delist()
-		unhook := context.AfterFunc(s.stop, cancel)
+		unhook := context.AfterFunc(s.stop, func() {
+			g.hurry()
+			cancel(errStopping)
+		})
 		defer unhook()
 		s.stats.Sessions.Add(1)
 		defer s.stats.Sessions.Add(-1)
@@ -132,7 +139,7 @@ func (s *session) run(ctx context.Context, line string) int {
 	if line != "" {
 		return s.exec(ctx, line)
 	}
-	go s.readInput(ctx, s.throttled(ctx, s.guard.Channel))
+	go s.readInput(ctx, s.throttled(ctx, s.guard))
 	return s.chat(ctx)
 }
 
@@ -156,7 +163,7 @@ func (s *session) command(ctx context.Context, face command.Face, line string) e
 	defer func() { out.end(); s.answer = nil }()
 	call, err := s.call(face)
 	if err != nil {
-		s.leaving = true
+		s.leave(err)
 		return err
 	}
 	call.Out, call.Err, call.In = out, out, strings.NewReader("")
@@ -193,10 +200,20 @@ func (s *session) logger() *slog.Logger {
 	return s.server.log.With("source", s.guard.conn.source, "name", s.name.String())
 }
 
-// explain shows a refusal to its author. What is not worded for people goes to the log.
+// leave ends the session after the one thing that it is at, since its login is no longer good for any.
+func (s *session) leave(err error) {
+	s.leaving = true
+	s.code = command.ExitCode(err)
+}
+
+// explain shows a refusal to its author. What is not worded for people goes to the log. A script reads no words: its
+// session ends with the code of what was refused last.
 func (s *session) explain(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
+	}
+	if isPipe(s.face) {
+		s.code = command.ExitCode(err)
 	}
 	text, meant := command.Text(err)
 	if !meant {

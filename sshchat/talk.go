@@ -2,7 +2,9 @@ package sshchat
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func (s *session) chat(ctx context.Context) int {
 			}
 		}
 		if s.leaving {
-			return command.ExitDone
+			return s.code
 		}
 		signals := []<-chan struct{}{s.pace.signal()}
 		if !s.resting {
@@ -134,9 +136,13 @@ func (s *session) awaitMore() {
 func (s *session) takeInput() {
 	chunk, err := s.in.take()
 	s.actions = append(s.actions, s.face.Input(chunk)...)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		s.ended = true
 		s.actions = append(s.actions, s.face.End()...)
+	case err != nil: // the client is gone: what it had not ended is no line
+		s.ended = true
+		s.actions = append(s.actions, view.Action{Kind: view.Quit})
 	}
 	s.awaitMore()
 	s.pacing.Forgive(s.face.Dropped())
@@ -194,6 +200,8 @@ func (s *session) act(ctx context.Context) {
 		switch a.Kind {
 		case view.Line:
 			s.enterLine(ctx, a.Text)
+		case view.Refused:
+			s.explain(&chat.Refusal{Code: chat.Failed, Text: a.Text})
 		case view.Quit:
 			s.leaving = true
 		case view.Go:
@@ -215,7 +223,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 	}
 	if _, err := s.server.account(s.guard.conn, s.login); err != nil {
 		s.explain(err)
-		s.leaving = true
+		s.leave(err)
 		return
 	}
 	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
@@ -262,7 +270,19 @@ func (s *session) greet() {
 	}
 }
 
-// farewell is said when the session ends from the server's side. It returns the exit code.
+// unsaid counts the lines that were sent to the session and not acted on yet.
+func (s *session) unsaid() int {
+	n := 0
+	for _, a := range s.actions {
+		if a.Kind == view.Line {
+			n++
+		}
+	}
+	return n
+}
+
+// farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a
+// session that ended as it should: what runs ssh in a loop is to connect again.
 func (s *session) farewell() int {
 	if why := s.ousted.Load(); why != nil {
 		s.face.Print(*why)
@@ -270,6 +290,9 @@ func (s *session) farewell() int {
 	}
 	if s.server.draining.Load() {
 		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")
+		if n := s.unsaid(); n > 0 {
+			s.face.Fail(fmt.Sprintf("Lines that came too late, and were neither said nor done: %d.", n))
+		}
 	}
-	return command.ExitDone
+	return int(chat.Failed)
 }

@@ -28,7 +28,7 @@ type request struct {
 // Post says something in a room and returns it as stored, with its Seq. When Post returns nil the message
 // survives a power cut and is in the room's log. A direct room comes to be with its first message.
 //
-// Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it may yet be said.
+// Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it was not said.
 func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, text Text) (Message, error) {
 	if kind != Say && kind != Me { // it would fail the whole batch
 		return Message{}, fmt.Errorf("internal error: a message of kind %q is not posted", kind)
@@ -144,7 +144,8 @@ func (h *Hub) await(ctx context.Context, room RoomName, change Change) error {
 	}
 }
 
-// submit queues the request and waits until it is committed.
+// submit queues the request and waits until it is committed: once it is queued also beyond the end of ctx, so that
+// whoever is cut off, as by a server that stops, knows what was said and what was not.
 func (h *Hub) submit(ctx context.Context, req *request) error {
 	req.done = make(chan error, 1)
 	select {
@@ -157,8 +158,6 @@ func (h *Hub) submit(ctx context.Context, req *request) error {
 	select {
 	case err := <-req.done:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	case <-h.stop:
 		select {
 		case err := <-req.done: // answered just before the end

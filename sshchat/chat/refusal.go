@@ -51,7 +51,7 @@ func Refused(err error) (r *Refusal, ok bool) {
 	switch {
 	case errors.As(err, &r):
 		return r, true
-	case errors.Is(err, text.ErrEmpty), errors.Is(err, text.ErrTooLong): // their package knows nothing of this one
+	case errors.Is(err, text.ErrEmpty), errors.Is(err, text.ErrTooLong), errors.Is(err, text.ErrNotUTF8): // their package knows nothing of this one
 		return &Refusal{Code: Failed, Text: err.Error()}, true
 	}
 	return nil, false

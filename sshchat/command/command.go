@@ -48,6 +48,10 @@ type Command struct {
 	Text  bool
 	Flags func(*pflag.FlagSet)
 
+	// Bytes reports whether what the call prints is for a program, byte by byte, as a tar is: then it is refused on a
+	// terminal. nil: it prints text, and the registry sees that it does.
+	Bytes func(*Call) bool
+
 	Run func(ctx context.Context, c *Call) error
 }
 
@@ -67,6 +71,7 @@ type Call struct {
 	Account  chat.Account // who calls; the zero Account while registering
 	Name     chat.Name    // the name of the login; that of Account where there is one
 	Only     chat.Only    // what the key of the login is restricted to
+	Terminal bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
 	Verified bool         // the login is by key, or by password and second factor: worth the account's role
 	Key      *chat.Key    // the key proven in this login, if it was by key
 	Source   string       // where the connection comes from, for the log

@@ -25,6 +25,9 @@ func (c *Call) usage(format string, args ...any) error {
 // ErrNobodyToAsk is returned by Session.Ask where there is no terminal.
 var ErrNobodyToAsk = &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on; add -t to ssh"}
 
+// ErrInterrupted is the cause of the end of a command's context when the person at its terminal pressed Ctrl+C.
+var ErrInterrupted = &chat.Refusal{Code: chat.Failed, Text: "interrupted"}
+
 // ExitCode is the code an error ends with.
 func ExitCode(err error) int {
 	if err == nil {

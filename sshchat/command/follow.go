@@ -3,6 +3,7 @@ package command
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,13 +14,16 @@ import (
 
 var _ = add(&Command{
 	Name: "follow", Args: "[#room…]", Brief: "print messages as they are said", Group: Reading,
-	More: "It ends when you end it. Without a room: all of yours, also those to come.\n" +
+	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1.\n" +
+		"Without a room: all of yours, also those to come.\n" +
+		"Use --count 1 and not | head -1: ssh does not report that nobody reads its output until the next message.\n" +
 		"With --since it first prints what came after that message:\n" +
 		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
 		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
 	Faces: Exec, Account: true, Words: -1,
 	Flags: func(f *pflag.FlagSet) {
 		f.StringArray("since", nil, "resume after this message, as general/12 (once for each room)")
+		f.Int("count", 0, "end after so many messages")
 		jsonFlag(f)
 	},
 	Run: runFollow,
@@ -32,6 +36,13 @@ func runFollow(ctx context.Context, c *Call) error {
 	since, err := c.Flags.GetStringArray("since")
 	if err != nil {
 		return err
+	}
+	count, err := c.Flags.GetInt("count")
+	if err != nil {
+		return err
+	}
+	if c.Flags.Changed("count") && count < 1 {
+		return c.usage("--count: say how many messages, 1 or more")
 	}
 	from := chat.From{}
 	if from.After, err = c.parseIDs(since); err != nil {
@@ -54,14 +65,25 @@ func runFollow(ctx context.Context, c *Call) error {
 	out := bufio.NewWriter(c.Out)
 	c.Out = out
 	for {
+		ended := false
 		for _, d := range reader.Next(followBatch) {
 			c.printDelivery(d)
+			if d.Gap.Count() > 0 || !d.Kind.Stored() {
+				continue
+			}
+			if count--; count == 0 {
+				ended = true
+				break
+			}
 		}
-		if err := out.Flush(); err != nil {
-			return nil // whoever followed has gone
+		if err := out.Flush(); ended || err != nil {
+			return nil // or whoever followed has gone
 		}
 		if _, err := chat.Wait(ctx, reader.Grown()...); err != nil {
-			return nil
+			if errors.Is(context.Cause(ctx), ErrInterrupted) {
+				return nil // that is how it is ended at a terminal
+			}
+			return err
 		}
 	}
 }

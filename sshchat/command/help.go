@@ -94,11 +94,19 @@ func (cmd *Command) usage(face Face) string {
 	return u
 }
 
+// more is More, and what follows from the rest of the entry.
+func (cmd *Command) more() string {
+	if cmd.Bytes == nil {
+		return cmd.More
+	}
+	return strings.TrimPrefix(cmd.More+"\nThe output is for a file or a pipe: it is refused on a terminal, as with ssh -t.", "\n")
+}
+
 func (cmd *Command) help(face Face) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n    %s\n", cmd.usage(face), cmd.Brief)
-	if cmd.More != "" {
-		fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(cmd.More, "\n", "\n    "))
+	if more := cmd.more(); more != "" {
+		fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(more, "\n", "\n    "))
 	}
 	if len(cmd.Aliases) > 0 {
 		fmt.Fprintf(&b, "    also: %s\n", strings.Join(cmd.Aliases, ", "))
@@ -128,7 +136,7 @@ func (r *Registry) Manual() []Explained {
 			if cmd.group() != group {
 				continue
 			}
-			e := Explained{group, cmd.Name, cmd.usage(Exec), cmd.Brief, cmd.More, cmd.Faces, nil}
+			e := Explained{group, cmd.Name, cmd.usage(Exec), cmd.Brief, cmd.more(), cmd.Faces, nil}
 			if len(cmd.Aliases) > 0 {
 				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
 			}

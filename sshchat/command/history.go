@@ -18,6 +18,11 @@ var _ = add(&Command{
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
 		"A number names a window of --list. A direct room is @bob.",
 	Faces: Exec, Account: true, Words: -1,
+	Bytes: func(c *Call) bool {
+		list, _ := c.Flags.GetBool("list")
+		tar, _ := c.Flags.GetBool("tar")
+		return tar || !list
+	},
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("tar", false, "everything you can open, as a tar of age files, in order")
 		f.StringArray("since", nil, "with --tar: only files that hold messages after this ID, as general/12 (once for each room)")

@@ -64,7 +64,7 @@ var _ = add(&Command{
 	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
 		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
 		"They are checked as a head is, see head.",
-	Faces: Exec, Account: true, Words: 0,
+	Faces: Exec, Bytes: bytesOut, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		for _, record := range c.HostKeys.Records() {
 			c.Printf("%s", record)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"io"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -33,11 +32,10 @@ var _ = add(&Command{
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
 		if said == "-" && c.Face == Exec {
-			b, err := io.ReadAll(io.LimitReader(c.In, 2*text.MaxText))
-			if err != nil {
+			var err error
+			if said, err = c.readAll(2 * text.MaxText); err != nil {
 				return err
 			}
-			said = string(b)
 		}
 		var clean chat.Text
 		if said != "" {

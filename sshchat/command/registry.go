@@ -78,6 +78,10 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	if err != nil {
 		return err
 	}
+	printed, err := call.output()
+	if err != nil {
+		return err
+	}
 	if !cmd.Free {
 		if err := call.Session.Pace(ctx, Work, line); err != nil {
 			return err
@@ -87,6 +91,9 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return call.show(ctx, line)
 	}
 	err = cmd.Run(ctx, &call)
+	if printed.bad && err == nil {
+		err = fmt.Errorf("internal error: %s prints bytes and does not say so", cmd.Name)
+	}
 	if cmd.audited() {
 		call.record(err)
 	}

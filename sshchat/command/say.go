@@ -1,10 +1,8 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -102,18 +100,23 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error
 	if said != "-" || c.Face == Chat {
 		return c.post(ctx, room, chat.Say, said)
 	}
-	lines := bufio.NewScanner(c.In)
-	lines.Buffer(make([]byte, 0, 1024), 2*text.MaxText)
-	for lines.Scan() {
-		if err := c.post(ctx, room, chat.Say, lines.Text()); err != nil && !errors.Is(err, errNothing) {
-			return err
+	var done sent
+	err := c.eachLine(2*text.MaxText, func(line string) error {
+		m, err := c.say(ctx, room, chat.Say, line)
+		switch {
+		case errors.Is(err, errNothing): // an empty line
+			return nil
+		case err == nil:
+			done = sent{done.lines + 1, m.ID(c.Account.Name)}
 		}
-	}
-	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return failed("a line is longer than %d bytes; it and what follows was not sent", text.MaxText)
-	}
-	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return err
+	})
+	switch {
+	case err != nil:
+		c.Notef("%s", done)
+		return err
+	case done.lines == 0:
+		return errNothing
 	}
 	return nil
 }
@@ -121,20 +124,26 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error
 var errNothing = &chat.Refusal{Code: chat.Usage, Text: "nothing to say"}
 
 func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) error {
+	_, err := c.say(ctx, room, kind, said)
+	return err
+}
+
+// say says one thing, at the pace that is allowed, and prints its ID for scripts.
+func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
 	if err := c.Session.Pace(ctx, Message, said); err != nil {
-		return err
+		return chat.Message{}, err
 	}
 	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, said)
 	if err != nil {
 		if errors.Is(err, text.ErrEmpty) {
-			return errNothing
+			return m, errNothing
 		}
-		return err
+		return m, err
 	}
 	if c.Face == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
 	}
-	return nil
+	return m, nil
 }
 
 // Post cleans text and says it.

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -68,6 +67,12 @@ func drawPassword() []byte {
 	return []byte(text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:])
 }
 
+// What is read of keys on standard input: an RSA key of 16 384 bits is a line of 2 800 bytes, and an account has 16.
+const (
+	maxKeyLine  = 8 << 10 // bytes
+	maxKeyLines = 64
+)
+
 // keys reads the public keys of the text: one, or with - those on standard input.
 func (c *Call) keys() ([]chat.Key, error) {
 	lines := []string{c.Text}
@@ -76,10 +81,17 @@ func (c *Call) keys() ([]chat.Key, error) {
 		return nil, nil
 	case c.Text == "-" && c.Face == Exec:
 		lines = nil
-		for in := bufio.NewScanner(c.In); in.Scan() && len(lines) < 64; {
-			if line := strings.TrimSpace(in.Text()); line != "" && !strings.HasPrefix(line, "#") {
-				lines = append(lines, line)
+		err := c.eachLine(maxKeyLine, func(line string) error {
+			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+				return nil
 			}
+			if lines = append(lines, line); len(lines) > maxKeyLines {
+				return failed("standard input holds more than %d keys; an account has fewer", maxKeyLines)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 		if len(lines) == 0 {
 			return nil, failed("no key came on standard input")

@@ -13,8 +13,9 @@ import (
 //
 //  1. Kept are letters, marks, digits, punctuation, symbols and spaces that the Unicode of this Go knows. So controls
 //     (C0, DEL, C1), all format characters (bidi controls, zero-width spaces, tags, soft hyphens), line and paragraph
-//     separators, private use, noncharacters, the unassigned and bytes that are no UTF-8 go. Letters and marks that
-//     are invisible by definition (UAX #44, Default_Ignorable_Code_Point) go too. A flag of tags becomes its base flag.
+//     separators, private use, noncharacters and the unassigned go. Letters and marks that are invisible by definition
+//     (UAX #44, Default_Ignorable_Code_Point) go too. A flag of tags becomes its base flag. Bytes that are no UTF-8 go
+//     from what is only shown, as by Clean; what is to be kept is refused with them, by Check.
 //  2. The rest is brought to NFC (UAX #15).
 //  3. A letter carries at most maxMarks marks, and a line does not begin with one: it would sit on what we print before.
 //     ZWJ, ZWNJ and VS16 stay only where they change what is seen; joiner.go has the rule.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
@@ -16,22 +17,50 @@ const MaxText = 4096
 var (
 	ErrEmpty   = errors.New("there is nothing in it to show")
 	ErrTooLong = errors.New("too long")
+	ErrNotUTF8 = errors.New("this is not UTF-8 text")
 )
+
+// Check refuses bytes that are not UTF-8. It is the one rule for everything that comes in: its encoding is never guessed,
+// and nothing of it is kept. Errors wrap ErrNotUTF8 and name the first byte that is wrong.
+func Check(s string) error {
+	if utf8.ValidString(s) {
+		return nil
+	}
+	at := 0
+	for {
+		r, size := utf8.DecodeRuneInString(s[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return fmt.Errorf("%w (byte %d is 0x%02X): convert it first, for example with iconv", ErrNotUTF8, at+1, s[at])
+}
 
 // Text is what somebody said, safe to show on any terminal. Only this package makes one,
 // so holding a Text is the proof that it was cleaned. The zero Text is empty.
 type Text struct{ s string }
 
 // ParseText cleans s and keeps its lines. Blanks at the end of a line go, and so do blank lines around the text.
-// Errors wrap ErrEmpty or ErrTooLong (more than MaxText bytes).
-func ParseText(s string) (Text, error) { return limited(trimLines(clean(s, asLines)), MaxText) }
+// Errors wrap ErrNotUTF8, ErrEmpty or ErrTooLong (more than MaxText bytes).
+func ParseText(s string) (Text, error) {
+	if err := Check(s); err != nil {
+		return Text{}, err
+	}
+	return limited(trimLines(clean(s, asLines)), MaxText)
+}
 
 // After is the text with what the server says before it.
 func (t Text) After(words string) Text { return Text{words + t.s} }
 
 // ParseLine cleans s into one line of at most max bytes, for topics, labels and the like.
-// Errors wrap ErrEmpty or ErrTooLong.
-func ParseLine(s string, max int) (Text, error) { return limited(trimLine(clean(s, asOneLine)), max) }
+// Errors wrap ErrNotUTF8, ErrEmpty or ErrTooLong.
+func ParseLine(s string, max int) (Text, error) {
+	if err := Check(s); err != nil {
+		return Text{}, err
+	}
+	return limited(trimLine(clean(s, asOneLine)), max)
+}
 
 func limited(s string, max int) (Text, error) {
 	switch {

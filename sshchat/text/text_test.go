@@ -64,9 +64,6 @@ func TestParseTextKeeps(t *testing.T) {
 
 func TestAttackParseTextCleans(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"invalid utf-8":               {"a\xffb\xe2\x82c\xc0\xafd", "abcd"},
-		"no utf-8 out of its parts":   {"\xe2\x82\xff\xacx", "x"},
-		"encoded surrogate":           {"a\xed\xa0\x80b", "ab"},
 		"nfc":                         {"e\u0301 \u1100\u1161\u11A8 \u212B", "é 각 Å"},
 		"marks in the wrong order":    {"ệ e\u0302\u0323", "ệ ệ"},
 		"crlf and cr":                 {"a\r\nb\rc\n\rd", "a\nb\nc\n\nd"},
@@ -74,7 +71,6 @@ func TestAttackParseTextCleans(t *testing.T) {
 		"escape":                      {"a\x1b[31mb\x1b]0;t\x07c", "a[31mb]0;tc"},
 		"c0 and del":                  {"a\x00\x01\x08\x0b\x0c\x7fb", "ab"},
 		"c1":                          {"a\u009b31m\u0085\u0080b", "a31mb"},
-		"raw c1 byte":                 {"a\x9b31mb", "a31mb"},
 		"bidi":                        {"a\u202e\u202a\u202c\u2066\u2069\u200e\u200f\u061cb", "ab"},
 		"zero-width":                  {"a\u200b\u2060\ufeff\u00ad\u180e\u2061b", "ab"},
 		"joiners in latin":            {"pay\u200dpal pay\u200cpal", "paypal paypal"},
@@ -109,8 +105,34 @@ func TestAttackParseTextCleans(t *testing.T) {
 	}
 }
 
+// caf\xe9 from a Latin-1 terminal, or a file that is no text at all: it is refused as a whole. The control is what cleaning
+// makes of it, as logs show it: another text, which nobody has written.
+func TestAttackBytesThatAreNoText(t *testing.T) {
+	for name, c := range map[string]struct{ in, cleaned, first string }{
+		"latin-1":                   {"caf\xe9", "caf", "byte 4 is 0xE9"},
+		"invalid utf-8":             {"a\xffb\xe2\x82c\xc0\xafd", "abcd", "byte 2 is 0xFF"},
+		"no utf-8 out of its parts": {"\xe2\x82\xff\xacx", "x", "byte 1 is 0xE2"},
+		"encoded surrogate":         {"a\xed\xa0\x80b", "ab", "byte 2 is 0xED"},
+		"raw c1 byte":               {"a\x9b31mb", "a31mb", "byte 2 is 0x9B"},
+		"after a long text":         {strings.Repeat("é", 2000) + "\xe9", strings.Repeat("é", 2000), "byte 4001 is 0xE9"},
+		"after a replacement":       {"\ufffd\xff", "\ufffd", "byte 4 is 0xFF"},
+		"nothing else":              {"\xff", "", "byte 1 is 0xFF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, parse := range []func(string) (Text, error){ParseText, func(s string) (Text, error) { return ParseLine(s, MaxText) }} {
+				if text, err := parse(c.in); !errors.Is(err, ErrNotUTF8) || !strings.Contains(err.Error(), c.first) || !text.IsEmpty() {
+					t.Errorf("%+q became %+q, %v; want it refused, since %s", c.in, text, err, c.first)
+				}
+			}
+			if cleaned := CleanLines(c.in); cleaned != c.cleaned {
+				t.Errorf("%+q cleaned is %+q, want %+q", c.in, cleaned, c.cleaned)
+			}
+		})
+	}
+}
+
 func TestParseTextRefuses(t *testing.T) {
-	for _, s := range []string{"", " \t\r\n", "\x1b\x00", "\u200b\u200d", "\u00a0\u2800\u3000", "\u0301", "\xff"} {
+	for _, s := range []string{"", " \t\r\n", "\x1b\x00", "\u200b\u200d", "\u00a0\u2800\u3000", "\u0301"} {
 		if text, err := ParseText(s); !errors.Is(err, ErrEmpty) {
 			t.Errorf("%+q: %+q, %v; want ErrEmpty", s, text, err)
 		}
@@ -248,6 +270,9 @@ func FuzzParseText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		text, err := ParseText(s)
+		if errors.Is(err, ErrNotUTF8) == utf8.ValidString(s) {
+			t.Errorf("%+q: %v", s, err)
+		}
 		if err != nil {
 			return
 		}

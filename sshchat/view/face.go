@@ -81,12 +81,13 @@ const (
 	Quit                            // asked to leave, or cannot say anything more
 	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
 	Go                              // wants to be in Room
+	Refused                         // submitted what cannot be a line; Text says why
 )
 
 // Action is one thing a person did.
 type Action struct {
 	Kind ActionKind
-	Text string        // of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
+	Text string        // of a Refused: why; of a Line: valid UTF-8 without control characters but newlines, at most 2*chat.MaxText bytes
 	Room chat.RoomName // of Go
 }
 

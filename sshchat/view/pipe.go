@@ -140,12 +140,14 @@ func (p *Pipe) gather(b []byte) {
 func (p *Pipe) submit(did []Action) []Action {
 	b := bytes.TrimSuffix(p.line, []byte{'\r'})
 	over := p.over || len(b) > maxLine
+	bad := text.Check(string(b))
 	said := string(text.AppendPrintable(nil, string(b), false))
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:
-		p.Fail(fmt.Sprintf("A line is at most %d bytes. That one was longer and was not sent.", maxLine))
-		return did
+		return append(did, Action{Kind: Refused, Text: fmt.Sprintf("not sent: a line is at most %d bytes, and that one was longer", maxLine)})
+	case bad != nil:
+		return append(did, Action{Kind: Refused, Text: "not sent: " + bad.Error()})
 	case strings.TrimSpace(said) == "" && !p.asked:
 		return did
 	}

@@ -47,14 +47,16 @@ func TestPipeInput(t *testing.T) {
 	for _, c := range []struct {
 		reads []string
 		want  []string
-		told  bool
+		told  string // why a line is refused
 	}{
-		{[]string{"one\ntwo\r\n\n", "three"}, []string{"one", "two", "three"}, false},
-		{[]string{"\xe6", "\x97", "\xa5\n\xff\n"}, []string{"日"}, false},
-		{[]string{"a\tb\x1b[2J\x00\n"}, []string{"a b[2J"}, false},
-		{[]string{long + "\r", "\n"}, []string{long}, false},
-		{[]string{long, "xx", long, "\nnext\n"}, []string{"next"}, true},
-		{[]string{long, "x"}, nil, true},
+		{[]string{"one\ntwo\r\n\n", "three"}, []string{"one", "two", "three"}, ""},
+		{[]string{"\xe6", "\x97", "\xa5\n"}, []string{"日"}, ""},
+		{[]string{"one\ncaf\xe9\ntwo\n"}, []string{"one", "two"}, "not sent: this is not UTF-8 text (byte 4 is 0xE9)"},
+		{[]string{"/topic \xff"}, nil, "not sent: this is not UTF-8 text (byte 8 is 0xFF)"},
+		{[]string{"a\tb\x1b[2J\x00\n"}, []string{"a b[2J"}, ""},
+		{[]string{long + "\r", "\n"}, []string{long}, ""},
+		{[]string{long, "xx", long, "\nnext\n"}, []string{"next"}, "8192 bytes"},
+		{[]string{long, "x"}, nil, "8192 bytes"},
 	} {
 		p := NewPipe(Options{Me: ann})
 		p.Enter(chat.General)
@@ -69,8 +71,14 @@ func TestPipeInput(t *testing.T) {
 		if got := lines(did); !slices.Equal(got, c.want) {
 			t.Errorf("%.40q made %.40q, want %.40q", c.reads, got, c.want)
 		}
-		if told := strings.Contains(string(p.FlushErr()), "8192 bytes"); told != c.told {
-			t.Errorf("%.40q: told of the limit: %v", c.reads, told)
+		told := ""
+		for _, a := range did {
+			if a.Kind == Refused {
+				told += a.Text
+			}
+		}
+		if !strings.Contains(told, c.told) || (told == "") != (c.told == "") {
+			t.Errorf("%.40q: refused with %q, want %q", c.reads, told, c.told)
 		}
 	}
 }

@@ -71,6 +71,9 @@ func (u *Store) RemoveKey(id, fingerprint string) error {
 
 // ParseKey reads a public key as agesplit.ParseKey does. The comment becomes the Label. Errors: ErrKey.
 func ParseKey(line string) (chat.Key, error) {
+	if err := text.Check(line); err != nil { // in the comment, where agesplit does not look
+		return chat.Key{}, ErrKey.With("%v", err)
+	}
 	k, err := checkKey(line)
 	return chat.Key{Line: k.Line, Fingerprint: k.Fingerprint, Label: cleanLabel(k.Comment), Reads: k.Recipient != nil}, err
 }
