@@ -15,7 +15,7 @@ import (
 // archived is a server whose history has gone on in several files, what was said, alice and her key.
 func archived(t *testing.T, lines int, flags ...string) (s *testServer, alice *user, key string, want []string) {
 	t.Helper()
-	s = startServer(t, "", append([]string{"--window", "5", "--history-rotate", "8KiB"}, flags...)...)
+	s = startProcess(t, "", append([]string{"--window", "5", "--history-rotate", "8KiB"}, flags...)...)
 	key = keyFile(t, "-t", "ed25519")
 	alice = s.registerWith(t, "alice", key)
 	for i := range lines {

@@ -147,7 +147,7 @@ func TestAttackGuessesOutliveARestart(t *testing.T) {
 	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, "", c.flags...)
+			s := startProcess(t, "", c.flags...)
 			root := s.register("root")
 			root.must("claim " + s.claimCode())
 			s.registerByPassword("paula")

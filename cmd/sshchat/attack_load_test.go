@@ -62,7 +62,7 @@ func TestAttackScryptStorm(t *testing.T) {
 	if long {
 		workFactor, allowed = "16", 400
 	}
-	s := startServer(t, "", "--work-factor", workFactor)
+	s := startProcess(t, "", "--work-factor", workFactor)
 	alice := s.register("alice")
 	before, _ := s.memory(t)
 	var wait sync.WaitGroup
@@ -126,7 +126,7 @@ func TestAttackFloodOfOnePerson(t *testing.T) {
 // control string that never ends. It costs the server no memory and nobody else anything.
 func TestAttackPasteWithoutEnd(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
+	s := startProcess(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
 	mallory, bob := s.register("mallory"), s.register("bob")
 	before, _ := s.memory(t)
 	block := bytes.Repeat([]byte("A"), 64<<10)
@@ -195,7 +195,7 @@ func TestAttackRekeyUnderLoad(t *testing.T) {
 // SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
 func TestAttackStopWithAHundredPeople(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "")
+	s := startProcess(t, "")
 	alice := s.register("alice")
 	var open []*openSession
 	for range 100 {

@@ -44,7 +44,7 @@ func unpack(t *testing.T, archive string) (folder string, names []string) {
 // before is there, and the chain of it verifies. Host keys are in it only where asked for.
 func TestBackupWhilePeopleTalk(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", "--window", "25") // a file of the tar, and an age, for each
+	s := startProcess(t, "", "--window", "25") // a file of the tar, and an age, for each
 	key := writeKey(t)
 	pem, err := os.ReadFile(key)
 	if err != nil {

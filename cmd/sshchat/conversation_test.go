@@ -31,7 +31,7 @@ import (
 //	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
 //	hides NAME PATTERN       it is not there; ask something that is seen first
 //	leave NAME               end of input; the session ends
-//	restart, kill            the server, in order or not
+//	restart                  the server, in order
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -48,7 +48,7 @@ func TestConversations(t *testing.T) {
 			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
 			"keep": with((*conversation).keep), "open": with((*conversation).open), "type": with((*conversation).typed),
 			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
-			"restart": with((*conversation).restart), "kill": with((*conversation).kill),
+			"restart": with((*conversation).restart),
 		},
 	})
 }
@@ -84,11 +84,6 @@ func (c *conversation) start(_ *testscript.TestScript, _ bool, args []string) {
 
 func (c *conversation) restart(ts *testscript.TestScript, _ bool, _ []string) {
 	c.server.stop()
-	c.start(ts, false, c.flags)
-}
-
-func (c *conversation) kill(ts *testscript.TestScript, _ bool, _ []string) {
-	c.server.kill()
 	c.start(ts, false, c.flags)
 }
 

@@ -62,7 +62,7 @@ func TestHistoryOpensWithStockAge(t *testing.T) {
 	if long {
 		bits = "4096"
 	}
-	s := startServer(t, "")
+	s := startProcess(t, "")
 	ed, rsa := keyFile(t, "-t", "ed25519"), keyFile(t, "-t", "rsa", "-b", bits)
 	alice, bob := s.registerWith(t, "alice", ed), s.registerWith(t, "bob", rsa)
 	alice.must("say general hello from alice")
@@ -271,7 +271,7 @@ func otherReader(t *testing.T, args ...string) (out, errs string, code int) {
 func TestAnotherLanguageReadsTheFile(t *testing.T) {
 	t.Parallel()
 	client(t, "age")
-	s := startServer(t, "", "--window", "5")
+	s := startProcess(t, "", "--window", "5")
 	key := keyFile(t, "-t", "ed25519")
 	alice := s.registerWith(t, "alice", key)
 	var want []string

@@ -26,7 +26,7 @@ const (
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
 	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
-	s := startServer(t, "", "--write-stall", "2s")
+	s := startProcess(t, "", "--write-stall", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")
 	stall(t, stalled)

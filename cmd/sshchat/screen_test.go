@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/charmbracelet/x/vt"
@@ -59,9 +58,7 @@ func TestTerminalIsGivenBack(t *testing.T) {
 	}
 	o := alice.full(80, 24)
 	o.sees("Welcome, alice")
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	s.terminate()
 	<-o.ended
 	_, after, ok := strings.Cut(o.seen.String(), givesBack)
 	if !ok || !strings.Contains(after, "The server is stopping") {

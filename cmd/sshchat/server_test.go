@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -73,13 +72,16 @@ func rounds(t testing.TB, variable string, few, many int) int {
 	return n
 }
 
-// testServer is a server in a process of its own.
+// testServer is a server that a test has to itself.
 type testServer struct {
-	t    testing.TB
-	addr string
-	data string
-	cmd  *exec.Cmd
-	log  *logBuffer
+	t        testing.TB
+	addr     string
+	data     string
+	log      *logBuffer
+	cmd      *exec.Cmd     // nil if it runs in this process
+	stopHere func()        // of one that does
+	ended    chan struct{} // closed when it has ended, and all its log is read
+	code     int           // its exit code then
 }
 
 // logBuffer is the server's standard error.
@@ -111,8 +113,27 @@ var unhurried = []string{
 	"--login-time", "10m", "--key-exchange-time", "10m", "--channel-time", "10m", "--command-time", "10m",
 }
 
-// startServer starts a server on a free port over data ("" for a new folder) and waits until it listens.
+// startServer starts a server on a free port over data ("" for a new folder) and waits until it listens. It is in this
+// process, as most tests take less time than a process takes to start; with SSHCHAT_LONG=1 it is one of its own.
 func startServer(t testing.TB, data string, flags ...string) *testServer {
+	t.Helper()
+	if long {
+		return startProcess(t, data, flags...)
+	}
+	s := newTestServer(t, data)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopHere, s.ended = stop, make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		s.code = run(ctx, s.args(flags), strings.NewReader(""), io.Discard, s.log)
+	}()
+	t.Cleanup(func() { stop(); s.wait() })
+	s.waitReady()
+	return s
+}
+
+// startProcess starts a server that can be killed, whose memory is its own, or that takes much of the processor.
+func startProcess(t testing.TB, data string, flags ...string) *testServer {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -123,12 +144,8 @@ func startServer(t testing.TB, data string, flags ...string) *testServer {
 
 func startProgram(t testing.TB, program, data string, flags ...string) *testServer {
 	t.Helper()
-	if data == "" {
-		data = filepath.Join(t.TempDir(), "data")
-	}
-	args := slices.Concat([]string{"--listen", "127.0.0.1:0", "--data", data, "--work-factor", "8"}, unhurried, flags)
-	s := &testServer{t: t, data: data, log: &logBuffer{}}
-	s.cmd = exec.Command(program, args...)
+	s := newTestServer(t, data)
+	s.cmd = exec.Command(program, s.args(flags)...)
 	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -137,44 +154,44 @@ func startProgram(t testing.TB, program, data string, flags ...string) *testServ
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.kill() })
-	s.waitReady(stderr)
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		io.Copy(s.log, stderr)
+		s.cmd.Wait()
+		s.code = s.cmd.ProcessState.ExitCode()
+	}()
+	t.Cleanup(s.kill)
+	s.waitReady()
 	return s
 }
 
-// waitReady reads the log up to the readiness line and, while there is no admin, the claim's; the rest is kept.
-func (s *testServer) waitReady(stderr io.Reader) {
-	s.t.Helper()
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		scan := bufio.NewScanner(stderr)
-		scan.Buffer(nil, 1<<20)
-		for scan.Scan() {
-			fmt.Fprintln(s.log, scan.Text())
-			select {
-			case lines <- scan.Text():
-			default:
-			}
-		}
-	}()
-	deadline := time.After(patience)
-	for s.addr == "" {
-		select {
-		case <-lines:
-		case <-time.After(10 * time.Millisecond):
-		case <-deadline:
-			s.t.Fatalf("the server did not come up:\n%s", s.log)
-		}
-		for line := range strings.Lines(s.log.String()) {
-			if addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on "); ok {
-				s.addr = addr
-			}
-		}
-		if s.cmd.ProcessState != nil {
-			s.t.Fatalf("the server ended:\n%s", s.log)
-		}
+func newTestServer(t testing.TB, data string) *testServer {
+	t.Helper()
+	if data == "" {
+		data = filepath.Join(t.TempDir(), "data")
 	}
+	return &testServer{t: t, data: data, log: &logBuffer{}}
+}
+
+func (s *testServer) args(flags []string) []string {
+	return slices.Concat([]string{"--listen", "127.0.0.1:0", "--data", s.data, "--work-factor", "8"}, unhurried, flags)
+}
+
+// waitReady waits for the line that says where the server listens.
+func (s *testServer) waitReady() {
+	s.t.Helper()
+	waitFor(s.t, "server that listens", func() bool {
+		select {
+		case <-s.ended:
+			s.t.Fatalf("the server ended:\n%s", s.log)
+		default:
+		}
+		_, rest, _ := strings.Cut("\n"+s.log.String(), "\nlistening on ")
+		addr, _, whole := strings.Cut(rest, "\n")
+		s.addr = addr
+		return whole
+	})
 }
 
 var lastPort atomic.Int64
@@ -217,11 +234,19 @@ func (s *testServer) port() string {
 // stop ends the server in order; it must exit 0.
 func (s *testServer) stop() {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		s.t.Fatal(err)
-	}
+	s.terminate()
 	if err := s.wait(); err != nil {
 		s.t.Fatalf("after SIGTERM: %v\n%s", err, s.log)
+	}
+}
+
+// terminate tells the server to end.
+func (s *testServer) terminate() {
+	s.t.Helper()
+	if s.cmd == nil {
+		s.stopHere() // as main does at SIGTERM
+	} else if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -234,23 +259,21 @@ func (s *testServer) again(flags ...string) *testServer {
 
 // wait waits for the server's end.
 func (s *testServer) wait() error {
-	done := make(chan error, 1)
-	go func() { done <- s.cmd.Wait() }()
 	select {
-	case err := <-done:
-		return err
+	case <-s.ended:
 	case <-time.After(patience):
-		s.cmd.Process.Kill()
-		return fmt.Errorf("did not end: %w", <-done)
+		return errors.New("it does not end")
 	}
+	if s.code != 0 {
+		return fmt.Errorf("exit code %d", s.code)
+	}
+	return nil
 }
 
-// kill ends the server as a power cut would, were it not for the kernel.
+// kill ends the server as a power cut would, were it not for the kernel. It must be a process.
 func (s *testServer) kill() {
-	if s.cmd.ProcessState == nil {
-		s.cmd.Process.Kill()
-		s.cmd.Wait()
-	}
+	s.cmd.Process.Kill()
+	s.wait()
 }
 
 // waitFor waits until ok says so. It asks seldom what takes long to come: asking may be a process, or a login.

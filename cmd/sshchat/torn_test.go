@@ -19,7 +19,7 @@ func TestJQMeetsNoTornFile(t *testing.T) {
 	t.Parallel()
 	jq := client(t, "jq")
 	wanted := int64(rounds(t, "SSHCHAT_READS", 50, 200))
-	s := startServer(t, "", "--history-rotate", "1MiB", "--history-keep", "4MiB")
+	s := startProcess(t, "", "--history-rotate", "1MiB", "--history-keep", "4MiB")
 	path := filepath.Join(s.data, "message_history.json")
 	s.register("alice").must("say general the first")
 	var reads, torn, records, said atomic.Int64
