@@ -32,6 +32,7 @@ type settings struct {
 	dumpable     bool
 	metrics      string
 	limits       sshchat.Limits
+	twins        map[string]bool // flags that the environment set
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
@@ -121,48 +122,24 @@ func twin(flag string) string {
 
 // environment gives each flag that was not set the value of its twin, if there is one.
 // Several values of a repeatable flag are separated by commas.
-func environment(cmd *cobra.Command) error {
+func (s *settings) environment(cmd *cobra.Command) error {
+	s.twins = make(map[string]bool)
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, set := os.LookupEnv(twin(f.Name))
 		if !set || f.Changed || failed != nil {
 			return
 		}
+		s.twins[f.Name] = true
 		values := []string{value}
 		if f.Value.Type() == "stringArray" {
 			values = strings.Split(value, ",")
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
-				failed = fmt.Errorf("%s: %w", twin(f.Name), err)
+				failed = &badSetting{fmt.Sprintf("%s: %v", twin(f.Name), err)}
 			}
 		}
 	})
 	return failed
-}
-
-// check refuses settings that contradict themselves.
-func (s *settings) check() error {
-	switch s.registration {
-	case "open", "invite", "closed":
-	default:
-		return fmt.Errorf("--registration is open, invite or closed, not %q", s.registration)
-	}
-	switch s.logFormat {
-	case "text", "json":
-	default:
-		return fmt.Errorf("--log-format is text or json, not %q", s.logFormat)
-	}
-	for _, a := range []limit.Allowance{s.limits.Messages, s.limits.Commands, s.limits.Input} {
-		if a.Burst < 1 || a.Rate <= 0 {
-			return fmt.Errorf("a --…-burst of %d and a --…-rate of %g let nothing through; a very high one lets everything", a.Burst, a.Rate)
-		}
-	}
-	if l := s.limits; l.Reserved >= l.Starting || l.DropRate < 0 || l.DropRate > 1 {
-		return fmt.Errorf("--starting-reserved must be less than --starting, and --starting-drop-rate 0 to 1")
-	}
-	if s.minPassword < 8 {
-		return fmt.Errorf("--min-password is %d; NIST SP 800-63B-4 allows no less than 8", s.minPassword)
-	}
-	return nil
 }

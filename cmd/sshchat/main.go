@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -30,6 +31,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(text.NewWriter(stderr)) // names of files and words of their content are quoted in errors
 	if err := root.ExecuteContext(ctx); err != nil {
 		root.PrintErrln("sshchat:", err)
+		if errors.As(err, new(*badSetting)) {
+			return 2
+		}
 		return 1
 	}
 	return 0

@@ -71,7 +71,7 @@ func subcommands(root *cobra.Command) []*cobra.Command {
 // end is what does not follow from flags and commands.
 func (m manual) end() {
 	m.macro("SH", "EXIT STATUS")
-	m.text("Of commands over SSH: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 not found. A session without a terminal ends with the code of the last line that was refused. A server that stops ends all sessions with 1; ssh itself ends with 255 if the connection is lost. Of the server: 0 after an orderly stop, else 1.")
+	m.text("Of commands over SSH: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 not found. A session without a terminal ends with the code of the last line that was refused. A server that stops ends all sessions with 1; ssh itself ends with 255 if the connection is lost. Of the server: 0 after an orderly stop, 2 if a setting is wrong, else 1.")
 	m.macro("SH", "SIGNALS")
 	m.text("SIGTERM and SIGINT end the server: people are told, what was said is on the disk, all within ten seconds. SIGHUP does what the command reload does.")
 	m.macro("SH", "FILES")

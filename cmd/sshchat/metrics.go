@@ -80,20 +80,31 @@ func gauge(ch chan<- prometheus.Metric, name, help string, value float64) {
 }
 
 // listenMetrics listens where the metrics are read. They are for this machine: who guards its loopback addresses guards
-// them.
+// them. Without an address it returns nil.
 func listenMetrics(address string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("--metrics: %w", err)
+	if address == "" {
+		return nil, nil
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return nil, fmt.Errorf("--metrics is %q; it must be a loopback address, as in 127.0.0.1:9222", address)
+	if err := checkLoopback(address); err != nil {
+		return nil, fmt.Errorf("--metrics: %w", err)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w", err)
 	}
 	return l, nil
+}
+
+// checkLoopback refuses an address with which other machines could reach the port.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("it is %q, and must be a loopback address, as 127.0.0.1:9222", address)
+	}
+	return nil
 }
 
 // serve answers until stop is called.

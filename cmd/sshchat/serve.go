@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -19,7 +18,6 @@ import (
 
 	"charm.land/log/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 )
 
 // stopTime is how long sessions have to end when the server is told to stop.
@@ -31,19 +29,33 @@ func serveCommand() *cobra.Command {
 		Use: "sshchat", Short: "a chat server that any SSH client can join, whose history only its readers can open",
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := environment(cmd); err != nil {
+			if err := s.environment(cmd); err != nil {
 				return err
 			}
-			return s.check()
+			return s.check(cmd.Flags())
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), s, cmd.ErrOrStderr()) },
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &badSetting{err.Error()} })
 	s.flags(cmd.Flags())
 	return cmd
 }
 
 // serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
+	// Whatever cannot be had is found out before anything is made.
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer listener.Close()
+	metricsListener, err := listenMetrics(s.metrics)
+	if err != nil {
+		return err
+	}
+	if metricsListener != nil {
+		defer metricsListener.Close()
+	}
 	collectOften()
 	logger := newLog(s, stderr)
 	if !s.dumpable {
@@ -51,34 +63,25 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 			return err
 		}
 	}
+	used := inUse(s.data)
 	folder, err := store.HoldFolder(s.data)
 	if err != nil {
 		return err
 	}
 	defer release(folder, logger)
-	keys, made, err := hostkeys.Open(s.data)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(stderr, "host key %s\n", ssh.FingerprintSHA256(keys.Signers()[0].PublicKey()))
-	if made {
-		logger.Info("made a host key", "data", s.data)
-	}
 	st, err := openStores(s, logger)
 	if err != nil {
 		return err
 	}
 	defer st.close(logger)
-
+	keys, err := openHostKeys(s.data, used, stderr, logger)
+	if err != nil {
+		return err
+	}
 	if err := makeAdmins(s, st); err != nil {
 		return err
 	}
 	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
-	listener, err := net.Listen("tcp", s.listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	defer listener.Close()
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Address = address(s, listener.Addr())
 	server, err := sshchat.New(sshchat.Config{
@@ -88,13 +91,9 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	services.Live, services.Tries = server, server
-	if s.metrics != "" {
-		l, err := listenMetrics(s.metrics)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", l.Addr())
-		defer (&metrics{server, hub, st, st.syncs}).serve(l, logger)()
+	if metricsListener != nil {
+		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
+		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
 	}
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)

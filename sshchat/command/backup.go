@@ -21,6 +21,13 @@ var _ = add(&Command{
 			c.Args = []string{"", "with host keys"}
 		}
 		c.Log.Info("backup", "by", c.Account.Name, "source", c.Source, "host keys", with)
-		return c.Services.Backup(ctx, c.Out, with)
+		if err := c.Services.Backup(ctx, c.Out, with); err != nil {
+			return err
+		}
+		if !with {
+			c.Notef("The private host keys are not in it. A server restored from it has a new one, which every client refuses\n" +
+				"until the old key is put back. To have them in the backup: backup --with-host-keys")
+		}
+		return nil
 	},
 })

@@ -23,8 +23,11 @@ import (
 const (
 	defaultFlushEvery  = 250 * time.Millisecond
 	defaultMinPassword = 15 // code points; NIST SP 800-63B-4 for a password that is the only factor
-	lowestMinPassword  = 8  // the same, where it is not
 	defaultDormant     = 90 * 24 * time.Hour
+
+	// LowestMinPassword is the least that Options.MinPassword may be, in code points: NIST SP 800-63B-4 for a password
+	// that is not the only factor.
+	LowestMinPassword = 8
 )
 
 // Refusals, for callers to decide on. What a person reads is theirs to word.
@@ -143,8 +146,8 @@ func (o *Options) complete() error {
 	switch {
 	case o.WorkFactor < 1 || o.WorkFactor > agesplit.MaxWorkFactor:
 		return fmt.Errorf("the work factor is %d; it must be 1 to %d", o.WorkFactor, agesplit.MaxWorkFactor)
-	case o.MinPassword < lowestMinPassword:
-		return fmt.Errorf("the shortest password is set to %d; it must not be below %d", o.MinPassword, lowestMinPassword)
+	case o.MinPassword < LowestMinPassword:
+		return fmt.Errorf("the shortest password is set to %d; it must not be below %d", o.MinPassword, LowestMinPassword)
 	}
 	return nil
 }
