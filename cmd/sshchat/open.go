@@ -141,7 +141,7 @@ func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bo
 		fmt.Fprintln(out, plainLine(line))
 	}
 	if o.Passed > 0 {
-		fmt.Fprintf(stderr, "%d messages are not sealed to these keys\n", o.Passed)
+		fmt.Fprintf(stderr, "%s not sealed to these keys\n", text.Are(o.Passed, "message"))
 	}
 	return out.Flush()
 }

@@ -32,7 +32,7 @@ func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub,
 	if failed != nil {
 		return done, errors.Join(err, failed)
 	}
-	done = append(done, fmt.Sprintf("users.json: read, %d accounts log in otherwise than before", len(changed)))
+	done = append(done, fmt.Sprintf("users.json: read; accounts that log in otherwise than before: %d", len(changed)))
 	for _, name := range changed {
 		if failed := hub.Rekey(ctx, name, chat.Revoke); failed != nil {
 			err = errors.Join(err, failed)

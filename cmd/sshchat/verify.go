@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sshchat/hostkeys"
+	"sshchat/sshchat/text"
 	"sshchat/store/history"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,8 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 		}
 	}
 	if err == nil {
-		fmt.Fprintf(stderr, "whole: %d files, records %d to %d, %d rooms, %d heads\n", len(report.Files), report.First, report.Records, len(report.Rooms), len(heads))
+		fmt.Fprintf(stderr, "whole: %s, records %d to %d, %s, %s\n",
+			text.Count(len(report.Files), "file"), report.First, report.Records, text.Count(len(report.Rooms), "room"), text.Count(len(heads), "head"))
 	}
 	return err
 }

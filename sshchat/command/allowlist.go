@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // While the allowlist is on, only those on it come in, and moderators and admins.
@@ -54,7 +55,7 @@ func (c *Call) endUnlisted() {
 		a, ok := c.Accounts.ByID(s.Account)
 		return ok && !c.Accounts.Allowed(a, s.Addr, s.Key)
 	}, "Only those on its list may use this server now.")
-	c.Notef("Done; %d sessions ended.", ended)
+	c.Notef("Done; %s ended.", text.Count(ended, "session"))
 }
 
 var _ = add(&Command{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -27,7 +28,7 @@ var _ = add(&Command{
 			if err != nil {
 				return failed("the audit log does not verify: %v", err)
 			}
-			c.Printf("%d lines, and each follows from the one before\n", lines)
+			c.Printf("%s, and each follows from the one before\n", text.Count(int(lines), "line"))
 			return nil
 		}
 		acts, err := c.acts()

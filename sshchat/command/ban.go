@@ -141,7 +141,7 @@ func (c *Call) impose(ctx context.Context, s chat.Sanction) error {
 	if err := c.revoke(ctx, s); err != nil {
 		return err
 	}
-	c.Notef("%s is banned %s; %d sessions ended.", s.Target(), until(s), ended)
+	c.Notef("%s is banned %s; %s ended.", s.Target(), until(s), text.Count(ended, "session"))
 	return nil
 }
 

@@ -27,14 +27,15 @@ const (
 type Command struct {
 	Name     string   // one word, or two as in "key add"
 	Aliases  []string // other names, in either face
-	Args     string   // shown in usage: "#room TEXT"
+	Args     string   // shown in usage: "ROOM TEXT"; a [ROOM] may be left out in the chat
 	Brief    string   // one line of help, at most 46 cells
 	More     string   // what else there is to know
 	Faces    Face
 	Group    Group     // where help lists it
 	List     bool      // what it prints is for reading: shown over the messages, where there is a screen
 	Role     chat.Role // the least that may use it; empty: everyone
-	InRoom   bool      // it acts in one room, whose moderators may use it as well: that of the first #word, else the session's
+	RoomAt   int       // which word is the room that it acts in, counted from 1; 0: none is
+	InRoom   bool      // that room's moderators may use it as well
 	Audit    bool      // whoever uses it, the audit log says so; of commands that need a role all but listings are told there
 	Person   bool      // its words are people, not rooms
 	Harmless bool      // it tells nothing and does nothing: also a restricted key may run it
@@ -43,7 +44,7 @@ type Command struct {
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
 	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell
-	// does, and flags.
+	// does, and flags. A room that is one of the words, or the next after them, is with RoomAt.
 	Words int
 	Text  bool
 	Flags func(*pflag.FlagSet)
@@ -75,9 +76,10 @@ type Call struct {
 	Verified bool         // the login is by key, or by password and second factor: worth the account's role
 	Key      *chat.Key    // the key proven in this login, if it was by key
 	Source   string       // where the connection comes from, for the log
-	Args     []string     // the words
+	Args     []string     // the words; a room that was left out is among them
 	Text     string       // the rest of the line
 	Flags    *pflag.FlagSet
+	roomWord string    // what RoomAt says, as it was typed; empty for the session's room
 	In       io.Reader // what a script sends; empty in chat
 	Out      io.Writer // data
 	Err      io.Writer // words for a person

@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
 
 var _ = add(&Command{
-	Name: "follow", Args: "[#room…]", Brief: "print messages as they are said", Group: Reading,
+	Name: "follow", Args: "[ROOM…]", Brief: "print messages as they are said", Group: Reading,
 	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1.\n" +
 		"Without a room: all of yours, also those to come.\n" +
 		"Use --count 1 and not | head -1: ssh does not report that nobody reads its output until the next message.\n" +
@@ -101,7 +102,7 @@ func (c *Call) printDelivery(d chat.Delivery) {
 			To     uint64 `json:"to"`
 		}{d.Gap.Count(), shown, d.Gap.From, d.Gap.To})
 	case d.Gap.Count() > 0:
-		c.Notef("%d messages missed: %s/%d to %s/%d", d.Gap.Count(), shown, d.Gap.From, shown, d.Gap.To)
+		c.Notef("%s missed: %s/%d to %s/%d", text.Count(d.Gap.Count(), "message"), shown, d.Gap.From, shown, d.Gap.To)
 	case !d.Kind.Stored():
 	case asJSON:
 		c.printJSON(c.messageJSON(d.Message))

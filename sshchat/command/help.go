@@ -77,7 +77,9 @@ func (r *Registry) list(c *Call) string {
 		}
 	}
 	if c.Face == Chat {
-		b.WriteString("//text sends a line that begins with a slash. Tab completes.\n")
+		b.WriteString("# marks a room: /topic #dev hello. Without one it is the room you are in.\n//text sends a line that begins with a slash. Tab completes.\n")
+	} else {
+		b.WriteString("ROOM is a room's name, with or without #, or @NAME: yours with that person.\n")
 	}
 	return b.String()
 }
@@ -88,10 +90,13 @@ func (cmd *Command) usage(face Face) string {
 	if face == Chat {
 		u = "/" + u
 	}
-	if cmd.Args != "" {
-		u += " " + cmd.Args
+	switch {
+	case cmd.Args == "":
+		return u
+	case face == Chat:
+		return u + " " + strings.ReplaceAll(cmd.Args, "ROOM", "#room")
 	}
-	return u
+	return u + " " + strings.ReplaceAll(cmd.Args, "[ROOM]", "ROOM")
 }
 
 // more is More, and what follows from the rest of the entry.
@@ -136,7 +141,11 @@ func (r *Registry) Manual() []Explained {
 			if cmd.group() != group {
 				continue
 			}
-			e := Explained{group, cmd.Name, cmd.usage(Exec), cmd.Brief, cmd.more(), cmd.Faces, nil}
+			usage := cmd.usage(Exec)
+			if cmd.Faces == Chat {
+				usage = strings.TrimPrefix(cmd.usage(Chat), "/")
+			}
+			e := Explained{group, cmd.Name, usage, cmd.Brief, cmd.more(), cmd.Faces, nil}
 			if len(cmd.Aliases) > 0 {
 				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
 			}

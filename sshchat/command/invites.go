@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -58,7 +59,7 @@ var _ = add(&Command{
 				c.printJSON(i)
 				continue
 			}
-			c.Printf("%s  %d uses left, %s, by %s\n", i.ID, i.Uses, until(chat.Sanction{Until: i.Until}), i.By)
+			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), until(chat.Sanction{Until: i.Until}), i.By)
 		}
 		return nil
 	},

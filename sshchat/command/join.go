@@ -3,14 +3,11 @@ package command
 import "context"
 
 var _ = add(&Command{
-	Name: "join", Aliases: []string{"j"}, Args: "#room", Brief: "enter a room, and belong to it from now on", Group: Rooms,
+	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
 	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
-	Faces: Both, Account: true, Words: 1,
+	Faces: Both, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
-		if len(c.Args) != 1 {
-			return c.usage("join needs a room")
-		}
-		room, err := c.room(c.Args[0])
+		room, err := c.target()
 		if err != nil {
 			return err
 		}

@@ -2,34 +2,40 @@ package command
 
 import (
 	"context"
-	"strings"
+	"errors"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
-	Name: "kick", Args: "USER [#room] [WHY]", Brief: "put somebody out of a room",
+	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "put somebody out of a room",
 	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
-	Faces: Both, Role: chat.Mod, InRoom: true, Words: 1, Text: true,
+	Faces: Both, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		a, err := c.subject(c.Args[0])
 		if err != nil {
 			return err
 		}
-		room := c.actsIn()
-		why := c.Text
-		if word, rest := cutWord(why); strings.HasPrefix(word, "#") {
-			why = rest
+		room, err := c.target()
+		if err != nil {
+			return err
 		}
-		why = afterColon(why)
+		why := afterColon(c.Text)
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
 		if room == chat.General {
 			n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
-			c.Notef("%d sessions of %s ended.", n, a.Name)
+			if n == 0 {
+				return notFound("%s is not connected", a.Name)
+			}
+			c.Notef("%s of %s ended.", text.Count(n, "session"), a.Name)
 			return nil
 		}
-		if err := c.Hub.Kick(ctx, a.Name, room); err != nil {
+		err = c.Hub.Kick(ctx, a.Name, room)
+		if errors.Is(err, chat.ErrNotIn) {
+			return notFound("%s is not in #%s", a.Name, room)
+		}
+		if err != nil {
 			return err
 		}
 		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, why)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // How much one answer tells of what was said.
@@ -80,10 +81,10 @@ func (c *Call) tellSealed(rooms ...chat.RoomName) {
 	switch {
 	case n == 0:
 	case !c.Account.Reads():
-		c.foot("-- %d older lines are sealed; set a password (passwd) to read what is sealed from now on", n)
+		c.foot("-- %s sealed; set a password (passwd) to read what is sealed from now on", text.Are(n, "older line"))
 	case c.Account.Password && c.Face == Chat:
-		c.foot("-- %d older lines are sealed; /unlock opens the last of this room", n)
+		c.foot("-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
 	default:
-		c.foot("-- %d older lines are sealed; your key opens them: ssh %s history --tar%s", n, c.Login(), name)
+		c.foot("-- %s sealed; your key opens them: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
 	}
 }

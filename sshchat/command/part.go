@@ -7,13 +7,10 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "part", Aliases: []string{"leave"}, Args: "[#room]", Brief: "leave a room for good", Group: Rooms,
-	Faces: Both, Account: true, Words: 1,
+	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room for good", Group: Rooms,
+	Faces: Both, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
-		if len(c.Args) == 0 && c.Face == Exec {
-			return c.usage("part needs a room")
-		}
-		room, err := c.room(firstOf(c.Args))
+		room, err := c.target()
 		if err != nil {
 			return err
 		}
@@ -30,11 +27,3 @@ var _ = add(&Command{
 		return nil
 	},
 })
-
-// firstOf is the first word, or none.
-func firstOf(words []string) string {
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
-}

@@ -62,3 +62,11 @@ func (c *Call) howFar(word string, now time.Time) (n int, since time.Time, err e
 	}
 	return maxListed, now.Add(-d), nil
 }
+
+// firstOf is the first word, or none.
+func firstOf(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}

@@ -137,7 +137,7 @@ func (c *Call) allowed() error {
 		return nil
 	case c.Account.Role.AtLeast(role) && c.Verified:
 		return nil
-	case c.Command.InRoom && c.Hub.Moderates(c.Account.Name, c.actsIn()):
+	case c.Command.InRoom && c.moderates():
 		return nil
 	case c.Account.Role.AtLeast(role):
 		return denied("%s takes a login by key, or a second factor: add a key (key add) or see totp enable, and reconnect", c.Command.Name)
@@ -161,22 +161,14 @@ func (c *Call) targets() []string {
 	return targets
 }
 
-// actsIn is the room that a command with InRoom acts in.
-func (c *Call) actsIn() chat.RoomName {
-	for _, word := range append(c.Args[:len(c.Args):len(c.Args)], c.Text) {
-		if first, _ := cutWord(word); strings.HasPrefix(first, "#") {
-			room, err := text.ParseRoomName(first)
-			if err != nil {
-				return chat.RoomName{}
-			}
-			return room
-		}
-	}
-	return c.Session.Room()
-}
-
 // Login is how the caller's name reaches the server, for examples: "-p 2222 alice@chat.host".
 func (c *Call) Login() string { return strings.Replace(c.Address, "NAME", c.Name.String(), 1) }
+
+// moderates reports whether the caller moderates the room that the command acts in.
+func (c *Call) moderates() bool {
+	room, err := c.target()
+	return err == nil && c.Hub.Moderates(c.Account.Name, room)
+}
 
 // parse reads what follows the command's name.
 func (c *Call) parse(rest string) error {
@@ -195,20 +187,32 @@ func (c *Call) parse(rest string) error {
 		if err != nil {
 			return err
 		}
-		for range cmd.Words {
+		words := cmd.Words
+		if !cmd.mayOmitRoom(c.Face) {
+			words = max(words, cmd.RoomAt)
+		}
+		for range words {
 			var word string
-			if word, rest = cutWord(rest); word == "" {
-				return c.usage("%s: something is missing", cmd.Name)
+			if word, rest = cutQuoted(rest); word == "" {
+				break
 			}
 			c.Args = append(c.Args, word)
 		}
-		if cmd.Words > 0 {
+		if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
+			return c.usage("%s: something is missing", cmd.Name)
+		}
+		if cmd.RoomAt > words && strings.HasPrefix(rest, "#") {
+			var word string
+			word, rest = cutWord(rest)
+			c.Args = append(c.Args, word)
+		}
+		if words > 0 {
 			if rest, err = c.leadingFlags(rest); err != nil {
 				return err
 			}
 		}
 		c.Text = strings.TrimSpace(rest)
-		return nil
+		return c.takeRoom()
 	}
 	words, err := split(rest)
 	if err != nil {
@@ -224,8 +228,38 @@ func (c *Call) parse(rest string) error {
 	if cmd.Words >= 0 && len(c.Args) > cmd.Words {
 		return c.usage("%s: too many arguments", cmd.Name)
 	}
+	return c.takeRoom()
+}
+
+// mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
+func (cmd *Command) mayOmitRoom(face Face) bool {
+	return face == Chat && strings.Contains(cmd.Args, "[ROOM]")
+}
+
+// takeRoom finds the room among the words. Which word it is depends on nothing but the command: its # is optional, except
+// that in the chat, where the room may be left out, # tells it from the first word of a text.
+func (c *Call) takeRoom() error {
+	at := c.Command.RoomAt - 1
+	switch {
+	case at < 0:
+		return nil
+	case len(c.Args) < at:
+		return c.usage("%s: something is missing", c.Command.Name)
+	case len(c.Args) > at:
+		c.roomWord = c.Args[at]
+		if room, err := text.ParseRoomName(c.roomWord); err == nil {
+			c.Args[at] = "#" + room.String()
+		}
+	case c.Command.mayOmitRoom(c.Face):
+		c.Args = append(c.Args, c.Session.Room().For(c.Account.Name)) // for the audit log
+	default:
+		return c.usage("%s needs a room", c.Command.Name)
+	}
 	return nil
 }
+
+// target is the room that the command acts in.
+func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
 
 // leadingFlags reads the flags before a text, for a command that has any; "--" ends them. It returns the text.
 func (c *Call) leadingFlags(rest string) (text string, err error) {
@@ -279,13 +313,31 @@ func (r *Registry) Names(face Face) []string {
 
 // cutWord returns the first word of line and what follows it, without the spaces between.
 func cutWord(line string) (word, rest string) {
-	line = strings.TrimLeft(line, " \t\n")
-	i := strings.IndexAny(line, " \t\n")
+	line = strings.TrimLeft(line, blanks)
+	i := strings.IndexAny(line, blanks)
 	if i < 0 {
 		return line, ""
 	}
-	return line[:i], strings.TrimLeft(line[i:], " \t\n")
+	return line[:i], strings.TrimLeft(line[i:], blanks)
 }
+
+// cutQuoted is cutWord for a word that may be in quotes, as where a whole command is in others: ssh h "say '#ops' hi".
+// What follows is not looked at.
+func cutQuoted(line string) (word, rest string) {
+	word, rest = cutWord(line)
+	if word == "" || word[0] != '\'' && word[0] != '"' {
+		return word, rest
+	}
+	line = strings.TrimLeft(line, blanks)
+	quoted, after, closed := strings.Cut(line[1:], line[:1])
+	if !closed || strings.ContainsAny(quoted, blanks) || after != "" && strings.IndexByte(blanks, after[0]) < 0 {
+		return word, rest
+	}
+	return quoted, strings.TrimLeft(after, blanks)
+}
+
+// blanks are what words are separated by.
+const blanks = " \t\n"
 
 // split splits a line into words; quotes and backslashes work as in a POSIX shell.
 func split(line string) ([]string, error) {
@@ -303,7 +355,7 @@ func split(line string) ([]string, error) {
 			quote = 0
 		case quote == 0 && (r == '"' || r == '\''):
 			quote, inWord = r, true
-		case quote == 0 && strings.ContainsRune(" \t\n", r):
+		case quote == 0 && strings.ContainsRune(blanks, r):
 			if inWord {
 				words = append(words, word.String())
 				word.Reset()

@@ -15,7 +15,7 @@ import (
 // This file is how rooms are run.
 
 var _ = add(&Command{
-	Name: "room create", Args: "#room [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1,
+	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
@@ -31,16 +31,13 @@ var _ = add(&Command{
 	},
 })
 
-// namedRoom is the room of the first argument.
+// namedRoom is the room that the command acts in, which is none of two people.
 func (c *Call) namedRoom() (chat.RoomName, error) {
-	if err := c.need(1); err != nil {
-		return chat.RoomName{}, err
+	room, err := c.target()
+	if err == nil && room.IsDirect() {
+		return room, c.usage("%s is no room that is run by anybody", room.For(c.Account.Name))
 	}
-	room, err := text.ParseRoomName(c.Args[0])
-	if err != nil {
-		return room, c.usage("%v", err)
-	}
-	return room, nil
+	return room, err
 }
 
 // ruledRoomJSON is a room as admins see it.
@@ -80,7 +77,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room info", Args: "#room", Brief: "tell all about a room", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
@@ -96,7 +93,8 @@ var _ = add(&Command{
 			c.printJSON(roomOf(r))
 			return nil
 		}
-		c.Printf("#%s, made by %s, %d members, %d here, %d messages\n", r.Name, orNobody(r.By), r.Members, r.Here, r.Last)
+		c.Printf("#%s, made by %s, %s, %d here, %s\n",
+			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
 		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
 		return nil
 	},
@@ -118,9 +116,9 @@ func nameList(people []chat.Name) string {
 }
 
 var _ = add(&Command{
-	Name: "room delete", Args: "#room", Brief: "put everybody out and forget the room",
+	Name: "room delete", Args: "ROOM", Brief: "put everybody out and forget the room",
 	More:  "What was said in it stays sealed to who could read it.",
-	Faces: Both, Role: chat.Admin, Words: 1,
+	Faces: Both, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
@@ -135,7 +133,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room set-private", Args: "#room on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, on, err := c.roomSwitch()
 		if err != nil {
@@ -153,7 +151,7 @@ func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
 	if err := c.need(2); err != nil {
 		return room, false, err
 	}
-	if room, err = c.ruledRoom(); err != nil {
+	if room, err = c.namedRoom(); err != nil {
 		return room, false, err
 	}
 	switch c.Args[1] {
@@ -163,24 +161,15 @@ func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
 	return room, false, c.usage("say on or off")
 }
 
-// ruledRoom is the room of the first argument, which must be the one the caller's rights were looked at for.
-func (c *Call) ruledRoom() (chat.RoomName, error) {
-	room, err := c.namedRoom()
-	if err == nil && room != c.actsIn() {
-		return room, c.usage("write the room as #%s", room)
-	}
-	return room, err
-}
-
 var _ = add(&Command{
-	Name: "slow", Args: "#room 10s|off", Brief: "have members of a room wait between messages",
+	Name: "slow", Args: "ROOM 10s|off", Brief: "have members of a room wait between messages",
 	More:  "Its moderators need not. At most a day.",
-	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
 		}
-		room, err := c.ruledRoom()
+		room, err := c.namedRoom()
 		if err != nil {
 			return err
 		}
@@ -204,7 +193,7 @@ var _ = add(&Command{
 
 var (
 	_ = add(&Command{
-		Name: "mod", Args: "USER [#room]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+		Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 		Run: func(ctx context.Context, c *Call) error {
 			return c.nameMod(ctx, "%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
 				if slices.Contains(mods, name) {
@@ -215,7 +204,7 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "unmod", Args: "USER [#room]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2,
+		Name: "unmod", Args: "USER [ROOM]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 		Run: func(ctx context.Context, c *Call) error {
 			return c.nameMod(ctx, "%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
 				return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == name })
@@ -232,7 +221,10 @@ func (c *Call) nameMod(ctx context.Context, notice string, edit func([]chat.Name
 	if err != nil {
 		return err
 	}
-	room := c.actsIn()
+	room, err := c.namedRoom()
+	if err != nil {
+		return err
+	}
 	if !c.Hub.In(name, room) {
 		return notFound("%s is not in #%s", name, room)
 	}
@@ -244,8 +236,8 @@ func (c *Call) nameMod(ctx context.Context, notice string, edit func([]chat.Name
 }
 
 var _ = add(&Command{
-	Name: "invite", Args: "USER [#room]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
-	Faces: Chat, Account: true, Words: 2,
+	Name: "invite", Args: "USER [ROOM]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
+	Faces: Chat, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -254,12 +246,15 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		room := c.actsIn()
+		room, err := c.namedRoom()
+		if err != nil {
+			return err
+		}
 		_, rules, err := c.Hub.Rules(c.Account.Name, room)
 		switch {
 		case err != nil:
 			return err
-		case room.IsDirect() || !c.Hub.In(c.Account.Name, room):
+		case !c.Hub.In(c.Account.Name, room):
 			return chat.NotIn(c.Account.Name, room)
 		case c.Hub.In(name, room):
 			return failed("%s is in #%s already", name, room)

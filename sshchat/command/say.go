@@ -10,11 +10,11 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "say", Args: "#room TEXT|-", Brief: "say something in a room", Group: Talking,
+	Name: "say", Args: "ROOM TEXT|-", Brief: "say something in a room", Group: Talking,
 	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
-	Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
+	Faces: Exec, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		room, err := c.room(c.Args[0])
+		room, err := c.target()
 		if err != nil {
 			return err
 		}

@@ -2,26 +2,21 @@ package command
 
 import (
 	"context"
-	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
-	Name: "topic", Args: "[#room] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
+	Name: "topic", Args: "[ROOM] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
 	More:  "A single - as the text clears it.",
-	Faces: Both, Account: true, Text: true,
+	Faces: Both, Account: true, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		word, said := "", c.Text
-		if strings.HasPrefix(said, "#") {
-			word, said = cutWord(said)
-		}
-		room, err := c.room(word)
+		room, err := c.target()
 		if err != nil {
 			return err
 		}
-		if said == "" {
+		if c.Text == "" {
 			info, err := c.Hub.Room(c.Account.Name, room)
 			if err != nil {
 				return err
@@ -29,8 +24,8 @@ var _ = add(&Command{
 			c.Printf("%s\n", info.Topic)
 			return nil
 		}
-		line, err := text.ParseLine(said, 256)
-		if said == "-" {
+		line, err := text.ParseLine(c.Text, 256)
+		if c.Text == "-" {
 			line, err = chat.Text{}, nil
 		}
 		if err != nil {

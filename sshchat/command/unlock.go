@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"filippo.io/age"
 )
@@ -61,7 +62,7 @@ func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([
 // tellOpened lists what was opened of so many sealed lines.
 func (c *Call) tellOpened(room chat.RoomName, said []chat.Message, sealed int) error {
 	if len(said) == 0 {
-		return failed("your password opens none of the %d sealed lines: they were sealed before it was set", sealed)
+		return failed("your password opens none of the %s: it was set later", text.Count(sealed, "sealed line"))
 	}
 	shown := c.wanted(said, maxListed)
 	defer clear(shown)

@@ -141,7 +141,7 @@ var _ = add(&Command{
 			if a.Disabled {
 				state = "  disabled"
 			}
-			c.Printf("%-16s %-5s  %d keys  seen %s%s\n", a.Name, a.Role, len(a.Keys), a.Seen, state)
+			c.Printf("%-16s %-5s  %s  seen %s%s\n", a.Name, a.Role, text.Count(len(a.Keys), "key"), a.Seen, state)
 		}
 		return nil
 	},

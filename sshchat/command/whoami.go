@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -21,7 +22,7 @@ var _ = add(&Command{
 			}{a.Name, a.Role, len(a.Keys), a.Password, a.TOTP, a.Reads()})
 			return nil
 		}
-		c.Printf("%s (%s), %d keys, password: %v, can open history: %v\n", a.Name, a.Role, len(a.Keys), a.Password, a.Reads())
+		c.Printf("%s (%s), %s, password: %v, can open history: %v\n", a.Name, a.Role, text.Count(len(a.Keys), "key"), a.Password, a.Reads())
 		return nil
 	},
 })

@@ -50,7 +50,7 @@ func (e *editor) hint() string {
 	lines, size := 1+bytes.Count(e.text, []byte("\n")), len(e.text)
 	switch {
 	case size > text.MaxText:
-		return fmt.Sprintf("[%s, %d bytes: a message has at most %d. Ctrl+C drops them]", count(lines, "line"), size, text.MaxText)
+		return fmt.Sprintf("[%s, %d bytes: a message has at most %d. Ctrl+C drops them]", text.Count(lines, "line"), size, text.MaxText)
 	case lines == 1:
 		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C drops them]", size)
 	}

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -111,7 +110,7 @@ func (e *editor) reportLost() string {
 		return ""
 	}
 	return fmt.Sprintf("the paste is too long: its last %s, %s, were dropped. A message has at most %s",
-		count(l.lines+1, "line"), count(l.bytes, "byte"), count(text.MaxText, "byte"))
+		text.Count(l.lines+1, "line"), text.Count(l.bytes, "byte"), text.Count(text.MaxText, "byte"))
 }
 
 // tooLong says why what is typed cannot be sent, where it cannot: its author makes it shorter.
@@ -121,14 +120,6 @@ func (e *editor) tooLong() string {
 		return ""
 	}
 	return fmt.Sprintf("too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText)
-}
-
-// count is a number of things: "1 line", "2 lines".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // clear drops what is typed.

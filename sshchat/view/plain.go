@@ -1,7 +1,6 @@
 package view
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -121,11 +120,7 @@ func (p *Plain) message(m *chat.Message) {
 
 // gapText tells how much of a room was missed.
 func gapText(d *chat.Delivery, me chat.Name) string {
-	n, messages := d.Gap.Count(), " messages in "
-	if n == 1 {
-		messages = " message in "
-	}
-	return "-- " + strconv.Itoa(n) + messages + d.Room.For(me) + " not shown"
+	return "-- " + text.Count(d.Gap.Count(), "message") + " in " + d.Room.For(me) + " not shown"
 }
 
 // Print implements Face.
