@@ -6,6 +6,7 @@ import (
 )
 
 func TestPassphraseIsACopy(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"plain", "scho\u0308n", strings.Repeat("\u0344", 300)} { // U+0344 grows to twice its size
 		given := []byte(s)
 		phrase, err := Passphrase(given)
@@ -23,6 +24,7 @@ func TestPassphraseIsACopy(t *testing.T) {
 }
 
 func TestSealedWithTooMuchWork(t *testing.T) {
+	t.Parallel()
 	sealed, err := DummySealed(20)
 	if err != nil {
 		t.Fatal(err)

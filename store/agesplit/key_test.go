@@ -77,6 +77,7 @@ func skLines(t testing.TB) (sked, skec string) {
 }
 
 func TestKeysThatAreTaken(t *testing.T) {
+	t.Parallel()
 	sked, skec := skLines(t)
 	for _, c := range []struct {
 		line  string
@@ -107,6 +108,7 @@ func TestKeysThatAreTaken(t *testing.T) {
 }
 
 func TestKeysThatAreRefused(t *testing.T) {
+	t.Parallel()
 	// The eight points of low order begin with these: what is sealed to them, anyone opens.
 	identity, order2 := make([]byte, 32), bytes.Repeat([]byte{0xff}, 32)
 	identity[0] = 1
@@ -160,6 +162,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 
 // TestTheTrialFindsThem is the control of TestKeysThatAreRefused: without the trial, they look like any key.
 func TestTheTrialFindsThem(t *testing.T) {
+	t.Parallel()
 	for _, line := range []string{wire("ssh-ed25519", make([]byte, 32)), lowOrderAge} {
 		if k, err := ParseCheckedKey(line); err != nil || k.Recipient == nil {
 			t.Errorf("%+v, %v", k, err)

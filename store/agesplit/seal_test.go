@@ -15,6 +15,7 @@ import (
 
 // What seal.go writes is an age file for age itself, at every size where STREAM turns.
 func TestHeadAndBodyAreAnAgeFile(t *testing.T) {
+	t.Parallel()
 	readers := []agetest.Key{agetest.Ed25519(t), agetest.RSA(t), agetest.X25519(t)}
 	var to []age.Recipient
 	for _, r := range readers {
@@ -48,6 +49,7 @@ func TestHeadAndBodyAreAnAgeFile(t *testing.T) {
 
 // An age file that age wrote is opened by what opens ours.
 func TestAgeFileOpensHere(t *testing.T) {
+	t.Parallel()
 	alice := agetest.Ed25519(t)
 	var file bytes.Buffer
 	w, err := age.Encrypt(&file, alice.Recipient)
@@ -74,6 +76,7 @@ func TestAgeFileOpensHere(t *testing.T) {
 }
 
 func TestOnceKeysDiffer(t *testing.T) {
+	t.Parallel()
 	keys := NewFileKey().OnceKeys(300)
 	seen := make(map[[32]byte]bool)
 	for _, k := range keys {
@@ -89,6 +92,7 @@ func TestOnceKeysDiffer(t *testing.T) {
 }
 
 func TestOnceKeyIsForOnce(t *testing.T) {
+	t.Parallel()
 	key := NewFileKey()
 	once := &key.OnceKeys(1)[0]
 	once.Seal([]byte("first"))
@@ -109,6 +113,7 @@ func (r stanzaRecipient) Wrap([]byte) ([]*age.Stanza, error) { return r, nil }
 
 // Stanza bodies that fill their last line end in an empty one; age reads each back as it was.
 func TestStanzasOfEveryLength(t *testing.T) {
+	t.Parallel()
 	alice := agetest.X25519(t)
 	for size := range 200 {
 		body := bytes.Repeat([]byte{byte(size)}, size)
@@ -125,6 +130,7 @@ func TestStanzasOfEveryLength(t *testing.T) {
 }
 
 func TestHeadLeavesOut(t *testing.T) {
+	t.Parallel()
 	alice := agetest.X25519(t)
 	hybrid, err := age.GenerateHybridIdentity()
 	if err != nil {

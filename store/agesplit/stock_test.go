@@ -24,6 +24,7 @@ func needsAge(t testing.TB) {
 
 // What stock age wrote opens by our code, and what we write opens by stock age, at the sizes where STREAM turns.
 func TestStockAgeBothWays(t *testing.T) {
+	t.Parallel()
 	needsAge(t)
 	for i, r := range []agetest.Key{agetest.Ed25519(t), agetest.RSA(t), agetest.X25519(t)} {
 		for _, size := range []int{0, 100, chunkSize, chunkSize + 1} {

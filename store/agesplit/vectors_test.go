@@ -66,6 +66,7 @@ func (s *stanzasOf) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 // What is written here is byte for byte what the vectors have: heads from their stanzas and file key, bodies from their
 // nonce and file key. What they say must not open does not.
 func TestVectors(t *testing.T) {
+	t.Parallel()
 	wrote, refused := 0, 0
 	for name, v := range vectors(t) {
 		if v.fields["armored"] == "yes" || v.fields["identity"] == "" {

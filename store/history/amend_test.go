@@ -46,6 +46,7 @@ func (p *place) export(r reader) string {
 }
 
 func TestCloseHoldsWhatBecameOfItsLines(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 6
@@ -84,6 +85,7 @@ func TestCloseHoldsWhatBecameOfItsLines(t *testing.T) {
 }
 
 func TestExportHoldsWhatBecameOfOlderWindows(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 2
@@ -103,6 +105,7 @@ func TestExportHoldsWhatBecameOfOlderWindows(t *testing.T) {
 
 // While the disk is full a deletion fails, and nothing has been deleted.
 func TestDeletionInAFailedBatch(t *testing.T) {
+	t.Parallel()
 	d := powercut.New()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)

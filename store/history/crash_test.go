@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func messagesOn(t *testing.T, d *powercut.Disk, name string) (seqs []uint64) {
 			Body   string
 		}
 	}
-	if err := json.Unmarshal(content, &file); err != nil {
+	if err := json.Unmarshal(blankRuns.ReplaceAll(content, []byte(" ")), &file); err != nil {
 		t.Fatalf("what is on the disk is not JSON: %v", err)
 	}
 	for i, r := range file.Records {
@@ -46,6 +47,9 @@ func messagesOn(t *testing.T, d *powercut.Disk, name string) (seqs []uint64) {
 	}
 	return seqs
 }
+
+// blankRuns is what fills the pages: to JSON, as good as one blank.
+var blankRuns = regexp.MustCompile(`  +`)
 
 const liveName = "data/message_history.json"
 
@@ -147,10 +151,8 @@ func leftAfterCut(t *testing.T, d *powercut.Disk, p *place, seed, acknowledged, 
 const crashPoints, cutsEach, cutsAtOnce = 10_000, 4, 25
 
 func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
-	seeds := uint64(crashPoints / cutsEach / cutsAtOnce)
-	if testing.Short() {
-		seeds = 20
-	}
+	powercut.Start(t)
+	seeds := uint64(powercut.Points(crashPoints/10, crashPoints) / cutsEach / cutsAtOnce)
 	first := powercut.Seed(t)
 	for seed := first; seed < first+seeds; seed++ {
 		if lost := lostAfterCut(t, seed, false); lost > 0 {
@@ -159,7 +161,7 @@ func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	}
 	t.Logf("figure: crash points of the history tried %d, from seed %d on, acknowledged messages lost 0", seeds*cutsEach*cutsAtOnce, first)
 	lost := 0
-	for seed := range seeds / 10 {
+	for seed := range max(seeds/10, 5) {
 		lost += lostAfterCut(t, seed, true)
 	}
 	if lost == 0 {
@@ -170,10 +172,13 @@ func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 // An operation that fails, whichever it is, once or from then on, leaves the history such that it goes on, as soon as the
 // disk does and without being opened anew, or is dead for good.
 func TestEveryOperationOfTheHistoryFails(t *testing.T) {
-	indices := 0
-	for _, failure := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO} {
-		for _, forever := range []bool{false, true} {
-			for at := 1; failOperation(t, at, failure, forever); at++ {
+	powercut.Start(t)
+	seed := powercut.Seed(t)
+	failOperation(t, 0, nil, false)
+	indices, step := 0, powercut.Points(7, 1)
+	for i, failure := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO} {
+		for j, forever := range []bool{false, true} {
+			for at := 1 + (int(seed%7)+3*i+5*j)%step; failOperation(t, at, failure, forever); at += step {
 				indices++
 			}
 		}
@@ -181,7 +186,7 @@ func TestEveryOperationOfTheHistoryFails(t *testing.T) {
 	t.Logf("figure: failing operations of the history tried %d", indices)
 }
 
-// failOperation has the at-th operation fail, and reports whether there was one.
+// failOperation makes the at-th operation fail, or none if that is 0, and reports whether it was met.
 func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 	t.Helper()
 	d := powercut.New()
@@ -191,7 +196,7 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 	} else {
 		d.Fail(at, failure)
 	}
-	acknowledged, failures := 0, 0
+	acknowledged, failures, met := 0, 0, false
 	commit := func(size int) {
 		t.Helper()
 		err := h.Commit(next(size))
@@ -204,6 +209,9 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 			t.Fatalf("op %d: %v, dead for %v", at, err, h.segment.dead)
 		default:
 			failures++
+		}
+		if met = met || d.Failed(); !met && at > 0 {
+			return // what comes before the failure is the same in each run: it is looked at in that where nothing fails
 		}
 		if got := len(messagesOn(t, d, liveName)); got < acknowledged || got > acknowledged && h.segment.dead == nil {
 			t.Fatalf("op %d, %v: %d messages on the disk, %d acknowledged", at, failure, got, acknowledged)
@@ -241,6 +249,7 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 
 // While the disk is full, changes of readers still count: who left in a batch that failed reads nothing after it.
 func TestLeaverInAFailedBatch(t *testing.T) {
+	t.Parallel()
 	for _, crowd := range []int{0, preparedReaders} {
 		alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 		p := newPlace(t, alice, bob)
@@ -314,26 +323,21 @@ func tornFile(t *testing.T) (p *place, whole []byte, from, to int64, kept int) {
 }
 
 func TestTornTailIsRepairedWhereverItIsTorn(t *testing.T) {
+	powercut.Start(t)
 	p, whole, from, to, kept := tornFile(t)
-	step := int64(1)
-	if testing.Short() {
-		step = 37
-	}
-	for at := from; at < to; at += step {
+	var d *powercut.Disk
+	for at := from; at < to; at += int64(powercut.Points(37, 1)) {
 		torn := bytes.Clone(whole)
 		copy(torn[at:to], blanks(to-at))
-		p.dir = t.TempDir()
-		if err := os.WriteFile(p.path(), torn, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		h, err := Open(p.dir, p.opt)
+		d = diskWith(t, torn)
+		h, err := open(d, "data", p.opt)
 		if err != nil {
 			t.Fatalf("torn at %d: %v", at, err)
 		}
 		if n := h.Last()[chat.General]; n < uint64(kept) || n > uint64(kept)+3 {
 			t.Fatalf("torn at %d: %d messages are left", at, n)
 		}
-		if !json.Valid(p.file()) {
+		if !json.Valid(d.Content(liveName)) {
 			t.Fatalf("torn at %d: it is not JSON", at)
 		}
 		p.seqs = h.Last()
@@ -343,42 +347,51 @@ func TestTornTailIsRepairedWhereverItIsTorn(t *testing.T) {
 		if err := h.Close(); err != nil {
 			t.Fatalf("torn at %d: %v", at, err)
 		}
-		records(t, p.file())
+		records(t, d.Content(liveName))
 	}
-	saved, err := fs.Glob(os.DirFS(p.dir), "message_history.torn-*")
-	if err != nil || len(saved) != 1 {
-		t.Fatalf("saved aside: %q, %v", saved, err)
+	saved := d.Names()
+	saved = slices.DeleteFunc(saved, func(name string) bool { return !strings.HasPrefix(name, "data/message_history.torn-") })
+	if len(saved) != 1 {
+		t.Fatalf("saved aside: %q", saved)
 	}
-	b, err := os.ReadFile(p.dir + "/" + saved[0])
-	if err != nil || len(b) == 0 || !bytes.Contains(whole, b) {
-		t.Errorf("%d bytes are saved aside, %v", len(b), err)
+	if b := d.Content(saved[0]); len(b) == 0 || !bytes.Contains(whole, b) {
+		t.Errorf("%d bytes are saved aside", len(b))
 	}
 }
 
+// diskWith is a disk on which the history's file holds b.
+func diskWith(t *testing.T, b []byte) *powercut.Disk {
+	t.Helper()
+	d := powercut.New()
+	f, err := d.Create(liveName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func TestFlippedBits(t *testing.T) {
+	powercut.Start(t)
 	p, whole, from, _, _ := tornFile(t)
 	refused, repaired := 0, 0
-	step := int64(1)
-	if testing.Short() {
-		step = 37
-	}
-	for at := int64(0); at < int64(len(whole)); at += step {
+	step := int64(powercut.Points(37, 1))
+	for at := rand.Int64N(step); at < int64(len(whole)); at += step {
 		if at > from+3*pageSize && at < int64(len(whole))-10 {
 			at = int64(len(whole)) - 10 // blanks, all alike
 		}
 		bad := bytes.Clone(whole)
 		bad[at] ^= 1 << rand.IntN(8)
-		p.dir = t.TempDir()
-		if err := os.WriteFile(p.path(), bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		h, err := Open(p.dir, p.opt)
+		d := diskWith(t, bad)
+		h, err := open(d, "data", p.opt)
 		if at >= from {
 			if err != nil {
 				t.Fatalf("byte %d, in the tail: %v", at, err)
 			}
 			repaired++
-			if err := h.Close(); err != nil || !json.Valid(p.file()) {
+			if err := h.Close(); err != nil || !json.Valid(d.Content(liveName)) {
 				t.Fatalf("byte %d: not repaired: %v", at, err)
 			}
 			continue
@@ -387,12 +400,11 @@ func TestFlippedBits(t *testing.T) {
 		if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat) {
 			t.Fatalf("byte %d: %v", at, err)
 		}
-		if !bytes.Equal(p.file(), bad) {
+		if !bytes.Equal(d.Content(liveName), bad) {
 			t.Fatalf("byte %d: refused, and changed", at)
 		}
-		names, err := os.ReadDir(p.dir)
-		if err != nil || len(names) != 1 {
-			t.Fatalf("byte %d: refused, and beside it is %v", at, names)
+		if names := d.Names(); len(names) != 1 {
+			t.Fatalf("byte %d: refused, and beside it is %q", at, names)
 		}
 	}
 	if refused == 0 || repaired == 0 {
@@ -401,6 +413,7 @@ func TestFlippedBits(t *testing.T) {
 }
 
 func TestRefusalNamesTheRecord(t *testing.T) {
+	t.Parallel()
 	p, whole, _, _, _ := tornFile(t)
 	i := bytes.Index(whole, []byte(`"n":3`)) + 60
 	whole[i] ^= 1
@@ -415,6 +428,7 @@ func TestRefusalNamesTheRecord(t *testing.T) {
 }
 
 func TestOtherFilesAreRefusedAndKept(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"", "[]", "null", "hello", "{} {}", `{"format":"sshchat-history/2","records":[` + "\n]}\n", `{"format":"sshchat-users/1"}`} {
 		p := newPlace(t)
 		if err := os.WriteFile(p.path(), []byte(s), 0o600); err != nil {
@@ -431,6 +445,7 @@ func TestOtherFilesAreRefusedAndKept(t *testing.T) {
 
 // The file is cut off by something else: what is left of a history is repaired like any tail.
 func TestCutOffFile(t *testing.T) {
+	t.Parallel()
 	p, whole, from, to, kept := tornFile(t)
 	for _, size := range []int64{from, from + 1, from + 700, to, to + 1, int64(len(whole)) - 1} {
 		p.dir = t.TempDir()
@@ -455,16 +470,18 @@ func TestCutOffFile(t *testing.T) {
 }
 
 func TestGrowthKeepsEverything(t *testing.T) {
+	powercut.Start(t)
 	d := powercut.New()
 	h, next := quiet(t, d, 1)
+	each := powercut.Points(10, 30)
 	sizes := make(map[int64]bool)
 	for range 60 {
-		if err := h.Commit(next(30)); err != nil {
+		if err := h.Commit(next(each)); err != nil {
 			t.Fatal(err)
 		}
 		sizes[h.segment.size] = true
 	}
-	if got := messagesOn(t, d, liveName); len(got) != 60*30 {
+	if got := messagesOn(t, d, liveName); len(got) != 60*each {
 		t.Errorf("%d messages", len(got))
 	}
 	if all := slices.Sorted(maps.Keys(sizes)); len(all) < 4 || len(all) > 12 {

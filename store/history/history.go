@@ -43,6 +43,8 @@ type Options struct {
 	KeepBytes int64
 	Synced    func(time.Duration) // told how long each sync took; nil: nobody is
 	NoSync    bool                // for tests that must fail without it
+
+	at func(time.Time, func()) // calls at that time; nil: the clock does. Tests wait for none
 }
 
 // History is the sealed history of all rooms in one file. It implements chat.Journal.
@@ -107,6 +109,9 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	}
 	if opt.Clock == nil {
 		opt.Clock = clock.New(clock.Options{Now: opt.Now, Log: opt.Log})
+	}
+	if opt.at == nil {
+		opt.at = func(when time.Time, f func()) { time.AfterFunc(time.Until(when), f) }
 	}
 	if opt.Recipients == nil {
 		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }

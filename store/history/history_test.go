@@ -68,6 +68,7 @@ func TestHistoryIsReadBack(t *testing.T) {
 }
 
 func TestFileStaysJSONWithWholePages(t *testing.T) {
+	t.Parallel()
 	alice := ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 30
@@ -98,6 +99,7 @@ func TestFileStaysJSONWithWholePages(t *testing.T) {
 }
 
 func TestSeedIsAnEmptyHistory(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	for _, seed := range []string{"{}", "{}\n", " { }\n"} {
 		p := newPlace(t, alice)
@@ -113,6 +115,7 @@ func TestSeedIsAnEmptyHistory(t *testing.T) {
 }
 
 func TestWindowEndsAfterADay(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()
@@ -137,6 +140,7 @@ func TestWindowEndsAfterADay(t *testing.T) {
 }
 
 func TestLeaverAndJoiner(t *testing.T) {
+	t.Parallel()
 	for _, crowd := range []int{0, preparedReaders} { // without and with windows made ahead
 		t.Run(fmt.Sprint(crowd), func(t *testing.T) {
 			alice, bob, carol := ed25519Reader(t, "alice"), ed25519Reader(t, "bob"), ageReader(t, "carol")
@@ -174,6 +178,7 @@ func TestLeaverAndJoiner(t *testing.T) {
 
 // A key that was taken away opens nothing said after the event, also where the event's own write failed.
 func TestRevokedKeyOpensNothingAfter(t *testing.T) {
+	t.Parallel()
 	old, next := ed25519Reader(t, "alice"), ed25519Reader(t, "alice")
 	p := newPlace(t, old)
 	p.open()
@@ -192,6 +197,7 @@ func TestRevokedKeyOpensNothingAfter(t *testing.T) {
 }
 
 func TestDirectRoomIsForItsTwo(t *testing.T) {
+	t.Parallel()
 	alice, bob, mallory := ed25519Reader(t, "alice"), ageReader(t, "bob"), ageReader(t, "mallory")
 	p := newPlace(t, alice, bob, mallory)
 	p.open()
@@ -208,6 +214,7 @@ func TestDirectRoomIsForItsTwo(t *testing.T) {
 }
 
 func TestNobodyReads(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.open()
 	dan := mustName(t, "dan")
@@ -224,6 +231,7 @@ func TestNobodyReads(t *testing.T) {
 }
 
 func TestOneBadKeyDoesNotKeepAWindowFromOpening(t *testing.T) {
+	t.Parallel()
 	alice := ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
 	p.keys[alice.name] = []age.Recipient{agetest.Refusing{}, alice.to}
@@ -239,6 +247,7 @@ func TestOneBadKeyDoesNotKeepAWindowFromOpening(t *testing.T) {
 
 // What was said is nowhere in the file, also not behind base64.
 func TestNothingSaidIsInTheFile(t *testing.T) {
+	t.Parallel()
 	alice := ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 3

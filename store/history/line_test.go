@@ -12,6 +12,7 @@ import (
 )
 
 func TestLineIsAsSpecified(t *testing.T) {
+	t.Parallel()
 	l := Line{time.Date(2026, 11, 23, 21, 38, 56, 120e6, time.UTC), chat.General, 1, 2, mustName(t, "alice"), chat.Say, 0, "a <b> & \"c\"\n"}
 	got, err := l.encode()
 	if err != nil {
@@ -27,6 +28,7 @@ func TestLineIsAsSpecified(t *testing.T) {
 }
 
 func TestLineLengthsAreSteps(t *testing.T) {
+	t.Parallel()
 	for n := range 300 {
 		l := Line{time.Unix(0, 0).UTC(), chat.General, 1, 2, mustName(t, "alice"), chat.Say, 0, strings.Repeat("x", n)}
 		b, err := l.encode()
@@ -91,6 +93,7 @@ func FuzzParseTarName(f *testing.F) {
 }
 
 func TestAmendedLines(t *testing.T) {
+	t.Parallel()
 	line := func(seq uint64, kind chat.Kind, of uint64, said string) []byte {
 		b, err := Line{time.Unix(0, 0).UTC(), chat.General, 1, seq, mustName(t, "alice"), kind, of, said}.encode()
 		if err != nil {

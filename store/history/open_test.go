@@ -95,6 +95,7 @@ func forge(rs []*record, rechain bool) []byte {
 }
 
 func TestAttackerWithTheDisk(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p, file := told(t, alice)
 	head, err := p.h.Head(chat.General)
@@ -182,6 +183,7 @@ func TestAttackerWithTheDisk(t *testing.T) {
 
 // What was remembered early still leads up to what is there later.
 func TestOldHeadsHold(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 3
@@ -207,6 +209,7 @@ func TestOldHeadsHold(t *testing.T) {
 }
 
 func TestOpenerTriesHeads(t *testing.T) {
+	t.Parallel()
 	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 	p := newPlace(t, alice)
 	p.keys[bob.name] = []age.Recipient{bob.to}
@@ -234,6 +237,7 @@ func TestOpenerTriesHeads(t *testing.T) {
 }
 
 func TestAttackerWithTheTar(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p, _ := told(t, alice)
 	var whole bytes.Buffer
@@ -302,6 +306,7 @@ func TestAttackerWithTheTar(t *testing.T) {
 }
 
 func TestOpenerRefusesOtherFiles(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"", "{}", `{"format":"sshchat-history/2","records":[` + "\n]}\n", "hello", strings.Repeat("x", 2000)} {
 		if _, err := openAll(strings.NewReader(s), &Opener{}); !errors.Is(err, ErrFormat) {
 			t.Errorf("%.20q: %v", s, err)

@@ -144,7 +144,7 @@ func (h *History) prepareAll() {
 		case p := <-h.prepare:
 			begun := time.Now()
 			p.build()
-			time.AfterFunc(readerPace*time.Duration(len(p.readers))-time.Since(begun), func() { close(p.paced) })
+			h.opt.at(begun.Add(readerPace*time.Duration(len(p.readers))), func() { close(p.paced) })
 		case <-h.quit:
 			return
 		}

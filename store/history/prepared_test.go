@@ -38,6 +38,7 @@ func closes(t testing.TB, what string, c <-chan struct{}) {
 // Where nothing is made ahead nobody waits; where it is, a message waits for it alone, and only where it begins a window;
 // a change of readers also until the window before has had its time; a ban for nothing.
 func TestWhoWaitsForTheNextWindow(t *testing.T) {
+	t.Parallel()
 	small, alice := crowded(t, preparedReaders-1)
 	small.open()
 	small.say(alice, "hello")
@@ -46,14 +47,21 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 			t.Errorf("in a small room a change %d waits", c)
 		}
 	}
-	p, alice := crowded(t, 500) // half a second
+	p, alice := crowded(t, 100)
+	type pause struct {
+		ends time.Time
+		over func()
+	}
+	pauses := make(chan pause, 2) // of joins, in the first window and in the next
+	p.opt.at = func(ends time.Time, over func()) { pauses <- pause{ends, over} }
 	p.open()
 	if p.h.Prepared(chat.General, chat.Revoke) != nil {
 		t.Error("a ban waits")
 	}
 	closes(t, "the first window", p.h.Prepared(chat.General, chat.NoChange))
-	p.say(alice, "hello")
+	first := <-pauses
 	begun := time.Now()
+	p.say(alice, "hello")
 	if p.h.Prepared(chat.General, chat.NoChange) != nil {
 		t.Error("a message waits though a window is open")
 	}
@@ -61,9 +69,17 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 	p.commit(change(chat.General, chat.Revoke, alice.name))
 	says := p.h.Prepared(chat.General, chat.NoChange)
 	closes(t, "the next window", says)
+	next := <-pauses
+	first.over()
+	select {
+	case <-joins:
+		t.Error("a join does not wait for the window to last")
+	default:
+	}
+	next.over()
 	closes(t, "the time of joins", joins)
-	if lasted := time.Since(begun); lasted < 490*readerPace {
-		t.Errorf("a join ends a window of 500 after %v", lasted)
+	if lasts := next.ends.Sub(begun); lasts < 100*readerPace {
+		t.Errorf("a join is to end a window of 100 readers after %v", lasts)
 	}
 	if p.h.Prepared(mustRoom(t, "elsewhere"), chat.Join) != nil {
 		t.Error("an unknown room waits")
@@ -76,6 +92,7 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 
 // A window that was not made ahead, and whose write fails, lets nobody wait for what nobody makes.
 func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
+	t.Parallel()
 	p, alice := crowded(t, preparedReaders+1)
 	d := powercut.New()
 	h, err := open(d, "data", p.opt)

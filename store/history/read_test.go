@@ -33,6 +33,7 @@ func opened(t *testing.T, r reader, file []byte) string {
 }
 
 func TestExport(t *testing.T) {
+	t.Parallel()
 	alice, fresh := ageReader(t, "alice"), ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 100
@@ -77,6 +78,7 @@ func TestExport(t *testing.T) {
 }
 
 func TestExportWindow(t *testing.T) {
+	t.Parallel()
 	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 	p := newPlace(t, alice)
 	p.keys[bob.name] = []age.Recipient{bob.to}
@@ -111,6 +113,7 @@ func TestExportWindow(t *testing.T) {
 
 // A joiner's export begins with his first line, whatever memory holds.
 func TestExportIsSinceTheJoin(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()
@@ -122,6 +125,7 @@ func TestExportIsSinceTheJoin(t *testing.T) {
 }
 
 func TestTailIsBounded(t *testing.T) {
+	t.Parallel()
 	s := new(roomIndex)
 	for range 1000 {
 		s.remember(make([]byte, lineStep))

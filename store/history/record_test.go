@@ -22,6 +22,7 @@ func layOut(records ...*record) []byte {
 }
 
 func TestRecordsOfEverySizeComeBack(t *testing.T) {
+	t.Parallel()
 	room := mustRoom(t, "@"+strings.Repeat("a", 32)+"+"+strings.Repeat("b", 32))
 	for _, size := range []int{32, 1000, 2600, 2700, 2800, 2900, 3000, 4096, 30000, 300000} {
 		body := make([]byte, size)
@@ -83,6 +84,7 @@ func heads(t *testing.T, n int) []namedHead {
 
 // A head that fits one line is in one line: stock jq finds it whole.
 func TestHeadsStayWhole(t *testing.T) {
+	t.Parallel()
 	r := &record{n: 1, kind: windowRecord, room: chat.General, w: 1}
 	for i := range 100 {
 		r.heads = append(r.heads, namedHead{mustName(t, fmt.Sprintf("reader%d", i)), strings.Repeat("h\n", 400)})
@@ -100,6 +102,7 @@ func TestHeadsStayWhole(t *testing.T) {
 }
 
 func TestEveryFlippedBitOfARecordIsSeen(t *testing.T) {
+	t.Parallel()
 	r := &record{n: 1, kind: msgRecord, room: chat.General, w: 1, seq: 1, body: make([]byte, 64)}
 	r.encode()
 	line := r.lines[0]

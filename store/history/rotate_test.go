@@ -117,6 +117,7 @@ func rotated(t *testing.T, alice reader) (p *place, heads []Head) {
 }
 
 func TestRotationKeepsEverything(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p, heads := rotated(t, alice)
 	want := []string{"only once"}
@@ -173,6 +174,7 @@ func TestRotationKeepsEverything(t *testing.T) {
 }
 
 func TestArchiveHasNoMessagesThatACloseHas(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p, _ := rotated(t, alice)
 	for number := 1; number <= 3; number++ {
@@ -200,6 +202,7 @@ func TestArchiveHasNoMessagesThatACloseHas(t *testing.T) {
 }
 
 func TestRotationAtASize(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window, p.opt.Rotate = 20, 16<<10
@@ -218,6 +221,7 @@ func TestRotationAtASize(t *testing.T) {
 }
 
 func TestOldArchivesGo(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	for name, keep := range map[string]func(*Options, []*archive){
 		"by age":  func(o *Options, _ []*archive) { o.KeepFor = 36 * time.Hour },
@@ -266,6 +270,7 @@ func TestOldArchivesGo(t *testing.T) {
 
 // A reader that has looked things up before a rotation reads on as if there had been none.
 func TestReaderDuringARotation(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 5
@@ -286,6 +291,7 @@ func TestReaderDuringARotation(t *testing.T) {
 }
 
 func TestAttackerWithTheArchives(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	for name, attack := range map[string]func(p *place){
 		"changed-byte": func(p *place) {
@@ -339,6 +345,7 @@ func (p *place) write(number int, b []byte) {
 
 // An old copy of message_history.json beside newer archives would have them overwritten.
 func TestOldCopyBesideNewerArchives(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()
@@ -358,10 +365,12 @@ func TestOldCopyBesideNewerArchives(t *testing.T) {
 
 // People read, back up and verify while others talk and the history is rotated under them.
 func TestReadersWhileItRotates(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window, p.opt.Rotate = 10, 8<<10
 	p.opt.KeepBytes = 64 << 10
+	p.opt.NoSync = true // the writer is not to wait while others spin
 	p.open()
 	p.sayMany(alice, 50)
 	done := make(chan struct{})
@@ -407,6 +416,7 @@ func TestReadersWhileItRotates(t *testing.T) {
 
 // A backup is the archives and the file that goes on from them, wherever in a page that ends.
 func TestBackupOfArchives(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 5

@@ -219,8 +219,9 @@ func (t *segment) copyTo(f durable.File, b []byte, size int64) error {
 	if _, err := w.Write(b); err != nil {
 		return err
 	}
-	spare := blanks(1 << 20)
-	for left := size - int64(len(segmentOutro)) - t.end - int64(len(b)); left > 0; left -= int64(len(spare)) {
+	left := size - int64(len(segmentOutro)) - t.end - int64(len(b))
+	spare := blanks(min(left, 1<<20))
+	for ; left > 0; left -= int64(len(spare)) {
 		if _, err := w.Write(spare[:min(left, int64(len(spare)))]); err != nil {
 			return err
 		}

@@ -56,6 +56,7 @@ func (p *place) wantTexts(r reader, want string) {
 // A key that came later opens what came before once that was shared with it: through the server, from the files, also
 // after what is shared has moved to an archive itself, after a restart, and in a pipe.
 func TestShareOpensThePastForANewKey(t *testing.T) {
+	t.Parallel()
 	p, first, second, bob := shared(t)
 	p.wantTexts(second, "four")
 	p.share(first, 4, 0)
@@ -97,6 +98,7 @@ func TestShareOpensThePastForANewKey(t *testing.T) {
 
 // What is there is not stored again; another key is another head, and the newest is for all of them.
 func TestShareAgain(t *testing.T) {
+	t.Parallel()
 	p, first, second, _ := shared(t)
 	p.share(first, 4, 0)
 	_, records := p.h.Size()
@@ -119,6 +121,7 @@ func TestShareAgain(t *testing.T) {
 // Who cannot open a window shares nothing of it, whatever they say: not what was said before they came, not with
 // somebody else's key, not with none.
 func TestShareOnlyWhatOneOpens(t *testing.T) {
+	t.Parallel()
 	p, first, second, bob := shared(t)
 	p.share(second, 1, 3) // the others' heads are for the first key
 	p.wantTexts(second, "four")
@@ -135,6 +138,7 @@ func TestShareOnlyWhatOneOpens(t *testing.T) {
 
 // moved-head: a shared head in the place of another is found by who reads the file.
 func TestMovedShareIsFound(t *testing.T) {
+	t.Parallel()
 	p, first, _, _ := shared(t)
 	p.share(first, 4, 0)
 	b, err := os.ReadFile(p.path())
@@ -156,6 +160,7 @@ func TestMovedShareIsFound(t *testing.T) {
 
 // Many windows are shared in several batches, between which others are heard.
 func TestShareManyWindows(t *testing.T) {
+	t.Parallel()
 	first, second := ed25519Reader(t, "alice"), ageReader(t, "alice")
 	p := newPlace(t, first)
 	p.opt.Window = 1
@@ -194,12 +199,13 @@ func reseal(line []byte) []byte {
 // Wherever the power is cut while the past is shared, what was said is there as before, and what was acknowledged as shared
 // is shared. The control is a disk whose syncs do nothing.
 func TestSharedPastSurvivesPowerCuts(t *testing.T) {
-	seed := powercut.Seed(t)
+	powercut.Start(t)
+	seed, cuts := powercut.Seed(t), powercut.Points(40, 300)
 	r := rand.New(rand.NewPCG(seed, 5))
 	first, second := ageReader(t, "alice"), ageReader(t, "alice")
 	shared := 0
 	lost := func(lies bool) (n int) {
-		for range 300 {
+		for range cuts {
 			p := newPlace(t, first)
 			p.opt.Window = 2
 			d := powercut.New()
@@ -237,7 +243,7 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 		return n
 	}
 	if n := lost(false); n > 0 || shared == 0 {
-		t.Errorf("seed %d: lost %d times of 300, shared %d times", seed, n, shared)
+		t.Errorf("seed %d: lost %d times of %d, shared %d times", seed, n, cuts, shared)
 	}
 	if lost(true) == 0 {
 		t.Error("a disk whose syncs do nothing loses nothing: this test proves nothing")

@@ -33,6 +33,7 @@ func shell(t *testing.T, script string, env ...string) (stdout string, err error
 }
 
 func TestStockToolsReadTheDisk(t *testing.T) {
+	t.Parallel()
 	needs(t, "age", "jq", "bash", "base64")
 	readers := []reader{ed25519Reader(t, "alice"), rsaReader(t, "bob"), ageReader(t, "carol")}
 	outsider := ed25519Reader(t, "mallory")
@@ -79,6 +80,7 @@ func TestStockToolsReadTheDisk(t *testing.T) {
 }
 
 func TestStockToolsReadTheTar(t *testing.T) {
+	t.Parallel()
 	needs(t, "age", "tar", "bash")
 	alice := ed25519Reader(t, "alice")
 	p := newPlace(t, alice)
@@ -110,6 +112,7 @@ func TestStockToolsReadTheTar(t *testing.T) {
 
 // The tar as a list, without stock tools.
 func TestTarHolds(t *testing.T) {
+	t.Parallel()
 	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 	p := newPlace(t, alice)
 	p.keys[bob.name] = []age.Recipient{bob.to}

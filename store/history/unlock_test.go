@@ -40,6 +40,7 @@ func (p *place) wantRead(r reader, before uint64, n int, want ...string) {
 }
 
 func TestReadOpensTheLastBefore(t *testing.T) {
+	t.Parallel()
 	alice, bob := ed25519Reader(t, "alice"), ageReader(t, "bob")
 	p := newPlace(t, alice)
 	p.keys[bob.name] = []age.Recipient{bob.to}
@@ -70,6 +71,7 @@ func TestReadOpensTheLastBefore(t *testing.T) {
 
 // stolen-name: to ask as somebody else opens nothing without their keys, and with them no more than is theirs.
 func TestReadNeedsHeadAndKey(t *testing.T) {
+	t.Parallel()
 	alice, mallory := ageReader(t, "alice"), ageReader(t, "mallory")
 	p := newPlace(t, alice)
 	p.open()
@@ -84,6 +86,7 @@ func TestReadNeedsHeadAndKey(t *testing.T) {
 }
 
 func TestReadHasEditsTakeEffect(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.opt.Window = 1 // so that nothing is changed in a close
@@ -101,6 +104,7 @@ func TestReadHasEditsTakeEffect(t *testing.T) {
 }
 
 func TestReadOfADeletedLineInAClose(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()
@@ -116,6 +120,7 @@ func TestReadOfADeletedLineInAClose(t *testing.T) {
 
 // moved-record: a body in the place of another is refused, not shown as what it is not.
 func TestReadRefusesWhatHasMoved(t *testing.T) {
+	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()

@@ -13,6 +13,7 @@ import (
 )
 
 func TestKeysOfAWindowDiffer(t *testing.T) {
+	t.Parallel()
 	ring := newKeyring(agesplit.NewFileKey(), 300)
 	seen := make(map[string]bool)
 	all := slices.Concat(ring.msgs, ring.closes) // copies: sealing with one spends the copy
@@ -34,6 +35,7 @@ func TestKeysOfAWindowDiffer(t *testing.T) {
 
 // There are always as many keys as the closes of a full window can take.
 func TestClosingKeysSuffice(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 9, 10, 200, 201, 1000} {
 		ring := newKeyring(agesplit.NewFileKey(), n)
 		longest, shortest := window{}, window{}

@@ -107,6 +107,13 @@ func (d *Disk) Has(name string) bool {
 	return d.names[name] != nil
 }
 
+// Names returns the names of all files, sorted.
+func (d *Disk) Names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.names))
+}
+
 // Content returns a copy of what the running system reads in a file, or nil if there is none.
 func (d *Disk) Content(name string) []byte {
 	d.mu.Lock()
