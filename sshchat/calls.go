@@ -79,11 +79,25 @@ func (s *session) Registered(a chat.Account) {
 	if s.login.provisional() {
 		s.server.newcomers.Add(s.guard.conn.from)
 	}
-	s.login = s.login.renew(a, s.key)
+	s.prove(s.login.registered(a, s.key))
 	s.enlist(a)
+	s.server.review(s, "") // they may have been banned since the account was made
 	s.guard.conn.freeSlot()
 	s.guard.conn.becomes(a.ID)
 	s.guard.conn.onTime()
+}
+
+// Renew implements command.Session. Until the session has what it must prove now, nobody ends it for not having it.
+func (s *session) Renew(change func() (generation string, second bool, err error)) error {
+	s.renewal.Store(true)
+	generation, second, err := change()
+	if l := s.login; err == nil && l.key == "" {
+		l.proof, l.second = generation, second
+		s.prove(l)
+	}
+	s.renewal.Store(false)
+	s.server.review(s, "") // for what came meanwhile
+	return err
 }
 
 // Ask waits for an answer while everything else waits: what is said meanwhile stays in the rooms' logs.

@@ -76,7 +76,7 @@ func (s *session) Zone() *time.Location {
 
 // settle applies what the person chose, at the start and whenever it has changed.
 func (s *session) settle() {
-	a, err := s.server.account(s.guard.conn, s.login)
+	a, err := s.server.account(s.server.services.Accounts, s.guard.conn, s.login)
 	if err != nil {
 		return // the next command says so
 	}

@@ -21,6 +21,9 @@ import (
 // userAccounts is users.json, with a mistake in it.
 type userAccounts struct{ *accounts.Store }
 
+func (a userAccounts) Under(check func(command.Rolls) error) command.Accounts {
+	return userAccounts{a.Store.Under(func(now accounts.View) error { return check(now) })}
+}
 func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
 func (userAccounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
 func (userAccounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }

@@ -1,6 +1,9 @@
 package sshchat
 
 import (
+	"cmp"
+	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -83,17 +86,63 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 	defer s.mu.Unlock()
 	n := 0
 	for sess, l := range s.live {
-		if !which(l) {
-			continue
-		}
-		n++
-		if sess.ousted.CompareAndSwap(nil, &why) {
-			sess.end(nil)
-			time.AfterFunc(ousted, func() { sess.guard.conn.Close() })
+		if which(l) {
+			sess.oust(why)
+			n++
 		}
 	}
 	return n
 }
+
+// Review implements command.Live.
+func (s *Server) Review(stale string) int {
+	s.mu.Lock()
+	sessions := slices.Collect(maps.Keys(s.live))
+	s.mu.Unlock()
+	n := 0
+	for _, sess := range sessions {
+		if s.review(sess, stale) {
+			n++
+		}
+	}
+	return n
+}
+
+// review ends the session of an account whose login is not admitted any more. One that is just changing what it has to
+// prove reviews itself when that is done.
+func (s *Server) review(sess *session, stale string) (ended bool) {
+	l := sess.proven.Load()
+	if sess.renewal.Load() || l.provisional() {
+		return false
+	}
+	_, ban, denial := admit(s.services.Accounts, sess.guard.conn, *l)
+	if denial == chat.Admitted || sess.renewal.Load() || sess.proven.Load() != l {
+		return false
+	}
+	why := cmp.Or(stale, "The account, key or password of this session has changed; please reconnect.")
+	switch denial {
+	case chat.Banned:
+		why = command.Banned(ban).Error()
+	case chat.Disabled:
+		why = "This account is disabled."
+	case chat.NotListed:
+		why = "Only those on its list may use this server now."
+	}
+	return sess.oust(why)
+}
+
+// oust ends the session with words to its person, unless somebody has before.
+func (s *session) oust(why string) bool {
+	if !s.ousted.CompareAndSwap(nil, &why) {
+		return false
+	}
+	s.end(nil)
+	time.AfterFunc(ousted, func() { s.guard.conn.Close() })
+	return true
+}
+
+// Sources implements command.Tries.
+func (s *Server) Sources(name chat.Name) []netip.Prefix { return s.attempts.Sources(name) }
 
 // Pardon implements command.Tries.
 func (s *Server) Pardon(name chat.Name) (wrong int) { return s.attempts.Unlock(name) }

@@ -23,6 +23,8 @@ type login struct {
 	key    string // with an account: the fingerprint of the key proven; without: the key as an authorized_keys line
 	proof  string // the generation of the password proven; empty with a key
 	second bool   // and the second factor
+
+	only chat.Only // what the key was restricted to when the session began; not in the permissions
 }
 
 // errStale is returned for a login whose account, key or password is no longer what it was.
@@ -36,14 +38,14 @@ var (
 
 func (l login) provisional() bool { return l.id == "" }
 
-// only is what the key of the login is restricted to.
-func (l login) only(a chat.Account) chat.Only {
+// restricted is the login of a session that begins: its key is for what it is for now.
+func (l login) restricted(a chat.Account) login {
 	for _, k := range a.Keys {
 		if k.Fingerprint == l.key {
-			return k.Only
+			l.only = k.Only
 		}
 	}
-	return nil
+	return l
 }
 
 // verified reports whether the login is worth an admin's rights: a guessed password is not.
@@ -89,51 +91,59 @@ func loginOf(p *gossh.Permissions) (login, error) {
 	return login{}, fmt.Errorf("internal error: unknown kind of login %q", kind)
 }
 
-// account returns the login's account as it stands now: it is asked for at the session's start and at each command.
-// Whoever is kept out learns why only here, after having proven who they are.
-func (s *Server) account(c *conn, l login) (chat.Account, error) {
-	a, err := s.proven(l)
-	if err != nil {
-		return a, err
-	}
-	if ban, hit := s.services.Accounts.Banned(a.Name, c.addr, l.key); hit {
-		return chat.Account{}, command.Banned(ban)
-	}
-	switch {
-	case a.Disabled:
-		return chat.Account{}, errDisabled
-	case !s.services.Accounts.Allowed(a, c.addr, l.key):
-		return chat.Account{}, errNotListed
-	}
-	return a, nil
-}
-
-// proven is the account that the login proves, if it still does.
-func (s *Server) proven(l login) (chat.Account, error) {
-	a, ok := s.services.Accounts.ByID(l.id)
-	if !ok || l.provisional() {
-		return chat.Account{}, errStale
-	}
-	if l.key == "" {
-		if l.proof != a.Generation || !a.Password || l.second != a.TOTP {
-			return chat.Account{}, errStale
-		}
+// account returns the login's account as it stands in the rolls: it is asked for at the session's start, at each command,
+// and wherever one changes something. Whoever is kept out learns why only here, after having proven who they are.
+func (s *Server) account(now command.Rolls, c *conn, l login) (chat.Account, error) {
+	switch a, ban, denial := admit(now, c, l); denial {
+	case chat.Admitted:
 		return a, nil
-	}
-	for _, k := range a.Keys {
-		if k.Fingerprint == l.key {
-			return a, nil
-		}
+	case chat.Banned:
+		return chat.Account{}, command.Banned(ban)
+	case chat.Disabled:
+		return chat.Account{}, errDisabled
+	case chat.NotListed:
+		return chat.Account{}, errNotListed
 	}
 	return chat.Account{}, errStale
 }
 
-// renew is the login of a session whose account has just been made, or whose password has just been changed in it.
-func (l login) renew(a chat.Account, key *chat.Key) login {
+// admit asks chat's rule about the login, and returns its account and the ban that hits it, if there are.
+func admit(now command.Rolls, c *conn, l login) (chat.Account, chat.Sanction, chat.Denial) {
+	a, _ := now.ByID(l.id)
+	ban, banned := now.Banned(a.Name, c.addr, l.key)
+	return a, ban, chat.Admit(l.proven(), a, banned, now.Allowed(a, c.addr, l.key))
+}
+
+// proven is the login as chat's rules take it.
+func (l login) proven() chat.Login {
+	if l.provisional() {
+		return chat.Login{}
+	}
+	return chat.Login{Account: l.id, Key: l.key, Only: l.only, Generation: l.proof, Second: l.second}
+}
+
+// admitStranger refuses a login without an account if somebody has made one of its name meanwhile, for which it proved
+// nothing, and if its key or address is banned.
+func (s *Server) admitStranger(now command.Rolls, c *conn, name chat.Name, key *chat.Key) error {
+	if _, taken := now.ByName(name); taken {
+		return errStale
+	}
+	fingerprint := ""
+	if key != nil {
+		fingerprint = key.Fingerprint
+	}
+	if ban, hit := now.Banned(chat.Name{}, c.addr, fingerprint); hit {
+		return command.Banned(ban)
+	}
+	return nil
+}
+
+// registered is the login of a session whose account has just been made.
+func (l login) registered(a chat.Account, key *chat.Key) login {
 	switch {
 	case l.provisional() && key != nil:
 		return login{id: a.ID, key: key.Fingerprint}
-	case l.provisional() || l.key == "":
+	case l.provisional():
 		return login{id: a.ID, proof: a.Generation, second: a.TOTP}
 	}
 	return l

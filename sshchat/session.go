@@ -42,10 +42,12 @@ type session struct {
 	isExec  bool          // it runs one command and ends
 	end     context.CancelCauseFunc
 	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
+	renewal atomic.Bool            // it changes what it has to prove: until that is done its login is not reviewed
 	absence string                 // what to tell who was away for so long that nothing was sealed for them
 
-	login         login
-	key           *chat.Key // proven in this login, while it has no account
+	login         login                 // changed by prove alone
+	proven        atomic.Pointer[login] // the same, for others
+	key           *chat.Key             // proven in this login, while it has no account
 	name          chat.Name
 	room          chat.RoomName // where what is typed goes
 	settings      command.Settings
@@ -103,7 +105,8 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, login: l, name: name, room: chat.General, in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
+	sess := &session{server: s, guard: g, name: name, room: chat.General, in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
+	sess.prove(l)
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
 		if err != nil {
@@ -114,26 +117,25 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	return sess, nil
 }
 
+// prove has the session act for what that login proves.
+func (s *session) prove(l login) {
+	s.login = l
+	s.proven.Store(&l)
+}
+
 // run serves the session and returns its exit code.
 func (s *session) run(ctx context.Context, line string) int {
+	s.isExec = line != ""
 	var a chat.Account
 	if !s.login.provisional() {
 		var err error
-		a, err = s.server.account(s.guard.conn, s.login)
-		if err != nil {
+		if a, err = s.admit(ctx); err != nil {
 			return s.refuse(err)
 		}
-		if only := s.login.only(a); len(only) > 0 && line == "" {
-			return s.refuse(&chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
-				only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))})
-		}
-		s.settings = command.ParseSettings(a.Settings)
-		s.absence = s.noteDay(ctx, a)
 	}
-	s.isExec = line != ""
 	s.face = s.newFace(s.isExec)
 	if !s.login.provisional() {
-		s.enlist(a)
+		s.enlist(a) // with its face
 	}
 	s.patient = line != "" || isPipe(s.face)
 	if line != "" {
@@ -141,6 +143,25 @@ func (s *session) run(ctx context.Context, line string) int {
 	}
 	go s.readInput(ctx, s.throttled(ctx, s.guard))
 	return s.chat(ctx)
+}
+
+// admit begins the session of an account, if its login is admitted. The session is listed before that is decided: so a ban
+// that comes meanwhile finds it, or is found.
+func (s *session) admit(ctx context.Context) (chat.Account, error) {
+	a, _ := s.server.services.Accounts.ByID(s.login.id)
+	s.prove(s.login.restricted(a))
+	s.enlist(a)
+	a, err := s.server.account(s.server.services.Accounts, s.guard.conn, s.login)
+	if err != nil {
+		return a, err
+	}
+	if only := s.login.only; len(only) > 0 && !s.isExec {
+		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
+			only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))}
+	}
+	s.settings = command.ParseSettings(a.Settings)
+	s.absence = s.noteDay(ctx, a)
+	return a, nil
 }
 
 // readInput is the session's second goroutine. It ends with the channel, or with ctx.
@@ -176,21 +197,17 @@ func (s *session) call(face command.Face) (command.Call, error) {
 		Services: s.server.services, Face: face, Name: s.name, Key: s.key,
 		Source: s.guard.conn.source, Session: s,
 	}
-	if s.login.provisional() {
-		if _, taken := s.server.services.Accounts.ByName(s.name); taken {
-			return call, errStale // made in another session: this one proved nothing for it
+	call.Admit = func(now command.Rolls) (chat.Account, error) { // by whoever makes a change, while the session waits for it
+		l := *s.proven.Load()
+		if l.provisional() {
+			return chat.Account{}, s.server.admitStranger(now, s.guard.conn, s.name, s.key)
 		}
-		if s.key != nil {
-			if ban, hit := s.server.services.Accounts.Banned(chat.Name{}, s.guard.conn.addr, s.key.Fingerprint); hit {
-				return call, command.Banned(ban)
-			}
-		}
-		return call, nil
+		return s.server.account(now, s.guard.conn, l)
 	}
 	var err error
-	call.Verified = s.login.verified()
-	call.Account, err = s.server.account(s.guard.conn, s.login)
-	call.Only = s.login.only(call.Account)
+	call.Account, err = call.Admit(s.server.services.Accounts)
+	call.Only = s.login.only
+	call.Verified = !s.login.provisional() && s.login.verified()
 	return call, err
 }
 

@@ -36,8 +36,11 @@ func makeAdmin(value string, st *stores) error {
 	if err != nil {
 		return err
 	}
-	_, err = st.users.Create(name, chat.Admin, keys, nil, st.history.Last()[chat.General]+1)
-	return err
+	if _, err = st.users.Create(name, chat.Admin, keys, nil, st.history.Last()[chat.General]+1); err != nil {
+		return err
+	}
+	// The history was opened before: it learns of its new reader as of any other.
+	return st.history.Commit([]chat.Event{{Room: chat.General, Change: chat.Join, Name: name}})
 }
 
 // readKeys reads the public keys of a file, one a line.

@@ -218,13 +218,14 @@ func TestAttackLateYesIsNobody(t *testing.T) {
 	s.login("carol", carol.signer).must("say general it is me")
 }
 
-// I have the old password and a session with it. After passwd both must be worth nothing, and the one who changed it goes on.
+// I have the old password and a session with it, in which I only read. After passwd both must be worth nothing, and the one
+// who changed it goes on.
 func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	thief, paula := s.byPassword("paula", goodPassword), s.byPassword("paula", goodPassword)
-	stolen, own := thief.plain(80, 24), paula.plain(80, 24)
+	stolen, own := s.byPassword("paula", goodPassword).plain(80, 24), paula.plain(80, 24)
 	stolen.sees("Welcome")
 	thief.must("whoami")
 	const fresh = "another that is long enough"
@@ -233,8 +234,10 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 		own.typeln(step[1])
 	}
 	own.sees("Your password is changed")
-	stolen.typeln("is this still me?")
-	stolen.sees("no longer valid")
+	stolen.sees("The password of this session has been changed")
+	if exit, ok := (<-stolen.ended).(*ssh.ExitError); !ok || exit.ExitStatus() != 3 {
+		t.Errorf("the stolen session ends with %v, not 3", exit)
+	}
 	if _, _, code := thief.exec("say general is this still me?", ""); code != 3 {
 		t.Errorf("the old login speaks: exit %d", code)
 	}

@@ -53,6 +53,7 @@ var attacks = []struct {
 		{"TestAttackAdminByPasswordAloneIsNone", "an admin's guessed password", "4 commands, both faces", "admin commands want a key or a second factor", "after totp enable"},
 		{"TestAttackRightsAreCheckedHoweverItIsTyped", "admin commands in odd spellings", "case, aliases, flags, -h", "one dispatcher", "an admin"},
 		{"TestAttackFormerAdminInAnOpenSession", "a session from when one was an admin", "3 ways", "rights are the account's, at each command", "before it was one no more"},
+		{"TestAttackCommandOutlivesItsRights", "begin a command, lose the right to it, then send its input", "7 commands, 6 ways", "rights are looked at after every wait and at the place of every change", "done where nothing happens meanwhile"},
 		{"TestAttackJoinThatWaits", "ask to join a large room, and wait while it is made private, removed, or one is put out", "3 ways", "a join is looked at again at its place", "in, where nothing happens or one is invited"},
 		{"TestAttackReadOnWhileKicked", "read on in a large room while put out of it", "1", "who is put out waits for nothing", "who leaves waits"},
 		{"TestAttackRestrictedKey", "a bot's key, for one room", "20 commands, 2 sessions", "it runs what it is for, and nothing else", "the account's other key"},

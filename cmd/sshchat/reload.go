@@ -32,20 +32,14 @@ func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub,
 	if failed != nil {
 		return done, errors.Join(err, failed)
 	}
-	done = append(done, fmt.Sprintf("users.json: read; accounts that log in otherwise than before: %d", len(changed)))
+	done = append(done, fmt.Sprintf("users.json: read; accounts that log in or read otherwise than before: %d", len(changed)))
+	server.Review("Your account was changed; please reconnect.")
 	for _, name := range changed {
+		hub.Changed(name)
 		if failed := hub.Rekey(ctx, name, chat.Revoke); failed != nil {
 			err = errors.Join(err, failed)
 		}
 	}
-	server.End(func(s command.LiveSession) bool {
-		a, ok := st.users.ByID(s.Account)
-		if !ok || a.Disabled {
-			return true
-		}
-		_, banned := st.users.Banned(a.Name, s.Addr, s.Key)
-		return banned || !st.users.Allowed(a, s.Addr, s.Key)
-	}, "Your account was changed; please reconnect.")
 	return done, err
 }
 
@@ -58,8 +52,11 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger) (stop func(
 		for {
 			select {
 			case <-hangup:
-				done, err := services.Reload(ctx)
-				logger.Info("reload", "done", done, "err", err)
+				if done, err := services.Reload(ctx); err != nil {
+					logger.Error("reload failed; what is named in done was read", "done", done, "err", err)
+				} else {
+					logger.Info("reload", "done", done)
+				}
 			case <-ctx.Done():
 				return
 			}

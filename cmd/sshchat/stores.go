@@ -120,6 +120,10 @@ type userAccounts struct{ *accounts.Store }
 
 func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
 
+func (a userAccounts) Under(check func(command.Rolls) error) command.Accounts {
+	return userAccounts{a.Store.Under(func(now accounts.View) error { return check(now) })}
+}
+
 // sealed is the history as the commands see it.
 type sealed struct{ *history.History }
 

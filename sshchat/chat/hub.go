@@ -233,12 +233,10 @@ func (h *Hub) Kick(ctx context.Context, name Name, room RoomName) error {
 	err := h.SetRules(ctx, room, func(r *Rules) error {
 		before := len(r.Invited)
 		r.Invited = slices.DeleteFunc(r.Invited, func(n Name) bool { return n == name })
-		if invited = len(r.Invited) < before; !invited {
-			return errUnchanged
-		}
+		invited = len(r.Invited) < before
 		return nil
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return err
 	}
 	err = h.leaveRoom(ctx, name, room)
@@ -247,8 +245,6 @@ func (h *Hub) Kick(ctx context.Context, name Name, room RoomName) error {
 	}
 	return err
 }
-
-var errUnchanged = errors.New("internal error: nothing to change")
 
 // leaveRoom takes me out of a room.
 func (h *Hub) leaveRoom(ctx context.Context, me Name, name RoomName) error {

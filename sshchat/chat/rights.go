@@ -8,14 +8,13 @@ import (
 // This file is who may do what: each rule once, as a pure function of what was decided. Nothing here reads a clock, takes
 // a lock or knows a command. A rule is asked before something is done, after each wait, and at the place of the change.
 
-// Login is what a connection proved, and where it comes from.
+// Login is what a connection proved.
 type Login struct {
-	Account    string     // the account's ID; empty: it has none yet
-	Key        string     // fingerprint of the proven key; empty after a password
-	Only       Only       // what that key was restricted to when the session began
-	Generation string     // of the proven password; empty with a key
-	Second     bool       // a second factor was proven as well
-	Addr       netip.Addr // IPv4 where it is
+	Account    string // the account's ID; empty: it has none yet
+	Key        string // fingerprint of the proven key; empty after a password
+	Only       Only   // what that key was restricted to when the session began
+	Generation string // of the proven password; empty with a key
+	Second     bool   // a second factor was proven as well
 }
 
 // Denial is why a login is not admitted. The zero Denial is none.

@@ -37,6 +37,10 @@ func (r Rules) clone() Rules {
 	return r
 }
 
+func (r Rules) equal(other Rules) bool {
+	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
+}
+
 // Moderates reports whether me made the room or is one of its moderators, and still in it.
 func (h *Hub) Moderates(me Name, name RoomName) bool {
 	h.mu.RLock()
@@ -45,10 +49,29 @@ func (h *Hub) Moderates(me Name, name RoomName) bool {
 	return r != nil && r.moderates(me)
 }
 
+// Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
+func (h *Hub) Standing(name Name, room RoomName) (maker, mod bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[room]
+	if r == nil {
+		return false, false
+	}
+	return r.standing(name)
+}
+
+// standing is called with the hub's mu held.
+func (r *Room) standing(name Name) (maker, mod bool) {
+	if _, in := r.members[name]; !in || name.IsZero() {
+		return false, false
+	}
+	return r.by == name, slices.Contains(r.rules.Mods, name)
+}
+
 // moderates is called with the hub's mu held.
 func (r *Room) moderates(me Name) bool {
-	_, in := r.members[me]
-	return in && !me.IsZero() && (r.by == me || slices.Contains(r.rules.Mods, me))
+	maker, mod := r.standing(me)
+	return maker || mod
 }
 
 // SetRules has edit change the rules of a room; who may is for the caller to know. An error of edit changes nothing and
@@ -78,8 +101,12 @@ func (h *Hub) setRules(r *Room, edit func(*Rules) error) error {
 	if gone {
 		return noRoom(Name{}, name)
 	}
+	was := rules.clone()
 	if err := edit(&rules); err != nil {
 		return err
+	}
+	if rules.equal(was) {
+		return nil
 	}
 	switch {
 	case name == General && rules.Private:
@@ -92,7 +119,10 @@ func (h *Hub) setRules(r *Room, edit func(*Rules) error) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r.rules, r.said = rules, nil
+	if r.rules.Slow != rules.Slow {
+		r.said = nil
+	}
+	r.rules = rules
 	return nil
 }
 

@@ -51,11 +51,7 @@ func allowEdit(name, brief string, edit func(*Call, string) error) *Command {
 
 // endUnlisted ends the sessions of those whom the list does not let in now.
 func (c *Call) endUnlisted() {
-	ended := c.Live.End(func(s LiveSession) bool {
-		a, ok := c.Accounts.ByID(s.Account)
-		return ok && !c.Accounts.Allowed(a, s.Addr, s.Key)
-	}, "Only those on its list may use this server now.")
-	c.Notef("Done; %s ended.", text.Count(ended, "session"))
+	c.Notef("Done; %s ended.", text.Count(c.Live.Review(""), "session"))
 }
 
 var _ = add(&Command{

@@ -14,12 +14,15 @@ var _ = add(&Command{
 	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
 	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
 	Faces: Both, Account: true, Text: true,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		var why chat.Text
 		if c.Text != "" {
 			var err error
 			if why, err = text.ParseLine(c.Text, maxWhy); err != nil {
 				return c.usage("%v", err)
+			}
+			if _, err = c.speaks(ctx, c.Text); err != nil {
+				return err
 			}
 		}
 		if !c.Hub.Here(c.Account.Name) {

@@ -65,44 +65,40 @@ func (c *Call) sanction() (chat.Sanction, error) {
 	return s, nil
 }
 
-// mayBan refuses a ban of oneself, of somebody higher, and of what is many people's by accident.
+// mayBan refuses a ban of oneself, of somebody higher, of what somebody higher banned otherwise, and of what is many
+// people's by accident.
 func (c *Call) mayBan(s chat.Sanction) error {
 	force, _ := c.Flags.GetBool("force")
 	switch {
 	case !s.User.IsZero():
-		_, err := c.subject(s.User.String())
-		return err
+		if _, err := c.subject(s.User.String(), chat.RoomName{}); err != nil {
+			return err
+		}
 	case s.Net.IsValid() && s.Net.Contains(c.addr()):
 		return denied("you are connected from there yourself")
 	case s.Net.IsValid() && s.Net.Overlaps(loopback[s.Net.Addr().Is4()]) && !force:
 		return denied("%s includes loopback addresses, which a proxy's clients may all come from; --force bans them all the same", s.Net)
-	case s.Net.IsValid() && s.Net.Bits() < widest[s.Net.Addr().Is4()]:
-		return denied("%s is too much of the world; a ban takes a /%d or less", s.Net, widest[s.Net.Addr().Is4()])
+	case s.Key != "" && slices.ContainsFunc(c.Account.Keys, func(k chat.Key) bool { return k.Fingerprint == s.Key }):
+		return denied("that key is yours")
 	}
-	if s.Key == "" {
-		return nil
+	if err := c.mayBeHit(s); err != nil {
+		return err
 	}
-	for _, k := range c.Account.Keys {
-		if k.Fingerprint == s.Key {
-			return denied("that key is yours")
-		}
-	}
-	if c.Account.Role == chat.Admin {
-		return nil
-	}
-	for _, a := range c.Accounts.Accounts() {
-		if slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == s.Key }) {
-			return c.over(a)
+	return c.mayReplace(s, c.Accounts.Bans())
+}
+
+// mayReplace refuses to put a sanction in the place of one that the caller may not lift.
+func (c *Call) mayReplace(s chat.Sanction, list []chat.Sanction) error {
+	for _, old := range list {
+		if old.Target() == s.Target() {
+			return c.mayLift(old)
 		}
 	}
 	return nil
 }
 
-// By whether they are IPv4.
-var (
-	loopback = map[bool]netip.Prefix{true: netip.MustParsePrefix("127.0.0.0/8"), false: netip.MustParsePrefix("::1/128")}
-	widest   = map[bool]int{true: 8, false: 16}
-)
+// loopback are the addresses of the machine itself, by whether they are IPv4.
+var loopback = map[bool]netip.Prefix{true: netip.MustParsePrefix("127.0.0.0/8"), false: netip.MustParsePrefix("::1/128")}
 
 // addressesOf are the addresses a banned person is connected from, as far as they are surely theirs: no loopback or
 // private address, which a proxy or a whole house may have, and none that anybody else is connected from.
@@ -125,6 +121,10 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 		}
 		also := s
 		also.User, also.Net = chat.Name{}, netip.PrefixFrom(addr, addr.BitLen())
+		if err := c.mayBan(also); err != nil {
+			c.Notef("%s is not banned: %v.", addr, err)
+			continue
+		}
 		bans = append(bans, also)
 	}
 	return bans
@@ -136,28 +136,22 @@ func (c *Call) impose(ctx context.Context, s chat.Sanction) error {
 		return err
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
-	hit := func(l LiveSession) bool { return s.Hits(l.Name, l.Addr, l.Key) }
-	ended := c.Live.End(hit, banned(s))
-	if err := c.revoke(ctx, s); err != nil {
+	ended := c.Live.Review(banned(s))
+	if err := c.reseal(ctx, s, chat.Revoke); err != nil {
 		return err
 	}
 	c.Notef("%s is banned %s; %s ended.", s.Target(), until(s), text.Count(ended, "session"))
 	return nil
 }
 
-// revoke has nothing more sealed to whoever is banned. An address is nobody's key.
-func (c *Call) revoke(ctx context.Context, s chat.Sanction) error {
-	if !s.User.IsZero() {
-		return c.Hub.Rekey(ctx, s.User, chat.Revoke)
-	}
-	if s.Key == "" {
-		return nil
-	}
+// reseal has what is said from now on sealed to whom a ban lets read it. An address is nobody's key.
+func (c *Call) reseal(ctx context.Context, s chat.Sanction, change chat.Change) error {
 	for _, a := range c.Accounts.Accounts() {
-		if slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == s.Key }) {
-			if err := c.Hub.Rekey(ctx, a.Name, chat.Revoke); err != nil {
-				return err
-			}
+		if !s.HitsReader(a) {
+			continue
+		}
+		if err := c.Hub.Rekey(ctx, a.Name, change); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -193,18 +187,20 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		if !slices.ContainsFunc(c.Accounts.Bans(), func(b chat.Sanction) bool { return b.Target() == s.Target() }) {
+		bans := c.Accounts.Bans()
+		i := slices.IndexFunc(bans, func(b chat.Sanction) bool { return b.Target() == s.Target() })
+		if i < 0 {
 			return notFound("%s is not banned", s.Target())
+		}
+		if err := c.mayLift(bans[i]); err != nil {
+			return err
 		}
 		if err := c.Accounts.Unban(s.Target()); err != nil {
 			return err
 		}
 		c.Log.Info("ban lifted", "on", s.Target(), "by", c.Account.Name, "source", c.Source)
 		c.Notef("%s is not banned any more.", s.Target())
-		if s.User.IsZero() {
-			return nil
-		}
-		return c.Hub.Rekey(ctx, s.User, chat.Rekey)
+		return c.reseal(ctx, s, chat.Rekey)
 	},
 })
 

@@ -84,6 +84,11 @@ type Call struct {
 	Out      io.Writer // data
 	Err      io.Writer // words for a person
 	Session  Session
+	// Admit looks at the login of the call again, as it stands now, and returns its account. nil: nobody does.
+	Admit func(now Rolls) (chat.Account, error)
+
+	conditions []func(Rolls) error // that must hold wherever the command changes something
+	cut        error               // why no more is printed, though the command went on
 }
 
 // Session is the caller's session, for commands that act on it.
@@ -104,6 +109,10 @@ type Session interface {
 	MayRegister() error
 	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
 	Registered(a chat.Account)
+	// Renew runs change, which changes the password or second factor of the caller's account, and has this session, and no
+	// other, go on as one that proved what change returns: the generation of a password, and whether a second factor. After
+	// a login by key it only runs change.
+	Renew(change func() (generation string, second bool, err error)) error
 	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that
 	// hold the text, or where nobody would read them waits. Its error is for the caller's caller.
 	Pace(ctx context.Context, what Effort, text string) error

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -58,12 +57,16 @@ var (
 	})
 )
 
-// takeBack deletes a message: the caller's own, or anybody's where the caller moderates.
+// takeBack deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
 func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
-	err := c.amend(ctx, room, chat.Delete, seq, "")
-	moderates := c.Verified && c.Account.Role.AtLeast(chat.Mod) || c.Hub.Moderates(c.Account.Name, room)
-	if !errors.Is(err, chat.ErrNotYours) || !moderates || room.IsDirect() {
-		return err
+	author, found := c.Hub.Author(room, seq)
+	if !found || author == c.Account.Name || room.IsDirect() || c.rank(c.Accounts, room) == chat.RankMember {
+		return c.amend(ctx, room, chat.Delete, seq, "")
+	}
+	if a, ok := c.Accounts.ByName(author); ok {
+		if err := c.over(a, room); err != nil {
+			return err
+		}
 	}
 	m, err := c.Hub.Remove(ctx, c.Account.Name, room, seq)
 	if err != nil {
@@ -90,16 +93,13 @@ func (c *Call) last() (chat.Message, error) {
 func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, said string) error {
 	var clean chat.Text
 	if kind == chat.Edit {
-		if err := c.maySpeak(c.Account.Name); err != nil {
-			return err
-		}
-		if err := c.Session.Pace(ctx, Message, said); err != nil {
+		var err error
+		if ctx, err = c.speaks(ctx, said); err != nil {
 			return err
 		}
 		if said == "" {
 			return c.usage("edit needs what it should say")
 		}
-		var err error
 		if clean, err = text.ParseText(said); err != nil {
 			return err
 		}

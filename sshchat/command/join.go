@@ -15,6 +15,11 @@ var _ = add(&Command{
 			c.Session.Enter(room)
 			return nil
 		}
+		if _, err := c.Hub.Room(c.Account.Name, room); err != nil { // then it makes one, and its name is for others to read
+			if ctx, err = c.mayBeHeard(ctx); err != nil {
+				return err
+			}
+		}
 		made, err := c.Hub.Join(ctx, c.Account.Name, room)
 		if err != nil {
 			return err

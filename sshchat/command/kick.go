@@ -13,15 +13,20 @@ var _ = add(&Command{
 	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
 	Faces: Both, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		a, err := c.subject(c.Args[0])
-		if err != nil {
-			return err
-		}
 		room, err := c.target()
 		if err != nil {
 			return err
 		}
+		a, err := c.subject(c.Args[0], room)
+		if err != nil {
+			return err
+		}
 		why := afterColon(c.Text)
+		if why != "" {
+			if ctx, err = c.speaks(ctx, why); err != nil {
+				return err
+			}
+		}
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
 		if room == chat.General {
 			n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")

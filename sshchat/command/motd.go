@@ -55,10 +55,13 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
 	Faces: Both, Role: chat.Mod, Text: true,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		announced, err := text.ParseText(c.Text)
 		if err != nil {
 			return c.usage("announce: %v", err)
+		}
+		if _, err := c.speaks(ctx, c.Text); err != nil {
+			return err
 		}
 		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everybody: "))
 		return nil

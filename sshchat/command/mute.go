@@ -17,7 +17,10 @@ var _ = add(&Command{
 		if s.User.IsZero() {
 			return c.usage("mute is of a person")
 		}
-		if _, err := c.subject(c.Args[0]); err != nil {
+		if _, err := c.subject(c.Args[0], chat.RoomName{}); err != nil {
+			return err
+		}
+		if err := c.mayReplace(s, c.Accounts.Mutes()); err != nil {
 			return err
 		}
 		if err := c.Accounts.Mute(s); err != nil {
@@ -42,8 +45,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if _, found := c.Accounts.Muted(name); !found {
+		mute, found := c.Accounts.Muted(name)
+		if !found {
 			return notFound("%s is not muted", name)
+		}
+		if err := c.mayLift(mute); err != nil {
+			return err
 		}
 		if err := c.Accounts.Unmute(name); err != nil {
 			return err
@@ -54,11 +61,3 @@ var _ = add(&Command{
 		return nil
 	},
 })
-
-// maySpeak refuses the muted.
-func (s *Services) maySpeak(name chat.Name) error {
-	if m, found := s.Accounts.Muted(name); found {
-		return denied("not sent: %s", muted(m))
-	}
-	return nil
-}

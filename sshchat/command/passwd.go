@@ -24,18 +24,21 @@ var _ = add(&Command{
 			return err
 		}
 		defer clear(fresh)
-		err = c.Session.Guess(func() error { return c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh) })
+		err = c.Session.Guess(func() error {
+			return c.Session.Renew(func() (string, bool, error) {
+				generation, err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh)
+				return generation, c.Account.TOTP, err
+			})
+		})
 		if err != nil {
 			return err
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
+		c.Live.Review("The password of this session has been changed. Please reconnect.")
 		if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke); err != nil {
 			return err
 		}
-		if a, ok := c.Accounts.ByID(c.Account.ID); ok {
-			c.Session.Registered(a)
-		}
-		c.Notef("Your password is changed. Other sessions that came in with the old one must reconnect.")
+		c.Notef("Your password is changed. Other sessions that came in with the old one have ended.")
 		return nil
 	},
 })

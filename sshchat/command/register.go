@@ -65,7 +65,7 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 		return chat.Account{}, err
 	}
 	// The account is made, so it joins, whoever hangs up while a large room gets ready for that.
-	if _, err := c.Hub.Join(context.WithoutCancel(ctx), a.Name, chat.General); err != nil {
+	if _, err := c.Hub.Join(chat.Settled(ctx), a.Name, chat.General); err != nil {
 		return chat.Account{}, err
 	}
 	c.Log.Info("account made", "account", a.Name, "source", c.Source)

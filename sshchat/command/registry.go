@@ -68,7 +68,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return err
 	}
 	err = call.parse(rest) // before the rights: some depend on the room
-	if refused := call.allowed(); refused != nil {
+	if refused := call.allowed(call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
@@ -78,24 +78,37 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	if err != nil {
 		return err
 	}
-	printed, err := call.output()
+	return call.run(ctx, line)
+}
+
+// run runs a command that the caller may use, as long as they may.
+func (c *Call) run(ctx context.Context, line string) error {
+	cmd := c.Command
+	printed, err := c.output()
 	if err != nil {
 		return err
 	}
+	ctx = c.watch(ctx)
 	if !cmd.Free {
-		if err := call.Session.Pace(ctx, Work, line); err != nil {
+		if err := c.Session.Pace(ctx, Work, line); err != nil {
 			return err
 		}
 	}
-	if cmd.List && call.Face == Chat {
-		return call.show(ctx, line)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	err = cmd.Run(ctx, &call)
-	if printed.bad && err == nil {
+	if cmd.List && c.Face == Chat {
+		return c.show(ctx, line)
+	}
+	err = cmd.Run(ctx, c)
+	switch {
+	case err == nil && c.cut != nil:
+		err = c.cut
+	case err == nil && printed.bad:
 		err = fmt.Errorf("internal error: %s prints bytes and does not say so", cmd.Name)
 	}
 	if cmd.audited() {
-		call.record(err)
+		c.record(err)
 	}
 	return err
 }
@@ -126,8 +139,8 @@ func (c *Call) hasAccount() error {
 	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
 }
 
-// allowed checks the caller's rights: here and nowhere else.
-func (c *Call) allowed() error {
+// allowed checks the rights of the caller, whose account is a now: here and nowhere else.
+func (c *Call) allowed(a chat.Account) error {
 	role := c.Command.Role
 	if !c.Command.Harmless && !c.Only.Allows(c.Command.Name, c.targets()) {
 		return denied("this key is for %s alone", c.Only)
@@ -135,11 +148,11 @@ func (c *Call) allowed() error {
 	switch {
 	case role == "":
 		return nil
-	case c.Account.Role.AtLeast(role) && c.Verified:
+	case a.Role.AtLeast(role) && c.Verified:
 		return nil
 	case c.Command.InRoom && c.moderates():
 		return nil
-	case c.Account.Role.AtLeast(role):
+	case a.Role.AtLeast(role):
 		return denied("%s takes a login by key, or a second factor: add a key (key add) or see totp enable, and reconnect", c.Command.Name)
 	case c.Command.InRoom:
 		return denied("%s is for %ss, and for those of the room", c.Command.Name, role)

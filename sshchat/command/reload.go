@@ -15,8 +15,10 @@ var _ = add(&Command{
 			c.Notef("%s", line)
 		}
 		if err != nil {
+			c.Log.Error("reload failed", "done", done, "by", c.Account.Name, "source", c.Source, "err", err)
 			return failed("%v", err)
 		}
+		c.Log.Info("reload", "done", done, "by", c.Account.Name, "source", c.Source)
 		return nil
 	},
 })

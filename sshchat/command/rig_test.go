@@ -141,6 +141,9 @@ type accounts struct {
 	tried  []byte // the last password, as it is now
 }
 
+// Under has no check asked: what a rig changes is not watched.
+func (a *accounts) Under(func(Rolls) error) Accounts { return a }
+
 func (a *accounts) ByName(n chat.Name) (chat.Account, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -191,44 +191,59 @@ var _ = add(&Command{
 	},
 })
 
-var (
-	_ = add(&Command{
-		Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
-		Run: func(ctx context.Context, c *Call) error {
-			return c.nameMod(ctx, "%s made %s a moderator of the room.", func(mods []chat.Name, name chat.Name) []chat.Name {
-				if slices.Contains(mods, name) {
-					return mods
-				}
-				return append(mods, name)
-			})
-		},
-	})
-	_ = add(&Command{
-		Name: "unmod", Args: "USER [ROOM]", Brief: "take that back", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
-		Run: func(ctx context.Context, c *Call) error {
-			return c.nameMod(ctx, "%[2]s moderates the room no more; %[1]s said so.", func(mods []chat.Name, name chat.Name) []chat.Name {
-				return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == name })
-			})
-		},
-	})
-)
+var _ = add(&Command{
+	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		a, room, err := c.memberOf()
+		if err != nil {
+			return err
+		}
+		return c.setMods(ctx, room, "%s made %s a moderator of the room.", a.Name, func(mods []chat.Name) []chat.Name {
+			if slices.Contains(mods, a.Name) {
+				return mods
+			}
+			return append(mods, a.Name)
+		})
+	},
+})
 
-func (c *Call) nameMod(ctx context.Context, notice string, edit func([]chat.Name, chat.Name) []chat.Name) error {
+var _ = add(&Command{
+	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		a, room, err := c.memberOf()
+		if err != nil {
+			return err
+		}
+		if a.ID != c.Account.ID {
+			if err := c.over(a, room); err != nil {
+				return err
+			}
+		}
+		return c.setMods(ctx, room, "%s made %s an ordinary member of the room again.", a.Name, func(mods []chat.Name) []chat.Name {
+			return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == a.Name })
+		})
+	},
+})
+
+// memberOf is the member that the first argument names, of the room that the command acts in.
+func (c *Call) memberOf() (a chat.Account, room chat.RoomName, err error) {
 	if err := c.need(1); err != nil {
-		return err
+		return a, room, err
 	}
-	name, err := c.person(c.Args[0])
-	if err != nil {
-		return err
+	if a, err = c.account(c.Args[0]); err != nil {
+		return a, room, err
 	}
-	room, err := c.namedRoom()
-	if err != nil {
-		return err
+	if room, err = c.namedRoom(); err != nil {
+		return a, room, err
 	}
-	if !c.Hub.In(name, room) {
-		return notFound("%s is not in #%s", name, room)
+	if !c.Hub.In(a.Name, room) {
+		return a, room, notFound("%s is not in #%s", a.Name, room)
 	}
-	if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Mods = edit(r.Mods, name); return nil }); err != nil {
+	return a, room, nil
+}
+
+func (c *Call) setMods(ctx context.Context, room chat.RoomName, notice string, name chat.Name, edit func([]chat.Name) []chat.Name) error {
+	if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Mods = edit(r.Mods); return nil }); err != nil {
 		return err
 	}
 	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, name)
@@ -237,36 +252,62 @@ func (c *Call) nameMod(ctx context.Context, notice string, edit func([]chat.Name
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [ROOM]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
-	Faces: Chat, Account: true, Words: 2, RoomAt: 2,
+	Faces: Both, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
-		name, err := c.person(c.Args[0])
+		a, err := c.account(c.Args[0])
 		if err != nil {
 			return err
 		}
-		room, err := c.namedRoom()
+		room, err := c.invitedTo(a.Name)
 		if err != nil {
 			return err
 		}
-		_, rules, err := c.Hub.Rules(c.Account.Name, room)
-		switch {
-		case err != nil:
+		if ctx, err = c.speaks(ctx, a.Name.String()); err != nil {
 			return err
-		case !c.Hub.In(c.Account.Name, room):
-			return chat.NotIn(c.Account.Name, room)
-		case c.Hub.In(name, room):
-			return failed("%s is in #%s already", name, room)
 		}
-		if rules.Private && !slices.Contains(rules.Invited, name) {
-			err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Invited = append(r.Invited, name); return nil })
-			if err != nil {
-				return err
-			}
+		if err := c.invite(ctx, a.Name, room); err != nil {
+			return err
 		}
-		c.Hub.Tell(name, "%s asks you into #%s: /join #%s", c.Account.Name, room, room)
-		c.Notef("%s is asked into #%s.", name, room)
+		if !slices.Contains(ParseSettings(a.Settings).Ignore, c.Account.Name) {
+			c.Hub.Tell(a.Name, "%s asks you into #%s: /join #%s", c.Account.Name, room, room)
+		}
+		c.Notef("%s is asked into #%s.", a.Name, room)
 		return nil
 	},
 })
+
+// invitedTo is the room that the command names, if the caller is in it and name is not.
+func (c *Call) invitedTo(name chat.Name) (chat.RoomName, error) {
+	room, err := c.namedRoom()
+	if err == nil {
+		_, err = c.Hub.Room(c.Account.Name, room)
+	}
+	switch {
+	case err != nil:
+		return room, err
+	case !c.Hub.In(c.Account.Name, room):
+		return room, chat.NotIn(c.Account.Name, room)
+	case c.Hub.In(name, room):
+		return room, failed("%s is in #%s already", name, room)
+	}
+	return room, nil
+}
+
+// invite has a private room let somebody in.
+func (c *Call) invite(ctx context.Context, name chat.Name, room chat.RoomName) error {
+	ctx = chat.AlsoCheck(ctx, func() error {
+		if !c.Hub.In(c.Account.Name, room) {
+			return chat.NotIn(c.Account.Name, room)
+		}
+		return nil
+	})
+	return c.Hub.SetRules(ctx, room, func(r *chat.Rules) error {
+		if !r.MayEnter(name) {
+			r.Invited = append(r.Invited, name)
+		}
+		return nil
+	})
+}

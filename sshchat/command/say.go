@@ -130,7 +130,8 @@ func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, sai
 
 // say says one thing, at the pace that is allowed, and prints its ID for scripts.
 func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
-	if err := c.Session.Pace(ctx, Message, said); err != nil {
+	ctx, err := c.speaks(ctx, said)
+	if err != nil {
 		return chat.Message{}, err
 	}
 	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, said)
@@ -152,7 +153,7 @@ func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName,
 	if err != nil {
 		return chat.Message{}, err
 	}
-	if err := s.maySpeak(from); err != nil {
+	if ctx, err = s.mayBeHeard(ctx, from); err != nil {
 		return chat.Message{}, err
 	}
 	return s.Hub.Post(ctx, from, room, kind, clean)

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"io"
-	"net/netip"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -14,8 +13,10 @@ import (
 // Accounts is who may come in and with what. Each change has survived a power cut when its method returns.
 // Refusals that a person can do something about come as errors whose text is for that person.
 type Accounts interface {
-	ByName(name chat.Name) (chat.Account, bool)
-	ByID(id string) (chat.Account, bool)
+	Rolls
+	// Under returns the accounts as well; but each change of them made by it asks check once more at its place, about
+	// what holds there, and is not made if check refuses.
+	Under(check func(now Rolls) error) Accounts
 	HasAdmin() bool
 	// Accounts lists all, in the order they came.
 	Accounts() []chat.Account
@@ -39,8 +40,8 @@ type Accounts interface {
 	// SetSetting has the account keep a value under a name; an empty one takes it away.
 	// Which names there are and what they may hold is for the caller to know.
 	SetSetting(id, name, value string) error
-	// SetPassword replaces old, or sets a first password where the account has none.
-	SetPassword(ctx context.Context, id string, old, new []byte) error
+	// SetPassword replaces old, or sets a first password where the account has none. It returns the generation of the new one.
+	SetPassword(ctx context.Context, id string, old, new []byte) (generation string, err error)
 	// Recover has the present password open, too, what an earlier one did that an admin replaced.
 	Recover(ctx context.Context, id string, present, earlier []byte) error
 	// CheckPolicy refuses a password that would be refused as a new one.
@@ -78,8 +79,6 @@ type Sanctions interface {
 	Unmute(name chat.Name) error
 	Bans() []chat.Sanction
 	Mutes() []chat.Sanction
-	// Banned returns the ban that hits that person, that address or that key, each of which may be zero.
-	Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool)
 	Muted(name chat.Name) (chat.Sanction, bool)
 }
 
@@ -95,8 +94,6 @@ type Entry interface {
 	SetAllowlist(on bool) error
 	Allow(target string) error
 	Disallow(target string) error
-	// Allowed reports whether the list, where it is on, lets them in.
-	Allowed(a chat.Account, addr netip.Addr, key string) bool
 }
 
 // History is what was said, sealed. Its methods may be called while messages are being stored.

@@ -31,9 +31,9 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		if err := c.Hub.SetTopic(ctx, c.Account.Name, room, line); err != nil {
+		if ctx, err = c.speaks(ctx, c.Text); err != nil {
 			return err
 		}
-		return nil
+		return c.Hub.SetTopic(ctx, c.Account.Name, room, line)
 	},
 })

@@ -31,7 +31,11 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		recovery, err := c.Accounts.EnableTOTP(c.Account.ID, secret, code)
+		var recovery []string
+		err = c.Session.Renew(func() (string, bool, error) {
+			recovery, err = c.Accounts.EnableTOTP(c.Account.ID, secret, code)
+			return c.Account.Generation, true, err
+		})
 		if err != nil {
 			return err
 		}
@@ -39,11 +43,12 @@ var _ = add(&Command{
 	},
 })
 
+// secondChanged is told sessions that came in by the password and what was asked for beside it.
+const secondChanged = "The second factor of this account has changed. Please reconnect."
+
 // tellSecond ends totp enable: the session has proven both.
 func (c *Call) tellSecond(recovery []string) error {
-	if a, ok := c.Accounts.ByID(c.Account.ID); ok {
-		c.Session.Registered(a)
-	}
+	c.Live.Review(secondChanged)
 	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
 	c.Notef("It is on: your password asks for a code from now on. Each of these serves once in place of a code.\nWrite them down; they are not shown again.")
 	for _, code := range recovery {
@@ -95,12 +100,13 @@ var _ = add(&Command{
 		if err := c.provePassword(ctx, true); err != nil {
 			return err
 		}
-		if err := c.Accounts.DisableTOTP(c.Account.ID); err != nil {
+		err := c.Session.Renew(func() (string, bool, error) {
+			return c.Account.Generation, false, c.Accounts.DisableTOTP(c.Account.ID)
+		})
+		if err != nil {
 			return err
 		}
-		if a, ok := c.Accounts.ByID(c.Account.ID); ok {
-			c.Session.Registered(a)
-		}
+		c.Live.Review(secondChanged)
 		c.Log.Info("second factor off", "account", c.Account.Name, "source", c.Source)
 		c.Notef("Your password asks for no code any more.")
 		return nil

@@ -49,7 +49,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if _, err := c.Hub.Join(context.WithoutCancel(ctx), a.Name, chat.General); err != nil { // as register does
+		if _, err := c.Hub.Join(chat.Settled(ctx), a.Name, chat.General); err != nil { // as register does
 			return err
 		}
 		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
@@ -183,7 +183,7 @@ var _ = add(&Command{
 		if err := c.need(1); err != nil {
 			return err
 		}
-		a, err := c.subject(c.Args[0])
+		a, err := c.subject(c.Args[0], chat.RoomName{})
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
 		return err
 	}
 	c.Notef("The account %s is deleted.", a.Name)
-	c.Live.End(endOf(a.ID), "This account is deleted.")
+	c.Live.Review("This account is deleted.")
 	return nil
 }
 
@@ -217,7 +217,7 @@ func disabling(name, brief string, disabled bool) *Command {
 			if err := c.need(1); err != nil {
 				return err
 			}
-			a, err := c.subject(c.Args[0])
+			a, err := c.subject(c.Args[0], chat.RoomName{})
 			if err != nil {
 				return err
 			}
@@ -228,7 +228,7 @@ func disabling(name, brief string, disabled bool) *Command {
 			change := chat.Rekey
 			if disabled {
 				change = chat.Revoke
-				c.Live.End(endOf(a.ID), "This account is disabled.")
+				c.Live.Review("")
 			}
 			c.Notef("%s: done.", a.Name)
 			return c.Hub.Rekey(ctx, a.Name, change)
@@ -278,7 +278,7 @@ var _ = add(&Command{
 	},
 })
 
-// removeKey takes a key off an account and ends the sessions it opened, but for the caller's.
+// removeKey takes a key off an account and ends the sessions it opened.
 func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
 	if !slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == fingerprint }) {
 		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
@@ -287,11 +287,8 @@ func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string
 		return err
 	}
 	c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
-	if err := c.Hub.Rekey(ctx, a.Name, chat.Revoke); err != nil {
-		return err
-	}
-	c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == fingerprint }, "The key of this session has been removed.")
-	return nil
+	c.Live.Review("The key of this session has been removed.")
+	return c.Hub.Rekey(ctx, a.Name, chat.Revoke)
 }
 
 var _ = add(&Command{
@@ -387,7 +384,7 @@ var _ = add(&Command{
 		if drawn {
 			c.Printf("%s\n", password)
 		}
-		c.Live.End(func(s LiveSession) bool { return s.Account == a.ID && s.Key == "" }, "The password of this session has been reset.")
+		c.Live.Review("The password of this session has been reset.")
 		return c.Hub.Rekey(ctx, a.Name, chat.Revoke)
 	},
 })

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"net/netip"
 
 	"sshchat/sshchat/chat"
 )
@@ -10,6 +11,8 @@ import (
 type Tries interface {
 	// Pardon forgets those of a name, and returns how many they were in a row.
 	Pardon(name chat.Name) (wrong int)
+	// Sources are those that somebody logged in to the name from in the last 30 days.
+	Sources(name chat.Name) []netip.Prefix
 }
 
 var _ = add(&Command{

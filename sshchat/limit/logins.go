@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -185,6 +186,23 @@ func (g *LoginAttempts) Forget(name chat.Name) {
 // knows reports whether somebody logged in to the name from there lately.
 func (n *attempts) knows(from Source, now time.Time) bool {
 	return slices.ContainsFunc(n.known, func(k knownSource) bool { return k.source == from && now.Sub(k.at) < knownFor })
+}
+
+// Sources are those that somebody logged in to the name from in the last 30 days.
+func (g *LoginAttempts) Sources(name chat.Name) []netip.Prefix {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	if n == nil {
+		return nil
+	}
+	var sources []netip.Prefix
+	for _, k := range n.known {
+		if n.knows(k.source, g.now()) {
+			sources = append(sources, netip.Prefix(k.source))
+		}
+	}
+	return sources
 }
 
 // Succeeded notes a login, by whatever method, and returns what was tried before it.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -99,7 +100,7 @@ func (u *Store) SetRole(id string, role chat.Role) error {
 		return fmt.Errorf("internal error: role %q", role)
 	}
 	err := u.changeUser(id, func(r *roster, who *user) error {
-		if role != chat.Admin && r.lastAdmin(who) {
+		if role != chat.Admin && u.lastAdmin(r, who) {
 			return ErrLastAdmin
 		}
 		who.Role = role
@@ -115,7 +116,7 @@ func (u *Store) SetRole(id string, role chat.Role) error {
 // disk's.
 func (u *Store) Disable(id string, disabled bool) error {
 	err := u.changeUser(id, func(r *roster, who *user) error {
-		if disabled && r.lastAdmin(who) {
+		if disabled && u.lastAdmin(r, who) {
 			return ErrLastAdmin
 		}
 		who.Disabled = disabled
@@ -135,7 +136,7 @@ func (u *Store) Delete(id string) error {
 		switch {
 		case who == nil:
 			return ErrNoAccount
-		case r.lastAdmin(who):
+		case u.lastAdmin(r, who):
 			return ErrLastAdmin
 		}
 		r.remove(who)
@@ -148,9 +149,21 @@ func (u *Store) Delete(id string) error {
 	return nil
 }
 
-// lastAdmin reports whether who is the only admin that may come in.
-func (r *roster) lastAdmin(who *user) bool {
-	return who.Role == chat.Admin && !who.Disabled && r.admins() == 1
+// lastAdmin reports whether who is the only admin that may come in: neither disabled nor banned.
+func (u *Store) lastAdmin(r *roster, who *user) bool {
+	banned := func(name chat.Name) bool {
+		_, hit := View{r, u.clock}.Banned(name, netip.Addr{}, "")
+		return hit
+	}
+	if who.Role != chat.Admin || who.Disabled || banned(who.Name) {
+		return false
+	}
+	for _, other := range r.users {
+		if other.ID != who.ID && other.Role == chat.Admin && !other.Disabled && !banned(other.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // Seen notes that the account is here today, and was not before: what is noted never goes back, whatever the clock does.

@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"sshchat/sshchat/chat"
@@ -65,18 +64,6 @@ func (u *Store) changeAllowlist(edit func(*allowlist) error) error {
 		return fmt.Errorf("change the allowlist: %w", err)
 	}
 	return nil
-}
-
-// Allowed reports whether the list lets them in: that account, from that address, with that key.
-func (u *Store) Allowed(a chat.Account, addr netip.Addr, key string) bool {
-	list := u.durable.Load().allowlist
-	if !list.On || a.Role.AtLeast(chat.Mod) {
-		return true
-	}
-	return slices.ContainsFunc(list.Entries, func(entry string) bool {
-		target, err := chat.ParseTarget(entry)
-		return err == nil && target.Hits(a.Name, addr, key)
-	})
 }
 
 // readAllowlist reads the list; an empty JSON list is how a server begins.

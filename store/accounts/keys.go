@@ -136,18 +136,43 @@ func sameKey(keys []userKey, fingerprint string) int {
 	return slices.IndexFunc(keys, func(k userKey) bool { return k.fingerprint == fingerprint })
 }
 
-// Recipients is what history of the room is sealed to for name: SSH keys that read, age recipients, and the newest
-// password identity. It is nil where there is nothing of the kind, and, but for direct rooms, for those who have not
-// been here for long (Options.Dormant), are banned, or disabled. Whether name belongs to the room is the chat's to know.
+// Recipients is what history of the room is sealed to for name: SSH keys and age recipients that read the room, and the
+// newest password identity. A key that is banned, or restricted to other things than this room's history, is none. It is
+// nil where there is nothing of the kind, for those who are banned or disabled, and, but for direct rooms, for those who have
+// not been here for long (Options.Dormant). Whether name belongs to the room is the chat's to know.
 func (u *Store) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
-	who := u.durable.Load().named(name)
-	if who == nil || who.Disabled || !room.IsDirect() && u.dormant(who) {
+	v := u.view()
+	who := v.r.named(name)
+	if who == nil || !room.IsDirect() && u.dormant(who) {
 		return nil
 	}
-	if _, banned := u.Banned(name, netip.Addr{}, ""); banned {
+	var to []age.Recipient
+	for _, k := range v.readingKeys(who) {
+		if k.reads(room.For(name)) {
+			to = append(to, k.recipient)
+		}
+	}
+	if who.password != nil && v.mayRead(who) {
+		to = append(to, who.password.recipient)
+	}
+	return to
+}
+
+// mayRead reports whether anything is sealed to the user: they are neither disabled nor banned.
+func (v View) mayRead(who *user) bool {
+	_, banned := v.Banned(who.Name, netip.Addr{}, "")
+	return !who.Disabled && !banned
+}
+
+// readingKeys are the user's keys that something may be sealed to.
+func (v View) readingKeys(who *user) []userKey {
+	if !v.mayRead(who) {
 		return nil
 	}
-	return who.recipients()
+	return slices.DeleteFunc(slices.Clone(who.keys), func(k userKey) bool {
+		_, banned := v.Banned(chat.Name{}, netip.Addr{}, k.fingerprint)
+		return banned || k.recipient == nil
+	})
 }
 
 // dormant reports whether the user has been away for so long that nothing is sealed for them. Whoever was here while this

@@ -164,29 +164,28 @@ func longPassphrase(password []byte, shortest int) ([]byte, error) {
 
 // SetPassword changes the account's password, or sets the first one; then old is not looked at. There is a new
 // identity, which new history is sealed to; the new password opens it and all before it. An old password opens, in an
-// old copy of the file, the past only.
+// old copy of the file, the past only. It returns the new one's Generation.
 //
 // Errors: ErrNoAccount, ErrPolicy (of the new one), ErrPassword (the old one is wrong), ErrBusy, ErrPasswordChanged,
 // ctx's, ErrEdited, or the disk's.
-func (u *Store) SetPassword(ctx context.Context, id string, old, new []byte) error {
+func (u *Store) SetPassword(ctx context.Context, id string, old, new []byte) (generation string, err error) {
 	who := u.durable.Load().identified(id)
 	if who == nil {
-		return fmt.Errorf("set password: %w", ErrNoAccount)
+		return "", fmt.Errorf("set password: %w", ErrNoAccount)
 	}
 	var made *password
-	var err error
 	if who.password == nil {
 		made, err = u.firstPassword(ctx, who.Name, new)
 	} else {
 		made, err = u.nextPassword(ctx, who, old, new)
 	}
 	if err != nil {
-		return fmt.Errorf("set password: %w", err)
+		return "", fmt.Errorf("set password: %w", err)
 	}
 	if err := u.putPassword(who, made, false); err != nil {
-		return fmt.Errorf("set password: %w", err)
+		return "", fmt.Errorf("set password: %w", err)
 	}
-	return nil
+	return made.generation(), nil
 }
 
 // firstPassword makes the identity of an account that has none. It costs one scrypt.

@@ -145,14 +145,14 @@ func TestPasswordPolicy(t *testing.T) {
 		{"a new line \n in it", "control"},
 		{goodPassword, "the one you have"},
 	} {
-		err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(c.password))
+		_, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(c.password))
 		if !errors.Is(err, ErrPolicy) || !strings.Contains(err.Error(), c.word) {
 			t.Errorf("%q: %v", c.password, err)
 		}
 	}
 	_, err := u.Create(name("bob"), chat.User, nil, []byte{}, 1)
 	wantErr(t, err, ErrPolicy)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), longest()); err != nil {
+	if _, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), longest()); err != nil {
 		t.Errorf("1024 bytes: %v", err)
 	}
 }
@@ -217,13 +217,16 @@ func TestChangeOfPassword(t *testing.T) {
 	}
 	before := sealTo(t, u, alice)
 
-	wantErr(t, u.SetPassword(ctx, alice.ID, []byte("not the password"), []byte(second)), ErrPassword)
-	wantErr(t, u.SetPassword(ctx, alice.ID, nil, []byte(second)), ErrPassword)
-	wantErr(t, u.SetPassword(ctx, "nobody", nil, []byte(second)), ErrNoAccount)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
+	_, err = u.SetPassword(ctx, alice.ID, []byte("not the password"), []byte(second))
+	wantErr(t, err, ErrPassword)
+	_, err = u.SetPassword(ctx, alice.ID, nil, []byte(second))
+	wantErr(t, err, ErrPassword)
+	_, err = u.SetPassword(ctx, "nobody", nil, []byte(second))
+	wantErr(t, err, ErrNoAccount)
+	if _, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.SetPassword(ctx, alice.ID, []byte(second), []byte(third)); err != nil {
+	if _, err := u.SetPassword(ctx, alice.ID, []byte(second), []byte(third)); err != nil {
 		t.Fatal(err)
 	}
 	after := sealTo(t, u, alice)
@@ -263,7 +266,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 	wantErr(t, err, ErrNoPassword)
 	_, err = u.Identity("nobody")
 	wantErr(t, err, ErrNoAccount)
-	if err := u.SetPassword(ctx, bob.ID, nil, []byte(goodPassword)); err != nil {
+	if _, err := u.SetPassword(ctx, bob.ID, nil, []byte(goodPassword)); err != nil {
 		t.Fatal(err)
 	}
 	forgotten := sealTo(t, u, bob)
@@ -280,7 +283,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 	if ids := identities(t, u, bob, "from the admin's desk"); len(ids) != 1 || opens(ids, forgotten) {
 		t.Error("an admin's reset opens the past")
 	}
-	if err := u.SetPassword(ctx, bob.ID, []byte("from the admin's desk"), []byte("bob's own new password")); err != nil {
+	if _, err := u.SetPassword(ctx, bob.ID, []byte("from the admin's desk"), []byte("bob's own new password")); err != nil {
 		t.Fatal(err)
 	}
 	if err := u.Close(); err != nil {
@@ -311,7 +314,7 @@ func TestTwoChangesOfOnePassword(t *testing.T) {
 	var lost error
 	for i := range 2 {
 		go func() {
-			err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), fmt.Appendf(nil, "the password of %d's choice", i))
+			_, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), fmt.Appendf(nil, "the password of %d's choice", i))
 			if err != nil {
 				lost = err
 			}
@@ -451,7 +454,7 @@ func TestStockAgeOpensIdentity(t *testing.T) {
 	const second = "seven ölive lanterns"
 	alice := create(t, u, "alice", goodPassword)
 	before := sealTo(t, u, alice)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
+	if _, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
 		t.Fatal(err)
 	}
 	armored, err := u.Identity(alice.ID)

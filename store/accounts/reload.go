@@ -3,6 +3,7 @@ package accounts
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/strictjson"
@@ -11,8 +12,8 @@ import (
 // ErrRoomsEdited refuses an edit of the rooms: what they are is in memory as well, and commands change both.
 var ErrRoomsEdited = &chat.Refusal{Code: chat.Failed, Text: "the rooms, or who is in them, were changed by hand; undo that, and use commands for it"}
 
-// Reload takes what was changed by hand in users.json while the server runs, and returns the accounts that can log in
-// otherwise than before, or not any more. A file that is malformed, in which rooms have changed, or that leaves the
+// Reload takes what was changed by hand in users.json while the server runs, and returns the accounts that can log in or
+// read otherwise than before, or not any more: by their keys, password or what those are for, and by bans. A file that is malformed, in which rooms have changed, or that leaves the
 // server without the admin it had, is refused, and what the server knows stays as it is. Changes that wait to be written
 // are refused with ErrEdited.
 func (u *Store) Reload() (changed []chat.Name, err error) {
@@ -58,8 +59,10 @@ func (u *Store) reload(req *reload) {
 		waiting.err = ErrEdited
 		close(waiting.done)
 	}
+	before, after := View{was, u.clock}, View{r, u.clock}
 	for _, who := range was.users {
-		if now := r.identified(who.ID); now == nil || !now.sameLogins(who) {
+		if now := r.identified(who.ID); now == nil || !now.sameLogins(who) ||
+			before.mayRead(who) != after.mayRead(now) || !slices.EqualFunc(before.readingKeys(who), after.readingKeys(now), sameUse) {
 			req.changed = append(req.changed, who.Name)
 		}
 	}
@@ -92,15 +95,15 @@ func (r *roster) encodedRooms() ([]byte, error) {
 	return p.Bytes()
 }
 
-// sameLogins reports whether the same keys and password log in.
+// sameLogins reports whether the same keys and password log in, and are for the same.
 func (u *user) sameLogins(old *user) bool {
-	if u.Disabled != old.Disabled || len(u.keys) != len(old.keys) || (u.password == nil) != (old.password == nil) {
+	if u.Disabled != old.Disabled || u.Role != old.Role || (u.password == nil) != (old.password == nil) || (u.totp == nil) != (old.totp == nil) {
 		return false
 	}
-	for i, k := range u.keys {
-		if k.Line != old.keys[i].Line {
-			return false
-		}
+	if !slices.EqualFunc(u.keys, old.keys, sameUse) {
+		return false
 	}
 	return u.password == nil || u.password.Sealed == old.password.Sealed && u.password.Recipient == old.password.Recipient
 }
+
+func sameUse(a, b userKey) bool { return a.Line == b.Line && slices.Equal(a.Only, b.Only) }

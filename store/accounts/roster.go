@@ -199,7 +199,7 @@ func (u *user) account() chat.Account {
 	}
 	for i, k := range u.keys {
 		a.Keys[i] = chat.Key{
-			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Only: slices.Clone(k.Only), Reads: k.reads(),
+			Line: k.Line, Fingerprint: k.fingerprint, Label: k.Label, Added: k.Added, Only: slices.Clone(k.Only), Reads: k.readsSomewhere(),
 		}
 	}
 	if u.password != nil {
@@ -215,24 +215,15 @@ func (p *password) generation() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// recipients is what history is sealed to for this user.
-func (u *user) recipients() []age.Recipient {
-	var to []age.Recipient
-	for _, k := range u.keys {
-		if k.reads() {
-			to = append(to, k.recipient)
-		}
-	}
-	if u.password != nil {
-		to = append(to, u.password.recipient)
-	}
-	return to
+// readsSomewhere reports whether history of any room is sealed to the key: age can, and it is not restricted to other things.
+func (k userKey) readsSomewhere() bool {
+	history := func(entry string) bool { return entry == "history" || strings.HasPrefix(entry, "history:") }
+	return k.recipient != nil && (len(k.Only) == 0 || slices.ContainsFunc(k.Only, history))
 }
 
-// reads reports whether history is sealed to the key: age can, and it is not restricted to other things.
-func (k userKey) reads() bool {
-	reading := len(k.Only) == 0 || slices.ContainsFunc(k.Only, func(entry string) bool { return entry == "history" || strings.HasPrefix(entry, "history:") })
-	return k.recipient != nil && reading
+// reads reports whether history of a room is sealed to the key. The room is as the key's owner writes it: #ci, @bob.
+func (k userKey) reads(room string) bool {
+	return k.recipient != nil && k.Only.Allows("history", []string{room})
 }
 
 // dormantFrom is when nothing is sealed any more for the user until they return, if they stay away for so long.

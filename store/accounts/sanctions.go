@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"sshchat/sshchat/chat"
@@ -25,7 +24,7 @@ var (
 // or the disk's.
 func (u *Store) Ban(s chat.Sanction) error {
 	err := u.change(func(r *roster) error {
-		if who := r.named(s.User); who != nil && r.lastAdmin(who) {
+		if who := r.named(s.User); who != nil && u.lastAdmin(r, who) {
 			return ErrLastAdmin
 		}
 		return u.impose(r, &r.bans, s)
@@ -68,28 +67,6 @@ func (u *Store) Bans() []chat.Sanction { return u.holding(u.durable.Load().bans)
 
 // Mutes lists the mutes that hold, the oldest first.
 func (u *Store) Mutes() []chat.Sanction { return u.holding(u.durable.Load().mutes) }
-
-// Banned returns the ban that keeps out that person, that address or that key, each of which may be zero.
-func (u *Store) Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
-	return u.hit(u.durable.Load().bans, name, addr, key)
-}
-
-// Muted returns the mute of that person.
-func (u *Store) Muted(name chat.Name) (chat.Sanction, bool) {
-	return u.hit(u.durable.Load().mutes, name, netip.Addr{}, "")
-}
-
-func (u *Store) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
-	if len(list) == 0 {
-		return chat.Sanction{}, false
-	}
-	now := u.clock.Read()
-	i := slices.IndexFunc(list, func(s chat.Sanction) bool { return s.Hits(name, addr, key) && !over(s, now) })
-	if i < 0 {
-		return chat.Sanction{}, false
-	}
-	return list[i], true
-}
 
 func (u *Store) holding(list []chat.Sanction) []chat.Sanction {
 	now := u.clock.Read()

@@ -59,6 +59,12 @@ type Options struct {
 // A change returns once it survives a power cut; changes that come together share a write. If the write fails,
 // none of them has happened. Readers never wait: they see what is durable, and nothing else.
 type Store struct {
+	*book
+	check func(View) error // asked at the place of each change; nil: nobody
+}
+
+// book is what a Store shares with those that Under returns.
+type book struct {
 	path    string
 	clock   *clock.Clock
 	visits  sync.Map // account id → clock.Reading.Ran at the last visit, as a time.Duration
@@ -104,11 +110,11 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
-	u := &Store{
+	u := &Store{book: &book{
 		path: filepath.Join(dir, "users.json"), opt: opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
 		open: agesplit.OpenIdentities, save: durable.Replace, seal: agesplit.SealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-	}
+	}}
 	r, err := u.load()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", u.path, err)
@@ -249,6 +255,11 @@ func (u *Store) begun(edit func(*roster) error) (*flush, error) {
 		return nil, ErrClosed
 	}
 	r := u.next
+	if u.check != nil {
+		if err := u.check(View{r, u.clock}); err != nil {
+			return nil, err
+		}
+	}
 	if u.pending == nil {
 		r = r.clone()
 	}
@@ -348,22 +359,6 @@ func (u *Store) look() {
 		return
 	}
 	u.written = info
-}
-
-// ByName returns the account of that name.
-func (u *Store) ByName(name chat.Name) (chat.Account, bool) {
-	if who := u.durable.Load().named(name); who != nil {
-		return who.account(), true
-	}
-	return chat.Account{}, false
-}
-
-// ByID returns the account with that id.
-func (u *Store) ByID(id string) (chat.Account, bool) {
-	if who := u.durable.Load().identified(id); who != nil {
-		return who.account(), true
-	}
-	return chat.Account{}, false
 }
 
 // Accounts lists all accounts, the oldest first.

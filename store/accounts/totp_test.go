@@ -136,7 +136,7 @@ func TestSecondFactorAndPasswords(t *testing.T) {
 	t.Parallel()
 	f := newTwoFactor(t)
 	f.now = f.now.Add(time.Minute)
-	if err := f.users.SetPassword(context.Background(), f.id, []byte(goodPassword), []byte("another good one, long")); err != nil {
+	if _, err := f.users.SetPassword(context.Background(), f.id, []byte(goodPassword), []byte("another good one, long")); err != nil {
 		t.Fatal(err)
 	}
 	wantErr(t, f.login("another good one, long", "000000"), ErrCode)

@@ -13,7 +13,7 @@ func TestUnlockOpensWhatWasSealedUnderEveryPassword(t *testing.T) {
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", goodPassword)
 	old := sealTo(t, u, alice)
-	if err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("a parrot under the stairs")); err != nil {
+	if _, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte("a parrot under the stairs")); err != nil {
 		t.Fatal(err)
 	}
 	secret := []byte("a parrot under the stairs")

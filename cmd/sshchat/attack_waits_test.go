@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// begin runs a command whose standard input stays open.
+func (u *user) begin(line string) *openSession {
+	u.t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	o := &openSession{Session: sess, u: u, enter: "\n", seen: &logBuffer{}, ended: make(chan error, 1)}
+	sess.Stdout, sess.Stderr = o.seen, o.seen
+	if o.typed, err = sess.StdinPipe(); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := sess.Start(line); err != nil {
+		u.t.Fatal(err)
+	}
+	go func() { o.ended <- sess.Wait() }()
+	u.t.Cleanup(func() { sess.Close() })
+	return o
+}
+
+// send is typeln to a session that may have ended.
+func (o *openSession) send(text string) { io.WriteString(o.typed, text+o.enter) }
+
+func line(key ssh.Signer) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+}
+
+// began waits until so many commands run.
+func (s *testServer) began(admin *user, face string, n int) {
+	s.t.Helper()
+	waitFor(s.t, fmt.Sprintf("%d sessions of kind %s", n, face), func() bool {
+		return strings.Count(admin.must("sessions --json"), `"face":"`+face+`"`) == n+1 // and the one that asks
+	})
+}
+
+// I begin a command while I may, and let it wait for its input. Then I may no more: the stolen key is removed, the admin
+// that I was is demoted, disabled, banned or deleted. What I send after that, or have sent without ending it, must not be
+// done when I end the input, and neither when I hang up. The control is that nothing happens to me meanwhile.
+func TestAttackCommandOutlivesItsRights(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "", "--registration", "open")
+	boss := s.register("boss")
+	boss.must("claim " + s.claimCode())
+	ways := map[string]string{
+		"nothing":  "",
+		"demoted":  "user set-role NAME user",
+		"disabled": "user disable NAME",
+		"banned":   "ban NAME",
+		"key gone": "user remove-key NAME FINGERPRINT",
+		"key out":  "ban key=FINGERPRINT",
+		"deleted":  "user delete NAME",
+	}
+	commands := []string{
+		"user create made%d --admin -", "user add-key boss -", "user reset-password victim%d - --yes", "motd set -",
+		"say general -", "key add -", "msg boss -",
+	}
+	n := 0
+	for way, decision := range ways {
+		for _, command := range commands {
+			n++
+			name, made := fmt.Sprintf("mallory%d", n), newSigner(t)
+			t.Run(way+", "+strings.Fields(command)[0]+" "+strings.Fields(command)[1], func(t *testing.T) {
+				mallory := s.register(name)
+				mallory.must("key add " + line(newSigner(t))) // so that one can be removed
+				boss.must("user set-role " + name + " admin")
+				victim := fmt.Sprintf("victim%d", n)
+				if strings.Contains(command, "victim") {
+					s.register(victim)
+				}
+				run := strings.ReplaceAll(command, "%d", fmt.Sprint(n))
+				o := mallory.begin(run)
+				o.send(line(made))
+				s.began(boss, "exec", 1)
+				if decision != "" {
+					fingerprint := ssh.FingerprintSHA256(mallory.signer.PublicKey())
+					boss.must(strings.NewReplacer("NAME", name, "FINGERPRINT", fingerprint).Replace(decision))
+				}
+				o.send(fmt.Sprintf("# second%d", n)) // to what takes keys it is a comment
+				o.typed.Close()
+				err := <-o.ended
+				may := way == "nothing" || way == "demoted" && !strings.HasPrefix(command, "user") && !strings.HasPrefix(command, "motd")
+				if (err == nil) != may {
+					t.Errorf("%s after %s: %v\n%s", run, way, err, o.seen)
+				}
+				boss.check(t, n, made, command, may)
+			})
+		}
+	}
+}
+
+// check looks whether the command was done.
+func (u *user) check(t *testing.T, n int, made ssh.Signer, command string, may bool) {
+	t.Helper()
+	fingerprint := ssh.FingerprintSHA256(made.PublicKey())
+	done := false
+	switch strings.Join(strings.Fields(command)[:2], " ") {
+	case "user create":
+		done = strings.Contains(u.must("user list --json"), fmt.Sprintf(`"made%d"`, n))
+	case "user add-key":
+		done = strings.Contains(u.must("user info boss --json"), fingerprint)
+	case "motd set":
+		out, _, _ := u.exec("motd", "")
+		done = strings.Contains(out, line(made))
+	case "say general", "msg boss":
+		done = strings.Contains(u.must(fmt.Sprintf("search second%d", n)), "second")
+	case "key add":
+		done = strings.Contains(u.must("user list --json"), fingerprint)
+	default:
+		return // its exit code says it
+	}
+	if done != may {
+		t.Errorf("%s: done is %v", command, done)
+	}
+}
