@@ -33,6 +33,9 @@ func (s *session) chat(ctx context.Context) int {
 	}()
 	if s.login.provisional() {
 		if err := s.offerAccount(ctx); err != nil {
+			if ctx.Err() != nil {
+				return s.farewell()
+			}
 			s.explain(err)
 			return command.ExitCode(err)
 		}

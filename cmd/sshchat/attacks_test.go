@@ -94,6 +94,7 @@ var attacks = []struct {
 		{"TestAttackErrorsQuoteNoEscapes", "escapes in what an error quotes", "flags, words, names of files", "stderr passes what is printable", "the words themselves are quoted"},
 		{"TestAttackBytesThatAreNoText", "bytes that are not UTF-8", "a table", "refused as a whole, never guessed at", "cleaned, they become another text"},
 		{"TestAttackBytesGetInNowhere", "the same in words, on standard input, in ssh -T", "22 ways", "refused with a code, nothing of it kept", "the same in UTF-8"},
+		{"TestAttackBytesAreNotTyped", "the same typed, by a terminal that is not set to UTF-8", "11 lines, both screens", "the line is refused with its reason", "the same in UTF-8"},
 		{"TestAttackNoiseIsNoMessages", "a file that is no text, sent by mistake", "3 KB of noise", "refused at its first line", "13 lines of text are 13 messages"},
 		{"TestAttackTerminalChangesNoBytes", "a terminal between a backup and its file", "every command that prints bytes", "refused with a code", "text is shown there"},
 		{"TestAttackDifferencesComeToTheWhole", "escapes through to a screen", "random messages and keys, against a terminal emulator", "only sequences of a list are sent", "-"},

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"unicode/utf8"
@@ -14,7 +15,7 @@ func bytesOut(*Call) bool { return true }
 
 // output sees to it that bytes come to whoever asked as they are. A terminal ends lines in its own way, and shows what it
 // is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
-func (c *Call) output() (*textOut, error) {
+func (c *Call) output(ctx context.Context) (*textOut, error) {
 	printed := &textOut{w: c.Out}
 	switch {
 	case c.Command.Bytes == nil || !c.Command.Bytes(c):
@@ -22,8 +23,24 @@ func (c *Call) output() (*textOut, error) {
 	case c.Terminal:
 		return nil, refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
 			"and send the output to a file or a pipe", []any{c.Command.Name})
+	default:
+		c.Out = &untilEnd{ctx, c.Out}
 	}
 	return printed, nil
+}
+
+// untilEnd is output of bytes for as long as its session lasts: what is long, as a tar, does not outlive a ban or the
+// server.
+type untilEnd struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u *untilEnd) Write(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.Writer.Write(p)
 }
 
 // textOut passes on text, and nothing from the first byte on that is none.

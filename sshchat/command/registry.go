@@ -84,7 +84,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 // run runs a command that the caller may use, as long as they may.
 func (c *Call) run(ctx context.Context, line string) error {
 	cmd := c.Command
-	printed, err := c.output()
+	printed, err := c.output(ctx)
 	if err != nil {
 		return err
 	}

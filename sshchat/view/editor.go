@@ -65,6 +65,7 @@ func bound(name string) bool { return bindings[name] != nil || name == "alt+ente
 func (e *editor) press(name string) {
 	if do := bindings[name]; do != nil {
 		do(e)
+		e.bad = e.bad && len(e.text) > 0
 	}
 }
 
@@ -78,6 +79,7 @@ func (e *editor) insert(s string) bool {
 	if e.secret && s == "\n" {
 		return true
 	}
+	e.bad = e.bad || text.Check(s) != nil
 	b := text.AppendPrintable(nil, s, !e.single)
 	fits := len(e.text)+len(b) <= maxLine
 	if !fits {
@@ -120,6 +122,23 @@ func (e *editor) tooLong() string {
 		return ""
 	}
 	return fmt.Sprintf("too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText)
+}
+
+// refused says why what is typed cannot be sent, and makes room for another try; "" if it can. What is too long stays, to
+// be made shorter. A line that lost bytes is put away: more lines of the same kind may follow, and none may take its rest
+// with it.
+func (e *editor) refused() string {
+	if why := e.tooLong(); why != "" || !e.bad {
+		return why
+	}
+	if e.single {
+		e.wipe()
+		return "The terminal sent bytes that are not UTF-8. Set it to UTF-8 and answer again."
+	}
+	if strings.TrimSpace(e.take()) == "" {
+		return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8."
+	}
+	return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8; Up brings back the rest of the line."
 }
 
 // clear drops what is typed.

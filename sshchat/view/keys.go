@@ -94,7 +94,8 @@ func (d *decoder) take(b byte, press func(key)) {
 		d.state(d, b, press)
 	case b >= utf8.RuneSelf:
 		d.character(b, press)
-	case len(d.seq) > 0: // a character was cut off for good
+	case len(d.seq) > 0: // a character was cut off for good: whoever edits the line is to know
+		d.text(d.seq, press)
 		d.seq = d.seq[:0]
 		d.ground(b, press)
 	default:

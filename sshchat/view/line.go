@@ -13,6 +13,7 @@ type line struct {
 	text []byte
 	ends []uint16 // where each cluster ends in text; maxLine fits
 	at   int      // the cluster the cursor is before; len(ends) at the end
+	bad  bool     // bytes that were typed into it were not UTF-8, and are not in it
 }
 
 // start is where cluster i begins in text; of the cluster past the last, the length of text.

@@ -75,12 +75,12 @@ func (p *Plain) press(did []Action, k key) []Action {
 // submit sends what is typed. A message's row is cleared, for it comes back among the others once it is stored.
 // A command or a question's answer stays, above what comes of it.
 func (p *Plain) submit(did []Action) []Action {
-	if p.asked == nil && len(strings.TrimSpace(string(p.edit.text))) == 0 {
-		p.edit.clear()
+	if why := p.edit.refused(); why != "" {
+		p.complain(why)
 		return did
 	}
-	if why := p.edit.tooLong(); why != "" {
-		p.complain(why)
+	if p.asked == nil && len(strings.TrimSpace(string(p.edit.text))) == 0 {
+		p.edit.clear()
 		return did
 	}
 	secret := p.edit.secret

@@ -56,7 +56,7 @@ func TestKeys(t *testing.T) {
 		{"the Linux console's F1", "a\x1b[[Ab", "ab"},
 		{"ctrl+z, ctrl+s, F5 and unknown", "a\x1a\x13\x1b[15~\x1b[99;99Z\x1b\x1b[Zb", "ab"},
 		{"spelled-out keys", "a\x1b[98u\x1b[27;5;97~x", "xab"},
-		{"8-bit controls", "a\x9b2Jb\xc2\x9b", "a2Jb"},
+		{"8-bit controls", "a\xc2\x9b2Jb\xc2\x9b", "a2Jb"},
 		{"bidi and zero width", "a\u202eb\u200bc\ufeff", "abc"},
 	} {
 		m := newTerminal(t, 40)
@@ -72,6 +72,59 @@ func TestKeys(t *testing.T) {
 			}
 			if got := lines(did); len(got) != 1 || got[0] != c.want {
 				t.Errorf("%s, %d at a time: %q made %q, want %q", c.name, n, c.typed, got, c.want)
+			}
+		}
+	}
+}
+
+// What a terminal that is not set to UTF-8 sends: the line is refused with its reason, one after the other, and what comes
+// next is taken. Where a question is asked, it stays.
+func TestAttackBytesAreNotTyped(t *testing.T) {
+	for _, c := range []struct {
+		typed string
+		want  []string
+		told  int
+	}{
+		{"café\r", []string{"café"}, 0},
+		{"caf\xe9\r", nil, 1},
+		{"caf\xe9", nil, 0},
+		{"\xe9\r", nil, 1},
+		{"caf\xe9\rfine\r", []string{"fine"}, 1},
+		{"caf\xe9s\rth\xe9\rfine\r", []string{"fine"}, 2},
+		{"/topic caf\xe9\r", nil, 1},
+		{"caf\xe9\x15fine\r", []string{"fine"}, 0},                  // all of it was rubbed out
+		{"caf\xe9\r\x1b[A\r", []string{"caf"}, 1},                   // what is left, sent by who has read what is missing
+		{"\x1b[200~one\ncaf\xe9\n\x1b[201~\rx\r", []string{"x"}, 1}, // a paste
+		{"a\x9b2Jb\r", nil, 1},
+	} {
+		for _, n := range []int{1, 1000} {
+			full := newStage(t, 80, 24, "xterm").Full
+			plain := newTerminal(t, 80)
+			said := ""
+			for name, f := range map[string]struct {
+				Face
+				said func() string
+			}{
+				"plain": {plain, func() string { said += string(plain.Flush()); return said }},
+				"full": {full, func() (said string) {
+					for _, n := range full.notes.list {
+						said += n.text
+					}
+					return said
+				}},
+			} {
+				f.Enter(chat.General)
+				var got []string
+				for part := range slices.Chunk([]byte(c.typed), n) {
+					got = append(got, lines(f.Input(part))...)
+				}
+				if told := strings.Count(f.said(), "not sent: the terminal sent bytes that are not UTF-8"); !slices.Equal(got, c.want) || told != c.told {
+					t.Errorf("%s, %d at a time: %q made %q and was told %d times; want %q, %d", name, n, c.typed, got, told, c.want, c.told)
+				}
+				f.Ask("Name?", true)
+				if got := lines(f.Input([]byte("caf\xe9\rcaf\r"))); !slices.Equal(got, []string{"caf"}) {
+					t.Errorf("%s: the answer is %q", name, got)
+				}
 			}
 		}
 	}

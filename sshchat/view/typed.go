@@ -231,16 +231,16 @@ func (f *Full) climb(by int) bool {
 
 // submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.
 func (f *Full) submit(did []Action) []Action {
-	switch why := f.edit.tooLong(); {
+	switch why := f.edit.refused(); {
+	case why != "":
+		f.complain(why)
+		return did
 	case f.asked != nil:
 		said := f.edit.take()
 		f.answered()
 		return append(did, Action{Kind: Line, Text: said})
 	case len(strings.TrimSpace(string(f.edit.text))) == 0:
 		f.edit.clear()
-		return did
-	case why != "":
-		f.complain(why)
 		return did
 	}
 	said := f.edit.take()
