@@ -46,7 +46,7 @@ func (s *Store) MarksOf(name chat.Name) map[chat.RoomName]uint64 {
 }
 
 // read implements section.
-func (m *marks) read(v strictjson.Value) error {
+func (m *marks) read(v strictjson.Value, _ func(error)) error {
 	if err := v.Object(); err != nil {
 		return err
 	}
@@ -88,6 +88,9 @@ func readMarks(v strictjson.Value, rooms map[chat.RoomName]uint64) error {
 		return nil
 	})
 }
+
+// clear implements section.
+func (m *marks) clear() { clear(m.of) }
 
 // write implements section: one line for each person.
 func (m *marks) write(p *strictjson.Page) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 )
 
 const (
-	format        = "sshchat-state/1"
+	formatPrefix  = "sshchat-state/" // of any version
+	format        = formatPrefix + "1"
 	damagedSuffix = ".bad"
 	defaultFlush  = 5 * time.Second
 	maxSize       = 256 << 20 // bytes: more was not written by us
@@ -53,8 +55,10 @@ type Store struct {
 
 // section is one part of the file, under a name of its own.
 type section interface {
-	// read takes what the file holds: once, before anything else. It refuses what it did not write.
-	read(v strictjson.Value) error
+	// read takes what the file holds: once, before anything else. Fields of other versions are skipped.
+	read(v strictjson.Value, skipped func(error)) error
+	// clear forgets what was read.
+	clear()
 	// write writes the section as one JSON value. It locks for itself.
 	write(p *strictjson.Page)
 }
@@ -69,8 +73,9 @@ type namedSection struct {
 	section
 }
 
-// Open reads dir/state.json, if there is one. The folder must be held (store.HoldFolder). What cannot be read
-// becomes state.json.bad, and the log is told; the error is that of a folder in which even that cannot be done.
+// Open reads dir/state.json, if there is one. The folder must be held (store.HoldFolder). A file that is not as this version
+// writes it becomes state.json.bad, which is logged: the sections that can be read are kept, as those of another version are.
+// The error is that of a folder in which even that cannot be done.
 func Open(dir string, opt Options) (*Store, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
@@ -86,9 +91,9 @@ func Open(dir string, opt Options) (*Store, error) {
 		if err := os.Rename(s.path, s.path+damagedSuffix); err != nil {
 			return nil, fmt.Errorf("set a damaged state.json aside: %w", err)
 		}
-		opt.Log.Warn("state.json cannot be read and was set aside: who has read what is forgotten, and so are failed logins",
-			"saved", s.path+damagedSuffix, "err", err)
-		s = newStore(s.path, opt) // nothing of what was read before the damage
+		opt.Log.Warn("state.json is damaged or of another version and was set aside; what can be read of it is kept",
+			"saved", s.path+damagedSuffix, "marks of people", len(s.marks.of), "wrong passwords of accounts", len(s.tallies.of), "err", err)
+		s.changed()
 	}
 	go s.run()
 	return s, nil
@@ -128,17 +133,30 @@ func (s *Store) parse(b []byte) error {
 		return err
 	}
 	var found string
+	var wrong []error
+	skip := func(err error) { wrong = append(wrong, err) }
 	known := map[string]func(strictjson.Value) error{"format": strictjson.To(&found)}
 	for _, part := range s.sections() {
-		known[part.name] = part.read
+		known[part.name] = func(v strictjson.Value) error {
+			if err := part.read(v, skip); err != nil {
+				part.clear() // nothing of what was read before the damage
+				skip(fmt.Errorf("%s: %w", part.name, err))
+			}
+			return nil
+		}
 	}
-	if err := doc.Fields(known); err != nil {
-		return err
+	if err := doc.Known(known, skip); err != nil {
+		skip(err)
 	}
 	if found != format {
-		return fmt.Errorf("the format is %q, not %q", found, format)
+		skip(fmt.Errorf("the format is %q, not %q", found, format))
 	}
-	return nil
+	if !strings.HasPrefix(found, formatPrefix) {
+		for _, part := range s.sections() {
+			part.clear()
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // encode writes the file. Each section is whole in itself; two of them may be of different moments.

@@ -193,6 +193,42 @@ func TestDamagedStateIsSetAside(t *testing.T) {
 	}
 }
 
+// Another version has written state.json, and then this one is started: whoever was guessing a password is still delayed. A
+// file of another kind is the control.
+func TestStateOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	const tallies = `"tallies":{"alice":{"wrong":7,"next":"2026-11-24T12:00:00Z","since":"a field to come",` +
+		`"known":[{"source":"192.0.2.0/32","at":"2026-11-01T00:00:00Z","by":"key"}]}}`
+	for when, c := range map[string]struct {
+		content      string
+		wrong, marks int
+	}{
+		"newer":                         {`{"format":"sshchat-state/2","marks":{"alice":{"general":3}},` + tallies + `}`, 7, 1},
+		"newer, the format last":        {`{` + tallies + `,"format":"sshchat-state/3"}`, 7, 0},
+		"newer, with other marks":       {`{"format":"sshchat-state/2","marks":[["alice","general",3]],` + tallies + `}`, 7, 0},
+		"with a section to come":        {`{"format":"sshchat-state/1","drafts":{"alice":"…"},` + tallies + `}`, 7, 0},
+		"with a section twice":          {`{"format":"sshchat-state/1",` + tallies + `,"tallies":{}}`, 7, 0},
+		"with a damaged section":        {`{"format":"sshchat-state/1","marks":{"alice":{"general":0}},` + tallies + `}`, 7, 0},
+		"with too many known sources":   {`{"format":"sshchat-state/1","tallies":{"alice":{"wrong":7,"known":[` + strings.Repeat(`{"source":"192.0.2.0/32","at":"2026-11-01T00:00:00Z"},`, 99) + `{"source":"192.0.2.1/32","at":"2026-11-01T00:00:00Z"}]}}}`, 7, 0},
+		"control: a file of other kind": {`{"format":"sshchat-users/1","marks":{"alice":{"general":3}},` + tallies + `}`, 0, 0},
+	} {
+		path := filepath.Join(t.TempDir(), "state.json")
+		if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, again := range []bool{false, true} { // what is kept is in the new file
+			s := open(t, filepath.Dir(path), Options{})
+			if got, m := s.Tallies()[name("alice")], s.MarksOf(name("alice")); got.Wrong != c.wrong || len(m) != c.marks || len(got.Known) > maxKnown {
+				t.Errorf("%s, again %v: %+v, marks %v", when, again, got, m)
+			}
+			closeStore(t, s)
+		}
+		if mustRead(t, path+".bad") != c.content {
+			t.Errorf("%s: it was not kept aside", when)
+		}
+	}
+}
+
 func TestTalliesSurviveReopening(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -45,7 +45,7 @@ func (s *Store) Tallies() map[chat.Name]chat.Tally {
 }
 
 // read implements section.
-func (t *tallies) read(v strictjson.Value) error {
+func (t *tallies) read(v strictjson.Value, skipped func(error)) error {
 	if err := v.Object(); err != nil {
 		return err
 	}
@@ -57,20 +57,20 @@ func (t *tallies) read(v strictjson.Value) error {
 		if _, twice := t.of[name]; twice {
 			return field.Refuse(fmt.Errorf("%s is there twice", name))
 		}
-		tally, err := readTally(field)
+		tally, err := readTally(field, skipped)
 		t.of[name] = tally
 		return err
 	})
 }
 
-func readTally(v strictjson.Value) (t chat.Tally, err error) {
-	err = v.Fields(map[string]func(strictjson.Value) error{
+func readTally(v strictjson.Value, skipped func(error)) (t chat.Tally, err error) {
+	err = v.Known(map[string]func(strictjson.Value) error{
 		"wrong": strictjson.To(&t.Wrong), "asked": strictjson.To(&t.Asked), "next": strictjson.To(&t.Next), "forgiven": strictjson.To(&t.Forgiven),
 		"missed": strictjson.To(&t.Missed), "from": strictjson.To(&t.From), "at": strictjson.To(&t.At),
 		"known": func(v strictjson.Value) error {
 			return v.Items(func(v strictjson.Value) error {
 				var k chat.KnownSource
-				err := v.Fields(map[string]func(strictjson.Value) error{"source": strictjson.To(&k.Source), "at": strictjson.To(&k.At)})
+				err := v.Known(map[string]func(strictjson.Value) error{"source": strictjson.To(&k.Source), "at": strictjson.To(&k.At)}, skipped)
 				if err == nil && !k.Source.IsValid() {
 					err = v.Refuse(errors.New("a known source needs an address"))
 				}
@@ -78,18 +78,22 @@ func readTally(v strictjson.Value) (t chat.Tally, err error) {
 				return err
 			})
 		},
-	})
+	}, skipped)
 	switch {
 	case err != nil:
 		return t, err
 	case t.Wrong < 0 || t.Asked < 0 || t.Missed < 0:
 		return t, v.Refuse(errors.New("counts are not negative"))
 	case len(t.Known) > maxKnown:
-		return t, v.Refuse(fmt.Errorf("more than %d known sources", maxKnown))
+		skipped(v.Refuse(fmt.Errorf("more than %d known sources", maxKnown)))
+		t.Known = t.Known[len(t.Known)-maxKnown:] // the latest
 	}
 	t.From = text.Clean(t.From, 64) // it is shown
 	return t, nil
 }
+
+// clear implements section.
+func (t *tallies) clear() { clear(t.of) }
 
 // write implements section: one line for each name.
 func (t *tallies) write(p *strictjson.Page) {

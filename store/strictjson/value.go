@@ -21,6 +21,10 @@ type Value struct {
 
 // Parse checks that b is one well-formed JSON document.
 func Parse(b []byte) (Value, error) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
+		return Value{}, LineError{1, errors.New("is UTF-16: save the file as UTF-8")}
+	}
 	if !utf8.Valid(b) {
 		good := 0
 		for rest := b; ; {
@@ -66,6 +70,16 @@ func (v Value) Refuse(err error) error {
 
 // Fields hands each field of an object to its reader.
 func (v Value) Fields(known map[string]func(Value) error) error {
+	return v.fields(known, func(refusal error) error { return refusal })
+}
+
+// Known is Fields for a file that other versions write as well: what is not known, or there twice, is skipped, with a call
+// of skipped.
+func (v Value) Known(known map[string]func(Value) error, skipped func(refusal error)) error {
+	return v.fields(known, func(refusal error) error { skipped(refusal); return nil })
+}
+
+func (v Value) fields(known map[string]func(Value) error, other func(refusal error) error) error {
 	if err := v.Object(); err != nil {
 		return err
 	}
@@ -73,10 +87,10 @@ func (v Value) Fields(known map[string]func(Value) error) error {
 	return v.Walk(func(key string, field Value) error {
 		read := known[key]
 		if read == nil {
-			return field.Refuse(fmt.Errorf("unknown field %q", key))
+			return other(field.Refuse(fmt.Errorf("unknown field %q", key)))
 		}
 		if seen[key] {
-			return field.Refuse(fmt.Errorf("field %q is there twice", key))
+			return other(field.Refuse(fmt.Errorf("field %q is there twice", key)))
 		}
 		seen[key] = true
 		if err := read(field); err != nil {
@@ -96,6 +110,9 @@ func (v Value) Object() error {
 
 // IsList reports whether it is an array.
 func (v Value) IsList() bool { return v.raw[0] == '[' }
+
+// IsText reports whether it is a string.
+func (v Value) IsText() bool { return v.raw[0] == '"' }
 
 // Items hands each item of an array to read.
 func (v Value) Items(read func(Value) error) error {
