@@ -50,7 +50,7 @@ func readKeys(file string) ([]chat.Key, error) {
 		return nil, err
 	}
 	var keys []chat.Key
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(data), text.BOM)) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue

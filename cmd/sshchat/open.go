@@ -80,7 +80,7 @@ func opener(keys []string, head, name string) (*history.Opener, error) {
 		if err != nil {
 			return nil, err
 		}
-		line, _, _ := strings.Cut(string(data), "\n") // the signature follows; ssh-keygen -Y verify checks it
+		line, _, _ := strings.Cut(strings.TrimPrefix(string(data), text.BOM), "\n") // the signature follows; ssh-keygen -Y verify checks it
 		h, err := history.ParseHead([]byte(line))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", head, err)
@@ -176,6 +176,7 @@ func readIdentities(file string) ([]age.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	data = bytes.TrimPrefix(data, []byte(text.BOM))
 	if bytes.HasPrefix(data, []byte(armor.Header)) {
 		return readSealedIdentities(file, armor.NewReader(bytes.NewReader(data)))
 	}

@@ -112,7 +112,7 @@ func readHeads(data string, files []string) (heads []signedHead, err error) {
 		if err != nil {
 			return nil, err
 		}
-		line, signature, _ := bytes.Cut(b, []byte("\n"))
+		line, signature, _ := bytes.Cut(bytes.TrimPrefix(b, []byte(text.BOM)), []byte("\n"))
 		h := signedHead{File: file}
 		if h.head, err = history.ParseHead(line); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)

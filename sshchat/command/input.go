@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"sshchat/sshchat/text"
 )
@@ -27,6 +28,9 @@ func (c *Call) eachLine(max int, f func(line string) error) error {
 			return err
 		}
 		line := string(trimEnd(b))
+		if number == 1 {
+			line = strings.TrimPrefix(line, text.BOM)
+		}
 		if err := text.Check(line); err != nil {
 			return failed("line %d of standard input: %v", number, err)
 		}
@@ -61,7 +65,7 @@ func (c *Call) readAll(max int) (string, error) {
 	if err := text.Check(string(b)); err != nil {
 		return "", failed("standard input: %v", err)
 	}
-	return string(b), nil
+	return strings.TrimPrefix(string(b), text.BOM), nil
 }
 
 // sent is how far a command came that says each line of standard input.

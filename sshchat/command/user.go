@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -415,17 +416,18 @@ func (c *Call) readSecret() ([]byte, error) {
 	if c.Args[len(c.Args)-1] != "-" {
 		return nil, c.usage("a password is never an argument; write - and send it on standard input")
 	}
-	text, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
+	secret, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
 	if err != nil {
 		return nil, err
 	}
-	for i, b := range text {
+	secret = bytes.TrimPrefix(secret, []byte(text.BOM))
+	for i, b := range secret {
 		if b == '\n' || b == '\r' {
-			clear(text[i:])
-			return text[:i], nil
+			clear(secret[i:])
+			return secret[:i], nil
 		}
 	}
-	return text, nil
+	return secret, nil
 }
 
 var _ = add(&Command{

@@ -20,6 +20,10 @@ var (
 	ErrNotUTF8 = errors.New("this is not UTF-8 text")
 )
 
+// BOM is the byte-order mark that some editors write before the first letter of a file. Whoever reads a file or standard
+// input takes it away.
+const BOM = "\ufeff"
+
 // Check refuses bytes that are not UTF-8. It is the one rule for everything that comes in: its encoding is never guessed,
 // and nothing of it is kept. Errors wrap ErrNotUTF8 and name the first byte that is wrong.
 func Check(s string) error {

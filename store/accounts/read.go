@@ -82,8 +82,26 @@ func readFormat(v strictjson.Value, format *string) error {
 	return fmt.Errorf("%q is not a list of users; %q is expected", *format, fileFormat)
 }
 
+// readUser reads an account. What somebody wrote from the idea of the file is refused with the command that does it.
 func (r *roster) readUser(v strictjson.Value) error {
 	u := &user{}
+	err := v.Refuse(r.readUserInto(u, v))
+	switch {
+	case err == nil:
+		r.add(u)
+	case errors.Is(err, errPasswordText) && u.ID != "":
+		err = fmt.Errorf("%w: remove it, start the server, and let an admin run: user reset-password %s", err, cmp.Or(u.Name.String(), "NAME"))
+	case u.ID == "" || errors.Is(err, errPasswordText):
+		err = fmt.Errorf("%w. Accounts are made by the server: remove this entry, start the server, and let an admin run: user create %s. "+
+			"The first admin is made by: sshchat --admin NAME=KEYFILE", err, cmp.Or(u.Name.String(), "NAME"))
+	}
+	return err
+}
+
+// errPasswordText refuses a password that somebody wrote into the file.
+var errPasswordText = errors.New("a password is kept sealed, never as text")
+
+func (r *roster) readUserInto(u *user, v strictjson.Value) error {
 	var keys []strictjson.Value
 	err := v.Fields(map[string]func(strictjson.Value) error{
 		"id": strictjson.To(&u.ID), "name": strictjson.To(&u.Name), "role": strictjson.To(&u.Role),
@@ -120,7 +138,6 @@ func (r *roster) readUser(v strictjson.Value) error {
 	if _, err := time.Parse(time.DateOnly, u.Seen); err != nil && u.Seen != "" {
 		return fmt.Errorf("seen is %q; it must be a day like 2006-01-02", u.Seen)
 	}
-	r.add(u)
 	return nil
 }
 
@@ -141,11 +158,15 @@ func (u *user) readKey(v strictjson.Value) error {
 	}
 	k.Line, k.Label = key.Line, cleanLabel(cmp.Or(k.Label, key.Comment))
 	k.fingerprint, k.recipient = key.Fingerprint, key.Recipient
+	k.Only = append(chat.Only{}, k.Only...) // left out it would be written as null, which is refused
 	u.keys = append(u.keys, k)
 	return nil
 }
 
 func readPassword(v strictjson.Value) (*password, error) {
+	if v.IsText() {
+		return nil, errPasswordText
+	}
 	p := &password{}
 	err := v.Fields(map[string]func(strictjson.Value) error{
 		"recipient": strictjson.To(&p.Recipient), "sealed": strictjson.To(&p.Sealed), "retired": strictjson.To(&p.Retired),

@@ -93,6 +93,13 @@ var malformed = []struct {
 	{"key twice", oneUser(",\"keys\":[{\"key\":\"" + keyA + "\"},\n{\"key\":\"" + keyA + " again\"}]"), 4, "already"},
 	{"recipient that is none", oneUser(",\n\"password\":{\"recipient\":\"age1\",\"sealed\":\"\"}"), 4, "recipient"},
 	{"sealed that is not", oneUser(",\n\"password\":{\"recipient\":\"" + someRecipient + "\",\"sealed\":\"hunter2\"}"), 4, "passphrase file"},
+	{"password as text, by hand", twoUsers(`{"name":"bob",` + "\n" + `"password":"hunter2hunter2"}`), 5, "run: user create bob"},
+	{"user of a name alone", twoUsers(`{"name":"bob"}`), 4, "run: user create bob"},
+	{"key as text, by hand", twoUsers(`{"name":"bob","keys":["` + keyA + `"]}`), 4, "run: user create bob"},
+	{"key in a field of its own, by hand", twoUsers(`{"name":"bob","key":"` + keyA + `"}`), 4, "run: user create bob"},
+	{"admin by hand", twoUsers(`{"role":"admin","name":"bob"}`), 4, "--admin NAME=KEYFILE"},
+	{"password as text in an account", oneUser(",\n\"password\":\"hunter2hunter2\""), 4, "run: user reset-password alice"},
+	{"UTF-16", "\xff\xfe{\x00}\x00", 1, "save the file as UTF-8"},
 	{"room of no name", oneRoom(`{"topic":"x"}`), 5, "name"},
 	{"direct room", oneRoom(`{"name":"@alice+bob"}`), 5, "direct"},
 	{"room twice", oneRoom("{\"name\":\"go\"},\n{\"name\":\"go\"}"), 6, "called go"},
@@ -147,6 +154,22 @@ func TestSeedIsAccepted(t *testing.T) {
 	}
 	if mustRead(t, u.path+".bak") != seed {
 		t.Error("the seed is not the backup")
+	}
+}
+
+// Some editors write a byte-order mark; the file is taken, and loses it.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeUsers(t, dir, "\ufeff"+oneUser(",\n\"keys\":[{\"key\":\"\ufeff"+keyA+"\"}]"))
+	u := open(t, dir)
+	create(t, u, "bob", "")
+	if got := mustRead(t, u.path); strings.Contains(got, "\ufeff") || !strings.Contains(got, keyA) {
+		t.Errorf("%q", got)
+	}
+	writeUsers(t, dir, "\ufeff"+mustRead(t, u.path))
+	if _, err := u.Reload(); err != nil {
+		t.Errorf("reload: %v", err)
 	}
 }
 
@@ -211,6 +234,7 @@ func FuzzUsersFile(f *testing.F) {
 	}
 	f.Add([]byte(`{ "users": [] }`))
 	f.Add([]byte(oneUser(",\n\"keys\":[{\"key\":\"" + keyA + "\",\"label\":\"x\",\"added\":\"2026-11-23T21:38:56Z\",\"only\":[]}]")))
+	f.Add([]byte(oneUser(",\n\"keys\":[{\"key\":\"" + keyA + "\"}]")))
 	f.Add([]byte(oneUser(`,"settings":{"bell":"all","ignore":"bob\u0007 carol"}`)))
 	f.Add([]byte(oneRoom(`{"name":"general","topic":"<b>","members":[{"name":"alice","since":1}]}`)))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -62,7 +62,7 @@ func ParseKey(line string) (Key, error) {
 
 // ParseCheckedKey is ParseKey without the trial, for the line of a key that has passed it.
 func ParseCheckedKey(line string) (Key, error) {
-	line = strings.TrimSpace(line)
+	line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff")) // the byte-order mark of some editors
 	switch {
 	case line == "":
 		return Key{}, errors.New("there is none")
