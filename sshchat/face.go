@@ -47,7 +47,7 @@ func (s *session) options() view.Options {
 	return view.Options{
 		Me: s.name, Width: width, Height: height, Term: s.guard.terminal(),
 		ColorTerm: s.guard.getenv("COLORTERM"), NoColor: s.guard.getenv("NO_COLOR") != "",
-		Server: s.server.services.ServerName, Look: s.look(),
+		Server: s.server.services.ServerName, Look: s.look(), Since: s.began,
 		Complete: s.complete, Past: s.past, Lines: s.server.lines,
 	}
 }

@@ -44,6 +44,8 @@ type session struct {
 	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
 	renewal atomic.Bool            // it changes what it has to prove: until that is done its login is not reviewed
 	absence string                 // what to tell who was away for so long that nothing was sealed for them
+	began   time.Time
+	said    string // to somebody who was just registering
 
 	login         login                 // changed by prove alone
 	proven        atomic.Pointer[login] // the same, for others
@@ -105,7 +107,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, name: name, room: chat.General, in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
+	sess := &session{server: s, guard: g, name: name, room: chat.General, began: time.Now(), in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
 	sess.prove(l)
 	if l.provisional() && l.key != "" {
 		key, err := s.services.Accounts.ParseKey(l.key)
@@ -179,7 +181,12 @@ func (s *session) refuse(err error) int {
 
 // command runs a command from within the session. Its answer is private.
 func (s *session) command(ctx context.Context, face command.Face, line string) error {
-	out := &lines{print: s.face.Print}
+	out := &lines{print: func(text string) {
+		if s.inbox == nil {
+			s.said = text
+		}
+		s.face.Print(text)
+	}}
 	s.answer = out
 	defer func() { out.end(); s.answer = nil }()
 	call, err := s.call(face)

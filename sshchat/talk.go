@@ -259,6 +259,12 @@ func (s *session) greet() {
 		s.face.Print(s.absence)
 	}
 	if s.full() { // the room, its topic and what is sealed are on the screen
+		for line := range strings.SplitSeq(s.said, "\n") { // of an account just made: the screen before is covered
+			if line != "" {
+				s.face.Print(line)
+			}
+		}
+		s.said = ""
 		s.face.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
 		return
 	}

@@ -96,7 +96,8 @@ func TestTwoPeopleInTerminals(t *testing.T) {
 		bob.sees(prompt)
 		bob.enters(goodPassword)
 	}
-	bob.sees("#general")
+	bob.sees("1:#general")
+	bob.sees("Your password opens your history") // on the screen that covers where it was said
 
 	key := keyFile(t, "-t", "ed25519")
 	claim := newPane(t, 80, 24, s.ssh("alice", "-t", "-i", key, "-o", "IdentitiesOnly=yes")+" claim "+s.claimCode())

@@ -30,7 +30,9 @@ func (f *Full) compose() frame {
 	}
 	fr.top, fr.bottom = len(fr.rows), len(fr.rows)+area
 	if f.overlay != nil {
-		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area)...)
+		news := f.notes.news(f.paint, f.width(), min(longAnswer, area/2))
+		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area-len(news))...)
+		fr.rows = append(fr.rows, news...)
 	} else {
 		fr.rows = append(fr.rows, f.messages(area)...)
 		f.notes.drawn()
@@ -109,21 +111,53 @@ func (f *Full) windowTitle() string {
 }
 
 // bar is the row of the rooms, each with what is unread of it, as in "1:#general 2:#dev(3) 3:@bob(1!)".
-// Where there is no room for all, the one that is shown stays in sight.
+// Where there is no room for all, the one that is shown stays in sight, and a sign at the end counts those with something
+// unread that are not, as in "+2!".
 func (f *Full) bar() string {
-	width, tail := f.width(), f.state()
-	width -= displaywidth.String(tail)
-	type item struct {
-		text string
-		part part
+	state := f.state()
+	width := f.width() - displaywidth.String(state)
+	items := f.barItems()
+	shown, sign, room := fitBar(items, width), "", 0
+	for range 3 { // the sign takes room, which may take more out of sight
+		next := f.hiddenUnread(items, shown)
+		if sign = next; len(next) <= room {
+			break
+		}
+		room = len(next)
+		shown = fitBar(items, width-room)
 	}
-	var items []item
-	active := 0
-	for i, r := range f.rooms {
-		it := item{fmt.Sprintf("%d:%s", i+1, r.Name.For(f.options.Me)), partBar}
+	var b strings.Builder
+	used := 0
+	for _, it := range items[shown.from:shown.to] {
+		item := fitRow(it.text, max(0, width-len(sign)-used-1))
+		b.WriteString(f.paint.in(it.part, item) + " ")
+		used += displaywidth.String(item) + 1
+	}
+	if sign != "" {
+		part := partBarUnread
+		if strings.HasSuffix(sign, "!") {
+			part = partBarMention
+		}
+		b.WriteString(f.paint.in(part, sign))
+		used += len(sign)
+	}
+	return b.String() + strings.Repeat(" ", max(0, width-used)) + f.paint.in(partBarMention, state)
+}
+
+// barItem is a room in the bar.
+type barItem struct {
+	text   string
+	part   part
+	active bool
+}
+
+func (f *Full) barItems() []barItem {
+	var items []barItem
+	for _, r := range f.rooms {
+		it := barItem{fmt.Sprintf("%d:%s", f.slots.number(r.Name), r.Name.For(f.options.Me)), partBar, false}
 		switch {
 		case r.Name == f.room:
-			it.part, active = partBarActive, i
+			it.part, it.active = partBarActive, true
 		case r.Mentions > 0:
 			it.text, it.part = fmt.Sprintf("%s(%d!)", it.text, r.Unread), partBarMention
 		case r.Unread > 0:
@@ -131,25 +165,46 @@ func (f *Full) bar() string {
 		}
 		items = append(items, it)
 	}
-	first, used := 0, 0
-	for i := 0; i <= active && i < len(items); i++ {
-		used += displaywidth.String(items[i].text) + 1
-		for used > width && first < i {
-			used -= displaywidth.String(items[first].text) + 1
-			first++
+	return items
+}
+
+// stretch is which items of the bar are shown: those before to, of which the last may be cut off where it alone fills it.
+type stretch struct{ from, to int }
+
+// fitBar finds as many items as width has room for, the active one among them.
+func fitBar(items []barItem, width int) stretch {
+	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.active }))
+	s, used := stretch{}, 0
+	for i, it := range items {
+		used += displaywidth.String(it.text) + 1
+		for used > width && s.from < i && i <= active {
+			used -= displaywidth.String(items[s.from].text) + 1
+			s.from++
 		}
-	}
-	var b strings.Builder
-	used = 0
-	for _, it := range items[min(first, len(items)):] {
-		text := fitRow(it.text, max(0, width-used-1))
-		if text == "" {
+		if used > width && i > active {
 			break
 		}
-		b.WriteString(f.paint.in(it.part, text) + " ")
-		used += displaywidth.String(text) + 1
+		s.to = i + 1
 	}
-	return b.String() + strings.Repeat(" ", max(0, width-used)) + f.paint.in(partBarMention, tail)
+	return s
+}
+
+// hiddenUnread counts the items out of sight with something unread: "+2", and "+2!" where one of them names the person.
+func (f *Full) hiddenUnread(items []barItem, shown stretch) string {
+	hidden, end := 0, ""
+	for i, it := range items {
+		if i >= shown.from && i < shown.to || it.part == partBar {
+			continue
+		}
+		hidden++
+		if it.part == partBarMention {
+			end = "!"
+		}
+	}
+	if hidden == 0 {
+		return ""
+	}
+	return fmt.Sprintf("+%d%s", hidden, end)
 }
 
 // state is what else the bar tells, at its right end.
@@ -190,7 +245,7 @@ func (f *Full) messages(area int) []string {
 	}
 	var groups []group // from the last to the first
 	total := 0
-	reached := f.walk(f.from.order, func(g group) bool {
+	reached := f.walk(f.from.order, f.cleared[f.room], func(g group) bool {
 		groups = append(groups, g)
 		total += len(g.rows)
 		return total-f.from.skip < area
@@ -224,7 +279,7 @@ func (f *Full) fill(groups []group, skip, area int, reached bool) []string {
 // top is what stands above the first message in memory, the last row first.
 func (f *Full) top(room int) []string {
 	r := f.here()
-	if r.Sealed == 0 {
+	if r.Sealed == 0 || f.cleared[f.room] > 0 {
 		return nil
 	}
 	text := "-- 1 older line is sealed: /unlock reads it here, /help history tells more"
@@ -240,8 +295,9 @@ func (f *Full) top(room int) []string {
 const walkChunk = 64
 
 // walk goes through the room's groups from the one of the message at last (0: the end) upward, until visit says that
-// it is enough. It reports whether it came to the first message in memory.
-func (f *Full) walk(last uint64, visit func(group) bool) (reached bool) {
+// it is enough, or it comes to the message at cleared, of which it shows only what stands below. It reports whether it
+// came to the first message in memory, or to that.
+func (f *Full) walk(last, cleared uint64, visit func(group) bool) (reached bool) {
 	if f.options.Past == nil {
 		return true
 	}
@@ -258,6 +314,10 @@ func (f *Full) walk(last uint64, visit func(group) bool) (reached bool) {
 		}
 		for i := len(ms) - 1; i >= 0; i-- {
 			m := &ms[i]
+			if m.Order <= cleared {
+				visit(group{m.Order, f.notes.between(f.paint, f.room, cleared, below, f.width())})
+				return true
+			}
 			var above *chat.Message
 			if i > 0 {
 				above = &ms[i-1]

@@ -55,7 +55,7 @@ type Face interface {
 	Show(title, text string)
 	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
 	Following() bool
-	// Clear forgets what the room that is shown has shown of private answers, and draws anew.
+	// Clear empties the screen. Nothing is deleted: who scrolls up sees the messages again, but not private answers.
 	Clear()
 	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
 	Enter(room chat.RoomName)
@@ -113,6 +113,20 @@ type Look struct {
 	Away  bool           // shown in the bar
 }
 
+// rings reports whether me wants to hear of a message.
+func (l Look) rings(m *chat.Message, me text.Name) bool {
+	if m.From == me || m.Kind != chat.Say && m.Kind != chat.Me {
+		return false
+	}
+	switch l.Bell {
+	case "off":
+		return false
+	case "all":
+		return true
+	}
+	return m.Mentions(me)
+}
+
 // Past returns up to n messages of a room that come before the place before, the newest last: a full screen draws from
 // it, so that it keeps none of them. before is a Message's Order; 0 is the room's end. The messages are shared.
 type Past func(room chat.RoomName, before uint64, n int) []chat.Message
@@ -126,8 +140,9 @@ type Options struct {
 	NoColor       bool   // the client's NO_COLOR is set
 	Server        string // the server's name, shown to people
 	Look          Look
-	Past          Past   // needed by a full screen
-	Lines         *Lines // rendered messages, shared by the sessions of a server; nil for none shared
+	Since         time.Time // when the session began: of what was said before no bell rings
+	Past          Past      // needed by a full screen
+	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil for none shared
 
 	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)

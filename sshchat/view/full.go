@@ -22,10 +22,12 @@ type Full struct {
 	drafts drafts
 	asked  *inquiry
 
-	rooms   []Room
+	rooms   []Room // by their numbers
+	slots   slots
 	room    chat.RoomName
-	unread  uint64 // Seq of the message that the unread line stands above; 0 for no line
-	entered bool   // the room's line is not decided on yet
+	cleared map[chat.RoomName]uint64 // the place of the last message that was cleared away, until somebody scrolls up
+	unread  uint64                   // Seq of the message that the unread line stands above; 0 for no line
+	entered bool                     // the room's line is not decided on yet
 	notes   notes
 	tail    tail  // the end of the room as it was drawn last
 	from    place // what the message area ends with
@@ -66,7 +68,7 @@ func (f *Full) Set(l Look) {
 
 // Rooms implements Face.
 func (f *Full) Rooms(rooms []Room) {
-	f.rooms, f.chrome.made = rooms, false
+	f.rooms, f.chrome.made = f.slots.arrange(rooms), false
 	f.decideUnread()
 	f.stale = true
 }
@@ -134,24 +136,10 @@ func (f *Full) Deliver(ds []chat.Delivery) {
 		case d.Room.IsZero() && d.Kind == chat.Notice:
 			f.note(f.room, partNotice, "-- "+d.Text.String())
 		default:
-			f.ringing = f.ringing || f.rings(&d.Message)
+			f.ringing = f.ringing || f.look.rings(&d.Message, f.options.Me)
 		}
 		f.stale = true
 	}
-}
-
-// rings reports whether the person wants to hear of a message.
-func (f *Full) rings(m *chat.Message) bool {
-	if m.From == f.options.Me || m.Kind != chat.Say && m.Kind != chat.Me {
-		return false
-	}
-	switch f.look.Bell {
-	case "off":
-		return false
-	case "all":
-		return true
-	}
-	return m.Mentions(f.options.Me)
 }
 
 // note shows text to this person alone, after what the room shows now.
@@ -239,9 +227,13 @@ func (f *Full) Resize(width, height int) {
 // width is how many cells of a row are written to: what a terminal does in its last column differs.
 func (f *Full) width() int { return f.cols - 1 }
 
-// Clear implements Face.
+// Clear implements Face. The room's messages are out of sight until somebody scrolls up.
 func (f *Full) Clear() {
 	f.notes.clear(f.room)
+	if f.cleared == nil {
+		f.cleared = make(map[chat.RoomName]uint64)
+	}
+	f.cleared[f.room] = f.newest(f.room)
 	f.overlay, f.stale = nil, true
 	f.toEnd()
 	f.screen.forget()

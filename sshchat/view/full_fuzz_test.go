@@ -61,7 +61,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 		s.Leave()
 		s.flush()
 		for mode, on := range s.modes {
-			if on != (mode == "25") && mode != "25" || mode == "25" && !on {
+			if on != (mode == "25" || mode == "7") {
 				t.Fatalf("mode %s is left %v", mode, on)
 			}
 		}

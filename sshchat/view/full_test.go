@@ -136,7 +136,9 @@ func (s *stage) control(out string) int {
 		return 0
 	}
 	if number, private := strings.CutPrefix(params, "?"); private {
-		s.modes[number] = final == 'h'
+		for n := range strings.SplitSeq(number, ";") {
+			s.modes[n] = final == 'h'
+		}
 	}
 	return end + 1
 }

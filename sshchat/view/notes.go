@@ -52,6 +52,16 @@ func (ns *notes) between(p *paint, room chat.RoomName, from, to uint64, width in
 	return rows
 }
 
+// news returns the last rows, at most n, of the newest note that is not among the messages yet: they are out of sight.
+func (ns *notes) news(p *paint, width, n int) []string {
+	if len(ns.fresh) == 0 {
+		return nil
+	}
+	last := ns.fresh[len(ns.fresh)-1]
+	rows := p.text(last.text, last.part, width)
+	return rows[max(0, len(rows)-n):]
+}
+
 // drawn tells that all are on the screen.
 func (ns *notes) drawn() { ns.fresh = nil }
 

@@ -12,10 +12,12 @@ import (
 // into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
 type Plain struct {
 	me       chat.Name
-	zone     *time.Location
-	clock    string
+	look     Look
+	since    time.Time // of what was said before no bell rings
+	ringing  bool
 	complete func(string, int) (int, []string)
 	cols     int // cells a row may have: one less than the terminal is wide
+	rows     int
 
 	keys   decoder
 	edit   editor
@@ -43,13 +45,13 @@ const minTyped = 10
 
 // NewPlain returns a face that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
-	p := &Plain{me: o.Me, complete: o.Complete, keys: decoder{bound: bound}}
+	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, keys: decoder{bound: bound}}
 	p.Set(o.Look)
 	p.Resize(o.Width, o.Height)
 	return p
 }
 
-// Set implements Face. Of a look only the times are a plain terminal's.
+// Set implements Face. Of a look only the times and the bell are a plain terminal's.
 func (p *Plain) Set(l Look) {
 	if l.Zone == nil {
 		l.Zone = time.UTC
@@ -57,7 +59,7 @@ func (p *Plain) Set(l Look) {
 	if l.Clock == "" {
 		l.Clock = "15:04"
 	}
-	p.zone, p.clock = l.Zone, l.Clock
+	p.look = l
 }
 
 // Rooms implements Face: a plain terminal has no bar.
@@ -69,8 +71,14 @@ func (p *Plain) Show(_, text string) { p.Print(text) }
 // Following implements Face: what was written went by, whichever room it was in.
 func (p *Plain) Following() bool { return false }
 
-// Clear implements Face: what has gone by cannot be taken back.
-func (p *Plain) Clear() { p.row.erase(&p.out) }
+// Clear implements Face: what was shown goes up and out of sight.
+func (p *Plain) Clear() {
+	p.row.erase(&p.out)
+	for range p.rows {
+		p.out.newline()
+	}
+	p.stale = true
+}
 
 // Deliver implements Face.
 func (p *Plain) Deliver(ds []chat.Delivery) {
@@ -83,6 +91,7 @@ func (p *Plain) Deliver(ds []chat.Delivery) {
 		switch d.Kind {
 		case chat.Say, chat.Me, chat.Notice, chat.Comings:
 			p.message(&d.Message)
+			p.ringing = p.ringing || p.look.rings(&d.Message, p.me) && d.At.After(p.since)
 		case chat.Joined:
 			p.above("-- you are now in ", d.Room.For(p.me))
 		case chat.Parted:
@@ -104,11 +113,14 @@ func (p *Plain) message(m *chat.Message) {
 		p.lines(head, m.Text.String())
 		return
 	}
-	if p.clock != "off" {
-		head = append(m.At.In(p.zone).AppendFormat(head, p.clock), ' ')
+	if p.look.Clock != "off" {
+		head = append(m.At.In(p.look.Zone).AppendFormat(head, p.look.Clock), ' ')
 	}
 	if !here {
 		head = append(append(head, m.Room.For(p.me)...), ' ')
+	}
+	if m.From != p.me && !m.Room.IsDirect() && m.Mentions(p.me) {
+		head = append(head, "(to you) "...)
 	}
 	if m.Kind == chat.Me {
 		head = append(append(append(head, "* "...), m.From.String()...), ' ')
@@ -159,9 +171,9 @@ func (p *Plain) lines(head []byte, said string) {
 	p.scratch = b[:0]
 }
 
-// Resize implements Face. The height is of no interest: lines scroll.
+// Resize implements Face.
 func (p *Plain) Resize(width, height int) {
-	width, _ = size(width, height)
+	width, p.rows = size(width, height)
 	p.cols = width - 1
 	if cells(p.row.shown) > p.cols {
 		// The terminal has cut the row or broken it in two; nobody can tell. It is left behind.
@@ -241,7 +253,7 @@ func (p *Plain) answered() {
 }
 
 // Pending implements Face.
-func (p *Plain) Pending() bool { return len(p.out.b) > 0 || p.stale && p.live() }
+func (p *Plain) Pending() bool { return len(p.out.b) > 0 || p.ringing || p.stale && p.live() }
 
 // live reports whether there is something to type at.
 func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.asked != nil) }
@@ -253,7 +265,10 @@ func (p *Plain) Flush() []byte {
 		p.row.paint(&p.out, want, cursor)
 		p.scratch = want[:0]
 	}
-	p.stale = false
+	if p.ringing {
+		p.out.bell()
+	}
+	p.stale, p.ringing = false, false
 	if cap(p.scratch) > keepScratch {
 		p.scratch = nil
 	}

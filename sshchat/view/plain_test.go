@@ -52,7 +52,7 @@ func TestForgedLines(t *testing.T) {
 	m.flush()
 	for y := range rowsOfScreen {
 		switch got := m.line(y); {
-		case y == 0 && got == "12:34 bob: x", got == "one", got == "two]0;title", got == "! no31m", got == "#general>", got == "":
+		case y == 0 && got == "12:34 (to you) bob: x", got == "one", got == "two]0;title", got == "! no31m", got == "#general>", got == "":
 		case !strings.HasPrefix(got, "  "):
 			t.Errorf("row %d can be taken for a line: %q", y, got)
 		}

@@ -43,7 +43,7 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 	w.b = slices.Grow(w.b, 256) // most frames are no longer
 	start := len(w.b)
 	w.mode(modeFrame, true)
-	w.mode(modeCursor, false)
+	w.modes(modesDrawing, false)
 	empty := len(w.b)
 	s.begin(w)
 	s.setMouse(w, mouse)
@@ -77,7 +77,7 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 	}
 	s.row, s.column = f.row, f.column
 	w.move(f.row, f.column)
-	w.mode(modeCursor, true)
+	w.modes(modesDrawing, true)
 	w.mode(modeFrame, false)
 }
 
@@ -153,7 +153,7 @@ func (s *screen) leave(w *wire) {
 	s.setMouse(w, false)
 	w.mode(modePaste, false)
 	w.mode(modeScreen, false)
-	w.mode(modeCursor, true)
+	w.modes(modesDrawing, true)
 	if s.titled() {
 		w.restoreTitle()
 	}

@@ -139,7 +139,7 @@ func (s *stage) gone() {
 	s.Leave()
 	s.flush()
 	for mode, on := range s.modes {
-		if on != (mode == "25") {
+		if on != (mode == "25" || mode == "7") {
 			s.t.Errorf("left with mode %s %v", mode, on)
 		}
 	}

@@ -20,6 +20,10 @@ func (f *Full) scroll(area int) {
 	f.stay()
 	rows := f.pending
 	f.pending = 0
+	if _, cleared := f.cleared[f.room]; cleared && rows > 0 { // up from an empty screen is where it was
+		delete(f.cleared, f.room)
+		rows = 0
+	}
 	if rows > 0 {
 		f.scrollUp(rows, area)
 	} else if rows < 0 {
@@ -45,7 +49,7 @@ func (f *Full) scrollUp(n, height int) {
 	var sizes []int
 	var orders []uint64
 	total := 0
-	reached := f.walk(f.from.order, func(g group) bool {
+	reached := f.walk(f.from.order, 0, func(g group) bool {
 		sizes, orders = append(sizes, len(g.rows)), append(orders, g.order)
 		total += len(g.rows)
 		return total < f.from.skip+n+height

@@ -58,7 +58,7 @@ func TestScrollingShowsAWindow(t *testing.T) {
 // everything is all rows that scrolling can reach.
 func (s *stage) everything() []string {
 	var rows []string
-	s.walk(0, func(g group) bool {
+	s.walk(0, 0, func(g group) bool {
 		for _, row := range slices.Backward(g.rows) {
 			rows = append(rows, row)
 		}

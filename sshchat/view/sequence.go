@@ -32,22 +32,29 @@ func (w *wire) scroll(top, bottom, n int) {
 func (w *wire) plainStyle() { w.csi("m") }
 
 // mode turns a DEC private mode on or off.
-func (w *wire) mode(n int, on bool) {
+func (w *wire) mode(n int, on bool) { w.modes(strconv.Itoa(n), on) }
+
+// modes turns some on or off, with ; between.
+func (w *wire) modes(list string, on bool) {
 	end := "l"
 	if on {
 		end = "h"
 	}
-	w.csi("?" + strconv.Itoa(n) + end)
+	w.csi("?" + list + end)
 }
 
 // The private modes in use.
 const (
-	modeCursor   = 25   // the cursor shows
 	modeMouse    = 1000 // buttons and the wheel are reported
 	modeMouseSGR = 1006 // in a form that has no limit
 	modeScreen   = 1049 // the alternate screen
 	modePaste    = 2004 // pastes come bracketed
 	modeFrame    = 2026 // what follows is shown at once when it ends
+
+	// Drawing is done with the cursor hidden, and without going on in the next row at a row's end: terminals do not agree
+	// on how wide an emoji is, and one that is wider than we think must not push the rest of the screen down. It is so
+	// within a frame alone, so that no lost connection leaves a shell without wrapped lines.
+	modesDrawing = "7;25"
 )
 
 // title sets the window's title; keepTitle and restoreTitle put the old one aside and back.

@@ -22,19 +22,20 @@ type tail struct {
 	width  int
 	area   int
 	unread uint64
+	clear  uint64
 	sealed int
 	notes  int // their version
 }
 
 // keep remembers what was drawn.
 func (t *tail) keep(f *Full, area int, groups []group, reached bool) {
-	*t = tail{groups, reached, f.room, f.paint, f.width(), area, f.unread, f.here().Sealed, f.notes.version}
+	*t = tail{groups, reached, f.room, f.paint, f.width(), area, f.unread, f.cleared[f.room], f.here().Sealed, f.notes.version}
 }
 
 // advance adds what has come since, and returns the area's rows; ok is false where that cannot be told from the tail.
 func (t *tail) advance(f *Full, area int) (rows []string, ok bool) {
 	if len(t.groups) == 0 || t.room != f.room || t.paint != f.paint || t.width != f.width() || t.area != area ||
-		t.unread != f.unread || t.sealed != f.here().Sealed || t.notes != f.notes.version {
+		t.unread != f.unread || t.clear != f.cleared[f.room] || t.sealed != f.here().Sealed || t.notes != f.notes.version {
 		return nil, false
 	}
 	ms := f.options.Past(f.room, 0, maxAdvance)

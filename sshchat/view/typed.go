@@ -126,8 +126,8 @@ func (f *Full) switches(name string) (room chat.RoomName, ok bool) {
 		return f.nextUnread(now), true
 	}
 	if n, ok := roomNumber(name); ok {
-		if n <= len(f.rooms) {
-			room = f.rooms[n-1].Name
+		if i := slices.IndexFunc(f.rooms, func(r Room) bool { return f.slots.number(r.Name) == n }); i >= 0 {
+			room = f.rooms[i].Name
 		}
 		return room, true
 	}
@@ -248,6 +248,7 @@ func (f *Full) submit(did []Action) []Action {
 		f.last = said
 	}
 	f.toEnd()
+	f.overlay = nil // what was said, and what comes of it, is seen
 	return append(did, Action{Kind: Line, Text: said})
 }
 

@@ -1,0 +1,225 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+func direct(who string) chat.RoomName { return text.Direct(ann, mustName(who)) }
+
+// bottom is the row of the bar.
+func (s *stage) bottom() string { return strings.Split(s.text(), "\n")[s.Full.rows-2] }
+
+// Alt+3 is the room that it was, whoever writes meanwhile, and whatever is left.
+func TestRoomNumbersStay(t *testing.T) {
+	s := newStage(t, 100, 12, "xterm")
+	general, carl := Room{Name: chat.General}, Room{Name: direct("carl")}
+	s.enter(general, Room{Name: dev}, carl)
+	goes := func(keys string, want chat.RoomName) {
+		t.Helper()
+		did := s.types(keys)
+		if want.IsZero() {
+			if did != nil || !strings.Contains(s.wrote, "\a") {
+				t.Errorf("%q does %v", keys, did)
+			}
+			return
+		}
+		if len(did) != 1 || did[0] != (Action{Kind: Go, Room: want}) {
+			t.Errorf("%q does %v, not %v", keys, did, want)
+		}
+	}
+	bar := func(want string) {
+		t.Helper()
+		s.flush()
+		if got := strings.TrimSpace(s.bottom()); got != want {
+			t.Errorf("the bar shows %q, not %q", got, want)
+		}
+	}
+	bar("1:#general 2:#dev 3:@carl")
+	goes("\x1b3", carl.Name)
+	// A stranger whose name comes before all others writes.
+	stranger := Room{Name: direct("aaron"), Unread: 1, Mentions: 1}
+	s.Full.Rooms([]Room{general, {Name: dev}, stranger, carl})
+	bar("1:#general 2:#dev 3:@carl 4:@aaron(1!)")
+	goes("\x1b3", carl.Name)
+	goes("\x1b4", stranger.Name)
+	goes("\x0e", dev) // and Ctrl+N goes by the numbers
+	// A room is left: its number is nobody's, also when another comes, and it is its own when it comes back.
+	s.Full.Rooms([]Room{general, stranger, carl})
+	bar("1:#general 3:@carl 4:@aaron(1!)")
+	goes("\x1b2", chat.RoomName{})
+	s.Full.Rooms([]Room{general, {Name: direct("bert")}, stranger, carl})
+	bar("1:#general 3:@carl 4:@aaron(1!) 5:@bert")
+	goes("\x1b2", chat.RoomName{})
+	s.Full.Rooms([]Room{general, {Name: dev}, {Name: direct("bert")}, stranger, carl})
+	bar("1:#general 2:#dev 3:@carl 4:@aaron(1!) 5:@bert")
+	// All keys are in use: one that was left is given away.
+	rooms := []Room{general, {Name: direct("bert")}, stranger, carl}
+	for i := range 5 {
+		rooms = append(rooms, Room{Name: direct(fmt.Sprintf("new%c", 'a'+i))})
+	}
+	s.Full.Rooms(rooms)
+	goes("\x1b9", direct("newd"))
+	goes("\x1b2", direct("newe"))
+}
+
+// What is unread and has no room in the bar is counted at its end, and a number is never cut off.
+func TestBarTellsWhatIsOutOfSight(t *testing.T) {
+	for _, c := range []struct {
+		width int
+		here  int // the room that is shown
+		want  string
+	}{
+		{100, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) 5:@late(1!)"},
+		{60, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) +1!"},
+		{56, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) +1!"},
+		{50, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet +2!"},
+		{30, 0, "1:#general +3!"},
+		{20, 0, "1:#general +3!"},
+		{40, 3, "3:@quiet 4:#dev 5:@late(1!) +1!"},
+		{30, 4, "4:#dev(3) 5:@late +1!"},
+		{14, 0, "1:#genera +3!"},
+	} {
+		s := newStage(t, c.width, 12, "xterm")
+		rooms := []Room{
+			{Name: chat.General}, {Name: direct("b-writes-much"), Unread: 12, Mentions: 12}, {Name: direct("quiet")},
+			{Name: dev, Unread: 3}, {Name: direct("late"), Unread: 1, Mentions: 1},
+		}
+		s.slots.arrange(rooms)
+		s.Full.Enter(rooms[c.here].Name)
+		s.Full.Rooms(rooms)
+		s.flush()
+		got := strings.TrimRight(s.bottom(), " ")
+		if got != c.want || displaywidth.String(got) > c.width-1 {
+			t.Errorf("%d wide, in room %d: %q, not %q", c.width, c.here+1, got, c.want)
+		}
+	}
+}
+
+// While a list is open, answers are seen below it, and it closes for what one says.
+func TestAnswersWhileAListIsOpen(t *testing.T) {
+	s := newStage(t, 60, 14, "xterm")
+	s.enter(Room{Name: chat.General})
+	list := strings.Repeat("a line of a list\n", 50)
+	s.Print("Your key opens your history.")
+	s.Show("/help", list)
+	s.flush()
+	s.shows("a line of a list", "Your key opens") // also what came just before the list
+	s.Fail("you are faster than that")
+	s.flush()
+	s.shows("a line of a list", "! you are faster")
+	s.types("/wh\t")
+	s.Print("a long answer, of more than one row of this screen, which is why it is broken")
+	s.flush()
+	s.shows("a line of a list", "why it is broken")
+	if !s.Following() {
+		s.types("\x15hello\r")
+	}
+	s.says(said(chat.General, ann, "hello"))
+	s.flush()
+	s.shows("ann: hello")
+	s.hides("a line of a list")
+	if !s.Following() {
+		t.Error("the list is open")
+	}
+	s.shows("! you are faster") // nothing is lost of what was said meanwhile
+	s.Show("/help", list)
+	s.flush()
+	s.hides("! you are faster")
+	s.anew()
+}
+
+// /clear empties the screen, and scrolling up brings back what was said.
+func TestClear(t *testing.T) {
+	s := newStage(t, 60, 12, "xterm")
+	s.enter(Room{Name: chat.General, Sealed: 5}, Room{Name: dev})
+	for i := range 30 {
+		s.says(said(chat.General, bob, fmt.Sprintf("message %d.", i)))
+	}
+	s.says(said(dev, bob, "elsewhere."))
+	s.Print("an answer")
+	s.flush()
+	s.shows("message 29.", "an answer")
+	s.Clear()
+	s.flush()
+	s.hides("message", "an answer", "sealed", "2026")
+	s.anew()
+	s.Print("a new answer")
+	s.flush()
+	s.shows("a new answer")
+	s.says(said(chat.General, bob, "hello again"))
+	s.flush()
+	s.shows("a new answer", "hello again")
+	s.hides("message")
+	s.anew()
+	if !s.Following() {
+		t.Error("the end is not in sight")
+	}
+	s.Full.Enter(dev)
+	s.flush()
+	s.shows("elsewhere.")
+	s.Full.Enter(chat.General)
+	s.flush()
+	s.hides("message")
+	s.types("\x1b[5~")
+	s.shows("message 29.")
+	s.hides("an answer")
+	s.types("\x1b")
+	s.Expire()
+	s.flush()
+	s.shows("message 29.", "hello again")
+	s.anew()
+
+	m := newTerminal(t, 40)
+	m.Enter(chat.General)
+	m.Deliver([]chat.Delivery{said(chat.General, bob, "hello")})
+	m.typed("dra")
+	m.shows("12:34 bob: hello", "#general> dra")
+	m.Clear()
+	m.flush()
+	for y := range rowsOfScreen - 1 {
+		if got := m.line(y); got != "" {
+			t.Errorf("row %d shows %q", y, got)
+		}
+	}
+	if got := m.line(rowsOfScreen - 1); got != "#general> dra" {
+		t.Errorf("the last row shows %q", got)
+	}
+}
+
+// A plain terminal rings and marks what names its person: not what is old, and not by what others write.
+func TestPlainMentions(t *testing.T) {
+	for bell, want := range map[string]string{"off": "000000", "": "010100", "mention": "010100", "all": "110110"} {
+		m := newTerminal(t, 80)
+		m.Plain.since = noon
+		m.Set(Look{Bell: bell})
+		m.Enter(chat.General)
+		m.flush()
+		rung := ""
+		for _, d := range []chat.Delivery{
+			said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.General, ann, "ann says ann"),
+			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.Comings, bob, "ann came"),
+		} {
+			d.At = noon.Add(time.Minute)
+			m.Deliver([]chat.Delivery{d})
+			m.flush()
+			rung += fmt.Sprint(strings.Count(string(m.wrote), "\a"))
+		}
+		if rung != want {
+			t.Errorf("bell %q rings %s, not %s", bell, rung, want)
+		}
+		m.Deliver([]chat.Delivery{said(chat.General, bob, "ann, this is old")}) // from before the session
+		m.flush()
+		if strings.Contains(string(m.wrote), "\a") {
+			t.Errorf("bell %q rings for what is old", bell)
+		}
+		m.shows("12:35 bob: hello all", "12:35 (to you) bob: hello Ann", "12:35 ann: ann says ann", "12:35 @bob bob: psst", "12:35 #other * bob waves")
+	}
+}
