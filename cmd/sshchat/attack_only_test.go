@@ -30,7 +30,7 @@ func TestAttackRestrictedKey(t *testing.T) {
 	}
 	bot.must("say ci again")
 	for _, command := range []string{
-		"say general hello", "say '#ci' hello", "say #general #ci", "msg alice hello", "key list", "key add " + line, "user list", "history ci", "history --tar",
+		"say general hello", "say '#general' hello", `say "general" #ci`, "say #general #ci", "msg alice hello", "key list", "key add " + line, "user list", "history ci", "history --tar",
 		"follow", "follow ci general", "passwd", "identity", "ban bob", "inbox", "set bell all", "join ops", "account delete", "totp enable", "SAY general x",
 	} {
 		out, errs, code := bot.exec(command, "")
