@@ -47,6 +47,17 @@ const (
 	behind
 )
 
+// side is where a clock is that shows so much more than is believed.
+func side(step time.Duration) direction {
+	switch {
+	case step > MaxStep:
+		return ahead
+	case step < -MaxStep:
+		return behind
+	}
+	return right
+}
+
 // New makes a clock that believes what is shown now.
 func New(opt Options) *Clock {
 	if opt.Now == nil {
@@ -124,14 +135,9 @@ func (c *Clock) Known(newest time.Time) {
 
 // judge compares what the clock shows with what is believed. Called with mu held.
 func (c *Clock) judge(shown time.Time, elapsed time.Duration) {
-	was := c.off
-	switch step := shown.Sub(c.highest); {
-	case step > MaxStep:
-		c.off = ahead
-	case step < -MaxStep:
-		c.off = behind
-	default:
-		c.off, c.kept = right, 0
+	was, step := c.off, shown.Sub(c.highest)
+	if c.off = side(step); c.off == right {
+		c.kept = 0
 		if step > 0 {
 			c.highest = shown
 		}

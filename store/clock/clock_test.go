@@ -178,7 +178,7 @@ func TestClockRemembers(t *testing.T) {
 	c := open()
 	want(t, c, m.shown, m.shown)
 	shut(c)
-	for _, bad := range []string{"", "yesterday\n", "\x00\x00"} {
+	for _, bad := range []string{"", "yesterday\n", "\x00\x00", "2026-11-25T12:00:00Z x y", "2026-11-25T12:00:00Z 2026-11-25T12:00:00Z x", "2026-11-25T12:00:00Z 2026-11-25T12:00:00Z"} {
 		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -187,6 +187,38 @@ func TestClockRemembers(t *testing.T) {
 		shut(c)
 		if b, err := os.ReadFile(path); err != nil || string(b) != m.shown.Format(time.RFC3339)+"\n" {
 			t.Errorf("%q, %v", b, err)
+		}
+	}
+}
+
+// A machine that was off for a long time, and then runs for some hours at a time, believes its clock after a day of them. One
+// that is somewhere else at each start does not.
+func TestClockOfAMachineThatIsOftenOff(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		right bool
+		want  int // the start at which the clock is believed
+	}{{true, 5}, {false, -1}} {
+		path := filepath.Join(t.TempDir(), "clock")
+		m := &machine{shown: noon}
+		believed := -1
+		for start := range 40 {
+			k := Open(path, m.options())
+			k.Start()
+			if start > 0 && believed < 0 && k.Read().Believed.Equal(m.shown) {
+				believed = start
+			}
+			m.run(7 * time.Hour)
+			if err := k.Close(); err != nil {
+				t.Fatal(err)
+			}
+			m.step(17 * time.Hour)
+			if start == 0 || !c.right {
+				m.step(100 * day)
+			}
+		}
+		if believed != c.want {
+			t.Errorf("right %v: believed at start %d, want %d", c.right, believed, c.want)
 		}
 	}
 }
@@ -204,7 +236,7 @@ func TestOwnClock(t *testing.T) {
 		c.Start()
 		time.Sleep(saveEvery)
 		synctest.Wait()
-		if got, err := read(path); err != nil || !got.Equal(known.Add(saveEvery)) {
+		if got, err := read(path); err != nil || !got.latest.Equal(known.Add(saveEvery)) || got.kept != saveEvery {
 			t.Errorf("written is %v, %v", got, err)
 		}
 		time.Sleep(day)
@@ -214,6 +246,28 @@ func TestOwnClock(t *testing.T) {
 		}
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzFile(f *testing.F) {
+	for _, s := range []string{"2026-11-25T12:00:00Z\n", "2026-11-25T12:00:00Z 2027-11-25T12:00:00Z 4h1s\n", "2026-11-25T12:00:00+09:00 x -1h", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		s, err := parse(line)
+		if err != nil {
+			return
+		}
+		s.latest, s.shown = s.latest.UTC(), s.shown.UTC()
+		if again, err := parse(s.line()); err == nil && again.line() != s.line() {
+			t.Errorf("%q became %q, and that %q", line, s.line(), again.line())
+		}
+		c := New(Options{Now: func() time.Time { return noon }})
+		c.Known(s.latest)
+		c.resume(s)
+		if r := c.Read(); r.Believed.After(noon) {
+			t.Errorf("%q: believed is %v", line, r.Believed)
 		}
 	})
 }

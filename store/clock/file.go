@@ -2,6 +2,7 @@ package clock
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -13,7 +14,8 @@ import (
 // saveEvery is how often what is believed is written down, for the next start.
 const saveEvery = time.Hour
 
-// file keeps the latest time that was believed: one line, as RFC 3339 has it.
+// file keeps what was believed, for the next start: one line of the latest time that was. While the clock is off, it goes
+// on with what the clock shows, and for how long it has been so: a server that never runs for a whole day believes it, too.
 type file struct {
 	path  string
 	found bool          // there was one to begin with
@@ -26,10 +28,11 @@ type file struct {
 func Open(path string, opt Options) *Clock {
 	c := New(opt)
 	c.file = &file{path: path}
-	switch newest, err := read(path); {
+	switch s, err := read(path); {
 	case err == nil:
-		c.Known(newest)
+		c.Known(s.latest)
 		c.file.found = true
+		c.resume(s)
 	case !errors.Is(err, fs.ErrNotExist):
 		c.opt.Log.Warn("what the clock was cannot be read, and is written anew", "file", path, "err", err)
 	}
@@ -42,12 +45,53 @@ func (c *Clock) Start() {
 	go c.run()
 }
 
-func read(path string) (time.Time, error) {
+// saved is what the file holds.
+type saved struct {
+	latest time.Time
+	shown  time.Time     // zero: the clock was right
+	kept   time.Duration // how long it has been off
+}
+
+func read(path string) (saved, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return time.Time{}, err
+		return saved{}, err
 	}
-	return time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
+	return parse(string(b))
+}
+
+func parse(line string) (s saved, err error) {
+	words := strings.Fields(line)
+	if len(words) != 1 && len(words) != 3 {
+		return s, fmt.Errorf("%d words, not 1 or 3", len(words))
+	}
+	if s.latest, err = time.Parse(time.RFC3339, words[0]); err != nil || len(words) == 1 {
+		return s, err
+	}
+	if s.shown, err = time.Parse(time.RFC3339, words[1]); err != nil {
+		return s, err
+	}
+	s.kept, err = time.ParseDuration(words[2])
+	return s, err
+}
+
+func (s saved) line() string {
+	line := s.latest.Format(time.RFC3339)
+	if !s.shown.IsZero() {
+		line += " " + s.shown.Format(time.RFC3339) + " " + s.kept.Truncate(time.Second).String()
+	}
+	return line + "\n"
+}
+
+// resume goes on counting where the clock has kept to the step that it had made.
+func (c *Clock) resume(s saved) {
+	if s.shown.IsZero() {
+		return
+	}
+	since := wall(c.last).Sub(s.shown)
+	if now := side(wall(c.last).Sub(c.highest)); now == side(s.shown.Sub(s.latest)) && since > -MaxStep && since < MaxStep {
+		c.off, c.kept = now, min(max(s.kept, 0), Settle)
+	}
 }
 
 // run is the saver. It ends with Close.
@@ -68,8 +112,14 @@ func (c *Clock) run() {
 }
 
 func (c *Clock) save() error {
-	latest := c.Read().Latest.Format(time.RFC3339)
-	return durable.Swap(durable.OS{}, c.file.path, []byte(latest+"\n"))
+	r := c.Read()
+	s := saved{latest: r.Latest}
+	c.mu.Lock()
+	if c.off != right {
+		s.shown, s.kept = r.Shown, c.kept
+	}
+	c.mu.Unlock()
+	return durable.Swap(durable.OS{}, c.file.path, []byte(s.line()))
 }
 
 // Close writes down what is believed, if Start was called, and ends. Call it once.
