@@ -38,7 +38,7 @@ func (s *testServer) scrape() map[string]float64 {
 
 func TestMetricsCountWhatHappens(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", append(guarded, "--metrics", "127.0.0.1:0")...)
+	s := startProcess(t, "", append(guarded, "--metrics", "127.0.0.1:0")...)
 	before := s.scrape()
 	alice := s.register("alice")
 	o := alice.plain(80, 24)
