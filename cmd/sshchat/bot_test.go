@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +49,7 @@ func answersOnce(t *testing.T, command func(s *testServer, key, state string) []
 	s.registerWith(t, "bot", key)
 	state := filepath.Join(t.TempDir(), "state")
 	pings, before := 0, 0 // in all, and those that were answered before alice came in
+	last := ""            // the message after the last of them
 	var room *openSession
 	enters := func(answered int) {
 		before = answered
@@ -58,12 +60,14 @@ func answersOnce(t *testing.T, command func(s *testServer, key, state string) []
 	ping := func() {
 		pings++
 		alice.must("say general !ping")
-		alice.must(fmt.Sprint("say general between ", pings))
+		last = strings.TrimSpace(alice.must(fmt.Sprint("say general between ", pings)))
 	}
 	answered := func() {
 		t.Helper()
 		waitFor(t, fmt.Sprint("answer to ping ", pings), func() bool {
-			return before+strings.Count(room.seen.String(), "bot: alice: pong") >= pings
+			noted, err := os.ReadFile(state) // what it has not noted it answers again
+			return err == nil && before+strings.Count(room.seen.String(), "bot: alice: pong") >= pings &&
+				seqOf(t, string(noted)) >= seqOf(t, last)
 		})
 	}
 
@@ -90,6 +94,16 @@ func answersOnce(t *testing.T, command func(s *testServer, key, state string) []
 	if got := strings.Count(s.said(t, key), "alice: pong"); got != pings {
 		t.Errorf("%d answers to %d pings", got, pings)
 	}
+}
+
+// seqOf is the number of a message, as 12 or general/12.
+func seqOf(t *testing.T, id string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(id), "general/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // said is everything sealed to the bot in #general, opened.

@@ -19,6 +19,7 @@ import (
 const (
 	loadSenders  = 4
 	loadMessages = 520 // of each sender; 4 KiB each: more than 8 MiB in all
+	loadAtOnce   = 40  // of each sender, before all readers have them: less than a room keeps
 )
 
 // More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
@@ -31,18 +32,26 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	stalled := s.register("stan")
 	stall(t, stalled)
 
-	var readers []<-chan []string
+	var readers []*collected
 	for i := range 3 {
 		readers = append(readers, collect(t, s.register(fmt.Sprintf("reader%d", i))))
 	}
 	reads := readWhileWritten(t, filepath.Join(s.data, "message_history.json"))
 
-	var sending sync.WaitGroup
+	var senders []*user
 	for i := range loadSenders {
-		u := s.register(fmt.Sprintf("sender%d", i))
-		sending.Go(func() { flood(u, i) })
+		senders = append(senders, s.register(fmt.Sprintf("sender%d", i)))
 	}
-	sending.Wait()
+	for said := 0; said < loadMessages; said += loadAtOnce {
+		var sending sync.WaitGroup
+		for _, u := range senders {
+			sending.Go(func() { flood(u, said, said+loadAtOnce) })
+		}
+		sending.Wait()
+		for _, r := range readers { // who is slow only because the machine is would miss some
+			waitFor(t, "readers to have it all", func() bool { return r.n.Load() >= int64(loadSenders*(said+loadAtOnce)) })
+		}
+	}
 	waitFor(t, "the stalled reader to be counted", func() bool {
 		return strings.Contains(s.log.String(), "the client reads nothing") || strings.Contains(s.log.String(), "reader lagged")
 	})
@@ -52,7 +61,7 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	alice.must("say general the end")
 	var first []string
 	for i, r := range readers {
-		got := <-r
+		got := <-r.done
 		if i == 0 {
 			first = got
 			checkComplete(t, got)
@@ -77,8 +86,14 @@ func stall(t *testing.T, u *user) {
 	}
 }
 
-// collect follows a room until somebody says "the end", and returns sender and number of each message.
-func collect(t *testing.T, u *user) <-chan []string {
+// collected is sender and number of each message that somebody was shown.
+type collected struct {
+	n    atomic.Int64  // so many by now
+	done chan []string // all of them, at the end
+}
+
+// collect follows a room until somebody says "the end".
+func collect(t *testing.T, u *user) *collected {
 	t.Helper()
 	sess, err := u.NewSession()
 	if err != nil {
@@ -92,7 +107,7 @@ func collect(t *testing.T, u *user) <-chan []string {
 		t.Fatal(err)
 	}
 	u.here(u.name)
-	done := make(chan []string, 1)
+	c := &collected{done: make(chan []string, 1)}
 	go func() {
 		var got []string
 		scan := bufio.NewScanner(out)
@@ -111,21 +126,22 @@ func collect(t *testing.T, u *user) <-chan []string {
 			}
 			word, _, _ := strings.Cut(m.Text, " ")
 			got = append(got, fmt.Sprintf("%s %s %d", m.From, word, len(m.Text)))
+			c.n.Add(1)
 		}
-		done <- got
+		c.done <- got
 	}()
-	return done
+	return c
 }
 
 // flood says numbered messages of 4 KiB, through "say -", which is slowed by the disk and never refused.
-func flood(u *user, sender int) {
+func flood(u *user, from, to int) {
 	var all bytes.Buffer
-	for i := range loadMessages {
+	for i := from; i < to; i++ {
 		text := fmt.Sprintf("%d ", i)
 		fmt.Fprintf(&all, "%s%s\n", text, strings.Repeat("x", 4096-len(text)))
 	}
 	if _, errs, code := u.exec("say general -", all.String()); code != 0 {
-		u.t.Errorf("sender %d: exit %d, %s", sender, code, errs)
+		u.t.Errorf("%s: exit %d, %s", u.name, code, errs)
 	}
 }
 
