@@ -107,6 +107,7 @@ var attacks = []struct {
 	{"Files", []attack{
 		{"TestAttackMalformedUsersAreRefusedAndLeftAlone", "users.json damaged or forged", "a table", "refused with its line, left as it is", "-"},
 		{"TestAttackLoadRefuses", "host keys damaged, or readable by others", "a table", "refused", "-"},
+		{"TestAttackRewrittenAuditLog", "the audit log rewritten while the server is down", "8 ways, each with a whole chain", "its last line is signed by the host key at each start and stop", "the chain alone finds nothing"},
 		{"TestAttackTwoProcessesOnOneFolder", "two servers on one folder", "2", "the second is refused", "-"},
 		{"TestAttackerWithTheDisk", "history cut, moved, mixed", "a table", "chain and sealed places", "-"},
 		{"TestAttackerWithTheArchives", "archives changed, cut, swapped, deleted", "a table", "each is named with its hash by what follows it", "-"},

@@ -44,15 +44,11 @@ func serveCommand() *cobra.Command {
 // serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	// Whatever cannot be had is found out before anything is made.
-	listener, err := net.Listen("tcp", s.listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	defer listener.Close()
-	metricsListener, err := listenMetrics(s.metrics)
+	listener, metricsListener, err := listen(s)
 	if err != nil {
 		return err
 	}
+	defer listener.Close()
 	if metricsListener != nil {
 		defer metricsListener.Close()
 	}
@@ -78,11 +74,17 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	auditLog := signedLog{st.audit, auditKey{keys}}
+	if err := auditLog.begin(logger); err != nil {
+		return err
+	}
+	defer auditLog.end(logger)
 	if err := makeAdmins(s, st); err != nil {
 		return err
 	}
 	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
+	services.Audit = auditLog
 	services.Address = address(s, listener.Addr())
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
@@ -102,6 +104,18 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	defer reloadOnHangup(services, logger)()
 	announce(stderr, listener.Addr(), services)
 	return runServer(ctx, server, hub, listener, logger)
+}
+
+// listen takes the ports. The second listener is nil without --metrics.
+func listen(s settings) (chat, metrics net.Listener, err error) {
+	if chat, err = net.Listen("tcp", s.listen); err != nil {
+		return nil, nil, fmt.Errorf("--listen: %w", err)
+	}
+	if metrics, err = listenMetrics(s.metrics); err != nil {
+		chat.Close()
+		return nil, nil, err
+	}
+	return chat, metrics, nil
 }
 
 // collectOften has the heap grow by less than Go's default before it is collected, unless the environment says how.
@@ -166,7 +180,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.
 		claim = command.NewClaim()
 	}
 	return &command.Services{
-		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Audit: st.audit, Claim: claim, Commands: command.NewRegistry(),
+		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}

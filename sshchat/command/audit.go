@@ -16,7 +16,9 @@ const auditLines = 50
 
 var _ = add(&Command{
 	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, List: true, Role: chat.Admin, Words: 1,
-	More: "Every line holds the hash of the one before. --verify looks at all of them and prints how many there are.",
+	More: "Every line holds the hash of the one before, and the host key signs the last when the server starts and stops.\n" +
+		"--verify checks all lines and that signature, and prints how many there are. Whoever has the host key as well\n" +
+		"can make another log: keep a hash elsewhere.",
 	Flags: func(f *pflag.FlagSet) {
 		jsonFlag(f)
 		f.String("since", "", "how far back, as in 2h or 7d")
@@ -28,7 +30,13 @@ var _ = add(&Command{
 			if err != nil {
 				return failed("the audit log does not verify: %v", err)
 			}
+			tip, err := c.Services.Audit.Signed()
+			if err != nil {
+				return failed("the audit log is not what the host key signed: %v", err)
+			}
 			c.Printf("%s, and each follows from the one before\n", text.Count(int(lines), "line"))
+			c.Printf("the first %d were signed by %s at the server's %s, %s; hash %s\n", tip.Lines, tip.By, tip.When,
+				tip.At.In(c.zone()).Format("2006-01-02 15:04:05"), orNone(tip.Hash))
 			return nil
 		}
 		acts, err := c.acts()
@@ -68,6 +76,13 @@ func (c *Call) acts() ([]chat.Act, error) {
 		}
 	}
 	return c.Services.Audit.Acts(since, n)
+}
+
+func orNone(hash string) string {
+	if hash == "" {
+		return "none"
+	}
+	return hash
 }
 
 func orServer(by string) string {

@@ -17,6 +17,16 @@ type Audit interface {
 	Acts(since time.Time, n int) ([]chat.Act, error)
 	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.
 	Verify() (lines uint64, err error)
+	// Signed is what the host key signed of the log last. It fails where the log does not go on from there.
+	Signed() (SignedTip, error)
+}
+
+// SignedTip is a point of the audit log that the host key has signed.
+type SignedTip struct {
+	Lines    uint64
+	Hash, By string // of the last line; the key's fingerprint
+	At       time.Time
+	When     string // "start" or "stop": what the server did then
 }
 
 // maxAudited is how much of what was typed a line of the audit log keeps, in bytes.

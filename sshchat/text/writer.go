@@ -1,19 +1,25 @@
 package text
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
 // writer is what NewWriter returns.
 type writer struct {
 	w   io.Writer
-	buf []byte
+	mu  sync.Mutex
+	buf []byte // guarded by mu
 }
 
 // NewWriter returns a writer for words that people read on a terminal, and that may quote what nobody has checked: of
-// each write the printable part goes to w, with its newlines. No write may end within a character. It belongs to one
-// goroutine.
+// each write the printable part goes to w, with its newlines. No write may end within a character. It may be written to
+// from any goroutine, as a log is.
 func NewWriter(w io.Writer) io.Writer { return &writer{w: w} }
 
 func (w *writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.buf = AppendPrintable(w.buf[:0], string(p), true)
 	if _, err := w.w.Write(w.buf); err != nil {
 		return 0, err

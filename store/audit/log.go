@@ -32,8 +32,7 @@ const maxLine = 64 << 10
 var errClosed = errors.New("the audit log is closed")
 
 // Log is data/audit.jsonl and its archives, audit.0001.jsonl and so on: JSON Lines, chained by hash, so that a line
-// that was changed, left out or put in shows. The last lines can be cut off unseen by whoever can write the file,
-// unless somebody remembers the Tip. Its methods may be called from any goroutine.
+// that was changed, left out or put in shows; tip.go has what that does not show. Its methods may be called from any goroutine.
 type Log struct {
 	disk durable.FS
 	dir  string
@@ -340,11 +339,17 @@ func (a *Log) Close() error {
 	return err
 }
 
-// Snapshots are the audit log's files, the oldest first: lines are only ever added.
+// Snapshots are the audit log's files: the signed tip, and then the lines, which are only ever added, the oldest first.
 func (a *Log) Snapshots() ([]durable.Snapshot, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var all []durable.Snapshot
+	switch tip, err := durable.ReadFile(a.disk, a.tipPath()); {
+	case err == nil:
+		all = append(all, durable.InMemory(filepath.Base(a.tipPath()), tip))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
+	}
 	for i := range a.archives() {
 		b, err := durable.ReadFile(a.disk, a.archive(i+1))
 		if err != nil {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+
+	"sshchat/hostkeys"
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/store/audit"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// auditKey is the host keys, as the audit log's tip is signed by them. It implements audit.Signer.
+type auditKey struct{ *hostkeys.Ring }
+
+// auditNamespace keeps such a signature from being one of anything else.
+const auditNamespace = "sshchat-audit"
+
+func (k auditKey) Sign(message []byte) ([]byte, error) { return k.Ring.Sign(auditNamespace, message) }
+
+func (k auditKey) Signed(message, signature []byte) (fingerprint string, err error) {
+	by, err := hostkeys.Verify(auditNamespace, message, signature)
+	if err != nil {
+		return "", err
+	}
+	keys, err := k.List()
+	if err != nil {
+		return "", err
+	}
+	for _, key := range keys {
+		if bytes.Equal(key.Public.Marshal(), by.Marshal()) {
+			return ssh.FingerprintSHA256(by), nil
+		}
+	}
+	return "", fmt.Errorf("it is signed by %s, which is not and was not this server's host key", ssh.FingerprintSHA256(by))
+}
+
+// signedLog is the audit log as the commands see it.
+type signedLog struct {
+	*audit.Log
+	key audit.Signer
+}
+
+// Signed implements command.Audit.
+func (l signedLog) Signed() (command.SignedTip, error) {
+	tip, _, err := l.CheckTip(l.key)
+	return command.SignedTip{Lines: tip.N, Hash: tip.Hash, By: tip.By, At: tip.At, When: tip.When}, err
+}
+
+// begin looks whether the log goes on from what was signed, and signs it as it is now. What does not fit is for the
+// operator and for the log itself: it was changed while no server ran, or is that of another server.
+func (l signedLog) begin(logger *slog.Logger) error {
+	if _, _, err := l.CheckTip(l.key); err != nil {
+		logger.Warn("the audit log is not what the host key signed", "err", err)
+		if err := l.Append(chat.Act{Do: "audit check", Text: err.Error(), Result: "failed"}); err != nil {
+			return err
+		}
+	}
+	return l.sign(audit.Start, logger)
+}
+
+// end signs the log as it is when the server stops. A tip signed before is as true, so a failure ends nothing.
+func (l signedLog) end(logger *slog.Logger) {
+	if err := l.sign(audit.Stop, logger); err != nil {
+		logger.Error("the audit log's tip cannot be signed", "err", err)
+	}
+}
+
+// sign tells the operator's log of the tip, too: kept elsewhere it shows that the audit log was taken back to an older one.
+func (l signedLog) sign(when string, logger *slog.Logger) error {
+	tip, err := l.SignTip(l.key, when)
+	if err == nil {
+		logger.Info("audit log signed", "when", when, "lines", tip.N, "hash", tip.Hash)
+	}
+	return err
+}

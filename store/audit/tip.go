@@ -1,0 +1,140 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
+)
+
+// The chain of hashes is nobody's: whoever may write the file while no server runs can make another one that is as whole.
+// So the server signs its tip when it starts and when it stops, in audit.tip, and looks at the start whether the log still
+// goes on from what was signed. That holds against everybody who does not have the host key as well; and an old log with
+// the old audit.tip of that time shows only to somebody who remembers a later tip.
+
+// Signer signs with the server's host key.
+type Signer interface {
+	Sign(message []byte) (signature []byte, err error)
+	// Signed is the fingerprint of the key that signed the message. It fails unless that key is or was the server's.
+	Signed(message, signature []byte) (fingerprint string, err error)
+}
+
+// Tip is a point of the log, as it is signed: a line of JSON, without the signature.
+type Tip struct {
+	Format string    `json:"format"`
+	N      uint64    `json:"n"`    // counts the log's lines
+	Hash   string    `json:"hash"` // SHA-256 of the last of them; empty for a log without lines
+	At     time.Time `json:"at"`
+	When   string    `json:"when"` // Start or Stop
+
+	By string `json:"-"` // fingerprint of the key that signed it
+}
+
+// When a tip is signed.
+const (
+	Start = "start"
+	Stop  = "stop"
+)
+
+const tipFormat = "sshchat-audit-tip/1"
+
+// maxTip is more than a tip with its signature takes, in bytes.
+const maxTip = 4 << 10
+
+func (a *Log) tipPath() string { return filepath.Join(a.dir, "audit.tip") }
+
+// SignTip has the log's tip signed and writes it to audit.tip. When it returns nil the tip survives a power cut; a crash
+// before leaves the one before, which is as true.
+func (a *Log) SignTip(s Signer, when string) (Tip, error) {
+	tip := Tip{Format: tipFormat, At: a.now().UTC().Truncate(time.Second), When: when}
+	tip.N, tip.Hash = a.Tip()
+	line, err := json.Marshal(tip)
+	if err != nil {
+		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+	}
+	line = append(line, '\n')
+	signature, err := s.Sign(line)
+	if err != nil {
+		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+	}
+	err = durable.Swap(a.disk, a.tipPath(), append(line, signature...))
+	if err == nil {
+		err = a.disk.SyncDir(a.dir)
+	}
+	if err != nil {
+		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+	}
+	return tip, nil
+}
+
+// CheckTip returns the tip that was signed last, and how many lines came after it. It fails where the log does not go on
+// from there, where the tip is not the server's, and where there is none although the log has lines. The error is for
+// admins to read.
+func (a *Log) CheckTip(s Signer) (tip Tip, later uint64, err error) {
+	n, hash := a.Tip()
+	b, err := durable.ReadFile(a.disk, a.tipPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && n == 0:
+		return Tip{}, 0, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return Tip{}, 0, errors.New("audit.tip is missing: the log is from a server that did not sign it, or somebody removed the file")
+	case err != nil:
+		return Tip{}, 0, fmt.Errorf("audit.tip: %w", err)
+	}
+	if tip, err = parseTip(b, s); err != nil {
+		return Tip{}, 0, fmt.Errorf("audit.tip: %w", err)
+	}
+	if tip.N > n {
+		return tip, 0, fmt.Errorf("%d lines were signed and %d are left", tip.N, n)
+	}
+	if tip.N < n {
+		if hash, err = a.hashOf(tip.N); err != nil {
+			return tip, 0, err
+		}
+	}
+	if hash != tip.Hash {
+		return tip, 0, fmt.Errorf("line %d is not the one that was signed", tip.N)
+	}
+	return tip, n - tip.N, nil
+}
+
+func parseTip(b []byte, s Signer) (tip Tip, err error) {
+	line, signature, ok := bytes.Cut(b, []byte("\n"))
+	if !ok || len(b) > maxTip || json.Unmarshal(line, &tip) != nil || tip.Format != tipFormat {
+		return Tip{}, errors.New("it is damaged")
+	}
+	if tip.By, err = s.Signed(append(line[:len(line):len(line)], '\n'), signature); err != nil {
+		return Tip{}, err
+	}
+	return tip, nil
+}
+
+// hashOf is the hash of line n, which the chain up to the end was built on. The newest files are looked at first.
+func (a *Log) hashOf(n uint64) (hash string, err error) {
+	if n == 0 {
+		return "", nil
+	}
+	a.mu.Lock()
+	archives := a.archives()
+	a.mu.Unlock()
+	for i := archives + 1; i > 0 && hash == "" && err == nil; i-- {
+		path := a.path()
+		if i <= archives {
+			path = a.archive(i)
+		}
+		err = walkLines(a.disk, path, func(_ string, _ int, line []byte) error {
+			var act chat.Act
+			if json.Unmarshal(line, &act) == nil && act.N == n {
+				hash = digest(line)
+			}
+			return nil
+		})
+	}
+	return hash, err
+}
