@@ -57,10 +57,11 @@ func TestAttackLogLinesAreNotForged(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	inJournal := strings.ReplaceAll("\n"+strings.TrimSuffix(s.log.String(), "\n"), "\n", "\nchat sshchat[4711]: ")[1:] + "\n"
 	for name, c := range map[string]struct {
 		log   string
 		lines int
-	}{"failures": {s.log.String(), 9}, "no failures": {open.log.String(), 0}} {
+	}{"failures": {s.log.String(), 9}, "the same from the journal": {inJournal, 9}, "no failures": {open.log.String(), 0}} {
 		path := filepath.Join(t.TempDir(), "log")
 		if err := os.WriteFile(path, []byte(c.log), 0o600); err != nil {
 			t.Fatal(err)
@@ -77,6 +78,27 @@ func TestAttackLogLinesAreNotForged(t *testing.T) {
 		if strings.Contains(line, "login failed") && !regexp.MustCompile(`^\S+ WARN +login failed source=127\.0\.0\.[79] method=`).MatchString(line) {
 			t.Errorf("a line that is not the server's: %q", line)
 		}
+	}
+}
+
+// The jail starts beside the unit, whose log is in the journal: fail2ban does not where a file that is named is not there.
+func TestJailGoesWithTheUnit(t *testing.T) {
+	t.Parallel()
+	fail2ban := client(t, "fail2ban-client")
+	const installed = "/etc/fail2ban"
+	config := filepath.Join(t.TempDir(), "fail2ban")
+	if err := os.CopyFS(config, os.DirFS(installed)); err != nil {
+		t.Skipf("%s: %v", installed, err)
+	}
+	if err := os.RemoveAll(filepath.Join(config, "jail.d")); err != nil { // others' jails
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(config, os.DirFS("../../deploy/fail2ban")); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := runClient(t, "", fail2ban, "-c", config, "-d")
+	if code != 0 || !strings.Contains(out, "['add', 'sshchat', 'systemd']") || strings.Contains(errs, "ERROR") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }
 
