@@ -87,7 +87,7 @@ func (s *inside) quiet() {
 func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 	here := goleak.IgnoreCurrent()
 	limits := sshchat.DefaultLimits
-	limits.Penalties, limits.Failure, limits.Starting, limits.DropFrom = false, 0, 1000, 1000
+	limits.Penalties, limits.Failure, limits.Starting, limits.StartingSource, limits.DropFrom = false, 0, 1000, 1000, 1000
 	limits.Registrations = 0 // nobody is let in to register
 	s := startInside(t, limits)
 	heap := func() uint64 {

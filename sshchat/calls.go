@@ -2,7 +2,6 @@ package sshchat
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -59,31 +58,45 @@ func (s *session) Guess(look func() error) error {
 		s.server.count(&s.server.stats.Failures)
 		s.server.wrongPassword(s.guard.conn, s.name)
 	default:
-		attempts.Withdraw(s.name)
+		attempts.WithdrawPrompt(s.name)
 	}
 	return err
 }
 
 // MayRegister implements command.Session.
 func (s *session) MayRegister() error {
-	wait := s.server.newcomers.Wait(s.guard.conn.from, s.guard.conn.exempt)
-	if wait <= 0 {
-		return nil
+	if why := s.server.accountsWait(s.guard.conn); why != "" {
+		return &chat.Refusal{Code: chat.Failed, Text: why}
 	}
-	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
-		"too many accounts were made here lately; you can make one in %v", wait.Round(time.Minute)+time.Minute)}
+	return nil
+}
+
+// CountRegistration implements command.Session.
+func (s *session) CountRegistration() (giveBack func(), err error) {
+	newcomers, c := s.server.newcomers, s.guard.conn
+	if why := newcomersWords(newcomers.Take(c.from, c.exempt)); why != "" {
+		return nil, &chat.Refusal{Code: chat.Failed, Text: why}
+	}
+	return func() { newcomers.GiveBack(c.from) }, nil
+}
+
+// MayClaim implements command.Session.
+func (s *session) MayClaim() error {
+	c := s.guard.conn
+	if wait := s.server.claims.Take(c.from, time.Now()); wait > 0 && !c.exempt {
+		return &chat.Refusal{Code: chat.Failed, Text: "too many wrong codes came from your address; try again in " + approx(wait)}
+	}
+	return nil
 }
 
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (s *session) Registered(a chat.Account) {
-	if s.login.provisional() {
-		s.server.newcomers.Add(s.guard.conn.from)
-	}
 	s.prove(s.login.registered(a, s.key))
 	s.enlist(a)
 	s.server.review(s, "") // they may have been banned since the account was made
-	s.guard.conn.freeSlot()
+	s.guard.conn.hasAccount()
 	s.guard.conn.becomes(a.ID)
+	s.server.attempts.Succeeded(a.Name, s.guard.conn.from)
 	s.guard.conn.onTime()
 }
 

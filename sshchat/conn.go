@@ -30,9 +30,14 @@ type conn struct {
 	announced atomic.Bool  // it was told of the host keys
 	proofs    atomic.Int32 // times it had them prove themselves
 
+	hello hello // owned by the reader
+
 	// Owned by the login's goroutine:
 
-	passwords int // tried so far
+	starts    gossh.ServerPreAuthConn // for words before the login; nil until keys are agreed on
+	passwords int                     // tried so far
+	queries   int                     // keys that were asked about and paid for
+	proved    login                   // what was proven last
 
 	// Set once, before there is a session:
 
@@ -42,14 +47,15 @@ type conn struct {
 	deadline    *time.Timer   // guarded by mu; closes the connection unless it gets on: keys, channel, registration
 	keepalive   *time.Timer   // guarded by mu; nil until the first channel
 	channels    int           // guarded by mu; session channels open
-	provisional bool          // guarded by mu; holds one of the registration slots
+	provisional bool          // guarded by mu; it logged in without an account, and has none since
+	place       bool          // guarded by mu; it holds one of the places for registering
 	closed      bool          // guarded by mu
 	tried       bool          // guarded by mu; there was a try to log in
 	in          bool          // guarded by mu; it is logged in
 	starting    bool          // guarded by mu; it holds a place among those that have not
 	account     string        // guarded by mu; the id of the account it holds a place of; empty: of none
 	proven      chan struct{} // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
-	refusal     string        // guarded by mu; what its sessions are told instead of being served
+	refusal     *chat.Refusal // guarded by mu; what its sessions are told instead of being served; nil: they are served
 }
 
 // connKey finds the conn in its ssh.Context.
@@ -57,20 +63,39 @@ type connKey struct{}
 
 func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
-// accept is the ssh server's ConnCallback.
-func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
+// serve serves one connection until it ends.
+func (s *Server) serve(nc net.Conn) {
+	c := s.accept(nc)
+	if c == nil {
+		nc.Close()
+		return
+	}
+	s.ssh.HandleConn(c)
+	c.mu.Lock()
+	wasted := !c.tried && !c.in
+	c.mu.Unlock()
+	if wasted {
+		c.charge(limit.NoAuth)
+	}
+}
+
+// accept takes a connection, or turns it away and says why.
+func (s *Server) accept(nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
+	c.exempt = s.limits.IsExempt(c.addr)
 	if _, banned := s.services.Accounts.Banned(chat.Name{}, c.addr, ""); banned {
 		s.count(&s.stats.Banned)
+		s.turnAway(nc, "connections from your address are banned here")
 		return nil
 	}
-	c.exempt = s.limits.IsExempt(c.addr)
-	if s.limits.Penalties && !c.exempt && s.penalties.Refused(c.from) {
+	if wait := s.keptAway(c); wait > 0 {
 		s.count(&s.stats.Penalized)
+		s.turnAway(nc, failedLogins(wait))
 		return nil
 	}
-	if !s.admission.Acquire(c.from, c.exempt) {
+	if room := s.admission.Acquire(c.from, c.exempt); room != limit.Room {
 		s.count(&s.stats.Crowded)
+		s.turnAway(nc, crowded[room])
 		return nil
 	}
 	c.starting = true
@@ -81,13 +106,25 @@ func (s *Server) accept(ctx ssh.Context, nc net.Conn) net.Conn {
 			s.log.Warn("set send buffer", "source", c.source, "err", err)
 		}
 	}
-	ctx.SetValue(connKey{}, c)
 	if !s.track(c) {
 		c.leaveStart()
+		s.turnAway(nc, "the server is stopping; please come back in a moment")
 		return nil
 	}
 	c.within(s.limits.KeyExchange)
 	return c
+}
+
+// crowded is what connections are told for which there is no room.
+var crowded = map[limit.Verdict]string{
+	limit.SourceFull: "too many connections from your address are logging in at this moment; please try again soon",
+	limit.AllFull:    "too many connections are logging in at this moment; please try again soon",
+}
+
+// attach is the ssh server's ConnCallback.
+func attach(ctx ssh.Context, nc net.Conn) net.Conn {
+	ctx.SetValue(connKey{}, nc.(*conn))
+	return nc
 }
 
 // host is an address without its port.
@@ -104,6 +141,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.lastRead.Store(time.Now().UnixNano())
+		if strange := c.begins(p[:n]); strange != nil {
+			c.Close()
+			return 0, strange
+		}
 	}
 	return n, err
 }
@@ -115,8 +156,7 @@ func (c *conn) Close() error {
 		c.mu.Lock()
 		c.closed = true
 		c.stopTimers()
-		wasted := !c.tried && !c.in
-		c.giveSlot()
+		c.givePlace()
 		account := c.account
 		c.account = ""
 		c.mu.Unlock()
@@ -125,9 +165,6 @@ func (c *conn) Close() error {
 			c.server.admission.ReleaseAccount(c.from, account)
 		}
 		c.server.untrack(c)
-		if wasted {
-			c.charge(limit.NoAuth)
-		}
 		err = c.Conn.Close()
 	})
 	return err
@@ -162,13 +199,21 @@ func (c *conn) within(d time.Duration) {
 	})
 }
 
-// charge has the connection's source owe time.
+// charge has the connection's source owe time, or use up what it may guess.
 func (c *conn) charge(d time.Duration) {
-	if c.server.limits.Penalties && !c.exempt && !c.server.draining.Load() {
-		if begun := c.server.penalties.Add(c.from, d); begun > 0 {
-			c.server.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
-			c.server.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
+	s := c.server
+	switch {
+	case !s.limits.Penalties || c.exempt || s.draining.Load():
+		return
+	case s.attempts.Known(c.from):
+		if d == limit.AuthFail {
+			s.spared.Take(c.from, time.Now())
 		}
+		return
+	}
+	if begun := s.penalties.Add(c.from, d); begun > 0 {
+		s.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
+		s.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 	}
 }
 
@@ -193,41 +238,6 @@ func (c *conn) onTime() {
 	}
 }
 
-// takeSlot lets the login go on without an account, if one of the slots for registering is free.
-func (c *conn) takeSlot() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.provisional {
-		return true
-	}
-	if c.closed || !c.server.newcomers.Reserve(c.from, c.exempt) {
-		return false
-	}
-	if c.server.registrations.Add(1) > int64(c.server.limits.Registrations) {
-		c.server.registrations.Add(-1)
-		c.server.newcomers.Release(c.from)
-		return false
-	}
-	c.provisional = true
-	return true
-}
-
-// freeSlot gives the slot back: the login has an account now, or turned out to have one.
-func (c *conn) freeSlot() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.giveSlot()
-}
-
-// giveSlot is called with mu held.
-func (c *conn) giveSlot() {
-	if c.provisional {
-		c.server.registrations.Add(-1)
-		c.server.newcomers.Release(c.from)
-		c.provisional = false
-	}
-}
-
 // leaveStart gives back the place among those that have not logged in, once.
 func (c *conn) leaveStart() {
 	c.mu.Lock()
@@ -249,12 +259,19 @@ func (c *conn) becomes(account string) {
 		c.account = account
 	default:
 		c.server.count(&c.server.stats.Crowding)
-		c.refusal = "there are too many connections of this account, or from where you are; close one of them"
+		c.refusal = &chat.Refusal{Code: chat.Failed, Text: "there are too many connections of this account, or from where you are; close one of them"}
 	}
 }
 
-// refused is what sessions are told instead of being served; empty where they are.
-func (c *conn) refused() string {
+// setRefusal sets what sessions are told instead of being served; nil: they are served.
+func (c *conn) setRefusal(why *chat.Refusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusal = why
+}
+
+// refused is what sessions are told instead of being served; nil: they are served.
+func (c *conn) refused() *chat.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.refusal

@@ -41,9 +41,6 @@ type guardKey struct{}
 // guardSession is the handler of "session" channels: the library's own, behind a guard.
 func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
-	if l, err := loginOf(peer.Permissions); err == nil && !l.provisional() {
-		c.freeSlot() // taken when a name without an account was tried first
-	}
 	if !c.openChannel(peer) {
 		c.refuse(ch)
 		return

@@ -14,28 +14,28 @@ type Limits struct {
 	limit.AdmissionLimits
 	limit.NewcomerLimits
 
-	Handshake     time.Duration   // from accept to a successful login
-	KeyExchange   time.Duration   // of that, until the keys are agreed on
-	FirstChannel  time.Duration   // a connection without a channel is closed after this, whenever that is
-	FirstCommand  time.Duration   // a channel without a shell or a command ends its connection after this
-	Registration  time.Duration   // a login without an account has this long to make one
-	Keepalive     time.Duration   // silence after which the client is asked for a sign of life
-	KeepaliveMax  int             // unanswered asks, after which the connection is closed
-	WriteStall    time.Duration   // a write that makes no progress for this long closes the connection
-	Sessions      int             // channels of one connection
-	Passwords     int             // passwords tried in one connection
-	Guesses       int             // wrong passwords for one name in a row, before the next has to wait
-	MostGuesses   int             // in a row, after which passwords for the name are heard from known sources alone
-	Failure       time.Duration   // a failed password is answered no earlier than this after it came
-	Penalties     bool            // sources that guess, or waste connections, are kept away for a while
-	AuthTries     int             // login attempts in one connection; high, for agents with many keys
-	Registrations int             // logins without an account at once
-	Env           int             // environment variables of one session
-	EnvBytes      int             // their size
-	SendBuffer    int             // kernel's buffer toward one client, bytes
-	Messages      limit.Allowance // what one person says, in all sessions together
-	Commands      limit.Allowance // commands of one person that do work
-	Input         limit.Allowance // bytes of input of one session
+	Handshake    time.Duration   // from accept to a successful login
+	KeyExchange  time.Duration   // of that, until the keys are agreed on
+	FirstChannel time.Duration   // a connection without a channel is closed after this, whenever that is
+	FirstCommand time.Duration   // a channel without a shell or a command ends its connection after this
+	Registration time.Duration   // a login without an account has this long to make one
+	Keepalive    time.Duration   // silence after which the client is asked for a sign of life
+	KeepaliveMax int             // unanswered asks, after which the connection is closed
+	WriteStall   time.Duration   // a write that makes no progress for this long closes the connection
+	Sessions     int             // channels of one connection
+	Passwords    int             // passwords tried in one connection
+	Guesses      int             // wrong passwords for one name in a row, before the next has to wait
+	MostGuesses  int             // in a row, after which passwords for the name are heard from known sources alone
+	Failure      time.Duration   // a failed password is answered no earlier than this after it came
+	Penalties    bool            // sources that guess, or waste connections, are kept away for a while
+	AuthTries    int             // login attempts in one connection; high, for agents with many keys
+	Env          int             // environment variables of one session
+	EnvBytes     int             // their size
+	SendBuffer   int             // kernel's buffer toward one client, bytes
+	KeyQueries   limit.Allowance // keys that one source asks about; more are answered later
+	Messages     limit.Allowance // what one person says, in all sessions together
+	Commands     limit.Allowance // commands of one person that do work
+	Input        limit.Allowance // bytes of input of one session
 }
 
 // DefaultLimits are the limits of a server that was told nothing else.
@@ -44,8 +44,9 @@ var DefaultLimits = Limits{
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
-	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, Penalties: true, AuthTries: 20, Registrations: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
-	Messages: limit.Allowance{Burst: 5, Rate: 2}, Commands: limit.Allowance{Burst: 20, Rate: 4}, Input: limit.Allowance{Burst: 64 << 10, Rate: 4 << 10},
+	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, Penalties: true, AuthTries: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+	KeyQueries: limit.Allowance{Burst: 60, Rate: 10},
+	Messages:   limit.Allowance{Burst: 5, Rate: 2}, Commands: limit.Allowance{Burst: 20, Rate: 4}, Input: limit.Allowance{Burst: 64 << 10, Rate: 4 << 10},
 }
 
 // Sizes that no client needs to exceed.
@@ -64,11 +65,13 @@ const (
 	maxAcceptWait = time.Second
 )
 
-// algorithms are what ssh-audit finds nothing to fail in, and what every client of the last years can do.
+// algorithms are what ssh-audit finds nothing to fail in. The last of each are for libraries that bots are made with, as
+// paramiko before 3, libssh2 before 1.11 and conch, which have no AES-GCM and no encrypt-then-MAC.
 func algorithms(config *gossh.ServerConfig) {
 	config.KeyExchanges = []string{gossh.KeyExchangeMLKEM768X25519, gossh.KeyExchangeCurve25519}
-	config.Ciphers = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM}
-	config.MACs = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	config.Ciphers = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM,
+		gossh.CipherAES256CTR, gossh.CipherAES192CTR, gossh.CipherAES128CTR}
+	config.MACs = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM, gossh.HMACSHA256, gossh.HMACSHA512}
 	config.PublicKeyAuthAlgorithms = []string{
 		gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519, gossh.KeyAlgoSKECDSA256,
 		gossh.KeyAlgoECDSA256, gossh.KeyAlgoECDSA384, gossh.KeyAlgoECDSA521,

@@ -34,6 +34,9 @@ type Passwords interface {
 	Wrong(err error) bool
 }
 
+// version is what follows "SSH-2.0-" in the server's first line.
+const version = "sshchat"
+
 // Config is what a server is made of.
 type Config struct {
 	HostKeys  HostKeys
@@ -57,24 +60,29 @@ type Server struct {
 	penalties *limit.Penalties
 	admission *limit.Admission
 	newcomers *limit.Newcomers
-	lines     *view.Lines // rendered messages, shared by all sessions
 
-	draining      atomic.Bool  // no login and no session any more; set with mu held
-	registrations atomic.Int64 // slots taken by logins without an account
-	stop          context.Context
-	stopSessions  context.CancelFunc
-	sessions      sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
+	spared     *limit.RateLimiter[limit.Source] // wrong passwords from sources that are not kept away
+	keyQueries *limit.RateLimiter[limit.Source] // keys that clients ask about
+	claims     *limit.RateLimiter[limit.Source] // codes that are shown to become the admin
+	lines      *view.Lines                      // rendered messages, shared by all sessions
+
+	draining     atomic.Bool   // no login and no session any more; set with mu held
+	turningAway  chan struct{} // holds a token for each connection that is told why it is not served
+	stop         context.Context
+	stopSessions context.CancelFunc
+	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
 	stats    counters
 	messages *limit.RateLimiter[chat.Name] // what people say
 	works    *limit.RateLimiter[chat.Name] // the commands they use
-	failures *failures                     // what the log is told of failed logins
+	failures *pacedLog                     // lines of failed logins
+	strange  *pacedLog                     // lines of strangers, and of what could not log in
 	events   *events                       // what the audit log is told besides commands
 
-	mu       sync.Mutex
-	listener net.Listener                     // guarded by mu; nil until Serve
-	conns    map[*conn]struct{}               // guarded by mu; every open connection, logged in or not
-	live     map[*session]command.LiveSession // guarded by mu; the sessions of accounts
+	mu        sync.Mutex
+	listeners []net.Listener                   // guarded by mu; none until Serve
+	conns     map[*conn]struct{}               // guarded by mu; every open connection, logged in or not
+	live      map[*session]command.LiveSession // guarded by mu; the sessions of accounts
 }
 
 // New returns a server. Serve makes it listen.
@@ -84,9 +92,12 @@ func New(c Config) (*Server, error) {
 		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
 		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
-		failures: newFailures(c.Log, time.Now), events: newEvents(c.Log, time.Now),
+		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now),
 	}
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
+	s.spared, s.keyQueries = limit.NewRateLimiter[limit.Source](guessesOfKnown), limit.NewRateLimiter[limit.Source](c.Limits.KeyQueries)
+	s.claims = limit.NewRateLimiter[limit.Source](claimTries)
+	s.turningAway = make(chan struct{}, maxTurningAway)
 	s.newcomers = limit.NewNewcomers(c.Limits.NewcomerLimits, time.Now)
 	if c.Tallies != nil {
 		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.services.Accounts.ByName(n); return exists })
@@ -94,14 +105,15 @@ func New(c Config) (*Server, error) {
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	var err error
 	s.ssh, err = wish.NewServer(
-		wish.WithVersion("sshchat"),
+		wish.WithVersion(version),
 		func(srv *ssh.Server) error { srv.AddHostKey(c.HostKeys.Signers()[0]); return nil }, // else wish would make one
 		wish.WithMiddleware(s.session),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("make the SSH server: %w", err)
 	}
-	s.ssh.ConnCallback = s.accept
+	s.ssh.ConnCallback = attach
+	s.ssh.ConnectionFailedCallback = s.misfit
 	s.ssh.ServerConfigCallback = s.config
 	s.ssh.HostSigners = nil // they may change: config adds them to each connection
 	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: s.answerProofs}
@@ -110,19 +122,32 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections until Shutdown, and returns nil then. It accepts by itself: the library's Serve races
-// with its Shutdown when that comes first, and would answer port forwarding requests by default.
-func (s *Server) Serve(l net.Listener) error {
-	if !s.listenOn(l) {
+// Serve accepts connections from all listeners until Shutdown, and returns nil then, or when one of them fails. It accepts by
+// itself: the library's Serve races with its Shutdown when that comes first, and would answer port forwarding requests by default.
+func (s *Server) Serve(listeners ...net.Listener) error {
+	if !s.listenOn(listeners) {
 		return nil
 	}
 	go s.noteDays()
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- s.acceptFrom(l) }()
+	}
+	for range listeners {
+		if err := <-ended; err != nil {
+			return err // Shutdown ends the others
+		}
+	}
+	return nil
+}
+
+func (s *Server) acceptFrom(l net.Listener) error {
 	for wait := time.Duration(0); ; {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = 0
-			go s.ssh.HandleConn(nc)
+			go s.serve(nc)
 		case s.draining.Load():
 			return nil
 		case exhausted(err):
@@ -148,16 +173,23 @@ func exhausted(err error) bool {
 	return false
 }
 
-// listenOn notes the listener for Shutdown to close; it closes it when that has been.
-func (s *Server) listenOn(l net.Listener) bool {
+// listenOn notes the listeners for Shutdown to close; it closes them when that has been.
+func (s *Server) listenOn(listeners []net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listeners = listeners
 	if s.draining.Load() {
-		l.Close()
+		s.closeListeners()
 		return false
 	}
-	s.listener = l
 	return true
+}
+
+// closeListeners is called with mu held.
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
 }
 
 // Shutdown takes no new connection, login or session, ends the sessions with a word to each, and then closes
@@ -165,9 +197,7 @@ func (s *Server) listenOn(l net.Listener) bool {
 func (s *Server) Shutdown(ctx context.Context) {
 	s.mu.Lock()
 	s.draining.Store(true)
-	if s.listener != nil {
-		s.listener.Close()
-	}
+	s.closeListeners()
 	s.mu.Unlock()
 	s.stopSessions()
 	ended := make(chan struct{})

@@ -73,8 +73,9 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		}
 		defer s.sessions.Done()
 		defer s.contain("session", g.conn.source)
-		if why := g.conn.refused(); why != "" {
-			io.WriteString(g.Stderr(), why+"\r\n")
+		if why := g.conn.refused(); why != nil {
+			io.WriteString(g.Stderr(), why.Text+"\r\n")
+			g.exit(int(why.Code))
 			return
 		}
 		sess, err := s.newSession(lib, g)
@@ -258,7 +259,14 @@ func (s *session) offerAccount(ctx context.Context) error {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
 	}
 	if services.ByInvite {
-		return s.offerInvited(ctx)
+		return s.askInvite(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name))
+	}
+	if s.name.Reserved() {
+		return s.command(ctx, command.Exec, "register") // which refuses, and says why
+	}
+	if why := s.server.accountsWait(s.guard.conn); why != "" {
+		s.face.Print(fmt.Sprintf("No account named %s here: %s.", s.name, why))
+		return s.askInvite(ctx, "The code of your invite, if you have one: ")
 	}
 	answer, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
 	if err != nil {
@@ -270,9 +278,9 @@ func (s *session) offerAccount(ctx context.Context) error {
 	return s.command(ctx, command.Exec, "register")
 }
 
-// offerInvited is offerAccount where accounts are for the invited.
-func (s *session) offerInvited(ctx context.Context) error {
-	code, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name), true)
+// askInvite is offerAccount for somebody who needs an invite.
+func (s *session) askInvite(ctx context.Context, question string) error {
+	code, err := s.Ask(ctx, question, true)
 	if err != nil {
 		return err
 	}

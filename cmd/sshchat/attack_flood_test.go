@@ -17,11 +17,13 @@ var crowded = []string{
 	"--source-connections", "256", "--registrations-source", "2", "--new-accounts", "30", "--new-accounts-source", "3",
 }
 
-// taken reports whether the server talks to a connection that says nothing.
+// taken reports whether the server waits for a connection that says nothing to go on. One that is turned away is told why,
+// in the same packet as the server's version.
 func taken(conn net.Conn) bool {
 	conn.SetReadDeadline(time.Now().Add(patience))
-	n, err := conn.Read(make([]byte, 8))
-	return n > 0 && err == nil
+	hello := make([]byte, 512)
+	n, err := conn.Read(hello)
+	return err == nil && strings.HasSuffix(string(hello[:n]), "\r\n")
 }
 
 // I open connections and say nothing, from one address and from many, so that nobody else gets in. Who has been here

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,34 +78,39 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	}
 }
 
-// I guess in turn from one address: after four wrong passwords the next connection is closed before a byte of it.
-// The one whose name it is learns of it at the next login, from elsewhere.
+// I guess in turn from one address: after four wrong passwords the next connection is closed with a word, before any
+// cryptography. The one whose name it is learns of it at the next login, from elsewhere.
 func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "", guarded...)
 	s.registerByPassword("paula")
 	for range 4 { // the first three owe a little less than 15 s when the third is answered
-		if r := s.raw(); r.password("paula", "wrong but long enough") != msgAuthFailure {
+		if r := s.rawFrom("127.0.0.3"); r.password("paula", "wrong but long enough") != msgAuthFailure {
 			t.Fatal("a wrong password is right")
 		}
 	}
-	conn, err := s.dialFrom("127.0.0.1")
+	conn, err := s.dialFrom("127.0.0.3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
-		t.Error("a source with a penalty is answered")
-	}
+	io.WriteString(conn, "SSH-2.0-hydra\r\n")
+	closes(t, "is kept away", func() error {
+		answer, err := io.ReadAll(conn)
+		if !regexp.MustCompile(`^SSH-2\.0-sshchat\r\n[^\n]*too many failed logins from your address; please try again in \d+ seconds[^\n]*$`).Match(answer) {
+			t.Errorf("a source with a penalty is answered %q", answer)
+		}
+		return err
+	})
 	conn.Close()
 	paula := s.byPasswordFrom("127.0.0.2", "paula", goodPassword)
 	o := paula.plain(80, 24)
 	o.sees("! 4 wrong passwords were tried for your account since your last login, the last")
-	o.sees("from 127.0.0.1 at ")
+	o.sees("from 127.0.0.3 at ")
 
 	s = startServer(t, "") // the control
 	s.registerByPassword("paula")
 	for range 10 {
-		if r := s.raw(); r.password("paula", "wrong but long enough") != msgAuthFailure {
+		if r := s.rawFrom("127.0.0.3"); r.password("paula", "wrong but long enough") != msgAuthFailure {
 			t.Fatal("a wrong password is right")
 		}
 	}

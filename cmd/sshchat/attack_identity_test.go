@@ -110,33 +110,38 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 	}
 }
 
-// I try a name without an account and then my own: I must hold none of the strangers' slots, nor their deadline.
-func TestAttackMemberHoldsNoStrangersSlot(t *testing.T) {
+// I ask about keys for names without an account, from many connections, so that all places for registering are held before
+// anybody has proven anything. A stranger still gets one, and whoever asked and then logs in as a member is treated as one.
+// The control: strangers who have proven their keys do hold them.
+func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "")
+	s := startServer(t, "", "--registrations", "2")
 	alice := s.register("alice")
-	s = s.again("--registrations", "1", "--registration-time", "1s")
-	var r *raw
-	waitFor(t, "the slot of registering to come free", func() bool {
-		r = s.raw()
-		return r.about("eve", alice.signer.PublicKey()) == msgKeyIsOK
-	})
-	if answer := s.raw().about("eve", alice.signer.PublicKey()); answer != msgAuthFailure {
-		t.Fatalf("a second slot of one: %d; nothing was tested", answer)
+	for i := range 8 {
+		r := s.raw()
+		if answer := r.about(fmt.Sprintf("eve%d", i), alice.signer.PublicKey()); answer != msgKeyIsOK {
+			t.Fatalf("a key for a stranger: %d; nothing was tested", answer)
+		}
 	}
+	s.login("bob", newSigner(t)).must("register")
+	s = s.again("--registrations", "2", "--registration-time", "1s")
+	r := s.raw()
+	r.about("eve", alice.signer.PublicKey())
 	if answer := r.prove("alice", alice.signer); answer != msgAuthSuccess {
 		t.Fatalf("alice: %d", answer)
 	}
 	r.exec("whoami")
-	eve := s.raw()
-	if answer := eve.about("eve", alice.signer.PublicKey()); answer != msgKeyIsOK {
-		t.Errorf("alice holds a stranger's slot: %d", answer)
-	}
-	eve.Close()
-	closes(t, "does not register", s.slot("eve").Wait)
+	closes(t, "does not register", s.login("eve", newSigner(t)).Wait)
 	if out, _ := r.exec("whoami"); !strings.HasPrefix(out, "alice ") {
 		t.Errorf("alice has a stranger's deadline: %q", out)
 	}
+
+	s = s.again("--registrations", "2")
+	held := []*user{s.login("eve", newSigner(t)), s.login("eva", newSigner(t))}
+	if _, errs, code := s.login("carl", newSigner(t)).exec("register", ""); code != 3 || !strings.Contains(errs, "try again") {
+		t.Errorf("the control: a third of two places: exit %d, %q", code, errs)
+	}
+	held[0].must("register")
 }
 
 // We both come in on a name that is free, and both make it ours at once, again and again. One must win;

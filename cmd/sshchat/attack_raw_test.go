@@ -15,7 +15,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -66,12 +65,17 @@ func (g *gcm) next() []byte {
 // raw connects and agrees on keys; logging in is up to the attack.
 func (s *testServer) raw() *raw {
 	s.t.Helper()
-	tcp, err := net.Dial("tcp", s.addr)
+	return s.rawFrom("127.0.0.1")
+}
+
+// rawFrom does it from another address.
+func (s *testServer) rawFrom(ip string) *raw {
+	s.t.Helper()
+	tcp, err := s.dialFrom(ip)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { tcp.Close() })
-	tcp.SetReadDeadline(time.Now().Add(patience))
 	r := &raw{Conn: tcp, t: s.t, in: bufio.NewReader(tcp)}
 	r.agree()
 	r.ask(append([]byte{msgServiceRequest}, wireString("ssh-userauth")...))

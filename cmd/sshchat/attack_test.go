@@ -181,22 +181,22 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 	alice.at(s).soon("say general still well")
 }
 
-// Only so many may be about to register; who leaves makes room. A stranger beyond that is refused like a wrong password.
+// Only so many may be about to register; who leaves makes room. A stranger beyond that is let in to be told so, and no more.
 func TestAttackSlotsForStrangers(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "", "--registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
-	if c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t))); err == nil {
-		c.Close()
-		t.Error("a third stranger is let in")
+	third := newSigner(t)
+	for _, line := range []string{"register", "claim " + s.claimCode(), "whoami"} {
+		_, errs, code := s.login("three", third).exec(line, "")
+		if code != 3 || !strings.Contains(errs, "too many people are making an account at this moment; each has 2 minutes for it") {
+			t.Errorf("%s: exit %d, %q", line, code, errs)
+		}
 	}
 	first.Close()
 	waitFor(t, "the slot to come free", func() bool {
-		c, err := s.dialAs("three", ssh.PublicKeys(newSigner(t)))
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
+		_, _, code := s.login("three", third).exec("register", "")
+		return code == 0
 	})
 	second.must("register")
 }

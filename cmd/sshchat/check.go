@@ -139,10 +139,15 @@ func (s *settings) checkWords() error {
 
 // checkAddresses looks at the form of addresses: whether they can be had is found out by listening.
 func (s *settings) checkAddresses() error {
-	for _, a := range []struct{ flag, address string }{{"listen", s.listen}, {"metrics", s.metrics}} {
-		if a.flag == "metrics" && a.address == "" {
-			continue
-		}
+	type setting struct{ flag, address string }
+	var addresses []setting
+	for _, a := range s.listen {
+		addresses = append(addresses, setting{"listen", a})
+	}
+	if s.metrics != "" {
+		addresses = append(addresses, setting{"metrics", s.metrics})
+	}
+	for _, a := range addresses {
 		_, port, err := net.SplitHostPort(a.address)
 		if err != nil {
 			return s.bad(a.flag, "it is %q, and must be an address and a port, as 127.0.0.1:2222 or [::1]:2222", a.address)

@@ -16,7 +16,7 @@ import (
 
 // settings are the server's flags. Each has a twin in the environment: --log-format is SSHCHAT_LOG_FORMAT.
 type settings struct {
-	listen       string
+	listen       []string
 	data         string
 	admins       []string
 	registration string
@@ -37,7 +37,7 @@ type settings struct {
 
 func (s *settings) flags(f *pflag.FlagSet) {
 	s.limits = sshchat.DefaultLimits
-	f.StringVar(&s.listen, "listen", ":2222", "address to listen on")
+	f.StringArrayVar(&s.listen, "listen", []string{":2222"}, "address to listen on (repeatable)")
 	f.StringVar(&s.data, "data", "data", "folder for accounts, history and the host key; made when missing")
 	f.StringArrayVar(&s.admins, "admin", nil, "NAME=KEYFILE: make this admin with the keys in the file, unless the account exists (repeatable)")
 	f.StringVar(&s.registration, "registration", "open", "who may make an account: open, invite or closed")
@@ -79,6 +79,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.limits.Failure, "failure-time", s.limits.Failure, "a wrong password is answered no earlier than this")
 	f.BoolVar(&s.limits.Penalties, "penalties", s.limits.Penalties, "keep sources away for a while that guess passwords or waste connections")
 	f.IntVar(&s.limits.Registrations, "registrations", s.limits.Registrations, "logins without an account at once")
+	allowance(f, &s.limits.KeyQueries, "key-query", "keys that one source asks about")
 	allowance(f, &s.limits.Messages, "message", "messages of one person")
 	allowance(f, &s.limits.Commands, "command", "commands of one person")
 	allowance(f, &s.limits.Input, "input", "bytes of input of one session")

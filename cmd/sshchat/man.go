@@ -73,7 +73,7 @@ func (m manual) end() {
 	m.macro("SH", "EXIT STATUS")
 	m.text("Of commands over SSH: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 not found. A session without a terminal ends with the code of the last line that was refused. A server that stops ends all sessions with 1; ssh itself ends with 255 if the connection is lost. Of the server: 0 after an orderly stop, 2 if a setting is wrong, else 1.")
 	m.macro("SH", "SIGNALS")
-	m.text("SIGTERM and SIGINT end the server: people are told, what was said is on the disk, all within ten seconds. SIGHUP does what the command reload does.")
+	m.text("SIGTERM and SIGINT end the server: people are told, what was said is on the disk, all within ten seconds. SIGHUP does what the command reload does, and prints a new code for claim while there is no admin.")
 	m.macro("SH", "FILES")
 	m.text("In the folder of --data, which is for the server's user alone:")
 	for _, file := range [][2]string{

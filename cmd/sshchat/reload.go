@@ -43,8 +43,8 @@ func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub,
 	return done, err
 }
 
-// reloadOnHangup has SIGHUP do what the command reload does, until stop is called.
-func reloadOnHangup(services *command.Services, logger *slog.Logger) (stop func()) {
+// reloadOnHangup has SIGHUP do what the command reload does, and then calls then, until stop is called.
+func reloadOnHangup(services *command.Services, logger *slog.Logger, then func()) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -57,6 +57,7 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger) (stop func(
 				} else {
 					logger.Info("reload", "done", done)
 				}
+				then()
 			case <-ctx.Done():
 				return
 			}

@@ -44,11 +44,11 @@ func serveCommand() *cobra.Command {
 // serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
 func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	// Whatever cannot be had is found out before anything is made.
-	listener, metricsListener, err := listen(s)
+	listeners, metricsListener, err := listen(s)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer closeAll(listeners)
 	if metricsListener != nil {
 		defer metricsListener.Close()
 	}
@@ -85,14 +85,14 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog
-	services.Address = address(s, listener.Addr())
+	services.Address = address(s, listeners[0].Addr())
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
 	if err != nil {
 		return err
 	}
-	services.Live, services.Tries = server, server
+	services.Live, services.Tries, services.Sources = server, server, server
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
@@ -101,18 +101,32 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
 	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, keys, hub, server) }
-	defer reloadOnHangup(services, logger)()
-	announce(stderr, listener.Addr(), services)
-	return runServer(ctx, server, hub, listener, logger)
+	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services) })()
+	for _, l := range listeners {
+		fmt.Fprintf(stderr, "listening on %s\n", l.Addr())
+	}
+	announceClaim(stderr, services)
+	return runServer(ctx, server, hub, listeners, logger)
 }
 
-// listen takes the ports. The second listener is nil without --metrics.
-func listen(s settings) (chat, metrics net.Listener, err error) {
-	if chat, err = net.Listen("tcp", s.listen); err != nil {
-		return nil, nil, fmt.Errorf("--listen: %w", err)
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// listen takes the ports: all of them, or none. The second listener is nil without --metrics.
+func listen(s settings) (chat []net.Listener, metrics net.Listener, err error) {
+	for _, a := range s.listen {
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			closeAll(chat)
+			return nil, nil, fmt.Errorf("--listen: %w", err)
+		}
+		chat = append(chat, l)
 	}
 	if metrics, err = listenMetrics(s.metrics); err != nil {
-		chat.Close()
+		closeAll(chat)
 		return nil, nil, err
 	}
 	return chat, metrics, nil
@@ -129,12 +143,12 @@ func collectOften() {
 
 // runServer runs the hub and the server until ctx ends or one of them fails, and ends both in order:
 // sessions first, then what they had said is committed.
-func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, l net.Listener, logger *slog.Logger) error {
+func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, listeners []net.Listener, logger *slog.Logger) error {
 	hubCtx, stopHub := context.WithCancel(context.Background())
 	defer stopHub()
 	hubEnd, serverEnd := make(chan error, 1), make(chan error, 1)
 	go func() { hubEnd <- hub.Run(hubCtx) }()
-	go func() { serverEnd <- server.Serve(l) }()
+	go func() { serverEnd <- server.Serve(listeners...) }()
 
 	var failed error
 	hubEnded := false
@@ -155,12 +169,21 @@ func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, l net
 	return failed
 }
 
-// announce tells the operator that the server is ready, and how to become its admin while there is none.
-func announce(stderr io.Writer, addr net.Addr, services *command.Services) {
-	fmt.Fprintf(stderr, "listening on %s\n", addr)
+// announceClaim tells the operator how to become the admin, while there is none.
+func announceClaim(stderr io.Writer, services *command.Services) {
 	if code := services.Claim.Code(); code != "" {
 		fmt.Fprintf(stderr, "no admin yet; become it with: ssh -t %s claim %s\n", services.Address, code)
 	}
+}
+
+// renewClaim draws a new code while there is no admin: the operator may have lost the one printed at the start.
+func renewClaim(stderr io.Writer, st *stores, services *command.Services) {
+	if st.users.HasAdmin() {
+		services.Claim.Void()
+		return
+	}
+	services.Claim.Renew()
+	announceClaim(stderr, services)
 }
 
 // newLog is the operator's log.

@@ -109,7 +109,7 @@ var unhurried = []string{
 	"--guesses", "1000000", "--most-guesses", "1000000", "--failure-time", "0s", "--penalties=false",
 	"--starting", "10000", "--starting-source", "10000", "--starting-drop-from", "10000", "--account-connections", "10000",
 	"--source-connections", "10000", "--registrations-source", "1000", "--new-accounts", "100000", "--new-accounts-source", "100000",
-	"--input-burst", "100000000", "--input-rate", "1e9",
+	"--input-burst", "100000000", "--input-rate", "1e9", "--key-query-burst", "1000000", "--key-query-rate", "1e6",
 	"--login-time", "10m", "--key-exchange-time", "10m", "--channel-time", "10m", "--command-time", "10m",
 }
 
@@ -175,7 +175,10 @@ func newTestServer(t testing.TB, data string) *testServer {
 }
 
 func (s *testServer) args(flags []string) []string {
-	return slices.Concat([]string{"--listen", "127.0.0.1:0", "--data", s.data, "--work-factor", "8"}, unhurried, flags)
+	if !slices.Contains(flags, "--listen") {
+		flags = append([]string{"--listen", "127.0.0.1:0"}, flags...)
+	}
+	return slices.Concat([]string{"--data", s.data, "--work-factor", "8"}, unhurried, flags)
 }
 
 // waitReady waits for the line that says where the server listens.

@@ -10,19 +10,33 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// claimTries is how many wrong codes are taken before only a restart gives a new one: of 80 bits nobody guesses
-// one in so many, and whoever tries more is not somebody who mistyped.
-const claimTries = 100
-
-// Claim is the right to become the first admin, for whoever shows the code that the server printed as it started.
+// Claim is the right to become the first admin, for whoever shows the code that the server printed. No number of wrong
+// codes ends it: of 80 bits nobody guesses one, and whoever could use it up would keep the operator out.
 type Claim struct {
-	mu    sync.Mutex
-	code  string // guarded by mu; empty once used up
-	tries int    // guarded by mu
+	mu   sync.Mutex
+	code string // guarded by mu; empty while there is nothing to claim
 }
 
-// NewClaim draws a code of at least 80 bits.
-func NewClaim() *Claim { return &Claim{code: strings.ToLower(rand.Text()[:20])} }
+// NewClaim draws a code.
+func NewClaim() *Claim {
+	c := &Claim{}
+	c.Renew()
+	return c
+}
+
+// Renew draws another code of at least 80 bits; the one before it serves no more.
+func (c *Claim) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.code = strings.ToLower(rand.Text()[:20])
+}
+
+// Void ends the claim: there is an admin.
+func (c *Claim) Void() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.code = ""
+}
 
 // Code is what must be shown; empty when there is nothing to claim.
 func (c *Claim) Code() string {
@@ -35,13 +49,7 @@ func (c *Claim) Code() string {
 func (c *Claim) take(code string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.code == "" {
-		return false
-	}
-	if subtle.ConstantTimeCompare([]byte(c.code), []byte(strings.ToLower(strings.TrimSpace(code)))) != 1 {
-		if c.tries++; c.tries >= claimTries {
-			c.code = ""
-		}
+	if c.code == "" || subtle.ConstantTimeCompare([]byte(c.code), []byte(strings.ToLower(strings.TrimSpace(code)))) != 1 {
 		return false
 	}
 	c.code = ""
@@ -51,12 +59,14 @@ func (c *Claim) take(code string) bool {
 func (c *Claim) keep(code string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.code = code
+	if c.code == "" { // else it was renewed meanwhile
+		c.code = code
+	}
 }
 
 var _ = add(&Command{
 	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
-	More:  "The server printed the code as it started. It serves once.",
+	More:  "The server printed the code as it started, and prints a new one on SIGHUP while there is no admin. It serves once.",
 	Faces: Exec, Words: 1,
 	Run: runClaim,
 })
@@ -65,8 +75,14 @@ func runClaim(ctx context.Context, c *Call) error {
 	if len(c.Args) != 1 {
 		return c.usage("claim needs the code")
 	}
-	if c.Claim == nil || !c.Claim.take(c.Args[0]) {
-		return denied("that is not the code, or it has been used")
+	if c.Claim == nil || c.Claim.Code() == "" {
+		return denied("there is nothing to claim: this server has an admin")
+	}
+	if err := c.Session.MayClaim(); err != nil {
+		return err
+	}
+	if !c.Claim.take(c.Args[0]) {
+		return denied("that is not the code; the server printed it as it started, and prints a new one on SIGHUP")
 	}
 	account, err := c.Account, error(nil)
 	if account.ID == "" {

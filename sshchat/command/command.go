@@ -107,6 +107,11 @@ type Session interface {
 	Guess(look func() error) error
 	// MayRegister refuses, in words, while too many accounts have been made lately.
 	MayRegister() error
+	// CountRegistration counts an account that is about to be made, or refuses as MayRegister does. giveBack is to be called
+	// if it is not made after all.
+	CountRegistration() (giveBack func(), err error)
+	// MayClaim counts a code that is shown to become the first admin. It refuses, in words, sources that showed many.
+	MayClaim() error
 	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
 	Registered(a chat.Account)
 	// Renew runs change, which changes the password or second factor of the caller's account, and has this session, and no
@@ -140,6 +145,7 @@ type Services struct {
 	Audit        Audit
 	Live         Live
 	Tries        Tries
+	Sources      Sources
 	Motd         Motd
 	HostKeys     HostKeys
 	Backup       func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder

@@ -9,7 +9,8 @@ import (
 var _ = add(&Command{
 	Name: "register", Args: "[CODE]", Brief: "make an account of the name you logged in with", Group: Yours,
 	More: "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.\n" +
-		"Where accounts are for the invited, the code is that of an invite.",
+		"CODE is that of an invite. It is needed if accounts are only for people with an invite, and lifts the limit of new\n" +
+		"accounts if many were made from your address.",
 	Faces: Exec, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Account.ID != "" {
@@ -18,15 +19,12 @@ var _ = add(&Command{
 		if !c.Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
-		if err := c.Session.MayRegister(); err != nil {
-			return err
+		if c.Name.Reserved() {
+			return denied("the name %s is reserved, since people would take it for the server's or an admin's; log in with another name", c.Name)
 		}
-		code := ""
-		if c.ByInvite {
-			if len(c.Args) == 0 || !c.Accounts.Invited(c.Args[0]) {
-				return denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
-			}
-			code = c.Args[0]
+		code, err := c.shownInvite()
+		if err != nil {
+			return err
 		}
 		a, err := c.register(ctx, chat.User, code)
 		if err != nil {
@@ -36,6 +34,19 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// shownInvite is the code of an invite that the caller shows; empty if they show none and need none.
+func (c *Call) shownInvite() (code string, err error) {
+	switch {
+	case len(c.Args) > 0 && c.Accounts.Invited(c.Args[0]):
+		return c.Args[0], nil
+	case c.ByInvite:
+		return "", denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
+	case len(c.Args) > 0:
+		return "", denied("that is not the code of an invite, or it is used up")
+	}
+	return "", c.Session.MayRegister()
+}
 
 // register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
 // A code is that of an invite; without one it needs none.
@@ -57,7 +68,7 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 	}
 	var a chat.Account
 	if code == "" {
-		a, err = c.Accounts.Create(c.Name, role, keys, password, info.Last+1)
+		a, err = c.createUninvited(role, keys, password, info.Last+1)
 	} else {
 		a, err = c.Accounts.CreateInvited(code, c.Name, keys, password, info.Last+1)
 	}
@@ -72,6 +83,22 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 	c.Session.Registered(a)
 	c.tellReading(a)
 	return a, nil
+}
+
+// createUninvited makes an account; one that people make by themselves counts among those of its source.
+func (c *Call) createUninvited(role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error) {
+	giveBack := func() {}
+	if role == chat.User {
+		var err error
+		if giveBack, err = c.Session.CountRegistration(); err != nil {
+			return chat.Account{}, err
+		}
+	}
+	a, err := c.Accounts.Create(c.Name, role, keys, password, since)
+	if err != nil {
+		giveBack()
+	}
+	return a, err
 }
 
 // newPassword asks for a new password, twice.

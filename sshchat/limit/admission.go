@@ -53,8 +53,17 @@ func (l AdmissionLimits) IsExempt(addr netip.Addr) bool {
 	return slices.ContainsFunc(l.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
+// Verdict is whether there is room for one more, and if not, whose share is used up.
+type Verdict int
+
+const (
+	Room       Verdict = iota // it was taken
+	SourceFull                // there are as many of its source as may be
+	AllFull                   // there are as many as may be, or it was left to chance
+)
+
 // Acquire takes a connection that has just been accepted, or turns it away. One that is taken is given back by Release.
-func (a *Admission) Acquire(from Source, exempt bool) bool {
+func (a *Admission) Acquire(from Source, exempt bool) Verdict {
 	known := exempt || a.known(from)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,16 +72,14 @@ func (a *Admission) Acquire(from Source, exempt bool) bool {
 		most -= a.limits.Reserved
 	}
 	switch {
-	case a.starting >= most:
-		return false
 	case !exempt && a.waiting[from] >= a.limits.StartingSource:
-		return false
-	case !known && a.chance() < a.drop():
-		return false
+		return SourceFull
+	case a.starting >= most, !known && a.chance() < a.drop():
+		return AllFull
 	}
 	a.waiting[from]++
 	a.starting++
-	return true
+	return Room
 }
 
 // drop is the chance that a stranger is turned away: nothing below DropFrom, then from DropRate on more with each

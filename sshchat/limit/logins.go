@@ -20,8 +20,8 @@ const (
 )
 
 // LoginAttempts counts the wrong passwords of each name, whether there is an account of that name or not, and decides which are
-// looked at. It locks nobody out: a key logs in whatever the count, and so does the right password from where
-// somebody has logged in to that name before. All methods may be called from any goroutine.
+// looked at. It locks nobody out: a key logs in whatever the count, and from where somebody has logged in to that name before
+// only those wrong passwords count that came from there. All methods may be called from any goroutine.
 type LoginAttempts struct {
 	now        func() time.Time // monotonic
 	free, most int
@@ -47,6 +47,8 @@ type attempts struct {
 type knownSource struct {
 	source Source
 	at     time.Time
+	wrong  int       // in a row, from there
+	next   time.Time // when a password from there is looked at, whatever came from elsewhere
 }
 
 // Missed is what somebody is told at the next login: wrong passwords since the last one.
@@ -77,11 +79,23 @@ func (g *LoginAttempts) Try(name chat.Name, from Source) (look bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n, now := g.touch(name), g.now()
-	if !n.knows(from, now) && (n.wrong >= g.most || now.Before(n.next)) {
+	if k := n.knows(from, now); k != nil && k.wrong < g.most && !now.Before(k.next) {
+		k.wrong++
+		k.next = g.after(k.wrong, k.next, now)
+	} else if n.wrong >= g.most || now.Before(n.next) {
 		return false
 	}
 	g.count(name, n, now)
 	return true
+}
+
+// after is when the next password is looked at after so many wrong ones in a row: at once, as before, while they are few.
+func (g *LoginAttempts) after(wrong int, before, now time.Time) time.Time {
+	over := wrong - g.free
+	if over < 0 {
+		return before
+	}
+	return now.Add(min(firstWait<<min(over, 20), LongestWait))
 }
 
 // TryPrompt is Try for a prompt in a session of the account. The session's source is known, so that no stranger's guesses
@@ -98,12 +112,18 @@ func (g *LoginAttempts) TryPrompt(name chat.Name) (look bool) {
 	return true
 }
 
+// Knows reports whether somebody logged in to the name from there lately.
+func (g *LoginAttempts) Knows(name chat.Name, from Source) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.names[name]
+	return n != nil && n.knows(from, g.now()) != nil
+}
+
 // count counts a password as wrong. Called with mu held.
 func (g *LoginAttempts) count(name chat.Name, n *attempts, now time.Time) {
 	n.wrong++
-	if over := n.wrong - g.free; over >= 0 {
-		n.next = now.Add(min(firstWait<<min(over, 20), LongestWait))
-	}
+	n.next = g.after(n.wrong, n.next, now)
 	g.save(name, n)
 }
 
@@ -137,7 +157,7 @@ func (g *LoginAttempts) Unlock(name chat.Name) (wrong int) {
 		return 0
 	}
 	wrong = n.wrong
-	n.wrong, n.asked, n.next = 0, 0, time.Time{}
+	n.end()
 	g.save(name, n)
 	return wrong
 }
@@ -157,8 +177,21 @@ func (g *LoginAttempts) NotifyDue(name chat.Name) bool {
 	return true
 }
 
-// Withdraw is called for a try that nobody looked at after all.
-func (g *LoginAttempts) Withdraw(name chat.Name) {
+// Withdraw is called for a try from there that nobody looked at after all.
+func (g *LoginAttempts) Withdraw(name chat.Name, from Source) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := g.names[name]; n != nil {
+		n.wrong = max(n.wrong-1, 0)
+		if k := n.knows(from, g.now()); k != nil {
+			k.wrong = max(k.wrong-1, 0)
+		}
+		g.save(name, n)
+	}
+}
+
+// WithdrawPrompt is Withdraw for TryPrompt.
+func (g *LoginAttempts) WithdrawPrompt(name chat.Name) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if n := g.names[name]; n != nil {
@@ -176,16 +209,14 @@ func (g *LoginAttempts) Failed(name chat.Name, address string) {
 	g.save(name, n)
 }
 
-// Forget is called for a name that turned out to be nobody's, and free to take.
-func (g *LoginAttempts) Forget(name chat.Name) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.names, name)
-}
-
-// knows reports whether somebody logged in to the name from there lately.
-func (n *attempts) knows(from Source, now time.Time) bool {
-	return slices.ContainsFunc(n.known, func(k knownSource) bool { return k.source == from && now.Sub(k.at) < knownFor })
+// knows returns the source if somebody logged in to the name from there lately; else nil.
+func (n *attempts) knows(from Source, now time.Time) *knownSource {
+	for i := range n.known {
+		if k := &n.known[i]; k.source == from && now.Sub(k.at) < knownFor {
+			return k
+		}
+	}
+	return nil
 }
 
 // Sources are those that somebody logged in to the name from in the last 30 days.
@@ -198,7 +229,7 @@ func (g *LoginAttempts) Sources(name chat.Name) []netip.Prefix {
 	}
 	var sources []netip.Prefix
 	for _, k := range n.known {
-		if n.knows(k.source, g.now()) {
+		if n.knows(k.source, g.now()) != nil {
 			sources = append(sources, netip.Prefix(k.source))
 		}
 	}
@@ -211,11 +242,15 @@ func (g *LoginAttempts) Succeeded(name chat.Name, from Source) Missed {
 	defer g.mu.Unlock()
 	n, now := g.touch(name), g.now()
 	tried := n.missed
+	k := knownSource{source: from, at: now}
+	if old := n.knows(from, now); old != nil {
+		k.wrong, k.next = old.wrong, old.next
+	}
 	n.known = slices.DeleteFunc(n.known, func(k knownSource) bool { return k.source == from || now.Sub(k.at) >= knownFor })
 	if len(n.known) == knownSources {
 		n.known = slices.Delete(n.known, 0, 1)
 	}
-	n.known = append(n.known, knownSource{from, now})
+	n.known = append(n.known, k)
 	g.note(from, now)
 	n.missed = Missed{}
 	g.reset(n, now)
@@ -236,7 +271,15 @@ func (g *LoginAttempts) reset(n *attempts, now time.Time) {
 	default:
 		n.forgiven = now
 	}
+	n.end()
+}
+
+// end ends the count.
+func (n *attempts) end() {
 	n.wrong, n.asked, n.next = 0, 0, time.Time{}
+	for i := range n.known {
+		n.known[i].wrong, n.known[i].next = 0, time.Time{}
+	}
 }
 
 // note keeps in mind that somebody logged in from there. Called with mu held.

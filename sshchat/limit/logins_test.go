@@ -38,7 +38,7 @@ func testSource(t testing.TB, s string) Source {
 func hydra(g *LoginAttempts, p *Penalties, c *clock, name chat.Name, from Source, d time.Duration) int {
 	looked := 0
 	for end := c.at.Add(d); c.at.Before(end); {
-		if p != nil && p.Refused(from) {
+		if p != nil && p.Wait(from) > 0 {
 			c.passes(time.Second)
 			continue
 		}
@@ -106,6 +106,46 @@ func TestAttackHydraFromManySources(t *testing.T) {
 	}
 }
 
+// I sit behind the same address as alice, who logs in from there, and guess her password. I am looked at as seldom as from
+// elsewhere, and she waits for nothing that comes from elsewhere. The control: she logs in, and my count ends, once.
+func TestAttackHydraBesideItsVictim(t *testing.T) {
+	c := newClock()
+	g := NewLoginAttempts(c.now, 5, 100)
+	alice, home := testName(t, "alice"), testSource(t, "192.0.2.1")
+	g.Succeeded(alice, home)
+	if n := hydra(g, nil, c, alice, home, 10*time.Minute); n > 30 {
+		t.Errorf("%d guesses are looked at in ten minutes", n)
+	}
+	looked := 0
+	for range 29 * 24 * 60 {
+		if g.Try(alice, home) {
+			looked++
+		}
+		c.passes(time.Minute)
+	}
+	if looked > 200 { // a hundred as known, and as many as anybody
+		t.Errorf("%d guesses are looked at in a month", looked)
+	}
+	g.Succeeded(alice, home) // by her key
+	if !g.Try(alice, home) {
+		t.Error("the control: her login does not end it")
+	}
+
+	looked = 0
+	for i := range 24 * 60 * 60 { // and of a bot that logs in from there every minute
+		if i%60 == 0 {
+			g.Succeeded(alice, home)
+		}
+		if g.Try(alice, home) {
+			looked++
+		}
+		c.passes(time.Second)
+	}
+	if looked > 220 {
+		t.Errorf("%d guesses are looked at in a day, beside a bot", looked)
+	}
+}
+
 // I guess the password of a bot that logs in by its key every minute: its logins must not give me five more each time.
 // The control: where nobody guesses for a day, a login ends the count.
 func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
@@ -152,7 +192,7 @@ func TestAttackGuessesAtOnce(t *testing.T) {
 	if n != 5 {
 		t.Errorf("%d of 200 at once are looked at", n)
 	}
-	g.Withdraw(alice) // one of them was told that the server is busy
+	g.Withdraw(alice, from) // one of them was told that the server is busy
 	c.passes(time.Second)
 	if !g.Try(alice, from) {
 		t.Error("a second later none is looked at")
@@ -170,7 +210,7 @@ func TestNamesInMindAreBounded(t *testing.T) {
 	if len(g.names) > maxNames {
 		t.Errorf("%d names are kept", len(g.names))
 	}
-	if !g.names[alice].knows(home, c.at) {
+	if g.names[alice].knows(home, c.at) == nil {
 		t.Error("a spray over names has made the server forget where alice logs in")
 	}
 }
@@ -187,7 +227,7 @@ func TestAttackSprayOverManyNames(t *testing.T) {
 			g, p := NewLoginAttempts(c.now, 5, 100), NewPenalties(c.now)
 			looked, i := 0, 0
 			for end := c.at.Add(10 * time.Minute); c.at.Before(end) && i < 500; c.passes(300 * time.Millisecond) {
-				if penalized && p.Refused(from(i)) {
+				if penalized && p.Wait(from(i)) > 0 {
 					continue
 				}
 				if g.Try(testName(t, fmt.Sprintf("name%c%c%c", 'a'+i/100, 'a'+i/10%10, 'a'+i%10)), from(i)) {

@@ -1,19 +1,21 @@
 package limit
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
 
 // NewcomerLimits bound how accounts are made.
 type NewcomerLimits struct {
-	RegistrationsSource int // logins without an account from one source at once
+	Registrations       int // logins without an account at once
+	RegistrationsSource int // of these, from one source
 	NewAccounts         int // accounts made in ten minutes
 	NewAccountsSource   int // accounts made from one source in an hour
 }
 
 // DefaultNewcomers are what a server with open registration stands.
-var DefaultNewcomers = NewcomerLimits{RegistrationsSource: 2, NewAccounts: 30, NewAccountsSource: 3}
+var DefaultNewcomers = NewcomerLimits{Registrations: 64, RegistrationsSource: 8, NewAccounts: 30, NewAccountsSource: 3}
 
 // Newcomers bounds how many accounts are made, in all and from one source. Its methods may be called from any goroutine.
 type Newcomers struct {
@@ -22,6 +24,7 @@ type Newcomers struct {
 
 	mu       sync.Mutex
 	reserved map[Source]int         // guarded by mu; logins without an account, by source
+	all      int                    // guarded by mu; their sum
 	made     []time.Time            // guarded by mu; within the last newcomersAll
 	by       map[Source][]time.Time // guarded by mu; within the last newcomersSource
 }
@@ -36,15 +39,19 @@ func NewNewcomers(l NewcomerLimits, now func() time.Time) *Newcomers {
 	return &Newcomers{limits: l, now: now, reserved: make(map[Source]int), by: make(map[Source][]time.Time)}
 }
 
-// Reserve takes one of the source's places for registering. It is given back by Release.
-func (n *Newcomers) Reserve(from Source, exempt bool) bool {
+// Reserve takes one of the places for registering, if there is one. It is given back by Release.
+func (n *Newcomers) Reserve(from Source, exempt bool) Verdict {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !exempt && n.reserved[from] >= n.limits.RegistrationsSource {
-		return false
+	switch {
+	case !exempt && n.reserved[from] >= n.limits.RegistrationsSource:
+		return SourceFull
+	case n.all >= n.limits.Registrations:
+		return AllFull
 	}
 	n.reserved[from]++
-	return true
+	n.all++
+	return Room
 }
 
 // Release gives back what Reserve took.
@@ -52,19 +59,26 @@ func (n *Newcomers) Release(from Source) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	less(n.reserved, from)
+	n.all--
 }
 
-// Wait returns how long it is until an account may be made from the source; 0 where one may be.
-func (n *Newcomers) Wait(from Source, exempt bool) time.Duration {
+// Wait returns how long it is until an account may be made from the source; 0 if one may be. bySource reports whether
+// that is for the accounts which the source has made, and not for those of all.
+func (n *Newcomers) Wait(from Source, exempt bool) (wait time.Duration, bySource bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	now := n.now()
+	return n.wait(from, exempt, n.now())
+}
+
+// wait is called with mu held.
+func (n *Newcomers) wait(from Source, exempt bool, now time.Time) (wait time.Duration, bySource bool) {
 	n.made = since(n.made, now.Add(-newcomersAll))
-	wait := until(n.made, n.limits.NewAccounts, newcomersAll, now)
+	wait = until(n.made, n.limits.NewAccounts, newcomersAll, now)
 	if exempt {
-		return wait
+		return wait, false
 	}
-	return max(wait, until(since(n.by[from], now.Add(-newcomersSource)), n.limits.NewAccountsSource, newcomersSource, now))
+	own := until(since(n.by[from], now.Add(-newcomersSource)), n.limits.NewAccountsSource, newcomersSource, now)
+	return max(wait, own), own > wait
 }
 
 // until tells how long it is until fewer than most of the times are within the span.
@@ -83,12 +97,16 @@ func since(times []time.Time, then time.Time) []time.Time {
 	return times
 }
 
-// Add notes that an account was made. Sources that made none lately are forgotten: there are as many as accounts made in
-// an hour, at most.
-func (n *Newcomers) Add(from Source) {
+// Take counts an account that is about to be made, or returns how long it is until one may be, as Wait does. An account
+// that is not made after all is given back by GiveBack. Sources that made none lately are forgotten: there are as many as
+// accounts made in an hour, at most.
+func (n *Newcomers) Take(from Source, exempt bool) (wait time.Duration, bySource bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.now()
+	if wait, bySource = n.wait(from, exempt, now); wait > 0 {
+		return wait, bySource
+	}
 	n.made = append(n.made, now)
 	for s, times := range n.by {
 		if n.by[s] = since(times, now.Add(-newcomersSource)); len(n.by[s]) == 0 {
@@ -96,4 +114,37 @@ func (n *Newcomers) Add(from Source) {
 		}
 	}
 	n.by[from] = append(n.by[from], now)
+	return 0, false
+}
+
+// GiveBack is called for an account that Take counted and that was not made.
+func (n *Newcomers) GiveBack(from Source) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.made = n.made[:max(len(n.made)-1, 0)]
+	if times := n.by[from]; len(times) > 0 {
+		n.by[from] = times[:len(times)-1]
+	}
+}
+
+// Forgive forgets the accounts that were made from the source, and returns how many they were within the last hour.
+func (n *Newcomers) Forgive(from Source) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	made := len(since(n.by[from], n.now().Add(-newcomersSource)))
+	delete(n.by, from)
+	return made
+}
+
+// Made returns how many accounts each source made within the last hour, and how many logins without one it has.
+func (n *Newcomers) Made() (accounts, logins map[Source]int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	accounts = make(map[Source]int)
+	for s, times := range n.by {
+		if made := len(since(times, n.now().Add(-newcomersSource))); made > 0 {
+			accounts[s] = made
+		}
+	}
+	return accounts, maps.Clone(n.reserved)
 }

@@ -97,19 +97,52 @@ func (p *Penalties) end(owed *debt) bool {
 	return false
 }
 
-// Refused reports whether the source is to be turned away now.
-func (p *Penalties) Refused(s Source) bool {
+// Wait returns how long the source is refused yet; 0 if it is not.
+func (p *Penalties) Wait(s Source) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	owed := p.sources[s]
 	if owed == nil || !owed.active {
-		return false
+		return 0
 	}
-	if !p.now().Before(owed.paid) {
+	left := owed.paid.Sub(p.now())
+	if left <= 0 {
 		owed.active = p.end(owed)
-		return false
+		return 0
 	}
-	return true
+	return left
+}
+
+// Owed is what one source owes, as a copy.
+type Owed struct {
+	Source    Source
+	Until     time.Time // when it is paid
+	Refused   bool      // it is kept away until then
+	Penalties int       // how often it was kept away, each within a day of the last
+}
+
+// List returns the sources that owe anything, or whose next charges count more, in no order.
+func (p *Penalties) List() []Owed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	p.forget(now)
+	list := make([]Owed, 0, len(p.sources))
+	for s, d := range p.sources {
+		list = append(list, Owed{s, d.paid, d.active && now.Before(d.paid), d.penalties})
+	}
+	return list
+}
+
+// Forgive forgets all that the source owes, and reports whether there was anything.
+func (p *Penalties) Forgive(s Source) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	owed := p.sources[s]
+	if owed != nil {
+		p.remove(owed)
+	}
+	return owed != nil
 }
 
 // forget lets go of debts that mean nothing any more. Called with mu held.

@@ -79,12 +79,56 @@ func (f *RateLimiter[K]) Take(who K, now time.Time) (wait time.Duration) {
 	return 0
 }
 
+// Spend lets one through in any case, and tells how long it should wait for that.
+func (f *RateLimiter[K]) Spend(who K, now time.Time) (wait time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, known := f.people[who]
+	if !known {
+		f.makeRoom(now)
+	}
+	wait = b.Spend(f.Allowed, 1, now)
+	f.people[who] = b
+	return wait
+}
+
+// Refund gives back n that were taken or spent.
+func (f *RateLimiter[K]) Refund(who K, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b, known := f.people[who]; known {
+		f.people[who] = TokenBucket(time.Time(b).Add(-f.Allowed.lasts(n)))
+	}
+}
+
+// Forget gives somebody all of the allowance, and reports whether they lacked any of it.
+func (f *RateLimiter[K]) Forget(who K, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, known := f.people[who]
+	delete(f.people, who)
+	return known && time.Time(b).After(now)
+}
+
 // Delay returns how long it is until one may come through.
 func (f *RateLimiter[K]) Delay(who K, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.people[who]
 	return b.Delay(f.Allowed, 1, now)
+}
+
+// Delayed returns for whom Delay is not 0, and how long it is.
+func (f *RateLimiter[K]) Delayed(now time.Time) map[K]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delayed := make(map[K]time.Duration)
+	for who, b := range f.people {
+		if wait := b.Delay(f.Allowed, 1, now); wait > 0 {
+			delayed[who] = wait
+		}
+	}
+	return delayed
 }
 
 // makeRoom drops whose buckets are full, now and then; with nobody such and no room left, whose would be full first:

@@ -22,8 +22,10 @@ func AddrOf(addr net.Addr) netip.Addr {
 }
 
 // SourceOf returns the source of an address.
-func SourceOf(addr net.Addr) Source {
-	ip := AddrOf(addr)
+func SourceOf(addr net.Addr) Source { return SourceOfAddr(AddrOf(addr)) }
+
+// SourceOfAddr returns the source of an IP address, which is not an IPv4 address in the form of an IPv6 one.
+func SourceOfAddr(ip netip.Addr) Source {
 	if !ip.IsValid() {
 		return Source{}
 	}
@@ -38,4 +40,10 @@ func SourceOf(addr net.Addr) Source {
 	return Source(p)
 }
 
-func (s Source) String() string { return netip.Prefix(s).String() }
+// String is the address, or for IPv6 the network.
+func (s Source) String() string {
+	if p := netip.Prefix(s); p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return netip.Prefix(s).String()
+}

@@ -52,7 +52,7 @@ func (g *LoginAttempts) restore(saved map[chat.Name]chat.Tally) {
 			n.missed = Missed{t.Missed, t.From, past(t.At)}
 		}
 		for _, k := range t.Known[max(0, len(t.Known)-knownSources):] {
-			n.known = append(n.known, knownSource{Source(k.Source), past(k.At)})
+			n.known = append(n.known, knownSource{source: Source(k.Source), at: past(k.At)})
 			if at, known := g.sources[Source(k.Source)]; !known || at.Before(past(k.At)) {
 				g.note(Source(k.Source), past(k.At))
 			}

@@ -51,6 +51,25 @@ func (n Name) Skeleton() string { return skeleton.Replace(n.s) }
 
 var skeleton = strings.NewReplacer("0", "o", "1", "l", "5", "s", "-", "", "_", "")
 
+// Reserved reports whether nobody should be able to give themselves the name, since others would take it for the server's,
+// for an admin's, or for everybody: such words, and what looks like one of them.
+func (n Name) Reserved() bool {
+	glance := atAGlance.Replace(n.Skeleton())
+	return reserved[glance] || len(glance) > 4 && reserved[iAsL.Replace(glance)]
+}
+
+// What is read as another letter at a glance, beyond Skeleton. An i passes for an l in a longer word; ali is not all.
+var (
+	atAGlance = strings.NewReplacer("rn", "m", "vv", "w", "3", "e", "4", "a", "7", "t")
+	iAsL      = strings.NewReplacer("i", "l")
+)
+
+// reserved holds the words, those with an i as iAsL has it.
+var reserved = map[string]bool{
+	"admln": true, "admlnlstrator": true, "server": true, "system": true, "all": true, "here": true, "everyone": true,
+	"everybody": true, "general": true,
+}
+
 // IsZero reports whether n is nobody.
 func (n Name) IsZero() bool { return n.s == "" }
 

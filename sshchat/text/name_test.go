@@ -114,3 +114,26 @@ func FuzzRoomName(f *testing.F) {
 		}
 	})
 }
+
+// I register a name that others would obey or address. The control: names that only resemble them are people's.
+func TestAttackReservedNames(t *testing.T) {
+	for _, s := range []string{
+		"admin", "server", "system", "all", "here", "everyone", "general", "administrator", "everybody",
+		"Admin", "adm1n", "adrnin", "admln", "ad-min", "admin_", "a-d-m-i-n", "adm_1n", "s3rver", "sy5tem", "systern",
+		"a11", "a1l", "al1", "h3re", "her3", "every0ne", "genera1", "generai", "g3n3ra1", "serv3r", "se_rver",
+	} {
+		n, err := ParseName(s)
+		if err != nil {
+			t.Errorf("%q: %v", s, err)
+			continue
+		}
+		if !n.Reserved() {
+			t.Errorf("%q can be taken", s)
+		}
+	}
+	for _, s := range []string{"ali", "hero", "al", "alla", "serena", "root", "adam", "admiral", "generic", "systemd", "heres", "bob", "ada", "everett", "gene", "admin2"} {
+		if name(t, s).Reserved() {
+			t.Errorf("%q is reserved", s)
+		}
+	}
+}

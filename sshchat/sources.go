@@ -1,0 +1,74 @@
+package sshchat
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
+)
+
+// This file is what is counted against sources, as admins see it: command.Sources.
+
+var _ command.Sources = (*Server)(nil)
+
+// LimitedSources implements command.Sources.
+func (s *Server) LimitedSources() []command.Source {
+	found := make(map[limit.Source]*command.Source)
+	of := func(from limit.Source) *command.Source {
+		if found[from] == nil {
+			found[from] = &command.Source{Source: from.String(), State: command.SourceFree, Known: s.attempts.Known(from)}
+		}
+		return found[from]
+	}
+	now := time.Now()
+	for _, o := range s.penalties.List() {
+		c := of(o.Source)
+		c.Refusals = o.Penalties
+		switch {
+		case c.Known || !now.Before(o.Until):
+		case o.Refused:
+			c.State, c.Until = command.SourceRefused, o.Until
+		default:
+			c.State, c.Until = command.SourceOwes, o.Until
+		}
+	}
+	for from, wait := range s.spared.Delayed(now) {
+		c := of(from)
+		c.State, c.Until = command.SourceWaits, now.Add(wait)
+	}
+	accounts, logins := s.newcomers.Made()
+	for from, n := range accounts {
+		of(from).Accounts = n
+	}
+	for from, n := range logins {
+		of(from).Registering = n
+	}
+	list := make([]command.Source, 0, len(found))
+	for _, c := range found {
+		c.Until = c.Until.UTC().Truncate(time.Second)
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b command.Source) int {
+		if d := urgency[a.State] - urgency[b.State]; d != 0 {
+			return d
+		}
+		return strings.Compare(a.Source, b.Source)
+	})
+	return list
+}
+
+// urgency is the order of what is listed.
+var urgency = map[string]int{command.SourceRefused: 0, command.SourceWaits: 1, command.SourceOwes: 2, command.SourceFree: 3}
+
+// Forgive implements command.Sources.
+func (s *Server) Forgive(addr netip.Addr) bool {
+	from, now := limit.SourceOfAddr(addr), time.Now()
+	any := s.penalties.Forgive(from)
+	for _, l := range []*limit.RateLimiter[limit.Source]{s.spared, s.keyQueries, s.claims} {
+		any = l.Forget(from, now) || any
+	}
+	return s.newcomers.Forgive(from) > 0 || any
+}

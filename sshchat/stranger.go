@@ -1,0 +1,137 @@
+package sshchat
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/limit"
+	"sshchat/sshchat/text"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// This file is who logs in with a name that has no account: a newcomer, or somebody who mistyped. Neither is guessing.
+// They are let in to make an account, or, where they cannot, to be told why.
+
+// takesStrangers reports whether names without an account are let in. Whether a name has one is public then.
+func (s *Server) takesStrangers() bool {
+	return s.services.Registration || s.services.Claim != nil && s.services.Claim.Code() != ""
+}
+
+// isStranger reports whether no account can be meant: there is none of the name, and that is public, or the name is none
+// that an account can have, but one that a person might think they have.
+func (s *Server) isStranger(user string) bool {
+	name, err := text.ParseName(user)
+	if err != nil {
+		return imaginable(user)
+	}
+	_, exists := s.services.Accounts.ByName(name)
+	return !exists && s.takesStrangers()
+}
+
+// imaginable reports whether a name is one that people have elsewhere: jane.doe, 4real, DOMAIN\jane, josé. What is no name
+// anywhere is refused like a wrong password.
+func imaginable(user string) bool {
+	const longest = 64 // bytes
+	odd := func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(`._-@\+$`, r)
+	}
+	return user != "" && len(user) <= longest && text.IsPrintable(user) && !strings.ContainsFunc(user, odd)
+}
+
+// letIn lets a stranger in. A place for registering is taken only now that they have proven what they log in with.
+// Nobody becomes an account by this: the session asks first.
+func (s *Server) letIn(c *conn, user string, l login) *gossh.Permissions {
+	c.proved = l
+	c.setRefusal(nil)
+	if _, err := text.ParseName(user); err != nil {
+		c.setRefusal(s.impossible(user))
+	} else if why := c.takePlace(); why != nil {
+		c.setRefusal(why)
+	}
+	return l.permissions()
+}
+
+// impossible explains why no account has the name, and what a name is.
+func (s *Server) impossible(user string) *chat.Refusal {
+	words := fmt.Sprintf("No account can be named %s: a name is a letter, then up to %d of a-z, 0-9, _ and -.", user, text.MaxName-1)
+	if like := possible(user); like != "" {
+		words += fmt.Sprintf(" Try: ssh %s", strings.Replace(s.services.Address, "NAME", like, 1))
+	}
+	return &chat.Refusal{Code: chat.Denied, Text: words}
+}
+
+// possible is a name like the one that cannot be; empty if none comes to mind.
+func possible(user string) string {
+	if _, after, domain := strings.Cut(user, `\`); domain {
+		user = after
+	}
+	user, _, _ = strings.Cut(user, "@")
+	user = strings.Map(func(r rune) rune {
+		if r == '.' || r == '+' {
+			return '-'
+		}
+		return r
+	}, user)
+	name, err := text.ParseName(strings.TrimLeft(user, "0123456789_-"))
+	if err != nil {
+		return ""
+	}
+	return name.String()
+}
+
+// takePlace takes one of the places for registering. It returns why there is none.
+func (c *conn) takePlace() *chat.Refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.place || c.closed {
+		return nil
+	}
+	who := "too many people"
+	switch c.server.newcomers.Reserve(c.from, c.exempt) {
+	case limit.Room:
+		c.place = true
+		return nil
+	case limit.SourceFull:
+		who = "too many people at your address"
+	}
+	return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("%s are making an account at this moment; each has %s for it. Please try again then.",
+		who, approx(c.server.limits.Registration))}
+}
+
+// hasAccount gives the place back: the login has an account now.
+func (c *conn) hasAccount() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.provisional = false
+	c.givePlace()
+}
+
+// givePlace is called with mu held.
+func (c *conn) givePlace() {
+	if c.place {
+		c.server.newcomers.Release(c.from)
+		c.place = false
+	}
+}
+
+// claimTries is how often a source may show a code that makes the first admin.
+var claimTries = limit.Allowance{Burst: 10, Rate: 1.0 / 60}
+
+// accountsWait is why no account can be made from there now, and for how long; empty if one can.
+func (s *Server) accountsWait(c *conn) string {
+	return newcomersWords(s.newcomers.Wait(c.from, c.exempt))
+}
+
+func newcomersWords(wait time.Duration, bySource bool) string {
+	switch {
+	case wait <= 0:
+		return ""
+	case bySource:
+		return fmt.Sprintf("too many accounts were made from your address in the last hour; the next can be made in %s, or now with an invite", approx(wait))
+	}
+	return fmt.Sprintf("too many accounts were made here in the last ten minutes; the next can be made in %s, or now with an invite", approx(wait))
+}
