@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"sshchat/store/durable":          {},
 	"sshchat/store/durable/powercut": {"sshchat/store/durable"}, // for tests
 	"sshchat/sshchat/chat":           {"sshchat/sshchat/text"},
+	"sshchat/sshchat/attack":         {}, // for tests
 	"sshchat/sshchat/limit":          {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/text":           {},
 	"sshchat/store/history":          {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -10,17 +11,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
-// attack is one line of the table in SECURITY.md: a test in the attacker's voice, and what became of it.
-type attack struct{ test, what, tried, held, control string }
+// untoldRow is a row of such a test.
+type untoldRow struct{ test, what, tried, held, control string }
 
-// attacks are all there are. They are run by: go test -v -run Attack ./...
-var attacks = []struct {
-	on   string
-	each []attack
+// untold are the rows of tests that do not say yet by themselves what they did (package attack). A new test does.
+var untold = []struct {
+	on   attack.Group
+	each []untoldRow
 }{
-	{"Guessing", []attack{
+	{"Guessing", []untoldRow{
 		{"TestAttackHydraDoesNotFindThePassword", "hydra with a list that holds the right password", "61 passwords, 25 s of real hydra", "waits for the name and the source", "found at once with the limits off"},
 		{"TestAttackHydraFromOneSource", "one source guesses one name", "ten minutes, as fast as it is answered", "at most 15 looked at", "no penalties"},
 		{"TestAttackHydraFromManySources", "64 sources guess one name", "a year", "at most 100 looked at, ever", "the owner's key and known sources still log in"},
@@ -40,7 +43,7 @@ var attacks = []struct {
 		{"TestAttackScryptStorm", "passwords at once, to use up memory", "200 of 64 MiB", "2 at once, 64 wait; a key waits for none", "-"},
 		{"TestAttackMonstrousLogins", "passwords and names that are none", "empty, 250 KB, not UTF-8", "refused like any other, one short line in the log", "-"},
 	}},
-	{"Identity", []attack{
+	{"Identity", []untoldRow{
 		{"TestAttackAskedKeyIsNotProven", "ask about a victim's key, log in otherwise (CVE-2024-45337)", "every order", "a login is what was proven", "the victim's own"},
 		{"TestAttackChangeOfNameInsideAConnection", "fail as one name, go on as another", "both orders", "each try stands for its name", "-"},
 		{"TestAttackNobodyIsAliceWithoutHerKey", "offer one key, sign with another", "-", "refused", "bob, known by his own"},
@@ -68,7 +71,7 @@ var attacks = []struct {
 		{"TestAttackReservedNames", "names that others would obey", "36 spellings", "reserved, look-alikes too", "16 names of people"},
 		{"TestAttackReservedNamesAtTheDoor", "register them", "9", "refused when registering", "--admin, claim, user create"},
 	}},
-	{"Connections", []attack{
+	{"Connections", []untoldRow{
 		{"TestAttackHalfOpenConnectionsKeepNobodyOut", "half-open connections", "330 from 1 and 300 addresses", "10 a source, early random drop, 20 places for known sources", "all 330 with the limits off"},
 		{"TestAttackAdmissionDropsStrangersEarly", "the same on dice", "600", "10:30:100", "all with the limits off"},
 		{"TestAttackMemoryForgets", "all of the server's memory and a reader's key, looking for keys of what is stored", "84 keys", "0 copies (GOEXPERIMENT=runtimesecret)", "the plain build: hundreds"},
@@ -90,7 +93,7 @@ var attacks = []struct {
 		{"TestAttackNothingIsLeftOfAttacks", "a little of everything, five times", "325 connections", "no goroutine, no place, no memory is left", "a connection is found"},
 		{"TestAttackStopWithAHundredPeople", "SIGTERM with people inside", "100 sessions", "told, stored, exit 0, nobody gets in", "-"},
 	}},
-	{"In the room", []attack{
+	{"In the room", []untoldRow{
 		{"TestAttackFloodOfOnePerson", "a flood of messages", "10 000 lines", "5, then 2 a second", "all of 1 000 with the limits off"},
 		{"TestAttackPasteWithoutEnd", "paste, OSC and DCS without end", "45 MiB in 15 ways", "8 KiB kept, memory flat", "-"},
 		{"TestAttackUnterminatedInput", "the same in the decoder", "-", "bounded", "-"},
@@ -112,7 +115,7 @@ var attacks = []struct {
 		{"TestAttackNameForgesNoLogLine", "the same by a name", "1", "quoted and cut", "-"},
 		{"TestAttackPanicEndsItsSessionOnly", "a mistake of ours", "2", "that session ends", "-"},
 	}},
-	{"Files", []attack{
+	{"Files", []untoldRow{
 		{"TestAttackMalformedUsersAreRefusedAndLeftAlone", "users.json damaged or forged", "a table", "refused with its line, left as it is", "-"},
 		{"TestAttackLoadRefuses", "host keys damaged, or readable by others", "a table", "refused", "-"},
 		{"TestAttackRewrittenAuditLog", "the audit log rewritten while the server is down", "8 ways, each with a whole chain", "its last line is signed by the host key at each start and stop", "the chain alone finds nothing"},
@@ -123,56 +126,95 @@ var attacks = []struct {
 	}},
 }
 
-// What stands around the table.
-const (
-	tableBegins = "<!-- attacks: made by SSHCHAT_UPDATE=1 go test -run TestAttackTable ./cmd/sshchat -->\n"
-	tableEnds   = "<!-- end of attacks -->\n"
-)
-
-// Every attack is in the table, everything in the table is a test, and the table in SECURITY.md is this one.
+// Every test of an attack has its row in SECURITY.md, made by itself (package attack), and every row its test and its
+// control. With -run Attack the table is printed.
 func TestAttackTable(t *testing.T) {
-	t.Parallel()
 	const security = "../../SECURITY.md"
-	found := attackTests(t)
-	var table strings.Builder
-	for _, group := range attacks {
-		fmt.Fprintf(&table, "\n**%s**\n\n| attack | tried | held by | control | test |\n|---|---|---|---|---|\n", group.on)
-		for _, a := range group.each {
-			t.Logf("%s: tried %s; held by %s; control: %s", a.what, a.tried, a.held, a.control)
-			where, there := found[a.test]
-			if !there {
-				t.Errorf("%s is in the table and no test", a.test)
-			}
-			delete(found, a.test)
-			fmt.Fprintf(&table, "| %s | %s | %s | %s | `%s` in %s |\n", a.what, a.tried, a.held, a.control, strings.TrimPrefix(a.test, "TestAttack"), where)
-		}
-	}
-	for name, where := range found {
-		t.Errorf("%s in %s is not in the table", name, where)
-	}
 	text, err := os.ReadFile(security)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, rest, begins := strings.Cut(string(text), tableBegins)
-	old, tail, ends := strings.Cut(rest, tableEnds)
-	switch {
-	case !begins || !ends:
-		t.Fatalf("%s has no place for the table", security)
-	case old == table.String():
-	case os.Getenv("SSHCHAT_UPDATE") == "1":
-		if err := os.WriteFile(security, []byte(head+tableBegins+table.String()+tableEnds+tail), 0o644); err != nil {
-			t.Fatal(err)
+	rows := attack.Rows(string(text))
+	tests := attackTests(t)
+	putUntold(t, security, rows, tests)
+	for name, where := range tests {
+		switch row := rows[name]; {
+		case !where.told && !where.untold:
+			t.Errorf("%s in %s tells nobody what it did: attack.On", name, where.folder)
+		case row == "":
+			t.Errorf("%s in %s is not in the table; SSHCHAT_UPDATE=1 go test -run %s ./%s puts it there", name, where.folder, name, where.folder)
+		case !strings.HasSuffix(row, fmt.Sprintf("`%s` in %s |", name, where.folder)):
+			t.Errorf("%s is in %s, and the table says\n%s", name, where.folder, row)
+		case len(attack.Control(row)) < 4 && !where.untold:
+			t.Errorf("%s has no control:\n%s", name, row)
 		}
-	default:
-		t.Errorf("the table in %s is not of today; SSHCHAT_UPDATE=1 writes it anew", security)
+		delete(rows, name)
+	}
+	for name := range rows {
+		t.Errorf("%s is in the table and no test", name)
+		if os.Getenv("SSHCHAT_UPDATE") == "1" {
+			if err := attack.Put(security, "", name, ""); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	printTable(t, attack.Table(string(text)))
+}
+
+// putUntold is for the rows of untold what a test does for its own.
+func putUntold(t *testing.T, security string, rows map[string]string, tests map[string]attackTest) {
+	for _, group := range untold {
+		for _, a := range group.each {
+			where, there := tests[a.test]
+			if !there || where.told {
+				t.Errorf("%s is in the list of untold rows and should not be", a.test)
+			}
+			where.untold = true
+			tests[a.test] = where
+			line := attack.Line(a.what, a.tried, a.held, a.control, a.test, where.folder)
+			switch {
+			case rows[a.test] == line:
+			case os.Getenv("SSHCHAT_UPDATE") == "1":
+				if err := attack.Put(security, group.on, a.test, line); err != nil {
+					t.Error(err)
+				}
+				rows[a.test] = line
+			default:
+				t.Errorf("the table says\n%s\nand it is\n%s\nSSHCHAT_UPDATE=1 writes it anew", rows[a.test], line)
+			}
+		}
 	}
 }
 
-// attackTests finds the tests of attacks in the whole module, and the folder each is in.
-func attackTests(t *testing.T) map[string]string {
+// printTable prints the table where tests of attacks are asked for. Of a package whose tests pass, the go command prints
+// nothing unless it is asked by -v: so the table goes to its own output, where there is a way to that.
+func printTable(t *testing.T, table string) {
+	if run := flag.Lookup("test.run"); run == nil || !strings.Contains(run.Value.String(), "Attack") {
+		return
+	}
+	if testing.Verbose() {
+		fmt.Print(table)
+		return
+	}
+	out, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", os.Getppid()), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Logf("the table is in SECURITY.md, and printed with -v: %v", err)
+		return
+	}
+	defer out.Close()
+	fmt.Fprint(out, table)
+}
+
+// attackTest is where a test of an attack is, and whether it tells what it did.
+type attackTest struct {
+	folder       string
+	told, untold bool
+}
+
+// attackTests finds the tests of attacks in the whole module.
+func attackTests(t *testing.T) map[string]attackTest {
 	t.Helper()
-	found := make(map[string]string)
+	found := make(map[string]attackTest)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
@@ -188,7 +230,7 @@ func attackTests(t *testing.T) map[string]string {
 				if err != nil {
 					return err
 				}
-				found[f.Name.Name] = folder
+				found[f.Name.Name] = attackTest{folder: folder, told: tells(f)}
 			}
 		}
 		return nil
@@ -197,4 +239,16 @@ func attackTests(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// tells reports whether a test begins a row.
+func tells(f *ast.FuncDecl) (told bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, is := n.(*ast.SelectorExpr); is && s.Sel.Name == "On" {
+			x, is := s.X.(*ast.Ident)
+			told = told || is && x.Name == "attack"
+		}
+		return true
+	})
+	return told
 }
