@@ -12,16 +12,17 @@ import (
 	"time"
 )
 
-// faulty starts the server under strace, which has its system calls fail as said.
-func faulty(t *testing.T, data, inject string) *testServer {
+// faulty starts the server under strace, which has its system calls fail as said; those on the given files alone, if any
+// are named.
+func faulty(t *testing.T, data, inject string, files ...string) *testServer {
 	t.Helper()
-	return startProgram(t, faultyProgram(t, inject), data)
+	return startProgram(t, faultyProgram(t, inject, files...), data)
 }
 
 // faultyProgram is the server under strace. strace counts the calls of each thread by themselves, and which thread does
 // what differs each time: "when=3" is the third call of some thread, and after "when=3+" one thread fails while another
 // still succeeds. What is to fail in all threads has no "when".
-func faultyProgram(t *testing.T, inject string) string {
+func faultyProgram(t *testing.T, inject string, files ...string) string {
 	t.Helper()
 	strace := client(t, "strace")
 	self, err := os.Executable()
@@ -30,7 +31,11 @@ func faultyProgram(t *testing.T, inject string) string {
 	}
 	script := filepath.Join(t.TempDir(), "faulty")
 	call, _, _ := strings.Cut(inject, ":")
-	text := fmt.Sprintf("#!/bin/sh\nexec %s -D -f -qq -o /dev/null -e trace=%s -e inject=%s %s \"$@\"\n", strace, call, inject, self)
+	only := ""
+	for _, file := range files {
+		only += " -P " + file
+	}
+	text := fmt.Sprintf("#!/bin/sh\nexec %s -D -f -qq -o /dev/null%s -e trace=%s -e inject=%s %s \"$@\"\n", strace, only, call, inject, self)
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -224,12 +229,11 @@ func TestFullFileSystem(t *testing.T) {
 	kept(t, data, key, append(said, "word again"))
 }
 
-// A rename for which there is no room, of a file that grows or of users.json, leaves the old one. What is prepared is
-// there, so that the server renames nothing before the history has to grow.
+// A rename for which there is no room, of a file that grows or of users.json, leaves the old one.
 func TestNoRoomToRename(t *testing.T) {
 	t.Parallel()
 	data, key := prepared(t)
-	s := faulty(t, data, "renameat:error=ENOSPC")
+	s := faulty(t, data, "renameat:error=ENOSPC", filepath.Join(data, "users.json"), filepath.Join(data, "message_history.json"))
 	alice := s.login("alice", signerOf(t, key))
 	said, refused := sayUntilRefused(alice, 2000)
 	if len(said) == 0 || len(said) == 2000 || !strings.Contains(refused, "not sent") {
