@@ -3,9 +3,9 @@ package store
 import (
 	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,15 +13,12 @@ import (
 	"sshchat/store/durable"
 )
 
-// Part is some files of the data folder, as they stand when it is called.
-type Part func() ([]durable.Snapshot, error)
+// Part is some files of the data folder, as they stand when it is called. One is held at a time: durable.Each.
+type Part func() iter.Seq2[durable.Snapshot, error]
 
 // One makes a part of one file.
 func One(snapshot func() (durable.Snapshot, error)) Part {
-	return func() ([]durable.Snapshot, error) {
-		s, err := snapshot()
-		return []durable.Snapshot{s}, err
-	}
+	return func() iter.Seq2[durable.Snapshot, error] { return durable.Each(snapshot) }
 }
 
 // Backup writes a tar of the parts. Each is asked for its files when those before it are written, so the order of the
@@ -29,15 +26,13 @@ func One(snapshot func() (durable.Snapshot, error)) Part {
 func Backup(ctx context.Context, w io.Writer, parts ...Part) error {
 	archive := tar.NewWriter(w)
 	for _, part := range parts {
-		files, err := part()
-		for _, s := range files {
+		for s, err := range part() {
 			if err == nil {
 				err = pack(ctx, archive, s)
 			}
-			err = errors.Join(err, s.Close())
-		}
-		if err != nil {
-			return err
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return archive.Close()
@@ -60,21 +55,25 @@ func pack(ctx context.Context, archive *tar.Writer, s durable.Snapshot) error {
 
 // HostKeys is the part of the server's host keys.
 func HostKeys(dir string) Part {
-	return func() ([]durable.Snapshot, error) {
+	return func() iter.Seq2[durable.Snapshot, error] {
 		paths, err := filepath.Glob(filepath.Join(dir, "ssh_host_*"))
 		if err != nil {
-			return nil, err
+			return durable.Each(func() (durable.Snapshot, error) { return durable.Snapshot{}, err })
 		}
-		var keys []durable.Snapshot
+		var keys []func() (durable.Snapshot, error)
 		for _, path := range paths {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("back up %s: %w", filepath.Base(path), err)
-			}
-			s := durable.InMemory(filepath.Base(path), b)
-			s.Release = func() error { clear(b); return nil }
-			keys = append(keys, s)
+			keys = append(keys, func() (durable.Snapshot, error) { return hostKey(path) })
 		}
-		return keys, nil
+		return durable.Each(keys...)
 	}
+}
+
+func hostKey(path string) (durable.Snapshot, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return durable.Snapshot{}, fmt.Errorf("back up %s: %w", filepath.Base(path), err)
+	}
+	s := durable.InMemory(filepath.Base(path), b)
+	s.Release = func() error { clear(b); return nil }
+	return s, nil
 }

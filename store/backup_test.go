@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,13 +23,18 @@ func TestBackupKeepsTheOrderAndLetsGo(t *testing.T) {
 	}
 	held := 0
 	file := func(name, content string) durable.Snapshot {
-		held++
+		if held++; held > 1 {
+			t.Errorf("%d files are held at a time", held)
+		}
 		s := durable.InMemory(name, []byte(content))
 		s.Release = func() error { held--; return nil }
 		return s
 	}
-	two := func() ([]durable.Snapshot, error) {
-		return []durable.Snapshot{file("b", "first"), file("a", "second")}, nil
+	two := func() iter.Seq2[durable.Snapshot, error] {
+		return durable.Each(
+			func() (durable.Snapshot, error) { return file("b", "first"), nil },
+			func() (durable.Snapshot, error) { return file("a", "second"), nil },
+		)
 	}
 	var out bytes.Buffer
 	if err := Backup(context.Background(), &out, two, HostKeys(dir), One(func() (durable.Snapshot, error) {

@@ -3,10 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -38,25 +43,28 @@ func openCommand() *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "try only the heads of this account")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the sealed lines as they are, one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, err := opener(keys, head, name)
+		o, err := opener(keys, name)
 		if err != nil {
 			return err
 		}
-		files, err := openFiles(args)
-		in := []io.Reader{cmd.InOrStdin()}
-		for i, f := range files {
-			defer f.Close()
-			in = append(in[:i], f)
+		if head != "" {
+			heads, err := readHeads(folderOf(args), []string{head})
+			if err != nil {
+				return err
+			}
+			heads[0].report(cmd.ErrOrStderr())
+			o.Head = &heads[0].head
 		}
+		lines, done, err := linesOf(o, args, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		return meanwhile(args, open(o, in, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON))
+		return errors.Join(open(o, lines, cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON), done())
 	}
 	return cmd
 }
 
-func opener(keys []string, head, name string) (*history.Opener, error) {
+func opener(keys []string, name string) (*history.Opener, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("open needs a key: -i FILE")
 	}
@@ -75,61 +83,73 @@ func opener(keys []string, head, name string) (*history.Opener, error) {
 		}
 		o.Name = n
 	}
-	if head != "" {
-		data, err := os.ReadFile(head)
-		if err != nil {
-			return nil, err
-		}
-		line, _, _ := strings.Cut(strings.TrimPrefix(string(data), text.BOM), "\n") // the signature follows; ssh-keygen -Y verify checks it
-		h, err := history.ParseHead([]byte(line))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", head, err)
-		}
-		o.Head = &h
-	}
 	return o, nil
 }
 
-// openFiles opens what the arguments name; a folder stands for the files of the history in it.
-func openFiles(args []string) (files []*os.File, err error) {
-	for _, arg := range args {
-		info, err := os.Stat(arg)
-		if err != nil {
-			return files, err
-		}
-		more := []*os.File(nil)
-		if info.IsDir() {
-			more, err = history.OpenFiles(arg)
-		} else if f, openErr := os.Open(arg); openErr == nil {
-			more = []*os.File{f}
-		} else {
-			err = openErr
-		}
-		files = append(files, more...)
-		if err != nil {
-			return files, err
-		}
+// folderOf is where the host keys may be that sign heads: beside the history.
+func folderOf(args []string) string {
+	if len(args) == 0 {
+		return ""
 	}
-	return files, nil
+	if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+		return args[0]
+	}
+	return filepath.Dir(args[0])
 }
 
-// meanwhile tells damage from what a server was just writing: then the folder is whole when it is looked at again.
-func meanwhile(args []string, err error) error {
-	if len(args) == 1 && errors.Is(err, history.ErrDamaged) {
-		if _, damaged := history.Verify(args[0], nil); damaged == nil {
-			return fmt.Errorf("a server wrote to %s meanwhile: please do it again", args[0])
+// linesOf are the lines of what the arguments name: a folder stands for the files of the history in it, and nothing for
+// standard input.
+func linesOf(o *history.Opener, args []string, stdin io.Reader) (lines iter.Seq2[history.Line, error], done func() error, err error) {
+	nothing := func() error { return nil }
+	if len(args) == 0 {
+		return o.Lines(stdin), nothing, nil
+	}
+	var files []history.File
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case info.IsDir() && len(args) > 1:
+			return nil, nil, fmt.Errorf("%s: of a data folder, give that alone", arg)
+		case info.IsDir():
+			files, err = history.FilesIn(arg)
+			return o.Files(files...), func() error { return closeFiles(files) }, err
+		case !info.Mode().IsRegular() && len(args) == 1:
+			pipe, err := os.Open(arg)
+			if err != nil {
+				return nil, nil, err
+			}
+			return o.Lines(pipe), pipe.Close, nil
+		case !info.Mode().IsRegular():
+			b, err := os.ReadFile(arg)
+			if err != nil {
+				return nil, nil, err
+			}
+			files = append(files, history.InMemory(arg, b))
+		default:
+			files = append(files, history.FileAt(arg))
 		}
+	}
+	return o.Files(files...), nothing, nil
+}
+
+func closeFiles(files []history.File) (err error) {
+	for _, f := range files {
+		err = errors.Join(err, f.Close())
 	}
 	return err
 }
 
 // open prints the lines. All that were good are printed before the first that is not ends it.
-func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bool) error {
+func open(o *history.Opener, lines iter.Seq2[history.Line, error], stdout, stderr io.Writer, asJSON bool) error {
 	out := bufio.NewWriter(stdout)
-	for line, err := range o.Files(in...) {
+	opened, unknown := 0, 0
+	for line, err := range lines {
 		if err != nil {
 			return errors.Join(out.Flush(), err)
 		}
+		opened++
 		if asJSON {
 			b, err := line.JSON()
 			if err != nil {
@@ -138,12 +158,25 @@ func open(o *history.Opener, in []io.Reader, stdout, stderr io.Writer, asJSON bo
 			fmt.Fprintf(out, "%s\n", text.EscapeJSON(b))
 			continue
 		}
+		if !line.Kind.Stored() {
+			unknown++ // what it means, a newer version knows
+			continue
+		}
 		fmt.Fprintln(out, plainLine(line))
 	}
-	if o.Passed > 0 {
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if unknown > 0 {
+		fmt.Fprintf(stderr, "%s of a kind that only a newer version of sshchat knows\n", text.Are(unknown, "message"))
+	}
+	switch {
+	case o.Passed > 0 && opened == 0:
+		return fmt.Errorf("%s not sealed to these keys, and there are no others", text.Are(o.Passed, "message"))
+	case o.Passed > 0:
 		fmt.Fprintf(stderr, "%s not sealed to these keys\n", text.Are(o.Passed, "message"))
 	}
-	return out.Flush()
+	return nil
 }
 
 // plainLine is a line as people read it. Anybody can seal to a public key: the text is cleaned as if it had just come in,
@@ -184,9 +217,8 @@ func readIdentities(file string) ([]age.Identity, error) {
 		return age.ParseIdentities(bytes.NewReader(data))
 	}
 	id, err := agessh.ParseIdentity(data)
-	var locked *ssh.PassphraseMissingError
-	if errors.As(err, &locked) {
-		return readLockedKey(file, data, locked.PublicKey)
+	if errors.As(err, new(*ssh.PassphraseMissingError)) {
+		return readLockedKey(file, data)
 	}
 	if err != nil {
 		return nil, err
@@ -194,11 +226,34 @@ func readIdentities(file string) ([]age.Identity, error) {
 	return []age.Identity{id}, nil
 }
 
-func readLockedKey(file string, data []byte, public ssh.PublicKey) ([]age.Identity, error) {
-	if public == nil {
-		return nil, errors.New("this old form of a locked key does not tell its public key; ssh-keygen -p rewrites it")
+// errPassphrase says that the passphrase is another.
+var errPassphrase = errors.New("the passphrase does not open it")
+
+// readLockedKey opens the key at once. agessh.NewEncryptedSSHIdentity would ask when the first message is met, and what
+// goes wrong then would pass for messages that are not sealed to the key; and it needs the public key, which the old form
+// of a locked key does not hold.
+func readLockedKey(file string, data []byte) ([]age.Identity, error) {
+	phrase, err := askPassphrase(file)
+	if err != nil {
+		return nil, err
 	}
-	id, err := agessh.NewEncryptedSSHIdentity(public, data, func() ([]byte, error) { return askPassphrase(file) })
+	defer clear(phrase)
+	key, err := ssh.ParseRawPrivateKeyWithPassphrase(data, phrase)
+	if errors.Is(err, x509.IncorrectPasswordError) {
+		return nil, errPassphrase
+	}
+	if err != nil {
+		return nil, err
+	}
+	var id age.Identity
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		id, err = agessh.NewRSAIdentity(key)
+	case *ed25519.PrivateKey:
+		id, err = agessh.NewEd25519Identity(*key)
+	default:
+		err = errors.New("history is not sealed to keys of its type: it takes ed25519 or RSA")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +273,7 @@ func readSealedIdentities(file string, sealed io.Reader) ([]age.Identity, error)
 	id.SetMaxWorkFactor(20)
 	plain, err := age.Decrypt(sealed, id)
 	if err != nil {
-		return nil, errors.New("the passphrase does not open it")
+		return nil, errPassphrase
 	}
 	return age.ParseIdentities(plain)
 }

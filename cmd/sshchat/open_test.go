@@ -4,16 +4,23 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/history"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"github.com/creack/pty"
 )
 
 // What became of a message is a line that no message can pass for.
@@ -89,21 +96,191 @@ func TestAttackErrorsQuoteNoEscapes(t *testing.T) {
 	}
 }
 
-// What looks damaged because a server was writing to it is told from damage.
-func TestOpenTellsDamageFromWriting(t *testing.T) {
-	t.Parallel()
-	s, _, _, _ := archived(t, 3)
-	if err := meanwhile([]string{s.data}, history.ErrDamaged); errors.Is(err, history.ErrDamaged) || !strings.Contains(err.Error(), "do it again") {
-		t.Errorf("of a folder that is whole: %v", err)
+// sealedFolder is a data folder with one message for each of the keys' people, who are told apart by their order.
+func sealedFolder(t *testing.T, keys ...string) string {
+	t.Helper()
+	general := chat.RoomState{Name: chat.General}
+	to := make(map[chat.Name][]age.Recipient)
+	for i, key := range keys {
+		name, err := text.ParseName(fmt.Sprint("user", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		general.Members = append(general.Members, chat.Member{Name: name, Since: 1})
+		recipient, err := agessh.ParseRecipient(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to[name] = []age.Recipient{recipient}
 	}
-	s.kill()
-	path := filepath.Join(s.data, "message_history.json")
-	content := []byte(readText(t, path))
-	content[bytes.Index(content, []byte(`"body":"`))+20] ^= 1
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	dir := t.TempDir()
+	h, err := history.Open(dir, history.Options{
+		Rooms: []chat.RoomState{general}, Recipients: func(_ chat.RoomName, name chat.Name) []age.Recipient { return to[name] },
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := meanwhile([]string{s.data}, history.ErrDamaged); !errors.Is(err, history.ErrDamaged) {
-		t.Errorf("of a damaged one: %v", err)
+	said, err := text.ParseText("sealed to all of them")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := chat.Message{Room: chat.General, Seq: 1, At: time.Now(), From: general.Members[0].Name, Kind: chat.Say, Text: said}
+	if err := errors.Join(h.Commit([]chat.Event{{Room: chat.General, Message: m}}), h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A locked key opens with its passphrase, in every form that age takes; what does not open it is an error, and never
+// passes for messages that are sealed to others.
+func TestOpenWithALockedKey(t *testing.T) {
+	t.Parallel()
+	const phrase = "quite a secret"
+	var keys, public []string
+	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "rsa", "-b", "2048"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}} {
+		key := keyFile(t, append(args, "-N", phrase)...)
+		keys, public = append(keys, key), append(public, readText(t, key+".pub"))
+		if err := os.Remove(key + ".pub"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.Contains(readText(t, keys[2]), "BEGIN RSA PRIVATE KEY") {
+		t.Fatal("the last key is not of the old form")
+	}
+	data := sealedFolder(t, public...)
+	for i, key := range keys {
+		if said, code := openTyping(t, phrase, "-i", key, data); code != 0 || !strings.Contains(said, "sealed to all of them") {
+			t.Errorf("key %d: exit %d, %q", i, code, said)
+		}
+		if said, code := openTyping(t, "another", "-i", key, data); code != 1 || !strings.Contains(said, "does not open it") {
+			t.Errorf("key %d with a wrong passphrase: exit %d, %q", i, code, said)
+		}
+		out, errs, code := openAlone(t, "-i", key, data)
+		if code != 1 || out != "" || !strings.Contains(errs, "no terminal") {
+			t.Errorf("key %d without a terminal: exit %d, %q%q", i, code, out, errs)
+		}
+	}
+	stranger := keyFile(t, "-t", "ed25519")
+	if out, errs, code := runHere(t, "open", "-i", stranger, data); code != 1 || out != "" || !strings.Contains(errs, "1 message is not sealed to these keys") {
+		t.Errorf("somebody else's key: exit %d, %q%q", code, out, errs)
+	}
+}
+
+// openTyping runs open on a terminal where somebody types the passphrase when asked.
+func openTyping(t *testing.T, phrase string, args ...string) (said string, code int) {
+	t.Helper()
+	cmd := openProcess(t, args...)
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	var all strings.Builder
+	b := make([]byte, 4096)
+	for asked := false; ; {
+		n, err := tty.Read(b)
+		all.Write(b[:n])
+		if !asked && strings.Contains(all.String(), "Passphrase for ") {
+			asked = true
+			if _, err := io.WriteString(tty, phrase+"\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil { // EIO: the process has ended
+			break
+		}
+	}
+	cmd.Wait()
+	return all.String(), cmd.ProcessState.ExitCode()
+}
+
+// openAlone runs open where there is no terminal.
+func openAlone(t *testing.T, args ...string) (out, errs string, code int) {
+	t.Helper()
+	cmd := openProcess(t, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Run()
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+}
+
+func openProcess(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, append([]string{"open"}, args...)...)
+	cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
+	return cmd
+}
+
+// A head that is remembered is worth what its signature is.
+func TestOpenChecksWhoSignedTheHead(t *testing.T) {
+	t.Parallel()
+	key := keyFile(t, "-t", "ed25519")
+	s, other := startServer(t, ""), startServer(t, "")
+	alice := s.registerWith(t, "alice", key)
+	alice.must("say general one")
+	bob := other.register("bob")
+	bob.must("say general one")
+	head := alice.must("head general")
+	line, signature, _ := strings.Cut(head, "\n")
+	copied := t.TempDir() // without host keys
+	if err := os.WriteFile(filepath.Join(copied, "message_history.json"), []byte(readText(t, filepath.Join(s.data, "message_history.json"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tar := filepath.Join(t.TempDir(), "tar")
+	if err := os.WriteFile(tar, []byte(alice.must("history --tar general")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		head, word string
+		code       int
+	}{
+		"the server's":  {head, "", 0},
+		"another line":  {strings.Replace(line, `"seq":1`, `"seq":0`, 1) + "\n" + signature, "signature", 1},
+		"noise":         {line + "\nnot a signature\n", "signature", 1},
+		"half of it":    {line + "\n" + signature[:len(signature)/2], "signature", 1},
+		"not signed":    {line + "\n", "not signed", 0},
+		"somebody else": {bob.must("head general"), "not this server's", 1},
+	} {
+		file := filepath.Join(t.TempDir(), "head")
+		if err := os.WriteFile(file, []byte(c.head), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []string{s.data, filepath.Join(s.data, "message_history.json"), copied, tar} {
+			word, code := c.word, c.code
+			if elsewhere := from == copied || from == tar; elsewhere && name == "the server's" {
+				word = "compare"
+			} else if elsewhere && name == "somebody else" && from == copied {
+				word = "compare" // and it is not led up to
+			} else if elsewhere && name == "somebody else" {
+				word, code = "compare", 0 // a tar has no chain
+			}
+			if _, errs, got := runHere(t, "open", "-i", key, "--head", file, from); got != code || !strings.Contains(errs, word) {
+				t.Errorf("%s, from %s: exit %d, %q", name, filepath.Base(from), got, errs)
+			}
+		}
+	}
+}
+
+// What a newer version seals is not printed as if somebody had said it.
+func TestOpenPassesOverKindsItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	lines := func(yield func(history.Line, error) bool) {
+		for _, kind := range []chat.Kind{chat.Say, "poll", "react"} {
+			if !yield(history.Line{Room: chat.General, W: 1, Seq: 1, Kind: kind, Text: "kind " + string(kind)}, nil) {
+				return
+			}
+		}
+	}
+	var out, errs bytes.Buffer
+	if err := open(&history.Opener{}, lines, &out, &errs, false); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), "kind say") || !strings.Contains(errs.String(), "2 messages are of a kind") {
+		t.Errorf("%q, %q", &out, &errs)
 	}
 }

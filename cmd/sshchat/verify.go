@@ -52,9 +52,10 @@ type verdict struct {
 
 // signedHead is a head in a file, and the fingerprint of the key that signed it; empty: nobody did.
 type signedHead struct {
-	File string       `json:"file"`
-	By   string       `json:"by"`
-	head history.Head // by value: it is looked for
+	File  string       `json:"file"`
+	By    string       `json:"by"`
+	head  history.Head // by value: it is looked for
+	known bool         // the key is or was the server's, as far as the folder's public host keys tell
 }
 
 func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) error {
@@ -71,9 +72,7 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 		return errors.Join(err, verdictOf(report, heads, err).print(stdout))
 	}
 	for _, h := range heads {
-		if h.By == "" {
-			fmt.Fprintf(stderr, "%s is not signed: it is taken as it is\n", h.File)
-		}
+		h.report(stderr)
 	}
 	if err == nil {
 		fmt.Fprintf(stderr, "whole: %s, records %d to %d, %s, %s\n",
@@ -104,6 +103,16 @@ func (v verdict) print(w io.Writer) error {
 	return err
 }
 
+// report says what is not known of who signed the head.
+func (h signedHead) report(stderr io.Writer) {
+	switch {
+	case h.By == "":
+		fmt.Fprintf(stderr, "%s is not signed: it is taken as it is\n", h.File)
+	case !h.known:
+		fmt.Fprintf(stderr, "%s is signed by %s: compare that with the server's host key\n", h.File, h.By)
+	}
+}
+
 // readHeads reads what the head command printed: a line, and the signature over it by a host key of the data folder,
 // its present one or a former.
 func readHeads(data string, files []string) (heads []signedHead, err error) {
@@ -118,7 +127,7 @@ func readHeads(data string, files []string) (heads []signedHead, err error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if len(bytes.TrimSpace(signature)) > 0 {
-			if h.By, err = hostKeyThatSigned(data, h.head.Line(), signature); err != nil {
+			if h.By, h.known, err = hostKeyThatSigned(data, h.head.Line(), signature); err != nil {
 				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 		}
@@ -127,37 +136,36 @@ func readHeads(data string, files []string) (heads []signedHead, err error) {
 	return heads, nil
 }
 
-// hostKeyThatSigned is the fingerprint of the host key that signed the line. Where the folder has no public host keys, as in a
-// backup without them, any key's signature is taken, and its fingerprint is for people to compare.
-func hostKeyThatSigned(data string, line, signature []byte) (string, error) {
+// hostKeyThatSigned is the fingerprint of the host key that signed the line. If the folder has no public host keys, as a
+// backup without them, any key's signature is taken, and its fingerprint is for people to compare: then known is false.
+func hostKeyThatSigned(data string, line, signature []byte) (by string, known bool, err error) {
 	key, err := hostkeys.Verify("sshchat-history", line, signature)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	public, err := filepath.Glob(filepath.Join(data, "ssh_host_*.pub"))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	known := 0
 	for _, path := range public {
 		if strings.Contains(filepath.Base(path), ".next") {
 			continue // it has signed nothing yet
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		k, _, _, _, err := ssh.ParseAuthorizedKey(b)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
+			return "", false, fmt.Errorf("%s: %w", path, err)
 		}
 		if bytes.Equal(k.Marshal(), key.Marshal()) {
-			return ssh.FingerprintSHA256(key), nil
+			return ssh.FingerprintSHA256(key), true, nil
 		}
-		known++
+		known = true
 	}
-	if known > 0 {
-		return "", fmt.Errorf("it is signed by %s, which is not and was not this server's", ssh.FingerprintSHA256(key))
+	if known {
+		return "", false, fmt.Errorf("it is signed by %s, which is not and was not this server's", ssh.FingerprintSHA256(key))
 	}
-	return ssh.FingerprintSHA256(key), nil
+	return ssh.FingerprintSHA256(key), false, nil
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -339,27 +340,32 @@ func (a *Log) Close() error {
 	return err
 }
 
-// Snapshots are the audit log's files: the signed tip, and then the lines, which are only ever added, the oldest first.
-func (a *Log) Snapshots() ([]durable.Snapshot, error) {
+// Snapshots are the audit log's files: the signed tip and the lines, which are only ever added, those that are written to
+// before the older ones. One of those is in memory at a time.
+func (a *Log) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var all []durable.Snapshot
-	switch tip, err := durable.ReadFile(a.disk, a.tipPath()); {
-	case err == nil:
-		all = append(all, durable.InMemory(filepath.Base(a.tipPath()), tip))
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
+	var all []func() (durable.Snapshot, error)
+	now := func(s durable.Snapshot, err error) {
+		all = append(all, func() (durable.Snapshot, error) { return s, err })
 	}
+	if tip, err := a.snapshot(a.tipPath()); !errors.Is(err, fs.ErrNotExist) {
+		now(tip, err)
+	}
+	live, err := a.snapshot(a.path())
+	live.Size = min(live.Size, a.size)
+	live.Reader = io.LimitReader(live.Reader, live.Size)
+	now(live, err)
 	for i := range a.archives() {
-		b, err := durable.ReadFile(a.disk, a.archive(i+1))
-		if err != nil {
-			return nil, fmt.Errorf("snapshot of the audit log: %w", err)
-		}
-		all = append(all, durable.InMemory(filepath.Base(a.archive(i+1)), b))
+		all = append(all, func() (durable.Snapshot, error) { return a.snapshot(a.archive(i + 1)) })
 	}
-	b, err := durable.ReadFile(a.disk, a.path())
+	return durable.Each(all...)
+}
+
+func (a *Log) snapshot(path string) (durable.Snapshot, error) {
+	b, err := durable.ReadFile(a.disk, path)
 	if err != nil {
-		return nil, fmt.Errorf("snapshot of the audit log: %w", err)
+		err = fmt.Errorf("snapshot of the audit log: %w", err)
 	}
-	return append(all, durable.InMemory(filepath.Base(a.path()), b[:min(int64(len(b)), a.size)])), nil
+	return durable.InMemory(filepath.Base(path), b), err
 }

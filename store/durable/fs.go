@@ -21,6 +21,8 @@ type FS interface {
 	// Link gives what is at from a second name, which must be free. Where there is nothing the error wraps fs.ErrNotExist.
 	Link(from, to string) error
 	Remove(name string) error
+	// Names returns the names of what is in a folder, without the folder's.
+	Names(dir string) ([]string, error)
 	// SyncDir returns once the folder's names survive a power cut.
 	SyncDir(name string) error
 }
@@ -80,6 +82,15 @@ func (OS) Create(name string) (File, error) {
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 func (OS) Link(from, to string) error   { return os.Link(from, to) }
 func (OS) Remove(name string) error     { return os.Remove(name) }
+
+func (OS) Names(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
+}
 
 func (OS) SyncDir(name string) error {
 	d, err := os.Open(name)

@@ -2,7 +2,9 @@ package durable
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"iter"
 )
 
 // Snapshot is a file as it stood at one moment, to be copied while its writer goes on.
@@ -24,4 +26,29 @@ func (s Snapshot) Close() error {
 		return nil
 	}
 	return s.Release()
+}
+
+// Each is a sequence of what the functions return. A function is called when its snapshot is asked for, and that is closed
+// when the next one is, so that one is held at a time. The sequence ends with the first error; io.EOF just ends it.
+func Each(take ...func() (Snapshot, error)) iter.Seq2[Snapshot, error] {
+	return func(yield func(Snapshot, error) bool) {
+		for _, f := range take {
+			s, err := f()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Snapshot{}, err)
+				return
+			}
+			more := yield(s, nil)
+			if err := s.Close(); err != nil && more {
+				yield(Snapshot{}, err)
+				return
+			}
+			if !more {
+				return
+			}
+		}
+	}
 }

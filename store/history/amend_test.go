@@ -131,7 +131,7 @@ func TestDeletionInAFailedBatch(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := openAll(bytes.NewReader(d.Content(liveName)), &Opener{Identities: []age.Identity{alice.id}})
+	lines, err := openAll(bytes.NewReader(d.Content(livePath)), &Opener{Identities: []age.Identity{alice.id}})
 	if err != nil || len(lines) != 3 || lines[0].Text != "one" {
 		t.Errorf("stored are %v, %v", lines, err)
 	}

@@ -61,6 +61,18 @@ func (a *archive) keep(x index) {
 	}
 }
 
+// snapshot is the whole archive. If it has been deleted meanwhile the error is io.EOF: then so are all older ones.
+func (a *archive) snapshot() (durable.Snapshot, error) {
+	f, err := a.disk.Open(a.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return durable.Snapshot{}, io.EOF
+	}
+	if err != nil {
+		return durable.Snapshot{}, fmt.Errorf("snapshot of the history: %w", err)
+	}
+	return durable.Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), Release: f.Close}, nil
+}
+
 // load looks through the archive. Bodies are passed over, and not checked: who reads one checks it.
 func (a *archive) load() (index, error) {
 	f, err := a.disk.Open(a.path)
@@ -83,7 +95,7 @@ func (a *archive) load() (index, error) {
 		}
 		b, err := parseLineHeader(line)
 		if err != nil {
-			return nil, fmt.Errorf("%w: the line at byte %d: %w", ErrDamaged, off, err)
+			return nil, fmt.Errorf("the line at byte %d: %w", off, err)
 		}
 		r := &record{n: b.n, kind: b.kind, room: b.room, w: b.w, seq: b.seq, from: b.from, to: b.to, off: off}
 		switch b.kind {
@@ -108,17 +120,23 @@ type lineHeader struct {
 	room                chat.RoomName
 }
 
-var errLineHeader = errors.New("it is not a line of a record as we write them")
+// notALine says why a line has no header: it is of a newer format, or damaged.
+func notALine(line []byte) error {
+	if _, err := parseRecordLine(line); errors.Is(err, errNewer) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return fmt.Errorf("%w: it is not a line of a record as we write them", ErrDamaged)
+}
 
 // parseLineHeader reads the start of a line without the rest of it, which is nearly all: fields are in the order in which
-// they are written.
+// they are written. Errors: ErrDamaged, ErrFormat.
 func parseLineHeader(line []byte) (b lineHeader, err error) {
 	c := cursor{rest: line, good: true}
 	b.n = c.number(`{"n":`)
 	b.kind = c.word(`,"t":"`)
 	if b.kind != moreRecord && b.kind != startRecord {
 		if err := b.room.UnmarshalText([]byte(c.word(`,"room":"`))); err != nil {
-			return b, errLineHeader
+			return b, notALine(line)
 		}
 		b.w = c.number(`,"w":`)
 	}
@@ -132,8 +150,8 @@ func parseLineHeader(line []byte) (b lineHeader, err error) {
 		}
 		b.from, b.to = c.number(`,"from":`), c.number(`,"to":`)
 	}
-	if !c.good || b.n == 0 {
-		return b, errLineHeader
+	if !c.good || b.n == 0 || !knownKind(b.kind) {
+		return b, notALine(line)
 	}
 	return b, nil
 }
@@ -206,12 +224,18 @@ func (a *archive) begin() (*predecessor, error) {
 		return nil, fmt.Errorf("%w: it has %d bytes, and %d were put away", ErrDamaged, size, a.size)
 	}
 	s, err := scanSegment(io.NewSectionReader(f, 0, size))
-	if err != nil || s.number != a.number {
+	if err != nil {
+		return nil, err
+	}
+	if s.number != a.number {
 		return nil, fmt.Errorf("%w: it is not archive %d", ErrDamaged, a.number)
 	}
 	r, err := s.next()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: it holds no record", ErrDamaged)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, err
 	}
 	if r.predecessor != nil && r.predecessor.archive != a.number-1 || r.predecessor == nil && a.number > 1 {
 		return nil, fmt.Errorf("%w: it does not go on from archive %d", ErrDamaged, a.number-1)

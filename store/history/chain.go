@@ -99,7 +99,7 @@ func (l *link) followMsg(r *record) error {
 }
 
 func (l *link) followClose(r *record) error {
-	if r.empty && r.w == l.w && (l.gone || l.tip == l.window) {
+	if r.compacted && r.w == l.w && (l.gone || l.tip == l.window) {
 		return l.followReplacement(r)
 	}
 	first := l.seq + 1 - uint64(len(l.msgs))

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,22 +119,28 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }
 	}
 	h := &History{
-		opt: opt, disk: d, path: filepath.Join(dir, "message_history.json"),
+		opt: opt, disk: d, path: filepath.Join(dir, liveName),
 		rooms: make(map[chat.RoomName]*roomChain), index: make(index), checked: opt.Now(),
 		prepare: make(chan *preparedWindow, 64), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	var err error
+	names, err := d.Names(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the history: %w", err)
+	}
+	numbers := archiveNumbers(names)
 	var from *predecessor
 	take := func(r *record) {
 		if r.predecessor != nil {
 			from = r.predecessor
+			h.archived = from.archive
 		}
 		h.index.add(r)
 	}
-	if h.segment, err = openSegment(d, h.path, opt.Log, take); err != nil {
+	check := func(last uint64) error { return h.checkArchives(dir, numbers, last) }
+	if h.segment, err = openSegment(d, h.path, opt.Log, take, check); err != nil {
 		return nil, err
 	}
-	if err := h.openArchives(dir, from); err != nil {
+	if err := h.openArchives(dir, numbers, from); err != nil {
 		return nil, errors.Join(err, h.segment.close())
 	}
 	h.segment.noSync, h.segment.timed = opt.NoSync, opt.Synced
@@ -149,17 +157,34 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	return h, nil
 }
 
-// openArchives finds the archives, and undoes what a crash left of a rotation.
-func (h *History) openArchives(dir string, from *predecessor) (err error) {
-	if from != nil {
-		h.archived = from.archive
+// checkArchives refuses archives that do not belong to a live file that ends with the record last. Nothing has been
+// changed yet.
+func (h *History) checkArchives(dir string, numbers []int, last uint64) error {
+	err := newerArchive(h.archived, numbers)
+	if next := h.archived + 1; err == nil && slices.Contains(numbers, next) {
+		f, openErr := h.disk.Open(filepath.Join(dir, archiveName(next)))
+		if openErr != nil {
+			return fmt.Errorf("open %s: %w", archiveName(next), openErr)
+		}
+		end, lastErr := lastOf(f, next)
+		if err = errors.Join(lastErr, f.Close()); err != nil {
+			err = fmt.Errorf("%s: %w", archiveName(next), err)
+		} else {
+			err = oldCopy(next, end, last)
+		}
 	}
-	undone, err := undoRotation(h.disk, dir, h.archived+1, h.segment.n)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w; nothing was changed", dir, err)
 	}
-	if undone {
-		h.opt.Log.Warn("history: undid a rotation that a crash had interrupted", "archive", archiveName(h.archived+1))
+	return nil
+}
+
+// openArchives finds the archives, and undoes what a crash left of a rotation.
+func (h *History) openArchives(dir string, numbers []int, from *predecessor) (err error) {
+	if slices.Contains(numbers, h.archived+1) {
+		if err := h.undoRotation(dir); err != nil {
+			return err
+		}
 	}
 	if h.archives, err = openArchives(h.disk, dir, from); err != nil {
 		return err
@@ -277,37 +302,34 @@ func (h *History) Close() error {
 	return nil
 }
 
-// Snapshots are the history as it is committed now, its archives before the file that goes on from them: what is before
-// the end of the last record never changes, and a file that was opened stays whole when another takes its name or it is
-// deleted. Who takes them closes each.
-func (h *History) Snapshots() (all []durable.Snapshot, err error) {
+// Snapshots are the files of the history as it is committed now: first the one that is written to, then its archives, the
+// newest first. What is before the end of the last record never changes. One is open at a time; archives that are deleted
+// meanwhile are left out, and with them all that are older.
+func (h *History) Snapshots() iter.Seq2[durable.Snapshot, error] {
+	return func(yield func(durable.Snapshot, error) bool) {
+		live, archives, err := h.snapshotLive()
+		all := []func() (durable.Snapshot, error){func() (durable.Snapshot, error) { return live, err }}
+		for _, a := range slices.Backward(archives) {
+			all = append(all, a.snapshot)
+		}
+		durable.Each(all...)(yield)
+	}
+}
+
+// snapshotLive is the file that is written to, as it is committed now, and the archives it goes on from.
+func (h *History) snapshotLive() (durable.Snapshot, []*archive, error) {
 	h.committing.Lock()
 	defer h.committing.Unlock()
-	defer func() {
-		if err != nil {
-			for _, s := range all {
-				err = errors.Join(err, s.Close())
-			}
-			all = nil
-		}
-	}()
-	for _, a := range h.archives {
-		f, err := h.disk.Open(a.path)
-		if err != nil {
-			return all, fmt.Errorf("snapshot of the history: %w", err)
-		}
-		all = append(all, durable.Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), Release: f.Close})
-	}
 	f, err := h.disk.Open(h.path)
 	if err != nil {
-		return all, fmt.Errorf("snapshot of the history: %w", err)
+		return durable.Snapshot{}, nil, fmt.Errorf("snapshot of the history: %w", err)
 	}
 	end, rest := h.segment.end, segmentOutro
 	if left := pageSize - end%pageSize; left < int64(len(segmentOutro)) {
 		rest = string(blanks(left)) + segmentOutro // the end of a file too crosses no page
 	}
-	return append(all, durable.Snapshot{
-		Name: filepath.Base(h.path), Size: end + int64(len(rest)),
+	return durable.Snapshot{
+		Name: liveName, Size: end + int64(len(rest)),
 		Reader: io.MultiReader(io.NewSectionReader(f, 0, end), strings.NewReader(rest)), Release: f.Close,
-	}), nil
+	}, h.archives, nil
 }

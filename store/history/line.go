@@ -71,16 +71,17 @@ func (l Line) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// parseLine reads one line, with or without its padding.
+// parseLine reads one line, with or without its padding. What a line of an unknown kind has besides the fields of all
+// lines is passed over. A line of a known kind with more in it is of a newer format: then the error wraps ErrFormat.
 func parseLine(b []byte) (Line, error) {
 	var j lineJSON
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
-		return Line{}, fmt.Errorf("parse a sealed line: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Line{}, errors.New("parse a sealed line: more than one object")
+	if err := decodeLine(b, &j, true); err != nil {
+		if decodeLine(b, &j, false) != nil {
+			return Line{}, fmt.Errorf("parse a sealed line: %w", err)
+		}
+		if j.Kind.Stored() {
+			return Line{}, fmt.Errorf("parse a sealed line: %w: it has more in it than this version of sshchat knows: %w", ErrFormat, err)
+		}
 	}
 	at, err := time.Parse(lineTime, j.At)
 	if err != nil {
@@ -90,6 +91,22 @@ func parseLine(b []byte) (Line, error) {
 		return Line{}, errors.New("parse a sealed line: room, w, seq or from is missing")
 	}
 	return Line{at.UTC(), j.Room, j.W, j.Seq, j.From, j.Kind, j.Of, j.Text}, nil
+}
+
+// decodeLine reads the one object in b.
+func decodeLine(b []byte, j *lineJSON, strict bool) error {
+	*j = lineJSON{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(j); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one object")
+	}
+	return nil
 }
 
 // parseLines reads what a body holds.

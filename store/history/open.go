@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -33,34 +34,59 @@ const maxTarFile = 4 << 20 // bytes: beyond any close and its head
 
 // Lines reads a message_history.json or a tar that Tar wrote, from old to new within each room. Every line is checked
 // to be what its place in clear says, and in a message_history.json every record to follow from those before it.
-// The sequence ends with the first error: one that wraps ErrDamaged where something was deleted, moved or changed,
-// ErrRolledBack where the remembered head is not reached, ErrFormat for another kind of file, or the reader's.
+// The sequence ends with the first error: one that wraps ErrDamaged if something was deleted, moved or changed,
+// ErrRolledBack if the remembered head is not reached, ErrFormat for another kind of file, or the reader's.
 //
 // A tar has no chain: what is missing between two of its files may be what the caller has no head for, and of the
-// remembered head only that its message is reached is checked.
-func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] { return o.Files(r) }
+// remembered head only that its message is reached is checked. A message_history.json is read into memory: see Files.
+func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] {
+	return o.each(func(op *opening) error {
+		b := bufio.NewReader(r)
+		first, err := b.Peek(1)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrFormat, err)
+		case first[0] != '{':
+			return op.tar(b)
+		}
+		all, err := io.ReadAll(b)
+		if err != nil {
+			return err
+		}
+		return op.history([]File{InMemory(liveName, all)})
+	})
+}
 
-// Files is Lines over the files of one history, its archives before message_history.json and the oldest first. Of each
-// archive the next file must tell the SHA-256. Where the oldest of them are missing, it begins later. Files are read
-// twice, first for the heads that were shared later; one that cannot be read twice, as a pipe, is read into memory.
-func (o *Opener) Files(files ...io.Reader) iter.Seq2[Line, error] {
+// Files is Lines over the files of one history, its archives before message_history.json and the oldest first, as
+// FilesIn returns them, or over a tar. Of each archive the next file must tell the SHA-256. If the oldest of them are
+// missing, it begins later. Files are read twice, first for the heads that were shared later; one is open at a time.
+func (o *Opener) Files(files ...File) iter.Seq2[Line, error] {
+	return o.each(func(op *opening) error {
+		if len(files) > 1 || files[0].live {
+			return op.history(files)
+		}
+		in, err := files[0].open()
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		first := make([]byte, 1)
+		if _, err := in.ReadAt(first, 0); err != nil {
+			return fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+		if first[0] == '{' {
+			return op.history(files)
+		}
+		return op.tar(io.NewSectionReader(in, 0, 1<<62))
+	})
+}
+
+// each runs read as a sequence of lines.
+func (o *Opener) each(read func(*opening) error) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		o.Passed = 0
-		b := bufio.NewReader(files[0])
-		first, err := b.Peek(1)
-		if err != nil {
-			yield(Line{}, fmt.Errorf("%w: %w", ErrFormat, err))
-			return
-		}
 		op := opening{Opener: o, rooms: make(map[chat.RoomName]*openRoom), yield: yield}
-		if first[0] == '{' {
-			err = op.history(b, files)
-		} else if len(files) > 1 {
-			err = fmt.Errorf("%w: of several files each is one of a history", ErrFormat)
-		} else {
-			err = op.tar(b)
-		}
-		if err != nil && !errors.Is(err, errStopped) {
+		if err := read(&op); err != nil && !errors.Is(err, errStopped) {
 			yield(Line{}, err)
 		}
 	}
@@ -96,30 +122,26 @@ func (o *opening) room(name chat.RoomName) *openRoom {
 	return r
 }
 
-// history reads files, of the first of which begun has read ahead.
-func (o *opening) history(begun io.Reader, files []io.Reader) error {
+// history reads the files of a history.
+func (o *opening) history(files []File) error {
 	o.shared = make(map[windowName][]namedHead)
-	again := make([]io.ReadSeeker, len(files))
-	for i, file := range files {
-		if i > 0 {
-			begun = file
-		}
-		var err error
-		if again[i], err = rewind(file, begun); err != nil {
-			return fmt.Errorf("read a file again: %w", err)
-		}
-		sharedIn(again[i], o.shared)
-		if _, err := again[i].Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("read a file again: %w", err)
-		}
+	for _, f := range files {
+		sharedIn(f, o.shared)
 	}
 	var heads []Head
 	if o.Head != nil {
 		heads = []Head{*o.Head}
 	}
 	t := newVerifier(heads...)
-	for _, file := range again {
-		if err := t.file(file, o.record); err != nil {
+	for _, f := range files {
+		err := t.file(f, o.record)
+		if errors.Is(err, fs.ErrNotExist) && f.old {
+			return fmt.Errorf("%s has just been deleted, as too old: what was read before it is not all that there is", f.Name)
+		}
+		if err != nil && len(files) > 1 && !errors.Is(err, errStopped) {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -196,9 +218,17 @@ func (o *opening) body(room *openRoom, r *record, from, to uint64) error {
 		err = o.lines(plain, tarName{r.room, r.w, from, to})
 	}
 	if err != nil && !errors.Is(err, errStopped) {
-		return fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
+		return fmt.Errorf("record %d: %w", r.n, misplaced(err))
 	}
 	return err
+}
+
+// misplaced is err, about what was sealed, for callers: ErrDamaged, unless it is of a newer format.
+func misplaced(err error) error {
+	if errors.Is(err, ErrFormat) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // lines gives out what was sealed, if it belongs where it was found.
@@ -253,7 +283,7 @@ func (o *opening) tar(b io.Reader) error {
 			if errors.Is(err, errStopped) {
 				return err
 			}
-			return fmt.Errorf("%w: %q: %w", ErrDamaged, header.Name, err)
+			return fmt.Errorf("%q: %w", header.Name, misplaced(err))
 		}
 	}
 	if o.Head != nil && o.room(o.Head.Room).last < o.Head.Seq {

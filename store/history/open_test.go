@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -176,6 +177,14 @@ func TestAttackerWithTheDisk(t *testing.T) {
 			}
 			if _, err := openAll(bytes.NewReader(forged), o); !errors.Is(err, c.want) {
 				t.Errorf("%v, not %v", err, c.want)
+			}
+			// In a folder it is not taken for what a server is just writing.
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, liveName), forged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := readDir(dir, alice); c.want != ErrRolledBack && !errors.Is(err, c.want) {
+				t.Errorf("in a folder: %v, not %v", err, c.want)
 			}
 		})
 	}

@@ -61,12 +61,12 @@ type record struct {
 	body        []byte       // msg and close
 	predecessor *predecessor // start
 
-	lines  [][]byte // as stored, without newlines
-	sum    sum
-	off    int64         // of the first line in the file
-	empty  bool          // read from an archive, where the messages that a close replaced are gone
-	plain  []byte        // msg: the line that was sealed; nil where it was read from the file
-	amends *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
+	lines     [][]byte // as stored, without newlines
+	sum       sum
+	off       int64         // of the first line in the file
+	compacted bool          // read from an archive, where the messages that a close replaced are gone
+	plain     []byte        // msg: the line that was sealed; nil where it was read from the file
+	amends    *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
 }
 
 // last is the n of the record's last line.
@@ -264,25 +264,51 @@ type recordJSON struct {
 	CRC     string                      `json:"crc"`
 }
 
-// parseRecordLine checks a line's checksum and reads it.
+// errNewer is wrapped if a line's checksum holds and what it says is not known here. No crash writes that, and no rot:
+// it is of a newer format, and not to be touched.
+var errNewer = errors.New("its checksum holds, so it is of a newer format than this version of sshchat knows")
+
+// checkLine sees that a line is as it was written.
+func checkLine(line []byte) error {
+	at := len(line) - crcSize
+	if at < 0 {
+		return errors.New("it is cut short")
+	}
+	if want := fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)); want != string(line[at:]) {
+		return errors.New("its checksum does not match")
+	}
+	return nil
+}
+
+// parseRecordLine checks a line's checksum and reads it. Beyond the checksum, errors wrap errNewer.
 func parseRecordLine(line []byte) (recordJSON, error) {
 	var j recordJSON
-	if len(line) < crcSize {
-		return j, errors.New("it is cut short")
-	}
-	at := len(line) - crcSize
-	if want := fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)); want != string(line[at:]) {
-		return j, errors.New("its checksum does not match")
+	if err := checkLine(line); err != nil {
+		return j, err
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&j); err != nil {
-		return j, fmt.Errorf("it is not a record: %w", err)
+		return j, fmt.Errorf("%w: %w", errNewer, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return j, errors.New("it is not one record")
+		return j, fmt.Errorf("%w: it is more than one object", errNewer)
+	}
+	if !knownKind(j.T) {
+		return j, fmt.Errorf("%w: a record of type %q", errNewer, j.T)
+	}
+	if j.Parts < 0 || j.Parts == 1 {
+		return j, fmt.Errorf("%w: a record of %d parts", errNewer, j.Parts)
 	}
 	return j, nil
+}
+
+func knownKind(kind string) bool {
+	switch kind {
+	case windowRecord, msgRecord, closeRecord, moreRecord, startRecord, shareRecord:
+		return true
+	}
+	return false
 }
 
 // carry appends the strings of a more line.

@@ -28,19 +28,25 @@ type recovery struct {
 	file durable.File
 	log  *slog.Logger
 	ok   uint64 // the highest n that some record tells was durable
+
+	check func(last uint64) error // called before anything is changed
 }
 
-// openSegment opens the history at path, or makes it, and hands its records to take in order.
-// Where it refuses, errors wrap ErrDamaged or ErrFormat and the file is as it was.
-func openSegment(d durable.FS, path string, log *slog.Logger, take func(*record)) (*segment, error) {
+// openSegment opens the history at path, or makes it, and hands its records to take in order. Before it changes anything it
+// asks check, with the number of the last line that is whole. If it refuses, errors wrap ErrDamaged or ErrFormat and the
+// file is as it was.
+func openSegment(d durable.FS, path string, log *slog.Logger, take func(*record), check func(last uint64) error) (*segment, error) {
 	f, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := check(0); err != nil {
+			return nil, err
+		}
 		return createSegment(d, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
-	r := &recovery{disk: d, path: path, file: f, log: log}
+	r := &recovery{disk: d, path: path, file: f, log: log, check: check}
 	t, err := r.segment(take)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -57,24 +63,36 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
 	s, err := scanSegment(io.NewSectionReader(r.file, 0, size))
-	if errors.Is(err, errNotSegment) {
-		return r.seed()
+	if errors.Is(err, ErrFormat) && isSeed(r.file) {
+		if err := r.check(0); err != nil {
+			return nil, err
+		}
+		return createSegment(r.disk, r.path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, err)
 	}
 	if s.number > 0 {
-		return nil, fmt.Errorf("%s: %w: it is archive %d; nothing was changed", r.path, ErrFormat, s.number)
+		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, isArchive(s.number))
 	}
 	last, err := r.read(s, take)
 	t := &segment{disk: r.disk, path: r.path, file: r.file, size: size, end: s.good, n: last, synced: last}
-	var torn *damage
+	torn := (*damage)(nil)
+	var rest []byte
 	if errors.As(err, &torn) {
 		t.end = torn.off
-		t.size, err = r.repair(torn, size)
+		rest, err = r.judge(torn, size)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := r.check(last); err != nil {
+		return nil, err
+	}
+	if torn != nil {
+		if err := r.repair(torn, rest); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
@@ -92,7 +110,7 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 			return last, err
 		}
 		if err := rooms.follow(rec); err != nil {
-			return last, &damage{rec.n, good, err.Error(), false}
+			return last, &damage{n: rec.n, off: good, why: err.Error()}
 		}
 		if rec.hasOK {
 			r.ok = max(r.ok, rec.ok)
@@ -102,58 +120,56 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 	}
 }
 
-// seed takes the `{}` that a data folder may be delivered with for an empty history.
-func (r *recovery) seed() (*segment, error) {
-	start := make([]byte, pageSize)
-	n, err := r.file.ReadAt(start, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the history: %w", err)
-	}
-	start = start[:n]
+// isSeed reports whether the file is the `{}` that a data folder may be delivered with, for an empty history.
+func isSeed(f io.ReaderAt) bool {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, pageSize))
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(start, &fields) == nil && len(fields) == 0 && fields != nil {
-		return createSegment(r.disk, r.path)
-	}
-	const name = `{"format":"sshchat-history/`
-	if rest, ok := strings.CutPrefix(string(start), name); ok {
-		version, _, _ := strings.Cut(rest, `"`)
-		return nil, fmt.Errorf("%s: %w: it says version %q, this is 1; nothing was changed", r.path, ErrFormat, version)
-	}
-	return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, ErrFormat)
+	return err == nil && json.Unmarshal(b, &fields) == nil && fields != nil && len(fields) == 0
 }
 
-// repair saves what follows the last good record aside and blanks it, unless it had been acknowledged.
-func (r *recovery) repair(torn *damage, size int64) (newSize int64, err error) {
-	if err := r.findOK(torn.off, size); err != nil {
-		return 0, err
+// judge returns what follows the last good record, to be blanked, and refuses what had been acknowledged, what is of a
+// newer format and what is nothing that a crash leaves.
+func (r *recovery) judge(torn *damage, size int64) (rest []byte, err error) {
+	if torn.newer {
+		return nil, fmt.Errorf("%s: %w: %w; nothing was changed", r.path, ErrFormat, torn)
 	}
-	if torn.n <= r.ok || torn.first {
-		return 0, fmt.Errorf("%s: %w: %w; records up to %d were stored for good; nothing was changed", r.path, ErrDamaged, torn, max(r.ok, torn.n))
+	if err := r.lookBeyond(torn.off, size); err != nil {
+		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, err)
 	}
-	rest := make([]byte, max(0, size-torn.off))
+	if torn.n <= r.ok || torn.noCrash {
+		return nil, fmt.Errorf("%s: %w: %w; records up to %d were stored for good; nothing was changed", r.path, ErrDamaged, torn, max(r.ok, torn.n))
+	}
+	rest = make([]byte, max(0, size-torn.off))
 	if _, err := r.file.ReadAt(rest, torn.off); err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("read the torn tail: %w", err)
+		return nil, fmt.Errorf("read the torn tail: %w", err)
 	}
-	rest = bytes.TrimRight(bytes.TrimSuffix(rest, []byte(segmentOutro)), " ")
+	rest, whole := bytes.CutSuffix(rest, []byte(segmentOutro))
+	if !whole {
+		return nil, fmt.Errorf("%s: %w: %w; the end of the file is missing, and no crash cuts it off; nothing was changed", r.path, ErrDamaged, torn)
+	}
+	return bytes.TrimRight(rest, " "), nil
+}
+
+// repair saves the rest aside and blanks it.
+func (r *recovery) repair(torn *damage, rest []byte) error {
 	aside, err := r.save(torn.n, rest)
 	if err != nil {
-		return 0, fmt.Errorf("save the torn tail: %w", err)
+		return fmt.Errorf("save the torn tail: %w", err)
 	}
-	newSize = max(size, torn.off+int64(len(segmentOutro)))
-	blank := append(blanks(newSize-torn.off-int64(len(segmentOutro))), segmentOutro...)
-	if _, err := r.file.WriteAt(blank, torn.off); err != nil {
-		return 0, fmt.Errorf("blank the torn tail: %w", err)
+	if _, err := r.file.WriteAt(blanks(int64(len(rest))), torn.off); err != nil {
+		return fmt.Errorf("blank the torn tail: %w", err)
 	}
 	if err := r.file.Sync(); err != nil {
-		return 0, fmt.Errorf("blank the torn tail: %w", err)
+		return fmt.Errorf("blank the torn tail: %w", err)
 	}
 	r.log.Warn("history: repaired a torn tail: what the last crash interrupted was never shown to anyone",
 		"record", torn.n, "byte", torn.off, "why", torn.why, "saved", aside)
-	return newSize, nil
+	return nil
 }
 
-// findOK looks through what follows the damage for records that are whole and tell what was durable.
-func (r *recovery) findOK(off, size int64) error {
+// lookBeyond looks through what follows the damage for lines that are whole: some say what was durable, and none may be
+// of a newer format. Errors: ErrFormat, and those of the disk.
+func (r *recovery) lookBeyond(off, size int64) error {
 	page := make([]byte, pageSize)
 	for at := off - off%pageSize; at < size; at += pageSize {
 		n, err := r.file.ReadAt(page, at)
@@ -162,6 +178,9 @@ func (r *recovery) findOK(off, size int64) error {
 		}
 		for line := range bytes.Lines(page[:n]) {
 			j, err := parseRecordLine(bytes.TrimRight(bytes.TrimLeft(line, " ,"), "\n"))
+			if errors.Is(err, errNewer) {
+				return fmt.Errorf("%w: a record in the page at byte %d: %w", ErrFormat, at, err)
+			}
 			if err == nil && j.OK != nil {
 				r.ok = max(r.ok, *j.OK)
 			}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -151,7 +150,7 @@ func (h *History) compact(p *archiveWriter) error {
 		}
 		b, err := parseLineHeader(line)
 		if err != nil {
-			return fmt.Errorf("%w: the record at byte %d: %w", ErrDamaged, off, err)
+			return fmt.Errorf("the record at byte %d: %w", off, err)
 		}
 		if b.kind != moreRecord {
 			skipping = b.kind == msgRecord && !single[windowName{b.room, b.w}]
@@ -182,15 +181,6 @@ func (h *History) singles() map[windowName]bool {
 		}
 	}
 	return single
-}
-
-// checkLine sees that a line is as it was written.
-func checkLine(line []byte) error {
-	at := len(line) - crcSize
-	if at < 0 || fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)) != string(line[at:]) {
-		return errors.New("its checksum does not match")
-	}
-	return nil
 }
 
 // startAnew puts a file that goes on from the archive in the place of the old one. Who looks things up meanwhile waits,
@@ -273,56 +263,18 @@ func (h *History) expire() {
 	}
 }
 
-// undoRotation removes the archive that a crash left before the new file had its name: the old file has all of it.
-// One that goes further than the file is not of this history's making, or the file is an old copy: that is refused.
-func undoRotation(d durable.FS, dir string, number int, last uint64) (undone bool, err error) {
-	path := filepath.Join(dir, archiveName(number))
-	f, err := d.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// undoRotation removes the archive that a crash left before the new file had its name: the old file has all of it, which
+// was checked before.
+func (h *History) undoRotation(dir string) error {
+	name := archiveName(h.archived + 1)
+	if err := h.disk.Remove(filepath.Join(dir, name)); err != nil {
+		return fmt.Errorf("undo a rotation: %w", err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("open %s: %w", path, err)
+	if err := h.disk.SyncDir(dir); err != nil {
+		return fmt.Errorf("undo a rotation: %w", err)
 	}
-	end, err := lastOf(f, number)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return false, fmt.Errorf("%s: %w; nothing was changed", path, err)
-	}
-	if end > last {
-		return false, fmt.Errorf("%w: message_history.json ends with record %d, and %s with %d: it is an old copy; nothing was changed",
-			ErrDamaged, last, filepath.Base(path), end)
-	}
-	if err := d.Remove(path); err != nil {
-		return false, fmt.Errorf("undo a rotation: %w", err)
-	}
-	return true, d.SyncDir(dir)
-}
-
-// lastOf is the number of the last line in an archive.
-func lastOf(f durable.File, number int) (uint64, error) {
-	size, err := f.Size()
-	if err != nil {
-		return 0, err
-	}
-	s, err := scanSegment(io.NewSectionReader(f, 0, size))
-	if err != nil || s.number != number {
-		return 0, fmt.Errorf("%w: it is not archive %d", ErrDamaged, number)
-	}
-	var last uint64
-	for {
-		line, _, err := s.line()
-		if errors.Is(err, io.EOF) {
-			return last, nil
-		}
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		b, err := parseLineHeader(line)
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		last = b.n
-	}
+	h.opt.Log.Warn("history: undid a rotation that a crash had interrupted", "archive", name)
+	return nil
 }
 
 // archiveWriter writes an archive from its first byte to its last, and sums it.

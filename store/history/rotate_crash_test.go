@@ -21,7 +21,7 @@ func followed(t *testing.T, d *powercut.Disk, from *predecessor) uint64 {
 		number = from.archive
 	}
 	for n := 1; n <= number+1; n++ {
-		name := liveName
+		name := livePath
 		if n <= number {
 			name = "data/" + archiveName(n)
 		}
@@ -29,7 +29,7 @@ func followed(t *testing.T, d *powercut.Disk, from *predecessor) uint64 {
 		if content == nil {
 			t.Fatalf("%s is gone", name)
 		}
-		if err := tr.file(bytes.NewReader(content), func(*record) error { return nil }); err != nil {
+		if err := tr.file(InMemory(name, content), func(*record) error { return nil }); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -71,7 +71,7 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 	}
 	defer func() { close(h.quit); <-h.done }()
 	var from *predecessor
-	if s, err := scanSegment(bytes.NewReader(d.Content(liveName))); err == nil {
+	if s, err := scanSegment(bytes.NewReader(d.Content(livePath))); err == nil {
 		if first, err := s.next(); err == nil {
 			from = first.predecessor
 		}
@@ -218,10 +218,10 @@ func FuzzTrail(f *testing.F) {
 	f.Add([]byte(archiveIntro(12)+segmentOutro), []byte(`{"format":"sshchat-history/1","archive":-1,"records":[`+"\n]}\n"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		tr := newVerifier(Head{Room: chat.General, W: 1, Seq: 1, N: 3, Tip: sum{2}})
-		if tr.file(bytes.NewReader(a), func(*record) error { return nil }) != nil {
+		if tr.file(InMemory("a", a), func(*record) error { return nil }) != nil {
 			return
 		}
-		if err := tr.file(bytes.NewReader(b), func(*record) error { return nil }); err == nil && tr.end() == nil && tr.last < 3 {
+		if err := tr.file(InMemory("b", b), func(*record) error { return nil }); err == nil && tr.end() == nil && tr.last < 3 {
 			t.Error("a head is met that is of a later record than there is")
 		}
 	})

@@ -39,16 +39,14 @@ func (p *place) rotate() {
 // allTexts is what the reader's key opens of all files.
 func (p *place) allTexts(r reader) (texts []string) {
 	p.t.Helper()
-	files, err := OpenFiles(p.dir)
+	files, err := FilesIn(p.dir)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	var readers []io.Reader
 	for _, f := range files {
 		defer f.Close()
-		readers = append(readers, f)
 	}
-	for l, err := range (&Opener{Identities: []age.Identity{r.id}}).Files(readers...) {
+	for l, err := range (&Opener{Identities: []age.Identity{r.id}}).Files(files...) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -383,12 +381,12 @@ func TestReadersWhileItRotates(t *testing.T) {
 		},
 		func() error { _, err := Verify(p.dir, nil); return err },
 		func() error {
-			all, err := p.h.Snapshots()
-			for _, s := range all {
-				_, copyErr := io.Copy(io.Discard, s)
-				err = errors.Join(err, copyErr, s.Close())
+			for s, err := range p.h.Snapshots() {
+				if _, copyErr := io.Copy(io.Discard, s); err != nil || copyErr != nil {
+					return errors.Join(err, copyErr)
+				}
 			}
-			return err
+			return nil
 		},
 		func() error { _, err := p.h.List(alice.name, chat.General); return err },
 	} {
@@ -425,12 +423,11 @@ func TestBackupOfArchives(t *testing.T) {
 	p.rotate()
 	for n := range 40 {
 		p.say(alice, fmt.Sprintf("%0*d", n*64+1, n))
-		all, err := p.h.Snapshots()
-		if err != nil {
-			t.Fatal(err)
-		}
 		dir := t.TempDir()
-		for _, s := range all {
+		for s, err := range p.h.Snapshots() {
+			if err != nil {
+				t.Fatal(err)
+			}
 			b, err := io.ReadAll(s)
 			if err != nil {
 				t.Fatal(err)
@@ -439,9 +436,6 @@ func TestBackupOfArchives(t *testing.T) {
 				t.Fatalf("%s has %d bytes, and tells of %d", s.Name, len(b), s.Size)
 			}
 			if err := os.WriteFile(filepath.Join(dir, s.Name), b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}

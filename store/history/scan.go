@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // segmentIntro opens the file; what follows it are records, blanks and segmentOutro.
@@ -15,20 +16,37 @@ const (
 
 // damage is a record that is not as it was written.
 type damage struct {
-	n     uint64 // the record, or the one that ought to be there
-	off   int64  // where it begins, as far as can be told
-	why   string
-	first bool // nothing whole stands before it: no crash does that, for a file is whole when it gets its name
+	n       uint64 // the record, or the one that ought to be there
+	off     int64  // where it begins, as far as can be told
+	why     string
+	noCrash bool // it is not what a crash leaves: a file is whole when it gets its name, and only its end is written to
+	newer   bool // its checksum holds: it is not damaged, but of a newer format
 }
 
 func (d *damage) Error() string {
+	if d.newer {
+		return fmt.Sprintf("record %d at byte %d: %s", d.n, d.off, d.why)
+	}
 	return fmt.Sprintf("record %d at byte %d is damaged: %s", d.n, d.off, d.why)
 }
+
+// Is says what the damage is for callers: ErrFormat if the record is of a newer format, else ErrDamaged.
+func (d *damage) Is(err error) bool {
+	return d.newer && err == ErrFormat || !d.newer && err == ErrDamaged
+}
+
+// A file that a server may be writing to is read again up to so often before damage in it is believed, at first at once
+// and then after twice as long each time: a reader may see one page of what was written and not the other.
+const (
+	readAgain      = 6
+	readAgainAfter = time.Millisecond
+)
 
 // scanner reads records from a file, page by page: a line never crosses one.
 type scanner struct {
 	r     io.Reader
-	page  []byte // what is left of the page at hand
+	live  io.ReaderAt // the file, if it may be written to meanwhile; nil: it is read once
+	page  []byte      // what is left of the page at hand
 	buf   [pageSize]byte
 	off   int64  // of page in the file
 	good  int64  // where the last whole record ends
@@ -40,7 +58,7 @@ type scanner struct {
 	number int
 }
 
-// scanSegment reads a whole history from r. An error tells that it does not begin like one.
+// scanSegment reads a whole file of a history from r. Errors: ErrFormat if it does not begin as one does, and r's.
 func scanSegment(r io.Reader) (*scanner, error) {
 	s := &scanner{r: r, n: 1, empty: true, first: true}
 	if err := s.turn(); err != nil {
@@ -48,7 +66,7 @@ func scanSegment(r io.Reader) (*scanner, error) {
 	}
 	number, length, ok := parseIntro(s.page)
 	if !ok {
-		return nil, errNotSegment
+		return nil, otherFormat(s.page)
 	}
 	s.number = number
 	s.skip(length)
@@ -56,17 +74,34 @@ func scanSegment(r io.Reader) (*scanner, error) {
 	return s, nil
 }
 
-var errNotSegment = errors.New("it does not begin as a history does")
+// otherFormat says what a file is that does not begin as a history of this version does.
+func otherFormat(page []byte) error {
+	rest, ok := bytes.CutPrefix(page, []byte(`{"format":"sshchat-history/`))
+	version, _, _ := bytes.Cut(rest[:min(len(rest), 32)], []byte(`"`))
+	if !ok || string(version) == "1" {
+		return fmt.Errorf("%w: it does not begin as a history does", ErrFormat)
+	}
+	return fmt.Errorf("%w: it is of version %q, and this version of sshchat knows 1", ErrFormat, version)
+}
 
 // scanAt reads records from the one whose first line is at off.
 func scanAt(r io.ReaderAt, off int64) (*scanner, error) {
-	page := off - off%pageSize
-	s := &scanner{r: io.NewSectionReader(r, page, 1<<62), off: page, empty: true}
-	if err := s.turn(); err != nil {
+	s := &scanner{empty: true}
+	if err := s.goTo(off, r); err != nil {
 		return nil, fmt.Errorf("read a record: %w", err)
 	}
-	s.skip(min(int(off-page), len(s.page)))
 	return s, nil
+}
+
+// goTo has the scanner read on from off, which is where a record ended or the intro did.
+func (s *scanner) goTo(off int64, file io.ReaderAt) error {
+	page := off - off%pageSize
+	s.r, s.off, s.ended = io.NewSectionReader(file, page, 1<<62-page), page, false
+	if err := s.turn(); err != nil {
+		return err
+	}
+	s.skip(min(int(off-page), len(s.page)))
+	return nil
 }
 
 // turn takes the next page. It is called when the one at hand has been read.
@@ -130,10 +165,39 @@ func (s *scanner) finished() bool {
 	return n == 0 && errors.Is(err, io.EOF)
 }
 
-func (s *scanner) damaged(why string) error { return &damage{s.n, s.good, why, s.first} }
+func (s *scanner) damaged(why string) error { return s.unread(errors.New(why)) }
 
-// next returns the next record with all its parts; io.EOF after the last, a *damage where there ought to be another.
-func (s *scanner) next() (*record, error) {
+// unread is err, about the record to come, as a *damage.
+func (s *scanner) unread(err error) error {
+	return &damage{n: s.n, off: s.good, why: err.Error(), noCrash: s.first, newer: errors.Is(err, errNewer)}
+}
+
+// next returns the next record with all its parts; io.EOF after the last, a *damage if there ought to be another.
+func (s *scanner) next() (r *record, err error) {
+	err = s.retry(func() (err error) { r, err = s.whole(); return err })
+	return r, err
+}
+
+// retry reads what comes after the last whole record, and does so again if that is damaged and may just be being written.
+func (s *scanner) retry(read func() error) error {
+	empty := s.empty
+	for try := 0; ; try++ {
+		err := read()
+		if d := (*damage)(nil); s.live == nil || try == readAgain || !errors.As(err, &d) {
+			return err
+		}
+		if try > 0 {
+			time.Sleep(readAgainAfter << (try - 1))
+		}
+		if err := s.goTo(s.good, s.live); err != nil {
+			return fmt.Errorf("read the history: %w", err)
+		}
+		s.empty = empty
+	}
+}
+
+// whole reads the next record.
+func (s *scanner) whole() (*record, error) {
 	line, off, err := s.line()
 	if err != nil {
 		return nil, err
@@ -141,34 +205,37 @@ func (s *scanner) next() (*record, error) {
 	j, err := parseRecordLine(line)
 	switch {
 	case err != nil:
-		return nil, s.damaged(err.Error())
-	case j.T == startRecord && s.n > 0 && !s.first:
-		return nil, s.damaged("a file starts in the middle of it")
+		return nil, s.unread(err)
+	case s.n > 0 && (j.T == startRecord && !s.first || j.N < s.n):
+		return nil, &damage{n: s.n, off: s.good, why: fmt.Sprintf("record %d, of type %q, does not belong there", j.N, j.T), noCrash: true}
 	case s.n > 0 && j.N != s.n && !(j.N > s.n && (s.number > 0 || j.T == startRecord)):
 		return nil, s.damaged(fmt.Sprintf("it calls itself %d", j.N))
-	case j.T == moreRecord || j.Parts < 0 || j.Parts == 1:
+	case j.T == moreRecord:
 		return nil, s.damaged("it is a part of nothing")
 	}
-	r, err := s.whole(&j, line)
+	r, err := s.record(&j, line)
 	if err != nil {
 		return nil, err
 	}
-	r.off, r.empty, s.good, s.first = off, s.number > 0, s.off, false
+	r.off, r.compacted, s.good, s.first = off, s.number > 0, s.off, false
 	if s.n > 0 {
 		s.n = r.last() + 1
 	}
 	return r, nil
 }
 
-// whole reads what carries on the record j, whose first line is given, and checks it.
-func (s *scanner) whole(j *recordJSON, line []byte) (*record, error) {
+// record reads what carries on the record j, whose first line is given, and checks it.
+func (s *scanner) record(j *recordJSON, line []byte) (*record, error) {
 	lines, err := s.parts(j, bytes.Clone(line))
 	if err != nil {
 		return nil, err
 	}
 	r, err := j.record(lines)
-	if err != nil {
-		return nil, s.damaged(err.Error())
+	switch {
+	case err != nil && len(lines) == 1:
+		return nil, s.unread(fmt.Errorf("%w: %w", errNewer, err))
+	case err != nil: // a crash may have left parts of two records, each whole
+		return nil, s.unread(err)
 	}
 	return r, nil
 }
@@ -185,7 +252,10 @@ func (s *scanner) parts(j *recordJSON, first []byte) ([][]byte, error) {
 			return nil, err
 		}
 		more, err := parseRecordLine(line)
-		if err != nil || more.T != moreRecord || more.N != j.N+uint64(i) {
+		switch {
+		case errors.Is(err, errNewer):
+			return nil, s.unread(err)
+		case err != nil || more.T != moreRecord || more.N != j.N+uint64(i):
 			return nil, s.damaged("a part of it is damaged or missing")
 		}
 		j.carry(more)

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -191,39 +190,51 @@ func tagOf(to []age.Recipient) (string, error) {
 }
 
 // sharedIn looks for shared heads in a file. What is damaged there is for who reads it in order to say.
-func sharedIn(file io.Reader, into map[windowName][]namedHead) {
-	s, err := scanSegment(file)
+func sharedIn(f File, into map[windowName][]namedHead) {
+	in, err := f.open()
+	if err != nil {
+		return
+	}
+	defer in.Close()
+	s, err := scanSegment(io.NewSectionReader(in, 0, 1<<62))
+	if err != nil {
+		return
+	}
+	if s.number == 0 {
+		s.live = in
+	}
 	for err == nil {
-		var line []byte
-		if line, _, err = s.line(); err != nil {
-			return
-		}
-		b, headerErr := parseLineHeader(line)
-		if headerErr != nil {
-			return
-		}
-		if b.kind != shareRecord {
-			continue
-		}
-		j, lineErr := parseRecordLine(line)
-		if lineErr != nil {
-			return
-		}
 		var r *record
-		if r, err = s.whole(&j, line); err == nil {
+		err = s.retry(func() (err error) { r, err = s.share(); return err })
+		if r != nil {
 			of := windowName{r.room, r.w}
 			into[of] = append(into[of], r.heads...)
 		}
 	}
 }
 
-// rewind makes file one that can be read again from here on; begun is file after something was read ahead from it.
-func rewind(file, begun io.Reader) (io.ReadSeeker, error) {
-	if f, ok := file.(io.ReadSeeker); ok {
-		if _, err := f.Seek(0, io.SeekStart); err == nil {
-			return f, nil
-		}
+// share reads the next line, and returns the record that it begins if that is a share.
+func (s *scanner) share() (*record, error) {
+	line, _, err := s.line()
+	if err != nil {
+		return nil, err
 	}
-	b, err := io.ReadAll(begun)
-	return bytes.NewReader(b), err
+	h, err := parseLineHeader(line)
+	if err != nil {
+		return nil, s.unread(err)
+	}
+	if h.kind != shareRecord {
+		s.good = s.off
+		return nil, nil
+	}
+	j, err := parseRecordLine(line)
+	if err != nil {
+		return nil, s.unread(err)
+	}
+	r, err := s.record(&j, line)
+	if err != nil {
+		return nil, err
+	}
+	s.good = s.off
+	return r, nil
 }

@@ -234,8 +234,8 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 			close(h.quit)
 			<-h.done
 			said := int(p.seqs[chat.General])
-			byFirst, errFirst := openAll(bytes.NewReader(after.Content(liveName)), &Opener{Identities: []age.Identity{first.id}})
-			bySecond, errSecond := openAll(bytes.NewReader(after.Content(liveName)), &Opener{Identities: []age.Identity{second.id}})
+			byFirst, errFirst := openAll(bytes.NewReader(after.Content(livePath)), &Opener{Identities: []age.Identity{first.id}})
+			bySecond, errSecond := openAll(bytes.NewReader(after.Content(livePath)), &Opener{Identities: []age.Identity{second.id}})
 			if errFirst != nil || errSecond != nil || len(byFirst) != said || failed == nil && len(bySecond) != said {
 				n++
 			}

@@ -15,7 +15,16 @@ type snapshot struct {
 	windows []windowEntry // the oldest first
 	tail    [][]byte      // the last lines said since the server started
 	live    durable.File  // the file that was written to
-	old     map[*archive]durable.File
+	old     []openArchive // the archives that were read last, the newest use last
+}
+
+// archivesOpen is how many archives a snapshot has open at a time: a window and its head may be in two.
+const archivesOpen = 2
+
+// openArchive is an archive that is being read.
+type openArchive struct {
+	of   *archive
+	file durable.File
 }
 
 // snapshot returns the room as it stands. The caller closes it.
@@ -26,7 +35,7 @@ func (h *History) snapshot(room chat.RoomName) (*snapshot, error) {
 		h.mu.RUnlock()
 		return nil, err
 	}
-	v := &snapshot{live: live, old: make(map[*archive]durable.File)}
+	v := &snapshot{live: live}
 	archives := h.archives
 	var now roomIndex
 	now, v.tail = h.liveIndex(room)
@@ -104,26 +113,33 @@ func (v *snapshot) head(s *windowEntry, me chat.Name) (string, error) {
 	return "", ErrNoHead
 }
 
-// file is that of the archive, or the one that is written to. Where the archive has been deleted meanwhile the error wraps fs.ErrNotExist.
+// file is that of the archive, or the one that is written to. It is open until archivesOpen others were asked for. If the
+// archive has been deleted meanwhile the error wraps fs.ErrNotExist.
 func (v *snapshot) file(in *archive) (durable.File, error) {
 	if in == nil {
 		return v.live, nil
 	}
-	if f := v.old[in]; f != nil {
-		return f, nil
+	if i := slices.IndexFunc(v.old, func(o openArchive) bool { return o.of == in }); i >= 0 {
+		o := v.old[i]
+		v.old = append(slices.Delete(v.old, i, i+1), o)
+		return o.file, nil
+	}
+	if len(v.old) == archivesOpen {
+		v.old[0].file.Close() // it was read only
+		v.old = slices.Delete(v.old, 0, 1)
 	}
 	f, err := in.disk.Open(in.path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", filepath.Base(in.path), err)
 	}
-	v.old[in] = f
+	v.old = append(v.old, openArchive{in, f})
 	return f, nil
 }
 
 // close lets go of the files. They were read only, so there is nothing to lose.
 func (v *snapshot) close() {
 	v.live.Close()
-	for _, f := range v.old {
-		f.Close()
+	for _, o := range v.old {
+		o.file.Close()
 	}
 }

@@ -75,13 +75,13 @@ func (h *History) tarRoom(t *tar.Writer, me chat.Name, room chat.RoomName, after
 			continue
 		}
 		f, err := v.file(s.in)
+		head := ""
+		if err == nil {
+			head, err = v.head(&s, me)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		head, err := v.head(&s, me)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (v *snapshot) readWindow(s *windowEntry, me chat.Name, before uint64, n int
 	}
 	head, err := v.head(s, me)
 	if err != nil {
-		return nil, err
+		return lines, err
 	}
 	key, err := agesplit.OpenHead(head, ids)
 	if err != nil {
@@ -72,12 +72,12 @@ func (v *snapshot) readWindow(s *windowEntry, me chat.Name, before uint64, n int
 		}
 		plain, err := key.OpenBody(head, r.body)
 		if err != nil {
-			return nil, fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
+			return nil, fmt.Errorf("record %d: %w", r.n, misplaced(err))
 		}
 		opened, err := linesAt(plain, tarName{r.room, s.w, c.from, c.to})
 		clear(plain)
 		if err != nil {
-			return nil, fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
+			return nil, fmt.Errorf("record %d: %w", r.n, misplaced(err))
 		}
 		for _, l := range slices.Backward(opened) {
 			if l.Seq < before && len(lines) < n {

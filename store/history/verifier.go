@@ -36,25 +36,30 @@ func newVerifier(heads ...Head) *verifier {
 
 // file follows the records of one more file and hands them to take. Errors: ErrFormat, ErrDamaged, ErrRolledBack,
 // take's and the reader's.
-func (t *verifier) file(r io.Reader, take func(*record) error) error {
-	hash := sha256.New()
-	count := new(counter)
-	s, err := scanSegment(io.TeeReader(r, io.MultiWriter(hash, count)))
-	if errors.Is(err, errNotSegment) {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
-	}
+func (t *verifier) file(f File, take func(*record) error) error {
+	in, err := f.open()
 	if err != nil {
 		return err
+	}
+	defer in.Close()
+	hash := sha256.New()
+	count := new(counter)
+	s, err := scanSegment(io.TeeReader(io.NewSectionReader(in, 0, 1<<62), io.MultiWriter(hash, count)))
+	switch {
+	case errors.Is(err, ErrFormat) && f.live && isSeed(in):
+		return nil
+	case err != nil:
+		return err
+	case f.live && s.number > 0:
+		return isArchive(s.number)
+	case s.number == 0:
+		s.live = in
 	}
 	for {
 		first := s.first
 		r, err := s.next()
 		if errors.Is(err, io.EOF) {
 			break
-		}
-		var d *damage
-		if errors.As(err, &d) {
-			return fmt.Errorf("%w: %w", ErrDamaged, d)
 		}
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -107,11 +108,16 @@ func (d *Disk) Has(name string) bool {
 	return d.names[name] != nil
 }
 
-// Names returns the names of all files, sorted.
-func (d *Disk) Names() []string {
+func (d *Disk) Names(dir string) (names []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.names))
+	for name := range d.names {
+		if filepath.Dir(name) == dir {
+			names = append(names, filepath.Base(name))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // Content returns a copy of what the running system reads in a file, or nil if there is none.
