@@ -29,11 +29,11 @@ import (
 // TestMain makes the test binary the server itself where a test starts it so: tests run against the real program,
 // in a process of its own that can be killed.
 func TestMain(m *testing.M) {
+	if !long {
+		accountsFlush = time.Millisecond
+	}
 	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
-		if !long {
-			accountsFlush = time.Millisecond
-		}
 		main()
 		return
 	}
