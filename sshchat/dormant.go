@@ -42,7 +42,7 @@ func (s *session) noteDay(ctx context.Context, a chat.Account) (absence string) 
 	if since.IsZero() {
 		return ""
 	}
-	if err := s.server.services.Hub.Rekey(ctx, a.Name, chat.Rekey); err != nil {
+	if err := s.server.services.Hub.Rekey(chat.Settled(ctx), a.Name, chat.Rekey); err != nil { // it is noted: also for who hangs up
 		s.logger().Error("seal again for who was away", "account", a.ID, "err", err)
 		return ""
 	}

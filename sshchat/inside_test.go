@@ -44,6 +44,12 @@ type inside struct {
 
 func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	t.Helper()
+	return startInsideWith(t, limits, func(a userAccounts) command.Accounts { return a })
+}
+
+// startInsideWith is startInside with other accounts over those there are.
+func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts) command.Accounts) *inside {
+	t.Helper()
 	ring, _, err := hostkeys.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +83,7 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
-			Hub: hub, Accounts: userAccounts{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+			Hub: hub, Accounts: over(userAccounts{users}), History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
 		},
 	})
 	if err != nil {

@@ -96,6 +96,10 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 
 // Review implements command.Live.
 func (s *Server) Review(stale string) int {
+	select {
+	case s.decided <- struct{}{}:
+	default:
+	}
 	s.mu.Lock()
 	sessions := slices.Collect(maps.Keys(s.live))
 	s.mu.Unlock()

@@ -72,6 +72,8 @@ type Server struct {
 	stopSessions context.CancelFunc
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
+	decided chan struct{} // holds a token when who is admitted may have changed; never closed
+
 	stats    counters
 	messages *limit.RateLimiter[chat.Name] // what people say
 	works    *limit.RateLimiter[chat.Name] // the commands they use
@@ -89,7 +91,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
+		conns: make(map[*conn]struct{}), decided: make(chan struct{}, 1), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
 		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now),
@@ -129,6 +131,7 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 		return nil
 	}
 	go s.noteDays()
+	go s.lapses()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- s.acceptFrom(l) }()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -49,6 +51,7 @@ func (s *testServer) began(admin *user, face string, n int) {
 // done when I end the input, and neither when I hang up. The control is that nothing happens to me meanwhile.
 func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "begin a command, lose the right to it, then send its input")
 	s := startServer(t, "", "--registration", "open")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -65,6 +68,9 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 		"user create made%d --admin -", "user add-key boss -", "user reset-password victim%d - --yes", "motd set -",
 		"say general -", "key add -", "msg boss -",
 	}
+	row.Tried("%d commands, %d ways", len(commands), len(ways)-1)
+	row.Held("rights are looked at after every wait and at the place of every change")
+	row.Control("done if nothing happens meanwhile")
 	n := 0
 	for way, decision := range ways {
 		for _, command := range commands {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/text"
 )
 
@@ -61,8 +62,9 @@ func TestChecksAreAskedAtThePlace(t *testing.T) {
 // I ask to join a large room, which takes a while. Meanwhile it is made private, I lose my right to be here, or it is
 // removed. I must not come in by having asked before. The control is that nothing happens meanwhile, and I am in.
 func TestAttackJoinThatWaits(t *testing.T) {
+	row := attack.On(t, attack.Identity, "ask to join a large room, and wait while it is closed to me")
 	mallory, dev := name(t, "mallory"), room(t, "dev")
-	for what, c := range map[string]struct {
+	ways := map[string]struct {
 		meanwhile func(t *testing.T, h *Hub) error
 		in        bool
 	}{
@@ -78,7 +80,11 @@ func TestAttackJoinThatWaits(t *testing.T) {
 			return errors.Join(err, h.Kick(t.Context(), mallory, dev))
 		}, false},
 		"removed": {func(t *testing.T, h *Hub) error { return h.RemoveRoom(t.Context(), dev) }, false},
-	} {
+	}
+	row.Tried("it is made private, I am put out, it is removed")
+	row.Held("a join is looked at again at its place")
+	row.Control("nothing happens, or I am invited, and am in")
+	for what, c := range ways {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := &busy{done: make(chan struct{})}
@@ -111,6 +117,7 @@ func TestAttackJoinThatWaits(t *testing.T) {
 // I am put out of a large room. I must not read on while the history gets ready for that, as it does when I leave by
 // myself: that is the control.
 func TestAttackReadOnWhileKicked(t *testing.T) {
+	row := attack.On(t, attack.Identity, "read on in a large room while being put out of it")
 	synctest.Test(t, func(t *testing.T) {
 		j := &busy{done: make(chan struct{})}
 		mallory, dev := name(t, "mallory"), room(t, "dev")
@@ -126,6 +133,9 @@ func TestAttackReadOnWhileKicked(t *testing.T) {
 		if err := h.Kick(t.Context(), mallory, dev); err != nil || h.In(mallory, dev) {
 			t.Errorf("kicked: %v, in %v", err, h.In(mallory, dev))
 		}
+		row.Tried("1")
+		row.Held("being put out waits for nothing")
+		row.Control("leaving by oneself waits")
 		stop()
 		<-ended
 	})

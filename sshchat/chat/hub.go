@@ -28,11 +28,12 @@ type Hub struct {
 	registry Registry
 	marks    Marks // nil: they are forgotten with the hub
 	log      *slog.Logger
-	queue    chan *request // read by Run alone; never closed
-	stop     chan struct{} // closed by Run when it ends: nothing is taken any more
-	posted   atomic.Int64  // messages shown since the start
-	stirred  chan struct{} // holds one token while presence notices are owed
-	owed     []Event       // changes the journal has not taken yet, which come before any other; owned by Run
+	queue    chan *request        // read by Run alone; never closed
+	stop     chan struct{}        // closed by Run when it ends: nothing is taken any more
+	posted   atomic.Int64         // messages shown since the start
+	stirred  chan struct{}        // holds one token while presence notices are owed
+	owed     []Event              // changes the journal has not taken yet, which come before any other; owned by Run
+	warnings map[warned]time.Time // when each was last given; owned by Run
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
@@ -60,7 +61,7 @@ func NewHub(journal Journal, registry Registry, marks Marks, rooms []RoomState, 
 	h := &Hub{
 		journal: journal, registry: registry, marks: marks, log: log,
 		queue: make(chan *request, maxBatch), stop: make(chan struct{}), stirred: make(chan struct{}, 1),
-		rooms: make(map[RoomName]*Room), people: make(map[Name]*person),
+		rooms: make(map[RoomName]*Room), people: make(map[Name]*person), warnings: make(map[warned]time.Time),
 	}
 	for _, s := range rooms {
 		h.addRoom(s)

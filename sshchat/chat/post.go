@@ -256,6 +256,7 @@ func (h *Hub) commit(batch []*request) error {
 	for _, req := range staged {
 		req.done <- nil
 	}
+	h.warnUnreadable(events)
 	return nil
 }
 

@@ -137,20 +137,21 @@ func (c *Call) impose(ctx context.Context, s chat.Sanction) error {
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
 	ended := c.Live.Review(banned(s))
-	if err := c.reseal(ctx, s, chat.Revoke); err != nil {
+	if err := c.Reseal(ctx, s, chat.Revoke); err != nil {
 		return err
 	}
 	c.Notef("%s is banned %s; %s ended.", s.Target(), until(s), text.Count(ended, "session"))
 	return nil
 }
 
-// reseal has what is said from now on sealed to whom a ban lets read it. An address is nobody's key.
-func (c *Call) reseal(ctx context.Context, s chat.Sanction, change chat.Change) error {
-	for _, a := range c.Accounts.Accounts() {
-		if !s.HitsReader(a) {
+// Reseal has what is said from now on sealed to those whom a ban hits, as they may read now: after it was imposed
+// (chat.Revoke), or has ended (chat.Rekey).
+func (s *Services) Reseal(ctx context.Context, ban chat.Sanction, change chat.Change) error {
+	for _, a := range s.Accounts.Accounts() {
+		if !ban.HitsReader(a) {
 			continue
 		}
-		if err := c.Hub.Rekey(ctx, a.Name, change); err != nil {
+		if err := s.Hub.Rekey(ctx, a.Name, change); err != nil {
 			return err
 		}
 	}
@@ -200,7 +201,7 @@ var _ = add(&Command{
 		}
 		c.Log.Info("ban lifted", "on", s.Target(), "by", c.Account.Name, "source", c.Source)
 		c.Notef("%s is not banned any more.", s.Target())
-		return c.reseal(ctx, s, chat.Rekey)
+		return c.Reseal(ctx, s, chat.Rekey)
 	},
 })
 

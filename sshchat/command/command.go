@@ -88,6 +88,7 @@ type Call struct {
 	Admit func(now Rolls) (chat.Account, error)
 
 	conditions []func(Rolls) error // that must hold wherever the command changes something
+	warned     bool                // that what is said is sealed to nobody
 	cut        error               // why no more is printed, though the command went on
 }
 

@@ -48,7 +48,7 @@ var _ = add(&Command{
 	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
 		"A new key opens what is said from now on.\n" +
 		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
-		"It opens no history but with history in the list.",
+		"It opens no history, unless the list has history, or history:#ci for one room.",
 	Flags: func(f *pflag.FlagSet) {
 		f.String("only", "", "commands that the key may run, each with a room or a person")
 	},

@@ -143,8 +143,17 @@ func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said
 	}
 	if c.Face == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
+		c.warnUnreadable(room)
 	}
 	return m, nil
+}
+
+// warnUnreadable says to a script, once, what its person's sessions are told as well.
+func (c *Call) warnUnreadable(room chat.RoomName) {
+	if !c.warned && c.Hub.Unreadable(room) {
+		c.warned = true
+		c.Notef("It is stored, but sealed to nobody: no member of %s has a key or a password that opens history.", room.For(c.Account.Name))
+	}
 }
 
 // Post cleans text and says it.

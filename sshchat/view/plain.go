@@ -105,7 +105,7 @@ func (p *Plain) message(m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
 	here := m.Room == p.room || m.Room.IsZero()
-	if m.From.IsZero() {
+	if !m.Kind.Stored() {
 		head = append(head, "-- "...)
 		if !here {
 			head = append(append(head, m.Room.For(p.me)...), ": "...)

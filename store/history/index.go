@@ -87,6 +87,14 @@ func (x index) add(r *record) {
 	}
 }
 
+// Unreadable implements chat.Sealer: the room's newest window has no head.
+func (h *History) Unreadable(room chat.RoomName) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	s := h.index[room]
+	return s != nil && len(s.windows) > 0 && len(s.windows[len(s.windows)-1].readers) == 0
+}
+
 // readers are those with a head in r: the slice of the window before, where they are the same.
 func (s *roomIndex) readers(r *record) []chat.Name {
 	names := make([]chat.Name, len(r.heads))
