@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 func TestLoadMakesOnceAndKeeps(t *testing.T) {
@@ -54,8 +56,9 @@ func goodKey(t *testing.T) []byte {
 
 // A key that is not as it should be is refused with words for its operator, and stays as it is.
 func TestAttackLoadRefuses(t *testing.T) {
+	row := attack.On(t, attack.Files, "host keys damaged, or readable by others")
 	good := goodKey(t)
-	for name, c := range map[string]struct {
+	bad := map[string]struct {
 		data []byte
 		mode os.FileMode
 		want string
@@ -66,7 +69,8 @@ func TestAttackLoadRefuses(t *testing.T) {
 		"cut-short":          {good[:len(good)/2], 0o600, "damaged"},
 		"one-byte-wrong":     {append([]byte("x"), good[1:]...), 0o600, "damaged"},
 		"huge":               {bytes.Repeat([]byte("x"), maxFile+1), 0o600, "too large"},
-	} {
+	}
+	for name, c := range bad {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, File)
@@ -86,6 +90,16 @@ func TestAttackLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, File), good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, made, err := Load(dir); err != nil || made {
+		t.Errorf("control: made %v, %v", made, err)
+	}
+	row.Tried("%d ways", len(bad))
+	row.Held("refused with what to do, and left as it is")
+	row.Control("the key as it should be is loaded")
 }
 
 func TestLoadRefusesWhatIsNoPlainFile(t *testing.T) {

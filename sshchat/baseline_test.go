@@ -10,19 +10,21 @@ import (
 	"time"
 
 	"sshchat/sshchat"
+	"sshchat/sshchat/attack"
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/ssh"
 )
 
-// hammer does to a server what the other attacks do, a little of each.
-func hammer(t *testing.T, s *inside) {
+// hammer does to a server what the other attacks do, a little of each, and returns in how many connections.
+func hammer(t *testing.T, s *inside) (tried int) {
 	t.Helper()
 	for i := range 40 {
 		nc, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
+		tried++
 		switch i % 4 {
 		case 0:
 			io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n")
@@ -34,6 +36,7 @@ func hammer(t *testing.T, s *inside) {
 		nc.Close()
 	}
 	for i := range 20 {
+		tried++
 		if _, err := ssh.Dial("tcp", s.addr, &ssh.ClientConfig{
 			User: fmt.Sprintf("guess%d", i), Auth: []ssh.AuthMethod{ssh.Password("wrong but long enough")}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 		}); err == nil {
@@ -49,6 +52,7 @@ func hammer(t *testing.T, s *inside) {
 		}
 		client.Close()
 		client = s.dial()
+		tried += 2
 		sess, err := client.NewSession()
 		if err != nil {
 			t.Fatal(err)
@@ -67,6 +71,7 @@ func hammer(t *testing.T, s *inside) {
 		sess.WindowChange(0, 0)
 		client.Close()
 	}
+	return tried
 }
 
 // quiet waits until nobody is connected.
@@ -85,6 +90,7 @@ func (s *inside) quiet() {
 // After the attacks nothing is left of them: no goroutine, no place held, no memory. The control: while somebody is
 // connected, their goroutines are found.
 func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
+	row := attack.On(t, attack.Connections, "a little of everything, five times")
 	here := goleak.IgnoreCurrent()
 	limits := sshchat.DefaultLimits
 	limits.Penalties, limits.Failure, limits.Starting, limits.StartingSource, limits.DropFrom = false, 0, 1000, 1000, 1000
@@ -98,10 +104,10 @@ func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	hammer(t, s)
+	tried := hammer(t, s)
 	before := heap()
 	for range 4 {
-		hammer(t, s)
+		tried += hammer(t, s)
 	}
 	if after := heap(); after > before+2<<20 {
 		t.Errorf("the heap grew from %d to %d bytes", before, after)
@@ -113,4 +119,7 @@ func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 	client.Close()
 	s.end()
 	goleak.VerifyNone(t, here)
+	row.Tried("%d connections", tried)
+	row.Held("no goroutine, no place and less than 2 MiB of memory is left")
+	row.Control("a connection that is open is found")
 }

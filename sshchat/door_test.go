@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
@@ -47,7 +48,9 @@ func (s *Server) try(t *testing.T, ip, name string) {
 // there. Few are looked at, while those who log in from there are looked at as ever. The control: from a source where nobody has
 // logged in even fewer are, and with penalties off all.
 func TestAttackSprayFromAKnownSource(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "one password for each of 500 names, from where I have an account")
 	synctest.Test(t, func(t *testing.T) {
+		counts := make(map[string]int)
 		names := []string{"mallory", "bob"}
 		for i := range 500 {
 			names = append(names, fmt.Sprintf("name%c%c%c", 'a'+i/100, 'a'+i/10%10, 'a'+i%10))
@@ -79,11 +82,15 @@ func TestAttackSprayFromAKnownSource(t *testing.T) {
 			if looked > c.most || looked < c.least {
 				t.Errorf("%s: %d are looked at, not %d to %d", what, looked, c.least, c.most)
 			}
+			counts[what] = looked
 			s.try(t, "192.0.2.1", "bob")
 			if last := l.looked[len(l.looked)-1]; c.known && last != testName(t, "bob") {
 				t.Errorf("%s: the password of somebody who logs in from there is not looked at", what)
 			}
 		}
+		row.Tried("ten minutes")
+		row.Held("%d are looked at, and those of who logs in from there as ever", counts["known"])
+		row.Control("%d from a stranger's source, %d without penalties", counts["a stranger's"], counts["no penalties"])
 	})
 }
 
@@ -91,14 +98,18 @@ func TestAttackSprayFromAKnownSource(t *testing.T) {
 // registration open it is public that there is no account, and nothing is looked at or counted. The control: with
 // registration closed each costs what that of an account does.
 func TestAttackStrangersPasswordsCostNothing(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "passwords for names without an account, for the server's CPU")
 	synctest.Test(t, func(t *testing.T) {
-		for registration, want := range map[bool]int{true: 0, false: 20} {
+		const tries = 20
+		scrypts := make(map[bool]int)
+		for registration, want := range map[bool]int{true: 0, false: tries} {
 			l := &lock{}
 			s := doorOf(t, l, registration, "alice")
 			begun := time.Now()
-			for i := range 20 {
+			for i := range tries {
 				s.try(t, "192.0.2.1", fmt.Sprintf("stranger%c", 'a'+i))
 			}
+			scrypts[registration] = len(l.looked)
 			if len(l.looked) != want {
 				t.Errorf("registration open %v: %d scrypts", registration, len(l.looked))
 			}
@@ -109,17 +120,22 @@ func TestAttackStrangersPasswordsCostNothing(t *testing.T) {
 				t.Errorf("a stranger waits %v", took)
 			}
 		}
+		row.Tried("%d", tries)
+		row.Held("where it is public that there is no account: %d scrypts", scrypts[true])
+		row.Control("%d with registration closed", scrypts[false])
 	})
 }
 
 // I ask about keys as fast as I am answered, from many connections: ten a second, and a crowd of logins by key waits for
 // nothing. The control: an exempt source asks as it likes.
 func TestAttackKeyQueriesArePaced(t *testing.T) {
+	row := attack.On(t, attack.Connections, "ask about keys as fast as it is answered")
 	synctest.Test(t, func(t *testing.T) {
+		const questions = 270
 		s := doorOf(t, &lock{}, true)
 		ask := func(exempt, logsIn bool) time.Duration {
 			begun := time.Now()
-			for range 270 {
+			for range questions {
 				c := &conn{server: s, source: "192.0.2.1", from: testSource(t, "192.0.2.1"), exempt: exempt}
 				if err := s.paceQuery(t.Context(), c); err != nil {
 					t.Fatal(err)
@@ -133,17 +149,22 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 		if took := ask(false, true); took != 0 {
 			t.Errorf("270 logins by key wait %v", took)
 		}
-		if took := ask(false, false); took < 20*time.Second || took > 22*time.Second {
-			t.Errorf("270 questions are answered in %v", took)
+		paced := ask(false, false)
+		if paced < 20*time.Second || paced > 22*time.Second {
+			t.Errorf("270 questions are answered in %v", paced)
 		}
-		if took := ask(true, false); took != 0 {
-			t.Errorf("an exempt source waits %v", took)
+		exempt := ask(true, false)
+		if exempt != 0 {
+			t.Errorf("an exempt source waits %v", exempt)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
 		if err := s.paceQuery(ended, &conn{server: s, from: testSource(t, "192.0.2.1")}); err == nil {
 			t.Error("a connection that has ended is waited for")
 		}
+		row.Tried("%d questions from one source", questions)
+		row.Held("answered in %v; as many logins by key wait for nothing", paced.Round(time.Second))
+		row.Control("an exempt source is answered in %v", exempt)
 	})
 }
 

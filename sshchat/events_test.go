@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 )
 
 // I want the audit log full of me, so that what I do later is not found in it, or finds no room. The control: an event
 // that comes seldom is always told.
 func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
+	row := attack.On(t, attack.Connections, "fill the audit log")
 	now := time.Now()
 	e := newEvents(slog.Default(), func() time.Time { return now })
 	told := 0
@@ -36,4 +38,7 @@ func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
 	if !e.due(same) {
 		t.Error("an hour later it is not told")
 	}
+	row.Tried("100 000 sources in an hour")
+	row.Held("%d lines", told)
+	row.Control("what comes seldom is told each time")
 }

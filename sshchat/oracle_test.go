@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
@@ -39,6 +40,7 @@ func (l *lock) Wrong(err error) bool                   { return errors.Is(err, e
 // passwords are not looked at any more, and with registration closed a name without an account. Each answer is the same
 // error, no earlier than the floor, and after one scrypt. The control: a server without a floor answers at once.
 func TestAttackNamesAreNotToldApart(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "find out which names exist, have a password, are locked")
 	synctest.Test(t, func(t *testing.T) {
 		for name, floor := range map[string]time.Duration{"with the floor": 300 * time.Millisecond, "without": 0} {
 			limits := DefaultLimits
@@ -77,6 +79,12 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			}
 			if last := l.looked[2]; last == locked {
 				t.Error("the password of a locked name is looked at")
+			}
+			if floor > 0 {
+				row.Tried("a password for each of %d kinds of names, registration closed", len(answers))
+				row.Held("one error, after one scrypt, and after %v", answers[unknown])
+			} else {
+				row.Control("answered after %v without a floor", answers[unknown])
 			}
 		}
 	})

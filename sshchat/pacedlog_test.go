@@ -6,11 +6,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sshchat/sshchat/attack"
 )
 
 // I fail a thousand times a second so that the log fills the disk. What is not written is counted in the next line.
 // The control: one failure a second is all written.
 func TestAttackFloodOfTheLog(t *testing.T) {
+	row := attack.On(t, attack.Room, "failures to fill the disk with")
+	lines := make(map[string]int)
 	for name, c := range map[string]struct {
 		every time.Duration
 		most  int
@@ -26,10 +30,14 @@ func TestAttackFloodOfTheLog(t *testing.T) {
 		if n > c.most || n < c.most-2 {
 			t.Errorf("%s: %d lines of 1000", name, n)
 		}
+		lines[name] = n
 		clock.passes(time.Minute)
 		p.write(slog.LevelWarn, testSource(t, "192.0.2.2"), "login failed", "source", "192.0.2.2")
 		if told := strings.Contains(log.String(), "unwritten="); told != (c.most < 1000) {
 			t.Errorf("%s: told of what is not written: %v\n%.500s", name, told, log.String())
 		}
 	}
+	row.Tried("1000 from one source in a second")
+	row.Held("%d lines; the rest is counted in the next", lines["a flood"])
+	row.Control("%d lines where they come in 1000 seconds", lines["one a second"])
 }

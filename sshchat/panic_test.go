@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"sshchat/sshchat"
+	"sshchat/sshchat/attack"
 
 	"golang.org/x/crypto/ssh"
 )
 
 // A mistake in a command ends the session it was made in, and nothing else: the connection and the server go on.
 func TestAttackPanicEndsItsSessionOnly(t *testing.T) {
+	row := attack.On(t, attack.Room, "a mistake of ours")
 	server := startInside(t, sshchat.DefaultLimits)
 	client := server.dial()
 	run := func(line string) (string, error) {
@@ -39,6 +41,9 @@ func TestAttackPanicEndsItsSessionOnly(t *testing.T) {
 	}
 	client.Close()
 	server.end()
+	row.Tried("%d panics, in a command and in a full screen", server.Stats().Panics)
+	row.Held("that session ends, and its terminal is given back")
+	row.NoControl("a panic that nobody catches ends the process, this test with it; whoami runs in the same connection after it")
 }
 
 // fullUntilEnd types into a full screen and returns all that was shown when the session has ended.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 )
 
@@ -113,11 +114,13 @@ func TestSplit(t *testing.T) {
 
 // Nobody gets at what is not theirs by the way they write it.
 func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
+	row := attack.On(t, attack.Identity, "admin commands in odd spellings")
 	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Role: chat.Admin, Account: true, Words: -1}
 	all = append(all, secret)
 	t.Cleanup(func() { all = all[:len(all)-1] })
 	r := newRig(t, "mallory")
-	for _, line := range []string{"launch codes", "LAUNCH\tCODES", "codes", " codes -h", "codes --help", "codes 'unclosed"} {
+	spellings := []string{"launch codes", "LAUNCH\tCODES", "codes", " codes -h", "codes --help", "codes 'unclosed"}
+	for _, line := range spellings {
 		r.refuses(line, chat.Denied, "launch codes is for admins")
 	}
 	if seen := r.must("help"); strings.Contains(seen, "codes") {
@@ -128,6 +131,9 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	r.accounts.byName["mallory"] = a
 	r.sees("codes -h", "launch codes")
 	r.sees("help", "launch codes")
+	row.Tried("%d: case, aliases, flags, -h, quotes", len(spellings))
+	row.Held("one dispatcher refuses them before they are read, and help does not show them")
+	row.Control("an admin runs them")
 }
 
 // Help fits a terminal of 80 and leaves nothing out.

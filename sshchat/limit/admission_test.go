@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 // stranger is the nth address nobody has logged in from.
@@ -14,6 +16,7 @@ func testStranger(t *testing.T, n int) Source {
 // As connections that have not logged in gather, strangers are turned away more and more, and the last places are only
 // for who has been here. With the limits off (the control) all are taken.
 func TestAttackAdmissionDropsStrangersEarly(t *testing.T) {
+	row := attack.On(t, attack.Connections, "half-open connections, on dice")
 	home := testSource(t, "192.0.2.1")
 	known := func(s Source) bool { return s == home }
 	l := DefaultAdmission
@@ -59,14 +62,20 @@ func TestAttackAdmissionDropsStrangersEarly(t *testing.T) {
 		t.Errorf("%d and %v left", a.starting, a.waiting)
 	}
 
+	held := l.Starting - l.Reserved
 	l.Starting, l.DropFrom = 1000, 1000
 	a = NewAdmission(l, known)
 	a.chance = func() float64 { return 0 }
+	off := 0
 	for n := range 400 {
 		if a.Acquire(testStranger(t, n), false) != Room {
 			t.Fatal("turned away with the limits off")
 		}
+		off++
 	}
+	row.Tried("400 strangers")
+	row.Held("turned away at random from the 10th on, ever more of them: %d at a chance of one half, never more than %d; %d places are for known sources", taken, held, DefaultAdmission.Reserved)
+	row.Control("all %d with the limits off", off)
 }
 
 func TestAdmissionCountsConnectionsInside(t *testing.T) {

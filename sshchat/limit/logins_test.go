@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 )
@@ -54,33 +56,45 @@ func hydra(g *LoginAttempts, p *Penalties, c *clock, name chat.Name, from Source
 }
 
 func TestAttackHydraFromOneSource(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "one source guesses one name")
 	c := newClock()
 	g, p := NewLoginAttempts(c.now, 5, 100), NewPenalties(c.now)
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
-	if n := hydra(g, p, c, alice, from, 10*time.Minute); n == 0 || n > 15 {
-		t.Errorf("%d guesses are looked at in 10 minutes", n)
+	held := hydra(g, p, c, alice, from, 10*time.Minute)
+	if held == 0 || held > 15 {
+		t.Errorf("%d guesses are looked at in 10 minutes", held)
 	}
 	// The controls: each layer alone lets more through, and without both everything is looked at.
 	c = newClock()
-	if n := hydra(NewLoginAttempts(c.now, 5, 100), nil, c, alice, from, 10*time.Minute); n > 30 {
-		t.Errorf("without penalties %d", n)
+	unpunished := hydra(NewLoginAttempts(c.now, 5, 100), nil, c, alice, from, 10*time.Minute)
+	if unpunished > 30 || unpunished < held {
+		t.Errorf("without penalties %d", unpunished)
 	}
 	c = newClock()
-	if n := hydra(NewLoginAttempts(c.now, 1<<30, 1<<30), nil, c, alice, from, 10*time.Minute); n != 2000 {
-		t.Errorf("without limits %d of 2000", n)
+	off := hydra(NewLoginAttempts(c.now, 1<<30, 1<<30), nil, c, alice, from, 10*time.Minute)
+	if off != 2000 {
+		t.Errorf("without limits %d of 2000", off)
 	}
+	row.Tried("ten minutes, as fast as it is answered")
+	row.Held("waits for the name and the source: %d passwords looked at", held)
+	row.Control("%d without penalties, %d without limits", unpunished, off)
 }
 
 // A botnet guesses for a year; then its owner, who has never been away, comes in from where they always did.
 func TestAttackHydraFromManySources(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "64 sources guess one name")
 	c := newClock()
-	g := NewLoginAttempts(c.now, 5, 100)
+	g, off := NewLoginAttempts(c.now, 5, 100), NewLoginAttempts(c.now, 1<<30, 1<<30)
 	alice, home := testName(t, "alice"), testSource(t, "198.51.100.7")
 	g.Succeeded(alice, home)
-	looked := 0
+	looked, tried, control := 0, 0, 0
 	for day := range 365 {
 		for i := range 64 {
 			for range 3 {
+				tried++
+				if off.Try(alice, testSource(t, fmt.Sprintf("203.0.113.%d", i))) {
+					control++
+				}
 				if g.Try(alice, testSource(t, fmt.Sprintf("203.0.113.%d", i))) {
 					looked++
 				}
@@ -91,6 +105,9 @@ func TestAttackHydraFromManySources(t *testing.T) {
 		if day == 20 && !g.Try(alice, home) {
 			t.Error("the owner is locked out at home")
 		}
+	}
+	if control != tried {
+		t.Errorf("control: %d of %d are looked at without limits", control, tried)
 	}
 	if looked > 100 {
 		t.Errorf("%d guesses are looked at in a year", looked)
@@ -104,17 +121,22 @@ func TestAttackHydraFromManySources(t *testing.T) {
 	if !g.Try(alice, testSource(t, "203.0.113.9")) {
 		t.Error("a login does not end the count")
 	}
+	row.Tried("%d passwords in a year", tried)
+	row.Held("%d looked at, ever; the owner gets in by key, and from where they logged in lately", looked)
+	row.Control("all %d without limits", control)
 }
 
 // I sit behind the same address as alice, who logs in from there, and guess her password. I am looked at as seldom as from
 // elsewhere, and she waits for nothing that comes from elsewhere. The control: she logs in, and my count ends, once.
 func TestAttackHydraBesideItsVictim(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "guess from behind the address that its owner logs in from")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	alice, home := testName(t, "alice"), testSource(t, "192.0.2.1")
 	g.Succeeded(alice, home)
-	if n := hydra(g, nil, c, alice, home, 10*time.Minute); n > 30 {
-		t.Errorf("%d guesses are looked at in ten minutes", n)
+	soon := hydra(g, nil, c, alice, home, 10*time.Minute)
+	if soon > 30 {
+		t.Errorf("%d guesses are looked at in ten minutes", soon)
 	}
 	looked := 0
 	for range 29 * 24 * 60 {
@@ -131,6 +153,7 @@ func TestAttackHydraBesideItsVictim(t *testing.T) {
 		t.Error("the control: her login does not end it")
 	}
 
+	month := looked
 	looked = 0
 	for i := range 24 * 60 * 60 { // and of a bot that logs in from there every minute
 		if i%60 == 0 {
@@ -144,11 +167,15 @@ func TestAttackHydraBesideItsVictim(t *testing.T) {
 	if looked > 220 {
 		t.Errorf("%d guesses are looked at in a day, beside a bot", looked)
 	}
+	row.Tried("ten minutes; then a month; then a day beside a bot that logs in every minute")
+	row.Held("the address has a count of its own, as strict: %d, %d and %d looked at", soon, month, looked)
+	row.Control("the owner's login ends the count, once")
 }
 
 // I guess the password of a bot that logs in by its key every minute: its logins must not give me five more each time.
 // The control: where nobody guesses for a day, a login ends the count.
 func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "guess at a bot, whose logins end the count")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	bot, home, from := testName(t, "bot"), testSource(t, "192.0.2.2"), testSource(t, "198.51.100.7")
@@ -170,28 +197,38 @@ func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
 	if !g.Try(bot, from) {
 		t.Error("the control: a login does not end the count")
 	}
+	row.Tried("a day at one guess a second, a login a minute")
+	row.Held("a login ends a long count once a day: %d looked at", looked)
+	row.Control("a login after a day without guesses ends it")
 }
 
 // Many guesses at once are no way around the count.
 func TestAttackGuessesAtOnce(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "many guesses at the same moment")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
-	var looked sync.Map
-	var wait sync.WaitGroup
-	for i := range 200 {
-		wait.Go(func() {
-			if g.Try(alice, from) {
-				looked.Store(i, true)
-			}
-		})
+	const tried = 200
+	atOnce := func(g *LoginAttempts) int {
+		var looked atomic.Int64
+		var wait sync.WaitGroup
+		for range tried {
+			wait.Go(func() {
+				if g.Try(alice, from) {
+					looked.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		return int(looked.Load())
 	}
-	wait.Wait()
-	n := 0
-	looked.Range(func(any, any) bool { n++; return true })
-	if n != 5 {
-		t.Errorf("%d of 200 at once are looked at", n)
+	n, off := atOnce(g), atOnce(NewLoginAttempts(c.now, 1<<30, 1<<30))
+	if n != 5 || off != tried {
+		t.Errorf("%d of %d at once are looked at, %d without limits", n, tried, off)
 	}
+	row.Tried("%d passwords", tried)
+	row.Held("a try counts before it is looked at: %d", n)
+	row.Control("all %d without limits", off)
 	g.Withdraw(alice, from) // one of them was told that the server is busy
 	c.passes(time.Second)
 	if !g.Try(alice, from) {
@@ -218,6 +255,9 @@ func TestNamesInMindAreBounded(t *testing.T) {
 // I try one common password for each of five hundred names, from one address, or from as many of one customer's IPv6
 // network. Without penalties (the control) all are looked at.
 func TestAttackSprayOverManyNames(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "one password for each of 500 names")
+	row.Tried("ten minutes, from an address and from an IPv6 /64")
+	most := map[bool]int{}
 	for name, from := range map[string]func(i int) Source{
 		"one address":      func(int) Source { return testSource(t, "192.0.2.1") },
 		"one IPv6 network": func(i int) Source { return testSource(t, fmt.Sprintf("2001:db8::%x", i+1)) },
@@ -239,6 +279,9 @@ func TestAttackSprayOverManyNames(t *testing.T) {
 			if penalized && looked > 15 || !penalized && looked != 500 {
 				t.Errorf("%s, penalties %v: %d passwords looked at in ten minutes", name, penalized, looked)
 			}
+			most[penalized] = max(most[penalized], looked)
 		}
 	}
+	row.Held("penalties for the source: %d looked at", most[true])
+	row.Control("%d without penalties", most[false])
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 )
 
@@ -22,6 +23,7 @@ func kept(c *clock, l ledger) *LoginAttempts {
 // I guess until the server restarts, and go on as if nothing had been: the count goes on as well. Without the ledger (the
 // control) it starts anew.
 func TestAttackGuessesOutliveTheServer(t *testing.T) {
+	row := attack.On(t, attack.Guessing, "guess until the server restarts, and go on")
 	c, l := newClock(), ledger{}
 	alice, from, home := testName(t, "alice"), testSource(t, "192.0.2.1"), testSource(t, "192.0.2.2")
 	g := kept(c, l)
@@ -49,6 +51,9 @@ func TestAttackGuessesOutliveTheServer(t *testing.T) {
 	if g = kept(c, ledger{}); !g.Try(alice, from) {
 		t.Error("the control waits")
 	}
+	row.Tried("10 passwords, a restart, one more")
+	row.Held("counts and known sources are kept: it waits, and the owner is told of 9")
+	row.Control("looked at with a new ledger")
 }
 
 // The clock was wrong, or somebody edited the file: nobody waits longer than the longest wait, and nobody is known longer

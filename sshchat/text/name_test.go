@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 func name(t testing.TB, s string) Name {
@@ -37,10 +39,17 @@ func TestParseName(t *testing.T) {
 }
 
 func TestAttackSkeletonOfLookAlikes(t *testing.T) {
-	for _, s := range []string{"alice", "a1ice", "al-ice", "a_l_i_c_e", "al1ce-"} {
-		alike := name(t, s).Skeleton() == name(t, "alice").Skeleton()
-		if want := s != "al1ce-"; alike != want { // 1 is read as l, not as i
-			t.Errorf("%q looks like alice: %v", s, alike)
+	row := attack.On(t, attack.Room, "register a name that looks like another's")
+	forged := []string{"a1ice", "al-ice", "a_l_i_c_e", "alice_", "-a1ice"}
+	for _, s := range forged {
+		if n, err := ParseName(s); err == nil && n.Skeleton() != name(t, "alice").Skeleton() {
+			t.Errorf("%q does not look like alice", s)
+		}
+	}
+	others := []string{"al1ce-", "alicia", "malice", "alce"} // 1 is read as l, not as i
+	for _, s := range others {
+		if name(t, s).Skeleton() == name(t, "alice").Skeleton() {
+			t.Errorf("%q looks like alice", s)
 		}
 	}
 	if got := name(t, "r00t5-1_").Skeleton(); got != "rootsl" {
@@ -49,6 +58,9 @@ func TestAttackSkeletonOfLookAlikes(t *testing.T) {
 	if name(t, "bob").Skeleton() == name(t, "rob").Skeleton() {
 		t.Error("bob looks like rob")
 	}
+	row.Tried("%q", forged)
+	row.Held("names are compared by what they look like: all are alice's")
+	row.Control("%q are names of their own", others)
 }
 
 func TestDirect(t *testing.T) {
@@ -117,11 +129,13 @@ func FuzzRoomName(f *testing.F) {
 
 // I register a name that others would obey or address. The control: names that only resemble them are people's.
 func TestAttackReservedNames(t *testing.T) {
-	for _, s := range []string{
+	row := attack.On(t, attack.Room, "register a name that others would obey or address")
+	taken := []string{
 		"admin", "server", "system", "all", "here", "everyone", "general", "administrator", "everybody",
 		"Admin", "adm1n", "adrnin", "admln", "ad-min", "admin_", "a-d-m-i-n", "adm_1n", "s3rver", "sy5tem", "systern",
 		"a11", "a1l", "al1", "h3re", "her3", "every0ne", "genera1", "generai", "g3n3ra1", "serv3r", "se_rver",
-	} {
+	}
+	for _, s := range taken {
 		n, err := ParseName(s)
 		if err != nil {
 			t.Errorf("%q: %v", s, err)
@@ -131,9 +145,13 @@ func TestAttackReservedNames(t *testing.T) {
 			t.Errorf("%q can be taken", s)
 		}
 	}
-	for _, s := range []string{"ali", "hero", "al", "alla", "serena", "root", "adam", "admiral", "generic", "systemd", "heres", "bob", "ada", "everett", "gene", "admin2"} {
+	people := []string{"ali", "hero", "al", "alla", "serena", "root", "adam", "admiral", "generic", "systemd", "heres", "bob", "ada", "everett", "gene", "admin2"}
+	for _, s := range people {
 		if name(t, s).Reserved() {
 			t.Errorf("%q is reserved", s)
 		}
 	}
+	row.Tried("%d spellings of admin, server, all and the like", len(taken))
+	row.Held("none can be registered")
+	row.Control("%d names that resemble them are people's", len(people))
 }

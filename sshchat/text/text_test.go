@@ -10,49 +10,54 @@ import (
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
+
+	"sshchat/sshchat/attack"
 )
+
+// survivors are texts that must come through unchanged.
+var survivors = map[string]string{
+	"ascii":               "hello, world",
+	"indented lines":      "func f() {\n    return\n}",
+	"french":              "Déjà\u00A0vu\u202F!",
+	"vietnamese":          "Tiếng Việt: nghiễm nhiên, ưỡn ẹo, Nguyễn",
+	"hindi":               "हिन्दी में कार्त्स्न्य, क्षत्रिय, श्रृंगार",
+	"hindi, virama shown": "क्\u200Cष",
+	"hindi, half letter":  "क्\u200Dष",
+	"marathi eyelash":     "तुर्\u200Dया",
+	"malayalam chillu":    "അവന്\u200D വന്നു",
+	"sinhala":             "ශ්\u200Dරී ලංකා",
+	"bengali ya-phalaa":   "র\u200D্যাব",
+	"tamil":               "தமிழ் க்ஷ ஸ்ரீ",
+	"thai":                "ภาษาไทย น้ำ ก็ ผู้ใหญ่ กตัญญู",
+	"lao":                 "ພາສາລາວ ເຂົ້າ",
+	"khmer":               "ភាសាខ្មែរ ស្ត្រី",
+	"burmese":             "မြန်မာဘာသာ ကြောင့်",
+	"tibetan":             "བསྒྲུབས་ ཧཱུྃ",
+	"persian":             "می\u200Cخواهم کتاب\u200Cها را ببینم",
+	"persian with marks":  "مِی\u200Cخواهَم",
+	"urdu":                "اردو میں خوش آمدید",
+	"arabic with harakat": "السَّلَامُ عَلَيْكُمْ",
+	"hebrew, cantillated": "בְּרֵאשִׁ֖ית בָּרָ֣א",
+	"greek":               "ᾧ ὦ ἄνθρωπε",
+	"korean":              "안녕하세요",
+	"old korean":          "나랏말〯ᄊᆞ미",
+	"japanese":            "カタカナ がぎぐ 漢字　々〆",
+	"family":              "👨\u200D👩\u200D👧\u200D👦",
+	"astronaut":           "👩🏽\u200D🚀",
+	"kiss":                "👩🏽\u200D❤\uFE0F\u200D💋\u200D👨🏿",
+	"eye in bubble":       "👁\uFE0F\u200D🗨\uFE0F",
+	"pride":               "🏳\uFE0F\u200D🌈",
+	"heart":               "❤\uFE0F",
+	"keycaps":             "1\uFE0F⃣ #\uFE0F⃣ *\uFE0F⃣",
+	"flags":               "🇩🇪🇫🇷",
+	"skin tone":           "👍🏿 🏿",
+	"math":                "∀x∈ℝ: ⌈x⌉ ≠ x⃗",
+	"replacement":         "a\uFFFDb",
+}
 
 // What people write survives to the last mark.
 func TestParseTextKeeps(t *testing.T) {
-	for name, s := range map[string]string{
-		"ascii":               "hello, world",
-		"indented lines":      "func f() {\n    return\n}",
-		"french":              "Déjà\u00A0vu\u202F!",
-		"vietnamese":          "Tiếng Việt: nghiễm nhiên, ưỡn ẹo, Nguyễn",
-		"hindi":               "हिन्दी में कार्त्स्न्य, क्षत्रिय, श्रृंगार",
-		"hindi, virama shown": "क्\u200Cष",
-		"hindi, half letter":  "क्\u200Dष",
-		"marathi eyelash":     "तुर्\u200Dया",
-		"malayalam chillu":    "അവന്\u200D വന്നു",
-		"sinhala":             "ශ්\u200Dරී ලංකා",
-		"bengali ya-phalaa":   "র\u200D্যাব",
-		"tamil":               "தமிழ் க்ஷ ஸ்ரீ",
-		"thai":                "ภาษาไทย น้ำ ก็ ผู้ใหญ่ กตัญญู",
-		"lao":                 "ພາສາລາວ ເຂົ້າ",
-		"khmer":               "ភាសាខ្មែរ ស្ត្រី",
-		"burmese":             "မြန်မာဘာသာ ကြောင့်",
-		"tibetan":             "བསྒྲུབས་ ཧཱུྃ",
-		"persian":             "می\u200Cخواهم کتاب\u200Cها را ببینم",
-		"persian with marks":  "مِی\u200Cخواهَم",
-		"urdu":                "اردو میں خوش آمدید",
-		"arabic with harakat": "السَّلَامُ عَلَيْكُمْ",
-		"hebrew, cantillated": "בְּרֵאשִׁ֖ית בָּרָ֣א",
-		"greek":               "ᾧ ὦ ἄνθρωπε",
-		"korean":              "안녕하세요",
-		"old korean":          "나랏말〯ᄊᆞ미",
-		"japanese":            "カタカナ がぎぐ 漢字　々〆",
-		"family":              "👨\u200D👩\u200D👧\u200D👦",
-		"astronaut":           "👩🏽\u200D🚀",
-		"kiss":                "👩🏽\u200D❤\uFE0F\u200D💋\u200D👨🏿",
-		"eye in bubble":       "👁\uFE0F\u200D🗨\uFE0F",
-		"pride":               "🏳\uFE0F\u200D🌈",
-		"heart":               "❤\uFE0F",
-		"keycaps":             "1\uFE0F⃣ #\uFE0F⃣ *\uFE0F⃣",
-		"flags":               "🇩🇪🇫🇷",
-		"skin tone":           "👍🏿 🏿",
-		"math":                "∀x∈ℝ: ⌈x⌉ ≠ x⃗",
-		"replacement":         "a\uFFFDb",
-	} {
+	for name, s := range survivors {
 		t.Run(name, func(t *testing.T) {
 			text, err := ParseText(s)
 			if err != nil || text.String() != s {
@@ -63,7 +68,8 @@ func TestParseTextKeeps(t *testing.T) {
 }
 
 func TestAttackParseTextCleans(t *testing.T) {
-	for name, c := range map[string]struct{ in, want string }{
+	row := attack.On(t, attack.Room, "escapes, bidi, zalgo, invisible characters")
+	hostile := map[string]struct{ in, want string }{
 		"nfc":                         {"e\u0301 \u1100\u1161\u11A8 \u212B", "é 각 Å"},
 		"marks in the wrong order":    {"ệ e\u0302\u0323", "ệ ệ"},
 		"crlf and cr":                 {"a\r\nb\rc\n\rd", "a\nb\nc\n\nd"},
@@ -95,7 +101,8 @@ func TestAttackParseTextCleans(t *testing.T) {
 		"endless cluster":             {"x" + strings.Repeat("\u1100", 40) + "y", "x\uFFFDy"},
 		"endless family":              {strings.Repeat("👩\u200d", 20) + "👩", "\uFFFD"},
 		"blanks around":               {" \n\t\n  a  \n\n b\u00a0\n\u2800\n ", "  a\n\n b"},
-	} {
+	}
+	for name, c := range hostile {
 		t.Run(name, func(t *testing.T) {
 			text, err := ParseText(c.in)
 			if err != nil || text.String() != c.want {
@@ -103,12 +110,22 @@ func TestAttackParseTextCleans(t *testing.T) {
 			}
 		})
 	}
+	row.Tried("%d kinds, and fuzzing", len(hostile))
+	row.Held("one sanitiser takes them out of everything")
+	through := 0
+	for _, s := range survivors {
+		if text, err := ParseText(s); err == nil && text.String() == s {
+			through++
+		}
+	}
+	row.Control("%d texts of people come through unchanged", through)
 }
 
 // caf\xe9 from a Latin-1 terminal, or a file that is no text at all: it is refused as a whole. The control is what cleaning
 // makes of it, as logs show it: another text, which nobody has written.
 func TestAttackBytesThatAreNoText(t *testing.T) {
-	for name, c := range map[string]struct{ in, cleaned, first string }{
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8")
+	bytes := map[string]struct{ in, cleaned, first string }{
 		"latin-1":                   {"caf\xe9", "caf", "byte 4 is 0xE9"},
 		"invalid utf-8":             {"a\xffb\xe2\x82c\xc0\xafd", "abcd", "byte 2 is 0xFF"},
 		"no utf-8 out of its parts": {"\xe2\x82\xff\xacx", "x", "byte 1 is 0xE2"},
@@ -117,7 +134,8 @@ func TestAttackBytesThatAreNoText(t *testing.T) {
 		"after a long text":         {strings.Repeat("é", 2000) + "\xe9", strings.Repeat("é", 2000), "byte 4001 is 0xE9"},
 		"after a replacement":       {"\ufffd\xff", "\ufffd", "byte 4 is 0xFF"},
 		"nothing else":              {"\xff", "", "byte 1 is 0xFF"},
-	} {
+	}
+	for name, c := range bytes {
 		t.Run(name, func(t *testing.T) {
 			for _, parse := range []func(string) (Text, error){ParseText, func(s string) (Text, error) { return ParseLine(s, MaxText) }} {
 				if text, err := parse(c.in); !errors.Is(err, ErrNotUTF8) || !strings.Contains(err.Error(), c.first) || !text.IsEmpty() {
@@ -129,6 +147,9 @@ func TestAttackBytesThatAreNoText(t *testing.T) {
 			}
 		})
 	}
+	row.Tried("%d texts", len(bytes))
+	row.Held("refused as a whole, with the first byte that is wrong")
+	row.Control("cleaned, as for a log, they become other texts")
 }
 
 func TestParseTextRefuses(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 	"pgregory.net/rapid"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 )
@@ -20,8 +21,16 @@ var typings = []string{
 	"日本語", "👩‍👩‍👧‍👦", "q", "\x1b", "\x1b]0;title\a", "\x1bP1$r\x1b\\", "\x1b[?1;2c", "e\u0301", "नमस्ते", strings.Repeat("wide 語 ", 40), "```\n*b* _i_ :tada:",
 }
 
-// Whatever happens in whatever order, the differences that were written come to what would be drawn anew.
+// hostile are texts that would do something to a terminal.
+var hostile = []string{
+	"\x1b[5n", "\x1b]52;c;aGk=\a", "\x1b[?1049;5y", "\x1bP$q\x1b\\", "\x1b[6n", "\x1b(0", "\x9b5m\xff", "a\bb\x00", "\x1b[8;1;1t", "\x1bc", "\x0e",
+}
+
+// Whatever happens in whatever order, the differences that were written come to what would be drawn anew, and whatever
+// anybody calls themselves, types or has quoted, a terminal is sent nothing but what a screen takes. The control is the texts
+// themselves.
 func TestAttackDifferencesComeToTheWhole(t *testing.T) {
+	row := attack.On(t, attack.Room, "escapes through to a screen")
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
@@ -29,7 +38,14 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: text.Direct(ann, bob)}}
 		s.enter(rooms...)
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
-			switch draw(8, "what") {
+			switch draw(9, "what") {
+			case 8:
+				bad := hostile[draw(len(hostile), "hostile")]
+				rooms[0].Topic = bad
+				[]func(){
+					func() { s.Print(bad) }, func() { s.Fail(bad) }, func() { s.Show(bad, bad+"\n"+bad) }, func() { s.Full.Rooms(rooms) },
+					func() { s.Ask(bad, true) }, func() { s.Input([]byte(bad)) },
+				}[draw(6, "where")]()
 			case 0, 1, 2:
 				kinds := []chat.Kind{chat.Say, chat.Say, chat.Me, chat.Comings, chat.Edit}
 				for range 1 + draw(5, "messages") {
@@ -66,6 +82,18 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 			}
 		}
 	})
+	s, found := newStage(t, 80, 24, "xterm"), 0
+	for _, bad := range hostile {
+		if s.foreign(bad) != "" {
+			found++
+		}
+	}
+	if found != len(hostile) {
+		t.Errorf("control: %d of %d are found", found, len(hostile))
+	}
+	row.Tried("%d texts, typed, said, as topics and in answers, in random messages and keys, against a terminal emulator", len(hostile))
+	row.Held("only sequences of a list are sent")
+	row.Control("all %d are none of these", found)
 }
 
 // resize has the terminal's size change and the face hear of it.
@@ -74,15 +102,31 @@ func (s *stage) resize(width, height int) {
 	s.Full.Resize(width, height)
 }
 
+// A terminal that changes its size all the time costs a frame where it stops, and not one each time. The control draws each.
 func TestAttackResizeStorm(t *testing.T) {
+	row := attack.On(t, attack.Room, "resizes")
 	s := newStage(t, 80, 24, "xterm")
 	s.evening()
-	for i := range 10_000 {
+	const storm = 10_000
+	for i := range storm {
 		s.Full.Resize(i%600, i*7%300)
 	}
 	s.resize(33, 11)
 	s.flush()
+	once := len(s.wrote)
 	s.anew()
+	each := 0
+	for i := range 100 {
+		s.resize(33+i%2, 11)
+		s.flush()
+		each += len(s.wrote)
+	}
+	if each < 20*once {
+		t.Errorf("control: 100 frames are %d bytes, one is %d", each, once)
+	}
+	row.Tried("%d between two frames", storm)
+	row.Held("one frame")
+	row.Control("100 with a frame after each: 100 frames")
 }
 
 // A row is never wider than it may be, holds its own styles, and shows what the message says.

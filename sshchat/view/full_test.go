@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/vt"
 
@@ -95,6 +96,13 @@ func (s *stage) flush() {
 // inspect refuses every byte and sequence that a full screen has no use for.
 func (s *stage) inspect(out string) {
 	s.t.Helper()
+	if what := s.foreign(out); what != "" {
+		s.t.Fatal(what)
+	}
+}
+
+// foreign is the first such byte or sequence, and "" where there is none.
+func (s *stage) foreign(out string) string {
 	for i := 0; i < len(out); {
 		switch c := out[i]; {
 		case c == esc:
@@ -103,15 +111,22 @@ func (s *stage) inspect(out string) {
 				n = s.control(out[i:])
 			}
 			if n == 0 {
-				s.t.Fatalf("a sequence that is not known: %q", out[i:min(i+20, len(out))])
+				return fmt.Sprintf("a sequence that is not known: %q", out[i:min(i+20, len(out))])
 			}
 			i += n
 		case c < ' ' && c != '\n' && c != '\r' && c != '\a' || c == 0x7f:
-			s.t.Fatalf("a control byte: %q", out[max(0, i-20):min(i+20, len(out))])
+			return fmt.Sprintf("a control byte: %q", out[max(0, i-20):min(i+20, len(out))])
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(out[i:])
+			if r == utf8.RuneError && n == 1 || r < 0xa0 {
+				return fmt.Sprintf("not text: %q", out[i:min(i+20, len(out))])
+			}
+			i += n
 		default:
 			i++
 		}
 	}
+	return ""
 }
 
 // control is the length of a sequence that moves, erases, scrolls, sets a mode or a title; 0 for anything else.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 )
@@ -80,7 +81,8 @@ func TestKeys(t *testing.T) {
 // What a terminal that is not set to UTF-8 sends: the line is refused with its reason, one after the other, and what comes
 // next is taken. Where a question is asked, it stays.
 func TestAttackBytesAreNotTyped(t *testing.T) {
-	for _, c := range []struct {
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8, typed on a terminal that is set otherwise")
+	typed := []struct {
 		typed string
 		want  []string
 		told  int
@@ -96,7 +98,8 @@ func TestAttackBytesAreNotTyped(t *testing.T) {
 		{"caf\xe9\r\x1b[A\r", []string{"caf"}, 1},                   // what is left, sent by who has read what is missing
 		{"\x1b[200~one\ncaf\xe9\n\x1b[201~\rx\r", []string{"x"}, 1}, // a paste
 		{"a\x9b2Jb\r", nil, 1},
-	} {
+	}
+	for _, c := range typed {
 		for _, n := range []int{1, 1000} {
 			full := newStage(t, 80, 24, "xterm").Full
 			plain := newTerminal(t, 80)
@@ -128,6 +131,9 @@ func TestAttackBytesAreNotTyped(t *testing.T) {
 			}
 		}
 	}
+	row.Tried("%d inputs, on both screens, byte by byte and at once", len(typed))
+	row.Held("the line is refused with its reason")
+	row.Control("the same in UTF-8 is a line")
 }
 
 func TestLineEnds(t *testing.T) {
@@ -298,7 +304,10 @@ func TestLongLineIsBounded(t *testing.T) {
 }
 
 func TestAttackUnterminatedInput(t *testing.T) {
-	for _, begin := range []string{"\x1b[200~", "\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1bO"} {
+	row := attack.On(t, attack.Room, "pastes and sequences without an end, in the decoder")
+	begins := []string{"\x1b[200~", "\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1bO"}
+	most := 0
+	for _, begin := range begins {
 		m := newTerminal(t, 40)
 		m.Enter(chat.General)
 		m.Input([]byte(begin))
@@ -310,10 +319,21 @@ func TestAttackUnterminatedInput(t *testing.T) {
 		if cap(m.keys.seq) > 2*maxSequence || cap(m.edit.text) > 2*maxLine {
 			t.Errorf("%q: %d and %d bytes are kept", begin, cap(m.keys.seq), cap(m.edit.text))
 		}
+		most = max(most, cap(m.keys.seq)+cap(m.edit.text))
 		if got := lines(m.Input([]byte("free\r"))); !slices.Equal(got, []string{"free"}) {
 			t.Errorf("after %q and Ctrl+C: %q", begin, got)
 		}
 	}
+	for _, ended := range []string{"\x1b[200~free\x1b[201~\r", "\x1b]0;title\afree\r", "\x1bP1$r\x1b\\free\r", "free\x1b[D\x1b[C\r"} {
+		m := newTerminal(t, 40)
+		m.Enter(chat.General)
+		if got := lines(m.Input([]byte(ended))); !slices.Equal(got, []string{"free"}) {
+			t.Errorf("control: %q made %q", ended, got)
+		}
+	}
+	row.Tried("%d kinds, 1 600 KiB each", len(begins))
+	row.Held("at most %d KiB are kept, and Ctrl+C gets out", (most+1023)/1024)
+	row.Control("with an end each is taken for what it is")
 }
 
 func TestLeaveAndScroll(t *testing.T) {
