@@ -56,7 +56,10 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 		}
 	}
 	s.login("root", adminKey).must("whoami")
-	s.byPassword("ben", goodPassword).must("whoami") // his name logs in from there
+	waitFor(t, "ben to log in from where he did before", func() bool { // a second or a few after so many
+		err := s.passwordFrom("127.0.0.1", "ben", goodPassword)
+		return err == nil
+	})
 
 	code := strings.TrimSpace(root.must("invite create --uses 5"))
 	if _, errs, exit := dan.exec("register nonsense", ""); exit != 3 || !strings.Contains(errs, "not the code of an invite") {
