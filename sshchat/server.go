@@ -145,6 +145,7 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 }
 
 func (s *Server) acceptFrom(l net.Listener) error {
+	told := time.Time{}
 	for wait := time.Duration(0); ; {
 		nc, err := l.Accept()
 		switch {
@@ -155,7 +156,10 @@ func (s *Server) acceptFrom(l net.Listener) error {
 			return nil
 		case exhausted(err):
 			wait = min(max(2*wait, minAcceptWait), maxAcceptWait)
-			s.log.Warn("accept", "err", err, "wait", wait)
+			if time.Since(told) >= time.Minute {
+				told = time.Now()
+				s.log.Warn("no connection can be accepted; it is tried again and again", "err", err)
+			}
 			select {
 			case <-time.After(wait):
 			case <-s.stop.Done():

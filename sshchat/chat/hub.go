@@ -34,6 +34,7 @@ type Hub struct {
 	stirred  chan struct{}        // holds one token while presence notices are owed
 	owed     []Event              // changes the journal has not taken yet, which come before any other; owned by Run
 	warnings map[warned]time.Time // when each was last given; owned by Run
+	failures failures             // owned by Run
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed

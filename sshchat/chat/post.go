@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -245,10 +246,11 @@ func (h *Hub) commit(batch []*request) error {
 		h.show(events)
 	}
 	if err := h.journal.Commit(events); err != nil {
-		h.log.Error("commit failed", "events", len(events), "err", err)
+		h.failures.note(time.Now(), h.log, err)
 		h.refuse(staged, events)
 		return err
 	}
+	h.failures.over(h.log)
 	h.owed = nil
 	if !showFirst {
 		h.show(events)
@@ -258,6 +260,30 @@ func (h *Hub) commit(batch []*request) error {
 	}
 	h.warnUnreadable(events)
 	return nil
+}
+
+// logFailure is how often failures in a row are told to the log, at most.
+const logFailure = time.Minute
+
+// failures are the commits that have failed in a row.
+type failures struct {
+	times  int
+	logged time.Time // when the log was last told
+}
+
+func (f *failures) note(at time.Time, log *slog.Logger, err error) {
+	f.times++
+	if f.times == 1 || at.Sub(f.logged) >= logFailure || errors.Is(err, ErrJournalDead) {
+		f.logged = at
+		log.Error("nothing can be stored, and messages are refused", "batches", f.times, "err", err)
+	}
+}
+
+func (f *failures) over(log *slog.Logger) {
+	if f.times > 0 {
+		log.Info("messages are stored again", "refused batches", f.times)
+		*f = failures{}
+	}
 }
 
 // refuse answers a batch that was not stored. Its messages are as if they had not been said. Its changes hold all the

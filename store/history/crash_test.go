@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -481,5 +482,65 @@ func TestGrowthKeepsEverything(t *testing.T) {
 	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What keeps failing for another reason than that there is no room is given up after a minute, for a supervisor to see.
+// The control is a disk that is full.
+func TestWritesThatKeepFailingAreFinal(t *testing.T) {
+	powercut.Start(t)
+	alice := ageReader(t, "alice")
+	for _, c := range []struct {
+		failure error
+		final   bool
+	}{{unix.EIO, true}, {unix.EROFS, true}, {unix.ENOSPC, false}, {unix.EDQUOT, false}} {
+		p := newPlace(t, alice)
+		d := powercut.New()
+		h, err := open(d, "data", p.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.h = h
+		p.say(alice, "before")
+		say := func() error {
+			p.seqs = h.Last()
+			return h.Commit([]chat.Event{p.message(chat.General, alice.name, "refused")})
+		}
+		fails := func(after time.Duration, dead bool) {
+			t.Helper()
+			p.now = p.now.Add(after)
+			if err := say(); !errors.Is(err, c.failure) || errors.Is(err, chat.ErrJournalDead) != dead {
+				t.Errorf("%v: %v", c.failure, err)
+			}
+		}
+		d.FailFrom(1, c.failure)
+		fails(0, false)
+		fails(2*failFor, false) // two are not many
+		d.Heal()
+		if err := say(); err != nil { // what was before does not count
+			t.Fatal(err)
+		}
+		d.FailFrom(1, c.failure)
+		for range failAtOnce {
+			fails(failFor/failAtOnce-time.Second, false)
+		}
+		fails(failFor/failAtOnce+10*time.Second, c.final)
+		if got := h.WriteErrors(); got != 3+failAtOnce {
+			t.Errorf("%v: %d errors are counted", c.failure, got)
+		}
+		d.Heal()
+		if err := say(); errors.Is(err, chat.ErrJournalDead) != c.final {
+			t.Errorf("%v, and then there is a disk again: %v", c.failure, err)
+		}
+		if err := h.Close(); (err != nil) != c.final {
+			t.Errorf("%v: it closes with %v", c.failure, err)
+		}
+		h, err = open(d, "data", p.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

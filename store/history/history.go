@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -61,10 +62,12 @@ type History struct {
 	checked     time.Time // when windows and archives were last looked at for their age
 	archived    int       // the number of the newest archive there ever was
 	rotateAfter time.Time // no rotation before it: one has failed
+	failing     failing   // of the writes since the last that did not fail
 	closed      bool
 
 	bytes   atomic.Int64  // of the segment, for Size
 	records atomic.Uint64 // the same
+	errors  atomic.Uint64 // writes that failed, for WriteErrors
 
 	// mu guards the next two, and which file has the path. All are written with committing held, for moments.
 	mu       sync.RWMutex
@@ -254,6 +257,40 @@ func (h *History) note() {
 // Size is what the history holds: bytes, without the room kept for what comes, and records. It waits for nothing.
 func (h *History) Size() (bytes int64, records uint64) { return h.bytes.Load(), h.records.Load() }
 
+// Writes that fail without a sync that failed may be tried again, and are, with each batch. A disk that is full refuses
+// them until somebody makes room. Of another cause, as a disk that is gone or was made read-only, the process that has the
+// file open does not get over: it gives up after failFor, so that whoever watches over the server sees it end.
+const (
+	failFor    = time.Minute
+	failAtOnce = 3 // and not before so many have failed
+)
+
+// failing is what has failed in a row.
+type failing struct {
+	since time.Time // of the first
+	times int
+}
+
+// failed notes that a write has failed, and returns the error for who asked for it. Called with committing held.
+func (h *History) failed(err error) error {
+	h.errors.Add(1)
+	if h.segment.dead != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	now := h.opt.Now()
+	if h.failing.times++; h.failing.times == 1 {
+		h.failing.since = now
+	}
+	if h.failing.times < failAtOnce || now.Sub(h.failing.since) < failFor {
+		return err
+	}
+	h.segment.dead = fmt.Errorf("write the history, for %v: %w: %w", now.Sub(h.failing.since).Round(time.Second), chat.ErrJournalDead, err)
+	return h.segment.dead
+}
+
+// WriteErrors is how many batches could not be written since the start. It waits for nothing.
+func (h *History) WriteErrors() uint64 { return h.errors.Load() }
+
 // endOld ends windows that are a day old. They are looked at once a minute.
 func (h *History) endOld(d *transaction) {
 	now := h.opt.Now()
@@ -278,6 +315,11 @@ func (h *History) Close() error {
 		return nil
 	}
 	h.closed = true
+	for _, r := range h.rooms { // or the heads that are being made, for windows that never begin, would be waited for
+		if r.prepared != nil {
+			r.prepared.drop()
+		}
+	}
 	close(h.quit)
 	<-h.done
 	d := newTransaction(h)
@@ -285,9 +327,6 @@ func (h *History) Close() error {
 		if r.open {
 			d.touch(r)
 			d.end(r)
-		}
-		if r.prepared != nil {
-			r.prepared.drop()
 		}
 	}
 	err := d.commit()

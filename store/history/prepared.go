@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -31,9 +32,10 @@ type preparedWindow struct {
 	reads   func(chat.RoomName, chat.Name) []age.Recipient
 	log     *slog.Logger
 
-	built sync.Once     // whoever needs it first makes it, the preparing goroutine or the committing one; the other waits
-	made  chan struct{} // closed when it is made, or never will be
-	paced chan struct{} // closed when it is made and the window before it has lasted: by the preparing goroutine
+	built   sync.Once     // whoever needs it first makes it, the preparing goroutine or the committing one; the other waits
+	made    chan struct{} // closed when it is made, or never will be
+	dropped atomic.Bool   // nobody will use it: no more heads are made
+	paced   chan struct{} // closed when it is made and the window before it has lasted: by the preparing goroutine
 
 	// Written within built, and after it owned by the committing goroutine:
 
@@ -53,6 +55,9 @@ func (p *preparedWindow) build() {
 		p.key = agesplit.NewFileKey()
 		p.heads = make(map[chat.Name]string, len(p.readers))
 		for _, name := range p.readers {
+			if p.dropped.Load() {
+				return
+			}
 			p.wrap(name)
 		}
 		p.keys = newKeyring(p.key, p.size)
@@ -99,8 +104,9 @@ func (p *preparedWindow) begin(readers map[chat.Name]bool) []namedHead {
 	return heads
 }
 
-// drop forgets it all.
+// drop forgets it all. It waits for one head at most.
 func (p *preparedWindow) drop() {
+	p.dropped.Store(true)
 	p.built.Do(func() { close(p.made) }) // not made yet: then never
 	if p.key != nil {
 		p.key.Wipe()

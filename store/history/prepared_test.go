@@ -90,6 +90,38 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 	}
 }
 
+// Who stops the server does not wait for heads that nobody will use.
+func TestCloseDoesNotWaitForHeads(t *testing.T) {
+	t.Parallel()
+	p, alice := crowded(t, 1000)
+	asked, goOn := make(chan int, 1), make(chan struct{})
+	made := 0
+	p.opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { // from the preparing goroutine alone
+		made++
+		select {
+		case asked <- made:
+		default:
+		}
+		<-goOn
+		return []age.Recipient{alice.to}
+	}
+	h := p.open()
+	<-asked // it is at the first head
+	next := h.rooms[chat.General].prepared
+	closed := make(chan error)
+	go func() { closed <- h.Close() }()
+	for !next.dropped.Load() {
+		runtime.Gosched()
+	}
+	close(goOn)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	if made > 1 {
+		t.Errorf("%d heads were made", made)
+	}
+}
+
 // A window that was not made ahead, and whose write fails, lets nobody wait for what nobody makes.
 func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
 	t.Parallel()

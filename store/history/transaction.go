@@ -172,8 +172,9 @@ func (d *transaction) commit() error {
 	}
 	if err := d.h.segment.append(d.records); err != nil {
 		d.undo()
-		return err
+		return d.h.failed(err)
 	}
+	d.h.failing = failing{}
 	for _, k := range d.ended {
 		k.wipe()
 	}

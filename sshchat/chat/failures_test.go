@@ -1,0 +1,37 @@
+package chat
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// However often what is said cannot be stored, the log says it at once, once a minute, and when it is over.
+func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	var f failures
+	f.over(logger)
+	at := time.Unix(0, 0)
+	for range 150 {
+		f.note(at, logger, errors.New("no disk"))
+		at = at.Add(time.Second)
+	}
+	f.note(at, logger, fmt.Errorf("%w: no disk", ErrJournalDead))
+	f.over(logger)
+	f.over(logger)
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if len(lines) != 5 {
+		t.Fatalf("%d lines:\n%s", len(lines), &log)
+	}
+	for i, want := range []string{"batches=1 ", "batches=61 ", "batches=121 ", "batches=151 ", `"refused batches"=151`} {
+		if !strings.Contains(lines[i]+" ", want) {
+			t.Errorf("line %d is %q, without %q", i+1, lines[i], want)
+		}
+	}
+}
