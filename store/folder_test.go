@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 func mode(t *testing.T, path string) os.FileMode {
@@ -72,6 +74,7 @@ func TestAttackTwoProcessesOnOneFolder(t *testing.T) {
 		fmt.Println("held:", err == nil, errors.Is(err, ErrFolderInUse), err)
 		return
 	}
+	row := attack.On(t, attack.Files, "two servers on one folder")
 	dir := t.TempDir()
 	second := func() string {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestAttackTwoProcessesOnOneFolder$")
@@ -99,4 +102,7 @@ func TestAttackTwoProcessesOnOneFolder(t *testing.T) {
 	if out := second(); !strings.Contains(out, "held: true") {
 		t.Errorf("after the first let go: %s", out)
 	}
+	row.Tried("in another process and in the same")
+	row.Held("the kernel's lock: the second is refused, with the number of the first")
+	row.Control("in, once the first has let go")
 }

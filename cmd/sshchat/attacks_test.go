@@ -29,7 +29,6 @@ var untold = []struct {
 		{"TestAttackGuessesOutliveARestart", "guessing around a restart or a crash", "5 wrong, kill -9, SIGTERM, the right one", "counts are on the disk within 5 s; an admin or a key ends them", "in at once with the limits off"},
 		{"TestAttackGuessesInOneConnection", "guesses in one connection, by both methods", "4", "3 a connection", "10 where ten are allowed"},
 		{"TestAttackPromptsInAnOpenSessionAreCounted", "guessing at a prompt of a session found open", "7 passwords", "5, then as elsewhere", "7 with the limits off"},
-		{"TestAttackPasswordsOfTheListsAreRefused", "common passwords, dressed up", "the heads of well-known lists", "refused when chosen", "a policy of length alone"},
 		{"TestAttackScryptStorm", "passwords at once, to use up memory", "200 of 64 MiB", "2 at once, 64 wait; a key waits for none", "-"},
 		{"TestAttackMonstrousLogins", "passwords and names that are none", "empty, 250 KB, not UTF-8", "refused like any other, one short line in the log", "-"},
 	}},
@@ -44,7 +43,6 @@ var untold = []struct {
 		{"TestAttackRemovedKeyBeginsNoSession", "begin with a key that was just removed", "1", "refused", "-"},
 		{"TestAttackRemovedKeyIsOut", "stay with a key that was removed", "1", "the session ends", "-"},
 		{"TestAttackPasswordAloneIsWorthNothing", "a password without its second factor", "6 ways", "refused alike", "paula without one"},
-		{"TestAttackCodesServeOnce", "a code seen over a shoulder", "again, after a restart, a recovery code", "once, durably", "the next code"},
 		{"TestAttackCodesAreNotGuessed", "guess codes with the right password", "5, then a good one", "counted as passwords are", "in with the limits off"},
 		{"TestAttackAdminByPasswordAloneIsNone", "an admin's guessed password", "4 commands, both faces", "admin commands want a key or a second factor", "after totp enable"},
 		{"TestAttackFormerAdminInAnOpenSession", "a session from when one was an admin", "3 ways", "rights are the account's, at each command", "before it was one no more"},
@@ -87,14 +85,7 @@ var untold = []struct {
 		{"TestAttackLogLinesAreNotForged", "forge a line of the log", "6 names, and every field a client has", "fail2ban sees the real address alone", "a careless filter believes it"},
 		{"TestAttackNameForgesNoLogLine", "the same by a name", "1", "quoted and cut", "-"},
 	}},
-	{"Files", []untoldRow{
-		{"TestAttackMalformedUsersAreRefusedAndLeftAlone", "users.json damaged or forged", "a table", "refused with its line, left as it is", "-"},
-		{"TestAttackRewrittenAuditLog", "the audit log rewritten while the server is down", "8 ways, each with a whole chain", "its last line is signed by the host key at each start and stop", "the chain alone finds nothing"},
-		{"TestAttackTwoProcessesOnOneFolder", "two servers on one folder", "2", "the second is refused", "-"},
-		{"TestAttackerWithTheDisk", "history cut, moved, mixed", "a table", "chain and sealed places", "-"},
-		{"TestAttackerWithTheArchives", "archives changed, cut, swapped, deleted", "a table", "each is named with its hash by what follows it", "-"},
-		{"TestAttackerWithTheTar", "the same in what history --tar sends", "a table", "chain and sealed places", "-"},
-	}},
+	{"Files", []untoldRow{}},
 }
 
 // Every test of an attack has its row in SECURITY.md, made by itself (package attack), and every row its test and its

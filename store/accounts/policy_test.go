@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"sshchat/sshchat/attack"
 	"sshchat/store/agesplit"
 )
 
@@ -15,25 +16,35 @@ func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	u.opt.Server = "chat.example"
-	for _, password := range []string{
+	row := attack.On(t, attack.Guessing, "common passwords, dressed up")
+	common := []string{
 		"passwordpassword", "Password1Password1", "p@ssw0rdp@ssw0rd", "password12345678", "PASSWORD!!!!!!!!!", "123456789012345", "111111111111111",
 		"2026-11-24 2026", "qwertyuiopasdfgh", "qwertyqwertyqwerty", "1qaz2wsx1qaz2wsx", "1qaz2wsx3edc4rfv", "abcdefghijklmnop", "iloveyouiloveyou",
 		"letmeinletmein1", "aaaaaaaaaaaaaaaaaaaa", "abcabcabcabcabcabc", "Summer2026Summer", "monkeymonkeymonkey", "trustno1trustno1!", "football1234567",
 		"alice", "alicealicealice", "alice20261124!!", "4l1c3-4l1c3-1990", "chat.example2026", "Chat-Example-1234", "               ",
 		"dragon dragon dragon", "welcome1welcome1", "sunshine12345678", "superman!superman", strings.Repeat("password1", 100),
-	} {
+	}
+	long := 0
+	for _, password := range common {
+		if utf8.RuneCountInString(password) >= u.opt.MinPassword {
+			long++
+		}
 		if err := u.CheckPolicy(name("alice"), []byte(password)); !errors.Is(err, ErrPolicy) {
 			t.Errorf("%q may be a password: %v", password, err)
 		}
 	}
-	for _, password := range []string{
+	good := []string{
 		"blue lamps on the old pier", "seven olive lanterns", "ein schönes Paßwort", "水車小屋の前の猫が三匹と犬が一匹いる", "xK9#mQ2$vL7!pR4", "my alice drinks tea at noon",
 		"staple battery horse correct",
-	} {
+	}
+	for _, password := range good {
 		if err := u.CheckPolicy(name("alice"), []byte(password)); err != nil {
 			t.Errorf("%q may not be a password: %v", password, err)
 		}
 	}
+	row.Tried("%d of well-known lists and tricks", len(common))
+	row.Held("refused when chosen, with the reason")
+	row.Control("a policy of length alone takes %d of them; %d good ones are taken", long, len(good))
 }
 
 // The control: length alone lets them in.

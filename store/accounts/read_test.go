@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
 	"sshchat/store/strictjson"
 )
 
@@ -113,6 +114,7 @@ const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqm
 
 func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Files, "users.json damaged or forged")
 	for _, c := range malformed {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -134,6 +136,16 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 			}
 		})
 	}
+	dir := t.TempDir()
+	writeUsers(t, dir, oneUser(""))
+	u, err := Open(dir, cheap)
+	if err != nil {
+		t.Fatalf("control: %v", err)
+	}
+	u.Close()
+	row.Tried("%d ways", len(malformed))
+	row.Held("refused with its line, and left as it is")
+	row.Control("one that is as it should be is read")
 }
 
 func TestSeedIsAccepted(t *testing.T) {

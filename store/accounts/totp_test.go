@@ -7,6 +7,8 @@ import (
 	"time"
 
 	authenticator "github.com/pquerna/otp/totp"
+
+	"sshchat/sshchat/attack"
 )
 
 // The examples of RFC 6238, appendix B, cut to six digits.
@@ -97,6 +99,7 @@ func (f *twoFactor) login(password, code string) error {
 // I have seen the password and one code. The code is worth nothing after it was used, not after a restart either.
 func TestAttackCodesServeOnce(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "a code seen over a shoulder")
 	f := newTwoFactor(t)
 	wantErr(t, f.login(goodPassword, f.code()), ErrCode) // the one it was enabled with
 	f.now = f.now.Add(30 * time.Second)
@@ -129,6 +132,9 @@ func TestAttackCodesServeOnce(t *testing.T) {
 	if text := mustRead(t, f.dir+"/users.json"); strings.Contains(text, f.codes[0]) || strings.Contains(text, encodeSecret(f.secret)) {
 		t.Error("users.json holds what opens")
 	}
+	row.Tried("again, after a restart, and a recovery code")
+	row.Held("each serves once, lastingly")
+	row.Control("the next code, and another recovery code, are taken")
 }
 
 // The second factor stays through a change of the password, and goes with an admin's reset, which opens nothing.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
 )
@@ -71,7 +72,8 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 	without := func(i int) func([]chat.Act) []chat.Act {
 		return func(acts []chat.Act) []chat.Act { return append(acts[:i:i], acts[i+1:]...) }
 	}
-	for name, c := range map[string]struct {
+	row := attack.On(t, attack.Files, "the audit log rewritten while the server is down")
+	ways := map[string]struct {
 		attack func(t *testing.T, dir string)
 		found  string // "" where nothing is to be found
 	}{
@@ -113,7 +115,9 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "signed by another key"},
-	} {
+	}
+	row.Tried("%d ways, each with a whole chain", len(ways)-1)
+	for name, c := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -137,6 +141,8 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 			}
 		})
 	}
+	row.Held("the host key signs the last line at each start and stop: the next start tells")
+	row.Control("the chain of hashes alone finds nothing; what nobody changed is no alarm")
 }
 
 // A crash leaves lines after the tip, in this file or in those that came since; a new log has none.

@@ -13,6 +13,7 @@ import (
 
 	"filippo.io/age"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 )
 
@@ -106,7 +107,8 @@ func TestAttackerWithTheDisk(t *testing.T) {
 	msg := func(rs []*record, room string, seq uint64) int {
 		return slices.IndexFunc(rs, func(r *record) bool { return r.room.String() == room && r.seq == seq })
 	}
-	for _, c := range []struct {
+	row := attack.On(t, attack.Files, "the history cut, moved, mixed")
+	ways := []struct {
 		name    string
 		rechain bool
 		attack  func(rs []*record) []*record
@@ -168,7 +170,9 @@ func TestAttackerWithTheDisk(t *testing.T) {
 			rs[i].heads = rs[0].heads
 			return rs
 		}, ErrDamaged},
-	} {
+	}
+	row.Tried("%d ways, most of them with the chain made anew", len(ways)-1)
+	for _, c := range ways {
 		t.Run(c.name, func(t *testing.T) {
 			forged := forge(c.attack(records(t, file)), c.rechain)
 			o := &Opener{Identities: []age.Identity{alice.id}}
@@ -188,6 +192,11 @@ func TestAttackerWithTheDisk(t *testing.T) {
 			}
 		})
 	}
+	if _, err := openAll(bytes.NewReader(file), &Opener{Identities: []age.Identity{alice.id}}); err != nil {
+		t.Errorf("control: without a head: %v", err)
+	}
+	row.Held("chain and sealed places, and where these are whole a head that was remembered")
+	row.Control("the history as it was opens, with the head and without")
 }
 
 // What was remembered early still leads up to what is there later.
@@ -245,6 +254,30 @@ func TestOpenerTriesHeads(t *testing.T) {
 	}
 }
 
+// Whoever can write the folder adds messages of anybody, with public keys alone: neither messages nor windows are signed.
+// SECURITY.md says so; a head shows what was before it, and not what came after.
+func TestWhatTheChainCannotShow(t *testing.T) {
+	t.Parallel()
+	alice := ageReader(t, "alice")
+	p, _ := told(t, alice)
+	head, err := p.h.Head(chat.General)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.kill()
+	mallory := newPlace(t, alice) // who has a program like ours, and the recipients of alice
+	mallory.dir = p.dir
+	mallory.open()
+	mallory.commit(mallory.message(chat.General, alice.name, "I resign"))
+	if err := mallory.h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := openAll(bytes.NewReader(mallory.file()), &Opener{Identities: []age.Identity{alice.id}, Head: &head})
+	if err != nil || !slices.ContainsFunc(lines, func(l Line) bool { return l.From == alice.name && l.Text == "I resign" }) {
+		t.Errorf("it is found out, and SECURITY.md says otherwise: %v", err)
+	}
+}
+
 func TestAttackerWithTheTar(t *testing.T) {
 	t.Parallel()
 	alice := ageReader(t, "alice")
@@ -261,7 +294,8 @@ func TestAttackerWithTheTar(t *testing.T) {
 		name string
 		body []byte
 	}
-	for _, c := range []struct {
+	row := attack.On(t, attack.Files, "what history --tar sends cut, moved, mixed")
+	ways := []struct {
 		name   string
 		attack func(files []entry) []entry
 		want   error
@@ -277,7 +311,8 @@ func TestAttackerWithTheTar(t *testing.T) {
 		{"path", func(f []entry) []entry { f[0].name = "../" + f[0].name; return f }, ErrDamaged},
 		{"cut body", func(f []entry) []entry { f[0].body = f[0].body[:len(f[0].body)-1]; return f }, ErrDamaged},
 		{"rolled back", func(f []entry) []entry { return f[:1] }, ErrRolledBack},
-	} {
+	}
+	for _, c := range ways {
 		var files []entry
 		r := tar.NewReader(bytes.NewReader(whole.Bytes()))
 		for {
@@ -312,6 +347,9 @@ func TestAttackerWithTheTar(t *testing.T) {
 			t.Errorf("%s: %v, not %v", c.name, err, c.want)
 		}
 	}
+	row.Tried("%d ways", len(ways)-1)
+	row.Held("chain and sealed places")
+	row.Control("the tar as it was opens")
 }
 
 func TestOpenerRefusesOtherFiles(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"filippo.io/age"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 )
 
@@ -291,7 +292,8 @@ func TestReaderDuringARotation(t *testing.T) {
 func TestAttackerWithTheArchives(t *testing.T) {
 	t.Parallel()
 	alice := ageReader(t, "alice")
-	for name, attack := range map[string]func(p *place){
+	row := attack.On(t, attack.Files, "archives changed, cut, swapped, deleted")
+	ways := map[string]func(p *place){
 		"changed-byte": func(p *place) {
 			b := p.archiveFile(2)
 			b[len(b)/2] ^= 1
@@ -320,18 +322,22 @@ func TestAttackerWithTheArchives(t *testing.T) {
 			b := bytes.Replace(layOut(rs...), []byte(segmentIntro), []byte(archiveIntro(2)), 1)
 			p.write(2, b)
 		},
-	} {
+	}
+	for name, change := range ways {
 		t.Run(name, func(t *testing.T) {
 			p, _ := rotated(t, alice)
 			if _, err := Verify(p.dir, nil); err != nil {
 				t.Fatalf("before: %v", err)
 			}
-			attack(p)
+			change(p)
 			if _, err := Verify(p.dir, nil); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat) {
 				t.Errorf("it verifies: %v", err)
 			}
 		})
 	}
+	row.Tried("%d ways", len(ways))
+	row.Held("each is named with its hash by what follows it")
+	row.Control("whole before it is touched, each time")
 }
 
 func (p *place) write(number int, b []byte) {
