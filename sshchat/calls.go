@@ -2,10 +2,13 @@ package sshchat
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
 
@@ -124,20 +127,70 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 		s.answer.end()
 	}
 	s.face.Ask(question, echo)
+	s.asked = true
 	for {
-		if err := s.flush(); err != nil {
-			return "", err
-		}
 		for len(s.actions) > 0 {
 			a := s.actions[0]
 			s.actions = s.actions[1:]
-			if a.Kind != view.Line {
-				return "", &chat.Refusal{Code: chat.Failed, Text: "cancelled"}
+			switch a.Kind {
+			case view.Line:
+				if !echo {
+					s.face.Forget(a.Text)
+				}
+				return a.Text, nil
+			case view.Refused:
+				s.face.Fail(a.Text)
+				s.face.Ask(question, echo)
+				continue
+			case view.Quit:
+				s.leaving = s.ended // no more keys will come, also after the dialogue
 			}
-			return a.Text, nil
+			return "", command.ErrCancelled
+		}
+		if err := s.flush(); err != nil { // not before an answer is taken: what the face shows next may be for nobody to type at
+			return "", err
 		}
 		if err := s.step(ctx, nil); err != nil {
 			return "", err
 		}
+	}
+}
+
+// typedAhead is how long what was typed during a dialogue may be on its way through the server.
+const typedAhead = 50 * time.Millisecond
+
+// concluded ends a dialogue, if the command that ended with err asked anything. What was typed for it must not be said in
+// the room: after an answer that was wrong once too often, whoever types on without looking types to nobody, up to the
+// next Enter; and lines that were typed ahead are dropped.
+func (s *session) concluded(ctx context.Context, err error) {
+	if !s.asked || s.leaving {
+		return
+	}
+	if err != nil && !errors.Is(err, command.ErrCancelled) && !errors.Is(err, command.ErrDeclined) {
+		if _, err := s.Ask(ctx, "What you type now is not sent. Enter goes back to the chat: ", false); err != nil {
+			s.explain(err)
+		}
+	}
+	s.asked = false
+	late := newTimer()
+	late.in(typedAhead)
+	defer late.stop()
+	for !s.ended {
+		fired, err := chat.Wait(ctx, s.in.ready, late.signal())
+		if err != nil || fired > 0 {
+			break
+		}
+		s.takeInput()
+	}
+	dropped := 0
+	s.actions = slices.DeleteFunc(s.actions, func(a view.Action) bool {
+		if a.Kind == view.Line {
+			s.face.Forget(a.Text)
+			dropped++
+		}
+		return a.Kind == view.Line
+	})
+	if dropped > 0 {
+		s.face.Fail(text.Count(dropped, "line") + " typed before the question was answered: not sent.")
 	}
 }

@@ -36,6 +36,7 @@ type session struct {
 	leaving bool          // the session ends after what it is at
 	code    int           // what it ends with, of itself: a script's is that of its last refusal
 	asking  atomic.Bool   // a command waits for an answer
+	asked   bool          // the command that runs has asked something
 	patient bool          // a program: it waits where a person would be refused for being too fast
 	pace    *timer        // fires when the next action may be done
 	holding bool          // until it does

@@ -219,7 +219,9 @@ func (s *session) act(ctx context.Context) {
 // enterLine does one typed line: a command, or a message for the room.
 func (s *session) enterLine(ctx context.Context, line string) {
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
-		s.explain(s.command(ctx, command.Chat, text))
+		err := s.command(ctx, command.Chat, text)
+		s.explain(err)
+		s.concluded(ctx, err)
 		return
 	}
 	if strings.TrimSpace(line) == "" {

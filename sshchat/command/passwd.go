@@ -11,26 +11,7 @@ var _ = add(&Command{
 	More:  "The new password opens all your history, the old one nothing said from now on.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
-		var old []byte
-		if c.Account.Password {
-			var err error
-			if old, err = c.askSecret(ctx, "Present password: "); err != nil {
-				return err
-			}
-			defer clear(old)
-		}
-		fresh, err := c.newPassword(ctx)
-		if err != nil {
-			return err
-		}
-		defer clear(fresh)
-		err = c.Session.Guess(func() error {
-			return c.Session.Renew(func() (string, bool, error) {
-				generation, err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh)
-				return generation, c.Account.TOTP, err
-			})
-		})
-		if err != nil {
+		if err := c.changePassword(ctx); err != nil {
 			return err
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
@@ -43,6 +24,34 @@ var _ = add(&Command{
 	},
 })
 
+// changePassword asks for the password that is, if there is one, and for another. What is asked again is only the first.
+func (c *Call) changePassword(ctx context.Context) error {
+	var fresh []byte
+	defer func() { clear(fresh) }()
+	return c.again(func() error {
+		var old []byte
+		if c.Account.Password {
+			var err error
+			if old, err = c.askSecret(ctx, "Present password: "); err != nil {
+				return err
+			}
+			defer clear(old)
+		}
+		if fresh == nil {
+			var err error
+			if fresh, err = c.newPassword(ctx); err != nil {
+				return err
+			}
+		}
+		return c.Session.Guess(func() error {
+			return c.Session.Renew(func() (string, bool, error) {
+				generation, err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh)
+				return generation, c.Account.TOTP, err
+			})
+		})
+	})
+}
+
 var _ = add(&Command{
 	Name: "passwd recover", Brief: "add what the last one opened (needs ssh -t)", Group: Yours,
 	More: "After an admin has given you a new password: asks for it, and for the one\n" +
@@ -52,17 +61,19 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password; passwd sets one")
 		}
-		present, err := c.askSecret(ctx, "Present password: ")
-		if err != nil {
-			return err
-		}
-		defer clear(present)
-		earlier, err := c.askSecret(ctx, "The one before it: ")
-		if err != nil {
-			return err
-		}
-		defer clear(earlier)
-		err = c.Session.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
+		err := c.again(func() error {
+			present, err := c.askSecret(ctx, "Present password: ")
+			if err != nil {
+				return err
+			}
+			defer clear(present)
+			earlier, err := c.askSecret(ctx, "The one before it: ")
+			if err != nil {
+				return err
+			}
+			defer clear(earlier)
+			return c.Session.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
+		})
 		if err != nil {
 			return err
 		}
@@ -71,9 +82,3 @@ var _ = add(&Command{
 		return nil
 	},
 })
-
-// askSecret asks for what is not shown. The caller clears it; the string that it was typed as cannot be wiped.
-func (c *Call) askSecret(ctx context.Context, question string) ([]byte, error) {
-	answer, err := c.Session.Ask(ctx, question, false)
-	return []byte(answer), err
-}

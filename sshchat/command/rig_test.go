@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -192,6 +193,8 @@ func (a *accounts) Muted(n chat.Name) (chat.Sanction, bool) {
 	m, found := a.muted[n]
 	return m, found
 }
+
+func (a *accounts) Wrong(err error) bool { return errors.Is(err, errRefused) }
 
 var errRefused = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password"}
 

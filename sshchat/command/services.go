@@ -44,6 +44,8 @@ type Accounts interface {
 	SetPassword(ctx context.Context, id string, old, new []byte) (generation string, err error)
 	// Recover has the present password open, too, what an earlier one did that an admin replaced.
 	Recover(ctx context.Context, id string, present, earlier []byte) error
+	// Wrong reports whether an error says that a password or a code is wrong, and not that nobody looked.
+	Wrong(err error) bool
 	// CheckPolicy refuses a password that would be refused as a new one.
 	CheckPolicy(name chat.Name, password []byte) error
 	// Identity returns the account's password identity as an armored age passphrase file.

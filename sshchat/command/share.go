@@ -1,10 +1,6 @@
 package command
 
-import (
-	"context"
-
-	"filippo.io/age"
-)
+import "context"
 
 var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
@@ -15,12 +11,7 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password, and the server has no key that opens the past; your older keys do")
 		}
-		password, err := c.askSecret(ctx, "Password: ")
-		if err != nil {
-			return err
-		}
-		var ids []age.Identity
-		err = c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
+		ids, err := c.askIdentities(ctx)
 		if err != nil {
 			return err
 		}

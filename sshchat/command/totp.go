@@ -27,14 +27,18 @@ var _ = add(&Command{
 		}
 		secret := c.Accounts.NewSecret()
 		defer clear(secret)
-		code, err := c.Session.Ask(ctx, c.tellSecret(secret)+"A code that your authenticator makes of it: ", true)
-		if err != nil {
-			return err
-		}
 		var recovery []string
-		err = c.Session.Renew(func() (string, bool, error) {
-			recovery, err = c.Accounts.EnableTOTP(c.Account.ID, secret, code)
-			return c.Account.Generation, true, err
+		question := c.tellSecret(secret) + "A code that your authenticator makes of it: "
+		err := c.again(func() error {
+			code, err := c.Session.Ask(ctx, question, true)
+			if err != nil {
+				return err
+			}
+			question = "Code: "
+			return c.Session.Renew(func() (string, bool, error) {
+				recovery, err = c.Accounts.EnableTOTP(c.Account.ID, secret, code)
+				return c.Account.Generation, true, err
+			})
 		})
 		if err != nil {
 			return err
@@ -115,11 +119,14 @@ var _ = add(&Command{
 
 // provePassword asks for the caller's password, and for a code as well.
 func (c *Call) provePassword(ctx context.Context, code bool) error {
-	answer, err := c.Session.Ask(ctx, "Password: ", false)
+	return c.again(func() error { return c.provePasswordOnce(ctx, code) })
+}
+
+func (c *Call) provePasswordOnce(ctx context.Context, code bool) error {
+	password, err := c.askSecret(ctx, "Password: ")
 	if err != nil {
 		return err
 	}
-	password := []byte(answer) // the string itself cannot be wiped
 	defer clear(password)
 	second := ""
 	if code {

@@ -22,11 +22,12 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
 		}
-		password, err := c.askSecret(ctx, "Password: ")
+		ids, err := c.askIdentities(ctx)
 		if err != nil {
 			return err
 		}
-		said, err := c.open(ctx, room, password)
+		defer clear(ids)
+		said, err := c.open(room, ids)
 		if err != nil {
 			return err
 		}
@@ -35,19 +36,13 @@ var _ = add(&Command{
 	},
 })
 
-// open reads the last sealed messages of the room before those in memory. The password and what it opens are let go of.
-func (c *Call) open(ctx context.Context, room chat.RoomName, password []byte) ([]chat.Message, error) {
+// open reads the last sealed messages of the room before those in memory.
+func (c *Call) open(room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
 	me := c.Account.Name
 	info, err := c.Hub.Room(me, room)
 	if err != nil {
 		return nil, err
 	}
-	var ids []age.Identity
-	err = c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
-	if err != nil {
-		return nil, err
-	}
-	defer clear(ids)
 	said, err := c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
 	if err != nil {
 		return nil, err

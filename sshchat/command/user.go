@@ -395,17 +395,11 @@ func (c *Call) sure(ctx context.Context, question string) error {
 	if yes, err := c.Flags.GetBool("yes"); err == nil && yes {
 		return nil
 	}
-	answer, err := c.Session.Ask(ctx, question, true)
+	err := c.confirm(ctx, question, []string{"y", "yes"}, []string{"n", "no"})
 	if errors.Is(err, ErrNobodyToAsk) {
 		return &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on (ssh -t), or --yes"}
 	}
-	if err != nil {
-		return err
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return failed("nothing was done")
-	}
-	return nil
+	return err
 }
 
 // maxSecret is the most that is read of a password, in bytes.
@@ -435,12 +429,9 @@ var _ = add(&Command{
 	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
-		answer, err := c.Session.Ask(ctx, "This deletes your account for good. Type its name to go on: ", true)
+		err := c.confirm(ctx, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
 		if err != nil {
 			return err
-		}
-		if strings.TrimSpace(answer) != c.Account.Name.String() {
-			return failed("nothing was done")
 		}
 		return c.deleteAccount(ctx, c.Account)
 	},

@@ -63,6 +63,9 @@ type Face interface {
 	// An Interrupt withdraws the question.
 	Ask(question string, echo bool)
 
+	// Forget takes a line out of those that come back with Up: it was typed ahead for a question, and may be a password.
+	Forget(text string)
+
 	// Pending reports whether Flush may have something.
 	Pending() bool
 	// Flush returns everything to write, to be written in one piece. The bytes are the caller's.

@@ -1,6 +1,10 @@
 package view
 
-import "sshchat/sshchat/text"
+import (
+	"slices"
+
+	"sshchat/sshchat/text"
+)
 
 // What is kept of the lines sent, for each session.
 const (
@@ -32,6 +36,17 @@ func (h *history) add(s string) {
 		h.lines = append(h.lines[:0], h.lines[drop:]...)
 		clear(h.lines[len(h.lines) : len(h.lines)+drop]) // let go of the strings
 	}
+}
+
+// forget lets go of all lines like s.
+func (h *history) forget(s string) {
+	h.lines = slices.DeleteFunc(h.lines, func(line string) bool {
+		if line == s {
+			h.bytes -= len(line)
+		}
+		return line == s
+	})
+	h.back = min(h.back, len(h.lines))
 }
 
 // older steps back from now, which is kept where it is the draft; ok is false at the oldest line.

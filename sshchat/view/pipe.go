@@ -51,6 +51,9 @@ func (p *Pipe) Waiting() time.Duration { return 0 }
 // Expire implements Face.
 func (p *Pipe) Expire() []Action { return nil }
 
+// Forget implements Face: nothing comes back.
+func (p *Pipe) Forget(string) {}
+
 // Dropped implements Face.
 func (p *Pipe) Dropped() int { return p.dropped }
 

@@ -27,6 +27,9 @@ func (p *Plain) Expire() []Action {
 	return did
 }
 
+// Forget implements Face.
+func (p *Plain) Forget(text string) { p.edit.past.forget(text) }
+
 // Dropped implements Face.
 func (p *Plain) Dropped() int { return p.edit.dropped }
 

@@ -252,6 +252,21 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	}
 }
 
+// What was typed ahead for a question was taken for a line, and does not come back.
+func TestForgottenLines(t *testing.T) {
+	for kind, y := range typists(t) {
+		y.Input([]byte("one\rhunter2\rtwo\rhunter2\r"))
+		y.Forget("hunter2")
+		for _, want := range []string{"two", "one", "one"} {
+			y.Input([]byte("\x1b[A"))
+			if got := y.shown(); !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
+				t.Errorf("%s shows %q, without %q", kind, got, want)
+			}
+			y.Input([]byte("\f"))
+		}
+	}
+}
+
 func TestCompletion(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)

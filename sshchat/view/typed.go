@@ -22,6 +22,9 @@ func (f *Full) Input(b []byte) []Action {
 // Waiting implements Face.
 func (f *Full) Waiting() time.Duration { return f.keys.waiting() }
 
+// Forget implements Face.
+func (f *Full) Forget(text string) { f.edit.past.forget(text) }
+
 // Dropped implements Face.
 func (f *Full) Dropped() int { return f.edit.dropped }
 
