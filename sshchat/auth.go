@@ -46,7 +46,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 	config := &gossh.ServerConfig{
 		MaxAuthTries: s.limits.AuthTries,
 		PreAuthConnCallback: func(p gossh.ServerPreAuthConn) {
-			c.starts = p
+			c.agreed(p)
 			c.within(s.limits.Handshake) // the keys are agreed on; the rest of the time is for logging in
 		},
 		PublicKeyCallback: func(m gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
@@ -177,8 +177,8 @@ func (s *Server) tryPassword(ctx context.Context, c *conn, user string, password
 
 // say shows words to a client that is logging in. There is no banner otherwise: it would spoil what commands print.
 func (c *conn) say(words string) {
-	if c.starts != nil {
-		c.starts.SendAuthBanner(words + "\r\n") // fails only with the connection
+	if p := c.preAuth(); p != nil {
+		p.SendAuthBanner(words + "\r\n") // fails only with the connection
 	}
 }
 

@@ -34,28 +34,28 @@ type conn struct {
 
 	// Owned by the login's goroutine:
 
-	starts    gossh.ServerPreAuthConn // for words before the login; nil until keys are agreed on
-	passwords int                     // tried so far
-	queries   int                     // keys that were asked about and paid for
-	proved    login                   // what was proven last
+	passwords int   // tried so far
+	queries   int   // keys that were asked about and paid for
+	proved    login // what was proven last
 
 	// Set once, before there is a session:
 
 	missed limit.Missed // wrong passwords for the account since it was last logged in to
 
 	mu          sync.Mutex
-	deadline    *time.Timer   // guarded by mu; closes the connection unless it gets on: keys, channel, registration
-	keepalive   *time.Timer   // guarded by mu; nil until the first channel
-	channels    int           // guarded by mu; session channels open
-	provisional bool          // guarded by mu; it logged in without an account, and has none since
-	place       bool          // guarded by mu; it holds one of the places for registering
-	closed      bool          // guarded by mu
-	tried       bool          // guarded by mu; there was a try to log in
-	in          bool          // guarded by mu; it is logged in
-	starting    bool          // guarded by mu; it holds a place among those that have not
-	account     string        // guarded by mu; the id of the account it holds a place of; empty: of none
-	proven      chan struct{} // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
-	refusal     *chat.Refusal // guarded by mu; what its sessions are told instead of being served; nil: they are served
+	deadline    *time.Timer             // guarded by mu; closes the connection unless it gets on: keys, channel, registration
+	keepalive   *time.Timer             // guarded by mu; nil until the first channel
+	channels    int                     // guarded by mu; session channels open
+	provisional bool                    // guarded by mu; it logged in without an account, and has none since
+	place       bool                    // guarded by mu; it holds one of the places for registering
+	closed      bool                    // guarded by mu
+	starts      gossh.ServerPreAuthConn // guarded by mu; nil until keys are agreed on
+	tried       bool                    // guarded by mu; there was a try to log in
+	in          bool                    // guarded by mu; it is logged in
+	starting    bool                    // guarded by mu; it holds a place among those that have not
+	account     string                  // guarded by mu; the id of the account it holds a place of; empty: of none
+	proven      chan struct{}           // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
+	refusal     *chat.Refusal           // guarded by mu; what its sessions are told instead of being served; nil: they are served
 }
 
 // connKey finds the conn in its ssh.Context.
@@ -146,7 +146,24 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, strange
 		}
 	}
+	if err != nil {
+		wipe(c.preAuth())
+	}
 	return n, err
+}
+
+// agreed notes that client and server have agreed on keys.
+func (c *conn) agreed(p gossh.ServerPreAuthConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.starts = p
+}
+
+// preAuth is the connection as it is before the login; nil until keys are agreed on.
+func (c *conn) preAuth() gossh.ServerPreAuthConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.starts
 }
 
 // Close closes the socket at once and gives back what the connection held.

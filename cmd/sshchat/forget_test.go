@@ -63,6 +63,15 @@ func TestAttackMemoryForgets(t *testing.T) {
 			}
 			v.logIn(ssh.Password(goodPassword))
 			byPassword := search([]byte(goodPassword))
+			const wrong = "what paula does not have for a password"
+			for _, client := range []ssh.Config{{}, {Ciphers: []string{ssh.CipherAES128GCM}}, {Ciphers: []string{ssh.CipherAES128CTR}}} {
+				v.failBy(client, wrong)
+			}
+			if found := search([]byte(wrong)); found != 0 && c.erases {
+				t.Errorf("a wrong password given by the method password: %d copies found", found)
+			} else {
+				t.Logf("figure: memory, %s build: copies of a wrong password %d", c.name, found)
+			}
 			v.logIn(ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
 				return []string{goodPassword}[:len(questions)], nil
 			}))
@@ -121,6 +130,19 @@ func (v *victim) logIn(how ssh.AuthMethod) {
 		}
 		(&user{client, v.t, v.server, "paula", nil}).must("whoami")
 		client.Close()
+	}
+}
+
+// failBy tries a wrong password for paula three times, in connections that end at once.
+func (v *victim) failBy(config ssh.Config, password string) {
+	for range 3 {
+		client, err := ssh.Dial("tcp", v.server.addr, &ssh.ClientConfig{
+			Config: config, User: "paula", Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		})
+		if err == nil {
+			client.Close()
+			v.t.Fatal("in by a wrong password")
+		}
 	}
 }
 
