@@ -149,7 +149,7 @@ func (c *Call) allowed(a chat.Account) error {
 	case role == "":
 		return nil
 	case a.Role.AtLeast(role) && c.Verified:
-		return nil
+		return c.knowsRoom(a)
 	case c.Command.InRoom && c.moderates():
 		return nil
 	case a.Role.AtLeast(role):
@@ -176,6 +176,19 @@ func (c *Call) targets() []string {
 
 // Login is how the caller's name reaches the server, for examples: "-p 2222 alice@chat.host".
 func (c *Call) Login() string { return strings.Replace(c.Address, "NAME", c.Name.String(), 1) }
+
+// knowsRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
+func (c *Call) knowsRoom(a chat.Account) error {
+	if !c.Command.InRoom || a.Role.AtLeast(chat.Admin) {
+		return nil
+	}
+	room, err := c.target()
+	if err != nil || room.IsDirect() {
+		return nil // which Run says
+	}
+	_, err = c.Hub.Room(a.Name, room)
+	return err
+}
 
 // moderates reports whether the caller moderates the room that the command acts in.
 func (c *Call) moderates() bool {
