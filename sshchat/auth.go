@@ -193,8 +193,7 @@ func (c *conn) hangUp(why string) error {
 func (s *Server) guess(ctx context.Context, c *conn, user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	name, err := text.ParseName(user)
 	if err != nil {
-		c.charge(limit.AuthFail)
-		return nil, errLogin
+		return nil, errLogin // no account is so named: it guesses nothing
 	}
 	whose, look := name, s.mayGuess(c, name) && s.attempts.Try(name, c.from)
 	if !look {

@@ -169,17 +169,18 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 }
 
 func TestImaginableNames(t *testing.T) {
-	for _, s := range []string{"jane.doe", "4real", `DOMAIN\jane`, "josé", "_", "jane@corp", "COMPUTER$", "x+y", "名前", "a.very.long.name.but.one.that.people.do.have"} {
+	for _, s := range []string{"jane.doe", "4real", `DOMAIN\jane`, "josé", "_", "jane@corp", "COMPUTER$", "x+y", "名前", "a.very.long.name.but.one.that.people.do.have", "jane doe", `CORP\Jane Doe`, "o'neill", "jane "} {
 		if !imaginable(s) {
 			t.Errorf("%q is nobody's", s)
 		}
 	}
-	for _, s := range []string{"", "a b", "a\nb", "a\x00", "\x1b[2J", `a"b`, "%s", "{{.}}", "a/b", "../..", "\u202eecila", "\xff", "1234567890123456789012345678901234567890123456789012345678901234."} {
+	for _, s := range []string{"", " ", "a\nb", "a\tb", "a\x00", "\x1b[2J", `a"b`, "%s", "{{.}}", "a/b", "../..", "\u202eecila", "\xff", "1234567890123456789012345678901234567890123456789012345678901234."} {
 		if imaginable(s) {
 			t.Errorf("%q is a name", s)
 		}
 	}
-	for in, want := range map[string]string{"jane.doe": "jane-doe", "4real": "real", `DOMAIN\Jane`: "jane", "jane@corp": "jane", "josé": "", "4": "", "_x": "x"} {
+	for in, want := range map[string]string{"jane.doe": "jane-doe", "4real": "real", `DOMAIN\Jane`: "jane", "jane@corp": "jane", "josé": "", "4": "", "_x": "x",
+		`CORP\Jane Doe`: "jane-doe", "O'Neill": "oneill", "jane ": "jane"} {
 		if got := possible(in); got != want {
 			t.Errorf("instead of %q: %q, not %q", in, got, want)
 		}

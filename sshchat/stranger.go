@@ -32,14 +32,14 @@ func (s *Server) isStranger(user string) bool {
 	return !exists && s.takesStrangers()
 }
 
-// imaginable reports whether a name is one that people have elsewhere: jane.doe, 4real, DOMAIN\jane, josé. What is no name
-// anywhere is refused like a wrong password.
+// imaginable reports whether a name is one that people have elsewhere: jane.doe, 4real, DOMAIN\Jane Doe, josé, o'neill. What is
+// no name anywhere is refused like a wrong password, and guesses nobody's either.
 func imaginable(user string) bool {
 	const longest = 64 // bytes
 	odd := func(r rune) bool {
-		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(`._-@\+$`, r)
+		return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !strings.ContainsRune(` ._-@\+$'`, r)
 	}
-	return user != "" && len(user) <= longest && text.IsPrintable(user) && !strings.ContainsFunc(user, odd)
+	return strings.TrimSpace(user) != "" && len(user) <= longest && text.IsPrintable(user) && !strings.ContainsFunc(user, odd)
 }
 
 // letIn lets a stranger in. A place for registering is taken only now that they have proven what they log in with.
@@ -71,11 +71,14 @@ func possible(user string) string {
 	}
 	user, _, _ = strings.Cut(user, "@")
 	user = strings.Map(func(r rune) rune {
-		if r == '.' || r == '+' {
+		switch r {
+		case '.', '+', ' ':
 			return '-'
+		case '\'':
+			return -1
 		}
 		return r
-	}, user)
+	}, strings.TrimSpace(user))
 	name, err := text.ParseName(strings.TrimLeft(user, "0123456789_-"))
 	if err != nil {
 		return ""
