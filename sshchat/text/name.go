@@ -67,7 +67,8 @@ var (
 // reserved holds the words, those with an i as iAsL has it.
 var reserved = map[string]bool{
 	"admln": true, "admlnlstrator": true, "server": true, "system": true, "all": true, "here": true, "everyone": true,
-	"everybody": true, "general": true,
+	"everybody": true, "general": true, "channel": true, "admlns": true, "admlnlstrators": true, "sysadmln": true, "sysop": true,
+	"moderator": true, "moderators": true, "mod": true, "mods": true, "operator": true, "staff": true, "support": true,
 }
 
 // IsZero reports whether n is nobody.

@@ -134,6 +134,7 @@ func TestAttackReservedNames(t *testing.T) {
 		"admin", "server", "system", "all", "here", "everyone", "general", "administrator", "everybody",
 		"Admin", "adm1n", "adrnin", "admln", "ad-min", "admin_", "a-d-m-i-n", "adm_1n", "s3rver", "sy5tem", "systern",
 		"a11", "a1l", "al1", "h3re", "her3", "every0ne", "genera1", "generai", "g3n3ra1", "serv3r", "se_rver",
+		"moderator", "m0derat0r", "rnoderator", "mod", "m0d", "operator", "sysadmin", "sys-adm1n", "admins", "staff", "support", "channel",
 	}
 	for _, s := range taken {
 		n, err := ParseName(s)
@@ -145,7 +146,8 @@ func TestAttackReservedNames(t *testing.T) {
 			t.Errorf("%q can be taken", s)
 		}
 	}
-	people := []string{"ali", "hero", "al", "alla", "serena", "root", "adam", "admiral", "generic", "systemd", "heres", "bob", "ada", "everett", "gene", "admin2"}
+	people := []string{"ali", "hero", "al", "alla", "serena", "root", "adam", "admiral", "generic", "systemd", "heres", "bob", "ada", "everett", "gene", "admin2",
+		"modesty", "modi", "stafford", "opera", "ops"}
 	for _, s := range people {
 		if name(t, s).Reserved() {
 			t.Errorf("%q is reserved", s)
