@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -147,6 +149,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 		for name, want := range map[string]string{
 			"jane.doe": "No account can be named jane.doe: a name is a letter, then up to 31 of a-z, 0-9, _ and -. Try: ssh jane-doe@chat.host",
 			"4real":    "Try: ssh real@chat.host", `DOMAIN\jane`: "Try: ssh jane@chat.host", "josé": "No account can be named josé",
+			`CORP\Jane Doe`: "Try: ssh jane-doe@chat.host",
 		} {
 			for method, auth := range map[string]ssh.AuthMethod{"key": ssh.PublicKeys(newSigner(t)), "password": ssh.Password("anything at all")} {
 				for _, line := range []string{"register", "whoami", ""} {
@@ -170,6 +173,14 @@ func TestNamesThatCannotBe(t *testing.T) {
 			}
 		}
 		if strings.Contains(s.log.String(), "login failed") || strings.Contains(s.log.String(), "kept away") {
+			t.Errorf("it is counted:\n%s", s.log)
+		}
+		for range 4 { // nor is what is no name anywhere, though it is let in to nothing
+			if s.passwordFrom("127.0.0.1", "a/b", "anything at all") == nil {
+				t.Error("let in as a/b")
+			}
+		}
+		if strings.Contains(s.log.String(), "kept away") {
 			t.Errorf("it is counted:\n%s", s.log)
 		}
 	}
@@ -469,4 +480,40 @@ func TestSeveralAddresses(t *testing.T) {
 		}
 	}
 	s.stop()
+}
+
+// An admin who makes an account, or adds a key, is told at once where nothing of it opens history.
+func TestKeysThatReadNothingAreTold(t *testing.T) {
+	t.Parallel()
+	reads, blind := newSigner(t), ecdsaSigner(t)
+	s := startServer(t, "", "--admin", "root="+writePublic(t, reads))
+	root := s.login("root", reads)
+	line := func(key ssh.Signer) string {
+		return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+	}
+	const words = "cannot open sealed history"
+	for _, c := range []struct {
+		line string
+		told bool
+	}{
+		{"user create ann " + line(newSigner(t)), false}, {"user create ben", false}, {"user create cat " + line(blind), true},
+		{"user add-key ann " + line(blind), true}, {"user add-key cat " + line(newSigner(t)), false},
+	} {
+		if _, errs, code := root.exec(c.line, ""); code != 0 || strings.Contains(errs, words) != c.told {
+			t.Errorf("%.20s…: exit %d, %q", c.line, code, errs)
+		}
+	}
+}
+
+func ecdsaSigner(t *testing.T) ssh.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
 }

@@ -89,10 +89,15 @@ func (c *Call) addKey(ctx context.Context, key chat.Key) error {
 	if key.Reads && len(key.Only) == 0 && c.Account.Password {
 		c.Notef("It opens what is said from now on; key share has it open what was said before.")
 	}
+	c.tellUseOf(key)
+	return nil
+}
+
+// tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
+func (c *Call) tellUseOf(key chat.Key) {
 	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
 	}
-	return nil
 }
 
 var _ = add(&Command{

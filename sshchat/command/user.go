@@ -58,6 +58,10 @@ var _ = add(&Command{
 			c.Printf("%s\n", password)
 		}
 		c.Notef("%s has an account.", a.Name)
+		if !a.Reads() {
+			c.Notef("What it logs in with cannot open sealed history: age seals to ed25519 and RSA keys only.")
+			c.Notef("Add such a key (user add-key %s KEY), or tell %s to set a password as well (passwd).", a.Name, a.Name)
+		}
 		return nil
 	},
 })
@@ -257,6 +261,7 @@ var _ = add(&Command{
 			}
 			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
+			c.tellUseOf(key)
 		}
 		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
 		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
