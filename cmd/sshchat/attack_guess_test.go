@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // guarded are the limits on guessing as a server has them that was told nothing.
@@ -21,6 +23,7 @@ var guarded = []string{"--guesses", "5", "--most-guesses", "100", "--failure-tim
 // the limits are off; and the owner's key logs in from elsewhere meanwhile.
 func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "hydra with a list that holds the right password")
 	client(t, "hydra")
 	list := filepath.Join(t.TempDir(), "list")
 	var words strings.Builder
@@ -73,6 +76,11 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 			t.Logf("the owner's key logged in %d times meanwhile", <-owner)
 			if found := strings.Contains(out, "password: "+goodPassword); found != c.finds {
 				t.Errorf("found: %v\n%s\n%.2000s", found, out, s.log)
+			} else if found {
+				row.Control("found with the limits off")
+			} else {
+				row.Tried("%d passwords, real hydra for %v", strings.Count(words.String(), "\n"), c.tries)
+				row.Held("not found: waits for the name and the source; the owner's key gets in meanwhile")
 			}
 		})
 	}
@@ -82,6 +90,7 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 // cryptography. The one whose name it is learns of it at the next login, from elsewhere.
 func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "wrong passwords in turn")
 	s := startServer(t, "", guarded...)
 	s.registerByPassword("paula")
 	for range 4 { // the first three owe a little less than 15 s when the third is answered
@@ -109,11 +118,16 @@ func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 
 	s = startServer(t, "") // the control
 	s.registerByPassword("paula")
+	off := 0
 	for range 10 {
 		if r := s.rawFrom("127.0.0.3"); r.password("paula", "wrong but long enough") != msgAuthFailure {
 			t.Fatal("a wrong password is right")
 		}
+		off++
 	}
+	row.Tried("4 from one address, then a connection")
+	row.Held("the connection is refused, with the wait; the owner is told of them at the next login")
+	row.Control("%d are looked at with the limits off", off)
 }
 
 // dialFrom connects from another address of the loopback network.
@@ -148,6 +162,7 @@ func (s *testServer) byPasswordFrom(ip, name, password string) *user {
 // paula has logged in before, and an admin end it. With the limits off the right password is right at once.
 func TestAttackGuessesOutliveARestart(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "guess around a restart or a crash")
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
@@ -168,6 +183,7 @@ func TestAttackGuessesOutliveARestart(t *testing.T) {
 				if err := s.passwordFrom("127.0.0.3", "paula", goodPassword); err != nil {
 					t.Error(err)
 				}
+				row.Control("the right password gets in with the limits off")
 				return
 			}
 			waitFor(t, "the count on the disk", func() bool {
@@ -188,6 +204,8 @@ func TestAttackGuessesOutliveARestart(t *testing.T) {
 			if err := s.passwordFrom("127.0.0.3", "paula", goodPassword); err != nil {
 				t.Errorf("after an admin's unlock: %v", err)
 			}
+			row.Tried("5 wrong passwords, kill -9, SIGTERM, the right one")
+			row.Held("the counts are on the disk: not looked at, until an admin ends the count")
 		})
 	}
 }
@@ -231,6 +249,7 @@ func TestOpenSessionsAreTold(t *testing.T) {
 // I have found paula's session open, and guess her password at its prompt.
 func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "guess at a prompt of a session found open")
 	for name, c := range map[string]struct {
 		flags []string
 		held  int
@@ -270,6 +289,11 @@ func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 			}
 			if n := strings.Count(o.seen.String(), "too many wrong passwords were tried here"); n != c.held {
 				t.Errorf("%d of 7 are not looked at:\n%s", n, o.seen)
+			} else if c.held > 0 {
+				row.Tried("7 passwords")
+				row.Held("counted as elsewhere: %d looked at", 7-n)
+			} else {
+				row.Control("%d with the limits off", 7-n)
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 const goodPassword = "a sufficiently long one"
@@ -41,6 +43,7 @@ func (s *testServer) byPassword(name, password string) *user {
 // I must be who I am by that, and never alice.
 func TestAttackAskedKeyIsNotProven(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "ask about a victim's key, log in otherwise (CVE-2024-45337)")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s.registerByPassword("bob")
@@ -78,14 +81,18 @@ func TestAttackAskedKeyIsNotProven(t *testing.T) {
 	if out, _ := r.exec("whoami"); !strings.HasPrefix(out, "alice ") {
 		t.Errorf("alice is %q", out)
 	}
+	row.Tried("then as another by password, as a stranger by none")
+	row.Held("a login is what was proven: never the victim, and no account with their key")
+	row.Control("who proves the key is its owner, also after asking as somebody else")
 }
 
 // I fail as one name and go on as another. Each attempt must stand for its own name alone.
 func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "fail as one name, go on as another")
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
-	for attack, as := range map[string]func(*raw) byte{
+	ways := map[string]func(*raw) byte{
 		"bob by none, then alice with bob's key":       func(r *raw) byte { r.none("bob"); return r.prove("alice", bob.signer) },
 		"bob by password, then alice with bob's key":   func(r *raw) byte { r.password("bob", "wrong"); return r.prove("alice", bob.signer) },
 		"bob's key asked for bob, proven for alice":    func(r *raw) byte { r.about("bob", bob.signer.PublicKey()); return r.prove("alice", bob.signer) },
@@ -96,7 +103,8 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 		"nobody by none":     func(r *raw) byte { return r.none("") },
 		"nobody with a key":  func(r *raw) byte { return r.prove("", bob.signer) },
 		"a name with a NUL":  func(r *raw) byte { return r.prove("alice\x00", bob.signer) },
-	} {
+	}
+	for attack, as := range ways {
 		if answer := as(s.raw()); answer != msgAuthFailure {
 			t.Errorf("%s: answered %d", attack, answer)
 		}
@@ -108,6 +116,9 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 	if out, _ := r.exec("whoami"); !strings.HasPrefix(out, "bob ") {
 		t.Errorf("refused as alice, then bob: %q", out)
 	}
+	row.Tried("%d ways", len(ways))
+	row.Held("each attempt stands for its own name alone")
+	row.Control("bob, refused as alice, gets in as bob by his own key")
 }
 
 // I ask about keys for names without an account, from many connections, so that all places for registering are held before
@@ -115,6 +126,7 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 // The control: strangers who have proven their keys do hold them.
 func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "hold all places for registering by asking about keys, or as a member")
 	s := startServer(t, "", "--registrations", "2")
 	alice := s.register("alice")
 	for i := range 8 {
@@ -142,14 +154,19 @@ func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 		t.Errorf("the control: a third of two places: exit %d, %q", code, errs)
 	}
 	held[0].must("register")
+	row.Tried("8 questions, 2 places")
+	row.Held("only a proof takes a place; a member has no stranger's deadline")
+	row.Control("two who proved their keys hold both: the third is told to try again")
 }
 
 // We both come in on a name that is free, and both make it ours at once, again and again. One must win;
 // the other, and any channel that came in before, must never act as the account.
 func TestAttackRaceForAName(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "two register a name at once")
 	s := startServer(t, "", "--registrations", "4")
-	for i := range 50 {
+	const races = 50
+	for i := range races {
 		name := fmt.Sprintf("racer%c%c", 'a'+i/7, 'a'+i%7*3)
 		rivals := [2]*user{s.slot(name), s.slot(name)}
 		codes := make(chan [2]int, 2)
@@ -183,6 +200,9 @@ func TestAttackRaceForAName(t *testing.T) {
 		rivals[0].Close()
 		rivals[1].Close()
 	}
+	row.Tried("%d names", races)
+	row.Held("one wins; the loser neither speaks nor registers, and has to reconnect")
+	row.Control("the winner logs in and speaks")
 }
 
 // slot logs a stranger in, once there is a slot: the last ones' come free a moment after they close.
@@ -202,6 +222,7 @@ func (s *testServer) slot(name string) *user {
 // I keep the question "Create it?" open while the name is made by its owner, and then say yes.
 func TestAttackLateYesIsNobody(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "answer \"Create it?\" when the name is taken")
 	s := startServer(t, "")
 	late := s.login("carol", newSigner(t))
 	o, second := late.plain(80, 24), late.plain(80, 24)
@@ -221,12 +242,21 @@ func TestAttackLateYesIsNobody(t *testing.T) {
 		}
 	}
 	s.login("carol", carol.signer).must("say general it is me")
+
+	inTime := s.login("dora", newSigner(t)).plain(80, 24)
+	inTime.sees("Create it?")
+	inTime.typeln("y")
+	inTime.sees("Welcome")
+	row.Tried("a yes, and 5 commands over the same connection")
+	row.Held("nobody: refused with code 3")
+	row.Control("a yes in time makes the account")
 }
 
 // I have the old password and a session with it, in which I only read. After passwd both must be worth nothing, and the one
 // who changed it goes on.
 func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "go on reading with an old password's session")
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	thief, paula := s.byPassword("paula", goodPassword), s.byPassword("paula", goodPassword)
@@ -253,11 +283,15 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	own.typeln("it is me")
 	own.sees("paula: it is me")
 	s.byPassword("paula", fresh).must("whoami")
+	row.Tried("a session that only reads, a command, a login")
+	row.Held("the session ends at once, the others are refused")
+	row.Control("the one who changed it goes on")
 }
 
 // I log in as the account by a key, and it is deleted from the account under my connection's feet while I wait to begin.
 func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "begin with a key that was just removed")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -277,18 +311,24 @@ func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 			t.Errorf("asked before, proven after the key was removed: exit %d, %q", code, out)
 		}
 	}
+	row.Tried("over a connection it opened, and asked about before and proven after")
+	row.Held("refused with code 3")
+	row.Control("whoami runs before it is removed")
 }
 
 // I send passwords that are no passwords, and names that are no names. Each must be refused like any other,
 // cost no crash, and leave one short quoted line that I cannot have written.
 func TestAttackMonstrousLogins(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "passwords and names that are none")
 	s := startServer(t, "", "--passwords", "10")
 	alice := s.register("alice")
+	s.registerByPassword("paula")
 	r := s.raw()
-	for name, password := range map[string]string{
+	passwords := map[string]string{
 		"empty": "", "250 KB": strings.Repeat("p", 250_000), "not text": "\xff\xfe\x00\x01", "combining": strings.Repeat("e\u0301", 400),
-	} {
+	}
+	for name, password := range passwords {
 		if answer := r.password("alice", password); answer != msgAuthFailure {
 			t.Errorf("a password that is %s: answered %d", name, answer)
 		}
@@ -324,6 +364,10 @@ func TestAttackMonstrousLogins(t *testing.T) {
 	huge.write(append(attempt(strings.Repeat("a", 1<<20), "password"), 0)) // the server may close meanwhile
 	huge.gone("a name of 1 MB")
 	healthy(t, s, alice)
+	s.byPassword("paula", goodPassword).must("whoami")
+	row.Tried("%d passwords and %d names: empty, 250 KB, escapes, not UTF-8", len(passwords), len(evil)+1)
+	row.Held("refused like any other, with one short line in the log")
+	row.Control("a password that is one gets in")
 }
 
 func notPrintable(r rune) bool {
@@ -334,6 +378,8 @@ func notPrintable(r rune) bool {
 // where ten are allowed, as many are evaluated.
 func TestAttackGuessesInOneConnection(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "guesses in one connection")
+	counts := make(map[string]int)
 	for limit, want := range map[string]int{"3": 3, "10": 10} {
 		s := startServer(t, "", "--passwords", limit)
 		s.register("alice")
@@ -354,5 +400,9 @@ func TestAttackGuessesInOneConnection(t *testing.T) {
 		if evaluated != want {
 			t.Errorf("--passwords %s: %d evaluated", limit, evaluated)
 		}
+		counts[limit] = evaluated
 	}
+	row.Tried("11")
+	row.Held("%d are looked at, then it is closed", counts["3"])
+	row.Control("%d where ten are allowed", counts["10"])
 }

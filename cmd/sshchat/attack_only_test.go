@@ -5,12 +5,15 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // I have found a bot's key, which is for saying things in #ci. It must do that and nothing else: not in another room, not
 // another command, not a session, not what would make it more. The control is the account's other key.
 func TestAttackRestrictedKey(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "a bot's key that was found, for one room")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -29,10 +32,11 @@ func TestAttackRestrictedKey(t *testing.T) {
 		t.Errorf("say: %q", out)
 	}
 	bot.must("say ci again")
-	for _, command := range []string{
+	commands := []string{
 		"say general hello", "say '#general' hello", `say "general" #ci`, "say #general #ci", "msg alice hello", "key list", "key add " + line, "user list", "history ci", "history --tar",
 		"follow", "follow ci general", "passwd", "identity", "ban bob", "inbox", "set bell all", "join ops", "account delete", "totp enable", "SAY general x",
-	} {
+	}
+	for _, command := range commands {
 		out, errs, code := bot.exec(command, "")
 		if code == 0 || out != "" {
 			t.Errorf("%s: exit %d, %s%s", command, code, out, errs)
@@ -49,4 +53,7 @@ func TestAttackRestrictedKey(t *testing.T) {
 	if out := alice.must("audit"); !strings.Contains(out, "user list") || !strings.Contains(out, "denied") {
 		t.Errorf("the audit log: %s", out)
 	}
+	row.Tried("%d commands, 2 sessions", len(commands))
+	row.Held("it runs what it is for, and nothing else")
+	row.Control("it says things in its room; the account's other key may everywhere")
 }

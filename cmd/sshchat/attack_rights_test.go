@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 // I was an admin, and have a session open from that time, in which I go on as if I were one. I am refused at the next
@@ -10,6 +12,7 @@ import (
 // The control is that the same lines work before.
 func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "go on in a session from when one was an admin")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -45,4 +48,7 @@ func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
 	if denied != 4 { // one as a member, two in sessions, one by exec
 		t.Errorf("%d refusals in the audit log, want 4", denied)
 	}
+	row.Tried("on a terminal, without one, and by a command over the same connection")
+	row.Held("rights are the account's, at each command: %d refusals in the audit log", denied)
+	row.Control("the same lines work before")
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // secondFactor has paula, who has a password, enable a second factor in her session, and returns its secret and the
@@ -54,6 +56,7 @@ var errLeft = leftError{}
 // with a code that was used, or guessed, and not to learn that it is right. The control is paula without a second factor.
 func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "a password without its second factor")
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	if _, err := s.dialAs("paula", ssh.Password(goodPassword)); err != nil {
@@ -77,11 +80,12 @@ func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, auth := range map[string]ssh.AuthMethod{
+	ways := map[string]ssh.AuthMethod{
 		"the password alone": ssh.Password(goodPassword), "no code": interactive(goodPassword), "an empty code": interactive(goodPassword, ""),
 		"a used code": interactive(goodPassword, used), "a guessed code": interactive(goodPassword, "123456"),
 		"a code and a wrong password": interactive("wrong but long enough", next),
-	} {
+	}
+	for what, auth := range ways {
 		if in(auth) {
 			t.Errorf("in by %s", what)
 		}
@@ -98,11 +102,15 @@ func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 	if !in(interactive(goodPassword, recovery[0])) || in(interactive(goodPassword, recovery[0])) {
 		t.Error("a recovery code serves not, or twice")
 	}
+	row.Tried("%d ways, a code and a recovery code twice, a session from before", len(ways))
+	row.Held("refused alike; each code serves once")
+	row.Control("the password alone gets in before there is a second factor")
 }
 
 // I know paula's password and guess codes: they are counted with the passwords. With the limits off all are looked at.
 func TestAttackCodesAreNotGuessed(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "guess codes with the right password")
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
@@ -120,6 +128,11 @@ func TestAttackCodesAreNotGuessed(t *testing.T) {
 			err := s.loginFrom("127.0.0.3", "paula", interactive(goodPassword, recovery[0]))
 			if (err == nil) != c.in {
 				t.Errorf("the sixth, a good one: %v", err)
+			} else if c.in {
+				row.Control("the good one gets in with the limits off")
+			} else {
+				row.Tried("5 codes, then a good one")
+				row.Held("counted as passwords are: the good one is not looked at")
 			}
 		})
 	}
@@ -128,11 +141,13 @@ func TestAttackCodesAreNotGuessed(t *testing.T) {
 // I have guessed an admin's password. Admin commands want a key or a second factor, in every face.
 func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "an admin's guessed password")
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	paula := s.byPassword("paula", goodPassword)
 	paula.must("claim " + s.claimCode())
-	for _, line := range []string{"user list", "ban paula", "audit", "user set-role paula admin"} {
+	lines := []string{"user list", "ban paula", "audit", "user set-role paula admin"}
+	for _, line := range lines {
 		_, errs, code := paula.exec(line, "")
 		if code != 3 || !strings.Contains(errs, "takes a login by key, or a second factor") {
 			t.Errorf("%s: exit %d, %s", line, code, errs)
@@ -165,4 +180,7 @@ func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	if _, _, code := both.exec("user list", ""); code != 3 {
 		t.Errorf("a session whose second factor is gone: exit %d", code)
 	}
+	row.Tried("%d commands, in the chat and over ssh", len(lines))
+	row.Held("admin commands want a key or a second factor, and it is in the audit log")
+	row.Control("they run after totp enable, and no more after totp disable")
 }

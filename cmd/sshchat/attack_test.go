@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // healthy checks that somebody else gets in and is heard, whatever is going on.
@@ -34,6 +37,7 @@ func closes(t *testing.T, what string, wait func() error) {
 // Requests that no chat needs are refused, in any number, and the session goes on.
 func TestAttackRequestsOfAHostileClient(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "requests that no chat needs")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	sess, err := alice.NewSession()
@@ -46,10 +50,11 @@ func TestAttackRequestsOfAHostileClient(t *testing.T) {
 		W, H, X, Y uint32
 		Modes      string
 	}{long, 80, 24, 0, 0, ""})
-	for request, payload := range map[string][]byte{
+	requests := map[string][]byte{
 		"pty-req": pty, "x11-req": nil, "auth-agent-req@openssh.com": nil, "signal": ssh.Marshal(struct{ S string }{"KILL"}),
 		"break": {0, 0, 0, 1}, "nonsense@example.com": []byte(long[:3000]), "window-change": {1},
-	} {
+	}
+	for request, payload := range requests {
 		if ok, err := sess.SendRequest(request, true, payload); ok || err != nil {
 			t.Errorf("%s: granted %v, %v", request, ok, err)
 		}
@@ -71,11 +76,23 @@ func TestAttackRequestsOfAHostileClient(t *testing.T) {
 		t.Errorf("after all that: %q, %v", out, err)
 	}
 	healthy(t, s, alice)
+	wanted, err := alice.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wanted.Close()
+	if err := errors.Join(wanted.Setenv("NO_COLOR", "1"), wanted.RequestPty("xterm", 24, 80, ssh.TerminalModes{}), wanted.Shell()); err != nil {
+		t.Errorf("control: %v", err)
+	}
+	row.Tried("%d kinds, and 1000 variables", len(requests))
+	row.Held("refused, but for %d variables, and the command runs", 1000-refused)
+	row.Control("a variable, a terminal and a shell are granted")
 }
 
 // Neither forwards nor channels without end.
 func TestAttackChannelsOfAHostileClient(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "channels without end, and forwarding")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	if c, err := alice.Dial("tcp", "127.0.0.1:22"); err == nil {
@@ -86,22 +103,34 @@ func TestAttackChannelsOfAHostileClient(t *testing.T) {
 		l.Close()
 		t.Error("listens for a client")
 	}
-	opened := 0
-	for range 1000 {
-		if _, requests, err := alice.OpenChannel("session", nil); err == nil {
-			go ssh.DiscardRequests(requests)
-			opened++
+	const tried = 1000
+	open := func(u *user) (opened int) {
+		for range tried {
+			if _, requests, err := u.OpenChannel("session", nil); err == nil {
+				go ssh.DiscardRequests(requests)
+				opened++
+			}
 		}
+		return opened
 	}
+	opened := open(alice)
 	if opened != 4 {
 		t.Errorf("%d channels opened", opened)
 	}
 	healthy(t, s, alice)
+	raised := open(startServer(t, "", "--sessions", "100").register("alice"))
+	if raised != 100 {
+		t.Errorf("control: %d channels opened", raised)
+	}
+	row.Tried("%d channels, a port in each direction", tried)
+	row.Held("%d channels, no forwarding", opened)
+	row.Control("%d channels with the limit raised", raised)
 }
 
 // Who does nothing with what is granted loses it; with longer times the same waits.
 func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "connections without use, as a kept ControlMaster")
 	patient := startServer(t, "")
 	control := patient.register("alice") // and nothing more, until all others are cut off
 	s := startServer(t, "")
@@ -129,14 +158,19 @@ func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	closes(t, "gives no command", noCommand.Wait)
 
 	control.must("whoami")
+	row.Tried("5 kinds")
+	row.Held("cut off when their time is up")
+	row.Control("with longer times the same connection waits")
 }
 
 // A peer that is dead, though its kernel keeps the connection open, is found out by its silence.
 func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "a peer that is dead, its connection open")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s = s.again("--keepalive", "200ms")
+	living := alice.at(s).soon("whoami") // its client answers
 	tcp, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -155,17 +189,22 @@ func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	closes(t, "gives no sign of life", c.Wait)
-	alice.at(s).soon("say general still well")
+	living.must("say general still well")
+	row.Tried("a session whose client answers nothing")
+	row.Held("closed when three signs of life are missed")
+	row.Control("a client that answers stays")
 }
 
 // What is not SSH is sent away.
 func TestAttackGarbageOnThePort(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "what is not SSH")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s = s.again("--key-exchange-time", "2s")
 	var sent sync.WaitGroup
-	for _, hello := range []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)} {
+	hellos := []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)}
+	for _, hello := range hellos {
 		sent.Go(func() {
 			tcp, err := net.Dial("tcp", s.addr)
 			if err != nil {
@@ -179,11 +218,15 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 	}
 	sent.Wait()
 	alice.at(s).soon("say general still well")
+	row.Tried("%d kinds", len(hellos))
+	row.Held("closed")
+	row.Control("what is SSH gets in")
 }
 
 // Only so many may be about to register; who leaves makes room. A stranger beyond that is let in to be told so, and no more.
 func TestAttackSlotsForStrangers(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "hold all places for registering")
 	s := startServer(t, "", "--registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	third := newSigner(t)
@@ -199,11 +242,15 @@ func TestAttackSlotsForStrangers(t *testing.T) {
 		return code == 0
 	})
 	second.must("register")
+	row.Tried("3 for 2 places")
+	row.Held("the third is told when to come again, whatever the command")
+	row.Control("it registers when one leaves")
 }
 
 // A name cannot forge a line of the log.
 func TestAttackNameForgesNoLogLine(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "forge a line of the log by a name")
 	s := startServer(t, "")
 	evil := "eve\nlisten INFO login source=1.2.3.4 name=root\x1b[2J" + strings.Repeat("e", 10000)
 	if c, err := s.dialAs(evil, ssh.Password("a long enough password")); err == nil {
@@ -216,4 +263,10 @@ func TestAttackNameForgesNoLogLine(t *testing.T) {
 			t.Errorf("forged: %q", line)
 		}
 	}
+	if naive := "login failed name=" + evil; !strings.Contains(naive, "\nlisten INFO") {
+		t.Error("control: it would forge none")
+	}
+	row.Tried("a name of 10 KB with a line end and escapes")
+	row.Held("quoted and cut")
+	row.Control("written as it is, it is a line of its own")
 }

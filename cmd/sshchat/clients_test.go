@@ -3,10 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
+	charm "charm.land/ssh"
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // The first admin is whoever shows the code that the server printed, once.
@@ -66,19 +71,59 @@ func TestStockClients(t *testing.T) {
 // ssh-audit finds nothing to fail.
 func TestAttackAlgorithmsPassTheAudit(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "weak algorithms")
 	s := startServer(t, "")
 	out, _, _ := runClient(t, "", "ssh-audit", "-n", "-p", s.port(), "127.0.0.1")
 	if !strings.Contains(out, "(key) ssh-ed25519") || strings.Contains(out, "[fail]") {
 		t.Errorf("ssh-audit:\n%s", out)
 	}
+	weak, _, _ := runClient(t, "", "ssh-audit", "-n", "-p", weakServer(t), "127.0.0.1")
+	if !strings.Contains(weak, "[fail]") {
+		t.Errorf("control: ssh-audit:\n%s", weak)
+	}
+	row.Tried("ssh-audit")
+	row.Held("%d [fail]", strings.Count(out, "[fail]"))
+	row.Control("several, for a server with SHA-1 and 3DES")
+}
+
+// weakServer is a server with the algorithms of twenty years ago, and returns its port.
+func weakServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	config := &ssh.ServerConfig{NoClientAuth: true}
+	config.KeyExchanges, config.Ciphers, config.MACs = []string{"diffie-hellman-group1-sha1"}, []string{"3des-cbc"}, []string{"hmac-sha1"}
+	config.AddHostKey(newSigner(t))
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // until the client goes
+				defer conn.Close()
+				ssh.NewServerConn(conn, config)
+			}()
+		}
+	}()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // The window-change wedge, giant and zero terminals, a storm of sizes: the session lives, and at most 500x200.
 func TestAttackTerminalsCannotHurt(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "giant and zero terminals, and resizes that nobody takes")
 	s := startServer(t, "")
 	alice := s.register("alice")
-	for _, size := range [][2]int{{65535, 65535}, {0, 0}, {1 << 31, 1}, {80, 24}} {
+	sizes, resizes := [][2]int{{65535, 65535}, {0, 0}, {1 << 31, 1}, {80, 24}}, 1000
+	for _, size := range sizes {
 		sess, err := alice.NewSession()
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +131,7 @@ func TestAttackTerminalsCannotHurt(t *testing.T) {
 		if err := sess.RequestPty("xterm", size[1], size[0], ssh.TerminalModes{}); err != nil {
 			t.Fatal(err)
 		}
-		for i := range 1000 {
+		for i := range resizes {
 			if err := sess.WindowChange(i, size[0]); err != nil {
 				t.Fatal(err)
 			}
@@ -95,11 +140,55 @@ func TestAttackTerminalsCannotHurt(t *testing.T) {
 			t.Errorf("%v: %q, %v", size, out, err)
 		}
 	}
+	if width := bareTerminal(t); width != 65535 {
+		t.Errorf("control: the library alone makes it %d wide", width)
+	}
+	row.Tried("%d sizes up to 65535x65535 and 2147483648x1, %d resizes before the command", len(sizes), resizes)
+	row.Held("the session runs: at most 500x200, and only the last size is kept")
+	row.Control("the SSH library alone passes a width of 65535 on")
+}
+
+// bareTerminal is how wide a terminal of 65535 columns is to a server that has nothing before the SSH library.
+func bareTerminal(t *testing.T) (width int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := &charm.Server{HostSigners: []charm.Signer{newSigner(t)}, Handler: func(s charm.Session) {
+		pty, _, _ := s.Pty()
+		fmt.Fprint(s, pty.Window.Width)
+	}}
+	t.Cleanup(func() { bare.Close() })
+	go bare.Serve(l)
+	c, err := ssh.Dial("tcp", l.Addr().String(), &ssh.ClientConfig{User: "x", HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sess, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sess.RequestPty("xterm", 24, 65535, ssh.TerminalModes{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := sess.Output("size")
+	if err != nil {
+		t.Fatal(err)
+	}
+	width, err = strconv.Atoi(string(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return width
 }
 
 // One connection has four sessions at once; with the limit raised the same attack gets more.
 func TestAttackSessionsOfOneConnection(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "sessions in a connection")
+	counts := make(map[string]int)
 	for flag, want := range map[string]int{"4": 4, "50": 30} {
 		s := startServer(t, "", "--sessions", flag)
 		alice := s.register("alice")
@@ -120,19 +209,25 @@ func TestAttackSessionsOfOneConnection(t *testing.T) {
 		if opened != want {
 			t.Errorf("--sessions %s: %d opened", flag, opened)
 		}
+		counts[flag] = opened
 	}
+	row.Tried("30")
+	row.Held("%d", counts["4"])
+	row.Control("%d with the limit raised", counts["50"])
 }
 
 // Whoever offers alice's key and signs with another is not alice; nor is bob, who is known by his own.
 func TestAttackNobodyIsAliceWithoutHerKey(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "offer a key and sign with another")
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
-	for attack, method := range map[string]ssh.AuthMethod{
+	ways := map[string]ssh.AuthMethod{
 		"alice's key, signed with bob's": ssh.PublicKeys(&unproven{alice.signer, bob.signer}),
 		"bob's key":                      ssh.PublicKeys(bob.signer),
 		"a password she does not have":   ssh.Password("she has none at all"),
-	} {
+	}
+	for attack, method := range ways {
 		if c, err := s.dialAs("alice", method); err == nil {
 			c.Close()
 			t.Errorf("in as alice with %s", attack)
@@ -141,6 +236,9 @@ func TestAttackNobodyIsAliceWithoutHerKey(t *testing.T) {
 	if out := s.login("alice", alice.signer).must("whoami"); !strings.HasPrefix(out, "alice ") {
 		t.Errorf("with her key: %s", out)
 	}
+	row.Tried("%d ways", len(ways))
+	row.Held("refused")
+	row.Control("in with her key")
 }
 
 // unproven offers one key and signs with another.
@@ -156,8 +254,10 @@ func (u *unproven) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 // Two who register a name at once: one gets it, and the other's session is nobody's.
 func TestAttackOneWinsTheName(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "act over a connection from before the name was registered")
 	s := startServer(t, "")
-	for _, name := range []string{"ann", "ben", "cat", "dan", "eva"} {
+	names := []string{"ann", "ben", "cat", "dan", "eva"}
+	for _, name := range names {
 		first, second := s.login(name, newSigner(t)), s.login(name, newSigner(t))
 		codes := make(chan int, 2)
 		for _, u := range []*user{first, second} {
@@ -171,22 +271,42 @@ func TestAttackOneWinsTheName(t *testing.T) {
 				t.Errorf("%s: a connection without a proof acts: exit %d", name, code)
 			}
 		}
+		in := 0
+		for _, u := range []*user{first, second} {
+			if c, err := s.dialAs(name, ssh.PublicKeys(u.signer)); err == nil {
+				c.Close()
+				in++
+			}
+		}
+		if in != 1 {
+			t.Errorf("control: %s: %d of 2 keys log in", name, in)
+		}
 	}
+	row.Tried("%d names, two connections each", len(names))
+	row.Held("only the session that registered goes on, on neither connection another")
+	row.Control("the winner's key logs in anew, and the loser's does not")
 }
 
 // A key that is removed while a session is open ends it.
 func TestAttackRemovedKeyIsOut(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "stay with a key that was removed")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
 	alice.must("key add " + string(ssh.MarshalAuthorizedKey(other.PublicKey())))
 	second := s.login("alice", other)
-	o := second.plain(80, 24)
+	o, own := second.plain(80, 24), alice.again(t).plain(80, 24)
 	o.sees("Welcome")
+	own.sees("Welcome")
 	alice.must("key remove " + ssh.FingerprintSHA256(other.PublicKey()))
 	o.sees("The key of this session has been removed.")
 	closes(t, "a session whose key is removed", func() error { return <-o.ended })
+	own.typeln("still here")
+	own.sees("alice: still here")
+	row.Tried("an open session")
+	row.Held("it ends, and is told why")
+	row.Control("a session by the account's other key goes on")
 }
 
 // A connection tries three passwords; the fourth ends it.
