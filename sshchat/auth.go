@@ -265,6 +265,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 func (s *Server) loggedIn(c *conn, method string) {
 	c.mu.Lock()
 	c.in, c.provisional = true, c.proved.provisional()
+	c.registerBy = time.Now().Add(s.limits.Registration)
 	waits := c.place
 	c.mu.Unlock()
 	s.keyQueries.Refund(c.from, c.queries)

@@ -126,6 +126,8 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 	if s.answer != nil {
 		s.answer.end()
 	}
+	ctx, late := s.untilLate(ctx)
+	defer late()
 	s.face.Ask(question, echo)
 	s.asked = true
 	for {
@@ -151,6 +153,9 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 			return "", err
 		}
 		if err := s.step(ctx, nil); err != nil {
+			if late, ok := context.Cause(ctx).(*chat.Refusal); ok {
+				return "", late
+			}
 			return "", err
 		}
 	}

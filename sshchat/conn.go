@@ -50,6 +50,7 @@ type conn struct {
 	place       bool                    // guarded by mu; it holds one of the places for registering
 	closed      bool                    // guarded by mu
 	starts      gossh.ServerPreAuthConn // guarded by mu; nil until keys are agreed on
+	registerBy  time.Time               // guarded by mu; when a login without an account ends
 	tried       bool                    // guarded by mu; there was a try to log in
 	in          bool                    // guarded by mu; it is logged in
 	starting    bool                    // guarded by mu; it holds a place among those that have not
@@ -223,8 +224,8 @@ func (c *conn) charge(d time.Duration) {
 	case !s.limits.Penalties || c.exempt || s.draining.Load():
 		return
 	case s.attempts.Known(c.from):
-		if d == limit.AuthFail {
-			s.spared.Take(c.from, time.Now())
+		if d == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
+			s.happened(chat.Act{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
 		}
 		return
 	}

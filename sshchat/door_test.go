@@ -169,7 +169,7 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 }
 
 func TestImaginableNames(t *testing.T) {
-	for _, s := range []string{"jane.doe", "4real", `DOMAIN\jane`, "josé", "_", "jane@corp", "COMPUTER$", "x+y", "名前", "a.very.long.name.but.one.that.people.do.have", "jane doe", `CORP\Jane Doe`, "o'neill", "jane "} {
+	for _, s := range []string{"jane.doe", "4real", `DOMAIN\jane`, "josé", "_", "jane@corp", "COMPUTER$", "x+y", "名前", "Mary Ann", "o'brien", "a.very.long.name.but.one.that.people.do.have", "jane doe", `CORP\Jane Doe`, "o'neill", "jane "} {
 		if !imaginable(s) {
 			t.Errorf("%q is nobody's", s)
 		}

@@ -1,6 +1,7 @@
 package sshchat
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -103,6 +104,20 @@ func (c *conn) takePlace() *chat.Refusal {
 	}
 	return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("%s are making an account at this moment; each has %s for it. Please try again then.",
 		who, approx(c.server.limits.Registration))}
+}
+
+// untilLate ends what a login without an account waits for a moment before its connection is closed, with the reason as the
+// context's cause.
+func (s *session) untilLate(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !s.login.provisional() {
+		return ctx, func() {}
+	}
+	c, all := s.guard.conn, s.server.limits.Registration
+	c.mu.Lock()
+	by := c.registerBy
+	c.mu.Unlock()
+	return context.WithDeadlineCause(ctx, by.Add(-min(all/10, 2*time.Second)), &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
+		"no account was made within %s. Please connect again.", approx(all))})
 }
 
 // hasAccount gives the place back: the login has an account now.

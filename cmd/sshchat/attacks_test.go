@@ -26,11 +26,6 @@ var untold = []struct {
 	{"Guessing", []untoldRow{
 		{"TestAttackScryptStorm", "passwords at once, to use up memory", "200 of 64 MiB", "2 at once, 64 wait; a key waits for none", "-"},
 	}},
-	{"Identity", []untoldRow{
-		{"TestAttackAskingAsAStrangerFirst", "ask as a stranger, log in as an admin", "3 connections, 2 allowed", "a login is what was proven last: counted and audited", "without asking"},
-		{"TestAttackClaimIsNotUsedUp", "use up the code of the first admin", "150 wrong codes", "the source waits, the code does not end; SIGHUP makes a new one", "the new code, from elsewhere"},
-		{"TestAttackReservedNamesAtTheDoor", "register them", "9", "refused when registering", "--admin, claim, user create"},
-	}},
 	{"Connections", []untoldRow{
 		{"TestAttackHalfOpenConnectionsKeepNobodyOut", "half-open connections", "330 from 1 and 300 addresses", "10 a source, early random drop, 20 places for known sources", "all 330 with the limits off"},
 		{"TestAttackMemoryForgets", "all of the server's memory and a reader's key, looking for keys of what is stored", "84 keys", "0 copies (GOEXPERIMENT=runtimesecret)", "the plain build: hundreds"},
@@ -47,8 +42,6 @@ var untold = []struct {
 		{"TestAttackPasteWithoutEnd", "paste, OSC and DCS without end", "45 MiB in 15 ways", "8 KiB kept, memory flat", "-"},
 		{"TestAttackLoadBesideAStalledReader", "a reader that reads nothing", "8 MiB beside it", "it alone is cut off", "-"},
 		{"TestAttackRekeyUnderLoad", "new keys every 4 KiB under load", "800 messages", "none lost, nothing hangs", "-"},
-		{"TestAttackSealedEscapesStayOffTheTerminal", "seal escapes to somebody's public key", "title, screen, C1, bidi, tags, kinds", "sshchat open cleans as the server does", "the line as it was sealed"},
-		{"TestAttackErrorsQuoteNoEscapes", "escapes in what an error quotes", "flags, words, names of files", "stderr passes what is printable", "the words themselves are quoted"},
 		{"TestAttackBytesGetInNowhere", "the same in words, on standard input, in ssh -T", "22 ways", "refused with a code, nothing of it kept", "the same in UTF-8"},
 		{"TestAttackNoiseIsNoMessages", "a file that is no text, sent by mistake", "3 KB of noise", "refused at its first line", "13 lines of text are 13 messages"},
 		{"TestAttackTerminalChangesNoBytes", "a terminal between a backup and its file", "every command that prints bytes", "refused with a code", "text is shown there"},

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 
+	"sshchat/sshchat/attack"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -139,6 +141,29 @@ func TestWordsForThoseTurnedAway(t *testing.T) {
 	if errs, code := from("127.0.0.3", "whoami"); code != 255 || !strings.Contains(errs, "connections from your address are banned here") {
 		t.Errorf("banned: exit %d, %q", code, errs)
 	}
+}
+
+// Who takes too long to make an account is told so before the connection is closed.
+func TestWhoTakesTooLongToRegisterIsTold(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "", "--registration-time", "3s")
+	o := s.login("slow", newSigner(t)).plain(80, 24)
+	o.sees("Create it? [y/N]")
+	o.sees("no account was made within 3 seconds. Please connect again.")
+	var exit *ssh.ExitError
+	if err := <-o.ended; !errors.As(err, &exit) || exit.ExitStatus() != 1 {
+		t.Errorf("the session ends with %v", err)
+	}
+	byPassword, err := s.dialAs("slower", ssh.Password("anything at all"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer byPassword.Close()
+	o = (&user{byPassword, t, s, "slower", nil}).plain(80, 24)
+	o.sees("Create it? [y/N]")
+	o.typeln("y")
+	o.sees("New password:")
+	o.sees("no account was made within 3 seconds")
 }
 
 // A name that cannot be an account's is let in to be told so, by key and by password, and that costs its address nothing.
@@ -367,6 +392,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 // not, and SIGHUP prints a new code, with which the old one is void.
 func TestAttackClaimIsNotUsedUp(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "use up the code of the first admin")
 	s := startProcess(t, "", "--registrations", "100") // it is sent a signal
 	old := s.claimCode()
 	mallory := dialHome(t, s, "mallory", newSigner(t), "127.0.0.3")
@@ -383,6 +409,8 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 	if waits != 140 {
 		t.Errorf("%d of 150 wait", waits)
 	}
+	row.Tried("150 wrong codes from one source")
+	row.Held("%d of them are not looked at, and the code does not end; SIGHUP prints a new one", waits)
 	if _, _, code := mallory.exec("claim "+old, ""); code == 0 {
 		t.Error("the right code is looked at after 150 wrong ones")
 	}
@@ -395,7 +423,8 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 	if _, errs, code := alice.exec("claim "+old, ""); code != 3 || !strings.Contains(errs, "SIGHUP") {
 		t.Errorf("the old code: exit %d, %q", code, errs)
 	}
-	alice.must("claim " + strings.TrimSpace(fresh)) // the control
+	alice.must("claim " + strings.TrimSpace(fresh))
+	row.Control("the new code from elsewhere is taken")
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -408,8 +437,10 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 // I register as admin, or what looks like it. The controls: the operator does, by --admin and by claim, and so does an admin.
 func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "register as admin, server, all and the like")
 	s := startServer(t, "")
-	for _, name := range []string{"admin", "adm1n", "ad-min", "server", "system", "all", "here", "everyone", "general"} {
+	names := []string{"admin", "adm1n", "ad-min", "server", "system", "all", "here", "everyone", "general"}
+	for _, name := range names {
 		if _, errs, code := s.login(name, newSigner(t)).exec("register", ""); code != 3 || !strings.Contains(errs, "the name "+name+" is reserved") {
 			t.Errorf("%s: exit %d, %q", name, code, errs)
 		}
@@ -419,6 +450,8 @@ func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 	if strings.Contains(o.seen.String(), "Create it?") {
 		t.Error("asked whether to make what cannot be made")
 	}
+	row.Tried("%d names by command, one on a screen", len(names))
+	row.Held("refused with the reason, and nobody is asked for more")
 	key := newSigner(t)
 	s.login("admin", key).must("claim " + s.claimCode())
 	admin := s.login("admin", key)
@@ -427,12 +460,14 @@ func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 	s.login("admin", key).must("whoami")
 	s = startServer(t, "", "--admin", "admin="+writePublic(t, key))
 	s.login("admin", key).must("whoami")
+	row.Control("--admin, claim and user create make them")
 }
 
 // I ask about a key for a name that nobody has, and then log in as the admin on the same connection, so that it counts as a
 // stranger's. Its login is in the audit log, and it is one of the account's connections. The control: without asking.
 func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Identity, "ask about a key as a stranger, log in as an admin")
 	key := newSigner(t)
 	for what, asks := range map[string]bool{"asking": true, "the control": false} {
 		s := startServer(t, "", "--account-connections", "2", "--admin", "root="+writePublic(t, key))
@@ -460,6 +495,9 @@ func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 			t.Errorf("%s: the login is in the audit log %d times", what, n)
 		}
 	}
+	row.Tried("3 connections where an account may have 2")
+	row.Held("a login is what was proven last: the third is refused, and the login is in the audit log")
+	row.Control("the same without asking")
 }
 
 // A server listens wherever it is told to.

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -92,21 +93,33 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	services.Live, services.Tries, services.Sources = server, server, server
+	maintain(services, server, s, st, keys)
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
 	}
+	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services) })()
+	announce(stderr, listeners, services)
+	return runServer(ctx, server, hub, listeners, logger)
+}
+
+// maintain lets commands work on the server itself and on its data folder.
+func maintain(services *command.Services, server *sshchat.Server, s settings, st *stores, keys *hostkeys.Ring) {
+	services.Live, services.Tries, services.Sources = server, server, server
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
-	services.Reload = func(ctx context.Context) ([]string, error) { return reload(ctx, st, keys, hub, server) }
-	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services) })()
+	services.Reload = func(ctx context.Context) ([]string, error) {
+		return reload(ctx, st, keys, services.Hub, server)
+	}
+}
+
+// announce tells the operator that the server is ready, and where.
+func announce(stderr io.Writer, listeners []net.Listener, services *command.Services) {
 	for _, l := range listeners {
 		fmt.Fprintf(stderr, "listening on %s\n", l.Addr())
 	}
 	announceClaim(stderr, services)
-	return runServer(ctx, server, hub, listeners, logger)
 }
 
 func closeAll(listeners []net.Listener) {
