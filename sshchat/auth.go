@@ -251,7 +251,7 @@ func (s *Server) logLogin(c *conn, m gossh.ConnMetadata, method string, err erro
 		if c.proved.provisional() {
 			s.strange.write(slog.LevelInfo, c.from, "login", "source", c.source, "method", method, "name", name, "account", false)
 		} else {
-			s.log.Info("login", "source", c.source, "method", method, "name", name)
+			s.logins.write(slog.LevelInfo, c.from, "login", "source", c.source, "method", method, "name", name)
 		}
 		s.loggedIn(c, method)
 	case method == "password" || method == "keyboard-interactive":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 
 	"sshchat/sshchat/chat"
@@ -48,8 +49,8 @@ func (s *session) exec(ctx context.Context, line string) int {
 		return int(chat.Denied)
 	}
 	words, meant := command.Text(err)
-	if !meant && !errors.Is(err, context.Canceled) {
-		s.logger().Error("command failed", "err", err)
+	if !meant && !errors.Is(err, context.Canceled) && !errors.Is(err, io.ErrUnexpectedEOF) { // who hangs up has their reasons
+		s.trouble(slog.LevelError, "command failed", "err", err)
 	}
 	fmt.Fprintf(call.Err, "%s\n", words)
 	return command.ExitCode(err)

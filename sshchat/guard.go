@@ -3,6 +3,7 @@ package sshchat
 import (
 	"context"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -273,7 +274,7 @@ func (g *guard) hurry() {
 func (g *guard) stalled() {
 	s := g.conn.server
 	s.count(&s.stats.Stalled)
-	s.log.Warn("closed: the client reads nothing", "source", g.conn.source)
+	s.troubles.write(slog.LevelWarn, g.conn.from, "closed: the client reads nothing", "source", g.conn.source)
 	g.conn.Close()
 }
 

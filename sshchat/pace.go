@@ -7,6 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
@@ -20,8 +21,11 @@ const maxEcho = 200
 // Pace implements command.Session.
 func (s *session) Pace(ctx context.Context, what command.Effort, text string) error {
 	f, noun, done := s.server.messages, "messages", "sent"
-	if what == command.Work {
+	switch what {
+	case command.Work:
 		f, noun, done = s.server.works, "commands", "done"
+	case command.Change:
+		f, noun, done = s.server.changes, "commands of this kind", "done"
 	}
 	wait := f.Take(s.name, time.Now())
 	if wait == 0 {
@@ -33,8 +37,42 @@ func (s *session) Pace(ctx context.Context, what command.Effort, text string) er
 	}
 	s.server.count(&s.server.stats.TooFast)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
-		"you are faster than %g %s a second; this one was not %s, and Up brings it back: %s",
-		f.Allowed.Rate, noun, done, echo(text))}
+		"you are faster than %s; this one was not %s, and Up brings it back: %s",
+		pace(f.Allowed.Rate, noun), done, echo(text))}
+}
+
+// pace is "2 messages a second", or "10 commands a minute".
+func pace(rate float64, noun string) string {
+	if rate < 1 {
+		return fmt.Sprintf("%.3g %s a minute", rate*60, noun)
+	}
+	return fmt.Sprintf("%g %s a second", rate, noun)
+}
+
+// Of the commands that one person has a second, so many are what the audit log tells, or are refused and told there, if the
+// person has no role: nobody without one may fill that log, or push everything else out of sight.
+const (
+	changesAmongCommands = 24  // with the usual limits 10 a minute
+	denialsAmongCommands = 240 // 1 a minute
+)
+
+// among is what one of so many of an allowance are allowed.
+func among(a limit.Allowance, n int) limit.Allowance {
+	return limit.Allowance{Burst: a.Burst, Rate: a.Rate / float64(n)}
+}
+
+// Denied implements command.Session.
+func (s *session) Denied() (unwritten int, due bool) {
+	due = s.server.denials.Take(s.name, time.Now()) == 0
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	if !due {
+		s.server.unwritten[s.name]++
+		return 0, false
+	}
+	unwritten = s.server.unwritten[s.name]
+	delete(s.server.unwritten, s.name)
+	return unwritten, true
 }
 
 func echo(said string) string {

@@ -9,7 +9,7 @@ import (
 	"sshchat/sshchat/limit"
 )
 
-// pacedLog writes lines of the log that strangers cause: one for each, with the source before all that a client can choose,
+// pacedLog writes lines of the log that anybody can cause as often as they like: one for each, with the source before all that a client can choose,
 // so that fail2ban can read it and nobody can forge it (deploy/fail2ban). A flood of them must not fill the disk: beyond a
 // pace for each source and for all they are only counted, and the next line that is written tells how many.
 // Its methods may be called from any goroutine.

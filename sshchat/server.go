@@ -77,14 +77,19 @@ type Server struct {
 	stats    counters
 	messages *limit.RateLimiter[chat.Name] // what people say
 	works    *limit.RateLimiter[chat.Name] // the commands they use
+	changes  *limit.RateLimiter[chat.Name] // those among them that the audit log tells, of people without a role
+	denials  *limit.RateLimiter[chat.Name] // lines of it about what was refused to them
 	failures *pacedLog                     // lines of failed logins
 	strange  *pacedLog                     // lines of strangers, and of what could not log in
+	troubles *pacedLog                     // lines that sessions cause
+	logins   *pacedLog                     // lines of logins to accounts
 	events   *events                       // what the audit log is told besides commands
 
 	mu        sync.Mutex
 	listeners []net.Listener                   // guarded by mu; none until Serve
 	conns     map[*conn]struct{}               // guarded by mu; every open connection, logged in or not
 	live      map[*session]command.LiveSession // guarded by mu; the sessions of accounts
+	unwritten map[chat.Name]int                // guarded by mu; refusals that the audit log has no line of
 }
 
 // New returns a server. Serve makes it listen.
@@ -94,7 +99,9 @@ func New(c Config) (*Server, error) {
 		conns: make(map[*conn]struct{}), decided: make(chan struct{}, 1), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
 		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
 		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
-		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now),
+		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),
+		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
+		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now),
 	}
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.spared, s.keyQueries = limit.NewRateLimiter[limit.Source](guessesOfKnown), limit.NewRateLimiter[limit.Source](c.Limits.KeyQueries)
@@ -277,6 +284,6 @@ func (s *Server) untrack(c *conn) {
 func (s *Server) contain(what, source string) {
 	if r := recover(); r != nil {
 		s.count(&s.stats.Panics)
-		s.log.Error("panic", "in", what, "source", source, "panic", r, "stack", string(debug.Stack()))
+		s.troubles.write(slog.LevelError, limit.Source{}, "panic", "source", source, "in", what, "panic", r, "stack", string(debug.Stack()))
 	}
 }

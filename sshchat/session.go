@@ -81,7 +81,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		}
 		sess, err := s.newSession(lib, g)
 		if err != nil {
-			s.log.Error("session refused", "source", g.conn.source, "err", err)
+			s.troubles.write(slog.LevelError, g.conn.from, "session refused", "source", g.conn.source, "err", err)
 			io.WriteString(g.Stderr(), "this session cannot begin; please reconnect\r\n")
 			return
 		}
@@ -232,6 +232,12 @@ func (s *session) leave(err error) {
 	s.code = command.ExitCode(err)
 }
 
+// trouble writes a line of the log that the session's person can cause again and again: at a pace that does not fill the disk.
+func (s *session) trouble(level slog.Level, msg string, args ...any) {
+	c := s.guard.conn
+	s.server.troubles.write(level, c.from, msg, append([]any{"source", c.source, "name", s.name.String()}, args...)...)
+}
+
 // explain shows a refusal to its author. What is not worded for people goes to the log. A script reads no words: its
 // session ends with the code of what was refused last.
 func (s *session) explain(err error) {
@@ -243,7 +249,7 @@ func (s *session) explain(err error) {
 	}
 	text, meant := command.Text(err)
 	if !meant {
-		s.logger().Error("command failed", "err", err)
+		s.trouble(slog.LevelError, "command failed", "err", err)
 	}
 	s.face.Fail(text)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ func (s *session) deliver(ds []chat.Delivery) {
 	for _, d := range ds {
 		if d.Gap.Count() > 0 {
 			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
-			s.logger().Info("reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
+			s.trouble(slog.LevelInfo, "reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
 		}
 		if d.Kind.Stored() && d.Room.IsDirect() && d.From != s.name {
 			s.correspondent = d.From

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -216,7 +217,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.
 		claim = command.NewClaim()
 	}
 	return &command.Services{
-		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Claim: claim, Commands: command.NewRegistry(),
+		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}

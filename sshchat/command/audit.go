@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -18,9 +20,11 @@ var _ = add(&Command{
 	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, List: true, Role: chat.Admin, Words: 1,
 	More: "Every line holds the hash of the one before, and the host key signs the last when the server starts and stops.\n" +
 		"--verify checks all lines and that signature, and prints how many there are. Whoever has the host key as well\n" +
-		"can make another log: keep a hash elsewhere.",
+		"can make another log: keep a hash elsewhere.\n" +
+		"Of many lines in a row by one person without a role the first three are shown; --by NAME and --json show all.",
 	Flags: func(f *pflag.FlagSet) {
 		jsonFlag(f)
+		f.String("by", "", "only what this person did")
 		f.String("since", "", "how far back, as in 2h or 7d")
 		f.Bool("verify", false, "check the chain of hashes")
 	},
@@ -39,43 +43,103 @@ var _ = add(&Command{
 				tip.At.In(c.zone()).Format("2006-01-02 15:04:05"), orNone(tip.Hash))
 			return nil
 		}
-		acts, err := c.acts()
+		n, since, err := c.whichActs()
 		if err != nil {
 			return err
 		}
-		for _, act := range acts {
-			if c.json() {
+		by, _ := c.Flags.GetString("by")
+		acts, err := c.Services.Audit.Acts(since, mostActs)
+		if err != nil {
+			return err
+		}
+		acts = slices.DeleteFunc(acts, func(a chat.Act) bool { return by != "" && a.By != strings.ToLower(strings.TrimPrefix(by, "@")) })
+		if c.json() {
+			for _, act := range acts[max(0, len(acts)-n):] {
 				c.printJSON(act)
-				continue
 			}
-			c.Printf("%s  %s  %s %s%s, %s\n", act.At.Format("2006-01-02 15:04:05"), orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)
+			return nil
+		}
+		runs := foldActs(acts, func(name string) bool { return by == "" && c.hasNoRole(name) })
+		for _, run := range runs[max(0, len(runs)-n):] {
+			c.printActs(run)
 		}
 		return nil
 	},
 })
 
-// acts are those that were asked for.
-func (c *Call) acts() ([]chat.Act, error) {
-	n, since := auditLines, time.Time{}
+// How many lines of the log are looked at, and how many in a row by one person without a role are shown.
+const (
+	mostActs = 10_000
+	fewActs  = 3
+)
+
+// actRun is one line of the log, or several in a row by one person after the first few.
+type actRun struct {
+	last  chat.Act
+	count int
+}
+
+// foldActs makes one of all but the first few lines in a row by a person whose lines are to be folded: who has no role must
+// not push out of sight what others do.
+func foldActs(acts []chat.Act, fold func(by string) bool) []actRun {
+	var runs []actRun
+	inRow := 0
+	for i, act := range acts {
+		if i > 0 && act.By == acts[i-1].By && act.By != "" && fold(act.By) {
+			inRow++
+		} else {
+			inRow = 0
+		}
+		if inRow > fewActs {
+			runs[len(runs)-1].last = act
+			runs[len(runs)-1].count++
+			continue
+		}
+		runs = append(runs, actRun{act, 1})
+	}
+	return runs
+}
+
+// hasNoRole reports whether the name is not that of a moderator or admin of today.
+func (c *Call) hasNoRole(word string) bool {
+	name, err := text.ParseName(word)
+	if err != nil {
+		return false
+	}
+	a, _ := c.Accounts.ByName(name)
+	return !a.Role.AtLeast(chat.Mod)
+}
+
+func (c *Call) printActs(run actRun) {
+	act := run.last
+	if run.count > 1 {
+		c.Printf("%s  %s  ... and %d more in a row; audit --by %s shows them\n", act.At.Format("2006-01-02 15:04:05"), act.By, run.count, act.By)
+		return
+	}
+	c.Printf("%s  %s  %s %s%s, %s\n", act.At.Format("2006-01-02 15:04:05"), orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)
+}
+
+// whichActs is how many lines were asked for, and since when.
+func (c *Call) whichActs() (n int, since time.Time, err error) {
+	n = auditLines
 	if len(c.Args) == 1 {
-		var err error
-		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > 10_000 {
-			return nil, c.usage("say how many lines, 1 to 10000")
+		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > mostActs {
+			return 0, since, c.usage("say how many lines, 1 to %d", mostActs)
 		}
 	}
 	if word, _ := c.Flags.GetString("since"); word != "" {
 		d, err := chat.ParseDuration(word)
 		if err != nil {
-			return nil, c.usage("--since: %v", err)
+			return 0, since, c.usage("--since: %v", err)
 		}
 		if d > 0 {
 			since = time.Now().Add(-d)
 		}
 		if len(c.Args) == 0 {
-			n = 10_000
+			n = mostActs
 		}
 	}
-	return c.Services.Audit.Acts(since, n)
+	return n, since, nil
 }
 
 func orNone(hash string) string {

@@ -62,6 +62,7 @@ type Effort int
 const (
 	Message Effort = iota + 1 // something is said
 	Work                      // a command is run
+	Change                    // one without a role does what the audit log tells
 )
 
 // Call is one use of a command.
@@ -88,6 +89,7 @@ type Call struct {
 	Admit func(now Rolls) (chat.Account, error)
 
 	conditions []func(Rolls) error // that must hold wherever the command changes something
+	unwritten  int                 // refusals before this one that the audit log does not have
 	warned     bool                // that what is said is sealed to nobody
 	cut        error               // why no more is printed, though the command went on
 }
@@ -122,6 +124,9 @@ type Session interface {
 	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that
 	// hold the text, or where nobody would read them waits. Its error is for the caller's caller.
 	Pace(ctx context.Context, what Effort, text string) error
+	// Denied reports whether the audit log is to have a line of something that was refused to the caller for want of rights,
+	// and how many it was not to have since the last.
+	Denied() (unwritten int, due bool)
 	// Quit ends the session after the command.
 	Quit()
 
@@ -143,6 +148,7 @@ type Services struct {
 	Hub          *chat.Hub
 	Accounts     Accounts
 	History      History
+	Readers      *Readers // who reads it at once; nil: as many as like
 	Audit        Audit
 	Live         Live
 	Tries        Tries

@@ -68,6 +68,11 @@ func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) err
 			return err
 		}
 	}
+	if !c.ranked() {
+		if err := c.Session.Pace(ctx, Change, "delete"); err != nil {
+			return err
+		}
+	}
 	m, err := c.Hub.Remove(ctx, c.Account.Name, room, seq)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"io"
 	"strconv"
 	"strings"
 
@@ -29,22 +30,22 @@ var _ = add(&Command{
 		f.Bool("list", false, "list the room's windows")
 		jsonFlag(f)
 	},
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		tar, _ := c.Flags.GetBool("tar")
 		list, _ := c.Flags.GetBool("list")
 		switch {
 		case tar:
-			return c.historyTar()
+			return c.historyTar(ctx)
 		case len(c.Args) == 0:
 			return c.usage("history needs a room")
 		case list:
-			return c.historyList()
+			return c.historyList(ctx)
 		case len(c.Args) == 2:
-			return c.historyWindow()
+			return c.historyWindow(ctx)
 		case len(c.Args) > 2:
 			return c.usage("history: too many arguments")
 		}
-		return c.historyLast()
+		return c.historyLast(ctx)
 	},
 })
 
@@ -60,13 +61,17 @@ func (c *Call) memberRoom(word string) (chat.RoomName, error) {
 	return room, nil
 }
 
-func (c *Call) historyLast() error {
+func (c *Call) historyLast(ctx context.Context) error {
 	room, err := c.memberRoom(c.Args[0])
 	if err != nil {
 		return err
 	}
 	me := c.Account.Name
-	later, err := c.History.Export(c.Out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
+	later := 0
+	err = c.read(ctx, func(out io.Writer) (err error) {
+		later, err = c.History.Export(out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,7 @@ func (c *Call) historyLast() error {
 // roomArg is a room as typed in exec: without the #, which a shell would take for a comment.
 func roomArg(room chat.RoomName, me chat.Name) string { return strings.TrimPrefix(room.For(me), "#") }
 
-func (c *Call) historyWindow() error {
+func (c *Call) historyWindow(ctx context.Context) error {
 	room, err := c.memberRoom(c.Args[0])
 	if err != nil {
 		return err
@@ -89,15 +94,16 @@ func (c *Call) historyWindow() error {
 	if err != nil {
 		return c.usage("history: %q is not the number of a window", text.Clean(c.Args[1], 40))
 	}
-	return c.History.ExportWindow(c.Out, c.Account.Name, room, n)
+	return c.read(ctx, func(out io.Writer) error { return c.History.ExportWindow(out, c.Account.Name, room, n) })
 }
 
-func (c *Call) historyList() error {
+func (c *Call) historyList(ctx context.Context) error {
 	room, err := c.memberRoom(c.Args[0])
 	if err != nil {
 		return err
 	}
-	windows, err := c.History.List(c.Account.Name, room)
+	var windows []Window
+	err = c.look(ctx, func() (err error) { windows, err = c.History.List(c.Account.Name, room); return err })
 	if err != nil {
 		return err
 	}
@@ -119,7 +125,7 @@ func (c *Call) historyList() error {
 	return nil
 }
 
-func (c *Call) historyTar() error {
+func (c *Call) historyTar(ctx context.Context) error {
 	since, err := c.Flags.GetStringArray("since")
 	if err != nil {
 		return err
@@ -139,7 +145,7 @@ func (c *Call) historyTar() error {
 	if len(rooms) == 0 {
 		rooms = c.Hub.RoomsOf(c.Account.Name)
 	}
-	return c.History.Tar(c.Out, c.Account.Name, rooms, after)
+	return c.read(ctx, func(out io.Writer) error { return c.History.Tar(out, c.Account.Name, rooms, after) })
 }
 
 // parseIDs reads message IDs, "general/12" or "@bob/3", at most one a room.

@@ -10,7 +10,10 @@ var _ = add(&Command{
 	Name: "inbox", Brief: "count what you have not read", Group: Reading,
 	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
 	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.payForMemory(ctx, "/inbox"); err != nil {
+			return err
+		}
 		me := c.Account.Name
 		box := chat.NewInbox(me, c.Hub)
 		box.Filter(c.settings().Filter(nil))

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -52,6 +53,9 @@ func (c *Call) record(err error) {
 	if len(words) > 0 {
 		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
 	}
+	if c.unwritten > 0 {
+		act.Text = strings.TrimSpace(fmt.Sprintf("%s (before it %d more, without a line)", act.Text, c.unwritten))
+	}
 	switch {
 	case err != nil && ExitCode(err) == int(chat.Denied):
 		act.Result = "denied"
@@ -72,6 +76,16 @@ func (c *Call) deny(ctx context.Context, line string, refused error) error {
 	if err := c.Session.Pace(ctx, Work, line); err != nil {
 		return err
 	}
+	if !c.ranked() {
+		unwritten, due := c.Session.Denied()
+		if !due {
+			return refused
+		}
+		c.unwritten = unwritten
+	}
 	c.record(refused)
 	return refused
 }
+
+// ranked reports whether the caller has a role, which they prove. Who has none must not fill the audit log.
+func (c *Call) ranked() bool { return c.Verified && c.Account.Role.AtLeast(chat.Mod) }

@@ -94,6 +94,11 @@ func (c *Call) run(ctx context.Context, line string) error {
 			return err
 		}
 	}
+	if cmd.audited() && !c.ranked() && c.Account.ID != "" {
+		if err := c.Session.Pace(ctx, Change, line); err != nil {
+			return err
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

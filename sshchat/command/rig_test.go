@@ -240,6 +240,7 @@ func (s *fakeSession) Show(title, text string) {
 	s.shown.WriteString(title + "\n" + text)
 }
 func (s *fakeSession) Guess(look func() error) error { return look() }
+func (s *fakeSession) Denied() (int, bool)           { return 0, true }
 func (s *fakeSession) Clear()                        { s.cleared++ }
 func (s *fakeSession) Focus() []chat.Name            { return s.focus }
 func (s *fakeSession) SetFocus(p []chat.Name)        { s.focus = p }

@@ -25,16 +25,10 @@ var _ = add(&Command{
 		case len(words) > maxWords:
 			return c.usage("search takes at most %d words", maxWords)
 		}
-		me, kept := c.Account.Name, 0
-		for _, room := range c.Hub.RoomsOf(me) {
-			kept += c.Hub.Kept(me, room)
+		if err := c.payForMemory(ctx, "/search "+c.Text); err != nil {
+			return err
 		}
-		for range kept / searchWork {
-			if err := c.Session.Pace(ctx, Work, "/search "+c.Text); err != nil {
-				return err
-			}
-		}
-		c.listFound(c.Hub.Search(me, nil, words, maxLooked))
+		c.listFound(c.Hub.Search(c.Account.Name, nil, words, maxLooked))
 		return nil
 	},
 })
@@ -43,11 +37,28 @@ var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that name you", Group: Reading,
 	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
 	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.payForMemory(ctx, "/mentions"); err != nil {
+			return err
+		}
 		c.listFound(c.Hub.Mentions(c.Account.Name, maxLooked))
 		return nil
 	},
 })
+
+// payForMemory charges for looking through all messages in memory that the caller may read.
+func (c *Call) payForMemory(ctx context.Context, line string) error {
+	kept := 0
+	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
+		kept += c.Hub.Kept(c.Account.Name, room)
+	}
+	for range kept / searchWork {
+		if err := c.Session.Pace(ctx, Work, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // listFound lists what was found in all of the caller's rooms.
 func (c *Call) listFound(found []chat.Message) {

@@ -1,6 +1,12 @@
 package command
 
-import "context"
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+
+	"filippo.io/age"
+)
 
 var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
@@ -16,7 +22,7 @@ var _ = add(&Command{
 			return err
 		}
 		defer clear(ids)
-		opened, closed, err := c.History.Share(c.Account.Name, c.Hub.RoomsOf(c.Account.Name), ids)
+		opened, closed, err := c.shareRooms(ctx, ids)
 		if err != nil {
 			return err
 		}
@@ -28,3 +34,21 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// shareRooms shares a room at a time, each in the caller's turn, as long as the caller may.
+func (c *Call) shareRooms(ctx context.Context, ids []age.Identity) (opened, closed int, err error) {
+	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
+		err := c.look(ctx, func() error {
+			n, left, err := c.History.Share(c.Account.Name, []chat.RoomName{room}, ids)
+			opened, closed = opened+n, closed+left
+			return err
+		})
+		if err == nil && c.Admit != nil {
+			err = c.still(c.Accounts)
+		}
+		if err != nil {
+			return opened, closed, err
+		}
+	}
+	return opened, closed, nil
+}

@@ -27,7 +27,7 @@ var _ = add(&Command{
 			return err
 		}
 		defer clear(ids)
-		said, err := c.open(room, ids)
+		said, err := c.open(ctx, room, ids)
 		if err != nil {
 			return err
 		}
@@ -37,13 +37,17 @@ var _ = add(&Command{
 })
 
 // open reads the last sealed messages of the room before those in memory.
-func (c *Call) open(room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
+func (c *Call) open(ctx context.Context, room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
 	me := c.Account.Name
 	info, err := c.Hub.Room(me, room)
 	if err != nil {
 		return nil, err
 	}
-	said, err := c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
+	var said []chat.Message
+	err = c.look(ctx, func() (err error) {
+		said, err = c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,8 @@ const shareBatch = 128
 // another head is stored, for all of them. It returns how many messages they open now, those that they did before among
 // them, and how many stay closed, because none of ids opens their window.
 //
-// Errors: ErrNoHead where me has no key that can be sealed to, and those of the disk; what was stored until then holds.
+// Errors: ErrNoHead where me has no key that can be sealed to, ErrKeysChanged where that has changed since it began, and those
+// of the disk; what was stored until then holds.
 func (h *History) Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
 	for _, room := range rooms {
 		n, left, err := h.shareRoom(me, room, ids)
@@ -109,7 +110,7 @@ func (g *sharing) write() error {
 	if len(g.batch) == 0 {
 		return nil
 	}
-	err := g.h.commitShares(g.batch)
+	err := g.h.commitShares(g.batch, g.unchanged)
 	if err == nil {
 		g.opened += g.inside
 	}
@@ -153,11 +154,26 @@ func (s *windowEntry) sharedWith(me chat.Name, tag string) bool {
 	return false
 }
 
-func (h *History) commitShares(batch []*record) error {
+// ErrKeysChanged refuses to go on sharing with keys that have changed since it began.
+var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys, or what they are for, have changed meanwhile; share again"}
+
+// unchanged refuses to share with keys that are not the reader's any more, or not to be sealed to.
+func (g *sharing) unchanged() error {
+	if tag, err := tagOf(g.h.opt.Recipients(g.room, g.me)); err != nil || tag != g.tag {
+		return ErrKeysChanged
+	}
+	return nil
+}
+
+// commitShares stores the records, if check allows it at their place among all that is stored.
+func (h *History) commitShares(batch []*record, check func() error) error {
 	h.committing.Lock()
 	defer h.committing.Unlock()
 	if h.closed {
 		return errHistoryClosed
+	}
+	if err := check(); err != nil {
+		return err
 	}
 	d := newTransaction(h)
 	for _, r := range batch {

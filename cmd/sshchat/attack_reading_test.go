@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/attack"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// I read my whole history in 32 commands at once, again and again, so that others wait for theirs. What I may read a second
+// is bounded for all of them together; and a client that takes nothing keeps nobody from reading. The control is a server
+// without the limit, which gives me all of it at once.
+func TestAttackReadsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Connections, "read one's history in 32 commands at once")
+	for what, c := range map[string]struct {
+		flags []string
+		free  bool
+	}{"limits": {[]string{"--command-burst", "20", "--command-rate", "0.01"}, false}, "no limits": {nil, true}} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, "", c.flags...)
+			mallory, alice := s.register("mallory"), s.register("alice")
+			var text strings.Builder
+			for range 300 {
+				fmt.Fprintf(&text, "%s\n", strings.Repeat("x", 4000))
+			}
+			if _, errs, code := mallory.exec("say general -", text.String()); code != 0 {
+				t.Fatalf("%d %s", code, errs)
+			}
+			whole := len(mallory.must("history --tar general")) // 1 MB and more
+			got, ended := s.readMany(mallory, 32)
+			if c.free {
+				closes(t, "all of it", func() error { <-ended; return nil })
+				if n := got(); n < 32*whole {
+					t.Errorf("%d bytes of %d", n, 32*whole)
+				}
+				return
+			}
+			waitFor(t, "some of it", func() bool { return got() > whole })
+			alice.must("history --tar general") // mallory's wait is not hers
+			waitFor(t, "mallory to have used up what there is", func() bool { before := got(); time.Sleep(100 * time.Millisecond); return got() == before })
+			if n := got(); n > 14*whole { // each costs two commands
+				t.Errorf("%d bytes at once, %d in all", n, 32*whole)
+			}
+		})
+	}
+	row.Tried("a history of 1.3 MB, 32 times")
+	row.Held("a megabyte counts as a command; few read at once, and nobody waits for a client that takes nothing")
+	row.Control("without limits all of it comes at once")
+}
+
+// readMany has so many commands read the history, and returns what counts the bytes so far, and the end of all.
+func (s *testServer) readMany(u *user, n int) (got func() int, ended <-chan struct{}) {
+	var mu sync.Mutex
+	total := 0
+	var all sync.WaitGroup
+	for range n / 4 {
+		client := s.login(u.name, u.signer)
+		for range 4 {
+			sess, err := client.NewSession()
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			out, err := sess.StdoutPipe()
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if err := sess.Start("history --tar general"); err != nil {
+				s.t.Fatal(err)
+			}
+			all.Go(func() {
+				buf := make([]byte, 32<<10)
+				for {
+					n, err := out.Read(buf)
+					mu.Lock()
+					total += n
+					mu.Unlock()
+					if err != nil {
+						return
+					}
+				}
+			})
+		}
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	return func() int { mu.Lock(); defer mu.Unlock(); return total }, done
+}
+
+// I have no rights, and fill the audit log by trying what I may not do, and by adding and removing a key: 536 MiB a day at
+// the pace of commands. The log must not take it, and what others did must stay in sight. The control is an admin, all of
+// whose acts are told.
+func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Identity, "fill the audit log by what I may not do, and by what I may")
+	s := startServer(t, "", "--command-burst", "20", "--command-rate", "1000")
+	boss, mallory := s.register("boss"), s.register("mallory")
+	boss.must("claim " + s.claimCode())
+	boss.must("motd set in sight")
+	const tries = 200
+	for range tries {
+		mallory.refused(3, "user list")
+	}
+	lines := strings.Count(boss.must("audit 10000 --json"), `"by":"mallory"`)
+	if lines < 20 || lines > 60 {
+		t.Errorf("%d lines of %d refusals", lines, tries)
+	}
+	if out := boss.must("audit"); !strings.Contains(out, "motd set in sight") && !strings.Contains(out, "motd set") || !strings.Contains(out, "more in a row; audit --by mallory") {
+		t.Errorf("out of sight:\n%s", out)
+	}
+	if out := boss.must("audit --by mallory"); strings.Count(out, "mallory") < 20 {
+		t.Errorf("by mallory:\n%s", out)
+	}
+	waitFor(t, "a line that counts the others", func() bool {
+		mallory.refused(3, "user list")
+		return strings.Contains(boss.must("audit 10000 --json"), "more, without a line")
+	})
+	keys := slices.Repeat([]ssh.Signer{newSigner(t)}, 1)
+	begun := time.Now()
+	for range 30 { // 20 at once, then some 40 a second with these limits
+		mallory.must("key add " + line(keys[0]))
+		mallory.must("key remove " + ssh.FingerprintSHA256(keys[0].PublicKey()))
+	}
+	if took := time.Since(begun); took < 500*time.Millisecond {
+		t.Errorf("60 changes in %v", took)
+	}
+	for range 40 {
+		boss.must("motd set again")
+	}
+	if n := strings.Count(boss.must("audit 10000 --json"), "again"); n != 40 {
+		t.Errorf("%d lines of 40 acts of an admin", n)
+	}
+	row.Tried("%d refusals, 60 changes", tries)
+	row.Held("20 lines of refusals, then 1 a minute and a count; changes wait; many lines in a row are shown as a few")
+	row.Control("all of 40 acts of an admin are told")
+}
