@@ -123,7 +123,7 @@ func (l login) proven() chat.Login {
 }
 
 // admitStranger refuses a login without an account if somebody has made one of its name meanwhile, for which it proved
-// nothing, and if its key or address is banned.
+// nothing, if its key or address is banned, and if only others are let in.
 func (s *Server) admitStranger(now command.Rolls, c *conn, name chat.Name, key *chat.Key) error {
 	if _, taken := now.ByName(name); taken {
 		return errStale
@@ -134,6 +134,9 @@ func (s *Server) admitStranger(now command.Rolls, c *conn, name chat.Name, key *
 	}
 	if ban, hit := now.Banned(chat.Name{}, c.addr, fingerprint); hit {
 		return command.Banned(ban)
+	}
+	if !now.Allowed(chat.Account{Name: name}, c.addr, fingerprint) {
+		return errNotListed
 	}
 	return nil
 }

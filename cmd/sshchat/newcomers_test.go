@@ -555,3 +555,33 @@ func ecdsaSigner(t *testing.T) ssh.Signer {
 	}
 	return signer
 }
+
+// While only those on the list are let in, nobody makes an account and is in for having made it. The control: a key, a name
+// or an address on the list.
+func TestAttackRegisteringAroundTheAllowlist(t *testing.T) {
+	row := attack.On(t, attack.Identity, "register while only those on the allowlist are let in")
+	t.Parallel()
+	adminKey, listed := newSigner(t), newSigner(t)
+	s := startServer(t, "", "--admin", "root="+writePublic(t, adminKey))
+	root := s.login("root", adminKey)
+	for _, entry := range []string{"key=" + ssh.FingerprintSHA256(listed.PublicKey()), "ip=192.0.2.0/24"} {
+		root.must("allowlist add " + entry)
+	}
+	root.must("allowlist on")
+	code := strings.TrimSpace(root.must("invite create"))
+	lines := []string{"register", "register " + code, "help"}
+	for _, line := range lines {
+		if _, errs, code := s.login("mallory", newSigner(t)).exec(line, ""); code != 3 || !strings.Contains(errs, "only those on its list") {
+			t.Errorf("%s: exit %d, %q", line, code, errs)
+		}
+	}
+	if _, _, code := root.exec("user info mallory", ""); code != 4 {
+		t.Error("mallory has an account")
+	}
+	row.Tried("%d commands, one with an invite", len(lines))
+	row.Held("refused by the rule that admits accounts")
+	s.login("ann", listed).must("register")
+	root.must("allowlist off")
+	s.login("ben", newSigner(t)).must("register")
+	row.Control("with a key on the list, and with the list off")
+}
