@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,8 @@ func TestSlowIsForEdits(t *testing.T) {
 		topic := func() error { return h.SetTopic(t.Context(), bob, dev, words("three")) }
 		for what, do := range map[string]func() error{"edit": edit, "topic": topic} {
 			if err := do(); !errors.Is(err, ErrSlow) {
+				t.Errorf("%s at once: %v", what, err)
+			} else if !strings.Contains(err.Error(), "you may speak in 10s") {
 				t.Errorf("%s at once: %v", what, err)
 			}
 			time.Sleep(10 * time.Second) // of the bubble's clock

@@ -228,7 +228,7 @@ func (r *Room) tooSoon(from Name, at time.Time) error {
 		return nil
 	}
 	if wait := slow - at.Sub(r.said[from]); wait > 0 && wait <= slow {
-		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), wait.Round(time.Second)+time.Second)
+		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), (wait + time.Second - 1).Truncate(time.Second))
 	}
 	if r.said == nil {
 		r.said = make(map[Name]time.Time)
