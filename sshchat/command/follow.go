@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -15,7 +16,8 @@ import (
 
 var _ = add(&Command{
 	Name: "follow", Args: "[ROOM…]", Brief: "print messages as they are said", Group: Reading,
-	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1.\n" +
+	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1,\n" +
+		"being put out of the last of the rooms with 3.\n" +
 		"Without a room: all of yours, also those to come.\n" +
 		"Use --count 1 and not | head -1: ssh does not report that nobody reads its output until the next message.\n" +
 		"With --since it first prints what came after that message:\n" +
@@ -34,10 +36,6 @@ var _ = add(&Command{
 const followBatch = 64
 
 func runFollow(ctx context.Context, c *Call) error {
-	since, err := c.Flags.GetStringArray("since")
-	if err != nil {
-		return err
-	}
 	count, err := c.Flags.GetInt("count")
 	if err != nil {
 		return err
@@ -45,19 +43,9 @@ func runFollow(ctx context.Context, c *Call) error {
 	if c.Flags.Changed("count") && count < 1 {
 		return c.usage("--count: say how many messages, 1 or more")
 	}
-	from := chat.From{}
-	if from.After, err = c.parseIDs(since); err != nil {
+	from, err := c.followed()
+	if err != nil {
 		return err
-	}
-	for _, word := range c.Args {
-		room, err := c.room(word)
-		if err != nil {
-			return err
-		}
-		if !room.IsDirect() && !c.Hub.In(c.Account.Name, room) {
-			return chat.NotIn(c.Account.Name, room)
-		}
-		from.Only = append(from.Only, room)
 	}
 	reader := c.Hub.Reader(c.Account.Name, from)
 	defer reader.Close()
@@ -69,6 +57,12 @@ func runFollow(ctx context.Context, c *Call) error {
 		ended := false
 		for _, d := range reader.Next(followBatch) {
 			c.printDelivery(d)
+			if d.Kind == chat.Parted && from.Only != nil {
+				if err := c.parted(d.Room, from.Only); err != nil {
+					out.Flush() // fails only where nobody reads
+					return err
+				}
+			}
 			if d.Gap.Count() > 0 || !d.Kind.Stored() {
 				continue
 			}
@@ -87,6 +81,46 @@ func runFollow(ctx context.Context, c *Call) error {
 			return err
 		}
 	}
+}
+
+// followed is what the command names to follow. It refuses to resume what is not followed: nothing of it would ever come.
+func (c *Call) followed() (from chat.From, err error) {
+	since, err := c.Flags.GetStringArray("since")
+	if err != nil {
+		return from, err
+	}
+	if from.After, err = c.parseIDs(since); err != nil {
+		return from, err
+	}
+	isIn := func(room chat.RoomName) bool { return room.IsDirect() || c.Hub.In(c.Account.Name, room) }
+	for _, word := range c.Args {
+		room, err := c.room(word)
+		if err != nil {
+			return from, err
+		}
+		if !isIn(room) {
+			return from, chat.NotIn(c.Account.Name, room)
+		}
+		from.Only = append(from.Only, room)
+	}
+	for room := range from.After {
+		switch {
+		case from.Only != nil && !slices.Contains(from.Only, room):
+			return from, c.usage("--since %s: the room is not among those to follow", roomArg(room, c.Account.Name))
+		case !isIn(room):
+			return from, chat.NotIn(c.Account.Name, room)
+		}
+	}
+	return from, nil
+}
+
+// parted says that nothing more comes of a room that was asked for, and ends where that was the last.
+func (c *Call) parted(room chat.RoomName, rooms []chat.RoomName) error {
+	if slices.ContainsFunc(rooms, func(r chat.RoomName) bool { return r.IsDirect() || c.Hub.In(c.Account.Name, r) }) {
+		c.Notef("You are not in %s any more.", room.For(c.Account.Name))
+		return nil
+	}
+	return denied("you are not in %s any more", room.For(c.Account.Name))
 }
 
 func (c *Call) printDelivery(d chat.Delivery) {
