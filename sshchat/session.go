@@ -271,9 +271,9 @@ func (s *session) offerAccount(ctx context.Context) error {
 	if s.name.Reserved() {
 		return s.command(ctx, command.Exec, "register") // which refuses, and says why
 	}
-	if why := s.server.accountsWait(s.guard.conn); why != "" {
-		s.face.Print(fmt.Sprintf("No account named %s here: %s.", s.name, why))
-		return s.askInvite(ctx, "The code of your invite, if you have one: ")
+	full := func() bool { return s.server.accountsWait(s.guard.conn) != "" }
+	if full() {
+		return s.askInviteInstead(ctx)
 	}
 	answer, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
 	if err != nil {
@@ -282,7 +282,16 @@ func (s *session) offerAccount(ctx context.Context) error {
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
 	}
+	if full() { // others were faster to answer
+		return s.askInviteInstead(ctx)
+	}
 	return s.command(ctx, command.Exec, "register")
+}
+
+// askInviteInstead says why no account can be made without an invite now, and asks for one.
+func (s *session) askInviteInstead(ctx context.Context) error {
+	s.face.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.guard.conn)))
+	return s.askInvite(ctx, "The code of your invite, if you have one: ")
 }
 
 // askInvite is offerAccount for somebody who needs an invite.
