@@ -12,8 +12,9 @@ import (
 // The one law for everything that people or their clients send and others see:
 //
 //  1. Kept are letters, marks, digits, punctuation, symbols and spaces that the Unicode of this Go knows. So controls
-//     (C0, DEL, C1), all format characters (bidi controls, zero-width spaces, tags, soft hyphens), line and paragraph
-//     separators, private use, noncharacters and the unassigned go. Letters and marks that are invisible by definition
+//     (C0, DEL, C1), all format characters (bidi controls, zero-width spaces, tags, soft hyphens), private use,
+//     noncharacters and the unassigned go. What breaks lines (UAX #14, class BK, CR, LF and NL: CR, VT, FF, NEL, the line
+//     and paragraph separators) breaks them here, or where there is one line is a space: words never join. Letters and marks that are invisible by definition
 //     (UAX #44, Default_Ignorable_Code_Point) go too. A flag of tags becomes its base flag. Bytes that are no UTF-8 go
 //     from what is only shown, as by Clean; what is to be kept is refused with them, by Check.
 //  2. The rest is brought to NFC (UAX #15).
@@ -66,7 +67,7 @@ func visible(s string, as shape) string {
 	for i, r := range s {
 		switch {
 		case r == '\r' && strings.HasPrefix(s[i+1:], "\n"):
-		case r == '\r', r == '\n':
+		case breaksLine(r):
 			out.WriteString(as.newline)
 			marks = 0
 		case r == '\t':
@@ -86,6 +87,11 @@ func visible(s string, as shape) string {
 		}
 	}
 	return out.String()
+}
+
+// breaksLine reports whether r begins a line where it is obeyed: LF, VT, FF, CR, NEL, and the separators.
+func breaksLine(r rune) bool {
+	return r >= '\n' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
 // isInvisible reports whether r is not to be seen, whatever it stands beside.

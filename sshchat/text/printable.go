@@ -29,7 +29,8 @@ func IsPrintableASCII[T string | []byte](s T) bool {
 }
 
 // AppendPrintable appends the printable part of s to dst: what every output does with what it cannot know to be clean.
-// A tab becomes a space, bytes that are not UTF-8 are left out, and newlines are kept only where lines is set.
+// A tab becomes a space, bytes that are not UTF-8 are left out, and what breaks a line becomes a newline where lines is
+// set, else a space.
 func AppendPrintable(dst []byte, s string, lines bool) []byte {
 	if IsPrintableASCII(s) {
 		return append(dst, s...)
@@ -38,8 +39,11 @@ func AppendPrintable(dst []byte, s string, lines bool) []byte {
 		switch {
 		case r == '\t':
 			dst = append(dst, ' ')
-		case r == '\n' && lines:
+		case r == '\r' && strings.HasPrefix(s[i+1:], "\n"):
+		case breaksLine(r) && lines:
 			dst = append(dst, '\n')
+		case breaksLine(r):
+			dst = append(dst, ' ')
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"): // a byte that is no UTF-8
 		case Printable(r):
 			dst = utf8.AppendRune(dst, r)

@@ -2,6 +2,7 @@ package text
 
 import (
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -20,7 +21,13 @@ func NewWriter(w io.Writer) io.Writer { return &writer{w: w} }
 func (w *writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.buf = AppendPrintable(w.buf[:0], string(p), true)
+	w.buf = w.buf[:0]
+	for i, line := range strings.Split(string(p), "\n") { // only newlines: nothing that is quoted begins a line by another sign
+		if i > 0 {
+			w.buf = append(w.buf, '\n')
+		}
+		w.buf = AppendPrintable(w.buf, line, false)
+	}
 	if _, err := w.w.Write(w.buf); err != nil {
 		return 0, err
 	}

@@ -119,6 +119,7 @@ func TestEscAndWhatFollows(t *testing.T) {
 		{"a paste, very slowly", slowly("\x1b[200~ab\x1b[201~", 400*time.Millisecond), "ab"},
 		{"a paste with Escs in it", []any{"\x1b[200~a\x1b/b\x1b[31mc\x1b\x1bd\x1bOe\x1b[201~"}, "a/bcdOe"},
 		{"a paste of pages", []any{"\x1b[200~a\vb\fc\x1b[201~"}, "a\nb\nc"},
+		{"a paste of separators", []any{"\x1b[200~a\u2028b\u0085c\u2029d\x1b[201~"}, "a\nb\nc\nd"},
 		{"a mark of a paste's end alone", []any{"a\x1b[201~b"}, "ab"},
 	} {
 		for kind, y := range typists(t) {

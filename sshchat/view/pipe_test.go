@@ -9,6 +9,15 @@ import (
 	"sshchat/sshchat/text"
 )
 
+// Words do not join where a line is broken by another sign than a program's newline.
+func TestPipeKeepsWordsApart(t *testing.T) {
+	p := NewPipe(Options{Me: ann})
+	got := lines(p.Input([]byte("one\rtwo\vthree\ffour\u0085five\u2028six\r\nseven\n")))
+	if !slices.Equal(got, []string{"one two three four five six", "seven"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestPipe(t *testing.T) {
 	p := NewPipe(Options{Me: ann})
 	p.Enter(chat.General)
