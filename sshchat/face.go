@@ -67,11 +67,10 @@ func (s *session) look() view.Look {
 
 // Zone is the one that the client's environment names, if it does.
 func (s *session) Zone() *time.Location {
-	zone, err := command.ParseZone(s.guard.getenv("TZ"))
-	if err != nil || zone == nil {
-		return time.UTC
+	if zone := command.ClientZone(s.guard.getenv("TZ")); zone != nil {
+		return zone
 	}
-	return zone
+	return time.UTC
 }
 
 // settle applies what the person chose, at the start and whenever it has changed.

@@ -45,9 +45,10 @@ type Command struct {
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
 	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell
 	// does, and flags. A room that is one of the words, or the next after them, is with RoomAt.
-	Words int
-	Text  bool
-	Flags func(*pflag.FlagSet)
+	Words     int
+	Text      bool
+	WordsOnly bool // the text is single words: its flags may stand among them
+	Flags     func(*pflag.FlagSet)
 
 	// Bytes reports whether what the call prints is for a program, byte by byte, as a tar is: then it is refused on a
 	// terminal. nil: it prints text, and the registry sees that it does.
@@ -68,23 +69,24 @@ const (
 // Call is one use of a command.
 type Call struct {
 	*Services
-	Command  *Command
-	Face     Face
-	Account  chat.Account // who calls; the zero Account while registering
-	Name     chat.Name    // the name of the login; that of Account where there is one
-	Only     chat.Only    // what the key of the login is restricted to
-	Terminal bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
-	Verified bool         // the login is by key, or by password and second factor: worth the account's role
-	Key      *chat.Key    // the key proven in this login, if it was by key
-	Source   string       // where the connection comes from, for the log
-	Args     []string     // the words; a room that was left out is among them
-	Text     string       // the rest of the line
-	Flags    *pflag.FlagSet
-	roomWord string    // what RoomAt says, as it was typed; empty for the session's room
-	In       io.Reader // what a script sends; empty in chat
-	Out      io.Writer // data
-	Err      io.Writer // words for a person
-	Session  Session
+	Command    *Command
+	Face       Face
+	Account    chat.Account // who calls; the zero Account while registering
+	Name       chat.Name    // the name of the login; that of Account where there is one
+	Only       chat.Only    // what the key of the login is restricted to
+	Terminal   bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
+	Verified   bool         // the login is by key, or by password and second factor: worth the account's role
+	Key        *chat.Key    // the key proven in this login, if it was by key
+	Source     string       // where the connection comes from, for the log
+	Args       []string     // the words; a room that was left out is among them
+	Text       string       // the rest of the line
+	Flags      *pflag.FlagSet
+	endOfFlags bool      // -- was among the flags
+	roomWord   string    // what RoomAt says, as it was typed; empty for the session's room
+	In         io.Reader // what a script sends; empty in chat
+	Out        io.Writer // data
+	Err        io.Writer // words for a person
+	Session    Session
 	// Admit looks at the login of the call again, as it stands now, and returns its account. nil: nobody does.
 	Admit func(now Rolls) (chat.Account, error)
 

@@ -35,7 +35,7 @@ var (
 	})
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
-		More:  "Or the one of that ID, as in general/12. What was stored stays sealed in the history.",
+		More:  "Or the one of that ID, as history and search show it: general/12. What was stored stays sealed in the history.",
 		Faces: Both, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {

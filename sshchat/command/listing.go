@@ -42,17 +42,22 @@ func (c *Call) listMessages(messages []chat.Message) {
 		if c.json() {
 			c.printJSON(c.messageJSON(messages[i]))
 		} else {
-			c.Printf("%s\n", listed(&messages[i], c.Account.Name, zone))
+			c.Printf("%s\n", c.listed(&messages[i], zone))
 		}
 	}
 }
 
-func listed(m *chat.Message, me chat.Name, zone *time.Location) string {
+// listed is a message as a list shows it, with its ID: in the chat with the # of its room, which shells take for a comment.
+func (c *Call) listed(m *chat.Message, zone *time.Location) string {
 	at, layout := m.At.In(zone), "02 Jan 15:04"
 	if at.Year() != time.Now().In(zone).Year() {
 		layout = "02 Jan 2006 15:04"
 	}
-	line := at.Format(layout) + " " + m.Room.For(me) + " " + told(m)
+	id := m.ID(c.Account.Name)
+	if c.Face == Chat && !m.Room.IsDirect() {
+		id = "#" + id
+	}
+	line := at.Format(layout) + " " + id + " " + told(m)
 	if m.Edited {
 		line += " (edited)"
 	}

@@ -41,7 +41,7 @@ func TestHistoryInTheChat(t *testing.T) {
 	r.say("carol", chat.General, "three")
 	r.must("delete") // the wave
 	r.must("me waves again")
-	all := []string{"#general alice: one", "#general bob: two", "  24 Nov 10:00 #general alice: forged", "#general carol: three", "#general * alice waves again"}
+	all := []string{"#general/1 alice: one", "#general/2 bob: two", "  24 Nov 10:00 #general alice: forged", "#general/4 carol: three", "#general/6 * alice waves again"}
 	r.lists("history", all...)
 	r.lists("history 2", all[3:]...)
 	r.lists("history 1h", all...)
@@ -49,7 +49,7 @@ func TestHistoryInTheChat(t *testing.T) {
 	r.must("ignore carol")
 	r.lists("history 2", all[1], all[2], all[4])
 	r.must("edit I wave no more")
-	r.lists("history 1", "#general * alice I wave no more (edited)")
+	r.lists("history 1", "#general/6 * alice I wave no more (edited)")
 
 	for _, word := range []string{"0", "-1", "2x", "forever", "1e3", "99999999999999999999", "h"} {
 		r.refuses("history -- "+word, chat.Usage, "history: ")
@@ -58,7 +58,7 @@ func TestHistoryInTheChat(t *testing.T) {
 	r.must("query bob")
 	r.lists("history", "-- nothing that memory still holds")
 	r.must("msg bob psst")
-	r.lists("history", "@bob alice: psst")
+	r.lists("history", "@bob/1 alice: psst")
 }
 
 // However much was said, an answer has an end, and says that it is one.
@@ -69,7 +69,7 @@ func TestListsEnd(t *testing.T) {
 	}
 	for _, line := range []string{"history 999", "history 2h", "search look", "mentions"} {
 		got := lines(r.must(line))
-		if len(got) != maxListed+1 || got[0] != "-- the last 200" || got[1] != "#general bob: alice, look: 20" {
+		if len(got) != maxListed+1 || got[0] != "-- the last 200" || got[1] != "#general/21 bob: alice, look: 20" {
 			t.Errorf("%s lists %d lines: %s", line, len(got), got[:2])
 		}
 	}
@@ -85,17 +85,18 @@ func TestTimesAreThePersons(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: words, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
-	if got := listed(&m, name(t, "alice"), zone); got != "01 Jan 2020 05:29 #general bob: hi" {
+	c := Call{Face: Chat, Account: chat.Account{Name: name(t, "alice")}}
+	if got := c.listed(&m, zone); got != "01 Jan 2020 05:29 #general/1 bob: hi" {
 		t.Errorf("listed: %s", got)
 	}
 	m.At = time.Now()
-	if got, want := listed(&m, name(t, "alice"), zone), time.Now().In(zone).Format("02 Jan "); !strings.HasPrefix(got, want) {
+	if got, want := c.listed(&m, zone), time.Now().In(zone).Format("02 Jan "); !strings.HasPrefix(got, want) {
 		t.Errorf("listed: %s", got)
 	}
 	r := newRig(t, "alice")
 	r.must("tz Asia/Kolkata")
 	said := r.say("alice", chat.General, "when")
-	r.sees("history", said.At.In(zone).Format("02 Jan 15:04")+" #general alice: when")
+	r.sees("history", said.At.In(zone).Format("02 Jan 15:04")+" #general/1 alice: when")
 }
 
 func TestSearch(t *testing.T) {
@@ -109,19 +110,28 @@ func TestSearch(t *testing.T) {
 	r.say("bob", chat.General, "who broke the build?")
 	r.say("bob", chat.General, "not me")
 	r.must("msg carol build it")
-	r.lists("search build", "#dev alice: the Build is green", "#general bob: who broke the build?", "@carol alice: build it")
-	r.lists("search THE build", "#dev alice: the Build is green", "#general bob: who broke the build?")
+	r.lists("search build", "#dev/1 alice: the Build is green", "#general/1 bob: who broke the build?", "@carol/1 alice: build it")
+	r.lists("search THE build", "#dev/1 alice: the Build is green", "#general/1 bob: who broke the build?")
 	r.lists(`search don't "quote`, "-- nothing found")
 	r.lists("search -- --json", "-- nothing found")
+	r.lists("search 'the build'", "#dev/1 alice: the Build is green", "#general/1 bob: who broke the build?")
+	r.lists(`search "who broke" build`, "#general/1 bob: who broke the build?")
+	r.lists("search 'build the'", "-- nothing found")
+	r.lists("search build 'tis the season 'tis", "-- nothing found")
 	r.refuses("search", chat.Usage, "needs a word")
 	r.refuses("search"+strings.Repeat(" a", maxWords+1), chat.Usage, "at most 16 words")
 	r.refuses("search --nope x", chat.Usage, "unknown flag")
 	r.must("ignore bob")
-	r.lists("search build", "#dev alice: the Build is green", "@carol alice: build it")
+	r.lists("search build", "#dev/1 alice: the Build is green", "@carol/1 alice: build it")
 	r.as("bob")
-	r.lists("search build", "#general bob: who broke the build?") // of rooms they are not in people find nothing
+	r.lists("search build", "#general/1 bob: who broke the build?") // of rooms they are not in people find nothing
 	r.face = Exec
 	r.sees("search --json broke", `"room":"general","seq":1,"from":"bob","kind":"say","text":"who broke the build?"}`)
+	r.sees("search broke --json", `"text":"who broke the build?"}`)
+	r.sees("search who --json broke", `"text":"who broke the build?"}`)
+	r.lists("search broke -- --json", "-- nothing found")
+	r.lists("search broke --nope", "-- nothing found")
+	r.lists("search broke", "general/1 bob: who broke the build?") // as a shell takes it
 	r.sees("search -h", "search WORDS")
 }
 
@@ -153,7 +163,7 @@ func TestMentions(t *testing.T) {
 	r.say("bob", chat.General, "or malice")
 	r.say("alice", chat.General, "alice speaks")
 	r.say("bob", text.Direct(name(t, "alice"), name(t, "bob")), "hey you")
-	r.lists("mentions", "#general bob: ask alice", "@bob bob: hey you")
+	r.lists("mentions", "#general/1 bob: ask alice", "@bob/1 bob: hey you")
 	r.must("ignore bob")
 	r.lists("mentions", "-- nothing found")
 	r.refuses("mentions 3", chat.Usage, "too many")
@@ -189,7 +199,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("edit \u200b", chat.Failed, "nothing in it to show")
 	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), chat.Failed, "too long")
 	r.must("edit first,  'quoted")
-	r.lists("history 2", "#general alice: first,  'quoted (edited)", "#general bob: mine")
+	r.lists("history 2", "#general/1 alice: first,  'quoted (edited)", "#general/2 bob: mine")
 	r.refuses("delete general/2", chat.Denied, "somebody else's")
 	r.refuses("delete general/99", chat.NotFound, "no such message in #general")
 	r.refuses("delete general/0", chat.NotFound, "no such message")
@@ -197,7 +207,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("delete /1", chat.Usage, "not a message's ID")
 	r.refuses("delete nowhere/1", chat.Denied, "you are not in #nowhere")
 	r.must("delete")
-	r.lists("history", "#general bob: mine")
+	r.lists("history", "#general/2 bob: mine")
 	r.refuses("delete general/1", chat.NotFound, "or it is deleted")
 
 	r.face = Exec
@@ -268,7 +278,7 @@ func TestUnlock(t *testing.T) {
 	r.session.answer = "wrong horse"
 	r.refuses("unlock", chat.Failed, "wrong name or password")
 	r.session.answer = "correct horse"
-	r.lists("unlock", "#general bob: old", "#general bob: older", "#general alice: sealed",
+	r.lists("unlock", "#general/498 bob: old", "#general/499 bob: older", "#general/500 alice: sealed",
 		"-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
@@ -283,7 +293,7 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("read before %d", r.history.before)
 	}
 	r.must("ignore bob")
-	r.lists("unlock", "#general alice: sealed", "-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
+	r.lists("unlock", "#general/500 alice: sealed", "-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
 	r.history.said = nil
 	r.refuses("unlock", chat.Failed, "your password opens none of the 500 sealed lines")
 	r.must("join #dev")
@@ -308,7 +318,7 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: said, At: time.Now()})
 	}
 	r.session.answer = "correct horse"
-	r.lists("unlock", "#general alice: secret 500", "-- what came after is in /history")
+	r.lists("unlock", "#general/500 alice: secret 500", "-- what came after is in /history")
 
 	r.as("alice") // the control: who was there reads it
 	a = r.accounts.byName["alice"]

@@ -243,6 +243,9 @@ func (c *Call) parse(rest string) error {
 			}
 		}
 		c.Text = strings.TrimSpace(rest)
+		if err := c.lateFlags(); err != nil {
+			return err
+		}
 		return c.takeRoom()
 	}
 	words, err := split(rest)
@@ -294,13 +297,14 @@ func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
 
 // leadingFlags reads the flags before a text, for a command that has any; "--" ends them. It returns the text.
 func (c *Call) leadingFlags(rest string) (text string, err error) {
-	for c.Command.Flags != nil {
+	for c.Command.Flags != nil && !c.endOfFlags {
 		word, after := cutWord(rest)
 		if !strings.HasPrefix(word, "--") {
 			break
 		}
 		rest = after
 		if word == "--" {
+			c.endOfFlags = true
 			break
 		}
 		words := []string{word}
@@ -315,6 +319,42 @@ func (c *Call) leadingFlags(rest string) (text string, err error) {
 		}
 	}
 	return rest, nil
+}
+
+// lateFlags finds flags in a text that come too late, so that none is silently a part of a reason or a key. Where the text
+// is single words they are taken. A -- before them makes them text, and is none itself.
+func (c *Call) lateFlags() error {
+	if c.Command.Flags == nil || c.endOfFlags {
+		return nil
+	}
+	words := strings.Fields(c.Text)
+	isFlag := func(word string) bool {
+		name, dashed := strings.CutPrefix(word, "--")
+		name, _, _ = strings.Cut(name, "=")
+		return dashed && c.Flags.Lookup(name) != nil
+	}
+	if !slices.ContainsFunc(words, isFlag) {
+		return nil
+	}
+	var kept []string
+	for i, word := range words {
+		switch {
+		case word == "--":
+			kept = append(kept, words[i+1:]...)
+			c.Text = strings.Join(kept, " ")
+			return nil
+		case !isFlag(word):
+			kept = append(kept, word)
+		case !c.Command.WordsOnly:
+			return c.usage("%s: %s comes before the text; -- ends the flags, if it belongs to it", c.Command.Name, text.Clean(word, 40))
+		default:
+			if err := c.Flags.Parse([]string{word}); err != nil {
+				return c.usage("%s: %v", c.Command.Name, err)
+			}
+		}
+	}
+	c.Text = strings.Join(kept, " ")
+	return nil
 }
 
 // unknown refuses a command that is not there and names the nearest that is.
@@ -355,14 +395,22 @@ func cutWord(line string) (word, rest string) {
 // cutQuoted is cutWord for a word that may be in quotes, as where a whole command is in others: ssh h "say '#ops' hi".
 // What follows is not looked at.
 func cutQuoted(line string) (word, rest string) {
-	word, rest = cutWord(line)
-	if word == "" || word[0] != '\'' && word[0] != '"' {
-		return word, rest
+	if quoted, after := cutPhrase(line); !strings.ContainsAny(quoted, blanks) {
+		return quoted, after
+	}
+	return cutWord(line)
+}
+
+// cutPhrase is cutWord for a word, or several in quotes.
+func cutPhrase(line string) (phrase, rest string) {
+	phrase, rest = cutWord(line)
+	if phrase == "" || phrase[0] != '\'' && phrase[0] != '"' {
+		return phrase, rest
 	}
 	line = strings.TrimLeft(line, blanks)
 	quoted, after, closed := strings.Cut(line[1:], line[:1])
-	if !closed || strings.ContainsAny(quoted, blanks) || after != "" && strings.IndexByte(blanks, after[0]) < 0 {
-		return word, rest
+	if !closed || after != "" && strings.IndexByte(blanks, after[0]) < 0 {
+		return phrase, rest
 	}
 	return quoted, strings.TrimLeft(after, blanks)
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"strings"
 
 	"sshchat/sshchat/chat"
 )
@@ -15,10 +14,11 @@ const (
 
 var _ = add(&Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
-	More:  "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.",
-	Faces: Both, Account: true, List: true, Text: true, Flags: jsonFlag,
+	More: "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.\n" +
+		`Words in quotes stand together: "the build". Flags may stand anywhere; -- ends them.`,
+	Faces: Both, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
-		words := strings.Fields(c.Text)
+		words := phrases(c.Text)
 		switch {
 		case len(words) == 0:
 			return c.usage("search needs a word")
@@ -32,6 +32,18 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// phrases splits a text into words, and what is in quotes.
+func phrases(text string) []string {
+	var found []string
+	for text != "" {
+		var word string
+		if word, text = cutPhrase(text); word != "" {
+			found = append(found, word)
+		}
+	}
+	return found
+}
 
 var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that name you", Group: Reading,

@@ -1,8 +1,6 @@
 package command
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -172,21 +170,6 @@ func either(words []string) string {
 	}
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
-// zonePattern leaves no way out of the folders where zones are.
-var zonePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
-
-// ParseZone reads the IANA name of a time zone, which may come from anybody. The empty one is nil, for none.
-// "Local" would be the server's, which is nobody's.
-func ParseZone(name string) (*time.Location, error) {
-	if name == "" {
-		return nil, nil
-	}
-	if len(name) > 64 || name == "Local" || !zonePattern.MatchString(name) {
-		return nil, fmt.Errorf("%q is no time zone", text.Clean(name, 64))
-	}
-	return time.LoadLocation(name)
 }
 
 // checkZone also takes "utc" and "europe/vienna".
