@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // crowded are the limits on connections as a server has them that was told nothing.
@@ -30,6 +32,7 @@ func taken(conn net.Conn) bool {
 // before gets in all the same. With the limits off I hold as many as I like.
 func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "half-open connections")
 	for name, c := range map[string]struct {
 		flags             []string
 		most, mostStrange int
@@ -52,13 +55,22 @@ func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 				}
 				return held
 			}
-			if held := open(30, func(int) string { return "127.0.0.9" }); held > c.most || held == 0 {
-				t.Errorf("one address holds %d connections", held)
-			} else if c.flags == nil && held != 30 {
-				t.Errorf("only %d of 30 with the limits off", held)
+			one := open(30, func(int) string { return "127.0.0.9" })
+			if one > c.most || one == 0 {
+				t.Errorf("one address holds %d connections", one)
 			}
-			if held := open(300, func(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/250, 1+i%250) }); held > c.mostStrange {
-				t.Errorf("300 addresses hold %d connections", held)
+			many := open(300, func(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/250, 1+i%250) })
+			if many > c.mostStrange {
+				t.Errorf("300 addresses hold %d connections", many)
+			}
+			if c.flags == nil {
+				if one != 30 || many != 300 {
+					t.Errorf("only %d of 30 and %d of 300 with the limits off", one, many)
+				}
+				row.Control("%d and %d with the limits off", one, many)
+			} else {
+				row.Tried("30 from one address, 300 from as many")
+				row.Held("at most %d and %d are held, at random; who has been here before gets in", c.most, c.mostStrange)
 			}
 			alice := dialHome(t, s, "alice", signer, "127.0.0.1")
 			if out := alice.must("say general still here"); !strings.HasPrefix(out, "general/") {
@@ -71,6 +83,7 @@ func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 // I open connection after connection with one account.
 func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "connections of one account")
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
@@ -92,6 +105,11 @@ func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 			}
 			if served != c.most {
 				t.Errorf("%d connections served", served)
+			} else if c.flags == nil {
+				row.Control("%d with the limits off", served)
+			} else {
+				row.Tried("20")
+				row.Held("%d are served, the others told why", served)
 			}
 			if c.most < 20 && !strings.Contains(words, "too many connections of this account") {
 				t.Errorf("the refused are told %q", words)
@@ -103,6 +121,7 @@ func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 // I make accounts until the server is full of them.
 func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "make accounts from one source")
 	for name, c := range map[string]struct {
 		flags []string
 		most  int
@@ -124,6 +143,11 @@ func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
 			}
 			if made != c.most {
 				t.Errorf("%d accounts made", made)
+			} else if c.flags == nil {
+				row.Control("%d with the limits off", made)
+			} else {
+				row.Tried("6 at once")
+				row.Held("%d an hour", made)
 			}
 		})
 	}
@@ -132,9 +156,15 @@ func TestAttackAccountsOfOneSourceAreBounded(t *testing.T) {
 // I say nothing, or a byte now and then, or what is no SSH at all. None of it holds a connection, and others get in.
 func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "slowloris, HTTP, TLS, noise, endless lines")
 	s := startServer(t, "", crowded...)
 	signer := newSigner(t)
 	register(t, s, "alice", signer, "127.0.0.1")
+	patient := startServer(t, "")
+	control, err := patient.dialFrom("127.0.0.7") // and nothing more, until all others are cut off
+	if err != nil {
+		t.Fatal(err)
+	}
 	s = s.again(append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
 	openings := map[string]func(net.Conn){
 		"nothing":                func(net.Conn) {},
@@ -165,6 +195,14 @@ func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 		}
 	})
 	(&user{nil, t, s, "alice", signer}).soon("whoami")
+	if _, _, _, err := ssh.NewClientConn(control, patient.addr, &ssh.ClientConfig{
+		User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	}); err != nil {
+		t.Errorf("control: %v", err)
+	}
+	row.Tried("%d kinds", len(openings))
+	row.Held("cut off when the time for keys or for logging in is up, and others get in")
+	row.Control("with more time a silent connection logs in after all that")
 }
 
 func trickle(c net.Conn, text string) {

@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // paced are the limits on how fast people are, as a server has them that was told nothing.
@@ -58,6 +60,7 @@ func raceDetector() bool {
 // little time. Memory stays bounded, those that find no place are refused, and a key logs in meanwhile.
 func TestAttackScryptStorm(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Guessing, "passwords at once, to use up memory")
 	workFactor, allowed := "14", 100 // MiB
 	if long {
 		workFactor, allowed = "16", 400
@@ -83,12 +86,16 @@ func TestAttackScryptStorm(t *testing.T) {
 	if _, most := s.memory(t); most > before+allowed && !raceDetector() {
 		t.Errorf("from %d MiB to %d MiB", before, most)
 	}
+	row.Tried("200 at the same moment")
+	row.Held("two are looked at at once: memory is bounded, and a key waits for none")
+	row.NoControl("how many are looked at at once is no setting; without it 200 take 200 times 64 MiB, which no test machine has")
 }
 
 // I am in a room and say ten thousand lines as fast as the network takes them. The room hears two a second of mine, and
 // others at once. With the limits off (the control) it hears them all.
 func TestAttackFloodOfOnePerson(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "a flood of messages")
 	for name, c := range map[string]struct {
 		flags []string
 		lines int
@@ -115,23 +122,30 @@ func TestAttackFloodOfOnePerson(t *testing.T) {
 				if n := strings.Count(reads.seen.String(), "mallory: flood"); n > 200 {
 					t.Errorf("%d lines of the flood came before bob's", n)
 				}
+				row.Tried("%d lines", c.lines)
+				row.Held("five at once, then two a second: others are heard")
 				return
 			}
 			reads.sees(fmt.Sprintf("mallory: flood %d", c.lines-1))
+			row.Control("all of %d with the limits off", c.lines)
 		})
 	}
+
 }
 
 // I paste without end, and without a newline, into a screen, a plain terminal and a pipe, also within a paste or a
 // control string that never ends. It costs the server no memory and nobody else anything.
 func TestAttackPasteWithoutEnd(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "paste without end, also within control strings")
 	s := startProcess(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
 	mallory, bob := s.register("mallory"), s.register("bob")
 	before, _ := s.memory(t)
 	block := bytes.Repeat([]byte("A"), 64<<10)
+	ways := 0
 	for name, begin := range map[string]string{"text": "", "a paste": "\x1b[200~", "OSC": "\x1b]0;", "DCS": "\x1bPq", "newlines of nothing": "\n\n\n"} {
 		for _, term := range []string{"xterm", "dumb", ""} {
+			ways++
 			var o *openSession
 			if term == "" {
 				o = mallory.pipe()
@@ -153,11 +167,19 @@ func TestAttackPasteWithoutEnd(t *testing.T) {
 		t.Errorf("from %d MiB to %d MiB", before, most)
 	}
 	healthy(t, s, bob)
+	o := mallory.plain(80, 24)
+	o.sees("Welcome")
+	o.typeln("\x1b[200~a paste\nwith an end\x1b[201~")
+	o.sees("with an end")
+	row.Tried("3 MiB in each of %d ways", ways)
+	row.Held("the server's memory stays as it is, and others are heard")
+	row.Control("a paste with an end is one message")
 }
 
 // I have the keys changed every few kilobytes while I talk and listen: nothing is lost, and nothing hangs.
 func TestAttackRekeyUnderLoad(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "new keys every 4 KiB under load")
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	conn, err := net.Dial("tcp", s.addr)
@@ -190,11 +212,15 @@ func TestAttackRekeyUnderLoad(t *testing.T) {
 	}
 	wait.Wait()
 	reads.sees("bob: line 399")
+	row.Tried("400 messages said and as many heard")
+	row.Held("none is lost, nothing hangs")
+	row.Control("the same beside it with one set of keys")
 }
 
 // SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
 func TestAttackStopWithAHundredPeople(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "SIGTERM with people inside")
 	s := startProcess(t, "")
 	alice := s.register("alice")
 	var open []*openSession
@@ -216,15 +242,26 @@ func TestAttackStopWithAHundredPeople(t *testing.T) {
 	if _, err := s.dialAs("alice", ssh.PublicKeys(alice.signer)); err == nil {
 		t.Error("in after the end")
 	}
+	killed := startProcess(t, "")
+	untold := killed.register("alice").plain(80, 24)
+	untold.sees("Welcome")
+	killed.kill()
+	if <-untold.ended; strings.Contains(untold.seen.String(), "The server is stopping") {
+		t.Error("control: who is connected to a server that is killed is told")
+	}
 	again := startServer(t, s.data)
 	if out := again.login("alice", alice.signer).must("history --list general"); !strings.Contains(out, "1") {
 		t.Errorf("the history: %q", out)
 	}
+	row.Tried("%d sessions", len(open))
+	row.Held("each is told, what was said is stored, nobody gets in, exit 0")
+	row.Control("kill -9 tells nobody")
 }
 
 // The files of the process are used up by connections: those in it go on, and there is room again when some leave.
 func TestAttackFilesUsedUp(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "use up the files of the process")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +281,8 @@ func TestAttackFilesUsedUp(t *testing.T) {
 	o := alice.pipe()
 	o.typeln("all is well")
 	o.sees("alice: all is well")
-	for range 80 {
+	const tried = 80
+	for range tried {
 		conn, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			break
@@ -255,11 +293,30 @@ func TestAttackFilesUsedUp(t *testing.T) {
 	o.typeln("still here")
 	o.sees("alice: still here")
 	alice.soon("say general still well") // when the silent ones are cut off
+
+	plenty, held := startServer(t, ""), 0
+	for range tried {
+		conn, err := net.Dial("tcp", plenty.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if taken(conn) {
+			held++
+		}
+	}
+	if held != tried {
+		t.Errorf("control: %d of %d connections", held, tried)
+	}
+	row.Tried("%d connections, 64 files", tried)
+	row.Held("who is in goes on, and there is room when some are cut off")
+	row.Control("%d are held where there are files enough", held)
 }
 
 // What stock clients ask for that is no chat: files and tunnels. Each is refused at once and in words, and nothing hangs.
 func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "files, tunnels, agents and a shell by stock clients")
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "alice", key)
@@ -274,14 +331,15 @@ func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 	scp := func(words ...string) []string {
 		return append(append([]string{"scp", "-P", s.port()}, options...), words...)
 	}
-	for name, command := range map[string][]string{
+	commands := map[string][]string{
 		"scp": scp(file, "alice@127.0.0.1:file"), "scp -O": scp("-O", file, "alice@127.0.0.1:file"),
 		"scp back":  scp("alice@127.0.0.1:/etc/passwd", file+"2"),
 		"subsystem": ssh("-s", "alice@127.0.0.1", "netconf"),
 		"-W":        ssh("-W", "127.0.0.1:22", "alice@127.0.0.1"),
 		"-R":        ssh("-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22", "alice@127.0.0.1"),
 		"a shell":   ssh("alice@127.0.0.1", "cat /etc/passwd; id"),
-	} {
+	}
+	for name, command := range commands {
 		out, errs, code := runClient(t, "", command[0], command[1:]...)
 		if code == 0 || strings.Contains(out, "root:") {
 			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
@@ -290,10 +348,14 @@ func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 	if _, err := os.Stat(file + "2"); err == nil {
 		t.Error("scp got a file")
 	}
-	for _, flag := range []string{"-A", "-X", "-Y"} { // asked for by many people's settings: refused, and the command runs
+	flags := []string{"-A", "-X", "-Y"}
+	for _, flag := range flags { // asked for by many people's settings: refused, and the command runs
 		out, errs, code := runClient(t, "", "ssh", ssh(flag, "alice@127.0.0.1", "whoami")[1:]...)
 		if code != 0 || !strings.HasPrefix(out, "alice") {
 			t.Errorf("%s: exit %d\n%s%s", flag, code, out, errs)
 		}
 	}
+	row.Tried("%d commands of ssh and scp", len(commands)+len(flags))
+	row.Held("refused in words, nothing hangs")
+	row.Control("whoami runs, also beside -A, -X and -Y")
 }

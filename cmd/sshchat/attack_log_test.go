@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // forgeries are names that would be lines of the log, or would have fail2ban see another address.
@@ -25,6 +27,7 @@ var forgeries = []string{
 // my address, and no other.
 func TestAttackLogLinesAreNotForged(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "forge a line of the log")
 	filter := client(t, "fail2ban-regex")
 	alice := newSigner(t)
 	s := startServer(t, "", "--registration", "closed", "--admin", "root="+writePublic(t, alice))
@@ -74,11 +77,21 @@ func TestAttackLogLinesAreNotForged(t *testing.T) {
 			t.Errorf("%s: %d matches, want %d:\n%s%s\n%s", name, n, c.lines, out, errs, c.log)
 		}
 	}
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(s.log.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, _ := runClient(t, "", filter, "-v", path, "^.*source=<HOST> method=pass"); !strings.Contains(out, "192.0.2.66") {
+		t.Errorf("control: a careless filter finds no address that I chose:\n%s", out)
+	}
 	for line := range strings.Lines(s.log.String() + open.log.String()) {
 		if strings.Contains(line, "login failed") && !regexp.MustCompile(`^\S+ WARN +login failed source=127\.0\.0\.[79] method=`).MatchString(line) {
 			t.Errorf("a line that is not the server's: %q", line)
 		}
 	}
+	row.Tried("%d texts, as names and in every field a client has", len(forgeries))
+	row.Held("fail2ban sees the real address alone")
+	row.Control("a careless filter believes it")
 }
 
 // The jail starts beside the unit, whose log is in the journal: fail2ban does not where a file that is named is not there.

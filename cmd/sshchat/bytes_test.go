@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/command"
 
 	"golang.org/x/crypto/ssh"
@@ -14,6 +15,7 @@ import (
 // a terminal. Each is refused with its reason and a code, and nothing of it is kept. The control is the same in UTF-8.
 func TestAttackBytesGetInNowhere(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8 in words, on standard input, in ssh -T")
 	s := startServer(t, "")
 	s.register("bob")
 	alice := s.register("alice")
@@ -23,7 +25,7 @@ func TestAttackBytesGetInNowhere(t *testing.T) {
 		return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(newSigner(t).PublicKey()))) + " " + label
 	}
 	count := alice.last()
-	for _, c := range []struct {
+	ways := []struct {
 		line, stdin string
 		code        int
 	}{
@@ -49,7 +51,8 @@ func TestAttackBytesGetInNowhere(t *testing.T) {
 		{"", "caf%\n", 1},
 		{"", "/topic caf%\n", 1},
 		{"", "/msg bob caf%", 1},
-	} {
+	}
+	for _, c := range ways {
 		try := func(what string) (out string, code int) {
 			line, stdin := strings.ReplaceAll(c.line, "%", what), strings.ReplaceAll(c.stdin, "%", what)
 			if line == "" {
@@ -75,11 +78,15 @@ func TestAttackBytesGetInNowhere(t *testing.T) {
 	if out, code := alice.again(t).script("/topic café\n/msg bob café\ncafé\n"); code != 0 || !strings.Contains(out, "alice: café") {
 		t.Errorf("control: exit %d, %s", code, out)
 	}
+	row.Tried("%d ways, 3 kinds of bytes", len(ways))
+	row.Held("refused with a code, and nothing of it is kept")
+	row.Control("the same in UTF-8 is taken")
 }
 
 // A file that is no text, sent by mistake: it is refused at its first line that is none, and not posted in pieces.
 func TestAttackNoiseIsNoMessages(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "a file that is no text, sent by mistake")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	before := alice.last()
@@ -105,6 +112,9 @@ func TestAttackNoiseIsNoMessages(t *testing.T) {
 	if out, _, code := alice.exec("say general -", lines); code != 0 || strings.Count(out, "\n") != 13 {
 		t.Errorf("control: exit %d, %s", code, out)
 	}
+	row.Tried("%d bytes of noise", len(noise))
+	row.Held("refused at its first line; 0 messages")
+	row.Control("%d lines of text are as many messages", strings.Count(lines, "\n"))
 }
 
 // onTerminal runs a command as ssh -tt does.
@@ -124,6 +134,7 @@ func (u *user) onTerminal(line string) (stdout, stderr string, code int) {
 // a code, and comes whole without one.
 func TestAttackTerminalChangesNoBytes(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "a terminal between a backup and its file")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -133,13 +144,14 @@ func TestAttackTerminalChangesNoBytes(t *testing.T) {
 		"backup": {"backup", "backup --with-host-keys"}, "head": {"head general"}, "hostkey records": {"hostkey records"},
 		"history": {"history general", "history --tar", "history --tar general --since general/0"},
 	}
-	registry := command.NewRegistry()
+	registry, tried := command.NewRegistry(), 0
 	for _, e := range registry.Manual() {
 		cmd, _, err := registry.Find(e.Faces&-e.Faces, e.Name)
 		if err != nil || cmd.Bytes == nil {
 			continue
 		}
 		for _, line := range lines[cmd.Name] {
+			tried++
 			out, errs, code := alice.onTerminal(line)
 			if out != "" || code != 2 || !strings.Contains(errs, "Run ssh without -t") {
 				t.Errorf("%s on a terminal: exit %d, %d bytes, %s", line, code, len(out), errs)
@@ -155,4 +167,7 @@ func TestAttackTerminalChangesNoBytes(t *testing.T) {
 	if out, errs, code := alice.onTerminal("history --list general"); code != 0 || !strings.HasSuffix(out, "\r\n") {
 		t.Errorf("control: exit %d, %q, %s", code, out, errs)
 	}
+	row.Tried("%d commands: all that print bytes", tried)
+	row.Held("refused with a code")
+	row.Control("text is shown there, with its line ends changed")
 }

@@ -23,6 +23,8 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
+
+	"sshchat/sshchat/attack"
 )
 
 // I have the whole memory of a running server and alice's key, and look for the keys of what is stored: the file key of
@@ -34,6 +36,7 @@ func TestAttackMemoryForgets(t *testing.T) {
 	if !long {
 		t.Skip("building everything anew takes a minute: SSHCHAT_LONG=1")
 	}
+	row := attack.On(t, attack.Connections, "all of the server's memory and a reader's key, looking for keys of what is stored")
 	for _, c := range []struct {
 		name, experiment string
 		erases           bool
@@ -60,6 +63,12 @@ func TestAttackMemoryForgets(t *testing.T) {
 				t.Errorf("%d keys searched, %d copies found", len(keys), found)
 			} else {
 				t.Logf("figure: memory, %s build: keys searched %d, copies found %d", c.name, len(keys), found)
+				row.Tried("%d keys of what is stored", len(keys))
+				if c.erases {
+					row.Held("%d copies in a build with GOEXPERIMENT=runtimesecret", found)
+				} else {
+					row.Control("%d in a plain one", found)
+				}
 			}
 			v.logIn(ssh.Password(goodPassword))
 			byPassword := search([]byte(goodPassword))

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Room, "a reader that reads nothing")
 	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
 	s := startProcess(t, "", "--write-stall", "2s")
 	alice := s.register("alice")
@@ -69,6 +72,9 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 			t.Errorf("reader %d saw another order", i)
 		}
 	}
+	row.Tried("more than 8 MiB said beside it")
+	row.Held("it alone is cut off")
+	row.Control("%d readers that read have it all, in one order", len(readers))
 }
 
 // stall opens a session that never reads: the client's own window fills, then the server's buffers.

@@ -11,12 +11,15 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
+
+	"sshchat/sshchat/attack"
 )
 
 // I run a program as the server's own user and want its memory, or a core dump of it. Both are refused; the control is a
 // server that was told to let debuggers in. (Root can read everything, and is not who this is about.)
 func TestAttackMemoryOfTheServer(t *testing.T) {
 	t.Parallel()
+	row := attack.On(t, attack.Connections, "read the server's memory as its own user, or have it dump core")
 	for _, c := range []struct {
 		flags []string
 		open  bool
@@ -40,6 +43,9 @@ func TestAttackMemoryOfTheServer(t *testing.T) {
 		}
 		s.stop()
 	}
+	row.Tried("/proc and the limits of the process")
+	row.Held("its memory is root's, and no core is dumped")
+	row.Control("its memory is the user's with --dumpable")
 }
 
 // asNobody is the program and a data folder such that the server runs without root's rights: everything is root's to read.
