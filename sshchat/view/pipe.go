@@ -144,7 +144,11 @@ func (p *Pipe) submit(did []Action) []Action {
 	b := bytes.TrimSuffix(p.line, []byte{'\r'})
 	over := p.over || len(b) > maxLine
 	bad := text.Check(string(b))
-	said := string(text.AppendPrintable(nil, string(b), false))
+	line := string(b)
+	if !p.asked {
+		line = strings.ReplaceAll(line, "\t", tab)
+	}
+	said := string(text.AppendPrintable(nil, line, false))
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:

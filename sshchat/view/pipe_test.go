@@ -62,7 +62,7 @@ func TestPipeInput(t *testing.T) {
 		{[]string{"\xe6", "\x97", "\xa5\n"}, []string{"日"}, ""},
 		{[]string{"one\ncaf\xe9\ntwo\n"}, []string{"one", "two"}, "not sent: this is not UTF-8 text (byte 4 is 0xE9)"},
 		{[]string{"/topic \xff"}, nil, "not sent: this is not UTF-8 text (byte 8 is 0xFF)"},
-		{[]string{"a\tb\x1b[2J\x00\n"}, []string{"a b[2J"}, ""},
+		{[]string{"\ta\tb\x1b[2J\x00\n"}, []string{"    a    b[2J"}, ""},
 		{[]string{long + "\r", "\n"}, []string{long}, ""},
 		{[]string{long, "xx", long, "\nnext\n"}, []string{"next"}, "8192 bytes"},
 		{[]string{long, "x"}, nil, "8192 bytes"},
