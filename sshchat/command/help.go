@@ -18,7 +18,12 @@ var _ = add(&Command{
 			c.Printf("%s", c.Commands.list(c))
 			return nil
 		}
-		cmd, _, err := c.Commands.Find(c.Face, strings.TrimPrefix(strings.Join(c.Args, " "), "/"))
+		asked := strings.TrimPrefix(strings.Join(c.Args, " "), "/")
+		if help := c.Commands.helpUnder(c, asked); help != "" {
+			c.Printf("%s", help)
+			return nil
+		}
+		cmd, _, err := c.Commands.Find(c.Face, asked)
 		if err != nil {
 			return &chat.Refusal{Code: chat.NotFound, Text: err.Error()}
 		}
@@ -26,6 +31,21 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// helpUnder explains the commands that begin with a word which is none itself, as user. It is empty if there are none.
+func (r *Registry) helpUnder(c *Call, word string) string {
+	word = strings.ToLower(word)
+	if r.byName[c.Face][word] != nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, cmd := range r.commands {
+		if strings.HasPrefix(cmd.Name, word+" ") && cmd.Faces&c.Face != 0 && c.Account.Role.AtLeast(cmd.Role) {
+			b.WriteString(cmd.help(c.Face))
+		}
+	}
+	return b.String()
+}
 
 // Group is what the commands listed together have in common.
 type Group string
@@ -96,7 +116,7 @@ func (cmd *Command) usage(face Face) string {
 	case face == Chat:
 		return u + " " + strings.ReplaceAll(cmd.Args, "ROOM", "#room")
 	}
-	return u + " " + strings.ReplaceAll(cmd.Args, "[ROOM]", "ROOM")
+	return u + " " + strings.NewReplacer("[ROOM]", "ROOM", "[ID]", "ID").Replace(cmd.Args) // there is no room to leave out
 }
 
 // more is More, and what follows from the rest of the entry.

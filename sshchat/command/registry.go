@@ -61,6 +61,13 @@ func (r *Registry) Find(face Face, line string) (*Command, string, error) {
 func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	cmd, rest, err := r.Find(call.Face, line)
 	if err != nil {
+		word, rest := cutWord(line)
+		if next, _ := cutWord(rest); next == "-h" || next == "--help" {
+			if help := r.helpUnder(&call, word); help != "" {
+				call.Printf("%s", help)
+				return nil
+			}
+		}
 		return err
 	}
 	call.Command = cmd
@@ -285,11 +292,27 @@ func (c *Call) takeRoom() error {
 			c.Args[at] = "#" + room.String()
 		}
 	case c.Command.mayOmitRoom(c.Face):
+		if err := c.unclearRoom(); err != nil {
+			return err
+		}
 		c.Args = append(c.Args, c.Session.Room().For(c.Account.Name)) // for the audit log
 	default:
 		return c.usage("%s needs a room", c.Command.Name)
 	}
 	return nil
+}
+
+// unclearRoom refuses a text that begins with the name of another room: it may be meant for that one, without its #.
+func (c *Call) unclearRoom() error {
+	word, _ := cutWord(c.Text)
+	other, err := text.ParseRoomName(word)
+	if err != nil || other == c.Session.Room() {
+		return nil
+	}
+	if _, err := c.Hub.Room(c.Account.Name, other); err != nil {
+		return nil
+	}
+	return c.usage("#%s is a room: write #%s if you mean it, or %s before the text", other, other, c.Session.Room().For(c.Account.Name))
 }
 
 // target is the room that the command acts in.
@@ -365,6 +388,9 @@ func (r *Registry) unknown(face Face, word string) error {
 		slash = "/"
 	}
 	said := fmt.Sprintf("no command %s%s", slash, text.Clean(word, 40))
+	if next := r.under(face, word); len(next) > 0 {
+		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
+	}
 	best, near := min(2, len(word)/2)+1, "" // a word of two letters is near to everything
 	for _, name := range r.Names(face) {
 		if d := distance(word, name); d < best {
@@ -375,6 +401,17 @@ func (r *Registry) unknown(face Face, word string) error {
 		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
 	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s (%shelp lists them)", said, slash)}
+}
+
+// under lists the second words of the commands that begin with word, sorted.
+func (r *Registry) under(face Face, word string) []string {
+	var next []string
+	for _, c := range r.commands {
+		if second, ok := strings.CutPrefix(c.Name, word+" "); ok && c.Faces&face != 0 {
+			next = append(next, second)
+		}
+	}
+	return next
 }
 
 // Names lists the names that can be typed in a face, aliases included, sorted.

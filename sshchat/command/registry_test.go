@@ -70,6 +70,21 @@ func TestUnknownCommands(t *testing.T) {
 	}
 }
 
+// The first word of commands of two words is none itself. It is answered with the words that may follow.
+func TestFirstWordAlone(t *testing.T) {
+	r := newRig(t, "ann")
+	r.face = Exec
+	r.refuses("user", chat.Usage, "user needs one of: add-key, create, delete")
+	r.refuses("USER nosuch ann", chat.Usage, "user needs one of: add-key, ")
+	r.refuses("totp", chat.Usage, "totp needs one of: disable, enable")
+	r.sees("help totp", "totp disable\n    take the second factor away\n")
+	r.sees("totp -h", "totp enable\n")
+	r.sees("TOTP --help", "totp enable\n")
+	r.sees("help delete", "delete ID\n")
+	r.face = Chat
+	r.refuses("totp", chat.Usage, "/totp needs one of: disable, enable")
+}
+
 // What somebody typed is shown to them, and to nobody's harm.
 func TestUnknownCommandsShowNoEscapes(t *testing.T) {
 	_, _, err := NewRegistry().Find(Chat, "\x1b]0;pwned\x07\u202e"+strings.Repeat("x", 5000))
