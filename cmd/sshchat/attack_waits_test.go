@@ -129,3 +129,64 @@ func (u *user) check(t *testing.T, n int, made ssh.Signer, command string, may b
 		t.Errorf("%s: done is %v", command, done)
 	}
 }
+
+// I begin a command, send half of what it needs or all of it, and hang up. A lost connection is not the end of the input:
+// nothing must be done. The control is the end of the input.
+func TestAttackHangUpIsNoEndOfInput(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Identity, "hang up instead of ending the input")
+	s := startServer(t, "")
+	boss := s.register("boss")
+	boss.must("claim " + s.claimCode())
+	bob := s.register("bob")
+	boss.must("user set-role bob admin")
+	commands := []string{"key add -", "user create made0 --admin -", "user add-key boss -", "user reset-password boss - --yes", "motd set -", "say general -"}
+	for _, hangUp := range []bool{true, false} {
+		for _, command := range commands {
+			made := newSigner(t)
+			u := s.login("bob", bob.signer)
+			o := u.begin(command)
+			io.WriteString(o.typed, line(made)) // no end of the line, either
+			s.began(boss, "exec", 1)
+			if hangUp {
+				u.Close()
+			} else {
+				o.typed.Close()
+			}
+			<-o.ended
+			s.began(boss, "exec", 0)
+			switch {
+			case strings.HasPrefix(command, "user reset-password"):
+				if has := strings.Contains(boss.must("user info boss --json"), `"password":true`); has == hangUp {
+					t.Errorf("hung up %v: the password is set: %v", hangUp, has)
+				}
+			case strings.HasPrefix(command, "say"):
+				if found := strings.Contains(boss.must("search ssh-ed25519"), line(made)); found == hangUp {
+					t.Errorf("hung up %v: said: %v", hangUp, found)
+				}
+			default:
+				boss.check(t, 0, made, command, !hangUp)
+			}
+		}
+	}
+	row.Tried("%d commands", len(commands))
+	row.Held("a lost connection is an error to who reads")
+	row.Control("done when the input ends")
+}
+
+// Whom one writes to may be gone while one is in the room of two.
+func TestWritingToADeletedAccount(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	boss, carol := s.register("boss"), s.register("carol")
+	boss.must("claim " + s.claimCode())
+	o := boss.plain(80, 24)
+	o.sees("Welcome")
+	o.typeln("/query carol")
+	o.typeln("are you there")
+	o.sees("boss: are you there")
+	boss.must("user delete carol")
+	o.typeln("hello again")
+	o.sees("no account named carol")
+	carol.Close()
+}

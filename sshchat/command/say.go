@@ -165,5 +165,13 @@ func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName,
 	if ctx, err = s.mayBeHeard(ctx, from); err != nil {
 		return chat.Message{}, err
 	}
+	if other := room.Other(from); room.IsDirect() { // whose account may be gone, though the room is there
+		ctx = chat.AlsoCheck(ctx, func() error {
+			if _, ok := s.Accounts.ByName(other); !ok {
+				return notFound("no account named %s", other)
+			}
+			return nil
+		})
+	}
 	return s.Hub.Post(ctx, from, room, kind, clean)
 }
