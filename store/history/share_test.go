@@ -249,3 +249,25 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 		t.Error("a disk whose syncs do nothing loses nothing: this test proves nothing")
 	}
 }
+
+// A key that is removed or banned while the past is shared with it gets no more of it.
+func TestShareStopsWhenKeysChange(t *testing.T) {
+	t.Parallel()
+	p, first, second, _ := shared(t)
+	asked, keys := 0, p.h.opt.Recipients
+	p.h.opt.Recipients = func(room chat.RoomName, name chat.Name) []age.Recipient {
+		if asked++; asked > 1 { // after what is shared was read, and before it is written
+			return []age.Recipient{first.to}
+		}
+		return keys(room, name)
+	}
+	_, records := p.h.Size()
+	n, _, err := p.h.Share(first.name, []chat.RoomName{chat.General}, []age.Identity{first.id})
+	if _, after := p.h.Size(); !errors.Is(err, ErrKeysChanged) || after != records || n != 0 {
+		t.Errorf("%v, %d messages open now, %d lines were written", err, n, after-records)
+	}
+	p.wantTexts(second, "four")
+	p.h.opt.Recipients = keys
+	p.share(first, 4, 0)
+	p.wantTexts(second, "one two three four")
+}
