@@ -14,6 +14,7 @@ var _ = add(&Command{
 	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
 	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
+		var t table
 		for _, k := range c.Account.Keys {
 			if c.json() {
 				c.printJSON(struct {
@@ -37,8 +38,9 @@ var _ = add(&Command{
 			if !strings.Contains(k.Line, " ") {
 				kind = "age"
 			}
-			c.Printf("%s  %-10s %-14s %s  %s\n", k.Fingerprint, kind, reads, k.Added.Format("2006-01-02"), k.Label)
+			t.row(k.Fingerprint, kind, reads, k.Added.Format("2006-01-02"), k.Label)
 		}
+		t.print(c)
 		return nil
 	},
 })

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 
 	"sshchat/sshchat/chat"
 
@@ -13,6 +14,7 @@ var _ = add(&Command{
 	More:  "A * marks those you are in.",
 	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
+		var t table
 		for _, r := range c.Hub.Rooms(c.Account.Name) {
 			if c.json() {
 				c.printJSON(roomJSON{r.Name, r.Topic, r.Private, r.Members, r.Here, r.Joined})
@@ -22,8 +24,9 @@ var _ = add(&Command{
 			if r.Joined {
 				mark = "*"
 			}
-			c.Printf("%s #%-20s %4d here of %4d  %s\n", mark, r.Name, r.Here, r.Members, r.Topic)
+			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d here", r.Here, r.Members), r.Topic)
 		}
+		t.print(c)
 		return nil
 	},
 })

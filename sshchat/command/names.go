@@ -18,6 +18,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
+		var t table
 		for _, p := range people {
 			if c.json() {
 				c.printJSON(presenceJSON{p.Name, p.Here, p.Away})
@@ -30,8 +31,9 @@ var _ = add(&Command{
 			case p.Here:
 				state = "here"
 			}
-			c.Printf("%-32s %s\n", p.Name, state)
+			t.row(p.Name.String(), state)
 		}
+		t.print(c)
 		return nil
 	},
 })

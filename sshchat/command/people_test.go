@@ -20,7 +20,7 @@ func TestAwayAndBack(t *testing.T) {
 	r.as("bob")
 	r.sees("whois alice", "alice (user), away since ")
 	r.sees("whois alice", "(lunch)\n")
-	r.sees("who", "alice                            away\n")
+	r.sees("who", "alice  away\n")
 	r.sees("msg alice are you there", "alice is away (lunch).")
 	r.face = Exec
 	r.sees("who general --json", `{"name":"alice","here":true,"away":true}`)

@@ -61,6 +61,7 @@ func roomOf(r chat.RoomView) ruledRoomJSON {
 var _ = add(&Command{
 	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
+		var t table
 		for _, r := range c.Hub.AllRooms() {
 			if c.json() {
 				c.printJSON(roomOf(r))
@@ -70,8 +71,9 @@ var _ = add(&Command{
 			if r.Rules.Private {
 				kind = "private"
 			}
-			c.Printf("#%-16s %-7s %3d members  %s\n", r.Name, kind, r.Members, r.Topic)
+			t.row("#"+r.Name.String(), kind, text.Count(r.Members, "member"), r.Topic)
 		}
+		t.print(c)
 		return nil
 	},
 })

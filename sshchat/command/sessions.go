@@ -9,6 +9,7 @@ import (
 var _ = add(&Command{
 	Name: "sessions", Brief: "list who is connected, and from where", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
+		var t table
 		for _, s := range c.Live.Sessions() {
 			if c.json() {
 				c.printJSON(s)
@@ -18,8 +19,9 @@ var _ = add(&Command{
 			if s.Key != "" {
 				by = s.Key
 			}
-			c.Printf("%-16s %-15s since %s  %-5s  %s  %s\n", s.Name, s.Addr, s.Since.Format("2006-01-02 15:04"), s.Face, by, s.Client)
+			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.Format("2006-01-02 15:04"), s.Face, by, s.Client)
 		}
+		t.print(c)
 		return nil
 	},
 })

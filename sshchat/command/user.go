@@ -137,6 +137,7 @@ func accountOf(a chat.Account) accountJSON {
 var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
+		var t table
 		for _, a := range c.Accounts.Accounts() {
 			if c.json() {
 				c.printJSON(accountOf(a))
@@ -144,10 +145,11 @@ var _ = add(&Command{
 			}
 			state := ""
 			if a.Disabled {
-				state = "  disabled"
+				state = "disabled"
 			}
-			c.Printf("%-16s %-5s  %s  seen %s%s\n", a.Name, a.Role, text.Count(len(a.Keys), "key"), a.Seen, state)
+			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), "seen "+a.Seen, state)
 		}
+		t.print(c)
 		return nil
 	},
 })
