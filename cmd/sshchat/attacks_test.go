@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sshchat/sshchat/attack"
 )
@@ -54,6 +55,12 @@ func printTable(t *testing.T, table string) {
 	if run := flag.Lookup("test.run"); run == nil || !strings.Contains(run.Value.String(), "Attack") {
 		return
 	}
+	// A result that depends on a file which is newer than two seconds is not kept: asked again, it is printed again.
+	const self = "attacks_test.go"
+	if err := os.Chtimes(self, time.Time{}, time.Now()); err != nil {
+		t.Logf("the table may be printed only once: %v", err)
+	}
+	os.Stat(self)
 	if testing.Verbose() {
 		fmt.Print(table)
 		return
