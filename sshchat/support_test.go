@@ -1,7 +1,6 @@
 package sshchat
 
 import (
-	"crypto/ed25519"
 	"net"
 	"testing"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
-
-	gossh "golang.org/x/crypto/ssh"
 )
 
 // clock is a time that passes when it is told to.
@@ -33,17 +30,4 @@ func testName(t testing.TB, s string) chat.Name {
 func testSource(t testing.TB, s string) limit.Source {
 	t.Helper()
 	return limit.SourceOf(&net.TCPAddr{IP: net.ParseIP(s), Port: 4711})
-}
-
-func newTestSigner(t testing.TB) gossh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := gossh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
 }

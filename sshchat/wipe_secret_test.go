@@ -4,6 +4,7 @@ package sshchat
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"net"
 	"reflect"
@@ -66,4 +67,17 @@ func packet(p gossh.ServerPreAuthConn) (b []byte) {
 		}
 	}
 	return b[:cap(b)]
+}
+
+func newTestSigner(t testing.TB) gossh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := gossh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
 }
