@@ -292,27 +292,11 @@ func (c *Call) takeRoom() error {
 			c.Args[at] = "#" + room.String()
 		}
 	case c.Command.mayOmitRoom(c.Face):
-		if err := c.unclearRoom(); err != nil {
-			return err
-		}
 		c.Args = append(c.Args, c.Session.Room().For(c.Account.Name)) // for the audit log
 	default:
 		return c.usage("%s needs a room", c.Command.Name)
 	}
 	return nil
-}
-
-// unclearRoom refuses a text that begins with the name of another room: it may be meant for that one, without its #.
-func (c *Call) unclearRoom() error {
-	word, _ := cutWord(c.Text)
-	other, err := text.ParseRoomName(word)
-	if err != nil || other == c.Session.Room() {
-		return nil
-	}
-	if _, err := c.Hub.Room(c.Account.Name, other); err != nil {
-		return nil
-	}
-	return c.usage("#%s is a room: write #%s if you mean it, or %s before the text", other, other, c.Session.Room().For(c.Account.Name))
 }
 
 // target is the room that the command acts in.

@@ -117,31 +117,6 @@ func TestRoomsAreNamedOneWay(t *testing.T) {
 	}
 }
 
-// A text that begins with another room's name may be meant for that room: nothing is done, and it is asked which.
-func TestRoomWithoutItsMark(t *testing.T) {
-	r := newRig(t, "alice", "bob")
-	r.face = Chat
-	lab, err := text.ParseRoomName("lab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.must("join #lab")
-	r.session.room = chat.General
-	r.refuses("topic lab hello", chat.Usage, "#lab is a room: write #lab if you mean it, or #general before the text")
-	r.refuses("topic LAB", chat.Usage, "#lab is a room")
-	r.refuses("kick bob lab bye", chat.Denied, "kick is for mods") // whoever may not kick learns nothing else
-	r.must("topic #general lab hello")
-	r.sees("topic", "lab hello")
-	r.must("topic general nonsense") // it is this one either way
-	r.must("topic laboratory")
-	r.sees("topic", "laboratory")
-	r.session.room = lab
-	r.must("topic lab rats")
-	r.as("bob")
-	r.refuses("topic lab hello", chat.Usage, "#lab is a room") // also where they are not in it
-	r.must("topic nosuch hello")
-}
-
 // What is said is what was sent, byte by byte: quotes belong to the shell only where they enclose a word before it.
 func TestQuotesOfTheShell(t *testing.T) {
 	for line, want := range map[string]struct{ word, rest string }{
