@@ -100,16 +100,17 @@ func (s *testServer) readMany(u *user, n int) (got func() int, ended <-chan stru
 func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "fill the audit log by what I may not do, and by what I may")
-	s := startServer(t, "", "--command-burst", "20", "--command-rate", "1000")
+	s := startServer(t, "", "--command-burst", "20", "--command-rate", "240")
 	boss, mallory := s.register("boss"), s.register("mallory")
 	boss.must("claim " + s.claimCode())
 	boss.must("motd set in sight")
 	const tries = 200
+	begun := time.Now()
 	for range tries {
 		mallory.refused(3, "user list")
 	}
 	lines := strings.Count(boss.must("audit 10000 --json"), `"by":"mallory"`)
-	if lines < 20 || lines > 60 {
+	if most := 21 + int(time.Since(begun).Seconds()); lines < 20 || lines > most { // one a second with these limits
 		t.Errorf("%d lines of %d refusals", lines, tries)
 	}
 	if out := boss.must("audit"); !strings.Contains(out, "motd set in sight") && !strings.Contains(out, "motd set") || !strings.Contains(out, "more in a row; audit --by mallory") {
@@ -123,13 +124,13 @@ func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 		return strings.Contains(boss.must("audit 10000 --json"), "more, without a line")
 	})
 	keys := slices.Repeat([]ssh.Signer{newSigner(t)}, 1)
-	begun := time.Now()
-	for range 30 { // 20 at once, then some 40 a second with these limits
+	begun = time.Now()
+	for range 20 { // 20 changes at once, then 10 a second with these limits
 		mallory.must("key add " + line(keys[0]))
 		mallory.must("key remove " + ssh.FingerprintSHA256(keys[0].PublicKey()))
 	}
-	if took := time.Since(begun); took < 500*time.Millisecond {
-		t.Errorf("60 changes in %v", took)
+	if took := time.Since(begun); took < time.Second {
+		t.Errorf("40 changes in %v", took)
 	}
 	for range 40 {
 		boss.must("motd set again")
@@ -137,7 +138,7 @@ func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 	if n := strings.Count(boss.must("audit 10000 --json"), "again"); n != 40 {
 		t.Errorf("%d lines of 40 acts of an admin", n)
 	}
-	row.Tried("%d refusals, 60 changes", tries)
+	row.Tried("%d refusals, 40 changes", tries)
 	row.Held("20 lines of refusals, then 1 a minute and a count; changes wait; many lines in a row are shown as a few")
 	row.Control("all of 40 acts of an admin are told")
 }
