@@ -73,35 +73,37 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	row.Control("done if nothing happens meanwhile")
 	n := 0
 	for way, decision := range ways {
-		for _, command := range commands {
-			n++
-			name, made := fmt.Sprintf("mallory%d", n), newSigner(t)
-			t.Run(way+", "+strings.Fields(command)[0]+" "+strings.Fields(command)[1], func(t *testing.T) {
-				mallory := s.register(name)
-				mallory.must("key add " + line(newSigner(t))) // so that one can be removed
-				boss.must("user set-role " + name + " admin")
-				victim := fmt.Sprintf("victim%d", n)
-				if strings.Contains(command, "victim") {
-					s.register(victim)
-				}
-				run := strings.ReplaceAll(command, "%d", fmt.Sprint(n))
-				o := mallory.begin(run)
-				o.send(line(made))
-				s.began(boss, "exec", 1)
-				if decision != "" {
-					fingerprint := ssh.FingerprintSHA256(mallory.signer.PublicKey())
-					boss.must(strings.NewReplacer("NAME", name, "FINGERPRINT", fingerprint).Replace(decision))
-				}
-				o.send(fmt.Sprintf("# second%d", n)) // to what takes keys it is a comment
+		n++
+		t.Run(way, func(t *testing.T) {
+			name := fmt.Sprintf("mallory%d", n)
+			mallory := s.register(name)
+			mallory.must("key add " + line(newSigner(t))) // so that one can be removed
+			boss.must("user set-role " + name + " admin")
+			s.register(fmt.Sprintf("victim%d", n))
+			var begun []*openSession
+			var made []ssh.Signer
+			for _, command := range commands {
+				made = append(made, newSigner(t))
+				begun = append(begun, s.login(name, mallory.signer).begin(strings.ReplaceAll(command, "%d", fmt.Sprint(n))))
+				begun[len(begun)-1].send(line(made[len(made)-1]))
+			}
+			s.began(boss, "exec", len(commands))
+			if decision != "" {
+				fingerprint := ssh.FingerprintSHA256(mallory.signer.PublicKey())
+				boss.must(strings.NewReplacer("NAME", name, "FINGERPRINT", fingerprint).Replace(decision))
+			}
+			for i, command := range commands {
+				o := begun[i]
+				o.send(fmt.Sprintf("# second%d by %s", n, strings.Fields(command)[0])) // to what takes keys it is a comment
 				o.typed.Close()
 				err := <-o.ended
 				may := way == "nothing" || way == "demoted" && !strings.HasPrefix(command, "user") && !strings.HasPrefix(command, "motd")
 				if (err == nil) != may {
-					t.Errorf("%s after %s: %v\n%s", run, way, err, o.seen)
+					t.Errorf("%s after %s: %v\n%s", command, way, err, o.seen)
 				}
-				boss.check(t, n, made, command, may)
-			})
-		}
+				boss.check(t, n, made[i], command, may)
+			}
+		})
 	}
 }
 
@@ -119,7 +121,7 @@ func (u *user) check(t *testing.T, n int, made ssh.Signer, command string, may b
 		out, _, _ := u.exec("motd", "")
 		done = strings.Contains(out, line(made))
 	case "say general", "msg boss":
-		done = strings.Contains(u.must(fmt.Sprintf("search second%d", n)), "second")
+		done = strings.Contains(u.must(fmt.Sprintf("search second%d by %s", n, strings.Fields(command)[0])), "second")
 	case "key add":
 		done = strings.Contains(u.must("user list --json"), fingerprint)
 	default:
