@@ -159,7 +159,7 @@ func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	o.sees("takes a login by key, or a second factor")
 	_, recovery := secondFactor(t, o)
 	o.typeln("/user list")
-	o.sees("paula            admin")
+	o.sees("paula  admin")
 	c, err := s.dialAs("paula", interactive(goodPassword, recovery[1]))
 	if err != nil {
 		t.Fatal(err)
