@@ -14,15 +14,6 @@ import (
 	"sshchat/store/durable"
 )
 
-func mode(t *testing.T, path string) os.FileMode {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Mode().Perm()
-}
-
 var errCrash = errors.New("crashed")
 
 // crashing is a file system on which a process crashes before something is named so.

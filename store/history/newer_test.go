@@ -193,7 +193,9 @@ func TestFilesThatDoNotBelongTogether(t *testing.T) {
 			h, err := Open(p.dir, p.opt)
 			is("the server", err)
 			if err == nil {
-				err = h.Close()
+				if err := h.Close(); err != nil {
+					t.Error(err)
+				}
 			}
 			if change != nil && content(t, p.dir) != before {
 				t.Error("refused, and changed")
