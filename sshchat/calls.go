@@ -180,7 +180,7 @@ func (s *session) concluded(ctx context.Context, err error) {
 	late := newTimer()
 	late.in(typedAhead)
 	defer late.stop()
-	for !s.ended {
+	for err != nil && !s.ended { // what comes after a dialogue that succeeded was typed after it
 		fired, err := chat.Wait(ctx, s.in.ready, late.signal())
 		if err != nil || fired > 0 {
 			break
