@@ -41,7 +41,6 @@ type preparedWindow struct {
 
 	key   *agesplit.FileKey // nil once it has begun
 	heads map[chat.Name]string
-	to    map[chat.Name]keySet // what each head is for
 	keys  *keyring
 
 	// Owned by the committing goroutine:
@@ -55,7 +54,6 @@ func (p *preparedWindow) build() {
 		defer close(p.made)
 		p.key = agesplit.NewFileKey()
 		p.heads = make(map[chat.Name]string, len(p.readers))
-		p.to = make(map[chat.Name]keySet, len(p.readers))
 		for _, name := range p.readers {
 			if p.dropped.Load() {
 				return
@@ -67,9 +65,7 @@ func (p *preparedWindow) build() {
 }
 
 func (p *preparedWindow) wrap(name chat.Name) {
-	to := p.reads(p.room, name)
-	head, refused := p.key.Head(to)
-	p.to[name] = keysOf(to)
+	head, refused := p.key.Head(p.reads(p.room, name))
 	if len(refused) > 0 {
 		p.log.Warn("history: a key cannot be sealed to and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
 	}
@@ -93,7 +89,6 @@ func (p *preparedWindow) begin(readers map[chat.Name]bool) []namedHead {
 			p.wrap(name)
 		} else {
 			delete(p.heads, name)
-			delete(p.to, name)
 		}
 	}
 	clear(p.changed)
