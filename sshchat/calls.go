@@ -177,15 +177,8 @@ func (s *session) concluded(ctx context.Context, err error) {
 		}
 	}
 	s.asked = false
-	late := newTimer()
-	late.in(typedAhead)
-	defer late.stop()
-	for err != nil && !s.ended { // what comes after a dialogue that succeeded was typed after it
-		fired, err := chat.Wait(ctx, s.in.ready, late.signal())
-		if err != nil || fired > 0 {
-			break
-		}
-		s.takeInput()
+	if err != nil { // what comes after a dialogue that succeeded was typed after it
+		s.takeTypedAhead(ctx)
 	}
 	dropped := 0
 	s.actions = slices.DeleteFunc(s.actions, func(a view.Action) bool {
@@ -197,5 +190,18 @@ func (s *session) concluded(ctx context.Context, err error) {
 	})
 	if dropped > 0 {
 		s.face.Fail(text.Count(dropped, "line") + " typed before the question was answered: not sent.")
+	}
+}
+
+// takeTypedAhead takes the input that is still on its way through the server.
+func (s *session) takeTypedAhead(ctx context.Context) {
+	late := newTimer()
+	late.in(typedAhead)
+	defer late.stop()
+	for !s.ended {
+		if fired, err := chat.Wait(ctx, s.in.ready, late.signal()); err != nil || fired > 0 {
+			return
+		}
+		s.takeInput()
 	}
 }
