@@ -1,0 +1,169 @@
+package command
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
+)
+
+// parse reads what follows the command's name.
+func (c *Call) parse(rest string) error {
+	cmd := c.Command
+	c.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
+	c.Flags.SetOutput(io.Discard)
+	c.Flags.Usage = func() {}
+	if cmd.Flags != nil {
+		cmd.Flags(c.Flags)
+	}
+	if cmd.Text {
+		if word, _ := cutWord(rest); word == "-h" || word == "--help" {
+			return pflag.ErrHelp
+		}
+		rest, err := c.leadingFlags(rest)
+		if err != nil {
+			return err
+		}
+		words := cmd.Words
+		if !cmd.mayOmitRoom(c.Face) {
+			words = max(words, cmd.RoomAt)
+		}
+		for range words {
+			var word string
+			if word, rest = cutQuoted(rest); word == "" {
+				break
+			}
+			c.Args = append(c.Args, word)
+		}
+		if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
+			return c.usage("%s: something is missing", cmd.Name)
+		}
+		if cmd.RoomAt > words && strings.HasPrefix(rest, "#") {
+			var word string
+			word, rest = cutWord(rest)
+			c.Args = append(c.Args, word)
+		}
+		if words > 0 {
+			if rest, err = c.leadingFlags(rest); err != nil {
+				return err
+			}
+		}
+		c.Text = strings.TrimSpace(rest)
+		if err := c.lateFlags(); err != nil {
+			return err
+		}
+		return c.takeRoom()
+	}
+	words, err := split(rest)
+	if err != nil {
+		return c.usage("%s: %v", cmd.Name, err)
+	}
+	if err := c.Flags.Parse(words); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return err
+		}
+		return c.usage("%s: %v", cmd.Name, err)
+	}
+	c.Args = c.Flags.Args()
+	if cmd.Words >= 0 && len(c.Args) > cmd.Words {
+		return c.usage("%s: too many arguments", cmd.Name)
+	}
+	return c.takeRoom()
+}
+
+// mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
+func (cmd *Command) mayOmitRoom(face Face) bool {
+	return face == Chat && strings.Contains(cmd.Args, "[ROOM]")
+}
+
+// takeRoom finds the room among the words. Which word it is depends on nothing but the command: its # is optional, except
+// that in the chat, where the room may be left out, # tells it from the first word of a text.
+func (c *Call) takeRoom() error {
+	at := c.Command.RoomAt - 1
+	switch {
+	case at < 0:
+		return nil
+	case len(c.Args) < at:
+		return c.usage("%s: something is missing", c.Command.Name)
+	case len(c.Args) > at:
+		c.roomWord = c.Args[at]
+		if room, err := text.ParseRoomName(c.roomWord); err == nil {
+			c.Args[at] = "#" + room.String()
+		}
+	case c.Command.mayOmitRoom(c.Face):
+		c.Args = append(c.Args, c.Session.Room().For(c.Account.Name)) // for the audit log
+	default:
+		return c.usage("%s needs a room", c.Command.Name)
+	}
+	return nil
+}
+
+// target is the room that the command acts in.
+func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
+
+// leadingFlags reads the flags before a text, for a command that has any; "--" ends them. It returns the text.
+func (c *Call) leadingFlags(rest string) (text string, err error) {
+	for c.Command.Flags != nil && !c.endOfFlags {
+		word, after := cutWord(rest)
+		if !strings.HasPrefix(word, "--") {
+			break
+		}
+		rest = after
+		if word == "--" {
+			c.endOfFlags = true
+			break
+		}
+		words := []string{word}
+		if f := c.Flags.Lookup(word[2:]); f != nil && f.NoOptDefVal == "" { // its value is the next word
+			var value string
+			if value, rest = cutWord(rest); value != "" {
+				words = append(words, value)
+			}
+		}
+		if err := c.Flags.Parse(words); err != nil {
+			return "", c.usage("%s: %v", c.Command.Name, err)
+		}
+	}
+	return rest, nil
+}
+
+// lateFlags finds flags in a text that come too late, so that none is silently a part of a reason or a key. Where the text
+// is single words they are taken. A -- before them makes them text, and is none itself.
+func (c *Call) lateFlags() error {
+	if c.Command.Flags == nil || c.endOfFlags {
+		return nil
+	}
+	words := strings.Fields(c.Text)
+	isFlag := func(word string) bool {
+		name, dashed := strings.CutPrefix(word, "--")
+		name, _, _ = strings.Cut(name, "=")
+		return dashed && c.Flags.Lookup(name) != nil
+	}
+	if !slices.ContainsFunc(words, isFlag) {
+		return nil
+	}
+	var kept []string
+	for i, word := range words {
+		switch {
+		case word == "--":
+			kept = append(kept, words[i+1:]...)
+			c.Text = strings.Join(kept, " ")
+			return nil
+		case !isFlag(word):
+			kept = append(kept, word)
+		case !c.Command.WordsOnly:
+			return c.usage("%s: %s comes before the text; -- ends the flags, if it belongs to it", c.Command.Name, text.Clean(word, 40))
+		default:
+			if err := c.Flags.Parse([]string{word}); err != nil {
+				return c.usage("%s: %v", c.Command.Name, err)
+			}
+		}
+	}
+	c.Text = strings.Join(kept, " ")
+	return nil
+}
