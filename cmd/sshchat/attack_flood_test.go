@@ -195,6 +195,9 @@ func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 		}
 	})
 	(&user{nil, t, s, "alice", signer}).soon("whoami")
+	if err := control.SetReadDeadline(time.Now().Add(patience)); err != nil { // the others may have waited long for their turn
+		t.Fatal(err)
+	}
 	if _, _, _, err := ssh.NewClientConn(control, patient.addr, &ssh.ClientConfig{
 		User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	}); err != nil {
