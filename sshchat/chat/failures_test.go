@@ -34,4 +34,14 @@ func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
 			t.Errorf("line %d is %q, without %q", i+1, lines[i], want)
 		}
 	}
+
+	log.Reset()
+	for range 100 { // a disk that fails each second time
+		at = at.Add(time.Second)
+		f.note(at, logger, errors.New("no disk"))
+		f.over(logger)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, &log)
+	}
 }

@@ -262,28 +262,29 @@ func (h *Hub) commit(batch []*request) error {
 	return nil
 }
 
-// logFailure is how often failures in a row are told to the log, at most.
+// logFailure is how often the log is told of failures, at most.
 const logFailure = time.Minute
 
 // failures are the commits that have failed in a row.
 type failures struct {
 	times  int
-	logged time.Time // when the log was last told
+	told   bool      // the log knows of these
+	logged time.Time // when it was last told of any
 }
 
 func (f *failures) note(at time.Time, log *slog.Logger, err error) {
 	f.times++
-	if f.times == 1 || at.Sub(f.logged) >= logFailure || errors.Is(err, ErrJournalDead) {
-		f.logged = at
+	if at.Sub(f.logged) >= logFailure || errors.Is(err, ErrJournalDead) {
+		f.logged, f.told = at, true
 		log.Error("nothing can be stored, and messages are refused", "batches", f.times, "err", err)
 	}
 }
 
 func (f *failures) over(log *slog.Logger) {
-	if f.times > 0 {
+	if f.told {
 		log.Info("messages are stored again", "refused batches", f.times)
-		*f = failures{}
 	}
+	f.times, f.told = 0, false
 }
 
 // refuse answers a batch that was not stored. Its messages are as if they had not been said. Its changes hold all the

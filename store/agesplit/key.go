@@ -41,7 +41,7 @@ type Key struct {
 	Line        string        // its one spelling: type and base64, or "age1…"
 	Fingerprint string        // SHA256:… as ssh-keygen prints it; of an age recipient the Line
 	Comment     string        // what followed on the line, as it was written: not fit to be shown
-	Recipient   age.Recipient // nil if age cannot seal to keys of this type
+	Recipient   age.Recipient // nil if age cannot seal to keys of this type; its String is the Line
 }
 
 // ParseKey reads a public key: a line of an authorized_keys file without options (sshd(8)), or an age recipient
@@ -113,13 +113,25 @@ func parseSSHKey(line string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
+	line = kind + " " + base64.StdEncoding.EncodeToString(blob)
+	if recipient != nil {
+		recipient = sshKey{recipient, line}
+	}
 	return Key{
-		Line:        kind + " " + base64.StdEncoding.EncodeToString(blob),
+		Line:        line,
 		Fingerprint: ssh.FingerprintSHA256(key),
 		Comment:     comment,
 		Recipient:   recipient,
 	}, nil
 }
+
+// sshKey is a recipient that says which key it is, as age's own recipients do.
+type sshKey struct {
+	age.Recipient
+	line string
+}
+
+func (k sshKey) String() string { return k.line }
 
 // sshRecipient returns what age can seal to, nil for the types it cannot, and refuses keys that are too weak.
 func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {

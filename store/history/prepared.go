@@ -41,6 +41,7 @@ type preparedWindow struct {
 
 	key   *agesplit.FileKey // nil once it has begun
 	heads map[chat.Name]string
+	to    map[chat.Name]keySet // what each head is for
 	keys  *keyring
 
 	// Owned by the committing goroutine:
@@ -54,6 +55,7 @@ func (p *preparedWindow) build() {
 		defer close(p.made)
 		p.key = agesplit.NewFileKey()
 		p.heads = make(map[chat.Name]string, len(p.readers))
+		p.to = make(map[chat.Name]keySet, len(p.readers))
 		for _, name := range p.readers {
 			if p.dropped.Load() {
 				return
@@ -65,7 +67,9 @@ func (p *preparedWindow) build() {
 }
 
 func (p *preparedWindow) wrap(name chat.Name) {
-	head, refused := p.key.Head(p.reads(p.room, name))
+	to := p.reads(p.room, name)
+	head, refused := p.key.Head(to)
+	p.to[name] = keysOf(to)
 	if len(refused) > 0 {
 		p.log.Warn("history: a key cannot be sealed to and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
 	}
@@ -89,6 +93,7 @@ func (p *preparedWindow) begin(readers map[chat.Name]bool) []namedHead {
 			p.wrap(name)
 		} else {
 			delete(p.heads, name)
+			delete(p.to, name)
 		}
 	}
 	clear(p.changed)

@@ -1,8 +1,10 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -178,4 +180,75 @@ func BenchmarkLargeRoom(b *testing.B) {
 			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n), "B/reader")
 		})
 	}
+}
+
+// A change of keys that changes nothing for the open window makes nobody's head again: a key that it was never sealed to
+// is removed, as one that was just added and whose owner hung up; or what is sealed to is what it was. The control is a
+// key that it was sealed to.
+func TestChangesOfKeysThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	p, _ := crowded(t, 2*preparedReaders)
+	alice, phone, tablet := ageReader(t, "alice"), ageReader(t, "alice"), ageReader(t, "alice")
+	keys := func(of ...reader) {
+		var to []age.Recipient
+		for _, r := range of {
+			to = append(to, r.to)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.keys[alice.name] = to
+	}
+	keys(alice)
+	p.open()
+	windows := func() uint64 {
+		t.Helper()
+		p.say(alice, "hello")
+		h, err := p.h.Head(chat.General)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.W
+	}
+	for _, c := range []struct {
+		what    string
+		keys    []reader
+		change  chat.Change
+		windows uint64
+	}{
+		{"nothing", []reader{alice}, chat.Rekey, 0},
+		{"a key was added, and she hung up; another that she had added so was removed", []reader{alice, phone}, chat.Revoke, 0},
+		{"it was removed as well", []reader{alice}, chat.Revoke, 0},
+		{"a key was added", []reader{alice, phone}, chat.Rekey, 1},
+		{"the same keys in another order", []reader{phone, alice}, chat.Rekey, 0},
+		{"a key was removed", []reader{alice}, chat.Revoke, 1},
+		{"it was replaced by another", []reader{tablet}, chat.Revoke, 1},
+		{"she is banned", nil, chat.Revoke, 1},
+		{"and not any more", []reader{alice}, chat.Rekey, 1},
+		{"she left", []reader{alice}, chat.Leave, 1},
+		{"and came back", []reader{alice}, chat.Join, 1},
+	} {
+		before := windows()
+		keys(c.keys...)
+		p.commit(change(chat.General, c.change, alice.name))
+		if got := windows() - before; got != c.windows {
+			t.Errorf("%s: %d windows begin", c.what, got)
+		}
+		reads := c.change != chat.Leave && slices.ContainsFunc(c.keys, func(r reader) bool { return r.id == alice.id })
+		if p.opensLast(alice) != reads {
+			t.Errorf("%s: the key opens the last message: %v", c.what, !reads)
+		}
+	}
+	if !p.opensLast(alice) || p.opensLast(phone) || p.opensLast(tablet) {
+		t.Error("it ends with the wrong keys")
+	}
+}
+
+// opensLast reports whether the reader's key opens the last message of #general.
+func (p *place) opensLast(r reader) bool {
+	p.t.Helper()
+	lines, err := openAll(bytes.NewReader(p.file()), &Opener{Identities: []age.Identity{r.id}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return len(lines) > 0 && lines[len(lines)-1].Seq == p.seqs[chat.General]
 }

@@ -191,8 +191,8 @@ func tagOf(to []age.Recipient) (string, error) {
 	}
 	var words []string
 	for _, r := range to {
-		if named, ok := r.(fmt.Stringer); ok { // age1…
-			words = append(words, named.String())
+		if x, ok := r.(*age.X25519Recipient); ok {
+			words = append(words, x.String())
 			continue
 		}
 		stanzas, err := r.Wrap(make([]byte, agesplit.FileKeySize)) // an SSH key's stanza names it

@@ -49,12 +49,34 @@ func (d *transaction) take(e *chat.Event) error {
 	case chat.Leave:
 		delete(r.readers, e.Name)
 	}
-	s.changed, r.stale = true, true
+	s.changed = true
 	if r.prepared != nil {
 		r.prepared.changed[e.Name] = true
 	}
+	if r.open && !r.stale && d.h.serves(r, e) {
+		return nil
+	}
+	r.stale = true
 	d.end(r)
 	return nil
+}
+
+// serves reports whether the room's open window is what it ought to be also after the keys of somebody have changed:
+// its head for them is for the keys they have now, or, if a key was removed, was never for that one. Then nobody's head
+// needs to be made again. What asks for it in a loop would have each of them made, and waited for.
+func (h *History) serves(r *roomChain, e *chat.Event) bool {
+	had, known := r.at.to[e.Name]
+	if !known || !r.readers[e.Name] {
+		return false
+	}
+	has := keysOf(h.opt.Recipients(r.name, e.Name))
+	switch e.Change {
+	case chat.Revoke:
+		return has.hold(had)
+	case chat.Rekey:
+		return has.hold(had) && had.hold(has)
+	}
+	return false
 }
 
 // say seals a message.
@@ -116,7 +138,7 @@ func (d *transaction) begin(r *roomChain) {
 	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, heads: heads}
 	d.add(r, rec)
 	r.open, r.stale = true, false
-	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys}
+	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
 	d.h.prepareNext(r)
 }
 

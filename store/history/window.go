@@ -1,9 +1,15 @@
 package history
 
 import (
+	"fmt"
+	"hash/maphash"
+	"slices"
 	"time"
 
+	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
+
+	"filippo.io/age"
 )
 
 const (
@@ -45,8 +51,9 @@ type window struct {
 	size   int
 	sum    sum // of its record
 	keys   *keyring
-	lines  [][]byte // what was said in it, to be stored again as one when it ends
-	digest []sum    // of the lines' records
+	to     map[chat.Name]keySet // what each head is for; not changed
+	lines  [][]byte             // what was said in it, to be stored again as one when it ends
+	digest []sum                // of the lines' records
 }
 
 func (w *window) full() bool { return len(w.lines) >= w.size || len(w.keys.msgs) == 0 }
@@ -63,4 +70,30 @@ func (w *window) chunks() [][][]byte {
 		bytes += len(l)
 	}
 	return append(chunks, w.lines[start:])
+}
+
+// keySet tells sets of keys apart, in a few bytes: a hash of each. It is nil if it is not known which they are.
+type keySet []uint64
+
+var keySeed = maphash.MakeSeed()
+
+// keysOf are the keys of the recipients, if they say which they are.
+func keysOf(to []age.Recipient) keySet {
+	keys := make(keySet, len(to))
+	for i, r := range to {
+		named, ok := r.(fmt.Stringer)
+		if !ok {
+			return nil
+		}
+		keys[i] = maphash.String(keySeed, named.String())
+	}
+	return keys
+}
+
+// hold reports whether all the others are among the keys.
+func (k keySet) hold(others keySet) bool {
+	if k == nil || others == nil {
+		return false
+	}
+	return !slices.ContainsFunc(others, func(key uint64) bool { return !slices.Contains(k, key) })
 }
