@@ -52,6 +52,7 @@ type person struct {
 	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
 	marks    readMarks           // locks for itself
 	sessions int
+	debt     debt       // for changes that cost others
 	away     *absence   // nil: none was told
 	changing sync.Mutex // held while a change of this person's rooms goes registry, then journal: one order for both
 }
@@ -126,6 +127,9 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	if err != nil {
 		return false, err
 	}
+	if err := h.mayMove(me, name); err != nil {
+		return made, err
+	}
 	if err := h.await(ctx, name, Join); err != nil {
 		return made, err
 	}
@@ -142,6 +146,7 @@ func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err 
 	if err := h.registry.SaveMember(name, Member{me, r.Log.Last() + 1}); err != nil {
 		return made, fmt.Errorf("join %s: %w", name, err)
 	}
+	h.chargeMove(me, name)
 	// The registry has it, so the journal must too, whoever hung up meanwhile.
 	return made, h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Join, Name: me}})
 }
@@ -222,6 +227,7 @@ func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
 	if err := h.await(ctx, name, Leave); err != nil {
 		return err
 	}
+	h.chargeMove(me, name)
 	return h.leaveRoom(ctx, me, name)
 }
 

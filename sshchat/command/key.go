@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -69,21 +70,32 @@ var _ = add(&Command{
 				return c.usage("--only: %v", err)
 			}
 		}
-		for _, key := range keys {
-			key.Only = only
-			if err := c.addKey(ctx, key); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.addKeys(ctx, keys, only)
 	},
 })
 
-func (c *Call) addKey(ctx context.Context, key chat.Key) error {
-	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
+// addKeys adds the keys one by one, and has what is said from now on sealed to all of them at once.
+func (c *Call) addKeys(ctx context.Context, keys []chat.Key, only chat.Only) (err error) {
+	if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
 		return err
 	}
-	if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Rekey); err != nil {
+	added := 0
+	for _, key := range keys {
+		key.Only = only
+		if err = c.addKey(key); err != nil {
+			break
+		}
+		added++
+	}
+	if added == 0 {
+		return err
+	}
+	c.Hub.ChargeKeys(c.Account.Name)
+	return errors.Join(err, c.Hub.Rekey(ctx, c.Account.Name, chat.Rekey))
+}
+
+func (c *Call) addKey(key chat.Key) error {
+	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
 		return err
 	}
 	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
@@ -111,6 +123,10 @@ var _ = add(&Command{
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as key list shows it")
 		}
-		return c.removeKey(ctx, c.Account, c.Args[0])
+		if err := c.removeKey(ctx, c.Account, c.Args[0]); err != nil {
+			return err
+		}
+		c.Hub.ChargeKeys(c.Account.Name) // it does not wait; what comes next may have to
+		return nil
 	},
 })

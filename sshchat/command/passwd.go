@@ -11,9 +11,13 @@ var _ = add(&Command{
 	More:  "The new password opens all your history, the old one nothing said from now on.",
 	Faces: Both, Account: true, Audit: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
+		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
+			return err
+		}
 		if err := c.changePassword(ctx); err != nil {
 			return err
 		}
+		c.Hub.ChargeKeys(c.Account.Name)
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
 		c.Live.Review("The password of this session has been changed. Please reconnect.")
 		if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke); err != nil {
