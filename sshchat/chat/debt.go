@@ -12,7 +12,7 @@ const (
 )
 
 // ErrTooOften refuses a change of somebody who has made many.
-var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed keys or rooms often, and each change costs everybody in large rooms"}
+var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed your keys or rooms often, and in large rooms each change delays everyone"}
 
 // debt is what a person owes; it is paid by waiting. The zero debt is none.
 type debt struct {

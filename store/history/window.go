@@ -90,10 +90,13 @@ func keysOf(to []age.Recipient) keySet {
 	return keys
 }
 
-// hold reports whether all the others are among the keys.
-func (k keySet) hold(others keySet) bool {
-	if k == nil || others == nil {
+// equal reports whether both are known, and the same keys.
+func (k keySet) equal(other keySet) bool {
+	if k == nil || other == nil {
 		return false
 	}
-	return !slices.ContainsFunc(others, func(key uint64) bool { return !slices.Contains(k, key) })
+	hold := func(a, b keySet) bool {
+		return !slices.ContainsFunc(b, func(key uint64) bool { return !slices.Contains(a, key) })
+	}
+	return hold(k, other) && hold(other, k)
 }
