@@ -14,7 +14,10 @@ import (
 
 // This file is the session as commands see it: command.Session.
 
-var _ command.Session = (*session)(nil)
+var (
+	_ command.Session = (*session)(nil)
+	_ command.Caller  = (*session)(nil)
+)
 
 func (s *session) Room() chat.RoomName { return s.room }
 
@@ -46,7 +49,7 @@ func (s *session) SetFocus(people []chat.Name) {
 	s.settle()
 }
 
-// Guess implements command.Session.
+// Guess implements command.Caller.
 func (s *session) Guess(look func() error) error {
 	attempts := s.server.attempts
 	if !attempts.TryPrompt(s.name) {
@@ -66,7 +69,7 @@ func (s *session) Guess(look func() error) error {
 	return err
 }
 
-// MayRegister implements command.Session.
+// MayRegister implements command.Caller.
 func (s *session) MayRegister() error {
 	if why := s.server.accountsWait(s.guard.conn); why != "" {
 		return &chat.Refusal{Code: chat.Failed, Text: why}
@@ -74,7 +77,7 @@ func (s *session) MayRegister() error {
 	return nil
 }
 
-// CountRegistration implements command.Session.
+// CountRegistration implements command.Caller.
 func (s *session) CountRegistration() (giveBack func(), err error) {
 	newcomers, c := s.server.newcomers, s.guard.conn
 	if why := newcomersWords(newcomers.Take(c.from, c.exempt)); why != "" {
@@ -83,7 +86,7 @@ func (s *session) CountRegistration() (giveBack func(), err error) {
 	return func() { newcomers.GiveBack(c.from) }, nil
 }
 
-// MayClaim implements command.Session.
+// MayClaim implements command.Caller.
 func (s *session) MayClaim() error {
 	c := s.guard.conn
 	if wait := s.server.claims.Take(c.from, time.Now()); wait > 0 && !c.exempt {
@@ -103,7 +106,7 @@ func (s *session) Registered(a chat.Account) {
 	s.guard.conn.onTime()
 }
 
-// Renew implements command.Session. Until the session has what it must prove now, nobody ends it for not having it.
+// Renew implements command.Caller. Until the session has what it must prove now, nobody ends it for not having it.
 func (s *session) Renew(change func() (generation string, second bool, err error)) error {
 	s.renewal.Store(true)
 	generation, second, err := change()

@@ -18,7 +18,7 @@ import (
 // maxEcho is how much of a text its author is shown when it is refused, in bytes. Up brings back all of it.
 const maxEcho = 200
 
-// Pace implements command.Session.
+// Pace implements command.Caller.
 func (s *session) Pace(ctx context.Context, what command.Effort, text string) error {
 	f, noun, done := s.server.messages, "messages", "sent"
 	switch what {
@@ -61,7 +61,7 @@ func among(a limit.Allowance, n int) limit.Allowance {
 	return limit.Allowance{Burst: a.Burst, Rate: a.Rate / float64(n)}
 }
 
-// Denied implements command.Session.
+// Denied implements command.Caller.
 func (s *session) Denied() (unwritten int, due bool) {
 	due = s.server.denials.Take(s.name, time.Now()) == 0
 	s.server.mu.Lock()

@@ -204,7 +204,7 @@ func (s *session) command(ctx context.Context, face command.Face, line string) e
 func (s *session) call(face command.Face) (command.Call, error) {
 	call := command.Call{
 		Services: s.server.services, Face: face, Name: s.name, Key: s.key,
-		Source: s.guard.conn.source, Session: s,
+		Source: s.guard.conn.source, Session: s, Caller: s,
 	}
 	call.Admit = func(now command.Rolls) (chat.Account, error) { // by whoever makes a change, while the session waits for it
 		l := *s.proven.Load()

@@ -78,7 +78,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	if c.Claim == nil || c.Claim.Code() == "" {
 		return denied("there is nothing to claim: this server has an admin")
 	}
-	if err := c.Session.MayClaim(); err != nil {
+	if err := c.Caller.MayClaim(); err != nil {
 		return err
 	}
 	if !c.Claim.take(c.Args[0]) {

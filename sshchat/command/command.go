@@ -87,6 +87,7 @@ type Call struct {
 	Out        io.Writer // data
 	Err        io.Writer // words for a person
 	Session    Session
+	Caller     Caller
 	// Admit looks at the login of the call again, as it stands now, and returns its account. nil: nobody does.
 	Admit func(now Rolls) (chat.Account, error)
 
@@ -107,6 +108,24 @@ type Session interface {
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
 	// With echo false the answer is not shown.
 	Ask(ctx context.Context, question string, echo bool) (string, error)
+	// Quit ends the session after the command.
+	Quit()
+
+	// The rest is for the chat alone, but for Zone.
+
+	// Show shows a text of many lines that the caller asked for by title, over the messages where there is a screen.
+	Show(title, text string)
+	// Clear forgets what is on the screen, where there is one.
+	Clear()
+	// Focus is whom alone this session shows in rooms; nobody: everybody.
+	Focus() []chat.Name
+	SetFocus(people []chat.Name)
+	// Zone is that of times for who chose none.
+	Zone() *time.Location
+}
+
+// Caller is who calls: what they proved when they logged in, what is counted against them, and how fast they may act.
+type Caller interface {
 	// Guess runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
 	// look's error, or a refusal where too many were wrong.
 	Guess(look func() error) error
@@ -129,20 +148,6 @@ type Session interface {
 	// Denied reports whether the audit log is to have a line of something that was refused to the caller for want of rights,
 	// and how many it was not to have since the last.
 	Denied() (unwritten int, due bool)
-	// Quit ends the session after the command.
-	Quit()
-
-	// The rest is for the chat alone, but for Zone.
-
-	// Show shows a text of many lines that the caller asked for by title, over the messages where there is a screen.
-	Show(title, text string)
-	// Clear forgets what is on the screen, where there is one.
-	Clear()
-	// Focus is whom alone this session shows in rooms; nobody: everybody.
-	Focus() []chat.Name
-	SetFocus(people []chat.Name)
-	// Zone is that of times for who chose none.
-	Zone() *time.Location
 }
 
 // Services is what the commands work on.

@@ -47,7 +47,7 @@ func (c *Call) askIdentities(ctx context.Context) (ids []age.Identity, err error
 		if err != nil {
 			return err
 		}
-		return c.Session.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
+		return c.Caller.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
 	})
 	return ids, err
 }

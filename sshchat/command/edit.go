@@ -69,7 +69,7 @@ func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) err
 		}
 	}
 	if !c.ranked() {
-		if err := c.Session.Pace(ctx, Change, "delete"); err != nil {
+		if err := c.Caller.Pace(ctx, Change, "delete"); err != nil {
 			return err
 		}
 	}

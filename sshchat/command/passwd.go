@@ -47,8 +47,8 @@ func (c *Call) changePassword(ctx context.Context) error {
 				return err
 			}
 		}
-		return c.Session.Guess(func() error {
-			return c.Session.Renew(func() (string, bool, error) {
+		return c.Caller.Guess(func() error {
+			return c.Caller.Renew(func() (string, bool, error) {
 				generation, err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh)
 				return generation, c.Account.TOTP, err
 			})
@@ -76,7 +76,7 @@ var _ = add(&Command{
 				return err
 			}
 			defer clear(earlier)
-			return c.Session.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
+			return c.Caller.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
 		})
 		if err != nil {
 			return err

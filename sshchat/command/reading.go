@@ -145,7 +145,7 @@ func (r *reading) pass() error {
 		return err
 	}
 	for r.unpaid += len(r.chunk); r.unpaid >= readCost; r.unpaid -= readCost {
-		if err := r.call.Session.Pace(r.ctx, Work, r.call.Command.Name); err != nil {
+		if err := r.call.Caller.Pace(r.ctx, Work, r.call.Command.Name); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func TestReaders(t *testing.T) {
 		r := NewReaders(1)
 		call := func(who string, out io.Writer) (*Call, *fakeSession) {
 			s := &fakeSession{}
-			c := &Call{Services: &Services{Readers: r}, Command: &Command{Name: "history"}, Out: out, Session: s}
+			c := &Call{Services: &Services{Readers: r}, Command: &Command{Name: "history"}, Out: out, Caller: s}
 			c.Account.Name = name(t, who)
 			return c, s
 		}

@@ -73,11 +73,11 @@ func (c *Call) deny(ctx context.Context, line string, refused error) error {
 	if c.Account.ID == "" || !c.Command.audited() && c.Command.Role == "" {
 		return refused
 	}
-	if err := c.Session.Pace(ctx, Work, line); err != nil {
+	if err := c.Caller.Pace(ctx, Work, line); err != nil {
 		return err
 	}
 	if !c.ranked() {
-		unwritten, due := c.Session.Denied()
+		unwritten, due := c.Caller.Denied()
 		if !due {
 			return refused
 		}

@@ -45,7 +45,7 @@ func (c *Call) shownInvite() (code string, err error) {
 	case len(c.Args) > 0:
 		return "", denied("that is not the code of an invite, or it is used up")
 	}
-	return "", c.Session.MayRegister()
+	return "", c.Caller.MayRegister()
 }
 
 // register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
@@ -80,7 +80,7 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 		return chat.Account{}, err
 	}
 	c.Log.Info("account made", "account", a.Name, "source", c.Source)
-	c.Session.Registered(a)
+	c.Caller.Registered(a)
 	c.tellReading(a)
 	return a, nil
 }
@@ -90,7 +90,7 @@ func (c *Call) createUninvited(role chat.Role, keys []chat.Key, password []byte,
 	giveBack := func() {}
 	if role == chat.User {
 		var err error
-		if giveBack, err = c.Session.CountRegistration(); err != nil {
+		if giveBack, err = c.Caller.CountRegistration(); err != nil {
 			return chat.Account{}, err
 		}
 	}

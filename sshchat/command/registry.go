@@ -97,12 +97,12 @@ func (c *Call) run(ctx context.Context, line string) error {
 	}
 	ctx = c.watch(ctx)
 	if !cmd.Free {
-		if err := c.Session.Pace(ctx, Work, line); err != nil {
+		if err := c.Caller.Pace(ctx, Work, line); err != nil {
 			return err
 		}
 	}
 	if cmd.audited() && !c.ranked() && c.Account.ID != "" {
-		if err := c.Session.Pace(ctx, Change, line); err != nil {
+		if err := c.Caller.Pace(ctx, Change, line); err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,7 @@ func (r *rig) run(line string) (seen string, err error) {
 	var out bytes.Buffer
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
-		Services: r.services, Face: r.face, Account: a, Name: r.me, Verified: !r.byPassword, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session,
+		Services: r.services, Face: r.face, Account: a, Name: r.me, Verified: !r.byPassword, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
 	})
 	return out.String() + r.session.shown.String(), err
 }
@@ -212,9 +212,10 @@ func (h *sealedPast) Read(_ chat.Name, _ chat.RoomName, before uint64, n int, id
 	return said[max(0, len(said)-n):], nil
 }
 
-// fakeSession is what a command does to its session.
+// fakeSession is what a command does to its session and caller.
 type fakeSession struct {
 	Session
+	Caller
 	room    chat.RoomName
 	shown   strings.Builder
 	cleared int

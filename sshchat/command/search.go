@@ -65,7 +65,7 @@ func (c *Call) payForMemory(ctx context.Context, line string) error {
 		kept += c.Hub.Kept(c.Account.Name, room)
 	}
 	for range kept / searchWork {
-		if err := c.Session.Pace(ctx, Work, line); err != nil {
+		if err := c.Caller.Pace(ctx, Work, line); err != nil {
 			return err
 		}
 	}

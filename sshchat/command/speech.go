@@ -27,7 +27,7 @@ func (c *Call) speaks(ctx context.Context, text string) (context.Context, error)
 	if err != nil {
 		return ctx, err
 	}
-	return ctx, c.Session.Pace(ctx, Message, text)
+	return ctx, c.Caller.Pace(ctx, Message, text)
 }
 
 // mayBeHeard is speaks without the pace.

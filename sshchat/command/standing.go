@@ -32,7 +32,7 @@ func (c *Call) watch(ctx context.Context) context.Context {
 	if c.Command.Role != "" {
 		c.Out = &watchedOutput{c.Out, c}
 	}
-	c.Session = &watchedSession{c.Session, c}
+	c.Session, c.Caller = &watchedSession{c.Session, c}, &watchedCaller{c.Caller, c}
 	services := *c.Services
 	services.Accounts = services.Accounts.Under(c.still)
 	c.Services = &services
@@ -117,15 +117,21 @@ func (w *watchedSession) Ask(ctx context.Context, question string, echo bool) (s
 	return answer, nil
 }
 
-func (w *watchedSession) Guess(look func() error) error {
-	if err := w.Session.Guess(look); err != nil {
+// watchedCaller is the caller, whose methods that wait look at the call's rights afterwards.
+type watchedCaller struct {
+	Caller
+	call *Call
+}
+
+func (w *watchedCaller) Guess(look func() error) error {
+	if err := w.Caller.Guess(look); err != nil {
 		return err
 	}
 	return w.call.still(w.call.Accounts)
 }
 
-func (w *watchedSession) Pace(ctx context.Context, what Effort, text string) error {
-	if err := w.Session.Pace(ctx, what, text); err != nil {
+func (w *watchedCaller) Pace(ctx context.Context, what Effort, text string) error {
+	if err := w.Caller.Pace(ctx, what, text); err != nil {
 		return err
 	}
 	return w.call.still(w.call.Accounts)

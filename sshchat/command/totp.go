@@ -35,7 +35,7 @@ var _ = add(&Command{
 				return err
 			}
 			question = "Code: "
-			return c.Session.Renew(func() (string, bool, error) {
+			return c.Caller.Renew(func() (string, bool, error) {
 				recovery, err = c.Accounts.EnableTOTP(c.Account.ID, secret, code)
 				return c.Account.Generation, true, err
 			})
@@ -104,7 +104,7 @@ var _ = add(&Command{
 		if err := c.provePassword(ctx, true); err != nil {
 			return err
 		}
-		err := c.Session.Renew(func() (string, bool, error) {
+		err := c.Caller.Renew(func() (string, bool, error) {
 			return c.Account.Generation, false, c.Accounts.DisableTOTP(c.Account.ID)
 		})
 		if err != nil {
@@ -134,7 +134,7 @@ func (c *Call) provePasswordOnce(ctx context.Context, code bool) error {
 			return err
 		}
 	}
-	return c.Session.Guess(func() error {
+	return c.Caller.Guess(func() error {
 		a, secret, err := c.Accounts.CheckBoth(ctx, c.Account.Name, password)
 		defer clear(secret)
 		if err == nil && code {
