@@ -4,6 +4,9 @@ package command
 var all []*Command
 
 func add(c *Command) *Command {
+	if c.Effect < Reads || c.Effect > ChangesServer {
+		panic("internal error: the command " + c.Name + " does not say what its effect is")
+	}
 	all = append(all, c)
 	return c
 }

@@ -17,7 +17,7 @@ var (
 
 func allowSwitch(name, brief string, on bool) *Command {
 	return add(&Command{
-		Name: name, Brief: brief, Faces: Exec, Role: chat.Admin, Words: 0,
+		Name: name, Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 		More: "Moderators and admins always come in. Sessions of those not on it end now.",
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.Accounts.SetAllowlist(on); err != nil {
@@ -31,7 +31,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 
 func allowEdit(name, brief string, edit func(*Call, string) error) *Command {
 	return add(&Command{
-		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, Faces: Exec, Role: chat.Admin, Words: 1,
+		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -55,7 +55,7 @@ func (c *Call) endUnlisted() {
 }
 
 var _ = add(&Command{
-	Name: "allowlist list", Brief: "show whether the list is on, and who is on it", Faces: Exec, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "allowlist list", Brief: "show whether the list is on, and who is on it", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		on, entries := c.Accounts.Allowlist()
 		if c.json() {

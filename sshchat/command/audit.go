@@ -17,7 +17,7 @@ import (
 const auditLines = 50
 
 var _ = add(&Command{
-	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, List: true, Role: chat.Admin, Words: 1,
+	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1,
 	More: "Every line holds the hash of the one before, and the host key signs the last when the server starts and stops.\n" +
 		"--verify checks all lines and that signature, and prints how many there are. Whoever has the host key as well\n" +
 		"can make another log: keep a hash elsewhere.\n" +

@@ -13,7 +13,7 @@ const maxWhy = 256
 var _ = add(&Command{
 	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
 	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
-	Faces: Both, Account: true, Text: true,
+	Faces: Both, Effect: Speaks, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		var why chat.Text
 		if c.Text != "" {
@@ -36,7 +36,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "back", Brief: "say that you are there again", Group: People,
-	Faces: Both, Account: true, Words: 0,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if c.Hub.Back(c.Account.Name) {
 			c.Notef("You are back.")

@@ -12,7 +12,7 @@ var _ = add(&Command{
 	Name: "backup", Args: "[--with-host-keys]", Brief: "print a tar of all the server keeps",
 	More: "As it stands at one moment, while people go on. Unpacked into an empty folder of mode 0700 it is a data folder.\n" +
 		"Sealed history stays sealed. Host keys are in it only where asked for: who has them can pose as the server.",
-	Faces: Exec, Bytes: bytesOut, Role: chat.Admin, Words: 0,
+	Faces: Exec, Effect: Reads, Audit: true, Bytes: bytesOut, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("with-host-keys", false, "put the private host keys in, too") },
 	Run: func(ctx context.Context, c *Call) error {
 		with, _ := c.Flags.GetBool("with-host-keys")

@@ -19,7 +19,7 @@ var _ = add(&Command{
 	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "keep somebody, addresses or a key out",
 	More: durations + "\nTheir sessions end now, and nothing more is sealed to them. --address bans where they are as well,\n" +
 		"where that is theirs alone. --force bans addresses that include a loopback one.",
-	Faces: Both, Role: chat.Mod, Words: 1, Text: true,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("address", false, "ban the addresses they are connected from, too")
 		f.Bool("force", false, "also where it bans loopback addresses")
@@ -179,7 +179,7 @@ func reason(s chat.Sanction) string {
 func Banned(s chat.Sanction) error { return &chat.Refusal{Code: chat.Denied, Text: banned(s)} }
 
 var _ = add(&Command{
-	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Role: chat.Mod, Words: 1,
+	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -206,7 +206,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
+	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		c.printSanctions("ban", c.Accounts.Bans())
 		c.printSanctions("mute", c.Accounts.Mutes())

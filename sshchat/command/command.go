@@ -36,7 +36,8 @@ type Command struct {
 	Role     chat.Role // the least that may use it; empty: everyone
 	RoomAt   int       // which word is the room that it acts in, counted from 1; 0: none is
 	InRoom   bool      // that room's moderators may use it as well
-	Audit    bool      // whoever uses it, the audit log says so; of commands that need a role all but listings are told there
+	Effect   Effect    // what it does to the state of the chat; required
+	Audit    bool      // the audit log has a line for each use although it only reads; for what changes something, Effect decides
 	Person   bool      // its words are people, not rooms
 	Harmless bool      // it tells nothing and does nothing: also a restricted key may run it
 	Free     bool      // it may be used however often: it does nothing, or says something, which is counted as that

@@ -12,7 +12,7 @@ var (
 	_ = add(&Command{
 		Name: "edit", Args: "TEXT", Brief: "say your last message here in other words", Group: Talking,
 		More:  "Others see that it was edited. What was stored first stays sealed in the history.",
-		Faces: Chat, Free: true, Account: true, Text: true,
+		Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			last, err := c.last()
 			if err != nil {
@@ -24,7 +24,7 @@ var (
 	_ = add(&Command{
 		Name: "edit", Args: "ID TEXT", Brief: "say a message of yours in other words", Group: Talking,
 		More:  "An ID is what say prints: general/12, @bob/3. Prints the ID of the edit.",
-		Faces: Exec, Free: true, Account: true, Words: 1, Text: true,
+		Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			room, seq, err := c.parseID(c.Args[0])
 			if err != nil {
@@ -36,7 +36,7 @@ var (
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
 		More:  "Or the one of that ID, as history and search show it: general/12. What was stored stays sealed in the history.",
-		Faces: Both, Account: true, Words: 1,
+		Faces: Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
 				room, seq, err := c.parseID(c.Args[0])

@@ -10,7 +10,7 @@ import (
 var _ = add(&Command{
 	Name: "focus", Args: "[USER…|$]", Brief: "see these people alone in rooms; $ ends it", Group: People,
 	More:  "In this session only. Direct messages are shown whoever writes. Without a name it tells whom you see.",
-	Faces: Chat, Account: true, Words: -1,
+	Faces: Chat, Effect: Reads, Account: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		switch {
 		case len(c.Args) == 0:

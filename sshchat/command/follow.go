@@ -23,7 +23,7 @@ var _ = add(&Command{
 		"With --since it first prints what came after that message:\n" +
 		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
 		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
-	Faces: Exec, Account: true, Words: -1,
+	Faces: Exec, Effect: Reads, Account: true, Words: -1,
 	Flags: func(f *pflag.FlagSet) {
 		f.StringArray("since", nil, "resume after this message, as general/12 (once for each room)")
 		f.Int("count", 0, "end after so many messages")

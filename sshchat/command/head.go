@@ -11,7 +11,7 @@ var _ = add(&Command{
 		"The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
 		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
 		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
-	Faces: Exec, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
+	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

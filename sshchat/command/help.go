@@ -12,7 +12,7 @@ import (
 
 var _ = add(&Command{
 	Name: "help", Aliases: []string{"?"}, Args: "[COMMAND]", Brief: "list the commands, or explain one",
-	Faces: Both, List: true, Harmless: true, Words: 2,
+	Faces: Both, Effect: Reads, List: true, Harmless: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.Printf("%s", c.Commands.list(c))

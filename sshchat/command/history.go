@@ -18,7 +18,7 @@ var _ = add(&Command{
 		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
 		"A number names a window of --list. A direct room is @bob.",
-	Faces: Exec, Account: true, Words: -1,
+	Faces: Exec, Effect: Reads, Account: true, Words: -1,
 	Bytes: func(c *Call) bool {
 		list, _ := c.Flags.GetBool("list")
 		tar, _ := c.Flags.GetBool("tar")

@@ -35,7 +35,7 @@ const hostKeyNext = "next"
 var _ = add(&Command{
 	Name: "hostkey list", Aliases: []string{"hostkey"}, Brief: "list the server's host keys", Group: Reading,
 	More:  "With what DNS may say of them (SSHFP), for clients that look there: put the server's name before it.",
-	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		keys, err := c.HostKeys.List()
 		if err != nil {
@@ -64,7 +64,7 @@ var _ = add(&Command{
 	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
 		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
 		"They are checked as a head is, see head.",
-	Faces: Exec, Bytes: bytesOut, Account: true, Words: 0,
+	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		for _, record := range c.HostKeys.Records() {
 			c.Printf("%s", record)
@@ -78,7 +78,7 @@ var _ = add(&Command{
 	More: "First without --now: the next key is made, and clients that connect are told of it (OpenSSH remembers it, with\n" +
 		"UpdateHostKeys, its default). Days later with --now: it becomes the current one. Clients that have not connected\n" +
 		"between the two are warned of another key than they know. The old private key is destroyed.",
-	Faces: Exec, Role: chat.Admin, Words: 0,
+	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "make the next key the current one") },
 	Run: func(_ context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")

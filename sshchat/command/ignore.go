@@ -10,7 +10,7 @@ import (
 var _ = add(&Command{
 	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
 	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
-	Faces: Both, Account: true, Words: 1,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		ignored := c.settings().Ignore
 		if len(c.Args) == 0 {
@@ -39,7 +39,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,
-	Faces: Both, Account: true, Words: 1,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("unignore needs a name")

@@ -9,7 +9,7 @@ import (
 var _ = add(&Command{
 	Name: "inbox", Brief: "count what you have not read", Group: Reading,
 	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
-	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.payForMemory(ctx, "/inbox"); err != nil {
 			return err

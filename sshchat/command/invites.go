@@ -13,7 +13,7 @@ import (
 var _ = add(&Command{
 	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
 	More:  "The code is shown this once. They type: register CODE",
-	Faces: Exec, Role: chat.Admin, Words: 0,
+	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
 		f.Int("uses", 1, "how many people it lets in")
 		f.String("expires", "7d", "how long it can be used, as in 2h, 7d or forever")
@@ -52,7 +52,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, i := range c.Accounts.Invites() {
 			if c.json() {
@@ -66,7 +66,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Role: chat.Admin, Words: 1,
+	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

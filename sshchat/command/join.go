@@ -5,7 +5,7 @@ import "context"
 var _ = add(&Command{
 	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
 	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
-	Faces: Both, Account: true, Words: 1, RoomAt: 1,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

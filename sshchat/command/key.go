@@ -13,7 +13,7 @@ import (
 
 var _ = add(&Command{
 	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
-	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, k := range c.Account.Keys {
@@ -55,7 +55,7 @@ var _ = add(&Command{
 	Flags: func(f *pflag.FlagSet) {
 		f.String("only", "", "commands that the key may run, each with a room or a person")
 	},
-	Faces: Both, Account: true, Audit: true, Text: true,
+	Faces: Both, Effect: ChangesAccount, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		keys, err := c.keys()
 		if err != nil {
@@ -118,7 +118,7 @@ var _ = add(&Command{
 	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
 	More: "It logs in no more and opens nothing said from now on.\n" +
 		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
-	Faces: Both, Account: true, Audit: true, Words: 1,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as key list shows it")

@@ -12,7 +12,7 @@ import (
 var _ = add(&Command{
 	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
 	More:  "A * marks those you are in.",
-	Faces: Both, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, r := range c.Hub.Rooms(c.Account.Name) {

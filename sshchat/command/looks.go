@@ -18,7 +18,7 @@ func door(name, args string, s *setting, brief string) *Command {
 	return add(&Command{
 		Name: name, Args: args, Brief: brief, Group: Looks,
 		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
-		Faces: Chat, Account: true, Words: 1,
+		Faces: Chat, Effect: ChangesOwn, Account: true, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			value := firstOf(c.Args)
 			if value == "" && len(s.values) == 2 {

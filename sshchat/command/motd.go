@@ -15,7 +15,7 @@ type Motd interface {
 }
 
 var _ = add(&Command{
-	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, Faces: Both, List: true, Account: true, Words: 0,
+	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, Faces: Both, Effect: Reads, List: true, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if text := c.Motd.Get().String(); text != "" {
 			c.Printf("%s\n", text)
@@ -28,7 +28,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
-	Faces: Both, Role: chat.Admin, Text: true,
+	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
 		if said == "-" && c.Face == Exec {
@@ -54,7 +54,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
-	Faces: Both, Role: chat.Mod, Text: true,
+	Faces: Both, Effect: Speaks, Role: chat.Mod, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		announced, err := text.ParseText(c.Text)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
-	Faces: Both, Role: chat.Mod, Words: 1, Text: true,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		s, err := c.sanction()
 		if err != nil {
@@ -36,7 +36,7 @@ var _ = add(&Command{
 func muted(s chat.Sanction) string { return "You are muted " + until(s) + reason(s) + "." }
 
 var _ = add(&Command{
-	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Role: chat.Mod, Words: 1,
+	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

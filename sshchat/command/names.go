@@ -8,7 +8,7 @@ import (
 
 var _ = add(&Command{
 	Name: "who", Aliases: []string{"names"}, Args: "[ROOM]", Brief: "list who is in a room, and who is here now", Group: People,
-	Faces: Both, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

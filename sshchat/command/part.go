@@ -8,7 +8,7 @@ import (
 
 var _ = add(&Command{
 	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room for good", Group: Rooms,
-	Faces: Both, Account: true, Words: 1, RoomAt: 1,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

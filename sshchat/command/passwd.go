@@ -9,7 +9,7 @@ import (
 var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
 	More:  "The new password opens all your history, the old one nothing said from now on.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
 			return err
@@ -60,7 +60,7 @@ var _ = add(&Command{
 	Name: "passwd recover", Brief: "add what the last one opened (needs ssh -t)", Group: Yours,
 	More: "After an admin has given you a new password: asks for it, and for the one\n" +
 		"before. From then on the new one opens what both did.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password; passwd sets one")

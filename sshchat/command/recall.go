@@ -15,7 +15,7 @@ const fewListed = 50
 var _ = add(&Command{
 	Name: "history", Args: "[N|2h]", Brief: "list what was said last in this room", Group: Reading,
 	More:  "So many messages, or those of so long: 30m, 2h, 7d. It lists what memory holds, at most 200 messages.",
-	Faces: Chat, Account: true, List: true, Words: 1,
+	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		n, since, err := c.howFar(firstOf(c.Args), time.Now())
 		if err != nil {

@@ -33,8 +33,10 @@ type SignedTip struct {
 // maxAudited is how much of what was typed a line of the audit log keeps, in bytes.
 const maxAudited = 300
 
-// audited reports whether the audit log tells of the command.
-func (cmd *Command) audited() bool { return cmd.Audit || cmd.Role != "" && !cmd.List }
+// audited reports whether the audit log has a line for each use of the command.
+func (cmd *Command) audited() bool {
+	return cmd.Audit || cmd.Effect == ChangesAccount || cmd.Role != "" && cmd.Effect != Reads
+}
 
 // record writes what came of the command into the audit log. What was done is done even where that fails:
 // the caller and the operator are told.

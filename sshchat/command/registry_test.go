@@ -130,7 +130,7 @@ func TestSplit(t *testing.T) {
 // Nobody gets at what is not theirs by the way they write it.
 func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	row := attack.On(t, attack.Identity, "admin commands in odd spellings")
-	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Role: chat.Admin, Account: true, Words: -1}
+	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Effect: Reads, Role: chat.Admin, Account: true, Words: -1}
 	all = append(all, secret)
 	t.Cleanup(func() { all = all[:len(all)-1] })
 	r := newRig(t, "mallory")

@@ -15,7 +15,7 @@ import (
 // This file is how rooms are run.
 
 var _ = add(&Command{
-	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
@@ -59,7 +59,7 @@ func roomOf(r chat.RoomView) ruledRoomJSON {
 }
 
 var _ = add(&Command{
-	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, r := range c.Hub.AllRooms() {
@@ -79,7 +79,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
@@ -120,7 +120,7 @@ func nameList(people []chat.Name) string {
 var _ = add(&Command{
 	Name: "room delete", Args: "ROOM", Brief: "put everybody out and forget the room",
 	More:  "What was said in it stays sealed to who could read it.",
-	Faces: Both, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
@@ -135,7 +135,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, on, err := c.roomSwitch()
 		if err != nil {
@@ -166,7 +166,7 @@ func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
 var _ = add(&Command{
 	Name: "slow", Args: "ROOM 10s|off", Brief: "have members of a room wait between messages",
 	More:  "Its moderators need not. At most a day.",
-	Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -194,7 +194,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		a, room, err := c.memberOf()
 		if err != nil {
@@ -210,7 +210,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		a, room, err := c.memberOf()
 		if err != nil {
@@ -254,7 +254,7 @@ func (c *Call) setMods(ctx context.Context, room chat.RoomName, notice string, n
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [ROOM]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
-	Faces: Both, Account: true, Words: 2, RoomAt: 2,
+	Faces: Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 var _ = add(&Command{
 	Name: "say", Args: "ROOM TEXT|-", Brief: "say something in a room", Group: Talking,
 	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
-	Faces: Exec, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
+	Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -24,7 +24,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away", Group: Talking,
-	Faces: Both, Free: true, Account: true, Person: true, Words: 1, Text: true,
+	Faces: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
 		if err != nil {
@@ -36,7 +36,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone", Group: Talking,
-	Faces: Chat, Free: true, Account: true, Text: true,
+	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other := c.Session.Correspondent()
 		if other.IsZero() {
@@ -48,7 +48,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "have what you type go to one person", Group: Talking,
-	Faces: Chat, Account: true, Words: 1,
+	Faces: Chat, Effect: Reads, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("query needs a name")
@@ -67,7 +67,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves", Group: Talking,
-	Faces: Chat, Free: true, Account: true, Text: true,
+	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)
 	},
@@ -75,7 +75,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "shrug", Args: "[TEXT]", Brief: `say something with a ¯\_(ツ)_/¯`, Group: Talking,
-	Faces: Chat, Free: true, Account: true, Text: true,
+	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return c.post(ctx, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
 	},

@@ -16,7 +16,7 @@ var _ = add(&Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
 	More: "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.\n" +
 		`Words in quotes stand together: "the build". Flags may stand anywhere; -- ends them.`,
-	Faces: Both, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		words := phrases(c.Text)
 		switch {
@@ -48,7 +48,7 @@ func phrases(text string) []string {
 var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that name you", Group: Reading,
 	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
-	Faces: Both, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.payForMemory(ctx, "/mentions"); err != nil {
 			return err

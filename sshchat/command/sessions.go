@@ -7,7 +7,7 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "sessions", Brief: "list who is connected, and from where", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "sessions", Brief: "list who is connected, and from where", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, s := range c.Live.Sessions() {

@@ -11,7 +11,7 @@ import (
 var _ = add(&Command{
 	Name: "set", Args: "[NAME [VALUE]]", Brief: "list what you can choose, show or set one", Group: Looks,
 	More:  "A - as the value goes back to what it is for who chose nothing.\nIt holds for all your sessions, and is kept.",
-	Faces: Both, List: true, Account: true, Words: -1, Flags: jsonFlag,
+	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.listSettings()

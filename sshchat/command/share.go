@@ -12,7 +12,7 @@ var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
 	More: "Asks for your password, and seals what it opens to all keys you have now.\n" +
 		"What it does not open stays closed to new keys.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password, and the server has no key that opens the past; your older keys do")

@@ -43,7 +43,7 @@ var _ = add(&Command{
 	More: "An address is refused for a while for wrong passwords and wasted connections, unless somebody has logged in from\n" +
 		"there within 30 days. From such a known one only passwords wait, after many wrong ones; keys do not, nor do the\n" +
 		"passwords of people who have logged in from there.",
-	Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Sources.LimitedSources()
 		for _, s := range list {
@@ -94,7 +94,7 @@ var _ = add(&Command{
 	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
 	More: "What it did is forgotten, and accounts can be made from there again. Wrong passwords stay counted for the names they\n" +
 		"were tried for; user unlock ends that.",
-	Faces: Both, Role: chat.Admin, Words: 1,
+	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

@@ -13,7 +13,7 @@ type Figure struct {
 }
 
 var _ = add(&Command{
-	Name: "stats", Brief: "show what the server has done since its start", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "stats", Brief: "show what the server has done since its start", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, f := range c.Live.Figures() {
 			if c.json() {

@@ -14,7 +14,7 @@ var _ = add(&Command{
 	Name: "totp enable", Brief: "be asked for a code after your password", Group: Yours,
 	More: "An authenticator makes the codes, of 30 seconds each. Your keys log in without one. It needs ssh -t, and clients\n" +
 		"that log in by keyboard-interactive, as all do.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		switch {
 		case !c.Account.Password:
@@ -96,7 +96,7 @@ func picture(text string) string {
 var _ = add(&Command{
 	Name: "totp disable", Brief: "take the second factor away", Group: Yours,
 	More:  "It asks for your password and a code, or a recovery code. It needs ssh -t.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.TOTP {
 			return failed("you have no second factor")

@@ -12,7 +12,7 @@ import (
 var _ = add(&Command{
 	Name: "unlock", Brief: "read this room's sealed history here", Group: Reading,
 	More:  "Asks for your password, opens the last 200 lines before what memory holds, and keeps nothing of it.",
-	Faces: Chat, Account: true, List: true, Words: 0,
+	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		me, room := c.Account.Name, c.Session.Room()
 		sealed := c.Above(me, room, chat.LogLines)

@@ -22,7 +22,7 @@ var _ = add(&Command{
 	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
 	More: "With - keys come on standard input, one a line. Without a key it gets a password, which is shown this once:\n" +
 		"whoever knows it should change it with passwd.",
-	Faces: Both, Role: chat.Admin, Words: 1, Text: true,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make it an admin's") },
 	Run: func(ctx context.Context, c *Call) error {
 		name, err := c.personName(c.Args[0])
@@ -135,7 +135,7 @@ func accountOf(a chat.Account) accountJSON {
 }
 
 var _ = add(&Command{
-	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, a := range c.Accounts.Accounts() {
@@ -155,7 +155,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user info", Args: "NAME", Brief: "tell all about an account", Faces: Both, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Name: "user info", Args: "NAME", Brief: "tell all about an account", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -185,7 +185,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "user delete", Args: "NAME", Brief: "delete an account for good",
 	More:  "Nobody gets the name again. What they said stays in the rooms' histories.",
-	Faces: Both, Role: chat.Admin, Words: 1,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -219,7 +219,7 @@ var (
 
 func disabling(name, brief string, disabled bool) *Command {
 	return add(&Command{
-		Name: name, Args: "NAME", Brief: brief, Faces: Both, Role: chat.Admin, Words: 1,
+		Name: name, Args: "NAME", Brief: brief, Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -244,7 +244,7 @@ func disabling(name, brief string, disabled bool) *Command {
 }
 
 var _ = add(&Command{
-	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", Faces: Both, Role: chat.Admin, Words: 1, Text: true,
+	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		a, err := c.account(c.Args[0])
 		if err != nil {
@@ -273,7 +273,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
 	More:  "Sessions it opened end now. What was sealed to it stays open to whoever has the key and a copy of the file.",
-	Faces: Both, Role: chat.Admin, Words: 2,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -300,7 +300,7 @@ func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string
 }
 
 var _ = add(&Command{
-	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Role: chat.Admin, Words: 2,
+	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -315,7 +315,7 @@ var _ = add(&Command{
 
 var (
 	_ = add(&Command{
-		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Role: chat.Admin, Words: 1,
+		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -324,7 +324,7 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Role: chat.Admin, Words: 1,
+		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(_ context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -364,7 +364,7 @@ var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "give an account a new password",
 	More: "It is shown this once, or with - read from standard input. What was sealed to the old password alone opens\n" +
 		"only where the old one is remembered. --yes, without a terminal to ask on.",
-	Faces: Both, Role: chat.Admin, Words: 2,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask") },
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -434,7 +434,7 @@ func (c *Call) readSecret() ([]byte, error) {
 var _ = add(&Command{
 	Name: "account delete", Brief: "delete your account for good", Group: Yours,
 	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
-	Faces: Both, Account: true, Audit: true, Words: 0,
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		err := c.confirm(ctx, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
 		if err != nil {

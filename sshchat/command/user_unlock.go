@@ -18,7 +18,7 @@ type Tries interface {
 var _ = add(&Command{
 	Name: "user unlock", Args: "NAME", Brief: "have an account's passwords looked at again",
 	More:  "After many wrong ones in a row they are not, but from where it has logged in before. It touches nothing else.",
-	Faces: Both, Role: chat.Admin, Words: 1,
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

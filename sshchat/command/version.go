@@ -3,7 +3,7 @@ package command
 import "context"
 
 var _ = add(&Command{
-	Name: "version", Brief: "show which sshchat this is", Faces: Both, Words: 0,
+	Name: "version", Brief: "show which sshchat this is", Faces: Both, Effect: Reads, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		c.Printf("sshchat %s\n", c.Version)
 		return nil

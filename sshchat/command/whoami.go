@@ -8,7 +8,7 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "whoami", Brief: "show your account", Group: Yours, Faces: Both, Account: true, Words: 0, Flags: jsonFlag,
+	Name: "whoami", Brief: "show your account", Group: Yours, Faces: Both, Effect: Reads, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		a := c.Account
 		if c.json() {

@@ -10,7 +10,7 @@ import (
 
 var _ = add(&Command{
 	Name: "whois", Args: "USER", Brief: "tell about a person", Group: People,
-	Faces: Both, Account: true, Words: 1, Flags: jsonFlag,
+	Faces: Both, Effect: Reads, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("whois needs a name")
