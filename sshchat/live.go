@@ -140,7 +140,7 @@ func (s *session) oust(why string) bool {
 	if !s.ousted.CompareAndSwap(nil, &why) {
 		return false
 	}
-	s.end(nil)
+	s.end(&chat.Refusal{Code: chat.Denied, Text: why})
 	time.AfterFunc(ousted, func() { s.guard.conn.Close() })
 	return true
 }

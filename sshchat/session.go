@@ -183,6 +183,11 @@ func (s *session) refuse(err error) int {
 
 // command runs a command from within the session. Its answer is private.
 func (s *session) command(ctx context.Context, face command.Face, line string) error {
+	return s.dispatch(ctx, face, line, s.server.services.Commands.Run)
+}
+
+// dispatch has the registry take a line that was typed, by its Run or its Say.
+func (s *session) dispatch(ctx context.Context, face command.Face, line string, take func(context.Context, string, command.Call) error) error {
 	out := &lines{print: func(text string) {
 		if s.inbox == nil {
 			s.said = text
@@ -197,7 +202,7 @@ func (s *session) command(ctx context.Context, face command.Face, line string) e
 		return err
 	}
 	call.Out, call.Err, call.In = out, out, strings.NewReader("")
-	return s.server.services.Commands.Run(ctx, line, call)
+	return take(ctx, line, call)
 }
 
 // call is what a command gets to know of the session, with the account as it stands now.

@@ -228,20 +228,8 @@ func (s *session) enterLine(ctx context.Context, line string) {
 	if strings.TrimSpace(line) == "" {
 		return
 	}
-	call, err := s.call(command.Chat)
-	if err != nil {
-		s.explain(err)
-		s.leave(err)
-		return
-	}
-	ctx = chat.WithCheck(ctx, func() error { _, err := call.Admit(s.server.services.Accounts); return err })
 	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
-	if err := s.Pace(ctx, command.Message, line); err != nil {
-		s.explain(err)
-		return
-	}
-	_, err = s.server.services.Post(ctx, s.name, s.room, chat.Say, line)
-	s.explain(err)
+	s.explain(s.dispatch(ctx, command.Chat, line, s.server.services.Commands.Say))
 }
 
 // greet tells who comes in where they are.

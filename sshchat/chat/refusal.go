@@ -62,7 +62,7 @@ var (
 	ErrNoRoom       = &Refusal{Code: NotFound, Text: "no such room"}
 	ErrNotIn        = &Refusal{Code: Denied, Text: "you are not in that room"}
 	ErrTooMany      = &Refusal{Code: Failed, Text: "too many rooms"}
-	ErrSlow         = &Refusal{Code: Failed, Text: "not sent: the room is slow"}
+	ErrSlow         = &Refusal{Code: Denied, Text: "not sent: the room is slow"}
 	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again in a while; its admin can see why"}
 	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
 	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is everybody's room; nobody leaves it"}

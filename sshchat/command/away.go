@@ -21,7 +21,7 @@ var _ = add(&Command{
 			if why, err = text.ParseLine(c.Text, maxWhy); err != nil {
 				return c.usage("%v", err)
 			}
-			if _, err = c.speaks(ctx, c.Text); err != nil {
+			if err = c.Caller.Pace(ctx, Message, c.Text); err != nil {
 				return err
 			}
 		}

@@ -19,7 +19,7 @@ var _ = add(&Command{
 	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "keep somebody, addresses or a key out",
 	More: durations + "\nTheir sessions end now, and nothing more is sealed to them. --address bans where they are as well,\n" +
 		"where that is theirs alone. --force bans addresses that include a loopback one.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1, Text: true,
+	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("address", false, "ban the addresses they are connected from, too")
 		f.Bool("force", false, "also where it bans loopback addresses")

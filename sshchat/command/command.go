@@ -31,17 +31,18 @@ type Command struct {
 	Brief    string   // one line of help, at most 46 cells
 	More     string   // what else there is to know
 	Faces    Face
-	Group    Group     // where help lists it
-	List     bool      // what it prints is for reading: shown over the messages, where there is a screen
-	Role     chat.Role // the least that may use it; empty: everyone
-	RoomAt   int       // which word is the room that it acts in, counted from 1; 0: none is
-	InRoom   bool      // that room's moderators may use it as well
-	Effect   Effect    // what it does to the state of the chat; required
-	Audit    bool      // the audit log has a line for each use although it only reads; for what changes something, Effect decides
-	Person   bool      // its words are people, not rooms
-	Harmless bool      // it tells nothing and does nothing: also a restricted key may run it
-	Free     bool      // it may be used however often: it does nothing, or says something, which is counted as that
-	Account  bool      // an account is needed; without it whoever is about to register may use it too
+	Group    Group            // where help lists it
+	List     bool             // what it prints is for reading: shown over the messages, where there is a screen
+	Role     chat.Role        // the least that may use it; empty: everyone
+	RoomAt   int              // which word is the room that it acts in, counted from 1; 0: none is
+	InRoom   bool             // that room's moderators may use it as well
+	Effect   Effect           // what it does to the state of the chat; required
+	Audit    bool             // the audit log has a line for each use although it only reads; for what changes something, Effect decides
+	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks, with its text
+	Person   bool             // its words are people, not rooms
+	Harmless bool             // it tells nothing and does nothing: also a restricted key may run it
+	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that
+	Account  bool             // an account is needed; without it whoever is about to register may use it too
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
 	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell

@@ -99,7 +99,7 @@ func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of
 	var clean chat.Text
 	if kind == chat.Edit {
 		var err error
-		if ctx, err = c.speaks(ctx, said); err != nil {
+		if err = c.Caller.Pace(ctx, Message, said); err != nil {
 			return err
 		}
 		if said == "" {

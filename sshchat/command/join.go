@@ -5,7 +5,7 @@ import "context"
 var _ = add(&Command{
 	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
 	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
+	Faces: Both, Effect: ChangesOwn, Says: newRoom, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -14,11 +14,6 @@ var _ = add(&Command{
 		if room.IsDirect() {
 			c.Session.Enter(room)
 			return nil
-		}
-		if _, err := c.Hub.Room(c.Account.Name, room); err != nil { // then it makes one, and its name is for others to read
-			if ctx, err = c.mayBeHeard(ctx); err != nil {
-				return err
-			}
 		}
 		made, err := c.Hub.Join(ctx, c.Account.Name, room)
 		if err != nil {
@@ -35,3 +30,13 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// newRoom reports whether the call makes a room, whose name is for others to read.
+func newRoom(c *Call) bool {
+	room, err := c.target()
+	if err != nil || room.IsDirect() {
+		return false
+	}
+	_, err = c.Hub.Room(c.Account.Name, room)
+	return err != nil
+}

@@ -11,7 +11,7 @@ import (
 var _ = add(&Command{
 	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "put somebody out of a room",
 	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
+	Faces: Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -23,7 +23,7 @@ var _ = add(&Command{
 		}
 		why := afterColon(c.Text)
 		if why != "" {
-			if ctx, err = c.speaks(ctx, why); err != nil {
+			if err = c.Caller.Pace(ctx, Message, why); err != nil {
 				return err
 			}
 		}

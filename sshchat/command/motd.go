@@ -28,7 +28,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
-	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Text: true,
+	Faces: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
 		if said == "-" && c.Face == Exec {
@@ -60,7 +60,7 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("announce: %v", err)
 		}
-		if _, err := c.speaks(ctx, c.Text); err != nil {
+		if err := c.Caller.Pace(ctx, Message, c.Text); err != nil {
 			return err
 		}
 		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everybody: "))

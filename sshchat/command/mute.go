@@ -8,7 +8,7 @@ import (
 
 var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
-	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1, Text: true,
+	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		s, err := c.sanction()
 		if err != nil {

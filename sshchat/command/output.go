@@ -15,18 +15,25 @@ func bytesOut(*Call) bool { return true }
 
 // output sees to it that bytes come to whoever asked as they are. A terminal ends lines in its own way, and shows what it
 // is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
-func (c *Call) output(ctx context.Context) (*textOut, error) {
+func (c *Call) output(ctx context.Context) *textOut {
 	printed := &textOut{w: c.Out}
-	switch {
-	case c.Command.Bytes == nil || !c.Command.Bytes(c):
-		c.Out = printed
-	case c.Terminal:
-		return nil, refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
-			"and send the output to a file or a pipe", []any{c.Command.Name})
-	default:
+	if c.printsBytes() {
 		c.Out = &untilEnd{ctx, c.Out}
+	} else {
+		c.Out = printed
 	}
-	return printed, nil
+	return printed
+}
+
+func (c *Call) printsBytes() bool { return c.Command.Bytes != nil && c.Command.Bytes(c) }
+
+// fits refuses bytes on a terminal.
+func (c *Call) fits() error {
+	if c.Terminal && c.printsBytes() {
+		return refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
+			"and send the output to a file or a pipe", []any{c.Command.Name})
+	}
+	return nil
 }
 
 // untilEnd is output of bytes for as long as its session lasts: what is long, as a tar, does not outlive a ban or the

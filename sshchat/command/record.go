@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,7 +50,10 @@ func (c *Call) record(err error) {
 		act.Face = "exec"
 	}
 	words := c.Args
-	if c.Text != "" {
+	switch {
+	case !c.Command.audited(): // the text is for those to whom it was to be said
+		words = words[:min(len(words), 1)]
+	case c.Text != "":
 		words = append(words[:len(words):len(words)], c.Text)
 	}
 	if len(words) > 0 {
@@ -70,23 +74,44 @@ func (c *Call) record(err error) {
 	}
 }
 
-// deny refuses the call for want of rights, which is told in the audit log: at the pace of other commands.
+// deny refuses the call for want of rights, at the pace of other commands.
 func (c *Call) deny(ctx context.Context, line string, refused error) error {
-	if c.Account.ID == "" || !c.Command.audited() && c.Command.Role == "" {
+	if c.Account.ID == "" || !c.Command.denialAudited() {
 		return refused
 	}
 	if err := c.Caller.Pace(ctx, Work, line); err != nil {
 		return err
 	}
+	c.recordDenial(refused)
+	return refused
+}
+
+// denialAudited reports whether the audit log has a line if the command is refused for want of rights.
+func (cmd *Command) denialAudited() bool {
+	return cmd.audited() || cmd.Role != "" || cmd.Effect != Reads
+}
+
+// recordDenial writes err into the audit log if it is such a refusal, at the pace of those.
+func (c *Call) recordDenial(err error) {
+	if err == nil || ExitCode(err) != int(chat.Denied) || !c.Command.denialAudited() {
+		return
+	}
 	if !c.ranked() {
 		unwritten, due := c.Caller.Denied()
 		if !due {
-			return refused
+			return
 		}
 		c.unwritten = unwritten
 	}
-	c.record(refused)
-	return refused
+	c.record(err)
+}
+
+// cause is why the command failed: of one whose session was ended meanwhile, why that was.
+func (c *Call) cause(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // ranked reports whether the caller has a role, which they prove. Who has none must not fill the audit log.

@@ -75,7 +75,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return err
 	}
 	err = call.parse(rest) // before the rights: some depend on the room
-	if refused := call.allowed(call.Account); refused != nil {
+	if refused := call.allowed(call.Accounts, call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
@@ -88,39 +88,62 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	return call.run(ctx, line)
 }
 
-// run runs a command that the caller may use, as long as they may.
+// Say says a line that is no command in the session's room. Of call it needs what Run does.
+func (r *Registry) Say(ctx context.Context, line string, call Call) error {
+	call.Command, call.Text = r.byName[Exec]["say"], line
+	if refused := call.allowed(call.Accounts, call.Account); refused != nil {
+		return call.deny(ctx, line, refused)
+	}
+	return call.run(ctx, line)
+}
+
+// run runs a command that the caller may use, as long as they may, and writes what came of it into the audit log.
 func (c *Call) run(ctx context.Context, line string) error {
-	cmd := c.Command
-	printed, err := c.output(ctx)
-	if err != nil {
-		return err
-	}
 	ctx = c.watch(ctx)
-	if !cmd.Free {
+	began, err := c.wait(ctx, line)
+	if err == nil {
+		err = c.do(ctx, line)
+	}
+	switch {
+	case c.Account.ID == "" && err != nil: // strangers are refused as often as they try
+	case began && c.Command.audited():
+		c.record(c.cause(ctx, err))
+	default:
+		c.recordDenial(c.cause(ctx, err))
+	}
+	return err
+}
+
+// wait waits for the call's turn. began is false if it did not come.
+func (c *Call) wait(ctx context.Context, line string) (began bool, err error) {
+	if err := c.fits(); err != nil {
+		return false, err
+	}
+	if !c.Command.Free {
 		if err := c.Caller.Pace(ctx, Work, line); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if cmd.audited() && !c.ranked() && c.Account.ID != "" {
+	if c.Command.audited() && !c.ranked() && c.Account.ID != "" {
 		if err := c.Caller.Pace(ctx, Change, line); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if cmd.List && c.Face == Chat {
+	return ctx.Err() == nil, ctx.Err()
+}
+
+// do runs the command.
+func (c *Call) do(ctx context.Context, line string) error {
+	printed := c.output(ctx)
+	if c.Command.List && c.Face == Chat {
 		return c.show(ctx, line)
 	}
-	err = cmd.Run(ctx, c)
+	err := c.Command.Run(ctx, c)
 	switch {
 	case err == nil && c.cut != nil:
 		err = c.cut
 	case err == nil && printed.bad:
-		err = fmt.Errorf("internal error: %s prints bytes and does not say so", cmd.Name)
-	}
-	if cmd.audited() && (err == nil || c.Account.ID != "") { // strangers are refused as often as they try
-		c.record(err)
+		err = fmt.Errorf("internal error: %s prints bytes and does not say so", c.Command.Name)
 	}
 	return err
 }
@@ -151,12 +174,26 @@ func (c *Call) hasAccount() error {
 	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
 }
 
-// allowed checks the rights of the caller, whose account is a now: here and nowhere else.
-func (c *Call) allowed(a chat.Account) error {
-	role := c.Command.Role
+// allowed checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
+// acts on it requires itself.
+func (c *Call) allowed(now Rolls, a chat.Account) error {
 	if !c.Command.Harmless && !c.Only.Allows(c.Command.Name, c.targets()) {
 		return denied("this key is for %s alone", c.Only)
 	}
+	if err := c.hasRole(a); err != nil {
+		return err
+	}
+	if c.speaks() {
+		if mute, found := now.Muted(a.Name); found {
+			return denied("not sent: %s", muted(mute))
+		}
+	}
+	return nil
+}
+
+// hasRole refuses a caller whose account is a, and has not the role that the command needs.
+func (c *Call) hasRole(a chat.Account) error {
+	role := c.Command.Role
 	switch {
 	case role == "":
 		return nil

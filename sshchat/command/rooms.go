@@ -15,7 +15,7 @@ import (
 // This file is how rooms are run.
 
 var _ = add(&Command{
-	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
@@ -267,7 +267,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if ctx, err = c.speaks(ctx, a.Name.String()); err != nil {
+		if err = c.Caller.Pace(ctx, Message, a.Name.String()); err != nil {
 			return err
 		}
 		if err := c.invite(ctx, a.Name, room); err != nil {

@@ -130,8 +130,7 @@ func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, sai
 
 // say says one thing, at the pace that is allowed, and prints its ID for scripts.
 func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
-	ctx, err := c.speaks(ctx, said)
-	if err != nil {
+	if err := c.Caller.Pace(ctx, Message, said); err != nil {
 		return chat.Message{}, err
 	}
 	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, said)
@@ -156,13 +155,10 @@ func (c *Call) warnUnreadable(room chat.RoomName) {
 	}
 }
 
-// Post cleans text and says it.
+// Post cleans text and says it. Whether from may speak is for the caller to know.
 func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
 	clean, err := text.ParseText(said)
 	if err != nil {
-		return chat.Message{}, err
-	}
-	if ctx, err = s.mayBeHeard(ctx, from); err != nil {
 		return chat.Message{}, err
 	}
 	if other := room.Other(from); room.IsDirect() { // whose account may be gone, though the room is there

@@ -81,7 +81,6 @@ type Sanctions interface {
 	Unmute(name chat.Name) error
 	Bans() []chat.Sanction
 	Mutes() []chat.Sanction
-	Muted(name chat.Name) (chat.Sanction, bool)
 }
 
 // Entry is who may come in beside what an account is.

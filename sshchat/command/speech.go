@@ -1,49 +1,40 @@
 package command
 
-import (
-	"context"
-
-	"sshchat/sshchat/chat"
-)
-
-// This file is what counts as speaking: all that one has others see. It is refused to the muted, and comes no faster than
-// messages may.
+// This file is what counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the
+// command runs, after each wait and at the place of each change; and it comes no faster than messages may (Caller.Pace).
 //
 //	                              | slow rooms slow it | who ignores the author
 //	a message, /me, an edit       |        yes         | does not see it
 //	a topic                       |        yes         | does not see its notice
 //	an invitation                 |         -          | does not see its notice
 //	a reason for putting one out  |         -          | does not see its notice
+//	a reason for a ban or a mute  |         -          | sees it
 //	a reason for being away       |         -          | sees it on asking
 //	the name of a new room        |         -          | sees it on asking
 //	an announcement               |         -          | sees it
+//	the message of the day        |         -          | sees it
 //
 // Deleting a message says nothing, and coming and going neither.
 
-// speaks refuses the muted, and who is too fast, what has others see the text. Under the context it returns the mute is
-// looked at again at the place of the change.
-func (c *Call) speaks(ctx context.Context, text string) (context.Context, error) {
-	ctx, err := c.mayBeHeard(ctx)
-	if err != nil {
-		return ctx, err
+// speaks reports whether the call has others see words of the caller's.
+func (c *Call) speaks() bool {
+	switch {
+	case c.Command.Says != nil:
+		return c.Command.Says(c)
+	case c.Command.Text:
+		return c.Command.Effect == Speaks && c.Text != ""
 	}
-	return ctx, c.Caller.Pace(ctx, Message, text)
+	return c.Command.Effect == Speaks
 }
 
-// mayBeHeard is speaks without the pace.
-func (c *Call) mayBeHeard(ctx context.Context) (context.Context, error) {
-	return c.Services.mayBeHeard(ctx, c.Account.Name)
+// Values of Says.
+
+func withText(c *Call) bool { return c.Text != "" }
+
+// withReason is withText where a duration comes before the reason.
+func withReason(c *Call) bool {
+	_, why := cutWord(c.Text)
+	return why != ""
 }
 
-func (s *Services) mayBeHeard(ctx context.Context, name chat.Name) (context.Context, error) {
-	check := func() error { return s.maySpeak(name) }
-	return chat.AlsoCheck(ctx, check), check()
-}
-
-// maySpeak refuses the muted.
-func (s *Services) maySpeak(name chat.Name) error {
-	if m, found := s.Accounts.Muted(name); found {
-		return denied("not sent: %s", muted(m))
-	}
-	return nil
-}
+func always(*Call) bool { return true }

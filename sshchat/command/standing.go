@@ -13,7 +13,7 @@ import (
 // a large room. Meanwhile the key of its login may be removed, or its admin be one no more. So the dispatcher looks at them
 // again after every wait, and has each change look once more at its place. No command does so itself.
 
-// Rolls are what decides whether a login is admitted, as they stand at one moment.
+// Rolls are what decides whether a login is admitted and may speak, as they stand at one moment.
 type Rolls interface {
 	ByID(id string) (chat.Account, bool)
 	ByName(name chat.Name) (chat.Account, bool)
@@ -21,6 +21,8 @@ type Rolls interface {
 	Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool)
 	// Allowed reports whether the allowlist, if it is on, lets them in.
 	Allowed(a chat.Account, addr netip.Addr, key string) bool
+	// Muted returns the mute of that person.
+	Muted(name chat.Name) (chat.Sanction, bool)
 }
 
 // watch has everything that the call waits for or changes look at its rights again.
@@ -45,7 +47,7 @@ func (c *Call) still(now Rolls) error {
 	if err != nil {
 		return err
 	}
-	if err := c.allowed(a); err != nil {
+	if err := c.allowed(now, a); err != nil {
 		return err
 	}
 	for _, holds := range c.conditions {

@@ -31,7 +31,7 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		if ctx, err = c.speaks(ctx, c.Text); err != nil {
+		if err = c.Caller.Pace(ctx, Message, c.Text); err != nil {
 			return err
 		}
 		return c.Hub.SetTopic(ctx, c.Account.Name, room, line)

@@ -38,6 +38,11 @@ func (v View) Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction
 	return v.hit(v.r.bans, name, addr, key)
 }
 
+// Muted returns the mute of that person.
+func (v View) Muted(name chat.Name) (chat.Sanction, bool) {
+	return v.hit(v.r.mutes, name, netip.Addr{}, "")
+}
+
 func (v View) hit(list []chat.Sanction, name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool) {
 	if len(list) == 0 {
 		return chat.Sanction{}, false
@@ -79,10 +84,7 @@ func (u *Store) Allowed(a chat.Account, addr netip.Addr, key string) bool {
 }
 
 // Muted returns the mute of that person.
-func (u *Store) Muted(name chat.Name) (chat.Sanction, bool) {
-	v := u.view()
-	return v.hit(v.r.mutes, name, netip.Addr{}, "")
-}
+func (u *Store) Muted(name chat.Name) (chat.Sanction, bool) { return u.view().Muted(name) }
 
 // Under returns the same accounts; but each change that is made by it asks check at its place, about what holds there with
 // all changes before it, and is not made if check refuses. check must change nothing.
