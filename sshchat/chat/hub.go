@@ -20,6 +20,8 @@ import (
 const (
 	MaxJoined = 100 // rooms, direct ones not counted: a session waits on each
 	MaxMade   = 10  // rooms made
+
+	closedCounts = time.Hour // so long a room that was closed is one of those: its number goes on, so something of it stays
 )
 
 // Hub holds the rooms and the people. All its methods may be called from any goroutine.
@@ -199,7 +201,7 @@ func (h *Hub) makeRoom(ctx context.Context, me Name, name RoomName) (r *Room, ma
 	h.mu.RLock()
 	mine, there := 0, h.rooms[name]
 	for _, r := range h.rooms {
-		if r.by == me && !r.gone {
+		if r.by == me && (!r.gone || time.Since(r.closed) < closedCounts) {
 			mine++
 		}
 	}
@@ -210,7 +212,7 @@ func (h *Hub) makeRoom(ctx context.Context, me Name, name RoomName) (r *Room, ma
 	case there != nil && !there.gone: // somebody was faster
 		return there, false, nil
 	case mine >= MaxMade:
-		return nil, false, ErrTooMany.Because("nobody makes more than %d", MaxMade)
+		return nil, false, ErrTooMany.Because("nobody makes more than %d, and one that was closed counts for an hour", MaxMade)
 	}
 	r, err = h.open(name, me)
 	return r, err == nil, err

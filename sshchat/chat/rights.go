@@ -143,6 +143,15 @@ func (r Rank) Widest(ipv4 bool) int {
 	return 128
 }
 
+// MayClose reports whether somebody of rank r on the server may close a room: put everybody out of it, and forget what was
+// decided about it. maker is whether they made it, also if they have left it since; others is how many are in it beside them.
+//
+//	             | others in it | nobody else
+//	anybody      |      -       |      -
+//	who made it  |      -       |     yes
+//	RankAdmin    |     yes      |     yes
+func (r Rank) MayClose(maker bool, others int) bool { return r == RankAdmin || maker && others == 0 }
+
 // MayEnter reports whether somebody who is not in the room may know of it and join it.
 //
 //	room     | invited | not invited

@@ -106,6 +106,23 @@ func TestWhomABanHits(t *testing.T) {
 	}
 }
 
+func TestMayClose(t *testing.T) {
+	for _, c := range []struct {
+		rank   Rank
+		maker  bool
+		others int
+		want   bool
+	}{
+		{RankMember, false, 0, false}, {RankMember, true, 0, true}, {RankMember, true, 1, false},
+		{RankMod, false, 0, false}, {RankMod, true, 0, true}, {RankMod, true, 1, false},
+		{RankAdmin, false, 0, true}, {RankAdmin, false, 9, true}, {RankAdmin, true, 1, true},
+	} {
+		if got := c.rank.MayClose(c.maker, c.others); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func TestMayEnter(t *testing.T) {
 	alice, bob := name(t, "alice"), name(t, "bob")
 	for _, c := range []struct {

@@ -20,6 +20,7 @@ type Room struct {
 	rules   Rules
 	said    map[Name]time.Time // when each last spoke, while the room is slow
 	gone    bool               // removed; it comes back when somebody makes it
+	closed  time.Time          // when that was
 	by      Name
 	members map[Name]uint64 // since which Seq; of a direct room always the two, from 1
 	here    int             // members with a live session

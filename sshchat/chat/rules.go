@@ -60,6 +60,21 @@ func (h *Hub) Standing(name Name, room RoomName) (maker, mod bool) {
 	return r.standing(name)
 }
 
+// Closing reports what decides whether me may close a room: whether they made it, and how many others are in it.
+func (h *Hub) Closing(me Name, room RoomName) (maker bool, others int) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[room]
+	if r == nil || r.gone || me.IsZero() {
+		return false, 0
+	}
+	others = len(r.members)
+	if _, in := r.members[me]; in {
+		others--
+	}
+	return r.by == me, others
+}
+
 // standing is called with the hub's mu held.
 func (r *Room) standing(name Name) (maker, mod bool) {
 	if _, in := r.members[name]; !in || name.IsZero() {
@@ -173,16 +188,13 @@ func (h *Hub) open(name RoomName, by Name) (*Room, error) {
 
 // RemoveRoom puts everybody out of a room and forgets what is decided about it. What was said in it stays sealed, its
 // count goes on when somebody makes a room of that name, and nobody reads what was before that.
-// Errors: ErrNoRoom, ErrGeneral, the registry's.
+// Errors: ErrNoRoom, ErrGeneral, those of a check, the registry's.
 func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 	if name == General {
-		return ErrGeneral
+		return ErrGeneral.With("#general is everybody's room and cannot be closed")
 	}
 	h.decisions.Lock()
 	defer h.decisions.Unlock()
-	if err := checked(ctx); err != nil {
-		return err
-	}
 	h.mu.RLock()
 	r := h.rooms[name]
 	h.mu.RUnlock()
@@ -191,6 +203,9 @@ func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 	}
 	r.deciding.Lock()
 	defer r.deciding.Unlock()
+	if err := checked(ctx); err != nil { // here no join is on its way any more: who closes an empty room closes nobody's
+		return err
+	}
 	h.mu.RLock()
 	members, gone := slices.Collect(maps.Keys(r.members)), r.gone
 	h.mu.RUnlock()
@@ -201,7 +216,7 @@ func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	h.mu.Lock()
-	r.gone = true // joins on their way are refused from here on
+	r.gone, r.closed = true, time.Now() // joins on their way are refused from here on
 	h.mu.Unlock()
 	for _, member := range members {
 		if err := h.submit(context.WithoutCancel(ctx), &request{event: Event{Room: name, Change: Leave, Name: member}}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // This file asks chat's rules who may do what to whom. What holds now is looked at again at the place of the change.
@@ -62,6 +63,26 @@ func (c *Call) mayLift(s chat.Sanction) error {
 			return nil
 		}
 		return denied("%s imposed that; it takes an admin to lift or change it", s.By)
+	})
+}
+
+// mayClose refuses to close a room that is neither the caller's and empty, nor an admin's to close.
+func (c *Call) mayClose(room chat.RoomName) error {
+	if room == chat.General { // the hub refuses that to everyone
+		return nil
+	}
+	return c.require(func(now Rolls) error {
+		maker, others := c.Hub.Closing(c.Account.Name, room)
+		if c.rank(now, chat.RoomName{}).MayClose(maker, others) {
+			return nil
+		}
+		if maker {
+			return denied("#%s has %s; you can close it when nobody else is in it", room, text.Count(others, "other member"))
+		}
+		if _, err := c.Hub.Room(c.Account.Name, room); err != nil {
+			return err
+		}
+		return denied("#%s can be closed by an admin, or by who made it when nobody else is in it", room)
 	})
 }
 

@@ -37,7 +37,7 @@ type Command struct {
 	RoomAt   int              // which word is the room that it acts in, counted from 1; 0: none is
 	InRoom   bool             // that room's moderators may use it as well
 	Effect   Effect           // what it does to the state of the chat; required
-	Audit    bool             // the audit log has a line for each use although it only reads; for what changes something, Effect decides
+	Audit    bool             // the audit log has a line for each use, where Effect and Role do not decide that already
 	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks, with its text
 	Person   bool             // its words are people, not rooms
 	Harmless bool             // it tells nothing and does nothing: also a restricted key may run it

@@ -118,18 +118,22 @@ func nameList(people []chat.Name) string {
 }
 
 var _ = add(&Command{
-	Name: "room delete", Args: "ROOM", Brief: "put everybody out and forget the room",
-	More:  "What was said in it stays sealed to who could read it.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you made, once it is empty", Group: Rooms,
+	More: "It is empty if nobody but you is in it. Admins close any room: everybody is put out.\n" +
+		"What was said in it stays sealed to those who could read it. A room of that name that is made later starts anew.",
+	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.namedRoom()
 		if err != nil {
 			return err
 		}
+		if err := c.mayClose(room); err != nil {
+			return err
+		}
 		if err := c.Hub.RemoveRoom(ctx, room); err != nil {
 			return err
 		}
-		c.Notef("#%s is gone.", room)
+		c.Notef("#%s is closed.", room)
 		return nil
 	},
 })

@@ -1,0 +1,51 @@
+package command
+
+import (
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// Whoever made a room closes it when nobody else is in it, from inside, or after having left it; nobody else does, but
+// admins, who close any.
+func TestRoomIsClosedByItsMaker(t *testing.T) {
+	for _, face := range []Face{Chat, Exec} {
+		r := newRig(t, "alice", "bob", "root", "mo")
+		for who, role := range map[string]chat.Role{"root": chat.Admin, "mo": chat.Mod} {
+			a := r.accounts.byName[who]
+			a.Role = role
+			r.accounts.byName[who] = a
+		}
+		r.face = face
+		r.must("join lab")
+		r.as("bob")
+		r.refuses("room delete lab", chat.Denied, "by an admin, or by who made it when nobody else is in it")
+		r.must("join lab")
+		r.as("mo")
+		r.refuses("room delete lab", chat.Denied, "by an admin")
+		r.as("alice")
+		r.refuses("room delete lab", chat.Denied, "#lab has 1 other member; you can close it when nobody else is in it")
+		r.as("bob")
+		r.must("part lab")
+		r.as("alice")
+		r.sees("room close lab", "#lab is closed.")
+		r.refuses("room delete lab", chat.NotFound, "no such room")
+		r.refuses("room delete general", chat.Failed, "cannot be closed")
+
+		r.must("join den")
+		r.must("room set-private den on")
+		r.as("bob")
+		r.refuses("room delete den", chat.NotFound, "no such room")
+		r.as("alice")
+		r.must("part den")
+		r.must("room delete den") // it is hers, though she is not in it
+
+		r.must("join lab")
+		r.as("bob")
+		r.must("join lab")
+		r.as("root")
+		r.must("room delete lab")
+		r.as("bob")
+		r.refuses("room delete nowhere", chat.NotFound, "no such room")
+	}
+}
