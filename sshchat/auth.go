@@ -97,8 +97,8 @@ func (s *Server) offerKey(ctx context.Context, c *conn, user string, key gossh.P
 	}
 	name, err := text.ParseName(user)
 	if s.isStranger(user) {
-		l := login{key: strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))}
-		if _, weak := s.services.Accounts.ParseKey(l.key); weak != nil && err == nil {
+		l := login{newKey: strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))}
+		if _, weak := s.services.Accounts.ParseKey(l.newKey); weak != nil && err == nil {
 			words, _ := command.Text(weak) // no account could have it, but the client may have another
 			c.say(fmt.Sprintf("your key %s is refused: %s", gossh.FingerprintSHA256(key), words))
 			return nil, errLogin

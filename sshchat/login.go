@@ -1,10 +1,7 @@
 package sshchat
 
 import (
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -12,15 +9,17 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// extension is the one value that a login leaves in its connection's permissions: x/crypto keeps those of the method
-// that succeeded, with the key that was proven, and drops those of keys that were merely asked about (CVE-2024-45337).
-const extension = "sshchat-login"
+// loginKey is where the permissions of a connection hold what it proved: one login, and nothing else. x/crypto keeps the
+// permissions of the method that succeeded, with the key that was proven, and drops those of keys that were merely asked
+// about (CVE-2024-45337).
+type loginKey struct{}
 
 // login is what a connection proved. It names an account by its id, never by its name: a name can be taken
 // by another account while a connection is open, an id cannot.
 type login struct {
 	id     string // the account's; empty while there is none
-	key    string // with an account: the fingerprint of the key proven; without: the key as an authorized_keys line
+	key    string // the fingerprint of the account's key that was proven; empty without an account, and after a password
+	newKey string // the key that was proven, as an authorized_keys line, while there is no account
 	proof  string // the generation of the password proven; empty with a key
 	second bool   // and the second factor
 
@@ -53,42 +52,17 @@ func (l login) verified() bool { return l.key != "" || l.second }
 
 // permissions are what an auth callback returns for the login.
 func (l login) permissions() *gossh.Permissions {
-	var value string
-	switch {
-	case l.provisional():
-		value = "provisional:" + base64.StdEncoding.EncodeToString([]byte(l.key))
-	case l.key != "":
-		value = "key:" + l.id + ":" + l.key
-	case l.second:
-		value = "both:" + l.id + ":" + l.proof
-	default:
-		value = "password:" + l.id + ":" + l.proof
-	}
-	return &gossh.Permissions{Extensions: map[string]string{extension: value}}
+	return &gossh.Permissions{ExtraData: map[any]any{loginKey{}: l}}
 }
 
-// loginOf reads what permissions wrote.
+// loginOf is what the connection with these permissions proved.
 func loginOf(p *gossh.Permissions) (login, error) {
-	if p == nil {
-		return login{}, errors.New("internal error: a connection without a login")
-	}
-	kind, rest, _ := strings.Cut(p.Extensions[extension], ":")
-	id, proof, _ := strings.Cut(rest, ":")
-	switch kind {
-	case "provisional":
-		key, err := base64.StdEncoding.DecodeString(rest)
-		if err != nil {
-			return login{}, fmt.Errorf("read login: %w", err)
+	if p != nil {
+		if l, ok := p.ExtraData[loginKey{}].(login); ok {
+			return l, nil
 		}
-		return login{key: string(key)}, nil
-	case "key":
-		return login{id: id, key: proof}, nil
-	case "both":
-		return login{id: id, proof: proof, second: true}, nil
-	case "password":
-		return login{id: id, proof: proof}, nil
 	}
-	return login{}, fmt.Errorf("internal error: unknown kind of login %q", kind)
+	return login{}, errors.New("internal error: a connection without a login")
 }
 
 // account returns the login's account as it stands in the rolls: it is asked for at the session's start, at each command,

@@ -111,8 +111,8 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	}
 	sess := &session{server: s, guard: g, name: name, room: chat.General, began: time.Now(), in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
 	sess.prove(l)
-	if l.provisional() && l.key != "" {
-		key, err := s.services.Accounts.ParseKey(l.key)
+	if l.newKey != "" {
+		key, err := s.services.Accounts.ParseKey(l.newKey)
 		if err != nil {
 			return nil, fmt.Errorf("the key that logged in: %w", err)
 		}
