@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,10 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
 		main()
 		return
+	}
+	if os.Getenv("GOGC") == "" { // a good part of the time would go to garbage, of servers that are here and end soon
+		os.Setenv("GOGC", "400")
+		debug.SetGCPercent(400)
 	}
 	flag.Parse()
 	parallel := true
@@ -146,7 +151,7 @@ func startProgram(t testing.TB, program, data string, flags ...string) *testServ
 	t.Helper()
 	s := newTestServer(t, data)
 	s.cmd = exec.Command(program, s.args(flags)...)
-	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1")
+	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1", "GOGC=") // its memory is as people's servers have it
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ type stage struct {
 	past   map[chat.RoomName][]chat.Message
 	order  uint64
 	screen *vt.Emulator
+	fresh  *vt.Emulator // of anew
 	wrote  string
 	modes  map[string]bool // private modes, by number
 	titles int             // put aside and not put back
@@ -202,7 +204,13 @@ func (s *stage) hides(words ...string) {
 // anew checks that what the differences came to is what a new face would draw.
 func (s *stage) anew() {
 	s.t.Helper()
-	fresh := vt.NewEmulator(s.cols, s.rows)
+	if s.fresh == nil || s.fresh.Width() != s.cols || s.fresh.Height() != s.rows {
+		s.fresh = vt.NewEmulator(s.cols, s.rows) // which takes 4 MiB, so it is reset where it can be
+	}
+	fresh := s.fresh
+	if _, err := io.WriteString(fresh, "\x1bc"); err != nil {
+		s.t.Fatal(err)
+	}
 	again := screen{term: s.Full.screen.term}
 	var w wire
 	again.draw(&w, s.compose(), s.look.Mouse)
