@@ -61,7 +61,7 @@ func raceDetector() bool {
 func TestAttackScryptStorm(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Guessing, "passwords at once, to use up memory")
-	workFactor, allowed := "14", 100 // MiB
+	workFactor, allowed := "13", 80 // MiB
 	if long {
 		workFactor, allowed = "16", 400
 	}

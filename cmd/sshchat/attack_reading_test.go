@@ -35,11 +35,15 @@ func TestAttackReadsEverythingAtOnce(t *testing.T) {
 				t.Fatalf("%d %s", code, errs)
 			}
 			whole := len(mallory.must("history --tar general")) // 1 MB and more
-			got, ended := s.readMany(mallory, 32)
+			times := 32
+			if c.free && !long {
+				times = 16 // more than the limit below lets through, and enough to show it
+			}
+			got, ended := s.readMany(mallory, times)
 			if c.free {
 				closes(t, "all of it", func() error { <-ended; return nil })
-				if n := got(); n < 32*whole {
-					t.Errorf("%d bytes of %d", n, 32*whole)
+				if n := got(); n < times*whole {
+					t.Errorf("%d bytes of %d", n, times*whole)
 				}
 				return
 			}

@@ -19,12 +19,20 @@ import (
 )
 
 const (
-	loadSenders  = 4
-	loadMessages = 520 // of each sender; 4 KiB each: more than 8 MiB in all
-	loadAtOnce   = 40  // of each sender, before all readers have them: less than a room keeps
+	loadSenders = 4
+	loadAtOnce  = 40 // of each sender, before all readers have them: less than a room keeps
 )
 
-// More than 8 MiB are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
+// loadMessages is how many each sender says, of 4 KiB each: more than 8 MiB in all with SSHCHAT_LONG=1, else more than 4,
+// which is still twice what the client of a reader that stalls takes by itself.
+func loadMessages() int {
+	if long {
+		return 520
+	}
+	return 280
+}
+
+// Megabytes are said while one reader reads nothing at all. Everybody else gets every message, whole and in one
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
@@ -45,7 +53,8 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	for i := range loadSenders {
 		senders = append(senders, s.register(fmt.Sprintf("sender%d", i)))
 	}
-	for said := 0; said < loadMessages; said += loadAtOnce {
+	for said := 0; said < loadMessages(); said += loadAtOnce {
+		reads.more()
 		var sending sync.WaitGroup
 		for _, u := range senders {
 			sending.Go(func() { flood(u, said, said+loadAtOnce) })
@@ -59,6 +68,7 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 		return strings.Contains(s.log.String(), "the client reads nothing") || strings.Contains(s.log.String(), "reader lagged")
 	})
 	for reads.n.Load() < wanted { // the file must go on being written to while it is read
+		reads.more()
 		alice.must("say general filler")
 	}
 	alice.must("say general the end")
@@ -72,7 +82,7 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 			t.Errorf("reader %d saw another order", i)
 		}
 	}
-	row.Tried("more than 8 MiB said beside it")
+	row.Tried("more than %d MiB said beside it", loadSenders*loadMessages()*4096>>20)
 	row.Held("it alone is cut off")
 	row.Control("%d readers that read have it all, in one order", len(readers))
 }
@@ -154,8 +164,8 @@ func flood(u *user, from, to int) {
 // checkComplete looks for every message of every sender, in the sender's order.
 func checkComplete(t *testing.T, got []string) {
 	t.Helper()
-	if len(got) != loadSenders*loadMessages {
-		t.Errorf("%d messages of %d", len(got), loadSenders*loadMessages)
+	if len(got) != loadSenders*loadMessages() {
+		t.Errorf("%d messages of %d", len(got), loadSenders*loadMessages())
 	}
 	next := make(map[string]int)
 	for _, line := range got {
@@ -171,7 +181,8 @@ func checkComplete(t *testing.T, got []string) {
 type fileReads struct {
 	t    *testing.T
 	path string
-	jq   string // the stock tool; empty where it is not installed
+	turn chan struct{} // a read for each; closed if it reads all the time, with SSHCHAT_LONG=1
+	jq   string        // the stock tool; empty where it is not installed
 	n    atomic.Int64
 	stop chan struct{} // closed at the test's end
 	done chan struct{} // closed by read
@@ -179,15 +190,25 @@ type fileReads struct {
 
 // readWhileWritten starts reading, by ourselves and, for one read in jqEvery, by jq: all by jq with SSHCHAT_JQ=1.
 func readWhileWritten(t *testing.T, path string) *fileReads {
-	r := &fileReads{t: t, path: path, stop: make(chan struct{}), done: make(chan struct{})}
+	r := &fileReads{t: t, path: path, turn: make(chan struct{}, 3), stop: make(chan struct{}), done: make(chan struct{})}
 	r.jq, _ = exec.LookPath("jq")
 	every := int64(50)
 	if os.Getenv("SSHCHAT_JQ") == "1" {
 		every = 1
 	}
+	if long {
+		close(r.turn)
+	}
 	go r.read(every)
 	t.Cleanup(func() { close(r.stop); <-r.done })
 	return r
+}
+
+// more has it read three times, while the test goes on.
+func (r *fileReads) more() {
+	for !long && len(r.turn) < cap(r.turn) {
+		r.turn <- struct{}{} // there is room, as nobody else sends
+	}
 }
 
 func (r *fileReads) read(jqEvery int64) {
@@ -198,7 +219,7 @@ func (r *fileReads) read(jqEvery int64) {
 		case <-r.stop:
 			r.t.Logf("%d reads, %d of them by jq, %d torn", r.n.Load(), byJQ, torn)
 			return
-		default:
+		case <-r.turn:
 		}
 		read := r.readOnce
 		if r.jq != "" && r.n.Load()%jqEvery == 0 {

@@ -18,7 +18,7 @@ import (
 func TestJQMeetsNoTornFile(t *testing.T) {
 	t.Parallel()
 	jq := client(t, "jq")
-	wanted := int64(rounds(t, "SSHCHAT_READS", 50, 200))
+	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 200))
 	s := startProcess(t, "", "--history-rotate", "1MiB", "--history-keep", "4MiB")
 	path := filepath.Join(s.data, "message_history.json")
 	s.register("alice").must("say general the first")
