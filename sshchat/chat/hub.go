@@ -37,6 +37,7 @@ type Hub struct {
 	owed     []Event              // changes the journal has not taken yet, which come before any other; owned by Run
 	warnings map[warned]time.Time // when each was last given; owned by Run
 	failures failures             // owned by Run
+	idle     idleRooms            // owned by Run
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed

@@ -95,6 +95,15 @@ func TestLogAgainstANaiveOne(t *testing.T) {
 				log.Trim()
 				model.evict(IdleLog)
 			},
+			"release": func(r *rapid.T) {
+				seq := rapid.Uint64Range(0, model.last).Draw(r, "seq")
+				if left := log.release(seq); left != len(log.entries) {
+					r.Fatalf("%d are left, and it is said %d", len(log.entries), left)
+				}
+				for rest := model.all[model.first:]; len(rest) > 0 && (rest[0].Seq <= seq || len(rest) > IdleLog); rest = rest[1:] {
+					model.first++
+				}
+			},
 			"read": func(r *rapid.T) {
 				i := rapid.IntRange(0, len(cursors)-1).Draw(r, "cursor")
 				max := rapid.IntRange(1, 20).Draw(r, "max")

@@ -183,6 +183,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case req := <-h.queue:
 			batch = h.drain(req)
 		case <-tick.C:
+			h.releaseIdle(time.Now())
 		case <-h.stirred:
 			if presence == nil {
 				presence = time.After(presenceDelay)

@@ -26,6 +26,19 @@ func (h *Hub) AllRooms() []RoomView {
 	return views
 }
 
+// CountRooms is how many rooms AllRooms lists. It copies none.
+func (h *Hub) CountRooms() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	n := 0
+	for name, r := range h.rooms {
+		if !name.IsDirect() && !r.gone {
+			n++
+		}
+	}
+	return n
+}
+
 // Forget takes somebody whose account is gone out of every room, and out of what was decided about them.
 // The registry knows already.
 func (h *Hub) Forget(ctx context.Context, name Name) error {

@@ -371,6 +371,9 @@ func (u *Store) Accounts() []chat.Account {
 	return all
 }
 
+// Count is how many accounts there are. It copies none.
+func (u *Store) Count() int { return len(u.durable.Load().users) }
+
 // Checks is how many passwords are being checked now, and how many wait for it.
 func (u *Store) Checks() (running, waiting int) { return len(u.scrypts.slots), len(u.scrypts.queue) }
 

@@ -539,3 +539,19 @@ func fill(b *testing.B, u *Store, n int) {
 		b.Fatal(err)
 	}
 }
+
+// The metrics ask for the number of accounts at each scrape: none is copied for it.
+func TestCountCopiesNothing(t *testing.T) {
+	u := open(t, t.TempDir())
+	for i := range 5 {
+		if _, err := u.Create(name(fmt.Sprintf("u%d", i)), chat.User, []chat.Key{newKey(t)}, nil, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := u.Count(), len(u.Accounts()); got != want || got != 5 {
+		t.Errorf("%d accounts are counted, %d listed", got, want)
+	}
+	if n := testing.AllocsPerRun(10, func() { u.Count() }); n > 0 {
+		t.Errorf("counting takes %v allocations", n)
+	}
+}
