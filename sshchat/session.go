@@ -160,8 +160,7 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 		return a, err
 	}
 	if only := s.login.only; len(only) > 0 && !s.isExec {
-		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND",
-			only, strings.Replace(s.server.services.Address, "NAME", s.name.String(), 1))}
+		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND", only, s.reach())}
 	}
 	s.settings = command.ParseSettings(a.Settings)
 	s.absence = s.noteDay(ctx, a)
@@ -201,14 +200,14 @@ func (s *session) dispatch(ctx context.Context, face command.Face, line string, 
 		s.leave(err)
 		return err
 	}
-	call.Out, call.Err, call.In = out, out, strings.NewReader("")
+	call.Out, call.Err, call.In, call.Next = out, out, strings.NewReader(""), command.Chat
 	return take(ctx, line, call)
 }
 
 // call is what a command gets to know of the session, with the account as it stands now.
 func (s *session) call(face command.Face) (command.Call, error) {
 	call := command.Call{
-		Services: s.server.services, Face: face, Name: s.name, Key: s.key,
+		Services: s.server.services, Face: face, At: s.guard.conn.LocalAddr(), Name: s.name, Key: s.key,
 		Source: s.guard.conn.source, Session: s, Caller: s,
 	}
 	call.Admit = func(now command.Rolls) (chat.Account, error) { // by whoever makes a change, while the session waits for it
@@ -223,6 +222,11 @@ func (s *session) call(face command.Face) (command.Call, error) {
 	call.Only = s.login.only
 	call.Verified = !s.login.provisional() && s.login.verified()
 	return call, err
+}
+
+// reach is how the session's user reaches the server.
+func (s *session) reach() string {
+	return s.server.services.Reach(s.name.String(), s.guard.conn.LocalAddr())
 }
 
 // logger is the operator's log with who this is. It is made when there is something to tell: kept, it would be a tenth of
@@ -264,8 +268,7 @@ func (s *session) offerAccount(ctx context.Context) error {
 	_, _, pty := s.guard.size()
 	services := s.server.services
 	if !pty {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register",
-			s.name, strings.Replace(services.Address, "NAME", s.name.String(), 1))}
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register", s.name, s.reach())}
 	}
 	if !services.Registration {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}

@@ -49,7 +49,7 @@ func (s *Server) letIn(c *conn, user string, l login) *gossh.Permissions {
 	c.proved = l
 	c.setRefusal(nil)
 	if _, err := text.ParseName(user); err != nil {
-		c.setRefusal(s.impossible(user))
+		c.setRefusal(s.impossible(c, user))
 	} else if why := c.takePlace(); why != nil {
 		c.setRefusal(why)
 	}
@@ -57,10 +57,10 @@ func (s *Server) letIn(c *conn, user string, l login) *gossh.Permissions {
 }
 
 // impossible explains why no account has the name, and what a name is.
-func (s *Server) impossible(user string) *chat.Refusal {
+func (s *Server) impossible(c *conn, user string) *chat.Refusal {
 	words := fmt.Sprintf("No account can be named %s: a name is a letter, then up to %d of a-z, 0-9, _ and -.", user, text.MaxName-1)
 	if like := possible(user); like != "" {
-		words += fmt.Sprintf(" Try: ssh %s", strings.Replace(s.services.Address, "NAME", like, 1))
+		words += fmt.Sprintf(" Try: ssh %s", s.services.Reach(like, c.LocalAddr()))
 	}
 	return &chat.Refusal{Code: chat.Denied, Text: words}
 }

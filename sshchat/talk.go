@@ -268,8 +268,7 @@ func (s *session) greet() {
 		s.face.Print("#general: " + info.Topic)
 	}
 	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.face.Print(fmt.Sprintf("%s sealed; your key opens them: ssh %s history --tar general", text.Are(n, "older line"),
-			strings.Replace(services.Address, "NAME", s.name.String(), 1)))
+		s.face.Print(fmt.Sprintf("%s sealed; your key opens them: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
 	}
 }
 

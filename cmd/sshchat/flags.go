@@ -42,7 +42,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.admins, "admin", nil, "NAME=KEYFILE: make this admin with the keys in the file, unless the account exists (repeatable)")
 	f.StringVar(&s.registration, "registration", "open", "who may make an account: open, invite or closed")
 	f.StringVar(&s.name, "name", "sshchat", "the server's name, shown to people")
-	f.StringVar(&s.address, "address", "", `how people reach it, shown in help, as "-p 2222 NAME@chat.host"`)
+	f.StringVar(&s.address, "address", "", `how people reach it, shown in hints, as "-p 2222 NAME@chat.host"; if empty, the address they connected to`)
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json, on standard error")
 	f.StringVar(&s.metrics, "metrics", "", "loopback address where Prometheus reads metrics, as 127.0.0.1:9222; none where empty")
 	f.IntVar(&s.minPassword, "min-password", 15, "shortest password, in characters; not below 8")

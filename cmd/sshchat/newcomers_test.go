@@ -508,7 +508,7 @@ func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 	row.Control("the same without asking")
 }
 
-// A server listens wherever it is told to.
+// A server listens wherever it is told to, and its hints name the address that one came to.
 func TestSeveralAddresses(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0")
@@ -523,6 +523,11 @@ func TestSeveralAddresses(t *testing.T) {
 		u := s.login("alice", signer)
 		if _, _, code := u.exec("whoami", ""); code != 0 {
 			u.must("register")
+		}
+		host, port, _ := net.SplitHostPort(addr)
+		hint := fmt.Sprintf("make it with: ssh -p %s bob@%s register", port, strings.Replace(host, "127.0.0.1", "localhost", 1))
+		if _, errs, _ := s.login("bob", newSigner(t)).exec("whoami", ""); !strings.Contains(errs, hint) {
+			t.Errorf("at %s a stranger is told %q", addr, errs)
 		}
 	}
 	s.stop()

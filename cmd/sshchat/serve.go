@@ -87,7 +87,6 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog
-	services.Address = address(s, listeners[0].Addr())
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
@@ -99,7 +98,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
 	}
-	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services) })()
+	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services, listeners[0].Addr()) })()
 	announce(stderr, listeners, services)
 	return runServer(ctx, server, hub, listeners, logger)
 }
@@ -120,7 +119,7 @@ func announce(stderr io.Writer, listeners []net.Listener, services *command.Serv
 	for _, l := range listeners {
 		fmt.Fprintf(stderr, "listening on %s\n", l.Addr())
 	}
-	announceClaim(stderr, services)
+	announceClaim(stderr, services, listeners[0].Addr())
 }
 
 func closeAll(listeners []net.Listener) {
@@ -184,20 +183,20 @@ func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, liste
 }
 
 // announceClaim tells the operator how to become the admin, while there is none.
-func announceClaim(stderr io.Writer, services *command.Services) {
+func announceClaim(stderr io.Writer, services *command.Services, at net.Addr) {
 	if code := services.Claim.Code(); code != "" {
-		fmt.Fprintf(stderr, "no admin yet; become it with: ssh -t %s claim %s\n", services.Address, code)
+		fmt.Fprintf(stderr, "no admin yet; become it with: ssh -t %s claim %s\n", services.Reach("NAME", at), code)
 	}
 }
 
 // renewClaim draws a new code while there is no admin: the operator may have lost the one printed at the start.
-func renewClaim(stderr io.Writer, st *stores, services *command.Services) {
+func renewClaim(stderr io.Writer, st *stores, services *command.Services, at net.Addr) {
 	if st.users.HasAdmin() {
 		services.Claim.Void()
 		return
 	}
 	services.Claim.Renew()
-	announceClaim(stderr, services)
+	announceClaim(stderr, services, at)
 }
 
 // newLog is the operator's log.
@@ -218,19 +217,7 @@ func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.
 	}
 	return &command.Services{
 		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
-		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
+		ServerName: s.name, Address: s.address, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}
-}
-
-// address is how people reach the server, as far as it can know.
-func address(s settings, listening net.Addr) string {
-	if s.address != "" {
-		return s.address
-	}
-	_, port, err := net.SplitHostPort(listening.String())
-	if err != nil {
-		panic("internal error: a TCP address without a port: " + listening.String())
-	}
-	return "-p " + port + " NAME@localhost"
 }

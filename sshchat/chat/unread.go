@@ -44,7 +44,7 @@ func (h *Hub) warnUnreadable(events []Event) {
 		}
 		if from := e.Message.From; h.warningDue(warned{e.Room, from}) {
 			h.Tell(from, "What you say in %s is stored, but sealed to nobody: no member has a key or a password that opens history. "+
-				"key add and passwd give you one.", e.Room.For(from))
+				"/key add and /passwd give you one.", e.Room.For(from))
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (c *Call) hasNoRole(word string) bool {
 func (c *Call) printActs(run actRun) {
 	act := run.last
 	if run.count > 1 {
-		c.Printf("%s  %s  ... and %d more in a row; audit --by %s shows them\n", act.At.Format("2006-01-02 15:04:05"), act.By, run.count, act.By)
+		c.Printf("%s  %s  ... and %d more in a row; %s --by %s shows them\n", act.At.Format("2006-01-02 15:04:05"), act.By, run.count, c.typed("audit"), act.By)
 		return
 	}
 	c.Printf("%s  %s  %s %s%s, %s\n", act.At.Format("2006-01-02 15:04:05"), orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)

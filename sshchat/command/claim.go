@@ -100,7 +100,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	c.Log.Info("first admin", "account", account.Name, "source", c.Source)
 	c.Notef("You are the admin of this server, %s.", account.Name)
 	if len(account.Keys) == 0 {
-		c.Notef("What admins do takes a login by key, or a second factor: key add, or totp enable.")
+		c.Notef("What admins do takes a login by key, or a second factor: %s, or %s.", c.typed("key add"), c.typed("totp enable"))
 	}
 	return nil
 }

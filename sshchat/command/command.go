@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -29,7 +30,8 @@ type Command struct {
 	Aliases  []string // other names, in either face
 	Args     string   // shown in usage: "ROOM TEXT"; a [ROOM] may be left out in the chat
 	Brief    string   // one line of help, at most 46 cells
-	More     string   // what else there is to know
+	More     string   // what else there is to know; commands that it names stand in backquotes
+	ExecMore string   // what else there is to know by exec: standard input, and what to do without a terminal
 	Faces    Face
 	Group    Group            // where help lists it
 	List     bool             // what it prints is for reading: shown over the messages, where there is a screen
@@ -73,6 +75,8 @@ type Call struct {
 	*Services
 	Command    *Command
 	Face       Face
+	Next       Face         // where the caller will be typing after this command; zero: in Face
+	At         net.Addr     // the address of the server that the connection came to
 	Account    chat.Account // who calls; the zero Account while registering
 	Name       chat.Name    // the name of the login; that of Account where there is one
 	Only       chat.Only    // what the key of the login is restricted to
@@ -170,7 +174,7 @@ type Services struct {
 	Commands     *Registry
 	ServerName   string   // shown to people
 	Themes       []string // names of the colours a screen can have, the usual one first
-	Address      string   // as people reach it, for examples in help: "-p 2222 alice@chat.host" without the name
+	Address      string   // as people reach it, "-p 2222 NAME@chat.host"; if empty, where each of them connected to
 	Version      string
 	Registration bool                                 // strangers may register
 	ByInvite     bool                                 // and need the code of an invite for it

@@ -23,7 +23,7 @@ var (
 	})
 	_ = add(&Command{
 		Name: "edit", Args: "ID TEXT", Brief: "say a message of yours in other words", Group: Talking,
-		More:  "An ID is what say prints: general/12, @bob/3. Prints the ID of the edit.",
+		More:  "An ID is what `say` prints: general/12, @bob/3. Prints the ID of the edit.",
 		Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			room, seq, err := c.parseID(c.Args[0])
@@ -35,7 +35,7 @@ var (
 	})
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
-		More:  "Or the one of that ID, as history and search show it: general/12. What was stored stays sealed in the history.",
+		More:  "Or the one of that ID, as `search` shows it: general/12. What was stored stays sealed in the history.",
 		Faces: Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {

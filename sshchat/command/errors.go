@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"strings"
 
 	"sshchat/sshchat/chat"
 )
@@ -19,7 +20,11 @@ func notFound(format string, args ...any) error { return refuse(chat.NotFound, f
 
 // usage refuses arguments, and shows how the command is used in the face it was called from.
 func (c *Call) usage(format string, args ...any) error {
-	return refuse(chat.Usage, "%s\nusage: %s", []any{fmt.Sprintf(format, args...), c.Command.usage(c.Face)})
+	said := fmt.Sprintf(format, args...)
+	if strings.HasPrefix(said, c.Command.Name) {
+		said = c.Face.Type(said)
+	}
+	return refuse(chat.Usage, "%s\nusage: %s", []any{said, c.Command.usage(c.Face)})
 }
 
 // ErrNobodyToAsk is returned by Session.Ask where there is no terminal.

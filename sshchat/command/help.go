@@ -93,7 +93,7 @@ func (r *Registry) list(c *Call) string {
 				fmt.Fprintf(&b, "  %s\n", usage)
 				usage = ""
 			}
-			fmt.Fprintf(&b, "  %-*s %s\n", usageWidth-3, usage, cmd.Brief)
+			fmt.Fprintf(&b, "  %-*s %s\n", usageWidth-3, usage, c.Face.words(cmd.Brief))
 		}
 	}
 	if c.Face == Chat {
@@ -106,35 +106,40 @@ func (r *Registry) list(c *Call) string {
 
 // usage is how the command is typed in a face.
 func (cmd *Command) usage(face Face) string {
-	u := cmd.Name
-	if face == Chat {
-		u = "/" + u
-	}
+	u := face.Type(cmd.Name)
 	switch {
 	case cmd.Args == "":
 		return u
 	case face == Chat:
-		return u + " " + strings.ReplaceAll(cmd.Args, "ROOM", "#room")
+		return u + " " + strings.NewReplacer("ROOM", "#room", "KEY|-", "KEY", "TEXT|-", "TEXT", " [-]", "").Replace(cmd.Args) // there is no standard input
 	}
 	return u + " " + strings.NewReplacer("[ROOM]", "ROOM", "[ID]", "ID").Replace(cmd.Args) // there is no room to leave out
 }
 
 // more is More, and what follows from the rest of the entry.
-func (cmd *Command) more() string {
-	if cmd.Bytes == nil {
-		return cmd.More
+func (cmd *Command) more(face Face) string {
+	more := cmd.More
+	if face == Exec && cmd.ExecMore != "" {
+		more += "\n" + cmd.ExecMore
 	}
-	return strings.TrimPrefix(cmd.More+"\nThe output is for a file or a pipe: it is refused on a terminal, as with ssh -t.", "\n")
+	if cmd.Bytes != nil {
+		more += "\nThe output is for a file or a pipe: it is refused on a terminal, as with ssh -t."
+	}
+	return face.words(strings.TrimPrefix(more, "\n"))
 }
 
 func (cmd *Command) help(face Face) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n    %s\n", cmd.usage(face), cmd.Brief)
-	if more := cmd.more(); more != "" {
+	fmt.Fprintf(&b, "%s\n    %s\n", cmd.usage(face), face.words(cmd.Brief))
+	if more := cmd.more(face); more != "" {
 		fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(more, "\n", "\n    "))
 	}
 	if len(cmd.Aliases) > 0 {
-		fmt.Fprintf(&b, "    also: %s\n", strings.Join(cmd.Aliases, ", "))
+		also := make([]string, len(cmd.Aliases))
+		for i, name := range cmd.Aliases {
+			also[i] = face.Type(name)
+		}
+		fmt.Fprintf(&b, "    also: %s\n", strings.Join(also, ", "))
 	}
 	if cmd.Flags != nil {
 		flags := pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
@@ -165,7 +170,7 @@ func (r *Registry) Manual() []Explained {
 			if cmd.Faces == Chat {
 				usage = strings.TrimPrefix(cmd.usage(Chat), "/")
 			}
-			e := Explained{group, cmd.Name, usage, cmd.Brief, cmd.more(), cmd.Faces, nil}
+			e := Explained{group, cmd.Name, usage, Exec.words(cmd.Brief), cmd.more(Exec), cmd.Faces, nil}
 			if len(cmd.Aliases) > 0 {
 				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
 			}

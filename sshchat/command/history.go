@@ -82,9 +82,6 @@ func (c *Call) historyLast(ctx context.Context) error {
 	return nil
 }
 
-// roomArg is a room as typed in exec: without the #, which a shell would take for a comment.
-func roomArg(room chat.RoomName, me chat.Name) string { return strings.TrimPrefix(room.For(me), "#") }
-
 func (c *Call) historyWindow(ctx context.Context) error {
 	room, err := c.memberRoom(c.Args[0])
 	if err != nil {

@@ -63,7 +63,7 @@ var _ = add(&Command{
 	Name: "hostkey records", Brief: "print what former host keys signed", Group: Reading,
 	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
 		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
-		"They are checked as a head is, see head.",
+		"They are checked as a head is, see `head`.",
 	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		for _, record := range c.HostKeys.Records() {
@@ -95,10 +95,10 @@ var _ = add(&Command{
 		}
 		c.printHostKey(next)
 		if made {
-			c.Notef("It is announced to whoever connects from now on. When those who matter have: hostkey rotate --now")
+			c.Notef("It is announced to whoever connects from now on. When those who matter have: %s --now", c.typed("hostkey rotate"))
 			return nil
 		}
-		c.Notef("It is announced already. To change to it: hostkey rotate --now")
+		c.Notef("It is announced already. To change to it: %s --now", c.typed("hostkey rotate"))
 		return nil
 	},
 })
@@ -109,7 +109,7 @@ func (c *Call) changeHostKey() error {
 		return err
 	}
 	if !ok {
-		return failed("there is no next host key; hostkey rotate makes one and announces it")
+		return failed("there is no next host key; %s makes one and announces it", c.typed("hostkey rotate"))
 	}
 	if err := c.HostKeys.Rotate(); err != nil {
 		return err

@@ -32,7 +32,7 @@ var _ = add(&Command{
 		if err := c.keepIgnored(append(ignored, name)); err != nil {
 			return err
 		}
-		c.Notef("You see nothing more of %s; unignore %s changes that.", name, name)
+		c.Notef("You see nothing more of %s; %s %s changes that.", name, c.typed("unignore"), name)
 		return nil
 	},
 })

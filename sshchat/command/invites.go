@@ -12,7 +12,7 @@ import (
 
 var _ = add(&Command{
 	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
-	More:  "The code is shown this once. They type: register CODE",
+	More:  "The code is shown this once, with the command that uses it.",
 	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
 		f.Int("uses", 1, "how many people it lets in")
@@ -46,7 +46,7 @@ var _ = add(&Command{
 			return nil
 		}
 		c.Printf("%s\n", code)
-		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Address, code)
+		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Reach("NAME", c.At), code)
 		return nil
 	},
 })

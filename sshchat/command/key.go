@@ -48,10 +48,11 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
-	More: "A key is the line in id_ed25519.pub. With - they come on standard input, one a line.\n" +
+	More: "A key is the line in id_ed25519.pub.\n" +
 		"A new key opens what is said from now on.\n" +
 		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
 		"It opens no history, unless the list has history, or history:#ci for one room.",
+	ExecMore: "With - keys come on standard input, one a line.",
 	Flags: func(f *pflag.FlagSet) {
 		f.String("only", "", "commands that the key may run, each with a room or a person")
 	},
@@ -101,7 +102,7 @@ func (c *Call) addKey(key chat.Key) error {
 	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
 	c.Printf("%s\n", key.Fingerprint)
 	if key.Reads && len(key.Only) == 0 && c.Account.Password {
-		c.Notef("It opens what is said from now on; key share has it open what was said before.")
+		c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
 	}
 	c.tellUseOf(key)
 	return nil
@@ -121,7 +122,7 @@ var _ = add(&Command{
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
-			return c.usage("key remove needs a fingerprint, as key list shows it")
+			return c.usage("key remove needs a fingerprint, as %s shows it", c.typed("key list"))
 		}
 		if err := c.removeKey(ctx, c.Account, c.Args[0]); err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 
 var _ = add(&Command{
 	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "put somebody out of a room",
-	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: ban keeps them out.",
+	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: `ban` keeps them out.",
 	Faces: Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()

@@ -86,7 +86,7 @@ func (c *Call) tellSealed(rooms ...chat.RoomName) {
 	switch {
 	case n == 0:
 	case !c.Account.Reads():
-		c.foot("-- %s sealed; set a password (passwd) to read what is sealed from now on", text.Are(n, "older line"))
+		c.foot("-- %s sealed; set a password (%s) to read what is sealed from now on", text.Are(n, "older line"), c.typed("passwd"))
 	case c.Account.Password && c.Face == Chat:
 		c.foot("-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
 	default:

@@ -27,7 +27,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "With - it comes on standard input. Without a text there is none.",
+	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "Without a text there is none.", ExecMore: "With - it comes on standard input.",
 	Faces: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text

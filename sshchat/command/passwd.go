@@ -63,7 +63,7 @@ var _ = add(&Command{
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
-			return failed("you have no password; passwd sets one")
+			return failed("you have no password; %s sets one", c.typed("passwd"))
 		}
 		err := c.again(func() error {
 			present, err := c.askSecret(ctx, "Present password: ")

@@ -129,7 +129,7 @@ func (c *Call) tellReading(a chat.Account) {
 	switch {
 	case !a.Reads():
 		c.Notef("Your key can log in but cannot open sealed history (age seals to ed25519 and RSA keys only).")
-		c.Notef("Set a password as well (passwd), or add an ed25519, RSA or age1… key (key add).")
+		c.Notef("Set a password as well (%s), or add an ed25519, RSA or age1… key (%s).", c.typed("passwd"), c.typed("key add"))
 	case len(a.Keys) > 0:
 		c.Notef("Your key opens your history: ssh %s history general | age -d -i YOUR_KEY", c.Login())
 	default:

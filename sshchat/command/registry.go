@@ -202,11 +202,12 @@ func (c *Call) hasRole(a chat.Account) error {
 	case c.Command.InRoom && c.moderates():
 		return nil
 	case a.Role.AtLeast(role):
-		return denied("%s takes a login by key, or a second factor: add a key (key add) or see totp enable, and reconnect", c.Command.Name)
+		return denied("%s takes a login by key, or a second factor: %s or %s, then reconnect",
+			c.typed(c.Command.Name), c.typed("key add"), c.typed("totp enable"))
 	case c.Command.InRoom:
-		return denied("%s is for %ss, and for those of the room", c.Command.Name, role)
+		return denied("%s is for %ss, and for those of the room", c.typed(c.Command.Name), role)
 	}
-	return denied("%s is for %ss", c.Command.Name, role)
+	return denied("%s is for %ss", c.typed(c.Command.Name), role)
 }
 
 // targets are what the command names to act on, as keys are restricted to.
@@ -222,9 +223,6 @@ func (c *Call) targets() []string {
 	}
 	return targets
 }
-
-// Login is how the caller's name reaches the server, for examples: "-p 2222 alice@chat.host".
-func (c *Call) Login() string { return strings.Replace(c.Address, "NAME", c.Name.String(), 1) }
 
 // knowsRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
 func (c *Call) knowsRoom(a chat.Account) error {

@@ -93,7 +93,7 @@ func counted(n int, one, many string) string {
 var _ = add(&Command{
 	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
 	More: "What it did is forgotten, and accounts can be made from there again. Wrong passwords stay counted for the names they\n" +
-		"were tried for; user unlock ends that.",
+		"were tried for; `user unlock` ends that.",
 	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {

@@ -18,9 +18,9 @@ var _ = add(&Command{
 	Run: func(ctx context.Context, c *Call) error {
 		switch {
 		case !c.Account.Password:
-			return failed("the code comes after a password, and you have none: passwd")
+			return failed("the code comes after a password, and you have none; %s sets one", c.typed("passwd"))
 		case c.Account.TOTP:
-			return failed("you have a second factor already; totp disable takes it away")
+			return failed("you have a second factor already; %s takes it away", c.typed("totp disable"))
 		}
 		if err := c.provePassword(ctx, false); err != nil {
 			return err

@@ -20,9 +20,9 @@ import (
 
 var _ = add(&Command{
 	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
-	More: "With - keys come on standard input, one a line. Without a key it gets a password, which is shown this once:\n" +
-		"whoever knows it should change it with passwd.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
+	More:     "Without a key it gets a password, which is shown this once: its user should change it with `passwd`.",
+	ExecMore: "With - keys come on standard input, one a line.",
+	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make it an admin's") },
 	Run: func(ctx context.Context, c *Call) error {
 		name, err := c.personName(c.Args[0])
@@ -60,7 +60,7 @@ var _ = add(&Command{
 		c.Notef("%s has an account.", a.Name)
 		if !a.Reads() {
 			c.Notef("What it logs in with cannot open sealed history: age seals to ed25519 and RSA keys only.")
-			c.Notef("Add such a key (user add-key %s KEY), or tell %s to set a password as well (passwd).", a.Name, a.Name)
+			c.Notef("Add such a key (%s %s KEY), or ask %s to set a password as well (/passwd).", c.typed("user add-key"), a.Name, a.Name)
 		}
 		return nil
 	},
@@ -362,9 +362,9 @@ func article(role chat.Role) string {
 
 var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "give an account a new password",
-	More: "It is shown this once, or with - read from standard input. What was sealed to the old password alone opens\n" +
-		"only where the old one is remembered. --yes, without a terminal to ask on.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	More:     "It is shown this once. What was sealed to the old password alone opens only where the old one is remembered.",
+	ExecMore: "With - it is read from standard input. --yes is for where there is no terminal to ask on.",
+	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask") },
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
