@@ -141,8 +141,22 @@ func (s *session) oust(why string) bool {
 		return false
 	}
 	s.end(&chat.Refusal{Code: chat.Denied, Text: why})
-	time.AfterFunc(ousted, func() { s.guard.conn.Close() })
+	time.AfterFunc(ousted, s.hangUp)
 	return true
+}
+
+// hangUp closes the connection of a session that was to end, if it is still there or its login is not admitted. Otherwise
+// that one was ended by a kick, or was let in again, and other sessions have begun in the connection since.
+func (s *session) hangUp() {
+	s.server.mu.Lock()
+	_, there := s.server.live[s]
+	s.server.mu.Unlock()
+	if !there {
+		if _, _, denial := admit(s.server.services.Accounts, s.guard.conn, *s.proven.Load()); denial == chat.Admitted {
+			return
+		}
+	}
+	s.guard.conn.Close()
 }
 
 // Sources implements command.Tries.

@@ -107,6 +107,12 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// tail is the last so many lines.
+func (l *logBuffer) tail(lines int) string {
+	all := strings.SplitAfter(strings.TrimSuffix(l.String(), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "")
+}
+
 // unhurried lifts the limits on how fast and how slow people are, for tests that are about something else and hurry, or
 // run on a machine that is busy.
 var unhurried = []string{
@@ -176,7 +182,13 @@ func newTestServer(t testing.TB, data string) *testServer {
 	if data == "" {
 		data = filepath.Join(t.TempDir(), "data")
 	}
-	return &testServer{t: t, data: data, log: &logBuffer{}}
+	s := &testServer{t: t, data: data, log: &logBuffer{}}
+	t.Cleanup(func() { // after the server's own, so it is all there
+		if t.Failed() {
+			t.Logf("the end of the log of the server at %s:\n%s", s.addr, s.log.tail(40))
+		}
+	})
+	return s
 }
 
 func (s *testServer) args(flags []string) []string {

@@ -1,0 +1,75 @@
+package sshchat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/limit"
+)
+
+// rolls is one account, and whether it is let in.
+type rolls struct {
+	nobodys
+	account chat.Account
+	listed  bool
+}
+
+func (r *rolls) ByID(string) (chat.Account, bool) { return r.account, true }
+func (r *rolls) Banned(chat.Name, netip.Addr, string) (chat.Sanction, bool) {
+	return chat.Sanction{}, false
+}
+func (r *rolls) Allowed(chat.Account, netip.Addr, string) bool { return r.listed }
+
+// A session is ended because the allowlist leaves its account out. Its connection is closed two seconds later, if the account
+// is still left out or the session is still there, as its client reads nothing. If it has ended and the account was put on
+// the list again, the connection stays: new sessions have begun in it.
+func TestConnectionOfAnEndedSession(t *testing.T) {
+	for what, c := range map[string]struct{ listedAgain, still, closed bool }{
+		"left out":                        {closed: true},
+		"left out, and still there":       {still: true, closed: true},
+		"listed again":                    {listedAgain: true},
+		"listed again, but not ended yet": {listedAgain: true, still: true, closed: true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				people := &rolls{account: chat.Account{ID: "1", Password: true}, listed: true}
+				s := &Server{
+					live: make(map[*session]command.LiveSession), services: &command.Services{Accounts: people},
+					admission: limit.NewAdmission(limit.AdmissionLimits{}, nil),
+				}
+				mine, theirs := net.Pipe()
+				defer theirs.Close()
+				ctx, end := context.WithCancelCause(t.Context())
+				sess := &session{server: s, guard: &guard{conn: &conn{Conn: mine, server: s}}, end: end}
+				sess.prove(login{id: "1"})
+				s.live[sess] = command.LiveSession{}
+				if s.Review(""); ctx.Err() != nil {
+					t.Fatal("it ended while it was listed")
+				}
+				people.listed = false
+				if s.Review(""); ctx.Err() == nil {
+					t.Fatal("it did not end")
+				}
+				if !c.still {
+					sess.delist()
+				}
+				people.listed = c.listedAgain
+				time.Sleep(2 * ousted)
+				synctest.Wait()
+				mine.SetReadDeadline(time.Now().Add(time.Second))
+				_, err := mine.Read(make([]byte, 1))
+				if closed := errors.Is(err, io.ErrClosedPipe); closed != c.closed {
+					t.Errorf("closed: %v (%v)", closed, err)
+				}
+			})
+		})
+	}
+}
