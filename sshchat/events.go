@@ -1,6 +1,7 @@
 package sshchat
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func newEvents(log command.Logger, now func() time.Time) *events {
 func (e *events) due(act chat.Act) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	what, now := act.Do+" "+act.On+" "+act.By+" "+act.Source, e.now()
+	what, now := act.Do+" "+act.On+" "+act.By+" "+act.Source+" "+act.Result, e.now()
 	for old, at := range e.told {
 		if now.Sub(at) >= eventEvery {
 			delete(e.told, old)
@@ -49,7 +50,7 @@ func (e *events) due(act chat.Act) bool {
 
 // happened writes an event, if it is due.
 func (s *Server) happened(act chat.Act) {
-	act.Result = "done"
+	act.Result = cmp.Or(act.Result, "done")
 	if s.services.Audit == nil || !s.events.due(act) {
 		return
 	}
@@ -63,6 +64,12 @@ func (s *Server) ruled(c *conn, a chat.Account, method string) {
 	if a.Role.AtLeast(chat.Mod) {
 		s.happened(chat.Act{By: a.Name.String(), Source: c.source, Do: "login", Text: string(a.Role) + " by " + method})
 	}
+}
+
+// keptOut notes the login of an account that is not let in: it is banned or disabled, or not on the allowlist.
+func (s *Server) keptOut(c *conn, name chat.Name, why error) {
+	words, _ := command.Text(why)
+	s.happened(chat.Act{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
 }
 
 // guessed notes that so many passwords for an account were wrong that the next ones wait.

@@ -63,6 +63,9 @@ func among(a limit.Allowance, n int) limit.Allowance {
 
 // Denied implements command.Caller.
 func (s *session) Denied() (unwritten int, due bool) {
+	if s.login.provisional() { // who can have as many names as they like
+		return 0, s.server.nobodies.due(chat.Act{By: s.name.String(), Source: s.guard.conn.source})
+	}
 	due = s.server.denials.Take(s.name, time.Now()) == 0
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()

@@ -84,6 +84,7 @@ type Server struct {
 	troubles *pacedLog                     // lines that sessions cause
 	logins   *pacedLog                     // lines of logins to accounts
 	events   *events                       // what the audit log is told besides commands
+	nobodies *events                       // which refusals to people without an account it is told
 
 	mu        sync.Mutex
 	listeners []net.Listener                   // guarded by mu; none until Serve
@@ -101,7 +102,7 @@ func New(c Config) (*Server, error) {
 		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),
 		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
-		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now),
+		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), nobodies: newEvents(c.Log, time.Now),
 	}
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.spared, s.keyQueries = limit.NewRateLimiter[limit.Source](guessesOfKnown), limit.NewRateLimiter[limit.Source](c.Limits.KeyQueries)

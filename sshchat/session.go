@@ -134,6 +134,7 @@ func (s *session) run(ctx context.Context, line string) int {
 	if !s.login.provisional() {
 		var err error
 		if a, err = s.admit(ctx); err != nil {
+			s.server.keptOut(s.guard.conn, s.name, err)
 			return s.refuse(err)
 		}
 	}

@@ -67,24 +67,21 @@ func (c *Claim) keep(code string) {
 var _ = add(&Command{
 	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
 	More:  "The server printed the code as it started, and prints a new one on SIGHUP while there is no admin. It serves once.",
-	Faces: Exec, Effect: ChangesAccount, Words: 1,
+	Faces: Exec, Effect: ChangesAccount, Secret: true, Words: 1,
 	Run: runClaim,
 })
 
 func runClaim(ctx context.Context, c *Call) error {
-	args := c.Args
-	c.Args = nil // a code is nobody's to read, in the audit log neither
-	if len(args) != 1 {
+	if len(c.Args) != 1 {
 		return c.usage("claim needs the code")
 	}
-	code := args[0]
 	if c.Claim == nil || c.Claim.Code() == "" {
 		return denied("there is nothing to claim: this server has an admin")
 	}
 	if err := c.Caller.MayClaim(); err != nil {
 		return err
 	}
-	if !c.Claim.take(code) {
+	if !c.Claim.take(c.Args[0]) {
 		return denied("that is not the code; the server printed it as it started, and prints a new one on SIGHUP")
 	}
 	account, err := c.Account, error(nil)
@@ -94,7 +91,7 @@ func runClaim(ctx context.Context, c *Call) error {
 		err = c.Accounts.SetRole(account.ID, chat.Admin)
 	}
 	if err != nil {
-		c.Claim.keep(strings.ToLower(strings.TrimSpace(code)))
+		c.Claim.keep(strings.ToLower(strings.TrimSpace(c.Args[0])))
 		return err
 	}
 	c.Log.Info("first admin", "account", account.Name, "source", c.Source)

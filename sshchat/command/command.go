@@ -44,6 +44,7 @@ type Command struct {
 	Person   bool             // its words are people, not rooms
 	Harmless bool             // it tells nothing and does nothing: also a restricted key may run it
 	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that
+	Secret   bool             // its words are nobody's to read: the audit log has its name alone
 	Account  bool             // an account is needed; without it whoever is about to register may use it too
 
 	// How what follows the name is read. Words: so many single words, then Text: the rest of the line

@@ -51,6 +51,8 @@ func (c *Call) record(err error) {
 	}
 	words := c.Args
 	switch {
+	case c.Command.Secret:
+		words = nil
 	case !c.Command.audited(): // the text is for those to whom it was to be said
 		words = words[:min(len(words), 1)]
 	case c.Text != "":
@@ -93,7 +95,7 @@ func (cmd *Command) denialAudited() bool {
 
 // recordDenial writes err into the audit log if it is such a refusal, at the pace of those.
 func (c *Call) recordDenial(err error) {
-	if err == nil || ExitCode(err) != int(chat.Denied) || !c.Command.denialAudited() {
+	if ExitCode(err) != int(chat.Denied) || !c.Command.denialAudited() {
 		return
 	}
 	if !c.ranked() {

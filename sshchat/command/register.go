@@ -11,7 +11,7 @@ var _ = add(&Command{
 	More: "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.\n" +
 		"CODE is that of an invite. It is needed if accounts are only for people with an invite, and lifts the limit of new\n" +
 		"accounts if many were made from your address.",
-	Faces: Exec, Effect: ChangesOwn, Words: 1,
+	Faces: Exec, Effect: ChangesOwn, Secret: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Account.ID != "" {
 			return failed("you have an account already: %s", c.Account.Name)

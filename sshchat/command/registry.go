@@ -72,6 +72,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	}
 	call.Command = cmd
 	if err := call.hasAccount(); err != nil {
+		call.recordDenial(err)
 		return err
 	}
 	err = call.parse(rest) // before the rights: some depend on the room
@@ -105,8 +106,7 @@ func (c *Call) run(ctx context.Context, line string) error {
 		err = c.do(ctx, line)
 	}
 	switch {
-	case c.Account.ID == "" && err != nil: // strangers are refused as often as they try
-	case began && c.Command.audited():
+	case began && c.Command.audited() && (err == nil || c.Account.ID != ""): // a stranger fails as often as they try
 		c.record(c.cause(ctx, err))
 	default:
 		c.recordDenial(c.cause(ctx, err))
