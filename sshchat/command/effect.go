@@ -2,6 +2,21 @@ package command
 
 // Effect is what a command does to the state of the chat. What the muted, the outranked and others are refused, and what the
 // audit log has a line for, follows from it, so every command names one: add panics without it.
+//
+// What is refused to whom, with exit code 3 and, but for what only reads, a line in the audit log:
+//
+//	                             | Reads | Speaks | ChangesOwn, ChangesAccount, ChangesServer | ChangesOthers
+//	muted                        |   -   |  yes   | if it says something (Command.Says)       | if it says something
+//	slowed, in that room         |   -   |  yes   |   -                                       |   -
+//	ignored                      |   -   |   -, but who ignores them does not see it         |   -
+//	banned, disabled, removed    |  yes  |  yes   |  yes                                      |  yes
+//	restricted key, not for it   |  yes  |  yes   |  yes                                      |  yes
+//	outranked                    |   -   |   -    |   -                                       | if it acts against somebody
+//	without the role,            | if it needs one (Command.Role)
+//	or the second factor for it  |
+//	rights gone while it waits   |  yes  |  yes   |  yes                                      |  yes
+//
+// TestAttackEveryCommandInEveryCondition tries each command in each of them.
 type Effect int
 
 const (
