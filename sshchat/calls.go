@@ -23,8 +23,8 @@ func (s *session) Room() chat.RoomName { return s.room }
 
 func (s *session) Enter(room chat.RoomName) {
 	s.room = room
-	if s.face != nil {
-		s.face.Enter(room)
+	if s.ui.Kind != "" {
+		s.ui.Enter(room)
 	}
 }
 
@@ -37,10 +37,10 @@ func (s *session) Show(title, text string) {
 	if s.answer != nil {
 		s.answer.end()
 	}
-	s.face.Show(title, text)
+	s.ui.Show(title, text)
 }
 
-func (s *session) Clear() { s.face.Clear() }
+func (s *session) Clear() { s.ui.Clear() }
 
 func (s *session) Focus() []chat.Name { return s.focus }
 
@@ -121,7 +121,7 @@ func (s *session) Renew(change func() (generation string, second bool, err error
 
 // Ask waits for an answer while everything else waits: what is said meanwhile stays in the rooms' logs.
 func (s *session) Ask(ctx context.Context, question string, echo bool) (string, error) {
-	if _, _, pty := s.guard.size(); !pty || s.face == nil {
+	if _, _, pty := s.guard.size(); !pty || s.ui.Kind == "" {
 		return "", command.ErrNobodyToAsk
 	}
 	s.asking.Store(true)
@@ -131,7 +131,7 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 	}
 	ctx, late := s.untilLate(ctx)
 	defer late()
-	s.face.Ask(question, echo)
+	s.ui.Ask(question, echo)
 	s.asked = true
 	for {
 		for len(s.actions) > 0 {
@@ -140,19 +140,19 @@ func (s *session) Ask(ctx context.Context, question string, echo bool) (string, 
 			switch a.Kind {
 			case view.Line:
 				if !echo {
-					s.face.Forget(a.Text)
+					s.ui.Forget(a.Text)
 				}
 				return a.Text, nil
 			case view.Refused:
-				s.face.Fail(a.Text)
-				s.face.Ask(question, echo)
+				s.ui.Fail(a.Text)
+				s.ui.Ask(question, echo)
 				continue
 			case view.Quit:
 				s.leaving = s.ended // no more keys will come, also after the dialogue
 			}
 			return "", command.ErrCancelled
 		}
-		if err := s.flush(); err != nil { // not before an answer is taken: what the face shows next may be for nobody to type at
+		if err := s.flush(); err != nil { // not before an answer is taken: what the UI shows next may be for nobody to type at
 			return "", err
 		}
 		if err := s.step(ctx, nil); err != nil {
@@ -186,13 +186,13 @@ func (s *session) concluded(ctx context.Context, err error) {
 	dropped := 0
 	s.actions = slices.DeleteFunc(s.actions, func(a view.Action) bool {
 		if a.Kind == view.Line {
-			s.face.Forget(a.Text)
+			s.ui.Forget(a.Text)
 			dropped++
 		}
 		return a.Kind == view.Line
 	})
 	if dropped > 0 {
-		s.face.Fail(text.Count(dropped, "line") + " typed before the question was answered: not sent.")
+		s.ui.Fail(text.Count(dropped, "line") + " typed before the question was answered: not sent.")
 	}
 }
 

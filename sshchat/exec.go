@@ -21,7 +21,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if err != nil {
 		return s.refuse(err)
 	}
-	if s.face == nil {
+	if s.ui.Kind == "" {
 		call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.stdin(ctx)
 	} else {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
@@ -85,7 +85,7 @@ func (r returns) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines gathers what a command prints for a face, to be shown as one answer.
+// lines gathers what a command prints for a UI, to be shown as one answer.
 type lines struct {
 	print func(string)
 	text  []byte

@@ -39,18 +39,12 @@ func (s *session) delist() {
 	delete(s.server.live, s)
 }
 
-// kind names the face.
+// kind names the UI, or exec for one command.
 func (s *session) kind() string {
-	switch s.face.(type) {
-	case *view.Full:
-		return "full"
-	case *view.Pipe:
-		return "pipe"
-	}
-	if s.isExec {
+	if s.isExec && (s.ui.Kind == "" || s.ui.Kind == view.KindPlain) {
 		return "exec"
 	}
-	return "plain"
+	return string(cmp.Or(s.ui.Kind, view.KindPlain))
 }
 
 // Sessions implements command.Live.

@@ -86,11 +86,6 @@ func echo(said string) string {
 	return shown
 }
 
-func isPipe(face view.Face) bool {
-	_, ok := face.(*view.Pipe)
-	return ok
-}
-
 // held reports whether the next action has to wait, and sets the alarm that ends the wait. Until then nothing more is
 // read of the program, but what others say is shown to it.
 func (s *session) held() bool {

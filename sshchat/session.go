@@ -23,7 +23,7 @@ import (
 type session struct {
 	server  *Server
 	guard   *guard
-	face    view.Face // nil for a command without a terminal
+	ui      view.UI // none for a command without a terminal
 	in      *input
 	pacing  *limit.Reader // how fast that comes; the reading goroutine's but between in.take and in.next
 	frame   *timer        // fires when the next frame may be drawn
@@ -138,11 +138,11 @@ func (s *session) run(ctx context.Context, line string) int {
 			return s.refuse(err)
 		}
 	}
-	s.face = s.newFace(s.isExec)
+	s.ui = s.newUI(s.isExec)
 	if !s.login.provisional() {
-		s.enlist(a) // with its face
+		s.enlist(a) // with its UI
 	}
-	s.patient = line != "" || isPipe(s.face)
+	s.patient = line != "" || s.ui.Kind == view.KindPipe
 	if line != "" {
 		return s.exec(ctx, line)
 	}
@@ -192,7 +192,7 @@ func (s *session) dispatch(ctx context.Context, face command.Face, line string, 
 		if s.inbox == nil {
 			s.said = text
 		}
-		s.face.Print(text)
+		s.ui.Print(text)
 	}}
 	s.answer = out
 	defer func() { out.end(); s.answer = nil }()
@@ -254,14 +254,14 @@ func (s *session) explain(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
-	if isPipe(s.face) {
+	if s.ui.Kind == view.KindPipe {
 		s.code = command.ExitCode(err)
 	}
 	text, meant := command.Text(err)
 	if !meant {
 		s.trouble(slog.LevelError, "command failed", "err", err)
 	}
-	s.face.Fail(text)
+	s.ui.Fail(text)
 }
 
 // offerAccount asks a name without an account whether it wants one: it may be mistyped.
@@ -299,7 +299,7 @@ func (s *session) offerAccount(ctx context.Context) error {
 
 // askInviteInstead says why no account can be made without an invite now, and asks for one.
 func (s *session) askInviteInstead(ctx context.Context) error {
-	s.face.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.guard.conn)))
+	s.ui.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.guard.conn)))
 	return s.askInvite(ctx, "The code of your invite, if you have one: ")
 }
 

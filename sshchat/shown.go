@@ -9,7 +9,7 @@ import (
 
 // This file is what a session's person is shown of the rooms, and what of it is read.
 
-// begin is where the face wants its reader to begin.
+// begin is where the UI wants its reader to begin.
 func (s *session) begin() chat.From {
 	_, _, pty := s.guard.size()
 	switch {
@@ -54,13 +54,13 @@ func (s *session) past(room chat.RoomName, before uint64, n int) []chat.Message 
 
 // inSight is the room whose end is on the screen; the zero room for none.
 func (s *session) inSight() chat.RoomName {
-	if s.face.Following() {
+	if s.ui.Following() {
 		return s.room
 	}
 	return chat.RoomName{}
 }
 
-// showRooms tells the face how the rooms stand, where that has changed.
+// showRooms tells the UI how the rooms stand, where that has changed.
 func (s *session) showRooms() {
 	if !s.inbox.Dirty() {
 		return
@@ -74,7 +74,7 @@ func (s *session) showRooms() {
 			Sealed: services.Above(s.name, r.Name, chat.LogLines),
 		})
 	}
-	s.face.Rooms(rooms)
+	s.ui.Rooms(rooms)
 }
 
 // markRead notes what has been written to the client as read. With a full screen the

@@ -29,7 +29,7 @@ const (
 // chat is the session of a person: what is said comes in, what is typed goes out.
 func (s *session) chat(ctx context.Context) int {
 	defer func() { // also after a panic: the terminal is given back
-		s.face.Leave()
+		s.ui.Leave()
 		s.flush() // fails only where nobody is left to see it
 	}()
 	if s.login.provisional() {
@@ -80,7 +80,7 @@ func (s *session) draw(reader *chat.Reader) error {
 		s.inbox.At(s.inSight())
 		s.showRooms()
 	}
-	if !s.face.Pending() {
+	if !s.ui.Pending() {
 		return nil
 	}
 	s.drawn = time.Time{}
@@ -118,39 +118,39 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 		s.takeInput()
 	case 1:
 		width, height, _ := s.guard.size()
-		s.face.Resize(width, height)
+		s.ui.Resize(width, height)
 	case 2:
 		s.frame.stop()
 		s.resting = false
 	case 3:
-		s.actions = append(s.actions, s.face.Expire()...)
+		s.actions = append(s.actions, s.ui.Expire()...)
 		s.awaitMore()
 	}
 	return nil
 }
 
-// awaitMore sets the alarm for what the face makes of it that no more follows.
+// awaitMore sets the alarm for what the UI makes of it that no more follows.
 func (s *session) awaitMore() {
 	s.escape.stop()
-	if wait := s.face.Waiting(); wait > 0 && !s.ended {
+	if wait := s.ui.Waiting(); wait > 0 && !s.ended {
 		s.escape.in(wait)
 	}
 }
 
-// takeInput has the face make actions of what was typed.
+// takeInput has the UI make actions of what was typed.
 func (s *session) takeInput() {
 	chunk, err := s.in.take()
-	s.actions = append(s.actions, s.face.Input(chunk)...)
+	s.actions = append(s.actions, s.ui.Input(chunk)...)
 	switch {
 	case errors.Is(err, io.EOF):
 		s.ended = true
-		s.actions = append(s.actions, s.face.End()...)
+		s.actions = append(s.actions, s.ui.End()...)
 	case err != nil: // the client is gone: what it had not ended is no line
 		s.ended = true
 		s.actions = append(s.actions, view.Action{Kind: view.Quit})
 	}
 	s.awaitMore()
-	s.pacing.Forgive(s.face.Dropped())
+	s.pacing.Forgive(s.ui.Dropped())
 	s.in.next()
 }
 
@@ -176,20 +176,20 @@ func (s *session) deliver(ds []chat.Delivery) {
 		}
 	}
 	s.inbox.Deliver(ds)
-	s.face.Deliver(s.shown(ds))
+	s.ui.Deliver(s.shown(ds))
 }
 
-// flush writes everything the face has, in one piece for each stream.
+// flush writes everything the UI has, in one piece for each stream.
 func (s *session) flush() error {
-	if !s.face.Pending() {
+	if !s.ui.Pending() {
 		return nil
 	}
-	if p := s.face.FlushErr(); len(p) > 0 {
+	if p := s.ui.FlushErr(); len(p) > 0 {
 		if _, err := s.guard.Stderr().Write(p); err != nil {
 			return err
 		}
 	}
-	if p := s.face.Flush(); len(p) > 0 {
+	if p := s.ui.Flush(); len(p) > 0 {
 		if _, err := s.guard.Write(p); err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func (s *session) act(ctx context.Context) {
 		case view.Go:
 			s.Enter(a.Room)
 		case view.Interrupt:
-			s.face.Print("Ctrl+D or /quit ends the session.")
+			s.ui.Print("Ctrl+D or /quit ends the session.")
 		}
 	}
 }
@@ -241,34 +241,34 @@ func (s *session) greet() {
 	}
 	services := s.server.services
 	if text := services.Motd.Get().String(); text != "" {
-		s.face.Print(text)
+		s.ui.Print(text)
 	}
 	if m := s.guard.conn.missed; m.Count > 0 {
-		s.face.Fail(m.String())
+		s.ui.Fail(m.String())
 	}
 	if s.absence != "" {
-		s.face.Print(s.absence)
+		s.ui.Print(s.absence)
 	}
 	if s.full() { // the room, its topic and what is sealed are on the screen
 		for line := range strings.SplitSeq(s.said, "\n") { // of an account just made: the screen before is covered
 			if line != "" {
-				s.face.Print(line)
+				s.ui.Print(line)
 			}
 		}
 		s.said = ""
-		s.face.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
+		s.ui.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
 		return
 	}
-	s.face.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
+	s.ui.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
 	info, err := services.Hub.Room(s.name, chat.General)
 	if err != nil {
 		return
 	}
 	if info.Topic != "" {
-		s.face.Print("#general: " + info.Topic)
+		s.ui.Print("#general: " + info.Topic)
 	}
 	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.face.Print(fmt.Sprintf("%s sealed; your key opens them: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
+		s.ui.Print(fmt.Sprintf("%s sealed; your key opens them: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
 	}
 }
 
@@ -287,13 +287,13 @@ func (s *session) unsaid() int {
 // session that ended as it should: what runs ssh in a loop is to connect again.
 func (s *session) farewell() int {
 	if why := s.ousted.Load(); why != nil {
-		s.face.Print(*why)
+		s.ui.Print(*why)
 		return int(chat.Denied)
 	}
 	if s.server.draining.Load() {
-		s.face.Print("The server is stopping. What was shown is stored. Goodbye.")
+		s.ui.Print("The server is stopping. What was shown is stored. Goodbye.")
 		if n := s.unsaid(); n > 0 {
-			s.face.Fail(fmt.Sprintf("Lines that came too late, and were neither said nor done: %d.", n))
+			s.ui.Fail(fmt.Sprintf("Lines that came too late, and were neither said nor done: %d.", n))
 		}
 	}
 	return int(chat.Failed)

@@ -26,8 +26,6 @@ var oversized = map[string]int{
 	"sshchat/chat.Hub":         100,
 	"sshchat/command.Accounts": 60,
 	"sshchat/command.Call":     150,
-	"sshchat/view.Face":        21,
-	"sshchat/view.Full":        64,
 	"store/accounts.Store":     100,
 	"store/history.History":    50,
 }

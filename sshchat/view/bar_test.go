@@ -92,7 +92,7 @@ func TestBarTellsWhatIsOutOfSight(t *testing.T) {
 			{Name: chat.General}, {Name: direct("b-writes-much"), Unread: 12, Mentions: 12}, {Name: direct("quiet")},
 			{Name: dev, Unread: 3}, {Name: direct("late"), Unread: 1, Mentions: 1},
 		}
-		s.slots.arrange(rooms)
+		s.bars.slots.arrange(rooms)
 		s.Full.Enter(rooms[c.here].Name)
 		s.Full.Rooms(rooms)
 		s.flush()

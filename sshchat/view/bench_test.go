@@ -81,7 +81,7 @@ func BenchmarkHostile(b *testing.B) {
 	}
 }
 
-// maxIdle is what a face may cost while nothing happens, in bytes.
+// maxIdle is what a UI may cost while nothing happens, in bytes.
 const maxIdle = 4 << 10
 
 func TestIdleSize(t *testing.T) {

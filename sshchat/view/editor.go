@@ -26,7 +26,7 @@ type editor struct {
 // lost is what there was no room for.
 type lost struct{ bytes, lines int }
 
-// bindings are the keys that edit. What sends, completes or leaves is the face's.
+// bindings are the keys that edit. What sends, completes or leaves is the UI's.
 var bindings = map[string]func(*editor){
 	"left":          (*editor).left,
 	"ctrl+b":        (*editor).left,

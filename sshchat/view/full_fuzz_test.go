@@ -96,7 +96,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 	row.Control("all %d are none of these", found)
 }
 
-// resize has the terminal's size change and the face hear of it.
+// resize has the terminal's size change and the UI hear of it.
 func (s *stage) resize(width, height int) {
 	s.screen.Resize(width, height)
 	s.Full.Resize(width, height)
@@ -450,17 +450,17 @@ func TestClimbing(t *testing.T) {
 		{"\x1b[A", 28}, {"\x1b[A", 11}, {"\x1b[A", 0}, {"\x1b[B", 12}, {"\x1b[B", 29},
 	} {
 		s.types(step.keys)
-		if s.edit.at != step.at {
-			t.Errorf("%q goes to %d, not %d", step.keys, s.edit.at, step.at)
+		if s.input.edit.at != step.at {
+			t.Errorf("%q goes to %d, not %d", step.keys, s.input.edit.at, step.at)
 		}
 		s.anew()
 	}
-	if !strings.HasPrefix(string(s.edit.text), "first row") {
-		t.Errorf("recalled within the text: %q", s.edit.text)
+	if !strings.HasPrefix(string(s.input.edit.text), "first row") {
+		t.Errorf("recalled within the text: %q", s.input.edit.text)
 	}
 	s.types("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A")
-	if string(s.edit.text) != "sent before" {
-		t.Errorf("above the first row stands %q", s.edit.text)
+	if string(s.input.edit.text) != "sent before" {
+		t.Errorf("above the first row stands %q", s.input.edit.text)
 	}
 }
 

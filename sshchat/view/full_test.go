@@ -54,7 +54,7 @@ func newStage(t testing.TB, width, height int, term string) *stage {
 func (s *stage) before(room chat.RoomName, before uint64, n int) []chat.Message {
 	ms := s.past[room]
 	if before > 0 {
-		i, _ := s.find(ms, before)
+		i, _ := find(ms, before)
 		ms = ms[:i]
 	}
 	return ms[max(0, len(ms)-n):]
@@ -201,7 +201,7 @@ func (s *stage) hides(words ...string) {
 	}
 }
 
-// anew checks that what the differences came to is what a new face would draw.
+// anew checks that what the differences came to is what a new UI would draw.
 func (s *stage) anew() {
 	s.t.Helper()
 	if s.fresh == nil || s.fresh.Width() != s.cols || s.fresh.Height() != s.rows {
@@ -331,4 +331,11 @@ func TestScreens(t *testing.T) {
 			s.golden(c.name)
 		})
 	}
+}
+
+// anyUI is a UI of any kind.
+type anyUI interface {
+	Display
+	Keyboard
+	Output
 }

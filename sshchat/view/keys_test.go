@@ -11,9 +11,9 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// typist is a face, and time that passes only where a test says so.
+// typist is a UI, and time that passes only where a test says so.
 type typist struct {
-	Face
+	anyUI
 	shown func() string
 }
 
@@ -137,7 +137,7 @@ func TestEscClosesAndTypes(t *testing.T) {
 		s := newStage(t, 60, 16, "xterm")
 		s.enter(Room{Name: chat.General})
 		s.Show("list", "a list")
-		y := typist{Face: s}
+		y := typist{anyUI: s}
 		if did := lines(y.plays(append(steps, "\r")...)); s.overlay != nil || !slices.Equal(did, []string{"/who"}) {
 			t.Errorf("%q: the list is open (%v), and %q was typed", steps, s.overlay != nil, did)
 		}
@@ -193,7 +193,7 @@ func TestTabs(t *testing.T) {
 	} {
 		for kind, want := range map[string]string{"plain": c.plain, "full": c.full} {
 			y := typists(t)[kind]
-			switch f := y.Face.(type) {
+			switch f := y.anyUI.(type) {
 			case *terminal:
 				f.Plain.complete = complete
 			case *stage:

@@ -10,7 +10,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Pipe is the face for programs: each line of input is a message or a command, each message is a line of output.
+// Pipe is the UI for programs: each line of input is a message or a command, each message is a line of output.
 // Answers to commands, refusals and gaps go to the error stream, so that a script reads messages and nothing else.
 // Comings and goings are not shown.
 type Pipe struct {
@@ -27,37 +27,37 @@ type Pipe struct {
 	scratch  []byte
 }
 
-// NewPipe returns a face that shows messages from the first room it enters without that room's name.
+// NewPipe returns a UI that shows messages from the first room it enters without that room's name.
 func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me} }
 
-// Rooms implements Face: a program asks when it wants to know.
+// Rooms implements Display: a program asks when it wants to know.
 func (p *Pipe) Rooms([]Room) {}
 
-// Set implements Face: messages are shown to a program as they are.
+// Set implements Display: messages are shown to a program as they are.
 func (p *Pipe) Set(Look) {}
 
-// Show implements Face.
+// Show implements Display.
 func (p *Pipe) Show(_, text string) { p.Print(text) }
 
-// Following implements Face: a program reads for nobody.
+// Following implements Display: a program reads for nobody.
 func (p *Pipe) Following() bool { return false }
 
-// Clear implements Face.
+// Clear implements Display.
 func (p *Pipe) Clear() {}
 
-// Waiting implements Face: a pipe has no keys.
+// Waiting implements Keyboard: a pipe has no keys.
 func (p *Pipe) Waiting() time.Duration { return 0 }
 
-// Expire implements Face.
+// Expire implements Keyboard.
 func (p *Pipe) Expire() []Action { return nil }
 
-// Forget implements Face: nothing comes back.
+// Forget implements Keyboard: nothing comes back.
 func (p *Pipe) Forget(string) {}
 
-// Dropped implements Face.
+// Dropped implements Keyboard.
 func (p *Pipe) Dropped() int { return p.dropped }
 
-// Deliver implements Face.
+// Deliver implements Display.
 func (p *Pipe) Deliver(ds []chat.Delivery) {
 	for i := range ds {
 		d := &ds[i]
@@ -102,17 +102,17 @@ func (p *Pipe) lines(w *wire, head []byte, said string) {
 	p.scratch = b[:0]
 }
 
-// Print implements Face. The lines go out as they are.
+// Print implements Display. The lines go out as they are.
 func (p *Pipe) Print(text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		p.lines(&p.err, nil, line)
 	}
 }
 
-// Fail implements Face.
+// Fail implements Display.
 func (p *Pipe) Fail(text string) { p.lines(&p.err, nil, text) }
 
-// Input implements Face.
+// Input implements Keyboard.
 func (p *Pipe) Input(b []byte) []Action {
 	p.dropped = 0
 	var did []Action
@@ -162,7 +162,7 @@ func (p *Pipe) submit(did []Action) []Action {
 	return append(did, Action{Kind: Line, Text: said})
 }
 
-// End implements Face: what was written without a newline is a line too.
+// End implements Keyboard: what was written without a newline is a line too.
 func (p *Pipe) End() []Action {
 	var did []Action
 	if len(p.line) > 0 {
@@ -171,30 +171,30 @@ func (p *Pipe) End() []Action {
 	return append(did, Action{Kind: Quit})
 }
 
-// Resize implements Face; a pipe has no size.
+// Resize implements Display; a pipe has no size.
 func (p *Pipe) Resize(width, height int) {}
 
-// Enter implements Face.
+// Enter implements Display.
 func (p *Pipe) Enter(room chat.RoomName) {
 	if p.first.IsZero() {
 		p.first = room
 	}
 }
 
-// Ask implements Face. A pipe echoes nothing anyhow.
+// Ask implements Display. A pipe echoes nothing anyhow.
 func (p *Pipe) Ask(question string, echo bool) {
 	p.Print(question)
 	p.asked = true
 }
 
-// Pending implements Face.
+// Pending implements Output.
 func (p *Pipe) Pending() bool { return len(p.out.b) > 0 || len(p.err.b) > 0 }
 
-// Flush implements Face.
+// Flush implements Output.
 func (p *Pipe) Flush() []byte { return p.out.take() }
 
-// FlushErr implements Face.
+// FlushErr implements Output.
 func (p *Pipe) FlushErr() []byte { return p.err.take() }
 
-// Leave implements Face; a pipe leaves nothing behind.
+// Leave implements Output; a pipe leaves nothing behind.
 func (p *Pipe) Leave() {}

@@ -8,7 +8,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Plain is the face for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
+// Plain is the UI for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
 // into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
 type Plain struct {
 	me       chat.Name
@@ -19,11 +19,9 @@ type Plain struct {
 	cols     int // cells a row may have: one less than the terminal is wide
 	rows     int
 
-	keys   decoder
-	edit   editor
-	drafts drafts
-	room   chat.RoomName
-	asked  *asked // the question that the next line answers, or nil
+	keys  decoder
+	input composer
+	room  chat.RoomName
 
 	prompt  []byte
 	window  window
@@ -34,16 +32,10 @@ type Plain struct {
 	scratch []byte
 }
 
-// asked is a question under way.
-type asked struct {
-	prompt []byte
-	draft  line // what was being typed when it came
-}
-
 // How much of a row the prompt leaves to what is typed, in cells, at the least.
 const minTyped = 10
 
-// NewPlain returns a face that shows nothing until it is told to.
+// NewPlain returns a UI that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
 	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, keys: decoder{bound: bound}}
 	p.Set(o.Look)
@@ -51,7 +43,7 @@ func NewPlain(o Options) *Plain {
 	return p
 }
 
-// Set implements Face. Of a look only the times and the bell are a plain terminal's.
+// Set implements Display. Of a look only the times and the bell are a plain terminal's.
 func (p *Plain) Set(l Look) {
 	if l.Zone == nil {
 		l.Zone = time.UTC
@@ -62,16 +54,16 @@ func (p *Plain) Set(l Look) {
 	p.look = l
 }
 
-// Rooms implements Face: a plain terminal has no bar.
+// Rooms implements Display: a plain terminal has no bar.
 func (p *Plain) Rooms([]Room) {}
 
-// Show implements Face.
+// Show implements Display.
 func (p *Plain) Show(_, text string) { p.Print(text) }
 
-// Following implements Face: what was written went by, whichever room it was in.
+// Following implements Display: what was written went by, whichever room it was in.
 func (p *Plain) Following() bool { return false }
 
-// Clear implements Face: what was shown goes up and out of sight.
+// Clear implements Display: what was shown goes up and out of sight.
 func (p *Plain) Clear() {
 	p.row.erase(&p.out)
 	for range p.rows {
@@ -80,7 +72,7 @@ func (p *Plain) Clear() {
 	p.stale = true
 }
 
-// Deliver implements Face.
+// Deliver implements Display.
 func (p *Plain) Deliver(ds []chat.Delivery) {
 	for i := range ds {
 		d := &ds[i]
@@ -135,14 +127,14 @@ func gapText(d *chat.Delivery, me chat.Name) string {
 	return "-- " + text.Count(d.Gap.Count(), "message") + " in " + d.Room.For(me) + " not shown"
 }
 
-// Print implements Face.
+// Print implements Display.
 func (p *Plain) Print(text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		p.above("", line)
 	}
 }
 
-// Fail implements Face.
+// Fail implements Display.
 func (p *Plain) Fail(text string) { p.above("! ", text) }
 
 // above writes a text above the row that is typed into.
@@ -171,7 +163,7 @@ func (p *Plain) lines(head []byte, said string) {
 	p.scratch = b[:0]
 }
 
-// Resize implements Face.
+// Resize implements Display.
 func (p *Plain) Resize(width, height int) {
 	width, p.rows = size(width, height)
 	p.cols = width - 1
@@ -182,18 +174,12 @@ func (p *Plain) Resize(width, height int) {
 	p.setPrompt()
 }
 
-// Enter implements Face.
+// Enter implements Display.
 func (p *Plain) Enter(room chat.RoomName) {
 	if room == p.room {
 		return
 	}
-	now := &p.edit.line
-	if p.asked != nil {
-		now = &p.asked.draft
-	}
-	p.drafts.put(p.room, *now)
-	*now = p.drafts.take(room)
-	p.edit.past.rest()
+	p.input.enter(p.room, room)
 	p.room = room
 	p.setPrompt()
 }
@@ -201,8 +187,8 @@ func (p *Plain) Enter(room chat.RoomName) {
 // setPrompt makes the prompt anew, as long as there is room for it.
 func (p *Plain) setPrompt() {
 	p.stale = true
-	if p.asked != nil {
-		p.prompt = p.asked.prompt
+	if p.input.asked != nil {
+		p.prompt = []byte(p.input.asked.prompt)
 	} else if !p.room.IsZero() {
 		p.prompt = append([]byte(p.room.For(p.me)), "> "...)
 	}
@@ -214,13 +200,9 @@ func (p *Plain) setPrompt() {
 	}
 }
 
-// Ask implements Face.
+// Ask implements Display.
 func (p *Plain) Ask(question string, echo bool) {
-	if p.asked == nil {
-		p.asked = &asked{draft: p.edit.line}
-	}
-	p.edit.line = line{}
-	p.edit.single, p.edit.secret = true, !echo
+	p.input.ask(echo)
 	lead, last := "", question
 	if i := strings.LastIndexByte(question, '\n'); i >= 0 {
 		lead, last = question[:i], question[i+1:]
@@ -231,34 +213,31 @@ func (p *Plain) Ask(question string, echo bool) {
 	if lead != "" {
 		p.Print(lead)
 	}
-	p.asked.prompt = drawn(last)
+	p.input.asked.prompt = drawn(last)
 	p.setPrompt()
 }
 
 // drawn is a question as the row shows it, and a space.
-func drawn(question string) []byte {
+func drawn(question string) string {
 	l := newLine(text.AppendPrintable(nil, strings.TrimRight(question, " "), false))
 	var all window
 	b, _ := all.draw(nil, &l, MaxWidth)
-	return append(b, ' ')
+	return string(append(b, ' '))
 }
 
 // answered ends the question and returns to what was being typed.
 func (p *Plain) answered() {
-	p.edit.wipe()
-	p.edit.single, p.edit.secret = false, false
-	p.edit.line = p.asked.draft
-	p.asked = nil
+	p.input.answered()
 	p.setPrompt()
 }
 
-// Pending implements Face.
+// Pending implements Output.
 func (p *Plain) Pending() bool { return len(p.out.b) > 0 || p.ringing || p.stale && p.live() }
 
 // live reports whether there is something to type at.
-func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.asked != nil) }
+func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.input.asked != nil) }
 
-// Flush implements Face.
+// Flush implements Output.
 func (p *Plain) Flush() []byte {
 	if p.stale && p.live() {
 		want, cursor := p.compose()
@@ -275,31 +254,31 @@ func (p *Plain) Flush() []byte {
 	return p.out.take()
 }
 
-// keepScratch is how many bytes of work space an idle face keeps.
+// keepScratch is how many bytes of work space an idle UI keeps.
 const keepScratch = 1 << 10
 
-// FlushErr implements Face: a terminal has one stream.
+// FlushErr implements Output: a terminal has one stream.
 func (p *Plain) FlushErr() []byte { return nil }
 
 // compose returns what the row should show, in scratch, and the cursor's column.
 func (p *Plain) compose() (want []byte, cursor int) {
 	want = append(p.scratch[:0], p.prompt...)
 	column := cells(want)
-	if p.edit.secret {
+	if p.input.edit.secret {
 		return want, column
 	}
 	room := p.cols - column
-	p.window.fit(&p.edit.line, room)
-	want, cursor = p.window.draw(want, &p.edit.line, room)
+	p.window.fit(&p.input.edit.line, room)
+	want, cursor = p.window.draw(want, &p.input.edit.line, room)
 	return want, column + cursor
 }
 
-// Leave implements Face.
+// Leave implements Output.
 func (p *Plain) Leave() {
 	if p.left {
 		return
 	}
-	if len(p.edit.text) > 0 || p.asked != nil {
+	if len(p.input.edit.text) > 0 || p.input.asked != nil {
 		p.row.leave(&p.out)
 	} else {
 		p.row.erase(&p.out)

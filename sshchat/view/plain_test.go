@@ -90,7 +90,7 @@ func TestTypedScripts(t *testing.T) {
 			for i := range len(s) {
 				m.typed(s[i : i+1])
 			}
-			if got := string(m.edit.text); got != s {
+			if got := string(m.input.edit.text); got != s {
 				t.Errorf("typed %q, has %q", s, got)
 			}
 			for _, key := range []string{"\x1b[D", "\x1b[D", "x", "\x1b[C", "日", "\x7f", "\x01", "\x1b[3~", "\x05", "\x7f", "\x7f", "\x19"} {

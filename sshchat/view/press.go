@@ -7,19 +7,19 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Input implements Face.
+// Input implements Keyboard.
 func (p *Plain) Input(b []byte) []Action {
-	p.edit.dropped = 0
+	p.input.edit.dropped = 0
 	var did []Action
 	p.keys.decode(b, func(k key) { did = p.press(did, k) })
 	p.stale = true
 	return did
 }
 
-// Waiting implements Face.
+// Waiting implements Keyboard.
 func (p *Plain) Waiting() time.Duration { return p.keys.waiting() }
 
-// Expire implements Face.
+// Expire implements Keyboard.
 func (p *Plain) Expire() []Action {
 	var did []Action
 	p.keys.expire(func(k key) { did = p.press(did, k) })
@@ -27,50 +27,50 @@ func (p *Plain) Expire() []Action {
 	return did
 }
 
-// Forget implements Face.
-func (p *Plain) Forget(text string) { p.edit.past.forget(text) }
+// Forget implements Keyboard.
+func (p *Plain) Forget(text string) { p.input.edit.past.forget(text) }
 
-// Dropped implements Face.
-func (p *Plain) Dropped() int { return p.edit.dropped }
+// Dropped implements Keyboard.
+func (p *Plain) Dropped() int { return p.input.edit.dropped }
 
-// End implements Face. A line that was not submitted is not sent: on a terminal that takes a key.
+// End implements Keyboard. A line that was not submitted is not sent: on a terminal that takes a key.
 func (p *Plain) End() []Action { return []Action{{Kind: Quit}} }
 
 // press does what a key is for and appends what came of it.
 func (p *Plain) press(did []Action, k key) []Action {
 	switch k.name {
 	case "":
-		if !p.edit.insert(k.text) {
+		if !p.input.edit.insert(k.text) {
 			p.out.bell()
 		}
 	case "pasted":
-		p.complain(p.edit.reportLost())
+		p.complain(p.input.edit.reportLost())
 	case "enter":
 		return p.submit(did)
 	case "ctrl+j", "alt+enter":
-		if p.asked != nil || isCommand(p.edit.text) { // they have one line
+		if p.input.asked != nil || isCommand(p.input.edit.text) { // they have one line
 			return p.submit(did)
 		}
-		if !p.edit.insert("\n") {
+		if !p.input.edit.insert("\n") {
 			p.out.bell()
 		}
 	case "ctrl+c":
 		return p.interrupt(did)
 	case "ctrl+d":
-		if len(p.edit.text) == 0 {
+		if len(p.input.edit.text) == 0 {
 			return append(did, Action{Kind: Quit})
 		}
-		p.edit.deleteNext()
+		p.input.edit.deleteNext()
 	case "ctrl+l":
 		p.row.erase(&p.out)
 	case "tab":
 		if !k.more {
 			p.tab()
-		} else if !p.edit.pasteTab(k, nil) {
+		} else if !p.input.edit.pasteTab(k, nil) {
 			p.out.bell()
 		}
 	default:
-		p.edit.press(k.name)
+		p.input.edit.press(k.name)
 	}
 	return did
 }
@@ -78,25 +78,25 @@ func (p *Plain) press(did []Action, k key) []Action {
 // submit sends what is typed. A message's row is cleared, for it comes back among the others once it is stored.
 // A command or a question's answer stays, above what comes of it.
 func (p *Plain) submit(did []Action) []Action {
-	if why := p.edit.refused(); why != "" {
+	if why := p.input.edit.refused(); why != "" {
 		p.complain(why)
 		return did
 	}
-	if p.asked == nil && len(strings.TrimSpace(string(p.edit.text))) == 0 {
-		p.edit.clear()
+	if p.input.asked == nil && len(strings.TrimSpace(string(p.input.edit.text))) == 0 {
+		p.input.edit.clear()
 		return did
 	}
-	secret := p.edit.secret
-	text := p.edit.take()
+	secret := p.input.edit.secret
+	text := p.input.edit.take()
 	switch {
 	case secret:
 		p.keep("")
-	case p.asked != nil || isCommand([]byte(text)):
+	case p.input.asked != nil || isCommand([]byte(text)):
 		p.keep(text)
 	default:
 		p.row.erase(&p.out)
 	}
-	if p.asked != nil {
+	if p.input.asked != nil {
 		p.answered()
 	}
 	return append(did, Action{Kind: Line, Text: text})
@@ -125,11 +125,11 @@ func (p *Plain) keep(said string) {
 // interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
 func (p *Plain) interrupt(did []Action) []Action {
 	switch {
-	case p.asked != nil:
+	case p.input.asked != nil:
 		p.keep("")
 		p.answered()
-	case len(p.edit.text) > 0:
-		p.edit.clear()
+	case len(p.input.edit.text) > 0:
+		p.input.edit.clear()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})
@@ -137,7 +137,7 @@ func (p *Plain) interrupt(did []Action) []Action {
 
 // tab completes the word before the cursor, or lists what it could be.
 func (p *Plain) tab() {
-	list, ok := p.edit.complete(p.complete)
+	list, ok := p.input.edit.complete(p.complete)
 	switch {
 	case !ok:
 		p.out.bell()

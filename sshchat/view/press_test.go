@@ -105,12 +105,12 @@ func TestAttackBytesAreNotTyped(t *testing.T) {
 			plain := newTerminal(t, 80)
 			said := ""
 			for name, f := range map[string]struct {
-				Face
+				anyUI
 				said func() string
 			}{
 				"plain": {plain, func() string { said += string(plain.Flush()); return said }},
 				"full": {full, func() (said string) {
-					for _, n := range full.notes.list {
+					for _, n := range full.messages.notes.list {
 						said += n.text
 					}
 					return said
@@ -177,14 +177,14 @@ func TestSentLinesComeBack(t *testing.T) {
 	for _, c := range []struct{ key, want string }{
 		{"\x1b[A", "two"}, {"\x1b[A", "one"}, {"\x1b[A", "one"}, {"\x1b[B", "two"}, {"\x1b[B", "draft"}, {"\x1b[B", "draft"},
 	} {
-		if m.typed(c.key); string(m.edit.text) != c.want {
-			t.Errorf("after %q: %q, want %q", c.key, m.edit.text, c.want)
+		if m.typed(c.key); string(m.input.edit.text) != c.want {
+			t.Errorf("after %q: %q, want %q", c.key, m.input.edit.text, c.want)
 		}
 	}
 	for range 3 * maxHistory {
 		m.typed(strings.Repeat("x", 300) + "\r" + "y\r")
 	}
-	if h := m.edit.past; len(h.lines) > maxHistory || h.bytes > maxHistoryBytes {
+	if h := m.input.edit.past; len(h.lines) > maxHistory || h.bytes > maxHistoryBytes {
 		t.Errorf("%d lines and %d bytes are kept", len(h.lines), h.bytes)
 	}
 }
@@ -247,8 +247,8 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	if s := string(wrote); strings.ContainsAny(strings.NewReplacer("Password: ", "", "#general> ", "").Replace(s), "hunter12") {
 		t.Errorf("wrote %q", s)
 	}
-	if len(m.edit.text) > 0 || len(m.edit.killed.text) > 0 {
-		t.Errorf("kept %q and %q", m.edit.text, m.edit.killed.text)
+	if len(m.input.edit.text) > 0 || len(m.input.edit.killed.text) > 0 {
+		t.Errorf("kept %q and %q", m.input.edit.text, m.input.edit.killed.text)
 	}
 }
 
@@ -309,8 +309,8 @@ func TestLongLineIsBounded(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
 	m.typed(strings.Repeat("日", maxLine))
-	if len(m.edit.text) > maxLine || !strings.Contains(string(m.wrote), "\a") {
-		t.Errorf("%d bytes, wrote %q", len(m.edit.text), m.wrote)
+	if len(m.input.edit.text) > maxLine || !strings.Contains(string(m.wrote), "\a") {
+		t.Errorf("%d bytes, wrote %q", len(m.input.edit.text), m.wrote)
 	}
 	m.typed("x\x7f\x7f\x01")
 	if got := m.line(0); !strings.HasPrefix(got, "#general> 日日") {
@@ -331,10 +331,10 @@ func TestAttackUnterminatedInput(t *testing.T) {
 		}
 		m.Input([]byte{3})
 		m.Input([]byte{0x15})
-		if cap(m.keys.seq) > 2*maxSequence || cap(m.edit.text) > 2*maxLine {
-			t.Errorf("%q: %d and %d bytes are kept", begin, cap(m.keys.seq), cap(m.edit.text))
+		if cap(m.keys.seq) > 2*maxSequence || cap(m.input.edit.text) > 2*maxLine {
+			t.Errorf("%q: %d and %d bytes are kept", begin, cap(m.keys.seq), cap(m.input.edit.text))
 		}
-		most = max(most, cap(m.keys.seq)+cap(m.edit.text))
+		most = max(most, cap(m.keys.seq)+cap(m.input.edit.text))
 		if got := lines(m.Input([]byte("free\r"))); !slices.Equal(got, []string{"free"}) {
 			t.Errorf("after %q and Ctrl+C: %q", begin, got)
 		}

@@ -129,7 +129,7 @@ func (s *stage) amends(room chat.RoomName, deletes bool, text string) {
 func (s *stage) forgets(room chat.RoomName, n int) {
 	ms := s.past[room]
 	s.past[room] = ms[min(n, max(0, len(ms)-1)):]
-	s.Input([]byte("\f")) // nothing else tells a face: what it shows stays until it has to draw anew
+	s.Input([]byte("\f")) // nothing else tells a UI: what it shows stays until it has to draw anew
 	s.Set(s.look)
 }
 

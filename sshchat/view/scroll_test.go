@@ -39,15 +39,15 @@ func TestScrollingShowsAWindow(t *testing.T) {
 			n := draw(len(keys), "key")
 			by := keys[n].by
 			if by == 0 {
-				by = s.page() * []int{1, -1}[n]
+				by = s.messages.page() * []int{1, -1}[n]
 			}
-			up = max(0, min(up+by, len(rows)-s.height))
+			up = max(0, min(up+by, len(rows)-s.messages.height))
 			s.types(keys[n].typed)
 			end := len(rows) - up
-			want := slices.Clone(rows[max(0, end-s.height):end])
+			want := slices.Clone(rows[max(0, end-s.messages.height):end])
 			fr := s.compose()
 			if got := fr.rows[fr.top : fr.top+len(want)]; !slices.Equal(got, want) {
-				t.Fatalf("%d rows up of %d, the area of %d shows\n%s\nand not\n%s", up, len(rows), s.height, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Fatalf("%d rows up of %d, the area of %d shows\n%s\nand not\n%s", up, len(rows), s.messages.height, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			if s.Following() != (up == 0) {
 				t.Fatalf("%d rows up, following is %v", up, s.Following())
@@ -59,13 +59,13 @@ func TestScrollingShowsAWindow(t *testing.T) {
 // everything is all rows that scrolling can reach.
 func (s *stage) everything() []string {
 	var rows []string
-	s.walk(0, 0, func(g group) bool {
+	s.messages.walk(0, 0, func(g group) bool {
 		for _, row := range slices.Backward(g.rows) {
 			rows = append(rows, row)
 		}
 		return true
 	})
-	rows = append(rows, s.top(1000)...)
+	rows = append(rows, s.messages.top(1000)...)
 	slices.Reverse(rows)
 	return rows
 }

@@ -28,17 +28,17 @@ type tail struct {
 }
 
 // keep remembers what was drawn.
-func (t *tail) keep(f *Full, area int, groups []group, reached bool) {
-	*t = tail{groups, reached, f.room, f.paint, f.width(), area, f.unread, f.cleared[f.room], f.here().Sealed, f.notes.version}
+func (t *tail) keep(s *scrollback, area int, groups []group, reached bool) {
+	*t = tail{groups, reached, s.room.Name, s.paint, s.width, area, s.unread, s.cleared[s.room.Name], s.room.Sealed, s.notes.version}
 }
 
 // advance adds what has come since, and returns the area's rows; ok is false where that cannot be told from the tail.
-func (t *tail) advance(f *Full, area int) (rows []string, ok bool) {
-	if len(t.groups) == 0 || t.room != f.room || t.paint != f.paint || t.width != f.width() || t.area != area ||
-		t.unread != f.unread || t.clear != f.cleared[f.room] || t.sealed != f.here().Sealed || t.notes != f.notes.version {
+func (t *tail) advance(s *scrollback, area int) (rows []string, ok bool) {
+	if len(t.groups) == 0 || t.room != s.room.Name || t.paint != s.paint || t.width != s.width || t.area != area ||
+		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.sealed != s.room.Sealed || t.notes != s.notes.version {
 		return nil, false
 	}
-	ms := f.options.Past(f.room, 0, maxAdvance)
+	ms := s.past(s.room.Name, 0, maxAdvance)
 	last := t.groups[len(t.groups)-1].order
 	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.Order == last })
 	if i < 0 {
@@ -48,10 +48,10 @@ func (t *tail) advance(f *Full, area int) (rows []string, ok bool) {
 		if ms[i].Kind == chat.Edit || ms[i].Kind == chat.Delete { // it changed what stands above
 			return nil, false
 		}
-		t.groups = append(t.groups, group{ms[i].Order, f.groupRows(&ms[i], &ms[i-1])})
+		t.groups = append(t.groups, group{ms[i].Order, s.groupRows(&ms[i], &ms[i-1])})
 	}
 	t.trim(area)
-	return f.fill(t.groups, 0, area, t.reached), true
+	return s.fill(t.groups, 0, area, t.reached), true
 }
 
 // trim lets go of groups that are out of sight.

@@ -1,7 +1,7 @@
 // Package view is what a session shows and how it is typed into: state machines from deliveries and input bytes
 // to output bytes and actions. It knows nothing of SSH, files, goroutines, clocks, or what a command does.
 //
-// Every face obeys two laws. Nothing reaches a terminal but printable text and the control bytes the face itself
+// Every UI obeys two laws. Nothing reaches a terminal but printable text and the control bytes the UI itself
 // means: all output passes through wire. And no row is longer than the terminal is wide, less one column:
 // what a terminal does in its last column differs from one to the next.
 package view
@@ -13,7 +13,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// What a face believes of a terminal's size, in cells, whatever the client says.
+// What a UI believes of a terminal's size, in cells, whatever the client says.
 const (
 	MaxWidth  = 500
 	MaxHeight = 200
@@ -23,16 +23,68 @@ const (
 	defaultHeight = 24
 )
 
-// Face turns what happens in a session into bytes for one client, and the client's bytes into what the person did.
-// It belongs to one goroutine. It holds what was written to it until Flush, so flush before delivering more.
-type Face interface {
+// UI is what a client is served with: it turns what happens in a session into bytes for one client, and the client's bytes
+// into what the person did. It belongs to one goroutine. The zero UI is none, as for a command without a terminal.
+type UI struct {
+	Kind Kind
+	Display
+	Keyboard
+	Output
+}
+
+// Kind is which UI it is.
+type Kind string
+
+const (
+	KindFull  Kind = "full"  // a whole screen: Full
+	KindPlain Kind = "plain" // lines that scroll by: Plain
+	KindPipe  Kind = "pipe"  // for programs: Pipe
+)
+
+// New returns a UI of that kind.
+func New(kind Kind, o Options) UI {
+	switch kind {
+	case KindFull:
+		f := NewFull(o)
+		return UI{kind, f, f, f}
+	case KindPipe:
+		p := NewPipe(o)
+		return UI{kind, p, p, p}
+	}
+	p := NewPlain(o)
+	return UI{KindPlain, p, p, p}
+}
+
+// Display is what a person is shown.
+type Display interface {
 	// Deliver shows what a chat.Reader pulled.
 	Deliver(ds []chat.Delivery)
 	// Print shows the answer to a command. It may have many lines.
 	Print(text string)
 	// Fail shows a refusal or an error, worded for the person.
 	Fail(text string)
+	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
+	Show(title, text string)
+	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
+	// An Interrupt withdraws the question.
+	Ask(question string, echo bool)
 
+	// Resize tells the terminal's size in cells; 0 means unknown.
+	Resize(width, height int)
+	// Rooms tells of the person's rooms, in the order they are shown in: at the start and whenever one changes.
+	Rooms(rooms []Room)
+	// Set applies what the person chose, at the start and whenever it changes.
+	Set(l Look)
+	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
+	Following() bool
+	// Clear empties the screen. Nothing is deleted: who scrolls up sees the messages again, but not private answers.
+	Clear()
+	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
+	Enter(room chat.RoomName)
+}
+
+// Keyboard is what a client sends.
+type Keyboard interface {
 	// Input takes bytes as they came and returns what the person did. A sequence cut off at the end of p
 	// is kept for the next call. It does not keep p.
 	Input(p []byte) []Action
@@ -44,28 +96,12 @@ type Face interface {
 	Dropped() int
 	// End tells that no input follows; the last action is Quit.
 	End() []Action
-
-	// Resize tells the terminal's size in cells; 0 means unknown.
-	Resize(width, height int)
-	// Rooms tells of the person's rooms, in the order they are shown in: at the start and whenever one changes.
-	Rooms(rooms []Room)
-	// Set applies what the person chose, at the start and whenever it changes.
-	Set(l Look)
-	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
-	Show(title, text string)
-	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
-	Following() bool
-	// Clear empties the screen. Nothing is deleted: who scrolls up sees the messages again, but not private answers.
-	Clear()
-	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
-	Enter(room chat.RoomName)
-	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
-	// An Interrupt withdraws the question.
-	Ask(question string, echo bool)
-
 	// Forget takes a line out of those that come back with Up: it was typed ahead for a question, and may be a password.
 	Forget(text string)
+}
 
+// Output is the bytes for the client. It holds what was written to it until Flush, so flush before delivering more.
+type Output interface {
 	// Pending reports whether Flush may have something.
 	Pending() bool
 	// Flush returns everything to write, to be written in one piece. The bytes are the caller's.
@@ -94,7 +130,7 @@ type Action struct {
 	Room chat.RoomName // of Go
 }
 
-// Room is a room as a face shows it.
+// Room is a room as a UI shows it.
 type Room struct {
 	Name     chat.RoomName
 	Topic    string
@@ -134,7 +170,7 @@ func (l Look) rings(m *chat.Message, me text.Name) bool {
 // it, so that it keeps none of them. before is a Message's Order; 0 is the room's end. The messages are shared.
 type Past func(room chat.RoomName, before uint64, n int) []chat.Message
 
-// Options tell a face whom it serves, and where.
+// Options tell a UI whom it serves, and where.
 type Options struct {
 	Me            chat.Name
 	Width, Height int    // cells; 0 where unknown
@@ -155,7 +191,7 @@ type Options struct {
 // who pastes too much is told so by the one who checks messages.
 const maxLine = 2 * text.MaxText
 
-// size returns what a face works with where a client claims width and height.
+// size returns what a UI works with where a client claims width and height.
 func size(width, height int) (int, int) {
 	if width <= 0 {
 		width = defaultWidth

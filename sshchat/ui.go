@@ -8,19 +8,19 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// newFace is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
+// newUI is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
 // who is asked questions, get the plain one.
-func (s *session) newFace(isCommand bool) view.Face {
+func (s *session) newUI(isCommand bool) view.UI {
 	_, _, pty := s.guard.size()
 	switch {
 	case pty && !isCommand && s.wantsFull():
-		return view.NewFull(s.options())
+		return view.New(view.KindFull, s.options())
 	case pty && s.guard.terminal() != "bot":
-		return view.NewPlain(s.options())
+		return view.New(view.KindPlain, s.options())
 	case isCommand:
-		return nil
+		return view.UI{}
 	}
-	return view.NewPipe(s.options())
+	return view.New(view.KindPipe, s.options())
 }
 
 // wantsFull reports whether a full screen is what this terminal and its person want.
@@ -35,11 +35,8 @@ func (s *session) wantsFull() bool {
 	return term != "" && term != "dumb" && s.guard.getenv("SSHCHAT_UI") != "plain"
 }
 
-// full reports whether the face is the full screen.
-func (s *session) full() bool {
-	_, ok := s.face.(*view.Full)
-	return ok
-}
+// full reports whether the UI is the full screen.
+func (s *session) full() bool { return s.ui.Kind == view.KindFull }
 
 // options are what the client said of its terminal, and what its person chose.
 func (s *session) options() view.Options {
@@ -83,24 +80,24 @@ func (s *session) settle() {
 	s.filter = s.settings.Filter(s.focus)
 	s.inbox.Filter(s.filter)
 	if s.wantsFull() != s.full() {
-		s.changeFace()
+		s.changeUI()
 	}
-	s.face.Set(s.look())
+	s.ui.Set(s.look())
 }
 
-// changeFace goes on with another face in the same session. A plain one is shown what the screen has shown last.
-func (s *session) changeFace() {
-	s.face.Leave()
+// changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.
+func (s *session) changeUI() {
+	s.ui.Leave()
 	if s.flush() != nil {
 		return // the connection has ended, which the session sees for itself
 	}
-	s.face = s.newFace(false)
-	s.face.Enter(s.room)
+	s.ui = s.newUI(false)
+	s.ui.Enter(s.room)
 	if s.full() {
 		return
 	}
 	for _, m := range s.past(s.room, 0, replay) {
-		s.face.Deliver([]chat.Delivery{{Message: m}})
+		s.ui.Deliver([]chat.Delivery{{Message: m}})
 	}
 }
 

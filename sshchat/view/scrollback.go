@@ -1,0 +1,347 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+// scrollback is the messages of the room that a full screen shows, and how far up it is scrolled. It keeps no messages: it
+// draws from the rooms' past.
+type scrollback struct {
+	past  Past
+	lines *Lines
+	me    chat.Name
+	paint *paint
+	width int // cells of a row
+
+	room    Room                     // as far as it is known: the name always is
+	known   bool                     // the rest of it is
+	entered bool                     // the room's line is not decided on yet
+	unread  uint64                   // Seq of the message that the unread line stands above; 0 for no line
+	cleared map[chat.RoomName]uint64 // the place of the last message that was cleared away, until somebody scrolls up
+	notes   notes
+	tail    tail  // the end of the room as it was drawn last
+	from    place // what the message area ends with
+	pending int   // rows to scroll up, or down where it is negative, in the next frame
+	height  int   // rows of messages in the last frame
+}
+
+// enter has the messages be those of another room, from its end.
+func (s *scrollback) enter(room Room, known bool) {
+	s.entered = true
+	s.toEnd()
+	s.know(room, known)
+}
+
+// know takes what is new of the room that is shown.
+func (s *scrollback) know(room Room, known bool) {
+	s.room, s.known = room, known
+	s.decideUnread()
+}
+
+// decideUnread places the unread line above what the person had not read when the room was entered. It stays there
+// while marks rise, until the room is entered anew.
+func (s *scrollback) decideUnread() {
+	if !s.entered || !s.known {
+		return
+	}
+	s.entered, s.unread = false, 0
+	r := s.room
+	if r.Unread == 0 || s.past == nil {
+		return
+	}
+	for _, m := range s.all() {
+		if m.Seq > r.Mark && m.From != s.me {
+			s.unread = m.Seq
+			return
+		}
+	}
+}
+
+// newest is the place of the room's last message.
+func (s *scrollback) newest(room chat.RoomName) uint64 {
+	if s.past == nil {
+		return 0
+	}
+	if ms := s.past(room, 0, 1); len(ms) > 0 {
+		return ms[0].Order
+	}
+	return 0
+}
+
+// note adds text for this person alone, below what the room shows now.
+func (s *scrollback) note(room chat.RoomName, p part, text string) {
+	s.notes.add(note{room: room, after: s.newest(room), part: p, text: text})
+}
+
+// clear has the room's messages be out of sight until somebody scrolls up, and forgets its notes.
+func (s *scrollback) clear() {
+	s.notes.clear(s.room.Name)
+	if s.cleared == nil {
+		s.cleared = make(map[chat.RoomName]uint64)
+	}
+	s.cleared[s.room.Name] = s.newest(s.room.Name)
+	s.toEnd()
+}
+
+// following reports whether the room's end is in sight.
+func (s *scrollback) following() bool { return s.from == (place{}) && s.pending <= 0 }
+
+// place is where the message area ends: below the message of that order, with skip of its rows, and of the notes below
+// it, out of sight. The zero place is the room's end, whatever comes.
+type place struct {
+	order uint64
+	skip  int
+}
+
+// group is a message's rows: separators above it, the message, and the notes below it.
+type group struct {
+	order uint64
+	rows  []string
+}
+
+// draw fills the area's rows from the bottom up.
+func (s *scrollback) draw(area int) []string {
+	if s.from == (place{}) && area > 0 {
+		if rows, ok := s.tail.advance(s, area); ok {
+			return rows
+		}
+	}
+	var groups []group // from the last to the first
+	total := 0
+	reached := s.walk(s.from.order, s.cleared[s.room.Name], func(g group) bool {
+		groups = append(groups, g)
+		total += len(g.rows)
+		return total-s.from.skip < area
+	})
+	slices.Reverse(groups)
+	if s.from == (place{}) {
+		s.tail.keep(s, area, groups, reached)
+	}
+	return s.fill(groups, s.from.skip, area, reached)
+}
+
+// fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
+func (s *scrollback) fill(groups []group, skip, area int, reached bool) []string {
+	rows := make([]string, 0, area)
+	for _, g := range slices.Backward(groups) {
+		for _, row := range slices.Backward(g.rows) {
+			if skip > 0 {
+				skip--
+			} else if len(rows) < area {
+				rows = append(rows, row)
+			}
+		}
+	}
+	if reached && len(rows) < area {
+		rows = append(rows, s.top(area-len(rows))...)
+	}
+	slices.Reverse(rows)
+	return append(rows, make([]string, area-len(rows))...)
+}
+
+// top is what stands above the first message in memory, the last row first.
+func (s *scrollback) top(room int) []string {
+	r := s.room
+	if r.Sealed == 0 || s.cleared[s.room.Name] > 0 {
+		return nil
+	}
+	text := "-- 1 older line is sealed: /unlock reads it here, /help history tells more"
+	if r.Sealed > 1 {
+		text = fmt.Sprintf("-- %d older lines are sealed: /unlock reads them here, /help history tells more", r.Sealed)
+	}
+	rows := s.paint.text(text, partNotice, s.width)
+	slices.Reverse(rows)
+	return rows[:min(room, len(rows))]
+}
+
+// walkChunk is how many messages are looked at in one go.
+const walkChunk = 64
+
+// walk goes through the room's groups from the one of the message at last (0: the end) upward, until visit says that
+// it is enough, or it comes to the message at cleared, of which it shows only what stands below. It reports whether it
+// came to the first message in memory, or to that.
+func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached bool) {
+	if s.past == nil {
+		return true
+	}
+	before, below := uint64(0), uint64(0) // below: the order of the message under the one at hand
+	if last > 0 {
+		before = last + 1
+		below = s.orderAfter(last)
+	}
+	for {
+		ms := s.past(s.room.Name, before, walkChunk)
+		if len(ms) == 0 { // above all that was said stands what this person was told before
+			visit(group{0, s.notes.between(s.paint, s.room.Name, 0, below, s.width)})
+			return true
+		}
+		for i := len(ms) - 1; i >= 0; i-- {
+			m := &ms[i]
+			if m.Order <= cleared {
+				visit(group{m.Order, s.notes.between(s.paint, s.room.Name, cleared, below, s.width)})
+				return true
+			}
+			var above *chat.Message
+			if i > 0 {
+				above = &ms[i-1]
+			} else if older := s.past(s.room.Name, m.Order, 1); len(older) > 0 {
+				above = &older[0]
+			}
+			g := group{m.Order, s.groupRows(m, above)}
+			g.rows = append(g.rows, s.notes.between(s.paint, s.room.Name, m.Order, below, s.width)...)
+			below = m.Order
+			if !visit(g) {
+				return false
+			}
+		}
+		before = ms[0].Order
+	}
+}
+
+// groupRows is a message with the separators above it.
+func (s *scrollback) groupRows(m, above *chat.Message) []string {
+	var rows []string
+	if above == nil || !s.paint.sameDay(above.At, m.At) {
+		rows = append(rows, s.paint.in(partDay, fitRow(s.paint.day(m.At), s.width)))
+	}
+	if m.Seq > 0 && m.Seq == s.unread {
+		rows = append(rows, s.paint.in(partUnread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
+	}
+	if m.Kind == chat.Edit || m.Kind == chat.Delete {
+		return rows // shown as what became of the message they mean
+	}
+	return append(rows, s.lines.rows(s.paint, m, s.width)...)
+}
+
+// orderAfter is the order of the message that follows the one at order; 0 where it is the last.
+func (s *scrollback) orderAfter(order uint64) uint64 {
+	ms := s.all()
+	if i, found := find(ms, order); found && i+1 < len(ms) {
+		return ms[i+1].Order
+	}
+	return 0
+}
+
+// all is everything memory has of the room. It is for scrolling: a frame at the room's end does without.
+func (s *scrollback) all() []chat.Message { return s.past(s.room.Name, 0, chat.LogLines) }
+
+func find(ms []chat.Message, order uint64) (int, bool) {
+	return slices.BinarySearchFunc(ms, order, func(m chat.Message, order uint64) int {
+		switch {
+		case m.Order < order:
+			return -1
+		case m.Order > order:
+			return 1
+		}
+		return 0
+	})
+}
+
+// maxScroll is how many rows one frame scrolls at most: a key that is held down comes no more than a few times in one,
+// and a client that sends thousands must not have all that memory holds rendered for each frame.
+const maxScroll = 1000
+
+// page is how many rows a key scrolls that scrolls a screen.
+func (s *scrollback) page() int { return max(1, s.height-1) }
+
+// scrollBy has the next frame show the messages rows further up, or down. Keys come in any number, frames do not.
+func (s *scrollback) scrollBy(rows int) {
+	s.pending = min(max(s.pending+rows, -maxScroll), maxScroll)
+}
+
+// scroll does what keys have asked for since the last frame, in an area of so many rows.
+func (s *scrollback) scroll(area int) {
+	s.height = area
+	s.stay()
+	rows := s.pending
+	s.pending = 0
+	if _, cleared := s.cleared[s.room.Name]; cleared && rows > 0 { // up from an empty screen is where it was
+		delete(s.cleared, s.room.Name)
+		rows = 0
+	}
+	if rows > 0 {
+		s.scrollUp(rows, area)
+	} else if rows < 0 {
+		s.scrollDown(-rows)
+	}
+}
+
+// stay looks whether memory still has the message the area ends with. If not, the area ends with what is oldest.
+func (s *scrollback) stay() {
+	if s.from.order == 0 || len(s.past(s.room.Name, s.from.order+1, 1)) > 0 {
+		return
+	}
+	ms := s.all()
+	if len(ms) == 0 {
+		s.from = place{}
+		return
+	}
+	s.settle(ms[min(s.height, len(ms))-1].Order, 0)
+}
+
+// scrollUp moves n rows towards the past, and stops where the first row in memory is at the top.
+func (s *scrollback) scrollUp(n, height int) {
+	var sizes []int
+	var orders []uint64
+	total := 0
+	reached := s.walk(s.from.order, 0, func(g group) bool {
+		sizes, orders = append(sizes, len(g.rows)), append(orders, g.order)
+		total += len(g.rows)
+		return total < s.from.skip+n+height
+	})
+	if reached {
+		total += len(s.top(height))
+	}
+	skip := min(s.from.skip+n, max(0, total-height))
+	for i, size := range sizes {
+		// What stands above the first message has no order to hold on to: it is reached by skipping that message.
+		if last := i == len(sizes)-1; skip < size || last || orders[i+1] == 0 {
+			s.settle(orders[i], skip)
+			return
+		}
+		skip -= size
+	}
+}
+
+// scrollDown moves n rows towards the end.
+func (s *scrollback) scrollDown(n int) {
+	if s.from.skip >= n {
+		s.settle(s.from.order, s.from.skip-n)
+		return
+	}
+	n -= s.from.skip
+	ms := s.all()
+	i, _ := find(ms, s.from.order)
+	for i++; i < len(ms) && s.from.order > 0; i++ {
+		var below uint64
+		if i+1 < len(ms) {
+			below = ms[i+1].Order
+		}
+		var above *chat.Message
+		if i > 0 {
+			above = &ms[i-1]
+		}
+		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.paint, s.room.Name, ms[i].Order, below, s.width))
+		if size >= n {
+			s.settle(ms[i].Order, size-n)
+			return
+		}
+		n -= size
+	}
+	s.from = place{}
+}
+
+// toEnd has the area end with the room's end, whatever comes.
+func (s *scrollback) toEnd() { s.from, s.pending = place{}, 0 }
+
+// settle has the area end there; at the very end it follows what comes.
+func (s *scrollback) settle(order uint64, skip int) {
+	s.from = place{order, skip}
+	if skip == 0 && (order == 0 || s.orderAfter(order) == 0) {
+		s.from = place{}
+	}
+}
