@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"sshchat/sshchat"
+	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
 
 	"github.com/spf13/cobra"
@@ -32,7 +36,8 @@ type settings struct {
 	dumpable     bool
 	metrics      string
 	limits       sshchat.Limits
-	twins        map[string]bool // flags that the environment set
+	twins        map[string]bool   // flags that the environment set
+	unknown      map[string]string // what looks in the environment as if it did, and what it may have been meant for
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
@@ -100,7 +105,7 @@ func (p *prefixes) Set(word string) error {
 		prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	if err != nil || prefix.Addr().Is4In6() {
-		return fmt.Errorf("%q is no address, and none with its bits as 192.0.2.0/24", word)
+		return fmt.Errorf("%q is not an address, as 192.0.2.1, or a network, as 192.0.2.0/24", word)
 	}
 	*p = append(*p, prefix.Masked())
 	return nil
@@ -121,10 +126,44 @@ func twin(flag string) string {
 	return "SSHCHAT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// forTests are variables of this project's own tests, which run servers beside them.
+var forTests = []string{"LONG", "UPDATE", "REQUIRE_CLIENTS", "READS", "ORDER", "KILLS", "CUTS", "SEED", "JQ", "BENCH_PROFILE"}
+
+// unknownTwins are the variables in an environment that look like a flag's twin and are none, each with the twin that it may
+// have been meant for, or an empty string.
+func unknownTwins(environ []string, flags *pflag.FlagSet) map[string]string {
+	known := make(map[string]bool)
+	for _, name := range forTests {
+		known["SSHCHAT_"+name] = true
+	}
+	var twins []string
+	flags.VisitAll(func(f *pflag.Flag) { twins = append(twins, twin(f.Name)); known[twin(f.Name)] = true })
+	unknown := make(map[string]string)
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		rest, ours := strings.CutPrefix(name, "SSHCHAT_")
+		if ours && !known[name] && !strings.HasPrefix(rest, "TEST_") {
+			unknown[name] = command.Nearest(name, twins)
+		}
+	}
+	return unknown
+}
+
+// warnOfTwins tells the log of variables that set nothing: whoever set them believes that they do.
+func (s *settings) warnOfTwins(logger *slog.Logger) {
+	for _, name := range slices.Sorted(maps.Keys(s.unknown)) {
+		args := []any{"name", name}
+		if near := s.unknown[name]; near != "" {
+			args = append(args, "did you mean", near)
+		}
+		logger.Warn("unknown environment variable: it sets nothing", args...)
+	}
+}
+
 // environment gives each flag that was not set the value of its twin, if there is one.
 // Several values of a repeatable flag are separated by commas.
 func (s *settings) environment(cmd *cobra.Command) error {
-	s.twins = make(map[string]bool)
+	s.twins, s.unknown = make(map[string]bool), unknownTwins(os.Environ(), cmd.Flags())
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value, set := os.LookupEnv(twin(f.Name))
@@ -138,7 +177,7 @@ func (s *settings) environment(cmd *cobra.Command) error {
 		}
 		for _, v := range values {
 			if err := cmd.Flags().Set(f.Name, v); err != nil {
-				failed = &badSetting{fmt.Sprintf("%s: %v", twin(f.Name), err)}
+				failed = &badSetting{fmt.Sprintf("%s: %s", twin(f.Name), command.FlagValueError(err))}
 			}
 		}
 	})

@@ -4,13 +4,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"sshchat/sshchat/text"
+	"sshchat/store/agesplit"
 
 	"github.com/spf13/cobra"
 )
@@ -39,9 +42,33 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return 0
 }
 
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print which sshchat this is", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { cmd.Printf("%s\n%s\n", version(), memory()) },
+// atMost refuses more arguments than n.
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		what := "argument"
+		if cmd.HasSubCommands() {
+			what = "command"
+		}
+		return &badSetting{fmt.Sprintf("unexpected %s %q (see %s --help)", what, args[n], cmd.CommandPath())}
 	}
+}
+
+func versionCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{Use: "version [--json]", Short: "print which sshchat this is", Args: atMost(0), SilenceUsage: true, SilenceErrors: true}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !asJSON {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", version(), memory())
+			return err
+		}
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
+			Version string `json:"version"`
+			Erases  bool   `json:"erases"` // used keys and passwords are erased from memory
+		}{version(), agesplit.Erases})
+	}
+	return cmd
 }

@@ -15,7 +15,7 @@ import (
 // manCommand prints the manual page, made of the flags and commands that there are.
 func manCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "man", Short: "print the manual page, for man -l -", Args: cobra.NoArgs,
+		Use: "man", Short: "print the manual page, for man -l -", Args: atMost(0),
 		Run: func(cmd *cobra.Command, _ []string) {
 			manual{cmd.OutOrStdout()}.print(cmd.Root(), command.NewRegistry())
 		},

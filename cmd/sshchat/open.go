@@ -66,7 +66,7 @@ func openCommand() *cobra.Command {
 
 func opener(keys []string, name string) (*history.Opener, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("open needs a key: -i FILE")
+		return nil, &badSetting{"open needs a key: -i FILE"}
 	}
 	o := &history.Opener{}
 	for _, file := range keys {
@@ -79,7 +79,7 @@ func opener(keys []string, name string) (*history.Opener, error) {
 	if name != "" {
 		n, err := text.ParseName(name)
 		if err != nil {
-			return nil, err
+			return nil, &badSetting{"--name: " + err.Error()}
 		}
 		o.Name = n
 	}
@@ -111,7 +111,7 @@ func linesOf(o *history.Opener, args []string, stdin io.Reader) (lines iter.Seq2
 		case err != nil:
 			return nil, nil, err
 		case info.IsDir() && len(args) > 1:
-			return nil, nil, fmt.Errorf("%s: of a data folder, give that alone", arg)
+			return nil, nil, &badSetting{fmt.Sprintf("%s is a folder: give it alone", arg)}
 		case info.IsDir():
 			files, err = history.FilesIn(arg)
 			return o.Files(files...), func() error { return closeFiles(files) }, err

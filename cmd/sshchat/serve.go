@@ -29,7 +29,7 @@ func serveCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
 		Use: "sshchat", Short: "a chat server that any SSH client can join, whose history only its readers can open",
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.environment(cmd); err != nil {
 				return err
@@ -38,7 +38,9 @@ func serveCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), s, cmd.ErrOrStderr()) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &badSetting{err.Error()} })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &badSetting{fmt.Sprintf("%s (see %s --help)", command.FlagError(err), cmd.CommandPath())}
+	})
 	s.flags(cmd.Flags())
 	return cmd
 }
@@ -56,6 +58,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	}
 	collectOften()
 	logger := newLog(s, stderr)
+	s.warnOfTwins(logger)
 	if !s.dumpable {
 		if err := protect(); err != nil {
 			return err

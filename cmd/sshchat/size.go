@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,7 +28,7 @@ func (s *size) Set(word string) error {
 		*s = size(n * u.bytes)
 		return nil
 	}
-	return errors.New("a size is a number with KiB, MiB or GiB, as 32MiB")
+	return fmt.Errorf("%q is not a size, as 512KiB, 32MiB or 1GiB", word)
 }
 
 func (*size) Type() string { return "size" }
@@ -61,7 +60,7 @@ func (k *keep) Set(words string) error {
 			set.age = age
 		case err != nil && set.bytes == 0 && set.bytes.Set(word) == nil && set.bytes > 0:
 		default:
-			return fmt.Errorf("%q: say a time, as 365d or 48h, a size, as 1GiB, both as 365d,1GiB, or all", word)
+			return fmt.Errorf("%q is not a time, as 365d or 48h, a size, as 1GiB, both, as 365d,1GiB, or all", word)
 		}
 	}
 	*k = set
@@ -74,7 +73,7 @@ type days time.Duration
 func (d *days) Set(word string) error {
 	age, err := parseAge(word)
 	if err != nil || age < 0 {
-		return fmt.Errorf("%q: say a time, as 90d or 48h, or 0", word)
+		return fmt.Errorf("%q is not a time, as 90d or 48h, or 0", word)
 	}
 	*d = days(age)
 	return nil

@@ -24,16 +24,23 @@ func verifyCommand() *cobra.Command {
 	var heads []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "verify [--data DIR] [--head FILE]", Short: "check that the stored history is whole, without reading it",
-		Long: "Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
+		Use: "verify [--head FILE] [DIR]", Short: "check that the stored history is whole, without reading it",
+		Long: "DIR is the data folder, or one with the files of its history; --data names it as well.\n" +
+			"Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
 			"remembered from the head command be led up to and signed by this server. A server may be running meanwhile.\n" +
 			"Exit status 1 where anything is amiss.",
-		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringVar(&data, "data", "data", "the data folder, or one with the files of its history")
 	cmd.Flags().StringArrayVar(&heads, "head", nil, "a head remembered from the head command (repeatable)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "what was found as one JSON object")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && cmd.Flags().Changed("data") {
+			return &badSetting{"give the folder once: as --data, or after the flags"}
+		}
+		if len(args) > 0 {
+			data = args[0]
+		}
 		return verify(data, heads, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd

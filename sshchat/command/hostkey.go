@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -63,11 +64,19 @@ var _ = add(&Command{
 	Name: "hostkey records", Brief: "print what former host keys signed", Group: Reading,
 	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
 		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
-		"They are checked as a head is, see `head`.",
-	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 0,
+		"They are checked as a head is, see `head`. With --json, record and signature are two strings of an object.",
+	Faces: Exec, Effect: Reads, Bytes: func(c *Call) bool { return !c.json() }, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, record := range c.HostKeys.Records() {
-			c.Printf("%s", record)
+			if !c.json() {
+				c.Printf("%s", record)
+				continue
+			}
+			line, signature, _ := strings.Cut(string(record), "\n")
+			c.printJSON(struct {
+				Record    string `json:"record"` // byte for byte what is signed, but for its newline
+				Signature string `json:"signature"`
+			}{line, signature})
 		}
 		return nil
 	},

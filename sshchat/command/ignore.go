@@ -10,16 +10,11 @@ import (
 var _ = add(&Command{
 	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
 	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		ignored := c.settings().Ignore
 		if len(c.Args) == 0 {
-			if len(ignored) == 0 {
-				c.Notef("You ignore nobody.")
-			}
-			for _, n := range ignored {
-				c.Printf("%s\n", n)
-			}
+			c.listIgnored(ignored)
 			return nil
 		}
 		name, err := c.person(c.Args[0])
@@ -36,6 +31,21 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+func (c *Call) listIgnored(ignored []chat.Name) {
+	if len(ignored) == 0 && !c.json() {
+		c.Notef("You ignore nobody.")
+	}
+	for _, n := range ignored {
+		if c.json() {
+			c.printJSON(struct {
+				Name chat.Name `json:"name"`
+			}{n})
+			continue
+		}
+		c.Printf("%s\n", n)
+	}
+}
 
 var _ = add(&Command{
 	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,

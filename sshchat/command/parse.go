@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,42 +23,7 @@ func (c *Call) parse(rest string) error {
 		cmd.Flags(c.Flags)
 	}
 	if cmd.Text {
-		if word, _ := cutWord(rest); word == "-h" || word == "--help" {
-			return pflag.ErrHelp
-		}
-		rest, err := c.leadingFlags(rest)
-		if err != nil {
-			return err
-		}
-		words := cmd.Words
-		if !cmd.mayOmitRoom(c.Face) {
-			words = max(words, cmd.RoomAt)
-		}
-		for range words {
-			var word string
-			if word, rest = cutQuoted(rest); word == "" {
-				break
-			}
-			c.Args = append(c.Args, word)
-		}
-		if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
-			return c.usage("%s: something is missing", cmd.Name)
-		}
-		if cmd.RoomAt > words && strings.HasPrefix(rest, "#") {
-			var word string
-			word, rest = cutWord(rest)
-			c.Args = append(c.Args, word)
-		}
-		if words > 0 {
-			if rest, err = c.leadingFlags(rest); err != nil {
-				return err
-			}
-		}
-		c.Text = strings.TrimSpace(rest)
-		if err := c.lateFlags(); err != nil {
-			return err
-		}
-		return c.takeRoom()
+		return c.parseText(rest)
 	}
 	words, err := split(rest)
 	if err != nil {
@@ -67,11 +33,52 @@ func (c *Call) parse(rest string) error {
 		if errors.Is(err, pflag.ErrHelp) {
 			return err
 		}
-		return c.usage("%s: %v", cmd.Name, err)
+		return c.usage("%s: %s", cmd.Name, FlagError(err))
 	}
 	c.Args = c.Flags.Args()
 	if cmd.Words >= 0 && len(c.Args) > cmd.Words {
 		return c.usage("%s: too many arguments", cmd.Name)
+	}
+	return c.takeRoom()
+}
+
+// parseText is parse for a command whose words are followed by a text.
+func (c *Call) parseText(rest string) error {
+	if word, _ := cutWord(rest); word == "-h" || word == "--help" {
+		return pflag.ErrHelp
+	}
+	cmd, words := c.Command, c.Command.Words
+	var err error
+	if !cmd.mayOmitRoom(c.Face) {
+		words = max(words, cmd.RoomAt)
+	}
+	for range words {
+		var word string
+		if rest, err = c.leadingFlags(rest); err != nil {
+			return err
+		}
+		if word, rest = cutQuoted(rest); word == "" {
+			break
+		}
+		c.Args = append(c.Args, word)
+	}
+	if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
+		return c.usage("%s: something is missing", cmd.Name)
+	}
+	if rest, err = c.leadingFlags(rest); err != nil {
+		return err
+	}
+	if cmd.RoomAt > words && !c.endOfFlags && strings.HasPrefix(rest, "#") {
+		var word string
+		word, rest = cutWord(rest)
+		c.Args = append(c.Args, word)
+		if rest, err = c.leadingFlags(rest); err != nil {
+			return err
+		}
+	}
+	c.Text = strings.TrimSpace(rest)
+	if err := c.lateFlags(); err != nil {
+		return err
 	}
 	return c.takeRoom()
 }
@@ -106,11 +113,15 @@ func (c *Call) takeRoom() error {
 // target is the room that the command acts in.
 func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
 
-// leadingFlags reads the flags before a text, for a command that has any; "--" ends them. It returns the text.
+// looksLikeFlag is what is taken for a flag before a text. Dashes alone, as of a line that is drawn, are text.
+var looksLikeFlag = regexp.MustCompile(`^--([a-zA-Z].*)?$`)
+
+// leadingFlags reads the flags before a text; "--" ends them. It returns the text. A message is what it is, whatever it
+// begins with. Any other text that begins as a flag does was meant for one, also where the command has none.
 func (c *Call) leadingFlags(rest string) (text string, err error) {
-	for c.Command.Flags != nil && !c.endOfFlags {
+	for (c.Command.Flags != nil || !c.Command.Free) && !c.endOfFlags {
 		word, after := cutWord(rest)
-		if !strings.HasPrefix(word, "--") {
+		if !looksLikeFlag.MatchString(word) {
 			break
 		}
 		rest = after
@@ -126,7 +137,13 @@ func (c *Call) leadingFlags(rest string) (text string, err error) {
 			}
 		}
 		if err := c.Flags.Parse(words); err != nil {
-			return "", c.usage("%s: %v", c.Command.Name, err)
+			if errors.Is(err, pflag.ErrHelp) {
+				return "", err
+			}
+			if errors.As(err, new(*pflag.NotExistError)) {
+				return "", c.usage("%s: %s; -- before it makes it text", c.Command.Name, FlagError(err))
+			}
+			return "", c.usage("%s: %s", c.Command.Name, FlagError(err))
 		}
 	}
 	return rest, nil
@@ -160,7 +177,7 @@ func (c *Call) lateFlags() error {
 			return c.usage("%s: %s comes before the text; -- ends the flags, if it belongs to it", c.Command.Name, text.Clean(word, 40))
 		default:
 			if err := c.Flags.Parse([]string{word}); err != nil {
-				return c.usage("%s: %v", c.Command.Name, err)
+				return c.usage("%s: %s", c.Command.Name, FlagError(err))
 			}
 		}
 	}

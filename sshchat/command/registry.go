@@ -254,13 +254,7 @@ func (r *Registry) unknown(face Face, word string) error {
 	if next := r.under(face, word); len(next) > 0 {
 		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
 	}
-	best, near := min(2, len(word)/2)+1, "" // a word of two letters is near to everything
-	for _, name := range r.Names(face) {
-		if d := distance(word, name); d < best {
-			best, near = d, name
-		}
-	}
-	if near != "" {
+	if near := Nearest(word, r.Names(face)); near != "" {
 		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
 	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s (%shelp lists them)", said, slash)}

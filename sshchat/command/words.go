@@ -77,6 +77,17 @@ func split(line string) ([]string, error) {
 	return words, nil
 }
 
+// Nearest is the name that a word may have been meant for; empty if none is near.
+func Nearest(word string, names []string) (near string) {
+	best := min(2, len(word)/2) + 1 // a word of two letters is near to everything
+	for _, name := range names {
+		if d := distance(word, name); d < best {
+			best, near = d, name
+		}
+	}
+	return near
+}
+
 // distance is the number of edits between two words, for words short enough to be commands: a letter more, less or
 // another one, or two neighbours the wrong way round (Damerau and Levenshtein, as optimal string alignment).
 func distance(a, b string) int {

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// sshchatHere runs a command of the program, with its output in one.
+func sshchatHere(t *testing.T, args ...string) (said string, code int) {
+	t.Helper()
+	var out bytes.Buffer
+	code = run(context.Background(), args, strings.NewReader(""), &out, &out)
+	return out.String(), code
+}
+
+// A flag that cannot be is refused with code 2, in words that say what can be, and not in those of a library.
+func TestFlagsAreRefusedInPlainWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line, want string
+	}{
+		{"--window x", `--window: "x" is not a whole number`}, {"--window 9999999999999999999", "is too large"}, {"--window", "--window needs a value"},
+		{"--message-rate fast", `"fast" is not a number, as`}, {"--login-time 10", `"10" is not a time, as`}, {"--penalties=maybe", "is not true or false"},
+		{"--history-rotate 5Q", `"5Q" is not a size, as`}, {"--history-keep soon", `"soon" is not a time, as`}, {"--dormant soon", `"soon" is not a time, as`},
+		{"--exempt all", `"all" is not an address, as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
+		{"--=x", "--=x is not a flag"}, {"verfy", `unexpected command "verfy"`}, {"version x", `unexpected argument "x" (see sshchat version --help)`},
+		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
+		{"open", "open needs a key: -i FILE"}, {"open .", "open needs a key: -i FILE"}, {"open -i", "needs a value"}, {"man x", "unexpected argument"},
+	} {
+		said, code := sshchatHere(t, strings.Fields(c.line)...)
+		if code != 2 || !strings.Contains(said, c.want) || strings.Contains(said, "strconv") || strings.Contains(said, "invalid") {
+			t.Errorf("%s: exit %d, %q, want %q", c.line, code, said, c.want)
+		}
+	}
+}
+
+// Whatever flag there is, a value that it does not take is refused in words of this project.
+func TestEveryFlagRefusesInPlainWords(t *testing.T) {
+	t.Parallel()
+	serveCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Value.Type(), "string") && f.Name != "exempt" {
+			return
+		}
+		said, code := sshchatHere(t, "--"+f.Name+"=[nonsense]")
+		if code != 2 || !strings.Contains(said, `"[nonsense]" is not `) || strings.Contains(said, "strconv") {
+			t.Errorf("--%s: exit %d, %q", f.Name, code, said)
+		}
+	})
+}
+
+// A variable that looks like a setting and is none is in the log, with the one that may have been meant.
+func TestUnknownVariablesAreReported(t *testing.T) {
+	t.Parallel()
+	s := settings{}
+	s.flags(pflag.NewFlagSet("", pflag.ContinueOnError))
+	s.unknown = unknownTwins([]string{
+		"SSHCHAT_LISTN=:22", "SSHCHAT_LISTEN=:22", "SSHCHAT_SPAM=", "SSHCHAT_LONG=1", "SSHCHAT_TEST_MAIN=1", "HOME=/", "XSSHCHAT_LISTN=",
+		"SSHCHAT_max_rooms=1",
+	}, serveCommand().Flags())
+	var log bytes.Buffer
+	s.warnOfTwins(slog.New(slog.NewTextHandler(&log, nil)))
+	for _, want := range []string{`name=SSHCHAT_LISTN "did you mean"=SSHCHAT_LISTEN`, "name=SSHCHAT_SPAM", "name=SSHCHAT_max_rooms"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("without %s:\n%s", want, &log)
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, &log)
+	}
+}
+
+// The folder of verify and of open is given in the same way.
+func TestVerifyTakesAFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startServer(t, filepath.Join(dir, "data"))
+	s.register("alice").must("say general hello")
+	s.stop()
+	for _, args := range [][]string{{"verify", s.data}, {"verify", "--data", s.data}, {"verify", "--json", s.data}, {"verify", s.data, "--json"}} {
+		if said, code := sshchatHere(t, args...); code != 0 || !strings.Contains(said, "general") && !strings.Contains(said, "whole: 1 file") {
+			t.Errorf("%q: exit %d, %s", args, code, said)
+		}
+	}
+	if said, code := sshchatHere(t, "verify", filepath.Join(dir, "nothing")); code != 1 {
+		t.Errorf("a folder that is not there: exit %d, %s", code, said)
+	}
+}
+
+func TestVersionAsJSON(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if code := run(context.Background(), []string{"version", "--json"}, strings.NewReader(""), &out, io.Discard); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	var v struct {
+		Version string
+		Erases  *bool
+	}
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil || v.Version == "" || v.Erases == nil {
+		t.Errorf("%s: %v", &out, err)
+	}
+}
