@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"sshchat/sshchat/attack"
+	"sshchat/sshchat/command"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -58,6 +61,7 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	ways := map[string]string{
 		"nothing":  "",
 		"demoted":  "user set-role NAME user",
+		"muted":    "mute NAME",
 		"disabled": "user disable NAME",
 		"banned":   "ban NAME",
 		"key gone": "user remove-key NAME FINGERPRINT",
@@ -67,6 +71,16 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	commands := []string{
 		"user create made%d --admin -", "user add-key boss -", "user reset-password victim%d - --yes", "motd set -",
 		"say general -", "key add -", "msg boss -",
+	}
+	registry := command.NewRegistry()
+	for _, e := range registry.Manual() { // and there are no others
+		isOf := func(line string) bool {
+			cmd, _, err := registry.Find(command.Exec, line)
+			return err == nil && cmd.Name == e.Name
+		}
+		if regexp.MustCompile(`[|[]-`).MatchString(strings.ReplaceAll(e.Usage, "[--", "")) != slices.ContainsFunc(commands, isOf) {
+			t.Errorf("%s: who takes standard input is to be tried, and nobody else", e.Usage)
+		}
 	}
 	row.Tried("%d commands, %d ways", len(commands), len(ways)-1)
 	row.Held("rights are looked at after every wait and at the place of every change")
@@ -97,9 +111,16 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 				o.send(fmt.Sprintf("# second%d by %s", n, strings.Fields(command)[0])) // to what takes keys it is a comment
 				o.typed.Close()
 				err := <-o.ended
-				may := way == "nothing" || way == "demoted" && !strings.HasPrefix(command, "user") && !strings.HasPrefix(command, "motd")
-				if (err == nil) != may {
+				may := way == "nothing" || way == "demoted" && !strings.HasPrefix(command, "user") && !strings.HasPrefix(command, "motd") ||
+					way == "muted" && (strings.HasPrefix(command, "user") || strings.HasPrefix(command, "key"))
+				if exit, is := err.(*ssh.ExitError); (err == nil) != may || !may && (!is || exit.ExitStatus() != 3) {
 					t.Errorf("%s after %s: %v\n%s", command, way, err, o.seen)
+				}
+				do, said := regexp.MustCompile(`^(user|key|motd)? ?[a-z-]+`).FindString(command), strings.HasPrefix(command, "say") || strings.HasPrefix(command, "msg")
+				result := map[bool]string{true: "done", false: "denied"}[may]
+				line := regexp.MustCompile(fmt.Sprintf(`"do":"%s",[^}]*"result":"%s"`, do, result))
+				if acts := boss.must("audit 10000 --json --by " + name); line.MatchString(acts) == (may && said) {
+					t.Errorf("%s after %s, in the audit log:\n%s", command, way, acts)
 				}
 				boss.check(t, n, made[i], command, may)
 			}
@@ -130,6 +151,86 @@ func (u *user) check(t *testing.T, n int, made ssh.Signer, command string, may b
 	if done != may {
 		t.Errorf("%s: done is %v", command, done)
 	}
+}
+
+// I let a command ask me something, and answer when I may no more. The control is that nothing happens to me meanwhile.
+func TestAttackAnswerOutlivesItsRights(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Identity, "let a command ask, lose the right to it, then answer")
+	s := startServer(t, "")
+	boss := s.register("boss")
+	boss.must("claim " + s.claimCode())
+	asked := map[string]string{ // and by what
+		"passwd": "New password: ", "account delete": "Type its name to go on: ", "user reset-password victim": "Go on? [y/N] ",
+		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Present password: ",
+	}
+	ways := []string{"user disable NAME", "ban NAME", "user delete NAME", "user set-role NAME user", ""}
+	s.register("victim")
+	n := 0
+	for line, question := range asked {
+		for _, way := range ways {
+			ofRole := strings.HasPrefix(line, "user")
+			if way == "user set-role NAME user" && !ofRole {
+				continue
+			}
+			n++
+			name := fmt.Sprintf("mallory%d", n)
+			mallory := s.register(name)
+			boss.must("user set-role " + name + " admin")
+			if question == "Password: " || question == "Present password: " {
+				boss.must("user reset-password " + name + " --yes")
+			}
+			o := mallory.ask(line)
+			o.sees(question)
+			if way == "" {
+				o.send(map[bool]string{true: "y", false: "no"}[ofRole])
+				if ofRole {
+					if err := <-o.ended; err != nil {
+						t.Errorf("control: %s: %v\n%s", line, err, o.seen)
+					}
+				}
+				continue
+			}
+			boss.must(strings.ReplaceAll(way, "NAME", name))
+			before := boss.must("user list --json") + boss.must("user info victim --json")
+			o.send(map[bool]string{true: "y", false: name}[ofRole])
+			if exit, is := (<-o.ended).(*ssh.ExitError); !is || exit.ExitStatus() != 3 {
+				t.Errorf("%s after %s: %v\n%s", line, way, exit, o.seen)
+			}
+			if boss.must("user list --json")+boss.must("user info victim --json") != before {
+				t.Errorf("%s after %s has changed something", line, way)
+			}
+			if acts := boss.must("audit 10000 --json --by " + name); !strings.Contains(acts, `"result":"denied"`) {
+				t.Errorf("%s after %s, in the audit log:\n%s", line, way, acts)
+			}
+		}
+	}
+	row.Tried("%d commands, %d ways", len(asked), len(ways)-1)
+	row.Held("rights are looked at again when the answer comes")
+	row.Control("done, or asked on, if nothing happens meanwhile")
+}
+
+// ask runs a command on a terminal.
+func (u *user) ask(line string) *openSession {
+	u.t.Helper()
+	sess, err := u.NewSession()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	o := &openSession{Session: sess, u: u, enter: "\r", seen: &logBuffer{}, ended: make(chan error, 1)}
+	sess.Stdout, sess.Stderr = o.seen, o.seen
+	if o.typed, err = sess.StdinPipe(); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := sess.RequestPty("dumb", 24, 80, ssh.TerminalModes{}); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := sess.Start(line); err != nil {
+		u.t.Fatal(err)
+	}
+	go func() { o.ended <- sess.Wait() }()
+	u.t.Cleanup(func() { sess.Close() })
+	return o
 }
 
 // I begin a command, send half of what it needs or all of it, and hang up. A lost connection is not the end of the input:

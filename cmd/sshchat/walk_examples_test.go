@@ -8,6 +8,7 @@ package main
 // printed.
 type example struct {
 	line      string
+	also      []string // other ways to give it, to those who are refused
 	before    []string // by an admin, before anybody tries
 	victim    []string // by VICTIM, before that
 	first     []string // by the one who succeeds in the end
@@ -71,7 +72,7 @@ var examples = map[string]example{
 	"mentions":            {line: "mentions"},
 	"mod":                 {line: "mod VICTIM ROOM", victim: []string{"join ROOM"}},
 	"motd":                {line: "motd"},
-	"motd set":            {line: "motd set WORD", says: true},
+	"motd set":            {line: "motd set WORD", also: []string{"motd set -"}, says: true},
 	"/mouse":              {line: "mouse on"},
 	"msg":                 {line: "msg VICTIM WORD", says: true},
 	"mute":                {line: "mute VICTIM 1h WORD", says: true, against: true},
@@ -95,14 +96,14 @@ var examples = map[string]example{
 	"search":              {line: "search hello"},
 	"sessions":            {line: "sessions"},
 	"set":                 {line: "set bell off"},
-	"/shrug":              {line: "shrug WORD", says: true, said: true},
+	"/shrug":              {line: "shrug WORD", also: []string{"shrug"}, says: true, said: true},
 	"slow":                {line: "slow NEW 10s", before: []string{"room create NEW"}},
 	"sources forgive":     {line: "sources forgive 192.0.2.1", done: "TestConversations"},
 	"sources list":        {line: "sources list"},
 	"stats":               {line: "stats"},
 	"/theme":              {line: "theme mono"},
 	"/timestamp":          {line: "timestamp off"},
-	"topic":               {line: "topic ROOM WORD", says: true, said: true},
+	"topic":               {line: "topic ROOM WORD", also: []string{"topic ROOM -"}, says: true, said: true},
 	"totp disable":        {line: "totp disable", done: "TestSecondFactor"},
 	"totp enable":         {line: "totp enable", done: "TestSecondFactor"},
 	"/tz":                 {line: "tz UTC"},

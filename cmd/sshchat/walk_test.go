@@ -257,8 +257,10 @@ func (w *walk) try(cmd *command.Command, name string, e example) (count int) {
 				theirs.victim = "chief"
 			}
 			for _, slash := range p.faces(cmd) {
-				w.refuse(p, cmd, slash+theirs.fill(e.line))
-				count++
+				for _, line := range append([]string{e.line}, e.also...) {
+					w.refuse(p, cmd, slash+theirs.fill(line))
+					count++
+				}
 			}
 		}
 	}

@@ -13,7 +13,7 @@ const maxWhy = 256
 var _ = add(&Command{
 	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
 	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
-	Faces: Both, Effect: Speaks, Account: true, Text: true,
+	Faces: Both, Effect: Speaks, Says: withText, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		var why chat.Text
 		if c.Text != "" {

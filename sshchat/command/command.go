@@ -40,7 +40,7 @@ type Command struct {
 	InRoom   bool             // that room's moderators may use it as well
 	Effect   Effect           // what it does to the state of the chat; required
 	Audit    bool             // the audit log has a line for each use, where Effect and Role do not decide that already
-	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks, with its text
+	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks
 	Person   bool             // its words are people, not rooms
 	Harmless bool             // it tells nothing and does nothing: also a restricted key may run it
 	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that

@@ -40,6 +40,12 @@ func newRig(t testing.TB, people ...string) *rig {
 // newRigIn is newRig where #general is not new. Who is no member of it yet is one since its beginning.
 func newRigIn(t testing.TB, general chat.RoomState, people ...string) *rig {
 	t.Helper()
+	return newRigOver(t, journal{}, general, people...)
+}
+
+// newRigOver is newRigIn over another journal.
+func newRigOver(t testing.TB, j chat.Journal, general chat.RoomState, people ...string) *rig {
+	t.Helper()
 	r := &rig{t: t, accounts: &accounts{byName: map[string]chat.Account{}}, history: &sealedPast{}, face: Chat}
 	for _, p := range people {
 		n := name(t, p)
@@ -48,7 +54,7 @@ func newRigIn(t testing.TB, general chat.RoomState, people ...string) *rig {
 			general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
 		}
 	}
-	r.hub = chat.NewHub(journal{}, registry{}, nil, []chat.RoomState{general}, slog.New(slog.DiscardHandler))
+	r.hub = chat.NewHub(j, registry{}, nil, []chat.RoomState{general}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.hub.Run(ctx) }()
@@ -225,11 +231,14 @@ type fakeSession struct {
 	echoed  bool
 	said    int // how often Pace was asked for a message
 	worked  int // and how often for a command
+
+	correspondent chat.Name
+	wait          func() // what happens while Pace has the caller wait; nil: nothing
 }
 
 func (s *fakeSession) Room() chat.RoomName      { return s.room }
 func (s *fakeSession) Enter(room chat.RoomName) { s.room = room }
-func (s *fakeSession) Correspondent() chat.Name { return chat.Name{} }
+func (s *fakeSession) Correspondent() chat.Name { return s.correspondent }
 func (s *fakeSession) Ask(_ context.Context, question string, echo bool) (string, error) {
 	if s.answer == "" {
 		return "", ErrNobodyToAsk
@@ -252,6 +261,9 @@ func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 		s.said++
 	case Work:
 		s.worked++
+	}
+	if s.wait != nil {
+		s.wait()
 	}
 	return nil
 }

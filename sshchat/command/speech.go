@@ -18,11 +18,8 @@ package command
 
 // speaks reports whether the call has others see words of the caller's.
 func (c *Call) speaks() bool {
-	switch {
-	case c.Command.Says != nil:
-		return c.Command.Says(c)
-	case c.Command.Text:
-		return c.Command.Effect == Speaks && c.Text != ""
+	if says := c.Command.Says; says != nil {
+		return says(c)
 	}
 	return c.Command.Effect == Speaks
 }

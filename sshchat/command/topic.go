@@ -10,7 +10,7 @@ import (
 var _ = add(&Command{
 	Name: "topic", Args: "[ROOM] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
 	More:  "A single - as the text clears it.",
-	Faces: Both, Effect: Speaks, Account: true, RoomAt: 1, Text: true,
+	Faces: Both, Effect: Speaks, Says: withText, Account: true, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

@@ -1,0 +1,200 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// acts is an audit log in memory.
+type acts struct {
+	Audit
+	all []chat.Act
+}
+
+func (a *acts) Append(act chat.Act) error { a.all = append(a.all, act); return nil }
+
+// losing is how somebody loses a right, and which commands need it.
+var losing = map[string]struct {
+	lose  func(*queue)
+	needs func(*Command) bool
+}{
+	"the login": {func(q *queue) { q.out = true }, func(*Command) bool { return true }},
+	"the role":  {func(q *queue) { q.role(chat.User) }, func(c *Command) bool { return c.Role != "" }},
+	"the word":  {func(q *queue) { q.accounts.muted[q.me] = chat.Sanction{User: q.me} }, func(c *Command) bool { return c.Effect == Speaks || c.Says != nil }},
+}
+
+// queue is a chat in which commands wait for their turn, and rights are lost meanwhile.
+type queue struct {
+	*rig
+	out  bool // the login is not admitted any more
+	acts *acts
+}
+
+// preparing is a journal for a large room that takes a while to prepare for what is said, or for who comes and goes.
+type preparing struct {
+	journal
+	during func()
+}
+
+func (p *preparing) Prepared(chat.RoomName, chat.Change) <-chan struct{} {
+	if p.during != nil {
+		p.during()
+	}
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
+func newQueue(t *testing.T, j chat.Journal) *queue {
+	t.Helper()
+	q := &queue{rig: newRigOver(t, j, chat.RoomState{Name: chat.General}, "mallory", "bob"), acts: &acts{}}
+	q.accounts.muted = map[chat.Name]chat.Sanction{}
+	q.services.Audit = q.acts
+	q.session.correspondent = name(t, "bob")
+	q.role(chat.Admin)
+	return q
+}
+
+func (q *queue) role(role chat.Role) {
+	a := q.accounts.byName[q.me.String()]
+	a.Role = role
+	q.accounts.byName[q.me.String()] = a
+}
+
+// give has mallory give a line of the command, and tells whether it was run.
+func (q *queue) give(cmd *Command, face Face, line string) (ran bool, err error) {
+	q.t.Helper()
+	counted := *cmd
+	if !cmd.Free { // else the wait is in Run
+		counted.Run = func(context.Context, *Call) error { ran = true; return nil }
+	}
+	r := &Registry{byName: map[Face]map[string]*Command{face: {cmd.Name: &counted}}}
+	before := q.hub.Posted()
+	err = r.Run(q.t.Context(), line, q.call(face))
+	return ran || q.hub.Posted() > before, err
+}
+
+func (q *queue) call(face Face) Call {
+	a, _ := q.accounts.ByName(q.me)
+	return Call{
+		Services: q.services, Face: face, Account: a, Name: q.me, Verified: true, In: strings.NewReader(""),
+		Out: &strings.Builder{}, Err: &strings.Builder{}, Session: q.session, Caller: q.session,
+		Admit: func(now Rolls) (chat.Account, error) {
+			if q.out {
+				return chat.Account{}, denied("this login is no longer valid")
+			}
+			a, _ := now.ByName(q.me)
+			return a, nil
+		},
+	}
+}
+
+// lineOf is a line that the command takes, with words that others would see.
+func lineOf(cmd *Command, face Face) string {
+	switch {
+	case cmd.Name == "edit" && face == Exec:
+		return "edit general/1 other words"
+	case cmd.Person:
+		return cmd.Name + " bob words"
+	}
+	words := []string{cmd.Name}
+	need := cmd.RoomAt
+	if cmd.Text {
+		need = max(need, cmd.Words)
+	}
+	for range need {
+		words = append(words, "#fresh")
+	}
+	if cmd.Text {
+		words = append(words, "1h words")
+	}
+	return strings.Join(words, " ")
+}
+
+// A command that waits for its turn, while the right to it is lost, is refused when its turn comes, and that is audited.
+func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
+	tried := 0
+	for _, cmd := range all {
+		if cmd.Free && cmd.Effect == Reads {
+			continue // it never waits
+		}
+		for _, face := range []Face{Chat, Exec} {
+			if cmd.Faces&face == 0 {
+				continue
+			}
+			for what, way := range losing {
+				q := newQueue(t, journal{})
+				q.say("mallory", chat.General, "some words")
+				line := lineOf(cmd, face)
+				if ran, err := q.give(cmd, face, line); !ran && !cmd.Free || cmd.Free && ExitCode(err) == int(chat.Denied) && !strings.Contains(line, "#fresh") {
+					t.Errorf("control: %s: run: %v, %v", line, ran, err)
+				}
+				q.acts.all = nil
+				if !way.needs(cmd) {
+					continue
+				}
+				q.session.wait = func() { way.lose(q) }
+				ran, err := q.give(cmd, face, line)
+				if ran || ExitCode(err) != int(chat.Denied) {
+					t.Errorf("%s, without %s: run: %v, exit %d: %v", line, what, ran, ExitCode(err), err)
+				}
+				is := func(a chat.Act) bool { return a.Do == cmd.Name && a.Result == "denied" }
+				if audited := len(q.acts.all) == 1 && is(q.acts.all[0]); audited != (cmd.Effect != Reads || cmd.Role != "" || cmd.Audit) {
+					t.Errorf("%s, without %s: in the audit log is %v", line, what, q.acts.all)
+				}
+				tried++
+			}
+		}
+	}
+	if tried < 2*len(all) {
+		t.Errorf("only %d tries", tried)
+	}
+}
+
+// The same for what waits until a large room is prepared for it.
+func TestCommandsThatWaitForALargeRoom(t *testing.T) {
+	registry := NewRegistry()
+	for _, c := range []struct {
+		face Face
+		line string
+	}{
+		{Exec, "say general words"}, {Exec, "msg bob words"}, {Chat, "reply words"}, {Chat, "me waves"}, {Chat, "shrug"}, {Chat, "edit other words"},
+		{Exec, "edit general/1 other words"}, {Exec, "delete general/1"}, {Chat, "join #dev"}, {Exec, "part dev"},
+	} {
+		cmd, _, err := registry.Find(c.face, c.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, way := range losing {
+			if !way.needs(cmd) || what == "the word" && cmd.Name == "join" { // which is of a room that is there
+				continue
+			}
+			t.Run(fmt.Sprintf("%s without %s", c.line, what), func(t *testing.T) {
+				j := &preparing{}
+				q := newQueue(t, j)
+				q.say("mallory", chat.General, "some words")
+				if err := registry.Run(t.Context(), "join dev", q.call(Exec)); err != nil {
+					t.Fatal(err)
+				}
+				dev := q.hub.RoomsOf(q.me)[1]
+				q.session.room = chat.General
+				if cmd.Name == "join" {
+					q.hub.Part(t.Context(), q.me, dev)
+				}
+				was, in, waited := q.hub.Posted(), q.hub.In(q.me, dev), false
+				j.during = func() { waited = true; way.lose(q) }
+				err := registry.Run(t.Context(), c.line, q.call(c.face))
+				if !waited || ExitCode(err) != int(chat.Denied) || q.hub.Posted() != was || q.hub.In(q.me, dev) != in {
+					t.Errorf("waited: %v, exit %d: %v", waited, ExitCode(err), err)
+				}
+				if n := len(q.acts.all); n != 1 || q.acts.all[0].Result != "denied" {
+					t.Errorf("in the audit log is %v", q.acts.all)
+				}
+			})
+		}
+	}
+}
