@@ -9,17 +9,17 @@ import (
 )
 
 // complete is what Tab offers: commands after a slash, rooms after #, people elsewhere.
-func (s *session) complete(line string, cursor int) (start int, candidates []string) {
+func (v *display) complete(line string, cursor int) (start int, candidates []string) {
 	start = strings.LastIndexAny(line[:cursor], " \n") + 1
 	word := strings.ToLower(line[start:cursor])
-	services := s.server.services
+	services := v.who.server.services
 	switch {
 	case strings.HasPrefix(word, "/") && start == 0:
 		for _, name := range services.Commands.Names(command.Chat) {
 			candidates = append(candidates, "/"+name)
 		}
 	case strings.HasPrefix(word, "#"):
-		for _, r := range services.Hub.Rooms(s.name) {
+		for _, r := range services.Hub.Rooms(v.who.name) {
 			candidates = append(candidates, "#"+r.Name.String())
 		}
 	default:
@@ -27,7 +27,7 @@ func (s *session) complete(line string, cursor int) (start int, candidates []str
 		if strings.HasPrefix(word, "@") {
 			at = "@"
 		}
-		for _, name := range s.speakers() {
+		for _, name := range v.speakers() {
 			candidates = append(candidates, at+name.String())
 		}
 	}
@@ -35,16 +35,16 @@ func (s *session) complete(line string, cursor int) (start int, candidates []str
 }
 
 // speakers are the others in the room: who spoke last first, then who has not spoken lately, by name.
-func (s *session) speakers() []chat.Name {
+func (v *display) speakers() []chat.Name {
 	var names []chat.Name
-	seen := map[chat.Name]bool{s.name: true, {}: true}
-	for _, m := range slices.Backward(s.past(s.room, 0, chat.IdleLog)) {
+	seen := map[chat.Name]bool{v.who.name: true, {}: true}
+	for _, m := range slices.Backward(v.past(v.room, 0, chat.IdleLog)) {
 		if !seen[m.From] {
 			seen[m.From] = true
 			names = append(names, m.From)
 		}
 	}
-	people, err := s.server.services.Hub.Members(s.name, s.room)
+	people, err := v.who.server.services.Hub.Members(v.who.name, v.room)
 	if err != nil {
 		return names
 	}

@@ -34,19 +34,19 @@ func (s *Server) noteDays() {
 
 // noteDay notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
 // absence is what to tell its owner.
-func (s *session) noteDay(ctx context.Context, a chat.Account) (absence string) {
-	since, err := s.server.services.Accounts.Seen(a.ID)
+func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string) {
+	since, err := who.server.services.Accounts.Seen(a.ID)
 	if err != nil {
-		s.logger().Error("note the day", "err", err) // it is written again tomorrow
+		who.logger().Error("note the day", "err", err) // it is written again tomorrow
 	}
 	if since.IsZero() {
 		return ""
 	}
-	if err := s.server.services.Hub.Rekey(chat.Settled(ctx), a.Name, chat.Rekey); err != nil { // it is noted: also for who hangs up
-		s.logger().Error("seal again for who was away", "account", a.ID, "err", err)
+	if err := who.server.services.Hub.Rekey(chat.Settled(ctx), a.Name, chat.Rekey); err != nil { // it is noted: also for who hangs up
+		who.logger().Error("seal again for who was away", "account", a.ID, "err", err)
 		return ""
 	}
-	s.logger().Info("back after a long time", "account", a.ID, "unsealed since", since)
+	who.logger().Info("back after a long time", "account", a.ID, "unsealed since", since)
 	return fmt.Sprintf("You were away for long: what was said in the rooms from %s until now is not sealed to you. "+
 		"Direct messages are, and from now on all is.", since.Format("2 January 2006"))
 }

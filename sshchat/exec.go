@@ -44,7 +44,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 	if why := context.Cause(ctx); why != nil && errors.Is(err, context.Canceled) {
 		err = why
 	}
-	if why := s.ousted.Load(); why != nil {
+	if why := s.terminated.Load(); why != nil {
 		fmt.Fprintf(call.Err, "%s\n", *why)
 		return int(chat.Denied)
 	}

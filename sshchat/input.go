@@ -2,9 +2,11 @@ package sshchat
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"sshchat/sshchat/limit"
+	"sshchat/sshchat/view"
 )
 
 // inputChunk is the most that is read at once: enough for a line, small enough to keep for each session.
@@ -51,3 +53,56 @@ func (in *input) take() ([]byte, error) { return in.chunk, in.err }
 
 // next lets the reader go on.
 func (in *input) next() { in.taken <- struct{}{} }
+
+// typing is what a client sends, as what its person did. The session's goroutine owns it.
+type typing struct {
+	in      *input
+	pacing  *limit.Reader // how fast that comes; the reading goroutine's but between in.take and in.next
+	escape  *timer        // fires when no more bytes followed an Esc
+	pace    *timer        // fires when the next action may be done
+	holding bool          // until it does
+	actions []view.Action // typed, and not acted on yet
+	ended   bool          // input has come to its end
+}
+
+// expire tells the UI that no more bytes followed those that may be the beginning of more.
+func (t *typing) expire(ui view.Keyboard) {
+	t.actions = append(t.actions, ui.Expire()...)
+	t.awaitMore(ui)
+}
+
+// awaitMore sets the alarm for what the UI makes of it that no more follows.
+func (t *typing) awaitMore(ui view.Keyboard) {
+	t.escape.stop()
+	if wait := ui.Waiting(); wait > 0 && !t.ended {
+		t.escape.in(wait)
+	}
+}
+
+// takeInput has the UI make actions of what was typed.
+func (t *typing) takeInput(ui view.Keyboard) {
+	chunk, err := t.in.take()
+	t.actions = append(t.actions, ui.Input(chunk)...)
+	switch {
+	case errors.Is(err, io.EOF):
+		t.ended = true
+		t.actions = append(t.actions, ui.End()...)
+	case err != nil: // the client is gone: what it had not ended is no line
+		t.ended = true
+		t.actions = append(t.actions, view.Action{Kind: view.Quit})
+	}
+	t.awaitMore(ui)
+	t.pacing.Forgive(ui.Dropped())
+	t.in.next()
+}
+
+// unsaid counts the lines that were sent to the session and not acted on yet.
+func (t *typing) unsaid() int {
+	n := 0
+	for _, a := range t.actions {
+		if a.Kind == view.Line {
+			n++
+		}
+	}
+	return n
+}

@@ -19,28 +19,28 @@ import (
 
 var _ command.Live = (*Server)(nil)
 
-// ousted is how long an ended session has for its last words before its connection is closed.
-const ousted = 2 * time.Second
+// hangUpAfter is how long a session that was ended has for its last words before its connection is closed.
+const hangUpAfter = 2 * time.Second
 
 // enlist has the session be among those that are listed and can be ended. What is listed is what it was when it began.
-func (s *session) enlist(a chat.Account) {
+func (who *caller) enlist(a chat.Account) {
 	live := command.LiveSession{
-		Account: a.ID, Name: a.Name, Addr: s.guard.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
-		Key: s.login.key, Face: s.kind(), Client: text.Clean(s.guard.conn.client, 64),
+		Account: a.ID, Name: a.Name, Addr: who.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
+		Key: who.login.key, Face: who.kind, Client: text.Clean(who.conn.client, 64),
 	}
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	s.server.live[s] = live
+	who.server.mu.Lock()
+	defer who.server.mu.Unlock()
+	who.server.live[who] = live
 }
 
-func (s *session) delist() {
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	delete(s.server.live, s)
+func (who *caller) delist() {
+	who.server.mu.Lock()
+	defer who.server.mu.Unlock()
+	delete(who.server.live, who)
 }
 
 // kind names the UI, or exec for one command.
-func (s *session) kind() string {
+func (s *session) kindOf() string {
 	if s.isExec && (s.ui.Kind == "" || s.ui.Kind == view.KindPlain) {
 		return "exec"
 	}
@@ -81,7 +81,7 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 	n := 0
 	for sess, l := range s.live {
 		if which(l) {
-			sess.oust(why)
+			sess.terminate(why)
 			n++
 		}
 	}
@@ -108,13 +108,13 @@ func (s *Server) Review(stale string) int {
 
 // review ends the session of an account whose login is not admitted any more. One that is just changing what it has to
 // prove reviews itself when that is done.
-func (s *Server) review(sess *session, stale string) (ended bool) {
-	l := sess.proven.Load()
-	if sess.renewal.Load() || l.provisional() {
+func (s *Server) review(who *caller, stale string) (ended bool) {
+	l := who.proven.Load()
+	if who.renewal.Load() || l.provisional() {
 		return false
 	}
-	_, ban, denial := admit(s.services.Accounts, sess.guard.conn, *l)
-	if denial == chat.Admitted || sess.renewal.Load() || sess.proven.Load() != l {
+	_, ban, denial := admit(s.services.Accounts, who.conn, *l)
+	if denial == chat.Admitted || who.renewal.Load() || who.proven.Load() != l {
 		return false
 	}
 	why := cmp.Or(stale, "The account, key or password of this session has changed; please reconnect.")
@@ -126,31 +126,31 @@ func (s *Server) review(sess *session, stale string) (ended bool) {
 	case chat.NotListed:
 		why = "Only those on its list may use this server now."
 	}
-	return sess.oust(why)
+	return who.terminate(why)
 }
 
-// oust ends the session with words to its person, unless somebody has before.
-func (s *session) oust(why string) bool {
-	if !s.ousted.CompareAndSwap(nil, &why) {
+// terminate ends the session with words to its person, unless somebody has before.
+func (who *caller) terminate(why string) bool {
+	if !who.terminated.CompareAndSwap(nil, &why) {
 		return false
 	}
-	s.end(&chat.Refusal{Code: chat.Denied, Text: why})
-	time.AfterFunc(ousted, s.hangUp)
+	who.end(&chat.Refusal{Code: chat.Denied, Text: why})
+	time.AfterFunc(hangUpAfter, who.hangUp)
 	return true
 }
 
 // hangUp closes the connection of a session that was to end, if it is still there or its login is not admitted. Otherwise
 // that one was ended by a kick, or was let in again, and other sessions have begun in the connection since.
-func (s *session) hangUp() {
-	s.server.mu.Lock()
-	_, there := s.server.live[s]
-	s.server.mu.Unlock()
+func (who *caller) hangUp() {
+	who.server.mu.Lock()
+	_, there := who.server.live[who]
+	who.server.mu.Unlock()
 	if !there {
-		if _, _, denial := admit(s.server.services.Accounts, s.guard.conn, *s.proven.Load()); denial == chat.Admitted {
+		if _, _, denial := admit(who.server.services.Accounts, who.conn, *who.proven.Load()); denial == chat.Admitted {
 			return
 		}
 	}
-	s.guard.conn.Close()
+	who.conn.Close()
 }
 
 // Sources implements command.Tries.

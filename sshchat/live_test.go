@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,14 +20,14 @@ import (
 type rolls struct {
 	nobodys
 	account chat.Account
-	listed  bool
+	listed  atomic.Bool // also looked at by the clock
 }
 
 func (r *rolls) ByID(string) (chat.Account, bool) { return r.account, true }
 func (r *rolls) Banned(chat.Name, netip.Addr, string) (chat.Sanction, bool) {
 	return chat.Sanction{}, false
 }
-func (r *rolls) Allowed(chat.Account, netip.Addr, string) bool { return r.listed }
+func (r *rolls) Allowed(chat.Account, netip.Addr, string) bool { return r.listed.Load() }
 
 // A session is ended because the allowlist leaves its account out. Its connection is closed two seconds later, if the account
 // is still left out or the session is still there, as its client reads nothing. If it has ended and the account was put on
@@ -40,29 +41,30 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				people := &rolls{account: chat.Account{ID: "1", Password: true}, listed: true}
+				people := &rolls{account: chat.Account{ID: "1", Password: true}}
+				people.listed.Store(true)
 				s := &Server{
-					live: make(map[*session]command.LiveSession), services: &command.Services{Accounts: people},
+					live: make(map[*caller]command.LiveSession), services: &command.Services{Accounts: people},
 					admission: limit.NewAdmission(limit.AdmissionLimits{}, nil),
 				}
 				mine, theirs := net.Pipe()
 				defer theirs.Close()
 				ctx, end := context.WithCancelCause(t.Context())
-				sess := &session{server: s, guard: &guard{conn: &conn{Conn: mine, server: s}}, end: end}
+				sess := &caller{server: s, conn: &conn{Conn: mine, server: s}, end: end}
 				sess.prove(login{id: "1"})
 				s.live[sess] = command.LiveSession{}
 				if s.Review(""); ctx.Err() != nil {
 					t.Fatal("it ended while it was listed")
 				}
-				people.listed = false
+				people.listed.Store(false)
 				if s.Review(""); ctx.Err() == nil {
 					t.Fatal("it did not end")
 				}
 				if !c.still {
 					sess.delist()
 				}
-				people.listed = c.listedAgain
-				time.Sleep(2 * ousted)
+				people.listed.Store(c.listedAgain)
+				time.Sleep(2 * hangUpAfter)
 				synctest.Wait()
 				mine.SetReadDeadline(time.Now().Add(time.Second))
 				_, err := mine.Read(make([]byte, 1))

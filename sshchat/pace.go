@@ -19,23 +19,23 @@ import (
 const maxEcho = 200
 
 // Pace implements command.Caller.
-func (s *session) Pace(ctx context.Context, what command.Effort, text string) error {
-	f, noun, done := s.server.messages, "messages", "sent"
+func (who *caller) Pace(ctx context.Context, what command.Effort, text string) error {
+	f, noun, done := who.server.messages, "messages", "sent"
 	switch what {
 	case command.Work:
-		f, noun, done = s.server.works, "commands", "done"
+		f, noun, done = who.server.works, "commands", "done"
 	case command.Change:
-		f, noun, done = s.server.changes, "commands of this kind", "done"
+		f, noun, done = who.server.changes, "commands of this kind", "done"
 	}
-	wait := f.Take(s.name, time.Now())
+	wait := f.Take(who.name, time.Now())
 	if wait == 0 {
 		return nil
 	}
-	if s.patient {
-		s.server.count(&s.server.stats.Slowed)
-		return f.Wait(ctx, s.name, wait)
+	if who.patient {
+		who.server.count(&who.server.stats.Slowed)
+		return f.Wait(ctx, who.name, wait)
 	}
-	s.server.count(&s.server.stats.TooFast)
+	who.server.count(&who.server.stats.TooFast)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
 		"you are faster than %s; this one was not %s, and Up brings it back: %s",
 		pace(f.Allowed.Rate, noun), done, echo(text))}
@@ -62,19 +62,19 @@ func among(a limit.Allowance, n int) limit.Allowance {
 }
 
 // Denied implements command.Caller.
-func (s *session) Denied() (unwritten int, due bool) {
-	if s.login.provisional() { // who can have as many names as they like
-		return 0, s.server.nobodies.due(chat.Act{By: s.name.String(), Source: s.guard.conn.source})
+func (who *caller) Denied() (unwritten int, due bool) {
+	if who.login.provisional() { // who can have as many names as they like
+		return 0, who.server.nobodies.due(chat.Act{By: who.name.String(), Source: who.conn.source})
 	}
-	due = s.server.denials.Take(s.name, time.Now()) == 0
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
+	due = who.server.denials.Take(who.name, time.Now()) == 0
+	who.server.mu.Lock()
+	defer who.server.mu.Unlock()
 	if !due {
-		s.server.unwritten[s.name]++
+		who.server.unwritten[who.name]++
 		return 0, false
 	}
-	unwritten = s.server.unwritten[s.name]
-	delete(s.server.unwritten, s.name)
+	unwritten = who.server.unwritten[who.name]
+	delete(who.server.unwritten, who.name)
 	return unwritten, true
 }
 

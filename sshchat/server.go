@@ -87,17 +87,17 @@ type Server struct {
 	nobodies *events                       // which refusals to people without an account it is told
 
 	mu        sync.Mutex
-	listeners []net.Listener                   // guarded by mu; none until Serve
-	conns     map[*conn]struct{}               // guarded by mu; every open connection, logged in or not
-	live      map[*session]command.LiveSession // guarded by mu; the sessions of accounts
-	unwritten map[chat.Name]int                // guarded by mu; refusals that the audit log has no line of
+	listeners []net.Listener                  // guarded by mu; none until Serve
+	conns     map[*conn]struct{}              // guarded by mu; every open connection, logged in or not
+	live      map[*caller]command.LiveSession // guarded by mu; the sessions of accounts
+	unwritten map[chat.Name]int               // guarded by mu; refusals that the audit log has no line of
 }
 
 // New returns a server. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), decided: make(chan struct{}, 1), live: make(map[*session]command.LiveSession), lines: &view.Lines{},
+		conns: make(map[*conn]struct{}), decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession), lines: &view.Lines{},
 		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
 		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),

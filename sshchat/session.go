@@ -12,52 +12,26 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
-	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 
 	"charm.land/ssh"
 )
 
-// session is one shell or one command of one client. Its goroutine owns it, draws, and is the only one to write.
+// session is one shell or one command of one client. Its goroutine owns it: it takes what is typed, acts on it, and draws.
 type session struct {
-	server  *Server
-	guard   *guard
-	ui      view.UI // none for a command without a terminal
-	in      *input
-	pacing  *limit.Reader // how fast that comes; the reading goroutine's but between in.take and in.next
-	frame   *timer        // fires when the next frame may be drawn
-	drawn   time.Time     // when the last one was; zero where the next may follow at once
-	resting bool          // until frame rings
-	escape  *timer        // fires when no more bytes followed an Esc
-	answer  *lines        // what the running command has printed, or nil
-	actions []view.Action // typed, and not acted on yet
-	ended   bool          // input has come to its end
-	leaving bool          // the session ends after what it is at
-	code    int           // what it ends with, of itself: a script's is that of its last refusal
-	asking  atomic.Bool   // a command waits for an answer
-	asked   bool          // the command that runs has asked something
-	patient bool          // a program: it waits where a person would be refused for being too fast
-	pace    *timer        // fires when the next action may be done
-	holding bool          // until it does
-	isExec  bool          // it runs one command and ends
-	end     context.CancelCauseFunc
-	ousted  atomic.Pointer[string] // why somebody ended the session; nil: nobody did
-	renewal atomic.Bool            // it changes what it has to prove: until that is done its login is not reviewed
-	absence string                 // what to tell who was away for so long that nothing was sealed for them
-	began   time.Time
-	said    string // to somebody who was just registering
+	caller
+	display
+	typing
 
-	login         login                 // changed by prove alone
-	proven        atomic.Pointer[login] // the same, for others
-	key           *chat.Key             // proven in this login, while it has no account
-	name          chat.Name
-	room          chat.RoomName // where what is typed goes
-	settings      command.Settings
-	filter        chat.Filter // what is not shown
-	inbox         *chat.Inbox // what is not read; nil for a command
-	correspondent chat.Name   // who last wrote to this person alone
-	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
+	answer  *lines      // what the running command has printed, or nil
+	asking  atomic.Bool // a command waits for an answer
+	asked   bool        // the command that runs has asked something
+	isExec  bool        // it runs one command and ends
+	leaving bool        // the session ends after what it is at
+	code    int         // what it ends with, of itself: a script's is that of its last refusal
+	absence string      // what to tell who was away for so long that nothing was sealed for them
+	said    string      // to somebody who was just registering
 }
 
 // errStopping is why a session ends when the server does.
@@ -109,7 +83,12 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sess := &session{server: s, guard: g, name: name, room: chat.General, began: time.Now(), in: newInput(), frame: newTimer(), escape: newTimer(), pace: newTimer()}
+	sess := &session{
+		caller:  caller{server: s, conn: g.conn, name: name},
+		display: display{guard: g, room: chat.General, began: time.Now(), frame: newTimer()},
+		typing:  typing{in: newInput(), escape: newTimer(), pace: newTimer()},
+	}
+	sess.who = &sess.caller
 	sess.prove(l)
 	if l.newKey != "" {
 		key, err := s.services.Accounts.ParseKey(l.newKey)
@@ -121,24 +100,20 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	return sess, nil
 }
 
-// prove has the session act for what that login proves.
-func (s *session) prove(l login) {
-	s.login = l
-	s.proven.Store(&l)
-}
-
 // run serves the session and returns its exit code.
 func (s *session) run(ctx context.Context, line string) int {
 	s.isExec = line != ""
+	s.kind = s.kindOf()
 	var a chat.Account
 	if !s.login.provisional() {
 		var err error
 		if a, err = s.admit(ctx); err != nil {
-			s.server.keptOut(s.guard.conn, s.name, err)
+			s.server.keptOut(s.conn, s.name, err)
 			return s.refuse(err)
 		}
 	}
 	s.ui = s.newUI(s.isExec)
+	s.kind = s.kindOf()
 	if !s.login.provisional() {
 		s.enlist(a) // with its UI
 	}
@@ -156,7 +131,7 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 	a, _ := s.server.services.Accounts.ByID(s.login.id)
 	s.prove(s.login.restricted(a))
 	s.enlist(a)
-	a, err := s.server.account(s.server.services.Accounts, s.guard.conn, s.login)
+	a, err := s.server.account(s.server.services.Accounts, s.conn, s.login)
 	if err != nil {
 		return a, err
 	}
@@ -170,7 +145,7 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 
 // readInput is the session's second goroutine. It ends with the channel, or with ctx.
 func (s *session) readInput(ctx context.Context, r io.Reader) {
-	defer s.server.contain("input", s.guard.conn.source)
+	defer s.server.contain("input", s.conn.source)
 	s.in.read(ctx, r)
 }
 
@@ -208,15 +183,15 @@ func (s *session) dispatch(ctx context.Context, face command.Face, line string, 
 // call is what a command gets to know of the session, with the account as it stands now.
 func (s *session) call(face command.Face) (command.Call, error) {
 	call := command.Call{
-		Services: s.server.services, Face: face, At: s.guard.conn.LocalAddr(), Name: s.name, Key: s.key,
-		Source: s.guard.conn.source, Session: s, Caller: s,
+		Services: s.server.services, Face: face, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
+		Source: s.conn.source, Session: s, Caller: &s.caller,
 	}
 	call.Admit = func(now command.Rolls) (chat.Account, error) { // by whoever makes a change, while the session waits for it
 		l := *s.proven.Load()
 		if l.provisional() {
-			return chat.Account{}, s.server.admitStranger(now, s.guard.conn, s.name, s.key)
+			return chat.Account{}, s.server.admitStranger(now, s.conn, s.name, s.key)
 		}
-		return s.server.account(now, s.guard.conn, l)
+		return s.server.account(now, s.conn, l)
 	}
 	var err error
 	call.Account, err = call.Admit(s.server.services.Accounts)
@@ -225,27 +200,10 @@ func (s *session) call(face command.Face) (command.Call, error) {
 	return call, err
 }
 
-// reach is how the session's user reaches the server.
-func (s *session) reach() string {
-	return s.server.services.Reach(s.name.String(), s.guard.conn.LocalAddr())
-}
-
-// logger is the operator's log with who this is. It is made when there is something to tell: kept, it would be a tenth of
-// what a session takes.
-func (s *session) logger() *slog.Logger {
-	return s.server.log.With("source", s.guard.conn.source, "name", s.name.String())
-}
-
 // leave ends the session after the one thing that it is at, since its login is no longer good for any.
 func (s *session) leave(err error) {
 	s.leaving = true
 	s.code = command.ExitCode(err)
-}
-
-// trouble writes a line of the log that the session's person can cause again and again: at a pace that does not fill the disk.
-func (s *session) trouble(level slog.Level, msg string, args ...any) {
-	c := s.guard.conn
-	s.server.troubles.write(level, c.from, msg, append([]any{"source", c.source, "name", s.name.String()}, args...)...)
 }
 
 // explain shows a refusal to its author. What is not worded for people goes to the log. A script reads no words: its
@@ -280,7 +238,7 @@ func (s *session) offerAccount(ctx context.Context) error {
 	if s.name.Reserved() {
 		return s.command(ctx, command.Exec, "register") // which refuses, and says why
 	}
-	full := func() bool { return s.server.accountsWait(s.guard.conn) != "" }
+	full := func() bool { return s.server.accountsWait(s.conn) != "" }
 	if full() {
 		return s.askInviteInstead(ctx)
 	}
@@ -299,7 +257,7 @@ func (s *session) offerAccount(ctx context.Context) error {
 
 // askInviteInstead says why no account can be made without an invite now, and asks for one.
 func (s *session) askInviteInstead(ctx context.Context) error {
-	s.ui.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.guard.conn)))
+	s.ui.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.conn)))
 	return s.askInvite(ctx, "The code of your invite, if you have one: ")
 }
 

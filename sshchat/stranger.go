@@ -108,11 +108,11 @@ func (c *conn) takePlace() *chat.Refusal {
 
 // untilLate ends what a login without an account waits for a moment before its connection is closed, with the reason as the
 // context's cause.
-func (s *session) untilLate(ctx context.Context) (context.Context, context.CancelFunc) {
-	if !s.login.provisional() {
+func (who *caller) untilLate(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !who.login.provisional() {
 		return ctx, func() {}
 	}
-	c, all := s.guard.conn, s.server.limits.Registration
+	c, all := who.conn, who.server.limits.Registration
 	c.mu.Lock()
 	by := c.registerBy
 	c.mu.Unlock()

@@ -2,10 +2,7 @@ package sshchat
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -70,39 +67,6 @@ func (s *session) chat(ctx context.Context) int {
 	}
 }
 
-// draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
-// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once.
-func (s *session) draw(reader *chat.Reader) error {
-	ds := reader.Next(deliverBatch)
-	s.deliver(ds)
-	if s.full() {
-		s.showRooms() // before what is in sight counts as read: the unread line goes by it
-		s.inbox.At(s.inSight())
-		s.showRooms()
-	}
-	if !s.ui.Pending() {
-		return nil
-	}
-	s.drawn = time.Time{}
-	if _, _, pty := s.guard.size(); pty && len(ds) < deliverBatch {
-		s.drawn = time.Now()
-	}
-	if err := s.flush(); err != nil {
-		return err
-	}
-	s.markRead(ds)
-	return nil
-}
-
-// rest puts off the next frame until it is due. It is called when there may be something to draw: where messages come
-// less often than frames may, no clock is set for any of them.
-func (s *session) rest() {
-	if due := frameTime - time.Since(s.drawn); due > 0 && !s.resting {
-		s.resting = true
-		s.frame.in(due)
-	}
-}
-
 // step waits for what comes first, of the client, the clocks and the given signals, and takes it in. It fails when ctx ends.
 func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 	typed := s.in.ready
@@ -115,7 +79,7 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 	}
 	switch fired {
 	case 0:
-		s.takeInput()
+		s.takeInput(s.ui.Keyboard)
 	case 1:
 		width, height, _ := s.guard.size()
 		s.ui.Resize(width, height)
@@ -123,76 +87,7 @@ func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
 		s.frame.stop()
 		s.resting = false
 	case 3:
-		s.actions = append(s.actions, s.ui.Expire()...)
-		s.awaitMore()
-	}
-	return nil
-}
-
-// awaitMore sets the alarm for what the UI makes of it that no more follows.
-func (s *session) awaitMore() {
-	s.escape.stop()
-	if wait := s.ui.Waiting(); wait > 0 && !s.ended {
-		s.escape.in(wait)
-	}
-}
-
-// takeInput has the UI make actions of what was typed.
-func (s *session) takeInput() {
-	chunk, err := s.in.take()
-	s.actions = append(s.actions, s.ui.Input(chunk)...)
-	switch {
-	case errors.Is(err, io.EOF):
-		s.ended = true
-		s.actions = append(s.actions, s.ui.End()...)
-	case err != nil: // the client is gone: what it had not ended is no line
-		s.ended = true
-		s.actions = append(s.actions, view.Action{Kind: view.Quit})
-	}
-	s.awaitMore()
-	s.pacing.Forgive(s.ui.Dropped())
-	s.in.next()
-}
-
-// deliver shows what was pulled, and notes who wrote and what was missed.
-func (s *session) deliver(ds []chat.Delivery) {
-	if len(ds) == 0 {
-		return
-	}
-	s.server.add(&s.server.stats.Deliveries, len(ds))
-	for _, d := range ds {
-		if d.Gap.Count() > 0 {
-			s.server.add(&s.server.stats.Skipped, d.Gap.Count())
-			s.trouble(slog.LevelInfo, "reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
-		}
-		if d.Kind.Stored() && d.Room.IsDirect() && d.From != s.name {
-			s.correspondent = d.From
-		}
-		switch {
-		case d.Kind == chat.Parted && d.Room == s.room:
-			s.Enter(chat.General)
-		case d.Kind == chat.Changed:
-			s.settle()
-		}
-	}
-	s.inbox.Deliver(ds)
-	s.ui.Deliver(s.shown(ds))
-}
-
-// flush writes everything the UI has, in one piece for each stream.
-func (s *session) flush() error {
-	if !s.ui.Pending() {
-		return nil
-	}
-	if p := s.ui.FlushErr(); len(p) > 0 {
-		if _, err := s.guard.Stderr().Write(p); err != nil {
-			return err
-		}
-	}
-	if p := s.ui.Flush(); len(p) > 0 {
-		if _, err := s.guard.Write(p); err != nil {
-			return err
-		}
+		s.expire(s.ui.Keyboard)
 	}
 	return nil
 }
@@ -243,7 +138,7 @@ func (s *session) greet() {
 	if text := services.Motd.Get().String(); text != "" {
 		s.ui.Print(text)
 	}
-	if m := s.guard.conn.missed; m.Count > 0 {
+	if m := s.conn.missed; m.Count > 0 {
 		s.ui.Fail(m.String())
 	}
 	if s.absence != "" {
@@ -272,21 +167,10 @@ func (s *session) greet() {
 	}
 }
 
-// unsaid counts the lines that were sent to the session and not acted on yet.
-func (s *session) unsaid() int {
-	n := 0
-	for _, a := range s.actions {
-		if a.Kind == view.Line {
-			n++
-		}
-	}
-	return n
-}
-
 // farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a
 // session that ended as it should: what runs ssh in a loop is to connect again.
 func (s *session) farewell() int {
-	if why := s.ousted.Load(); why != nil {
+	if why := s.terminated.Load(); why != nil {
 		s.ui.Print(*why)
 		return int(chat.Denied)
 	}

@@ -22,7 +22,6 @@ const (
 // small enough must leave the list. A type is named by its folder, as in store/accounts.Store.
 var oversized = map[string]int{
 	"sshchat.Server":           70,
-	"sshchat.session":          80,
 	"sshchat/chat.Hub":         100,
 	"sshchat/command.Accounts": 60,
 	"sshchat/command.Call":     150,

@@ -12,23 +12,9 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// This file is the session as commands see it: command.Session.
+// This file is the session as commands see it, command.Session, beside what they see of its display; and its dialogues.
 
-var (
-	_ command.Session = (*session)(nil)
-	_ command.Caller  = (*session)(nil)
-)
-
-func (s *session) Room() chat.RoomName { return s.room }
-
-func (s *session) Enter(room chat.RoomName) {
-	s.room = room
-	if s.ui.Kind != "" {
-		s.ui.Enter(room)
-	}
-}
-
-func (s *session) Correspondent() chat.Name { return s.correspondent }
+var _ command.Session = (*session)(nil)
 
 func (s *session) Quit() { s.leaving = true }
 
@@ -38,85 +24,6 @@ func (s *session) Show(title, text string) {
 		s.answer.end()
 	}
 	s.ui.Show(title, text)
-}
-
-func (s *session) Clear() { s.ui.Clear() }
-
-func (s *session) Focus() []chat.Name { return s.focus }
-
-func (s *session) SetFocus(people []chat.Name) {
-	s.focus = people
-	s.settle()
-}
-
-// Guess implements command.Caller.
-func (s *session) Guess(look func() error) error {
-	attempts := s.server.attempts
-	if !attempts.TryPrompt(s.name) {
-		s.server.count(&s.server.stats.Unheard)
-		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords were tried here; try again in a while"}
-	}
-	err := look()
-	switch {
-	case err == nil:
-		attempts.Answered(s.name)
-	case s.server.passwords.Wrong(err):
-		s.server.count(&s.server.stats.Failures)
-		s.server.wrongPassword(s.guard.conn, s.name)
-	default:
-		attempts.WithdrawPrompt(s.name)
-	}
-	return err
-}
-
-// MayRegister implements command.Caller.
-func (s *session) MayRegister() error {
-	if why := s.server.accountsWait(s.guard.conn); why != "" {
-		return &chat.Refusal{Code: chat.Failed, Text: why}
-	}
-	return nil
-}
-
-// CountRegistration implements command.Caller.
-func (s *session) CountRegistration() (giveBack func(), err error) {
-	newcomers, c := s.server.newcomers, s.guard.conn
-	if why := newcomersWords(newcomers.Take(c.from, c.exempt)); why != "" {
-		return nil, &chat.Refusal{Code: chat.Failed, Text: why}
-	}
-	return func() { newcomers.GiveBack(c.from) }, nil
-}
-
-// MayClaim implements command.Caller.
-func (s *session) MayClaim() error {
-	c := s.guard.conn
-	if wait := s.server.claims.Take(c.from, time.Now()); wait > 0 && !c.exempt {
-		return &chat.Refusal{Code: chat.Failed, Text: "too many wrong codes came from your address; try again in " + approx(wait)}
-	}
-	return nil
-}
-
-// Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
-func (s *session) Registered(a chat.Account) {
-	s.prove(s.login.registered(a, s.key))
-	s.enlist(a)
-	s.server.review(s, "") // they may have been banned since the account was made
-	s.guard.conn.hasAccount()
-	s.guard.conn.becomes(a.ID)
-	s.server.attempts.Succeeded(a.Name, s.guard.conn.from)
-	s.guard.conn.onTime()
-}
-
-// Renew implements command.Caller. Until the session has what it must prove now, nobody ends it for not having it.
-func (s *session) Renew(change func() (generation string, second bool, err error)) error {
-	s.renewal.Store(true)
-	generation, second, err := change()
-	if l := s.login; err == nil && l.key == "" {
-		l.proof, l.second = generation, second
-		s.prove(l)
-	}
-	s.renewal.Store(false)
-	s.server.review(s, "") // for what came meanwhile
-	return err
 }
 
 // Ask waits for an answer while everything else waits: what is said meanwhile stays in the rooms' logs.
@@ -205,6 +112,6 @@ func (s *session) takeTypedAhead(ctx context.Context) {
 		if fired, err := chat.Wait(ctx, s.in.ready, late.signal()); err != nil || fired > 0 {
 			return
 		}
-		s.takeInput()
+		s.takeInput(s.ui.Keyboard)
 	}
 }

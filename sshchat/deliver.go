@@ -1,0 +1,171 @@
+package sshchat
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view"
+)
+
+// This file is how what is said reaches a session's display, and what of it is read.
+
+// draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
+// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once.
+func (v *display) draw(reader *chat.Reader) error {
+	ds := reader.Next(deliverBatch)
+	v.deliver(ds)
+	if v.full() {
+		v.showRooms() // before what is in sight counts as read: the unread line goes by it
+		v.inbox.At(v.inSight())
+		v.showRooms()
+	}
+	if !v.ui.Pending() {
+		return nil
+	}
+	v.drawn = time.Time{}
+	if _, _, pty := v.guard.size(); pty && len(ds) < deliverBatch {
+		v.drawn = time.Now()
+	}
+	if err := v.flush(); err != nil {
+		return err
+	}
+	v.markRead(ds)
+	return nil
+}
+
+// rest puts off the next frame until it is due. It is called when there may be something to draw: where messages come
+// less often than frames may, no clock is set for any of them.
+func (v *display) rest() {
+	if due := frameTime - time.Since(v.drawn); due > 0 && !v.resting {
+		v.resting = true
+		v.frame.in(due)
+	}
+}
+
+// deliver shows what was pulled, and notes who wrote and what was missed.
+func (v *display) deliver(ds []chat.Delivery) {
+	if len(ds) == 0 {
+		return
+	}
+	v.who.server.add(&v.who.server.stats.Deliveries, len(ds))
+	for _, d := range ds {
+		if d.Gap.Count() > 0 {
+			v.who.server.add(&v.who.server.stats.Skipped, d.Gap.Count())
+			v.who.trouble(slog.LevelInfo, "reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
+		}
+		if d.Kind.Stored() && d.Room.IsDirect() && d.From != v.who.name {
+			v.correspondent = d.From
+		}
+		switch {
+		case d.Kind == chat.Parted && d.Room == v.room:
+			v.Enter(chat.General)
+		case d.Kind == chat.Changed:
+			v.settle()
+		}
+	}
+	v.inbox.Deliver(ds)
+	v.ui.Deliver(v.shown(ds))
+}
+
+// flush writes everything the UI has, in one piece for each stream.
+func (v *display) flush() error {
+	if !v.ui.Pending() {
+		return nil
+	}
+	if p := v.ui.FlushErr(); len(p) > 0 {
+		if _, err := v.guard.Stderr().Write(p); err != nil {
+			return err
+		}
+	}
+	if p := v.ui.Flush(); len(p) > 0 {
+		if _, err := v.guard.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin is where the UI wants its reader to begin.
+func (v *display) begin() chat.From {
+	_, _, pty := v.guard.size()
+	switch {
+	case !pty:
+		return chat.From{} // a script asks for the past when it wants it
+	case v.full():
+		return chat.From{Peek: true} // it draws from the rooms' past, and tells what was seen of it
+	}
+	return chat.From{Back: replay, Unread: replayUnread}
+}
+
+// shown leaves out what the person does not want to see.
+func (v *display) shown(ds []chat.Delivery) []chat.Delivery {
+	hidden := func(d chat.Delivery) bool { return d.Gap.Count() == 0 && !v.filter.Shows(&d.Message, v.who.name) }
+	if !slices.ContainsFunc(ds, hidden) {
+		return ds
+	}
+	return slices.DeleteFunc(slices.Clone(ds), hidden)
+}
+
+// past is the view.Past of this session: a room's log, without what the person does not want to see.
+func (v *display) past(room chat.RoomName, before uint64, n int) []chat.Message {
+	hub := v.who.server.services.Hub
+	entries := hub.Before(v.who.name, room, before, n)
+	hidden := func(m chat.Message) bool { return !v.filter.Shows(&m, v.who.name) }
+	if !slices.ContainsFunc(entries, hidden) {
+		return entries
+	}
+	var kept []chat.Message // the newest first, until they are turned
+	for len(entries) > 0 && len(kept) < n {
+		for _, m := range slices.Backward(entries) {
+			if !hidden(m) {
+				kept = append(kept, m)
+			}
+		}
+		entries = hub.Before(v.who.name, room, entries[0].Order, n)
+	}
+	kept = kept[:min(n, len(kept))]
+	slices.Reverse(kept)
+	return kept
+}
+
+// inSight is the room whose end is on the screen; the zero room for none.
+func (v *display) inSight() chat.RoomName {
+	if v.ui.Following() {
+		return v.room
+	}
+	return chat.RoomName{}
+}
+
+// showRooms tells the UI how the rooms stand, where that has changed.
+func (v *display) showRooms() {
+	if !v.inbox.Dirty() {
+		return
+	}
+	services := v.who.server.services
+	var rooms []view.Room
+	for _, r := range v.inbox.Rooms() {
+		rooms = append(rooms, view.Room{
+			Name: r.Name, Topic: r.Topic, Here: r.Here, Members: r.Members,
+			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
+			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
+		})
+	}
+	v.ui.Rooms(rooms)
+}
+
+// markRead notes what has been written to the client as read. With a full screen the
+// inbox knows what is in sight, and a script reads for nobody.
+func (v *display) markRead(ds []chat.Delivery) {
+	if _, _, pty := v.guard.size(); !pty || v.full() {
+		return
+	}
+	for i := range ds {
+		d := &ds[i]
+		later := func(e chat.Delivery) bool { return e.Room == d.Room && e.Kind.Stored() }
+		if d.Kind.Stored() && !slices.ContainsFunc(ds[i+1:], later) { // the last of its room tells for all
+			v.inbox.Read(d.Room, d.Seq)
+		}
+	}
+}

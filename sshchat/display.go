@@ -1,0 +1,145 @@
+package sshchat
+
+import (
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/view"
+)
+
+// display is what a session's person is shown: in which UI, of which rooms, and what of it counts as read. The session's
+// goroutine owns it, and is the only one to write to the client.
+type display struct {
+	who   *caller
+	guard *guard
+	ui    view.UI // none for a command without a terminal
+	began time.Time
+
+	room          chat.RoomName // where what is typed goes
+	settings      command.Settings
+	filter        chat.Filter // what is not shown
+	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
+	inbox         *chat.Inbox // what is not read; nil for a command
+	correspondent chat.Name   // who last wrote to this person alone
+
+	frame   *timer    // fires when the next frame may be drawn
+	drawn   time.Time // when the last one was; zero where the next may follow at once
+	resting bool      // until frame fires
+}
+
+func (v *display) Room() chat.RoomName { return v.room }
+
+func (v *display) Enter(room chat.RoomName) {
+	v.room = room
+	if v.ui.Kind != "" {
+		v.ui.Enter(room)
+	}
+}
+
+func (v *display) Correspondent() chat.Name { return v.correspondent }
+
+func (v *display) Clear() { v.ui.Clear() }
+
+func (v *display) Focus() []chat.Name { return v.focus }
+
+func (v *display) SetFocus(people []chat.Name) {
+	v.focus = people
+	v.settle()
+}
+
+// newUI is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
+// who is asked questions, get the plain one.
+func (v *display) newUI(isCommand bool) view.UI {
+	_, _, pty := v.guard.size()
+	switch {
+	case pty && !isCommand && v.wantsFull():
+		return view.New(view.KindFull, v.options())
+	case pty && v.guard.terminal() != "bot":
+		return view.New(view.KindPlain, v.options())
+	case isCommand:
+		return view.UI{}
+	}
+	return view.New(view.KindPipe, v.options())
+}
+
+// wantsFull reports whether a full screen is what this terminal and its person want.
+func (v *display) wantsFull() bool {
+	term := v.guard.terminal()
+	if _, _, pty := v.guard.size(); !pty || term == "bot" || v.who.login.provisional() {
+		return false
+	}
+	if v.settings.UI != "auto" {
+		return v.settings.UI == "full"
+	}
+	return term != "" && term != "dumb" && v.guard.getenv("SSHCHAT_UI") != "plain"
+}
+
+// full reports whether the UI is the full screen.
+func (v *display) full() bool { return v.ui.Kind == view.KindFull }
+
+// options are what the client said of its terminal, and what its person chose.
+func (v *display) options() view.Options {
+	width, height, _ := v.guard.size()
+	return view.Options{
+		Me: v.who.name, Width: width, Height: height, Term: v.guard.terminal(),
+		ColorTerm: v.guard.getenv("COLORTERM"), NoColor: v.guard.getenv("NO_COLOR") != "",
+		Server: v.who.server.services.ServerName, Look: v.look(), Since: v.began,
+		Complete: v.complete, Past: v.past, Lines: v.who.server.lines,
+	}
+}
+
+// look is what the person chose, and where nothing was chosen, what the client's environment says.
+func (v *display) look() view.Look {
+	_, _, away := v.who.server.services.Hub.Away(v.who.name)
+	l := view.Look{
+		Zone: v.settings.Zone, Clock: v.settings.Clock(), Theme: v.settings.Theme,
+		Bell: v.settings.Bell, Mouse: v.settings.Mouse, Away: away,
+	}
+	if l.Zone == nil {
+		l.Zone = v.Zone()
+	}
+	return l
+}
+
+// Zone is the one that the client's environment names, if it does.
+func (v *display) Zone() *time.Location {
+	if zone := command.ClientZone(v.guard.getenv("TZ")); zone != nil {
+		return zone
+	}
+	return time.UTC
+}
+
+// settle applies what the person chose, at the start and whenever it has changed.
+func (v *display) settle() {
+	a, err := v.who.server.account(v.who.server.services.Accounts, v.who.conn, v.who.login)
+	if err != nil {
+		return // the next command says so
+	}
+	v.settings = command.ParseSettings(a.Settings)
+	v.filter = v.settings.Filter(v.focus)
+	v.inbox.Filter(v.filter)
+	if v.wantsFull() != v.full() {
+		v.changeUI()
+	}
+	v.ui.Set(v.look())
+}
+
+// changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.
+func (v *display) changeUI() {
+	v.ui.Leave()
+	if v.flush() != nil {
+		return // the connection has ended, which the session sees for itself
+	}
+	v.ui = v.newUI(false)
+	v.ui.Enter(v.room)
+	if v.full() {
+		return
+	}
+	for _, m := range v.past(v.room, 0, replay) {
+		v.ui.Deliver([]chat.Delivery{{Message: m}})
+	}
+}
+
+// Themes are the names of the colours that a screen can have, the usual one first.
+func Themes() []string { return view.Themes() }
