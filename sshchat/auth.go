@@ -105,7 +105,7 @@ func (s *Server) offerKey(ctx context.Context, c *conn, user string, key gossh.P
 		}
 		return l.permissions(), nil
 	}
-	a, _ := s.services.Accounts.ByName(name)
+	a, _ := s.view().ByName(name)
 	fingerprint := gossh.FingerprintSHA256(key)
 	for _, k := range a.Keys {
 		if k.Fingerprint == fingerprint {
@@ -281,7 +281,7 @@ func (s *Server) loggedIn(c *conn, method string) {
 		return
 	}
 	c.leaveStart()
-	if a, exists := s.services.Accounts.ByID(c.proved.id); exists {
+	if a, exists := s.view().ByID(c.proved.id); exists {
 		s.count(&s.stats.Logins)
 		c.becomes(a.ID)
 		s.ruled(c, a, method)

@@ -36,15 +36,15 @@ func TestAttackSessionThatBeginsDuringABan(t *testing.T) {
 	row.Held("it is listed before it is looked at")
 	row.Control("nothing happens, and it begins")
 	for what, c := range map[string]struct {
-		decide func(*inside, chat.Account) error
+		decide func(chat.Account) chat.Intent // nil: nothing is decided
 		told   string
 	}{
-		"nothing": {func(*inside, chat.Account) error { return nil }, ""},
-		"banned": {func(s *inside, a chat.Account) error {
-			return s.users.Ban(chat.Sanction{User: a.Name, Why: "meanwhile"})
+		"nothing": {nil, ""},
+		"banned": {func(a chat.Account) chat.Intent {
+			return chat.Ban{Sanction: chat.Sanction{User: a.Name, Why: "meanwhile"}}
 		}, "You are banned for ever: meanwhile"},
-		"disabled": {func(s *inside, a chat.Account) error { return s.users.Disable(a.ID, true) }, "disabled"},
-		"deleted":  {func(s *inside, a chat.Account) error { return s.users.Delete(a.ID) }, "account, key or password"},
+		"disabled": {func(a chat.Account) chat.Intent { return chat.Disable{ID: a.ID, Disabled: true} }, "This account is disabled"},
+		"deleted":  {func(a chat.Account) chat.Intent { return chat.DeleteAccount{ID: a.ID} }, "This account is deleted"},
 	} {
 		for _, line := range []string{"follow", ""} {
 			t.Run(what+" "+line, func(t *testing.T) {
@@ -72,10 +72,14 @@ func TestAttackSessionThatBeginsDuringABan(t *testing.T) {
 					t.Fatal(err)
 				}
 				<-r.begun
-				if err := c.decide(s, s.users.Accounts()[0]); err != nil {
-					t.Fatal(err)
+				for alice := range s.hub.View().Accounts() {
+					if c.decide == nil {
+						break
+					}
+					if err := s.hub.Decide(t.Context(), chat.TheServer, c.decide(alice)); err != nil {
+						t.Fatal(err)
+					}
 				}
-				s.Review("")
 				close(r.goOn)
 				if c.told == "" { // it goes on until it is ended
 					if line == "" {

@@ -86,7 +86,8 @@ func (who *caller) MayClaim() error {
 func (who *caller) Registered(a chat.Account) {
 	who.prove(who.login.registered(a, who.key))
 	who.enlist(a)
-	who.server.review(who, "") // they may have been banned since the account was made
+	now := who.server.view()
+	who.server.review(who, now, now) // they may have been banned since the account was made
 	who.conn.hasAccount()
 	who.conn.becomes(a.ID)
 	who.server.attempts.Succeeded(a.Name, who.conn.from)
@@ -95,6 +96,7 @@ func (who *caller) Registered(a chat.Account) {
 
 // Renew implements command.Caller. Until the session has what it must prove now, nobody ends it for not having it.
 func (who *caller) Renew(change func() (generation string, second bool, err error)) error {
+	before := who.server.view()
 	who.renewal.Store(true)
 	generation, second, err := change()
 	if l := who.login; err == nil && l.key == "" {
@@ -102,7 +104,7 @@ func (who *caller) Renew(change func() (generation string, second bool, err erro
 		who.prove(l)
 	}
 	who.renewal.Store(false)
-	who.server.review(who, "") // for what came meanwhile
+	who.server.review(who, before, who.server.view()) // for what came meanwhile
 	return err
 }
 

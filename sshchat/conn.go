@@ -84,7 +84,7 @@ func (s *Server) serve(nc net.Conn) {
 func (s *Server) accept(nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
 	c.exempt = s.limits.IsExempt(c.addr)
-	if _, banned := s.services.Accounts.Banned(chat.Name{}, c.addr, ""); banned {
+	if _, banned := s.view().Banned(chat.Name{}, c.addr, ""); banned {
 		s.count(&s.stats.Banned)
 		s.turnAway(nc, "connections from your address are banned here")
 		return nil

@@ -112,7 +112,7 @@ func (v *display) Zone() *time.Location {
 
 // settle applies what the person chose, at the start and whenever it has changed.
 func (v *display) settle() {
-	a, err := v.who.server.account(v.who.server.services.Accounts, v.who.conn, v.who.login)
+	a, err := v.who.admitted()
 	if err != nil {
 		return // the next command says so
 	}

@@ -16,9 +16,9 @@ import (
 
 // doorOf is a server as far as logging in is concerned, for the accounts of the names, all of which have a password.
 func doorOf(t *testing.T, l *lock, registration bool, names ...string) *Server {
-	accounts := make(map[chat.Name]chat.Account)
+	var accounts []chat.Account
 	for i, n := range names {
-		accounts[testName(t, n)] = chat.Account{ID: fmt.Sprint(i), Name: testName(t, n), Password: true}
+		accounts = append(accounts, chat.Account{ID: fmt.Sprint(i), Name: testName(t, n), Password: true})
 	}
 	limits, discard := DefaultLimits, slog.New(slog.DiscardHandler)
 	limits.Passwords = 1000
@@ -28,9 +28,7 @@ func doorOf(t *testing.T, l *lock, registration bool, names ...string) *Server {
 		spared:     limit.NewRateLimiter[limit.Source](guessesOfKnown),
 		keyQueries: limit.NewRateLimiter[limit.Source](limits.KeyQueries),
 		events:     newEvents(discard, time.Now),
-		services: &command.Services{
-			Hub: chat.NewHub(nil, nil, nil, nil, discard), Accounts: &people{byName: accounts}, Registration: registration,
-		},
+		services:   &command.Services{Hub: hubOf(accounts...), Registration: registration},
 	}
 }
 

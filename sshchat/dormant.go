@@ -42,7 +42,7 @@ func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string)
 	if since.IsZero() {
 		return ""
 	}
-	if err := who.server.services.Hub.Rekey(chat.Settled(ctx), a.Name, chat.Rekey); err != nil { // it is noted: also for who hangs up
+	if err := who.server.services.Hub.Reseal(context.WithoutCancel(ctx), a.Name); err != nil { // it is noted: also for who hangs up
 		who.logger().Error("seal again for who was away", "account", a.ID, "err", err)
 		return ""
 	}

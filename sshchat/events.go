@@ -74,7 +74,7 @@ func (s *Server) keptOut(c *conn, name chat.Name, why error) {
 
 // guessed notes that so many passwords for an account were wrong that the next ones wait.
 func (s *Server) guessed(c *conn, name chat.Name) {
-	if _, exists := s.services.Accounts.ByName(name); exists && s.attempts.Delayed(name) {
+	if _, exists := s.view().ByName(name); exists && s.attempts.Delayed(name) {
 		s.happened(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
 	}
 }

@@ -21,12 +21,14 @@ import (
 // userAccounts is users.json, with a mistake in it.
 type userAccounts struct{ *accounts.Store }
 
-func (a userAccounts) Under(check func(command.Rolls) error) command.Accounts {
-	return userAccounts{a.Store.Under(func(now accounts.View) error { return check(now) })}
-}
-func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
-func (userAccounts) Identity(string) ([]byte, error)        { panic("a mistake of ours") }
-func (userAccounts) SetSetting(_, _, _ string) error        { panic("a mistake of ours") }
+func (userAccounts) ParseKey(line string) (chat.Key, error)   { return accounts.ParseKey(line) }
+func (userAccounts) InviteHash(code string) string            { return accounts.InviteHash(code) }
+func (userAccounts) CleanSetting(_, _ string) (string, error) { panic("a mistake of ours") }
+
+// passwords are those of users.json, with a mistake.
+type passwords struct{ *accounts.Store }
+
+func (passwords) Identity(string) ([]byte, error) { panic("a mistake of ours") }
 
 // history is what no command of this test asks for.
 type history struct{ command.History }
@@ -40,6 +42,7 @@ type inside struct {
 	users  *accounts.Store
 	hub    *chat.Hub
 	served chan error
+	stop   func() error // the hub
 }
 
 func startInside(t *testing.T, limits sshchat.Limits) *inside {
@@ -71,7 +74,8 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := users.Create(name, chat.User, []chat.Key{key}, nil, 1); err != nil {
+	alice, err := users.NewAccount(t.Context(), name, chat.User, []chat.Key{key}, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	motd, err := store.OpenMotd(folder.Path)
@@ -79,21 +83,27 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	hub := chat.NewHub(forgetful{}, users, nil, users.Rooms(), log)
+	hub := chat.NewHub(forgetful{}, users, nil, nil, log)
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
-			Hub: hub, Accounts: over(userAccounts{users}), History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+			Hub: hub, Accounts: over(userAccounts{users}), Passwords: passwords{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
 		},
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- hub.Run(ctx) }()
+	if err := hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: alice}); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &inside{server, t, signer, l.Addr().String(), users, hub, make(chan error, 1)}
+	s := &inside{server, t, signer, l.Addr().String(), users, hub, make(chan error, 1), func() error { stop(); return <-ended }}
 	go func() { s.served <- server.Serve(l) }()
 	return s
 }
@@ -119,6 +129,9 @@ func (s *inside) end() {
 	s.t.Helper()
 	s.Shutdown(context.Background())
 	if err := <-s.served; err != nil {
+		s.t.Error(err)
+	}
+	if err := s.stop(); err != nil {
 		s.t.Error(err)
 	}
 	if err := s.users.Close(); err != nil {

@@ -1,15 +1,14 @@
 package sshchat
 
 import (
-	"context"
 	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
 )
 
-// This file is about bans that end by themselves. Nobody decides anything then, but what is said from that moment on is to
-// be sealed to the banned again.
+// This file is about bans that end by themselves. Nobody asks for anything then, so the server does: what is said from that
+// moment on is sealed to the banned again.
 
 // How long it takes at most until that is noticed. A clock that has been set may end a ban at any time.
 const (
@@ -17,10 +16,9 @@ const (
 	lapseAtMost  = time.Minute
 )
 
-// lapses seals again to those whose ban has ended by itself. It ends with the server, and takes no time while no ban has an end.
+// lapses has bans that have ended by themselves let go of. It ends with the server, and takes no time while no ban has an end.
 func (s *Server) lapses() {
-	held := s.timedBans()
-	timer := time.NewTimer(untilLapse(held, time.Now()))
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
@@ -29,37 +27,35 @@ func (s *Server) lapses() {
 		case <-s.stop.Done():
 			return
 		}
-		now := s.timedBans()
-		for _, ban := range held {
-			if ban.Over(time.Now()) && !slices.ContainsFunc(now, func(b chat.Sanction) bool { return b.Target() == ban.Target() }) {
-				s.lapsed(ban)
-			}
-		}
-		held = now
-		timer.Reset(untilLapse(held, time.Now()))
+		s.expire()
+		timer.Reset(untilLapse(s.view()))
 	}
 }
 
-func (s *Server) lapsed(ban chat.Sanction) {
-	ctx, cancel := context.WithCancel(s.stop)
-	defer cancel()
-	if err := s.services.Reseal(ctx, ban, chat.Rekey); err != nil && ctx.Err() == nil {
-		s.log.Error("seal again after a ban", "on", ban.Target(), "err", err)
+// expire lets go of the bans that have ended.
+func (s *Server) expire() {
+	now := s.view()
+	over := slices.DeleteFunc(slices.Clone(now.AllBans()), func(b chat.Sanction) bool { return !now.At.Over(b) })
+	if len(over) == 0 {
 		return
 	}
-	s.log.Info("ban ended", "on", ban.Target())
-}
-
-// timedBans are the bans that hold now and have an end.
-func (s *Server) timedBans() []chat.Sanction {
-	return slices.DeleteFunc(s.services.Accounts.Bans(), func(b chat.Sanction) bool { return b.Until.IsZero() })
+	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}); err != nil {
+		if s.stop.Err() == nil {
+			s.log.Error("let go of bans that have ended", "err", err) // it is tried again
+		}
+		return
+	}
+	for _, b := range over {
+		s.log.Info("ban ended", "on", b.Target())
+	}
 }
 
 // untilLapse is when to look again; without a ban that ends, when there may be one.
-func untilLapse(bans []chat.Sanction, now time.Time) time.Duration {
-	if len(bans) == 0 {
+func untilLapse(now chat.View) time.Duration {
+	timed := func(b chat.Sanction) bool { return !b.Until.IsZero() }
+	if !slices.ContainsFunc(now.AllBans(), timed) {
 		return 1<<63 - 1
 	}
-	first := slices.MinFunc(bans, func(a, b chat.Sanction) int { return a.Until.Compare(b.Until) })
-	return min(max(first.Until.Sub(now), lapseAtLeast), lapseAtMost)
+	next := now.NextEnd() // zero: those that there are have ended, and could not be let go of
+	return min(max(next.Sub(now.At.Shown), lapseAtLeast), lapseAtMost)
 }

@@ -2,6 +2,7 @@ package sshchat
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -88,8 +89,12 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 	return n
 }
 
-// Review implements command.Live.
-func (s *Server) Review(stale string) int {
+// Ended implements command.Live.
+func (s *Server) Ended() int { return int(s.ended.Load()) }
+
+// follow ends the sessions whose login is not admitted any more after a step of the State, whatever led to it. Also those
+// that are just beginning: they are listed before they are looked at.
+func (s *Server) follow(before, after chat.View) {
 	select {
 	case s.decided <- struct{}{}:
 	default:
@@ -97,36 +102,55 @@ func (s *Server) Review(stale string) int {
 	s.mu.Lock()
 	sessions := slices.Collect(maps.Keys(s.live))
 	s.mu.Unlock()
-	n := 0
 	for _, sess := range sessions {
-		if s.review(sess, stale) {
-			n++
-		}
+		s.review(sess, before, after)
 	}
-	return n
 }
 
 // review ends the session of an account whose login is not admitted any more. One that is just changing what it has to
 // prove reviews itself when that is done.
-func (s *Server) review(who *caller, stale string) (ended bool) {
+func (s *Server) review(who *caller, before, after chat.View) {
 	l := who.proven.Load()
 	if who.renewal.Load() || l.provisional() {
-		return false
+		return
 	}
-	_, ban, denial := admit(s.services.Accounts, who.conn, *l)
-	if denial == chat.Admitted || who.renewal.Load() || who.proven.Load() != l {
-		return false
+	asks := who.asks()
+	_, err := after.Admit(asks)
+	if err == nil || who.renewal.Load() || who.proven.Load() != l {
+		return
 	}
-	why := cmp.Or(stale, "The account, key or password of this session has changed; please reconnect.")
-	switch denial {
-	case chat.Banned:
-		why = command.Banned(ban).Error()
-	case chat.Disabled:
-		why = "This account is disabled."
-	case chat.NotListed:
-		why = "Only those on its list may use this server now."
+	if who.terminate(farewellOf(asks.Login, before, after, err)) {
+		s.ended.Add(1)
 	}
-	return who.terminate(why)
+}
+
+// farewellOf is what a session is told whose login is not admitted any more, for the reason that err is: of a login that has
+// become stale, what about the account has changed.
+func farewellOf(l chat.Login, before, after chat.View, err error) string {
+	was, _ := before.ByID(l.Account)
+	is, there := after.ByID(l.Account)
+	hasKey := func(a chat.Account) bool {
+		return slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == l.Key })
+	}
+	switch {
+	case errors.Is(err, chat.ErrDisabled):
+		return "This account is disabled."
+	case errors.Is(err, chat.ErrNotListed):
+		return "Only those on its list may use this server now."
+	case !errors.Is(err, chat.ErrStale):
+		return err.Error()
+	case !there:
+		return "This account is deleted."
+	case l.Key != "" && hasKey(was) && !hasKey(is):
+		return "The key of this session has been removed."
+	case l.Key != "" && hasKey(is):
+		return "The key of this session is for other things now. Please reconnect."
+	case l.Key == "" && l.Generation != is.Generation:
+		return "The password of this session has been changed. Please reconnect."
+	case l.Key == "" && l.Second != is.TOTP:
+		return "The second factor of this account has changed. Please reconnect."
+	}
+	return "The account, key or password of this session has changed; please reconnect."
 }
 
 // terminate ends the session with words to its person, unless somebody has before.
@@ -146,7 +170,7 @@ func (who *caller) hangUp() {
 	_, there := who.server.live[who]
 	who.server.mu.Unlock()
 	if !there {
-		if _, _, denial := admit(who.server.services.Accounts, who.conn, *who.proven.Load()); denial == chat.Admitted {
+		if _, err := who.server.services.Hub.View().Admit(who.asks()); err == nil {
 			return
 		}
 	}

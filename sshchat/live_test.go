@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,18 +16,17 @@ import (
 	"sshchat/sshchat/limit"
 )
 
-// rolls is one account, and whether it is let in.
-type rolls struct {
-	nobodys
+// listed is chat.Decisions in memory: one account, and whether the allowlist lets it in.
+type listed struct {
 	account chat.Account
-	listed  atomic.Bool // also looked at by the clock
+	in      atomic.Bool // also looked at by the clock
 }
 
-func (r *rolls) ByID(string) (chat.Account, bool) { return r.account, true }
-func (r *rolls) Banned(chat.Name, netip.Addr, string) (chat.Sanction, bool) {
-	return chat.Sanction{}, false
+func (l *listed) View() chat.View {
+	return chat.View{State: chat.NewState(chat.Parts{Accounts: []chat.Account{l.account}, Allowlist: chat.Allowlist{On: !l.in.Load()}})}
 }
-func (r *rolls) Allowed(chat.Account, netip.Addr, string) bool { return r.listed.Load() }
+func (l *listed) Decide(chat.Caller, chat.Intent) (*chat.State, error) { panic("nothing is decided") }
+func (l *listed) Follow(func(before, after chat.View))                 {}
 
 // A session is ended because the allowlist leaves its account out. Its connection is closed two seconds later, if the account
 // is still left out or the session is still there, as its client reads nothing. If it has ended and the account was put on
@@ -41,10 +40,10 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				people := &rolls{account: chat.Account{ID: "1", Password: true}}
-				people.listed.Store(true)
+				people := &listed{account: chat.Account{ID: "1", Password: true}}
+				people.in.Store(true)
 				s := &Server{
-					live: make(map[*caller]command.LiveSession), services: &command.Services{Accounts: people},
+					live: make(map[*caller]command.LiveSession), services: &command.Services{Hub: chat.NewHub(nil, people, nil, nil, slog.New(slog.DiscardHandler))},
 					admission: limit.NewAdmission(limit.AdmissionLimits{}, nil),
 				}
 				mine, theirs := net.Pipe()
@@ -53,17 +52,17 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 				sess := &caller{server: s, conn: &conn{Conn: mine, server: s}, end: end}
 				sess.prove(login{id: "1"})
 				s.live[sess] = command.LiveSession{}
-				if s.Review(""); ctx.Err() != nil {
+				if s.follow(people.View(), people.View()); ctx.Err() != nil {
 					t.Fatal("it ended while it was listed")
 				}
-				people.listed.Store(false)
-				if s.Review(""); ctx.Err() == nil {
+				people.in.Store(false)
+				if s.follow(people.View(), people.View()); ctx.Err() == nil {
 					t.Fatal("it did not end")
 				}
 				if !c.still {
 					sess.delist()
 				}
-				people.listed.Store(c.listedAgain)
+				people.in.Store(c.listedAgain)
 				time.Sleep(2 * hangUpAfter)
 				synctest.Wait()
 				mine.SetReadDeadline(time.Now().Add(time.Second))

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"sshchat/sshchat/chat"
-	"sshchat/sshchat/command"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -25,15 +24,6 @@ type login struct {
 
 	only chat.Only // what the key was restricted to when the session began; not in the permissions
 }
-
-// errStale is returned for a login whose account, key or password is no longer what it was.
-var errStale = &chat.Refusal{Code: chat.Denied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
-
-// errDisabled and errNotListed are returned for logins that are valid and unwanted.
-var (
-	errDisabled  = &chat.Refusal{Code: chat.Denied, Text: "this account is disabled; ask an admin"}
-	errNotListed = &chat.Refusal{Code: chat.Denied, Text: "only those on its list may use this server now; ask an admin"}
-)
 
 func (l login) provisional() bool { return l.id == "" }
 
@@ -65,29 +55,6 @@ func loginOf(p *gossh.Permissions) (login, error) {
 	return login{}, errors.New("internal error: a connection without a login")
 }
 
-// account returns the login's account as it stands in the rolls: it is asked for at the session's start, at each command,
-// and wherever one changes something. Whoever is kept out learns why only here, after having proven who they are.
-func (s *Server) account(now command.Rolls, c *conn, l login) (chat.Account, error) {
-	switch a, ban, denial := admit(now, c, l); denial {
-	case chat.Admitted:
-		return a, nil
-	case chat.Banned:
-		return chat.Account{}, command.Banned(ban)
-	case chat.Disabled:
-		return chat.Account{}, errDisabled
-	case chat.NotListed:
-		return chat.Account{}, errNotListed
-	}
-	return chat.Account{}, errStale
-}
-
-// admit asks chat's rule about the login, and returns its account and the ban that hits it, if there are.
-func admit(now command.Rolls, c *conn, l login) (chat.Account, chat.Sanction, chat.Denial) {
-	a, _ := now.ByID(l.id)
-	ban, banned := now.Banned(a.Name, c.addr, l.key)
-	return a, ban, chat.Admit(l.proven(), a, banned, now.Allowed(a, c.addr, l.key))
-}
-
 // proven is the login as chat's rules take it.
 func (l login) proven() chat.Login {
 	if l.provisional() {
@@ -96,24 +63,24 @@ func (l login) proven() chat.Login {
 	return chat.Login{Account: l.id, Key: l.key, Only: l.only, Generation: l.proof, Second: l.second}
 }
 
-// admitStranger refuses a login without an account if somebody has made one of its name meanwhile, for which it proved
-// nothing, if its key or address is banned, and if only others are let in.
-func (s *Server) admitStranger(now command.Rolls, c *conn, name chat.Name, key *chat.Key) error {
-	if _, taken := now.ByName(name); taken {
-		return errStale
+// asks is the session as chat's rules see it at this moment: its login changes with what it has to prove. It may be
+// called from any goroutine.
+func (who *caller) asks() chat.Caller {
+	l, c := who.proven.Load(), who.conn
+	asks := chat.Caller{
+		Login: l.proven(), Name: who.name, Addr: c.addr, Key: l.key, Verified: !l.provisional() && l.verified(),
 	}
-	fingerprint := ""
-	if key != nil {
-		fingerprint = key.Fingerprint
+	if l.provisional() {
+		if asks.Key = ""; who.key != nil {
+			asks.Key = who.key.Fingerprint
+		}
 	}
-	if ban, hit := now.Banned(chat.Name{}, c.addr, fingerprint); hit {
-		return command.Banned(ban)
-	}
-	if !now.Allowed(chat.Account{Name: name}, c.addr, fingerprint) {
-		return errNotListed
-	}
-	return nil
+	return asks
 }
+
+// admitted returns the account of the session's login as it stands now. It is asked at the session's start, and at each
+// command; whoever is kept out learns why only here, after having proven who they are.
+func (who *caller) admitted() (chat.Account, error) { return who.server.services.Admitted(who.asks()) }
 
 // registered is the login of a session whose account has just been made.
 func (l login) registered(a chat.Account, key *chat.Key) login {

@@ -14,16 +14,6 @@ import (
 	"sshchat/sshchat/limit"
 )
 
-type nobodys = command.Accounts
-
-// people is who has an account, in memory; what it does not have panics.
-type people struct {
-	nobodys
-	byName map[chat.Name]chat.Account
-}
-
-func (p *people) ByName(n chat.Name) (chat.Account, bool) { a, ok := p.byName[n]; return a, ok }
-
 // lock is Passwords that counts how often it was looked at, and for whom.
 type lock struct{ looked []chat.Name }
 
@@ -47,13 +37,12 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			limits.Failure, limits.Passwords, limits.Penalties = floor, 1000, false
 			known, keyOnly, locked, unknown := testName(t, "alice"), testName(t, "bob"), testName(t, "carol"), testName(t, "nobody")
 			l := &lock{}
-			hub := chat.NewHub(nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 			s := &Server{
 				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler), attempts: limit.NewLoginAttempts(time.Now, 5, 100),
 				penalties: limit.NewPenalties(time.Now), newcomers: limit.NewNewcomers(limits.NewcomerLimits, time.Now),
-				services: &command.Services{Hub: hub, Accounts: &people{byName: map[chat.Name]chat.Account{
-					known: {ID: "1", Name: known, Password: true}, keyOnly: {ID: "2", Name: keyOnly}, locked: {ID: "3", Name: locked, Password: true},
-				}}},
+				services: &command.Services{Hub: hubOf(
+					chat.Account{ID: "1", Name: known, Password: true}, chat.Account{ID: "2", Name: keyOnly}, chat.Account{ID: "3", Name: locked, Password: true},
+				)},
 			}
 			for range 200 {
 				s.attempts.Try(locked, testSource(t, "198.51.100.7"))

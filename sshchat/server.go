@@ -72,7 +72,8 @@ type Server struct {
 	stopSessions context.CancelFunc
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
-	decided chan struct{} // holds a token when who is admitted may have changed; never closed
+	decided chan struct{} // holds a token when the State has changed; never closed
+	ended   atomic.Int64  // sessions that were ended because their login was not admitted any more
 
 	stats    counters
 	messages *limit.RateLimiter[chat.Name] // what people say
@@ -93,7 +94,10 @@ type Server struct {
 	unwritten map[chat.Name]int               // guarded by mu; refusals that the audit log has no line of
 }
 
-// New returns a server. Serve makes it listen.
+// view is what is decided, as it stands now.
+func (s *Server) view() chat.View { return s.services.Hub.View() }
+
+// New returns a server, which follows what the hub decides. It is to be made before the hub runs. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
@@ -110,9 +114,10 @@ func New(c Config) (*Server, error) {
 	s.turningAway = make(chan struct{}, maxTurningAway)
 	s.newcomers = limit.NewNewcomers(c.Limits.NewcomerLimits, time.Now)
 	if c.Tallies != nil {
-		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.services.Accounts.ByName(n); return exists })
+		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.view().ByName(n); return exists })
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
+	s.services.Hub.Follow(s.follow)
 	var err error
 	s.ssh, err = wish.NewServer(
 		wish.WithVersion(version),

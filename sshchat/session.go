@@ -128,10 +128,10 @@ func (s *session) run(ctx context.Context, line string) int {
 // admit begins the session of an account, if its login is admitted. The session is listed before that is decided: so a ban
 // that comes meanwhile finds it, or is found.
 func (s *session) admit(ctx context.Context) (chat.Account, error) {
-	a, _ := s.server.services.Accounts.ByID(s.login.id)
+	a, _ := s.server.view().ByID(s.login.id)
 	s.prove(s.login.restricted(a))
 	s.enlist(a)
-	a, err := s.server.account(s.server.services.Accounts, s.conn, s.login)
+	a, err := s.admitted()
 	if err != nil {
 		return a, err
 	}
@@ -149,8 +149,11 @@ func (s *session) readInput(ctx context.Context, r io.Reader) {
 	s.in.read(ctx, r)
 }
 
-// refuse ends the session with words.
+// refuse ends the session with words; with those that it was ended with, if it was.
 func (s *session) refuse(err error) int {
+	if why := s.terminated.Load(); why != nil {
+		err = &chat.Refusal{Code: chat.Denied, Text: *why}
+	}
 	text, _ := command.Text(err)
 	fmt.Fprintf(s.guard.Stderr(), "%s\r\n", text)
 	return command.ExitCode(err)
@@ -184,19 +187,10 @@ func (s *session) dispatch(ctx context.Context, face command.Face, line string, 
 func (s *session) call(face command.Face) (command.Call, error) {
 	call := command.Call{
 		Services: s.server.services, Face: face, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
-		Source: s.conn.source, Session: s, Caller: &s.caller,
-	}
-	call.Admit = func(now command.Rolls) (chat.Account, error) { // by whoever makes a change, while the session waits for it
-		l := *s.proven.Load()
-		if l.provisional() {
-			return chat.Account{}, s.server.admitStranger(now, s.conn, s.name, s.key)
-		}
-		return s.server.account(now, s.conn, l)
+		Source: s.conn.source, Session: s, Caller: &s.caller, Who: s.asks,
 	}
 	var err error
-	call.Account, err = call.Admit(s.server.services.Accounts)
-	call.Only = s.login.only
-	call.Verified = !s.login.provisional() && s.login.verified()
+	call.Account, err = s.admitted()
 	return call, err
 }
 

@@ -29,7 +29,7 @@ func (s *Server) isStranger(user string) bool {
 	if err != nil {
 		return imaginable(user)
 	}
-	_, exists := s.services.Accounts.ByName(name)
+	_, exists := s.view().ByName(name)
 	return !exists && s.takesStrangers()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -10,17 +11,17 @@ import (
 	"sshchat/store/accounts"
 )
 
-// makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code.
-func makeAdmins(s settings, st *stores) error {
+// makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code. The hub must run.
+func makeAdmins(ctx context.Context, s settings, hub *chat.Hub, users *accounts.Store) error {
 	for _, value := range s.admins {
-		if err := makeAdmin(value, st); err != nil {
+		if err := makeAdmin(ctx, value, hub, users); err != nil {
 			return fmt.Errorf("--admin %s: %w", value, err)
 		}
 	}
 	return nil
 }
 
-func makeAdmin(value string, st *stores) error {
+func makeAdmin(ctx context.Context, value string, hub *chat.Hub, users *accounts.Store) error {
 	word, file, ok := strings.Cut(value, "=")
 	if !ok {
 		return fmt.Errorf("write NAME=KEYFILE")
@@ -29,18 +30,18 @@ func makeAdmin(value string, st *stores) error {
 	if err != nil {
 		return err
 	}
-	if _, exists := st.users.ByName(name); exists {
+	if _, exists := hub.View().ByName(name); exists {
 		return nil
 	}
 	keys, err := readKeys(file)
 	if err != nil {
 		return err
 	}
-	if _, err = st.users.Create(name, chat.Admin, keys, nil, st.history.Last()[chat.General]+1); err != nil {
+	a, err := users.NewAccount(ctx, name, chat.Admin, keys, nil)
+	if err != nil {
 		return err
 	}
-	// The history was opened before: it learns of its new reader as of any other.
-	return st.history.Commit([]chat.Event{{Room: chat.General, Change: chat.Join, Name: name}})
+	return hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: a})
 }
 
 // readKeys reads the public keys of a file, one a line.

@@ -65,10 +65,10 @@ func TestAttackReadOnAfterAReload(t *testing.T) {
 		"nothing": {func(_, _ map[string]any, _ string) {}, "", 2},
 		"key removed": {func(_, me map[string]any, _ string) {
 			me["keys"] = me["keys"].([]any)[1:]
-		}, "Your account was changed", 1},
+		}, "The key of this session has been removed", 1},
 		"key restricted": {func(_, me map[string]any, _ string) {
 			me["keys"].([]any)[0].(map[string]any)["only"] = []string{"say:#general"}
-		}, "Your account was changed", 1},
+		}, "The key of this session is for other things now", 1},
 		"banned": {func(users, _ map[string]any, _ string) {
 			users["bans"] = []any{map[string]any{"user": "mallory", "by": "boss", "at": "2026-01-02T03:04:05Z", "why": "by hand"}}
 		}, "You are banned for ever: by hand", 0},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -53,11 +54,11 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 		})
 	}
 	making.Wait()
-	history, err := history.Open(folder.Path, history.Options{Recipients: users.Recipients, Rooms: users.Rooms(), Log: log})
+	history, err := history.Open(folder.Path, history.Options{Recipients: users.Recipients, Rooms: users.View().Rooms(), Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}
-	hub := chat.NewHub(slow{history, by}, users, nil, users.Rooms(), log)
+	hub := chat.NewHub(slow{history, by}, users, nil, history.Last(), log)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- hub.Run(ctx) }()
@@ -88,7 +89,11 @@ func member(b *testing.B, users *accounts.Store, i int) chat.Name {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := users.Create(name, chat.User, []chat.Key{key}, nil, 1); err != nil {
+	a, err := users.NewAccount(context.Background(), name, chat.User, []chat.Key{key}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := users.Decide(chat.TheServer, chat.CreateAccount{Account: a, Since: 1}); err != nil {
 		b.Fatal(err)
 	}
 	return name
@@ -134,7 +139,7 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 	ctx := context.Background()
 	for _, readers := range []int{10, 1_000, 10_000} {
 		hub, names := durableHub(b, readers, 0)
-		other, err := makeRoom(hub, names[2])
+		other, err := makeRoom(ctx, hub, names[2])
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -145,15 +150,22 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 			}
 			return time.Since(begun)
 		}
+		disable := func(disabled bool) error {
+			a, _ := hub.View().ByName(names[1])
+			return hub.Decide(ctx, chat.TheServer, chat.Disable{ID: a.ID, Disabled: disabled})
+		}
 		for _, c := range []struct {
 			name   string
-			change chat.Change
-		}{{"join", chat.Rekey}, {"ban", chat.Revoke}} {
+			change func() error
+		}{
+			{"join", func() error { return hub.Reseal(ctx, names[1]) }},
+			{"ban", func() error { return errors.Join(disable(false), disable(true)) }},
+		} {
 			b.Run(fmt.Sprintf("readers=%d/%s", readers, c.name), func(b *testing.B) {
 				var beside, after time.Duration
 				for b.Loop() {
 					b.StopTimer()
-					if err := hub.Rekey(ctx, names[1], c.change); err != nil { // who joins waits here
+					if err := c.change(); err != nil { // who joins waits here
 						b.Fatal(err)
 					}
 					var elsewhere sync.WaitGroup
@@ -173,9 +185,11 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 	}
 }
 
-func makeRoom(hub *chat.Hub, by chat.Name) (room chat.RoomName, err error) {
-	if room, err = text.ParseRoomName("elsewhere"); err == nil {
-		_, err = hub.Join(context.Background(), by, room)
+func makeRoom(ctx context.Context, hub *chat.Hub, by chat.Name) (room chat.RoomName, err error) {
+	if room, err = text.ParseRoomName("elsewhere"); err != nil {
+		return room, err
 	}
-	return room, err
+	a, _ := hub.View().ByName(by)
+	who := chat.Caller{Name: by, Login: chat.Login{Account: a.ID, Key: a.Keys[0].Fingerprint}}
+	return room, hub.Decide(ctx, who, chat.JoinRoom{Room: room})
 }

@@ -48,7 +48,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, "history_bytes", "Size of the history, without the room kept for what comes.", float64(bytes))
 	gauge(ch, "history_records", "Records in the history.", float64(records))
 	counter(ch, "history_write_errors_total", "Batches of messages and changes that could not be stored.", nil, nil, float64(m.st.history.WriteErrors()))
-	gauge(ch, "accounts", "Accounts.", float64(m.st.users.Count()))
+	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
 	gauge(ch, "rooms", "Rooms, direct ones not counted.", float64(m.hub.CountRooms()))
 	counter(ch, "messages_total", "Messages stored and shown.", nil, nil, float64(m.hub.Posted()))
 }

@@ -10,14 +10,11 @@ import (
 	"syscall"
 
 	"sshchat/hostkeys"
-	"sshchat/sshchat"
-	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 )
 
-// reload takes what was changed by hand in the data folder: each part of it or nothing. Who may not come in any more
-// does not stay, and nothing more is sealed to keys that are gone.
-func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub, server *sshchat.Server) (done []string, err error) {
+// reload takes what was changed by hand in the data folder: each part of it or nothing.
+func reload(st *stores, keys *hostkeys.Ring) (done []string, err error) {
 	if failed := st.motd.Reload(); failed != nil {
 		err = errors.Join(err, failed)
 	} else {
@@ -32,14 +29,7 @@ func reload(ctx context.Context, st *stores, keys *hostkeys.Ring, hub *chat.Hub,
 	if failed != nil {
 		return done, errors.Join(err, failed)
 	}
-	done = append(done, fmt.Sprintf("users.json: read; accounts that log in or read otherwise than before: %d", len(changed)))
-	server.Review("Your account was changed; please reconnect.")
-	for _, name := range changed {
-		hub.Changed(name)
-		if failed := hub.Rekey(ctx, name, chat.Revoke); failed != nil {
-			err = errors.Join(err, failed)
-		}
-	}
+	done = append(done, fmt.Sprintf("users.json: read; accounts that log in or read otherwise than before: %d", changed))
 	return done, err
 }
 

@@ -84,10 +84,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	defer auditLog.end(logger)
-	if err := makeAdmins(s, st); err != nil {
-		return err
-	}
-	hub := chat.NewHub(st.history, st.users, st.state, st.rooms(), logger)
+	hub := chat.NewHub(st.history, st.users, st.state, st.history.Last(), logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog
 	server, err := sshchat.New(sshchat.Config{
@@ -101,9 +98,13 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
 	}
-	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, st, services, listeners[0].Addr()) })()
+	running := runHub(hub)
+	if err := makeAdmins(ctx, s, hub, st.users); err != nil {
+		return errors.Join(err, running.end())
+	}
+	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, listeners[0].Addr()) })()
 	announce(stderr, listeners, services)
-	return runServer(ctx, server, hub, listeners, logger)
+	return runServer(ctx, server, running, listeners, logger)
 }
 
 // maintain lets commands work on the server itself and on its data folder.
@@ -112,8 +113,8 @@ func maintain(services *command.Services, server *sshchat.Server, s settings, st
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
-	services.Reload = func(ctx context.Context) ([]string, error) {
-		return reload(ctx, st, keys, services.Hub, server)
+	services.Reload = func(context.Context) ([]string, error) {
+		return reload(st, keys)
 	}
 }
 
@@ -157,32 +158,46 @@ func collectOften() {
 	}
 }
 
-// runServer runs the hub and the server until ctx ends or one of them fails, and ends both in order:
-// sessions first, then what they had said is committed.
-func runServer(ctx context.Context, server *sshchat.Server, hub *chat.Hub, listeners []net.Listener, logger *slog.Logger) error {
-	hubCtx, stopHub := context.WithCancel(context.Background())
-	defer stopHub()
-	hubEnd, serverEnd := make(chan error, 1), make(chan error, 1)
-	go func() { hubEnd <- hub.Run(hubCtx) }()
-	go func() { serverEnd <- server.Serve(listeners...) }()
+// runningHub is a hub that runs until end is called, or until it fails.
+type runningHub struct {
+	stop  context.CancelFunc
+	ended chan struct{} // closed when it has ended, after err is set
+	err   error
+}
 
+func runHub(hub *chat.Hub) *runningHub {
+	ctx, stop := context.WithCancel(context.Background())
+	r := &runningHub{stop: stop, ended: make(chan struct{})}
+	go func() {
+		r.err = hub.Run(ctx)
+		close(r.ended)
+	}()
+	return r
+}
+
+// end has what was said committed, and returns why the hub ended if that was a failure.
+func (r *runningHub) end() error {
+	r.stop()
+	<-r.ended
+	return r.err
+}
+
+// runServer runs the server until ctx ends, or it or the hub fails, and ends both in order: sessions first, then what they
+// had said is committed.
+func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []net.Listener, logger *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listeners...) }()
 	var failed error
-	hubEnded := false
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping")
-	case failed = <-hubEnd:
-		hubEnded = true
-	case failed = <-serverEnd:
+	case <-hub.ended:
+	case failed = <-served:
 	}
 	timeout, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	server.Shutdown(timeout)
-	stopHub()
-	if !hubEnded {
-		failed = errors.Join(failed, <-hubEnd)
-	}
-	return failed
+	return errors.Join(failed, hub.end())
 }
 
 // announceClaim tells the operator how to become the admin, while there is none.
@@ -193,8 +208,8 @@ func announceClaim(stderr io.Writer, services *command.Services, at net.Addr) {
 }
 
 // renewClaim draws a new code while there is no admin: the operator may have lost the one printed at the start.
-func renewClaim(stderr io.Writer, st *stores, services *command.Services, at net.Addr) {
-	if st.users.HasAdmin() {
+func renewClaim(stderr io.Writer, services *command.Services, at net.Addr) {
+	if services.Hub.View().HasAdmin() {
 		services.Claim.Void()
 		return
 	}
@@ -215,11 +230,11 @@ func newLog(s settings, stderr io.Writer) *slog.Logger {
 
 func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.Logger) *command.Services {
 	claim := &command.Claim{}
-	if !st.users.HasAdmin() && len(s.admins) == 0 {
+	if !hub.View().HasAdmin() && len(s.admins) == 0 {
 		claim = command.NewClaim()
 	}
 	return &command.Services{
-		Hub: hub, Accounts: userAccounts{st.users}, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
+		Hub: hub, Accounts: userAccounts{st.users}, Passwords: st.users, SecondFactor: st.users, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
 		ServerName: s.name, Address: s.address, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}

@@ -47,7 +47,7 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	}
 	syncs := newSyncs()
 	history, err := history.Open(s.data, history.Options{
-		Recipients: users.Recipients, Rooms: users.Rooms(), Window: s.window, Log: logger, Clock: clock,
+		Recipients: users.Recipients, Rooms: users.View().Rooms(), Window: s.window, Log: logger, Clock: clock,
 		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
 		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
 	})
@@ -99,29 +99,13 @@ func release(folder *store.Folder, logger *slog.Logger) {
 	}
 }
 
-// rooms is every room the server knows: those decided on in users.json, and the direct rooms,
-// which exist because something was said in them. Rooms that were removed have a past, which counts on.
-func (st *stores) rooms() []chat.RoomState {
-	last := st.history.Last()
-	rooms := st.users.Rooms()
-	for i := range rooms {
-		rooms[i].Last = last[rooms[i].Name]
-		delete(last, rooms[i].Name)
-	}
-	for name, seq := range last {
-		removed := !name.IsDirect() && name != chat.General
-		rooms = append(rooms, chat.RoomState{Name: name, Last: seq, Gone: removed})
-	}
-	return rooms
-}
-
 // userAccounts is users.json as the commands see it.
 type userAccounts struct{ *accounts.Store }
 
 func (userAccounts) ParseKey(line string) (chat.Key, error) { return accounts.ParseKey(line) }
-
-func (a userAccounts) Under(check func(command.Rolls) error) command.Accounts {
-	return userAccounts{a.Store.Under(func(now accounts.View) error { return check(now) })}
+func (userAccounts) InviteHash(code string) string          { return accounts.InviteHash(code) }
+func (userAccounts) CleanSetting(name, value string) (string, error) {
+	return accounts.CleanSetting(name, value)
 }
 
 // sealed is the history as the commands see it.

@@ -1,6 +1,20 @@
 package chat
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/text"
+)
 
 // Role is what an account may do on the whole server.
 type Role string
@@ -18,10 +32,10 @@ type Key struct {
 	Label       string    // shown in lists; may be empty
 	Added       time.Time // UTC
 	Only        Only      // what it is restricted to
-	Reads       bool      // age can seal to it: ssh-ed25519, ssh-rsa and age1…; false for ecdsa and sk- keys
+	Reads       bool      // history of some room is sealed to it: age can, and it is not restricted to other things
 }
 
-// Account is one person's account, as a copy: changing it changes nothing.
+// Account is one person's account. What it refers to is shared and must not be changed.
 type Account struct {
 	ID         string // random, never reused: what a login is bound to
 	Name       Name
@@ -34,6 +48,47 @@ type Account struct {
 	TOTP       bool              // a second factor is asked for after the password
 	Generation string            // names the current password; changes with it; empty without one
 	Settings   map[string]string // what the person chose, by name; nil where nothing
+
+	Recipient string  // "age1…" of the newest password identity; empty without a password
+	Secret    Opaque  // the password's sealed identities; zero without a password
+	Factor    *Factor // the second factor; nil: there is none
+}
+
+// Factor is a second factor: one-time codes by time (RFC 6238), and codes that each serve once instead.
+type Factor struct {
+	Secret Opaque
+	Used   int64    // the step of the last code taken: none is taken twice
+	Codes  []string // SHA-256 of the recovery codes that are left, in hexadecimal
+}
+
+// WithPassword is the account with that password identity, or without a password if recipient is empty.
+func (a Account) WithPassword(recipient string, secret Opaque) Account {
+	a.Recipient, a.Secret, a.Password, a.Generation = recipient, secret, recipient != "", ""
+	if a.Password {
+		sum := sha256.Sum256([]byte(recipient))
+		a.Generation = hex.EncodeToString(sum[:16])
+	}
+	return a.WithFactor(a.Factor)
+}
+
+// WithFactor is the account with that second factor, nil for none. Without a password it asks for nothing.
+func (a Account) WithFactor(f *Factor) Account {
+	a.Factor, a.TOTP = f, f != nil && a.Password
+	return a
+}
+
+// LogsIn reports whether there is a way in: a password, or a key of SSH's and not of age's.
+func (a Account) LogsIn() bool { return a.Password || slices.ContainsFunc(a.Keys, Key.LogsIn) }
+
+// LogsIn reports whether one can log in with the key: it is SSH's, not age's.
+func (k Key) LogsIn() bool { return !strings.HasPrefix(k.Line, "age1") }
+
+// ReadsRoom reports whether history of a room is sealed to the key. The room is as the key's owner writes it: #ci, @bob.
+func (k Key) ReadsRoom(room string) bool { return k.Reads && k.Only.Allows("history", []string{room}) }
+
+// key returns the place of the account's key with that fingerprint, -1 if there is none.
+func (a Account) key(fingerprint string) int {
+	return slices.IndexFunc(a.Keys, func(k Key) bool { return k.Fingerprint == fingerprint })
 }
 
 // Reads reports whether anything the account has can open sealed history.
@@ -60,4 +115,89 @@ func (r Role) rank() int {
 		return 1
 	}
 	return 0
+}
+
+// same reports whether nothing about the account is different.
+func (a *Account) same(b *Account) bool { return reflect.DeepEqual(a, b) }
+
+// maxOnly is how many things a restricted key may be for.
+const maxOnly = 32
+
+// ErrOnly refuses what a key cannot be restricted to, worded for the person who typed it.
+var ErrOnly = &Refusal{Code: Usage, Text: `a key is restricted to commands, with a room or a person each, as in say:#ci,msg:@bob,follow:#ci or whoami`}
+
+var onlyPattern = regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)?(:[#@][a-z0-9][a-z0-9_-]{0,31})?$`)
+
+// Only is what a restricted key is for: commands, each alone or with what it may act on, as "say:#ci". Empty: everything.
+type Only []string
+
+// ParseOnly reads a list with commas between. Errors wrap ErrOnly.
+func ParseOnly(words string) (Only, error) {
+	list := strings.Split(words, ",")
+	if len(list) > maxOnly {
+		return nil, ErrOnly.With("%s; at most %d", ErrOnly.Text, maxOnly)
+	}
+	for _, entry := range list {
+		if !onlyPattern.MatchString(entry) {
+			return nil, ErrOnly.With("%q: %s", text.Clean(entry, 80), ErrOnly.Text)
+		}
+	}
+	return list, nil
+}
+
+// Allows reports whether a key that is for o may run the command on all of the targets, rooms as "#ci" and people as "@bob".
+// A command that names no target may act on any, which only an entry without one allows.
+func (o Only) Allows(command string, targets []string) bool {
+	if len(o) == 0 || slices.Contains(o, command) {
+		return true
+	}
+	for _, target := range targets {
+		if !slices.Contains(o, command+":"+target) {
+			return false
+		}
+	}
+	return len(targets) > 0
+}
+
+func (o Only) String() string { return strings.Join(o, ",") }
+
+// Opaque is a secret as it is stored, sealed. The chat carries it and compares it, and looks into none: only the package
+// that made it does. It is printed, logged and encoded by nobody.
+//
+// Two are compared by Equal.
+type Opaque struct {
+	sealed *string // a pointer, since package fmt prints fields of what is nested under a pointer without asking Format
+}
+
+// NewOpaque wraps a secret as it is stored. The empty string is no secret.
+func NewOpaque(sealed string) Opaque {
+	if sealed == "" {
+		return Opaque{}
+	}
+	return Opaque{&sealed}
+}
+
+// Sealed is the secret as it is stored, for the package that made it.
+func (o Opaque) Sealed() string {
+	if o.sealed == nil {
+		return ""
+	}
+	return *o.sealed
+}
+
+// IsZero reports whether there is no secret.
+func (o Opaque) IsZero() bool { return o.sealed == nil }
+
+// Equal reports whether both are the same secret, as stored.
+func (o Opaque) Equal(p Opaque) bool { return o.Sealed() == p.Sealed() }
+
+// Format implements fmt.Formatter: whatever the verb, nothing of the secret is printed.
+func (o Opaque) Format(f fmt.State, _ rune) { io.WriteString(f, "(secret)") }
+
+// LogValue implements slog.LogValuer.
+func (o Opaque) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// MarshalJSON refuses: a secret that is to be stored is written by the package that made it.
+func (o Opaque) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("internal error: a secret is not encoded")
 }

@@ -148,7 +148,7 @@ func TestAmendBeforeSince(t *testing.T) {
 func TestDeleteAndEditInOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice := name(t, "alice")
-		h := NewHub(&tape{}, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		h := hubOver(&tape{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		ctx, stop := context.WithCancel(t.Context())
 		go h.Run(ctx)
 		say(t, h, "alice", General, "one")

@@ -22,7 +22,6 @@ func TestChecksAreAskedAtThePlace(t *testing.T) {
 	join(t, h, "alice", "dev")
 	join(t, h, "bob", "dev")
 	said := say(t, h, "alice", dev, "hello")
-	before := len(h.registry.(*ledger).lines)
 	refused := WithCheck(t.Context(), func() error { return errNotYou })
 	for what, do := range map[string]func(context.Context) error{
 		"Post": func(ctx context.Context) error { _, err := h.Post(ctx, alice, dev, Say, words("x")); return err },
@@ -30,28 +29,32 @@ func TestChecksAreAskedAtThePlace(t *testing.T) {
 			_, err := h.Amend(ctx, alice, dev, Edit, said.Seq, words("x"))
 			return err
 		},
-		"Remove":     func(ctx context.Context) error { _, err := h.Remove(ctx, bob, dev, said.Seq); return err },
-		"Join":       func(ctx context.Context) error { _, err := h.Join(ctx, name(t, "carol"), dev); return err },
-		"Join, new":  func(ctx context.Context) error { _, err := h.Join(ctx, alice, room(t, "new")); return err },
-		"Part":       func(ctx context.Context) error { return h.Part(ctx, bob, dev) },
-		"Kick":       func(ctx context.Context) error { return h.Kick(ctx, bob, dev) },
-		"SetTopic":   func(ctx context.Context) error { return h.SetTopic(ctx, alice, dev, words("x")) },
-		"SetRules":   func(ctx context.Context) error { return h.SetRules(ctx, dev, func(*Rules) error { return nil }) },
-		"MakeRoom":   func(ctx context.Context) error { return h.MakeRoom(ctx, alice, room(t, "made"), false) },
-		"RemoveRoom": func(ctx context.Context) error { return h.RemoveRoom(ctx, dev) },
+		"Remove": func(ctx context.Context) error { _, err := h.Remove(ctx, bob, dev, said.Seq); return err },
 	} {
 		if err := do(refused); !errors.Is(err, errNotYou) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if lines := h.registry.(*ledger).lines[before:]; len(lines) > 0 {
-		t.Errorf("decided all the same: %q", lines)
+	carol, stale := name(t, "carol"), h.caller(alice)
+	h.caller(carol)
+	before := h.View().State
+	stale.Login.Key = "SHA256:removed"
+	for _, in := range []Intent{
+		JoinRoom{Room: room(t, "new")}, LeaveRoom{dev}, SetTopic{dev, "x"}, InviteToRoom{carol, dev}, SetSlow{dev, time.Second},
+		SetPrivate{dev, true}, SetModerator{bob, dev, true}, KickFromRoom{Name: bob, Room: dev}, Speak{dev},
+	} {
+		if _, err := h.View().Check(h.caller(alice), in); err != nil {
+			t.Errorf("the control: %T: %v", in, err)
+		}
+		if _, err := h.decisions.Decide(stale, in); !errors.Is(err, ErrStale) {
+			t.Errorf("%T: %v", in, err)
+		}
+	}
+	if h.View().State != before {
+		t.Error("something was decided all the same")
 	}
 	if got := h.Before(alice, dev, 0, 9); len(got) != 1 || got[0].Text.String() != "hello" || !h.In(bob, dev) {
 		t.Errorf("in the room: %v", got)
-	}
-	if err := h.SetTopic(Settled(refused), alice, dev, words("x")); err != nil {
-		t.Errorf("what follows from a change: %v", err)
 	}
 	asked := 0
 	count := func() error { asked++; return nil }
@@ -71,13 +74,15 @@ func TestAttackJoinThatWaits(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, *Hub) error { return nil }, true},
 		"private": {func(t *testing.T, h *Hub) error {
-			return h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private = true; return nil })
+			return h.Decide(t.Context(), TheServer, SetPrivate{dev, true})
 		}, false},
 		"private, and invited": {func(t *testing.T, h *Hub) error {
-			return h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private, r.Invited = true, []Name{mallory}; return nil })
+			err := h.Decide(t.Context(), TheServer, SetPrivate{dev, true})
+			return errors.Join(err, h.Decide(t.Context(), h.caller(name(t, "alice")), InviteToRoom{mallory, dev}))
 		}, true},
 		"put out": {func(t *testing.T, h *Hub) error {
-			err := h.SetRules(t.Context(), dev, func(r *Rules) error { r.Private, r.Invited = true, []Name{mallory}; return nil })
+			err := h.Decide(t.Context(), TheServer, SetPrivate{dev, true})
+			err = errors.Join(err, h.Decide(t.Context(), h.caller(name(t, "alice")), InviteToRoom{mallory, dev}))
 			return errors.Join(err, h.Kick(t.Context(), mallory, dev))
 		}, false},
 		"removed": {func(t *testing.T, h *Hub) error { return h.RemoveRoom(t.Context(), dev) }, false},
@@ -89,7 +94,7 @@ func TestAttackJoinThatWaits(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := &busy{done: make(chan struct{})}
-				h := NewHub(j, &ledger{}, nil, []RoomState{{Name: dev, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+				h := hubOver(j, nil, []RoomState{{Name: dev, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- h.Run(ctx) }()
@@ -122,7 +127,7 @@ func TestAttackReadOnWhileKicked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &busy{done: make(chan struct{})}
 		mallory, dev := name(t, "mallory"), room(t, "dev")
-		h := NewHub(j, &ledger{}, nil, []RoomState{{Name: dev, Members: []Member{{mallory, 1}}}}, quiet)
+		h := hubOver(j, nil, []RoomState{{Name: dev, Members: []Member{{mallory, 1}}}}, quiet)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- h.Run(ctx) }()
@@ -147,7 +152,7 @@ func TestSlowIsForEdits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &tape{}
 		bob, dev := name(t, "bob"), room(t, "dev")
-		h := NewHub(j, &ledger{}, nil, []RoomState{
+		h := hubOver(j, nil, []RoomState{
 			{Name: dev, By: name(t, "alice"), Rules: Rules{Slow: 10 * time.Second}, Members: []Member{{bob, 1}, {name(t, "alice"), 1}}},
 		}, quiet)
 		ctx, stop := context.WithCancel(t.Context())
@@ -191,7 +196,11 @@ func TestSlowIsForEdits(t *testing.T) {
 func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
 	ops := room(t, "ops")
-	if err := h.MakeRoom(t.Context(), name(t, "alice"), ops, true); err != nil {
+	boss := h.caller(name(t, "alice"))
+	if err := h.Decide(t.Context(), TheServer, SetRole{boss.Login.Account, Admin}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Decide(t.Context(), boss, MakeRoom{ops, true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Join(t.Context(), name(t, "bob"), ops); !errors.Is(err, ErrNoRoom) {
@@ -200,8 +209,8 @@ func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
 	if made := join(t, h, "alice", "ops"); made {
 		t.Error("it was made before")
 	}
-	if rules := h.registry.(*ledger).lines[1]; rules != "rules ops {true 0s [] [alice]}" {
-		t.Errorf("kept: %s", rules)
+	if r, _ := h.View().Room(ops); !r.Private || !slices.Equal(r.Invited, []Name{name(t, "alice")}) || !r.By.IsZero() {
+		t.Errorf("kept: %+v", r)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +12,7 @@ import (
 // inBubble runs a hub within a bubble of synctest.
 func inBubble(t *testing.T, j Journal, rooms []RoomState, do func(t *testing.T, h *Hub)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(j, &ledger{}, nil, rooms, quiet)
+		h := hubOver(j, nil, rooms, quiet)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- h.Run(ctx) }()
@@ -44,39 +43,18 @@ func TestRoomsClosedInALoop(t *testing.T) {
 
 // Somebody joins a room while its maker, who saw nobody in it, closes it: it is not closed over them.
 func TestRoomIsEmptyAtThePlace(t *testing.T) {
+	h := start(t, &tape{})
 	alice, bob, dev := name(t, "alice"), name(t, "bob"), room(t, "dev")
-	stores, stored := make(chan struct{}, 9), make(chan struct{})
-	j := &tape{looking: func([]Event) { stores <- struct{}{}; <-stored }}
-	h := NewHub(j, &ledger{}, nil, []RoomState{{Name: dev, By: alice, Members: []Member{{alice, 1}}}}, quiet)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- h.Run(ctx) }()
-	defer func() { stop(); <-ended }()
-	mayClose := func() error {
-		if maker, others := h.Closing(alice, dev); !RankMember.MayClose(maker, others) {
-			return errNotYou
-		}
-		return nil
-	}
-	if err := mayClose(); err != nil {
+	join(t, h, "alice", "dev")
+	if _, err := h.View().Check(h.caller(alice), CloseRoom{dev}); err != nil {
 		t.Fatal(err)
 	}
-	joined, closed := make(chan error, 1), make(chan error, 1)
-	go func() { _, err := h.Join(t.Context(), bob, dev); joined <- err }()
-	<-stores
-	go func() { closed <- h.RemoveRoom(WithCheck(t.Context(), mayClose), dev) }()
-	for h.decisions.TryLock() { // until it has begun
-		h.decisions.Unlock()
-		runtime.Gosched()
-	}
-	for range 100 { // a check that does not wait for the join is made here
-		runtime.Gosched()
-	}
-	close(stored)
-	if err := <-joined; err != nil {
-		t.Error(err)
-	}
-	if err := <-closed; !errors.Is(err, errNotYou) || !h.In(bob, dev) {
+	join(t, h, "bob", "dev")
+	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}); err == nil || !h.In(bob, dev) {
 		t.Errorf("closed: %v, in it: %v", err, h.In(bob, dev))
+	}
+	part(t, h, "bob", "dev")
+	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}); err != nil {
+		t.Errorf("the control: %v", err)
 	}
 }

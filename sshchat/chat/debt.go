@@ -35,7 +35,7 @@ func (d *debt) refuse(now time.Time, cost time.Duration) error {
 }
 
 // cost is that of a change of me's keys, in all rooms of theirs. Called with mu held.
-func (h *Hub) cost(p *person) (cost time.Duration) {
+func (h *decider) cost(p *person) (cost time.Duration) {
 	for name := range p.rooms {
 		if r := h.rooms[name]; r != nil {
 			cost += r.cost()
@@ -49,15 +49,15 @@ func (r *Room) cost() time.Duration { return time.Duration(len(r.members)) * hea
 
 // MayChangeKeys refuses me a change of keys that can wait, while what they owe for such changes is too much.
 // Errors: ErrTooOften.
-func (h *Hub) MayChangeKeys(me Name) error {
+func (h *decider) MayChangeKeys(me Name) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
 	return p.debt.refuse(time.Now(), h.cost(p))
 }
 
-// ChargeKeys charges me for a change of keys.
-func (h *Hub) ChargeKeys(me Name) {
+// chargeKeys charges me for a change of keys.
+func (h *decider) chargeKeys(me Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
@@ -68,7 +68,7 @@ func (h *Hub) ChargeKeys(me Name) {
 const cheapMove = time.Second
 
 // mayMove refuses me to join the room, while what they owe is too much.
-func (h *Hub) mayMove(me Name, name RoomName) error {
+func (h *decider) mayMove(me Name, name RoomName) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[name]
@@ -80,10 +80,33 @@ func (h *Hub) mayMove(me Name, name RoomName) error {
 }
 
 // chargeMove charges me for joining or leaving the room; #general is joined once.
-func (h *Hub) chargeMove(me Name, name RoomName) {
+func (h *decider) chargeMove(me Name, name RoomName) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r := h.rooms[name]; r != nil && name != General {
 		h.person(me).debt.charge(time.Now(), r.cost())
 	}
+}
+
+// closedCounts is how long a room that was closed is one of those that its maker made: its number goes on, so something of
+// it stays.
+const closedCounts = time.Hour
+
+// mayMake refuses me to make another room so soon after closing others.
+func (h *decider) mayMake(me Name, name RoomName) error {
+	made := 0
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if r := h.rooms[name]; r != nil && !r.gone {
+		return nil
+	}
+	for _, r := range h.rooms {
+		if r.by == me && (!r.gone || time.Since(r.closed) < closedCounts) {
+			made++
+		}
+	}
+	if made >= MaxMade {
+		return ErrTooMany.Because("nobody makes more than %d, and one that was closed counts for an hour", MaxMade)
+	}
+	return nil
 }

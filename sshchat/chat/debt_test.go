@@ -18,7 +18,7 @@ func crowd(t *testing.T, me Name, members int) (h *Hub, large RoomName, stop fun
 	for i := range members - 1 {
 		s.Members = append(s.Members, Member{name(t, fmt.Sprintf("u%d", i)), 1})
 	}
-	h = NewHub(&tape{}, &ledger{}, nil, []RoomState{s, {Name: General, Members: []Member{{me, 1}}}}, quiet)
+	h = hubOver(&tape{}, nil, []RoomState{s, {Name: General, Members: []Member{{me, 1}}}}, quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
@@ -35,7 +35,7 @@ func TestChangesAreChargedByWhatTheyCost(t *testing.T) {
 				defer stop()
 				done := 0
 				for ; done < 200 && h.MayChangeKeys(me) == nil; done++ {
-					h.ChargeKeys(me)
+					h.chargeKeys(me)
 				}
 				if done != atOnce {
 					t.Errorf("%d changes of keys at once, and %d may be", done, atOnce)
@@ -50,7 +50,7 @@ func TestChangesAreChargedByWhatTheyCost(t *testing.T) {
 				if err := h.MayChangeKeys(name(t, "u1")); err != nil {
 					t.Errorf("somebody else: %v", err)
 				}
-				if err := h.Rekey(t.Context(), me, Revoke); err != nil {
+				if err := h.Revoke(t.Context(), me); err != nil {
 					t.Errorf("a key is removed: %v", err)
 				}
 				if err := h.Part(t.Context(), me, large); err != nil {

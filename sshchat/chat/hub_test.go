@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -51,31 +52,6 @@ func (t *tape) stored() []Event {
 	return slices.Clone(t.events)
 }
 
-// ledger is a Registry in memory: what it was told, a line each.
-type ledger struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *ledger) SaveRoom(name RoomName, topic string, by Name) error {
-	return l.note("room %s %q %s", name, topic, by)
-}
-func (l *ledger) SaveMember(room RoomName, m Member) error {
-	return l.note("member %s %s %d", room, m.Name, m.Since)
-}
-func (l *ledger) SaveRules(room RoomName, rules Rules) error {
-	return l.note("rules %s %v", room, rules)
-}
-func (l *ledger) RemoveRoom(room RoomName) error           { return l.note("remove %s", room) }
-func (l *ledger) RemoveMember(room RoomName, n Name) error { return l.note("remove %s %s", room, n) }
-
-func (l *ledger) note(format string, args ...any) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, fmt.Sprintf(format, args...))
-	return nil
-}
-
 var quiet = slog.New(slog.DiscardHandler)
 
 // start runs a hub in which the people are in #general. It ends with the test.
@@ -85,7 +61,7 @@ func start(t testing.TB, j Journal, people ...string) *Hub {
 	for _, p := range people {
 		general.Members = append(general.Members, Member{name(t, p), 1})
 	}
-	h := NewHub(j, &ledger{}, nil, []RoomState{general}, quiet)
+	h := hubOver(j, nil, []RoomState{general}, quiet)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
@@ -137,9 +113,9 @@ func TestJoinMakesTheRoomOnce(t *testing.T) {
 	if !join(t, h, "alice", "ci") || join(t, h, "alice", "ci") || join(t, h, "bob", "ci") {
 		t.Error("a room is made by its first only")
 	}
-	want := []string{`room ci "" alice`, "member ci alice 1", "member ci bob 1"}
-	if got := h.registry.(*ledger).lines; !slices.Equal(got, want) {
-		t.Errorf("registry: %q", got)
+	want := RoomState{Name: room(t, "ci"), By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}, {name(t, "bob"), 1}}}
+	if got, _ := h.View().Room(want.Name); !reflect.DeepEqual(got, want) {
+		t.Errorf("decided: %+v", got)
 	}
 	if _, err := h.Join(t.Context(), name(t, "carol"), text.Direct(name(t, "alice"), name(t, "bob"))); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("carol joins @alice+bob: %v", err)
@@ -184,12 +160,11 @@ func TestRaceForARoom(t *testing.T) {
 func TestMakeRoomThatIsThereByNow(t *testing.T) {
 	h := start(t, &tape{})
 	join(t, h, "alice", "ci")
-	r, made, err := h.makeRoom(t.Context(), name(t, "bob"), room(t, "ci"))
-	if err != nil || made || r.by != name(t, "alice") {
-		t.Errorf("made %v, %v", made, err)
+	if _, err := h.decisions.Decide(h.caller(name(t, "bob")), JoinRoom{Room: room(t, "ci")}); err != nil {
+		t.Error(err)
 	}
-	if lines := h.registry.(*ledger).lines; len(lines) != 2 {
-		t.Errorf("registry: %q", lines)
+	if got, _ := h.View().Room(room(t, "ci")); got.By != name(t, "alice") || len(got.Members) != 2 {
+		t.Errorf("decided: %+v", got)
 	}
 }
 
@@ -224,12 +199,12 @@ func TestLimitsOfOnePerson(t *testing.T) {
 		join(t, h, fmt.Sprintf("maker%d", i), fmt.Sprintf("other%d", i))
 		join(t, h, "alice", fmt.Sprintf("other%d", i))
 	}
-	before := len(h.registry.(*ledger).lines)
+	before := h.View().State
 	if _, err := h.Join(t.Context(), name(t, "alice"), room(t, "onemore")); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one room too many joined: %v", err)
 	}
-	if after := h.registry.(*ledger).lines[before:]; len(after) > 0 {
-		t.Errorf("a refused join left %q", after)
+	if h.View().State != before {
+		t.Error("a refused join left something")
 	}
 	say(t, h, "alice", text.Direct(name(t, "alice"), name(t, "bob")), "direct rooms do not count")
 }
@@ -237,7 +212,7 @@ func TestLimitsOfOnePerson(t *testing.T) {
 // private-room-as-stranger: it answers as a room that is not there.
 func TestPrivateRoomIsNotThere(t *testing.T) {
 	secret, bob := room(t, "secret"), name(t, "bob")
-	h := NewHub(&tape{}, &ledger{}, nil, []RoomState{
+	h := hubOver(&tape{}, nil, []RoomState{
 		{Name: secret, Rules: Rules{Private: true}, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
 	}, quiet)
 	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {

@@ -19,7 +19,7 @@ type idleRoom struct {
 
 // releaseIdle has the direct rooms that have been idle for directIdle let go of what both people have read. It is called by
 // Run between two batches, so that no edit or deletion which is under way means a message that goes.
-func (h *Hub) releaseIdle(now time.Time) {
+func (h *sequencer) releaseIdle(now time.Time) {
 	idle := make(idleRooms, len(h.idle))
 	for _, r := range h.emptyDirect() {
 		at := idleRoom{now, r.Log.Last()}
@@ -38,7 +38,7 @@ func (h *Hub) releaseIdle(now time.Time) {
 }
 
 // emptyDirect lists the direct rooms in which nobody is, and that hold messages.
-func (h *Hub) emptyDirect() []*Room {
+func (h *directory) emptyDirect() []*Room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	var rooms []*Room
@@ -52,7 +52,7 @@ func (h *Hub) emptyDirect() []*Room {
 
 // readByBoth is the Seq up to which each of a direct room's two people has read everything that the other said. Their marks
 // are raised to it: else what somebody said without reading the room, as by a script, would count as unread once it is gone.
-func (h *Hub) readByBoth(r *Room) (seq uint64) {
+func (h *directory) readByBoth(r *Room) (seq uint64) {
 	a, b, _ := r.Name.Pair()
 	h.mu.RLock()
 	of := func(name Name) uint64 { return r.mark(name, h.people[name]) }

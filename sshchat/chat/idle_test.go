@@ -125,7 +125,7 @@ func TestIdleDirectRoomKeepsTheUnread(t *testing.T) {
 // process has on its heap.
 func TestIdleDirectRoomsCostLittle(t *testing.T) {
 	const rooms, messages = 500, 20
-	h := NewHub(&tape{}, &ledger{}, nil, nil, quiet)
+	h := hubOver(&tape{}, nil, nil, quiet)
 	alice := name(t, "alice")
 	names := make([]Name, rooms)
 	for i := range names {

@@ -101,7 +101,7 @@ func TestInboxAfterARestart(t *testing.T) {
 	kept := &notebook{}
 	kept.Mark(bob, General, 40)
 	pair := text.Direct(name(t, "alice"), bob)
-	h := NewHub(&tape{}, &ledger{}, kept, []RoomState{
+	h := hubOver(&tape{}, kept, []RoomState{
 		{Name: General, Last: 50, Members: []Member{{bob, 1}}},
 		{Name: room(t, "ci"), Last: 50, Members: []Member{{bob, 48}}},
 		{Name: pair, Last: 4},

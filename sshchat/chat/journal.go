@@ -1,6 +1,9 @@
 package chat
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Change tells what an Event does to a room's readers.
 type Change int
@@ -52,28 +55,75 @@ type Member struct {
 	Since uint64 `json:"since"` // the first Seq that is theirs to read
 }
 
-// RoomState is what is decided about a room, as the registry keeps it.
+// RoomState is what is decided about a room. What it refers to is shared and must not be changed.
 type RoomState struct {
 	Name  RoomName
 	Topic string
 	Rules
-	By      Name // who made it; zero for #general, and where an admin did
-	Gone    bool // it was removed, but what was said in it is stored
-	Members []Member
-	Last    uint64 // Seq of the newest stored message; the journal's word, not the registry's
+	By      Name     // who made it; zero for #general, and if an admin did
+	Members []Member // in the order they came
+	Gone    bool     // it was removed, but what was said in it is stored
+	Last    uint64   // Seq of the newest stored message; the journal's word
 }
 
-// Registry keeps what is decided about rooms. Each method returns once its change survives a power cut.
-// Changes for different people may come at once; for one person they come one after another.
-type Registry interface {
-	// SaveRoom makes the room, without members, or changes its topic.
-	SaveRoom(name RoomName, topic string, by Name) error
-	// SaveRules changes how the room is run.
-	SaveRules(name RoomName, rules Rules) error
-	// RemoveRoom forgets the room and who is in it; it is no error where it is not there.
-	RemoveRoom(name RoomName) error
-	// SaveMember adds m to the room or changes since when m belongs to it.
-	SaveMember(room RoomName, m Member) error
-	// RemoveMember takes name out of the room; it is no error where name is not in it.
-	RemoveMember(room RoomName, name Name) error
+// Sealer is a Journal that seals what it stores to those who may read it.
+type Sealer interface {
+	// Unreadable reports whether the newest messages of the room are sealed to nobody. It must be cheap.
+	Unreadable(room RoomName) bool
+}
+
+// warnEvery is the least between two warnings of what nobody can read: to one writer in one room, and to the log.
+const warnEvery = time.Hour
+
+// warned is whom a warning was for; the log's is for nobody.
+type warned struct {
+	room RoomName
+	name Name
+}
+
+// Unreadable reports whether what was said last in the room is stored, but sealed to nobody: no member has a key or a
+// password that opens history.
+func (h *sequencer) Unreadable(room RoomName) bool {
+	s, ok := h.journal.(Sealer)
+	return ok && s.Unreadable(room)
+}
+
+// warnUnreadable warns the log, and those who said something, of rooms in which that is sealed to nobody. Called by Run.
+func (h *sequencer) warnUnreadable(events []Event) {
+	looked := make(map[RoomName]bool, 1)
+	for _, e := range events {
+		if e.Change != NoChange {
+			continue
+		}
+		unreadable, known := looked[e.Room]
+		if !known {
+			unreadable = h.Unreadable(e.Room)
+			looked[e.Room] = unreadable
+		}
+		if !unreadable {
+			continue
+		}
+		if h.warningDue(warned{room: e.Room}) {
+			h.log.Warn("messages are sealed to nobody: no member has a key or password that opens history", "room", e.Room.String())
+		}
+		if from := e.Message.From; h.warningDue(warned{e.Room, from}) {
+			h.Tell(from, "What you say in %s is stored, but sealed to nobody: no member has a key or a password that opens history. "+
+				"/key add and /passwd give you one.", e.Room.For(from))
+		}
+	}
+}
+
+// warningDue notes a warning, if it is time for one.
+func (h *sequencer) warningDue(w warned) bool {
+	at := time.Now()
+	if last, ok := h.warnings[w]; ok && at.Sub(last) < warnEvery {
+		return false
+	}
+	for old, last := range h.warnings {
+		if at.Sub(last) >= warnEvery {
+			delete(h.warnings, old)
+		}
+	}
+	h.warnings[w] = at
+	return true
 }

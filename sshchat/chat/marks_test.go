@@ -98,7 +98,7 @@ func TestMarksOutliveTheHub(t *testing.T) {
 	kept.Mark(alice, General, 7)
 	kept.Mark(alice, room(t, "old"), 9) // its history was put back to an older copy
 	kept.Mark(alice, room(t, "gone"), 3)
-	h := NewHub(&tape{}, &ledger{}, kept, []RoomState{
+	h := hubOver(&tape{}, kept, []RoomState{
 		{Name: General, Last: 10, Members: []Member{{alice, 1}}},
 		{Name: room(t, "old"), Last: 5, Members: []Member{{alice, 1}}},
 		{Name: room(t, "new"), Last: 5, Members: []Member{{alice, 4}}},
@@ -180,8 +180,8 @@ func TestChangedReachesEverySession(t *testing.T) {
 	alice := name(t, "alice")
 	readers := []*Reader{h.Reader(alice, From{}), h.Reader(alice, From{Only: []RoomName{General}})}
 	bob := h.Reader(name(t, "bob"), From{})
-	h.Changed(alice)
-	h.Changed(name(t, "nobody"))
+	h.changed(alice)
+	h.changed(name(t, "nobody"))
 	for _, r := range readers {
 		if got := kinds(r.Next(9)); len(got) != 1 || got[0] != Changed {
 			t.Errorf("a session hears %v", got)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // Kind tells what a Message is.
@@ -61,3 +63,40 @@ func (m Message) ID(me Name) string {
 
 // size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
 func (m *Message) size() int { return len(m.Text.String()) + 128 }
+
+// What the chat speaks of, and text checks.
+type (
+	Name     = text.Name
+	RoomName = text.RoomName
+	Text     = text.Text
+)
+
+// General is the room everyone starts in.
+var General = text.General
+
+// Filter is what a person does not want to be shown. The zero Filter shows everything.
+type Filter struct {
+	Ignore map[Name]bool // nothing of theirs, in direct rooms neither
+	Focus  map[Name]bool // in rooms, these people alone; empty: everybody
+	Quiet  bool          // no comings and goings
+}
+
+// Shows reports whether me is to see m. One's own messages, and what the server says, always show.
+func (f *Filter) Shows(m *Message, me Name) bool {
+	switch {
+	case m.From == me:
+		return true
+	case m.From.IsZero():
+		return !f.Quiet || m.Kind != Comings
+	case f.Ignore[m.From]:
+		return false
+	case m.Kind == Notice: // what somebody did to the room
+		return true
+	}
+	return len(f.Focus) == 0 || m.Room.IsDirect() || f.Focus[m.From]
+}
+
+// Mentions reports whether somebody else says m to me, or names me in it.
+func (m *Message) Mentions(me Name) bool {
+	return m.said() && m.From != me && (m.Room.IsDirect() || m.Text.Mentions(me))
+}

@@ -137,7 +137,7 @@ func TestChangesOutliveAFailedCommit(t *testing.T) {
 
 func TestDeadJournalEndsRun(t *testing.T) {
 	journal := &tape{broken: fmt.Errorf("fsync: %w", ErrJournalDead)}
-	h := NewHub(journal, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+	h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 	h.Enter(name(t, "alice"))
 	r := h.Reader(name(t, "alice"), From{})
 	ended := make(chan error, 1)
@@ -161,7 +161,7 @@ func TestDeadJournalEndsRun(t *testing.T) {
 func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		journal := &tape{}
-		h := NewHub(journal, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 		for range 9 {
 			go func() {
 				if _, err := h.Post(context.Background(), name(t, "alice"), General, Say, words("x")); err != nil {
@@ -184,7 +184,7 @@ func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 func TestJournalIsCalledEveryMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		journal := &tape{}
-		h := NewHub(journal, &ledger{}, nil, nil, quiet)
+		h := hubOver(journal, nil, nil, quiet)
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
 		defer stop()
 		if err := h.Run(ctx); err != nil {

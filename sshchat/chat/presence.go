@@ -14,8 +14,14 @@ const (
 	presenceNames = 5               // named in such a line; the rest are counted
 )
 
+// presence is who belongs to rooms and who is there, and what rooms are shown of it.
+type presence struct {
+	*directory
+	stirred chan struct{} // holds one token while presence notices are owed
+}
+
 // Enter tells the hub that a session of name has opened. Each Enter needs one Leave.
-func (h *Hub) Enter(name Name) {
+func (h *presence) Enter(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
@@ -31,7 +37,7 @@ func (h *Hub) Enter(name Name) {
 }
 
 // Leave tells the hub that a session of name has ended. Rooms nobody is left in let go of most of their tail.
-func (h *Hub) Leave(name Name) {
+func (h *presence) Leave(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
@@ -51,7 +57,7 @@ func (h *Hub) Leave(name Name) {
 }
 
 // Here reports whether a session of name is open.
-func (h *Hub) Here(name Name) bool {
+func (h *presence) Here(name Name) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	p := h.people[name]
@@ -60,7 +66,7 @@ func (h *Hub) Here(name Name) bool {
 
 // stir notes a coming or going to be told; one who comes and goes in between is not worth a word.
 // Called with mu held.
-func (h *Hub) stir(r *Room, name Name, came bool) {
+func (h *presence) stir(r *Room, name Name, came bool) {
 	if r.Name.IsDirect() {
 		return
 	}
@@ -76,7 +82,7 @@ func (h *Hub) stir(r *Room, name Name, came bool) {
 }
 
 // tellPresence appends one line to each room that has seen comings or goings.
-func (h *Hub) tellPresence() {
+func (h *presence) tellPresence() {
 	type line struct {
 		room *Room
 		said string
@@ -132,4 +138,67 @@ func nameList(names []Name) string {
 		return words[0]
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// enter is called with mu held.
+func (h *presence) enter(r *Room, name Name) {
+	p := h.person(name)
+	r.members[name] = r.seq + 1
+	if p.sessions > 0 {
+		r.here++
+	}
+	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
+	h.stir(r, name, true)
+}
+
+// leave is called with mu held.
+func (h *presence) leave(r *Room, name Name) {
+	if _, in := r.members[name]; !in {
+		return
+	}
+	p := h.person(name)
+	delete(r.members, name)
+	delete(p.rooms, r.Name)
+	if p.sessions > 0 {
+		r.here--
+	}
+	h.tell(p.log, Message{Room: r.Name, Kind: Parted})
+	h.stir(r, name, false)
+}
+
+// absence is what somebody said on leaving the keyboard. It is in memory only.
+type absence struct {
+	why   Text // may be empty
+	since time.Time
+}
+
+// SetAway notes that me, whose sessions stay open, is not there to read, until Back or the end of the last of them.
+// Where none is open it does nothing. All of me's sessions hear of it, as Changed.
+func (h *presence) SetAway(me Name, why Text) { h.setAway(me, &absence{why, now()}) }
+
+// Back ends what SetAway began. It reports whether me was away.
+func (h *presence) Back(me Name) bool { return h.setAway(me, nil) }
+
+// setAway reports whether me was away before.
+func (h *presence) setAway(me Name, a *absence) (was bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.people[me]
+	if p == nil || p.sessions == 0 || p.away == nil && a == nil {
+		return false
+	}
+	was = p.away != nil
+	p.away = a
+	h.tell(p.log, Message{Kind: Changed})
+	return was
+}
+
+// Away tells whether name said to be away, why, and since when.
+func (h *presence) Away(name Name) (why Text, since time.Time, away bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if p := h.people[name]; p != nil && p.away != nil {
+		return p.away.why, p.away.since, true
+	}
+	return Text{}, time.Time{}, false
 }

@@ -17,7 +17,7 @@ func synctestHub(t *testing.T, people ...string) (h *Hub, stop func()) {
 	for _, p := range people {
 		general.Members = append(general.Members, Member{name(t, p), 1})
 	}
-	h = NewHub(&tape{}, &ledger{}, nil, []RoomState{general}, quiet)
+	h = hubOver(&tape{}, nil, []RoomState{general}, quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()

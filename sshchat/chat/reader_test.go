@@ -97,7 +97,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice, bob := name(t, "alice"), name(t, "bob")
-		h := NewHub(&tape{}, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		h := hubOver(&tape{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		r := h.Reader(bob, From{})
 		for _, e := range []Event{
 			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("before")}},
@@ -105,7 +105,7 @@ func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("after")}},
 		} {
 			go func() {
-				if err := h.submit(context.Background(), &request{event: e}); err != nil {
+				if err := h.submit(context.Background(), newRequest(e)); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -209,7 +209,7 @@ func TestResume(t *testing.T) {
 	after := func(seq uint64) From { return From{After: map[RoomName]uint64{General: seq}} }
 	expect(t, h.Reader(name(t, "alice"), after(3)), "general:4", "general:5")
 	expect(t, h.Reader(name(t, "alice"), after(99)))
-	restarted := NewHub(&tape{}, &ledger{}, nil, []RoomState{
+	restarted := hubOver(&tape{}, nil, []RoomState{
 		{Name: General, Last: 5, Members: []Member{{name(t, "alice"), 3}}},
 	}, quiet)
 	expect(t, restarted.Reader(name(t, "alice"), after(0)), "general:!3-5")

@@ -1,18 +1,16 @@
 package chat
 
 import (
-	"sync"
+	"slices"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // Room is a log and who belongs to it.
 type Room struct {
 	Name RoomName
 	Log  *Log
-
-	// deciding is held for reading from the moment a join is looked at until it is in the journal, and for writing while
-	// the room's rules change: so a join finds the rules that hold at its place. Taken after decisions and changing.
-	deciding sync.RWMutex
 
 	// Guarded by the hub's mu:
 
@@ -44,6 +42,19 @@ func newRoom(s RoomState) *Room {
 	return r
 }
 
+// decided takes over what is decided about the room but for its members. Called with the hub's mu held.
+func (r *Room) decided(s *RoomState) {
+	if r.rules.Slow != s.Slow {
+		r.said = nil
+	}
+	r.gone, r.topic, r.rules, r.by = false, s.Topic, s.Rules, s.By
+}
+
+// close notes that the room is removed. Called with the hub's mu held.
+func (r *Room) close() {
+	r.gone, r.closed, r.topic, r.rules, r.said = true, time.Now(), "", Rules{}, nil
+}
+
 // RoomInfo is a room as shown to people; a copy.
 type RoomInfo struct {
 	Name    RoomName
@@ -59,4 +70,91 @@ type RoomInfo struct {
 func (r *Room) info(me Name) RoomInfo {
 	_, in := r.members[me]
 	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.rules.Private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
+}
+
+// Rules is how a room is run: what is decided about it but for its topic and its members.
+type Rules struct {
+	Private bool          // who is not in it does not learn that it is there
+	Slow    time.Duration // the least between two messages of one member; 0: none. Its moderators are exempt
+	Mods    []Name        // who moderates it, beside who made it
+	Invited []Name        // who may join it while it is private
+}
+
+// Rules are those of a room me may know of.
+func (h *directory) Rules(me Name, name RoomName) (by Name, rules Rules, err error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return Name{}, Rules{}, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return r.by, r.rules.clone(), nil
+}
+
+func (r Rules) clone() Rules {
+	r.Mods, r.Invited = slices.Clone(r.Mods), slices.Clone(r.Invited)
+	return r
+}
+
+func (r Rules) equal(other Rules) bool {
+	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
+}
+
+// Moderates reports whether me made the room or is one of its moderators, and still in it.
+func (h *directory) Moderates(me Name, name RoomName) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	return r != nil && r.moderates(me)
+}
+
+// Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
+func (h *directory) Standing(name Name, room RoomName) (maker, mod bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[room]
+	if r == nil {
+		return false, false
+	}
+	return r.standing(name)
+}
+
+// standing is called with the hub's mu held.
+func (r *Room) standing(name Name) (maker, mod bool) {
+	if _, in := r.members[name]; !in || name.IsZero() {
+		return false, false
+	}
+	return r.by == name, slices.Contains(r.rules.Mods, name)
+}
+
+// moderates is called with the hub's mu held.
+func (r *Room) moderates(me Name) bool {
+	maker, mod := r.standing(me)
+	return maker || mod
+}
+
+// Notify tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
+func (h *directory) Notify(by Name, name RoomName, format string, args ...any) {
+	h.mu.RLock()
+	r := h.rooms[name]
+	h.mu.RUnlock()
+	if r != nil {
+		h.tell(r.Log, Message{Room: name, From: by, Kind: Notice, Text: text.Sprintf(format, args...)})
+	}
+}
+
+// tooSoon refuses a message in a slow room and notes one that is not refused. Called with the hub's mu held.
+func (r *Room) tooSoon(from Name, at time.Time) error {
+	slow := r.rules.Slow
+	if slow <= 0 || r.moderates(from) {
+		return nil
+	}
+	if wait := slow - at.Sub(r.said[from]); wait > 0 && wait <= slow {
+		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), (wait + time.Second - 1).Truncate(time.Second))
+	}
+	if r.said == nil {
+		r.said = make(map[Name]time.Time)
+	}
+	r.said[from] = at
+	return nil
 }

@@ -120,3 +120,78 @@ func ParseDuration(word string) (time.Duration, error) {
 	}
 	return time.Duration(n) * unit, nil
 }
+
+// sanctions is a list of bans or mutes that is looked up by whom it hits. It is never changed.
+type sanctions struct {
+	list  []Sanction // the oldest first
+	names map[Name]int
+	keys  map[string]int
+	nets  map[netip.Prefix]int
+	bits  []int // lengths of the prefixes in nets, of IPv4 first
+}
+
+func newSanctions(list []Sanction) sanctions {
+	s := sanctions{list: list, names: make(map[Name]int), keys: make(map[string]int), nets: make(map[netip.Prefix]int)}
+	for i, one := range list {
+		switch {
+		case one.Key != "":
+			s.keys[one.Key] = s.longer(s.keys[one.Key], i, one.Target())
+		case one.Net.IsValid():
+			s.nets[one.Net] = s.longer(s.nets[one.Net], i, one.Target())
+			if !slices.Contains(s.bits, one.Net.Bits()) {
+				s.bits = append(s.bits, one.Net.Bits())
+			}
+		default:
+			s.names[one.User] = s.longer(s.names[one.User], i, one.Target())
+		}
+	}
+	return s
+}
+
+// longer is, of two places of the same target, that of the sanction which lasts longer: a file edited by hand may hold two.
+func (s *sanctions) longer(old, i int, target string) int {
+	was, is := s.list[old], s.list[i]
+	if was.Target() != target || is.Until.IsZero() || !was.Until.IsZero() && !is.Until.Before(was.Until) {
+		return i
+	}
+	return old
+}
+
+// hit returns a sanction that holds and hits the person, the address (its IPv4 form if it has one) or the key. Its cost
+// does not grow with the list.
+func (s *sanctions) hit(at Moment, name Name, addr netip.Addr, key string) (Sanction, bool) {
+	if i, ok := s.names[name]; ok && !name.IsZero() && !at.Over(s.list[i]) {
+		return s.list[i], true
+	}
+	if i, ok := s.keys[key]; ok && key != "" && !at.Over(s.list[i]) {
+		return s.list[i], true
+	}
+	if !addr.IsValid() {
+		return Sanction{}, false
+	}
+	addr = addr.Unmap().WithZone("")
+	for _, bits := range s.bits {
+		net, err := addr.Prefix(bits)
+		if err != nil {
+			continue // longer than an IPv4 address
+		}
+		if i, ok := s.nets[net]; ok && !at.Over(s.list[i]) {
+			return s.list[i], true
+		}
+	}
+	return Sanction{}, false
+}
+
+func (s *sanctions) holding(at Moment) []Sanction {
+	return slices.DeleteFunc(slices.Clone(s.list), at.Over)
+}
+
+// find returns the sanction of that target, if it holds.
+func (s *sanctions) find(at Moment, target string) (Sanction, bool) {
+	for _, one := range s.list {
+		if one.Target() == target && !at.Over(one) {
+			return one, true
+		}
+	}
+	return Sanction{}, false
+}

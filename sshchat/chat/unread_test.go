@@ -24,7 +24,7 @@ func TestWarningsOfWhatNobodyReads(t *testing.T) {
 		var log bytes.Buffer
 		j := &blind{unreadable: true}
 		alice, bob := name(t, "alice"), name(t, "bob")
-		h := NewHub(j, &ledger{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}, {bob, 1}}}}, slog.New(slog.NewTextHandler(&log, nil)))
+		h := hubOver(j, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}, {bob, 1}}}}, slog.New(slog.NewTextHandler(&log, nil)))
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- h.Run(ctx) }()

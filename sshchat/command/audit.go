@@ -106,7 +106,7 @@ func (c *Call) hasNoRole(word string) bool {
 	if err != nil {
 		return false
 	}
-	a, _ := c.Accounts.ByName(name)
+	a, _ := c.Hub.View().ByName(name)
 	return !a.Role.AtLeast(chat.Mod)
 }
 

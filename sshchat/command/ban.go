@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -29,7 +28,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.mayBan(s); err != nil {
+		if err := c.may(c.banOf(s)); err != nil {
 			return err
 		}
 		bans := []chat.Sanction{s}
@@ -37,7 +36,7 @@ var _ = add(&Command{
 			bans = append(bans, c.addressesOf(s)...)
 		}
 		for _, s := range bans {
-			if err := c.impose(ctx, s); err != nil {
+			if err := c.ban(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -65,40 +64,11 @@ func (c *Call) sanction() (chat.Sanction, error) {
 	return s, nil
 }
 
-// mayBan refuses a ban of oneself, of somebody higher, of what somebody higher banned otherwise, and of what is many
-// people's by accident.
-func (c *Call) mayBan(s chat.Sanction) error {
+// banOf is a ban, with what chat's rules have to know of who is connected.
+func (c *Call) banOf(s chat.Sanction) chat.Ban {
 	force, _ := c.Flags.GetBool("force")
-	switch {
-	case !s.User.IsZero():
-		if _, err := c.subject(s.User.String(), chat.RoomName{}); err != nil {
-			return err
-		}
-	case s.Net.IsValid() && s.Net.Contains(c.addr()):
-		return denied("you are connected from there yourself")
-	case s.Net.IsValid() && s.Net.Overlaps(loopback[s.Net.Addr().Is4()]) && !force:
-		return denied("%s includes loopback addresses, which a proxy's clients may all come from; --force bans them all the same", s.Net)
-	case s.Key != "" && slices.ContainsFunc(c.Account.Keys, func(k chat.Key) bool { return k.Fingerprint == s.Key }):
-		return denied("that key is yours")
-	}
-	if err := c.mayBeHit(s); err != nil {
-		return err
-	}
-	return c.mayReplace(s, c.Accounts.Bans())
+	return chat.Ban{Sanction: s, Force: force, Seen: c.staffSeen()}
 }
-
-// mayReplace refuses to put a sanction in the place of one that the caller may not lift.
-func (c *Call) mayReplace(s chat.Sanction, list []chat.Sanction) error {
-	for _, old := range list {
-		if old.Target() == s.Target() {
-			return c.mayLift(old)
-		}
-	}
-	return nil
-}
-
-// loopback are the addresses of the machine itself, by whether they are IPv4.
-var loopback = map[bool]netip.Prefix{true: netip.MustParsePrefix("127.0.0.0/8"), false: netip.MustParsePrefix("::1/128")}
 
 // addressesOf are the addresses a banned person is connected from, as far as they are surely theirs: no loopback or
 // private address, which a proxy or a whole house may have, and none that anybody else is connected from.
@@ -115,13 +85,13 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 	}
 	var bans []chat.Sanction
 	for _, addr := range theirs {
-		if shared[addr] || addr == c.addr() || !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLoopback() {
+		if shared[addr] || addr == c.Who().Addr || !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLoopback() {
 			c.Notef("%s is not banned: others may be there as well.", addr)
 			continue
 		}
 		also := s
 		also.User, also.Net = chat.Name{}, netip.PrefixFrom(addr, addr.BitLen())
-		if err := c.mayBan(also); err != nil {
+		if err := c.may(c.banOf(also)); err != nil {
 			c.Notef("%s is not banned: %v.", addr, err)
 			continue
 		}
@@ -130,53 +100,16 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 	return bans
 }
 
-// impose bans, and ends what the ban hits: sessions, and windows of history that the keys would open.
-func (c *Call) impose(ctx context.Context, s chat.Sanction) error {
-	if err := c.Accounts.Ban(s); err != nil {
+// ban bans, and says what came of it.
+func (c *Call) ban(ctx context.Context, s chat.Sanction) error {
+	before := c.Live.Ended()
+	if err := c.decide(ctx, c.banOf(s)); err != nil {
 		return err
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
-	ended := c.Live.Review(banned(s))
-	if err := c.Reseal(ctx, s, chat.Revoke); err != nil {
-		return err
-	}
-	c.Notef("%s is banned %s; %s ended.", s.Target(), until(s), text.Count(ended, "session"))
+	c.Notef("%s is banned %s; %s ended.", s.Target(), s.Lasts(), text.Count(c.Live.Ended()-before, "session"))
 	return nil
 }
-
-// Reseal has what is said from now on sealed to those whom a ban hits, as they may read now: after it was imposed
-// (chat.Revoke), or has ended (chat.Rekey).
-func (s *Services) Reseal(ctx context.Context, ban chat.Sanction, change chat.Change) error {
-	for _, a := range s.Accounts.Accounts() {
-		if !ban.HitsReader(a) {
-			continue
-		}
-		if err := s.Hub.Rekey(ctx, a.Name, change); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func until(s chat.Sanction) string {
-	if s.Until.IsZero() {
-		return "for ever"
-	}
-	return "until " + s.Until.Format("2006-01-02 15:04 MST")
-}
-
-// banned is what the banned are told.
-func banned(s chat.Sanction) string { return fmt.Sprintf("You are banned %s%s.", until(s), reason(s)) }
-
-func reason(s chat.Sanction) string {
-	if s.Why == "" {
-		return ""
-	}
-	return ": " + s.Why
-}
-
-// Banned refuses whoever a ban hits.
-func Banned(s chat.Sanction) error { return &chat.Refusal{Code: chat.Denied, Text: banned(s)} }
 
 var _ = add(&Command{
 	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
@@ -188,28 +121,21 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		bans := c.Accounts.Bans()
-		i := slices.IndexFunc(bans, func(b chat.Sanction) bool { return b.Target() == s.Target() })
-		if i < 0 {
-			return notFound("%s is not banned", s.Target())
-		}
-		if err := c.mayLift(bans[i]); err != nil {
-			return err
-		}
-		if err := c.Accounts.Unban(s.Target()); err != nil {
+		if err := c.decide(ctx, chat.Unban{Target: s.Target()}); err != nil {
 			return err
 		}
 		c.Log.Info("ban lifted", "on", s.Target(), "by", c.Account.Name, "source", c.Source)
 		c.Notef("%s is not banned any more.", s.Target())
-		return c.Reseal(ctx, s, chat.Rekey)
+		return nil
 	},
 })
 
 var _ = add(&Command{
 	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		c.printSanctions("ban", c.Accounts.Bans())
-		c.printSanctions("mute", c.Accounts.Mutes())
+		now := c.Hub.View()
+		c.printSanctions("ban", now.Bans())
+		c.printSanctions("mute", now.Mutes())
 		return nil
 	},
 })
@@ -223,6 +149,6 @@ func (c *Call) printSanctions(kind string, list []chat.Sanction) {
 			}{kind, s})
 			continue
 		}
-		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), until(s), s.By, s.At.Format("2006-01-02"), reason(s))
+		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), s.Lasts(), s.By, s.At.Format("2006-01-02"), s.Reason())
 	}
 }

@@ -88,7 +88,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	if account.ID == "" {
 		account, err = c.register(ctx, chat.Admin, "")
 	} else {
-		err = c.Accounts.SetRole(account.ID, chat.Admin)
+		err = c.decide(ctx, chat.ClaimAdmin{ID: account.ID})
 	}
 	if err != nil {
 		c.Claim.keep(strings.ToLower(strings.TrimSpace(c.Args[0])))

@@ -12,9 +12,7 @@ func TestRoomIsClosedByItsMaker(t *testing.T) {
 	for _, face := range []Face{Chat, Exec} {
 		r := newRig(t, "alice", "bob", "root", "mo")
 		for who, role := range map[string]chat.Role{"root": chat.Admin, "mo": chat.Mod} {
-			a := r.accounts.byName[who]
-			a.Role = role
-			r.accounts.byName[who] = a
+			r.change(who, func(a *chat.Account) { a.Role = role })
 		}
 		r.face = face
 		r.must("join lab")

@@ -80,10 +80,8 @@ type Call struct {
 	At         net.Addr     // the address of the server that the connection came to
 	Account    chat.Account // who calls; the zero Account while registering
 	Name       chat.Name    // the name of the login; that of Account where there is one
-	Only       chat.Only    // what the key of the login is restricted to
 	Terminal   bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
-	Verified   bool         // the login is by key, or by password and second factor: worth the account's role
-	Key        *chat.Key    // the key proven in this login, if it was by key
+	Key        *chat.Key    // the key proven in this login, if it was by key and has no account
 	Source     string       // where the connection comes from, for the log
 	Args       []string     // the words; a room that was left out is among them
 	Text       string       // the rest of the line
@@ -95,13 +93,12 @@ type Call struct {
 	Err        io.Writer // words for a person
 	Session    Session
 	Caller     Caller
-	// Admit looks at the login of the call again, as it stands now, and returns its account. nil: nobody does.
-	Admit func(now Rolls) (chat.Account, error)
+	// Who is who asks, as the session stands now: a command may change what its login has to prove.
+	Who func() chat.Caller
 
-	conditions []func(Rolls) error // that must hold wherever the command changes something
-	unwritten  int                 // refusals before this one that the audit log does not have
-	warned     bool                // that what is said is sealed to nobody
-	cut        error               // why no more is printed, though the command went on
+	unwritten int   // refusals before this one that the audit log does not have
+	warned    bool  // that what is said is sealed to nobody
+	cut       error // why no more is printed, though the command went on
 }
 
 // Session is the caller's session, for commands that act on it.
@@ -161,6 +158,8 @@ type Caller interface {
 type Services struct {
 	Hub          *chat.Hub
 	Accounts     Accounts
+	Passwords    Passwords
+	SecondFactor SecondFactor
 	History      History
 	Readers      *Readers // who reads it at once; nil: as many as like
 	Audit        Audit

@@ -26,7 +26,7 @@ var (
 func (c *Call) again(dialogue func() error) error {
 	for n := 1; ; n++ {
 		err := dialogue()
-		if err == nil || n == tries || !c.Accounts.Wrong(err) {
+		if err == nil || n == tries || !c.Passwords.Wrong(err) {
 			return err
 		}
 		said, _ := Text(err)
@@ -47,7 +47,7 @@ func (c *Call) askIdentities(ctx context.Context) (ids []age.Identity, err error
 		if err != nil {
 			return err
 		}
-		return c.Caller.Guess(func() (err error) { ids, err = c.Accounts.Unlock(ctx, c.Account.ID, password); return err })
+		return c.Caller.Guess(func() (err error) { ids, err = c.Passwords.Unlock(ctx, c.Account.ID, password); return err })
 	})
 	return ids, err
 }

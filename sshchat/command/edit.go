@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -60,14 +61,17 @@ var (
 // takeBack deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
 func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
 	author, found := c.Hub.Author(room, seq)
-	if !found || author == c.Account.Name || room.IsDirect() || c.rank(c.Accounts, room) == chat.RankMember {
+	if !found || author == c.Account.Name {
 		return c.amend(ctx, room, chat.Delete, seq, "")
 	}
-	if a, ok := c.Accounts.ByName(author); ok {
-		if err := c.over(a, room); err != nil {
-			return err
-		}
+	may := func() error { return c.may(chat.TakeBack{Room: room, Author: author}) }
+	switch err := may(); {
+	case errors.Is(err, chat.ErrNotYours): // which the hub says, unless there is no such message for the caller
+		return c.amend(ctx, room, chat.Delete, seq, "")
+	case err != nil:
+		return err
 	}
+	ctx = chat.AlsoCheck(ctx, may)
 	if !c.ranked() {
 		if err := c.Caller.Pace(ctx, Change, "delete"); err != nil {
 			return err

@@ -13,9 +13,7 @@ import (
 func TestFlagsAreNoText(t *testing.T) {
 	for _, face := range []Face{Chat, Exec} {
 		r := newRig(t, "alice", "bob")
-		a := r.accounts.byName["alice"]
-		a.Role = chat.Admin
-		r.accounts.byName["alice"] = a
+		r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
 		r.face = face
 		r.must("join #lab")
 		for _, cmd := range all {

@@ -7,7 +7,7 @@ var _ = add(&Command{
 	More:  "An age file that your password opens.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
 	Faces: Exec, Effect: Reads, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
-		armored, err := c.Accounts.Identity(c.Account.ID)
+		armored, err := c.Passwords.Identity(c.Account.ID)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ var _ = add(&Command{
 	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
 	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		ignored := c.settings().Ignore
 		if len(c.Args) == 0 {
 			c.listIgnored(ignored)
@@ -24,7 +24,7 @@ var _ = add(&Command{
 		if name == c.Account.Name {
 			return failed("you cannot ignore yourself")
 		}
-		if err := c.keepIgnored(append(ignored, name)); err != nil {
+		if err := c.keepIgnored(ctx, append(ignored, name)); err != nil {
 			return err
 		}
 		c.Notef("You see nothing more of %s; %s %s changes that.", name, c.typed("unignore"), name)
@@ -50,7 +50,7 @@ func (c *Call) listIgnored(ignored []chat.Name) {
 var _ = add(&Command{
 	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("unignore needs a name")
 		}
@@ -62,7 +62,7 @@ var _ = add(&Command{
 		if !slices.Contains(ignored, name) {
 			return failed("you do not ignore %s", name)
 		}
-		if err := c.keepIgnored(slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
+		if err := c.keepIgnored(ctx, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
 			return err
 		}
 		c.Notef("You see %s again.", name)
@@ -71,10 +71,10 @@ var _ = add(&Command{
 })
 
 // keepIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
-func (c *Call) keepIgnored(names []chat.Name) error {
+func (c *Call) keepIgnored(ctx context.Context, names []chat.Name) error {
 	value, err := joinNames(names)
 	if err != nil {
 		return err
 	}
-	return c.keep(ignoreSetting, value)
+	return c.keep(ctx, ignoreSetting, value)
 }

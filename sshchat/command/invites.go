@@ -19,7 +19,7 @@ var _ = add(&Command{
 		f.String("expires", "7d", "how long it can be used, as in 2h, 7d or forever")
 		jsonFlag(f)
 	},
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		uses, _ := c.Flags.GetInt("uses")
 		word, _ := c.Flags.GetString("expires")
 		d, err := chat.ParseDuration(word)
@@ -33,10 +33,14 @@ var _ = add(&Command{
 		if d > 0 {
 			end = time.Now().Add(d)
 		}
-		id, code, err := c.Accounts.Invite(c.Account.Name, uses, end)
+		in, code, err := c.Accounts.NewInvite(c.Account.Name, uses, end)
 		if err != nil {
 			return err
 		}
+		if err := c.decide(ctx, in); err != nil {
+			return err
+		}
+		id := in.Invite.ID
 		c.Log.Info("invite made", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
 		if c.json() {
 			c.printJSON(struct {
@@ -54,12 +58,12 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		for _, i := range c.Accounts.Invites() {
+		for _, i := range c.Hub.View().Invites() {
 			if c.json() {
 				c.printJSON(i)
 				continue
 			}
-			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), until(chat.Sanction{Until: i.Until}), i.By)
+			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), chat.Sanction{Until: i.Until}.Lasts(), i.By)
 		}
 		return nil
 	},
@@ -67,11 +71,11 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
-		if err := c.Accounts.Revoke(c.Args[0]); err != nil {
+		if err := c.decide(ctx, chat.RevokeInvite{ID: c.Args[0]}); err != nil {
 			return err
 		}
 		c.Notef("Nobody can use it any more.")

@@ -1,6 +1,10 @@
 package command
 
-import "context"
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
 
 var _ = add(&Command{
 	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
@@ -15,12 +19,12 @@ var _ = add(&Command{
 			c.Session.Enter(room)
 			return nil
 		}
-		made, err := c.Hub.Join(ctx, c.Account.Name, room)
-		if err != nil {
+		_, there := c.Hub.View().Room(room)
+		if err := c.decide(ctx, chat.JoinRoom{Room: room}); err != nil {
 			return err
 		}
 		c.Session.Enter(room)
-		if made {
+		if made, _ := c.Hub.View().Room(room); !there && made.By == c.Account.Name {
 			c.Notef("#%s is a new room. Everyone may join it.", room)
 			return nil
 		}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
-	More: "A key is the line in id_ed25519.pub.\n" +
+	More: "A key is the line in id_ed25519.pub. Of several, all or none are added.\n" +
 		"A new key opens what is said from now on.\n" +
 		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
 		"It opens no history, unless the list has history, or history:#ci for one room.",
@@ -71,41 +70,34 @@ var _ = add(&Command{
 				return c.usage("--only: %v", err)
 			}
 		}
-		return c.addKeys(ctx, keys, only)
+		for i := range keys {
+			keys[i].Only = only
+		}
+		if err := c.addKeys(ctx, c.Account, keys); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
+			c.Printf("%s\n", key.Fingerprint)
+			if key.Reads && len(key.Only) == 0 && c.Account.Password {
+				c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
+			}
+			c.tellUseOf(key)
+		}
+		return nil
 	},
 })
 
-// addKeys adds the keys one by one, and has what is said from now on sealed to all of them at once.
-func (c *Call) addKeys(ctx context.Context, keys []chat.Key, only chat.Only) (err error) {
-	if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
-		return err
-	}
-	added := 0
-	for _, key := range keys {
-		key.Only = only
-		if err = c.addKey(key); err != nil {
-			break
+// addKeys gives an account all of the keys, or none.
+func (c *Call) addKeys(ctx context.Context, a chat.Account, keys []chat.Key) error {
+	kept := make([]chat.Key, len(keys))
+	for i, key := range keys {
+		var err error
+		if kept[i], err = c.Accounts.NewKey(key); err != nil {
+			return err
 		}
-		added++
 	}
-	if added == 0 {
-		return err
-	}
-	c.Hub.ChargeKeys(c.Account.Name)
-	return errors.Join(err, c.Hub.Rekey(ctx, c.Account.Name, chat.Rekey))
-}
-
-func (c *Call) addKey(key chat.Key) error {
-	if err := c.Accounts.AddKey(c.Account.ID, key); err != nil {
-		return err
-	}
-	c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
-	c.Printf("%s\n", key.Fingerprint)
-	if key.Reads && len(key.Only) == 0 && c.Account.Password {
-		c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
-	}
-	c.tellUseOf(key)
-	return nil
+	return c.decide(ctx, chat.AddKeys{ID: a.ID, Keys: kept})
 }
 
 // tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
@@ -124,10 +116,6 @@ var _ = add(&Command{
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as %s shows it", c.typed("key list"))
 		}
-		if err := c.removeKey(ctx, c.Account, c.Args[0]); err != nil {
-			return err
-		}
-		c.Hub.ChargeKeys(c.Account.Name) // it does not wait; what comes next may have to
-		return nil
+		return c.removeKey(ctx, c.Account, c.Args[0])
 	},
 })

@@ -17,37 +17,44 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		a, err := c.subject(c.Args[0], room)
+		a, err := c.account(c.Args[0])
 		if err != nil {
 			return err
 		}
-		why := afterColon(c.Text)
-		if why != "" {
-			if err = c.Caller.Pace(ctx, Message, why); err != nil {
+		in := chat.KickFromRoom{Name: a.Name, Room: room, Why: afterColon(c.Text)}
+		may := c.may(in)
+		if may != nil && !errors.Is(may, chat.ErrGeneral) {
+			return may
+		}
+		if in.Why != "" {
+			if err = c.Caller.Pace(ctx, Message, in.Why); err != nil {
 				return err
 			}
+			may = c.may(in) // it may have waited
 		}
-		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
-		if room == chat.General {
-			n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
-			if n == 0 {
-				return notFound("%s is not connected", a.Name)
-			}
-			c.Notef("%s of %s ended.", text.Count(n, "session"), a.Name)
-			return nil
+		if errors.Is(may, chat.ErrGeneral) { // and nothing else is against it
+			return c.endSessions(a, in.Why)
 		}
-		err = c.Hub.Kick(ctx, a.Name, room)
-		if errors.Is(err, chat.ErrNotIn) {
-			return notFound("%s is not in #%s", a.Name, room)
-		}
-		if err != nil {
+		if err := c.decide(ctx, in); err != nil {
 			return err
 		}
-		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, why)
-		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, why)
+		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
+		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, in.Why)
+		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, in.Why)
 		return nil
 	},
 })
+
+// endSessions ends the sessions of somebody whom the caller may put out of #general, which nobody leaves.
+func (c *Call) endSessions(a chat.Account, why string) error {
+	c.Log.Info("kick", "on", a.Name, "room", chat.General.String(), "by", c.Account.Name, "source", c.Source)
+	n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
+	if n == 0 {
+		return notFound("%s is not connected", a.Name)
+	}
+	c.Notef("%s of %s ended.", text.Count(n, "session"), a.Name)
+	return nil
+}
 
 func afterColon(why string) string {
 	if why = text.Clean(why, maxAudited); why == "" {

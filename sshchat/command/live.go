@@ -13,10 +13,8 @@ type Live interface {
 	Sessions() []LiveSession
 	// Figures are what the server has done since it started, and holds now.
 	Figures() []Figure
-	// Review ends the sessions whose login is not admitted any more, and their connections. Each is told why it is; stale is
-	// what to tell those whose account, key or password is gone, or empty. It returns how many, and does not wait for them.
-	// It is called after every change of who is admitted.
-	Review(stale string) int
+	// Ended is how many sessions the server has ended so far because their login was not admitted any more.
+	Ended() int
 	// End ends the sessions that which picks, with words to each, and their connections. It returns how many,
 	// and does not wait for them.
 	End(which func(LiveSession) bool, why string) int

@@ -19,7 +19,7 @@ func door(name, args string, s *setting, brief string) *Command {
 		Name: name, Args: args, Brief: brief, Group: Looks,
 		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
 		Faces: Chat, Effect: ChangesOwn, Account: true, Words: 1,
-		Run: func(_ context.Context, c *Call) error {
+		Run: func(ctx context.Context, c *Call) error {
 			value := firstOf(c.Args)
 			if value == "" && len(s.values) == 2 {
 				value = s.values[0]
@@ -31,10 +31,10 @@ func door(name, args string, s *setting, brief string) *Command {
 				c.tellSetting(s)
 				return nil
 			}
-			if err := c.choose(s, value); err != nil {
+			if err := c.choose(ctx, s, value); err != nil {
 				return err
 			}
-			if a, ok := c.Accounts.ByID(c.Account.ID); ok {
+			if a, ok := c.Hub.View().ByID(c.Account.ID); ok {
 				c.Account = a
 			}
 			c.tellSetting(s)

@@ -13,9 +13,7 @@ func TestAttackModeratorOpensAPrivateRoom(t *testing.T) {
 	row := attack.On(t, attack.Identity, "a moderator of the server finds a private room, and opens it to walk in")
 	r := newRig(t, "alice", "mallory", "bob")
 	for who, role := range map[string]chat.Role{"alice": chat.Admin, "mallory": chat.Mod} {
-		a := r.accounts.byName[who]
-		a.Role = role
-		r.accounts.byName[who] = a
+		r.change(who, func(a *chat.Account) { a.Role = role })
 	}
 	r.must("join #den")
 	r.must("room set-private #den on")

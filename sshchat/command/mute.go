@@ -9,7 +9,7 @@ import (
 var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
 	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		s, err := c.sanction()
 		if err != nil {
 			return err
@@ -17,27 +17,19 @@ var _ = add(&Command{
 		if s.User.IsZero() {
 			return c.usage("mute is of a person")
 		}
-		if _, err := c.subject(c.Args[0], chat.RoomName{}); err != nil {
-			return err
-		}
-		if err := c.mayReplace(s, c.Accounts.Mutes()); err != nil {
-			return err
-		}
-		if err := c.Accounts.Mute(s); err != nil {
+		if err := c.decide(ctx, chat.Mute{Sanction: s}); err != nil {
 			return err
 		}
 		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
-		c.Hub.Tell(s.User, "%s", muted(s))
-		c.Notef("%s is muted %s.", s.User, until(s))
+		c.Hub.Tell(s.User, "%s", s.MuteText())
+		c.Notef("%s is muted %s.", s.User, s.Lasts())
 		return nil
 	},
 })
 
-func muted(s chat.Sanction) string { return "You are muted " + until(s) + reason(s) + "." }
-
 var _ = add(&Command{
 	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
@@ -45,14 +37,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		mute, found := c.Accounts.Muted(name)
-		if !found {
-			return notFound("%s is not muted", name)
-		}
-		if err := c.mayLift(mute); err != nil {
-			return err
-		}
-		if err := c.Accounts.Unmute(name); err != nil {
+		if err := c.decide(ctx, chat.Unmute{Name: name}); err != nil {
 			return err
 		}
 		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)

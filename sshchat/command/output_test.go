@@ -40,7 +40,7 @@ func TestUndeclaredBytesAreFoundOut(t *testing.T) {
 			}
 			r := &Registry{byName: map[Face]map[string]*Command{Exec: {"emit": cmd}}}
 			var out bytes.Buffer
-			err := r.Run(t.Context(), "emit", Call{Services: &Services{}, Face: Exec, Terminal: c.terminal, Out: &out})
+			err := r.Run(t.Context(), "emit", Call{Services: &Services{}, Face: Exec, Terminal: c.terminal, Out: &out, Who: func() chat.Caller { return chat.Caller{} }})
 			code := ExitCode(err)
 			if err != nil && strings.HasPrefix(err.Error(), "internal error") {
 				code = -1

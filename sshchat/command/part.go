@@ -18,7 +18,7 @@ var _ = add(&Command{
 			c.Session.Enter(chat.General)
 			return nil
 		}
-		if err := c.Hub.Part(ctx, c.Account.Name, room); err != nil {
+		if err := c.decide(ctx, chat.LeaveRoom{Room: room}); err != nil {
 			return err
 		}
 		if c.Session.Room() == room {

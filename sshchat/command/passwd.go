@@ -1,10 +1,6 @@
 package command
 
-import (
-	"context"
-
-	"sshchat/sshchat/chat"
-)
+import "context"
 
 var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
@@ -17,12 +13,7 @@ var _ = add(&Command{
 		if err := c.changePassword(ctx); err != nil {
 			return err
 		}
-		c.Hub.ChargeKeys(c.Account.Name)
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
-		c.Live.Review("The password of this session has been changed. Please reconnect.")
-		if err := c.Hub.Rekey(ctx, c.Account.Name, chat.Revoke); err != nil {
-			return err
-		}
 		c.Notef("Your password is changed. Other sessions that came in with the old one have ended.")
 		return nil
 	},
@@ -49,8 +40,11 @@ func (c *Call) changePassword(ctx context.Context) error {
 		}
 		return c.Caller.Guess(func() error {
 			return c.Caller.Renew(func() (string, bool, error) {
-				generation, err := c.Accounts.SetPassword(ctx, c.Account.ID, old, fresh)
-				return generation, c.Account.TOTP, err
+				in, err := c.Passwords.NewPassword(ctx, c.Account.ID, old, fresh)
+				if err == nil {
+					err = c.decide(ctx, in)
+				}
+				return c.Account.WithPassword(in.Recipient, in.Secret).Generation, c.Account.TOTP, err
 			})
 		})
 	})
@@ -76,7 +70,13 @@ var _ = add(&Command{
 				return err
 			}
 			defer clear(earlier)
-			return c.Caller.Guess(func() error { return c.Accounts.Recover(ctx, c.Account.ID, present, earlier) })
+			return c.Caller.Guess(func() error {
+				in, err := c.Passwords.Recovered(ctx, c.Account.ID, present, earlier)
+				if err != nil {
+					return err
+				}
+				return c.decide(ctx, in)
+			})
 		})
 		if err != nil {
 			return err

@@ -85,7 +85,9 @@ func TestIgnore(t *testing.T) {
 	r.refuses("unignore", chat.Usage, "needs a name")
 	r.refuses("unignore dave", chat.Failed, "you do not ignore dave")
 
-	delete(r.accounts.byName, "bob") // who is gone stands in nobody's way
+	if _, err := r.decisions.Decide(chat.TheServer, chat.DeleteAccount{ID: "id-bob"}); err != nil { // who is gone stands in nobody's way
+		t.Fatal(err)
+	}
 	r.must("ignore carol")
 	r.sees("unignore @bob", "You see bob again.")
 	r.must("unignore carol")

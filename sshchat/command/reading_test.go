@@ -238,9 +238,7 @@ func TestSealedLinesAreTold(t *testing.T) {
 	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500}, "alice", "bob")
 	r.say("alice", chat.General, "new alice")
 	account := func(password bool, keys ...chat.Key) {
-		a := r.accounts.byName["alice"]
-		a.Password, a.Keys = password, keys
-		r.accounts.byName["alice"] = a
+		r.change("alice", func(a *chat.Account) { a.Password, a.Keys = password, append(keys, rigKey) })
 	}
 	key := chat.Key{Reads: true}
 	for _, line := range []string{"history", "search new", "search nothing", "mentions"} {
@@ -270,9 +268,7 @@ func TestUnlock(t *testing.T) {
 	r.history.said = []chat.Message{said(498, "bob", "old"), said(499, "bob", "older"), said(500, "alice", "sealed"), said(501, "bob", "in memory")}
 	r.say("bob", chat.General, "in memory")
 	r.refuses("unlock", chat.Failed, "you have no password; your key opens it: ssh alice@chat.host history --tar general")
-	a := r.accounts.byName["alice"]
-	a.Password = true
-	r.accounts.byName["alice"] = a
+	r.change("alice", func(a *chat.Account) { a.Password = true })
 
 	r.refuses("unlock", chat.Usage, "add -t to ssh")
 	r.session.answer = "wrong horse"
@@ -283,8 +279,8 @@ func TestUnlock(t *testing.T) {
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
 	}
-	if strings.Trim(string(r.accounts.tried), "\x00") != "" {
-		t.Errorf("the password is still there: %q", r.accounts.tried)
+	if strings.Trim(string(r.passwords.tried), "\x00") != "" {
+		t.Errorf("the password is still there: %q", r.passwords.tried)
 	}
 	if len(r.history.ids) != 1 || r.history.ids[0] != nil {
 		t.Errorf("the identities are still there: %v", r.history.ids)
@@ -307,9 +303,7 @@ func TestUnlock(t *testing.T) {
 func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 	mallory := name(t, "mallory")
 	r := newRigIn(t, chat.RoomState{Name: chat.General, Last: 500, Members: []chat.Member{{Name: mallory, Since: 500}}}, "mallory", "alice")
-	a := r.accounts.byName["mallory"]
-	a.Password = true
-	r.accounts.byName["mallory"] = a
+	r.change("mallory", func(a *chat.Account) { a.Password = true })
 	for seq := range uint64(500) {
 		said, err := text.ParseText(fmt.Sprintf("secret %d", seq+1))
 		if err != nil {
@@ -321,9 +315,7 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 	r.lists("unlock", "#general/500 alice: secret 500", "-- what came after is in /history")
 
 	r.as("alice") // the control: who was there reads it
-	a = r.accounts.byName["alice"]
-	a.Password = true
-	r.accounts.byName["alice"] = a
+	r.change("alice", func(a *chat.Account) { a.Password = true })
 	r.session.answer = "correct horse"
 	r.sees("unlock", "alice: secret 301\n")
 }

@@ -117,4 +117,4 @@ func (c *Call) cause(ctx context.Context, err error) error {
 }
 
 // ranked reports whether the caller has a role, which they prove. Who has none must not fill the audit log.
-func (c *Call) ranked() bool { return c.Verified && c.Account.Role.AtLeast(chat.Mod) }
+func (c *Call) ranked() bool { return c.Who().Verified && c.Account.Role.AtLeast(chat.Mod) }

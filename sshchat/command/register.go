@@ -19,8 +19,8 @@ var _ = add(&Command{
 		if !c.Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
-		if c.Name.Reserved() {
-			return denied("the name %s is reserved, since people would take it for the server's or an admin's; log in with another name", c.Name)
+		if err := c.may(c.creation(chat.User)); err != nil { // before a password is asked for
+			return err
 		}
 		code, err := c.shownInvite()
 		if err != nil {
@@ -35,11 +35,16 @@ var _ = add(&Command{
 	},
 })
 
-// shownInvite is the code of an invite that the caller shows; empty if they show none and need none.
+// creation is what the caller wants, as far as it is known before a password is chosen.
+func (c *Call) creation(role chat.Role) chat.CreateAccount {
+	return chat.CreateAccount{Account: chat.Account{Name: c.Name, Role: role, Password: true}}
+}
+
+// shownInvite is the hash of the code of an invite that the caller shows; empty if they show none and need none.
 func (c *Call) shownInvite() (code string, err error) {
 	switch {
-	case len(c.Args) > 0 && c.Accounts.Invited(c.Args[0]):
-		return c.Args[0], nil
+	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
+		return c.Accounts.InviteHash(c.Args[0]), nil
 	case c.ByInvite:
 		return "", denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
 	case len(c.Args) > 0:
@@ -49,7 +54,7 @@ func (c *Call) shownInvite() (code string, err error) {
 }
 
 // register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
-// A code is that of an invite; without one it needs none.
+// code is the hash of that of an invite; without one it needs none.
 func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.Account, error) {
 	var keys []chat.Key
 	var password []byte
@@ -62,21 +67,8 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 		}
 		defer clear(password)
 	}
-	info, err := c.Hub.Room(c.Name, chat.General)
+	a, err := c.createAccount(ctx, role, keys, password, code)
 	if err != nil {
-		return chat.Account{}, err
-	}
-	var a chat.Account
-	if code == "" {
-		a, err = c.createUninvited(role, keys, password, info.Last+1)
-	} else {
-		a, err = c.Accounts.CreateInvited(code, c.Name, keys, password, info.Last+1)
-	}
-	if err != nil {
-		return chat.Account{}, err
-	}
-	// The account is made, so it joins, whoever hangs up while a large room gets ready for that.
-	if _, err := c.Hub.Join(chat.Settled(ctx), a.Name, chat.General); err != nil {
 		return chat.Account{}, err
 	}
 	c.Log.Info("account made", "account", a.Name, "source", c.Source)
@@ -85,16 +77,19 @@ func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.
 	return a, nil
 }
 
-// createUninvited makes an account; one that people make by themselves counts among those of its source.
-func (c *Call) createUninvited(role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error) {
+// createAccount makes an account; one that people make by themselves counts among those of its source.
+func (c *Call) createAccount(ctx context.Context, role chat.Role, keys []chat.Key, password []byte, code string) (chat.Account, error) {
 	giveBack := func() {}
-	if role == chat.User {
+	if role == chat.User && code == "" {
 		var err error
 		if giveBack, err = c.Caller.CountRegistration(); err != nil {
 			return chat.Account{}, err
 		}
 	}
-	a, err := c.Accounts.Create(c.Name, role, keys, password, since)
+	a, err := c.Accounts.NewAccount(ctx, c.Name, role, keys, password)
+	if err == nil {
+		err = c.decide(ctx, chat.CreateAccount{Account: a, Code: code})
+	}
 	if err != nil {
 		giveBack()
 	}
@@ -108,7 +103,7 @@ func (c *Call) newPassword(ctx context.Context) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := c.Accounts.CheckPolicy(c.Name, []byte(first)); err != nil {
+		if err := c.Passwords.CheckPolicy(c.Name, []byte(first)); err != nil {
 			c.Notef("%v", err)
 			continue
 		}

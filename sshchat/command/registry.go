@@ -76,7 +76,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return err
 	}
 	err = call.parse(rest) // before the rights: some depend on the room
-	if refused := call.allowed(call.Accounts, call.Account); refused != nil {
+	if refused := call.allowed(call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
@@ -92,7 +92,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 // Say says a line that is no command in the session's room. Of call it needs what Run does.
 func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	call.Command, call.Text = r.byName[Exec]["say"], line
-	if refused := call.allowed(call.Accounts, call.Account); refused != nil {
+	if refused := call.allowed(call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	return call.run(ctx, line)
@@ -175,18 +175,16 @@ func (c *Call) hasAccount() error {
 }
 
 // allowed checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
-// acts on it requires itself.
-func (c *Call) allowed(now Rolls, a chat.Account) error {
-	if !c.Command.Harmless && !c.Only.Allows(c.Command.Name, c.targets()) {
-		return denied("this key is for %s alone", c.Only)
+// acts on is chat's to check.
+func (c *Call) allowed(a chat.Account) error {
+	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, c.targets()) {
+		return denied("this key is for %s alone", only)
 	}
 	if err := c.hasRole(a); err != nil {
 		return err
 	}
 	if c.speaks() {
-		if mute, found := now.Muted(a.Name); found {
-			return denied("not sent: %s", muted(mute))
-		}
+		return c.may(chat.Speak{})
 	}
 	return nil
 }
@@ -197,7 +195,7 @@ func (c *Call) hasRole(a chat.Account) error {
 	switch {
 	case role == "":
 		return nil
-	case a.Role.AtLeast(role) && c.Verified:
+	case a.Role.AtLeast(role) && c.Who().Verified:
 		return c.knowsRoom(a)
 	case c.Command.InRoom && c.moderates():
 		return nil

@@ -141,9 +141,7 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	if seen := r.must("help"); strings.Contains(seen, "codes") {
 		t.Errorf("help lists what is not mallory's:\n%s", seen)
 	}
-	a := r.accounts.byName["mallory"]
-	a.Role = chat.Admin // the control
-	r.accounts.byName["mallory"] = a
+	r.change("mallory", func(a *chat.Account) { a.Role = chat.Admin }) // the control
 	r.sees("codes -h", "launch codes")
 	r.sees("help", "launch codes")
 	row.Tried("%d: case, aliases, flags, -h, quotes", len(spellings))
@@ -154,9 +152,7 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 // Help fits a terminal of 80 and leaves nothing out.
 func TestHelpLists(t *testing.T) {
 	r := newRig(t, "alice")
-	a := r.accounts.byName["alice"]
-	a.Role = chat.Admin
-	r.accounts.byName["alice"] = a
+	r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
 	for _, face := range []Face{Chat, Exec} {
 		r.face = face
 		list := r.must("help")

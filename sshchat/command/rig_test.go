@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,16 +20,19 @@ import (
 
 // rig is a chat in memory with a session for one person, to run commands in.
 type rig struct {
-	t          testing.TB
-	hub        *chat.Hub
-	accounts   *accounts
-	history    *sealedPast
-	services   *Services
-	me         chat.Name
-	face       Face
-	byPassword bool // the session was opened with a password alone
-	session    *fakeSession
+	t         testing.TB
+	hub       *chat.Hub
+	decisions *decisions
+	passwords *passwords
+	history   *sealedPast
+	services  *Services
+	me        chat.Name
+	face      Face
+	session   *fakeSession
 }
+
+// rigKey is the key that everybody of a rig logs in with. It opens nothing.
+var rigKey = chat.Key{Line: "ssh-ed25519 rig", Fingerprint: "SHA256:rig"}
 
 // newRig runs a chat of the people named; the first of them gives the commands, in the chat.
 func newRig(t testing.TB, people ...string) *rig {
@@ -46,21 +49,25 @@ func newRigIn(t testing.TB, general chat.RoomState, people ...string) *rig {
 // newRigOver is newRigIn over another journal.
 func newRigOver(t testing.TB, j chat.Journal, general chat.RoomState, people ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, accounts: &accounts{byName: map[string]chat.Account{}}, history: &sealedPast{}, face: Chat}
+	r := &rig{t: t, passwords: &passwords{}, history: &sealedPast{}, face: Chat}
+	var all []chat.Account
 	for _, p := range people {
 		n := name(t, p)
-		r.accounts.byName[p] = chat.Account{ID: "id-" + p, Name: n, Role: chat.User, Created: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
+		all = append(all, chat.Account{
+			ID: "id-" + p, Name: n, Role: chat.User, Created: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC), Keys: []chat.Key{rigKey},
+		})
 		if !slices.ContainsFunc(general.Members, func(m chat.Member) bool { return m.Name == n }) {
 			general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
 		}
 	}
-	r.hub = chat.NewHub(j, registry{}, nil, []chat.RoomState{general}, slog.New(slog.DiscardHandler))
+	r.decisions = newDecisions(chat.Parts{Accounts: all, Rooms: []chat.RoomState{general}})
+	r.hub = chat.NewHub(j, r.decisions, nil, map[chat.RoomName]uint64{general.Name: general.Last}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.hub.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	r.services = &Services{
-		Hub: r.hub, Accounts: r.accounts, History: r.history, Commands: NewRegistry(),
+		Hub: r.hub, Accounts: accounts{}, Passwords: r.passwords, History: r.history, Commands: NewRegistry(),
 		ServerName: "test", Address: "NAME@chat.host", Themes: []string{"dusk", "mono"},
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -77,13 +84,36 @@ func (r *rig) as(who string) {
 // run gives a command and returns all that the person sees of it.
 func (r *rig) run(line string) (seen string, err error) {
 	r.t.Helper()
-	a, _ := r.accounts.ByName(r.me)
 	var out bytes.Buffer
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
-		Services: r.services, Face: r.face, Account: a, Name: r.me, Verified: !r.byPassword, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
+		Services: r.services, Face: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
+		Who: func() chat.Caller { return caller(r.me) },
 	})
 	return out.String() + r.session.shown.String(), err
+}
+
+// caller is somebody of a rig.
+func caller(n chat.Name) chat.Caller {
+	return chat.Caller{Login: chat.Login{Account: "id-" + n.String(), Key: rigKey.Fingerprint}, Name: n, Key: rigKey.Fingerprint, Verified: true}
+}
+
+// account is somebody's account as it is now.
+func (r *rig) account(n chat.Name) chat.Account {
+	a, _ := r.hub.View().ByName(n)
+	return a
+}
+
+// change changes somebody's account, as nobody in the chat could.
+func (r *rig) change(who string, edit func(*chat.Account)) {
+	r.t.Helper()
+	parts := r.hub.View().Parts()
+	for i := range parts.Accounts {
+		if parts.Accounts[i].Name == name(r.t, who) {
+			edit(&parts.Accounts[i])
+		}
+	}
+	r.decisions.state.Store(chat.NewState(parts))
 }
 
 // must is run for a command that has to succeed.
@@ -121,7 +151,7 @@ func (r *rig) refuses(line string, code chat.Code, words string) {
 // say has somebody say something in a room they are in.
 func (r *rig) say(who string, room chat.RoomName, text string) chat.Message {
 	r.t.Helper()
-	m, err := r.services.Post(context.Background(), name(r.t, who), room, chat.Say, text)
+	m, err := r.services.Post(context.Background(), func() chat.Caller { return caller(name(r.t, who)) }, room, chat.Say, text)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -137,57 +167,56 @@ func name(t testing.TB, s string) chat.Name {
 	return n
 }
 
+// decisions is chat.Decisions in memory.
+type decisions struct {
+	deciding sync.Mutex
+	state    atomic.Pointer[chat.State] // set with deciding held
+	follow   func(before, after chat.View)
+}
+
+func newDecisions(p chat.Parts) *decisions {
+	d := &decisions{}
+	d.state.Store(chat.NewState(p))
+	return d
+}
+
+func (d *decisions) View() chat.View {
+	now := time.Now().UTC()
+	return chat.View{State: d.state.Load(), At: chat.Moment{Shown: now, Believed: now, Latest: now, Stamp: now}}
+}
+
+func (d *decisions) Decide(who chat.Caller, in chat.Intent) (*chat.State, error) {
+	d.deciding.Lock()
+	defer d.deciding.Unlock()
+	before := d.View()
+	after, err := before.Check(who, in)
+	if err == nil {
+		d.state.Store(after)
+		d.follow(before, d.View())
+	}
+	return after, err
+}
+
+func (d *decisions) Follow(f func(before, after chat.View)) { d.follow = f }
+
 type unmade = Accounts
 
-// accounts is Accounts in memory; what it does not have panics.
-type accounts struct {
-	unmade
-	mu     sync.Mutex
-	byName map[string]chat.Account
-	muted  map[chat.Name]chat.Sanction
-	tried  []byte // the last password, as it is now
+// accounts is Accounts; what it does not have panics.
+type accounts struct{ unmade }
+
+func (accounts) CleanSetting(_, value string) (string, error) { return value, nil }
+
+type unopened = Passwords
+
+// passwords is Passwords that takes one of each account; what it does not have panics.
+type passwords struct {
+	unopened
+	tried []byte // the last password, as it is now
 }
 
-// Under has no check asked: what a rig changes is not watched.
-func (a *accounts) Under(func(Rolls) error) Accounts { return a }
-
-func (a *accounts) ByName(n chat.Name) (chat.Account, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	account, ok := a.byName[n.String()]
-	account.Settings = maps.Clone(account.Settings)
-	return account, ok
-}
-
-func (a *accounts) ByID(id string) (chat.Account, bool) {
-	n, err := text.ParseName(strings.TrimPrefix(id, "id-"))
-	if err != nil {
-		return chat.Account{}, false
-	}
-	return a.ByName(n)
-}
-
-func (a *accounts) SetSetting(id, setting, value string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	who := strings.TrimPrefix(id, "id-")
-	account := a.byName[who]
-	account.Settings = maps.Clone(account.Settings)
-	if account.Settings == nil {
-		account.Settings = map[string]string{}
-	}
-	account.Settings[setting] = value
-	if value == "" {
-		delete(account.Settings, setting)
-	}
-	a.byName[who] = account
-	return nil
-}
-
-// Unlock takes one password of each account.
-func (a *accounts) Unlock(_ context.Context, _ string, password []byte) ([]age.Identity, error) {
+func (p *passwords) Unlock(_ context.Context, _ string, password []byte) ([]age.Identity, error) {
 	defer clear(password)
-	a.tried = password
+	p.tried = password
 	if string(password) != "correct horse" {
 		return nil, errRefused
 	}
@@ -195,12 +224,7 @@ func (a *accounts) Unlock(_ context.Context, _ string, password []byte) ([]age.I
 	return []age.Identity{id}, err
 }
 
-func (a *accounts) Muted(n chat.Name) (chat.Sanction, bool) {
-	m, found := a.muted[n]
-	return m, found
-}
-
-func (a *accounts) Wrong(err error) bool { return errors.Is(err, errRefused) }
+func (p *passwords) Wrong(err error) bool { return errors.Is(err, errRefused) }
 
 var errRefused = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password"}
 
@@ -271,11 +295,3 @@ func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 type journal struct{}
 
 func (journal) Commit([]chat.Event) error { return nil }
-
-type registry struct{}
-
-func (registry) SaveRoom(chat.RoomName, string, chat.Name) error { return nil }
-func (registry) SaveMember(chat.RoomName, chat.Member) error     { return nil }
-func (registry) SaveRules(chat.RoomName, chat.Rules) error       { return nil }
-func (registry) RemoveRoom(chat.RoomName) error                  { return nil }
-func (registry) RemoveMember(chat.RoomName, chat.Name) error     { return nil }

@@ -33,7 +33,7 @@ func (c *Call) person(word string) (chat.Name, error) {
 	if err != nil {
 		return chat.Name{}, err
 	}
-	if _, ok := c.Accounts.ByName(name); !ok {
+	if _, ok := c.Hub.View().ByName(name); !ok {
 		return chat.Name{}, notFound("no account named %s", name)
 	}
 	return name, nil

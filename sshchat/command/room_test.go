@@ -51,8 +51,7 @@ func TestRoomsAreNamedOneWay(t *testing.T) {
 	}
 	r := newRig(t, "alice", "bob")
 	parsed := func(cmd *Command, face Face, line string) (*Call, error) {
-		a, _ := r.accounts.ByName(r.me)
-		c := &Call{Services: r.services, Command: cmd, Face: face, Account: a, Name: r.me, Session: r.session, Caller: r.session}
+		c := &Call{Services: r.services, Command: cmd, Face: face, Account: r.account(r.me), Name: r.me, Session: r.session, Caller: r.session}
 		return c, c.parse(line)
 	}
 	seen := 0

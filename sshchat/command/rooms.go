@@ -23,7 +23,7 @@ var _ = add(&Command{
 			return err
 		}
 		private, _ := c.Flags.GetBool("private")
-		if err := c.Hub.MakeRoom(ctx, c.Account.Name, room, private); err != nil {
+		if err := c.decide(ctx, chat.MakeRoom{Room: room, Private: private}); err != nil {
 			return err
 		}
 		c.Notef("#%s is made.", room)
@@ -127,10 +127,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.mayClose(room); err != nil {
-			return err
-		}
-		if err := c.Hub.RemoveRoom(ctx, room); err != nil {
+		if err := c.decide(ctx, chat.CloseRoom{Room: room}); err != nil {
 			return err
 		}
 		c.Notef("#%s is closed.", room)
@@ -145,7 +142,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Private = on; return nil }); err != nil {
+		if err := c.decide(ctx, chat.SetPrivate{Room: room, Private: on}); err != nil {
 			return err
 		}
 		c.Hub.Notify(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
@@ -181,11 +178,11 @@ var _ = add(&Command{
 		}
 		var slow time.Duration
 		if c.Args[1] != "off" {
-			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > 24*time.Hour {
+			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > chat.MaxSlow {
 				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
 			}
 		}
-		if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Slow = slow; return nil }); err != nil {
+		if err := c.decide(ctx, chat.SetSlow{Room: room, Slow: slow}); err != nil {
 			return err
 		}
 		if slow == 0 {
@@ -200,59 +197,34 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		a, room, err := c.memberOf()
-		if err != nil {
-			return err
-		}
-		return c.setMods(ctx, room, "%s made %s a moderator of the room.", a.Name, func(mods []chat.Name) []chat.Name {
-			if slices.Contains(mods, a.Name) {
-				return mods
-			}
-			return append(mods, a.Name)
-		})
+		return c.setModerator(ctx, true, "%s made %s a moderator of the room.")
 	},
 })
 
 var _ = add(&Command{
 	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		a, room, err := c.memberOf()
-		if err != nil {
-			return err
-		}
-		if a.ID != c.Account.ID {
-			if err := c.over(a, room); err != nil {
-				return err
-			}
-		}
-		return c.setMods(ctx, room, "%s made %s an ordinary member of the room again.", a.Name, func(mods []chat.Name) []chat.Name {
-			return slices.DeleteFunc(mods, func(n chat.Name) bool { return n == a.Name })
-		})
+		return c.setModerator(ctx, false, "%s made %s an ordinary member of the room again.")
 	},
 })
 
-// memberOf is the member that the first argument names, of the room that the command acts in.
-func (c *Call) memberOf() (a chat.Account, room chat.RoomName, err error) {
+// setModerator makes the member that the first argument names a moderator of the room that the command acts in, or ends that.
+func (c *Call) setModerator(ctx context.Context, on bool, notice string) error {
 	if err := c.need(1); err != nil {
-		return a, room, err
-	}
-	if a, err = c.account(c.Args[0]); err != nil {
-		return a, room, err
-	}
-	if room, err = c.namedRoom(); err != nil {
-		return a, room, err
-	}
-	if !c.Hub.In(a.Name, room) {
-		return a, room, notFound("%s is not in #%s", a.Name, room)
-	}
-	return a, room, nil
-}
-
-func (c *Call) setMods(ctx context.Context, room chat.RoomName, notice string, name chat.Name, edit func([]chat.Name) []chat.Name) error {
-	if err := c.Hub.SetRules(ctx, room, func(r *chat.Rules) error { r.Mods = edit(r.Mods); return nil }); err != nil {
 		return err
 	}
-	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, name)
+	a, err := c.account(c.Args[0])
+	if err != nil {
+		return err
+	}
+	room, err := c.namedRoom()
+	if err != nil {
+		return err
+	}
+	if err := c.decide(ctx, chat.SetModerator{Name: a.Name, Room: room, On: on}); err != nil {
+		return err
+	}
+	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, a.Name)
 	return nil
 }
 
@@ -267,14 +239,11 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		room, err := c.invitedTo(a.Name)
+		room, err := c.namedRoom()
 		if err != nil {
 			return err
 		}
-		if err = c.Caller.Pace(ctx, Message, a.Name.String()); err != nil {
-			return err
-		}
-		if err := c.invite(ctx, a.Name, room); err != nil {
+		if err := c.says(ctx, a.Name.String(), chat.InviteToRoom{Name: a.Name, Room: room}); err != nil {
 			return err
 		}
 		if !slices.Contains(ParseSettings(a.Settings).Ignore, c.Account.Name) {
@@ -284,36 +253,3 @@ var _ = add(&Command{
 		return nil
 	},
 })
-
-// invitedTo is the room that the command names, if the caller is in it and name is not.
-func (c *Call) invitedTo(name chat.Name) (chat.RoomName, error) {
-	room, err := c.namedRoom()
-	if err == nil {
-		_, err = c.Hub.Room(c.Account.Name, room)
-	}
-	switch {
-	case err != nil:
-		return room, err
-	case !c.Hub.In(c.Account.Name, room):
-		return room, chat.NotIn(c.Account.Name, room)
-	case c.Hub.In(name, room):
-		return room, failed("%s is in #%s already", name, room)
-	}
-	return room, nil
-}
-
-// invite has a private room let somebody in.
-func (c *Call) invite(ctx context.Context, name chat.Name, room chat.RoomName) error {
-	ctx = chat.AlsoCheck(ctx, func() error {
-		if !c.Hub.In(c.Account.Name, room) {
-			return chat.NotIn(c.Account.Name, room)
-		}
-		return nil
-	})
-	return c.Hub.SetRules(ctx, room, func(r *chat.Rules) error {
-		if !r.MayEnter(name) {
-			r.Invited = append(r.Invited, name)
-		}
-		return nil
-	})
-}

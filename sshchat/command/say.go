@@ -133,7 +133,7 @@ func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said
 	if err := c.Caller.Pace(ctx, Message, said); err != nil {
 		return chat.Message{}, err
 	}
-	m, err := c.Services.Post(ctx, c.Account.Name, room, kind, said)
+	m, err := c.Services.Post(ctx, c.Who, room, kind, said)
 	if err != nil {
 		if errors.Is(err, text.ErrEmpty) {
 			return m, errNothing
@@ -155,19 +155,11 @@ func (c *Call) warnUnreadable(room chat.RoomName) {
 	}
 }
 
-// Post cleans text and says it. Whether from may speak is for the caller to know.
-func (s *Services) Post(ctx context.Context, from chat.Name, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+// Post cleans text and says it, if whoever asks may speak there.
+func (s *Services) Post(ctx context.Context, who func() chat.Caller, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
 	clean, err := text.ParseText(said)
 	if err != nil {
 		return chat.Message{}, err
 	}
-	if other := room.Other(from); room.IsDirect() { // whose account may be gone, though the room is there
-		ctx = chat.AlsoCheck(ctx, func() error {
-			if _, ok := s.Accounts.ByName(other); !ok {
-				return notFound("no account named %s", other)
-			}
-			return nil
-		})
-	}
-	return s.Hub.Post(ctx, from, room, kind, clean)
+	return s.Hub.Post(s.spoken(ctx, who, room), who().Name, room, kind, clean)
 }

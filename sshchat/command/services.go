@@ -10,91 +10,58 @@ import (
 	"filippo.io/age"
 )
 
-// Accounts is who may come in and with what. Each change has survived a power cut when its method returns.
+// Accounts makes what accounts consist of, as it is stored. It decides nothing: what it makes is for chat.Hub.Decide.
 // Refusals that a person can do something about come as errors whose text is for that person.
 type Accounts interface {
-	Rolls
-	// Under returns the accounts as well; but each change of them made by it asks check once more at its place, about
-	// what holds there, and is not made if check refuses.
-	Under(check func(now Rolls) error) Accounts
-	HasAdmin() bool
-	// Accounts lists all, in the order they came.
-	Accounts() []chat.Account
 	// Seen notes that the account was used today: nothing is sealed for who has not been here for long. Where that was
 	// so, since tells from when on; it is zero where it was not.
 	Seen(id string) (since time.Time, err error)
-	// Create makes an account that belongs to #general from the message since on.
-	Create(name chat.Name, role chat.Role, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
-	// CreateInvited is Create for whoever has the code of an invite, one use of which is gone with it.
-	CreateInvited(code string, name chat.Name, keys []chat.Key, password []byte, since uint64) (chat.Account, error)
-	// Delete removes the account; its name stays reserved.
-	Delete(id string) error
-	// Disable has nobody log in to the account, or lets them again.
-	Disable(id string, disabled bool) error
-	// ResetPassword sets a password without the old one. What was sealed to that alone is lost unless it is remembered.
-	ResetPassword(ctx context.Context, id string, new []byte) error
-	SetRole(id string, role chat.Role) error
-	AddKey(id string, key chat.Key) error
-	RemoveKey(id, fingerprint string) error
+	// NewAccount makes an account, for chat.CreateAccount. The password may be nil.
+	NewAccount(ctx context.Context, name chat.Name, role chat.Role, keys []chat.Key, password []byte) (chat.Account, error)
+	// ParseKey reads a public key as its owner has it.
 	ParseKey(line string) (chat.Key, error)
-	// SetSetting has the account keep a value under a name; an empty one takes it away.
-	// Which names there are and what they may hold is for the caller to know.
-	SetSetting(id, name, value string) error
-	// SetPassword replaces old, or sets a first password where the account has none. It returns the generation of the new one.
-	SetPassword(ctx context.Context, id string, old, new []byte) (generation string, err error)
-	// Recover has the present password open, too, what an earlier one did that an admin replaced.
-	Recover(ctx context.Context, id string, present, earlier []byte) error
-	// Wrong reports whether an error says that a password or a code is wrong, and not that nobody looked.
-	Wrong(err error) bool
+	// NewKey makes a key as it is kept, for chat.AddKeys.
+	NewKey(k chat.Key) (chat.Key, error)
+	// NewInvite makes an invite for so many uses, until then (zero: for ever). The code is not kept in clear.
+	NewInvite(by chat.Name, uses int, until time.Time) (in chat.MakeInvite, code string, err error)
+	// InviteHash is how a code is kept.
+	InviteHash(code string) string
+	// CleanSetting returns a setting's value as it is kept, for chat.SetSetting. Which names there are and what they may
+	// hold is for the caller to know.
+	CleanSetting(name, value string) (string, error)
+	// Recipients is what the account reads a room's history with.
+	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
+}
+
+// Passwords opens passwords and makes new ones.
+type Passwords interface {
 	// CheckPolicy refuses a password that would be refused as a new one.
 	CheckPolicy(name chat.Name, password []byte) error
-	// Identity returns the account's password identity as an armored age passphrase file.
-	Identity(id string) ([]byte, error)
+	// NewPassword replaces old, or makes a first password where the account has none.
+	NewPassword(ctx context.Context, id string, old, new []byte) (chat.SetPassword, error)
+	// NewReset makes a password without the old one. What was sealed to that alone is lost unless it is remembered.
+	NewReset(ctx context.Context, id string, new []byte) (chat.ResetPassword, error)
+	// Recovered has the present password open, too, what an earlier one did that an admin replaced.
+	Recovered(ctx context.Context, id string, present, earlier []byte) (chat.SetPassword, error)
 	// Unlock returns the identities that the password opens, to read history with. The password is wiped. It refuses as
 	// a login does, with one refusal for a wrong password and for none.
 	Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error)
-	// Recipients is what the account reads a room's history with.
-	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
-	SecondFactor
-	Sanctions
-	Entry
+	// Identity returns the account's password identity as an armored age passphrase file.
+	Identity(id string) ([]byte, error)
+	// Wrong reports whether an error says that a password or a code is wrong, and not that nobody looked.
+	Wrong(err error) bool
 }
 
 // SecondFactor is one-time codes by time (RFC 6238), asked for after the password.
 type SecondFactor interface {
 	// NewSecret draws the secret of one.
 	NewSecret() []byte
-	// EnableTOTP turns it on, if code is one of the secret's, and returns codes that each serve once instead.
-	EnableTOTP(id string, secret []byte, code string) (recovery []string, err error)
-	DisableTOTP(id string) error
+	// NewFactor makes one of a secret, if code is one of the secret's, and codes that each serve once instead.
+	NewFactor(id string, secret []byte, code string) (in chat.SetFactor, recovery []string, err error)
 	// CheckBoth checks the password and returns the secret that it opens; nil where there is none.
 	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
 	// CheckCode takes a code, once.
 	CheckCode(id string, secret []byte, code string) error
-}
-
-// Sanctions are bans and mutes. Those that have ended are not among them.
-type Sanctions interface {
-	Ban(s chat.Sanction) error
-	Unban(target string) error
-	Mute(s chat.Sanction) error
-	Unmute(name chat.Name) error
-	Bans() []chat.Sanction
-	Mutes() []chat.Sanction
-}
-
-// Entry is who may come in beside what an account is.
-type Entry interface {
-	// Invite makes an invite for so many uses, until then (zero: for ever). The code is not kept in clear.
-	Invite(by chat.Name, uses int, until time.Time) (id, code string, err error)
-	Revoke(id string) error
-	Invites() []chat.Invite
-	// Invited reports whether the code is that of an invite which can be used.
-	Invited(code string) bool
-	Allowlist() (on bool, entries []string)
-	SetAllowlist(on bool) error
-	Allow(target string) error
-	Disallow(target string) error
 }
 
 // History is what was said, sealed. Its methods may be called while messages are being stored.

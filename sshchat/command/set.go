@@ -12,7 +12,7 @@ var _ = add(&Command{
 	Name: "set", Args: "[NAME [VALUE]]", Brief: "list what you can choose, show or set one", Group: Looks,
 	More:  "A - as the value goes back to what it is for who chose nothing.\nIt holds for all your sessions, and is kept.",
 	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.listSettings()
 			return nil
@@ -26,7 +26,7 @@ var _ = add(&Command{
 			c.printSetting(settings[i])
 			return nil
 		}
-		return c.choose(settings[i], strings.Join(c.Args[1:], " "))
+		return c.choose(ctx, settings[i], strings.Join(c.Args[1:], " "))
 	},
 })
 

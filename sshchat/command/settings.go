@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -127,8 +128,8 @@ func nameSet(names []chat.Name) map[chat.Name]bool {
 // settings is what the caller chose.
 func (c *Call) settings() Settings { return ParseSettings(c.Account.Settings) }
 
-// choose keeps a value of the caller's and has all sessions of theirs apply it. "-" stands for choosing nothing.
-func (c *Call) choose(s *setting, value string) error {
+// choose keeps a value of the caller's, which all sessions of theirs apply. "-" stands for choosing nothing.
+func (c *Call) choose(ctx context.Context, s *setting, value string) error {
 	kept, err := "", error(nil)
 	if value != "-" {
 		kept, err = s.accept(c, value)
@@ -136,16 +137,16 @@ func (c *Call) choose(s *setting, value string) error {
 	if err != nil {
 		return err
 	}
-	return c.keep(s, kept)
+	return c.keep(ctx, s, kept)
 }
 
 // keep is choose for a value that was checked.
-func (c *Call) keep(s *setting, value string) error {
-	if err := c.Accounts.SetSetting(c.Account.ID, s.name, value); err != nil {
+func (c *Call) keep(ctx context.Context, s *setting, value string) error {
+	clean, err := c.Accounts.CleanSetting(s.name, value)
+	if err != nil {
 		return err
 	}
-	c.Hub.Changed(c.Account.Name)
-	return nil
+	return c.decide(ctx, chat.SetSetting{ID: c.Account.ID, Name: s.name, Value: clean})
 }
 
 // accept returns the value as it is kept, or a refusal that says what could be.

@@ -83,7 +83,7 @@ func TestSetAndItsDoors(t *testing.T) {
 		{"set ignore ''", "ignore", ""},
 	} {
 		r.must(c.line)
-		if a, _ := r.accounts.ByName(r.me); a.Settings[c.setting] != c.kept {
+		if a := r.account(r.me); a.Settings[c.setting] != c.kept {
 			t.Errorf("after %s %s is %q, not %q", c.line, c.setting, a.Settings[c.setting], c.kept)
 		}
 	}
@@ -111,7 +111,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 	} {
 		r.refuses(c.line, c.code, c.words)
 	}
-	if a, _ := r.accounts.ByName(r.me); len(a.Settings) != 0 {
+	if a := r.account(r.me); len(a.Settings) != 0 {
 		t.Errorf("kept all the same: %v", a.Settings)
 	}
 	r.services.Themes = nil
@@ -167,7 +167,7 @@ func TestIgnoredPeopleAreCounted(t *testing.T) {
 	r := newRig(t, people...)
 	r.must("set ignore " + strings.Join(people[1:maxIgnored+1], " "))
 	r.refuses("set ignore "+strings.Join(people[1:], " "), chat.Failed, "more than 100")
-	a, _ := r.accounts.ByName(r.me)
+	a := r.account(r.me)
 	if n := len(ParseSettings(a.Settings).Ignore); n != maxIgnored {
 		t.Errorf("%d are ignored", n)
 	}

@@ -43,8 +43,8 @@ func (c *Call) shareRooms(ctx context.Context, ids []age.Identity) (opened, clos
 			opened, closed = opened+n, closed+left
 			return err
 		})
-		if err == nil && c.Admit != nil {
-			err = c.still(c.Accounts)
+		if err == nil {
+			err = c.still()
 		}
 		if err != nil {
 			return opened, closed, err

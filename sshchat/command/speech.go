@@ -1,5 +1,11 @@
 package command
 
+import (
+	"context"
+
+	"sshchat/sshchat/chat"
+)
+
 // This file is what counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the
 // command runs, after each wait and at the place of each change; and it comes no faster than messages may (Caller.Pace).
 //
@@ -22,6 +28,25 @@ func (c *Call) speaks() bool {
 		return says(c)
 	}
 	return c.Command.Effect == Speaks
+}
+
+// spoken has chat's rule about speaking asked at the place of what is said.
+func (s *Services) spoken(ctx context.Context, who func() chat.Caller, room chat.RoomName) context.Context {
+	return chat.AlsoCheck(ctx, func() error {
+		_, err := s.Hub.View().Check(who(), chat.Speak{Room: room})
+		return err
+	})
+}
+
+// says has something decided that lets others see the text, no faster than messages may.
+func (c *Call) says(ctx context.Context, text string, in chat.Intent) error {
+	if err := c.may(in); err != nil {
+		return err
+	}
+	if err := c.Caller.Pace(ctx, Message, text); err != nil {
+		return err
+	}
+	return c.decide(ctx, in)
 }
 
 // Values of Says.

@@ -4,67 +4,53 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"net/netip"
 
 	"sshchat/sshchat/chat"
 )
 
 // This file keeps a command to its rights for as long as it runs. It may wait for minutes: for input, an answer, its turn,
 // a large room. Meanwhile the key of its login may be removed, or its admin be one no more. So the dispatcher looks at them
-// again after every wait, and has each change look once more at its place. No command does so itself.
+// again after every wait. What a command changes is looked at once more at its place, by chat's rules. No command does so
+// itself.
 
-// Rolls are what decides whether a login is admitted and may speak, as they stand at one moment.
-type Rolls interface {
-	ByID(id string) (chat.Account, bool)
-	ByName(name chat.Name) (chat.Account, bool)
-	// Banned returns the ban that hits that person, that address or that key, each of which may be zero.
-	Banned(name chat.Name, addr netip.Addr, key string) (chat.Sanction, bool)
-	// Allowed reports whether the allowlist, if it is on, lets them in.
-	Allowed(a chat.Account, addr netip.Addr, key string) bool
-	// Muted returns the mute of that person.
-	Muted(name chat.Name) (chat.Sanction, bool)
+// Admitted returns the account of a login as it stands now, the zero Account if it has none yet; or why the login is not
+// admitted any more.
+func (s *Services) Admitted(who chat.Caller) (chat.Account, error) {
+	now := s.Hub.View()
+	if who.Login.Account == "" {
+		return chat.Account{}, now.AdmitStranger(who)
+	}
+	return now.Admit(who)
 }
 
-// watch has everything that the call waits for or changes look at its rights again.
+// decide has something decided that the caller asks for. When it returns nil it holds everywhere.
+func (c *Call) decide(ctx context.Context, in chat.Intent) error {
+	return c.Hub.Decide(ctx, c.Who(), in)
+}
+
+// may refuses what would be refused if it were to be decided now: before an answer is asked for, or time is spent on it.
+func (c *Call) may(in chat.Intent) error {
+	_, err := c.Hub.View().Check(c.Who(), in)
+	return err
+}
+
+// watch has everything that the call waits for or says look at its rights again.
 func (c *Call) watch(ctx context.Context) context.Context {
-	if c.Admit == nil {
-		return ctx
-	}
 	c.In = &watchedInput{ctx, c.In, c}
 	if c.Command.Role != "" {
 		c.Out = &watchedOutput{c.Out, c}
 	}
 	c.Session, c.Caller = &watchedSession{c.Session, c}, &watchedCaller{c.Caller, c}
-	services := *c.Services
-	services.Accounts = services.Accounts.Under(c.still)
-	c.Services = &services
-	return chat.WithCheck(ctx, func() error { return c.still(services.Accounts) })
+	return chat.WithCheck(ctx, c.still)
 }
 
-// still refuses if the caller may not run the command any more, or a condition of it holds no more.
-func (c *Call) still(now Rolls) error {
-	a, err := c.Admit(now)
+// still refuses if the caller may not run the command any more.
+func (c *Call) still() error {
+	a, err := c.Admitted(c.Who())
 	if err != nil {
 		return err
 	}
-	if err := c.allowed(now, a); err != nil {
-		return err
-	}
-	for _, holds := range c.conditions {
-		if err := holds(now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// require refuses if a condition does not hold, now or at the place of a change that the command makes.
-func (c *Call) require(holds func(Rolls) error) error {
-	if err := holds(c.Accounts); err != nil {
-		return err
-	}
-	c.conditions = append(c.conditions, holds)
-	return nil
+	return c.allowed(a)
 }
 
 // watchedInput is standard input. Its end with the session is an error, and not the end of what was sent.
@@ -78,7 +64,7 @@ func (w *watchedInput) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	refused := w.ctx.Err()
 	if refused == nil {
-		refused = w.call.still(w.call.Accounts)
+		refused = w.call.still()
 	}
 	if refused != nil {
 		clear(p[:n]) // it may be a password
@@ -96,7 +82,7 @@ type watchedOutput struct {
 func (w *watchedOutput) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if err == nil {
-		err = w.call.still(w.call.Accounts)
+		err = w.call.still()
 		w.call.cut = cmp.Or(w.call.cut, err)
 	}
 	return n, err
@@ -111,7 +97,7 @@ type watchedSession struct {
 func (w *watchedSession) Ask(ctx context.Context, question string, echo bool) (string, error) {
 	answer, err := w.Session.Ask(ctx, question, echo)
 	if err == nil {
-		err = w.call.still(w.call.Accounts)
+		err = w.call.still()
 	}
 	if err != nil {
 		return "", err
@@ -129,12 +115,12 @@ func (w *watchedCaller) Guess(look func() error) error {
 	if err := w.Caller.Guess(look); err != nil {
 		return err
 	}
-	return w.call.still(w.call.Accounts)
+	return w.call.still()
 }
 
 func (w *watchedCaller) Pace(ctx context.Context, what Effort, text string) error {
 	if err := w.Caller.Pace(ctx, what, text); err != nil {
 		return err
 	}
-	return w.call.still(w.call.Accounts)
+	return w.call.still()
 }

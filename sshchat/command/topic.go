@@ -31,9 +31,6 @@ var _ = add(&Command{
 		if err != nil {
 			return c.usage("%v", err)
 		}
-		if err = c.Caller.Pace(ctx, Message, c.Text); err != nil {
-			return err
-		}
-		return c.Hub.SetTopic(ctx, c.Account.Name, room, line)
+		return c.says(ctx, c.Text, chat.SetTopic{Room: room, Topic: line.String()})
 	},
 })

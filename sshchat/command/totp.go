@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 
+	"sshchat/sshchat/chat"
+
 	"github.com/boombuler/barcode/qr"
 )
 
@@ -25,7 +27,7 @@ var _ = add(&Command{
 		if err := c.provePassword(ctx, false); err != nil {
 			return err
 		}
-		secret := c.Accounts.NewSecret()
+		secret := c.SecondFactor.NewSecret()
 		defer clear(secret)
 		var recovery []string
 		question := c.tellSecret(secret) + "A code that your authenticator makes of it: "
@@ -36,7 +38,10 @@ var _ = add(&Command{
 			}
 			question = "Code: "
 			return c.Caller.Renew(func() (string, bool, error) {
-				recovery, err = c.Accounts.EnableTOTP(c.Account.ID, secret, code)
+				in, codes, err := c.SecondFactor.NewFactor(c.Account.ID, secret, code)
+				if err == nil {
+					recovery, err = codes, c.decide(ctx, in)
+				}
 				return c.Account.Generation, true, err
 			})
 		})
@@ -47,12 +52,8 @@ var _ = add(&Command{
 	},
 })
 
-// secondChanged is told sessions that came in by the password and what was asked for beside it.
-const secondChanged = "The second factor of this account has changed. Please reconnect."
-
 // tellSecond ends totp enable: the session has proven both.
 func (c *Call) tellSecond(recovery []string) error {
-	c.Live.Review(secondChanged)
 	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
 	c.Notef("It is on: your password asks for a code from now on. Each of these serves once in place of a code.\nWrite them down; they are not shown again.")
 	for _, code := range recovery {
@@ -105,12 +106,11 @@ var _ = add(&Command{
 			return err
 		}
 		err := c.Caller.Renew(func() (string, bool, error) {
-			return c.Account.Generation, false, c.Accounts.DisableTOTP(c.Account.ID)
+			return c.Account.Generation, false, c.decide(ctx, chat.SetFactor{ID: c.Account.ID})
 		})
 		if err != nil {
 			return err
 		}
-		c.Live.Review(secondChanged)
 		c.Log.Info("second factor off", "account", c.Account.Name, "source", c.Source)
 		c.Notef("Your password asks for no code any more.")
 		return nil
@@ -135,10 +135,10 @@ func (c *Call) provePasswordOnce(ctx context.Context, code bool) error {
 		}
 	}
 	return c.Caller.Guess(func() error {
-		a, secret, err := c.Accounts.CheckBoth(ctx, c.Account.Name, password)
+		a, secret, err := c.SecondFactor.CheckBoth(ctx, c.Account.Name, password)
 		defer clear(secret)
 		if err == nil && code {
-			err = c.Accounts.CheckCode(a.ID, secret, second)
+			err = c.SecondFactor.CheckCode(a.ID, secret, second)
 		}
 		return err
 	})

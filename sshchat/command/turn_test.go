@@ -22,15 +22,14 @@ var losing = map[string]struct {
 	lose  func(*queue)
 	needs func(*Command) bool
 }{
-	"the login": {func(q *queue) { q.out = true }, func(*Command) bool { return true }},
+	"the login": {(*queue).removeKey, func(*Command) bool { return true }},
 	"the role":  {func(q *queue) { q.role(chat.User) }, func(c *Command) bool { return c.Role != "" }},
-	"the word":  {func(q *queue) { q.accounts.muted[q.me] = chat.Sanction{User: q.me} }, func(c *Command) bool { return c.Effect == Speaks || c.Says != nil }},
+	"the word":  {(*queue).mute, func(c *Command) bool { return c.Effect == Speaks || c.Says != nil }},
 }
 
 // queue is a chat in which commands wait for their turn, and rights are lost meanwhile.
 type queue struct {
 	*rig
-	out  bool // the login is not admitted any more
 	acts *acts
 }
 
@@ -52,7 +51,6 @@ func (p *preparing) Prepared(chat.RoomName, chat.Change) <-chan struct{} {
 func newQueue(t *testing.T, j chat.Journal) *queue {
 	t.Helper()
 	q := &queue{rig: newRigOver(t, j, chat.RoomState{Name: chat.General}, "mallory", "bob"), acts: &acts{}}
-	q.accounts.muted = map[chat.Name]chat.Sanction{}
 	q.services.Audit = q.acts
 	q.session.correspondent = name(t, "bob")
 	q.role(chat.Admin)
@@ -60,9 +58,18 @@ func newQueue(t *testing.T, j chat.Journal) *queue {
 }
 
 func (q *queue) role(role chat.Role) {
-	a := q.accounts.byName[q.me.String()]
-	a.Role = role
-	q.accounts.byName[q.me.String()] = a
+	q.change(q.me.String(), func(a *chat.Account) { a.Role = role })
+}
+
+// removeKey takes away the key that mallory logged in with.
+func (q *queue) removeKey() {
+	q.change(q.me.String(), func(a *chat.Account) { a.Keys = []chat.Key{{Line: "ssh-ed25519 other", Fingerprint: "SHA256:other"}} })
+}
+
+func (q *queue) mute() {
+	parts := q.hub.View().Parts()
+	parts.Mutes = []chat.Sanction{{User: q.me}}
+	q.decisions.state.Store(chat.NewState(parts))
 }
 
 // give has mallory give a line of the command, and tells whether it was run.
@@ -79,17 +86,10 @@ func (q *queue) give(cmd *Command, face Face, line string) (ran bool, err error)
 }
 
 func (q *queue) call(face Face) Call {
-	a, _ := q.accounts.ByName(q.me)
 	return Call{
-		Services: q.services, Face: face, Account: a, Name: q.me, Verified: true, In: strings.NewReader(""),
+		Services: q.services, Face: face, Account: q.account(q.me), Name: q.me, In: strings.NewReader(""),
 		Out: &strings.Builder{}, Err: &strings.Builder{}, Session: q.session, Caller: q.session,
-		Admit: func(now Rolls) (chat.Account, error) {
-			if q.out {
-				return chat.Account{}, denied("this login is no longer valid")
-			}
-			a, _ := now.ByName(q.me)
-			return a, nil
-		},
+		Who: func() chat.Caller { return caller(q.me) },
 	}
 }
 
@@ -183,7 +183,7 @@ func TestCommandsThatWaitForALargeRoom(t *testing.T) {
 				dev := q.hub.RoomsOf(q.me)[1]
 				q.session.room = chat.General
 				if cmd.Name == "join" {
-					q.hub.Part(t.Context(), q.me, dev)
+					q.hub.Decide(t.Context(), caller(q.me), chat.LeaveRoom{Room: dev})
 				}
 				was, in, waited := q.hub.Posted(), q.hub.In(q.me, dev), false
 				j.during = func() { waited = true; way.lose(q) }

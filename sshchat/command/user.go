@@ -42,15 +42,11 @@ var _ = add(&Command{
 			password = drawPassword()
 			defer clear(password)
 		}
-		info, err := c.Hub.Room(c.Account.Name, chat.General)
+		a, err := c.Accounts.NewAccount(ctx, name, role, keys, password)
 		if err != nil {
 			return err
 		}
-		a, err := c.Accounts.Create(name, role, keys, password, info.Last+1)
-		if err != nil {
-			return err
-		}
-		if _, err := c.Hub.Join(chat.Settled(ctx), a.Name, chat.General); err != nil { // as register does
+		if err := c.decide(ctx, chat.CreateAccount{Account: a}); err != nil {
 			return err
 		}
 		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
@@ -138,7 +134,7 @@ var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
-		for _, a := range c.Accounts.Accounts() {
+		for a := range c.Hub.View().Accounts() {
 			if c.json() {
 				c.printJSON(accountOf(a))
 				continue
@@ -190,25 +186,20 @@ var _ = add(&Command{
 		if err := c.need(1); err != nil {
 			return err
 		}
-		a, err := c.subject(c.Args[0], chat.RoomName{})
+		a, err := c.account(c.Args[0])
 		if err != nil {
 			return err
 		}
-		return c.deleteAccount(ctx, a)
+		return c.deleteAccount(ctx, a, false)
 	},
 })
 
-// deleteAccount removes the account, ends its sessions, and takes it out of every room.
-func (c *Call) deleteAccount(ctx context.Context, a chat.Account) error {
-	if err := c.Accounts.Delete(a.ID); err != nil {
+func (c *Call) deleteAccount(ctx context.Context, a chat.Account, own bool) error {
+	if err := c.decide(ctx, chat.DeleteAccount{ID: a.ID, Own: own}); err != nil {
 		return err
 	}
 	c.Log.Info("account deleted", "account", a.Name, "by", c.Account.Name, "source", c.Source)
-	if err := c.Hub.Forget(ctx, a.Name); err != nil {
-		return err
-	}
 	c.Notef("The account %s is deleted.", a.Name)
-	c.Live.Review("This account is deleted.")
 	return nil
 }
 
@@ -224,21 +215,16 @@ func disabling(name, brief string, disabled bool) *Command {
 			if err := c.need(1); err != nil {
 				return err
 			}
-			a, err := c.subject(c.Args[0], chat.RoomName{})
+			a, err := c.account(c.Args[0])
 			if err != nil {
 				return err
 			}
-			if err := c.Accounts.Disable(a.ID, disabled); err != nil {
+			if err := c.decide(ctx, chat.Disable{ID: a.ID, Disabled: disabled}); err != nil {
 				return err
 			}
 			c.Log.Info(name, "account", a.Name, "by", c.Account.Name, "source", c.Source)
-			change := chat.Rekey
-			if disabled {
-				change = chat.Revoke
-				c.Live.Review("")
-			}
 			c.Notef("%s: done.", a.Name)
-			return c.Hub.Rekey(ctx, a.Name, change)
+			return nil
 		},
 	})
 }
@@ -257,16 +243,16 @@ var _ = add(&Command{
 		if len(keys) == 0 {
 			return c.usage("user add-key needs a key")
 		}
+		if err := c.addKeys(ctx, a, keys); err != nil {
+			return err
+		}
 		for _, key := range keys {
-			if err := c.Accounts.AddKey(a.ID, key); err != nil {
-				return err
-			}
 			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
 			c.tellUseOf(key)
 		}
 		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
-		return c.Hub.Rekey(ctx, a.Name, chat.Rekey)
+		return nil
 	},
 })
 
@@ -286,22 +272,21 @@ var _ = add(&Command{
 	},
 })
 
-// removeKey takes a key off an account and ends the sessions it opened.
+// removeKey takes a key off an account.
 func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
-	if !slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == fingerprint }) {
+	err := c.decide(ctx, chat.RemoveKey{ID: a.ID, Fingerprint: fingerprint})
+	if errors.Is(err, chat.ErrNoKey) {
 		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
 	}
-	if err := c.Accounts.RemoveKey(a.ID, fingerprint); err != nil {
-		return err
+	if err == nil {
+		c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
 	}
-	c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
-	c.Live.Review("The key of this session has been removed.")
-	return c.Hub.Rekey(ctx, a.Name, chat.Revoke)
+	return err
 }
 
 var _ = add(&Command{
 	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
 		}
@@ -309,55 +294,44 @@ var _ = add(&Command{
 		if !slices.Contains([]chat.Role{chat.User, chat.Mod, chat.Admin}, role) {
 			return c.usage("a role is user, mod or admin")
 		}
-		return c.setRole(c.Args[0], role)
+		return c.setRole(ctx, c.Args[0], role)
 	},
 })
 
 var (
 	_ = add(&Command{
 		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
-		Run: func(_ context.Context, c *Call) error {
+		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
 			}
-			return c.setRole(c.Args[0], chat.Mod)
+			return c.setRole(ctx, c.Args[0], chat.Mod)
 		},
 	})
 	_ = add(&Command{
 		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
-		Run: func(_ context.Context, c *Call) error {
+		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
 			}
-			return c.setRole(c.Args[0], chat.User)
+			return c.setRole(ctx, c.Args[0], chat.User)
 		},
 	})
 )
 
 // setRole changes the role of somebody; it holds from their next command on.
-func (c *Call) setRole(word string, role chat.Role) error {
+func (c *Call) setRole(ctx context.Context, word string, role chat.Role) error {
 	a, err := c.account(word)
 	if err != nil {
 		return err
 	}
-	if err := c.Accounts.SetRole(a.ID, role); err != nil {
+	if err := c.decide(ctx, chat.SetRole{ID: a.ID, Role: role}); err != nil {
 		return err
 	}
 	c.Log.Info("role", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
-	c.Hub.Changed(a.Name)
-	c.Hub.Tell(a.Name, "%s made you %s.", c.Account.Name, article(role))
-	c.Notef("%s is %s now.", a.Name, article(role))
+	c.Hub.Tell(a.Name, "%s made you %s.", c.Account.Name, role.Article())
+	c.Notef("%s is %s now.", a.Name, role.Article())
 	return nil
-}
-
-func article(role chat.Role) string {
-	switch role {
-	case chat.Admin:
-		return "an admin"
-	case chat.Mod:
-		return "a moderator"
-	}
-	return "a user"
 }
 
 var _ = add(&Command{
@@ -385,15 +359,18 @@ var _ = add(&Command{
 			drawn = false
 		}
 		defer clear(password)
-		if err := c.Accounts.ResetPassword(ctx, a.ID, password); err != nil {
+		in, err := c.Passwords.NewReset(ctx, a.ID, password)
+		if err != nil {
+			return err
+		}
+		if err := c.decide(ctx, in); err != nil {
 			return err
 		}
 		c.Log.Info("password reset", "account", a.Name, "by", c.Account.Name, "source", c.Source)
 		if drawn {
 			c.Printf("%s\n", password)
 		}
-		c.Live.Review("The password of this session has been reset.")
-		return c.Hub.Rekey(ctx, a.Name, chat.Revoke)
+		return nil
 	},
 })
 
@@ -440,6 +417,6 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.deleteAccount(ctx, c.Account)
+		return c.deleteAccount(ctx, c.Account, true)
 	},
 })

@@ -19,7 +19,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		a, ok := c.Accounts.ByName(name)
+		a, ok := c.Hub.View().ByName(name)
 		if !ok {
 			return notFound("no account named %s", name)
 		}

@@ -53,22 +53,22 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	old := mustRead(t, u.path)
+	old := mustRead(t, u.file.path)
 	torn := []byte(old[:len(old)/2])
 	remains := []byte(`{"users":[]}`)
 	crashes := map[string]func() error{
-		"while writing": func() error { return os.WriteFile(u.path+".tmp", torn, 0o600) },
+		"while writing": func() error { return os.WriteFile(u.file.path+".tmp", torn, 0o600) },
 		"before the backup": func() error {
-			return crashed(durable.ReplaceOn(crashing{before: u.path + ".bak.tmp"}, u.path, remains))
+			return crashed(durable.ReplaceOn(crashing{before: u.file.path + ".bak.tmp"}, u.file.path, remains))
 		},
-		"after the backup": func() error { return crashed(durable.ReplaceOn(crashing{before: u.path}, u.path, remains)) },
+		"after the backup": func() error { return crashed(durable.ReplaceOn(crashing{before: u.file.path}, u.file.path, remains)) },
 	}
 	for when, crash := range crashes {
 		t.Run(when, func(t *testing.T) {
 			if err := crash(); err != nil {
 				t.Fatal(err)
 			}
-			if mustRead(t, u.path) != old {
+			if mustRead(t, u.file.path) != old {
 				t.Fatal("the old content is gone")
 			}
 			again := open(t, dir)
@@ -81,7 +81,7 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 			if err := again.Close(); err != nil {
 				t.Fatal(err)
 			}
-			old = mustRead(t, u.path)
+			old = mustRead(t, u.file.path)
 		})
 	}
 }
@@ -141,14 +141,14 @@ func lostByKill(t *testing.T, after int, env ...string) (lost []string) {
 func createUntilKilled(t *testing.T, dir string, lie bool) {
 	u := open(t, dir)
 	if lie {
-		u.save = func(path string, _ []byte) (fs.FileInfo, error) { return os.Lstat(path) }
+		u.file.save = func(path string, _ []byte) (fs.FileInfo, error) { return os.Lstat(path) }
 	}
 	k := newKey(t)
 	for i := 0; ; i++ {
 		s := fmt.Sprintf("n%x", i+0xa0000)
 		_, err := u.Create(name(s), chat.User, []chat.Key{k}, nil, 1)
 		switch {
-		case errors.Is(err, ErrTaken): // n-0 looks like n-o
+		case errors.Is(err, chat.ErrNameTaken): // n-0 looks like n-o
 			continue
 		case err != nil:
 			t.Fatal(err)

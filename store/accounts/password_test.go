@@ -222,7 +222,7 @@ func TestChangeOfPassword(t *testing.T) {
 	_, err = u.SetPassword(ctx, alice.ID, nil, []byte(second))
 	wantErr(t, err, ErrPassword)
 	_, err = u.SetPassword(ctx, "nobody", nil, []byte(second))
-	wantErr(t, err, ErrNoAccount)
+	wantErr(t, err, chat.ErrNoAccount)
 	if _, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(second)); err != nil {
 		t.Fatal(err)
 	}
@@ -263,9 +263,9 @@ func TestFirstAndResetPassword(t *testing.T) {
 	u := open(t, t.TempDir())
 	bob := create(t, u, "bob", "")
 	_, err := u.Identity(bob.ID)
-	wantErr(t, err, ErrNoPassword)
+	wantErr(t, err, chat.ErrNoPassword)
 	_, err = u.Identity("nobody")
-	wantErr(t, err, ErrNoAccount)
+	wantErr(t, err, chat.ErrNoAccount)
 	if _, err := u.SetPassword(ctx, bob.ID, nil, []byte(goodPassword)); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, u.ResetPassword(ctx, "nobody", []byte("from the admin's desk")), ErrNoAccount)
+	wantErr(t, u.ResetPassword(ctx, "nobody", []byte("from the admin's desk")), chat.ErrNoAccount)
 	if err := u.ResetPassword(ctx, bob.ID, []byte("from the admin's desk")); err != nil {
 		t.Fatal(err)
 	}
@@ -289,8 +289,9 @@ func TestFirstAndResetPassword(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, filepath.Dir(u.path))
-	retired := again.durable.Load().named(bob.Name).password.Retired
+	again := open(t, filepath.Dir(u.file.path))
+	now, _ := again.ByName(bob.Name)
+	retired := passwordOf(now).Retired
 	if len(retired) != 1 || retired[0] != string(former) {
 		t.Fatalf("%d retired", len(retired))
 	}
@@ -323,7 +324,7 @@ func TestTwoChangesOfOnePassword(t *testing.T) {
 	}
 	<-both
 	<-both
-	wantErr(t, lost, ErrPasswordChanged)
+	wantErr(t, lost, chat.ErrPasswordChanged)
 }
 
 func TestSwappedIdentityFile(t *testing.T) {
@@ -335,16 +336,9 @@ func TestSwappedIdentityFile(t *testing.T) {
 	}
 	defer u.Close()
 	alice, mallory := create(t, u, "alice", goodPassword), create(t, u, "mallory", "a parrot under the stairs")
-	theirs := u.durable.Load().identified(mallory.ID).password
-	err = u.changeUser(alice.ID, func(_ *roster, who *user) error {
-		forged := *who.password
-		forged.Sealed = theirs.Sealed
-		who.password = &forged
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	forged := passwordOf(alice)
+	forged.Sealed = passwordOf(mallory).Sealed
+	decided(t, u, chat.TheServer, forged.replacing(alice))
 	_, err = u.CheckPassword(ctx, alice.Name, []byte("a parrot under the stairs"))
 	wantErr(t, err, ErrPassword)
 	if s := log.String(); !strings.Contains(s, alice.ID) || strings.Contains(s, "SECRET") || strings.Contains(s, "mallory's") {

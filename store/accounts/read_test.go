@@ -10,6 +10,8 @@ import (
 
 	"sshchat/sshchat/attack"
 	"sshchat/store/strictjson"
+
+	"sshchat/sshchat/chat"
 )
 
 func writeUsers(t testing.TB, dir, content string) {
@@ -88,7 +90,7 @@ var malformed = []struct {
 	{"setting twice", oneUser(",\"settings\":{\"bell\":\"all\",\n\"bell\":\"off\"}"), 4, "twice"},
 	{"setting of nothing but controls", oneUser(",\"settings\":{\n\"bell\":\"\\u001b\"}"), 4, "nothing"},
 	{"setting too long", oneUser(",\"settings\":{\n\"ignore\":\"" + strings.Repeat("x", maxSetting+1) + "\"}"), 4, "4096"},
-	{"too many settings", oneUser(",\n\"settings\":" + manySettings(maxSettings+1)), 4, "at most"},
+	{"too many settings", oneUser(",\n\"settings\":" + manySettings(chat.MaxSettings+1)), 4, "at most"},
 	{"key cut short", oneUser(",\n\"keys\":[{\"key\":\"ssh-ed25519 AAAA\"}]"), 4, "cut short"},
 	{"key with options", oneUser(",\n\"keys\":[{\"key\":\"no-pty " + keyA + "\"}]"), 4, "options"},
 	{"key twice", oneUser(",\"keys\":[{\"key\":\"" + keyA + "\"},\n{\"key\":\"" + keyA + " again\"}]"), 4, "already"},
@@ -157,14 +159,14 @@ func TestSeedIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := open(t, dir)
-	if mustRead(t, u.path) != seed {
+	if mustRead(t, u.file.path) != seed {
 		t.Error("the seed was written over before anything changed")
 	}
 	create(t, u, "alice", "")
-	if !strings.HasPrefix(mustRead(t, u.path), `{"format":"sshchat-users/1",`) {
+	if !strings.HasPrefix(mustRead(t, u.file.path), `{"format":"sshchat-users/1",`) {
 		t.Error("the file has no format")
 	}
-	if mustRead(t, u.path+".bak") != seed {
+	if mustRead(t, u.file.path+".bak") != seed {
 		t.Error("the seed is not the backup")
 	}
 }
@@ -176,10 +178,10 @@ func TestByteOrderMark(t *testing.T) {
 	writeUsers(t, dir, "\ufeff"+oneUser(",\n\"keys\":[{\"key\":\"\ufeff"+keyA+"\"}]"))
 	u := open(t, dir)
 	create(t, u, "bob", "")
-	if got := mustRead(t, u.path); strings.Contains(got, "\ufeff") || !strings.Contains(got, keyA) {
+	if got := mustRead(t, u.file.path); strings.Contains(got, "\ufeff") || !strings.Contains(got, keyA) {
 		t.Errorf("%q", got)
 	}
-	writeUsers(t, dir, "\ufeff"+mustRead(t, u.path))
+	writeUsers(t, dir, "\ufeff"+mustRead(t, u.file.path))
 	if _, err := u.Reload(); err != nil {
 		t.Errorf("reload: %v", err)
 	}
@@ -196,7 +198,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 "rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
 	u := open(t, dir)
 	create(t, u, "bob", "")
-	got := mustRead(t, u.path)
+	got := mustRead(t, u.file.path)
 	for _, want := range []string{
 		`"only":["history"]`, `"label":"laptop"`, `"seen":"2026-11-23"`,
 		`"settings":{"bell":"mention","timestamps":"time"}`,
@@ -206,7 +208,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 			t.Errorf("%s is gone from\n%s", want, got)
 		}
 	}
-	if _, err := parseRoster([]byte(got)); err != nil {
+	if _, err := parse([]byte(got)); err != nil {
 		t.Error(err)
 	}
 }
@@ -219,7 +221,7 @@ func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(u.path); err != nil {
+	if err := os.Remove(u.file.path); err != nil {
 		t.Fatal(err)
 	}
 	if u, err := Open(dir, cheap); err == nil {
@@ -250,22 +252,22 @@ func FuzzUsersFile(f *testing.F) {
 	f.Add([]byte(oneUser(`,"settings":{"bell":"all","ignore":"bob\u0007 carol"}`)))
 	f.Add([]byte(oneRoom(`{"name":"general","topic":"<b>","members":[{"name":"alice","since":1}]}`)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parseRoster(b)
+		r, err := parse(b)
 		if err != nil {
 			if at := (strictjson.LineError{}); !errors.As(err, &at) || at.Line < 1 || at.Line > 1+strings.Count(string(b), "\n") {
 				t.Fatalf("no line: %v", err)
 			}
 			return
 		}
-		once, err := r.encode()
+		once, err := encode(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseRoster(once)
+		again, err := parse(once)
 		if err != nil {
 			t.Fatalf("what was written is refused: %v\n%s", err, once)
 		}
-		twice, err := again.encode()
+		twice, err := encode(again)
 		if err != nil || string(once) != string(twice) {
 			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
 		}

@@ -52,7 +52,7 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	edit(`"name":"alice","role":"user"`, `"name":"alice","role":"admin"`)
 	edit(`"since":1`, `"since":2`)
 	_, err := u.Reload()
-	wantErr(t, err, ErrRoomsEdited)
+	wantErr(t, err, chat.ErrRoomsEdited)
 	if a, _ := u.ByID(bob.ID); a.Role != "user" {
 		t.Errorf("a refused edit made bob %s", a.Role)
 	}
@@ -68,7 +68,7 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	}
 	edit(`"name":"alice","role":"admin"`, `"name":"alice","role":"admin","disabled":false`)
 	changed, err := u.Reload()
-	if err != nil || len(changed) != 0 {
+	if err != nil || changed != 0 {
 		t.Errorf("changed %v, %v", changed, err)
 	}
 }

@@ -1,7 +1,7 @@
 package accounts
 
 import (
-	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,10 +29,10 @@ func TestLastAdminBesideABannedOne(t *testing.T) {
 	if err := u.Ban(chat.Sanction{User: bob.Name, By: alice.Name}); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, u.Delete(alice.ID), ErrLastAdmin)
-	wantErr(t, u.Disable(alice.ID, true), ErrLastAdmin)
-	wantErr(t, u.SetRole(alice.ID, chat.Mod), ErrLastAdmin)
-	wantErr(t, u.Ban(chat.Sanction{User: alice.Name, By: bob.Name}), ErrLastAdmin)
+	wantErr(t, u.Delete(alice.ID), chat.ErrLastAdmin)
+	wantErr(t, u.Disable(alice.ID, true), chat.ErrLastAdmin)
+	wantErr(t, u.SetRole(alice.ID, chat.Mod), chat.ErrLastAdmin)
+	wantErr(t, u.Ban(chat.Sanction{User: alice.Name, By: bob.Name}), chat.ErrLastAdmin)
 	if err := u.SetRole(bob.ID, chat.User); err != nil {
 		t.Errorf("who is banned is not the last: %v", err)
 	}
@@ -48,46 +48,44 @@ func TestLastAdminBesideABannedOne(t *testing.T) {
 }
 
 // A change is made at a place in the order of all: what was decided before it, written or not, is seen by its check.
-func TestUnderSeesWhatIsNotWrittenYet(t *testing.T) {
+func TestDecideSeesWhatIsNotWrittenYet(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	admin(t, u, "root")
 	alice := create(t, u, "alice", "")
-	errNo := errors.New("no")
-	mine := u.Under(func(now View) error {
-		if a, ok := now.ByID(alice.ID); !ok || a.Disabled {
-			return errNo
-		}
-		if _, banned := now.Banned(alice.Name, target(t, "ip=192.0.2.1").Net.Addr(), ""); banned {
-			return errNo
-		}
-		return nil
-	})
-	if err := mine.AddKey(alice.ID, newKey(t)); err != nil {
-		t.Fatal(err)
+	mine := callerOf(alice)
+	addKey := func() chat.AddKeys { return chat.AddKeys{ID: alice.ID, Keys: []chat.Key{newKey(t)}} }
+	refused := func(want error, in chat.Intent) {
+		t.Helper()
+		_, err := u.Decide(mine, in)
+		wantErr(t, err, want)
 	}
-	f, err := u.begun(func(r *roster) error { // decided, and not yet on the disk
-		return r.edit(alice.ID, func(_ *roster, who *user) error { who.Disabled = true; return nil })
-	})
+	decided(t, u, mine, addKey())
+	f, err := u.begun(chat.TheServer, chat.Disable{ID: alice.ID, Disabled: true}) // decided, and not yet on the disk
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, mine.AddKey(alice.ID, newKey(t)), errNo)
-	wantErr(t, mine.SetSetting(alice.ID, "bell", "all"), errNo)
-	if _, err := mine.Create(name("evil"), chat.Admin, []chat.Key{newKey(t)}, nil, 1); !errors.Is(err, errNo) {
-		t.Errorf("an account: %v", err)
+	refused(chat.ErrDisabled, addKey())
+	refused(chat.ErrDisabled, chat.SetSetting{ID: alice.ID, Name: "bell", Value: "all"})
+	evil, err := u.NewAccount(ctx, name("evil"), chat.Admin, []chat.Key{newKey(t)}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
+	refused(chat.ErrDisabled, chat.CreateAccount{Account: evil})
 	<-f.done
-	if err := u.AddKey(alice.ID, newKey(t)); err != nil { // the control: the accounts themselves ask nobody
-		t.Error(err)
-	}
+	decided(t, u, chat.TheServer, addKey()) // the control: the server itself may
 	if err := u.Disable(alice.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := u.Ban(target(t, "ip=192.0.2.0/24")); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, mine.RemoveKey(alice.ID, alice.Keys[0].Fingerprint), errNo)
+	refused(chat.ErrBanned, chat.RemoveKey{ID: alice.ID, Fingerprint: alice.Keys[0].Fingerprint})
+	mine.Addr = netip.MustParseAddr("198.51.100.1")
+	decided(t, u, mine, addKey())
+	if _, err := u.Decide(mine, chat.CreateAccount{Account: evil}); err == nil {
+		t.Error("a user made an admin")
+	}
 }
 
 // What a room is sealed to: keys that are for its history, and that nobody has banned.
@@ -128,8 +126,8 @@ func TestRecipientsOfARoom(t *testing.T) {
 	count(map[chat.RoomName]int{general: 0, ci: 0, withBob: 0, withCarol: 0})
 }
 
-// Reload names who logs in or reads otherwise than before.
-func TestReloadNamesWhoReadsOtherwise(t *testing.T) {
+// Reload counts who logs in or reads otherwise than before.
+func TestReloadCountsWhoReadsOtherwise(t *testing.T) {
 	t.Parallel()
 	for what, edit := range map[string][2]string{
 		"banned":         {`"bans":[`, `"bans":[{"user":"bob","by":"root","at":"2026-01-02T03:04:05Z"}`},
@@ -146,6 +144,7 @@ func TestReloadNamesWhoReadsOtherwise(t *testing.T) {
 			u := open(t, dir)
 			admin(t, u, "root")
 			bob := create(t, u, "bob", "")
+			before := u.View()
 			fill := strings.NewReplacer("FINGERPRINT", bob.Keys[0].Fingerprint, "LINE", bob.Keys[0].Line, "ADDED", bob.Keys[0].Added.Format("2006-01-02T15:04:05Z"))
 			path := filepath.Join(dir, "users.json")
 			old := mustRead(t, path)
@@ -160,8 +159,12 @@ func TestReloadNamesWhoReadsOtherwise(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			now, _ := u.ByID(bob.ID)
 			want := what != "" && what != "address banned"
-			if (len(changed) == 1 && changed[0] == bob.Name) != want || len(changed) > 1 {
+			if differs := !sameLogins(bob, now) || u.View().Reading(now).Change(before.Reading(bob)) != chat.NoChange; differs != want {
+				t.Errorf("bob: %+v", now)
+			}
+			if want && changed != 1 || !want && changed != 0 {
 				t.Errorf("changed: %v", changed)
 			}
 		})

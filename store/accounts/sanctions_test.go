@@ -66,7 +66,7 @@ func TestBansHoldAcrossARestartUntilTheyEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("mallory, forgiven", name("mallory"), far, false)
-	if err := u.Unban("mallory"); !errors.Is(err, ErrNoSanction) {
+	if err := u.Unban("mallory"); !errors.Is(err, chat.ErrNoSanction) {
 		t.Errorf("forgiven twice: %v", err)
 	}
 	if _, muted := u.Muted(name("mallory")); !muted {
@@ -96,10 +96,10 @@ func TestBansReplaceAndRefuse(t *testing.T) {
 	if bans := u.Bans(); len(bans) != 1 || !bans[0].Until.IsZero() {
 		t.Errorf("bans are %v", bans)
 	}
-	if err := u.Ban(target(t, "alice")); !errors.Is(err, ErrLastAdmin) {
+	if err := u.Ban(target(t, "alice")); !errors.Is(err, chat.ErrLastAdmin) {
 		t.Errorf("the last admin is banned: %v", err)
 	}
-	if err := u.Ban(target(t, "nobody")); !errors.Is(err, ErrNoAccount) {
+	if err := u.Ban(target(t, "nobody")); !errors.Is(err, chat.ErrNoAccount) {
 		t.Errorf("nobody is banned: %v", err)
 	}
 }
@@ -120,16 +120,16 @@ func TestInvitesAreUsedUp(t *testing.T) {
 		_, err := u.CreateInvited(code, name(who), []chat.Key{{Line: keyA}}, nil, 1)
 		return err
 	}
-	if err := enter("eve", "guessed"); !errors.Is(err, ErrInvite) {
+	if err := enter("eve", "guessed"); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("a guessed code: %v", err)
 	}
-	if err := enter("eve", id); !errors.Is(err, ErrInvite) {
+	if err := enter("eve", id); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("the id as a code: %v", err)
 	}
 	if err := errors.Join(enter("bob", code), enter("carol", " "+code+"\n")); err != nil {
 		t.Fatal(err)
 	}
-	if err := enter("dave", code); !errors.Is(err, ErrInvite) {
+	if err := enter("dave", code); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("a third use of two: %v", err)
 	}
 	if len(u.Invites()) != 0 || u.Invited(code) {
@@ -140,17 +140,17 @@ func TestInvitesAreUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Hour)
-	if err := enter("dave", late); !errors.Is(err, ErrInvite) {
+	if err := enter("dave", late); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("an hour too late: %v", err)
 	}
 	id, taken, err := u.Invite(name("alice"), 1, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := enter("bob", taken); !errors.Is(err, ErrTaken) || !u.Invited(taken) {
+	if err := enter("bob", taken); !errors.Is(err, chat.ErrNameTaken) || !u.Invited(taken) {
 		t.Errorf("a refused account: %v; the invite is left: %v", err, u.Invited(taken))
 	}
-	if err := errors.Join(u.Revoke(id), u.Revoke(id)); !errors.Is(err, ErrNoInvite) || u.Invited(taken) {
+	if err := errors.Join(u.Revoke(id), u.Revoke(id)); !errors.Is(err, chat.ErrNoInvite) || u.Invited(taken) {
 		t.Errorf("revoked twice: %v", err)
 	}
 }
@@ -173,10 +173,10 @@ func TestAllowlist(t *testing.T) {
 	if !u.Allowed(bob, far, "") || u.Allowed(carol, far, "") || !u.Allowed(carol, netip.MustParseAddr("192.0.2.1"), "") || !u.Allowed(mod, far, "") {
 		t.Error("the list lets in the wrong ones")
 	}
-	if err := u.Allow("bob"); !errors.Is(err, ErrListed) {
+	if err := u.Allow("bob"); !errors.Is(err, chat.ErrListed) {
 		t.Errorf("twice: %v", err)
 	}
-	if err := errors.Join(u.Disallow("bob"), u.Disallow("bob")); !errors.Is(err, ErrNotListed) || u.Allowed(bob, far, "") {
+	if err := errors.Join(u.Disallow("bob"), u.Disallow("bob")); !errors.Is(err, chat.ErrNotOnList) || u.Allowed(bob, far, "") {
 		t.Errorf("taken off twice: %v", err)
 	}
 }

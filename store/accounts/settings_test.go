@@ -37,9 +37,11 @@ func TestSettingsSurviveReopening(t *testing.T) {
 	if len(got.Settings) != 2 || got.Settings["bell"] != "all" || got.Settings["ignore"] != "bob[2J  carol" {
 		t.Errorf("settings are %q", got.Settings)
 	}
-	got.Settings["bell"] = "off"
-	if again, _ := u.ByID(a.ID); again.Settings["bell"] != "all" {
-		t.Error("who was shown the settings could change them")
+	if err := u.SetSetting(a.ID, "bell", "off"); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := u.ByID(a.ID); got.Settings["bell"] != "all" || now.Settings["bell"] != "off" {
+		t.Errorf("what was shown before a change is %q now", got.Settings)
 	}
 }
 
@@ -51,18 +53,18 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"": "x", "Bell": "x", "bell1": "x", "abcdefghijklmnopq": "x", "a\"b": "x", // names
 		"bell": "\u200b\x1b", "ignore": strings.Repeat("x", maxSetting+1), // values
 	} {
-		wantErr(t, u.SetSetting(a.ID, name, value), ErrSetting)
+		wantErr(t, u.SetSetting(a.ID, name, value), chat.ErrSetting)
 	}
-	for i := range maxSettings {
+	for i := range chat.MaxSettings {
 		if err := u.SetSetting(a.ID, settingName(i), strings.Repeat("x", maxSetting)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantErr(t, u.SetSetting(a.ID, "zz", "x"), ErrSetting)
+	wantErr(t, u.SetSetting(a.ID, "zz", "x"), chat.ErrSetting)
 	if err := u.SetSetting(a.ID, "aa", "changed"); err != nil {
 		t.Errorf("a full account cannot change what it has: %v", err)
 	}
-	wantErr(t, u.SetSetting("nobody", "bell", "all"), ErrNoAccount)
+	wantErr(t, u.SetSetting("nobody", "bell", "all"), chat.ErrNoAccount)
 	if _, refused := chat.Refused(u.SetSetting(a.ID, "", "x")); !refused {
 		t.Error("the refusal is not for the person")
 	}

@@ -1,6 +1,6 @@
-// Package accounts keeps users.json: accounts with their keys and sealed password identities, second factors, rooms and their
-// members, bans, invites and the allowlist. It knows nothing of messages, sessions or SSH, and decides nothing about who may
-// do what: the commands do.
+// Package accounts keeps users.json: the chat's State on disk, with accounts, keys, sealed password identities and second
+// factors, rooms and their members, bans, invites and the allowlist. It opens passwords and second factors, and makes new
+// ones. It decides nothing about who may do what: chat.State does. It knows nothing of messages, sessions or SSH.
 package accounts
 
 import (
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -30,15 +29,10 @@ const (
 	LowestMinPassword = 8
 )
 
-// Refusals, for callers to decide on. What a person reads is theirs to word.
+// Why nothing is stored.
 var (
-	ErrTaken     = &chat.Refusal{Code: chat.Failed, Text: "the name is taken, or looks like one that is"}
-	ErrNoAccount = &chat.Refusal{Code: chat.NotFound, Text: "no such account"}
-	ErrNoLogin   = &chat.Refusal{Code: chat.Failed, Text: "an account needs a way to log in: an SSH key or a password"}
-	ErrNoRetired = &chat.Refusal{Code: chat.Failed, Text: "no admin has replaced a password of this account, or it has been recovered"}
-	ErrLastAdmin = &chat.Refusal{Code: chat.Failed, Text: "the server would be left without an admin"}
-	ErrEdited    = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand while the server runs, so nothing is written over it"}
-	ErrClosed    = errors.New("the accounts are closed")
+	ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand while the server runs, so nothing is written over it"}
+	ErrClosed = errors.New("the accounts are closed")
 )
 
 // Options are the settings of a Store. The zero value is what a server runs with.
@@ -53,34 +47,28 @@ type Options struct {
 	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms
 }
 
-// Store keeps accounts and what is decided about rooms, in users.json. It is the chat's Registry.
-// All its methods may be called from any goroutine.
+// Store keeps the State in users.json. All its methods may be called from any goroutine.
 //
 // A change returns once it survives a power cut; changes that come together share a write. If the write fails,
 // none of them has happened. Readers never wait: they see what is durable, and nothing else.
 type Store struct {
-	*book
-	check func(View) error // asked at the place of each change; nil: nobody
-}
-
-// book is what a Store shares with those that Under returns.
-type book struct {
-	path    string
+	file    *file
 	clock   *clock.Clock
-	visits  sync.Map // account id → clock.Reading.Ran at the last visit, as a time.Duration
+	visits  sync.Map // account ID → clock.Reading.Ran at the last visit, as a time.Duration
 	opt     Options
 	scrypts *semaphore // before every scrypt
 	dummy   string     // a sealed file that no password opens, for who has none
+	sealTo  recipients
 
 	open func(sealed string, phrase []byte) ([]byte, error)                    // agesplit.OpenIdentities; tests count
-	save func(path string, data []byte) (fs.FileInfo, error)                   // durable.Replace; tests fail it
 	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // agesplit.SealIdentities; tests count
 
-	durable atomic.Pointer[roster] // what the file holds, and all that readers see
+	durable atomic.Pointer[chat.State] // what the file holds, and all that readers see
 
-	mu      sync.Mutex // guards the fields below; never held while the disk works
-	next    *roster    // what the file is to hold; frozen (shown, or being written) while pending is nil
-	pending *flush     // those who wait for next to be written; nil: nobody
+	mu      sync.Mutex  // guards the fields below; never held while the disk works
+	next    *chat.State // what the file is to hold
+	shown   *chat.State // what is durable, and followers know
+	pending *flush      // those who wait for next to be written; nil: nobody
 	closed  bool
 
 	reloads chan *reload // taken by the writer; never closed
@@ -89,13 +77,8 @@ type book struct {
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed by the writer when it ends
 
-	written fs.FileInfo // the file as last read or written; owned by the writer
-}
-
-// flush is one write of the file, and those who wait for it.
-type flush struct {
-	done chan struct{} // closed by the writer, after err is set
-	err  error
+	follow   func(before, after chat.View) // set by Follow; called by the writer alone
+	followed chat.View                     // what follow was told last; owned by the writer
 }
 
 // Open reads dir/users.json and makes it where it is missing. The folder must be held (store.HoldFolder).
@@ -110,18 +93,20 @@ func Open(dir string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
-	u := &Store{book: &book{
-		path: filepath.Join(dir, "users.json"), opt: opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
-		open: agesplit.OpenIdentities, save: durable.Replace, seal: agesplit.SealIdentities,
+	u := &Store{
+		file: &file{path: filepath.Join(dir, "users.json"), log: opt.Log, save: durable.Replace},
+		opt:  opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
+		open: agesplit.OpenIdentities, seal: agesplit.SealIdentities,
 		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-	}}
-	r, err := u.load()
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", u.path, err)
 	}
-	u.clock.Known(u.newest(r))
-	u.next = r
-	u.durable.Store(r)
+	s, err := u.file.load()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", u.file.path, err)
+	}
+	u.clock.Known(newest(s, u.file.written))
+	u.next, u.shown = s, s
+	u.durable.Store(s)
+	u.followed = u.View()
 	go u.run()
 	return u, nil
 }
@@ -158,64 +143,37 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// load reads the file, or makes it.
-func (u *Store) load() (*roster, error) {
-	info, err := os.Lstat(u.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return u.begin()
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // a link would be replaced by a file at the first change
-		return nil, errors.New("it is not a plain file")
-	}
-	b, err := os.ReadFile(u.path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := parseRoster(b)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(u.path, 0o600); err != nil {
-			return nil, err
-		}
-		u.opt.Log.Warn("users.json could be read by others; it is closed now", "mode", info.Mode().Perm())
-	}
-	u.written = info
-	return r, nil
-}
-
 // newest is the newest time that the file as it was found knows of: the last visit, and when it was written.
-func (u *Store) newest(r *roster) time.Time {
+func newest(s *chat.State, written fs.FileInfo) time.Time {
 	var newest time.Time
-	if len(r.users) > 0 {
-		newest = u.written.ModTime()
+	if s.Len() > 0 {
+		newest = written.ModTime()
 	}
-	for _, who := range r.users {
-		if day, err := time.Parse(time.DateOnly, who.Seen); err == nil && day.After(newest) {
+	for a := range s.Accounts() {
+		if day, err := time.Parse(time.DateOnly, a.Seen); err == nil && day.After(newest) {
 			newest = day
 		}
 	}
 	return newest
 }
 
-// begin makes the file of a new server.
-func (u *Store) begin() (*roster, error) {
-	backup := u.path + durable.BackupSuffix
-	if _, err := os.Lstat(backup); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(fmt.Errorf("it is missing, but its backup is there: "+
-			"copy %s to it, or remove that as well to begin anew", backup), err)
-	}
-	r := newRoster()
-	b, err := r.encode()
-	if err != nil {
-		return nil, err
-	}
-	u.written, err = u.save(u.path, b)
-	return r, err
+// View is what is durable, as it stands now.
+func (u *Store) View() chat.View {
+	return chat.View{State: u.durable.Load(), At: moment(u.clock.Read())}
+}
+
+// moment is a look at the clock as the chat takes it.
+func moment(r clock.Reading) chat.Moment {
+	return chat.Moment{Shown: r.Shown, Believed: r.Believed, Latest: r.Latest, Stamp: r.Stamp}
+}
+
+// second is the time as it is stored.
+func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
+
+// Snapshot is users.json as it is on the disk.
+func (u *Store) Snapshot() (durable.Snapshot, error) {
+	b, err := encode(u.durable.Load())
+	return durable.InMemory(filepath.Base(u.file.path), b), err
 }
 
 // Close writes what is waiting to be written and ends. Changes after it fail with ErrClosed; reading goes on.
@@ -235,147 +193,3 @@ func (u *Store) Close() error {
 	}
 	return nil
 }
-
-// change has edit change the roster, and returns when that is durable. An edit that refuses must not have
-// changed anything yet.
-func (u *Store) change(edit func(*roster) error) error {
-	f, err := u.begun(edit)
-	if err != nil {
-		return err
-	}
-	<-f.done
-	return f.err
-}
-
-// begun is change without the wait.
-func (u *Store) begun(edit func(*roster) error) (*flush, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		return nil, ErrClosed
-	}
-	r := u.next
-	if u.check != nil {
-		if err := u.check(View{r, u.clock}); err != nil {
-			return nil, err
-		}
-	}
-	if u.pending == nil {
-		r = r.clone()
-	}
-	if err := edit(r); err != nil {
-		return nil, err
-	}
-	if u.pending == nil {
-		u.next, u.pending = r, &flush{done: make(chan struct{})}
-		u.due <- struct{}{} // has a place: the writer took the last token before it took the last flush
-	}
-	return u.pending, nil
-}
-
-// run is the writer. The first change is written at once; those that come within FlushEvery share the next write.
-func (u *Store) run() {
-	defer close(u.done)
-	for {
-		select {
-		case <-u.due:
-		case r := <-u.reloads:
-			u.reload(r)
-			continue
-		case <-u.quit:
-			u.flush()
-			return
-		}
-		u.flush()
-		select {
-		case <-time.After(u.opt.FlushEvery):
-		case r := <-u.reloads:
-			u.reload(r)
-		case <-u.quit:
-			u.flush()
-			return
-		}
-	}
-}
-
-// flush writes what is waiting, shows it to readers, and answers.
-func (u *Store) flush() {
-	u.mu.Lock()
-	f, r := u.pending, u.next
-	u.pending = nil
-	u.mu.Unlock()
-	if f == nil {
-		return
-	}
-	if f.err = u.write(r); f.err == nil {
-		u.durable.Store(r)
-		close(f.done)
-		return
-	}
-	u.opt.Log.Error("account changes are taken back", "err", f.err)
-	u.mu.Lock()
-	u.next = u.durable.Load()
-	later := u.pending // built on what is lost
-	u.pending = nil
-	if later != nil {
-		<-u.due
-	}
-	u.mu.Unlock()
-	close(f.done)
-	if later != nil {
-		later.err = f.err
-		close(later.done)
-	}
-}
-
-// write replaces the file, unless somebody else has.
-func (u *Store) write(r *roster) error {
-	b, err := r.encode()
-	if err != nil {
-		return fmt.Errorf("encode users.json: %w", err)
-	}
-	now, err := os.Lstat(u.path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("look at users.json: %w", err)
-	}
-	if err != nil || !os.SameFile(now, u.written) || now.Size() != u.written.Size() || !now.ModTime().Equal(u.written.ModTime()) {
-		return ErrEdited
-	}
-	info, err := u.save(u.path, b)
-	if err != nil {
-		u.look()
-		return fmt.Errorf("write users.json: %w", err)
-	}
-	u.written = info
-	return nil
-}
-
-// look takes the file as it is for ours, after a write that failed: whether before or after the rename,
-// what is there is what we put there.
-func (u *Store) look() {
-	info, err := os.Lstat(u.path)
-	if err != nil {
-		u.opt.Log.Error("users.json cannot be looked at after a failed write", "err", err)
-		return
-	}
-	u.written = info
-}
-
-// Accounts lists all accounts, the oldest first.
-func (u *Store) Accounts() []chat.Account {
-	users := u.durable.Load().users
-	all := make([]chat.Account, len(users))
-	for i, who := range users {
-		all[i] = who.account()
-	}
-	return all
-}
-
-// Count is how many accounts there are. It copies none.
-func (u *Store) Count() int { return len(u.durable.Load().users) }
-
-// Checks is how many passwords are being checked now, and how many wait for it.
-func (u *Store) Checks() (running, waiting int) { return len(u.scrypts.slots), len(u.scrypts.queue) }
-
-// HasAdmin reports whether the server has an admin.
-func (u *Store) HasAdmin() bool { return u.durable.Load().admins() > 0 }

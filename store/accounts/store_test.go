@@ -114,12 +114,7 @@ func TestUsersSurviveReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, u, "bob", "")
-	if err := u.SaveRoom(roomName("go"), "", alice.Name); err != nil {
-		t.Fatal(err)
-	}
-	if err := u.SaveMember(roomName("go"), chat.Member{Name: alice.Name, Since: 3}); err != nil {
-		t.Fatal(err)
-	}
+	decided(t, u, callerOf(alice), chat.JoinRoom{Room: roomName("go"), Since: 3})
 	if err := u.SaveRoom(roomName("go"), "gophers & <friends>", chat.Name{}); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +165,7 @@ func TestSaveRoomByTwoAtOnceKeepsTheTopic(t *testing.T) {
 		t.Errorf("#go: %+v", r)
 	}
 	wantErr(t, u.SaveMember(roomName("nowhere"), chat.Member{Name: bob.Name, Since: 1}), chat.ErrNoRoom)
-	wantErr(t, u.SaveMember(roomName("go"), chat.Member{Name: name("nobody"), Since: 1}), ErrNoAccount)
+	wantErr(t, u.SaveMember(roomName("go"), chat.Member{Name: name("nobody"), Since: 1}), chat.ErrNoAccount)
 }
 
 func TestNameOfAnother(t *testing.T) {
@@ -180,7 +175,7 @@ func TestNameOfAnother(t *testing.T) {
 	u := open(t, dir)
 	create(t, u, "bobs", "")
 	for _, s := range []string{"bobs", "b0bs", "bob5", "b-o-b-s", "b0_b5", "old-soul", "oldsoul", "o1d5oul"} {
-		if _, err := u.Create(name(s), chat.User, []chat.Key{newKey(t)}, nil, 1); !errors.Is(err, ErrTaken) {
+		if _, err := u.Create(name(s), chat.User, []chat.Key{newKey(t)}, nil, 1); !errors.Is(err, chat.ErrNameTaken) {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
@@ -202,7 +197,7 @@ func TestOneNameWantedByAHundred(t *testing.T) {
 			switch {
 			case err == nil:
 				won.Add(1)
-			case errors.Is(err, ErrTaken):
+			case errors.Is(err, chat.ErrNameTaken):
 				lost.Add(1)
 			default:
 				t.Error(err)
@@ -219,13 +214,13 @@ func TestAccountNeedsAWayIn(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	_, err := u.Create(name("alice"), chat.User, nil, nil, 1)
-	wantErr(t, err, ErrNoLogin)
+	wantErr(t, err, chat.ErrNoLogin)
 	age, err := ParseKey("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = u.Create(name("alice"), chat.User, []chat.Key{age}, nil, 1)
-	wantErr(t, err, ErrNoLogin)
+	wantErr(t, err, chat.ErrNoLogin)
 }
 
 func TestRoles(t *testing.T) {
@@ -238,7 +233,7 @@ func TestRoles(t *testing.T) {
 	if err := u.SetRole(alice.ID, chat.Admin); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, u.SetRole(alice.ID, chat.User), ErrLastAdmin)
+	wantErr(t, u.SetRole(alice.ID, chat.User), chat.ErrLastAdmin)
 	bob := create(t, u, "bob", "")
 	if err := u.SetRole(bob.ID, chat.Admin); err != nil {
 		t.Fatal(err)
@@ -249,7 +244,7 @@ func TestRoles(t *testing.T) {
 	if a, _ := u.ByName(alice.Name); a.Role != chat.Mod {
 		t.Errorf("alice is %s", a.Role)
 	}
-	wantErr(t, u.SetRole("nobody", chat.Mod), ErrNoAccount)
+	wantErr(t, u.SetRole("nobody", chat.Mod), chat.ErrNoAccount)
 }
 
 // openIn is openUsers on the fake clock of a synctest bubble.
@@ -268,7 +263,7 @@ func TestAHundredChangesShareTwoWrites(t *testing.T) {
 		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
 		writes := 0
-		u.save = func(path string, data []byte) (fs.FileInfo, error) {
+		u.file.save = func(path string, data []byte) (fs.FileInfo, error) {
 			writes++ // by the writer alone
 			return durable.Replace(path, data)
 		}
@@ -306,9 +301,9 @@ func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 		u := openIn(t, dir, Options{WorkFactor: 4})
 		defer u.Close()
 		alice := create(t, u, "alice", "")
-		before := mustRead(t, u.path)
+		before := mustRead(t, u.file.path)
 		full, begun, fail := errors.New("disk full"), make(chan struct{}), make(chan struct{})
-		u.save = func(string, []byte) (fs.FileInfo, error) {
+		u.file.save = func(string, []byte) (fs.FileInfo, error) {
 			close(begun)
 			<-fail
 			return nil, full
@@ -325,10 +320,10 @@ func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
 		close(fail)
 		wantErr(t, <-first, full)
 		wantErr(t, <-later, full)
-		if len(u.Rooms()) != 1 || mustRead(t, u.path) != before {
+		if len(u.Rooms()) != 1 || mustRead(t, u.file.path) != before {
 			t.Error("a failed change is there")
 		}
-		u.save = durable.Replace
+		u.file.save = durable.Replace
 		if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
 			t.Fatal(err)
 		}
@@ -342,18 +337,18 @@ func TestFailedWriteIsNotTakenForAnEdit(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	lost := errors.New("fsync of the folder")
-	u.save = func(path string, data []byte) (fs.FileInfo, error) {
+	u.file.save = func(path string, data []byte) (fs.FileInfo, error) {
 		if _, err := durable.Replace(path, data); err != nil {
 			return nil, err
 		}
 		return nil, lost // after the rename: the content is there
 	}
 	wantErr(t, u.SaveRoom(roomName("one"), "", chat.Name{}), lost)
-	u.save = durable.Replace
+	u.file.save = durable.Replace
 	if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(mustRead(t, u.path), `"one"`) {
+	if strings.Contains(mustRead(t, u.file.path), `"one"`) {
 		t.Error("what was taken back is in the file")
 	}
 }
@@ -363,18 +358,18 @@ func TestEditWhileRunning(t *testing.T) {
 	dir := t.TempDir()
 	u := open(t, dir)
 	alice := create(t, u, "alice", goodPassword)
-	edited := strings.Replace(mustRead(t, u.path), `"user"`, `"admin"`, 1)
+	edited := strings.Replace(mustRead(t, u.file.path), `"user"`, `"admin"`, 1)
 	writeUsers(t, dir, edited)
 	_, err := u.Create(name("bob"), chat.User, []chat.Key{newKey(t)}, nil, 1)
 	wantErr(t, err, ErrEdited)
 	wantErr(t, u.RemoveKey(alice.ID, alice.Keys[0].Fingerprint), ErrEdited)
-	if mustRead(t, u.path) != edited {
+	if mustRead(t, u.file.path) != edited {
 		t.Error("the edit was written over")
 	}
 	if _, err := u.CheckPassword(context.Background(), alice.Name, []byte(goodPassword)); err != nil {
 		t.Errorf("reading stopped as well: %v", err)
 	}
-	if err := os.Remove(u.path); err != nil {
+	if err := os.Remove(u.file.path); err != nil {
 		t.Fatal(err)
 	}
 	wantErr(t, u.SaveRoom(roomName("x"), "", chat.Name{}), ErrEdited)
@@ -386,7 +381,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
 		defer u.Close()
 		writes := 0
-		u.save = func(path string, data []byte) (fs.FileInfo, error) {
+		u.file.save = func(path string, data []byte) (fs.FileInfo, error) {
 			writes++
 			return durable.Replace(path, data)
 		}
@@ -444,7 +439,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 			t.Error("nobody is dormant, and nothing is sealed for alice")
 		}
 		_, err := u.Seen("nobody")
-		wantErr(t, err, ErrNoAccount)
+		wantErr(t, err, chat.ErrNoAccount)
 	})
 }
 
@@ -497,7 +492,7 @@ func TestNoSecretInTheFile(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	create(t, u, "alice", goodPassword)
-	b := []byte(mustRead(t, u.path))
+	b := []byte(mustRead(t, u.file.path))
 	if bytes.Contains(b, []byte(goodPassword)) || bytes.Contains(b, []byte("SECRET-KEY")) {
 		t.Error("a secret is in users.json")
 	}
@@ -506,14 +501,14 @@ func TestNoSecretInTheFile(t *testing.T) {
 func BenchmarkCreate(b *testing.B) {
 	for _, there := range []int{0, 10_000} {
 		b.Run(fmt.Sprintf("among=%d", there), func(b *testing.B) {
-			u := open(b, b.TempDir())
-			fill(b, u, there)
-			k := newKey(b)
+			k, dir := newKey(b), b.TempDir()
+			fill(b, dir, there, k)
+			u := open(b, dir)
 			i := 0
 			for b.Loop() {
 				i++
 				if _, err := u.Create(name(fmt.Sprintf("n%x", i+1<<20)), chat.User, []chat.Key{k}, nil, 1); err != nil &&
-					!errors.Is(err, ErrTaken) {
+					!errors.Is(err, chat.ErrNameTaken) {
 					b.Fatal(err)
 				}
 			}
@@ -521,37 +516,17 @@ func BenchmarkCreate(b *testing.B) {
 	}
 }
 
-// fill adds n accounts in one change.
-func fill(b *testing.B, u *Store, n int) {
-	k := newKey(b)
-	err := u.change(func(r *roster) error {
-		for i := range n {
-			who, err := u.newUser(name(fmt.Sprintf("member-%x", i)), chat.User, []chat.Key{k})
-			if err != nil {
-				return err
-			}
-			r.add(who)
-			r.rooms[chat.General] = &room{Name: chat.General}
-		}
-		return nil
-	})
+// fill writes a file of n accounts.
+func fill(b *testing.B, dir string, n int, k chat.Key) {
+	parts := chat.Parts{Rooms: []chat.RoomState{{Name: chat.General}}}
+	for i := range n {
+		parts.Accounts = append(parts.Accounts, chat.Account{
+			ID: fmt.Sprintf("%032x", i), Name: name(fmt.Sprintf("member-%x", i)), Role: chat.User, Created: time.Now().UTC(), Keys: []chat.Key{k},
+		})
+	}
+	content, err := encode(chat.NewState(parts))
 	if err != nil {
 		b.Fatal(err)
 	}
-}
-
-// The metrics ask for the number of accounts at each scrape: none is copied for it.
-func TestCountCopiesNothing(t *testing.T) {
-	u := open(t, t.TempDir())
-	for i := range 5 {
-		if _, err := u.Create(name(fmt.Sprintf("u%d", i)), chat.User, []chat.Key{newKey(t)}, nil, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, want := u.Count(), len(u.Accounts()); got != want || got != 5 {
-		t.Errorf("%d accounts are counted, %d listed", got, want)
-	}
-	if n := testing.AllocsPerRun(10, func() { u.Count() }); n > 0 {
-		t.Errorf("counting takes %v allocations", n)
-	}
+	writeUsers(b, dir, string(content))
 }

@@ -9,6 +9,8 @@ import (
 	authenticator "github.com/pquerna/otp/totp"
 
 	"sshchat/sshchat/attack"
+
+	"sshchat/sshchat/chat"
 )
 
 // The examples of RFC 6238, appendix B, cut to six digits.
@@ -101,19 +103,19 @@ func TestAttackCodesServeOnce(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "a code seen over a shoulder")
 	f := newTwoFactor(t)
-	wantErr(t, f.login(goodPassword, f.code()), ErrCode) // the one it was enabled with
+	wantErr(t, f.login(goodPassword, f.code()), chat.ErrCode) // the one it was enabled with
 	f.now = f.now.Add(30 * time.Second)
 	wantErr(t, f.login("a wrong password, long", f.code()), ErrPassword)
 	seen := f.code()
 	if err := f.login(goodPassword, seen[:3]+" "+seen[3:]); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, f.login(goodPassword, seen), ErrCode)
+	wantErr(t, f.login(goodPassword, seen), chat.ErrCode)
 	if err := f.users.Close(); err != nil {
 		t.Fatal(err)
 	}
 	f.reopen()
-	wantErr(t, f.login(goodPassword, seen), ErrCode)
+	wantErr(t, f.login(goodPassword, seen), chat.ErrCode)
 	f.now = f.now.Add(30 * time.Second)
 	if err := f.login(goodPassword, f.code()); err != nil {
 		t.Errorf("the next code: %v", err)
@@ -122,12 +124,12 @@ func TestAttackCodesServeOnce(t *testing.T) {
 	if err := f.login(goodPassword, strings.ToUpper(f.codes[3])); err != nil {
 		t.Errorf("a recovery code: %v", err)
 	}
-	wantErr(t, f.login(goodPassword, f.codes[3]), ErrCode)
+	wantErr(t, f.login(goodPassword, f.codes[3]), chat.ErrCode)
 	f.users.Close()
 	f.reopen()
-	wantErr(t, f.login(goodPassword, f.codes[3]), ErrCode)
+	wantErr(t, f.login(goodPassword, f.codes[3]), chat.ErrCode)
 	for _, code := range []string{"", "0", strings.Repeat("1", 1<<16), "\x00", "١٢٣٤٥٦"} {
-		wantErr(t, f.login(goodPassword, code), ErrCode)
+		wantErr(t, f.login(goodPassword, code), chat.ErrCode)
 	}
 	if text := mustRead(t, f.dir+"/users.json"); strings.Contains(text, f.codes[0]) || strings.Contains(text, encodeSecret(f.secret)) {
 		t.Error("users.json holds what opens")
@@ -145,7 +147,7 @@ func TestSecondFactorAndPasswords(t *testing.T) {
 	if _, err := f.users.SetPassword(context.Background(), f.id, []byte(goodPassword), []byte("another good one, long")); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, f.login("another good one, long", "000000"), ErrCode)
+	wantErr(t, f.login("another good one, long", "000000"), chat.ErrCode)
 	if err := f.login("another good one, long", f.code()); err != nil {
 		t.Errorf("after a change: %v", err)
 	}
@@ -158,8 +160,8 @@ func TestSecondFactorAndPasswords(t *testing.T) {
 	if err := f.login(goodPassword+" again", ""); err != nil {
 		t.Error(err)
 	}
-	wantErr(t, f.users.DisableTOTP(f.id), ErrNoTOTP)
-	wantErr(t, f.users.CheckCode("nobody", f.secret, "000000"), ErrNoAccount)
+	wantErr(t, f.users.DisableTOTP(f.id), chat.ErrNoTOTP)
+	wantErr(t, f.users.CheckCode("nobody", f.secret, "000000"), chat.ErrNoAccount)
 	_, err := f.users.EnableTOTP(create(t, f.users, "bob", "").ID, f.secret, f.code())
-	wantErr(t, err, ErrNoPassword)
+	wantErr(t, err, chat.ErrNoPassword)
 }

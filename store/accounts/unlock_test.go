@@ -5,6 +5,7 @@ import (
 	"context"
 	"testing"
 
+	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
 )
 
@@ -70,4 +71,38 @@ func TestUnlockWaitsAtTheSemaphore(t *testing.T) {
 	}
 	_, err := u.Unlock(ctx, alice.ID, []byte(goodPassword))
 	wantErr(t, err, ErrBusy)
+}
+
+// After an admin's reset the remembered password opens the past again, once; it stays closed to any other.
+func TestRecoverOpensWhatAResetClosed(t *testing.T) {
+	t.Parallel()
+	u := open(t, t.TempDir())
+	alice := create(t, u, "alice", goodPassword)
+	old := sealTo(t, u, alice)
+	const desk = "from the admin's desk"
+	wantErr(t, u.Recover(ctx, alice.ID, []byte(goodPassword), []byte(goodPassword)), ErrNoRetired)
+	if err := u.ResetPassword(ctx, alice.ID, []byte(desk)); err != nil {
+		t.Fatal(err)
+	}
+	reset, _ := u.ByID(alice.ID)
+	wantErr(t, u.Recover(ctx, alice.ID, []byte(desk), []byte("some other password")), ErrPassword)
+	wantErr(t, u.Recover(ctx, alice.ID, []byte(goodPassword), []byte(goodPassword)), ErrPassword)
+	wantErr(t, u.Recover(ctx, "nobody", []byte(desk), []byte(goodPassword)), chat.ErrNoAccount)
+	stale, err := u.Recovered(ctx, alice.ID, []byte(desk), []byte(goodPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Recover(ctx, alice.ID, []byte(desk), []byte(goodPassword)); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.decide(stale), chat.ErrPasswordChanged)
+	wantErr(t, u.Recover(ctx, alice.ID, []byte(desk), []byte(goodPassword)), ErrNoRetired)
+	now, _ := u.ByID(alice.ID)
+	if now.Generation != reset.Generation {
+		t.Error("it ends sessions of the password that it keeps")
+	}
+	ids := identities(t, u, alice, desk)
+	if len(ids) != 2 || !opens(ids, old) || !opens(ids[:1], sealTo(t, u, alice)) {
+		t.Errorf("%d identities", len(ids))
+	}
 }

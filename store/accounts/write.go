@@ -1,80 +1,66 @@
 package accounts
 
 import (
-	"cmp"
-	"maps"
-	"path/filepath"
-	"slices"
+	"time"
 
 	"sshchat/sshchat/chat"
-	"sshchat/store/durable"
 	"sshchat/store/strictjson"
 )
 
-// encode writes the roster for users.json: one line for each user, key, password, room and member,
+// encode writes the State for users.json: one line for each user, key, password, room and member,
 // so that a person finds them, and a comparison of two generations shows what changed.
-func (r *roster) encode() ([]byte, error) {
+func encode(s *chat.State) ([]byte, error) {
+	parts := s.Parts()
 	p := &strictjson.Page{}
 	p.Text(`{"format":`)
 	p.Value(fileFormat)
 	p.Text(",\n \"users\":[")
-	strictjson.List(p, "\n  ", r.users, func(u *user) { writeUser(p, u) })
+	strictjson.List(p, "\n  ", parts.Accounts, func(a chat.Account) { writeAccount(p, a) })
 	p.Text("],\n \"rooms\":[")
-	strictjson.List(p, "\n  ", r.sortedRooms(), func(m *room) { writeRoom(p, m) })
+	strictjson.List(p, "\n  ", parts.Rooms, func(r chat.RoomState) { writeRoom(p, r) })
 	p.Text("],\n \"bans\":[")
-	strictjson.List(p, "\n  ", r.bans, func(s chat.Sanction) { p.Value(s) })
+	strictjson.List(p, "\n  ", parts.Bans, func(s chat.Sanction) { p.Value(s) })
 	p.Text("],\n \"mutes\":[")
-	strictjson.List(p, "\n  ", r.mutes, func(s chat.Sanction) { p.Value(s) })
+	strictjson.List(p, "\n  ", parts.Mutes, func(s chat.Sanction) { p.Value(s) })
 	p.Text("],\n \"invites\":[")
-	strictjson.List(p, "\n  ", r.invites, func(i invite) { p.Value(i) })
+	strictjson.List(p, "\n  ", parts.Invites, func(i chat.StoredInvite) {
+		p.Value(storedInvite{i.ID, i.Hash, i.Uses, i.By, i.At, i.Until})
+	})
 	p.Text("],\n \"allowlist\":")
-	p.Value(allowlist{r.allowlist.On, append([]string{}, r.allowlist.Entries...)})
+	p.Value(storedAllowlist{parts.Allowlist.On, append([]string{}, parts.Allowlist.Entries...)})
 	p.Text(",\n \"reserved\":[")
-	strictjson.List(p, "\n  ", r.reserved, func(name chat.Name) { p.Value(name) })
+	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
 	p.Text("]}\n")
 	return p.Bytes()
 }
 
-// sortedRooms lists #general first, then the rest by name.
-func (r *roster) sortedRooms() []*room {
-	place := func(m *room) string {
-		if m.Name == chat.General {
-			return ""
-		}
-		return m.Name.String()
-	}
-	return slices.SortedFunc(maps.Values(r.rooms), func(a, b *room) int { return cmp.Compare(place(a), place(b)) })
-}
+// Lists that are empty are written as such: null would be refused.
 
-func writeUser(p *strictjson.Page, u *user) {
-	p.Open(u)
+func writeAccount(p *strictjson.Page, a chat.Account) {
+	p.Open(storedAccount{a.ID, a.Name, a.Role, a.Created, a.Seen, a.Disabled})
 	p.Text(",\n   \"keys\":[")
-	strictjson.List(p, "\n    ", u.keys, func(k userKey) { p.Value(k) })
+	strictjson.List(p, "\n    ", a.Keys, func(k chat.Key) {
+		p.Value(storedKey{k.Line, k.Label, k.Added, append(chat.Only{}, k.Only...)})
+	})
 	p.Text("]")
-	if u.password != nil {
+	if a.Password {
 		p.Text(",\n   \"password\":")
-		p.Value(u.password)
+		p.Text(a.Secret.Sealed())
 	}
-	if u.totp != nil {
+	if f := a.Factor; f != nil {
 		p.Text(",\n   \"totp\":")
-		p.Value(u.totp)
+		p.Value(storedFactor{f.Secret.Sealed(), append([]string{}, f.Codes...), f.Used})
 	}
-	if len(u.settings) > 0 {
+	if len(a.Settings) > 0 {
 		p.Text(",\n   \"settings\":")
-		p.Value(u.settings)
+		p.Value(a.Settings)
 	}
 	p.Text("}")
 }
 
-func writeRoom(p *strictjson.Page, m *room) {
-	p.Open(m)
+func writeRoom(p *strictjson.Page, r chat.RoomState) {
+	p.Open(storedRoom{r.Name, r.Topic, r.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited})
 	p.Text(",\"members\":[")
-	strictjson.List(p, "\n    ", m.members, func(m chat.Member) { p.Value(m) })
+	strictjson.List(p, "\n    ", r.Members, func(m chat.Member) { p.Value(m) })
 	p.Text("]}")
-}
-
-// Snapshot is users.json as it is on the disk.
-func (u *Store) Snapshot() (durable.Snapshot, error) {
-	b, err := u.durable.Load().encode()
-	return durable.InMemory(filepath.Base(u.path), b), err
 }

@@ -94,12 +94,6 @@ type Reading struct {
 	Ran time.Duration
 }
 
-// Ended reports whether what began at one time and lasts until another is over for good. What began while the clock was
-// not believed is judged by that clock.
-func (r Reading) Ended(began, until time.Time) bool {
-	return !r.Shown.Before(until) && (!r.Believed.Before(until) || began.After(r.Believed))
-}
-
 // Read looks at the clock.
 func (c *Clock) Read() Reading {
 	c.mu.Lock()

@@ -115,34 +115,6 @@ func TestNewMachineThatStartsBehind(t *testing.T) {
 	want(t, c, m.shown, m.shown)
 }
 
-func TestEnded(t *testing.T) {
-	t.Parallel()
-	m, c := start(noon, time.Time{})
-	ended := func(began, until time.Time) bool { return c.Read().Ended(began, until) }
-	ban := noon.Add(7 * day)
-	if ended(noon, ban) {
-		t.Error("it has just begun")
-	}
-	m.step(90 * day)
-	if ended(noon, ban) {
-		t.Error("a clock that is wrong ends it")
-	}
-	// What is decided by that clock ends by it.
-	began := m.shown
-	m.run(time.Hour)
-	if ended(began, began.Add(2*time.Hour)) || !ended(began, began.Add(time.Hour)) {
-		t.Error("what began while the clock was not believed does not end by it")
-	}
-	m.step(-90 * day)
-	if ended(noon, ban) {
-		t.Error("the clock is right, and it is over")
-	}
-	m.run(7 * day)
-	if !ended(noon, ban) {
-		t.Error("it is not over")
-	}
-}
-
 // The clock remembers over a restart what was believed, and other files do not know better.
 func TestClockRemembers(t *testing.T) {
 	t.Parallel()

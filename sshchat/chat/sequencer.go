@@ -3,9 +3,9 @@ package chat
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -18,106 +18,40 @@ const (
 	housekeeping  = time.Minute // how often the journal is called when nothing happens
 )
 
-// request is one event on its way through the journal. The one who submits it waits on done.
+// sequencer brings what happens into one order: it commits events to the journal, batch by batch, and then shows them.
+type sequencer struct {
+	*presence
+	journal  Journal
+	log      *slog.Logger
+	queue    chan *request        // read by Run alone; never closed
+	stop     chan struct{}        // closed by Run when it ends: nothing is taken any more
+	posted   atomic.Int64         // messages shown since the start
+	owed     []Event              // changes the journal has not taken yet, which come before any other; owned by Run
+	warnings map[warned]time.Time // when each was last given; owned by Run
+	failures failures             // owned by Run
+	idle     idleRooms            // owned by Run
+}
+
+// request is one event on its way through the journal. Whoever wants to know waits on done.
 type request struct {
 	event    Event
 	anothers bool         // of a Delete: what it means may be somebody else's
 	check    func() error // asked at its place, of a message; nil: nobody
-	done     chan error   // holds one; sent exactly once by Run
+
+	done chan struct{} // closed by Run, after err is set
+	err  error
 }
 
-// Post says something in a room and returns it as stored, with its Seq. When Post returns nil the message
-// survives a power cut and is in the room's log. A direct room comes to be with its first message.
-//
-// Errors: ErrNotIn, ErrStopping, ErrNotStored (nobody has seen it), or ctx's, and then it was not said.
-func (h *Hub) Post(ctx context.Context, from Name, room RoomName, kind Kind, text Text) (Message, error) {
-	if kind != Say && kind != Me { // it would fail the whole batch
-		return Message{}, fmt.Errorf("internal error: a message of kind %q is not posted", kind)
-	}
-	if room.IsDirect() {
-		h.makeDirect(from, room)
-	}
-	req := &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Text: text}}}
-	if err := h.say(ctx, req); err != nil {
-		return Message{}, err
-	}
-	return req.event.Message, nil
-}
+func newRequest(e Event) *request { return &request{event: e, done: make(chan struct{})} }
 
-// Amend replaces (Edit) or takes back (Delete) what from said in the room as message of, and returns the edit or
-// deletion: a stored message itself. When it returns nil the log holds the message as it is now. What earlier sessions
-// and files hold is not changed.
-//
-// Errors: ErrNoMessage, ErrNotYours, text.ErrEmpty where an edit leaves nothing, and those of Post.
-func (h *Hub) Amend(ctx context.Context, from Name, room RoomName, kind Kind, of uint64, new Text) (Message, error) {
-	switch {
-	case kind == Delete:
-		new = Text{}
-	case kind != Edit:
-		return Message{}, fmt.Errorf("internal error: a message of kind %q amends nothing", kind)
-	case new.IsEmpty():
-		return Message{}, text.ErrEmpty
-	}
-	return h.amend(ctx, &request{event: Event{Room: room, Message: Message{Room: room, From: from, Kind: kind, Of: of, Text: new}}})
-}
-
-// Remove is Amend's Delete by somebody who may delete the messages of others; the caller has seen to that. by must be
-// in the room.
-func (h *Hub) Remove(ctx context.Context, by Name, room RoomName, of uint64) (Message, error) {
-	return h.amend(ctx, &request{anothers: true, event: Event{Room: room, Message: Message{Room: room, From: by, Kind: Delete, Of: of}}})
-}
-
-func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
-	if req.event.Message.Of == 0 {
-		return Message{}, noMessage(req.event.Message.From, req.event.Room)
-	}
-	if err := h.say(ctx, req); err != nil {
-		return Message{}, err
-	}
-	return req.event.Message, nil
-}
-
-// Author is who said message of of the room; ok is false if it is not in memory.
-func (h *Hub) Author(room RoomName, of uint64) (name Name, ok bool) {
-	h.mu.RLock()
-	r := h.rooms[room]
-	h.mu.RUnlock()
-	if r == nil {
-		return Name{}, false
-	}
-	m, kept := r.Log.find(of)
-	return m.From, kept
-}
-
-// Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.
-func (h *Hub) Last(me Name, room RoomName) (Message, bool) {
-	for _, m := range slices.Backward(h.Before(me, room, 0, LogLines)) {
-		if m.From == me && m.said() {
-			return m, true
-		}
-	}
-	return Message{}, false
-}
-
-func (h *Hub) makeDirect(from Name, room RoomName) {
-	if room.Other(from).IsZero() {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.rooms[room] != nil {
-		return
-	}
-	r := h.addRoom(RoomState{Name: room})
-	for name := range r.members {
-		if h.people[name].sessions > 0 {
-			r.here++
-		}
-	}
+// answer is called by Run, once.
+func (r *request) answer(err error) {
+	r.err = err
+	close(r.done)
 }
 
 // say has a message committed.
-func (h *Hub) say(ctx context.Context, req *request) error {
+func (h *sequencer) say(ctx context.Context, req *request) error {
 	if err := h.await(ctx, req.event.Room, NoChange); err != nil {
 		return err
 	}
@@ -126,7 +60,7 @@ func (h *Hub) say(ctx context.Context, req *request) error {
 }
 
 // await waits, in who wants the event, until the journal is prepared for it.
-func (h *Hub) await(ctx context.Context, room RoomName, change Change) error {
+func (h *sequencer) await(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
 	if !ok {
 		return nil
@@ -147,8 +81,7 @@ func (h *Hub) await(ctx context.Context, room RoomName, change Change) error {
 
 // submit queues the request and waits until it is committed: once it is queued also beyond the end of ctx, so that
 // whoever is cut off, as by a server that stops, knows what was said and what was not.
-func (h *Hub) submit(ctx context.Context, req *request) error {
-	req.done = make(chan error, 1)
+func (h *sequencer) submit(ctx context.Context, req *request) error {
 	select {
 	case h.queue <- req:
 	case <-ctx.Done():
@@ -156,13 +89,18 @@ func (h *Hub) submit(ctx context.Context, req *request) error {
 	case <-h.stop:
 		return ErrStopping
 	}
+	return h.answered(req)
+}
+
+// answered waits for the answer to a request that is queued.
+func (h *sequencer) answered(req *request) error {
 	select {
-	case err := <-req.done:
-		return err
+	case <-req.done:
+		return req.err
 	case <-h.stop:
 		select {
-		case err := <-req.done: // answered just before the end
-			return err
+		case <-req.done: // answered just before the end
+			return req.err
 		default:
 			return ErrStopping
 		}
@@ -172,7 +110,7 @@ func (h *Hub) submit(ctx context.Context, req *request) error {
 // Run is the journal's goroutine: it commits what is posted, appends it to the logs and answers the posters.
 // It returns nil when ctx ends, after committing what was queued, and an error that wraps ErrJournalDead
 // when the journal can store nothing more; then the rooms have been told.
-func (h *Hub) Run(ctx context.Context) error {
+func (h *sequencer) Run(ctx context.Context) error {
 	defer close(h.stop)
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
@@ -183,6 +121,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case req := <-h.queue:
 			batch = h.drain(req)
 		case <-tick.C:
+			h.releaseIdle(time.Now())
 			h.releaseIdle(time.Now())
 		case <-h.stirred:
 			if presence == nil {
@@ -204,7 +143,7 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // finish commits what had been queued when the server was told to stop.
-func (h *Hub) finish() error {
+func (h *sequencer) finish() error {
 	for {
 		select {
 		case req := <-h.queue:
@@ -218,7 +157,7 @@ func (h *Hub) finish() error {
 }
 
 // drain returns first and what else is waiting, up to a full batch.
-func (h *Hub) drain(first *request) []*request {
+func (h *sequencer) drain(first *request) []*request {
 	batch, bytes := []*request{first}, first.event.Message.size()
 	for len(batch) < maxBatch && bytes < maxBatchBytes {
 		select {
@@ -234,7 +173,7 @@ func (h *Hub) drain(first *request) []*request {
 
 // commit stores a batch, shows it and answers each poster: in this order, so that nobody sees
 // what a power cut could take back.
-func (h *Hub) commit(batch []*request) error {
+func (h *sequencer) commit(batch []*request) error {
 	staged := h.stage(admissible(batch))
 	if len(staged) == 0 && len(batch) > 0 {
 		return nil
@@ -257,7 +196,7 @@ func (h *Hub) commit(batch []*request) error {
 		h.show(events)
 	}
 	for _, req := range staged {
-		req.done <- nil
+		req.answer(nil)
 	}
 	h.warnUnreadable(events)
 	return nil
@@ -291,14 +230,14 @@ func (f *failures) over(log *slog.Logger) {
 // refuse answers a batch that was not stored. Its messages are as if they had not been said. Its changes hold all the
 // same, as the registry has them: the journal gets them again ahead of any message, so that it never seals
 // to somebody who has left.
-func (h *Hub) refuse(staged []*request, events []Event) {
+func (h *sequencer) refuse(staged []*request, events []Event) {
 	h.unstage(staged)
 	h.owed = slices.DeleteFunc(events, func(e Event) bool { return e.Change == NoChange })
 	for _, req := range staged {
 		if req.event.Change == NoChange {
-			req.done <- ErrNotStored // the cause is for the log; the poster learns what it means
+			req.answer(ErrNotStored) // the cause is for the log; the poster learns what it means
 		} else {
-			req.done <- nil
+			req.answer(nil)
 		}
 	}
 }
@@ -311,7 +250,7 @@ func admissible(batch []*request) []*request {
 		}
 		err := req.check()
 		if err != nil {
-			req.done <- err
+			req.answer(err)
 		}
 		return err != nil
 	})
@@ -319,7 +258,7 @@ func admissible(batch []*request) []*request {
 
 // stage gives each event its place: messages a time and a Seq, changes of readers their effect, in order.
 // Who may not speak is answered here; what remains is returned.
-func (h *Hub) stage(batch []*request) []*request {
+func (h *sequencer) stage(batch []*request) []*request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := now()
@@ -328,14 +267,14 @@ func (h *Hub) stage(batch []*request) []*request {
 	for _, req := range batch {
 		e := &req.event
 		r := h.rooms[e.Room]
-		if r == nil || r.gone && e.Change == Join {
-			req.done <- NotIn(e.Message.From, e.Room)
+		if r == nil {
+			req.answer(NotIn(e.Message.From, e.Room))
 			continue
 		}
 		switch e.Change {
 		case NoChange:
 			if err := r.refuse(req, at, deleted); err != nil {
-				req.done <- err
+				req.answer(err)
 				continue
 			}
 			r.seq++
@@ -393,7 +332,7 @@ func (r *Room) misses(req *request, since uint64, deleted map[inRoom]bool) error
 
 // unstage takes back what stage gave out: Seqs, and the first lines of those who joined among them.
 // Who joined stays joined, as the registry has it.
-func (h *Hub) unstage(staged []*request) {
+func (h *sequencer) unstage(staged []*request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, req := range staged {
@@ -406,7 +345,7 @@ func (h *Hub) unstage(staged []*request) {
 }
 
 // show appends what was committed to the logs: each room's log once, so that a batch wakes a reader once.
-func (h *Hub) show(events []Event) {
+func (h *sequencer) show(events []Event) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	h.orderMu.Lock()
@@ -430,49 +369,5 @@ func (h *Hub) show(events []Event) {
 	}
 }
 
-// enter is called with mu held.
-func (h *Hub) enter(r *Room, name Name) {
-	p := h.person(name)
-	r.members[name] = r.seq + 1
-	if p.sessions > 0 {
-		r.here++
-	}
-	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
-	h.stir(r, name, true)
-}
-
-// leave is called with mu held.
-func (h *Hub) leave(r *Room, name Name) {
-	if _, in := r.members[name]; !in {
-		return
-	}
-	p := h.person(name)
-	delete(r.members, name)
-	delete(p.rooms, r.Name)
-	if p.sessions > 0 {
-		r.here--
-	}
-	h.tell(p.log, Message{Room: r.Name, Kind: Parted})
-	h.stir(r, name, false)
-}
-
-// Announce tells everybody who is there something that is not stored.
-func (h *Hub) Announce(text Text) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, p := range h.people {
-		if p.sessions > 0 {
-			h.tell(p.log, Message{Kind: Notice, Text: text})
-		}
-	}
-}
-
-// Tell tells one person something that is not stored.
-func (h *Hub) Tell(name Name, format string, args ...any) {
-	h.mu.RLock()
-	p := h.people[name]
-	h.mu.RUnlock()
-	if p != nil {
-		h.tell(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
-	}
-}
+// Posted is how many messages were stored and shown since the start.
+func (h *sequencer) Posted() int64 { return h.posted.Load() }

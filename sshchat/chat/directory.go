@@ -1,0 +1,385 @@
+package chat
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/text"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// directory is the rooms and the people, and what they are shown.
+type directory struct {
+	marks Marks // nil: they are forgotten with the hub
+
+	mu     sync.RWMutex
+	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
+	people map[Name]*person   // guarded by mu; whoever belongs to a room or has a session
+
+	orderMu sync.Mutex // held from taking a place in the order until it is appended; taken after mu
+	order   uint64     // guarded by orderMu
+}
+
+// person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
+type person struct {
+	log      *Log                // what only this person is told: knocks, joined, parted, marked, private notices
+	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
+	marks    readMarks           // locks for itself
+	sessions int
+	debt     debt     // for changes that cost others
+	away     *absence // nil: none was told
+}
+
+// addRoom is called with mu held, or before the hub is shared.
+func (h *directory) addRoom(s RoomState) *Room {
+	r := newRoom(s)
+	h.rooms[s.Name] = r
+	for name := range r.members {
+		h.person(name).rooms[s.Name] = 0
+	}
+	return r
+}
+
+// person is called with mu held for writing.
+func (h *directory) person(name Name) *person {
+	p := h.people[name]
+	if p == nil {
+		p = &person{log: newOwnLog(), rooms: make(map[RoomName]uint64)}
+		if h.marks != nil {
+			p.marks.seqs = h.marks.MarksOf(name)
+		}
+		h.people[name] = p
+	}
+	return p
+}
+
+// room returns the room where me may know of it.
+func (h *directory) room(me Name, name RoomName) (*Room, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil || r.gone {
+		return nil, noRoom(me, name)
+	}
+	if _, in := r.members[me]; !in && (!r.rules.MayEnter(me) || name.IsDirect()) {
+		return nil, noRoom(me, name)
+	}
+	return r, nil
+}
+
+// mayTell refuses me to say something in the room that is not stored, if it is slow.
+func (h *directory) mayTell(me Name, name RoomName) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[name]
+	if r == nil || name.IsDirect() {
+		return NotIn(me, name)
+	}
+	return r.tooSoon(me, now())
+}
+
+// tell appends what is not stored and returns its place in the order.
+func (h *directory) tell(log *Log, m Message) (order uint64) {
+	h.orderMu.Lock()
+	defer h.orderMu.Unlock()
+	h.order++
+	m.Order = h.order
+	m.At = now()
+	log.Append(m)
+	return m.Order
+}
+
+// now is the chat's time: UTC, to the millisecond, as it is stored.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// In reports whether me belongs to the room.
+func (h *directory) In(me Name, name RoomName) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return false
+	}
+	_, in := r.members[me]
+	return in
+}
+
+// Since is the first Seq of the room that is me's to read; beyond any where me is not in it.
+func (h *directory) Since(me Name, name RoomName) uint64 {
+	if since, _, in := h.share(me, name); in {
+		return since
+	}
+	return math.MaxUint64
+}
+
+// share tells what of the room is me's to read: messages from since on, and of whatever is in the log
+// only what came after order.
+func (h *directory) share(me Name, name RoomName) (since, order uint64, in bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return 0, 0, false
+	}
+	if since, in = r.members[me]; in {
+		order = h.people[me].rooms[name]
+	}
+	return since, order, in
+}
+
+// Before returns up to n entries of the room that are me's to see and come before the given place in the order,
+// or the newest where that is 0; oldest first. The caller must not change them.
+func (h *directory) Before(me Name, name RoomName, order uint64, n int) []Message {
+	since, from, in := h.share(me, name)
+	if !in {
+		return nil
+	}
+	h.mu.RLock()
+	log := h.rooms[name].Log
+	h.mu.RUnlock()
+	entries := log.before(order, n)
+	for len(entries) > 0 && (entries[0].Order <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
+		entries = entries[1:]
+	}
+	return entries
+}
+
+// Kept is how many stored messages of the room are in memory; none where me is not in it.
+func (h *directory) Kept(me Name, name RoomName) int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return 0
+	}
+	if _, in := r.members[me]; !in {
+		return 0
+	}
+	return r.Log.Kept()
+}
+
+// RoomsOf lists the rooms me belongs to: #general, then the rest by name, direct rooms last.
+func (h *directory) RoomsOf(me Name) []RoomName {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	p := h.people[me]
+	if p == nil {
+		return nil
+	}
+	names := make([]RoomName, 0, len(p.rooms))
+	for name := range p.rooms {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, compareRooms)
+	return names
+}
+
+func compareRooms(a, b RoomName) int {
+	rank := func(r RoomName) int {
+		switch {
+		case r == General:
+			return 0
+		case r.IsDirect():
+			return 2
+		}
+		return 1
+	}
+	if d := rank(a) - rank(b); d != 0 {
+		return d
+	}
+	return a.Compare(b)
+}
+
+// Rooms lists what me may know of: public rooms and those me is in; direct rooms are not listed.
+func (h *directory) Rooms(me Name) []RoomInfo {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var infos []RoomInfo
+	for name, r := range h.rooms {
+		if _, in := r.members[me]; !name.IsDirect() && !r.gone && (in || !r.rules.Private) {
+			infos = append(infos, r.info(me))
+		}
+	}
+	slices.SortFunc(infos, func(a, b RoomInfo) int { return compareRooms(a.Name, b.Name) })
+	return infos
+}
+
+// Room tells of one room me may know of.
+func (h *directory) Room(me Name, name RoomName) (RoomInfo, error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return RoomInfo{}, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return r.info(me), nil
+}
+
+// Presence is a member of a room, whether a session of theirs is open, and whether they said they are away from it.
+type Presence struct {
+	Name Name
+	Here bool
+	Away bool
+}
+
+// Members lists a room's members by name.
+func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
+	r, err := h.room(me, name)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	people := make([]Presence, 0, len(r.members))
+	for n := range r.members {
+		p := h.people[n]
+		people = append(people, Presence{n, p != nil && p.sessions > 0, p != nil && p.away != nil})
+	}
+	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
+	return people, nil
+}
+
+// Author is who said message of of the room; ok is false if it is not in memory.
+func (h *directory) Author(room RoomName, of uint64) (name Name, ok bool) {
+	h.mu.RLock()
+	r := h.rooms[room]
+	h.mu.RUnlock()
+	if r == nil {
+		return Name{}, false
+	}
+	m, kept := r.Log.find(of)
+	return m.From, kept
+}
+
+// Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.
+func (h *directory) Last(me Name, room RoomName) (Message, bool) {
+	for _, m := range slices.Backward(h.Before(me, room, 0, LogLines)) {
+		if m.From == me && m.said() {
+			return m, true
+		}
+	}
+	return Message{}, false
+}
+
+func (h *directory) makeDirect(from Name, room RoomName) {
+	if room.Other(from).IsZero() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[room] != nil {
+		return
+	}
+	r := h.addRoom(RoomState{Name: room})
+	for name := range r.members {
+		if h.people[name].sessions > 0 {
+			r.here++
+		}
+	}
+}
+
+// Announce tells everybody who is there something that is not stored.
+func (h *directory) Announce(text Text) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, p := range h.people {
+		if p.sessions > 0 {
+			h.tell(p.log, Message{Kind: Notice, Text: text})
+		}
+	}
+}
+
+// Tell tells one person something that is not stored.
+func (h *directory) Tell(name Name, format string, args ...any) {
+	h.mu.RLock()
+	p := h.people[name]
+	h.mu.RUnlock()
+	if p != nil {
+		h.tell(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
+	}
+}
+
+// RoomView is a room as admins see it; a copy.
+type RoomView struct {
+	RoomInfo
+	Rules
+	By Name // who made it; zero where nobody in particular did
+}
+
+// AllRooms lists every room but direct ones, private ones too.
+func (h *directory) AllRooms() []RoomView {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var views []RoomView
+	for name, r := range h.rooms {
+		if !name.IsDirect() && !r.gone {
+			views = append(views, RoomView{r.info(Name{}), r.rules.clone(), r.by})
+		}
+	}
+	slices.SortFunc(views, func(a, b RoomView) int { return compareRooms(a.Name, b.Name) })
+	return views
+}
+
+// Search returns the newest n of the messages in memory that me may see and in which all the words stand, in any case
+// and also within other words; the newest last. rooms nil means all of me's. What is sealed is not searched.
+func (h *directory) Search(me Name, rooms []RoomName, words []string, n int) []Message {
+	folded := make([]string, 0, len(words))
+	for _, w := range words {
+		if w = fold(w); w != "" {
+			folded = append(folded, w)
+		}
+	}
+	if len(folded) == 0 {
+		return nil
+	}
+	return h.newest(me, rooms, n, func(m *Message) bool {
+		text := fold(m.Text.String())
+		return !slices.ContainsFunc(folded, func(w string) bool { return !strings.Contains(text, w) })
+	})
+}
+
+// Mentions returns the newest n of the messages in memory in which somebody names me or writes to me alone; the newest last.
+func (h *directory) Mentions(me Name, n int) []Message {
+	return h.newest(me, nil, n, func(m *Message) bool { return m.Mentions(me) })
+}
+
+// newest gathers from the rooms, nil for all of me's, the newest n messages that are wanted.
+func (h *directory) newest(me Name, rooms []RoomName, n int, wanted func(*Message) bool) []Message {
+	if rooms == nil {
+		rooms = h.RoomsOf(me)
+	}
+	var found []Message
+	for _, room := range rooms {
+		left := n // of each room, as any may hold the newest
+		entries := h.Before(me, room, 0, LogLines)
+		for i := len(entries) - 1; i >= 0 && left > 0; i-- {
+			if m := &entries[i]; m.said() && wanted(m) {
+				found = append(found, *m)
+				left--
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.Order, b.Order) })
+	return found[max(0, len(found)-n):]
+}
+
+// fold is s as it is compared: what differs in case alone is one. Texts are NFC when they come in; lower case may not be.
+func fold(s string) string { return norm.NFC.String(strings.ToLower(s)) }
+
+// CountRooms is how many rooms AllRooms lists. It copies none.
+func (h *directory) CountRooms() int {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	n := 0
+	for name, r := range h.rooms {
+		if !name.IsDirect() && !r.gone {
+			n++
+		}
+	}
+	return n
+}

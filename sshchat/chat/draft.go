@@ -1,0 +1,155 @@
+package chat
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// draft is a State while an intent changes it: a copy, whose parts are copied when they are first changed.
+type draft struct {
+	State
+	who    Caller
+	me     *Account // who asks; nil for the server and for somebody without an account
+	at     Moment
+	copied struct{ accounts, names, rooms, joined bool }
+}
+
+func (d *draft) view() View { return View{&d.State, d.at} }
+
+func (d *draft) ownNames() {
+	if !d.copied.names {
+		d.byID, d.byName, d.shapes = clone(d.byID), clone(d.byName), clone(d.shapes)
+		d.copied.names = true
+	}
+}
+
+func clone[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return make(map[K]V)
+	}
+	return maps.Clone(m)
+}
+
+func (d *draft) addAccount(a Account) {
+	d.ownNames()
+	d.byID[a.ID], d.byName[a.Name] = len(d.accounts), len(d.accounts)
+	d.shapes[a.Name.Skeleton()]++
+	d.accounts = append(slices.Clip(d.accounts), &a)
+}
+
+// putAccount puts a in the place of the account with its ID and name.
+func (d *draft) putAccount(a Account) {
+	if !d.copied.accounts {
+		d.accounts, d.copied.accounts = slices.Clone(d.accounts), true
+	}
+	d.accounts[d.byID[a.ID]] = &a
+}
+
+// removeAccount takes the account out, with all that names it. Its name stays reserved.
+func (d *draft) removeAccount(a Account) {
+	d.accounts = slices.DeleteFunc(slices.Clone(d.accounts), func(o *Account) bool { return o.ID == a.ID })
+	d.byID, d.byName = make(map[string]int, len(d.accounts)), make(map[Name]int, len(d.accounts))
+	for i, o := range d.accounts {
+		d.byID[o.ID], d.byName[o.Name] = i, i
+	}
+	for _, r := range d.rooms {
+		if out, changed := r.without(a.Name); changed {
+			d.putRoom(out)
+			if r.member(a.Name) >= 0 {
+				d.count(a.Name, -1)
+			}
+		}
+	}
+	of := func(s Sanction) bool { return s.User == a.Name }
+	d.bans = newSanctions(slices.DeleteFunc(slices.Clone(d.bans.list), of))
+	d.mutes = newSanctions(slices.DeleteFunc(slices.Clone(d.mutes.list), of))
+	d.reserved = append(slices.Clip(d.reserved), a.Name)
+}
+
+// without is the room without somebody.
+func (r *RoomState) without(name Name) (out RoomState, changed bool) {
+	is := func(n Name) bool { return n == name }
+	out = *r
+	if i := r.member(name); i >= 0 {
+		out.Members, changed = slices.Delete(slices.Clone(r.Members), i, i+1), true
+	}
+	if r.By == name {
+		out.By, changed = Name{}, true
+	}
+	if slices.Contains(r.Mods, name) {
+		out.Mods, changed = slices.DeleteFunc(slices.Clone(r.Mods), is), true
+	}
+	if slices.Contains(r.Invited, name) {
+		out.Invited, changed = slices.DeleteFunc(slices.Clone(r.Invited), is), true
+	}
+	return out, changed
+}
+
+func (d *draft) putRoom(r RoomState) {
+	if !d.copied.rooms {
+		d.rooms, d.copied.rooms = clone(d.rooms), true
+	}
+	d.rooms[r.Name] = &r
+}
+
+func (d *draft) removeRoom(r *RoomState) {
+	for _, m := range r.Members {
+		d.count(m.Name, -1)
+	}
+	if !d.copied.rooms {
+		d.rooms, d.copied.rooms = clone(d.rooms), true
+	}
+	delete(d.rooms, r.Name)
+}
+
+// count adds to how many rooms somebody is in.
+func (d *draft) count(name Name, n int) {
+	if !d.copied.joined {
+		d.joined, d.copied.joined = clone(d.joined), true
+	}
+	if d.joined[name] += n; d.joined[name] <= 0 {
+		delete(d.joined, name)
+	}
+}
+
+// setMember adds m to the room, or changes since when m belongs to it.
+func (d *draft) setMember(r RoomState, m Member) {
+	m.Since = max(m.Since, 1)
+	if i := r.member(m.Name); i >= 0 {
+		r.Members = slices.Clone(r.Members)
+		r.Members[i] = m
+	} else {
+		r.Members = append(slices.Clip(r.Members), m)
+		d.count(m.Name, 1)
+	}
+	d.putRoom(r)
+}
+
+func (d *draft) removeMember(r RoomState, name Name) {
+	if i := r.member(name); i >= 0 {
+		r.Members = slices.Delete(slices.Clone(r.Members), i, i+1)
+		d.count(name, -1)
+		d.putRoom(r)
+	}
+}
+
+// general is #general, which is made by what is first decided about it.
+func (d *draft) general() RoomState {
+	if r := d.rooms[General]; r != nil {
+		return *r
+	}
+	return RoomState{Name: General}
+}
+
+// lastAdmin reports whether a is the only admin who may come in: neither disabled nor banned.
+func (d *draft) lastAdmin(a Account) bool {
+	comesIn := func(o *Account) bool {
+		_, banned := d.view().Banned(o.Name, netip.Addr{}, "")
+		return o.Role == Admin && !o.Disabled && !banned
+	}
+	if !comesIn(&a) {
+		return false
+	}
+	return !slices.ContainsFunc(d.accounts, func(o *Account) bool { return o.ID != a.ID && comesIn(o) })
+}

@@ -1,0 +1,269 @@
+package chat
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+)
+
+// Caller is who asks for something: what they proved, and from where.
+type Caller struct {
+	Server   bool       // the server itself: at its start, for hand edits, and for what ends by itself
+	Login    Login      // zero for the server, and for somebody without an account
+	Name     Name       // as they logged in
+	Addr     netip.Addr // where they connect from
+	Key      string     // fingerprint of the proven key, with an account or without
+	Verified bool       // the login is worth the account's role: a guessed password alone is not
+}
+
+// TheServer is the server itself.
+var TheServer = Caller{Server: true}
+
+// Intent is something that somebody wants decided: all that changes a State is one. What a command, a hand edit or the
+// server's start wants differs only in who asks.
+type Intent interface {
+	// decide changes the draft, or refuses. It applies every rule about the intent but whether the login is admitted.
+	decide(d *draft) error
+}
+
+// Check applies every rule to what somebody wants, and returns the State that follows if they may: the same one if nothing
+// is to change. It changes nothing, and reads nothing but its arguments. The error is a Refusal.
+func (v View) Check(who Caller, in Intent) (*State, error) {
+	d := &draft{State: *v.State, who: who, at: v.At}
+	if err := d.admit(); err != nil {
+		return nil, err
+	}
+	if err := in.decide(d); err != nil {
+		return nil, err
+	}
+	if shares(reflect.ValueOf(&d.State).Elem(), reflect.ValueOf(v.State).Elem()) {
+		return v.State, nil
+	}
+	return &d.State, nil
+}
+
+// shares reports whether two States, or parts of them, consist of the same parts: a change puts another in the place of one.
+func shares(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !shares(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice:
+		return a.Len() == b.Len() && a.Pointer() == b.Pointer()
+	case reflect.Map:
+		return a.Pointer() == b.Pointer()
+	}
+	return a.Equal(b)
+}
+
+// admit refuses a caller whose login is not admitted any more.
+func (d *draft) admit() error {
+	if d.who.Server {
+		return nil
+	}
+	if d.who.Login.Account == "" {
+		return d.view().AdmitStranger(d.who)
+	}
+	a, err := d.view().Admit(d.who)
+	if err == nil {
+		d.me = &a
+	}
+	return err
+}
+
+// Why a login is not admitted.
+var (
+	ErrStale     = &Refusal{Code: Denied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
+	ErrBanned    = &Refusal{Code: Denied, Text: "you are banned"}
+	ErrDisabled  = &Refusal{Code: Denied, Text: "this account is disabled; ask an admin"}
+	ErrNotListed = &Refusal{Code: Denied, Text: "only those on its list may use this server now; ask an admin"}
+)
+
+// Admit returns the account of a login that is admitted now, or why it is not: ErrStale, ErrBanned, ErrDisabled or
+// ErrNotListed. It is asked at a login, at each command, at the place of each change, and of all sessions after each change.
+func (v View) Admit(who Caller) (Account, error) {
+	a, _ := v.ByID(who.Login.Account)
+	ban, banned := v.Banned(a.Name, who.Addr, who.Login.Key)
+	switch Admit(who.Login, a, banned, v.Allowed(a, who.Addr, who.Login.Key)) {
+	case Admitted:
+		return a, nil
+	case Banned:
+		return Account{}, ban.Refusal()
+	case Disabled:
+		return Account{}, ErrDisabled
+	case NotListed:
+		return Account{}, ErrNotListed
+	}
+	return Account{}, ErrStale
+}
+
+// AdmitStranger refuses a login without an account if somebody has made one of its name meanwhile, for which it proved
+// nothing, if its key or address is banned, and if only others are let in.
+func (v View) AdmitStranger(who Caller) error {
+	if v.named(who.Name) != nil {
+		return ErrStale
+	}
+	if ban, hit := v.Banned(Name{}, who.Addr, who.Key); hit {
+		return ban.Refusal()
+	}
+	if !v.Allowed(Account{Name: who.Name}, who.Addr, who.Key) {
+		return ErrNotListed
+	}
+	return nil
+}
+
+// Refusal refuses somebody whom the ban hits.
+func (s Sanction) Refusal() *Refusal {
+	return ErrBanned.With("You are banned %s%s.", s.Lasts(), s.Reason())
+}
+
+// Lasts is how long it lasts, as people read it.
+func (s Sanction) Lasts() string {
+	if s.Until.IsZero() {
+		return "for ever"
+	}
+	return "until " + s.Until.Format("2006-01-02 15:04 MST")
+}
+
+// Reason is its reason, after a colon; empty without one.
+func (s Sanction) Reason() string {
+	if s.Why == "" {
+		return ""
+	}
+	return ": " + s.Why
+}
+
+func denied(format string, args ...any) *Refusal {
+	return &Refusal{Code: Denied, Text: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) *Refusal {
+	return &Refusal{Code: NotFound, Text: fmt.Sprintf(format, args...)}
+}
+
+// This is who may ask for what. What a rule says of somebody's rank is in rights.go.
+
+// rank is how high the caller stands on the server, and in a room if one is meant.
+func (d *draft) rank(room RoomName) Rank {
+	switch {
+	case d.who.Server:
+		return RankAdmin
+	case d.me == nil:
+		return RankMember
+	}
+	role := d.me.Role
+	if !d.who.Verified {
+		role = User
+	}
+	maker, mod := d.Standing(d.me.Name, room)
+	return RankOf(role, maker, mod)
+}
+
+// needs refuses callers of a lower role.
+func (d *draft) needs(role Role) error {
+	least := RankOf(role, false, false)
+	switch {
+	case d.rank(RoomName{}) >= least:
+		return nil
+	case d.me != nil && d.me.Role.AtLeast(role):
+		return denied("that takes a login by key, or with a second factor; add one or the other, and reconnect")
+	}
+	return denied("that is for %ss", role)
+}
+
+// runs refuses callers who do not run the room. But for admins, nobody learns of a private room that they are not in.
+func (d *draft) runs(room RoomName) (RoomState, error) {
+	r, ok := d.Room(room)
+	if !ok && room == General {
+		r, ok = d.general(), true
+	}
+	rank := d.rank(room)
+	switch {
+	case !ok, rank < RankAdmin && r.member(d.name()) < 0 && !r.MayEnter(d.name()):
+		return r, noRoom(d.name(), room)
+	case rank < RankRoomMod:
+		return r, denied("that is for moderators, and for those of the room")
+	}
+	return r, nil
+}
+
+// name is the caller's name; zero for the server.
+func (d *draft) name() Name {
+	if d.me == nil {
+		return d.who.Name
+	}
+	return d.me.Name
+}
+
+// owner returns the account with that ID, if it is the caller's own or the caller is an admin.
+func (d *draft) owner(id string) (Account, error) {
+	a, ok := d.ByID(id)
+	switch {
+	case d.who.Server, d.me != nil && d.me.ID == id:
+	default:
+		if err := d.needs(Admin); err != nil {
+			return Account{}, err
+		}
+	}
+	if !ok {
+		return Account{}, ErrNoAccount
+	}
+	return a, nil
+}
+
+// own returns the account with that ID, if it is the caller's own.
+func (d *draft) own(id string) (Account, error) {
+	if !d.who.Server && (d.me == nil || d.me.ID != id) {
+		return Account{}, denied("that account is somebody else's")
+	}
+	return d.owner(id)
+}
+
+// over refuses to act on somebody whom the caller does not outrank on the server or in the room, and on the caller.
+func (d *draft) over(a Account, room RoomName) error {
+	if d.me != nil && a.ID == d.me.ID {
+		return denied("%s is yourself", a.Name)
+	}
+	maker, mod := d.Standing(a.Name, room)
+	switch rank := RankOf(a.Role, maker, mod); {
+	case d.rank(room).Outranks(rank):
+		return nil
+	case rank >= RankMod:
+		return denied("%s is %s; that takes an admin", a.Name, a.Role.Article())
+	case rank == RankMaker:
+		return denied("%s made the room; that takes a moderator of the server", a.Name)
+	case rank == RankRoomMod:
+		return denied("%s moderates the room; that takes who made it, or a moderator of the server", a.Name)
+	}
+	return denied("%s is no lower than you", a.Name)
+}
+
+// Article is "a moderator" or the like.
+func (r Role) Article() string {
+	switch r {
+	case Admin:
+		return "an admin"
+	case Mod:
+		return "a moderator"
+	}
+	return "a user"
+}
+
+// mayLift refuses to lift a sanction, or to put another in its place, if somebody higher imposed it.
+func (d *draft) mayLift(s Sanction) error {
+	if d.me != nil && s.User == d.me.Name {
+		return denied("that is on yourself; another moderator or admin must lift it")
+	}
+	imposer := RankMember
+	if by := d.named(s.By); by != nil {
+		imposer = RankOf(by.Role, false, false)
+	}
+	if d.rank(RoomName{}).MayLift(imposer) {
+		return nil
+	}
+	return denied("%s imposed that; it takes an admin to lift or change it", s.By)
+}

@@ -1,0 +1,410 @@
+package chat
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// This file is what can be decided about accounts. Whose intents they may be:
+//
+//	intent                     | stranger          | the account's own | admin             | the server
+//	CreateAccount              | a user's, of the  |        -          | yes               | yes
+//	                           | name; the first   |                   |                   |
+//	                           | admin's           |                   |                   |
+//	ClaimAdmin                 |        -          | while there is    |                   |
+//	                           |                   | no admin          |                   |
+//	SetRole                    |        -          |        -          | yes               | yes
+//	Disable                    |        -          |        -          | others'           | yes
+//	DeleteAccount, AddKeys,    |        -          | yes               | yes               | yes
+//	RemoveKey                  |                   |                   |                   |
+//	SetPassword, SetFactor,    |        -          | yes               |        -          | yes
+//	SetSetting                 |                   |                   |                   |
+//	ResetPassword              |        -          |        -          | yes               | yes
+//	SpendCode, Visit           |        -          |        -          |        -          | yes
+//
+// Nothing leaves a server that has an admin without one.
+
+// What one account may have.
+const (
+	MaxKeys     = 16 // all of them read
+	MaxSettings = 32
+)
+
+// Refusals about accounts.
+var (
+	ErrNameTaken       = &Refusal{Code: Failed, Text: "the name is taken, or looks like one that is"}
+	ErrNoAccount       = &Refusal{Code: NotFound, Text: "no such account"}
+	ErrNoLogin         = &Refusal{Code: Failed, Text: "an account needs a way to log in: an SSH key or a password"}
+	ErrLastAdmin       = &Refusal{Code: Failed, Text: "the server would be left without an admin"}
+	ErrKeyTaken        = &Refusal{Code: Failed, Text: "the account has this key already"}
+	ErrTooManyKeys     = &Refusal{Code: Failed, Text: "too many keys"}
+	ErrNoKey           = &Refusal{Code: NotFound, Text: "the account has no such key"}
+	ErrLastLogin       = &Refusal{Code: Failed, Text: "it is the account's last way to log in"}
+	ErrSetting         = &Refusal{Code: Failed, Text: "setting not accepted"}
+	ErrPasswordChanged = &Refusal{Code: Failed, Text: "the password was changed meanwhile"}
+	ErrNoPassword      = &Refusal{Code: Failed, Text: "the account has no password"}
+	ErrTOTP            = &Refusal{Code: Failed, Text: "the account has a second factor already"}
+	ErrNoTOTP          = &Refusal{Code: Failed, Text: "the account has no second factor"}
+	ErrCode            = &Refusal{Code: Failed, Text: "wrong code"}
+)
+
+// CreateAccount makes an account, which belongs to #general from the message Since on. Keys and secrets are checked by
+// whoever made them. A stranger who shows the hash of an invite's code uses it once.
+type CreateAccount struct {
+	Account Account
+	Since   uint64
+	Code    string // hash of the code; empty: none is shown
+}
+
+func (in CreateAccount) decide(d *draft) error {
+	a := in.Account
+	switch {
+	case d.who.Server, d.me != nil:
+		if err := d.needs(Admin); err != nil {
+			return err
+		}
+	case a.Name != d.who.Name || a.Role != User && d.HasAdmin():
+		return denied("that takes an admin")
+	case a.Role == User && a.Name.Reserved():
+		return denied("the name %s is reserved, since people would take it for the server's or an admin's; log in with another name", a.Name)
+	}
+	switch {
+	case d.Taken(a.Name):
+		return ErrNameTaken
+	case !a.LogsIn():
+		return ErrNoLogin
+	case len(a.Keys) > MaxKeys:
+		return ErrTooManyKeys.Because("nobody has more than %d", MaxKeys)
+	}
+	for i, k := range a.Keys {
+		if a.key(k.Fingerprint) != i {
+			return ErrKeyTaken
+		}
+	}
+	if in.Code != "" {
+		if err := d.redeem(in.Code); err != nil {
+			return err
+		}
+	}
+	d.addAccount(a)
+	d.setMember(d.general(), Member{Name: a.Name, Since: in.Since})
+	return nil
+}
+
+// ClaimAdmin makes the caller's account the first admin's. That they may is proven by a code, which is not checked here.
+type ClaimAdmin struct{ ID string }
+
+func (in ClaimAdmin) decide(d *draft) error {
+	a, err := d.own(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case d.HasAdmin():
+		return denied("there is nothing to claim: this server has an admin")
+	}
+	a.Role = Admin
+	d.putAccount(a)
+	return nil
+}
+
+// SetRole changes what an account may do.
+type SetRole struct {
+	ID   string
+	Role Role
+}
+
+func (in SetRole) decide(d *draft) error {
+	if err := d.needs(Admin); err != nil {
+		return err
+	}
+	a, err := d.owner(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case in.Role != User && in.Role != Mod && in.Role != Admin:
+		return fmt.Errorf("internal error: role %q", in.Role)
+	case in.Role != Admin && d.lastAdmin(a):
+		return ErrLastAdmin
+	}
+	a.Role = in.Role
+	d.putAccount(a)
+	return nil
+}
+
+// Disable keeps everybody from logging in to an account, or ends that.
+type Disable struct {
+	ID       string
+	Disabled bool
+}
+
+func (in Disable) decide(d *draft) error {
+	if err := d.needs(Admin); err != nil {
+		return err
+	}
+	a, err := d.owner(in.ID)
+	if err == nil {
+		err = d.over(a, RoomName{})
+	}
+	switch {
+	case err != nil:
+		return err
+	case in.Disabled && d.lastAdmin(a):
+		return ErrLastAdmin
+	}
+	a.Disabled = in.Disabled
+	d.putAccount(a)
+	return nil
+}
+
+// DeleteAccount removes the account of somebody else, or one's own, from everywhere. Its name stays reserved: nobody
+// inherits what it was trusted with.
+type DeleteAccount struct {
+	ID  string
+	Own bool // it is the caller's; so that nobody deletes their own by accident
+}
+
+func (in DeleteAccount) decide(d *draft) error {
+	a, err := d.owner(in.ID)
+	switch {
+	case err == nil && in.Own:
+		_, err = d.own(in.ID)
+	case err == nil:
+		err = d.over(a, RoomName{})
+	}
+	switch {
+	case err != nil:
+		return err
+	case d.lastAdmin(a):
+		return ErrLastAdmin
+	}
+	d.removeAccount(a)
+	return nil
+}
+
+// AddKeys gives an account more public keys: all of them or none. That they are keys, and belong to who asks, is checked by
+// whoever made them.
+type AddKeys struct {
+	ID   string
+	Keys []Key
+}
+
+func (in AddKeys) decide(d *draft) error {
+	a, err := d.owner(in.ID)
+	if err != nil {
+		return err
+	}
+	a.Keys = slices.Clip(a.Keys)
+	for _, k := range in.Keys {
+		switch {
+		case a.key(k.Fingerprint) >= 0:
+			return ErrKeyTaken
+		case len(a.Keys) >= MaxKeys:
+			return ErrTooManyKeys.Because("nobody has more than %d", MaxKeys)
+		}
+		a.Keys = append(a.Keys, k)
+	}
+	d.putAccount(a)
+	return nil
+}
+
+// RemoveKey takes a public key from an account. What was sealed to it stays open to whoever has it.
+type RemoveKey struct{ ID, Fingerprint string }
+
+func (in RemoveKey) decide(d *draft) error {
+	a, err := d.owner(in.ID)
+	if err != nil {
+		return err
+	}
+	i := a.key(in.Fingerprint)
+	if i < 0 {
+		return ErrNoKey
+	}
+	could := a.LogsIn()
+	a.Keys = slices.Delete(slices.Clone(a.Keys), i, i+1)
+	if could && !a.LogsIn() {
+		return ErrLastLogin
+	}
+	d.putAccount(a)
+	return nil
+}
+
+// SetSetting keeps a value under a name for an account's person; an empty value takes the setting away. Which names there
+// are and what they may hold is checked by whoever asks.
+type SetSetting struct{ ID, Name, Value string }
+
+func (in SetSetting) decide(d *draft) error {
+	a, err := d.own(in.ID)
+	if err != nil {
+		return err
+	}
+	settings := clone(a.Settings)
+	if settings[in.Name] = in.Value; in.Value == "" {
+		delete(settings, in.Name)
+	}
+	if len(settings) > MaxSettings {
+		return ErrSetting.Because("nobody has more than %d", MaxSettings)
+	}
+	if maps.Equal(settings, a.Settings) {
+		return nil
+	}
+	a.Settings = settings
+	d.putAccount(a)
+	return nil
+}
+
+// SetPassword gives the account of the caller another password, made from what it had: Was.
+type SetPassword struct {
+	ID        string
+	Was       Opaque
+	Recipient string
+	Secret    Opaque
+}
+
+func (in SetPassword) decide(d *draft) error {
+	a, err := d.own(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case !a.Secret.Equal(in.Was):
+		return ErrPasswordChanged
+	}
+	d.putAccount(a.WithPassword(in.Recipient, in.Secret))
+	return nil
+}
+
+// ResetPassword gives somebody's account a password without the old one. A second factor, which that opened, goes with it.
+type ResetPassword SetPassword
+
+func (in ResetPassword) decide(d *draft) error {
+	if err := d.needs(Admin); err != nil {
+		return err
+	}
+	a, err := d.owner(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case !a.Secret.Equal(in.Was):
+		return ErrPasswordChanged
+	}
+	d.putAccount(a.WithPassword(in.Recipient, in.Secret).WithFactor(nil))
+	return nil
+}
+
+// SetFactor gives the account of the caller a second factor, or with nil takes it away. Was is the password that it is
+// sealed to.
+type SetFactor struct {
+	ID     string
+	Was    Opaque
+	Factor *Factor
+}
+
+func (in SetFactor) decide(d *draft) error {
+	a, err := d.own(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case in.Factor == nil && a.Factor == nil:
+		return ErrNoTOTP
+	case in.Factor != nil && a.Factor != nil:
+		return ErrTOTP
+	case in.Factor != nil && !a.Password:
+		return ErrNoPassword
+	case in.Factor != nil && !a.Secret.Equal(in.Was):
+		return ErrPasswordChanged
+	}
+	d.putAccount(a.WithFactor(in.Factor))
+	return nil
+}
+
+// SpendCode takes a code of an account's second factor, once: that of a step, or the recovery code with that hash.
+type SpendCode struct {
+	ID   string
+	Step int64  // 0: it is the code of no step near now
+	Hash string // of the code, if it is a recovery code
+}
+
+func (in SpendCode) decide(d *draft) error {
+	if !d.who.Server {
+		return denied("codes are spent by the server")
+	}
+	a, err := d.owner(in.ID)
+	switch {
+	case err != nil:
+		return err
+	case a.Factor == nil:
+		return ErrNoTOTP
+	}
+	next := *a.Factor
+	i := slices.Index(next.Codes, in.Hash)
+	switch {
+	case in.Step > next.Used:
+		next.Used = in.Step
+	case i >= 0:
+		next.Codes = slices.Delete(slices.Clone(next.Codes), i, i+1)
+	default:
+		return ErrCode
+	}
+	d.putAccount(a.WithFactor(&next))
+	return nil
+}
+
+// Visit notes that the account's person is here on that day, 2006-01-02. What is noted never goes back.
+type Visit struct{ ID, Day string }
+
+func (in Visit) decide(d *draft) error {
+	if !d.who.Server {
+		return denied("visits are noted by the server")
+	}
+	a, err := d.owner(in.ID)
+	if err != nil {
+		return err
+	}
+	if a.Seen < in.Day {
+		a.Seen = in.Day
+		d.putAccount(a)
+	}
+	return nil
+}
+
+// EditByHand puts a State that somebody wrote in the place of the one that is. Rooms, and who is in them, must be the same:
+// commands change what is in memory as well.
+type EditByHand struct{ State *State }
+
+// ErrRoomsEdited refuses a hand edit of the rooms.
+var ErrRoomsEdited = &Refusal{Code: Failed, Text: "the rooms, or who is in them, were changed by hand; undo that, and use commands for it"}
+
+func (in EditByHand) decide(d *draft) error {
+	if !d.who.Server {
+		return denied("only the server reads what was edited by hand")
+	}
+	if d.HasAdmin() && !in.State.HasAdmin() {
+		return ErrLastAdmin
+	}
+	same := func(a, b *RoomState) bool {
+		return a.Topic == b.Topic && a.By == b.By && a.Rules.equal(b.Rules) && slices.Equal(a.Members, b.Members)
+	}
+	if !maps.EqualFunc(in.State.rooms, d.rooms, same) {
+		return ErrRoomsEdited
+	}
+	d.State = *in.State
+	return nil
+}
+
+// staffHit returns somebody whom a ban would keep out, of those that the caller does not outrank. ok is false if there is
+// nobody.
+func (d *draft) staffHit(s Sanction, seen map[string][]netip.Prefix) (name Name, ok bool) {
+	var staff []Whereabouts
+	for _, a := range d.accounts {
+		if !a.Role.AtLeast(Mod) {
+			continue
+		}
+		w := Whereabouts{Name: a.Name, Rank: RankOf(a.Role, false, false), Addrs: seen[a.ID]}
+		for _, k := range a.Keys {
+			w.Keys = append(w.Keys, k.Fingerprint)
+		}
+		staff = append(staff, w)
+	}
+	return s.HitsNot(d.rank(RoomName{}), staff)
+}

@@ -1,0 +1,363 @@
+package chat
+
+import (
+	"slices"
+	"time"
+
+	"sshchat/sshchat/text"
+)
+
+// This file is what can be decided about rooms, and who may speak in them:
+//
+//	intent                     | member            | moderator of the   | moderator of      | admin
+//	                           |                   | room, its maker    | the server        |
+//	JoinRoom                   | public rooms; private ones if invited; a free name makes a room
+//	LeaveRoom                  | rooms they are in, but #general
+//	SetTopic, Speak            | rooms they are in, unless they are muted
+//	InviteToRoom               | rooms they are in, unless they are muted
+//	SetPrivate, SetSlow,       |        -          | of their room      | of rooms that they know of
+//	SetModerator               |                   |                    |
+//	KickFromRoom, TakeBack     |        -          | whom they outrank in the room; a reason unless they are muted
+//	MakeRoom                   |        -          |        -           |        -          | yes
+//	CloseRoom                  |        -          | its maker, if nobody else is in it       | yes
+//
+// The server may do all of it. Direct rooms are no one's to run: their names say who is in them.
+
+// Limits of one person, and of one room.
+const (
+	MaxJoined = 100            // rooms, direct ones not counted: a session waits on each
+	MaxMade   = 10             // rooms made
+	MaxNamed  = 200            // moderators, and people invited, of a room
+	MaxSlow   = 24 * time.Hour // between two messages of one member
+)
+
+// JoinRoom makes the caller a member of a room from the message Since on. A free name makes a public room of the caller's.
+// Whoever is in the room stays in it.
+type JoinRoom struct {
+	Room  RoomName
+	Since uint64
+	There bool // the caller means a room that is there: if it is gone by now, none is made
+}
+
+func (in JoinRoom) decide(d *draft) error {
+	me := d.name()
+	switch {
+	case d.me == nil:
+		return ErrNoAccount
+	case in.Room.IsZero() || in.Room.IsDirect():
+		return noRoom(me, in.Room)
+	}
+	r, there := d.Room(in.Room)
+	if !there && in.Room == General {
+		r, there = d.general(), true
+	}
+	if there && r.member(me) >= 0 {
+		return nil
+	}
+	if d.joined[me] >= MaxJoined {
+		return ErrTooMany.Because("nobody is in more than %d", MaxJoined)
+	}
+	if !there || !r.MayEnter(me) { // a new room's name is for others to read; the muted do not learn which rooms there are, either
+		if err := (Speak{}).decide(d); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !there && in.There:
+		return noRoom(me, in.Room)
+	case !there && d.made(me) >= MaxMade:
+		return ErrTooMany.Because("nobody makes more than %d", MaxMade)
+	case !there:
+		r = RoomState{Name: in.Room, By: me}
+	case !r.MayEnter(me): // the same words as for a room that is not there
+		return noRoom(me, in.Room)
+	}
+	d.setMember(r, Member{Name: me, Since: in.Since})
+	return nil
+}
+
+// made is how many rooms somebody made.
+func (d *draft) made(name Name) int {
+	n := 0
+	for _, r := range d.rooms {
+		if r.By == name {
+			n++
+		}
+	}
+	return n
+}
+
+// LeaveRoom ends the caller's membership of a room. Nobody leaves #general.
+type LeaveRoom struct{ Room RoomName }
+
+func (in LeaveRoom) decide(d *draft) error {
+	r, _ := d.Room(in.Room)
+	switch {
+	case in.Room == General:
+		return ErrGeneral
+	case d.me == nil || r.member(d.me.Name) < 0:
+		return NotIn(d.name(), in.Room)
+	}
+	d.removeMember(r, d.me.Name)
+	return nil
+}
+
+// KickFromRoom ends somebody else's membership of a room, and their invitation to it. It is refused with ErrGeneral if
+// nothing else is against it and the room is #general.
+type KickFromRoom struct {
+	Name Name
+	Room RoomName
+	Why  string // which the room is shown: it is refused to the muted
+}
+
+func (in KickFromRoom) decide(d *draft) error {
+	r, err := d.runs(in.Room)
+	if err != nil {
+		return err
+	}
+	a := d.named(in.Name)
+	if a == nil {
+		return ErrNoAccount
+	}
+	if err := d.over(*a, in.Room); err != nil {
+		return err
+	}
+	if in.Why != "" {
+		if err := (Speak{}).decide(d); err != nil {
+			return err
+		}
+	}
+	if in.Room == General {
+		return ErrGeneral
+	}
+	i := slices.Index(r.Invited, in.Name)
+	if i < 0 && r.member(in.Name) < 0 {
+		return &Refusal{NotFound, in.Name.String() + " is not in " + in.Room.For(d.name()), ErrNotIn}
+	}
+	if i >= 0 {
+		r.Invited = slices.Delete(slices.Clone(r.Invited), i, i+1)
+		d.putRoom(r)
+	}
+	d.removeMember(r, in.Name)
+	return nil
+}
+
+// Speak lets others see what the caller says in a room, if they may: it changes nothing. The zero room is none in particular.
+type Speak struct{ Room RoomName }
+
+func (in Speak) decide(d *draft) error {
+	if d.who.Server {
+		return nil
+	}
+	if d.me == nil {
+		return ErrStale
+	}
+	if m, muted := d.view().Muted(d.me.Name); muted {
+		return denied("not sent: %s", m.MuteText())
+	}
+	switch other := in.Room.Other(d.me.Name); {
+	case in.Room.IsZero():
+		return nil
+	case in.Room.IsDirect() && other.IsZero():
+		return NotIn(d.me.Name, in.Room)
+	case in.Room.IsDirect() && d.named(other) == nil: // the room outlives the account
+		return ErrNoAccount.With("no account named %s", other)
+	case in.Room.IsDirect():
+		return nil
+	}
+	if r := d.rooms[in.Room]; r == nil || r.member(d.me.Name) < 0 {
+		return NotIn(d.me.Name, in.Room)
+	}
+	return nil
+}
+
+// TakeBack lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is
+// refused with ErrNotYours if the caller runs no room.
+type TakeBack struct {
+	Room   RoomName
+	Author Name
+}
+
+func (in TakeBack) decide(d *draft) error {
+	if in.Room.IsDirect() || d.rank(in.Room) == RankMember {
+		return ErrNotYours
+	}
+	if a := d.named(in.Author); a != nil {
+		return d.over(*a, in.Room)
+	}
+	return nil
+}
+
+// MuteText is what the muted are told.
+func (s Sanction) MuteText() string { return "You are muted " + s.Lasts() + s.Reason() + "." }
+
+// SetTopic changes the topic of a room that the caller is in.
+type SetTopic struct {
+	Room  RoomName
+	Topic string
+}
+
+func (in SetTopic) decide(d *draft) error {
+	if in.Room.IsDirect() {
+		return NotIn(d.name(), in.Room)
+	}
+	if err := (Speak{in.Room}).decide(d); err != nil {
+		return err
+	}
+	r, ok := d.Room(in.Room)
+	if !ok {
+		return noRoom(d.name(), in.Room)
+	}
+	r.Topic = in.Topic
+	d.putRoom(r)
+	return nil
+}
+
+// SetPrivate hides a room from people who are not in it, or ends that.
+type SetPrivate struct {
+	Room    RoomName
+	Private bool
+}
+
+func (in SetPrivate) decide(d *draft) error {
+	r, err := d.runs(in.Room)
+	switch {
+	case err != nil:
+		return err
+	case in.Room == General && in.Private:
+		return ErrGeneral.With("#general is everybody's room: it is not private")
+	}
+	r.Private = in.Private
+	d.putRoom(r)
+	return nil
+}
+
+// SetSlow sets the least time between two messages of one member of a room, in whole seconds up to MaxSlow; 0: none.
+type SetSlow struct {
+	Room RoomName
+	Slow time.Duration
+}
+
+func (in SetSlow) decide(d *draft) error {
+	r, err := d.runs(in.Room)
+	if err != nil {
+		return err
+	}
+	r.Slow = min(max(in.Slow, 0), MaxSlow).Truncate(time.Second)
+	d.putRoom(r)
+	return nil
+}
+
+// SetModerator makes a member of a room one of its moderators, or ends that.
+type SetModerator struct {
+	Name Name
+	Room RoomName
+	On   bool
+}
+
+func (in SetModerator) decide(d *draft) error {
+	r, err := d.runs(in.Room)
+	if err != nil {
+		return err
+	}
+	a := d.named(in.Name)
+	if a == nil || r.member(in.Name) < 0 {
+		return notFound("%s is not in %s", in.Name, in.Room.For(d.name()))
+	}
+	i := slices.Index(r.Mods, in.Name)
+	switch {
+	case in.On && i < 0 && len(r.Mods) >= MaxNamed:
+		return ErrTooManyNamed.Because("no room has more than %d moderators", MaxNamed)
+	case in.On && i < 0:
+		r.Mods = append(slices.Clip(r.Mods), in.Name)
+	case !in.On:
+		if d.me == nil || a.ID != d.me.ID {
+			if err := d.over(*a, in.Room); err != nil {
+				return err
+			}
+		}
+		if i >= 0 {
+			r.Mods = slices.Delete(slices.Clone(r.Mods), i, i+1)
+		}
+	}
+	d.putRoom(r)
+	return nil
+}
+
+// InviteToRoom lets somebody who is not in the room know of it, and join it while it is private.
+type InviteToRoom struct {
+	Name Name
+	Room RoomName
+}
+
+func (in InviteToRoom) decide(d *draft) error {
+	if in.Room.IsDirect() {
+		return noRoom(d.name(), in.Room)
+	}
+	if err := (Speak{in.Room}).decide(d); err != nil {
+		return err
+	}
+	r, _ := d.Room(in.Room)
+	switch {
+	case d.named(in.Name) == nil:
+		return ErrNoAccount
+	case r.member(in.Name) >= 0:
+		return &Refusal{Code: Failed, Text: in.Name.String() + " is in " + in.Room.For(d.name()) + " already"}
+	case r.MayEnter(in.Name):
+		return nil
+	case len(r.Invited) >= MaxNamed:
+		return ErrTooManyNamed.Because("no room has more than %d people invited", MaxNamed)
+	}
+	r.Invited = append(slices.Clip(r.Invited), in.Name)
+	d.putRoom(r)
+	return nil
+}
+
+// MakeRoom makes a room of nobody's, without members. To a private one the caller is invited.
+type MakeRoom struct {
+	Room    RoomName
+	Private bool
+}
+
+func (in MakeRoom) decide(d *draft) error {
+	if err := d.needs(Admin); err != nil {
+		return err
+	}
+	if _, there := d.Room(in.Room); there || in.Room == General || in.Room.IsDirect() {
+		return ErrTaken
+	}
+	r := RoomState{Name: in.Room}
+	if r.Private = in.Private; r.Private && d.me != nil {
+		r.Invited = []Name{d.me.Name}
+	}
+	d.putRoom(r)
+	return nil
+}
+
+// CloseRoom puts everybody out of a room and forgets what is decided about it. What was said in it stays sealed, its count
+// goes on when somebody makes a room of that name, and nobody reads what was before that.
+type CloseRoom struct{ Room RoomName }
+
+func (in CloseRoom) decide(d *draft) error {
+	r := d.rooms[in.Room]
+	switch {
+	case in.Room == General:
+		return ErrGeneral.With("#general is everybody's room and cannot be closed")
+	case r == nil:
+		return noRoom(d.name(), in.Room)
+	}
+	maker, others := !d.name().IsZero() && r.By == d.name(), len(r.Members)
+	if r.member(d.name()) >= 0 {
+		others--
+	}
+	switch {
+	case d.rank(RoomName{}).MayClose(maker, others):
+		d.removeRoom(r)
+		return nil
+	case maker:
+		return denied("#%s has %s; you can close it when nobody else is in it", in.Room, text.Count(others, "other member"))
+	case r.member(d.name()) < 0 && !r.MayEnter(d.name()):
+		return noRoom(d.name(), in.Room)
+	}
+	return denied("#%s can be closed by an admin, or by who made it when nobody else is in it", in.Room)
+}

@@ -1,0 +1,322 @@
+package chat
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// State is all that was decided: accounts, rooms and who is in them, bans, mutes, invites, the allowlist. It is one
+// immutable value: a change makes another State (Check), which shares what did not change. Nothing that is got from one
+// may be changed. The zero State is that of a new server.
+type State struct {
+	accounts []*Account     // in the order they came
+	byID     map[string]int // index in accounts
+	byName   map[Name]int   // index in accounts
+	shapes   map[string]int // how many names that are taken or reserved have the skeleton
+	rooms    map[RoomName]*RoomState
+	joined   map[Name]int // how many rooms each is in; direct rooms are not kept here
+	reserved []Name       // of deleted accounts: nobody gets them again
+
+	bans, mutes sanctions
+	invites     []StoredInvite
+	allowlist   Allowlist
+}
+
+// StoredInvite is an invite as it is kept: whoever reads it cannot use it.
+type StoredInvite struct {
+	Invite
+	Hash string // SHA-256 of the code, in hexadecimal
+}
+
+// Allowlist is who may come in while it is on, written as ParseTarget takes them. Moderators and admins always may.
+type Allowlist struct {
+	On      bool
+	Entries []string
+}
+
+// Accounts lists the accounts in the order they came.
+func (s *State) Accounts() iter.Seq[Account] {
+	return func(yield func(Account) bool) {
+		for _, a := range s.accounts {
+			if !yield(*a) {
+				return
+			}
+		}
+	}
+}
+
+// Len is how many accounts there are.
+func (s *State) Len() int { return len(s.accounts) }
+
+// ByName returns the account of that name.
+func (s *State) ByName(name Name) (Account, bool) {
+	if a := s.named(name); a != nil {
+		return *a, true
+	}
+	return Account{}, false
+}
+
+// ByID returns the account with that ID.
+func (s *State) ByID(id string) (Account, bool) {
+	if i, ok := s.byID[id]; ok {
+		return *s.accounts[i], true
+	}
+	return Account{}, false
+}
+
+func (s *State) named(name Name) *Account {
+	if i, ok := s.byName[name]; ok {
+		return s.accounts[i]
+	}
+	return nil
+}
+
+// Taken reports whether the name, or one that looks like it, is somebody's, or was.
+func (s *State) Taken(name Name) bool { return s.shapes[name.Skeleton()] > 0 }
+
+// Reserved lists the names of deleted accounts.
+func (s *State) Reserved() []Name { return s.reserved }
+
+// HasAdmin reports whether the server has an admin who is not disabled.
+func (s *State) HasAdmin() bool {
+	return slices.ContainsFunc(s.accounts, func(a *Account) bool { return a.Role == Admin && !a.Disabled })
+}
+
+// Room returns what is decided about a room.
+func (s *State) Room(name RoomName) (RoomState, bool) {
+	if r := s.rooms[name]; r != nil {
+		return *r, true
+	}
+	return RoomState{}, false
+}
+
+// Rooms lists the rooms but for direct ones, #general first, then by name. Last is 0: it is the journal's to know.
+func (s *State) Rooms() []RoomState {
+	rooms := make([]RoomState, 0, len(s.rooms))
+	for _, r := range s.rooms {
+		rooms = append(rooms, *r)
+	}
+	slices.SortFunc(rooms, func(a, b RoomState) int { return compareRooms(a.Name, b.Name) })
+	return rooms
+}
+
+// Members lists who belongs to the room, in the order they came; of a direct room the two, as far as they exist.
+func (s *State) Members(name RoomName) []Name {
+	var names []Name
+	if a, b, direct := name.Pair(); direct {
+		for _, n := range []Name{a, b} {
+			if s.named(n) != nil {
+				names = append(names, n)
+			}
+		}
+		return names
+	}
+	if r := s.rooms[name]; r != nil {
+		for _, m := range r.Members {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
+func (s *State) Standing(name Name, room RoomName) (maker, mod bool) {
+	r := s.rooms[room]
+	if r == nil || name.IsZero() || r.member(name) < 0 {
+		return false, false
+	}
+	return r.By == name, slices.Contains(r.Mods, name)
+}
+
+// member is the place of name among the members, -1 if it is not one.
+func (r *RoomState) member(name Name) int {
+	return slices.IndexFunc(r.Members, func(m Member) bool { return m.Name == name })
+}
+
+// Allowlist returns who may come in while it is on.
+func (s *State) Allowlist() Allowlist { return s.allowlist }
+
+// AllBans lists the bans, those that have ended too; the oldest first.
+func (s *State) AllBans() []Sanction { return s.bans.list }
+
+// AllMutes lists the mutes, those that have ended too; the oldest first.
+func (s *State) AllMutes() []Sanction { return s.mutes.list }
+
+// AllInvites lists the invites, those that have ended too; the oldest first.
+func (s *State) AllInvites() []StoredInvite { return s.invites }
+
+// View is a State as it stands at a moment.
+type View struct {
+	*State
+	At Moment
+}
+
+// Banned returns the ban that hits that person, that address or that key, each of which may be zero.
+func (v View) Banned(name Name, addr netip.Addr, key string) (Sanction, bool) {
+	return v.bans.hit(v.At, name, addr, key)
+}
+
+// Muted returns the mute of that person.
+func (v View) Muted(name Name) (Sanction, bool) { return v.mutes.hit(v.At, name, netip.Addr{}, "") }
+
+// Bans lists the bans that hold, the oldest first.
+func (v View) Bans() []Sanction { return v.bans.holding(v.At) }
+
+// Mutes lists the mutes that hold, the oldest first.
+func (v View) Mutes() []Sanction { return v.mutes.holding(v.At) }
+
+// Allowed reports whether the allowlist, if it is on, lets them in: that account, from that address, with that key.
+func (v View) Allowed(a Account, addr netip.Addr, key string) bool {
+	if !v.allowlist.On || a.Role.AtLeast(Mod) {
+		return true
+	}
+	return slices.ContainsFunc(v.allowlist.Entries, func(entry string) bool {
+		target, err := ParseTarget(entry)
+		return err == nil && target.Hits(a.Name, addr, key)
+	})
+}
+
+// Invites lists the invites that can be used.
+func (v View) Invites() []Invite {
+	var list []Invite
+	for _, i := range v.invites {
+		if i.valid(v.At) {
+			list = append(list, i.Invite)
+		}
+	}
+	return list
+}
+
+// Invited reports whether the hash is that of the code of an invite that can be used.
+func (v View) Invited(hash string) bool {
+	return slices.ContainsFunc(v.invites, func(i StoredInvite) bool { return i.Hash == hash && i.valid(v.At) })
+}
+
+// valid reports whether it can be used: it has not ended, whichever clock is right.
+func (i StoredInvite) valid(at Moment) bool {
+	return i.Uses > 0 && (i.Until.IsZero() || at.Shown.Before(i.Until) && at.Latest.Before(i.Until))
+}
+
+// kept reports whether it can be used, or could if the clock is wrong.
+func (i StoredInvite) kept(at Moment) bool {
+	return i.Uses > 0 && (i.Until.IsZero() || !at.Ended(i.At, i.Until))
+}
+
+// Reading is what somebody reads history with, as far as it matters whether that has changed.
+type Reading struct {
+	Keys      []Key  // that something may be sealed to
+	Recipient string // of the password; empty: none
+}
+
+// Reading returns what the account reads with: nothing if it is disabled or banned, and no banned key.
+func (v View) Reading(a Account) Reading {
+	if _, banned := v.Banned(a.Name, netip.Addr{}, ""); banned || a.Disabled {
+		return Reading{}
+	}
+	r := Reading{Recipient: a.Recipient}
+	for _, k := range a.Keys {
+		if _, banned := v.Banned(Name{}, netip.Addr{}, k.Fingerprint); k.Reads && !banned {
+			r.Keys = append(r.Keys, k)
+		}
+	}
+	return r
+}
+
+// Change is what has to follow if this replaced that reading: NoChange; Rekey, if all that read before reads on; else Revoke.
+func (r Reading) Change(before Reading) Change {
+	same := func(k Key) func(Key) bool {
+		return func(o Key) bool { return k.Line == o.Line && slices.Equal(k.Only, o.Only) }
+	}
+	lost := before.Recipient != "" && before.Recipient != r.Recipient
+	for _, k := range before.Keys {
+		lost = lost || !slices.ContainsFunc(r.Keys, same(k))
+	}
+	switch {
+	case lost:
+		return Revoke
+	case r.Recipient != before.Recipient || len(r.Keys) != len(before.Keys):
+		return Rekey
+	}
+	return NoChange
+}
+
+// NextEnd is when the next ban that holds ends by itself; zero if none does.
+func (v View) NextEnd() time.Time {
+	var first time.Time
+	for _, s := range v.bans.list {
+		if !s.Until.IsZero() && !v.At.Over(s) && (first.IsZero() || s.Until.Before(first)) {
+			first = s.Until
+		}
+	}
+	return first
+}
+
+// Parts is a State in parts, as it is read from a file or made by a test.
+type Parts struct {
+	Accounts    []Account
+	Rooms       []RoomState
+	Reserved    []Name
+	Bans, Mutes []Sanction
+	Invites     []StoredInvite
+	Allowlist   Allowlist
+}
+
+// NewState makes a State of parts that are well-formed: no name, ID or room is there twice.
+func NewState(p Parts) *State {
+	s := &State{
+		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
+		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
+		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist,
+	}
+	for i := range p.Accounts {
+		a := &p.Accounts[i]
+		s.byID[a.ID], s.byName[a.Name] = i, i
+		s.shapes[a.Name.Skeleton()]++
+		s.accounts = append(s.accounts, a)
+	}
+	for _, name := range p.Reserved {
+		s.shapes[name.Skeleton()]++
+	}
+	for i := range p.Rooms {
+		s.rooms[p.Rooms[i].Name] = &p.Rooms[i]
+		for _, m := range p.Rooms[i].Members {
+			s.joined[m.Name]++
+		}
+	}
+	return s
+}
+
+// Parts returns the State in parts, rooms sorted as Rooms does.
+func (s *State) Parts() Parts {
+	return Parts{slices.Collect(s.Accounts()), s.Rooms(), s.reserved, s.bans.list, s.mutes.list, s.invites, s.allowlist}
+}
+
+// Moment is one look at a clock, which may be wrong (package clock judges it). All of it is in UTC.
+type Moment struct {
+	Shown    time.Time // what the clock shows: for what can be undone
+	Believed time.Time // by which something may be ended for good
+	Latest   time.Time // the latest time that was believed
+	Stamp    time.Time // to write down, for something that ends some time after it
+}
+
+// Ended reports whether what began at one time and lasts until another is over for good. What began while the clock was
+// not believed is judged by that clock.
+func (m Moment) Ended(began, until time.Time) bool {
+	return !m.Shown.Before(until) && (!m.Believed.Before(until) || began.After(m.Believed))
+}
+
+// Over reports whether the sanction has ended.
+func (m Moment) Over(s Sanction) bool { return !s.Until.IsZero() && m.Ended(s.At, s.Until) }
+
+// second is the time as decisions are stored.
+func (m Moment) second() time.Time { return m.Stamp.Truncate(time.Second) }
+
+// lasting is the end of something that is to last until a time of the wall clock, as it is stored. Zero: it has none.
+func (m Moment) lasting(until time.Time) time.Time {
+	if until.IsZero() {
+		return until
+	}
+	return until.UTC().Add(m.Stamp.Sub(m.Shown))
+}

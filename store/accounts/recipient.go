@@ -1,0 +1,64 @@
+package accounts
+
+import (
+	"sync"
+
+	"filippo.io/age"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
+)
+
+// maxRecipients is how many recipients are kept parsed: those of all accounts of a large server.
+const maxRecipients = 1 << 16
+
+// Recipients is what history of the room is sealed to for name: SSH keys and age recipients that read the room, and the
+// newest password identity. A key that is banned, or restricted to other things than this room's history, is none. It is
+// nil if there is nothing of the kind, for those who are banned or disabled, and, but for direct rooms, for those who have
+// not been here for long (Options.Dormant). Whether name belongs to the room is the chat's to know.
+func (u *Store) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
+	v := u.View()
+	a, ok := v.ByName(name)
+	if !ok || !room.IsDirect() && u.dormant(a) {
+		return nil
+	}
+	var to []age.Recipient
+	add := func(line string) {
+		if r := u.sealTo.parsed(line); r != nil {
+			to = append(to, r)
+		}
+	}
+	reads := v.Reading(a)
+	for _, k := range reads.Keys {
+		if k.ReadsRoom(room.For(name)) {
+			add(k.Line)
+		}
+	}
+	if reads.Recipient != "" {
+		add(reads.Recipient)
+	}
+	return to
+}
+
+// recipients are recipients by the line they are parsed from. Parsing one takes as long as sealing to it.
+type recipients struct {
+	mu    sync.Mutex
+	lines map[string]age.Recipient
+}
+
+// parsed returns the recipient of a line that was checked before; nil if it is none.
+func (r *recipients) parsed(line string) age.Recipient {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to, ok := r.lines[line]
+	if !ok {
+		if k, err := agesplit.ParseCheckedKey(line); err == nil {
+			to = k.Recipient
+		}
+		if r.lines == nil || len(r.lines) >= maxRecipients {
+			r.lines = make(map[string]age.Recipient)
+		}
+		r.lines[line] = to
+	}
+	return to
+}

@@ -1,0 +1,54 @@
+package accounts
+
+import (
+	"fmt"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// Seen notes that the account is here today, and was not before: what is noted never goes back, whatever the clock does.
+// It writes at most once a day for each account, and waits for the disk only if the account was dormant: then since is from
+// when on nothing was sealed for it, which goes on until its rooms are sealed to anew. It is zero if it was not.
+func (u *Store) Seen(id string) (since time.Time, err error) {
+	now := u.clock.Read()
+	a, ok := u.durable.Load().ByID(id)
+	if !ok {
+		return since, fmt.Errorf("note a visit: %w", chat.ErrNoAccount)
+	}
+	dormant := u.dormant(a)
+	u.visits.Store(id, now.Ran)
+	today := now.Believed.Format(time.DateOnly)
+	if a.Seen >= today {
+		return since, nil
+	}
+	f, err := u.begun(chat.TheServer, chat.Visit{ID: id, Day: today})
+	if err == nil && dormant {
+		<-f.done
+		since, err = dormantFrom(a, u.opt.Dormant), f.err
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("note a visit: %w", err)
+	}
+	return since, nil
+}
+
+// dormant reports whether the account's person has been away for so long that nothing is sealed for them. Whoever was here
+// while this process runs has not, whatever the clock shows.
+func (u *Store) dormant(a chat.Account) bool {
+	now := u.clock.Read()
+	if u.opt.Dormant <= 0 || !now.Believed.After(dormantFrom(a, u.opt.Dormant)) {
+		return false
+	}
+	visit, here := u.visits.Load(a.ID)
+	return !here || now.Ran-visit.(time.Duration) >= u.opt.Dormant
+}
+
+// dormantFrom is when nothing is sealed any more for an account until its person returns, if they stay away for so long.
+func dormantFrom(a chat.Account, after time.Duration) time.Time {
+	last := a.Created
+	if day, err := time.Parse(time.DateOnly, a.Seen); err == nil && day.After(last) {
+		last = day
+	}
+	return last.Add(after)
+}
