@@ -96,9 +96,9 @@ func (h *Hub) amend(ctx context.Context, req *request) (Message, error) {
 
 type checkKey struct{}
 
-// WithCheck returns a context under which the hub asks check once more at the place of each change: after all waits, and
-// after what came before it. If check refuses, nothing is changed and its error is returned. A check may read the hub and
-// must change nothing.
+// WithCheck returns a context under which the hub asks check once more at the place of each message: after all waits, and
+// after what came before it. If check refuses, nothing is said and its error is returned. A check may read the hub and must
+// change nothing.
 func WithCheck(ctx context.Context, check func() error) context.Context {
 	return context.WithValue(ctx, checkKey{}, check)
 }
@@ -111,12 +111,6 @@ func AlsoCheck(ctx context.Context, check func() error) context.Context {
 		}
 		return check()
 	})
-}
-
-// Settled returns a context for what follows from a change that was made: it is carried through, whoever hangs up or
-// loses their rights meanwhile.
-func Settled(ctx context.Context) context.Context {
-	return WithCheck(context.WithoutCancel(ctx), nil)
 }
 
 // checked asks the checks of ctx.

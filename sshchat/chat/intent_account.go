@@ -65,7 +65,7 @@ func (in CreateAccount) decide(d *draft) error {
 		if err := d.needs(Admin); err != nil {
 			return err
 		}
-	case a.Name != d.who.Name || a.Role != User && d.HasAdmin():
+	case a.Name != d.who.Name || a.Role != User && (a.Role != Admin || d.HasAdmin()):
 		return denied("that takes an admin")
 	case a.Role == User && a.Name.Reserved():
 		return denied("the name %s is reserved, since people would take it for the server's or an admin's; log in with another name", a.Name)

@@ -122,6 +122,9 @@ func (d *draft) impose(list *sanctions, s Sanction) error {
 		return ErrTooManySanctions
 	}
 	s.At, s.Until = d.at.second(), d.at.lasting(s.Until)
+	if d.me != nil {
+		s.By = d.me.Name
+	}
 	*list = newSanctions(append(kept, s))
 	return nil
 }
@@ -182,6 +185,9 @@ func (in MakeInvite) decide(d *draft) error {
 	}
 	i := in.Invite
 	i.At, i.Until = d.at.second(), d.at.lasting(i.Until)
+	if d.me != nil {
+		i.By = d.me.Name
+	}
 	d.invites = append(kept, i)
 	return nil
 }

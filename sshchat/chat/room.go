@@ -80,17 +80,6 @@ type Rules struct {
 	Invited []Name        // who may join it while it is private
 }
 
-// Rules are those of a room me may know of.
-func (h *directory) Rules(me Name, name RoomName) (by Name, rules Rules, err error) {
-	r, err := h.room(me, name)
-	if err != nil {
-		return Name{}, Rules{}, err
-	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return r.by, r.rules.clone(), nil
-}
-
 func (r Rules) clone() Rules {
 	r.Mods, r.Invited = slices.Clone(r.Mods), slices.Clone(r.Invited)
 	return r
@@ -108,18 +97,8 @@ func (h *directory) Moderates(me Name, name RoomName) bool {
 	return r != nil && r.moderates(me)
 }
 
-// Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
-func (h *directory) Standing(name Name, room RoomName) (maker, mod bool) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	r := h.rooms[room]
-	if r == nil {
-		return false, false
-	}
-	return r.standing(name)
-}
-
-// standing is called with the hub's mu held.
+// standing reports whether name made the room, and whether it is one of its moderators, and is still in it. Called with the
+// hub's mu held.
 func (r *Room) standing(name Name) (maker, mod bool) {
 	if _, in := r.members[name]; !in || name.IsZero() {
 		return false, false

@@ -89,15 +89,6 @@ func (s Sanction) Hits(name Name, addr netip.Addr, key string) bool {
 	return !s.User.IsZero() && s.User == name
 }
 
-// HitsReader reports whether what is said is sealed otherwise to the account for the sake of the ban: it is of the person, or
-// of a key of theirs. An address is nobody's key.
-func (s Sanction) HitsReader(a Account) bool {
-	if s.Key != "" {
-		return slices.ContainsFunc(a.Keys, func(k Key) bool { return k.Fingerprint == s.Key })
-	}
-	return !s.User.IsZero() && s.User == a.Name
-}
-
 // maxDuration is the longest that is not forever: what is meant by 9999w is forever.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
