@@ -26,12 +26,15 @@ const (
 // maxProofs is how often a connection may have the keys prove themselves: OpenSSH asks once, and a proof is a signature.
 const maxProofs = 4
 
-// announceHostKeys tells the client which keys the server has, once: OpenSSH takes a second time for an attack.
-func (s *Server) announceHostKeys(c *conn, peer gossh.Conn) {
+// announcer tells clients of the host keys, and proves them.
+type announcer struct{ hostKeys HostKeys }
+
+// announce tells the client which keys the server has, once: OpenSSH takes a second time for an attack.
+func (a announcer) announce(c *conn, peer gossh.Conn) {
 	if !c.announced.CompareAndSwap(false, true) {
 		return
 	}
-	keys := s.hostKeys.Announced()
+	keys := a.hostKeys.Announced()
 	if len(keys) > 1 {
 		c.expectProof()
 	}
@@ -77,22 +80,22 @@ func (c *conn) wasProven() {
 }
 
 // answerProofs answers by itself, and not by what it returns, to know when the client has the answer.
-func (s *Server) answerProofs(ctx ssh.Context, _ *ssh.Server, req *gossh.Request) (bool, []byte) {
-	ok, payload := s.proveHostKeys(ctx, req)
+func (a announcer) answerProofs(ctx ssh.Context, _ *ssh.Server, req *gossh.Request) (bool, []byte) {
+	ok, payload := a.prove(ctx, req)
 	req.Reply(ok, payload) // fails only with the connection
 	req.WantReply = false
 	connOf(ctx).wasProven()
 	return ok, nil
 }
 
-// proveHostKeys answers a list of keys with a signature by each, over the session so that none serves elsewhere.
-func (s *Server) proveHostKeys(ctx ssh.Context, req *gossh.Request) (ok bool, payload []byte) {
+// prove answers a list of keys with a signature by each, over the session so that none serves elsewhere.
+func (a announcer) prove(ctx ssh.Context, req *gossh.Request) (ok bool, payload []byte) {
 	c := connOf(ctx)
 	peer, isServer := ctx.Value(ssh.ContextKeyConn).(*gossh.ServerConn)
 	if !isServer || c.proofs.Add(1) > maxProofs {
 		return false, nil
 	}
-	ours := s.hostKeys.Announced()
+	ours := a.hostKeys.Announced()
 	rest := req.Payload
 	for n := 0; len(rest) > 0; n++ {
 		var asked struct {
@@ -103,7 +106,7 @@ func (s *Server) proveHostKeys(ctx ssh.Context, req *gossh.Request) (ok bool, pa
 			return false, nil
 		}
 		rest = asked.Rest
-		proof := prove(ours, asked.Key, peer.SessionID())
+		proof := proofBy(ours, asked.Key, peer.SessionID())
 		if proof == nil {
 			return false, nil
 		}
@@ -112,8 +115,8 @@ func (s *Server) proveHostKeys(ctx ssh.Context, req *gossh.Request) (ok bool, pa
 	return len(payload) > 0, payload
 }
 
-// prove returns the key's signature as the reply has it, and nil for a key that is none of ours.
-func prove(ours []gossh.Signer, key, session []byte) []byte {
+// proofBy returns the key's signature as the reply has it, and nil for a key that is none of ours.
+func proofBy(ours []gossh.Signer, key, session []byte) []byte {
 	for _, signer := range ours {
 		if !bytes.Equal(signer.PublicKey().Marshal(), key) {
 			continue

@@ -40,7 +40,7 @@ func (who *caller) prove(l login) {
 func (who *caller) Guess(look func() error) error {
 	attempts := who.server.attempts
 	if !attempts.TryPrompt(who.name) {
-		who.server.count(&who.server.stats.Unheard)
+		who.server.stats.Unheard.Add(1)
 		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords were tried here; try again in a while"}
 	}
 	err := look()
@@ -48,7 +48,7 @@ func (who *caller) Guess(look func() error) error {
 	case err == nil:
 		attempts.Answered(who.name)
 	case who.server.passwords.Wrong(err):
-		who.server.count(&who.server.stats.Failures)
+		who.server.stats.Failures.Add(1)
 		who.server.wrongPassword(who.conn, who.name)
 	default:
 		attempts.WithdrawPrompt(who.name)

@@ -32,12 +32,6 @@ type conn struct {
 
 	hello hello // owned by the reader
 
-	// Owned by the login's goroutine:
-
-	passwords int   // tried so far
-	queries   int   // keys that were asked about and paid for
-	proved    login // what was proven last
-
 	// Set once, before there is a session:
 
 	missed limit.Missed // wrong passwords for the account since it was last logged in to
@@ -85,17 +79,17 @@ func (s *Server) accept(nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
 	c.exempt = s.limits.IsExempt(c.addr)
 	if _, banned := s.view().Banned(chat.Name{}, c.addr, ""); banned {
-		s.count(&s.stats.Banned)
+		s.stats.Banned.Add(1)
 		s.turnAway(nc, "connections from your address are banned here")
 		return nil
 	}
 	if wait := s.keptAway(c); wait > 0 {
-		s.count(&s.stats.Penalized)
+		s.stats.Penalized.Add(1)
 		s.turnAway(nc, failedLogins(wait))
 		return nil
 	}
 	if room := s.admission.Acquire(c.from, c.exempt); room != limit.Room {
-		s.count(&s.stats.Crowded)
+		s.stats.Crowded.Add(1)
 		s.turnAway(nc, crowded[room])
 		return nil
 	}
@@ -209,7 +203,7 @@ func (c *conn) within(d time.Duration) {
 		c.deadline.Stop()
 	}
 	c.deadline = time.AfterFunc(d, func() {
-		c.server.count(&c.server.stats.Late)
+		c.server.stats.Late.Add(1)
 		if !c.isIn() {
 			c.charge(limit.GraceExceeded)
 		}
@@ -276,7 +270,7 @@ func (c *conn) becomes(account string) {
 	case c.server.admission.AcquireAccount(c.from, c.exempt, account):
 		c.account = account
 	default:
-		c.server.count(&c.server.stats.Crowding)
+		c.server.stats.Crowding.Add(1)
 		c.refusal = &chat.Refusal{Code: chat.Failed, Text: "there are too many connections of this account, or from where you are; close one of them"}
 	}
 }
@@ -315,7 +309,7 @@ func (c *conn) openChannel(peer gossh.Conn) bool {
 // refuse turns a channel away. A client that asks for ever more and does not take the answers loses its connection:
 // the library holds a goroutine and the packet for each.
 func (c *conn) refuse(ch gossh.NewChannel) {
-	c.server.count(&c.server.stats.Refused)
+	c.server.stats.Refused.Add(1)
 	defer c.refusing.Add(-1)
 	if c.refusing.Add(1) > maxRefusing {
 		c.Close()
@@ -342,7 +336,7 @@ func (c *conn) watch(peer gossh.Conn) {
 	c.keepalive = time.AfterFunc(every, func() {
 		silent := time.Since(time.Unix(0, c.lastRead.Load()))
 		if silent > every*time.Duration(c.server.limits.KeepaliveMax) {
-			c.server.count(&c.server.stats.Dead)
+			c.server.stats.Dead.Add(1)
 			c.Close()
 			return
 		}

@@ -49,10 +49,10 @@ func (v *display) deliver(ds []chat.Delivery) {
 	if len(ds) == 0 {
 		return
 	}
-	v.who.server.add(&v.who.server.stats.Deliveries, len(ds))
+	v.who.server.stats.Deliveries.Add(int64(len(ds)))
 	for _, d := range ds {
 		if d.Gap.Count() > 0 {
-			v.who.server.add(&v.who.server.stats.Skipped, d.Gap.Count())
+			v.who.server.stats.Skipped.Add(int64(d.Gap.Count()))
 			v.who.trouble(slog.LevelInfo, "reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
 		}
 		if d.Kind.Stored() && d.Room.IsDirect() && d.From != v.who.name {

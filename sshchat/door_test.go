@@ -11,7 +11,6 @@ import (
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
-	"sshchat/sshchat/limit"
 )
 
 // doorOf is a server as far as logging in is concerned, for the accounts of the names, all of which have a password.
@@ -22,14 +21,12 @@ func doorOf(t *testing.T, l *lock, registration bool, names ...string) *Server {
 	}
 	limits, discard := DefaultLimits, slog.New(slog.DiscardHandler)
 	limits.Passwords = 1000
-	return &Server{
-		passwords: l, limits: limits, log: discard, attempts: limit.NewLoginAttempts(time.Now, 5, 100),
-		penalties: limit.NewPenalties(time.Now), newcomers: limit.NewNewcomers(limits.NewcomerLimits, time.Now),
-		spared:     limit.NewRateLimiter[limit.Source](guessesOfKnown),
-		keyQueries: limit.NewRateLimiter[limit.Source](limits.KeyQueries),
-		events:     newEvents(discard, time.Now),
-		services:   &command.Services{Hub: hubOf(accounts...), Registration: registration},
+	s := &Server{
+		passwords: l, limits: limits, log: discard, events: newEvents(discard, time.Now),
+		services: &command.Services{Hub: hubOf(accounts...), Registration: registration},
 	}
+	s.sourceCounts = newSourceCounts(&s.limits)
+	return s
 }
 
 // try tries a password on a connection of its own, as soon as the source may connect.
@@ -39,7 +36,7 @@ func (s *Server) try(t *testing.T, ip, name string) {
 	for s.keptAway(c) > 0 {
 		time.Sleep(s.keptAway(c))
 	}
-	s.tryPassword(t.Context(), c, name, []byte("a guess"), nil)
+	(&authentication{server: s, conn: c, ctx: t.Context()}).tryPassword(name, []byte("a guess"), nil)
 }
 
 // I have made an account, so that my source is known and is not kept away, and spray a password over five hundred names from
@@ -135,11 +132,12 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 			begun := time.Now()
 			for range questions {
 				c := &conn{server: s, source: "192.0.2.1", from: testSource(t, "192.0.2.1"), exempt: exempt}
-				if err := s.paceQuery(t.Context(), c); err != nil {
+				a := &authentication{server: s, conn: c, ctx: t.Context()}
+				if err := a.paceQuery(); err != nil {
 					t.Fatal(err)
 				}
 				if logsIn {
-					s.keyQueries.Refund(c.from, c.queries)
+					s.keyQueries.Refund(c.from, a.queries)
 				}
 			}
 			return time.Since(begun)
@@ -157,7 +155,8 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if err := s.paceQuery(ended, &conn{server: s, from: testSource(t, "192.0.2.1")}); err == nil {
+		a := &authentication{server: s, conn: &conn{server: s, from: testSource(t, "192.0.2.1")}, ctx: ended}
+		if err := a.paceQuery(); err == nil {
 			t.Error("a connection that has ended is waited for")
 		}
 		row.Tried("%d questions from one source", questions)

@@ -24,7 +24,7 @@ func (v visits) Seen(id string) (time.Time, error) { v.seen[id]++; return time.T
 func TestWhoStaysConnectedIsHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visits{seen: make(map[string]int)}
-		s := &Server{live: map[*caller]command.LiveSession{{}: {Account: "bot"}, {}: {Account: "other"}}, log: slog.New(slog.DiscardHandler)}
+		s := &Server{liveSessions: liveSessions{live: map[*caller]command.LiveSession{{}: {Account: "bot"}, {}: {Account: "other"}}}, log: slog.New(slog.DiscardHandler)}
 		s.services = &command.Services{Accounts: v}
 		s.stop, s.stopSessions = context.WithCancel(t.Context())
 		go s.noteDays()

@@ -60,9 +60,9 @@ func (s *Server) happened(act chat.Act) {
 }
 
 // ruled notes the login of an account with rights.
-func (s *Server) ruled(c *conn, a chat.Account, method string) {
-	if a.Role.AtLeast(chat.Mod) {
-		s.happened(chat.Act{By: a.Name.String(), Source: c.source, Do: "login", Text: string(a.Role) + " by " + method})
+func (a *authentication) ruled(account chat.Account, method string) {
+	if account.Role.AtLeast(chat.Mod) {
+		a.server.happened(chat.Act{By: account.Name.String(), Source: a.conn.source, Do: "login", Text: string(account.Role) + " by " + method})
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.
 		return
 	}
 	defer c.closeChannel()
-	s.announceHostKeys(c, peer)
+	announcer{s.hostKeys}.announce(c, peer)
 	inner, end := context.WithCancel(ctx)
 	defer end()
 	g := &guard{conn: c, end: end, resized: make(chan struct{}, 1), env: make(map[string]string)}
@@ -81,7 +81,7 @@ func (g *guard) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Requ
 	defer close(passed)
 	defer g.end()
 	late := time.AfterFunc(g.conn.server.limits.FirstCommand, func() {
-		g.conn.server.count(&g.conn.server.stats.Late)
+		g.conn.server.stats.Late.Add(1)
 		g.conn.Close()
 	})
 	defer late.Stop()
@@ -273,7 +273,7 @@ func (g *guard) hurry() {
 
 func (g *guard) stalled() {
 	s := g.conn.server
-	s.count(&s.stats.Stalled)
+	s.stats.Stalled.Add(1)
 	s.troubles.write(slog.LevelWarn, g.conn.from, "closed: the client reads nothing", "source", g.conn.source)
 	g.conn.Close()
 }

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -23,21 +25,32 @@ var _ command.Live = (*Server)(nil)
 // hangUpAfter is how long a session that was ended has for its last words before its connection is closed.
 const hangUpAfter = 2 * time.Second
 
+// liveSessions are the open sessions of accounts.
+type liveSessions struct {
+	decided chan struct{} // holds a token when the State has changed; never closed
+	ended   atomic.Int64  // sessions that were ended because their login was not admitted any more
+
+	mu   sync.Mutex
+	live map[*caller]command.LiveSession // guarded by mu
+}
+
 // enlist has the session be among those that are listed and can be ended. What is listed is what it was when it began.
 func (who *caller) enlist(a chat.Account) {
 	live := command.LiveSession{
 		Account: a.ID, Name: a.Name, Addr: who.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
 		Key: who.login.key, Face: who.kind, Client: text.Clean(who.conn.client, 64),
 	}
-	who.server.mu.Lock()
-	defer who.server.mu.Unlock()
-	who.server.live[who] = live
+	list := &who.server.liveSessions
+	list.mu.Lock()
+	defer list.mu.Unlock()
+	list.live[who] = live
 }
 
 func (who *caller) delist() {
-	who.server.mu.Lock()
-	defer who.server.mu.Unlock()
-	delete(who.server.live, who)
+	list := &who.server.liveSessions
+	list.mu.Lock()
+	defer list.mu.Unlock()
+	delete(list.live, who)
 }
 
 // kind names the UI, or exec for one command.
@@ -49,7 +62,7 @@ func (s *session) kindOf() string {
 }
 
 // Sessions implements command.Live.
-func (s *Server) Sessions() []command.LiveSession {
+func (s *liveSessions) Sessions() []command.LiveSession {
 	s.mu.Lock()
 	list := make([]command.LiveSession, 0, len(s.live))
 	for _, l := range s.live {
@@ -76,7 +89,7 @@ func (s *Server) Figures() []command.Figure {
 }
 
 // End implements command.Live. A client that reads nothing is gone with its connection all the same.
-func (s *Server) End(which func(command.LiveSession) bool, why string) int {
+func (s *liveSessions) End(which func(command.LiveSession) bool, why string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -90,11 +103,11 @@ func (s *Server) End(which func(command.LiveSession) bool, why string) int {
 }
 
 // Ended implements command.Live.
-func (s *Server) Ended() int { return int(s.ended.Load()) }
+func (s *liveSessions) Ended() int { return int(s.ended.Load()) }
 
 // follow ends the sessions whose login is not admitted any more after a step of the State, whatever led to it. Also those
 // that are just beginning: they are listed before they are looked at.
-func (s *Server) follow(before, after chat.View) {
+func (s *liveSessions) follow(before, after chat.View) {
 	select {
 	case s.decided <- struct{}{}:
 	default:
@@ -109,7 +122,7 @@ func (s *Server) follow(before, after chat.View) {
 
 // review ends the session of an account whose login is not admitted any more. One that is just changing what it has to
 // prove reviews itself when that is done.
-func (s *Server) review(who *caller, before, after chat.View) {
+func (s *liveSessions) review(who *caller, before, after chat.View) {
 	l := who.proven.Load()
 	if who.renewal.Load() || l.provisional() {
 		return
@@ -166,9 +179,10 @@ func (who *caller) terminate(why string) bool {
 // hangUp closes the connection of a session that was to end, if it is still there or its login is not admitted. Otherwise
 // that one was ended by a kick, or was let in again, and other sessions have begun in the connection since.
 func (who *caller) hangUp() {
-	who.server.mu.Lock()
-	_, there := who.server.live[who]
-	who.server.mu.Unlock()
+	list := &who.server.liveSessions
+	list.mu.Lock()
+	_, there := list.live[who]
+	list.mu.Unlock()
 	if !there {
 		if _, err := who.server.services.Hub.View().Admit(who.asks()); err == nil {
 			return
@@ -178,7 +192,7 @@ func (who *caller) hangUp() {
 }
 
 // Sources implements command.Tries.
-func (s *Server) Sources(name chat.Name) []netip.Prefix { return s.attempts.Sources(name) }
+func (n *sourceCounts) Sources(name chat.Name) []netip.Prefix { return n.attempts.Sources(name) }
 
 // Pardon implements command.Tries.
-func (s *Server) Pardon(name chat.Name) (wrong int) { return s.attempts.Unlock(name) }
+func (n *sourceCounts) Pardon(name chat.Name) (wrong int) { return n.attempts.Unlock(name) }

@@ -43,7 +43,7 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 				people := &listed{account: chat.Account{ID: "1", Password: true}}
 				people.in.Store(true)
 				s := &Server{
-					live: make(map[*caller]command.LiveSession), services: &command.Services{Hub: chat.NewHub(nil, people, nil, nil, slog.New(slog.DiscardHandler))},
+					liveSessions: liveSessions{live: make(map[*caller]command.LiveSession)}, services: &command.Services{Hub: chat.NewHub(nil, people, nil, nil, slog.New(slog.DiscardHandler))},
 					admission: limit.NewAdmission(limit.AdmissionLimits{}, nil),
 				}
 				mine, theirs := net.Pipe()

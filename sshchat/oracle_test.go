@@ -38,12 +38,12 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			known, keyOnly, locked, unknown := testName(t, "alice"), testName(t, "bob"), testName(t, "carol"), testName(t, "nobody")
 			l := &lock{}
 			s := &Server{
-				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler), attempts: limit.NewLoginAttempts(time.Now, 5, 100),
-				penalties: limit.NewPenalties(time.Now), newcomers: limit.NewNewcomers(limits.NewcomerLimits, time.Now),
+				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler),
 				services: &command.Services{Hub: hubOf(
 					chat.Account{ID: "1", Name: known, Password: true}, chat.Account{ID: "2", Name: keyOnly}, chat.Account{ID: "3", Name: locked, Password: true},
 				)},
 			}
+			s.sourceCounts = newSourceCounts(&s.limits)
 			for range 200 {
 				s.attempts.Try(locked, testSource(t, "198.51.100.7"))
 				time.Sleep(limit.LongestWait)
@@ -52,7 +52,7 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			for _, n := range []chat.Name{known, keyOnly, locked, unknown} {
 				before, begun := len(l.looked), time.Now()
 				c := &conn{server: s, from: testSource(t, "192.0.2.1")}
-				p, err := s.tryPassword(context.Background(), c, n.String(), []byte("a guess"), nil)
+				p, err := (&authentication{server: s, conn: c, ctx: context.Background()}).tryPassword(n.String(), []byte("a guess"), nil)
 				if p != nil || err != errLogin {
 					t.Errorf("%s: %v, %v", n, p, err)
 				}

@@ -32,10 +32,10 @@ func (who *caller) Pace(ctx context.Context, what command.Effort, text string) e
 		return nil
 	}
 	if who.patient {
-		who.server.count(&who.server.stats.Slowed)
+		who.server.stats.Slowed.Add(1)
 		return f.Wait(ctx, who.name, wait)
 	}
-	who.server.count(&who.server.stats.TooFast)
+	who.server.stats.TooFast.Add(1)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
 		"you are faster than %s; this one was not %s, and Up brings it back: %s",
 		pace(f.Allowed.Rate, noun), done, echo(text))}

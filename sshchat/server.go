@@ -56,24 +56,16 @@ type Server struct {
 	limits    Limits
 	log       *slog.Logger
 
-	attempts  *limit.LoginAttempts
-	penalties *limit.Penalties
+	sourceCounts
+	liveSessions
 	admission *limit.Admission
-	newcomers *limit.Newcomers
-
-	spared     *limit.RateLimiter[limit.Source] // wrong passwords from sources that are not kept away
-	keyQueries *limit.RateLimiter[limit.Source] // keys that clients ask about
-	claims     *limit.RateLimiter[limit.Source] // codes that are shown to become the admin
-	lines      *view.Lines                      // rendered messages, shared by all sessions
+	lines     *view.Lines // rendered messages, shared by all sessions
 
 	draining     atomic.Bool   // no login and no session any more; set with mu held
 	turningAway  chan struct{} // holds a token for each connection that is told why it is not served
 	stop         context.Context
 	stopSessions context.CancelFunc
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
-
-	decided chan struct{} // holds a token when the State has changed; never closed
-	ended   atomic.Int64  // sessions that were ended because their login was not admitted any more
 
 	stats    counters
 	messages *limit.RateLimiter[chat.Name] // what people say
@@ -88,10 +80,9 @@ type Server struct {
 	nobodies *events                       // which refusals to people without an account it is told
 
 	mu        sync.Mutex
-	listeners []net.Listener                  // guarded by mu; none until Serve
-	conns     map[*conn]struct{}              // guarded by mu; every open connection, logged in or not
-	live      map[*caller]command.LiveSession // guarded by mu; the sessions of accounts
-	unwritten map[chat.Name]int               // guarded by mu; refusals that the audit log has no line of
+	listeners []net.Listener     // guarded by mu; none until Serve
+	conns     map[*conn]struct{} // guarded by mu; every open connection, logged in or not
+	unwritten map[chat.Name]int  // guarded by mu; refusals that the audit log has no line of
 }
 
 // view is what is decided, as it stands now.
@@ -101,18 +92,16 @@ func (s *Server) view() chat.View { return s.services.Hub.View() }
 func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
-		conns: make(map[*conn]struct{}), decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession), lines: &view.Lines{},
-		attempts: limit.NewLoginAttempts(time.Now, c.Limits.Guesses, c.Limits.MostGuesses), penalties: limit.NewPenalties(time.Now),
-		messages: limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
+		conns: make(map[*conn]struct{}), lines: &view.Lines{},
+		liveSessions: liveSessions{decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession)},
+		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),
 		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
 		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), nobodies: newEvents(c.Log, time.Now),
 	}
+	s.sourceCounts = newSourceCounts(&s.limits)
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
-	s.spared, s.keyQueries = limit.NewRateLimiter[limit.Source](guessesOfKnown), limit.NewRateLimiter[limit.Source](c.Limits.KeyQueries)
-	s.claims = limit.NewRateLimiter[limit.Source](claimTries)
 	s.turningAway = make(chan struct{}, maxTurningAway)
-	s.newcomers = limit.NewNewcomers(c.Limits.NewcomerLimits, time.Now)
 	if c.Tallies != nil {
 		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.view().ByName(n); return exists })
 	}
@@ -131,7 +120,7 @@ func New(c Config) (*Server, error) {
 	s.ssh.ConnectionFailedCallback = s.misfit
 	s.ssh.ServerConfigCallback = s.config
 	s.ssh.HostSigners = nil // they may change: config adds them to each connection
-	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: s.answerProofs}
+	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: announcer{s.hostKeys}.answerProofs}
 	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.guardSession}
 	s.ssh.HandshakeTimeout = c.Limits.Handshake + c.Limits.KeyExchange
 	return s, nil
@@ -289,7 +278,7 @@ func (s *Server) untrack(c *conn) {
 // contain keeps a panic to the goroutine it happened in. It must be deferred directly.
 func (s *Server) contain(what, source string) {
 	if r := recover(); r != nil {
-		s.count(&s.stats.Panics)
+		s.stats.Panics.Add(1)
 		s.troubles.write(slog.LevelError, limit.Source{}, "panic", "source", source, "in", what, "panic", r, "stack", string(debug.Stack()))
 	}
 }

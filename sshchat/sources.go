@@ -14,17 +14,37 @@ import (
 
 var _ command.Sources = (*Server)(nil)
 
+// sourceCounts are what is counted against sources, and the wrong passwords of names.
+type sourceCounts struct {
+	limits *Limits
+
+	attempts   *limit.LoginAttempts
+	penalties  *limit.Penalties
+	newcomers  *limit.Newcomers
+	spared     *limit.RateLimiter[limit.Source] // wrong passwords from sources that are not kept away
+	keyQueries *limit.RateLimiter[limit.Source] // keys that clients ask about
+	claims     *limit.RateLimiter[limit.Source] // codes that are shown to become the admin
+}
+
+func newSourceCounts(l *Limits) sourceCounts {
+	return sourceCounts{
+		limits: l, attempts: limit.NewLoginAttempts(time.Now, l.Guesses, l.MostGuesses), penalties: limit.NewPenalties(time.Now),
+		newcomers: limit.NewNewcomers(l.NewcomerLimits, time.Now), spared: limit.NewRateLimiter[limit.Source](guessesOfKnown),
+		keyQueries: limit.NewRateLimiter[limit.Source](l.KeyQueries), claims: limit.NewRateLimiter[limit.Source](claimTries),
+	}
+}
+
 // LimitedSources implements command.Sources.
-func (s *Server) LimitedSources() []command.Source {
+func (n *sourceCounts) LimitedSources() []command.Source {
 	found := make(map[limit.Source]*command.Source)
 	of := func(from limit.Source) *command.Source {
 		if found[from] == nil {
-			found[from] = &command.Source{Source: from.String(), State: command.SourceFree, Known: s.attempts.Known(from)}
+			found[from] = &command.Source{Source: from.String(), State: command.SourceFree, Known: n.attempts.Known(from)}
 		}
 		return found[from]
 	}
 	now := time.Now()
-	for _, o := range s.penalties.List() {
+	for _, o := range n.penalties.List() {
 		c := of(o.Source)
 		c.Refusals = o.Penalties
 		switch {
@@ -35,11 +55,11 @@ func (s *Server) LimitedSources() []command.Source {
 			c.State, c.Until = command.SourceOwes, o.Until
 		}
 	}
-	for from, wait := range s.spared.Delayed(now) {
+	for from, wait := range n.spared.Delayed(now) {
 		c := of(from)
 		c.State, c.Until = command.SourceWaits, now.Add(wait)
 	}
-	accounts, logins := s.newcomers.Made()
+	accounts, logins := n.newcomers.Made()
 	for from, n := range accounts {
 		of(from).Accounts = n
 	}
@@ -64,11 +84,11 @@ func (s *Server) LimitedSources() []command.Source {
 var urgency = map[string]int{command.SourceRefused: 0, command.SourceWaits: 1, command.SourceOwes: 2, command.SourceFree: 3}
 
 // Forgive implements command.Sources.
-func (s *Server) Forgive(addr netip.Addr) bool {
+func (n *sourceCounts) Forgive(addr netip.Addr) bool {
 	from, now := limit.SourceOfAddr(addr), time.Now()
-	any := s.penalties.Forgive(from)
-	for _, l := range []*limit.RateLimiter[limit.Source]{s.spared, s.keyQueries, s.claims} {
+	any := n.penalties.Forgive(from)
+	for _, l := range []*limit.RateLimiter[limit.Source]{n.spared, n.keyQueries, n.claims} {
 		any = l.Forget(from, now) || any
 	}
-	return s.newcomers.Forgive(from) > 0 || any
+	return n.newcomers.Forgive(from) > 0 || any
 }

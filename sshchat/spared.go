@@ -11,11 +11,11 @@ import (
 
 // keptAway is how long the connection's source is kept away yet, for what it did; 0 if it is not. Sources from which somebody
 // logged in are spared: a class behind one address is not kept out for one of it who mistyped.
-func (s *Server) keptAway(c *conn) time.Duration {
-	if !s.limits.Penalties || c.exempt || s.attempts.Known(c.from) {
+func (n *sourceCounts) keptAway(c *conn) time.Duration {
+	if !n.limits.Penalties || c.exempt || n.attempts.Known(c.from) {
 		return 0
 	}
-	return s.penalties.Wait(c.from)
+	return n.penalties.Wait(c.from)
 }
 
 func failedLogins(wait time.Duration) string {
@@ -27,14 +27,14 @@ func failedLogins(wait time.Duration) string {
 var guessesOfKnown = limit.Allowance{Burst: 30, Rate: 1.0 / 60}
 
 // guessesWait is how long it is until a password from a spared source is looked at; 0 if it is.
-func (s *Server) guessesWait(c *conn) time.Duration {
-	if !s.limits.Penalties || c.exempt {
+func (n *sourceCounts) guessesWait(c *conn) time.Duration {
+	if !n.limits.Penalties || c.exempt {
 		return 0
 	}
-	return s.spared.Delay(c.from, time.Now())
+	return n.spared.Delay(c.from, time.Now())
 }
 
 // mayGuess reports whether a password for the name is looked at, as far as its source is concerned.
-func (s *Server) mayGuess(c *conn, name chat.Name) bool {
-	return s.guessesWait(c) == 0 || s.attempts.Knows(name, c.from)
+func (n *sourceCounts) mayGuess(c *conn, name chat.Name) bool {
+	return n.guessesWait(c) == 0 || n.attempts.Knows(name, c.from)
 }

@@ -42,11 +42,6 @@ type counters struct {
 	Sessions                     atomic.Int64
 }
 
-// count adds one to a field of stats.
-func (s *Server) count(field *atomic.Int64) { field.Add(1) }
-
-func (s *Server) add(field *atomic.Int64, n int) { field.Add(int64(n)) }
-
 // Stats returns the counts so far.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()

@@ -18,19 +18,19 @@ import (
 // They are let in to make an account, or, where they cannot, to be told why.
 
 // takesStrangers reports whether names without an account are let in. Whether a name has one is public then.
-func (s *Server) takesStrangers() bool {
-	return s.services.Registration || s.services.Claim != nil && s.services.Claim.Code() != ""
+func (a *authentication) takesStrangers() bool {
+	return a.server.services.Registration || a.server.services.Claim != nil && a.server.services.Claim.Code() != ""
 }
 
 // isStranger reports whether no account can be meant: there is none of the name, and that is public, or the name is none
 // that an account can have, but one that a person might think they have.
-func (s *Server) isStranger(user string) bool {
+func (a *authentication) isStranger(user string) bool {
 	name, err := text.ParseName(user)
 	if err != nil {
 		return imaginable(user)
 	}
-	_, exists := s.view().ByName(name)
-	return !exists && s.takesStrangers()
+	_, exists := a.server.view().ByName(name)
+	return !exists && a.takesStrangers()
 }
 
 // imaginable reports whether a name is one that people have elsewhere: jane.doe, 4real, DOMAIN\Jane Doe, josé, o'neill. What is
@@ -45,22 +45,22 @@ func imaginable(user string) bool {
 
 // letIn lets a stranger in. A place for registering is taken only now that they have proven what they log in with.
 // Nobody becomes an account by this: the session asks first.
-func (s *Server) letIn(c *conn, user string, l login) *gossh.Permissions {
-	c.proved = l
-	c.setRefusal(nil)
+func (a *authentication) letIn(user string, l login) *gossh.Permissions {
+	a.proved = l
+	a.conn.setRefusal(nil)
 	if _, err := text.ParseName(user); err != nil {
-		c.setRefusal(s.impossible(c, user))
-	} else if why := c.takePlace(); why != nil {
-		c.setRefusal(why)
+		a.conn.setRefusal(a.impossible(user))
+	} else if why := a.conn.takePlace(); why != nil {
+		a.conn.setRefusal(why)
 	}
 	return l.permissions()
 }
 
 // impossible explains why no account has the name, and what a name is.
-func (s *Server) impossible(c *conn, user string) *chat.Refusal {
+func (a *authentication) impossible(user string) *chat.Refusal {
 	words := fmt.Sprintf("No account can be named %s: a name is a letter, then up to %d of a-z, 0-9, _ and -.", user, text.MaxName-1)
 	if like := possible(user); like != "" {
-		words += fmt.Sprintf(" Try: ssh %s", s.services.Reach(like, c.LocalAddr()))
+		words += fmt.Sprintf(" Try: ssh %s", a.server.services.Reach(like, a.conn.LocalAddr()))
 	}
 	return &chat.Refusal{Code: chat.Denied, Text: words}
 }
@@ -140,8 +140,8 @@ func (c *conn) givePlace() {
 var claimTries = limit.Allowance{Burst: 10, Rate: 1.0 / 60}
 
 // accountsWait is why no account can be made from there now, and for how long; empty if one can.
-func (s *Server) accountsWait(c *conn) string {
-	return newcomersWords(s.newcomers.Wait(c.from, c.exempt))
+func (n *sourceCounts) accountsWait(c *conn) string {
+	return newcomersWords(n.newcomers.Wait(c.from, c.exempt))
 }
 
 func newcomersWords(wait time.Duration, bySource bool) string {
