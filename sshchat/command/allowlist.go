@@ -19,7 +19,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 	return add(&Command{
 		Name: name, Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 		More: "Moderators and admins always come in. Sessions of those not on it end now.",
-		Run:  func(ctx context.Context, c *Call) error { return c.list(ctx, chat.SetAllowlist{On: on}) },
+		Run:  func(ctx context.Context, c *Call) error { return changeAllowlist(ctx, c, chat.SetAllowlist{On: on}) },
 	})
 }
 
@@ -34,13 +34,13 @@ func allowEdit(name, brief string, intent func(target string) chat.Intent) *Comm
 			if err != nil {
 				return c.usage("%v", err)
 			}
-			return c.list(ctx, intent(target.Target()))
+			return changeAllowlist(ctx, c, intent(target.Target()))
 		},
 	})
 }
 
-// list changes the list, and says how many sessions of those whom it does not let in any more have ended.
-func (c *Call) list(ctx context.Context, in chat.Intent) error {
+// changeAllowlist changes the list, and says how many sessions of those whom it does not let in any more have ended.
+func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
 	before := c.Live.Ended()
 	if err := c.decide(ctx, in); err != nil {
 		return err

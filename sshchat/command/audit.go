@@ -43,7 +43,7 @@ var _ = add(&Command{
 				tip.At.In(c.zone()).Format("2006-01-02 15:04:05"), orNone(tip.Hash))
 			return nil
 		}
-		n, since, err := c.whichActs()
+		n, since, err := whichActs(c)
 		if err != nil {
 			return err
 		}
@@ -59,9 +59,9 @@ var _ = add(&Command{
 			}
 			return nil
 		}
-		runs := foldActs(acts, func(name string) bool { return by == "" && c.hasNoRole(name) })
+		runs := foldActs(acts, func(name string) bool { return by == "" && hasNoRole(c, name) })
 		for _, run := range runs[max(0, len(runs)-n):] {
-			c.printActs(run)
+			printActs(c, run)
 		}
 		return nil
 	},
@@ -101,7 +101,7 @@ func foldActs(acts []chat.Act, fold func(by string) bool) []actRun {
 }
 
 // hasNoRole reports whether the name is not that of a moderator or admin of today.
-func (c *Call) hasNoRole(word string) bool {
+func hasNoRole(c *Call, word string) bool {
 	name, err := text.ParseName(word)
 	if err != nil {
 		return false
@@ -110,7 +110,7 @@ func (c *Call) hasNoRole(word string) bool {
 	return !a.Role.AtLeast(chat.Mod)
 }
 
-func (c *Call) printActs(run actRun) {
+func printActs(c *Call, run actRun) {
 	act := run.last
 	if run.count > 1 {
 		c.Printf("%s  %s  ... and %d more in a row; %s --by %s shows them\n", act.At.Format("2006-01-02 15:04:05"), act.By, run.count, c.typed("audit"), act.By)
@@ -120,7 +120,7 @@ func (c *Call) printActs(run actRun) {
 }
 
 // whichActs is how many lines were asked for, and since when.
-func (c *Call) whichActs() (n int, since time.Time, err error) {
+func whichActs(c *Call) (n int, since time.Time, err error) {
 	n = auditLines
 	if len(c.Args) == 1 {
 		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > mostActs {

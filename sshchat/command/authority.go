@@ -23,7 +23,7 @@ func (c *Call) account(word string) (chat.Account, error) {
 
 // staffSeen is where moderators and admins are connected from, or lately were, by account: what a ban of addresses must
 // not hit is for chat's rules to say.
-func (c *Call) staffSeen() map[string][]netip.Prefix {
+func staffSeen(c *Call) map[string][]netip.Prefix {
 	seen := make(map[string][]netip.Prefix)
 	for _, s := range c.Live.Sessions() {
 		seen[s.Account] = append(seen[s.Account], netip.PrefixFrom(s.Addr, s.Addr.BitLen()))

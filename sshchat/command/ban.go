@@ -24,19 +24,19 @@ var _ = add(&Command{
 		f.Bool("force", false, "also where it bans loopback addresses")
 	},
 	Run: func(ctx context.Context, c *Call) error {
-		s, err := c.sanction()
+		s, err := parseSanction(c)
 		if err != nil {
 			return err
 		}
-		if err := c.may(c.banOf(s)); err != nil {
+		if err := c.may(banOf(c, s)); err != nil {
 			return err
 		}
 		bans := []chat.Sanction{s}
 		if with, _ := c.Flags.GetBool("address"); with {
-			bans = append(bans, c.addressesOf(s)...)
+			bans = append(bans, addressesOf(c, s)...)
 		}
 		for _, s := range bans {
-			if err := c.ban(ctx, s); err != nil {
+			if err := banOne(ctx, c, s); err != nil {
 				return err
 			}
 		}
@@ -44,8 +44,8 @@ var _ = add(&Command{
 	},
 })
 
-// sanction reads who, how long and why.
-func (c *Call) sanction() (chat.Sanction, error) {
+// parseSanction reads who, how long and why.
+func parseSanction(c *Call) (chat.Sanction, error) {
 	s, err := chat.ParseTarget(c.Args[0])
 	if err != nil {
 		return s, c.usage("%v", err)
@@ -65,14 +65,14 @@ func (c *Call) sanction() (chat.Sanction, error) {
 }
 
 // banOf is a ban, with what chat's rules have to know of who is connected.
-func (c *Call) banOf(s chat.Sanction) chat.Ban {
+func banOf(c *Call, s chat.Sanction) chat.Ban {
 	force, _ := c.Flags.GetBool("force")
-	return chat.Ban{Sanction: s, Force: force, Seen: c.staffSeen()}
+	return chat.Ban{Sanction: s, Force: force, Seen: staffSeen(c)}
 }
 
 // addressesOf are the addresses a banned person is connected from, as far as they are surely theirs: no loopback or
 // private address, which a proxy or a whole house may have, and none that anybody else is connected from.
-func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
+func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
 	shared := make(map[netip.Addr]bool)
 	var theirs []netip.Addr
 	for _, live := range c.Live.Sessions() {
@@ -91,7 +91,7 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 		}
 		also := s
 		also.User, also.Net = chat.Name{}, netip.PrefixFrom(addr, addr.BitLen())
-		if err := c.may(c.banOf(also)); err != nil {
+		if err := c.may(banOf(c, also)); err != nil {
 			c.Notef("%s is not banned: %v.", addr, err)
 			continue
 		}
@@ -100,10 +100,10 @@ func (c *Call) addressesOf(s chat.Sanction) []chat.Sanction {
 	return bans
 }
 
-// ban bans, and says what came of it.
-func (c *Call) ban(ctx context.Context, s chat.Sanction) error {
+// banOne bans, and says what came of it.
+func banOne(ctx context.Context, c *Call, s chat.Sanction) error {
 	before := c.Live.Ended()
-	if err := c.decide(ctx, c.banOf(s)); err != nil {
+	if err := c.decide(ctx, banOf(c, s)); err != nil {
 		return err
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
@@ -134,13 +134,13 @@ var _ = add(&Command{
 	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		now := c.Hub.View()
-		c.printSanctions("ban", now.Bans())
-		c.printSanctions("mute", now.Mutes())
+		printSanctions(c, "ban", now.Bans())
+		printSanctions(c, "mute", now.Mutes())
 		return nil
 	},
 })
 
-func (c *Call) printSanctions(kind string, list []chat.Sanction) {
+func printSanctions(c *Call, kind string, list []chat.Sanction) {
 	for _, s := range list {
 		if c.json() {
 			c.printJSON(struct {

@@ -86,7 +86,7 @@ func runClaim(ctx context.Context, c *Call) error {
 	}
 	account, err := c.Account, error(nil)
 	if account.ID == "" {
-		account, err = c.register(ctx, chat.Admin, "")
+		account, err = registerAccount(ctx, c, chat.Admin, "")
 	} else {
 		err = c.decide(ctx, chat.ClaimAdmin{ID: account.ID})
 	}

@@ -22,8 +22,8 @@ var (
 	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "nothing was done"}
 )
 
-// again runs a dialogue anew while a password or a code in it was wrong, tries times in all.
-func (c *Call) again(dialogue func() error) error {
+// askAgain runs a dialogue anew while a password or a code in it was wrong, tries times in all.
+func askAgain(c *Call, dialogue func() error) error {
 	for n := 1; ; n++ {
 		err := dialogue()
 		if err == nil || n == tries || !c.Passwords.Wrong(err) {
@@ -35,15 +35,15 @@ func (c *Call) again(dialogue func() error) error {
 }
 
 // askSecret asks for what is not shown. The caller clears it; the string that it was typed as cannot be wiped.
-func (c *Call) askSecret(ctx context.Context, question string) ([]byte, error) {
+func askSecret(ctx context.Context, c *Call, question string) ([]byte, error) {
 	answer, err := c.Session.Ask(ctx, question, false)
 	return []byte(answer), err
 }
 
 // askIdentities asks for the caller's password, and returns what it opens.
-func (c *Call) askIdentities(ctx context.Context) (ids []age.Identity, err error) {
-	err = c.again(func() error {
-		password, err := c.askSecret(ctx, "Password: ")
+func askIdentities(ctx context.Context, c *Call) (ids []age.Identity, err error) {
+	err = askAgain(c, func() error {
+		password, err := askSecret(ctx, c, "Password: ")
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (c *Call) askIdentities(ctx context.Context) (ids []age.Identity, err error
 }
 
 // confirm asks a question until the answer is one of yes, or one of no: none at all is one.
-func (c *Call) confirm(ctx context.Context, question string, yes, no []string) error {
+func confirm(ctx context.Context, c *Call, question string, yes, no []string) error {
 	for range tries {
 		answer, err := c.Session.Ask(ctx, question, true)
 		if err != nil {

@@ -15,11 +15,11 @@ var (
 		More:  "Others see that it was edited. What was stored first stays sealed in the history.",
 		Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
-			last, err := c.last()
+			last, err := lastSaid(c)
 			if err != nil {
 				return err
 			}
-			return c.amend(ctx, last.Room, chat.Edit, last.Seq, c.Text)
+			return amend(ctx, c, last.Room, chat.Edit, last.Seq, c.Text)
 		},
 	})
 	_ = add(&Command{
@@ -27,11 +27,11 @@ var (
 		More:  "An ID is what `say` prints: general/12, @bob/3. Prints the ID of the edit.",
 		Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
-			room, seq, err := c.parseID(c.Args[0])
+			room, seq, err := parseID(c, c.Args[0])
 			if err != nil {
 				return err
 			}
-			return c.amend(ctx, room, chat.Edit, seq, c.Text)
+			return amend(ctx, c, room, chat.Edit, seq, c.Text)
 		},
 	})
 	_ = add(&Command{
@@ -40,34 +40,34 @@ var (
 		Faces: Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
-				room, seq, err := c.parseID(c.Args[0])
+				room, seq, err := parseID(c, c.Args[0])
 				if err != nil {
 					return err
 				}
-				return c.takeBack(ctx, room, seq)
+				return takeBack(ctx, c, room, seq)
 			}
 			if c.Face == Exec {
 				return c.usage("delete needs a message's ID")
 			}
-			last, err := c.last()
+			last, err := lastSaid(c)
 			if err != nil {
 				return err
 			}
-			return c.amend(ctx, last.Room, chat.Delete, last.Seq, "")
+			return amend(ctx, c, last.Room, chat.Delete, last.Seq, "")
 		},
 	})
 )
 
 // takeBack deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
-func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) error {
+func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) error {
 	author, found := c.Hub.Author(room, seq)
 	if !found || author == c.Account.Name {
-		return c.amend(ctx, room, chat.Delete, seq, "")
+		return amend(ctx, c, room, chat.Delete, seq, "")
 	}
 	may := func() error { return c.may(chat.TakeBack{Room: room, Author: author}) }
 	switch err := may(); {
 	case errors.Is(err, chat.ErrNotYours): // which the hub says, unless there is no such message for the caller
-		return c.amend(ctx, room, chat.Delete, seq, "")
+		return amend(ctx, c, room, chat.Delete, seq, "")
 	case err != nil:
 		return err
 	}
@@ -88,8 +88,8 @@ func (c *Call) takeBack(ctx context.Context, room chat.RoomName, seq uint64) err
 	return nil
 }
 
-// last is what the caller said last in the session's room.
-func (c *Call) last() (chat.Message, error) {
+// lastSaid is what the caller said last in the session's room.
+func lastSaid(c *Call) (chat.Message, error) {
 	room := c.Session.Room()
 	m, ok := c.Hub.Last(c.Account.Name, room)
 	if !ok {
@@ -99,7 +99,7 @@ func (c *Call) last() (chat.Message, error) {
 }
 
 // amend edits or takes back a message.
-func (c *Call) amend(ctx context.Context, room chat.RoomName, kind chat.Kind, of uint64, said string) error {
+func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of uint64, said string) error {
 	var clean chat.Text
 	if kind == chat.Edit {
 		var err error

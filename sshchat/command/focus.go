@@ -14,11 +14,11 @@ var _ = add(&Command{
 	Run: func(_ context.Context, c *Call) error {
 		switch {
 		case len(c.Args) == 0:
-			c.tellFocus()
+			tellFocus(c)
 			return nil
 		case len(c.Args) == 1 && c.Args[0] == "$":
 			c.Session.SetFocus(nil)
-			c.tellFocus()
+			tellFocus(c)
 			return nil
 		case len(c.Args) > maxIgnored:
 			return failed("nobody focuses on more than %d people", maxIgnored)
@@ -32,12 +32,12 @@ var _ = add(&Command{
 			people = append(people, name)
 		}
 		c.Session.SetFocus(people)
-		c.tellFocus()
+		tellFocus(c)
 		return nil
 	},
 })
 
-func (c *Call) tellFocus() {
+func tellFocus(c *Call) {
 	var names []string
 	for _, n := range c.Session.Focus() {
 		names = append(names, n.String())

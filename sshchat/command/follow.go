@@ -43,7 +43,7 @@ func runFollow(ctx context.Context, c *Call) error {
 	if c.Flags.Changed("count") && count < 1 {
 		return c.usage("--count: say how many messages, 1 or more")
 	}
-	from, err := c.followed()
+	from, err := parseFollowed(c)
 	if err != nil {
 		return err
 	}
@@ -56,9 +56,9 @@ func runFollow(ctx context.Context, c *Call) error {
 	for {
 		ended := false
 		for _, d := range reader.Next(followBatch) {
-			c.printDelivery(d)
+			printDelivery(c, d)
 			if d.Kind == chat.Parted && from.Only != nil {
-				if err := c.parted(d.Room, from.Only); err != nil {
+				if err := tellParted(c, d.Room, from.Only); err != nil {
 					out.Flush() // fails only where nobody reads
 					return err
 				}
@@ -83,13 +83,13 @@ func runFollow(ctx context.Context, c *Call) error {
 	}
 }
 
-// followed is what the command names to follow. It refuses to resume what is not followed: nothing of it would ever come.
-func (c *Call) followed() (from chat.From, err error) {
+// parseFollowed is what the command names to follow. It refuses to resume what is not followed: nothing of it would ever come.
+func parseFollowed(c *Call) (from chat.From, err error) {
 	since, err := c.Flags.GetStringArray("since")
 	if err != nil {
 		return from, err
 	}
-	if from.After, err = c.parseIDs(since); err != nil {
+	if from.After, err = parseIDs(c, since); err != nil {
 		return from, err
 	}
 	isIn := func(room chat.RoomName) bool { return room.IsDirect() || c.Hub.In(c.Account.Name, room) }
@@ -114,8 +114,8 @@ func (c *Call) followed() (from chat.From, err error) {
 	return from, nil
 }
 
-// parted says that nothing more comes of a room that was asked for, and ends where that was the last.
-func (c *Call) parted(room chat.RoomName, rooms []chat.RoomName) error {
+// tellParted says that nothing more comes of a room that was asked for, and ends where that was the last.
+func tellParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
 	if slices.ContainsFunc(rooms, func(r chat.RoomName) bool { return r.IsDirect() || c.Hub.In(c.Account.Name, r) }) {
 		c.Notef("You are not in %s any more.", room.For(c.Account.Name))
 		return nil
@@ -123,7 +123,7 @@ func (c *Call) parted(room chat.RoomName, rooms []chat.RoomName) error {
 	return denied("you are not in %s any more", room.For(c.Account.Name))
 }
 
-func (c *Call) printDelivery(d chat.Delivery) {
+func printDelivery(c *Call, d chat.Delivery) {
 	me := c.Account.Name
 	shown := roomArg(d.Room, me)
 	asJSON := c.json()
@@ -139,7 +139,7 @@ func (c *Call) printDelivery(d chat.Delivery) {
 		c.Notef("%s missed: %s/%d to %s/%d", text.Count(d.Gap.Count(), "message"), shown, d.Gap.From, shown, d.Gap.To)
 	case !d.Kind.Stored():
 	case asJSON:
-		c.printJSON(c.messageJSON(d.Message))
+		c.printJSON(messageAsJSON(c, d.Message))
 	default:
 		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), told(&d.Message))
 	}

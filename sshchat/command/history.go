@@ -35,22 +35,22 @@ var _ = add(&Command{
 		list, _ := c.Flags.GetBool("list")
 		switch {
 		case tar:
-			return c.historyTar(ctx)
+			return printTar(ctx, c)
 		case len(c.Args) == 0:
 			return c.usage("history needs a room")
 		case list:
-			return c.historyList(ctx)
+			return listWindows(ctx, c)
 		case len(c.Args) == 2:
-			return c.historyWindow(ctx)
+			return printWindow(ctx, c)
 		case len(c.Args) > 2:
 			return c.usage("history: too many arguments")
 		}
-		return c.historyLast(ctx)
+		return printLast(ctx, c)
 	},
 })
 
 // memberRoom is a room whose history the caller may ask for.
-func (c *Call) memberRoom(word string) (chat.RoomName, error) {
+func memberRoom(c *Call, word string) (chat.RoomName, error) {
 	room, err := c.room(word)
 	if err != nil {
 		return room, err
@@ -61,14 +61,14 @@ func (c *Call) memberRoom(word string) (chat.RoomName, error) {
 	return room, nil
 }
 
-func (c *Call) historyLast(ctx context.Context) error {
-	room, err := c.memberRoom(c.Args[0])
+func printLast(ctx context.Context, c *Call) error {
+	room, err := memberRoom(c, c.Args[0])
 	if err != nil {
 		return err
 	}
 	me := c.Account.Name
 	later := 0
-	err = c.read(ctx, func(out io.Writer) (err error) {
+	err = readOut(ctx, c, func(out io.Writer) (err error) {
 		later, err = c.History.Export(out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
 		return err
 	})
@@ -82,8 +82,8 @@ func (c *Call) historyLast(ctx context.Context) error {
 	return nil
 }
 
-func (c *Call) historyWindow(ctx context.Context) error {
-	room, err := c.memberRoom(c.Args[0])
+func printWindow(ctx context.Context, c *Call) error {
+	room, err := memberRoom(c, c.Args[0])
 	if err != nil {
 		return err
 	}
@@ -91,16 +91,16 @@ func (c *Call) historyWindow(ctx context.Context) error {
 	if err != nil {
 		return c.usage("history: %q is not the number of a window", text.Clean(c.Args[1], 40))
 	}
-	return c.read(ctx, func(out io.Writer) error { return c.History.ExportWindow(out, c.Account.Name, room, n) })
+	return readOut(ctx, c, func(out io.Writer) error { return c.History.ExportWindow(out, c.Account.Name, room, n) })
 }
 
-func (c *Call) historyList(ctx context.Context) error {
-	room, err := c.memberRoom(c.Args[0])
+func listWindows(ctx context.Context, c *Call) error {
+	room, err := memberRoom(c, c.Args[0])
 	if err != nil {
 		return err
 	}
 	var windows []Window
-	err = c.look(ctx, func() (err error) { windows, err = c.History.List(c.Account.Name, room); return err })
+	err = lookUp(ctx, c, func() (err error) { windows, err = c.History.List(c.Account.Name, room); return err })
 	if err != nil {
 		return err
 	}
@@ -122,18 +122,18 @@ func (c *Call) historyList(ctx context.Context) error {
 	return nil
 }
 
-func (c *Call) historyTar(ctx context.Context) error {
+func printTar(ctx context.Context, c *Call) error {
 	since, err := c.Flags.GetStringArray("since")
 	if err != nil {
 		return err
 	}
-	after, err := c.parseIDs(since)
+	after, err := parseIDs(c, since)
 	if err != nil {
 		return err
 	}
 	var rooms []chat.RoomName
 	for _, word := range c.Args {
-		room, err := c.memberRoom(word)
+		room, err := memberRoom(c, word)
 		if err != nil {
 			return err
 		}
@@ -142,14 +142,14 @@ func (c *Call) historyTar(ctx context.Context) error {
 	if len(rooms) == 0 {
 		rooms = c.Hub.RoomsOf(c.Account.Name)
 	}
-	return c.read(ctx, func(out io.Writer) error { return c.History.Tar(out, c.Account.Name, rooms, after) })
+	return readOut(ctx, c, func(out io.Writer) error { return c.History.Tar(out, c.Account.Name, rooms, after) })
 }
 
 // parseIDs reads message IDs, "general/12" or "@bob/3", at most one a room.
-func (c *Call) parseIDs(ids []string) (map[chat.RoomName]uint64, error) {
+func parseIDs(c *Call, ids []string) (map[chat.RoomName]uint64, error) {
 	after := make(map[chat.RoomName]uint64)
 	for _, id := range ids {
-		room, seq, err := c.parseID(id)
+		room, seq, err := parseID(c, id)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +162,7 @@ func (c *Call) parseIDs(ids []string) (map[chat.RoomName]uint64, error) {
 }
 
 // parseID reads one message's ID.
-func (c *Call) parseID(id string) (chat.RoomName, uint64, error) {
+func parseID(c *Call, id string) (chat.RoomName, uint64, error) {
 	word, number, ok := strings.Cut(id, "/")
 	seq, err := strconv.ParseUint(number, 10, 64)
 	if !ok || err != nil || word == "" {

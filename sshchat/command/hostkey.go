@@ -47,13 +47,13 @@ var _ = add(&Command{
 				c.printJSON(k)
 				continue
 			}
-			c.printHostKey(k)
+			printHostKey(c, k)
 		}
 		return nil
 	},
 })
 
-func (c *Call) printHostKey(k HostKey) {
+func printHostKey(c *Call, k HostKey) {
 	c.Printf("%-7s  %s  since %s\n", k.State, k.Fingerprint, k.At.In(c.zone()).Format("2006-01-02 15:04"))
 	if k.State != "former" {
 		c.Printf("         %s\n         %s\n", k.Key, k.SSHFP)
@@ -92,17 +92,17 @@ var _ = add(&Command{
 	Run: func(_ context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")
 		if now {
-			return c.changeHostKey()
+			return changeHostKey(c)
 		}
 		made, err := c.HostKeys.Prepare()
 		if err != nil {
 			return err
 		}
-		next, _, err := c.nextHostKey()
+		next, _, err := nextHostKey(c)
 		if err != nil {
 			return err
 		}
-		c.printHostKey(next)
+		printHostKey(c, next)
 		if made {
 			c.Notef("It is announced to whoever connects from now on. When those who matter have: %s --now", c.typed("hostkey rotate"))
 			return nil
@@ -112,8 +112,8 @@ var _ = add(&Command{
 	},
 })
 
-func (c *Call) changeHostKey() error {
-	next, ok, err := c.nextHostKey()
+func changeHostKey(c *Call) error {
+	next, ok, err := nextHostKey(c)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (c *Call) changeHostKey() error {
 }
 
 // nextHostKey is the one announced, if any.
-func (c *Call) nextHostKey() (next HostKey, ok bool, err error) {
+func nextHostKey(c *Call) (next HostKey, ok bool, err error) {
 	keys, err := c.HostKeys.List()
 	for _, k := range keys {
 		if k.State == hostKeyNext {

@@ -14,7 +14,7 @@ var _ = add(&Command{
 	Run: func(ctx context.Context, c *Call) error {
 		ignored := c.settings().Ignore
 		if len(c.Args) == 0 {
-			c.listIgnored(ignored)
+			listIgnored(c, ignored)
 			return nil
 		}
 		name, err := c.person(c.Args[0])
@@ -24,7 +24,7 @@ var _ = add(&Command{
 		if name == c.Account.Name {
 			return failed("you cannot ignore yourself")
 		}
-		if err := c.keepIgnored(ctx, append(ignored, name)); err != nil {
+		if err := keepIgnored(ctx, c, append(ignored, name)); err != nil {
 			return err
 		}
 		c.Notef("You see nothing more of %s; %s %s changes that.", name, c.typed("unignore"), name)
@@ -32,7 +32,7 @@ var _ = add(&Command{
 	},
 })
 
-func (c *Call) listIgnored(ignored []chat.Name) {
+func listIgnored(c *Call, ignored []chat.Name) {
 	if len(ignored) == 0 && !c.json() {
 		c.Notef("You ignore nobody.")
 	}
@@ -62,7 +62,7 @@ var _ = add(&Command{
 		if !slices.Contains(ignored, name) {
 			return failed("you do not ignore %s", name)
 		}
-		if err := c.keepIgnored(ctx, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
+		if err := keepIgnored(ctx, c, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
 			return err
 		}
 		c.Notef("You see %s again.", name)
@@ -71,10 +71,10 @@ var _ = add(&Command{
 })
 
 // keepIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
-func (c *Call) keepIgnored(ctx context.Context, names []chat.Name) error {
+func keepIgnored(ctx context.Context, c *Call, names []chat.Name) error {
 	value, err := joinNames(names)
 	if err != nil {
 		return err
 	}
-	return c.keep(ctx, ignoreSetting, value)
+	return keepSetting(ctx, c, ignoreSetting, value)
 }

@@ -11,7 +11,7 @@ var _ = add(&Command{
 	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
 	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.payForMemory(ctx, "/inbox"); err != nil {
+		if err := payForMemory(ctx, c, "/inbox"); err != nil {
 			return err
 		}
 		me := c.Account.Name

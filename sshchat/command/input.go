@@ -14,7 +14,7 @@ import (
 
 // eachLine calls f with each line of standard input, without its end, until f fails. A line of more than max bytes, or that
 // is not UTF-8, is an error, and so is one that was cut off by the end of the session: only the end of input ends the last.
-func (c *Call) eachLine(max int, f func(line string) error) error {
+func eachLine(c *Call, max int, f func(line string) error) error {
 	in := bufio.NewReaderSize(c.In, max+len("\r\n"))
 	for number := 1; ; number++ {
 		b, err := in.ReadSlice('\n')
@@ -54,7 +54,7 @@ func trimEnd(b []byte) []byte {
 }
 
 // readAll reads standard input to its end: text of at most max bytes.
-func (c *Call) readAll(max int) (string, error) {
+func readAll(c *Call, max int) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(c.In, int64(max)+1))
 	if err != nil {
 		return "", err

@@ -44,7 +44,7 @@ type messageJSON struct {
 
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-func (c *Call) messageJSON(m chat.Message) messageJSON {
+func messageAsJSON(c *Call, m chat.Message) messageJSON {
 	me := c.Account.Name
 	room := m.Room.String()
 	if m.Room.IsDirect() {

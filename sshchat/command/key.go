@@ -57,7 +57,7 @@ var _ = add(&Command{
 	},
 	Faces: Both, Effect: ChangesAccount, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		keys, err := c.keys()
+		keys, err := readKeys(c)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ var _ = add(&Command{
 		for i := range keys {
 			keys[i].Only = only
 		}
-		if err := c.addKeys(ctx, c.Account, keys); err != nil {
+		if err := addKeys(ctx, c, c.Account, keys); err != nil {
 			return err
 		}
 		for _, key := range keys {
@@ -82,14 +82,14 @@ var _ = add(&Command{
 			if key.Reads && len(key.Only) == 0 && c.Account.Password {
 				c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
 			}
-			c.tellUseOf(key)
+			tellUseOf(c, key)
 		}
 		return nil
 	},
 })
 
 // addKeys gives an account all of the keys, or none.
-func (c *Call) addKeys(ctx context.Context, a chat.Account, keys []chat.Key) error {
+func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) error {
 	kept := make([]chat.Key, len(keys))
 	for i, key := range keys {
 		var err error
@@ -101,7 +101,7 @@ func (c *Call) addKeys(ctx context.Context, a chat.Account, keys []chat.Key) err
 }
 
 // tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
-func (c *Call) tellUseOf(key chat.Key) {
+func tellUseOf(c *Call, key chat.Key) {
 	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
 	}
@@ -116,6 +116,6 @@ var _ = add(&Command{
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint, as %s shows it", c.typed("key list"))
 		}
-		return c.removeKey(ctx, c.Account, c.Args[0])
+		return removeKey(ctx, c, c.Account, c.Args[0])
 	},
 })

@@ -33,7 +33,7 @@ var _ = add(&Command{
 			may = c.may(in) // it may have waited
 		}
 		if errors.Is(may, chat.ErrGeneral) { // and nothing else is against it
-			return c.endSessions(a, in.Why)
+			return endSessions(c, a, in.Why)
 		}
 		if err := c.decide(ctx, in); err != nil {
 			return err
@@ -46,7 +46,7 @@ var _ = add(&Command{
 })
 
 // endSessions ends the sessions of somebody whom the caller may put out of #general, which nobody leaves.
-func (c *Call) endSessions(a chat.Account, why string) error {
+func endSessions(c *Call, a chat.Account, why string) error {
 	c.Log.Info("kick", "on", a.Name, "room", chat.General.String(), "by", c.Account.Name, "source", c.Source)
 	n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
 	if n == 0 {

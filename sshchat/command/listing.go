@@ -21,9 +21,9 @@ func (c *Call) zone() *time.Location {
 	return c.Session.Zone()
 }
 
-// wanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the
+// pickWanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the
 // newest n. It does not change said.
-func (c *Call) wanted(said []chat.Message, n int) []chat.Message {
+func pickWanted(c *Call, said []chat.Message, n int) []chat.Message {
 	filter := c.settings().Filter(nil)
 	var kept []chat.Message
 	for i := range said {
@@ -36,19 +36,19 @@ func (c *Call) wanted(said []chat.Message, n int) []chat.Message {
 }
 
 // listMessages prints messages, a line each; lines that one has besides are indented.
-func (c *Call) listMessages(messages []chat.Message) {
+func listMessages(c *Call, messages []chat.Message) {
 	zone := c.zone()
 	for i := range messages {
 		if c.json() {
-			c.printJSON(c.messageJSON(messages[i]))
+			c.printJSON(messageAsJSON(c, messages[i]))
 		} else {
-			c.Printf("%s\n", c.listed(&messages[i], zone))
+			c.Printf("%s\n", listedLine(c, &messages[i], zone))
 		}
 	}
 }
 
-// listed is a message as a list shows it, with its ID: in the chat with the # of its room, which shells take for a comment.
-func (c *Call) listed(m *chat.Message, zone *time.Location) string {
+// listedLine is a message as a list shows it, with its ID: in the chat with the # of its room, which shells take for a comment.
+func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
 	at, layout := m.At.In(zone), "02 Jan 15:04"
 	if at.Year() != time.Now().In(zone).Year() {
 		layout = "02 Jan 2006 15:04"
@@ -64,8 +64,8 @@ func (c *Call) listed(m *chat.Message, zone *time.Location) string {
 	return line
 }
 
-// foot is a last line under a list: in the chat a part of it, for a script words beside the data.
-func (c *Call) foot(format string, args ...any) {
+// printFoot is a last line under a list: in the chat a part of it, for a script words beside the data.
+func printFoot(c *Call, format string, args ...any) {
 	if c.Face == Chat {
 		c.Printf(format+"\n", args...)
 	} else {
@@ -74,7 +74,7 @@ func (c *Call) foot(format string, args ...any) {
 }
 
 // tellSealed says how much of the rooms lies before what memory holds, and how to read it.
-func (c *Call) tellSealed(rooms ...chat.RoomName) {
+func tellSealed(c *Call, rooms ...chat.RoomName) {
 	n, me := 0, c.Account.Name
 	for _, room := range rooms {
 		n += c.Above(me, room, chat.LogLines)
@@ -86,10 +86,10 @@ func (c *Call) tellSealed(rooms ...chat.RoomName) {
 	switch {
 	case n == 0:
 	case !c.Account.Reads():
-		c.foot("-- %s sealed; set a password (%s) to read what is sealed from now on", text.Are(n, "older line"), c.typed("passwd"))
+		printFoot(c, "-- %s sealed; set a password (%s) to read what is sealed from now on", text.Are(n, "older line"), c.typed("passwd"))
 	case c.Account.Password && c.Face == Chat:
-		c.foot("-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
+		printFoot(c, "-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
 	default:
-		c.foot("-- %s sealed; your key opens them: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
+		printFoot(c, "-- %s sealed; your key opens them: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
 	}
 }

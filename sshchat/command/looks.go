@@ -23,29 +23,29 @@ func door(name, args string, s *setting, brief string) *Command {
 			value := firstOf(c.Args)
 			if value == "" && len(s.values) == 2 {
 				value = s.values[0]
-				if c.shown(s) == value {
+				if shownValue(c, s) == value {
 					value = s.values[1]
 				}
 			}
 			if value == "" {
-				c.tellSetting(s)
+				tellSetting(c, s)
 				return nil
 			}
-			if err := c.choose(ctx, s, value); err != nil {
+			if err := chooseSetting(ctx, c, s, value); err != nil {
 				return err
 			}
 			if a, ok := c.Hub.View().ByID(c.Account.ID); ok {
 				c.Account = a
 			}
-			c.tellSetting(s)
+			tellSetting(c, s)
 			return nil
 		},
 	})
 }
 
 // tellSetting says how something is set, and what else it could be.
-func (c *Call) tellSetting(s *setting) {
-	value, choices := c.shown(s), s.choices(c.Services)
+func tellSetting(c *Call, s *setting) {
+	value, choices := shownValue(c, s), s.choices(c.Services)
 	switch {
 	case value == "":
 		c.Notef("%s is not set: %s", s.name, s.meaning(c.Services))

@@ -33,7 +33,7 @@ var _ = add(&Command{
 		said := c.Text
 		if said == "-" && c.Face == Exec {
 			var err error
-			if said, err = c.readAll(2 * text.MaxText); err != nil {
+			if said, err = readAll(c, 2*text.MaxText); err != nil {
 				return err
 			}
 		}

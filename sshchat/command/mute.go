@@ -10,7 +10,7 @@ var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
 	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		s, err := c.sanction()
+		s, err := parseSanction(c)
 		if err != nil {
 			return err
 		}

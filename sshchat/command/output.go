@@ -17,7 +17,7 @@ func bytesOut(*Call) bool { return true }
 // is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
 func (c *Call) output(ctx context.Context) *textOut {
 	printed := &textOut{w: c.Out}
-	if c.printsBytes() {
+	if printsBytes(c) {
 		c.Out = &untilEnd{ctx, c.Out}
 	} else {
 		c.Out = printed
@@ -25,11 +25,11 @@ func (c *Call) output(ctx context.Context) *textOut {
 	return printed
 }
 
-func (c *Call) printsBytes() bool { return c.Command.Bytes != nil && c.Command.Bytes(c) }
+func printsBytes(c *Call) bool { return c.Command.Bytes != nil && c.Command.Bytes(c) }
 
 // fits refuses bytes on a terminal.
 func (c *Call) fits() error {
-	if c.Terminal && c.printsBytes() {
+	if c.Terminal && printsBytes(c) {
 		return refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
 			"and send the output to a file or a pipe", []any{c.Command.Name})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// parse reads what follows the command's name.
-func (c *Call) parse(rest string) error {
+// parseLine reads what follows the command's name.
+func parseLine(c *Call, rest string) error {
 	cmd := c.Command
 	c.Flags = pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
 	c.Flags.SetOutput(io.Discard)
@@ -23,7 +23,7 @@ func (c *Call) parse(rest string) error {
 		cmd.Flags(c.Flags)
 	}
 	if cmd.Text {
-		return c.parseText(rest)
+		return parseText(c, rest)
 	}
 	words, err := split(rest)
 	if err != nil {
@@ -39,11 +39,11 @@ func (c *Call) parse(rest string) error {
 	if cmd.Words >= 0 && len(c.Args) > cmd.Words {
 		return c.usage("%s: too many arguments", cmd.Name)
 	}
-	return c.takeRoom()
+	return takeRoom(c)
 }
 
-// parseText is parse for a command whose words are followed by a text.
-func (c *Call) parseText(rest string) error {
+// parseText is parseLine for a command whose words are followed by a text.
+func parseText(c *Call, rest string) error {
 	if word, _ := cutWord(rest); word == "-h" || word == "--help" {
 		return pflag.ErrHelp
 	}
@@ -54,7 +54,7 @@ func (c *Call) parseText(rest string) error {
 	}
 	for range words {
 		var word string
-		if rest, err = c.leadingFlags(rest); err != nil {
+		if rest, err = leadingFlags(c, rest); err != nil {
 			return err
 		}
 		if word, rest = cutQuoted(rest); word == "" {
@@ -65,22 +65,22 @@ func (c *Call) parseText(rest string) error {
 	if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
 		return c.usage("%s: something is missing", cmd.Name)
 	}
-	if rest, err = c.leadingFlags(rest); err != nil {
+	if rest, err = leadingFlags(c, rest); err != nil {
 		return err
 	}
 	if cmd.RoomAt > words && !c.endOfFlags && strings.HasPrefix(rest, "#") {
 		var word string
 		word, rest = cutWord(rest)
 		c.Args = append(c.Args, word)
-		if rest, err = c.leadingFlags(rest); err != nil {
+		if rest, err = leadingFlags(c, rest); err != nil {
 			return err
 		}
 	}
 	c.Text = strings.TrimSpace(rest)
-	if err := c.lateFlags(); err != nil {
+	if err := lateFlags(c); err != nil {
 		return err
 	}
-	return c.takeRoom()
+	return takeRoom(c)
 }
 
 // mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
@@ -90,7 +90,7 @@ func (cmd *Command) mayOmitRoom(face Face) bool {
 
 // takeRoom finds the room among the words. Which word it is depends on nothing but the command: its # is optional, except
 // that in the chat, where the room may be left out, # tells it from the first word of a text.
-func (c *Call) takeRoom() error {
+func takeRoom(c *Call) error {
 	at := c.Command.RoomAt - 1
 	switch {
 	case at < 0:
@@ -118,7 +118,7 @@ var looksLikeFlag = regexp.MustCompile(`^--([a-zA-Z].*)?$`)
 
 // leadingFlags reads the flags before a text; "--" ends them. It returns the text. A message is what it is, whatever it
 // begins with. Any other text that begins as a flag does was meant for one, also where the command has none.
-func (c *Call) leadingFlags(rest string) (text string, err error) {
+func leadingFlags(c *Call, rest string) (text string, err error) {
 	for (c.Command.Flags != nil || !c.Command.Free) && !c.endOfFlags {
 		word, after := cutWord(rest)
 		if !looksLikeFlag.MatchString(word) {
@@ -151,7 +151,7 @@ func (c *Call) leadingFlags(rest string) (text string, err error) {
 
 // lateFlags finds flags in a text that come too late, so that none is silently a part of a reason or a key. Where the text
 // is single words they are taken. A -- before them makes them text, and is none itself.
-func (c *Call) lateFlags() error {
+func lateFlags(c *Call) error {
 	if c.Command.Flags == nil || c.endOfFlags {
 		return nil
 	}

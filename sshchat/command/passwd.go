@@ -10,7 +10,7 @@ var _ = add(&Command{
 		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
 			return err
 		}
-		if err := c.changePassword(ctx); err != nil {
+		if err := changePassword(ctx, c); err != nil {
 			return err
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
@@ -20,21 +20,21 @@ var _ = add(&Command{
 })
 
 // changePassword asks for the password that is, if there is one, and for another. What is asked again is only the first.
-func (c *Call) changePassword(ctx context.Context) error {
+func changePassword(ctx context.Context, c *Call) error {
 	var fresh []byte
 	defer func() { clear(fresh) }()
-	return c.again(func() error {
+	return askAgain(c, func() error {
 		var old []byte
 		if c.Account.Password {
 			var err error
-			if old, err = c.askSecret(ctx, "Present password: "); err != nil {
+			if old, err = askSecret(ctx, c, "Present password: "); err != nil {
 				return err
 			}
 			defer clear(old)
 		}
 		if fresh == nil {
 			var err error
-			if fresh, err = c.newPassword(ctx); err != nil {
+			if fresh, err = askNewPassword(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -59,13 +59,13 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password; %s sets one", c.typed("passwd"))
 		}
-		err := c.again(func() error {
-			present, err := c.askSecret(ctx, "Present password: ")
+		err := askAgain(c, func() error {
+			present, err := askSecret(ctx, c, "Present password: ")
 			if err != nil {
 				return err
 			}
 			defer clear(present)
-			earlier, err := c.askSecret(ctx, "The one before it: ")
+			earlier, err := askSecret(ctx, c, "The one before it: ")
 			if err != nil {
 				return err
 			}

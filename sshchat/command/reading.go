@@ -92,8 +92,8 @@ type reading struct {
 	err    error // why no more is passed on; the place is held only while it is nil
 }
 
-// read has what is stored read into the call's output, in the call's turn and at its cost.
-func (c *Call) read(ctx context.Context, what func(out io.Writer) error) error {
+// readOut has what is stored read into the call's output, in the call's turn and at its cost.
+func readOut(ctx context.Context, c *Call, what func(out io.Writer) error) error {
 	if c.Readers == nil {
 		return what(c.Out)
 	}
@@ -112,8 +112,8 @@ func (c *Call) read(ctx context.Context, what func(out io.Writer) error) error {
 	return err
 }
 
-// look reads what is stored without printing it, in the call's turn.
-func (c *Call) look(ctx context.Context, what func() error) error {
+// lookUp reads what is stored without printing it, in the call's turn.
+func lookUp(ctx context.Context, c *Call, what func() error) error {
 	if c.Readers == nil {
 		return what()
 	}

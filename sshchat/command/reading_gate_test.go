@@ -27,7 +27,7 @@ func TestReaders(t *testing.T) {
 		read := func(c *Call, bytes int) chan error {
 			done := make(chan error, 1)
 			go func() {
-				done <- c.read(t.Context(), func(out io.Writer) error {
+				done <- readOut(t.Context(), c, func(out io.Writer) error {
 					for n := bytes; n > 0; n -= 1000 {
 						if _, err := io.WriteString(out, strings.Repeat("x", min(n, 1000))); err != nil {
 							return err
@@ -75,10 +75,10 @@ func TestReaders(t *testing.T) {
 			t.Errorf("%d people and %d places are left", len(r.people), len(r.places))
 		}
 		failing := errors.New("the disk")
-		if err := alice.read(t.Context(), func(io.Writer) error { return failing }); !errors.Is(err, failing) {
+		if err := readOut(t.Context(), alice, func(io.Writer) error { return failing }); !errors.Is(err, failing) {
 			t.Errorf("%v", err)
 		}
-		if err := alice.look(t.Context(), func() error { return nil }); err != nil || len(r.places) != 0 {
+		if err := lookUp(t.Context(), alice, func() error { return nil }); err != nil || len(r.places) != 0 {
 			t.Errorf("%v, %d places are left", err, len(r.places))
 		}
 	})

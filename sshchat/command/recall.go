@@ -17,7 +17,7 @@ var _ = add(&Command{
 	More:  "So many messages, or those of so long: 30m, 2h, 7d. It lists what memory holds, at most 200 messages.",
 	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
-		n, since, err := c.howFar(firstOf(c.Args), time.Now())
+		n, since, err := parseHowFar(c, firstOf(c.Args), time.Now())
 		if err != nil {
 			return err
 		}
@@ -29,24 +29,24 @@ var _ = add(&Command{
 		for len(said) > 0 && said[0].At.Before(since) {
 			said = said[1:]
 		}
-		said = c.wanted(said, n+1)
+		said = pickWanted(c, said, n+1)
 		if len(said) > n {
 			said = said[1:]
 			if n == maxListed {
-				c.foot("-- the last %d", n)
+				printFoot(c, "-- the last %d", n)
 			}
 		}
 		if len(said) == 0 {
-			c.foot("-- nothing that memory still holds")
+			printFoot(c, "-- nothing that memory still holds")
 		}
-		c.listMessages(said)
-		c.tellSealed(room)
+		listMessages(c, said)
+		tellSealed(c, room)
 		return nil
 	},
 })
 
-// howFar reads how many messages are meant, or since when.
-func (c *Call) howFar(word string, now time.Time) (n int, since time.Time, err error) {
+// parseHowFar reads how many messages are meant, or since when.
+func parseHowFar(c *Call, word string, now time.Time) (n int, since time.Time, err error) {
 	if word == "" {
 		return fewListed, since, nil
 	}

@@ -109,7 +109,7 @@ func (c *Call) recordDenial(err error) {
 }
 
 // cause is why the command failed: of one whose session was ended meanwhile, why that was.
-func (c *Call) cause(ctx context.Context, err error) error {
+func cause(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return context.Cause(ctx)
 	}

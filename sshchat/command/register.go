@@ -19,14 +19,14 @@ var _ = add(&Command{
 		if !c.Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
-		if err := c.may(c.creation(chat.User)); err != nil { // before a password is asked for
+		if err := c.may(creationOf(c, chat.User)); err != nil { // before a password is asked for
 			return err
 		}
-		code, err := c.shownInvite()
+		code, err := shownInvite(c)
 		if err != nil {
 			return err
 		}
-		a, err := c.register(ctx, chat.User, code)
+		a, err := registerAccount(ctx, c, chat.User, code)
 		if err != nil {
 			return err
 		}
@@ -35,13 +35,13 @@ var _ = add(&Command{
 	},
 })
 
-// creation is what the caller wants, as far as it is known before a password is chosen.
-func (c *Call) creation(role chat.Role) chat.CreateAccount {
+// creationOf is what the caller wants, as far as it is known before a password is chosen.
+func creationOf(c *Call, role chat.Role) chat.CreateAccount {
 	return chat.CreateAccount{Account: chat.Account{Name: c.Name, Role: role, Password: true}}
 }
 
 // shownInvite is the hash of the code of an invite that the caller shows; empty if they show none and need none.
-func (c *Call) shownInvite() (code string, err error) {
+func shownInvite(c *Call) (code string, err error) {
 	switch {
 	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
 		return c.Accounts.InviteHash(c.Args[0]), nil
@@ -53,32 +53,32 @@ func (c *Call) shownInvite() (code string, err error) {
 	return "", c.Caller.MayRegister()
 }
 
-// register makes the account of the name that logged in: by the key it proved, or by a password typed twice.
+// registerAccount makes the account of the name that logged in: by the key it proved, or by a password typed twice.
 // code is the hash of that of an invite; without one it needs none.
-func (c *Call) register(ctx context.Context, role chat.Role, code string) (chat.Account, error) {
+func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) (chat.Account, error) {
 	var keys []chat.Key
 	var password []byte
 	if c.Key != nil {
 		keys = []chat.Key{*c.Key}
 	} else {
 		var err error
-		if password, err = c.newPassword(ctx); err != nil {
+		if password, err = askNewPassword(ctx, c); err != nil {
 			return chat.Account{}, err
 		}
 		defer clear(password)
 	}
-	a, err := c.createAccount(ctx, role, keys, password, code)
+	a, err := createAccount(ctx, c, role, keys, password, code)
 	if err != nil {
 		return chat.Account{}, err
 	}
 	c.Log.Info("account made", "account", a.Name, "source", c.Source)
 	c.Caller.Registered(a)
-	c.tellReading(a)
+	tellReading(c, a)
 	return a, nil
 }
 
 // createAccount makes an account; one that people make by themselves counts among those of its source.
-func (c *Call) createAccount(ctx context.Context, role chat.Role, keys []chat.Key, password []byte, code string) (chat.Account, error) {
+func createAccount(ctx context.Context, c *Call, role chat.Role, keys []chat.Key, password []byte, code string) (chat.Account, error) {
 	giveBack := func() {}
 	if role == chat.User && code == "" {
 		var err error
@@ -96,8 +96,8 @@ func (c *Call) createAccount(ctx context.Context, role chat.Role, keys []chat.Ke
 	return a, err
 }
 
-// newPassword asks for a new password, twice.
-func (c *Call) newPassword(ctx context.Context) ([]byte, error) {
+// askNewPassword asks for a new password, twice.
+func askNewPassword(ctx context.Context, c *Call) ([]byte, error) {
 	for range 3 {
 		first, err := c.Session.Ask(ctx, "New password: ", false)
 		if err != nil {
@@ -120,7 +120,7 @@ func (c *Call) newPassword(ctx context.Context) ([]byte, error) {
 }
 
 // tellReading says what opens the account's history.
-func (c *Call) tellReading(a chat.Account) {
+func tellReading(c *Call, a chat.Account) {
 	switch {
 	case !a.Reads():
 		c.Notef("Your key can log in but cannot open sealed history (age seals to ed25519 and RSA keys only).")

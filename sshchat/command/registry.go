@@ -75,8 +75,8 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		call.recordDenial(err)
 		return err
 	}
-	err = call.parse(rest) // before the rights: some depend on the room
-	if refused := call.allowed(call.Account); refused != nil {
+	err = parseLine(&call, rest) // before the rights: some depend on the room
+	if refused := checkRights(&call, call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
@@ -92,7 +92,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 // Say says a line that is no command in the session's room. Of call it needs what Run does.
 func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	call.Command, call.Text = r.byName[Exec]["say"], line
-	if refused := call.allowed(call.Account); refused != nil {
+	if refused := checkRights(&call, call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
 	return call.run(ctx, line)
@@ -107,9 +107,9 @@ func (c *Call) run(ctx context.Context, line string) error {
 	}
 	switch {
 	case began && c.Command.audited() && (err == nil || c.Account.ID != ""): // a stranger fails as often as they try
-		c.record(c.cause(ctx, err))
+		c.record(cause(ctx, err))
 	default:
-		c.recordDenial(c.cause(ctx, err))
+		c.recordDenial(cause(ctx, err))
 	}
 	return err
 }
@@ -174,30 +174,30 @@ func (c *Call) hasAccount() error {
 	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
 }
 
-// allowed checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
+// checkRights checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
 // acts on is chat's to check.
-func (c *Call) allowed(a chat.Account) error {
-	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, c.targets()) {
+func checkRights(c *Call, a chat.Account) error {
+	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, targetsOf(c)) {
 		return denied("this key is for %s alone", only)
 	}
-	if err := c.hasRole(a); err != nil {
+	if err := checkRole(c, a); err != nil {
 		return err
 	}
-	if c.speaks() {
+	if speaks(c) {
 		return c.may(chat.Speak{})
 	}
 	return nil
 }
 
-// hasRole refuses a caller whose account is a, and has not the role that the command needs.
-func (c *Call) hasRole(a chat.Account) error {
+// checkRole refuses a caller whose account is a, and has not the role that the command needs.
+func checkRole(c *Call, a chat.Account) error {
 	role := c.Command.Role
 	switch {
 	case role == "":
 		return nil
 	case a.Role.AtLeast(role) && c.Who().Verified:
-		return c.knowsRoom(a)
-	case c.Command.InRoom && c.moderates():
+		return checkRoom(c, a)
+	case c.Command.InRoom && moderates(c):
 		return nil
 	case a.Role.AtLeast(role):
 		return denied("%s takes a login by key, or a second factor: %s or %s, then reconnect",
@@ -208,8 +208,8 @@ func (c *Call) hasRole(a chat.Account) error {
 	return denied("%s is for %ss", c.typed(c.Command.Name), role)
 }
 
-// targets are what the command names to act on, as keys are restricted to.
-func (c *Call) targets() []string {
+// targetsOf are what the command names to act on, as keys are restricted to.
+func targetsOf(c *Call) []string {
 	targets := make([]string, len(c.Args))
 	for i, word := range c.Args {
 		switch {
@@ -222,8 +222,8 @@ func (c *Call) targets() []string {
 	return targets
 }
 
-// knowsRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
-func (c *Call) knowsRoom(a chat.Account) error {
+// checkRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
+func checkRoom(c *Call, a chat.Account) error {
 	if !c.Command.InRoom || a.Role.AtLeast(chat.Admin) {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (c *Call) knowsRoom(a chat.Account) error {
 }
 
 // moderates reports whether the caller moderates the room that the command acts in.
-func (c *Call) moderates() bool {
+func moderates(c *Call) bool {
 	room, err := c.target()
 	return err == nil && c.Hub.Moderates(c.Account.Name, room)
 }

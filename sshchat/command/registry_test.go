@@ -212,7 +212,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rest string) {
 		for _, cmd := range all {
 			c := Call{Services: &Services{}, Command: cmd, Face: Exec}
-			err := c.parse(rest)
+			err := parseLine(&c, rest)
 			if _, meant := Text(err); err != nil && !meant && err.Error() != "pflag: help requested" {
 				t.Errorf("%s %q: %v", cmd.Name, rest, err)
 			}

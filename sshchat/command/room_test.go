@@ -52,7 +52,7 @@ func TestRoomsAreNamedOneWay(t *testing.T) {
 	r := newRig(t, "alice", "bob")
 	parsed := func(cmd *Command, face Face, line string) (*Call, error) {
 		c := &Call{Services: r.services, Command: cmd, Face: face, Account: r.account(r.me), Name: r.me, Session: r.session, Caller: r.session}
-		return c, c.parse(line)
+		return c, parseLine(c, line)
 	}
 	seen := 0
 	for _, cmd := range all {

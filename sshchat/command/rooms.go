@@ -18,7 +18,7 @@ var _ = add(&Command{
 	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
 	Run: func(ctx context.Context, c *Call) error {
-		room, err := c.namedRoom()
+		room, err := targetRoom(c)
 		if err != nil {
 			return err
 		}
@@ -31,8 +31,8 @@ var _ = add(&Command{
 	},
 })
 
-// namedRoom is the room that the command acts in, which is none of two people.
-func (c *Call) namedRoom() (chat.RoomName, error) {
+// targetRoom is the room that the command acts in, which is none of two people.
+func targetRoom(c *Call) (chat.RoomName, error) {
 	room, err := c.target()
 	if err == nil && room.IsDirect() {
 		return room, c.usage("%s is no room that is run by anybody", room.For(c.Account.Name))
@@ -81,7 +81,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		room, err := c.namedRoom()
+		room, err := targetRoom(c)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ var _ = add(&Command{
 		"What was said in it stays sealed to those who could read it. A room of that name that is made later starts anew.",
 	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
-		room, err := c.namedRoom()
+		room, err := targetRoom(c)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
-		room, on, err := c.roomSwitch()
+		room, on, err := parseRoomSwitch(c)
 		if err != nil {
 			return err
 		}
@@ -150,11 +150,11 @@ var _ = add(&Command{
 	},
 })
 
-func (c *Call) roomSwitch() (room chat.RoomName, on bool, err error) {
+func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
 	if err := c.need(2); err != nil {
 		return room, false, err
 	}
-	if room, err = c.namedRoom(); err != nil {
+	if room, err = targetRoom(c); err != nil {
 		return room, false, err
 	}
 	switch c.Args[1] {
@@ -172,7 +172,7 @@ var _ = add(&Command{
 		if err := c.need(2); err != nil {
 			return err
 		}
-		room, err := c.namedRoom()
+		room, err := targetRoom(c)
 		if err != nil {
 			return err
 		}
@@ -197,19 +197,19 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		return c.setModerator(ctx, true, "%s made %s a moderator of the room.")
+		return setModerator(ctx, c, true, "%s made %s a moderator of the room.")
 	},
 })
 
 var _ = add(&Command{
 	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		return c.setModerator(ctx, false, "%s made %s an ordinary member of the room again.")
+		return setModerator(ctx, c, false, "%s made %s an ordinary member of the room again.")
 	},
 })
 
 // setModerator makes the member that the first argument names a moderator of the room that the command acts in, or ends that.
-func (c *Call) setModerator(ctx context.Context, on bool, notice string) error {
+func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 	if err := c.need(1); err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (c *Call) setModerator(ctx context.Context, on bool, notice string) error {
 	if err != nil {
 		return err
 	}
-	room, err := c.namedRoom()
+	room, err := targetRoom(c)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		room, err := c.namedRoom()
+		room, err := targetRoom(c)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.speak(ctx, room, c.Text)
+		return sayAll(ctx, c, room, c.Text)
 	},
 })
 
@@ -30,7 +30,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.tell(ctx, other, c.Text)
+		return tellPerson(ctx, c, other, c.Text)
 	},
 })
 
@@ -42,7 +42,7 @@ var _ = add(&Command{
 		if other.IsZero() {
 			return failed("nobody has written to you in this session")
 		}
-		return c.tell(ctx, other, c.Text)
+		return tellPerson(ctx, c, other, c.Text)
 	},
 })
 
@@ -69,7 +69,7 @@ var _ = add(&Command{
 	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves", Group: Talking,
 	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		return c.post(ctx, c.Session.Room(), chat.Me, c.Text)
+		return sayOne(ctx, c, c.Session.Room(), chat.Me, c.Text)
 	},
 })
 
@@ -77,16 +77,16 @@ var _ = add(&Command{
 	Name: "shrug", Args: "[TEXT]", Brief: `say something with a ¯\_(ツ)_/¯`, Group: Talking,
 	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		return c.post(ctx, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
+		return sayOne(ctx, c, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
 	},
 })
 
-// tell writes to one person.
-func (c *Call) tell(ctx context.Context, other chat.Name, said string) error {
+// tellPerson writes to one person.
+func tellPerson(ctx context.Context, c *Call, other chat.Name, said string) error {
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
-	if err := c.speak(ctx, text.Direct(c.Account.Name, other), said); err != nil {
+	if err := sayAll(ctx, c, text.Direct(c.Account.Name, other), said); err != nil {
 		return err
 	}
 	if why, _, away := c.Hub.Away(other); away && c.Face == Chat {
@@ -95,14 +95,14 @@ func (c *Call) tell(ctx context.Context, other chat.Name, said string) error {
 	return nil
 }
 
-// speak says text, or each line of standard input where text is "-".
-func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error {
+// sayAll says text, or each line of standard input where text is "-".
+func sayAll(ctx context.Context, c *Call, room chat.RoomName, said string) error {
 	if said != "-" || c.Face == Chat {
-		return c.post(ctx, room, chat.Say, said)
+		return sayOne(ctx, c, room, chat.Say, said)
 	}
 	var done sent
-	err := c.eachLine(2*text.MaxText, func(line string) error {
-		m, err := c.say(ctx, room, chat.Say, line)
+	err := eachLine(c, 2*text.MaxText, func(line string) error {
+		m, err := sayAndPrint(ctx, c, room, chat.Say, line)
 		switch {
 		case errors.Is(err, errNothing): // an empty line
 			return nil
@@ -123,13 +123,13 @@ func (c *Call) speak(ctx context.Context, room chat.RoomName, said string) error
 
 var errNothing = &chat.Refusal{Code: chat.Usage, Text: "nothing to say"}
 
-func (c *Call) post(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) error {
-	_, err := c.say(ctx, room, kind, said)
+func sayOne(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, said string) error {
+	_, err := sayAndPrint(ctx, c, room, kind, said)
 	return err
 }
 
-// say says one thing, at the pace that is allowed, and prints its ID for scripts.
-func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+// sayAndPrint says one thing, at the pace that is allowed, and prints its ID for scripts.
+func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
 	if err := c.Caller.Pace(ctx, Message, said); err != nil {
 		return chat.Message{}, err
 	}
@@ -142,13 +142,13 @@ func (c *Call) say(ctx context.Context, room chat.RoomName, kind chat.Kind, said
 	}
 	if c.Face == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
-		c.warnUnreadable(room)
+		warnUnreadable(c, room)
 	}
 	return m, nil
 }
 
 // warnUnreadable says to a script, once, what its person's sessions are told as well.
-func (c *Call) warnUnreadable(room chat.RoomName) {
+func warnUnreadable(c *Call, room chat.RoomName) {
 	if !c.warned && c.Hub.Unreadable(room) {
 		c.warned = true
 		c.Notef("It is stored, but sealed to nobody: no member of %s has a key or a password that opens history.", room.For(c.Account.Name))

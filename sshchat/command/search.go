@@ -25,10 +25,10 @@ var _ = add(&Command{
 		case len(words) > maxWords:
 			return c.usage("search takes at most %d words", maxWords)
 		}
-		if err := c.payForMemory(ctx, "/search "+c.Text); err != nil {
+		if err := payForMemory(ctx, c, "/search "+c.Text); err != nil {
 			return err
 		}
-		c.listFound(c.Hub.Search(c.Account.Name, nil, words, maxLooked))
+		listFound(c, c.Hub.Search(c.Account.Name, nil, words, maxLooked))
 		return nil
 	},
 })
@@ -50,16 +50,16 @@ var _ = add(&Command{
 	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
 	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.payForMemory(ctx, "/mentions"); err != nil {
+		if err := payForMemory(ctx, c, "/mentions"); err != nil {
 			return err
 		}
-		c.listFound(c.Hub.Mentions(c.Account.Name, maxLooked))
+		listFound(c, c.Hub.Mentions(c.Account.Name, maxLooked))
 		return nil
 	},
 })
 
 // payForMemory charges for looking through all messages in memory that the caller may read.
-func (c *Call) payForMemory(ctx context.Context, line string) error {
+func payForMemory(ctx context.Context, c *Call, line string) error {
 	kept := 0
 	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
 		kept += c.Hub.Kept(c.Account.Name, room)
@@ -73,15 +73,15 @@ func (c *Call) payForMemory(ctx context.Context, line string) error {
 }
 
 // listFound lists what was found in all of the caller's rooms.
-func (c *Call) listFound(found []chat.Message) {
-	found = c.wanted(found, maxListed+1)
+func listFound(c *Call, found []chat.Message) {
+	found = pickWanted(c, found, maxListed+1)
 	if len(found) > maxListed {
 		found = found[1:]
-		c.foot("-- the last %d", maxListed)
+		printFoot(c, "-- the last %d", maxListed)
 	}
 	if len(found) == 0 {
-		c.foot("-- nothing found")
+		printFoot(c, "-- nothing found")
 	}
-	c.listMessages(found)
-	c.tellSealed(c.Hub.RoomsOf(c.Account.Name)...)
+	listMessages(c, found)
+	tellSealed(c, c.Hub.RoomsOf(c.Account.Name)...)
 }

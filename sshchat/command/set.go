@@ -14,7 +14,7 @@ var _ = add(&Command{
 	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 {
-			c.listSettings()
+			listSettings(c)
 			return nil
 		}
 		name := strings.ToLower(c.Args[0])
@@ -23,27 +23,27 @@ var _ = add(&Command{
 			return notFound("nothing to set is called %q; set alone lists what is", text.Clean(name, 40))
 		}
 		if len(c.Args) == 1 {
-			c.printSetting(settings[i])
+			printSetting(c, settings[i])
 			return nil
 		}
-		return c.choose(ctx, settings[i], strings.Join(c.Args[1:], " "))
+		return chooseSetting(ctx, c, settings[i], strings.Join(c.Args[1:], " "))
 	},
 })
 
-func (c *Call) listSettings() {
+func listSettings(c *Call) {
 	for _, s := range settings {
 		if c.json() {
-			c.printJSON(c.settingJSON(s))
+			c.printJSON(settingAsJSON(c, s))
 			continue
 		}
-		c.Printf("%-10s %-13s %s\n", s.name, c.shown(s), s.meaning(c.Services))
+		c.Printf("%-10s %-13s %s\n", s.name, shownValue(c, s), s.meaning(c.Services))
 	}
 }
 
-func (c *Call) printSetting(s *setting) {
-	switch value := c.shown(s); {
+func printSetting(c *Call, s *setting) {
+	switch value := shownValue(c, s); {
 	case c.json():
-		c.printJSON(c.settingJSON(s))
+		c.printJSON(settingAsJSON(c, s))
 	case value == "":
 		c.Notef("%s is not set.", s.name)
 	default:
@@ -57,6 +57,6 @@ type settingJSON struct {
 	Chosen bool   `json:"chosen"` // else it is what counts for who chose nothing
 }
 
-func (c *Call) settingJSON(s *setting) settingJSON {
-	return settingJSON{s.name, c.shown(s), c.Account.Settings[s.name] != ""}
+func settingAsJSON(c *Call, s *setting) settingJSON {
+	return settingJSON{s.name, shownValue(c, s), c.Account.Settings[s.name] != ""}
 }

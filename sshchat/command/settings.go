@@ -89,8 +89,8 @@ func (s *setting) meaning(v *Services) string {
 	return s.brief
 }
 
-// shown is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
-func (c *Call) shown(s *setting) string {
+// shownValue is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
+func shownValue(c *Call, s *setting) string {
 	value, choices := s.of(c.Account.Settings), s.choices(c.Services)
 	if value == "" && len(choices) > 0 {
 		return choices[0]
@@ -128,8 +128,8 @@ func nameSet(names []chat.Name) map[chat.Name]bool {
 // settings is what the caller chose.
 func (c *Call) settings() Settings { return ParseSettings(c.Account.Settings) }
 
-// choose keeps a value of the caller's, which all sessions of theirs apply. "-" stands for choosing nothing.
-func (c *Call) choose(ctx context.Context, s *setting, value string) error {
+// chooseSetting keeps a value of the caller's, which all sessions of theirs apply. "-" stands for choosing nothing.
+func chooseSetting(ctx context.Context, c *Call, s *setting, value string) error {
 	kept, err := "", error(nil)
 	if value != "-" {
 		kept, err = s.accept(c, value)
@@ -137,11 +137,11 @@ func (c *Call) choose(ctx context.Context, s *setting, value string) error {
 	if err != nil {
 		return err
 	}
-	return c.keep(ctx, s, kept)
+	return keepSetting(ctx, c, s, kept)
 }
 
-// keep is choose for a value that was checked.
-func (c *Call) keep(ctx context.Context, s *setting, value string) error {
+// keepSetting is chooseSetting for a value that was checked.
+func keepSetting(ctx context.Context, c *Call, s *setting, value string) error {
 	clean, err := c.Accounts.CleanSetting(s.name, value)
 	if err != nil {
 		return err

@@ -17,12 +17,12 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password, and the server has no key that opens the past; your older keys do")
 		}
-		ids, err := c.askIdentities(ctx)
+		ids, err := askIdentities(ctx, c)
 		if err != nil {
 			return err
 		}
 		defer clear(ids)
-		opened, closed, err := c.shareRooms(ctx, ids)
+		opened, closed, err := shareRooms(ctx, c, ids)
 		if err != nil {
 			return err
 		}
@@ -36,9 +36,9 @@ var _ = add(&Command{
 })
 
 // shareRooms shares a room at a time, each in the caller's turn, as long as the caller may.
-func (c *Call) shareRooms(ctx context.Context, ids []age.Identity) (opened, closed int, err error) {
+func shareRooms(ctx context.Context, c *Call, ids []age.Identity) (opened, closed int, err error) {
 	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
-		err := c.look(ctx, func() error {
+		err := lookUp(ctx, c, func() error {
 			n, left, err := c.History.Share(c.Account.Name, []chat.RoomName{room}, ids)
 			opened, closed = opened+n, closed+left
 			return err

@@ -51,7 +51,7 @@ var _ = add(&Command{
 				c.printJSON(s)
 				continue
 			}
-			c.Printf("%s\n", c.sourceLine(s))
+			c.Printf("%s\n", sourceLine(c, s))
 		}
 		if len(list) == 0 && !c.json() {
 			c.Notef("No address is refused or limited.")
@@ -60,7 +60,7 @@ var _ = add(&Command{
 	},
 })
 
-func (c *Call) sourceLine(s Source) string {
+func sourceLine(c *Call, s Source) string {
 	until := s.Until.In(c.zone()).Format("15:04:05")
 	line := map[string]string{
 		SourceRefused: "refused until " + until, SourceWaits: "passwords wait until " + until,

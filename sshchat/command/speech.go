@@ -23,7 +23,7 @@ import (
 // Deleting a message says nothing, and coming and going neither.
 
 // speaks reports whether the call has others see words of the caller's.
-func (c *Call) speaks() bool {
+func speaks(c *Call) bool {
 	if says := c.Command.Says; says != nil {
 		return says(c)
 	}

@@ -50,7 +50,7 @@ func (c *Call) still() error {
 	if err != nil {
 		return err
 	}
-	return c.allowed(a)
+	return checkRights(c, a)
 }
 
 // watchedInput is standard input. Its end with the session is an error, and not the end of what was sent.

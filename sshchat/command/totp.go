@@ -24,14 +24,14 @@ var _ = add(&Command{
 		case c.Account.TOTP:
 			return failed("you have a second factor already; %s takes it away", c.typed("totp disable"))
 		}
-		if err := c.provePassword(ctx, false); err != nil {
+		if err := provePassword(ctx, c, false); err != nil {
 			return err
 		}
 		secret := c.SecondFactor.NewSecret()
 		defer clear(secret)
 		var recovery []string
-		question := c.tellSecret(secret) + "A code that your authenticator makes of it: "
-		err := c.again(func() error {
+		question := tellSecret(c, secret) + "A code that your authenticator makes of it: "
+		err := askAgain(c, func() error {
 			code, err := c.Session.Ask(ctx, question, true)
 			if err != nil {
 				return err
@@ -48,12 +48,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.tellSecond(recovery)
+		return tellSecond(c, recovery)
 	},
 })
 
 // tellSecond ends totp enable: the session has proven both.
-func (c *Call) tellSecond(recovery []string) error {
+func tellSecond(c *Call, recovery []string) error {
 	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
 	c.Notef("It is on: your password asks for a code from now on. Each of these serves once in place of a code.\nWrite them down; they are not shown again.")
 	for _, code := range recovery {
@@ -63,7 +63,7 @@ func (c *Call) tellSecond(recovery []string) error {
 }
 
 // tellSecret is the secret as authenticators take it: as a picture to point a camera at, as a link, and as letters.
-func (c *Call) tellSecret(secret []byte) string {
+func tellSecret(c *Call, secret []byte) string {
 	letters := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 	link := "otpauth://totp/" + url.PathEscape(c.ServerName+":"+c.Account.Name.String()) + "?secret=" + letters + "&issuer=" + url.QueryEscape(c.ServerName)
 	return fmt.Sprintf("Show this to your authenticator, or give it the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
@@ -102,7 +102,7 @@ var _ = add(&Command{
 		if !c.Account.TOTP {
 			return failed("you have no second factor")
 		}
-		if err := c.provePassword(ctx, true); err != nil {
+		if err := provePassword(ctx, c, true); err != nil {
 			return err
 		}
 		err := c.Caller.Renew(func() (string, bool, error) {
@@ -118,12 +118,12 @@ var _ = add(&Command{
 })
 
 // provePassword asks for the caller's password, and for a code as well.
-func (c *Call) provePassword(ctx context.Context, code bool) error {
-	return c.again(func() error { return c.provePasswordOnce(ctx, code) })
+func provePassword(ctx context.Context, c *Call, code bool) error {
+	return askAgain(c, func() error { return provePasswordOnce(ctx, c, code) })
 }
 
-func (c *Call) provePasswordOnce(ctx context.Context, code bool) error {
-	password, err := c.askSecret(ctx, "Password: ")
+func provePasswordOnce(ctx context.Context, c *Call, code bool) error {
+	password, err := askSecret(ctx, c, "Password: ")
 	if err != nil {
 		return err
 	}

@@ -22,29 +22,29 @@ var _ = add(&Command{
 		if !c.Account.Password {
 			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
 		}
-		ids, err := c.askIdentities(ctx)
+		ids, err := askIdentities(ctx, c)
 		if err != nil {
 			return err
 		}
 		defer clear(ids)
-		said, err := c.open(ctx, room, ids)
+		said, err := openSealed(ctx, c, room, ids)
 		if err != nil {
 			return err
 		}
 		defer clear(said)
-		return c.tellOpened(room, said, sealed)
+		return tellOpened(c, room, said, sealed)
 	},
 })
 
-// open reads the last sealed messages of the room before those in memory.
-func (c *Call) open(ctx context.Context, room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
+// openSealed reads the last sealed messages of the room before those in memory.
+func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
 	me := c.Account.Name
 	info, err := c.Hub.Room(me, room)
 	if err != nil {
 		return nil, err
 	}
 	var said []chat.Message
-	err = c.look(ctx, func() (err error) {
+	err = lookUp(ctx, c, func() (err error) {
 		said, err = c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
 		return err
 	})
@@ -59,16 +59,16 @@ func (c *Call) open(ctx context.Context, room chat.RoomName, ids []age.Identity)
 }
 
 // tellOpened lists what was opened of so many sealed lines.
-func (c *Call) tellOpened(room chat.RoomName, said []chat.Message, sealed int) error {
+func tellOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
 	if len(said) == 0 {
 		return failed("your password opens none of the %s: it was set later", text.Count(sealed, "sealed line"))
 	}
-	shown := c.wanted(said, maxListed)
+	shown := pickWanted(c, said, maxListed)
 	defer clear(shown)
-	c.listMessages(shown)
-	c.foot("-- what came after is in /history")
+	listMessages(c, shown)
+	printFoot(c, "-- what came after is in /history")
 	if older := sealed - len(said); older > 0 {
-		c.foot("-- older lines, %d: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
+		printFoot(c, "-- older lines, %d: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		keys, err := c.keys()
+		keys, err := readKeys(c)
 		if err != nil {
 			return err
 		}
@@ -74,15 +74,15 @@ const (
 	maxKeyLines = 64
 )
 
-// keys reads the public keys of the text: one, or with - those on standard input.
-func (c *Call) keys() ([]chat.Key, error) {
+// readKeys reads the public keys of the text: one, or with - those on standard input.
+func readKeys(c *Call) ([]chat.Key, error) {
 	lines := []string{c.Text}
 	switch {
 	case c.Text == "":
 		return nil, nil
 	case c.Text == "-" && c.Face == Exec:
 		lines = nil
-		err := c.eachLine(maxKeyLine, func(line string) error {
+		err := eachLine(c, maxKeyLine, func(line string) error {
 			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 				return nil
 			}
@@ -190,11 +190,11 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.deleteAccount(ctx, a, false)
+		return deleteAccount(ctx, c, a, false)
 	},
 })
 
-func (c *Call) deleteAccount(ctx context.Context, a chat.Account, own bool) error {
+func deleteAccount(ctx context.Context, c *Call, a chat.Account, own bool) error {
 	if err := c.decide(ctx, chat.DeleteAccount{ID: a.ID, Own: own}); err != nil {
 		return err
 	}
@@ -236,20 +236,20 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		keys, err := c.keys()
+		keys, err := readKeys(c)
 		if err != nil {
 			return err
 		}
 		if len(keys) == 0 {
 			return c.usage("user add-key needs a key")
 		}
-		if err := c.addKeys(ctx, a, keys); err != nil {
+		if err := addKeys(ctx, c, a, keys); err != nil {
 			return err
 		}
 		for _, key := range keys {
 			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
-			c.tellUseOf(key)
+			tellUseOf(c, key)
 		}
 		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
 		return nil
@@ -268,12 +268,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return c.removeKey(ctx, a, c.Args[1])
+		return removeKey(ctx, c, a, c.Args[1])
 	},
 })
 
 // removeKey takes a key off an account.
-func (c *Call) removeKey(ctx context.Context, a chat.Account, fingerprint string) error {
+func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string) error {
 	err := c.decide(ctx, chat.RemoveKey{ID: a.ID, Fingerprint: fingerprint})
 	if errors.Is(err, chat.ErrNoKey) {
 		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
@@ -294,7 +294,7 @@ var _ = add(&Command{
 		if !slices.Contains([]chat.Role{chat.User, chat.Mod, chat.Admin}, role) {
 			return c.usage("a role is user, mod or admin")
 		}
-		return c.setRole(ctx, c.Args[0], role)
+		return setRole(ctx, c, c.Args[0], role)
 	},
 })
 
@@ -305,7 +305,7 @@ var (
 			if err := c.need(1); err != nil {
 				return err
 			}
-			return c.setRole(ctx, c.Args[0], chat.Mod)
+			return setRole(ctx, c, c.Args[0], chat.Mod)
 		},
 	})
 	_ = add(&Command{
@@ -314,13 +314,13 @@ var (
 			if err := c.need(1); err != nil {
 				return err
 			}
-			return c.setRole(ctx, c.Args[0], chat.User)
+			return setRole(ctx, c, c.Args[0], chat.User)
 		},
 	})
 )
 
 // setRole changes the role of somebody; it holds from their next command on.
-func (c *Call) setRole(ctx context.Context, word string, role chat.Role) error {
+func setRole(ctx context.Context, c *Call, word string, role chat.Role) error {
 	a, err := c.account(word)
 	if err != nil {
 		return err
@@ -348,12 +348,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.sure(ctx, "What is sealed to the password of "+a.Name.String()+" alone opens no more but with the old one. Go on? [y/N] "); err != nil {
+		if err := askSure(ctx, c, "What is sealed to the password of "+a.Name.String()+" alone opens no more but with the old one. Go on? [y/N] "); err != nil {
 			return err
 		}
 		password, drawn := drawPassword(), true
 		if len(c.Args) == 2 {
-			if password, err = c.readSecret(); err != nil {
+			if password, err = readSecret(c); err != nil {
 				return err
 			}
 			drawn = false
@@ -374,12 +374,12 @@ var _ = add(&Command{
 	},
 })
 
-// sure asks before what cannot be undone, unless --yes says so.
-func (c *Call) sure(ctx context.Context, question string) error {
+// askSure asks before what cannot be undone, unless --yes says so.
+func askSure(ctx context.Context, c *Call, question string) error {
 	if yes, err := c.Flags.GetBool("yes"); err == nil && yes {
 		return nil
 	}
-	err := c.confirm(ctx, question, []string{"y", "yes"}, []string{"n", "no"})
+	err := confirm(ctx, c, question, []string{"y", "yes"}, []string{"n", "no"})
 	if errors.Is(err, ErrNobodyToAsk) {
 		return &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on (ssh -t), or --yes"}
 	}
@@ -390,7 +390,7 @@ func (c *Call) sure(ctx context.Context, question string) error {
 const maxSecret = 4096
 
 // readSecret reads one line of standard input.
-func (c *Call) readSecret() ([]byte, error) {
+func readSecret(c *Call) ([]byte, error) {
 	if c.Args[len(c.Args)-1] != "-" {
 		return nil, c.usage("a password is never an argument; write - and send it on standard input")
 	}
@@ -413,10 +413,10 @@ var _ = add(&Command{
 	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
-		err := c.confirm(ctx, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
+		err := confirm(ctx, c, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
 		if err != nil {
 			return err
 		}
-		return c.deleteAccount(ctx, c.Account, true)
+		return deleteAccount(ctx, c, c.Account, true)
 	},
 })

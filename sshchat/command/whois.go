@@ -24,13 +24,13 @@ var _ = add(&Command{
 			return notFound("no account named %s", name)
 		}
 		if c.json() {
-			c.printJSON(c.whoisJSON(a))
+			c.printJSON(whoisAsJSON(c, a))
 			return nil
 		}
-		c.Printf("%s (%s), %s\n", a.Name, a.Role, c.whereabouts(a.Name))
+		c.Printf("%s (%s), %s\n", a.Name, a.Role, whereabouts(c, a.Name))
 		c.Printf("  account since %s\n", a.Created.Format(time.DateOnly))
 		var rooms []string
-		for _, room := range c.shared(name) {
+		for _, room := range sharedRooms(c, name) {
 			rooms = append(rooms, "#"+room.String())
 		}
 		c.Printf("  rooms you share: %s\n", strings.Join(rooms, " "))
@@ -42,7 +42,7 @@ var _ = add(&Command{
 })
 
 // whereabouts tells whether somebody is there to read.
-func (c *Call) whereabouts(name chat.Name) string {
+func whereabouts(c *Call, name chat.Name) string {
 	why, since, away := c.Hub.Away(name)
 	switch {
 	case away:
@@ -53,8 +53,8 @@ func (c *Call) whereabouts(name chat.Name) string {
 	return "offline"
 }
 
-// shared lists the rooms that the caller and somebody else are both in.
-func (c *Call) shared(name chat.Name) []chat.RoomName {
+// sharedRooms lists the rooms that the caller and somebody else are both in.
+func sharedRooms(c *Call, name chat.Name) []chat.RoomName {
 	var rooms []chat.RoomName
 	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
 		if !room.IsDirect() && c.Hub.In(name, room) {
@@ -75,11 +75,11 @@ type whoisJSON struct {
 	Time    string          `json:"time,omitempty"`
 }
 
-func (c *Call) whoisJSON(a chat.Account) whoisJSON {
+func whoisAsJSON(c *Call, a chat.Account) whoisJSON {
 	why, _, away := c.Hub.Away(a.Name)
 	w := whoisJSON{
 		Name: a.Name, Role: a.Role, Here: c.Hub.Here(a.Name), Away: away, Why: why.String(),
-		Created: a.Created.Format(time.DateOnly), Rooms: c.shared(a.Name),
+		Created: a.Created.Format(time.DateOnly), Rooms: sharedRooms(c, a.Name),
 	}
 	if zone := ParseSettings(a.Settings).Zone; zone != nil {
 		w.Time = time.Now().In(zone).Format("15:04")
