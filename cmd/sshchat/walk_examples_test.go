@@ -19,7 +19,7 @@ type example struct {
 	lifts     bool     // it undoes what an admin did or made
 	everybody bool     // who ignores the author sees them, too
 	admins    bool     // an admin is who succeeds, though it takes no role
-	see       string   // what an admin asks to see the change, which no file has
+	see       []string // what an admin asks to see the change, which no file has
 	unseen    string   // why neither files nor see have the change
 	done      string   // the test in which it succeeds; empty: the walk
 }
@@ -34,8 +34,8 @@ var examples = map[string]example{
 	"allowlist remove":    {line: "allowlist remove VICTIM", before: []string{"allowlist add VICTIM"}},
 	"announce":            {line: "announce WORD", says: true, everybody: true, unseen: "it is on the screens of those who are connected"},
 	"audit":               {line: "audit"},
-	"away":                {line: "away WORD", says: true, see: "whois carol"},
-	"back":                {line: "back", first: []string{"away out"}, see: "whois carol"},
+	"away":                {line: "away WORD", says: true, see: []string{"whois carol"}},
+	"back":                {line: "back", first: []string{"away out"}, see: []string{"whois carol"}},
 	"backup":              {line: "backup"},
 	"ban":                 {line: "ban VICTIM 1h WORD", says: true, against: true},
 	"banned":              {line: "banned"},

@@ -81,8 +81,10 @@ type walk struct {
 	chief       *user // an admin who moderates #lab
 	bob         *openSession
 	people      []*walker
-	log         int // how much of the audit log was looked at
-	n           int // examples so far
+	read        int64             // how much of the audit log
+	once        map[string]string // what it has once an hour, by name
+	before      string            // all that is kept, before what must not change it
+	n           int               // examples so far
 }
 
 // I am muted, banned, outranked or otherwise to be refused, and try each command there is. It must be refused with exit
@@ -116,6 +118,7 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 	for name := range left {
 		t.Errorf("the example of %s is of no command", name)
 	}
+	w.typed(registry)
 	w.nothingSeen()
 	if tried < 5*len(examples) {
 		t.Errorf("%d tries of %d commands", tried, len(examples))
@@ -127,7 +130,7 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	w := &walk{testServer: startServer(t, "", "--sessions", "100")}
+	w := &walk{testServer: startServer(t, "", "--sessions", "100"), once: make(map[string]string)}
 	w.boss, w.carol, w.chief = w.register("boss"), w.register("carol"), w.register("chief")
 	w.boss.must("claim " + w.claimCode())
 	w.boss.must("user set-role chief admin")
@@ -206,10 +209,10 @@ func (w *walk) become() {
 	}
 }
 
-// give gives a line over ssh, or, if it begins with a slash, in the room of a session that ends with it.
+// give gives a line over ssh, or, if it begins with a slash or a line end, in the room of a session that ends with it.
 func (u *user) give(line, room string) (stdout, stderr string, code int) {
 	u.t.Helper()
-	if !strings.HasPrefix(line, "/") {
+	if strings.TrimLeft(line, "/\n") == line {
 		return u.exec(line, "")
 	}
 	sess, err := u.NewSession()
@@ -249,6 +252,7 @@ func (w *walk) try(cmd *command.Command, name string, e example) (count int) {
 	key := newSigner(w.t)
 	l := blanks{victim: fmt.Sprintf("v%d", w.n), room: "lab", fresh: fmt.Sprintf("n%d", w.n), word: fmt.Sprintf("good%d", w.n), key: line(key), fp: ssh.FingerprintSHA256(key.PublicKey())}
 	may := w.prepare(cmd, e, &l)
+	w.before = w.state()
 	for _, p := range w.people {
 		theirs := l
 		theirs.word, theirs.room, theirs.mine = fmt.Sprintf("evil-%s-%d", p.condition, w.n), p.room, p.mine
@@ -271,11 +275,11 @@ func (w *walk) try(cmd *command.Command, name string, e example) (count int) {
 		w.unheard(cmd, e, l)
 	}
 	l.mine = strings.TrimSpace(may.must("say lab hello"))
-	before := w.state(e, l)
+	before := w.state(e.see...)
 	if out, errs, code := may.give(faces(cmd)[0]+l.fill(e.line), "lab"); code != 0 {
 		w.t.Errorf("control: %s: %s: exit %d, %s%s", may.name, e.line, code, out, errs)
 	}
-	if changed := w.state(e, l) != before; changed != (cmd.Effect != command.Reads) && e.unseen == "" {
+	if changed := w.state(e.see...) != before; changed != (cmd.Effect != command.Reads) && e.unseen == "" {
 		w.t.Errorf("%s says that its effect is %d; it has changed something: %v", name, cmd.Effect, changed)
 	}
 	for _, line := range e.after {
@@ -374,17 +378,19 @@ func (w *walk) prepare(cmd *command.Command, e example, l *blanks) (may *user) {
 // refuse has somebody give a line that must be refused, audited and done nothing.
 func (w *walk) refuse(p *walker, cmd *command.Command, line string) {
 	w.t.Helper()
-	before := w.state(example{}, blanks{})
-	w.denials(p.name)
 	out, errs, code := p.give(line, p.room)
 	if code != 3 || !regexp.MustCompile(why[p.condition]).MatchString(errs) {
 		w.t.Errorf("%s: %s: exit %d, not 3 for %q: %s%s", p.condition, line, code, why[p.condition], out, errs)
 	}
-	if w.state(example{}, blanks{}) != before {
+	if after := w.state(); after != w.before {
 		w.t.Errorf("%s: %s: it has changed something", p.condition, line)
+		w.before = after
 	}
 	audited := w.denials(p.name)
 	is := fmt.Sprintf(`"do":%q`, cmd.Name)
+	if strings.HasPrefix(line, "\n") { // it is not said where to
+		is += `,"on":"#` + p.room
+	}
 	if p.nothing() && audited != "" { // of a login that is not let in, and of people without an account, there is one line an hour
 		is = ""
 	}
@@ -396,29 +402,36 @@ func (w *walk) refuse(p *walker, cmd *command.Command, line string) {
 	}
 }
 
-// denials returns what the audit log has that was refused to the name since it was last asked; of what is there once an
-// hour, at any time.
+// denials returns what the audit log has that was refused to the name since it was last asked; and of what it has once an
+// hour, what came before as well.
 func (w *walk) denials(name string) string {
 	w.t.Helper()
-	b, err := os.ReadFile(filepath.Join(w.data, "audit.jsonl"))
+	file, err := os.Open(filepath.Join(w.data, "audit.jsonl"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var found strings.Builder
-	at := 0
+	defer file.Close()
+	b, err := io.ReadAll(io.NewSectionReader(file, w.read, 1<<30))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.read += int64(len(b))
+	found := ""
 	for line := range strings.Lines(string(b)) {
-		at += len(line)
-		once := strings.Contains(line, `"do":"login"`) || name == "removed"
-		if (at > w.log || once) && strings.Contains(line, `"by":"`+name+`"`) && strings.Contains(line, `"result":"denied"`) {
-			found.WriteString(line)
+		by := regexp.MustCompile(`"by":"([^"]*)".*"result":"denied"`).FindStringSubmatch(line)
+		switch {
+		case by == nil:
+		case strings.Contains(line, `"do":"login"`) || by[1] == "removed":
+			w.once[by[1]] += line
+		case by[1] == name:
+			found += line
 		}
 	}
-	w.log = at
-	return found.String()
+	return found + w.once[name]
 }
 
-// state is all that is kept, but what is of reading and refusing alone, and what an admin sees who asks.
-func (w *walk) state(e example, l blanks) string {
+// state is all that is kept, but what is of reading and refusing alone; and what an admin sees who gives the lines.
+func (w *walk) state(see ...string) string {
 	w.t.Helper()
 	var all strings.Builder
 	err := filepath.WalkDir(w.data, func(path string, d os.DirEntry, err error) error {
@@ -433,10 +446,27 @@ func (w *walk) state(e example, l blanks) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if e.see != "" {
-		io.WriteString(&all, w.boss.must(l.fill(e.see)))
+	for _, line := range see {
+		all.WriteString(w.boss.must(line))
 	}
 	return all.String()
+}
+
+// typed has those who may not speak type what is no command.
+func (w *walk) typed(registry *command.Registry) {
+	w.t.Helper()
+	say, _, err := registry.Find(command.Exec, "say")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.before = w.state()
+	for _, p := range w.people {
+		if answer := forbidden[p.condition][say.Effect]; answer == refused || answer == ifSaid {
+			for _, line := range []string{"evil-typed", "//evil-slash", "-"} {
+				w.refuse(p, say, "\n"+line)
+			}
+		}
+	}
 }
 
 // nothingSeen looks for words of the refused, and on bob's screen for those of somebody ignored.

@@ -92,6 +92,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 // Say says a line that is no command in the session's room. Of call it needs what Run does.
 func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	call.Command, call.Text = r.byName[Exec]["say"], line
+	call.Args = []string{call.Session.Room().For(call.Account.Name)} // for the audit log
 	if refused := checkRights(&call, call.Account); refused != nil {
 		return call.deny(ctx, line, refused)
 	}
