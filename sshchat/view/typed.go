@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,6 +37,7 @@ func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
 
 // press does what a key is for and appends what came of it.
 func (f *Full) press(did []Action, k key) []Action {
+	f.follow(did)
 	if f.overlay != nil {
 		taken, closed := f.overlay.press(k.name, len(f.input.edit.text) > 0)
 		if closed || k.text == "q" && len(f.input.edit.text) == 0 {
@@ -102,6 +104,15 @@ func (f *Full) complain(why string) {
 	if why != "" {
 		f.Fail(why)
 		f.ringing = true
+	}
+}
+
+// follow goes to the room that the last key went to: what comes after it in the same packet is typed for that room. Not
+// after a command, which may ask something first, or go somewhere itself.
+func (f *Full) follow(did []Action) {
+	isCommandLine := func(a Action) bool { return a.Kind == Line && isCommand([]byte(a.Text)) }
+	if n := len(did); n > 0 && did[n-1].Kind == Go && !slices.ContainsFunc(did, isCommandLine) {
+		f.Enter(did[n-1].Room)
 	}
 }
 
