@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // Whoever made a room closes it when nobody else is in it, from inside, or after having left it; nobody else does, but
@@ -26,7 +27,15 @@ func TestRoomIsClosedByItsMaker(t *testing.T) {
 		r.as("bob")
 		r.must("part lab")
 		r.as("alice")
+		lab, err := text.ParseRoomName("lab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.session.room = lab
 		r.sees("room close lab", "#lab is closed.")
+		if r.session.room != chat.General {
+			t.Errorf("in a room that is closed: %s", r.session.room)
+		}
 		r.refuses("room delete lab", chat.NotFound, "no such room")
 		r.refuses("room delete general", chat.Failed, "cannot be closed")
 

@@ -130,6 +130,9 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.CloseRoom{Room: room}); err != nil {
 			return err
 		}
+		if c.Session.Room() == room {
+			c.Session.Enter(chat.General) // where the answer is seen
+		}
 		c.Notef("#%s is closed.", room)
 		return nil
 	},
