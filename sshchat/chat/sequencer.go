@@ -122,7 +122,6 @@ func (h *sequencer) Run(ctx context.Context) error {
 			batch = h.drain(req)
 		case <-tick.C:
 			h.releaseIdle(time.Now())
-			h.releaseIdle(time.Now())
 		case <-h.stirred:
 			if presence == nil {
 				presence = time.After(presenceDelay)
