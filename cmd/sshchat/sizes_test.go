@@ -21,7 +21,6 @@ const (
 // oversized are the types and interfaces that are larger and still to be split, with the most that each may have. What is
 // small enough must leave the list. A type is named by its folder, as in store/accounts.Store.
 var oversized = map[string]int{
-	"sshchat/command.Call":  150,
 	"store/history.History": 50,
 }
 
