@@ -96,9 +96,8 @@ type Call struct {
 	// Who is who asks, as the session stands now: a command may change what its login has to prove.
 	Who func() chat.Caller
 
-	unwritten int   // refusals before this one that the audit log does not have
-	warned    bool  // that what is said is sealed to nobody
-	cut       error // why no more is printed, though the command went on
+	unwritten int  // refusals before this one that the audit log does not have
+	warned    bool // that what is said is sealed to nobody
 }
 
 // Session is the caller's session, for commands that act on it.

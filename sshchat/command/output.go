@@ -15,12 +15,12 @@ func bytesOut(*Call) bool { return true }
 
 // output sees to it that bytes come to whoever asked as they are. A terminal ends lines in its own way, and shows what it
 // is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
-func (c *Call) output(ctx context.Context) *textOut {
-	printed := &textOut{w: c.Out}
-	if printsBytes(c) {
-		c.Out = &untilEnd{ctx, c.Out}
+func (d *dispatch) output(ctx context.Context) *textOut {
+	printed := &textOut{w: d.Out}
+	if printsBytes(d.Call) {
+		d.Out = &untilEnd{ctx, d.Out}
 	} else {
-		c.Out = printed
+		d.Out = printed
 	}
 	return printed
 }
@@ -28,10 +28,10 @@ func (c *Call) output(ctx context.Context) *textOut {
 func printsBytes(c *Call) bool { return c.Command.Bytes != nil && c.Command.Bytes(c) }
 
 // fits refuses bytes on a terminal.
-func (c *Call) fits() error {
-	if c.Terminal && printsBytes(c) {
+func (d *dispatch) fits() error {
+	if d.Terminal && printsBytes(d.Call) {
 		return refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
-			"and send the output to a file or a pipe", []any{c.Command.Name})
+			"and send the output to a file or a pipe", []any{d.Command.Name})
 	}
 	return nil
 }

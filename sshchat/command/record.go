@@ -77,14 +77,14 @@ func (c *Call) record(err error) {
 }
 
 // deny refuses the call for want of rights, at the pace of other commands.
-func (c *Call) deny(ctx context.Context, line string, refused error) error {
-	if c.Account.ID == "" || !c.Command.denialAudited() {
+func (d *dispatch) deny(ctx context.Context, refused error) error {
+	if d.Account.ID == "" || !d.Command.denialAudited() {
 		return refused
 	}
-	if err := c.Caller.Pace(ctx, Work, line); err != nil {
+	if err := d.Caller.Pace(ctx, Work, d.line); err != nil {
 		return err
 	}
-	c.recordDenial(refused)
+	d.recordDenial(refused)
 	return refused
 }
 
@@ -94,18 +94,18 @@ func (cmd *Command) denialAudited() bool {
 }
 
 // recordDenial writes err into the audit log if it is such a refusal, at the pace of those.
-func (c *Call) recordDenial(err error) {
-	if ExitCode(err) != int(chat.Denied) || !c.Command.denialAudited() {
+func (d *dispatch) recordDenial(err error) {
+	if ExitCode(err) != int(chat.Denied) || !d.Command.denialAudited() {
 		return
 	}
-	if !c.ranked() {
-		unwritten, due := c.Caller.Denied()
+	if !d.ranked() {
+		unwritten, due := d.Caller.Denied()
 		if !due {
 			return
 		}
-		c.unwritten = unwritten
+		d.unwritten = unwritten
 	}
-	c.record(err)
+	d.record(err)
 }
 
 // cause is why the command failed: of one whose session was ended meanwhile, why that was.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ func NewRegistry() *Registry {
 			}
 		}
 	}
-	slices.SortFunc(r.commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.commands, func(a, b *Command) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(b.Faces, a.Faces)) // two of one name are of two faces
+	})
 	return r
 }
 
@@ -71,13 +74,14 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return err
 	}
 	call.Command = cmd
-	if err := call.hasAccount(); err != nil {
-		call.recordDenial(err)
+	d := &dispatch{Call: &call, line: line}
+	if err := checkAccount(&call); err != nil {
+		d.recordDenial(err)
 		return err
 	}
 	err = parseLine(&call, rest) // before the rights: some depend on the room
 	if refused := checkRights(&call, call.Account); refused != nil {
-		return call.deny(ctx, line, refused)
+		return d.deny(ctx, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
 		call.Printf("%s", cmd.help(call.Face))
@@ -86,47 +90,55 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 	if err != nil {
 		return err
 	}
-	return call.run(ctx, line)
+	return d.run(ctx)
 }
 
 // Say says a line that is no command in the session's room. Of call it needs what Run does.
 func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	call.Command, call.Text = r.byName[Exec]["say"], line
 	call.Args = []string{call.Session.Room().For(call.Account.Name)} // for the audit log
+	d := &dispatch{Call: &call, line: line}
 	if refused := checkRights(&call, call.Account); refused != nil {
-		return call.deny(ctx, line, refused)
+		return d.deny(ctx, refused)
 	}
-	return call.run(ctx, line)
+	return d.run(ctx)
+}
+
+// dispatch is a call on its way: it waits its turn, runs for as long as its caller may, and what came of it is recorded.
+type dispatch struct {
+	*Call
+	line string // as it was typed
+	cut  error  // why no more is printed, though the command went on
 }
 
 // run runs a command that the caller may use, as long as they may, and writes what came of it into the audit log.
-func (c *Call) run(ctx context.Context, line string) error {
-	ctx = c.watch(ctx)
-	began, err := c.wait(ctx, line)
+func (d *dispatch) run(ctx context.Context) error {
+	ctx = d.watch(ctx)
+	began, err := d.wait(ctx)
 	if err == nil {
-		err = c.do(ctx, line)
+		err = d.do(ctx)
 	}
 	switch {
-	case began && c.Command.audited() && (err == nil || c.Account.ID != ""): // a stranger fails as often as they try
-		c.record(cause(ctx, err))
+	case began && d.Command.audited() && (err == nil || d.Account.ID != ""): // a stranger fails as often as they try
+		d.record(cause(ctx, err))
 	default:
-		c.recordDenial(cause(ctx, err))
+		d.recordDenial(cause(ctx, err))
 	}
 	return err
 }
 
 // wait waits for the call's turn. began is false if it did not come.
-func (c *Call) wait(ctx context.Context, line string) (began bool, err error) {
-	if err := c.fits(); err != nil {
+func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
+	if err := d.fits(); err != nil {
 		return false, err
 	}
-	if !c.Command.Free {
-		if err := c.Caller.Pace(ctx, Work, line); err != nil {
+	if !d.Command.Free {
+		if err := d.Caller.Pace(ctx, Work, d.line); err != nil {
 			return false, err
 		}
 	}
-	if c.Command.audited() && !c.ranked() && c.Account.ID != "" {
-		if err := c.Caller.Pace(ctx, Change, line); err != nil {
+	if d.Command.audited() && !d.ranked() && d.Account.ID != "" {
+		if err := d.Caller.Pace(ctx, Change, d.line); err != nil {
 			return false, err
 		}
 	}
@@ -134,38 +146,38 @@ func (c *Call) wait(ctx context.Context, line string) (began bool, err error) {
 }
 
 // do runs the command.
-func (c *Call) do(ctx context.Context, line string) error {
-	printed := c.output(ctx)
-	if c.Command.List && c.Face == Chat {
-		return c.show(ctx, line)
+func (d *dispatch) do(ctx context.Context) error {
+	printed := d.output(ctx)
+	if d.Command.List && d.Face == Chat {
+		return d.show(ctx)
 	}
-	err := c.Command.Run(ctx, c)
+	err := d.Command.Run(ctx, d.Call)
 	switch {
-	case err == nil && c.cut != nil:
-		err = c.cut
+	case err == nil && d.cut != nil:
+		err = d.cut
 	case err == nil && printed.bad:
-		err = fmt.Errorf("internal error: %s prints bytes and does not say so", c.Command.Name)
+		err = fmt.Errorf("internal error: %s prints bytes and does not say so", d.Command.Name)
 	}
 	return err
 }
 
 // show runs the command and shows what it prints under the line that asked for it. A few lines are an answer like others.
-func (c *Call) show(ctx context.Context, line string) error {
+func (d *dispatch) show(ctx context.Context) error {
 	const few = 3
 	var list strings.Builder
-	out := c.Out
-	c.Out = &list
-	err := c.Command.Run(ctx, c)
+	out := d.Out
+	d.Out = &list
+	err := d.Command.Run(ctx, d.Call)
 	if said := list.String(); strings.Count(said, "\n") > few {
-		c.Session.Show("/"+text.Clean(line, 72), said)
+		d.Session.Show("/"+text.Clean(d.line, 72), said)
 	} else {
 		io.WriteString(out, said)
 	}
 	return err
 }
 
-// hasAccount refuses whoever has none what needs one.
-func (c *Call) hasAccount() error {
+// checkAccount refuses whoever has none what needs one.
+func checkAccount(c *Call) error {
 	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
 		return nil
 	}

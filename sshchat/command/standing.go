@@ -35,13 +35,13 @@ func (c *Call) may(in chat.Intent) error {
 }
 
 // watch has everything that the call waits for or says look at its rights again.
-func (c *Call) watch(ctx context.Context) context.Context {
-	c.In = &watchedInput{ctx, c.In, c}
-	if c.Command.Role != "" {
-		c.Out = &watchedOutput{c.Out, c}
+func (d *dispatch) watch(ctx context.Context) context.Context {
+	d.In = &watchedInput{ctx, d.In, d.Call}
+	if d.Command.Role != "" {
+		d.Out = &watchedOutput{d.Out, d}
 	}
-	c.Session, c.Caller = &watchedSession{c.Session, c}, &watchedCaller{c.Caller, c}
-	return chat.WithCheck(ctx, c.still)
+	d.Session, d.Caller = &watchedSession{d.Session, d.Call}, &watchedCaller{d.Caller, d.Call}
+	return chat.WithCheck(ctx, d.still)
 }
 
 // still refuses if the caller may not run the command any more.
@@ -76,14 +76,14 @@ func (w *watchedInput) Read(p []byte) (int, error) {
 // watchedOutput is standard output of who has more rights than others: they may go while a slow client takes what there is.
 type watchedOutput struct {
 	io.Writer
-	call *Call
+	of *dispatch
 }
 
 func (w *watchedOutput) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if err == nil {
-		err = w.call.still()
-		w.call.cut = cmp.Or(w.call.cut, err)
+		err = w.of.still()
+		w.of.cut = cmp.Or(w.of.cut, err)
 	}
 	return n, err
 }
