@@ -39,9 +39,6 @@ var arrows = map[string][]string{
 // maxFiles is how many files besides tests a package may have: one that needs more is several.
 const maxFiles = 25
 
-// tooLarge are the packages that still have more.
-var tooLarge = []string{"sshchat/sshchat/command"}
-
 // chatMayImport is what the core stands on besides the standard library: the tables of Unicode, for text.
 var chatMayImport = []string{"sshchat/sshchat/text", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
 
@@ -60,7 +57,7 @@ func TestArrowsPointOneWay(t *testing.T) {
 			continue
 		}
 		seen++
-		if files, err := strconv.Atoi(words[1]); err != nil || files > maxFiles && !slices.Contains(tooLarge, words[0]) {
+		if files, err := strconv.Atoi(words[1]); err != nil || files > maxFiles {
 			t.Errorf("%s has %s files, %d at most; %v", words[0], words[1], maxFiles, err)
 		}
 		for _, imported := range words[2:] {

@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/spf13/pflag"
 )
+
+// What the audit log and the sources of connections show to admins.
 
 // auditLines is how many lines audit shows where it is not told.
 const auditLines = 50
@@ -155,3 +159,80 @@ func orServer(by string) string {
 	}
 	return by
 }
+
+var _ = add(&Command{
+	Name: "sources list", Aliases: []string{"sources"}, Brief: "list addresses that are refused or limited",
+	More: "An address is refused for a while for wrong passwords and wasted connections, unless somebody has logged in from\n" +
+		"there within 30 days. From such a known one only passwords wait, after many wrong ones; keys do not, nor do the\n" +
+		"passwords of people who have logged in from there.",
+	Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		list := c.Sources.LimitedSources()
+		for _, s := range list {
+			if c.json() {
+				c.printJSON(s)
+				continue
+			}
+			c.Printf("%s\n", sourceLine(c, s))
+		}
+		if len(list) == 0 && !c.json() {
+			c.Notef("No address is refused or limited.")
+		}
+		return nil
+	},
+})
+
+func sourceLine(c *Call, s Source) string {
+	until := s.Until.In(c.zone()).Format("15:04:05")
+	line := map[string]string{
+		SourceRefused: "refused until " + until, SourceWaits: "passwords wait until " + until,
+		SourceOwes: "not refused, has a count until " + until, SourceFree: "not refused",
+	}[s.State]
+	words := []string{line}
+	if s.Refusals > 0 {
+		words = append(words, counted(s.Refusals, "refusal", "refusals"))
+	}
+	if s.Accounts > 0 {
+		words = append(words, counted(s.Accounts, "new account", "new accounts")+" within an hour")
+	}
+	if s.Registering > 0 {
+		words = append(words, counted(s.Registering, "person", "people")+" registering")
+	}
+	if s.Known {
+		words = append(words, "known")
+	}
+	return fmt.Sprintf("%-20s  %s", s.Source, strings.Join(words, ", "))
+}
+
+// counted is a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+var _ = add(&Command{
+	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
+	More: "What it did is forgotten, and accounts can be made from there again. Wrong passwords stay counted for the names they\n" +
+		"were tried for; `user unlock` ends that.",
+	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		addr, err := netip.ParseAddr(c.Args[0])
+		if prefix, whole := netip.ParsePrefix(c.Args[0]); whole == nil { // as sources list has it
+			addr, err = prefix.Addr(), nil
+		}
+		if err != nil {
+			return c.usage("sources forgive: an address is as 192.0.2.1 or 2001:db8::1")
+		}
+		if !c.Sources.Forgive(addr.Unmap()) {
+			return notFound("nothing is counted against %s", addr)
+		}
+		c.Log.Info("source forgiven", "source", addr, "by", c.Account.Name)
+		c.Notef("%s is not refused or limited any more.", addr)
+		return nil
+	},
+})

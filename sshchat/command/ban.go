@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// Who is kept out or quiet, and who is let in: bans, mutes, the allowlist, and invites to register.
+
 const durations = "A duration is 30s, 10m, 2h, 7d, 4w or forever, which it is where none is given."
 
 var _ = add(&Command{
@@ -152,3 +154,197 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), s.Lasts(), s.By, s.At.Format("2006-01-02"), s.Reason())
 	}
 }
+
+// staffSeen is where moderators and admins are connected from, or lately were, by account: what a ban of addresses must
+// not hit is for chat's rules to say.
+func staffSeen(c *Call) map[string][]netip.Prefix {
+	seen := make(map[string][]netip.Prefix)
+	for _, s := range c.Live.Sessions() {
+		seen[s.Account] = append(seen[s.Account], netip.PrefixFrom(s.Addr, s.Addr.BitLen()))
+	}
+	for a := range c.Hub.View().Accounts() {
+		if a.Role.AtLeast(chat.Mod) {
+			seen[a.ID] = append(seen[a.ID], c.Tries.Sources(a.Name)...)
+		}
+	}
+	return seen
+}
+
+var _ = add(&Command{
+	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
+	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		s, err := parseSanction(c)
+		if err != nil {
+			return err
+		}
+		if s.User.IsZero() {
+			return c.usage("mute is of a person")
+		}
+		if err := c.decide(ctx, chat.Mute{Sanction: s}); err != nil {
+			return err
+		}
+		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
+		c.Hub.Tell(s.User, "%s", s.MuteText())
+		c.Notef("%s is muted %s.", s.User, s.Lasts())
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		name, err := c.personName(c.Args[0])
+		if err != nil {
+			return err
+		}
+		if err := c.decide(ctx, chat.Unmute{Name: name}); err != nil {
+			return err
+		}
+		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
+		c.Hub.Tell(name, "You may speak again.")
+		c.Notef("%s may speak again.", name)
+		return nil
+	},
+})
+
+// While the allowlist is on, only those on it come in, and moderators and admins.
+var (
+	_ = allowSwitch("allowlist on", "let only those on the list in", true)
+	_ = allowSwitch("allowlist off", "let everybody in again", false)
+	_ = allowEdit("allowlist add", "put somebody on the list", func(target string) chat.Intent { return chat.Allow{Target: target} })
+	_ = allowEdit("allowlist remove", "take somebody off the list", func(target string) chat.Intent { return chat.Disallow{Target: target} })
+)
+
+func allowSwitch(name, brief string, on bool) *Command {
+	return add(&Command{
+		Name: name, Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+		More: "Moderators and admins always come in. Sessions of those not on it end now.",
+		Run:  func(ctx context.Context, c *Call) error { return changeAllowlist(ctx, c, chat.SetAllowlist{On: on}) },
+	})
+}
+
+func allowEdit(name, brief string, intent func(target string) chat.Intent) *Command {
+	return add(&Command{
+		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+		Run: func(ctx context.Context, c *Call) error {
+			if err := c.need(1); err != nil {
+				return err
+			}
+			target, err := chat.ParseTarget(c.Args[0])
+			if err != nil {
+				return c.usage("%v", err)
+			}
+			return changeAllowlist(ctx, c, intent(target.Target()))
+		},
+	})
+}
+
+// changeAllowlist changes the list, and says how many sessions of those whom it does not let in any more have ended.
+func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
+	before := c.Live.Ended()
+	if err := c.decide(ctx, in); err != nil {
+		return err
+	}
+	c.Notef("Done; %s ended.", text.Count(c.Live.Ended()-before, "session"))
+	return nil
+}
+
+var _ = add(&Command{
+	Name: "allowlist list", Brief: "show whether the list is on, and who is on it", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		list := c.Hub.View().Allowlist()
+		if c.json() {
+			c.printJSON(struct {
+				On      bool     `json:"on"`
+				Entries []string `json:"entries"`
+			}{list.On, append([]string{}, list.Entries...)})
+			return nil
+		}
+		if list.On {
+			c.Notef("The list is on.")
+		} else {
+			c.Notef("The list is off.")
+		}
+		for _, e := range list.Entries {
+			c.Printf("%s\n", e)
+		}
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
+	More:  "The code is shown this once, with the command that uses it.",
+	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	Flags: func(f *pflag.FlagSet) {
+		f.Int("uses", 1, "how many people it lets in")
+		f.String("expires", "7d", "how long it can be used, as in 2h, 7d or forever")
+		jsonFlag(f)
+	},
+	Run: func(ctx context.Context, c *Call) error {
+		uses, _ := c.Flags.GetInt("uses")
+		word, _ := c.Flags.GetString("expires")
+		d, err := chat.ParseDuration(word)
+		if err != nil {
+			return c.usage("--expires: %v", err)
+		}
+		if uses < 1 {
+			return c.usage("--uses is at least 1")
+		}
+		var end time.Time
+		if d > 0 {
+			end = time.Now().Add(d)
+		}
+		in, code, err := c.Accounts.NewInvite(c.Account.Name, uses, end)
+		if err != nil {
+			return err
+		}
+		if err := c.decide(ctx, in); err != nil {
+			return err
+		}
+		id := in.Invite.ID
+		c.Log.Info("invite made", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
+		if c.json() {
+			c.printJSON(struct {
+				ID   string `json:"id"`
+				Code string `json:"code"`
+			}{id, code})
+			return nil
+		}
+		c.Printf("%s\n", code)
+		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Reach("NAME", c.At), code)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		for _, i := range c.Hub.View().Invites() {
+			if c.json() {
+				c.printJSON(i)
+				continue
+			}
+			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), chat.Sanction{Until: i.Until}.Lasts(), i.By)
+		}
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		if err := c.decide(ctx, chat.RevokeInvite{ID: c.Args[0]}); err != nil {
+			return err
+		}
+		c.Notef("Nobody can use it any more.")
+		return nil
+	},
+})

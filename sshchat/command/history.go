@@ -2,15 +2,20 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 
+	"filippo.io/age"
 	"github.com/spf13/pflag"
 )
+
+// The sealed history: exported, opened, and what reading it costs.
 
 var _ = add(&Command{
 	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's history, sealed to your keys", Group: Reading,
@@ -170,4 +175,241 @@ func parseID(c *Call, id string) (chat.RoomName, uint64, error) {
 	}
 	room, err := c.room(word)
 	return room, seq, err
+}
+
+var _ = add(&Command{
+	Name: "head", Args: "ROOM", Brief: "print a room's head, signed by the host key", Group: Reading,
+	More: "The head is the newest point of the room's history.\n" +
+		"The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
+		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
+		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
+	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
+	Run: func(_ context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		if !c.Hub.In(c.Account.Name, room) {
+			return notFound("no such room, or you are not in it: %s", room.For(c.Account.Name))
+		}
+		line, err := c.History.Head(room)
+		if err != nil {
+			return err
+		}
+		signature, err := c.Sign(line)
+		if err != nil {
+			return fmt.Errorf("sign head: %w", err)
+		}
+		c.Printf("%s%s", line, signature)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "unlock", Brief: "read this room's sealed history here", Group: Reading,
+	More:  "Asks for your password, opens the last 200 lines before what memory holds, and keeps nothing of it.",
+	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		me, room := c.Account.Name, c.Session.Room()
+		sealed := c.Above(me, room, chat.LogLines)
+		if sealed == 0 {
+			return failed("nothing of %s is sealed before what /history lists", room.For(me))
+		}
+		if !c.Account.Password {
+			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
+		}
+		ids, err := askIdentities(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer clear(ids)
+		said, err := openSealed(ctx, c, room, ids)
+		if err != nil {
+			return err
+		}
+		defer clear(said)
+		return tellOpened(c, room, said, sealed)
+	},
+})
+
+// openSealed reads the last sealed messages of the room before those in memory.
+func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
+	me := c.Account.Name
+	info, err := c.Hub.Room(me, room)
+	if err != nil {
+		return nil, err
+	}
+	var said []chat.Message
+	err = lookUp(ctx, c, func() (err error) {
+		said, err = c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	since := c.Hub.Since(me, room)
+	for len(said) > 0 && said[0].Seq < since {
+		said = said[1:]
+	}
+	return said, nil
+}
+
+// tellOpened lists what was opened of so many sealed lines.
+func tellOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
+	if len(said) == 0 {
+		return failed("your password opens none of the %s: it was set later", text.Count(sealed, "sealed line"))
+	}
+	shown := pickWanted(c, said, maxListed)
+	defer clear(shown)
+	listMessages(c, shown)
+	printFoot(c, "-- what came after is in /history")
+	if older := sealed - len(said); older > 0 {
+		printFoot(c, "-- older lines, %d: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
+	}
+	return nil
+}
+
+// What reading the stored history costs. It goes through files, as large as they are, for whoever asks: so it is
+// charged by its size, as search is, and few do it at once on the whole server. What a client takes its time for holds no
+// place.
+
+const (
+	readCost  = 1 << 20  // bytes of history that count as one more command
+	readChunk = 64 << 10 // bytes that are gathered before the client gets them
+)
+
+// Readers are the places for reading what is stored. One person has at most one of them at a time, in all their commands
+// together: who asks in many gets no more than who asks in one.
+type Readers struct {
+	places chan struct{}
+
+	mu     sync.Mutex
+	people map[chat.Name]*ownPlace // guarded by mu; those who have a place or wait for one
+}
+
+// ownPlace is the one that a person has.
+type ownPlace struct {
+	taken chan struct{}
+	users int // who hold or want it; guarded by the Readers' mu
+}
+
+// NewReaders makes so many places.
+func NewReaders(n int) *Readers {
+	return &Readers{places: make(chan struct{}, max(1, n)), people: make(map[chat.Name]*ownPlace)}
+}
+
+// enter waits for a place for one of name's commands. leave gives it up.
+func (r *Readers) enter(ctx context.Context, name chat.Name) error {
+	r.mu.Lock()
+	own := r.people[name]
+	if own == nil {
+		own = &ownPlace{taken: make(chan struct{}, 1)}
+		r.people[name] = own
+	}
+	own.users++
+	r.mu.Unlock()
+	select {
+	case own.taken <- struct{}{}:
+	case <-ctx.Done():
+		r.forget(name)
+		return ctx.Err()
+	}
+	select {
+	case r.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		<-own.taken
+		r.forget(name)
+		return ctx.Err()
+	}
+}
+
+func (r *Readers) leave(name chat.Name) {
+	<-r.places
+	r.mu.Lock()
+	own := r.people[name]
+	r.mu.Unlock()
+	<-own.taken
+	r.forget(name)
+}
+
+// forget drops what is kept of a person of whom no command holds or wants a place.
+func (r *Readers) forget(name chat.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if own := r.people[name]; own != nil {
+		if own.users--; own.users == 0 {
+			delete(r.people, name)
+		}
+	}
+}
+
+// reading is one use of a place: an output that gives the place up while the client takes what was read.
+type reading struct {
+	ctx    context.Context
+	call   *Call
+	chunk  []byte
+	unpaid int   // bytes that were passed on and not paid for
+	err    error // why no more is passed on; the place is held only while it is nil
+}
+
+// readOut has what is stored read into the call's output, in the call's turn and at its cost.
+func readOut(ctx context.Context, c *Call, what func(out io.Writer) error) error {
+	if c.Readers == nil {
+		return what(c.Out)
+	}
+	if err := c.Readers.enter(ctx, c.Account.Name); err != nil {
+		return err
+	}
+	r := &reading{ctx: ctx, call: c}
+	err := what(r)
+	if r.err != nil {
+		return r.err
+	}
+	c.Readers.leave(c.Account.Name)
+	if err == nil {
+		_, err = c.Out.Write(r.chunk)
+	}
+	return err
+}
+
+// lookUp reads what is stored without printing it, in the call's turn.
+func lookUp(ctx context.Context, c *Call, what func() error) error {
+	if c.Readers == nil {
+		return what()
+	}
+	if err := c.Readers.enter(ctx, c.Account.Name); err != nil {
+		return err
+	}
+	defer c.Readers.leave(c.Account.Name)
+	return what()
+}
+
+func (r *reading) Write(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	r.chunk = append(r.chunk, p...)
+	if len(r.chunk) < readChunk {
+		return len(p), nil
+	}
+	if r.err = r.pass(); r.err != nil {
+		return 0, r.err
+	}
+	return len(p), nil
+}
+
+// pass gives the client what was read, has it paid for, and waits for a place to go on.
+func (r *reading) pass() error {
+	r.call.Readers.leave(r.call.Account.Name)
+	if _, err := r.call.Out.Write(r.chunk); err != nil {
+		return err
+	}
+	for r.unpaid += len(r.chunk); r.unpaid >= readCost; r.unpaid -= readCost {
+		if err := r.call.Caller.Pace(r.ctx, Work, r.call.Command.Name); err != nil {
+			return err
+		}
+	}
+	r.chunk = r.chunk[:0]
+	return r.call.Readers.enter(r.ctx, r.call.Account.Name)
 }

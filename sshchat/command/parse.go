@@ -2,12 +2,12 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"strings"
 
-	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
@@ -83,11 +83,6 @@ func parseText(c *Call, rest string) error {
 	return takeRoom(c)
 }
 
-// mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
-func (cmd *Command) mayOmitRoom(face Face) bool {
-	return face == Chat && strings.Contains(cmd.Args, "[ROOM]")
-}
-
 // takeRoom finds the room among the words. Which word it is depends on nothing but the command: its # is optional, except
 // that in the chat, where the room may be left out, # tells it from the first word of a text.
 func takeRoom(c *Call) error {
@@ -109,9 +104,6 @@ func takeRoom(c *Call) error {
 	}
 	return nil
 }
-
-// target is the room that the command acts in.
-func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
 
 // looksLikeFlag is what is taken for a flag before a text. Dashes alone, as of a line that is drawn, are text.
 var looksLikeFlag = regexp.MustCompile(`^--([a-zA-Z].*)?$`)
@@ -183,4 +175,76 @@ func lateFlags(c *Call) error {
 	}
 	c.Text = strings.Join(kept, " ")
 	return nil
+}
+
+// cutWord returns the first word of line and what follows it, without the spaces between.
+func cutWord(line string) (word, rest string) {
+	line = strings.TrimLeft(line, blanks)
+	i := strings.IndexAny(line, blanks)
+	if i < 0 {
+		return line, ""
+	}
+	return line[:i], strings.TrimLeft(line[i:], blanks)
+}
+
+// cutQuoted is cutWord for a word that may be in quotes, as where a whole command is in others: ssh h "say '#ops' hi".
+// What follows is not looked at.
+func cutQuoted(line string) (word, rest string) {
+	if quoted, after := cutPhrase(line); !strings.ContainsAny(quoted, blanks) {
+		return quoted, after
+	}
+	return cutWord(line)
+}
+
+// cutPhrase is cutWord for a word, or several in quotes.
+func cutPhrase(line string) (phrase, rest string) {
+	phrase, rest = cutWord(line)
+	if phrase == "" || phrase[0] != '\'' && phrase[0] != '"' {
+		return phrase, rest
+	}
+	line = strings.TrimLeft(line, blanks)
+	quoted, after, closed := strings.Cut(line[1:], line[:1])
+	if !closed || after != "" && strings.IndexByte(blanks, after[0]) < 0 {
+		return phrase, rest
+	}
+	return quoted, strings.TrimLeft(after, blanks)
+}
+
+// blanks are what words are separated by.
+const blanks = " \t\n"
+
+// split splits a line into words; quotes and backslashes work as in a POSIX shell.
+func split(line string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord, quote := false, rune(0)
+	runes := []rune(line)
+	for i := 0; i < len(runes); i++ {
+		switch r := runes[i]; {
+		case r == '\\' && quote != '\'' && i+1 < len(runes):
+			i++
+			word.WriteRune(runes[i])
+			inWord = true
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote == 0 && (r == '"' || r == '\''):
+			quote, inWord = r, true
+		case quote == 0 && strings.ContainsRune(blanks, r):
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+				inWord = false
+			}
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("a quote %c is not closed", quote)
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
 }

@@ -1,13 +1,22 @@
 package command
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
 )
+
+// What memory holds: listed, searched, and followed as it grows.
 
 // fewListed is how many messages are recalled where nobody says how many.
 const fewListed = 50
@@ -69,4 +78,391 @@ func firstOf(words []string) string {
 		return ""
 	}
 	return words[0]
+}
+
+// What a search may cost. A full room takes 7 ms to look through.
+const (
+	maxWords   = 16
+	searchWork = 8 * chat.LogLines // so many messages to look through count as one more command
+)
+
+var _ = add(&Command{
+	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
+	More: "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.\n" +
+		`Words in quotes stand together: "the build". Flags may stand anywhere; -- ends them.`,
+	Faces: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
+	Run: func(ctx context.Context, c *Call) error {
+		words := phrases(c.Text)
+		switch {
+		case len(words) == 0:
+			return c.usage("search needs a word")
+		case len(words) > maxWords:
+			return c.usage("search takes at most %d words", maxWords)
+		}
+		if err := payForMemory(ctx, c, "/search "+c.Text); err != nil {
+			return err
+		}
+		listFound(c, c.Hub.Search(c.Account.Name, nil, words, maxLooked))
+		return nil
+	},
+})
+
+// phrases splits a text into words, and what is in quotes.
+func phrases(text string) []string {
+	var found []string
+	for text != "" {
+		var word string
+		if word, text = cutPhrase(text); word != "" {
+			found = append(found, word)
+		}
+	}
+	return found
+}
+
+var _ = add(&Command{
+	Name: "mentions", Brief: "list messages that name you", Group: Reading,
+	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
+	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := payForMemory(ctx, c, "/mentions"); err != nil {
+			return err
+		}
+		listFound(c, c.Hub.Mentions(c.Account.Name, maxLooked))
+		return nil
+	},
+})
+
+// payForMemory charges for looking through all messages in memory that the caller may read.
+func payForMemory(ctx context.Context, c *Call, line string) error {
+	kept := 0
+	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
+		kept += c.Hub.Kept(c.Account.Name, room)
+	}
+	for range kept / searchWork {
+		if err := c.Caller.Pace(ctx, Work, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listFound lists what was found in all of the caller's rooms.
+func listFound(c *Call, found []chat.Message) {
+	found = pickWanted(c, found, maxListed+1)
+	if len(found) > maxListed {
+		found = found[1:]
+		printFoot(c, "-- the last %d", maxListed)
+	}
+	if len(found) == 0 {
+		printFoot(c, "-- nothing found")
+	}
+	listMessages(c, found)
+	tellSealed(c, c.Hub.RoomsOf(c.Account.Name)...)
+}
+
+var _ = add(&Command{
+	Name: "inbox", Brief: "count what you have not read", Group: Reading,
+	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
+	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := payForMemory(ctx, c, "/inbox"); err != nil {
+			return err
+		}
+		me := c.Account.Name
+		box := chat.NewInbox(me, c.Hub)
+		box.Filter(c.settings().Filter(nil))
+		unread := 0
+		for _, r := range box.Rooms() {
+			if r.Unread == 0 {
+				continue
+			}
+			unread += r.Unread
+			if c.json() {
+				c.printJSON(inboxJSON{roomArg(r.Name, me), r.Unread, r.Mentions, r.Mark})
+				continue
+			}
+			c.Printf("%-33s %5d unread, %d to you\n", r.Name.For(me), r.Unread, r.Mentions)
+		}
+		if unread == 0 {
+			c.Notef("You have read everything.")
+		}
+		return nil
+	},
+})
+
+type inboxJSON struct {
+	Room     string `json:"room"`
+	Unread   int    `json:"unread"`
+	Mentions int    `json:"mentions"` // of these, messages that name the person; in a direct room all
+	Read     uint64 `json:"read"`     // Seq of the last message that is not unread: follow --since resumes there
+}
+
+var _ = add(&Command{
+	Name: "follow", Args: "[ROOM…]", Brief: "print messages as they are said", Group: Reading,
+	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1,\n" +
+		"being put out of the last of the rooms with 3.\n" +
+		"Without a room: all of yours, also those to come.\n" +
+		"Use --count 1 and not | head -1: ssh does not report that nobody reads its output until the next message.\n" +
+		"With --since it first prints what came after that message:\n" +
+		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
+		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
+	Faces: Exec, Effect: Reads, Account: true, Words: -1,
+	Flags: func(f *pflag.FlagSet) {
+		f.StringArray("since", nil, "resume after this message, as general/12 (once for each room)")
+		f.Int("count", 0, "end after so many messages")
+		jsonFlag(f)
+	},
+	Run: runFollow,
+})
+
+// followBatch is how many messages of a room are taken at once.
+const followBatch = 64
+
+func runFollow(ctx context.Context, c *Call) error {
+	count, err := c.Flags.GetInt("count")
+	if err != nil {
+		return err
+	}
+	if c.Flags.Changed("count") && count < 1 {
+		return c.usage("--count: say how many messages, 1 or more")
+	}
+	from, err := parseFollowed(c)
+	if err != nil {
+		return err
+	}
+	reader := c.Hub.Reader(c.Account.Name, from)
+	defer reader.Close()
+	c.Hub.Enter(c.Account.Name)
+	defer c.Hub.Leave(c.Account.Name)
+	out := bufio.NewWriter(c.Out)
+	c.Out = out
+	for {
+		ended := false
+		for _, d := range reader.Next(followBatch) {
+			printDelivery(c, d)
+			if d.Kind == chat.Parted && from.Only != nil {
+				if err := tellParted(c, d.Room, from.Only); err != nil {
+					out.Flush() // fails only where nobody reads
+					return err
+				}
+			}
+			if d.Gap.Count() > 0 || !d.Kind.Stored() {
+				continue
+			}
+			if count--; count == 0 {
+				ended = true
+				break
+			}
+		}
+		if err := out.Flush(); ended || err != nil {
+			return nil // or whoever followed has gone
+		}
+		if _, err := chat.Wait(ctx, reader.Grown()...); err != nil {
+			if errors.Is(context.Cause(ctx), ErrInterrupted) {
+				return nil // that is how it is ended at a terminal
+			}
+			return err
+		}
+	}
+}
+
+// parseFollowed is what the command names to follow. It refuses to resume what is not followed: nothing of it would ever come.
+func parseFollowed(c *Call) (from chat.From, err error) {
+	since, err := c.Flags.GetStringArray("since")
+	if err != nil {
+		return from, err
+	}
+	if from.After, err = parseIDs(c, since); err != nil {
+		return from, err
+	}
+	isIn := func(room chat.RoomName) bool { return room.IsDirect() || c.Hub.In(c.Account.Name, room) }
+	for _, word := range c.Args {
+		room, err := c.room(word)
+		if err != nil {
+			return from, err
+		}
+		if !isIn(room) {
+			return from, chat.NotIn(c.Account.Name, room)
+		}
+		from.Only = append(from.Only, room)
+	}
+	for room := range from.After {
+		switch {
+		case from.Only != nil && !slices.Contains(from.Only, room):
+			return from, c.usage("--since %s: the room is not among those to follow", roomArg(room, c.Account.Name))
+		case !isIn(room):
+			return from, chat.NotIn(c.Account.Name, room)
+		}
+	}
+	return from, nil
+}
+
+// tellParted says that nothing more comes of a room that was asked for, and ends where that was the last.
+func tellParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
+	if slices.ContainsFunc(rooms, func(r chat.RoomName) bool { return r.IsDirect() || c.Hub.In(c.Account.Name, r) }) {
+		c.Notef("You are not in %s any more.", room.For(c.Account.Name))
+		return nil
+	}
+	return denied("you are not in %s any more", room.For(c.Account.Name))
+}
+
+func printDelivery(c *Call, d chat.Delivery) {
+	me := c.Account.Name
+	shown := roomArg(d.Room, me)
+	asJSON := c.json()
+	switch {
+	case d.Gap.Count() > 0 && asJSON:
+		c.printJSON(struct {
+			Missed int    `json:"missed"`
+			Room   string `json:"room"`
+			From   uint64 `json:"from"`
+			To     uint64 `json:"to"`
+		}{d.Gap.Count(), shown, d.Gap.From, d.Gap.To})
+	case d.Gap.Count() > 0:
+		c.Notef("%s missed: %s/%d to %s/%d", text.Count(d.Gap.Count(), "message"), shown, d.Gap.From, shown, d.Gap.To)
+	case !d.Kind.Stored():
+	case asJSON:
+		c.printJSON(messageAsJSON(c, d.Message))
+	default:
+		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), told(&d.Message))
+	}
+}
+
+// told is what happened, as a program reads it.
+func told(m *chat.Message) string {
+	text := indent(m.Text)
+	if m.Deleted {
+		text = "(deleted)"
+	}
+	switch m.Kind {
+	case chat.Me:
+		return fmt.Sprintf("* %s %s", m.From, text)
+	case chat.Edit:
+		return fmt.Sprintf("%s edits %d: %s", m.From, m.Of, text)
+	case chat.Delete:
+		return fmt.Sprintf("%s deletes %d", m.From, m.Of)
+	}
+	return fmt.Sprintf("%s: %s", m.From, text)
+}
+
+// indent moves a message's further lines two spaces in, so that none of them can pass for a message.
+func indent(t chat.Text) string { return strings.ReplaceAll(t.String(), "\n", "\n  ") }
+
+// How much one answer tells of what was said.
+const (
+	maxListed = 200           // messages
+	maxLooked = 5 * maxListed // of which so many are looked at, as some may be from people who are ignored
+)
+
+// pickWanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the
+// newest n. It does not change said.
+func pickWanted(c *Call, said []chat.Message, n int) []chat.Message {
+	filter := c.settings().Filter(nil)
+	var kept []chat.Message
+	for i := range said {
+		m := &said[i]
+		if (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && filter.Shows(m, c.Account.Name) {
+			kept = append(kept, *m)
+		}
+	}
+	return kept[max(0, len(kept)-n):]
+}
+
+// listMessages prints messages, a line each; lines that one has besides are indented.
+func listMessages(c *Call, messages []chat.Message) {
+	zone := c.zone()
+	for i := range messages {
+		if c.json() {
+			c.printJSON(messageAsJSON(c, messages[i]))
+		} else {
+			c.Printf("%s\n", listedLine(c, &messages[i], zone))
+		}
+	}
+}
+
+// listedLine is a message as a list shows it, with its ID: in the chat with the # of its room, which shells take for a comment.
+func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
+	at, layout := m.At.In(zone), "02 Jan 15:04"
+	if at.Year() != time.Now().In(zone).Year() {
+		layout = "02 Jan 2006 15:04"
+	}
+	id := m.ID(c.Account.Name)
+	if c.Face == Chat && !m.Room.IsDirect() {
+		id = "#" + id
+	}
+	line := at.Format(layout) + " " + id + " " + told(m)
+	if m.Edited {
+		line += " (edited)"
+	}
+	return line
+}
+
+// printFoot is a last line under a list: in the chat a part of it, for a script words beside the data.
+func printFoot(c *Call, format string, args ...any) {
+	if c.Face == Chat {
+		c.Printf(format+"\n", args...)
+	} else {
+		c.Notef(format, args...)
+	}
+}
+
+// tellSealed says how much of the rooms lies before what memory holds, and how to read it.
+func tellSealed(c *Call, rooms ...chat.RoomName) {
+	n, me := 0, c.Account.Name
+	for _, room := range rooms {
+		n += c.Above(me, room, chat.LogLines)
+	}
+	name := ""
+	if len(rooms) == 1 {
+		name = " " + roomArg(rooms[0], me)
+	}
+	switch {
+	case n == 0:
+	case !c.Account.Reads():
+		printFoot(c, "-- %s sealed; set a password (%s) to read what is sealed from now on", text.Are(n, "older line"), c.typed("passwd"))
+	case c.Account.Password && c.Face == Chat:
+		printFoot(c, "-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
+	default:
+		printFoot(c, "-- %s sealed; your key opens them: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
+	}
+}
+
+// messageJSON is a message as follow prints it: the sealed line's fields, and its ID.
+type messageJSON struct {
+	ID   string    `json:"id"`
+	At   string    `json:"at"`
+	Room string    `json:"room"`
+	Seq  uint64    `json:"seq"`
+	From chat.Name `json:"from"`
+	Kind chat.Kind `json:"kind"`
+	Of   uint64    `json:"of,omitempty"` // of an edit or delete: the Seq of the message meant
+	Text string    `json:"text"`
+
+	// What became of it before it was printed.
+
+	Edited  bool `json:"edited,omitempty"`
+	Deleted bool `json:"deleted,omitempty"`
+}
+
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+func messageAsJSON(c *Call, m chat.Message) messageJSON {
+	me := c.Account.Name
+	room := m.Room.String()
+	if m.Room.IsDirect() {
+		room = m.Room.For(me)
+	}
+	return messageJSON{
+		m.ID(me), m.At.In(time.UTC).Format(timeFormat), room, m.Seq, m.From, m.Kind, m.Of, m.Text.String(), m.Edited, m.Deleted,
+	}
+}
+
+// Above counts the stored messages of a room that me may read but that are further back than the last n in memory.
+func (s *Services) Above(me chat.Name, room chat.RoomName, n int) int {
+	info, err := s.Hub.Room(me, room)
+	since := s.Hub.Since(me, room)
+	if err != nil || since > info.Last {
+		return 0
+	}
+	return max(0, int(info.Last-since+1)-min(n, s.Hub.Kept(me, room)))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -104,156 +103,6 @@ func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	return d.run(ctx)
 }
 
-// dispatch is a call on its way: it waits its turn, runs for as long as its caller may, and what came of it is recorded.
-type dispatch struct {
-	*Call
-	line string // as it was typed
-	cut  error  // why no more is printed, though the command went on
-}
-
-// run runs a command that the caller may use, as long as they may, and writes what came of it into the audit log.
-func (d *dispatch) run(ctx context.Context) error {
-	ctx = d.watch(ctx)
-	began, err := d.wait(ctx)
-	if err == nil {
-		err = d.do(ctx)
-	}
-	switch {
-	case began && d.Command.audited() && (err == nil || d.Account.ID != ""): // a stranger fails as often as they try
-		d.record(cause(ctx, err))
-	default:
-		d.recordDenial(cause(ctx, err))
-	}
-	return err
-}
-
-// wait waits for the call's turn. began is false if it did not come.
-func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
-	if err := d.fits(); err != nil {
-		return false, err
-	}
-	if !d.Command.Free {
-		if err := d.Caller.Pace(ctx, Work, d.line); err != nil {
-			return false, err
-		}
-	}
-	if d.Command.audited() && !d.ranked() && d.Account.ID != "" {
-		if err := d.Caller.Pace(ctx, Change, d.line); err != nil {
-			return false, err
-		}
-	}
-	return ctx.Err() == nil, ctx.Err()
-}
-
-// do runs the command.
-func (d *dispatch) do(ctx context.Context) error {
-	printed := d.output(ctx)
-	if d.Command.List && d.Face == Chat {
-		return d.show(ctx)
-	}
-	err := d.Command.Run(ctx, d.Call)
-	switch {
-	case err == nil && d.cut != nil:
-		err = d.cut
-	case err == nil && printed.bad:
-		err = fmt.Errorf("internal error: %s prints bytes and does not say so", d.Command.Name)
-	}
-	return err
-}
-
-// show runs the command and shows what it prints under the line that asked for it. A few lines are an answer like others.
-func (d *dispatch) show(ctx context.Context) error {
-	const few = 3
-	var list strings.Builder
-	out := d.Out
-	d.Out = &list
-	err := d.Command.Run(ctx, d.Call)
-	if said := list.String(); strings.Count(said, "\n") > few {
-		d.Session.Show("/"+text.Clean(d.line, 72), said)
-	} else {
-		io.WriteString(out, said)
-	}
-	return err
-}
-
-// checkAccount refuses whoever has none what needs one.
-func checkAccount(c *Call) error {
-	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
-		return nil
-	}
-	if !c.Registration {
-		return denied("no account named %s here", c.Name)
-	}
-	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
-}
-
-// checkRights checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
-// acts on is chat's to check.
-func checkRights(c *Call, a chat.Account) error {
-	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, targetsOf(c)) {
-		return denied("this key is for %s alone", only)
-	}
-	if err := checkRole(c, a); err != nil {
-		return err
-	}
-	if speaks(c) {
-		return c.may(chat.Speak{})
-	}
-	return nil
-}
-
-// checkRole refuses a caller whose account is a, and has not the role that the command needs.
-func checkRole(c *Call, a chat.Account) error {
-	role := c.Command.Role
-	switch {
-	case role == "":
-		return nil
-	case a.Role.AtLeast(role) && c.Who().Verified:
-		return checkRoom(c, a)
-	case c.Command.InRoom && moderates(c):
-		return nil
-	case a.Role.AtLeast(role):
-		return denied("%s takes a login by key, or a second factor: %s or %s, then reconnect",
-			c.typed(c.Command.Name), c.typed("key add"), c.typed("totp enable"))
-	case c.Command.InRoom:
-		return denied("%s is for %ss, and for those of the room", c.typed(c.Command.Name), role)
-	}
-	return denied("%s is for %ss", c.typed(c.Command.Name), role)
-}
-
-// targetsOf are what the command names to act on, as keys are restricted to.
-func targetsOf(c *Call) []string {
-	targets := make([]string, len(c.Args))
-	for i, word := range c.Args {
-		switch {
-		case strings.HasPrefix(word, "@"), c.Command.Person:
-			targets[i] = "@" + strings.ToLower(strings.TrimPrefix(word, "@"))
-		default:
-			targets[i] = "#" + strings.ToLower(strings.TrimPrefix(word, "#"))
-		}
-	}
-	return targets
-}
-
-// checkRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
-func checkRoom(c *Call, a chat.Account) error {
-	if !c.Command.InRoom || a.Role.AtLeast(chat.Admin) {
-		return nil
-	}
-	room, err := c.target()
-	if err != nil || room.IsDirect() {
-		return nil // which Run says
-	}
-	_, err = c.Hub.Room(a.Name, room)
-	return err
-}
-
-// moderates reports whether the caller moderates the room that the command acts in.
-func moderates(c *Call) bool {
-	room, err := c.target()
-	return err == nil && c.Hub.Moderates(c.Account.Name, room)
-}
-
 // unknown refuses a command that is not there and names the nearest that is.
 func (r *Registry) unknown(face Face, word string) error {
 	word = strings.ToLower(word)
@@ -269,6 +118,44 @@ func (r *Registry) unknown(face Face, word string) error {
 		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
 	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s (%shelp lists them)", said, slash)}
+}
+
+// Nearest is the name that a word may have been meant for; empty if none is near.
+func Nearest(word string, names []string) (near string) {
+	best := min(2, len(word)/2) + 1 // a word of two letters is near to everything
+	for _, name := range names {
+		if d := distance(word, name); d < best {
+			best, near = d, name
+		}
+	}
+	return near
+}
+
+// distance is the number of edits between two words, for words short enough to be commands: a letter more, less or
+// another one, or two neighbours the wrong way round (Damerau and Levenshtein, as optimal string alignment).
+func distance(a, b string) int {
+	if len(a) > 32 || len(b) > 32 {
+		return 32
+	}
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		next[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next[j+1] = min(next[j]+1, row[j+1]+1, row[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
+		}
+		before, row, next = row, next, before
+	}
+	return row[len(b)]
 }
 
 // under lists the second words of the commands that begin with word, sorted.

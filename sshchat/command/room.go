@@ -1,59 +1,288 @@
 package command
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
 )
 
-// room reads a room as its user writes it: "#dev", "dev", "@bob" for the direct room with bob.
-// An empty word is the session's room.
-func (c *Call) room(word string) (chat.RoomName, error) {
-	if word == "" {
-		return c.Session.Room(), nil
-	}
-	if rest, direct := strings.CutPrefix(word, "@"); direct {
-		other, err := c.person(rest)
+// How rooms are run, by their moderators and by admins.
+
+var _ = add(&Command{
+	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := targetRoom(c)
 		if err != nil {
-			return chat.RoomName{}, err
+			return err
 		}
-		return text.Direct(c.Account.Name, other), nil
+		private, _ := c.Flags.GetBool("private")
+		if err := c.decide(ctx, chat.MakeRoom{Room: room, Private: private}); err != nil {
+			return err
+		}
+		c.Notef("#%s is made.", room)
+		return nil
+	},
+})
+
+// targetRoom is the room that the command acts in, which is none of two people.
+func targetRoom(c *Call) (chat.RoomName, error) {
+	room, err := c.target()
+	if err == nil && room.IsDirect() {
+		return room, c.usage("%s is no room that is run by anybody", room.For(c.Account.Name))
 	}
-	name, err := text.ParseRoomName(word)
-	if err != nil {
-		return chat.RoomName{}, c.usage("%v", err)
-	}
-	return name, nil
+	return room, err
 }
 
-// person reads the name, with or without @, of somebody who has an account.
-func (c *Call) person(word string) (chat.Name, error) {
-	name, err := c.personName(word)
-	if err != nil {
-		return chat.Name{}, err
-	}
-	if _, ok := c.Hub.View().ByName(name); !ok {
-		return chat.Name{}, notFound("no account named %s", name)
-	}
-	return name, nil
+// ruledRoomJSON is a room as admins see it.
+type ruledRoomJSON struct {
+	Name    chat.RoomName `json:"name"`
+	Topic   string        `json:"topic"`
+	Private bool          `json:"private"`
+	Slow    int64         `json:"slow,omitempty"` // seconds
+	By      chat.Name     `json:"by,omitzero"`
+	Mods    []chat.Name   `json:"mods,omitempty"`
+	Invited []chat.Name   `json:"invited,omitempty"`
+	Members int           `json:"members"`
+	Here    int           `json:"here"`
+	Last    uint64        `json:"last"`
 }
 
-// personName reads a name, with or without @.
-func (c *Call) personName(word string) (chat.Name, error) {
-	name, err := text.ParseName(strings.TrimPrefix(word, "@"))
-	if err != nil {
-		return chat.Name{}, c.usage("%v", err)
-	}
-	return name, nil
+func roomOf(r chat.RoomView) ruledRoomJSON {
+	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Here, r.Last}
 }
 
-// Above counts the stored messages of a room that me may read but that are further back than the last n in memory.
-func (s *Services) Above(me chat.Name, room chat.RoomName, n int) int {
-	info, err := s.Hub.Room(me, room)
-	since := s.Hub.Since(me, room)
-	if err != nil || since > info.Last {
-		return 0
+var _ = add(&Command{
+	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		var t table
+		for _, r := range c.Hub.AllRooms() {
+			if c.json() {
+				c.printJSON(roomOf(r))
+				continue
+			}
+			kind := "public"
+			if r.Rules.Private {
+				kind = "private"
+			}
+			t.row("#"+r.Name.String(), kind, text.Count(r.Members, "member"), r.Topic)
+		}
+		t.print(c)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		room, err := targetRoom(c)
+		if err != nil {
+			return err
+		}
+		rooms := c.Hub.AllRooms()
+		i := slices.IndexFunc(rooms, func(r chat.RoomView) bool { return r.Name == room })
+		if i < 0 {
+			return notFound("no such room: #%s", room)
+		}
+		r := rooms[i]
+		if c.json() {
+			c.printJSON(roomOf(r))
+			return nil
+		}
+		c.Printf("#%s, made by %s, %s, %d here, %s\n",
+			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
+		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
+		return nil
+	},
+})
+
+func orNobody(n chat.Name) string {
+	if n.IsZero() {
+		return "the server"
 	}
-	return max(0, int(info.Last-since+1)-min(n, s.Hub.Kept(me, room)))
+	return n.String()
+}
+
+func nameList(people []chat.Name) string {
+	words := make([]string, len(people))
+	for i, n := range people {
+		words[i] = n.String()
+	}
+	return strings.Join(words, " ")
+}
+
+var _ = add(&Command{
+	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you made, once it is empty", Group: Rooms,
+	More: "It is empty if nobody but you is in it. Admins close any room: everybody is put out.\n" +
+		"What was said in it stays sealed to those who could read it. A room of that name that is made later starts anew.",
+	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := targetRoom(c)
+		if err != nil {
+			return err
+		}
+		if err := c.decide(ctx, chat.CloseRoom{Room: room}); err != nil {
+			return err
+		}
+		if c.Session.Room() == room {
+			c.Session.Enter(chat.General) // where the answer is seen
+		}
+		c.Notef("#%s is closed.", room)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, on, err := parseRoomSwitch(c)
+		if err != nil {
+			return err
+		}
+		if err := c.decide(ctx, chat.SetPrivate{Room: room, Private: on}); err != nil {
+			return err
+		}
+		c.Hub.Notify(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
+		return nil
+	},
+})
+
+func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
+	if err := c.need(2); err != nil {
+		return room, false, err
+	}
+	if room, err = targetRoom(c); err != nil {
+		return room, false, err
+	}
+	switch c.Args[1] {
+	case "on", "off":
+		return room, c.Args[1] == "on", nil
+	}
+	return room, false, c.usage("say on or off")
+}
+
+var _ = add(&Command{
+	Name: "slow", Args: "ROOM 10s|off", Brief: "have members of a room wait between messages",
+	More:  "Its moderators need not. At most a day.",
+	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		room, err := targetRoom(c)
+		if err != nil {
+			return err
+		}
+		var slow time.Duration
+		if c.Args[1] != "off" {
+			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > chat.MaxSlow {
+				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
+			}
+		}
+		if err := c.decide(ctx, chat.SetSlow{Room: room, Slow: slow}); err != nil {
+			return err
+		}
+		if slow == 0 {
+			c.Hub.Notify(c.Account.Name, room, "%s lets everybody speak at any time.", c.Account.Name)
+		} else {
+			c.Hub.Notify(c.Account.Name, room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
+		}
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		return setModerator(ctx, c, true, "%s made %s a moderator of the room.")
+	},
+})
+
+var _ = add(&Command{
+	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		return setModerator(ctx, c, false, "%s made %s an ordinary member of the room again.")
+	},
+})
+
+// setModerator makes the member that the first argument names a moderator of the room that the command acts in, or ends that.
+func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	a, err := c.account(c.Args[0])
+	if err != nil {
+		return err
+	}
+	room, err := targetRoom(c)
+	if err != nil {
+		return err
+	}
+	if err := c.decide(ctx, chat.SetModerator{Name: a.Name, Room: room, On: on}); err != nil {
+		return err
+	}
+	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, a.Name)
+	return nil
+}
+
+var _ = add(&Command{
+	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "put somebody out of a room",
+	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: `ban` keeps them out.",
+	Faces: Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		in := chat.KickFromRoom{Name: a.Name, Room: room, Why: afterColon(c.Text)}
+		may := c.may(in)
+		if may != nil && !errors.Is(may, chat.ErrGeneral) {
+			return may
+		}
+		if in.Why != "" {
+			if err = c.Caller.Pace(ctx, Message, in.Why); err != nil {
+				return err
+			}
+			may = c.may(in) // it may have waited
+		}
+		if errors.Is(may, chat.ErrGeneral) { // and nothing else is against it
+			return endSessions(c, a, in.Why)
+		}
+		if err := c.decide(ctx, in); err != nil {
+			return err
+		}
+		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
+		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, in.Why)
+		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, in.Why)
+		return nil
+	},
+})
+
+// endSessions ends the sessions of somebody whom the caller may put out of #general, which nobody leaves.
+func endSessions(c *Call, a chat.Account, why string) error {
+	c.Log.Info("kick", "on", a.Name, "room", chat.General.String(), "by", c.Account.Name, "source", c.Source)
+	n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
+	if n == 0 {
+		return notFound("%s is not connected", a.Name)
+	}
+	c.Notef("%s of %s ended.", text.Count(n, "session"), a.Name)
+	return nil
+}
+
+func afterColon(why string) string {
+	if why = text.Clean(why, maxAudited); why == "" {
+		return ""
+	}
+	return ": " + why
 }

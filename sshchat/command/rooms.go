@@ -2,234 +2,172 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-
-	"github.com/spf13/pflag"
 )
 
-// This file is how rooms are run.
+// What members do with rooms. How rooms are run is in room.go.
 
 var _ = add(&Command{
-	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
-	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
+	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
+	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
+	Faces: Both, Effect: ChangesOwn, Says: newRoom, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
-		room, err := targetRoom(c)
+		room, err := c.target()
 		if err != nil {
 			return err
 		}
-		private, _ := c.Flags.GetBool("private")
-		if err := c.decide(ctx, chat.MakeRoom{Room: room, Private: private}); err != nil {
+		if room.IsDirect() {
+			c.Session.Enter(room)
+			return nil
+		}
+		_, there := c.Hub.View().Room(room)
+		if err := c.decide(ctx, chat.JoinRoom{Room: room}); err != nil {
 			return err
 		}
-		c.Notef("#%s is made.", room)
+		c.Session.Enter(room)
+		if made, _ := c.Hub.View().Room(room); !there && made.By == c.Account.Name {
+			c.Notef("#%s is a new room. Everyone may join it.", room)
+			return nil
+		}
+		if info, err := c.Hub.Room(c.Account.Name, room); err == nil && info.Topic != "" {
+			c.Notef("topic of #%s: %s", room, info.Topic)
+		}
 		return nil
 	},
 })
 
-// targetRoom is the room that the command acts in, which is none of two people.
-func targetRoom(c *Call) (chat.RoomName, error) {
+// newRoom reports whether the call makes a room, whose name is for others to read.
+func newRoom(c *Call) bool {
 	room, err := c.target()
-	if err == nil && room.IsDirect() {
-		return room, c.usage("%s is no room that is run by anybody", room.For(c.Account.Name))
+	if err != nil || room.IsDirect() {
+		return false
 	}
-	return room, err
-}
-
-// ruledRoomJSON is a room as admins see it.
-type ruledRoomJSON struct {
-	Name    chat.RoomName `json:"name"`
-	Topic   string        `json:"topic"`
-	Private bool          `json:"private"`
-	Slow    int64         `json:"slow,omitempty"` // seconds
-	By      chat.Name     `json:"by,omitzero"`
-	Mods    []chat.Name   `json:"mods,omitempty"`
-	Invited []chat.Name   `json:"invited,omitempty"`
-	Members int           `json:"members"`
-	Here    int           `json:"here"`
-	Last    uint64        `json:"last"`
-}
-
-func roomOf(r chat.RoomView) ruledRoomJSON {
-	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Here, r.Last}
+	_, err = c.Hub.Room(c.Account.Name, room)
+	return err != nil
 }
 
 var _ = add(&Command{
-	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room for good", Group: Rooms,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		if room.IsDirect() {
+			c.Session.Enter(chat.General)
+			return nil
+		}
+		if err := c.decide(ctx, chat.LeaveRoom{Room: room}); err != nil {
+			return err
+		}
+		if c.Session.Room() == room {
+			c.Session.Enter(chat.General)
+		}
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
+	More:  "A * marks those you are in.",
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
-		for _, r := range c.Hub.AllRooms() {
+		for _, r := range c.Hub.Rooms(c.Account.Name) {
 			if c.json() {
-				c.printJSON(roomOf(r))
+				c.printJSON(roomJSON{r.Name, r.Topic, r.Private, r.Members, r.Here, r.Joined})
 				continue
 			}
-			kind := "public"
-			if r.Rules.Private {
-				kind = "private"
+			mark := " "
+			if r.Joined {
+				mark = "*"
 			}
-			t.row("#"+r.Name.String(), kind, text.Count(r.Members, "member"), r.Topic)
+			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d here", r.Here, r.Members), r.Topic)
 		}
 		t.print(c)
 		return nil
 	},
 })
 
+type roomJSON struct {
+	Room    chat.RoomName `json:"room"`
+	Topic   string        `json:"topic"`
+	Private bool          `json:"private"`
+	Members int           `json:"members"`
+	Here    int           `json:"here"`
+	Joined  bool          `json:"joined"`
+}
+
 var _ = add(&Command{
-	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Name: "who", Aliases: []string{"names"}, Args: "[ROOM]", Brief: "list who is in a room, and who is here now", Group: People,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		room, err := targetRoom(c)
+		room, err := c.target()
 		if err != nil {
 			return err
 		}
-		rooms := c.Hub.AllRooms()
-		i := slices.IndexFunc(rooms, func(r chat.RoomView) bool { return r.Name == room })
-		if i < 0 {
-			return notFound("no such room: #%s", room)
+		people, err := c.Hub.Members(c.Account.Name, room)
+		if err != nil {
+			return err
 		}
-		r := rooms[i]
-		if c.json() {
-			c.printJSON(roomOf(r))
+		var t table
+		for _, p := range people {
+			if c.json() {
+				c.printJSON(presenceJSON{p.Name, p.Here, p.Away})
+				continue
+			}
+			state := "offline"
+			switch {
+			case p.Away:
+				state = "away"
+			case p.Here:
+				state = "here"
+			}
+			t.row(p.Name.String(), state)
+		}
+		t.print(c)
+		return nil
+	},
+})
+
+type presenceJSON struct {
+	Name chat.Name `json:"name"`
+	Here bool      `json:"here"`
+	Away bool      `json:"away,omitempty"`
+}
+
+var _ = add(&Command{
+	Name: "topic", Args: "[ROOM] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
+	More:  "A single - as the text clears it.",
+	Faces: Both, Effect: Speaks, Says: withText, Account: true, RoomAt: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		if c.Text == "" {
+			info, err := c.Hub.Room(c.Account.Name, room)
+			if err != nil {
+				return err
+			}
+			c.Printf("%s\n", info.Topic)
 			return nil
 		}
-		c.Printf("#%s, made by %s, %s, %d here, %s\n",
-			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
-		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
-		return nil
-	},
-})
-
-func orNobody(n chat.Name) string {
-	if n.IsZero() {
-		return "the server"
-	}
-	return n.String()
-}
-
-func nameList(people []chat.Name) string {
-	words := make([]string, len(people))
-	for i, n := range people {
-		words[i] = n.String()
-	}
-	return strings.Join(words, " ")
-}
-
-var _ = add(&Command{
-	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you made, once it is empty", Group: Rooms,
-	More: "It is empty if nobody but you is in it. Admins close any room: everybody is put out.\n" +
-		"What was said in it stays sealed to those who could read it. A room of that name that is made later starts anew.",
-	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
-	Run: func(ctx context.Context, c *Call) error {
-		room, err := targetRoom(c)
+		line, err := text.ParseLine(c.Text, 256)
+		if c.Text == "-" {
+			line, err = chat.Text{}, nil
+		}
 		if err != nil {
-			return err
+			return c.usage("%v", err)
 		}
-		if err := c.decide(ctx, chat.CloseRoom{Room: room}); err != nil {
-			return err
-		}
-		if c.Session.Room() == room {
-			c.Session.Enter(chat.General) // where the answer is seen
-		}
-		c.Notef("#%s is closed.", room)
-		return nil
+		return c.says(ctx, c.Text, chat.SetTopic{Room: room, Topic: line.String()})
 	},
 })
-
-var _ = add(&Command{
-	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
-	Run: func(ctx context.Context, c *Call) error {
-		room, on, err := parseRoomSwitch(c)
-		if err != nil {
-			return err
-		}
-		if err := c.decide(ctx, chat.SetPrivate{Room: room, Private: on}); err != nil {
-			return err
-		}
-		c.Hub.Notify(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
-		return nil
-	},
-})
-
-func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
-	if err := c.need(2); err != nil {
-		return room, false, err
-	}
-	if room, err = targetRoom(c); err != nil {
-		return room, false, err
-	}
-	switch c.Args[1] {
-	case "on", "off":
-		return room, c.Args[1] == "on", nil
-	}
-	return room, false, c.usage("say on or off")
-}
-
-var _ = add(&Command{
-	Name: "slow", Args: "ROOM 10s|off", Brief: "have members of a room wait between messages",
-	More:  "Its moderators need not. At most a day.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
-	Run: func(ctx context.Context, c *Call) error {
-		if err := c.need(2); err != nil {
-			return err
-		}
-		room, err := targetRoom(c)
-		if err != nil {
-			return err
-		}
-		var slow time.Duration
-		if c.Args[1] != "off" {
-			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > chat.MaxSlow {
-				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
-			}
-		}
-		if err := c.decide(ctx, chat.SetSlow{Room: room, Slow: slow}); err != nil {
-			return err
-		}
-		if slow == 0 {
-			c.Hub.Notify(c.Account.Name, room, "%s lets everybody speak at any time.", c.Account.Name)
-		} else {
-			c.Hub.Notify(c.Account.Name, room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
-		}
-		return nil
-	},
-})
-
-var _ = add(&Command{
-	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
-	Run: func(ctx context.Context, c *Call) error {
-		return setModerator(ctx, c, true, "%s made %s a moderator of the room.")
-	},
-})
-
-var _ = add(&Command{
-	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
-	Run: func(ctx context.Context, c *Call) error {
-		return setModerator(ctx, c, false, "%s made %s an ordinary member of the room again.")
-	},
-})
-
-// setModerator makes the member that the first argument names a moderator of the room that the command acts in, or ends that.
-func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
-	if err := c.need(1); err != nil {
-		return err
-	}
-	a, err := c.account(c.Args[0])
-	if err != nil {
-		return err
-	}
-	room, err := targetRoom(c)
-	if err != nil {
-		return err
-	}
-	if err := c.decide(ctx, chat.SetModerator{Name: a.Name, Room: room, On: on}); err != nil {
-		return err
-	}
-	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, a.Name)
-	return nil
-}
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [ROOM]", Brief: "ask somebody into a room, also a private one", Group: Rooms,

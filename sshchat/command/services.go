@@ -3,12 +3,48 @@ package command
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"sshchat/sshchat/chat"
 
 	"filippo.io/age"
 )
+
+// Services is what the commands work on.
+type Services struct {
+	Hub          *chat.Hub
+	Accounts     Accounts
+	Passwords    Passwords
+	SecondFactor SecondFactor
+	History      History
+	Readers      *Readers // who reads it at once; nil: as many as like
+	Audit        Audit
+	Live         Live
+	Tries        Tries
+	Sources      Sources
+	Motd         Motd
+	HostKeys     HostKeys
+	Backup       func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
+	Reload       func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
+	Claim        *Claim
+	Commands     *Registry
+	ServerName   string   // shown to people
+	Themes       []string // names of the colours a screen can have, the usual one first
+	Address      string   // as people reach it, "-p 2222 NAME@chat.host"; if empty, where each of them connected to
+	Version      string
+	Registration bool                                 // strangers may register
+	ByInvite     bool                                 // and need the code of an invite for it
+	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
+	Log          Logger
+}
+
+// Logger takes what the operator should know.
+type Logger interface {
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+	Error(msg string, args ...any)
+}
 
 // Accounts makes what accounts consist of, as it is stored. It decides nothing: what it makes is for chat.Hub.Decide.
 // Refusals that a person can do something about come as errors whose text is for that person.
@@ -91,4 +127,118 @@ type Window struct {
 	To       uint64 `json:"to"`   // Seq of its last
 	Closed   bool   `json:"closed"`
 	Readable bool   `json:"readable"` // sealed to whoever asked
+}
+
+// Live is who is connected.
+type Live interface {
+	// Sessions lists the open sessions of accounts, the oldest first.
+	Sessions() []LiveSession
+	// Figures are what the server has done since it started, and holds now.
+	Figures() []Figure
+	// Ended is how many sessions the server has ended so far because their login was not admitted any more.
+	Ended() int
+	// End ends the sessions that which picks, with words to each, and their connections. It returns how many,
+	// and does not wait for them.
+	End(which func(LiveSession) bool, why string) int
+}
+
+// LiveSession is one open session, as a copy.
+type LiveSession struct {
+	Account string     `json:"-"` // its id
+	Name    chat.Name  `json:"name"`
+	Addr    netip.Addr `json:"address"`
+	Since   time.Time  `json:"since"`
+	Key     string     `json:"key,omitempty"` // the fingerprint of the key that logged in; empty after a password
+	Face    string     `json:"face"`          // full, plain, pipe or exec
+	Client  string     `json:"client"`        // as it calls itself
+}
+
+// Figure is one number of what the server has done or holds.
+type Figure struct {
+	Name  string `json:"name"`
+	Value int    `json:"value"`
+}
+
+// Tries counts the wrong passwords of each name.
+type Tries interface {
+	// Pardon forgets those of a name, and returns how many they were in a row.
+	Pardon(name chat.Name) (wrong int)
+	// Sources are those that somebody logged in to the name from in the last 30 days.
+	Sources(name chat.Name) []netip.Prefix
+}
+
+// Sources is where connections come from, as far as something is counted against it. A source is an IPv4 address, or the
+// /64 of an IPv6 address.
+type Sources interface {
+	// LimitedSources lists the sources against which something is counted, those that are refused first.
+	LimitedSources() []Source
+	// Forgive forgets all that is counted against the source of the address, and reports whether there was anything.
+	Forgive(addr netip.Addr) bool
+}
+
+// Source is one of them, as a copy.
+type Source struct {
+	Source      string    `json:"source"`
+	State       string    `json:"state"`          // one of the States
+	Until       time.Time `json:"until,omitzero"` // the end of that
+	Refusals    int       `json:"refusals"`       // how often it was refused lately, each within a day of the last
+	Known       bool      `json:"known"`          // somebody logged in to an account from there within 30 days
+	Accounts    int       `json:"accounts"`       // made from there within an hour
+	Registering int       `json:"registering"`    // logins without an account
+}
+
+// States of a source.
+const (
+	SourceRefused = "refused" // its connections are, for what it did
+	SourceWaits   = "waits"   // its passwords are not looked at; it is known, so that it is not refused
+	SourceOwes    = "owes"    // a little more, and it is refused
+	SourceFree    = "free"
+)
+
+// Audit is the log of what moderators and admins did, and of what happened to security.
+type Audit interface {
+	// Append returns once the line survives a power cut. It sets N, At and Prev.
+	Append(act chat.Act) error
+	// Acts returns what happened since then, oldest first, but at most the last n.
+	Acts(since time.Time, n int) ([]chat.Act, error)
+	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.
+	Verify() (lines uint64, err error)
+	// Signed is what the host key signed of the log last. It fails where the log does not go on from there.
+	Signed() (SignedTip, error)
+}
+
+// SignedTip is a point of the audit log that the host key has signed.
+type SignedTip struct {
+	Lines    uint64
+	Hash, By string // of the last line; the key's fingerprint
+	At       time.Time
+	When     string // "start" or "stop": what the server did then
+}
+
+// Motd is the message of the day.
+type Motd interface {
+	Get() chat.Text
+	// Set returns once the change survives a power cut.
+	Set(text chat.Text) error
+}
+
+// HostKeys is what the server proves itself with.
+type HostKeys interface {
+	// List lists the current key, the next if there is one, and former ones, the youngest first.
+	List() ([]HostKey, error)
+	// Records are the ends of former keys, each signed by the key that went, the oldest first.
+	Records() [][]byte
+	// Prepare makes the next key, unless there is one, and has clients told of it.
+	Prepare() (made bool, err error)
+	// Rotate makes the next key the current one.
+	Rotate() error
+}
+
+// HostKey is one of them.
+type HostKey struct {
+	State       string    `json:"state"` // current, next or former
+	Fingerprint string    `json:"fingerprint"`
+	Key         string    `json:"key"`
+	SSHFP       string    `json:"sshfp"` // what DNS may say of it, without the name
+	At          time.Time `json:"at"`    // when it came to be so
 }

@@ -2,6 +2,9 @@ package command
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -232,4 +235,178 @@ func joinNames(names []chat.Name) (string, error) {
 		words[i] = n.String()
 	}
 	return strings.Join(words, " "), nil
+}
+
+// These commands are doors to the settings of what things look like.
+var (
+	_ = door("ui", "[full|plain|auto]", uiSetting, "a full screen, or lines that scroll")
+	_ = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	_ = door("timestamp", "[off|time|datetime]", timestampsSetting, "what stands before a message")
+	_ = door("tz", "[ZONE]", zoneSetting, "the zone of times: /tz Europe/Vienna")
+	_ = door("bell", "[off|mention|all]", bellSetting, "what rings the terminal's bell")
+	_ = door("mouse", "[on|off]", mouseSetting, "scroll by the wheel; to select needs Shift")
+	_ = door("quiet", "[on|off]", quietSetting, "hide who comes and goes, or do not")
+)
+
+// door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
+func door(name, args string, s *setting, brief string) *Command {
+	return add(&Command{
+		Name: name, Args: args, Brief: brief, Group: Looks,
+		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
+		Faces: Chat, Effect: ChangesOwn, Account: true, Words: 1,
+		Run: func(ctx context.Context, c *Call) error {
+			value := firstOf(c.Args)
+			if value == "" && len(s.values) == 2 {
+				value = s.values[0]
+				if shownValue(c, s) == value {
+					value = s.values[1]
+				}
+			}
+			if value == "" {
+				tellSetting(c, s)
+				return nil
+			}
+			if err := chooseSetting(ctx, c, s, value); err != nil {
+				return err
+			}
+			if a, ok := c.Hub.View().ByID(c.Account.ID); ok {
+				c.Account = a
+			}
+			tellSetting(c, s)
+			return nil
+		},
+	})
+}
+
+// tellSetting says how something is set, and what else it could be.
+func tellSetting(c *Call, s *setting) {
+	value, choices := shownValue(c, s), s.choices(c.Services)
+	switch {
+	case value == "":
+		c.Notef("%s is not set: %s", s.name, s.meaning(c.Services))
+	case len(choices) > 2:
+		c.Notef("%s is %s (%s)", s.name, value, either(choices))
+	default:
+		c.Notef("%s is %s", s.name, value)
+	}
+}
+
+var _ = add(&Command{
+	Name: "set", Args: "[NAME [VALUE]]", Brief: "list what you can choose, show or set one", Group: Looks,
+	More:  "A - as the value goes back to what it is for who chose nothing.\nIt holds for all your sessions, and is kept.",
+	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
+	Run: func(ctx context.Context, c *Call) error {
+		if len(c.Args) == 0 {
+			listSettings(c)
+			return nil
+		}
+		name := strings.ToLower(c.Args[0])
+		i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name })
+		if i < 0 {
+			return notFound("nothing to set is called %q; set alone lists what is", text.Clean(name, 40))
+		}
+		if len(c.Args) == 1 {
+			printSetting(c, settings[i])
+			return nil
+		}
+		return chooseSetting(ctx, c, settings[i], strings.Join(c.Args[1:], " "))
+	},
+})
+
+func listSettings(c *Call) {
+	for _, s := range settings {
+		if c.json() {
+			c.printJSON(settingAsJSON(c, s))
+			continue
+		}
+		c.Printf("%-10s %-13s %s\n", s.name, shownValue(c, s), s.meaning(c.Services))
+	}
+}
+
+func printSetting(c *Call, s *setting) {
+	switch value := shownValue(c, s); {
+	case c.json():
+		c.printJSON(settingAsJSON(c, s))
+	case value == "":
+		c.Notef("%s is not set.", s.name)
+	default:
+		c.Printf("%s\n", value)
+	}
+}
+
+type settingJSON struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Chosen bool   `json:"chosen"` // else it is what counts for who chose nothing
+}
+
+func settingAsJSON(c *Call, s *setting) settingJSON {
+	return settingJSON{s.name, shownValue(c, s), c.Account.Settings[s.name] != ""}
+}
+
+// zonePattern leaves no way out of the folders where zones are.
+var zonePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
+
+// ParseZone reads the IANA name of a time zone, which may come from anybody. The empty one is nil, for none.
+// "Local" would be the server's, which is nobody's.
+func ParseZone(name string) (*time.Location, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if len(name) > maxZone || name == "Local" || !zonePattern.MatchString(name) {
+		return nil, fmt.Errorf("%q is no time zone", text.Clean(name, maxZone))
+	}
+	return time.LoadLocation(name)
+}
+
+// maxZone is the longest name of a zone that is looked at, in bytes.
+const maxZone = 64
+
+// rulePattern is a zone by its rules, as POSIX has it: CET-1CEST,M3.5.0,M10.5.0/3.
+var rulePattern = regexp.MustCompile(`^([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?[0-9:]+[A-Za-z0-9<>+:,./-]*$`)
+
+// ClientZone reads the variable TZ of a client, which names a zone in one of the ways of POSIX and of C libraries: by its
+// name, after a colon, by the path of its file, or by its rules. It is nil where none can be read.
+func ClientZone(tz string) *time.Location {
+	tz = strings.TrimPrefix(tz, ":")
+	if _, file, ok := strings.Cut(tz, "/zoneinfo/"); ok && tz[0] == '/' {
+		tz = file
+	}
+	for _, folder := range []string{"posix/", "right/"} {
+		tz = strings.TrimPrefix(tz, folder)
+	}
+	if zone, err := ParseZone(tz); err == nil {
+		return zone
+	}
+	if len(tz) > maxZone || !rulePattern.MatchString(tz) {
+		return nil
+	}
+	return ruledZone(tz)
+}
+
+// ruledZone makes a zone of rules: package time reads them at the end of a zone's file (RFC 8536). It is nil where they
+// make none.
+func ruledZone(rules string) *time.Location {
+	header := func(version byte, transitions uint32) []byte {
+		b := append([]byte("TZif"), version)
+		b = append(b, make([]byte, 15)...)
+		for _, n := range []uint32{0, 0, 0, transitions, 1, 4} { // UT, standard, leap, transitions, types, letters
+			b = binary.BigEndian.AppendUint32(b, n)
+		}
+		return b
+	}
+	const before = -1 << 40 // the rules count from here on
+	local := []byte{0, 0, 0, 0, 0, 0, 'U', 'T', 'C', 0}
+	data := append(header('2', 0), local...)
+	data = append(data, header('2', 1)...)
+	data = binary.BigEndian.AppendUint64(data, uint64(before&(1<<64-1)))
+	data = append(append(append(data, 0), local...), "\n"+rules+"\n"...)
+	zone, err := time.LoadLocationFromTZData(rules, data)
+	if err != nil {
+		return nil
+	}
+	if name, _ := time.Unix(0, 0).In(zone).Zone(); name == "UTC" && !strings.HasPrefix(rules, "UTC") {
+		return nil // they could not be read
+	}
+	return zone
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// This file is what admins do with accounts.
+// What admins do with accounts.
 
 var _ = add(&Command{
 	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
@@ -66,47 +66,6 @@ var _ = add(&Command{
 func drawPassword() []byte {
 	text := strings.ToLower(rand.Text()[:20])
 	return []byte(text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:])
-}
-
-// What is read of keys on standard input: an RSA key of 16 384 bits is a line of 2 800 bytes, and an account has 16.
-const (
-	maxKeyLine  = 8 << 10 // bytes
-	maxKeyLines = 64
-)
-
-// readKeys reads the public keys of the text: one, or with - those on standard input.
-func readKeys(c *Call) ([]chat.Key, error) {
-	lines := []string{c.Text}
-	switch {
-	case c.Text == "":
-		return nil, nil
-	case c.Text == "-" && c.Face == Exec:
-		lines = nil
-		err := eachLine(c, maxKeyLine, func(line string) error {
-			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-				return nil
-			}
-			if lines = append(lines, line); len(lines) > maxKeyLines {
-				return failed("standard input holds more than %d keys; an account has fewer", maxKeyLines)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if len(lines) == 0 {
-			return nil, failed("no key came on standard input")
-		}
-	}
-	var keys []chat.Key
-	for _, line := range lines {
-		key, err := c.Accounts.ParseKey(line)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
 }
 
 // accountJSON is an account as admins see it.
@@ -272,18 +231,6 @@ var _ = add(&Command{
 	},
 })
 
-// removeKey takes a key off an account.
-func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string) error {
-	err := c.decide(ctx, chat.RemoveKey{ID: a.ID, Fingerprint: fingerprint})
-	if errors.Is(err, chat.ErrNoKey) {
-		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
-	}
-	if err == nil {
-		c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
-	}
-	return err
-}
-
 var _ = add(&Command{
 	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
@@ -409,14 +356,18 @@ func readSecret(c *Call) ([]byte, error) {
 }
 
 var _ = add(&Command{
-	Name: "account delete", Brief: "delete your account for good", Group: Yours,
-	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
-	Run: func(ctx context.Context, c *Call) error {
-		err := confirm(ctx, c, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
+	Name: "user unlock", Args: "NAME", Brief: "have an account's passwords looked at again",
+	More:  "After many wrong ones in a row they are not, but from where it has logged in before. It touches nothing else.",
+	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
 		if err != nil {
 			return err
 		}
-		return deleteAccount(ctx, c, c.Account, true)
+		c.Notef("%s: %d wrong passwords in a row are forgotten.", a.Name, c.Tries.Pardon(a.Name))
+		return nil
 	},
 })

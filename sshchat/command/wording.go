@@ -2,14 +2,20 @@ package command
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
 )
 
-// This file is how commands and the server are named to people, so that what they read works as it is printed.
+// This file is how commands, the server and what went wrong are named to people, so that what they read works as it is
+// printed.
 
 // Type is how a command is typed in a face: "/key add" in the chat, "key add" after ssh and its host.
 func (f Face) Type(line string) string {
@@ -66,3 +72,90 @@ func AddressOf(at net.Addr) string {
 
 // roomArg is a room as typed in exec: without the #, which a shell would take for a comment.
 func roomArg(room chat.RoomName, me chat.Name) string { return strings.TrimPrefix(room.For(me), "#") }
+
+// ExitDone is the exit code of a command that did what it was asked. The others are the chat.Codes.
+const ExitDone = 0
+
+func refuse(code chat.Code, format string, args []any) error {
+	return &chat.Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+func failed(format string, args ...any) error { return refuse(chat.Failed, format, args) }
+
+func denied(format string, args ...any) error { return refuse(chat.Denied, format, args) }
+
+func notFound(format string, args ...any) error { return refuse(chat.NotFound, format, args) }
+
+// ErrNobodyToAsk is returned by Session.Ask where there is no terminal.
+var ErrNobodyToAsk = &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on; add -t to ssh"}
+
+// ErrInterrupted is the cause of the end of a command's context when the person at its terminal pressed Ctrl+C.
+var ErrInterrupted = &chat.Refusal{Code: chat.Failed, Text: "interrupted"}
+
+// ExitCode is the code an error ends with.
+func ExitCode(err error) int {
+	if err == nil {
+		return ExitDone
+	}
+	if r, ok := chat.Refused(err); ok {
+		return int(r.Code)
+	}
+	return int(chat.Failed)
+}
+
+// Text is what a person reads of an error. An error that is not about what they asked for is not shown to them:
+// it goes to the log, and ok is false.
+func Text(err error) (text string, ok bool) {
+	if r, ok := chat.Refused(err); ok {
+		return r.Text, true
+	}
+	return "something went wrong on the server; its log has the details", false
+}
+
+// accepted is what flags of the types of Go's own take, as people write it.
+var accepted = map[string]string{
+	"int": "a whole number", "int64": "a whole number", "uint": "a whole number from 0 up", "uint64": "a whole number from 0 up",
+	"float64": "a number, as 2 or 0.5", "duration": "a time, as 500ms, 30s, 5m or 2h", "bool": "true or false",
+}
+
+// FlagError words an error of pflag for people: without the functions of Go that have refused the value.
+func FlagError(err error) string {
+	var value *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &value):
+		return "--" + value.GetFlag().Name + ": " + FlagValueError(value)
+	case errors.As(err, &unknown):
+		if unknown.GetSpecifiedShortnames() != "" {
+			return fmt.Sprintf("unknown flag -%s", text.Clean(unknown.GetSpecifiedName(), 40))
+		}
+		return fmt.Sprintf("unknown flag --%s", text.Clean(unknown.GetSpecifiedName(), 40))
+	case errors.As(err, &missing):
+		return fmt.Sprintf("--%s needs a value", missing.GetFlag().Name)
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s is not a flag", text.Clean(syntax.GetSpecifiedFlag(), 40))
+	}
+	return err.Error()
+}
+
+// FlagValueError is FlagError for a value, without the name of its flag. Flags of types of this project refuse in words
+// of their own.
+func FlagValueError(err error) string {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err.Error()
+	}
+	said := text.Clean(value.GetValue(), 40)
+	what, known := accepted[value.GetFlag().Value.Type()]
+	switch {
+	case !known:
+		return value.Unwrap().Error()
+	case said == "":
+		return "it is empty, and must be " + what
+	case errors.Is(err, strconv.ErrRange):
+		return fmt.Sprintf("%s is too large", said)
+	}
+	return fmt.Sprintf("%q is not %s", said, what)
+}

@@ -1,0 +1,324 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
+)
+
+// Call is one use of a command.
+type Call struct {
+	*Services
+	Command    *Command
+	Face       Face
+	Next       Face         // where the caller will be typing after this command; zero: in Face
+	At         net.Addr     // the address of the server that the connection came to
+	Account    chat.Account // who calls; the zero Account while registering
+	Name       chat.Name    // the name of the login; that of Account where there is one
+	Terminal   bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
+	Key        *chat.Key    // the key proven in this login, if it was by key and has no account
+	Source     string       // where the connection comes from, for the log
+	Args       []string     // the words; a room that was left out is among them
+	Text       string       // the rest of the line
+	Flags      *pflag.FlagSet
+	endOfFlags bool      // -- was among the flags
+	roomWord   string    // what RoomAt says, as it was typed; empty for the session's room
+	In         io.Reader // what a script sends; empty in chat
+	Out        io.Writer // data
+	Err        io.Writer // words for a person
+	Session    Session
+	Caller     Caller
+	// Who is who asks, as the session stands now: a command may change what its login has to prove.
+	Who func() chat.Caller
+
+	unwritten int  // refusals before this one that the audit log does not have
+	warned    bool // that what is said is sealed to nobody
+}
+
+// Session is the caller's session, for commands that act on it.
+type Session interface {
+	// Room is where what is typed goes; #general in exec.
+	Room() chat.RoomName
+	// Enter makes room the one where what is typed goes.
+	Enter(room chat.RoomName)
+	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
+	Correspondent() chat.Name
+	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
+	// With echo false the answer is not shown.
+	Ask(ctx context.Context, question string, echo bool) (string, error)
+	// Quit ends the session after the command.
+	Quit()
+
+	// The rest is for the chat alone, but for Zone.
+
+	// Show shows a text of many lines that the caller asked for by title, over the messages where there is a screen.
+	Show(title, text string)
+	// Clear forgets what is on the screen, where there is one.
+	Clear()
+	// Focus is whom alone this session shows in rooms; nobody: everybody.
+	Focus() []chat.Name
+	SetFocus(people []chat.Name)
+	// Zone is that of times for who chose none.
+	Zone() *time.Location
+}
+
+// Caller is who calls: what they proved when they logged in, what is counted against them, and how fast they may act.
+type Caller interface {
+	// Guess runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
+	// look's error, or a refusal where too many were wrong.
+	Guess(look func() error) error
+	// MayRegister refuses, in words, while too many accounts have been made lately.
+	MayRegister() error
+	// CountRegistration counts an account that is about to be made, or refuses as MayRegister does. giveBack is to be called
+	// if it is not made after all.
+	CountRegistration() (giveBack func(), err error)
+	// MayClaim counts a code that is shown to become the first admin. It refuses, in words, sources that showed many.
+	MayClaim() error
+	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
+	Registered(a chat.Account)
+	// Renew runs change, which changes the password or second factor of the caller's account, and has this session, and no
+	// other, go on as one that proved what change returns: the generation of a password, and whether a second factor. After
+	// a login by key it only runs change.
+	Renew(change func() (generation string, second bool, err error)) error
+	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that
+	// hold the text, or where nobody would read them waits. Its error is for the caller's caller.
+	Pace(ctx context.Context, what Effort, text string) error
+	// Denied reports whether the audit log is to have a line of something that was refused to the caller for want of rights,
+	// and how many it was not to have since the last.
+	Denied() (unwritten int, due bool)
+}
+
+// Printf writes data.
+func (c *Call) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+
+// Notef writes words for a person.
+func (c *Call) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
+
+// json reports whether --json was given.
+func (c *Call) json() bool {
+	on, err := c.Flags.GetBool("json")
+	return err == nil && on
+}
+
+// printJSON writes v as one line, with < > & as they are: it is read by jq, not by a browser.
+func (c *Call) printJSON(v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("internal error: encode " + err.Error()) // all that is printed is plain data
+	}
+	c.Out.Write(b.Bytes())
+}
+
+// table is rows of words that are printed in columns as wide as what is in them, two blanks apart. The last is as long as
+// it is.
+type table [][]string
+
+func (t *table) row(words ...string) { *t = append(*t, words) }
+
+// print prints the rows.
+func (t table) print(c *Call) {
+	var widths []int
+	for _, row := range t {
+		for i, word := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(word))
+		}
+	}
+	for _, row := range t {
+		var b strings.Builder
+		for i, word := range row {
+			b.WriteString(word)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(word)+2))
+			}
+		}
+		c.Printf("%s\n", strings.TrimRight(b.String(), " "))
+	}
+}
+
+// usage refuses arguments, and shows how the command is used in the face it was called from.
+func (c *Call) usage(format string, args ...any) error {
+	said := fmt.Sprintf(format, args...)
+	if strings.HasPrefix(said, c.Command.Name) {
+		said = c.Face.Type(said)
+	}
+	return refuse(chat.Usage, "%s\nusage: %s", []any{said, c.Command.usage(c.Face)})
+}
+
+// need refuses fewer arguments than n.
+func (c *Call) need(n int) error {
+	if len(c.Args) < n {
+		return c.usage("%s: something is missing", c.Command.Name)
+	}
+	return nil
+}
+
+// target is the room that the command acts in.
+func (c *Call) target() (chat.RoomName, error) { return c.room(c.roomWord) }
+
+// room reads a room as its user writes it: "#dev", "dev", "@bob" for the direct room with bob.
+// An empty word is the session's room.
+func (c *Call) room(word string) (chat.RoomName, error) {
+	if word == "" {
+		return c.Session.Room(), nil
+	}
+	if rest, direct := strings.CutPrefix(word, "@"); direct {
+		other, err := c.person(rest)
+		if err != nil {
+			return chat.RoomName{}, err
+		}
+		return text.Direct(c.Account.Name, other), nil
+	}
+	name, err := text.ParseRoomName(word)
+	if err != nil {
+		return chat.RoomName{}, c.usage("%v", err)
+	}
+	return name, nil
+}
+
+// person reads the name, with or without @, of somebody who has an account.
+func (c *Call) person(word string) (chat.Name, error) {
+	name, err := c.personName(word)
+	if err != nil {
+		return chat.Name{}, err
+	}
+	if _, ok := c.Hub.View().ByName(name); !ok {
+		return chat.Name{}, notFound("no account named %s", name)
+	}
+	return name, nil
+}
+
+// personName reads a name, with or without @.
+func (c *Call) personName(word string) (chat.Name, error) {
+	name, err := text.ParseName(strings.TrimPrefix(word, "@"))
+	if err != nil {
+		return chat.Name{}, c.usage("%v", err)
+	}
+	return name, nil
+}
+
+// account reads the name, with or without @, of somebody who has an account.
+func (c *Call) account(word string) (chat.Account, error) {
+	name, err := c.personName(word)
+	if err != nil {
+		return chat.Account{}, err
+	}
+	a, ok := c.Hub.View().ByName(name)
+	if !ok {
+		return a, notFound("no account named %s", name)
+	}
+	return a, nil
+}
+
+// zone is that of times the caller is told.
+func (c *Call) zone() *time.Location {
+	if zone := c.settings().Zone; zone != nil {
+		return zone
+	}
+	return c.Session.Zone()
+}
+
+// decide has something decided that the caller asks for. When it returns nil it holds everywhere.
+func (c *Call) decide(ctx context.Context, in chat.Intent) error {
+	return c.Hub.Decide(ctx, c.Who(), in)
+}
+
+// may refuses what would be refused if it were to be decided now: before an answer is asked for, or time is spent on it.
+func (c *Call) may(in chat.Intent) error {
+	_, err := c.Hub.View().Check(c.Who(), in)
+	return err
+}
+
+// says has something decided that lets others see the text, no faster than messages may.
+func (c *Call) says(ctx context.Context, text string, in chat.Intent) error {
+	if err := c.may(in); err != nil {
+		return err
+	}
+	if err := c.Caller.Pace(ctx, Message, text); err != nil {
+		return err
+	}
+	return c.decide(ctx, in)
+}
+
+// spoken has chat's rule about speaking asked at the place of what is said.
+func (s *Services) spoken(ctx context.Context, who func() chat.Caller, room chat.RoomName) context.Context {
+	return chat.AlsoCheck(ctx, func() error {
+		_, err := s.Hub.View().Check(who(), chat.Speak{Room: room})
+		return err
+	})
+}
+
+// How commands read standard input, which a person names by a single -.
+
+// eachLine calls f with each line of standard input, without its end, until f fails. A line of more than max bytes, or that
+// is not UTF-8, is an error, and so is one that was cut off by the end of the session: only the end of input ends the last.
+func eachLine(c *Call, max int, f func(line string) error) error {
+	in := bufio.NewReaderSize(c.In, max+len("\r\n"))
+	for number := 1; ; number++ {
+		b, err := in.ReadSlice('\n')
+		last := errors.Is(err, io.EOF)
+		switch {
+		case last && len(b) == 0:
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			return failed("line %d of standard input is longer than %d bytes", number, max)
+		case err != nil && !last:
+			return err
+		}
+		line := string(trimEnd(b))
+		if number == 1 {
+			line = strings.TrimPrefix(line, text.BOM)
+		}
+		if err := text.Check(line); err != nil {
+			return failed("line %d of standard input: %v", number, err)
+		}
+		if err := f(line); err != nil {
+			return err
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// trimEnd takes away the end of a line, as Unix or Windows write it.
+func trimEnd(b []byte) []byte {
+	for _, end := range []byte("\n\r") {
+		if n := len(b); n > 0 && b[n-1] == end {
+			b = b[:n-1]
+		}
+	}
+	return b
+}
+
+// readAll reads standard input to its end: text of at most max bytes.
+func readAll(c *Call, max int) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(c.In, int64(max)+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > max {
+		return "", failed("standard input is longer than %d bytes", max)
+	}
+	if err := text.Check(string(b)); err != nil {
+		return "", failed("standard input: %v", err)
+	}
+	return strings.TrimPrefix(string(b), text.BOM), nil
+}

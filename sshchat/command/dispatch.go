@@ -1,0 +1,245 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+// dispatch is a call on its way: it waits its turn, runs for as long as its caller may, and what came of it is recorded.
+type dispatch struct {
+	*Call
+	line string // as it was typed
+	cut  error  // why no more is printed, though the command went on
+}
+
+// run runs a command that the caller may use, as long as they may, and writes what came of it into the audit log.
+func (d *dispatch) run(ctx context.Context) error {
+	ctx = d.watch(ctx)
+	began, err := d.wait(ctx)
+	if err == nil {
+		err = d.do(ctx)
+	}
+	switch {
+	case began && d.Command.audited() && (err == nil || d.Account.ID != ""): // a stranger fails as often as they try
+		d.record(cause(ctx, err))
+	default:
+		d.recordDenial(cause(ctx, err))
+	}
+	return err
+}
+
+// wait waits for the call's turn. began is false if it did not come.
+func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
+	if err := d.fits(); err != nil {
+		return false, err
+	}
+	if !d.Command.Free {
+		if err := d.Caller.Pace(ctx, Work, d.line); err != nil {
+			return false, err
+		}
+	}
+	if d.Command.audited() && !d.ranked() && d.Account.ID != "" {
+		if err := d.Caller.Pace(ctx, Change, d.line); err != nil {
+			return false, err
+		}
+	}
+	return ctx.Err() == nil, ctx.Err()
+}
+
+// do runs the command.
+func (d *dispatch) do(ctx context.Context) error {
+	printed := d.output(ctx)
+	if d.Command.List && d.Face == Chat {
+		return d.show(ctx)
+	}
+	err := d.Command.Run(ctx, d.Call)
+	switch {
+	case err == nil && d.cut != nil:
+		err = d.cut
+	case err == nil && printed.bad:
+		err = fmt.Errorf("internal error: %s prints bytes and does not say so", d.Command.Name)
+	}
+	return err
+}
+
+// show runs the command and shows what it prints under the line that asked for it. A few lines are an answer like others.
+func (d *dispatch) show(ctx context.Context) error {
+	const few = 3
+	var list strings.Builder
+	out := d.Out
+	d.Out = &list
+	err := d.Command.Run(ctx, d.Call)
+	if said := list.String(); strings.Count(said, "\n") > few {
+		d.Session.Show("/"+text.Clean(d.line, 72), said)
+	} else {
+		io.WriteString(out, said)
+	}
+	return err
+}
+
+// output sees to it that bytes come to whoever asked as they are. A terminal ends lines in its own way, and shows what it
+// is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
+func (d *dispatch) output(ctx context.Context) *textOut {
+	printed := &textOut{w: d.Out}
+	if printsBytes(d.Call) {
+		d.Out = &untilEnd{ctx, d.Out}
+	} else {
+		d.Out = printed
+	}
+	return printed
+}
+
+// fits refuses bytes on a terminal.
+func (d *dispatch) fits() error {
+	if d.Terminal && printsBytes(d.Call) {
+		return refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
+			"and send the output to a file or a pipe", []any{d.Command.Name})
+	}
+	return nil
+}
+
+func printsBytes(c *Call) bool { return c.Command.Bytes != nil && c.Command.Bytes(c) }
+
+// untilEnd is output of bytes for as long as its session lasts: what is long, as a tar, does not outlive a ban or the
+// server.
+type untilEnd struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u *untilEnd) Write(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.Writer.Write(p)
+}
+
+// textOut passes on text, and nothing from the first byte on that is none.
+type textOut struct {
+	w   io.Writer
+	cut []byte // the beginning of a character whose end comes with the next write
+	bad bool
+}
+
+var errBytes = errors.New("not text")
+
+func (o *textOut) Write(p []byte) (int, error) {
+	if o.bad {
+		return 0, errBytes
+	}
+	b := append(o.cut, p...)
+	whole := len(b)
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
+		if tail := b[len(b)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				whole -= i
+			}
+			break
+		}
+	}
+	if !utf8.Valid(b[:whole]) || bytes.IndexByte(b, 0) >= 0 {
+		o.bad = true
+		return 0, errBytes
+	}
+	if _, err := o.w.Write(b[:whole]); err != nil {
+		return 0, err
+	}
+	o.cut = append(o.cut[:0], b[whole:]...)
+	return len(p), nil
+}
+
+// deny refuses the call for want of rights, at the pace of other commands.
+func (d *dispatch) deny(ctx context.Context, refused error) error {
+	if d.Account.ID == "" || !d.Command.denialAudited() {
+		return refused
+	}
+	if err := d.Caller.Pace(ctx, Work, d.line); err != nil {
+		return err
+	}
+	d.recordDenial(refused)
+	return refused
+}
+
+// audited reports whether the audit log has a line for each use of the command.
+func (cmd *Command) audited() bool {
+	return cmd.Audit || cmd.Effect == ChangesAccount || cmd.Role != "" && cmd.Effect != Reads
+}
+
+// denialAudited reports whether the audit log has a line if the command is refused for want of rights.
+func (cmd *Command) denialAudited() bool {
+	return cmd.audited() || cmd.Role != "" || cmd.Effect != Reads
+}
+
+// maxAudited is how much of what was typed a line of the audit log keeps, in bytes.
+const maxAudited = 300
+
+// record writes what came of the command into the audit log. What was done is done even where that fails:
+// the caller and the operator are told.
+func (c *Call) record(err error) {
+	if c.Services.Audit == nil {
+		return
+	}
+	act := chat.Act{By: c.Name.String(), Source: c.Source, Face: "chat", Do: c.Command.Name, Result: "done"}
+	if c.Face == Exec {
+		act.Face = "exec"
+	}
+	words := c.Args
+	switch {
+	case c.Command.Secret:
+		words = nil
+	case !c.Command.audited(): // the text is for those to whom it was to be said
+		words = words[:min(len(words), 1)]
+	case c.Text != "":
+		words = append(words[:len(words):len(words)], c.Text)
+	}
+	if len(words) > 0 {
+		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
+	}
+	if c.unwritten > 0 {
+		act.Text = strings.TrimSpace(fmt.Sprintf("%s (before it %d more, without a line)", act.Text, c.unwritten))
+	}
+	switch {
+	case err != nil && ExitCode(err) == int(chat.Denied):
+		act.Result = "denied"
+	case err != nil:
+		act.Result = "failed"
+	}
+	if err := c.Services.Audit.Append(act); err != nil {
+		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
+		c.Notef("The audit log cannot be written; this is not in it.")
+	}
+}
+
+// recordDenial writes err into the audit log if it is such a refusal, at the pace of those.
+func (d *dispatch) recordDenial(err error) {
+	if ExitCode(err) != int(chat.Denied) || !d.Command.denialAudited() {
+		return
+	}
+	if !d.ranked() {
+		unwritten, due := d.Caller.Denied()
+		if !due {
+			return
+		}
+		d.unwritten = unwritten
+	}
+	d.record(err)
+}
+
+// cause is why the command failed: of one whose session was ended meanwhile, why that was.
+func cause(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// ranked reports whether the caller has a role, which they prove. Who has none must not fill the audit log.
+func (c *Call) ranked() bool { return c.Who().Verified && c.Account.Role.AtLeast(chat.Mod) }

@@ -1,0 +1,218 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"strings"
+
+	"sshchat/sshchat/chat"
+)
+
+// This file keeps a command to its rights for as long as it runs. It may wait for minutes: for input, an answer, its turn,
+// a large room. Meanwhile the key of its login may be removed, or its admin be one no more. So the dispatcher looks at them
+// again after every wait. What a command changes is looked at once more at its place, by chat's rules. No command does so
+// itself.
+
+// checkAccount refuses whoever has none what needs one.
+func checkAccount(c *Call) error {
+	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
+		return nil
+	}
+	if !c.Registration {
+		return denied("no account named %s here", c.Name)
+	}
+	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
+}
+
+// checkRights checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
+// acts on is chat's to check.
+func checkRights(c *Call, a chat.Account) error {
+	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, targetsOf(c)) {
+		return denied("this key is for %s alone", only)
+	}
+	if err := checkRole(c, a); err != nil {
+		return err
+	}
+	if speaks(c) {
+		return c.may(chat.Speak{})
+	}
+	return nil
+}
+
+// checkRole refuses a caller whose account is a, and has not the role that the command needs.
+func checkRole(c *Call, a chat.Account) error {
+	role := c.Command.Role
+	switch {
+	case role == "":
+		return nil
+	case a.Role.AtLeast(role) && c.Who().Verified:
+		return checkRoom(c, a)
+	case c.Command.InRoom && moderates(c):
+		return nil
+	case a.Role.AtLeast(role):
+		return denied("%s takes a login by key, or a second factor: %s or %s, then reconnect",
+			c.typed(c.Command.Name), c.typed("key add"), c.typed("totp enable"))
+	case c.Command.InRoom:
+		return denied("%s is for %ss, and for those of the room", c.typed(c.Command.Name), role)
+	}
+	return denied("%s is for %ss", c.typed(c.Command.Name), role)
+}
+
+// targetsOf are what the command names to act on, as keys are restricted to.
+func targetsOf(c *Call) []string {
+	targets := make([]string, len(c.Args))
+	for i, word := range c.Args {
+		switch {
+		case strings.HasPrefix(word, "@"), c.Command.Person:
+			targets[i] = "@" + strings.ToLower(strings.TrimPrefix(word, "@"))
+		default:
+			targets[i] = "#" + strings.ToLower(strings.TrimPrefix(word, "#"))
+		}
+	}
+	return targets
+}
+
+// checkRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
+func checkRoom(c *Call, a chat.Account) error {
+	if !c.Command.InRoom || a.Role.AtLeast(chat.Admin) {
+		return nil
+	}
+	room, err := c.target()
+	if err != nil || room.IsDirect() {
+		return nil // which Run says
+	}
+	_, err = c.Hub.Room(a.Name, room)
+	return err
+}
+
+// moderates reports whether the caller moderates the room that the command acts in.
+func moderates(c *Call) bool {
+	room, err := c.target()
+	return err == nil && c.Hub.Moderates(c.Account.Name, room)
+}
+
+// What counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the
+// command runs, after each wait and at the place of each change; and it comes no faster than messages may (Caller.Pace).
+//
+//	                              | slow rooms slow it | who ignores the author
+//	a message, /me, an edit       |        yes         | does not see it
+//	a topic                       |        yes         | does not see its notice
+//	an invitation                 |         -          | does not see its notice
+//	a reason for putting one out  |         -          | does not see its notice
+//	a reason for a ban or a mute  |         -          | sees it
+//	a reason for being away       |         -          | sees it on asking
+//	the name of a new room        |         -          | sees it on asking
+//	an announcement               |         -          | sees it
+//	the message of the day        |         -          | sees it
+//
+// Deleting a message says nothing, and coming and going neither.
+
+// speaks reports whether the call has others see words of the caller's.
+func speaks(c *Call) bool {
+	if says := c.Command.Says; says != nil {
+		return says(c)
+	}
+	return c.Command.Effect == Speaks
+}
+
+// Admitted returns the account of a login as it stands now, the zero Account if it has none yet; or why the login is not
+// admitted any more.
+func (s *Services) Admitted(who chat.Caller) (chat.Account, error) {
+	now := s.Hub.View()
+	if who.Login.Account == "" {
+		return chat.Account{}, now.AdmitStranger(who)
+	}
+	return now.Admit(who)
+}
+
+// watch has everything that the call waits for or says look at its rights again.
+func (d *dispatch) watch(ctx context.Context) context.Context {
+	d.In = &watchedInput{ctx, d.In, d.Call}
+	if d.Command.Role != "" {
+		d.Out = &watchedOutput{d.Out, d}
+	}
+	d.Session, d.Caller = &watchedSession{d.Session, d.Call}, &watchedCaller{d.Caller, d.Call}
+	return chat.WithCheck(ctx, d.still)
+}
+
+// still refuses if the caller may not run the command any more.
+func (c *Call) still() error {
+	a, err := c.Admitted(c.Who())
+	if err != nil {
+		return err
+	}
+	return checkRights(c, a)
+}
+
+// watchedInput is standard input. Its end with the session is an error, and not the end of what was sent.
+type watchedInput struct {
+	ctx context.Context
+	io.Reader
+	call *Call
+}
+
+func (w *watchedInput) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	refused := w.ctx.Err()
+	if refused == nil {
+		refused = w.call.still()
+	}
+	if refused != nil {
+		clear(p[:n]) // it may be a password
+		return 0, refused
+	}
+	return n, err
+}
+
+// watchedOutput is standard output of who has more rights than others: they may go while a slow client takes what there is.
+type watchedOutput struct {
+	io.Writer
+	of *dispatch
+}
+
+func (w *watchedOutput) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err == nil {
+		err = w.of.still()
+		w.of.cut = cmp.Or(w.of.cut, err)
+	}
+	return n, err
+}
+
+// watchedSession is the session of a call, whose methods that wait look at the call's rights afterwards.
+type watchedSession struct {
+	Session
+	call *Call
+}
+
+func (w *watchedSession) Ask(ctx context.Context, question string, echo bool) (string, error) {
+	answer, err := w.Session.Ask(ctx, question, echo)
+	if err == nil {
+		err = w.call.still()
+	}
+	if err != nil {
+		return "", err
+	}
+	return answer, nil
+}
+
+// watchedCaller is the caller, whose methods that wait look at the call's rights afterwards.
+type watchedCaller struct {
+	Caller
+	call *Call
+}
+
+func (w *watchedCaller) Guess(look func() error) error {
+	if err := w.Caller.Guess(look); err != nil {
+		return err
+	}
+	return w.call.still()
+}
+
+func (w *watchedCaller) Pace(ctx context.Context, what Effort, text string) error {
+	if err := w.Caller.Pace(ctx, what, text); err != nil {
+		return err
+	}
+	return w.call.still()
+}

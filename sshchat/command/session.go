@@ -1,0 +1,119 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+// What acts on the caller's own session, and whether they are there.
+
+// maxWhy is the longest reason for being away, in bytes.
+const maxWhy = 256
+
+var _ = add(&Command{
+	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
+	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
+	Faces: Both, Effect: Speaks, Says: withText, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		var why chat.Text
+		if c.Text != "" {
+			var err error
+			if why, err = text.ParseLine(c.Text, maxWhy); err != nil {
+				return c.usage("%v", err)
+			}
+			if err = c.Caller.Pace(ctx, Message, c.Text); err != nil {
+				return err
+			}
+		}
+		if !c.Hub.Here(c.Account.Name) {
+			return failed("no session of yours is open, so everybody sees that you are not there")
+		}
+		c.Hub.SetAway(c.Account.Name, why)
+		c.Notef("You are away%s.", because(why))
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "back", Brief: "say that you are there again", Group: People,
+	Faces: Both, Effect: ChangesOwn, Account: true, Words: 0,
+	Run: func(_ context.Context, c *Call) error {
+		if c.Hub.Back(c.Account.Name) {
+			c.Notef("You are back.")
+		} else {
+			c.Notef("You were not away.")
+		}
+		return nil
+	},
+})
+
+// because is a reason as it follows "away".
+func because(why chat.Text) string {
+	if why.String() == "" {
+		return ""
+	}
+	return " (" + why.String() + ")"
+}
+
+var _ = add(&Command{
+	Name: "quit", Aliases: []string{"exit"}, Brief: "end this session; you stay in your rooms",
+	Faces: Chat, Effect: Reads, Free: true, Words: -1,
+	Run: func(_ context.Context, c *Call) error {
+		c.Session.Quit()
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "clear", Brief: "clear the screen; nothing is deleted", Group: Reading,
+	Faces: Chat, Effect: Reads, Free: true, Words: 0,
+	Run: func(_ context.Context, c *Call) error {
+		c.Session.Clear()
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "focus", Args: "[USER…|$]", Brief: "see these people alone in rooms; $ ends it", Group: People,
+	More:  "In this session only. Direct messages are shown whoever writes. Without a name it tells whom you see.",
+	Faces: Chat, Effect: Reads, Account: true, Words: -1,
+	Run: func(_ context.Context, c *Call) error {
+		switch {
+		case len(c.Args) == 0:
+			tellFocus(c)
+			return nil
+		case len(c.Args) == 1 && c.Args[0] == "$":
+			c.Session.SetFocus(nil)
+			tellFocus(c)
+			return nil
+		case len(c.Args) > maxIgnored:
+			return failed("nobody focuses on more than %d people", maxIgnored)
+		}
+		var people []chat.Name
+		for _, word := range c.Args {
+			name, err := c.person(word)
+			if err != nil {
+				return err
+			}
+			people = append(people, name)
+		}
+		c.Session.SetFocus(people)
+		tellFocus(c)
+		return nil
+	},
+})
+
+func tellFocus(c *Call) {
+	var names []string
+	for _, n := range c.Session.Focus() {
+		names = append(names, n.String())
+	}
+	if len(names) == 0 {
+		c.Notef("You see everybody.")
+		return
+	}
+	c.Notef("In rooms you see only what is said by %s, and by yourself. /focus $ ends that.", strings.Join(names, ", "))
+}
