@@ -15,12 +15,13 @@ import (
 const (
 	maxLines     = 75 // of a function
 	maxInterface = 12 // methods of an interface, with those of the interfaces of ours that it embeds
-	maxMethods   = 40 // of a type; with more than about thirty it holds more than one idea
+	maxMethods   = 35 // of a type; with more than about thirty it holds more than one idea
 )
 
 // oversized are the types and interfaces that are larger and still to be split, with the most that each may have. What is
 // small enough must leave the list. A type is named by its folder, as in store/accounts.Store.
 var oversized = map[string]int{
+	"store/accounts.Store":  40,
 	"store/history.History": 50,
 }
 

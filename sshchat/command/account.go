@@ -11,7 +11,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Making an account, and what it is.
+// An account of one's own: made, shown and deleted.
 
 var _ = add(&Command{
 	Name: "register", Args: "[CODE]", Brief: "make an account of the name you logged in with", Group: Yours,

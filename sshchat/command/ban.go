@@ -72,6 +72,21 @@ func banOf(c *Call, s chat.Sanction) chat.Ban {
 	return chat.Ban{Sanction: s, Force: force, Seen: staffSeen(c)}
 }
 
+// staffSeen is where moderators and admins are connected from, or lately were, by account: what a ban of addresses must
+// not hit is for chat's rules to say.
+func staffSeen(c *Call) map[string][]netip.Prefix {
+	seen := make(map[string][]netip.Prefix)
+	for _, s := range c.Live.Sessions() {
+		seen[s.Account] = append(seen[s.Account], netip.PrefixFrom(s.Addr, s.Addr.BitLen()))
+	}
+	for a := range c.Hub.View().Accounts() {
+		if a.Role.AtLeast(chat.Mod) {
+			seen[a.ID] = append(seen[a.ID], c.Tries.Sources(a.Name)...)
+		}
+	}
+	return seen
+}
+
 // addressesOf are the addresses a banned person is connected from, as far as they are surely theirs: no loopback or
 // private address, which a proxy or a whole house may have, and none that anybody else is connected from.
 func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
@@ -153,21 +168,6 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 		}
 		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), s.Lasts(), s.By, s.At.Format("2006-01-02"), s.Reason())
 	}
-}
-
-// staffSeen is where moderators and admins are connected from, or lately were, by account: what a ban of addresses must
-// not hit is for chat's rules to say.
-func staffSeen(c *Call) map[string][]netip.Prefix {
-	seen := make(map[string][]netip.Prefix)
-	for _, s := range c.Live.Sessions() {
-		seen[s.Account] = append(seen[s.Account], netip.PrefixFrom(s.Addr, s.Addr.BitLen()))
-	}
-	for a := range c.Hub.View().Accounts() {
-		if a.Role.AtLeast(chat.Mod) {
-			seen[a.ID] = append(seen[a.ID], c.Tries.Sources(a.Name)...)
-		}
-	}
-	return seen
 }
 
 var _ = add(&Command{

@@ -92,8 +92,8 @@ func moderates(c *Call) bool {
 	return err == nil && c.Hub.Moderates(c.Account.Name, room)
 }
 
-// What counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the
-// command runs, after each wait and at the place of each change; and it comes no faster than messages may (Caller.Pace).
+// What counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the command runs,
+// after each wait and at the place of each change; and it comes no faster than messages may (Caller.Pace).
 //
 //	                              | slow rooms slow it | who ignores the author
 //	a message, /me, an edit       |        yes         | does not see it

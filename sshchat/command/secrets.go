@@ -360,6 +360,12 @@ var _ = add(&Command{
 	},
 })
 
+// What is read of keys on standard input: an RSA key of 16 384 bits is a line of 2 800 bytes, and an account has 16.
+const (
+	maxKeyLine  = 8 << 10 // bytes
+	maxKeyLines = 64
+)
+
 // readKeys reads the public keys of the text: one, or with - those on standard input.
 func readKeys(c *Call) ([]chat.Key, error) {
 	lines := []string{c.Text}
@@ -394,12 +400,6 @@ func readKeys(c *Call) ([]chat.Key, error) {
 	}
 	return keys, nil
 }
-
-// What is read of keys on standard input: an RSA key of 16 384 bits is a line of 2 800 bytes, and an account has 16.
-const (
-	maxKeyLine  = 8 << 10 // bytes
-	maxKeyLines = 64
-)
 
 // removeKey takes a key off an account.
 func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string) error {
