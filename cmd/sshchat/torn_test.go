@@ -27,9 +27,9 @@ func TestJQMeetsNoTornFile(t *testing.T) {
 	for i := range 4 {
 		u := s.register(fmt.Sprintf("sender%d", i))
 		working.Go(func() {
-			for reads.Load() < wanted {
-				said.Add(2000)
-				if _, errs, code := u.exec("say general -", strings.Repeat("a line of what is said at full speed\n", 2000)); code != 0 {
+			for reads.Load() < wanted || !strings.Contains(s.log.String(), "history: rotated") {
+				said.Add(500)
+				if _, errs, code := u.exec("say general -", strings.Repeat("a line of what is said at full speed\n", 500)); code != 0 {
 					t.Errorf("say: exit %d, %s", code, errs)
 					return
 				}

@@ -204,10 +204,11 @@ func (s *stage) hides(words ...string) {
 // anew checks that what the differences came to is what a new UI would draw.
 func (s *stage) anew() {
 	s.t.Helper()
-	if s.fresh == nil || s.fresh.Width() != s.cols || s.fresh.Height() != s.rows {
-		s.fresh = vt.NewEmulator(s.cols, s.rows) // which takes 4 MiB, so it is reset where it can be
+	if s.fresh == nil {
+		s.fresh = vt.NewEmulator(s.cols, s.rows) // which takes 4 MiB, so there is one, and it is reset
 	}
 	fresh := s.fresh
+	fresh.Resize(s.cols, s.rows)
 	if _, err := io.WriteString(fresh, "\x1bc"); err != nil {
 		s.t.Fatal(err)
 	}

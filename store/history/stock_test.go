@@ -15,6 +15,7 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // These tests read the history with nothing of ours: age, jq, tar and a shell.
@@ -48,7 +49,7 @@ func TestStockToolsReadTheDisk(t *testing.T) {
 	read := func(r reader, script string) (string, error) {
 		return shell(t, script, "F="+p.path(), "KEY="+r.file, "NAME="+r.name.String())
 	}
-	for _, stop := range []string{"running", "killed", "reopened", "closed"} {
+	for i, stop := range []string{"running", "killed", "reopened", "closed"} {
 		switch stop {
 		case "killed":
 			p.kill()
@@ -70,7 +71,10 @@ func TestStockToolsReadTheDisk(t *testing.T) {
 			}
 		}
 		// Somebody else's key opens nothing, whosever head it tries.
-		for _, r := range readers {
+		for j, r := range readers {
+			if j != i%len(readers) && !powercut.Long() {
+				continue // each head once, as it is the same each time
+			}
 			r.file = outsider.file
 			if out, err := read(r, first); err == nil {
 				t.Errorf("%s: mallory's key opens %s's head: %q", stop, r.name, out)
