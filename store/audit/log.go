@@ -3,7 +3,6 @@
 package audit
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,10 +11,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +26,8 @@ import (
 // rotateAt is the size at which the audit log goes on in a new file, in bytes.
 const rotateAt = 8 << 20
 
-// maxLine is the longest line that is read back. Texts in it are cut before, so none of ours comes near.
+// maxLine is the longest line with its newline, in bytes. Texts are cut before they come here, so none of ours comes near; one
+// that is longer is neither written nor read.
 const maxLine = 64 << 10
 
 // errClosed is why a closed log takes nothing.
@@ -63,11 +64,13 @@ func open(d durable.FS, dir string, now func() time.Time, log *slog.Logger, most
 	return a, nil
 }
 
-func (a *Log) path() string { return filepath.Join(a.dir, "audit.jsonl") }
+const liveName = "audit.jsonl"
 
-func (a *Log) archive(i int) string {
-	return filepath.Join(a.dir, fmt.Sprintf("audit.%04d.jsonl", i))
-}
+func archiveName(i int) string { return fmt.Sprintf("audit.%04d.jsonl", i) }
+
+func (a *Log) path() string { return filepath.Join(a.dir, liveName) }
+
+func (a *Log) archive(i int) string { return filepath.Join(a.dir, archiveName(i)) }
 
 // open opens the file, or makes it, and finds the end of the chain.
 func (a *Log) open() error {
@@ -102,12 +105,10 @@ func (a *Log) find(f durable.File) error {
 	}
 	a.size = int64(len(whole))
 	last := lastLine(whole)
-	if archives := a.archives(); last == nil && archives > 0 {
-		content, err := durable.ReadFile(a.disk, a.archive(archives))
-		if err != nil {
+	if last == nil {
+		if last, err = a.lastArchived(); err != nil {
 			return err
 		}
-		last = lastLine(content)
 	}
 	if last == nil {
 		return nil
@@ -118,6 +119,28 @@ func (a *Log) find(f durable.File) error {
 	}
 	a.n, a.tip = act.N, digest(last)
 	return nil
+}
+
+// lastArchived is the last line of the newest archive; nil if there is none.
+func (a *Log) lastArchived() ([]byte, error) {
+	archives, err := a.archives()
+	if err != nil || len(archives) == 0 {
+		return nil, err
+	}
+	f, err := a.disk.Open(a.archive(archives[len(archives)-1]))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	line, err := newBackward(f, size, make([]byte, 2*maxLine)).line()
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	return line, err
 }
 
 // wholeLines is the content without a last line that has no end, or does not follow from the one before: a power cut may
@@ -184,6 +207,9 @@ func (a *Log) Append(act chat.Act) error {
 	if err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
+	if len(line) >= maxLine {
+		return fmt.Errorf("append to the audit log: the line has %d bytes, and at most %d are read back", len(line)+1, maxLine)
+	}
 	if _, err := a.file.WriteAt(append(line, '\n'), a.size); err != nil {
 		if undone := a.file.Truncate(a.size); undone != nil {
 			err = a.fail(errors.Join(err, undone))
@@ -207,7 +233,15 @@ func (a *Log) fail(err error) error {
 
 // rotate goes on in a new file, whose first line follows from the old one's last. Called with mu held.
 func (a *Log) rotate() error {
-	archive := a.archive(a.archives() + 1)
+	archives, err := a.archives()
+	if err != nil {
+		return err // not knowing which there are, a new one could take the place of the first
+	}
+	next := 1
+	if len(archives) > 0 {
+		next = archives[len(archives)-1] + 1
+	}
+	archive := a.archive(next)
 	if err := a.disk.Rename(a.path(), archive); err != nil {
 		return err
 	}
@@ -226,17 +260,22 @@ func (a *Log) rotate() error {
 	return nil
 }
 
-// archives is how many there are; they are numbered from 1 without a gap.
-func (a *Log) archives() int {
-	n := 0
-	for {
-		f, err := a.disk.Open(a.archive(n + 1))
-		if err != nil {
-			return n
-		}
-		f.Close()
-		n++
+// archives are the numbers of those there are, in order. They run from 1 without a gap unless somebody removed one. An
+// archive is never written to again, nor renamed.
+func (a *Log) archives() ([]int, error) {
+	names, err := a.disk.Names(a.dir)
+	if err != nil {
+		return nil, err
 	}
+	var numbers []int
+	for _, name := range names {
+		digits := strings.TrimSuffix(strings.TrimPrefix(name, "audit."), ".jsonl")
+		if i, err := strconv.Atoi(digits); err == nil && i > 0 && name == archiveName(i) {
+			numbers = append(numbers, i)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
 }
 
 // Tip is the count of lines and the hash of the last: who remembers both can tell that none was cut off.
@@ -244,88 +283,6 @@ func (a *Log) Tip() (n uint64, hash string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.n, a.tip
-}
-
-// Acts returns the acts since then, oldest first, but at most the last n.
-func (a *Log) Acts(since time.Time, n int) ([]chat.Act, error) {
-	var acts []chat.Act
-	err := a.walk(func(_ string, _ int, line []byte) error {
-		var act chat.Act
-		if json.Unmarshal(line, &act) != nil || act.At.Before(since) {
-			return nil // damage is Verify's to tell
-		}
-		if acts = append(acts, act); len(acts) >= 2*n {
-			acts = slices.Delete(acts, 0, len(acts)-n)
-		}
-		return nil
-	})
-	return acts[max(0, len(acts)-n):], err
-}
-
-// Verify checks the chain from the first line on and returns how many lines it has.
-// Its error names the first line that does not follow from the one before.
-func (a *Log) Verify() (lines uint64, err error) {
-	tip := ""
-	err = a.walk(func(name string, number int, line []byte) error {
-		var act chat.Act
-		if err := json.Unmarshal(line, &act); err != nil {
-			return fmt.Errorf("%s line %d: it is no JSON", name, number)
-		}
-		if act.N != lines+1 || act.Prev != tip {
-			return fmt.Errorf("%s line %d: it does not follow from the line before it", name, number)
-		}
-		lines, tip = act.N, digest(line)
-		return nil
-	})
-	if n, end := a.Tip(); err == nil && (lines < n || lines == n && tip != end) {
-		return lines, fmt.Errorf("lines were cut off the end: %d are left of %d", lines, n)
-	}
-	return lines, err
-}
-
-// walk calls f with each line of all files, in order.
-func (a *Log) walk(f func(name string, number int, line []byte) error) error {
-	a.mu.Lock()
-	archives := a.archives()
-	a.mu.Unlock()
-	for i := 1; i <= archives+1; i++ {
-		path := a.archive(i)
-		if i == archives+1 {
-			path = a.path()
-		}
-		if err := walkLines(a.disk, path, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func walkLines(d durable.FS, path string, f func(name string, number int, line []byte) error) error {
-	file, err := d.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is missing", filepath.Base(path))
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	size, err := file.Size()
-	if err != nil {
-		return err
-	}
-	scan := bufio.NewScanner(io.NewSectionReader(file, 0, size))
-	scan.Buffer(nil, maxLine)
-	number := 0
-	for scan.Scan() {
-		number++
-		if err := f(filepath.Base(path), number, scan.Bytes()); err != nil {
-			return err
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return fmt.Errorf("%s after line %d: %w", filepath.Base(path), number, err)
-	}
-	return nil
 }
 
 // Close closes the file.
@@ -338,34 +295,4 @@ func (a *Log) Close() error {
 	err := a.file.Close()
 	a.file, a.broken = nil, errClosed
 	return err
-}
-
-// Snapshots are the audit log's files: the signed tip and the lines, which are only ever added, those that are written to
-// before the older ones. One of those is in memory at a time.
-func (a *Log) Snapshots() iter.Seq2[durable.Snapshot, error] {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var all []func() (durable.Snapshot, error)
-	now := func(s durable.Snapshot, err error) {
-		all = append(all, func() (durable.Snapshot, error) { return s, err })
-	}
-	if tip, err := a.snapshot(a.tipPath()); !errors.Is(err, fs.ErrNotExist) {
-		now(tip, err)
-	}
-	live, err := a.snapshot(a.path())
-	live.Size = min(live.Size, a.size)
-	live.Reader = io.LimitReader(live.Reader, live.Size)
-	now(live, err)
-	for i := range a.archives() {
-		all = append(all, func() (durable.Snapshot, error) { return a.snapshot(a.archive(i + 1)) })
-	}
-	return durable.Each(all...)
-}
-
-func (a *Log) snapshot(path string) (durable.Snapshot, error) {
-	b, err := durable.ReadFile(a.disk, path)
-	if err != nil {
-		err = fmt.Errorf("snapshot of the audit log: %w", err)
-	}
-	return durable.InMemory(filepath.Base(path), b), err
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
 )
 
@@ -77,8 +76,13 @@ func (a *Log) SignTip(s Signer, when string) (Tip, error) {
 // from there, where the tip is not the server's, and where there is none although the log has lines. The error is for
 // admins to read.
 func (a *Log) CheckTip(s Signer) (tip Tip, later uint64, err error) {
-	n, hash := a.Tip()
-	b, err := durable.ReadFile(a.disk, a.tipPath())
+	b, err := durable.ReadFile(a.disk, a.tipPath()) // before the log is looked at: no tip is of later lines
+	v, broken := a.view()
+	if broken != nil {
+		return Tip{}, 0, broken
+	}
+	defer v.close()
+	n, hash := v.n, v.tip
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && n == 0:
 		return Tip{}, 0, nil
@@ -94,7 +98,7 @@ func (a *Log) CheckTip(s Signer) (tip Tip, later uint64, err error) {
 		return tip, 0, fmt.Errorf("%d lines were signed and %d are left", tip.N, n)
 	}
 	if tip.N < n {
-		if hash, err = a.hashOf(tip.N); err != nil {
+		if hash, err = v.hashOf(tip.N); err != nil {
 			return tip, 0, err
 		}
 	}
@@ -113,28 +117,4 @@ func parseTip(b []byte, s Signer) (tip Tip, err error) {
 		return Tip{}, err
 	}
 	return tip, nil
-}
-
-// hashOf is the hash of line n, which the chain up to the end was built on. The newest files are looked at first.
-func (a *Log) hashOf(n uint64) (hash string, err error) {
-	if n == 0 {
-		return "", nil
-	}
-	a.mu.Lock()
-	archives := a.archives()
-	a.mu.Unlock()
-	for i := archives + 1; i > 0 && hash == "" && err == nil; i-- {
-		path := a.path()
-		if i <= archives {
-			path = a.archive(i)
-		}
-		err = walkLines(a.disk, path, func(_ string, _ int, line []byte) error {
-			var act chat.Act
-			if json.Unmarshal(line, &act) == nil && act.N == n {
-				hash = digest(line)
-			}
-			return nil
-		})
-	}
-	return hash, err
 }

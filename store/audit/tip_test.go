@@ -169,8 +169,8 @@ func TestTipBeforeLaterLines(t *testing.T) {
 			t.Errorf("round %d: %+v, %d later, %v", round, tip, later, err)
 		}
 	}
-	if a.archives() < 5 {
-		t.Errorf("%d archives", a.archives())
+	if archives, err := a.archives(); len(archives) < 5 || err != nil {
+		t.Errorf("%d archives, %v", len(archives), err)
 	}
 }
 
