@@ -27,27 +27,31 @@ func (s *Server) lapses() {
 		case <-s.stop.Done():
 			return
 		}
-		s.expire()
-		timer.Reset(untilLapse(s.view()))
+		if s.expire() {
+			timer.Reset(untilLapse(s.view()))
+		} else {
+			timer.Reset(lapseAtMost)
+		}
 	}
 }
 
-// expire lets go of the bans that have ended.
-func (s *Server) expire() {
+// expire lets go of the bans that have ended. ok is false if that was not stored: it is tried again, but the log is not filled.
+func (s *Server) expire() (ok bool) {
 	now := s.view()
 	over := slices.DeleteFunc(slices.Clone(now.AllBans()), func(b chat.Sanction) bool { return !now.At.Over(b) })
 	if len(over) == 0 {
-		return
+		return true
 	}
 	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}); err != nil {
 		if s.stop.Err() == nil {
-			s.log.Error("let go of bans that have ended", "err", err) // it is tried again
+			s.log.Error("let go of bans that have ended", "err", err)
 		}
-		return
+		return false
 	}
 	for _, b := range over {
 		s.log.Info("ban ended", "on", b.Target())
 	}
+	return true
 }
 
 // untilLapse is when to look again; without a ban that ends, when there may be one.

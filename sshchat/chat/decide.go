@@ -294,16 +294,22 @@ func (s *State) changedSince(before *State) []Name {
 	return names
 }
 
-// readersChanged is what has to follow for people who read otherwise than before: Rekey or Revoke. Bans that have ended
-// count until Expire lets go of them.
+// readersChanged is what has to follow for people who read otherwise than before: Rekey or Revoke. They are known by their
+// names, as the members of rooms are: a hand edit may give a name another ID, or swap two. Who is gone reads nothing any
+// more, also of what two people said, where no membership ends. Bans that have ended count until Expire lets go of them.
 func (s *State) readersChanged(before *State) map[Name]Change {
 	changed := make(map[Name]Change)
 	was, is := View{State: before}, View{State: s}
 	compare := func(a *Account) {
-		if j, ok := before.byID[a.ID]; ok {
-			if change := is.Reading(*a).Change(was.Reading(*before.accounts[j])); change != NoChange {
+		if old := before.named(a.Name); old != nil {
+			if change := is.Reading(*a).Change(was.Reading(*old)); change != NoChange {
 				changed[a.Name] = change
 			}
+		}
+	}
+	for i, a := range before.accounts {
+		if (i >= len(s.accounts) || s.accounts[i] != a) && s.named(a.Name) == nil {
+			changed[a.Name] = Revoke
 		}
 	}
 	if !slices.Equal(s.bans.list, before.bans.list) {

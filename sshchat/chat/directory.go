@@ -244,14 +244,15 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	return people, nil
 }
 
-// Author is who said message of of the room; ok is false if it is not in memory.
-func (h *directory) Author(room RoomName, of uint64) (name Name, ok bool) {
+// Author is who said message of of the room; ok is false if it is not in memory, or not me's to read.
+func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok bool) {
+	since, _, in := h.share(me, room)
+	if !in || of < since {
+		return Name{}, false
+	}
 	h.mu.RLock()
 	r := h.rooms[room]
 	h.mu.RUnlock()
-	if r == nil {
-		return Name{}, false
-	}
 	m, kept := r.Log.find(of)
 	return m.From, kept
 }

@@ -126,9 +126,13 @@ func (d *draft) setMember(r RoomState, m Member) {
 	d.putRoom(r)
 }
 
+// removeMember puts somebody out of the room. A moderator of it is none any more: put out and back again they would be one.
 func (d *draft) removeMember(r RoomState, name Name) {
 	if i := r.member(name); i >= 0 {
 		r.Members = slices.Delete(slices.Clone(r.Members), i, i+1)
+		if i := slices.Index(r.Mods, name); i >= 0 {
+			r.Mods = slices.Delete(slices.Clone(r.Mods), i, i+1)
+		}
 		d.count(name, -1)
 		d.putRoom(r)
 	}
@@ -144,12 +148,14 @@ func (d *draft) general() RoomState {
 
 // lastAdmin reports whether a is the only admin who may come in: neither disabled nor banned.
 func (d *draft) lastAdmin(a Account) bool {
-	comesIn := func(o *Account) bool {
-		_, banned := d.view().Banned(o.Name, netip.Addr{}, "")
-		return o.Role == Admin && !o.Disabled && !banned
-	}
-	if !comesIn(&a) {
+	if !d.view().comesIn(&a) {
 		return false
 	}
-	return !slices.ContainsFunc(d.accounts, func(o *Account) bool { return o.ID != a.ID && comesIn(o) })
+	return !slices.ContainsFunc(d.accounts, func(o *Account) bool { return o.ID != a.ID && d.view().comesIn(o) })
+}
+
+// comesIn reports whether the account is an admin's who may come in.
+func (v View) comesIn(a *Account) bool {
+	_, banned := v.Banned(a.Name, netip.Addr{}, "")
+	return a.Role == Admin && !a.Disabled && !banned
 }

@@ -379,7 +379,8 @@ func (in EditByHand) decide(d *draft) error {
 	if !d.who.Server {
 		return denied("only the server reads what was edited by hand")
 	}
-	if d.HasAdmin() && !in.State.HasAdmin() {
+	after := View{in.State, d.at}
+	if slices.ContainsFunc(d.accounts, d.view().comesIn) && !slices.ContainsFunc(in.State.accounts, after.comesIn) {
 		return ErrLastAdmin
 	}
 	same := func(a, b *RoomState) bool {

@@ -112,7 +112,7 @@ func (in Mute) decide(d *draft) error {
 
 // impose adds s to a list, in the place of one of the same target; what has ended goes.
 func (d *draft) impose(list *sanctions, s Sanction) error {
-	if old, ok := list.find(d.at, s.Target()); ok {
+	for _, old := range list.of(d.at, s.Target()) {
 		if err := d.mayLift(old); err != nil {
 			return err
 		}
@@ -143,12 +143,14 @@ func (d *draft) lift(list *sanctions, target, how string) error {
 	if err := d.needs(Mod); err != nil {
 		return err
 	}
-	old, ok := list.find(d.at, target)
-	if !ok {
+	all := list.of(d.at, target)
+	if len(all) == 0 {
 		return ErrNoSanction.With("%s is not %s", target, how)
 	}
-	if err := d.mayLift(old); err != nil {
-		return err
+	for _, old := range all {
+		if err := d.mayLift(old); err != nil {
+			return err
+		}
 	}
 	*list = newSanctions(slices.DeleteFunc(list.holding(d.at), func(s Sanction) bool { return s.Target() == target }))
 	return nil

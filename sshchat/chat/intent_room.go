@@ -172,14 +172,15 @@ func (in Speak) decide(d *draft) error {
 }
 
 // TakeBack lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is
-// refused with ErrNotYours if the caller runs no room.
+// refused with ErrNotYours if the caller does not run the room, or is not in it: of that one nobody learns who spoke in it.
 type TakeBack struct {
 	Room   RoomName
 	Author Name
 }
 
 func (in TakeBack) decide(d *draft) error {
-	if in.Room.IsDirect() || d.rank(in.Room) == RankMember {
+	r, _ := d.Room(in.Room)
+	if in.Room.IsDirect() || d.rank(in.Room) == RankMember || !d.who.Server && r.member(d.name()) < 0 {
 		return ErrNotYours
 	}
 	if a := d.named(in.Author); a != nil {

@@ -177,12 +177,7 @@ func (s *sanctions) holding(at Moment) []Sanction {
 	return slices.DeleteFunc(slices.Clone(s.list), at.Over)
 }
 
-// find returns the sanction of that target, if it holds.
-func (s *sanctions) find(at Moment, target string) (Sanction, bool) {
-	for _, one := range s.list {
-		if one.Target() == target && !at.Over(one) {
-			return one, true
-		}
-	}
-	return Sanction{}, false
+// of lists the sanctions of that target that hold: one, but in a file edited by hand.
+func (s *sanctions) of(at Moment, target string) []Sanction {
+	return slices.DeleteFunc(slices.Clone(s.list), func(one Sanction) bool { return one.Target() != target || at.Over(one) })
 }

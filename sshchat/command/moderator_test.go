@@ -6,6 +6,7 @@ import (
 
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // A moderator of the server looks for private rooms by what only runs a room, and opens them to walk in.
@@ -17,8 +18,13 @@ func TestAttackModeratorOpensAPrivateRoom(t *testing.T) {
 	}
 	r.must("join #den")
 	r.must("room set-private #den on")
+	den, err := text.ParseRoomName("den")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.say("alice", den, "hi")
 	r.as("mallory")
-	lines := []string{"room set-private ROOM off", "slow ROOM 10s", "kick bob ROOM", "kick alice ROOM", "mod mallory ROOM", "unmod bob ROOM"}
+	lines := []string{"delete ROOM/1", "room set-private ROOM off", "slow ROOM 10s", "kick bob ROOM", "kick alice ROOM", "mod mallory ROOM", "unmod bob ROOM"}
 	for _, line := range lines {
 		seen, is := r.run(strings.Replace(line, "ROOM", "#den", 1))
 		none, isNot := r.run(strings.Replace(line, "ROOM", "#nil", 1))

@@ -319,3 +319,19 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 	r.session.answer = "correct horse"
 	r.sees("unlock", "alice: secret 301\n")
 }
+
+// An edit is said anew: to whom nothing can be said, as their account is gone, nothing is edited.
+func TestNothingIsEditedForWhoIsGone(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	two := text.Direct(name(t, "alice"), name(t, "bob"))
+	r.session.room = two
+	said := r.say("alice", two, "hi")
+	r.must("edit hello")
+	if err := r.hub.Decide(t.Context(), chat.TheServer, chat.DeleteAccount{ID: r.account(name(t, "bob")).ID}); err != nil {
+		t.Fatal(err)
+	}
+	r.refuses("edit a secret", chat.NotFound, "no account named bob")
+	if m, _ := r.hub.Last(name(t, "alice"), two); m.Seq != said.Seq || m.Text.String() != "hello" {
+		t.Errorf("it is %q now", m.Text)
+	}
+}

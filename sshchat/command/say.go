@@ -235,7 +235,7 @@ var (
 
 // takeBack deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
 func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) error {
-	author, found := c.Hub.Author(room, seq)
+	author, found := c.Hub.Author(c.Account.Name, room, seq)
 	if !found || author == c.Account.Name {
 		return amend(ctx, c, room, chat.Delete, seq, "")
 	}
@@ -287,6 +287,7 @@ func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of 
 		if clean, err = text.ParseText(said); err != nil {
 			return err
 		}
+		ctx = c.spoken(ctx, c.Who, room)
 	}
 	m, err := c.Hub.Amend(ctx, c.Account.Name, room, kind, of, clean)
 	if err != nil {

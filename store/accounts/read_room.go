@@ -3,6 +3,7 @@ package accounts
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -51,6 +52,12 @@ func (r *reader) readRoom(v strictjson.Value) error {
 		m.Topic = said.String()
 	}
 	r.rooms[m.Name] = true
+	// Whoever is no user has lost what they had here: kept, it would be a present to whoever takes the name next.
+	gone := func(name chat.Name) bool { return !r.names[name] }
+	m.Mods, m.Invited = slices.DeleteFunc(m.Mods, gone), slices.DeleteFunc(m.Invited, gone)
+	if gone(m.By) {
+		m.By = chat.Name{}
+	}
 	rules := chat.Rules{Private: m.Private, Slow: time.Duration(m.Slow) * time.Second, Mods: m.Mods, Invited: m.Invited}
 	r.parts.Rooms = append(r.parts.Rooms, chat.RoomState{Name: m.Name, Topic: m.Topic, Rules: rules, By: m.By, Members: members})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -272,4 +273,15 @@ func FuzzUsersFile(f *testing.F) {
 			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
 		}
 	})
+}
+
+// What a room keeps for somebody who is no user is let go of: whoever takes the name next would have it.
+func TestRoomsKeepNothingForStrangers(t *testing.T) {
+	dir := t.TempDir()
+	writeUsers(t, dir, oneRoom(`{"name":"lab","topic":"","private":true,"by":"bob","mods":["bob","alice"],"invited":["bob"],"members":[{"name":"alice","since":1}]}`))
+	u := open(t, dir)
+	r, _ := u.View().Room(roomName("lab"))
+	if !r.By.IsZero() || !slices.Equal(r.Mods, []chat.Name{name("alice")}) || r.MayEnter(name("bob")) {
+		t.Errorf("kept: %+v", r)
+	}
 }

@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/text"
+)
+
+// callerOf is somebody of the world, by key or else by password with a second factor.
+func (w *world) callerOf(n Name) Caller {
+	a := w.named(n)
+	return Caller{Name: n, Login: Login{Account: a.ID, Key: a.Keys[0].Fingerprint}, Key: a.Keys[0].Fingerprint, Verified: true}
+}
+
+// must has the world go on as who decides.
+func (w *world) must(t *testing.T, who Name, in Intent) {
+	t.Helper()
+	next, err := View{w.State, w.at}.Check(w.callerOf(who), in)
+	if err != nil {
+		t.Fatalf("%s %T: %v", who, in, err)
+	}
+	w.State = next
+}
+
+// A moderator of a room who is put out of it, or leaves, comes back as a member: else nobody could end it meanwhile.
+func TestModeratorsOfARoomAreNoneWhenTheyComeBack(t *testing.T) {
+	for what, out := range map[string]func(w *world, maker, mod Name){
+		"kicked": func(w *world, maker, mod Name) { w.must(t, maker, KickFromRoom{Name: mod, Room: w.rooms[1]}) },
+		"parted": func(w *world, _, mod Name) { w.must(t, mod, LeaveRoom{w.rooms[1]}) },
+	} {
+		w := newWorld(t)
+		maker, mod, dev := w.names[4], w.names[5], w.rooms[1]
+		if _, is := w.Standing(mod, dev); !is {
+			t.Fatal("no moderator to begin with")
+		}
+		out(w, maker, mod)
+		w.must(t, mod, JoinRoom{Room: dev})
+		if _, is := w.Standing(mod, dev); is {
+			t.Errorf("%s and back: a moderator again", what)
+		}
+		if _, err := (View{w.State, w.at}).Check(w.callerOf(mod), SetSlow{dev, time.Minute}); err == nil {
+			t.Errorf("%s and back: runs the room", what)
+		}
+	}
+}
+
+// A file edited by hand may hold two sanctions of one target. A moderator lifts or replaces neither if one is an admin's.
+func TestAdminsSanctionBesideAModerators(t *testing.T) {
+	w := newWorld(t)
+	admin, mod, other, user := w.names[0], w.names[2], w.names[3], w.names[6]
+	p := w.Parts()
+	p.Bans = []Sanction{{User: user, By: other, At: w.at.Shown}, {User: user, By: admin, At: w.at.Shown}}
+	p.Mutes = p.Bans
+	w.State = NewState(p)
+	now := View{w.State, w.at}
+	for _, in := range []Intent{
+		Unban{user.String()}, Unmute{user},
+		Ban{Sanction: Sanction{User: user, Until: w.at.Shown.Add(time.Second)}}, Mute{Sanction{User: user, Until: w.at.Shown.Add(time.Second)}},
+	} {
+		if _, err := now.Check(w.callerOf(mod), in); err == nil {
+			t.Errorf("a moderator may %T", in)
+		}
+		if _, err := now.Check(w.callerOf(admin), in); err != nil {
+			t.Errorf("an admin may not %T: %v", in, err)
+		}
+	}
+	w.must(t, admin, Unban{user.String()})
+	if left := w.AllBans(); len(left) > 0 {
+		t.Errorf("of two bans is left %+v", left)
+	}
+}
+
+// No hand edit keeps out the last admin who may come in.
+func TestLastAdminIsNotBannedByHand(t *testing.T) {
+	w := newWorld(t)
+	now := View{w.State, w.at}
+	edited := func(until time.Duration, admins ...Name) error {
+		p := w.Parts()
+		for _, n := range admins {
+			p.Bans = append(p.Bans, Sanction{User: n, At: w.at.Shown, Until: w.at.Shown.Add(until)})
+		}
+		_, err := now.Check(TheServer, EditByHand{NewState(p)})
+		return err
+	}
+	if err := edited(time.Hour, w.names[0]); err != nil {
+		t.Errorf("one of two: %v", err)
+	}
+	if err := edited(time.Hour, w.names[0], w.names[1]); !errors.Is(err, ErrLastAdmin) {
+		t.Errorf("both: %v", err)
+	}
+	if err := edited(-time.Hour, w.names[0], w.names[1]); err != nil {
+		t.Errorf("both, and the bans have ended: %v", err)
+	}
+}
+
+// Who reads is known by name, as members are: whatever ID a hand edit gives it.
+func TestReadersChangeByName(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.names[5], w.names[6]
+	edited := func(change func(accounts []Account)) map[Name]Change {
+		p := w.Parts()
+		change(p.Accounts)
+		return NewState(p).readersChanged(w.State)
+	}
+	if got := edited(func([]Account) {}); len(got) > 0 {
+		t.Errorf("nothing: %v", got)
+	}
+	if got := edited(func(all []Account) { all[5].ID, all[5].Keys = "another", all[6].Keys }); got[a] != Revoke || len(got) != 1 {
+		t.Errorf("another ID and key: %v", got)
+	}
+	if got := edited(func(all []Account) { all[5].Name, all[6].Name = b, a }); got[a] != Revoke || got[b] != Revoke {
+		t.Errorf("names swapped: %v", got)
+	}
+	next, err := View{w.State, w.at}.Check(TheServer, DeleteAccount{ID: w.named(a).ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := next.readersChanged(w.State); got[a] != Revoke || len(got) != 1 {
+		t.Errorf("deleted: %v", got)
+	}
+}
+
+// What two people said is sealed to neither's keys any more when their account is gone.
+func TestDeletedReadNothingOfTwo(t *testing.T) {
+	tape := &tape{}
+	h := start(t, tape, "alice", "bob")
+	alice, bob := name(t, "alice"), name(t, "bob")
+	two := text.Direct(alice, bob)
+	if _, err := h.Post(t.Context(), alice, two, Say, words("hi")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Decide(t.Context(), TheServer, DeleteAccount{ID: h.caller(bob).Login.Account}); err != nil {
+		t.Fatal(err)
+	}
+	gone := func(e Event) bool { return e.Room == two && e.Change == Revoke && e.Name == bob }
+	if !slices.ContainsFunc(tape.stored(), gone) {
+		t.Errorf("no window ends: %+v", tape.stored())
+	}
+}
+
+// Who is not in a room does not learn who spoke in it, or whether it is there: neither do moderators of the server.
+func TestAuthorsAreForMembers(t *testing.T) {
+	w := newWorld(t)
+	mod, admin, ops := w.names[2], w.names[0], w.rooms[2]
+	for _, author := range []Name{admin, w.names[6]} {
+		_, err := View{w.State, w.at}.Check(w.callerOf(mod), TakeBack{ops, author})
+		_, none := View{w.State, w.at}.Check(w.callerOf(mod), TakeBack{room(t, "nothing"), author})
+		if !errors.Is(err, ErrNotYours) || !errors.Is(none, ErrNotYours) {
+			t.Errorf("a message of %s: %v; and where there is no room: %v", author, err, none)
+		}
+	}
+	h := start(t, &tape{}, "alice", "bob", "carl")
+	lab := room(t, "lab")
+	join(t, h, "alice", "lab")
+	m, err := h.Post(t.Context(), name(t, "alice"), lab, Say, words("before"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	join(t, h, "bob", "lab")
+	for who, knows := range map[string]bool{"alice": true, "bob": false, "carl": false} {
+		if _, ok := h.Author(name(t, who), lab, m.Seq); ok != knows {
+			t.Errorf("%s learns whose it is: %v", who, ok)
+		}
+	}
+}
