@@ -11,6 +11,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -242,6 +243,9 @@ func (v *view) actsOf(i int, since time.Time, acts []chat.Act, n int) ([]chat.Ac
 		if err != nil {
 			return acts, fmt.Errorf("%s: %w", p.name, err)
 		}
+		if _, at, ok := stamp(line); ok && at.Before(since) {
+			continue
+		}
 		var act chat.Act
 		if json.Unmarshal(line, &act) == nil && !act.At.Before(since) {
 			acts = append(acts, act)
@@ -294,6 +298,9 @@ func (v *view) hashIn(i int, n uint64) (hash string, err error) {
 	}
 	var act chat.Act
 	err = v.forward(p, func(_ string, _ int, line []byte) error {
+		if number, _, ok := stamp(line); ok && number != n {
+			return nil
+		}
 		act = chat.Act{}
 		if json.Unmarshal(line, &act) == nil && act.N == n {
 			hash = digest(line)
@@ -301,6 +308,23 @@ func (v *view) hashIn(i int, n uint64) (hash string, err error) {
 		return nil
 	})
 	return hash, err
+}
+
+// stamp is the number and the time that a line begins with, as Append writes it, so that most lines need not be parsed. It is
+// not ok if the line begins otherwise: then the whole of it counts.
+func stamp(line []byte) (n uint64, at time.Time, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte(`{"n":`))
+	number, rest, cut := bytes.Cut(rest, []byte(`,"at":"`))
+	when, _, closed := bytes.Cut(rest, []byte(`"`))
+	if !ok || !cut || !closed {
+		return 0, at, false
+	}
+	n, err := strconv.ParseUint(string(number), 10, 64)
+	if err != nil {
+		return 0, at, false
+	}
+	at, err = time.Parse(time.RFC3339Nano, string(when))
+	return n, at, err == nil
 }
 
 // backward reads lines from the end. What it returns is the caller's until the next line is asked for.

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -576,6 +577,48 @@ func TestReadingTakesTheMemoryOfAFewLines(t *testing.T) {
 	}
 }
 
+// What a line begins with is what the whole of it says, or it is not used.
+func FuzzStamp(f *testing.F) {
+	f.Add([]byte(`{"n":1,"at":"2026-11-24T12:00:00Z","by":"","do":"ban","prev":""}`))
+	f.Add([]byte(`{"n":18446744073709551615,"at":"2026-11-24T12:00:00.001+02:00","by":"at\"","do":"ban","prev":""}`))
+	f.Add([]byte(`{"at":"2026-11-24T12:00:00Z","n":1}`))
+	f.Add([]byte(`{"n":01,"at":"2026-11-24T12:00:00Z"}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		n, at, ok := stamp(line)
+		var act chat.Act
+		if json.Unmarshal(line, &act) != nil || bytes.ContainsRune(line, '\\') || bytes.Count(bytes.ToLower(line), []byte(`"n"`)) > 1 || bytes.Count(bytes.ToLower(line), []byte(`"at"`)) > 1 {
+			return // damage, or keys that stand there twice, perhaps escaped, which is damage too
+		}
+		if ok && (n != act.N || !at.Equal(act.At)) {
+			t.Errorf("%s: %d and %v", line, n, at)
+		}
+	})
+}
+
+// Every line that Append writes can be told by what it begins with. The control is one in another order, which is read whole.
+func TestStampOfWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	a, _ := watchedLog(t, rotateAt)
+	fill(t, a, 12)
+	v, err := a.view()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	err = v.walk(func(_ string, number int, line []byte) error {
+		if n, at, ok := stamp(line); n != uint64(number) || at.IsZero() || !ok {
+			t.Errorf("%s: %d, %v, %v", line, n, at, ok)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, _, ok := stamp([]byte(`{"at":"2026-11-24T12:00:00Z","n":1}`)); ok {
+		t.Error("control: a line in another order")
+	}
+}
+
 // Lines read from the end are those read from the start, in turn, whatever is in the file and wherever a buffer ends.
 func FuzzBackward(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\nthree"), 8)
@@ -644,6 +687,24 @@ func BenchmarkLastActs(b *testing.B) {
 	for b.Loop() {
 		if acts, err := a.Acts(time.Time{}, 50); len(acts) != 50 || err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkActsSince(b *testing.B) {
+	a, _ := bigLog(b, 8, 60)
+	a.max = 16 << 20
+	content, err := os.ReadFile(a.archive(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(a.path(), content, 0o600); err != nil { // all in the file that is never skipped
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if acts, err := a.Acts(time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC), 50); len(acts) != 0 || err != nil {
+			b.Fatal(len(acts), err)
 		}
 	}
 }
