@@ -110,7 +110,7 @@ func (h *decider) settle(ctx context.Context, before, after *State) error {
 			return err
 		}
 	}
-	for _, name := range after.changedSince(before) {
+	for name := range after.readersChanged(before) {
 		if err := h.wait(ctx, name); err != nil && ctx.Err() == nil {
 			return err
 		}

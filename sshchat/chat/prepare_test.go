@@ -109,3 +109,46 @@ func TestRevokedThoughHungUp(t *testing.T) {
 		}
 	}
 }
+
+// A decision returns when it holds: what is said after it is sealed to whoever reads again, though the decision is not about
+// their account, as that a ban is lifted, or has ended.
+func TestReadersAgainBeforeTheAnswer(t *testing.T) {
+	bob, dev := name(t, "bob"), room(t, "dev")
+	for what, c := range map[string]struct {
+		ban Sanction
+		end Intent
+	}{
+		"lifted":          {Sanction{User: bob}, Unban{Target: "bob"}},
+		"a key's, lifted": {Sanction{Key: keyOf(bob).Fingerprint}, Unban{Target: "key=" + keyOf(bob).Fingerprint}},
+		"ended":           {Sanction{User: bob, Until: time.Date(2000, 1, 1, 0, 0, 10, 0, time.UTC)}, Expire{}}, // a bubble begins at 2000
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := &busy{done: make(chan struct{})}
+				h := hubOver(j, nil, []RoomState{{Name: dev, Members: []Member{{bob, 1}}}}, quiet)
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- h.Run(ctx) }()
+				if err := h.Decide(t.Context(), TheServer, Ban{Sanction: c.ban}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				answered := make(chan error, 1)
+				go func() { answered <- h.Decide(t.Context(), TheServer, c.end) }()
+				synctest.Wait()
+				if len(answered) > 0 {
+					t.Error("answered before the room is ready")
+				}
+				close(j.done)
+				if err := <-answered; err != nil {
+					t.Error(err)
+				}
+				if last := j.stored()[len(j.stored())-1]; last.Change != Rekey || last.Name != bob || last.Room != dev {
+					t.Errorf("the last event is %+v", last)
+				}
+				stop()
+				<-ended
+			})
+		})
+	}
+}
