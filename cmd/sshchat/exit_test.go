@@ -195,7 +195,7 @@ func TestLostConnectionIsNotTheEndOfInput(t *testing.T) {
 			"closed channel": func(o *openSession) error { return o.Close() },
 			"closed":         func(o *openSession) error { return o.u.Close() },
 		} {
-			watch := alice.again(t).run("follow general")
+			watch := alice.again(t).run(fmt.Sprintf("follow general --since general/%d", before)) // which misses nothing, however late it begins
 			o := begin(bob.again(t))
 			o.typeln("whole, " + name + how)
 			watch.sees("whole, " + name + how)
