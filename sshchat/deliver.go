@@ -1,6 +1,7 @@
 package sshchat
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -11,10 +12,17 @@ import (
 
 // This file is how what is said reaches a session's display, and what of it is read.
 
+// errOver is that somebody has ended the session.
+var errOver = errors.New("the session was ended")
+
 // draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
-// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once.
+// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once. Of a session that
+// somebody has ended it shows nothing more, and returns errOver: it may be late to notice, and what is said since is not for it.
 func (v *display) draw(reader *chat.Reader) error {
 	ds := reader.Next(deliverBatch)
+	if v.who.terminated.Load() != nil {
+		return errOver
+	}
 	v.deliver(ds)
 	if v.full() {
 		v.showRooms() // before what is in sight counts as read: the unread line goes by it

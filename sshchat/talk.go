@@ -2,6 +2,7 @@ package sshchat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,7 +49,10 @@ func (s *session) chat(ctx context.Context) int {
 	s.greet()
 	for {
 		if !s.resting || s.leaving {
-			if err := s.draw(reader); err != nil {
+			switch err := s.draw(reader); {
+			case errors.Is(err, errOver):
+				return s.farewell()
+			case err != nil:
 				return int(chat.Failed)
 			}
 		}

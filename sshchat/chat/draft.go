@@ -146,7 +146,7 @@ func (d *draft) general() RoomState {
 	return RoomState{Name: General}
 }
 
-// lastAdmin reports whether a is the only admin who may come in: neither disabled nor banned.
+// lastAdmin reports whether a is the only admin who may come in.
 func (d *draft) lastAdmin(a Account) bool {
 	if !d.view().comesIn(&a) {
 		return false
@@ -154,8 +154,14 @@ func (d *draft) lastAdmin(a Account) bool {
 	return !slices.ContainsFunc(d.accounts, func(o *Account) bool { return o.ID != a.ID && d.view().comesIn(o) })
 }
 
-// comesIn reports whether the account is an admin's who may come in.
+// comesIn reports whether the account is an admin's who may come in, by a password, or by a key for everything.
 func (v View) comesIn(a *Account) bool {
 	_, banned := v.Banned(a.Name, netip.Addr{}, "")
-	return a.Role == Admin && !a.Disabled && !banned
+	if a.Role != Admin || a.Disabled || banned {
+		return false
+	}
+	return a.Password || slices.ContainsFunc(a.Keys, func(k Key) bool {
+		_, banned := v.Banned(Name{}, netip.Addr{}, k.Fingerprint)
+		return k.LogsIn() && len(k.Only) == 0 && !banned
+	})
 }

@@ -221,9 +221,9 @@ func (in RemoveKey) decide(d *draft) error {
 	if i < 0 {
 		return ErrNoKey
 	}
-	could := a.LogsIn()
+	could, last := a.LogsIn(), d.lastAdmin(a)
 	a.Keys = slices.Delete(slices.Clone(a.Keys), i, i+1)
-	if could && !a.LogsIn() {
+	if could && !a.LogsIn() || last && !d.view().comesIn(&a) {
 		return ErrLastLogin
 	}
 	d.putAccount(a)

@@ -166,3 +166,32 @@ func TestAuthorsAreForMembers(t *testing.T) {
 		}
 	}
 }
+
+// A key that is banned, or for other things, is no way for the last admin to come in.
+func TestLastAdminKeepsAKeyThatLetsThemIn(t *testing.T) {
+	w := newWorld(t)
+	last := w.names[0]
+	second := Key{Line: "ssh-ed25519 second", Fingerprint: "SHA256:second"}
+	for what, c := range map[string]struct {
+		second func(p *Parts)
+		want   error
+	}{
+		"free":       {func(*Parts) {}, nil},
+		"restricted": {func(p *Parts) { p.Accounts[0].Keys[1].Only = Only{"say:#ci"} }, ErrLastLogin},
+		"banned":     {func(p *Parts) { p.Bans = []Sanction{{Key: second.Fingerprint, At: w.at.Shown}} }, ErrLastLogin},
+		"of one of two admins": {func(p *Parts) {
+			p.Accounts[0].Keys[1].Only, p.Accounts[1].Role = Only{"say:#ci"}, Admin
+		}, nil},
+	} {
+		p := w.Parts()
+		p.Accounts[0] = p.Accounts[0].WithPassword("", Opaque{})
+		p.Accounts[0].Keys = append(slices.Clone(p.Accounts[0].Keys), second)
+		p.Accounts[1].Role = User
+		c.second(&p)
+		now := View{NewState(p), w.at}
+		_, err := now.Check(w.callerOf(last), RemoveKey{w.named(last).ID, w.named(last).Keys[0].Fingerprint})
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -2,6 +2,9 @@ package command
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,4 +58,36 @@ func TestFollowTellsOfEdits(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whose session was ended sees nothing that was said since, however late that is noticed.
+func TestFollowThatWasEndedShowsNothing(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.face = Exec
+	r.say("bob", chat.General, "hi")
+	follow := func(ctx context.Context) (string, error) {
+		var out bytes.Buffer
+		err := r.services.Commands.byName[Exec]["follow"].Run(ctx, &Call{
+			Services: r.services, Face: Exec, Account: r.account(r.me), Out: &out, Err: &out, Flags: followFlags(t),
+		})
+		return out.String(), err
+	}
+	if seen, err := follow(t.Context()); err != nil || !strings.Contains(seen, "bob: hi") {
+		t.Errorf("before the end: %q, %v", seen, err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if seen, err := follow(over); !errors.Is(err, context.Canceled) || seen != "" {
+		t.Errorf("after it: %q, %v", seen, err)
+	}
+}
+
+// followFlags are --since general/0 --count 1.
+func followFlags(t *testing.T) *pflag.FlagSet {
+	f := pflag.NewFlagSet("follow", pflag.ContinueOnError)
+	NewRegistry().byName[Exec]["follow"].Flags(f)
+	if err := f.Parse([]string{"--since", "general/0", "--count", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }

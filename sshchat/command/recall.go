@@ -237,8 +237,11 @@ func runFollow(ctx context.Context, c *Call) error {
 	out := bufio.NewWriter(c.Out)
 	c.Out = out
 	for {
-		ended := false
-		for _, d := range reader.Next(followBatch) {
+		ended, came := false, reader.Next(followBatch)
+		if ctx.Err() != nil { // noticed late, perhaps: what was said since is not for who was put out
+			return followEnd(ctx)
+		}
+		for _, d := range came {
 			printDelivery(c, d)
 			if d.Kind == chat.Parted && from.Only != nil {
 				if err := tellParted(c, d.Room, from.Only); err != nil {
@@ -258,12 +261,17 @@ func runFollow(ctx context.Context, c *Call) error {
 			return nil // or whoever followed has gone
 		}
 		if _, err := chat.Wait(ctx, reader.Grown()...); err != nil {
-			if errors.Is(context.Cause(ctx), ErrInterrupted) {
-				return nil // that is how it is ended at a terminal
-			}
-			return err
+			return followEnd(ctx)
 		}
 	}
+}
+
+// followEnd is what the end of ctx means: at a terminal it is how follow is ended.
+func followEnd(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), ErrInterrupted) {
+		return nil
+	}
+	return ctx.Err()
 }
 
 // parseFollowed is what the command names to follow. It refuses to resume what is not followed: nothing of it would ever come.
