@@ -53,7 +53,7 @@ func (who *caller) delist() {
 	delete(list.live, who)
 }
 
-// kind names the UI, or exec for one command.
+// kindOf names the UI, or exec for one command.
 func (s *session) kindOf() string {
 	if s.isExec && (s.ui.Kind == "" || s.ui.Kind == view.KindPlain) {
 		return "exec"

@@ -3,7 +3,6 @@ package chat
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 )
 
@@ -391,21 +390,4 @@ func (in EditByHand) decide(d *draft) error {
 	}
 	d.State = *in.State
 	return nil
-}
-
-// staffHit returns somebody whom a ban would keep out, of those that the caller does not outrank. ok is false if there is
-// nobody.
-func (d *draft) staffHit(s Sanction, seen map[string][]netip.Prefix) (name Name, ok bool) {
-	var staff []Whereabouts
-	for _, a := range d.accounts {
-		if !a.Role.AtLeast(Mod) {
-			continue
-		}
-		w := Whereabouts{Name: a.Name, Rank: RankOf(a.Role, false, false), Addrs: seen[a.ID]}
-		for _, k := range a.Keys {
-			w.Keys = append(w.Keys, k.Fingerprint)
-		}
-		staff = append(staff, w)
-	}
-	return s.HitsNot(d.rank(RoomName{}), staff)
 }

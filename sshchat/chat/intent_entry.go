@@ -93,6 +93,23 @@ func (d *draft) mayHit(s Sanction, seen map[string][]netip.Prefix) error {
 	return nil
 }
 
+// staffHit returns somebody whom a ban would keep out, of those that the caller does not outrank. ok is false if there is
+// nobody.
+func (d *draft) staffHit(s Sanction, seen map[string][]netip.Prefix) (name Name, ok bool) {
+	var staff []Whereabouts
+	for _, a := range d.accounts {
+		if !a.Role.AtLeast(Mod) {
+			continue
+		}
+		w := Whereabouts{Name: a.Name, Rank: RankOf(a.Role, false, false), Addrs: seen[a.ID]}
+		for _, k := range a.Keys {
+			w.Keys = append(w.Keys, k.Fingerprint)
+		}
+		staff = append(staff, w)
+	}
+	return s.HitsNot(d.rank(RoomName{}), staff)
+}
+
 // Mute keeps a person from speaking. A mute of the same person is replaced.
 type Mute struct{ Sanction Sanction }
 
