@@ -290,7 +290,8 @@ func NewState(p Parts) *State {
 
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
-	return Parts{slices.Collect(s.Accounts()), s.Rooms(), s.reserved, s.bans.list, s.mutes.list, s.invites, s.allowlist}
+	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
+	return Parts{accounts, s.Rooms(), s.reserved, s.bans.list, s.mutes.list, s.invites, s.allowlist}
 }
 
 // Moment is one look at a clock, which may be wrong (package clock judges it). All of it is in UTC.
