@@ -83,6 +83,9 @@ func (a Account) LogsIn() bool { return a.Password || slices.ContainsFunc(a.Keys
 // LogsIn reports whether one can log in with the key: it is SSH's, not age's.
 func (k Key) LogsIn() bool { return !strings.HasPrefix(k.Line, "age1") }
 
+// SameUse reports whether both are the same key, restricted to the same things.
+func (k Key) SameUse(o Key) bool { return k.Line == o.Line && slices.Equal(k.Only, o.Only) }
+
 // ReadsRoom reports whether history of a room is sealed to the key. The room is as the key's owner writes it: #ci, @bob.
 func (k Key) ReadsRoom(room string) bool { return k.Reads && k.Only.Allows("history", []string{room}) }
 

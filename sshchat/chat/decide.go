@@ -110,6 +110,12 @@ func (h *decider) settle(ctx context.Context, before, after *State) error {
 			return err
 		}
 	}
+	h.mu.RLock()
+	rekeying := len(h.rekeying) > 0
+	h.mu.RUnlock()
+	if !rekeying { // as nearly always: nothing is compared for it
+		return nil
+	}
 	for name := range after.readersChanged(before) {
 		if err := h.wait(ctx, name); err != nil && ctx.Err() == nil {
 			return err

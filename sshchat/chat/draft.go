@@ -69,21 +69,26 @@ func (d *draft) removeAccount(a Account) {
 
 // without is the room without somebody.
 func (r *RoomState) without(name Name) (out RoomState, changed bool) {
-	is := func(n Name) bool { return n == name }
 	out = *r
 	if i := r.member(name); i >= 0 {
-		out.Members, changed = slices.Delete(slices.Clone(r.Members), i, i+1), true
+		out.Members, changed = less(r.Members, i), true
 	}
 	if r.By == name {
 		out.By, changed = Name{}, true
 	}
-	if slices.Contains(r.Mods, name) {
-		out.Mods, changed = slices.DeleteFunc(slices.Clone(r.Mods), is), true
+	out.Mods, out.Invited = lessName(r.Mods, name), lessName(r.Invited, name)
+	return out, changed || len(out.Mods) < len(r.Mods) || len(out.Invited) < len(r.Invited)
+}
+
+// less is a copy of the list without its i-th element: what a State holds is never written to.
+func less[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
+
+// lessName is a copy of the list without the name, or the list itself if it does not hold it.
+func lessName(list []Name, name Name) []Name {
+	if !slices.Contains(list, name) {
+		return list
 	}
-	if slices.Contains(r.Invited, name) {
-		out.Invited, changed = slices.DeleteFunc(slices.Clone(r.Invited), is), true
-	}
-	return out, changed
+	return slices.DeleteFunc(slices.Clone(list), func(n Name) bool { return n == name })
 }
 
 func (d *draft) putRoom(r RoomState) {
@@ -129,10 +134,7 @@ func (d *draft) setMember(r RoomState, m Member) {
 // removeMember puts somebody out of the room. A moderator of it is none any more: put out and back again they would be one.
 func (d *draft) removeMember(r RoomState, name Name) {
 	if i := r.member(name); i >= 0 {
-		r.Members = slices.Delete(slices.Clone(r.Members), i, i+1)
-		if i := slices.Index(r.Mods, name); i >= 0 {
-			r.Mods = slices.Delete(slices.Clone(r.Mods), i, i+1)
-		}
+		r.Members, r.Mods = less(r.Members, i), lessName(r.Mods, name)
 		d.count(name, -1)
 		d.putRoom(r)
 	}

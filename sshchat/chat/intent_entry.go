@@ -288,7 +288,7 @@ func (in Disallow) decide(d *draft) error {
 	if i < 0 {
 		return ErrNotOnList
 	}
-	d.allowlist.Entries = slices.Delete(slices.Clone(d.allowlist.Entries), i, i+1)
+	d.allowlist.Entries = less(d.allowlist.Entries, i)
 	return nil
 }
 

@@ -130,14 +130,11 @@ func (in KickFromRoom) decide(d *draft) error {
 	if in.Room == General {
 		return ErrGeneral
 	}
-	i := slices.Index(r.Invited, in.Name)
-	if i < 0 && r.member(in.Name) < 0 {
+	if !slices.Contains(r.Invited, in.Name) && r.member(in.Name) < 0 {
 		return &Refusal{NotFound, in.Name.String() + " is not in " + in.Room.For(d.name()), ErrNotIn}
 	}
-	if i >= 0 {
-		r.Invited = slices.Delete(slices.Clone(r.Invited), i, i+1)
-		d.putRoom(r)
-	}
+	r.Invited = lessName(r.Invited, in.Name)
+	d.putRoom(r)
 	d.removeMember(r, in.Name)
 	return nil
 }
@@ -265,11 +262,11 @@ func (in SetModerator) decide(d *draft) error {
 	if a == nil || r.member(in.Name) < 0 {
 		return notFound("%s is not in %s", in.Name, in.Room.For(d.name()))
 	}
-	i := slices.Index(r.Mods, in.Name)
+	is := slices.Contains(r.Mods, in.Name)
 	switch {
-	case in.On && i < 0 && len(r.Mods) >= MaxNamed:
+	case in.On && !is && len(r.Mods) >= MaxNamed:
 		return ErrTooManyNamed.Because("no room has more than %d moderators", MaxNamed)
-	case in.On && i < 0:
+	case in.On && !is:
 		r.Mods = append(slices.Clip(r.Mods), in.Name)
 	case !in.On:
 		if d.me == nil || a.ID != d.me.ID {
@@ -277,9 +274,7 @@ func (in SetModerator) decide(d *draft) error {
 				return err
 			}
 		}
-		if i >= 0 {
-			r.Mods = slices.Delete(slices.Clone(r.Mods), i, i+1)
-		}
+		r.Mods = lessName(r.Mods, in.Name)
 	}
 	d.putRoom(r)
 	return nil

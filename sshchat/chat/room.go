@@ -89,14 +89,6 @@ func (r Rules) equal(other Rules) bool {
 	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
 }
 
-// Moderates reports whether me made the room or is one of its moderators, and still in it.
-func (h *directory) Moderates(me Name, name RoomName) bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	r := h.rooms[name]
-	return r != nil && r.moderates(me)
-}
-
 // standing reports whether name made the room, and whether it is one of its moderators, and is still in it. Called with the
 // hub's mu held.
 func (r *Room) standing(name Name) (maker, mod bool) {

@@ -226,12 +226,9 @@ func (v View) Reading(a Account) Reading {
 
 // Change is what has to follow if this replaced that reading: NoChange; Rekey, if all that read before reads on; else Revoke.
 func (r Reading) Change(before Reading) Change {
-	same := func(k Key) func(Key) bool {
-		return func(o Key) bool { return k.Line == o.Line && slices.Equal(k.Only, o.Only) }
-	}
 	lost := before.Recipient != "" && before.Recipient != r.Recipient
 	for _, k := range before.Keys {
-		lost = lost || !slices.ContainsFunc(r.Keys, same(k))
+		lost = lost || !slices.ContainsFunc(r.Keys, k.SameUse)
 	}
 	switch {
 	case lost:

@@ -89,7 +89,8 @@ func checkRoom(c *Call, a chat.Account) error {
 // moderates reports whether the caller moderates the room that the command acts in.
 func moderates(c *Call) bool {
 	room, err := c.target()
-	return err == nil && c.Hub.Moderates(c.Account.Name, room)
+	maker, mod := c.Hub.View().Standing(c.Account.Name, room)
+	return err == nil && (maker || mod)
 }
 
 // What counts as speaking: all that one has others see. The dispatcher refuses it to the muted, before the command runs,

@@ -64,5 +64,5 @@ func changedLogins(before, after chat.View) (n int) {
 // sameLogins reports whether the same keys and password log in, and are for the same.
 func sameLogins(a, b chat.Account) bool {
 	return a.Disabled == b.Disabled && a.Role == b.Role && a.Secret.Equal(b.Secret) && a.TOTP == b.TOTP &&
-		slices.EqualFunc(a.Keys, b.Keys, func(a, b chat.Key) bool { return a.Line == b.Line && slices.Equal(a.Only, b.Only) })
+		slices.EqualFunc(a.Keys, b.Keys, chat.Key.SameUse)
 }
