@@ -57,7 +57,7 @@ func TestAttackModeratorAgainstAdmins(t *testing.T) {
 	s.keyFrom("127.0.0.7", "second", second.signer).Close() // where second has been
 	first.Close()
 
-	follow := boss.begin("follow")
+	follow := boss.run("follow")
 	mo = s.keyFrom("127.1.0.3", "mo", mo.signer)
 	acts := []string{
 		"ban --force ip=127.0.0.2", "ban --force ip=127.0.0.0/16", "ban --force ip=127.0.0.0/24 1h spam", "ban --force ip=127.0.0.7",

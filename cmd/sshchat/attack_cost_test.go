@@ -99,7 +99,7 @@ func TestAttackKeysAddedAndRemovedInALoop(t *testing.T) {
 	for range 2 {
 		key := newSigner(t)
 		hasty := s.login("mallory", mallory.signer)
-		hasty.begin("key add " + line(key))
+		hasty.run("key add " + line(key))
 		waitFor(t, "key that is added", func() bool { return strings.Contains(mallory.must("key list"), fingerprint(t, line(key))) })
 		hasty.Close()
 		mallory.must("key remove " + fingerprint(t, line(key)))

@@ -91,7 +91,7 @@ func TestAttackReadOnAfterAReload(t *testing.T) {
 			boss.must("claim " + s.claimCode())
 			mallory.must("key add " + line(newSigner(t)))
 			boss.must("say general before")
-			follow, screen, pipe := mallory.begin("follow"), s.login("mallory", mallory.signer).plain(80, 24), s.login("mallory", mallory.signer).pipe()
+			follow, screen, pipe := mallory.run("follow"), s.login("mallory", mallory.signer).plain(80, 24), s.login("mallory", mallory.signer).pipe()
 			screen.sees("Welcome")
 			s.began(boss, "exec", 1)
 			s.began(boss, "pipe", 0)

@@ -14,26 +14,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// begin runs a command whose standard input stays open.
-func (u *user) begin(line string) *openSession {
-	u.t.Helper()
-	sess, err := u.NewSession()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	o := &openSession{Session: sess, u: u, enter: "\n", seen: &logBuffer{}, ended: make(chan error, 1)}
-	sess.Stdout, sess.Stderr = o.seen, o.seen
-	if o.typed, err = sess.StdinPipe(); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := sess.Start(line); err != nil {
-		u.t.Fatal(err)
-	}
-	go func() { o.ended <- sess.Wait() }()
-	u.t.Cleanup(func() { sess.Close() })
-	return o
-}
-
 // send is typeln to a session that may have ended.
 func (o *openSession) send(text string) { io.WriteString(o.typed, text+o.enter) }
 
@@ -98,7 +78,7 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 			var made []ssh.Signer
 			for _, command := range commands {
 				made = append(made, newSigner(t))
-				begun = append(begun, s.login(name, mallory.signer).begin(strings.ReplaceAll(command, "%d", fmt.Sprint(n))))
+				begun = append(begun, s.login(name, mallory.signer).run(strings.ReplaceAll(command, "%d", fmt.Sprint(n))))
 				begun[len(begun)-1].send(line(made[len(made)-1]))
 			}
 			s.began(boss, "exec", len(commands))
@@ -210,29 +190,6 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 	row.Control("done, or asked on, if nothing happens meanwhile")
 }
 
-// ask runs a command on a terminal.
-func (u *user) ask(line string) *openSession {
-	u.t.Helper()
-	sess, err := u.NewSession()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	o := &openSession{Session: sess, u: u, enter: "\r", seen: &logBuffer{}, ended: make(chan error, 1)}
-	sess.Stdout, sess.Stderr = o.seen, o.seen
-	if o.typed, err = sess.StdinPipe(); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := sess.RequestPty("dumb", 24, 80, ssh.TerminalModes{}); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := sess.Start(line); err != nil {
-		u.t.Fatal(err)
-	}
-	go func() { o.ended <- sess.Wait() }()
-	u.t.Cleanup(func() { sess.Close() })
-	return o
-}
-
 // I begin a command, send half of what it needs or all of it, and hang up. A lost connection is not the end of the input:
 // nothing must be done. The control is the end of the input.
 func TestAttackHangUpIsNoEndOfInput(t *testing.T) {
@@ -248,7 +205,7 @@ func TestAttackHangUpIsNoEndOfInput(t *testing.T) {
 		for _, command := range commands {
 			made := newSigner(t)
 			u := s.login("bob", bob.signer)
-			o := u.begin(command)
+			o := u.run(command)
 			io.WriteString(o.typed, line(made)) // no end of the line, either
 			s.began(boss, "exec", 1)
 			if hangUp {

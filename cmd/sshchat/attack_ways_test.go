@@ -67,7 +67,7 @@ func readsOn(t *testing.T, way string, of func(fingerprint string) decision) {
 	mallory.must("key add " + line(other))
 	boss.must("say general before")
 	d := of(ssh.FingerprintSHA256(mallory.signer.PublicKey()))
-	follow := mallory.begin("follow")
+	follow := mallory.run("follow")
 	s.began(boss, "exec", 1)
 	byHand := func() {
 		s.edit(func(users map[string]any) { d.edit(users, named(users, "mallory")) })

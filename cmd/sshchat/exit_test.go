@@ -39,26 +39,6 @@ func (o *openSession) code() int {
 	return -1
 }
 
-// run opens a session that runs a command, and keeps its input open.
-func (u *user) run(line string) *openSession {
-	u.t.Helper()
-	sess, err := u.NewSession()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	o := &openSession{Session: sess, u: u, enter: "\n", seen: &logBuffer{}, ended: make(chan error, 1)}
-	sess.Stdout, sess.Stderr = o.seen, o.seen
-	if o.typed, err = sess.StdinPipe(); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := sess.Start(line); err != nil {
-		u.t.Fatal(err)
-	}
-	go func() { o.ended <- sess.Wait() }()
-	u.t.Cleanup(func() { sess.Close() })
-	return o
-}
-
 // last is how many messages #general has.
 func (u *user) last() int {
 	u.t.Helper()

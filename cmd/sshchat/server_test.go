@@ -459,6 +459,26 @@ func (u *user) plain(width, height int) *openSession {
 
 func (u *user) open(enter string, prepare func(*ssh.Session) error) *openSession {
 	u.t.Helper()
+	return u.start(enter, func(s *ssh.Session) error { return errors.Join(prepare(s), s.Shell()) })
+}
+
+// run runs a command whose standard input stays open.
+func (u *user) run(line string) *openSession {
+	u.t.Helper()
+	return u.start("\n", func(s *ssh.Session) error { return s.Start(line) })
+}
+
+// ask runs a command on a terminal.
+func (u *user) ask(line string) *openSession {
+	u.t.Helper()
+	return u.start("\r", func(s *ssh.Session) error {
+		return errors.Join(s.RequestPty("dumb", 24, 80, ssh.TerminalModes{}), s.Start(line))
+	})
+}
+
+// start opens a session that begin starts something in, and keeps its input open.
+func (u *user) start(enter string, begin func(*ssh.Session) error) *openSession {
+	u.t.Helper()
 	sess, err := u.NewSession()
 	if err != nil {
 		u.t.Fatal(err)
@@ -468,10 +488,7 @@ func (u *user) open(enter string, prepare func(*ssh.Session) error) *openSession
 	if o.typed, err = sess.StdinPipe(); err != nil {
 		u.t.Fatal(err)
 	}
-	if err := prepare(sess); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := sess.Shell(); err != nil {
+	if err := begin(sess); err != nil {
 		u.t.Fatal(err)
 	}
 	go func() { o.ended <- sess.Wait() }()
