@@ -1,0 +1,76 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"sshchat/sshchat/chat"
+
+	"filippo.io/age"
+)
+
+// What dialogues have in common. If one ended because of a wrong answer, a person who types on would say the rest of it in
+// the room: so it asks again, and the session swallows the line after the last try.
+
+// tries is how often a question is asked that is answered wrongly.
+const tries = 3
+
+var (
+	// ErrCancelled ends a dialogue by Ctrl+C or Ctrl+D.
+	ErrCancelled = &chat.Refusal{Code: chat.Failed, Text: "cancelled"}
+	// ErrDeclined ends a dialogue by an answer that says so, as n.
+	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "nothing was done"}
+)
+
+// askAgain runs a dialogue anew while a password or a code in it was wrong, tries times in all.
+func askAgain(c *Call, dialogue func() error) error {
+	for n := 1; ; n++ {
+		err := dialogue()
+		if err == nil || n == tries || !c.Passwords.Wrong(err) {
+			return err
+		}
+		said, _ := Text(err)
+		c.Notef("%s. Please try again.", said)
+	}
+}
+
+// askSecret asks for what is not shown. The caller clears it; the string that it was typed as cannot be wiped.
+func askSecret(ctx context.Context, c *Call, question string) ([]byte, error) {
+	answer, err := c.Session.Ask(ctx, question, false)
+	return []byte(answer), err
+}
+
+// askIdentities asks for the caller's password, and returns what it opens.
+func askIdentities(ctx context.Context, c *Call) (ids []age.Identity, err error) {
+	err = askAgain(c, func() error {
+		password, err := askSecret(ctx, c, "Password: ")
+		if err != nil {
+			return err
+		}
+		return c.Caller.Guess(func() (err error) { ids, err = c.Passwords.Unlock(ctx, c.Account.ID, password); return err })
+	})
+	return ids, err
+}
+
+// confirm asks a question until the answer is one of yes, or one of no: none at all is one.
+func confirm(ctx context.Context, c *Call, question string, yes, no []string) error {
+	for range tries {
+		answer, err := c.Session.Ask(ctx, question, true)
+		if err != nil {
+			return err
+		}
+		answer = strings.ToLower(strings.TrimSpace(answer))
+		for _, word := range yes {
+			if answer == word {
+				return nil
+			}
+		}
+		for _, word := range append(no, "") {
+			if answer == word {
+				return ErrDeclined
+			}
+		}
+		c.Notef("Please answer %s, or nothing at all.", yes[0])
+	}
+	return failed("nothing was done")
+}

@@ -1,0 +1,222 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+
+	"filippo.io/age"
+	"github.com/spf13/pflag"
+)
+
+var _ = add(&Command{
+	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
+	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		var t table
+		for _, k := range c.Account.Keys {
+			if c.json() {
+				c.printJSON(struct {
+					Fingerprint string    `json:"fingerprint"`
+					Key         string    `json:"key"`
+					Label       string    `json:"label"`
+					Added       time.Time `json:"added"`
+					Only        chat.Only `json:"only,omitempty"`
+					Reads       bool      `json:"reads"`
+				}{k.Fingerprint, k.Line, k.Label, k.Added, k.Only, k.Reads})
+				continue
+			}
+			reads := "opens history"
+			switch {
+			case len(k.Only) > 0:
+				reads = "for " + k.Only.String() + " only"
+			case !k.Reads:
+				reads = "logs in only"
+			}
+			kind, _ := cutWord(k.Line)
+			if !strings.Contains(k.Line, " ") {
+				kind = "age"
+			}
+			t.row(k.Fingerprint, kind, reads, k.Added.Format("2006-01-02"), k.Label)
+		}
+		t.print(c)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
+	More: "A key is the line in id_ed25519.pub. Of several, all or none are added.\n" +
+		"A new key opens what is said from now on.\n" +
+		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
+		"It opens no history, unless the list has history, or history:#ci for one room.",
+	ExecMore: "With - keys come on standard input, one a line.",
+	Flags: func(f *pflag.FlagSet) {
+		f.String("only", "", "commands that the key may run, each with a room or a person")
+	},
+	Faces: Both, Effect: ChangesAccount, Account: true, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		keys, err := readKeys(c)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return c.usage("key add needs a key")
+		}
+		var only chat.Only
+		if words, _ := c.Flags.GetString("only"); c.Flags.Changed("only") {
+			if only, err = chat.ParseOnly(words); err != nil {
+				return c.usage("--only: %v", err)
+			}
+		}
+		for i := range keys {
+			keys[i].Only = only
+		}
+		if err := addKeys(ctx, c, c.Account, keys); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
+			c.Printf("%s\n", key.Fingerprint)
+			if key.Reads && len(key.Only) == 0 && c.Account.Password {
+				c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
+			}
+			tellUseOf(c, key)
+		}
+		return nil
+	},
+})
+
+// addKeys gives an account all of the keys, or none.
+func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) error {
+	kept := make([]chat.Key, len(keys))
+	for i, key := range keys {
+		var err error
+		if kept[i], err = c.Accounts.NewKey(key); err != nil {
+			return err
+		}
+	}
+	return c.decide(ctx, chat.AddKeys{ID: a.ID, Keys: kept})
+}
+
+// tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
+func tellUseOf(c *Call, key chat.Key) {
+	if !key.Reads && len(key.Only) == 0 {
+		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
+	}
+}
+
+var _ = add(&Command{
+	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
+	More: "It logs in no more and opens nothing said from now on.\n" +
+		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		if len(c.Args) != 1 {
+			return c.usage("key remove needs a fingerprint, as %s shows it", c.typed("key list"))
+		}
+		return removeKey(ctx, c, c.Account, c.Args[0])
+	},
+})
+
+// What is read of keys on standard input: an RSA key of 16 384 bits is a line of 2 800 bytes, and an account has 16.
+const (
+	maxKeyLine  = 8 << 10 // bytes
+	maxKeyLines = 64
+)
+
+// readKeys reads the public keys of the text: one, or with - those on standard input.
+func readKeys(c *Call) ([]chat.Key, error) {
+	lines := []string{c.Text}
+	switch {
+	case c.Text == "":
+		return nil, nil
+	case c.Text == "-" && c.Face == Exec:
+		lines = nil
+		err := eachLine(c, maxKeyLine, func(line string) error {
+			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+				return nil
+			}
+			if lines = append(lines, line); len(lines) > maxKeyLines {
+				return failed("standard input holds more than %d keys; an account has fewer", maxKeyLines)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) == 0 {
+			return nil, failed("no key came on standard input")
+		}
+	}
+	var keys []chat.Key
+	for _, line := range lines {
+		key, err := c.Accounts.ParseKey(line)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// removeKey takes a key off an account.
+func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string) error {
+	err := c.decide(ctx, chat.RemoveKey{ID: a.ID, Fingerprint: fingerprint})
+	if errors.Is(err, chat.ErrNoKey) {
+		return notFound("%s has no key %s", a.Name, text.Clean(fingerprint, 80))
+	}
+	if err == nil {
+		c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
+	}
+	return err
+}
+
+var _ = add(&Command{
+	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
+	More: "Asks for your password, and seals what it opens to all keys you have now.\n" +
+		"What it does not open stays closed to new keys.",
+	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	Run: func(ctx context.Context, c *Call) error {
+		if !c.Account.Password {
+			return failed("you have no password, and the server has no key that opens the past; your older keys do")
+		}
+		ids, err := askIdentities(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer clear(ids)
+		opened, closed, err := shareRooms(ctx, c, ids)
+		if err != nil {
+			return err
+		}
+		c.Log.Info("history shared with new keys", "account", c.Account.Name, "opened", opened, "closed", closed, "source", c.Source)
+		c.Notef("Messages that all your keys open now: %d.", opened)
+		if closed > 0 {
+			c.Notef("Messages from before you had this password, which only your older keys open: %d.", closed)
+		}
+		return nil
+	},
+})
+
+// shareRooms shares a room at a time, each in the caller's turn, as long as the caller may.
+func shareRooms(ctx context.Context, c *Call, ids []age.Identity) (opened, closed int, err error) {
+	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
+		err := lookUp(ctx, c, func() error {
+			n, left, err := c.History.Share(c.Account.Name, []chat.RoomName{room}, ids)
+			opened, closed = opened+n, closed+left
+			return err
+		})
+		if err == nil {
+			err = c.still()
+		}
+		if err != nil {
+			return opened, closed, err
+		}
+	}
+	return opened, closed, nil
+}
