@@ -356,6 +356,6 @@ func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands of ssh and scp", len(commands)+len(flags))
-	row.Held("refused in words, nothing hangs")
+	row.Held("refused with a message, nothing hangs")
 	row.Control("whoami runs, also beside -A, -X and -Y")
 }

@@ -15,7 +15,7 @@ import (
 // a terminal. Each is refused with its reason and a code, and nothing of it is kept. The control is the same in UTF-8.
 func TestAttackBytesGetInNowhere(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "bytes that are not UTF-8 in words, on standard input, in ssh -T")
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8 in arguments, on standard input, in ssh -T")
 	s := startServer(t, "")
 	s.register("bob")
 	alice := s.register("alice")

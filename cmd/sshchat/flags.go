@@ -149,8 +149,8 @@ func unknownTwins(environ []string, flags *pflag.FlagSet) map[string]string {
 	return unknown
 }
 
-// warnOfTwins tells the log of variables that set nothing: whoever set them believes that they do.
-func (s *settings) warnOfTwins(logger *slog.Logger) {
+// warnOfUnknown logs each SSHCHAT_ variable that sets nothing, since the person who set it expects an effect.
+func (s *settings) warnOfUnknown(logger *slog.Logger) {
 	for _, name := range slices.Sorted(maps.Keys(s.unknown)) {
 		args := []any{"name", name}
 		if near := s.unknown[name]; near != "" {

@@ -21,7 +21,7 @@ func sshchatHere(t *testing.T, args ...string) (said string, code int) {
 	return out.String(), code
 }
 
-// A flag that cannot be is refused with code 2, in words that say what can be, and not in those of a library.
+// A wrong flag is refused with code 2. The message says what is accepted, and none of it is a library's.
 func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -66,7 +66,7 @@ func TestUnknownVariablesAreReported(t *testing.T) {
 		"SSHCHAT_max_rooms=1",
 	}, serveCommand().Flags())
 	var log bytes.Buffer
-	s.warnOfTwins(slog.New(slog.NewTextHandler(&log, nil)))
+	s.warnOfUnknown(slog.New(slog.NewTextHandler(&log, nil)))
 	for _, want := range []string{`name=SSHCHAT_LISTN "did you mean"=SSHCHAT_LISTEN`, "name=SSHCHAT_SPAM", "name=SSHCHAT_max_rooms"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("without %s:\n%s", want, &log)

@@ -58,7 +58,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	}
 	collectOften()
 	logger := newLog(s, stderr)
-	s.warnOfTwins(logger)
+	s.warnOfUnknown(logger)
 	if !s.dumpable {
 		if err := protect(); err != nil {
 			return err
