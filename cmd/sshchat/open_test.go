@@ -124,7 +124,7 @@ func sealedFolder(t *testing.T, keys ...string) string {
 	}
 	dir := t.TempDir()
 	h, err := history.Open(dir, history.Options{
-		Rooms: []chat.RoomState{general}, Recipients: func(_ chat.RoomName, name chat.Name) []age.Recipient { return to[name] },
+		Rooms: []chat.RoomState{general}, Recipients: func(_ *chat.State, _ chat.RoomName, name chat.Name) []age.Recipient { return to[name] },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,8 @@ type Event struct {
 	Room    RoomName
 	Message Message
 	Change  Change
-	Name    Name // whose Change it is
+	Name    Name   // whose Change it is
+	State   *State // as it is from this event on; nil: as before
 }
 
 // Journal makes events durable: it is the seam between the chat and what stores it.

@@ -74,7 +74,7 @@ func printLast(ctx context.Context, c *Call) error {
 	me := c.Account.Name
 	later := 0
 	err = readOut(ctx, c, func(out io.Writer) (err error) {
-		later, err = c.History.Export(out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(room, me))
+		later, err = c.History.Export(out, me, room, c.Hub.Since(me, room), c.Accounts.Recipients(nil, room, me))
 		return err
 	})
 	if err != nil {

@@ -65,8 +65,8 @@ type Accounts interface {
 	// CleanSetting returns a setting's value as it is kept, for chat.SetSetting. Which names there are and what they may
 	// hold is for the caller to know.
 	CleanSetting(name, value string) (string, error)
-	// Recipients is what the account reads a room's history with.
-	Recipients(room chat.RoomName, name chat.Name) []age.Recipient
+	// Recipients is what the account reads a room's history with in that State; nil: now.
+	Recipients(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient
 }
 
 // Passwords opens passwords and makes new ones.

@@ -56,7 +56,7 @@ func wantSealed(t *testing.T, u *Store, when, want string) {
 	t.Helper()
 	got := ""
 	for _, who := range []string{"alice", "bob", "carol"} {
-		if u.Recipients(chat.General, name(who)) != nil {
+		if u.Recipients(nil, chat.General, name(who)) != nil {
 			got += who[:1]
 		} else {
 			got += "-"

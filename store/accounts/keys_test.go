@@ -63,7 +63,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 	}
 	add(reader)
 	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), chat.ErrLastLogin) // age keys do not log in
-	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+	if n := len(u.Recipients(nil, chat.General, alice.Name)); n != 2 {
 		t.Errorf("%d recipients", n)
 	}
 	token, err := ParseKey(ecdsaKey)
@@ -71,7 +71,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	add(token)
-	if n := len(u.Recipients(chat.General, alice.Name)); n != 2 {
+	if n := len(u.Recipients(nil, chat.General, alice.Name)); n != 2 {
 		t.Errorf("%d recipients with one that cannot be sealed to", n)
 	}
 	if err := u.RemoveKey(alice.ID, laptop.Fingerprint); err != nil {
@@ -79,7 +79,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 	}
 	wantErr(t, u.RemoveKey(alice.ID, laptop.Fingerprint), chat.ErrNoKey)
 	wantErr(t, u.RemoveKey("nobody", laptop.Fingerprint), chat.ErrNoAccount)
-	if to := u.Recipients(chat.General, alice.Name); len(to) != 1 || fmt.Sprint(to[0]) != someRecipient {
+	if to := u.Recipients(nil, chat.General, alice.Name); len(to) != 1 || fmt.Sprint(to[0]) != someRecipient {
 		t.Errorf("recipients %v", to)
 	}
 	a, _ := u.ByID(alice.ID)
@@ -91,7 +91,7 @@ func TestKeysOfAnAccount(t *testing.T) {
 		a, _ = u.ByID(alice.ID)
 	}
 	wantErr(t, u.AddKey(alice.ID, newKey(t)), chat.ErrTooManyKeys)
-	if u.Recipients(chat.General, name("nobody")) != nil {
+	if u.Recipients(nil, chat.General, name("nobody")) != nil {
 		t.Error("nobody can read")
 	}
 }
@@ -100,8 +100,8 @@ func TestRecipientsAreACopy(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	alice := create(t, u, "alice", "")
-	u.Recipients(chat.General, alice.Name)[0] = nil
-	if u.Recipients(chat.General, alice.Name)[0] == nil {
+	u.Recipients(nil, chat.General, alice.Name)[0] = nil
+	if u.Recipients(nil, chat.General, alice.Name)[0] == nil {
 		t.Error("a caller reaches into the store")
 	}
 }

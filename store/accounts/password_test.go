@@ -61,7 +61,7 @@ var scryptStanza = regexp.MustCompile(`^age-encryption.org/v1\n-> scrypt \S+ (\d
 func sealTo(t testing.TB, u *Store, a chat.Account) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	to := u.Recipients(chat.General, a.Name)
+	to := u.Recipients(nil, chat.General, a.Name)
 	w, err := age.Encrypt(&out, to[len(to)-1]) // the password identity
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestChangeOfPassword(t *testing.T) {
 	if len(ids) != 3 || !opens(ids, before) || !opens(ids, after) {
 		t.Errorf("%d identities; before %v, after %v", len(ids), opens(ids, before), opens(ids, after))
 	}
-	if newest := ids[0].(*age.X25519Identity).Recipient().String(); newest != fmt.Sprint(u.Recipients(chat.General, alice.Name)[1]) {
+	if newest := ids[0].(*age.X25519Identity).Recipient().String(); newest != fmt.Sprint(u.Recipients(nil, chat.General, alice.Name)[1]) {
 		t.Error("the newest identity is not the first")
 	}
 	// Whoever has the old password and a copy of the old file has the past, and no more.

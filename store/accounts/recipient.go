@@ -15,9 +15,13 @@ const maxRecipients = 1 << 16
 // Recipients is what history of the room is sealed to for name: SSH keys and age recipients that read the room, and the
 // newest password identity. A key that is banned, or restricted to other things than this room's history, is none. It is
 // nil if there is nothing of the kind, for those who are banned or disabled, and, but for direct rooms, for those who have
-// not been here for long (Options.Dormant). Whether name belongs to the room is the chat's to know.
-func (u *Store) Recipients(room chat.RoomName, name chat.Name) []age.Recipient {
+// not been here for long (Options.Dormant). Whether name belongs to the room is the chat's to know. It is what s says, or
+// if that is nil what is durable now.
+func (u *Store) Recipients(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient {
 	v := u.View()
+	if s != nil {
+		v.State = s
+	}
 	a, ok := v.ByName(name)
 	if !ok || !room.IsDirect() && u.dormant(a) {
 		return nil

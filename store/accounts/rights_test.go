@@ -105,7 +105,7 @@ func TestRecipientsOfARoom(t *testing.T) {
 	count := func(want map[chat.RoomName]int) {
 		t.Helper()
 		for room, n := range want {
-			if got := len(u.Recipients(room, alice.Name)); got != n {
+			if got := len(u.Recipients(nil, room, alice.Name)); got != n {
 				t.Errorf("%s is sealed to %d keys, not %d", room, got, n)
 			}
 		}

@@ -413,18 +413,18 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		}
 
 		time.Sleep(89 * 24 * time.Hour)
-		if u.Recipients(chat.General, alice.Name) == nil {
+		if u.Recipients(nil, chat.General, alice.Name) == nil {
 			t.Error("nothing is sealed for alice after 89 days")
 		}
 		time.Sleep(2 * 24 * time.Hour)
-		if u.Recipients(chat.General, alice.Name) != nil {
+		if u.Recipients(nil, chat.General, alice.Name) != nil {
 			t.Error("history is sealed for alice after 91 days")
 		}
-		if u.Recipients(direct, alice.Name) == nil {
+		if u.Recipients(nil, direct, alice.Name) == nil {
 			t.Error("a direct message is not sealed for alice")
 		}
 		visit()
-		if u.Recipients(chat.General, alice.Name) == nil {
+		if u.Recipients(nil, chat.General, alice.Name) == nil {
 			t.Error("alice is back, and nothing is sealed for her")
 		}
 		if away := time.Since(since); away < 0 || away > 48*time.Hour {
@@ -435,7 +435,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		}
 		u.opt.Dormant = -1
 		time.Sleep(1000 * 24 * time.Hour)
-		if u.Recipients(chat.General, alice.Name) == nil {
+		if u.Recipients(nil, chat.General, alice.Name) == nil {
 			t.Error("nobody is dormant, and nothing is sealed for alice")
 		}
 		_, err := u.Seen("nobody")

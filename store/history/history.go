@@ -27,8 +27,12 @@ import (
 
 // Options are what the history needs to know. Recipients and Rooms are required for anybody to read it.
 type Options struct {
-	// Recipients returns what name reads with now; none: no head. It is called from several goroutines.
-	Recipients func(room chat.RoomName, name chat.Name) []age.Recipient
+	// Recipients returns what name reads with in that State, nil for what is decided now; none: no head. It is called
+	// from several goroutines.
+	Recipients func(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient
+	// State is what is decided as the server starts; later ones come with the events. nil, for a hub whose events have
+	// none: Recipients are asked for what is decided when a window begins.
+	State *chat.State
 	// Rooms are the rooms and their members as the server starts; later changes come as events. A room that is
 	// not among them has no members; a direct room always has its two.
 	Rooms []chat.RoomState
@@ -65,9 +69,10 @@ type History struct {
 	failing     failing   // of the writes since the last that did not fail
 	closed      bool
 
-	bytes   atomic.Int64  // of the segment, for Size
-	records atomic.Uint64 // the same
-	errors  atomic.Uint64 // writes that failed, for WriteErrors
+	state   atomic.Pointer[chat.State] // that of the last event stored that had one. Written with committing held
+	bytes   atomic.Int64               // of the segment, for Size
+	records atomic.Uint64              // the same
+	errors  atomic.Uint64              // writes that failed, for WriteErrors
 
 	// mu guards the next two, and which file has the path. All are written with committing held, for moments.
 	mu       sync.RWMutex
@@ -119,7 +124,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		opt.at = func(when time.Time, f func()) { time.AfterFunc(time.Until(when), f) }
 	}
 	if opt.Recipients == nil {
-		opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { return nil }
+		opt.Recipients = func(*chat.State, chat.RoomName, chat.Name) []age.Recipient { return nil }
 	}
 	h := &History{
 		opt: opt, disk: d, path: filepath.Join(dir, liveName),
@@ -148,12 +153,13 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	}
 	h.segment.noSync, h.segment.timed = opt.NoSync, opt.Synced
 	h.note()
+	h.state.Store(opt.State)
 	for _, s := range opt.Rooms {
 		r := h.room(s.Name)
 		for _, m := range s.Members {
 			r.readers[m.Name] = true
 		}
-		h.prepareNext(r)
+		h.prepareNext(r, opt.State)
 		h.publishNext(r)
 	}
 	go h.prepareAll()

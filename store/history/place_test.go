@@ -78,7 +78,7 @@ func newPlace(t testing.TB, readers ...reader) *place {
 		general.Members = append(general.Members, chat.Member{Name: r.name, Since: 1})
 	}
 	p.opt = Options{
-		Recipients: func(_ chat.RoomName, n chat.Name) []age.Recipient {
+		Recipients: func(_ *chat.State, _ chat.RoomName, n chat.Name) []age.Recipient {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return p.keys[n]

@@ -29,7 +29,8 @@ type preparedWindow struct {
 	room    chat.RoomName
 	readers []chat.Name // whom it is made for; not changed after newPrepared
 	size    int         // messages
-	reads   func(chat.RoomName, chat.Name) []age.Recipient
+	state   *chat.State // the readers' keys as of when it was ordered; who has changed since is in changed
+	reads   func(*chat.State, chat.RoomName, chat.Name) []age.Recipient
 	log     *slog.Logger
 
 	built   sync.Once     // whoever needs it first makes it, the preparing goroutine or the committing one; the other waits
@@ -60,14 +61,14 @@ func (p *preparedWindow) build() {
 			if p.dropped.Load() {
 				return
 			}
-			p.wrap(name)
+			p.wrap(name, p.state)
 		}
 		p.keys = newKeyring(p.key, p.size)
 	})
 }
 
-func (p *preparedWindow) wrap(name chat.Name) {
-	to := p.reads(p.room, name)
+func (p *preparedWindow) wrap(name chat.Name, s *chat.State) {
+	to := p.reads(s, p.room, name)
 	head, refused := p.key.Head(to)
 	p.to[name] = keysOf(to)
 	if len(refused) > 0 {
@@ -85,12 +86,12 @@ func (p *preparedWindow) usable() bool {
 	return p.key != nil || len(p.changed) == 0 && len(p.keys.msgs) > 0
 }
 
-// begin makes the heads fit the readers as they are now and forgets the file key: from here on
+// begin makes the heads fit the readers as they are in s and forgets the file key: from here on
 // the server cannot open what it writes. It may be called again where the write failed.
-func (p *preparedWindow) begin(readers map[chat.Name]bool) []namedHead {
+func (p *preparedWindow) begin(readers map[chat.Name]bool, s *chat.State) []namedHead {
 	for name := range p.changed {
 		if readers[name] {
-			p.wrap(name)
+			p.wrap(name, s)
 		} else {
 			delete(p.heads, name)
 			delete(p.to, name)
@@ -121,25 +122,25 @@ func (p *preparedWindow) drop() {
 	}
 }
 
-// newPrepared returns the room's next window, not yet made.
-func (h *History) newPrepared(r *roomChain) *preparedWindow {
+// newPrepared returns the room's next window, not yet made, for its readers as they are in s.
+func (h *History) newPrepared(r *roomChain, s *chat.State) *preparedWindow {
 	size := h.opt.Window
 	if size <= 0 {
 		size = max(leastWindow, len(r.readers))
 	}
 	return &preparedWindow{
 		room: r.name, readers: slices.Collect(maps.Keys(r.readers)), size: size,
-		reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
+		state: s, reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
 		made: make(chan struct{}), paced: make(chan struct{}),
 	}
 }
 
 // prepareNext has the room's next window made ahead where that is worth it.
-func (h *History) prepareNext(r *roomChain) {
+func (h *History) prepareNext(r *roomChain, s *chat.State) {
 	if r.prepared != nil || len(r.readers) < preparedReaders {
 		return
 	}
-	p := h.newPrepared(r)
+	p := h.newPrepared(r, s)
 	select {
 	case h.prepare <- p:
 		r.prepared = p

@@ -98,7 +98,7 @@ func TestCloseDoesNotWaitForHeads(t *testing.T) {
 	p, alice := crowded(t, 1000)
 	asked, goOn := make(chan int, 1), make(chan struct{})
 	made := 0
-	p.opt.Recipients = func(chat.RoomName, chat.Name) []age.Recipient { // from the preparing goroutine alone
+	p.opt.Recipients = func(*chat.State, chat.RoomName, chat.Name) []age.Recipient { // from the preparing goroutine alone
 		made++
 		select {
 		case asked <- made:

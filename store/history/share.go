@@ -46,7 +46,7 @@ func (h *History) Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity)
 }
 
 func (h *History) shareRoom(me chat.Name, room chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
-	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(room, me)}
+	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(h.state.Load(), room, me)}
 	if g.tag, err = tagOf(g.to); err != nil {
 		return 0, 0, err
 	}
@@ -159,7 +159,7 @@ var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys, or what 
 
 // unchanged refuses to share with keys that are not the reader's any more, or not to be sealed to.
 func (g *sharing) unchanged() error {
-	if tag, err := tagOf(g.h.opt.Recipients(g.room, g.me)); err != nil || tag != g.tag {
+	if tag, err := tagOf(g.h.opt.Recipients(g.h.state.Load(), g.room, g.me)); err != nil || tag != g.tag {
 		return ErrKeysChanged
 	}
 	return nil

@@ -255,11 +255,11 @@ func TestShareStopsWhenKeysChange(t *testing.T) {
 	t.Parallel()
 	p, first, second, _ := shared(t)
 	asked, keys := 0, p.h.opt.Recipients
-	p.h.opt.Recipients = func(room chat.RoomName, name chat.Name) []age.Recipient {
+	p.h.opt.Recipients = func(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient {
 		if asked++; asked > 1 { // after what is shared was read, and before it is written
 			return []age.Recipient{first.to}
 		}
-		return keys(room, name)
+		return keys(s, room, name)
 	}
 	_, records := p.h.Size()
 	n, _, err := p.h.Share(first.name, []chat.RoomName{chat.General}, []age.Identity{first.id})

@@ -12,7 +12,8 @@ import (
 type transaction struct {
 	h       *History
 	records []*record
-	n       uint64 // of the next line
+	n       uint64      // of the next line
+	state   *chat.State // at the event at hand
 	before  map[*roomChain]*savepoint
 	ended   []*keyring // of windows that end with this batch
 }
@@ -24,7 +25,7 @@ type savepoint struct {
 }
 
 func newTransaction(h *History) *transaction {
-	return &transaction{h: h, n: h.segment.n + 1, before: make(map[*roomChain]*savepoint)}
+	return &transaction{h: h, n: h.segment.n + 1, state: h.state.Load(), before: make(map[*roomChain]*savepoint)}
 }
 
 // touch notes how r stands before it is changed.
@@ -39,6 +40,9 @@ func (d *transaction) touch(r *roomChain) *savepoint {
 
 // take drafts one event.
 func (d *transaction) take(e *chat.Event) error {
+	if e.State != nil {
+		d.state = e.State
+	}
 	r := d.h.room(e.Room)
 	s := d.touch(r)
 	switch e.Change {
@@ -53,7 +57,7 @@ func (d *transaction) take(e *chat.Event) error {
 	if r.prepared != nil {
 		r.prepared.changed[e.Name] = true
 	}
-	if r.open && !r.stale && d.h.serves(r, e) {
+	if r.open && !r.stale && d.serves(r, e) {
 		return nil
 	}
 	r.stale = true
@@ -65,12 +69,12 @@ func (d *transaction) take(e *chat.Event) error {
 // head for them is for just the keys that they have now. So it is if a key was added and its owner hung up, and it was
 // removed again before anything was sealed to it. Then nobody's head needs to be made again: whoever asks for it in a loop
 // would have each of them made, and waited for.
-func (h *History) serves(r *roomChain, e *chat.Event) bool {
+func (d *transaction) serves(r *roomChain, e *chat.Event) bool {
 	if e.Change != chat.Revoke && e.Change != chat.Rekey || !r.readers[e.Name] {
 		return false
 	}
 	// A Revoke may add as well: a first password is a new key, and replaces none.
-	return r.at.to[e.Name].equal(keysOf(h.opt.Recipients(r.name, e.Name)))
+	return r.at.to[e.Name].equal(keysOf(d.h.opt.Recipients(d.state, r.name, e.Name)))
 }
 
 // say seals a message.
@@ -121,19 +125,19 @@ func (d *transaction) begin(r *roomChain) {
 		p = nil
 	}
 	if p == nil {
-		p = d.h.newPrepared(r)
+		p = d.h.newPrepared(r, d.state)
 		p.build()
 		close(p.paced) // nobody else will
 	}
 	s := d.before[r]
 	s.prepared = p // the write may fail: then this window is still the next
-	heads := p.begin(r.readers)
+	heads := p.begin(r.readers, d.state)
 	r.w++
 	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, heads: heads}
 	d.add(r, rec)
 	r.open, r.stale = true, false
 	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
-	d.h.prepareNext(r)
+	d.h.prepareNext(r, d.state)
 }
 
 // end closes the room's window, if one is open: its lines are stored once more, as few and large bodies.
@@ -184,6 +188,9 @@ func (d *transaction) put(rec *record) {
 // commit writes the transaction and, once it is durable, shows it to who reads the history.
 func (d *transaction) commit() error {
 	if len(d.records) == 0 {
+		if d.h.segment.dead == nil {
+			d.h.state.Store(d.state)
+		}
 		return d.h.segment.dead
 	}
 	if err := d.h.segment.append(d.records); err != nil {
@@ -191,6 +198,7 @@ func (d *transaction) commit() error {
 		return d.h.failed(err)
 	}
 	d.h.failing = failing{}
+	d.h.state.Store(d.state)
 	for _, k := range d.ended {
 		k.wipe()
 	}
@@ -202,9 +210,10 @@ func (d *transaction) commit() error {
 	return nil
 }
 
-// undo puts the rooms back as they stood. Their readers stay as they are now, and so does what was spent:
+// undo puts the rooms back as they stood. Their readers and State stay as they are now, and so does what was spent:
 // a one-time key may have touched the disk.
 func (d *transaction) undo() {
+	d.h.state.Store(d.state)
 	for r, s := range d.before {
 		if r.prepared != nil && r.prepared != s.prepared {
 			r.prepared.drop()
