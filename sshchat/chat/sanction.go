@@ -114,38 +114,45 @@ func ParseDuration(word string) (time.Duration, error) {
 
 // sanctions is a list of bans or mutes that is looked up by whom it hits. It is never changed.
 type sanctions struct {
-	list  []Sanction // the oldest first
-	names map[Name]int
-	keys  map[string]int
-	nets  map[netip.Prefix]int
-	bits  []int // lengths of the prefixes in nets, of IPv4 first
+	list    []Sanction // the oldest first
+	indexed int        // how many of them are in the index; the others are looked at one by one
+	names   map[Name]int
+	keys    map[string]int
+	nets    map[netip.Prefix]int
+	bits    []int // lengths of the prefixes in nets, of IPv4 first
 }
 
+// maxLoose is how many sanctions are looked at one by one, before all are indexed anew.
+const maxLoose = 64
+
 func newSanctions(list []Sanction) sanctions {
-	s := sanctions{list: list, names: make(map[Name]int), keys: make(map[string]int), nets: make(map[netip.Prefix]int)}
+	s := sanctions{list: list, indexed: len(list), names: make(map[Name]int), keys: make(map[string]int), nets: make(map[netip.Prefix]int)}
 	for i, one := range list {
 		switch {
 		case one.Key != "":
-			s.keys[one.Key] = s.longer(s.keys[one.Key], i, one.Target())
+			putLonger(s.keys, one.Key, list, i)
 		case one.Net.IsValid():
-			s.nets[one.Net] = s.longer(s.nets[one.Net], i, one.Target())
+			putLonger(s.nets, one.Net, list, i)
 			if !slices.Contains(s.bits, one.Net.Bits()) {
 				s.bits = append(s.bits, one.Net.Bits())
 			}
 		default:
-			s.names[one.User] = s.longer(s.names[one.User], i, one.Target())
+			putLonger(s.names, one.User, list, i)
 		}
 	}
 	return s
 }
 
-// longer is, of two places of the same target, that of the sanction which lasts longer: a file edited by hand may hold two.
-func (s *sanctions) longer(old, i int, target string) int {
-	was, is := s.list[old], s.list[i]
-	if was.Target() != target || is.Until.IsZero() || !was.Until.IsZero() && !is.Until.Before(was.Until) {
-		return i
+// putLonger notes the i-th of the list as that of the target, unless one before it lasts longer: a file edited by hand may
+// hold two of the same target.
+func putLonger[K comparable](places map[K]int, target K, list []Sanction, i int) {
+	if old, ok := places[target]; ok {
+		was, is := list[old].Until, list[i].Until
+		if !is.IsZero() && (was.IsZero() || is.Before(was)) {
+			return
+		}
 	}
-	return old
+	places[target] = i
 }
 
 // hit returns a sanction that holds and hits the person, the address (its IPv4 form if it has one) or the key. Its cost
@@ -156,6 +163,11 @@ func (s *sanctions) hit(at Moment, name Name, addr netip.Addr, key string) (Sanc
 	}
 	if i, ok := s.keys[key]; ok && key != "" && !at.Over(s.list[i]) {
 		return s.list[i], true
+	}
+	for _, one := range s.list[s.indexed:] {
+		if one.Hits(name, addr.WithZone(""), key) && !at.Over(one) {
+			return one, true
+		}
 	}
 	if !addr.IsValid() {
 		return Sanction{}, false
@@ -171,6 +183,54 @@ func (s *sanctions) hit(at Moment, name Name, addr netip.Addr, key string) (Sanc
 		}
 	}
 	return Sanction{}, false
+}
+
+// with is the list with e. The index stays, if sanctions are only added or replaced, and few are not in it.
+func (s sanctions) with(k kind[Sanction, string], e Entries[Sanction, string]) (sanctions, error) {
+	if e.IsZero() {
+		return s, nil
+	}
+	places := places[string]{at: s.place}
+	if s.twice() {
+		places = k.find(s.list, len(e.Put))
+		places.twice = true
+	}
+	list, err := k.apply(s.list, e, places)
+	if err != nil {
+		return s, err
+	}
+	if s.twice() || len(e.Gone) > 0 || e.Order != nil || len(list)-s.indexed > maxLoose {
+		return newSanctions(list), nil
+	}
+	s.list = list
+	return s, nil
+}
+
+// twice reports whether a target is there twice, as in a file edited by hand.
+func (s *sanctions) twice() bool { return len(s.names)+len(s.keys)+len(s.nets) < s.indexed }
+
+// place is where the sanction of the target is in the list, -1 if there is none.
+func (s *sanctions) place(target string) int {
+	i, ok := 0, false
+	switch kind, rest, cut := strings.Cut(target, "="); {
+	case !cut:
+		name, _ := text.ParseName(target)
+		i, ok = s.names[name]
+	case kind == "key":
+		i, ok = s.keys[rest]
+	default:
+		net, _ := netip.ParsePrefix(rest)
+		i, ok = s.nets[net]
+	}
+	if ok {
+		return i
+	}
+	for i, one := range s.list[s.indexed:] {
+		if one.Target() == target {
+			return s.indexed + i
+		}
+	}
+	return -1
 }
 
 func (s *sanctions) holding(at Moment) []Sanction {

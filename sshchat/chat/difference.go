@@ -1,0 +1,533 @@
+package chat
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Difference is what leads from one State to another: the entities that are new or other, whole, and those that are gone.
+// What it refers to is shared and must not be changed. The zero Difference changes nothing.
+type Difference struct {
+	Accounts    Entries[*Account, string] // by ID
+	Rooms       []RoomDifference          // of the rooms that are new or other, by name
+	RoomsGone   []RoomName                // they go before any room is put
+	Bans, Mutes Entries[Sanction, string] // by Target
+	Invites     Entries[StoredInvite, string]
+	Allowlist   *Allowlist          // nil: as before
+	Reserved    Entries[Name, Name] // names of deleted accounts
+}
+
+// RoomDifference is what is other about one room. The cost of a join does not grow with the room.
+type RoomDifference struct {
+	Name     RoomName
+	Settings *RoomSettings // nil: as before
+	Members  Entries[Member, Name]
+}
+
+// RoomSettings is what is decided about a room but for its members.
+type RoomSettings struct {
+	Topic string
+	Rules Rules
+	By    Name // zero: nobody's
+}
+
+// Entries is what leads from one list to another, by the key of each entry. What is gone is taken out, then each entry
+// is put in the place of the one with its key, or at the end if there is none; then the list is put in order. An entry that
+// moves to the end is both Gone and Put, and so are all that are Put after it.
+type Entries[V any, K comparable] struct {
+	Put   []V
+	Gone  []K
+	Order []K // the keys of the whole list; nil: the order is as said
+}
+
+// IsZero reports whether it changes nothing.
+func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Gone)+len(e.Order) == 0 }
+
+// IsZero reports whether it changes nothing.
+func (d Difference) IsZero() bool {
+	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsGone) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
+		d.Allowlist == nil && d.Reserved.IsZero()
+}
+
+// kind is what there is to know about the entries of one kind.
+type kind[V any, K comparable] struct {
+	what string // that the keys name
+	key  func(V) K
+	same func(a, b V) bool
+}
+
+var (
+	accountKind = kind[*Account, string]{"account", func(a *Account) string { return a.ID },
+		func(a, b *Account) bool { return a == b || a.ID == b.ID && a.same(b) }}
+	memberKind  = kind[Member, Name]{"member", func(m Member) Name { return m.Name }, equal[Member]}
+	banKind     = kind[Sanction, string]{"ban", Sanction.Target, equal[Sanction]}
+	muteKind    = kind[Sanction, string]{"mute", Sanction.Target, equal[Sanction]}
+	inviteKind  = kind[StoredInvite, string]{"invite", func(i StoredInvite) string { return i.ID }, equal[StoredInvite]}
+	reserveKind = kind[Name, Name]{"reserved name", func(n Name) Name { return n }, equal[Name]}
+)
+
+func equal[V comparable](a, b V) bool { return a == b }
+
+// Since is what leads from the State before to s: before.With(it) is s. What both share costs next to nothing.
+func (s *State) Since(before *State) Difference {
+	d := Difference{
+		Accounts: accountKind.since(before.accounts, s.accounts, false),
+		Bans:     banKind.since(before.bans.list, s.bans.list, before.bans.twice() || s.bans.twice()),
+		Mutes:    muteKind.since(before.mutes.list, s.mutes.list, before.mutes.twice() || s.mutes.twice()),
+	}
+	if !shared(before.invites, s.invites) {
+		d.Invites = inviteKind.since(before.invites, s.invites, inviteKind.twice(before.invites) || inviteKind.twice(s.invites))
+	}
+	if !shared(before.reserved, s.reserved) {
+		d.Reserved = reserveKind.since(before.reserved, s.reserved, reserveKind.twice(before.reserved) || reserveKind.twice(s.reserved))
+	}
+	if a, b := before.allowlist, s.allowlist; a.On != b.On || !slices.Equal(a.Entries, b.Entries) {
+		d.Allowlist = &b
+	}
+	d.Rooms, d.RoomsGone = s.roomsSince(before)
+	return d
+}
+
+func (s *State) roomsSince(before *State) (rooms []RoomDifference, gone []RoomName) {
+	if reflect.ValueOf(s.rooms).Pointer() == reflect.ValueOf(before.rooms).Pointer() {
+		return nil, nil // one map, that nobody changes
+	}
+	known := 0
+	for name, r := range s.rooms {
+		old := before.rooms[name]
+		if old != nil {
+			known++
+		}
+		if old == r {
+			continue
+		}
+		if d, changed := r.since(old); changed {
+			rooms = append(rooms, d)
+		}
+	}
+	if known < len(before.rooms) {
+		for name := range before.rooms {
+			if s.rooms[name] == nil {
+				gone = append(gone, name)
+			}
+		}
+	}
+	slices.SortFunc(rooms, func(a, b RoomDifference) int { return compareRooms(a.Name, b.Name) })
+	slices.SortFunc(gone, compareRooms)
+	return rooms, gone
+}
+
+// since is what leads to r from the room as it was before, nil if it was not there.
+func (r *RoomState) since(before *RoomState) (d RoomDifference, changed bool) {
+	d.Name = r.Name
+	was := before
+	if was == nil {
+		was = &RoomState{}
+	}
+	if before == nil || r.Topic != was.Topic || r.By != was.By || !r.Rules.equal(was.Rules) {
+		d.Settings = &RoomSettings{r.Topic, r.Rules, r.By}
+	}
+	d.Members = memberKind.since(was.Members, r.Members, false)
+	return d, d.Settings != nil || !d.Members.IsZero()
+}
+
+// shared reports whether both are the same memory, which nobody changes.
+func shared[V any](a, b []V) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// twice reports whether a key is there twice, as a hand edit may leave it.
+func (k kind[V, K]) twice(list []V) bool {
+	seen := make(map[K]bool, len(list))
+	for _, v := range list {
+		seen[k.key(v)] = true
+	}
+	return len(seen) < len(list)
+}
+
+func (k kind[V, K]) keys(list []V) []K {
+	keys := make([]K, len(list))
+	for i, v := range list {
+		keys[i] = k.key(v)
+	}
+	return keys
+}
+
+// since is what leads from one list to the other. twice: a key is in one of them twice, and everything is put anew.
+func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
+	switch {
+	case shared(before, after):
+		return e
+	case twice && slices.EqualFunc(before, after, k.same):
+		return e
+	case twice:
+		return Entries[V, K]{Put: after, Gone: k.keys(slices.Concat(before, after))}
+	}
+	// What stays where it is are the first entries of after; the others follow.
+	next := 0
+	for _, was := range before {
+		switch {
+		case next < len(after) && k.same(was, after[next]):
+			next++
+		case next < len(after) && k.key(was) == k.key(after[next]):
+			e.Put = append(e.Put, after[next])
+			next++
+		default:
+			e.Gone = append(e.Gone, k.key(was))
+		}
+	}
+	rest := after[next:]
+	e.Put = append(e.Put, rest...)
+	if len(e.Gone) == 0 || len(rest) == 0 {
+		return e
+	}
+	gone := set(e.Gone)
+	others := slices.DeleteFunc(k.keys(rest), func(key K) bool { return gone[key] })
+	switch moved := len(rest) - len(others); {
+	case moved > len(after)/4:
+		return k.reordered(before, after)
+	case moved > 0:
+		e.Gone = append(e.Gone, others...)
+	}
+	return e
+}
+
+// reordered is what leads from one list to the other if most of it has moved: the order is given.
+func (k kind[V, K]) reordered(before, after []V) Entries[V, K] {
+	e := Entries[V, K]{Order: k.keys(after)}
+	was := make(map[K]V, len(before))
+	for _, v := range before {
+		was[k.key(v)] = v
+	}
+	for i, v := range after {
+		if old, ok := was[e.Order[i]]; !ok || !k.same(old, v) {
+			e.Put = append(e.Put, v)
+		}
+		delete(was, e.Order[i])
+	}
+	for _, v := range before {
+		if _, gone := was[k.key(v)]; gone {
+			e.Gone = append(e.Gone, k.key(v))
+		}
+	}
+	return e
+}
+
+func set[K comparable](keys []K) map[K]bool {
+	in := make(map[K]bool, len(keys))
+	for _, k := range keys {
+		in[k] = true
+	}
+	return in
+}
+
+// places are where entries are in a list, by key.
+type places[K comparable] struct {
+	at    func(K) int // -1: nowhere
+	twice bool        // a key may be there twice; at is one of its places
+}
+
+// apply is the list with e. The list itself stays as it is.
+func (k kind[V, K]) apply(list []V, e Entries[V, K], places places[K]) ([]V, error) {
+	if e.IsZero() {
+		return list, nil
+	}
+	gone, put := set(e.Gone), make(map[K]bool, len(e.Put))
+	out := append(make([]V, 0, len(list)+len(e.Put)), list...)
+	var ends []V // that are put behind the rest
+	moves := false
+	for _, v := range e.Put {
+		key := k.key(v)
+		switch i := places.at(key); {
+		case put[key] && !gone[key]:
+			return nil, fmt.Errorf("%s %v is put twice", k.what, key)
+		case moves && !gone[key]:
+			return nil, fmt.Errorf("%s %v is put after one that moves, and does not move", k.what, key) // twice would not be once
+		case i >= 0 && !gone[key]:
+			out[i] = v
+		default:
+			ends, moves = append(ends, v), gone[key]
+		}
+		put[key] = true
+	}
+	out = append(k.without(out, gone, places), ends...)
+	if e.Order != nil {
+		return k.ordered(out, e.Order)
+	}
+	return out, nil
+}
+
+// without takes what is gone out of the list, which is the caller's own.
+func (k kind[V, K]) without(list []V, gone map[K]bool, places places[K]) []V {
+	if places.twice {
+		return slices.DeleteFunc(list, func(v V) bool { return gone[k.key(v)] })
+	}
+	var out []int
+	for key := range gone {
+		if i := places.at(key); i >= 0 {
+			out = append(out, i)
+		}
+	}
+	if len(out) == 0 {
+		return list
+	}
+	slices.Sort(out)
+	to := out[0]
+	for n, i := range out {
+		end := len(list)
+		if n+1 < len(out) {
+			end = out[n+1]
+		}
+		to += copy(list[to:], list[i+1:end])
+	}
+	return list[:to]
+}
+
+// ordered is the list in that order.
+func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
+	by := make(map[K]V, len(list))
+	for _, v := range list {
+		key := k.key(v)
+		if _, twice := by[key]; twice {
+			return nil, fmt.Errorf("%s %v is in the list twice, and has no place in its order", k.what, key)
+		}
+		by[key] = v
+	}
+	out := make([]V, 0, len(order))
+	for _, key := range order {
+		v, ok := by[key]
+		if !ok {
+			return nil, fmt.Errorf("%s %v is in the order of the list, and not in the list, or twice", k.what, key)
+		}
+		delete(by, key)
+		out = append(out, v)
+	}
+	for key := range by {
+		return nil, fmt.Errorf("%s %v is not in the order of the list", k.what, key)
+	}
+	return out, nil
+}
+
+// find returns where keys are in the list, for n of them.
+func (k kind[V, K]) find(list []V, n int) places[K] {
+	if n <= 4 {
+		return places[K]{at: func(key K) int { return slices.IndexFunc(list, func(v V) bool { return k.key(v) == key }) }}
+	}
+	all := make(map[K]int, len(list))
+	for i, v := range slices.Backward(list) {
+		all[k.key(v)] = i
+	}
+	return places[K]{func(key K) int {
+		if i, ok := all[key]; ok {
+			return i
+		}
+		return -1
+	}, len(all) < len(list)}
+}
+
+// with is the list with e, of a kind of which a hand edit may leave two of one key.
+func (k kind[V, K]) with(list []V, e Entries[V, K]) ([]V, error) {
+	if e.IsZero() {
+		return list, nil
+	}
+	places := k.find(list, len(e.Put))
+	places.twice = true
+	return k.apply(list, e, places)
+}
+
+// With is the State that the difference leads to; of a State that it has led to already, the same once more. s stays as it
+// is, and shares what does not change. An error names the entity that cannot be put or taken out:
+//   - an account without an ID or a name, or with the name of another;
+//   - a room that is not there and comes without settings, a direct room;
+//   - a member who has no account, or is there twice; an account that is gone, or has another name, with a member left;
+//   - an entry that is put twice, and a list whose order is not that of its entries.
+//
+// That an entity which is gone was not there is no error.
+func (s *State) With(d Difference) (*State, error) {
+	if d.IsZero() {
+		return s, nil
+	}
+	to := &draft{State: *s}
+	err := to.putAccounts(d.Accounts)
+	if err == nil {
+		err = to.putRooms(d)
+	}
+	if err == nil {
+		err = to.noStrangers(s, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if to.bans, err = s.bans.with(banKind, d.Bans); err != nil {
+		return nil, err
+	}
+	if to.mutes, err = s.mutes.with(muteKind, d.Mutes); err != nil {
+		return nil, err
+	}
+	if to.invites, err = inviteKind.with(s.invites, d.Invites); err != nil {
+		return nil, err
+	}
+	if to.reserved, err = reserveKind.with(s.reserved, d.Reserved); err != nil {
+		return nil, err
+	}
+	if d.Allowlist != nil {
+		to.allowlist = *d.Allowlist
+	}
+	if !d.Reserved.IsZero() {
+		to.countShapes()
+	}
+	return &to.State, nil
+}
+
+// putAccounts leaves the rooms alone.
+func (d *draft) putAccounts(e Entries[*Account, string]) error {
+	before := d.accounts
+	list, err := accountKind.apply(before, e, places[string]{at: func(id string) int {
+		if i, ok := d.byID[id]; ok {
+			return i
+		}
+		return -1
+	}})
+	if err != nil || e.IsZero() {
+		return err
+	}
+	d.accounts = list
+	moved := len(e.Gone) > 0 || e.Order != nil
+	for _, a := range e.Put {
+		if a.ID == "" || a.Name.IsZero() {
+			return fmt.Errorf("account %q %s has no ID or no name", a.ID, a.Name)
+		}
+		i, known := d.byID[a.ID]
+		moved = moved || known && before[i].Name != a.Name
+	}
+	if moved {
+		return d.countAccounts()
+	}
+	for i := len(before); i < len(list); i++ {
+		a := list[i]
+		if other := d.named(a.Name); other != nil {
+			return fmt.Errorf("account %s has the name of account %s, %s", a.ID, other.ID, a.Name)
+		}
+		d.ownNames()
+		d.byID[a.ID], d.byName[a.Name] = i, i
+		d.shapes[a.Name.Skeleton()]++
+	}
+	return nil
+}
+
+// countAccounts makes anew what the accounts are found by.
+func (d *draft) countAccounts() error {
+	d.byID, d.byName = make(map[string]int, len(d.accounts)), make(map[Name]int, len(d.accounts))
+	for i, a := range d.accounts {
+		if j, taken := d.byName[a.Name]; taken {
+			return fmt.Errorf("account %s has the name of account %s, %s", a.ID, d.accounts[j].ID, a.Name)
+		}
+		if _, taken := d.byID[a.ID]; taken {
+			return fmt.Errorf("account %s is there twice", a.ID)
+		}
+		d.byID[a.ID], d.byName[a.Name] = i, i
+	}
+	d.countShapes()
+	return nil
+}
+
+// countShapes counts anew the skeletons of the names that are taken or reserved.
+func (d *draft) countShapes() {
+	d.shapes, d.copied.names = make(map[string]int, len(d.accounts)+len(d.reserved)), true
+	for _, a := range d.accounts {
+		d.shapes[a.Name.Skeleton()]++
+	}
+	for _, name := range d.reserved {
+		d.shapes[name.Skeleton()]++
+	}
+}
+
+func (d *draft) putRooms(diff Difference) error {
+	for _, name := range diff.RoomsGone {
+		if r := d.rooms[name]; r != nil {
+			d.removeRoom(r)
+		}
+	}
+	put := make(map[RoomName]bool, len(diff.Rooms))
+	for _, rd := range diff.Rooms {
+		r := RoomState{Name: rd.Name}
+		old := d.rooms[rd.Name]
+		switch {
+		case rd.Name.IsZero() || rd.Name.IsDirect():
+			return fmt.Errorf("room %s is not one that has settings", rd.Name)
+		case put[rd.Name]:
+			return fmt.Errorf("room %s is put twice", rd.Name)
+		case old == nil && rd.Settings == nil:
+			return fmt.Errorf("room %s is not there, and comes without its settings", rd.Name)
+		case old != nil:
+			r = *old
+		}
+		put[rd.Name] = true
+		if s := rd.Settings; s != nil {
+			r.Topic, r.Rules, r.By = s.Topic, s.Rules, s.By
+		}
+		if err := d.putMembers(&r, rd.Members); err != nil {
+			return fmt.Errorf("room %s: %w", rd.Name, err)
+		}
+		d.putRoom(r)
+	}
+	return nil
+}
+
+// putMembers changes who is in r, which is the caller's own.
+func (d *draft) putMembers(r *RoomState, e Entries[Member, Name]) error {
+	members, err := memberKind.apply(r.Members, e, memberKind.find(r.Members, len(e.Put)+len(e.Gone)))
+	if err != nil || e.IsZero() {
+		return err
+	}
+	put := make(map[Name]bool, len(e.Put))
+	for _, m := range e.Put {
+		switch {
+		case put[m.Name]:
+			return fmt.Errorf("member %s is put twice", m.Name)
+		case m.Since == 0:
+			return fmt.Errorf("member %s: since counts from 1", m.Name)
+		}
+		put[m.Name] = true
+	}
+	joined, left := differ(r.Members, members)
+	for _, name := range joined {
+		d.count(name, 1)
+	}
+	for _, name := range left {
+		d.count(name, -1)
+	}
+	r.Members = members
+	return nil
+}
+
+// noStrangers refuses members without an account: kept, a membership would be a present to whoever takes the name next.
+func (d *draft) noStrangers(before *State, diff Difference) error {
+	refuse := func(name Name) error {
+		if d.joined[name] > 0 && d.named(name) == nil {
+			return fmt.Errorf("%s has no account, and is a member of a room", name)
+		}
+		return nil
+	}
+	for _, rd := range diff.Rooms {
+		for _, m := range rd.Members.Put {
+			if err := refuse(m.Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range diff.Accounts.Gone {
+		if i, ok := before.byID[id]; ok {
+			if err := refuse(before.accounts[i].Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range diff.Accounts.Put { // they may have had another name
+		if i, ok := before.byID[a.ID]; ok {
+			if err := refuse(before.accounts[i].Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
