@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/agesplit":         {},
 	"sshchat/store/agesplit/agetest": {}, // keys for tests
+	"sshchat/store/changes":          {"sshchat/sshchat/chat", "sshchat/store/durable"},
 	"sshchat/store/audit":            {"sshchat/sshchat/chat", "sshchat/store/durable"},
 	"sshchat/store/marks":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/strictjson":       {},
