@@ -17,13 +17,14 @@ const (
 )
 
 // Event is one thing that happens in a room, in the order the journal gives it:
-// either a message (Message.Kind is set) or a change of its readers.
+// either a message (Message.Kind is set), or a change of its readers, or something of the journal's own.
 type Event struct {
 	Room    RoomName
 	Message Message
 	Change  Change
 	Name    Name   // whose Change it is
 	State   *State // as it is from this event on; nil: as before
+	Stored  any    // what only the journal understands, which made it; nil for all other events
 }
 
 // Journal makes events durable: it is the seam between the chat and what stores it.

@@ -190,6 +190,27 @@ func (c *cursor) word(before string) string {
 	return string(word)
 }
 
+// canonical is number, without zeros before it.
+func (c *cursor) canonical(before string) uint64 {
+	c.good = c.good && c.next(before) && (len(c.rest) < 2 || c.rest[0] != '0' || c.rest[1] < '0' || c.rest[1] > '9')
+	return c.number("")
+}
+
+// has reports whether s comes next.
+func (c *cursor) has(s string) bool { return c.good && bytes.HasPrefix(c.rest, []byte(s)) }
+
+// plain is word, of what JSON has as it is.
+func (c *cursor) plain(before string) string {
+	c.good = c.good && c.next(before)
+	word, rest, ok := bytes.Cut(c.rest, []byte(`"`))
+	for _, b := range word {
+		c.good = c.good && b >= ' ' && b < 0x7f && b != '\\'
+	}
+	c.good = c.good && ok
+	c.rest = rest
+	return string(word)
+}
+
 // openArchives finds the archives that stand before the file that begins with o, the oldest first. Who deletes the
 // oldest ones deletes history and harms nothing else, so they end where one is missing.
 func openArchives(d durable.FS, dir string, o *predecessor) ([]*archive, error) {

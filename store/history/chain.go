@@ -154,3 +154,48 @@ func (l *link) head(room chat.RoomName) Head {
 }
 
 var errBroken = errors.New("it does not follow from the record before it")
+
+// savedLinks are rooms of a chain as they were, to go back to.
+type savedLinks map[chat.RoomName]savedLink
+
+type savedLink struct {
+	at  *link // nil: the chain did not have the room
+	was link
+}
+
+// save notes how the rooms that r is about stand, before it is followed.
+func (s savedLinks) save(c chain, r *record) {
+	if r.kind != startRecord {
+		s.room(c, r.room)
+		return
+	}
+	for room := range c {
+		s.room(c, room)
+	}
+}
+
+func (s savedLinks) room(c chain, room chat.RoomName) {
+	if _, saved := s[room]; saved {
+		return
+	}
+	l := savedLink{at: c[room]}
+	if l.at != nil {
+		l.was = *l.at
+	}
+	s[room] = l
+}
+
+// restore takes the chain back to what was saved.
+func (s savedLinks) restore(c chain) {
+	for room, l := range s {
+		if l.at == nil {
+			delete(c, room)
+			continue
+		}
+		for w := l.was.w + 1; w <= l.at.w; w++ {
+			delete(l.at.windows, w)
+		}
+		*l.at = l.was
+		c[room] = l.at
+	}
+}

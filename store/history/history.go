@@ -51,6 +51,10 @@ type Options struct {
 	Synced    func(time.Duration) // told how long each sync took; nil: nobody is
 	NoSync    bool                // for tests that must fail without it
 
+	// Submit has an event of the history's own stored at its place among all others, and returns when it is, or why not.
+	// nil: the history stores it by itself.
+	Submit func(chat.Event) error
+
 	at func(time.Time, func()) // calls at that time; nil: the clock does. Tests wait for none
 }
 
@@ -60,8 +64,10 @@ type History struct {
 	disk durable.FS
 	path string
 
-	committing  sync.Mutex // held by Commit and Close; guards the fields up to the next blank line
+	committing  sync.Mutex // held by drafts, Take and Close; guards the fields up to the next blank line
 	segment     *segment
+	chain       chain // follows what is written, as a reader does
+	following   bool  // it takes the records of another, and has no windows
 	rooms       map[chat.RoomName]*roomChain
 	checked     time.Time // when windows and archives were last looked at for their age
 	archived    int       // the number of the newest archive there ever was
@@ -70,6 +76,7 @@ type History struct {
 	closed      bool
 
 	state   atomic.Pointer[chat.State] // that of the last event stored that had one. Written with committing held
+	change  atomic.Uint64              // of State, that the last batch stands on. Written likewise
 	bytes   atomic.Int64               // of the segment, for Size
 	records atomic.Uint64              // the same
 	errors  atomic.Uint64              // writes that failed, for WriteErrors
@@ -128,7 +135,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	}
 	h := &History{
 		opt: opt, disk: d, path: filepath.Join(dir, liveName),
-		rooms: make(map[chat.RoomName]*roomChain), index: make(index), checked: opt.Now(),
+		rooms: make(map[chat.RoomName]*roomChain), index: make(index), chain: make(chain), checked: opt.Now(),
 		prepare: make(chan *preparedWindow, 64), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	names, err := d.Names(dir)
@@ -145,7 +152,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		h.index.add(r)
 	}
 	check := func(last uint64) error { return h.checkArchives(dir, numbers, last) }
-	if h.segment, err = openSegment(d, h.path, opt.Log, take, check); err != nil {
+	if h.segment, err = openSegment(d, h.path, opt.Log, take, h.chain, check); err != nil {
 		return nil, err
 	}
 	if err := h.openArchives(dir, numbers, from); err != nil {
@@ -208,15 +215,21 @@ func (h *History) room(name chat.RoomName) *roomChain {
 	if r != nil {
 		return r
 	}
-	r = &roomChain{name: name, readers: make(map[chat.Name]bool)}
+	r = &roomChain{name: name, readers: pairOf(name)}
 	if s := h.index[name]; s != nil {
 		r.w, r.seq, r.tip = s.head.W, s.head.Seq, s.head.Tip
 	}
-	if a, b, ok := name.Pair(); ok {
-		r.readers[a], r.readers[b] = true, true
-	}
 	h.rooms[name] = r
 	return r
+}
+
+// pairOf are those who read a direct room, whoever else is in what; nobody for other rooms.
+func pairOf(name chat.RoomName) map[chat.Name]bool {
+	readers := make(map[chat.Name]bool)
+	if a, b, ok := name.Pair(); ok {
+		readers[a], readers[b] = true, true
+	}
+	return readers
 }
 
 // Last is the newest Seq of every room that has history.
@@ -230,24 +243,13 @@ func (h *History) Last() map[chat.RoomName]uint64 {
 	return last
 }
 
-// Commit implements chat.Journal. It returns when the batch is durable, and ends windows that have had their time.
+// Commit implements chat.Journal, for a history by itself: it drafts the batch, stores it, and rotates if it is time.
 func (h *History) Commit(batch []chat.Event) error {
-	h.committing.Lock()
-	defer h.committing.Unlock()
-	if h.closed {
-		return errHistoryClosed
+	d, err := h.Draft(batch, 0)
+	if err != nil {
+		return err
 	}
-	d := newTransaction(h)
-	defer d.publishNext()
-	h.endOld(d)
-	for i := range batch {
-		if err := d.take(&batch[i]); err != nil {
-			d.undo()
-			return fmt.Errorf("seal message %d of %s: %w", batch[i].Message.Seq, batch[i].Room, err)
-		}
-	}
-	defer h.note()
-	if err := d.commit(); err != nil {
+	if err := d.Store(); err != nil {
 		return err
 	}
 	h.rotateDue() // the batch is durable, whatever becomes of that
@@ -298,7 +300,7 @@ func (h *History) failed(err error) error {
 func (h *History) WriteErrors() uint64 { return h.errors.Load() }
 
 // endOld ends windows that are a day old. They are looked at once a minute.
-func (h *History) endOld(d *transaction) {
+func (h *History) endOld(d *Draft) {
 	now := h.opt.Now()
 	if now.Sub(h.checked) < time.Minute {
 		return
@@ -328,14 +330,7 @@ func (h *History) Close() error {
 	}
 	close(h.quit)
 	<-h.done
-	d := newTransaction(h)
-	for _, r := range h.rooms {
-		if r.open {
-			d.touch(r)
-			d.end(r)
-		}
-	}
-	err := d.commit()
+	err := draftEnd(h).commit()
 	for _, r := range h.rooms {
 		if r.open {
 			r.at.keys.wipe()

@@ -75,7 +75,9 @@ func (x index) add(r *record) {
 		last := &s.windows[len(s.windows)-1]
 		last.to = r.seq
 		last.msgs = append(last.msgs, r.off)
-		s.amend(r)
+		if r.plain != nil {
+			s.amend(r)
+		}
 		s.remember(r.plain)
 	case closeRecord:
 		last := &s.windows[len(s.windows)-1]
@@ -126,7 +128,8 @@ func (s *roomIndex) amend(r *record) {
 
 // remember adds a line to the tail.
 func (s *roomIndex) remember(plain []byte) {
-	if plain == nil {
+	if plain == nil { // the tail has no gaps
+		s.tail, s.bytes = nil, 0
 		return
 	}
 	s.tail = append(s.tail, plain)

@@ -46,6 +46,11 @@ type lineJSON struct {
 	Text string        `json:"text"`
 }
 
+// sealedLine is the line of a message in the room's window w.
+func sealedLine(room chat.RoomName, w uint64, m *chat.Message) Line {
+	return Line{m.At, room, w, m.Seq, m.From, m.Kind, m.Of, m.Text.String()}
+}
+
 // JSON is the line as it was sealed, without its padding and newline.
 func (l Line) JSON() ([]byte, error) {
 	b, err := l.encode()

@@ -42,7 +42,7 @@ func (p *place) file() []byte {
 }
 
 // records are those of a file, parsed.
-func records(t *testing.T, file []byte) []*record {
+func records(t testing.TB, file []byte) []*record {
 	t.Helper()
 	s, err := scanSegment(bytes.NewReader(file))
 	if err != nil {

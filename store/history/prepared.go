@@ -178,8 +178,8 @@ func (h *History) publishNext(r *roomChain) {
 	h.upcoming.Store(r.name, nextEvent{r.prepared, !r.open || r.stale || r.at.full()})
 }
 
-// publishNext notes it for all rooms that the transaction has touched.
-func (d *transaction) publishNext() {
+// publishNext notes it for all rooms that the draft has touched.
+func (d *Draft) publishNext() {
 	for r := range d.before {
 		d.h.publishNext(r)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +39,22 @@ func (s sum) String() string {
 	return base64.StdEncoding.EncodeToString(s[:])
 }
 
+// sumOf is that of a record with those lines.
+func sumOf(lines [][]byte) (s sum) {
+	if len(lines) == 1 {
+		return sha256.Sum256(lines[0])
+	}
+	hash := sha256.New()
+	for i, line := range lines {
+		if i > 0 {
+			hash.Write([]byte("\n"))
+		}
+		hash.Write(line)
+	}
+	hash.Sum(s[:0])
+	return s
+}
+
 // namedHead is the head of one reader.
 type namedHead struct {
 	name chat.Name
@@ -61,6 +79,7 @@ type record struct {
 	body        []byte       // msg and close
 	predecessor *predecessor // start
 
+	event     int      // of a draft: the event that it comes of; -1: none
 	lines     [][]byte // as stored, without newlines
 	sum       sum
 	off       int64         // of the first line in the file
@@ -121,10 +140,10 @@ func (r *record) encodeLines(first []byte, fragments [][]byte, prefix, suffix st
 		line = append(line, prefix...)
 		line = append(line, f...)
 		line = append(line, suffix...)
-		line = fmt.Appendf(line, `,"crc":"%08x"}`, crc32.Checksum(line, castagnoli))
+		line = appendCRC(line, line)
 		r.lines = append(r.lines, line)
 	}
-	r.sum = sha256.Sum256(bytes.Join(r.lines, []byte("\n")))
+	r.sum = sumOf(r.lines)
 }
 
 // opening is the record's first line up to the strings that may be carried on.
@@ -274,10 +293,19 @@ func checkLine(line []byte) error {
 	if at < 0 {
 		return errors.New("it is cut short")
 	}
-	if want := fmt.Sprintf(`,"crc":"%08x"}`, crc32.Checksum(line[:at], castagnoli)); want != string(line[at:]) {
+	if want := appendCRC(make([]byte, 0, crcSize), line[:at]); !bytes.Equal(want, line[at:]) {
 		return errors.New("its checksum does not match")
 	}
 	return nil
+}
+
+// appendCRC ends a line, of which b ends with what line is, with its checksum.
+func appendCRC(b, line []byte) []byte {
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(line, castagnoli))
+	b = append(b, `,"crc":"`...)
+	b = hex.AppendEncode(b, sum[:])
+	return append(b, `"}`...)
 }
 
 // parseRecordLine checks a line's checksum and reads it. Beyond the checksum, errors wrap errNewer.
@@ -286,21 +314,116 @@ func parseRecordLine(line []byte) (recordJSON, error) {
 	if err := checkLine(line); err != nil {
 		return j, err
 	}
+	if parsePlainLine(line, &j) {
+		return j, nil
+	}
+	j = recordJSON{}
+	err := parseAnyLine(line, &j)
+	return j, err
+}
+
+// parseAnyLine reads a line whose checksum holds.
+func parseAnyLine(line []byte, j *recordJSON) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
-		return j, fmt.Errorf("%w: %w", errNewer, err)
+	if err := d.Decode(j); err != nil {
+		return fmt.Errorf("%w: %w", errNewer, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return j, fmt.Errorf("%w: it is more than one object", errNewer)
+		return fmt.Errorf("%w: it is more than one object", errNewer)
 	}
 	if !knownKind(j.T) {
-		return j, fmt.Errorf("%w: a record of type %q", errNewer, j.T)
+		return fmt.Errorf("%w: a record of type %q", errNewer, j.T)
 	}
 	if j.Parts < 0 || j.Parts == 1 {
-		return j, fmt.Errorf("%w: a record of %d parts", errNewer, j.Parts)
+		return fmt.Errorf("%w: a record of %d parts", errNewer, j.Parts)
 	}
-	return j, nil
+	return nil
+}
+
+// parseRecord reads a record that takes those lines.
+func parseRecord(lines [][]byte) (*record, error) {
+	r, err := leadingRecord(lines)
+	if err == nil && len(r.lines) != len(lines) {
+		err = errors.New("it takes fewer lines")
+	}
+	return r, err
+}
+
+// leadingRecord reads the record that the first of the lines begins.
+func leadingRecord(lines [][]byte) (*record, error) {
+	j, err := parseRecordLine(lines[0])
+	if err != nil {
+		return nil, err
+	}
+	if j.T == moreRecord {
+		return nil, errors.New("it is a part of nothing")
+	}
+	parts := max(j.Parts, 1)
+	if parts > len(lines) {
+		return nil, errors.New("parts of it are missing")
+	}
+	for i := 1; i < parts; i++ {
+		more, err := parseRecordLine(lines[i])
+		if err == nil && (more.T != moreRecord || more.N != j.N+uint64(i)) {
+			err = errors.New("a part of it is missing")
+		}
+		if err != nil {
+			return nil, err
+		}
+		j.carry(more)
+	}
+	return j.record(lines[:parts:parts])
+}
+
+// is reports whether both records are the same, wherever they are.
+func (r *record) is(o *record) bool {
+	return r.n == o.n && r.kind == o.kind && r.room == o.room && r.w == o.w && r.seq == o.seq && r.prev == o.prev &&
+		r.ok == o.ok && r.hasOK == o.hasOK && r.from == o.from && r.to == o.to && r.tag == o.tag && r.sum == o.sum &&
+		slices.Equal(r.heads, o.heads) && slices.Equal(r.digest, o.digest) && bytes.Equal(r.body, o.body) &&
+		(r.predecessor == nil) == (o.predecessor == nil)
+}
+
+// parsePlainLine reads a line of a message or a close as we write them, which nearly all lines are, and faster than JSON is
+// read. It returns false for every other line, and then j is of no use.
+func parsePlainLine(line []byte, j *recordJSON) bool {
+	c := cursor{rest: line, good: true}
+	j.N = c.canonical(`{"n":`)
+	switch j.T = c.plain(`,"t":"`); {
+	case !c.good:
+		return false
+	case j.T == msgRecord || j.T == closeRecord:
+		if j.Room.UnmarshalText([]byte(c.plain(`,"room":"`))) != nil {
+			return false
+		}
+		j.W = c.canonical(`,"w":`)
+		if j.T == msgRecord {
+			j.Seq = c.canonical(`,"seq":`)
+		}
+		j.Prev = c.plain(`,"prev":"`)
+		if c.has(`,"ok":`) {
+			ok := c.canonical(`,"ok":`)
+			j.OK = &ok
+		}
+		if j.T == closeRecord {
+			j.From, j.To = c.canonical(`,"from":`), c.canonical(`,"to":`)
+		}
+		if c.has(`,"parts":`) {
+			parts := c.canonical(`,"parts":`)
+			c.good = c.good && parts > 1 && parts < 1<<31
+			j.Parts = int(parts)
+		}
+	case j.T != moreRecord:
+		return false
+	}
+	if c.has(`,"digests":`) {
+		j.Digests = c.plain(`,"digests":"`)
+	}
+	if c.has(`,"body":`) {
+		j.Body = c.plain(`,"body":"`)
+	}
+	j.CRC = c.plain(`,"crc":"`)
+	return c.good && string(c.rest) == "}"
 }
 
 func knownKind(kind string) bool {
@@ -332,7 +455,7 @@ func (j *recordJSON) carry(more recordJSON) {
 // record checks what the lines say and returns it as a record.
 func (j *recordJSON) record(lines [][]byte) (*record, error) {
 	r := &record{n: j.N, kind: j.T, room: j.Room, w: j.W, seq: j.Seq, from: j.From, to: j.To, tag: j.For, lines: lines}
-	r.sum = sha256.Sum256(bytes.Join(lines, []byte("\n")))
+	r.sum = sumOf(lines)
 	if j.OK != nil {
 		r.ok, r.hasOK = *j.OK, true
 	}

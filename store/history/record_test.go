@@ -155,9 +155,26 @@ func FuzzRecordLine(f *testing.F) {
 	f.Add(r.lines[0][:len(r.lines[0])-crcSize])
 	f.Add([]byte(`{"n":1,"t":"window","room":"general","w":1,"heads":{"alice":"x"}`))
 	f.Add([]byte(`{"n":1,"t":"msg","parts":-1`))
+	r = &record{n: 8, kind: msgRecord, room: chat.General, w: 1, seq: 2, prev: sum{1}, hasOK: true, ok: 7, body: make([]byte, 64)}
+	r.encode()
+	f.Add(r.lines[0][:len(r.lines[0])-crcSize])
+	for _, s := range []string{
+		`{"n":01,"t":"msg","room":"general","w":1,"seq":2,"prev":"","body":"AA=="`,
+		`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","body":"\u0041A=="`,
+		`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","body":"A` + "\r" + `A=="`,
+		`{"n":1,"t":"msg","room":"GENERAL","w":1,"seq":2,"prev":"é","body":"AA=="`,
+		`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","ok":-1,"body":"AA=="`,
+		`{"n":1,"t":"msg","room":"general","w":1,"seq":99999999999999999999,"prev":"","body":"AA=="`,
+	} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		line := fmt.Appendf(nil, `%s,"crc":"%08x"}`, b, crc32.Checksum(b, castagnoli))
 		j, err := parseRecordLine(line)
+		var slow recordJSON
+		if errSlow := parseAnyLine(line, &slow); (err == nil) != (errSlow == nil) || err == nil && !reflect.DeepEqual(j, slow) {
+			t.Errorf("%q is read as %+v (%v), as JSON as %+v (%v)", line, j, err, slow, errSlow)
+		}
 		if err != nil {
 			return
 		}

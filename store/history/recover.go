@@ -27,15 +27,16 @@ type recovery struct {
 	path string
 	file durable.File
 	log  *slog.Logger
+	live chain  // the rooms as far as they are followed
 	ok   uint64 // the highest n that some record tells was durable
 
 	check func(last uint64) error // called before anything is changed
 }
 
-// openSegment opens the history at path, or makes it, and hands its records to take in order. Before it changes anything it
+// openSegment opens the history at path, or makes it, hands its records to take in order, and has rooms follow them. Before it changes anything it
 // asks check, with the number of the last line that is whole. If it refuses, errors wrap ErrDamaged or ErrFormat and the
 // file is as it was.
-func openSegment(d durable.FS, path string, log *slog.Logger, take func(*record), check func(last uint64) error) (*segment, error) {
+func openSegment(d durable.FS, path string, log *slog.Logger, take func(*record), rooms chain, check func(last uint64) error) (*segment, error) {
 	f, err := d.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := check(0); err != nil {
@@ -46,7 +47,7 @@ func openSegment(d durable.FS, path string, log *slog.Logger, take func(*record)
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
-	r := &recovery{disk: d, path: path, file: f, log: log, check: check}
+	r := &recovery{disk: d, path: path, file: f, log: log, live: rooms, check: check}
 	t, err := r.segment(take)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -99,7 +100,6 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 
 // read hands over the records up to the file's end or the first damage.
 func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error) {
-	rooms := make(chain)
 	for {
 		good := s.good
 		rec, err := s.next()
@@ -109,7 +109,7 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 		if err != nil {
 			return last, err
 		}
-		if err := rooms.follow(rec); err != nil {
+		if err := r.live.follow(rec); err != nil {
 			return last, &damage{n: rec.n, off: good, why: err.Error()}
 		}
 		if rec.hasOK {

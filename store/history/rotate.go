@@ -28,70 +28,76 @@ import (
 const rotateAgain = time.Minute
 
 // rotateDue rotates where the file has its size. A rotation that fails is told in the log; the old file goes on.
-// Called with committing held.
 func (h *History) rotateDue() {
-	now := h.opt.Now()
-	if h.opt.Rotate <= 0 || h.segment.end < h.opt.Rotate || h.segment.dead != nil || now.Before(h.rotateAfter) {
-		return
+	for {
+		d, err := h.DraftRotation(false)
+		if err == nil && d == nil {
+			return
+		}
+		if err == nil {
+			err = d.Store()
+		}
+		if errors.Is(err, errHistoryClosed) {
+			return
+		}
+		if err != nil {
+			h.opt.Log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
+			return
+		}
 	}
-	begun := time.Now()
-	if err := h.rotate(); err != nil {
-		h.rotateAfter = now.Add(rotateAgain)
-		h.opt.Log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
-		return
-	}
-	last := h.archives[len(h.archives)-1]
-	h.opt.Log.Info("history: rotated", "archive", filepath.Base(last.path), "bytes", last.size, "stop", time.Since(begun).Round(time.Millisecond))
-	h.expire()
 }
 
 // Rotate puts the history so far away as an archive. It returns once that is durable; messages wait meanwhile.
 func (h *History) Rotate() error {
-	h.committing.Lock()
-	defer h.committing.Unlock()
-	if h.closed {
-		return errHistoryClosed
-	}
-	defer h.note()
-	if err := h.rotate(); err != nil {
-		return err
-	}
-	h.expire()
-	return nil
-}
-
-func (h *History) rotate() error {
-	if h.segment.dead != nil || h.segment.empty() {
-		return h.segment.dead
-	}
-	if err := h.endAllWindows(); err != nil {
-		return fmt.Errorf("close the windows: %w", err)
-	}
-	a := &archive{number: h.archived + 1, until: h.opt.Clock.Read().Stamp, disk: h.disk}
-	a.path = filepath.Join(filepath.Dir(h.path), archiveName(a.number))
-	o, moved, err := h.writeArchive(a)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(a.path), err)
-	}
-	return h.startAnew(a, o, moved)
-}
-
-// endAllWindows closes what is open, in one batch.
-func (h *History) endAllWindows() error {
-	d := newTransaction(h)
-	defer d.publishNext()
-	for _, r := range h.rooms {
-		if r.open {
-			d.touch(r)
-			d.end(r)
+	for {
+		d, err := h.DraftRotation(true)
+		if err != nil || d == nil {
+			return err
+		}
+		if err := d.Store(); err != nil || !d.Rotate.IsZero() {
+			return err
 		}
 	}
-	return d.commit()
 }
 
-// writeArchive writes the archive, durably and under its name, and returns what the next file is to tell of it,
-// and where the records went.
-func (h *History) writeArchive(a *archive) (o *predecessor, moved map[int64]int64, err error) {
+// DraftRotation drafts the next step of a rotation: the end of all windows, and when that is stored and nothing else was
+// said, the record with which the history goes on in a new file, which has Rotate set. It returns nil if there is nothing to
+// put away, or, unless now is set, the file does not have its size. One that failed is not tried again for a minute.
+func (h *History) DraftRotation(now bool) (*Draft, error) {
+	return h.drafting(func() (*Draft, error) {
+		if h.segment.empty() || !now && (h.opt.Rotate <= 0 || h.segment.end < h.opt.Rotate || h.opt.Now().Before(h.rotateAfter)) {
+			return nil, nil
+		}
+		d, err := draftRotation(h)
+		if err != nil {
+			h.rotateAfter = h.opt.Now().Add(rotateAgain)
+		}
+		return d, err
+	})
+}
+
+func draftRotation(h *History) (*Draft, error) {
+	for _, r := range h.rooms {
+		if r.open {
+			return draftEnd(h), nil
+		}
+	}
+	next, o, err := h.writeArchive(h.opt.Clock.Read().Stamp)
+	if err != nil {
+		return nil, fmt.Errorf("write an archive: %w", err)
+	}
+	d := newDraft(h)
+	d.next, d.Rotate = next, o.at
+	d.put(&record{kind: startRecord, predecessor: o})
+	return d, nil
+}
+
+// writeArchive writes the next archive, put away at that time, durably and under its name, and returns what the next file
+// is to tell of it.
+func (h *History) writeArchive(at time.Time) (*nextFile, *predecessor, error) {
+	a := &archive{number: h.archived + 1, until: at.UTC().Truncate(time.Millisecond), disk: h.disk}
+	a.path = filepath.Join(filepath.Dir(h.path), archiveName(a.number))
+	next := &nextFile{archive: a, begun: time.Now()}
 	name := a.path + ".new"
 	if err := h.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
@@ -117,8 +123,8 @@ func (h *History) writeArchive(a *archive) (o *predecessor, moved map[int64]int6
 	if err := h.disk.SyncDir(filepath.Dir(a.path)); err != nil {
 		return nil, nil, err
 	}
-	a.size = p.off
-	o = &predecessor{archive: a.number, size: p.off, at: a.until}
+	a.size, next.moved = p.off, p.moved
+	o := &predecessor{archive: a.number, size: p.off, at: a.until}
 	p.hash.Sum(o.sum[:0])
 	for room, s := range h.index {
 		head := s.head
@@ -126,7 +132,7 @@ func (h *History) writeArchive(a *archive) (o *predecessor, moved map[int64]int6
 		o.rooms = append(o.rooms, head)
 	}
 	sortHeads(o.rooms)
-	return o, p.moved, nil
+	return next, o, nil
 }
 
 // compact copies the segment's lines to p, without the messages that a close replaced.
@@ -183,26 +189,31 @@ func (h *History) singles() map[windowName]bool {
 	return single
 }
 
-// startAnew puts a file that goes on from the archive in the place of the old one. Who looks things up meanwhile waits,
-// so that nobody seeks in one file what is in the other.
-func (h *History) startAnew(a *archive, o *predecessor, moved map[int64]int64) error {
+// startAnew puts a file that goes on from the archive, with its first record, in the place of the old one. Who looks things
+// up meanwhile waits, so that nobody seeks in one file what is in the other.
+func (h *History) startAnew(next *nextFile, start *record) error {
 	t := &segment{disk: h.disk, path: h.path, end: int64(len(segmentIntro)), n: h.segment.n, synced: h.segment.synced, noSync: h.segment.noSync, timed: h.segment.timed}
-	start := &record{n: t.n + 1, kind: startRecord, ok: t.synced, hasOK: true, predecessor: o}
-	start.encode()
-
+	a := next.archive
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := t.append([]*record{start}); err != nil {
+		h.rotateAfter = h.opt.Now().Add(rotateAgain)
 		if t.dead != nil {
+			next.told = true
 			h.segment.dead = t.dead // the new file may have the name by now: nothing may be added to the old one
 			return errors.Join(err, t.close())
 		}
-		return errors.Join(err, h.disk.Remove(a.path))
+		return err
 	}
+	next.told = true
 	old := h.segment
 	h.segment, h.archived = t, a.number
-	a.keep(h.index.relocated(moved))
+	a.keep(h.index.relocated(next.moved))
 	h.archives = append(h.archives[:len(h.archives):len(h.archives)], a)
+	for _, l := range h.chain {
+		l.windows = nil // as after a start: the file has none of them
+	}
+	h.opt.Log.Info("history: rotated", "archive", filepath.Base(a.path), "bytes", a.size, "stop", time.Since(next.begun).Round(time.Millisecond))
 	return old.close()
 }
 

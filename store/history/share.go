@@ -110,7 +110,13 @@ func (g *sharing) write() error {
 	if len(g.batch) == 0 {
 		return nil
 	}
-	err := g.h.commitShares(g.batch, g.unchanged)
+	e := chat.Event{Room: g.room, Stored: &sharedHeads{g.batch, g.unchanged}}
+	err := error(nil)
+	if g.h.opt.Submit != nil {
+		err = g.h.opt.Submit(e)
+	} else {
+		err = g.h.Commit([]chat.Event{e})
+	}
 	if err == nil {
 		g.opened += g.inside
 	}
@@ -157,30 +163,34 @@ func (s *windowEntry) sharedWith(me chat.Name, tag string) bool {
 // ErrKeysChanged refuses to go on sharing with keys that have changed since it began.
 var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys, or what they are for, have changed meanwhile; share again"}
 
-// unchanged refuses to share with keys that are not the reader's any more, or not to be sealed to.
-func (g *sharing) unchanged() error {
-	if tag, err := tagOf(g.h.opt.Recipients(g.h.state.Load(), g.room, g.me)); err != nil || tag != g.tag {
+// unchanged refuses to share with keys that in s are not the reader's any more, or not to be sealed to.
+func (g *sharing) unchanged(s *chat.State) error {
+	if tag, err := tagOf(g.h.opt.Recipients(s, g.room, g.me)); err != nil || tag != g.tag {
 		return ErrKeysChanged
 	}
 	return nil
 }
 
-// commitShares stores the records, if check allows it at their place among all that is stored.
-func (h *History) commitShares(batch []*record, check func() error) error {
-	h.committing.Lock()
-	defer h.committing.Unlock()
-	if h.closed {
-		return errHistoryClosed
+// sharedHeads is what an event of the history's own has stored, if check allows it at its place among all that is stored.
+type sharedHeads struct {
+	records []*record
+	check   func(*chat.State) error
+}
+
+// takeStored drafts what only the history understands.
+func (d *Draft) takeStored(what any) error {
+	s, ok := what.(*sharedHeads)
+	if !ok {
+		return fmt.Errorf("store a %T: the history has not made it", what)
 	}
-	if err := check(); err != nil {
+	if err := s.check(d.state); err != nil {
 		return err
 	}
-	d := newTransaction(h)
-	for _, r := range batch {
-		d.put(r)
+	for _, r := range s.records {
+		again := *r // it may be drafted more than once
+		d.put(&again)
 	}
-	defer h.note()
-	return d.commit()
+	return nil
 }
 
 // tagOf tells sets of recipients apart, so that nothing is shared twice: half of the SHA-256 of what a head shows of

@@ -1,0 +1,443 @@
+package history
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// Draft is a batch that has its records and is not stored: what a leader publishes. From Draft to Store or Drop nothing
+// else is written to the history, nor copied from it; so one of the two must be called, soon.
+type Draft struct {
+	// Rotate is when the history so far was put away, if it goes on in a new file once this is stored; else zero.
+	Rotate time.Time
+
+	h       *History
+	records []*record
+	n       uint64      // of the next line
+	change  uint64      // of State, that the batch stands on
+	state   *chat.State // at the event at hand
+	event   int         // the event at hand; -1: none
+	before  map[*roomChain]*savepoint
+	links   savedLinks
+	ended   []*keyring // of windows that end with this batch
+	next    *nextFile  // what Rotate is about; nil without it
+	over    bool       // it was stored or dropped
+}
+
+// savepoint is a room before the draft.
+type savepoint struct {
+	roomChain
+	was     map[chat.Name]bool // whether those whose reading has changed were readers
+	changed bool               // its readers or their keys have changed since
+}
+
+// BadEvent refuses a batch for one of its events, which cannot be stored. The others can be, in a batch without it.
+type BadEvent struct {
+	Index int // of the event
+	Err   error
+}
+
+func (b *BadEvent) Error() string { return b.Err.Error() }
+func (b *BadEvent) Unwrap() error { return b.Err }
+
+// Draft seals a batch for those who read its rooms and gives its records their places, and ends windows that have had their
+// time. change is the number of the last change of State that the batch stands on; 0 if it is not known. The caller stores
+// or drops what it returns; until then every other call that writes waits.
+// Errors: *BadEvent, and what keeps the history from being written at all; then nothing has changed.
+func (h *History) Draft(events []chat.Event, change uint64) (*Draft, error) {
+	return h.drafting(func() (*Draft, error) {
+		d := newDraft(h)
+		d.change = max(d.change, change)
+		h.endOld(d)
+		for i := range events {
+			d.event = i
+			if err := d.take(&events[i]); err != nil {
+				return d, &BadEvent{i, err}
+			}
+		}
+		return d, nil
+	})
+}
+
+// DraftEnd drafts the end of all windows, as at an orderly stop.
+func (h *History) DraftEnd() (*Draft, error) {
+	return h.drafting(func() (*Draft, error) { return draftEnd(h), nil })
+}
+
+func draftEnd(h *History) *Draft {
+	d := newDraft(h)
+	for _, r := range h.rooms {
+		if r.open {
+			d.touch(r)
+			d.end(r)
+		}
+	}
+	return d
+}
+
+// drafting has a draft made. If it returns one, committing is held until that is over.
+func (h *History) drafting(make func() (*Draft, error)) (*Draft, error) {
+	h.committing.Lock()
+	var d *Draft
+	err := h.writable()
+	if err == nil {
+		d, err = make()
+	}
+	if err == nil && d != nil {
+		err = d.readBack()
+	}
+	if err == nil && d != nil {
+		return d, nil
+	}
+	if d != nil {
+		d.Drop() // lets go of committing
+	} else {
+		h.committing.Unlock()
+	}
+	return nil, err
+}
+
+// writable is why nothing can be drafted now. Called with committing held.
+func (h *History) writable() error {
+	switch {
+	case h.closed:
+		return errHistoryClosed
+	case h.following:
+		return errFollowing
+	}
+	return h.segment.dead
+}
+
+func newDraft(h *History) *Draft {
+	return &Draft{h: h, n: h.segment.n + 1, change: h.change.Load(), state: h.state.Load(), event: -1,
+		before: make(map[*roomChain]*savepoint), links: make(savedLinks)}
+}
+
+// Records are the lines that storing it appends to the file: records, each followed by the lines it is continued on.
+func (d *Draft) Records() (lines [][]byte) {
+	for _, r := range d.records {
+		lines = append(lines, r.lines...)
+	}
+	return lines
+}
+
+// Store writes the records to the history's own file, and returns when that is durable. After an error none of them is
+// there, and the batch is as if it had not been, except that its changes of readers hold; one that wraps
+// chat.ErrJournalDead is final.
+func (d *Draft) Store() error {
+	if d.over {
+		panic("internal error: a draft is over")
+	}
+	defer d.release()
+	return d.commit()
+}
+
+// Drop forgets the draft as if it had not been, its changes of readers too. After Store it does nothing.
+func (d *Draft) Drop() {
+	if d.over {
+		return
+	}
+	defer d.release()
+	d.undo(false)
+}
+
+// release ends the draft.
+func (d *Draft) release() {
+	d.over = true
+	d.publishNext()
+	d.h.note()
+	d.h.committing.Unlock()
+}
+
+// touch notes how r stands before it is changed.
+func (d *Draft) touch(r *roomChain) *savepoint {
+	s := d.before[r]
+	if s == nil {
+		s = &savepoint{roomChain: *r}
+		d.before[r] = s
+	}
+	return s
+}
+
+// take drafts one event.
+func (d *Draft) take(e *chat.Event) error {
+	if e.State != nil {
+		d.state = e.State
+	}
+	if e.Stored != nil {
+		return d.takeStored(e.Stored)
+	}
+	r := d.h.room(e.Room)
+	s := d.touch(r)
+	if e.Change == chat.NoChange {
+		if err := d.say(r, &e.Message); err != nil {
+			return fmt.Errorf("seal message %d of %s: %w", e.Message.Seq, e.Room, err)
+		}
+		return nil
+	}
+	s.note(r, e.Name)
+	switch e.Change {
+	case chat.Join:
+		r.readers[e.Name] = true
+	case chat.Leave:
+		delete(r.readers, e.Name)
+	}
+	if r.prepared != nil {
+		r.prepared.changed[e.Name] = true
+	}
+	if r.open && !r.stale && d.serves(r, e) {
+		return nil
+	}
+	r.stale = true
+	d.end(r)
+	return nil
+}
+
+// note notes whether name read r before it changes.
+func (s *savepoint) note(r *roomChain, name chat.Name) {
+	s.changed = true
+	if s.was == nil {
+		s.was = make(map[chat.Name]bool)
+	}
+	if _, known := s.was[name]; !known {
+		s.was[name] = r.readers[name]
+	}
+}
+
+// serves reports whether the room's open window is what it ought to be also after the keys of somebody have changed: its
+// head for them is for just the keys that they have now. So it is if a key was added and its owner hung up, and it was
+// removed again before anything was sealed to it. Then nobody's head needs to be made again: whoever asks for it in a loop
+// would have each of them made, and waited for.
+func (d *Draft) serves(r *roomChain, e *chat.Event) bool {
+	if e.Change != chat.Revoke && e.Change != chat.Rekey || !r.readers[e.Name] {
+		return false
+	}
+	// A Revoke may add as well: a first password is a new key, and replaces none.
+	return r.at.to[e.Name].equal(keysOf(d.h.opt.Recipients(d.state, r.name, e.Name)))
+}
+
+// say seals a message.
+func (d *Draft) say(r *roomChain, m *chat.Message) error {
+	if !m.Kind.Stored() {
+		return fmt.Errorf("a message of kind %q is not stored", m.Kind)
+	}
+	if m.Seq != r.seq+1 {
+		return fmt.Errorf("it follows on message %d", r.seq)
+	}
+	if r.stale || r.open && r.at.full() {
+		d.end(r)
+	}
+	if !r.open {
+		d.begin(r)
+	}
+	line, err := sealedLine(r.name, r.w, m).encode()
+	if err != nil {
+		return err
+	}
+	rec := &record{
+		kind: msgRecord, room: r.name, w: r.w, seq: m.Seq, prev: r.tip,
+		body: take(&r.at.keys.msgs).Seal(line), plain: line,
+	}
+	if m.Of > 0 {
+		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
+		if r.at.lines, err = amend(r.at.lines, m.Seq-uint64(len(r.at.lines)), m); err != nil {
+			return err
+		}
+		rec.amends = m
+	}
+	d.add(r, rec)
+	r.seq = m.Seq
+	r.at.lines = append(r.at.lines, line)
+	r.at.digest = append(r.at.digest, rec.sum)
+	if r.at.full() {
+		d.end(r)
+	}
+	return nil
+}
+
+// begin opens a window for the readers as they are now.
+func (d *Draft) begin(r *roomChain) {
+	p := r.prepared
+	r.prepared = nil
+	if p != nil && !p.usable() {
+		p.drop()
+		p = nil
+	}
+	if p == nil {
+		p = d.h.newPrepared(r, d.state)
+		p.build()
+		close(p.paced) // nobody else will
+	}
+	s := d.before[r]
+	s.prepared = p // the write may fail: then this window is still the next
+	heads := p.begin(r.readers, d.state)
+	r.w++
+	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, heads: heads}
+	d.add(r, rec)
+	r.open, r.stale = true, false
+	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
+	d.h.prepareNext(r, d.state)
+}
+
+// end closes the room's window, if one is open: its lines are stored once more, as few and large bodies.
+func (d *Draft) end(r *roomChain) {
+	if !r.open {
+		return
+	}
+	w := &r.at
+	r.open = false
+	d.ended = append(d.ended, w.keys)
+	chunks := w.chunks()
+	if len(chunks) > len(w.keys.closes) {
+		// Writes that failed have used them up. Nothing is lost: the single bodies stay.
+		d.h.opt.Log.Warn("history: a window ends without being stored as one", "room", r.name, "window", r.w)
+		return
+	}
+	from, done, prev := r.seq+1-uint64(len(w.lines)), 0, w.sum
+	for _, lines := range chunks {
+		rec := &record{
+			kind: closeRecord, room: r.name, w: r.w, prev: prev,
+			from: from + uint64(done), to: from + uint64(done+len(lines)) - 1,
+			digest: w.digest[done : done+len(lines)],
+			body:   take(&w.keys.closes).Seal(bytes.Join(lines, nil)),
+		}
+		d.add(r, rec)
+		done += len(lines)
+		prev = rec.sum
+	}
+}
+
+// add puts a record at the end of the room's chain.
+func (d *Draft) add(r *roomChain, rec *record) {
+	d.put(rec)
+	r.tip = rec.sum
+}
+
+// put numbers and encodes a record. The first of a batch says what was durable before it.
+func (d *Draft) put(rec *record) {
+	rec.n, rec.event = d.n, d.event
+	if len(d.records) == 0 {
+		rec.ok, rec.hasOK = d.h.segment.synced, true
+	}
+	rec.encode()
+	d.n = rec.last() + 1
+	d.records = append(d.records, rec)
+}
+
+// readBack reads what was drafted as a replica will, so that nothing is published that replicas refuse.
+func (d *Draft) readBack() error {
+	for _, r := range d.records {
+		back, err := parseRecord(r.lines)
+		if err == nil && !back.is(r) {
+			err = fmt.Errorf("it reads as something else")
+		}
+		if err == nil {
+			d.links.save(d.h.chain, back)
+			err = d.h.chain.follow(back)
+		}
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("internal error: record %d, as drafted: %w", r.n, err)
+		if r.event >= 0 {
+			return &BadEvent{r.event, err}
+		}
+		return err
+	}
+	return nil
+}
+
+// commit writes the draft and, once it is durable, shows it to who reads the history.
+func (d *Draft) commit() error {
+	if err := d.write(); err != nil {
+		d.undo(true)
+		return err
+	}
+	for _, k := range d.ended {
+		k.wipe()
+	}
+	d.h.state.Store(d.state)
+	d.h.change.Store(d.change)
+	if d.next != nil {
+		d.h.expire()
+	}
+	return nil
+}
+
+func (d *Draft) write() error {
+	if len(d.records) == 0 {
+		return d.h.segment.dead
+	}
+	if d.next != nil {
+		return d.h.startAnew(d.next, d.records[0])
+	}
+	if err := d.h.segment.append(d.records); err != nil {
+		return d.h.failed(err)
+	}
+	d.h.failing = failing{}
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	for _, rec := range d.records {
+		d.h.index.add(rec)
+	}
+	return nil
+}
+
+// undo puts the rooms back as they stood. What was spent stays so: a one-time key may have touched the disk. With
+// changesHold their readers and State stay as they are now: what changed them was decided all the same.
+func (d *Draft) undo(changesHold bool) {
+	d.links.restore(d.h.chain)
+	if changesHold {
+		d.h.state.Store(d.state)
+	}
+	if d.next != nil {
+		d.next.forget(d.h.opt.Log)
+	}
+	for r, s := range d.before {
+		if r.prepared != nil && r.prepared != s.prepared {
+			r.prepared.drop()
+		}
+		readers := r.readers
+		*r = s.roomChain
+		r.readers = readers
+		r.stale = r.stale || s.changed && changesHold
+		if s.changed && r.prepared != nil {
+			// It may have begun before the change, and then it does not know of it.
+			r.prepared.drop()
+			r.prepared = nil
+		}
+		if changesHold {
+			continue
+		}
+		for name, was := range s.was {
+			if was {
+				r.readers[name] = true
+			} else {
+				delete(r.readers, name)
+			}
+		}
+	}
+}
+
+// nextFile is an archive that was written and is not told of yet, and where its records went.
+type nextFile struct {
+	archive *archive
+	moved   map[int64]int64
+	begun   time.Time
+	told    bool // the file that goes on from it has its name, or may have
+}
+
+// forget removes the archive: the old file has all of it.
+func (f *nextFile) forget(log *slog.Logger) {
+	if f.told {
+		return
+	}
+	if err := f.archive.disk.Remove(f.archive.path); err != nil {
+		log.Warn("history: an archive that nothing tells of is left", "archive", filepath.Base(f.archive.path), "err", err)
+	}
+}
