@@ -17,11 +17,14 @@ type FS interface {
 	Open(name string) (File, error)
 	// Create makes a file for its owner alone; one that is there is an error that wraps fs.ErrExist.
 	Create(name string) (File, error)
+	// MakeDir makes a folder for its owner alone; if something of that name is there the error wraps fs.ErrExist.
+	MakeDir(name string) error
 	Rename(from, to string) error
 	// Link gives what is at from a second name, which must be free. Where there is nothing the error wraps fs.ErrNotExist.
 	Link(from, to string) error
 	Remove(name string) error
-	// Names returns the names of what is in a folder, without the folder's.
+	// Names returns the names of what is in a folder, without the folder's. Folders in it are among them; to open one is an
+	// error.
 	Names(dir string) ([]string, error)
 	// SyncDir returns once the folder's names survive a power cut.
 	SyncDir(name string) error
@@ -79,6 +82,7 @@ func (OS) Create(name string) (File, error) {
 	return osFile{f}, nil
 }
 
+func (OS) MakeDir(name string) error    { return os.Mkdir(name, 0o700) }
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 func (OS) Link(from, to string) error   { return os.Link(from, to) }
 func (OS) Remove(name string) error     { return os.Remove(name) }

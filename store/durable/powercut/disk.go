@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 
 	"sshchat/store/durable"
 )
@@ -34,9 +36,10 @@ const Sector = 512
 
 // file implements durable.File. Its fields are guarded by the disk's mu.
 type file struct {
-	disk *Disk
-	now  []byte
-	safe []byte // as of the last sync
+	disk   *Disk
+	folder bool // it is none
+	now    []byte
+	safe   []byte // as of the last sync
 }
 
 // change is something that happened to names: from is gone, if it is not empty; to, if it is not empty, names the file.
@@ -52,9 +55,23 @@ func (c change) apply(names map[string]*file) {
 	if c.to != "" {
 		names[c.to] = c.file
 	}
+	if c.from == "" || c.to == "" || !c.file.folder {
+		return
+	}
+	for name, f := range names {
+		if in, ok := strings.CutPrefix(name, c.from+"/"); ok {
+			delete(names, name)
+			names[c.to+"/"+in] = f
+		}
+	}
 }
 
-// New makes an empty disk. It has every folder that is asked for.
+// in reports whether it happened in that folder.
+func (c change) in(dir string) bool {
+	return c.from != "" && filepath.Dir(c.from) == dir || c.to != "" && filepath.Dir(c.to) == dir
+}
+
+// New makes an empty disk. It has every folder that is asked for, whether or not it was made.
 func New() *Disk { return &Disk{names: make(map[string]*file), durable: make(map[string]*file)} }
 
 // Fail makes one operation fail with err: the n-th from now on, counted from 1. It replaces what was to fail before.
@@ -133,13 +150,30 @@ func (d *Disk) Content(name string) []byte {
 func (d *Disk) Open(name string) (durable.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f := d.names[name]; f != nil {
+	switch f := d.names[name]; {
+	case f == nil:
+		return nil, fs.ErrNotExist
+	case f.folder:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	default:
 		return f, nil
 	}
-	return nil, fs.ErrNotExist
 }
 
 func (d *Disk) Create(name string) (durable.File, error) {
+	f, err := d.make(name, false)
+	if err != nil {
+		return nil, err // not in the interface: a nil *file would not be nil there
+	}
+	return f, nil
+}
+
+func (d *Disk) MakeDir(name string) error {
+	_, err := d.make(name, true)
+	return err
+}
+
+func (d *Disk) make(name string, folder bool) (*file, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.names[name] != nil {
@@ -148,7 +182,7 @@ func (d *Disk) Create(name string) (durable.File, error) {
 	if err := d.op(); err != nil {
 		return nil, err
 	}
-	f := &file{disk: d}
+	f := &file{disk: d, folder: folder}
 	d.change(change{to: name, file: f})
 	return f, nil
 }
@@ -201,15 +235,24 @@ func (d *Disk) Remove(name string) error {
 	return nil
 }
 
-func (d *Disk) SyncDir(string) error {
+func (d *Disk) SyncDir(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.op(); err != nil {
 		return err
 	}
-	if !d.lies {
-		d.durable, d.pending = maps.Clone(d.names), nil
+	if d.lies {
+		return nil
 	}
+	var others []change
+	for _, c := range d.pending {
+		if c.in(filepath.Clean(name)) {
+			c.apply(d.durable)
+		} else {
+			others = append(others, c)
+		}
+	}
+	d.pending = others
 	return nil
 }
 
@@ -285,7 +328,7 @@ func (d *Disk) Clone() *Disk {
 			return nil
 		}
 		if files[f] == nil {
-			files[f] = &file{disk: c, now: bytes.Clone(f.now), safe: bytes.Clone(f.safe)}
+			files[f] = &file{disk: c, folder: f.folder, now: bytes.Clone(f.now), safe: bytes.Clone(f.safe)}
 		}
 		return files[f]
 	}
@@ -316,7 +359,7 @@ func (d *Disk) Cut(r *rand.Rand) *Disk {
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		b := names[name].cut(r)
-		g := &file{disk: after, now: b, safe: bytes.Clone(b)}
+		g := &file{disk: after, folder: names[name].folder, now: b, safe: bytes.Clone(b)}
 		after.names[name], after.durable[name] = g, g
 	}
 	return after

@@ -3,7 +3,9 @@ package powercut
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -114,5 +116,35 @@ func TestClone(t *testing.T) {
 	}
 	if a == 0 || b == 0 || a+b != 50 {
 		t.Errorf("after 50 cuts the old name is there %d times, the new one %d times", a, b)
+	}
+}
+
+// A folder's sync keeps its names and no other's, and a folder that gets another name takes along what is in it.
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	d := New()
+	if err := errors.Join(d.MakeDir("a/new"), d.SyncDir("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.MakeDir("a/new"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("it is made twice: %v", err)
+	}
+	write(t, d, "a/new/kept", []byte("x"), true, false)
+	if err := d.SyncDir("a/new"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d, "a/new/lost", []byte("x"), true, false)
+	if err := errors.Join(d.Rename("a/new", "a/b"), d.SyncDir("a")); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := d.Open("a/b"); err == nil {
+		t.Errorf("the folder is opened as a file: %v", f)
+	}
+	if names, err := d.Names("a"); err != nil || !slices.Equal(names, []string{"b"}) || !d.Has("a/b/kept") || !d.Has("a/b/lost") || d.Has("a/new/kept") {
+		t.Errorf("%q, %v", names, err)
+	}
+	after := d.Cut(rand.New(rand.NewPCG(1, 1)))
+	if !after.Has("a/b") || !after.Has("a/b/kept") || after.Has("a/b/lost") || after.Has("a/new") {
+		t.Error("a name whose folder was synced is lost, or another is kept")
 	}
 }
