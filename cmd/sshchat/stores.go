@@ -12,6 +12,7 @@ import (
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/clock"
+	"sshchat/store/durable"
 	"sshchat/store/history"
 	"sshchat/store/marks"
 
@@ -43,6 +44,10 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		FlushEvery: accountsFlush, Clock: clock,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := history.Upgrade(durable.OS{}, s.data); err != nil {
+		users.Close() // nothing was changed in it
 		return nil, err
 	}
 	syncs := newSyncs()

@@ -99,7 +99,7 @@ func (a *archive) load() (index, error) {
 		}
 		r := &record{n: b.n, kind: b.kind, room: b.room, w: b.w, seq: b.seq, from: b.from, to: b.to, off: off}
 		switch b.kind {
-		case moreRecord:
+		case moreRecord, attachRecord:
 			continue
 		case windowRecord, startRecord, shareRecord:
 			if r, err = recordAt(f, off); err != nil {
@@ -140,13 +140,16 @@ func parseLineHeader(line []byte) (b lineHeader, err error) {
 		}
 		b.w = c.number(`,"w":`)
 	}
-	if b.kind == msgRecord {
+	if b.kind == msgRecord || b.kind == attachRecord {
 		b.seq = c.number(`,"seq":`)
 	}
 	if b.kind == closeRecord {
 		c.word(`,"prev":"`)
 		if c.next(`,"ok":`) {
 			c.number("")
+			if c.next(`,"b":`) {
+				c.number("")
+			}
 		}
 		b.from, b.to = c.number(`,"from":`), c.number(`,"to":`)
 	}

@@ -41,8 +41,11 @@ func (c chain) follow(r *record) error {
 		return c.start(r.predecessor)
 	}
 	l := c.link(r.room)
-	if r.kind == shareRecord {
+	switch r.kind {
+	case shareRecord:
 		return l.followShare(r)
+	case attachRecord:
+		return l.followAttached(r)
 	}
 	var err error
 	switch r.kind {
@@ -78,6 +81,14 @@ func (l *link) followWindow(r *record) error {
 // followShare sees that a head is of the window it says it is of. It is beside the chain: n tells where one is missing.
 func (l *link) followShare(r *record) error {
 	if window, known := l.windows[r.w]; r.w > l.w || known && r.prev != window {
+		return errBroken
+	}
+	return nil
+}
+
+// followAttached sees that the window is there that what is attached is sealed in. It is beside the chain too.
+func (l *link) followAttached(r *record) error {
+	if r.w > l.w {
 		return errBroken
 	}
 	return nil

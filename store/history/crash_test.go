@@ -437,7 +437,7 @@ func TestRefusalNamesTheRecord(t *testing.T) {
 
 func TestOtherFilesAreRefusedAndKept(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "[]", "null", "hello", "{} {}", `{"format":"sshchat-history/2","records":[` + "\n]}\n", `{"format":"sshchat-users/1"}`} {
+	for _, s := range []string{"", "[]", "null", "hello", "{} {}", `{"format":"sshchat-history/3","records":[` + "\n]}\n", `{"format":"sshchat-users/1"}`} {
 		p := newPlace(t)
 		if err := os.WriteFile(p.path(), []byte(s), 0o600); err != nil {
 			t.Fatal(err)

@@ -323,6 +323,7 @@ func (d *Draft) put(rec *record) {
 	rec.n, rec.event = d.n, d.event
 	if len(d.records) == 0 {
 		rec.ok, rec.hasOK = d.h.segment.synced, true
+		rec.change, rec.hasChange = d.change, true
 	}
 	rec.encode()
 	d.n = rec.last() + 1
@@ -362,7 +363,9 @@ func (d *Draft) commit() error {
 		k.wipe()
 	}
 	d.h.state.Store(d.state)
-	d.h.change.Store(d.change)
+	if len(d.records) > 0 {
+		d.h.change.Store(d.change)
+	}
 	if d.next != nil {
 		d.h.expire()
 	}

@@ -111,7 +111,8 @@ var errHistoryClosed = errors.New("the history has been closed")
 
 // Open opens the history in dir, message_history.json, and makes it where there is none or `{}`.
 // A tail torn by a crash is saved aside and blanked. Errors wrap ErrDamaged where what had been stored for good
-// is not as it was written, ErrFormat where it is not a history in a known format; then nothing was changed.
+// is not as it was written, ErrFormat where it is not a history in a known format, ErrOlder where it has to be upgraded
+// first (Upgrade); then nothing was changed.
 // One process may have it open; the caller sees to that.
 func Open(dir string, opt Options) (*History, error) {
 	return open(durable.OS{}, dir, opt)
@@ -145,6 +146,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	numbers := archiveNumbers(names)
 	var from *predecessor
 	take := func(r *record) {
+		h.change.Store(max(h.change.Load(), r.change))
 		if r.predecessor != nil {
 			from = r.predecessor
 			h.archived = from.archive
@@ -295,6 +297,10 @@ func (h *History) failed(err error) error {
 	h.segment.dead = fmt.Errorf("write the history, for %v: %w: %w", now.Sub(h.failing.since).Round(time.Second), chat.ErrJournalDead, err)
 	return h.segment.dead
 }
+
+// Change is the number of the last change of State that anything in the history stands on; 0: none is known. Whoever has the
+// changes must have that many.
+func (h *History) Change() uint64 { return h.change.Load() }
 
 // WriteErrors is how many batches could not be written since the start. It waits for nothing.
 func (h *History) WriteErrors() uint64 { return h.errors.Load() }

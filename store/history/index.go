@@ -58,6 +58,9 @@ func (x index) add(r *record) {
 		}
 		return
 	}
+	if r.kind == attachRecord {
+		return
+	}
 	s := x[r.room]
 	if s == nil {
 		s = new(roomIndex)

@@ -46,7 +46,7 @@ func TestNewerFormatIsRefusedAndLeftAlone(t *testing.T) {
 		"a field":           withLine(whole, to, line(`{"n":%d,"t":"msg","room":"general","w":9,"signature":"x"`, n)),
 		"less than a msg":   withLine(whole, to, line(`{"n":%d,"t":"msg","room":"general","w":4,"seq":10,"prev":"","body":""`, n)),
 		"beyond a hole":     withLine(whole, to+700, line(`{"n":%d,"t":"poll"`, n+3)),
-		"another version":   bytes.Replace(whole, []byte("history/1"), []byte("history/2"), 1),
+		"another version":   bytes.Replace(whole, []byte("history/2"), []byte("history/3"), 1),
 		"the last record":   resummed(whole, last.n, `"t":"msg"`, `"t":"gms"`),
 		"among what is old": resummed(whole, rs[1].n, `"t":"msg"`, `"t":"gms"`),
 	} {
@@ -100,7 +100,7 @@ func TestNewerFormatInAnArchive(t *testing.T) {
 		"a type": func(b []byte) []byte {
 			return append(bytes.TrimSuffix(b, []byte(segmentOutro)), ",\n"+summed(`{"n":9000,"t":"poll"`)+"\n"+segmentOutro...)
 		},
-		"another version": func(b []byte) []byte { return bytes.Replace(b, []byte("history/1"), []byte("history/2"), 1) },
+		"another version": func(b []byte) []byte { return bytes.Replace(b, []byte("history/2"), []byte("history/3"), 1) },
 	} {
 		p, _ := rotated(t, alice)
 		p.write(3, attack(p.archiveFile(3)))

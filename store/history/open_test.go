@@ -354,7 +354,7 @@ func TestAttackerWithTheTar(t *testing.T) {
 
 func TestOpenerRefusesOtherFiles(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "{}", `{"format":"sshchat-history/2","records":[` + "\n]}\n", "hello", strings.Repeat("x", 2000)} {
+	for _, s := range []string{"", "{}", `{"format":"sshchat-history/3","records":[` + "\n]}\n", "hello", strings.Repeat("x", 2000)} {
 		if _, err := openAll(strings.NewReader(s), &Opener{}); !errors.Is(err, ErrFormat) {
 			t.Errorf("%.20q: %v", s, err)
 		}

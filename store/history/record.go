@@ -27,6 +27,10 @@ const (
 	moreRecord   = "more"  // carries on the strings of the record before it
 	startRecord  = "start" // the first of a file that goes on from an archive
 	shareRecord  = "share" // one more head of an earlier window, for keys that its reader got later
+
+	// attachRecord is reserved for what belongs to a message and is stored beside it. It is checked for its form, and
+	// passed over.
+	attachRecord = "attach"
 )
 
 // sum is the SHA-256 of a record as it is stored: its lines, joined by newlines. The zero sum is no record's.
@@ -71,6 +75,9 @@ type record struct {
 	prev        sum
 	ok          uint64 // highest n known durable when it was written; with hasOK only
 	hasOK       bool
+	change      uint64 // of State, the number of the last that the batch stands on; with hasChange only, which has hasOK
+	hasChange   bool
+	sig         []byte       // window: reserved for its signature, which is not written yet
 	from        uint64       // close: the first message it holds
 	to          uint64       // close: the last
 	heads       []namedHead  // window and share, by name
@@ -153,7 +160,7 @@ func (r *record) opening() []byte {
 	b = strconv.AppendUint(b, r.n, 10)
 	b = append(b, `,"t":"`+r.kind+`","room":"`+r.room.String()+`","w":`...)
 	b = strconv.AppendUint(b, r.w, 10)
-	if r.kind == msgRecord {
+	if r.kind == msgRecord || r.kind == attachRecord {
 		b = append(b, `,"seq":`...)
 		b = strconv.AppendUint(b, r.seq, 10)
 	}
@@ -161,6 +168,10 @@ func (r *record) opening() []byte {
 	if r.hasOK {
 		b = append(b, `,"ok":`...)
 		b = strconv.AppendUint(b, r.ok, 10)
+		b = append(b, r.changeField()...)
+	}
+	if len(r.sig) > 0 {
+		b = append(b, `,"sig":"`+base64.StdEncoding.EncodeToString(r.sig)+`"`...)
 	}
 	if r.kind == closeRecord {
 		b = append(b, `,"from":`...)
@@ -172,6 +183,14 @@ func (r *record) opening() []byte {
 		b = append(b, `,"for":"`+r.tag+`"`...)
 	}
 	return b
+}
+
+// changeField is the field b, which follows ok.
+func (r *record) changeField() string {
+	if !r.hasChange {
+		return ""
+	}
+	return `,"b":` + strconv.FormatUint(r.change, 10)
 }
 
 func joinSums(sums []sum) []byte {
@@ -268,6 +287,8 @@ type recordJSON struct {
 	Seq     uint64                      `json:"seq"`
 	Prev    string                      `json:"prev"`
 	OK      *uint64                     `json:"ok"`
+	B       *uint64                     `json:"b"`
+	Sig     string                      `json:"sig"`
 	From    uint64                      `json:"from"`
 	To      uint64                      `json:"to"`
 	For     string                      `json:"for"`
@@ -379,7 +400,7 @@ func leadingRecord(lines [][]byte) (*record, error) {
 // is reports whether both records are the same, wherever they are.
 func (r *record) is(o *record) bool {
 	return r.n == o.n && r.kind == o.kind && r.room == o.room && r.w == o.w && r.seq == o.seq && r.prev == o.prev &&
-		r.ok == o.ok && r.hasOK == o.hasOK && r.from == o.from && r.to == o.to && r.tag == o.tag && r.sum == o.sum &&
+		r.ok == o.ok && r.hasOK == o.hasOK && r.change == o.change && r.hasChange == o.hasChange && r.from == o.from && r.to == o.to && r.tag == o.tag && r.sum == o.sum &&
 		slices.Equal(r.heads, o.heads) && slices.Equal(r.digest, o.digest) && bytes.Equal(r.body, o.body) &&
 		(r.predecessor == nil) == (o.predecessor == nil)
 }
@@ -404,6 +425,10 @@ func parsePlainLine(line []byte, j *recordJSON) bool {
 		if c.has(`,"ok":`) {
 			ok := c.canonical(`,"ok":`)
 			j.OK = &ok
+			if c.has(`,"b":`) {
+				b := c.canonical(`,"b":`)
+				j.B = &b
+			}
 		}
 		if j.T == closeRecord {
 			j.From, j.To = c.canonical(`,"from":`), c.canonical(`,"to":`)
@@ -428,7 +453,7 @@ func parsePlainLine(line []byte, j *recordJSON) bool {
 
 func knownKind(kind string) bool {
 	switch kind {
-	case windowRecord, msgRecord, closeRecord, moreRecord, startRecord, shareRecord:
+	case windowRecord, msgRecord, closeRecord, moreRecord, startRecord, shareRecord, attachRecord:
 		return true
 	}
 	return false
@@ -459,7 +484,15 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 	if j.OK != nil {
 		r.ok, r.hasOK = *j.OK, true
 	}
+	if j.B != nil {
+		r.change, r.hasChange = *j.B, true
+	}
 	var err error
+	if j.Sig != "" {
+		if r.sig, err = base64.StdEncoding.DecodeString(j.Sig); err != nil {
+			return nil, errors.New("its sig is not base64")
+		}
+	}
 	if r.predecessor, err = j.predecessor(); err != nil {
 		return nil, err
 	}
@@ -510,8 +543,13 @@ func (r *record) check() error {
 	case closeRecord:
 		good = r.seq == 0 && r.from > 0 && r.to >= r.from && len(r.heads) == 0 && body &&
 			uint64(len(r.digest)) == r.to-r.from+1
+	case attachRecord:
+		good = r.seq > 0 && r.prev != (sum{}) && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.heads) == 0 && body
 	case shareRecord:
 		good = r.seq == 0 && r.from == 0 && r.to == 0 && len(r.digest) == 0 && len(r.body) == 0 && len(r.heads) == 1
+	}
+	if r.hasChange && !r.hasOK || len(r.sig) > 0 && r.kind != windowRecord {
+		good = false
 	}
 	if !good || (r.tag != "") != (r.kind == shareRecord) {
 		return fmt.Errorf("it is not a whole record of kind %q", r.kind)

@@ -28,9 +28,10 @@ func TestRecordsOfEverySizeComeBack(t *testing.T) {
 		body := make([]byte, size)
 		rand.Read(body)
 		records := []*record{
-			{n: 1, kind: windowRecord, room: room, w: 1, hasOK: true, heads: heads(t, size/100)},
+			{n: 1, kind: windowRecord, room: room, w: 1, hasOK: true, hasChange: true, change: 1 << 40, sig: body[:32], heads: heads(t, size/100)},
 			{kind: msgRecord, room: room, w: 1, seq: 1, prev: sum{1}, body: body},
 			{kind: closeRecord, room: room, w: 1, prev: sum{2}, from: 1, to: 3, digest: []sum{{1}, {2}, {3}}, body: body},
+			{kind: attachRecord, room: room, w: 1, seq: 1, prev: sum{3}, hasOK: true, ok: 3, body: body},
 		}
 		n := uint64(1)
 		for _, r := range records {

@@ -19,6 +19,8 @@ var (
 	ErrDamaged = errors.New("the history is damaged")
 	// ErrFormat is wrapped where the file is not a history that this version knows.
 	ErrFormat = errors.New("not a history in a known format")
+	// ErrOlder is wrapped if a history is to be written to that has to be upgraded first.
+	ErrOlder = errors.New("the history is of an older format, and is only read")
 )
 
 // recovery reads a segment at start-up and repairs what a crash may leave: a tail that was never acknowledged.
@@ -28,6 +30,7 @@ type recovery struct {
 	file durable.File
 	log  *slog.Logger
 	live chain  // the rooms as far as they are followed
+	dry  bool   // nothing is to be changed, and an older format is as good
 	ok   uint64 // the highest n that some record tells was durable
 
 	check func(last uint64) error // called before anything is changed
@@ -68,6 +71,9 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 		if err := r.check(0); err != nil {
 			return nil, err
 		}
+		if r.dry {
+			return nil, nil
+		}
 		return createSegment(r.disk, r.path)
 	}
 	if err != nil {
@@ -75,6 +81,9 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 	}
 	if s.number > 0 {
 		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, isArchive(s.number))
+	}
+	if s.format < newest && !r.dry {
+		return nil, fmt.Errorf("%s: %w: it is of format %d; nothing was changed", r.path, ErrOlder, s.format)
 	}
 	last, err := r.read(s, take)
 	t := &segment{disk: r.disk, path: r.path, file: r.file, size: size, end: s.good, n: last, synced: last}
@@ -90,7 +99,7 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 	if err := r.check(last); err != nil {
 		return nil, err
 	}
-	if torn != nil {
+	if torn != nil && !r.dry {
 		if err := r.repair(torn, rest); err != nil {
 			return nil, err
 		}
@@ -100,6 +109,7 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 
 // read hands over the records up to the file's end or the first damage.
 func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error) {
+	change := uint64(0)
 	for {
 		good := s.good
 		rec, err := s.next()
@@ -115,9 +125,18 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 		if rec.hasOK {
 			r.ok = max(r.ok, rec.ok)
 		}
+		if rec.hasChange && rec.change < change {
+			return last, &damage{n: rec.n, off: good, why: fallsBack(rec.change, change)}
+		}
+		change = max(change, rec.change)
 		last = rec.last()
 		take(rec)
 	}
+}
+
+// fallsBack says why a batch cannot follow on one before it.
+func fallsBack(change, before uint64) string {
+	return fmt.Sprintf("it stands on change %d of State, and one before it on change %d", change, before)
 }
 
 // isSeed reports whether the file is the `{}` that a data folder may be delivered with, for an empty history.

@@ -215,7 +215,7 @@ func FuzzTrail(f *testing.F) {
 	p.sayMany(alice, 1)
 	f.Add(p.archiveFile(1), p.file()[:2*pageSize])
 	f.Add(p.archiveFile(1), append(p.file()[:p.h.segment.end], segmentOutro...))
-	f.Add([]byte(archiveIntro(12)+segmentOutro), []byte(`{"format":"sshchat-history/1","archive":-1,"records":[`+"\n]}\n"))
+	f.Add([]byte(archiveIntro(12)+segmentOutro), []byte(`{"format":"sshchat-history/2","archive":-1,"records":[`+"\n]}\n"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		tr := newVerifier(Head{Room: chat.General, W: 1, Seq: 1, N: 3, Tip: sum{2}})
 		if tr.file(InMemory("a", a), func(*record) error { return nil }) != nil {

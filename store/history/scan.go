@@ -8,9 +8,15 @@ import (
 	"time"
 )
 
+// The formats that are read. A file is written in the newest; archives stay as they are.
+const (
+	oldest = 1
+	newest = 2
+)
+
 // segmentIntro opens the file; what follows it are records, blanks and segmentOutro.
 const (
-	segmentIntro = `{"format":"sshchat-history/1","records":[` + "\n"
+	segmentIntro = `{"format":"sshchat-history/2","records":[` + "\n"
 	segmentOutro = "]}\n"
 )
 
@@ -56,6 +62,7 @@ type scanner struct {
 	first bool   // no record has been read
 	// number is the archive's; 0: the file is none. In one, n has gaps.
 	number int
+	format int // of the file; 0: not known
 }
 
 // scanSegment reads a whole file of a history from r. Errors: ErrFormat if it does not begin as one does, and r's.
@@ -64,12 +71,12 @@ func scanSegment(r io.Reader) (*scanner, error) {
 	if err := s.turn(); err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
-	number, length, ok := parseIntro(s.page)
+	intro, ok := parseIntro(s.page)
 	if !ok {
 		return nil, otherFormat(s.page)
 	}
-	s.number = number
-	s.skip(length)
+	s.number, s.format = intro.number, intro.format
+	s.skip(intro.length)
 	s.good = s.off
 	return s, nil
 }
@@ -78,10 +85,10 @@ func scanSegment(r io.Reader) (*scanner, error) {
 func otherFormat(page []byte) error {
 	rest, ok := bytes.CutPrefix(page, []byte(`{"format":"sshchat-history/`))
 	version, _, _ := bytes.Cut(rest[:min(len(rest), 32)], []byte(`"`))
-	if !ok || string(version) == "1" {
+	if !ok || string(version) == "1" || string(version) == "2" {
 		return fmt.Errorf("%w: it does not begin as a history does", ErrFormat)
 	}
-	return fmt.Errorf("%w: it is of version %q, and this version of sshchat knows 1", ErrFormat, version)
+	return fmt.Errorf("%w: it is of version %q, and this version of sshchat knows %d and %d", ErrFormat, version, oldest, newest)
 }
 
 // scanAt reads records from the one whose first line is at off.
@@ -212,6 +219,9 @@ func (s *scanner) whole() (*record, error) {
 		return nil, s.damaged(fmt.Sprintf("it calls itself %d", j.N))
 	case j.T == moreRecord:
 		return nil, s.damaged("it is a part of nothing")
+	}
+	if s.format == 1 && (j.B != nil || j.Sig != "" || j.T == attachRecord) {
+		return nil, s.unread(fmt.Errorf("%w: in a file of format 1", errNewer))
 	}
 	r, err := s.record(&j, line)
 	if err != nil {

@@ -48,8 +48,8 @@ func parseArchiveName(name string) int {
 func (r *record) encodeStart() {
 	o := r.predecessor
 	const prefix, suffix = `,"rooms":{`, "}"
-	first := fmt.Appendf(nil, `{"n":%d,"t":"start","ok":%d,"archive":"%s","size":%d,"sha256":"%x","at":"%s"`,
-		r.n, r.ok, archiveName(o.archive), o.size, o.sum[:], o.at.UTC().Format(lineTime))
+	first := fmt.Appendf(nil, `{"n":%d,"t":"start","ok":%d%s,"archive":"%s","size":%d,"sha256":"%x","at":"%s"`,
+		r.n, r.ok, r.changeField(), archiveName(o.archive), o.size, o.sum[:], o.at.UTC().Format(lineTime))
 	room := lineRoom - len(first) - crcSize - partsSize - len(prefix) - len(suffix)
 	var fragments [][]byte
 	var line []byte
@@ -102,30 +102,46 @@ func sortHeads(heads []Head) {
 // checkStart tells whether a start record has what it needs, and nothing else.
 func (r *record) checkStart() error {
 	if r.predecessor == nil || !r.hasOK || !r.room.IsZero() || r.w > 0 || r.seq > 0 || r.from > 0 || r.to > 0 ||
-		r.prev != (sum{}) || len(r.heads) > 0 || len(r.digest) > 0 || len(r.body) > 0 {
+		r.prev != (sum{}) || len(r.sig) > 0 || len(r.heads) > 0 || len(r.digest) > 0 || len(r.body) > 0 {
 		return errors.New("it is not a whole start")
 	}
 	return nil
 }
 
 // archiveIntro opens an archive as segmentIntro opens the file that is written to.
-func archiveIntro(number int) string {
-	return fmt.Sprintf(`{"format":"sshchat-history/1","archive":%d,"records":[`+"\n", number)
+func archiveIntro(number int) string { return introOf(newest, number) }
+
+// introOf is the first line of a file: an archive with that number, or with 0 the one that is written to.
+func introOf(format, number int) string {
+	if number == 0 {
+		return fmt.Sprintf(`{"format":"sshchat-history/%d","records":[`+"\n", format)
+	}
+	return fmt.Sprintf(`{"format":"sshchat-history/%d","archive":%d,"records":[`+"\n", format, number)
 }
 
-// parseIntro reads what opens a file: the archive's number, or 0, and its length.
-func parseIntro(page []byte) (number, length int, ok bool) {
-	if bytes.HasPrefix(page, []byte(segmentIntro)) {
-		return 0, len(segmentIntro), true
+// intro is what opens a file.
+type intro struct {
+	format int
+	number int // of the archive; 0: it is none
+	length int // bytes
+}
+
+// parseIntro reads what opens a file.
+func parseIntro(page []byte) (intro, bool) {
+	line, _, _ := bytes.Cut(page[:min(len(page), 80)], []byte("\n"))
+	for format := oldest; format <= newest; format++ {
+		number := 0
+		rest, ok := bytes.CutPrefix(line, fmt.Appendf(nil, `{"format":"sshchat-history/%d","archive":`, format))
+		if ok {
+			digits, _, _ := bytes.Cut(rest, []byte(","))
+			var err error
+			if number, err = strconv.Atoi(string(digits)); err != nil || number < 1 {
+				return intro{}, false
+			}
+		}
+		if whole := introOf(format, number); bytes.HasPrefix(page, []byte(whole)) {
+			return intro{format, number, len(whole)}, true
+		}
 	}
-	rest, ok := bytes.CutPrefix(page, []byte(`{"format":"sshchat-history/1","archive":`))
-	digits, _, comma := bytes.Cut(rest[:min(len(rest), 20)], []byte(","))
-	if !ok || !comma {
-		return 0, 0, false
-	}
-	number, err := strconv.Atoi(string(digits))
-	if err != nil || number < 1 || !bytes.HasPrefix(page, []byte(archiveIntro(number))) {
-		return 0, 0, false
-	}
-	return number, len(archiveIntro(number)), true
+	return intro{}, false
 }

@@ -102,7 +102,7 @@ type taking struct {
 
 // read reads the records and sees that they follow on what there is.
 func (t *taking) read(lines [][]byte) error {
-	last := t.h.segment.n
+	last, change := t.h.segment.n, t.h.change.Load()
 	for i := 0; i < len(lines); {
 		r, err := leadingRecord(lines[i:])
 		if err != nil {
@@ -117,13 +117,15 @@ func (t *taking) read(lines [][]byte) error {
 			return fmt.Errorf("record %d does not follow on record %d, the last there is", r.n, last)
 		case len(t.records) == 0 && !r.hasOK:
 			return fmt.Errorf("record %d does not begin a batch", r.n)
+		case r.hasChange && r.change < change:
+			return fmt.Errorf("record %d: %s", r.n, fallsBack(r.change, change))
 		case r.hasOK && r.ok >= r.n:
 			return fmt.Errorf("record %d says that record %d was durable before it", r.n, r.ok)
 		}
 		if err := t.add(r); err != nil {
 			return fmt.Errorf("record %d: %w", r.n, err)
 		}
-		last = r.last()
+		last, change = r.last(), max(change, r.change)
 	}
 	return t.compare()
 }
@@ -176,7 +178,7 @@ func (t *taking) archive(r *record) (err error) {
 	if t.next, o, err = t.h.writeArchive(r.predecessor.at); err != nil {
 		return err
 	}
-	own := &record{n: r.n, kind: startRecord, ok: r.ok, hasOK: true, predecessor: o}
+	own := &record{n: r.n, kind: startRecord, ok: r.ok, hasOK: true, change: r.change, hasChange: r.hasChange, predecessor: o}
 	own.encode()
 	if own.sum != r.sum {
 		return fmt.Errorf("%w: the archive differs from the leader's: it has %d bytes and the SHA-256 %x, the leader's %d and %x",
@@ -227,6 +229,7 @@ func (t *taking) store() error {
 			return err
 		}
 		t.stored = 1
+		t.h.change.Store(t.records[0].change)
 		t.h.expire()
 		return nil
 	}
@@ -250,6 +253,7 @@ func (t *taking) batch(records []*record) error {
 		return h.failed(err)
 	}
 	h.failing = failing{}
+	h.change.Store(max(h.change.Load(), records[0].change))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, rec := range records {

@@ -1,8 +1,10 @@
 package history
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 )
 
@@ -47,4 +49,176 @@ func Verify(dir string, heads []Head) (report Report, err error) {
 	}
 	sortHeads(report.Rooms)
 	return report, t.end()
+}
+
+// verifier follows a history through its files, the oldest first, and looks for heads that were remembered of it.
+type verifier struct {
+	rooms chain
+	files int    // that were read
+	last  uint64 // number of the last line
+	from  uint64 // number of the first line there was
+	heads []*remembered
+
+	change uint64 // of State, the highest that a batch stands on
+	number int    // of the file before, an archive
+	size   int64  // of that file
+	sum    sum    // of that file
+}
+
+// remembered is a head that is looked for.
+type remembered struct {
+	Head
+	met bool
+}
+
+func newVerifier(heads ...Head) *verifier {
+	t := &verifier{rooms: make(chain)}
+	for _, h := range heads {
+		t.heads = append(t.heads, &remembered{Head: h, met: h.N == 0}) // that of an empty room says nothing
+	}
+	return t
+}
+
+// file follows the records of one more file and hands them to take. Errors: ErrFormat, ErrDamaged, ErrRolledBack,
+// take's and the reader's.
+func (t *verifier) file(f File, take func(*record) error) error {
+	in, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	hash := sha256.New()
+	count := new(counter)
+	s, err := scanSegment(io.TeeReader(io.NewSectionReader(in, 0, 1<<62), io.MultiWriter(hash, count)))
+	switch {
+	case errors.Is(err, ErrFormat) && f.live && isSeed(in):
+		return nil
+	case err != nil:
+		return err
+	case f.live && s.number > 0:
+		return isArchive(s.number)
+	case s.number == 0:
+		s.live = in
+	}
+	for {
+		first := s.first
+		r, err := s.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if first {
+			if err := t.begin(r, s.number); err != nil {
+				return fmt.Errorf("%w: %w", ErrDamaged, err)
+			}
+		}
+		if err := t.record(r, take); err != nil {
+			return err
+		}
+	}
+	t.files++
+	t.number, t.size = s.number, int64(*count)
+	hash.Sum(t.sum[:0])
+	return nil
+}
+
+// begin sees that the file goes on from the one before it.
+func (t *verifier) begin(r *record, number int) error {
+	o := r.predecessor
+	switch {
+	case o == nil && r.n != 1:
+		return fmt.Errorf("it begins with record %d", r.n)
+	case o != nil && number > 0 && o.archive != number-1:
+		return fmt.Errorf("archive %d says that it goes on from archive %d", number, o.archive)
+	case o == nil && number > 1:
+		return fmt.Errorf("archive %d goes on from none", number)
+	}
+	if t.files == 0 {
+		t.from = r.n
+		return nil
+	}
+	switch {
+	case o == nil || t.number == 0 || o.archive != t.number:
+		return errors.New("it does not go on from the file before it")
+	case o.sum != t.sum || o.size != t.size:
+		return fmt.Errorf("%s is not as it was put away: its SHA-256 ought to be %x", archiveName(t.number), o.sum[:])
+	case r.n != t.last+1 && number == 0 || r.n <= t.last:
+		return fmt.Errorf("record %d follows on %d", r.n, t.last)
+	}
+	return nil
+}
+
+func (t *verifier) record(r *record, take func(*record) error) error {
+	if err := t.rooms.follow(r); err != nil {
+		return fmt.Errorf("%w: record %d: %w", ErrDamaged, r.n, err)
+	}
+	if r.hasChange && r.change < t.change {
+		return fmt.Errorf("%w: record %d: %s", ErrDamaged, r.n, fallsBack(r.change, t.change))
+	}
+	t.change = max(t.change, r.change)
+	t.last = r.last()
+	for _, h := range t.heads {
+		if err := h.meet(r, t.rooms[r.room]); err != nil {
+			return err
+		}
+	}
+	if r.kind == startRecord {
+		return nil
+	}
+	return take(r)
+}
+
+// meet compares the record that the head is of, or what stands for it where that is gone.
+func (h *remembered) meet(r *record, l *link) error {
+	switch {
+	case r.kind == startRecord:
+		for _, at := range r.predecessor.rooms {
+			if at.Room == h.Room && at.N == h.N {
+				if at != h.Head {
+					return h.another()
+				}
+				h.met = true
+			}
+		}
+	case r.n == h.N:
+		if h.Head != l.head(r.room) {
+			return h.another()
+		}
+		h.met = true
+	case r.kind == closeRecord && l.gone && r.room == h.Room && r.w == h.W && r.from <= h.Seq && h.Seq <= r.to && h.N < r.n && !h.met:
+		// A message's record, which an archive does without: the close has its hash.
+		if r.digest[h.Seq-r.from] != h.Tip {
+			return h.another()
+		}
+		h.met = true
+	}
+	return nil
+}
+
+func (h *remembered) another() error {
+	return fmt.Errorf("%w: record %d is another", ErrRolledBack, h.N)
+}
+
+// end tells of a head that was not met.
+func (t *verifier) end() error {
+	for _, h := range t.heads {
+		switch {
+		case h.met:
+		case h.N < t.from:
+			return fmt.Errorf("%w: record %d is older than the oldest file, which begins with record %d", ErrRolledBack, h.N, t.from)
+		default:
+			return fmt.Errorf("%w: record %d is not in it", ErrRolledBack, h.N)
+		}
+	}
+	return nil
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }

@@ -32,7 +32,7 @@ def records(path, numbered):
     document = json.loads(text)
     if not document:
         return
-    if document["format"] != "sshchat-history/1":
+    if document["format"] not in ("sshchat-history/1", "sshchat-history/2"):
         sys.exit("unknown format " + document["format"])
     archive = "archive" in document
     lines = [line.strip() for line in text.split(b"\n")]
@@ -119,6 +119,8 @@ def read(path, before, numbered, windows, messages, shares, name, key):
             continue
         if not follows:
             sys.exit(path + " does not go on from " + before)
+        if kind == "attach":
+            continue
         room, prev = fields["room"], base64.b64decode(fields["prev"])
         window = windows.get(room)
         if kind == "share":
