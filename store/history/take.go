@@ -115,7 +115,7 @@ func (t *taking) read(lines [][]byte) error {
 			continue
 		case r.n != last+1:
 			return fmt.Errorf("record %d does not follow on record %d, the last there is", r.n, last)
-		case len(t.records) == 0 && !r.hasOK:
+		case len(t.records)+len(t.known) == 0 && !r.hasOK: // a crash may have left a part of a batch
 			return fmt.Errorf("record %d does not begin a batch", r.n)
 		case r.hasChange && r.change < change:
 			return fmt.Errorf("record %d: %s", r.n, fallsBack(r.change, change))
