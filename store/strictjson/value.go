@@ -37,7 +37,7 @@ func Parse(b []byte) (Value, error) {
 		return Value{}, LineError{lineAt(b, good), errors.New("is not UTF-8")}
 	}
 	var raw json.RawMessage
-	if err := json.Unmarshal(b, &raw); err != nil {
+	if err := json.Unmarshal(b, &raw); err != nil { // raw has no blanks around it
 		line := 1
 		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 			line = lineAt(b, int(syntax.Offset))
@@ -122,34 +122,74 @@ func (v Value) Items(read func(Value) error) error {
 	return v.Walk(func(_ string, item Value) error { return item.Refuse(read(item)) })
 }
 
-// Walk visits what is in an object or array, in order. The document was found well-formed before.
+// Walk visits what is in an object or array, in order. The document was found well-formed before, so this only finds where
+// each value ends.
 func (v Value) Walk(visit func(key string, inner Value) error) error {
-	dec := json.NewDecoder(bytes.NewReader(v.raw))
-	if _, err := dec.Token(); err != nil {
-		return v.Refuse(err)
-	}
 	line, counted := v.line, 0 // line is that of v.raw[counted]
-	for dec.More() {
+	for at := blanksEnd(v.raw, 1); v.raw[at] != '}' && v.raw[at] != ']'; {
 		var key string
 		if v.raw[0] == '{' {
-			t, err := dec.Token()
-			if err != nil {
+			end := stringEnd(v.raw, at)
+			if err := json.Unmarshal(v.raw[at:end], &key); err != nil {
 				return v.Refuse(err)
 			}
-			key = t.(string)
+			at = blanksEnd(v.raw, blanksEnd(v.raw, end)+1) // the colon
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return v.Refuse(err)
-		}
-		start := int(dec.InputOffset()) - len(raw)
-		line += bytes.Count(v.raw[counted:start], []byte("\n"))
-		counted = start
-		if err := visit(key, Value{raw, line}); err != nil {
+		end := valueEnd(v.raw, at)
+		line += bytes.Count(v.raw[counted:at], []byte("\n"))
+		counted = at
+		if err := visit(key, Value{v.raw[at:end:end], line}); err != nil {
 			return err
+		}
+		if at = blanksEnd(v.raw, end); v.raw[at] == ',' {
+			at = blanksEnd(v.raw, at+1)
 		}
 	}
 	return nil
+}
+
+// blanksEnd is where the blanks at i end.
+func blanksEnd(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// stringEnd is where the string at i ends.
+func stringEnd(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// valueEnd is where the value at i ends.
+func valueEnd(b []byte, i int) int {
+	depth := 0
+	for {
+		switch b[i] {
+		case '"':
+			i = stringEnd(b, i) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ',', ' ', '\n', '\t', '\r', ':':
+			i++
+			continue
+		default: // a number or a word
+			for i+1 < len(b) && bytes.IndexByte([]byte(",]} \n\t\r"), b[i+1]) < 0 {
+				i++
+			}
+		}
+		i++
+		if depth == 0 {
+			return i
+		}
+	}
 }
 
 // Into decodes a plain value: a string, number, flag, or a list of them.

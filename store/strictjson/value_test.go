@@ -1,6 +1,8 @@
 package strictjson
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -70,4 +72,49 @@ func TestPage(t *testing.T) {
 	if _, err := p.Bytes(); err == nil {
 		t.Error("what is not JSON was written")
 	}
+}
+
+// FuzzWalk compares what a walk finds with what encoding/json does.
+func FuzzWalk(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `[]`, ` [ 1 , -2.5e+3,"a\"]\\" ,null,true, [ ] ,{ } ] `, "{\"a\" :\n{\"b\":[1,{\"c\":\"}\"}]} ,\t\"\\u0061\":[\n\n2]\r\n}", `"x"`, `[[[[]]],"\\\\"]`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		doc, err := Parse([]byte(s))
+		if err != nil || doc.raw[0] != '{' && doc.raw[0] != '[' {
+			return
+		}
+		var compare func(v Value)
+		compare = func(v Value) {
+			dec := json.NewDecoder(bytes.NewReader(v.raw))
+			if _, err := dec.Token(); err != nil {
+				t.Fatal(err)
+			}
+			err := v.Walk(func(key string, inner Value) error {
+				if v.raw[0] == '{' {
+					if k, err := dec.Token(); err != nil || k != key {
+						t.Fatalf("key %q, not %v: %v", key, k, err)
+					}
+				}
+				var raw json.RawMessage
+				if err := dec.Decode(&raw); err != nil || string(raw) != string(inner.raw) {
+					t.Fatalf("%q, not %q: %v", inner.raw, raw, err)
+				}
+				start := int(dec.InputOffset()) - len(raw)
+				if line := v.line + bytes.Count(v.raw[:start], []byte("\n")); line != inner.line {
+					t.Fatalf("line %d, not %d", inner.line, line)
+				}
+				if inner.raw[0] == '{' || inner.raw[0] == '[' {
+					compare(inner)
+				}
+				return nil
+			})
+			if err != nil || dec.More() {
+				t.Fatalf("it ended early: %v", err)
+			}
+		}
+		compare(doc)
+	})
 }
