@@ -22,28 +22,33 @@ func Replace(path string, data []byte) (fs.FileInfo, error) { return ReplaceOn(O
 
 // ReplaceOn is Replace on a file system of the caller's.
 func ReplaceOn(d FS, path string, data []byte) (fs.FileInfo, error) {
-	info, err := stage(d, path, data)
+	s, err := Stage(d, path, data, len(data))
 	if err != nil {
 		return nil, err
 	}
-	if err := publish(d, path); err != nil {
-		return nil, err
-	}
-	return info, nil
+	return s.Info, s.Publish(true)
 }
 
 // Swap gives the file at path new content, mode 0600, for content that is rewritten all the time and promises nothing: a
 // crash leaves the whole old content or the whole new. Unlike Replace it keeps no backup and does not sync the folder, so
 // that a power cut may take back what was written last.
 func Swap(d FS, path string, data []byte) error {
-	if _, err := stage(d, path, data); err != nil {
+	if _, err := Stage(d, path, data, len(data)); err != nil {
 		return err
 	}
 	return d.Rename(path+stagedSuffix, path)
 }
 
-// stage writes data beside path and makes it durable there. Until publish nothing has changed.
-func stage(d FS, path string, data []byte) (_ fs.FileInfo, err error) {
+// Staged is new content of a file, which is durable beside it.
+type Staged struct {
+	Info fs.FileInfo // the new file's identity
+	disk FS
+	path string
+}
+
+// Stage writes data beside the file at path and makes it durable there. Until Publish nothing has changed. It waits for the
+// disk after each step, so many bytes: a disk that is busy with a large file lets others wait who write a few bytes.
+func Stage(d FS, path string, data []byte, step int) (_ *Staged, err error) {
 	staged := path + stagedSuffix
 	if err := removeIfThere(d, staged); err != nil {
 		return nil, err
@@ -57,29 +62,35 @@ func stage(d FS, path string, data []byte) (_ fs.FileInfo, err error) {
 			err = errors.Join(err, f.Close(), d.Remove(staged))
 		}
 	}()
-	if _, err := f.WriteAt(data, 0); err != nil {
-		return nil, err
-	}
-	// Without it the rename could reach the disk before the content, and a power cut leave an empty file.
-	if err := f.Sync(); err != nil {
-		return nil, err
+	for at := 0; at == 0 || at < len(data); at += max(step, 1) {
+		if _, err := f.WriteAt(data[at:min(at+step, len(data))], int64(at)); err != nil {
+			return nil, err
+		}
+		// Without it the rename could reach the disk before the content, and a power cut leave an empty file.
+		if err := f.Sync(); err != nil {
+			return nil, err
+		}
 	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return info, f.Close()
+	return &Staged{info, d, path}, f.Close()
 }
 
-// publish puts what stage wrote in the place of path.
-func publish(d FS, path string) error {
-	if err := keepBackup(d, path); err != nil {
-		return fmt.Errorf("keep the previous generation: %w", err)
+// Publish puts it in the place of the file, which is kept as path.bak if it is to be.
+//
+// After an error of the last step, the folder's fsync, the new content is there, but a power cut may take it back.
+func (s *Staged) Publish(backup bool) error {
+	if backup {
+		if err := keepBackup(s.disk, s.path); err != nil {
+			return fmt.Errorf("keep the previous generation: %w", err)
+		}
 	}
-	if err := d.Rename(path+stagedSuffix, path); err != nil {
+	if err := s.disk.Rename(s.path+stagedSuffix, s.path); err != nil {
 		return err
 	}
-	return d.SyncDir(filepath.Dir(path))
+	return s.disk.SyncDir(filepath.Dir(s.path))
 }
 
 // keepBackup makes path.bak a second name of what is at path, if anything is. The file is never without content
