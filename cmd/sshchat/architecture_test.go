@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/command":        {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view":           {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/store":                  {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
-	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/agesplit":         {},
 	"sshchat/store/agesplit/agetest": {}, // keys for tests
 	"sshchat/store/changes":          {"sshchat/sshchat/chat", "sshchat/store/durable"},

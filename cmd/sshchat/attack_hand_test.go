@@ -5,14 +5,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sshchat/sshchat/attack"
+	"sshchat/store/changes"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -20,6 +25,7 @@ import (
 // edit changes users.json by hand.
 func (s *testServer) edit(change func(users map[string]any)) {
 	s.t.Helper()
+	upToDate(s.data)
 	path := filepath.Join(s.data, "users.json")
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -38,6 +44,23 @@ func (s *testServer) edit(change func(users map[string]any)) {
 	}
 	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// upToDate waits until users.json holds all that is in changes.jsonl, as it does soon, unless somebody has edited it.
+func upToDate(data string) {
+	for range 5000 {
+		users, err := os.ReadFile(filepath.Join(data, "users.json"))
+		log, logErr := os.ReadFile(filepath.Join(data, "changes.jsonl"))
+		content, parseErr := changes.Parse(log)
+		if errors.Join(err, logErr, parseErr) != nil {
+			return // the test will find out
+		}
+		sum := sha256.Sum256(users)
+		if named, ok := content.Named(hex.EncodeToString(sum[:])); !ok || named.Upto == content.Last() {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -126,6 +126,7 @@ func (c *conversation) send(ts *testscript.TestScript, neg bool, args []string) 
 }
 
 func (c *conversation) edit(ts *testscript.TestScript, _ bool, args []string) {
+	upToDate(c.data)
 	path := filepath.Join(c.data, "users.json")
 	text, err := os.ReadFile(path)
 	ts.Check(err)

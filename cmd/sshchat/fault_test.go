@@ -189,8 +189,9 @@ func mounted(t *testing.T, size string) (dir string) {
 	return dir
 }
 
-// A file system fills up. Messages and new accounts are refused in plain words, reading goes on; once there is room again
-// so does everything else, without a restart, and nothing that was acknowledged is lost.
+// A file system fills up. Messages are refused in plain words, reading goes on; a new account is refused, or is kept in what
+// changes.jsonl has reserved. Once there is room again everything goes on, without a restart, and nothing that was acknowledged
+// is lost.
 func TestFullFileSystem(t *testing.T) {
 	t.Parallel()
 	dir := mounted(t, "1m")
@@ -210,8 +211,9 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	filler := filepath.Join(dir, "filler") // what is left of it, which is not enough for the history to grow
 	os.WriteFile(filler, make([]byte, 1<<20), 0o600)
-	if _, errs, code := bob.exec("register", ""); code == 0 || errs == "" {
-		t.Errorf("an account is made on a full disk: exit %d, %q", code, errs)
+	_, errs, code := bob.exec("register", "")
+	if code != 0 && errs == "" {
+		t.Errorf("an account is refused on a full disk without a word: exit %d", code)
 	}
 	for _, line := range []string{"who general", "history general", "stats"} {
 		if _, errs, code := alice.exec(line, ""); code != 0 && code != 3 {
@@ -224,12 +226,19 @@ func TestFullFileSystem(t *testing.T) {
 		}
 	}
 	alice.must("say general word again")
-	bob.must("register")
+	if code != 0 {
+		bob.must("register")
+	}
+	alice.must("whois bob")
 	s.stop()
+	if !strings.Contains(readText(t, filepath.Join(data, "users.json")), `"name":"bob"`) {
+		t.Error("bob is not in users.json, now that there is room")
+	}
 	kept(t, data, key, append(said, "word again"))
 }
 
-// A rename for which there is no room, of a file that grows or of users.json, leaves the old one.
+// A rename for which there is no room, of a file that grows or of users.json, leaves the old one. What is not in users.json is
+// in changes.jsonl.
 func TestNoRoomToRename(t *testing.T) {
 	t.Parallel()
 	data, key := prepared(t)
@@ -239,12 +248,16 @@ func TestNoRoomToRename(t *testing.T) {
 	if len(said) == 0 || len(said) == 2000 || !strings.Contains(refused, "not sent") {
 		t.Fatalf("%d said, then %q", len(said), refused)
 	}
-	if _, errs, code := s.login("bob", newSigner(t)).exec("register", ""); code == 0 || errs == "" {
-		t.Errorf("an account is made: exit %d, %q", code, errs)
-	}
+	s.login("bob", newSigner(t)).must("register")
 	alice.must("history general")
 	s.kill()
+	if users := filepath.Join(data, "users.json"); strings.Contains(readText(t, users), `"name":"bob"`) {
+		t.Errorf("%s was replaced", users)
+	}
 	kept(t, data, key, said)
+	if !strings.Contains(readText(t, filepath.Join(data, "users.json")), `"name":"bob"`) {
+		t.Error("bob is lost")
+	}
 }
 
 // A folder that cannot be written to is refused at the start, with the reason.

@@ -77,7 +77,7 @@ func (m manual) end() {
 	m.macro("SH", "FILES")
 	m.text("In the folder of --data, which is for the server's user alone:")
 	for _, file := range [][2]string{
-		{"users.json", "accounts, rooms, bans, invites"}, {"message_history.json", "what was said, sealed"},
+		{"users.json", "accounts, rooms, bans, invites"}, {"changes.jsonl", "what was changed since users.json was written"}, {"message_history.json", "what was said, sealed"},
 		{"state.json", "what may be 5 seconds old after a crash: read marks, wrong passwords"}, {"audit.jsonl", "what admins did, chained by hash; audit.tip is its last line, signed"},
 		{"ssh_host_ed25519_key", "the host key; with .next the one to come"}, {"motd", "the message of the day"}, {"clock", "the latest time that was believed"},
 		{"lock", "held while a server runs"},

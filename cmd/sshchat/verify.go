@@ -12,6 +12,7 @@ import (
 
 	"sshchat/hostkeys"
 	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
 	"sshchat/store/history"
 
 	"github.com/spf13/cobra"
@@ -24,10 +25,11 @@ func verifyCommand() *cobra.Command {
 	var heads []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "verify [--head FILE] [DIR]", Short: "check that the stored history is whole, without reading it",
+		Use: "verify [--head FILE] [DIR]", Short: "check that what is stored is whole, without reading messages",
 		Long: "DIR is the data folder, or one with the files of its history; --data names it as well.\n" +
 			"Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
-			"remembered from the head command be led up to and signed by this server. A server may be running meanwhile.\n" +
+			"remembered from the head command be led up to and signed by this server. Every change in changes.jsonl must follow\n" +
+			"from users.json. A server may be running meanwhile.\n" +
 			"Exit status 1 where anything is amiss.",
 		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
@@ -53,6 +55,7 @@ type verdict struct {
 	Files   []string        `json:"files"`
 	First   uint64          `json:"first"`
 	Records uint64          `json:"records"`
+	Changes uint64          `json:"changes,omitempty"` // the last one that changes.jsonl or users.json holds
 	Rooms   json.RawMessage `json:"rooms"`
 	Heads   []signedHead    `json:"heads,omitempty"`
 }
@@ -75,8 +78,14 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 		}
 		report, err = history.Verify(data, remembered)
 	}
+	var changes uint64
+	if err == nil {
+		changes, err = accounts.Verify(data)
+	}
 	if asJSON {
-		return errors.Join(err, verdictOf(report, heads, err).print(stdout))
+		v := verdictOf(report, heads, err)
+		v.Changes = changes
+		return errors.Join(err, v.print(stdout))
 	}
 	for _, h := range heads {
 		h.report(stderr)
@@ -84,6 +93,9 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 	if err == nil {
 		fmt.Fprintf(stderr, "whole: %s, records %d to %d, %s, %s\n",
 			text.Count(len(report.Files), "file"), report.First, report.Records, text.Count(len(report.Rooms), "room"), text.Count(len(heads), "head"))
+		if changes > 0 {
+			fmt.Fprintf(stderr, "whole: users.json and changes.jsonl, up to change %d\n", changes)
+		}
 	}
 	return err
 }

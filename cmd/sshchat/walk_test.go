@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -436,10 +437,14 @@ func (w *walk) state(see ...string) string {
 	var all strings.Builder
 	err := filepath.WalkDir(w.data, func(path string, d os.DirEntry, err error) error {
 		name := filepath.Base(path)
-		if err != nil || d.IsDir() || strings.HasPrefix(name, "audit") || strings.HasPrefix(name, "state.json") || strings.HasSuffix(name, ".bak") {
+		if err != nil || d.IsDir() || strings.HasPrefix(name, "audit") || strings.HasPrefix(name, "state.json") || strings.HasPrefix(name, "users.json") {
 			return err
 		}
 		b, err := os.ReadFile(path)
+		if name == "changes.jsonl" { // each change is a line of it; users.json follows when it does, and the log says so
+			b = regexp.MustCompile(`(?m)^\{"upto":.*\n`).ReplaceAll(b, nil)
+			b = bytes.TrimRight(b, " ")
+		}
 		fmt.Fprintf(&all, "%s\n%s\n", path, b)
 		return err
 	})

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 )
@@ -530,4 +531,118 @@ func (d *draft) noStrangers(before *State, diff Difference) error {
 		}
 	}
 	return nil
+}
+
+// Edited is s with what somebody changed by hand, which led from base to edited: what they touched is as they left it, and all
+// else as it is in s. Of accounts that goes for each field and each key. What is gone since base stays gone, whatever they
+// changed about it. An error names what cannot be put.
+func (s *State) Edited(base, edited *State) (*State, error) {
+	d := edited.Since(base)
+	if s.Since(base).IsZero() {
+		return s.With(d)
+	}
+	d.Accounts.Order, d.Bans.Order, d.Mutes.Order, d.Invites.Order, d.Reserved.Order = nil, nil, nil, nil, nil
+	d.Accounts.Put = slices.DeleteFunc(slices.Clone(d.Accounts.Put), func(a *Account) bool {
+		_, was := base.byID[a.ID]
+		_, is := s.byID[a.ID]
+		return was && !is
+	})
+	for i, a := range d.Accounts.Put {
+		was, known := base.ByID(a.ID)
+		if is, ok := s.ByID(a.ID); ok && known {
+			merged := is.edited(was, *a)
+			d.Accounts.Put[i] = &merged
+		}
+	}
+	to := &draft{State: *s}
+	is := make(map[Name]bool, len(s.accounts)) // who has an account in the end
+	for _, a := range s.accounts {
+		is[a.Name] = true
+	}
+	for _, id := range d.Accounts.Gone {
+		if a, ok := s.ByID(id); ok {
+			is[a.Name] = false
+		}
+	}
+	for _, a := range d.Accounts.Put {
+		if old, ok := s.ByID(a.ID); ok {
+			is[old.Name] = false
+		}
+	}
+	for _, a := range d.Accounts.Put {
+		is[a.Name] = true
+	}
+	for _, a := range s.accounts {
+		if !is[a.Name] {
+			leaveRooms(to, a.Name) // also those that they came into since
+		}
+	}
+	d.Rooms = roomsEdited(d.Rooms, base, s, is)
+	return to.With(d)
+}
+
+// edited is the account with what was changed by hand between two others.
+func (a Account) edited(base, edit Account) Account {
+	if edit.Name != base.Name {
+		a.Name = edit.Name
+	}
+	if edit.Role != base.Role {
+		a.Role = edit.Role
+	}
+	if edit.Disabled != base.Disabled {
+		a.Disabled = edit.Disabled
+	}
+	if edit.Seen != base.Seen {
+		a.Seen = edit.Seen
+	}
+	if !edit.Created.Equal(base.Created) {
+		a.Created = edit.Created
+	}
+	if !maps.Equal(edit.Settings, base.Settings) {
+		a.Settings = edit.Settings
+	}
+	if edit.Recipient != base.Recipient || !edit.Secret.Equal(base.Secret) {
+		a = a.WithPassword(edit.Recipient, edit.Secret)
+	}
+	if !reflect.DeepEqual(edit.Factor, base.Factor) {
+		a = a.WithFactor(edit.Factor)
+	}
+	keys := slices.DeleteFunc(slices.Clone(a.Keys), func(k Key) bool {
+		return base.key(k.Fingerprint) >= 0 && edit.key(k.Fingerprint) < 0
+	})
+	a.Keys = keys
+	for _, k := range edit.Keys {
+		was, is := base.key(k.Fingerprint), a.key(k.Fingerprint)
+		switch {
+		case was >= 0 && reflect.DeepEqual(base.Keys[was], k): // not touched
+		case is >= 0:
+			a.Keys[is] = k
+		default:
+			a.Keys = append(a.Keys, k)
+		}
+	}
+	return a
+}
+
+// roomsEdited is what is left to do of what was edited about rooms, if those people have accounts.
+func roomsEdited(edits []RoomDifference, base, s *State, is map[Name]bool) (left []RoomDifference) {
+	nobody := func(name Name) bool { return !is[name] }
+	for _, rd := range edits {
+		if base.rooms[rd.Name] != nil && s.rooms[rd.Name] == nil {
+			continue
+		}
+		if settings := rd.Settings; settings != nil {
+			own := *settings
+			own.Rules.Mods = slices.DeleteFunc(slices.Clone(own.Rules.Mods), nobody)
+			own.Rules.Invited = slices.DeleteFunc(slices.Clone(own.Rules.Invited), nobody)
+			if nobody(own.By) {
+				own.By = Name{}
+			}
+			rd.Settings = &own
+		}
+		rd.Members.Order = nil
+		rd.Members.Put = slices.DeleteFunc(slices.Clone(rd.Members.Put), func(m Member) bool { return nobody(m.Name) })
+		left = append(left, rd)
+	}
+	return left
 }

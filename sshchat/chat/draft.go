@@ -53,18 +53,23 @@ func (d *draft) removeAccount(a Account) {
 	for i, o := range d.accounts {
 		d.byID[o.ID], d.byName[o.Name] = i, i
 	}
-	for _, r := range d.rooms {
-		if out, changed := r.without(a.Name); changed {
-			d.putRoom(out)
-			if r.member(a.Name) >= 0 {
-				d.count(a.Name, -1)
-			}
-		}
-	}
+	leaveRooms(d, a.Name)
 	of := func(s Sanction) bool { return s.User == a.Name }
 	d.bans = newSanctions(slices.DeleteFunc(slices.Clone(d.bans.list), of))
 	d.mutes = newSanctions(slices.DeleteFunc(slices.Clone(d.mutes.list), of))
 	d.reserved = append(slices.Clip(d.reserved), a.Name)
+}
+
+// leaveRooms takes somebody out of all rooms, with all that they are there.
+func leaveRooms(d *draft, name Name) {
+	for _, r := range d.rooms {
+		if out, changed := r.without(name); changed {
+			d.putRoom(out)
+			if r.member(name) >= 0 {
+				d.count(name, -1)
+			}
+		}
+	}
 }
 
 // without is the room without somebody.

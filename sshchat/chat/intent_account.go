@@ -358,9 +358,12 @@ func (in Visit) decide(d *draft) error {
 	return nil
 }
 
-// EditByHand puts a State that somebody wrote in the place of the one that is. Rooms, and who is in them, must be the same:
-// commands change what is in memory as well.
-type EditByHand struct{ State *State }
+// EditByHand puts what somebody changed in users.json by hand into the State that is: Edited is what they wrote, Base the State
+// that they changed, and File the SHA-256 of the file, in hexadecimal. Rooms, and who is in them, must be the same in both.
+type EditByHand struct {
+	Base, Edited *State
+	File         string
+}
 
 // ErrRoomsEdited refuses a hand edit of the rooms.
 var ErrRoomsEdited = &Refusal{Code: Failed, Text: "the rooms, or who is in them, were changed by hand; undo that, and use commands for it"}
@@ -369,16 +372,17 @@ func (in EditByHand) decide(d *draft) error {
 	if !d.who.Server {
 		return denied("only the server reads what was edited by hand")
 	}
-	after := View{in.State, d.at}
-	if slices.ContainsFunc(d.accounts, d.view().comesIn) && !slices.ContainsFunc(in.State.accounts, after.comesIn) {
-		return ErrLastAdmin
-	}
-	same := func(a, b *RoomState) bool {
-		return a.Topic == b.Topic && a.By == b.By && a.Rules.equal(b.Rules) && slices.Equal(a.Members, b.Members)
-	}
-	if !maps.EqualFunc(in.State.rooms, d.rooms, same) {
+	if edit := in.Edited.Since(in.Base); len(edit.Rooms)+len(edit.RoomsGone) > 0 {
 		return ErrRoomsEdited
 	}
-	d.State = *in.State
+	merged, err := d.Edited(in.Base, in.Edited)
+	if err != nil {
+		return &Refusal{Code: Failed, Text: fmt.Sprintf("it does not go with what was changed since: %v", err)}
+	}
+	after := View{merged, d.at}
+	if slices.ContainsFunc(d.accounts, d.view().comesIn) && !slices.ContainsFunc(merged.accounts, after.comesIn) {
+		return ErrLastAdmin
+	}
+	d.State = *merged
 	return nil
 }

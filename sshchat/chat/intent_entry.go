@@ -129,12 +129,12 @@ func (in Mute) decide(d *draft) error {
 
 // impose adds s to a list, in the place of one of the same target; what has ended goes.
 func (d *draft) impose(list *sanctions, s Sanction) error {
-	for _, old := range list.of(d.at, s.Target()) {
+	for _, old := range list.of(d.at, s.sameTarget) {
 		if err := d.mayLift(old); err != nil {
 			return err
 		}
 	}
-	kept := slices.DeleteFunc(list.holding(d.at), func(old Sanction) bool { return old.Target() == s.Target() })
+	kept := slices.DeleteFunc(list.holding(d.at), s.sameTarget)
 	if len(kept) >= MaxSanctions {
 		return ErrTooManySanctions
 	}
@@ -142,8 +142,13 @@ func (d *draft) impose(list *sanctions, s Sanction) error {
 	if d.me != nil {
 		s.By = d.me.Name
 	}
-	*list = newSanctions(append(kept, s))
-	return nil
+	if len(kept) < len(list.list) {
+		*list = newSanctions(append(kept, s))
+		return nil
+	}
+	var err error
+	*list, err = list.with(banKind, Entries[Sanction, string]{Put: []Sanction{s}}) // it is not indexed anew
+	return err
 }
 
 // Unban lifts the ban of a target, written as ParseTarget takes it.
@@ -160,7 +165,8 @@ func (d *draft) lift(list *sanctions, target, how string) error {
 	if err := d.needs(Mod); err != nil {
 		return err
 	}
-	all := list.of(d.at, target)
+	is := func(s Sanction) bool { return s.Target() == target }
+	all := list.of(d.at, is)
 	if len(all) == 0 {
 		return ErrNoSanction.With("%s is not %s", target, how)
 	}
@@ -169,7 +175,7 @@ func (d *draft) lift(list *sanctions, target, how string) error {
 			return err
 		}
 	}
-	*list = newSanctions(slices.DeleteFunc(list.holding(d.at), func(s Sanction) bool { return s.Target() == target }))
+	*list = newSanctions(slices.DeleteFunc(list.holding(d.at), is))
 	return nil
 }
 

@@ -82,7 +82,7 @@ func TestLastAdminIsNotBannedByHand(t *testing.T) {
 		for _, n := range admins {
 			p.Bans = append(p.Bans, Sanction{User: n, At: w.at.Shown, Until: w.at.Shown.Add(until)})
 		}
-		_, err := now.Check(TheServer, EditByHand{NewState(p)})
+		_, err := now.Check(TheServer, EditByHand{Base: w.State, Edited: NewState(p)})
 		return err
 	}
 	if err := edited(time.Hour, w.names[0]); err != nil {

@@ -17,7 +17,7 @@ type Sanction struct {
 	Net  netip.Prefix `json:"ip,omitzero"`
 	Key  string       `json:"key,omitempty"` // fingerprint, SHA256:…
 
-	By    Name      `json:"by"`
+	By    Name      `json:"by,omitzero"`    // zero: the server
 	At    time.Time `json:"at"`             // UTC, in seconds
 	Until time.Time `json:"until,omitzero"` // UTC; zero: for ever
 	Why   string    `json:"why,omitempty"`
@@ -26,8 +26,8 @@ type Sanction struct {
 // Invite lets people register where not everybody may. Its code is known to whoever was given it.
 type Invite struct {
 	ID    string    `json:"id"`
-	Uses  int       `json:"uses"` // that are left
-	By    Name      `json:"by"`
+	Uses  int       `json:"uses"`        // that are left
+	By    Name      `json:"by,omitzero"` // zero: the server
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until,omitzero"` // zero: for ever
 }
@@ -126,7 +126,17 @@ type sanctions struct {
 const maxLoose = 64
 
 func newSanctions(list []Sanction) sanctions {
-	s := sanctions{list: list, indexed: len(list), names: make(map[Name]int), keys: make(map[string]int), nets: make(map[netip.Prefix]int)}
+	keys, nets := 0, 0
+	for _, one := range list {
+		switch {
+		case one.Key != "":
+			keys++
+		case one.Net.IsValid():
+			nets++
+		}
+	}
+	s := sanctions{list: list, indexed: len(list),
+		names: make(map[Name]int, len(list)-keys-nets), keys: make(map[string]int, keys), nets: make(map[netip.Prefix]int, nets)}
 	for i, one := range list {
 		switch {
 		case one.Key != "":
@@ -237,7 +247,17 @@ func (s *sanctions) holding(at Moment) []Sanction {
 	return slices.DeleteFunc(slices.Clone(s.list), at.Over)
 }
 
-// of lists the sanctions of that target that hold: one, but in a file edited by hand.
-func (s *sanctions) of(at Moment, target string) []Sanction {
-	return slices.DeleteFunc(slices.Clone(s.list), func(one Sanction) bool { return one.Target() != target || at.Over(one) })
+// sameTarget reports whether both are of the same person, addresses or key.
+func (s Sanction) sameTarget(t Sanction) bool {
+	return s.User == t.User && s.Net == t.Net && s.Key == t.Key
+}
+
+// of lists the sanctions of a target that hold: one, but in a file edited by hand.
+func (s *sanctions) of(at Moment, is func(Sanction) bool) (all []Sanction) {
+	for _, one := range s.list {
+		if is(one) && !at.Over(one) {
+			all = append(all, one)
+		}
+	}
+	return all
 }

@@ -248,11 +248,11 @@ func TestClockOfAFileByHand(t *testing.T) {
 	}
 	ago := time.Now().UTC().AddDate(0, 0, -100).Format(time.DateOnly)
 	today := time.Now().UTC().Format(time.DateOnly)
-	edited := strings.NewReplacer(`"seen":"`+today, `"seen":"`+ago, `"created":"`+today, `"created":"`+ago).Replace(mustRead(t, u.file.path))
+	edited := strings.NewReplacer(`"seen":"`+today, `"seen":"`+ago, `"created":"`+today, `"created":"`+ago).Replace(mustRead(t, u.files.path))
 	writeUsers(t, dir, edited)
 	wantSealed(t, open(t, dir), "written now", "---")
 	long := time.Now().Add(-100 * day)
-	if err := os.Chtimes(u.file.path, long, long); err != nil {
+	if err := os.Chtimes(u.files.path, long, long); err != nil {
 		t.Fatal(err)
 	}
 	wantSealed(t, open(t, dir), "written 100 days ago", "abc")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/changes"
 	"sshchat/store/durable"
 )
 
@@ -53,22 +54,22 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	old := mustRead(t, u.file.path)
+	old := mustRead(t, u.files.path)
 	torn := []byte(old[:len(old)/2])
 	remains := []byte(`{"users":[]}`)
 	crashes := map[string]func() error{
-		"while writing": func() error { return os.WriteFile(u.file.path+".tmp", torn, 0o600) },
+		"while writing": func() error { return os.WriteFile(u.files.path+".tmp", torn, 0o600) },
 		"before the backup": func() error {
-			return crashed(durable.ReplaceOn(crashing{before: u.file.path + ".bak.tmp"}, u.file.path, remains))
+			return crashed(durable.ReplaceOn(crashing{before: u.files.path + ".bak.tmp"}, u.files.path, remains))
 		},
-		"after the backup": func() error { return crashed(durable.ReplaceOn(crashing{before: u.file.path}, u.file.path, remains)) },
+		"after the backup": func() error { return crashed(durable.ReplaceOn(crashing{before: u.files.path}, u.files.path, remains)) },
 	}
 	for when, crash := range crashes {
 		t.Run(when, func(t *testing.T) {
 			if err := crash(); err != nil {
 				t.Fatal(err)
 			}
-			if mustRead(t, u.file.path) != old {
+			if mustRead(t, u.files.path) != old {
 				t.Fatal("the old content is gone")
 			}
 			again := open(t, dir)
@@ -81,7 +82,7 @@ func TestCrashBeforeTheRenameLeavesTheOld(t *testing.T) {
 			if err := again.Close(); err != nil {
 				t.Fatal(err)
 			}
-			old = mustRead(t, u.file.path)
+			old = mustRead(t, u.files.path)
 		})
 	}
 }
@@ -141,7 +142,8 @@ func lostByKill(t *testing.T, after int, env ...string) (lost []string) {
 func createUntilKilled(t *testing.T, dir string, lie bool) {
 	u := open(t, dir)
 	if lie {
-		u.file.save = func(path string, _ []byte) (fs.FileInfo, error) { return os.Lstat(path) }
+		u.write = func(changes.Line) error { return nil }
+		u.files.now = func() point { return point{chat.NewState(chat.Parts{}), 0} }
 	}
 	k := newKey(t)
 	for i := 0; ; i++ {

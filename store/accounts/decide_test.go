@@ -3,7 +3,6 @@ package accounts
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -12,7 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
-	"sshchat/store/durable"
+	"sshchat/store/changes"
 )
 
 // Followers are told each step from one durable State to the next, in order, before whoever asked for it is answered; of
@@ -40,15 +39,16 @@ func TestFollowersKnowBeforeTheAnswer(t *testing.T) {
 		t.Errorf("%d steps, and the answer is another State", len(steps))
 	}
 	full := errors.New("disk full")
-	u.file.save = func(string, []byte) (fs.FileInfo, error) { return nil, full }
+	u.write = func(changes.Line) error { return full }
 	_, err := u.Decide(callerOf(alice), addKeyOf(t, alice))
 	wantErr(t, err, full)
 	if len(steps) != 2 {
 		t.Error("told of what has not happened")
 	}
-	u.file.save = durable.Replace
-	edited := strings.Replace(mustRead(t, u.file.path), `"role":"user"`, `"role":"mod"`, 1)
-	if err := os.WriteFile(u.file.path, []byte(edited), 0o600); err != nil {
+	u.write = u.files.changes.Append
+	checkpoint(t, u)
+	edited := strings.Replace(mustRead(t, u.files.path), `"role":"user"`, `"role":"mod"`, 1)
+	if err := os.WriteFile(u.files.path, []byte(edited), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := u.Reload(); err != nil {
@@ -77,13 +77,13 @@ func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 		}
 		var writes atomic.Int32
 		begun, goOn := make(chan struct{}), make(chan error)
-		u.file.save = func(path string, data []byte) (fs.FileInfo, error) {
+		u.write = func(line changes.Line) error {
 			writes.Add(1)
 			close(begun)
 			if err := <-goOn; err != nil {
-				return nil, err
+				return err
 			}
-			return durable.Replace(path, data)
+			return u.files.changes.Append(line)
 		}
 		for _, in := range []chat.Intent{chat.Expire{}, chat.Visit{ID: alice.ID, Day: "2000-01-01"}, chat.SetAllowlist{}} {
 			decided(t, u, chat.TheServer, in)

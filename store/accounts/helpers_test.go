@@ -193,3 +193,11 @@ func decided(t *testing.T, u *Store, who chat.Caller, in chat.Intent) *chat.Stat
 	}
 	return s
 }
+
+// checkpoint has users.json hold what is durable.
+func checkpoint(t testing.TB, u *Store) {
+	t.Helper()
+	if err := u.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+}

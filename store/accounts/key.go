@@ -47,7 +47,7 @@ func (u *Store) NewKey(k chat.Key) (chat.Key, error) {
 func keptKey(k agesplit.Key, label string, added time.Time, only chat.Only) chat.Key {
 	return chat.Key{
 		Line: k.Line, Fingerprint: k.Fingerprint, Label: cleanLabel(cmp.Or(label, k.Comment)), Added: added,
-		Only: slices.Clone(only), Reads: k.Recipient != nil && readsSomewhere(only),
+		Only: append(chat.Only(nil), only...), Reads: k.Recipient != nil && readsSomewhere(only),
 	}
 }
 

@@ -289,7 +289,7 @@ func TestFirstAndResetPassword(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, filepath.Dir(u.file.path))
+	again := open(t, filepath.Dir(u.files.path))
 	now, _ := again.ByName(bob.Name)
 	retired := passwordOf(now).Retired
 	if len(retired) != 1 || retired[0] != string(former) {

@@ -10,59 +10,77 @@ import (
 )
 
 const (
-	fileFormat       = "sshchat-users/1"
+	fileFormat       = "sshchat-users/2"
+	oldFormat        = "sshchat-users/1" // without upto
 	fileFormatPrefix = "sshchat-users/"
 )
 
 // reader collects what a file holds.
 type reader struct {
-	parts chat.Parts
-	ids   map[string]bool // of the accounts so far
-	names map[chat.Name]bool
-	rooms map[chat.RoomName]bool
+	format string
+	upto   uint64
+	parts  chat.Parts
+	ids    map[string]bool // of the accounts so far
+	names  map[chat.Name]bool
+	rooms  map[chat.RoomName]bool
 }
 
-// parse reads users.json. A refusal names the line. An unknown field is refused: it is a slip of the one who
+func newReader() *reader {
+	return &reader{ids: make(map[string]bool), names: make(map[chat.Name]bool), rooms: make(map[chat.RoomName]bool)}
+}
+
+// parse reads users.json, and the number of the last change that is in it. A refusal names the line. An unknown field is refused: it is a slip of the one who
 // edited the file or a later version's word, and either would be lost with the next write.
-func parse(b []byte) (*chat.State, error) {
+func parse(b []byte) (s *chat.State, upto uint64, err error) {
 	doc, err := strictjson.Parse(b)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	r := &reader{ids: make(map[string]bool), names: make(map[chat.Name]bool), rooms: make(map[chat.RoomName]bool)}
-	var format string
-	var users, rooms []strictjson.Value
-	err = doc.Fields(map[string]func(strictjson.Value) error{
-		"format":    func(v strictjson.Value) error { return readFormat(v, &format) },
+	r := newReader()
+	if err := r.readFile(doc); err != nil {
+		return nil, 0, err
+	}
+	return chat.NewState(r.parts), r.upto, nil
+}
+
+func (r *reader) readFile(doc strictjson.Value) error {
+	var users, rooms, upto []strictjson.Value
+	err := doc.Fields(map[string]func(strictjson.Value) error{
+		"format":    func(v strictjson.Value) error { return readFormat(v, &r.format) },
+		"upto":      func(v strictjson.Value) error { upto = []strictjson.Value{v}; return v.Into(&r.upto) },
 		"users":     func(v strictjson.Value) error { users = []strictjson.Value{v}; return nil },
 		"rooms":     func(v strictjson.Value) error { rooms = []strictjson.Value{v}; return nil },
 		"bans":      readSanctions(&r.parts.Bans, false),
 		"mutes":     readSanctions(&r.parts.Mutes, true),
-		"invites":   func(v strictjson.Value) error { return v.Items(r.readInvite) },
-		"allowlist": r.readAllowlist,
+		"invites":   func(v strictjson.Value) error { return items(v, readInvite, &r.parts.Invites) },
+		"allowlist": func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
 		"reserved":  strictjson.To(&r.parts.Reserved),
 	})
-	if err != nil {
-		return nil, err
-	}
-	if users == nil {
-		return nil, doc.Refuse(errors.New("the list of users is missing"))
+	switch {
+	case err != nil:
+		return err
+	case users == nil:
+		return doc.Refuse(errors.New("the list of users is missing"))
+	case r.format == fileFormat && upto == nil:
+		return doc.Refuse(errors.New(`"upto" is missing: the number of the last change that is in the file, 0 for a file that was made by hand`))
+	case r.format != fileFormat && upto != nil:
+		return upto[0].Refuse(fmt.Errorf(`"upto" goes with the format %q`, fileFormat))
 	}
 	// Users before rooms, whichever stands first in the file: members must be users.
 	for _, v := range users {
 		if err := v.Items(r.readAccount); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, v := range rooms {
 		if err := v.Items(r.readRoom); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if format == "" && len(r.parts.Accounts)+len(r.parts.Rooms) > 0 { // an empty list without one is how a server begins
-		return nil, doc.Refuse(fmt.Errorf("the format is missing: %q is expected", fileFormat))
+	if r.format == "" && len(r.parts.Accounts)+len(r.parts.Rooms) > 0 { // an empty list without one is how a server begins
+		return doc.Refuse(fmt.Errorf("the format is missing: %q is expected", fileFormat))
 	}
-	return chat.NewState(r.parts), nil
+	return nil
 }
 
 func readFormat(v strictjson.Value, format *string) error {
@@ -70,10 +88,19 @@ func readFormat(v strictjson.Value, format *string) error {
 		return err
 	}
 	switch {
-	case *format == fileFormat:
+	case *format == fileFormat, *format == oldFormat:
 		return nil
 	case strings.HasPrefix(*format, fileFormatPrefix):
 		return fmt.Errorf("%q was written by a newer sshchat; this one reads %q", *format, fileFormat)
 	}
 	return fmt.Errorf("%q is not a list of users; %q is expected", *format, fileFormat)
+}
+
+// items reads a list.
+func items[T any](v strictjson.Value, read func(strictjson.Value) (T, error), list *[]T) error {
+	return v.Items(func(v strictjson.Value) error {
+		item, err := read(v)
+		*list = append(*list, item)
+		return err
+	})
 }

@@ -140,7 +140,7 @@ func readFactor(v strictjson.Value) (*chat.Factor, error) {
 	if len(f.Codes) > recoveryCodes || len(f.Sealed) > maxSealedTOTP || f.Used < 0 {
 		return nil, v.Refuse(errors.New("no second factor looks like this"))
 	}
-	return &chat.Factor{Secret: chat.NewOpaque(f.Sealed), Codes: f.Codes, Used: f.Used}, nil
+	return &chat.Factor{Secret: chat.NewOpaque(f.Sealed), Codes: append([]string(nil), f.Codes...), Used: f.Used}, nil
 }
 
 func readSettings(v strictjson.Value) (map[string]string, error) {
@@ -170,5 +170,8 @@ func readSettings(v strictjson.Value) (map[string]string, error) {
 		settings[name] = clean
 		return nil
 	})
+	if len(settings) == 0 {
+		settings = nil
+	}
 	return settings, err
 }

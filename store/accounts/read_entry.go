@@ -57,43 +57,39 @@ func readSanction(v strictjson.Value) (s chat.Sanction, err error) {
 	return s, nil
 }
 
-func (r *reader) readInvite(v strictjson.Value) error {
+func readInvite(v strictjson.Value) (invite chat.StoredInvite, err error) {
 	var i storedInvite
-	err := v.Fields(map[string]func(strictjson.Value) error{
+	err = v.Fields(map[string]func(strictjson.Value) error{
 		"id": strictjson.To(&i.ID), "hash": strictjson.To(&i.Hash), "uses": strictjson.To(&i.Uses),
 		"by": strictjson.To(&i.By), "at": strictjson.To(&i.At), "until": strictjson.To(&i.Until),
 	})
 	sum, hexErr := hex.DecodeString(i.Hash)
 	switch {
 	case err != nil:
-		return err
 	case i.ID == "":
-		return errors.New("an invite needs an id")
+		err = errors.New("an invite needs an id")
 	case hexErr != nil || len(sum) != sha256.Size:
-		return errors.New("the hash is not a SHA-256 in hexadecimal")
+		err = errors.New("the hash is not a SHA-256 in hexadecimal")
 	case i.Uses < 0:
-		return errors.New("uses counts what is left")
+		err = errors.New("uses counts what is left")
 	}
-	invite := chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until}
-	r.parts.Invites = append(r.parts.Invites, chat.StoredInvite{Invite: invite, Hash: i.Hash})
-	return nil
+	return chat.StoredInvite{Invite: chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until}, Hash: i.Hash}, err
 }
 
 // readAllowlist reads the list; an empty JSON list is how a server begins.
-func (r *reader) readAllowlist(v strictjson.Value) error {
+func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	if v.IsList() {
-		return v.Items(func(strictjson.Value) error { return errors.New("the entries stand in an object with on and entries") })
+		return a, v.Items(func(strictjson.Value) error { return errors.New("the entries stand in an object with on and entries") })
 	}
 	var list storedAllowlist
-	err := v.Fields(map[string]func(strictjson.Value) error{"on": strictjson.To(&list.On), "entries": strictjson.To(&list.Entries)})
+	err = v.Fields(map[string]func(strictjson.Value) error{"on": strictjson.To(&list.On), "entries": strictjson.To(&list.Entries)})
 	if err != nil {
-		return err
+		return a, err
 	}
 	for _, entry := range list.Entries {
 		if _, err := chat.ParseTarget(entry); err != nil {
-			return err
+			return a, err
 		}
 	}
-	r.parts.Allowlist = chat.Allowlist{On: list.On, Entries: list.Entries}
-	return nil
+	return chat.Allowlist{On: list.On, Entries: list.Entries}, nil
 }

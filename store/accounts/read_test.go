@@ -66,7 +66,7 @@ var malformed = []struct {
 	{"null", "null", 1, "object"},
 	{"no users", "{}", 1, "missing"},
 	{"users of another kind", "{\n\"users\":{}}", 2, "list"},
-	{"newer format", "{\n\"format\":\"sshchat-users/2\",\"users\":[]}", 2, "newer"},
+	{"newer format", "{\n\"format\":\"sshchat-users/3\",\"users\":[]}", 2, "newer"},
 	{"another file's format", "{\"format\":\"sshchat-history/1\",\"users\":[]}", 1, "not a list of users"},
 	{"no format", strings.Replace(oneUser(""), `"format":"sshchat-users/1",`, "", 1), 1, "format"},
 	{"unknown field", "{\"users\":[],\n\"user\":[]}", 2, "unknown"},
@@ -160,14 +160,14 @@ func TestSeedIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := open(t, dir)
-	if mustRead(t, u.file.path) != seed {
+	if mustRead(t, u.files.path) != seed {
 		t.Error("the seed was written over before anything changed")
 	}
 	create(t, u, "alice", "")
-	if !strings.HasPrefix(mustRead(t, u.file.path), `{"format":"sshchat-users/1",`) {
+	if !strings.HasPrefix(mustRead(t, u.files.path), `{"format":"sshchat-users/2","upto":1,`) {
 		t.Error("the file has no format")
 	}
-	if mustRead(t, u.file.path+".bak") != seed {
+	if mustRead(t, u.files.path+".bak") != seed {
 		t.Error("the seed is not the backup")
 	}
 }
@@ -179,10 +179,10 @@ func TestByteOrderMark(t *testing.T) {
 	writeUsers(t, dir, "\ufeff"+oneUser(",\n\"keys\":[{\"key\":\"\ufeff"+keyA+"\"}]"))
 	u := open(t, dir)
 	create(t, u, "bob", "")
-	if got := mustRead(t, u.file.path); strings.Contains(got, "\ufeff") || !strings.Contains(got, keyA) {
+	if got := mustRead(t, u.files.path); strings.Contains(got, "\ufeff") || !strings.Contains(got, keyA) {
 		t.Errorf("%q", got)
 	}
-	writeUsers(t, dir, "\ufeff"+mustRead(t, u.file.path))
+	writeUsers(t, dir, "\ufeff"+mustRead(t, u.files.path))
 	if _, err := u.Reload(); err != nil {
 		t.Errorf("reload: %v", err)
 	}
@@ -199,7 +199,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 "rooms":[{"name":"general","topic":"","private":false,"members":[{"name":"alice","since":1}]}],"reserved":["eve"]}`)
 	u := open(t, dir)
 	create(t, u, "bob", "")
-	got := mustRead(t, u.file.path)
+	got := mustRead(t, u.files.path)
 	for _, want := range []string{
 		`"only":["history"]`, `"label":"laptop"`, `"seen":"2026-11-23"`,
 		`"settings":{"bell":"mention","timestamps":"time"}`,
@@ -209,7 +209,7 @@ func TestWhatOthersWillKnowIsKept(t *testing.T) {
 			t.Errorf("%s is gone from\n%s", want, got)
 		}
 	}
-	if _, err := parse([]byte(got)); err != nil {
+	if _, _, err := parse([]byte(got)); err != nil {
 		t.Error(err)
 	}
 }
@@ -222,7 +222,7 @@ func TestBackupWithoutTheFileIsNotANewServer(t *testing.T) {
 	if err := u.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(u.file.path); err != nil {
+	if err := os.Remove(u.files.path); err != nil {
 		t.Fatal(err)
 	}
 	if u, err := Open(dir, cheap); err == nil {
@@ -253,22 +253,22 @@ func FuzzUsersFile(f *testing.F) {
 	f.Add([]byte(oneUser(`,"settings":{"bell":"all","ignore":"bob\u0007 carol"}`)))
 	f.Add([]byte(oneRoom(`{"name":"general","topic":"<b>","members":[{"name":"alice","since":1}]}`)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parse(b)
+		r, upto, err := parse(b)
 		if err != nil {
 			if at := (strictjson.LineError{}); !errors.As(err, &at) || at.Line < 1 || at.Line > 1+strings.Count(string(b), "\n") {
 				t.Fatalf("no line: %v", err)
 			}
 			return
 		}
-		once, err := encode(r)
+		once, err := encode(r, upto)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := parse(once)
+		again, upto, err := parse(once)
 		if err != nil {
 			t.Fatalf("what was written is refused: %v\n%s", err, once)
 		}
-		twice, err := encode(again)
+		twice, err := encode(again, upto)
 		if err != nil || string(once) != string(twice) {
 			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
 		}

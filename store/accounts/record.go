@@ -61,20 +61,28 @@ type storedFactor struct {
 
 // storedRoom is a room without what is said in it. Direct rooms are not here: their names say all.
 type storedRoom struct {
-	Name    chat.RoomName `json:"name"`
-	Topic   string        `json:"topic"`
-	Private bool          `json:"private"`
-	Slow    int64         `json:"slow,omitempty"` // seconds between two messages of one member
-	By      chat.Name     `json:"by,omitzero"`
-	Mods    []chat.Name   `json:"mods,omitempty"`
-	Invited []chat.Name   `json:"invited,omitempty"`
+	Name chat.RoomName `json:"name"`
+	storedSettings
+}
+
+type storedSettings struct {
+	Topic   string      `json:"topic"`
+	Private bool        `json:"private"`
+	Slow    int64       `json:"slow,omitempty"` // seconds between two messages of one member
+	By      chat.Name   `json:"by,omitzero"`
+	Mods    []chat.Name `json:"mods,omitempty"`
+	Invited []chat.Name `json:"invited,omitempty"`
+}
+
+func settingsOf(topic string, rules chat.Rules, by chat.Name) storedSettings {
+	return storedSettings{topic, rules.Private, int64(rules.Slow / time.Second), by, rules.Mods, rules.Invited}
 }
 
 type storedInvite struct {
 	ID    string    `json:"id"`   // names it in lists
 	Hash  string    `json:"hash"` // SHA-256 of the code, in hexadecimal
 	Uses  int       `json:"uses"` // that are left
-	By    chat.Name `json:"by"`
+	By    chat.Name `json:"by,omitzero"`
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until,omitzero"`
 }

@@ -1,53 +1,85 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"sshchat/sshchat/chat"
 )
 
-// Reload takes what was changed by hand in users.json while the server runs, as the server's chat.EditByHand. It returns how
-// many accounts can log in or read otherwise than before, or not any more: by their keys, password or what those are for, and
-// by bans. A file that is malformed or that is refused leaves what the server knows as it is. Changes that wait to be written
-// are refused with ErrEdited.
+// Reload takes what was changed by hand in users.json while the server runs, as the server's chat.EditByHand, and writes the
+// file anew. It returns how many accounts can log in or read otherwise by what was edited, or not any more: by their keys,
+// password or what those are for, and by bans. A file that is malformed or that is refused leaves what the server knows, and
+// itself, as it is.
 func (u *Store) Reload() (changed int, err error) {
-	r := &reload{done: make(chan struct{})}
-	select {
-	case u.reloads <- r:
-		<-r.done
-		return r.changed, r.err
-	case <-u.done:
-		return 0, ErrClosed
+	return u.ReloadBy(func(in chat.EditByHand) error {
+		_, err := u.Decide(chat.TheServer, in)
+		return err
+	})
+}
+
+// ReloadBy is Reload for who decides elsewhere. The change that decide makes must have been appended, with EditByHand.File as
+// its Change.Edit, when that returns nil.
+func (u *Store) ReloadBy(decide func(chat.EditByHand) error) (changed int, err error) {
+	in, info, err := u.files.edit()
+	if err == nil && in.Edited != nil {
+		if err = decide(in); err == nil {
+			u.files.take(info)
+			at := u.View().At
+			changed = changedLogins(chat.View{State: in.Base, At: at}, chat.View{State: in.Edited, At: at})
+		}
 	}
-}
-
-// reload is one call of Reload, for the writer: the file is its alone.
-type reload struct {
-	done    chan struct{} // closed by the writer, after the rest is set
-	changed int
-	err     error
-}
-
-func (u *Store) reload(req *reload) {
-	defer close(req.done)
-	was, written := u.View(), u.file.written
-	s, err := u.file.load()
 	if err == nil {
-		s, err = was.Check(chat.TheServer, chat.EditByHand{State: s})
+		err = u.files.write()
 	}
 	if err != nil {
-		u.file.written = written // still not ours
-		req.err = fmt.Errorf("reload users.json: %w", err)
-		return
+		return 0, fmt.Errorf("reload users.json: %w", err)
 	}
-	waiting := u.startFrom(s)
-	u.show(s)
-	req.changed = changedLogins(was, u.View())
-	if waiting != nil {
-		waiting.err = ErrEdited
-		close(waiting.done)
+	return changed, nil
+}
+
+// edit reads the file if it was edited, else Edited is nil.
+func (c *checkpoints) edit() (in chat.EditByHand, info fs.FileInfo, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info, err = c.stat(c.path)
+	if errors.Is(err, fs.ErrNotExist) { // it was moved away
+		c.written, c.taken = nil, true
+		return in, nil, nil
 	}
+	if err != nil || sameFile(info, c.written) {
+		return in, info, err
+	}
+	g, info, err := c.load()
+	if err != nil {
+		return in, info, err
+	}
+	now := c.now()
+	if g.b > now.b {
+		return in, info, fmt.Errorf(`"upto" is %d, and only %d changes were made: the file is of another server, or of another time. `+
+			`To take it as it is, set "upto" to %d`, g.b, now.b, now.b)
+	}
+	base, ok, err := c.at(g.b)
+	switch {
+	case err != nil:
+		return in, info, err
+	case !ok && g.b == now.b:
+		base = now.State
+	case !ok:
+		return in, info, fmt.Errorf("it was changed by hand after change %d, and what it was before that is not known any more, after %d changes. "+
+			"Move it away and run reload: a new one is written, to be edited. "+
+			`Or, to take it as it is, without the changes since, set "upto" in it to %d`, g.b, now.b, now.b)
+	}
+	return chat.EditByHand{Base: base, Edited: g.State, File: g.sum}, info, nil
+}
+
+// take has the edited file, if it is still that, written over.
+func (c *checkpoints) take(info fs.FileInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written, c.warned, c.taken = info, nil, true
 }
 
 // changedLogins counts the accounts that log in or read otherwise than before, or not any more.

@@ -43,7 +43,10 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "line") {
 		t.Errorf("a role of boss: %v", err)
 	}
-	wantErr(t, u.SetRole(bob.ID, "mod"), ErrEdited) // still
+	if err := u.SaveRoom(roomName("later"), "", chat.Name{}); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, u.Checkpoint(), ErrEdited) // still
 	edit(`"role":"boss"`, `"role":"mod"`)
 	edit(`"role":"admin"`, `"role":"user"`)
 	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "admin") {
@@ -63,9 +66,13 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	if a, _ := u.ByID(bob.ID); a.Role != "mod" {
 		t.Errorf("bob is %s", a.Role)
 	}
-	if err := u.SetRole(bob.ID, "user"); err != nil {
-		t.Errorf("after a reload nothing is written: %v", err)
+	if _, ok := u.View().Room(roomName("later")); !ok || !strings.Contains(mustRead(t, path), `"later"`) {
+		t.Error("what was decided since is gone")
 	}
+	if err := u.SetRole(bob.ID, "user"); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint(t, u)
 	edit(`"name":"alice","role":"admin"`, `"name":"alice","role":"admin","disabled":false`)
 	changed, err := u.Reload()
 	if err != nil || changed != 0 {

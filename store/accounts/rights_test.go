@@ -61,7 +61,7 @@ func TestDecideSeesWhatIsNotWrittenYet(t *testing.T) {
 		wantErr(t, err, want)
 	}
 	decided(t, u, mine, addKey())
-	f, err := u.begun(chat.TheServer, chat.Disable{ID: alice.ID, Disabled: true}) // decided, and not yet on the disk
+	f, err := u.writer.begun(chat.TheServer, chat.Disable{ID: alice.ID, Disabled: true}) // decided, and not yet on the disk
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package accounts keeps users.json: the chat's State on disk, with accounts, keys, sealed password identities and second
+// Package accounts keeps users.json and changes.jsonl: the chat's State on disk, with accounts, keys, sealed password identities and second
 // factors, rooms and their members, bans, invites and the allowlist. It opens passwords and second factors, and makes new
 // ones. It decides nothing about who may do what: chat.State does. It knows nothing of messages, sessions or SSH.
 package accounts
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,12 +16,13 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
+	"sshchat/store/changes"
 	"sshchat/store/clock"
 	"sshchat/store/durable"
 )
 
 const (
-	defaultFlushEvery  = 250 * time.Millisecond
+	defaultFlushEvery  = time.Second
 	defaultMinPassword = 15 // code points; NIST SP 800-63B-4 for a password that is the only factor
 	defaultDormant     = 90 * 24 * time.Hour
 
@@ -29,11 +31,8 @@ const (
 	LowestMinPassword = 8
 )
 
-// Why nothing is stored.
-var (
-	ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand while the server runs, so nothing is written over it"}
-	ErrClosed = errors.New("the accounts are closed")
-)
+// ErrClosed is why nothing is changed any more.
+var ErrClosed = errors.New("the accounts are closed")
 
 // Options are the settings of a Store. The zero value is what a server runs with.
 type Options struct {
@@ -44,15 +43,16 @@ type Options struct {
 	Now         func() time.Time // nil: time.Now
 	Clock       *clock.Clock     // judges what has ended; nil: one by Now, that remembers nothing
 	Dormant     time.Duration    // absence after which nothing is sealed for somebody, but in direct rooms; 0: 90 days; negative: never
-	FlushEvery  time.Duration    // the file is written at most once in so long; 0 means 250 ms
+	FlushEvery  time.Duration    // users.json is written at most once in so long, if nobody waits for it; 0 means 1 s; negative: only then
 }
 
-// Store keeps the State in users.json. All its methods may be called from any goroutine.
+// Store keeps the State in users.json, and what was changed since that was written in changes.jsonl. All its methods may be
+// called from any goroutine.
 //
-// A change returns once it survives a power cut; changes that come together share a write. If the write fails,
+// A change returns once it survives a power cut; changes that come together share a line. If that cannot be written,
 // none of them has happened. Readers never wait: they see what is durable, and nothing else.
 type Store struct {
-	file    *file
+	files   *checkpoints
 	clock   *clock.Clock
 	visits  sync.Map // account ID → clock.Reading.Ran at the last visit, as a time.Duration
 	opt     Options
@@ -63,29 +63,25 @@ type Store struct {
 	open func(sealed string, phrase []byte) ([]byte, error)                    // agesplit.OpenIdentities; tests count
 	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // agesplit.SealIdentities; tests count
 
-	durable atomic.Pointer[chat.State] // what the file holds, and all that readers see
+	durable atomic.Pointer[point] // what survives a power cut, and all that readers see
 
-	mu      sync.Mutex  // guards the fields below; never held while the disk works
-	next    *chat.State // what the file is to hold
-	shown   *chat.State // what is durable, and followers know
-	pending *flush      // those who wait for next to be written; nil: nobody
-	closed  bool
+	appending sync.Mutex               // held while a line is written and what is durable changes
+	write     func(changes.Line) error // of the log; tests fail it
 
-	reloads chan *reload // taken by the writer; never closed
-
-	due  chan struct{} // holds one token while pending is not nil and the writer does not know; never closed
-	quit chan struct{} // closed by Close
-	done chan struct{} // closed by the writer when it ends
-
-	follow   func(before, after chat.View) // set by Follow; called by the writer alone
-	followed chat.View                     // what follow was told last; owned by the writer
+	writer writer
 }
 
-// Open reads dir/users.json and makes it where it is missing. The folder must be held (store.HoldFolder).
+// Open reads dir/users.json and what was changed since it was written, and makes both if there is nothing. The folder must be
+// held (store.HoldFolder).
 //
-// It refuses, naming the line and leaving the file as it is, what is malformed or of a newer format; and to begin
-// anew where only a backup is left: the first to register would be admin of somebody's server.
+// It refuses, naming the line and leaving the files as they are, what is malformed or of a newer format; what does not go
+// together; and to begin anew if only a backup is left: the first to register would be admin of somebody's server.
 func Open(dir string, opt Options) (*Store, error) {
+	return openOn(&checkpoints{disk: durable.OS{}, stat: os.Lstat, read: os.ReadFile}, dir, opt)
+}
+
+// openOn is Open on the file system that files has.
+func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 	if err := opt.complete(); err != nil {
 		return nil, err
 	}
@@ -94,20 +90,35 @@ func Open(dir string, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
 	u := &Store{
-		file: &file{path: filepath.Join(dir, "users.json"), log: opt.Log, save: durable.Replace},
-		opt:  opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
+		files: files, opt: opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
 		open: agesplit.OpenIdentities, seal: agesplit.SealIdentities,
-		reloads: make(chan *reload), due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	s, err := u.file.load()
+	files.path, files.log, files.every = filepath.Join(dir, "users.json"), opt.Log, opt.FlushEvery
+	files.now = func() point { return *u.durable.Load() }
+	files.due, files.quit, files.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	p, err := files.open(u.clock.Read().Stamp)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", u.file.path, err)
+		return nil, err
 	}
-	u.clock.Known(newest(s, u.file.written))
-	u.next, u.shown = s, s
-	u.durable.Store(s)
-	u.followed = u.View()
-	go u.run()
+	if files.written != nil {
+		u.clock.Known(newest(p.State, files.written))
+	}
+	u.write = files.changes.Append
+	u.durable.Store(&p)
+	u.writer = writer{
+		u: u, next: p.State, shown: p.State, followed: u.View(),
+		due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	if p.b > files.last.b {
+		files.wake()
+	}
+	if files.taken { // at once: a further edit is to begin from what is now
+		if err := files.write(); err != nil {
+			opt.Log.Error("users.json could not be written; what was edited by hand is in changes.jsonl", "err", err)
+		}
+	}
+	go files.run()
+	go u.writer.run()
 	return u, nil
 }
 
@@ -159,7 +170,7 @@ func newest(s *chat.State, written fs.FileInfo) time.Time {
 
 // View is what is durable, as it stands now.
 func (u *Store) View() chat.View {
-	return chat.View{State: u.durable.Load(), At: moment(u.clock.Read())}
+	return chat.View{State: u.durable.Load().State, At: moment(u.clock.Read())}
 }
 
 // moment is a look at the clock as the chat takes it.
@@ -170,26 +181,22 @@ func moment(r clock.Reading) chat.Moment {
 // second is the time as it is stored.
 func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
 
-// Snapshot is users.json as it is on the disk.
+// Snapshot is users.json with all that is durable. Nothing else is needed beside it.
 func (u *Store) Snapshot() (durable.Snapshot, error) {
-	b, err := encode(u.durable.Load())
-	return durable.InMemory(filepath.Base(u.file.path), b), err
+	p := u.durable.Load()
+	b, err := encode(p.State, p.b)
+	return durable.InMemory(filepath.Base(u.files.path), b), err
 }
 
-// Close writes what is waiting to be written and ends. Changes after it fail with ErrClosed; reading goes on.
+// Close makes durable what is waiting, writes users.json and ends. Changes after it fail with ErrClosed; reading goes on.
 func (u *Store) Close() error {
-	u.mu.Lock()
-	if u.closed {
-		u.mu.Unlock()
+	last, ok := u.writer.close()
+	if !ok {
 		return ErrClosed
 	}
-	u.closed = true
-	last := u.pending
-	u.mu.Unlock()
-	close(u.quit)
-	<-u.done
+	err := u.files.close()
 	if last != nil {
-		return last.err
+		err = errors.Join(last.err, err)
 	}
-	return nil
+	return err
 }

@@ -69,7 +69,7 @@ func openFactor(f *chat.Factor, plain []byte) (secret []byte, err error) {
 }
 
 // CheckCode takes a code of now, of the step before or of the one after, or a recovery code. Each is taken once: that it
-// was survives a power cut when CheckCode returns nil. Errors: chat.ErrCode, chat.ErrNoTOTP, chat.ErrNoAccount, ErrEdited, or
+// was survives a power cut when CheckCode returns nil. Errors: chat.ErrCode, chat.ErrNoTOTP, chat.ErrNoAccount, or
 // the disk's.
 func (u *Store) CheckCode(id string, secret []byte, code string) error {
 	code = strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(code))

@@ -22,7 +22,7 @@ func (u *Store) Seen(id string) (since time.Time, err error) {
 	if a.Seen >= today {
 		return since, nil
 	}
-	f, err := u.begun(chat.TheServer, chat.Visit{ID: id, Day: today})
+	f, err := u.writer.begun(chat.TheServer, chat.Visit{ID: id, Day: today})
 	if err == nil && dormant {
 		<-f.done
 		since, err = dormantFrom(a, u.opt.Dormant), f.err

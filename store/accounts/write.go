@@ -1,19 +1,19 @@
 package accounts
 
 import (
-	"time"
-
 	"sshchat/sshchat/chat"
 	"sshchat/store/strictjson"
 )
 
-// encode writes the State for users.json: one line for each user, key, password, room and member,
+// encode writes the State for users.json, with the number of the last change that is in it: one line for each user, key, password, room and member,
 // so that a person finds them, and a comparison of two generations shows what changed.
-func encode(s *chat.State) ([]byte, error) {
+func encode(s *chat.State, upto uint64) ([]byte, error) {
 	parts := s.Parts()
 	p := &strictjson.Page{}
 	p.Text(`{"format":`)
 	p.Value(fileFormat)
+	p.Text(`,"upto":`)
+	p.Value(upto)
 	p.Text(",\n \"users\":[")
 	strictjson.List(p, "\n  ", parts.Accounts, func(a chat.Account) { writeAccount(p, a) })
 	p.Text("],\n \"rooms\":[")
@@ -23,11 +23,9 @@ func encode(s *chat.State) ([]byte, error) {
 	p.Text("],\n \"mutes\":[")
 	strictjson.List(p, "\n  ", parts.Mutes, func(s chat.Sanction) { p.Value(s) })
 	p.Text("],\n \"invites\":[")
-	strictjson.List(p, "\n  ", parts.Invites, func(i chat.StoredInvite) {
-		p.Value(storedInvite{i.ID, i.Hash, i.Uses, i.By, i.At, i.Until})
-	})
+	strictjson.List(p, "\n  ", parts.Invites, func(i chat.StoredInvite) { writeInvite(p, i) })
 	p.Text("],\n \"allowlist\":")
-	p.Value(storedAllowlist{parts.Allowlist.On, append([]string{}, parts.Allowlist.Entries...)})
+	writeAllowlist(p, parts.Allowlist)
 	p.Text(",\n \"reserved\":[")
 	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
 	p.Text("]}\n")
@@ -59,8 +57,16 @@ func writeAccount(p *strictjson.Page, a chat.Account) {
 }
 
 func writeRoom(p *strictjson.Page, r chat.RoomState) {
-	p.Open(storedRoom{r.Name, r.Topic, r.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited})
+	p.Open(storedRoom{r.Name, settingsOf(r.Topic, r.Rules, r.By)})
 	p.Text(",\"members\":[")
 	strictjson.List(p, "\n    ", r.Members, func(m chat.Member) { p.Value(m) })
 	p.Text("]}")
+}
+
+func writeInvite(p *strictjson.Page, i chat.StoredInvite) {
+	p.Value(storedInvite{i.ID, i.Hash, i.Uses, i.By, i.At, i.Until})
+}
+
+func writeAllowlist(p *strictjson.Page, a chat.Allowlist) {
+	p.Value(storedAllowlist{a.On, append([]string{}, a.Entries...)})
 }

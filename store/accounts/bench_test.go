@@ -1,0 +1,132 @@
+package accounts
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// large writes the users.json of a large server: 10 000 accounts, of which the first is an admin, 2 000 rooms with 30 000
+// members beside those of #general, and 10 000 bans.
+func large(tb testing.TB, dir string) {
+	tb.Helper()
+	const people, rooms, bans = 10_000, 2_000, 10_000
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	parts := chat.Parts{Rooms: []chat.RoomState{{Name: chat.General}}}
+	for i := range rooms {
+		parts.Rooms = append(parts.Rooms, chat.RoomState{Name: roomName(fmt.Sprintf("room-%x", i)), Topic: "what it is about"})
+	}
+	for i := range people {
+		a := chat.Account{
+			ID: fmt.Sprintf("%032x", i), Name: name(fmt.Sprintf("member-%x", i)), Role: chat.User, Created: began, Seen: "2026-01-02",
+			Keys:     []chat.Key{{Line: newKey(tb).Line, Label: "laptop", Added: began}},
+			Settings: map[string]string{"zone": "Europe/Berlin"},
+		}
+		if i == 0 {
+			a.Role = chat.Admin
+		}
+		parts.Accounts = append(parts.Accounts, a)
+		for _, in := range []int{0, 1 + i%rooms, 1 + i*7%rooms, 1 + i*31%rooms} {
+			if m := parts.Rooms[in].Members; len(m) == 0 || m[len(m)-1].Name != a.Name {
+				parts.Rooms[in].Members = append(m, chat.Member{Name: a.Name, Since: 1})
+			}
+		}
+	}
+	for i := range bans {
+		net := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 32)
+		parts.Bans = append(parts.Bans, chat.Sanction{Net: net, By: parts.Accounts[0].Name, At: began, Why: "spam"})
+	}
+	b, err := encode(chat.NewState(parts), 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	writeUsers(tb, dir, string(b))
+}
+
+// BenchmarkChange is one change of a large server at a time, as who asks for it waits, while users.json is written now and then.
+func BenchmarkChange(b *testing.B) {
+	dir := b.TempDir()
+	large(b, dir)
+	u, err := Open(dir, Options{WorkFactor: 4})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer u.Close()
+	target := func(i int) chat.Sanction {
+		return chat.Sanction{Net: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i % 9999 >> 8), byte(i % 9999)}), 32)}
+	}
+	for _, kind := range []struct {
+		name string
+		in   func(i int) chat.Intent
+	}{
+		{"topic", func(i int) chat.Intent { return chat.SetTopic{Room: chat.General, Topic: fmt.Sprint("topic ", i)} }},
+		{"mute", func(i int) chat.Intent {
+			return chat.Mute{Sanction: chat.Sanction{User: name(fmt.Sprintf("member-%x", 1+i%9000))}}
+		}},
+		{"setting", func(i int) chat.Intent {
+			return chat.SetSetting{ID: fmt.Sprintf("%032x", i%9000), Name: "bell", Value: fmt.Sprint(i)}
+		}},
+		{"ban", func(i int) chat.Intent {
+			s := target(i)
+			s.Why = fmt.Sprint("spam ", i)
+			return chat.Ban{Sanction: s, Force: true}
+		}},
+		{"room", func(i int) chat.Intent { return chat.MakeRoom{Room: roomName(fmt.Sprintf("new-%x", i))} }},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if _, err := u.Decide(chat.TheServer, kind.in(i)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("join", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			a, _ := u.View().ByName(name(fmt.Sprintf("member-%x", i%9000)))
+			in := chat.Intent(chat.JoinRoom{Room: roomName(fmt.Sprintf("room-%x", (i*13+i/9000+5)%2000)), Since: 1, There: true})
+			if _, err := u.Decide(callerOf(a), in); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkOpen is the start of a large server.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	large(b, dir)
+	info, err := os.Stat(filepath.Join(dir, "users.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size()), "bytes")
+	for b.Loop() {
+		u, err := Open(dir, Options{WorkFactor: 4})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := u.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkEncode is what one users.json of a large server costs.
+func BenchmarkEncode(b *testing.B) {
+	dir := b.TempDir()
+	large(b, dir)
+	u := open(b, dir)
+	for b.Loop() {
+		if _, err := encode(u.View().State, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package accounts
+
+import (
+	"fmt"
+
+	"sshchat/sshchat/chat"
+	"sshchat/store/strictjson"
+)
+
+// What follows is how a difference between two States stands in changes.jsonl: what is put, as it would stand in users.json,
+// and what is gone.
+
+// encodeDifference writes a difference as an object; a zero one as nothing.
+func encodeDifference(d chat.Difference) ([]byte, error) {
+	if d.IsZero() {
+		return nil, nil
+	}
+	p := &strictjson.Page{}
+	o := object{page: p}
+	writeEntries(&o, "users", d.Accounts, func(a *chat.Account) { writeAccount(p, *a) })
+	if len(d.Rooms) > 0 {
+		o.field("rooms")
+		p.Text("[")
+		strictjson.List(p, "", d.Rooms, func(r chat.RoomDifference) { writeRoomDifference(p, r) })
+		p.Text("]")
+	}
+	if len(d.RoomsGone) > 0 {
+		o.value("roomsGone", d.RoomsGone)
+	}
+	writeEntries(&o, "bans", d.Bans, func(s chat.Sanction) { p.Value(s) })
+	writeEntries(&o, "mutes", d.Mutes, func(s chat.Sanction) { p.Value(s) })
+	writeEntries(&o, "invites", d.Invites, func(i chat.StoredInvite) { writeInvite(p, i) })
+	if d.Allowlist != nil {
+		o.field("allowlist")
+		writeAllowlist(p, *d.Allowlist)
+	}
+	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
+	o.end()
+	return p.Bytes()
+}
+
+// object is a JSON object being written.
+type object struct {
+	page  *strictjson.Page
+	begun bool
+}
+
+func (o *object) field(name string) {
+	if o.begun {
+		o.page.Text(",")
+	} else {
+		o.page.Text("{")
+	}
+	o.begun = true
+	o.page.Value(name)
+	o.page.Text(":")
+}
+
+func (o *object) value(name string, v any) {
+	o.field(name)
+	o.page.Value(v)
+}
+
+func (o *object) end() {
+	if !o.begun {
+		o.page.Text("{")
+	}
+	o.page.Text("}")
+}
+
+func writeEntries[V any, K comparable](to *object, name string, e chat.Entries[V, K], write func(V)) {
+	if e.IsZero() {
+		return
+	}
+	to.field(name)
+	o := object{page: to.page}
+	if len(e.Put) > 0 {
+		o.field("put")
+		o.page.Text("[")
+		strictjson.List(o.page, "", e.Put, write)
+		o.page.Text("]")
+	}
+	if len(e.Gone) > 0 {
+		o.value("gone", e.Gone)
+	}
+	if len(e.Order) > 0 {
+		o.value("order", e.Order)
+	}
+	o.end()
+}
+
+func writeRoomDifference(p *strictjson.Page, r chat.RoomDifference) {
+	o := object{page: p}
+	o.value("name", r.Name)
+	if s := r.Settings; s != nil {
+		o.value("settings", settingsOf(s.Topic, s.Rules, s.By))
+	}
+	writeEntries(&o, "members", r.Members, func(m chat.Member) { p.Value(m) })
+	o.end()
+}
+
+// decodeDifference reads what encodeDifference wrote. What is not known is refused, and so is an entity that users.json could
+// not hold.
+func decodeDifference(b []byte) (d chat.Difference, err error) {
+	if len(b) == 0 {
+		return d, nil
+	}
+	doc, err := strictjson.Parse(b)
+	if err != nil {
+		return d, err
+	}
+	var bans, mutes []chat.Sanction
+	err = doc.Fields(map[string]func(strictjson.Value) error{
+		"users":     func(v strictjson.Value) error { return readEntries(v, readAccounts, &d.Accounts) },
+		"rooms":     func(v strictjson.Value) error { return items(v, readRoomDifference, &d.Rooms) },
+		"roomsGone": strictjson.To(&d.RoomsGone),
+		"bans": func(v strictjson.Value) error {
+			return readEntries(v, func(v strictjson.Value) ([]chat.Sanction, error) {
+				err := readSanctions(&bans, false)(v)
+				return bans, err
+			}, &d.Bans)
+		},
+		"mutes": func(v strictjson.Value) error {
+			return readEntries(v, func(v strictjson.Value) ([]chat.Sanction, error) {
+				err := readSanctions(&mutes, true)(v)
+				return mutes, err
+			}, &d.Mutes)
+		},
+		"invites": func(v strictjson.Value) error { return readEntries(v, each(readInvite), &d.Invites) },
+		"allowlist": func(v strictjson.Value) error {
+			list, err := readAllowlist(v)
+			d.Allowlist = &list
+			return err
+		},
+		"reserved": func(v strictjson.Value) error { return readEntries(v, each(plain[chat.Name]), &d.Reserved) },
+	})
+	return d, err
+}
+
+// readEntries reads the change of a list.
+func readEntries[V any, K comparable](v strictjson.Value, put func(strictjson.Value) ([]V, error), e *chat.Entries[V, K]) error {
+	return v.Fields(map[string]func(strictjson.Value) error{
+		"put":   func(v strictjson.Value) (err error) { e.Put, err = put(v); return err },
+		"gone":  strictjson.To(&e.Gone),
+		"order": strictjson.To(&e.Order),
+	})
+}
+
+// each is a reader of a list, by that of its items.
+func each[T any](read func(strictjson.Value) (T, error)) func(strictjson.Value) ([]T, error) {
+	return func(v strictjson.Value) (list []T, err error) {
+		err = items(v, read, &list)
+		return list, err
+	}
+}
+
+// plain reads a plain value.
+func plain[T any](v strictjson.Value) (value T, err error) {
+	err = v.Into(&value)
+	return value, err
+}
+
+func readAccounts(v strictjson.Value) ([]*chat.Account, error) {
+	r := newReader()
+	err := v.Items(r.readAccount)
+	list := make([]*chat.Account, len(r.parts.Accounts))
+	for i := range list {
+		list[i] = &r.parts.Accounts[i]
+	}
+	return list, err
+}
+
+func readRoomDifference(v strictjson.Value) (d chat.RoomDifference, err error) {
+	err = v.Fields(map[string]func(strictjson.Value) error{
+		"name": strictjson.To(&d.Name),
+		"settings": func(v strictjson.Value) error {
+			var m storedSettings
+			if err := v.Fields(m.fields()); err != nil {
+				return err
+			}
+			settings, err := m.checked()
+			d.Settings = &settings
+			return err
+		},
+		"members": func(v strictjson.Value) error { return readEntries(v, each(readMember), &d.Members) },
+	})
+	if err == nil {
+		err = checkRoomName(d.Name)
+	}
+	return d, err
+}
+
+// Rehearse is what s is with d for somebody who reads d from changes.jsonl. What cannot be read again, or put, is an error, and
+// must not be written there.
+func (u *Store) Rehearse(s *chat.State, d chat.Difference) (*chat.State, error) {
+	b, err := encodeDifference(d)
+	if err == nil {
+		s, err = withEncoded(s, b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("internal error: a change that could not be read again: %w", err)
+	}
+	return s, nil
+}
+
+// withEncoded is s with a difference as it is written.
+func withEncoded(s *chat.State, b []byte) (*chat.State, error) {
+	d, err := decodeDifference(b)
+	if err != nil {
+		return nil, err
+	}
+	return s.With(d)
+}
