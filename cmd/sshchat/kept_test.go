@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pquerna/otp/totp"
+
+	"sshchat/store"
 )
 
 // keptFolders are data folders of each format that there was, with their readers' keys, as the version that wrote that format left
@@ -229,19 +231,20 @@ func formats(t *testing.T) (names []string) {
 	return names
 }
 
-// readersOpen has each key open a folder's history, by our reader and, for one of each kind, by one in another language.
-func readersOpen(t *testing.T, data, keys string, opens map[string][]string) {
+// readersOpen has each key open a folder's history by our reader, and some by one in another language, which takes a process
+// for each message.
+func readersOpen(t *testing.T, data, keys string, opens map[string][]string, also ...string) {
 	t.Helper()
 	if out, errs, code := runHere(t, "verify", data); code != 0 {
 		t.Fatalf("verify: exit %d, %s%s", code, out, errs)
 	}
 	for key, name := range readers {
 		path := filepath.Join(keys, key)
-		if got := linesOpened(t, data, path); !slices.Equal(got, opens[key]) {
+		if got := linesOpened(t, data, path); !sameLines(got, opens[key]) {
 			t.Errorf("%s opens\n%s\nnot\n%s", key, strings.Join(got, "\n"), strings.Join(opens[key], "\n"))
 		}
-		if key == "bob.identity" || key == "carol" || key == "erin" {
-			continue // it takes a process for each message
+		if !slices.Contains(also, key) {
+			continue
 		}
 		out, errs, code := otherReader(t, append(archives(t, data), name, path)...)
 		if got := openedLines(t, out); code != 0 || !sameLines(got, opens[key]) {
@@ -281,7 +284,7 @@ func TestKeptFoldersAreRead(t *testing.T) {
 			t.Parallel()
 			data, keys, opens := keptFolder(t, format)
 			before := filesOf(t, data)
-			readersOpen(t, data, keys, opens)
+			readersOpen(t, data, keys, opens, "carol.age", "bot")
 			if after := filesOf(t, data); fmt.Sprint(after) != fmt.Sprint(before) {
 				t.Errorf("reading changed the folder: %v, and before %v", after, before)
 			}
@@ -302,4 +305,107 @@ func paulaIn(t *testing.T, s *testServer, keys string) *user {
 	}
 	t.Cleanup(func() { client.Close() })
 	return &user{client, t, s, "paula", nil}
+}
+
+// A folder of an older version is upgraded as the server starts, after a backup of it. People come in with what they had, find
+// what there was, and what follows is of the present format; its readers open all of it.
+func TestKeptFoldersAreUpgraded(t *testing.T) {
+	t.Parallel()
+	client(t, "age")
+	for _, format := range formats(t) {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			data, keys, opens := keptFolder(t, format)
+			before := filesOf(t, data)
+			older := format != fmt.Sprintf("format-%d", store.Format)
+			s := startServer(t, data)
+			if got := strings.Contains(s.log.String(), "data folder upgraded"); got != older {
+				t.Errorf("it was upgraded: %v\n%s", got, s.log)
+			}
+			backup := filepath.Join(data, "backup-"+format)
+			if older {
+				if kept := filesOf(t, backup); fmt.Sprint(kept) != fmt.Sprint(before) {
+					t.Errorf("the backup is %v, and the folder was %v", kept, before)
+				}
+			} else if _, err := os.Stat(backup); err == nil {
+				t.Error("there is a backup of a folder that was not upgraded")
+			}
+			alice := keptPeopleComeIn(t, s, keys)
+			alice.must("say general after the upgrade")
+			for _, key := range []string{"alice", "bob.identity", "carol", "carol.age", "erin"} {
+				opens[key] = append(opens[key], "general/28 alice say 0 after the upgrade")
+			}
+			for _, key := range []string{"alice", "bob.identity", "erin", "bot"} {
+				opens[key] = append(opens[key], "dev/16 bob say 0 bob is back")
+			}
+			for _, file := range []string{"users", "history"} {
+				name := map[string]string{"users": "users.json", "history": "message_history.json"}[file]
+				if want := fmt.Sprintf(`{"format":"sshchat-%s/%d"`, file, store.Format); !strings.HasPrefix(readText(t, filepath.Join(data, name)), want) {
+					t.Errorf("%s does not begin with %s", name, want)
+				}
+			}
+			s = s.again()
+			if strings.Contains(s.log.String(), "data folder upgraded") {
+				t.Errorf("it is upgraded once more:\n%s", s.log)
+			}
+			s.stop()
+			readersOpen(t, data, keys, opens, "alice")
+		})
+	}
+}
+
+// keptPeopleComeIn has everybody of a kept folder log in, and alice look at what was decided.
+func keptPeopleComeIn(t *testing.T, s *testServer, keys string) (alice *user) {
+	t.Helper()
+	alice = s.login("alice", signerOf(t, filepath.Join(keys, "alice")))
+	for line, want := range map[string]string{
+		"user list": "carol", "user info carol": "mod", "bans": "198.51.100.0/24", "invite list": "3", "allowlist list": "192.0.2.0/24",
+		"topic dev": "what is being made", "who dev": "erin", "motd": "be kind", "audit": "user delete mallory",
+	} {
+		if out, errs, code := alice.exec(line, ""); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %q is not in %s%s", line, code, want, out, errs)
+		}
+	}
+	s.byPassword("bob", goodPassword).must("say dev bob is back")
+	if _, errs, code := paulaIn(t, s, keys).exec("say general hello", ""); code != 3 || !strings.Contains(errs, "muted") {
+		t.Errorf("paula, who is muted: exit %d, %s", code, errs)
+	}
+	s.login("carol", signerOf(t, filepath.Join(keys, "carol"))).must("whoami")
+	if out, _, code := s.login("dave", signerOf(t, filepath.Join(keys, "dave"))).exec("whoami", ""); code == 0 {
+		t.Errorf("dave is in, who is banned: %s", out)
+	}
+	bot := s.login("erin", signerOf(t, filepath.Join(keys, "bot")))
+	if _, _, code := bot.exec("say general hello", ""); code != 3 {
+		t.Errorf("the restricted key may do other things: exit %d", code)
+	}
+	if _, _, code := s.login("mallory", newSigner(t)).exec("register", ""); code == 0 {
+		t.Error("the name of a deleted account is free")
+	}
+	return alice
+}
+
+// Of a folder with a newer file nothing is changed, and no backup made, also if the other file is older.
+func TestNewerFolderIsNotUpgraded(t *testing.T) {
+	t.Parallel()
+	for name, from := range map[string]string{"users.json": "sshchat-users/1", "message_history.json": "sshchat-history/1"} {
+		data, _, _ := keptFolder(t, "format-1")
+		path := filepath.Join(data, name)
+		newer := strings.Replace(readText(t, path), from, strings.TrimSuffix(from, "1")+"9", 1)
+		if err := os.WriteFile(path, []byte(newer), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := filesOf(t, data)
+		_, errs, code := runHere(t, "--listen", "127.0.0.1:0", "--data", data)
+		if code != 1 || !strings.Contains(errs, name) || !strings.Contains(errs, "9") {
+			t.Errorf("%s: exit %d, %s", name, code, errs)
+		}
+		after := filesOf(t, data)
+		delete(after, "lock")
+		if fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s: the folder was changed", name)
+		}
+		if left, err := filepath.Glob(filepath.Join(data, "backup*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: %q, %v", name, left, err)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -38,16 +39,15 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	if dormant == 0 {
 		dormant = -1
 	}
+	if err := upgrade(s.data, logger); err != nil {
+		return nil, err
+	}
 	clock := clock.Open(filepath.Join(s.data, "clock"), clock.Options{Log: logger})
 	users, err := accounts.Open(s.data, accounts.Options{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
 		FlushEvery: accountsFlush, Clock: clock,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := history.Upgrade(durable.OS{}, s.data); err != nil {
-		users.Close() // nothing was changed in it
 		return nil, err
 	}
 	syncs := newSyncs()
@@ -77,6 +77,28 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 	}
 	clock.Start()
 	return &stores{clock, users, state, history, auditLog, motd, syncs}, nil
+}
+
+// upgrade gives a data folder of an older format the present one.
+func upgrade(data string, logger *slog.Logger) error {
+	d := durable.OS{}
+	done, err := store.Upgrade(d, data,
+		store.Versioned{
+			Name:    "users.json",
+			Format:  func() (int, error) { return accounts.Format(d, data) },
+			Check:   func() error { return accounts.Check(d, data) },
+			Upgrade: func() error { return accounts.Upgrade(d, data) },
+		},
+		store.Versioned{
+			Name:    "message_history.json",
+			Format:  func() (int, error) { return history.Format(d, data) },
+			Check:   func() error { return history.Check(d, data) },
+			Upgrade: func() error { return history.Upgrade(d, data) },
+		})
+	if err == nil && done.From > 0 {
+		logger.Info("data folder upgraded", "from", done.From, "to", store.Format, "files", strings.Join(done.Files, ", "), "backup", done.Backup)
+	}
+	return err
 }
 
 // close closes all windows and writes what is not written yet.

@@ -32,15 +32,19 @@ func newReader() *reader {
 // parse reads users.json, and the number of the last change that is in it. A refusal names the line. An unknown field is refused: it is a slip of the one who
 // edited the file or a later version's word, and either would be lost with the next write.
 func parse(b []byte) (s *chat.State, upto uint64, err error) {
-	doc, err := strictjson.Parse(b)
-	if err != nil {
-		return nil, 0, err
-	}
 	r := newReader()
-	if err := r.readFile(doc); err != nil {
+	if err := r.readBytes(b); err != nil {
 		return nil, 0, err
 	}
 	return chat.NewState(r.parts), r.upto, nil
+}
+
+func (r *reader) readBytes(b []byte) error {
+	doc, err := strictjson.Parse(b)
+	if err != nil {
+		return err
+	}
+	return r.readFile(doc)
 }
 
 func (r *reader) readFile(doc strictjson.Value) error {
