@@ -214,6 +214,37 @@ func (c *cursor) plain(before string) string {
 	return string(word)
 }
 
+// heads are the fields of an object of heads, up to its end.
+func (c *cursor) heads() map[string]string {
+	heads := make(map[string]string)
+	if c.next("}") {
+		return heads
+	}
+	for before := `"`; c.good; before = `,"` {
+		name := c.plain(before)
+		head := c.escaped(`:"`)
+		_, twice := heads[name]
+		c.good = c.good && !twice
+		heads[name] = head
+		if c.next("}") {
+			break
+		}
+	}
+	return heads
+}
+
+// escaped is plain, in which newlines are escaped.
+func (c *cursor) escaped(before string) string {
+	c.good = c.good && c.next(before)
+	word, rest, ok := bytes.Cut(c.rest, []byte(`"`))
+	for i, b := range word {
+		c.good = c.good && b >= ' ' && b < 0x7f && (b != '\\' || i+1 < len(word) && word[i+1] == 'n')
+	}
+	c.good = c.good && ok
+	c.rest = rest
+	return string(bytes.ReplaceAll(word, []byte(`\n`), []byte("\n")))
+}
+
 // openArchives finds the archives that stand before the file that begins with o, the oldest first. Who deletes the
 // oldest ones deletes history and harms nothing else, so they end where one is missing.
 func openArchives(d durable.FS, dir string, o *predecessor) ([]*archive, error) {

@@ -261,7 +261,7 @@ func failOperation(t *testing.T, at int, failure error, forever bool) bool {
 // While the disk is full, changes of readers still count: who left in a batch that failed reads nothing after it.
 func TestLeaverInAFailedBatch(t *testing.T) {
 	t.Parallel()
-	for _, crowd := range []int{0, preparedReaders} {
+	for _, crowd := range []int{0, preparedReaders, spareReaders} {
 		alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 		p := newPlace(t, alice, bob)
 		for i := range crowd {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -34,6 +35,7 @@ type savepoint struct {
 	roomChain
 	was     map[chat.Name]bool // whether those whose reading has changed were readers
 	changed bool               // its readers or their keys have changed since
+	begun   []*preparedWindow  // since
 }
 
 // BadEvent refuses a batch for one of its events, which cannot be stored. The others can be, in a batch without it.
@@ -187,8 +189,8 @@ func (d *Draft) take(e *chat.Event) error {
 	case chat.Leave:
 		delete(r.readers, e.Name)
 	}
-	if r.prepared != nil {
-		r.prepared.changed[e.Name] = true
+	for _, p := range r.ahead() {
+		p.changed[e.Name] = true
 	}
 	if r.open && !r.stale && d.serves(r, e) {
 		return nil
@@ -263,7 +265,10 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 // begin opens a window for the readers as they are now.
 func (d *Draft) begin(r *roomChain) {
 	p := r.prepared
-	r.prepared = nil
+	r.prepared, r.spare = r.spare, nil
+	if r.prepared != nil {
+		d.h.pace(r.prepared)
+	}
 	if p != nil && !p.usable() {
 		p.drop()
 		p = nil
@@ -271,10 +276,11 @@ func (d *Draft) begin(r *roomChain) {
 	if p == nil {
 		p = d.h.newPrepared(r, d.state)
 		p.build()
+		p.waits.Store(0)
 		close(p.paced) // nobody else will
 	}
 	s := d.before[r]
-	s.prepared = p // the write may fail: then this window is still the next
+	s.begun = append(s.begun, p) // the write may fail: then this window may still be the next
 	heads := p.begin(r.readers, d.state)
 	r.w++
 	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, heads: heads}
@@ -402,18 +408,11 @@ func (d *Draft) undo(changesHold bool) {
 		d.next.forget(d.h.opt.Log)
 	}
 	for r, s := range d.before {
-		if r.prepared != nil && r.prepared != s.prepared {
-			r.prepared.drop()
-		}
+		s.keepPrepared(r)
 		readers := r.readers
 		*r = s.roomChain
 		r.readers = readers
 		r.stale = r.stale || s.changed && changesHold
-		if s.changed && r.prepared != nil {
-			// It may have begun before the change, and then it does not know of it.
-			r.prepared.drop()
-			r.prepared = nil
-		}
 		if changesHold {
 			continue
 		}
@@ -424,6 +423,32 @@ func (d *Draft) undo(changesHold bool) {
 				delete(r.readers, name)
 			}
 		}
+	}
+}
+
+// keepPrepared has s keep the windows made ahead that are still good, of those there were and those that r has now, and
+// drops the others.
+func (s *savepoint) keepPrepared(r *roomChain) {
+	all := slices.Concat(s.ahead(), s.begun, r.ahead())
+	kept := slices.Clone(s.ahead())
+	if len(s.begun) > 0 && !slices.Contains(kept, s.begun[0]) {
+		kept = append(s.begun[:1:1], kept...) // it was made in a hurry
+	}
+	kept = slices.DeleteFunc(kept, func(p *preparedWindow) bool {
+		return p.dropped.Load() || p.begun && s.changed // it may have begun before the change, and then it does not know of it
+	})
+	kept = kept[:min(len(kept), 2)]
+	for _, p := range all {
+		if !slices.Contains(kept, p) {
+			p.drop()
+		}
+	}
+	s.prepared, s.spare = nil, nil
+	if len(kept) > 0 {
+		s.prepared = kept[0]
+	}
+	if len(kept) > 1 {
+		s.spare = kept[1]
 	}
 }
 

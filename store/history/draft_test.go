@@ -64,7 +64,7 @@ func TestDraftIsWhatIsStored(t *testing.T) {
 // The control is one whose write fails: its changes hold.
 func TestDroppedDraft(t *testing.T) {
 	t.Parallel()
-	for _, crowd := range []int{2, 2 * preparedReaders} {
+	for _, crowd := range []int{2, 2 * preparedReaders, spareReaders} {
 		for _, drops := range []bool{true, false} {
 			alice, bob, carol := ageReader(t, "alice"), ageReader(t, "bob"), ageReader(t, "carol")
 			p, _ := crowded(t, crowd)

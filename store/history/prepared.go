@@ -23,6 +23,10 @@ const preparedReaders = 8
 // ends it: each window stores a head for each of them. Bans and removed keys do not wait.
 const readerPace = time.Millisecond
 
+// In a room of so many readers or more two windows are made ahead: making one takes long, and a ban or a removed key that
+// follows another at once is to find one as well.
+const spareReaders = 500
+
 // preparedWindow is a window before its first message: heads and one-time keys, made ahead and off the delivery path
 // where that takes time. It keeps its file key until it begins, so that a change of readers costs one head.
 type preparedWindow struct {
@@ -36,7 +40,8 @@ type preparedWindow struct {
 	built   sync.Once     // whoever needs it first makes it, the preparing goroutine or the committing one; the other waits
 	made    chan struct{} // closed when it is made, or never will be
 	dropped atomic.Bool   // nobody will use it: no more heads are made
-	paced   chan struct{} // closed when it is made and the window before it has lasted: by the preparing goroutine
+	paced   chan struct{} // closed when it is made and the window before it has lasted
+	waits   atomic.Int32  // how many of these two are yet to be
 
 	// Written within built, and after it owned by the committing goroutine:
 
@@ -48,6 +53,7 @@ type preparedWindow struct {
 	// Owned by the committing goroutine:
 
 	changed map[chat.Name]bool // whose heads are to be made again, or to go
+	begun   bool
 }
 
 // build makes the heads and keys, once.
@@ -98,6 +104,7 @@ func (p *preparedWindow) begin(readers map[chat.Name]bool, s *chat.State) []name
 		}
 	}
 	clear(p.changed)
+	p.begun = true
 	if p.key != nil {
 		p.key.Wipe()
 		p.key = nil
@@ -128,38 +135,69 @@ func (h *History) newPrepared(r *roomChain, s *chat.State) *preparedWindow {
 	if size <= 0 {
 		size = max(leastWindow, len(r.readers))
 	}
-	return &preparedWindow{
+	p := &preparedWindow{
 		room: r.name, readers: slices.Collect(maps.Keys(r.readers)), size: size,
 		state: s, reads: h.opt.Recipients, log: h.opt.Log, changed: make(map[chat.Name]bool),
 		made: make(chan struct{}), paced: make(chan struct{}),
 	}
+	p.waits.Store(2)
+	return p
 }
 
-// prepareNext has the room's next window made ahead where that is worth it.
+// waited notes that the window is made, or that the one before it has lasted.
+func (p *preparedWindow) waited() {
+	if p.waits.Add(-1) == 0 {
+		close(p.paced)
+	}
+}
+
+// prepareNext has the room's next window made ahead where that is worth it, and in a large room the one after it.
 func (h *History) prepareNext(r *roomChain, s *chat.State) {
-	if r.prepared != nil || len(r.readers) < preparedReaders {
+	if len(r.readers) < preparedReaders {
 		return
 	}
-	p := h.newPrepared(r, s)
-	select {
-	case h.prepare <- p:
-		r.prepared = p
-	default: // behind with others: this one is made when it is needed
+	order := func(queue chan<- *preparedWindow) *preparedWindow {
+		p := h.newPrepared(r, s)
+		select {
+		case queue <- p:
+			return p
+		default: // behind with others: this one is made when it is needed
+			return nil
+		}
+	}
+	if r.prepared == nil {
+		if r.prepared = order(h.prepare); r.prepared == nil {
+			return
+		}
+		h.pace(r.prepared)
+	}
+	if r.spare == nil && len(r.readers) >= spareReaders {
+		r.spare = order(h.spares)
 	}
 }
 
-// prepareAll makes windows ahead until Close.
+// pace has the window that comes next wait until the one that just began has lasted.
+func (h *History) pace(p *preparedWindow) {
+	h.opt.at(time.Now().Add(readerPace*time.Duration(len(p.readers))), p.waited)
+}
+
+// prepareAll makes windows ahead until Close; those that come next before those after them.
 func (h *History) prepareAll() {
 	defer close(h.done)
 	for {
+		var p *preparedWindow
 		select {
-		case p := <-h.prepare:
-			begun := time.Now()
-			p.build()
-			h.opt.at(begun.Add(readerPace*time.Duration(len(p.readers))), func() { close(p.paced) })
-		case <-h.quit:
-			return
+		case p = <-h.prepare:
+		default:
+			select {
+			case p = <-h.prepare:
+			case p = <-h.spares:
+			case <-h.quit:
+				return
+			}
 		}
+		p.build()
+		p.waited()
 	}
 }
 

@@ -405,15 +405,15 @@ func (r *record) is(o *record) bool {
 		(r.predecessor == nil) == (o.predecessor == nil)
 }
 
-// parsePlainLine reads a line of a message or a close as we write them, which nearly all lines are, and faster than JSON is
-// read. It returns false for every other line, and then j is of no use.
+// parsePlainLine reads a line of a message, a close or a window as we write them, which nearly all lines are, and faster than
+// JSON is read. It returns false for every other line, and then j is of no use.
 func parsePlainLine(line []byte, j *recordJSON) bool {
 	c := cursor{rest: line, good: true}
 	j.N = c.canonical(`{"n":`)
 	switch j.T = c.plain(`,"t":"`); {
 	case !c.good:
 		return false
-	case j.T == msgRecord || j.T == closeRecord:
+	case j.T == msgRecord || j.T == closeRecord || j.T == windowRecord:
 		if j.Room.UnmarshalText([]byte(c.plain(`,"room":"`))) != nil {
 			return false
 		}
@@ -440,6 +440,9 @@ func parsePlainLine(line []byte, j *recordJSON) bool {
 		}
 	case j.T != moreRecord:
 		return false
+	}
+	if c.next(`,"heads":{`) {
+		j.Heads = c.heads()
 	}
 	if c.has(`,"digests":`) {
 		j.Digests = c.plain(`,"digests":"`)

@@ -165,6 +165,10 @@ func FuzzRecordLine(f *testing.F) {
 		`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","body":"A` + "\r" + `A=="`,
 		`{"n":1,"t":"msg","room":"GENERAL","w":1,"seq":2,"prev":"é","body":"AA=="`,
 		`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","ok":-1,"body":"AA=="`,
+		`{"n":1,"t":"window","room":"general","w":1,"prev":"","ok":0,"b":3,"parts":3,"heads":{"alice":"a\nb\n","bob":"c"}`,
+		`{"n":1,"t":"window","room":"general","w":1,"prev":"","heads":{}`,
+		`{"n":1,"t":"window","room":"general","w":1,"prev":"","heads":{"alice":"a\\n","alice":"\t"}`,
+		`{"n":2,"t":"more","heads":{"alice":"a\nb"}`,
 		`{"n":1,"t":"msg","room":"general","w":1,"seq":99999999999999999999,"prev":"","body":"AA=="`,
 	} {
 		f.Add([]byte(s))

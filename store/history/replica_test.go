@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type town struct {
 	r       *rand.Rand
 	opt     Options
 	names   []chat.Name
+	mu      sync.Mutex // guards keys, which Recipients reads from other goroutines
 	keys    map[chat.Name]reader
 	rooms   map[chat.RoomName]map[chat.Name]bool
 	banned  map[chat.Name]bool
@@ -85,6 +87,8 @@ func newTown(t testing.TB, seed uint64, people, window int, rotate int64) *town 
 			if _, banned := (chat.View{State: s}).Banned(n, netip.Addr{}, ""); banned {
 				return nil
 			}
+			v.mu.Lock()
+			defer v.mu.Unlock()
 			return []age.Recipient{v.keys[n].to}
 		},
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return v.now },
@@ -234,7 +238,9 @@ func (v *town) share(who chat.Name) {
 		return
 	}
 	old, next := v.keys[who], ageReader(v.t, who.String())
-	v.keys[who] = reader{name: who, to: next.to, id: next.id}
+	v.mu.Lock()
+	v.keys[who] = next
+	v.mu.Unlock()
 	if err := v.commit([]chat.Event{{Room: chat.General, Change: chat.Revoke, Name: who}}); err != nil {
 		v.t.Fatal(err)
 	}

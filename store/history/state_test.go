@@ -38,7 +38,7 @@ func byState(p *place, decided func() *chat.State) {
 // at the end is known.
 func TestBanAndUnbanInOneBatch(t *testing.T) {
 	t.Parallel()
-	for _, crowd := range []int{2, preparedReaders, 3 * preparedReaders} {
+	for _, crowd := range []int{2, preparedReaders, spareReaders} {
 		for _, stated := range []bool{true, false} {
 			alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
 			p, _ := crowded(t, crowd)
@@ -79,7 +79,7 @@ func TestBanAndUnbanInOneBatch(t *testing.T) {
 func TestWindowMadeAheadAfterABan(t *testing.T) {
 	t.Parallel()
 	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
-	p, _ := crowded(t, 3*preparedReaders)
+	p, _ := crowded(t, spareReaders)
 	for _, r := range []reader{alice, bob} {
 		p.keys[r.name] = []age.Recipient{r.to}
 		p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: r.name, Since: 1})

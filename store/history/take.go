@@ -75,9 +75,7 @@ func follow(h *History) {
 		if r.open {
 			r.at.keys.wipe()
 		}
-		if r.prepared != nil {
-			r.prepared.drop()
-		}
+		r.forgetPrepared()
 		*r = roomChain{name: r.name, w: r.w, seq: r.seq, tip: r.tip, readers: pairOf(r.name)}
 		h.publishNext(r)
 	}
