@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable"
 )
 
 // large writes the users.json of a large server: 10 000 accounts, of which the first is an admin, 2 000 rooms with 30 000
@@ -95,6 +97,71 @@ func BenchmarkChange(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkSyncBeside is what a message waits for while a large server is changed without a pause, and users.json written once
+// a second: a write of 1 KiB over what is there, and its sync, in the same folder. The control is the same without changes.
+func BenchmarkSyncBeside(b *testing.B) {
+	dir := b.TempDir()
+	large(b, dir)
+	u, err := Open(dir, Options{WorkFactor: 4})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer u.Close()
+	path := filepath.Join(dir, "messages")
+	if err := os.WriteFile(path, make([]byte, 8<<20), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for _, changed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("changed=%v", changed), func(b *testing.B) {
+			f, err := durable.OS{}.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			if err := f.Sync(); err != nil {
+				b.Fatal(err)
+			}
+			stop, done := make(chan struct{}), make(chan error)
+			go func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						done <- nil
+						return
+					case <-time.After(10 * time.Millisecond):
+					}
+					if changed {
+						if err := u.decide(chat.SetTopic{Room: chat.General, Topic: fmt.Sprint("topic ", i)}); err != nil {
+							done <- err
+							return
+						}
+					}
+				}
+			}()
+			var took []time.Duration
+			for i := 0; b.Loop(); i++ {
+				time.Sleep(2 * time.Millisecond)
+				begun := time.Now()
+				if _, err := f.WriteAt(make([]byte, 1<<10), int64(i%8000)<<10); err != nil {
+					b.Fatal(err)
+				}
+				if err := f.Sync(); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(begun))
+			}
+			close(stop)
+			if err := <-done; err != nil {
+				b.Fatal(err)
+			}
+			slices.Sort(took)
+			for what, share := range map[string]float64{"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999} {
+				b.ReportMetric(float64(took[int(share*float64(len(took)))].Microseconds())/1000, what+"-ms")
+			}
+		})
+	}
 }
 
 // BenchmarkOpen is the start of a large server.

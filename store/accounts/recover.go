@@ -187,7 +187,7 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 	if n := len(content.Lines); n > 0 {
 		line.N = content.Lines[n-1].N
 	}
-	c.log.Info("users.json was edited by hand while the server was stopped; changes that were made before are kept", "changes", p.b-file.b)
+	c.log.Info("users.json was edited by hand; what was changed since it was written is kept", "changes", p.b-file.b)
 	c.taken = true
 	return point{merged, line.B}, c.changes.Append(line)
 }

@@ -327,6 +327,27 @@ func TestReloadOfAnOldFile(t *testing.T) {
 	}
 }
 
+// An older users.json that is put back is not taken for an edit; with "upto" set as it is told it is.
+func TestReloadOfABackup(t *testing.T) {
+	t.Parallel()
+	u, _, bob := begun(t)
+	old := mustRead(t, u.files.path)
+	checkpoint(t, u)
+	u.must(t, chat.CloseRoom{Room: roomName("later")}) // or it refuses rooms that are other
+	writeUsers(t, filepath.Dir(u.files.path), old)
+	_, err := u.Reload()
+	if err == nil || !strings.Contains(err.Error(), `set "upto" in it to 6`) || mustRead(t, u.files.path) != old {
+		t.Fatalf("%v", err)
+	}
+	replaceIn(t, u.files.path, `"upto":3`, `"upto":6`)
+	if n, err := u.Reload(); err != nil || n != 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if a, _ := u.ByID(bob.ID); len(a.Settings) != 0 {
+		t.Errorf("%v", a.Settings)
+	}
+}
+
 // A file of another server is refused by reload.
 func TestReloadOfALaterFile(t *testing.T) {
 	t.Parallel()

@@ -61,10 +61,17 @@ func (c *checkpoints) edit() (in chat.EditByHand, info fs.FileInfo, err error) {
 		return in, info, fmt.Errorf(`"upto" is %d, and only %d changes were made: the file is of another server, or of another time. `+
 			`To take it as it is, set "upto" to %d`, g.b, now.b, now.b)
 	}
+	own, err := c.wrote(g.sum)
+	if err != nil {
+		return in, info, err
+	}
 	base, ok, err := c.at(g.b)
 	switch {
 	case err != nil:
 		return in, info, err
+	case own && g.b < now.b:
+		return in, info, fmt.Errorf("it is as the server wrote it after change %d, and nothing was edited in it. Move it away and run reload: it is written anew. "+
+			`Or, to go back to it, without the %d changes since, set "upto" in it to %d`, g.b, now.b-g.b, now.b)
 	case !ok && g.b == now.b:
 		base = now.State
 	case !ok:
@@ -73,6 +80,16 @@ func (c *checkpoints) edit() (in chat.EditByHand, info fs.FileInfo, err error) {
 			`Or, to take it as it is, without the changes since, set "upto" in it to %d`, g.b, now.b, now.b)
 	}
 	return chat.EditByHand{Base: base, Edited: g.State, File: g.sum}, info, nil
+}
+
+// wrote reports whether the server wrote a users.json with that SHA-256, as far as it remembers.
+func (c *checkpoints) wrote(sum string) (bool, error) {
+	content, err := c.changes.Read()
+	if err != nil {
+		return false, err
+	}
+	_, named := content.Named(sum)
+	return named, nil
 }
 
 // take has the edited file, if it is still that, written over.
