@@ -452,7 +452,7 @@ func TestDifferencesAreReadAgain(t *testing.T) {
 	u, _ := asked(t, t.TempDir())
 	s := newTale(t, rand.New(rand.NewPCG(5, 6)), u.View().State)
 	all := []*chat.State{s.acked}
-	for range 150 {
+	for range 60 {
 		if err := s.step(u); err != nil {
 			t.Fatal(err)
 		}

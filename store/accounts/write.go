@@ -10,6 +10,7 @@ import (
 func encode(s *chat.State, upto uint64) ([]byte, error) {
 	parts := s.Parts()
 	p := &strictjson.Page{}
+	p.Grow(1<<10 + 512*len(parts.Accounts) + 256*len(parts.Rooms) + 128*len(parts.Bans)) // about what it takes
 	p.Text(`{"format":`)
 	p.Value(fileFormat)
 	p.Text(`,"upto":`)

@@ -88,7 +88,7 @@ func TestPowerCut(t *testing.T) {
 	powercut.Start(t)
 	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 11))
-	points := powercut.Points(600, 10_000)
+	points := powercut.Points(300, 10_000)
 	failed := func(lies bool) (n int, first error) {
 		for range points {
 			d := powercut.New()

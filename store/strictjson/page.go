@@ -9,20 +9,26 @@ import (
 // Page is JSON being written for people to read: the writer decides where lines begin. The first error stays.
 type Page struct {
 	buf bytes.Buffer
+	enc *json.Encoder // writes to buf
 	err error
 }
 
 // Bytes returns what was written, or the first error.
 func (p *Page) Bytes() ([]byte, error) { return p.buf.Bytes(), p.err }
 
+// Grow makes room for so many bytes more.
+func (p *Page) Grow(n int) { p.buf.Grow(n) }
+
 // Text writes s as it is.
 func (p *Page) Text(s string) { p.buf.WriteString(s) }
 
 // Value writes v on the line that is begun. HTML is not escaped: a person reads this.
 func (p *Page) Value(v any) {
-	enc := json.NewEncoder(&p.buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	if p.enc == nil {
+		p.enc = json.NewEncoder(&p.buf)
+		p.enc.SetEscapeHTML(false)
+	}
+	if err := p.enc.Encode(v); err != nil {
 		p.err = cmp.Or(p.err, err)
 		return
 	}
