@@ -318,7 +318,7 @@ func (s *State) readersChanged(before *State) map[Name]Change {
 			changed[a.Name] = Revoke
 		}
 	}
-	if !slices.Equal(s.bans.list, before.bans.list) {
+	if !shared(s.bans.list, before.bans.list) && !slices.Equal(s.bans.list, before.bans.list) {
 		for _, a := range s.accounts {
 			compare(a)
 		}

@@ -165,7 +165,10 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	}
 	// What stays where it is are the first entries of after; the others follow.
 	next := 0
-	for _, was := range before {
+	if n := min(len(before), len(after)); shared(before[:n], after[:n]) {
+		next = n // one list goes on where the other ends
+	}
+	for _, was := range before[next:] {
 		switch {
 		case next < len(after) && k.same(was, after[next]):
 			next++

@@ -307,7 +307,9 @@ func (w *world) changes(t testing.TB) []bigChange {
 			a.Settings = map[string]string{"zone": "UTC"}
 			d.putAccount(a)
 		}},
-		{"mute", 1, func(d *draft) { d.mutes = newSanctions(append(slices.Clip(d.mutes.list), Sanction{User: w.names[0]})) }},
+		{"mute", 1, func(d *draft) {
+			d.mutes, _ = d.mutes.with(muteKind, Entries[Sanction, string]{Put: []Sanction{{User: w.names[0]}}})
+		}},
 		{"ban", 1, func(d *draft) { d.bans = newSanctions(append(slices.Clip(d.bans.list), Sanction{User: w.names[0]})) }},
 		{"longer ban", 2, func(d *draft) { d.bans = newSanctions(append(without(d.bans).list, ban)) }},
 		{"unban", 1, func(d *draft) { d.bans = without(d.bans) }},
@@ -374,6 +376,9 @@ func TestWithSharesWhatStays(t *testing.T) {
 		} else if len(got.bans.list)-got.bans.indexed > maxLoose {
 			t.Fatalf("%d bans are not indexed", len(got.bans.list)-got.bans.indexed)
 		}
+		if i > 0 {
+			same("the list of bans", got.bans.list, s.bans.list)
+		}
 		same("the list of accounts", got.accounts, s.accounts)
 		same("who is found by a name", got.byName, s.byName)
 		same("the list of mutes", got.mutes.list, s.mutes.list)
@@ -404,5 +409,63 @@ func BenchmarkDifference(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Of two lists that go on from one, neither has what the other has, whoever comes first.
+func TestListsThatGoOnFromOne(t *testing.T) {
+	t.Parallel()
+	ban := func(s *State, who string) *State {
+		t.Helper()
+		got, err := s.With(Difference{Bans: Entries[Sanction, string]{Put: []Sanction{{User: name(t, who)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	names := func(s *State) (all []string) {
+		for _, b := range append(s.AllBans(), Sanction{User: name(t, "not-banned")}) {
+			all = append(all, b.User.String())
+		}
+		return all[:len(all)-1]
+	}
+	one := ban(&State{}, "alice")
+	two, other := ban(one, "bob"), ban(one, "carol")
+	three, fourth := ban(two, "dave"), ban(two, "erin")
+	for want, s := range map[string]*State{"[alice]": one, "[alice bob]": two, "[alice carol]": other, "[alice bob dave]": three, "[alice bob erin]": fourth} {
+		if got := fmt.Sprint(names(s)); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+		for _, b := range s.AllBans() {
+			if _, hit := s.bans.hit(Moment{}, b.User, netip.Addr{}, ""); !hit {
+				t.Errorf("in %s %s is not found", want, b.User)
+			}
+		}
+	}
+	if d := fourth.Since(three); len(d.Bans.Put) != 1 || len(d.Bans.Gone) != 1 {
+		t.Errorf("%+v", d.Bans)
+	}
+}
+
+// Mutes one after another, each a step from the State before it, as a server makes them.
+func BenchmarkMutes(b *testing.B) {
+	w := big(b)
+	s, n := w.State, 0
+	var more []Name
+	for i := range 5_000 {
+		more = append(more, name(b, fmt.Sprintf("more%d", i)))
+	}
+	for b.Loop() {
+		if n++; n == len(more) {
+			s, n = w.State, 1
+		}
+		after, err := s.With(Difference{Mutes: Entries[Sanction, string]{Put: []Sanction{{User: more[n]}}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if after.Since(s).IsZero() {
+			b.Fatal("nothing has changed")
+		}
+		s = after
 	}
 }

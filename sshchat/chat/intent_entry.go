@@ -134,7 +134,10 @@ func (d *draft) impose(list *sanctions, s Sanction) error {
 			return err
 		}
 	}
-	kept := slices.DeleteFunc(list.holding(d.at), s.sameTarget)
+	kept := list.list
+	if goes := func(old Sanction) bool { return d.at.Over(old) || s.sameTarget(old) }; slices.ContainsFunc(kept, goes) {
+		kept = slices.DeleteFunc(slices.Clone(kept), goes)
+	}
 	if len(kept) >= MaxSanctions {
 		return ErrTooManySanctions
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -120,6 +121,10 @@ type sanctions struct {
 	keys    map[string]int
 	nets    map[netip.Prefix]int
 	bits    []int // lengths of the prefixes in nets, of IPv4 first
+
+	// The array of the list may have room behind it, in which one other list that begins with this one goes on. used is how
+	// much of the array is some list's; nil: all of it.
+	used *atomic.Int64
 }
 
 // maxLoose is how many sanctions are looked at one by one, before all are indexed anew.
@@ -195,25 +200,50 @@ func (s *sanctions) hit(at Moment, name Name, addr netip.Addr, key string) (Sanc
 	return Sanction{}, false
 }
 
-// with is the list with e. The index stays, if sanctions are only added or replaced, and few are not in it.
+// with is the list with e. The index stays, if sanctions are only added or replaced, and few are not in it; and the list is
+// not copied, if they are added.
 func (s sanctions) with(k kind[Sanction, string], e Entries[Sanction, string]) (sanctions, error) {
 	if e.IsZero() {
 		return s, nil
 	}
-	places := places[string]{at: s.place}
-	if s.twice() {
-		places = k.find(s.list, len(e.Put))
-		places.twice = true
+	to := s
+	if s.onlyNew(e) {
+		to.list, to.used = s.appended(e.Put)
+	} else {
+		places := places[string]{at: s.place}
+		if s.twice() {
+			places = k.find(s.list, len(e.Put))
+			places.twice = true
+		}
+		var err error
+		if to.list, err = k.apply(s.list, e, places); err != nil {
+			return s, err
+		}
+		to.used = nil
 	}
-	list, err := k.apply(s.list, e, places)
-	if err != nil {
-		return s, err
+	if s.twice() || len(e.Gone) > 0 || e.Order != nil || len(to.list)-s.indexed > maxLoose {
+		used := to.used
+		to = newSanctions(to.list)
+		to.used = used
 	}
-	if s.twice() || len(e.Gone) > 0 || e.Order != nil || len(list)-s.indexed > maxLoose {
-		return newSanctions(list), nil
+	return to, nil
+}
+
+// onlyNew reports whether e adds one sanction whose target has none, as most do.
+func (s *sanctions) onlyNew(e Entries[Sanction, string]) bool {
+	return len(e.Put) == 1 && len(e.Gone) == 0 && e.Order == nil && !s.twice() && s.place(e.Put[0].Target()) < 0
+}
+
+// appended is the list with more at its end. The first that goes on from a list uses the room behind it; others copy it.
+func (s *sanctions) appended(more []Sanction) ([]Sanction, *atomic.Int64) {
+	n := len(s.list) + len(more)
+	if s.used != nil && n <= cap(s.list) && s.used.CompareAndSwap(int64(len(s.list)), int64(n)) {
+		return append(s.list, more...), s.used
 	}
-	s.list = list
-	return s, nil
+	list := append(make([]Sanction, 0, n+n/8+maxLoose), s.list...)
+	used := new(atomic.Int64)
+	used.Store(int64(n))
+	return append(list, more...), used
 }
 
 // twice reports whether a target is there twice, as in a file edited by hand.

@@ -139,10 +139,10 @@ func (r *RoomState) member(name Name) int {
 func (s *State) Allowlist() Allowlist { return s.allowlist }
 
 // AllBans lists the bans, those that have ended too; the oldest first.
-func (s *State) AllBans() []Sanction { return s.bans.list }
+func (s *State) AllBans() []Sanction { return slices.Clip(s.bans.list) }
 
 // AllMutes lists the mutes, those that have ended too; the oldest first.
-func (s *State) AllMutes() []Sanction { return s.mutes.list }
+func (s *State) AllMutes() []Sanction { return slices.Clip(s.mutes.list) }
 
 // AllInvites lists the invites, those that have ended too; the oldest first.
 func (s *State) AllInvites() []StoredInvite { return s.invites }
@@ -288,7 +288,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.bans.list, s.mutes.list, s.invites, s.allowlist}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist}
 }
 
 // Moment is one look at a clock, which may be wrong (package clock judges it). All of it is in UTC.
