@@ -241,7 +241,7 @@ func (a *authentication) askSecond(account chat.Account, secret []byte, askCode 
 	if err != nil {
 		return errLogin // whoever knows the password and hangs up has guessed, too
 	}
-	return a.server.passwords.CheckCode(account.ID, secret, code)
+	return a.server.services.Hub.Decide(a.ctx, chat.TheServer, a.server.passwords.Spend(account.ID, secret, code), nil)
 }
 
 // wrongPassword notes one: for the name, the source, and whoever it concerns.

@@ -22,7 +22,7 @@ type returning struct {
 	begun, goOn chan struct{}
 }
 
-func (r returning) Seen(string) (time.Time, error) {
+func (r returning) Seen(string, func(chat.Visit) error) (time.Time, error) {
 	r.begun <- struct{}{}
 	<-r.goOn
 	return time.Time{}, nil
@@ -76,7 +76,7 @@ func TestAttackSessionThatBeginsDuringABan(t *testing.T) {
 					if c.decide == nil {
 						break
 					}
-					if err := s.hub.Decide(t.Context(), chat.TheServer, c.decide(alice)); err != nil {
+					if err := s.hub.Decide(t.Context(), chat.TheServer, c.decide(alice), nil); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -22,7 +22,7 @@ func (s *Server) noteDays() {
 		select {
 		case <-tick.C:
 			for _, live := range s.Sessions() {
-				if _, err := s.services.Accounts.Seen(live.Account); err != nil {
+				if _, err := s.seen(s.stop, live.Account); err != nil {
 					s.log.Error("note the day", "account", live.Account, "err", err) // it is written again later
 				}
 			}
@@ -32,10 +32,15 @@ func (s *Server) noteDays() {
 	}
 }
 
+// seen has noted that the account is here.
+func (s *Server) seen(ctx context.Context, id string) (since time.Time, err error) {
+	return s.services.Accounts.Seen(id, func(in chat.Visit) error { return s.services.Hub.Decide(ctx, chat.TheServer, in, nil) })
+}
+
 // noteDay notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
 // absence is what to tell its owner.
 func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string) {
-	since, err := who.server.services.Accounts.Seen(a.ID)
+	since, err := who.server.seen(ctx, a.ID)
 	if err != nil {
 		who.logger().Error("note the day", "err", err) // it is written again tomorrow
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 )
 
@@ -18,7 +19,10 @@ type visits struct {
 	seen map[string]int
 }
 
-func (v visits) Seen(id string) (time.Time, error) { v.seen[id]++; return time.Time{}, nil }
+func (v visits) Seen(id string, _ func(chat.Visit) error) (time.Time, error) {
+	v.seen[id]++
+	return time.Time{}, nil
+}
 
 // A bot that is connected for months is here all the time, and so is sealed for.
 func TestWhoStaysConnectedIsHere(t *testing.T) {

@@ -56,7 +56,7 @@ func (s *Server) happened(act chat.Act) {
 	if s.services.Audit == nil || !s.events.due(act) {
 		return
 	}
-	if err := s.services.Audit.Append(act); err != nil {
+	if err := s.services.Audit.Note(act); err != nil {
 		s.log.Error("the audit log cannot be written", "do", act.Do, "err", err)
 	}
 }

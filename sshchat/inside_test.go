@@ -10,6 +10,7 @@ import (
 	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/store"
@@ -83,7 +84,8 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	hub := chat.NewHub(forgetful{}, users, nil, nil, log)
+	node, state, applied := journaltest.NewMemory(users.View().State).Join()
+	hub := chat.NewHub(chat.Config{Journal: stored{node, users}, State: state, Applied: applied, Clock: users.Moment, Log: log})
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
@@ -96,7 +98,7 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- hub.Run(ctx) }()
-	if err := hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: alice}); err != nil {
+	if err := hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: alice}, nil); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,10 +110,20 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	return s
 }
 
-// forgetful is a journal that stores nothing.
-type forgetful struct{}
+// stored is a journal that stores what is decided, and nothing that is said.
+type stored struct {
+	*journaltest.Node
+	users *accounts.Store
+}
 
-func (forgetful) Commit([]chat.Event) error { return nil }
+func (s stored) Append(b chat.Batch) error {
+	if b.After != b.Before {
+		if err := s.users.Append(accounts.Change{Before: b.Before, After: b.After, At: b.At.Stamp, Edit: b.Edit}); err != nil {
+			return err
+		}
+	}
+	return s.Node.Append(b)
+}
 
 func (s *inside) dial() *ssh.Client {
 	s.t.Helper()

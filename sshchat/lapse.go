@@ -42,7 +42,7 @@ func (s *Server) expire() (ok bool) {
 	if len(over) == 0 {
 		return true
 	}
-	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}); err != nil {
+	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}, nil); err != nil {
 		if s.stop.Err() == nil {
 			s.log.Error("let go of bans that have ended", "err", err)
 		}

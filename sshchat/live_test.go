@@ -6,27 +6,15 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
 )
-
-// listed is chat.Decisions in memory: one account, and whether the allowlist lets it in.
-type listed struct {
-	account chat.Account
-	in      atomic.Bool // also looked at by the clock
-}
-
-func (l *listed) View() chat.View {
-	return chat.View{State: chat.NewState(chat.Parts{Accounts: []chat.Account{l.account}, Allowlist: chat.Allowlist{On: !l.in.Load()}})}
-}
-func (l *listed) Decide(chat.Caller, chat.Intent) (*chat.State, error) { panic("nothing is decided") }
-func (l *listed) Follow(func(before, after chat.View))                 {}
 
 // A session is ended because the allowlist leaves its account out. Its connection is closed two seconds later, if the account
 // is still left out or the session is still there, as its client reads nothing. If it has ended and the account was put on
@@ -40,10 +28,19 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				people := &listed{account: chat.Account{ID: "1", Password: true}}
-				people.in.Store(true)
+				log := journaltest.NewMemory(chat.NewState(chat.Parts{Accounts: []chat.Account{{ID: "1", Password: true}}}))
+				node, state, _ := log.Join()
+				hub := chat.NewHub(chat.Config{Journal: node, State: state, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler)})
+				running, stop := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- hub.Run(running) }()
+				defer func() { stop(); <-ended }()
+				list := func(listed bool) {
+					log.Put(func(p *chat.Parts) { p.Allowlist.On = !listed })
+					synctest.Wait()
+				}
 				s := &Server{
-					liveSessions: liveSessions{live: make(map[*caller]command.LiveSession)}, services: &command.Services{Hub: chat.NewHub(nil, people, nil, nil, slog.New(slog.DiscardHandler))},
+					liveSessions: liveSessions{live: make(map[*caller]command.LiveSession)}, services: &command.Services{Hub: hub},
 					admission: limit.NewAdmission(limit.AdmissionLimits{}, nil),
 				}
 				mine, theirs := net.Pipe()
@@ -52,17 +49,17 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 				sess := &caller{server: s, conn: &conn{Conn: mine, server: s}, end: end}
 				sess.prove(login{id: "1"})
 				s.live[sess] = command.LiveSession{}
-				if s.follow(people.View(), people.View()); ctx.Err() != nil {
+				if s.follow(hub.View(), hub.View()); ctx.Err() != nil {
 					t.Fatal("it ended while it was listed")
 				}
-				people.in.Store(false)
-				if s.follow(people.View(), people.View()); ctx.Err() == nil {
+				list(false)
+				if s.follow(hub.View(), hub.View()); ctx.Err() == nil {
 					t.Fatal("it did not end")
 				}
 				if !c.still {
 					sess.delist()
 				}
-				people.in.Store(c.listedAgain)
+				list(c.listedAgain)
 				time.Sleep(2 * hangUpAfter)
 				synctest.Wait()
 				mine.SetReadDeadline(time.Now().Add(time.Second))

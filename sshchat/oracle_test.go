@@ -23,8 +23,8 @@ func (l *lock) CheckBoth(_ context.Context, n chat.Name, _ []byte) (chat.Account
 	l.looked = append(l.looked, n)
 	return chat.Account{}, nil, errWrong
 }
-func (l *lock) CheckCode(string, []byte, string) error { return errWrong }
-func (l *lock) Wrong(err error) bool                   { return errors.Is(err, errWrong) }
+func (l *lock) Spend(string, []byte, string) (in chat.SpendCode) { return in }
+func (l *lock) Wrong(err error) bool                             { return errors.Is(err, errWrong) }
 
 // I try a password for names of every kind and compare: an account with a password, one that has only keys, one whose
 // passwords are not looked at any more, and with registration closed a name without an account. Each answer is the same

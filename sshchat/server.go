@@ -25,11 +25,11 @@ import (
 
 // Passwords checks the password of a name.
 type Passwords interface {
-	// CheckBoth takes as long for a name without an account or without a password. secret is for CheckCode, and to be
+	// CheckBoth takes as long for a name without an account or without a password. secret is for Spend, and to be
 	// cleared; nil where the account has no second factor.
 	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
-	// CheckCode takes a code of the second factor, once.
-	CheckCode(id string, secret []byte, code string) error
+	// Spend is the intent to take a code of the second factor, which is taken once.
+	Spend(id string, secret []byte, code string) chat.SpendCode
 	// Wrong reports whether an error says that a password or code is wrong, and not that nobody looked.
 	Wrong(err error) bool
 }

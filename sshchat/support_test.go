@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 )
@@ -19,21 +20,11 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 24, 12, 0, 0, 0, time
 func (c *clock) now() time.Time         { return c.at }
 func (c *clock) passes(d time.Duration) { c.at = c.at.Add(d) }
 
-// decided is chat.Decisions in memory, in which nothing is decided.
-type decided struct{ state *chat.State }
-
-// hubOf is a hub with these accounts.
+// hubOf is a hub with these accounts, in which nothing is decided.
 func hubOf(accounts ...chat.Account) *chat.Hub {
-	d := decided{chat.NewState(chat.Parts{Accounts: accounts})}
-	return chat.NewHub(nil, d, nil, nil, slog.New(slog.DiscardHandler))
+	state := chat.NewState(chat.Parts{Accounts: accounts})
+	return chat.NewHub(chat.Config{State: state, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler)})
 }
-
-func (d decided) View() chat.View {
-	now := time.Now().UTC()
-	return chat.View{State: d.state, At: chat.Moment{Shown: now, Believed: now, Latest: now, Stamp: now}}
-}
-func (d decided) Decide(chat.Caller, chat.Intent) (*chat.State, error) { panic("nothing is decided") }
-func (d decided) Follow(func(before, after chat.View))                 {}
 
 func testName(t testing.TB, s string) chat.Name {
 	t.Helper()

@@ -41,7 +41,10 @@ func makeAdmin(ctx context.Context, value string, hub *chat.Hub, users *accounts
 	if err != nil {
 		return err
 	}
-	return hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: a})
+	if err := hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: a}, nil); err != nil {
+		return err
+	}
+	return users.Checkpoint()
 }
 
 // readKeys reads the public keys of a file, one a line.

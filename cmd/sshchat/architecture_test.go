@@ -13,28 +13,30 @@ import (
 
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
-	"sshchat/cmd/sshchat":            {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/marks"},
-	"sshchat/sshchat":                {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view"},
-	"sshchat/sshchat/command":        {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
-	"sshchat/sshchat/view":           {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
-	"sshchat/store":                  {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
-	"sshchat/store/accounts":         {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
-	"sshchat/store/agesplit":         {},
-	"sshchat/store/agesplit/agetest": {}, // keys for tests
-	"sshchat/store/changes":          {"sshchat/sshchat/chat", "sshchat/store/durable"},
-	"sshchat/store/audit":            {"sshchat/sshchat/chat", "sshchat/store/durable"},
-	"sshchat/store/marks":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable", "sshchat/store/strictjson"},
-	"sshchat/store/strictjson":       {},
-	"sshchat/store/durable":          {},
-	"sshchat/store/durable/powercut": {"sshchat/store/durable"}, // for tests
-	"sshchat/sshchat/chat":           {"sshchat/sshchat/text"},
-	"sshchat/sshchat/attack":         {}, // for tests
-	"sshchat/sshchat/limit":          {"sshchat/sshchat/chat"},
-	"sshchat/sshchat/text":           {},
-	"sshchat/store/history":          {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
-	"sshchat/store/clock":            {"sshchat/store/durable"},
-	"sshchat/hostkeys":               {},
-	"sshchat/examples/pingbot":       {}, // a client like any other
+	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks"},
+	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view"},
+	"sshchat/sshchat/command":          {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
+	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
+	"sshchat/store":                    {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
+	"sshchat/store/accounts":           {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/agesplit":           {},
+	"sshchat/store/agesplit/agetest":   {}, // keys for tests
+	"sshchat/store/changes":            {"sshchat/sshchat/chat", "sshchat/store/durable"},
+	"sshchat/store/audit":              {"sshchat/sshchat/chat", "sshchat/store/durable"},
+	"sshchat/store/marks":              {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/strictjson":         {},
+	"sshchat/store/durable":            {},
+	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests
+	"sshchat/sshchat/chat":             {"sshchat/sshchat/text"},
+	"sshchat/sshchat/attack":           {}, // for tests
+	"sshchat/sshchat/limit":            {"sshchat/sshchat/chat"},
+	"sshchat/sshchat/text":             {},
+	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
+	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
+	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat"}, // for tests
+	"sshchat/store/clock":              {"sshchat/store/durable"},
+	"sshchat/hostkeys":                 {},
+	"sshchat/examples/pingbot":         {}, // a client like any other
 }
 
 // maxFiles is how many files besides tests a package may have: one that needs more is several.

@@ -16,20 +16,22 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/store"
 	"sshchat/store/accounts"
+	"sshchat/store/audit"
 	"sshchat/store/history"
+	"sshchat/store/journal"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// slow is a journal on a disk that takes so long for each commit, besides its own time.
+// slow is a journal on a disk that takes so long for each batch, besides its own time.
 type slow struct {
-	*history.History
+	*journal.Journal
 	by time.Duration
 }
 
-func (s slow) Commit(events []chat.Event) error {
+func (s slow) Append(b chat.Batch) error {
 	time.Sleep(s.by)
-	return s.History.Commit(events)
+	return s.Journal.Append(b)
 }
 
 // durableHub is a hub whose messages are stored on this machine's disk, and #general has so many members.
@@ -45,20 +47,33 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 		b.Fatal(err)
 	}
 	names := make([]chat.Name, members)
-	var making sync.WaitGroup
-	for part := range 64 { // changes of accounts that come together are written together
-		making.Go(func() {
-			for i := part; i < members; i += 64 {
-				names[i] = member(b, users, i)
-			}
-		})
+	parts := users.View().Parts()
+	general := chat.RoomState{Name: chat.General}
+	for i := range names {
+		a := member(b, users, i)
+		names[i] = a.Name
+		parts.Accounts = append(parts.Accounts, a)
+		general.Members = append(general.Members, chat.Member{Name: a.Name, Since: 1})
 	}
-	making.Wait()
+	parts.Rooms = []chat.RoomState{general}
+	if err := users.Append(accounts.Change{Before: users.View().State, After: chat.NewState(parts), At: time.Now()}); err != nil {
+		b.Fatal(err)
+	}
 	history, err := history.Open(folder.Path, history.Options{Recipients: users.Recipients, Rooms: users.View().Rooms(), Log: log})
 	if err != nil {
 		b.Fatal(err)
 	}
-	hub := chat.NewHub(slow{history, by}, users, nil, history.Last(), log)
+	acts, err := audit.Open(folder.Path, time.Now, log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	stored, err := journal.New(users, history, acts, log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	hub := chat.NewHub(chat.Config{
+		Journal: slow{stored, by}, State: users.View().State, Last: history.Last(), Clock: users.Moment, Log: log,
+	})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- hub.Run(ctx) }()
@@ -66,13 +81,14 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 		stop()
 		<-ended
 		history.Close()
+		acts.Close()
 		users.Close()
 		folder.Release()
 	})
 	return hub, names
 }
 
-func member(b *testing.B, users *accounts.Store, i int) chat.Name {
+func member(b *testing.B, users *accounts.Store, i int) chat.Account {
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		b.Fatal(err)
@@ -93,10 +109,7 @@ func member(b *testing.B, users *accounts.Store, i int) chat.Name {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := users.Decide(chat.TheServer, chat.CreateAccount{Account: a, Since: 1}); err != nil {
-		b.Fatal(err)
-	}
-	return name
+	return a
 }
 
 // BenchmarkDurable is messages that were on the disk when they were acknowledged, by so many who wait for each of theirs.
@@ -114,7 +127,7 @@ func BenchmarkDurable(b *testing.B) {
 				for p := range posters {
 					posting.Go(func() {
 						for i := p; i < b.N; i += posters {
-							if _, err := hub.Post(context.Background(), names[p%10], chat.General, chat.Say, said); err != nil {
+							if _, err := hub.Post(context.Background(), poster(hub, names[p%10]), chat.General, chat.Say, said); err != nil {
 								b.Error(err)
 								return
 							}
@@ -145,14 +158,14 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 		}
 		post := func(from chat.Name, room chat.RoomName) time.Duration {
 			begun := time.Now()
-			if _, err := hub.Post(ctx, from, room, chat.Say, said); err != nil {
+			if _, err := hub.Post(ctx, poster(hub, from), room, chat.Say, said); err != nil {
 				b.Error(err)
 			}
 			return time.Since(begun)
 		}
 		disable := func(disabled bool) error {
 			a, _ := hub.View().ByName(names[1])
-			return hub.Decide(ctx, chat.TheServer, chat.Disable{ID: a.ID, Disabled: disabled})
+			return hub.Decide(ctx, chat.TheServer, chat.Disable{ID: a.ID, Disabled: disabled}, nil)
 		}
 		for _, c := range []struct {
 			name   string
@@ -189,7 +202,11 @@ func makeRoom(ctx context.Context, hub *chat.Hub, by chat.Name) (room chat.RoomN
 	if room, err = text.ParseRoomName("elsewhere"); err != nil {
 		return room, err
 	}
-	a, _ := hub.View().ByName(by)
-	who := chat.Caller{Name: by, Login: chat.Login{Account: a.ID, Key: a.Keys[0].Fingerprint}}
-	return room, hub.Decide(ctx, who, chat.JoinRoom{Room: room})
+	return room, hub.Decide(ctx, poster(hub, by), chat.JoinRoom{Room: room}, nil)
+}
+
+// poster is somebody who has logged in with their key.
+func poster(hub *chat.Hub, name chat.Name) chat.Caller {
+	a, _ := hub.View().ByName(name)
+	return chat.Caller{Name: name, Login: chat.Login{Account: a.ID, Key: a.Keys[0].Fingerprint}}
 }

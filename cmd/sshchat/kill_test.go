@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"sshchat/store/history"
@@ -42,7 +43,7 @@ func TestKillFindsWhatIsShownFirst(t *testing.T) {
 		t.Skip("it is built, and killed up to 40 times: SSHCHAT_LONG=1")
 	}
 	program := filepath.Join(t.TempDir(), "showfirst")
-	if out, err := exec.Command("go", "build", "-tags", "sshchat_showfirst", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-overlay", showFirst(t), "-o", program, ".").CombinedOutput(); err != nil {
 		t.Skipf("cannot build the server that shows first: %v\n%s", err, out)
 	}
 	// Each message under heads of its own for many keys: storing takes long enough to be interrupted.
@@ -55,6 +56,42 @@ func TestKillFindsWhatIsShownFirst(t *testing.T) {
 		}
 	}
 	t.Error("a server that shows first lost nothing in 40 kills: this test cannot see a loss")
+}
+
+// showFirst is an overlay of the source (go help build) with which a server shows first and stores then.
+func showFirst(t *testing.T) (overlay string) {
+	t.Helper()
+	dir, chat := t.TempDir(), filepath.Join("..", "..", "sshchat", "chat")
+	replaced := make(map[string]string)
+	for file, edit := range map[string][2]string{
+		"sequencer.go": {"err := h.journal.Append(o.batch)", "h.show(o.batch.Events)\n\t\terr := h.journal.Append(o.batch)"},
+		"apply.go":     {"\th.show(b.Events)\n", ""},
+	} {
+		path, err := filepath.Abs(filepath.Join(chat, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(source), edit[0]) != 1 {
+			t.Fatalf("%s has not one %q", file, edit[0])
+		}
+		replaced[path] = filepath.Join(dir, file)
+		if err := os.WriteFile(replaced[path], []byte(strings.Replace(string(source), edit[0], edit[1], 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
 }
 
 // killer starts a server, lets people talk, kills it and looks for what they had seen.

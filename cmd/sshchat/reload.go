@@ -10,11 +10,12 @@ import (
 	"syscall"
 
 	"sshchat/hostkeys"
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 )
 
 // reload takes what was changed by hand in the data folder: each part of it or nothing.
-func reload(st *stores, keys *hostkeys.Ring) (done []string, err error) {
+func reload(ctx context.Context, st *stores, keys *hostkeys.Ring) (done []string, err error) {
 	if failed := st.motd.Reload(); failed != nil {
 		err = errors.Join(err, failed)
 	} else {
@@ -25,7 +26,7 @@ func reload(st *stores, keys *hostkeys.Ring) (done []string, err error) {
 	} else {
 		done = append(done, "host keys: read")
 	}
-	changed, failed := st.users.Reload()
+	changed, failed := st.users.Reload(func(edit chat.EditByHand) error { return st.hub.Decide(ctx, chat.TheServer, edit, nil) })
 	if failed != nil {
 		return done, errors.Join(err, failed)
 	}

@@ -17,6 +17,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/store"
+	"sshchat/store/journal"
 
 	"charm.land/log/v2"
 	"github.com/spf13/cobra"
@@ -84,7 +85,15 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 		return err
 	}
 	defer auditLog.end(logger)
-	hub := chat.NewHub(st.history, st.users, st.state, st.history.Last(), logger)
+	stored, err := journal.New(st.users, st.history, st.audit, logger)
+	if err != nil {
+		return err
+	}
+	hub := chat.NewHub(chat.Config{
+		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment,
+		Marks: st.state, Log: logger,
+	})
+	st.hub = hub
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog
 	server, err := sshchat.New(sshchat.Config{
@@ -113,8 +122,8 @@ func maintain(services *command.Services, server *sshchat.Server, s settings, st
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
-	services.Reload = func(context.Context) ([]string, error) {
-		return reload(st, keys)
+	services.Reload = func(ctx context.Context) ([]string, error) {
+		return reload(ctx, st, keys)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -29,6 +30,7 @@ type stores struct {
 	audit   *audit.Log
 	motd    *store.Motd
 	syncs   prometheus.Histogram
+	hub     *chat.Hub // over them; set before anything is asked of them
 }
 
 // accountsFlush is UsersOptions.FlushEvery. Tests shorten it: most of them make accounts and wait for it.
@@ -43,18 +45,26 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		return nil, err
 	}
 	clock := clock.Open(filepath.Join(s.data, "clock"), clock.Options{Log: logger})
+	st, acts := &stores{}, &atomic.Pointer[audit.Log]{} // opened last, for it is changed by that
 	users, err := accounts.Open(s.data, accounts.Options{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
 		FlushEvery: accountsFlush, Clock: clock,
+		BeforeCheckpoint: func() error {
+			if log := acts.Load(); log != nil {
+				return log.Sync()
+			}
+			return nil
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	syncs := newSyncs()
 	history, err := history.Open(s.data, history.Options{
-		Recipients: users.Recipients, Rooms: users.View().Rooms(), Window: s.window, Log: logger, Clock: clock,
+		Recipients: users.Recipients, State: users.View().State, Rooms: users.View().Rooms(), Window: s.window, Log: logger, Clock: clock,
 		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
 		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
+		Submit: func(e chat.Event) error { return st.hub.Store(e) },
 	})
 	if err != nil {
 		users.Close() // nothing was changed in it
@@ -70,13 +80,15 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close())
 	}
+	acts.Store(auditLog)
 	motd, err := store.OpenMotd(s.data)
 	if err != nil {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close(), auditLog.Close())
 	}
 	clock.Start()
-	return &stores{clock, users, state, history, auditLog, motd, syncs}, nil
+	*st = stores{clock: clock, users: users, state: state, history: history, audit: auditLog, motd: motd, syncs: syncs}
+	return st, nil
 }
 
 // upgrade gives a data folder of an older format the present one.
@@ -109,11 +121,11 @@ func (st *stores) close(logger *slog.Logger) {
 	if err := st.state.Close(); err != nil {
 		logger.Error("close the state", "err", err)
 	}
+	if err := st.users.Close(); err != nil { // which wants the audit log synced
+		logger.Error("close the accounts", "err", err)
+	}
 	if err := st.audit.Close(); err != nil {
 		logger.Error("close the audit log", "err", err)
-	}
-	if err := st.users.Close(); err != nil {
-		logger.Error("close the accounts", "err", err)
 	}
 	if err := st.clock.Close(); err != nil {
 		logger.Error("write down the time", "err", err)

@@ -34,7 +34,7 @@ func told(messages []Message) []string {
 
 func amend(t testing.TB, h *Hub, who string, kind Kind, of uint64, text string) Message {
 	t.Helper()
-	m, err := h.Amend(t.Context(), name(t, who), General, kind, of, words(text))
+	m, err := h.Amend(t.Context(), h.caller(name(t, who)), General, kind, of, words(text))
 	if err != nil {
 		t.Fatalf("%s %ss %d: %v", who, kind, of, err)
 	}
@@ -108,22 +108,23 @@ func TestWhoMayAmendWhat(t *testing.T) {
 		{"alice", General, Edit, 3, "back from the dead", ErrNoMessage},
 		{"alice", General, Delete, 4, "", ErrNoMessage},
 	} {
-		if _, err := h.Amend(t.Context(), name(t, c.who), c.where, c.kind, c.of, words(c.said)); !errors.Is(err, c.want) {
+		if _, err := h.Amend(t.Context(), h.caller(name(t, c.who)), c.where, c.kind, c.of, words(c.said)); !errors.Is(err, c.want) {
 			t.Errorf("%s %ss %s/%d: %v, want %v", c.who, c.kind, c.where, c.of, err, c.want)
 		}
 	}
 	for _, kind := range []Kind{Edit, Delete, Notice} {
-		if _, err := h.Post(t.Context(), name(t, "mallory"), General, kind, words("x")); err == nil {
+		if _, err := h.Post(t.Context(), h.caller(name(t, "mallory")), General, kind, words("x")); err == nil {
 			t.Errorf("a %s was posted as a message", kind)
 		}
 	}
 	if got := len(h.journal.(*tape).stored()); got != stored {
 		t.Errorf("%d of what was refused is stored", got-stored)
 	}
-	if m, err := h.Remove(t.Context(), name(t, "bob"), General, 1); err != nil || m.From != name(t, "bob") || m.Of != 1 {
+	h.submit(t.Context(), newRequest(TheServer, rises{name(t, "bob"), Mod}))
+	if m, err := h.Remove(t.Context(), h.caller(name(t, "bob")), General, 1); err != nil || m.From != name(t, "bob") || m.Of != 1 {
 		t.Errorf("who may delete others' messages: %+v, %v", m, err)
 	}
-	if _, err := h.Remove(t.Context(), name(t, "mallory"), room(t, "ci"), 1); !errors.Is(err, ErrNotIn) {
+	if _, err := h.Remove(t.Context(), h.caller(name(t, "mallory")), room(t, "ci"), 1); !errors.Is(err, ErrNotIn) {
 		t.Errorf("in a room that is not theirs: %v", err)
 	}
 }
@@ -136,10 +137,10 @@ func TestAmendBeforeSince(t *testing.T) {
 	say(t, h, "bob", room(t, "ci"), "before")
 	part(t, h, "bob", "ci")
 	join(t, h, "bob", "ci")
-	if _, err := h.Amend(t.Context(), name(t, "bob"), room(t, "ci"), Delete, 1, Text{}); !errors.Is(err, ErrNoMessage) {
+	if _, err := h.Amend(t.Context(), h.caller(name(t, "bob")), room(t, "ci"), Delete, 1, Text{}); !errors.Is(err, ErrNoMessage) {
 		t.Error(err)
 	}
-	if _, err := h.Remove(t.Context(), name(t, "bob"), room(t, "ci"), 1); !errors.Is(err, ErrNoMessage) {
+	if _, err := h.Remove(t.Context(), h.caller(name(t, "bob")), room(t, "ci"), 1); !errors.Is(err, ErrNoMessage) {
 		t.Error(err)
 	}
 }
@@ -157,7 +158,7 @@ func TestDeleteAndEditInOneBatch(t *testing.T) {
 		h.stop = make(chan struct{})
 		errs := make([]error, 4)
 		for i, kind := range []Kind{Edit, Delete, Edit, Delete} {
-			go func() { _, errs[i] = h.Amend(context.Background(), alice, General, kind, 1, words("text")) }()
+			go func() { _, errs[i] = h.Amend(context.Background(), h.caller(alice), General, kind, 1, words("text")) }()
 			synctest.Wait() // it is queued
 		}
 		if err := h.finish(); err != nil {
@@ -179,7 +180,7 @@ func TestDeletionThatWasNotStored(t *testing.T) {
 	h := start(t, j, "alice")
 	say(t, h, "alice", General, "one")
 	j.fail(errors.New("disk full"))
-	if _, err := h.Amend(t.Context(), name(t, "alice"), General, Delete, 1, Text{}); !errors.Is(err, ErrNotStored) {
+	if _, err := h.Amend(t.Context(), h.caller(name(t, "alice")), General, Delete, 1, Text{}); !errors.Is(err, ErrNotStored) {
 		t.Error(err)
 	}
 	if m, ok := h.Last(name(t, "alice"), General); !ok || m.Text.String() != "one" {
@@ -227,7 +228,7 @@ func TestAmendKeepsTheBudget(t *testing.T) {
 	for range LogLines {
 		say(t, h, "alice", General, "x")
 	}
-	if _, err := h.Amend(t.Context(), name(t, "alice"), General, Edit, 1, words("z")); !errors.Is(err, ErrNoMessage) {
+	if _, err := h.Amend(t.Context(), h.caller(name(t, "alice")), General, Edit, 1, words("z")); !errors.Is(err, ErrNoMessage) {
 		t.Errorf("what memory has lost: %v", err)
 	}
 }

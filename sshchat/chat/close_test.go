@@ -50,11 +50,11 @@ func TestRoomIsEmptyAtThePlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	join(t, h, "bob", "dev")
-	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}); err == nil || !h.In(bob, dev) {
+	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}, nil); err == nil || !h.In(bob, dev) {
 		t.Errorf("closed: %v, in it: %v", err, h.In(bob, dev))
 	}
 	part(t, h, "bob", "dev")
-	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}); err != nil {
+	if err := h.Decide(t.Context(), h.caller(alice), CloseRoom{dev}, nil); err != nil {
 		t.Errorf("the control: %v", err)
 	}
 }

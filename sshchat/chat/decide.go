@@ -5,39 +5,22 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
-// Decisions keeps the State: it is the seam between the chat and what stores what was decided.
-type Decisions interface {
-	// View is the State that survives a power cut, as it stands now.
-	View() View
-	// Decide checks an intent at its place in the order, and returns a State that has it once that survives a power cut.
-	// If Check refuses, or nothing can be stored, nothing is changed.
-	Decide(who Caller, in Intent) (*State, error)
-	// Follow has f called after each step from one durable State to the next, in order, and before those who asked for
-	// it are answered. It is called once, before anything is decided.
-	Follow(f func(before, after View))
-}
-
-// decider has intents decided, and derives what follows from the State.
+// decider has intents decided, and waits until what follows from them is so.
 type decider struct {
 	*sequencer
-	decisions Decisions
-	followed  *request               // guarded by mu; the latest event that follows from a decision; nil: there was none
-	rekeying  map[Name]chan struct{} // guarded by mu; each closed by rekey when it is done
-	followers []func(before, after View)
+	rekeying map[Name]chan struct{} // guarded by mu; each closed by rekey when it is done
 }
-
-// View is the State as it stands now.
-func (h *decider) View() View { return h.decisions.View() }
 
 // Decide has something decided, and returns when it holds everywhere: in the State, which has survived a power cut then, in
 // the rooms, in the window of history that is open, and in all sessions. What delays others in large rooms waits its turn
-// first, and is charged to who asks.
+// first, and is charged to who asks. act is the audit log's line about it; nil: there is none.
 //
-// Errors: the Refusals of Check; ErrTooOften, ErrSlow; ErrStopping; those of Decisions; ctx's if it ended before anything was
+// Errors: the Refusals of Check; ErrTooOften, ErrSlow; ErrStopping, ErrNotDecided; ctx's if it ended before anything was
 // decided. If it ends later Decide returns at once, and what follows goes on.
-func (h *decider) Decide(ctx context.Context, who Caller, in Intent) error {
+func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) error {
 	if _, err := h.View().Check(who, in); err != nil { // known without the wait; asked again at its place
 		return err
 	}
@@ -48,16 +31,21 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent) error {
 	if err != nil {
 		return err
 	}
-	before := h.View().State
-	after, err := h.decisions.Decide(who, in)
-	if err != nil {
+	req := newRequest(who, in)
+	req.Act = act
+	if err := h.submit(ctx, req); err != nil {
 		return err
 	}
 	h.pay(who, in)
 	if in, ok := in.(SetTopic); ok {
 		h.tellTopic(who.Name, in)
 	}
-	return h.settle(ctx, before, after)
+	for _, name := range req.rekeyed {
+		if err := h.wait(ctx, name); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil // also for a caller who is gone: it is decided, and goes on
 }
 
 func (h *decider) tellTopic(by Name, in SetTopic) {
@@ -68,7 +56,7 @@ func (h *decider) tellTopic(by Name, in SetTopic) {
 	h.Notify(by, in.Room, "%s set the topic: %s", by, in.Topic)
 }
 
-// ready waits until an intent that can wait delays nobody, and says in it from which message on somebody joins.
+// ready waits until an intent that can wait delays nobody.
 func (h *decider) ready(ctx context.Context, who Caller, in Intent) (Intent, error) {
 	switch in := in.(type) {
 	case JoinRoom:
@@ -77,51 +65,11 @@ func (h *decider) ready(ctx context.Context, who Caller, in Intent) (Intent, err
 		}
 		_, in.There = h.View().Room(in.Room)
 		in.There = in.There || in.Room == General
-		err := h.await(ctx, in.Room, Join)
-		in.Since = h.next(in.Room)
-		return in, err
-	case CreateAccount:
-		in.Since = h.next(General)
+		return in, h.await(ctx, in.Room, Join)
 	case LeaveRoom:
 		return in, h.await(ctx, in.Room, Leave)
-	case SetTopic: // it is said to the room, so a slow room slows it
-		return in, h.mayTell(who.Name, in.Room)
 	}
 	return in, nil
-}
-
-// next is the Seq that the room's next message has at the earliest.
-func (h *decider) next(room RoomName) uint64 {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if r := h.rooms[room]; r != nil {
-		return r.Log.Last() + 1
-	}
-	return 1
-}
-
-// settle waits until everyone who follows has what led from one State to the other.
-func (h *decider) settle(ctx context.Context, before, after *State) error {
-	h.mu.RLock()
-	last := h.followed
-	h.mu.RUnlock()
-	if last != nil {
-		if err := h.answered(last); err != nil {
-			return err
-		}
-	}
-	h.mu.RLock()
-	rekeying := len(h.rekeying) > 0
-	h.mu.RUnlock()
-	if !rekeying { // as nearly always: nothing is compared for it
-		return nil
-	}
-	for name := range after.readersChanged(before) {
-		if err := h.wait(ctx, name); err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-	return nil // also for a caller who is gone: it is decided, and goes on
 }
 
 // wait waits until what is said in name's rooms is sealed to their present keys.
@@ -142,112 +90,12 @@ func (h *decider) wait(ctx context.Context, name Name) error {
 	}
 }
 
-// Follow has f called after each step from one State to the next, when the rooms have followed. It is to be called before
-// Run.
-func (h *decider) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
-
-// follow derives what a step from one State to the next means: for rooms, for the readers of what is said in them, and for
-// sessions. Nobody is told of a decision otherwise.
-func (h *decider) follow(before, after View) {
-	h.mu.Lock()
-	events := h.followRooms(before.State, after.State)
-	h.mu.Unlock()
-	rekeys := make(map[Name]bool)
-	for name, change := range after.readersChanged(before.State) {
-		if change == Rekey {
-			rekeys[name] = true
-			continue
-		}
-		for _, room := range h.RoomsOf(name) {
-			events = append(events, Event{Room: room, Change: Revoke, Name: name})
-		}
-	}
-	for _, e := range events {
-		req := newRequest(e)
-		select {
-		case h.queue <- req:
-			h.mu.Lock()
-			h.followed = req
-			h.mu.Unlock()
-		case <-h.stop:
-			return
-		}
-	}
-	if len(rekeys) > 0 {
-		h.rekey(rekeys)
-	}
-	for _, name := range after.changedSince(before.State) {
-		h.changed(name)
-	}
-	for _, f := range h.followers {
-		f(before, after)
-	}
-}
-
-// followRooms takes over what is decided about rooms, and returns who joins and leaves. Called with mu held.
-func (h *decider) followRooms(before, after *State) (events []Event) {
-	for name, was := range before.rooms {
-		if after.rooms[name] == nil {
-			for _, m := range was.Members {
-				events = append(events, Event{Room: name, Change: Leave, Name: m.Name})
-			}
-			h.rooms[name].close()
-		}
-	}
-	for name, is := range after.rooms {
-		was := before.rooms[name]
-		if was == is {
-			continue
-		}
-		r := h.rooms[name]
-		if r == nil {
-			r = h.addRoom(RoomState{Name: name})
-		}
-		var members []Member
-		if was != nil {
-			members = was.Members
-		}
-		r.decided(is)
-		joined, left := differ(members, is.Members)
-		for _, n := range left {
-			events = append(events, Event{Room: name, Change: Leave, Name: n})
-		}
-		for _, n := range joined {
-			events = append(events, Event{Room: name, Change: Join, Name: n})
-		}
-	}
-	return events
-}
-
-// differ compares lists of members. What they begin and end with in common costs next to nothing.
-func differ(before, after []Member) (joined, left []Name) {
-	for len(before) > 0 && len(after) > 0 && before[0].Name == after[0].Name {
-		before, after = before[1:], after[1:]
-	}
-	for len(before) > 0 && len(after) > 0 && before[len(before)-1].Name == after[len(after)-1].Name {
-		before, after = before[:len(before)-1], after[:len(after)-1]
-	}
-	was := make(map[Name]bool, len(before))
-	for _, m := range before {
-		was[m.Name] = true
-	}
-	for _, m := range after {
-		if !was[m.Name] {
-			joined = append(joined, m.Name)
-		}
-		delete(was, m.Name)
-	}
-	for _, m := range before {
-		if was[m.Name] {
-			left = append(left, m.Name)
-		}
-	}
-	return joined, left
-}
-
 // rekey has what is said in the people's rooms sealed to their present keys, room by room as each gets ready. It is done
 // in the background, since nobody is harmed meanwhile: they read what they read before.
 func (h *decider) rekey(people map[Name]bool) {
+	if len(people) == 0 {
+		return
+	}
 	done := make(chan struct{})
 	h.mu.Lock()
 	for name := range people {
@@ -258,8 +106,9 @@ func (h *decider) rekey(people map[Name]bool) {
 		defer h.rekeyed(people, done)
 		for name := range people {
 			for _, room := range h.RoomsOf(name) {
-				ctx := context.Background()
-				if h.await(ctx, room, Rekey) != nil || errors.Is(h.submit(ctx, newRequest(Event{Room: room, Change: Rekey, Name: name})), ErrStopping) {
+				ctx, req := context.Background(), newRequest(TheServer, nil)
+				req.event = &Event{Room: room, Change: Rekey, Name: name}
+				if h.await(ctx, room, Rekey) != nil || errors.Is(h.submit(ctx, req), ErrStopping) {
 					return
 				}
 			}
@@ -283,21 +132,6 @@ func (h *decider) rekeyed(people map[Name]bool, done chan struct{}) {
 func (h *decider) Reseal(ctx context.Context, name Name) error {
 	h.rekey(map[Name]bool{name: true})
 	return h.wait(ctx, name)
-}
-
-// changedSince lists people whose account is another than before, or new.
-func (s *State) changedSince(before *State) []Name {
-	var names []Name
-	for i, a := range s.accounts {
-		if i < len(before.accounts) && before.accounts[i] == a {
-			continue
-		}
-		if j, ok := before.byID[a.ID]; ok && (before.accounts[j] == a || before.accounts[j].same(a)) {
-			continue
-		}
-		names = append(names, a.Name)
-	}
-	return names
 }
 
 // readersChanged is what has to follow for people who read otherwise than before: Rekey or Revoke. They are known by their
@@ -363,4 +197,113 @@ func (h *decider) pay(who Caller, in Intent) {
 	case LeaveRoom:
 		h.chargeMove(who.Name, in.Room)
 	}
+}
+
+// Whoever changes their keys, or joins or leaves a room, has everybody's next window sealed anew in the rooms concerned: a
+// head for each member is made and stored, and others wait for that. So a person is charged for it by what it costs, and
+// may not do what can wait while they owe too much. What cannot wait, as the removal of a key, is done and charged.
+const (
+	headCharge    = 50 * time.Millisecond // for each member of each room concerned
+	changesAtOnce = 3                     // of one's keys in all of one's rooms, from owing nothing
+	freeDebt      = time.Minute           // who owes no more is never refused: in small rooms that is many changes
+)
+
+// ErrTooOften refuses a change of somebody who has made many.
+var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed your keys or rooms often, and in large rooms each change delays everyone"}
+
+// debt is what a person owes; it is paid by waiting. The zero debt is none.
+type debt struct {
+	paid time.Time // when it is paid; past: it is
+}
+
+func (d *debt) left(now time.Time) time.Duration { return max(0, d.paid.Sub(now)) }
+
+func (d *debt) charge(now time.Time, cost time.Duration) {
+	d.paid = now.Add(d.left(now) + cost)
+}
+
+// refuse refuses a change that costs so much, while too much is owed.
+func (d *debt) refuse(now time.Time, cost time.Duration) error {
+	wait := d.left(now) - max((changesAtOnce-1)*cost, freeDebt)
+	if wait <= 0 {
+		return nil
+	}
+	return ErrTooOften.With("%s; try again in %s", ErrTooOften.Text, max(wait, time.Second).Round(time.Second))
+}
+
+// cost is that of a change of me's keys, in all rooms of theirs. Called with mu held.
+func (h *decider) cost(p *person) (cost time.Duration) {
+	for name := range p.rooms {
+		if r := h.rooms[name]; r != nil {
+			cost += r.cost()
+		}
+	}
+	return cost
+}
+
+// cost is that of a change in the room. Called with the hub's mu held.
+func (r *Room) cost() time.Duration { return time.Duration(len(r.members)) * headCharge }
+
+// MayChangeKeys refuses me a change of keys that can wait, while what they owe for such changes is too much.
+// Errors: ErrTooOften.
+func (h *decider) MayChangeKeys(me Name) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.person(me)
+	return p.debt.refuse(time.Now(), h.cost(p))
+}
+
+// chargeKeys charges me for a change of keys.
+func (h *decider) chargeKeys(me Name) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.person(me)
+	p.debt.charge(time.Now(), h.cost(p))
+}
+
+// cheapMove is what a join may cost that is never refused.
+const cheapMove = time.Second
+
+// mayMove refuses me to join the room, while what they owe is too much.
+func (h *decider) mayMove(me Name, name RoomName) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[name]
+	if r == nil || name == General || r.cost() <= cheapMove {
+		return nil
+	}
+	p := h.person(me)
+	return p.debt.refuse(time.Now(), max(r.cost(), h.cost(p)))
+}
+
+// chargeMove charges me for joining or leaving the room; #general is joined once.
+func (h *decider) chargeMove(me Name, name RoomName) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[name]; r != nil && name != General {
+		h.person(me).debt.charge(time.Now(), r.cost())
+	}
+}
+
+// closedCounts is how long a room that was closed is one of those that its maker made: its number goes on, so something of
+// it stays.
+const closedCounts = time.Hour
+
+// mayMake refuses me to make another room so soon after closing others.
+func (h *decider) mayMake(me Name, name RoomName) error {
+	made := 0
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if r := h.rooms[name]; r != nil && !r.gone {
+		return nil
+	}
+	for _, r := range h.rooms {
+		if r.by == me && (!r.gone || time.Since(r.closed) < closedCounts) {
+			made++
+		}
+	}
+	if made >= MaxMade {
+		return ErrTooMany.Because("nobody makes more than %d, and one that was closed counts for an hour", MaxMade)
+	}
+	return nil
 }

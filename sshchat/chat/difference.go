@@ -494,8 +494,8 @@ func (d *draft) putMembers(r *RoomState, e Entries[Member, Name]) error {
 		put[m.Name] = true
 	}
 	joined, left := differ(r.Members, members)
-	for _, name := range joined {
-		d.count(name, 1)
+	for _, m := range joined {
+		d.count(m.Name, 1)
 	}
 	for _, name := range left {
 		d.count(name, -1)

@@ -72,17 +72,6 @@ func (h *directory) room(me Name, name RoomName) (*Room, error) {
 	return r, nil
 }
 
-// mayTell refuses me to say something in the room that is not stored, if it is slow.
-func (h *directory) mayTell(me Name, name RoomName) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[name]
-	if r == nil || name.IsDirect() {
-		return NotIn(me, name)
-	}
-	return r.tooSoon(me, now())
-}
-
 // tell appends what is not stored and returns its place in the order.
 func (h *directory) tell(log *Log, m Message) (order uint64) {
 	h.orderMu.Lock()
@@ -267,21 +256,15 @@ func (h *directory) Last(me Name, room RoomName) (Message, bool) {
 	return Message{}, false
 }
 
-func (h *directory) makeDirect(from Name, room RoomName) {
-	if room.Other(from).IsZero() {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.rooms[room] != nil {
-		return
-	}
-	r := h.addRoom(RoomState{Name: room})
+// makeDirect adds the room of two people. Called with mu held for writing.
+func (h *directory) makeDirect(name RoomName) *Room {
+	r := h.addRoom(RoomState{Name: name})
 	for name := range r.members {
 		if h.people[name].sessions > 0 {
 			r.here++
 		}
 	}
+	return r
 }
 
 // Announce tells everybody who is there something that is not stored.

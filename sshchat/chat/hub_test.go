@@ -24,21 +24,41 @@ type tape struct {
 	calls   int
 	broken  error
 	looking func(batch []Event) // called before a batch counts as stored
+	out     chan Batch
 }
 
-func (t *tape) Commit(batch []Event) error {
+func (t *tape) Append(b Batch) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls++
 	if t.looking != nil {
-		t.looking(batch)
+		t.looking(b.Events)
 	}
-	if t.broken != nil {
+	switch {
+	case errors.Is(t.broken, ErrOnlyDecided):
+		b = b.Decided()
+	case t.broken != nil:
 		return t.broken
 	}
-	t.events = append(t.events, batch...)
-	return nil
+	t.events = append(t.events, b.Events...)
+	t.channel() <- b
+	return t.broken
 }
+
+func (t *tape) Events() <-chan Batch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.channel()
+}
+
+func (t *tape) channel() chan Batch {
+	if t.out == nil {
+		t.out = make(chan Batch, 1)
+	}
+	return t.out
+}
+
+func (t *tape) Rehearse(_, after *State) (*State, error) { return after, nil }
 
 func (t *tape) fail(err error) {
 	t.mu.Lock()
@@ -61,7 +81,11 @@ func start(t testing.TB, j Journal, people ...string) *Hub {
 	for _, p := range people {
 		general.Members = append(general.Members, Member{name(t, p), 1})
 	}
-	h := hubOver(j, nil, []RoomState{general}, quiet)
+	return running(t, hubOver(j, nil, []RoomState{general}, quiet))
+}
+
+// running runs the hub until the test ends.
+func running(t testing.TB, h *Hub) *Hub {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
@@ -76,7 +100,11 @@ func start(t testing.TB, j Journal, people ...string) *Hub {
 
 func say(t testing.TB, h *Hub, from string, room RoomName, text string) Message {
 	t.Helper()
-	m, err := h.Post(context.Background(), name(t, from), room, Say, words(text))
+	if a, b, direct := room.Pair(); direct { // both must have an account
+		h.caller(a)
+		h.caller(b)
+	}
+	m, err := h.Post(context.Background(), h.caller(name(t, from)), room, Say, words(text))
 	if err != nil {
 		t.Fatalf("%s in %s: %v", from, room, err)
 	}
@@ -160,7 +188,7 @@ func TestRaceForARoom(t *testing.T) {
 func TestMakeRoomThatIsThereByNow(t *testing.T) {
 	h := start(t, &tape{})
 	join(t, h, "alice", "ci")
-	if _, err := h.decisions.Decide(h.caller(name(t, "bob")), JoinRoom{Room: room(t, "ci")}); err != nil {
+	if err := h.submit(t.Context(), newRequest(h.caller(name(t, "bob")), JoinRoom{Room: room(t, "ci")})); err != nil {
 		t.Error(err)
 	}
 	if got, _ := h.View().Room(room(t, "ci")); got.By != name(t, "alice") || len(got.Members) != 2 {
@@ -212,9 +240,9 @@ func TestLimitsOfOnePerson(t *testing.T) {
 // private-room-as-stranger: it answers as a room that is not there.
 func TestPrivateRoomIsNotThere(t *testing.T) {
 	secret, bob := room(t, "secret"), name(t, "bob")
-	h := hubOver(&tape{}, nil, []RoomState{
+	h := running(t, hubOver(&tape{}, nil, []RoomState{
 		{Name: secret, Rules: Rules{Private: true}, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
-	}, quiet)
+	}, quiet))
 	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("Room: %v", err)
 	}

@@ -61,7 +61,7 @@ func TestIdleDirectRoomIsLetGo(t *testing.T) {
 	}
 	wantInbox(t, NewInbox(bob, h), "general 1/0 @0", "@alice+bob 0/0 @6")
 	wantInbox(t, NewInbox(alice, h), "general 0/0 @0", "@alice+bob 0/0 @6")
-	if _, err := h.Amend(t.Context(), alice, pair, Edit, 5, words("new")); err == nil {
+	if _, err := h.Amend(t.Context(), h.caller(alice), pair, Edit, 5, words("new")); err == nil {
 		t.Error("edited what is not in memory")
 	}
 
@@ -144,7 +144,7 @@ func TestIdleDirectRoomsCostLittle(t *testing.T) {
 	empty := heap()
 	for _, n := range names {
 		pair := text.Direct(alice, n)
-		h.makeDirect(alice, pair)
+		h.makeDirect(pair)
 		for seq := uint64(1); seq <= messages; seq++ {
 			h.rooms[pair].Log.Append(Message{Room: pair, Seq: seq, From: alice, Kind: Say, Text: words(said.String() + fmt.Sprint(seq))})
 		}

@@ -149,23 +149,47 @@ func (in Speak) decide(d *draft) error {
 	if d.me == nil {
 		return ErrStale
 	}
-	if m, muted := d.view().Muted(d.me.Name); muted {
-		return denied("not sent: %s", m.MuteText())
-	}
-	switch other := in.Room.Other(d.me.Name); {
-	case in.Room.IsZero():
-		return nil
-	case in.Room.IsDirect() && other.IsZero():
-		return NotIn(d.me.Name, in.Room)
-	case in.Room.IsDirect() && d.named(other) == nil: // the room outlives the account
-		return ErrNoAccount.With("no account named %s", other)
-	case in.Room.IsDirect():
-		return nil
+	if err := d.view().maySpeak(d.me.Name, in.Room); err != nil || in.Room.IsZero() || in.Room.IsDirect() {
+		return err
 	}
 	if r := d.rooms[in.Room]; r == nil || r.member(d.me.Name) < 0 {
 		return NotIn(d.me.Name, in.Room)
 	}
 	return nil
+}
+
+// maySpeak refuses the muted, and what would be said to nobody. Whether somebody is in a room, the caller looks.
+func (v View) maySpeak(me Name, room RoomName) error {
+	if m, muted := v.Muted(me); muted {
+		return denied("not sent: %s", m.MuteText())
+	}
+	if !room.IsDirect() {
+		return nil
+	}
+	switch other := room.Other(me); {
+	case other.IsZero():
+		return NotIn(me, room)
+	case v.named(other) == nil: // the room outlives the account
+		return ErrNoAccount.With("no account named %s", other)
+	}
+	return nil
+}
+
+// Post is a message: something said, an edit of what the message Of said, or its deletion. It is ordered with what is decided,
+// and changes no State.
+type Post struct {
+	Room     RoomName
+	Kind     Kind
+	Text     Text
+	Of       uint64 // of an Edit or Delete
+	Anothers bool   // of a Delete: what it means may be somebody else's
+}
+
+func (in Post) decide(d *draft) error {
+	if in.Kind == Delete {
+		return nil
+	}
+	return Speak{in.Room}.decide(d)
 }
 
 // TakeBack lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is

@@ -129,10 +129,10 @@ func TestDeletedReadNothingOfTwo(t *testing.T) {
 	h := start(t, tape, "alice", "bob")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	two := text.Direct(alice, bob)
-	if _, err := h.Post(t.Context(), alice, two, Say, words("hi")); err != nil {
+	if _, err := h.Post(t.Context(), h.caller(alice), two, Say, words("hi")); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Decide(t.Context(), TheServer, DeleteAccount{ID: h.caller(bob).Login.Account}); err != nil {
+	if err := h.Decide(t.Context(), TheServer, DeleteAccount{ID: h.caller(bob).Login.Account}, nil); err != nil {
 		t.Fatal(err)
 	}
 	gone := func(e Event) bool { return e.Room == two && e.Change == Revoke && e.Name == bob }
@@ -155,7 +155,7 @@ func TestAuthorsAreForMembers(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob", "carl")
 	lab := room(t, "lab")
 	join(t, h, "alice", "lab")
-	m, err := h.Post(t.Context(), name(t, "alice"), lab, Say, words("before"))
+	m, err := h.Post(t.Context(), h.caller(name(t, "alice")), lab, Say, words("before"))
 	if err != nil {
 		t.Fatal(err)
 	}

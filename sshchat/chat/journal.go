@@ -2,6 +2,8 @@ package chat
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,20 +25,80 @@ type Event struct {
 	Message Message
 	Change  Change
 	Name    Name   // whose Change it is
+	Since   uint64 // of a Join: the first Seq that is theirs to read
 	State   *State // as it is from this event on; nil: as before
 	Stored  any    // what only the journal understands, which made it; nil for all other events
 }
 
-// Journal makes events durable: it is the seam between the chat and what stores it.
-//
-// Commit stores the batch in order and returns once all of it survives a power cut; only then is it shown to anyone.
-// After an error none of it is shown, the Seqs of its messages are given out again, and its changes
-// come once more, ahead of the next messages. An error that wraps
-// ErrJournalDead is final. Commit is called from one goroutine, at least once a minute, with an empty batch
-// when nothing happens.
-type Journal interface {
-	Commit(batch []Event) error
+// RequestID names a request. A request that is sent twice is done once.
+type RequestID struct {
+	Origin uint64 // the hub at which it was made
+	N      uint64 // counts its requests from 1
 }
+
+// Answer is what became of a request that is part of a batch.
+type Answer struct {
+	ID      RequestID
+	Settled uint64 // requests of the origin below this one are never sent again
+	Event   int    // the index among the events of its message, or of what only the journal understands; -1: it is a decision
+}
+
+// Batch is what happened together: it is stored and applied as a whole, or not at all. What it refers to is shared and must
+// not be changed.
+type Batch struct {
+	N       uint64  // counts batches; it follows on N-1
+	At      Moment  // by which it was judged: who applies it reads no clock
+	Events  []Event // messages and changes of readers, in order
+	Before  *State
+	After   *State // Before itself, if nothing was decided
+	Edit    string // EditByHand.File, if one is in it
+	Acts    []Act  // lines of the audit log
+	Answers []Answer
+}
+
+// Decided is the batch without its messages, and what only the journal understands.
+func (b Batch) Decided() Batch {
+	b.Events = slices.DeleteFunc(slices.Clone(b.Events), func(e Event) bool { return e.Change == NoChange })
+	b.Answers = slices.DeleteFunc(slices.Clone(b.Answers), func(a Answer) bool { return a.Event >= 0 })
+	return b
+}
+
+// Journal makes batches durable, in one order: it is the seam between the chat and what stores it.
+type Journal interface {
+	// Append offers b as the batch after the last that came out of Events. It returns nil once all of it survives a power
+	// cut; then it comes out of Events, and is shown. It is called from one goroutine, at least once a minute, with an empty
+	// batch when nothing happens.
+	//
+	// After an error nothing of b is shown, and nothing of it is part of the log: its Seqs are given out again. Errors that
+	// mean more: *BadEvent, ErrBehind, ErrOnlyDecided, and ErrJournalDead, which is final.
+	Append(b Batch) error
+	// Events are the batches that were appended, by whichever hub, each once it is durable.
+	Events() <-chan Batch
+	// Rehearse returns the State as who reads the step from before to after out of the log will have it. If it cannot be
+	// read back it fails: then it must not be appended.
+	Rehearse(before, after *State) (*State, error)
+}
+
+// BadEvent is why a batch was not appended: one event of it cannot be stored. The others can, in a batch without it.
+type BadEvent struct {
+	Index int // among the batch's events
+	Err   error
+}
+
+func (b *BadEvent) Error() string {
+	return fmt.Sprintf("event %d cannot be stored: %v", b.Index, b.Err)
+}
+
+func (b *BadEvent) Unwrap() error { return b.Err }
+
+var (
+	// ErrBehind is wrapped by an error of Append when another hub's batch has the place: it comes out of Events, and what
+	// was to be appended is to be ordered anew.
+	ErrBehind = errors.New("another batch has that place in the log")
+	// ErrOnlyDecided is wrapped by an error of Append when what was decided is stored, and comes out of Events, but the
+	// messages are not.
+	ErrOnlyDecided = errors.New("what was decided is stored, and the messages are not")
+)
 
 // Preparer is a Journal that has work to do ahead for some rooms, and does it in the background. An event that can wait
 // for that does so before it is queued, and holds up nothing behind it.
@@ -47,7 +109,7 @@ type Preparer interface {
 	Prepared(room RoomName, change Change) <-chan struct{}
 }
 
-// ErrJournalDead is wrapped by an error of Commit after which nothing can be stored until the server starts again:
+// ErrJournalDead is wrapped by an error of Append after which nothing can be stored until the server starts again:
 // after a failed fsync Linux forgets which pages were not written, so trying again would lie.
 var ErrJournalDead = errors.New("the journal has failed for good")
 

@@ -3,42 +3,15 @@ package chat
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 )
 
-// ledger is Decisions in memory.
-type ledger struct {
-	mu     sync.Mutex
-	state  *State
-	follow func(before, after View)
-}
-
-func (l *ledger) View() View {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return View{l.state, moment()}
-}
+// These are hubs as tests have them, and what tests want decided in them.
 
 func moment() Moment {
 	at := time.Now().UTC()
 	return Moment{Shown: at, Believed: at, Latest: at, Stamp: at}
 }
-
-func (l *ledger) Decide(who Caller, in Intent) (*State, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	before := View{l.state, moment()}
-	after, err := before.Check(who, in)
-	if err != nil {
-		return nil, err
-	}
-	l.state = after
-	l.follow(before, View{after, before.At})
-	return after, nil
-}
-
-func (l *ledger) Follow(f func(before, after View)) { l.follow = f }
 
 // hubOver is a hub over such rooms, in which everybody who is in one has an account.
 func hubOver(j Journal, marks Marks, rooms []RoomState, log *slog.Logger) *Hub {
@@ -58,7 +31,7 @@ func hubOver(j Journal, marks Marks, rooms []RoomState, log *slog.Logger) *Hub {
 			}
 		}
 	}
-	return NewHub(j, &ledger{state: NewState(p)}, marks, last, log)
+	return NewHub(Config{Journal: j, State: NewState(p), Clock: moment, Marks: marks, Last: last, Log: log})
 }
 
 func accountOf(n Name) Account {
@@ -69,19 +42,37 @@ func keyOf(n Name) Key {
 	return Key{Line: "ssh-ed25519 of " + n.String(), Fingerprint: "SHA256:" + n.String(), Reads: true}
 }
 
-// caller is that person, logged in with their key. Whoever has no account gets one.
+// caller is that person, logged in with their key. Whoever has no account gets one; then the hub must run.
 func (h *Hub) caller(n Name) Caller {
-	l := h.decisions.(*ledger)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a, ok := l.state.ByName(n)
+	a, ok := h.View().ByName(n)
 	if !ok {
-		d := &draft{State: *l.state}
 		a = accountOf(n)
-		d.addAccount(a)
-		l.state = &d.State
+		h.submit(context.Background(), newRequest(TheServer, enrol{a}))
 	}
 	return Caller{Name: n, Login: Login{Account: a.ID, Key: a.Keys[0].Fingerprint}, Key: a.Keys[0].Fingerprint, Verified: true}
+}
+
+// enrol adds an account, which is in no room.
+type enrol struct{ Account }
+
+func (in enrol) decide(d *draft) error {
+	if d.named(in.Name) == nil {
+		d.addAccount(in.Account)
+	}
+	return nil
+}
+
+// rises gives somebody another role.
+type rises struct {
+	name Name
+	role Role
+}
+
+func (in rises) decide(d *draft) error {
+	a := *d.named(in.name)
+	a.Role = in.role
+	d.putAccount(a)
+	return nil
 }
 
 // The rest is what tests want decided, and by whom.
@@ -89,33 +80,33 @@ func (h *Hub) caller(n Name) Caller {
 func (h *Hub) Join(ctx context.Context, me Name, name RoomName) (made bool, err error) {
 	who := h.caller(me)
 	_, there := h.View().Room(name)
-	err = h.Decide(ctx, who, JoinRoom{Room: name})
+	err = h.Decide(ctx, who, JoinRoom{Room: name}, nil)
 	is, _ := h.View().Room(name)
 	return err == nil && !there && is.By == me, err
 }
 
 func (h *Hub) Part(ctx context.Context, me Name, name RoomName) error {
-	return h.Decide(ctx, h.caller(me), LeaveRoom{name})
+	return h.Decide(ctx, h.caller(me), LeaveRoom{name}, nil)
 }
 
 func (h *Hub) SetTopic(ctx context.Context, me Name, name RoomName, topic Text) error {
-	return h.Decide(ctx, h.caller(me), SetTopic{name, topic.String()})
+	return h.Decide(ctx, h.caller(me), SetTopic{name, topic.String()}, nil)
 }
 
 func (h *Hub) Kick(ctx context.Context, name Name, room RoomName) error {
-	return h.Decide(ctx, TheServer, KickFromRoom{Name: name, Room: room})
+	return h.Decide(ctx, TheServer, KickFromRoom{Name: name, Room: room}, nil)
 }
 
 func (h *Hub) RemoveRoom(ctx context.Context, name RoomName) error {
-	return h.Decide(ctx, TheServer, CloseRoom{name})
+	return h.Decide(ctx, TheServer, CloseRoom{name}, nil)
 }
 
 // Revoke takes a key of me's away that they have just been given; what is sealed to it is ended.
 func (h *Hub) Revoke(ctx context.Context, me Name) error {
 	id := h.caller(me).Login.Account
 	key := Key{Line: "ssh-ed25519 another of " + me.String(), Fingerprint: "SHA256:another", Reads: true}
-	if _, err := h.decisions.Decide(TheServer, AddKeys{id, []Key{key}}); err != nil {
+	if err := h.submit(context.Background(), newRequest(TheServer, AddKeys{id, []Key{key}})); err != nil {
 		return err
 	}
-	return h.Decide(ctx, TheServer, RemoveKey{id, key.Fingerprint})
+	return h.Decide(ctx, TheServer, RemoveKey{id, key.Fingerprint}, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,7 +97,7 @@ func TestFailedCommit(t *testing.T) {
 	say(t, h, "alice", General, "one")
 	journal.fail(errors.New("disk full"))
 	for range 3 {
-		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("lost")); !errors.Is(err, ErrNotStored) {
+		if _, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Say, words("lost")); !errors.Is(err, ErrNotStored) {
 			t.Fatalf("poster got %v", err)
 		}
 	}
@@ -110,30 +111,58 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
-// left-while-disk-full: who has left is never sealed to again, though the journal could not take the change then.
-func TestChangesOutliveAFailedCommit(t *testing.T) {
+// left-while-disk-full: who cannot leave is told so, and is in the room as before.
+func TestNothingIsDecidedThatCannotBeStored(t *testing.T) {
 	journal := &tape{}
 	h := start(t, journal, "alice", "bob")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
+	before := h.View().State
 	journal.fail(errors.New("disk full"))
-	part(t, h, "bob", "ci")
-	join(t, h, "carol", "ci")
-	if _, err := h.Post(t.Context(), name(t, "bob"), room(t, "ci"), Say, words("still here?")); !errors.Is(err, ErrNotIn) {
-		t.Errorf("bob posts after leaving: %v", err)
+	if err := h.Part(t.Context(), name(t, "bob"), room(t, "ci")); !errors.Is(err, ErrNotDecided) {
+		t.Errorf("bob leaves: %v", err)
+	}
+	if h.View().State != before || !h.In(name(t, "bob"), room(t, "ci")) {
+		t.Error("something was decided all the same")
 	}
 	journal.fail(nil)
+	part(t, h, "bob", "ci")
 	say(t, h, "alice", room(t, "ci"), "without bob")
-	var got string
-	for _, e := range journal.stored()[2:] {
-		got += fmt.Sprintf("%d %s %d;", e.Change, e.Name, e.Message.Seq)
-	}
-	if want := fmt.Sprintf("%d bob 0;%d carol 0;%d  1;", Leave, Join, NoChange); got != want {
-		t.Errorf("journal: %s, want %s", got, want)
-	}
-	if since := h.Since(name(t, "carol"), room(t, "ci")); since != 1 {
-		t.Errorf("carol reads from %d", since)
-	}
+}
+
+// What is decided may be stored where the messages beside it are not: then it holds, and they were not said.
+func TestDecidedThoughTheMessagesAreNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{broken: ErrOnlyDecided}
+		alice, bob, ci := name(t, "alice"), name(t, "bob"), room(t, "ci")
+		h := hubOver(journal, nil, []RoomState{{Name: ci, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
+		carol := accountOf(name(t, "carol"))
+		said := make(chan error, 3)
+		for i, do := range []func() error{
+			func() error {
+				_, err := h.Post(context.Background(), h.caller(alice), ci, Say, words("lost"))
+				return err
+			},
+			func() error { return h.Part(context.Background(), bob, ci) },
+			func() error { return h.submit(context.Background(), newRequest(TheServer, enrol{carol})) },
+		} {
+			go func() { said <- fmt.Errorf("%d: %w", i, do()) }()
+			synctest.Wait() // it is queued
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := h.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		for range 3 {
+			if err := <-said; strings.HasPrefix(err.Error(), "0") != errors.Is(err, ErrNotStored) {
+				t.Error(err)
+			}
+		}
+		if h.In(bob, ci) || !h.View().Taken(carol.Name) || len(h.Before(alice, ci, 0, 9)) > 0 {
+			t.Errorf("bob is in: %v; in the room: %v", h.In(bob, ci), h.Before(alice, ci, 0, 9))
+		}
+	})
 }
 
 func TestDeadJournalEndsRun(t *testing.T) {
@@ -143,14 +172,14 @@ func TestDeadJournalEndsRun(t *testing.T) {
 	r := h.Reader(name(t, "alice"), From{})
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(t.Context()) }()
-	if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("x")); !errors.Is(err, ErrNotStored) {
+	if _, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Say, words("x")); !errors.Is(err, ErrNotStored) {
 		t.Errorf("poster got %v", err)
 	}
 	if err := <-ended; !errors.Is(err, ErrJournalDead) {
 		t.Errorf("Run returned %v", err)
 	}
 	for range 2 * maxBatch { // more than the queue holds
-		if _, err := h.Post(t.Context(), name(t, "alice"), General, Say, words("x")); !errors.Is(err, ErrStopping) {
+		if _, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Say, words("x")); !errors.Is(err, ErrStopping) {
 			t.Fatalf("a later poster got %v", err)
 		}
 	}
@@ -165,7 +194,7 @@ func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 		for range 9 {
 			go func() {
-				if _, err := h.Post(context.Background(), name(t, "alice"), General, Say, words("x")); err != nil {
+				if _, err := h.Post(context.Background(), h.caller(name(t, "alice")), General, Say, words("x")); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -203,22 +232,22 @@ func TestPostWhereOneIsNot(t *testing.T) {
 	h := start(t, journal, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	for _, where := range []RoomName{pair, General, room(t, "nowhere")} {
-		if _, err := h.Post(t.Context(), name(t, "carol"), where, Say, words("x")); !errors.Is(err, ErrNotIn) {
+		if _, err := h.Post(t.Context(), h.caller(name(t, "carol")), where, Say, words("x")); !errors.Is(err, ErrNotIn) {
 			t.Errorf("carol in %s: %v", where, err)
 		}
 	}
 	say(t, h, "alice", pair, "just us")
-	if _, err := h.Post(t.Context(), name(t, "carol"), pair, Say, words("x")); !errors.Is(err, ErrNotIn) {
+	if _, err := h.Post(t.Context(), h.caller(name(t, "carol")), pair, Say, words("x")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("carol in %s: %v", pair, err)
 	}
 	carol := h.Reader(name(t, "carol"), From{Back: 99, Only: []RoomName{pair, General}, After: map[RoomName]uint64{pair: 0}})
 	if got := carol.Next(99); len(got) > 0 || len(carol.Rooms()) > 0 {
 		t.Errorf("carol reads %+v in %v", got, carol.Rooms())
 	}
-	if journal.calls != 1 {
-		t.Errorf("the journal was called %d times for one message", journal.calls)
+	if said := len(journal.stored()); said != 1 {
+		t.Errorf("%d events were stored for one message", said)
 	}
-	if _, err := h.Post(t.Context(), name(t, "alice"), General, Notice, words("forged")); err == nil {
+	if _, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Notice, words("forged")); err == nil {
 		t.Error("a notice was posted")
 	}
 }
@@ -226,14 +255,14 @@ func TestPostWhereOneIsNot(t *testing.T) {
 func BenchmarkPost(b *testing.B) {
 	for _, posters := range []int{1, 64, 256} {
 		b.Run(fmt.Sprint(posters), func(b *testing.B) {
-			h := start(b, instant{}, "alice")
+			h := start(b, make(instant, 1), "alice")
 			alice, text := name(b, "alice"), words("hello, world")
 			var wg sync.WaitGroup
 			b.ResetTimer()
 			for p := range posters {
 				wg.Go(func() {
 					for i := p; i < b.N; i += posters {
-						if _, err := h.Post(context.Background(), alice, General, Say, text); err != nil {
+						if _, err := h.Post(context.Background(), h.caller(alice), General, Say, text); err != nil {
 							b.Error(err)
 						}
 					}
@@ -245,6 +274,8 @@ func BenchmarkPost(b *testing.B) {
 }
 
 // instant is a Journal that costs nothing.
-type instant struct{}
+type instant chan Batch
 
-func (instant) Commit([]Event) error { return nil }
+func (i instant) Append(b Batch) error                     { i <- b; return nil }
+func (i instant) Events() <-chan Batch                     { return i }
+func (i instant) Rehearse(_, after *State) (*State, error) { return after, nil }

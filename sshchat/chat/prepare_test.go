@@ -129,12 +129,12 @@ func TestReadersAgainBeforeTheAnswer(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- h.Run(ctx) }()
-				if err := h.Decide(t.Context(), TheServer, Ban{Sanction: c.ban}); err != nil {
+				if err := h.Decide(t.Context(), TheServer, Ban{Sanction: c.ban}, nil); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
 				answered := make(chan error, 1)
-				go func() { answered <- h.Decide(t.Context(), TheServer, c.end) }()
+				go func() { answered <- h.Decide(t.Context(), TheServer, c.end, nil) }()
 				synctest.Wait()
 				if len(answered) > 0 {
 					t.Error("answered before the room is ready")

@@ -140,10 +140,10 @@ func nameList(names []Name) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// enter is called with mu held.
-func (h *presence) enter(r *Room, name Name) {
+// enter is called with mu held. since is the first message that is theirs to read.
+func (h *presence) enter(r *Room, name Name, since uint64) {
 	p := h.person(name)
-	r.members[name] = r.seq + 1
+	r.members[name] = min(since, r.Log.Last()+1) // what was said before, in the same batch, may not have been stored
 	if p.sessions > 0 {
 		r.here++
 	}

@@ -70,6 +70,7 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	if err := h.SetTopic(t.Context(), alice, ci, words("old")); err != nil {
 		t.Fatal(err)
 	}
+	h.caller(name(t, "bob")) // he has an account
 	bob := h.Reader(name(t, "bob"), From{})
 	expect(t, bob)
 	join(t, h, "bob", "ci")
@@ -94,19 +95,35 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 		"ci:unread when bob left", "ci:after", "ci:alice set the topic: new", "ci:again")
 }
 
+// comes puts somebody into #general.
+type comes struct {
+	name  Name
+	since uint64
+}
+
+func (in comes) decide(d *draft) error {
+	d.setMember(d.general(), Member{in.name, in.since})
+	return nil
+}
+
 // One batch holds a message, a joining and another message: the joiner is shown the second alone.
 func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice, bob := name(t, "alice"), name(t, "bob")
 		h := hubOver(&tape{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		r := h.Reader(bob, From{})
-		for _, e := range []Event{
-			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("before")}},
-			{Room: General, Change: Join, Name: bob},
-			{Room: General, Message: Message{Room: General, From: alice, Kind: Say, Text: words("after")}},
+		who := h.caller(alice)
+		for _, in := range []Intent{
+			Post{Room: General, Kind: Say, Text: words("before")},
+			comes{bob, 2},
+			Post{Room: General, Kind: Say, Text: words("after")},
 		} {
 			go func() {
-				if err := h.submit(context.Background(), newRequest(e)); err != nil {
+				req := newRequest(who, in)
+				if _, ok := in.(comes); ok {
+					req.Who = TheServer
+				}
+				if err := h.submit(context.Background(), req); err != nil {
 					t.Error(err)
 				}
 			}()

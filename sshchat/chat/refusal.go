@@ -64,6 +64,7 @@ var (
 	ErrTooMany      = &Refusal{Code: Failed, Text: "too many rooms"}
 	ErrSlow         = &Refusal{Code: Denied, Text: "not sent: the room is slow"}
 	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again in a while; its admin can see why"}
+	ErrNotDecided   = &Refusal{Code: Failed, Text: "nothing was changed: the server could not store it. Try again in a while; its admin can see why"}
 	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
 	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is everybody's room; nobody leaves it"}
 	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is somebody else's"}

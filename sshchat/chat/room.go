@@ -23,20 +23,18 @@ type Room struct {
 	members map[Name]uint64 // since which Seq; of a direct room always the two, from 1
 	here    int             // members with a live session
 	came    map[Name]bool   // comings (true) and goings (false) not told yet
-
-	seq uint64 // Seq of the newest committed message; owned by the hub's journal goroutine
 }
 
 func newRoom(s RoomState) *Room {
 	r := &Room{
 		Name: s.Name, Log: NewLog(s.Last), topic: s.Topic, rules: s.Rules.clone(), by: s.By, gone: s.Gone,
-		members: make(map[Name]uint64), came: make(map[Name]bool), seq: s.Last,
+		members: make(map[Name]uint64), came: make(map[Name]bool),
 	}
 	if a, b, ok := s.Name.Pair(); ok {
 		r.members[a], r.members[b] = 1, 1
 	}
 	for _, m := range s.Members {
-		// A crash between the registry's write and the journal's leaves a since beyond what was stored.
+		// A crash may leave what was decided without the messages before it: a since beyond what was stored.
 		r.members[m.Name] = min(m.Since, s.Last+1)
 	}
 	return r
@@ -51,8 +49,8 @@ func (r *Room) decided(s *RoomState) {
 }
 
 // close notes that the room is removed. Called with the hub's mu held.
-func (r *Room) close() {
-	r.gone, r.closed, r.topic, r.rules, r.said = true, time.Now(), "", Rules{}, nil
+func (r *Room) close(at time.Time) {
+	r.gone, r.closed, r.topic, r.rules, r.said = true, at, "", Rules{}, nil
 }
 
 // RoomInfo is a room as shown to people; a copy.
@@ -114,18 +112,21 @@ func (h *directory) Notify(by Name, name RoomName, format string, args ...any) {
 	}
 }
 
-// tooSoon refuses a message in a slow room and notes one that is not refused. Called with the hub's mu held.
-func (r *Room) tooSoon(from Name, at time.Time) error {
-	slow := r.rules.Slow
-	if slow <= 0 || r.moderates(from) {
+// tooSoon refuses somebody who spoke last so short a time ago, if the room is slow.
+func (r *RoomState) tooSoon(from Name, last, at time.Time) error {
+	if r.Slow <= 0 || r.By == from && r.member(from) >= 0 || slices.Contains(r.Mods, from) {
 		return nil
 	}
-	if wait := slow - at.Sub(r.said[from]); wait > 0 && wait <= slow {
+	if wait := r.Slow - at.Sub(last); wait > 0 && wait <= r.Slow {
 		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), (wait + time.Second - 1).Truncate(time.Second))
 	}
+	return nil
+}
+
+// spoke notes when somebody spoke, for as long as the room is slow. Called with the hub's mu held.
+func (r *Room) spoke(from Name, at time.Time) {
 	if r.said == nil {
 		r.said = make(map[Name]time.Time)
 	}
 	r.said[from] = at
-	return nil
 }

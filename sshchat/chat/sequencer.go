@@ -4,65 +4,67 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/text"
 )
 
-// What one commit holds at most. The load makes the batches: while one is written, the next gathers.
+// What one batch holds at most. The load makes the batches: while one is written, the next gathers.
 const (
 	maxBatch      = 1024
 	maxBatchBytes = 1 << 20
 	housekeeping  = time.Minute // how often the journal is called when nothing happens
 )
 
-// sequencer brings what happens into one order: it commits events to the journal, batch by batch, and then shows them.
+// sequencer brings all that is wanted into one order, messages and decisions alike: it checks each request at its place,
+// appends what is allowed to the journal, batch by batch, and applies what comes out of it.
 type sequencer struct {
 	*presence
-	journal  Journal
-	log      *slog.Logger
-	queue    chan *request        // read by Run alone; never closed
-	stop     chan struct{}        // closed by Run when it ends: nothing is taken any more
-	posted   atomic.Int64         // messages shown since the start
-	owed     []Event              // changes the journal has not taken yet, which come before any other; owned by Run
-	warnings map[warned]time.Time // when each was last given; owned by Run
-	failures failures             // owned by Run
-	idle     idleRooms            // owned by Run
+	journal   Journal
+	log       *slog.Logger
+	clock     func() Moment
+	state     atomic.Pointer[State] // what has been decided; written by Run alone
+	requests  requests
+	leader    Leader        // where requests are ordered; nil: here
+	queue     chan *request // read by Run alone; never closed
+	stop      chan struct{} // closed by Run when it ends: nothing is taken any more
+	posted    atomic.Int64  // messages shown since the start
+	setBack   atomic.Int64  // times that the clock was set back
+	followers []func(before, after View)
+	reseal    func(people map[Name]bool) // has what is said in their rooms sealed to their present keys, in the background
+
+	// Owned by Run:
+
+	applied  uint64               // the last batch that was applied
+	latest   Moment               // of the last batch
+	done     map[uint64]*doneIDs  // by origin
+	warnings map[warned]time.Time // when each was last given
+	failures failures
+	idle     idleRooms
 }
 
-// request is one event on its way through the journal. Whoever wants to know waits on done.
-type request struct {
-	event    Event
-	anothers bool         // of a Delete: what it means may be somebody else's
-	check    func() error // asked at its place, of a message; nil: nobody
-
-	done chan struct{} // closed by Run, after err is set
-	err  error
+// Leader is the hub that orders the requests of others.
+type Leader interface {
+	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if it is not
+	// known what became of it, so that it is to be sent again; ErrStopping.
+	Order(ctx context.Context, r Request) error
 }
 
-func newRequest(e Event) *request { return &request{event: e, done: make(chan struct{})} }
+// ErrNoAnswer is wrapped by an error of Leader.Order when it is not known whether the request is part of the log.
+var ErrNoAnswer = errors.New("there was no answer")
 
-// answer is called by Run, once.
-func (r *request) answer(err error) {
-	r.err = err
-	close(r.done)
-}
+// View is the State as it stands now.
+func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock()} }
 
-// say has a message committed.
-func (h *sequencer) say(ctx context.Context, req *request) error {
-	if err := h.await(ctx, req.event.Room, NoChange); err != nil {
-		return err
-	}
-	req.check = func() error { return checked(ctx) }
-	return h.submit(ctx, req)
-}
+// Follow has f called after each step from one State to the next, when the rooms have followed and before anybody is
+// answered. It is to be called before Run. f must not wait for a request.
+func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
 
 // await waits, in who wants the event, until the journal is prepared for it.
 func (h *sequencer) await(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
-	if !ok {
+	if !ok || h.leader != nil {
 		return nil
 	}
 	prepared := p.Prepared(room, change)
@@ -79,20 +81,71 @@ func (h *sequencer) await(ctx context.Context, room RoomName, change Change) err
 	}
 }
 
-// submit queues the request and waits until it is committed: once it is queued also beyond the end of ctx, so that
-// whoever is cut off, as by a server that stops, knows what was said and what was not.
+// submit has a request ordered and waits until it is part of the log, and applied here: once it is on its way also beyond
+// the end of ctx, so that whoever is cut off, as by a server that stops, knows what was said and what was not.
 func (h *sequencer) submit(ctx context.Context, req *request) error {
+	h.requests.open(req)
+	if h.leader != nil {
+		return h.ask(ctx, req)
+	}
+	err := h.enqueue(ctx, req)
+	if err != nil {
+		h.requests.close(req)
+		return err
+	}
+	return h.answered(req)
+}
+
+// enqueue has Run take the request: at once if there is a place, also for a caller who is gone by now.
+func (h *sequencer) enqueue(ctx context.Context, req *request) error {
 	select {
 	case h.queue <- req:
+		return nil
+	default:
+	}
+	select {
+	case h.queue <- req:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-h.stop:
 		return ErrStopping
 	}
+}
+
+// ask has the leader order a request, and sends it again as long as it is not known what became of it.
+func (h *sequencer) ask(ctx context.Context, req *request) error {
+	for {
+		err := h.leader.Order(ctx, req.Request)
+		switch {
+		case err == nil:
+			return h.answered(req)
+		case !errors.Is(err, ErrNoAnswer):
+			h.requests.close(req)
+			return err
+		}
+		select {
+		case <-req.done: // it is part of the log
+			return req.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.stop:
+			return ErrStopping
+		default:
+		}
+	}
+}
+
+// Order implements Leader: it has a request of another hub ordered here.
+func (h *sequencer) Order(ctx context.Context, r Request) error {
+	req := &request{Request: r, others: true, done: make(chan struct{})}
+	if err := h.enqueue(ctx, req); err != nil {
+		return err
+	}
 	return h.answered(req)
 }
 
-// answered waits for the answer to a request that is queued.
+// answered waits for the answer to a request that is on its way.
 func (h *sequencer) answered(req *request) error {
 	select {
 	case <-req.done:
@@ -107,8 +160,8 @@ func (h *sequencer) answered(req *request) error {
 	}
 }
 
-// Run is the journal's goroutine: it commits what is posted, appends it to the logs and answers the posters.
-// It returns nil when ctx ends, after committing what was queued, and an error that wraps ErrJournalDead
+// Run is the journal's goroutine: it orders what is asked for, appends it to the journal, applies what comes out of that
+// and answers. It returns nil when ctx ends, after what was queued, and an error that wraps ErrJournalDead
 // when the journal can store nothing more; then the rooms have been told.
 func (h *sequencer) Run(ctx context.Context) error {
 	defer close(h.stop)
@@ -120,8 +173,16 @@ func (h *sequencer) Run(ctx context.Context) error {
 		select {
 		case req := <-h.queue:
 			batch = h.drain(req)
+		case b := <-h.journal.Events():
+			if err := h.apply(b); err != nil {
+				return err
+			}
+			continue
 		case <-tick.C:
 			h.releaseIdle(time.Now())
+			if h.leader != nil {
+				continue
+			}
 		case <-h.stirred:
 			if presence == nil {
 				presence = time.After(presenceDelay)
@@ -134,19 +195,19 @@ func (h *sequencer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return h.finish()
 		}
-		if err := h.commit(batch); errors.Is(err, ErrJournalDead) {
+		if err := h.lead(batch); err != nil {
 			h.Announce(text.Sprintf("The server can store nothing more and is stopping. What you see above is stored."))
 			return err
 		}
 	}
 }
 
-// finish commits what had been queued when the server was told to stop.
+// finish orders what had been queued when the server was told to stop.
 func (h *sequencer) finish() error {
 	for {
 		select {
 		case req := <-h.queue:
-			if err := h.commit(h.drain(req)); errors.Is(err, ErrJournalDead) {
+			if err := h.lead(h.drain(req)); err != nil {
 				return err
 			}
 		default:
@@ -157,12 +218,12 @@ func (h *sequencer) finish() error {
 
 // drain returns first and what else is waiting, up to a full batch.
 func (h *sequencer) drain(first *request) []*request {
-	batch, bytes := []*request{first}, first.event.Message.size()
+	batch, bytes := []*request{first}, first.size()
 	for len(batch) < maxBatch && bytes < maxBatchBytes {
 		select {
 		case req := <-h.queue:
 			batch = append(batch, req)
-			bytes += req.event.Message.size()
+			bytes += req.size()
 		default:
 			return batch
 		}
@@ -170,41 +231,84 @@ func (h *sequencer) drain(first *request) []*request {
 	return batch
 }
 
-// commit stores a batch, shows it and answers each poster: in this order, so that nobody sees
-// what a power cut could take back.
-func (h *sequencer) commit(batch []*request) error {
-	staged := h.stage(admissible(batch))
-	if len(staged) == 0 && len(batch) > 0 {
-		return nil
+// lead has a batch stored, and applied, and answers who is refused. What is stored is answered as it is applied: in this
+// order, so that nobody sees what a power cut could take back. The error wraps ErrJournalDead, or is that of a batch that
+// cannot be applied.
+func (h *sequencer) lead(batch []*request) error {
+	for {
+		o := h.makeBatch(batch)
+		if len(o.staged) == 0 && len(batch) > 0 {
+			return nil
+		}
+		err := h.journal.Append(o.batch)
+		bad := (*BadEvent)(nil)
+		switch {
+		case err == nil:
+			h.failures.over(h.log)
+			h.reseal(o.rekeys)
+			if err := h.catchUp(o.batch.N); err != nil {
+				return err
+			}
+			o.noteSpoke()
+			for _, req := range o.staged {
+				if req.others { // those of this hub are answered as they are applied
+					h.answer(req, nil)
+				}
+			}
+			h.warnUnreadable(o.batch.Events)
+			return nil
+		case errors.Is(err, ErrBehind):
+			if err := h.catchUp(o.batch.N); err != nil {
+				return err
+			}
+			batch = o.staged
+		case errors.As(err, &bad):
+			batch = o.without(bad)
+		default:
+			return h.refuse(o, err)
+		}
 	}
-	events := slices.Clone(h.owed)
-	for _, req := range staged {
-		events = append(events, req.event)
+}
+
+// catchUp applies what comes out of the journal up to the n-th batch.
+func (h *sequencer) catchUp(n uint64) error {
+	for h.applied < n {
+		if err := h.apply(<-h.journal.Events()); err != nil {
+			return err
+		}
 	}
-	if showFirst {
-		h.show(events)
+	return nil
+}
+
+// refuse answers a batch that was not stored, and returns the error if it is final. What was decided may be stored all the
+// same, if the messages alone are not: then it holds.
+func (h *sequencer) refuse(o *ordering, err error) error {
+	h.failures.note(time.Now(), h.log, err)
+	decided := errors.Is(err, ErrOnlyDecided)
+	for i, req := range o.staged {
+		switch {
+		case o.batch.Answers[i].Event >= 0:
+			h.answer(req, ErrNotStored) // the cause is for the log; who asked learns what it means
+		case !decided:
+			h.answer(req, ErrNotDecided)
+		}
 	}
-	if err := h.journal.Commit(events); err != nil {
-		h.failures.note(time.Now(), h.log, err)
-		h.refuse(staged, events)
+	if decided {
+		h.reseal(o.rekeys)
+		if err := h.catchUp(o.batch.N); err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, ErrJournalDead) {
 		return err
 	}
-	h.failures.over(h.log)
-	h.owed = nil
-	if !showFirst {
-		h.show(events)
-	}
-	for _, req := range staged {
-		req.answer(nil)
-	}
-	h.warnUnreadable(events)
 	return nil
 }
 
 // logFailure is how often the log is told of failures, at most.
 const logFailure = time.Minute
 
-// failures are the commits that have failed in a row.
+// failures are the batches that have failed in a row.
 type failures struct {
 	times  int
 	told   bool      // the log knows of these
@@ -226,147 +330,23 @@ func (f *failures) over(log *slog.Logger) {
 	f.times, f.told = 0, false
 }
 
-// refuse answers a batch that was not stored. Its messages are as if they had not been said. Its changes hold all the
-// same, as the registry has them: the journal gets them again ahead of any message, so that it never seals
-// to somebody who has left.
-func (h *sequencer) refuse(staged []*request, events []Event) {
-	h.unstage(staged)
-	h.owed = slices.DeleteFunc(events, func(e Event) bool { return e.Change == NoChange })
-	for _, req := range staged {
-		if req.event.Change == NoChange {
-			req.answer(ErrNotStored) // the cause is for the log; the poster learns what it means
-		} else {
-			req.answer(nil)
-		}
+// maxRepeat is how far the clock may step back for the last batch's time to be repeated. By more, its new time is taken.
+const maxRepeat = 5 * time.Second
+
+// moment is the time of the next batch.
+func (h *sequencer) moment() Moment {
+	at := h.clock()
+	if back := h.latest.Shown.Sub(at.Shown); back > maxRepeat {
+		h.setBack.Add(1)
+		h.log.Warn("the clock was set back; messages have its time from here on", "by", back.Round(time.Second))
+	} else if back > 0 {
+		return h.latest
 	}
+	return at
 }
 
-// admissible answers the messages that a check refuses by now, and returns the rest.
-func admissible(batch []*request) []*request {
-	return slices.DeleteFunc(batch, func(req *request) bool {
-		if req.check == nil {
-			return false
-		}
-		err := req.check()
-		if err != nil {
-			req.answer(err)
-		}
-		return err != nil
-	})
-}
-
-// stage gives each event its place: messages a time and a Seq, changes of readers their effect, in order.
-// Who may not speak is answered here; what remains is returned.
-func (h *sequencer) stage(batch []*request) []*request {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	at := now()
-	staged := batch[:0:0]
-	deleted := make(map[inRoom]bool) // by this batch, so that the log does not tell yet
-	for _, req := range batch {
-		e := &req.event
-		r := h.rooms[e.Room]
-		if r == nil {
-			req.answer(NotIn(e.Message.From, e.Room))
-			continue
-		}
-		switch e.Change {
-		case NoChange:
-			if err := r.refuse(req, at, deleted); err != nil {
-				req.answer(err)
-				continue
-			}
-			r.seq++
-			e.Message.Seq, e.Message.At = r.seq, at
-		case Join:
-			h.enter(r, e.Name)
-		case Leave:
-			h.leave(r, e.Name)
-		}
-		staged = append(staged, req)
-	}
-	return staged
-}
-
-// inRoom is a message by its place.
-type inRoom struct {
-	room RoomName
-	seq  uint64
-}
-
-// refuse tells why a message is not to be: its author is not in the room, or what it amends is not there to be amended.
-// Called with the hub's mu held.
-func (r *Room) refuse(req *request, at time.Time, deleted map[inRoom]bool) error {
-	m := &req.event.Message
-	since, in := r.members[m.From]
-	if !in {
-		return NotIn(m.From, r.Name)
-	}
-	if m.Of == 0 {
-		return r.tooSoon(m.From, at)
-	}
-	if err := r.misses(req, since, deleted); err != nil {
-		return err
-	}
-	if m.Kind == Edit { // it is said anew
-		return r.tooSoon(m.From, at)
-	}
-	deleted[inRoom{r.Name, m.Of}] = true
-	return nil
-}
-
-// misses tells why the message that an edit or a deletion means cannot be amended. Called with the hub's mu held.
-func (r *Room) misses(req *request, since uint64, deleted map[inRoom]bool) error {
-	m := &req.event.Message
-	meant := inRoom{r.Name, m.Of}
-	old, kept := r.Log.find(m.Of)
-	switch {
-	case !kept || !old.said() || m.Of < since || deleted[meant]:
-		return noMessage(m.From, r.Name)
-	case old.From != m.From && !req.anothers:
-		return ErrNotYours
-	}
-	return nil
-}
-
-// unstage takes back what stage gave out: Seqs, and the first lines of those who joined among them.
-// Who joined stays joined, as the registry has it.
-func (h *sequencer) unstage(staged []*request) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, req := range staged {
-		r := h.rooms[req.event.Room]
-		r.seq = r.Log.Last()
-		for name, since := range r.members {
-			r.members[name] = min(since, r.seq+1)
-		}
-	}
-}
-
-// show appends what was committed to the logs: each room's log once, so that a batch wakes a reader once.
-func (h *sequencer) show(events []Event) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	h.orderMu.Lock()
-	defer h.orderMu.Unlock()
-	byRoom := make(map[RoomName][]Message)
-	for _, e := range events {
-		if e.Change == NoChange {
-			h.order++
-			h.posted.Add(1)
-			e.Message.Order = h.order
-			byRoom[e.Room] = append(byRoom[e.Room], e.Message)
-		}
-	}
-	for name, messages := range byRoom {
-		h.rooms[name].Log.Append(messages...)
-		if a, b, direct := name.Pair(); direct {
-			knock := Message{Room: name, Kind: Knock, Seq: messages[0].Seq}
-			h.people[a].log.Append(knock)
-			h.people[b].log.Append(knock)
-		}
-	}
-}
+// SetBack is how often the clock was set back by more than messages hide, since the start.
+func (h *sequencer) SetBack() int64 { return h.setBack.Load() }
 
 // Posted is how many messages were stored and shown since the start.
 func (h *sequencer) Posted() int64 { return h.posted.Load() }

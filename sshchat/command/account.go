@@ -84,6 +84,17 @@ func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) 
 	return a, nil
 }
 
+// makeAccount has an account made. Whoever looks for it in the file of accounts then finds it.
+func (c *Call) makeAccount(ctx context.Context, in chat.CreateAccount) error {
+	if err := c.decide(ctx, in); err != nil {
+		return err
+	}
+	if err := c.Accounts.Checkpoint(); err != nil {
+		c.Log.Warn("the new account is stored, and not in users.json yet", "account", in.Account.Name, "err", err)
+	}
+	return nil
+}
+
 // createAccount makes an account; one that people make by themselves counts among those of its source.
 func createAccount(ctx context.Context, c *Call, role chat.Role, keys []chat.Key, password []byte, code string) (chat.Account, error) {
 	giveBack := func() {}
@@ -95,7 +106,7 @@ func createAccount(ctx context.Context, c *Call, role chat.Role, keys []chat.Key
 	}
 	a, err := c.Accounts.NewAccount(ctx, c.Name, role, keys, password)
 	if err == nil {
-		err = c.decide(ctx, chat.CreateAccount{Account: a, Code: code})
+		err = c.makeAccount(ctx, chat.CreateAccount{Account: a, Code: code})
 	}
 	if err != nil {
 		giveBack()

@@ -45,6 +45,7 @@ type Call struct {
 	Who func() chat.Caller
 
 	unwritten int  // refusals before this one that the audit log does not have
+	recorded  bool // the audit log has a line: it was stored with what was decided
 	warned    bool // that what is said is sealed to nobody
 }
 
@@ -235,9 +236,19 @@ func (c *Call) zone() *time.Location {
 	return c.Session.Zone()
 }
 
-// decide has something decided that the caller asks for. When it returns nil it holds everywhere.
+// decide has something decided that the caller asks for. When it returns nil it holds everywhere, and the audit log's line
+// about the command is written if it has one.
 func (c *Call) decide(ctx context.Context, in chat.Intent) error {
-	return c.Hub.Decide(ctx, c.Who(), in)
+	var line *chat.Act
+	if c.Command.audited() && c.Services.Audit != nil && !c.recorded {
+		act := c.act(nil)
+		line = &act
+	}
+	err := c.Hub.Decide(ctx, c.Who(), in, line)
+	if err == nil && line != nil {
+		c.recorded = true
+	}
+	return err
 }
 
 // may refuses what would be refused if it were to be decided now: before an answer is asked for, or time is spent on it.
@@ -255,14 +266,6 @@ func (c *Call) says(ctx context.Context, text string, in chat.Intent) error {
 		return err
 	}
 	return c.decide(ctx, in)
-}
-
-// spoken has chat's rule about speaking asked at the place of what is said.
-func (s *Services) spoken(ctx context.Context, who func() chat.Caller, room chat.RoomName) context.Context {
-	return chat.AlsoCheck(ctx, func() error {
-		_, err := s.Hub.View().Check(who(), chat.Speak{Room: room})
-		return err
-	})
 }
 
 // How commands read standard input, which a person names by a single -.

@@ -22,7 +22,7 @@ type dispatch struct {
 
 // run runs a command that the caller may use, as long as they may, and writes what came of it into the audit log.
 func (d *dispatch) run(ctx context.Context) error {
-	ctx = d.watch(ctx)
+	d.watch(ctx)
 	began, err := d.wait(ctx)
 	if err == nil {
 		err = d.do(ctx)
@@ -184,9 +184,21 @@ const maxAudited = 300
 // record writes what came of the command into the audit log. What was done is done even where that fails:
 // the caller and the operator are told.
 func (c *Call) record(err error) {
-	if c.Services.Audit == nil {
+	if c.Services.Audit == nil || err == nil && c.recorded {
 		return
 	}
+	act, write := c.act(err), c.Services.Audit.Append
+	if !c.ranked() {
+		write = c.Services.Audit.Note
+	}
+	if err := write(act); err != nil {
+		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
+		c.Notef("The audit log cannot be written; this is not in it.")
+	}
+}
+
+// act is the audit log's line about the command, of which that came.
+func (c *Call) act(err error) chat.Act {
 	act := chat.Act{By: c.Name.String(), Source: c.Source, Face: "chat", Do: c.Command.Name, Result: "done"}
 	if c.Face == Exec {
 		act.Face = "exec"
@@ -212,10 +224,7 @@ func (c *Call) record(err error) {
 	case err != nil:
 		act.Result = "failed"
 	}
-	if err := c.Services.Audit.Append(act); err != nil {
-		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
-		c.Notef("The audit log cannot be written; this is not in it.")
-	}
+	return act
 }
 
 // recordDenial writes err into the audit log if it is such a refusal, at the pace of those.

@@ -85,7 +85,7 @@ func TestIgnore(t *testing.T) {
 	r.refuses("unignore", chat.Usage, "needs a name")
 	r.refuses("unignore dave", chat.Failed, "you do not ignore dave")
 
-	if _, err := r.decisions.Decide(chat.TheServer, chat.DeleteAccount{ID: "id-bob"}); err != nil { // who is gone stands in nobody's way
+	if err := r.hub.Decide(t.Context(), chat.TheServer, chat.DeleteAccount{ID: "id-bob"}, nil); err != nil { // who is gone stands in nobody's way
 		t.Fatal(err)
 	}
 	r.must("ignore carol")

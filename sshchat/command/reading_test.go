@@ -327,7 +327,7 @@ func TestNothingIsEditedForWhoIsGone(t *testing.T) {
 	r.session.room = two
 	said := r.say("alice", two, "hi")
 	r.must("edit hello")
-	if err := r.hub.Decide(t.Context(), chat.TheServer, chat.DeleteAccount{ID: r.account(name(t, "bob")).ID}); err != nil {
+	if err := r.hub.Decide(t.Context(), chat.TheServer, chat.DeleteAccount{ID: r.account(name(t, "bob")).ID}, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.refuses("edit a secret", chat.NotFound, "no account named bob")

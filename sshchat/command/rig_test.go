@@ -7,12 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/text"
 
 	"filippo.io/age"
@@ -22,7 +21,7 @@ import (
 type rig struct {
 	t         testing.TB
 	hub       *chat.Hub
-	decisions *decisions
+	log       *journaltest.Memory
 	passwords *passwords
 	history   *sealedPast
 	services  *Services
@@ -43,11 +42,11 @@ func newRig(t testing.TB, people ...string) *rig {
 // newRigIn is newRig where #general is not new. Who is no member of it yet is one since its beginning.
 func newRigIn(t testing.TB, general chat.RoomState, people ...string) *rig {
 	t.Helper()
-	return newRigOver(t, journal{}, general, people...)
+	return newRigOver(t, func(n *journaltest.Node) chat.Journal { return n }, general, people...)
 }
 
-// newRigOver is newRigIn over another journal.
-func newRigOver(t testing.TB, j chat.Journal, general chat.RoomState, people ...string) *rig {
+// newRigOver is newRigIn over what makes another journal of the one in memory.
+func newRigOver(t testing.TB, over func(*journaltest.Node) chat.Journal, general chat.RoomState, people ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, passwords: &passwords{}, history: &sealedPast{}, face: Chat}
 	var all []chat.Account
@@ -60,8 +59,13 @@ func newRigOver(t testing.TB, j chat.Journal, general chat.RoomState, people ...
 			general.Members = append(general.Members, chat.Member{Name: n, Since: 1})
 		}
 	}
-	r.decisions = newDecisions(chat.Parts{Accounts: all, Rooms: []chat.RoomState{general}})
-	r.hub = chat.NewHub(j, r.decisions, nil, map[chat.RoomName]uint64{general.Name: general.Last}, slog.New(slog.DiscardHandler))
+	last := map[chat.RoomName]uint64{general.Name: general.Last}
+	general.Last = 0
+	r.log = journaltest.NewMemory(chat.NewState(chat.Parts{Accounts: all, Rooms: []chat.RoomState{general}}))
+	node, state, applied := r.log.Join()
+	r.hub = chat.NewHub(chat.Config{
+		Journal: over(node), State: state, Applied: applied, Last: last, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler),
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.hub.Run(ctx) }()
@@ -107,13 +111,22 @@ func (r *rig) account(n chat.Name) chat.Account {
 // change changes somebody's account, as nobody in the chat could.
 func (r *rig) change(who string, edit func(*chat.Account)) {
 	r.t.Helper()
-	parts := r.hub.View().Parts()
-	for i := range parts.Accounts {
-		if parts.Accounts[i].Name == name(r.t, who) {
-			edit(&parts.Accounts[i])
+	r.put(func(parts *chat.Parts) {
+		for i := range parts.Accounts {
+			if parts.Accounts[i].Name == name(r.t, who) {
+				edit(&parts.Accounts[i])
+			}
 		}
+	})
+}
+
+// put changes the State, as nobody in the chat could, and waits until the hub has it.
+func (r *rig) put(change func(*chat.Parts)) {
+	r.t.Helper()
+	r.log.Put(change)
+	if err := r.hub.Decide(context.Background(), chat.TheServer, chat.Expire{}, nil); err != nil {
+		r.t.Fatal(err)
 	}
-	r.decisions.state.Store(chat.NewState(parts))
 }
 
 // must is run for a command that has to succeed.
@@ -151,7 +164,7 @@ func (r *rig) refuses(line string, code chat.Code, words string) {
 // say has somebody say something in a room they are in.
 func (r *rig) say(who string, room chat.RoomName, text string) chat.Message {
 	r.t.Helper()
-	m, err := r.services.Post(context.Background(), func() chat.Caller { return caller(name(r.t, who)) }, room, chat.Say, text)
+	m, err := r.services.Post(context.Background(), caller(name(r.t, who)), room, chat.Say, text)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -167,43 +180,12 @@ func name(t testing.TB, s string) chat.Name {
 	return n
 }
 
-// decisions is chat.Decisions in memory.
-type decisions struct {
-	deciding sync.Mutex
-	state    atomic.Pointer[chat.State] // set with deciding held
-	follow   func(before, after chat.View)
-}
-
-func newDecisions(p chat.Parts) *decisions {
-	d := &decisions{}
-	d.state.Store(chat.NewState(p))
-	return d
-}
-
-func (d *decisions) View() chat.View {
-	now := time.Now().UTC()
-	return chat.View{State: d.state.Load(), At: chat.Moment{Shown: now, Believed: now, Latest: now, Stamp: now}}
-}
-
-func (d *decisions) Decide(who chat.Caller, in chat.Intent) (*chat.State, error) {
-	d.deciding.Lock()
-	defer d.deciding.Unlock()
-	before := d.View()
-	after, err := before.Check(who, in)
-	if err == nil {
-		d.state.Store(after)
-		d.follow(before, d.View())
-	}
-	return after, err
-}
-
-func (d *decisions) Follow(f func(before, after chat.View)) { d.follow = f }
-
 type unmade = Accounts
 
 // accounts is Accounts; what it does not have panics.
 type accounts struct{ unmade }
 
+func (accounts) Checkpoint() error                            { return nil }
 func (accounts) CleanSetting(_, value string) (string, error) { return value, nil }
 
 type unopened = Passwords
@@ -291,7 +273,3 @@ func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 	}
 	return nil
 }
-
-type journal struct{}
-
-func (journal) Commit([]chat.Event) error { return nil }

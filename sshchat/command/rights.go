@@ -128,13 +128,12 @@ func (s *Services) Admitted(who chat.Caller) (chat.Account, error) {
 }
 
 // watch has everything that the call waits for or says look at its rights again.
-func (d *dispatch) watch(ctx context.Context) context.Context {
+func (d *dispatch) watch(ctx context.Context) {
 	d.In = &watchedInput{ctx, d.In, d.Call}
 	if d.Command.Role != "" {
 		d.Out = &watchedOutput{d.Out, d}
 	}
 	d.Session, d.Caller = &watchedSession{d.Session, d.Call}, &watchedCaller{d.Caller, d.Call}
-	return chat.WithCheck(ctx, d.still)
 }
 
 // still refuses if the caller may not run the command any more.

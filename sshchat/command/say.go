@@ -136,7 +136,7 @@ func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kin
 	if err := c.Caller.Pace(ctx, Message, said); err != nil {
 		return chat.Message{}, err
 	}
-	m, err := c.Services.Post(ctx, c.Who, room, kind, said)
+	m, err := c.Services.Post(ctx, c.Who(), room, kind, said)
 	if err != nil {
 		if errors.Is(err, text.ErrEmpty) {
 			return m, errNothing
@@ -158,13 +158,13 @@ func warnUnreadable(c *Call, room chat.RoomName) {
 	}
 }
 
-// Post cleans text and says it, if whoever asks may speak there.
-func (s *Services) Post(ctx context.Context, who func() chat.Caller, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+// Post cleans text and says it.
+func (s *Services) Post(ctx context.Context, who chat.Caller, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
 	clean, err := text.ParseText(said)
 	if err != nil {
 		return chat.Message{}, err
 	}
-	return s.Hub.Post(s.spoken(ctx, who, room), who().Name, room, kind, clean)
+	return s.Hub.Post(ctx, who, room, kind, clean)
 }
 
 // sent is how far a command came that says each line of standard input.
@@ -239,20 +239,18 @@ func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) erro
 	if !found || author == c.Account.Name {
 		return amend(ctx, c, room, chat.Delete, seq, "")
 	}
-	may := func() error { return c.may(chat.TakeBack{Room: room, Author: author}) }
-	switch err := may(); {
+	switch err := c.may(chat.TakeBack{Room: room, Author: author}); {
 	case errors.Is(err, chat.ErrNotYours): // which the hub says, unless there is no such message for the caller
 		return amend(ctx, c, room, chat.Delete, seq, "")
 	case err != nil:
 		return err
 	}
-	ctx = chat.AlsoCheck(ctx, may)
 	if !c.ranked() {
 		if err := c.Caller.Pace(ctx, Change, "delete"); err != nil {
 			return err
 		}
 	}
-	m, err := c.Hub.Remove(ctx, c.Account.Name, room, seq)
+	m, err := c.Hub.Remove(ctx, c.Who(), room, seq)
 	if err != nil {
 		return err
 	}
@@ -287,9 +285,8 @@ func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of 
 		if clean, err = text.ParseText(said); err != nil {
 			return err
 		}
-		ctx = c.spoken(ctx, c.Who, room)
 	}
-	m, err := c.Hub.Amend(ctx, c.Account.Name, room, kind, of, clean)
+	m, err := c.Hub.Amend(ctx, c.Who(), room, kind, of, clean)
 	if err != nil {
 		return err
 	}

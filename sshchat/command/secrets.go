@@ -239,7 +239,7 @@ func provePasswordOnce(ctx context.Context, c *Call, code bool) error {
 		a, secret, err := c.SecondFactor.CheckBoth(ctx, c.Account.Name, password)
 		defer clear(secret)
 		if err == nil && code {
-			err = c.SecondFactor.CheckCode(a.ID, secret, second)
+			err = c.Hub.Decide(ctx, chat.TheServer, c.SecondFactor.Spend(a.ID, secret, second), nil)
 		}
 		return err
 	})

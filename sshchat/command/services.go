@@ -51,7 +51,9 @@ type Logger interface {
 type Accounts interface {
 	// Seen notes that the account was used today: nothing is sealed for who has not been here for long. Where that was
 	// so, since tells from when on; it is zero where it was not.
-	Seen(id string) (since time.Time, err error)
+	Seen(id string, decide func(chat.Visit) error) (since time.Time, err error)
+	// Checkpoint returns once the file that people read has all that was decided.
+	Checkpoint() error
 	// NewAccount makes an account, for chat.CreateAccount. The password may be nil.
 	NewAccount(ctx context.Context, name chat.Name, role chat.Role, keys []chat.Key, password []byte) (chat.Account, error)
 	// ParseKey reads a public key as its owner has it.
@@ -96,8 +98,8 @@ type SecondFactor interface {
 	NewFactor(id string, secret []byte, code string) (in chat.SetFactor, recovery []string, err error)
 	// CheckBoth checks the password and returns the secret that it opens; nil where there is none.
 	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
-	// CheckCode takes a code, once.
-	CheckCode(id string, secret []byte, code string) error
+	// Spend is the intent to take a code, of the secret or a recovery code, which is taken once.
+	Spend(id string, secret []byte, code string) chat.SpendCode
 }
 
 // History is what was said, sealed. Its methods may be called while messages are being stored.
@@ -199,6 +201,8 @@ const (
 type Audit interface {
 	// Append returns once the line survives a power cut. It sets N, At and Prev.
 	Append(act chat.Act) error
+	// Note is Append for what strangers do: it does not wait for the disk, which has the line within a second.
+	Note(act chat.Act) error
 	// Acts returns what happened since then, oldest first, but at most the last n.
 	Acts(since time.Time, n int) ([]chat.Act, error)
 	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 )
 
 // acts is an audit log in memory.
@@ -16,6 +17,7 @@ type acts struct {
 }
 
 func (a *acts) Append(act chat.Act) error { a.all = append(a.all, act); return nil }
+func (a *acts) Note(act chat.Act) error   { return a.Append(act) }
 
 // losing is how somebody loses a right, and which commands need it.
 var losing = map[string]struct {
@@ -35,7 +37,7 @@ type queue struct {
 
 // preparing is a journal for a large room that takes a while to prepare for what is said, or for who comes and goes.
 type preparing struct {
-	journal
+	*journaltest.Node
 	during func()
 }
 
@@ -48,9 +50,17 @@ func (p *preparing) Prepared(chat.RoomName, chat.Change) <-chan struct{} {
 	return ready
 }
 
-func newQueue(t *testing.T, j chat.Journal) *queue {
+func newQueue(t *testing.T, j *preparing) *queue {
 	t.Helper()
-	q := &queue{rig: newRigOver(t, j, chat.RoomState{Name: chat.General}, "mallory", "bob"), acts: &acts{}}
+	q := &queue{acts: &acts{}}
+	q.rig = newRigOver(t, func(n *journaltest.Node) chat.Journal {
+		n.Appended(func(b chat.Batch) { q.acts.all = append(q.acts.all, b.Acts...) })
+		if j == nil {
+			return n
+		}
+		j.Node = n
+		return j
+	}, chat.RoomState{Name: chat.General}, "mallory", "bob")
 	q.services.Audit = q.acts
 	q.session.correspondent = name(t, "bob")
 	q.role(chat.Admin)
@@ -67,9 +77,7 @@ func (q *queue) removeKey() {
 }
 
 func (q *queue) mute() {
-	parts := q.hub.View().Parts()
-	parts.Mutes = []chat.Sanction{{User: q.me}}
-	q.decisions.state.Store(chat.NewState(parts))
+	q.put(func(parts *chat.Parts) { parts.Mutes = []chat.Sanction{{User: q.me}} })
 }
 
 // give has mallory give a line of the command, and tells whether it was run.
@@ -127,7 +135,7 @@ func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
 				continue
 			}
 			for what, way := range losing {
-				q := newQueue(t, journal{})
+				q := newQueue(t, nil)
 				q.say("mallory", chat.General, "some words")
 				line := lineOf(cmd, face)
 				if ran, err := q.give(cmd, face, line); !ran && !cmd.Free || cmd.Free && ExitCode(err) == int(chat.Denied) && !strings.Contains(line, "#fresh") {
@@ -183,7 +191,7 @@ func TestCommandsThatWaitForALargeRoom(t *testing.T) {
 				dev := q.hub.RoomsOf(q.me)[1]
 				q.session.room = chat.General
 				if cmd.Name == "join" {
-					q.hub.Decide(t.Context(), caller(q.me), chat.LeaveRoom{Room: dev})
+					q.hub.Decide(t.Context(), caller(q.me), chat.LeaveRoom{Room: dev}, nil)
 				}
 				was, in, waited := q.hub.Posted(), q.hub.In(q.me, dev), false
 				j.during = func() { waited = true; way.lose(q) }

@@ -46,7 +46,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.decide(ctx, chat.CreateAccount{Account: a}); err != nil {
+		if err := c.makeAccount(ctx, chat.CreateAccount{Account: a}); err != nil {
 			return err
 		}
 		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)

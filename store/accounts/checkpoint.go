@@ -50,6 +50,8 @@ type checkpoints struct {
 	every time.Duration
 
 	now     func() point // what is durable
+	ready   func() error // Options.BeforeCheckpoint
+	acts    []chat.Act   // of the changes that users.json did not have when it was opened
 	changes *changes.Log
 
 	due  chan struct{} // holds one token if something has changed since the last look; never closed
@@ -131,6 +133,11 @@ func (c *checkpoints) write() error {
 func (c *checkpoints) replace(p point) error {
 	if err := c.notEdited(); err != nil {
 		return err
+	}
+	if c.ready != nil {
+		if err := c.ready(); err != nil {
+			return err
+		}
 	}
 	b, err := encode(p.State, p.b)
 	if err != nil {

@@ -69,7 +69,7 @@ func wantSealed(t *testing.T, u *Store, when, want string) {
 
 func visit(t *testing.T, u *Store, a chat.Account) {
 	t.Helper()
-	if _, err := u.Seen(a.ID); err != nil {
+	if _, err := u.Seen(a.ID, func(in chat.Visit) error { return u.decide(in) }); err != nil {
 		t.Fatal(err)
 	}
 }

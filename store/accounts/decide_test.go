@@ -1,119 +1,48 @@
 package accounts
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/changes"
 )
 
-// Followers are told each step from one durable State to the next, in order, before whoever asked for it is answered; of
-// what failed they are told nothing.
-func TestFollowersKnowBeforeTheAnswer(t *testing.T) {
-	t.Parallel()
-	u := open(t, t.TempDir())
-	var steps []chat.View // of the writer, until it has answered
-	u.Follow(func(before, after chat.View) {
-		if len(steps) > 0 && before != steps[len(steps)-1] {
-			t.Error("a step is missing, or told twice")
-		}
-		if u.View().State != after.State {
-			t.Error("told before it is durable")
-		}
-		steps = append(steps, after)
-	})
-	first := u.View().State
-	alice := create(t, u, "alice", "")
-	if len(steps) != 1 || first.Len() != 0 || steps[0].Len() != 1 {
-		t.Fatalf("%d steps", len(steps))
-	}
-	s := decided(t, u, callerOf(alice), addKeyOf(t, alice))
-	if len(steps) != 2 || steps[1].State != s {
-		t.Errorf("%d steps, and the answer is another State", len(steps))
-	}
-	full := errors.New("disk full")
-	u.write = func(changes.Line) error { return full }
-	_, err := u.Decide(callerOf(alice), addKeyOf(t, alice))
-	wantErr(t, err, full)
-	if len(steps) != 2 {
-		t.Error("told of what has not happened")
-	}
-	u.write = u.files.changes.Append
-	checkpoint(t, u)
-	edited := strings.Replace(mustRead(t, u.files.path), `"role":"user"`, `"role":"mod"`, 1)
-	if err := os.WriteFile(u.files.path, []byte(edited), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := u.Reload(); err != nil {
-		t.Fatal(err)
-	}
-	if a, _ := steps[len(steps)-1].ByID(alice.ID); len(steps) != 3 || a.Role != chat.Mod {
-		t.Errorf("%d steps; alice is %s", len(steps), a.Role)
-	}
-}
-
 func addKeyOf(t *testing.T, a chat.Account) chat.AddKeys {
 	t.Helper()
 	return chat.AddKeys{ID: a.ID, Keys: []chat.Key{newKey(t)}}
 }
 
-// What changes nothing costs no write, and is answered only when what it found is durable.
+// What changes nothing costs no write.
 func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
-		defer u.Close()
-		alice := create(t, u, "alice", "")
-		set := func(value string) error { return u.SetSetting(alice.ID, "bell", value) }
-		if err := set("all"); err != nil {
+	u := open(t, t.TempDir())
+	alice := create(t, u, "alice", "")
+	if err := u.SetSetting(alice.ID, "bell", "all"); err != nil {
+		t.Fatal(err)
+	}
+	writes, b := 0, u.Changes()
+	u.write = func(line changes.Line) error {
+		writes++
+		return u.files.changes.Append(line)
+	}
+	for _, in := range []chat.Intent{chat.Expire{}, chat.Visit{ID: alice.ID, Day: "2000-01-01"}, chat.SetAllowlist{}} {
+		decided(t, u, chat.TheServer, in)
+	}
+	decided(t, u, callerOf(alice), chat.Speak{Room: chat.General})
+	now := u.View().State
+	for range 2 {
+		if err := u.Append(Change{Before: now, After: now}); err != nil {
 			t.Fatal(err)
 		}
-		var writes atomic.Int32
-		begun, goOn := make(chan struct{}), make(chan error)
-		u.write = func(line changes.Line) error {
-			writes.Add(1)
-			close(begun)
-			if err := <-goOn; err != nil {
-				return err
-			}
-			return u.files.changes.Append(line)
-		}
-		for _, in := range []chat.Intent{chat.Expire{}, chat.Visit{ID: alice.ID, Day: "2000-01-01"}, chat.SetAllowlist{}} {
-			decided(t, u, chat.TheServer, in)
-		}
-		decided(t, u, callerOf(alice), chat.Speak{Room: chat.General})
-		if err := set("all"); err != nil || writes.Load() != 0 {
-			t.Errorf("%d writes, %v", writes.Load(), err)
-		}
-		for _, fails := range []error{nil, errors.New("disk full")} {
-			begun, goOn = make(chan struct{}), make(chan error)
-			value := map[bool]string{true: "off", false: "mention"}[fails == nil]
-			before := writes.Load()
-			answers := make(chan error, 2)
-			go func() { answers <- set(value) }()
-			<-begun
-			go func() { answers <- set(value) }()
-			time.Sleep(time.Second)
-			synctest.Wait()
-			if len(answers) != 0 {
-				t.Error("answered before it is durable")
-			}
-			goOn <- fails
-			for range 2 {
-				wantErr(t, <-answers, fails)
-			}
-			if writes.Load() != before+1 {
-				t.Errorf("%d writes", writes.Load()-before)
-			}
-		}
-	})
+	}
+	if err := u.SetSetting(alice.ID, "bell", "all"); err != nil || writes != 0 || u.Changes() != b {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+	if err := u.SetSetting(alice.ID, "bell", "off"); err != nil || writes != 1 || u.Changes() != b+1 {
+		t.Errorf("the control: %d writes, %v", writes, err)
+	}
 }
 
 // An invite's ID is longer if another has it; and lists of States that were shown do not change.

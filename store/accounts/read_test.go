@@ -183,7 +183,7 @@ func TestByteOrderMark(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	writeUsers(t, dir, "\ufeff"+mustRead(t, u.files.path))
-	if _, err := u.Reload(); err != nil {
+	if _, err := u.reload(); err != nil {
 		t.Errorf("reload: %v", err)
 	}
 }

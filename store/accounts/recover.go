@@ -106,6 +106,11 @@ func (c *checkpoints) begin() (g generation, info fs.FileInfo, err error) {
 
 // recover applies what was changed since users.json was written. If that was edited by hand meanwhile, the edit counts.
 func (c *checkpoints) recover(content *changes.Content, at time.Time) (p point, err error) {
+	for _, l := range content.Lines {
+		if l.B > c.last.b {
+			c.acts = append(c.acts, l.Acts...)
+		}
+	}
 	_, ours := content.Named(c.last.sum)
 	taken := content.Taken(c.last.sum)
 	if !ours && !taken && c.last.b >= content.Last() { // there is nothing to apply

@@ -129,7 +129,7 @@ func TestKeyRemovedByHandWhileRunning(t *testing.T) {
 			label := "by hand"
 			switch how {
 			case "reload":
-				if n, err := u.Reload(); err != nil || n != 1 {
+				if n, err := u.reload(); err != nil || n != 1 {
 					t.Errorf("reload: %d, %v", n, err)
 				}
 			case "reload and a crash", "reload, more, and a crash":
@@ -286,7 +286,7 @@ func TestReloadOfAnOldFile(t *testing.T) {
 	if err := os.Rename(u.files.path, u.files.path+".mine"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Reload(); err != nil { // a new one is written
+	if _, err := u.reload(); err != nil { // a new one is written
 		t.Fatal(err)
 	}
 	for i := range 5 {
@@ -295,7 +295,7 @@ func TestReloadOfAnOldFile(t *testing.T) {
 	}
 	old := edited
 	writeUsers(t, filepath.Dir(u.files.path), edited)
-	if _, err := u.Reload(); err != nil {
+	if _, err := u.reload(); err != nil {
 		t.Fatal(err)
 	}
 	if a, _ := u.ByName(bob.Name); a.Keys[0].Label != "by hand" || a.Settings["zone"] != "4" || a.Settings["bell"] != "all" {
@@ -314,7 +314,7 @@ func TestReloadOfAnOldFile(t *testing.T) {
 		t.Errorf("%d bytes of changes are kept", size)
 	}
 	writeUsers(t, filepath.Dir(u.files.path), old)
-	_, err := u.Reload()
+	_, err := u.reload()
 	if err == nil || !strings.Contains(err.Error(), "is not known any more") || mustRead(t, u.files.path) != old {
 		t.Errorf("%v", err)
 	}
@@ -335,12 +335,12 @@ func TestReloadOfABackup(t *testing.T) {
 	checkpoint(t, u)
 	u.must(t, chat.CloseRoom{Room: roomName("later")}) // or it refuses rooms that are other
 	writeUsers(t, filepath.Dir(u.files.path), old)
-	_, err := u.Reload()
+	_, err := u.reload()
 	if err == nil || !strings.Contains(err.Error(), `set "upto" in it to 6`) || mustRead(t, u.files.path) != old {
 		t.Fatalf("%v", err)
 	}
 	replaceIn(t, u.files.path, `"upto":3`, `"upto":6`)
-	if n, err := u.Reload(); err != nil || n != 0 {
+	if n, err := u.reload(); err != nil || n != 0 {
 		t.Errorf("%d, %v", n, err)
 	}
 	if a, _ := u.ByID(bob.ID); len(a.Settings) != 0 {
@@ -354,11 +354,11 @@ func TestReloadOfALaterFile(t *testing.T) {
 	u, _, _ := begun(t)
 	checkpoint(t, u)
 	replaceIn(t, u.files.path, `"upto":5`, `"upto":50`)
-	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), `set "upto" to 5`) {
+	if _, err := u.reload(); err == nil || !strings.Contains(err.Error(), `set "upto" to 5`) {
 		t.Errorf("%v", err)
 	}
 	replaceIn(t, u.files.path, `"upto":50`, `"upto":5`)
-	if _, err := u.Reload(); err != nil {
+	if _, err := u.reload(); err != nil {
 		t.Error(err)
 	}
 }

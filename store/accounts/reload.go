@@ -9,20 +9,13 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// Reload takes what was changed by hand in users.json while the server runs, as the server's chat.EditByHand, and writes the
-// file anew. It returns how many accounts can log in or read otherwise by what was edited, or not any more: by their keys,
+// Reload takes what was changed by hand in users.json while the server runs, has it decided as a chat.EditByHand, and writes
+// the file anew. It returns how many accounts can log in or read otherwise by what was edited, or not any more: by their keys,
 // password or what those are for, and by bans. A file that is malformed or that is refused leaves what the server knows, and
 // itself, as it is.
-func (u *Store) Reload() (changed int, err error) {
-	return u.ReloadBy(func(in chat.EditByHand) error {
-		_, err := u.Decide(chat.TheServer, in)
-		return err
-	})
-}
-
-// ReloadBy is Reload for who decides elsewhere. The change that decide makes must have been appended, with EditByHand.File as
-// its Change.Edit, when that returns nil.
-func (u *Store) ReloadBy(decide func(chat.EditByHand) error) (changed int, err error) {
+//
+// The change that decide makes must have been appended, with EditByHand.File as its Change.Edit, when that returns nil.
+func (u *Store) Reload(decide func(chat.EditByHand) error) (changed int, err error) {
 	in, info, err := u.files.edit()
 	if err == nil && in.Edited != nil {
 		if err = decide(in); err == nil {

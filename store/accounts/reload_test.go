@@ -40,7 +40,7 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 		}
 	}
 	edit(`"name":"bob","role":"user"`, `"name":"bob","role":"boss"`)
-	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "line") {
+	if _, err := u.reload(); err == nil || !strings.Contains(err.Error(), "line") {
 		t.Errorf("a role of boss: %v", err)
 	}
 	if err := u.SaveRoom(roomName("later"), "", chat.Name{}); err != nil {
@@ -49,18 +49,18 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	wantErr(t, u.Checkpoint(), ErrEdited) // still
 	edit(`"role":"boss"`, `"role":"mod"`)
 	edit(`"role":"admin"`, `"role":"user"`)
-	if _, err := u.Reload(); err == nil || !strings.Contains(err.Error(), "admin") {
+	if _, err := u.reload(); err == nil || !strings.Contains(err.Error(), "admin") {
 		t.Errorf("no admin left: %v", err)
 	}
 	edit(`"name":"alice","role":"user"`, `"name":"alice","role":"admin"`)
 	edit(`"since":1`, `"since":2`)
-	_, err := u.Reload()
+	_, err := u.reload()
 	wantErr(t, err, chat.ErrRoomsEdited)
 	if a, _ := u.ByID(bob.ID); a.Role != "user" {
 		t.Errorf("a refused edit made bob %s", a.Role)
 	}
 	edit(`"since":2`, `"since":1`)
-	if _, err := u.Reload(); err != nil {
+	if _, err := u.reload(); err != nil {
 		t.Fatal(err)
 	}
 	if a, _ := u.ByID(bob.ID); a.Role != "mod" {
@@ -74,7 +74,7 @@ func TestReloadTakesAnEditOrRefusesIt(t *testing.T) {
 	}
 	checkpoint(t, u)
 	edit(`"name":"alice","role":"admin"`, `"name":"alice","role":"admin","disabled":false`)
-	changed, err := u.Reload()
+	changed, err := u.reload()
 	if err != nil || changed != 0 {
 		t.Errorf("changed %v, %v", changed, err)
 	}

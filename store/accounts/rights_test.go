@@ -47,8 +47,8 @@ func TestLastAdminBesideABannedOne(t *testing.T) {
 	}
 }
 
-// A change is made at a place in the order of all: what was decided before it, written or not, is seen by its check.
-func TestDecideSeesWhatIsNotWrittenYet(t *testing.T) {
+// What was decided before is seen by the check of what comes after it.
+func TestDecideSeesWhatWasDecided(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	admin(t, u, "root")
@@ -61,8 +61,7 @@ func TestDecideSeesWhatIsNotWrittenYet(t *testing.T) {
 		wantErr(t, err, want)
 	}
 	decided(t, u, mine, addKey())
-	f, err := u.writer.begun(chat.TheServer, chat.Disable{ID: alice.ID, Disabled: true}) // decided, and not yet on the disk
-	if err != nil {
+	if err := u.Disable(alice.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	refused(chat.ErrDisabled, addKey())
@@ -72,7 +71,6 @@ func TestDecideSeesWhatIsNotWrittenYet(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(chat.ErrDisabled, chat.CreateAccount{Account: evil})
-	<-f.done
 	decided(t, u, chat.TheServer, addKey()) // the control: the server itself may
 	if err := u.Disable(alice.ID, false); err != nil {
 		t.Fatal(err)
@@ -155,7 +153,7 @@ func TestReloadCountsWhoReadsOtherwise(t *testing.T) {
 			if err := os.WriteFile(path, []byte(new), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			changed, err := u.Reload()
+			changed, err := u.reload()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,13 +44,16 @@ type Options struct {
 	Clock       *clock.Clock     // judges what has ended; nil: one by Now, that remembers nothing
 	Dormant     time.Duration    // absence after which nothing is sealed for somebody, but in direct rooms; 0: 90 days; negative: never
 	FlushEvery  time.Duration    // users.json is written at most once in so long, if nobody waits for it; 0 means 1 s; negative: only then
+	// BeforeCheckpoint is called before users.json is written: then the acts of the changes in it must have survived a power
+	// cut elsewhere. nil: there is nothing to see to.
+	BeforeCheckpoint func() error
 }
 
 // Store keeps the State in users.json, and what was changed since that was written in changes.jsonl. All its methods may be
 // called from any goroutine.
 //
-// A change returns once it survives a power cut; changes that come together share a line. If that cannot be written,
-// none of them has happened. Readers never wait: they see what is durable, and nothing else.
+// It decides nothing: what was decided is appended, and survives a power cut then. Readers never wait: they see what is
+// durable, and nothing else.
 type Store struct {
 	files   *checkpoints
 	clock   *clock.Clock
@@ -67,8 +70,7 @@ type Store struct {
 
 	appending sync.Mutex               // held while a line is written and what is durable changes
 	write     func(changes.Line) error // of the log; tests fail it
-
-	writer writer
+	closed    bool                     // guarded by appending
 }
 
 // Open reads dir/users.json and what was changed since it was written, and makes both if there is nothing. The folder must be
@@ -78,6 +80,20 @@ type Store struct {
 // together; and to begin anew if only a backup is left: the first to register would be admin of somebody's server.
 func Open(dir string, opt Options) (*Store, error) {
 	return openOn(&checkpoints{disk: durable.OS{}, stat: os.Lstat, read: os.ReadFile}, dir, opt)
+}
+
+// OpenOn is Open on another file system, whose files nobody edits by hand meanwhile.
+func OpenOn(d durable.FS, dir string, opt Options) (*Store, error) {
+	return openOn(&checkpoints{
+		disk: d, read: func(path string) ([]byte, error) { return durable.ReadFile(d, path) },
+		stat: func(path string) (fs.FileInfo, error) {
+			f, err := d.Open(path)
+			if err != nil {
+				return nil, err
+			}
+			return nil, f.Close()
+		},
+	}, dir, opt)
 }
 
 // openOn is Open on the file system that files has.
@@ -94,6 +110,7 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 		open: agesplit.OpenIdentities, seal: agesplit.SealIdentities,
 	}
 	files.path, files.log, files.every = filepath.Join(dir, "users.json"), opt.Log, opt.FlushEvery
+	files.ready = opt.BeforeCheckpoint
 	files.now = func() point { return *u.durable.Load() }
 	files.due, files.quit, files.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	p, err := files.open(u.clock.Read().Stamp)
@@ -105,10 +122,6 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 	}
 	u.write = files.changes.Append
 	u.durable.Store(&p)
-	u.writer = writer{
-		u: u, next: p.State, shown: p.State, followed: u.View(),
-		due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-	}
 	if p.b > files.last.b {
 		files.wake()
 	}
@@ -118,7 +131,6 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 		}
 	}
 	go files.run()
-	go u.writer.run()
 	return u, nil
 }
 
@@ -168,10 +180,17 @@ func newest(s *chat.State, written fs.FileInfo) time.Time {
 	return newest
 }
 
+// Acts are the lines of the audit log about changes that users.json did not have when it was opened: a crash may have taken
+// them back there.
+func (u *Store) Acts() []chat.Act { return u.files.acts }
+
 // View is what is durable, as it stands now.
 func (u *Store) View() chat.View {
 	return chat.View{State: u.durable.Load().State, At: moment(u.clock.Read())}
 }
+
+// Moment is the time, as the chat takes it.
+func (u *Store) Moment() chat.Moment { return moment(u.clock.Read()) }
 
 // moment is a look at the clock as the chat takes it.
 func moment(r clock.Reading) chat.Moment {
@@ -188,15 +207,14 @@ func (u *Store) Snapshot() (durable.Snapshot, error) {
 	return durable.InMemory(filepath.Base(u.files.path), b), err
 }
 
-// Close makes durable what is waiting, writes users.json and ends. Changes after it fail with ErrClosed; reading goes on.
+// Close writes users.json and ends. Changes after it fail with ErrClosed; reading goes on.
 func (u *Store) Close() error {
-	last, ok := u.writer.close()
-	if !ok {
+	u.appending.Lock()
+	closed := u.closed
+	u.closed = true
+	u.appending.Unlock()
+	if closed {
 		return ErrClosed
 	}
-	err := u.files.close()
-	if last != nil {
-		err = errors.Join(last.err, err)
-	}
-	return err
+	return u.files.close()
 }

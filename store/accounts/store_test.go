@@ -257,81 +257,25 @@ func openIn(t *testing.T, dir string, opt Options) *Store {
 	return u
 }
 
-func TestAHundredChangesShareTwoWrites(t *testing.T) {
+func TestNothingIsChangedWhenTheWriteFails(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		u := openIn(t, t.TempDir(), Options{WorkFactor: 4})
-		defer u.Close()
-		writes, begun, goOn := 0, make(chan struct{}), make(chan struct{})
-		u.write = func(line changes.Line) error {
-			if writes++; writes == 1 { // by the writer alone
-				close(begun)
-				<-goOn
-			}
-			return u.files.changes.Append(line)
-		}
-		var wg sync.WaitGroup
-		add := func(i int) {
-			wg.Go(func() {
-				if err := u.SaveRoom(roomName(fmt.Sprintf("r%d", i)), "", chat.Name{}); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		add(0)
-		<-begun
-		for i := range 99 {
-			add(i + 1)
-		}
-		synctest.Wait()
-		close(goOn)
-		wg.Wait()
-		if writes != 2 || u.Changes() != 2 {
-			t.Errorf("%d writes for 100 changes", writes)
-		}
-		if n := len(u.Rooms()); n != 101 && n != 100 {
-			t.Errorf("%d rooms", n)
-		}
-	})
-}
-
-func TestChangesAreTakenBackWhenTheWriteFails(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		u := openIn(t, dir, Options{WorkFactor: 4})
-		defer u.Close()
-		alice := create(t, u, "alice", "")
-		before := mustRead(t, u.files.path)
-		full, begun, fail := errors.New("disk full"), make(chan struct{}), make(chan struct{})
-		u.write = func(changes.Line) error {
-			close(begun)
-			<-fail
-			return full
-		}
-		first, later := make(chan error, 1), make(chan error, 1)
-		go func() { first <- u.SaveRoom(roomName("one"), "", chat.Name{}) }()
-		<-begun
-		// Built on what is about to be lost, and not written yet itself.
-		go func() { later <- u.SaveMember(roomName("one"), chat.Member{Name: alice.Name, Since: 1}) }()
-		synctest.Wait()
-		if len(u.Rooms()) != 1 {
-			t.Error("a room is shown before it is durable")
-		}
-		close(fail)
-		wantErr(t, <-first, full)
-		wantErr(t, <-later, full)
-		if len(u.Rooms()) != 1 || mustRead(t, u.files.path) != before {
-			t.Error("a failed change is there")
-		}
-		u.write = u.files.changes.Append
-		if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
-			t.Fatal(err)
-		}
-		if r := u.Rooms(); len(r) != 2 || r[1].Name != roomName("two") {
-			t.Errorf("rooms: %+v", r)
-		}
-	})
+	dir := t.TempDir()
+	u := open(t, dir)
+	create(t, u, "alice", "")
+	before := mustRead(t, u.files.path)
+	full := errors.New("disk full")
+	u.write = func(changes.Line) error { return full }
+	wantErr(t, u.SaveRoom(roomName("one"), "", chat.Name{}), full)
+	if len(u.Rooms()) != 1 || mustRead(t, u.files.path) != before {
+		t.Error("a failed change is there")
+	}
+	u.write = u.files.changes.Append
+	if err := u.SaveRoom(roomName("two"), "", chat.Name{}); err != nil {
+		t.Fatal(err)
+	}
+	if r := u.Rooms(); len(r) != 2 || r[1].Name != roomName("two") {
+		t.Errorf("rooms: %+v", r)
+	}
 }
 
 // An edit by hand is not written over while the server runs, nor is a file that was removed; what is changed meanwhile is
@@ -364,7 +308,7 @@ func TestEditWhileRunning(t *testing.T) {
 	if _, err := os.Stat(u.files.path); err == nil {
 		t.Error("what was removed is written anew")
 	}
-	if n, err := u.Reload(); err != nil || n != 0 {
+	if n, err := u.reload(); err != nil || n != 0 {
 		t.Errorf("reload: %d, %v", n, err)
 	}
 	if got := mustRead(t, u.files.path); !strings.Contains(got, `"bob"`) || strings.Contains(got, `"admin"`) {
@@ -391,7 +335,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		visit := func() {
 			t.Helper()
 			var err error
-			if since, err = u.Seen(alice.ID); err != nil {
+			if since, err = u.Seen(alice.ID, func(in chat.Visit) error { return u.decide(in) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -435,7 +379,7 @@ func TestSeenIsWrittenOnceADay(t *testing.T) {
 		if u.Recipients(nil, chat.General, alice.Name) == nil {
 			t.Error("nobody is dormant, and nothing is sealed for alice")
 		}
-		_, err := u.Seen("nobody")
+		_, err := u.Seen("nobody", func(in chat.Visit) error { return u.decide(in) })
 		wantErr(t, err, chat.ErrNoAccount)
 	})
 }

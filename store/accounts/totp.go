@@ -31,7 +31,7 @@ const (
 )
 
 // CheckBoth is CheckPassword for who may be asked for a code next. Where the account has a second factor, secret is what
-// the password opened of it, for CheckCode; the caller clears it. It is nil where there is none.
+// the password opened of it, for Spend; the caller clears it. It is nil where there is none.
 func (u *Store) CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error) {
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
@@ -68,19 +68,15 @@ func openFactor(f *chat.Factor, plain []byte) (secret []byte, err error) {
 	return secret, nil
 }
 
-// CheckCode takes a code of now, of the step before or of the one after, or a recovery code. Each is taken once: that it
-// was survives a power cut when CheckCode returns nil. Errors: chat.ErrCode, chat.ErrNoTOTP, chat.ErrNoAccount, or
-// the disk's.
-func (u *Store) CheckCode(id string, secret []byte, code string) error {
+// Spend is the intent to take a code of now, of the step before or of the one after, or a recovery code. Each is taken once.
+// What is decided for it: chat.ErrCode, chat.ErrNoTOTP, chat.ErrNoAccount.
+func (u *Store) Spend(id string, secret []byte, code string) chat.SpendCode {
 	code = strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(code))
 	in := chat.SpendCode{ID: id, Hash: codeHash(code)}
 	if step, right := stepOf(secret, code, u.opt.Now()); right {
 		in.Step = step
 	}
-	if _, err := u.Decide(chat.TheServer, in); err != nil {
-		return fmt.Errorf("second factor: %w", err)
-	}
-	return nil
+	return in
 }
 
 // stepOf returns the step that the code is of, if it is near now.

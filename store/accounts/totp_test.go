@@ -95,7 +95,7 @@ func (f *twoFactor) login(password, code string) error {
 	if !a.TOTP {
 		return nil
 	}
-	return f.users.CheckCode(a.ID, secret, code)
+	return f.spend(a.ID, secret, code)
 }
 
 // I have seen the password and one code. The code is worth nothing after it was used, not after a restart either.
@@ -161,7 +161,7 @@ func TestSecondFactorAndPasswords(t *testing.T) {
 		t.Error(err)
 	}
 	wantErr(t, f.users.DisableTOTP(f.id), chat.ErrNoTOTP)
-	wantErr(t, f.users.CheckCode("nobody", f.secret, "000000"), chat.ErrNoAccount)
+	wantErr(t, f.spend("nobody", f.secret, "000000"), chat.ErrNoAccount)
 	_, err := f.users.EnableTOTP(create(t, f.users, "bob", "").ID, f.secret, f.code())
 	wantErr(t, err, chat.ErrNoPassword)
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // Seen notes that the account is here today, and was not before: what is noted never goes back, whatever the clock does.
-// It writes at most once a day for each account, and waits for the disk only if the account was dormant: then since is from
-// when on nothing was sealed for it, which goes on until its rooms are sealed to anew. It is zero if it was not.
-func (u *Store) Seen(id string) (since time.Time, err error) {
+// It has that decided at most once a day for each account. If the account was dormant, since is from when on nothing was sealed
+// for it, which goes on until its rooms are sealed to anew. It is zero if it was not.
+func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time, err error) {
 	now := u.clock.Read()
 	a, ok := u.durable.Load().ByID(id)
 	if !ok {
@@ -22,13 +22,11 @@ func (u *Store) Seen(id string) (since time.Time, err error) {
 	if a.Seen >= today {
 		return since, nil
 	}
-	f, err := u.writer.begun(chat.TheServer, chat.Visit{ID: id, Day: today})
-	if err == nil && dormant {
-		<-f.done
-		since, err = dormantFrom(a, u.opt.Dormant), f.err
-	}
-	if err != nil {
+	if err := decide(chat.Visit{ID: id, Day: today}); err != nil {
 		return time.Time{}, fmt.Errorf("note a visit: %w", err)
+	}
+	if dormant {
+		since = dormantFrom(a, u.opt.Dormant)
 	}
 	return since, nil
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,6 +48,7 @@ type Log struct {
 	size   int64        // guarded by mu
 	n      uint64       // guarded by mu; of the last line
 	tip    string       // guarded by mu; its hash
+	later  *time.Timer  // guarded by mu; syncs what Note wrote; nil: all is synced
 	broken error        // guarded by mu; why file is nil
 }
 
@@ -54,6 +56,11 @@ type Log struct {
 // acknowledged: it is moved to audit.jsonl.torn.
 func Open(dir string, now func() time.Time, log *slog.Logger) (*Log, error) {
 	return open(durable.OS{}, dir, now, log, rotateAt)
+}
+
+// OpenOn is Open on another file system.
+func OpenOn(d durable.FS, dir string, now func() time.Time, log *slog.Logger) (*Log, error) {
+	return open(d, dir, now, log, rotateAt)
 }
 
 func open(d durable.FS, dir string, now func() time.Time, log *slog.Logger, most int64) (*Log, error) {
@@ -143,9 +150,13 @@ func (a *Log) lastArchived() ([]byte, error) {
 	return line, err
 }
 
-// wholeLines is the content without a last line that has no end, or does not follow from the one before: a power cut may
-// have written the end of a line and not its middle.
+// wholeLines is the content without what a power cut left of lines that were not on the disk: a last line that has no end or
+// does not follow from the one before, and all from where the disk has nothing. JSON holds no byte that is zero, and what was
+// not written to a file reads as such.
 func wholeLines(content []byte) []byte {
+	if hole := bytes.IndexByte(content, 0); hole >= 0 {
+		content = content[:hole]
+	}
 	whole := content[:bytes.LastIndexByte(content, '\n')+1]
 	last := lastLine(whole)
 	if last == nil {
@@ -188,12 +199,96 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Append writes the act, with N, At and Prev set by the log. It has survived a power cut when Append returns nil. Where
-// there is no room it is refused, and the next one may be taken again. After a sync that failed nothing more is taken
-// until the server starts again: what the disk has is not known then.
+// Append writes the act, with N and Prev set by the log, and At where it is zero. It has survived a power cut when Append
+// returns nil. Where there is no room it is refused, and the next one may be taken again. After a sync that failed nothing
+// more is taken until the server starts again: what the disk has is not known then.
 func (a *Log) Append(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.write(act); err != nil {
+		return err
+	}
+	return a.sync()
+}
+
+// noteLasts is how long an act of Note may not be on the disk.
+const noteLasts = time.Second
+
+// Note writes the act as Append does, and returns at once: a power cut within a second may take it back. It is for what
+// strangers do, who must not have the disk work for each of their tries, and for what is stored elsewhere as well.
+func (a *Log) Note(act chat.Act) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.write(act); err != nil {
+		return err
+	}
+	if a.later == nil {
+		a.later = time.AfterFunc(noteLasts, func() {
+			if err := a.Sync(); err != nil && !errors.Is(err, errClosed) {
+				a.log.Error("the audit log's last lines may not be on the disk", "err", err)
+			}
+		})
+	}
+	return nil
+}
+
+// Sync returns once all lines have survived a power cut.
+func (a *Log) Sync() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return fmt.Errorf("sync the audit log: %w", a.broken)
+	}
+	if a.later == nil {
+		return nil
+	}
+	return a.sync()
+}
+
+// sync is called with mu held.
+func (a *Log) sync() error {
+	if a.later != nil {
+		a.later.Stop()
+		a.later = nil
+	}
+	if err := a.file.Sync(); err != nil {
+		return fmt.Errorf("append to the audit log: %w", a.fail(err))
+	}
+	return nil
+}
+
+// Restore adds the acts that the log does not have: a power cut may have taken them back, and they are stored elsewhere as
+// well. They are in the order in which they happened. It returns how many were added, when they have survived a power cut.
+func (a *Log) Restore(acts []chat.Act) (added int, err error) {
+	if len(acts) == 0 {
+		return 0, nil
+	}
+	has, err := a.Acts(acts[0].At, math.MaxInt)
+	if err != nil {
+		return 0, err
+	}
+	known := make(map[chat.Act]bool, len(has))
+	for _, act := range has {
+		act.N, act.Prev = 0, ""
+		known[act] = true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, act := range acts {
+		act.N, act.Prev, act.At = 0, "", act.At.UTC().Truncate(time.Millisecond)
+		if known[act] {
+			continue
+		}
+		if err := a.write(act); err != nil {
+			return added, err
+		}
+		added++
+	}
+	return added, a.sync()
+}
+
+// write writes a line. Called with mu held.
+func (a *Log) write(act chat.Act) error {
 	if a.file == nil {
 		return fmt.Errorf("append to the audit log: %w", a.broken)
 	}
@@ -202,7 +297,10 @@ func (a *Log) Append(act chat.Act) error {
 			return fmt.Errorf("append to the audit log: %w", err)
 		}
 	}
-	act.N, act.At, act.Prev = a.n+1, a.now().UTC().Truncate(time.Millisecond), a.tip
+	act.N, act.Prev = a.n+1, a.tip
+	if act.At.IsZero() {
+		act.At = a.now().UTC().Truncate(time.Millisecond)
+	}
 	line, err := json.Marshal(act)
 	if err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
@@ -215,9 +313,6 @@ func (a *Log) Append(act chat.Act) error {
 			err = a.fail(errors.Join(err, undone))
 		}
 		return fmt.Errorf("append to the audit log: %w", err)
-	}
-	if err := a.file.Sync(); err != nil {
-		return fmt.Errorf("append to the audit log: %w", a.fail(err))
 	}
 	a.n, a.tip = act.N, digest(line)
 	a.size += int64(len(line)) + 1
@@ -233,6 +328,11 @@ func (a *Log) fail(err error) error {
 
 // rotate goes on in a new file, whose first line follows from the old one's last. Called with mu held.
 func (a *Log) rotate() error {
+	if a.later != nil {
+		if err := a.sync(); err != nil {
+			return err
+		}
+	}
 	archives, err := a.archives()
 	if err != nil {
 		return err // not knowing which there are, a new one could take the place of the first
@@ -292,7 +392,13 @@ func (a *Log) Close() error {
 	if a.file == nil {
 		return nil
 	}
-	err := a.file.Close()
+	var err error
+	if a.later != nil {
+		if err = a.sync(); err != nil {
+			return err
+		}
+	}
+	err = a.file.Close()
 	a.file, a.broken = nil, errClosed
 	return err
 }

@@ -80,6 +80,87 @@ func TestLogLosesNothingInAPowerCut(t *testing.T) {
 	}
 }
 
+// noteUntil is appendUntil where two of three acts are noted, and not waited for. known is how many there are for certain.
+func noteUntil(a *Log, most int) (known int, err error) {
+	for i := range most {
+		write := a.Note
+		if i%3 == 2 {
+			write = a.Append
+		}
+		if err := write(act(i)); err != nil {
+			return known, err
+		}
+		if i%3 == 2 {
+			known = i + 1
+		}
+	}
+	return known, nil
+}
+
+// What is noted may be lost with the power, the last of it first; what was acknowledged is not, and the chain is whole.
+func TestPowerCutAmongWhatIsNoted(t *testing.T) {
+	powercut.Start(t)
+	seed := powercut.Seed(t)
+	r := rand.New(rand.NewPCG(seed, 4))
+	tried := 0
+	for range powercut.Points(2_000, 10_000) {
+		d := powercut.New()
+		d.FailFrom(1+r.IntN(80), errors.New("the power is gone"))
+		known := 0
+		if a, err := logOn(d); err == nil {
+			if known, err = noteUntil(a, 40); err == nil {
+				continue
+			}
+		}
+		tried++
+		a, err := logOn(d.Cut(r))
+		if err != nil {
+			t.Errorf("seed %d: what a power cut left is refused: %v", seed, err)
+			continue
+		}
+		lines, err := a.Verify()
+		if lines < uint64(known) || err != nil || a.Append(act(0)) != nil {
+			t.Errorf("seed %d: %d acts, %d were acknowledged: %v", seed, lines, known, err)
+		}
+	}
+	if tried == 0 {
+		t.Error("the power was never cut")
+	}
+}
+
+// Acts that a power cut took back are restored, once, in their order.
+func TestActsAreRestoredOnce(t *testing.T) {
+	t.Parallel()
+	a, err := logOn(powercut.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []chat.Act
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for i := range 9 {
+		one := act(i)
+		one.At = at.Add(time.Duration(i) * time.Second)
+		all = append(all, one)
+	}
+	for _, i := range []int{0, 1, 2, 5} {
+		if err := a.Note(all[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{5, 0} {
+		if added, err := a.Restore(all); err != nil || added != want {
+			t.Fatalf("%d restored, %v; want %d", added, err, want)
+		}
+	}
+	acts, err := a.Acts(at, 99)
+	if lines, bad := a.Verify(); err != nil || bad != nil || lines != 9 || len(acts) != 9 {
+		t.Errorf("%d lines, %d acts: %v, %v", lines, len(acts), err, bad)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whichever operation fails, once or from then on, the log goes on when the disk does, or takes nothing more; at the next
 // start it has what was acknowledged.
 func TestEveryOperationOfTheAuditLogFails(t *testing.T) {

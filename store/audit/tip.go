@@ -51,6 +51,9 @@ func (a *Log) tipPath() string { return filepath.Join(a.dir, "audit.tip") }
 // SignTip has the log's tip signed and writes it to audit.tip. When it returns nil the tip survives a power cut; a crash
 // before leaves the one before, which is as true.
 func (a *Log) SignTip(s Signer, when string) (Tip, error) {
+	if err := a.Sync(); err != nil {
+		return Tip{}, err
+	}
 	tip := Tip{Format: tipFormat, At: a.now().UTC().Truncate(time.Second), When: when}
 	tip.N, tip.Hash = a.Tip()
 	line, err := json.Marshal(tip)

@@ -38,19 +38,10 @@ type savepoint struct {
 	begun   []*preparedWindow  // since
 }
 
-// BadEvent refuses a batch for one of its events, which cannot be stored. The others can be, in a batch without it.
-type BadEvent struct {
-	Index int // of the event
-	Err   error
-}
-
-func (b *BadEvent) Error() string { return b.Err.Error() }
-func (b *BadEvent) Unwrap() error { return b.Err }
-
 // Draft seals a batch for those who read its rooms and gives its records their places, and ends windows that have had their
 // time. change is the number of the last change of State that the batch stands on; 0 if it is not known. The caller stores
 // or drops what it returns; until then every other call that writes waits.
-// Errors: *BadEvent, and what keeps the history from being written at all; then nothing has changed.
+// Errors: *chat.BadEvent, and what keeps the history from being written at all; then nothing has changed.
 func (h *History) Draft(events []chat.Event, change uint64) (*Draft, error) {
 	return h.drafting(func() (*Draft, error) {
 		d := newDraft(h)
@@ -59,7 +50,7 @@ func (h *History) Draft(events []chat.Event, change uint64) (*Draft, error) {
 		for i := range events {
 			d.event = i
 			if err := d.take(&events[i]); err != nil {
-				return d, &BadEvent{i, err}
+				return d, &chat.BadEvent{Index: i, Err: err}
 			}
 		}
 		return d, nil
@@ -127,6 +118,9 @@ func (d *Draft) Records() (lines [][]byte) {
 	}
 	return lines
 }
+
+// Follows is the number of the last line before the draft.
+func (d *Draft) Follows() uint64 { return d.h.segment.n }
 
 // Store writes the records to the history's own file, and returns when that is durable. After an error none of them is
 // there, and the batch is as if it had not been, except that its changes of readers hold; one that wraps
@@ -352,7 +346,7 @@ func (d *Draft) readBack() error {
 		}
 		err = fmt.Errorf("internal error: record %d, as drafted: %w", r.n, err)
 		if r.event >= 0 {
-			return &BadEvent{r.event, err}
+			return &chat.BadEvent{Index: r.event, Err: err}
 		}
 		return err
 	}

@@ -146,7 +146,7 @@ func TestBadEventIsNamed(t *testing.T) {
 			batch[2].Message.Seq--
 		}
 		_, err := p.h.Draft(batch, 0)
-		bad := (*BadEvent)(nil)
+		bad := (*chat.BadEvent)(nil)
 		if !errors.As(err, &bad) || bad.Index != 1 || bad.Error() == "" {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -141,6 +141,9 @@ func Open(dir string, opt Options) (*History, error) {
 	return open(durable.OS{}, dir, opt)
 }
 
+// OpenOn is Open on another file system.
+func OpenOn(d durable.FS, dir string, opt Options) (*History, error) { return open(d, dir, opt) }
+
 func open(d durable.FS, dir string, opt Options) (*History, error) {
 	if opt.Log == nil {
 		opt.Log = slog.Default()

@@ -1,0 +1,162 @@
+package chat
+
+import "fmt"
+
+// apply takes over a batch that came out of the journal, and answers. It reads no clock and asks for nothing: whoever
+// applies the same batches has the same rooms.
+func (h *sequencer) apply(b Batch) error {
+	if b.N != h.applied+1 {
+		return fmt.Errorf("batch %d does not follow on batch %d, so nothing more is applied", b.N, h.applied)
+	}
+	h.applied, h.latest = b.N, b.At
+	if before := h.state.Load(); b.After != before {
+		h.decided(before, b)
+	}
+	h.show(b.Events)
+	for _, a := range b.Answers {
+		h.settle(a, b.Events)
+	}
+	return nil
+}
+
+// decided takes over what was decided: rooms first, then whoever follows.
+func (h *sequencer) decided(before *State, b Batch) {
+	h.mu.Lock()
+	h.state.Store(b.After)
+	for name := range before.rooms {
+		if b.After.rooms[name] == nil {
+			h.rooms[name].close(b.At.Shown)
+		}
+	}
+	for name, is := range b.After.rooms {
+		if before.rooms[name] == is {
+			continue
+		}
+		r := h.rooms[name]
+		if r == nil {
+			r = h.addRoom(RoomState{Name: name})
+		}
+		r.decided(is)
+	}
+	h.mu.Unlock()
+	for _, name := range b.After.changedSince(before) {
+		h.changed(name)
+	}
+	for _, f := range h.followers {
+		f(View{before, b.At}, View{b.After, b.At})
+	}
+}
+
+// show appends messages to the logs, each room's once where it can, so that a batch wakes a reader once; and has people come
+// and go in between, at their place.
+func (h *sequencer) show(events []Event) {
+	lock, unlock := h.mu.RLock, h.mu.RUnlock
+	if h.changesRooms(events) {
+		lock, unlock = h.mu.Lock, h.mu.Unlock
+	}
+	lock()
+	defer unlock()
+	said := make(map[RoomName][]Message)
+	for _, e := range events {
+		switch e.Change {
+		case NoChange:
+			if e.Stored != nil {
+				continue // it is for the journal
+			}
+			said[e.Room] = append(said[e.Room], e.Message)
+		case Join:
+			h.appendTo(e.Room, said)
+			h.enter(h.rooms[e.Room], e.Name, e.Since)
+		case Leave:
+			h.appendTo(e.Room, said)
+			h.leave(h.rooms[e.Room], e.Name)
+		}
+	}
+	for room := range said {
+		h.appendTo(room, said)
+	}
+}
+
+// changesRooms reports whether the events have people come and go, or make direct rooms.
+func (h *sequencer) changesRooms(events []Event) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, e := range events {
+		if e.Stored != nil {
+			continue
+		}
+		r := h.rooms[e.Room]
+		if r == nil || e.Change == Join || e.Change == Leave {
+			return true
+		}
+	}
+	return false
+}
+
+// appendTo appends what was said in a room to its log. Called with mu held: for writing, if the room is a direct one that is
+// not there yet.
+func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
+	messages := said[room]
+	if len(messages) == 0 {
+		return
+	}
+	delete(said, room)
+	r := h.rooms[room]
+	if r == nil {
+		r = h.makeDirect(room)
+	}
+	h.orderMu.Lock()
+	defer h.orderMu.Unlock()
+	for i := range messages {
+		h.order++
+		messages[i].Order = h.order
+	}
+	h.posted.Add(int64(len(messages)))
+	r.Log.Append(messages...)
+	if a, b, direct := room.Pair(); direct {
+		knock := Message{Room: room, Kind: Knock, Seq: messages[0].Seq}
+		h.people[a].log.Append(knock)
+		h.people[b].log.Append(knock)
+	}
+}
+
+// settle notes that a request is part of the log, and answers it if it was made here.
+func (h *sequencer) settle(a Answer, events []Event) {
+	if a.ID == (RequestID{}) {
+		return
+	}
+	done := h.done[a.ID.Origin]
+	if done == nil {
+		done = &doneIDs{settled: a.Settled, ids: make(map[uint64]bool)}
+		h.done[a.ID.Origin] = done
+	}
+	done.add(a.ID.N, a.Settled)
+	if req := h.requests.find(a.ID); req != nil {
+		if a.Event >= 0 {
+			req.message = events[a.Event].Message
+		}
+		h.answer(req, nil)
+	}
+}
+
+// answer is called by Run, once for each request.
+func (h *sequencer) answer(req *request, err error) {
+	h.requests.close(req)
+	req.err = err
+	close(req.done)
+}
+
+// changedSince lists people whose account is another than before, or new.
+func (s *State) changedSince(before *State) []Name {
+	var names []Name
+	for i, a := range s.accounts {
+		if i < len(before.accounts) && before.accounts[i] == a {
+			continue
+		}
+		if j, ok := before.byID[a.ID]; ok && (before.accounts[j] == a || before.accounts[j].same(a)) {
+			continue
+		}
+		names = append(names, a.Name)
+	}
+	return names
+}

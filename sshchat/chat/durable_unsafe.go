@@ -1,5 +1,0 @@
-//go:build sshchat_showfirst
-
-package chat
-
-const showFirst = true

@@ -1,0 +1,462 @@
+package chat
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Request is something that somebody wants said or decided, as it is sent to the hub that orders it.
+type Request struct {
+	ID      RequestID
+	Settled uint64 // requests of the same origin below this one are never sent again
+	Who     Caller
+	Intent  Intent
+	Act     *Act // the audit log's line, if it is done; nil: none
+}
+
+// request is one on its way. Whoever wants to know waits on done.
+type request struct {
+	Request
+	others  bool    // it is another hub's
+	event   *Event  // in place of an intent: a change of readers that follows from an earlier decision, or the journal's own
+	message Message // what was said, if it is a Post; set before done is closed
+
+	rekeyed []Name // who reads with more than before, once it is decided; set before done is closed
+
+	done chan struct{} // closed once, after err is set
+	err  error
+}
+
+func newRequest(who Caller, in Intent) *request {
+	return &request{Request: Request{Who: who, Intent: in}, done: make(chan struct{})}
+}
+
+// size is what the request holds of a batch, in bytes.
+func (r *request) size() int {
+	if p, ok := r.Intent.(Post); ok {
+		return len(p.Text.String()) + 128
+	}
+	return 128
+}
+
+// requests are those made at this hub, and not answered yet.
+type requests struct {
+	origin uint64 // random, so that no two hubs have the same
+
+	mu      sync.Mutex
+	n       uint64              // guarded by mu; of the last
+	settled uint64              // guarded by mu; all before it are answered
+	waiting map[uint64]*request // guarded by mu
+}
+
+func newRequests() requests {
+	return requests{origin: rand.Uint64(), settled: 1, waiting: make(map[uint64]*request)}
+}
+
+// open gives the request its ID, and has its answer find it.
+func (q *requests) open(req *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.n++
+	req.ID, req.Settled = RequestID{q.origin, q.n}, q.settled
+	q.waiting[q.n] = req
+}
+
+// close takes a request out that is answered, or never will be.
+func (q *requests) close(req *request) {
+	if req.ID.Origin != q.origin {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.waiting, req.ID.N)
+	for q.settled <= q.n && q.waiting[q.settled] == nil {
+		q.settled++
+	}
+}
+
+// find returns the request with that ID, if it is one of this hub that is not answered.
+func (q *requests) find(id RequestID) *request {
+	if id.Origin != q.origin {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting[id.N]
+}
+
+// doneIDs are the requests of one origin that are part of the log and may come again.
+type doneIDs struct {
+	settled uint64 // none below it comes again
+	ids     map[uint64]bool
+}
+
+// has reports whether the request is part of the log.
+func (d *doneIDs) has(n uint64) bool { return d != nil && (n < d.settled || d.ids[n]) }
+
+// add notes that a request is part of the log.
+func (d *doneIDs) add(n, settled uint64) {
+	d.ids[n] = true
+	for ; d.settled < settled; d.settled++ {
+		delete(d.ids, d.settled)
+	}
+}
+
+// ordering is a batch in the making: each request is checked at its place, after all that comes before it in the batch.
+// Nothing is changed by it, so that nothing has to be taken back if the batch cannot be stored.
+type ordering struct {
+	h      *sequencer
+	batch  Batch
+	state  *State // with what was decided so far
+	rooms  map[RoomName]*orderedRoom
+	came   map[Name][]RoomName // rooms whose readers people are since this batch
+	rekeys map[Name]bool       // who reads with more than before
+	staged []*request          // what the batch holds
+}
+
+// orderedRoom is a room as it is after what was ordered so far.
+type orderedRoom struct {
+	seq     uint64
+	spoke   map[Name]time.Time // in this batch, if the room is slow
+	deleted map[uint64]bool    // in this batch, so that the log does not have it yet
+}
+
+// delete notes that a message is deleted.
+func (r *orderedRoom) delete(seq uint64) {
+	if r.deleted == nil {
+		r.deleted = make(map[uint64]bool)
+	}
+	r.deleted[seq] = true
+}
+
+// makeBatch makes a batch of the requests, and answers those that are refused.
+func (h *sequencer) makeBatch(requests []*request) *ordering {
+	state, at := h.state.Load(), h.moment()
+	o := &ordering{
+		h: h, batch: Batch{N: h.applied + 1, At: at, Before: state}, state: state,
+		rooms: make(map[RoomName]*orderedRoom), came: make(map[Name][]RoomName), rekeys: make(map[Name]bool),
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, req := range requests {
+		if req.others && h.done[req.ID.Origin].has(req.ID.N) {
+			h.answer(req, nil)
+		} else if err := o.take(req); err != nil {
+			h.answer(req, err)
+		}
+	}
+	o.batch.After = o.state
+	return o
+}
+
+// take gives a request its place, or refuses it.
+func (o *ordering) take(req *request) error {
+	message := -1
+	switch in := req.Intent.(type) {
+	case nil:
+		if req.event.Stored != nil {
+			message = len(o.batch.Events)
+		}
+		o.add(*req.event)
+	case Post:
+		if err := o.say(req, in); err != nil {
+			return err
+		}
+		message = len(o.batch.Events) - 1
+	default:
+		if err := o.decide(req); err != nil {
+			return err
+		}
+	}
+	if req.Act != nil {
+		o.batch.Acts = append(o.batch.Acts, *req.Act)
+	}
+	o.batch.Answers = append(o.batch.Answers, Answer{req.ID, req.Settled, message})
+	o.staged = append(o.staged, req)
+	return nil
+}
+
+// add puts an event at the end of the batch.
+func (o *ordering) add(e Event) {
+	e.State = o.state
+	o.batch.Events = append(o.batch.Events, e)
+}
+
+// without answers the request whose event cannot be stored, and returns the others.
+func (o *ordering) without(bad *BadEvent) (others []*request) {
+	at := o.batch.At
+	for i, req := range o.staged {
+		if o.batch.Answers[i].Event != bad.Index {
+			others = append(others, req)
+			continue
+		}
+		if req.event != nil { // the journal's own, which says why it refuses it
+			o.h.answer(req, bad.Err)
+			continue
+		}
+		o.h.log.Error("a message cannot be stored, and is refused", "err", bad.Err, "at", at.Shown)
+		o.h.answer(req, ErrNotStored)
+	}
+	if len(others) == len(o.staged) { // it is no message's: who asked for it cannot be found
+		for _, req := range others {
+			o.h.answer(req, fmt.Errorf("internal error: %w", bad))
+		}
+		return nil
+	}
+	return others
+}
+
+// room is the room as it is after what was ordered so far.
+func (o *ordering) room(name RoomName) *orderedRoom {
+	r := o.rooms[name]
+	if r == nil {
+		r = &orderedRoom{}
+		if known := o.h.rooms[name]; known != nil {
+			r.seq = known.Log.Last()
+		}
+		o.rooms[name] = r
+	}
+	return r
+}
+
+// member returns the first Seq of the room that is somebody's to read; in is false if they are not in it.
+func (o *ordering) member(name Name, room RoomName) (since uint64, in bool) {
+	if a, b, direct := room.Pair(); direct {
+		return 1, name == a || name == b
+	}
+	if is := o.state.rooms[room]; is != o.batch.Before.rooms[room] {
+		if is == nil {
+			return 0, false
+		}
+		if i := is.member(name); i >= 0 {
+			return is.Members[i].Since, true
+		}
+		return 0, false
+	}
+	if r := o.h.rooms[room]; r != nil {
+		since, in = r.members[name]
+	}
+	return since, in
+}
+
+// say gives a message its place and time, or says why it is not to be: its author may not speak or is not in the room, or
+// what it amends is not there to be amended.
+func (o *ordering) say(req *request, in Post) error {
+	now := View{o.state, o.batch.At}
+	me, err := now.Admit(req.Who)
+	if err != nil {
+		return err
+	}
+	if in.Kind != Delete {
+		if err := now.maySpeak(me.Name, in.Room); err != nil {
+			return err
+		}
+	}
+	since, member := o.member(me.Name, in.Room)
+	if !member {
+		return NotIn(me.Name, in.Room)
+	}
+	r := o.room(in.Room)
+	if in.Of > 0 {
+		if err := o.amends(req, me.Name, in, since); err != nil {
+			return err
+		}
+	}
+	if in.Kind == Delete {
+		r.delete(in.Of)
+	} else if err := o.tooSoon(me.Name, in.Room); err != nil { // also an edit, which is said anew
+		return err
+	}
+	r.seq++
+	o.came[me.Name] = appendNew(o.came[me.Name], in.Room)
+	o.add(Event{Room: in.Room, Message: Message{
+		Room: in.Room, Seq: r.seq, At: o.batch.At.Shown.UTC().Truncate(time.Millisecond), From: me.Name, Kind: in.Kind, Text: in.Text, Of: in.Of,
+	}})
+	return nil
+}
+
+// amends says why the message that an edit or a deletion means cannot be amended.
+func (o *ordering) amends(req *request, me Name, in Post, since uint64) error {
+	known := o.h.rooms[in.Room]
+	if known == nil || in.Of < since || o.room(in.Room).deleted[in.Of] {
+		return noMessage(me, in.Room)
+	}
+	old, kept := known.Log.find(in.Of)
+	switch {
+	case !kept || !old.said():
+		return noMessage(me, in.Room)
+	case old.From == me:
+		return nil
+	case !in.Anothers || in.Kind != Delete:
+		return ErrNotYours
+	}
+	_, err := View{o.state, o.batch.At}.Check(req.Who, TakeBack{Room: in.Room, Author: old.From})
+	return err
+}
+
+// tooSoon refuses somebody who spoke a short time ago, if the room is slow, and notes that they speak now.
+func (o *ordering) tooSoon(from Name, room RoomName) error {
+	is := o.state.rooms[room]
+	if is == nil || is.Slow <= 0 {
+		return nil
+	}
+	r, at := o.room(room), o.batch.At.Shown
+	last := r.spoke[from]
+	if known := o.h.rooms[room]; last.IsZero() && known != nil && known.rules.Slow == is.Slow {
+		last = known.said[from]
+	}
+	if err := is.tooSoon(from, last, at); err != nil {
+		return err
+	}
+	if r.spoke == nil {
+		r.spoke = make(map[Name]time.Time)
+	}
+	r.spoke[from] = at
+	return nil
+}
+
+// noteSpoke keeps who has spoken in slow rooms, once the batch is stored. Another hub that becomes the leader does not know:
+// they may say one message more.
+func (o *ordering) noteSpoke() {
+	for name, r := range o.rooms {
+		if len(r.spoke) == 0 {
+			continue
+		}
+		o.h.mu.Lock()
+		if known := o.h.rooms[name]; known != nil {
+			for from, at := range r.spoke {
+				known.spoke(from, at)
+			}
+		}
+		o.h.mu.Unlock()
+	}
+}
+
+// decide makes the step of the State that an intent wants, or refuses it, and derives what follows for readers.
+func (o *ordering) decide(req *request) error {
+	before := o.state
+	after, err := View{before, o.batch.At}.Check(req.Who, o.placed(req.Intent))
+	if edit, ok := req.Intent.(EditByHand); ok && err == nil {
+		o.batch.Edit = edit.File
+	}
+	if err != nil || after == before {
+		return err
+	}
+	if in, ok := req.Intent.(SetTopic); ok { // it is said to the room, so a slow room slows it
+		if err := o.tooSoon(req.Who.Name, in.Room); err != nil {
+			return err
+		}
+	}
+	if after, err = o.h.journal.Rehearse(before, after); err != nil {
+		return fmt.Errorf("internal error: what was to be decided cannot be read back: %w", err)
+	}
+	o.state = after
+	for _, e := range roomEvents(before, after) {
+		if e.Change == Join {
+			o.came[e.Name] = appendNew(o.came[e.Name], e.Room)
+		}
+		o.add(e)
+	}
+	for name, change := range after.readersChanged(before) {
+		if change == Rekey {
+			o.rekeys[name] = true
+			req.rekeyed = append(req.rekeyed, name)
+			continue
+		}
+		for _, room := range o.readsIn(name) {
+			o.add(Event{Room: room, Change: Revoke, Name: name})
+		}
+	}
+	return nil
+}
+
+// placed is an intent that depends on its place among the messages of a room.
+func (o *ordering) placed(in Intent) Intent {
+	switch in := in.(type) {
+	case JoinRoom:
+		in.Since = o.room(in.Room).seq + 1
+		return in
+	case CreateAccount:
+		in.Since = o.room(General).seq + 1
+		return in
+	}
+	return in
+}
+
+// readsIn lists the rooms that may be sealed to somebody.
+func (o *ordering) readsIn(name Name) []RoomName {
+	rooms := o.came[name]
+	if p := o.h.people[name]; p != nil {
+		for room := range p.rooms {
+			rooms = appendNew(rooms, room)
+		}
+	}
+	return rooms
+}
+
+// appendNew appends what the list does not hold. It does not write to the list.
+func appendNew[T comparable](list []T, x T) []T {
+	for _, y := range list {
+		if x == y {
+			return list
+		}
+	}
+	return append(list[:len(list):len(list)], x)
+}
+
+// roomEvents are the changes of readers that follow from what was decided about rooms.
+func roomEvents(before, after *State) (events []Event) {
+	for name, was := range before.rooms {
+		if after.rooms[name] == nil {
+			for _, m := range was.Members {
+				events = append(events, Event{Room: name, Change: Leave, Name: m.Name})
+			}
+		}
+	}
+	for name, is := range after.rooms {
+		was := before.rooms[name]
+		if was == is {
+			continue
+		}
+		var members []Member
+		if was != nil {
+			members = was.Members
+		}
+		joined, left := differ(members, is.Members)
+		for _, n := range left {
+			events = append(events, Event{Room: name, Change: Leave, Name: n})
+		}
+		for _, m := range joined {
+			events = append(events, Event{Room: name, Change: Join, Name: m.Name, Since: m.Since})
+		}
+	}
+	return events
+}
+
+// differ compares lists of members. What they begin and end with in common costs next to nothing.
+func differ(before, after []Member) (joined []Member, left []Name) {
+	for len(before) > 0 && len(after) > 0 && before[0].Name == after[0].Name {
+		before, after = before[1:], after[1:]
+	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1].Name == after[len(after)-1].Name {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	was := make(map[Name]bool, len(before))
+	for _, m := range before {
+		was[m.Name] = true
+	}
+	for _, m := range after {
+		if !was[m.Name] {
+			joined = append(joined, m)
+		}
+		delete(was, m.Name)
+	}
+	for _, m := range before {
+		if was[m.Name] {
+			left = append(left, m.Name)
+		}
+	}
+	return joined, left
+}

@@ -1,0 +1,276 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// sharedLog is a log in memory over which several hubs run.
+type sharedLog struct {
+	mu    sync.Mutex
+	n     uint64
+	nodes []*spot
+}
+
+type spot struct {
+	*sharedLog
+	out    chan Batch
+	refuse func(Batch) error // asked before the place is taken; nil: nobody
+}
+
+func (s *sharedLog) join() *spot {
+	n := &spot{sharedLog: s, out: make(chan Batch, 1<<10)}
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+func (n *spot) Append(b Batch) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.refuse != nil {
+		if err := n.refuse(b); err != nil {
+			return err
+		}
+	}
+	if b.N != n.n+1 {
+		return ErrBehind
+	}
+	n.n++
+	for _, other := range n.nodes {
+		other.out <- b
+	}
+	return nil
+}
+
+func (n *spot) Events() <-chan Batch                     { return n.out }
+func (n *spot) Rehearse(_, after *State) (*State, error) { return after, nil }
+
+// forgetting is a leader that is asked over a line on which answers get lost.
+type forgetting struct {
+	Leader
+	lost int // this many more
+}
+
+func (f *forgetting) Order(ctx context.Context, r Request) error {
+	err := f.Leader.Order(ctx, r)
+	if f.lost > 0 {
+		f.lost--
+		return ErrNoAnswer
+	}
+	return err
+}
+
+// hubsOver runs a leader and a follower over one log, in which the people are in #general.
+func hubsOver(t *testing.T, s *sharedLog, people ...string) (leader, follower *Hub, line *forgetting) {
+	general := RoomState{Name: General}
+	var accounts []Account
+	for _, p := range people {
+		general.Members = append(general.Members, Member{name(t, p), 1})
+		accounts = append(accounts, accountOf(name(t, p)))
+	}
+	state := NewState(Parts{Accounts: accounts, Rooms: []RoomState{general}})
+	leader = running(t, NewHub(Config{Journal: s.join(), State: state, Clock: moment, Log: quiet}))
+	line = &forgetting{Leader: leader}
+	follower = running(t, NewHub(Config{Journal: s.join(), State: state, Clock: moment, Leader: line, Log: quiet}))
+	return leader, follower, line
+}
+
+// A request whose answer is lost is sent again, and done once: a message, a decision, and what is refused.
+func TestRequestSentTwiceIsDoneOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leader, follower, line := hubsOver(t, &sharedLog{}, "alice", "bob")
+		alice := follower.caller(name(t, "alice"))
+		for lost := range 4 {
+			line.lost = lost
+			m, err := follower.Post(t.Context(), alice, General, Say, words("hello"))
+			if err != nil || m.Seq != uint64(lost+1) {
+				t.Fatalf("with %d answers lost: message %d, %v", lost, m.Seq, err)
+			}
+		}
+		line.lost = 2
+		if err := follower.Decide(t.Context(), alice, JoinRoom{Room: room(t, "dev")}, nil); err != nil {
+			t.Error(err)
+		}
+		line.lost = 0
+		if err := follower.submit(t.Context(), newRequest(alice, LeaveRoom{General})); !errors.Is(err, ErrGeneral) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		for who, h := range map[string]*Hub{"leader": leader, "follower": follower} {
+			if got := h.Before(name(t, "alice"), General, 0, 99); len(got) != 4 || !h.In(name(t, "alice"), room(t, "dev")) {
+				t.Errorf("the %s has %d messages of 4", who, len(got))
+			}
+		}
+		if left := len(leader.done[follower.requests.origin].ids); left > 1 {
+			t.Errorf("%d requests are remembered that never come again", left)
+		}
+	})
+}
+
+// Two hubs that both lead are brought into one order by the log: who is behind orders anew, by what was decided meanwhile.
+func TestTwoLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &sharedLog{}
+		a, _, _ := hubsOver(t, log, "alice", "bob")
+		b := running(t, NewHub(Config{Journal: log.join(), State: a.View().State, Clock: moment, Log: quiet}))
+		alice, bob := a.caller(name(t, "alice")), a.caller(name(t, "bob"))
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, err := a.Post(t.Context(), alice, General, Say, words("a")); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := b.Post(t.Context(), bob, General, Say, words("b")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		made := make(chan error, 2)
+		for _, h := range []*Hub{a, b} {
+			wg.Go(func() { made <- h.Decide(t.Context(), TheServer, MakeRoom{Room: room(t, "dev")}, nil) })
+		}
+		wg.Wait()
+		synctest.Wait()
+		if one, two := <-made, <-made; (one == nil) == (two == nil) || !errors.Is(errors.Join(one, two), ErrTaken) {
+			t.Errorf("made: %v, %v", one, two)
+		}
+		as, bs := a.Before(alice.Name, General, 0, 999), b.Before(alice.Name, General, 0, 999)
+		if len(as) != 100 || len(bs) != 100 {
+			t.Fatalf("%d and %d messages of 100", len(as), len(bs))
+		}
+		for i := range as {
+			if as[i] != bs[i] || as[i].Seq != uint64(i+1) {
+				t.Fatalf("message %d: %+v and %+v", i, as[i], bs[i])
+			}
+		}
+	})
+}
+
+// One message that cannot be stored is refused alone; those beside it, and decisions, are stored.
+func TestMessageThatCannotBeStoredIsRefusedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &sharedLog{}
+		n := log.join()
+		n.refuse = func(b Batch) error {
+			for i, e := range b.Events {
+				if e.Message.Text.String() == "poison" {
+					return &BadEvent{i, errors.New("it cannot be sealed")}
+				}
+			}
+			return nil
+		}
+		alice, ci := name(t, "alice"), room(t, "ci")
+		state := NewState(Parts{Accounts: []Account{accountOf(alice)}, Rooms: []RoomState{{Name: General, Members: []Member{{alice, 1}}}}})
+		h := NewHub(Config{Journal: n, State: state, Clock: moment, Log: quiet})
+		who := h.caller(alice)
+		type result struct {
+			i   int
+			err error
+		}
+		results := make(chan result, 5)
+		for i, in := range []Intent{
+			Post{Room: General, Kind: Say, Text: words("one")}, Post{Room: General, Kind: Say, Text: words("poison")}, JoinRoom{Room: ci},
+			Post{Room: General, Kind: Say, Text: words("poison")}, Post{Room: General, Kind: Say, Text: words("two")},
+		} {
+			go func() { results <- result{i, h.submit(context.Background(), newRequest(who, in))} }()
+			synctest.Wait() // it is queued
+		}
+		running(t, h)
+		for range 5 {
+			r := <-results
+			if poison := r.i == 1 || r.i == 3; poison != errors.Is(r.err, ErrNotStored) || !poison && r.err != nil {
+				t.Errorf("request %d: %v", r.i, r.err)
+			}
+		}
+		got := h.Before(alice, General, 0, 9)
+		if len(got) != 2 || got[0].Text.String() != "one" || got[1].Text.String() != "two" || got[1].Seq != 2 || !h.In(alice, ci) {
+			t.Errorf("in the room: %+v", got)
+		}
+	})
+}
+
+// The time of messages does not step back with the clock, up to five seconds; a clock that is set back by more is taken, and
+// counted. Seqs have the order either way.
+func TestClockThatStepsBack(t *testing.T) {
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	now := at
+	state := NewState(Parts{Accounts: []Account{accountOf(name(t, "alice"))}, Rooms: []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}})
+	clock := func() Moment { return Moment{Shown: now, Believed: now, Latest: now, Stamp: now} }
+	h := running(t, NewHub(Config{Journal: (&sharedLog{}).join(), State: state, Clock: clock, Log: quiet}))
+	for i, c := range []struct {
+		step, want time.Duration
+		counted    int64
+	}{
+		{0, 0, 0}, {time.Second, time.Second, 0}, {-time.Second, time.Second, 0}, {-4 * time.Second, time.Second, 0}, {10 * time.Second, 6 * time.Second, 0},
+		{-6 * time.Second, 0, 1}, {time.Second, time.Second, 1},
+	} {
+		now = now.Add(c.step)
+		m := say(t, h, "alice", General, "x")
+		if got := m.At.Sub(at); got != c.want || h.SetBack() != c.counted || m.Seq != uint64(i+1) {
+			t.Errorf("step %d, %v: at %v, not %v; set back %d times; message %d", i, c.step, got, c.want, h.SetBack(), m.Seq)
+		}
+	}
+}
+
+// Requests of one batch are checked one after another: what one decides holds for those after it, before any of it is stored.
+func TestRequestsOfOneBatchSeeEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{}
+		alice, bob, ci := name(t, "alice"), name(t, "bob"), room(t, "ci")
+		h := hubOver(journal, nil, []RoomState{{Name: ci, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
+		a, b := h.caller(alice), h.caller(bob)
+		post := func(text string) Post { return Post{Room: ci, Kind: Say, Text: words(text)} }
+		for i, c := range []struct {
+			who  Caller
+			in   Intent
+			want error
+		}{
+			{a, post("one"), nil},
+			{TheServer, Mute{Sanction{User: alice}}, nil},
+			{a, post("muted"), errMuted},
+			{TheServer, Unmute{alice}, nil},
+			{b, LeaveRoom{ci}, nil},
+			{b, post("gone"), ErrNotIn},
+			{a, post("two"), nil},
+			{b, JoinRoom{Room: ci, There: true}, nil},
+			{b, post("back"), nil},
+			{TheServer, Disable{ID: a.Login.Account, Disabled: true}, nil},
+			{a, post("disabled"), ErrDisabled},
+			{a, AddKeys{a.Login.Account, []Key{{Line: "x", Fingerprint: "SHA256:x"}}}, ErrDisabled},
+			{b, Post{Room: ci, Kind: Delete, Of: 1}, ErrNoMessage}, // from before they came
+		} {
+			go func() {
+				err := h.submit(context.Background(), newRequest(c.who, c.in))
+				if r, refused := Refused(err); (err == nil) != (c.want == nil) || c.want == errMuted && (!refused || r.Code != Denied) || c.want != errMuted && !errors.Is(err, c.want) {
+					t.Errorf("request %d, %T: %v, not %v", i, c.in, err, c.want)
+				}
+			}()
+			synctest.Wait() // it is queued
+		}
+		running(t, h)
+		synctest.Wait()
+		if journal.calls != 1 {
+			t.Errorf("%d batches", journal.calls)
+		}
+		var got string
+		for _, e := range journal.stored() {
+			got += fmt.Sprintf("%d%s%s;", e.Change, e.Name, e.Message.Text)
+		}
+		if want := fmt.Sprintf("0one;%dbob;0two;%dbob;0back;%dalice;", Leave, Join, Revoke); got != want {
+			t.Errorf("stored: %s, not %s", got, want)
+		}
+		if since := h.Since(bob, ci); since != 3 {
+			t.Errorf("bob reads from %d", since)
+		}
+	})
+}
+
+// errMuted stands for the refusal of the muted.
+var errMuted = errors.New("muted")

@@ -1,0 +1,188 @@
+package journal
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
+	"sshchat/store/audit"
+	"sshchat/store/durable"
+	"sshchat/store/history"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// folder is a data folder, opened, and its journal.
+type folder struct {
+	disk     durable.FS
+	accounts *accounts.Store
+	history  *history.History
+	audit    *audit.Log
+	*Journal
+}
+
+// settings are what tests set otherwise.
+type settings struct {
+	window int
+	rotate int64
+	lies   bool // its syncs do nothing
+}
+
+// openFolder opens the folder on the disk, and makes it if there is none.
+func openFolder(d durable.FS, s settings) (f *folder, err error) {
+	f = &folder{disk: d}
+	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: -1, BeforeCheckpoint: f.synced}); err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	state := f.accounts.View().State
+	f.history, err = history.OpenOn(d, "data", history.Options{
+		Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.window, Rotate: s.rotate, Log: quiet,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	if f.audit, err = audit.OpenOn(d, "data", time.Now, quiet); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	f.Journal, err = New(f.accounts, f.history, f.audit, quiet)
+	return f, err
+}
+
+// synced is accounts.Options.BeforeCheckpoint.
+func (f *folder) synced() error {
+	if f.audit == nil {
+		return nil
+	}
+	return f.audit.Sync()
+}
+
+func (f *folder) close() error {
+	return errors.Join(f.history.Close(), f.accounts.Close(), f.audit.Close())
+}
+
+// hub is a hub over the folder.
+func (f *folder) hub(leader chat.Leader, applied uint64) *chat.Hub {
+	return chat.NewHub(chat.Config{
+		Journal: f, State: f.accounts.View().State, Last: f.history.Last(), Applied: applied, Clock: f.accounts.Moment, Leader: leader, Log: quiet,
+	})
+}
+
+// run runs the hub until stop is called.
+func run(h *chat.Hub) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	return func() error { cancel(); return <-ended }
+}
+
+// person is somebody with a key.
+type person struct {
+	chat.Caller
+	key      chat.Key
+	identity age.Identity
+}
+
+func newPerson(t testing.TB, name string) person {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := person{}
+	if p.key, err = accounts.ParseKey(string(ssh.MarshalAuthorizedKey(line))); err != nil {
+		t.Fatal(err)
+	}
+	if p.identity, err = agessh.NewEd25519Identity(private); err != nil {
+		t.Fatal(err)
+	}
+	if p.Name, err = text.ParseName(name); err != nil {
+		t.Fatal(err)
+	}
+	p.Key, p.Verified = p.key.Fingerprint, true
+	p.Login.Key = p.Key
+	return p
+}
+
+// enrol makes an account of the person's.
+func (p *person) enrol(f *folder, h *chat.Hub, role chat.Role) error {
+	a, err := f.accounts.NewAccount(context.Background(), p.Name, role, []chat.Key{p.key}, nil)
+	if err != nil {
+		return err
+	}
+	p.Login.Account = a.ID
+	return h.Decide(context.Background(), chat.TheServer, chat.CreateAccount{Account: a}, nil)
+}
+
+func (p person) say(h *chat.Hub, room chat.RoomName, said string) error {
+	clean, err := text.ParseText(said)
+	if err == nil {
+		_, err = h.Post(context.Background(), p.Caller, room, chat.Say, clean)
+	}
+	return err
+}
+
+// reads is what the person's key opens of the room.
+func (p person) reads(f *folder, room chat.RoomName) (said []string, err error) {
+	all, err := f.history.Read(p.Name, room, 1<<62, 1<<20, []age.Identity{p.identity})
+	for _, m := range all {
+		said = append(said, m.Text.String())
+	}
+	return said, err
+}
+
+// nodes are folders over one log in memory, in which each place is taken once.
+type nodes struct {
+	mu   sync.Mutex
+	n    uint64   // guarded by mu; of the last batch
+	log  []Sealed // guarded by mu
+	more sync.Cond
+}
+
+func newNodes() *nodes {
+	n := &nodes{}
+	n.more.L = &n.mu
+	return n
+}
+
+// publish is Journal.Publish of the leader.
+func (n *nodes) publish(s Sealed) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.Batch != nil {
+		if s.Batch.N != n.n+1 {
+			return chat.ErrBehind
+		}
+		n.n++
+	}
+	n.log = append(n.log, s)
+	n.more.Broadcast()
+	return nil
+}
+
+// after is what was published after the first i, when there is any; nil once until is closed.
+func (n *nodes) after(i int, until context.Context) []Sealed {
+	stop := context.AfterFunc(until, func() { n.mu.Lock(); n.more.Broadcast(); n.mu.Unlock() })
+	defer stop()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.log) <= i && until.Err() == nil {
+		n.more.Wait()
+	}
+	return n.log[min(i, len(n.log)):]
+}
