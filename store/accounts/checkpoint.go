@@ -126,7 +126,10 @@ func (c *checkpoints) write() error {
 	if err := c.replace(c.now()); err != nil {
 		return err
 	}
-	return c.forget()
+	if err := c.forget(); err != nil {
+		c.log.Error("changes that nobody needs any more could not be dropped", "err", err)
+	}
+	return nil
 }
 
 // replace writes the file. Called with mu held.
@@ -227,7 +230,7 @@ func (c *checkpoints) forget() error {
 		return nil
 	}
 	if err := c.changes.Rewrite(c.middle.checkpoint()); err != nil {
-		return fmt.Errorf("drop old changes: %w", err)
+		return err
 	}
 	c.first, c.middle = c.middle, generation{}
 	return nil

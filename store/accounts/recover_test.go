@@ -3,15 +3,19 @@ package accounts
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
+	"sshchat/store/changes"
 )
 
 // crash copies a data folder as a crash leaves it.
@@ -363,7 +367,90 @@ func TestReloadOfALaterFile(t *testing.T) {
 	}
 }
 
-// What is damaged is refused, naming the file and the line.
+// A changes.jsonl that was damaged, cut or put together anew is refused, and the folder left as it is. The control: the whole one
+// is applied.
+func TestAttackDamagedChanges(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Files, "changes.jsonl damaged, cut or put together anew")
+	u, _, _ := begun(t)
+	whole := crash(t, u)
+	lines := strings.SplitAfter(strings.TrimRight(mustRead(t, filepath.Join(whole, "changes.jsonl")), " "), "\n")
+	lines = lines[:len(lines)-1]
+	if len(lines) < 7 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	signed := func(line string) string { // with the checksum that it ought to have
+		return fmt.Sprintf("%s,\"crc\":\"%08x\"}\n", line, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
+	}
+	ways := map[string]string{
+		"another field":           strings.Join(lines, "") + signed(`{"b":6,"more":1`),
+		"another kind":            strings.Join(lines, "") + signed(`{"c":6`),
+		"a newer format":          strings.Replace(strings.Join(lines, ""), "changes/1", "changes/2", 1),
+		"nothing":                 "",
+		"another file":            `{"format":"sshchat-users/2","upto":0,"users":[]}`,
+		"what users.json refuses": strings.Join(lines, "") + signed(`{"b":6,"change":{"rooms":[{"name":"general","members":{"put":[{"name":"nobody","since":1}]}}]}`),
+		"an entity twice":         strings.Join(lines, "") + signed(`{"b":6,"change":{"mutes":{"put":[{"user":"bob","at":"2026-01-02T03:04:05Z"},{"user":"bob","at":"2026-01-02T03:04:05Z"}]}}`),
+		"an unknown entity":       strings.Join(lines, "") + signed(`{"b":6,"change":{"people":{"gone":["bob"]}}`),
+	}
+	for i := range lines {
+		with := func(line ...string) string {
+			return strings.Join(slices.Concat(lines[:i], line, lines[i+1:]), "")
+		}
+		if i < len(lines)-1 {
+			ways[fmt.Sprint("line ", i+1, " damaged")] = with(strings.Replace(lines[i], `:`, `;`, 1))
+			ways[fmt.Sprint("line ", i+1, " overwritten")] = with(strings.Repeat(" ", len(lines[i])-1) + "\n")
+			ways[fmt.Sprint("line ", i+1, " zeroed")] = with(strings.Repeat("\x00", len(lines[i])))
+		}
+		if change := strings.HasPrefix(lines[i], `{"b":`); change || i == 0 {
+			ways[fmt.Sprint("line ", i+1, " twice")] = with(lines[i], lines[i])
+			if i < len(lines)-1 {
+				ways[fmt.Sprint("line ", i+1, " missing")] = with()
+			}
+		}
+	}
+	refused := func(what, users, log string) {
+		t.Helper()
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		writeUsers(t, dir, users)
+		if err := os.WriteFile(filepath.Join(dir, "changes.jsonl"), []byte(log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u, err := Open(dir, cheap); err == nil {
+			u.Close()
+			t.Errorf("%s: taken", what)
+			return
+		}
+		after, err := os.ReadDir(dir)
+		if err != nil || len(after) != len(before) || mustRead(t, filepath.Join(dir, "users.json")) != users || mustRead(t, filepath.Join(dir, "changes.jsonl")) != log {
+			t.Errorf("%s: something was changed: %v, %v", what, after, err)
+		}
+	}
+	users := mustRead(t, filepath.Join(whole, "users.json"))
+	for what, log := range ways {
+		refused(what, users, log)
+		if what != "what users.json refuses" && what != "an entity twice" && what != "an unknown entity" {
+			if _, err := changes.Parse([]byte(log)); err == nil {
+				t.Errorf("%s: parsed", what)
+			}
+		}
+	}
+	row.Tried("%d ways", len(ways))
+	row.Held("refused, and left as it is")
+	again, _ := asked(t, whole)
+	if again.Changes() != 5 || len(again.Rooms()) != 2 {
+		t.Fatalf("control: change %d", again.Changes())
+	}
+	row.Control("the whole one is applied")
+}
+
+// What is damaged is refused by verify as well, and a server with changes does not begin anew.
 func TestDamagedChanges(t *testing.T) {
 	t.Parallel()
 	u, _, _ := begun(t)
@@ -443,6 +530,14 @@ func TestAppend(t *testing.T) {
 	one, two := content.Lines[b], content.Lines[b+1]
 	if one.N != 4711 || one.Acts[0].N != 12 || one.At.IsZero() || two.N != 4712 || two.Change != nil || u.View().State != view.State {
 		t.Errorf("%+v, %+v", one, two)
+	}
+	again, _ := asked(t, crash(t, u))
+	if acts := again.Acts(); len(acts) != 2 || acts[0].Do != "topic" || acts[1].N != 13 {
+		t.Errorf("%v", acts)
+	}
+	checkpoint(t, again)
+	if third, _ := asked(t, crash(t, again)); len(third.Acts()) != 0 {
+		t.Errorf("%v", third.Acts())
 	}
 }
 
