@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func (s slow) Append(b chat.Batch) error {
 }
 
 // durableHub is a hub whose messages are stored on this machine's disk, and #general has so many members.
-func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.Name) {
+func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.Name, *history.History) {
 	b.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	folder, err := store.HoldFolder(filepath.Join(b.TempDir(), "data"))
@@ -85,10 +86,10 @@ func durableHub(b *testing.B, members int, by time.Duration) (*chat.Hub, []chat.
 		users.Close()
 		folder.Release()
 	})
-	return hub, names
+	return hub, names, history
 }
 
-func member(b *testing.B, users *accounts.Store, i int) chat.Account {
+func newKey(b *testing.B) chat.Key {
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		b.Fatal(err)
@@ -101,6 +102,11 @@ func member(b *testing.B, users *accounts.Store, i int) chat.Account {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return key
+}
+
+func member(b *testing.B, users *accounts.Store, i int) chat.Account {
+	key := newKey(b)
 	name, err := text.ParseName(fmt.Sprintf("member%d", i))
 	if err != nil {
 		b.Fatal(err)
@@ -121,7 +127,7 @@ func BenchmarkDurable(b *testing.B) {
 	for _, by := range []time.Duration{0, 10 * time.Millisecond} {
 		for _, posters := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("slower=%v/posters=%d", by, posters), func(b *testing.B) {
-				hub, names := durableHub(b, 10, by)
+				hub, names, _ := durableHub(b, 10, by)
 				b.ResetTimer()
 				var posting sync.WaitGroup
 				for p := range posters {
@@ -151,7 +157,7 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 	}
 	ctx := context.Background()
 	for _, readers := range []int{10, 1_000, 10_000} {
-		hub, names := durableHub(b, readers, 0)
+		hub, names, _ := durableHub(b, readers, 0)
 		other, err := makeRoom(ctx, hub, names[2])
 		if err != nil {
 			b.Fatal(err)
@@ -196,6 +202,75 @@ func BenchmarkFirstMessageAfterAChange(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkKeysInALoop is how long others' messages take in a room while one of its members adds a key and removes it, as
+// fast as the server lets them, and by how much the history grows for each message; against the same without.
+func BenchmarkKeysInALoop(b *testing.B) {
+	said, err := text.ParseText("hello, world")
+	if err != nil {
+		b.Fatal(err)
+	}
+	const every = 20 * time.Millisecond
+	for _, readers := range []int{1_000, 10_000} {
+		for _, loops := range []bool{false, true} {
+			b.Run(fmt.Sprintf("readers=%d/loops=%v", readers, loops), func(b *testing.B) {
+				hub, names, stored := durableHub(b, readers, 0)
+				ctx, stop := context.WithCancel(context.Background())
+				var looping sync.WaitGroup
+				changes := 0
+				if loops {
+					looping.Go(func() { changes = addAndRemove(ctx, b, hub, names[1]) })
+				}
+				if err := post(hub, names[0], said); err != nil {
+					b.Fatal(err)
+				}
+				before, _ := stored.Size()
+				took := make([]time.Duration, 0, b.N)
+				for b.Loop() {
+					begun := time.Now()
+					if err := post(hub, names[0], said); err != nil {
+						b.Fatal(err)
+					}
+					took = append(took, time.Since(begun))
+					time.Sleep(every - min(every, took[len(took)-1]))
+				}
+				after, _ := stored.Size()
+				stop()
+				looping.Wait()
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/p50")
+				b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms/p99")
+				b.ReportMetric(float64(took[len(took)-1].Microseconds())/1000, "ms/max")
+				b.ReportMetric(float64(after-before)/float64(len(took)), "B/message")
+				b.ReportMetric(float64(changes), "changes")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+func post(hub *chat.Hub, from chat.Name, said chat.Text) error {
+	_, err := hub.Post(context.Background(), poster(hub, from), chat.General, chat.Say, said)
+	return err
+}
+
+// addAndRemove adds a key and removes it until ctx ends, and returns how many changes there were.
+func addAndRemove(ctx context.Context, b *testing.B, hub *chat.Hub, name chat.Name) (changes int) {
+	a, _ := hub.View().ByName(name)
+	who := chat.Caller{Name: name, Login: chat.Login{Account: a.ID, Key: a.Keys[0].Fingerprint}}
+	for ctx.Err() == nil {
+		key := newKey(b)
+		if err := hub.Decide(ctx, who, chat.AddKeys{ID: a.ID, Keys: []chat.Key{key}}, nil); err != nil {
+			time.Sleep(10 * time.Millisecond) // too often
+			continue
+		}
+		if err := hub.Decide(ctx, who, chat.RemoveKey{ID: a.ID, Fingerprint: key.Fingerprint}, nil); err != nil {
+			b.Error(err)
+		}
+		changes += 2
+	}
+	return changes
 }
 
 func makeRoom(ctx context.Context, hub *chat.Hub, by chat.Name) (room chat.RoomName, err error) {

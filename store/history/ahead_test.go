@@ -18,6 +18,7 @@ import (
 func gated(t *testing.T, others ...reader) (p *place, alice reader, gate *sync.RWMutex) {
 	t.Helper()
 	p, alice = crowded(t, spareReaders)
+	p.cheapen()
 	for _, r := range others {
 		p.keys[r.name] = []age.Recipient{r.to}
 		p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: r.name, Since: 1})
