@@ -128,6 +128,7 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 		case <-req.done: // it is part of the log
 			return req.err
 		case <-ctx.Done():
+			h.requests.close(req) // it is not sent again
 			return ctx.Err()
 		case <-h.stop:
 			return ErrStopping

@@ -53,8 +53,12 @@ func New(accounts *accounts.Store, history *history.History, audit *audit.Log, l
 
 // Append implements chat.Journal.
 func (j *Journal) Append(b chat.Batch) error {
+	if b.After != b.Before && b.After.Since(b.Before).IsZero() { // it was decided, and undone
+		b.After = b.Before
+	}
+	b.Acts = dated(b.Acts, b.At)
 	change := j.accounts.Changes()
-	if b.After != b.Before || b.Edit != "" {
+	if decides(&b) {
 		change++
 	}
 	draft, err := j.history.Draft(b.Events, change)
@@ -62,25 +66,31 @@ func (j *Journal) Append(b chat.Batch) error {
 		return err
 	}
 	defer draft.Drop()
-	b.Acts = dated(b.Acts, b.At)
 	if err := j.publish(&b, change, draft); err != nil {
 		return err
 	}
-	n := draft.Follows()
-	if err := j.decided(b, n); err != nil {
+	if err := j.decide(&b, draft.Follows()); err != nil {
 		return err
 	}
-	if err := draft.Store(); err != nil {
-		if b.After == b.Before {
-			return err
-		}
-		j.out <- b.Decided()
-		return fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
+	err = draft.Store()
+	switch {
+	case err != nil && !decides(&b):
+		return err
+	case err != nil:
+		err = fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
+		b = b.Decided()
 	}
+	j.note(b.Acts)
 	j.out <- b
-	j.rotate()
-	return nil
+	if err == nil {
+		j.rotate()
+	}
+	return err
 }
+
+// decides reports whether the batch is a change, to be stored as one: with what was decided its acts are stored, and with them
+// its number is one more.
+func decides(b *chat.Batch) bool { return b.After != b.Before || len(b.Acts) > 0 || b.Edit != "" }
 
 func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Draft) error {
 	if j.Publish == nil {
@@ -99,20 +109,21 @@ func dated(acts []chat.Act, at chat.Moment) []chat.Act {
 	return all
 }
 
-// decided stores what was decided: n is the last record of the history before the batch.
-func (j *Journal) decided(b chat.Batch, n uint64) error {
-	if b.After != b.Before || b.Edit != "" {
-		c := accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Acts, At: b.At.Stamp, Edit: b.Edit}
-		if err := j.accounts.Append(c); err != nil {
-			return err
-		}
+// decide stores what was decided: n is the last record of the history before the batch.
+func (j *Journal) decide(b *chat.Batch, n uint64) error {
+	if !decides(b) {
+		return nil
 	}
-	for _, act := range b.Acts {
+	return j.accounts.Append(accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Acts, At: b.At.Stamp, Edit: b.Edit})
+}
+
+// note writes lines of the audit log, which are durable with the change that they are about.
+func (j *Journal) note(acts []chat.Act) {
+	for _, act := range acts {
 		if err := j.audit.Note(act); err != nil {
 			j.log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
 		}
 	}
-	return nil
 }
 
 // rotate has the history go on in a new file, if it is time. What was said is durable, whatever becomes of that.
@@ -142,7 +153,8 @@ func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
 		return nil, j.history.Take(s.Records, nil)
 	}
 	b := *s.Batch
-	if err := j.takeDecided(&b, s.Change); err != nil {
+	known, err := j.takeDecided(&b, s.Change)
+	if err != nil {
 		return nil, fmt.Errorf("batch %d: %w", b.N, err)
 	}
 	var said []chat.Message
@@ -154,28 +166,33 @@ func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
 	if err := j.history.Take(s.Records, said); err != nil {
 		return nil, fmt.Errorf("batch %d: %w", b.N, err)
 	}
+	if known {
+		_, err = j.audit.Restore(b.Acts)
+		return &b, err
+	}
+	j.note(b.Acts)
 	return &b, nil
 }
 
-// takeDecided stores what was decided in a batch after which change is the last.
-func (j *Journal) takeDecided(b *chat.Batch, change uint64) error {
+// takeDecided stores what was decided in a batch after which change is the last. known reports that it was stored before.
+func (j *Journal) takeDecided(b *chat.Batch, change uint64) (known bool, err error) {
 	state, has := j.accounts.View().State, j.accounts.Changes()
-	decided := b.After != b.Before || b.Edit != ""
-	switch {
-	case change > has+1, change == has+1 && !decided:
-		return fmt.Errorf("it stands on change %d, and change %d is the last here", change, has)
-	case change <= has || !decided:
-		b.Before, b.After = state, state
-		_, err := j.audit.Restore(b.Acts)
-		return err
-	}
-	after, err := state.With(b.After.Since(b.Before))
-	if err != nil {
-		return err
+	decided := decides(b)
+	after := state
+	if change == has+1 && decided {
+		if after, err = state.With(b.After.Since(b.Before)); err != nil {
+			return false, err
+		}
 	}
 	b.Before, b.After = state, after
+	switch {
+	case change > has+1, change == has+1 && !decided:
+		return false, fmt.Errorf("it stands on change %d, and change %d is the last here", change, has)
+	case change <= has:
+		return true, nil
+	}
 	_, n := j.history.Size()
-	return j.decided(*b, n)
+	return false, j.decide(b, n)
 }
 
 // Deliver has a batch that was taken come out of Events.
