@@ -47,7 +47,11 @@ func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string)
 	if since.IsZero() {
 		return ""
 	}
-	if err := who.server.services.Hub.Reseal(context.WithoutCancel(ctx), a.Name); err != nil { // it is noted: also for who hangs up
+	err = who.server.services.Hub.Reseal(ctx, a.Name)
+	if ctx.Err() != nil { // who hangs up is sealed to all the same
+		return ""
+	}
+	if err != nil {
 		who.logger().Error("seal again for who was away", "account", a.ID, "err", err)
 		return ""
 	}

@@ -50,6 +50,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(ch, "history_write_errors_total", "Batches of messages and changes that could not be stored.", nil, nil, float64(m.st.history.WriteErrors()))
 	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
 	gauge(ch, "rooms", "Rooms, direct ones not counted.", float64(m.hub.CountRooms()))
+	counter(ch, "clock_set_back_total", "Times that the clock was set back by more than messages hide.", nil, nil, float64(m.hub.SetBack()))
 	counter(ch, "messages_total", "Messages stored and shown.", nil, nil, float64(m.hub.Posted()))
 }
 

@@ -25,7 +25,7 @@ func (h *sequencer) decided(before *State, b Batch) {
 	h.state.Store(b.After)
 	for name := range before.rooms {
 		if b.After.rooms[name] == nil {
-			h.rooms[name].close(b.At.Shown)
+			h.rooms[name].decided(nil, b.At.Shown)
 		}
 	}
 	for name, is := range b.After.rooms {
@@ -34,9 +34,9 @@ func (h *sequencer) decided(before *State, b Batch) {
 		}
 		r := h.rooms[name]
 		if r == nil {
-			r = h.addRoom(RoomState{Name: name})
+			r = h.addRoom(name, nil, 0)
 		}
-		r.decided(is)
+		r.decided(is, b.At.Shown)
 	}
 	h.mu.Unlock()
 	for _, name := range b.After.changedSince(before) {

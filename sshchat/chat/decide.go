@@ -294,11 +294,12 @@ func (h *decider) mayMake(me Name, name RoomName) error {
 	made := 0
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if r := h.rooms[name]; r != nil && !r.gone {
+	if r := h.rooms[name]; r != nil && !r.gone() {
 		return nil
 	}
 	for _, r := range h.rooms {
-		if r.by == me && (!r.gone || time.Since(r.closed) < closedCounts) {
+		switch {
+		case r.is != nil && r.is.By == me, r.gone() && r.was != nil && r.was.By == me && time.Since(r.closed) < closedCounts:
 			made++
 		}
 	}

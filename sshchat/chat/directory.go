@@ -36,11 +36,11 @@ type person struct {
 }
 
 // addRoom is called with mu held, or before the hub is shared.
-func (h *directory) addRoom(s RoomState) *Room {
-	r := newRoom(s)
-	h.rooms[s.Name] = r
-	for name := range r.members {
-		h.person(name).rooms[s.Name] = 0
+func (h *directory) addRoom(name RoomName, is *RoomState, last uint64) *Room {
+	r := newRoom(name, is, last)
+	h.rooms[name] = r
+	for member := range r.members {
+		h.person(member).rooms[name] = 0
 	}
 	return r
 }
@@ -63,10 +63,10 @@ func (h *directory) room(me Name, name RoomName) (*Room, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.rooms[name]
-	if r == nil || r.gone {
+	if r == nil || r.gone() {
 		return nil, noRoom(me, name)
 	}
-	if _, in := r.members[me]; !in && (!r.rules.MayEnter(me) || name.IsDirect()) {
+	if _, in := r.members[me]; !in && (!r.state().MayEnter(me) || name.IsDirect()) {
 		return nil, noRoom(me, name)
 	}
 	return r, nil
@@ -190,7 +190,7 @@ func (h *directory) Rooms(me Name) []RoomInfo {
 	defer h.mu.RUnlock()
 	var infos []RoomInfo
 	for name, r := range h.rooms {
-		if _, in := r.members[me]; !name.IsDirect() && !r.gone && (in || !r.rules.Private) {
+		if _, in := r.members[me]; !name.IsDirect() && !r.gone() && (in || !r.state().Private) {
 			infos = append(infos, r.info(me))
 		}
 	}
@@ -258,7 +258,7 @@ func (h *directory) Last(me Name, room RoomName) (Message, bool) {
 
 // makeDirect adds the room of two people. Called with mu held for writing.
 func (h *directory) makeDirect(name RoomName) *Room {
-	r := h.addRoom(RoomState{Name: name})
+	r := h.addRoom(name, nil, 0)
 	for name := range r.members {
 		if h.people[name].sessions > 0 {
 			r.here++
@@ -288,7 +288,7 @@ func (h *directory) Tell(name Name, format string, args ...any) {
 	}
 }
 
-// RoomView is a room as admins see it; a copy.
+// RoomView is a room as admins see it. What it refers to is shared and must not be changed.
 type RoomView struct {
 	RoomInfo
 	Rules
@@ -301,8 +301,8 @@ func (h *directory) AllRooms() []RoomView {
 	defer h.mu.RUnlock()
 	var views []RoomView
 	for name, r := range h.rooms {
-		if !name.IsDirect() && !r.gone {
-			views = append(views, RoomView{r.info(Name{}), r.rules.clone(), r.by})
+		if !name.IsDirect() && !r.gone() {
+			views = append(views, RoomView{r.info(Name{}), r.state().Rules, r.state().By})
 		}
 	}
 	slices.SortFunc(views, func(a, b RoomView) int { return compareRooms(a.Name, b.Name) })
@@ -361,7 +361,7 @@ func (h *directory) CountRooms() int {
 	defer h.mu.RUnlock()
 	n := 0
 	for name, r := range h.rooms {
-		if !name.IsDirect() && !r.gone {
+		if !name.IsDirect() && !r.gone() {
 			n++
 		}
 	}

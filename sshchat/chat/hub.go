@@ -36,17 +36,16 @@ func NewHub(c Config) *Hub {
 	q.state.Store(c.State)
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}
 	q.reseal = h.rekey
-	for _, s := range c.State.Rooms() {
-		s.Last = c.Last[s.Name]
-		h.addRoom(s)
+	for name, is := range c.State.rooms {
+		h.addRoom(name, is, c.Last[name])
 	}
 	for name, seq := range c.Last {
 		if h.rooms[name] == nil { // two people's, or removed, but what was said in it counts on
-			h.addRoom(RoomState{Name: name, Last: seq, Gone: !name.IsDirect() && name != General})
+			h.addRoom(name, nil, seq)
 		}
 	}
 	if h.rooms[General] == nil {
-		h.addRoom(RoomState{Name: General})
+		h.addRoom(General, nil, 0)
 	}
 	return h
 }

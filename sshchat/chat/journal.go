@@ -126,7 +126,6 @@ type RoomState struct {
 	Rules
 	By      Name     // who made it; zero for #general, and if an admin did
 	Members []Member // in the order they came
-	Gone    bool     // it was removed, but what was said in it is stored
 	Last    uint64   // Seq of the newest stored message; the journal's word
 }
 

@@ -304,7 +304,7 @@ func (o *ordering) tooSoon(from Name, room RoomName) error {
 	}
 	r, at := o.room(room), o.batch.At.Shown
 	last := r.spoke[from]
-	if known := o.h.rooms[room]; last.IsZero() && known != nil && known.rules.Slow == is.Slow {
+	if known := o.h.rooms[room]; last.IsZero() && known != nil && known.state().Slow == is.Slow {
 		last = known.said[from]
 	}
 	if err := is.tooSoon(from, last, at); err != nil {

@@ -7,50 +7,57 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Room is a log and who belongs to it.
+// Room is a log and who belongs to it. What is decided about it is the State's.
 type Room struct {
 	Name RoomName
 	Log  *Log
 
 	// Guarded by the hub's mu:
 
-	topic   string
-	rules   Rules
-	said    map[Name]time.Time // when each last spoke, while the room is slow
-	gone    bool               // removed; it comes back when somebody makes it
+	is      *RoomState         // what is decided about it; nil: nothing, for it is two people's, was removed, or is a new #general
+	was     *RoomState         // as it was removed; nil: it was not
 	closed  time.Time          // when that was
-	by      Name
-	members map[Name]uint64 // since which Seq; of a direct room always the two, from 1
-	here    int             // members with a live session
-	came    map[Name]bool   // comings (true) and goings (false) not told yet
+	said    map[Name]time.Time // when each last spoke, while the room is slow
+	members map[Name]uint64    // since which Seq; of a direct room always the two, from 1
+	here    int                // members with a live session
+	came    map[Name]bool      // comings (true) and goings (false) not told yet
 }
 
-func newRoom(s RoomState) *Room {
-	r := &Room{
-		Name: s.Name, Log: NewLog(s.Last), topic: s.Topic, rules: s.Rules.clone(), by: s.By, gone: s.Gone,
-		members: make(map[Name]uint64), came: make(map[Name]bool),
-	}
-	if a, b, ok := s.Name.Pair(); ok {
+// newRoom is a room of which so many messages are stored.
+func newRoom(name RoomName, is *RoomState, last uint64) *Room {
+	r := &Room{Name: name, Log: NewLog(last), is: is, members: make(map[Name]uint64), came: make(map[Name]bool)}
+	if a, b, ok := name.Pair(); ok {
 		r.members[a], r.members[b] = 1, 1
 	}
-	for _, m := range s.Members {
-		// A crash may leave what was decided without the messages before it: a since beyond what was stored.
-		r.members[m.Name] = min(m.Since, s.Last+1)
+	if is != nil {
+		for _, m := range is.Members {
+			// A crash may leave what was decided without the messages before it: a since beyond what was stored.
+			r.members[m.Name] = min(m.Since, last+1)
+		}
 	}
 	return r
 }
 
-// decided takes over what is decided about the room but for its members. Called with the hub's mu held.
-func (r *Room) decided(s *RoomState) {
-	if r.rules.Slow != s.Slow {
+// decided takes over what is decided about the room but for its members; nil: it is removed. Called with the hub's mu held.
+func (r *Room) decided(is *RoomState, at time.Time) {
+	if is == nil {
+		r.was, r.closed = r.is, at
+	}
+	if is == nil || r.is == nil || r.is.Slow != is.Slow {
 		r.said = nil
 	}
-	r.gone, r.topic, r.rules, r.by = false, s.Topic, s.Rules, s.By
+	r.is = is
 }
 
-// close notes that the room is removed. Called with the hub's mu held.
-func (r *Room) close(at time.Time) {
-	r.gone, r.closed, r.topic, r.rules, r.said = true, at, "", Rules{}, nil
+// gone reports whether the room was removed. It comes back when somebody makes it. Called with the hub's mu held.
+func (r *Room) gone() bool { return r.is == nil && r.Name != General && !r.Name.IsDirect() }
+
+// state is what is decided about the room. Called with the hub's mu held.
+func (r *Room) state() RoomState {
+	if r.is == nil {
+		return RoomState{Name: r.Name}
+	}
+	return *r.is
 }
 
 // RoomInfo is a room as shown to people; a copy.
@@ -67,7 +74,8 @@ type RoomInfo struct {
 // info is called with the hub's mu held.
 func (r *Room) info(me Name) RoomInfo {
 	_, in := r.members[me]
-	return RoomInfo{Name: r.Name, Topic: r.topic, Private: r.rules.Private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
+	is := r.state()
+	return RoomInfo{Name: r.Name, Topic: is.Topic, Private: is.Private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
 }
 
 // Rules is how a room is run: what is decided about it but for its topic and its members.
@@ -78,28 +86,8 @@ type Rules struct {
 	Invited []Name        // who may join it while it is private
 }
 
-func (r Rules) clone() Rules {
-	r.Mods, r.Invited = slices.Clone(r.Mods), slices.Clone(r.Invited)
-	return r
-}
-
 func (r Rules) equal(other Rules) bool {
 	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
-}
-
-// standing reports whether name made the room, and whether it is one of its moderators, and is still in it. Called with the
-// hub's mu held.
-func (r *Room) standing(name Name) (maker, mod bool) {
-	if _, in := r.members[name]; !in || name.IsZero() {
-		return false, false
-	}
-	return r.by == name, slices.Contains(r.rules.Mods, name)
-}
-
-// moderates is called with the hub's mu held.
-func (r *Room) moderates(me Name) bool {
-	maker, mod := r.standing(me)
-	return maker || mod
 }
 
 // Notify tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
@@ -112,9 +100,9 @@ func (h *directory) Notify(by Name, name RoomName, format string, args ...any) {
 	}
 }
 
-// tooSoon refuses somebody who spoke last so short a time ago, if the room is slow.
+// tooSoon refuses a member who spoke last so short a time ago, if the room is slow.
 func (r *RoomState) tooSoon(from Name, last, at time.Time) error {
-	if r.Slow <= 0 || r.By == from && r.member(from) >= 0 || slices.Contains(r.Mods, from) {
+	if r.Slow <= 0 || r.By == from || slices.Contains(r.Mods, from) {
 		return nil
 	}
 	if wait := r.Slow - at.Sub(last); wait > 0 && wait <= r.Slow {

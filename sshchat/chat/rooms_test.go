@@ -14,7 +14,7 @@ func TestCountRooms(t *testing.T) {
 		rooms = append(rooms, RoomState{Name: room(t, fmt.Sprintf("r%d", i)), Rules: Rules{Private: i%2 > 0}})
 	}
 	h := hubOver(&tape{}, nil, rooms, quiet)
-	h.addRoom(RoomState{Name: room(t, "gone"), Gone: true})
+	h.addRoom(room(t, "gone"), nil, 3)
 	h.makeDirect(text.Direct(name(t, "alice"), name(t, "bob")))
 	if got, want := h.CountRooms(), len(h.AllRooms()); got != want || got != 21 {
 		t.Errorf("%d rooms are counted, %d listed", got, want)
