@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -670,4 +672,106 @@ func TestFollowingAndLeading(t *testing.T) {
 	if open == 0 {
 		t.Error("no window was open: this test proves nothing")
 	}
+}
+
+// A leader that cannot write what it has published follows, as soon as it can write again, and has the same as the others.
+func TestLeaderWhoseWriteFails(t *testing.T) {
+	powercut.Start(t)
+	v, _ := recorded(t, 2, 10)
+	var disks []*powercut.Disk
+	var all []*History
+	for range 2 {
+		d := powercut.New()
+		h, err := open(d, "data", v.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		for _, e := range v.log {
+			if err := h.Take(e.lines, e.said); err != nil {
+				t.Fatal(err)
+			}
+		}
+		disks, all = append(disks, d), append(all, h)
+	}
+	v.followers = nil
+	v.elect(all[0])
+	v.talk(3)
+	e := v.event()
+	d, err := v.leader.Draft([]chat.Event{e}, v.changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.log = append(v.log, logged{lines: d.Records(), said: []chat.Message{e.Message}})
+	disks[0].FailFrom(1, unix.ENOSPC)
+	if len(d.Records()) == 0 {
+		d.Drop()
+	} else if d.Store() == nil {
+		t.Error("stored on a full disk")
+	}
+	disks[0].Heal()
+	for _, h := range all {
+		for _, e := range v.log {
+			if err := h.Take(e.lines, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if diff := differ(contentOf(disks[0]), contentOf(disks[1]), len(all[1].archives)); diff != "" {
+		t.Error(diff)
+	}
+	v.elect(all[0])
+	v.followers = all[1:]
+	v.talk(5)
+	if diff := differ(contentOf(disks[0]), contentOf(disks[1]), len(all[1].archives)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever lines are to be taken, a history that refuses them is as it was.
+func FuzzTake(f *testing.F) {
+	v, _ := recorded(f, 3, 8)
+	d := powercut.New()
+	h, err := open(d, "data", v.opt)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { h.Close() })
+	for _, e := range v.log[:len(v.log)-1] {
+		if err := h.Take(e.lines, e.said); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for _, e := range v.log[len(v.log)-2:] {
+		f.Add(bytes.Join(e.lines, []byte("\n")))
+	}
+	f.Add([]byte(summed(fmt.Sprintf(`{"n":%d,"t":"window","room":"general","w":1,"prev":"","ok":0,"b":0,"parts":2,"heads":{}`, h.segment.n+1))))
+	before := recordLines(d.Content(livePath))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lines := bytes.Split(b, []byte("\n"))
+		for i, line := range lines {
+			if at := len(line) - crcSize; at > 0 {
+				lines[i] = appendCRC(bytes.Clone(line[:at]), line[:at])
+			}
+		}
+		if h.Take(lines, nil) != nil {
+			if !slices.EqualFunc(recordLines(d.Content(livePath)), before, bytes.Equal) {
+				t.Error("refused, and changed")
+			}
+			return
+		}
+		before = recordLines(d.Content(livePath))
+		s, err := scanSegment(bytes.NewReader(d.Content(livePath)))
+		for rooms := make(chain); err == nil; {
+			var r *record
+			if r, err = s.next(); err == nil {
+				if err := rooms.follow(r); err != nil {
+					t.Fatalf("taken, and it does not follow: %v", err)
+				}
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("taken, and not read back: %v", err)
+		}
+	})
 }
