@@ -208,6 +208,15 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 	return others
 }
 
+// answerOthers answers the hubs whose requests are part of the log now. Those of this hub are answered as they are applied.
+func (o *ordering) answerOthers() {
+	for _, req := range o.staged {
+		if req.others {
+			o.h.answer(req, nil)
+		}
+	}
+}
+
 // room is the room as it is after what was ordered so far.
 func (o *ordering) room(name RoomName) *orderedRoom {
 	r := o.rooms[name]
@@ -270,7 +279,9 @@ func (o *ordering) say(req *request, in Post) error {
 		return err
 	}
 	r.seq++
-	o.came[me.Name] = appendNew(o.came[me.Name], in.Room)
+	if a, b, direct := in.Room.Pair(); direct && o.h.rooms[in.Room] == nil { // it comes to be with its first message
+		o.came[a], o.came[b] = appendNew(o.came[a], in.Room), appendNew(o.came[b], in.Room)
+	}
 	o.add(Event{Room: in.Room, Message: Message{
 		Room: in.Room, Seq: r.seq, At: o.batch.At.Shown.UTC().Truncate(time.Millisecond), From: me.Name, Kind: in.Kind, Text: in.Text, Of: in.Of,
 	}})

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // sharedLog is a log in memory over which several hubs run.
@@ -274,3 +276,33 @@ func TestRequestsOfOneBatchSeeEachOther(t *testing.T) {
 
 // errMuted stands for the refusal of the muted.
 var errMuted = errors.New("muted")
+
+// Two people's room that comes to be in a batch is one of those that a key which is removed after it reads no more.
+func TestKeyRemovedRightAfterTheFirstMessageOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{}
+		alice, bob := name(t, "alice"), name(t, "bob")
+		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
+		pair := text.Direct(alice, bob)
+		bobs := h.caller(bob).Login.Account
+		for _, in := range []Intent{Post{Room: pair, Kind: Say, Text: words("hi")}, Disable{ID: bobs, Disabled: true}} {
+			who := TheServer
+			if _, ok := in.(Post); ok {
+				who = h.caller(alice)
+			}
+			go h.submit(context.Background(), newRequest(who, in))
+			synctest.Wait() // it is queued
+		}
+		running(t, h)
+		synctest.Wait()
+		revoked := make(map[RoomName]bool)
+		for _, e := range journal.stored() {
+			if e.Change == Revoke && e.Name == bob {
+				revoked[e.Room] = true
+			}
+		}
+		if journal.calls != 1 || !revoked[pair] || !revoked[General] {
+			t.Errorf("%d batches; revoked in %v", journal.calls, revoked)
+		}
+	})
+}

@@ -251,11 +251,7 @@ func (h *sequencer) lead(batch []*request) error {
 				return err
 			}
 			o.noteSpoke()
-			for _, req := range o.staged {
-				if req.others { // those of this hub are answered as they are applied
-					h.answer(req, nil)
-				}
-			}
+			o.answerOthers()
 			h.warnUnreadable(o.batch.Events)
 			return nil
 		case errors.Is(err, ErrBehind):
@@ -264,7 +260,9 @@ func (h *sequencer) lead(batch []*request) error {
 			}
 			batch = o.staged
 		case errors.As(err, &bad):
-			batch = o.without(bad)
+			if batch = o.without(bad); len(batch) == 0 {
+				return nil
+			}
 		default:
 			return h.refuse(o, err)
 		}
@@ -286,19 +284,23 @@ func (h *sequencer) catchUp(n uint64) error {
 func (h *sequencer) refuse(o *ordering, err error) error {
 	h.failures.note(time.Now(), h.log, err)
 	decided := errors.Is(err, ErrOnlyDecided)
+	var holds []*request
 	for i, req := range o.staged {
 		switch {
 		case o.batch.Answers[i].Event >= 0:
 			h.answer(req, ErrNotStored) // the cause is for the log; who asked learns what it means
 		case !decided:
 			h.answer(req, ErrNotDecided)
+		default:
+			holds = append(holds, req)
 		}
 	}
-	if decided {
+	if o.staged = holds; decided {
 		h.reseal(o.rekeys)
 		if err := h.catchUp(o.batch.N); err != nil {
 			return err
 		}
+		o.answerOthers()
 	}
 	if errors.Is(err, ErrJournalDead) {
 		return err
