@@ -43,13 +43,32 @@ var errPasswordText = errors.New("a password is kept sealed, never as text")
 func (r *reader) readAccountInto(a *chat.Account, v strictjson.Value) error {
 	var keys []strictjson.Value
 	var factor *chat.Factor
-	err := v.Fields(map[string]func(strictjson.Value) error{
-		"id": strictjson.To(&a.ID), "name": strictjson.To(&a.Name), "role": strictjson.To(&a.Role),
-		"created": strictjson.To(&a.Created), "seen": strictjson.To(&a.Seen), "disabled": strictjson.To(&a.Disabled),
-		"keys":     func(v strictjson.Value) error { keys = []strictjson.Value{v}; return nil },
-		"password": func(v strictjson.Value) error { return readPassword(a, v) },
-		"totp":     func(v strictjson.Value) (err error) { factor, err = readFactor(v); return err },
-		"settings": func(v strictjson.Value) (err error) { a.Settings, err = readSettings(v); return err },
+	err := v.Switch(func(key string, v strictjson.Value) (known bool, err error) {
+		switch key {
+		case "id":
+			err = v.Into(&a.ID)
+		case "name":
+			err = v.Into(&a.Name)
+		case "role":
+			err = v.Into(&a.Role)
+		case "created":
+			err = v.Into(&a.Created)
+		case "seen":
+			err = v.Into(&a.Seen)
+		case "disabled":
+			err = v.Into(&a.Disabled)
+		case "keys":
+			keys = []strictjson.Value{v}
+		case "password":
+			err = readPassword(a, v)
+		case "totp":
+			factor, err = readFactor(v)
+		case "settings":
+			a.Settings, err = readSettings(v)
+		default:
+			return false, nil
+		}
+		return true, err
 	})
 	if err != nil {
 		return err
@@ -84,8 +103,18 @@ func (r *reader) readAccountInto(a *chat.Account, v strictjson.Value) error {
 
 func readKey(a *chat.Account, v strictjson.Value) error {
 	var k storedKey
-	err := v.Fields(map[string]func(strictjson.Value) error{
-		"key": strictjson.To(&k.Line), "label": strictjson.To(&k.Label), "added": strictjson.To(&k.Added), "only": strictjson.To(&k.Only),
+	err := v.Switch(func(key string, v strictjson.Value) (bool, error) {
+		switch key {
+		case "key":
+			return true, v.Into(&k.Line)
+		case "label":
+			return true, v.Into(&k.Label)
+		case "added":
+			return true, v.Into(&k.Added)
+		case "only":
+			return true, v.Into(&k.Only)
+		}
+		return false, nil
 	})
 	if err != nil {
 		return err

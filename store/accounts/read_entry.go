@@ -31,9 +31,24 @@ func readSanctions(list *[]chat.Sanction, people bool) func(strictjson.Value) er
 }
 
 func readSanction(v strictjson.Value) (s chat.Sanction, err error) {
-	err = v.Fields(map[string]func(strictjson.Value) error{
-		"user": strictjson.To(&s.User), "ip": strictjson.To(&s.Net), "key": strictjson.To(&s.Key),
-		"by": strictjson.To(&s.By), "at": strictjson.To(&s.At), "until": strictjson.To(&s.Until), "why": strictjson.To(&s.Why),
+	err = v.Switch(func(key string, v strictjson.Value) (bool, error) {
+		switch key {
+		case "user":
+			return true, v.Into(&s.User)
+		case "ip":
+			return true, v.Into(&s.Net)
+		case "key":
+			return true, v.Into(&s.Key)
+		case "by":
+			return true, v.Into(&s.By)
+		case "at":
+			return true, v.Into(&s.At)
+		case "until":
+			return true, v.Into(&s.Until)
+		case "why":
+			return true, v.Into(&s.Why)
+		}
+		return false, nil
 	})
 	if err != nil {
 		return s, err

@@ -101,7 +101,15 @@ func (m *storedSettings) checked() (s chat.RoomSettings, err error) {
 }
 
 func readMember(v strictjson.Value) (member chat.Member, err error) {
-	err = v.Fields(map[string]func(strictjson.Value) error{"name": strictjson.To(&member.Name), "since": strictjson.To(&member.Since)})
+	err = v.Switch(func(key string, v strictjson.Value) (bool, error) {
+		switch key {
+		case "name":
+			return true, v.Into(&member.Name)
+		case "since":
+			return true, v.Into(&member.Since)
+		}
+		return false, nil
+	})
 	if err == nil && member.Since == 0 {
 		err = errors.New("since counts from 1")
 	}

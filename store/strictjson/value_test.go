@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // read reads {"name":…,"list":[…]} and nothing else.
@@ -117,4 +121,51 @@ func FuzzWalk(f *testing.F) {
 		}
 		compare(doc)
 	})
+}
+
+// What is decoded without encoding/json is what that makes of it, and so is what is refused.
+func TestShortWayDecodesTheSame(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		`""`, `"a"`, `"ä \u007f"`, `"a\nb"`, `"\ud800"`, `"2026-11-23T21:38:56Z"`, `"2026-11-23T21:38:56.123+02:00"`, `"2026-11-23"`, `"192.0.2.0/24"`,
+		`"192.0.2.0"`, `1`, `-1`, `1.5`, `true`, `[]`, `["a"]`, `{}`,
+	} {
+		v, err := Parse([]byte(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dst := range [][2]any{{new(string), new(string)}, {new(time.Time), new(time.Time)}, {new(netip.Prefix), new(netip.Prefix)}, {new(uint64), new(uint64)}, {new([]string), new([]string)}} {
+			got, want := v.Into(dst[0]), json.Unmarshal([]byte(s), dst[1])
+			if (got == nil) != (want == nil) || want == nil && !reflect.DeepEqual(dst[0], dst[1]) {
+				t.Errorf("%s as %T: %v, %v; want %v, %v", s, dst[0], reflect.ValueOf(dst[0]).Elem(), got, reflect.ValueOf(dst[1]).Elem(), want)
+			}
+		}
+	}
+}
+
+// Switch refuses what Fields does.
+func TestSwitch(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		`{}`, `{"a":1}`, `{"a":1,"b":2}`, `{"b":2,` + "\n" + `"a":1,"b":3}`, "{\"a\":1,\n\"c\":1}", `{"a":"x"}`, `[]`, `null`, `{"A":1}`, `{"\u0061":1}`,
+	} {
+		v, err := Parse([]byte(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var x, y [2]int
+		got := v.Switch(func(key string, v Value) (bool, error) {
+			switch key {
+			case "a":
+				return true, v.Into(&x[0])
+			case "b":
+				return true, v.Into(&x[1])
+			}
+			return false, nil
+		})
+		want := v.Fields(map[string]func(Value) error{"a": To(&y[0]), "b": To(&y[1])})
+		if fmt.Sprint(got) != fmt.Sprint(want) || x != y {
+			t.Errorf("%s: %v, %v; want %v, %v", s, x, got, y, want)
+		}
+	}
 }
