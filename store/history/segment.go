@@ -67,7 +67,13 @@ func (t *segment) append(records []*record) error {
 
 // layOut returns the bytes that go where the last record ends.
 func (t *segment) layOut(records []*record) []byte {
-	var b []byte
+	size := 0
+	for _, r := range records {
+		for _, line := range r.lines {
+			size += len(line) + len(",\n\n")
+		}
+	}
+	b := make([]byte, 0, size+size/8+pageSize) // with most of what fills the pages
 	empty := t.empty()
 	for _, r := range records {
 		for i, line := range r.lines {
