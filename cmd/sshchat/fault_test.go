@@ -135,6 +135,33 @@ func syncsFailFrom(t *testing.T, from int) {
 	t.Logf("figure: sync that fails from %d on: %d acknowledged, 0 lost", from, len(said))
 }
 
+// So is the first sync of changes.jsonl that fails: what was decided is not, the rooms are told, and the server ends.
+func TestFailedSyncOfAChangeIsFinal(t *testing.T) {
+	t.Parallel()
+	data, key := prepared(t)
+	s := faulty(t, data, "fdatasync:error=EIO", filepath.Join(data, "changes.jsonl"))
+	alice := s.login("alice", signerOf(t, key))
+	here := alice.pipe()
+	here.typeln("/who")
+	here.sees("alice")
+	alice.must("say general said")
+	if out, errs, code := alice.exec("topic general lost", ""); code == 0 {
+		t.Errorf("a topic that is not durable is set: %s%s", out, errs)
+	}
+	select {
+	case <-here.ended:
+	case <-time.After(patience):
+		t.Error("the session goes on")
+	}
+	if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") || strings.Contains(seen, "lost") {
+		t.Errorf("who was there saw %q", seen)
+	}
+	if err := s.wait(); err == nil {
+		t.Error("the server ends as if nothing was")
+	}
+	kept(t, data, key, []string{"said"})
+}
+
 // A kill at the n-th sync, before the disk has it, loses nothing that was acknowledged.
 func TestKillAtASync(t *testing.T) {
 	t.Parallel()
