@@ -13,7 +13,7 @@ import (
 func backup(ctx context.Context, w io.Writer, st *stores, data string, hostKeys bool) error {
 	motd := func() (durable.Snapshot, error) { return st.motd.Snapshot(), nil }
 	parts := []store.Part{
-		st.history.Snapshots, st.audit.Snapshots, store.One(st.users.Snapshot), store.One(st.state.Snapshot), store.One(motd),
+		st.history.Snapshots, st.audit.Snapshots, st.users.Snapshots, store.One(st.state.Snapshot), store.One(motd),
 	}
 	if hostKeys {
 		parts = append(parts, store.HostKeys(data))

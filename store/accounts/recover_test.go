@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -349,6 +350,40 @@ func TestReloadOfABackup(t *testing.T) {
 	}
 	if a, _ := u.ByID(bob.ID); len(a.Settings) != 0 {
 		t.Errorf("%v", a.Settings)
+	}
+}
+
+// A backup that is unpacked over the folder it is of, or elsewhere, is the server as it was.
+func TestBackupOverTheFolder(t *testing.T) {
+	t.Parallel()
+	u, _, bob := begun(t)
+	files := make(map[string][]byte)
+	for s, err := range u.Snapshots() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[s.Name] = b
+	}
+	u.must(t, chat.SetRole{ID: bob.ID, Role: chat.Mod})
+	checkpoint(t, u)
+	u.must(t, chat.SetRole{ID: bob.ID, Role: chat.Admin})
+	for _, dir := range []string{t.TempDir(), crash(t, u)} {
+		for name, b := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if last, err := Verify(dir); err != nil || last != 5 {
+			t.Errorf("verify: %d, %v", last, err)
+		}
+		again, _ := asked(t, dir)
+		if b, _ := again.ByID(bob.ID); b.Role != chat.User || b.Settings["bell"] != "all" || again.Changes() != 5 || len(files) != 2 {
+			t.Errorf("%+v, change %d", b, again.Changes())
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -200,11 +201,18 @@ func moment(r clock.Reading) chat.Moment {
 // second is the time as it is stored.
 func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
 
-// Snapshot is users.json with all that is durable. Nothing else is needed beside it.
-func (u *Store) Snapshot() (durable.Snapshot, error) {
+// Snapshots are users.json with all that is durable, and a changes.jsonl that goes on from there: unpacked over an older folder,
+// no changes of that are left.
+func (u *Store) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	p := u.durable.Load()
-	b, err := encode(p.State, p.b)
-	return durable.InMemory(filepath.Base(u.files.path), b), err
+	users, err := encode(p.State, p.b)
+	return durable.Each(
+		func() (durable.Snapshot, error) { return durable.InMemory(filepath.Base(u.files.path), users), err },
+		func() (durable.Snapshot, error) {
+			log, err := changes.Empty(changes.Checkpoint{Upto: p.b, Sum: digest(users)})
+			return durable.InMemory(changesName, log), err
+		},
+	)
 }
 
 // Close writes users.json and ends. Changes after it fail with ErrClosed; reading goes on.

@@ -96,6 +96,9 @@ func Create(d durable.FS, path string, start Checkpoint) (*Log, error) {
 	return create(d, path, start, firstSize)
 }
 
+// Empty is the content of a log without changes.
+func Empty(start Checkpoint) ([]byte, error) { return start.first().encode() }
+
 func create(d durable.FS, path string, start Checkpoint, first int64) (*Log, error) {
 	l := &Log{disk: d, path: path, first: first}
 	if err := l.Rewrite(start); err != nil {
@@ -238,7 +241,7 @@ func (l *Log) Read() (*Content, error) {
 func (l *Log) Rewrite(start Checkpoint) error {
 	l.rewriting.Lock()
 	defer l.rewriting.Unlock()
-	content, err := start.first().encode()
+	content, err := Empty(start)
 	if err != nil {
 		return err
 	}
