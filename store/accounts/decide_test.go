@@ -9,11 +9,6 @@ import (
 	"sshchat/store/changes"
 )
 
-func addKeyOf(t *testing.T, a chat.Account) chat.AddKeys {
-	t.Helper()
-	return chat.AddKeys{ID: a.ID, Keys: []chat.Key{newKey(t)}}
-}
-
 // What changes nothing costs no write.
 func TestWhatChangesNothingIsNotWritten(t *testing.T) {
 	t.Parallel()
