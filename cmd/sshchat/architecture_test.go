@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/text":             {},
 	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
 	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
-	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat"}, // for tests
+	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests
 	"sshchat/store/clock":              {"sshchat/store/durable"},
 	"sshchat/hostkeys":                 {},
 	"sshchat/examples/pingbot":         {}, // a client like any other

@@ -84,6 +84,9 @@ func (h *sequencer) await(ctx context.Context, room RoomName, change Change) err
 // submit has a request ordered and waits until it is part of the log, and applied here: once it is on its way also beyond
 // the end of ctx, so that whoever is cut off, as by a server that stops, knows what was said and what was not.
 func (h *sequencer) submit(ctx context.Context, req *request) error {
+	if h.leader != nil && req.event != nil {
+		return errNotLeader
+	}
 	h.requests.open(req)
 	if h.leader != nil {
 		return h.ask(ctx, req)
@@ -137,8 +140,14 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 	}
 }
 
+// errNotLeader refuses an event that is no request: no other hub takes it.
+var errNotLeader = errors.New("internal error: that is for the hub which orders requests")
+
 // Order implements Leader: it has a request of another hub ordered here.
 func (h *sequencer) Order(ctx context.Context, r Request) error {
+	if r.Intent == nil {
+		return errNotLeader
+	}
 	req := &request{Request: r, others: true, done: make(chan struct{})}
 	if err := h.enqueue(ctx, req); err != nil {
 		return err

@@ -2,6 +2,10 @@
 package journaltest
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,19 +16,26 @@ import (
 type Memory struct {
 	told func(chat.Batch) // called for each batch before it comes out; nil: nobody is told
 
-	mu    sync.Mutex
-	n     uint64      // guarded by mu; of the last batch
-	state *chat.State // guarded by mu; as of that
-	nodes []*Node     // guarded by mu
+	mu      sync.Mutex
+	n       uint64                   // guarded by mu; of the last batch
+	state   *chat.State              // guarded by mu; as of that
+	last    map[chat.RoomName]uint64 // guarded by mu; Seq of the last message
+	batches []chat.Batch             // guarded by mu
+	nodes   []*Node                  // guarded by mu
+	fails   error                    // guarded by mu; what Append returns, storing nothing; of chat.ErrOnlyDecided, that; nil: it does not fail
 }
 
 // NewMemory is an empty log, after which that State holds.
-func NewMemory(state *chat.State) *Memory { return &Memory{state: state} }
+func NewMemory(state *chat.State) *Memory {
+	return &Memory{state: state, last: make(map[chat.RoomName]uint64)}
+}
 
 // Node is the journal of one hub. It implements chat.Journal.
 type Node struct {
-	log *Memory
-	out chan chat.Batch
+	log  *Memory
+	out  chan chat.Batch
+	dead bool                                     // guarded by the log's mu; its process is gone
+	sees func(chat.Batch) (b chat.Batch, ok bool) // what it gets in place of a batch; nil: that. For tests of the suite
 }
 
 // backlog is how many batches a hub may be behind before others wait for it.
@@ -39,25 +50,77 @@ func (m *Memory) Join() (n *Node, state *chat.State, applied uint64) {
 	return n, m.state, m.n
 }
 
+// Rejoin adds a hub that begins with all that is in the log.
+func (m *Memory) Rejoin() (*Node, chat.Config) {
+	n, state, applied := m.Join()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return n, chat.Config{Journal: n, State: state, Applied: applied, Last: maps.Clone(m.last), Clock: Now}
+}
+
+// Leave ends the node as if its process were gone: nothing that it appends is stored any more.
+func (n *Node) Leave() {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	n.dead = true
+	n.log.nodes = slices.DeleteFunc(n.log.nodes, func(o *Node) bool { return o == n })
+}
+
+// Fail has each Append fail from here on, with nothing stored; if err wraps chat.ErrOnlyDecided, nothing but what was
+// decided. nil: they do not fail.
+func (m *Memory) Fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails = err
+}
+
 // Append implements chat.Journal.
 func (n *Node) Append(b chat.Batch) error {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
-	if b.N != n.log.n+1 {
+	switch {
+	case n.dead:
+		return fmt.Errorf("%w: the process is gone", chat.ErrJournalDead)
+	case b.N != n.log.n+1:
 		return chat.ErrBehind
 	}
-	n.log.add(b)
-	return nil
+	for i, e := range b.Events {
+		if e.Stored != nil {
+			return &chat.BadEvent{Index: i, Err: fmt.Errorf("store a %T: memory makes none", e.Stored)}
+		}
+	}
+	err := n.log.fails
+	switch {
+	case err == nil:
+		n.log.add(b)
+	case errors.Is(err, chat.ErrOnlyDecided) && b.After != b.Before:
+		n.log.add(b.Decided())
+	case errors.Is(err, chat.ErrJournalDead):
+		n.dead = true
+	}
+	if errors.Is(err, chat.ErrOnlyDecided) && b.After == b.Before {
+		return errors.New("messages are not stored")
+	}
+	return err
 }
 
 // add appends a batch. Called with mu held.
 func (m *Memory) add(b chat.Batch) {
-	m.n, m.state = b.N, b.After
+	m.n, m.state, m.batches = b.N, b.After, append(m.batches, b)
+	for _, e := range b.Events {
+		if e.Message.Seq > 0 {
+			m.last[e.Room] = e.Message.Seq
+		}
+	}
 	if m.told != nil {
 		m.told(b)
 	}
 	for _, n := range m.nodes {
-		n.out <- b
+		if n.sees == nil {
+			n.out <- b
+		} else if b, ok := n.sees(b); ok {
+			n.out <- b
+		}
 	}
 }
 
@@ -70,6 +133,21 @@ func (n *Node) Events() <-chan chat.Batch { return n.out }
 // Rehearse implements chat.Journal.
 func (n *Node) Rehearse(before, after *chat.State) (*chat.State, error) {
 	return before.With(after.Since(before))
+}
+
+// Messages are those of the room from since on, with what edits and deletions made of them.
+func (m *Memory) Messages(room chat.RoomName, since uint64) []chat.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := chat.NewLog(0)
+	for _, b := range m.batches {
+		for _, e := range b.Events {
+			if e.Room == room && e.Message.Seq > 0 {
+				all.Append(e.Message)
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all.Tail(chat.LogLines)), func(m chat.Message) bool { return m.Seq < since })
 }
 
 // Put has another State from now on, as if another hub had decided so. No rule is asked.

@@ -1,0 +1,68 @@
+package journaltest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"sshchat/sshchat/chat"
+)
+
+// Line is what the requests of other hubs take to the one that orders them: it may be gone for a while, and answers may get
+// lost. It implements chat.Leader.
+type Line struct {
+	mu      sync.Mutex
+	leader  chat.Leader             // guarded by mu; nil: it is gone
+	changed chan struct{}           // guarded by mu; closed when there is another leader
+	loses   bool                    // guarded by mu
+	lost    map[chat.RequestID]bool // guarded by mu; whose answer was lost once
+}
+
+// NewLine is a line without a leader.
+func NewLine() *Line {
+	return &Line{changed: make(chan struct{}), lost: make(map[chat.RequestID]bool)}
+}
+
+// Lead has requests go to that hub from now on; nil: to nobody, and they wait.
+func (l *Line) Lead(leader chat.Leader) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leader = leader
+	if leader != nil {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+}
+
+// Lose has the first answer to each request get lost, or none.
+func (l *Line) Lose(loses bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loses = loses
+}
+
+// Order implements chat.Leader.
+func (l *Line) Order(ctx context.Context, r chat.Request) error {
+	l.mu.Lock()
+	leader, changed := l.leader, l.changed
+	l.mu.Unlock()
+	var err error = chat.ErrStopping
+	if leader != nil {
+		err = leader.Order(ctx, r)
+	}
+	if errors.Is(err, chat.ErrStopping) {
+		select {
+		case <-changed:
+			return chat.ErrNoAnswer
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loses && !l.lost[r.ID] {
+		l.lost[r.ID] = true
+		return chat.ErrNoAnswer
+	}
+	return err
+}

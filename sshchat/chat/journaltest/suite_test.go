@@ -1,0 +1,138 @@
+package journaltest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"sshchat/sshchat/chat"
+)
+
+// memoryRig is hubs over a log in memory.
+type memoryRig struct {
+	log   *Memory
+	line  *Line
+	leads int // so many hubs order what they are asked for
+	nodes []*Node
+	hubs  []*chat.Hub
+	stops []func() error
+	ended error // what the first hub's Run returned
+	flaws flaws
+}
+
+// flaws are what is wrong with the journal of a control.
+type flaws struct {
+	journal func(i int, n *Node) chat.Journal            // in place of the node
+	sees    func(i int, b chat.Batch) (chat.Batch, bool) // what comes out at hub i
+	leader  func(*Line) chat.Leader                      // in place of the line
+	restart func(*Memory)                                // what a crash of all does to the log
+	answer  func(r *memoryRig, err error) error          // of Fault
+}
+
+func newMemoryRig(hubs, leads int, f flaws) *memoryRig {
+	r := &memoryRig{
+		log: NewMemory(chat.NewState(chat.Parts{})), line: NewLine(), leads: leads,
+		nodes: make([]*Node, hubs), hubs: make([]*chat.Hub, hubs), stops: make([]func() error, hubs), flaws: f,
+	}
+	for i := range hubs {
+		r.start(i)
+	}
+	return r
+}
+
+// memory makes rigs of so many hubs over one log in memory, of which the first lead.
+func memory(hubs, leads int, f flaws) Maker {
+	return func(testing.TB, Options) Rig { return newMemoryRig(hubs, leads, f) }
+}
+
+func (r *memoryRig) start(i int) {
+	n, c := r.log.Rejoin()
+	if r.flaws.journal != nil {
+		c.Journal = r.flaws.journal(i, n)
+	}
+	if r.flaws.sees != nil {
+		n.sees = func(b chat.Batch) (chat.Batch, bool) { return r.flaws.sees(i, b) }
+	}
+	if i >= r.leads {
+		c.Leader = r.line
+		if r.flaws.leader != nil {
+			c.Leader = r.flaws.leader(r.line)
+		}
+	}
+	c.Log = slog.New(slog.DiscardHandler)
+	h := chat.NewHub(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	r.nodes[i], r.hubs[i] = n, h
+	r.stops[i] = func() error { cancel(); err := <-ended; ended <- err; return err }
+	if i == 0 {
+		r.line.Lead(h)
+	}
+}
+
+func (r *memoryRig) Hubs() []*chat.Hub { return append([]*chat.Hub(nil), r.hubs...) }
+
+func (r *memoryRig) Restart(which ...int) error {
+	all := len(which) == 0
+	if all {
+		for i := range r.hubs {
+			which = append(which, i)
+		}
+	}
+	for _, i := range which {
+		if i == 0 {
+			r.line.Lead(nil)
+		}
+		r.nodes[i].Leave()
+	}
+	for _, i := range which {
+		r.stops[i]()
+	}
+	if all && r.flaws.restart != nil {
+		r.flaws.restart(r.log)
+	}
+	for _, i := range which {
+		r.start(i)
+	}
+	return nil
+}
+
+func (r *memoryRig) Fault(f Fault) error {
+	r.line.Lose(f == LosesAnswer)
+	if f == LosesAnswer && r.leads == len(r.hubs) {
+		return Unsupported("requests are ordered where they are made")
+	}
+	r.log.Fail(map[Fault]error{
+		Refuses: errors.New("the disk is full"), OnlyDecides: chat.ErrOnlyDecided, Dies: chat.ErrJournalDead,
+	}[f])
+	return nil
+}
+
+func (r *memoryRig) Dead() error { return r.stops[0]() }
+
+func (r *memoryRig) Stored(i int, who Person, room chat.RoomName) ([]chat.Message, error) {
+	return r.log.Messages(room, r.hubs[i].Since(who.Name, room)), nil
+}
+
+func (r *memoryRig) Share(Person, chat.RoomName) error { return Unsupported("nothing is sealed") }
+
+func (r *memoryRig) Password() (string, chat.Opaque) {
+	return "age1recipient", chat.NewOpaque("sealed")
+}
+
+func (r *memoryRig) Close() error {
+	for _, stop := range r.stops[1:] {
+		stop()
+	}
+	r.stops[0]()
+	return nil
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	t.Run("one hub", func(t *testing.T) { Run(t, 200, memory(1, 1, flaws{})) })
+	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, 200, memory(3, 1, flaws{})) })
+	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, 200, memory(3, 3, flaws{})) })
+}
