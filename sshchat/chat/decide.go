@@ -203,9 +203,9 @@ func (h *decider) pay(who Caller, in Intent) {
 // head for each member is made and stored, and others wait for that. So a person is charged for it by what it costs, and
 // may not do what can wait while they owe too much. What cannot wait, as the removal of a key, is done and charged.
 const (
-	headCharge    = 50 * time.Millisecond // for each member of each room concerned
-	changesAtOnce = 3                     // of one's keys in all of one's rooms, from owing nothing
-	freeDebt      = time.Minute           // who owes no more is never refused: in small rooms that is many changes
+	headCharge    = 100 * time.Millisecond // for each member of each room concerned
+	changesAtOnce = 3                      // of one's keys in all of one's rooms, from owing nothing
+	freeDebt      = time.Minute            // who owes no more is never refused: in small rooms that is many changes
 )
 
 // ErrTooOften refuses a change of somebody who has made many.
@@ -262,7 +262,7 @@ func (h *decider) chargeKeys(me Name) {
 }
 
 // cheapMove is what a join may cost that is never refused.
-const cheapMove = time.Second
+const cheapMove = 2 * time.Second
 
 // mayMove refuses me to join the room, while what they owe is too much.
 func (h *decider) mayMove(me Name, name RoomName) error {
