@@ -114,6 +114,8 @@ type ordering struct {
 	came   map[Name][]RoomName // rooms whose readers people are since this batch
 	rekeys map[Name]bool       // who reads with more than before
 	staged []*request          // what the batch holds
+	holds  map[RequestID]bool  // of staged, those of other hubs
+	again  []*request          // of other hubs, which sent them twice: they are ordered after the batch
 }
 
 // orderedRoom is a room as it is after what was ordered so far.
@@ -137,14 +139,22 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	o := &ordering{
 		h: h, batch: Batch{N: h.applied + 1, At: at, Before: state}, state: state,
 		rooms: make(map[RoomName]*orderedRoom), came: make(map[Name][]RoomName), rekeys: make(map[Name]bool),
+		holds: make(map[RequestID]bool),
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for _, req := range requests {
-		if req.others && h.done[req.ID.Origin].has(req.ID.N) {
-			h.answer(req, nil)
-		} else if err := o.take(req); err != nil {
-			h.answer(req, err)
+		switch {
+		case h.done[req.ID.Origin].has(req.ID.N):
+			if req.others { // one of this hub was answered as it was applied
+				h.answer(req, nil)
+			}
+		case req.others && o.holds[req.ID]: // it was sent again while it waited here
+			o.again = append(o.again, req)
+		default:
+			if err := o.take(req); err != nil {
+				h.answer(req, err)
+			}
 		}
 	}
 	o.batch.After = o.state
@@ -175,6 +185,9 @@ func (o *ordering) take(req *request) error {
 	}
 	o.batch.Answers = append(o.batch.Answers, Answer{req.ID, req.Settled, message})
 	o.staged = append(o.staged, req)
+	if req.others {
+		o.holds[req.ID] = true
+	}
 	return nil
 }
 
@@ -349,11 +362,12 @@ func (o *ordering) noteSpoke() {
 func (o *ordering) decide(req *request) error {
 	before := o.state
 	after, err := View{before, o.batch.At}.Check(req.Who, o.placed(req.Intent))
-	if edit, ok := req.Intent.(EditByHand); ok && err == nil {
-		o.batch.Edit = edit.File
-	}
-	if err != nil || after == before {
+	if err != nil {
 		return err
+	}
+	if after == before {
+		o.noteEdit(req.Intent)
+		return nil
 	}
 	if in, ok := req.Intent.(SetTopic); ok { // it is said to the room, so a slow room slows it
 		if err := o.tooSoon(req.Who.Name, in.Room); err != nil {
@@ -364,6 +378,7 @@ func (o *ordering) decide(req *request) error {
 		return fmt.Errorf("internal error: what was to be decided cannot be read back: %w", err)
 	}
 	o.state = after
+	o.noteEdit(req.Intent)
 	for _, e := range roomEvents(before, after) {
 		if e.Change == Join {
 			o.came[e.Name] = appendNew(o.came[e.Name], e.Room)
@@ -381,6 +396,13 @@ func (o *ordering) decide(req *request) error {
 		}
 	}
 	return nil
+}
+
+// noteEdit notes the file of an edit by hand that is not refused: a crash does not take it again.
+func (o *ordering) noteEdit(in Intent) {
+	if edit, ok := in.(EditByHand); ok {
+		o.batch.Edit = edit.File
+	}
 }
 
 // placed is an intent that depends on its place among the messages of a room.

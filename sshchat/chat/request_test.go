@@ -114,6 +114,100 @@ func TestRequestSentTwiceIsDoneOnce(t *testing.T) {
 	})
 }
 
+// A request that comes again while it waits is not put into the batch twice; both times it is answered.
+func TestRequestThatComesTwiceInABatchIsDoneOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &tape{}
+		alice := name(t, "alice")
+		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		answers := make(chan error, 3)
+		for _, n := range []uint64{1, 1, 2} {
+			r := Request{ID: RequestID{7, n}, Settled: 1, Who: h.caller(alice), Intent: Post{Room: General, Kind: Say, Text: words("hello")}}
+			go func() { answers <- h.Order(context.Background(), r) }()
+			synctest.Wait() // it is queued
+		}
+		running(t, h)
+		for range 3 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+		if got := len(journal.stored()); got != 2 {
+			t.Errorf("%d messages of 2", got)
+		}
+	})
+}
+
+// doubtful is a journal that stores batches and says that another hub's has the place: the answer to its first try was lost,
+// and the second found the place taken.
+type doubtful struct {
+	*tape
+	doubts int
+}
+
+func (d *doubtful) Append(b Batch) error {
+	if err := d.tape.Append(b); err != nil || d.doubts == 0 {
+		return err
+	}
+	d.doubts--
+	return ErrBehind
+}
+
+// What was in doubt and comes out of the log is done, and not ordered again.
+func TestBatchInDoubtIsNotOrderedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &doubtful{&tape{}, 1}
+		alice := name(t, "alice")
+		state := NewState(Parts{Accounts: []Account{accountOf(alice)}, Rooms: []RoomState{{Name: General, Members: []Member{{alice, 1}}}}})
+		h := running(t, NewHub(Config{Journal: journal, State: state, Clock: moment, Log: quiet}))
+		for seq := range uint64(2) {
+			if m := say(t, h, "alice", General, "hello"); m.Seq != seq+1 {
+				t.Errorf("message %d, not %d", m.Seq, seq+1)
+			}
+		}
+		if got := len(journal.stored()); got != 2 {
+			t.Errorf("%d messages of 2", got)
+		}
+	})
+}
+
+// An edit by hand that is refused is not noted as taken: the next start would write over it.
+func TestEditThatCannotBeReadBackIsNotTaken(t *testing.T) {
+	alice := name(t, "alice")
+	state := NewState(Parts{Accounts: []Account{accountOf(alice)}, Rooms: []RoomState{{Name: General, Members: []Member{{alice, 1}}}}})
+	var edits []string
+	n := (&sharedLog{}).join()
+	n.refuse = func(b Batch) error { edits = append(edits, b.Edit); return nil }
+	journal := &unreadable{n, true}
+	h := NewHub(Config{Journal: journal, State: state, Clock: moment, Log: quiet})
+	edited := state.Parts()
+	edited.Mutes = []Sanction{{User: alice}}
+	edit := EditByHand{Base: state, Edited: NewState(edited), File: "sum"}
+	req := newRequest(h.caller(alice), Post{Room: General, Kind: Say, Text: words("beside it")})
+	o := h.makeBatch([]*request{newRequest(TheServer, edit), req})
+	if o.batch.Edit != "" || len(o.staged) != 1 {
+		t.Errorf("%d requests with edit %q", len(o.staged), o.batch.Edit)
+	}
+	journal.fails = false
+	running(t, h)
+	if err := h.Decide(t.Context(), TheServer, edit, nil); err != nil || edits[len(edits)-1] != "sum" {
+		t.Errorf("an edit that can be read back: %q, %v", edits, err)
+	}
+}
+
+// unreadable is a journal whose changes cannot be read back.
+type unreadable struct {
+	*spot
+	fails bool
+}
+
+func (u *unreadable) Rehearse(_, after *State) (*State, error) {
+	if u.fails {
+		return nil, errors.New("it cannot be read back")
+	}
+	return after, nil
+}
+
 // Two hubs that both lead are brought into one order by the log: who is behind orders anew, by what was decided meanwhile.
 func TestTwoLeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

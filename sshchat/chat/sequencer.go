@@ -262,18 +262,22 @@ func (h *sequencer) lead(batch []*request) error {
 			o.noteSpoke()
 			o.answerOthers()
 			h.warnUnreadable(o.batch.Events)
-			return nil
+			batch = o.again
 		case errors.Is(err, ErrBehind):
 			if err := h.catchUp(o.batch.N); err != nil {
 				return err
 			}
-			batch = o.staged
+			batch = append(o.staged, o.again...)
 		case errors.As(err, &bad):
-			if batch = o.without(bad); len(batch) == 0 {
-				return nil
-			}
+			batch = append(o.without(bad), o.again...)
 		default:
-			return h.refuse(o, err)
+			if err := h.refuse(o, err); err != nil {
+				return err
+			}
+			batch = o.again
+		}
+		if len(batch) == 0 {
+			return nil
 		}
 	}
 }
