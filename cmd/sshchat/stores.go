@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -45,16 +44,10 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		return nil, err
 	}
 	clock := clock.Open(filepath.Join(s.data, "clock"), clock.Options{Log: logger})
-	st, acts := &stores{}, &atomic.Pointer[audit.Log]{} // opened last, for it is changed by that
+	st := &stores{}
 	users, err := accounts.Open(s.data, accounts.Options{
 		WorkFactor: s.workFactor, Dormant: dormant, MinPassword: s.minPassword, Server: s.name, Log: logger,
 		FlushEvery: accountsFlush, Clock: clock,
-		BeforeCheckpoint: func() error {
-			if log := acts.Load(); log != nil {
-				return log.Sync()
-			}
-			return nil
-		},
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +73,6 @@ func openStores(s settings, logger *slog.Logger) (*stores, error) {
 		users.Close()
 		return nil, errors.Join(err, history.Close(), state.Close())
 	}
-	acts.Store(auditLog)
 	motd, err := store.OpenMotd(s.data)
 	if err != nil {
 		users.Close()

@@ -50,7 +50,6 @@ type checkpoints struct {
 	every time.Duration
 
 	now     func() point // what is durable
-	ready   func() error // Options.BeforeCheckpoint
 	acts    []chat.Act   // of the changes that users.json did not have when it was opened
 	changes *changes.Log
 
@@ -58,10 +57,11 @@ type checkpoints struct {
 	quit chan struct{} // closed by close
 	done chan struct{} // closed by run
 
-	mu      sync.Mutex  // held while users.json is read or written; guards the fields below
-	written fs.FileInfo // the file as last read or written
-	warned  fs.FileInfo // a file edited by hand, of which a warning was given
-	taken   bool        // the file was edited by hand, and is to be written over; it is not to be a backup
+	mu      sync.Mutex   // held while users.json is read or written; guards the fields below
+	ready   func() error // Store.BeforeCheckpoint's; nil: it was not called
+	written fs.FileInfo  // the file as last read or written
+	warned  fs.FileInfo  // a file edited by hand, of which a warning was given
+	taken   bool         // the file was edited by hand, and is to be written over; it is not to be a backup
 
 	// Generations that hand edits may have begun from. States share what they have in common.
 	last   generation // users.json as the server wrote it, or found it
@@ -72,6 +72,9 @@ type checkpoints struct {
 
 // ErrEdited says that users.json is not written, since somebody has changed it by hand.
 var ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand: run reload to take what was changed"}
+
+// errHeld says that users.json is not written before the lines of the audit log are restored.
+var errHeld = errors.New("lines of the audit log are to be restored before users.json is written")
 
 // wake has the file written soon.
 func (c *checkpoints) wake() {
@@ -93,7 +96,7 @@ func (c *checkpoints) run() {
 		case <-c.quit:
 			return
 		}
-		if err := c.write(); err != nil && !errors.Is(err, ErrEdited) {
+		if err := c.write(); err != nil && !errors.Is(err, ErrEdited) && !errors.Is(err, errHeld) {
 			c.log.Error("users.json could not be written; what was changed is in changes.jsonl", "err", err)
 		}
 		select {
@@ -104,13 +107,32 @@ func (c *checkpoints) run() {
 	}
 }
 
+// release has f called before the file is written, which may be written from now on.
+func (c *checkpoints) release(f func() error) {
+	c.mu.Lock()
+	c.ready = f
+	taken := c.taken
+	c.mu.Unlock()
+	if taken {
+		c.writeEdited()
+	}
+	c.wake()
+}
+
+// writeEdited writes the file over an edit that was taken, at once: a further edit is to begin from what is now.
+func (c *checkpoints) writeEdited() {
+	if err := c.write(); err != nil && !errors.Is(err, errHeld) {
+		c.log.Error("users.json could not be written; what was edited by hand is in changes.jsonl", "err", err)
+	}
+}
+
 // close writes the file once more and ends. No change may be appended after it was called.
 func (c *checkpoints) close() error {
 	close(c.quit)
 	<-c.done
 	err := c.write()
-	if errors.Is(err, ErrEdited) {
-		err = nil // a warning was given, and the next start takes it
+	if errors.Is(err, ErrEdited) || errors.Is(err, errHeld) {
+		err = nil // the next start takes what is edited, of which a warning was given, and restores what is to be restored
 	}
 	return errors.Join(err, c.changes.Close())
 }
@@ -137,10 +159,13 @@ func (c *checkpoints) replace(p point) error {
 	if err := c.notEdited(); err != nil {
 		return err
 	}
-	if c.ready != nil {
+	switch {
+	case c.ready != nil:
 		if err := c.ready(); err != nil {
 			return err
 		}
+	case len(c.acts) > 0:
+		return errHeld
 	}
 	b, err := encode(p.State, p.b)
 	if err != nil {

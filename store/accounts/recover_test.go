@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -570,6 +571,10 @@ func TestAppend(t *testing.T) {
 	if acts := again.Acts(); len(acts) != 2 || acts[0].Do != "topic" || acts[1].N != 13 {
 		t.Errorf("%v", acts)
 	}
+	if err := again.Checkpoint(); !errors.Is(err, errHeld) { // a second crash is to find them as well
+		t.Errorf("users.json is written before the audit log has the lines: %v", err)
+	}
+	again.BeforeCheckpoint(func() error { return nil })
 	checkpoint(t, again)
 	if third, _ := asked(t, crash(t, again)); len(third.Acts()) != 0 {
 		t.Errorf("%v", third.Acts())

@@ -45,9 +45,6 @@ type Options struct {
 	Clock       *clock.Clock     // judges what has ended; nil: one by Now, that remembers nothing
 	Dormant     time.Duration    // absence after which nothing is sealed for somebody, but in direct rooms; 0: 90 days; negative: never
 	FlushEvery  time.Duration    // users.json is written at most once in so long, if nobody waits for it; 0 means 1 s; negative: only then
-	// BeforeCheckpoint is called before users.json is written: then the acts of the changes in it must have survived a power
-	// cut elsewhere. nil: there is nothing to see to.
-	BeforeCheckpoint func() error
 }
 
 // Store keeps the State in users.json, and what was changed since that was written in changes.jsonl. All its methods may be
@@ -111,7 +108,6 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 		open: agesplit.OpenIdentities, seal: agesplit.SealIdentities,
 	}
 	files.path, files.log, files.every = filepath.Join(dir, "users.json"), opt.Log, opt.FlushEvery
-	files.ready = opt.BeforeCheckpoint
 	files.now = func() point { return *u.durable.Load() }
 	files.due, files.quit, files.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	p, err := files.open(u.clock.Read().Stamp)
@@ -126,10 +122,8 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 	if p.b > files.last.b {
 		files.wake()
 	}
-	if files.taken { // at once: a further edit is to begin from what is now
-		if err := files.write(); err != nil {
-			opt.Log.Error("users.json could not be written; what was edited by hand is in changes.jsonl", "err", err)
-		}
+	if files.taken {
+		files.writeEdited()
 	}
 	go files.run()
 	return u, nil
@@ -182,8 +176,13 @@ func newest(s *chat.State, written fs.FileInfo) time.Time {
 }
 
 // Acts are the lines of the audit log about changes that users.json did not have when it was opened: a crash may have taken
-// them back there.
+// them back there. If there are any, users.json is not written until BeforeCheckpoint was called: another crash would find
+// them nowhere.
 func (u *Store) Acts() []chat.Act { return u.files.acts }
+
+// BeforeCheckpoint has f called before users.json is written, from now on: when it returns nil, the acts of all changes that
+// were appended before have survived a power cut elsewhere. Those of Acts have when BeforeCheckpoint is called.
+func (u *Store) BeforeCheckpoint(f func() error) { u.files.release(f) }
 
 // View is what is durable, as it stands now.
 func (u *Store) View() chat.View {

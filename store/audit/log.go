@@ -263,20 +263,22 @@ func (a *Log) Restore(acts []chat.Act) (added int, err error) {
 	if len(acts) == 0 {
 		return 0, nil
 	}
-	has, err := a.Acts(acts[0].At, math.MaxInt)
+	oldest := slices.MinFunc(acts, func(x, y chat.Act) int { return x.At.Compare(y.At) }).At // the clock may have been set back
+	has, err := a.Acts(oldest.UTC().Truncate(time.Millisecond), math.MaxInt)
 	if err != nil {
 		return 0, err
 	}
-	known := make(map[chat.Act]bool, len(has))
+	known := make(map[chat.Act]int, len(has)) // how often, for the same may be done twice in a millisecond
 	for _, act := range has {
 		act.N, act.Prev = 0, ""
-		known[act] = true
+		known[act]++
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, act := range acts {
 		act.N, act.Prev, act.At = 0, "", act.At.UTC().Truncate(time.Millisecond)
-		if known[act] {
+		if known[act] > 0 {
+			known[act]--
 			continue
 		}
 		if err := a.write(act); err != nil {

@@ -161,6 +161,30 @@ func TestActsAreRestoredOnce(t *testing.T) {
 	}
 }
 
+// So they are if the clock was set back among them, and if the same was done twice in a millisecond.
+func TestActsAreRestoredOnceWhereTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	a, err := logOn(powercut.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	all := []chat.Act{act(0), act(1), act(1), act(2)}
+	for i, ago := range []time.Duration{0, time.Hour, time.Hour, time.Hour} {
+		all[i].At = at.Add(-ago)
+	}
+	for _, one := range all[:2] {
+		if err := a.Note(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{2, 0} {
+		if added, err := a.Restore(all); err != nil || added != want {
+			t.Fatalf("%d restored, %v; want %d", added, err, want)
+		}
+	}
+}
+
 // Whichever operation fails, once or from then on, the log goes on when the disk does, or takes nothing more; at the next
 // start it has what was acknowledged.
 func TestEveryOperationOfTheAuditLogFails(t *testing.T) {

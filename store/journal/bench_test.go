@@ -76,7 +76,7 @@ func openLarge(b *testing.B) *folder {
 	large(b, dir)
 	f := &folder{disk: durable.OS{}}
 	var err error
-	if f.accounts, err = accounts.Open(dir, accounts.Options{WorkFactor: 4, BeforeCheckpoint: f.synced}); err != nil {
+	if f.accounts, err = accounts.Open(dir, accounts.Options{WorkFactor: 4}); err != nil {
 		b.Fatal(err)
 	}
 	state := f.accounts.View().State

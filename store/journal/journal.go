@@ -2,8 +2,10 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -20,6 +22,9 @@ type Journal struct {
 	audit    *audit.Log
 	log      *slog.Logger
 	out      chan chat.Batch
+
+	noting sync.Mutex // held from the moment at which a change is stored until its lines of the audit log are written
+	owed   []chat.Act // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
 
 	// Publish is given what is to be stored before it is, and has a place for it among what others publish, or refuses.
 	// nil: this folder is the only one.
@@ -48,7 +53,9 @@ func New(accounts *accounts.Store, history *history.History, audit *audit.Log, l
 	if restored > 0 {
 		log.Info("lines of the audit log that a crash took back are written again", "lines", restored)
 	}
-	return &Journal{accounts: accounts, history: history, audit: audit, log: log, out: make(chan chat.Batch, 1)}, nil
+	j := &Journal{accounts: accounts, history: history, audit: audit, log: log, out: make(chan chat.Batch, 1)}
+	accounts.BeforeCheckpoint(j.noted)
+	return j, nil
 }
 
 // Append implements chat.Journal.
@@ -69,22 +76,33 @@ func (j *Journal) Append(b chat.Batch) error {
 	if err := j.publish(&b, change, draft); err != nil {
 		return err
 	}
-	if err := j.decide(&b, draft.Follows()); err != nil {
-		return err
+	err = j.store(&b, draft)
+	if err == nil || errors.Is(err, chat.ErrOnlyDecided) {
+		j.out <- b
 	}
-	err = draft.Store()
-	switch {
-	case err != nil && !decides(&b):
-		return err
-	case err != nil:
-		err = fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
-		b = b.Decided()
-	}
-	j.note(b.Acts)
-	j.out <- b
 	if err == nil {
 		j.rotate()
 	}
+	return err
+}
+
+// store stores a batch: what was decided, what was said, and the lines of the audit log. If only the first can be stored, the
+// batch is without the others, and the error wraps chat.ErrOnlyDecided.
+func (j *Journal) store(b *chat.Batch, draft *history.Draft) error {
+	if !decides(b) {
+		return draft.Store()
+	}
+	j.noting.Lock()
+	defer j.noting.Unlock()
+	if err := j.decide(b, draft.Follows()); err != nil {
+		return err
+	}
+	err := draft.Store()
+	if err != nil {
+		err = fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
+		*b = b.Decided()
+	}
+	j.note(b.Acts)
 	return err
 }
 
@@ -117,13 +135,36 @@ func (j *Journal) decide(b *chat.Batch, n uint64) error {
 	return j.accounts.Append(accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Acts, At: b.At.Stamp, Edit: b.Edit})
 }
 
-// note writes lines of the audit log, which are durable with the change that they are about.
+// note writes lines of the audit log, which are durable with the change that they are about. What cannot be written is tried
+// again before users.json is written, and then at the next start. Called with noting held.
 func (j *Journal) note(acts []chat.Act) {
-	for _, act := range acts {
-		if err := j.audit.Note(act); err != nil {
-			j.log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
-		}
+	j.owed = append(j.owed, acts...)
+	if err := j.writeOwed(); err != nil {
+		j.log.Error("the audit log cannot be written; what it lacks is kept in changes.jsonl", "lines", len(j.owed), "err", err)
 	}
+}
+
+// writeOwed is called with noting held.
+func (j *Journal) writeOwed() error {
+	for len(j.owed) > 0 {
+		if err := j.audit.Note(j.owed[0]); err != nil {
+			return err
+		}
+		j.owed = j.owed[1:]
+	}
+	return nil
+}
+
+// noted returns once the audit log has the lines of all changes that are stored, and they have survived a power cut: once
+// users.json has the changes, a crash does not bring their lines back.
+func (j *Journal) noted() error {
+	j.noting.Lock()
+	err := j.writeOwed()
+	j.noting.Unlock() // nobody who stores a change waits for the sync
+	if err != nil {
+		return err
+	}
+	return j.audit.Sync()
 }
 
 // rotate has the history go on in a new file, if it is time. What was said is durable, whatever becomes of that.
@@ -152,6 +193,8 @@ func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
 	if s.Batch == nil {
 		return nil, j.history.Take(s.Records, nil)
 	}
+	j.noting.Lock()
+	defer j.noting.Unlock()
 	b := *s.Batch
 	known, err := j.takeDecided(&b, s.Change)
 	if err != nil {

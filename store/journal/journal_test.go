@@ -8,7 +8,10 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
 	"sshchat/store/durable/powercut"
+
+	"golang.org/x/sys/unix"
 )
 
 // one is a folder in which alice has an account, and its hub has stopped.
@@ -154,6 +157,89 @@ func TestActsAreStoredWithTheirBatch(t *testing.T) {
 		}
 		if n := lines(again); n != 1 {
 			t.Errorf("after a power cut the audit log has %d lines", n)
+		}
+	}
+}
+
+// acted is a batch of a message and a line of the audit log.
+func acted(t *testing.T, f *folder) chat.Batch {
+	s := f.accounts.View().State
+	return chat.Batch{At: f.accounts.Moment(), Before: s, After: s, Acts: []chat.Act{{By: "alice", Do: "ban", On: "bob"}}, Events: []chat.Event{said(t, 2)}}
+}
+
+// auditLines is how many lines the folder's audit log has.
+func auditLines(t *testing.T, f *folder) int {
+	t.Helper()
+	acts, err := f.audit.Acts(time.Time{}, 99)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(acts)
+}
+
+// users.json has no change whose line of the audit log a crash may still take back: not while what was said with it is being
+// stored, not before a start has restored the line, and not while the audit log cannot be written.
+func TestUsersJSONWaitsForTheAuditLog(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(powercut.Seed(t), 6))
+
+	f, _ := one(t, powercut.New())
+	f.close()
+	syncs, free := 0, 0
+	f, err := openFolder(f.disk, settings{synced: func(time.Duration) {
+		if syncs++; f.noting.TryLock() {
+			free++
+			f.noting.Unlock()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if syncs, free = 0, 0; f.Append(acted(t, f)) != nil || syncs == 0 || free > 0 {
+		t.Errorf("while %d syncs of the history ran, users.json could be written %d times", syncs, free)
+	}
+
+	f, _ = one(t, powercut.New())
+	if err := f.Append(acted(t, f)); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		d := f.disk.(*powercut.Disk).Cut(r)
+		u, err := accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Checkpoint() // as in the background, before the audit log is opened
+		again, err := openFolder(d.Cut(r), settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := auditLines(t, again); n != 1 {
+			t.Fatalf("after two power cuts the audit log has %d lines", n)
+		}
+	}
+
+	for at := 1; ; at++ {
+		f, _ := one(t, powercut.New())
+		d := f.disk.(*powercut.Disk)
+		d.Fail(at, unix.ENOSPC)
+		err := f.Append(acted(t, f))
+		failed := d.Failed()
+		d.Heal()
+		if err == nil {
+			if err := f.accounts.Checkpoint(); err != nil {
+				t.Errorf("op %d: %v", at, err)
+			}
+			again, err := openFolder(d.Cut(r), settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := auditLines(t, again); n != 1 {
+				t.Errorf("op %d failed: the audit log has %d lines", at, n)
+			}
+		}
+		if !failed {
+			break
 		}
 	}
 }

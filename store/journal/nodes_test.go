@@ -38,17 +38,18 @@ type settings struct {
 	window int
 	rotate int64
 	lies   bool // its syncs do nothing
+	synced func(time.Duration)
 }
 
 // openFolder opens the folder on the disk, and makes it if there is none.
 func openFolder(d durable.FS, s settings) (f *folder, err error) {
 	f = &folder{disk: d}
-	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: -1, BeforeCheckpoint: f.synced}); err != nil {
+	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: -1}); err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	state := f.accounts.View().State
 	f.history, err = history.OpenOn(d, "data", history.Options{
-		Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.window, Rotate: s.rotate, Log: quiet,
+		Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.window, Rotate: s.rotate, Log: quiet, Synced: s.synced,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
@@ -58,14 +59,6 @@ func openFolder(d durable.FS, s settings) (f *folder, err error) {
 	}
 	f.Journal, err = New(f.accounts, f.history, f.audit, quiet)
 	return f, err
-}
-
-// synced is accounts.Options.BeforeCheckpoint.
-func (f *folder) synced() error {
-	if f.audit == nil {
-		return nil
-	}
-	return f.audit.Sync()
 }
 
 func (f *folder) close() error {
