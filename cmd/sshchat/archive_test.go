@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -202,5 +204,40 @@ func TestVerify(t *testing.T) {
 	}
 	if out, errs, code := runHere(t, "verify", "--json", "--data", s.data); code != 1 || !strings.Contains(out, `"ok":false`) || !strings.Contains(errs, "message_history.0001.json") {
 		t.Errorf("a flipped bit: exit %d, %s%s", code, out, errs)
+	}
+}
+
+// What verify passes the server starts with: an old copy of the accounts beside a history that stands on later changes is named.
+func TestVerifyNamesAnOldCopyOfTheAccounts(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"format-1", "format-2"} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join("../../store/testdata", format, "data"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := runHere(t, "verify", dir); code != 0 {
+			t.Errorf("%s: exit %d, %s", format, code, errs)
+		}
+		if format == "format-1" { // its history names no changes
+			continue
+		}
+		users := filepath.Join(dir, "users.json")
+		b, err := os.ReadFile(users)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := regexp.MustCompile(`"upto":[0-9]+`).ReplaceAll(b, []byte(`"upto":1`))
+		if err := errors.Join(os.WriteFile(users, old, 0o600), os.Remove(filepath.Join(dir, "changes.jsonl"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := runHere(t, "verify", dir); code != 1 || !strings.Contains(errs, "old copy") {
+			t.Errorf("an old users.json: exit %d, %s", code, errs)
+		}
+		if err := os.Remove(users); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := runHere(t, "verify", dir); code != 0 {
+			t.Errorf("a history alone: exit %d, %s", code, errs)
+		}
 	}
 }

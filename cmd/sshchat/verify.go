@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/store/accounts"
 	"sshchat/store/history"
+	"sshchat/store/journal"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -29,7 +31,7 @@ func verifyCommand() *cobra.Command {
 		Long: "DIR is the data folder, or one with the files of its history; --data names it as well.\n" +
 			"Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
 			"remembered from the head command be led up to and signed by this server. Every change in changes.jsonl must follow\n" +
-			"from users.json. A server may be running meanwhile.\n" +
+			"from users.json, and the history stand on no later one. A server may be running meanwhile.\n" +
 			"Exit status 1 where anything is amiss.",
 		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
@@ -80,7 +82,11 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 	}
 	var changes uint64
 	if err == nil {
-		changes, err = accounts.Verify(data)
+		if changes, err = accounts.Verify(data); err == nil { // read after the history, which it may be ahead of
+			err = journal.Together(changes, report.Change)
+		} else if errors.Is(err, fs.ErrNotExist) { // it is only files of a history
+			err = nil
+		}
 	}
 	if asJSON {
 		v := verdictOf(report, heads, err)

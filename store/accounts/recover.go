@@ -247,7 +247,7 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 }
 
 // Verify checks that users.json and changes.jsonl of a data folder are whole and go together, and returns the number of the last
-// change. A server may be running. Without a changes.jsonl, as in a backup, there is nothing to check, and last is 0.
+// change. A server may be running. The error wraps fs.ErrNotExist if there is neither.
 func Verify(dir string) (last uint64, err error) {
 	path := filepath.Join(dir, "users.json")
 	users, err := os.ReadFile(path) // before the log, which names it then
@@ -256,8 +256,11 @@ func Verify(dir string) (last uint64, err error) {
 	}
 	log, logErr := os.ReadFile(filepath.Join(dir, changesName))
 	switch {
-	case errors.Is(logErr, fs.ErrNotExist):
-		return 0, nil
+	case errors.Is(logErr, fs.ErrNotExist) && err == nil:
+		if _, last, err = parse(users); err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		return last, nil
 	case logErr != nil:
 		return 0, logErr
 	case err != nil:

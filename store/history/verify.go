@@ -13,6 +13,7 @@ type Report struct {
 	Files   []string // names, the oldest first
 	Records uint64   // lines of records up to here, those in archives deleted by now among them
 	First   uint64   // the first line that is there
+	Change  uint64   // of State, the last that it stands on; 0 if it names none
 	Rooms   []Head   // how far each room goes, by name
 }
 
@@ -43,7 +44,7 @@ func Verify(dir string, heads []Head) (report Report, err error) {
 			return report, fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	report.Records, report.First = t.last, t.from
+	report.Records, report.First, report.Change = t.last, t.from, t.change
 	for room, l := range t.rooms {
 		report.Rooms = append(report.Rooms, l.head(room))
 	}

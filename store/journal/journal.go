@@ -42,9 +42,8 @@ type Sealed struct {
 // not have: somebody put back an old copy of them. Lines of the audit log that a crash took back, about changes that it did
 // not, are written again.
 func New(accounts *accounts.Store, history *history.History, audit *audit.Log, log *slog.Logger) (*Journal, error) {
-	if has, wants := accounts.Changes(), history.Change(); has < wants {
-		return nil, fmt.Errorf("users.json and changes.jsonl end with change %d, and message_history.json stands on change %d: they are an old copy. "+
-			`Put back the newest; or, to go on with the old ones, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' users.json`, has, wants, wants)
+	if err := Together(accounts.Changes(), history.Change()); err != nil {
+		return nil, err
 	}
 	restored, err := audit.Restore(accounts.Acts())
 	if err != nil {
@@ -56,6 +55,16 @@ func New(accounts *accounts.Store, history *history.History, audit *audit.Log, l
 	j := &Journal{accounts: accounts, history: history, audit: audit, log: log, out: make(chan chat.Batch, 1)}
 	accounts.BeforeCheckpoint(j.noted)
 	return j, nil
+}
+
+// Together returns why accounts that end with the change has do not go with a history that stands on the change wants; nil if
+// they do.
+func Together(has, wants uint64) error {
+	if has >= wants {
+		return nil
+	}
+	return fmt.Errorf("users.json and changes.jsonl end with change %d, and message_history.json stands on change %d: they are an old copy. "+
+		`Put back the newest; or, to go on with the old ones, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' users.json`, has, wants, wants)
 }
 
 // Append implements chat.Journal.
