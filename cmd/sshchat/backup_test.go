@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,10 @@ func TestBackupWhilePeopleTalk(t *testing.T) {
 	}
 	if _, with := unpack(t, alice.must("backup --with-host-keys")); !strings.Contains(strings.Join(with, " "), "ssh_host_ed25519_key") {
 		t.Errorf("no host key in it: %v", with)
+	}
+	h, u, a := slices.Index(names, "message_history.json"), slices.Index(names, "users.json"), slices.Index(names, "audit.jsonl")
+	if h < 0 || h > u || u > a { // none may stand on what is not in the next
+		t.Errorf("order: %v", names)
 	}
 	var out, errs strings.Builder
 	if code := run(t.Context(), []string{"open", "-i", key, filepath.Join(folder, "message_history.json")}, strings.NewReader(""), &out, &errs); code != 0 {

@@ -119,6 +119,17 @@ func (c *checkpoints) release(f func() error) {
 	c.wake()
 }
 
+// settled returns once the acts of all changes that were appended have survived a power cut elsewhere.
+func (c *checkpoints) settled() error {
+	c.mu.Lock()
+	ready := c.ready
+	c.mu.Unlock()
+	if ready == nil {
+		return nil
+	}
+	return ready()
+}
+
 // writeEdited writes the file over an edit that was taken, at once: a further edit is to begin from what is now.
 func (c *checkpoints) writeEdited() {
 	if err := c.write(); err != nil && !errors.Is(err, errHeld) {

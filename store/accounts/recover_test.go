@@ -358,7 +358,8 @@ func TestReloadOfABackup(t *testing.T) {
 func TestBackupOverTheFolder(t *testing.T) {
 	t.Parallel()
 	u, _, bob := begun(t)
-	files := make(map[string][]byte)
+	files, settled := make(map[string][]byte), 0
+	u.BeforeCheckpoint(func() error { settled++; return nil })
 	for s, err := range u.Snapshots() {
 		if err != nil {
 			t.Fatal(err)
@@ -368,6 +369,9 @@ func TestBackupOverTheFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		files[s.Name] = b
+	}
+	if settled == 0 {
+		t.Error("the audit log may lack lines about what is in the backup")
 	}
 	u.must(t, chat.SetRole{ID: bob.ID, Role: chat.Mod})
 	checkpoint(t, u)

@@ -201,9 +201,12 @@ func moment(r clock.Reading) chat.Moment {
 func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
 
 // Snapshots are users.json with all that is durable, and a changes.jsonl that goes on from there: unpacked over an older folder,
-// no changes of that are left.
+// no changes of that are left. The audit log has the lines of all changes in it by then.
 func (u *Store) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	p := u.durable.Load()
+	if err := u.files.settled(); err != nil {
+		u.files.log.Warn("a backup lacks lines of the audit log", "err", err) // and is the more needed
+	}
 	users, err := encode(p.State, p.b)
 	return durable.Each(
 		func() (durable.Snapshot, error) { return durable.InMemory(filepath.Base(u.files.path), users), err },
