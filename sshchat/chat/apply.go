@@ -2,8 +2,8 @@ package chat
 
 import "fmt"
 
-// apply takes over a batch that came out of the journal, and answers. It reads no clock and asks for nothing: whoever
-// applies the same batches has the same rooms.
+// apply takes over a batch that came out of the journal, and answers. It reads no clock and asks for nothing: hubs
+// that apply the same batches have the same rooms.
 func (h *sequencer) apply(b Batch) error {
 	if b.N != h.applied+1 {
 		return fmt.Errorf("batch %d does not follow on batch %d, so nothing more is applied", b.N, h.applied)
@@ -19,7 +19,7 @@ func (h *sequencer) apply(b Batch) error {
 	return nil
 }
 
-// decided takes over what was decided: rooms first, then whoever follows.
+// decided takes over what was decided: rooms first, then the followers.
 func (h *sequencer) decided(before *State, b Batch) {
 	h.mu.Lock()
 	h.state.Store(b.After)

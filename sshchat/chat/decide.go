@@ -199,7 +199,7 @@ func (h *decider) pay(who Caller, in Intent) {
 	}
 }
 
-// Whoever changes their keys, or joins or leaves a room, has everybody's next window sealed anew in the rooms concerned: a
+// When somebody changes their keys, or joins or leaves a room, the next window of each room concerned is sealed anew: a
 // head for each member is made and stored, and others wait for that. So a person is charged for it by what it costs, and
 // may not do what can wait while they owe too much. What cannot wait, as the removal of a key, is done and charged.
 const (

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Change tells what an Event does to a room's readers.
+// Change is what an Event does to a room's readers.
 type Change int
 
 const (
@@ -104,7 +104,7 @@ var (
 // for that does so before it is queued, and holds up nothing behind it.
 type Preparer interface {
 	// Prepared is closed once a message (NoChange) or a change of the room's readers is no work that ought to have been
-	// done ahead; nil: that is so now. What it tells may be outdated by what others do meanwhile; nothing depends on it
+	// done ahead; nil: that is so now. The answer may be outdated by what others do meanwhile; nothing depends on it
 	// but time. It must be cheap.
 	Prepared(room RoomName, change Change) <-chan struct{}
 }

@@ -16,7 +16,7 @@ type Request struct {
 	Act     *Act // the audit log's line, if it is done; nil: none
 }
 
-// request is one on its way. Whoever wants to know waits on done.
+// request is one on its way. Callers wait on done.
 type request struct {
 	Request
 	others  bool    // it is another hub's

@@ -57,7 +57,7 @@ var ErrNoAnswer = errors.New("there was no answer")
 // View is the State as it stands now.
 func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock()} }
 
-// Follow has f called after each step from one State to the next, when the rooms have followed and before anybody is
+// Follow registers f, which is called after each step from one State to the next, when the rooms have followed and before anybody is
 // answered. It is to be called before Run. f must not wait for a request.
 func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
 
@@ -81,8 +81,8 @@ func (h *sequencer) await(ctx context.Context, room RoomName, change Change) err
 	}
 }
 
-// submit has a request ordered and waits until it is part of the log, and applied here: once it is on its way also beyond
-// the end of ctx, so that whoever is cut off, as by a server that stops, knows what was said and what was not.
+// submit gets a request ordered and waits until it is part of the log, and applied here: once it is on its way also beyond
+// the end of ctx, so that users who are cut off, as by a server that stops, know what was said and what was not.
 func (h *sequencer) submit(ctx context.Context, req *request) error {
 	if h.leader != nil && req.event != nil {
 		return errNotLeader
@@ -212,7 +212,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 	}
 }
 
-// finish orders what had been queued when the server was told to stop.
+// finish orders what had been queued when ctx ended.
 func (h *sequencer) finish() error {
 	for {
 		select {
@@ -321,14 +321,14 @@ func (h *sequencer) refuse(o *ordering, err error) error {
 	return nil
 }
 
-// logFailure is how often the log is told of failures, at most.
+// logFailure is the least time between two lines of the log about failures.
 const logFailure = time.Minute
 
 // failures are the batches that have failed in a row.
 type failures struct {
 	times  int
-	told   bool      // the log knows of these
-	logged time.Time // when it was last told of any
+	told   bool      // these are in the log
+	logged time.Time // when any were last logged
 }
 
 func (f *failures) note(at time.Time, log *slog.Logger, err error) {

@@ -84,7 +84,7 @@ func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) 
 	return a, nil
 }
 
-// makeAccount has an account made. Whoever looks for it in the file of accounts then finds it.
+// makeAccount makes an account, and returns once it is in users.json as well, if that can be written.
 func (c *Call) makeAccount(ctx context.Context, in chat.CreateAccount) error {
 	if err := c.decide(ctx, in); err != nil {
 		return err

@@ -76,7 +76,7 @@ var ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed b
 // errHeld says that users.json is not written before the lines of the audit log are restored.
 var errHeld = errors.New("lines of the audit log are to be restored before users.json is written")
 
-// wake has the file written soon.
+// wake gets the file written soon.
 func (c *checkpoints) wake() {
 	select {
 	case c.due <- struct{}{}:
@@ -107,7 +107,7 @@ func (c *checkpoints) run() {
 	}
 }
 
-// release has f called before the file is written, which may be written from now on.
+// release is Store.BeforeCheckpoint.
 func (c *checkpoints) release(f func() error) {
 	c.mu.Lock()
 	c.ready = f

@@ -180,8 +180,8 @@ func newest(s *chat.State, written fs.FileInfo) time.Time {
 // them nowhere.
 func (u *Store) Acts() []chat.Act { return u.files.acts }
 
-// BeforeCheckpoint has f called before users.json is written, from now on: when it returns nil, the acts of all changes that
-// were appended before have survived a power cut elsewhere. Those of Acts have when BeforeCheckpoint is called.
+// BeforeCheckpoint registers f, which is called before users.json is written: when it returns nil, the acts of all changes
+// that were appended before have survived a power cut elsewhere. Those of Acts have when BeforeCheckpoint is called.
 func (u *Store) BeforeCheckpoint(f func() error) { u.files.release(f) }
 
 // View is what is durable, as it stands now.

@@ -143,7 +143,7 @@ func (c *Content) Taken(sum string) bool {
 	return false
 }
 
-// Parse reads the content of a file. A last line that is not whole is told by Torn; one that is damaged with whole ones behind
+// Parse reads the content of a file. A last line that is not whole is counted by Torn; one that is damaged with whole ones behind
 // it is an error, and so is a change that does not follow from the one before. Errors name the line, counted from 1.
 func Parse(b []byte) (*Content, error) {
 	c := &Content{}
@@ -214,7 +214,7 @@ func (c *Content) tear(rest []byte, number int) error {
 	return nil
 }
 
-// firstLine is why a first line is none of ours, if it tells.
+// firstLine is why a first line is none of ours, if it has a format.
 func firstLine(line []byte) error {
 	var s stored
 	line, _, _ = bytes.Cut(line, []byte("\n"))
