@@ -125,18 +125,23 @@ func (h *sequencer) settle(a Answer, events []Event) {
 	if a.ID == (RequestID{}) {
 		return
 	}
-	done := h.done[a.ID.Origin]
-	if done == nil {
-		done = &doneIDs{settled: a.Settled, ids: make(map[uint64]bool)}
-		h.done[a.ID.Origin] = done
-	}
-	done.add(a.ID.N, a.Settled)
+	h.noteDone(a)
 	if req := h.requests.find(a.ID); req != nil {
 		if a.Event >= 0 {
 			req.message = events[a.Event].Message
 		}
 		h.answer(req, nil)
 	}
+}
+
+// noteDone notes that a request is part of the log. Called by Run, or before it.
+func (h *sequencer) noteDone(a Answer) {
+	done := h.done[a.ID.Origin]
+	if done == nil {
+		done = &doneIDs{settled: a.Settled, ids: make(map[uint64]bool)}
+		h.done[a.ID.Origin] = done
+	}
+	done.add(a.ID.N, a.Settled)
 }
 
 // answer is called by Run, once for each request.

@@ -20,6 +20,7 @@ type Config struct {
 	State   *State              // what has been decided
 	Last    map[RoomName]uint64 // the Seq of the newest message of each room in which something was said
 	Applied uint64              // the last batch that State and Last have
+	Answers []Answer            // of batches up to that, whose requests other hubs may send again
 	Clock   func() Moment
 	Marks   Marks  // nil: what people have read is forgotten with the hub
 	Leader  Leader // orders what is asked for here; nil: this hub does
@@ -36,6 +37,9 @@ func NewHub(c Config) *Hub {
 	q.state.Store(c.State)
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}
 	q.reseal = h.rekey
+	for _, a := range c.Answers {
+		q.noteDone(a)
+	}
 	for name, is := range c.State.rooms {
 		h.addRoom(name, is, c.Last[name])
 	}

@@ -171,6 +171,52 @@ func TestBatchInDoubtIsNotOrderedAgain(t *testing.T) {
 	})
 }
 
+// noting is a leader that keeps what it is asked.
+type noting struct {
+	Leader
+	asked []Request
+}
+
+func (n *noting) Order(ctx context.Context, r Request) error {
+	n.asked = append(n.asked, r)
+	return n.Leader.Order(ctx, r)
+}
+
+// A leader that has started again does not do what it did before, if it is given the answers of the log; the control is not.
+// What is no request it refuses, and another hub does not ask for it.
+func TestLeaderThatStartedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &sharedLog{}
+		leader, follower, line := hubsOver(t, log, "alice", "bob")
+		asked := &noting{Leader: leader}
+		line.Leader = asked
+		var answers []Answer
+		spare := log.join()
+		if _, err := follower.Post(t.Context(), follower.caller(name(t, "alice")), General, Say, words("once")); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, (<-spare.out).Answers...)
+		for _, known := range [][]Answer{answers, nil} {
+			n := log.n
+			again := running(t, NewHub(Config{
+				Journal: log.join(), State: leader.View().State, Last: map[RoomName]uint64{General: 1}, Applied: n, Answers: known, Clock: moment, Log: quiet,
+			}))
+			if err := again.Order(t.Context(), asked.asked[0]); err != nil {
+				t.Error(err)
+			}
+			if twice := log.n > n; twice != (known == nil) {
+				t.Errorf("with %d answers known: done twice: %v", len(known), twice)
+			}
+		}
+		if err := leader.Order(t.Context(), Request{}); !errors.Is(err, errNotLeader) {
+			t.Errorf("nothing is asked for: %v", err)
+		}
+		if err := follower.Store(Event{Room: General, Stored: "heads"}); !errors.Is(err, errNotLeader) {
+			t.Errorf("another hub stores: %v", err)
+		}
+	})
+}
+
 // An edit by hand that is refused is not noted as taken: the next start would write over it.
 func TestEditThatCannotBeReadBackIsNotTaken(t *testing.T) {
 	alice := name(t, "alice")

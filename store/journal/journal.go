@@ -86,6 +86,9 @@ func (j *Journal) Append(b chat.Batch) error {
 		return err
 	}
 	err = j.store(&b, draft)
+	if err != nil && j.Publish != nil {
+		return published(err)
+	}
 	if err == nil || errors.Is(err, chat.ErrOnlyDecided) {
 		j.out <- b
 	}
@@ -124,6 +127,12 @@ func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Draft) error 
 		return nil
 	}
 	return j.Publish(Sealed{b, change, d.Records()})
+}
+
+// published is the error of a batch that was published and could not be stored, which is final: it is part of the log, and only
+// this folder lacks it, or some of it. It takes that from the log when it is opened again.
+func published(err error) error {
+	return fmt.Errorf("%w: what was published could not be stored here: %v", chat.ErrJournalDead, err)
 }
 
 // dated are the acts with their time.

@@ -39,6 +39,7 @@ type settings struct {
 	rotate int64
 	lies   bool // its syncs do nothing
 	synced func(time.Duration)
+	submit func(chat.Event) error // as history.Options has it
 }
 
 // openFolder opens the folder on the disk, and makes it if there is none.
@@ -49,7 +50,7 @@ func openFolder(d durable.FS, s settings) (f *folder, err error) {
 	}
 	state := f.accounts.View().State
 	f.history, err = history.OpenOn(d, "data", history.Options{
-		Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.window, Rotate: s.rotate, Log: quiet, Synced: s.synced,
+		Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.window, Rotate: s.rotate, Log: quiet, Synced: s.synced, Submit: s.submit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)

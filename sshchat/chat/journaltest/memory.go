@@ -55,7 +55,11 @@ func (m *Memory) Rejoin() (*Node, chat.Config) {
 	n, state, applied := m.Join()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return n, chat.Config{Journal: n, State: state, Applied: applied, Last: maps.Clone(m.last), Clock: Now}
+	c := chat.Config{Journal: n, State: state, Applied: applied, Last: maps.Clone(m.last), Clock: Now}
+	for _, b := range m.batches {
+		c.Answers = append(c.Answers, b.Answers...)
+	}
+	return n, c
 }
 
 // Leave ends the node as if its process were gone: nothing that it appends is stored any more.
