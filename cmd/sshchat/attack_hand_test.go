@@ -146,10 +146,14 @@ func TestFailedReloadIsAnError(t *testing.T) {
 	s := startServer(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
-	good, err := os.ReadFile(filepath.Join(s.data, "users.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var good []byte
+	waitFor(t, "the claim in users.json, which follows within a second", func() bool {
+		var err error
+		if good, err = os.ReadFile(filepath.Join(s.data, "users.json")); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(good), `"role":"admin"`)
+	})
 	if err := os.WriteFile(filepath.Join(s.data, "users.json"), []byte(`{"users": nonsense`), 0o600); err != nil {
 		t.Fatal(err)
 	}

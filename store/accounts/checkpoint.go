@@ -113,10 +113,12 @@ func (c *checkpoints) release(f func() error) {
 	c.ready = f
 	taken := c.taken
 	c.mu.Unlock()
-	if taken {
+	switch {
+	case taken:
 		c.writeEdited()
+	case len(c.acts) > 0: // it was held until now
+		c.wake()
 	}
-	c.wake()
 }
 
 // settled returns once the acts of all changes that were appended have survived a power cut elsewhere.
