@@ -382,9 +382,13 @@ func (r *suiteRig) Close() error {
 // folders over one log.
 func TestJournalSuite(t *testing.T) {
 	t.Parallel()
-	t.Run("folder", func(t *testing.T) { journaltest.Run(t, 200, folders(1, false)) })
-	t.Run("folder on disk", func(t *testing.T) { journaltest.Run(t, 5, folders(1, true)) })
-	t.Run("three folders", func(t *testing.T) { journaltest.Run(t, 200, folders(3, false)) })
+	races, onDisk := powercut.Points(200, 1000), powercut.Points(5, 100)
+	if powercut.Race { // which takes ten times as long
+		races, onDisk = 50, 5
+	}
+	t.Run("folder", func(t *testing.T) { journaltest.Run(t, races, folders(1, false)) })
+	t.Run("folder on disk", func(t *testing.T) { journaltest.Run(t, onDisk, folders(1, true)) })
+	t.Run("three folders", func(t *testing.T) { journaltest.Run(t, races, folders(3, false)) })
 }
 
 // A leader that cannot store what it has published goes on with nothing: the others have it. It has it too when it is opened

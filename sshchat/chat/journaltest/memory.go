@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -82,6 +83,11 @@ func (m *Memory) Fail(err error) {
 func (n *Node) Append(b chat.Batch) error {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
+	for n.othersFull() { // which may wait for the log themselves, to learn that they are behind
+		n.log.mu.Unlock()
+		runtime.Gosched()
+		n.log.mu.Lock()
+	}
 	switch {
 	case n.dead:
 		return fmt.Errorf("%w: the process is gone", chat.ErrJournalDead)
@@ -106,6 +112,11 @@ func (n *Node) Append(b chat.Batch) error {
 		return errors.New("messages are not stored")
 	}
 	return err
+}
+
+// othersFull reports whether another hub is behind by all that it may be. Called with the log's mu held.
+func (n *Node) othersFull() bool {
+	return slices.ContainsFunc(n.log.nodes, func(o *Node) bool { return o != n && len(o.out) == cap(o.out) })
 }
 
 // add appends a batch. Called with mu held.

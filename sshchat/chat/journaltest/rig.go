@@ -83,9 +83,9 @@ type testCase struct {
 	run  func(t testing.TB, maker Maker)
 }
 
-// Run runs all cases over rigs that maker makes. Each race is run so many times, or 1000 times with SSHCHAT_LONG=1.
+// Run runs all cases over rigs that maker makes, and each race so many times.
 func Run(t *testing.T, races int, maker Maker) {
-	for _, c := range append(cases(), raceCases(times(races, 1000))...) {
+	for _, c := range append(cases(), raceCases(races)...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(t, maker)

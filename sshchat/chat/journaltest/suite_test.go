@@ -132,7 +132,8 @@ func (r *memoryRig) Close() error {
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	t.Run("one hub", func(t *testing.T) { Run(t, 200, memory(1, 1, flaws{})) })
-	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, 200, memory(3, 1, flaws{})) })
-	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, 200, memory(3, 3, flaws{})) })
+	races := times(200, 1000)
+	t.Run("one hub", func(t *testing.T) { Run(t, races, memory(1, 1, flaws{})) })
+	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, races, memory(3, 1, flaws{})) })
+	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, races, memory(3, 3, flaws{})) })
 }
