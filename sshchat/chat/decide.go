@@ -106,14 +106,34 @@ func (h *decider) rekey(people map[Name]bool) {
 		defer h.rekeyed(people, done)
 		for name := range people {
 			for _, room := range h.RoomsOf(name) {
-				ctx, req := context.Background(), newRequest(TheServer, nil)
-				req.event = &Event{Room: room, Change: Rekey, Name: name}
-				if h.await(ctx, room, Rekey) != nil || errors.Is(h.submit(ctx, req), ErrStopping) {
+				if h.rekeyIn(room, name) != nil {
 					return
 				}
 			}
 		}
 	}()
+}
+
+// rekeyAgain is when a Rekey that could not be stored, as on a full disk, is tried again.
+const rekeyAgain = time.Second
+
+// rekeyIn has what is said in the room sealed to name's present keys, as soon as that can be. The error is ErrStopping.
+func (h *decider) rekeyIn(room RoomName, name Name) error {
+	for ctx := context.Background(); ; {
+		if err := h.await(ctx, room, Rekey); err != nil {
+			return err
+		}
+		req := newRequest(TheServer, nil)
+		req.event = &Event{Room: room, Change: Rekey, Name: name}
+		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) {
+			return err
+		}
+		select {
+		case <-time.After(rekeyAgain):
+		case <-h.stop:
+			return ErrStopping
+		}
+	}
 }
 
 func (h *decider) rekeyed(people map[Name]bool, done chan struct{}) {

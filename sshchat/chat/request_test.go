@@ -446,3 +446,30 @@ func TestKeyRemovedRightAfterTheFirstMessageOfTwo(t *testing.T) {
 		}
 	})
 }
+
+// A key that was added opens what is said next also if the window could not be ended at once, as on a full disk.
+func TestNewKeyReadsThoughTheDiskWasFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &busy{done: make(chan struct{})}
+		alice, ci := name(t, "alice"), room(t, "ci")
+		h := running(t, hubOver(journal, nil, []RoomState{{Name: ci, Members: []Member{{alice, 1}}}}, quiet))
+		who := h.caller(alice)
+		added := make(chan error, 1)
+		key := Key{Line: "ssh-ed25519 another", Fingerprint: "SHA256:another", Reads: true}
+		go func() { added <- h.Decide(context.Background(), who, AddKeys{who.Login.Account, []Key{key}}, nil) }()
+		synctest.Wait() // it is decided, and waits for the room
+		journal.fail(errors.New("disk full"))
+		close(journal.done)
+		synctest.Wait()
+		if len(added) > 0 {
+			t.Error("answered though nothing could be stored")
+		}
+		journal.fail(nil)
+		if err := <-added; err != nil {
+			t.Error(err)
+		}
+		if all := journal.stored(); all[len(all)-1].Change != Rekey || all[len(all)-1].Room != ci {
+			t.Errorf("stored: %+v", all)
+		}
+	})
+}

@@ -249,6 +249,18 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 // Verify checks that users.json and changes.jsonl of a data folder are whole and go together, and returns the number of the last
 // change. A server may be running. The error wraps fs.ErrNotExist if there is neither.
 func Verify(dir string) (last uint64, err error) {
+	for range verifyAgain { // a server may be writing to them meanwhile
+		if last, err = verify(dir); err == nil {
+			break
+		}
+	}
+	return last, err
+}
+
+// verifyAgain is how often files that do not fit are read.
+const verifyAgain = 3
+
+func verify(dir string) (last uint64, err error) {
 	path := filepath.Join(dir, "users.json")
 	users, err := os.ReadFile(path) // before the log, which names it then
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -37,7 +37,6 @@ type folder struct {
 type settings struct {
 	window int
 	rotate int64
-	lies   bool // its syncs do nothing
 	synced func(time.Duration)
 	submit func(chat.Event) error // as history.Options has it
 }
