@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -103,10 +104,11 @@ func (h *decider) rekey(people map[Name]bool) {
 	}
 	h.mu.Unlock()
 	go func() { // ends with its work, or with Run
-		defer h.rekeyed(people, done)
+		over := sync.OnceFunc(func() { h.rekeyed(people, done) })
+		defer over()
 		for name := range people {
 			for _, room := range h.RoomsOf(name) {
-				if h.rekeyIn(room, name) != nil {
+				if h.rekeyIn(room, name, over) != nil {
 					return
 				}
 			}
@@ -117,17 +119,19 @@ func (h *decider) rekey(people map[Name]bool) {
 // rekeyAgain is when a Rekey that could not be stored, as on a full disk, is tried again.
 const rekeyAgain = time.Second
 
-// rekeyIn has what is said in the room sealed to name's present keys, as soon as that can be. The error is ErrStopping.
-func (h *decider) rekeyIn(room RoomName, name Name) error {
+// rekeyIn has what is said in the room sealed to name's present keys, as soon as that can be. If it cannot be at once it calls
+// failed, and goes on trying. Errors: ErrStopping, errNotLeader.
+func (h *decider) rekeyIn(room RoomName, name Name, failed func()) error {
 	for ctx := context.Background(); ; {
 		if err := h.await(ctx, room, Rekey); err != nil {
 			return err
 		}
 		req := newRequest(TheServer, nil)
 		req.event = &Event{Room: room, Change: Rekey, Name: name}
-		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) {
+		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) || errors.Is(err, errNotLeader) {
 			return err
 		}
+		failed() // who waits for it is not to wait for the disk to get better
 		select {
 		case <-time.After(rekeyAgain):
 		case <-h.stop:
