@@ -58,10 +58,10 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 	var mu sync.Mutex
 	var reading, talking sync.WaitGroup
 	end := make(chan struct{})
-	for i, h := range w.rig.Hubs() {
+	for _, h := range w.rig.Hubs() {
 		r := h.Reader(w.bob.Name, chat.From{Only: []chat.RoomName{chat.General}})
 		reading.Go(func() {
-			for fired := i; ; {
+			for {
 				mu.Lock()
 				for _, d := range r.Next(64) {
 					if d.Kind == chat.Say {
@@ -69,7 +69,7 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 					}
 				}
 				mu.Unlock()
-				if fired, _ = chat.Wait(w.ctx, append([]<-chan struct{}{end}, r.Grown()...)...); fired == 0 {
+				if fired, _ := chat.Wait(w.ctx, append([]<-chan struct{}{end}, r.Grown()...)...); fired == 0 {
 					return
 				}
 			}

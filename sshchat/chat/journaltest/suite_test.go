@@ -17,7 +17,6 @@ type memoryRig struct {
 	nodes []*Node
 	hubs  []*chat.Hub
 	stops []func() error
-	ended error // what the first hub's Run returned
 	flaws flaws
 }
 
@@ -27,7 +26,6 @@ type flaws struct {
 	sees    func(i int, b chat.Batch) (chat.Batch, bool) // what comes out at hub i
 	leader  func(*Line) chat.Leader                      // in place of the line
 	restart func(*Memory)                                // what a crash of all does to the log
-	answer  func(r *memoryRig, err error) error          // of Fault
 }
 
 func newMemoryRig(hubs, leads int, f flaws) *memoryRig {
