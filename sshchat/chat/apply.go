@@ -120,12 +120,12 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	}
 }
 
-// settle notes that a request is part of the log, and answers it if it was made here.
+// settle answers a request that is part of the log, if it was made here, and else notes that it is.
 func (h *sequencer) settle(a Answer, events []Event) {
-	if a.ID == (RequestID{}) {
+	if a.ID.Origin != h.requests.origin {
+		h.noteDone(a)
 		return
 	}
-	h.noteDone(a)
 	if req := h.requests.find(a.ID); req != nil {
 		if a.Event >= 0 {
 			req.message = events[a.Event].Message
@@ -134,7 +134,7 @@ func (h *sequencer) settle(a Answer, events []Event) {
 	}
 }
 
-// noteDone notes that a request is part of the log. Called by Run, or before it.
+// noteDone notes that another hub's request is part of the log. Called by Run, or before it.
 func (h *sequencer) noteDone(a Answer) {
 	done := h.done[a.ID.Origin]
 	if done == nil {

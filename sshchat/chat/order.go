@@ -33,6 +33,16 @@ func newRequest(who Caller, in Intent) *request {
 	return &request{Request: Request{Who: who, Intent: in}, done: make(chan struct{})}
 }
 
+// over reports whether it is answered.
+func (r *request) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // size is what the request holds of a batch, in bytes.
 func (r *request) size() int {
 	if p, ok := r.Intent.(Post); ok {
@@ -77,11 +87,8 @@ func (q *requests) close(req *request) {
 	}
 }
 
-// find returns the request with that ID, if it is one of this hub that is not answered.
+// find returns the request of this hub with that ID, if it is not answered.
 func (q *requests) find(id RequestID) *request {
-	if id.Origin != q.origin {
-		return nil
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting[id.N]
@@ -145,10 +152,9 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	defer h.mu.RUnlock()
 	for _, req := range requests {
 		switch {
-		case h.done[req.ID.Origin].has(req.ID.N):
-			if req.others { // one of this hub was answered as it was applied
-				h.answer(req, nil)
-			}
+		case !req.others && req.over(): // it was part of a batch in doubt, and answered as that was applied
+		case req.others && h.done[req.ID.Origin].has(req.ID.N):
+			h.answer(req, nil)
 		case req.others && o.holds[req.ID]: // it was sent again while it waited here
 			o.again = append(o.again, req)
 		default:

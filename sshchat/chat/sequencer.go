@@ -38,7 +38,7 @@ type sequencer struct {
 
 	applied  uint64               // the last batch that was applied
 	latest   Moment               // of the last batch
-	done     map[uint64]*doneIDs  // by origin
+	done     map[uint64]*doneIDs  // of other hubs, by origin
 	warnings map[warned]time.Time // when each was last given
 	failures failures
 	idle     idleRooms

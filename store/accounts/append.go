@@ -12,7 +12,7 @@ import (
 type Change struct {
 	Before, After *chat.State // Before is what is durable
 	N             uint64      // the history's last record when it was made
-	Acts          []chat.Act  // lines of the audit log, numbered
+	Acts          []chat.Act  // lines of the audit log, which numbers them
 	At            time.Time   // zero: now
 	Edit          string      // EditByHand.File, if one is in it
 }

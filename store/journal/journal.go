@@ -145,11 +145,8 @@ func dated(acts []chat.Act, at chat.Moment) []chat.Act {
 	return all
 }
 
-// decide stores what was decided: n is the last record of the history before the batch.
+// decide stores a change: n is the last record of the history before the batch.
 func (j *Journal) decide(b *chat.Batch, n uint64) error {
-	if !decides(b) {
-		return nil
-	}
 	return j.accounts.Append(accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Acts, At: b.At.Stamp, Edit: b.Edit})
 }
 
