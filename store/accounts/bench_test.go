@@ -10,39 +10,14 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/store/durable"
 )
 
-// large writes the users.json of a large server: 10 000 accounts, of which the first is an admin, 2 000 rooms with 30 000
-// members beside those of #general, and 10 000 bans.
+// large writes the users.json of a large server.
 func large(tb testing.TB, dir string) {
 	tb.Helper()
-	const people, rooms, bans = 10_000, 2_000, 10_000
-	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	parts := chat.Parts{Rooms: []chat.RoomState{{Name: chat.General}}}
-	for i := range rooms {
-		parts.Rooms = append(parts.Rooms, chat.RoomState{Name: roomName(fmt.Sprintf("room-%x", i)), Topic: "what it is about"})
-	}
-	for i := range people {
-		a := chat.Account{
-			ID: fmt.Sprintf("%032x", i), Name: name(fmt.Sprintf("member-%x", i)), Role: chat.User, Created: began, Seen: "2026-01-02",
-			Keys:     []chat.Key{{Line: newKey(tb).Line, Label: "laptop", Added: began}},
-			Settings: map[string]string{"zone": "Europe/Berlin"},
-		}
-		if i == 0 {
-			a.Role = chat.Admin
-		}
-		parts.Accounts = append(parts.Accounts, a)
-		for _, in := range []int{0, 1 + i%rooms, 1 + i*7%rooms, 1 + i*31%rooms} {
-			if m := parts.Rooms[in].Members; len(m) == 0 || m[len(m)-1].Name != a.Name {
-				parts.Rooms[in].Members = append(m, chat.Member{Name: a.Name, Since: 1})
-			}
-		}
-	}
-	for i := range bans {
-		net := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 32)
-		parts.Bans = append(parts.Bans, chat.Sanction{Net: net, By: parts.Accounts[0].Name, At: began, Why: "spam"})
-	}
+	parts := journaltest.Large(tb, func() chat.Key { return newKey(tb) })
 	b, err := encode(chat.NewState(parts), 0)
 	if err != nil {
 		tb.Fatal(err)

@@ -499,20 +499,7 @@ func TestReplicaRefusesWhatDoesNotFollow(t *testing.T) {
 		}
 		return v.log[at]
 	}
-	upTo := func(n int) (*History, *powercut.Disk) {
-		d := powercut.New()
-		h, err := open(d, "data", v.opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { h.Close() })
-		for _, e := range v.log[:n] {
-			if err := h.Take(e.lines, e.said); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return h, d
-	}
+	upTo := func(n int) (*History, *powercut.Disk) { return follower(t, v.opt, v.log[:n]) }
 	flipped := func(e logged, sum bool) [][]byte {
 		lines := slices.Clone(e.lines)
 		at := len(lines) - 1
@@ -624,21 +611,28 @@ func unchecked(t *testing.T, v *town, upTo func(int) (*History, *powercut.Disk))
 	}
 }
 
-// A history that follows drafts nothing until it leads; one that led and follows has no window any more.
-func TestFollowingAndLeading(t *testing.T) {
-	t.Parallel()
-	v, _ := recorded(t, 1, 20)
+// follower is a history that has taken these, on a disk of its own.
+func follower(t testing.TB, opt Options, log []logged) (*History, *powercut.Disk) {
+	t.Helper()
 	d := powercut.New()
-	h, err := open(d, "data", v.opt)
+	h, err := open(d, "data", opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.Close()
-	for _, e := range v.log {
+	t.Cleanup(func() { h.Close() })
+	for _, e := range log {
 		if err := h.Take(e.lines, e.said); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return h, d
+}
+
+// A history that follows drafts nothing until it leads; one that led and follows has no window any more.
+func TestFollowingAndLeading(t *testing.T) {
+	t.Parallel()
+	v, _ := recorded(t, 1, 20)
+	h, _ := follower(t, v.opt, v.log)
 	if _, err := h.Draft(nil, 0); !errors.Is(err, errFollowing) {
 		t.Errorf("it drafts: %v", err)
 	}
@@ -681,17 +675,7 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 	var disks []*powercut.Disk
 	var all []*History
 	for range 2 {
-		d := powercut.New()
-		h, err := open(d, "data", v.opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer h.Close()
-		for _, e := range v.log {
-			if err := h.Take(e.lines, e.said); err != nil {
-				t.Fatal(err)
-			}
-		}
+		h, d := follower(t, v.opt, v.log)
 		disks, all = append(disks, d), append(all, h)
 	}
 	v.followers = nil
@@ -731,17 +715,7 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 // Whatever lines are to be taken, a history that refuses them is as it was.
 func FuzzTake(f *testing.F) {
 	v, _ := recorded(f, 3, 8)
-	d := powercut.New()
-	h, err := open(d, "data", v.opt)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { h.Close() })
-	for _, e := range v.log[:len(v.log)-1] {
-		if err := h.Take(e.lines, e.said); err != nil {
-			f.Fatal(err)
-		}
-	}
+	h, d := follower(f, v.opt, v.log[:len(v.log)-1])
 	for _, e := range v.log[len(v.log)-2:] {
 		f.Add(bytes.Join(e.lines, []byte("\n")))
 	}

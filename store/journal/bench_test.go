@@ -1,93 +1,34 @@
 package journal
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/text"
 	"sshchat/store/accounts"
-	"sshchat/store/audit"
-	"sshchat/store/durable"
-	"sshchat/store/history"
-
-	"golang.org/x/crypto/ssh"
 )
-
-// large writes the users.json of a large server: 10 000 accounts, 2 000 rooms with 30 000 members beside those of #general, and
-// 10 000 bans.
-func large(tb testing.TB, dir string) {
-	tb.Helper()
-	const people, rooms, bans = 10_000, 2_000, 10_000
-	const at = "2026-01-02T03:04:05Z"
-	var b bytes.Buffer
-	list := func(n int, one func(i int)) {
-		for i := range n {
-			if i > 0 {
-				b.WriteString(",")
-			}
-			b.WriteString("\n")
-			one(i)
-		}
-	}
-	b.WriteString(`{"format":"sshchat-users/2","upto":0,"users":[`)
-	list(people, func(i int) {
-		public, _, err := ed25519.GenerateKey(nil)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		key, err := ssh.NewPublicKey(public)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		fmt.Fprintf(&b, `{"id":"%032x","name":"member-%x","role":"user","created":%q,"seen":"2026-01-02","settings":{"zone":"Europe/Berlin"},`+
-			`"keys":[{"key":%q,"label":"laptop","added":%q,"only":[]}]}`, i, i, at, bytes.TrimSpace(ssh.MarshalAuthorizedKey(key)), at)
-	})
-	b.WriteString(`],"rooms":[{"name":"general","topic":"","private":false,"members":[`)
-	list(people, func(i int) { fmt.Fprintf(&b, `{"name":"member-%x","since":1}`, i) })
-	b.WriteString("]},")
-	list(rooms, func(i int) {
-		fmt.Fprintf(&b, `{"name":"room-%x","topic":"what it is about","private":false,"members":[`, i)
-		list(3*people/rooms, func(j int) { fmt.Fprintf(&b, `{"name":"member-%x","since":1}`, (i+j*rooms/7*3+j)%people) })
-		b.WriteString("]}")
-	})
-	b.WriteString(`],"bans":[`)
-	list(bans, func(i int) {
-		fmt.Fprintf(&b, `{"ip":"198.51.%d.%d/32","by":"member-0","at":%q,"why":"spam"}`, i>>8, i&0xff, at)
-	})
-	b.WriteString("]}\n")
-	if err := os.WriteFile(filepath.Join(dir, "users.json"), b.Bytes(), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-}
 
 // openLarge is a large server on the disk, as servers run.
 func openLarge(b *testing.B) *folder {
 	b.Helper()
-	dir := b.TempDir()
-	large(b, dir)
-	f := &folder{disk: durable.OS{}}
-	var err error
-	if f.accounts, err = accounts.Open(dir, accounts.Options{WorkFactor: 4}); err != nil {
-		b.Fatal(err)
-	}
-	state := f.accounts.View().State
-	f.history, err = history.Open(dir, history.Options{Recipients: f.accounts.Recipients, State: state, Rooms: state.Rooms(), Log: quiet})
+	d := onDisk(b)
+	f, err := openFolder(d, settings{flush: time.Second})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if f.audit, err = audit.Open(dir, time.Now, quiet); err != nil {
+	parts := journaltest.Large(b, func() chat.Key { return newPerson(b, "member").key })
+	large := chat.NewState(parts)
+	c := accounts.Change{Before: f.accounts.View().State, After: large}
+	if err := errors.Join(f.accounts.Append(c), f.close()); err != nil {
 		b.Fatal(err)
 	}
-	if f.Journal, err = New(f.accounts, f.history, f.audit, quiet); err != nil {
+	if f, err = openFolder(d, settings{flush: time.Second}); err != nil { // rooms and their readers are those of the start
 		b.Fatal(err)
 	}
 	return f

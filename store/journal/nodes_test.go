@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -37,6 +38,7 @@ type folder struct {
 type settings struct {
 	window int
 	rotate int64
+	flush  time.Duration // as accounts.Options has it; 0: users.json is written only when somebody waits for it
 	synced func(time.Duration)
 	submit func(chat.Event) error // as history.Options has it
 }
@@ -44,7 +46,7 @@ type settings struct {
 // openFolder opens the folder on the disk, and makes it if there is none.
 func openFolder(d durable.FS, s settings) (f *folder, err error) {
 	f = &folder{disk: d}
-	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: -1}); err != nil {
+	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: cmp.Or(s.flush, -1)}); err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	state := f.accounts.View().State

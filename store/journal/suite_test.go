@@ -142,10 +142,7 @@ func folders(n int, real bool) journaltest.Maker {
 		for i := range n {
 			p := &process{disk: &faulty{FS: powercut.New()}}
 			if real {
-				p.disk = &faulty{FS: durable.OS{}, root: t.TempDir()}
-				if err := os.Mkdir(p.disk.at("data"), 0o700); err != nil {
-					t.Fatal(err)
-				}
+				p.disk = onDisk(t)
 			}
 			r.processes = append(r.processes, p)
 			if err := r.start(i); err != nil {
@@ -154,6 +151,16 @@ func folders(n int, real bool) journaltest.Maker {
 		}
 		return r
 	}
+}
+
+// onDisk is a folder of the machine's own disk.
+func onDisk(t testing.TB) *faulty {
+	t.Helper()
+	d := &faulty{FS: durable.OS{}, root: t.TempDir()}
+	if err := os.Mkdir(d.at("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // start starts a process over what its disk holds.

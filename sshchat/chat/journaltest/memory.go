@@ -1,4 +1,5 @@
-// Package journaltest has a journal in memory, and the cases that every journal of the chat has to pass.
+// Package journaltest has a journal in memory, the cases that every journal of the chat has to pass, and a large State to
+// measure with.
 package journaltest
 
 import (
