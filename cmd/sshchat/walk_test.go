@@ -441,7 +441,7 @@ func (w *walk) state(see ...string) string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if name == "changes.jsonl" { // each change is a line of it; users.json follows when it does, and the log says so
+		if name == "changes.jsonl" { // each change is a line of it, and users.json follows at a time of its own
 			b = regexp.MustCompile(`(?m)^\{"upto":.*\n`).ReplaceAll(b, nil)
 			b = bytes.TrimRight(b, " ")
 		}

@@ -412,7 +412,7 @@ func BenchmarkDifference(b *testing.B) {
 	}
 }
 
-// Of two lists that go on from one, neither has what the other has, whoever comes first.
+// Of two lists that go on from one, neither has what the other has, in either order.
 func TestListsThatGoOnFromOne(t *testing.T) {
 	t.Parallel()
 	ban := func(s *State, who string) *State {

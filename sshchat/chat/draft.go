@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -171,4 +172,160 @@ func (v View) comesIn(a *Account) bool {
 		_, banned := v.Banned(Name{}, netip.Addr{}, k.Fingerprint)
 		return k.LogsIn() && len(k.Only) == 0 && !banned
 	})
+}
+
+// The rest is how a difference is put into a draft (State.With).
+
+// putAccounts leaves the rooms alone.
+func (d *draft) putAccounts(e Entries[*Account, string]) error {
+	before := d.accounts
+	list, err := accountKind.apply(before, e, places[string]{at: func(id string) int {
+		if i, ok := d.byID[id]; ok {
+			return i
+		}
+		return -1
+	}})
+	if err != nil || e.IsZero() {
+		return err
+	}
+	d.accounts = list
+	moved := len(e.Gone) > 0 || e.Order != nil
+	for _, a := range e.Put {
+		if a.ID == "" || a.Name.IsZero() {
+			return fmt.Errorf("account %q %s has no ID or no name", a.ID, a.Name)
+		}
+		i, known := d.byID[a.ID]
+		moved = moved || known && before[i].Name != a.Name
+	}
+	if moved {
+		return d.countAccounts()
+	}
+	for i := len(before); i < len(list); i++ {
+		a := list[i]
+		if other := d.named(a.Name); other != nil {
+			return fmt.Errorf("account %s has the name of account %s, %s", a.ID, other.ID, a.Name)
+		}
+		d.ownNames()
+		d.byID[a.ID], d.byName[a.Name] = i, i
+		d.shapes[a.Name.Skeleton()]++
+	}
+	return nil
+}
+
+// countAccounts makes anew what the accounts are found by.
+func (d *draft) countAccounts() error {
+	d.byID, d.byName = make(map[string]int, len(d.accounts)), make(map[Name]int, len(d.accounts))
+	for i, a := range d.accounts {
+		if j, taken := d.byName[a.Name]; taken {
+			return fmt.Errorf("account %s has the name of account %s, %s", a.ID, d.accounts[j].ID, a.Name)
+		}
+		if _, taken := d.byID[a.ID]; taken {
+			return fmt.Errorf("account %s is there twice", a.ID)
+		}
+		d.byID[a.ID], d.byName[a.Name] = i, i
+	}
+	d.countShapes()
+	return nil
+}
+
+// countShapes counts anew the skeletons of the names that are taken or reserved.
+func (d *draft) countShapes() {
+	d.shapes, d.copied.names = make(map[string]int, len(d.accounts)+len(d.reserved)), true
+	for _, a := range d.accounts {
+		d.shapes[a.Name.Skeleton()]++
+	}
+	for _, name := range d.reserved {
+		d.shapes[name.Skeleton()]++
+	}
+}
+
+func (d *draft) putRooms(diff Difference) error {
+	for _, name := range diff.RoomsGone {
+		if r := d.rooms[name]; r != nil {
+			d.removeRoom(r)
+		}
+	}
+	put := make(map[RoomName]bool, len(diff.Rooms))
+	for _, rd := range diff.Rooms {
+		r := RoomState{Name: rd.Name}
+		old := d.rooms[rd.Name]
+		switch {
+		case rd.Name.IsZero() || rd.Name.IsDirect():
+			return fmt.Errorf("room %s is not one that has settings", rd.Name)
+		case put[rd.Name]:
+			return fmt.Errorf("room %s is put twice", rd.Name)
+		case old == nil && rd.Settings == nil:
+			return fmt.Errorf("room %s is not there, and comes without its settings", rd.Name)
+		case old != nil:
+			r = *old
+		}
+		put[rd.Name] = true
+		if s := rd.Settings; s != nil {
+			r.Topic, r.Rules, r.By = s.Topic, s.Rules, s.By
+		}
+		if err := d.putMembers(&r, rd.Members); err != nil {
+			return fmt.Errorf("room %s: %w", rd.Name, err)
+		}
+		d.putRoom(r)
+	}
+	return nil
+}
+
+// putMembers changes who is in r, which is the caller's own.
+func (d *draft) putMembers(r *RoomState, e Entries[Member, Name]) error {
+	members, err := memberKind.apply(r.Members, e, memberKind.find(r.Members, len(e.Put)+len(e.Gone)))
+	if err != nil || e.IsZero() {
+		return err
+	}
+	put := make(map[Name]bool, len(e.Put))
+	for _, m := range e.Put {
+		switch {
+		case put[m.Name]:
+			return fmt.Errorf("member %s is put twice", m.Name)
+		case m.Since == 0:
+			return fmt.Errorf("member %s: since counts from 1", m.Name)
+		}
+		put[m.Name] = true
+	}
+	joined, left := differ(r.Members, members)
+	for _, m := range joined {
+		d.count(m.Name, 1)
+	}
+	for _, name := range left {
+		d.count(name, -1)
+	}
+	r.Members = members
+	return nil
+}
+
+// noStrangers refuses members without an account: somebody who takes the name later would be in the room.
+func (d *draft) noStrangers(before *State, diff Difference) error {
+	refuse := func(name Name) error {
+		if d.joined[name] > 0 && d.named(name) == nil {
+			return fmt.Errorf("%s has no account, and is a member of a room", name)
+		}
+		return nil
+	}
+	for _, rd := range diff.Rooms {
+		for _, m := range rd.Members.Put {
+			if err := refuse(m.Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range diff.Accounts.Gone {
+		if i, ok := before.byID[id]; ok {
+			if err := refuse(before.accounts[i].Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, a := range diff.Accounts.Put { // they may have had another name
+		if i, ok := before.byID[a.ID]; ok {
+			if err := refuse(before.accounts[i].Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

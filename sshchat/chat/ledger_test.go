@@ -42,7 +42,7 @@ func keyOf(n Name) Key {
 	return Key{Line: "ssh-ed25519 of " + n.String(), Fingerprint: "SHA256:" + n.String(), Reads: true}
 }
 
-// caller is that person, logged in with their key. Whoever has no account gets one; then the hub must run.
+// caller is that person, logged in with their key. It makes an account if there is none; then the hub must run.
 func (h *Hub) caller(n Name) Caller {
 	a, ok := h.View().ByName(n)
 	if !ok {

@@ -18,7 +18,7 @@ const tries = 3
 var (
 	// ErrCancelled ends a dialogue by Ctrl+C or Ctrl+D.
 	ErrCancelled = &chat.Refusal{Code: chat.Failed, Text: "cancelled"}
-	// ErrDeclined ends a dialogue by an answer that says so, as n.
+	// ErrDeclined ends a dialogue whose question was answered with no.
 	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "nothing was done"}
 )
 

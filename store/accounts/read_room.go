@@ -28,7 +28,7 @@ func (r *reader) readRoom(v strictjson.Value) error {
 			case err != nil:
 				return err
 			case !r.names[member.Name]:
-				// Kept, the membership would be a present to whoever takes the name next.
+				// If it were kept, somebody who takes the name later would be in the room.
 				return fmt.Errorf("the member %q is not among the users", member.Name)
 			case in[member.Name]:
 				return fmt.Errorf("%s is a member already", member.Name)
@@ -52,7 +52,7 @@ func (r *reader) readRoom(v strictjson.Value) error {
 		return err
 	}
 	r.rooms[name] = true
-	// Whoever is no user has lost what they had here: kept, it would be a present to whoever takes the name next.
+	// A name that is no user's loses what it had here: somebody who takes the name later would have it.
 	gone := func(name chat.Name) bool { return !r.names[name] }
 	rules := settings.Rules
 	rules.Mods, rules.Invited = slices.DeleteFunc(rules.Mods, gone), slices.DeleteFunc(rules.Invited, gone)

@@ -536,8 +536,8 @@ func TestPoisonIsRefused(t *testing.T) {
 	}
 }
 
-// A change of several, with its place in the history and its lines of the audit log, is one line; one that says something and
-// changes nothing as well.
+// A change of several, with its place in the history and its lines of the audit log, is one line; and so are
+// lines of the audit log alone.
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	u, _, _ := begun(t)

@@ -207,8 +207,8 @@ func (s *savepoint) note(r *roomChain, name chat.Name) {
 
 // serves reports whether the room's open window is what it ought to be also after the keys of somebody have changed: its
 // head for them is for just the keys that they have now. So it is if a key was added and its owner hung up, and it was
-// removed again before anything was sealed to it. Then nobody's head needs to be made again: whoever asks for it in a loop
-// would have each of them made, and waited for.
+// removed again before anything was sealed to it. Then nobody's head needs to be made again: somebody who does
+// that in a loop would have all of them made each time, and others wait.
 func (d *Draft) serves(r *roomChain, e *chat.Event) bool {
 	if e.Change != chat.Revoke && e.Change != chat.Rekey || !r.readers[e.Name] {
 		return false

@@ -62,7 +62,7 @@ func format1(t *testing.T) (p *place, alice reader, texts []string) {
 	return p, alice, append(texts, "edited.", "said after bob left", "said after a crash")
 }
 
-// A history of the format before is read by whoever reads one, and written to once it is upgraded.
+// A history of the format before is read by all that read one, and written to once it is upgraded.
 func TestOlderFormatIsReadAndUpgraded(t *testing.T) {
 	t.Parallel()
 	p, alice, want := format1(t)

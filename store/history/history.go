@@ -324,8 +324,8 @@ func (h *History) failed(err error) error {
 	return h.segment.dead
 }
 
-// Change is the number of the last change of State that anything in the history stands on; 0: none is known. Whoever has the
-// changes must have that many.
+// Change is the number of the last change of State that anything in the history stands on; 0: none is known. The log
+// of changes must have that many.
 func (h *History) Change() uint64 { return h.change.Load() }
 
 // WriteErrors is how many batches could not be written since the start. It waits for nothing.

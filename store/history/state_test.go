@@ -33,7 +33,7 @@ func byState(p *place, decided func() *chat.State) {
 	}
 }
 
-// Whoever is banned for one message of a batch does not get it, also if the ban is over at the end of the batch: each
+// Somebody who is banned for one message of a batch does not get it, also if the ban is over at the end of the batch: each
 // message is sealed by what is decided at its place. The control are events without State, for which only what is decided
 // at the end is known.
 func TestBanAndUnbanInOneBatch(t *testing.T) {

@@ -288,7 +288,7 @@ func (w *world) checkStored(i int, want map[uint64]string) {
 	}
 }
 
-// shares: whoever shares what their old key opens with a new one, among messages, opens all of it with that.
+// shares: a new key opens all that its owner has shared with it, also if messages are said meanwhile.
 func shares(t testing.TB, maker Maker, o Options) {
 	w := newWorld(t, maker, o)
 	talk := func(n int) {

@@ -32,8 +32,8 @@ type Rig interface {
 	// Stored is what somebody reads with their key of the room, out of what hub i has stored: all that was said since they are
 	// in it, with what edits and deletions made of it, in order. There may be more, from before.
 	Stored(i int, who Person, room chat.RoomName) ([]chat.Message, error)
-	// Share has all keys that somebody has now open what the one of who opens in the room. It is asked for while messages are
-	// said. Errors: an Unsupported.
+	// Share makes what one key of an account opens in the room readable with all its keys. It is called while messages are said.
+	// Errors: an Unsupported.
 	Share(who Person, room chat.RoomName) error
 	// Password is one as an account of this rig may have it. It opens nothing.
 	Password() (recipient string, secret chat.Opaque)
@@ -50,7 +50,7 @@ type Options struct {
 // Maker makes a new rig with an empty log. It must not end the test from another goroutine.
 type Maker func(t testing.TB, o Options) Rig
 
-// Unsupported is why a rig cannot do something; the case is skipped, and says so.
+// Unsupported is why a rig cannot do something; the case is skipped with that reason.
 type Unsupported string
 
 func (u Unsupported) Error() string { return string(u) }
