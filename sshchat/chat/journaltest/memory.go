@@ -84,7 +84,7 @@ func (m *Memory) Fail(err error) {
 func (n *Node) Append(b chat.Batch) error {
 	n.log.mu.Lock()
 	defer n.log.mu.Unlock()
-	for n.othersFull() { // which may wait for the log themselves, to learn that they are behind
+	for !n.dead && b.N == n.log.n+1 && n.othersFull() { // two that are behind must not wait for each other
 		n.log.mu.Unlock()
 		runtime.Gosched()
 		n.log.mu.Lock()

@@ -135,3 +135,19 @@ func TestMemory(t *testing.T) {
 	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, races, memory(3, 1, flaws{})) })
 	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, races, memory(3, 3, flaws{})) })
 }
+
+// TestTwoHubsAreBehind: two hubs that are behind by all that they may be do not wait for each other.
+func TestTwoHubsAreBehind(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(chat.NewState(chat.Parts{}))
+	a, _, _ := m.Join()
+	b, _, _ := m.Join()
+	for range backlog {
+		m.Put(func(*chat.Parts) {})
+	}
+	for _, n := range []*Node{a, b} {
+		if err := n.Append(chat.Batch{N: 1}); !errors.Is(err, chat.ErrBehind) {
+			t.Errorf("a hub that is %d batches behind appends: %v", backlog, err)
+		}
+	}
+}
