@@ -439,6 +439,9 @@ func (d *decoder) sent() bool {
 
 // name is the key that a whole sequence stands for; ok is false where it stands for none.
 func (d *decoder) name(seq []byte) (k key, ok bool) {
+	if string(seq) == "\x1b[[A" { // the Linux console's, which ultraviolet does not name
+		return key{name: "f1"}, true
+	}
 	_, event := d.names.Decode(seq)
 	switch e := event.(type) {
 	case uv.MouseWheelEvent:

@@ -101,7 +101,7 @@ func TestEscAndWhatFollows(t *testing.T) {
 		{"Ctrl+Left, cut", []any{"one two", "\x1b", cutTime, "[1;5D", "x"}, "one xtwo"},
 		{"Ctrl+Left, slowly", append(append([]any{"one two"}, slowly("\x1b[1;5D", cutTime)...), "x"), "one xtwo"},
 		{"Delete, cut in the middle", []any{"xhello\x01", "\x1b[3", cutTime, "~"}, "hello"},
-		{"F1 to F5, cut", []any{"a", "\x1b", cutTime, "OP", "\x1b", cutTime, "[15~", "\x1b", cutTime, "[[A", "b"}, "ab"},
+		{"F2 to F5, cut", []any{"a", "\x1b", cutTime, "OQ", "\x1b", cutTime, "[15~", "\x1b", cutTime, "[[B", "b"}, "ab"},
 		{"Shift+Tab, cut", []any{"a", "\x1b", cutTime, "[Z", "b"}, "ab"},
 		{"focus, cut", []any{"a", "\x1b", cutTime, "[I", "\x1b", cutTime, "[O", "\x1b[", cutTime, "I", "b"}, "ab"},
 		{"the mouse, cut", []any{"a", "\x1b", cutTime, "[<0;12;9M", "\x1b", cutTime, "[<0;12;9m", "\x1b[<0;1", cutTime, "2;9M", "b"}, "ab"},
@@ -127,6 +127,12 @@ func TestEscAndWhatFollows(t *testing.T) {
 			if got := lines(did); !slices.Equal(got, []string{c.want}) {
 				t.Errorf("%s, %s: %q made %q, want %q", kind, c.name, c.steps, got, c.want)
 			}
+		}
+	}
+	for kind, y := range typists(t) { // F1 opens the help
+		did := y.plays("a", "\x1b", cutTime, "OP", "\x1b", cutTime, "[11~", "\x1b", cutTime, "[[A", "b", thought, "\r")
+		if got := lines(did); !slices.Equal(got, []string{helpLine, helpLine, helpLine, "ab"}) {
+			t.Errorf("%s, F1, cut: %q", kind, got)
 		}
 	}
 }

@@ -63,6 +63,10 @@ func (p *Plain) press(did []Action, k key) []Action {
 		p.input.edit.deleteNext()
 	case "ctrl+l":
 		p.row.erase(&p.out)
+	case "f1":
+		if p.input.asked == nil {
+			return append(did, Action{Kind: Line, Text: helpLine})
+		}
 	case "tab":
 		if !k.more {
 			p.tab()
@@ -85,6 +89,11 @@ func (p *Plain) submit(did []Action) []Action {
 	if p.input.asked == nil && len(strings.TrimSpace(string(p.input.edit.text))) == 0 {
 		p.input.edit.clear()
 		return did
+	}
+	if p.input.isHelpMark() {
+		p.keep("?")
+		p.input.edit.clear()
+		return append(did, Action{Kind: Line, Text: helpLine})
 	}
 	secret := p.input.edit.secret
 	text := p.input.edit.take()

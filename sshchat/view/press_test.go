@@ -54,7 +54,7 @@ func TestKeys(t *testing.T) {
 		{"bracketed paste", "\x1b[200~one\r\ntwo\nthree\tfour\x1b[201~", "one\ntwo\nthree    four"},
 		{"a paste obeys nothing", "\x1b[200~one\x04\x01\x7f\x1b[Atwo\x1b[201~", "onetwo"},
 		{"answers of a terminal, each in one piece", "a\x1b[?62;c\x1b]11;rgb:0/0/0\x1b\\\x1bP1$r0m\x1b\\b\x1b[24;80R\x1b]0;x\ac", "abc"},
-		{"the Linux console's F1", "a\x1b[[Ab", "ab"},
+		{"the Linux console's F3", "a\x1b[[Cb", "ab"},
 		{"ctrl+z, ctrl+s, F5 and unknown", "a\x1a\x13\x1b[15~\x1b[99;99Z\x1b\x1b[Zb", "ab"},
 		{"spelled-out keys", "a\x1b[98u\x1b[27;5;97~x", "xab"},
 		{"8-bit controls", "a\xc2\x9b2Jb\xc2\x9b", "a2Jb"},

@@ -38,11 +38,24 @@ func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
 // press does what a key is for and appends what came of it.
 func (f *Full) press(did []Action, k key) []Action {
 	f.follow(did)
+	if f.asksHelp(k) {
+		f.insert(k.text)
+		f.last = helpLine
+		return append(did, Action{Kind: Line, Text: helpLine})
+	}
 	if f.overlay != nil {
-		taken, closed := f.overlay.press(k.name, len(f.input.edit.text) > 0)
-		if closed || k.text == "q" && len(f.input.edit.text) == 0 {
+		asked := f.input.isHelpMark() // the ? that opened it
+		typing := len(f.input.edit.text) > 0 && !asked || asked && k.name == "enter"
+		taken, closed := f.overlay.press(k.name, typing)
+		if closed || k.text == "q" && !typing {
 			f.overlay = nil
+			if asked {
+				f.input.edit.clear()
+			}
 			return did
+		}
+		if asked && k.text != "" { // it was the beginning of a message
+			f.overlay = nil
 		}
 		if taken {
 			return did
@@ -98,6 +111,20 @@ func (f *Full) press(did []Action, k key) []Action {
 	}
 	return did
 }
+
+// helpLine is what F1 submits, and ? on an empty line.
+const helpLine = "/help"
+
+// asksHelp reports whether the key opens the help. A ? stays in the line, since it may be the beginning of a message.
+func (f *Full) asksHelp(k key) bool {
+	if f.input.asked != nil {
+		return false
+	}
+	return k.name == "f1" || k.text == "?" && len(f.input.edit.text) == 0 && !f.keys.pasting
+}
+
+// isHelpMark reports whether the line is one ?, which asks for help and is not sent.
+func (c *composer) isHelpMark() bool { return c.asked == nil && string(c.edit.text) == "?" }
 
 // complain says what was wrong with what was typed, if anything.
 func (f *Full) complain(why string) {
@@ -172,7 +199,7 @@ func (f *Full) submit(did []Action) []Action {
 		said := f.input.edit.take()
 		f.input.answered()
 		return append(did, Action{Kind: Line, Text: said})
-	case len(strings.TrimSpace(string(f.input.edit.text))) == 0:
+	case len(strings.TrimSpace(string(f.input.edit.text))) == 0, f.input.isHelpMark(): // the help is there already
 		f.input.edit.clear()
 		return did
 	}
