@@ -36,11 +36,11 @@ func (a *authentication) instruction() string {
 		lines = append(lines, fmt.Sprintf("Many wrong passwords came from your address: the next is looked at in %s. Keys, and names that log in from there, do not wait.", approx(wait)))
 	}
 	account := "Ask an admin for one."
-	if wait := a.server.accountsWait(a.conn); a.server.services.Registration && wait != "" {
+	if wait := a.server.accountsWait(a.conn); a.server.services.Entrance().Registration && wait != "" {
 		account = "A name is let in, but " + wait + "."
-	} else if a.server.services.ByInvite {
+	} else if a.server.services.Entrance().ByInvite {
 		account = "With the code of an invite an unused name is let in to make one."
-	} else if a.server.services.Registration {
+	} else if a.server.services.Entrance().Registration {
 		account = "Any unused name is let in to make one."
 	}
 	return strings.Join(append(lines, "No account yet? "+account), "\n")
@@ -57,10 +57,10 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 	c := connOf(ctx)
 	a := &authentication{server: s, conn: c, ctx: ctx}
 	config := &gossh.ServerConfig{
-		MaxAuthTries: s.limits.AuthTries,
+		MaxAuthTries: s.limits().AuthTries,
 		PreAuthConnCallback: func(p gossh.ServerPreAuthConn) {
 			c.agreed(p)
-			c.within(s.limits.Handshake) // the keys are agreed on; the rest of the time is for logging in
+			c.within(time.Until(c.loginBy)) // the keys are agreed on; the rest of the time is for logging in
 		},
 		PublicKeyCallback: func(m gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
 			return a.offerKey(m.User(), key)
@@ -174,10 +174,10 @@ func (a *authentication) tryPassword(user string, password []byte, askCode func(
 	if wait := a.server.keptAway(a.conn); wait > 0 { // since it was let in
 		return nil, a.conn.hangUp(failedLogins(wait))
 	}
-	if a.passwords++; a.passwords > a.server.limits.Passwords {
+	if a.passwords++; a.passwords > a.server.limits().Passwords {
 		return nil, a.conn.hangUp("too many wrong passwords in one connection; please connect again")
 	}
-	earliest := time.After(a.server.limits.Failure)
+	earliest := time.After(a.server.limits().Failure)
 	p, err := a.guess(user, password, askCode)
 	if err != nil {
 		select {
@@ -278,7 +278,7 @@ func (a *authentication) logLogin(m gossh.ConnMetadata, method string, err error
 func (a *authentication) loggedIn(method string) {
 	a.conn.mu.Lock()
 	a.conn.in, a.conn.provisional = true, a.proved.provisional()
-	a.conn.registerBy = time.Now().Add(a.server.limits.Registration)
+	a.conn.registerBy = time.Now().Add(a.server.limits().Registration)
 	waits := a.conn.place
 	a.conn.mu.Unlock()
 	a.server.keyQueries.Refund(a.conn.from, a.queries)
@@ -286,11 +286,11 @@ func (a *authentication) loggedIn(method string) {
 	case waits:
 		a.server.stats.Strangers.Add(1)
 		a.conn.leaveStart()
-		a.conn.within(a.server.limits.Registration)
+		a.conn.within(a.server.limits().Registration)
 		return
 	case a.conn.provisional: // it is told why not, and keeps its place among those that have not logged in until then
 		a.server.stats.Strangers.Add(1)
-		a.conn.within(a.server.limits.FirstCommand)
+		a.conn.within(a.server.limits().FirstCommand)
 		return
 	}
 	a.conn.leaveStart()
@@ -300,5 +300,5 @@ func (a *authentication) loggedIn(method string) {
 		a.ruled(account, method)
 		a.conn.missed = a.server.attempts.Succeeded(account.Name, a.conn.from)
 	}
-	a.conn.within(a.server.limits.FirstChannel)
+	a.conn.within(a.server.limits().FirstChannel)
 }

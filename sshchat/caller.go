@@ -155,7 +155,7 @@ func (who *caller) Pace(ctx context.Context, what command.Effort, text string) e
 	who.server.stats.TooFast.Add(1)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
 		"you are faster than %s; this one was not %s, and Up brings it back: %s",
-		pace(f.Allowed.Rate, noun), done, echo(text))}
+		pace(f.Allowance().Rate, noun), done, echo(text))}
 }
 
 // pace is "2 messages a second", or "10 commands a minute".

@@ -25,6 +25,7 @@ type conn struct {
 	exempt    bool         // its source is not counted or charged
 	client    string       // what the client calls itself; set at login
 	lastRead  atomic.Int64 // Unix nanoseconds
+	loginBy   time.Time    // it is to be logged in by then
 	closing   sync.Once
 	refusing  atomic.Int32 // channels whose refusal is being sent
 	announced atomic.Bool  // it was told of the host keys
@@ -77,7 +78,7 @@ func (s *Server) serve(nc net.Conn) {
 // accept takes a connection, or turns it away and says why.
 func (s *Server) accept(nc net.Conn) *conn {
 	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
-	c.exempt = s.limits.IsExempt(c.addr)
+	c.exempt = s.limits().IsExempt(c.addr)
 	if _, banned := s.view().Banned(chat.Name{}, c.addr, ""); banned {
 		s.stats.Banned.Add(1)
 		s.turnAway(nc, "connections from your address are banned here")
@@ -97,7 +98,7 @@ func (s *Server) accept(nc net.Conn) *conn {
 	c.lastRead.Store(time.Now().UnixNano())
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Kernel buffers would hide megabytes of a client that does not read.
-		if err := tcp.SetWriteBuffer(s.limits.SendBuffer); err != nil {
+		if err := tcp.SetWriteBuffer(s.limits().SendBuffer); err != nil {
 			s.log.Warn("set send buffer", "source", c.source, "err", err)
 		}
 	}
@@ -106,7 +107,9 @@ func (s *Server) accept(nc net.Conn) *conn {
 		s.turnAway(nc, "the server is stopping; please come back in a moment")
 		return nil
 	}
-	c.within(s.limits.KeyExchange)
+	limits := s.limits()
+	c.loginBy = time.Now().Add(limits.Handshake)
+	c.within(min(limits.KeyExchange, limits.Handshake))
 	return c
 }
 
@@ -212,18 +215,18 @@ func (c *conn) within(d time.Duration) {
 }
 
 // charge has the connection's source owe time, or use up what it may guess.
-func (c *conn) charge(d time.Duration) {
+func (c *conn) charge(what limit.Offence) {
 	s := c.server
 	switch {
-	case !s.limits.Penalties || c.exempt || s.draining.Load():
+	case !s.limits().Penalties || c.exempt || s.draining.Load():
 		return
 	case s.attempts.Known(c.from):
-		if d == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
+		if what == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
 			s.happened(chat.Act{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
 		}
 		return
 	}
-	if begun := s.penalties.Add(c.from, d); begun > 0 {
+	if begun := s.penalties.Add(c.from, what); begun > 0 {
 		s.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
 		s.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 	}
@@ -293,7 +296,7 @@ func (c *conn) refused() *chat.Refusal {
 func (c *conn) openChannel(peer gossh.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.channels >= c.server.limits.Sessions {
+	if c.closed || c.channels >= c.server.limits().Sessions {
 		return false
 	}
 	c.channels++
@@ -324,18 +327,18 @@ func (c *conn) closeChannel() {
 	last := c.channels == 0 && !c.provisional
 	c.mu.Unlock()
 	if last {
-		c.within(c.server.limits.FirstChannel)
+		c.within(c.server.limits().FirstChannel)
 	}
 }
 
 // watch asks a silent client for a sign of life, and closes the connection when none comes.
 // It costs a timer and no goroutine while the client answers. Called with mu held.
 func (c *conn) watch(peer gossh.Conn) {
-	every := c.server.limits.Keepalive
+	every := c.server.limits().Keepalive
 	var asking atomic.Bool // one ask at a time: each waits for its answer
 	c.keepalive = time.AfterFunc(every, func() {
 		silent := time.Since(time.Unix(0, c.lastRead.Load()))
-		if silent > every*time.Duration(c.server.limits.KeepaliveMax) {
+		if silent > every*time.Duration(c.server.limits().KeepaliveMax) {
 			c.server.stats.Dead.Add(1)
 			c.Close()
 			return

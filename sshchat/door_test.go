@@ -22,10 +22,11 @@ func doorOf(t *testing.T, l *lock, registration bool, names ...string) *Server {
 	limits, discard := DefaultLimits, slog.New(slog.DiscardHandler)
 	limits.Passwords = 1000
 	s := &Server{
-		passwords: l, limits: limits, log: discard, events: newEvents(discard, time.Now),
-		services: &command.Services{Hub: hubOf(accounts...), Registration: registration},
+		passwords: l, log: discard, events: newEvents(discard, time.Now),
+		services: &command.Services{Hub: hubOf(accounts...)},
 	}
-	s.sourceCounts = newSourceCounts(&s.limits)
+	s.services.SetEntrance(command.Entrance{Registration: registration})
+	s.sourceCounts = newSourceCounts(limits)
 	return s
 }
 
@@ -56,7 +57,7 @@ func TestAttackSprayFromAKnownSource(t *testing.T) {
 		}{"known": {true, true, 45, 30}, "a stranger's": {false, true, 15, 1}, "no penalties": {true, false, 500, 500}} {
 			l := &lock{}
 			s := doorOf(t, l, false, names...)
-			s.limits.Penalties = c.penalties
+			s.limits().Penalties = c.penalties
 			if c.known {
 				s.attempts.Succeeded(testName(t, "mallory"), testSource(t, "192.0.2.1"))
 				s.attempts.Succeeded(testName(t, "bob"), testSource(t, "192.0.2.1"))

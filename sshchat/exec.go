@@ -177,7 +177,7 @@ func (g *guard) answers() bool {
 	select {
 	case err := <-answered:
 		return err == nil
-	case <-time.After(g.conn.server.limits.FirstCommand):
+	case <-time.After(g.conn.server.limits().FirstCommand):
 		return true
 	}
 }

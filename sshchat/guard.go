@@ -80,7 +80,7 @@ func (g *guard) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Requ
 	defer g.conn.server.contain("channel requests", g.conn.source)
 	defer close(passed)
 	defer g.end()
-	late := time.AfterFunc(g.conn.server.limits.FirstCommand, func() {
+	late := time.AfterFunc(g.conn.server.limits().FirstCommand, func() {
 		g.conn.server.stats.Late.Add(1)
 		g.conn.Close()
 	})
@@ -185,7 +185,7 @@ func (g *guard) takeEnv(payload []byte) bool {
 	}
 	g.envs++
 	g.bytes += len(env.Name) + len(env.Value)
-	if limits := g.conn.server.limits; g.envs > limits.Env || g.bytes > limits.EnvBytes {
+	if limits := g.conn.server.limits(); g.envs > limits.Env || g.bytes > limits.EnvBytes {
 		return false
 	}
 	switch env.Name {
@@ -255,7 +255,7 @@ const lastWords = 2 * time.Second
 
 // startStall begins the time of a write.
 func (g *guard) startStall() {
-	limit := g.conn.server.limits.WriteStall
+	limit := g.conn.server.limits().WriteStall
 	g.stall.Reset(limit)
 	if g.hurried.Load() { // looked at after the timer was set, as hurry sets it after it said so
 		g.stall.Reset(min(limit, lastWords))
@@ -267,7 +267,7 @@ func (g *guard) startStall() {
 func (g *guard) hurry() {
 	g.hurried.Store(true)
 	if g.writing.Load() {
-		g.stall.Reset(min(g.conn.server.limits.WriteStall, lastWords))
+		g.stall.Reset(min(g.conn.server.limits().WriteStall, lastWords))
 	}
 }
 
@@ -294,7 +294,7 @@ func (g *guard) exit(code int) {
 	exited := g.exited
 	g.exited = true
 	if !exited && !g.gone {
-		g.lingering = time.AfterFunc(g.conn.server.limits.FirstCommand, func() { g.conn.Close() })
+		g.lingering = time.AfterFunc(g.conn.server.limits().FirstCommand, func() { g.conn.Close() })
 	}
 	g.mu.Unlock()
 	if exited {

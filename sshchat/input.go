@@ -28,7 +28,7 @@ func newInput() *input {
 
 // throttled reads what a client sends at the pace it may come.
 func (s *session) throttled(ctx context.Context, r io.Reader) io.Reader {
-	s.pacing = limit.NewReader(ctx, r, s.server.limits.Input, inputChunk)
+	s.pacing = limit.NewReader(ctx, r, s.server.limits().Input, inputChunk)
 	return s.pacing
 }
 

@@ -13,9 +13,10 @@ import (
 type Limits struct {
 	limit.AdmissionLimits
 	limit.NewcomerLimits
+	limit.PenaltyLimits
 
 	Handshake    time.Duration   // from accept to a successful login
-	KeyExchange  time.Duration   // of that, until the keys are agreed on
+	KeyExchange  time.Duration   // of that, until the client and the server have agreed on keys
 	FirstChannel time.Duration   // a connection without a channel is closed after this, whenever that is
 	FirstCommand time.Duration   // a channel without a shell or a command ends its connection after this
 	Registration time.Duration   // a login without an account has this long to make one
@@ -27,7 +28,6 @@ type Limits struct {
 	Guesses      int             // wrong passwords for one name in a row, before the next has to wait
 	MostGuesses  int             // in a row, after which passwords for the name are heard from known sources alone
 	Failure      time.Duration   // a failed password is answered no earlier than this after it came
-	Penalties    bool            // sources that guess, or waste connections, are kept away for a while
 	AuthTries    int             // login attempts in one connection; high, for agents with many keys
 	Env          int             // environment variables of one session
 	EnvBytes     int             // their size
@@ -40,11 +40,11 @@ type Limits struct {
 
 // DefaultLimits are the limits of a server that was told nothing else.
 var DefaultLimits = Limits{
-	AdmissionLimits: limit.DefaultAdmission, NewcomerLimits: limit.DefaultNewcomers,
+	AdmissionLimits: limit.DefaultAdmission, NewcomerLimits: limit.DefaultNewcomers, PenaltyLimits: limit.DefaultPenalties,
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
-	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, Penalties: true, AuthTries: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, AuthTries: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
 	KeyQueries: limit.Allowance{Burst: 60, Rate: 10},
 	Messages:   limit.Allowance{Burst: 5, Rate: 2}, Commands: limit.Allowance{Burst: 20, Rate: 4}, Input: limit.Allowance{Burst: 64 << 10, Rate: 4 << 10},
 }

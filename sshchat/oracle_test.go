@@ -38,12 +38,12 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			known, keyOnly, locked, unknown := testName(t, "alice"), testName(t, "bob"), testName(t, "carol"), testName(t, "nobody")
 			l := &lock{}
 			s := &Server{
-				passwords: l, limits: limits, log: slog.New(slog.DiscardHandler),
+				passwords: l, log: slog.New(slog.DiscardHandler),
 				services: &command.Services{Hub: hubOf(
 					chat.Account{ID: "1", Name: known, Password: true}, chat.Account{ID: "2", Name: keyOnly}, chat.Account{ID: "3", Name: locked, Password: true},
 				)},
 			}
-			s.sourceCounts = newSourceCounts(&s.limits)
+			s.sourceCounts = newSourceCounts(limits)
 			for range 200 {
 				s.attempts.Try(locked, testSource(t, "198.51.100.7"))
 				time.Sleep(limit.LongestWait)

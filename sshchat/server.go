@@ -53,7 +53,6 @@ type Server struct {
 	hostKeys  HostKeys
 	services  *command.Services
 	passwords Passwords
-	limits    Limits
 	log       *slog.Logger
 
 	sourceCounts
@@ -91,7 +90,7 @@ func (s *Server) view() chat.View { return s.services.Hub.View() }
 // New returns a server, which follows what the hub decides. It is to be made before the hub runs. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, limits: c.Limits, log: c.Log,
+		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, log: c.Log,
 		conns: make(map[*conn]struct{}), lines: &view.Lines{},
 		liveSessions: liveSessions{decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession)},
 		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
@@ -99,7 +98,7 @@ func New(c Config) (*Server, error) {
 		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
 		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), nobodies: newEvents(c.Log, time.Now),
 	}
-	s.sourceCounts = newSourceCounts(&s.limits)
+	s.sourceCounts = newSourceCounts(c.Limits)
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.turningAway = make(chan struct{}, maxTurningAway)
 	if c.Tallies != nil {
@@ -122,8 +121,18 @@ func New(c Config) (*Server, error) {
 	s.ssh.HostSigners = nil // they may change: config adds them to each connection
 	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: announcer{s.hostKeys}.answerProofs}
 	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.guardSession}
-	s.ssh.HandshakeTimeout = c.Limits.Handshake + c.Limits.KeyExchange
 	return s, nil
+}
+
+// SetLimits changes the limits while the server runs. Connections keep the time they were given; sessions keep their rate of
+// input. What is counted stays, and more than a new limit allows is not ended.
+func (s *Server) SetLimits(l Limits) {
+	s.setLimits(l)
+	s.admission.SetLimits(l.AdmissionLimits)
+	s.messages.SetAllowance(l.Messages)
+	s.works.SetAllowance(l.Commands)
+	s.changes.SetAllowance(among(l.Commands, changesAmongCommands))
+	s.denials.SetAllowance(among(l.Commands, denialsAmongCommands))
 }
 
 // Serve accepts connections from all listeners until Shutdown, and returns nil then, or when one of them fails. It accepts by

@@ -223,10 +223,10 @@ func (s *session) offerAccount(ctx context.Context) error {
 	if !pty {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register", s.name, s.reach())}
 	}
-	if !services.Registration {
+	if !services.Entrance().Registration {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
 	}
-	if services.ByInvite {
+	if services.Entrance().ByInvite {
 		return s.askInvite(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name))
 	}
 	if s.name.Reserved() {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -18,7 +19,7 @@ var _ command.Sources = (*Server)(nil)
 
 // sourceCounts are what is counted against sources, and the wrong passwords of names.
 type sourceCounts struct {
-	limits *Limits
+	current *atomic.Pointer[Limits] // what bounds them, and everything else of the server
 
 	attempts   *limit.LoginAttempts
 	penalties  *limit.Penalties
@@ -28,13 +29,28 @@ type sourceCounts struct {
 	claims     *limit.RateLimiter[limit.Source] // codes that are shown to become the admin
 }
 
-func newSourceCounts(l *Limits) sourceCounts {
-	return sourceCounts{
-		limits: l, attempts: limit.NewLoginAttempts(time.Now, l.Guesses, l.MostGuesses), penalties: limit.NewPenalties(time.Now),
+func newSourceCounts(l Limits) sourceCounts {
+	n := sourceCounts{
+		current:  &atomic.Pointer[Limits]{},
+		attempts: limit.NewLoginAttempts(time.Now, l.Guesses, l.MostGuesses), penalties: limit.NewPenalties(time.Now),
 		newcomers: limit.NewNewcomers(l.NewcomerLimits, time.Now), spared: limit.NewRateLimiter[limit.Source](guessesOfKnown),
 		keyQueries: limit.NewRateLimiter[limit.Source](l.KeyQueries), claims: limit.NewRateLimiter[limit.Source](claimTries),
 	}
+	n.setLimits(l)
+	return n
 }
+
+// setLimits changes what bounds sources. What is counted stays.
+func (n *sourceCounts) setLimits(l Limits) {
+	n.current.Store(&l)
+	n.attempts.SetLimits(l.Guesses, l.MostGuesses)
+	n.penalties.SetLimits(l.PenaltyLimits)
+	n.newcomers.SetLimits(l.NewcomerLimits)
+	n.keyQueries.SetAllowance(l.KeyQueries)
+}
+
+// limits are those in use now. They are not to be changed, but by SetLimits.
+func (n *sourceCounts) limits() *Limits { return n.current.Load() }
 
 // LimitedSources implements command.Sources.
 func (n *sourceCounts) LimitedSources() []command.Source {
@@ -98,7 +114,7 @@ func (n *sourceCounts) Forgive(addr netip.Addr) bool {
 // keptAway is how long the connection's source is kept away yet, for what it did; 0 if it is not. Sources from which somebody
 // logged in are spared: a class behind one address is not kept out for one of it who mistyped.
 func (n *sourceCounts) keptAway(c *conn) time.Duration {
-	if !n.limits.Penalties || c.exempt || n.attempts.Known(c.from) {
+	if !n.limits().Penalties || c.exempt || n.attempts.Known(c.from) {
 		return 0
 	}
 	return n.penalties.Wait(c.from)
@@ -114,7 +130,7 @@ var guessesOfKnown = limit.Allowance{Burst: 30, Rate: 1.0 / 60}
 
 // guessesWait is how long it is until a password from a spared source is looked at; 0 if it is.
 func (n *sourceCounts) guessesWait(c *conn) time.Duration {
-	if !n.limits.Penalties || c.exempt {
+	if !n.limits().Penalties || c.exempt {
 		return 0
 	}
 	return n.spared.Delay(c.from, time.Now())

@@ -19,7 +19,7 @@ import (
 
 // takesStrangers reports whether names without an account are let in. Whether a name has one is public then.
 func (a *authentication) takesStrangers() bool {
-	return a.server.services.Registration || a.server.services.Claim != nil && a.server.services.Claim.Code() != ""
+	return a.server.services.Entrance().Registration || a.server.services.Claim != nil && a.server.services.Claim.Code() != ""
 }
 
 // isStranger reports whether no account can be meant: there is none of the name, and that is public, or the name is none
@@ -103,7 +103,7 @@ func (c *conn) takePlace() *chat.Refusal {
 		who = "too many people at your address"
 	}
 	return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("%s are making an account at this moment; each has %s for it. Please try again then.",
-		who, approx(c.server.limits.Registration))}
+		who, approx(c.server.limits().Registration))}
 }
 
 // untilLate ends what a login without an account waits for a moment before its connection is closed, with the reason as the
@@ -112,7 +112,7 @@ func (who *caller) untilLate(ctx context.Context) (context.Context, context.Canc
 	if !who.login.provisional() {
 		return ctx, func() {}
 	}
-	c, all := who.conn, who.server.limits.Registration
+	c, all := who.conn, who.server.limits().Registration
 	c.mu.Lock()
 	by := c.registerBy
 	c.mu.Unlock()

@@ -90,6 +90,11 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	allowance(f, &s.limits.Input, "input", "bytes of input of one session")
 }
 
+// entrance is how people come to the server.
+func (s *settings) entrance() command.Entrance {
+	return command.Entrance{Address: s.address, Registration: s.registration != "closed", ByInvite: s.registration == "invite"}
+}
+
 // allowance adds the two flags of a pace: so many at once, and then so many a second.
 func allowance(f *pflag.FlagSet, a *limit.Allowance, name, what string) {
 	f.IntVar(&a.Burst, name+"-burst", a.Burst, what+" that may come at once")

@@ -242,9 +242,11 @@ func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.
 	if !hub.View().HasAdmin() && len(s.admins) == 0 {
 		claim = command.NewClaim()
 	}
-	return &command.Services{
+	services := &command.Services{
 		Hub: hub, Accounts: userAccounts{st.users}, Passwords: st.users, SecondFactor: st.users, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
-		ServerName: s.name, Address: s.address, Themes: sshchat.Themes(), Version: version(), Motd: st.motd, Registration: s.registration != "closed", ByInvite: s.registration == "invite",
+		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd,
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}
+	services.SetEntrance(s.entrance())
+	return services
 }

@@ -23,7 +23,7 @@ var _ = add(&Command{
 		if c.Account.ID != "" {
 			return failed("you have an account already: %s", c.Account.Name)
 		}
-		if !c.Registration {
+		if !c.Entrance().Registration {
 			return denied("registration is closed here; ask an admin for an account")
 		}
 		if err := c.may(creationOf(c, chat.User)); err != nil { // before a password is asked for
@@ -52,7 +52,7 @@ func shownInvite(c *Call) (code string, err error) {
 	switch {
 	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
 		return c.Accounts.InviteHash(c.Args[0]), nil
-	case c.ByInvite:
+	case c.Entrance().ByInvite:
 		return "", denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
 	case len(c.Args) > 0:
 		return "", denied("that is not the code of an invite, or it is used up")

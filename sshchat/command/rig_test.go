@@ -72,9 +72,10 @@ func newRigOver(t testing.TB, over func(*journaltest.Node) chat.Journal, general
 	t.Cleanup(func() { cancel(); <-ended })
 	r.services = &Services{
 		Hub: r.hub, Accounts: accounts{}, Passwords: r.passwords, History: r.history, Commands: NewRegistry(),
-		ServerName: "test", Address: "NAME@chat.host", Themes: []string{"dusk", "mono"},
+		ServerName: "test", Themes: []string{"dusk", "mono"},
 		Log: slog.New(slog.DiscardHandler),
 	}
+	r.services.SetEntrance(Entrance{Address: "NAME@chat.host"})
 	r.as(people[0])
 	return r
 }

@@ -19,7 +19,7 @@ func checkAccount(c *Call) error {
 	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
 		return nil
 	}
-	if !c.Registration {
+	if !c.Entrance().Registration {
 		return denied("no account named %s here", c.Name)
 	}
 	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())

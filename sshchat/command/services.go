@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -31,12 +32,29 @@ type Services struct {
 	Commands     *Registry
 	ServerName   string   // shown to people
 	Themes       []string // names of the colours a screen can have, the usual one first
-	Address      string   // as people reach it, "-p 2222 NAME@chat.host"; if empty, where each of them connected to
 	Version      string
-	Registration bool                                 // strangers may register
-	ByInvite     bool                                 // and need the code of an invite for it
 	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
 	Log          Logger
+
+	entrance atomic.Pointer[Entrance] // nil: the zero Entrance
+}
+
+// Entrance is how people come to the server, which the operator may change while it runs.
+type Entrance struct {
+	Address      string // as people reach it, "-p 2222 NAME@chat.host"; if empty, where each of them connected to
+	Registration bool   // people without an account may register
+	ByInvite     bool   // and need an invite code for it
+}
+
+// SetEntrance changes how people come to the server.
+func (s *Services) SetEntrance(e Entrance) { s.entrance.Store(&e) }
+
+// Entrance is how people come to the server now.
+func (s *Services) Entrance() Entrance {
+	if e := s.entrance.Load(); e != nil {
+		return *e
+	}
+	return Entrance{}
 }
 
 // Logger takes what the operator should know.

@@ -48,7 +48,7 @@ func (c *Call) typed(line string) string { return cmp.Or(c.Next, c.Face).Type(li
 // Reach is how ssh is to be called to reach the server under a name: "-p 2222 alice@chat.host". It is what the operator has
 // set, or the address that a connection came to, which is one that its user can reach.
 func (s *Services) Reach(name string, at net.Addr) string {
-	return strings.Replace(cmp.Or(s.Address, AddressOf(at)), "NAME", name, 1)
+	return strings.Replace(cmp.Or(s.Entrance().Address, AddressOf(at)), "NAME", name, 1)
 }
 
 // Login is Reach for the caller.

@@ -32,7 +32,9 @@ func TestAddressesThatHintsPrint(t *testing.T) {
 		if got := (&Services{}).Reach("alice", addr); got != strings.Replace(want, "NAME", "alice", 1) {
 			t.Errorf("%s: %q", at, got)
 		}
-		if got := (&Services{Address: "NAME@chat.host"}).Reach("alice", addr); got != "alice@chat.host" {
+		named := &Services{}
+		named.SetEntrance(Entrance{Address: "NAME@chat.host"})
+		if got := named.Reach("alice", addr); got != "alice@chat.host" {
 			t.Errorf("%s, with an address that is set: %q", at, got)
 		}
 	}

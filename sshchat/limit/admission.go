@@ -29,15 +29,15 @@ var DefaultAdmission = AdmissionLimits{
 // beyond those some places are kept for sources that have logged in before, so that nobody can fill the door.
 // Its methods may be called from any goroutine.
 type Admission struct {
-	limits AdmissionLimits
 	known  func(Source) bool // it has logged in to an account lately
 	chance func() float64    // in [0, 1)
 
 	mu       sync.Mutex
-	waiting  map[Source]int // guarded by mu; connections that have not logged in, by source
-	starting int            // guarded by mu; their sum
-	inside   map[Source]int // guarded by mu; connections that have
-	accounts map[string]int // guarded by mu; the same by account id
+	limits   AdmissionLimits // guarded by mu
+	waiting  map[Source]int  // guarded by mu; connections that have not logged in, by source
+	starting int             // guarded by mu; their sum
+	inside   map[Source]int  // guarded by mu; connections that have
+	accounts map[string]int  // guarded by mu; the same by account id
 }
 
 // NewAdmission returns an admission; known reports whether somebody logged in from a source lately.
@@ -46,6 +46,13 @@ func NewAdmission(l AdmissionLimits, known func(Source) bool) *Admission {
 		limits: l, known: known, chance: rand.Float64,
 		waiting: make(map[Source]int), inside: make(map[Source]int), accounts: make(map[string]int),
 	}
+}
+
+// SetLimits changes the limits. Connections that were taken stay.
+func (a *Admission) SetLimits(l AdmissionLimits) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limits = l
 }
 
 // IsExempt reports whether no limit of its source concerns the address.

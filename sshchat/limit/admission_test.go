@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"sshchat/sshchat/attack"
 )
@@ -132,5 +133,82 @@ func TestKnownSources(t *testing.T) {
 	c.passes(knownFor)
 	if g.Known(home) {
 		t.Error("known for ever")
+	}
+}
+
+// The chance that a connection is dropped is sshd's, in percent: nothing below start, rate from there on, and 100 at full
+// (should_drop_connection in sshd.c).
+func TestEarlyDropIsThatOfOpenSSH(t *testing.T) {
+	for _, c := range []struct{ start, rate, full, now, want int }{
+		{10, 30, 100, 9, 0}, {10, 30, 100, 10, 30}, {10, 30, 100, 55, 65}, {10, 30, 100, 99, 99}, {10, 30, 100, 100, 100},
+		{5, 100, 10, 4, 0}, {5, 100, 10, 5, 100}, {10, 100, 10, 9, 0}, {10, 100, 10, 10, 100}, {1, 1, 101, 51, 50},
+	} {
+		l := AdmissionLimits{Starting: c.full, StartingSource: 1000, DropFrom: c.start, DropRate: float64(c.rate) / 100}
+		dropped := 0
+		for percent := range 100 {
+			a := NewAdmission(l, func(Source) bool { return false })
+			a.starting = c.now
+			a.chance = func() float64 { return float64(percent)/100 + 0.005 }
+			if a.Acquire(testStranger(t, 0), false) != Room {
+				dropped++
+			}
+		}
+		if dropped != c.want {
+			t.Errorf("%d:%d:%d with %d connections: %d %% dropped, want %d", c.start, c.rate, c.full, c.now, dropped, c.want)
+		}
+	}
+}
+
+// Limits change while connections, counts and debts stay as they are.
+func TestLimitsChange(t *testing.T) {
+	c := newClock()
+	home := testSource(t, "192.0.2.1")
+	a := NewAdmission(AdmissionLimits{Starting: 10, StartingSource: 1, DropFrom: 10}, func(Source) bool { return true })
+	a.Acquire(home, false)
+	if a.Acquire(home, false) == Room {
+		t.Error("control: a second connection of a source is taken")
+	}
+	a.SetLimits(AdmissionLimits{Starting: 10, StartingSource: 2, DropFrom: 10})
+	if a.Acquire(home, false) != Room || a.Acquire(home, false) == Room {
+		t.Error("not 2 connections of a source, the first included")
+	}
+
+	p := NewPenalties(c.now)
+	l := DefaultPenalties
+	l.Charge[AuthFail], l.Least, l.Longest = time.Minute, time.Minute, time.Minute
+	if p.Add(home, AuthFail) > 0 {
+		t.Error("control: refused for one wrong password")
+	}
+	p.SetLimits(l)
+	if got := p.Add(home, AuthFail); got != time.Minute {
+		t.Errorf("refused for %v", got)
+	}
+
+	f := NewRateLimiter[string](Allowance{Burst: 1, Rate: 1})
+	f.Take("ana", c.now())
+	if f.Take("ana", c.now()) == 0 {
+		t.Error("control: a second at once")
+	}
+	f.SetAllowance(Allowance{Burst: 2, Rate: 1})
+	if f.Take("ana", c.now()) > 0 || f.Take("ana", c.now()) == 0 || f.Allowance().Burst != 2 {
+		t.Error("not 2 at once, the first included")
+	}
+
+	g := NewLoginAttempts(c.now, 5, 100)
+	alice := testName(t, "alice")
+	g.Try(alice, home)
+	g.SetLimits(2, 2)
+	if !g.Try(alice, home) || g.Try(alice, home) {
+		t.Error("not 2 wrong passwords, the first included")
+	}
+
+	n := NewNewcomers(NewcomerLimits{Registrations: 1, RegistrationsSource: 1, NewAccounts: 1, NewAccountsSource: 1}, c.now)
+	n.Take(home, false)
+	n.SetLimits(NewcomerLimits{Registrations: 1, RegistrationsSource: 1, NewAccounts: 2, NewAccountsSource: 2})
+	if wait, _ := n.Take(home, false); wait > 0 {
+		t.Error("a second account has to wait")
+	}
+	if wait, _ := n.Take(home, false); wait == 0 {
+		t.Error("a third account need not wait")
 	}
 }

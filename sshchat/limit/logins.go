@@ -23,13 +23,13 @@ const (
 // looked at. It locks nobody out: a key logs in whatever the count, and from where somebody has logged in to that name before
 // only those wrong passwords count that came from there. All methods may be called from any goroutine.
 type LoginAttempts struct {
-	now        func() time.Time // monotonic
-	free, most int
-	keep       func(chat.Name, chat.Tally) // what outlives the server; nil: nothing does
+	now  func() time.Time            // monotonic
+	keep func(chat.Name, chat.Tally) // what outlives the server; nil: nothing does
 
-	mu      sync.Mutex
-	names   map[chat.Name]*attempts // guarded by mu
-	sources map[Source]time.Time    // guarded by mu; when somebody last logged in from there, to any account
+	mu         sync.Mutex
+	free, most int                     // guarded by mu
+	names      map[chat.Name]*attempts // guarded by mu
+	sources    map[Source]time.Time    // guarded by mu; when somebody last logged in from there, to any account
 }
 
 // attempts is what is known of one name.
@@ -71,6 +71,13 @@ func (m Missed) String() string {
 // most of them only known sources are heard.
 func NewLoginAttempts(now func() time.Time, free, most int) *LoginAttempts {
 	return &LoginAttempts{now: now, free: free, most: most, names: make(map[chat.Name]*attempts), sources: make(map[Source]time.Time)}
+}
+
+// SetLimits changes how many wrong passwords are free, and after how many only known sources are heard. Counts stay.
+func (g *LoginAttempts) SetLimits(free, most int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free, g.most = free, most
 }
 
 // Try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:

@@ -19,10 +19,10 @@ var DefaultNewcomers = NewcomerLimits{Registrations: 64, RegistrationsSource: 8,
 
 // Newcomers bounds how many accounts are made, in all and from one source. Its methods may be called from any goroutine.
 type Newcomers struct {
-	limits NewcomerLimits
-	now    func() time.Time
+	now func() time.Time
 
 	mu       sync.Mutex
+	limits   NewcomerLimits         // guarded by mu
 	reserved map[Source]int         // guarded by mu; logins without an account, by source
 	all      int                    // guarded by mu; their sum
 	made     []time.Time            // guarded by mu; within the last newcomersAll
@@ -37,6 +37,13 @@ const (
 // NewNewcomers returns a bound by the clock now.
 func NewNewcomers(l NewcomerLimits, now func() time.Time) *Newcomers {
 	return &Newcomers{limits: l, now: now, reserved: make(map[Source]int), by: make(map[Source][]time.Time)}
+}
+
+// SetLimits changes the limits. What is counted stays.
+func (n *Newcomers) SetLimits(l NewcomerLimits) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.limits = l
 }
 
 // Reserve takes one of the places for registering, if there is one. It is given back by Release.

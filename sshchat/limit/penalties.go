@@ -6,26 +6,43 @@ import (
 	"time"
 )
 
-// What a source is charged for, in time. The idea and the sums are those of OpenSSH's PerSourcePenalties.
+// Offence is what a source is charged for. The idea, the words and the times are those of OpenSSH's PerSourcePenalties.
+type Offence int
+
+// The offences.
 const (
-	AuthFail      = 5 * time.Second  // a password that was wrong, for a name that exists or not
-	NoAuth        = time.Second      // a connection that left without trying to log in
-	GraceExceeded = 10 * time.Second // a connection that did not log in in its time
+	AuthFail      Offence = iota // a password that was wrong, for a name that exists or not
+	NoAuth                       // a connection that left without trying to log in
+	GraceExceeded                // a connection that did not log in in its time
+	offences
 )
 
+// PenaltyLimits are what sources are charged.
+type PenaltyLimits struct {
+	Penalties bool                    // sources that guess, or waste connections, are refused for a while
+	Charge    [offences]time.Duration // for each offence
+	Least     time.Duration           // a source that owes less is not refused
+	Longest   time.Duration           // no source owes more
+}
+
+// DefaultPenalties are OpenSSH's.
+var DefaultPenalties = PenaltyLimits{
+	Penalties: true, Charge: [offences]time.Duration{AuthFail: 5 * time.Second, NoAuth: time.Second, GraceExceeded: 10 * time.Second},
+	Least: 15 * time.Second, Longest: 600 * time.Second,
+}
+
 const (
-	leastPenalty = 15 * time.Second // below it a debt is only kept in mind
-	mostPenalty  = 600 * time.Second
 	penaltyDay   = 24 * time.Hour // for so long after a penalty the next charges count double, then fourfold …
 	maxPenalized = 65_536         // sources kept in mind; beyond it the soonest to be free is forgotten
 )
 
 // Penalties keep sources away that guess passwords or waste connections. A source owes time for each thing it did;
-// from leastPenalty on it is refused at accept until its debt is paid. All methods may be called from any goroutine.
+// from PenaltyLimits.Least on it is refused at accept until its debt is paid. All methods may be called from any goroutine.
 type Penalties struct {
 	now func() time.Time // monotonic
 
 	mu      sync.Mutex
+	limits  PenaltyLimits    // guarded by mu
 	sources map[Source]*debt // guarded by mu
 	order   debts            // guarded by mu; the soonest to be paid first
 	active  int              // guarded by mu; sources that are refused
@@ -43,11 +60,18 @@ type debt struct {
 
 // NewPenalties returns penalties by the clock now, which must be monotonic.
 func NewPenalties(now func() time.Time) *Penalties {
-	return &Penalties{now: now, sources: make(map[Source]*debt)}
+	return &Penalties{now: now, limits: DefaultPenalties, sources: make(map[Source]*debt)}
 }
 
-// Add adds to what a source owes. It returns how long the source is kept away where that begins now, else 0.
-func (p *Penalties) Add(s Source, d time.Duration) (begun time.Duration) {
+// SetLimits changes what is charged from now on. Debts stay.
+func (p *Penalties) SetLimits(l PenaltyLimits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limits = l
+}
+
+// Add charges a source for what it did. It returns how long the source is kept away where that begins now, else 0.
+func (p *Penalties) Add(s Source, what Offence) (begun time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -64,11 +88,11 @@ func (p *Penalties) Add(s Source, d time.Duration) (begun time.Duration) {
 	if owed.paid.Before(now) {
 		owed.paid, owed.active = now, p.end(owed)
 	}
-	owed.paid = owed.paid.Add(d << min(owed.penalties, 10))
-	if latest := now.Add(mostPenalty); owed.paid.After(latest) {
+	owed.paid = owed.paid.Add(p.limits.Charge[what] << min(owed.penalties, 10))
+	if latest := now.Add(p.limits.Longest); owed.paid.After(latest) {
 		owed.paid = latest
 	}
-	if !owed.active && owed.paid.Sub(now) >= leastPenalty {
+	if !owed.active && owed.paid.Sub(now) >= p.limits.Least {
 		owed.active = true
 		owed.penalties++
 		p.active++

@@ -32,7 +32,7 @@ func TestPenalties(t *testing.T) {
 	for range 100 {
 		p.Add(from, GraceExceeded)
 	}
-	c.passes(mostPenalty)
+	c.passes(DefaultPenalties.Longest)
 	if p.Wait(from) > 0 {
 		t.Error("a penalty is longer than the longest")
 	}

@@ -51,17 +51,31 @@ const maxPaced = 1 << 16
 // RateLimiter bounds how fast each person (or Source) does something, in all their sessions together. Its methods may be called from
 // any goroutine.
 type RateLimiter[K comparable] struct {
-	Allowed Allowance // not to be changed
-	most    int       // people
+	most int // people
 
-	mu     sync.Mutex
-	people map[K]TokenBucket // guarded by mu; who has none has all of the allowance
-	sweep  int               // guarded by mu; with so many people, those whose buckets are full are dropped
+	mu      sync.Mutex
+	allowed Allowance         // guarded by mu
+	people  map[K]TokenBucket // guarded by mu; who has none has all of the allowance
+	sweep   int               // guarded by mu; with so many people, those whose buckets are full are dropped
 }
 
 // NewRateLimiter returns one that allows each the same.
 func NewRateLimiter[K comparable](a Allowance) *RateLimiter[K] {
-	return &RateLimiter[K]{Allowed: a, most: maxPaced, people: make(map[K]TokenBucket)}
+	return &RateLimiter[K]{allowed: a, most: maxPaced, people: make(map[K]TokenBucket)}
+}
+
+// Allowance is what each is allowed.
+func (f *RateLimiter[K]) Allowance() Allowance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.allowed
+}
+
+// SetAllowance changes what each is allowed. Whoever is waiting waits as long as they were told.
+func (f *RateLimiter[K]) SetAllowance(a Allowance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.allowed = a
 }
 
 // Take lets one through, or tells how long it is until one may.
@@ -69,7 +83,7 @@ func (f *RateLimiter[K]) Take(who K, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b, known := f.people[who]
-	if wait = b.Take(f.Allowed, 1, now); wait > 0 {
+	if wait = b.Take(f.allowed, 1, now); wait > 0 {
 		return wait
 	}
 	if !known {
@@ -87,7 +101,7 @@ func (f *RateLimiter[K]) Spend(who K, now time.Time) (wait time.Duration) {
 	if !known {
 		f.makeRoom(now)
 	}
-	wait = b.Spend(f.Allowed, 1, now)
+	wait = b.Spend(f.allowed, 1, now)
 	f.people[who] = b
 	return wait
 }
@@ -97,7 +111,7 @@ func (f *RateLimiter[K]) Refund(who K, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if b, known := f.people[who]; known {
-		f.people[who] = TokenBucket(time.Time(b).Add(-f.Allowed.lasts(n)))
+		f.people[who] = TokenBucket(time.Time(b).Add(-f.allowed.lasts(n)))
 	}
 }
 
@@ -115,7 +129,7 @@ func (f *RateLimiter[K]) Delay(who K, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.people[who]
-	return b.Delay(f.Allowed, 1, now)
+	return b.Delay(f.allowed, 1, now)
 }
 
 // Delayed returns for whom Delay is not 0, and how long it is.
@@ -124,7 +138,7 @@ func (f *RateLimiter[K]) Delayed(now time.Time) map[K]time.Duration {
 	defer f.mu.Unlock()
 	delayed := make(map[K]time.Duration)
 	for who, b := range f.people {
-		if wait := b.Delay(f.Allowed, 1, now); wait > 0 {
+		if wait := b.Delay(f.allowed, 1, now); wait > 0 {
 			delayed[who] = wait
 		}
 	}
