@@ -47,8 +47,8 @@ func letters(n int) string {
 }
 
 // writeAccounts makes a data folder in which the accounts have been here today, so that their logins write nothing,
-// and in #general since the first message, so that the history is sealed to all of them.
-func writeAccounts(folder string, all []account) error {
+// and in #general since the first message, so that the history is sealed to all of them. Of several rooms they are in all.
+func writeAccounts(folder string, all []account, rooms int) error {
 	type key struct {
 		Key   string    `json:"key"`
 		Added time.Time `json:"added"`
@@ -71,7 +71,7 @@ func writeAccounts(folder string, all []account) error {
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	var users []user
-	general := room{Name: "general"}
+	var members []member
 	for i, a := range all {
 		role := "user"
 		if i == 0 { // without an admin the server offers to make one
@@ -82,9 +82,13 @@ func writeAccounts(folder string, all []account) error {
 			ID: fmt.Sprintf("%032x", i+1), Name: a.name, Role: role, Created: now, Seen: now.Format(time.DateOnly),
 			Keys: []key{{line, now}},
 		})
-		general.Members = append(general.Members, member{a.name, 1})
+		members = append(members, member{a.name, 1})
 	}
-	b, err := json.Marshal(map[string]any{"format": "sshchat-users/1", "users": users, "rooms": []room{general}})
+	in := []room{{"general", members}}
+	for i := 1; i < rooms; i++ {
+		in = append(in, room{"room" + letters(i), members})
+	}
+	b, err := json.Marshal(map[string]any{"format": "sshchat-users/1", "users": users, "rooms": in})
 	if err != nil {
 		return fmt.Errorf("write the accounts: %w", err)
 	}

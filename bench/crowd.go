@@ -140,7 +140,7 @@ func (c *crowd) addSenders() error {
 		if err != nil {
 			return err
 		}
-		s := &sender{client: r, id: i, heard: make(chan struct{}, 1)}
+		s := &sender{client: r, id: i, heard: make(chan struct{}, 1), echoes: c.target.echoes}
 		c.senders = append(c.senders, s)
 		c.waiting.Go(s.listen)
 	}

@@ -1,5 +1,6 @@
-// Command bench drives chat servers with many real SSH sessions on 127.0.0.1 and prints one table: this project's
-// server in its three faces, beside two yardsticks that are as small as such a server can be.
+// Command bench drives chat servers with many real SSH sessions on 127.0.0.1 and prints two tables: the figures of this
+// project's server in its three faces, beside another chat server and two yardsticks that are as small as such a server
+// can be, and its targets.
 package main
 
 import (
@@ -22,14 +23,16 @@ type options struct {
 	deliveries         int
 	idle, deliver      time.Duration
 	saturate, login    time.Duration
-	json               string
+	runs               int
+	json, compare      string
+	newer              string // compared in place of a run
 	profile, phase     string
 }
 
 func (o *options) parse(args []string) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&o.servers, "servers", "full,plain,pipe,gliderlabs,bare", "columns")
-	f.StringVar(&o.scenarios, "scenarios", "memory,load,login", "what to measure")
+	f.StringVar(&o.servers, "servers", "full,plain,pipe,ssh-chat,gliderlabs,bare", "columns")
+	f.StringVar(&o.scenarios, "scenarios", "memory,load,login", "what to measure; also growth, rooms, and all")
 	f.IntVar(&o.sessions, "n", 1000, "sessions that read")
 	f.IntVar(&o.senders, "senders", 16, "sessions that speak")
 	f.IntVar(&o.workers, "workers", 8, "logins at once")
@@ -39,6 +42,8 @@ func (o *options) parse(args []string) error {
 	f.DurationVar(&o.deliver, "deliver", 8*time.Second, "how long messages come at the steady rate, each time")
 	f.DurationVar(&o.saturate, "saturate", 10*time.Second, "how long they come as fast as they can")
 	f.DurationVar(&o.login, "login", 3*time.Second, "how long people log in, each time")
+	f.IntVar(&o.runs, "runs", 1, "how often to measure all of it; the medians are printed")
+	f.StringVar(&o.compare, "compare", "", "compare with the figures that -json wrote to this file; with another file as argument, compare the two and measure nothing")
 	f.StringVar(&o.json, "json", "", "write the figures to this file too")
 	f.StringVar(&o.profile, "profile", "", "write profiles of sshchat to this name with .cpu, .heap and .goroutine")
 	f.StringVar(&o.phase, "phase", "deliver", "what to profile: idle, deliver, saturate, login or login-beside")
@@ -48,10 +53,31 @@ func (o *options) parse(args []string) error {
 	if o.sessions < 1 || o.sessions > 9999 || o.senders < 1 || o.senders > 255 || o.workers < 1 || o.deliveries < 1 {
 		return fmt.Errorf("-n is 1 to 9999, -senders 1 to 255, -workers and -deliveries at least 1")
 	}
+	if o.scenarios == "all" {
+		o.scenarios = strings.Join(scenarios, ",")
+	}
+	for name := range strings.SplitSeq(o.scenarios, ",") {
+		if !slices.Contains(scenarios, name) {
+			return fmt.Errorf("no scenario is called %q: there are %s and all", name, strings.Join(scenarios, ", "))
+		}
+	}
+	if o.wants("growth") && 4*o.sessions > 9999 {
+		return fmt.Errorf("the scenario growth takes four times the sessions: -n is at most 2499")
+	}
+	o.newer = f.Arg(0)
+	if o.runs < 1 || f.NArg() > 1 || o.newer != "" && o.compare == "" {
+		return fmt.Errorf("-runs is at least 1, and a file is compared with another: -compare OLD.json NEW.json")
+	}
 	return nil
 }
 
-// bench is one run.
+var scenarios = []string{"memory", "load", "login", "growth", "rooms"}
+
+func (o *options) wants(scenario string) bool {
+	return slices.Contains(strings.Split(o.scenarios, ","), scenario)
+}
+
+// bench is what measures.
 type bench struct {
 	options
 	programs *programs
@@ -71,6 +97,36 @@ func run(args []string) error {
 	if err := b.options.parse(args); err != nil {
 		return err
 	}
+	var old report
+	if b.compare != "" {
+		var err error
+		if old, err = readReport(b.compare); err != nil {
+			return err
+		}
+	}
+	if b.newer != "" {
+		now, err := readReport(b.newer)
+		if err == nil {
+			compare(os.Stdout, old, now)
+		}
+		return err
+	}
+	if err := b.measure(); err != nil {
+		return err
+	}
+	b.table.markdown(os.Stdout)
+	now := b.table.report(b.options)
+	if b.compare != "" {
+		compare(os.Stdout, old, now)
+	}
+	if b.json != "" {
+		return now.write(b.json)
+	}
+	return nil
+}
+
+// measure builds the servers and measures what was asked for, as often as it was.
+func (b *bench) measure() error {
 	debug.SetGCPercent(400) // our own garbage shares the processor with the servers
 	folder, err := os.MkdirTemp("", "sshchat-bench-")
 	if err != nil {
@@ -86,17 +142,24 @@ func run(args []string) error {
 		return err
 	}
 	b.say("build")
-	if b.programs, err = buildPrograms(folder, b.profile); err != nil {
+	isOther := func(t target) bool { return t.program == other }
+	if b.programs, err = buildPrograms(folder, b.profile, slices.ContainsFunc(ts, isOther)); err != nil {
 		return err
 	}
-	if err := b.besideStrangers(func() { b.runScenarios(ts) }); err != nil {
-		return err
+	if b.programs.missing != nil {
+		b.table.missing[other] = true
+		b.table.note("%s could not be built: %v", other, b.programs.missing)
+		ts = slices.DeleteFunc(ts, isOther)
 	}
-	b.table.markdown(os.Stdout)
-	if b.json != "" {
-		return b.table.writeJSON(b.json, b.options)
-	}
-	return nil
+	return b.besideStrangers(func() {
+		for i := range b.runs {
+			if b.runs > 1 {
+				b.say("run %d of %d", i+1, b.runs)
+			}
+			b.table.nextRun()
+			b.runScenarios(ts)
+		}
+	})
 }
 
 // besideStrangers notes how busy the machine was with something else: delays and rates are only as good as it was idle.
@@ -115,8 +178,7 @@ func (b *bench) besideStrangers(do func()) error {
 
 // runScenarios measures what was asked for. What fails is noted, and the rest goes on.
 func (b *bench) runScenarios(ts []target) {
-	wanted := strings.Split(b.scenarios, ",")
-	if slices.Contains(wanted, "memory") {
+	if b.wants("memory") {
 		all := ts
 		if slices.ContainsFunc(ts, func(t target) bool { return t.name == subject }) {
 			all = append(slices.Clip(ts), large)
@@ -125,14 +187,14 @@ func (b *bench) runScenarios(ts []target) {
 			b.table.note("memory: %v", err)
 		}
 	}
-	for _, t := range ts {
-		if slices.Contains(wanted, "load") {
-			b.failed(t, measureLoad(b, t))
-		}
-	}
-	for _, t := range ts {
-		if slices.Contains(wanted, "login") {
-			b.failed(t, measureLogins(b, t))
+	for _, scenario := range []struct {
+		name    string
+		measure func(*bench, target) error
+	}{{"load", measureLoad}, {"login", measureLogins}, {"growth", measureGrowth}, {"rooms", measureRooms}} {
+		for _, t := range ts {
+			if b.wants(scenario.name) && (scenario.name != "rooms" || t.program == product) {
+				b.failed(t, scenario.measure(b, t))
+			}
 		}
 	}
 }

@@ -12,28 +12,42 @@ type sender struct {
 	said  int           // messages sent, which is the number of the last
 	back  atomic.Int64  // number of the newest that came back
 	heard chan struct{} // holds a token when back has grown; never closed
+
+	echoes bool // each message is shown as it is typed, before it comes back
+	typed  int  // number of the newest that was; belongs to listen
 }
 
 // listen notes what comes back, until the session ends.
 func (s *sender) listen() {
 	var ignored atomic.Bool
-	s.read(func(m mark) {
-		if m.sender != s.id || int64(m.number) <= s.back.Load() {
-			return
-		}
-		s.back.Store(int64(m.number))
-		select {
-		case s.heard <- struct{}{}:
-		default:
-		}
-	}, &ignored)
+	s.read(s.shown, &ignored)
+}
+
+// shown notes a message that the session was shown.
+func (s *sender) shown(m mark) {
+	if m.sender != s.id || int64(m.number) <= s.back.Load() {
+		return
+	}
+	if s.echoes && m.number > s.typed {
+		s.typed = m.number
+		return
+	}
+	s.back.Store(int64(m.number))
+	select {
+	case s.heard <- struct{}{}:
+	default:
+	}
 }
 
 // say sends one message.
 func (s *sender) say() error {
 	s.said++
 	line := mark{s.id, s.said, time.Since(clock)}.append(nil)
-	line = append(append(line, filler...), '\n')
+	enter := byte('\n')
+	if s.echoes {
+		enter = '\r'
+	}
+	line = append(append(line, filler...), enter)
 	_, err := s.ch.Write(line)
 	return err
 }

@@ -1,73 +1,104 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// row is a measure. A target is an upper bound, a lower bound, or an upper bound of the ratio to the yardstick.
+// row is a measure.
 type row struct {
 	key, name, unit string
-	most, least     float64
-	mostRatio       float64
+	higher          bool // more is better
 }
 
 var rows = []row{
-	{key: "rss", name: "resident memory a session, 80x24", unit: "KiB", most: 100},
-	{key: "rss-large", name: "resident memory a session, 200x50", unit: "KiB", most: 120},
+	{key: "rss", name: "resident memory a session, 80x24", unit: "KiB"},
+	{key: "rss-large", name: "resident memory a session, 200x50", unit: "KiB"},
 	{key: "rss-all", name: "resident memory of the server", unit: "MiB"},
 	{key: "heap", name: "live heap a session, 80x24", unit: "KiB"},
 	{key: "heap-large", name: "live heap a session, 200x50", unit: "KiB"},
 	{key: "stacks", name: "stacks a session", unit: "KiB"},
-	{key: "goroutines", name: "goroutines a session", most: 10},
-	{key: "idle", name: "idle CPU", unit: "% of a core", most: 1},
-	{key: "cpu", name: "CPU for a million deliveries, steady", unit: "s", most: 15},
+	{key: "goroutines", name: "goroutines a session"},
+	{key: "idle", name: "idle CPU", unit: "% of a core"},
+	{key: "cpu", name: "CPU for a million deliveries, steady", unit: "s"},
 	{key: "p50", name: "delay, steady, p50", unit: "ms"},
-	{key: "p99", name: "delay, steady, p99", unit: "ms", mostRatio: 1.5},
-	{key: "seen", name: "seen, steady", unit: "%"},
-	{key: "flood-cpu", name: "CPU for a million deliveries, flood", unit: "s", most: 3},
-	{key: "flood-rate", name: "deliveries seen, flood", unit: "/s"},
-	{key: "flood-messages", name: "messages, flood", unit: "/s"},
-	{key: "flood-seen", name: "seen, flood", unit: "%"},
+	{key: "p99", name: "delay, steady, p99", unit: "ms"},
+	{key: "seen", name: "seen, steady", unit: "%", higher: true},
+	{key: "flood-cpu", name: "CPU for a million deliveries seen, flood", unit: "s"},
+	{key: "flood-rate", name: "deliveries seen, flood", unit: "/s", higher: true},
+	{key: "flood-messages", name: "messages, flood", unit: "/s", higher: true},
+	{key: "flood-seen", name: "seen, flood", unit: "%", higher: true},
 	{key: "flood-p99", name: "delay, flood, p99", unit: "ms"},
 	{key: "stalled", name: "delay beside stalled readers, p99", unit: "ms"},
-	{key: "stalled-ratio", name: "the same, against without them", unit: "x", most: 1.25},
-	{key: "logins", name: "logins by key", unit: "/s", least: 1000},
+	{key: "stalled-ratio", name: "the same, against without them", unit: "x"},
+	{key: "logins", name: "logins by key", unit: "/s", higher: true},
 	{key: "login-cpu", name: "server's CPU for a login", unit: "ms"},
-	{key: "logins-beside", name: "logins by key beside the crowd", unit: "/s"},
+	{key: "logins-beside", name: "logins by key beside the crowd", unit: "/s", higher: true},
 	{key: "login-cpu-beside", name: "server's CPU for one of these", unit: "ms"},
-	{key: "come", name: "the crowd comes", unit: "/s"},
+	{key: "come", name: "the crowd comes", unit: "/s", higher: true},
+	{key: "growth-tenth", name: "CPU for a delivery to a tenth of the sessions", unit: "µs"},
+	{key: "growth-one", name: "CPU for a delivery to the sessions", unit: "µs"},
+	{key: "growth-four", name: "CPU for a delivery to four times the sessions", unit: "µs"},
+	{key: "growth", name: "growth of that, against the cheapest smaller crowd", unit: "x"},
+	{key: "room-rss", name: "resident memory a session, in one room", unit: "KiB"},
+	{key: "rooms-rss", name: "resident memory a session, in 100 rooms", unit: "KiB"},
+	{key: "room-heap", name: "live heap a session, in one room", unit: "KiB"},
+	{key: "rooms-heap", name: "live heap a session, in 100 rooms", unit: "KiB"},
+	{key: "room-cpu", name: "CPU for a delivery to people in one room", unit: "µs"},
+	{key: "rooms-cpu", name: "CPU for a delivery to people in 100 rooms", unit: "µs"},
+	{key: "rooms-ratio", name: "the same, 100 rooms against one", unit: "x"},
 }
 
-// table is what was measured: a column for each server.
+// rowOf returns the row of a key; a key without one is a mistake of ours.
+func rowOf(key string) row {
+	i := slices.IndexFunc(rows, func(r row) bool { return r.key == key })
+	if i < 0 {
+		panic("internal error: no row " + key)
+	}
+	return rows[i]
+}
+
+// title is the row's name with its unit.
+func (r row) title() string {
+	if r.unit == "" {
+		return r.name
+	}
+	return r.name + ", " + r.unit
+}
+
+// figures is what one run measured: row's key, column.
+type figures map[string]map[string]float64
+
+// table is what was measured: a column for each server, and the figures of each run.
 type table struct {
 	columns []string
-	values  map[string]map[string]float64 // row's key, column
+	missing map[string]bool // columns whose server could not be built
+	runs    []figures       // the last is under way
 	notes   []string
 }
 
 func newTable(ts []target) *table {
-	t := &table{values: make(map[string]map[string]float64)}
+	t := &table{missing: make(map[string]bool)}
 	for _, target := range ts {
 		t.columns = append(t.columns, target.name)
 	}
 	return t
 }
 
-// set writes down a figure; a key that is no row's is a mistake of ours.
+// nextRun begins another run.
+func (t *table) nextRun() { t.runs = append(t.runs, make(figures)) }
+
+// set writes down a figure of the run under way.
 func (t *table) set(key, column string, v float64) {
-	if !slices.ContainsFunc(rows, func(r row) bool { return r.key == key }) {
-		panic("internal error: no row " + key)
+	rowOf(key)
+	run := t.runs[len(t.runs)-1]
+	if run[key] == nil {
+		run[key] = make(map[string]float64)
 	}
-	if t.values[key] == nil {
-		t.values[key] = make(map[string]float64)
-	}
-	t.values[key][column] = v
+	run[key][column] = v
 }
 
 // note writes down what a reader of the table must know.
@@ -75,51 +106,48 @@ func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
-// ratio is the subject's figure to the yardstick's.
-func (t *table) ratio(key string) (float64, bool) {
-	v, ok := t.values[key][subject]
-	to := t.values[key][yardstick]
-	return v / to, ok && to != 0
+// value is a figure over the runs that have it.
+func (t *table) value(key, column string) spread {
+	return t.over(func(f figures) (float64, bool) {
+		v, ok := f[key][column]
+		return v, ok
+	})
 }
 
-// met tells whether the subject is within the row's target; known is false where one of the figures is missing.
-func (t *table) met(r row) (met, known bool) {
-	v, known := t.values[r.key][subject]
-	ratio, compared := t.ratio(r.key)
-	switch {
-	case r.most > 0:
-		return known && v <= r.most, known
-	case r.least > 0:
-		return known && v >= r.least, known
-	case r.mostRatio > 0:
-		return compared && ratio <= r.mostRatio, compared
+// ratio is a column's figure to the yardstick's of the same run, over the runs that have both.
+func (t *table) ratio(key, column string) spread {
+	return t.over(func(f figures) (float64, bool) {
+		v, ok := f[key][column]
+		to := f[key][yardstick]
+		return v / to, ok && to != 0
+	})
+}
+
+func (t *table) over(of func(figures) (float64, bool)) spread {
+	var all []float64
+	for _, f := range t.runs {
+		if v, ok := of(f); ok {
+			all = append(all, v)
+		}
 	}
-	return false, false
+	return spreadOf(all)
 }
 
-// target is the row's in words.
-func (r row) target() string {
-	switch {
-	case r.most > 0:
-		return fmt.Sprintf("≤ %v", r.most)
-	case r.least > 0:
-		return fmt.Sprintf("≥ %v", r.least)
-	case r.mostRatio > 0:
-		return fmt.Sprintf("≤ %vx bare", r.mostRatio)
-	}
-	return ""
+// measured reports whether any run has a figure of the row.
+func (t *table) measured(r row) bool {
+	return slices.ContainsFunc(t.runs, func(f figures) bool { return len(f[r.key]) > 0 })
 }
 
-// markdown writes the table. Rows without any figure are left out.
+// markdown writes the figures, of several runs their medians, and then the targets. Rows without any figure are left out.
 func (t *table) markdown(w io.Writer) {
-	head := slices.Concat([]string{"measure"}, t.columns, []string{"full / bare", "target", "met"})
+	head := slices.Concat([]string{"measure"}, t.columns, []string{"full / bare"})
 	fmt.Fprintf(w, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
 	for _, r := range rows {
-		if len(t.values[r.key]) == 0 {
-			continue
+		if t.measured(r) {
+			fmt.Fprintf(w, "| %s |\n", strings.Join(t.cells(r), " | "))
 		}
-		fmt.Fprintf(w, "| %s |\n", strings.Join(t.cells(r), " | "))
 	}
+	t.goalTable(w)
 	for _, n := range t.notes {
 		fmt.Fprintf(w, "\n- %s", n)
 	}
@@ -129,66 +157,22 @@ func (t *table) markdown(w io.Writer) {
 }
 
 func (t *table) cells(r row) []string {
-	name := r.name
-	if r.unit != "" {
-		name += ", " + r.unit
-	}
-	cells := []string{name}
+	cells := []string{r.title()}
 	for _, c := range t.columns {
-		cells = append(cells, figure(t.values[r.key][c], has(t.values[r.key], c)))
+		if t.missing[c] {
+			cells = append(cells, "not built")
+		} else {
+			cells = append(cells, t.value(r.key, c).String())
+		}
 	}
-	ratio, known := t.ratio(r.key)
-	cells = append(cells, figure(ratio, known), r.target())
-	switch met, known := t.met(r); {
-	case !known:
-		return append(cells, "")
-	case met:
-		return append(cells, "yes")
-	}
-	return append(cells, "**no**")
+	return append(cells, t.ratio(r.key, subject).String())
 }
 
-func has(m map[string]float64, key string) bool { _, ok := m[key]; return ok }
-
-// figure is a number with as many digits as mean something.
-func figure(v float64, known bool) string {
-	switch {
-	case !known:
-		return "–"
-	case v >= 100 || v <= -100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10 || v <= -10:
-		return fmt.Sprintf("%.1f", v)
+// columnsOf is the columns that have a figure of a row in any run.
+func (t *table) columnsOf(key string) map[string]float64 {
+	all := make(map[string]float64)
+	for _, f := range t.runs {
+		maps.Copy(all, f[key])
 	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-// writeJSON writes everything to a file: for each row its figures, its target and whether it was met.
-func (t *table) writeJSON(path string, o options) error {
-	type measure struct {
-		Key    string             `json:"key"`
-		Name   string             `json:"name"`
-		Unit   string             `json:"unit,omitempty"`
-		Values map[string]float64 `json:"values"`
-		Target string             `json:"target,omitempty"`
-		Met    *bool              `json:"met,omitempty"`
-	}
-	var all []measure
-	for _, r := range rows {
-		if len(t.values[r.key]) == 0 {
-			continue
-		}
-		m := measure{Key: r.key, Name: r.name, Unit: r.unit, Values: t.values[r.key], Target: r.target()}
-		if met, known := t.met(r); known {
-			m.Met = &met
-		}
-		all = append(all, m)
-	}
-	b, err := json.MarshalIndent(map[string]any{
-		"sessions": o.sessions, "cores": runtime.NumCPU(), "go": runtime.Version(), "measures": all, "notes": t.notes,
-	}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	return all
 }

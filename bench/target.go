@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,17 +15,23 @@ type target struct {
 	program string
 	shape   shape // of those who read
 	silent  bool  // nothing is shown at the beginning
+	echoes  bool  // what is typed is shown once before the message is, also without a terminal, and Enter is a carriage return
+	rooms   int   // that everyone is in, #general among them; 0 is 1
 }
 
-const product = "sshchat"
+const (
+	product = "sshchat"
+	other   = "ssh-chat" // somebody else's, whose module may not be had
+)
 
 // xterm is the terminal of most people.
 const xterm = "xterm-256color"
 
 var targets = []target{
 	{name: "sshchat full", program: product, shape: shape{term: xterm, cols: 80, rows: 24}},
-	{name: "sshchat plain", program: product, shape: shape{term: xterm, cols: 80, rows: 24, ui: "plain"}},
-	{name: "sshchat pipe", program: product, silent: true},
+	{name: plainFace, program: product, shape: shape{term: xterm, cols: 80, rows: 24, ui: "plain"}},
+	{name: pipeFace, program: product, silent: true},
+	{name: other, program: other, shape: shape{term: xterm, cols: 80, rows: 24}, echoes: true},
 	{name: "gliderlabs", program: "gliderlabs", shape: shape{term: xterm, cols: 80, rows: 24}},
 	{name: yardstick, program: "bare", shape: shape{term: xterm, cols: 80, rows: 24}},
 }
@@ -60,10 +67,11 @@ type programs struct {
 	folder  string
 	profile string   // what the product calls its profiles; empty for none
 	lifted  []string // flags of the product that lift its limits
+	missing error    // why there is no other server; nil if there is
 }
 
 // buildPrograms builds each server from this checkout. The product gets the tag that lets us look inside.
-func buildPrograms(folder, profile string) (*programs, error) {
+func buildPrograms(folder, profile string, withOther bool) (*programs, error) {
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find ourselves: %w", err)
@@ -85,7 +93,23 @@ func buildPrograms(folder, profile string) (*programs, error) {
 		return nil, fmt.Errorf("ask for the flags: %w", err)
 	}
 	p.lifted = lift(string(help))
+	if withOther {
+		p.missing = buildOther(here, folder)
+	}
 	return p, nil
+}
+
+// buildOther builds the server that is a module of its own: what it needs may have to be fetched, and may be refused.
+func buildOther(here, folder string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(folder, other), ".")
+	cmd.Dir = filepath.Join(here, "yardstick", other)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		why, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("%w: %s", err, why)
+	}
+	return nil
 }
 
 func (p *programs) path(name string) string { return filepath.Join(p.folder, name) }
@@ -115,7 +139,7 @@ func (p *programs) start(t target, people []account) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeAccounts(data, people); err != nil {
+	if err := writeAccounts(data, people, max(1, t.rooms)); err != nil {
 		return nil, err
 	}
 	args := append([]string{"--listen=127.0.0.1:0", "--data=" + data}, p.lifted...)
