@@ -160,14 +160,17 @@ func (k *FileKey) OnceKeys(n int) []OnceKey {
 }
 
 // Seal returns plain as an age payload: the nonce, then STREAM. It panics when called twice, or after Wipe.
-func (o *OnceKey) Seal(plain []byte) []byte {
+func (o *OnceKey) Seal(plain []byte) []byte { return o.AppendSeal(nil, plain) }
+
+// AppendSeal is Seal at the end of body.
+func (o *OnceKey) AppendSeal(body, plain []byte) []byte {
 	if o.spent {
 		panic("internal error: a one-time key was used twice")
 	}
 	o.spent = true
 	defer o.Wipe()
 	chunks := max(1, (len(plain)+chunkSize-1)/chunkSize)
-	body := make([]byte, 0, nonceSize+len(plain)+chunks*chacha20poly1305.Overhead)
+	body = slices.Grow(body, nonceSize+len(plain)+chunks*chacha20poly1305.Overhead)
 	InSecret(func() { body = o.appendPayload(body, plain) })
 	return body
 }

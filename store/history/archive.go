@@ -203,7 +203,10 @@ func (c *cursor) canonical(before string) uint64 {
 func (c *cursor) has(s string) bool { return c.good && bytes.HasPrefix(c.rest, []byte(s)) }
 
 // plain is word, of what JSON has as it is.
-func (c *cursor) plain(before string) string {
+func (c *cursor) plain(before string) string { return string(c.view(before)) }
+
+// view is plain, without a copy of it.
+func (c *cursor) view(before string) []byte {
 	c.good = c.good && c.next(before)
 	word, rest, ok := bytes.Cut(c.rest, []byte(`"`))
 	for _, b := range word {
@@ -211,7 +214,7 @@ func (c *cursor) plain(before string) string {
 	}
 	c.good = c.good && ok
 	c.rest = rest
-	return string(word)
+	return word
 }
 
 // heads are the fields of an object of heads, up to its end.

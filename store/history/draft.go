@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/store/agesplit"
 )
 
 // Draft is a batch that has its records and is not stored: what a leader publishes. From Draft to Store or Drop nothing
@@ -28,6 +29,47 @@ type Draft struct {
 	ended   []*keyring // of windows that end with this batch
 	next    *nextFile  // what Rotate is about; nil without it
 	over    bool       // it was stored or dropped
+}
+
+// scratch is memory that one draft after another uses for its messages: what it holds is gone once a draft is over.
+type scratch struct {
+	lines   []byte   // of the records, one after the other
+	bodies  []byte   // the same
+	read    []byte   // a body that is read back
+	records []record // a new array takes the place of one that is full: records do not move
+}
+
+// What a scratch keeps from one draft to the next, at most.
+const (
+	scratchBytes   = 1 << 20 // of each kind
+	scratchRecords = 256
+)
+
+// record makes a record.
+func (s *scratch) record() *record {
+	if len(s.records) == cap(s.records) {
+		s.records = make([]record, 0, min(max(8, 2*cap(s.records)), scratchRecords))
+	}
+	s.records = append(s.records, record{})
+	return &s.records[len(s.records)-1]
+}
+
+// seal seals a message.
+func (s *scratch) seal(key *agesplit.OnceKey, plain []byte) []byte {
+	begin := len(s.bodies)
+	s.bodies = key.AppendSeal(s.bodies, plain)
+	return s.bodies[begin:len(s.bodies):len(s.bodies)]
+}
+
+// reset lets go of what the draft used.
+func (s *scratch) reset() {
+	for _, b := range []*[]byte{&s.lines, &s.bodies, &s.read} {
+		if *b = (*b)[:0]; cap(*b) > scratchBytes {
+			*b = nil
+		}
+	}
+	clear(s.records)
+	s.records = s.records[:0]
 }
 
 // savepoint is a room before the draft.
@@ -111,10 +153,13 @@ func newDraft(h *History) *Draft {
 		before: make(map[*roomChain]*savepoint), links: make(savedLinks)}
 }
 
-// Records are the lines that storing it appends to the file: records, each followed by the lines it is continued on.
+// Records are the lines that storing it appends to the file: records, each followed by the lines it is continued on. They are
+// copies, which may be kept.
 func (d *Draft) Records() (lines [][]byte) {
 	for _, r := range d.records {
-		lines = append(lines, r.lines...)
+		for _, line := range r.lines {
+			lines = append(lines, bytes.Clone(line))
+		}
 	}
 	return lines
 }
@@ -145,6 +190,8 @@ func (d *Draft) Drop() {
 // release ends the draft.
 func (d *Draft) release() {
 	d.over = true
+	d.records = nil
+	d.h.scratch.reset()
 	d.publishNext()
 	d.h.note()
 	d.h.committing.Unlock()
@@ -231,14 +278,13 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 	if !r.open {
 		d.begin(r)
 	}
-	line, err := sealedLine(r.name, r.w, m).encode()
+	line, err := sealedLine(r.name, r.w, m)
 	if err != nil {
 		return err
 	}
-	rec := &record{
-		kind: msgRecord, room: r.name, w: r.w, seq: m.Seq, prev: r.tip,
-		body: take(&r.at.keys.msgs).Seal(line), plain: line,
-	}
+	rec := d.h.scratch.record()
+	rec.kind, rec.room, rec.w, rec.seq, rec.prev, rec.plain = msgRecord, r.name, r.w, m.Seq, r.tip, line
+	rec.body = d.h.scratch.seal(take(&r.at.keys.msgs), line)
 	if m.Of > 0 {
 		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
 		if r.at.lines, err = amend(r.at.lines, m.Seq-uint64(len(r.at.lines)), m); err != nil {
@@ -325,7 +371,7 @@ func (d *Draft) put(rec *record) {
 		rec.ok, rec.hasOK = d.h.segment.synced, true
 		rec.change, rec.hasChange = d.change, true
 	}
-	rec.encode()
+	d.h.scratch.lines = rec.encodeTo(d.h.scratch.lines)
 	d.n = rec.last() + 1
 	d.records = append(d.records, rec)
 }
@@ -333,13 +379,10 @@ func (d *Draft) put(rec *record) {
 // readBack reads what was drafted as a replica will, so that nothing is published that replicas refuse.
 func (d *Draft) readBack() error {
 	for _, r := range d.records {
-		back, err := parseRecord(r.lines)
-		if err == nil && !back.is(r) {
-			err = fmt.Errorf("it reads as something else")
-		}
+		err := r.readsAs(&d.h.scratch.read)
 		if err == nil {
-			d.links.save(d.h.chain, back)
-			err = d.h.chain.follow(back)
+			d.links.save(d.h.chain, r)
+			err = d.h.chain.follow(r)
 		}
 		if err == nil {
 			continue

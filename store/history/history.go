@@ -73,6 +73,7 @@ type History struct {
 	archived    int       // the number of the newest archive there ever was
 	rotateAfter time.Time // no rotation before it: one has failed
 	failing     failing   // of the writes since the last that did not fail
+	scratch     scratch   // of the draft that is not over
 	closed      bool
 
 	state   atomic.Pointer[chat.State] // that of the last event stored that had one. Written with committing held

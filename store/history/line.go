@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -46,9 +47,9 @@ type lineJSON struct {
 	Text string        `json:"text"`
 }
 
-// sealedLine is the line of a message in the room's window w.
-func sealedLine(room chat.RoomName, w uint64, m *chat.Message) Line {
-	return Line{m.At, room, w, m.Seq, m.From, m.Kind, m.Of, m.Text.String()}
+// sealedLine is a message as it is sealed in the room's window w. An error tells that it is too long.
+func sealedLine(room chat.RoomName, w uint64, m *chat.Message) ([]byte, error) {
+	return encodeLine(m.At, room, w, m.Seq, m.From, m.Kind, m.Of, m.Text.String())
 }
 
 // JSON is the line as it was sealed, without its padding and newline.
@@ -59,21 +60,72 @@ func (l Line) JSON() ([]byte, error) {
 
 // encode returns the line as it is sealed. An error tells that it is too long.
 func (l Line) encode() ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	return encodeLine(l.At, l.Room, l.W, l.Seq, l.From, l.Kind, l.Of, l.Text)
+}
+
+// encodeLine writes a line's fields: as encoding/json has lineJSON, without asking what it consists of for each message.
+func encodeLine(at time.Time, room chat.RoomName, w, seq uint64, from chat.Name, kind chat.Kind, of uint64, text string) ([]byte, error) {
+	const fields = len(`{"at":"2006-01-02T15:04:05.000Z","room":"","w":1234567,"seq":1234567,"from":"","kind":"","of":1234567,"text":""}`) + lineStep
+	b := make([]byte, 0, fields+len(room.String())+len(from.String())+len(kind)+len(text))
+	b = append(b, `{"at":"`...)
+	b = at.UTC().AppendFormat(b, lineTime)
+	b = append(b, `","room":`...)
+	b = appendString(b, room.String())
+	b = append(b, `,"w":`...)
+	b = strconv.AppendUint(b, w, 10)
+	b = append(b, `,"seq":`...)
+	b = strconv.AppendUint(b, seq, 10)
+	b = append(b, `,"from":`...)
+	b = appendString(b, from.String())
+	b = append(b, `,"kind":`...)
+	b = appendString(b, string(kind))
+	if of > 0 {
+		b = append(b, `,"of":`...)
+		b = strconv.AppendUint(b, of, 10)
+	}
+	b = append(b, `,"text":`...)
+	b = appendString(b, text)
+	b = append(b, '}')
+	b = append(b, blanks(lineStep-1-len(b)%lineStep)...)
+	b = append(b, '\n')
+	if len(b) > maxLine {
+		return nil, fmt.Errorf("encode a line: %d bytes is more than %d", len(b), maxLine)
+	}
+	return b, nil
+}
+
+// appendString appends s as encoding/json writes strings, with HTML as it is.
+func appendString(b []byte, s string) []byte {
+	begin := len(b)
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c >= ' ' && c < utf8.RuneSelf:
+			b = append(b, c)
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r < ' ' || r == utf8.RuneError || r == '\u2028' || r == '\u2029' { // rare: it knows how
+				return appendAnyString(b[:begin], s)
+			}
+			b = append(b, s[i:i+size]...)
+			i += size - 1
+		}
+	}
+	return append(b, '"')
+}
+
+func appendAnyString(b []byte, s string) []byte {
+	w := bytes.NewBuffer(b)
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	err := e.Encode(lineJSON{l.At.UTC().Format(lineTime), l.Room, l.W, l.Seq, l.From, l.Kind, l.Of, l.Text})
-	if err != nil {
-		return nil, fmt.Errorf("encode a line: %w", err)
+	if err := e.Encode(s); err != nil {
+		panic("internal error: a string that is no JSON: " + err.Error())
 	}
-	b.Truncate(b.Len() - 1)
-	pad := lineStep - 1 - b.Len()%lineStep
-	b.WriteString(strings.Repeat(" ", pad))
-	b.WriteByte('\n')
-	if b.Len() > maxLine {
-		return nil, fmt.Errorf("encode a line: %d bytes is more than %d", b.Len(), maxLine)
-	}
-	return b.Bytes(), nil
+	return bytes.TrimSuffix(w.Bytes(), []byte("\n"))
 }
 
 // parseLine reads one line, with or without its padding. What a line of an unknown kind has besides the fields of all

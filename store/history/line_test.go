@@ -45,6 +45,29 @@ func TestLineLengthsAreSteps(t *testing.T) {
 	}
 }
 
+// A line is as encoding/json has it, whatever is said.
+func FuzzLineIsAsJSONHasIt(f *testing.F) {
+	for _, s := range []string{"", "hello", "a <b> & \"c\" \\ \n\t", "\x00\x1f\x7f", "ä 你 🙂", "\u2028\u2029\ufffd", "\xff\xc3", "x\"\xf0\x9f"} {
+		f.Add(s, s, uint64(len(s)))
+	}
+	f.Fuzz(func(t *testing.T, text, kind string, of uint64) {
+		l := Line{time.Unix(0, 0), chat.General, 1 << 40, 2, mustName(t, "alice"), chat.Kind(kind), of, text}
+		got, err := l.encode()
+		if err != nil {
+			return
+		}
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(lineJSON{l.At.UTC().Format(lineTime), l.Room, l.W, l.Seq, l.From, l.Kind, l.Of, l.Text}); err != nil {
+			t.Fatal(err)
+		}
+		if len(got)%lineStep != 0 || string(bytes.TrimRight(got, " \n"))+"\n" != want.String() {
+			t.Errorf("%q, not %q", got, &want)
+		}
+	})
+}
+
 func FuzzParseLine(f *testing.F) {
 	f.Add([]byte(`{"at":"2026-11-23T21:38:56.120Z","room":"general","w":1,"seq":2,"from":"alice","kind":"say","text":"x"}   ` + "\n"))
 	f.Add([]byte(`{"at":"2026-11-23T21:38:56.120Z","room":"general","w":1,"seq":2,"from":"alice","kind":"edit","of":1,"text":"x"}`))

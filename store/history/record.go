@@ -86,8 +86,9 @@ type record struct {
 	body        []byte       // msg and close
 	predecessor *predecessor // start
 
-	event     int      // of a draft: the event that it comes of; -1: none
-	lines     [][]byte // as stored, without newlines
+	event     int       // of a draft: the event that it comes of; -1: none
+	lines     [][]byte  // as stored, without newlines
+	own       [1][]byte // room for lines, if it is one
 	sum       sum
 	off       int64         // of the first line in the file
 	compacted bool          // read from an archive, where the messages that a close replaced are gone
@@ -114,7 +115,7 @@ func (r *record) encode() {
 		r.encodeStart()
 		return
 	}
-	first := r.opening()
+	first := r.appendOpening(make([]byte, 0, 512))
 	prefix, joiner, suffix := ",", ",", ""
 	if r.kind == windowRecord || r.kind == shareRecord {
 		prefix, suffix = `,"heads":{`, "}"
@@ -132,6 +133,30 @@ func (r *record) encode() {
 	}
 	fragments := p.finish()
 	r.encodeLines(first, fragments, prefix, suffix)
+}
+
+// encodeTo is encode, of a message, which nearly all records are, at the end of b, of which the line is a part then.
+func (r *record) encodeTo(b []byte) []byte {
+	if r.kind != msgRecord {
+		r.encode()
+		return b
+	}
+	const field = `,"body":"`
+	begin := len(b)
+	b = r.appendOpening(b)
+	size := len(field) + base64.StdEncoding.EncodedLen(len(r.body)) + len(`"`)
+	if len(b)-begin+size+partsSize+crcSize > lineRoom-1 {
+		r.encode() // it takes more than one line
+		return b[:begin]
+	}
+	b = append(b, field...)
+	b = base64.StdEncoding.AppendEncode(b, r.body)
+	b = append(b, '"')
+	b = appendCRC(b, b[begin:])
+	r.own[0] = b[begin:len(b):len(b)]
+	r.lines = r.own[:]
+	r.sum = sumOf(r.lines)
+	return b
 }
 
 // encodeLines makes a line of each fragment, the first after the opening, and sums them.
@@ -153,34 +178,42 @@ func (r *record) encodeLines(first []byte, fragments [][]byte, prefix, suffix st
 	r.sum = sumOf(r.lines)
 }
 
-// opening is the record's first line up to the strings that may be carried on.
-func (r *record) opening() []byte {
-	b := make([]byte, 0, 512)
-	b = append(b, `{"n":`...)
-	b = strconv.AppendUint(b, r.n, 10)
-	b = append(b, `,"t":"`+r.kind+`","room":"`+r.room.String()+`","w":`...)
-	b = strconv.AppendUint(b, r.w, 10)
-	if r.kind == msgRecord || r.kind == attachRecord {
-		b = append(b, `,"seq":`...)
-		b = strconv.AppendUint(b, r.seq, 10)
+// appendOpening appends the record's first line up to the strings that may be carried on.
+func (r *record) appendOpening(b []byte) []byte {
+	text := func(before, s string) {
+		b = append(b, before...)
+		b = append(b, s...)
+		b = append(b, '"')
 	}
-	b = append(b, `,"prev":"`+r.prev.String()+`"`...)
+	number := func(before string, n uint64) {
+		b = append(b, before...)
+		b = strconv.AppendUint(b, n, 10)
+	}
+	number(`{"n":`, r.n)
+	text(`,"t":"`, r.kind)
+	text(`,"room":"`, r.room.String())
+	number(`,"w":`, r.w)
+	if r.kind == msgRecord || r.kind == attachRecord {
+		number(`,"seq":`, r.seq)
+	}
+	b = append(b, `,"prev":"`...)
+	if r.prev != (sum{}) {
+		b = base64.StdEncoding.AppendEncode(b, r.prev[:])
+	}
+	b = append(b, '"')
 	if r.hasOK {
-		b = append(b, `,"ok":`...)
-		b = strconv.AppendUint(b, r.ok, 10)
+		number(`,"ok":`, r.ok)
 		b = append(b, r.changeField()...)
 	}
 	if len(r.sig) > 0 {
-		b = append(b, `,"sig":"`+base64.StdEncoding.EncodeToString(r.sig)+`"`...)
+		text(`,"sig":"`, base64.StdEncoding.EncodeToString(r.sig))
 	}
 	if r.kind == closeRecord {
-		b = append(b, `,"from":`...)
-		b = strconv.AppendUint(b, r.from, 10)
-		b = append(b, `,"to":`...)
-		b = strconv.AppendUint(b, r.to, 10)
+		number(`,"from":`, r.from)
+		number(`,"to":`, r.to)
 	}
 	if r.kind == shareRecord {
-		b = append(b, `,"for":"`+r.tag+`"`...)
+		text(`,"for":"`, r.tag)
 	}
 	return b
 }
@@ -403,6 +436,62 @@ func (r *record) is(o *record) bool {
 		r.ok == o.ok && r.hasOK == o.hasOK && r.change == o.change && r.hasChange == o.hasChange && r.from == o.from && r.to == o.to && r.tag == o.tag && r.sum == o.sum &&
 		slices.Equal(r.heads, o.heads) && slices.Equal(r.digest, o.digest) && bytes.Equal(r.body, o.body) &&
 		(r.predecessor == nil) == (o.predecessor == nil)
+}
+
+// readsAs reads the record's lines, which were encoded, and returns why they do not read as the record. scratch is room for
+// its body.
+func (r *record) readsAs(scratch *[]byte) error {
+	if r.kind == msgRecord && len(r.lines) == 1 && r.readsPlainly(scratch) {
+		return r.check()
+	}
+	back, err := parseRecord(r.lines)
+	if err == nil && !back.is(r) {
+		err = errors.New("it reads as something else")
+	}
+	return err
+}
+
+// readsPlainly reports whether the line reads, as parsePlainLine does, as the message that the record is. It makes no other
+// record to compare with, since it is asked for each message.
+func (r *record) readsPlainly(scratch *[]byte) bool {
+	line := r.lines[0]
+	if checkLine(line) != nil {
+		return false
+	}
+	c := cursor{rest: line, good: true}
+	c.good = c.canonical(`{"n":`) == r.n && c.good
+	c.good = string(c.view(`,"t":"`)) == r.kind && c.good
+	c.good = string(c.view(`,"room":"`)) == r.room.String() && c.good
+	c.good = c.canonical(`,"w":`) == r.w && c.good
+	c.good = c.canonical(`,"seq":`) == r.seq && c.good
+	c.good = r.prev.is(c.view(`,"prev":"`)) && c.good
+	if c.has(`,"ok":`) {
+		c.good = r.hasOK && c.canonical(`,"ok":`) == r.ok && c.good
+		if c.has(`,"b":`) {
+			c.good = r.hasChange && c.canonical(`,"b":`) == r.change && c.good
+		} else {
+			c.good = !r.hasChange && c.good
+		}
+	} else {
+		c.good = !r.hasOK && !r.hasChange && c.good
+	}
+	body := c.view(`,"body":"`)
+	if !c.good || len(body) == 0 {
+		return false
+	}
+	b, err := base64.StdEncoding.AppendDecode((*scratch)[:0], body)
+	*scratch = b
+	c.view(`,"crc":"`)
+	return err == nil && bytes.Equal(b, r.body) && c.good && string(c.rest) == "}"
+}
+
+// is reports whether text is the sum, as records have it.
+func (s sum) is(text []byte) bool {
+	if s == (sum{}) {
+		return len(text) == 0
+	}
+	var b [2 * sha256.Size]byte
+	return string(base64.StdEncoding.AppendEncode(b[:0], s[:])) == string(text)
 }
 
 // parsePlainLine reads a line of a message, a close or a window as we write them, which nearly all lines are, and faster than

@@ -116,6 +116,107 @@ func TestEveryFlippedBitOfARecordIsSeen(t *testing.T) {
 	}
 }
 
+// messageRecords are records of messages, with bodies of sizes around that which one line takes.
+func messageRecords(t *testing.T) (all []*record) {
+	room := mustRoom(t, "@"+strings.Repeat("a", 32)+"+"+strings.Repeat("b", 32))
+	for size := 32; size < 2880; size++ {
+		if size == 40 {
+			size = 2780
+		}
+		body := make([]byte, size)
+		rand.Read(body)
+		r := &record{n: 1 << 60, kind: msgRecord, room: room, w: 12, seq: 1 << 33, body: body}
+		switch size % 3 {
+		case 0:
+			r.prev, r.hasOK, r.ok, r.hasChange, r.change = sum{1}, true, 7, true, 1<<50
+		case 1:
+			r.prev, r.hasOK = sum{2}, true
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// A message's line is made in another way than those of other records, and is the same.
+func TestMessagesAreEncodedAsOtherRecordsAre(t *testing.T) {
+	t.Parallel()
+	var lines []byte
+	divided := 0
+	for _, r := range messageRecords(t) {
+		want := *r
+		want.encode()
+		lines = r.encodeTo(lines)
+		if !reflect.DeepEqual(r.lines, want.lines) || r.sum != want.sum {
+			t.Fatalf("a body of %d bytes: %q, not %q", len(r.body), r.lines, want.lines)
+		}
+		if divided += len(r.lines) - 1; len(r.lines) == 1 && !bytes.HasSuffix(lines, r.lines[0]) {
+			t.Errorf("a body of %d bytes is not where it ought to be", len(r.body))
+		}
+	}
+	if divided == 0 {
+		t.Error("no message took more than one line")
+	}
+}
+
+// What is drafted is read back before it is published. Each of its fields counts.
+func TestAMessageThatReadsAsAnotherIsRefused(t *testing.T) {
+	t.Parallel()
+	var scratch []byte
+	for _, r := range messageRecords(t) {
+		r.encode()
+		if err := r.readsAs(&scratch); err != nil {
+			t.Fatalf("a body of %d bytes: %v", len(r.body), err)
+		}
+		for field, change := range map[string]func(r *record){
+			"n":       func(r *record) { r.n++ },
+			"kind":    func(r *record) { r.kind = attachRecord },
+			"room":    func(r *record) { r.room = chat.General },
+			"w":       func(r *record) { r.w++ },
+			"seq":     func(r *record) { r.seq++ },
+			"prev":    func(r *record) { r.prev[5]++ },
+			"ok":      func(r *record) { r.ok++; r.hasOK = true },
+			"hasOK":   func(r *record) { r.hasOK = !r.hasOK; r.hasChange = false },
+			"b":       func(r *record) { r.change++; r.hasOK, r.hasChange = true, true },
+			"hasB":    func(r *record) { r.hasChange = !r.hasChange },
+			"body":    func(r *record) { r.body = bytes.Clone(r.body); r.body[len(r.body)-1]++ },
+			"longer":  func(r *record) { r.body = append(bytes.Clone(r.body), 0) },
+			"shorter": func(r *record) { r.body = r.body[1:] },
+			"no body": func(r *record) { r.body = nil },
+		} {
+			other := *r
+			change(&other)
+			if other.readsAs(&scratch) == nil {
+				t.Errorf("%s is another, and a body of %d bytes is read as it", field, len(r.body))
+			}
+		}
+	}
+}
+
+// The quick look at a message never takes what a replica would read as something else, or not at all. The checksum is put
+// right here.
+func FuzzReadsPlainly(f *testing.F) {
+	for _, hasOK := range []bool{true, false} {
+		r := &record{n: 8, kind: msgRecord, room: chat.General, w: 1, seq: 2, prev: sum{1}, hasOK: hasOK, hasChange: hasOK, ok: 7, change: 3, body: make([]byte, 32)}
+		r.encode()
+		f.Add(bytes.TrimSuffix(r.lines[0], r.lines[0][len(r.lines[0])-crcSize:]))
+	}
+	f.Add([]byte(`{"n":1,"t":"msg","room":"general","w":1,"seq":2,"prev":"","body":"AA==\n"`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		line = appendCRC(line, line)
+		var scratch []byte
+		for _, r := range []*record{
+			{n: 8, kind: msgRecord, room: chat.General, w: 1, seq: 2, prev: sum{1}, hasOK: true, hasChange: true, ok: 7, change: 3, body: make([]byte, 32)},
+			{n: 8, kind: msgRecord, room: chat.General, w: 1, seq: 2, prev: sum{1}, body: make([]byte, 32)},
+		} {
+			r.lines, r.sum = [][]byte{line}, sumOf([][]byte{line})
+			back, err := parseRecord(r.lines)
+			if r.readsPlainly(&scratch) && (err != nil || !back.is(r)) {
+				t.Errorf("%s is taken, and reads as %+v, %v", line, back, err)
+			}
+		}
+	})
+}
+
 func FuzzScan(f *testing.F) {
 	r := &record{n: 1, kind: windowRecord, room: chat.General, w: 1}
 	r.encode()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -37,6 +38,7 @@ type segment struct {
 	noSync bool                // negative control of the tests
 	timed  func(time.Duration) // told how long each sync took; may be nil
 	dead   error               // the first failed sync; wraps chat.ErrJournalDead
+	laid   []byte              // room for what is written next
 }
 
 // append writes the records after the last one, fills in where they are, and returns once they are durable.
@@ -73,7 +75,7 @@ func (t *segment) layOut(records []*record) []byte {
 			size += len(line) + len(",\n\n")
 		}
 	}
-	b := make([]byte, 0, size+size/8+pageSize) // with most of what fills the pages
+	b := slices.Grow(t.laid[:0], size+size/8+pageSize) // with most of what fills the pages
 	empty := t.empty()
 	for _, r := range records {
 		for i, line := range r.lines {
@@ -92,13 +94,25 @@ func (t *segment) layOut(records []*record) []byte {
 			b = append(b, '\n')
 		}
 	}
+	if t.laid = b; cap(b) > scratchBytes {
+		t.laid = nil
+	}
 	return b
 }
 
 // empty reports whether there is no record in the file.
 func (t *segment) empty() bool { return t.end == int64(len(segmentIntro)) }
 
-func blanks(n int64) []byte { return bytes.Repeat([]byte(" "), int(n)) }
+// aPage is a page of blanks.
+var aPage = bytes.Repeat([]byte(" "), pageSize)
+
+// blanks are n of them, which are not to be written to.
+func blanks[N int | int64](n N) []byte {
+	if n <= pageSize {
+		return aPage[:n:n]
+	}
+	return bytes.Repeat([]byte(" "), int(n))
+}
 
 // write puts b where the last record ends, in one go. What a failed write left is taken back.
 func (t *segment) write(b []byte) error {

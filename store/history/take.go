@@ -153,7 +153,7 @@ func (t *taking) remember(r *record) error {
 	if m == nil {
 		return nil
 	}
-	line, err := sealedLine(r.room, r.w, m).encode()
+	line, err := sealedLine(r.room, r.w, m)
 	if err != nil {
 		return err
 	}
