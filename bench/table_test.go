@@ -214,7 +214,7 @@ func TestEchoIsNoAnswer(t *testing.T) {
 }
 
 func TestLimitsAreLiftedOnlyWhereTheyAre(t *testing.T) {
-	if got := lift("      --exempt stringArray   who is not limited\n"); len(got) != 1 {
+	if got := lift("      --per-source-penalty-exempt-list stringArray   who is not limited\n"); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
 	if got := lift("      --exemption int\n"); len(got) != 0 {

@@ -88,7 +88,7 @@ func buildPrograms(folder, profile string, withOther bool) (*programs, error) {
 		}
 	}
 	p := &programs{folder: folder, profile: profile}
-	help, err := exec.Command(p.path(product), "--help").Output()
+	help, err := exec.Command(p.path(product), "--help-all").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask for the flags: %w", err)
 	}
@@ -116,7 +116,7 @@ func (p *programs) path(name string) string { return filepath.Join(p.folder, nam
 
 // limits are the flags of the product that lift what one sender, or a crowd from one address, would meet.
 var limits = []string{
-	"--message-rate=1e9", "--message-burst=1000000000", "--input-rate=1e9", "--input-burst=1000000000", "--exempt=127.0.0.0/8", "--starting=10000",
+	"--message-rate=1e9", "--message-burst=1000000000", "--input-rate=1e9", "--input-burst=1000000000", "--per-source-penalty-exempt-list=127.0.0.0/8", "--max-startups=10000",
 }
 
 // lift is the limits that a server with this help has.

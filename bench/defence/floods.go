@@ -152,7 +152,7 @@ func measureFloods(program, folder string, span time.Duration) error {
 
 func (f flood) measure(program, folder string, span time.Duration) error {
 	// The senders of the measure say more than two messages a second, and log in more often than people do.
-	s, err := start(program, folder, "--exempt=127.0.0.1/32", "--command-rate=1000")
+	s, err := start(program, folder, "--per-source-penalty-exempt-list=127.0.0.1/32", "--command-rate=1000")
 	if err != nil {
 		return err
 	}

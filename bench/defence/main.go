@@ -12,7 +12,7 @@ import (
 
 func main() {
 	tries := flag.Int("tries", 500, "passwords for each kind of name")
-	floor := flag.Duration("failure-time", 300*time.Millisecond, "the server's --failure-time; 0s shows what it hides")
+	floor := flag.Duration("fail-delay", 300*time.Millisecond, "the server's --fail-delay; 0s shows what it hides")
 	span := flag.Duration("span", 10*time.Second, "how long each flood lasts")
 	what := flag.String("measure", "names,floods", "what to measure: names, floods, or both")
 	flag.Parse()

@@ -18,7 +18,7 @@ const triesOfConnection = 16
 // measureNames times wrong passwords for names of every kind, in turns, so that whatever else the machine does hits all
 // alike. Penalties are off, since one source does all of it; the count of each name is on: the locked one is locked.
 func measureNames(program, folder string, tries int, floor time.Duration) error {
-	s, err := start(program, folder, "--registration=closed", "--penalties=false", "--passwords=1000000", "--failure-time="+floor.String(), "--most-guesses=5")
+	s, err := start(program, folder, "--registration=closed", "--per-source-penalties=false", "--max-password-tries=1000000", "--fail-delay="+floor.String(), "--max-password-failures=5")
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (s *server) guess(name string, n int) (took []time.Duration, err error) {
 }
 
 func tellNames(kinds []string, times map[string][]time.Duration, floor time.Duration) error {
-	fmt.Printf("wrong passwords, %d for each kind of name, --failure-time %v, registration closed\n\n", len(times[kinds[0]]), floor)
+	fmt.Printf("wrong passwords, %d for each kind of name, --fail-delay %v, registration closed\n\n", len(times[kinds[0]]), floor)
 	fmt.Println("| name | median ms | quartiles ms |\n|---|---|---|")
 	var medians []time.Duration
 	for _, name := range kinds {

@@ -12,7 +12,7 @@ import (
 )
 
 // makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code. The hub must run.
-func makeAdmins(ctx context.Context, s settings, hub *chat.Hub, users *accounts.Store) error {
+func makeAdmins(ctx context.Context, s *settings, hub *chat.Hub, users *accounts.Store) error {
 	for _, value := range s.admins {
 		if err := makeAdmin(ctx, value, hub, users); err != nil {
 			return fmt.Errorf("--admin %s: %w", value, err)

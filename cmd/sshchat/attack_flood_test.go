@@ -15,8 +15,8 @@ import (
 
 // crowded are the limits on connections as a server has them that was told nothing.
 var crowded = []string{
-	"--starting", "100", "--starting-source", "10", "--starting-drop-from", "10", "--account-connections", "16",
-	"--source-connections", "256", "--registrations-source", "2", "--new-accounts", "30", "--new-accounts-source", "3",
+	"--max-startups", "10:30:100", "--per-source-max-startups", "10", "--per-account-max-connections", "16",
+	"--per-source-max-connections", "256", "--per-source-max-registrations", "2", "--max-new-accounts", "30", "--per-source-max-new-accounts", "3",
 }
 
 // taken reports whether the server waits for a connection that says nothing to go on. One that is turned away is told why,
@@ -165,7 +165,7 @@ func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = s.again(append(crowded, "--key-exchange-time", "1s", "--login-time", "2s")...)
+	s = s.again(append(crowded, "--key-exchange-timeout", "1s", "--login-grace-time", "2s")...)
 	openings := map[string]func(net.Conn){
 		"nothing":                func(net.Conn) {},
 		"a version line, slowly": func(c net.Conn) { trickle(c, "SSH-2.0-slow_0123456789") },

@@ -17,7 +17,7 @@ import (
 )
 
 // guarded are the limits on guessing as a server has them that was told nothing.
-var guarded = []string{"--guesses", "5", "--most-guesses", "100", "--failure-time", "300ms", "--penalties=true"}
+var guarded = []string{"--password-delay-after", "5", "--max-password-failures", "100", "--fail-delay", "300ms", "--per-source-penalties=true"}
 
 // I have a list with the right password in it, and hydra. It must not come to it, and come to it at once where
 // the limits are off; and the owner's key logs in from elsewhere meanwhile.
@@ -45,7 +45,7 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	}{"guarded": {guarded, false, tries}, "limits off": {nil, true, patience}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, "", append(c.flags, "--passwords", "100", "--login-time", "20s")...)
+			s := startServer(t, "", append(c.flags, "--max-password-tries", "100", "--login-grace-time", "20s")...)
 			s.registerByPassword("paula")
 			key := newSigner(t)
 			s.byPassword("paula", goodPassword).must("key add " + string(ssh.MarshalAuthorizedKey(key.PublicKey())))
@@ -166,7 +166,7 @@ func TestAttackGuessesOutliveARestart(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
-	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
+	}{"guarded": {[]string{"--password-delay-after", "5", "--max-password-failures", "5"}, false}, "limits off": {nil, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startProcess(t, "", c.flags...)

@@ -127,7 +127,7 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "hold all places for registering by asking about keys, or as a member")
-	s := startServer(t, "", "--registrations", "2")
+	s := startServer(t, "", "--max-registrations", "2")
 	alice := s.register("alice")
 	for i := range 8 {
 		r := s.raw()
@@ -136,7 +136,7 @@ func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 		}
 	}
 	s.login("bob", newSigner(t)).must("register")
-	s = s.again("--registrations", "2", "--registration-time", "1s")
+	s = s.again("--max-registrations", "2", "--registration-grace-time", "1s")
 	r := s.raw()
 	r.about("eve", alice.signer.PublicKey())
 	if answer := r.prove("alice", alice.signer); answer != msgAuthSuccess {
@@ -148,7 +148,7 @@ func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 		t.Errorf("alice has a stranger's deadline: %q", out)
 	}
 
-	s = s.again("--registrations", "2")
+	s = s.again("--max-registrations", "2")
 	held := []*user{s.login("eve", newSigner(t)), s.login("eva", newSigner(t))}
 	if _, errs, code := s.login("carl", newSigner(t)).exec("register", ""); code != 3 || !strings.Contains(errs, "try again") {
 		t.Errorf("the control: a third of two places: exit %d, %q", code, errs)
@@ -164,7 +164,7 @@ func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 func TestAttackRaceForAName(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "two register a name at once")
-	s := startServer(t, "", "--registrations", "4")
+	s := startServer(t, "", "--max-registrations", "4")
 	const races = 50
 	for i := range races {
 		name := fmt.Sprintf("racer%c%c", 'a'+i/7, 'a'+i%7*3)
@@ -321,7 +321,7 @@ func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 func TestAttackMonstrousLogins(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Guessing, "passwords and names that are none")
-	s := startServer(t, "", "--passwords", "10")
+	s := startServer(t, "", "--max-password-tries", "10")
 	alice := s.register("alice")
 	s.registerByPassword("paula")
 	r := s.raw()
@@ -381,7 +381,7 @@ func TestAttackGuessesInOneConnection(t *testing.T) {
 	row := attack.On(t, attack.Guessing, "guesses in one connection")
 	counts := make(map[string]int)
 	for limit, want := range map[string]int{"3": 3, "10": 10} {
-		s := startServer(t, "", "--passwords", limit)
+		s := startServer(t, "", "--max-password-tries", limit)
 		s.register("alice")
 		r := s.raw()
 		evaluated := 0
@@ -398,7 +398,7 @@ func TestAttackGuessesInOneConnection(t *testing.T) {
 			}
 		}
 		if evaluated != want {
-			t.Errorf("--passwords %s: %d evaluated", limit, evaluated)
+			t.Errorf("--max-password-tries %s: %d evaluated", limit, evaluated)
 		}
 		counts[limit] = evaluated
 	}

@@ -276,7 +276,7 @@ func TestAttackFilesUsedUp(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s.stop()
-	s = startProgram(t, wrapper, s.data, "--key-exchange-time", "2s")
+	s = startProgram(t, wrapper, s.data, "--key-exchange-timeout", "2s")
 	alice = alice.at(s).soon("whoami")
 	o := alice.pipe()
 	o.typeln("all is well")

@@ -114,7 +114,7 @@ func TestAttackCodesAreNotGuessed(t *testing.T) {
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
-	}{"guarded": {[]string{"--guesses", "5", "--most-guesses", "5"}, false}, "limits off": {nil, true}} {
+	}{"guarded": {[]string{"--password-delay-after", "5", "--max-password-failures", "5"}, false}, "limits off": {nil, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, "", c.flags...)

@@ -118,7 +118,7 @@ func TestAttackChannelsOfAHostileClient(t *testing.T) {
 		t.Errorf("%d channels opened", opened)
 	}
 	healthy(t, s, alice)
-	raised := open(startServer(t, "", "--sessions", "100").register("alice"))
+	raised := open(startServer(t, "", "--max-sessions", "100").register("alice"))
 	if raised != 100 {
 		t.Errorf("control: %d channels opened", raised)
 	}
@@ -136,7 +136,7 @@ func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	s := startServer(t, "")
 	alice := s.register("alice")
 
-	s = s.again("--key-exchange-time", "300ms")
+	s = s.again("--key-exchange-timeout", "300ms")
 	tcp, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -144,13 +144,13 @@ func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	defer tcp.Close()
 	closes(t, "says nothing at all", func() error { _, err := io.Copy(io.Discard, tcp); return err })
 
-	s = s.again("--channel-time", "300ms", "--registration-time", "300ms")
+	s = s.again("--unused-connection-timeout", "300ms", "--registration-grace-time", "300ms")
 	closes(t, "opens no channel", s.login("alice", alice.signer).Wait)
 	kept := alice.at(s).soon("whoami") // as OpenSSH's ControlMaster: the session ends, the connection stays
 	closes(t, "keeps a connection without a session", kept.Wait)
 	closes(t, "does not register", s.login("stranger", newSigner(t)).Wait)
 
-	s = s.again("--command-time", "300ms")
+	s = s.again("--session-start-timeout", "300ms")
 	noCommand := s.login("alice", alice.signer)
 	if _, _, err := noCommand.OpenChannel("session", nil); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 	row := attack.On(t, attack.Connections, "a peer that is dead, its connection open")
 	s := startServer(t, "")
 	alice := s.register("alice")
-	s = s.again("--keepalive", "200ms")
+	s = s.again("--client-alive-interval", "200ms")
 	living := alice.at(s).soon("whoami") // its client answers
 	tcp, err := net.Dial("tcp", s.addr)
 	if err != nil {
@@ -201,7 +201,7 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 	row := attack.On(t, attack.Connections, "what is not SSH")
 	s := startServer(t, "")
 	alice := s.register("alice")
-	s = s.again("--key-exchange-time", "2s")
+	s = s.again("--key-exchange-timeout", "2s")
 	var sent sync.WaitGroup
 	hellos := []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", strings.Repeat("\x00\xff", 4096), "SSH-2.0-x\r\n" + strings.Repeat("A", 70000)}
 	for _, hello := range hellos {
@@ -227,7 +227,7 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 func TestAttackSlotsForStrangers(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "hold all places for registering")
-	s := startServer(t, "", "--registrations", "2")
+	s := startServer(t, "", "--max-registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	third := newSigner(t)
 	for _, line := range []string{"register", "claim " + s.claimCode(), "whoami"} {

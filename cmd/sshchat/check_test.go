@@ -52,13 +52,16 @@ func TestBadSettingsLeaveNothingBehind(t *testing.T) {
 		{[]string{"--registration", "maybe"}, 2}, {[]string{"--log-format", "xml"}, 2}, {[]string{"--data", ""}, 2},
 		{[]string{"--name", ""}, 2}, {[]string{"--name", "two\nlines"}, 2}, {[]string{"--name", strings.Repeat("x", 65)}, 2},
 		{[]string{"--address", "\x1b[2J"}, 2}, {[]string{"--name", "caf\xe9"}, 2},
-		{[]string{"--min-password", "7"}, 2}, {[]string{"--min-password", "2000"}, 2}, {[]string{"--work-factor", "99"}, 2},
+		{[]string{"--min-password-length", "7"}, 2}, {[]string{"--min-password-length", "2000"}, 2}, {[]string{"--work-factor", "99"}, 2},
 		{[]string{"--window", "-1"}, 2}, {[]string{"--window", "many"}, 2}, {[]string{"--history-rotate", "big"}, 2},
-		{[]string{"--history-keep", "0d"}, 2}, {[]string{"--dormant", "-1h"}, 2}, {[]string{"--exempt", "everybody"}, 2},
-		{[]string{"--sessions", "0"}, 2}, {[]string{"--passwords", "-3"}, 2}, {[]string{"--starting-reserved", "100"}, 2},
-		{[]string{"--starting-drop-rate", "1.5"}, 2}, {[]string{"--starting-drop-rate", "NaN"}, 2},
+		{[]string{"--history-keep", "0d"}, 2}, {[]string{"--dormant", "-1h"}, 2}, {[]string{"--per-source-penalty-exempt-list", "everybody"}, 2},
+		{[]string{"--max-sessions", "0"}, 2}, {[]string{"--max-password-tries", "-3"}, 2}, {[]string{"--max-startups-reserved", "100"}, 2},
+		{[]string{"--max-startups", "10:101:100"}, 2}, {[]string{"--max-startups", "10:NaN:100"}, 2}, {[]string{"--max-startups", "10:0:100"}, 2},
+		{[]string{"--max-startups", "0:30:100"}, 2}, {[]string{"--max-startups", "101:30:100"}, 2}, {[]string{"--max-startups", "10:30"}, 2},
+		{[]string{"--per-source-penalties", "maybe"}, 2}, {[]string{"--per-source-penalties", "authfail:soon"}, 2}, {[]string{"--per-source-penalties", "crash:90s"}, 2},
+		{[]string{"--per-source-penalties", "min:2m max:1m"}, 2}, {[]string{"--client-alive-count-max", "0"}, 2}, {[]string{"--config", "/nowhere/sshchat.toml"}, 2},
 		{[]string{"--message-burst", "0"}, 2}, {[]string{"--message-rate", "0"}, 2}, {[]string{"--input-rate", "NaN"}, 2}, {[]string{"--command-rate", "+Inf"}, 2},
-		{[]string{"--login-time", "0s"}, 2}, {[]string{"--keepalive", "-1s"}, 2}, {[]string{"--failure-time", "-1s"}, 2},
+		{[]string{"--login-grace-time", "0s"}, 2}, {[]string{"--client-alive-interval", "-1s"}, 2}, {[]string{"--fail-delay", "-1s"}, 2},
 		{[]string{"--nonsense", "x"}, 2},
 	} {
 		data := filepath.Join(t.TempDir(), "data")
@@ -72,43 +75,46 @@ func TestBadSettingsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// A number that nobody has thought about has bounds: the check goes through the flags there are.
+// A number that nobody has thought about has bounds: the check goes through the settings there are.
 func TestEveryNumberHasBounds(t *testing.T) {
-	var s settings
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	s.flags(flags)
-	if err := s.check(flags); err != nil {
+	t.Parallel()
+	if _, err := settingsOf(t); err != nil {
 		t.Fatalf("the defaults: %v", err)
 	}
 	numbers := 0
-	flags.VisitAll(func(f *pflag.Flag) {
-		if kind := f.Value.Type(); kind != "int" && kind != "float64" && kind != "duration" {
-			return
+	for _, row := range newSettings().table() {
+		bad := "-1"
+		switch row.value.(type) {
+		case *number, *rate:
+		case *span:
+			bad = "-1s"
+		default:
+			continue
 		}
 		numbers++
-		before := f.Value.String()
-		bad := "-1"
-		if f.Value.Type() == "duration" {
-			bad = "-1s"
+		if _, err := settingsOf(t, "--"+row.name, bad); err == nil || !strings.Contains(err.Error(), "--"+row.name+": ") {
+			t.Errorf("--%s %s: %v", row.name, bad, err)
 		}
-		if err := flags.Set(f.Name, bad); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.check(flags); err == nil || !strings.Contains(err.Error(), "--"+f.Name+": ") {
-			t.Errorf("--%s %s: %v", f.Name, bad, err)
-		}
-		if err := flags.Set(f.Name, before); err != nil {
-			t.Fatal(err)
-		}
-	})
+	}
 	if numbers < 30 {
 		t.Errorf("%d numbers", numbers)
 	}
 }
 
+// settingsOf loads settings from flags alone.
+func settingsOf(t *testing.T, args ...string) (*settings, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	addFlags(flags)
+	if err := flags.Parse(append([]string{"--data", filepath.Join(t.TempDir(), "data")}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return sources{flags: flags}.load()
+}
+
 // What the environment sets is named as it was set.
 func TestBadSettingOfTheEnvironment(t *testing.T) {
-	for name, value := range map[string]string{"SSHCHAT_LISTEN": "2222", "SSHCHAT_SESSIONS": "0", "SSHCHAT_WINDOW": "many", "SSHCHAT_REGISTRATION": "maybe"} {
+	for name, value := range map[string]string{"SSHCHAT_LISTEN": "2222", "SSHCHAT_MAX_SESSIONS": "0", "SSHCHAT_SESSIONS": "0", "SSHCHAT_WINDOW": "many", "SSHCHAT_REGISTRATION": "maybe"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
 			data := filepath.Join(t.TempDir(), "data")

@@ -190,7 +190,7 @@ func TestAttackSessionsOfOneConnection(t *testing.T) {
 	row := attack.On(t, attack.Connections, "sessions in a connection")
 	counts := make(map[string]int)
 	for flag, want := range map[string]int{"4": 4, "50": 30} {
-		s := startServer(t, "", "--sessions", flag)
+		s := startServer(t, "", "--max-sessions", flag)
 		alice := s.register("alice")
 		opened := 0
 		for range 30 {
@@ -207,7 +207,7 @@ func TestAttackSessionsOfOneConnection(t *testing.T) {
 			opened++
 		}
 		if opened != want {
-			t.Errorf("--sessions %s: %d opened", flag, opened)
+			t.Errorf("--max-sessions %s: %d opened", flag, opened)
 		}
 		counts[flag] = opened
 	}
@@ -313,7 +313,7 @@ func TestAttackRemovedKeyIsOut(t *testing.T) {
 func TestPasswordsOfOneConnection(t *testing.T) {
 	t.Parallel()
 	for flag, want := range map[string]int{"3": 3, "6": 6} {
-		s := startServer(t, "", "--passwords", flag)
+		s := startServer(t, "", "--max-password-tries", flag)
 		s.register("alice")
 		tried := 0
 		_, err := s.dialAs("alice", ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
@@ -326,7 +326,7 @@ func TestPasswordsOfOneConnection(t *testing.T) {
 		failed := func() int { return strings.Count(s.log.String(), "login failed") }
 		waitFor(t, fmt.Sprintf("%d failures in the log, of %d tried", want, tried), func() bool { return failed() >= want })
 		if n := failed(); n > want+1 {
-			t.Errorf("--passwords %s: %d tried, %d failures logged", flag, tried, n)
+			t.Errorf("--max-password-tries %s: %d tried, %d failures logged", flag, tried, n)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 // room, and neither is what was typed ahead. The control is the same line where no question was asked.
 func TestDialoguesStayOutOfTheRoom(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", "--guesses", "1000", "--command-burst", "1000", "--message-burst", "1000")
+	s := startServer(t, "", "--password-delay-after", "1000", "--command-burst", "1000", "--message-burst", "1000")
 	s.registerByPassword("paula")
 	bob := s.register("bob")
 	const asks, swallowed = "What you type now is not sent", "typed before the question was answered: not sent"

@@ -31,7 +31,7 @@ func TestSecurityEventsAreAudited(t *testing.T) {
 
 func TestPasswordsThatWaitAreAudited(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", append(slices.Clone(guarded), "--penalties=false")...)
+	s := startServer(t, "", append(slices.Clone(guarded), "--per-source-penalties=false")...)
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
 	for range 8 {

@@ -106,7 +106,7 @@ func (u *user) again(t *testing.T) *user {
 // sent, and the sender knows how far it came.
 func TestServerThatStopsEndsNobodyWithCode0(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", "--write-stall", "10m")
+	s := startServer(t, "", "--write-timeout", "10m")
 	alice := s.register("alice")
 	all := map[string]*openSession{
 		"follow": alice.run("follow"), "follow --json": alice.again(t).run("follow --json"),

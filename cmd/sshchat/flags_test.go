@@ -28,9 +28,10 @@ func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 		line, want string
 	}{
 		{"--window x", `--window: "x" is not a whole number`}, {"--window 9999999999999999999", "is too large"}, {"--window", "--window needs a value"},
-		{"--message-rate fast", `"fast" is not a number, as`}, {"--login-time 10", `"10" is not a time, as`}, {"--penalties=maybe", "is not true or false"},
+		{"--message-rate fast", `"fast" is not a number, as`}, {"--login-grace-time 10x", `"10x" is not a time, as`}, {"--per-source-penalties=maybe", "is not yes, no, or times"}, {"--dumpable=maybe", "is not yes or no"},
+		{"--login-grace-time 0", "no limit in OpenSSH, and must be more than 0"}, {"--client-alive-interval 0", "must be more than 0"}, {"--max-startups 5:6", "is not start:rate:full"},
 		{"--history-rotate 5Q", `"5Q" is not a size, as`}, {"--history-keep soon", `"soon" is not a time, as`}, {"--dormant soon", `"soon" is not a time, as`},
-		{"--exempt all", `"all" is not an address, as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
+		{"--per-source-penalty-exempt-list all", `"all" is not an address, as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
 		{"--=x", "--=x is not a flag"}, {"verfy", `unexpected command "verfy"`}, {"version x", `unexpected argument "x" (see sshchat version --help)`},
 		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
 		{"open", "open needs a key: -i FILE"}, {"open .", "open needs a key: -i FILE"}, {"open -i", "needs a value"}, {"man x", "unexpected argument"},
@@ -46,7 +47,12 @@ func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 func TestEveryFlagRefusesInPlainWords(t *testing.T) {
 	t.Parallel()
 	serveCommand().Flags().VisitAll(func(f *pflag.Flag) {
-		if strings.HasPrefix(f.Value.Type(), "string") && f.Name != "exempt" {
+		g, ok := f.Value.(*given)
+		if !ok {
+			return
+		}
+		switch g.value.(type) {
+		case *textual, *list, *choice: // which say what they are, and what they must be
 			return
 		}
 		said, code := sshchatHere(t, "--"+f.Name+"=[nonsense]")
@@ -59,14 +65,13 @@ func TestEveryFlagRefusesInPlainWords(t *testing.T) {
 // A variable that looks like a setting and is none is in the log, with the one that may have been meant.
 func TestUnknownVariablesAreReported(t *testing.T) {
 	t.Parallel()
-	s := settings{}
-	s.flags(pflag.NewFlagSet("", pflag.ContinueOnError))
-	s.unknown = unknownTwins([]string{
+	s := newSettings()
+	s.given.environ = []string{
 		"SSHCHAT_LISTN=:22", "SSHCHAT_LISTEN=:22", "SSHCHAT_SPAM=", "SSHCHAT_LONG=1", "SSHCHAT_TEST_MAIN=1", "HOME=/", "XSSHCHAT_LISTN=",
-		"SSHCHAT_max_rooms=1",
-	}, serveCommand().Flags())
+		"SSHCHAT_max_rooms=1", "SSHCHAT_SESSIONS=1",
+	}
 	var log bytes.Buffer
-	s.warnOfUnknown(slog.New(slog.NewTextHandler(&log, nil)))
+	s.warn(slog.New(slog.NewTextHandler(&log, nil)).Warn)
 	for _, want := range []string{`name=SSHCHAT_LISTN "did you mean"=SSHCHAT_LISTEN`, "name=SSHCHAT_SPAM", "name=SSHCHAT_max_rooms"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("without %s:\n%s", want, &log)

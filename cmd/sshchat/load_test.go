@@ -38,7 +38,7 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Room, "a reader that reads nothing")
 	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
-	s := startProcess(t, "", "--write-stall", "2s")
+	s := startProcess(t, "", "--write-timeout", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")
 	stall(t, stalled)

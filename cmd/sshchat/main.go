@@ -27,7 +27,7 @@ func main() {
 // run is main with its surroundings as arguments, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand()
-	root.AddCommand(openCommand(), verifyCommand(), versionCommand(), manCommand())
+	root.AddCommand(openCommand(), verifyCommand(), configCommand(), versionCommand(), manCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -40,15 +40,16 @@ func (m manual) print(root *cobra.Command, commands *command.Registry) {
 	m.macro("SH", "DESCRIPTION")
 	m.text("Anybody with an SSH client joins: ssh -p 2222 NAME@HOST. Without a command that is the chat itself, with one the command's answer. " +
 		"What is said is kept sealed to the keys of who may read it, and the server cannot open it again.")
-	m.macro("SH", "OPTIONS")
-	m.text("Each has a twin in the environment: --log-format is " + twin("log-format") + ". What can be repeated is separated by commas there.")
-	m.flags(root.Flags())
+	m.settings()
 	m.macro("SH", "SUBCOMMANDS")
 	for _, sub := range subcommands(root) {
 		m.macro("SS", "sshchat "+sub.Use)
 		m.text(sub.Short + ".")
 		m.lines(sub.Long)
-		m.flags(sub.Flags())
+		m.flags(sub.LocalNonPersistentFlags())
+		for _, part := range sub.Commands() {
+			m.item("sshchat "+sub.Name()+" "+part.Use, part.Short)
+		}
 	}
 	m.macro("SH", "COMMANDS OF PEOPLE")
 	m.text("Given as ssh HOST COMMAND or, with a slash before it, as a line of the chat.")
@@ -61,6 +62,41 @@ func (m manual) print(root *cobra.Command, commands *command.Registry) {
 		m.entry(e)
 	}
 	m.end()
+}
+
+// settings are the flags of the server, and the other ways to give them.
+func (m manual) settings() {
+	m.macro("SH", "SETTINGS")
+	m.text("Every setting is a flag, a variable of the environment (--log-format is " + twin("log-format") + ") and a key of the configuration file. " +
+		"Flags override variables, variables override the file. A time is 30s, 2m, 1h30m or 7d; a number alone is seconds. A size is 512KiB, 32MiB or 1GiB. " +
+		"A source is an IPv4 address or an IPv6 /64. Defaults are in brackets. Settings marked * take effect on SIGHUP and the command reload, the others after a restart.")
+	m.item("--help", "show the settings that people set first")
+	m.item("--help-all", "show all settings")
+	table := newSettings().table()
+	for _, g := range groups {
+		m.macro("SS", string(g))
+		for _, row := range table {
+			if row.group != g {
+				continue
+			}
+			name, words := "--"+row.name, row.help
+			if _, alone := row.value.(yesNo); !alone {
+				name += " " + row.value.arg()
+			}
+			if row.live {
+				name += " *"
+			}
+			if d := row.value.String(); d != "" && d != "no" {
+				words += " (" + d + ")"
+			}
+			m.item(name, words)
+		}
+	}
+	m.macro("SH", "CONFIGURATION FILE")
+	m.text("The file of --config, or else " + configFile + " in the data folder if there is one. It is TOML, without sections; its keys are the settings, without the dashes:")
+	m.lines("listen = [\":2222\", \"[::1]:2022\"]\nregistration = \"invite\"\nlogin-grace-time = \"2m\"\nmax-startups = \"10:30:100\"\nper-source-penalty-exempt-list = [\"192.0.2.0/24\"]")
+	m.text("An unknown key or a bad value is refused with its line. config check looks for mistakes, and config print prints the settings in effect and where each comes from. " +
+		"In the environment, values that can be repeated are separated by commas.")
 }
 
 // subcommands are those with something to say.

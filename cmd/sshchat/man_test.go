@@ -27,8 +27,9 @@ func TestManualIsWhole(t *testing.T) {
 	t.Parallel()
 	page := output(t, "man")
 	serveCommand().Flags().VisitAll(func(f *pflag.Flag) {
-		if name := strings.ReplaceAll("--"+f.Name, "-", `\-`); !strings.Contains(page, name) {
-			t.Errorf("no flag %s", name)
+		name := strings.ReplaceAll("--"+f.Name, "-", `\-`)
+		if there := strings.Contains(page, name+" ") || strings.Contains(page, name+`"`); there == f.Hidden && f.Name != "help" {
+			t.Errorf("flag %s: hidden %v, in the manual %v", name, f.Hidden, there)
 		}
 	})
 	for _, face := range []command.Face{command.Chat, command.Exec} {

@@ -29,7 +29,7 @@ var door = slices.Concat(crowded, guarded)
 func TestNewcomersBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	adminKey := newSigner(t)
-	s := startServer(t, "", append(slices.Clone(door), "--registrations-source", "8", "--admin", "root="+writePublic(t, adminKey))...)
+	s := startServer(t, "", append(slices.Clone(door), "--per-source-max-registrations", "8", "--admin", "root="+writePublic(t, adminKey))...)
 	root := s.login("root", adminKey)
 	root.must("whoami")
 	byKey := func(name string) *user { return s.login(name, newSigner(t)) }
@@ -154,7 +154,7 @@ func TestWordsForThoseTurnedAway(t *testing.T) {
 // Who takes too long to make an account is told so before the connection is closed.
 func TestWhoTakesTooLongToRegisterIsTold(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", "--registration-time", "3s")
+	s := startServer(t, "", "--registration-grace-time", "3s")
 	o := s.login("slow", newSigner(t)).plain(80, 24)
 	o.sees("Create it? [y/N]")
 	o.sees("no account was made within 3 seconds. Please connect again.")
@@ -343,7 +343,7 @@ c.close()
 // offered.
 func TestFailedKeyExchangesAreLoggedAndForgiven(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "", append(slices.Clone(door), "--starting-drop-from", "100")...)
+	s := startServer(t, "", append(slices.Clone(door), "--max-startups", "100:30:100")...)
 	for range 40 {
 		_, err := s.dialWith("127.0.0.3", ssh.Config{KeyExchanges: []string{ssh.InsecureKeyExchangeDH14SHA1}})
 		if err == nil || strings.Contains(err.Error(), "too many") {
@@ -401,7 +401,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 func TestAttackClaimIsNotUsedUp(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "use up the code of the first admin")
-	s := startProcess(t, "", "--registrations", "100") // it is sent a signal
+	s := startProcess(t, "", "--max-registrations", "100") // it is sent a signal
 	old := s.claimCode()
 	mallory := dialHome(t, s, "mallory", newSigner(t), "127.0.0.3")
 	waits := 0
@@ -478,7 +478,7 @@ func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 	row := attack.On(t, attack.Identity, "ask about a key as a stranger, log in as an admin")
 	key := newSigner(t)
 	for what, asks := range map[string]bool{"asking": true, "the control": false} {
-		s := startServer(t, "", "--account-connections", "2", "--admin", "root="+writePublic(t, key))
+		s := startServer(t, "", "--per-account-max-connections", "2", "--admin", "root="+writePublic(t, key))
 		var words string
 		for range 3 {
 			r := s.raw()

@@ -16,7 +16,7 @@ func TestOneOrderForAll(t *testing.T) {
 	t.Parallel()
 	const people = 64
 	each := rounds(t, "SSHCHAT_ORDER", 20, 20)
-	s := startProcess(t, "", "--registrations", "100")
+	s := startProcess(t, "", "--max-registrations", "100")
 	key := writeKey(t) // p00's
 	sessions := make([]*openSession, people)
 	var coming sync.WaitGroup

@@ -7,12 +7,75 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 
 	"sshchat/hostkeys"
+	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 )
+
+// runningSettings are the settings of a running server.
+type runningSettings struct {
+	server   *sshchat.Server
+	services *command.Services
+	warn     func(msg string, args ...any)
+
+	mu  sync.Mutex
+	now *settings // guarded by mu; those in effect
+}
+
+// reload loads the settings again, which differ if the configuration file does, and makes those take effect that can change
+// while the server runs. It returns what has changed, and what takes a restart. On an error nothing changes.
+func (r *runningSettings) reload() (done []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, err := r.now.given.load()
+	if err != nil {
+		return nil, fmt.Errorf("settings stay as they are: %w", err)
+	}
+	for _, words := range next.warnings {
+		r.warn(words)
+	}
+	var restart []string
+	before := r.now.table()
+	for i, row := range next.table() {
+		was, is := before[i].value.String(), row.value.String()
+		switch {
+		case was == is || row.name == "config":
+		case row.live:
+			if err := setAll(before[i].value, before[i].value.Set, wordsIn(row.value), fromFlag); err != nil {
+				return done, fmt.Errorf("%s: %w", row.name, err)
+			}
+			done = append(done, fmt.Sprintf("%s: %s, was %s", row.name, quoteEmpty(is), quoteEmpty(was)))
+		default:
+			restart = append(restart, row.name)
+		}
+	}
+	r.server.SetLimits(r.now.limits)
+	r.services.SetEntrance(r.now.entrance())
+	if len(restart) > 0 {
+		done = append(done, "changed, but in effect only after a restart: "+strings.Join(restart, ", "))
+	}
+	return done, nil
+}
+
+// wordsIn is what a value is made of.
+func wordsIn(v value) []string {
+	if several, ok := v.(repeated); ok {
+		return several.words()
+	}
+	return []string{v.String()}
+}
+
+func quoteEmpty(word string) string {
+	if word == "" {
+		return "empty"
+	}
+	return word
+}
 
 // reload takes what was changed by hand in the data folder: each part of it or nothing.
 func reload(ctx context.Context, st *stores, keys *hostkeys.Ring) (done []string, err error) {

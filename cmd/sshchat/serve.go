@@ -27,27 +27,43 @@ import (
 const stopTime = 8 * time.Second
 
 func serveCommand() *cobra.Command {
-	var s settings
+	helpAll := false
 	cmd := &cobra.Command{
 		Use: "sshchat", Short: "a chat server that any SSH client can join, whose history only its readers can open",
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
-		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.environment(cmd); err != nil {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if helpAll {
+				printHelpAll(cmd.OutOrStdout())
+				return nil
+			}
+			s, err := sourcesOf(cmd).load()
+			if err != nil {
 				return err
 			}
-			return s.check(cmd.Flags())
+			return serve(cmd.Context(), s, cmd.ErrOrStderr())
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), s, cmd.ErrOrStderr()) },
 	}
+	cobras := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(of *cobra.Command, args []string) {
+		if of == cmd {
+			printHelp(of.OutOrStdout(), of)
+		} else {
+			cobras(of, args)
+		}
+	})
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &badSetting{fmt.Sprintf("%s (see %s --help)", command.FlagError(err), cmd.CommandPath())}
 	})
-	s.flags(cmd.Flags())
+	addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&helpAll, "help-all", false, "list all settings")
 	return cmd
 }
 
+// sourcesOf is where the settings of a command with the server's flags come from.
+func sourcesOf(cmd *cobra.Command) sources { return sources{cmd.Flags(), os.Environ()} }
+
 // serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
-func serve(ctx context.Context, s settings, stderr io.Writer) error {
+func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	// Whatever cannot be had is found out before anything is made.
 	listeners, metricsListener, err := listen(s)
 	if err != nil {
@@ -59,7 +75,7 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 	}
 	collectOften()
 	logger := newLog(s, stderr)
-	s.warnOfUnknown(logger)
+	s.warn(logger.Warn)
 	if !s.dumpable {
 		if err := protect(); err != nil {
 			return err
@@ -117,13 +133,16 @@ func serve(ctx context.Context, s settings, stderr io.Writer) error {
 }
 
 // maintain lets commands work on the server itself and on its data folder.
-func maintain(services *command.Services, server *sshchat.Server, s settings, st *stores, keys *hostkeys.Ring) {
+func maintain(services *command.Services, server *sshchat.Server, s *settings, st *stores, keys *hostkeys.Ring) {
 	services.Live, services.Tries, services.Sources = server, server, server
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
+	running := &runningSettings{now: s, server: server, services: services, warn: services.Log.Warn}
 	services.Reload = func(ctx context.Context) ([]string, error) {
-		return reload(ctx, st, keys)
+		changed, unread := running.reload()
+		done, err := reload(ctx, st, keys)
+		return append(changed, done...), errors.Join(unread, err)
 	}
 }
 
@@ -142,7 +161,7 @@ func closeAll(listeners []net.Listener) {
 }
 
 // listen takes the ports: all of them, or none. The second listener is nil without --metrics.
-func listen(s settings) (chat []net.Listener, metrics net.Listener, err error) {
+func listen(s *settings) (chat []net.Listener, metrics net.Listener, err error) {
 	for _, a := range s.listen {
 		l, err := net.Listen("tcp", a)
 		if err != nil {
@@ -227,7 +246,7 @@ func renewClaim(stderr io.Writer, services *command.Services, at net.Addr) {
 }
 
 // newLog is the operator's log.
-func newLog(s settings, stderr io.Writer) *slog.Logger {
+func newLog(s *settings, stderr io.Writer) *slog.Logger {
 	o := log.Options{ReportTimestamp: true, TimeFormat: time.RFC3339}
 	if s.logFormat == "json" {
 		o.Formatter = log.JSONFormatter
@@ -237,7 +256,7 @@ func newLog(s settings, stderr io.Writer) *slog.Logger {
 	return logger
 }
 
-func newServices(s settings, st *stores, hub *chat.Hub, keys ring, logger *slog.Logger) *command.Services {
+func newServices(s *settings, st *stores, hub *chat.Hub, keys ring, logger *slog.Logger) *command.Services {
 	claim := &command.Claim{}
 	if !hub.View().HasAdmin() && len(s.admins) == 0 {
 		claim = command.NewClaim()

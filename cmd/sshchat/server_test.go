@@ -117,11 +117,11 @@ func (l *logBuffer) tail(lines int) string {
 // run on a machine that is busy.
 var unhurried = []string{
 	"--message-burst", "1000000", "--message-rate", "1e6", "--command-burst", "1000000", "--command-rate", "1e6",
-	"--guesses", "1000000", "--most-guesses", "1000000", "--failure-time", "0s", "--penalties=false",
-	"--starting", "10000", "--starting-source", "10000", "--starting-drop-from", "10000", "--account-connections", "10000",
-	"--source-connections", "10000", "--registrations-source", "1000", "--new-accounts", "100000", "--new-accounts-source", "100000",
+	"--password-delay-after", "1000000", "--max-password-failures", "1000000", "--fail-delay", "0s", "--per-source-penalties=false",
+	"--max-startups", "10000", "--per-source-max-startups", "10000", "--per-account-max-connections", "10000",
+	"--per-source-max-connections", "10000", "--per-source-max-registrations", "1000", "--max-new-accounts", "100000", "--per-source-max-new-accounts", "100000",
 	"--input-burst", "100000000", "--input-rate", "1e9", "--key-query-burst", "1000000", "--key-query-rate", "1e6",
-	"--login-time", "10m", "--key-exchange-time", "10m", "--channel-time", "10m", "--command-time", "10m",
+	"--login-grace-time", "10m", "--key-exchange-timeout", "10m", "--unused-connection-timeout", "10m", "--session-start-timeout", "10m",
 }
 
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens. It is in this

@@ -35,8 +35,8 @@ type stores struct {
 // accountsFlush is UsersOptions.FlushEvery. Tests shorten it: most of them make accounts and wait for it.
 var accountsFlush time.Duration
 
-func openStores(s settings, logger *slog.Logger) (*stores, error) {
-	dormant := time.Duration(s.dormant)
+func openStores(s *settings, logger *slog.Logger) (*stores, error) {
+	dormant := s.dormant
 	if dormant == 0 {
 		dormant = -1
 	}

@@ -131,7 +131,7 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 
 func newWalk(t *testing.T) *walk {
 	t.Helper()
-	w := &walk{testServer: startServer(t, "", "--sessions", "100"), once: make(map[string]string)}
+	w := &walk{testServer: startServer(t, "", "--max-sessions", "100"), once: make(map[string]string)}
 	w.boss, w.carol, w.chief = w.register("boss"), w.register("carol"), w.register("chief")
 	w.boss.must("claim " + w.claimCode())
 	w.boss.must("user set-role chief admin")

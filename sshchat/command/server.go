@@ -253,7 +253,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "reload", Brief: "read again what was changed by hand", Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
-	More: "users.json, the message of the day and the host keys. What cannot be taken is named and changes nothing.",
+	More: "The configuration file, users.json, the message of the day and the host keys. Settings that take a restart are named. What cannot be taken is named and changes nothing.",
 	Run: func(ctx context.Context, c *Call) error {
 		done, err := c.Services.Reload(ctx)
 		for _, line := range done {
