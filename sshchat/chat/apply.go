@@ -56,8 +56,9 @@ func (h *sequencer) show(events []Event) {
 	}
 	lock()
 	defer unlock()
-	said := make(map[RoomName][]Message)
-	for _, e := range events {
+	said := h.said
+	for i := range events {
+		e := &events[i]
 		switch e.Change {
 		case NoChange:
 			if e.Stored != nil {
@@ -75,13 +76,18 @@ func (h *sequencer) show(events []Event) {
 	for room := range said {
 		h.appendTo(room, said)
 	}
+	const kept = 64 // rooms
+	if len(said) > kept {
+		clear(said)
+	}
 }
 
 // changesRooms reports whether the events have people come and go, or make direct rooms.
 func (h *sequencer) changesRooms(events []Event) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
 		if e.Stored != nil {
 			continue
 		}
@@ -100,7 +106,6 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	if len(messages) == 0 {
 		return
 	}
-	delete(said, room)
 	r := h.rooms[room]
 	if r == nil {
 		r = h.makeDirect(room)
@@ -118,6 +123,8 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 		h.people[a].log.Append(knock)
 		h.people[b].log.Append(knock)
 	}
+	clear(messages) // the log has copies
+	said[room] = messages[:0]
 }
 
 // settle answers a request that is part of the log, if it was made here, and else notes that it is.
@@ -126,11 +133,11 @@ func (h *sequencer) settle(a Answer, events []Event) {
 		h.noteDone(a)
 		return
 	}
-	if req := h.requests.find(a.ID); req != nil {
+	if req := h.requests.take(a.ID); req != nil {
 		if a.Event >= 0 {
-			req.message = events[a.Event].Message
+			req.message = &events[a.Event].Message
 		}
-		h.answer(req, nil)
+		close(req.done)
 	}
 }
 

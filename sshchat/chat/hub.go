@@ -33,6 +33,7 @@ func NewHub(c Config) *Hub {
 	q := &sequencer{
 		presence: &presence{d, make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
 		queue: make(chan *request, maxBatch), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
+		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
 	q.state.Store(c.State)
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}
@@ -112,5 +113,5 @@ func (h *Hub) say(ctx context.Context, who Caller, in Post) (Message, error) {
 	if err := h.submit(ctx, req); err != nil {
 		return Message{}, err
 	}
-	return req.message, nil
+	return *req.message, nil
 }

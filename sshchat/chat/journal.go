@@ -153,15 +153,15 @@ func (h *sequencer) Unreadable(room RoomName) bool {
 
 // warnUnreadable warns the log, and those who said something, of rooms in which that is sealed to nobody. Called by Run.
 func (h *sequencer) warnUnreadable(events []Event) {
-	looked := make(map[RoomName]bool, 1)
-	for _, e := range events {
+	unreadable := false // the room that was looked at last
+	var looked RoomName
+	for i := range events {
+		e := &events[i]
 		if e.Change != NoChange {
 			continue
 		}
-		unreadable, known := looked[e.Room]
-		if !known {
-			unreadable = h.Unreadable(e.Room)
-			looked[e.Room] = unreadable
+		if e.Room != looked {
+			looked, unreadable = e.Room, h.Unreadable(e.Room)
 		}
 		if !unreadable {
 			continue

@@ -19,9 +19,9 @@ type Request struct {
 // request is one on its way. Callers wait on done.
 type request struct {
 	Request
-	others  bool    // it is another hub's
-	event   *Event  // in place of an intent: a change of readers that follows from an earlier decision, or the journal's own
-	message Message // what was said, if it is a Post; set before done is closed
+	others  bool     // it is another hub's
+	event   *Event   // in place of an intent: a change of readers that follows from an earlier decision, or the journal's own
+	message *Message // what was said, if it is a Post; set before done is closed
 
 	rekeyed []Name // who reads with more than before, once it is decided; set before done is closed
 
@@ -81,17 +81,24 @@ func (q *requests) close(req *request) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.waiting, req.ID.N)
+	q.drop(req.ID.N)
+}
+
+// take returns the request of this hub with that ID, if it is not answered, and takes it out: it is answered now.
+func (q *requests) take(id RequestID) *request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	req := q.waiting[id.N]
+	q.drop(id.N)
+	return req
+}
+
+// drop is called with mu held.
+func (q *requests) drop(n uint64) {
+	delete(q.waiting, n)
 	for q.settled <= q.n && q.waiting[q.settled] == nil {
 		q.settled++
 	}
-}
-
-// find returns the request of this hub with that ID, if it is not answered.
-func (q *requests) find(id RequestID) *request {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.waiting[id.N]
 }
 
 // doneIDs are the requests of one origin that are part of the log and may come again.
@@ -119,9 +126,9 @@ type ordering struct {
 	state  *State // with what was decided so far
 	rooms  map[RoomName]*orderedRoom
 	came   map[Name][]RoomName // rooms whose readers people are since this batch
-	rekeys map[Name]bool       // who reads with more than before
+	rekeys map[Name]bool       // who reads with more than before; nil: nobody
 	staged []*request          // what the batch holds
-	holds  map[RequestID]bool  // of staged, those of other hubs
+	holds  map[RequestID]bool  // of staged, those of other hubs; nil: none
 	again  []*request          // of other hubs, which sent them twice: they are ordered after the batch
 }
 
@@ -143,10 +150,13 @@ func (r *orderedRoom) delete(seq uint64) {
 // makeBatch makes a batch of the requests, and answers those that are refused.
 func (h *sequencer) makeBatch(requests []*request) *ordering {
 	state, at := h.state.Load(), h.moment()
+	clear(h.ordered)
 	o := &ordering{
-		h: h, batch: Batch{N: h.applied + 1, At: at, Before: state}, state: state,
-		rooms: make(map[RoomName]*orderedRoom), came: make(map[Name][]RoomName), rekeys: make(map[Name]bool),
-		holds: make(map[RequestID]bool),
+		h: h, state: state, rooms: h.ordered, staged: make([]*request, 0, len(requests)),
+		batch: Batch{
+			N: h.applied + 1, At: at, Before: state,
+			Events: make([]Event, 0, len(requests)), Answers: make([]Answer, 0, len(requests)),
+		},
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -192,9 +202,32 @@ func (o *ordering) take(req *request) error {
 	o.batch.Answers = append(o.batch.Answers, Answer{req.ID, req.Settled, message})
 	o.staged = append(o.staged, req)
 	if req.others {
-		o.holds[req.ID] = true
+		o.hold(req.ID)
 	}
 	return nil
+}
+
+func (o *ordering) hold(id RequestID) {
+	if o.holds == nil {
+		o.holds = make(map[RequestID]bool)
+	}
+	o.holds[id] = true
+}
+
+// hasCome notes that a room has somebody as a reader since this batch.
+func (o *ordering) hasCome(name Name, room RoomName) {
+	if o.came == nil {
+		o.came = make(map[Name][]RoomName)
+	}
+	o.came[name] = appendNew(o.came[name], room)
+}
+
+// hasMore notes that somebody reads with more than before.
+func (o *ordering) hasMore(name Name) {
+	if o.rekeys == nil {
+		o.rekeys = make(map[Name]bool)
+	}
+	o.rekeys[name] = true
 }
 
 // add puts an event at the end of the batch.
@@ -299,7 +332,8 @@ func (o *ordering) say(req *request, in Post) error {
 	}
 	r.seq++
 	if a, b, direct := in.Room.Pair(); direct && o.h.rooms[in.Room] == nil { // it comes to be with its first message
-		o.came[a], o.came[b] = appendNew(o.came[a], in.Room), appendNew(o.came[b], in.Room)
+		o.hasCome(a, in.Room)
+		o.hasCome(b, in.Room)
 	}
 	o.add(Event{Room: in.Room, Message: Message{
 		Room: in.Room, Seq: r.seq, At: o.batch.At.Shown.UTC().Truncate(time.Millisecond), From: me.Name, Kind: in.Kind, Text: in.Text, Of: in.Of,
@@ -387,13 +421,13 @@ func (o *ordering) decide(req *request) error {
 	o.noteEdit(req.Intent)
 	for _, e := range roomEvents(before, after) {
 		if e.Change == Join {
-			o.came[e.Name] = appendNew(o.came[e.Name], e.Room)
+			o.hasCome(e.Name, e.Room)
 		}
 		o.add(e)
 	}
 	for name, change := range after.readersChanged(before) {
 		if change == Rekey {
-			o.rekeys[name] = true
+			o.hasMore(name)
 			req.rekeyed = append(req.rekeyed, name)
 			continue
 		}

@@ -42,6 +42,12 @@ type sequencer struct {
 	warnings map[warned]time.Time // when each was last given
 	failures failures
 	idle     idleRooms
+
+	// Memory that one batch after another uses:
+
+	drained []*request
+	ordered map[RoomName]*orderedRoom
+	said    map[RoomName][]Message
 }
 
 // Leader is the hub that orders the requests of others.
@@ -228,16 +234,18 @@ func (h *sequencer) finish() error {
 
 // drain returns first and what else is waiting, up to a full batch.
 func (h *sequencer) drain(first *request) []*request {
-	batch, bytes := []*request{first}, first.size()
-	for len(batch) < maxBatch && bytes < maxBatchBytes {
+	clear(h.drained) // what it held is answered
+	batch, bytes := append(h.drained[:0], first), first.size()
+	for full := false; !full && len(batch) < maxBatch && bytes < maxBatchBytes; {
 		select {
 		case req := <-h.queue:
 			batch = append(batch, req)
 			bytes += req.size()
 		default:
-			return batch
+			full = true
 		}
 	}
+	h.drained = batch
 	return batch
 }
 
