@@ -32,6 +32,7 @@ type conn struct {
 	proofs    atomic.Int32 // times it had them prove themselves
 
 	hello hello // owned by the reader
+	out   outbox
 
 	// Set once, before there is a session:
 

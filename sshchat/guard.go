@@ -3,9 +3,7 @@ package sshchat
 import (
 	"context"
 	"io"
-	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"charm.land/ssh"
@@ -21,9 +19,8 @@ type guard struct {
 
 	end     context.CancelFunc // ends the session's context; the connection's is another
 	resized chan struct{}      // holds a token when the size has changed; never closed
-	stall   *time.Timer        // runs while the session's goroutine writes
-	writing atomic.Bool
-	hurried atomic.Bool // the server stops: a write gets no more than lastWords
+	writes  writeClock
+	stderr  guardedErr
 
 	mu            sync.Mutex
 	pty           bool              // guarded by mu; a terminal was asked for
@@ -50,7 +47,7 @@ func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.
 	announcer{s.hostKeys}.announce(c, peer)
 	inner, end := context.WithCancel(ctx)
 	defer end()
-	g := &guard{conn: c, end: end, resized: make(chan struct{}, 1), env: make(map[string]string)}
+	g := &guard{conn: c, end: end, resized: make(chan struct{}, 1), env: make(map[string]string), writes: writeClock{conn: c}}
 	own := &sessionContext{Context: ctx, inner: inner, values: map[any]any{guardKey{}: g}}
 	ssh.DefaultSessionHandler(srv, peer, &guardedChannel{ch, g}, own)
 }
@@ -68,8 +65,7 @@ func (n *guardedChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error) 
 	}
 	g := n.guard
 	g.Channel = ch
-	g.stall = time.AfterFunc(time.Hour, g.stalled)
-	g.stall.Stop()
+	g.stderr = guardedErr{ch.Stderr(), g}
 	passed := make(chan *gossh.Request) // closed by filter
 	go g.filter(requests, passed)
 	return g, passed, nil
@@ -228,58 +224,35 @@ func (g *guard) getenv(name string) string {
 	return g.env[name]
 }
 
-// writeChunk is the most that one write carries, so that the stall clock measures progress and not size. It is small
-// because the SSH library keeps two buffers as large as the largest write for as long as the session lasts.
-const writeChunk = 2 << 10
-
-// Write writes to the client. A client that takes nothing for too long loses its connection.
-// Only the session's goroutine writes.
+// Write writes to the client. p is the caller's again when it returns. A client that takes nothing for too long loses its
+// connection. Only the session's goroutine writes.
 func (g *guard) Write(p []byte) (int, error) { return g.write(g.Channel, p) }
 
 func (g *guard) write(w io.Writer, p []byte) (written int, err error) {
+	g.writes.begin()
+	defer g.writes.end()
+	if len(p) <= writeChunk {
+		return w.Write(p)
+	}
+	g.conn.cork()
 	for len(p) > 0 && err == nil {
 		var n int
-		g.writing.Store(true)
-		g.startStall()
 		n, err = w.Write(p[:min(len(p), writeChunk)])
-		g.writing.Store(false)
-		g.stall.Stop()
+		g.writes.progress()
 		written += n
 		p = p[n:]
+	}
+	if failed := g.conn.uncork(); err == nil {
+		err = failed
 	}
 	return written, err
 }
 
-// lastWords is how long a write may make no progress once the server stops.
-const lastWords = 2 * time.Second
-
-// startStall begins the time of a write.
-func (g *guard) startStall() {
-	limit := g.conn.server.limits().WriteStall
-	g.stall.Reset(limit)
-	if g.hurried.Load() { // looked at after the timer was set, as hurry sets it after it said so
-		g.stall.Reset(min(limit, lastWords))
-	}
-}
-
-// hurry has the write under way, if there is one, and those that follow get no more than lastWords: else one client that
-// reads nothing would keep the server from stopping.
-func (g *guard) hurry() {
-	g.hurried.Store(true)
-	if g.writing.Load() {
-		g.stall.Reset(min(g.conn.server.limits().WriteStall, lastWords))
-	}
-}
-
-func (g *guard) stalled() {
-	s := g.conn.server
-	s.stats.Stalled.Add(1)
-	s.troubles.write(slog.LevelWarn, g.conn.from, "closed: the client reads nothing", "source", g.conn.source)
-	g.conn.Close()
-}
-
 // Stderr is the channel's second stream, under the same clock.
-func (g *guard) Stderr() io.ReadWriter { return &guardedErr{g.Channel.Stderr(), g} }
+func (g *guard) Stderr() io.ReadWriter { return &g.stderr }
+
+// hurry gives the write that is under way, and those that follow, no more than lastWords.
+func (g *guard) hurry() { g.writes.hurry() }
 
 type guardedErr struct {
 	io.ReadWriter
@@ -301,8 +274,8 @@ func (g *guard) exit(code int) {
 		return
 	}
 	g.conn.awaitProof()
-	g.startStall()
-	defer g.stall.Stop()
+	g.writes.begin()
+	defer g.writes.end()
 	// Errors mean that the channel is gone already.
 	g.Channel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)}))
 	g.Channel.CloseWrite()

@@ -59,6 +59,7 @@ type Server struct {
 	liveSessions
 	admission *limit.Admission
 	lines     *view.Lines // rendered messages, shared by all sessions
+	sweeper   *sweeper    // of stalled writes
 
 	draining     atomic.Bool   // no login and no session any more; set with mu held
 	turningAway  chan struct{} // holds a token for each connection that is told why it is not served
@@ -99,6 +100,7 @@ func New(c Config) (*Server, error) {
 		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), nobodies: newEvents(c.Log, time.Now),
 	}
 	s.sourceCounts = newSourceCounts(c.Limits)
+	s.sweeper = newSweeper(func() time.Duration { return s.limits().WriteStall })
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.turningAway = make(chan struct{}, maxTurningAway)
 	if c.Tallies != nil {
@@ -229,6 +231,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 		c.Close()
 	}
 	<-ended
+	s.sweeper.stop()
 }
 
 // linger gives clients a moment to read the last words and close their side.
