@@ -33,6 +33,7 @@ const (
 	msgKeyIsOK        = 60
 	msgOpen           = 90
 	msgOpened         = 91
+	msgWindowAdjust   = 93
 	msgData           = 94
 	msgStderr         = 95
 	msgClose          = 97

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -65,6 +66,45 @@ func TestStockClients(t *testing.T) {
 	if out, errs, code := runClient(t, "", "plink", "-batch", "-ssh", "-P", s.port(), "-hostkey", hostKey, "-l", "stranger",
 		"-pw", "whatever it may be", "127.0.0.1", "whoami"); code != 3 {
 		t.Errorf("plink as a stranger: exit %d, %q, %q", code, out, errs)
+	}
+}
+
+// A client that makes room in its window only when all of it is used gets all that a command prints: the server holds nothing
+// back that such a client waits for. The window is dropbear's, and so does dropbear.
+func TestSmallWindow(t *testing.T) {
+	t.Parallel()
+	const window = 24 << 10
+	s := startServer(t, "")
+	key := keyFile(t, "-t", "ed25519")
+	alice := s.registerWith(t, "alice", key)
+	alice.exec("say general -", strings.Repeat(strings.Repeat("x", 4000)+"\n", 50))
+	const line = "follow general --since general/0 --count 50 --json"
+	want := alice.must(line)
+	r := s.raw()
+	r.prove("alice", alice.signer)
+	channel := r.channel(window)
+	r.request(channel, "exec", wireString(line))
+	var got strings.Builder
+	for left := window; got.Len() < len(want); {
+		packet := r.receive()
+		if packet[0] != msgData {
+			continue
+		}
+		got.Write(packet[9:])
+		if left -= len(packet[9:]); left == 0 {
+			r.send(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{msgWindowAdjust}, channel), window))
+			left = window
+		}
+	}
+	if got.String() != want {
+		t.Error("what arrives is not what was sent")
+	}
+	dropbear := key + ".db"
+	if _, errs, code := runClient(t, "", "dropbearconvert", "openssh", "dropbear", key, dropbear); code != 0 {
+		t.Fatal(errs)
+	}
+	if out, errs, code := runClient(t, "", "dbclient", "-y", "-y", "-i", dropbear, "-p", s.port(), "alice@127.0.0.1", line); code != 0 || out != want {
+		t.Errorf("dbclient: exit %d, %d bytes of %d, %q", code, len(out), len(want), errs)
 	}
 }
 
