@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +18,8 @@ import (
 func TestContributingExampleIsWhole(t *testing.T) {
 	t.Parallel()
 	text := readText(t, "../../CONTRIBUTING.md")
-	_, after, found := strings.Cut(text, "```go\n")
+	_, after, found := strings.Cut(text, "```go\npackage command")
+	after = "package command" + after
 	example, _, closed := strings.Cut(after, "```\n")
 	if !found || !closed {
 		t.Fatal("no example")
@@ -64,5 +68,45 @@ func TestContributingExampleIsWhole(t *testing.T) {
 	manual, err := exec.Command(program, "man").Output()
 	if err != nil || !strings.Contains(string(manual), "roll [SIDES]") {
 		t.Errorf("the manual has no roll: %v", err)
+	}
+}
+
+// sleepers is how many calls of time.Sleep test files may have besides those on the clock of testing/synctest, and why.
+var sleepers = map[string]struct {
+	calls int
+	why   string
+}{
+	"cmd/sshchat/server_test.go":         {1, "waitFor looks again after a pause"},
+	"cmd/sshchat/attack_hand_test.go":    {1, "it looks again after a pause"},
+	"cmd/sshchat/forget_test.go":         {1, "it looks again after a pause"},
+	"sshchat/baseline_test.go":           {1, "it looks again after a pause"},
+	"cmd/sshchat/attack_reading_test.go": {1, "it waits for something to stand still"},
+	"cmd/sshchat/attack_flood_test.go":   {1, "an attacker sends a byte at a time"},
+	"cmd/sshchat/durable_test.go":        {3, "a slow disk, and the pace of a benchmark"},
+}
+
+// Tests wait for what they want, and do not sleep until it has probably come.
+func TestTestsDoNotSleep(t *testing.T) {
+	t.Parallel()
+	unused := maps.Clone(sleepers)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && (d.Name() == "bench" || d.Name() == ".git") {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if d.IsDir() || !strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "bench_test.go") {
+			return nil
+		}
+		name := filepath.ToSlash(strings.TrimPrefix(path, filepath.FromSlash("../../")))
+		text := readText(t, path)
+		calls := strings.Count(text, "time."+"Sleep(")
+		if allowed := sleepers[name]; calls > allowed.calls && !strings.Contains(text, "synctest.Test(") {
+			t.Errorf("%s sleeps in %d places; it may in %d: wait for something, or use testing/synctest", name, calls, allowed.calls)
+		} else if calls > 0 {
+			delete(unused, name)
+		}
+		return nil
+	})
+	if err != nil || len(unused) > 0 {
+		t.Errorf("%v; these sleep no more: %v", err, unused)
 	}
 }

@@ -23,7 +23,7 @@ import (
 // The documents for users, in the order in which their commands run: on one server, so that each finds what those before
 // it left behind.
 var documents = []string{
-	"README.md", "docs/install.md", "docs/first-server.md", "docs/chat.md", "docs/administration.md", "docs/history.md",
+	"README.md", "docs/install.md", "docs/settings.md", "docs/first-server.md", "docs/chat.md", "docs/administration.md", "docs/history.md",
 	"docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/bots.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md",
 }
 
@@ -81,7 +81,9 @@ func TestDocumentedCommandsWork(t *testing.T) {
 				}
 			case "chat":
 				r.chat(document, b.text)
-			case "text", "ini", "toml":
+			case "toml":
+				r.write("sshchat.toml", b.text)
+			case "text", "ini":
 			default:
 				t.Errorf("%s: a block of kind %q: say sh, chat or text", document, b.language)
 			}
