@@ -179,7 +179,7 @@ func TestClear(t *testing.T) {
 
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
-	m.Deliver([]chat.Delivery{said(chat.General, bob, "hello")})
+	m.Deliver(told(said(chat.General, bob, "hello")))
 	m.typed("dra")
 	m.shows("12:34 bob: hello", "#general> dra")
 	m.Clear()
@@ -203,19 +203,19 @@ func TestPlainMentions(t *testing.T) {
 		m.Enter(chat.General)
 		m.flush()
 		rung := ""
-		for _, d := range []chat.Delivery{
+		for _, d := range []chat.Message{
 			said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.General, ann, "ann says ann"),
 			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.Comings, bob, "ann came"),
 		} {
 			d.At = noon.Add(time.Minute)
-			m.Deliver([]chat.Delivery{d})
+			m.Deliver(told(d))
 			m.flush()
 			rung += fmt.Sprint(strings.Count(string(m.wrote), "\a"))
 		}
 		if rung != want {
 			t.Errorf("bell %q rings %s, not %s", bell, rung, want)
 		}
-		m.Deliver([]chat.Delivery{said(chat.General, bob, "ann, this is old")}) // from before the session
+		m.Deliver(told(said(chat.General, bob, "ann, this is old"))) // from before the session
 		m.flush()
 		if strings.Contains(string(m.wrote), "\a") {
 			t.Errorf("bell %q rings for what is old", bell)

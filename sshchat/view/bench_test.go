@@ -20,12 +20,13 @@ func BenchmarkPlainDeliver(b *testing.B) {
 			p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 			p.Enter(chat.General)
 			p.Input([]byte("a draft"))
-			ds := []chat.Delivery{said(chat.General, bob, text)}
+			ds := told(said(chat.General, bob, text))
 			var bytes int
 			b.ReportAllocs()
 			for b.Loop() {
 				p.Deliver(ds)
 				bytes += len(p.Flush())
+				p.Done()
 			}
 			b.ReportMetric(float64(bytes)/float64(b.N), "written/op")
 		})
@@ -36,15 +37,17 @@ func BenchmarkPlainDeliver(b *testing.B) {
 func BenchmarkPlainDeliverBatch(b *testing.B) {
 	p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 	p.Enter(chat.General)
-	ds := make([]chat.Delivery, 100)
-	for i := range ds {
-		ds[i] = said(chat.General, bob, "hello everybody")
+	ms := make([]chat.Message, 100)
+	for i := range ms {
+		ms[i] = said(chat.General, bob, "hello everybody")
 	}
+	spans := []chat.Span{{Room: chat.General, Entries: ms}}
 	var bytes int
 	for n := 0; b.Loop(); n++ {
-		if n%len(ds) == 0 {
-			p.Deliver(ds)
+		if n%len(ms) == 0 {
+			p.Deliver(spans)
 			bytes += len(p.Flush())
+			p.Done()
 		}
 	}
 }
@@ -92,8 +95,9 @@ func TestIdleSize(t *testing.T) {
 		p.Enter(chat.General)
 		p.Input([]byte("hello\x1b[D\x1b[D\x15hello\r"))
 		for range 10 {
-			p.Deliver([]chat.Delivery{said(chat.General, bob, "hello everybody")})
+			p.Deliver(told(said(chat.General, bob, "hello everybody")))
 			p.Flush()
+			p.Done()
 		}
 		faces[i] = p
 	}

@@ -25,7 +25,9 @@ type Full struct {
 	last     string // the command typed last: the title of its answer
 
 	screen  screen
-	stale   bool // the screen does not show what it should
+	foot    foot      // of what the screen shows
+	added   *arrivals // what came since and is not shown; nil for nothing
+	stale   bool      // the screen must be drawn anew to show what it should; added does not count then
 	ringing bool
 	left    bool
 	out     wire
@@ -67,26 +69,6 @@ func (f *Full) Enter(room chat.RoomName) {
 	f.overlay = nil
 	f.messages.enter(f.bars.here())
 	f.stale = true
-}
-
-// Deliver implements Display.
-func (f *Full) Deliver(ds []chat.Delivery) {
-	for i := range ds {
-		d := &ds[i]
-		switch {
-		case d.Gap.Count() > 0:
-			f.note(d.Room, partNotice, gapText(d, f.options.Me)+": they came faster than this terminal took them")
-		case d.Kind == chat.Joined:
-			f.note(f.room, partNotice, "-- you are now in "+d.Room.For(f.options.Me))
-		case d.Kind == chat.Parted:
-			f.note(f.room, partNotice, "-- you are no longer in "+d.Room.For(f.options.Me))
-		case d.Room.IsZero() && d.Kind == chat.Notice:
-			f.note(f.room, partNotice, "-- "+d.Text.String())
-		default:
-			f.ringing = f.ringing || f.look.rings(&d.Message, f.options.Me)
-		}
-		f.stale = true
-	}
 }
 
 // note shows text to this person alone, after what the room shows now.
@@ -163,19 +145,30 @@ func (f *Full) Clear() {
 func (f *Full) Following() bool { return f.messages.following() && f.overlay == nil }
 
 // Pending implements Output.
-func (f *Full) Pending() bool { return f.stale || f.ringing || len(f.out.b) > 0 }
+func (f *Full) Pending() bool { return f.stale || f.added != nil || f.ringing || len(f.out.b) > 0 }
 
 // Flush implements Output.
 func (f *Full) Flush() []byte {
-	if f.stale && !f.left {
-		f.screen.draw(&f.out, f.compose(), f.look.Mouse)
+	switch {
+	case f.left:
+	case f.stale:
+		fr := f.compose()
+		f.screen.draw(&f.out, fr, f.look.Mouse)
+		f.foot = fr.foot
+	case f.added != nil:
+		f.screen.add(&f.out, f.added.messages)
 	}
 	if f.ringing && !f.left {
+		f.out.open()
 		f.out.bell()
 	}
+	f.added = f.added.release()
 	f.stale, f.ringing = false, false
 	return f.out.take()
 }
+
+// Done implements Output.
+func (f *Full) Done() { f.out.done() }
 
 // FlushErr implements Output: a terminal has one stream.
 func (f *Full) FlushErr() []byte { return nil }
@@ -217,7 +210,9 @@ func (f *Full) compose() frame {
 		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area-len(news))...)
 		fr.rows = append(fr.rows, news...)
 	} else {
-		fr.rows = append(fr.rows, f.messages.draw(area)...)
+		var rows []string
+		rows, fr.foot = f.messages.draw(area)
+		fr.rows = append(fr.rows, rows...)
 		f.messages.notes.drawn()
 	}
 	if f.rows >= rowsForBar {

@@ -26,11 +26,11 @@ func newCrowd(n int) *crowd {
 }
 
 // says adds a message that is not like the ones before it: a screen of equal rows would have nothing to scroll.
-func (c *crowd) says() chat.Delivery {
+func (c *crowd) says() []chat.Span {
 	d := said(chat.General, bob, "hello everybody, this is what people say all day: "+strconv.Itoa(len(c.entries)))
 	d.Order, d.Seq = uint64(len(c.entries)+1), uint64(len(c.entries)+1)
-	c.entries = append(c.entries, d.Message)
-	return d
+	c.entries = append(c.entries, d)
+	return []chat.Span{{Room: d.Room, Entries: c.entries[len(c.entries)-1:]}}
 }
 
 // before is Options.Past for all rooms. Orders count from 1, so a place is found at once, as the hub's search nearly does.
@@ -59,8 +59,9 @@ func BenchmarkFullDeliver(b *testing.B) {
 			written := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				f.Deliver([]chat.Delivery{c.says()})
+				f.Deliver(c.says())
 				written += len(f.Flush())
+				f.Done()
 			}
 			b.ReportMetric(float64(written)/float64(b.N), "written/op")
 		})
@@ -74,16 +75,17 @@ func BenchmarkFullCrowd(b *testing.B) {
 	for i := range faces {
 		faces[i] = c.full(80, 24)
 	}
-	ds := []chat.Delivery{{}}
+	var spans []chat.Span
 	written := 0
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		f := faces[n%len(faces)]
 		if n%len(faces) == 0 {
-			ds[0] = c.says()
+			spans = c.says()
 		}
-		f.Deliver(ds)
+		f.Deliver(spans)
 		written += len(f.Flush())
+		f.Done()
 	}
 	b.ReportMetric(float64(written)/float64(b.N), "written/op")
 }
@@ -93,7 +95,7 @@ func BenchmarkFullElsewhere(b *testing.B) {
 	c := newCrowd(200)
 	f := c.full(80, 24)
 	rooms := []Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev}}
-	d := []chat.Delivery{said(dev, bob, "hello")}
+	d := told(said(dev, bob, "hello"))
 	written := 0
 	b.ReportAllocs()
 	for b.Loop() {
@@ -185,8 +187,9 @@ func TestFullIdleSize(t *testing.T) {
 		f := c.full(80, 24)
 		f.Input([]byte("hello\x1b[D\x1b[D\x15hello\r"))
 		for range 10 {
-			f.Deliver([]chat.Delivery{{Message: c.entries[len(c.entries)-1]}})
+			f.Deliver(told(c.entries[len(c.entries)-1]))
 			f.Flush()
+			f.Done()
 		}
 		faces[i] = f
 	}

@@ -139,7 +139,7 @@ func TestRowsOfMessages(t *testing.T) {
 		width := rapid.IntRange(1, 120).Draw(r, "width")
 		o := Options{Me: ann, Term: rapid.SampledFrom([]string{"xterm-kitty", "linux", "vt100"}).Draw(r, "term")}
 		p := newPaint(&o, Look{Theme: rapid.SampledFrom(Themes()).Draw(r, "theme")})
-		for _, row := range p.message(&d.Message, width) {
+		for _, row := range p.message(&d, width) {
 			var w wire
 			w.styled(row)
 			if string(w.b) != row {
@@ -302,7 +302,7 @@ func TestLinesAreShared(t *testing.T) {
 	d.Order = 1
 	rows := func(me chat.Name, look Look) string {
 		o := Options{Me: me, Term: "xterm-256color"}
-		return fmt.Sprintf("%p", l.rows(newPaint(&o, look), &d.Message, 80))
+		return fmt.Sprintf("%p", l.rows(newPaint(&o, look), &d, 80))
 	}
 	carol, dave := mustName("carol"), mustName("dave")
 	if rows(carol, Look{}) != rows(dave, Look{}) {
@@ -407,7 +407,7 @@ func TestBell(t *testing.T) {
 		s.Set(Look{Bell: bell})
 		s.enter(Room{Name: chat.General})
 		got := ""
-		for _, d := range []chat.Delivery{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(text.Direct(ann, bob), bob, "psst")} {
+		for _, d := range []chat.Message{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(text.Direct(ann, bob), bob, "psst")} {
 			s.says(d)
 			s.flush()
 			got += fmt.Sprint(strings.Count(s.wrote, "\a") - strings.Count(s.wrote, "\x1b]0;"))
@@ -559,21 +559,21 @@ func BenchmarkRows(b *testing.B) {
 	b.Run("uncached", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&d.Message, 80)
+			p.message(&d, 80)
 		}
 	})
 	b.Run("cached", func(b *testing.B) {
 		l := &Lines{}
 		b.ReportAllocs()
 		for b.Loop() {
-			l.rows(p, &d.Message, 80)
+			l.rows(p, &d, 80)
 		}
 	})
 	b.Run("4KiB", func(b *testing.B) {
 		long := said(chat.General, bob, strings.Repeat("word and *more* ", 250))
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&long.Message, 80)
+			p.message(&long, 80)
 		}
 	})
 }

@@ -61,9 +61,8 @@ func (s *stage) before(room chat.RoomName, before uint64, n int) []chat.Message 
 }
 
 // says adds a message to its room and delivers it.
-func (s *stage) says(d chat.Delivery) {
+func (s *stage) says(m chat.Message) {
 	s.order++
-	m := d.Message
 	m.Order = s.order
 	if m.Kind.Stored() && m.Seq == 0 {
 		m.Seq = 1
@@ -75,7 +74,7 @@ func (s *stage) says(d chat.Delivery) {
 		}
 	}
 	s.past[m.Room] = append(s.past[m.Room], m)
-	s.Deliver([]chat.Delivery{{Message: m}})
+	s.Deliver(told(m))
 }
 
 func (s *stage) types(text string) []Action {
@@ -239,7 +238,7 @@ func cellOf(e *vt.Emulator, x, y int) string {
 	return fmt.Sprint(strings.TrimRight(c.Content, " "), c.Style.String(), c.Link.URL)
 }
 
-func at(d chat.Delivery, when time.Time) chat.Delivery {
+func at(d chat.Message, when time.Time) chat.Message {
 	d.At = when
 	return d
 }

@@ -51,7 +51,7 @@ func step(m *terminal, op byte, b []byte) {
 	case 0:
 		m.Input(b)
 	case 1:
-		m.Deliver([]chat.Delivery{said(chat.General, bob, s), said(other, ann, s), happened(other, chat.Me, bob, s)})
+		m.Deliver(told(said(chat.General, bob, s), said(other, ann, s), happened(other, chat.Me, bob, s)))
 	case 2:
 		m.resize(len(b) * 3)
 	case 3:
@@ -64,7 +64,7 @@ func step(m *terminal, op byte, b []byte) {
 		m.flush()
 	case 7:
 		m.Fail(s)
-		m.Deliver([]chat.Delivery{{Message: chat.Message{Room: other}, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
+		m.Deliver([]chat.Span{{Room: other, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
 	}
 	if len(b)%3 == 0 {
 		m.flush()
@@ -163,7 +163,7 @@ func FuzzPipe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, spoken string) {
 		p := NewPipe(Options{Me: ann})
 		p.Enter(chat.General)
-		p.Deliver([]chat.Delivery{said(chat.General, bob, spoken)})
+		p.Deliver(told(said(chat.General, bob, spoken)))
 		for i, line := range strings.SplitAfter(string(p.Flush()), "\n") {
 			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return !text.Printable(r) }) {
 				t.Errorf("forbidden in %q", line)

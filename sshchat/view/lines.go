@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"sync"
 
 	"sshchat/sshchat/chat"
@@ -12,6 +13,8 @@ const maxLines = 8 << 20
 // Lines holds rendered messages for all sessions of a server: those of the same width, theme and colours share them.
 // Its methods may be called from any goroutine; a nil *Lines keeps nothing.
 type Lines struct {
+	encoded encodedMessages
+
 	mu    sync.Mutex
 	young map[lineKey][]string // guarded by mu
 	old   map[lineKey][]string // guarded by mu; what was young before, and goes when young is full again
@@ -24,9 +27,7 @@ type lineKey struct {
 	edited, deleted bool
 	text            string // of an edited message: it may be edited again
 	width           int
-	styles          *styles
-	zone, clock     string
-	links, keep     bool
+	manner          manner
 	mention         bool
 }
 
@@ -35,10 +36,7 @@ func (l *Lines) rows(p *paint, m *chat.Message, width int) []string {
 	if l == nil || m.Order == 0 {
 		return p.message(m, width)
 	}
-	key := lineKey{
-		order: m.Order, edited: m.Edited, deleted: m.Deleted, width: width, styles: p.styles,
-		zone: p.zone.String(), clock: p.clock, links: p.links, keep: p.keep, mention: m.Mentions(p.me),
-	}
+	key := lineKey{order: m.Order, edited: m.Edited, deleted: m.Deleted, width: width, manner: p.manner, mention: m.Mentions(p.me)}
 	if m.Edited {
 		key.text = m.Text.String()
 	}
@@ -71,4 +69,41 @@ func (l *Lines) keep(key lineKey, rows []string) {
 	}
 	l.young[key] = rows
 	l.bytes += size
+}
+
+// scroll returns m as a full screen shows it below what it shows; nil where that cannot be told from m alone.
+func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
+	if l == nil || !mayShare(m) {
+		return nil
+	}
+	key := encodedKey{order: m.Order, width: width, variant: mentionVariant(m, p.me), manner: p.manner}
+	if e := l.encoded.find(&key, p.mix); e != nil {
+		return e
+	}
+	rows := l.rows(p, m, width)
+	e := &encoded{encodedKey: key, sums: make([]uint64, len(rows)), day: dayOf(m.At, p.location)}
+	var w wire
+	for i, row := range rows {
+		w.newline()
+		w.styled(row)
+		e.sums[i] = sum(row)
+	}
+	e.bytes = slices.Clip(w.b)
+	l.encoded.keep(e, p.mix)
+	return e
+}
+
+// line returns m as write writes it for a manner, whose mix is the second argument; nil where it is not shared.
+func (l *Lines) line(key *encodedKey, mix uint64, m *chat.Message, write func(*wire, *chat.Message)) *encoded {
+	if l == nil || !mayShare(m) {
+		return nil
+	}
+	if e := l.encoded.find(key, mix); e != nil {
+		return e
+	}
+	var w wire
+	write(&w, m)
+	e := &encoded{encodedKey: *key, bytes: slices.Clip(w.b)}
+	l.encoded.keep(e, mix)
+	return e
 }

@@ -16,21 +16,20 @@ import (
 
 // paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
 type paint struct {
-	me     chat.Name
-	styles *styles
-	zone   *time.Location
-	clock  string // layout of the time; empty for none
-	links  bool   // the terminal knows links (OSC 8)
-	keep   bool   // markup is shown with its signs
+	me       chat.Name
+	manner                  // its clock is empty for no times
+	mix      uint64         // of the manner
+	location *time.Location // of the manner's zone
 }
 
 func newPaint(o *Options, l Look) *paint {
-	p := &paint{me: o.Me, zone: time.UTC, clock: "15:04", links: knowsLinks(o.Term)}
+	p := &paint{me: o.Me, location: time.UTC}
+	p.clock, p.links = "15:04", knowsLinks(o.Term)
 	colors := profile(o)
 	p.styles = fit(l.Theme, colors)
 	p.keep = colors <= colorprofile.Ascii
 	if l.Zone != nil {
-		p.zone = l.Zone
+		p.location = l.Zone
 	}
 	switch l.Clock {
 	case "":
@@ -39,6 +38,8 @@ func newPaint(o *Options, l Look) *paint {
 	default:
 		p.clock = l.Clock
 	}
+	p.zone = p.location.String()
+	p.mix = p.manner.mix()
 	return p
 }
 
@@ -60,20 +61,14 @@ const plainStyle = "\x1b[m"
 
 // day is the separator above the first message of a day.
 func (p *paint) day(at time.Time) string {
-	return at.In(p.zone).Format("-- Monday, 2 January 2006 --")
-}
-
-func (p *paint) sameDay(a, b time.Time) bool {
-	ay, am, ad := a.In(p.zone).Date()
-	by, bm, bd := b.In(p.zone).Date()
-	return ay == by && am == bm && ad == bd
+	return at.In(p.location).Format("-- Monday, 2 January 2006 --")
 }
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
 func (p *paint) message(m *chat.Message, width int) []string {
 	b := builder{paint: p, width: width, row: make([]cell, 0, min(width+1, len(m.Text.String())+minTyped))}
 	if m.Kind.Stored() && p.clock != "" {
-		b.add(m.At.In(p.zone).Format(p.clock)+" ", p.styles.parts[partTime], "")
+		b.add(m.At.In(p.location).Format(p.clock)+" ", p.styles.parts[partTime], "")
 	}
 	b.indent = min(b.column, width/4)
 	text := m.Text.String()

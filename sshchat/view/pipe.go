@@ -23,12 +23,12 @@ type Pipe struct {
 
 	dropped int // bytes of the last Input
 
+	shared   *Lines
 	out, err wire
-	scratch  []byte
 }
 
 // NewPipe returns a UI that shows messages from the first room it enters without that room's name.
-func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me} }
+func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me, shared: o.Lines} }
 
 // Rooms implements Display: a program asks when it wants to know.
 func (p *Pipe) Rooms([]Room) {}
@@ -58,21 +58,42 @@ func (p *Pipe) Forget(string) {}
 func (p *Pipe) Dropped() int { return p.dropped }
 
 // Deliver implements Display.
-func (p *Pipe) Deliver(ds []chat.Delivery) {
-	for i := range ds {
-		d := &ds[i]
-		switch {
-		case d.Gap.Count() > 0:
-			p.lines(&p.err, nil, gapText(d, p.me)+": they came faster than they were read")
-		case d.Kind.Stored() && !d.Deleted:
-			p.message(&d.Message)
-		case d.Kind == chat.Notice && d.Room.IsZero(): // meant for this person, or for everybody
-			p.lines(&p.err, []byte("-- "), d.Text.String())
-		}
+func (p *Pipe) Deliver(spans []chat.Span) {
+	inOrder(spans, p.missed, p.happened)
+}
+
+func (p *Pipe) missed(s *chat.Span) {
+	writeLines(&p.err, nil, gapText(s, p.me)+": they came faster than they were read")
+}
+
+// happened takes an entry of a log.
+func (p *Pipe) happened(m *chat.Message) {
+	switch {
+	case m.Kind.Stored() && !m.Deleted:
+		p.message(m)
+	case m.Kind == chat.Notice && m.Room.IsZero(): // meant for this person, or for everybody
+		writeLines(&p.err, []byte("-- "), m.Text.String())
 	}
 }
 
 func (p *Pipe) message(m *chat.Message) {
+	p.out.open()
+	key := encodedKey{order: m.Order, variant: roomVariant(m, p.me, p.first), manner: pipeManner}
+	if e := p.shared.line(&key, pipeMix, m, p.write); e != nil {
+		p.out.encoded(e)
+		return
+	}
+	p.write(&p.out, m)
+}
+
+// All pipes show a message alike.
+var (
+	pipeManner = manner{medium: onPipe}
+	pipeMix    = pipeManner.mix()
+)
+
+// write writes a message, with its room where that is not the first.
+func (p *Pipe) write(w *wire, m *chat.Message) {
 	var buf [128]byte // a room and a name fit
 	head := buf[:0]
 	if m.Room != p.first {
@@ -88,29 +109,30 @@ func (p *Pipe) message(m *chat.Message) {
 	default:
 		head = append(append(head, m.From.String()...), ": "...)
 	}
-	p.lines(&p.out, head, m.Text.String())
+	writeLines(w, head, m.Text.String())
 }
 
-// lines writes head and text; all lines but the first are indented, so that no text can look like another's message.
-func (p *Pipe) lines(w *wire, head []byte, said string) {
-	b := append(p.scratch[:0], head...)
+// writeLines writes head and text; all lines but the first are indented, so that no text can look like another's message.
+func writeLines(w *wire, head []byte, said string) {
+	var buf [256]byte // most lines fit
+	b := append(buf[:0], head...)
 	for line := range strings.SplitSeq(said, "\n") {
-		w.text(text.AppendPrintable(b, line, false))
+		b = text.AppendPrintable(b, line, false)
+		w.text(b)
 		w.endLine()
 		b = append(b[:0], "  "[:indent]...)
 	}
-	p.scratch = b[:0]
 }
 
 // Print implements Display. The lines go out as they are.
 func (p *Pipe) Print(text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
-		p.lines(&p.err, nil, line)
+		writeLines(&p.err, nil, line)
 	}
 }
 
 // Fail implements Display.
-func (p *Pipe) Fail(text string) { p.lines(&p.err, nil, text) }
+func (p *Pipe) Fail(text string) { writeLines(&p.err, nil, text) }
 
 // Input implements Keyboard.
 func (p *Pipe) Input(b []byte) []Action {
@@ -195,6 +217,12 @@ func (p *Pipe) Flush() []byte { return p.out.take() }
 
 // FlushErr implements Output.
 func (p *Pipe) FlushErr() []byte { return p.err.take() }
+
+// Done implements Output.
+func (p *Pipe) Done() {
+	p.out.done()
+	p.err.done()
+}
 
 // Leave implements Output; a pipe leaves nothing behind.
 func (p *Pipe) Leave() {}

@@ -22,19 +22,18 @@ func TestPipe(t *testing.T) {
 	p := NewPipe(Options{Me: ann})
 	p.Enter(chat.General)
 	p.Enter(other) // where what is written goes; the first room stays without its name
-	p.Deliver([]chat.Delivery{
+	p.Deliver(append(told(
 		said(chat.General, bob, "hello\nbob: forged"),
 		said(other, bob, "hi"),
 		said(text.Direct(ann, bob), bob, "psst"),
 		happened(chat.General, chat.Me, bob, "waves"),
 		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
 		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
-		{Message: chat.Message{Room: chat.General, Seq: 3, From: bob, Kind: chat.Edit, Of: 1, Text: said(other, bob, "hi\nbob: forged").Text}},
-		{Message: chat.Message{Room: other, Seq: 4, From: bob, Kind: chat.Delete, Of: 2}},
-		{Message: chat.Message{Room: other, Seq: 2, From: bob, Kind: chat.Say, Deleted: true}},
-		{Message: chat.Message{Room: other, Kind: chat.Joined}},
-		{Message: chat.Message{Room: other}, Gap: chat.Gap{From: 7, To: 7}},
-	})
+		chat.Message{Room: chat.General, Seq: 3, From: bob, Kind: chat.Edit, Of: 1, Text: said(other, bob, "hi\nbob: forged").Text},
+		chat.Message{Room: other, Seq: 4, From: bob, Kind: chat.Delete, Of: 2},
+		chat.Message{Room: other, Seq: 2, From: bob, Kind: chat.Say, Deleted: true},
+		chat.Message{Room: other, Kind: chat.Joined},
+	), chat.Span{Room: other, Gap: chat.Gap{From: 7, To: 7}}))
 	p.Print("one\ntwo\n")
 	p.Fail("no such room")
 	const out = "bob: hello\n  bob: forged\n#other bob: hi\n@bob bob: psst\n* bob waves\n" +

@@ -13,6 +13,9 @@ import (
 type Plain struct {
 	me       chat.Name
 	look     Look
+	manner   manner // what of it is in lines
+	mix      uint64
+	shared   *Lines
 	since    time.Time // of what was said before no bell rings
 	ringing  bool
 	complete func(string, int) (int, []string)
@@ -37,7 +40,7 @@ const minTyped = 10
 
 // NewPlain returns a UI that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
-	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, keys: decoder{bound: bound}}
+	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, shared: o.Lines, keys: decoder{bound: bound}}
 	p.Set(o.Look)
 	p.Resize(o.Width, o.Height)
 	return p
@@ -52,6 +55,8 @@ func (p *Plain) Set(l Look) {
 		l.Clock = "15:04"
 	}
 	p.look = l
+	p.manner = manner{medium: onPaper, zone: l.Zone.String(), clock: l.Clock}
+	p.mix = p.manner.mix()
 }
 
 // Rooms implements Display: a plain terminal has no bar.
@@ -73,45 +78,62 @@ func (p *Plain) Clear() {
 }
 
 // Deliver implements Display.
-func (p *Plain) Deliver(ds []chat.Delivery) {
-	for i := range ds {
-		d := &ds[i]
-		if d.Gap.Count() > 0 {
-			p.above(gapText(d, p.me)+": they came faster than this terminal took them", "")
-			continue
-		}
-		switch d.Kind {
-		case chat.Say, chat.Me, chat.Notice, chat.Comings:
-			p.message(&d.Message)
-			p.ringing = p.ringing || p.look.rings(&d.Message, p.me) && d.At.After(p.since)
-		case chat.Joined:
-			p.above("-- you are now in ", d.Room.For(p.me))
-		case chat.Parted:
-			p.above("-- you are no longer in ", d.Room.For(p.me))
-		}
+func (p *Plain) Deliver(spans []chat.Span) {
+	inOrder(spans, p.missed, p.happened)
+}
+
+func (p *Plain) missed(s *chat.Span) {
+	p.above(gapText(s, p.me)+": they came faster than this terminal took them", "")
+}
+
+// happened takes an entry of a log.
+func (p *Plain) happened(m *chat.Message) {
+	switch m.Kind {
+	case chat.Say, chat.Me, chat.Notice, chat.Comings:
+		p.message(m)
+		p.ringing = p.ringing || p.look.rings(m, p.me) && m.At.After(p.since)
+	case chat.Joined:
+		p.above("-- you are now in ", m.Room.For(p.me))
+	case chat.Parted:
+		p.above("-- you are no longer in ", m.Room.For(p.me))
 	}
 }
 
-// message shows one message with its time, and with its room where that is not the one typed into.
+// message shows a message above the row that is typed into.
 func (p *Plain) message(m *chat.Message) {
+	p.out.open()
+	p.row.erase(&p.out)
+	p.stale = true
+	key := encodedKey{order: m.Order, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), manner: p.manner}
+	if e := p.shared.line(&key, p.mix, m, p.write); e != nil {
+		p.out.encoded(e)
+		return
+	}
+	p.write(&p.out, m)
+}
+
+// elsewhere reports whether m is of another room than the one that is typed into.
+func (p *Plain) elsewhere(m *chat.Message) bool { return m.Room != p.room && !m.Room.IsZero() }
+
+// write writes a message with its time, and with its room where that is not the one typed into.
+func (p *Plain) write(w *wire, m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
-	here := m.Room == p.room || m.Room.IsZero()
 	if !m.Kind.Stored() {
 		head = append(head, "-- "...)
-		if !here {
+		if p.elsewhere(m) {
 			head = append(append(head, m.Room.For(p.me)...), ": "...)
 		}
-		p.lines(head, m.Text.String())
+		p.lines(w, head, m.Text.String())
 		return
 	}
 	if p.look.Clock != "off" {
 		head = append(m.At.In(p.look.Zone).AppendFormat(head, p.look.Clock), ' ')
 	}
-	if !here {
+	if p.elsewhere(m) {
 		head = append(append(head, m.Room.For(p.me)...), ' ')
 	}
-	if m.From != p.me && !m.Room.IsDirect() && m.Mentions(p.me) {
+	if !m.Room.IsDirect() && m.Mentions(p.me) {
 		head = append(head, "(to you) "...)
 	}
 	if m.Kind == chat.Me {
@@ -119,12 +141,12 @@ func (p *Plain) message(m *chat.Message) {
 	} else {
 		head = append(append(head, m.From.String()...), ": "...)
 	}
-	p.lines(head, m.Text.String())
+	p.lines(w, head, m.Text.String())
 }
 
 // gapText tells how much of a room was missed.
-func gapText(d *chat.Delivery, me chat.Name) string {
-	return "-- " + text.Count(d.Gap.Count(), "message") + " in " + d.Room.For(me) + " not shown"
+func gapText(s *chat.Span, me chat.Name) string {
+	return "-- " + text.Count(s.Gap.Count(), "message") + " in " + s.Room.For(me) + " not shown"
 }
 
 // Print implements Display.
@@ -138,13 +160,15 @@ func (p *Plain) Print(text string) {
 func (p *Plain) Fail(text string) { p.above("! ", text) }
 
 // above writes a text above the row that is typed into.
-func (p *Plain) above(head, text string) { p.lines([]byte(head), text) }
-
-// lines writes head and text above the row that is typed into. All rows but the first are indented:
-// whatever the text holds, it cannot look like a line of the server's or of somebody else's.
-func (p *Plain) lines(head []byte, said string) {
+func (p *Plain) above(head, text string) {
 	p.row.erase(&p.out)
 	p.stale = true
+	p.lines(&p.out, []byte(head), text)
+}
+
+// lines writes head and text. All rows but the first are indented: whatever the text holds, it cannot look like a line of
+// the server's or of somebody else's.
+func (p *Plain) lines(w *wire, head []byte, said string) {
 	in := min(indent, p.cols-1)
 	b := append(p.scratch[:0], head...)
 	for line := range strings.SplitSeq(said, "\n") {
@@ -152,10 +176,10 @@ func (p *Plain) lines(head []byte, said string) {
 		first := true
 		for row := range wrap(b, p.cols, p.cols-in) {
 			if !first {
-				p.out.spaces(in)
+				w.spaces(in)
 			}
-			p.out.text(row)
-			p.out.newline()
+			w.text(row)
+			w.newline()
 			first = false
 		}
 		b = append(b[:0], "  "[:in]...)
@@ -239,6 +263,7 @@ func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.input.ask
 
 // Flush implements Output.
 func (p *Plain) Flush() []byte {
+	p.out.open()
 	if p.stale && p.live() {
 		want, cursor := p.compose()
 		p.row.paint(&p.out, want, cursor)
@@ -253,6 +278,9 @@ func (p *Plain) Flush() []byte {
 	}
 	return p.out.take()
 }
+
+// Done implements Output.
+func (p *Plain) Done() { p.out.done() }
 
 // keepScratch is how many bytes of work space an idle UI keeps.
 const keepScratch = 1 << 10

@@ -219,7 +219,7 @@ func TestQuestions(t *testing.T) {
 	m.Enter(chat.General)
 	m.typed("draft")
 	m.Ask("No account named alcie.\nCreate it? [y/N]", true)
-	m.Deliver([]chat.Delivery{said(chat.General, bob, "hi")})
+	m.Deliver(told(said(chat.General, bob, "hi")))
 	if got := lines(m.typed("\r")); !slices.Equal(got, []string{""}) {
 		t.Errorf("an empty answer is %q", got)
 	}
@@ -299,7 +299,7 @@ func TestCommandsStayMessagesReturn(t *testing.T) {
 	m.Enter(chat.General)
 	m.typed("/topic\rhello\r")
 	m.Print("no topic")
-	m.Deliver([]chat.Delivery{said(chat.General, ann, "hello")})
+	m.Deliver(told(said(chat.General, ann, "hello")))
 	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general>")
 	m.typed("/topic " + strings.Repeat("x", 40) + "\r")
 	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general> /topic", "  "+strings.Repeat("x", 37), "  xxx", "#general>")

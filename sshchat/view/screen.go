@@ -2,7 +2,6 @@ package view
 
 import (
 	"hash/maphash"
-	"slices"
 	"strings"
 )
 
@@ -12,6 +11,7 @@ type frame struct {
 	top, bottom int      // rows that may have moved up together: the message area
 	row, column int      // of the cursor
 	title       string
+	foot        foot // of the message area
 }
 
 // screen is what a terminal shows, as the sum of what was written to it: a number for each row and no cells, so that an
@@ -21,6 +21,7 @@ type screen struct {
 	begun       bool     // the terminal is ours
 	mouse       bool     // the mouse is ours
 	shown       []uint64 // a hash for each row; 0 for a blank one; nil: nothing is known
+	top, bottom int      // the message area of the last frame
 	row, column int      // the cursor's
 	title       uint64
 }
@@ -40,10 +41,9 @@ func (s *screen) forget() { s.shown = nil }
 
 // draw writes the difference between what the terminal shows and f.
 func (s *screen) draw(w *wire, f frame, mouse bool) {
-	w.b = slices.Grow(w.b, 256) // most frames are no longer
+	w.open()
 	start := len(w.b)
-	w.mode(modeFrame, true)
-	w.modes(modesDrawing, false)
+	w.beginFrame()
 	empty := len(w.b)
 	s.begin(w)
 	s.setMouse(w, mouse)
@@ -69,16 +69,37 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 		w.styled(row)
 		w.eraseRow()
 	}
-	s.shown = want
+	s.shown, s.top, s.bottom = want, f.top, f.bottom
 	s.setTitle(w, f.title)
 	if len(w.b) == empty && s.row == f.row && s.column == f.column {
 		w.b = w.b[:start] // the same frame
 		return
 	}
 	s.row, s.column = f.row, f.column
-	w.move(f.row, f.column)
-	w.modes(modesDrawing, true)
-	w.mode(modeFrame, false)
+	w.endFrame(s.row, s.column)
+}
+
+// add writes messages below the message area of the last frame, which moves up. It comes to what a frame drawn anew would
+// show. Messages that would be out of sight at once are left out.
+func (s *screen) add(w *wire, messages []*encoded) {
+	shown := s.shown[s.top:s.bottom]
+	first, rows := len(messages), 0
+	for first > 0 && rows < len(shown) {
+		first--
+		rows += len(messages[first].sums)
+	}
+	w.open()
+	w.beginFrame()
+	w.region(s.top, s.bottom-1)
+	w.move(s.bottom-1, 0)
+	for _, e := range messages[first:] {
+		w.encoded(e)
+		n := min(len(e.sums), len(shown))
+		copy(shown, shown[n:])
+		copy(shown[len(shown)-n:], e.sums[len(e.sums)-n:])
+	}
+	w.wholeRegion()
+	w.endFrame(s.row, s.column)
 }
 
 // moved is by how many rows what is shown between top and bottom moves up to become what is wanted; 0 for not at all.
@@ -148,12 +169,12 @@ func (s *screen) leave(w *wire) {
 		return
 	}
 	s.begun = false
-	w.csi("r")
+	w.wholeRegion()
 	w.plainStyle()
 	s.setMouse(w, false)
 	w.mode(modePaste, false)
 	w.mode(modeScreen, false)
-	w.modes(modesDrawing, true)
+	w.mode(modesDrawing, true)
 	if s.titled() {
 		w.restoreTitle()
 	}

@@ -68,7 +68,7 @@ func (s *stage) step(op byte, b []byte) {
 		s.anew()
 	case 7:
 		s.Fail(spoken)
-		s.Deliver([]chat.Delivery{{Message: chat.Message{Room: dev}, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
+		s.Deliver([]chat.Span{{Room: dev, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
 	case 8:
 		s.Show(spoken, strings.Repeat(spoken+"\n", len(b)))
 	case 9:

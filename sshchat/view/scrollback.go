@@ -27,6 +27,7 @@ type scrollback struct {
 	from    place // what the message area ends with
 	pending int   // rows to scroll up, or down where it is negative, in the next frame
 	height  int   // rows of messages in the last frame
+	lastDay day   // of the last message that was laid out at the room's end
 }
 
 // enter has the messages be those of another room, from its end.
@@ -103,11 +104,18 @@ type group struct {
 	rows  []string
 }
 
+// foot is how a frame ends that shows the room's end; zero for one that shows something else.
+type foot struct {
+	order uint64 // of the newest message in it
+	day   day    // of that one
+	full  bool   // nothing is blank below it
+}
+
 // draw fills the area's rows from the bottom up.
-func (s *scrollback) draw(area int) []string {
+func (s *scrollback) draw(area int) ([]string, foot) {
 	if s.from == (place{}) && area > 0 {
-		if rows, ok := s.tail.advance(s, area); ok {
-			return rows
+		if s.tail.advance(s, area) {
+			return s.fill(s.tail.groups, 0, area, s.tail.reached)
 		}
 	}
 	var groups []group // from the last to the first
@@ -125,7 +133,7 @@ func (s *scrollback) draw(area int) []string {
 }
 
 // fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
-func (s *scrollback) fill(groups []group, skip, area int, reached bool) []string {
+func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]string, foot) {
 	rows := make([]string, 0, area)
 	for _, g := range slices.Backward(groups) {
 		for _, row := range slices.Backward(g.rows) {
@@ -140,7 +148,11 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) []string
 		rows = append(rows, s.top(area-len(rows))...)
 	}
 	slices.Reverse(rows)
-	return append(rows, make([]string, area-len(rows))...)
+	var end foot
+	if n := len(groups); n > 0 && s.from == (place{}) {
+		end = foot{groups[n-1].order, s.lastDay, len(rows) == area}
+	}
+	return append(rows, make([]string, area-len(rows))...), end
 }
 
 // top is what stands above the first message in memory, the last row first.
@@ -181,6 +193,9 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 		}
 		for i := len(ms) - 1; i >= 0; i-- {
 			m := &ms[i]
+			if below == 0 {
+				s.lastDay = dayOf(m.At, s.paint.location)
+			}
 			if m.Order <= cleared {
 				visit(group{m.Order, s.notes.between(s.paint, s.room.Name, cleared, below, s.width)})
 				return true
@@ -205,17 +220,23 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 // groupRows is a message with the separators above it.
 func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	var rows []string
-	if above == nil || !s.paint.sameDay(above.At, m.At) {
+	if above == nil || dayOf(above.At, s.paint.location) != dayOf(m.At, s.paint.location) {
 		rows = append(rows, s.paint.in(partDay, fitRow(s.paint.day(m.At), s.width)))
 	}
-	if m.Seq > 0 && m.Seq == s.unread {
+	if s.firstUnread(m) {
 		rows = append(rows, s.paint.in(partUnread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
 	}
-	if m.Kind == chat.Edit || m.Kind == chat.Delete {
-		return rows // shown as what became of the message they mean
+	if amends(m) {
+		return rows // shown as what became of the message it means
 	}
 	return append(rows, s.lines.rows(s.paint, m, s.width)...)
 }
+
+// firstUnread reports whether the unread line stands above m.
+func (s *scrollback) firstUnread(m *chat.Message) bool { return m.Seq > 0 && m.Seq == s.unread }
+
+// amends reports whether m changes another message.
+func amends(m *chat.Message) bool { return m.Kind == chat.Edit || m.Kind == chat.Delete }
 
 // orderAfter is the order of the message that follows the one at order; 0 where it is the last.
 func (s *scrollback) orderAfter(order uint64) uint64 {

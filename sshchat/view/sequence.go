@@ -14,7 +14,14 @@ import (
 func (w *wire) csi(s string) { w.b = append(append(w.b, esc, '['), s...) }
 
 // move takes the cursor to a row and a column, counted from 0.
-func (w *wire) move(row, column int) { w.csi(strconv.Itoa(row+1) + ";" + strconv.Itoa(column+1) + "H") }
+func (w *wire) move(row, column int) { w.pair(row+1, column+1, 'H') }
+
+// pair is a sequence with two numbers.
+func (w *wire) pair(a, b int, final byte) {
+	w.b = append(w.b, esc, '[')
+	w.b = append(strconv.AppendInt(w.b, int64(a), 10), ';')
+	w.b = append(strconv.AppendInt(w.b, int64(b), 10), final)
+}
 
 // clearScreen blanks the screen, eraseRow the row from the cursor on.
 func (w *wire) clearScreen() { w.csi("2J") }
@@ -22,34 +29,49 @@ func (w *wire) eraseRow()    { w.csi("K") }
 
 // scroll moves the rows from top to bottom, counted from 0, n rows up; those that come free are blank.
 func (w *wire) scroll(top, bottom, n int) {
-	w.csi(strconv.Itoa(top+1) + ";" + strconv.Itoa(bottom+1) + "r")
+	w.region(top, bottom)
 	w.move(bottom, 0)
 	w.repeat('\n', n)
-	w.csi("r")
+	w.wholeRegion()
 }
+
+// region has a new line in the row bottom move those from top to bottom up, and no others; wholeRegion ends that.
+func (w *wire) region(top, bottom int) { w.pair(top+1, bottom+1, 'r') }
+func (w *wire) wholeRegion()           { w.csi("r") }
 
 // plainStyle ends all colours and emphasis.
 func (w *wire) plainStyle() { w.csi("m") }
 
 // mode turns a DEC private mode on or off.
-func (w *wire) mode(n int, on bool) { w.modes(strconv.Itoa(n), on) }
-
-// modes turns some on or off, with ; between.
-func (w *wire) modes(list string, on bool) {
-	end := "l"
+func (w *wire) mode(n string, on bool) {
+	w.csi("?")
+	w.b = append(w.b, n...)
 	if on {
-		end = "h"
+		w.b = append(w.b, 'h')
+	} else {
+		w.b = append(w.b, 'l')
 	}
-	w.csi("?" + list + end)
+}
+
+// beginFrame begins to draw, and endFrame ends it with the cursor in its place.
+func (w *wire) beginFrame() {
+	w.mode(modeFrame, true)
+	w.mode(modesDrawing, false)
+}
+
+func (w *wire) endFrame(row, column int) {
+	w.move(row, column)
+	w.mode(modesDrawing, true)
+	w.mode(modeFrame, false)
 }
 
 // The private modes in use.
 const (
-	modeMouse    = 1000 // buttons and the wheel are reported
-	modeMouseSGR = 1006 // in a form that has no limit
-	modeScreen   = 1049 // the alternate screen
-	modePaste    = 2004 // pastes come bracketed
-	modeFrame    = 2026 // what follows is shown at once when it ends
+	modeMouse    = "1000" // buttons and the wheel are reported
+	modeMouseSGR = "1006" // in a form that has no limit
+	modeScreen   = "1049" // the alternate screen
+	modePaste    = "2004" // pastes come bracketed
+	modeFrame    = "2026" // what follows is shown at once when it ends
 
 	// Drawing is done with the cursor hidden, and without going on in the next row at a row's end: terminals do not agree
 	// on how wide an emoji is, and one that is wider than we think must not push the rest of the screen down. It is so

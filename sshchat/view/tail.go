@@ -32,26 +32,27 @@ func (t *tail) keep(s *scrollback, area int, groups []group, reached bool) {
 	*t = tail{groups, reached, s.room.Name, s.paint, s.width, area, s.unread, s.cleared[s.room.Name], s.room.Sealed, s.notes.version}
 }
 
-// advance adds what has come since, and returns the area's rows; ok is false where that cannot be told from the tail.
-func (t *tail) advance(s *scrollback, area int) (rows []string, ok bool) {
+// advance adds what has come since, and reports false where that cannot be told from the tail.
+func (t *tail) advance(s *scrollback, area int) bool {
 	if len(t.groups) == 0 || t.room != s.room.Name || t.paint != s.paint || t.width != s.width || t.area != area ||
 		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.sealed != s.room.Sealed || t.notes != s.notes.version {
-		return nil, false
+		return false
 	}
 	ms := s.past(s.room.Name, 0, maxAdvance)
 	last := t.groups[len(t.groups)-1].order
 	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.Order == last })
 	if i < 0 {
-		return nil, false
+		return false
 	}
 	for i++; i < len(ms); i++ {
-		if ms[i].Kind == chat.Edit || ms[i].Kind == chat.Delete { // it changed what stands above
-			return nil, false
+		if amends(&ms[i]) { // it changed what stands above
+			return false
 		}
 		t.groups = append(t.groups, group{ms[i].Order, s.groupRows(&ms[i], &ms[i-1])})
+		s.lastDay = dayOf(ms[i].At, s.paint.location)
 	}
 	t.trim(area)
-	return s.fill(t.groups, 0, area, t.reached), true
+	return true
 }
 
 // trim lets go of groups that are out of sight.

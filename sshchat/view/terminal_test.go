@@ -32,13 +32,27 @@ func mustName(s string) chat.Name {
 	return n
 }
 
-func said(room chat.RoomName, from chat.Name, s string) chat.Delivery {
+func said(room chat.RoomName, from chat.Name, s string) chat.Message {
 	return happened(room, chat.Say, from, s)
 }
 
-func happened(room chat.RoomName, kind chat.Kind, from chat.Name, s string) chat.Delivery {
+func happened(room chat.RoomName, kind chat.Kind, from chat.Name, s string) chat.Message {
 	said, _ := text.ParseText(s) // what is refused stays empty
-	return chat.Delivery{Message: chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: said}}
+	return chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: said}
+}
+
+// told makes each message a span of its own, in the order they are in.
+func told(ms ...chat.Message) []chat.Span {
+	var spans []chat.Span
+	for _, m := range ms {
+		s := chat.Span{Room: m.Room, Entries: []chat.Message{m}}
+		switch m.Kind {
+		case chat.Joined, chat.Parted, chat.Knock: // in the person's own log
+			s.Room = chat.RoomName{}
+		}
+		spans = append(spans, s)
+	}
+	return spans
 }
 
 // terminal is a Plain and the screen it draws on, checked against each other at every flush.

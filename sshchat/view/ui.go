@@ -57,8 +57,8 @@ func New(kind Kind, o Options) UI {
 
 // Display is what a person is shown.
 type Display interface {
-	// Deliver shows what a chat.Reader pulled.
-	Deliver(ds []chat.Delivery)
+	// Deliver shows what a chat.Reader pulled, and keeps nothing of it.
+	Deliver(spans []chat.Span)
 	// Print shows the answer to a command. It may have many lines.
 	Print(text string)
 	// Fail shows a refusal or an error, worded for the person.
@@ -104,10 +104,13 @@ type Keyboard interface {
 type Output interface {
 	// Pending reports whether Flush may have something.
 	Pending() bool
-	// Flush returns everything to write, to be written in one piece. The bytes are the caller's.
+	// Flush returns everything to write, to be written in one piece. The bytes are lent: they are good until Done.
 	Flush() []byte
 	// FlushErr is Flush for the error stream, which only a pipe has.
 	FlushErr() []byte
+	// Done gives back what Flush and FlushErr have returned last, once it is written: another session may have its room
+	// then. What is not given back is never used again.
+	Done()
 	// Leave has the next Flush return the last words: the terminal is left as it was found.
 	Leave()
 }

@@ -1,0 +1,97 @@
+package view
+
+import (
+	"sync"
+
+	"sshchat/sshchat/chat"
+)
+
+// arrivals are messages that need no new frame: they are written below those that the screen shows, which move up. What
+// goes out is the same for all screens that show them alike, and made once.
+type arrivals struct {
+	messages []*encoded
+}
+
+// Only who is between Deliver and Flush has any.
+var arrivalsPool = sync.Pool{New: func() any { return new(arrivals) }}
+
+// release gives a back, and returns none.
+func (a *arrivals) release() *arrivals {
+	if a != nil {
+		clear(a.messages) // the cache decides for how long they are kept
+		a.messages = a.messages[:0]
+		arrivalsPool.Put(a)
+	}
+	return nil
+}
+
+// Deliver implements Display.
+func (f *Full) Deliver(spans []chat.Span) {
+	for i := range spans {
+		s := &spans[i]
+		if s.Gap.Count() > 0 {
+			f.note(s.Room, partNotice, gapText(s, f.options.Me)+": they came faster than this terminal took them")
+		}
+		for j := range s.Entries {
+			switch m := &s.Entries[j]; {
+			case s.Room.IsZero():
+				if s.Shows(m) {
+					f.told(m)
+				}
+			case amends(m):
+				f.amended(m)
+			case s.Shows(m):
+				f.arrived(m)
+			}
+		}
+	}
+}
+
+// told takes an entry of the person's own log.
+func (f *Full) told(m *chat.Message) {
+	switch {
+	case m.Kind == chat.Joined:
+		f.note(f.room, partNotice, "-- you are now in "+m.Room.For(f.options.Me))
+	case m.Kind == chat.Parted:
+		f.note(f.room, partNotice, "-- you are no longer in "+m.Room.For(f.options.Me))
+	case m.Kind == chat.Notice && m.Room.IsZero():
+		f.note(f.room, partNotice, "-- "+m.Text.String())
+	}
+}
+
+// amended takes an edit or a deletion: also one by somebody who is not shown, since what is deleted must go.
+func (f *Full) amended(m *chat.Message) {
+	if m.Room == f.room {
+		f.messages.tail = tail{}
+		f.stale = true
+	}
+}
+
+// arrived takes a message or a notice of a room. Other rooms are shown as far as Rooms tells of them.
+func (f *Full) arrived(m *chat.Message) {
+	f.ringing = f.ringing || f.look.rings(m, f.options.Me)
+	if m.Room == f.room && !f.stale {
+		f.stale = !f.add(m)
+	}
+}
+
+// add has the next Flush write m below what is shown, and returns false if that is not all that has to change.
+func (f *Full) add(m *chat.Message) bool {
+	at := &f.foot
+	if m.Order > 0 && m.Order <= at.order {
+		return true // rooms' past runs ahead of what is delivered
+	}
+	if !at.full || f.screen.bottom-f.screen.top < 2 || f.messages.firstUnread(m) {
+		return false
+	}
+	e := f.options.Lines.scroll(f.paint, m, f.width())
+	if e == nil || e.day != at.day {
+		return false
+	}
+	if f.added == nil {
+		f.added = arrivalsPool.Get().(*arrivals)
+	}
+	f.added.messages = append(f.added.messages, e)
+	at.order = m.Order
+	return true
+}

@@ -1,0 +1,120 @@
+package view
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// encoded is a message as it goes to clients: the bytes that show it below what is shown already. It is made once for all
+// sessions that show it alike, and never changed.
+type encoded struct {
+	encodedKey
+	bytes []byte   // a full screen's begin each row by moving all rows above it up
+	sums  []uint64 // of a full screen: the hash of each row
+	day   day      // of a full screen
+}
+
+// encodedKey is all that the bytes depend on. A message that was edited or deleted has none: its Order says too little.
+type encodedKey struct {
+	order   uint64 // of the message: no other one has it, in no room
+	width   int
+	variant variant
+	manner
+}
+
+// manner is how messages are shown, as far as sessions may have it in common.
+type manner struct {
+	zone   string
+	clock  string // layout of the time
+	styles *styles
+	medium medium
+	links  bool // the terminal knows links (OSC 8)
+	keep   bool // markup is shown with its signs
+}
+
+// medium is what messages are shown on. Only a screen has styles.
+type medium uint8
+
+const (
+	onScreen medium = iota
+	onPaper         // lines that scroll by
+	onPipe          // lines for a program
+)
+
+// variant is what a message is to the person who is shown it.
+type variant uint8
+
+const (
+	variantMention   variant = 1 << iota // it names the person
+	variantElsewhere                     // it is not of the room that needs no name
+	variantSecond                        // it is of a direct room, and the person is the second of the two
+)
+
+// mentionVariant tells whether m, which is of a room of more than two, names me.
+func mentionVariant(m *chat.Message, me chat.Name) variant {
+	if !m.Room.IsDirect() && m.Mentions(me) {
+		return variantMention
+	}
+	return 0
+}
+
+// roomVariant tells how the room of m is named to me, where the one called here needs no name.
+func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
+	if m.Room == here {
+		return 0
+	}
+	if _, second, direct := m.Room.Pair(); direct && second == me {
+		return variantElsewhere | variantSecond
+	}
+	return variantElsewhere
+}
+
+// mayShare reports whether m looks the same to all sessions with the same key. A person's own notices are nobody else's.
+func mayShare(m *chat.Message) bool {
+	return m.Order > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted
+}
+
+// The bounds of encodedMessages, which so hold at most 4 MiB. Messages come to all who read them within a moment: in the
+// busiest rooms that is a hundred of them at once, for each width and look.
+const (
+	encodedBits = 11   // places, as a power of two
+	maxEncoded  = 2048 // bytes of a message; a longer one is not kept
+)
+
+// encodedMessages holds encoded messages for all sessions of a server. Each has one place, where the last one that came
+// to it stands. Its methods may be called from any goroutine, and never wait.
+type encodedMessages [1 << encodedBits]atomic.Pointer[encoded]
+
+// slot is the place of a key. mix is the hash of its manner.
+func (k *encodedKey) slot(mix uint64) int {
+	h := k.order + mix + uint64(k.width)<<32 + uint64(k.variant)<<48
+	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other (Knuth, 6.4)
+	return int(h * golden >> (64 - encodedBits))
+}
+
+func (s *encodedMessages) find(k *encodedKey, mix uint64) *encoded {
+	if e := s[k.slot(mix)].Load(); e != nil && e.encodedKey == *k {
+		return e
+	}
+	return nil
+}
+
+func (s *encodedMessages) keep(e *encoded, mix uint64) {
+	if len(e.bytes)+8*len(e.sums) <= maxEncoded {
+		s[e.slot(mix)].Store(e)
+	}
+}
+
+// mix is the hash of a manner.
+func (m manner) mix() uint64 { return maphash.Comparable(seed, m) }
+
+// day is the day of a message in somebody's zone: numbers of days that follow each other need not.
+type day int32
+
+func dayOf(at time.Time, zone *time.Location) day {
+	at = at.In(zone)
+	return day(at.Year()*366 + at.YearDay())
+}
