@@ -81,7 +81,7 @@ func (f *Full) add(m *chat.Message) bool {
 	if m.Order > 0 && m.Order <= at.order {
 		return true // rooms' past runs ahead of what is delivered
 	}
-	if !at.full || f.screen.bottom-f.screen.top < 2 || f.messages.firstUnread(m) {
+	if !at.full || f.screen.bottom-f.screen.top < 2 {
 		return false
 	}
 	e := f.options.Lines.scroll(f.paint, m, f.width())

@@ -213,7 +213,10 @@ func (s *stage) anew() {
 	}
 	again := screen{term: s.Full.screen.term}
 	var w wire
+	kept := s.messages.tail
+	s.messages.tail = tail{} // the messages are laid out anew, too
 	again.draw(&w, s.compose(), s.look.Mouse)
+	s.messages.tail = kept
 	if _, err := fresh.Write(w.b); err != nil {
 		s.t.Fatal(err)
 	}

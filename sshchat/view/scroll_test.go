@@ -113,7 +113,7 @@ func TestKeysInNumbers(t *testing.T) {
 }
 
 // processorTime is what this process has had of the processor.
-func processorTime(t *testing.T) time.Duration {
+func processorTime(t testing.TB) time.Duration {
 	t.Helper()
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

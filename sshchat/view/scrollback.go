@@ -223,7 +223,7 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	if above == nil || dayOf(above.At, s.paint.location) != dayOf(m.At, s.paint.location) {
 		rows = append(rows, s.paint.in(partDay, fitRow(s.paint.day(m.At), s.width)))
 	}
-	if s.firstUnread(m) {
+	if m.Seq > 0 && m.Seq == s.unread {
 		rows = append(rows, s.paint.in(partUnread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
 	}
 	if amends(m) {
@@ -231,9 +231,6 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	}
 	return append(rows, s.lines.rows(s.paint, m, s.width)...)
 }
-
-// firstUnread reports whether the unread line stands above m.
-func (s *scrollback) firstUnread(m *chat.Message) bool { return m.Seq > 0 && m.Seq == s.unread }
 
 // amends reports whether m changes another message.
 func amends(m *chat.Message) bool { return m.Kind == chat.Edit || m.Kind == chat.Delete }
