@@ -11,7 +11,6 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
-	"sshchat/sshchat/view"
 )
 
 // caller is who a session acts for: what their login proved, and what is counted against them. Others end a session by it,
@@ -22,8 +21,7 @@ type caller struct {
 	name   chat.Name
 	key    *chat.Key // proven in this login, while it has no account
 
-	login   login                 // changed by prove alone; the session's goroutine's
-	proven  atomic.Pointer[login] // the same, for others
+	proven  atomic.Pointer[login] // changed by prove alone, in the goroutine of the session or of its command
 	renewal atomic.Bool           // it changes what it has to prove: until that is done its login is not reviewed
 	patient bool                  // a program: it waits where a person would be refused for being too fast
 	kind    string                // full, plain, pipe or exec, as sessions are listed
@@ -34,11 +32,11 @@ type caller struct {
 
 var _ command.Caller = (*caller)(nil)
 
-// prove has the session act for what that login proves.
-func (who *caller) prove(l login) {
-	who.login = l
-	who.proven.Store(&l)
-}
+// prove makes the session act for what that login proves.
+func (who *caller) prove(l login) { who.proven.Store(&l) }
+
+// login is what the session acts for.
+func (who *caller) login() login { return *who.proven.Load() }
 
 // Guess implements command.Caller.
 func (who *caller) Guess(look func() error) error {
@@ -88,7 +86,7 @@ func (who *caller) MayClaim() error {
 
 // Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
 func (who *caller) Registered(a chat.Account) {
-	who.prove(who.login.registered(a, who.key))
+	who.prove(who.login().registered(a, who.key))
 	who.enlist(a)
 	now := who.server.view()
 	who.server.review(who, now, now) // they may have been banned since the account was made
@@ -103,7 +101,7 @@ func (who *caller) Renew(change func() (generation string, second bool, err erro
 	before := who.server.view()
 	who.renewal.Store(true)
 	generation, second, err := change()
-	if l := who.login; err == nil && l.key == "" {
+	if l := who.login(); err == nil && l.key == "" {
 		l.proof, l.second = generation, second
 		who.prove(l)
 	}
@@ -180,7 +178,7 @@ func among(a limit.Allowance, n int) limit.Allowance {
 
 // Denied implements command.Caller.
 func (who *caller) Denied() (unwritten int, due bool) {
-	if who.login.provisional() { // who can have as many names as they like
+	if who.login().provisional() { // who can have as many names as they like
 		return 0, who.server.nobodies.due(chat.Act{By: who.name.String(), Source: who.conn.source})
 	}
 	due = who.server.denials.Take(who.name, time.Now()) == 0
@@ -201,17 +199,4 @@ func echo(said string) string {
 		shown += "…"
 	}
 	return shown
-}
-
-// held reports whether the next action has to wait, and sets the alarm that ends the wait. Until then nothing more is
-// read of the program, but what others say is shown to it.
-func (s *session) held() bool {
-	s.holding = false
-	if s.patient && s.actions[0].Kind == view.Line {
-		if wait := s.server.messages.Delay(s.name, time.Now()); wait > 0 {
-			s.holding = true
-			s.pace.in(wait)
-		}
-	}
-	return s.holding
 }

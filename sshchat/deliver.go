@@ -18,33 +18,36 @@ var errOver = errors.New("the session was ended")
 // draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
 // logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once. Of a session that
 // somebody has ended it shows nothing more, and returns errOver: it may be late to notice, and what is said since is not for it.
-func (v *display) draw(reader *chat.Reader) error {
-	ds := reader.Next(deliverBatch)
+func (v *display) draw() error {
+	spans := v.reader.Spans(deliverBatch)
+	defer v.reader.Done()
 	if v.who.terminated.Load() != nil {
 		return errOver
 	}
-	v.deliver(ds)
+	n := v.deliver(spans)
 	if v.full() {
 		v.showRooms() // before what is in sight counts as read: the unread line goes by it
 		v.inbox.At(v.inSight())
 		v.showRooms()
 	}
-	if !v.ui.Pending() {
-		return nil
+	if v.ui.Pending() {
+		v.drawn = time.Time{}
+		if _, _, pty := v.guard.size(); pty && n < deliverBatch {
+			v.drawn = time.Now()
+		}
+		if err := v.flush(); err != nil {
+			return err
+		}
+		v.markRead(spans)
 	}
-	v.drawn = time.Time{}
-	if _, _, pty := v.guard.size(); pty && len(ds) < deliverBatch {
-		v.drawn = time.Now()
+	if v.inbox.Owes() && !v.marks.set {
+		v.marks.in(settleEvery)
 	}
-	if err := v.flush(); err != nil {
-		return err
-	}
-	v.markRead(ds)
 	return nil
 }
 
-// rest puts off the next frame until it is due. It is called when there may be something to draw: where messages come
-// less often than frames may, no clock is set for any of them.
+// rest puts off the next frame until it is due. It is called when there may be something to draw: if messages come
+// less often than frames may, no timer is set for any of them.
 func (v *display) rest() {
 	if due := frameTime - time.Since(v.drawn); due > 0 && !v.resting {
 		v.resting = true
@@ -52,29 +55,55 @@ func (v *display) rest() {
 	}
 }
 
-// deliver shows what was pulled, and notes who wrote and what was missed.
-func (v *display) deliver(ds []chat.Delivery) {
-	if len(ds) == 0 {
-		return
+// deliver shows what was pulled, notes who wrote and what was missed, and returns how many entries there were.
+func (v *display) deliver(spans chat.Spans) (n int) {
+	if len(spans) == 0 {
+		return 0
 	}
-	v.who.server.stats.Deliveries.Add(int64(len(ds)))
-	for _, d := range ds {
-		if d.Gap.Count() > 0 {
-			v.who.server.stats.Skipped.Add(int64(d.Gap.Count()))
-			v.who.trouble(slog.LevelInfo, "reader lagged", "room", d.Room.String(), "missed", d.Gap.Count())
-		}
-		if d.Kind.Stored() && d.Room.IsDirect() && d.From != v.who.name {
-			v.correspondent = d.From
-		}
+	settle := false
+	for i := range spans {
+		s := &spans[i]
+		n += len(s.Entries)
 		switch {
-		case d.Kind == chat.Parted && d.Room == v.room:
-			v.Enter(chat.General)
-		case d.Kind == chat.Changed:
-			v.settle()
+		case s.Room.IsZero():
+			settle = v.hear(s.Entries) || settle
+		case s.Room.IsDirect():
+			v.noteCorrespondent(s.Entries)
+		}
+		if s.Gap.Count() > 0 {
+			v.who.server.stats.Skipped.Add(int64(s.Gap.Count()))
+			v.who.trouble(slog.LevelInfo, "reader lagged", "room", s.Room.String(), "missed", s.Gap.Count())
 		}
 	}
-	v.inbox.Deliver(ds)
-	v.ui.Deliver(v.shown(ds))
+	v.who.server.stats.Deliveries.Add(int64(n))
+	if settle {
+		v.settle()
+	}
+	v.inbox.Deliver(spans)
+	v.ui.Deliver(spans)
+	return n
+}
+
+// hear acts on what this person alone is told, and reports whether the account has changed.
+func (v *display) hear(entries []chat.Message) (changed bool) {
+	for i := range entries {
+		switch m := &entries[i]; {
+		case m.Kind == chat.Parted && m.Room == v.room:
+			v.Enter(chat.General)
+		case m.Kind == chat.Changed:
+			changed = true
+		}
+	}
+	return changed
+}
+
+// noteCorrespondent notes who has written to this person alone.
+func (v *display) noteCorrespondent(entries []chat.Message) {
+	for i := range entries {
+		if m := &entries[i]; m.Kind.Stored() && m.From != v.who.name {
+			v.correspondent = m.From
+		}
+	}
 }
 
 // flush writes everything the UI has, in one piece for each stream.
@@ -82,6 +111,7 @@ func (v *display) flush() error {
 	if !v.ui.Pending() {
 		return nil
 	}
+	defer v.ui.Done()
 	if p := v.ui.FlushErr(); len(p) > 0 {
 		if _, err := v.guard.Stderr().Write(p); err != nil {
 			return err
@@ -105,15 +135,6 @@ func (v *display) begin() chat.From {
 		return chat.From{Peek: true} // it draws from the rooms' past, and tells what was seen of it
 	}
 	return chat.From{Back: replay, Unread: replayUnread}
-}
-
-// shown leaves out what the person does not want to see.
-func (v *display) shown(ds []chat.Delivery) []chat.Delivery {
-	hidden := func(d chat.Delivery) bool { return d.Gap.Count() == 0 && !v.filter.Shows(&d.Message, v.who.name) }
-	if !slices.ContainsFunc(ds, hidden) {
-		return ds
-	}
-	return slices.DeleteFunc(slices.Clone(ds), hidden)
 }
 
 // past is the view.Past of this session: a room's log, without what the person does not want to see.
@@ -163,17 +184,22 @@ func (v *display) showRooms() {
 	v.ui.Rooms(rooms)
 }
 
+// settleEvery is how often what a session reads is told to the hub, at most. A crash loses as much of it.
+const settleEvery = time.Second / 2
+
 // markRead notes what has been written to the client as read. With a full screen the
 // inbox knows what is in sight, and a script reads for nobody.
-func (v *display) markRead(ds []chat.Delivery) {
+func (v *display) markRead(spans chat.Spans) {
 	if _, _, pty := v.guard.size(); !pty || v.full() {
 		return
 	}
-	for i := range ds {
-		d := &ds[i]
-		later := func(e chat.Delivery) bool { return e.Room == d.Room && e.Kind.Stored() }
-		if d.Kind.Stored() && !slices.ContainsFunc(ds[i+1:], later) { // the last of its room tells for all
-			v.inbox.Read(d.Room, d.Seq)
+	for i := range spans {
+		s := &spans[i]
+		for k := len(s.Entries) - 1; k >= 0 && !s.Room.IsZero(); k-- {
+			if m := &s.Entries[k]; m.Kind.Stored() {
+				v.inbox.Read(s.Room, m.Seq)
+				break
+			}
 		}
 	}
 }

@@ -20,17 +20,17 @@ type display struct {
 
 	room          chat.RoomName // where what is typed goes
 	settings      command.Settings
+	reader        *chat.Reader
 	filter        chat.Filter // what is not shown
 	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
-	inbox         *chat.Inbox // what is not read; nil for a command
+	inbox         *chat.Inbox // what is not read; nil for a command, as the reader
 	correspondent chat.Name   // who last wrote to this person alone
 
 	frame   *timer    // fires when the next frame may be drawn
-	drawn   time.Time // when the last one was; zero where the next may follow at once
+	drawn   time.Time // when the last one was; zero if the next may follow at once
 	resting bool      // until frame fires
+	marks   *timer    // fires when what was read is to be settled
 }
-
-func (v *display) Room() chat.RoomName { return v.room }
 
 func (v *display) Enter(room chat.RoomName) {
 	v.room = room
@@ -39,13 +39,7 @@ func (v *display) Enter(room chat.RoomName) {
 	}
 }
 
-func (v *display) Correspondent() chat.Name { return v.correspondent }
-
-func (v *display) Clear() { v.ui.Clear() }
-
-func (v *display) Focus() []chat.Name { return v.focus }
-
-func (v *display) SetFocus(people []chat.Name) {
+func (v *display) setFocus(people []chat.Name) {
 	v.focus = people
 	v.settle()
 }
@@ -68,7 +62,7 @@ func (v *display) newUI(isCommand bool) view.UI {
 // wantsFull reports whether a full screen is what this terminal and its person want.
 func (v *display) wantsFull() bool {
 	term := v.guard.terminal()
-	if _, _, pty := v.guard.size(); !pty || term == "bot" || v.who.login.provisional() {
+	if _, _, pty := v.guard.size(); !pty || term == "bot" || v.who.login().provisional() {
 		return false
 	}
 	if v.settings.UI != "auto" {
@@ -99,13 +93,13 @@ func (v *display) look() view.Look {
 		Bell: v.settings.Bell, Mouse: v.settings.Mouse, Away: away,
 	}
 	if l.Zone == nil {
-		l.Zone = v.Zone()
+		l.Zone = v.zone()
 	}
 	return l
 }
 
-// Zone is the one that the client's environment names, if it does.
-func (v *display) Zone() *time.Location {
+// zone is the one that the client's environment names, if it does.
+func (v *display) zone() *time.Location {
 	if zone := command.ClientZone(v.guard.getenv("TZ")); zone != nil {
 		return zone
 	}
@@ -120,6 +114,7 @@ func (v *display) settle() {
 	}
 	v.settings = command.ParseSettings(a.Settings)
 	v.filter = v.settings.Filter(v.focus)
+	v.reader.Filter(&v.filter)
 	v.inbox.Filter(v.filter)
 	if v.wantsFull() != v.full() {
 		v.changeUI()
@@ -139,7 +134,7 @@ func (v *display) changeUI() {
 		return
 	}
 	for _, m := range v.past(v.room, 0, replay) {
-		v.ui.Deliver([]chat.Delivery{{Message: m}})
+		v.ui.Deliver(chat.Spans{{Room: m.Room, Entries: []chat.Message{m}}})
 	}
 }
 

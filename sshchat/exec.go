@@ -15,10 +15,29 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// exec runs the one command of "ssh host COMMAND" and returns its exit code.
-// What it prints goes out as it comes: data on standard output, words on the error stream.
-func (s *session) exec(ctx context.Context, line string) int {
-	call, err := s.call(command.Exec)
+// exec runs the one command of "ssh host COMMAND" and returns its exit code. On a terminal it may ask questions, which the
+// session's goroutine takes the answers to.
+func (s *session) exec(ctx context.Context, line string) (code int) {
+	if s.ui.Kind == "" {
+		return s.runOnce(ctx, &job{session: s, room: s.room, inline: true}, line)
+	}
+	s.start(ctx, func(ctx context.Context, j *job) error {
+		code = s.runOnce(ctx, j, line)
+		return nil
+	}, func(_ *job, err error) {
+		if err != nil {
+			code = int(chat.Failed)
+		}
+	})
+	if s.loop(ctx, nil) != nil {
+		s.await()
+	}
+	return code
+}
+
+// runOnce runs a command. What it prints goes out as it comes: data on standard output, words on the error stream.
+func (s *session) runOnce(ctx context.Context, j *job, line string) int {
+	call, err := j.call(command.Exec)
 	if err != nil {
 		return s.refuse(err)
 	}
@@ -26,7 +45,7 @@ func (s *session) exec(ctx context.Context, line string) int {
 		call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.stdin(ctx)
 	} else {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
-		call.Out, call.Err, call.In = returns{s.guard}, text.NewWriter(returns{s.guard.Stderr()}), noStdin{}
+		call.Out, call.Err, call.In = returns{onTurn{j, s.guard}}, text.NewWriter(returns{onTurn{j, s.guard.Stderr()}}), noStdin{}
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -74,6 +93,21 @@ func (k *keys) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// onTurn has the session's goroutine write, after what was typed before is shown.
+type onTurn struct {
+	job *job
+	to  io.Writer
+}
+
+func (w onTurn) Write(p []byte) (n int, err error) {
+	w.job.do(func() {
+		if err = w.job.session.flush(); err == nil {
+			n, err = w.to.Write(p)
+		}
+	})
+	return n, err
 }
 
 // returns puts a carriage return before each newline, for a terminal in raw mode.

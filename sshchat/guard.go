@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"sshchat/sshchat/wake"
+
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -18,7 +20,7 @@ type guard struct {
 	conn *conn
 
 	end     context.CancelFunc // ends the session's context; the connection's is another
-	resized chan struct{}      // holds a token when the size has changed; never closed
+	waker   *wake.Waker        // the session's, woken when the size has changed
 	writes  writeClock
 	stderr  guardedErr
 
@@ -47,7 +49,7 @@ func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.
 	announcer{s.hostKeys}.announce(c, peer)
 	inner, end := context.WithCancel(ctx)
 	defer end()
-	g := &guard{conn: c, end: end, resized: make(chan struct{}, 1), env: make(map[string]string), writes: writeClock{conn: c}}
+	g := &guard{conn: c, end: end, waker: wake.New(), env: make(map[string]string), writes: writeClock{conn: c}}
 	own := &sessionContext{Context: ctx, inner: inner, values: map[any]any{guardKey{}: g}}
 	ssh.DefaultSessionHandler(srv, peer, &guardedChannel{ch, g}, own)
 }
@@ -158,10 +160,7 @@ func (g *guard) takeSize(payload []byte) bool {
 		return false
 	}
 	g.width, g.height = clamp(size.Width, size.Height)
-	select {
-	case g.resized <- struct{}{}:
-	default:
-	}
+	g.waker.Wake(resized)
 	return true
 }
 

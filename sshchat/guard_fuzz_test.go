@@ -3,6 +3,8 @@ package sshchat
 import (
 	"testing"
 
+	"sshchat/sshchat/wake"
+
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -22,7 +24,7 @@ func FuzzGuardJudge(f *testing.F) {
 	f.Add("x11-req", pty[:7], "auth-agent-req@openssh.com", []byte{}, "exec", make([]byte, 2*maxExec))
 	f.Fuzz(func(t *testing.T, t1 string, p1 []byte, t2 string, p2 []byte, t3 string, p3 []byte) {
 		g := &guard{
-			conn: &conn{server: &Server{sourceCounts: newSourceCounts(DefaultLimits)}}, resized: make(chan struct{}, 1), env: make(map[string]string),
+			conn: &conn{server: &Server{sourceCounts: newSourceCounts(DefaultLimits)}}, waker: wake.New(), env: make(map[string]string),
 		}
 		begun := 0
 		for range 12 { // the same again must change nothing for the worse

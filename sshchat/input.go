@@ -8,6 +8,7 @@ import (
 
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/view"
+	"sshchat/sshchat/wake"
 )
 
 // inputChunk is the most that is read at once: enough for a line, small enough to keep for each session.
@@ -16,14 +17,15 @@ const inputChunk = 1 << 10
 // input hands what a client sends to its session, a chunk at a time: the next is read when the last was taken,
 // so that a client which floods is slowed by its own channel's window.
 type input struct {
+	waker *wake.Waker   // the session's, woken when there is something to take
 	ready chan struct{} // holds a token while chunk and err are the session's; never closed
 	taken chan struct{} // holds a token when they are the reader's again; never closed
 	chunk []byte
 	err   error // io.EOF at the end of input
 }
 
-func newInput() *input {
-	return &input{ready: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
+func newInput(w *wake.Waker) *input {
+	return &input{waker: w, ready: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
 }
 
 // throttled reads what a client sends at the pace it may come.
@@ -40,6 +42,7 @@ func (in *input) read(ctx context.Context, r io.Reader) {
 		n, in.err = r.Read(buf)
 		in.chunk = buf[:n]
 		in.ready <- struct{}{}
+		in.waker.Wake(typed)
 		select {
 		case <-in.taken:
 			clear(in.chunk) // it may have been a password
@@ -49,7 +52,17 @@ func (in *input) read(ctx context.Context, r io.Reader) {
 	}
 }
 
-// take returns what came, after ready was received. The chunk is valid until next.
+// has reports whether there is something to take. It is asked once for each.
+func (in *input) has() bool {
+	select {
+	case <-in.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// take returns what came, after has, or after ready was received. The chunk is valid until next.
 func (in *input) take() ([]byte, error) { return in.chunk, in.err }
 
 // next lets the reader go on.
@@ -72,7 +85,7 @@ func (t *typing) expire(ui view.Keyboard) {
 	t.awaitMore(ui)
 }
 
-// awaitMore sets the alarm for what the UI makes of it that no more follows.
+// awaitMore sets the timer for what the UI makes of it that no more follows.
 func (t *typing) awaitMore(ui view.Keyboard) {
 	t.escape.stop()
 	if wait := ui.Waiting(); wait > 0 && !t.ended {
@@ -80,8 +93,11 @@ func (t *typing) awaitMore(ui view.Keyboard) {
 	}
 }
 
-// takeInput has the UI make actions of what was typed.
+// takeInput has the UI make actions of what was typed, if anything was.
 func (t *typing) takeInput(ui view.Keyboard) {
+	if !t.in.has() {
+		return
+	}
 	chunk, err := t.in.take()
 	t.actions = append(t.actions, ui.Input(chunk)...)
 	switch {
@@ -108,50 +124,51 @@ func (t *typing) unsaid() int {
 	return n
 }
 
-// timer is one that chat.Wait can wait for. It belongs to the session's goroutine, and is free until it is set.
-type timer struct {
-	timer *time.Timer   // nil until the first time
-	fired chan struct{} // holds a token when the time has come; never closed
-	set   bool
+// held reports whether the next action has to wait, and sets the timer that ends the wait. Until then nothing more is
+// read of the program, but what others say is shown to it.
+func (s *session) held() bool {
+	s.holding = false
+	if s.patient && s.actions[0].Kind == view.Line {
+		if wait := s.server.messages.Delay(s.name, time.Now()); wait > 0 {
+			s.holding = true
+			s.pace.in(wait)
+		}
+	}
+	return s.holding
 }
 
-func newTimer() *timer { return &timer{fired: make(chan struct{}, 1)} }
+// timer is one that wakes a session. It belongs to the session's goroutine, and is free until it is set.
+type timer struct {
+	waker  *wake.Waker
+	reason wake.Reason
+	timer  *time.Timer // nil until the first time
+	set    bool
+}
 
-// in makes the timer fire once after d, and not for anything before.
+func newTimer(w *wake.Waker, r wake.Reason) *timer { return &timer{waker: w, reason: r} }
+
+// in makes the timer fire once after d, and not for anything before. One that is just firing for what came before may still
+// do so: that must do no harm.
 func (t *timer) in(d time.Duration) {
 	t.stop()
 	t.set = true
 	if t.timer == nil {
-		t.timer = time.AfterFunc(d, t.fire)
+		t.timer = time.AfterFunc(d, func() { t.waker.Wake(t.reason) })
 	} else {
 		t.timer.Reset(d)
 	}
 }
 
-func (t *timer) fire() {
-	select {
-	case t.fired <- struct{}{}:
-	default:
-	}
+// fired reports whether the timer was set, when its session woke for it. It is not set any more.
+func (t *timer) fired() (was bool) {
+	was, t.set = t.set, false
+	return was
 }
 
-// signal is what to wait for. It is nil while the timer is not set: each channel waited for costs at each wait.
-func (t *timer) signal() <-chan struct{} {
-	if !t.set {
-		return nil
-	}
-	return t.fired
-}
-
-// stop keeps it from firing. One that fires just now may still do so, when it is set again; that must do no harm.
+// stop keeps it from firing.
 func (t *timer) stop() {
 	t.set = false
-	if t.timer == nil {
-		return
-	}
-	t.timer.Stop()
-	select {
-	case <-t.fired:
-	default:
+	if t.timer != nil {
+		t.timer.Stop()
 	}
 }

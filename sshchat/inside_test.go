@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"sshchat/hostkeys"
@@ -42,6 +43,7 @@ type inside struct {
 	addr   string
 	users  *accounts.Store
 	hub    *chat.Hub
+	stalls *atomic.Pointer[chan struct{}] // messages are stored once it is closed; nil: at once
 	served chan error
 	stop   func() error // the hub
 }
@@ -85,7 +87,8 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	node, state, applied := journaltest.NewMemory(users.View().State).Join()
-	hub := chat.NewHub(chat.Config{Journal: stored{node, users}, State: state, Applied: applied, Clock: users.Moment, Log: log})
+	stalls := new(atomic.Pointer[chan struct{}])
+	hub := chat.NewHub(chat.Config{Journal: stored{node, users, stalls}, State: state, Applied: applied, Clock: users.Moment, Log: log})
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
 		Services: &command.Services{
@@ -105,7 +108,7 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &inside{server, t, signer, l.Addr().String(), users, hub, make(chan error, 1), func() error { stop(); return <-ended }}
+	s := &inside{server, t, signer, l.Addr().String(), users, hub, stalls, make(chan error, 1), func() error { stop(); return <-ended }}
 	go func() { s.served <- server.Serve(l) }()
 	return s
 }
@@ -113,10 +116,14 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 // stored is a journal that stores what is decided, and nothing that is said.
 type stored struct {
 	*journaltest.Node
-	users *accounts.Store
+	users  *accounts.Store
+	stalls *atomic.Pointer[chan struct{}]
 }
 
 func (s stored) Append(b chat.Batch) error {
+	if until := s.stalls.Load(); until != nil && len(b.Events) > 0 {
+		<-*until
+	}
 	if b.After != b.Before {
 		if err := s.users.Append(accounts.Change{Before: b.Before, After: b.After, At: b.At.Stamp, Edit: b.Edit}); err != nil {
 			return err

@@ -38,7 +38,7 @@ type liveSessions struct {
 func (who *caller) enlist(a chat.Account) {
 	live := command.LiveSession{
 		Account: a.ID, Name: a.Name, Addr: who.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
-		Key: who.login.key, Face: who.kind, Client: text.Clean(who.conn.client, 64),
+		Key: who.login().key, Face: who.kind, Client: text.Clean(who.conn.client, 64),
 	}
 	list := &who.server.liveSessions
 	list.mu.Lock()

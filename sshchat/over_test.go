@@ -12,10 +12,10 @@ func TestEndedSessionDrawsNothing(t *testing.T) {
 	why := "You are banned."
 	who := &caller{}
 	who.terminated.Store(&why)
-	v := &display{who: who} // without a screen: what draws more than nothing panics
 	reader := hubOf().Reader(who.name, chat.From{})
 	defer reader.Close()
-	if err := v.draw(reader); !errors.Is(err, errOver) {
+	v := &display{who: who, reader: reader} // without a screen: what draws more than nothing panics
+	if err := v.draw(); !errors.Is(err, errOver) {
 		t.Errorf("it draws: %v", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
+	"sshchat/sshchat/wake"
 
 	"charm.land/ssh"
 )
@@ -24,9 +24,10 @@ type session struct {
 	display
 	typing
 
-	answer  *lines      // what the running command has printed, or nil
+	job     *job        // what is under way; nil: nothing
 	asking  atomic.Bool // a command waits for an answer
-	asked   bool        // the command that runs has asked something
+	cut     int         // lines that were under way and not done when the session ended
+	waker   *wake.Waker // wakes the session's goroutine
 	isExec  bool        // it runs one command and ends
 	leaving bool        // the session ends after what it is at
 	code    int         // what it ends with, of itself: a script's is that of its last refusal
@@ -63,6 +64,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		defer cancel(nil)
 		sess.end = cancel
 		defer sess.delist()
+		defer sess.abandon()
 		unhook := context.AfterFunc(s.stop, func() {
 			g.hurry()
 			cancel(errStopping)
@@ -85,8 +87,9 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	}
 	sess := &session{
 		caller:  caller{server: s, conn: g.conn, name: name},
-		display: display{guard: g, room: chat.General, began: time.Now(), frame: newTimer()},
-		typing:  typing{in: newInput(), escape: newTimer(), pace: newTimer()},
+		display: display{guard: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)},
+		typing:  typing{in: newInput(g.waker), escape: newTimer(g.waker, escapeDue), pace: newTimer(g.waker, actionDue)},
+		waker:   g.waker,
 	}
 	sess.who = &sess.caller
 	sess.prove(l)
@@ -105,7 +108,7 @@ func (s *session) run(ctx context.Context, line string) int {
 	s.isExec = line != ""
 	s.kind = s.kindOf()
 	var a chat.Account
-	if !s.login.provisional() {
+	if !s.login().provisional() {
 		var err error
 		if a, err = s.admit(ctx); err != nil {
 			s.server.keptOut(s.conn, s.name, err)
@@ -114,10 +117,11 @@ func (s *session) run(ctx context.Context, line string) int {
 	}
 	s.ui = s.newUI(s.isExec)
 	s.kind = s.kindOf()
-	if !s.login.provisional() {
+	if !s.login().provisional() {
 		s.enlist(a) // with its UI
 	}
 	s.patient = line != "" || s.ui.Kind == view.KindPipe
+	defer context.AfterFunc(ctx, func() { s.waker.Wake(ended) })()
 	if line != "" {
 		return s.exec(ctx, line)
 	}
@@ -128,14 +132,14 @@ func (s *session) run(ctx context.Context, line string) int {
 // admit begins the session of an account, if its login is admitted. The session is listed before that is decided: so a ban
 // that comes meanwhile finds it, or is found.
 func (s *session) admit(ctx context.Context) (chat.Account, error) {
-	a, _ := s.server.view().ByID(s.login.id)
-	s.prove(s.login.restricted(a))
+	a, _ := s.server.view().ByID(s.login().id)
+	s.prove(s.login().restricted(a))
 	s.enlist(a)
 	a, err := s.admitted()
 	if err != nil {
 		return a, err
 	}
-	if only := s.login.only; len(only) > 0 && !s.isExec {
+	if only := s.login().only; len(only) > 0 && !s.isExec {
 		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND", only, s.reach())}
 	}
 	s.settings = command.ParseSettings(a.Settings)
@@ -159,41 +163,6 @@ func (s *session) refuse(err error) int {
 	return command.ExitCode(err)
 }
 
-// command runs a command from within the session. Its answer is private.
-func (s *session) command(ctx context.Context, face command.Face, line string) error {
-	return s.dispatch(ctx, face, line, s.server.services.Commands.Run)
-}
-
-// dispatch has the registry take a line that was typed, by its Run or its Say.
-func (s *session) dispatch(ctx context.Context, face command.Face, line string, take func(context.Context, string, command.Call) error) error {
-	out := &lines{print: func(text string) {
-		if s.inbox == nil {
-			s.said = text
-		}
-		s.ui.Print(text)
-	}}
-	s.answer = out
-	defer func() { out.end(); s.answer = nil }()
-	call, err := s.call(face)
-	if err != nil {
-		s.leave(err)
-		return err
-	}
-	call.Out, call.Err, call.In, call.Next = out, out, strings.NewReader(""), command.Chat
-	return take(ctx, line, call)
-}
-
-// call is what a command gets to know of the session, with the account as it stands now.
-func (s *session) call(face command.Face) (command.Call, error) {
-	call := command.Call{
-		Services: s.server.services, Face: face, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
-		Source: s.conn.source, Session: s, Caller: &s.caller, Who: s.asks,
-	}
-	var err error
-	call.Account, err = s.admitted()
-	return call, err
-}
-
 // leave ends the session after the one thing that it is at, since its login is no longer good for any.
 func (s *session) leave(err error) {
 	s.leaving = true
@@ -214,55 +183,4 @@ func (s *session) explain(err error) {
 		s.trouble(slog.LevelError, "command failed", "err", err)
 	}
 	s.ui.Fail(text)
-}
-
-// offerAccount asks a name without an account whether it wants one: it may be mistyped.
-func (s *session) offerAccount(ctx context.Context) error {
-	_, _, pty := s.guard.size()
-	services := s.server.services
-	if !pty {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register", s.name, s.reach())}
-	}
-	if !services.Entrance().Registration {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
-	}
-	if services.Entrance().ByInvite {
-		return s.askInvite(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name))
-	}
-	if s.name.Reserved() {
-		return s.command(ctx, command.Exec, "register") // which refuses, and says why
-	}
-	full := func() bool { return s.server.accountsWait(s.conn) != "" }
-	if full() {
-		return s.askInviteInstead(ctx)
-	}
-	answer, err := s.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
-	if err != nil {
-		return err
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
-	}
-	if full() { // others were faster to answer
-		return s.askInviteInstead(ctx)
-	}
-	return s.command(ctx, command.Exec, "register")
-}
-
-// askInviteInstead says why no account can be made without an invite now, and asks for one.
-func (s *session) askInviteInstead(ctx context.Context) error {
-	s.ui.Print(fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.conn)))
-	return s.askInvite(ctx, "The code of your invite, if you have one: ")
-}
-
-// askInvite is offerAccount for somebody who needs an invite.
-func (s *session) askInvite(ctx context.Context, question string) error {
-	code, err := s.Ask(ctx, question, true)
-	if err != nil {
-		return err
-	}
-	if fields := strings.Fields(code); len(fields) == 1 {
-		return s.command(ctx, command.Exec, "register "+fields[0])
-	}
-	return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
 }

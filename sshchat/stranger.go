@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 
@@ -109,7 +110,7 @@ func (c *conn) takePlace() *chat.Refusal {
 // untilLate ends what a login without an account waits for a moment before its connection is closed, with the reason as the
 // context's cause.
 func (who *caller) untilLate(ctx context.Context) (context.Context, context.CancelFunc) {
-	if !who.login.provisional() {
+	if !who.login().provisional() {
 		return ctx, func() {}
 	}
 	c, all := who.conn, who.server.limits().Registration
@@ -152,4 +153,58 @@ func newcomersWords(wait time.Duration, bySource bool) string {
 		return fmt.Sprintf("too many accounts were made from your address in the last hour; the next can be made in %s, or now with an invite", approx(wait))
 	}
 	return fmt.Sprintf("too many accounts were made here in the last ten minutes; the next can be made in %s, or now with an invite", approx(wait))
+}
+
+// offerAccount asks a name without an account whether it wants one: it may be mistyped.
+func (j *job) offerAccount(ctx context.Context) error {
+	s := j.session
+	_, _, pty := s.guard.size()
+	services := s.server.services
+	if !pty {
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register", s.name, s.reach())}
+	}
+	if !services.Entrance().Registration {
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
+	}
+	if services.Entrance().ByInvite {
+		return j.askInvite(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name))
+	}
+	if s.name.Reserved() {
+		return j.command(ctx, command.Exec, "register") // which refuses, and says why
+	}
+	full := func() bool { return s.server.accountsWait(s.conn) != "" }
+	if full() {
+		return j.askInviteInstead(ctx)
+	}
+	answer, err := j.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
+	if err != nil {
+		return err
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
+	}
+	if full() { // others were faster to answer
+		return j.askInviteInstead(ctx)
+	}
+	return j.command(ctx, command.Exec, "register")
+}
+
+// askInviteInstead says why no account can be made without an invite now, and asks for one.
+func (j *job) askInviteInstead(ctx context.Context) error {
+	s := j.session
+	why := fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.conn))
+	j.do(func() { s.ui.Print(why) })
+	return j.askInvite(ctx, "The code of your invite, if you have one: ")
+}
+
+// askInvite is offerAccount for somebody who needs an invite.
+func (j *job) askInvite(ctx context.Context, question string) error {
+	code, err := j.Ask(ctx, question, true)
+	if err != nil {
+		return err
+	}
+	if fields := strings.Fields(code); len(fields) == 1 {
+		return j.command(ctx, command.Exec, "register "+fields[0])
+	}
+	return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
 }

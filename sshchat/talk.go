@@ -11,6 +11,7 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
+	"sshchat/sshchat/wake"
 )
 
 const (
@@ -22,113 +23,223 @@ const (
 	replayUnread = 200
 	// frameTime is the least between two frames of one session: what happens within it is drawn together.
 	frameTime = time.Second / 30
+	// maxWaiting is how many lines may wait for the one that is under way before nothing more is read of the client.
+	maxWaiting = 16
+)
+
+// Why a session's goroutine wakes up.
+const (
+	said      wake.Reason = 1 << iota // the reader may have something
+	typed                             // the client has sent something
+	resized                           // the client's terminal has another size
+	called                            // the job has something to be done
+	ended                             // the session's context has ended
+	frameDue                          // the next frame may be drawn
+	escapeDue                         // no more bytes followed an Esc
+	actionDue                         // the next action may be done
+	marksDue                          // what was read is to be settled
 )
 
 // chat is the session of a person: what is said comes in, what is typed goes out.
 func (s *session) chat(ctx context.Context) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	defer func() { // also after a panic: the terminal is given back
 		s.ui.Leave()
 		s.flush() // fails only where nobody is left to see it
 	}()
-	if s.login.provisional() {
-		if err := s.offerAccount(ctx); err != nil {
-			if ctx.Err() != nil {
-				return s.farewell()
-			}
-			s.explain(err)
-			return command.ExitCode(err)
+	if s.login().provisional() {
+		if code, ok := s.offer(ctx); !ok {
+			return code
 		}
 	}
 	hub := s.server.services.Hub
 	hub.Enter(s.name)
 	defer hub.Leave(s.name)
-	reader := hub.Reader(s.name, s.begin())
-	defer reader.Close()
+	s.reader = hub.Reader(s.name, s.begin())
+	defer s.reader.Close()
 	s.inbox = chat.NewInbox(s.name, hub)
+	defer func() { s.inbox.Settle() }()
 	s.settle()
 	s.greet()
+	s.reader.Listen(s.waker, said)
+	err := s.loop(ctx, s.draw)
+	cancel()
+	s.await()
+	switch {
+	case errors.Is(err, errOver):
+		return s.farewell()
+	case err != nil:
+		return int(chat.Failed)
+	}
+	return s.code
+}
+
+// offer asks somebody without an account whether they want one. ok is false if there is none at the end.
+func (s *session) offer(ctx context.Context) (code int, ok bool) {
+	var refused error
+	s.start(ctx, func(ctx context.Context, j *job) error { return j.offerAccount(ctx) }, func(_ *job, err error) { refused = err })
+	err := s.loop(ctx, nil)
+	if err != nil {
+		s.await()
+	}
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return int(chat.Failed), false
+	case ctx.Err() != nil:
+		return s.farewell(), false
+	case refused != nil:
+		s.explain(refused)
+		return command.ExitCode(refused), false
+	}
+	return 0, true
+}
+
+// loop serves the session: with draw, until its person leaves, and else until its job is over. It fails with errOver when
+// the session has ended, and with what draw returns.
+func (s *session) loop(ctx context.Context, draw func() error) error {
 	for {
-		if !s.resting || s.leaving {
-			switch err := s.draw(reader); {
-			case errors.Is(err, errOver):
-				return s.farewell()
-			case err != nil:
-				return int(chat.Failed)
+		switch {
+		case s.job != nil && s.job.answered(): // the prompt comes when what is typed at it counts
+		case draw == nil:
+			if err := s.flush(); err != nil {
+				return err
+			}
+		case !s.resting || s.leaving:
+			s.waker.Unmask(said)
+			if err := draw(); err != nil {
+				return err
 			}
 		}
-		if s.leaving {
-			return s.code
+		if s.job == nil && (draw == nil || s.leaving) {
+			return nil
 		}
-		signals := []<-chan struct{}{s.pace.signal()}
-		if !s.resting {
-			signals = append(signals, reader.Grown()...)
-		}
-		if err := s.step(ctx, signals); err != nil {
-			return s.farewell()
+		if why := s.waker.Wait(s.masked()); why&ended != 0 {
+			return errOver
+		} else {
+			s.step(why)
 		}
 		s.act(ctx)
-		s.rest()
+		if draw != nil {
+			s.rest()
+		}
 	}
 }
 
-// step waits for what comes first, of the client, the clocks and the given signals, and takes it in. It fails when ctx ends.
-func (s *session) step(ctx context.Context, signals []<-chan struct{}) error {
-	typed := s.in.ready
-	if s.ended || s.holding {
-		typed = nil
+// masked is what the session does not wake up for.
+func (s *session) masked() (masked wake.Reason) {
+	if s.resting || s.reader == nil {
+		masked |= said
 	}
-	fired, err := chat.Wait(ctx, append([]<-chan struct{}{typed, s.guard.resized, s.frame.signal(), s.escape.signal()}, signals...)...)
-	if err != nil {
-		return err
+	if s.ended || s.holding || s.busy() {
+		masked |= typed
 	}
-	switch fired {
-	case 0:
-		s.takeInput(s.ui.Keyboard)
-	case 1:
+	return masked
+}
+
+// busy reports whether nothing more is to be typed for now: a question may come, or enough waits for what is under way.
+func (s *session) busy() bool {
+	if s.job == nil || s.job.drains {
+		return false
+	}
+	if wait := s.job.mayAsk(); wait > 0 {
+		s.pace.in(wait)
+		return true
+	}
+	return len(s.actions) >= maxWaiting
+}
+
+// step takes in what the session woke up for.
+func (s *session) step(why wake.Reason) {
+	if why&called != 0 && s.job != nil {
+		s.job.serve()
+	}
+	if why&resized != 0 {
 		width, height, _ := s.guard.size()
 		s.ui.Resize(width, height)
-	case 2:
-		s.frame.stop()
+	}
+	if why&frameDue != 0 && s.frame.fired() {
 		s.resting = false
-	case 3:
+	}
+	if why&escapeDue != 0 && s.escape.fired() {
 		s.expire(s.ui.Keyboard)
 	}
-	return nil
+	if why&typed != 0 {
+		s.takeInput(s.ui.Keyboard)
+	}
+	if why&marksDue != 0 && s.marks.fired() {
+		s.inbox.Settle()
+	}
 }
 
-// act does what was typed, in order. It stops at the end of the session.
+// act does what was typed, in order, as far as it can be done now. It stops at the end of the session.
 func (s *session) act(ctx context.Context) {
-	for len(s.actions) > 0 && !s.leaving && !s.held() {
+	for len(s.actions) > 0 && !s.leaving && s.may() {
 		a := s.actions[0]
-		s.actions = s.actions[1:]
-		switch a.Kind {
-		case view.Line:
+		if s.actions = s.actions[1:]; len(s.actions) == 0 {
+			s.actions = nil
+		}
+		switch {
+		case s.job != nil && s.job.question != nil:
+			s.job.take(a)
+		case a.Kind == view.Line:
 			s.enterLine(ctx, a.Text)
-		case view.Refused:
+		case a.Kind == view.Refused:
 			s.explain(&chat.Refusal{Code: chat.Failed, Text: a.Text})
-		case view.Quit:
+		case a.Kind == view.Quit:
 			s.leaving = true
-		case view.Go:
+		case a.Kind == view.Go:
 			s.Enter(a.Room)
-		case view.Interrupt:
+		case a.Kind == view.Interrupt:
 			s.ui.Print("Ctrl+D or /quit ends the session.")
 		}
 	}
 }
 
-// enterLine does one typed line: a command, or a message for the room.
+// may reports whether the next action may be done now: it answers a question, nothing is under way that it has to wait for,
+// and it is not too soon.
+func (s *session) may() bool {
+	kind := s.actions[0].Kind
+	switch {
+	case s.job != nil && s.job.question != nil:
+		return true
+	case s.job != nil && (kind == view.Line || kind == view.Quit || s.isExec):
+		return false
+	}
+	return !s.held()
+}
+
+// enterLine starts one typed line: a command, or a message for the room.
 func (s *session) enterLine(ctx context.Context, line string) {
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
-		err := s.command(ctx, command.Chat, text)
-		s.explain(err)
-		s.concluded(ctx, err)
+		s.start(ctx, func(ctx context.Context, j *job) error {
+			err := j.command(ctx, command.Chat, text)
+			j.do(func() { s.done(j, err) })
+			j.conclude(ctx, err)
+			return nil
+		}, s.done)
 		return
 	}
 	if strings.TrimSpace(line) == "" {
 		return
 	}
 	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
-	s.explain(s.dispatch(ctx, command.Chat, line, s.server.services.Commands.Say))
+	s.start(ctx, func(ctx context.Context, j *job) error {
+		return j.dispatch(ctx, command.Chat, line, s.server.services.Commands.Say)
+	}, s.done)
+	s.job.says = true
+}
+
+// done takes note of how a line went.
+func (s *session) done(_ *job, err error) {
+	if errors.Is(err, errPanicked) {
+		s.leaving, s.code = true, int(chat.Failed)
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		s.cut++
+	}
+	s.explain(err)
 }
 
 // greet tells who comes in where they are.
@@ -180,7 +291,7 @@ func (s *session) farewell() int {
 	}
 	if s.server.draining.Load() {
 		s.ui.Print("The server is stopping. What was shown is stored. Goodbye.")
-		if n := s.unsaid(); n > 0 {
+		if n := s.unsaid() + s.cut; n > 0 {
 			s.ui.Fail(fmt.Sprintf("Lines that came too late, and were neither said nor done: %d.", n))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
 	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks"},
-	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view"},
+	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/command":          {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/store":                    {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
@@ -27,7 +27,8 @@ var arrows = map[string][]string{
 	"sshchat/store/strictjson":         {},
 	"sshchat/store/durable":            {},
 	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests
-	"sshchat/sshchat/chat":             {"sshchat/sshchat/text"},
+	"sshchat/sshchat/chat":             {"sshchat/sshchat/text", "sshchat/sshchat/wake"},
+	"sshchat/sshchat/wake":             {},
 	"sshchat/sshchat/attack":           {}, // for tests
 	"sshchat/sshchat/limit":            {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/text":             {},
@@ -43,7 +44,7 @@ var arrows = map[string][]string{
 const maxFiles = 25
 
 // chatMayImport is what the core stands on besides the standard library: the tables of Unicode, for text.
-var chatMayImport = []string{"sshchat/sshchat/text", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
+var chatMayImport = []string{"sshchat/sshchat/text", "sshchat/sshchat/wake", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
 
 func TestArrowsPointOneWay(t *testing.T) {
 	t.Parallel()

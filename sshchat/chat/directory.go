@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -15,7 +16,8 @@ import (
 
 // directory is the rooms and the people, and what they are shown.
 type directory struct {
-	marks Marks // nil: they are forgotten with the hub
+	marks   Marks         // nil: they are forgotten with the hub
+	members atomic.Uint64 // another number whenever somebody enters or leaves a room; written with mu held
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// Inbox is what one session's person has not read, room by room. It belongs to one goroutine.
+// Inbox is what one session's person has not read, room by room. It belongs to one goroutine. What the person reads in it
+// the hub and their other sessions learn by Settle.
 //
 // It counts what others said after the person's mark and the filter shows. An edit is not counted, and a deletion
 // takes nothing away until the room is counted anew. What memory has lost is counted by its Seqs alone: nobody can
@@ -15,13 +16,17 @@ type Inbox struct {
 	me     Name
 	filter Filter
 	rooms  map[RoomName]*pile
+	near   *pile    // the one asked for last; nil: none
 	at     RoomName // what comes there is read as it comes; zero for nowhere
 	dirty  bool
+	owes   bool // some of rooms owe
 }
 
 // pile is the unread of one room.
 type pile struct {
+	room     RoomName
 	mark     uint64
+	owed     bool   // the hub does not know of the mark yet
 	last     uint64 // Seq of the newest message that was looked at: what is delivered up to it is counted already
 	unread   int
 	mentions int
@@ -53,21 +58,32 @@ func (b *Inbox) Filter(f Filter) {
 }
 
 func (b *Inbox) recount() {
-	b.rooms = make(map[RoomName]*pile)
+	b.Settle()
+	b.rooms, b.near = make(map[RoomName]*pile), nil
 	b.dirty = true
 	for _, name := range b.hub.RoomsOf(b.me) {
 		b.count(name)
 	}
 }
 
+// pile is the unread of a room; nil if the person is not in it.
+func (b *Inbox) pile(room RoomName) *pile {
+	if b.near == nil || b.near.room != room {
+		b.near = b.rooms[room]
+	}
+	return b.near
+}
+
 // count looks at a room anew.
 func (b *Inbox) count(name RoomName) {
+	b.Settle()
+	b.near = nil
 	view, in := b.hub.unread(b.me, name)
 	if !in {
 		delete(b.rooms, name)
 		return
 	}
-	p := &pile{mark: view.mark, last: view.last}
+	p := &pile{room: name, mark: view.mark, last: view.last}
 	p.lose(name, view.lost)
 	for i := range view.entries {
 		b.add(p, &view.entries[i])
@@ -94,36 +110,63 @@ func (p *pile) lose(room RoomName, n int) {
 	}
 }
 
-// Deliver takes note of what the session's Reader handed out, whether it is shown or not. A message costs one look.
-func (b *Inbox) Deliver(ds []Delivery) {
-	for i := range ds {
-		b.deliver(&ds[i])
+// Deliver takes note of what the session's Reader handed out, whether it is shown or not.
+func (b *Inbox) Deliver(spans Spans) {
+	for i := range spans {
+		s := &spans[i]
+		if !s.Room.IsZero() {
+			b.deliver(s)
+			continue
+		}
+		for k := range s.Entries {
+			b.hear(&s.Entries[k])
+		}
 	}
 }
 
-func (b *Inbox) deliver(d *Delivery) {
-	p := b.rooms[d.Room]
+// hear takes note of what this person alone is told.
+func (b *Inbox) hear(m *Message) {
+	if m.Room.IsZero() {
+		return
+	}
+	p := b.pile(m.Room)
 	switch {
-	case d.Room.IsZero():
-	case d.Kind == Joined || d.Kind == Parted || p == nil:
-		b.count(d.Room)
+	case m.Kind == Joined || m.Kind == Parted || p == nil:
+		b.count(m.Room)
 		b.dirty = true
-	case d.Kind == Marked:
-		b.raise(p, d.Room, d.Seq)
-	case d.Kind == Notice || d.Kind == Comings: // a topic may be new, and who is there
+	case m.Kind == Marked:
+		b.raise(p, m.Seq)
+	}
+}
+
+// deliver takes note of what was said in a room. Where all is read as it comes, that is the position of the newest message.
+func (b *Inbox) deliver(s *Span) {
+	p := b.pile(s.Room)
+	if p == nil {
+		b.count(s.Room)
 		b.dirty = true
-	case d.Gap.To > p.last:
-		from := max(d.Gap.From-1, p.last, p.mark)
-		p.lose(d.Room, int(max(d.Gap.To, from)-from))
-		p.last = d.Gap.To
+		return
+	}
+	if s.Gap.To > p.last {
+		from := max(s.Gap.From-1, p.last, p.mark)
+		p.lose(s.Room, int(max(s.Gap.To, from)-from))
+		p.last = s.Gap.To
 		b.dirty = true
-	case d.Seq > p.last && d.Room == b.at:
-		p.last, p.mark = d.Seq, b.hub.Mark(b.me, d.Room, d.Seq)
-	case d.Seq > p.last:
-		p.last = d.Seq
-		before := p.unread
-		b.add(p, &d.Message)
-		b.dirty = b.dirty || p.unread != before
+	}
+	for i := range s.Entries {
+		m := &s.Entries[i]
+		switch {
+		case m.Seq == 0: // a topic may be new, and who is online
+			b.dirty = true
+		case m.Seq <= p.last:
+		case s.Room == b.at:
+			p.last, p.mark, p.owed, b.owes = m.Seq, m.Seq, true, true
+		default:
+			p.last = m.Seq
+			before := p.unread
+			b.add(p, m)
+			b.dirty = b.dirty || p.unread != before
+		}
 	}
 }
 
@@ -133,27 +176,50 @@ func (b *Inbox) At(room RoomName) {
 		return
 	}
 	b.at = room
-	if p := b.rooms[room]; p != nil {
+	if p := b.pile(room); p != nil {
 		b.Read(room, p.last)
 	}
 }
 
-// Read notes that the person has read the room up to seq in this session: here, in the hub, and so in the other sessions.
+// Read notes that the person has read the room up to seq in this session, and no more than was delivered.
 func (b *Inbox) Read(room RoomName, seq uint64) {
-	if p := b.rooms[room]; p != nil && seq > p.mark {
-		b.raise(p, room, b.hub.Mark(b.me, room, seq))
+	p := b.pile(room)
+	if p == nil || min(seq, p.last) <= p.mark {
+		return
+	}
+	seq = min(seq, p.last)
+	b.owes, p.owed = true, true
+	b.raise(p, seq)
+}
+
+// Owes reports whether there is something to Settle.
+func (b *Inbox) Owes() bool { return b.owes }
+
+// Settle has the hub, and so the person's other sessions, know what was read since the last time. A session that reads much
+// calls it now and then, since it costs more than reading; a crash of the server forgets what was not settled.
+func (b *Inbox) Settle() {
+	if !b.owes {
+		return
+	}
+	b.owes = false
+	for _, p := range b.rooms {
+		if p.owed {
+			p.owed = false
+			b.hub.Mark(b.me, p.room, p.mark)
+		}
 	}
 }
 
 // raise moves a room's mark. Where it does not reach the end, what is left unread is counted anew.
-func (b *Inbox) raise(p *pile, room RoomName, seq uint64) {
-	switch {
-	case seq <= p.mark:
+func (b *Inbox) raise(p *pile, seq uint64) {
+	if seq <= p.mark {
 		return
-	case seq < p.last && p.unread > 0:
-		b.count(room)
-	default:
-		p.mark, p.unread, p.mentions = seq, 0, 0
+	}
+	p.mark = seq
+	if seq < p.last && p.unread > 0 {
+		b.count(p.room)
+	} else {
+		p.unread, p.mentions = 0, 0
 	}
 	b.dirty = true
 }

@@ -42,12 +42,12 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	say(t, h, "alice", pair, "psst")
 	join(t, h, "bob", "ci")
 	say(t, h, "bob", room(t, "ci"), "mine alone")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	if !b.Dirty() {
 		t.Error("not dirty after messages")
 	}
 	wantInbox(t, b, "general 2/1 @0", "ci 0/0 @0", "@alice+bob 1/1 @0")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	if b.Dirty() {
 		t.Error("dirty of nothing")
 	}
@@ -56,7 +56,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	wantInbox(t, b, "general 0/0 @2", "ci 0/0 @0", "@alice+bob 1/1 @0")
 	say(t, h, "alice", General, "four")
 	say(t, h, "alice", General, "five, bob")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	b.Read(General, 4)
 	b.Read(pair, 99)
 	wantInbox(t, b, "general 1/1 @4", "ci 0/0 @0", "@alice+bob 0/0 @1")
@@ -64,7 +64,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	if err := h.SetTopic(t.Context(), alice, General, words("a topic")); err != nil {
 		t.Fatal(err)
 	}
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	if rooms := b.Rooms(); len(rooms) != 2 || rooms[0].Topic != "a topic" || rooms[0].Members != 3 || rooms[0].Here != 1 {
 		t.Errorf("rooms %+v", rooms)
 	}
@@ -85,14 +85,16 @@ func TestInboxesOfOnePersonAgree(t *testing.T) {
 	for i := range 5 {
 		say(t, h, "alice", General, fmt.Sprint(i))
 	}
-	b1.Deliver(r1.Next(99))
+	b1.Deliver(r1.Spans(99))
 	b1.Read(General, 3)
-	b2.Deliver(r2.Next(2)) // the news of the mark comes before the messages it is of
-	b2.Deliver(r2.Next(99))
+	b1.Settle()
+	b2.Deliver(r2.Spans(2)) // the news of the mark comes before the messages it is of
+	b2.Deliver(r2.Spans(99))
 	wantInbox(t, b1, "general 2/0 @3")
 	wantInbox(t, b2, "general 2/0 @3")
 	b2.Read(General, 5)
-	b1.Deliver(r1.Next(99))
+	b2.Settle()
+	b1.Deliver(r1.Spans(99))
 	wantInbox(t, b1, "general 0/0 @5")
 }
 
@@ -119,7 +121,7 @@ func TestInboxOfAReaderThatLagged(t *testing.T) {
 		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(t, "alice"), Kind: Say, Order: uint64(i) + 1})
 	}
 	h.Mark(bob, General, 30)
-	b.Deliver(r.Next(LogLines))
+	b.Deliver(r.Spans(LogLines))
 	wantInbox(t, b, fmt.Sprintf("general %d/0 @0", LogLines+100))
 	b.Read(General, 50)
 	wantInbox(t, b, fmt.Sprintf("general %d/0 @50", LogLines+50))
@@ -132,7 +134,7 @@ func TestInboxCountsWhatIsShown(t *testing.T) {
 	say(t, h, "mallory", General, "bob bob bob")
 	say(t, h, "mallory", text.Direct(bob, mallory), "bob!")
 	say(t, h, "alice", General, "hello")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	wantInbox(t, b, "general 2/1 @0", "@bob+mallory 1/1 @0")
 	b.Filter(Filter{Ignore: map[Name]bool{mallory: true}})
 	if !b.Dirty() {
@@ -140,7 +142,7 @@ func TestInboxCountsWhatIsShown(t *testing.T) {
 	}
 	wantInbox(t, b, "general 1/0 @0", "@bob+mallory 0/0 @0")
 	say(t, h, "mallory", General, "bob bob bob")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	wantInbox(t, b, "general 1/0 @0", "@bob+mallory 0/0 @0")
 	b.Filter(Filter{})
 	wantInbox(t, b, "general 3/2 @0", "@bob+mallory 1/1 @0")
@@ -152,10 +154,10 @@ func TestEditsAreNotUnread(t *testing.T) {
 	say(t, h, "alice", General, "one")
 	say(t, h, "alice", General, "bob, two")
 	amend(t, h, "alice", Edit, 1, "bob, one")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	wantInbox(t, b, "general 2/2 @0") // delivered after the edit, "one" came as "bob, one"
 	amend(t, h, "alice", Delete, 1, "")
-	b.Deliver(r.Next(99))
+	b.Deliver(r.Spans(99))
 	wantInbox(t, NewInbox(name(t, "bob"), h), "general 1/1 @0")
 }
 
@@ -172,7 +174,7 @@ func TestInboxAgainstARecount(t *testing.T) {
 		join(t, h, "alice", "ci")
 		for range 200 {
 			where := rooms[rng.IntN(3)]
-			switch rng.IntN(7) {
+			switch rng.IntN(8) {
 			case 0, 1:
 				say(t, h, "alice", where, []string{"hello", "hello bob"}[rng.IntN(2)])
 			case 2:
@@ -184,8 +186,10 @@ func TestInboxAgainstARecount(t *testing.T) {
 			case 4:
 				b.Read(where, rng.Uint64N(40))
 			case 5:
-				b.Deliver(r.Next(1 + rng.IntN(3)))
+				b.Deliver(r.Spans(1 + rng.IntN(3)))
 			case 6:
+				b.Settle()
+			case 7:
 				if h.In(bob, rooms[1]) {
 					part(t, h, "bob", "ci")
 				} else {
@@ -193,9 +197,10 @@ func TestInboxAgainstARecount(t *testing.T) {
 				}
 			}
 		}
-		for ds := r.Next(9); len(ds) > 0; ds = r.Next(9) {
+		for ds := r.Spans(9); len(ds) > 0; ds = r.Spans(9) {
 			b.Deliver(ds)
 		}
+		b.Settle()
 		if got, want := inbox(b), inbox(NewInbox(bob, h)); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %q, counted anew %q", seed, got, want)
 		}
@@ -235,11 +240,12 @@ func TestFilter(t *testing.T) {
 func BenchmarkInboxDeliver(b *testing.B) {
 	h := start(b, &tape{}, "alice", "bob")
 	box := NewInbox(name(b, "bob"), h)
-	d := Delivery{Message: Message{Room: General, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so, all of it about nothing")}}
+	m := []Message{{Room: General, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so, all of it about nothing")}}
+	spans := Spans{{Room: General, Entries: m}}
 	b.ReportAllocs()
 	for b.Loop() {
-		d.Seq++
-		box.Deliver([]Delivery{d})
+		m[0].Seq++
+		box.Deliver(spans)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
+
+	"sshchat/sshchat/wake"
 )
 
 // What a log keeps for its readers. A reader that falls further behind skips ahead and is told by how much.
@@ -14,8 +17,8 @@ const (
 	ownLines = 256     // entries of a person's own log: a session that lost some is told how things stand
 )
 
-// Log is a room's messages in the one order everybody sees. It is append-only, keeps a bounded tail in memory
-// and knows nothing of its readers: they hold cursors and pull, so that a reader who stalls costs the others nothing.
+// Log is a room's messages in the one order everybody sees. It is append-only and keeps a bounded tail in memory. Readers
+// hold cursors and pull, so that a reader who stalls costs the others nothing; those that listen are woken.
 //
 // Positions count every entry since the log was made, also those no longer kept; they are not Seqs.
 type Log struct {
@@ -25,8 +28,11 @@ type Log struct {
 	last    uint64        // guarded by mu; Seq of the newest stored message, kept or not
 	dropped uint64        // guarded by mu; Seq of the newest stored message that is no longer kept
 	bytes   int           // guarded by mu; size of entries
-	grown   chan struct{} // guarded by mu; closed by the next Append; nil while nobody waits
 	lines   int           // kept at most; never changed
+	end     atomic.Uint64 // position after the newest entry; written with mu held
+
+	listening sync.Mutex
+	listeners []*Cursor // guarded by listening; each knows its place in it
 }
 
 // NewLog returns an empty log of a room whose newest stored message is last.
@@ -35,7 +41,7 @@ func NewLog(last uint64) *Log { return &Log{last: last, dropped: last, lines: Lo
 // newOwnLog returns an empty log of what one person is told.
 func newOwnLog() *Log { return &Log{lines: ownLines} }
 
-// Append adds messages in order and wakes who waits. It never blocks on a reader.
+// Append adds messages in order and wakes the readers that listen. It never blocks on a reader.
 func (l *Log) Append(messages ...Message) {
 	l.mu.Lock()
 	l.entries = append(l.entries, messages...)
@@ -48,13 +54,14 @@ func (l *Log) Append(messages ...Message) {
 	if amends {
 		l.amend(messages)
 	}
+	l.end.Store(l.first + uint64(len(l.entries)))
 	l.evict(l.lines, LogBytes)
-	grown := l.grown
-	l.grown = nil
 	l.mu.Unlock()
-	if grown != nil {
-		close(grown)
+	l.listening.Lock()
+	for _, c := range l.listeners {
+		c.waker.Wake(c.reason)
 	}
+	l.listening.Unlock()
 }
 
 // amend puts in the place of what was edited or deleted what became of it; with a message that is deleted go the texts
@@ -200,6 +207,10 @@ type Cursor struct {
 	log  *Log
 	next uint64 // position of the next entry to read
 	seq  uint64 // Seq of the last stored message passed
+
+	waker  *wake.Waker // nil: it does not listen
+	reason wake.Reason
+	at     int // guarded by the log's listening; its place among the listeners
 }
 
 // Kept is how many stored messages are still in memory.
@@ -238,9 +249,10 @@ func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
 	from := int(c.next - l.first)
 	to := min(len(l.entries), from+max)
 	c.next += uint64(to - from)
-	for _, m := range l.entries[from:to] {
-		if m.Seq > 0 {
-			c.seq = m.Seq
+	for i := to - 1; i >= from; i-- {
+		if seq := l.entries[i].Seq; seq > 0 {
+			c.seq = seq
+			break
 		}
 	}
 	return l.entries[from:to:to], gap
@@ -263,20 +275,30 @@ func (c *Cursor) skipDropped() {
 // Seq is that of the last stored message the cursor has passed.
 func (c *Cursor) Seq() uint64 { return c.seq }
 
-// closed is what Grown returns when there is something to read already.
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// Behind reports whether the log holds something past the cursor.
+func (c *Cursor) Behind() bool { return c.next < c.log.end.Load() }
 
-// Grown returns a channel that is closed once the log holds something past the cursor.
-// It is made anew by each Append, so ask for it again after each read; not waiting on it needs no unsubscribing.
-func (c *Cursor) Grown() <-chan struct{} {
+// Listen has each Append wake w for that reason, until Unlisten. What the log holds already wakes nobody: see Behind.
+func (c *Cursor) Listen(w *wake.Waker, r wake.Reason) {
 	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c.next < l.first+uint64(len(l.entries)) {
-		return closed
+	l.listening.Lock()
+	defer l.listening.Unlock()
+	c.waker, c.reason, c.at = w, r, len(l.listeners)
+	l.listeners = append(l.listeners, c)
+}
+
+// Unlisten ends what Listen began. It must not be forgotten: the log refers to the cursor until then.
+func (c *Cursor) Unlisten() {
+	if c.waker == nil {
+		return
 	}
-	if l.grown == nil {
-		l.grown = make(chan struct{})
-	}
-	return l.grown
+	l := c.log
+	l.listening.Lock()
+	defer l.listening.Unlock()
+	last := len(l.listeners) - 1
+	l.listeners[c.at] = l.listeners[last]
+	l.listeners[c.at].at = c.at
+	l.listeners[last] = nil
+	l.listeners = l.listeners[:last]
+	c.waker = nil
 }

@@ -2,11 +2,14 @@ package chat
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"sshchat/sshchat/wake"
 )
 
 // naive is a log that keeps everything, and what of it the real one must still have.
@@ -119,15 +122,8 @@ func TestLogAgainstANaiveOne(t *testing.T) {
 					r.Fatalf("the log has %d entries of %d bytes", len(log.entries), log.bytes)
 				}
 				for i, c := range cursors {
-					select {
-					case <-c.Grown():
-						if places[i].next == len(model.all) {
-							r.Fatal("woken for nothing")
-						}
-					default:
-						if places[i].next < len(model.all) {
-							r.Fatal("not woken")
-						}
+					if c.Behind() != (places[i].next < len(model.all)) {
+						r.Fatalf("behind: %v", c.Behind())
 					}
 				}
 			},
@@ -190,18 +186,17 @@ func TestEntriesAreNotOverwritten(t *testing.T) {
 func BenchmarkAppend(b *testing.B) {
 	for _, readers := range []int{0, 100, 1000} {
 		b.Run(fmt.Sprint(readers), func(b *testing.B) {
-			log, done := NewLog(0), make(chan struct{})
+			const said, done wake.Reason = 1, 2
+			log := NewLog(0)
 			var wg sync.WaitGroup
+			var wakers []*wake.Waker
 			for range readers {
-				c := log.Cursor()
+				c, w := log.Cursor(), wake.New()
+				c.Listen(w, said)
+				wakers = append(wakers, w)
 				wg.Go(func() {
-					for {
+					for w.Wait(0)&done == 0 {
 						c.Next(100)
-						select {
-						case <-c.Grown():
-						case <-done:
-							return
-						}
 					}
 				})
 			}
@@ -210,8 +205,44 @@ func BenchmarkAppend(b *testing.B) {
 				seq++
 				log.Append(Message{Kind: Say, Seq: seq, Text: words("hello, world")})
 			}
-			close(done)
+			for _, w := range wakers {
+				w.Wake(done)
+			}
 			wg.Wait()
 		})
+	}
+}
+
+// TestListeners: those that listen are woken, each for its reason, and those that stopped are forgotten.
+func TestListeners(t *testing.T) {
+	log := NewLog(0)
+	cursors, wakers := make([]*Cursor, 5), make([]*wake.Waker, 5)
+	for i := range cursors {
+		cursors[i], wakers[i] = log.Cursor(), wake.New()
+		cursors[i].Listen(wakers[i], wake.Reason(1<<i))
+	}
+	listens := []bool{true, true, true, true, true}
+	check := func() {
+		t.Helper()
+		log.Append(Message{Kind: Notice})
+		for i, w := range wakers {
+			want := wake.Reason(0)
+			if listens[i] {
+				want = 1 << i
+			}
+			if got := w.Poll(0); got != want {
+				t.Errorf("%d was woken for %b, want %b", i, got, want)
+			}
+		}
+	}
+	check()
+	for _, i := range []int{1, 4, 0, 3, 2} {
+		cursors[i].Unlisten()
+		cursors[i].Unlisten() // once more changes nothing
+		listens[i] = false
+		check()
+	}
+	if all := log.listeners[:cap(log.listeners)]; slices.ContainsFunc(all, func(c *Cursor) bool { return c != nil }) {
+		t.Error("the log refers to cursors that do not listen")
 	}
 }

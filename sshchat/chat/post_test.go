@@ -27,7 +27,7 @@ func read(t testing.TB, r *Reader, n int) []Message {
 			}
 		}
 		if len(got) < n {
-			if _, err := Wait(t.Context(), r.Grown()...); err != nil {
+			if err := r.Wait(t.Context()); err != nil {
 				return got
 			}
 		}

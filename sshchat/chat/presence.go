@@ -148,6 +148,7 @@ func (h *presence) enter(r *Room, name Name, since uint64) {
 		r.here++
 	}
 	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
+	h.members.Add(1)
 	h.stir(r, name, true)
 }
 
@@ -159,6 +160,7 @@ func (h *presence) leave(r *Room, name Name) {
 	p := h.person(name)
 	delete(r.members, name)
 	delete(p.rooms, r.Name)
+	h.members.Add(1)
 	if p.sessions > 0 {
 		r.here--
 	}

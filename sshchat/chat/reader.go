@@ -3,13 +3,95 @@ package chat
 import (
 	"cmp"
 	"context"
-	"maps"
-	"reflect"
 	"slices"
+
+	"sshchat/sshchat/wake"
 )
 
-// Delivery is what a reader is shown: an entry of a log, or, where Gap is not zero, the news that those messages
-// of Message.Room came and went before the reader could take them.
+// Span is a run of entries of one log that a reader has not seen, as they stand in it.
+type Span struct {
+	Room    RoomName  // zero: the person's own log, of which each entry names its room
+	Gap     Gap       // messages that came and went before the reader could take them; they come before Entries
+	Entries []Message // part of the log: they are shared, never written to, and not to be kept
+
+	Me     Name
+	Filter *Filter // nil: everything shows
+}
+
+// Shows reports whether the person wants to see m.
+func (s *Span) Shows(m *Message) bool { return s.Filter == nil || s.Filter.Shows(m, s.Me) }
+
+// order is the place of what comes first in the span.
+func (s *Span) order() uint64 {
+	if len(s.Entries) == 0 {
+		return 0
+	}
+	return s.Entries[0].Order
+}
+
+// Spans is what a reader has not seen of all its rooms. It is valid until the reader is asked again.
+type Spans []Span
+
+// InOrder visits what the spans show, across rooms in the order in which the server has shown it to everybody: gaps, each
+// before what follows it, and entries. Nothing of it is copied.
+func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
+	var few [16]head // more are made for people who are in more rooms that are busy at once
+	heads := few[:0] // a heap
+	for i := range spans {
+		heads = append(heads, head{order: spans[i].order(), span: i})
+	}
+	slices.SortFunc(heads, head.compare)
+	for len(heads) > 0 {
+		h := &heads[0]
+		s := &spans[h.span]
+		if h.at == 0 && s.Gap.Count() > 0 {
+			gap(s)
+		}
+		if h.at < len(s.Entries) {
+			if m := &s.Entries[h.at]; s.Shows(m) {
+				entry(m)
+			}
+			h.at++
+		}
+		if h.at < len(s.Entries) {
+			h.order = s.Entries[h.at].Order
+		} else {
+			heads[0] = heads[len(heads)-1]
+			heads = heads[:len(heads)-1]
+		}
+		sink(heads)
+	}
+}
+
+// head is the next entry of a span.
+type head struct {
+	order    uint64
+	span, at int
+}
+
+func (h head) compare(o head) int {
+	return cmp.Or(cmp.Compare(h.order, o.order), cmp.Compare(h.span, o.span))
+}
+
+// sink takes the first of a heap to its place.
+func sink(heads []head) {
+	for i := 0; ; {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(heads); child++ {
+			if heads[child].compare(heads[least]) < 0 {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		heads[i], heads[least] = heads[least], heads[i]
+		i = least
+	}
+}
+
+// Delivery is one entry of a log, or, if Gap is not zero, the news that those messages of Message.Room came and went before
+// the reader could take them.
 type Delivery struct {
 	Message
 	Gap Gap
@@ -17,14 +99,31 @@ type Delivery struct {
 
 // Reader is one session's view of all rooms of a person: a cursor in each. It belongs to one goroutine.
 type Reader struct {
-	hub     *Hub
-	me      Name
-	own     *Cursor // in the person's own log: tells of rooms to add and drop
-	cursors map[RoomName]*Cursor
-	only    map[RoomName]bool // nil: all of the person's rooms, as they come and go
-	skipped map[RoomName]bool // rooms that have unread messages before the beginning
-	peek    bool
-	last    []Delivery // what Next returned, to be written over by the next one
+	hub   *Hub
+	me    Name
+	own   *Cursor // in the person's own log: it says which rooms to add and drop
+	rooms []readRoom
+	only  map[RoomName]bool // nil: all of the person's rooms, as they come and go
+	peek  bool
+	spans Spans // of the last call of Spans, to be written over by the next one
+
+	filter *Filter
+	waker  *wake.Waker // nil: nobody listens
+	reason wake.Reason
+}
+
+// readRoom is a room of a reader.
+type readRoom struct {
+	name    RoomName
+	cursor  *Cursor
+	begun   bool // it was read once: messages that were dropped before it began are a gap without an entry
+	skipped bool // it has unread messages before the beginning
+
+	// What of it is the person's to read, as of that version of who is in which room; 0: not asked yet:
+
+	version      uint64
+	in           bool
+	since, order uint64
 }
 
 // From tells where a Reader begins in the rooms of a person: at their ends, unless one of these says otherwise.
@@ -36,15 +135,12 @@ type From struct {
 	Peek   bool                // being handed out is not being read: whoever shows it tells by Hub.Mark what was seen
 }
 
-// Reader returns a reader for me.
+// Reader returns a reader for me. It is to be closed.
 func (h *Hub) Reader(me Name, from From) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
-	r := &Reader{
-		hub: h, me: me, own: p.log.Cursor(), peek: from.Peek,
-		cursors: make(map[RoomName]*Cursor), skipped: make(map[RoomName]bool),
-	}
+	r := &Reader{hub: h, me: me, own: p.log.Cursor(), peek: from.Peek}
 	if from.Only != nil {
 		r.only = make(map[RoomName]bool)
 		for _, name := range from.Only {
@@ -57,15 +153,17 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 		}
 		room := h.rooms[name]
 		mark := room.mark(me, p)
+		at := readRoom{name: name}
 		after, resume := from.After[name]
 		if resume {
-			r.cursors[name] = room.Log.CursorAfter(max(after, room.members[me]-1))
+			at.cursor = room.Log.CursorAfter(max(after, room.members[me]-1))
 		} else {
-			r.cursors[name] = from.begin(room, mark)
+			at.cursor = from.begin(room, mark)
 		}
 		if resume || from.Back == 0 && from.Unread == 0 {
-			r.skipped[name] = r.cursors[name].Seq() > mark
+			at.skipped = at.cursor.Seq() > mark
 		}
+		r.add(at)
 	}
 	return r
 }
@@ -88,91 +186,165 @@ func (f From) begin(r *Room, mark uint64) *Cursor {
 	return c
 }
 
-// Close notes that the person has read what was handed out. A reader that began after unread messages leaves them unread,
-// and one that only peeks leaves everything.
+// Close ends the reader, and notes that the person has read what was handed out. A reader that began after unread messages
+// leaves them unread, and one that only peeks leaves everything.
 func (r *Reader) Close() {
-	if r.peek {
-		return
-	}
-	for name, c := range r.cursors {
-		if !r.skipped[name] {
-			r.hub.Mark(r.me, name, c.Seq())
+	r.own.Unlisten()
+	for i := range r.rooms {
+		at := &r.rooms[i]
+		at.cursor.Unlisten()
+		if !r.peek && !at.skipped {
+			r.hub.Mark(r.me, at.name, at.cursor.Seq())
 		}
 	}
 }
 
-// Next returns up to n deliveries from each room, in order. It returns none when there is nothing to show for now.
-// They are the caller's until the next call.
-func (r *Reader) Next(n int) []Delivery {
-	out := append(r.last[:0], r.follow()...)
-	sources := len(out)
-	for name, c := range r.cursors {
-		entries, gap := c.Next(n)
-		if len(entries) == 0 && gap == (Gap{}) {
+// Filter has spans show what f shows; nil: everything. f belongs to the caller, who may change it between two calls.
+func (r *Reader) Filter(f *Filter) { r.filter = f }
+
+// Listen has w be woken for that reason when Spans may have something. What it has already wakes nobody, so ask it first.
+func (r *Reader) Listen(w *wake.Waker, reason wake.Reason) {
+	r.waker, r.reason = w, reason
+	r.own.Listen(w, reason)
+	for i := range r.rooms {
+		r.listen(&r.rooms[i])
+	}
+}
+
+// listen has what is said in a room wake who listens. In a direct room nobody needs to: the person's own log has a DM notice.
+func (r *Reader) listen(at *readRoom) {
+	if r.waker != nil && !at.name.IsDirect() {
+		at.cursor.Listen(r.waker, r.reason)
+	}
+}
+
+// Wait blocks until Spans may have something, or ctx ends. It is for readers that do nothing else, and do not Listen.
+func (r *Reader) Wait(ctx context.Context) error {
+	const said, ended wake.Reason = 1, 2
+	if r.waker == nil {
+		r.Listen(wake.New(), said)
+	}
+	if r.behind() {
+		return ctx.Err()
+	}
+	stop := context.AfterFunc(ctx, func() { r.waker.Wake(ended) })
+	defer stop()
+	r.waker.Wait(0)
+	return ctx.Err()
+}
+
+// behind reports whether there is something to read.
+func (r *Reader) behind() bool {
+	if r.own.Behind() {
+		return true
+	}
+	for i := range r.rooms {
+		if at := &r.rooms[i]; !at.begun || at.cursor.Behind() {
+			return true
+		}
+	}
+	return false
+}
+
+// Spans returns up to n entries from each log, and none when there is nothing to show for now. If more are left, it wakes
+// who listens. They are valid until the next call, and to be let go of with Done.
+func (r *Reader) Spans(n int) Spans {
+	r.spans = r.spans[:0]
+	if r.own.Behind() {
+		r.follow()
+	}
+	left := false
+	for i := range r.rooms {
+		at := &r.rooms[i]
+		if at.begun && !at.cursor.Behind() {
 			continue
 		}
-		since, order, in := r.hub.share(r.me, name)
-		if !in {
+		at.begun = true
+		entries, gap := at.cursor.Next(n)
+		left = left || at.cursor.Behind()
+		if !r.belongs(at) {
 			continue // the person's own log will say so
 		}
-		if gap.To >= since && gap.To > 0 {
-			d := Delivery{Message: Message{Room: name}, Gap: Gap{max(gap.From, since), gap.To}}
-			if len(entries) > 0 {
-				d.Order = entries[0].Order
-			}
-			out = append(out, d)
+		for len(entries) > 0 && (entries[0].Order <= at.order || entries[0].Seq > 0 && entries[0].Seq < at.since) {
+			entries = entries[1:]
 		}
-		out = slices.Grow(out, min(len(entries), n))
-		sources++
-		for _, m := range entries {
-			if m.Order > order && (m.Seq == 0 || m.Seq >= since) {
-				out = append(out, Delivery{Message: m})
-			}
+		if gap.To < at.since {
+			gap = Gap{}
+		} else if gap.To > 0 {
+			gap.From = max(gap.From, at.since)
+		}
+		if len(entries) > 0 || gap.To > 0 {
+			r.spans = append(r.spans, Span{Room: at.name, Gap: gap, Entries: entries, Me: r.me, Filter: r.filter})
 		}
 	}
-	if sources > 1 {
-		slices.SortStableFunc(out, func(a, b Delivery) int { return cmp.Compare(a.Order, b.Order) })
+	if left && r.waker != nil {
+		r.waker.Wake(r.reason)
 	}
-	if cap(out) <= keepDeliveries {
-		r.last = out
+	return r.spans
+}
+
+// Done lets go of what Spans returned: a session at rest holds none of the messages.
+func (r *Reader) Done() { clear(r.spans[:cap(r.spans)]) }
+
+// belongs reports whether the person is in the room. It is asked after reading from the room's log: what was read was
+// appended before, and who was in the room then is known by now.
+func (r *Reader) belongs(at *readRoom) bool {
+	if v := r.hub.members.Load() + 1; at.version != v {
+		at.version = v // before asking: who comes meanwhile makes another
+		at.since, at.order, at.in = r.hub.share(r.me, at.name)
 	}
+	return at.in
+}
+
+// Next is Spans as one list, in order.
+func (r *Reader) Next(n int) []Delivery {
+	var out []Delivery
+	r.Spans(n).InOrder(
+		func(s *Span) {
+			out = append(out, Delivery{Message: Message{Room: s.Room, Order: s.order()}, Gap: s.Gap})
+		},
+		func(m *Message) { out = append(out, Delivery{Message: *m}) },
+	)
+	r.Done()
 	return out
 }
 
-// keepDeliveries is how many a reader keeps the room for between two calls of Next.
-const keepDeliveries = 4
-
-// follow reads the person's own log, adds and drops cursors as it says, and returns what is to be shown.
-func (r *Reader) follow() []Delivery {
-	var out []Delivery
+// follow reads the person's own log, adds and drops rooms as it says, and makes spans of what is to be shown.
+func (r *Reader) follow() {
 	if r.own.late() {
-		out = r.catchUp()
+		r.catchUp()
 	}
 	entries, _ := r.own.Next(LogLines)
-	for _, m := range entries {
+	from := 0
+	add := func(to int) {
+		if from < to {
+			r.spans = append(r.spans, Span{Entries: entries[from:to], Me: r.me})
+		}
+		from = to + 1
+	}
+	for i := range entries {
+		m := &entries[i]
 		if !m.Room.IsZero() && r.only != nil && !r.only[m.Room] {
+			add(i)
 			continue
 		}
 		switch m.Kind {
 		case Knock:
+			add(i)
 			r.open(m.Room, m.Seq-1)
 		case Joined:
 			r.open(m.Room, r.hub.Since(r.me, m.Room)-1)
-			out = append(out, Delivery{Message: m})
 		case Parted:
-			delete(r.cursors, m.Room)
-			out = append(out, Delivery{Message: m})
-		default:
-			out = append(out, Delivery{Message: m})
+			r.drop(m.Room)
 		}
 	}
-	return out
+	add(len(entries))
 }
 
 // catchUp does what lost entries of the person's own log would have told, and tells of marks and the account as if
 // both had changed. Private notices are lost.
-func (r *Reader) catchUp() []Delivery {
-	out := []Delivery{{Message: Message{Kind: Changed}}}
+func (r *Reader) catchUp() {
+	told := []Message{{Kind: Changed}}
 	marks := r.hub.Marks(r.me)
 	for _, name := range r.hub.RoomsOf(r.me) {
 		if r.only != nil && !r.only[name] {
@@ -180,100 +352,50 @@ func (r *Reader) catchUp() []Delivery {
 		}
 		r.open(name, r.hub.Since(r.me, name)-1)
 		if seq := marks[name]; seq > 0 {
-			out = append(out, Delivery{Message: Message{Room: name, Kind: Marked, Seq: seq}})
+			told = append(told, Message{Room: name, Kind: Marked, Seq: seq})
 		}
 	}
-	for name := range r.cursors {
+	for _, name := range r.Rooms() {
 		if !r.hub.In(r.me, name) {
-			delete(r.cursors, name)
+			r.drop(name)
 		}
 	}
-	return out
+	r.spans = append(r.spans, Span{Entries: told, Me: r.me})
 }
 
+// open adds a room, unless it is there.
 func (r *Reader) open(name RoomName, after uint64) {
-	if r.cursors[name] != nil {
+	if slices.ContainsFunc(r.rooms, func(at readRoom) bool { return at.name == name }) {
 		return
 	}
 	r.hub.mu.RLock()
 	defer r.hub.mu.RUnlock()
 	room := r.hub.rooms[name]
 	if _, in := room.members[r.me]; in {
-		r.cursors[name] = room.Log.CursorAfter(after)
+		r.add(readRoom{name: name, cursor: room.Log.CursorAfter(after)})
 	}
 }
 
-// Grown returns the channels one of which is closed when Next may have something; ask again after each Next.
-// A direct room needs a place here only while it holds unread messages: for new ones the person's own log knocks.
-func (r *Reader) Grown() []<-chan struct{} {
-	grown := []<-chan struct{}{r.own.Grown()}
-	for name, c := range r.cursors {
-		if g := c.Grown(); g == closed || !name.IsDirect() {
-			grown = append(grown, g)
+func (r *Reader) add(at readRoom) {
+	r.rooms = append(r.rooms, at)
+	r.listen(&r.rooms[len(r.rooms)-1])
+}
+
+func (r *Reader) drop(name RoomName) {
+	r.rooms = slices.DeleteFunc(r.rooms, func(at readRoom) bool {
+		if at.name != name {
+			return false
 		}
-	}
-	return grown
+		at.cursor.Unlisten()
+		return true
+	})
 }
 
 // Rooms lists the rooms the reader is in, unsorted.
-func (r *Reader) Rooms() []RoomName { return slices.Collect(maps.Keys(r.cursors)) }
-
-// Wait blocks until one of the signals can be received or ctx ends, and returns which. A nil signal is never received.
-// A session in a few rooms is the common case, so it is spelled out as one select; more signals take the slower general way.
-func Wait(ctx context.Context, signals ...<-chan struct{}) (fired int, err error) {
-	const few = 16
-	if len(signals) > few {
-		return waitMany(ctx, signals)
+func (r *Reader) Rooms() []RoomName {
+	names := make([]RoomName, len(r.rooms))
+	for i := range r.rooms {
+		names[i] = r.rooms[i].name
 	}
-	var s [few]<-chan struct{} // a nil channel never fires
-	copy(s[:], signals)
-	select {
-	case <-s[0]:
-		return 0, nil
-	case <-s[1]:
-		return 1, nil
-	case <-s[2]:
-		return 2, nil
-	case <-s[3]:
-		return 3, nil
-	case <-s[4]:
-		return 4, nil
-	case <-s[5]:
-		return 5, nil
-	case <-s[6]:
-		return 6, nil
-	case <-s[7]:
-		return 7, nil
-	case <-s[8]:
-		return 8, nil
-	case <-s[9]:
-		return 9, nil
-	case <-s[10]:
-		return 10, nil
-	case <-s[11]:
-		return 11, nil
-	case <-s[12]:
-		return 12, nil
-	case <-s[13]:
-		return 13, nil
-	case <-s[14]:
-		return 14, nil
-	case <-s[15]:
-		return 15, nil
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-func waitMany(ctx context.Context, signals []<-chan struct{}) (int, error) {
-	cases := make([]reflect.SelectCase, 0, len(signals)+1)
-	for _, s := range signals {
-		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(s)})
-	}
-	cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())})
-	fired, _, _ := reflect.Select(cases)
-	if fired == len(signals) {
-		return 0, ctx.Err()
-	}
-	return fired, nil
+	return names
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/wake"
 )
 
 // texts are the deliveries as words: "room:text", gaps as "room:!from-to", the rest by kind.
@@ -174,14 +175,16 @@ func TestKnockOpensADirectRoom(t *testing.T) {
 	bob, carol := h.Reader(name(t, "bob"), From{}), h.Reader(name(t, "carol"), From{})
 	only := h.Reader(name(t, "bob"), From{Only: []RoomName{General}})
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
-	woken := bob.Grown()
+	w := wake.New()
+	bob.Listen(w, 1)
 	say(t, h, "alice", pair, "psst")
-	if _, err := Wait(t.Context(), woken...); err != nil {
-		t.Fatal(err)
-	}
+	w.Wait(0)
 	expect(t, bob, "@alice+bob:psst")
-	if len(bob.Grown()) != 2 {
-		t.Errorf("%d channels: a quiet direct room takes none", len(bob.Grown()))
+	h.mu.RLock()
+	direct := h.rooms[pair].Log
+	h.mu.RUnlock()
+	if n := len(direct.listeners); n != 0 {
+		t.Errorf("%d listen to a direct room: the person's own log wakes them", n)
 	}
 	say(t, h, "alice", pair, "psst again")
 	expect(t, bob, "@alice+bob:psst again")
@@ -235,7 +238,7 @@ func TestResume(t *testing.T) {
 	expect(t, restarted.Reader(name(t, "alice"), From{Back: 9}))
 }
 
-// Each reader waits only on what Grown gave it: were one wake-up lost, the test would hang.
+// Each reader waits to be woken: were one wake-up lost, the test would hang.
 func TestNoWakeUpIsLost(t *testing.T) {
 	const messages = 500
 	h := start(t, &tape{}, "alice", "bob")

@@ -260,7 +260,7 @@ func runFollow(ctx context.Context, c *Call) error {
 		if err := out.Flush(); ended || err != nil {
 			return nil // or whoever followed has gone
 		}
-		if _, err := chat.Wait(ctx, reader.Grown()...); err != nil {
+		if reader.Wait(ctx) != nil {
 			return followEnd(ctx)
 		}
 	}

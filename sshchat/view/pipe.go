@@ -59,7 +59,7 @@ func (p *Pipe) Dropped() int { return p.dropped }
 
 // Deliver implements Display.
 func (p *Pipe) Deliver(spans []chat.Span) {
-	inOrder(spans, p.missed, p.happened)
+	chat.Spans(spans).InOrder(p.missed, p.happened)
 }
 
 func (p *Pipe) missed(s *chat.Span) {

@@ -79,7 +79,7 @@ func (p *Plain) Clear() {
 
 // Deliver implements Display.
 func (p *Plain) Deliver(spans []chat.Span) {
-	inOrder(spans, p.missed, p.happened)
+	chat.Spans(spans).InOrder(p.missed, p.happened)
 }
 
 func (p *Plain) missed(s *chat.Span) {

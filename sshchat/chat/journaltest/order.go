@@ -1,6 +1,7 @@
 package journaltest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,10 +58,11 @@ func crashesAmid(w *world) {
 func (w *world) crashAmid(round, after int) (seen, acked []line) {
 	var mu sync.Mutex
 	var reading, talking sync.WaitGroup
-	end := make(chan struct{})
+	ctx, end := context.WithCancel(w.ctx)
 	for _, h := range w.rig.Hubs() {
 		r := h.Reader(w.bob.Name, chat.From{Only: []chat.RoomName{chat.General}})
 		reading.Go(func() {
+			defer r.Close()
 			for {
 				mu.Lock()
 				for _, d := range r.Next(64) {
@@ -69,7 +71,7 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 					}
 				}
 				mu.Unlock()
-				if fired, _ := chat.Wait(w.ctx, append([]<-chan struct{}{end}, r.Grown()...)...); fired == 0 {
+				if r.Wait(ctx) != nil {
 					return
 				}
 			}
@@ -98,7 +100,7 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 	}
 	err := w.rig.Restart()
 	talking.Wait()
-	close(end)
+	end()
 	reading.Wait()
 	w.must(err)
 	return seen, acked

@@ -1,0 +1,321 @@
+package sshchat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
+	"sshchat/sshchat/view"
+)
+
+// job is a command, or a message, that is under way. It runs in a goroutine of its own, so that the session's never waits for
+// a disk, for a password to be checked, or for a large room to be sealed to: it goes on drawing and taking keys. A session
+// has one job at a time, and what is typed meanwhile waits its turn.
+//
+// It is the session as its command sees it, command.Session. What is the session's goroutine's it has that do.
+type job struct {
+	session *session
+	answer  *lines        // what the command has printed; nil: it prints by itself
+	room    chat.RoomName // where what is typed goes, from when it was typed
+	says    bool          // it is a message, which asks nothing
+	inline  bool          // it runs in the session's goroutine, which does nothing else
+	gone    chan struct{} // closed when the session's goroutine has panicked; nil if inline
+
+	mu    sync.Mutex
+	calls []func() // guarded by mu; for the session's goroutine to do
+
+	// Owned by the session's goroutine:
+
+	question *question // what it asks; nil: nothing
+	asked    bool      // it has asked something
+	drains   bool      // what is typed is taken, and dropped when it ends
+	listened time.Time // when it began, or was last answered
+}
+
+var _ command.Session = (*job)(nil)
+
+// question waits for what is typed next.
+type question struct {
+	text  string
+	echo  bool
+	reply chan reply // with room for one
+}
+
+// reply is what was typed, or why it is no answer.
+type reply struct {
+	text string
+	err  error
+}
+
+// errPanicked is what a job that panicked ended with.
+var errPanicked = errors.New("internal error: the command failed")
+
+// start runs a job. then is called with what it returned, by the session's goroutine.
+func (s *session) start(ctx context.Context, run func(context.Context, *job) error, then func(*job, error)) {
+	j := &job{session: s, room: s.room, gone: make(chan struct{}), listened: time.Now()}
+	s.job = j
+	go func() {
+		err := errPanicked
+		defer func() {
+			j.post(func() {
+				s.job = nil
+				then(j, err)
+			})
+		}()
+		defer s.server.contain("command", s.conn.source)
+		err = run(ctx, j)
+	}()
+}
+
+// await waits until the job is over and does what it asks for meanwhile, but draws nothing.
+func (s *session) await() {
+	for s.job != nil {
+		s.waker.Wait(^called)
+		s.job.serve()
+	}
+}
+
+// post has the session's goroutine call f, and does not wait for it.
+func (j *job) post(f func()) {
+	j.mu.Lock()
+	j.calls = append(j.calls, f)
+	j.mu.Unlock()
+	j.session.waker.Wake(called)
+}
+
+// do has the session's goroutine call f, and waits until it has.
+func (j *job) do(f func()) {
+	if j.inline {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	j.post(func() {
+		defer close(done)
+		f()
+	})
+	select {
+	case <-done:
+	case <-j.gone:
+	}
+}
+
+// abandon has a job that is under way go on alone, after a panic of the session's goroutine.
+func (s *session) abandon() {
+	if s.job != nil && !s.job.inline {
+		close(s.job.gone)
+	}
+}
+
+// serve does what the job has posted.
+func (j *job) serve() {
+	j.mu.Lock()
+	calls := j.calls
+	j.calls = nil
+	j.mu.Unlock()
+	for _, f := range calls {
+		f()
+	}
+}
+
+// command runs a command from within the session. Its answer is private.
+func (j *job) command(ctx context.Context, face command.Face, line string) error {
+	return j.dispatch(ctx, face, line, j.session.server.services.Commands.Run)
+}
+
+// dispatch has the registry take a line that was typed, by its Run or its Say.
+func (j *job) dispatch(ctx context.Context, face command.Face, line string, take func(context.Context, string, command.Call) error) error {
+	s := j.session
+	j.answer = &lines{print: func(text string) {
+		j.do(func() {
+			if s.inbox == nil {
+				s.said = text
+			}
+			s.ui.Print(text)
+		})
+	}}
+	defer func() { j.answer.end(); j.answer = nil }()
+	call, err := j.call(face)
+	if err != nil {
+		j.do(func() { s.leave(err) })
+		return err
+	}
+	call.Out, call.Err, call.In, call.Next = j.answer, j.answer, strings.NewReader(""), command.Chat
+	return take(ctx, line, call)
+}
+
+// call is what a command gets to know of the session, with the account as it stands now.
+func (j *job) call(face command.Face) (command.Call, error) {
+	s := j.session
+	call := command.Call{
+		Services: s.server.services, Face: face, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
+		Source: s.conn.source, Session: j, Caller: &s.caller, Who: s.asks,
+	}
+	var err error
+	call.Account, err = s.admitted()
+	return call, err
+}
+
+// Room implements command.Session.
+func (j *job) Room() chat.RoomName { return j.room }
+
+// Enter implements command.Session.
+func (j *job) Enter(room chat.RoomName) {
+	j.room = room
+	j.do(func() { j.session.Enter(room) })
+}
+
+// Correspondent implements command.Session.
+func (j *job) Correspondent() (name chat.Name) {
+	j.do(func() { name = j.session.correspondent })
+	return name
+}
+
+// Quit implements command.Session.
+func (j *job) Quit() { j.do(func() { j.session.leaving = true }) }
+
+// Show implements command.Session: what was printed before comes before it.
+func (j *job) Show(title, text string) {
+	if j.answer != nil {
+		j.answer.end()
+	}
+	j.do(func() { j.session.ui.Show(title, text) })
+}
+
+// Clear implements command.Session.
+func (j *job) Clear() { j.do(func() { j.session.ui.Clear() }) }
+
+// Focus implements command.Session.
+func (j *job) Focus() (people []chat.Name) {
+	j.do(func() { people = j.session.focus })
+	return people
+}
+
+// SetFocus implements command.Session.
+func (j *job) SetFocus(people []chat.Name) { j.do(func() { j.session.setFocus(people) }) }
+
+// Zone implements command.Session.
+func (j *job) Zone() *time.Location { return j.session.zone() }
+
+// Ask implements command.Session: it waits for what is typed next.
+func (j *job) Ask(ctx context.Context, text string, echo bool) (string, error) {
+	s := j.session
+	if j.answer != nil {
+		j.answer.end()
+	}
+	s.asking.Store(true)
+	defer s.asking.Store(false)
+	ctx, late := s.untilLate(ctx)
+	defer late()
+	q := &question{text, echo, make(chan reply, 1)}
+	nobody := false
+	j.do(func() {
+		if _, _, pty := s.guard.size(); !pty || s.ui.Kind == "" {
+			nobody = true
+			return
+		}
+		s.ui.Ask(text, echo)
+		j.question, j.asked = q, true
+	})
+	if nobody {
+		return "", command.ErrNobodyToAsk
+	}
+	select {
+	case r := <-q.reply:
+		return r.text, r.err
+	case <-ctx.Done():
+		j.do(func() { j.question = nil })
+		if late, ok := context.Cause(ctx).(*chat.Refusal); ok {
+			return "", late
+		}
+		return "", ctx.Err()
+	}
+}
+
+// take gives an action to the question that is asked.
+func (j *job) take(a view.Action) {
+	s, q := j.session, j.question
+	r := reply{err: command.ErrCancelled}
+	switch a.Kind {
+	case view.Line:
+		if !q.echo {
+			s.ui.Forget(a.Text)
+		}
+		r = reply{text: a.Text}
+	case view.Refused:
+		s.ui.Fail(a.Text)
+		s.ui.Ask(q.text, q.echo)
+		return
+	case view.Quit:
+		s.leaving = s.ended // no more keys will come, also after the dialogue
+	}
+	j.question, j.listened = nil, time.Now()
+	q.reply <- r
+}
+
+// A command that asks does so at once, and once more soon after an answer. What is typed until then is not taken: a password
+// that is typed ahead would be shown. Afterwards keys work as ever.
+const askWithin = 500 * time.Millisecond
+
+// mayAsk is for how long what is typed has to wait for a question that may come; 0: it is taken.
+func (j *job) mayAsk() time.Duration {
+	if j.says || j.question != nil || j.drains {
+		return 0
+	}
+	return max(0, askWithin-time.Since(j.listened))
+}
+
+// answered reports whether a question was just answered: another may follow, or what was typed ahead is to be dropped.
+func (j *job) answered() bool { return j.drains || j.asked && j.mayAsk() > 0 }
+
+// typedAhead is how long what was typed during a dialogue may be on its way through the server.
+const typedAhead = 50 * time.Millisecond
+
+// conclude ends a dialogue, if the command that ended with err asked anything. What was typed for it must not be said in
+// the room: after an answer that was wrong once too often, whoever types on without looking types to nobody, up to the
+// next Enter; and lines that were typed ahead are dropped.
+func (j *job) conclude(ctx context.Context, err error) {
+	s := j.session
+	asked := false
+	j.do(func() { asked = j.asked && !s.leaving })
+	if !asked {
+		return
+	}
+	if err != nil && !errors.Is(err, command.ErrCancelled) && !errors.Is(err, command.ErrDeclined) {
+		if _, err := j.Ask(ctx, "What you type now is not sent. Enter goes back to the chat: ", false); err != nil {
+			j.do(func() { s.explain(err) })
+		}
+	}
+	if err != nil { // what comes after a dialogue that succeeded was typed after it
+		j.do(func() { j.drains = true })
+		late := time.NewTimer(typedAhead)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-ctx.Done():
+		}
+	}
+	j.do(func() { s.dropLines() })
+}
+
+// dropLines drops the lines that were typed and not acted on.
+func (s *session) dropLines() {
+	var rest []view.Action
+	for _, a := range s.actions {
+		if a.Kind == view.Line {
+			s.ui.Forget(a.Text)
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	if n := len(s.actions) - len(rest); n > 0 {
+		s.ui.Fail(fmt.Sprintf("%s typed before the question was answered: not sent.", text.Count(n, "line")))
+	}
+	s.actions = rest
+}
