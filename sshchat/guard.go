@@ -19,10 +19,10 @@ type guard struct {
 	gossh.Channel
 	conn *conn
 
-	end     context.CancelFunc // ends the session's context; the connection's is another
-	waker   *wake.Waker        // the session's, woken when the size has changed
-	writes  writeClock
-	stderr  guardedErr
+	end    context.CancelFunc // ends the session's context; the connection's is another
+	waker  *wake.Waker        // the session's, woken when the size has changed
+	writes writeClock
+	stderr guardedErr
 
 	mu            sync.Mutex
 	pty           bool              // guarded by mu; a terminal was asked for
