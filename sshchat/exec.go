@@ -193,6 +193,7 @@ func (noStdin) Read([]byte) (int, error) {
 // its connection lost, is io.ErrUnexpectedEOF: half a line that came before it is not what anybody meant to send.
 func (g *guard) Read(p []byte) (int, error) {
 	n, err := g.Channel.Read(p)
+	g.markUsed()
 	if err == io.EOF && !g.answers() {
 		err = io.ErrUnexpectedEOF
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/wake"
@@ -23,6 +24,7 @@ type guard struct {
 	waker  *wake.Waker        // the session's, woken when the size has changed
 	writes writeClock
 	stderr guardedErr
+	used   atomic.Int64 // Unix nanoseconds of the last input or output, if idle sessions end
 
 	mu            sync.Mutex
 	pty           bool              // guarded by mu; a terminal was asked for
@@ -230,6 +232,7 @@ func (g *guard) Write(p []byte) (int, error) { return g.write(g.Channel, p) }
 func (g *guard) write(w io.Writer, p []byte) (written int, err error) {
 	g.writes.begin()
 	defer g.writes.end()
+	defer g.markUsed()
 	if len(p) <= writeChunk {
 		return w.Write(p)
 	}
@@ -240,11 +243,56 @@ func (g *guard) write(w io.Writer, p []byte) (written int, err error) {
 		g.writes.progress()
 		written += n
 		p = p[n:]
+		g.markUsed()
 	}
 	if failed := g.conn.uncork(); err == nil {
 		err = failed
 	}
 	return written, err
+}
+
+func (g *guard) markUsed() {
+	if g.used.Load() != 0 {
+		g.used.Store(time.Now().UnixNano())
+	}
+}
+
+// whenIdle calls then once nothing came or went for so long, unless stop is called before. 0: never.
+func (g *guard) whenIdle(after time.Duration, then func()) (stop func()) {
+	if after <= 0 {
+		return func() {}
+	}
+	g.used.Store(time.Now().UnixNano())
+	return every(after, func() (again time.Duration) {
+		if left := after - time.Since(time.Unix(0, g.used.Load())); left > 0 {
+			return left
+		}
+		then()
+		return 0
+	})
+}
+
+// every calls f after so long, and again after what it returns, until that is 0 or stop is called.
+func every(after time.Duration, f func() (again time.Duration)) (stop func()) {
+	var mu sync.Mutex // held while the timer is changed
+	var timer *time.Timer
+	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(after, func() {
+		again := f()
+		mu.Lock()
+		defer mu.Unlock()
+		if again > 0 && !stopped {
+			timer.Reset(again)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
 }
 
 // Stderr is the channel's second stream, under the same clock.

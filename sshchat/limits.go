@@ -19,6 +19,8 @@ type Limits struct {
 	KeyExchange  time.Duration   // of that, until the client and the server have agreed on keys
 	FirstChannel time.Duration   // a connection without a channel is closed after this, whenever that is
 	FirstCommand time.Duration   // a channel without a shell or a command ends its connection after this
+	IdleShell    time.Duration   // a session without a command ends when nothing comes or goes for so long; 0: never
+	IdleCommand  time.Duration   // the same of a session with one
 	Registration time.Duration   // a login without an account has this long to make one
 	Keepalive    time.Duration   // silence after which the client is asked for a sign of life
 	KeepaliveMax int             // unanswered asks, after which the connection is closed

@@ -70,6 +70,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 			cancel(errStopping)
 		})
 		defer unhook()
+		defer sess.endWhenIdle(lib.RawCommand() != "")()
 		s.stats.Sessions.Add(1)
 		defer s.stats.Sessions.Add(-1)
 		g.exit(sess.run(ctx, lib.RawCommand()))
@@ -101,6 +102,17 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 		sess.key = &key
 	}
 	return sess, nil
+}
+
+// endWhenIdle ends the session once nothing came or went for as long as is set for its kind.
+func (s *session) endWhenIdle(isCommand bool) (stop func()) {
+	after := s.server.limits().IdleShell
+	if isCommand {
+		after = s.server.limits().IdleCommand
+	}
+	return s.guard.whenIdle(after, func() {
+		s.terminate(fmt.Sprintf("This session ended: nothing was sent or received for %s.", approx(after)))
+	})
 }
 
 // run serves the session and returns its exit code.

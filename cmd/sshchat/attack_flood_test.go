@@ -243,3 +243,73 @@ func register(t testing.TB, s *testServer, name string, signer ssh.Signer, ip st
 	u.Close()
 	dialHome(t, s, name, signer, ip).Close() // who has logged in is known
 }
+
+// I hold connections that say nothing, each from another address. max-startups 3:100:50 means what it means to sshd: from the
+// third on each stranger is refused, long before 50. Somebody who has been here gets in. With max-startups 50 all are held.
+func TestAttackStartupsAreDroppedAsBySSHD(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Connections, "half-open connections from ever other addresses, against `max-startups 3:100:50`")
+	held := make(map[string]int)
+	for _, startups := range []string{"3:100:50", "50"} {
+		s := startServer(t, "", "--max-startups", startups)
+		signer := newSigner(t)
+		register(t, s, "alice", signer, "127.0.0.1")
+		for i := range 10 {
+			conn, err := s.dialFrom(fmt.Sprint("127.0.1.", i+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if taken(conn) {
+				held[startups]++
+			}
+		}
+		s.login("alice", signer).must("whoami")
+	}
+	if held["3:100:50"] != 3 || held["50"] != 10 {
+		t.Errorf("held: %v", held)
+	}
+	row.Tried("10 addresses")
+	row.Held("%d are held, and who has been here gets in", held["3:100:50"])
+	row.Control("all %d with `max-startups 50`", held["50"])
+}
+
+// I open sessions and leave them alone for ever. With channel-timeout they end, a shell with its terminal given back and a
+// command alike; a session in which something happens goes on. Without it they stay.
+func TestAttackSessionsThatDoNothing(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Connections, "sessions that are left alone, against `channel-timeout`")
+	s := startServer(t, "")
+	alice := s.register("alice")
+	left := alice.run("follow general") // the control: until all others have ended
+	s2 := startServer(t, "", "--channel-timeout", "session=2s")
+	bob, carol := s2.register("bob"), s2.register("carol")
+	bob.must("join loud")
+	carol.must("join quiet")
+	busy, shell, command := bob.run("follow loud"), carol.plain(80, 24), carol.run("follow quiet")
+	n := 0
+	for what, idle := range map[string]*openSession{"a command": command, "a shell": shell} {
+		waitFor(t, what+" to end", func() bool {
+			bob.must(fmt.Sprintf("say loud message %d", n))
+			n++
+			select {
+			case err := <-idle.ended:
+				return err != nil
+			default:
+				return false
+			}
+		})
+		idle.sees("nothing was sent or received for 2 seconds")
+	}
+	busy.sees(fmt.Sprintf("message %d", n-1))
+	select {
+	case err := <-busy.ended:
+		t.Errorf("one in which something happens has ended: %v", err)
+	case err := <-left.ended:
+		t.Errorf("one of a server without it has ended: %v", err)
+	default:
+	}
+	row.Tried("a shell and a command")
+	row.Held("both end with a message; one in which something happens stays")
+	row.Control("without `channel-timeout`, the default, they stay")
+}

@@ -66,6 +66,8 @@ func other(t *testing.T, row setting) (word, shown string) {
 		return "192.0.2.0/24", `["192.0.2.0/24"]`
 	case startups:
 		return "5:60:200", `"5:60:200"`
+	case channels:
+		return "session:shell=12h session:command=90", `"session:shell=12h session:command=1m30s"`
 	case penalties:
 		return "authfail:1m", `"authfail:1m noauth:1s grace-exceeded:10s min:15s max:10m"`
 	}
@@ -525,6 +527,20 @@ func TestStartupsAndPenaltiesAreWrittenAsTheyAreRead(t *testing.T) {
 		}
 		if got := (penalties{&s.limits.PenaltyLimits}).String(); got != want {
 			t.Errorf("%s is shown as %s", word, got)
+		}
+	}
+	for word, want := range map[string]string{
+		"none": "none", "session=1h": "session=1h", "session=60 session:command=none": "session:shell=1m", "session:shell=0": "none",
+		"session:command=1h30m,session:shell=7d": "session:shell=7d session:command=1h30m",
+	} {
+		s, err := settingsOf(t, "--channel-timeout", word)
+		if err != nil || (channels{&s.limits.IdleShell, &s.limits.IdleCommand}).String() != want {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	for _, word := range []string{"", "1h", "direct-tcpip=1h", "session=soon", "session=-1s", "none session=1h"} {
+		if _, err := settingsOf(t, "--channel-timeout", word); err == nil {
+			t.Errorf("%q is taken", word)
 		}
 	}
 	if s := must(settingsOf(t, "--per-source-max-startups", "none")); s.limits.StartingSource < 1<<31 {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,8 +38,11 @@ func (r *runningSettings) reload() (done []string, err error) {
 		return nil, fmt.Errorf("settings stay as they are: %w", err)
 	}
 	for _, words := range next.warnings {
-		r.warn(words)
+		if !slices.Contains(r.now.warnings, words) { // which were logged before
+			r.warn(words)
+		}
 	}
+	r.now.warnings = next.warnings
 	var restart []string
 	before := r.now.table()
 	for i, row := range next.table() {

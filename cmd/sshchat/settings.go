@@ -154,6 +154,7 @@ func (s *settings) sessionSettings() []setting {
 	l := &s.limits
 	all := []setting{
 		{name: "max-sessions", group: sessionGroup, live: true, value: atLeast(&l.Sessions, 1), help: "open sessions in one connection", old: was("sessions")},
+		{name: "channel-timeout", group: sessionGroup, live: true, value: channels{&l.IdleShell, &l.IdleCommand}, help: `end sessions when nothing is sent or received for so long, such as "session=12h" or "session:shell=12h session:command=none"`},
 		{name: "session-start-timeout", group: sessionGroup, live: true, value: &span{d: &l.FirstCommand}, help: "time a session may be open without a shell or command", old: was("command-time")},
 	}
 	for _, r := range []struct {

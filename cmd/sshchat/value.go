@@ -433,6 +433,66 @@ func (v startups) String() string {
 
 func (startups) arg() string { return "START:RATE:FULL" }
 
+// channels is sshd_config(5)'s ChannelTimeout: none, or pairs such as "session:shell=12h session:command=none".
+type channels struct{ shell, command *time.Duration }
+
+func (v channels) Set(words string) error {
+	const form = `none, or times, as "session=12h" or "session:shell=12h session:command=1h"`
+	var shell, command time.Duration
+	fields := strings.FieldsFunc(words, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+	if len(fields) == 0 {
+		return notA(words, form)
+	}
+	for _, field := range fields {
+		if field == "none" && len(fields) == 1 {
+			break
+		}
+		kind, at, ok := strings.Cut(field, "=")
+		var d time.Duration
+		if at != "none" {
+			var err error
+			if d, err = parseTime(at); err != nil && ok {
+				return err
+			}
+		}
+		switch {
+		case !ok || d < 0:
+			return notA(field, form)
+		case kind == "session":
+			shell, command = d, d
+		case kind == "session:shell":
+			shell = d
+		case kind == "session:command":
+			command = d
+		default:
+			return notA(field, form)
+		}
+	}
+	*v.shell, *v.command = shell, command
+	return nil
+}
+
+func (v channels) String() string {
+	if *v.shell == *v.command {
+		if *v.shell == 0 {
+			return "none"
+		}
+		return "session=" + timeWord(*v.shell)
+	}
+	var words []string
+	for _, part := range []struct {
+		kind string
+		d    time.Duration
+	}{{"session:shell", *v.shell}, {"session:command", *v.command}} {
+		if part.d > 0 {
+			words = append(words, part.kind+"="+timeWord(part.d))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func (channels) arg() string { return "none|TIMES" }
+
 // offences are the words of sshd_config(5) for what sources are charged for, and what they mean here.
 var offences = []struct {
 	word string
