@@ -152,14 +152,17 @@ func (r RoomName) Other(me Name) Name {
 func (r RoomName) String() string { return r.s }
 
 // For is the form shown to one person: "#general", and "@bob" for alice in @alice+bob.
-func (r RoomName) For(me Name) string {
+func (r RoomName) For(me Name) string { return string(r.AppendFor(nil, me)) }
+
+// AppendFor appends For to dst.
+func (r RoomName) AppendFor(dst []byte, me Name) []byte {
 	if other := r.Other(me); !other.IsZero() {
-		return "@" + other.s
+		return append(append(dst, '@'), other.s...)
 	}
 	if r.IsDirect() {
-		return r.s
+		return append(dst, r.s...)
 	}
-	return "#" + r.s
+	return append(append(dst, '#'), r.s...)
 }
 
 // Compare orders room names by bytes.

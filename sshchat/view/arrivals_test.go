@@ -165,9 +165,21 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 			h.resize(12+draw(80, "width"), 4+draw(26, "height"))
 			h.quick.Resize(h.cols, h.Full.rows)
 		case 13:
-			room := h.rooms[draw(3, "room")].Name
-			h.Full.Rooms(h.rooms)
-			h.Full.Enter(room)
+			if draw(3, "enter") == 0 {
+				h.Full.Enter(h.rooms[draw(3, "room")].Name)
+			}
+			r := &h.rooms[draw(3, "room")]
+			switch draw(4, "change") {
+			case 0:
+				r.Unread++
+			case 1:
+				r.Unread, r.Mentions, r.Mark = r.Unread+1, r.Mentions+1, r.Mark+1
+			case 2:
+				r.Topic += "!"
+			case 3:
+				r.Sealed, r.Unread, r.Mentions = r.Sealed^1, 0, 0
+			}
+			h.Full.Rooms(h.rooms[:len(h.rooms)-draw(2, "left")])
 		case 14:
 			h.filter = []*chat.Filter{nil, {Ignore: map[chat.Name]bool{bob: true}}, {Quiet: true}, {Focus: map[chat.Name]bool{carol: true}}}[draw(4, "filter")]
 			h.Set(Look{Theme: Themes()[draw(3, "theme")], Bell: "all"})

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -21,10 +22,11 @@ type bars struct {
 	away   bool
 
 	rooms []Room // by their numbers
+	order []int  // where each room stands among them, as they were set
 	slots slots
 	room  chat.RoomName // the one that is shown
 
-	made                 bool // the rows are as they should be
+	topicMade, roomsMade bool // the rows are as they should be, and the title
 	more                 bool // and say that there is more below
 	topic, status, title string
 }
@@ -39,12 +41,54 @@ func (b *bars) here() (r Room, known bool) {
 	return Room{Name: b.room}, false
 }
 
-// update makes the rows anew where they have changed. more: messages stand below what is shown.
-func (b *bars) update(more bool) {
-	if !b.made || b.more != more {
-		b.made, b.more = true, more
-		b.topic, b.status, b.title = b.topicRow(), b.roomsRow(), b.windowTitle()
+// set takes the person's rooms as they stand now. What has not changed is not made anew.
+func (b *bars) set(rooms []Room) {
+	if !b.areSet(rooms) {
+		b.rooms = b.slots.arrange(rooms)
+		b.order = b.order[:0]
+		for _, r := range rooms {
+			b.order = append(b.order, slices.IndexFunc(b.rooms, func(o Room) bool { return o.Name == r.Name }))
+		}
+		b.change()
+		return
 	}
+	for i, r := range rooms {
+		was := &b.rooms[b.order[i]]
+		b.roomsMade = b.roomsMade && was.Unread == r.Unread && was.Mentions == r.Mentions
+		b.topicMade = b.topicMade && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members)
+		*was = r
+	}
+}
+
+// areSet reports whether these rooms, in this order, were set last.
+func (b *bars) areSet(rooms []Room) bool {
+	if len(rooms) != len(b.order) {
+		return false
+	}
+	for i := range rooms {
+		if rooms[i].Name != b.rooms[b.order[i]].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// change has all be made anew.
+func (b *bars) change() { b.topicMade, b.roomsMade = false, false }
+
+// made reports whether the rows are as they should be.
+func (b *bars) made() bool { return b.topicMade && b.roomsMade }
+
+// update makes anew what has changed. more: messages stand below what is shown.
+func (b *bars) update(more bool) {
+	if !b.topicMade {
+		b.topic = b.topicRow()
+	}
+	if !b.roomsMade || b.more != more {
+		b.more = more
+		b.status, b.title = b.roomsRow(), b.windowTitle()
+	}
+	b.topicMade, b.roomsMade = true, true
 }
 
 // topicRow is the first row: the room, who is there, and what it is about.
@@ -72,17 +116,18 @@ func pad(s string, width int) string {
 // windowTitle names the room, and how much is unread.
 func (b *bars) windowTitle() string {
 	unread := 0
-	for _, r := range b.rooms {
-		unread += r.Unread
+	for i := range b.rooms {
+		unread += b.rooms[i].Unread
 	}
-	title := b.server
-	if !b.room.IsZero() {
-		title = b.room.For(b.me) + " - " + title
-	}
+	var buf [128]byte // most fit
+	title := buf[:0]
 	if unread > 0 {
-		title = fmt.Sprintf("(%d) %s", unread, title)
+		title = append(strconv.AppendInt(append(title, '('), int64(unread), 10), ") "...)
 	}
-	return title
+	if !b.room.IsZero() {
+		title = append(b.room.AppendFor(title, b.me), " - "...)
+	}
+	return string(append(title, b.server...))
 }
 
 // roomsRow is the row of the rooms, each with what is unread of it, as in "1:#general 2:#dev(3) 3:@bob(1!)".
@@ -91,56 +136,81 @@ func (b *bars) windowTitle() string {
 func (b *bars) roomsRow() string {
 	state := b.state()
 	width := b.width - displaywidth.String(state)
-	items := b.barItems()
+	var few [16]barItem
+	items := b.barItems(few[:0])
 	shown, sign, room := fitBar(items, width), "", 0
 	for range 3 { // the sign takes room, which may take more out of sight
-		next := b.hiddenUnread(items, shown)
+		next := hiddenUnread(items, shown)
 		if sign = next; len(next) <= room {
 			break
 		}
 		room = len(next)
 		shown = fitBar(items, width-room)
 	}
-	var row strings.Builder
-	used := 0
-	for _, it := range items[shown.from:shown.to] {
-		item := fitRow(it.text, max(0, width-len(sign)-used-1))
-		row.WriteString(b.paint.in(it.part, item) + " ")
-		used += displaywidth.String(item) + 1
+	var buf [512]byte // most rows fit
+	row, used := buf[:0], 0
+	for i, it := range items[shown.from:shown.to] {
+		var label [2 * text.MaxName]byte
+		item := b.appendItem(label[:0], &b.rooms[shown.from+i], it)
+		item = item[:min(len(item), max(0, width-len(sign)-used-1))]
+		row = append(b.paint.appendIn(row, it.part, item), ' ')
+		used += len(item) + 1
 	}
 	if sign != "" {
 		part := partBarUnread
 		if strings.HasSuffix(sign, "!") {
 			part = partBarMention
 		}
-		row.WriteString(b.paint.in(part, sign))
+		row = b.paint.appendIn(row, part, []byte(sign))
 		used += len(sign)
 	}
-	return row.String() + strings.Repeat(" ", max(0, width-used)) + b.paint.in(partBarMention, state)
+	for ; used < width; used++ {
+		row = append(row, ' ')
+	}
+	if state != "" {
+		row = b.paint.appendIn(row, partBarMention, []byte(state))
+	}
+	return string(row)
 }
 
-// barItem is a room in the bar.
+// barItem is a room in the bar. All of its text is ASCII: a byte is a cell.
 type barItem struct {
-	text   string
+	number int
 	part   part
-	active bool
+	width  int
 }
 
-func (b *bars) barItems() []barItem {
-	var items []barItem
-	for _, r := range b.rooms {
-		it := barItem{fmt.Sprintf("%d:%s", b.slots.number(r.Name), r.Name.For(b.me)), partBar, false}
+// barItems appends an item for each room.
+func (b *bars) barItems(items []barItem) []barItem {
+	for i := range b.rooms {
+		r := &b.rooms[i]
+		it := barItem{number: b.slots.number(r.Name), part: partBar}
 		switch {
 		case r.Name == b.room:
-			it.part, it.active = partBarActive, true
+			it.part = partBarActive
 		case r.Mentions > 0:
-			it.text, it.part = fmt.Sprintf("%s(%d!)", it.text, r.Unread), partBarMention
+			it.part = partBarMention
 		case r.Unread > 0:
-			it.text, it.part = fmt.Sprintf("%s(%d)", it.text, r.Unread), partBarUnread
+			it.part = partBarUnread
 		}
+		var label [2 * text.MaxName]byte
+		it.width = len(b.appendItem(label[:0], r, it))
 		items = append(items, it)
 	}
 	return items
+}
+
+// appendItem appends the text of a room's item.
+func (b *bars) appendItem(dst []byte, r *Room, it barItem) []byte {
+	dst = append(strconv.AppendInt(dst, int64(it.number), 10), ':')
+	dst = r.Name.AppendFor(dst, b.me)
+	switch it.part {
+	case partBarMention:
+		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), "!)"...)
+	case partBarUnread:
+		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), ')')
+	}
+	return dst
 }
 
 // stretch is which items of the bar are shown: those before to, of which the last may be cut off where it alone fills it.
@@ -148,12 +218,12 @@ type stretch struct{ from, to int }
 
 // fitBar finds as many items as width has room for, the active one among them.
 func fitBar(items []barItem, width int) stretch {
-	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.active }))
+	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.part == partBarActive }))
 	s, used := stretch{}, 0
 	for i, it := range items {
-		used += displaywidth.String(it.text) + 1
+		used += it.width + 1
 		for used > width && s.from < i && i <= active {
-			used -= displaywidth.String(items[s.from].text) + 1
+			used -= items[s.from].width + 1
 			s.from++
 		}
 		if used > width && i > active {
@@ -165,7 +235,7 @@ func fitBar(items []barItem, width int) stretch {
 }
 
 // hiddenUnread counts the items out of sight with something unread: "+2", and "+2!" where one of them names the person.
-func (b *bars) hiddenUnread(items []barItem, shown stretch) string {
+func hiddenUnread(items []barItem, shown stretch) string {
 	hidden, end := 0, ""
 	for i, it := range items {
 		if i >= shown.from && i < shown.to || it.part == partBar {

@@ -49,14 +49,14 @@ func (f *Full) Set(l Look) {
 	f.look = l
 	f.paint = newPaint(&f.options, l)
 	f.messages.paint, f.bars.paint, f.bars.away = f.paint, f.paint, l.Away
-	f.stale, f.bars.made = true, false
+	f.stale = true
+	f.bars.change()
 }
 
-// Rooms implements Display.
+// Rooms implements Display. What changes elsewhere changes the bar alone.
 func (f *Full) Rooms(rooms []Room) {
-	f.bars.rooms, f.bars.made = f.bars.slots.arrange(rooms), false
-	f.messages.know(f.bars.here())
-	f.stale = true
+	f.bars.set(rooms)
+	f.stale = f.messages.know(f.bars.here()) || f.stale
 }
 
 // Enter implements Display.
@@ -65,7 +65,8 @@ func (f *Full) Enter(room chat.RoomName) {
 		return
 	}
 	f.input.enter(f.room, room)
-	f.room, f.bars.room, f.bars.made = room, room, false
+	f.room, f.bars.room = room, room
+	f.bars.change()
 	f.overlay = nil
 	f.messages.enter(f.bars.here())
 	f.stale = true
@@ -128,7 +129,8 @@ func (f *Full) Resize(width, height int) {
 	f.cols, f.rows = width, height
 	f.messages.width, f.bars.width = f.width(), f.width()
 	f.screen.forget()
-	f.stale, f.bars.made = true, false
+	f.stale = true
+	f.bars.change()
 }
 
 // width is how many cells of a row are written to: what a terminal does in its last column differs.
@@ -145,7 +147,9 @@ func (f *Full) Clear() {
 func (f *Full) Following() bool { return f.messages.following() && f.overlay == nil }
 
 // Pending implements Output.
-func (f *Full) Pending() bool { return f.stale || f.added != nil || f.ringing || len(f.out.b) > 0 }
+func (f *Full) Pending() bool {
+	return f.stale || f.added != nil || f.ringing || len(f.out.b) > 0 || !f.left && !f.bars.made()
+}
 
 // Flush implements Output.
 func (f *Full) Flush() []byte {
@@ -155,8 +159,8 @@ func (f *Full) Flush() []byte {
 		fr := f.compose()
 		f.screen.draw(&f.out, fr, f.look.Mouse)
 		f.foot = fr.foot
-	case f.added != nil:
-		f.screen.add(&f.out, f.added.messages)
+	case f.added != nil || !f.bars.made():
+		f.change()
 	}
 	if f.ringing && !f.left {
 		f.out.open()
@@ -165,6 +169,25 @@ func (f *Full) Flush() []byte {
 	f.added = f.added.release()
 	f.stale, f.ringing = false, false
 	return f.out.take()
+}
+
+// change writes what has come and how the bars have changed, without looking at anything else.
+func (f *Full) change() {
+	start := f.out.beginFrame()
+	if f.added != nil {
+		f.screen.add(&f.out, f.added.messages)
+	}
+	if !f.bars.made() {
+		f.bars.update(f.messages.from.order > 0)
+		if f.rows >= rowsForTopic {
+			f.screen.setRow(&f.out, 0, f.bars.topic, sum(f.bars.topic))
+		}
+		if f.rows >= rowsForBar {
+			f.screen.setRow(&f.out, f.screen.bottom, f.bars.status, sum(f.bars.status))
+		}
+		f.screen.setTitle(&f.out, f.bars.title)
+	}
+	f.out.endFrame(start, f.screen.row, f.screen.column)
 }
 
 // Done implements Output.

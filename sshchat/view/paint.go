@@ -57,6 +57,16 @@ func (p *paint) in(part part, text string) string {
 	return begin + text + plainStyle
 }
 
+// appendIn appends what in returns.
+func (p *paint) appendIn(dst []byte, part part, text []byte) []byte {
+	begin := p.styles.parts[part]
+	dst = append(append(dst, begin...), text...)
+	if begin != "" {
+		dst = append(dst, plainStyle...)
+	}
+	return dst
+}
+
 const plainStyle = "\x1b[m"
 
 // day is the separator above the first message of a day.

@@ -97,7 +97,7 @@ func (p *Pipe) write(w *wire, m *chat.Message) {
 	var buf [128]byte // a room and a name fit
 	head := buf[:0]
 	if m.Room != p.first {
-		head = append(append(head, m.Room.For(p.me)...), ' ')
+		head = append(m.Room.AppendFor(head, p.me), ' ')
 	}
 	switch m.Kind {
 	case chat.Me:

@@ -122,7 +122,7 @@ func (p *Plain) write(w *wire, m *chat.Message) {
 	if !m.Kind.Stored() {
 		head = append(head, "-- "...)
 		if p.elsewhere(m) {
-			head = append(append(head, m.Room.For(p.me)...), ": "...)
+			head = append(m.Room.AppendFor(head, p.me), ": "...)
 		}
 		p.lines(w, head, m.Text.String())
 		return
@@ -131,7 +131,7 @@ func (p *Plain) write(w *wire, m *chat.Message) {
 		head = append(m.At.In(p.look.Zone).AppendFormat(head, p.look.Clock), ' ')
 	}
 	if p.elsewhere(m) {
-		head = append(append(head, m.Room.For(p.me)...), ' ')
+		head = append(m.Room.AppendFor(head, p.me), ' ')
 	}
 	if !m.Room.IsDirect() && m.Mentions(p.me) {
 		head = append(head, "(to you) "...)

@@ -41,10 +41,7 @@ func (s *screen) forget() { s.shown = nil }
 
 // draw writes the difference between what the terminal shows and f.
 func (s *screen) draw(w *wire, f frame, mouse bool) {
-	w.open()
-	start := len(w.b)
-	w.beginFrame()
-	empty := len(w.b)
+	start := w.beginFrame()
 	s.begin(w)
 	s.setMouse(w, mouse)
 	if len(s.shown) != len(f.rows) {
@@ -52,7 +49,8 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 		w.clearScreen()
 		s.shown = make([]uint64, len(f.rows))
 	}
-	want := make([]uint64, len(f.rows))
+	var sums [MaxHeight]uint64
+	want := sums[:len(f.rows)]
 	for i, row := range f.rows {
 		want[i] = sum(row)
 	}
@@ -62,21 +60,26 @@ func (s *screen) draw(w *wire, f frame, mouse bool) {
 		clear(s.shown[f.bottom-n : f.bottom])
 	}
 	for i, row := range f.rows {
-		if want[i] == s.shown[i] {
-			continue
-		}
-		w.move(i, 0)
-		w.styled(row)
-		w.eraseRow()
+		s.setRow(w, i, row, want[i])
 	}
-	s.shown, s.top, s.bottom = want, f.top, f.bottom
+	s.top, s.bottom = f.top, f.bottom
 	s.setTitle(w, f.title)
-	if len(w.b) == empty && s.row == f.row && s.column == f.column {
-		w.b = w.b[:start] // the same frame
+	if s.row != f.row || s.column != f.column {
+		s.row, s.column = f.row, f.column
+		start = -1 // moving the cursor is worth a frame
+	}
+	w.endFrame(start, s.row, s.column)
+}
+
+// setRow has a row show what has that sum.
+func (s *screen) setRow(w *wire, i int, row string, sum uint64) {
+	if s.shown[i] == sum {
 		return
 	}
-	s.row, s.column = f.row, f.column
-	w.endFrame(s.row, s.column)
+	s.shown[i] = sum
+	w.move(i, 0)
+	w.styled(row)
+	w.eraseRow()
 }
 
 // add writes messages below the message area of the last frame, which moves up. It comes to what a frame drawn anew would
@@ -88,8 +91,6 @@ func (s *screen) add(w *wire, messages []*encoded) {
 		first--
 		rows += len(messages[first].sums)
 	}
-	w.open()
-	w.beginFrame()
 	w.region(s.top, s.bottom-1)
 	w.move(s.bottom-1, 0)
 	for _, e := range messages[first:] {
@@ -99,7 +100,6 @@ func (s *screen) add(w *wire, messages []*encoded) {
 		copy(shown[len(shown)-n:], e.sums[len(e.sums)-n:])
 	}
 	w.wholeRegion()
-	w.endFrame(s.row, s.column)
 }
 
 // moved is by how many rows what is shown between top and bottom moves up to become what is wanted; 0 for not at all.
@@ -152,7 +152,7 @@ func (s *screen) setMouse(w *wire, on bool) {
 }
 
 func (s *screen) setTitle(w *wire, title string) {
-	if h := sum(title); s.titled() && h != s.title {
+	if h := sum(title); h != s.title && s.titled() {
 		w.title(title)
 		s.title = h
 	}

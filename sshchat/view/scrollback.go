@@ -37,10 +37,12 @@ func (s *scrollback) enter(room Room, known bool) {
 	s.know(room, known)
 }
 
-// know takes what is new of the room that is shown.
-func (s *scrollback) know(room Room, known bool) {
+// know takes what is new of the room that is shown, and reports whether its messages are to be drawn for that.
+func (s *scrollback) know(room Room, known bool) bool {
+	draws := s.room.Sealed != room.Sealed || s.entered && known
 	s.room, s.known = room, known
 	s.decideUnread()
+	return draws
 }
 
 // decideUnread places the unread line above what the person had not read when the room was entered. It stays there

@@ -53,17 +53,27 @@ func (w *wire) mode(n string, on bool) {
 	}
 }
 
-// beginFrame begins to draw, and endFrame ends it with the cursor in its place.
-func (w *wire) beginFrame() {
+// beginFrame begins to draw, and returns where what is drawn begins.
+func (w *wire) beginFrame() (start int) {
+	w.open()
 	w.mode(modeFrame, true)
 	w.mode(modesDrawing, false)
+	return len(w.b)
 }
 
-func (w *wire) endFrame(row, column int) {
+// endFrame ends the frame with the cursor in its place. One in which nothing was drawn since start is not written.
+func (w *wire) endFrame(start, row, column int) {
+	if len(w.b) == start {
+		w.b = w.b[:start-beginning]
+		return
+	}
 	w.move(row, column)
 	w.mode(modesDrawing, true)
 	w.mode(modeFrame, false)
 }
+
+// beginning is how many bytes begin a frame.
+const beginning = len("\x1b[?" + modeFrame + "h\x1b[?" + modesDrawing + "l")
 
 // The private modes in use.
 const (
