@@ -1,0 +1,143 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+// A message that comes to a session at rest makes no garbage, if another session has shown it before. The control is a
+// screen that is told of something by itself each time, which is drawn anew.
+func TestDeliverMakesNoGarbage(t *testing.T) {
+	if race {
+		t.Skip("pools lose things at random under the race detector")
+	}
+	filter := &chat.Filter{Ignore: map[chat.Name]bool{ann: true}, Focus: map[chat.Name]bool{bob: true}, Quiet: true}
+	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
+		for name, c := range map[string]struct {
+			rooms  int
+			filter *chat.Filter
+		}{"one room": {1, nil}, "a filter": {1, filter}, "of three rooms": {3, nil}} {
+			t.Run(fmt.Sprint(kind, " ", name), func(t *testing.T) {
+				w := newTown(kind, 2*c.rooms, c.rooms, c.rooms)
+				first, at := w.sessions[0], w.sessions[c.rooms] // both see room 0
+				var spans []chat.Span
+				for range 300 {
+					s := w.says()
+					s.Filter, s.Me = c.filter, mustName("user0")
+					first.Deliver([]chat.Span{s})
+					first.Flush()
+					first.Done()
+					spans = append(spans, s)
+				}
+				written := 0
+				deliver := func() {
+					at.Deliver(spans[:1])
+					spans = spans[1:]
+					written += len(at.Flush())
+					at.Done()
+				}
+				if n := testing.AllocsPerRun(200, deliver); n > 0 {
+					t.Errorf("%v allocations for each message", n)
+				}
+				if written < 50*len("hello everybody") {
+					t.Errorf("%d bytes were written", written)
+				}
+				control := testing.AllocsPerRun(50, func() {
+					at.Fail("no")
+					deliver()
+				})
+				if control == 0 && kind == KindFull {
+					t.Error("control: a frame drawn anew makes no garbage")
+				}
+			})
+		}
+	}
+}
+
+// What a session has shown is not what another is shown of a message that was edited or deleted since, nor of one that is of
+// another room or another person to it.
+func TestEncodedIsSharedWithCare(t *testing.T) {
+	direct := text.Direct(ann, bob)
+	m := said(chat.General, bob, "the first words, of ann")
+	m.Order, m.Seq = 7, 1
+	edited, deleted, elsewhere, private := m, m, m, m
+	edited.Text, edited.Edited = said(chat.General, bob, "other words").Text, true
+	deleted.Text, deleted.Deleted = chat.Text{}, true
+	elsewhere.Room, elsewhere.Order = dev, 8
+	private.Room, private.Order = direct, 9
+	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
+		lines := &Lines{}
+		shows := func(me chat.Name, room chat.RoomName, width int, look Look, m chat.Message) string {
+			t.Helper()
+			var past []chat.Message
+			for i := range 99 {
+				p := said(room, bob, fmt.Sprint("before ", i))
+				p.At = m.At
+				past = append(past, p)
+			}
+			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Look: look, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
+				return past[len(past)-min(n, len(past)):]
+			}})
+			ui.Enter(room)
+			ui.Flush()
+			past = append(past, m)
+			ui.Deliver([]chat.Span{{Room: m.Room, Entries: []chat.Message{m}}})
+			return string(ui.Flush())
+		}
+		first := shows(carol, chat.General, 80, Look{}, m)
+		if again := shows(carol, chat.General, 80, Look{}, m); again != first || !strings.Contains(first, "the first words") {
+			t.Errorf("%s: another is shown %q, the first %q", kind, again, first)
+		}
+		for name, c := range map[string]struct{ got, has, not string }{
+			"edited":    {shows(carol, chat.General, 80, Look{}, edited), "other words", "first words"},
+			"deleted":   {shows(carol, chat.General, 80, Look{}, deleted), "", "first words"},
+			"narrow":    {shows(carol, chat.General, 20, Look{}, m), "the", ""},
+			"named":     {shows(ann, chat.General, 80, Look{}, m), "words", ""},
+			"clockless": {shows(carol, chat.General, 80, Look{Clock: "off"}, m), "words", "12:34"},
+			"of ann":    {shows(ann, chat.General, 80, Look{}, private), "", "@ann"},
+			"of bob":    {shows(bob, chat.General, 80, Look{}, private), "", "@bob"},
+		} {
+			if !strings.Contains(c.got, c.has) || c.not != "" && strings.Contains(c.got, c.not) {
+				t.Errorf("%s: %s is shown %q", kind, name, c.got)
+			}
+			same := kind == KindPipe && (name == "narrow" || name == "named" || name == "clockless")
+			if (c.got == first) != same {
+				t.Errorf("%s: %s is shown what the first is, %v: %q", kind, name, !same, c.got)
+			}
+		}
+		if got := shows(carol, chat.General, 80, Look{}, elsewhere); kind != KindFull && !strings.Contains(got, "#dev ") {
+			t.Errorf("%s: of another room %q", kind, got)
+		}
+	}
+}
+
+// What is lent is not written over before it is given back, whatever other sessions do meanwhile.
+func TestWhatIsLentIsLeftAlone(t *testing.T) {
+	w := newTown(KindPlain, 2, 1, 1)
+	one, two := w.sessions[0], w.sessions[1]
+	one.Done()
+	deliver := func(s townsman) []byte {
+		s.Deliver([]chat.Span{w.says()})
+		return s.Flush()
+	}
+	lent := deliver(one)
+	was := string(lent)
+	for range 100 {
+		deliver(two)
+		two.Done()
+		one.Deliver([]chat.Span{w.says()}) // one has not given back: it takes another
+	}
+	if string(lent) != was {
+		t.Errorf("%q was written over: %q", was, lent)
+	}
+	one.Flush()
+	one.Done()
+	one.Done()
+	if a, b := deliver(one), deliver(two); string(a) == string(b) && &a[0] == &b[0] {
+		t.Error("a buffer that was given back twice is lent twice")
+	}
+}
