@@ -9,6 +9,7 @@ import (
 // arrivals are messages that need no new frame: they are written below those that the screen shows, which move up. What
 // goes out is the same for all screens that show them alike, and made once.
 type arrivals struct {
+	fresh    []*chat.Message // of the Deliver under way
 	messages []*encoded
 }
 
@@ -45,6 +46,9 @@ func (f *Full) Deliver(spans []chat.Span) {
 			}
 		}
 	}
+	if f.added != nil {
+		f.add(f.added)
+	}
 }
 
 // told takes an entry of the person's own log.
@@ -70,28 +74,35 @@ func (f *Full) amended(m *chat.Message) {
 // arrived takes a message or a notice of a room. Other rooms are shown as far as Rooms tells of them.
 func (f *Full) arrived(m *chat.Message) {
 	f.ringing = f.ringing || f.look.rings(m, f.options.Me)
-	if m.Room == f.room && !f.stale {
-		f.stale = !f.add(m)
+	switch {
+	case m.Room != f.room || f.stale:
+	case m.Order > 0 && m.Order <= f.foot.order: // rooms' past runs ahead of what is delivered
+	case !f.foot.full || f.screen.bottom-f.screen.top < 2:
+		f.stale = true
+	default:
+		if f.added == nil {
+			f.added = arrivalsPool.Get().(*arrivals)
+		}
+		f.added.fresh = append(f.added.fresh, m)
+		f.foot.order = m.Order
 	}
 }
 
-// add has the next Flush write m below what is shown, and returns false if that is not all that has to change.
-func (f *Full) add(m *chat.Message) bool {
-	at := &f.foot
-	if m.Order > 0 && m.Order <= at.order {
-		return true // rooms' past runs ahead of what is delivered
+// add has the next Flush write what is fresh below what is shown. If that is not all that has to change, it draws.
+func (f *Full) add(a *arrivals) {
+	fresh := a.fresh
+	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would be out of sight at once
+		f.foot.day = dayOf(fresh[over-1].At, f.paint.location)
+		fresh = fresh[over:]
 	}
-	if !at.full || f.screen.bottom-f.screen.top < 2 {
-		return false
+	for _, m := range fresh {
+		e := f.options.Lines.scroll(f.paint, m, f.width())
+		if e == nil || e.day != f.foot.day {
+			f.stale = true
+			break
+		}
+		a.messages = append(a.messages, e)
 	}
-	e := f.options.Lines.scroll(f.paint, m, f.width())
-	if e == nil || e.day != at.day {
-		return false
-	}
-	if f.added == nil {
-		f.added = arrivalsPool.Get().(*arrivals)
-	}
-	f.added.messages = append(f.added.messages, e)
-	at.order = m.Order
-	return true
+	clear(a.fresh)
+	a.fresh = a.fresh[:0]
 }

@@ -213,10 +213,11 @@ func (s *stage) anew() {
 	}
 	again := screen{term: s.Full.screen.term}
 	var w wire
-	kept := s.messages.tail
-	s.messages.tail = tail{} // the messages are laid out anew, too
+	keptTail, keptBars := s.messages.tail, s.bars
+	s.messages.tail = tail{} // all is laid out anew, too
+	s.bars.change()
 	again.draw(&w, s.compose(), s.look.Mouse)
-	s.messages.tail = kept
+	s.messages.tail, s.bars = keptTail, keptBars
 	if _, err := fresh.Write(w.b); err != nil {
 		s.t.Fatal(err)
 	}

@@ -56,24 +56,25 @@ func (w *wire) mode(n string, on bool) {
 // beginFrame begins to draw, and returns where what is drawn begins.
 func (w *wire) beginFrame() (start int) {
 	w.open()
-	w.mode(modeFrame, true)
-	w.mode(modesDrawing, false)
+	w.b = append(w.b, beginning...)
 	return len(w.b)
 }
 
 // endFrame ends the frame with the cursor in its place. One in which nothing was drawn since start is not written.
 func (w *wire) endFrame(start, row, column int) {
 	if len(w.b) == start {
-		w.b = w.b[:start-beginning]
+		w.b = w.b[:start-len(beginning)]
 		return
 	}
 	w.move(row, column)
-	w.mode(modesDrawing, true)
-	w.mode(modeFrame, false)
+	w.b = append(w.b, ending...)
 }
 
-// beginning is how many bytes begin a frame.
-const beginning = len("\x1b[?" + modeFrame + "h\x1b[?" + modesDrawing + "l")
+// What begins and ends a frame.
+const (
+	beginning = "\x1b[?" + modeFrame + "h\x1b[?" + modesDrawing + "l"
+	ending    = "\x1b[?" + modesDrawing + "h\x1b[?" + modeFrame + "l"
+)
 
 // The private modes in use.
 const (
