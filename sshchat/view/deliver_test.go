@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -139,5 +142,82 @@ func TestWhatIsLentIsLeftAlone(t *testing.T) {
 	one.Done()
 	if a, b := deliver(one), deliver(two); string(a) == string(b) && &a[0] == &b[0] {
 		t.Error("a buffer that was given back twice is lent twice")
+	}
+}
+
+// Lines that sessions share are those that each would write by itself, in the order in which they were said.
+func TestSharedLinesAreOnesOwn(t *testing.T) {
+	rooms := []chat.RoomName{chat.General, dev, text.Direct(ann, bob), text.Direct(bob, bob)}
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
+		lines := &Lines{}
+		kind := []Kind{KindPlain, KindPipe}[draw(2, "kind")]
+		type pair struct{ shared, own UI }
+		var pairs []pair
+		for range 4 {
+			o := Options{
+				Me: []chat.Name{ann, bob, carol}[draw(3, "me")], Width: []int{20, 80}[draw(2, "width")], Height: 24,
+				Look: Look{Clock: []string{"", "off", "15:04:05"}[draw(3, "clock")], Zone: []*time.Location{nil, time.FixedZone("there", 3600)}[draw(2, "zone")]},
+			}
+			room := rooms[draw(3, "room")]
+			own := New(kind, o)
+			o.Lines = lines
+			shared := New(kind, o)
+			shared.Enter(room)
+			own.Enter(room)
+			pairs = append(pairs, pair{shared, own})
+		}
+		order := uint64(0)
+		for range 5 {
+			var all []chat.Message
+			spans := make([]chat.Span, len(rooms))
+			for range draw(6, "messages") {
+				at := draw(len(rooms), "in")
+				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.Comings}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], scripts[draw(len(scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
+				order++
+				m.Order, m.Edited = order, draw(9, "edited") == 0
+				all = append(all, m)
+				spans[at].Room, spans[at].Entries = m.Room, append(spans[at].Entries, m)
+			}
+			for i, p := range pairs {
+				p.shared.Deliver(spans)
+				p.own.Deliver(told(all...)) // which are in order
+				got, want := string(p.shared.Flush()), string(p.own.Flush())
+				if got != want {
+					t.Fatalf("%s %d writes %q, by itself %q", kind, i, got, want)
+				}
+				p.shared.Done()
+				p.own.Done()
+			}
+		}
+	})
+}
+
+// Messages that have one place take it from each other, and are never taken for each other. What is too long takes none.
+func TestPlacesOfEncoded(t *testing.T) {
+	var s encodedMessages
+	one := encoded{encodedKey: encodedKey{order: 1, width: 80}}
+	two := one
+	for two.width++; two.slot(0) != one.slot(0); two.width++ {
+	}
+	s.keep(&one, 0)
+	if s.find(&one.encodedKey, 0) != &one || s.find(&two.encodedKey, 0) != nil {
+		t.Error("one is not found, or taken for two")
+	}
+	s.keep(&two, 0)
+	if s.find(&one.encodedKey, 0) != nil || s.find(&two.encodedKey, 0) != &two {
+		t.Error("two is not found, or taken for one")
+	}
+	long := one
+	long.bytes = make([]byte, maxEncoded+1)
+	if s.keep(&long, 0); s.find(&long.encodedKey, 0) != nil {
+		t.Error("what is too long is kept")
+	}
+	places := make(map[int]bool)
+	for i := range uint64(200) { // as of a busy room
+		places[(&encodedKey{order: 1000 + i, width: 80}).slot(77)] = true
+	}
+	if len(places) < 195 {
+		t.Errorf("200 messages that follow each other have %d places", len(places))
 	}
 }

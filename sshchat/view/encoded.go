@@ -50,7 +50,8 @@ type variant uint8
 const (
 	variantMention   variant = 1 << iota // it names the person
 	variantElsewhere                     // it is not of the room that needs no name
-	variantSecond                        // it is of a direct room, and the person is the second of the two
+	variantFirst                         // it is of a direct room, and the person is the first of the two
+	variantSecond                        // or the second
 )
 
 // mentionVariant tells whether m, which is of a room of more than two, names me.
@@ -66,10 +67,16 @@ func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
 	if m.Room == here {
 		return 0
 	}
-	if _, second, direct := m.Room.Pair(); direct && second == me {
-		return variantElsewhere | variantSecond
+	v := variantElsewhere
+	if first, second, direct := m.Room.Pair(); direct {
+		if first == me {
+			v |= variantFirst
+		}
+		if second == me {
+			v |= variantSecond
+		}
 	}
-	return variantElsewhere
+	return v
 }
 
 // mayShare reports whether m looks the same to all sessions with the same key. A person's own notices are nobody else's.
