@@ -77,7 +77,7 @@ func (f *Full) arrived(m *chat.Message) {
 	switch {
 	case m.Room != f.room || f.stale:
 	case m.Order > 0 && m.Order <= f.foot.order: // rooms' past runs ahead of what is delivered
-	case !f.foot.full || f.screen.bottom-f.screen.top < 2:
+	case f.foot.rows == 0 || f.screen.bottom-f.screen.top < 2:
 		f.stale = true
 	default:
 		if f.added == nil {

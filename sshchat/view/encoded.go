@@ -12,7 +12,7 @@ import (
 // sessions that show it alike, and never changed.
 type encoded struct {
 	encodedKey
-	bytes []byte   // a full screen's begin each row by moving all rows above it up
+	bytes []byte   // of a full screen: each row begins with a new line, which may move those above it up
 	sums  []uint64 // of a full screen: the hash of each row
 	day   day      // of a full screen
 }

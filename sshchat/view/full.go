@@ -175,7 +175,7 @@ func (f *Full) Flush() []byte {
 func (f *Full) change() {
 	start := f.out.beginFrame()
 	if f.added != nil {
-		f.screen.add(&f.out, f.added.messages)
+		f.foot.rows = f.screen.add(&f.out, f.added.messages, f.foot.rows)
 	}
 	if !f.bars.made() {
 		f.bars.update(f.messages.from.order > 0)

@@ -82,9 +82,10 @@ func (s *screen) setRow(w *wire, i int, row string, sum uint64) {
 	w.eraseRow()
 }
 
-// add writes messages below the message area of the last frame, which moves up. It comes to what a frame drawn anew would
-// show. Messages that would be out of sight at once are left out.
-func (s *screen) add(w *wire, messages []*encoded) {
+// add writes messages below the rows of the message area that are in use, of which there is at least one, and returns how
+// many are then. What is above moves up as far as it must. It comes to what a frame drawn anew would show. Messages that
+// would be out of sight at once are left out.
+func (s *screen) add(w *wire, messages []*encoded, used int) int {
 	shown := s.shown[s.top:s.bottom]
 	first, rows := len(messages), 0
 	for first > 0 && rows < len(shown) {
@@ -92,14 +93,18 @@ func (s *screen) add(w *wire, messages []*encoded) {
 		rows += len(messages[first].sums)
 	}
 	w.region(s.top, s.bottom-1)
-	w.move(s.bottom-1, 0)
+	w.move(s.top+used-1, 0)
 	for _, e := range messages[first:] {
 		w.encoded(e)
 		n := min(len(e.sums), len(shown))
-		copy(shown, shown[n:])
-		copy(shown[len(shown)-n:], e.sums[len(e.sums)-n:])
+		if over := used + n - len(shown); over > 0 {
+			copy(shown, shown[over:])
+			used -= over
+		}
+		used += copy(shown[used:], e.sums[len(e.sums)-n:])
 	}
 	w.wholeRegion()
+	return used
 }
 
 // moved is by how many rows what is shown between top and bottom moves up to become what is wanted; 0 for not at all.

@@ -110,7 +110,7 @@ type group struct {
 type foot struct {
 	order uint64 // of the newest message in it
 	day   day    // of that one
-	full  bool   // nothing is blank below it
+	rows  int    // of the area that are in use; those below it are blank
 }
 
 // draw fills the area's rows from the bottom up.
@@ -152,7 +152,7 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 	slices.Reverse(rows)
 	var end foot
 	if n := len(groups); n > 0 && s.from == (place{}) {
-		end = foot{groups[n-1].order, s.lastDay, len(rows) == area}
+		end = foot{groups[n-1].order, s.lastDay, len(rows)}
 	}
 	return append(rows, make([]string, area-len(rows))...), end
 }

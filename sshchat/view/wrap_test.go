@@ -14,12 +14,13 @@ import (
 type crude struct {
 	rows     [][]rune
 	row, col int
+	top, end int  // of the rows that a new line at the last of them moves up
 	wrap     bool // go on in the next row at a row's end
 	ever     bool // whatever it is told
 }
 
 func newCrude(width, height int) *crude {
-	c := &crude{wrap: true}
+	c := &crude{wrap: true, end: height}
 	for range height {
 		c.rows = append(c.rows, []rune(strings.Repeat(" ", width)))
 	}
@@ -52,6 +53,10 @@ func (c *crude) write(out string) {
 			c.control(out[2:n-1], out[n-1])
 		case strings.HasPrefix(out, "\x1b]"):
 			n = strings.IndexByte(out, '\a') + 1
+		case r == '\r':
+			c.col = 0
+		case r == '\n':
+			c.newline()
 		case r >= ' ':
 			c.put(r)
 		}
@@ -59,8 +64,25 @@ func (c *crude) write(out string) {
 	}
 }
 
+func (c *crude) newline() {
+	if c.row != c.end-1 {
+		c.row = min(c.row+1, len(c.rows)-1)
+		return
+	}
+	copy(c.rows[c.top:c.end], c.rows[c.top+1:c.end])
+	c.rows[c.row] = []rune(strings.Repeat(" ", len(c.rows[0])))
+}
+
 func (c *crude) control(params string, final byte) {
 	switch final {
+	case 'r':
+		c.top, c.end = 0, len(c.rows)
+		if top, end, ok := strings.Cut(params, ";"); ok {
+			c.top, _ = strconv.Atoi(top)
+			c.end, _ = strconv.Atoi(end)
+			c.top--
+		}
+		c.row, c.col = 0, 0
 	case 'H':
 		y, x, _ := strings.Cut(params, ";")
 		c.row, _ = strconv.Atoi(y)
