@@ -37,12 +37,15 @@ type scratch struct {
 	bodies  []byte   // the same
 	read    []byte   // a body that is read back
 	records []record // a new array takes the place of one that is full: records do not move
+	before  map[*roomChain]*savepoint
+	links   savedLinks
 }
 
 // What a scratch keeps from one draft to the next, at most.
 const (
 	scratchBytes   = 1 << 20 // of each kind
 	scratchRecords = 256
+	scratchRooms   = 64
 )
 
 // record makes a record.
@@ -61,6 +64,14 @@ func (s *scratch) seal(key *agesplit.OnceKey, plain []byte) []byte {
 	return s.bodies[begin:len(s.bodies):len(s.bodies)]
 }
 
+// rooms are maps for a draft, with nothing in them.
+func (s *scratch) rooms() (map[*roomChain]*savepoint, savedLinks) {
+	if s.before == nil {
+		s.before, s.links = make(map[*roomChain]*savepoint), make(savedLinks)
+	}
+	return s.before, s.links
+}
+
 // reset lets go of what the draft used.
 func (s *scratch) reset() {
 	for _, b := range []*[]byte{&s.lines, &s.bodies, &s.read} {
@@ -70,6 +81,11 @@ func (s *scratch) reset() {
 	}
 	clear(s.records)
 	s.records = s.records[:0]
+	if len(s.before) > scratchRooms || len(s.links) > scratchRooms {
+		s.before, s.links = nil, nil
+	}
+	clear(s.before)
+	clear(s.links)
 }
 
 // savepoint is a room before the draft.
@@ -149,8 +165,8 @@ func (h *History) writable() error {
 }
 
 func newDraft(h *History) *Draft {
-	return &Draft{h: h, n: h.segment.n + 1, change: h.change.Load(), state: h.state.Load(), event: -1,
-		before: make(map[*roomChain]*savepoint), links: make(savedLinks)}
+	before, links := h.scratch.rooms()
+	return &Draft{h: h, n: h.segment.n + 1, change: h.change.Load(), state: h.state.Load(), event: -1, before: before, links: links}
 }
 
 // Records are the lines that storing it appends to the file: records, each followed by the lines it is continued on. They are
@@ -190,9 +206,9 @@ func (d *Draft) Drop() {
 // release ends the draft.
 func (d *Draft) release() {
 	d.over = true
-	d.records = nil
-	d.h.scratch.reset()
 	d.publishNext()
+	d.before, d.links, d.records = nil, nil, nil
+	d.h.scratch.reset()
 	d.h.note()
 	d.h.committing.Unlock()
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -162,10 +163,10 @@ func (r *record) encodeTo(b []byte) []byte {
 // encodeLines makes a line of each fragment, the first after the opening, and sums them.
 func (r *record) encodeLines(first []byte, fragments [][]byte, prefix, suffix string) {
 	for i, f := range fragments {
-		line := first
+		line := append(make([]byte, 0, len(first)+partsSize+len(prefix)+len(f)+len(suffix)+crcSize), first...)
 		switch {
 		case i > 0:
-			line = fmt.Appendf(nil, `{"n":%d,"t":"more"`, r.n+uint64(i))
+			line = fmt.Appendf(line[:0], `{"n":%d,"t":"more"`, r.n+uint64(i))
 		case len(fragments) > 1:
 			line = fmt.Appendf(line, `,"parts":%d`, len(fragments))
 		}
@@ -243,14 +244,14 @@ type packer struct {
 	lines  [][]byte
 }
 
-// add appends `"key":"value"`. What does not fit goes on in the next line under the same key;
-// with whole set, a value that fits one line is not divided.
-func (p *packer) add(key, value string, whole bool) {
+// add appends `"key":"value"`. What does not fit goes on in the next line under the same key. A head is not divided if it
+// fits one line, and may have to be escaped; what is no head is base64.
+func (p *packer) add(key, value string, head bool) {
 	overhead := len(p.joiner) + len(`"":""`) + len(key)
 	const least = 64 // it is not worth beginning a value for less
 	for {
-		piece, rest := cut(value, p.room-overhead)
-		if rest != "" && (p.room-overhead < least || whole && len(p.line) > 0 && fits(value, p.next-overhead)) {
+		piece, rest := cut(value, p.room-overhead, head)
+		if rest != "" && (p.room-overhead < least || head && len(p.line) > 0 && fits(value, p.next-overhead)) {
 			p.turn()
 			continue
 		}
@@ -258,16 +259,13 @@ func (p *packer) add(key, value string, whole bool) {
 			p.line = append(p.line, p.joiner...)
 		}
 		before := len(p.line)
-		p.line = append(p.line, `"`+key+`":"`...)
-		for i := range len(piece) {
-			switch c := piece[i]; c {
-			case '\n':
-				p.line = append(p.line, `\n`...)
-			case '"', '\\':
-				p.line = append(p.line, '\\', c)
-			default:
-				p.line = append(p.line, c)
-			}
+		p.line = append(p.line, '"')
+		p.line = append(p.line, key...)
+		p.line = append(p.line, `":"`...)
+		if head {
+			p.escape(piece)
+		} else {
+			p.line = append(p.line, piece...)
 		}
 		p.line = append(p.line, '"')
 		p.room -= len(p.line) - before + len(p.joiner)
@@ -279,21 +277,38 @@ func (p *packer) add(key, value string, whole bool) {
 	}
 }
 
+func (p *packer) escape(s string) {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '\n':
+			p.line = append(p.line, `\n`...)
+		case '"', '\\':
+			p.line = append(p.line, '\\', c)
+		default:
+			p.line = append(p.line, c)
+		}
+	}
+}
+
 func (p *packer) turn() {
 	p.lines = append(p.lines, p.line)
-	p.line, p.room = nil, p.next
+	p.line, p.room = make([]byte, 0, p.next), p.next
 }
 
 func (p *packer) finish() [][]byte {
 	if len(p.line) > 0 || len(p.lines) == 0 {
-		p.turn()
+		p.lines = append(p.lines, p.line)
 	}
 	return p.lines
 }
 
 // cut divides s so that the first piece takes at most room bytes in JSON. Heads and base64 are ASCII,
 // of which only newline, quote and backslash are written as two.
-func cut(s string, room int) (piece, rest string) {
+func cut(s string, room int, head bool) (piece, rest string) {
+	if !head {
+		n := min(max(room, 0), len(s))
+		return s[:n], s[n:]
+	}
 	for i := range len(s) {
 		room--
 		if c := s[i]; c == '\n' || c == '"' || c == '\\' {
@@ -307,7 +322,7 @@ func cut(s string, room int) (piece, rest string) {
 }
 
 func fits(s string, room int) bool {
-	_, rest := cut(s, room)
+	_, rest := cut(s, room, true)
 	return rest == ""
 }
 
@@ -335,6 +350,8 @@ type recordJSON struct {
 	Rooms   map[chat.RoomName]placeJSON `json:"rooms"`
 	Body    string                      `json:"body"`
 	CRC     string                      `json:"crc"`
+
+	digests, body []string // what more lines carry on, for record
 }
 
 // errNewer is wrapped if a line's checksum holds and what it says is not known here. No crash writes that, and no rot:
@@ -565,8 +582,12 @@ func (j *recordJSON) carry(more recordJSON) {
 		}
 		j.Rooms[room] = at
 	}
-	j.Digests += more.Digests
-	j.Body += more.Body
+	if more.Digests != "" {
+		j.digests = append(j.digests, more.Digests)
+	}
+	if more.Body != "" {
+		j.body = append(j.body, more.Body)
+	}
 }
 
 // record checks what the lines say and returns it as a record.
@@ -599,19 +620,27 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 		r.heads = append(r.heads, namedHead{name, head})
 	}
 	slices.SortFunc(r.heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
-	raw, err := base64.StdEncoding.DecodeString(j.Digests)
+	raw, err := decodeParts(j.Digests, j.digests)
 	if err != nil || len(raw)%sha256.Size != 0 {
 		return nil, errors.New("its digests are no digests")
 	}
 	for d := range slices.Chunk(raw, sha256.Size) {
 		r.digest = append(r.digest, sum(d))
 	}
-	if j.Body != "" {
-		if r.body, err = base64.StdEncoding.DecodeString(j.Body); err != nil {
+	if j.Body != "" || len(j.body) > 0 {
+		if r.body, err = decodeParts(j.Body, j.body); err != nil {
 			return nil, errors.New("its body is not base64")
 		}
 	}
 	return r, r.check()
+}
+
+// decodeParts decodes base64 that is carried on.
+func decodeParts(first string, more []string) ([]byte, error) {
+	if len(more) > 0 {
+		first += strings.Join(more, "")
+	}
+	return base64.StdEncoding.DecodeString(first)
 }
 
 // check tells whether the record has what its kind has.
