@@ -30,10 +30,10 @@ func (u *Store) Append(c Change) error {
 	if c.Before != now.State {
 		return fmt.Errorf("internal error: a change of another State than the one after change %d", now.b)
 	}
-	d := c.After.Since(c.Before)
+	s := u.step(c.Before, c.After)
 	next := point{c.After, now.b}
-	if !d.IsZero() || len(c.Acts) > 0 || c.Edit != "" {
-		b, err := encodeDifference(d)
+	if !s.diff.IsZero() || len(c.Acts) > 0 || c.Edit != "" {
+		b, err := s.encode()
 		if err != nil {
 			return fmt.Errorf("encode a change: %w", err)
 		}
@@ -46,7 +46,8 @@ func (u *Store) Append(c Change) error {
 		}
 	}
 	u.durable.Store(&next)
-	for _, id := range d.Accounts.Gone {
+	u.looked.Store(nil)
+	for _, id := range s.diff.Accounts.Gone {
 		u.visits.Delete(id)
 	}
 	u.files.wake()

@@ -190,17 +190,48 @@ func readRoomDifference(v strictjson.Value) (d chat.RoomDifference, err error) {
 	return d, err
 }
 
-// Rehearse is what s is with d for somebody who reads d from changes.jsonl. What cannot be read again, or put, is an error, and
-// must not be written there.
-func (u *Store) Rehearse(s *chat.State, d chat.Difference) (*chat.State, error) {
-	b, err := encodeDifference(d)
-	if err == nil {
-		s, err = withEncoded(s, b)
+// step leads from one State to the next. What it says is worked out once, though the step is rehearsed, looked at and appended.
+type step struct {
+	before, after *chat.State
+	diff          chat.Difference
+	encoded       []byte // as it is in changes.jsonl; nil: it is not known yet
+}
+
+// step is what leads from one State to the next: the one that was looked at last, if it is that.
+func (u *Store) step(before, after *chat.State) *step {
+	if s := u.looked.Load(); s != nil && s.before == before && s.after == after {
+		return s
+	}
+	s := &step{before: before, after: after, diff: after.Since(before)}
+	u.looked.Store(s)
+	return s
+}
+
+func (s *step) encode() ([]byte, error) {
+	if s.encoded != nil {
+		return s.encoded, nil
+	}
+	return encodeDifference(s.diff)
+}
+
+// Differ reports whether the States differ in anything that is stored.
+func (u *Store) Differ(before, after *chat.State) bool {
+	return before != after && !u.step(before, after).diff.IsZero()
+}
+
+// Rehearse is what the State before is for somebody who reads from changes.jsonl what leads to after. What cannot be read again,
+// or put, is an error, and must not be written there.
+func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
+	s := &step{before: before, diff: after.Since(before)}
+	var err error
+	if s.encoded, err = encodeDifference(s.diff); err == nil {
+		s.after, err = withEncoded(before, s.encoded)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("internal error: a change that could not be read again: %w", err)
 	}
-	return s, nil
+	u.looked.Store(s)
+	return s.after, nil
 }
 
 // withEncoded is s with a difference as it is written.

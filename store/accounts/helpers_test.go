@@ -28,7 +28,7 @@ func (u *Store) Decide(who chat.Caller, in chat.Intent) (*chat.State, error) {
 	if after == before.State && edit.File == "" {
 		return after, nil
 	}
-	if after, err = u.Rehearse(before.State, after.Since(before.State)); err != nil {
+	if after, err = u.Rehearse(before.State, after); err != nil {
 		return nil, err
 	}
 	if err := u.Append(Change{Before: before.State, After: after, Edit: edit.File}); err != nil {

@@ -65,6 +65,7 @@ type Store struct {
 	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // agesplit.SealIdentities; tests count
 
 	durable atomic.Pointer[point] // what survives a power cut, and all that readers see
+	looked  atomic.Pointer[step]  // the last that was rehearsed or looked at, until it is durable; may be nil
 
 	appending sync.Mutex               // held while a line is written and what is durable changes
 	write     func(changes.Line) error // of the log; tests fail it

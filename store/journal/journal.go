@@ -69,7 +69,7 @@ func Together(has, wants uint64) error {
 
 // Append implements chat.Journal.
 func (j *Journal) Append(b chat.Batch) error {
-	if b.After != b.Before && b.After.Since(b.Before).IsZero() { // it was decided, and undone
+	if !j.accounts.Differ(b.Before, b.After) { // also what was decided, and undone
 		b.After = b.Before
 	}
 	b.Acts = dated(b.Acts, b.At)
@@ -261,7 +261,7 @@ func (j *Journal) Events() <-chan chat.Batch { return j.out }
 
 // Rehearse implements chat.Journal.
 func (j *Journal) Rehearse(before, after *chat.State) (*chat.State, error) {
-	return j.accounts.Rehearse(before, after.Since(before))
+	return j.accounts.Rehearse(before, after)
 }
 
 // Prepared implements chat.Preparer.
