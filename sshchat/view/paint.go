@@ -109,7 +109,7 @@ func (p *paint) message(m *chat.Message, width int) []string {
 
 // text makes rows of a text that is no message, all of it in one part's style.
 func (p *paint) text(text string, part part, width int) []string {
-	b := builder{paint: p, width: width, indent: min(indent, width/4)}
+	b := builder{paint: p, width: width, indent: min(indent, width/4), row: make([]cell, 0, min(width+1, len(text)))}
 	b.lines(text, func(line string) []span { return []span{{text: line, part: part}} })
 	return b.end()
 }
