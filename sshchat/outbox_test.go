@@ -227,3 +227,24 @@ func TestWriteAllocatesNothing(t *testing.T) {
 type discard struct{ net.Conn }
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkGuardWrite shows how many system calls a write takes. What the client takes to read it counts as well.
+func BenchmarkGuardWrite(b *testing.B) {
+	for _, size := range []int{200, 1 << 10, 3 << 10, 8 << 10, 40 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			w := newWire(b, gossh.CipherChaCha20Poly1305, 0)
+			g, ch := w.open()
+			go io.Copy(io.Discard, ch)
+			p := make([]byte, size)
+			before := w.server.writes.Load()
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := g.Write(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(w.server.writes.Load()-before)/float64(b.N), "writes/op")
+		})
+	}
+}
