@@ -76,15 +76,15 @@ func (f *Full) arrived(m *chat.Message) {
 	f.ringing = f.ringing || f.look.rings(m, f.options.Me)
 	switch {
 	case m.Room != f.room || f.stale:
-	case m.Order > 0 && m.Order <= f.foot.order: // rooms' past runs ahead of what is delivered
-	case f.foot.rows == 0 || f.screen.bottom-f.screen.top < 2:
+	case m.Order > 0 && m.Order <= f.end.order: // rooms' past runs ahead of what is delivered
+	case f.end.rows == 0 || f.screen.bottom-f.screen.top < 2:
 		f.stale = true
 	default:
 		if f.added == nil {
 			f.added = arrivalsPool.Get().(*arrivals)
 		}
 		f.added.fresh = append(f.added.fresh, m)
-		f.foot.order = m.Order
+		f.end.order = m.Order
 	}
 }
 
@@ -92,12 +92,12 @@ func (f *Full) arrived(m *chat.Message) {
 func (f *Full) add(a *arrivals) {
 	fresh := a.fresh
 	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would be out of sight at once
-		f.foot.day = dayOf(fresh[over-1].At, f.paint.location)
+		f.end.day = dayOf(fresh[over-1].At, f.paint.location)
 		fresh = fresh[over:]
 	}
 	for _, m := range fresh {
 		e := f.options.Lines.scroll(f.paint, m, f.width())
-		if e == nil || e.day != f.foot.day {
+		if e == nil || e.day != f.end.day {
 			f.stale = true
 			break
 		}

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,4 +221,51 @@ func TestPlacesOfEncoded(t *testing.T) {
 	if len(places) < 195 {
 		t.Errorf("200 messages that follow each other have %d places", len(places))
 	}
+}
+
+// Sessions that share lines may be served by any number of goroutines, and each is shown what one alone is.
+func TestLinesFromManySessions(t *testing.T) {
+	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
+		w := newTown(kind, 9, 1, 1)
+		var spans []chat.Span
+		for range 100 {
+			spans = append(spans, w.says())
+		}
+		wrote := make([]strings.Builder, len(w.sessions))
+		serve := func(i int) {
+			for _, span := range spans {
+				w.sessions[i].Deliver([]chat.Span{span})
+				wrote[i].Write(w.sessions[i].Flush())
+				w.sessions[i].Done()
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range w.sessions[1:] {
+			wg.Go(func() { serve(i + 1) })
+		}
+		wg.Wait()
+		serve(0)
+		for i := range wrote {
+			if wrote[i].String() != wrote[0].String() || wrote[i].Len() < 100*len("hello everybody") {
+				t.Errorf("%s: session %d is shown %d bytes, not what one alone is", kind, i, wrote[i].Len())
+			}
+		}
+	}
+}
+
+// What is deleted goes from the screen, also if the person ignores who has deleted it.
+func TestDeletedByWhoIsIgnored(t *testing.T) {
+	h := newHouse(t, 60, 16, "xterm")
+	h.happens(said(chat.General, carol, "a secret"))
+	h.deliver()
+	h.draw()
+	h.shows("a secret")
+	h.filter = &chat.Filter{Ignore: map[chat.Name]bool{bob: true}}
+	h.Set(Look{})
+	h.draw()
+	h.happens(chat.Message{Room: chat.General, Kind: chat.Delete, From: bob, Of: 1})
+	h.deliver()
+	h.draw()
+	h.hides("a secret")
+	h.shows("carol: (deleted)")
 }

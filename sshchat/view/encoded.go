@@ -22,27 +22,17 @@ type encodedKey struct {
 	order   uint64 // of the message: no other one has it, in no room
 	width   int
 	variant variant
-	manner
+	format
 }
 
-// manner is how messages are shown, as far as sessions may have it in common.
-type manner struct {
-	zone   string
-	clock  string // layout of the time
-	styles *styles
-	medium medium
-	links  bool // the terminal knows links (OSC 8)
-	keep   bool // markup is shown with its signs
+// format is how messages are shown, as far as sessions may have it in common.
+type format struct {
+	kind        Kind
+	zone, clock string // the clock is a layout of the time
+	styles      *styles
+	links       bool // the terminal knows links (OSC 8)
+	keep        bool // markup is shown with its signs
 }
-
-// medium is what messages are shown on. Only a screen has styles.
-type medium uint8
-
-const (
-	onScreen medium = iota
-	onPaper         // lines that scroll by
-	onPipe          // lines for a program
-)
 
 // variant is what a message is to the person who is shown it.
 type variant uint8
@@ -95,28 +85,27 @@ const (
 // to it stands. Its methods may be called from any goroutine, and never wait.
 type encodedMessages [1 << encodedBits]atomic.Pointer[encoded]
 
-// slot is the place of a key. mix is the hash of its manner.
-func (k *encodedKey) slot(mix uint64) int {
-	h := k.order + mix + uint64(k.width)<<32 + uint64(k.variant)<<48
+// slot is the place of a key. hash is that of its format.
+func (k *encodedKey) slot(hash uint64) int {
+	h := k.order + hash + uint64(k.width)<<32 + uint64(k.variant)<<48
 	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other (Knuth, 6.4)
 	return int(h * golden >> (64 - encodedBits))
 }
 
-func (s *encodedMessages) find(k *encodedKey, mix uint64) *encoded {
-	if e := s[k.slot(mix)].Load(); e != nil && e.encodedKey == *k {
+func (s *encodedMessages) find(k *encodedKey, hash uint64) *encoded {
+	if e := s[k.slot(hash)].Load(); e != nil && e.encodedKey == *k {
 		return e
 	}
 	return nil
 }
 
-func (s *encodedMessages) keep(e *encoded, mix uint64) {
+func (s *encodedMessages) keep(e *encoded, hash uint64) {
 	if len(e.bytes)+8*len(e.sums) <= maxEncoded {
-		s[e.slot(mix)].Store(e)
+		s[e.slot(hash)].Store(e)
 	}
 }
 
-// mix is the hash of a manner.
-func (m manner) mix() uint64 { return maphash.Comparable(seed, m) }
+func (f format) hash() uint64 { return maphash.Comparable(seed, f) }
 
 // day is the day of a message in somebody's zone: numbers of days that follow each other need not.
 type day int32

@@ -25,7 +25,7 @@ type Full struct {
 	last     string // the command typed last: the title of its answer
 
 	screen  screen
-	foot    foot      // of what the screen shows
+	end     roomEnd   // of what the screen shows
 	added   *arrivals // what came since and is not shown; nil for nothing
 	stale   bool      // the screen must be drawn anew to show what it should; added does not count then
 	ringing bool
@@ -158,7 +158,7 @@ func (f *Full) Flush() []byte {
 	case f.stale:
 		fr := f.compose()
 		f.screen.draw(&f.out, fr, f.look.Mouse)
-		f.foot = fr.foot
+		f.end = fr.end
 	case f.added != nil || !f.bars.made():
 		f.change()
 	}
@@ -175,7 +175,7 @@ func (f *Full) Flush() []byte {
 func (f *Full) change() {
 	start := f.out.beginFrame()
 	if f.added != nil {
-		f.foot.rows = f.screen.add(&f.out, f.added.messages, f.foot.rows)
+		f.end.rows = f.screen.add(&f.out, f.added.messages, f.end.rows)
 	}
 	if !f.bars.made() {
 		f.bars.update(f.messages.from.order > 0)
@@ -234,7 +234,7 @@ func (f *Full) compose() frame {
 		fr.rows = append(fr.rows, news...)
 	} else {
 		var rows []string
-		rows, fr.foot = f.messages.draw(area)
+		rows, fr.end = f.messages.draw(area)
 		fr.rows = append(fr.rows, rows...)
 		f.messages.notes.drawn()
 	}

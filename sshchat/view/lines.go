@@ -27,7 +27,7 @@ type lineKey struct {
 	edited, deleted bool
 	text            string // of an edited message: it may be edited again
 	width           int
-	manner          manner
+	format          format
 	mention         bool
 }
 
@@ -36,7 +36,7 @@ func (l *Lines) rows(p *paint, m *chat.Message, width int) []string {
 	if l == nil || m.Order == 0 {
 		return p.message(m, width)
 	}
-	key := lineKey{order: m.Order, edited: m.Edited, deleted: m.Deleted, width: width, manner: p.manner, mention: m.Mentions(p.me)}
+	key := lineKey{order: m.Order, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, mention: m.Mentions(p.me)}
 	if m.Edited {
 		key.text = m.Text.String()
 	}
@@ -76,8 +76,8 @@ func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
-	key := encodedKey{order: m.Order, width: width, variant: mentionVariant(m, p.me), manner: p.manner}
-	if e := l.encoded.find(&key, p.mix); e != nil {
+	key := encodedKey{order: m.Order, width: width, variant: mentionVariant(m, p.me), format: p.format}
+	if e := l.encoded.find(&key, p.hash); e != nil {
 		return e
 	}
 	rows := l.rows(p, m, width)
@@ -89,21 +89,21 @@ func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
 		e.sums[i] = sum(row)
 	}
 	e.bytes = slices.Clip(w.b)
-	l.encoded.keep(e, p.mix)
+	l.encoded.keep(e, p.hash)
 	return e
 }
 
-// line returns m as write writes it for a manner, whose mix is the second argument; nil where it is not shared.
-func (l *Lines) line(key *encodedKey, mix uint64, m *chat.Message, write func(*wire, *chat.Message)) *encoded {
+// line returns m as write writes it for a key, whose format has that hash; nil if it is not shared.
+func (l *Lines) line(key *encodedKey, hash uint64, m *chat.Message, write func(*wire, *chat.Message)) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
-	if e := l.encoded.find(key, mix); e != nil {
+	if e := l.encoded.find(key, hash); e != nil {
 		return e
 	}
 	var w wire
 	write(&w, m)
 	e := &encoded{encodedKey: *key, bytes: slices.Clip(w.b)}
-	l.encoded.keep(e, mix)
+	l.encoded.keep(e, hash)
 	return e
 }

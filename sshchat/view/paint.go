@@ -17,14 +17,14 @@ import (
 // paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
 type paint struct {
 	me       chat.Name
-	manner                  // its clock is empty for no times
-	mix      uint64         // of the manner
-	location *time.Location // of the manner's zone
+	format                  // its clock is empty for no times
+	hash     uint64         // of the format
+	location *time.Location // of the format's zone
 }
 
 func newPaint(o *Options, l Look) *paint {
 	p := &paint{me: o.Me, location: time.UTC}
-	p.clock, p.links = "15:04", knowsLinks(o.Term)
+	p.kind, p.clock, p.links = KindFull, "15:04", knowsLinks(o.Term)
 	colors := profile(o)
 	p.styles = fit(l.Theme, colors)
 	p.keep = colors <= colorprofile.Ascii
@@ -39,7 +39,7 @@ func newPaint(o *Options, l Look) *paint {
 		p.clock = l.Clock
 	}
 	p.zone = p.location.String()
-	p.mix = p.manner.mix()
+	p.hash = p.format.hash()
 	return p
 }
 

@@ -78,8 +78,8 @@ func (p *Pipe) happened(m *chat.Message) {
 
 func (p *Pipe) message(m *chat.Message) {
 	p.out.open()
-	key := encodedKey{order: m.Order, variant: roomVariant(m, p.me, p.first), manner: pipeManner}
-	if e := p.shared.line(&key, pipeMix, m, p.write); e != nil {
+	key := encodedKey{order: m.Order, variant: roomVariant(m, p.me, p.first), format: pipeFormat}
+	if e := p.shared.line(&key, pipeHash, m, p.write); e != nil {
 		p.out.encoded(e)
 		return
 	}
@@ -88,8 +88,8 @@ func (p *Pipe) message(m *chat.Message) {
 
 // All pipes show a message alike.
 var (
-	pipeManner = manner{medium: onPipe}
-	pipeMix    = pipeManner.mix()
+	pipeFormat = format{kind: KindPipe}
+	pipeHash   = pipeFormat.hash()
 )
 
 // write writes a message, with its room where that is not the first.

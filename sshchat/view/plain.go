@@ -13,8 +13,8 @@ import (
 type Plain struct {
 	me       chat.Name
 	look     Look
-	manner   manner // what of it is in lines
-	mix      uint64
+	format   format // of messages
+	hash     uint64 // of the format
 	shared   *Lines
 	since    time.Time // of what was said before no bell rings
 	ringing  bool
@@ -55,8 +55,8 @@ func (p *Plain) Set(l Look) {
 		l.Clock = "15:04"
 	}
 	p.look = l
-	p.manner = manner{medium: onPaper, zone: l.Zone.String(), clock: l.Clock}
-	p.mix = p.manner.mix()
+	p.format = format{kind: KindPlain, zone: l.Zone.String(), clock: l.Clock}
+	p.hash = p.format.hash()
 }
 
 // Rooms implements Display: a plain terminal has no bar.
@@ -104,8 +104,8 @@ func (p *Plain) message(m *chat.Message) {
 	p.out.open()
 	p.row.erase(&p.out)
 	p.stale = true
-	key := encodedKey{order: m.Order, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), manner: p.manner}
-	if e := p.shared.line(&key, p.mix, m, p.write); e != nil {
+	key := encodedKey{order: m.Order, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
+	if e := p.shared.line(&key, p.hash, m, p.write); e != nil {
 		p.out.encoded(e)
 		return
 	}

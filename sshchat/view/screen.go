@@ -11,7 +11,7 @@ type frame struct {
 	top, bottom int      // rows that may have moved up together: the message area
 	row, column int      // of the cursor
 	title       string
-	foot        foot // of the message area
+	end         roomEnd // of the message area
 }
 
 // screen is what a terminal shows, as the sum of what was written to it: a number for each row and no cells, so that an

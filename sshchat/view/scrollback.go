@@ -106,15 +106,15 @@ type group struct {
 	rows  []string
 }
 
-// foot is how a frame ends that shows the room's end; zero for one that shows something else.
-type foot struct {
+// roomEnd is how a frame ends that shows the room's end; zero for one that shows something else.
+type roomEnd struct {
 	order uint64 // of the newest message in it
 	day   day    // of that one
 	rows  int    // of the area that are in use; those below it are blank
 }
 
 // draw fills the area's rows from the bottom up.
-func (s *scrollback) draw(area int) ([]string, foot) {
+func (s *scrollback) draw(area int) ([]string, roomEnd) {
 	if s.from == (place{}) && area > 0 {
 		if s.tail.advance(s, area) {
 			return s.fill(s.tail.groups, 0, area, s.tail.reached)
@@ -135,7 +135,7 @@ func (s *scrollback) draw(area int) ([]string, foot) {
 }
 
 // fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
-func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]string, foot) {
+func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]string, roomEnd) {
 	rows := make([]string, 0, area)
 	for _, g := range slices.Backward(groups) {
 		for _, row := range slices.Backward(g.rows) {
@@ -150,9 +150,9 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 		rows = append(rows, s.top(area-len(rows))...)
 	}
 	slices.Reverse(rows)
-	var end foot
+	var end roomEnd
 	if n := len(groups); n > 0 && s.from == (place{}) {
-		end = foot{groups[n-1].order, s.lastDay, len(rows)}
+		end = roomEnd{groups[n-1].order, s.lastDay, len(rows)}
 	}
 	return append(rows, make([]string, area-len(rows))...), end
 }
