@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"sshchat/store/clock":              {"sshchat/store/durable"},
 	"sshchat/hostkeys":                 {},
 	"sshchat/examples/pingbot":         {}, // a client like any other
+	"sshchat/docs/demo":                {}, // makes the picture of the README
 }
 
 // maxFiles is how many files besides tests a package may have: one that needs more is several.
