@@ -70,7 +70,7 @@ type Journal interface {
 	// batch when nothing happens.
 	//
 	// After an error nothing of b is shown, and nothing of it is part of the log: its Seqs are given out again. Errors that
-	// mean more: *BadEvent, ErrBehind, ErrOnlyDecided, and ErrJournalDead, which is final.
+	// mean more: *BadEvent, *Unprepared, ErrBehind, ErrOnlyDecided, and ErrJournalDead, which is final.
 	Append(b Batch) error
 	// Events are the batches that were appended, by whichever hub, each once it is durable.
 	Events() <-chan Batch
@@ -90,6 +90,17 @@ func (b *BadEvent) Error() string {
 }
 
 func (b *BadEvent) Unwrap() error { return b.Err }
+
+// Unprepared is why a batch was not appended: the journal is to do work for one of its messages first, while which all others
+// would wait. They can be appended in a batch without it, and without those behind it in its room.
+type Unprepared struct {
+	Index int             // among the batch's events
+	Ready <-chan struct{} // closed when that work is done
+}
+
+func (u *Unprepared) Error() string {
+	return fmt.Sprintf("event %d is to wait until the journal is ready for it", u.Index)
+}
 
 var (
 	// ErrBehind is wrapped by an error of Append when another hub's batch has the place: it comes out of Events, and what

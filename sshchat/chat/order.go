@@ -260,6 +260,25 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 	return others
 }
 
+// putOff has the message that the journal is not ready for ordered later, with those behind it in its room, and returns the
+// others.
+func (o *ordering) putOff(u *Unprepared) (others []*request) {
+	var waiting []*request
+	room := o.batch.Events[u.Index].Room
+	for i, req := range o.staged {
+		if at := o.batch.Answers[i].Event; at >= u.Index && o.batch.Events[at].Room == room {
+			waiting = append(waiting, req)
+		} else {
+			others = append(others, req)
+		}
+	}
+	if len(waiting) == 0 {
+		return o.without(&BadEvent{u.Index, u})
+	}
+	o.h.putOff(room, waiting, u.Ready)
+	return others
+}
+
 // answerOthers answers the hubs whose requests are part of the log now. Those of this hub are answered as they are applied.
 func (o *ordering) answerOthers() {
 	for _, req := range o.staged {

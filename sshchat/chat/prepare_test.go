@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,5 +151,124 @@ func TestReadersAgainBeforeTheAnswer(t *testing.T) {
 				<-ended
 			})
 		})
+	}
+}
+
+// unready is a journal that takes no message of a room until it is ready for it.
+type unready struct {
+	tape
+	busy  chan bool // full while it stores nothing; not a mutex, on which nobody is seen to wait
+	room  RoomName
+	ready chan struct{}
+	asked chan bool // sent to when a message is put off
+}
+
+func (u *unready) Append(b Batch) error {
+	u.busy <- true
+	defer func() { <-u.busy }()
+	select {
+	case <-u.ready:
+		return u.tape.Append(b)
+	default:
+	}
+	for i, e := range b.Events {
+		if e.Room == u.room && e.Change == NoChange {
+			select {
+			case u.asked <- true:
+			default:
+			}
+			return &Unprepared{Index: i, Ready: u.ready}
+		}
+	}
+	return u.tape.Append(b)
+}
+
+// A message that the journal is not ready for holds up nothing in other rooms, nor what is decided in its own; those behind it
+// in its room stay behind it, whether they came in one batch or later, and each is stored once. Who is banned meanwhile
+// has said nothing.
+func TestAMessageThatWaitsHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := room(t, "dev")
+		j := &unready{room: dev, busy: make(chan bool, 1), ready: make(chan struct{})}
+		h := start(t, j, "alice", "bob", "carol")
+		for _, who := range []string{"alice", "bob", "carol"} {
+			if _, err := h.Join(t.Context(), name(t, who), dev); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answers := make(map[string]chan error)
+		post := func(who, what string) {
+			answers[what] = make(chan error, 1)
+			go func() {
+				_, err := h.Post(t.Context(), h.caller(name(t, who)), dev, Say, words(what))
+				answers[what] <- err
+			}()
+		}
+		post("carol", "zero")
+		synctest.Wait()
+		j.busy <- true // what comes now comes as one batch, after the first
+		go h.Decide(t.Context(), TheServer, SetTopic{Room: General, Topic: "being stored"}, nil)
+		synctest.Wait()
+		for i, who := range []string{"alice", "bob", "carol"} {
+			post(who, []string{"one", "two", "never"}[i])
+			synctest.Wait()
+		}
+		<-j.busy
+		synctest.Wait()
+		if m := say(t, h, "bob", General, "meanwhile"); m.Seq != 1 {
+			t.Errorf("it is message %d", m.Seq)
+		}
+		if err := h.Decide(t.Context(), TheServer, Ban{Sanction: Sanction{User: name(t, "carol")}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		post("bob", "three")
+		synctest.Wait()
+		for what, answer := range answers {
+			if len(answer) > 0 {
+				t.Errorf("%q: answered while the journal is not ready", what)
+			}
+		}
+		close(j.ready)
+		var said []string
+		synctest.Wait()
+		for _, e := range j.stored() {
+			if e.Room == dev && e.Change == NoChange {
+				said = append(said, e.Message.Text.String())
+			}
+		}
+		if want := []string{"one", "two", "three"}; !slices.Equal(said, want) {
+			t.Errorf("stored %q, want %q", said, want)
+		}
+		for what, answer := range answers {
+			if err := <-answer; (err != nil) != (what == "never" || what == "zero") {
+				t.Errorf("%q: %v", what, err)
+			}
+		}
+	})
+}
+
+// A hub that stops answers those whose message waits for the journal, and leaves no goroutine.
+func TestAMessageThatWaitsWhenTheHubStops(t *testing.T) {
+	j := &unready{room: General, busy: make(chan bool, 1), ready: make(chan struct{}), asked: make(chan bool, 1)}
+	h := hubOver(j, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	said := make(chan error, 1)
+	alice := h.caller(name(t, "alice"))
+	go func() {
+		_, err := h.Post(t.Context(), alice, General, Say, words("hello"))
+		said <- err
+	}()
+	<-j.asked
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-said; !errors.Is(err, ErrStopping) {
+		t.Errorf("said: %v", err)
+	}
+	if len(j.stored()) > 0 {
+		t.Error("it is stored")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type sequencer struct {
 	requests  requests
 	leader    Leader        // where requests are ordered; nil: here
 	queue     chan *request // read by Run alone; never closed
+	ready     chan RoomName // read by Run alone: the journal is ready for the messages that wait in a room
 	stop      chan struct{} // closed by Run when it ends: nothing is taken any more
 	posted    atomic.Int64  // messages shown since the start
 	setBack   atomic.Int64  // times that the clock was set back
@@ -41,6 +43,7 @@ type sequencer struct {
 	done     map[uint64]*doneIDs  // of other hubs, by origin
 	warnings map[warned]time.Time // when each was last given
 	failures failures
+	waiting  map[RoomName][]*request // messages that the journal was not ready for, by room, in their order
 	idle     idleRooms
 
 	// Memory that one batch after another uses:
@@ -194,6 +197,11 @@ func (h *sequencer) Run(ctx context.Context) error {
 				return err
 			}
 			continue
+		case room := <-h.ready:
+			if err := h.leadWaiting(room); err != nil {
+				return h.dying(err)
+			}
+			continue
 		case <-tick.C:
 			h.releaseIdle(time.Now())
 			if h.leader != nil {
@@ -211,11 +219,20 @@ func (h *sequencer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return h.finish()
 		}
-		if err := h.lead(batch); err != nil {
-			h.Announce(text.Sprintf("The server can store nothing more and is stopping. What you see above is stored."))
-			return err
+		others := h.behind(batch)
+		if len(others) == 0 && len(batch) > 0 {
+			continue
+		}
+		if err := h.lead(others); err != nil {
+			return h.dying(err)
 		}
 	}
+}
+
+// dying tells everyone why Run ends.
+func (h *sequencer) dying(err error) error {
+	h.Announce(text.Sprintf("The server can store nothing more and is stopping. What you see above is stored."))
+	return err
 }
 
 // finish orders what had been queued when ctx ended.
@@ -223,7 +240,7 @@ func (h *sequencer) finish() error {
 	for {
 		select {
 		case req := <-h.queue:
-			if err := h.lead(h.drain(req)); err != nil {
+			if err := h.lead(h.behind(h.drain(req))); err != nil {
 				return err
 			}
 		default:
@@ -259,7 +276,7 @@ func (h *sequencer) lead(batch []*request) error {
 			return nil
 		}
 		err := h.journal.Append(o.batch)
-		bad := (*BadEvent)(nil)
+		bad, unprepared := (*BadEvent)(nil), (*Unprepared)(nil)
 		switch {
 		case err == nil:
 			h.failures.over(h.log)
@@ -278,6 +295,8 @@ func (h *sequencer) lead(batch []*request) error {
 			batch = append(o.staged, o.again...)
 		case errors.As(err, &bad):
 			batch = append(o.without(bad), o.again...)
+		case errors.As(err, &unprepared):
+			batch = append(o.putOff(unprepared), o.again...)
 		default:
 			if err := h.refuse(o, err); err != nil {
 				return err
@@ -288,6 +307,55 @@ func (h *sequencer) lead(batch []*request) error {
 			return nil
 		}
 	}
+}
+
+// putOff has messages in a room wait until the journal is ready for them, behind those that do already. They have no place
+// before; others are ordered meanwhile.
+func (h *sequencer) putOff(room RoomName, requests []*request, ready <-chan struct{}) {
+	waits := len(h.waiting[room]) > 0
+	h.waiting[room] = append(h.waiting[room], requests...)
+	if waits {
+		return
+	}
+	go func() { // until then, or until Run ends
+		select {
+		case <-ready:
+		case <-h.stop:
+			return
+		}
+		select {
+		case h.ready <- room:
+		case <-h.stop:
+		}
+	}()
+}
+
+// behind returns the batch without the messages in rooms where others wait: they wait behind those.
+func (h *sequencer) behind(batch []*request) []*request {
+	if len(h.waiting) == 0 {
+		return batch
+	}
+	return slices.DeleteFunc(slices.Clone(batch), func(req *request) bool {
+		post, ok := req.Intent.(Post)
+		if !ok || len(h.waiting[post.Room]) == 0 {
+			return false
+		}
+		h.waiting[post.Room] = append(h.waiting[post.Room], req)
+		return true
+	})
+}
+
+// leadWaiting orders the messages that have waited in the room.
+func (h *sequencer) leadWaiting(room RoomName) error {
+	const atOnce = maxBatchBytes / text.MaxText // a batch of the longest messages
+	waiting := h.waiting[room]
+	delete(h.waiting, room)
+	for batch := range slices.Chunk(waiting, atOnce) {
+		if err := h.lead(h.behind(batch)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // catchUp applies what comes out of the journal up to the n-th batch.

@@ -44,25 +44,32 @@ func (u *Store) Recipients(s *chat.State, room chat.RoomName, name chat.Name) []
 	return to
 }
 
-// recipients are recipients by the line they are parsed from. Parsing one takes as long as sealing to it.
+// recipients are recipients by the line they are parsed from.
 type recipients struct {
 	mu    sync.Mutex
 	lines map[string]age.Recipient
 }
 
-// parsed returns the recipient of a line that was checked before; nil if it is none.
+// parsed returns the recipient of a line that was checked before; nil if it is none. Those who ask for others at the same time
+// do not wait while it is parsed.
 func (r *recipients) parsed(line string) age.Recipient {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	to, ok := r.lines[line]
-	if !ok {
-		if k, err := agesplit.ParseCheckedKey(line); err == nil {
-			to = k.Recipient
-		}
-		if r.lines == nil || len(r.lines) >= maxRecipients {
-			r.lines = make(map[string]age.Recipient)
-		}
-		r.lines[line] = to
+	r.mu.Unlock()
+	if ok {
+		return to
 	}
+	if k, err := agesplit.ParseCheckedKey(line); err == nil {
+		to = k.Recipient
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other, ok := r.lines[line]; ok {
+		return other
+	}
+	if r.lines == nil || len(r.lines) >= maxRecipients {
+		r.lines = make(map[string]age.Recipient)
+	}
+	r.lines[line] = to
 	return to
 }

@@ -147,6 +147,12 @@ type OnceKey struct {
 // OnceKeys derives n keys, for one body each. The caller wipes those it does not use.
 func (k *FileKey) OnceKeys(n int) []OnceKey {
 	keys := make([]OnceKey, n)
+	k.Derive(keys)
+	return keys
+}
+
+// Derive is OnceKeys into keys that have not been used.
+func (k *FileKey) Derive(keys []OnceKey) {
 	InSecret(func() {
 		for i := range keys {
 			o := &keys[i]
@@ -156,7 +162,6 @@ func (k *FileKey) OnceKeys(n int) []OnceKey {
 			clear(key)
 		}
 	})
-	return keys
 }
 
 // Seal returns plain as an age payload: the nonce, then STREAM. It panics when called twice, or after Wipe.

@@ -113,8 +113,7 @@ func lostAfterCut(t *testing.T, seed uint64, lies bool) (lost int) {
 				}
 				acknowledged = sent
 			}
-			close(h.quit)
-			<-h.done
+			h.halt()
 		} else if !d.Failed() {
 			t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
 		}
@@ -141,8 +140,7 @@ func leftAfterCut(t *testing.T, d *powercut.Disk, p *place, seed, acknowledged, 
 		}
 		t.Fatalf("seed %d: what a power cut left is refused: %v", seed, err)
 	}
-	close(h.quit)
-	<-h.done
+	h.halt()
 	seqs = messagesOn(t, d, livePath)
 	for i, seq := range seqs {
 		if seq != uint64(i+1) {

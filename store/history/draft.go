@@ -206,6 +206,12 @@ func (d *Draft) Drop() {
 // release ends the draft.
 func (d *Draft) release() {
 	d.over = true
+	d.prepareChanged()
+	for r, s := range d.before {
+		if len(s.begun) > 0 {
+			d.h.prepareNext(r, d.h.state.Load())
+		}
+	}
 	d.publishNext()
 	d.before, d.links, d.records = nil, nil, nil
 	d.h.scratch.reset()
@@ -246,8 +252,8 @@ func (d *Draft) take(e *chat.Event) error {
 	case chat.Leave:
 		delete(r.readers, e.Name)
 	}
-	for _, p := range r.ahead() {
-		p.changed[e.Name] = true
+	for _, p := range r.ahead {
+		p.change(e.Name)
 	}
 	if r.open && !r.stale && d.serves(r, e) {
 		return nil
@@ -288,11 +294,13 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 	if m.Seq != r.seq+1 {
 		return fmt.Errorf("it follows on message %d", r.seq)
 	}
-	if r.stale || r.open && r.at.full() {
+	if r.stale || r.open && r.at.full(d.h.opt.Now()) {
 		d.end(r)
 	}
 	if !r.open {
-		d.begin(r)
+		if err := d.begin(r); err != nil {
+			return err
+		}
 	}
 	line, err := sealedLine(r.name, r.w, m)
 	if err != nil {
@@ -312,38 +320,35 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 	r.seq = m.Seq
 	r.at.lines = append(r.at.lines, line)
 	r.at.digest = append(r.at.digest, rec.sum)
-	if r.at.full() {
+	if r.at.full(d.h.opt.Now()) {
 		d.end(r)
 	}
 	return nil
 }
 
 // begin opens a window for the readers as they are now.
-func (d *Draft) begin(r *roomChain) {
-	p := r.prepared
-	r.prepared, r.spare = r.spare, nil
-	if r.prepared != nil {
-		d.h.pace(r.prepared)
-	}
-	if p != nil && !p.usable() {
+func (d *Draft) begin(r *roomChain) error {
+	p := r.nextAhead(d.h)
+	if p != nil && p.spent() {
 		p.drop()
 		p = nil
 	}
 	if p == nil {
 		p = d.h.newPrepared(r, d.state)
-		p.build()
-		p.waits.Store(0)
-		close(p.paced) // nobody else will
+		p.waited() // no window before it is to last
 	}
+	p.build()
 	s := d.before[r]
 	s.begun = append(s.begun, p) // the write may fail: then this window may still be the next
-	heads := p.begin(r.readers, d.state)
+	if err := p.begin(r.readers, d.state); err != nil {
+		return err
+	}
 	r.w++
-	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, heads: heads}
+	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, packed: &p.packed}
 	d.add(r, rec)
 	r.open, r.stale = true, false
 	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
-	d.h.prepareNext(r, d.state)
+	return nil
 }
 
 // end closes the room's window, if one is open: its lines are stored once more, as few and large bodies.
@@ -482,27 +487,21 @@ func (d *Draft) undo(changesHold bool) {
 // keepPrepared has s keep the windows made ahead that are still good, of those there were and those that r has now, and
 // drops the others.
 func (s *savepoint) keepPrepared(r *roomChain) {
-	all := slices.Concat(s.ahead(), s.begun, r.ahead())
-	kept := slices.Clone(s.ahead())
+	all := slices.Concat(s.ahead, s.begun, r.ahead)
+	kept := slices.Clone(s.ahead)
 	if len(s.begun) > 0 && !slices.Contains(kept, s.begun[0]) {
 		kept = append(s.begun[:1:1], kept...) // it was made in a hurry
 	}
 	kept = slices.DeleteFunc(kept, func(p *preparedWindow) bool {
 		return p.dropped.Load() || p.begun && s.changed // it may have begun before the change, and then it does not know of it
 	})
-	kept = kept[:min(len(kept), 2)]
+	kept = kept[:min(len(kept), 1+spareWindows)]
 	for _, p := range all {
 		if !slices.Contains(kept, p) {
 			p.drop()
 		}
 	}
-	s.prepared, s.spare = nil, nil
-	if len(kept) > 0 {
-		s.prepared = kept[0]
-	}
-	if len(kept) > 1 {
-		s.spare = kept[1]
-	}
+	s.ahead = kept
 }
 
 // nextFile is an archive that was written and is not told of yet, and where its records went.

@@ -89,46 +89,32 @@ type History struct {
 
 	upcoming sync.Map // chat.RoomName to nextEvent; rooms where nothing is made ahead have none
 
-	prepare chan *preparedWindow // taken by the preparing goroutine; never closed
-	spares  chan *preparedWindow // the same, when there are none of the others
-	quit    chan struct{}        // closed by Close: ends the preparing goroutine
-	done    chan struct{}        // closed by it
+	workers headWorkers // closed by Close
 }
 
 // roomChain is what the committing goroutine knows of a room: how it stands with all that was drafted.
 type roomChain struct {
-	name     chat.RoomName
-	w        uint64
-	seq      uint64
-	tip      sum
-	open     bool
-	at       window          // while open
-	prepared *preparedWindow // the next window; may be nil
-	spare    *preparedWindow // the one after it; may be nil
+	name  chat.RoomName
+	w     uint64
+	seq   uint64
+	tip   sum
+	open  bool
+	at    window            // while open
+	ahead []*preparedWindow // the windows that are made ahead, the next first
 
 	readers map[chat.Name]bool // by what events told, in their order; a failed write does not undo them
 	stale   bool               // readers have changed since the window began: it takes no more
 }
 
-// ahead are the windows that are made ahead, the next first.
-func (r *roomChain) ahead() (all []*preparedWindow) {
-	for _, p := range []*preparedWindow{r.prepared, r.spare} {
-		if p != nil {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // forgetPrepared drops what is made ahead.
 func (r *roomChain) forgetPrepared() {
-	for _, p := range r.ahead() {
+	for _, p := range r.ahead {
 		p.dropped.Store(true) // or the second would be begun while the first is dropped
 	}
-	for _, p := range r.ahead() {
+	for _, p := range r.ahead {
 		p.drop()
 	}
-	r.prepared, r.spare = nil, nil
+	r.ahead = nil
 }
 
 var errHistoryClosed = errors.New("the history has been closed")
@@ -164,7 +150,6 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 	h := &History{
 		opt: opt, disk: d, path: filepath.Join(dir, liveName),
 		rooms: make(map[chat.RoomName]*roomChain), index: make(index), chain: make(chain), checked: opt.Now(),
-		prepare: make(chan *preparedWindow, 64), spares: make(chan *preparedWindow, 64), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	names, err := d.Names(dir)
 	if err != nil {
@@ -198,7 +183,9 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		h.prepareNext(r, opt.State)
 		h.publishNext(r)
 	}
-	go h.prepareAll()
+	if err := h.segment.makeRoom(); err != nil {
+		h.opt.Log.Warn("history: there is no room for large windows ahead", "err", err)
+	}
 	return h, nil
 }
 
@@ -356,11 +343,11 @@ func (h *History) Close() error {
 		return nil
 	}
 	h.closed = true
-	for _, r := range h.rooms { // or the heads that are being made, for windows that never begin, would be waited for
+	h.workers.stop() // or the heads that are being made, for windows that never begin, would be waited for
+	for _, r := range h.rooms {
 		r.forgetPrepared()
 	}
-	close(h.quit)
-	<-h.done
+	h.workers.wait()
 	err := draftEnd(h).commit()
 	for _, r := range h.rooms {
 		if r.open {

@@ -100,12 +100,21 @@ func (h *History) Unreadable(room chat.RoomName) bool {
 	return s != nil && len(s.windows) > 0 && len(s.windows[len(s.windows)-1].readers) == 0
 }
 
-// readers are those with a head in r: the slice of the window before, where they are the same.
-func (s *roomIndex) readers(r *record) []chat.Name {
+// readers are those with a head in r, sorted.
+func (r *record) readers() []chat.Name {
+	if r.packed != nil {
+		return r.packed.names
+	}
 	names := make([]chat.Name, len(r.heads))
 	for i, h := range r.heads {
 		names[i] = h.name
 	}
+	return names
+}
+
+// readers are those with a head in r: the slice of the window before, where they are the same.
+func (s *roomIndex) readers(r *record) []chat.Name {
+	names := r.readers()
 	if len(s.windows) > 0 {
 		if before := s.windows[len(s.windows)-1].readers; slices.Equal(before, names) {
 			return before

@@ -119,6 +119,12 @@ func (p *place) open() *History {
 
 func (p *place) path() string { return filepath.Join(p.dir, "message_history.json") }
 
+// halt has no more heads made, as when the process ends.
+func (h *History) halt() {
+	h.workers.stop()
+	h.workers.wait()
+}
+
 // kill ends the history as a power cut would: nothing more is written.
 func (p *place) kill() {
 	p.t.Helper()
@@ -128,8 +134,7 @@ func (p *place) kill() {
 		return
 	}
 	p.h.closed = true
-	close(p.h.quit)
-	<-p.h.done
+	p.h.halt()
 	if err := p.h.segment.close(); err != nil {
 		p.t.Fatal(err)
 	}

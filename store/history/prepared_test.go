@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,12 +107,12 @@ func TestWhoWaitsForTheNextWindow(t *testing.T) {
 func TestCloseDoesNotWaitForHeads(t *testing.T) {
 	t.Parallel()
 	p, alice := crowded(t, 1000)
-	asked, goOn := make(chan int, 1), make(chan struct{})
-	made := 0
-	p.opt.Recipients = func(*chat.State, chat.RoomName, chat.Name) []age.Recipient { // from the preparing goroutine alone
-		made++
+	asked, goOn := make(chan bool, 1), make(chan struct{})
+	var made atomic.Int32
+	p.opt.Recipients = func(*chat.State, chat.RoomName, chat.Name) []age.Recipient {
+		made.Add(1)
 		select {
-		case asked <- made:
+		case asked <- true:
 		default:
 		}
 		<-goOn
@@ -119,7 +120,7 @@ func TestCloseDoesNotWaitForHeads(t *testing.T) {
 	}
 	h := p.open()
 	<-asked // it is at the first head
-	next := h.rooms[chat.General].prepared
+	next := h.rooms[chat.General].ahead[0]
 	closed := make(chan error)
 	go func() { closed <- h.Close() }()
 	for !next.dropped.Load() {
@@ -129,8 +130,11 @@ func TestCloseDoesNotWaitForHeads(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Fatal(err)
 	}
-	if made > 1 {
-		t.Errorf("%d heads were made", made)
+	if cores := runtime.GOMAXPROCS(0); int(made.Load()) > cores {
+		t.Errorf("%d heads were made, on %d cores", made.Load(), cores)
+	}
+	if h.workers.running > 0 {
+		t.Errorf("%d goroutines go on", h.workers.running)
 	}
 }
 

@@ -86,6 +86,7 @@ type record struct {
 	digest      []sum        // close: of each msg record it replaces
 	body        []byte       // msg and close
 	predecessor *predecessor // start
+	packed      *headLines   // window: in place of heads, where it is drafted
 
 	event     int       // of a draft: the event that it comes of; -1: none
 	lines     [][]byte  // as stored, without newlines
@@ -116,13 +117,16 @@ func (r *record) encode() {
 		r.encodeStart()
 		return
 	}
-	first := r.appendOpening(make([]byte, 0, 512))
-	prefix, joiner, suffix := ",", ",", ""
-	if r.kind == windowRecord || r.kind == shareRecord {
-		prefix, suffix = `,"heads":{`, "}"
+	if r.packed != nil {
+		r.encodeHeads()
+		return
 	}
-	p := packer{joiner: joiner, room: lineRoom - len(first) - crcSize - partsSize - len(prefix) - len(suffix),
-		next: lineRoom - len(`{"n":18446744073709551615,"t":"more"`) - crcSize - len(prefix) - len(suffix)}
+	first := r.appendOpening(make([]byte, 0, 512))
+	prefix, suffix := ",", ""
+	if r.kind == windowRecord || r.kind == shareRecord {
+		prefix, suffix = headsPrefix, headsSuffix
+	}
+	p := packerFor(first, prefix, suffix)
 	for _, h := range r.heads {
 		p.add(h.name.String(), h.head, true)
 	}
@@ -242,6 +246,15 @@ type packer struct {
 	next   int // bytes in each line after it
 	line   []byte
 	lines  [][]byte
+}
+
+// What stands around the heads in a line.
+const headsPrefix, headsSuffix = `,"heads":{`, "}"
+
+// packerFor packs the lines of a record, of which the first begins with opening.
+func packerFor(opening []byte, prefix, suffix string) packer {
+	return packer{joiner: ",", room: lineRoom - len(opening) - crcSize - partsSize - len(prefix) - len(suffix),
+		next: lineRoom - len(`{"n":18446744073709551615,"t":"more"`) - crcSize - len(prefix) - len(suffix)}
 }
 
 // add appends `"key":"value"`. What does not fit goes on in the next line under the same key. A head is not divided if it
@@ -447,6 +460,14 @@ func leadingRecord(lines [][]byte) (*record, error) {
 	return j.record(lines[:parts:parts])
 }
 
+// readBack reads the record, which was drafted, from its lines.
+func (r *record) readBack() (*record, error) {
+	if r.packed != nil {
+		return r.readBackHeads()
+	}
+	return parseRecord(r.lines)
+}
+
 // is reports whether both records are the same, wherever they are.
 func (r *record) is(o *record) bool {
 	return r.n == o.n && r.kind == o.kind && r.room == o.room && r.w == o.w && r.seq == o.seq && r.prev == o.prev &&
@@ -461,7 +482,7 @@ func (r *record) readsAs(scratch *[]byte) error {
 	if r.kind == msgRecord && len(r.lines) == 1 && r.readsPlainly(scratch) {
 		return r.check()
 	}
-	back, err := parseRecord(r.lines)
+	back, err := r.readBack()
 	if err == nil && !back.is(r) {
 		err = errors.New("it reads as something else")
 	}

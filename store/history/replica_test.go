@@ -454,8 +454,7 @@ func TestReplicaCatchesUpAfterPowerCuts(t *testing.T) {
 				if !d.Failed() {
 					t.Fatalf("seed %d, after %d cuts: %v", seed, cuts, err)
 				}
-				close(h.quit)
-				<-h.done
+				h.halt()
 			} else if lies {
 				return cuts, lost + 1
 			} else if !d.Failed() {
@@ -654,7 +653,7 @@ func TestFollowingAndLeading(t *testing.T) {
 	v.lead(h, false)
 	v.talk(1)
 	for _, r := range old.rooms {
-		if r.open || r.prepared != nil {
+		if r.open || len(r.ahead) > 0 {
 			t.Errorf("%s has a window in a history that follows", r.name)
 		}
 	}

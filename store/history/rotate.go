@@ -192,7 +192,7 @@ func (h *History) singles() map[windowName]bool {
 // startAnew puts a file that goes on from the archive, with its first record, in the place of the old one. Who looks things
 // up meanwhile waits, so that nobody seeks in one file what is in the other.
 func (h *History) startAnew(next *nextFile, start *record) error {
-	t := &segment{disk: h.disk, path: h.path, end: int64(len(segmentIntro)), n: h.segment.n, synced: h.segment.synced, noSync: h.segment.noSync, timed: h.segment.timed}
+	t := &segment{disk: h.disk, path: h.path, end: int64(len(segmentIntro)), n: h.segment.n, synced: h.segment.synced, spare: h.segment.spare, noSync: h.segment.noSync, timed: h.segment.timed}
 	a := next.archive
 	h.mu.Lock()
 	defer h.mu.Unlock()

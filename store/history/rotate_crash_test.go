@@ -58,8 +58,7 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 			acknowledged = sent
 		}
 		rotations = len(h.archives)
-		close(h.quit)
-		<-h.done
+		h.halt()
 	}
 	d = d.Cut(r)
 	h, err = open(d, "data", p.opt)
@@ -69,7 +68,7 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 		}
 		t.Fatalf("operation %d: what a power cut left is refused: %v", failAt, err)
 	}
-	defer func() { close(h.quit); <-h.done }()
+	defer func() { h.halt() }()
 	var from *predecessor
 	if s, err := scanSegment(bytes.NewReader(d.Content(livePath))); err == nil {
 		if first, err := s.next(); err == nil {
@@ -155,15 +154,13 @@ func TestEveryStepOfARotationFailsOnce(t *testing.T) {
 				t.Errorf("step %d: the next rotation: %v", after, err)
 			}
 		}
-		close(h.quit)
-		<-h.done
+		h.halt()
 		d.Heal()
 		again, err := open(d, "data", p.opt)
 		if err != nil {
 			t.Fatalf("step %d: %v", after, err)
 		}
-		close(again.quit)
-		<-again.done
+		again.halt()
 		if seq := again.Last()[chat.General]; seq < 3 {
 			t.Errorf("step %d: message %d is the last", after, seq)
 		}

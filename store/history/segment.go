@@ -32,6 +32,7 @@ type segment struct {
 	file   durable.File
 	size   int64
 	end    int64               // where the last record ends
+	spare  int64               // bytes that are free at least when the file is a new one: what comes at once and is large
 	dirty  int64               // up to here a failed write may have left something; at most end when none has
 	n      uint64              // of the last line
 	synced uint64              // highest n whose sync has returned
@@ -67,7 +68,11 @@ func (t *segment) append(records []*record) error {
 	return nil
 }
 
-// layOut returns the bytes that go where the last record ends.
+// keepLaid is the most that is kept for the next batch, in bytes: the record of a window in a large room is made ahead
+// so that others wait little, and new memory would take longer than all else.
+const keepLaid = 4 << 20
+
+// layOut returns the bytes that go where the last record ends. They are valid until the next call.
 func (t *segment) layOut(records []*record) []byte {
 	size := 0
 	for _, r := range records {
@@ -94,7 +99,7 @@ func (t *segment) layOut(records []*record) []byte {
 			b = append(b, '\n')
 		}
 	}
-	if t.laid = b; cap(b) > scratchBytes {
+	if t.laid = b; cap(b) > keepLaid {
 		t.laid = nil
 	}
 	return b
@@ -162,11 +167,19 @@ func (t *segment) die(err error) error {
 func (t *segment) grow(b []byte) error {
 	end := t.end + int64(len(b))
 	size := max(t.size, segmentFirst/2)
-	for size < segmentFirst || end > size-int64(len(segmentOutro)) {
+	for size < segmentFirst || end+t.spare > size-int64(len(segmentOutro)) {
 		size += min(size, segmentMaxStep)
 		size -= size % pageSize
 	}
 	return t.rewrite(b, size)
+}
+
+// makeRoom grows the segment now if less than half of what is to be free is. An empty one grows with its first record.
+func (t *segment) makeRoom() error {
+	if t.empty() || t.end+t.spare/2 <= t.size-int64(len(segmentOutro)) {
+		return nil
+	}
+	return t.grow(nil)
 }
 
 // createSegment makes a history without records.

@@ -224,15 +224,13 @@ func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 			if failed == nil {
 				shared++
 			}
-			close(h.quit)
-			<-h.done
+			h.halt()
 			after := d.Cut(r)
 			if h, err = open(after, "data", p.opt); err != nil {
 				n++
 				continue
 			}
-			close(h.quit)
-			<-h.done
+			h.halt()
 			said := int(p.seqs[chat.General])
 			byFirst, errFirst := openAll(bytes.NewReader(after.Content(livePath)), &Opener{Identities: []age.Identity{first.id}})
 			bySecond, errSecond := openAll(bytes.NewReader(after.Content(livePath)), &Opener{Identities: []age.Identity{second.id}})

@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 const (
 	leastWindow = 200            // messages; in larger rooms as many as they have members
+	busyFactor  = 4              // times as many, while they come fast
+	busyWindow  = 4000           // but no more than that, or the members where they are more
+	busyFor     = time.Minute    // that fast
 	windowLasts = 24 * time.Hour // at most
 	chunkLines  = 200            // in one close record
 	chunkBytes  = 256 << 10      // in one close record
@@ -24,10 +28,24 @@ type keyring struct {
 	msgs, closes []agesplit.OnceKey
 }
 
-// newKeyring derives keys for n messages and for as many closes as they can take.
-func newKeyring(k *agesplit.FileKey, n int) *keyring {
+// newKeyring has room for the keys of n messages and of as many closes as they can take.
+func newKeyring(n int) *keyring {
 	const least = min(chunkLines, chunkBytes/maxLine) // lines in each close but the last
-	return &keyring{msgs: k.OnceKeys(n), closes: k.OnceKeys((n + least - 1) / least)}
+	return &keyring{msgs: make([]agesplit.OnceKey, n), closes: make([]agesplit.OnceKey, (n+least-1)/least)}
+}
+
+// some are the keys, some after others.
+func (r *keyring) some() iter.Seq[[]agesplit.OnceKey] {
+	const atOnce = 128
+	return func(yield func([]agesplit.OnceKey) bool) {
+		for _, keys := range [][]agesplit.OnceKey{r.msgs, r.closes} {
+			for some := range slices.Chunk(keys, atOnce) {
+				if !yield(some) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func take(keys *[]agesplit.OnceKey) *agesplit.OnceKey {
@@ -48,7 +66,7 @@ func (r *keyring) wipe() {
 // window is one that has begun.
 type window struct {
 	opened time.Time
-	size   int
+	size   windowSize
 	sum    sum // of its record
 	keys   *keyring
 	to     map[chat.Name]keySet // what each head is for; not changed
@@ -56,7 +74,27 @@ type window struct {
 	digest []sum                // of the lines' records
 }
 
-func (w *window) full() bool { return len(w.lines) >= w.size || len(w.keys.msgs) == 0 }
+// full reports whether the window takes no more. Its size is that of a room where people talk; where they talk so fast that
+// it is reached within a minute, the window holds more, so that fewer heads are made. What it holds then was said within
+// that minute.
+func (w *window) full(now time.Time) bool {
+	return len(w.lines) >= w.size.most || len(w.keys.msgs) == 0 || len(w.lines) >= w.size.usual && now.Sub(w.opened) >= busyFor
+}
+
+// windowSize is how many messages a window holds.
+type windowSize struct {
+	usual int
+	most  int // where they come fast
+}
+
+// sizeOf is the size in a room with so many readers, if it is not set.
+func sizeOf(set, readers int) windowSize {
+	if set > 0 {
+		return windowSize{set, set}
+	}
+	usual := max(leastWindow, readers)
+	return windowSize{usual, max(usual, min(busyFactor*readers, busyWindow))}
+}
 
 // chunks divides the window's lines into what each close holds.
 func (w *window) chunks() [][][]byte {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -12,9 +13,18 @@ import (
 	"sshchat/store/agesplit"
 )
 
+// derived is a keyring as a window has it.
+func derived(key *agesplit.FileKey, n int) *keyring {
+	ring := newKeyring(n)
+	for some := range ring.some() {
+		key.Derive(some)
+	}
+	return ring
+}
+
 func TestKeysOfAWindowDiffer(t *testing.T) {
 	t.Parallel()
-	ring := newKeyring(agesplit.NewFileKey(), 300)
+	ring := derived(agesplit.NewFileKey(), 300)
 	seen := make(map[string]bool)
 	all := slices.Concat(ring.msgs, ring.closes) // copies: sealing with one spends the copy
 	for i := range all {
@@ -37,7 +47,7 @@ func TestKeysOfAWindowDiffer(t *testing.T) {
 func TestClosingKeysSuffice(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 9, 10, 200, 201, 1000} {
-		ring := newKeyring(agesplit.NewFileKey(), n)
+		ring := newKeyring(n)
 		longest, shortest := window{}, window{}
 		for range n {
 			longest.lines = append(longest.lines, make([]byte, maxLine))
@@ -73,7 +83,7 @@ func BenchmarkOpenWindow(b *testing.B) {
 						b.Fatal(refused)
 					}
 				}
-				newKeyring(key, max(leastWindow, n))
+				derived(key, max(leastWindow, n))
 			}
 		})
 	}
@@ -101,5 +111,46 @@ func BenchmarkCommit(b *testing.B) {
 			}
 			b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
+	}
+}
+
+// A window holds as many messages as the room has members, and where they come fast more; so a head is made for fewer of them.
+// What a window that is longer than usual holds was said within a minute.
+func TestWindowsOfBusyRooms(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		readers int
+		between time.Duration // messages
+		window  int           // messages in each
+	}{
+		{2, 0, 200}, {40, 0, 200}, {100, 0, 400}, {300, 0, 1200},
+		{2, time.Second, 200}, {100, 400 * time.Millisecond, 200}, {300, time.Second, 300},
+		{100, 200 * time.Millisecond, 300}, // a minute
+	} {
+		p, alice := crowded(t, c.readers)
+		p.cheapen()
+		p.opt.NoSync = true
+		h := p.open()
+		const windows = 2
+		for range windows * c.window {
+			p.say(alice, "hello")
+			p.now = p.now.Add(c.between)
+		}
+		head, err := h.Head(chat.General)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.W != windows {
+			t.Errorf("%d readers, a message each %v: %d messages are in %d windows", c.readers, c.between, head.Seq, head.W)
+		}
+		p.say(alice, "one more")
+		if head, err = h.Head(chat.General); err != nil || head.W != windows+1 {
+			t.Errorf("%d readers, a message each %v: a window holds more than %d messages: %v", c.readers, c.between, c.window, err)
+		}
+	}
+	for readers, want := range map[int]windowSize{0: {200, 200}, 1000: {1000, 4000}, 3000: {3000, 4000}, 10_000: {10_000, 10_000}} {
+		if got := sizeOf(0, readers); got != want {
+			t.Errorf("a window of %d readers: %+v", readers, got)
+		}
 	}
 }

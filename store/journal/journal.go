@@ -72,6 +72,9 @@ func (j *Journal) Append(b chat.Batch) error {
 	if !j.accounts.Differ(b.Before, b.After) { // also what was decided, and undone
 		b.After = b.Before
 	}
+	if wait := j.history.Unprepared(b.Events); wait != nil {
+		return wait
+	}
 	b.Acts = dated(b.Acts, b.At)
 	change := j.accounts.Changes()
 	if decides(&b) {
