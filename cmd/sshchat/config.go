@@ -14,7 +14,7 @@ import (
 // configCommand checks and prints settings without starting the server.
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "config", Short: "check or print the settings: config check, config print",
+		Use: "config check|print", Short: "check or print the settings: config check, config print",
 		Long: "It takes the flags of the server, and reads the environment and the configuration file as the server does.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

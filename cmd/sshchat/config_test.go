@@ -408,6 +408,27 @@ func TestConfigFileIsFound(t *testing.T) {
 	}
 }
 
+// Numbers, yes and no, and one value for several need no quotes or brackets.
+func TestConfigFileTakesTOMLValues(t *testing.T) {
+	t.Parallel()
+	s := must(configured(t, configOf(t, "login-grace-time = 90\nmax-sessions = 7 # comment\ndumpable = true\nper-source-penalties = false\n"+
+		"message-rate = 2.5\ncommand-rate = 3\nlisten = ':22'\n\"max-startups\" = 40\nhistory-rotate = 0\n"+
+		"per-source-penalty-exempt-list = [\n  '192.0.2.1', # a monitor\n  '2001:db8::/32',\n]\n"), nil))
+	for name, want := range map[string]string{
+		"login-grace-time": "1m30s", "max-sessions": "7", "dumpable": "yes", "per-source-penalties": "no", "message-rate": "2.5", "command-rate": "3",
+		"listen": ":22", "max-startups": "40:100:40", "max-startups-reserved": "8", "history-rotate": "0", "per-source-penalty-exempt-list": "192.0.2.1,2001:db8::/32",
+	} {
+		for _, row := range s.table() {
+			if row.name == name && row.value.String() != want {
+				t.Errorf("%s is %s, want %s", name, row.value, want)
+			}
+		}
+	}
+	if at := s.origins["per-source-penalty-exempt-list"]; at.line != 10 {
+		t.Errorf("line %d", at.line)
+	}
+}
+
 // The flags of the server go before config and after it, and print has JSON as well.
 func TestConfigCommands(t *testing.T) {
 	t.Parallel()
