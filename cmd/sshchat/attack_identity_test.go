@@ -264,7 +264,7 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	stolen.sees("Welcome")
 	thief.must("whoami")
 	const fresh = "another that is long enough"
-	for _, step := range [][2]string{{"Welcome", "/passwd"}, {"Present password:", goodPassword}, {"New password:", fresh}, {"same again:", fresh}} {
+	for _, step := range [][2]string{{"Welcome", "/passwd"}, {"Current password:", goodPassword}, {"New password:", fresh}, {"same again:", fresh}} {
 		own.sees(step[0])
 		own.typeln(step[1])
 	}

@@ -47,7 +47,7 @@ func TestAttackRestrictedKey(t *testing.T) {
 	}
 	for _, open := range []func() *openSession{bot.pipe, func() *openSession { return bot.plain(80, 24) }} {
 		o := open()
-		o.sees("this key is for say:#ci,follow:#ci alone")
+		o.sees("this key may only be used for say:#ci,follow:#ci")
 		closes(t, "a session with a restricted key", func() error { return <-o.ended })
 	}
 	if out := alice.must("audit"); !strings.Contains(out, "user list") || !strings.Contains(out, "denied") {

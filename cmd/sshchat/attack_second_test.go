@@ -19,7 +19,7 @@ func secondFactor(t *testing.T, o *openSession) (secret string, recovery []strin
 	o.typeln("/totp enable")
 	o.sees("Password:")
 	o.typeln(goodPassword)
-	o.sees("A code that your authenticator makes of it:")
+	o.sees("Code from your authenticator:")
 	secret = regexp.MustCompile(`secret=([A-Z2-7]{32})`).FindStringSubmatch(strings.ReplaceAll(o.seen.String(), "\r\n", ""))[1]
 	code, err := totp.GenerateCode(secret, time.Now())
 	if err != nil {

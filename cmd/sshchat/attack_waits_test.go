@@ -142,7 +142,7 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 	boss.must("claim " + s.claimCode())
 	asked := map[string]string{ // and by what
 		"passwd": "New password: ", "account delete": "Type its name to go on: ", "user reset-password victim": "Go on? [y/N] ",
-		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Present password: ",
+		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Current password: ",
 	}
 	ways := []string{"user disable NAME", "ban NAME", "user delete NAME", "user set-role NAME user", ""}
 	s.register("victim")
@@ -157,7 +157,7 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 			name := fmt.Sprintf("mallory%d", n)
 			mallory := s.register(name)
 			boss.must("user set-role " + name + " admin")
-			if question == "Password: " || question == "Present password: " {
+			if question == "Password: " || question == "Current password: " {
 				boss.must("user reset-password " + name + " --yes")
 			}
 			o := mallory.ask(line)

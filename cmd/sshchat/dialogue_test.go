@@ -20,14 +20,14 @@ func TestDialoguesStayOutOfTheRoom(t *testing.T) {
 		plain bool        // it is declined: nothing is swallowed
 	}{
 		"passwd": {steps: [][2]string{
-			{"", "/passwd"}, {"Present password:", "not this"}, {"New password:", fresh}, {"same again:", fresh},
+			{"", "/passwd"}, {"Current password:", "not this"}, {"New password:", fresh}, {"same again:", fresh},
 			{"Please try again.", "nor this"}, {"Please try again.", "nor this one"},
 		}},
 		"passwd, all too short": {steps: [][2]string{
-			{"", "/passwd"}, {"Present password:", goodPassword}, {"New password:", "short"}, {"must be at least", "short"}, {"must be at least", "short"},
+			{"", "/passwd"}, {"Current password:", goodPassword}, {"New password:", "short"}, {"must be at least", "short"}, {"must be at least", "short"},
 		}},
 		"passwd recover": {steps: [][2]string{
-			{"", "/passwd recover"}, {"Present password:", "a"}, {"The one before it:", "b"},
+			{"", "/passwd recover"}, {"Current password:", "a"}, {"Previous password:", "b"},
 		}},
 		"totp enable, the password": {steps: [][2]string{
 			{"", "/totp enable"}, {"Password:", "no"}, {"Please try again.", "nono"}, {"Please try again.", "nonono"},

@@ -66,7 +66,7 @@ func TestScriptEndsWithTheCodeOfItsLastRefusal(t *testing.T) {
 		"the last without an end": {"two", 0, "alice: two"},
 		"too long a message":      {strings.Repeat("x", 5000) + "\n", 1, "too long"},
 		"too long a line":         {strings.Repeat("x", 50000) + "\n", 1, "not sent: a line is at most"},
-		"no command":              {"/nosuch\n", 2, "no command /nosuch"},
+		"no command":              {"/nosuch\n", 2, "unknown command /nosuch"},
 		"usage":                   {"/msg\n", 2, "usage"},
 		"no right":                {"/kick bob\n", 3, "kick is for"},
 		"no such person":          {"/msg nobody hi\n", 4, "no account named nobody"},
@@ -147,7 +147,7 @@ func TestServerThatStopsEndsNobodyWithCode0(t *testing.T) {
 			t.Errorf("%s is told: %q", name, o.seen)
 		}
 	}
-	if out := all["say -"].seen.String(); !strings.Contains(out, "2 lines were sent, the last is general/2, and nothing after it.") || strings.Contains(out, "went wrong") {
+	if out := all["say -"].seen.String(); !strings.Contains(out, "2 lines were sent, the last as general/2; the rest was not.") || strings.Contains(out, "went wrong") {
 		t.Errorf("say - says %q", out)
 	}
 	if log := s.log.String(); !strings.Contains(log, "the client reads nothing") {

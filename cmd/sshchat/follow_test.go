@@ -24,11 +24,11 @@ func TestFollowEndsWithItsRooms(t *testing.T) {
 		return strings.Contains(o.seen.String(), "are you there") && strings.Contains(all.seen.String(), "are you there")
 	})
 	alice.must("kick bob dev")
-	o.sees("You are not in #dev any more.")
+	o.sees("You are no longer in #dev.")
 	alice.must("say lab still here")
 	o.sees("alice: still here")
 	alice.must("kick bob lab")
-	o.sees("you are not in #lab any more")
+	o.sees("you are no longer in #lab")
 	var exit *ssh.ExitError
 	if err := <-o.ended; !errors.As(err, &exit) || exit.ExitStatus() != 3 {
 		t.Errorf("ended with %v", err)

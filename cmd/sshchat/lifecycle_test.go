@@ -174,7 +174,7 @@ func TestLifeOfAPassword(t *testing.T) {
 	l.say()
 	before := l.identity(paula, goodPassword)
 	const fresh = "another that is long enough"
-	paula.asks("passwd", [2]string{"Present password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"same again:", fresh}).sees("is changed")
+	paula.asks("passwd", [2]string{"Current password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"same again:", fresh}).sees("is changed")
 	l.say()
 	l.opens("paula", before, "1")
 	l.opens("paula", l.identity(l.s.byPassword("paula", fresh), fresh), "1 2")
@@ -193,13 +193,13 @@ func TestLifeOfAForgottenPassword(t *testing.T) {
 	l.say()
 	paula := l.s.byPassword("paula", given)
 	l.opens("paula", l.identity(paula, given), "2")
-	paula.asks("passwd recover", [2]string{"Present password:", given}, [2]string{"The one before it:", "was it this one, then?"}).sees("wrong name or password")
+	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", "was it this one, then?"}).sees("wrong name or password")
 	l.opens("paula", l.identity(paula, given), "2")
-	paula.asks("passwd recover", [2]string{"Present password:", given}, [2]string{"The one before it:", goodPassword}).sees("opens what the one before it did")
+	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("opens what the one before it did")
 	l.opens("paula", l.identity(paula, given), "1 2")
 	l.say()
 	l.opens("paula", l.identity(paula, given), "1 2 3")
-	paula.asks("passwd recover", [2]string{"Present password:", given}, [2]string{"The one before it:", goodPassword}).sees("no admin has replaced")
+	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("no admin has replaced")
 	if strings.Contains(readText(t, filepath.Join(l.s.data, "users.json")), "retired") {
 		t.Error("what was recovered is kept as retired, too")
 	}

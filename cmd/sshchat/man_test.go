@@ -35,7 +35,7 @@ func TestManualIsWhole(t *testing.T) {
 	for _, face := range []command.Face{command.Chat, command.Exec} {
 		for _, name := range command.NewRegistry().Names(face) {
 			if !strings.Contains(page, strings.ReplaceAll(name, "-", `\-`)) {
-				t.Errorf("no command %s", name)
+				t.Errorf("unknown command %s", name)
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 	hal.sees("the next can be made in")
 	hal.sees("The code of your invite, if you have one:")
 	hal.typeln("")
-	hal.sees("No account made.")
+	hal.sees("No account created.")
 	hal.u.Close()
 
 	dan := byKey("dan")

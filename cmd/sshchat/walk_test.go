@@ -57,7 +57,7 @@ func effects(reads, speaks, own, account, others, server answer) map[command.Eff
 // why is what each of them is told.
 var why = map[string]string{
 	"muted": "You are muted", "slowed": "is slow; you may speak in", "banned": "You are banned", "disabled": "this account is disabled",
-	"removed": "no account named removed|nothing to claim|only those on its list", "restricted": "this key is for whoami alone", "plain": "is for (admin|mod)s",
+	"removed": "no account named removed|nothing to claim|only those on its list", "restricted": "this key may only be used for whoami", "plain": "is for (admin|mod)s",
 	"outranked": "that takes an admin|it takes an admin|closed by an admin|is for admins", "guessed": "takes a login by key, or a second factor",
 }
 

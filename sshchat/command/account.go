@@ -14,17 +14,17 @@ import (
 // An account of one's own: made, shown and deleted.
 
 var _ = add(&Command{
-	Name: "register", Args: "[CODE]", Brief: "make an account of the name you logged in with", Group: Yours,
-	More: "The key of this login becomes the account's. Without one a password is asked for, which needs ssh -t.\n" +
-		"CODE is that of an invite. It is needed if accounts are only for people with an invite, and lifts the limit of new\n" +
-		"accounts if many were made from your address.",
+	Name: "register", Args: "[CODE]", Brief: "create an account for your login name", Group: Yours,
+	More: "The key you logged in with becomes the account's key. Without one you are asked for a password, which needs ssh -t.\n" +
+		"CODE is an invite code. You need one if the server is invite-only, or if too many accounts were created from your\n" +
+		"address lately.",
 	Faces: Exec, Effect: ChangesOwn, Secret: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Account.ID != "" {
-			return failed("you have an account already: %s", c.Account.Name)
+			return failed("you already have an account: %s", c.Account.Name)
 		}
 		if !c.Entrance().Registration {
-			return denied("registration is closed here; ask an admin for an account")
+			return denied("registration is closed; ask an admin for an account")
 		}
 		if err := c.may(creationOf(c, chat.User)); err != nil { // before a password is asked for
 			return err
@@ -37,7 +37,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		c.Notef("Welcome, %s. Your account is made; you are in #general.", a.Name)
+		c.Notef("Welcome, %s. Your account is ready; you are in #general.", a.Name)
 		return nil
 	},
 })
@@ -52,10 +52,10 @@ func shownInvite(c *Call) (code string, err error) {
 	switch {
 	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
 		return c.Accounts.InviteHash(c.Args[0]), nil
-	case c.Entrance().ByInvite:
-		return "", denied("accounts here are for the invited: register CODE, with a code that an admin gave you and that is not used up")
 	case len(c.Args) > 0:
-		return "", denied("that is not the code of an invite, or it is used up")
+		return "", denied("the invite code is wrong, expired or used up")
+	case c.Entrance().ByInvite:
+		return "", denied("this server is invite-only: run register CODE with an invite code from an admin")
 	}
 	return "", c.Caller.MayRegister()
 }
@@ -78,7 +78,7 @@ func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) 
 	if err != nil {
 		return chat.Account{}, err
 	}
-	c.Log.Info("account made", "account", a.Name, "source", c.Source)
+	c.Log.Info("account created", "account", a.Name, "source", c.Source)
 	c.Caller.Registered(a)
 	tellReading(c, a)
 	return a, nil
@@ -90,7 +90,7 @@ func (c *Call) makeAccount(ctx context.Context, in chat.CreateAccount) error {
 		return err
 	}
 	if err := c.Accounts.Checkpoint(); err != nil {
-		c.Log.Warn("the new account is stored, and not in users.json yet", "account", in.Account.Name, "err", err)
+		c.Log.Warn("the new account is stored but not yet in users.json", "account", in.Account.Name, "err", err)
 	}
 	return nil
 }
@@ -125,14 +125,14 @@ func askNewPassword(ctx context.Context, c *Call) ([]byte, error) {
 			c.Notef("%v", err)
 			continue
 		}
-		again, err := c.Session.Ask(ctx, "The same again: ", false)
+		again, err := c.Session.Ask(ctx, "Repeat the password: ", false)
 		if err != nil {
 			return nil, err
 		}
 		if first == again {
 			return []byte(first), nil
 		}
-		c.Notef("These two were not the same.")
+		c.Notef("The passwords do not match.")
 	}
 	return nil, failed("no password set")
 }
@@ -141,8 +141,8 @@ func askNewPassword(ctx context.Context, c *Call) ([]byte, error) {
 func tellReading(c *Call, a chat.Account) {
 	switch {
 	case !a.Reads():
-		c.Notef("Your key can log in but cannot open sealed history (age seals to ed25519 and RSA keys only).")
-		c.Notef("Set a password as well (%s), or add an ed25519, RSA or age1… key (%s).", c.typed("passwd"), c.typed("key add"))
+		c.Notef("Your key can log in but cannot open sealed history (only ed25519 and RSA keys can).")
+		c.Notef("Set a password too (%s), or add an ed25519, RSA or age1… key (%s).", c.typed("passwd"), c.typed("key add"))
 	case len(a.Keys) > 0:
 		c.Notef("Your key opens your history: ssh %s history general | age -d -i YOUR_KEY", c.Login())
 	default:
@@ -207,23 +207,23 @@ func (c *Claim) keep(code string) {
 
 var _ = add(&Command{
 	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
-	More:  "The server printed the code as it started, and prints a new one on SIGHUP while there is no admin. It serves once.",
+	More:  "The server prints the code when it starts, and a new one on SIGHUP while there is no admin. It works once.",
 	Faces: Exec, Effect: ChangesAccount, Secret: true, Words: 1,
 	Run: runClaim,
 })
 
 func runClaim(ctx context.Context, c *Call) error {
 	if len(c.Args) != 1 {
-		return c.usage("claim needs the code")
+		return c.usage("claim needs a code")
 	}
 	if c.Claim == nil || c.Claim.Code() == "" {
-		return denied("there is nothing to claim: this server has an admin")
+		return denied("this server already has an admin")
 	}
 	if err := c.Caller.MayClaim(); err != nil {
 		return err
 	}
 	if !c.Claim.take(c.Args[0]) {
-		return denied("that is not the code; the server printed it as it started, and prints a new one on SIGHUP")
+		return denied("wrong code; the server prints it when it starts, and a new one on SIGHUP")
 	}
 	account, err := c.Account, error(nil)
 	if account.ID == "" {
@@ -236,9 +236,9 @@ func runClaim(ctx context.Context, c *Call) error {
 		return err
 	}
 	c.Log.Info("first admin", "account", account.Name, "source", c.Source)
-	c.Notef("You are the admin of this server, %s.", account.Name)
+	c.Notef("You are now the admin of this server, %s.", account.Name)
 	if len(account.Keys) == 0 {
-		c.Notef("What admins do takes a login by key, or a second factor: %s, or %s.", c.typed("key add"), c.typed("totp enable"))
+		c.Notef("Admin commands need a login by key or with a second factor: %s, or %s.", c.typed("key add"), c.typed("totp enable"))
 	}
 	return nil
 }
@@ -258,17 +258,37 @@ var _ = add(&Command{
 			}{a.Name, a.Role, len(a.Keys), a.Password, a.TOTP, a.Reads()})
 			return nil
 		}
-		c.Printf("%s (%s), %s, password: %v, can open history: %v\n", a.Name, a.Role, text.Count(len(a.Keys), "key"), a.Password, a.Reads())
+		c.Printf("%s (%s), %s\n", a.Name, a.Role, loginsOf(a, a.Reads()))
 		return nil
 	},
 })
 
+// loginsOf says how an account logs in, and whether that opens history: "1 key, no password, can open history".
+func loginsOf(a chat.Account, reads bool) string {
+	said := text.Count(len(a.Keys), "key")
+	if len(a.Keys) == 0 {
+		said = "no keys"
+	}
+	switch {
+	case !a.Password:
+		said += ", no password"
+	case a.TOTP:
+		said += ", a password and a second factor"
+	default:
+		said += ", a password"
+	}
+	if !reads {
+		return said + ", cannot open history"
+	}
+	return said + ", can open history"
+}
+
 var _ = add(&Command{
-	Name: "account delete", Brief: "delete your account for good", Group: Yours,
-	More:  "Nobody gets the name again. What you said stays in the rooms' histories. It needs ssh -t.",
+	Name: "account delete", Brief: "permanently delete your account", Group: Yours,
+	More:  "The name is never given out again. Your messages stay in the rooms' histories. It needs ssh -t.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
-		err := confirm(ctx, c, "This deletes your account for good. Type its name to go on: ", []string{c.Account.Name.String()}, []string{"n", "no"})
+		err := confirm(ctx, c, "This permanently deletes your account. Type its name to continue: ", []string{c.Account.Name.String()}, []string{"n", "no"})
 		if err != nil {
 			return err
 		}

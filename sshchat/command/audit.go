@@ -21,30 +21,30 @@ import (
 const auditLines = 50
 
 var _ = add(&Command{
-	Name: "audit", Args: "[N]", Brief: "show what moderators and admins did", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1,
-	More: "Every line holds the hash of the one before, and the host key signs the last when the server starts and stops.\n" +
-		"--verify checks all lines and that signature, and prints how many there are. Whoever has the host key as well\n" +
-		"can make another log: keep a hash elsewhere.\n" +
-		"Of many lines in a row by one person without a role the first three are shown; --by NAME and --json show all.",
+	Name: "audit", Args: "[N]", Brief: "show what moderators and admins have done", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1,
+	More: "Each line has the hash of the line before it, and the host key signs the last one when the server starts and stops.\n" +
+		"--verify checks every line and the signature, and prints the number of lines. Anyone who has the host key can forge\n" +
+		"a log, so keep a copy of the hash somewhere else.\n" +
+		"Of many lines in a row by one ordinary user only the first three are shown; --by NAME and --json show all.",
 	Flags: func(f *pflag.FlagSet) {
 		jsonFlag(f)
-		f.String("by", "", "only what this person did")
-		f.String("since", "", "how far back, as in 2h or 7d")
+		f.String("by", "", "show only what this person did")
+		f.String("since", "", "how far back to go, such as 2h or 7d")
 		f.Bool("verify", false, "check the chain of hashes")
 	},
 	Run: func(_ context.Context, c *Call) error {
 		if verify, _ := c.Flags.GetBool("verify"); verify {
 			lines, err := c.Services.Audit.Verify()
 			if err != nil {
-				return failed("the audit log does not verify: %v", err)
+				return failed("the audit log is not intact: %v", err)
 			}
 			tip, err := c.Services.Audit.Signed()
 			if err != nil {
-				return failed("the audit log is not what the host key signed: %v", err)
+				return failed("the audit log does not match its signature: %v", err)
 			}
-			c.Printf("%s, and each follows from the one before\n", text.Count(int(lines), "line"))
-			c.Printf("the first %d were signed by %s at the server's %s, %s; hash %s\n", tip.Lines, tip.By, tip.When,
-				tip.At.In(c.zone()).Format("2006-01-02 15:04:05"), orNone(tip.Hash))
+			c.Printf("%s, hash chain intact\n", text.Count(int(lines), "line"))
+			c.Printf("first %d signed by %s at server %s, %s; hash %s\n", tip.Lines, tip.By, tip.When,
+				tip.At.In(c.zone()).Format(listedTime), orNone(tip.Hash))
 			return nil
 		}
 		n, since, err := whichActs(c)
@@ -116,11 +116,12 @@ func hasNoRole(c *Call, word string) bool {
 
 func printActs(c *Call, run actRun) {
 	act := run.last
+	at := act.At.In(c.zone()).Format(listedTime)
 	if run.count > 1 {
-		c.Printf("%s  %s  ... and %d more in a row; %s --by %s shows them\n", act.At.Format("2006-01-02 15:04:05"), act.By, run.count, c.typed("audit"), act.By)
+		c.Printf("%s  %s  ... and %d more in a row; to see them: %s --by %s\n", at, act.By, run.count, c.typed("audit"), act.By)
 		return
 	}
-	c.Printf("%s  %s  %s %s%s, %s\n", act.At.Format("2006-01-02 15:04:05"), orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)
+	c.Printf("%s  %s  %s %s%s, %s\n", at, orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)
 }
 
 // whichActs is how many lines were asked for, and since when.
@@ -128,7 +129,7 @@ func whichActs(c *Call) (n int, since time.Time, err error) {
 	n = auditLines
 	if len(c.Args) == 1 {
 		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > mostActs {
-			return 0, since, c.usage("say how many lines, 1 to %d", mostActs)
+			return 0, since, c.usage("the number of lines must be 1 to %d", mostActs)
 		}
 	}
 	if word, _ := c.Flags.GetString("since"); word != "" {
@@ -146,6 +147,9 @@ func whichActs(c *Call) (n int, since time.Time, err error) {
 	return n, since, nil
 }
 
+// listedTime is how lists show a moment: with the zone, since the reader may be anywhere.
+const listedTime = "2006-01-02 15:04:05 MST"
+
 func orNone(hash string) string {
 	if hash == "" {
 		return "none"
@@ -162,9 +166,9 @@ func orServer(by string) string {
 
 var _ = add(&Command{
 	Name: "sources list", Aliases: []string{"sources"}, Brief: "list addresses that are refused or limited",
-	More: "An address is refused for a while for wrong passwords and wasted connections, unless somebody has logged in from\n" +
-		"there within 30 days. From such a known one only passwords wait, after many wrong ones; keys do not, nor do the\n" +
-		"passwords of people who have logged in from there.",
+	More: "An address that sends wrong passwords or wastes connections is refused for a while, unless somebody has logged in\n" +
+		"from it in the last 30 days. From such a known address only passwords are delayed, after many wrong ones. Keys are\n" +
+		"never delayed, nor are passwords of people who have logged in from it.",
 	Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Sources.LimitedSources()
@@ -183,10 +187,10 @@ var _ = add(&Command{
 })
 
 func sourceLine(c *Call, s Source) string {
-	until := s.Until.In(c.zone()).Format("15:04:05")
+	until := s.Until.In(c.zone()).Format("15:04:05 MST")
 	line := map[string]string{
-		SourceRefused: "refused until " + until, SourceWaits: "passwords wait until " + until,
-		SourceOwes: "not refused, has a count until " + until, SourceFree: "not refused",
+		SourceRefused: "refused until " + until, SourceWaits: "passwords delayed until " + until,
+		SourceOwes: "not refused, counted until " + until, SourceFree: "not refused",
 	}[s.State]
 	words := []string{line}
 	if s.Refusals > 0 {
@@ -214,8 +218,8 @@ func counted(n int, one, many string) string {
 
 var _ = add(&Command{
 	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
-	More: "What it did is forgotten, and accounts can be made from there again. Wrong passwords stay counted for the names they\n" +
-		"were tried for; `user unlock` ends that.",
+	More: "Its penalties are cleared, and accounts can be created from it again. Wrong passwords still count against the\n" +
+		"accounts they were tried on; `user unlock` clears those.",
 	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -226,13 +230,13 @@ var _ = add(&Command{
 			addr, err = prefix.Addr(), nil
 		}
 		if err != nil {
-			return c.usage("sources forgive: an address is as 192.0.2.1 or 2001:db8::1")
+			return c.usage("sources forgive needs an address, such as 192.0.2.1 or 2001:db8::1")
 		}
 		if !c.Sources.Forgive(addr.Unmap()) {
-			return notFound("nothing is counted against %s", addr)
+			return notFound("nothing is recorded against %s", addr)
 		}
 		c.Log.Info("source forgiven", "source", addr, "by", c.Account.Name)
-		c.Notef("%s is not refused or limited any more.", addr)
+		c.Notef("%s is no longer refused or limited.", addr)
 		return nil
 	},
 })

@@ -14,16 +14,16 @@ import (
 
 // Who is kept out or quiet, and who is let in: bans, mutes, the allowlist, and invites to register.
 
-const durations = "A duration is 30s, 10m, 2h, 7d, 4w or forever, which it is where none is given."
+const durations = "DUR is a duration such as 30s, 10m, 2h, 7d or 4w; the default is forever."
 
 var _ = add(&Command{
-	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "keep somebody, addresses or a key out",
-	More: durations + "\nTheir sessions end now, and nothing more is sealed to them. --address bans where they are as well,\n" +
-		"where that is theirs alone. --force bans addresses that include a loopback one.",
+	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "ban a person, a range of addresses or a key",
+	More: durations + "\nTheir sessions end at once, and new messages are not sealed to them. --address also bans the address they are\n" +
+		"connected from, unless others may use it too. --force allows a range that includes loopback addresses.",
 	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
-		f.Bool("address", false, "ban the addresses they are connected from, too")
-		f.Bool("force", false, "also where it bans loopback addresses")
+		f.Bool("address", false, "also ban the addresses they are connected from")
+		f.Bool("force", false, "ban even if the range includes loopback addresses")
 	},
 	Run: func(ctx context.Context, c *Call) error {
 		s, err := parseSanction(c)
@@ -103,13 +103,13 @@ func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
 	var bans []chat.Sanction
 	for _, addr := range theirs {
 		if shared[addr] || addr == c.Who().Addr || !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLoopback() {
-			c.Notef("%s is not banned: others may be there as well.", addr)
+			c.Notef("%s was not banned: other people may use that address.", addr)
 			continue
 		}
 		also := s
 		also.User, also.Net = chat.Name{}, netip.PrefixFrom(addr, addr.BitLen())
 		if err := c.may(banOf(c, also)); err != nil {
-			c.Notef("%s is not banned: %v.", addr, err)
+			c.Notef("%s was not banned: %v.", addr, err)
 			continue
 		}
 		bans = append(bans, also)
@@ -142,7 +142,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("ban lifted", "on", s.Target(), "by", c.Account.Name, "source", c.Source)
-		c.Notef("%s is not banned any more.", s.Target())
+		c.Notef("%s is no longer banned.", s.Target())
 		return nil
 	},
 })
@@ -151,8 +151,10 @@ var _ = add(&Command{
 	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		now := c.Hub.View()
-		printSanctions(c, "ban", now.Bans())
-		printSanctions(c, "mute", now.Mutes())
+		bans, mutes := now.Bans(), now.Mutes()
+		printSanctions(c, "ban", bans)
+		printSanctions(c, "mute", mutes)
+		c.empty(len(bans)+len(mutes), "No bans or mutes.")
 		return nil
 	},
 })
@@ -171,7 +173,7 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 }
 
 var _ = add(&Command{
-	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "have somebody say nothing for a while", More: durations,
+	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "stop a person from posting for a while", More: durations,
 	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		s, err := parseSanction(c)
@@ -179,7 +181,7 @@ var _ = add(&Command{
 			return err
 		}
 		if s.User.IsZero() {
-			return c.usage("mute is of a person")
+			return c.usage("mute needs the name of a person")
 		}
 		if err := c.decide(ctx, chat.Mute{Sanction: s}); err != nil {
 			return err
@@ -205,24 +207,24 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
-		c.Hub.Tell(name, "You may speak again.")
-		c.Notef("%s may speak again.", name)
+		c.Hub.Tell(name, "You are no longer muted.")
+		c.Notef("%s is no longer muted.", name)
 		return nil
 	},
 })
 
 // While the allowlist is on, only those on it come in, and moderators and admins.
 var (
-	_ = allowSwitch("allowlist on", "let only those on the list in", true)
-	_ = allowSwitch("allowlist off", "let everybody in again", false)
-	_ = allowEdit("allowlist add", "put somebody on the list", func(target string) chat.Intent { return chat.Allow{Target: target} })
-	_ = allowEdit("allowlist remove", "take somebody off the list", func(target string) chat.Intent { return chat.Disallow{Target: target} })
+	_ = allowSwitch("allowlist on", "admit only people on the allowlist", true)
+	_ = allowSwitch("allowlist off", "admit everyone again", false)
+	_ = allowEdit("allowlist add", "add an entry to the allowlist", func(target string) chat.Intent { return chat.Allow{Target: target} })
+	_ = allowEdit("allowlist remove", "remove an entry from the allowlist", func(target string) chat.Intent { return chat.Disallow{Target: target} })
 )
 
 func allowSwitch(name, brief string, on bool) *Command {
 	return add(&Command{
 		Name: name, Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
-		More: "Moderators and admins always come in. Sessions of those not on it end now.",
+		More: "Moderators and admins are always admitted. Sessions of people who are not end at once.",
 		Run:  func(ctx context.Context, c *Call) error { return changeAllowlist(ctx, c, chat.SetAllowlist{On: on}) },
 	})
 }
@@ -254,7 +256,7 @@ func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
 }
 
 var _ = add(&Command{
-	Name: "allowlist list", Brief: "show whether the list is on, and who is on it", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "allowlist list", Brief: "show the allowlist and whether it is on", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Hub.View().Allowlist()
 		if c.json() {
@@ -265,24 +267,25 @@ var _ = add(&Command{
 			return nil
 		}
 		if list.On {
-			c.Notef("The list is on.")
+			c.Notef("The allowlist is on.")
 		} else {
-			c.Notef("The list is off.")
+			c.Notef("The allowlist is off.")
 		}
 		for _, e := range list.Entries {
 			c.Printf("%s\n", e)
 		}
+		c.empty(len(list.Entries), "No entries.")
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "make a code that lets people register",
-	More:  "The code is shown this once, with the command that uses it.",
+	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "create an invite code",
+	More:  "The code is shown only once, with the command that uses it.",
 	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
-		f.Int("uses", 1, "how many people it lets in")
-		f.String("expires", "7d", "how long it can be used, as in 2h, 7d or forever")
+		f.Int("uses", 1, "number of people who can use it")
+		f.String("expires", "7d", "how long it is valid, such as 2h, 7d or forever")
 		jsonFlag(f)
 	},
 	Run: func(ctx context.Context, c *Call) error {
@@ -293,7 +296,7 @@ var _ = add(&Command{
 			return c.usage("--expires: %v", err)
 		}
 		if uses < 1 {
-			return c.usage("--uses is at least 1")
+			return c.usage("--uses must be at least 1")
 		}
 		var end time.Time
 		if d > 0 {
@@ -307,7 +310,7 @@ var _ = add(&Command{
 			return err
 		}
 		id := in.Invite.ID
-		c.Log.Info("invite made", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
+		c.Log.Info("invite created", "id", id, "uses", uses, "by", c.Account.Name, "source", c.Source)
 		if c.json() {
 			c.printJSON(struct {
 				ID   string `json:"id"`
@@ -316,27 +319,29 @@ var _ = add(&Command{
 			return nil
 		}
 		c.Printf("%s\n", code)
-		c.Notef("Invite %s. Whoever has the code makes an account with: ssh %s register %s", id, c.Reach("NAME", c.At), code)
+		c.Notef("Created the invite %s. To register with it: ssh %s register %s", id, c.Reach("NAME", c.At), code)
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "invite list", Brief: "list the invites that can be used", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "invite list", Brief: "list valid invites", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		for _, i := range c.Hub.View().Invites() {
+		invites := c.Hub.View().Invites()
+		for _, i := range invites {
 			if c.json() {
 				c.printJSON(i)
 				continue
 			}
 			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), chat.Sanction{Until: i.Until}.Lasts(), i.By)
 		}
+		c.empty(len(invites), "No invites.")
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "invite revoke", Args: "ID", Brief: "take an invite back", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Name: "invite revoke", Args: "ID", Brief: "revoke an invite", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -344,7 +349,7 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.RevokeInvite{ID: c.Args[0]}); err != nil {
 			return err
 		}
-		c.Notef("Nobody can use it any more.")
+		c.Notef("The invite is revoked.")
 		return nil
 	},
 })

@@ -166,9 +166,19 @@ func (c *Call) usage(format string, args ...any) error {
 // need refuses fewer arguments than n.
 func (c *Call) need(n int) error {
 	if len(c.Args) < n {
-		return c.usage("%s: something is missing", c.Command.Name)
+		return c.missing()
 	}
 	return nil
+}
+
+// missing refuses a call that lacks arguments, and names all that the command needs.
+func (c *Call) missing() error { return c.usage("%s needs %s", c.Command.Name, c.Command.required()) }
+
+// empty says that a list has no entries. Programs that read JSON see that by themselves.
+func (c *Call) empty(entries int, said string) {
+	if entries == 0 && !c.json() {
+		c.Notef("%s", said)
+	}
 }
 
 // target is the room that the command acts in.

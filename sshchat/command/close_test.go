@@ -32,7 +32,7 @@ func TestRoomIsClosedByItsMaker(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.session.room = lab
-		r.sees("room close lab", "#lab is closed.")
+		r.sees("room close lab", "Closed #lab.")
 		if r.session.room != chat.General {
 			t.Errorf("in a room that is closed: %s", r.session.room)
 		}

@@ -122,7 +122,7 @@ func always(*Call) bool { return true }
 // bytesOut is for Bytes of a command that never prints anything else.
 func bytesOut(*Call) bool { return true }
 
-func jsonFlag(f *pflag.FlagSet) { f.Bool("json", false, "one JSON object a line") }
+func jsonFlag(f *pflag.FlagSet) { f.Bool("json", false, "print one JSON object per line") }
 
 // mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
 func (cmd *Command) mayOmitRoom(face Face) bool {

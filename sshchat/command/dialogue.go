@@ -19,7 +19,7 @@ var (
 	// ErrCancelled ends a dialogue by Ctrl+C or Ctrl+D.
 	ErrCancelled = &chat.Refusal{Code: chat.Failed, Text: "cancelled"}
 	// ErrDeclined ends a dialogue whose question was answered with no.
-	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "nothing was done"}
+	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "cancelled; nothing was changed"}
 )
 
 // askAgain runs a dialogue anew while a password or a code in it was wrong, tries times in all.
@@ -70,7 +70,7 @@ func confirm(ctx context.Context, c *Call, question string, yes, no []string) er
 				return ErrDeclined
 			}
 		}
-		c.Notef("Please answer %s, or nothing at all.", yes[0])
+		c.Notef("Please type %s, or press Enter to cancel.", yes[0])
 	}
-	return failed("nothing was done")
+	return failed("cancelled; nothing was changed")
 }

@@ -100,8 +100,8 @@ func (d *dispatch) output(ctx context.Context) *textOut {
 // fits refuses bytes on a terminal.
 func (d *dispatch) fits() error {
 	if d.Terminal && printsBytes(d.Call) {
-		return refuse(chat.Usage, "%s prints data for a program, which a terminal would change. Run ssh without -t, or with -T, "+
-			"and send the output to a file or a pipe", []any{d.Command.Name})
+		return refuse(chat.Usage, "%s prints binary data, which a terminal would garble. Run ssh without -t, or with -T, "+
+			"and redirect the output to a file or a pipe", []any{d.Command.Name})
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (c *Call) record(err error) {
 	}
 	if err := write(act); err != nil {
 		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
-		c.Notef("The audit log cannot be written; this is not in it.")
+		c.Notef("The audit log cannot be written; this is not recorded in it.")
 	}
 }
 
@@ -216,7 +216,7 @@ func (c *Call) act(err error) chat.Act {
 		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
 	}
 	if c.unwritten > 0 {
-		act.Text = strings.TrimSpace(fmt.Sprintf("%s (before it %d more, without a line)", act.Text, c.unwritten))
+		act.Text = strings.TrimSpace(fmt.Sprintf("%s (%d more before it, not recorded)", act.Text, c.unwritten))
 	}
 	switch {
 	case err != nil && ExitCode(err) == int(chat.Denied):

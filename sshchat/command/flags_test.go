@@ -27,7 +27,7 @@ func TestFlagsAreNoText(t *testing.T) {
 			case cmd.Words == 1:
 				line += "bob "
 			}
-			r.refuses(line+"--nonsense", chat.Usage, "unknown flag --nonsense; -- before it makes it text")
+			r.refuses(line+"--nonsense", chat.Usage, "unknown flag --nonsense; to send it as text, put -- before it")
 			r.refuses(line+"--nonsense text", chat.Usage, "usage: ")
 			if help := r.must(line + "--help"); !strings.Contains(help, cmd.usage(face)) {
 				t.Errorf("%s--help: %s", line, help)

@@ -11,7 +11,8 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "help", Aliases: []string{"?"}, Args: "[COMMAND]", Brief: "list the commands, or explain one",
+	Name: "help", Aliases: []string{"?"}, Args: "[TOPIC]", Brief: "list the commands, or explain one",
+	More:  "TOPIC is a command, or a word such as keys, format, user, room or history.",
 	Faces: Both, Effect: Reads, List: true, Harmless: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
@@ -23,12 +24,20 @@ var _ = add(&Command{
 			c.Printf("%s", help)
 			return nil
 		}
-		cmd, _, err := c.Commands.Find(c.Face, asked)
-		if err != nil {
-			return &chat.Refusal{Code: chat.NotFound, Text: err.Error()}
+		if asked == "keys" && c.Face == Chat { // there it is an alias as well
+			c.Printf("%s", c.Commands.explain(c, asked))
+			return nil
 		}
-		c.Printf("%s", cmd.help(c.Face))
-		return nil
+		cmd, _, err := c.Commands.Find(c.Face, asked)
+		if err == nil {
+			c.Printf("%s", cmd.help(c.Face))
+			return nil
+		}
+		if help := c.Commands.explain(c, asked); help != "" {
+			c.Printf("%s", help)
+			return nil
+		}
+		return &chat.Refusal{Code: chat.NotFound, Text: err.Error()}
 	},
 })
 
@@ -52,14 +61,14 @@ type Group string
 
 // The groups, as they are listed. Commands without one come last.
 const (
-	Talking Group = "Talking"
-	Rooms   Group = "Rooms"
-	People  Group = "People"
-	Reading Group = "Reading back"
-	Looks   Group = "Looks"
-	Yours   Group = "Your account"
-	others  Group = "Also"
-	ruling  Group = "For moderators and admins" // those that need a role
+	Talking Group = "Send messages"
+	Rooms   Group = "Find, join and create rooms"
+	People  Group = "See who is here"
+	Reading Group = "Read older messages"
+	Looks   Group = "Change how the chat looks"
+	Yours   Group = "Manage your account"
+	others  Group = "Other commands"
+	ruling  Group = "Moderate and administer" // those that need a role
 )
 
 var groups = []Group{Talking, Rooms, People, Reading, Looks, Yours, others, ruling}
@@ -80,6 +89,10 @@ const usageWidth = 30
 // list is the help of all commands the caller may use in this face.
 func (r *Registry) list(c *Call) string {
 	var b strings.Builder
+	if c.Face == Chat {
+		b.WriteString("Type a message and press Enter to send it. Commands begin with a slash.\n" +
+			"For more about a command or a topic: /help join, /help keys, /help format.\nKeys\n" + keysHelp)
+	}
 	for _, group := range groups {
 		heading := string(group) + "\n"
 		for _, cmd := range r.commands {
@@ -88,18 +101,14 @@ func (r *Registry) list(c *Call) string {
 			}
 			b.WriteString(heading)
 			heading = ""
-			usage := cmd.usage(c.Face)
-			if len([]rune(usage)) > usageWidth-3 {
-				fmt.Fprintf(&b, "  %s\n", usage)
-				usage = ""
-			}
-			fmt.Fprintf(&b, "  %-*s %s\n", usageWidth-3, usage, c.Face.words(cmd.Brief))
+			writeBrief(&b, cmd, c.Face)
 		}
 	}
 	if c.Face == Chat {
-		b.WriteString("# marks a room: /topic #dev hello. Without one it is the room you are in.\n//text sends a line that begins with a slash. Tab completes.\n")
+		b.WriteString("Rooms begin with #: /topic #dev hi. The default is the room you are in.\n//text sends a line that begins with a slash.\n")
 	} else {
-		b.WriteString("ROOM is a room's name, with or without #, or @NAME: yours with that person.\n")
+		b.WriteString("ROOM is a room, with or without #, or @NAME for direct messages.\n" +
+			"For more about a command or a topic: help join, help history, help user.\n")
 	}
 	return b.String()
 }
@@ -116,6 +125,35 @@ func (cmd *Command) usage(face Face) string {
 	return u + " " + strings.NewReplacer("[ROOM]", "ROOM", "[ID]", "ID").Replace(cmd.Args) // there is no room to leave out
 }
 
+// argNames are the words of Args, as people call them.
+var argNames = map[string]string{
+	"USER": "a name", "NAME": "a name", "ROOM": "a room", "TEXT": "a text", "TEXT|-": "a text", "WORDS": "a word", "ID": "an ID",
+	"KEY": "a key", "KEY|-": "a key", "CODE": "a code", "FINGERPRINT": "a fingerprint", "ADDRESS": "an address", "on|off": "on or off",
+	"10s|off": "a duration or off", "user|mod|admin": "a role", "USER|ip=CIDR|key=FP": "a name, ip=ADDRESS or key=FINGERPRINT",
+}
+
+// required are the arguments that the command cannot do without, as a sentence lists them.
+func (cmd *Command) required() string {
+	var names []string
+	for _, word := range strings.Fields(cmd.Args) {
+		if strings.HasPrefix(word, "[") {
+			continue
+		}
+		name, ok := argNames[word]
+		switch {
+		case !ok:
+			continue // a flag's value
+		case cmd.Effect == Speaks && strings.HasPrefix(word, "TEXT"):
+			name = "a message"
+		}
+		names = append(names, name)
+	}
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
 // more is More, and what follows from the rest of the entry.
 func (cmd *Command) more(face Face) string {
 	more := cmd.More
@@ -123,7 +161,7 @@ func (cmd *Command) more(face Face) string {
 		more += "\n" + cmd.ExecMore
 	}
 	if cmd.Bytes != nil {
-		more += "\nThe output is for a file or a pipe: it is refused on a terminal, as with ssh -t."
+		more += "\nRedirect the output to a file or a pipe: it is refused on a terminal (ssh -t)."
 	}
 	return face.words(strings.TrimPrefix(more, "\n"))
 }

@@ -19,10 +19,10 @@ import (
 
 var _ = add(&Command{
 	Name: "history", Args: "ROOM [WINDOW]", Brief: "print a room's history, sealed to your keys", Group: Reading,
-	More: "An age file that only your keys open:\n" +
+	More: "Prints an age file that only your keys can open:\n" +
 		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
-		"A number names a window of --list. A direct room is @bob.",
+		"WINDOW is a number from --list. @bob is your conversation with bob.",
 	Faces: Exec, Effect: Reads, Account: true, Words: -1,
 	Bytes: func(c *Call) bool {
 		list, _ := c.Flags.GetBool("list")
@@ -30,9 +30,9 @@ var _ = add(&Command{
 		return tar || !list
 	},
 	Flags: func(f *pflag.FlagSet) {
-		f.Bool("tar", false, "everything you can open, as a tar of age files, in order")
-		f.StringArray("since", nil, "with --tar: only files that hold messages after this ID, as general/12 (once for each room)")
-		f.Bool("list", false, "list the room's windows")
+		f.Bool("tar", false, "print everything you can open, as a tar of age files in order")
+		f.StringArray("since", nil, "with --tar: files with messages after this ID, such as general/12 (one per room)")
+		f.Bool("list", false, "list the room's windows (messages under one key)")
 		jsonFlag(f)
 	},
 	Run: func(ctx context.Context, c *Call) error {
@@ -94,7 +94,7 @@ func printWindow(ctx context.Context, c *Call) error {
 	}
 	n, err := strconv.ParseUint(c.Args[1], 10, 64)
 	if err != nil {
-		return c.usage("history: %q is not the number of a window", text.Clean(c.Args[1], 40))
+		return c.usage("history: %q is not a window number; for a list: history --list", text.Clean(c.Args[1], 40))
 	}
 	return readOut(ctx, c, func(out io.Writer) error { return c.History.ExportWindow(out, c.Account.Name, room, n) })
 }
@@ -159,7 +159,7 @@ func parseIDs(c *Call, ids []string) (map[chat.RoomName]uint64, error) {
 			return nil, err
 		}
 		if _, twice := after[room]; twice {
-			return nil, c.usage("%s is named twice", roomArg(room, c.Account.Name))
+			return nil, c.usage("%s is given twice", roomArg(room, c.Account.Name))
 		}
 		after[room] = seq
 	}
@@ -171,7 +171,7 @@ func parseID(c *Call, id string) (chat.RoomName, uint64, error) {
 	word, number, ok := strings.Cut(id, "/")
 	seq, err := strconv.ParseUint(number, 10, 64)
 	if !ok || err != nil || word == "" {
-		return chat.RoomName{}, 0, c.usage("%q is not a message's ID, as in general/12", text.Clean(id, 80))
+		return chat.RoomName{}, 0, c.usage("%q is not a message ID, such as general/12", text.Clean(id, 80))
 	}
 	room, err := c.room(word)
 	return room, seq, err
@@ -179,8 +179,8 @@ func parseID(c *Call, id string) (chat.RoomName, uint64, error) {
 
 var _ = add(&Command{
 	Name: "head", Args: "ROOM", Brief: "print a room's head, signed by the host key", Group: Reading,
-	More: "The head is the newest point of the room's history.\n" +
-		"The first line is the head, the rest its signature (SSHSIG, namespace sshchat-history):\n" +
+	More: "The head identifies the newest point of the room's history.\n" +
+		"The first line is the head, the rest is its signature (SSHSIG, namespace sshchat-history):\n" +
 		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
 		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
 	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
@@ -206,17 +206,17 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "unlock", Brief: "read this room's sealed history here", Group: Reading,
-	More:  "Asks for your password, opens the last 200 lines before what memory holds, and keeps nothing of it.",
+	Name: "unlock", Brief: "read this room's older messages here", Group: Reading,
+	More:  "Asks for your password, shows the last 200 lines that are no longer in memory, and stores nothing.",
 	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		me, room := c.Account.Name, c.Session.Room()
 		sealed := c.Above(me, room, chat.LogLines)
 		if sealed == 0 {
-			return failed("nothing of %s is sealed before what /history lists", room.For(me))
+			return failed("%s has no messages older than those that /history lists", room.For(me))
 		}
 		if !c.Account.Password {
-			return failed("you have no password; your key opens it: ssh %s history --tar %s", c.Login(), roomArg(room, me))
+			return failed("you have no password; to read it with your key: ssh %s history --tar %s", c.Login(), roomArg(room, me))
 		}
 		ids, err := askIdentities(ctx, c)
 		if err != nil {
@@ -257,14 +257,14 @@ func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Iden
 // tellOpened lists what was opened of so many sealed lines.
 func tellOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
 	if len(said) == 0 {
-		return failed("your password opens none of the %s: it was set later", text.Count(sealed, "sealed line"))
+		return failed("your password cannot open any of the %s: it was set later", text.Count(sealed, "sealed line"))
 	}
 	shown := pickWanted(c, said, maxListed)
 	defer clear(shown)
 	listMessages(c, shown)
-	printFoot(c, "-- what came after is in /history")
+	printFoot(c, "-- for newer lines: /history")
 	if older := sealed - len(said); older > 0 {
-		printFoot(c, "-- older lines, %d: ssh %s history --tar %s", older, c.Login(), roomArg(room, c.Account.Name))
+		printFoot(c, "-- %s: ssh %s history --tar %s", text.Count(older, "older line"), c.Login(), roomArg(room, c.Account.Name))
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ var _ = add(&Command{
 			case len(k.Only) > 0:
 				reads = "for " + k.Only.String() + " only"
 			case !k.Reads:
-				reads = "logs in only"
+				reads = "login only"
 			}
 			kind, _ := cutWord(k.Line)
 			if !strings.Contains(k.Line, " ") {
@@ -44,19 +44,20 @@ var _ = add(&Command{
 			t.row(k.Fingerprint, kind, reads, k.Added.Format("2006-01-02"), k.Label)
 		}
 		t.print(c)
+		c.empty(len(c.Account.Keys), "No keys.")
 		return nil
 	},
 })
 
 var _ = add(&Command{
 	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
-	More: "A key is the line in id_ed25519.pub. Of several, all or none are added.\n" +
-		"A new key opens what is said from now on.\n" +
-		"A bot's key is restricted to what it is for: --only say:#ci,follow:#ci.\n" +
-		"It opens no history, unless the list has history, or history:#ci for one room.",
-	ExecMore: "With - keys come on standard input, one a line.",
+	More: "KEY is the line in id_ed25519.pub. If one of several is refused, none is added.\n" +
+		"A new key opens messages from now on.\n" +
+		"Restrict a bot's key to what it needs: --only say:#ci,follow:#ci.\n" +
+		"Such a key opens no history unless the list has history, or history:#ci for one room.",
+	ExecMore: "With -, keys are read from standard input, one per line.",
 	Flags: func(f *pflag.FlagSet) {
-		f.String("only", "", "commands that the key may run, each with a room or a person")
+		f.String("only", "", "commands the key may run, each with a room or a person")
 	},
 	Faces: Both, Effect: ChangesAccount, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
@@ -83,7 +84,7 @@ var _ = add(&Command{
 			c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
 			if key.Reads && len(key.Only) == 0 && c.Account.Password {
-				c.Notef("It opens what is said from now on; %s makes it open what was said before.", c.typed("key share"))
+				c.Notef("It opens messages from now on; to let it open older ones: %s", c.typed("key share"))
 			}
 			tellUseOf(c, key)
 		}
@@ -106,18 +107,18 @@ func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) erro
 // tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
 func tellUseOf(c *Call, key chat.Key) {
 	if !key.Reads && len(key.Only) == 0 {
-		c.Notef("This key logs in but cannot open sealed history: age seals to ed25519, RSA and age1… keys only.")
+		c.Notef("This key can log in but cannot open sealed history: only ed25519, RSA and age1… keys can.")
 	}
 }
 
 var _ = add(&Command{
 	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
-	More: "It logs in no more and opens nothing said from now on.\n" +
-		"What was sealed to it before stays open to whoever has both the key and a copy of the file.",
+	More: "The key can no longer log in or open new messages.\n" +
+		"Anyone who has the key and a copy of the history can still open older ones.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
-			return c.usage("key remove needs a fingerprint, as %s shows it", c.typed("key list"))
+			return c.usage("key remove needs a fingerprint; for a list: %s", c.typed("key list"))
 		}
 		return removeKey(ctx, c, c.Account, c.Args[0])
 	},
@@ -142,7 +143,7 @@ func readKeys(c *Call) ([]chat.Key, error) {
 				return nil
 			}
 			if lines = append(lines, line); len(lines) > maxKeyLines {
-				return failed("standard input holds more than %d keys; an account has fewer", maxKeyLines)
+				return failed("standard input has more than %d keys, which is more than an account can have", maxKeyLines)
 			}
 			return nil
 		})
@@ -150,7 +151,7 @@ func readKeys(c *Call) ([]chat.Key, error) {
 			return nil, err
 		}
 		if len(lines) == 0 {
-			return nil, failed("no key came on standard input")
+			return nil, failed("no key on standard input")
 		}
 	}
 	var keys []chat.Key
@@ -177,13 +178,13 @@ func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string)
 }
 
 var _ = add(&Command{
-	Name: "key share", Aliases: []string{"keys share"}, Brief: "open the past with new keys (needs ssh -t)", Group: Yours,
-	More: "Asks for your password, and seals what it opens to all keys you have now.\n" +
-		"What it does not open stays closed to new keys.",
+	Name: "key share", Aliases: []string{"keys share"}, Brief: "let new keys open old messages (needs ssh -t)", Group: Yours,
+	More: "Asks for your password, and seals what it opens to all your current keys.\n" +
+		"New keys cannot open what the password cannot.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
-			return failed("you have no password, and the server has no key that opens the past; your older keys do")
+			return failed("you have no password, so the server cannot open old messages; only your older keys can")
 		}
 		ids, err := askIdentities(ctx, c)
 		if err != nil {
@@ -195,9 +196,9 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("history shared with new keys", "account", c.Account.Name, "opened", opened, "closed", closed, "source", c.Source)
-		c.Notef("Messages that all your keys open now: %d.", opened)
+		c.Notef("All your keys can now open %s.", text.Count(opened, "message"))
 		if closed > 0 {
-			c.Notef("Messages from before you had this password, which only your older keys open: %d.", closed)
+			c.Notef("%s from before you had this password can be opened only by your older keys.", text.Count(closed, "message"))
 		}
 		return nil
 	},

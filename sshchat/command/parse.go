@@ -63,7 +63,7 @@ func parseText(c *Call, rest string) error {
 		c.Args = append(c.Args, word)
 	}
 	if len(c.Args) < cmd.Words && cmd.RoomAt != len(c.Args)+1 {
-		return c.usage("%s: something is missing", cmd.Name)
+		return c.missing()
 	}
 	if rest, err = leadingFlags(c, rest); err != nil {
 		return err
@@ -91,7 +91,7 @@ func takeRoom(c *Call) error {
 	case at < 0:
 		return nil
 	case len(c.Args) < at:
-		return c.usage("%s: something is missing", c.Command.Name)
+		return c.missing()
 	case len(c.Args) > at:
 		c.roomWord = c.Args[at]
 		if room, err := text.ParseRoomName(c.roomWord); err == nil {
@@ -133,7 +133,7 @@ func leadingFlags(c *Call, rest string) (text string, err error) {
 				return "", err
 			}
 			if errors.As(err, new(*pflag.NotExistError)) {
-				return "", c.usage("%s: %s; -- before it makes it text", c.Command.Name, FlagError(err))
+				return "", c.usage("%s: %s; to send it as text, put -- before it", c.Command.Name, FlagError(err))
 			}
 			return "", c.usage("%s: %s", c.Command.Name, FlagError(err))
 		}
@@ -166,7 +166,7 @@ func lateFlags(c *Call) error {
 		case !isFlag(word):
 			kept = append(kept, word)
 		case !c.Command.WordsOnly:
-			return c.usage("%s: %s comes before the text; -- ends the flags, if it belongs to it", c.Command.Name, text.Clean(word, 40))
+			return c.usage("%s: put %s before the text, or -- before the text if it is part of it", c.Command.Name, text.Clean(word, 40))
 		default:
 			if err := c.Flags.Parse([]string{word}); err != nil {
 				return c.usage("%s: %s", c.Command.Name, FlagError(err))
@@ -241,7 +241,7 @@ func split(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 {
-		return nil, fmt.Errorf("a quote %c is not closed", quote)
+		return nil, fmt.Errorf("missing closing quote %c", quote)
 	}
 	if inWord {
 		words = append(words, word.String())

@@ -10,7 +10,7 @@ import (
 )
 
 var _ = add(&Command{
-	Name: "whois", Args: "USER", Brief: "tell about a person", Group: People,
+	Name: "whois", Args: "USER", Brief: "show who a person is", Group: People,
 	Faces: Both, Effect: Reads, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
@@ -36,7 +36,7 @@ var _ = add(&Command{
 		}
 		c.Printf("  rooms you share: %s\n", strings.Join(rooms, " "))
 		if zone := ParseSettings(a.Settings).Zone; zone != nil {
-			c.Printf("  their time: %s\n", time.Now().In(zone).Format("Monday 15:04"))
+			c.Printf("  local time: %s\n", time.Now().In(zone).Format("Monday 15:04"))
 		}
 		return nil
 	},
@@ -47,9 +47,9 @@ func whereabouts(c *Call, name chat.Name) string {
 	why, since, away := c.Hub.Away(name)
 	switch {
 	case away:
-		return "away since " + since.In(c.zone()).Format("15:04") + because(why)
+		return "away since " + since.In(c.zone()).Format("15:04 MST") + because(why)
 	case c.Hub.Here(name):
-		return "here"
+		return "online"
 	}
 	return "offline"
 }
@@ -89,8 +89,8 @@ func whoisAsJSON(c *Call, a chat.Account) whoisJSON {
 }
 
 var _ = add(&Command{
-	Name: "ignore", Args: "[USER]", Brief: "see nothing more of somebody, or list whom", Group: People,
-	More:  "Nothing they say is shown to you, in direct messages neither. They are not told. It is kept.",
+	Name: "ignore", Args: "[USER]", Brief: "ignore a person, or list whom you ignore", Group: People,
+	More:  "You no longer see their messages, including direct ones. They are not notified. The setting is saved.",
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		ignored := c.settings().Ignore
@@ -108,14 +108,14 @@ var _ = add(&Command{
 		if err := keepIgnored(ctx, c, append(ignored, name)); err != nil {
 			return err
 		}
-		c.Notef("You see nothing more of %s; %s %s changes that.", name, c.typed("unignore"), name)
+		c.Notef("You are ignoring %s. To undo: %s %s", name, c.typed("unignore"), name)
 		return nil
 	},
 })
 
 func listIgnored(c *Call, ignored []chat.Name) {
 	if len(ignored) == 0 && !c.json() {
-		c.Notef("You ignore nobody.")
+		c.Notef("You are not ignoring anyone.")
 	}
 	for _, n := range ignored {
 		if c.json() {
@@ -129,7 +129,7 @@ func listIgnored(c *Call, ignored []chat.Name) {
 }
 
 var _ = add(&Command{
-	Name: "unignore", Args: "USER", Brief: "see again what somebody says", Group: People,
+	Name: "unignore", Args: "USER", Brief: "stop ignoring a person", Group: People,
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
@@ -141,12 +141,12 @@ var _ = add(&Command{
 		}
 		ignored := c.settings().Ignore
 		if !slices.Contains(ignored, name) {
-			return failed("you do not ignore %s", name)
+			return failed("you are not ignoring %s", name)
 		}
 		if err := keepIgnored(ctx, c, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
 			return err
 		}
-		c.Notef("You see %s again.", name)
+		c.Notef("You are no longer ignoring %s.", name)
 		return nil
 	},
 })

@@ -10,7 +10,7 @@ import (
 
 func TestAwayAndBack(t *testing.T) {
 	r := newRig(t, "alice", "bob")
-	r.refuses("away lunch", chat.Failed, "no session of yours is open")
+	r.refuses("away lunch", chat.Failed, "you have no open session")
 	r.hub.Enter(r.me)
 	r.sees("away  lunch, then a \x1b\u202enap", "You are away (lunch, then a nap).")
 	r.sees("away", "You are away.\n")
@@ -34,7 +34,7 @@ func TestAwayAndBack(t *testing.T) {
 	r.refuses("back now", chat.Usage, "too many")
 	r.face = Chat
 	r.as("bob")
-	r.sees("whois alice", "alice (user), here\n")
+	r.sees("whois alice", "alice (user), online\n")
 	if seen := r.must("msg alice hello again"); seen != "" {
 		t.Errorf("bob is told %q", seen)
 	}
@@ -51,7 +51,7 @@ func TestWhois(t *testing.T) {
 	r.as("alice")
 	r.must("msg bob hi") // a room of two is not one they share with anybody to see
 	seen := r.must("whois @Bob")
-	for _, want := range []string{"bob (user), offline\n", "  account since 2026-11-02\n", "  rooms you share: #general #dev\n", "  their time: "} {
+	for _, want := range []string{"bob (user), offline\n", "  account since 2026-11-02\n", "  rooms you share: #general #dev\n", "  local time: "} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("no %q in\n%s", want, seen)
 		}
@@ -72,8 +72,8 @@ func TestWhois(t *testing.T) {
 
 func TestIgnore(t *testing.T) {
 	r := newRig(t, "alice", "bob", "carol")
-	r.sees("ignore", "You ignore nobody.")
-	r.sees("ignore @bob", "You see nothing more of bob")
+	r.sees("ignore", "You are not ignoring anyone.")
+	r.sees("ignore @bob", "You are ignoring bob")
 	r.must("ignore bob")
 	r.must("ignore carol")
 	if seen := r.must("ignore"); seen != "bob\ncarol\n" {
@@ -83,15 +83,15 @@ func TestIgnore(t *testing.T) {
 	r.refuses("ignore nobody", chat.NotFound, "no account named nobody")
 	r.refuses("ignore b!b", chat.Usage, "not a valid name")
 	r.refuses("unignore", chat.Usage, "needs a name")
-	r.refuses("unignore dave", chat.Failed, "you do not ignore dave")
+	r.refuses("unignore dave", chat.Failed, "you are not ignoring dave")
 
 	if err := r.hub.Decide(t.Context(), chat.TheServer, chat.DeleteAccount{ID: "id-bob"}, nil); err != nil { // who is gone stands in nobody's way
 		t.Fatal(err)
 	}
 	r.must("ignore carol")
-	r.sees("unignore @bob", "You see bob again.")
+	r.sees("unignore @bob", "You are no longer ignoring bob.")
 	r.must("unignore carol")
-	r.sees("ignore", "You ignore nobody.")
+	r.sees("ignore", "You are not ignoring anyone.")
 }
 
 func TestNobodyIgnoresTooMany(t *testing.T) {
@@ -103,29 +103,29 @@ func TestNobodyIgnoresTooMany(t *testing.T) {
 	for _, p := range people[1 : maxIgnored+1] {
 		r.must("ignore " + p)
 	}
-	r.refuses("ignore "+people[maxIgnored+1], chat.Failed, "more than 100")
+	r.refuses("ignore "+people[maxIgnored+1], chat.Failed, "at most 100")
 	r.must("unignore " + people[1])
 	r.must("ignore " + people[maxIgnored+1])
 }
 
 func TestFocus(t *testing.T) {
 	r := newRig(t, "alice", "bob", "carol")
-	r.sees("focus", "You see everybody.")
-	r.sees("focus bob @carol", "In rooms you see only what is said by bob, carol, and by yourself.")
+	r.sees("focus", "You see everyone.")
+	r.sees("focus bob @carol", "In rooms you see only messages from bob, carol and yourself.")
 	if f := r.session.Focus(); len(f) != 2 || f[0] != name(t, "bob") {
 		t.Errorf("in focus: %v", f)
 	}
-	r.sees("focus carol", "said by carol,")
+	r.sees("focus carol", "messages from carol and")
 	r.refuses("focus bob nobody", chat.NotFound, "no account named nobody")
 	r.refuses("focus $ bob", chat.Usage, "not a valid name")
-	r.refuses("focus"+strings.Repeat(" bob", maxIgnored+1), chat.Failed, "more than 100")
-	r.sees("focus", "said by carol,") // what is refused changes nothing
-	r.sees("focus $", "You see everybody.")
+	r.refuses("focus"+strings.Repeat(" bob", maxIgnored+1), chat.Failed, "at most 100")
+	r.sees("focus", "messages from carol and") // what is refused changes nothing
+	r.sees("focus $", "You see everyone.")
 	if f := r.session.Focus(); len(f) != 0 {
 		t.Errorf("in focus: %v", f)
 	}
 	r.face = Exec
-	r.refuses("focus bob", chat.Usage, "no command focus")
+	r.refuses("focus bob", chat.Usage, "unknown command focus")
 }
 
 func TestShrugAndClear(t *testing.T) {

@@ -34,7 +34,7 @@ func (r *rig) lists(line string, want ...string) {
 
 func TestHistoryInTheChat(t *testing.T) {
 	r := newRig(t, "alice", "bob", "carol")
-	r.lists("history", "-- nothing that memory still holds")
+	r.lists("history", "-- no messages in memory")
 	r.say("alice", chat.General, "one")
 	r.say("bob", chat.General, "two\n24 Nov 10:00 #general alice: forged")
 	r.must("me waves")
@@ -56,7 +56,7 @@ func TestHistoryInTheChat(t *testing.T) {
 	}
 	r.refuses("history 1 2", chat.Usage, "too many")
 	r.must("query bob")
-	r.lists("history", "-- nothing that memory still holds")
+	r.lists("history", "-- no messages in memory")
 	r.must("msg bob psst")
 	r.lists("history", "@bob/1 alice: psst")
 }
@@ -174,7 +174,7 @@ func TestMentions(t *testing.T) {
 
 func TestInbox(t *testing.T) {
 	r := newRig(t, "alice", "bob", "carol")
-	r.sees("inbox", "You have read everything.")
+	r.sees("inbox", "No unread messages.")
 	r.say("bob", chat.General, "hi all")
 	r.say("carol", chat.General, "hi alice")
 	r.say("bob", text.Direct(name(t, "alice"), name(t, "bob")), "psst")
@@ -185,17 +185,17 @@ func TestInbox(t *testing.T) {
 	r.must("ignore bob")
 	r.sees("inbox --json", `{"room":"general","unread":1,"mentions":1,"read":0}`+"\n")
 	r.hub.Mark(r.me, chat.General, 2)
-	r.sees("inbox", "You have read everything.")
+	r.sees("inbox", "No unread messages.")
 	r.refuses("inbox general", chat.Usage, "too many")
 }
 
 func TestEditAndDelete(t *testing.T) {
 	r := newRig(t, "alice", "bob")
-	r.refuses("edit x", chat.Failed, "you have said nothing in #general")
-	r.refuses("delete", chat.Failed, "you have said nothing in #general")
+	r.refuses("edit x", chat.Failed, "you have no recent message in #general")
+	r.refuses("delete", chat.Failed, "you have no recent message in #general")
 	r.say("alice", chat.General, "frist")
 	r.say("bob", chat.General, "mine")
-	r.refuses("edit", chat.Usage, "edit needs what it should say")
+	r.refuses("edit", chat.Usage, "edit needs the new text")
 	r.refuses("edit \u200b", chat.Failed, "nothing in it to show")
 	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), chat.Failed, "too long")
 	r.must("edit first,  'quoted")
@@ -203,8 +203,8 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("delete general/2", chat.Denied, "somebody else's")
 	r.refuses("delete general/99", chat.NotFound, "no such message in #general")
 	r.refuses("delete general/0", chat.NotFound, "no such message")
-	r.refuses("delete 1", chat.Usage, "not a message's ID")
-	r.refuses("delete /1", chat.Usage, "not a message's ID")
+	r.refuses("delete 1", chat.Usage, "not a message ID")
+	r.refuses("delete /1", chat.Usage, "not a message ID")
 	r.refuses("delete nowhere/1", chat.Denied, "you are not in #nowhere")
 	r.must("delete")
 	r.lists("history", "#general/2 bob: mine")
@@ -214,7 +214,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.as("bob")
 	r.refuses("edit", chat.Usage, "usage: edit ID TEXT")
 	r.refuses("edit general/1 x", chat.NotFound, "no such message")
-	r.refuses("delete", chat.Usage, "needs a message's ID")
+	r.refuses("delete", chat.Usage, "needs a message ID")
 	if seen := r.must("edit general/2 yours"); seen != "general/5\n" {
 		t.Errorf("printed %q", seen)
 	}
@@ -243,11 +243,11 @@ func TestSealedLinesAreTold(t *testing.T) {
 	key := chat.Key{Reads: true}
 	for _, line := range []string{"history", "search new", "search nothing", "mentions"} {
 		account(false, key)
-		r.sees(line, "-- 500 older lines are sealed; your key opens them: ssh alice@chat.host history --tar")
+		r.sees(line, "-- 500 older lines are sealed; to read with your key: ssh alice@chat.host history --tar")
 		account(true, key)
-		r.sees(line, "-- 500 older lines are sealed; /unlock opens the last of this room")
+		r.sees(line, "-- 500 older lines are sealed; to read the latest here: /unlock")
 		account(false, chat.Key{})
-		r.sees(line, "-- 500 older lines are sealed; set a password")
+		r.sees(line, "-- 500 older lines are sealed; to be able to read later ones, set a password")
 	}
 	r.must("msg bob hi") // in that room nothing is older
 	r.must("query bob")
@@ -267,15 +267,15 @@ func TestUnlock(t *testing.T) {
 	}
 	r.history.said = []chat.Message{said(498, "bob", "old"), said(499, "bob", "older"), said(500, "alice", "sealed"), said(501, "bob", "in memory")}
 	r.say("bob", chat.General, "in memory")
-	r.refuses("unlock", chat.Failed, "you have no password; your key opens it: ssh alice@chat.host history --tar general")
+	r.refuses("unlock", chat.Failed, "you have no password; to read it with your key: ssh alice@chat.host history --tar general")
 	r.change("alice", func(a *chat.Account) { a.Password = true })
 
-	r.refuses("unlock", chat.Usage, "add -t to ssh")
+	r.refuses("unlock", chat.Usage, "use ssh -t")
 	r.session.answer = "wrong horse"
 	r.refuses("unlock", chat.Failed, "wrong name or password")
 	r.session.answer = "correct horse"
 	r.lists("unlock", "#general/498 bob: old", "#general/499 bob: older", "#general/500 alice: sealed",
-		"-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
+		"-- for newer lines: /history", "-- 497 older lines: ssh alice@chat.host history --tar general")
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
 	}
@@ -289,14 +289,14 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("read before %d", r.history.before)
 	}
 	r.must("ignore bob")
-	r.lists("unlock", "#general/500 alice: sealed", "-- what came after is in /history", "-- older lines, 497: ssh alice@chat.host history --tar general")
+	r.lists("unlock", "#general/500 alice: sealed", "-- for newer lines: /history", "-- 497 older lines: ssh alice@chat.host history --tar general")
 	r.history.said = nil
-	r.refuses("unlock", chat.Failed, "your password opens none of the 500 sealed lines")
+	r.refuses("unlock", chat.Failed, "your password cannot open any of the 500 sealed lines")
 	r.must("join #dev")
-	r.refuses("unlock", chat.Failed, "nothing of #dev is sealed")
+	r.refuses("unlock", chat.Failed, "#dev has no messages older")
 	r.refuses("unlock now", chat.Usage, "too many")
 	r.face = Exec
-	r.refuses("unlock", chat.Usage, "no command unlock")
+	r.refuses("unlock", chat.Usage, "unknown command unlock")
 }
 
 // Somebody who joined late tries to read what was said before, from a server that would open it.
@@ -312,7 +312,7 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: said, At: time.Now()})
 	}
 	r.session.answer = "correct horse"
-	r.lists("unlock", "#general/500 alice: secret 500", "-- what came after is in /history")
+	r.lists("unlock", "#general/500 alice: secret 500", "-- for newer lines: /history")
 
 	r.as("alice") // the control: who was there reads it
 	r.change("alice", func(a *chat.Account) { a.Password = true })

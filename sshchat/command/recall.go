@@ -22,8 +22,8 @@ import (
 const fewListed = 50
 
 var _ = add(&Command{
-	Name: "history", Args: "[N|2h]", Brief: "list what was said last in this room", Group: Reading,
-	More:  "So many messages, or those of so long: 30m, 2h, 7d. It lists what memory holds, at most 200 messages.",
+	Name: "history", Args: "[N|2h]", Brief: "list the last messages in this room", Group: Reading,
+	More:  "N is a number of messages; 30m, 2h or 7d goes back that far. It lists up to 200 messages that are still in memory.",
 	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		n, since, err := parseHowFar(c, firstOf(c.Args), time.Now())
@@ -45,8 +45,8 @@ var _ = add(&Command{
 				printFoot(c, "-- the last %d", n)
 			}
 		}
-		if len(said) == 0 {
-			printFoot(c, "-- nothing that memory still holds")
+		if len(said) == 0 && !c.json() {
+			printFoot(c, "-- no messages in memory")
 		}
 		listMessages(c, said)
 		tellSealed(c, room)
@@ -61,7 +61,7 @@ func parseHowFar(c *Call, word string, now time.Time) (n int, since time.Time, e
 	}
 	if n, err := strconv.Atoi(word); err == nil {
 		if n < 1 {
-			return 0, since, c.usage("history: %d messages are none", n)
+			return 0, since, c.usage("history: the number of messages must be 1 or more")
 		}
 		return min(n, maxListed), since, nil
 	}
@@ -87,9 +87,9 @@ const (
 )
 
 var _ = add(&Command{
-	Name: "search", Args: "WORDS", Brief: "list messages that hold all of these words", Group: Reading,
-	More: "In all your rooms, as far as memory goes back; the newest 200. Case does not matter.\n" +
-		`Words in quotes stand together: "the build". Flags may stand anywhere; -- ends them.`,
+	Name: "search", Args: "WORDS", Brief: "list messages that contain all these words", Group: Reading,
+	More: "Searches all your rooms as far as memory goes back, and lists the newest 200. Case does not matter.\n" +
+		`Quotes keep words together: "the build". Flags can come anywhere; -- ends them.`,
 	Faces: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		words := phrases(c.Text)
@@ -120,8 +120,8 @@ func phrases(text string) []string {
 }
 
 var _ = add(&Command{
-	Name: "mentions", Brief: "list messages that name you", Group: Reading,
-	More:  "And those to you alone; in all your rooms, as far as memory goes back; the newest 200.",
+	Name: "mentions", Brief: "list messages that mention you", Group: Reading,
+	More:  "Includes direct messages. Covers all your rooms as far as memory goes back, and lists the newest 200.",
 	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/mentions"); err != nil {
@@ -153,7 +153,7 @@ func listFound(c *Call, found []chat.Message) {
 		found = found[1:]
 		printFoot(c, "-- the last %d", maxListed)
 	}
-	if len(found) == 0 {
+	if len(found) == 0 && !c.json() {
 		printFoot(c, "-- nothing found")
 	}
 	listMessages(c, found)
@@ -161,8 +161,8 @@ func listFound(c *Call, found []chat.Message) {
 }
 
 var _ = add(&Command{
-	Name: "inbox", Brief: "count what you have not read", Group: Reading,
-	More:  "A room a line, with how many of it name you. Counting does not mark anything as read.",
+	Name: "inbox", Brief: "count your unread messages", Group: Reading,
+	More:  "One room per line, with the number of mentions. It does not mark anything as read.",
 	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/inbox"); err != nil {
@@ -183,9 +183,7 @@ var _ = add(&Command{
 			}
 			c.Printf("%-33s %5d unread, %d to you\n", r.Name.For(me), r.Unread, r.Mentions)
 		}
-		if unread == 0 {
-			c.Notef("You have read everything.")
-		}
+		c.empty(unread, "No unread messages.")
 		return nil
 	},
 })
@@ -198,18 +196,18 @@ type inboxJSON struct {
 }
 
 var _ = add(&Command{
-	Name: "follow", Args: "[ROOM…]", Brief: "print messages as they are said", Group: Reading,
-	More: "It ends when you end it, or after as many messages as --count says; a server that stops ends it with exit code 1,\n" +
-		"being put out of the last of the rooms with 3.\n" +
-		"Without a room: all of yours, also those to come.\n" +
-		"Use --count 1 and not | head -1: ssh does not report that nobody reads its output until the next message.\n" +
-		"With --since it first prints what came after that message:\n" +
-		"nothing twice and nothing left out in silence. What memory no longer has is told, with --json as\n" +
-		`{"missed":37,"room":"general","from":101,"to":137}, and is in: history --tar general --since general/100`,
+	Name: "follow", Args: "[ROOM…]", Brief: "print messages as they arrive", Group: Reading,
+	More: "Runs until you stop it, or until --count messages have arrived. It exits with 1 if the server stops, and with 3 if\n" +
+		"you are removed from the last of the rooms.\n" +
+		"Without a room, it follows all your rooms, including those you join later.\n" +
+		"Use --count 1 rather than | head -1: ssh notices a closed pipe only at the next message.\n" +
+		"With --since it first prints the messages after that one:\n" +
+		"none twice, and no silent gaps. Messages that are no longer in memory are reported as missed, with --json as\n" +
+		`{"missed":37,"room":"general","from":101,"to":137}; to get them: history --tar general --since general/100`,
 	Faces: Exec, Effect: Reads, Account: true, Words: -1,
 	Flags: func(f *pflag.FlagSet) {
-		f.StringArray("since", nil, "resume after this message, as general/12 (once for each room)")
-		f.Int("count", 0, "end after so many messages")
+		f.StringArray("since", nil, "resume after this message, such as general/12 (one per room)")
+		f.Int("count", 0, "exit after this many messages")
 		jsonFlag(f)
 	},
 	Run: runFollow,
@@ -224,7 +222,7 @@ func runFollow(ctx context.Context, c *Call) error {
 		return err
 	}
 	if c.Flags.Changed("count") && count < 1 {
-		return c.usage("--count: say how many messages, 1 or more")
+		return c.usage("--count must be 1 or more")
 	}
 	from, err := parseFollowed(c)
 	if err != nil {
@@ -297,7 +295,7 @@ func parseFollowed(c *Call) (from chat.From, err error) {
 	for room := range from.After {
 		switch {
 		case from.Only != nil && !slices.Contains(from.Only, room):
-			return from, c.usage("--since %s: the room is not among those to follow", roomArg(room, c.Account.Name))
+			return from, c.usage("--since %s: you are not following that room", roomArg(room, c.Account.Name))
 		case !isIn(room):
 			return from, chat.NotIn(c.Account.Name, room)
 		}
@@ -308,10 +306,10 @@ func parseFollowed(c *Call) (from chat.From, err error) {
 // tellParted says that nothing more comes of a room that was asked for, and ends where that was the last.
 func tellParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
 	if slices.ContainsFunc(rooms, func(r chat.RoomName) bool { return r.IsDirect() || c.Hub.In(c.Account.Name, r) }) {
-		c.Notef("You are not in %s any more.", room.For(c.Account.Name))
+		c.Notef("You are no longer in %s.", room.For(c.Account.Name))
 		return nil
 	}
-	return denied("you are not in %s any more", room.For(c.Account.Name))
+	return denied("you are no longer in %s", room.For(c.Account.Name))
 }
 
 func printDelivery(c *Call, d chat.Delivery) {
@@ -427,11 +425,11 @@ func tellSealed(c *Call, rooms ...chat.RoomName) {
 	switch {
 	case n == 0:
 	case !c.Account.Reads():
-		printFoot(c, "-- %s sealed; set a password (%s) to read what is sealed from now on", text.Are(n, "older line"), c.typed("passwd"))
+		printFoot(c, "-- %s sealed; to be able to read later ones, set a password: %s", text.Are(n, "older line"), c.typed("passwd"))
 	case c.Account.Password && c.Face == Chat:
-		printFoot(c, "-- %s sealed; /unlock opens the last of this room", text.Are(n, "older line"))
+		printFoot(c, "-- %s sealed; to read the latest here: /unlock", text.Are(n, "older line"))
 	default:
-		printFoot(c, "-- %s sealed; your key opens them: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
+		printFoot(c, "-- %s sealed; to read with your key: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
 	}
 }
 

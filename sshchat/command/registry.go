@@ -110,19 +110,24 @@ func (r *Registry) unknown(face Face, word string) error {
 	if face == Chat {
 		slash = "/"
 	}
-	said := fmt.Sprintf("no command %s%s", slash, text.Clean(word, 40))
+	said := fmt.Sprintf("unknown command %s%s", slash, text.Clean(word, 40))
 	if next := r.under(face, word); len(next) > 0 {
 		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
 	}
 	if near := Nearest(word, r.Names(face)); near != "" {
 		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
 	}
-	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s (%shelp lists them)", said, slash)}
+	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s. For a list: %shelp", strings.TrimSuffix(said, "."), slash)}
 }
 
 // Nearest is the name that a word may have been meant for; empty if none is near.
 func Nearest(word string, names []string) (near string) {
-	best := min(2, len(word)/2) + 1 // a word of two letters is near to everything
+	best := 2 // one slip: a short word with two is near to everything
+	if len(word) >= 6 {
+		best = 3
+	} else if len(word) < 2 {
+		return ""
+	}
 	for _, name := range names {
 		if d := distance(word, name); d < best {
 			best, near = d, name

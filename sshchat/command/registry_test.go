@@ -77,7 +77,7 @@ func TestFirstWordAlone(t *testing.T) {
 	r.refuses("user", chat.Usage, "user needs one of: add-key, create, delete")
 	r.refuses("USER nosuch ann", chat.Usage, "user needs one of: add-key, ")
 	r.refuses("totp", chat.Usage, "totp needs one of: disable, enable")
-	r.sees("help totp", "totp disable\n    take the second factor away\n")
+	r.sees("help totp", "totp disable\n    remove the second factor\n")
 	r.sees("totp -h", "totp enable\n")
 	r.sees("TOTP --help", "totp enable\n")
 	r.sees("help delete", "delete ID\n")
@@ -136,7 +136,7 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	r := newRig(t, "mallory")
 	spellings := []string{"launch codes", "LAUNCH\tCODES", "codes", " codes -h", "codes --help", "codes 'unclosed"}
 	for _, line := range spellings {
-		r.refuses(line, chat.Denied, "launch codes is for admins")
+		r.refuses(line, chat.Denied, "only admins can use /launch codes")
 	}
 	if seen := r.must("help"); strings.Contains(seen, "codes") {
 		t.Errorf("help lists what is not mallory's:\n%s", seen)
@@ -162,7 +162,7 @@ func TestHelpLists(t *testing.T) {
 			}
 		}
 		at := -1
-		for _, heading := range []string{"Talking\n", "Rooms\n", "People\n", "Reading back\n", "Looks\n", "Your account\n", "Also\n"} {
+		for _, heading := range []string{string(Talking) + "\n", string(Rooms) + "\n", string(People) + "\n", string(Reading) + "\n", string(Looks) + "\n", string(Yours) + "\n", string(others) + "\n"} {
 			next := strings.Index(list, heading)
 			if next <= at && !(face == Exec && next < 0) {
 				t.Errorf("%q is not where it should be in\n%s", heading, list)
@@ -252,4 +252,86 @@ func FuzzDistance(f *testing.F) {
 			t.Errorf("%q and %q: %d and %d", a, b, d, distance(b, a))
 		}
 	})
+}
+
+// A person may ask for help with any word of what they want to do. Each topic names commands that there are, and none that
+// the caller may not use.
+func TestHelpTopics(t *testing.T) {
+	r := newRig(t, "alice")
+	for _, face := range []Face{Chat, Exec} {
+		r.face = face
+		for _, word := range strings.Fields("user key room totp invite keys format users account password history dm mute emoji time colour /join /user 2fa bot admin search topic") {
+			help := r.must("help " + word)
+			if strings.Contains(help, "`") != (word == "format") {
+				t.Errorf("help %s: a backquote is left in\n%s", word, help)
+			}
+			if word != "history" && strings.Contains(help, "user create") {
+				t.Errorf("help %s lists what is not for alice:\n%s", word, help)
+			}
+		}
+		r.refuses("help xyzzy", chat.NotFound, "unknown command")
+	}
+	r.face = Chat
+	r.sees("help keys", "PgUp, PgDn")
+	r.sees("help", "F1, or ? on an empty line")
+	r.sees("help format", "*bold*")
+	r.sees("help key", "/key add")
+	r.sees("help colours", "/theme")
+	r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
+	r.sees("help user", "/user create")
+
+	words := make(map[string]bool)
+	for _, topic := range topics {
+		for word := range strings.FieldsSeq(topic.words) {
+			if words[word] {
+				t.Errorf("two topics are asked for by %s", word)
+			}
+			words[word] = true
+		}
+		for name := range strings.SplitSeq(topic.commands, ", ") {
+			if r.services.Commands.byName[Chat][name] == nil && r.services.Commands.byName[Exec][name] == nil && name != "" {
+				t.Errorf("no command %s, which a topic lists", name)
+			}
+		}
+		for line := range strings.Lines(topic.text) {
+			if n := utf8.RuneCountInString(line) - 1; n > 120 {
+				t.Errorf("%d cells: %s", n, line)
+			}
+		}
+	}
+}
+
+// A usage error names what is missing.
+func TestMissingArgumentsAreNamed(t *testing.T) {
+	r := newRig(t, "alice")
+	r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
+	r.refuses("msg", chat.Usage, "/msg needs a name and a message\n")
+	r.refuses("join", chat.Usage, "/join needs a room\n")
+	r.refuses("mute", chat.Usage, "/mute needs a name\n")
+	r.face = Exec
+	r.refuses("user set-role bob", chat.Usage, "user set-role needs a name and a role\n")
+	r.refuses("slow", chat.Usage, "slow needs a room")
+	for _, cmd := range all { // every word that can be missing has a name
+		for word := range strings.FieldsSeq(cmd.Args) {
+			if upper := strings.ToUpper(word); word == upper && !strings.ContainsAny(word, "[]") && argNames[word] == "" && !strings.ContainsAny(word, "0123456789") {
+				t.Errorf("%s: %s has no name", cmd.Name, word)
+			}
+		}
+	}
+}
+
+// A list with nothing in it says so to people, and nothing to programs.
+func TestEmptyListsSayThatTheyAre(t *testing.T) {
+	r := newRig(t, "alice")
+	r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
+	r.face = Exec
+	for line, want := range map[string]string{
+		"banned": "No bans or mutes.", "invite list": "No invites.", "allowlist list": "No entries.", "ignore": "You are not ignoring anyone.",
+		"inbox": "No unread messages.", "search nothing": "nothing found", "mentions": "nothing found",
+	} {
+		r.sees(line, want)
+		if seen := r.must(line + " --json"); strings.Contains(seen, "No ") || strings.Contains(seen, "nothing") {
+			t.Errorf("%s --json prints %q", line, seen)
+		}
+	}
 }

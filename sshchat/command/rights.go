@@ -20,16 +20,16 @@ func checkAccount(c *Call) error {
 		return nil
 	}
 	if !c.Entrance().Registration {
-		return denied("no account named %s here", c.Name)
+		return denied("no account named %s", c.Name)
 	}
-	return denied("no account named %s here; make it with: ssh %s register", c.Name, c.Login())
+	return denied("no account named %s; to create it: ssh %s register", c.Name, c.Login())
 }
 
 // checkRights checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
 // acts on is chat's to check.
 func checkRights(c *Call, a chat.Account) error {
 	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, targetsOf(c)) {
-		return denied("this key is for %s alone", only)
+		return denied("this key may only be used for %s", only)
 	}
 	if err := checkRole(c, a); err != nil {
 		return err
@@ -51,12 +51,14 @@ func checkRole(c *Call, a chat.Account) error {
 	case c.Command.InRoom && moderates(c):
 		return nil
 	case a.Role.AtLeast(role):
-		return denied("%s takes a login by key, or a second factor: %s or %s, then reconnect",
+		return denied("%s needs a login by key or with a second factor: use %s or %s, then reconnect",
 			c.typed(c.Command.Name), c.typed("key add"), c.typed("totp enable"))
-	case c.Command.InRoom:
-		return denied("%s is for %ss, and for those of the room", c.typed(c.Command.Name), role)
+	case c.Command.InRoom && role == chat.Mod:
+		return denied("only moderators of the room, server moderators and admins can use %s", c.typed(c.Command.Name))
+	case role == chat.Mod:
+		return denied("only moderators and admins can use %s", c.typed(c.Command.Name))
 	}
-	return denied("%s is for %ss", c.typed(c.Command.Name), role)
+	return denied("only admins can use %s", c.typed(c.Command.Name))
 }
 
 // targetsOf are what the command names to act on, as keys are restricted to.

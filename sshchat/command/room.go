@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +18,8 @@ import (
 // How rooms are run, by their moderators and by admins.
 
 var _ = add(&Command{
-	Name: "room create", Args: "ROOM [--private]", Brief: "make a room without going into it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
-	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "for those alone who are invited") },
+	Name: "room create", Args: "ROOM [--private]", Brief: "create a room without joining it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "only invited people can join") },
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := targetRoom(c)
 		if err != nil {
@@ -27,7 +29,7 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.MakeRoom{Room: room, Private: private}); err != nil {
 			return err
 		}
-		c.Notef("#%s is made.", room)
+		c.Notef("Created #%s.", room)
 		return nil
 	},
 })
@@ -36,7 +38,7 @@ var _ = add(&Command{
 func targetRoom(c *Call) (chat.RoomName, error) {
 	room, err := c.target()
 	if err == nil && room.IsDirect() {
-		return room, c.usage("%s is no room that is run by anybody", room.For(c.Account.Name))
+		return room, c.usage("%s is a direct conversation, which has no owner or settings", room.For(c.Account.Name))
 	}
 	return room, err
 }
@@ -60,7 +62,7 @@ func roomOf(r chat.RoomView) ruledRoomJSON {
 }
 
 var _ = add(&Command{
-	Name: "room list", Brief: "list all rooms, private ones too", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "room list", Brief: "list all rooms, including private ones", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, r := range c.Hub.AllRooms() {
@@ -80,7 +82,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room info", Args: "ROOM", Brief: "tell all about a room", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Name: "room info", Args: "ROOM", Brief: "show a room's details", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := targetRoom(c)
 		if err != nil {
@@ -98,7 +100,14 @@ var _ = add(&Command{
 		}
 		c.Printf("#%s, made by %s, %s, %d here, %s\n",
 			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
-		c.Printf("topic: %s\nprivate: %v, slow: %v\nmoderators: %s\ninvited: %s\n", r.Topic, r.Rules.Private, r.Slow, nameList(r.Mods), nameList(r.Invited))
+		kind, slow := "public", "slow mode off"
+		if r.Rules.Private {
+			kind = "private"
+		}
+		if r.Slow > 0 {
+			slow = fmt.Sprintf("one message every %v", r.Slow)
+		}
+		c.Printf("%s, %s\ntopic: %s\nmoderators: %s\ninvited: %s\n", kind, slow, cmp.Or(r.Topic, "none"), nameList(r.Mods), nameList(r.Invited))
 		return nil
 	},
 })
@@ -111,6 +120,9 @@ func orNobody(n chat.Name) string {
 }
 
 func nameList(people []chat.Name) string {
+	if len(people) == 0 {
+		return "none"
+	}
 	words := make([]string, len(people))
 	for i, n := range people {
 		words[i] = n.String()
@@ -119,9 +131,9 @@ func nameList(people []chat.Name) string {
 }
 
 var _ = add(&Command{
-	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you made, once it is empty", Group: Rooms,
-	More: "It is empty if nobody but you is in it. Admins close any room: everybody is put out.\n" +
-		"What was said in it stays sealed to those who could read it. A room of that name that is made later starts anew.",
+	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you created, once it is empty", Group: Rooms,
+	More: "A room is empty if you are its only member. Admins can close any room: everyone in it is removed.\n" +
+		"Its history can still be opened by the people who could read it. A new room with the same name starts empty.",
 	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := targetRoom(c)
@@ -134,13 +146,13 @@ var _ = add(&Command{
 		if c.Session.Room() == room {
 			c.Session.Enter(chat.General) // where the answer is seen
 		}
-		c.Notef("#%s is closed.", room)
+		c.Notef("Closed #%s.", room)
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from those not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from people who are not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, on, err := parseRoomSwitch(c)
 		if err != nil {
@@ -165,12 +177,12 @@ func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
 	case "on", "off":
 		return room, c.Args[1] == "on", nil
 	}
-	return room, false, c.usage("say on or off")
+	return room, false, c.usage("use on or off")
 }
 
 var _ = add(&Command{
-	Name: "slow", Args: "ROOM 10s|off", Brief: "have members of a room wait between messages",
-	More:  "Its moderators need not. At most a day.",
+	Name: "slow", Args: "ROOM 10s|off", Brief: "limit how often members of a room can post",
+	More:  "Moderators are exempt. The longest interval is a day.",
 	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
@@ -183,32 +195,32 @@ var _ = add(&Command{
 		var slow time.Duration
 		if c.Args[1] != "off" {
 			if slow, err = chat.ParseDuration(c.Args[1]); err != nil || slow == 0 || slow > chat.MaxSlow {
-				return c.usage("write off, or a duration up to a day, as in 10s or 5m")
+				return c.usage("use off, or a duration of up to a day, such as 10s or 5m")
 			}
 		}
 		if err := c.decide(ctx, chat.SetSlow{Room: room, Slow: slow}); err != nil {
 			return err
 		}
 		if slow == 0 {
-			c.Hub.Notify(c.Account.Name, room, "%s lets everybody speak at any time.", c.Account.Name)
+			c.Hub.Notify(c.Account.Name, room, "%s turned slow mode off.", c.Account.Name)
 		} else {
-			c.Hub.Notify(c.Account.Name, room, "%s made the room slow: one message in %v.", c.Account.Name, slow)
+			c.Hub.Notify(c.Account.Name, room, "%s turned slow mode on: one message every %v.", c.Account.Name, slow)
 		}
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "mod", Args: "USER [ROOM]", Brief: "make somebody a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "mod", Args: "USER [ROOM]", Brief: "make a person a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		return setModerator(ctx, c, true, "%s made %s a moderator of the room.")
 	},
 })
 
 var _ = add(&Command{
-	Name: "unmod", Args: "USER [ROOM]", Brief: "make a moderator of a room a member again", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "unmod", Args: "USER [ROOM]", Brief: "remove a room moderator", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		return setModerator(ctx, c, false, "%s made %s an ordinary member of the room again.")
+		return setModerator(ctx, c, false, "%s removed %s as a moderator of the room.")
 	},
 })
 
@@ -233,8 +245,8 @@ func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 }
 
 var _ = add(&Command{
-	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "put somebody out of a room",
-	More:  "Out of #general, which nobody leaves, it ends their sessions. They may come back: `ban` keeps them out.",
+	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "remove a person from a room",
+	More:  "From #general, which nobody can leave, it ends their sessions. They can come back; to prevent that, use `ban`.",
 	Faces: Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
@@ -263,8 +275,8 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
-		c.Hub.Notify(c.Account.Name, room, "%s put %s out%s.", c.Account.Name, a.Name, in.Why)
-		c.Hub.Tell(a.Name, "%s put you out of #%s%s.", c.Account.Name, room, in.Why)
+		c.Hub.Notify(c.Account.Name, room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
+		c.Hub.Tell(a.Name, "%s removed you from #%s%s.", c.Account.Name, room, in.Why)
 		return nil
 	},
 })
@@ -276,7 +288,7 @@ func endSessions(c *Call, a chat.Account, why string) error {
 	if n == 0 {
 		return notFound("%s is not connected", a.Name)
 	}
-	c.Notef("%s of %s ended.", text.Count(n, "session"), a.Name)
+	c.Notef("Ended %s of %s.", text.Count(n, "session"), a.Name)
 	return nil
 }
 

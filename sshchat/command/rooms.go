@@ -12,8 +12,8 @@ import (
 // What members do with rooms. How rooms are run is in room.go.
 
 var _ = add(&Command{
-	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "enter a room, and belong to it from now on", Group: Rooms,
-	More:  "A free name makes a new public room. You stay in it while offline, and what is said is sealed to you too.",
+	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "join a room, or create it", Group: Rooms,
+	More:  "A room that does not exist is created, and is public. You stay a member while offline, and can read what was said.",
 	Faces: Both, Effect: ChangesOwn, Says: newRoom, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
@@ -30,7 +30,7 @@ var _ = add(&Command{
 		}
 		c.Session.Enter(room)
 		if made, _ := c.Hub.View().Room(room); !there && made.By == c.Account.Name {
-			c.Notef("#%s is a new room. Everyone may join it.", room)
+			c.Notef("Created #%s. Anyone can join it.", room)
 			return nil
 		}
 		if info, err := c.Hub.Room(c.Account.Name, room); err == nil && info.Topic != "" {
@@ -51,7 +51,7 @@ func newRoom(c *Call) bool {
 }
 
 var _ = add(&Command{
-	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room for good", Group: Rooms,
+	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room", Group: Rooms,
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
@@ -74,7 +74,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
-	More:  "A * marks those you are in.",
+	More:  "* marks the rooms you are in.",
 	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
@@ -87,7 +87,7 @@ var _ = add(&Command{
 			if r.Joined {
 				mark = "*"
 			}
-			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d here", r.Here, r.Members), r.Topic)
+			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d online", r.Here, r.Members), r.Topic)
 		}
 		t.print(c)
 		return nil
@@ -104,7 +104,7 @@ type roomJSON struct {
 }
 
 var _ = add(&Command{
-	Name: "who", Aliases: []string{"names"}, Args: "[ROOM]", Brief: "list who is in a room, and who is here now", Group: People,
+	Name: "who", Aliases: []string{"names"}, Args: "[ROOM]", Brief: "list a room's members, and who is online", Group: People,
 	Faces: Both, Effect: Reads, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.target()
@@ -126,7 +126,7 @@ var _ = add(&Command{
 			case p.Away:
 				state = "away"
 			case p.Here:
-				state = "here"
+				state = "online"
 			}
 			t.row(p.Name.String(), state)
 		}
@@ -143,7 +143,7 @@ type presenceJSON struct {
 
 var _ = add(&Command{
 	Name: "topic", Args: "[ROOM] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
-	More:  "A single - as the text clears it.",
+	More:  "To clear it, use - as the text.",
 	Faces: Both, Effect: Speaks, Says: withText, Account: true, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
@@ -170,7 +170,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite", Args: "USER [ROOM]", Brief: "ask somebody into a room, also a private one", Group: Rooms,
+	Name: "invite", Args: "USER [ROOM]", Brief: "invite a person to a room", Group: Rooms,
 	Faces: Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -188,9 +188,9 @@ var _ = add(&Command{
 			return err
 		}
 		if !slices.Contains(ParseSettings(a.Settings).Ignore, c.Account.Name) {
-			c.Hub.Tell(a.Name, "%s asks you into #%s: /join #%s", c.Account.Name, room, room)
+			c.Hub.Tell(a.Name, "%s invites you to #%s: /join #%s", c.Account.Name, room, room)
 		}
-		c.Notef("%s is asked into #%s.", a.Name, room)
+		c.Notef("Invited %s to #%s.", a.Name, room)
 		return nil
 	},
 })

@@ -13,8 +13,8 @@ import (
 // What is said, edited and taken back.
 
 var _ = add(&Command{
-	Name: "say", Args: "ROOM TEXT|-", Brief: "say something in a room", Group: Talking,
-	More:  "With - each line of standard input is a message. Prints the ID of each once it is stored.",
+	Name: "say", Args: "ROOM TEXT|-", Brief: "post a message in a room", Group: Talking,
+	More:  "With -, each line of standard input is a message. Prints the ID of each message once it is stored.",
 	Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
@@ -26,7 +26,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "write to one person, also while they are away", Group: Talking,
+	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "send a person a direct message", Group: Talking,
 	Faces: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
@@ -38,19 +38,19 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "answer who last wrote to you alone", Group: Talking,
+	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "reply to the last direct message", Group: Talking,
 	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other := c.Session.Correspondent()
 		if other.IsZero() {
-			return failed("nobody has written to you in this session")
+			return failed("nobody has sent you a direct message in this session")
 		}
 		return tellPerson(ctx, c, other, c.Text)
 	},
 })
 
 var _ = add(&Command{
-	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "have what you type go to one person", Group: Talking,
+	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "open a conversation with a person", Group: Talking,
 	Faces: Chat, Effect: Reads, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
@@ -69,7 +69,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "me", Args: "TEXT", Brief: "tell what you do: /me waves", Group: Talking,
+	Name: "me", Args: "TEXT", Brief: "describe what you are doing: /me waves", Group: Talking,
 	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return sayOne(ctx, c, c.Session.Room(), chat.Me, c.Text)
@@ -77,7 +77,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "shrug", Args: "[TEXT]", Brief: `say something with a ¯\_(ツ)_/¯`, Group: Talking,
+	Name: "shrug", Args: "[TEXT]", Brief: `post a message with ¯\_(ツ)_/¯`, Group: Talking,
 	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return sayOne(ctx, c, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
@@ -124,7 +124,7 @@ func sayAll(ctx context.Context, c *Call, room chat.RoomName, said string) error
 	return nil
 }
 
-var errNothing = &chat.Refusal{Code: chat.Usage, Text: "nothing to say"}
+var errNothing = &chat.Refusal{Code: chat.Usage, Text: "the message is empty"}
 
 func sayOne(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, said string) error {
 	_, err := sayAndPrint(ctx, c, room, kind, said)
@@ -154,7 +154,7 @@ func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kin
 func warnUnreadable(c *Call, room chat.RoomName) {
 	if !c.warned && c.Hub.Unreadable(room) {
 		c.warned = true
-		c.Notef("It is stored, but sealed to nobody: no member of %s has a key or a password that opens history.", room.For(c.Account.Name))
+		c.Notef("It is stored, but nobody can read it later: no member of %s has a key or a password that opens history.", room.For(c.Account.Name))
 	}
 }
 
@@ -178,16 +178,16 @@ func (s sent) String() string {
 	case 0:
 		return "Nothing was sent."
 	case 1:
-		return fmt.Sprintf("1 line was sent, %s, and nothing after it.", s.last)
+		return fmt.Sprintf("1 line was sent (%s); the rest was not.", s.last)
 	}
-	return fmt.Sprintf("%d lines were sent, the last is %s, and nothing after it.", s.lines, s.last)
+	return fmt.Sprintf("%d lines were sent, the last as %s; the rest was not.", s.lines, s.last)
 }
 
 // Scripts know their messages by ID; people mean what they said last. So edit is two commands.
 var (
 	_ = add(&Command{
-		Name: "edit", Args: "TEXT", Brief: "say your last message here in other words", Group: Talking,
-		More:  "Others see that it was edited. What was stored first stays sealed in the history.",
+		Name: "edit", Args: "TEXT", Brief: "edit your last message", Group: Talking,
+		More:  "Others see that it was edited. The original stays sealed in the history.",
 		Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			last, err := lastSaid(c)
@@ -198,8 +198,8 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "edit", Args: "ID TEXT", Brief: "say a message of yours in other words", Group: Talking,
-		More:  "An ID is what `say` prints: general/12, @bob/3. Prints the ID of the edit.",
+		Name: "edit", Args: "ID TEXT", Brief: "edit one of your messages", Group: Talking,
+		More:  "ID is what `say` printed, such as general/12 or @bob/3. Prints the ID of the edit.",
 		Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			room, seq, err := parseID(c, c.Args[0])
@@ -210,8 +210,8 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "delete", Args: "[ID]", Brief: "take back your last message here", Group: Talking,
-		More:  "Or the one of that ID, as `search` shows it: general/12. What was stored stays sealed in the history.",
+		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
+		More:  "With an ID from `search`, such as general/12, it deletes that message. The original stays sealed in the history.",
 		Faces: Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
@@ -222,7 +222,7 @@ var (
 				return takeBack(ctx, c, room, seq)
 			}
 			if c.Face == Exec {
-				return c.usage("delete needs a message's ID")
+				return c.usage("delete needs a message ID")
 			}
 			last, err := lastSaid(c)
 			if err != nil {
@@ -266,7 +266,7 @@ func lastSaid(c *Call) (chat.Message, error) {
 	room := c.Session.Room()
 	m, ok := c.Hub.Last(c.Account.Name, room)
 	if !ok {
-		return m, failed("you have said nothing in %s that memory still holds", room.For(c.Account.Name))
+		return m, failed("you have no recent message in %s", room.For(c.Account.Name))
 	}
 	return m, nil
 }
@@ -280,7 +280,7 @@ func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of 
 			return err
 		}
 		if said == "" {
-			return c.usage("edit needs what it should say")
+			return c.usage("edit needs the new text")
 		}
 		if clean, err = text.ParseText(said); err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 
 var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
-	More:  "The new password opens all your history, the old one nothing said from now on.",
+	More:  "The new password opens all your history. The old one does not open new messages.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
@@ -26,7 +26,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("password changed", "account", c.Account.Name, "source", c.Source)
-		c.Notef("Your password is changed. Other sessions that came in with the old one have ended.")
+		c.Notef("Password changed. Your other sessions that used the old one have ended.")
 		return nil
 	},
 })
@@ -39,7 +39,7 @@ func changePassword(ctx context.Context, c *Call) error {
 		var old []byte
 		if c.Account.Password {
 			var err error
-			if old, err = askSecret(ctx, c, "Present password: "); err != nil {
+			if old, err = askSecret(ctx, c, "Current password: "); err != nil {
 				return err
 			}
 			defer clear(old)
@@ -63,21 +63,21 @@ func changePassword(ctx context.Context, c *Call) error {
 }
 
 var _ = add(&Command{
-	Name: "passwd recover", Brief: "add what the last one opened (needs ssh -t)", Group: Yours,
-	More: "After an admin has given you a new password: asks for it, and for the one\n" +
-		"before. From then on the new one opens what both did.",
+	Name: "passwd recover", Brief: "read old messages after a reset (needs ssh -t)", Group: Yours,
+	More: "After an admin has reset your password: asks for the new one and the one before it.\n" +
+		"The new password then also opens what the old one did.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
-			return failed("you have no password; %s sets one", c.typed("passwd"))
+			return failed("you have no password; to set one: %s", c.typed("passwd"))
 		}
 		err := askAgain(c, func() error {
-			present, err := askSecret(ctx, c, "Present password: ")
+			present, err := askSecret(ctx, c, "Current password: ")
 			if err != nil {
 				return err
 			}
 			defer clear(present)
-			earlier, err := askSecret(ctx, c, "The one before it: ")
+			earlier, err := askSecret(ctx, c, "Previous password: ")
 			if err != nil {
 				return err
 			}
@@ -94,14 +94,14 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("password recovered", "account", c.Account.Name, "source", c.Source)
-		c.Notef("Your password opens what the one before it did, too.")
+		c.Notef("Your password now also opens what the previous one did.")
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "identity", Brief: "print what your password opens history with", Group: Yours,
-	More:  "An age file that your password opens.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
+	Name: "identity", Brief: "print your identity for opening history", Group: Yours,
+	More:  "An age identity file, encrypted with your password.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
 	Faces: Exec, Effect: Reads, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		armored, err := c.Passwords.Identity(c.Account.ID)
@@ -114,16 +114,16 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "totp enable", Brief: "be asked for a code after your password", Group: Yours,
-	More: "An authenticator makes the codes, of 30 seconds each. Your keys log in without one. It needs ssh -t, and clients\n" +
-		"that log in by keyboard-interactive, as all do.",
+	Name: "totp enable", Brief: "require a code after your password", Group: Yours,
+	More: "An authenticator app shows the code, a new one every 30 seconds. Keys log in without it. SSH clients must support\n" +
+		"keyboard-interactive, as nearly all do. It needs ssh -t.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		switch {
 		case !c.Account.Password:
-			return failed("the code comes after a password, and you have none; %s sets one", c.typed("passwd"))
+			return failed("a second factor needs a password, and you have none; to set one: %s", c.typed("passwd"))
 		case c.Account.TOTP:
-			return failed("you have a second factor already; %s takes it away", c.typed("totp disable"))
+			return failed("you already have a second factor; to remove it: %s", c.typed("totp disable"))
 		}
 		if err := provePassword(ctx, c, false); err != nil {
 			return err
@@ -131,7 +131,7 @@ var _ = add(&Command{
 		secret := c.SecondFactor.NewSecret()
 		defer clear(secret)
 		var recovery []string
-		question := tellSecret(c, secret) + "A code that your authenticator makes of it: "
+		question := tellSecret(c, secret) + "Code from your authenticator: "
 		err := askAgain(c, func() error {
 			code, err := c.Session.Ask(ctx, question, true)
 			if err != nil {
@@ -156,7 +156,7 @@ var _ = add(&Command{
 // tellSecond ends totp enable: the session has proven both.
 func tellSecond(c *Call, recovery []string) error {
 	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
-	c.Notef("It is on: your password asks for a code from now on. Each of these serves once in place of a code.\nWrite them down; they are not shown again.")
+	c.Notef("Second factor on: your password now needs a code. Each of these recovery codes can be used once instead of one.\nWrite them down; they are not shown again.")
 	for _, code := range recovery {
 		c.Printf("%s\n", code)
 	}
@@ -167,7 +167,7 @@ func tellSecond(c *Call, recovery []string) error {
 func tellSecret(c *Call, secret []byte) string {
 	letters := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 	link := "otpauth://totp/" + url.PathEscape(c.ServerName+":"+c.Account.Name.String()) + "?secret=" + letters + "&issuer=" + url.QueryEscape(c.ServerName)
-	return fmt.Sprintf("Show this to your authenticator, or give it the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
+	return fmt.Sprintf("Scan this with your authenticator, or enter the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
 }
 
 // picture is a QR code in half blocks, dark on light whatever the terminal's colours; empty where the text is too long.
@@ -196,7 +196,7 @@ func picture(text string) string {
 }
 
 var _ = add(&Command{
-	Name: "totp disable", Brief: "take the second factor away", Group: Yours,
+	Name: "totp disable", Brief: "remove the second factor", Group: Yours,
 	More:  "It asks for your password and a code, or a recovery code. It needs ssh -t.",
 	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
@@ -213,7 +213,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("second factor off", "account", c.Account.Name, "source", c.Source)
-		c.Notef("Your password asks for no code any more.")
+		c.Notef("Second factor off: your password no longer needs a code.")
 		return nil
 	},
 })

@@ -25,7 +25,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "motd set", Args: "TEXT|-", Brief: "change what whoever comes in is shown", More: "Without a text there is none.", ExecMore: "With - it comes on standard input.",
+	Name: "motd set", Args: "TEXT|-", Brief: "set the message of the day", More: "Without a text, the message is removed.", ExecMore: "With -, it is read from standard input.",
 	Faces: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
@@ -45,13 +45,13 @@ var _ = add(&Command{
 		if err := c.Motd.Set(clean); err != nil {
 			return err
 		}
-		c.Notef("Whoever comes in is shown that from now on.")
+		c.Notef("The message of the day is set.")
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "announce", Args: "TEXT", Brief: "tell everybody who is there something", More: "It is not stored.",
+	Name: "announce", Args: "TEXT", Brief: "send a notice to everyone online", More: "Notices are not stored.",
 	Faces: Both, Effect: Speaks, Role: chat.Mod, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		announced, err := text.ParseText(c.Text)
@@ -61,13 +61,13 @@ var _ = add(&Command{
 		if err := c.Caller.Pace(ctx, Message, c.Text); err != nil {
 			return err
 		}
-		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everybody: "))
+		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everyone: "))
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "version", Brief: "show which sshchat this is", Faces: Both, Effect: Reads, Words: 0, Flags: jsonFlag,
+	Name: "version", Brief: "show the server's version", Faces: Both, Effect: Reads, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if c.json() {
 			c.printJSON(struct {
@@ -81,7 +81,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "stats", Brief: "show what the server has done since its start", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "stats", Brief: "show counters since the server started", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, f := range c.Live.Figures() {
 			if c.json() {
@@ -107,7 +107,7 @@ var _ = add(&Command{
 			if s.Key != "" {
 				by = s.Key
 			}
-			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.Format("2006-01-02 15:04"), s.Face, by, s.Client)
+			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), s.Face, by, s.Client)
 		}
 		t.print(c)
 		return nil
@@ -123,7 +123,7 @@ const hostKeyNext = "next"
 
 var _ = add(&Command{
 	Name: "hostkey list", Aliases: []string{"hostkey"}, Brief: "list the server's host keys", Group: Reading,
-	More:  "With what DNS may say of them (SSHFP), for clients that look there: put the server's name before it.",
+	More:  "Includes SSHFP records for DNS: put the server's name before them.",
 	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		keys, err := c.HostKeys.List()
@@ -142,20 +142,22 @@ var _ = add(&Command{
 })
 
 func printHostKey(c *Call, k HostKey) {
-	c.Printf("%-7s  %s  since %s\n", k.State, k.Fingerprint, k.At.In(c.zone()).Format("2006-01-02 15:04"))
+	c.Printf("%-7s  %s  since %s\n", k.State, k.Fingerprint, k.At.In(c.zone()).Format("2006-01-02 15:04 MST"))
 	if k.State != "former" {
 		c.Printf("         %s\n         %s\n", k.Key, k.SSHFP)
 	}
 }
 
 var _ = add(&Command{
-	Name: "hostkey records", Brief: "print what former host keys signed", Group: Reading,
-	More: "For each rotation one line that names the key that went and the one that came, and its signature by the first\n" +
-		"(SSHSIG, namespace sshchat-hostkey): who trusts an old key, or a head it signed, can trust the current one.\n" +
-		"They are checked as a head is, see `head`. With --json, record and signature are two strings of an object.",
+	Name: "hostkey records", Brief: "print signatures by former host keys", Group: Reading,
+	More: "For each rotation, one line that names the old and the new key, and its signature by the old one\n" +
+		"(SSHSIG, namespace sshchat-hostkey): if you trust an old key, or a head it signed, you can trust the current one.\n" +
+		"Check them as `head` describes. With --json, record and signature are two strings of an object.",
 	Faces: Exec, Effect: Reads, Bytes: func(c *Call) bool { return !c.json() }, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		for _, record := range c.HostKeys.Records() {
+		records := c.HostKeys.Records()
+		c.empty(len(records), "No host key has been replaced.")
+		for _, record := range records {
 			if !c.json() {
 				c.Printf("%s", record)
 				continue
@@ -171,12 +173,12 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "hostkey rotate", Args: "[--now]", Brief: "announce the next host key, or change to it",
-	More: "First without --now: the next key is made, and clients that connect are told of it (OpenSSH remembers it, with\n" +
-		"UpdateHostKeys, its default). Days later with --now: it becomes the current one. Clients that have not connected\n" +
-		"between the two are warned of another key than they know. The old private key is destroyed.",
+	Name: "hostkey rotate", Args: "[--now]", Brief: "rotate the host key, in two steps",
+	More: "First run it without --now: it creates the next key and announces it to clients that connect (OpenSSH remembers it,\n" +
+		"with UpdateHostKeys, its default). Days later, run it with --now to switch to that key. Clients that have not\n" +
+		"connected in between will warn that the host key has changed. The old private key is destroyed.",
 	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
-	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "make the next key the current one") },
+	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "switch to the announced key") },
 	Run: func(_ context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")
 		if now {
@@ -192,10 +194,10 @@ var _ = add(&Command{
 		}
 		printHostKey(c, next)
 		if made {
-			c.Notef("It is announced to whoever connects from now on. When those who matter have: %s --now", c.typed("hostkey rotate"))
+			c.Notef("Clients that connect from now on learn it. To switch to it, some days later: %s --now", c.typed("hostkey rotate"))
 			return nil
 		}
-		c.Notef("It is announced already. To change to it: %s --now", c.typed("hostkey rotate"))
+		c.Notef("It is already announced. To switch to it: %s --now", c.typed("hostkey rotate"))
 		return nil
 	},
 })
@@ -206,13 +208,13 @@ func changeHostKey(c *Call) error {
 		return err
 	}
 	if !ok {
-		return failed("there is no next host key; %s makes one and announces it", c.typed("hostkey rotate"))
+		return failed("there is no next host key; to create and announce one: %s", c.typed("hostkey rotate"))
 	}
 	if err := c.HostKeys.Rotate(); err != nil {
 		return err
 	}
 	c.Log.Info("host key rotated", "by", c.Account.Name, "source", c.Source, "to", next.Fingerprint)
-	c.Notef("%s is the current host key now. Connections that there are go on with the old one.", next.Fingerprint)
+	c.Notef("%s is now the host key. Existing connections keep the old one.", next.Fingerprint)
 	return nil
 }
 
@@ -228,11 +230,11 @@ func nextHostKey(c *Call) (next HostKey, ok bool, err error) {
 }
 
 var _ = add(&Command{
-	Name: "backup", Args: "[--with-host-keys]", Brief: "print a tar of all the server keeps",
-	More: "As it stands at one moment, while people go on. Unpacked into an empty folder of mode 0700 it is a data folder.\n" +
-		"Sealed history stays sealed. Host keys are in it only where asked for: who has them can pose as the server.",
+	Name: "backup", Args: "[--with-host-keys]", Brief: "print a backup of the data folder as a tar",
+	More: "A consistent snapshot, taken while the server runs. To restore it, unpack it into an empty folder of mode 0700.\n" +
+		"History stays sealed. Host keys are included only on request: anyone who has them can impersonate the server.",
 	Faces: Exec, Effect: Reads, Audit: true, Bytes: bytesOut, Role: chat.Admin, Words: 0,
-	Flags: func(f *pflag.FlagSet) { f.Bool("with-host-keys", false, "put the private host keys in, too") },
+	Flags: func(f *pflag.FlagSet) { f.Bool("with-host-keys", false, "include the private host keys") },
 	Run: func(ctx context.Context, c *Call) error {
 		with, _ := c.Flags.GetBool("with-host-keys")
 		c.Args = nil
@@ -244,16 +246,17 @@ var _ = add(&Command{
 			return err
 		}
 		if !with {
-			c.Notef("The private host keys are not in it. A server restored from it has a new one, which every client refuses\n" +
-				"until the old key is put back. To have them in the backup: backup --with-host-keys")
+			c.Notef("The private host keys are not included. A server restored from this backup has a new one, which every client refuses\n" +
+				"until the old key is put back. To include them: backup --with-host-keys")
 		}
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "reload", Brief: "read again what was changed by hand", Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
-	More: "The configuration file, users.json, the message of the day and the host keys. Settings that take a restart are named. What cannot be taken is named and changes nothing.",
+	Name: "reload", Brief: "reload files that were edited by hand", Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	More: "Reads the configuration file, users.json, the message of the day and the host keys. Settings that need a restart\n" +
+		"are listed. A file with errors is reported and changes nothing.",
 	Run: func(ctx context.Context, c *Call) error {
 		done, err := c.Services.Reload(ctx)
 		for _, line := range done {

@@ -14,8 +14,8 @@ import (
 const maxWhy = 256
 
 var _ = add(&Command{
-	Name: "away", Args: "[WHY]", Brief: "say that you are not there to read", Group: People,
-	More:  "Until you say that you are back, or your last session ends. Who writes to you alone is told.",
+	Name: "away", Args: "[WHY]", Brief: "mark yourself as away", Group: People,
+	More:  "Lasts until `back`, or until your last session ends. People who send you direct messages are informed.",
 	Faces: Both, Effect: Speaks, Says: withText, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		var why chat.Text
@@ -29,7 +29,7 @@ var _ = add(&Command{
 			}
 		}
 		if !c.Hub.Here(c.Account.Name) {
-			return failed("no session of yours is open, so everybody sees that you are not there")
+			return failed("you have no open session, so everyone already sees that you are offline")
 		}
 		c.Hub.SetAway(c.Account.Name, why)
 		c.Notef("You are away%s.", because(why))
@@ -38,7 +38,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "back", Brief: "say that you are there again", Group: People,
+	Name: "back", Brief: "mark yourself as back", Group: People,
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if c.Hub.Back(c.Account.Name) {
@@ -77,8 +77,8 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "focus", Args: "[USER…|$]", Brief: "see these people alone in rooms; $ ends it", Group: People,
-	More:  "In this session only. Direct messages are shown whoever writes. Without a name it tells whom you see.",
+	Name: "focus", Args: "[USER…|$]", Brief: "show only these people in rooms; $ ends it", Group: People,
+	More:  "In this session only. Direct messages are always shown. Without a name, it lists whom you see.",
 	Faces: Chat, Effect: Reads, Account: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		switch {
@@ -90,7 +90,7 @@ var _ = add(&Command{
 			tellFocus(c)
 			return nil
 		case len(c.Args) > maxIgnored:
-			return failed("nobody focuses on more than %d people", maxIgnored)
+			return failed("you can focus on at most %d people", maxIgnored)
 		}
 		var people []chat.Name
 		for _, word := range c.Args {
@@ -112,8 +112,8 @@ func tellFocus(c *Call) {
 		names = append(names, n.String())
 	}
 	if len(names) == 0 {
-		c.Notef("You see everybody.")
+		c.Notef("You see everyone.")
 		return
 	}
-	c.Notef("In rooms you see only what is said by %s, and by yourself. /focus $ ends that.", strings.Join(names, ", "))
+	c.Notef("In rooms you see only messages from %s and yourself. To see everyone: /focus $", strings.Join(names, ", "))
 }

@@ -39,13 +39,13 @@ type setting struct {
 
 var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
-	themeSetting      = &setting{name: "theme", brief: "the colours"}
-	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "what stands before a message"}
+	themeSetting      = &setting{name: "theme", brief: "colours"}
+	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
 	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
-	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "what rings the terminal's bell"}
-	mouseSetting      = &setting{name: "mouse", values: []string{"off", "on"}, brief: "the wheel scrolls; to select needs Shift"}
-	quietSetting      = &setting{name: "quiet", values: []string{"off", "on"}, brief: "no word of who comes and goes"}
-	ignoreSetting     = &setting{name: "ignore", brief: "people who are not shown", check: checkIgnore}
+	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "when the terminal's bell rings"}
+	mouseSetting      = &setting{name: "mouse", values: []string{"off", "on"}, brief: "the wheel scrolls; Shift selects text"}
+	quietSetting      = &setting{name: "quiet", values: []string{"off", "on"}, brief: "hide who joins and leaves"}
+	ignoreSetting     = &setting{name: "ignore", brief: "people you ignore", check: checkIgnore}
 )
 
 // settings is all that can be chosen, in the order it is listed.
@@ -159,7 +159,7 @@ func (s *setting) accept(c *Call, value string) (string, error) {
 	}
 	choices := s.choices(c.Services)
 	if value = strings.ToLower(value); !slices.Contains(choices, value) {
-		return "", c.usage("%s can be %s, not %q", s.name, either(choices), text.Clean(value, 40))
+		return "", c.usage("%s must be %s, not %q", s.name, either(choices), text.Clean(value, 40))
 	}
 	return value, nil
 }
@@ -183,7 +183,7 @@ func checkZone(c *Call, value string) (string, error) {
 			return spelled, nil
 		}
 	}
-	return "", c.usage("no time zone %q: name one like Europe/Vienna, America/New_York or UTC", text.Clean(value, 64))
+	return "", c.usage("unknown time zone %q: use one like Europe/Vienna, America/New_York or UTC", text.Clean(value, 64))
 }
 
 // capitals gives each word of a zone's name its capital letter.
@@ -228,7 +228,7 @@ func joinNames(names []chat.Name) (string, error) {
 	slices.SortFunc(names, chat.Name.Compare)
 	names = slices.Compact(names)
 	if len(names) > maxIgnored {
-		return "", failed("nobody ignores more than %d people", maxIgnored)
+		return "", failed("you can ignore at most %d people", maxIgnored)
 	}
 	words := make([]string, len(names))
 	for i, n := range names {
@@ -239,20 +239,20 @@ func joinNames(names []chat.Name) (string, error) {
 
 // These commands are doors to the settings of what things look like.
 var (
-	_ = door("ui", "[full|plain|auto]", uiSetting, "a full screen, or lines that scroll")
+	_ = door("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
 	_ = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
-	_ = door("timestamp", "[off|time|datetime]", timestampsSetting, "what stands before a message")
-	_ = door("tz", "[ZONE]", zoneSetting, "the zone of times: /tz Europe/Vienna")
-	_ = door("bell", "[off|mention|all]", bellSetting, "what rings the terminal's bell")
-	_ = door("mouse", "[on|off]", mouseSetting, "scroll by the wheel; to select needs Shift")
-	_ = door("quiet", "[on|off]", quietSetting, "hide who comes and goes, or do not")
+	_ = door("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
+	_ = door("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
+	_ = door("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")
+	_ = door("mouse", "[on|off]", mouseSetting, "scroll with the wheel; Shift selects text")
+	_ = door("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
 )
 
 // door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
 func door(name, args string, s *setting, brief string) *Command {
 	return add(&Command{
 		Name: name, Args: args, Brief: brief, Group: Looks,
-		More:  "Kept, and applied in all your sessions. A - goes back to what it is for who chose nothing.",
+		More:  "Saved, and used in all your sessions. A - restores the default.",
 		Faces: Chat, Effect: ChangesOwn, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			value := firstOf(c.Args)
@@ -292,8 +292,8 @@ func tellSetting(c *Call, s *setting) {
 }
 
 var _ = add(&Command{
-	Name: "set", Args: "[NAME [VALUE]]", Brief: "list what you can choose, show or set one", Group: Looks,
-	More:  "A - as the value goes back to what it is for who chose nothing.\nIt holds for all your sessions, and is kept.",
+	Name: "set", Args: "[NAME [VALUE]]", Brief: "list, show or change your settings", Group: Looks,
+	More:  "A - as the value restores the default.\nSettings are saved, and used in all your sessions.",
 	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 {
@@ -303,7 +303,7 @@ var _ = add(&Command{
 		name := strings.ToLower(c.Args[0])
 		i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name })
 		if i < 0 {
-			return notFound("nothing to set is called %q; set alone lists what is", text.Clean(name, 40))
+			return notFound("no setting named %q; for a list, run set without arguments", text.Clean(name, 40))
 		}
 		if len(c.Args) == 1 {
 			printSetting(c, settings[i])

@@ -96,15 +96,15 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		code  chat.Code
 		words string
 	}{
-		{"set bell loud", chat.Usage, `bell can be mention, off or all, not "loud"`},
+		{"set bell loud", chat.Usage, `bell must be mention, off or all, not "loud"`},
 		{"bell loud", chat.Usage, "usage: /bell [off|mention|all]"},
 		{"bell off now", chat.Usage, "too many arguments"},
-		{"ui 3d", chat.Usage, "ui can be auto, full or plain"},
-		{"theme nope", chat.Usage, "theme can be dusk or mono"},
-		{"timestamp maybe", chat.Usage, "timestamps can be time, off or datetime"},
-		{"mouse maybe", chat.Usage, "mouse can be off or on"},
-		{"set nothing 1", chat.NotFound, `nothing to set is called "nothing"`},
-		{"set \x1b[31mred", chat.NotFound, "set alone lists"},
+		{"ui 3d", chat.Usage, "ui must be auto, full or plain"},
+		{"theme nope", chat.Usage, "theme must be dusk or mono"},
+		{"timestamp maybe", chat.Usage, "timestamps must be time, off or datetime"},
+		{"mouse maybe", chat.Usage, "mouse must be off or on"},
+		{"set nothing 1", chat.NotFound, `no setting named "nothing"`},
+		{"set \x1b[31mred", chat.NotFound, "run set without arguments"},
 		{"set ignore alice", chat.Failed, "yourself"},
 		{"set ignore nobody", chat.NotFound, "no account named nobody"},
 		{"set ignore Bob!", chat.Usage, "not a valid name"},
@@ -115,7 +115,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		t.Errorf("kept all the same: %v", a.Settings)
 	}
 	r.services.Themes = nil
-	r.refuses("theme mono", chat.Usage, "theme can be nothing")
+	r.refuses("theme mono", chat.Usage, "theme must be nothing")
 }
 
 // Somebody tries to have the server read other files than those of zones, or tell its own zone.
@@ -125,7 +125,7 @@ func TestZonesLeadNowhereElse(t *testing.T) {
 		"/etc/localtime", "/etc/passwd", "../../../etc/passwd", "Europe/../../../../etc/passwd", "Europe/Vienna/..", `..\..\boot.ini`,
 		"Europe", "Local", "local", ".", "zone.tab", "tzdata.zi", "posix//UTC", "Europe/Vienna\x00", "C:", "☃", strings.Repeat("a/", 200) + "b",
 	} {
-		r.refuses("set zone '"+zone+"'", chat.Usage, "no time zone")
+		r.refuses("set zone '"+zone+"'", chat.Usage, "unknown time zone")
 	}
 	r.must("set zone UTC") // the control: a zone is taken
 }
@@ -134,7 +134,7 @@ func TestSetLists(t *testing.T) {
 	r := newRig(t, "alice", "bob")
 	r.must("set bell all")
 	list := r.must("set")
-	for _, want := range []string{"bell       all           what rings", "theme      dusk", "ui         auto", "quiet      off"} {
+	for _, want := range []string{"bell       all           when the terminal's bell rings", "theme      dusk", "ui         auto", "quiet      off"} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %q in\n%s", want, list)
 		}
@@ -166,7 +166,7 @@ func TestIgnoredPeopleAreCounted(t *testing.T) {
 	}
 	r := newRig(t, people...)
 	r.must("set ignore " + strings.Join(people[1:maxIgnored+1], " "))
-	r.refuses("set ignore "+strings.Join(people[1:], " "), chat.Failed, "more than 100")
+	r.refuses("set ignore "+strings.Join(people[1:], " "), chat.Failed, "at most 100")
 	a := r.account(r.me)
 	if n := len(ParseSettings(a.Settings).Ignore); n != maxIgnored {
 		t.Errorf("%d are ignored", n)

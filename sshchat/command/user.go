@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,11 +20,11 @@ import (
 // What admins do with accounts.
 
 var _ = add(&Command{
-	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "make an account for somebody",
-	More:     "Without a key it gets a password, which is shown this once: its user should change it with `passwd`.",
-	ExecMore: "With - keys come on standard input, one a line.",
+	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "create an account",
+	More:     "Without a key it gets a password, which is shown only once. The user should change it with `passwd`.",
+	ExecMore: "With -, keys are read from standard input, one per line.",
 	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
-	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make it an admin's") },
+	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make the user an admin") },
 	Run: func(ctx context.Context, c *Call) error {
 		name, err := c.personName(c.Args[0])
 		if err != nil {
@@ -49,14 +50,14 @@ var _ = add(&Command{
 		if err := c.makeAccount(ctx, chat.CreateAccount{Account: a}); err != nil {
 			return err
 		}
-		c.Log.Info("account made", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
+		c.Log.Info("account created", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
 		if password != nil {
 			c.Printf("%s\n", password)
 		}
-		c.Notef("%s has an account.", a.Name)
+		c.Notef("Created the account %s.", a.Name)
 		if !a.Reads() {
-			c.Notef("What it logs in with cannot open sealed history: age seals to ed25519 and RSA keys only.")
-			c.Notef("Add such a key (%s %s KEY), or ask %s to set a password as well (/passwd).", c.typed("user add-key"), a.Name, a.Name)
+			c.Notef("Its keys cannot open sealed history: only ed25519 and RSA keys can.")
+			c.Notef("Add such a key (%s %s KEY), or ask %s to set a password too (/passwd).", c.typed("user add-key"), a.Name, a.Name)
 		}
 		return nil
 	},
@@ -102,15 +103,23 @@ var _ = add(&Command{
 			if a.Disabled {
 				state = "disabled"
 			}
-			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), "seen "+a.Seen, state)
+			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), seenOn(a), state)
 		}
 		t.print(c)
 		return nil
 	},
 })
 
+// seenOn is the last day on which somebody was seen.
+func seenOn(a chat.Account) string {
+	if a.Seen == "" {
+		return "never seen"
+	}
+	return "seen " + a.Seen
+}
+
 var _ = add(&Command{
-	Name: "user info", Args: "NAME", Brief: "tell all about an account", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Name: "user info", Args: "NAME", Brief: "show an account's details", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -125,8 +134,11 @@ var _ = add(&Command{
 			c.printJSON(about)
 			return nil
 		}
-		c.Printf("%s (%s), made %s, last seen %s\n", a.Name, a.Role, a.Created.Format("2006-01-02"), a.Seen)
-		c.Printf("disabled: %v, password: %v, can open history: %v\n", a.Disabled, a.Password, about.Reads)
+		c.Printf("%s (%s), created %s, last seen %s\n", a.Name, a.Role, a.Created.Format("2006-01-02"), cmp.Or(a.Seen, "never"))
+		if a.Disabled {
+			c.Printf("disabled\n")
+		}
+		c.Printf("%s\n", loginsOf(a, about.Reads))
 		for _, k := range a.Keys {
 			c.Printf("key  %s  %s\n", k.Fingerprint, k.Label)
 		}
@@ -138,8 +150,8 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user delete", Args: "NAME", Brief: "delete an account for good",
-	More:  "Nobody gets the name again. What they said stays in the rooms' histories.",
+	Name: "user delete", Args: "NAME", Brief: "permanently delete an account",
+	More:  "The name is never given out again. Their messages stay in the rooms' histories.",
 	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -158,13 +170,13 @@ func deleteAccount(ctx context.Context, c *Call, a chat.Account, own bool) error
 		return err
 	}
 	c.Log.Info("account deleted", "account", a.Name, "by", c.Account.Name, "source", c.Source)
-	c.Notef("The account %s is deleted.", a.Name)
+	c.Notef("Deleted the account %s.", a.Name)
 	return nil
 }
 
 var (
-	_ = disabling("user disable", "have nobody log in to an account", true)
-	_ = disabling("user enable", "let a disabled account in again", false)
+	_ = disabling("user disable", "disable an account", true)
+	_ = disabling("user enable", "enable a disabled account", false)
 )
 
 func disabling(name, brief string, disabled bool) *Command {
@@ -217,7 +229,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
-	More:  "Sessions it opened end now. What was sealed to it stays open to whoever has the key and a copy of the file.",
+	More:  "Sessions that used it end at once. Anyone who has the key and a copy of the history can still open older messages.",
 	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
@@ -232,14 +244,14 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change what an account may do", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change an account's role", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
 		}
 		role := chat.Role(c.Args[1])
 		if !slices.Contains([]chat.Role{chat.User, chat.Mod, chat.Admin}, role) {
-			return c.usage("a role is user, mod or admin")
+			return c.usage("the role must be user, mod or admin")
 		}
 		return setRole(ctx, c, c.Args[0], role)
 	},
@@ -247,7 +259,7 @@ var _ = add(&Command{
 
 var (
 	_ = add(&Command{
-		Name: "op", Args: "USER", Brief: "make somebody a moderator of the server", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+		Name: "op", Args: "USER", Brief: "make a person a server moderator", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -256,7 +268,7 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "deop", Args: "USER", Brief: "take that back", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+		Name: "deop", Args: "USER", Brief: "remove a server moderator", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -277,16 +289,16 @@ func setRole(ctx context.Context, c *Call, word string, role chat.Role) error {
 	}
 	c.Log.Info("role", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
 	c.Hub.Tell(a.Name, "%s made you %s.", c.Account.Name, role.Article())
-	c.Notef("%s is %s now.", a.Name, role.Article())
+	c.Notef("%s is now %s.", a.Name, role.Article())
 	return nil
 }
 
 var _ = add(&Command{
-	Name: "user reset-password", Args: "NAME [-]", Brief: "give an account a new password",
-	More:     "It is shown this once. What was sealed to the old password alone opens only where the old one is remembered.",
-	ExecMore: "With - it is read from standard input. --yes is for where there is no terminal to ask on.",
+	Name: "user reset-password", Args: "NAME [-]", Brief: "reset an account's password",
+	More:     "The new password is shown only once. Messages sealed only to the old one cannot be opened without it.",
+	ExecMore: "With -, it is read from standard input. Use --yes if there is no terminal to ask on.",
 	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
-	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask") },
+	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask for confirmation") },
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -295,7 +307,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := askSure(ctx, c, "What is sealed to the password of "+a.Name.String()+" alone opens no more but with the old one. Go on? [y/N] "); err != nil {
+		if err := askSure(ctx, c, "Messages sealed only to the old password of "+a.Name.String()+" cannot be opened without it. Continue? [y/N] "); err != nil {
 			return err
 		}
 		password, drawn := drawPassword(), true
@@ -328,7 +340,7 @@ func askSure(ctx context.Context, c *Call, question string) error {
 	}
 	err := confirm(ctx, c, question, []string{"y", "yes"}, []string{"n", "no"})
 	if errors.Is(err, ErrNobodyToAsk) {
-		return &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on (ssh -t), or --yes"}
+		return &chat.Refusal{Code: chat.Usage, Text: "this asks for confirmation: use ssh -t, or --yes"}
 	}
 	return err
 }
@@ -339,7 +351,7 @@ const maxSecret = 4096
 // readSecret reads one line of standard input.
 func readSecret(c *Call) ([]byte, error) {
 	if c.Args[len(c.Args)-1] != "-" {
-		return nil, c.usage("a password is never an argument; write - and send it on standard input")
+		return nil, c.usage("do not give a password as an argument; use - and send it on standard input")
 	}
 	secret, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
 	if err != nil {
@@ -356,8 +368,8 @@ func readSecret(c *Call) ([]byte, error) {
 }
 
 var _ = add(&Command{
-	Name: "user unlock", Args: "NAME", Brief: "have an account's passwords looked at again",
-	More:  "After many wrong ones in a row they are not, but from where it has logged in before. It touches nothing else.",
+	Name: "user unlock", Args: "NAME", Brief: "accept an account's passwords again",
+	More:  "After many wrong passwords in a row, an account accepts passwords only from addresses it has logged in from before.",
 	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -367,7 +379,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		c.Notef("%s: %d wrong passwords in a row are forgotten.", a.Name, c.Tries.Pardon(a.Name))
+		c.Notef("Unlocked %s: %s cleared.", a.Name, text.Count(c.Tries.Pardon(a.Name), "wrong password"))
 		return nil
 	},
 })

@@ -87,7 +87,7 @@ func denied(format string, args ...any) error { return refuse(chat.Denied, forma
 func notFound(format string, args ...any) error { return refuse(chat.NotFound, format, args) }
 
 // ErrNobodyToAsk is returned by Session.Ask where there is no terminal.
-var ErrNobodyToAsk = &chat.Refusal{Code: chat.Usage, Text: "this needs a terminal to ask on; add -t to ssh"}
+var ErrNobodyToAsk = &chat.Refusal{Code: chat.Usage, Text: "this command asks questions and needs a terminal; use ssh -t"}
 
 // ErrInterrupted is the cause of the end of a command's context when the person at its terminal pressed Ctrl+C.
 var ErrInterrupted = &chat.Refusal{Code: chat.Failed, Text: "interrupted"}
@@ -109,13 +109,13 @@ func Text(err error) (text string, ok bool) {
 	if r, ok := chat.Refused(err); ok {
 		return r.Text, true
 	}
-	return "something went wrong on the server; its log has the details", false
+	return "internal error; the server's log has the details", false
 }
 
 // accepted is what flags of the types of Go's own take, as people write it.
 var accepted = map[string]string{
-	"int": "a whole number", "int64": "a whole number", "uint": "a whole number from 0 up", "uint64": "a whole number from 0 up",
-	"float64": "a number, as 2 or 0.5", "duration": "a time, as 500ms, 30s, 5m or 2h", "bool": "true or false",
+	"int": "a whole number", "int64": "a whole number", "uint": "a whole number, 0 or more", "uint64": "a whole number, 0 or more",
+	"float64": "a number, such as 2 or 0.5", "duration": "a duration, such as 500ms, 30s, 5m or 2h", "bool": "true or false",
 }
 
 // FlagError words an error of pflag for people: without the functions of Go that have refused the value.
@@ -153,7 +153,7 @@ func FlagValueError(err error) string {
 	case !known:
 		return value.Unwrap().Error()
 	case said == "":
-		return "it is empty, and must be " + what
+		return "it is empty; it must be " + what
 	case errors.Is(err, strconv.ErrRange):
 		return fmt.Sprintf("%s is too large", said)
 	}

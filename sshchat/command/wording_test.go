@@ -46,13 +46,13 @@ func TestHintsWorkAsPrinted(t *testing.T) {
 		r := newRig(t, "alice", "bob")
 		r.face = face
 		slash := map[Face]string{Chat: "/"}[face]
-		r.refuses("totp enable", chat.Failed, "; "+slash+"passwd sets one")
-		r.refuses("passwd recover", chat.Failed, "; "+slash+"passwd sets one")
+		r.refuses("totp enable", chat.Failed, "; to set one: "+slash+"passwd")
+		r.refuses("passwd recover", chat.Failed, "; to set one: "+slash+"passwd")
 		r.refuses("key add", chat.Usage, slash+"key add needs a key\nusage: "+slash+"key add [--only LIST] KEY")
-		r.refuses("key remove", chat.Usage, "as "+slash+"key list shows it")
-		r.refuses("ban bob", chat.Denied, slash+"ban is for mods")
-		r.sees("ignore bob", slash+"unignore bob changes that")
-		r.sees("help kick", ": "+slash+"ban keeps them out")
+		r.refuses("key remove", chat.Usage, "for a list: "+slash+"key list")
+		r.refuses("ban bob", chat.Denied, "only moderators and admins can use "+slash+"ban")
+		r.sees("ignore bob", "To undo: "+slash+"unignore bob")
+		r.sees("help kick", "to prevent that, use "+slash+"ban.")
 		r.sees("help key list", "also: "+slash+"keys")
 		help := r.must("help key add")
 		if strings.Contains(help, "standard input") != (face == Exec) || strings.Contains(help, "|-") != (face == Exec) {
@@ -127,7 +127,7 @@ func texts(t *testing.T, file string) (said []string) {
 		switch n := n.(type) {
 		case *ast.KeyValueExpr:
 			key, is := n.Key.(*ast.Ident)
-			return !is || !slices.Contains([]string{"Name", "Aliases"}, key.Name)
+			return !is || !slices.Contains([]string{"Name", "Aliases", "commands"}, key.Name)
 		case *ast.CallExpr:
 			f, is := n.Fun.(*ast.SelectorExpr)
 			if is && f.Sel.Name == "usage" {

@@ -310,7 +310,7 @@ func TestScreens(t *testing.T) {
 			s.Full.Rooms([]Room{{Name: chat.General, Topic: "what we build", Sealed: 1234}})
 			s.types("\x1b[5~\x1b[5~\x1b[5~\x1b[5~")
 		}},
-		{"error", 60, 12, "xterm", func(s *stage) { s.Fail("no command /jion; did you mean /join? (/help lists them)"); s.flush() }},
+		{"error", 60, 12, "xterm", func(s *stage) { s.Fail("unknown command /jion; did you mean /join? (/help lists them)"); s.flush() }},
 		{"help", 60, 16, "xterm", func(s *stage) {
 			s.types("/help\r")
 			s.Print(strings.Repeat("/join #room   enter a room\n", 40))

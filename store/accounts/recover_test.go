@@ -241,7 +241,7 @@ func TestEditThatCannotBeTold(t *testing.T) {
 			}
 			_, command, ok := strings.Cut(err.Error(), "run: ")
 			if !ok {
-				t.Fatalf("no command in %v", err)
+				t.Fatalf("unknown command in %v", err)
 			}
 			if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v: %s", command, err, out)
