@@ -31,17 +31,17 @@ type authentication struct {
 
 // instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
 func (a *authentication) instruction() string {
-	lines := []string{"A chat server. Log in with a key or the password of your account."}
+	lines := []string{"This is a chat server. Log in with your key or your account's password."}
 	if wait := a.server.guessesWait(a.conn); wait > 0 {
-		lines = append(lines, fmt.Sprintf("Many wrong passwords came from your address: the next is looked at in %s. Keys, and names that log in from there, do not wait.", approx(wait)))
+		lines = append(lines, fmt.Sprintf("Too many wrong passwords came from your address: the next one is checked in %s. Keys, and people who have logged in from there before, are not delayed.", approx(wait)))
 	}
 	account := "Ask an admin for one."
 	if wait := a.server.accountsWait(a.conn); a.server.services.Entrance().Registration && wait != "" {
-		account = "A name is let in, but " + wait + "."
+		account = "You can log in with an unused name, but " + wait + "."
 	} else if a.server.services.Entrance().ByInvite {
-		account = "With the code of an invite an unused name is let in to make one."
+		account = "To create one, you need an invite code: log in with any unused name."
 	} else if a.server.services.Entrance().Registration {
-		account = "Any unused name is let in to make one."
+		account = "To create one, log in with any unused name."
 	}
 	return strings.Join(append(lines, "No account yet? "+account), "\n")
 }
@@ -113,7 +113,7 @@ func (a *authentication) offerKey(user string, key gossh.PublicKey) (*gossh.Perm
 		l := login{newKey: strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))}
 		if _, weak := a.server.services.Accounts.ParseKey(l.newKey); weak != nil && err == nil {
 			words, _ := command.Text(weak) // no account could have it, but the client may have another
-			a.conn.say(fmt.Sprintf("your key %s is refused: %s", gossh.FingerprintSHA256(key), words))
+			a.conn.say(fmt.Sprintf("your key %s is not accepted: %s", gossh.FingerprintSHA256(key), words))
 			return nil, errLogin
 		}
 		return l.permissions(), nil

@@ -42,9 +42,9 @@ func TestAttackSessionThatBeginsDuringABan(t *testing.T) {
 		"nothing": {nil, ""},
 		"banned": {func(a chat.Account) chat.Intent {
 			return chat.Ban{Sanction: chat.Sanction{User: a.Name, Why: "meanwhile"}}
-		}, "You are banned for ever: meanwhile"},
-		"disabled": {func(a chat.Account) chat.Intent { return chat.Disable{ID: a.ID, Disabled: true} }, "This account is disabled"},
-		"deleted":  {func(a chat.Account) chat.Intent { return chat.DeleteAccount{ID: a.ID} }, "This account is deleted"},
+		}, "You are banned forever: meanwhile"},
+		"disabled": {func(a chat.Account) chat.Intent { return chat.Disable{ID: a.ID, Disabled: true} }, "This account has been disabled"},
+		"deleted":  {func(a chat.Account) chat.Intent { return chat.DeleteAccount{ID: a.ID} }, "This account has been deleted"},
 	} {
 		for _, line := range []string{"follow", ""} {
 			t.Run(what+" "+line, func(t *testing.T) {

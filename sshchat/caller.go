@@ -46,7 +46,7 @@ func (who *caller) Guess(look func() error) error {
 	attempts := who.server.attempts
 	if !attempts.TryPrompt(who.name) {
 		who.server.stats.Unheard.Add(1)
-		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords were tried here; try again in a while"}
+		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords; try again later"}
 	}
 	err := look()
 	switch {
@@ -138,12 +138,12 @@ const maxEcho = 200
 
 // Pace implements command.Caller.
 func (who *caller) Pace(ctx context.Context, what command.Effort, text string) error {
-	f, noun, done := who.server.messages, "messages", "sent"
+	f, noun, done := who.server.messages, "message", "sent"
 	switch what {
 	case command.Work:
-		f, noun, done = who.server.works, "commands", "done"
+		f, noun, done = who.server.works, "command", "done"
 	case command.Change:
-		f, noun, done = who.server.changes, "commands of this kind", "done"
+		f, noun, done = who.server.changes, "such command", "done"
 	}
 	wait := f.Take(who.name, time.Now())
 	if wait == 0 {
@@ -155,16 +155,23 @@ func (who *caller) Pace(ctx context.Context, what command.Effort, text string) e
 	}
 	who.server.stats.TooFast.Add(1)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
-		"you are faster than %s; this one was not %s, and Up brings it back: %s",
+		"Too fast: at most %s. Not %s; press Up to get it back. %s",
 		pace(f.Allowance().Rate, noun), done, echo(text))}
 }
 
 // pace is "2 messages a second", or "10 commands a minute".
 func pace(rate float64, noun string) string {
 	if rate < 1 {
-		return fmt.Sprintf("%.3g %s a minute", rate*60, noun)
+		return perTime(rate*60, noun, "minute")
 	}
-	return fmt.Sprintf("%g %s a second", rate, noun)
+	return perTime(rate, noun, "second")
+}
+
+func perTime(n float64, noun, unit string) string {
+	if n == 1 {
+		return "1 " + noun + " a " + unit
+	}
+	return fmt.Sprintf("%.3g %ss a %s", n, noun, unit)
 }
 
 // Of the commands that one person has a second, so many are what the audit log tells, or are refused and told there, if the

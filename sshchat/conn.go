@@ -105,7 +105,7 @@ func (s *Server) accept(nc net.Conn) *conn {
 	}
 	if !s.track(c) {
 		c.leaveStart()
-		s.turnAway(nc, "the server is stopping; please come back in a moment")
+		s.turnAway(nc, "the server is stopping; please try again in a moment")
 		return nil
 	}
 	limits := s.limits()
@@ -116,8 +116,8 @@ func (s *Server) accept(nc net.Conn) *conn {
 
 // crowded is what connections are told for which there is no room.
 var crowded = map[limit.Verdict]string{
-	limit.SourceFull: "too many connections from your address are logging in at this moment; please try again soon",
-	limit.AllFull:    "too many connections are logging in at this moment; please try again soon",
+	limit.SourceFull: "too many connections from your address are logging in; please try again soon",
+	limit.AllFull:    "too many connections are logging in; please try again soon",
 }
 
 // attach is the ssh server's ConnCallback.
@@ -275,7 +275,7 @@ func (c *conn) becomes(account string) {
 		c.account = account
 	default:
 		c.server.stats.Crowding.Add(1)
-		c.refusal = &chat.Refusal{Code: chat.Failed, Text: "there are too many connections of this account, or from where you are; close one of them"}
+		c.refusal = &chat.Refusal{Code: chat.Failed, Text: "too many connections by this account or from your address; close one of them"}
 	}
 }
 

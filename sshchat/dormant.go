@@ -23,7 +23,7 @@ func (s *Server) noteDays() {
 		case <-tick.C:
 			for _, live := range s.Sessions() {
 				if _, err := s.seen(s.stop, live.Account); err != nil {
-					s.log.Error("note the day", "account", live.Account, "err", err) // it is written again later
+					s.log.Error("record the visit", "account", live.Account, "err", err) // it is written again later
 				}
 			}
 		case <-s.stop.Done():
@@ -42,7 +42,7 @@ func (s *Server) seen(ctx context.Context, id string) (since time.Time, err erro
 func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string) {
 	since, err := who.server.seen(ctx, a.ID)
 	if err != nil {
-		who.logger().Error("note the day", "err", err) // it is written again tomorrow
+		who.logger().Error("record the visit", "err", err) // it is written again tomorrow
 	}
 	if since.IsZero() {
 		return ""
@@ -52,12 +52,12 @@ func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string)
 		return ""
 	}
 	if err != nil {
-		who.logger().Error("seal again for who was away", "account", a.ID, "err", err)
+		who.logger().Error("seal again for a user who was away", "account", a.ID, "err", err)
 		return ""
 	}
-	who.logger().Info("back after a long time", "account", a.ID, "unsealed since", since)
-	return fmt.Sprintf("You were away for long: what was said in the rooms from %s until now is not sealed to you. "+
-		"Direct messages are, and from now on all is.", since.Format("2 January 2006"))
+	who.logger().Info("user is back after a long time", "account", a.ID, "unsealed since", since)
+	return fmt.Sprintf("You were away for a long time: you cannot open messages in rooms from %s until now. "+
+		"You can open direct messages, and everything from now on.", since.Format("2 January 2006"))
 }
 
 // tellAbsence tells a program's error stream.

@@ -186,7 +186,7 @@ func (r *stdin) Read(p []byte) (int, error) {
 type noStdin struct{}
 
 func (noStdin) Read([]byte) (int, error) {
-	return 0, &chat.Refusal{Code: chat.Usage, Text: "standard input is a terminal here, and - reads a file or a pipe: run ssh without -t"}
+	return 0, &chat.Refusal{Code: chat.Usage, Text: "- reads from a file or a pipe, but standard input is a terminal: run ssh without -t"}
 }
 
 // Read reads what the client sends. io.EOF is the end of input that the client announced; that its channel was closed, or

@@ -201,7 +201,7 @@ func (g *guard) hasStarted() bool {
 
 // refuseSubsystem ends a channel that asked for sftp or the like, with words that the client shows.
 func (g *guard) refuseSubsystem() {
-	io.WriteString(g.Stderr(), "this is a chat server: it has no files and no subsystems\n")
+	io.WriteString(g.Stderr(), "this is a chat server: it has no file transfer or other subsystems\n")
 	g.exit(1)
 }
 

@@ -63,8 +63,8 @@ func (h *hello) take(p []byte) (proxy bool, err error) {
 func (c *conn) begins(p []byte) error {
 	proxy, err := c.hello.take(p)
 	if proxy {
-		c.server.strange.write(slog.LevelWarn, c.from, "closed: a PROXY header came before SSH", "source", c.source,
-			"do", "switch the PROXY protocol off in the load balancer: with it all clients would count as one address")
+		c.server.strange.write(slog.LevelWarn, c.from, "closed: got a PROXY header instead of SSH", "source", c.source,
+			"do", "switch off the PROXY protocol in the load balancer; it is not supported")
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (s *Server) expire() (ok bool) {
 	}
 	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}, nil); err != nil {
 		if s.stop.Err() == nil {
-			s.log.Error("let go of bans that have ended", "err", err)
+			s.log.Error("remove expired bans", "err", err)
 		}
 		return false
 	}

@@ -147,19 +147,19 @@ func farewellOf(l chat.Login, before, after chat.View, err error) string {
 	}
 	switch {
 	case errors.Is(err, chat.ErrDisabled):
-		return "This account is disabled."
+		return "This account has been disabled."
 	case errors.Is(err, chat.ErrNotListed):
-		return "Only those on its list may use this server now."
+		return "Only people on the allowlist may use this server."
 	case !errors.Is(err, chat.ErrStale):
 		return err.Error()
 	case !there:
-		return "This account is deleted."
+		return "This account has been deleted."
 	case l.Key != "" && hasKey(was) && !hasKey(is):
 		return "The key of this session has been removed."
 	case l.Key != "" && hasKey(is):
-		return "The key of this session is for other things now. Please reconnect."
+		return "The restrictions of this session's key have changed. Please reconnect."
 	case l.Key == "" && l.Generation != is.Generation:
-		return "The password of this session has been changed. Please reconnect."
+		return "The password of this account has been changed. Please reconnect."
 	case l.Key == "" && l.Second != is.TOTP:
 		return "The second factor of this account has changed. Please reconnect."
 	}

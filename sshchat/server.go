@@ -115,7 +115,7 @@ func New(c Config) (*Server, error) {
 		wish.WithMiddleware(s.session),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("make the SSH server: %w", err)
+		return nil, fmt.Errorf("create the SSH server: %w", err)
 	}
 	s.ssh.ConnCallback = attach
 	s.ssh.ConnectionFailedCallback = s.misfit
@@ -171,7 +171,7 @@ func (s *Server) acceptFrom(l net.Listener) error {
 			wait = min(max(2*wait, minAcceptWait), maxAcceptWait)
 			if time.Since(told) >= time.Minute {
 				told = time.Now()
-				s.log.Warn("no connection can be accepted; it is tried again and again", "err", err)
+				s.log.Warn("cannot accept connections; trying again", "err", err)
 			}
 			select {
 			case <-time.After(wait):

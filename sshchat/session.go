@@ -57,7 +57,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		sess, err := s.newSession(lib, g)
 		if err != nil {
 			s.troubles.write(slog.LevelError, g.conn.from, "session refused", "source", g.conn.source, "err", err)
-			io.WriteString(g.Stderr(), "this session cannot begin; please reconnect\r\n")
+			io.WriteString(g.Stderr(), "this session cannot start; please reconnect\r\n")
 			return
 		}
 		ctx, cancel := context.WithCancelCause(lib.Context())
@@ -152,7 +152,7 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 		return a, err
 	}
 	if only := s.login().only; len(only) > 0 && !s.isExec {
-		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key is for %s alone, as: ssh %s COMMAND", only, s.reach())}
+		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key may only be used for %s, as in: ssh %s COMMAND", only, s.reach())}
 	}
 	s.settings = command.ParseSettings(a.Settings)
 	s.absence = s.noteDay(ctx, a)

@@ -59,7 +59,7 @@ func (a *authentication) letIn(user string, l login) *gossh.Permissions {
 
 // impossible explains why no account has the name, and what a name is.
 func (a *authentication) impossible(user string) *chat.Refusal {
-	words := fmt.Sprintf("No account can be named %s: a name is a letter, then up to %d of a-z, 0-9, _ and -.", user, text.MaxName-1)
+	words := fmt.Sprintf("No account can be named %s: a name is a letter followed by up to %d of a-z, 0-9, _ and -.", user, text.MaxName-1)
 	if like := possible(user); like != "" {
 		words += fmt.Sprintf(" Try: ssh %s", a.server.services.Reach(like, a.conn.LocalAddr()))
 	}
@@ -101,9 +101,9 @@ func (c *conn) takePlace() *chat.Refusal {
 		c.place = true
 		return nil
 	case limit.SourceFull:
-		who = "too many people at your address"
+		who = "too many people from your address"
 	}
-	return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("%s are making an account at this moment; each has %s for it. Please try again then.",
+	return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("%s are creating an account right now; each has %s for it. Please try again then.",
 		who, approx(c.server.limits().Registration))}
 }
 
@@ -118,7 +118,7 @@ func (who *caller) untilLate(ctx context.Context) (context.Context, context.Canc
 	by := c.registerBy
 	c.mu.Unlock()
 	return context.WithDeadlineCause(ctx, by.Add(-min(all/10, 2*time.Second)), &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(
-		"no account was made within %s. Please connect again.", approx(all))})
+		"no account was created within %s. Please connect again.", approx(all))})
 }
 
 // hasAccount gives the place back: the login has an account now.
@@ -150,9 +150,9 @@ func newcomersWords(wait time.Duration, bySource bool) string {
 	case wait <= 0:
 		return ""
 	case bySource:
-		return fmt.Sprintf("too many accounts were made from your address in the last hour; the next can be made in %s, or now with an invite", approx(wait))
+		return fmt.Sprintf("too many accounts were created from your address in the last hour; the next can be created in %s, or now with an invite", approx(wait))
 	}
-	return fmt.Sprintf("too many accounts were made here in the last ten minutes; the next can be made in %s, or now with an invite", approx(wait))
+	return fmt.Sprintf("too many accounts were created in the last ten minutes; the next can be created in %s, or now with an invite", approx(wait))
 }
 
 // offerAccount asks a name without an account whether it wants one: it may be mistyped.
@@ -161,13 +161,13 @@ func (j *job) offerAccount(ctx context.Context) error {
 	_, _, pty := s.guard.size()
 	services := s.server.services
 	if !pty {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here; make it with: ssh %s register", s.name, s.reach())}
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s; to create it: ssh %s register", s.name, s.reach())}
 	}
 	if !services.Entrance().Registration {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s here, and registration is closed", s.name)}
+		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s, and registration is closed", s.name)}
 	}
 	if services.Entrance().ByInvite {
-		return j.askInvite(ctx, fmt.Sprintf("No account named %s here. The code of your invite: ", s.name))
+		return j.askInvite(ctx, fmt.Sprintf("No account named %s. This server is invite-only. Invite code: ", s.name))
 	}
 	if s.name.Reserved() {
 		return j.command(ctx, command.Exec, "register") // which refuses, and says why
@@ -176,12 +176,12 @@ func (j *job) offerAccount(ctx context.Context) error {
 	if full() {
 		return j.askInviteInstead(ctx)
 	}
-	answer, err := j.Ask(ctx, fmt.Sprintf("No account named %s here. Create it? [y/N] ", s.name), true)
+	answer, err := j.Ask(ctx, fmt.Sprintf("No account named %s. Create it? [y/N] ", s.name), true)
 	if err != nil {
 		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
+		return &chat.Refusal{Code: chat.Denied, Text: "No account created. Goodbye."}
 	}
 	if full() { // others were faster to answer
 		return j.askInviteInstead(ctx)
@@ -192,9 +192,9 @@ func (j *job) offerAccount(ctx context.Context) error {
 // askInviteInstead says why no account can be made without an invite now, and asks for one.
 func (j *job) askInviteInstead(ctx context.Context) error {
 	s := j.session
-	why := fmt.Sprintf("No account named %s here: %s.", s.name, s.server.accountsWait(s.conn))
+	why := fmt.Sprintf("No account named %s: %s.", s.name, s.server.accountsWait(s.conn))
 	j.do(func() { s.ui.Print(why) })
-	return j.askInvite(ctx, "The code of your invite, if you have one: ")
+	return j.askInvite(ctx, "Invite code, if you have one: ")
 }
 
 // askInvite is offerAccount for somebody who needs an invite.
@@ -206,5 +206,5 @@ func (j *job) askInvite(ctx context.Context, question string) error {
 	if fields := strings.Fields(code); len(fields) == 1 {
 		return j.command(ctx, command.Exec, "register "+fields[0])
 	}
-	return &chat.Refusal{Code: chat.Denied, Text: "No account made. Goodbye."}
+	return &chat.Refusal{Code: chat.Denied, Text: "No account created. Goodbye."}
 }

@@ -191,7 +191,7 @@ func (s *session) act(ctx context.Context) {
 		case a.Kind == view.Go:
 			s.Enter(a.Room)
 		case a.Kind == view.Interrupt:
-			s.ui.Print("Ctrl+D or /quit ends the session.")
+			s.ui.Print("To quit: Ctrl+D or /quit.")
 		}
 	}
 }
@@ -266,20 +266,40 @@ func (s *session) greet() {
 			}
 		}
 		s.said = ""
-		s.ui.Print("Welcome, " + s.name.String() + ". /help lists the commands.")
-		return
 	}
-	s.ui.Print(fmt.Sprintf("Welcome to %s, %s. /help lists the commands, Ctrl+D ends the session.", services.ServerName, s.name))
 	info, err := services.Hub.Room(s.name, chat.General)
 	if err != nil {
+		return
+	}
+	for line := range strings.SplitSeq(s.welcome(info.Last), "\n") {
+		s.ui.Print(line)
+	}
+	if s.full() {
 		return
 	}
 	if info.Topic != "" {
 		s.ui.Print("#general: " + info.Topic)
 	}
 	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.ui.Print(fmt.Sprintf("%s sealed; your key opens them: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
+		s.ui.Print(fmt.Sprintf("%s sealed; to read with your key: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
 	}
+}
+
+// welcome says what to do, and to a newcomer why there is nothing to read yet. last is the Seq of #general's last message.
+func (s *session) welcome(last uint64) string {
+	services, to := s.server.services, ""
+	if !s.full() { // whose title has the server's name
+		to = " to " + services.ServerName
+	}
+	if last >= services.Hub.Since(s.name, chat.General) {
+		return fmt.Sprintf("Welcome%s, %s. Help: F1 or /help. To quit: Ctrl+D.", to, s.name)
+	}
+	older := "Messages sent before you joined can be opened only by people who were members then."
+	if last == 0 {
+		older = "Nothing has been said here yet."
+	}
+	return fmt.Sprintf("Welcome%s, %s. Type a message and press Enter to send it to #general.\n%s\n"+
+		"Help: F1 or /help. Other rooms: /list. To quit: Ctrl+D.", to, s.name, older)
 }
 
 // farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a
@@ -290,9 +310,9 @@ func (s *session) farewell() int {
 		return int(chat.Denied)
 	}
 	if s.server.draining.Load() {
-		s.ui.Print("The server is stopping. What was shown is stored. Goodbye.")
+		s.ui.Print("The server is stopping. Everything shown here is stored. Goodbye.")
 		if n := s.unsaid() + s.cut; n > 0 {
-			s.ui.Fail(fmt.Sprintf("Lines that came too late, and were neither said nor done: %d.", n))
+			s.ui.Fail(fmt.Sprintf("Arrived too late and not sent: %s.", text.Count(n, "line")))
 		}
 	}
 	return int(chat.Failed)

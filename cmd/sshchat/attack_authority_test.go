@@ -212,7 +212,7 @@ func TestAttackIgnoredReachesOne(t *testing.T) {
 	mallory.must("say lab words against bob")
 	mallory.must("msg bob words against bob")
 	carol.must("say lab a last word")
-	control.sees("asks you into #den")
+	control.sees("invites you to #den")
 	control.sees("a topic against bob")
 	control.sees("put eve out: against bob")
 	at.sees("a last word")

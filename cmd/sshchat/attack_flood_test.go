@@ -111,7 +111,7 @@ func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 				row.Tried("20")
 				row.Held("%d are served, the others told why", served)
 			}
-			if c.most < 20 && !strings.Contains(words, "too many connections of this account") {
+			if c.most < 20 && !strings.Contains(words, "too many connections by this account") {
 				t.Errorf("the refused are told %q", words)
 			}
 		})

@@ -113,7 +113,7 @@ func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	conn.Close()
 	paula := s.byPasswordFrom("127.0.0.2", "paula", goodPassword)
 	o := paula.plain(80, 24)
-	o.sees("! 4 wrong passwords were tried for your account since your last login, the last")
+	o.sees("! 4 wrong passwords were tried on your account since your last login, most")
 	o.sees("from 127.0.0.3 at ")
 
 	s = startServer(t, "") // the control
@@ -287,7 +287,7 @@ func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 					})
 				}
 			}
-			if n := strings.Count(o.seen.String(), "too many wrong passwords were tried here"); n != c.held {
+			if n := strings.Count(o.seen.String(), "too many wrong passwords; try again later"); n != c.held {
 				t.Errorf("%d of 7 are not looked at:\n%s", n, o.seen)
 			} else if c.held > 0 {
 				row.Tried("7 passwords")

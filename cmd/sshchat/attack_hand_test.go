@@ -91,17 +91,17 @@ func TestAttackReadOnAfterAReload(t *testing.T) {
 		}, "The key of this session has been removed", 1},
 		"key restricted": {func(_, me map[string]any, _ string) {
 			me["keys"].([]any)[0].(map[string]any)["only"] = []string{"say:#general"}
-		}, "The key of this session is for other things now", 1},
+		}, "The restrictions of this session's key have changed", 1},
 		"banned": {func(users, _ map[string]any, _ string) {
 			users["bans"] = []any{map[string]any{"user": "mallory", "by": "boss", "at": "2026-01-02T03:04:05Z", "why": "by hand"}}
 		}, "You are banned for ever: by hand", 0},
 		"key banned": {func(users, _ map[string]any, fingerprint string) {
 			users["bans"] = []any{map[string]any{"key": fingerprint, "by": "boss", "at": "2026-01-02T03:04:05Z"}}
 		}, "You are banned for ever", 1},
-		"disabled": {func(_, me map[string]any, _ string) { me["disabled"] = true }, "This account is disabled", 0},
+		"disabled": {func(_, me map[string]any, _ string) { me["disabled"] = true }, "This account has been disabled", 0},
 		"allowlist": {func(users, _ map[string]any, _ string) {
 			users["allowlist"] = map[string]any{"on": true, "entries": []string{"somebody"}}
-		}, "Only those on its list", 2},
+		}, "Only people on the allowlist", 2},
 	}
 	row.Tried("%d changes, 3 sessions each", len(edits)-1)
 	row.Held("all sessions are looked at by the rule that admits them, and windows end")
@@ -207,12 +207,12 @@ func TestSealedToNobodyIsLoud(t *testing.T) {
 	eve.must("join den")
 	screen := eve.plain(80, 24)
 	screen.sees("Welcome")
-	if _, errs, code := eve.exec("say den hello", ""); code != 0 || !strings.Contains(errs, "sealed to nobody") {
+	if _, errs, code := eve.exec("say den hello", ""); code != 0 || !strings.Contains(errs, "nobody can read it later") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	screen.sees("sealed to nobody")
+	screen.sees("nobody can read them later")
 	waitFor(t, "a warning in the log", func() bool {
-		return regexp.MustCompile(`WARN +messages are sealed to nobody: .* room=den`).MatchString(s.log.String())
+		return regexp.MustCompile(`WARN +nobody can open new messages: .* room=den`).MatchString(s.log.String())
 	})
 	if _, errs, _ := eve.exec("say general hello", ""); strings.Contains(errs, "nobody") {
 		t.Errorf("boss reads #general: %s", errs)
@@ -221,7 +221,7 @@ func TestSealedToNobodyIsLoud(t *testing.T) {
 	if _, errs, _ := eve.exec("say den hello", ""); strings.Contains(errs, "nobody") {
 		t.Errorf("boss reads #den by now: %s", errs)
 	}
-	if n := strings.Count(s.log.String(), "sealed to nobody"); n != 1 {
+	if n := strings.Count(s.log.String(), "nobody can open new messages"); n != 1 {
 		t.Errorf("%d warnings in the log", n)
 	}
 }

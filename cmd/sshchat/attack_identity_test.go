@@ -21,7 +21,7 @@ func (s *testServer) registerByPassword(name string) {
 	}
 	defer client.Close()
 	o := (&user{client, s.t, s, name, nil}).plain(80, 24)
-	for _, step := range [][2]string{{"Create it? [y/N]", "y"}, {"New password:", goodPassword}, {"same again:", goodPassword}} {
+	for _, step := range [][2]string{{"Create it? [y/N]", "y"}, {"New password:", goodPassword}, {"Repeat the password:", goodPassword}} {
 		o.sees(step[0])
 		o.typeln(step[1])
 	}
@@ -264,12 +264,12 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	stolen.sees("Welcome")
 	thief.must("whoami")
 	const fresh = "another that is long enough"
-	for _, step := range [][2]string{{"Welcome", "/passwd"}, {"Current password:", goodPassword}, {"New password:", fresh}, {"same again:", fresh}} {
+	for _, step := range [][2]string{{"Welcome", "/passwd"}, {"Current password:", goodPassword}, {"New password:", fresh}, {"Repeat the password:", fresh}} {
 		own.sees(step[0])
 		own.typeln(step[1])
 	}
-	own.sees("Your password is changed")
-	stolen.sees("The password of this session has been changed")
+	own.sees("Password changed")
+	stolen.sees("The password of this account has been changed")
 	if exit, ok := (<-stolen.ended).(*ssh.ExitError); !ok || exit.ExitStatus() != 3 {
 		t.Errorf("the stolen session ends with %v, not 3", exit)
 	}

@@ -26,7 +26,7 @@ func secondFactor(t *testing.T, o *openSession) (secret string, recovery []strin
 		t.Fatal(err)
 	}
 	o.typeln(code)
-	o.sees("It is on")
+	o.sees("Second factor on")
 	pattern := regexp.MustCompile(`[a-z2-7]{5}-[a-z2-7]{5}-[a-z2-7]{5}-[a-z2-7]{5}`)
 	waitFor(t, "recovery codes", func() bool { return len(pattern.FindAllString(o.seen.String(), -1)) == 8 })
 	return secret, pattern.FindAllString(o.seen.String(), -1)
@@ -149,14 +149,14 @@ func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	lines := []string{"user list", "ban paula", "audit", "user set-role paula admin"}
 	for _, line := range lines {
 		_, errs, code := paula.exec(line, "")
-		if code != 3 || !strings.Contains(errs, "takes a login by key, or a second factor") {
+		if code != 3 || !strings.Contains(errs, "needs a login by key or with a second factor") {
 			t.Errorf("%s: exit %d, %s", line, code, errs)
 		}
 	}
 	o := paula.plain(100, 40)
 	o.sees("Welcome")
 	o.typeln("/user list")
-	o.sees("takes a login by key, or a second factor")
+	o.sees("needs a login by key or with a second factor")
 	_, recovery := secondFactor(t, o)
 	o.typeln("/user list")
 	o.sees("paula  admin")
@@ -174,9 +174,9 @@ func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 	o.typeln(goodPassword)
 	o.sees("Code:")
 	o.typeln(recovery[2])
-	o.sees("asks for no code any more")
+	o.sees("no longer needs a code")
 	o.typeln("/stats")
-	waitFor(t, "a refusal", func() bool { return strings.Count(o.seen.String(), "stats takes a login by key") == 1 })
+	waitFor(t, "a refusal", func() bool { return strings.Count(o.seen.String(), "stats needs a login by key") == 1 })
 	if _, _, code := both.exec("user list", ""); code != 3 {
 		t.Errorf("a session whose second factor is gone: exit %d", code)
 	}

@@ -232,7 +232,7 @@ func TestAttackSlotsForStrangers(t *testing.T) {
 	third := newSigner(t)
 	for _, line := range []string{"register", "claim " + s.claimCode(), "whoami"} {
 		_, errs, code := s.login("three", third).exec(line, "")
-		if code != 3 || !strings.Contains(errs, "too many people are making an account at this moment; each has 2 minutes for it") {
+		if code != 3 || !strings.Contains(errs, "too many people are creating an account right now; each has 2 minutes for it") {
 			t.Errorf("%s: exit %d, %q", line, code, errs)
 		}
 	}

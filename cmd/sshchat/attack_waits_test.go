@@ -141,7 +141,7 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
 	asked := map[string]string{ // and by what
-		"passwd": "New password: ", "account delete": "Type its name to go on: ", "user reset-password victim": "Go on? [y/N] ",
+		"passwd": "New password: ", "account delete": "Type its name to continue: ", "user reset-password victim": "Continue? [y/N] ",
 		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Current password: ",
 	}
 	ways := []string{"user disable NAME", "ban NAME", "user delete NAME", "user set-role NAME user", ""}

@@ -39,7 +39,7 @@ func (s *settings) check() error {
 func checkAddress(word string) error {
 	_, port, err := net.SplitHostPort(word)
 	if err != nil {
-		return is(fmt.Sprintf("%q", text.Clean(word, 80)), "an address and a port, as 127.0.0.1:2222 or [::1]:2222")
+		return is(fmt.Sprintf("%q", text.Clean(word, 80)), "an address and a port, such as 127.0.0.1:2222 or [::1]:2222")
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
 		return fmt.Errorf("it is %q, and %q is not a port", text.Clean(word, 80), text.Clean(port, 40))

@@ -52,7 +52,7 @@ func TestStockClients(t *testing.T) {
 		t.Errorf("ssh say: exit %d, %q, %q", code, out, errs)
 	}
 	if _, errs, code := runClient(t, "", "sftp", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-i", key, "-P", s.port(), "alice@127.0.0.1:x"); code == 0 || !strings.Contains(errs, "it has no files") {
+		"-i", key, "-P", s.port(), "alice@127.0.0.1:x"); code == 0 || !strings.Contains(errs, "it has no file") {
 		t.Errorf("sftp: exit %d, %q", code, errs)
 	}
 	dropbear := key + ".db"

@@ -20,7 +20,7 @@ func TestDialoguesStayOutOfTheRoom(t *testing.T) {
 		plain bool        // it is declined: nothing is swallowed
 	}{
 		"passwd": {steps: [][2]string{
-			{"", "/passwd"}, {"Current password:", "not this"}, {"New password:", fresh}, {"same again:", fresh},
+			{"", "/passwd"}, {"Current password:", "not this"}, {"New password:", fresh}, {"Repeat the password:", fresh},
 			{"Please try again.", "nor this"}, {"Please try again.", "nor this one"},
 		}},
 		"passwd, all too short": {steps: [][2]string{
@@ -33,16 +33,16 @@ func TestDialoguesStayOutOfTheRoom(t *testing.T) {
 			{"", "/totp enable"}, {"Password:", "no"}, {"Please try again.", "nono"}, {"Please try again.", "nonono"},
 		}},
 		"totp enable, the code": {steps: [][2]string{
-			{"", "/totp enable"}, {"Password:", goodPassword}, {"authenticator makes of it:", "000000"}, {"Please try again.", "letters"}, {"Please try again.", "12"},
+			{"", "/totp enable"}, {"Password:", goodPassword}, {"Code from your authenticator:", "000000"}, {"Please try again.", "letters"}, {"Please try again.", "12"},
 		}},
 		"key share": {steps: [][2]string{
 			{"", "/key share"}, {"Password:", "no"}, {"Please try again.", "nono"}, {"Please try again.", "nonono"},
 		}},
 		"account delete": {steps: [][2]string{
-			{"", "/account delete"}, {"Type its name to go on:", "pauli"}, {"Please answer paula", "pula"}, {"Please answer paula", "paola"},
+			{"", "/account delete"}, {"Type its name to continue:", "pauli"}, {"Please type paula", "pula"}, {"Please type paula", "paola"},
 		}},
 		"account delete, declined": {plain: true, steps: [][2]string{
-			{"", "/account delete"}, {"Type its name to go on:", "no"},
+			{"", "/account delete"}, {"Type its name to continue:", "no"},
 		}},
 	} {
 		for _, face := range []string{"plain", "full"} {

@@ -125,7 +125,7 @@ func syncsFailFrom(t *testing.T, from int) {
 	case <-time.After(patience):
 		t.Error("the session goes on")
 	}
-	if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") {
+	if seen := here.seen.String(); !strings.Contains(seen, "The server can no longer store messages and is stopping") {
 		t.Errorf("who was there saw %q", seen)
 	}
 	if err := s.wait(); err == nil {
@@ -153,7 +153,7 @@ func TestFailedSyncOfAChangeIsFinal(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the session goes on")
 	}
-	if seen := here.seen.String(); !strings.Contains(seen, "The server can store nothing more and is stopping") || strings.Contains(seen, "lost") {
+	if seen := here.seen.String(); !strings.Contains(seen, "The server can no longer store messages and is stopping") || strings.Contains(seen, "lost") {
 		t.Errorf("who was there saw %q", seen)
 	}
 	if err := s.wait(); err == nil {

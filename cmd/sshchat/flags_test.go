@@ -28,10 +28,10 @@ func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 		line, want string
 	}{
 		{"--window x", `--window: "x" is not a whole number`}, {"--window 9999999999999999999", "is too large"}, {"--window", "--window needs a value"},
-		{"--message-rate fast", `"fast" is not a number, as`}, {"--login-grace-time 10x", `"10x" is not a time, as`}, {"--per-source-penalties=maybe", "is not yes, no, or times"}, {"--dumpable=maybe", "is not yes or no"},
+		{"--message-rate fast", `"fast" is not a number, such as`}, {"--login-grace-time 10x", `"10x" is not a time, such as`}, {"--per-source-penalties=maybe", "is not yes, no, or times"}, {"--dumpable=maybe", "is not yes or no"},
 		{"--login-grace-time 0", "no limit in OpenSSH, and must be more than 0"}, {"--client-alive-interval 0", "must be more than 0"}, {"--max-startups 5:6", "is not start:rate:full"},
-		{"--history-rotate 5Q", `"5Q" is not a size, as`}, {"--history-keep soon", `"soon" is not a time, as`}, {"--dormant soon", `"soon" is not a time, as`},
-		{"--per-source-penalty-exempt-list all", `"all" is not an address, as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
+		{"--history-rotate 5Q", `"5Q" is not a size, such as`}, {"--history-keep soon", `"soon" is not a time, such as`}, {"--dormant soon", `"soon" is not a time, such as`},
+		{"--per-source-penalty-exempt-list all", `"all" is not an address, such as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
 		{"--=x", "--=x is not a flag"}, {"verfy", `unexpected command "verfy"`}, {"version x", `unexpected argument "x" (see sshchat version --help)`},
 		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
 		{"open", "open needs a key: -i FILE"}, {"open .", "open needs a key: -i FILE"}, {"open -i", "needs a value"}, {"man x", "unexpected argument"},

@@ -162,7 +162,7 @@ func TestPasswordOpensHistory(t *testing.T) {
 	u := &user{c, t, s, "paula", nil}
 	o := u.plain(80, 24)
 	for _, step := range [][2]string{
-		{"Create it? [y/N]", "y"}, {"New password:", "short"}, {"at least 15 characters", password}, {"same again:", password},
+		{"Create it? [y/N]", "y"}, {"New password:", "short"}, {"at least 15 characters", password}, {"Repeat the password:", password},
 	} {
 		o.sees(step[0])
 		o.typeln(step[1])

@@ -85,7 +85,7 @@ func TestProofsOfHostKeys(t *testing.T) {
 	}
 	defer client.Close()
 	listed := strings.Fields(alice.must("hostkey list"))
-	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(strings.Join(listed[5:7], " ")))
+	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(strings.Join(listed[6:8], " ")))
 	if err != nil {
 		t.Fatalf("%v in %q", err, listed)
 	}

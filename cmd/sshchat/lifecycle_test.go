@@ -155,7 +155,7 @@ func TestLifeOfASharedPast(t *testing.T) {
 	wrong := paula.asks("keys share", [2]string{"Password:", "not the one that it is"})
 	wrong.sees("wrong name or password")
 	l.opens("paula", key, "2")
-	paula.asks("key share", [2]string{"Password:", goodPassword}).sees("all your keys open now: 2")
+	paula.asks("key share", [2]string{"Password:", goodPassword}).sees("can now open 2 messages")
 	l.opens("paula", key, "1 2")
 	l.restart(func(users string) string { return users })
 	l.say()
@@ -174,7 +174,7 @@ func TestLifeOfAPassword(t *testing.T) {
 	l.say()
 	before := l.identity(paula, goodPassword)
 	const fresh = "another that is long enough"
-	paula.asks("passwd", [2]string{"Current password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"same again:", fresh}).sees("is changed")
+	paula.asks("passwd", [2]string{"Current password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"Repeat the password:", fresh}).sees("is changed")
 	l.say()
 	l.opens("paula", before, "1")
 	l.opens("paula", l.identity(l.s.byPassword("paula", fresh), fresh), "1 2")
@@ -195,7 +195,7 @@ func TestLifeOfAForgottenPassword(t *testing.T) {
 	l.opens("paula", l.identity(paula, given), "2")
 	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", "was it this one, then?"}).sees("wrong name or password")
 	l.opens("paula", l.identity(paula, given), "2")
-	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("opens what the one before it did")
+	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("also opens what the previous one did")
 	l.opens("paula", l.identity(paula, given), "1 2")
 	l.say()
 	l.opens("paula", l.identity(paula, given), "1 2 3")
@@ -238,7 +238,7 @@ func TestLifeOfSomebodyWhoWasAway(t *testing.T) {
 	l.opens("bob", key, "1 3")
 	bob := l.s.login("bob", signerOf(t, key))
 	out, errs, _ := bob.exec("say general 4", "")
-	if from := time.Now().UTC().AddDate(0, 0, -10).Format("2 January 2006"); !strings.Contains(errs, "from "+from+" until now is not sealed to you") {
+	if from := time.Now().UTC().AddDate(0, 0, -10).Format("2 January 2006"); !strings.Contains(errs, "from "+from+" until now. You can open direct messages") {
 		t.Errorf("who comes back is told %q", out+errs)
 	}
 	if _, errs, _ := bob.exec("say general 5", ""); errs != "" {

@@ -104,7 +104,7 @@ func checkLoopback(address string) error {
 		return err
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("it is %q, and must be a loopback address, as 127.0.0.1:9222", address)
+		return fmt.Errorf("it is %q, and must be a loopback address, such as 127.0.0.1:9222", address)
 	}
 	return nil
 }

@@ -39,14 +39,14 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 	s.registerByPassword("ben")
 	byKey("cat").must("register")
 	hal.typeln("y")
-	hal.sees("the next can be made in")
-	hal.sees("The code of your invite, if you have one:")
+	hal.sees("the next can be created in")
+	hal.sees("Invite code, if you have one:")
 	hal.typeln("")
 	hal.sees("No account created.")
 	hal.u.Close()
 
 	dan := byKey("dan")
-	if _, errs, code := dan.exec("register", ""); code != 1 || !strings.Contains(errs, "too many accounts were made from your address in the last hour; the next can be made in 60 minutes, or now with an invite") {
+	if _, errs, code := dan.exec("register", ""); code != 1 || !strings.Contains(errs, "too many accounts were created from your address in the last hour; the next can be created in 60 minutes, or now with an invite") {
 		t.Errorf("the fourth: exit %d, %q", code, errs)
 	}
 	eva, err := s.dialAs("eva", ssh.Password("anything at all"))
@@ -55,8 +55,8 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 	}
 	defer eva.Close()
 	asked := (&user{eva, t, s, "eva", nil}).plain(250, 24)
-	asked.sees("the next can be made in")
-	asked.sees("The code of your invite, if you have one:")
+	asked.sees("the next can be created in")
+	asked.sees("Invite code, if you have one:")
 	for range 30 { // fay has no account yet, and does not know which name she will have
 		if err := s.passwordFrom("127.0.0.1", "fay", "what I always type"); err != nil {
 			t.Fatalf("a name without an account: %v", err)
@@ -74,13 +74,13 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 	})
 
 	code := strings.TrimSpace(root.must("invite create --uses 5"))
-	if _, errs, exit := dan.exec("register nonsense", ""); exit != 3 || !strings.Contains(errs, "not the code of an invite") {
+	if _, errs, exit := dan.exec("register nonsense", ""); exit != 3 || !strings.Contains(errs, "the invite code is wrong") {
 		t.Errorf("a wrong invite: exit %d, %q", exit, errs)
 	}
 	dan.must("register " + code)
 	byKey("fay").must("register " + code)
 	asked.typeln(code)
-	for _, step := range [][2]string{{"New password:", goodPassword}, {"same again:", goodPassword}} {
+	for _, step := range [][2]string{{"New password:", goodPassword}, {"Repeat the password:", goodPassword}} {
 		asked.sees(step[0])
 		asked.typeln(step[1])
 	}
@@ -106,13 +106,13 @@ func TestInstructionTellsTheWait(t *testing.T) {
 		}
 		return said
 	}
-	if said := instruction(); !strings.HasSuffix(said, "\nNo account yet? Any unused name is let in to make one.") {
+	if said := instruction(); !strings.HasSuffix(said, "\nNo account yet? To create one, log in with any unused name.") {
 		t.Errorf("at first: %q", said)
 	}
 	for _, name := range []string{"ann", "ben", "cat"} {
 		s.login(name, newSigner(t)).must("register")
 	}
-	if said := instruction(); !strings.Contains(said, "the next can be made in 60 minutes, or now with an invite") || strings.Count(said, "\n") != 1 {
+	if said := instruction(); !strings.Contains(said, "the next can be created in 60 minutes, or now with an invite") || strings.Count(said, "\n") != 1 {
 		t.Errorf("after three: %q", said)
 	}
 }
@@ -135,7 +135,7 @@ func TestWordsForThoseTurnedAway(t *testing.T) {
 	if errs, code := from("127.0.0.3", "whoami"); code != 255 || !strings.Contains(errs, "too many failed logins from your address; please try again in ") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
-	if errs, code := from("127.0.0.2", "sources", "forgive", "127.0.0.3"); code != 0 || !strings.Contains(errs, "127.0.0.3 is not refused") {
+	if errs, code := from("127.0.0.2", "sources", "forgive", "127.0.0.3"); code != 0 || !strings.Contains(errs, "127.0.0.3 is no longer refused") {
 		t.Errorf("forgive: exit %d, %q", code, errs)
 	}
 	for range 2 { // the second time from a source that is known
@@ -157,7 +157,7 @@ func TestWhoTakesTooLongToRegisterIsTold(t *testing.T) {
 	s := startServer(t, "", "--registration-grace-time", "3s")
 	o := s.login("slow", newSigner(t)).plain(80, 24)
 	o.sees("Create it? [y/N]")
-	o.sees("no account was made within 3 seconds. Please connect again.")
+	o.sees("no account was created within 3 seconds. Please connect again.")
 	var exit *ssh.ExitError
 	if err := <-o.ended; !errors.As(err, &exit) || exit.ExitStatus() != 1 {
 		t.Errorf("the session ends with %v", err)
@@ -171,7 +171,7 @@ func TestWhoTakesTooLongToRegisterIsTold(t *testing.T) {
 	o.sees("Create it? [y/N]")
 	o.typeln("y")
 	o.sees("New password:")
-	o.sees("no account was made within 3 seconds")
+	o.sees("no account was created within 3 seconds")
 }
 
 // A name that cannot be an account's is let in to be told so, by key and by password, and that costs its address nothing.
@@ -180,7 +180,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 	for _, registration := range []string{"open", "closed"} {
 		s := startServer(t, "", append(slices.Clone(door), "--registration", registration, "--address", "NAME@chat.host")...)
 		for name, want := range map[string]string{
-			"jane.doe": "No account can be named jane.doe: a name is a letter, then up to 31 of a-z, 0-9, _ and -. Try: ssh jane-doe@chat.host",
+			"jane.doe": "No account can be named jane.doe: a name is a letter followed by up to 31 of a-z, 0-9, _ and -. Try: ssh jane-doe@chat.host",
 			"4real":    "Try: ssh real@chat.host", `DOMAIN\jane`: "Try: ssh jane@chat.host", "josé": "No account can be named josé",
 			`CORP\Jane Doe`: "Try: ssh jane-doe@chat.host",
 		} {
@@ -270,7 +270,7 @@ func TestUnusableKeysAreExplainedAndPassedOver(t *testing.T) {
 			continue
 		}
 		defer client.Close()
-		if !strings.Contains(banner, "your key SHA256:") || !strings.Contains(banner, "is refused") {
+		if !strings.Contains(banner, "your key SHA256:") || !strings.Contains(banner, "is not accepted") {
 			t.Errorf("%s: told %q", name, banner)
 		}
 		(&user{client, t, s, name, nil}).must("register")
@@ -392,7 +392,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 		tcp.Close()
 	}
 	waitFor(t, "two lines of the log", func() bool {
-		return strings.Count(s.log.String(), "a PROXY header came before SSH source=127.0.0.1") == 2
+		return strings.Count(s.log.String(), "got a PROXY header instead of SSH source=127.0.0.1") == 2
 	})
 }
 
@@ -492,7 +492,7 @@ func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 			}
 			words, _ = r.exec("audit --json")
 		}
-		if !strings.Contains(words, "too many connections of this account") {
+		if !strings.Contains(words, "too many connections by this account") {
 			t.Errorf("%s: the third of two connections is served: %q", what, words)
 		}
 		log, err := os.ReadFile(filepath.Join(s.data, "audit.jsonl"))
@@ -525,7 +525,7 @@ func TestSeveralAddresses(t *testing.T) {
 			u.must("register")
 		}
 		host, port, _ := net.SplitHostPort(addr)
-		hint := fmt.Sprintf("make it with: ssh -p %s bob@%s register", port, strings.Replace(host, "127.0.0.1", "localhost", 1))
+		hint := fmt.Sprintf("to create it: ssh -p %s bob@%s register", port, strings.Replace(host, "127.0.0.1", "localhost", 1))
 		if _, errs, _ := s.login("bob", newSigner(t)).exec("whoami", ""); !strings.Contains(errs, hint) {
 			t.Errorf("at %s a stranger is told %q", addr, errs)
 		}
@@ -584,7 +584,7 @@ func TestAttackRegisteringAroundTheAllowlist(t *testing.T) {
 	code := strings.TrimSpace(root.must("invite create"))
 	lines := []string{"register", "register " + code, "help"}
 	for _, line := range lines {
-		if _, errs, code := s.login("mallory", newSigner(t)).exec(line, ""); code != 3 || !strings.Contains(errs, "only those on its list") {
+		if _, errs, code := s.login("mallory", newSigner(t)).exec(line, ""); code != 3 || !strings.Contains(errs, "only people on the allowlist") {
 			t.Errorf("%s: exit %d, %q", line, code, errs)
 		}
 	}

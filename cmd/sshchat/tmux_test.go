@@ -92,7 +92,7 @@ func TestTwoPeopleInTerminals(t *testing.T) {
 	bob.enters("something to type")
 	bob.sees("Create it? [y/N]")
 	bob.enters("y")
-	for _, prompt := range []string{"New password:", "same again:"} {
+	for _, prompt := range []string{"New password:", "Repeat the password:"} {
 		bob.sees(prompt)
 		bob.enters(goodPassword)
 	}

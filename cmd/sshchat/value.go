@@ -94,7 +94,7 @@ func (v *rate) Set(word string) error {
 	case errors.Is(err, strconv.ErrRange):
 		return fmt.Errorf("%s is too large", text.Clean(word, 40))
 	case err != nil:
-		return notA(word, "a number, as 2 or 0.5")
+		return notA(word, "a number, such as 2 or 0.5")
 	case !(n > 0) || math.IsInf(n, 0):
 		return is(word, "more than 0")
 	}
@@ -139,7 +139,7 @@ var timeUnits = []struct {
 
 // parseTime reads a time as sshd_config(5) has them, or as Go writes them.
 func parseTime(word string) (time.Duration, error) {
-	bad := notA(word, "a time, as 30s, 2m, 1h30m or 7d; a number alone is seconds")
+	bad := notA(word, "a time, such as 30s, 2m, 1h30m or 7d; a number alone is seconds")
 	if d, err := time.ParseDuration(word); err == nil {
 		return d, nil
 	}
@@ -214,7 +214,7 @@ func (s *size) Set(word string) error {
 		*s = size(n * u.bytes)
 		return nil
 	}
-	return notA(word, "a size, as 512KiB, 32MiB or 1GiB")
+	return notA(word, "a size, such as 512KiB, 32MiB or 1GiB")
 }
 
 func (*size) arg() string { return "SIZE" }
@@ -250,7 +250,7 @@ func (k *keep) Set(words string) error {
 			set.age = age
 		case err != nil && set.bytes == 0 && set.bytes.Set(word) == nil && set.bytes > 0:
 		default:
-			return notA(word, "a time, as 365d or 48h, a size, as 1GiB, both, as 365d,1GiB, or all")
+			return notA(word, "a time, such as 365d or 48h, a size, such as 1GiB, both, such as 365d,1GiB, or all")
 		}
 	}
 	*k = set
@@ -373,7 +373,7 @@ func (p *prefixes) Set(words string) error {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil || prefix.Addr().Is4In6() {
-			return notA(word, "an address, as 192.0.2.1, or a network, as 192.0.2.0/24")
+			return notA(word, "an address, such as 192.0.2.1, or a network, such as 192.0.2.0/24")
 		}
 		*p = append(*p, prefix.Masked())
 	}
@@ -403,7 +403,7 @@ func (v startups) Set(word string) error {
 	for part := range strings.SplitSeq(word, ":") {
 		i, err := strconv.Atoi(part)
 		if err != nil {
-			return notA(word, "start:rate:full, as 10:30:100, or a number of connections")
+			return notA(word, "start:rate:full, such as 10:30:100, or a number of connections")
 		}
 		n = append(n, i)
 	}
@@ -412,7 +412,7 @@ func (v startups) Set(word string) error {
 		n = []int{n[0], 100, n[0]}
 	case 3:
 	default:
-		return notA(word, "start:rate:full, as 10:30:100, or a number of connections")
+		return notA(word, "start:rate:full, such as 10:30:100, or a number of connections")
 	}
 	start, percent, full := n[0], n[1], n[2]
 	switch {

@@ -56,9 +56,9 @@ func effects(reads, speaks, own, account, others, server answer) map[command.Eff
 
 // why is what each of them is told.
 var why = map[string]string{
-	"muted": "You are muted", "slowed": "is slow; you may speak in", "banned": "You are banned", "disabled": "this account is disabled",
-	"removed": "no account named removed|nothing to claim|only those on its list", "restricted": "this key may only be used for whoami", "plain": "is for (admin|mod)s",
-	"outranked": "that takes an admin|it takes an admin|closed by an admin|is for admins", "guessed": "takes a login by key, or a second factor",
+	"muted": "You are muted", "slowed": "is in slow mode; you can post again in", "banned": "You are banned", "disabled": "this account is disabled",
+	"removed": "no account named removed|already has an admin|only people on the allowlist", "restricted": "this key may only be used for whoami", "plain": "only (moderators and )?admins can",
+	"outranked": "only an admin can do that|closed only by an admin|only admins can|only an admin can", "guessed": "needs a login by key or with a second factor",
 }
 
 // harmless is what everybody may who gets as far as a session, for it does nothing and shows nothing of anybody's.

@@ -78,7 +78,7 @@ func (r *Row) end() {
 	defer r.mu.Unlock()
 	for name, cell := range map[string]string{"Tried": r.tried, "Held": r.held, "Control": r.control} {
 		if cell == "" || cell == "-" {
-			r.t.Errorf("the attack ends without %s: what was not tried is not told", name)
+			r.t.Errorf("the attack ends without %s", name)
 			return
 		}
 	}
@@ -105,7 +105,7 @@ func (r *Row) keep(path, test, line string) error {
 		return err
 	}
 	if now := Rows(string(text))[test]; !same(now, line) {
-		return fmt.Errorf("SECURITY.md says\n%s\nand the test did\n%s\nSSHCHAT_UPDATE=1 go test -run %s writes it there", now, line, test)
+		return fmt.Errorf("SECURITY.md has\n%s\nbut the test did\n%s\nto update it: SSHCHAT_UPDATE=1 go test -run %s", now, line, test)
 	}
 	return nil
 }

@@ -128,7 +128,7 @@ func (a *Account) same(b *Account) bool { return reflect.DeepEqual(a, b) }
 const maxOnly = 32
 
 // ErrOnly refuses what a key cannot be restricted to, worded for the person who typed it.
-var ErrOnly = &Refusal{Code: Usage, Text: `a key is restricted to commands, with a room or a person each, as in say:#ci,msg:@bob,follow:#ci or whoami`}
+var ErrOnly = &Refusal{Code: Usage, Text: `restrict a key to commands, each with a room or a person, such as say:#ci,msg:@bob,follow:#ci or whoami`}
 
 var onlyPattern = regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)?(:[#@][a-z0-9][a-z0-9_-]{0,31})?$`)
 

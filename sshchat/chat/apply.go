@@ -6,7 +6,7 @@ import "fmt"
 // that apply the same batches have the same rooms.
 func (h *sequencer) apply(b Batch) error {
 	if b.N != h.applied+1 {
-		return fmt.Errorf("batch %d does not follow on batch %d, so nothing more is applied", b.N, h.applied)
+		return fmt.Errorf("batch %d does not follow batch %d, so nothing more is applied", b.N, h.applied)
 	}
 	h.applied, h.latest = b.N, b.At
 	if before := h.state.Load(); b.After != before {

@@ -149,7 +149,7 @@ func TestSlowIsForEdits(t *testing.T) {
 		for what, do := range map[string]func() error{"edit": edit, "topic": topic} {
 			if err := do(); !errors.Is(err, ErrSlow) {
 				t.Errorf("%s at once: %v", what, err)
-			} else if !strings.Contains(err.Error(), "you may speak in 10s") {
+			} else if !strings.Contains(err.Error(), "you can post again in 10s") {
 				t.Errorf("%s at once: %v", what, err)
 			}
 			time.Sleep(10 * time.Second) // of the bubble's clock

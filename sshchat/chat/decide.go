@@ -233,7 +233,7 @@ const (
 )
 
 // ErrTooOften refuses a change of somebody who has made many.
-var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed your keys or rooms often, and in large rooms each change delays everyone"}
+var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed your keys or rooms too often: in large rooms each change delays everyone"}
 
 // debt is what a person owes; it is paid by waiting. The zero debt is none.
 type debt struct {
@@ -328,7 +328,7 @@ func (h *decider) mayMake(me Name, name RoomName) error {
 		}
 	}
 	if made >= MaxMade {
-		return ErrTooMany.Because("nobody makes more than %d, and one that was closed counts for an hour", MaxMade)
+		return ErrTooMany.Because("you can create at most %d, and a closed one counts for an hour", MaxMade)
 	}
 	return nil
 }

@@ -243,9 +243,9 @@ func (k kind[V, K]) apply(list []V, e Entries[V, K], places places[K]) ([]V, err
 		key := k.key(v)
 		switch i := places.at(key); {
 		case put[key] && !gone[key]:
-			return nil, fmt.Errorf("%s %v is put twice", k.what, key)
+			return nil, fmt.Errorf("%s %v is added twice", k.what, key)
 		case moves && !gone[key]:
-			return nil, fmt.Errorf("%s %v is put after one that moves, and does not move", k.what, key) // twice would not be once
+			return nil, fmt.Errorf("%s %v is placed after an entry that moves, but does not move", k.what, key) // twice would not be once
 		case i >= 0 && !gone[key]:
 			out[i] = v
 		default:
@@ -292,7 +292,7 @@ func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
 	for _, v := range list {
 		key := k.key(v)
 		if _, twice := by[key]; twice {
-			return nil, fmt.Errorf("%s %v is in the list twice, and has no place in its order", k.what, key)
+			return nil, fmt.Errorf("%s %v is in the list twice and has no place in its order", k.what, key)
 		}
 		by[key] = v
 	}
@@ -300,13 +300,13 @@ func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
 	for _, key := range order {
 		v, ok := by[key]
 		if !ok {
-			return nil, fmt.Errorf("%s %v is in the order of the list, and not in the list, or twice", k.what, key)
+			return nil, fmt.Errorf("%s %v is in the order but not in the list, or is listed twice", k.what, key)
 		}
 		delete(by, key)
 		out = append(out, v)
 	}
 	for key := range by {
-		return nil, fmt.Errorf("%s %v is not in the order of the list", k.what, key)
+		return nil, fmt.Errorf("%s %v is missing from the order of the list", k.what, key)
 	}
 	return out, nil
 }

@@ -230,23 +230,23 @@ func TestDifferenceIsRefused(t *testing.T) {
 		d    Difference
 		want string
 	}{
-		{join("nowhere", Member{n[0], 1}), "room nowhere is not there"},
+		{join("nowhere", Member{n[0], 1}), "room nowhere does not exist"},
 		{join("dev", Member{fresh.Name, 1}), "fresh has no account"},
-		{join("dev", Member{n[0], 1}, Member{n[0], 2}), "room dev: member admin0 is put twice"},
+		{join("dev", Member{n[0], 1}, Member{n[0], 2}), "room dev: member admin0 is added twice"},
 		{join("dev", Member{n[0], 0}), "member admin0: since"},
-		{Difference{Rooms: []RoomDifference{{Name: w.rooms[1]}, {Name: w.rooms[1]}}}, "room dev is put twice"},
-		{Difference{Rooms: []RoomDifference{{Name: text.Direct(n[0], n[1]), Settings: settings}}}, "not one that has settings"},
-		{Difference{Rooms: []RoomDifference{{Settings: settings}}}, "not one that has settings"},
+		{Difference{Rooms: []RoomDifference{{Name: w.rooms[1]}, {Name: w.rooms[1]}}}, "room dev is added twice"},
+		{Difference{Rooms: []RoomDifference{{Name: text.Direct(n[0], n[1]), Settings: settings}}}, "cannot have settings"},
+		{Difference{Rooms: []RoomDifference{{Settings: settings}}}, "cannot have settings"},
 		{Difference{Accounts: Entries[*Account, string]{Gone: []string{"id of admin0"}}}, "admin0 has no account"},
 		{accounts(&renamed), "admin0 has no account"},
 		{accounts(&taken), "id of fresh has the name of account id of admin0"},
-		{accounts(&fresh, &fresh), "id of fresh is put twice"},
+		{accounts(&fresh, &fresh), "id of fresh is added twice"},
 		{accounts(&Account{Name: fresh.Name}), "no ID"},
 		{accounts(&Account{ID: "x"}), "no name"},
-		{Difference{Accounts: Entries[*Account, string]{Order: []string{"id of admin0"}}}, "not in the order"},
+		{Difference{Accounts: Entries[*Account, string]{Order: []string{"id of admin0"}}}, "missing from the order"},
 		{Difference{Accounts: Entries[*Account, string]{Order: []string{"x"}}}, "account x"},
-		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[0]}}}), "ban admin0 is put twice"},
-		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[1]}}, Gone: []string{n[0].String()}}), "ban admin1 is put after one that moves"},
+		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[0]}}}), "ban admin0 is added twice"},
+		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[1]}}, Gone: []string{n[0].String()}}), "ban admin1 is placed after an entry that moves"},
 	} {
 		if got, err := w.With(c.d); err == nil || !strings.Contains(err.Error(), c.want) || got != nil {
 			t.Errorf("%+v: %v, which should name %q", c.d, err, c.want)

@@ -220,7 +220,7 @@ func (d *draft) countAccounts() error {
 			return fmt.Errorf("account %s has the name of account %s, %s", a.ID, d.accounts[j].ID, a.Name)
 		}
 		if _, taken := d.byID[a.ID]; taken {
-			return fmt.Errorf("account %s is there twice", a.ID)
+			return fmt.Errorf("account %s is listed twice", a.ID)
 		}
 		d.byID[a.ID], d.byName[a.Name] = i, i
 	}
@@ -251,11 +251,11 @@ func (d *draft) putRooms(diff Difference) error {
 		old := d.rooms[rd.Name]
 		switch {
 		case rd.Name.IsZero() || rd.Name.IsDirect():
-			return fmt.Errorf("room %s is not one that has settings", rd.Name)
+			return fmt.Errorf("room %s cannot have settings", rd.Name)
 		case put[rd.Name]:
-			return fmt.Errorf("room %s is put twice", rd.Name)
+			return fmt.Errorf("room %s is added twice", rd.Name)
 		case old == nil && rd.Settings == nil:
-			return fmt.Errorf("room %s is not there, and comes without its settings", rd.Name)
+			return fmt.Errorf("room %s does not exist, and has no settings here", rd.Name)
 		case old != nil:
 			r = *old
 		}
@@ -281,9 +281,9 @@ func (d *draft) putMembers(r *RoomState, e Entries[Member, Name]) error {
 	for _, m := range e.Put {
 		switch {
 		case put[m.Name]:
-			return fmt.Errorf("member %s is put twice", m.Name)
+			return fmt.Errorf("member %s is added twice", m.Name)
 		case m.Since == 0:
-			return fmt.Errorf("member %s: since counts from 1", m.Name)
+			return fmt.Errorf("member %s: since must be 1 or more", m.Name)
 		}
 		put[m.Name] = true
 	}
@@ -302,7 +302,7 @@ func (d *draft) putMembers(r *RoomState, e Entries[Member, Name]) error {
 func (d *draft) noStrangers(before *State, diff Difference) error {
 	refuse := func(name Name) error {
 		if d.joined[name] > 0 && d.named(name) == nil {
-			return fmt.Errorf("%s has no account, and is a member of a room", name)
+			return fmt.Errorf("%s has no account but is a member of a room", name)
 		}
 		return nil
 	}

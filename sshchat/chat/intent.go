@@ -80,7 +80,7 @@ var (
 	ErrStale     = &Refusal{Code: Denied, Text: "this login is no longer valid: the account, key or password has changed. Please reconnect"}
 	ErrBanned    = &Refusal{Code: Denied, Text: "you are banned"}
 	ErrDisabled  = &Refusal{Code: Denied, Text: "this account is disabled; ask an admin"}
-	ErrNotListed = &Refusal{Code: Denied, Text: "only those on its list may use this server now; ask an admin"}
+	ErrNotListed = &Refusal{Code: Denied, Text: "only people on the allowlist may use this server; ask an admin"}
 )
 
 // Admit returns the account of a login that is admitted now, or why it is not: ErrStale, ErrBanned, ErrDisabled or
@@ -124,7 +124,7 @@ func (s Sanction) Refusal() *Refusal {
 // Lasts is how long it lasts, as people read it.
 func (s Sanction) Lasts() string {
 	if s.Until.IsZero() {
-		return "for ever"
+		return "forever"
 	}
 	return "until " + s.Until.Format("2006-01-02 15:04 MST")
 }
@@ -170,9 +170,12 @@ func (d *draft) needs(role Role) error {
 	case d.rank(RoomName{}) >= least:
 		return nil
 	case d.me != nil && d.me.Role.AtLeast(role):
-		return denied("that takes a login by key, or with a second factor; add one or the other, and reconnect")
+		return denied("you need a login by key or with a second factor; add one and reconnect")
 	}
-	return denied("that is for %ss", role)
+	if role == Mod {
+		return denied("only moderators and admins can do that")
+	}
+	return denied("only admins can do that")
 }
 
 // runs refuses callers who do not run the room. But for admins, nobody learns of a private room that they are not in.
@@ -186,7 +189,7 @@ func (d *draft) runs(room RoomName) (RoomState, error) {
 	case !ok, rank < RankAdmin && r.member(d.name()) < 0 && !r.MayEnter(d.name()):
 		return r, noRoom(d.name(), room)
 	case rank < RankRoomMod:
-		return r, denied("that is for moderators, and for those of the room")
+		return r, denied("only moderators of the room, server moderators and admins can do that")
 	}
 	return r, nil
 }
@@ -226,7 +229,7 @@ func (d *draft) anybodys(id string) (Account, error) {
 // own returns the account with that ID, if it is the caller's own.
 func (d *draft) own(id string) (Account, error) {
 	if !d.who.Server && (d.me == nil || d.me.ID != id) {
-		return Account{}, denied("that account is somebody else's")
+		return Account{}, denied("that account belongs to somebody else")
 	}
 	return d.owner(id)
 }
@@ -234,20 +237,20 @@ func (d *draft) own(id string) (Account, error) {
 // over refuses to act on somebody whom the caller does not outrank on the server or in the room, and on the caller.
 func (d *draft) over(a Account, room RoomName) error {
 	if d.me != nil && a.ID == d.me.ID {
-		return denied("%s is yourself", a.Name)
+		return denied("you cannot do that to yourself")
 	}
 	maker, mod := d.Standing(a.Name, room)
 	switch rank := RankOf(a.Role, maker, mod); {
 	case d.rank(room).Outranks(rank):
 		return nil
 	case rank >= RankMod:
-		return denied("%s is %s; that takes an admin", a.Name, a.Role.Article())
+		return denied("%s is %s: only an admin can do that", a.Name, a.Role.Article())
 	case rank == RankMaker:
-		return denied("%s made the room; that takes a moderator of the server", a.Name)
+		return denied("%s created the room: only a server moderator or an admin can do that", a.Name)
 	case rank == RankRoomMod:
-		return denied("%s moderates the room; that takes who made it, or a moderator of the server", a.Name)
+		return denied("%s is a moderator of the room: only its creator, a server moderator or an admin can do that", a.Name)
 	}
-	return denied("%s is no lower than you", a.Name)
+	return denied("%s has the same role as you: only somebody with a higher one can do that", a.Name)
 }
 
 // Article is "a moderator" or the like.
@@ -264,7 +267,7 @@ func (r Role) Article() string {
 // mayLift refuses to lift a sanction, or to put another in its place, if somebody higher imposed it.
 func (d *draft) mayLift(s Sanction) error {
 	if d.me != nil && s.User == d.me.Name {
-		return denied("that is on yourself; another moderator or admin must lift it")
+		return denied("you cannot lift that yourself; ask another moderator or admin")
 	}
 	imposer := RankMember
 	if by := d.named(s.By); by != nil {
@@ -273,5 +276,5 @@ func (d *draft) mayLift(s Sanction) error {
 	if d.rank(RoomName{}).MayLift(imposer) {
 		return nil
 	}
-	return denied("%s imposed that; it takes an admin to lift or change it", s.By)
+	return denied("%s did that: only an admin can lift or change it", s.By)
 }

@@ -33,18 +33,18 @@ const (
 
 // Refusals about accounts.
 var (
-	ErrNameTaken       = &Refusal{Code: Failed, Text: "the name is taken, or looks like one that is"}
+	ErrNameTaken       = &Refusal{Code: Failed, Text: "the name is taken, or looks too much like one that is"}
 	ErrNoAccount       = &Refusal{Code: NotFound, Text: "no such account"}
-	ErrNoLogin         = &Refusal{Code: Failed, Text: "an account needs a way to log in: an SSH key or a password"}
+	ErrNoLogin         = &Refusal{Code: Failed, Text: "an account needs an SSH key or a password to log in with"}
 	ErrLastAdmin       = &Refusal{Code: Failed, Text: "the server would be left without an admin"}
-	ErrKeyTaken        = &Refusal{Code: Failed, Text: "the account has this key already"}
+	ErrKeyTaken        = &Refusal{Code: Failed, Text: "the account already has this key"}
 	ErrTooManyKeys     = &Refusal{Code: Failed, Text: "too many keys"}
 	ErrNoKey           = &Refusal{Code: NotFound, Text: "the account has no such key"}
-	ErrLastLogin       = &Refusal{Code: Failed, Text: "it is the account's last way to log in"}
-	ErrSetting         = &Refusal{Code: Failed, Text: "setting not accepted"}
-	ErrPasswordChanged = &Refusal{Code: Failed, Text: "the password was changed meanwhile"}
+	ErrLastLogin       = &Refusal{Code: Failed, Text: "that is the account's last way to log in"}
+	ErrSetting         = &Refusal{Code: Failed, Text: "invalid setting"}
+	ErrPasswordChanged = &Refusal{Code: Failed, Text: "the password has been changed in the meantime"}
 	ErrNoPassword      = &Refusal{Code: Failed, Text: "the account has no password"}
-	ErrTOTP            = &Refusal{Code: Failed, Text: "the account has a second factor already"}
+	ErrTOTP            = &Refusal{Code: Failed, Text: "the account already has a second factor"}
 	ErrNoTOTP          = &Refusal{Code: Failed, Text: "the account has no second factor"}
 	ErrCode            = &Refusal{Code: Failed, Text: "wrong code"}
 )
@@ -65,9 +65,9 @@ func (in CreateAccount) decide(d *draft) error {
 			return err
 		}
 	case a.Name != d.who.Name || a.Role != User && (a.Role != Admin || d.HasAdmin()):
-		return denied("that takes an admin")
+		return denied("only an admin can do that")
 	case a.Role == User && a.Name.Reserved():
-		return denied("the name %s is reserved, since people would take it for the server's or an admin's; log in with another name", a.Name)
+		return denied("the name %s is reserved, because people would take it for the server or an admin; log in with another name", a.Name)
 	}
 	switch {
 	case d.Taken(a.Name):
@@ -75,7 +75,7 @@ func (in CreateAccount) decide(d *draft) error {
 	case !a.LogsIn():
 		return ErrNoLogin
 	case len(a.Keys) > MaxKeys:
-		return ErrTooManyKeys.Because("nobody has more than %d", MaxKeys)
+		return ErrTooManyKeys.Because("an account can have at most %d", MaxKeys)
 	}
 	for i, k := range a.Keys {
 		if a.key(k.Fingerprint) != i {
@@ -101,7 +101,7 @@ func (in ClaimAdmin) decide(d *draft) error {
 	case err != nil:
 		return err
 	case d.HasAdmin():
-		return denied("there is nothing to claim: this server has an admin")
+		return denied("this server already has an admin")
 	}
 	a.Role = Admin
 	d.putAccount(a)
@@ -194,7 +194,7 @@ func (in AddKeys) decide(d *draft) error {
 		case a.key(k.Fingerprint) >= 0:
 			return ErrKeyTaken
 		case len(a.Keys) >= MaxKeys:
-			return ErrTooManyKeys.Because("nobody has more than %d", MaxKeys)
+			return ErrTooManyKeys.Because("an account can have at most %d", MaxKeys)
 		}
 		a.Keys = append(a.Keys, k)
 	}
@@ -237,7 +237,7 @@ func (in SetSetting) decide(d *draft) error {
 		delete(settings, in.Name)
 	}
 	if len(settings) > MaxSettings {
-		return ErrSetting.Because("nobody has more than %d", MaxSettings)
+		return ErrSetting.Because("an account can have at most %d", MaxSettings)
 	}
 	if maps.Equal(settings, a.Settings) {
 		return nil
@@ -317,7 +317,7 @@ type SpendCode struct {
 
 func (in SpendCode) decide(d *draft) error {
 	if !d.who.Server {
-		return denied("codes are spent by the server")
+		return denied("only the server marks codes as used")
 	}
 	a, err := d.owner(in.ID)
 	switch {
@@ -345,7 +345,7 @@ type Visit struct{ ID, Day string }
 
 func (in Visit) decide(d *draft) error {
 	if !d.who.Server {
-		return denied("visits are noted by the server")
+		return denied("only the server records visits")
 	}
 	a, err := d.owner(in.ID)
 	if err != nil {
@@ -366,18 +366,18 @@ type EditByHand struct {
 }
 
 // ErrRoomsEdited refuses a hand edit of the rooms.
-var ErrRoomsEdited = &Refusal{Code: Failed, Text: "the rooms, or who is in them, were changed by hand; undo that, and use commands for it"}
+var ErrRoomsEdited = &Refusal{Code: Failed, Text: "rooms or their members were edited by hand; undo that, and use commands instead"}
 
 func (in EditByHand) decide(d *draft) error {
 	if !d.who.Server {
-		return denied("only the server reads what was edited by hand")
+		return denied("only the server reads files that were edited by hand")
 	}
 	if edit := in.Edited.Since(in.Base); len(edit.Rooms)+len(edit.RoomsGone) > 0 {
 		return ErrRoomsEdited
 	}
 	merged, err := d.Edited(in.Base, in.Edited)
 	if err != nil {
-		return &Refusal{Code: Failed, Text: fmt.Sprintf("it does not go with what was changed since: %v", err)}
+		return &Refusal{Code: Failed, Text: fmt.Sprintf("it conflicts with changes made since: %v", err)}
 	}
 	after := View{merged, d.at}
 	if slices.ContainsFunc(d.accounts, d.view().comesIn) && !slices.ContainsFunc(merged.accounts, after.comesIn) {

@@ -27,13 +27,13 @@ const (
 
 // Refusals about bans, mutes, invites and the allowlist.
 var (
-	ErrNoSanction       = &Refusal{Code: NotFound, Text: "there is none"}
-	ErrTooManySanctions = &Refusal{Code: Failed, Text: "there are too many; lift some first"}
-	ErrInvite           = &Refusal{Code: Failed, Text: "this invite is not valid, or no longer"}
-	ErrNoInvite         = &Refusal{Code: NotFound, Text: "there is no such invite"}
+	ErrNoSanction       = &Refusal{Code: NotFound, Text: "no such ban or mute"}
+	ErrTooManySanctions = &Refusal{Code: Failed, Text: "there are too many bans or mutes; lift some first"}
+	ErrInvite           = &Refusal{Code: Failed, Text: "the invite is wrong, expired or used up"}
+	ErrNoInvite         = &Refusal{Code: NotFound, Text: "no such invite"}
 	ErrTooManyInvites   = &Refusal{Code: Failed, Text: "there are too many invites; revoke some first"}
-	ErrListed           = &Refusal{Code: Failed, Text: "it is on the list already"}
-	ErrListFull         = &Refusal{Code: Failed, Text: "the list is full"}
+	ErrListed           = &Refusal{Code: Failed, Text: "it is already on the allowlist"}
+	ErrListFull         = &Refusal{Code: Failed, Text: "the allowlist is full"}
 )
 
 // Ban keeps somebody, addresses or a key out. Who asks, and when, is noted in it. A ban of the same target is replaced.
@@ -66,9 +66,9 @@ func (in Ban) decide(d *draft) error {
 	case s.Net.IsValid() && s.Net.Contains(d.who.Addr.Unmap()):
 		return denied("you are connected from there yourself")
 	case s.Net.IsValid() && s.Net.Overlaps(loopback[s.Net.Addr().Is4()]) && !in.Force:
-		return denied("%s includes loopback addresses, which a proxy's clients may all come from; --force bans them all the same", s.Net)
+		return denied("%s includes loopback addresses, which all clients behind a proxy may have; to ban it anyway, use --force", s.Net)
 	case s.Key != "" && d.me != nil && d.me.key(s.Key) >= 0:
-		return denied("that key is yours")
+		return denied("that is your own key")
 	}
 	if err := d.mayHit(s, in.Seen); err != nil {
 		return err
@@ -81,14 +81,14 @@ func (d *draft) mayHit(s Sanction, seen map[string][]netip.Prefix) error {
 	rank := d.rank(RoomName{})
 	if s.Net.IsValid() && !d.who.Server {
 		if widest := rank.Widest(s.Net.Addr().Is4()); s.Net.Bits() < widest {
-			return denied("%s is too much of the network; your ban takes a /%d or less", s.Net, widest)
+			return denied("%s is too large: you can ban at most a /%d", s.Net, widest)
 		}
 	}
 	if rank == RankAdmin { // they outrank everybody
 		return nil
 	}
 	if _, hit := d.staffHit(s, seen); hit { // whom is not for the caller to find out
-		return denied("%s would keep a moderator or an admin out; that takes an admin", s.Target())
+		return denied("%s would also ban a moderator or an admin: only an admin can do that", s.Target())
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ type Expire struct{}
 
 func (Expire) decide(d *draft) error {
 	if !d.who.Server {
-		return denied("what ends by itself is ended by the server")
+		return denied("only the server ends bans that have expired")
 	}
 	for _, list := range []*sanctions{&d.bans, &d.mutes} {
 		if held := list.holding(d.at); len(held) < len(list.list) {
@@ -221,7 +221,7 @@ func (in MakeInvite) decide(d *draft) error {
 }
 
 // ErrInviteID refuses an invite whose ID another has: whoever draws IDs draws again.
-var ErrInviteID = &Refusal{Code: Failed, Text: "there is an invite of that ID"}
+var ErrInviteID = &Refusal{Code: Failed, Text: "there is already an invite with that ID"}
 
 // RevokeInvite takes an invite back.
 type RevokeInvite struct{ ID string }
@@ -302,4 +302,4 @@ func (in Disallow) decide(d *draft) error {
 }
 
 // ErrNotOnList refuses to take off the allowlist what is not on it.
-var ErrNotOnList = &Refusal{Code: NotFound, Text: "it is not on the list"}
+var ErrNotOnList = &Refusal{Code: NotFound, Text: "it is not on the allowlist"}

@@ -55,7 +55,7 @@ func (in JoinRoom) decide(d *draft) error {
 		return nil
 	}
 	if d.joined[me] >= MaxJoined {
-		return ErrTooMany.Because("nobody is in more than %d", MaxJoined)
+		return ErrTooMany.Because("you can be in at most %d", MaxJoined)
 	}
 	if !there || !r.MayEnter(me) { // a new room's name is for others to read; the muted do not learn which rooms there are, either
 		if err := (Speak{}).decide(d); err != nil {
@@ -66,7 +66,7 @@ func (in JoinRoom) decide(d *draft) error {
 	case !there && in.There:
 		return noRoom(me, in.Room)
 	case !there && d.made(me) >= MaxMade:
-		return ErrTooMany.Because("nobody makes more than %d", MaxMade)
+		return ErrTooMany.Because("you can create at most %d", MaxMade)
 	case !there:
 		r = RoomState{Name: in.Room, By: me}
 	case !r.MayEnter(me): // the same words as for a room that is not there
@@ -247,7 +247,7 @@ func (in SetPrivate) decide(d *draft) error {
 	case err != nil:
 		return err
 	case in.Room == General && in.Private:
-		return ErrGeneral.With("#general is everybody's room: it is not private")
+		return ErrGeneral.With("#general is for everyone and cannot be private")
 	}
 	r.Private = in.Private
 	d.putRoom(r)
@@ -289,7 +289,7 @@ func (in SetModerator) decide(d *draft) error {
 	is := slices.Contains(r.Mods, in.Name)
 	switch {
 	case in.On && !is && len(r.Mods) >= MaxNamed:
-		return ErrTooManyNamed.Because("no room has more than %d moderators", MaxNamed)
+		return ErrTooManyNamed.Because("a room can have at most %d moderators", MaxNamed)
 	case in.On && !is:
 		r.Mods = append(slices.Clip(r.Mods), in.Name)
 	case !in.On:
@@ -326,7 +326,7 @@ func (in InviteToRoom) decide(d *draft) error {
 	case r.MayEnter(in.Name):
 		return nil
 	case len(r.Invited) >= MaxNamed:
-		return ErrTooManyNamed.Because("no room has more than %d people invited", MaxNamed)
+		return ErrTooManyNamed.Because("a room can have at most %d invited people", MaxNamed)
 	}
 	r.Invited = append(slices.Clip(r.Invited), in.Name)
 	d.putRoom(r)
@@ -362,7 +362,7 @@ func (in CloseRoom) decide(d *draft) error {
 	r := d.rooms[in.Room]
 	switch {
 	case in.Room == General:
-		return ErrGeneral.With("#general is everybody's room and cannot be closed")
+		return ErrGeneral.With("#general is for everyone and cannot be closed")
 	case r == nil:
 		return noRoom(d.name(), in.Room)
 	}
@@ -375,9 +375,9 @@ func (in CloseRoom) decide(d *draft) error {
 		d.removeRoom(r)
 		return nil
 	case maker:
-		return denied("#%s has %s; you can close it when nobody else is in it", in.Room, text.Count(others, "other member"))
+		return denied("#%s has %s; you can close it once nobody else is in it", in.Room, text.Count(others, "other member"))
 	case r.member(d.name()) < 0 && !r.MayEnter(d.name()):
 		return noRoom(d.name(), in.Room)
 	}
-	return denied("#%s can be closed by an admin, or by who made it when nobody else is in it", in.Room)
+	return denied("#%s can be closed only by an admin, or by its creator once nobody else is in it", in.Room)
 }

@@ -108,7 +108,7 @@ var (
 	ErrBehind = errors.New("another batch has that place in the log")
 	// ErrOnlyDecided is wrapped by an error of Append when what was decided is stored, and comes out of Events, but the
 	// messages are not.
-	ErrOnlyDecided = errors.New("what was decided is stored, and the messages are not")
+	ErrOnlyDecided = errors.New("changes were stored but messages were not")
 )
 
 // Preparer is a Journal that has work to do ahead for some rooms, and does it in the background. An event that can wait
@@ -122,7 +122,7 @@ type Preparer interface {
 
 // ErrJournalDead is wrapped by an error of Append after which nothing can be stored until the server starts again:
 // after a failed fsync Linux forgets which pages were not written, so trying again would lie.
-var ErrJournalDead = errors.New("the journal has failed for good")
+var ErrJournalDead = errors.New("the journal has failed permanently")
 
 // Member is someone who belongs to a room.
 type Member struct {
@@ -178,11 +178,11 @@ func (h *sequencer) warnUnreadable(events []Event) {
 			continue
 		}
 		if h.warningDue(warned{room: e.Room}) {
-			h.log.Warn("messages are sealed to nobody: no member has a key or password that opens history", "room", e.Room.String())
+			h.log.Warn("nobody can open new messages: no member has a key or password that opens history", "room", e.Room.String())
 		}
 		if from := e.Message.From; h.warningDue(warned{e.Room, from}) {
-			h.Tell(from, "What you say in %s is stored, but sealed to nobody: no member has a key or a password that opens history. "+
-				"/key add and /passwd give you one.", e.Room.For(from))
+			h.Tell(from, "Your messages in %s are stored, but nobody can read them later: no member has a key or a password that opens history. "+
+				"To get one: /key add or /passwd.", e.Room.For(from))
 		}
 	}
 }

@@ -248,7 +248,7 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 			o.h.answer(req, bad.Err)
 			continue
 		}
-		o.h.log.Error("a message cannot be stored, and is refused", "err", bad.Err, "at", at.Shown)
+		o.h.log.Error("a message cannot be stored and was refused", "err", bad.Err, "at", at.Shown)
 		o.h.answer(req, ErrNotStored)
 	}
 	if len(others) == len(o.staged) { // it is no message's: who asked for it cannot be found
@@ -434,7 +434,7 @@ func (o *ordering) decide(req *request) error {
 		}
 	}
 	if after, err = o.h.journal.Rehearse(before, after); err != nil {
-		return fmt.Errorf("internal error: what was to be decided cannot be read back: %w", err)
+		return fmt.Errorf("internal error: a change cannot be read back: %w", err)
 	}
 	o.state = after
 	o.noteEdit(req.Intent)

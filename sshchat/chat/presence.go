@@ -116,7 +116,7 @@ func presenceText(came map[Name]bool) string {
 	}
 	var parts []string
 	if len(in) > 0 {
-		parts = append(parts, nameList(in)+" came")
+		parts = append(parts, nameList(in)+" joined")
 	}
 	if len(out) > 0 {
 		parts = append(parts, nameList(out)+" left")

@@ -51,7 +51,7 @@ func TestPresenceIsToldInOneLine(t *testing.T) {
 		rest(presenceDelay - time.Millisecond)
 		expect(t, r)
 		rest(time.Second)
-		expect(t, r, "general:bob came; carol left")
+		expect(t, r, "general:bob joined; carol left")
 		rest(time.Hour)
 		expect(t, r)
 		if !h.Here(name(t, "bob")) || h.Here(name(t, "carol")) {
@@ -73,7 +73,7 @@ func TestAThousandComingsAreOneLine(t *testing.T) {
 			h.Enter(name(t, p))
 		}
 		rest(2 * presenceDelay)
-		expect(t, r, "general:alice, p0000, p0001, p0002, p0003 and 996 others came")
+		expect(t, r, "general:alice, p0000, p0001, p0002, p0003 and 996 others joined")
 	})
 }
 

@@ -62,15 +62,15 @@ var (
 	ErrNoRoom       = &Refusal{Code: NotFound, Text: "no such room"}
 	ErrNotIn        = &Refusal{Code: Denied, Text: "you are not in that room"}
 	ErrTooMany      = &Refusal{Code: Failed, Text: "too many rooms"}
-	ErrSlow         = &Refusal{Code: Denied, Text: "not sent: the room is slow"}
-	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again in a while; its admin can see why"}
-	ErrNotDecided   = &Refusal{Code: Failed, Text: "nothing was changed: the server could not store it. Try again in a while; its admin can see why"}
+	ErrSlow         = &Refusal{Code: Denied, Text: "not sent: the room is in slow mode"}
+	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again later; the server's log has the reason"}
+	ErrNotDecided   = &Refusal{Code: Failed, Text: "nothing was changed: the server could not store it. Try again later; the server's log has the reason"}
 	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
-	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is everybody's room; nobody leaves it"}
-	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is somebody else's"}
-	ErrTaken        = &Refusal{Code: Failed, Text: "there is a room of that name"}
+	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is for everyone; you cannot leave it"}
+	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is not yours"}
+	ErrTaken        = &Refusal{Code: Failed, Text: "a room with that name already exists"}
 	ErrTooManyNamed = &Refusal{Code: Failed, Text: "too many names"}
-	ErrNoMessage    = &Refusal{Code: NotFound, Text: "no such message that memory still holds, or it is deleted"} // or no message but an edit
+	ErrNoMessage    = &Refusal{Code: NotFound, Text: "no such message in memory, or it was deleted"} // or no message but an edit
 )
 
 func noRoom(me Name, room RoomName) error { return ErrNoRoom.With("no such room: %s", room.For(me)) }
@@ -81,5 +81,5 @@ func NotIn(me Name, room RoomName) error {
 }
 
 func noMessage(me Name, room RoomName) error {
-	return ErrNoMessage.With("no such message in %s that memory still holds, or it is deleted", room.For(me))
+	return ErrNoMessage.With("no such message in %s in memory, or it was deleted", room.For(me))
 }

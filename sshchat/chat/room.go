@@ -106,7 +106,7 @@ func (r *RoomState) tooSoon(from Name, last, at time.Time) error {
 		return nil
 	}
 	if wait := r.Slow - at.Sub(last); wait > 0 && wait <= r.Slow {
-		return ErrSlow.With("not sent: %s is slow; you may speak in %v", r.Name.For(from), (wait + time.Second - 1).Truncate(time.Second))
+		return ErrSlow.With("not sent: %s is in slow mode; you can post again in %v", r.Name.For(from), (wait + time.Second - 1).Truncate(time.Second))
 	}
 	return nil
 }

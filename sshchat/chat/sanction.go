@@ -20,7 +20,7 @@ type Sanction struct {
 
 	By    Name      `json:"by,omitzero"`    // zero: the server
 	At    time.Time `json:"at"`             // UTC, in seconds
-	Until time.Time `json:"until,omitzero"` // UTC; zero: for ever
+	Until time.Time `json:"until,omitzero"` // UTC; zero: forever
 	Why   string    `json:"why,omitempty"`
 }
 
@@ -30,13 +30,13 @@ type Invite struct {
 	Uses  int       `json:"uses"`        // that are left
 	By    Name      `json:"by,omitzero"` // zero: the server
 	At    time.Time `json:"at"`
-	Until time.Time `json:"until,omitzero"` // zero: for ever
+	Until time.Time `json:"until,omitzero"` // zero: forever
 }
 
 // Refusals of a target and of a duration, worded for the person who typed it.
 var (
-	ErrTarget   = &Refusal{Code: Usage, Text: "it must be a name, ip=ADDRESS or ip=ADDRESS/BITS, or key=SHA256:…"}
-	ErrDuration = &Refusal{Code: Usage, Text: "it must be a number and s, m, h, d or w, as in 10m or 7d, or forever"}
+	ErrTarget   = &Refusal{Code: Usage, Text: "use a name, ip=ADDRESS, ip=ADDRESS/BITS or key=SHA256:…"}
+	ErrDuration = &Refusal{Code: Usage, Text: "use a number with s, m, h, d or w, such as 10m or 7d, or forever"}
 )
 
 var fingerprintPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
@@ -95,13 +95,13 @@ const maxDuration = 100 * 365 * 24 * time.Hour
 
 var units = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 
-// ParseDuration reads how long a sanction lasts; 0 is for ever. A typo must not become a ban for ever, so anything that
+// ParseDuration reads how long a sanction lasts; 0 is forever. A typo must not become a ban forever, so anything that
 // is not plainly a duration is refused. Errors wrap ErrDuration.
 func ParseDuration(word string) (time.Duration, error) {
 	if word == "forever" {
 		return 0, nil
 	}
-	refused := ErrDuration.With("%q is no duration: %s", text.Clean(word, 40), ErrDuration.Text)
+	refused := ErrDuration.With("%q is not a duration: %s", text.Clean(word, 40), ErrDuration.Text)
 	if len(word) < 2 {
 		return 0, refused
 	}

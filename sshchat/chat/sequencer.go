@@ -61,7 +61,7 @@ type Leader interface {
 }
 
 // ErrNoAnswer is wrapped by an error of Leader.Order when it is not known whether the request is part of the log.
-var ErrNoAnswer = errors.New("there was no answer")
+var ErrNoAnswer = errors.New("no answer")
 
 // View is the State as it stands now.
 func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock()} }
@@ -150,7 +150,7 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 }
 
 // errNotLeader refuses an event that is no request: no other hub takes it.
-var errNotLeader = errors.New("internal error: that is for the hub which orders requests")
+var errNotLeader = errors.New("internal error: only the hub that orders requests can do that")
 
 // Order implements Leader: it has a request of another hub ordered here.
 func (h *sequencer) Order(ctx context.Context, r Request) error {
@@ -231,7 +231,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 
 // dying tells everyone why Run ends.
 func (h *sequencer) dying(err error) error {
-	h.Announce(text.Sprintf("The server can store nothing more and is stopping. What you see above is stored."))
+	h.Announce(text.Sprintf("The server can no longer store messages and is stopping. Everything you see above is stored."))
 	return err
 }
 
@@ -411,13 +411,13 @@ func (f *failures) note(at time.Time, log *slog.Logger, err error) {
 	f.times++
 	if at.Sub(f.logged) >= logFailure || errors.Is(err, ErrJournalDead) {
 		f.logged, f.told = at, true
-		log.Error("nothing can be stored, and messages are refused", "batches", f.times, "err", err)
+		log.Error("nothing can be stored; messages are refused", "batches", f.times, "err", err)
 	}
 }
 
 func (f *failures) over(log *slog.Logger) {
 	if f.told {
-		log.Info("messages are stored again", "refused batches", f.times)
+		log.Info("messages can be stored again", "refused batches", f.times)
 	}
 	f.times, f.told = 0, false
 }
@@ -430,7 +430,7 @@ func (h *sequencer) moment() Moment {
 	at := h.clock()
 	if back := h.latest.Shown.Sub(at.Shown); back > maxRepeat {
 		h.setBack.Add(1)
-		h.log.Warn("the clock was set back; messages have its time from here on", "by", back.Round(time.Second))
+		h.log.Warn("the clock was set back; messages use its time from now on", "by", back.Round(time.Second))
 	} else if back > 0 {
 		return h.latest
 	}

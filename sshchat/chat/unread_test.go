@@ -31,7 +31,7 @@ func TestWarningsOfWhatNobodyReads(t *testing.T) {
 		told := func(r *Reader) (n int) {
 			synctest.Wait()
 			for _, d := range r.Next(99) {
-				if d.Kind == Notice && strings.Contains(d.Text.String(), "sealed to nobody") {
+				if d.Kind == Notice && strings.Contains(d.Text.String(), "nobody can read them later") {
 					n++
 				}
 			}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -220,4 +221,116 @@ func (r *Registry) Manual() []Explained {
 		}
 	}
 	return entries
+}
+
+// topic is what `help WORD` explains of a word that is no command.
+type topic struct {
+	words    string // that ask for it
+	text     string // commands stand in backquotes, as in Command.More
+	commands string // that are listed below the text
+}
+
+// keysHelp is how the keyboard is used in the chat.
+const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts a new line
+  Tab                        complete a command, a room or a name
+  Up, Down                   bring back what you sent
+  PgUp, PgDn                 scroll; Esc goes back to the newest message
+  Ctrl+N, Ctrl+P             next, previous room; Alt+1 to Alt+9: by number
+  Alt+A                      next room with unread messages
+  Ctrl+A, E, W, U, K, Y      edit the line as in a shell
+  Ctrl+L                     redraw the screen
+  F1, or ? on an empty line  this help
+  Ctrl+D on an empty line    quit
+`
+
+var topics = []topic{
+	{words: "keys keyboard shortcuts shortcut keybindings hotkeys", text: "Keys of the chat. For SSH keys, see `help key`.\n" + keysHelp, commands: "key list"},
+	{words: "format formatting markup markdown bold italic code link links", text: "Markup is optional, and shown as styles where the terminal has them:\n" +
+		"  *bold*  _italic_  `code`\n" +
+		"  ``` on a line of its own begins and ends a block of code\n" +
+		"Links are shown in full. //text sends a line that begins with a slash.\n", commands: "me, edit, theme"},
+	{words: "user users account accounts profile nick name username", text: "The name you log in with is the name of your account. It cannot be changed.\n",
+		commands: "whoami, whois, who, msg, ignore, invite, account delete, user create, user list, user info, user delete, user disable, user enable, user set-role, user reset-password, user unlock"},
+	{words: "room rooms channel channels group", text: "Everyone is in #general. Each message goes to the room you are in, and only its members see it.\n",
+		commands: "rooms, join, part, who, topic, invite, room create, room list, room info, room delete, room set-private, kick, mod, slow"},
+	{words: "invite invites invitation register registration signup", text: "`invite` in the chat brings a person into a room. An invite code lets a person create an account: an admin\n" +
+		"creates it, and its user runs `register CODE`.\n", commands: "invite, register, invite create, invite list, invite revoke"},
+	{words: "key ssh ssh-key pubkey publickey", text: "Your keys log you in, and open the history that was sealed to them.\n", commands: "key list, key add, key remove, key share, user add-key, user remove-key"},
+	{words: "totp 2fa mfa otp factor second authenticator recovery", text: "A second factor is a code that an authenticator app shows. It is asked for after your password.\n", commands: "totp enable, totp disable"},
+	{words: "password passwords login", commands: "passwd, passwd recover, totp enable, totp disable, identity, user reset-password, user unlock"},
+	{words: "message messages send talk chat dm pm private direct whisper", text: "What you type without a slash is sent to the room you are in.\n", commands: "msg, query, reply, me, say, edit, delete"},
+	{words: "read old older past log scroll scrollback unread", text: "The newest messages of each room are in memory, and shown when you scroll up. Older ones are sealed to the keys of the\n" +
+		"people who were members when they were sent.\n", commands: "history, unlock, search, mentions, inbox, head, identity"},
+	{words: "privacy security encryption encrypted encrypt seal sealed e2e safe", text: "Messages are encrypted on the way and sealed in storage: only the keys of the people who were members when a message\n" +
+		"was sent can open it. The server sees messages while it passes them on.\n", commands: "identity, history, key share"},
+	{words: "notification notifications notify sound beep alert highlight", commands: "bell, mentions, inbox, quiet"},
+	{words: "colour colours color colors appearance screen look settings options config preferences", commands: "set, theme, ui, timestamp, tz, mouse, quiet, bell"},
+	{words: "time times clock date timezone zone", text: "Times are shown in your time zone.\n", commands: "tz, timestamp"},
+	{words: "copy paste select clipboard wheel", text: "To copy, select text with the mouse; hold Shift if wheel scrolling is on. Pasted lines are sent as one message.\n", commands: "mouse"},
+	{words: "status presence online offline afk busy", commands: "away, back, who, whois"},
+	{words: "block mute spam abuse pest", commands: "ignore, focus, mute, ban, kick"},
+	{words: "bot bots script api json pipe", text: "Every command also works as ssh HOST COMMAND. Give a bot an account, and restrict its key to what it needs.\n", commands: "say, follow, key add"},
+	{words: "file files upload download image picture scp sftp", text: "Files cannot be sent. Paste text, or a link.\n"},
+	{words: "emoji emojis smiley", text: "Type or paste emoji as any other text.\n", commands: "shrug"},
+	{words: "admin admins administration operator owner moderation moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, announce, audit"},
+	{words: "leave logout disconnect bye close end", commands: "part, quit"},
+	{words: "change undo remove correct typo", commands: "edit, delete"},
+	{words: "server host hostkeys fingerprint", commands: "motd, version, hostkey list, head, stats, sessions, sources list, backup, reload"},
+}
+
+// explain explains a word that is no command: a topic, or else the commands whose help has the word.
+func (r *Registry) explain(c *Call, word string) string {
+	word = strings.ToLower(word)
+	for _, t := range topics {
+		if slices.Contains(strings.Fields(t.words), word) {
+			if help := r.topicHelp(c, t); help != "" {
+				return help
+			}
+		}
+	}
+	if len(word) < 3 {
+		return ""
+	}
+	var b strings.Builder
+	for _, cmd := range r.commands {
+		if cmd.Faces&c.Face != 0 && c.Account.Role.AtLeast(cmd.Role) && hasWord(cmd.Name+" "+cmd.Brief, word) {
+			writeBrief(&b, cmd, c.Face)
+		}
+	}
+	return b.String()
+}
+
+// hasWord reports whether the text has a word that is word, or its plural.
+func hasWord(text, word string) bool {
+	isBetween := func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '-') }
+	return slices.ContainsFunc(strings.FieldsFunc(strings.ToLower(text), isBetween), func(w string) bool {
+		return w == word || w == word+"s" || w+"s" == word
+	})
+}
+
+// topicHelp is the text of a topic, and those of its commands that the caller may use in this face.
+func (r *Registry) topicHelp(c *Call, t topic) string {
+	var b strings.Builder
+	if strings.HasPrefix(t.words, "format ") {
+		b.WriteString(t.text) // its backquotes are markup
+	} else {
+		b.WriteString(c.Face.words(t.text))
+	}
+	for name := range strings.SplitSeq(t.commands, ", ") {
+		cmd := r.byName[c.Face][name]
+		if cmd != nil && c.Account.Role.AtLeast(cmd.Role) {
+			writeBrief(&b, cmd, c.Face)
+		}
+	}
+	return b.String()
+}
+
+// writeBrief writes a command's line of a list.
+func writeBrief(b *strings.Builder, cmd *Command, face Face) {
+	usage := cmd.usage(face)
+	if len([]rune(usage)) > usageWidth-3 {
+		fmt.Fprintf(b, "  %s\n", usage)
+		usage = ""
+	}
+	fmt.Fprintf(b, "  %-*s %s\n", usageWidth-3, usage, face.words(cmd.Brief))
 }

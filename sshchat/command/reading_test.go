@@ -196,11 +196,11 @@ func TestEditAndDelete(t *testing.T) {
 	r.say("alice", chat.General, "frist")
 	r.say("bob", chat.General, "mine")
 	r.refuses("edit", chat.Usage, "edit needs the new text")
-	r.refuses("edit \u200b", chat.Failed, "nothing in it to show")
+	r.refuses("edit \u200b", chat.Failed, "no printable characters")
 	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), chat.Failed, "too long")
 	r.must("edit first,  'quoted")
 	r.lists("history 2", "#general/1 alice: first,  'quoted (edited)", "#general/2 bob: mine")
-	r.refuses("delete general/2", chat.Denied, "somebody else's")
+	r.refuses("delete general/2", chat.Denied, "not yours")
 	r.refuses("delete general/99", chat.NotFound, "no such message in #general")
 	r.refuses("delete general/0", chat.NotFound, "no such message")
 	r.refuses("delete 1", chat.Usage, "not a message ID")
@@ -208,7 +208,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("delete nowhere/1", chat.Denied, "you are not in #nowhere")
 	r.must("delete")
 	r.lists("history", "#general/2 bob: mine")
-	r.refuses("delete general/1", chat.NotFound, "or it is deleted")
+	r.refuses("delete general/1", chat.NotFound, "or it was deleted")
 
 	r.face = Exec
 	r.as("bob")

@@ -115,9 +115,9 @@ func (r *Registry) unknown(face Face, word string) error {
 		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
 	}
 	if near := Nearest(word, r.Names(face)); near != "" {
-		said += fmt.Sprintf("; did you mean %s%s?", slash, near)
+		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s; did you mean %s%s? For a list: %shelp", said, slash, near, slash)}
 	}
-	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s. For a list: %shelp", strings.TrimSuffix(said, "."), slash)}
+	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s. For a list: %shelp", said, slash)}
 }
 
 // Nearest is the name that a word may have been meant for; empty if none is near.

@@ -98,7 +98,7 @@ var _ = add(&Command{
 			c.printJSON(roomOf(r))
 			return nil
 		}
-		c.Printf("#%s, made by %s, %s, %d here, %s\n",
+		c.Printf("#%s, created by %s, %s, %d online, %s\n",
 			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
 		kind, slow := "public", "slow mode off"
 		if r.Rules.Private {

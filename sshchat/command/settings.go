@@ -354,7 +354,7 @@ func ParseZone(name string) (*time.Location, error) {
 		return nil, nil
 	}
 	if len(name) > maxZone || name == "Local" || !zonePattern.MatchString(name) {
-		return nil, fmt.Errorf("%q is no time zone", text.Clean(name, maxZone))
+		return nil, fmt.Errorf("%q is not a time zone", text.Clean(name, maxZone))
 	}
 	return time.LoadLocation(name)
 }

@@ -64,7 +64,7 @@ func (m Missed) String() string {
 	if m.Count > 1 {
 		tries = fmt.Sprintf("%d wrong passwords were", m.Count)
 	}
-	return fmt.Sprintf("%s tried for your account since your last login, the last from %s at %s.", tries, m.From, m.At.UTC().Format("2 Jan 15:04 MST"))
+	return fmt.Sprintf("%s tried on your account since your last login, most recently from %s at %s.", tries, m.From, m.At.UTC().Format("2 Jan 15:04 MST"))
 }
 
 // NewLoginAttempts returns a count by the clock now: after free wrong passwords in a row the next have to wait, and after

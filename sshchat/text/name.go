@@ -31,7 +31,7 @@ type Name struct{ s string }
 func ParseName(s string) (Name, error) {
 	low, ok := lower(s)
 	if !ok || !namePattern.MatchString(low) {
-		return Name{}, fmt.Errorf("%w: a name is a letter, then up to %d of a-z, 0-9, _ and -", ErrName, MaxName-1)
+		return Name{}, fmt.Errorf("%w: a name is a letter followed by up to %d of a-z, 0-9, _ and -", ErrName, MaxName-1)
 	}
 	return Name{low}, nil
 }
@@ -106,7 +106,7 @@ var General = RoomName{"general"}
 func ParseRoomName(s string) (RoomName, error) {
 	low, ok := lower(strings.TrimPrefix(s, "#"))
 	if !ok || !namePattern.MatchString(low) {
-		return RoomName{}, fmt.Errorf("%w: a room is # and a letter, then up to %d of a-z, 0-9, _ and -", ErrRoomName, MaxName-1)
+		return RoomName{}, fmt.Errorf("%w: a room is # and a letter, followed by up to %d of a-z, 0-9, _ and -", ErrRoomName, MaxName-1)
 	}
 	return RoomName{low}, nil
 }

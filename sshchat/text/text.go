@@ -15,7 +15,7 @@ const MaxText = 4096
 
 // Refusals of a text, worded for the person who typed it.
 var (
-	ErrEmpty   = errors.New("there is nothing in it to show")
+	ErrEmpty   = errors.New("it has no printable characters")
 	ErrTooLong = errors.New("too long")
 	ErrNotUTF8 = errors.New("this is not UTF-8 text")
 )
@@ -71,7 +71,7 @@ func limited(s string, max int) (Text, error) {
 	case s == "":
 		return Text{}, ErrEmpty
 	case len(s) > max:
-		return Text{}, fmt.Errorf("%w: %d bytes, and %d is the most", ErrTooLong, len(s), max)
+		return Text{}, fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLong, len(s), max)
 	}
 	return Text{s}, nil
 }

@@ -31,7 +31,7 @@ func (f *Full) Deliver(spans []chat.Span) {
 	for i := range spans {
 		s := &spans[i]
 		if s.Gap.Count() > 0 {
-			f.note(s.Room, partNotice, gapText(s, f.options.Me)+": they came faster than this terminal took them")
+			f.note(s.Room, partNotice, gapText(s, f.options.Me)+": they came faster than this terminal could show them")
 		}
 		for j := range s.Entries {
 			switch m := &s.Entries[j]; {

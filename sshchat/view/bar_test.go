@@ -112,9 +112,9 @@ func TestAnswersWhileAListIsOpen(t *testing.T) {
 	s.Show("/help", list)
 	s.flush()
 	s.shows("a line of a list", "Your key opens") // also what came just before the list
-	s.Fail("you are faster than that")
+	s.Fail("Too fast")
 	s.flush()
-	s.shows("a line of a list", "! you are faster")
+	s.shows("a line of a list", "! Too fast")
 	s.types("/wh\t")
 	s.Print("a long answer, of more than one row of this screen, which is why it is broken")
 	s.flush()
@@ -129,10 +129,10 @@ func TestAnswersWhileAListIsOpen(t *testing.T) {
 	if !s.Following() {
 		t.Error("the list is open")
 	}
-	s.shows("! you are faster") // nothing is lost of what was said meanwhile
+	s.shows("! Too fast") // nothing is lost of what was said meanwhile
 	s.Show("/help", list)
 	s.flush()
-	s.hides("! you are faster")
+	s.hides("! Too fast")
 	s.anew()
 }
 
@@ -205,7 +205,7 @@ func TestPlainMentions(t *testing.T) {
 		rung := ""
 		for _, d := range []chat.Message{
 			said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.General, ann, "ann says ann"),
-			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.Comings, bob, "ann came"),
+			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.Comings, bob, "ann joined"),
 		} {
 			d.At = noon.Add(time.Minute)
 			m.Deliver(told(d))

@@ -99,7 +99,7 @@ func (b *bars) topicRow() string {
 	r, _ := b.here()
 	said := " " + b.room.For(b.me)
 	if !b.room.IsDirect() && r.Members > 0 {
-		said += fmt.Sprintf("  %d of %d here", r.Here, r.Members)
+		said += fmt.Sprintf("  %d of %d online", r.Here, r.Members)
 	}
 	if r.Topic != "" {
 		said += "  " + string(text.AppendPrintable(nil, r.Topic, false))

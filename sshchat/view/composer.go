@@ -97,11 +97,11 @@ func (e *editor) hint() string {
 	lines, size := 1+bytes.Count(e.text, []byte("\n")), len(e.text)
 	switch {
 	case size > text.MaxText:
-		return fmt.Sprintf("[%s, %d bytes: a message has at most %d. Ctrl+C drops them]", text.Count(lines, "line"), size, text.MaxText)
+		return fmt.Sprintf("[%s, %d bytes; the limit is %d. Ctrl+C clears]", text.Count(lines, "line"), size, text.MaxText)
 	case lines == 1:
-		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C drops them]", size)
+		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C clears]", size)
 	}
-	return fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C drops them]", lines)
+	return fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C clears]", lines)
 }
 
 // prompt is what stands before what is typed, in rows of width cells.

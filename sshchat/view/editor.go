@@ -111,7 +111,7 @@ func (e *editor) reportLost() string {
 	if l.bytes == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the paste is too long: its last %s, %s, were dropped. A message has at most %s",
+	return fmt.Sprintf("the paste is too long: dropped its last %s (%s). A message can have at most %s",
 		text.Count(l.lines+1, "line"), text.Count(l.bytes, "byte"), text.Count(text.MaxText, "byte"))
 }
 
@@ -121,7 +121,7 @@ func (e *editor) tooLong() string {
 	if size <= text.MaxText || e.single || isCommand(e.text) {
 		return ""
 	}
-	return fmt.Sprintf("too long: %d bytes, and %d is the most. Nothing was sent.", size, text.MaxText)
+	return fmt.Sprintf("too long: %d bytes; the limit is %d. Nothing was sent.", size, text.MaxText)
 }
 
 // refused says why what is typed cannot be sent, and makes room for another try; "" if it can. What is too long stays, to

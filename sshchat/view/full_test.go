@@ -284,7 +284,7 @@ func (s *stage) evening() {
 	s.enter(general, Room{Name: dev, Unread: 3}, Room{Name: text.Direct(ann, bob), Unread: 1, Mentions: 1})
 	s.says(at(said(chat.General, bob, "good evening, *everybody*"), noon.Add(-24*time.Hour)))
 	s.says(said(chat.General, ann, "hello :wave: see https://example.org/a/rather/long/path/to/wrap/around?with=query&and=more"))
-	s.says(happened(chat.General, chat.Comings, chat.Name{}, "carol came"))
+	s.says(happened(chat.General, chat.Comings, chat.Name{}, "carol joined"))
 	s.says(happened(chat.General, chat.Me, bob, "waves at Ann"))
 	s.says(said(chat.General, bob, "```go\nfunc main() {\n\tprintln(\"hi\")\n}\n```\nthat was it"))
 	for _, spoken := range scripts {
@@ -310,10 +310,10 @@ func TestScreens(t *testing.T) {
 			s.Full.Rooms([]Room{{Name: chat.General, Topic: "what we build", Sealed: 1234}})
 			s.types("\x1b[5~\x1b[5~\x1b[5~\x1b[5~")
 		}},
-		{"error", 60, 12, "xterm", func(s *stage) { s.Fail("unknown command /jion; did you mean /join? (/help lists them)"); s.flush() }},
+		{"error", 60, 12, "xterm", func(s *stage) { s.Fail("unknown command /jion; did you mean /join? For a list: /help"); s.flush() }},
 		{"help", 60, 16, "xterm", func(s *stage) {
 			s.types("/help\r")
-			s.Print(strings.Repeat("/join #room   enter a room\n", 40))
+			s.Print(strings.Repeat("/join #room   join a room, or create it\n", 40))
 			s.flush()
 		}},
 		{"question", 60, 12, "xterm", func(s *stage) { s.Ask("Really?\nYour password: ", false); s.types("secret"); s.flush() }},

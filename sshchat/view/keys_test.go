@@ -231,10 +231,10 @@ func TestPasteThatIsTooLong(t *testing.T) {
 		}
 		inBox := strings.Count(paste.String()[:maxLine], "\n")
 		seen := strings.Join(strings.Fields(y.shown()), " ")
-		if want := fmt.Sprintf("its last %d lines, %d bytes, were dropped. A message has at most %d bytes", 5001-inBox, paste.Len()-maxLine, text.MaxText); !strings.Contains(seen, want) {
+		if want := fmt.Sprintf("dropped its last %d lines (%d bytes). A message can have at most %d bytes", 5001-inBox, paste.Len()-maxLine, text.MaxText); !strings.Contains(seen, want) {
 			t.Errorf("%s shows\n%s\nwithout %q", kind, seen, want)
 		}
-		if want := fmt.Sprintf("[%d lines, %d bytes: a message has at most", inBox+1, maxLine); kind == "full" && !strings.Contains(seen, want) {
+		if want := fmt.Sprintf("[%d lines, %d bytes; the limit is", inBox+1, maxLine); kind == "full" && !strings.Contains(seen, want) {
 			t.Errorf("%s shows\n%s\nwithout %q", kind, seen, want)
 		}
 		if did := y.plays("\r"); len(did) > 0 {

@@ -71,7 +71,7 @@ const plainStyle = "\x1b[m"
 
 // day is the separator above the first message of a day.
 func (p *paint) day(at time.Time) string {
-	return at.In(p.location).Format("-- Monday, 2 January 2006 --")
+	return at.In(p.location).Format("-- Monday, 2 January 2006, MST --")
 }
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.

@@ -174,7 +174,7 @@ func (p *Pipe) submit(did []Action) []Action {
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:
-		return append(did, Action{Kind: Refused, Text: fmt.Sprintf("not sent: a line is at most %d bytes, and that one was longer", maxLine)})
+		return append(did, Action{Kind: Refused, Text: fmt.Sprintf("not sent: the line was longer than %d bytes", maxLine)})
 	case bad != nil:
 		return append(did, Action{Kind: Refused, Text: "not sent: " + bad.Error()})
 	case strings.TrimSpace(said) == "" && !p.asked:

@@ -27,7 +27,7 @@ func TestPipe(t *testing.T) {
 		said(other, bob, "hi"),
 		said(text.Direct(ann, bob), bob, "psst"),
 		happened(chat.General, chat.Me, bob, "waves"),
-		happened(chat.General, chat.Notice, chat.Name{}, "bob came"),
+		happened(chat.General, chat.Notice, chat.Name{}, "bob joined"),
 		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
 		chat.Message{Room: chat.General, Seq: 3, From: bob, Kind: chat.Edit, Of: 1, Text: said(other, bob, "hi\nbob: forged").Text},
 		chat.Message{Room: other, Seq: 4, From: bob, Kind: chat.Delete, Of: 2},

@@ -83,7 +83,7 @@ func (p *Plain) Deliver(spans []chat.Span) {
 }
 
 func (p *Plain) missed(s *chat.Span) {
-	p.above(gapText(s, p.me)+": they came faster than this terminal took them", "")
+	p.above(gapText(s, p.me)+": they came faster than this terminal could show them", "")
 }
 
 // happened takes an entry of a log.

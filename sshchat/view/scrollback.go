@@ -163,9 +163,9 @@ func (s *scrollback) top(room int) []string {
 	if r.Sealed == 0 || s.cleared[s.room.Name] > 0 {
 		return nil
 	}
-	text := "-- 1 older line is sealed: /unlock reads it here, /help history tells more"
+	text := "-- 1 older line is sealed. To read it: /unlock. To learn more: /help history"
 	if r.Sealed > 1 {
-		text = fmt.Sprintf("-- %d older lines are sealed: /unlock reads them here, /help history tells more", r.Sealed)
+		text = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
 	}
 	rows := s.paint.text(text, partNotice, s.width)
 	slices.Reverse(rows)

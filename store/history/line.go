@@ -123,7 +123,7 @@ func appendAnyString(b []byte, s string) []byte {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		panic("internal error: a string that is no JSON: " + err.Error())
+		panic("internal error: a string that is not JSON: " + err.Error())
 	}
 	return bytes.TrimSuffix(w.Bytes(), []byte("\n"))
 }
