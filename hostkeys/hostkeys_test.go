@@ -108,7 +108,7 @@ func TestLoadRefusesWhatIsNoPlainFile(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, File), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "not a plain file") {
+		if _, _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -56,9 +56,9 @@ func read(path string) (ssh.Signer, error) {
 func check(path string, info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("host key %s is not a plain file", path)
+		return fmt.Errorf("host key %s is not a regular file", path)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("host key %s can be read or written by others (mode %04o): if nobody has copied it, chmod 600 it; else move it away and tell your users that the key changes",
+		return fmt.Errorf("host key %s can be read or written by other users (mode %04o): if nobody has copied it, run chmod 600; if somebody may have, move it away and tell your users that the key changes",
 			path, info.Mode().Perm())
 	case info.Size() == 0:
 		return fmt.Errorf("host key %s is empty: restore it from a backup, or remove it and tell your users that the key changes", path)
@@ -74,11 +74,11 @@ func parse(path string, data []byte) (ssh.Signer, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, fmt.Errorf("host key %s is locked with a passphrase, which a server cannot type: ssh-keygen -p removes it", path)
+		return nil, fmt.Errorf("host key %s has a passphrase, which a server cannot type: remove it with ssh-keygen -p", path)
 	case err != nil:
 		return nil, fmt.Errorf("host key %s is damaged (%w): restore it from a backup, or remove it and tell your users that the key changes", path, err)
 	case signer.PublicKey().Type() != ssh.KeyAlgoED25519:
-		return nil, fmt.Errorf("host key %s is of type %s, and must be ed25519", path, signer.PublicKey().Type())
+		return nil, fmt.Errorf("host key %s is of type %s; it must be ed25519", path, signer.PublicKey().Type())
 	}
 	return signer, nil
 }
@@ -87,23 +87,23 @@ func parse(path string, data []byte) (ssh.Signer, error) {
 func create(path string) (ssh.Signer, error) {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return nil, fmt.Errorf("make a host key: %w", err)
+		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	signer, err := ssh.NewSignerFromKey(private)
 	if err != nil {
-		return nil, fmt.Errorf("make a host key: %w", err)
+		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	block, err := ssh.MarshalPrivateKey(private, "")
 	if err != nil {
-		return nil, fmt.Errorf("make a host key: %w", err)
+		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	data := pem.EncodeToMemory(block)
 	defer clear(data)
 	if err := publish(path, data, 0o600); err != nil {
-		return nil, fmt.Errorf("make a host key: %w", err)
+		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	if err := writePublic(path, signer.PublicKey()); err != nil {
-		return nil, fmt.Errorf("make a host key: %w", err)
+		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	return signer, nil
 }

@@ -68,7 +68,7 @@ func Open(dir string) (r *Ring, made bool, err error) {
 		return nil, false, err
 	}
 	if err := r.mend(current.PublicKey()); err != nil {
-		return nil, false, fmt.Errorf("mend a host key rotation that was cut off: %w", err)
+		return nil, false, fmt.Errorf("complete an interrupted host key rotation: %w", err)
 	}
 	if r.keys, err = r.read(); err != nil {
 		return nil, false, err
@@ -114,9 +114,9 @@ func readCertificate(path string, of ssh.PublicKey) (*ssh.Certificate, error) {
 	c, ok := key.(*ssh.Certificate)
 	switch {
 	case !ok || c.CertType != ssh.HostCert:
-		return nil, fmt.Errorf("%s is no host certificate: ssh-keygen -s CA -h makes one", path)
+		return nil, fmt.Errorf("%s is not a host certificate: create one with ssh-keygen -s CA -h", path)
 	case !bytes.Equal(c.Key.Marshal(), of.Marshal()):
-		return nil, fmt.Errorf("host certificate %s is for another key than the current one: sign that, or remove the certificate", path)
+		return nil, fmt.Errorf("host certificate %s is not for the current host key: sign that key, or remove the certificate", path)
 	}
 	return c, nil
 }

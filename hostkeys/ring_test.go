@@ -240,7 +240,7 @@ func TestCertificate(t *testing.T) {
 	other, _, err := Load(t.TempDir())
 	try(t, err)
 	certify(t, dir, other.PublicKey(), time.Hour)
-	if err := r.Reload(); err == nil || !strings.Contains(err.Error(), "another key") {
+	if err := r.Reload(); err == nil || !strings.Contains(err.Error(), "not for the current host key") {
 		t.Errorf("a certificate of another key: %v", err)
 	}
 	if n := len(r.Signers()); n != 2 {

@@ -61,7 +61,7 @@ func (r *Ring) Rotate() error {
 	r.records = append(r.records, record)
 	r.keys = keys{current: r.keys.next}
 	if err := errors.Join(overwrite(old), r.tidy(record.to)); err != nil {
-		return fmt.Errorf("the host key was rotated, but not everything of the old one put away: %w", err)
+		return fmt.Errorf("the host key was rotated, but files of the old one remain: %w", err)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (r *Ring) readRecords() error {
 		}
 		record, err := parseRotation(data)
 		if err != nil {
-			return fmt.Errorf("host key rotation %s is damaged (%w): restore it from a backup, or move it away: heads signed before it can then not be traced to the current key",
+			return fmt.Errorf("host key rotation %s is damaged (%w): restore it from a backup, or move it away; heads signed before it can then no longer be traced to the current key",
 				r.recordPath(n), err)
 		}
 		r.records = append(r.records, record)
@@ -209,7 +209,7 @@ func parseRotation(data []byte) (rotation, error) {
 		return rotation{}, err
 	}
 	if !bytes.Equal(by.Marshal(), record.from.Marshal()) {
-		return rotation{}, errors.New("it is not signed by the key that went")
+		return rotation{}, errors.New("it is not signed by the old key")
 	}
 	record.file = data
 	return record, nil

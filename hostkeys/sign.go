@@ -48,7 +48,7 @@ func signed(namespace string, message []byte) []byte {
 func Verify(namespace string, message, armored []byte) (ssh.PublicKey, error) {
 	block, _ := pem.Decode(armored)
 	if block == nil || block.Type != "SSH SIGNATURE" {
-		return nil, errors.New("verify a signature: it is no SSH signature")
+		return nil, errors.New("verify a signature: it is not an SSH signature")
 	}
 	var blob struct {
 		Magic                     [6]byte
@@ -61,7 +61,7 @@ func Verify(namespace string, message, armored []byte) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("verify a signature: %w", err)
 	}
 	if string(blob.Magic[:]) != magic || blob.Version != 1 || blob.Namespace != namespace || blob.Hash != hash {
-		return nil, errors.New("verify a signature: it is of another kind or for another purpose")
+		return nil, errors.New("verify a signature: it has another format or namespace")
 	}
 	key, err := ssh.ParsePublicKey(blob.PublicKey)
 	if err != nil {
@@ -72,7 +72,7 @@ func Verify(namespace string, message, armored []byte) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("verify a signature: %w", err)
 	}
 	if err := key.Verify(signed(namespace, message), &signature); err != nil {
-		return nil, errors.New("verify a signature: it is not of this message")
+		return nil, errors.New("verify a signature: it does not match the message")
 	}
 	return key, nil
 }

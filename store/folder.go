@@ -12,7 +12,7 @@ import (
 )
 
 // ErrFolderInUse is wrapped when another process holds the data folder.
-var ErrFolderInUse = errors.New("another sshchat is running on this folder")
+var ErrFolderInUse = errors.New("another sshchat is using this folder")
 
 // Folder is the data folder, held by this process alone until Release.
 type Folder struct {
@@ -75,8 +75,8 @@ func closeFolder(dir string) error {
 	}
 	for _, e := range entries {
 		if !ours(e.Name()) {
-			return fmt.Errorf("others can look into it, and it holds %q, which is not sshchat's: "+
-				"choose another folder, or close it with chmod 700", e.Name())
+			return fmt.Errorf("other users can read it, and it contains %q, which does not belong to sshchat: "+
+				"choose another folder, or run chmod 700 on it", e.Name())
 		}
 	}
 	return os.Chmod(dir, 0o700)

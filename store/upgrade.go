@@ -62,11 +62,11 @@ func Upgrade(d durable.FS, dir string, files ...Versioned) (done Upgraded, err e
 		}
 	}
 	if done.Backup, err = backUp(d, dir, fmt.Sprintf("%s%d", backupPrefix, done.From), done.Files); err != nil {
-		return Upgraded{}, fmt.Errorf("back up %s before it is upgraded: %w; nothing was changed", dir, err)
+		return Upgraded{}, fmt.Errorf("back up %s before the upgrade: %w; nothing was changed", dir, err)
 	}
 	for _, f := range old {
 		if err := f.Upgrade(); err != nil {
-			return Upgraded{}, fmt.Errorf("upgrade %s: %w; the files as they were are in %s", filepath.Join(dir, f.Name), err, done.Backup)
+			return Upgraded{}, fmt.Errorf("upgrade %s: %w; the original files are in %s", filepath.Join(dir, f.Name), err, done.Backup)
 		}
 	}
 	return done, nil

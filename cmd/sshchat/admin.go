@@ -66,7 +66,7 @@ func readKeys(file string) ([]chat.Key, error) {
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%s holds no key", file)
+		return nil, fmt.Errorf("%s contains no key", file)
 	}
 	return keys, nil
 }

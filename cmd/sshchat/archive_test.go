@@ -172,7 +172,7 @@ func TestVerify(t *testing.T) {
 	if err := os.WriteFile(foreign, []byte(bob.must("head general")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, code := runHere(t, "verify", "--data", s.data, "--head", foreign); code != 1 || !strings.Contains(errs, "not this server's") {
+	if _, errs, code := runHere(t, "verify", "--data", s.data, "--head", foreign); code != 1 || !strings.Contains(errs, "never a key of this server") {
 		t.Errorf("a foreign head: exit %d, %s", code, errs)
 	}
 	b, err := os.ReadFile(early)

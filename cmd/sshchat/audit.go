@@ -35,7 +35,7 @@ func (k auditKey) Signed(message, signature []byte) (fingerprint string, err err
 			return ssh.FingerprintSHA256(by), nil
 		}
 	}
-	return "", fmt.Errorf("it is signed by %s, which is not and was not this server's host key", ssh.FingerprintSHA256(by))
+	return "", fmt.Errorf("it is signed by %s, which was never a host key of this server", ssh.FingerprintSHA256(by))
 }
 
 // signedLog is the audit log as the commands see it.
@@ -54,7 +54,7 @@ func (l signedLog) Signed() (command.SignedTip, error) {
 // operator and for the log itself: it was changed while no server ran, or is that of another server.
 func (l signedLog) begin(logger *slog.Logger) error {
 	if _, _, err := l.CheckTip(l.key); err != nil {
-		logger.Warn("the audit log is not what the host key signed", "err", err)
+		logger.Warn("the audit log does not match its signature", "err", err)
 		if err := l.Append(chat.Act{Do: "audit check", Text: err.Error(), Result: "failed"}); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (l signedLog) begin(logger *slog.Logger) error {
 // end signs the log as it is when the server stops. A tip signed before is as true, so a failure ends nothing.
 func (l signedLog) end(logger *slog.Logger) {
 	if err := l.sign(audit.Stop, logger); err != nil {
-		logger.Error("the audit log's tip cannot be signed", "err", err)
+		logger.Error("the audit log's last line cannot be signed", "err", err)
 	}
 }
 

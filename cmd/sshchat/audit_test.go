@@ -47,7 +47,7 @@ func TestAuditLogIsSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = startServer(t, s.data)
-	if log := s.log.String(); !strings.Contains(log, "the audit log is not what the host key signed") {
+	if log := s.log.String(); !strings.Contains(log, "the audit log does not match its signature") {
 		t.Errorf("the operator's log: %s", log)
 	}
 	alice = alice.at(s).again(t)

@@ -33,7 +33,7 @@ func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 		{"--history-rotate 5Q", `"5Q" is not a size, such as`}, {"--history-keep soon", `"soon" is not a time, such as`}, {"--dormant soon", `"soon" is not a time, such as`},
 		{"--per-source-penalty-exempt-list all", `"all" is not an address, such as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
 		{"--=x", "--=x is not a flag"}, {"verfy", `unexpected command "verfy"`}, {"version x", `unexpected argument "x" (see sshchat version --help)`},
-		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
+		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder only once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
 		{"open", "open needs a key: -i FILE"}, {"open .", "open needs a key: -i FILE"}, {"open -i", "needs a value"}, {"man x", "unexpected argument"},
 	} {
 		said, code := sshchatHere(t, strings.Fields(c.line)...)
@@ -90,7 +90,7 @@ func TestVerifyTakesAFolder(t *testing.T) {
 	s.register("alice").must("say general hello")
 	s.stop()
 	for _, args := range [][]string{{"verify", s.data}, {"verify", "--data", s.data}, {"verify", "--json", s.data}, {"verify", s.data, "--json"}} {
-		if said, code := sshchatHere(t, args...); code != 0 || !strings.Contains(said, "general") && !strings.Contains(said, "whole: 1 file") {
+		if said, code := sshchatHere(t, args...); code != 0 || !strings.Contains(said, "general") && !strings.Contains(said, "ok: 1 file") {
 			t.Errorf("%q: exit %d, %s", args, code, said)
 		}
 	}

@@ -251,7 +251,7 @@ func TestRememberedHead(t *testing.T) {
 	if !strings.Contains(out.String(), "general/2 alice: two") {
 		t.Errorf("opened %q", out.String())
 	}
-	if code := run(t.Context(), append(args, dir+"/early"), nil, &out, &errs); code == 0 || !strings.Contains(errs.String(), "remembered head") {
+	if code := run(t.Context(), append(args, dir+"/early"), nil, &out, &errs); code == 0 || !strings.Contains(errs.String(), "the saved head") {
 		t.Errorf("rolled back: exit %d, %s", code, errs.String())
 	}
 }

@@ -50,14 +50,14 @@ func openHostKeys(data string, used bool, stderr io.Writer, logger *slog.Logger)
 	fmt.Fprintf(stderr, "host key %s\n", fingerprint)
 	switch {
 	case made && used:
-		logger.Warn("the data folder was in use and has no host key: a new one was made", "data", data, "key", fingerprint)
+		logger.Warn("the data folder has data but no host key; created a new one", "data", data, "key", fingerprint)
 		fmt.Fprintf(stderr, `WARNING: %s was in use before, but its host key is missing. A new one was made.
 The ssh of everybody who has connected before will report that the host key has changed, and refuse to connect.
 If you have the old key, stop the server, put the key back as %s, and start it again.
 A backup holds the host keys if it was made with: ssh ... backup --with-host-keys
 `, data, filepath.Join(data, hostkeys.File))
 	case made:
-		logger.Info("made a host key", "data", data)
+		logger.Info("created a host key", "data", data)
 	}
 	return keys, nil
 }

@@ -199,7 +199,7 @@ func TestLifeOfAForgottenPassword(t *testing.T) {
 	l.opens("paula", l.identity(paula, given), "1 2")
 	l.say()
 	l.opens("paula", l.identity(paula, given), "1 2 3")
-	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("no admin has replaced")
+	paula.asks("passwd recover", [2]string{"Current password:", given}, [2]string{"Previous password:", goodPassword}).sees("no admin has reset this account's password")
 	if strings.Contains(readText(t, filepath.Join(l.s.data, "users.json")), "retired") {
 		t.Error("what was recovered is kept as retired, too")
 	}

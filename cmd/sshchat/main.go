@@ -58,8 +58,8 @@ func atMost(n int) cobra.PositionalArgs {
 
 func versionCommand() *cobra.Command {
 	asJSON := false
-	cmd := &cobra.Command{Use: "version [--json]", Short: "print which sshchat this is", Args: atMost(0), SilenceUsage: true, SilenceErrors: true}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
+	cmd := &cobra.Command{Use: "version [--json]", Short: "print the version", Args: atMost(0), SilenceUsage: true, SilenceErrors: true}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !asJSON {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", version(), memory())
@@ -67,7 +67,7 @@ func versionCommand() *cobra.Command {
 		}
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
 			Version string `json:"version"`
-			Erases  bool   `json:"erases"` // used keys and passwords are erased from memory
+			Erases  bool   `json:"erases"` // keys and passwords are erased from memory after use
 		}{version(), agesplit.Erases})
 	}
 	return cmd

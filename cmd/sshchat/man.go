@@ -38,8 +38,8 @@ func (m manual) print(root *cobra.Command, commands *command.Registry) {
 		m.text(strings.TrimSpace(strings.TrimPrefix(sub.Use, sub.Name())))
 	}
 	m.macro("SH", "DESCRIPTION")
-	m.text("Anybody with an SSH client joins: ssh -p 2222 NAME@HOST. Without a command that is the chat itself, with one the command's answer. " +
-		"What is said is kept sealed to the keys of who may read it, and the server cannot open it again.")
+	m.text("Anyone with an SSH client can join: ssh -p 2222 NAME@HOST. Without a command this opens the chat; with one it runs the command. " +
+		"Messages are stored sealed to the keys of the people who may read them. The server cannot open them again.")
 	m.settings()
 	m.macro("SH", "SUBCOMMANDS")
 	for _, sub := range subcommands(root) {
@@ -52,7 +52,7 @@ func (m manual) print(root *cobra.Command, commands *command.Registry) {
 		}
 	}
 	m.macro("SH", "COMMANDS OF PEOPLE")
-	m.text("Given as ssh HOST COMMAND or, with a slash before it, as a line of the chat.")
+	m.text("Run them as ssh HOST COMMAND or, with a slash in front, in the chat.")
 	group := command.Group("")
 	for _, e := range commands.Manual() {
 		if e.Group != group {
@@ -107,16 +107,16 @@ func subcommands(root *cobra.Command) []*cobra.Command {
 // end is what does not follow from flags and commands.
 func (m manual) end() {
 	m.macro("SH", "EXIT STATUS")
-	m.text("Of commands over SSH: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 not found. A session without a terminal ends with the code of the last line that was refused. A server that stops ends all sessions with 1; ssh itself ends with 255 if the connection is lost. Of the server: 0 after an orderly stop, 2 if a setting is wrong, else 1.")
+	m.text("Commands over SSH: 0 success, 1 failure, 2 wrong usage, 3 denied, 4 not found. A session without a terminal exits with the code of the last line that was refused. When the server stops, sessions exit with 1; ssh itself exits with 255 if the connection is lost. The server: 0 after a normal stop, 2 if a setting is invalid, 1 for other errors.")
 	m.macro("SH", "SIGNALS")
-	m.text("SIGTERM and SIGINT end the server: people are told, what was said is on the disk, all within ten seconds. SIGHUP does what the command reload does, and prints a new code for claim while there is no admin.")
+	m.text("SIGTERM and SIGINT stop the server within ten seconds, after telling users and syncing messages to disk. SIGHUP does the same as the command reload, and prints a new code for claim while there is no admin.")
 	m.macro("SH", "FILES")
-	m.text("In the folder of --data, which is for the server's user alone:")
+	m.text("In the data folder (--data), which only the server's user may read:")
 	for _, file := range [][2]string{
-		{"users.json", "accounts, rooms, bans, invites"}, {"changes.jsonl", "what was changed since users.json was written"}, {"message_history.json", "what was said, sealed"},
-		{"state.json", "what may be 5 seconds old after a crash: read marks, wrong passwords"}, {"audit.jsonl", "what admins did, chained by hash; audit.tip is its last line, signed"},
-		{"ssh_host_ed25519_key", "the host key; with .next the one to come"}, {"motd", "the message of the day"}, {"clock", "the latest time that was believed"},
-		{"lock", "held while a server runs"},
+		{"users.json", "accounts, rooms, bans, invites"}, {"changes.jsonl", "changes since users.json was written"}, {"message_history.json", "messages, sealed"},
+		{"state.json", "read marks and counts of wrong passwords; up to 5 seconds old after a crash"}, {"audit.jsonl", "what moderators and admins did, as a hash chain; audit.tip is its last line, signed"},
+		{"ssh_host_ed25519_key", "the host key; with .next, the announced one"}, {"motd", "the message of the day"}, {"clock", "the latest trusted time"},
+		{"lock", "locked while a server runs"},
 	} {
 		m.item(file[0], file[1])
 	}

@@ -30,7 +30,7 @@ type metrics struct {
 // newSyncs is how long the disk takes. It is made before the history that it is told of.
 func newSyncs() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "sshchat_fsync_seconds", Help: "How long the history's syncs took.",
+		Name: "sshchat_fsync_seconds", Help: "Duration of history syncs.",
 		Buckets: prometheus.ExponentialBuckets(0.00005, 2, 18), // 50 us to 6.5 s
 	})
 }
@@ -45,13 +45,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	bytes, records := m.st.history.Size()
 	gauge(ch, "scrypt_running", "Passwords being checked.", float64(running))
 	gauge(ch, "scrypt_waiting", "Passwords waiting to be checked.", float64(waiting))
-	gauge(ch, "history_bytes", "Size of the history, without the room kept for what comes.", float64(bytes))
+	gauge(ch, "history_bytes", "Size of the history, not counting preallocated space.", float64(bytes))
 	gauge(ch, "history_records", "Records in the history.", float64(records))
 	counter(ch, "history_write_errors_total", "Batches of messages and changes that could not be stored.", nil, nil, float64(m.st.history.WriteErrors()))
 	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
-	gauge(ch, "rooms", "Rooms, direct ones not counted.", float64(m.hub.CountRooms()))
-	counter(ch, "clock_set_back_total", "Times that the clock was set back by more than messages hide.", nil, nil, float64(m.hub.SetBack()))
-	counter(ch, "messages_total", "Messages stored and shown.", nil, nil, float64(m.hub.Posted()))
+	gauge(ch, "rooms", "Rooms, not counting direct conversations.", float64(m.hub.CountRooms()))
+	counter(ch, "clock_set_back_total", "Times the clock was set back.", nil, nil, float64(m.hub.SetBack()))
+	counter(ch, "messages_total", "Messages stored and delivered.", nil, nil, float64(m.hub.Posted()))
 }
 
 // collectStats sends each field of Stats under the name of its tag.

@@ -32,16 +32,16 @@ func openCommand() *cobra.Command {
 	var head, name string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "open -i KEY [--head FILE] [FILE...]", Short: "read sealed history with your own key, and check that none of it is missing",
-		Long: "FILE is a data folder, a message_history.json with its archives before it, the oldest first, or a tar from\n" +
-			"history --tar; without it, standard input.\n" +
-			"KEY is an SSH private key or an age identity file, such as the one from identity.",
+		Use: "open -i KEY [--head FILE] [FILE...]", Short: "read sealed history with your own key, and check that it is complete",
+		Long: "FILE is a data folder, a message_history.json preceded by its archives, oldest first, or a tar from\n" +
+			"history --tar. The default is standard input.\n" +
+			"KEY is an SSH private key or an age identity file, such as the output of identity.",
 		Args: cobra.ArbitraryArgs, SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().StringArrayVarP(&keys, "identity", "i", nil, "private key or age identity file (repeatable)")
-	cmd.Flags().StringVar(&head, "head", "", "a head remembered from the head command: fail if the history does not lead up to it")
-	cmd.Flags().StringVar(&name, "name", "", "try only the heads of this account")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "the sealed lines as they are, one JSON object a line")
+	cmd.Flags().StringVar(&head, "head", "", "a head saved from the head command: fail if the history does not contain it")
+	cmd.Flags().StringVar(&name, "name", "", "try only keys of this account")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := opener(keys, name)
 		if err != nil {
@@ -168,7 +168,7 @@ func open(o *history.Opener, lines iter.Seq2[history.Line, error], stdout, stder
 		return err
 	}
 	if unknown > 0 {
-		fmt.Fprintf(stderr, "%s of a kind that only a newer version of sshchat knows\n", text.Are(unknown, "message"))
+		fmt.Fprintf(stderr, "%s of a kind that this version of sshchat does not know\n", text.Are(unknown, "message"))
 	}
 	switch {
 	case o.Passed > 0 && opened == 0:
@@ -200,7 +200,7 @@ func plainLine(l history.Line) string {
 	case chat.Say:
 		return fmt.Sprintf("%s %s: %s", head, l.From, said)
 	}
-	return fmt.Sprintf("%s %s (%s; this version does not know that kind): %s", head, l.From, text.Clean(string(l.Kind), 32), said)
+	return fmt.Sprintf("%s %s (%s, a kind this version does not know): %s", head, l.From, text.Clean(string(l.Kind), 32), said)
 }
 
 // readIdentities reads an SSH private key, an age identity file, or one sealed with a passphrase, which it asks for.
@@ -252,7 +252,7 @@ func readLockedKey(file string, data []byte) ([]age.Identity, error) {
 	case *ed25519.PrivateKey:
 		id, err = agessh.NewEd25519Identity(*key)
 	default:
-		err = errors.New("history is not sealed to keys of its type: it takes ed25519 or RSA")
+		err = errors.New("keys of this type cannot open history: use ed25519 or RSA")
 	}
 	if err != nil {
 		return nil, err
@@ -282,7 +282,7 @@ func readSealedIdentities(file string, sealed io.Reader) ([]age.Identity, error)
 func askPassphrase(file string) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("a passphrase is needed, and there is no terminal to ask on: %w", err)
+		return nil, fmt.Errorf("the key has a passphrase, and there is no terminal to ask for it: %w", err)
 	}
 	defer tty.Close()
 	fmt.Fprintf(tty, "Passphrase for %s: ", file)

@@ -40,7 +40,7 @@ func TestPlainLine(t *testing.T) {
 		"alice: (deleted)":            {Kind: chat.Say},
 		"alice edits 1: (deleted)":    {Kind: chat.Edit, Of: 1},
 		"alice: (nothing to show)":    {Kind: chat.Say, Text: "\u200b"},
-		"alice (dance; this version does not know that kind): hello\n  bob: forged": {Kind: "dance\x1b\n", Text: "hello\nbob: forged"},
+		"alice (dance; a kind this version does not know): hello\n  bob: forged": {Kind: "dance\x1b\n", Text: "hello\nbob: forged"},
 	} {
 		l.At, l.Room, l.W, l.Seq, l.From = at, chat.General, 1, 2, alice
 		if got := plainLine(l); got != "2026-11-23 21:38:56 general/2 "+want {
@@ -253,7 +253,7 @@ func TestOpenChecksWhoSignedTheHead(t *testing.T) {
 		"noise":         {line + "\nnot a signature\n", "signature", 1},
 		"half of it":    {line + "\n" + signature[:len(signature)/2], "signature", 1},
 		"not signed":    {line + "\n", "not signed", 0},
-		"somebody else": {bob.must("head general"), "not this server's", 1},
+		"somebody else": {bob.must("head general"), "never a key of this server", 1},
 	} {
 		file := filepath.Join(t.TempDir(), "head")
 		if err := os.WriteFile(file, []byte(c.head), 0o600); err != nil {

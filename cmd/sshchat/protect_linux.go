@@ -10,10 +10,10 @@ import (
 // said, and passwords for a moment (prctl(2), PR_SET_DUMPABLE).
 func protect() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("keep others from the server's memory: %w", err)
+		return fmt.Errorf("protect the server's memory: %w", err)
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("have no core dumps: %w", err)
+		return fmt.Errorf("disable core dumps: %w", err)
 	}
 	return nil
 }

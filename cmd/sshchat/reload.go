@@ -97,7 +97,7 @@ func reload(ctx context.Context, st *stores, keys *hostkeys.Ring) (done []string
 	if failed != nil {
 		return done, errors.Join(err, failed)
 	}
-	done = append(done, fmt.Sprintf("users.json: read; accounts that log in or read otherwise than before: %d", changed))
+	done = append(done, fmt.Sprintf("users.json: read; accounts with changed logins or keys: %d", changed))
 	return done, err
 }
 
@@ -111,7 +111,7 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger, then func()
 			select {
 			case <-hangup:
 				if done, err := services.Reload(ctx); err != nil {
-					logger.Error("reload failed; what is named in done was read", "done", done, "err", err)
+					logger.Error("reload failed; only what done lists was read", "done", done, "err", err)
 				} else {
 					logger.Info("reload", "done", done)
 				}

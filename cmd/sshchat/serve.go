@@ -29,7 +29,7 @@ const stopTime = 8 * time.Second
 func serveCommand() *cobra.Command {
 	helpAll := false
 	cmd := &cobra.Command{
-		Use: "sshchat", Short: "a chat server that any SSH client can join, whose history only its readers can open",
+		Use: "sshchat", Short: "a chat server for any SSH client; only its readers can open the history",
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if helpAll {
@@ -231,7 +231,7 @@ func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, lis
 // announceClaim tells the operator how to become the admin, while there is none.
 func announceClaim(stderr io.Writer, services *command.Services, at net.Addr) {
 	if code := services.Claim.Code(); code != "" {
-		fmt.Fprintf(stderr, "no admin yet; become it with: ssh -t %s claim %s\n", services.Reach("NAME", at), code)
+		fmt.Fprintf(stderr, "no admin yet; to become the admin: ssh -t %s claim %s\n", services.Reach("NAME", at), code)
 	}
 }
 

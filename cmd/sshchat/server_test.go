@@ -517,7 +517,7 @@ func (u *user) here(name string) {
 	u.t.Helper()
 	waitFor(u.t, name+" to be here", func() bool {
 		for line := range strings.Lines(u.must("who general")) {
-			if f := strings.Fields(line); len(f) == 2 && f[0] == name && f[1] == "here" {
+			if f := strings.Fields(line); len(f) == 2 && f[0] == name && f[1] == "online" {
 				return true
 			}
 		}

@@ -120,7 +120,7 @@ func (st *stores) close(logger *slog.Logger) {
 		logger.Error("close the audit log", "err", err)
 	}
 	if err := st.clock.Close(); err != nil {
-		logger.Error("write down the time", "err", err)
+		logger.Error("save the time", "err", err)
 	}
 }
 

@@ -27,20 +27,20 @@ func verifyCommand() *cobra.Command {
 	var heads []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "verify [--head FILE] [DIR]", Short: "check that what is stored is whole, without reading messages",
-		Long: "DIR is the data folder, or one with the files of its history; --data names it as well.\n" +
-			"Every record must follow from those before it, every archive be as it was put away, and every head that was\n" +
-			"remembered from the head command be led up to and signed by this server. Every change in changes.jsonl must follow\n" +
-			"from users.json, and the history stand on no later one. A server may be running meanwhile.\n" +
-			"Exit status 1 where anything is amiss.",
+		Use: "verify [--head FILE] [DIR]", Short: "check that stored data is complete, without reading messages",
+		Long: "DIR is the data folder, or a folder with the files of its history; it can also be given as --data.\n" +
+			"Checks that every record follows from those before it, that archives are unchanged, and that every head saved\n" +
+			"from the head command is in the history and signed by this server; that every change in changes.jsonl follows\n" +
+			"from users.json, and that the history refers to no later one. The server may be running.\n" +
+			"The exit status is 1 if anything is wrong.",
 		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.Flags().StringVar(&data, "data", "data", "the data folder, or one with the files of its history")
-	cmd.Flags().StringArrayVar(&heads, "head", nil, "a head remembered from the head command (repeatable)")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "what was found as one JSON object")
+	cmd.Flags().StringVar(&data, "data", "data", "the data folder, or a folder with the files of its history")
+	cmd.Flags().StringArrayVar(&heads, "head", nil, "a head saved from the head command (repeatable)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "what was found print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && cmd.Flags().Changed("data") {
-			return &badSetting{"give the folder once: as --data, or after the flags"}
+			return &badSetting{"give the folder only once: as --data or as an argument"}
 		}
 		if len(args) > 0 {
 			data = args[0]
@@ -97,10 +97,10 @@ func verify(data string, files []string, asJSON bool, stdout, stderr io.Writer) 
 		h.report(stderr)
 	}
 	if err == nil {
-		fmt.Fprintf(stderr, "whole: %s, records %d to %d, %s, %s\n",
+		fmt.Fprintf(stderr, "ok: %s, records %d to %d, %s, %s\n",
 			text.Count(len(report.Files), "file"), report.First, report.Records, text.Count(len(report.Rooms), "room"), text.Count(len(heads), "head"))
 		if changes > 0 {
-			fmt.Fprintf(stderr, "whole: users.json and changes.jsonl, up to change %d\n", changes)
+			fmt.Fprintf(stderr, "ok: users.json and changes.jsonl, up to change %d\n", changes)
 		}
 	}
 	return err
@@ -132,9 +132,9 @@ func (v verdict) print(w io.Writer) error {
 func (h signedHead) report(stderr io.Writer) {
 	switch {
 	case h.By == "":
-		fmt.Fprintf(stderr, "%s is not signed: it is taken as it is\n", h.File)
+		fmt.Fprintf(stderr, "%s is not signed, so who made it is not checked\n", h.File)
 	case !h.known:
-		fmt.Fprintf(stderr, "%s is signed by %s: compare that with the server's host key\n", h.File, h.By)
+		fmt.Fprintf(stderr, "%s is signed by %s: compare this with the server's host key\n", h.File, h.By)
 	}
 }
 
@@ -190,7 +190,7 @@ func hostKeyThatSigned(data string, line, signature []byte) (by string, known bo
 		known = true
 	}
 	if known {
-		return "", false, fmt.Errorf("it is signed by %s, which is not and was not this server's", ssh.FingerprintSHA256(key))
+		return "", false, fmt.Errorf("it is signed by %s, which was never a key of this server", ssh.FingerprintSHA256(key))
 	}
 	return ssh.FingerprintSHA256(key), false, nil
 }

@@ -26,7 +26,7 @@ func version() string {
 // memory says what this build does with keys and passwords that it is done with.
 func memory() string {
 	if agesplit.Erases {
-		return "used keys and passwords are erased from memory"
+		return "keys and passwords are erased from memory after use"
 	}
-	return "used keys and passwords stay in memory until it is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"
+	return "keys and passwords stay in memory until it is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"
 }

@@ -56,7 +56,7 @@ var dialect = []struct{ phrase, write string }{
 
 // plain is what a dialect's phrases are part of and yet good English, or a word of a format that programs read.
 var plain = []string{
-	"put back", // of a file that was moved away
+	"put back",  // of a file that was moved away
 	"tells you", // of a person, or the server
 }
 

@@ -18,7 +18,7 @@ func (u *Store) NewAccount(
 	ctx context.Context, name chat.Name, role chat.Role, keys []chat.Key, password []byte,
 ) (chat.Account, error) {
 	fail := func(err error) (chat.Account, error) {
-		return chat.Account{}, fmt.Errorf("make account %s: %w", name, err)
+		return chat.Account{}, fmt.Errorf("create account %s: %w", name, err)
 	}
 	if name.IsZero() || !validRole(role) {
 		return fail(fmt.Errorf("internal error: name %q, role %q", name, role))

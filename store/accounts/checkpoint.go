@@ -71,10 +71,10 @@ type checkpoints struct {
 }
 
 // ErrEdited says that users.json is not written, since somebody has changed it by hand.
-var ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was changed by hand: run reload to take what was changed"}
+var ErrEdited = &chat.Refusal{Code: chat.Failed, Text: "users.json was edited by hand: run reload to apply the edits"}
 
 // errHeld says that users.json is not written before the lines of the audit log are restored.
-var errHeld = errors.New("lines of the audit log are to be restored before users.json is written")
+var errHeld = errors.New("the audit log must be restored before users.json is written")
 
 // wake gets the file written soon.
 func (c *checkpoints) wake() {
@@ -97,7 +97,7 @@ func (c *checkpoints) run() {
 			return
 		}
 		if err := c.write(); err != nil && !errors.Is(err, ErrEdited) && !errors.Is(err, errHeld) {
-			c.log.Error("users.json could not be written; what was changed is in changes.jsonl", "err", err)
+			c.log.Error("users.json could not be written; the changes are in changes.jsonl", "err", err)
 		}
 		select {
 		case <-time.After(c.every):
@@ -135,7 +135,7 @@ func (c *checkpoints) settled() error {
 // writeEdited writes the file over an edit that was taken, at once: a further edit is to begin from what is now.
 func (c *checkpoints) writeEdited() {
 	if err := c.write(); err != nil && !errors.Is(err, errHeld) {
-		c.log.Error("users.json could not be written; what was edited by hand is in changes.jsonl", "err", err)
+		c.log.Error("users.json could not be written; the edits are in changes.jsonl", "err", err)
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *checkpoints) write() error {
 		return err
 	}
 	if err := c.forget(); err != nil {
-		c.log.Error("changes that nobody needs any more could not be dropped", "err", err)
+		c.log.Error("obsolete changes could not be removed", "err", err)
 	}
 	return nil
 }
@@ -221,13 +221,13 @@ func (c *checkpoints) notEdited() error {
 			return nil // it is to be written anew
 		}
 	case err != nil:
-		return fmt.Errorf("look at users.json: %w", err)
+		return fmt.Errorf("check users.json: %w", err)
 	case sameFile(info, c.written):
 		return nil
 	}
 	if c.warned == nil || info == nil || !sameFile(info, c.warned) {
-		c.log.Warn("users.json was changed by hand: reload takes that, or the next start; until then nothing is written over it, " +
-			"and what is changed is kept in changes.jsonl")
+		c.log.Warn("users.json was edited by hand; the edits take effect at the next reload or start. Until then the file is not overwritten, " +
+			"and changes are kept in changes.jsonl")
 	}
 	if c.warned = info; info == nil {
 		c.warned = missing{}
@@ -251,7 +251,7 @@ func sameFile(a, b fs.FileInfo) bool {
 func (c *checkpoints) look() {
 	info, err := c.stat(c.path)
 	if err != nil {
-		c.log.Error("users.json cannot be looked at after a failed write", "err", err)
+		c.log.Error("users.json cannot be checked after a failed write", "err", err)
 		return
 	}
 	c.written = info

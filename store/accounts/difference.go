@@ -228,7 +228,7 @@ func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
 		s.after, err = withEncoded(before, s.encoded)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("internal error: a change that could not be read again: %w", err)
+		return nil, fmt.Errorf("internal error: a change cannot be read back: %w", err)
 	}
 	u.looked.Store(s)
 	return s.after, nil

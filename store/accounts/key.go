@@ -34,7 +34,7 @@ func ParseKey(line string) (chat.Key, error) {
 func (u *Store) NewKey(k chat.Key) (chat.Key, error) {
 	checked, err := checkKey(k.Line)
 	if err != nil {
-		return chat.Key{}, fmt.Errorf("make a key: %w", err)
+		return chat.Key{}, fmt.Errorf("create a key: %w", err)
 	}
 	added := k.Added.UTC().Truncate(time.Second)
 	if k.Added.IsZero() {

@@ -17,7 +17,7 @@ var (
 	// ErrPolicy is wrapped by every refusal of what somebody chose. The words are for that person.
 	ErrPolicy = &chat.Refusal{Code: chat.Failed, Text: "password not accepted"}
 	// ErrNoRetired says that there is nothing to recover.
-	ErrNoRetired = &chat.Refusal{Code: chat.Failed, Text: "no admin has replaced a password of this account, or it has been recovered"}
+	ErrNoRetired = &chat.Refusal{Code: chat.Failed, Text: "no admin has reset this account's password, or the old one is already recovered"}
 )
 
 // CheckPolicy refuses, with ErrPolicy, what would be refused as the new password of name. It costs no scrypt.
@@ -48,11 +48,11 @@ func longPassphrase(password []byte, shortest int) ([]byte, error) {
 	}
 	if n := utf8.RuneCount(phrase); n < shortest {
 		clear(phrase)
-		return nil, ErrPolicy.Because("it must be at least %d characters long, and has %d", shortest, n)
+		return nil, ErrPolicy.Because("it must have at least %d characters; it has %d", shortest, n)
 	}
 	if bytes.ContainsFunc(phrase, unicode.IsControl) {
 		clear(phrase)
-		return nil, ErrPolicy.Because("it holds a control character, which age could not ask you for")
+		return nil, ErrPolicy.Because("it has a control character, which cannot be typed into age")
 	}
 	return phrase, nil
 }
@@ -65,7 +65,7 @@ func longPassphrase(password []byte, shortest int) ([]byte, error) {
 func (u *Store) NewPassword(ctx context.Context, id string, old, new []byte) (in chat.SetPassword, err error) {
 	a, ok := u.durable.Load().ByID(id)
 	if !ok {
-		return in, fmt.Errorf("make a password: %w", chat.ErrNoAccount)
+		return in, fmt.Errorf("create a password: %w", chat.ErrNoAccount)
 	}
 	var made storedPassword
 	if a.Password {
@@ -74,7 +74,7 @@ func (u *Store) NewPassword(ctx context.Context, id string, old, new []byte) (in
 		made, err = u.firstPassword(ctx, a.Name, new)
 	}
 	if err != nil {
-		return in, fmt.Errorf("make a password: %w", err)
+		return in, fmt.Errorf("create a password: %w", err)
 	}
 	return made.replacing(a), nil
 }
@@ -85,11 +85,11 @@ func (u *Store) NewPassword(ctx context.Context, id string, old, new []byte) (in
 func (u *Store) NewReset(ctx context.Context, id string, new []byte) (in chat.ResetPassword, err error) {
 	a, ok := u.durable.Load().ByID(id)
 	if !ok {
-		return in, fmt.Errorf("make a password: %w", chat.ErrNoAccount)
+		return in, fmt.Errorf("create a password: %w", chat.ErrNoAccount)
 	}
 	made, err := u.firstPassword(ctx, a.Name, new)
 	if err != nil {
-		return in, fmt.Errorf("make a password: %w", err)
+		return in, fmt.Errorf("create a password: %w", err)
 	}
 	if a.Password {
 		was := passwordOf(a)
@@ -150,7 +150,7 @@ func (u *Store) nextPassword(ctx context.Context, a chat.Account, old, new []byt
 	}
 	defer clear(oldPhrase)
 	if bytes.Equal(phrase, oldPhrase) {
-		return made, ErrPolicy.Because("it is the one you have")
+		return made, ErrPolicy.Because("it is the same as your current one")
 	}
 	if err := u.scrypts.acquire(ctx); err != nil {
 		return made, err
@@ -207,7 +207,7 @@ func (u *Store) recovered(ctx context.Context, a chat.Account, present, earlier 
 // sealBoth seals two sets of identities as one. The caller holds a place of the semaphore.
 func (u *Store) sealBoth(newer, older, phrase []byte) (string, error) {
 	if bytes.Count(newer, []byte("\n"))+bytes.Count(older, []byte("\n")) > agesplit.MaxIdentities {
-		return "", ErrPolicy.Because("with those there would be more than %d identities", agesplit.MaxIdentities)
+		return "", ErrPolicy.Because("that would make more than %d identities", agesplit.MaxIdentities)
 	}
 	both := append(append(make([]byte, 0, len(newer)+len(older)), newer...), older...)
 	defer clear(both)
@@ -221,11 +221,11 @@ func (u *Store) sealBoth(newer, older, phrase []byte) (string, error) {
 // newIdentity draws an identity, puts it before the older ones and seals them all. The caller holds a place of the semaphore.
 func (u *Store) newIdentity(older, phrase []byte) (made storedPassword, err error) {
 	if bytes.Count(older, []byte("\n")) >= agesplit.MaxIdentities {
-		return made, ErrPolicy.Because("it was changed %d times, which is as often as can be", agesplit.MaxIdentities)
+		return made, ErrPolicy.Because("it has been changed %d times, which is the limit", agesplit.MaxIdentities)
 	}
 	plain, recipient, err := agesplit.DrawIdentity(older)
 	if err != nil {
-		return made, fmt.Errorf("draw an identity: %w", err)
+		return made, fmt.Errorf("create an identity: %w", err)
 	}
 	defer clear(plain)
 	sealed, err := u.seal(plain, phrase, u.opt.WorkFactor)

@@ -102,7 +102,7 @@ func (p storedPassword) holds(plain []byte) error {
 		return err
 	}
 	if recipient != p.Recipient {
-		return errors.New("it does not hold the identity of the account's recipient")
+		return errors.New("it does not contain the identity that belongs to the account")
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (p storedPassword) holds(plain []byte) error {
 // damaged tells the log of a sealed file that no password will open.
 func (u *Store) damaged(id string, err error) {
 	if !errors.Is(err, agesplit.ErrWrongPassphrase) {
-		u.opt.Log.Error("a sealed identity cannot be used", "account", id, "err", err)
+		u.opt.Log.Error("a sealed identity is unusable", "account", id, "err", err)
 	}
 }
 

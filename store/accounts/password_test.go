@@ -143,7 +143,7 @@ func TestPasswordPolicy(t *testing.T) {
 		{strings.Repeat("x", 1025), "1024"},
 		{"not UTF-8 \xff\xff\xff\xff\xff", "UTF-8"},
 		{"a new line \n in it", "control"},
-		{goodPassword, "the one you have"},
+		{goodPassword, "your current one"},
 	} {
 		_, err := u.SetPassword(ctx, alice.ID, []byte(goodPassword), []byte(c.password))
 		if !errors.Is(err, ErrPolicy) || !strings.Contains(err.Error(), c.word) {

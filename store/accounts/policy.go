@@ -22,11 +22,11 @@ const (
 
 // Refusals of a password that is long enough and still among the first to be guessed (NIST SP 800-63B-4, 3.1.1.2).
 var (
-	errCommon    = errors.New("it is one of the passwords that many people have, so it is among the first to be tried")
-	errRepeats   = errors.New("it says one thing over and over, which is tried early; put several words together that nobody would")
-	errNamed     = errors.New("it is little more than a name that everybody sees")
-	errGuessable = errors.New("it would be guessed soon; put several words together that nobody else would")
-	errNoLetters = errors.New("it has no letters; put several words together that nobody else would")
+	errCommon    = errors.New("it is a common password, so it would be among the first to be tried")
+	errRepeats   = errors.New("it repeats itself, which is easy to guess; use several unrelated words")
+	errNamed     = errors.New("it is too similar to a name that everyone can see")
+	errGuessable = errors.New("it is easy to guess; use several unrelated words")
+	errNoLetters = errors.New("it has no letters; use several unrelated words")
 )
 
 // commonPasswords is the 30 000 most common passwords of leaked lists, one a line, sorted by bytes: the list of

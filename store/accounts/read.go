@@ -66,9 +66,9 @@ func (r *reader) readFile(doc strictjson.Value) error {
 	case users == nil:
 		return doc.Refuse(errors.New("the list of users is missing"))
 	case r.format == fileFormat && upto == nil:
-		return doc.Refuse(errors.New(`"upto" is missing: the number of the last change that is in the file, 0 for a file that was made by hand`))
+		return doc.Refuse(errors.New(`"upto" is missing: the number of the last change in the file, or 0 for a file written by hand`))
 	case r.format != fileFormat && upto != nil:
-		return upto[0].Refuse(fmt.Errorf(`"upto" goes with the format %q`, fileFormat))
+		return upto[0].Refuse(fmt.Errorf(`"upto" is only for the format %q`, fileFormat))
 	}
 	// Users before rooms, whichever stands first in the file: members must be users.
 	for _, v := range users {
@@ -82,7 +82,7 @@ func (r *reader) readFile(doc strictjson.Value) error {
 		}
 	}
 	if r.format == "" && len(r.parts.Accounts)+len(r.parts.Rooms) > 0 { // an empty list without one is how a server begins
-		return doc.Refuse(fmt.Errorf("the format is missing: %q is expected", fileFormat))
+		return doc.Refuse(fmt.Errorf("the format is missing; it should be %q", fileFormat))
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func readFormat(v strictjson.Value, format *string) error {
 	case strings.HasPrefix(*format, fileFormatPrefix):
 		return fmt.Errorf("%q was written by a newer sshchat; this one reads %q", *format, fileFormat)
 	}
-	return fmt.Errorf("%q is not a list of users; %q is expected", *format, fileFormat)
+	return fmt.Errorf("%q is not a list of users; it should be %q", *format, fileFormat)
 }
 
 // items reads a list.

@@ -31,14 +31,14 @@ func (r *reader) readAccount(v strictjson.Value) error {
 	case errors.Is(err, errPasswordText) && a.ID != "":
 		err = fmt.Errorf("%w: remove it, start the server, and let an admin run: user reset-password %s", err, cmp.Or(a.Name.String(), "NAME"))
 	case a.ID == "" || errors.Is(err, errPasswordText):
-		err = fmt.Errorf("%w. Accounts are made by the server: remove this entry, start the server, and let an admin run: user create %s. "+
-			"The first admin is made by: sshchat --admin NAME=KEYFILE", err, cmp.Or(a.Name.String(), "NAME"))
+		err = fmt.Errorf("%w. Only the server can create accounts: remove this entry, start the server, and let an admin run: user create %s. "+
+			"To create the first admin: sshchat --admin NAME=KEYFILE", err, cmp.Or(a.Name.String(), "NAME"))
 	}
 	return err
 }
 
 // errPasswordText refuses a password that somebody wrote into the file.
-var errPasswordText = errors.New("a password is kept sealed, never as text")
+var errPasswordText = errors.New("passwords are stored sealed, never as text")
 
 func (r *reader) readAccountInto(a *chat.Account, v strictjson.Value) error {
 	var keys []strictjson.Value
@@ -87,13 +87,13 @@ func (r *reader) readAccountInto(a *chat.Account, v strictjson.Value) error {
 	case !validRole(a.Role):
 		return fmt.Errorf("the role is %q; it must be user, mod or admin", a.Role)
 	case a.Created.IsZero():
-		return errors.New("a user needs the time of creation")
+		return errors.New("a user needs a creation time")
 	case r.ids[a.ID]:
-		return fmt.Errorf("another user has the id %s", a.ID)
+		return fmt.Errorf("another user has the ID %s", a.ID)
 	case r.names[a.Name]:
-		return fmt.Errorf("another user is called %s", a.Name)
+		return fmt.Errorf("another user has the name %s", a.Name)
 	case len(a.Keys) > chat.MaxKeys:
-		return fmt.Errorf("a user has at most %d keys", chat.MaxKeys)
+		return fmt.Errorf("a user can have at most %d keys", chat.MaxKeys)
 	}
 	if _, err := time.Parse(time.DateOnly, a.Seen); err != nil && a.Seen != "" {
 		return fmt.Errorf("seen is %q; it must be a day like 2006-01-02", a.Seen)
@@ -124,7 +124,7 @@ func readKey(a *chat.Account, v strictjson.Value) error {
 		return fmt.Errorf("key: %w", err)
 	}
 	if slices.ContainsFunc(a.Keys, func(other chat.Key) bool { return other.Fingerprint == key.Fingerprint }) {
-		return errors.New("the user has this key already")
+		return errors.New("the user already has this key")
 	}
 	a.Keys = append(a.Keys, keptKey(key, k.Label, k.Added, k.Only))
 	return nil
@@ -163,11 +163,11 @@ func readFactor(v strictjson.Value) (*chat.Factor, error) {
 	}
 	for _, c := range f.Codes {
 		if b, err := hex.DecodeString(c); err != nil || len(b) != sha256.Size {
-			return nil, v.Refuse(errors.New("a recovery code is kept as 64 hexadecimal digits"))
+			return nil, v.Refuse(errors.New("a recovery code must be 64 hexadecimal digits"))
 		}
 	}
 	if len(f.Codes) > recoveryCodes || len(f.Sealed) > maxSealedTOTP || f.Used < 0 {
-		return nil, v.Refuse(errors.New("no second factor looks like this"))
+		return nil, v.Refuse(errors.New("the second factor is malformed"))
 	}
 	return &chat.Factor{Secret: chat.NewOpaque(f.Sealed), Codes: append([]string(nil), f.Codes...), Used: f.Used}, nil
 }
@@ -189,9 +189,9 @@ func readSettings(v strictjson.Value) (map[string]string, error) {
 		case clean == "":
 			err = errors.New("it is empty")
 		case twice:
-			err = errors.New("it is there twice")
+			err = errors.New("it is listed twice")
 		case len(settings) == chat.MaxSettings:
-			err = fmt.Errorf("a user has at most %d", chat.MaxSettings)
+			err = fmt.Errorf("a user can have at most %d", chat.MaxSettings)
 		}
 		if err != nil {
 			return field.Refuse(fmt.Errorf("%s: %w", text.Clean(name, 16), err))

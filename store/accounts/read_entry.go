@@ -86,7 +86,7 @@ func readInvite(v strictjson.Value) (invite chat.StoredInvite, err error) {
 	case hexErr != nil || len(sum) != sha256.Size:
 		err = errors.New("the hash is not a SHA-256 in hexadecimal")
 	case i.Uses < 0:
-		err = errors.New("uses counts what is left")
+		err = errors.New("uses is the number of uses left, 1 or more")
 	}
 	return chat.StoredInvite{Invite: chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until}, Hash: i.Hash}, err
 }
@@ -94,7 +94,7 @@ func readInvite(v strictjson.Value) (invite chat.StoredInvite, err error) {
 // readAllowlist reads the list; an empty JSON list is how a server begins.
 func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	if v.IsList() {
-		return a, v.Items(func(strictjson.Value) error { return errors.New("the entries stand in an object with on and entries") })
+		return a, v.Items(func(strictjson.Value) error { return errors.New("the allowlist must be an object with on and entries") })
 	}
 	var list storedAllowlist
 	err = v.Fields(map[string]func(strictjson.Value) error{"on": strictjson.To(&list.On), "entries": strictjson.To(&list.Entries)})

@@ -29,9 +29,9 @@ func (r *reader) readRoom(v strictjson.Value) error {
 				return err
 			case !r.names[member.Name]:
 				// If it were kept, somebody who takes the name later would be in the room.
-				return fmt.Errorf("the member %q is not among the users", member.Name)
+				return fmt.Errorf("the member %q is not a user", member.Name)
 			case in[member.Name]:
-				return fmt.Errorf("%s is a member already", member.Name)
+				return fmt.Errorf("%s is already a member", member.Name)
 			}
 			in[member.Name] = true
 			members = append(members, member)
@@ -45,7 +45,7 @@ func (r *reader) readRoom(v strictjson.Value) error {
 		return err
 	}
 	if r.rooms[name] {
-		return fmt.Errorf("another room is called %s", name)
+		return fmt.Errorf("another room has the name %s", name)
 	}
 	settings, err := m.checked()
 	if err != nil {
@@ -68,7 +68,7 @@ func checkRoomName(name chat.RoomName) error {
 	case name.IsZero():
 		return errors.New("a room needs a name")
 	case name.IsDirect():
-		return errors.New("direct rooms are not kept here")
+		return errors.New("direct conversations do not belong here")
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (m *storedSettings) checked() (s chat.RoomSettings, err error) {
 	case m.Slow < 0 || m.Slow > maxSlow:
 		return s, fmt.Errorf("slow is %d seconds; it must be 0 to %d", m.Slow, maxSlow)
 	case len(m.Mods) > chat.MaxNamed || len(m.Invited) > chat.MaxNamed:
-		return s, fmt.Errorf("more than %d moderators, or invited people", chat.MaxNamed)
+		return s, fmt.Errorf("more than %d moderators or invited people", chat.MaxNamed)
 	}
 	if m.Topic != "" { // edited by hand it may hold what no terminal should see
 		said, err := text.ParseLine(m.Topic, text.MaxText)
@@ -111,7 +111,7 @@ func readMember(v strictjson.Value) (member chat.Member, err error) {
 		return false, nil
 	})
 	if err == nil && member.Since == 0 {
-		err = errors.New("since counts from 1")
+		err = errors.New("since must be 1 or more")
 	}
 	return member, err
 }

@@ -82,7 +82,7 @@ var malformed = []struct {
 	{"user's name in upper case", oneUser(",\n\"name\":\"Alice\""), 4, "twice"},
 	{"name no client can send", twoUsers("{\"id\":\"" + idB + "\",\n\"name\":\"Bob\",\"role\":\"user\"}"), 5, "lower case"},
 	{"id twice", twoUsers(`{"id":"` + idA + `","name":"bob","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "id"},
-	{"name twice", twoUsers(`{"id":"` + idB + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "called alice"},
+	{"name twice", twoUsers(`{"id":"` + idB + `","name":"alice","role":"user","created":"2026-11-23T21:38:56Z"}`), 4, "the name alice"},
 	{"a role that is none", twoUsers(`{"id":"` + idB + `","name":"bob","role":"root","created":"2026-11-23T21:38:56Z"}`), 4, "root"},
 	{"role is null", twoUsers(`{"id":"` + idB + `","name":"bob","role":null,"created":"2026-11-23T21:38:56Z"}`), 4, "null"},
 	{"no time", twoUsers(`{"id":"` + idB + `","name":"bob","role":"user","created":"yesterday"}`), 4, "created"},
@@ -93,10 +93,10 @@ var malformed = []struct {
 	{"setting that is null", oneUser(",\"settings\":{\n\"bell\":null}"), 4, "null"},
 	{"setting of no name", oneUser(",\"settings\":{\n\"be ll\":\"all\"}"), 4, "letters"},
 	{"setting twice", oneUser(",\"settings\":{\"bell\":\"all\",\n\"bell\":\"off\"}"), 4, "twice"},
-	{"setting of nothing but controls", oneUser(",\"settings\":{\n\"bell\":\"\\u001b\"}"), 4, "nothing"},
+	{"setting of nothing but controls", oneUser(",\"settings\":{\n\"bell\":\"\\u001b\"}"), 4, "no printable characters"},
 	{"setting too long", oneUser(",\"settings\":{\n\"ignore\":\"" + strings.Repeat("x", maxSetting+1) + "\"}"), 4, "4096"},
 	{"too many settings", oneUser(",\n\"settings\":" + manySettings(chat.MaxSettings+1)), 4, "at most"},
-	{"key cut short", oneUser(",\n\"keys\":[{\"key\":\"ssh-ed25519 AAAA\"}]"), 4, "cut short"},
+	{"key cut short", oneUser(",\n\"keys\":[{\"key\":\"ssh-ed25519 AAAA\"}]"), 4, "incomplete"},
 	{"key with options", oneUser(",\n\"keys\":[{\"key\":\"no-pty " + keyA + "\"}]"), 4, "options"},
 	{"key twice", oneUser(",\"keys\":[{\"key\":\"" + keyA + "\"},\n{\"key\":\"" + keyA + " again\"}]"), 4, "already"},
 	{"recipient that is none", oneUser(",\n\"password\":{\"recipient\":\"age1\",\"sealed\":\"\"}"), 4, "recipient"},
@@ -110,10 +110,10 @@ var malformed = []struct {
 	{"UTF-16", "\xff\xfe{\x00}\x00", 1, "save the file as UTF-8"},
 	{"room of no name", oneRoom(`{"topic":"x"}`), 5, "name"},
 	{"direct room", oneRoom(`{"name":"@alice+bob"}`), 5, "direct"},
-	{"room twice", oneRoom("{\"name\":\"go\"},\n{\"name\":\"go\"}"), 6, "called go"},
-	{"stranger as a member", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"bob\",\"since\":1}]}"), 6, "not among"},
+	{"room twice", oneRoom("{\"name\":\"go\"},\n{\"name\":\"go\"}"), 6, "the name go"},
+	{"stranger as a member", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"bob\",\"since\":1}]}"), 6, "not a user"},
 	{"member twice", oneRoom("{\"name\":\"go\",\"members\":[{\"name\":\"alice\",\"since\":1},\n{\"name\":\"alice\",\"since\":2}]}"), 6, "already"},
-	{"since nothing", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":0}]}"), 6, "from 1"},
+	{"since nothing", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":0}]}"), 6, "1 or more"},
 	{"since below", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":-1}]}"), 6, "since"},
 }
 
@@ -241,7 +241,7 @@ func TestUsersThatIsALink(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "users.json")); err != nil {
 		t.Skip(err)
 	}
-	if u, err := Open(dir, cheap); err == nil || !strings.Contains(err.Error(), "plain file") {
+	if u, err := Open(dir, cheap); err == nil || !strings.Contains(err.Error(), "regular file") {
 		u.Close()
 		t.Error(err)
 	}

@@ -39,7 +39,7 @@ func (c *checkpoints) open(at time.Time) (point, error) {
 	}
 	c.changes = log
 	if content.Torn > 0 {
-		c.log.Warn("the last change was torn off; nobody was told that it was made", "bytes", content.Torn, "kept in", c.changesPath()+".torn")
+		c.log.Warn("the last change was cut off by a crash; it was never confirmed to anyone", "bytes", content.Torn, "kept in", c.changesPath()+".torn")
 	}
 	p, err := c.recover(content, at)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *checkpoints) load() (g generation, info fs.FileInfo, err error) {
 		return g, nil, err
 	}
 	if info != nil && !info.Mode().IsRegular() { // a link would be replaced by a file at the first change
-		return g, nil, errors.New("it is not a plain file")
+		return g, nil, errors.New("it is not a regular file")
 	}
 	b, err := c.read(c.path)
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *checkpoints) load() (g generation, info fs.FileInfo, err error) {
 		if err := os.Chmod(c.path, 0o600); err != nil {
 			return g, nil, err
 		}
-		c.log.Warn("users.json could be read by others; it is closed now", "mode", info.Mode().Perm())
+		c.log.Warn("users.json could be read by other users; fixed its mode", "mode", info.Mode().Perm())
 	}
 	return g, info, nil
 }
@@ -91,7 +91,7 @@ func (c *checkpoints) begin() (g generation, info fs.FileInfo, err error) {
 		if err == nil {
 			err = f.Close()
 		}
-		return g, nil, errors.Join(fmt.Errorf("it is missing, but %s is there: copy %s to it, or remove that and %s as well to begin anew",
+		return g, nil, errors.Join(fmt.Errorf("it is missing, but %s exists: copy %s to it, or remove that and %s as well to start over",
 			left, c.path+durable.BackupSuffix, c.changesPath()), err)
 	}
 	g.State = chat.NewState(chat.Parts{})
@@ -126,7 +126,7 @@ func (c *checkpoints) recover(content *changes.Content, at time.Time) (p point, 
 	if ours {
 		p.b = content.Last()
 		if p.State, err = applied(file.point, content, p.b); err == nil && p.b > file.b {
-			c.log.Info("changes since users.json was written are applied", "changes", p.b-file.b, "last", p.b)
+			c.log.Info("applied changes made since users.json was written", "changes", p.b-file.b, "last", p.b)
 		}
 		return p, err
 	}
@@ -147,13 +147,13 @@ func (c *checkpoints) recover(content *changes.Content, at time.Time) (p point, 
 // unknown is why a users.json that was edited by hand cannot be taken: what it was before is not known.
 func (c *checkpoints) unknown(content *changes.Content) error {
 	file, last := c.last, content.Last()
-	insist := fmt.Sprintf(`To go on with it as it is, without the changes %d to %d, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' %s`, file.b+1, last, last, c.path)
+	insist := fmt.Sprintf(`To use it as it is, without changes %d to %d, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' %s`, file.b+1, last, last, c.path)
 	if file.b < content.Start.Upto {
-		return fmt.Errorf("it is an old one, of change %d, and %s holds changes %d to %d: put back the newest. %s",
+		return fmt.Errorf("it is an old copy, of change %d, and %s has changes %d to %d: restore the newest. %s",
 			file.b, c.changesPath(), content.Start.Upto+1, last, insist)
 	}
-	return fmt.Errorf("it was changed by hand, and %s holds changes %d to %d, which were made after it was written. To take both, "+
-		"what it was before is needed, and %s is missing, or not as the server wrote it. %s",
+	return fmt.Errorf("it was edited by hand, and %s has changes %d to %d, which were made after it was written. To keep both, "+
+		"the previous version is needed, but %s is missing, or not as the server wrote it. %s",
 		c.changesPath(), file.b+1, last, c.path+durable.BackupSuffix, insist)
 }
 
@@ -166,8 +166,8 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 	}
 	merged, err := p.Edited(base, file.State)
 	if err != nil {
-		return p, fmt.Errorf("it was changed by hand, and does not go with the changes %d to %d that were made before: %w. "+
-			`To go on with it as it is, without those, set "upto" in it to %d`, file.b+1, p.b, err, p.b)
+		return p, fmt.Errorf("it was edited by hand, and conflicts with changes %d to %d that were made before: %w. "+
+			`To use it as it is, without those, set "upto" in it to %d`, file.b+1, p.b, err, p.b)
 	}
 	by := touched(file.State.Since(base), base)
 	for _, l := range content.Lines {
@@ -180,7 +180,7 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 		}
 		for what := range touched(d, p.State) {
 			if by[what] {
-				c.log.Warn("users.json was edited by hand where a later change was made: the edit counts, where they differ", "what", what, "change", l.B)
+				c.log.Warn("users.json was edited by hand where a later change was made; where they differ, the edit takes effect", "what", what, "change", l.B)
 			}
 		}
 	}
@@ -192,7 +192,7 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 	if n := len(content.Lines); n > 0 {
 		line.N = content.Lines[n-1].N
 	}
-	c.log.Info("users.json was edited by hand; what was changed since it was written is kept", "changes", p.b-file.b)
+	c.log.Info("users.json was edited by hand; changes made since it was written are kept", "changes", p.b-file.b)
 	c.taken = true
 	return point{merged, line.B}, c.changes.Append(line)
 }
@@ -276,7 +276,7 @@ func verify(dir string) (last uint64, err error) {
 	case logErr != nil:
 		return 0, logErr
 	case err != nil:
-		return 0, fmt.Errorf("%s is missing, and %s is there", path, changesName)
+		return 0, fmt.Errorf("%s is missing, but %s exists", path, changesName)
 	}
 	content, err := changes.Parse(log)
 	if err != nil {

@@ -191,11 +191,11 @@ func TestEditThatCannotBeTold(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "users.json.bak")); err != nil {
 				t.Fatal(err)
 			}
-		}, "it was changed by hand, and", chat.Mod},
+		}, "it was edited by hand, and", chat.Mod},
 		"another backup": {func(t *testing.T, dir string) {
 			replaceIn(t, filepath.Join(dir, "users.json"), `"name":"bob","role":"user"`, `"name":"bob","role":"mod"`)
 			replaceIn(t, filepath.Join(dir, "users.json.bak"), `"label":""`, `"label":"x"`)
-		}, "it was changed by hand, and", chat.Mod},
+		}, "it was edited by hand, and", chat.Mod},
 		"an old one": {func(t *testing.T, dir string) {
 			u, _ := asked(t, dir)
 			b, _ := u.ByName(name("bob"))
@@ -224,7 +224,7 @@ func TestEditThatCannotBeTold(t *testing.T) {
 				}
 			}
 			writeUsers(t, dir, old)
-		}, "it is an old one", chat.User},
+		}, "it is an old copy", chat.User},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -321,14 +321,14 @@ func TestReloadOfAnOldFile(t *testing.T) {
 	}
 	writeUsers(t, filepath.Dir(u.files.path), old)
 	_, err := u.reload()
-	if err == nil || !strings.Contains(err.Error(), "is not known any more") || mustRead(t, u.files.path) != old {
+	if err == nil || !strings.Contains(err.Error(), "is no longer known") || mustRead(t, u.files.path) != old {
 		t.Errorf("%v", err)
 	}
 	u.must(t, chat.SetTopic{Room: chat.General, Topic: "goes on"})
 	if err := u.Checkpoint(); err == nil || mustRead(t, u.files.path) != old {
 		t.Error("it is written over")
 	}
-	if _, err := Open(crash(t, u), cheap); err == nil || !strings.Contains(err.Error(), "it is an old one") {
+	if _, err := Open(crash(t, u), cheap); err == nil || !strings.Contains(err.Error(), "it is an old copy") {
 		t.Errorf("after a crash: %v", err)
 	}
 }

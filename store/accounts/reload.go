@@ -51,8 +51,8 @@ func (c *checkpoints) edit() (in chat.EditByHand, info fs.FileInfo, err error) {
 	}
 	now := c.now()
 	if g.b > now.b {
-		return in, info, fmt.Errorf(`"upto" is %d, and only %d changes were made: the file is of another server, or of another time. `+
-			`To take it as it is, set "upto" to %d`, g.b, now.b, now.b)
+		return in, info, fmt.Errorf(`"upto" is %d, but only %d changes were made: the file is from another server or another time. `+
+			`To use it as it is, set "upto" to %d`, g.b, now.b, now.b)
 	}
 	own, err := c.wrote(g.sum)
 	if err != nil {
@@ -63,14 +63,14 @@ func (c *checkpoints) edit() (in chat.EditByHand, info fs.FileInfo, err error) {
 	case err != nil:
 		return in, info, err
 	case own && g.b < now.b:
-		return in, info, fmt.Errorf("it is as the server wrote it after change %d, and nothing was edited in it. Move it away and run reload: it is written anew. "+
+		return in, info, fmt.Errorf("it is as the server wrote it after change %d, without edits. Move it away and run reload to have it rewritten. "+
 			`Or, to go back to it, without the %d changes since, set "upto" in it to %d`, g.b, now.b-g.b, now.b)
 	case !ok && g.b == now.b:
 		base = now.State
 	case !ok:
-		return in, info, fmt.Errorf("it was changed by hand after change %d, and what it was before that is not known any more, after %d changes. "+
-			"Move it away and run reload: a new one is written, to be edited. "+
-			`Or, to take it as it is, without the changes since, set "upto" in it to %d`, g.b, now.b, now.b)
+		return in, info, fmt.Errorf("it was edited by hand after change %d, and after %d changes its previous version is no longer known. "+
+			"Move it away and run reload to have a new one written, which you can edit. "+
+			`Or, to use it as it is, without the changes since, set "upto" in it to %d`, g.b, now.b, now.b)
 	}
 	return chat.EditByHand{Base: base, Edited: g.State, File: g.sum}, info, nil
 }

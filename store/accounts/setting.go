@@ -25,7 +25,7 @@ func CleanSetting(name, value string) (string, error) {
 
 func cleanSetting(name, value string) (string, error) {
 	if !settingPattern.MatchString(name) {
-		return "", errors.New("a name is 1 to 16 letters from a to z")
+		return "", errors.New("the name must be 1 to 16 letters from a to z")
 	}
 	if value == "" {
 		return "", nil

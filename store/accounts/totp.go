@@ -63,7 +63,7 @@ func openFactor(f *chat.Factor, plain []byte) (secret []byte, err error) {
 		}
 	})
 	if err != nil || len(secret) != totpSecret {
-		return nil, errors.Join(errors.New("the second factor does not open, or holds no secret"), err)
+		return nil, errors.Join(errors.New("the second factor cannot be opened, or has no secret"), err)
 	}
 	return secret, nil
 }
@@ -126,11 +126,11 @@ func (u *Store) NewFactor(id string, secret []byte, code string) (in chat.SetFac
 		err = chat.ErrNoPassword
 	}
 	if err != nil {
-		return in, nil, fmt.Errorf("make a second factor: %w", err)
+		return in, nil, fmt.Errorf("create a second factor: %w", err)
 	}
 	sealed, err := sealSecret(secret, a.Recipient)
 	if err != nil {
-		return in, nil, fmt.Errorf("make a second factor: %w", err)
+		return in, nil, fmt.Errorf("create a second factor: %w", err)
 	}
 	recovery, hashes := drawCodes()
 	factor := &chat.Factor{Secret: chat.NewOpaque(sealed), Codes: hashes, Used: step}

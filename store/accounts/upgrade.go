@@ -71,7 +71,7 @@ func Check(d durable.FS, dir string) error {
 	path := filepath.Join(dir, usersName)
 	if _, real := d.(durable.OS); real {
 		if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-			return errors.New("it is not a plain file") // the link would be replaced
+			return errors.New("it is not a regular file") // the link would be replaced
 		}
 	}
 	f, err := d.Open(path)
@@ -93,8 +93,8 @@ func Check(d durable.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(fmt.Errorf("it is of an older format than %s beside it, which holds what was changed after an upgrade: "+
-		"move that away to go on from users.json as it is", changesName), changes.Close())
+	return errors.Join(fmt.Errorf("its format is older than that of %s beside it, which has changes made after an upgrade: "+
+		"to use users.json as it is, move that away", changesName), changes.Close())
 }
 
 // Upgrade gives users.json in dir the format that is written, if it has an older one. A crash leaves the one or the other. It

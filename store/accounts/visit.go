@@ -14,7 +14,7 @@ func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time,
 	now := u.clock.Read()
 	a, ok := u.durable.Load().ByID(id)
 	if !ok {
-		return since, fmt.Errorf("note a visit: %w", chat.ErrNoAccount)
+		return since, fmt.Errorf("record a visit: %w", chat.ErrNoAccount)
 	}
 	dormant := u.dormant(a)
 	u.visits.Store(id, now.Ran)
@@ -23,7 +23,7 @@ func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time,
 		return since, nil
 	}
 	if err := decide(chat.Visit{ID: id, Day: today}); err != nil {
-		return time.Time{}, fmt.Errorf("note a visit: %w", err)
+		return time.Time{}, fmt.Errorf("record a visit: %w", err)
 	}
 	if dormant {
 		since = dormantFrom(a, u.opt.Dormant)

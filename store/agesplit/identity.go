@@ -29,7 +29,7 @@ const (
 )
 
 // ErrWrongPassphrase says that the file is whole and the password is another.
-var ErrWrongPassphrase = errors.New("the password does not open it")
+var ErrWrongPassphrase = errors.New("wrong password")
 
 // Passphrase returns the password as scrypt gets it: NFC, so that every keyboard gives the same bytes. It is a copy, for
 // the caller to clear. It refuses what nobody's password can be.

@@ -65,11 +65,11 @@ func ParseCheckedKey(line string) (Key, error) {
 	line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff")) // the byte-order mark of some editors
 	switch {
 	case line == "":
-		return Key{}, errors.New("there is none")
+		return Key{}, errors.New("it is empty")
 	case len(line) > MaxKeyLine:
 		return Key{}, fmt.Errorf("it is longer than %d bytes", MaxKeyLine)
 	case strings.Contains(line, "PRIVATE KEY") || strings.HasPrefix(strings.ToUpper(line), "AGE-SECRET-KEY-"):
-		return Key{}, errors.New("that is a private key: show it to nobody, and send the public one (.pub)")
+		return Key{}, errors.New("that is a private key: keep it secret, and send the public key (.pub) instead")
 	case strings.ContainsAny(line, "\r\n"):
 		return Key{}, errors.New("it must be one line")
 	case strings.HasPrefix(line, "age1"):
@@ -81,11 +81,11 @@ func ParseCheckedKey(line string) (Key, error) {
 func parseAgeKey(line string) (Key, error) {
 	word, comment := cutWord(line)
 	if strings.HasPrefix(word, "age1pq1") {
-		return Key{}, errors.New("age's post-quantum recipients cannot stand beside others: take a plain age1…")
+		return Key{}, errors.New("age's post-quantum recipients cannot be combined with others: use a plain age1… recipient")
 	}
 	recipient, err := age.ParseX25519Recipient(word)
 	if err != nil {
-		return Key{}, errors.New("it is not an age recipient, or it was cut short (plugins' are not taken)")
+		return Key{}, errors.New("it is not a valid age recipient (recipients of plugins are not supported)")
 	}
 	word = recipient.String()
 	return Key{Line: word, Fingerprint: word, Comment: comment, Recipient: recipient}, nil
@@ -99,15 +99,15 @@ func parseSSHKey(line string) (Key, error) {
 	text, comment := cutWord(rest)
 	blob, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return Key{}, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+		return Key{}, errors.New("it is incomplete or damaged: send the whole line of the .pub file")
 	}
 	key, err := ssh.ParsePublicKey(blob)
 	if err != nil {
-		return Key{}, errors.New("it was cut short or damaged: send the whole line of the .pub file")
+		return Key{}, errors.New("it is incomplete or damaged: send the whole line of the .pub file")
 	}
 	// One key must have one spelling, or it could be added twice and removed once.
 	if key.Type() != kind || !bytes.Equal(key.Marshal(), blob) {
-		return Key{}, errors.New("it is not what its first word says")
+		return Key{}, errors.New("its type does not match its first word")
 	}
 	recipient, err := sshRecipient(key)
 	if err != nil {
@@ -138,7 +138,7 @@ func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {
 	switch public := key.(ssh.CryptoPublicKey).CryptoPublicKey().(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
-			return nil, fmt.Errorf("an RSA key has %d to %d bits, this one %d", MinRSABits, MaxRSABits, bits)
+			return nil, fmt.Errorf("an RSA key must have %d to %d bits; this one has %d", MinRSABits, MaxRSABits, bits)
 		}
 		return agessh.NewRSARecipient(key)
 	case ed25519.PublicKey:
@@ -165,15 +165,15 @@ func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {
 func unknownType(word string) error {
 	switch {
 	case strings.Contains(word, "-cert-v0"):
-		return errors.New("certificates are not taken: send the key itself")
+		return errors.New("certificates are not accepted: send the key itself")
 	case word == "ssh-dss":
 		return errors.New("DSA keys are too weak")
 	case strings.HasPrefix(word, "ssh-") || strings.HasPrefix(word, "ecdsa-") || strings.HasPrefix(word, "sk-"):
-		return errors.New("keys of this type are not taken: use ssh-ed25519, ecdsa, ssh-rsa, a security key, or age1…")
+		return errors.New("keys of this type are not accepted: use ssh-ed25519, ecdsa, ssh-rsa, a security key or age1…")
 	case strings.ContainsAny(word, `=,"`) || word == "restrict" || strings.HasPrefix(word, "no-"):
-		return errors.New("options before the key are not taken: begin with its type")
+		return errors.New("options before the key are not accepted: start with the key's type")
 	}
-	return errors.New("it does not begin like a public key: ssh-ed25519, ecdsa-…, ssh-rsa, sk-…, or age1…")
+	return errors.New("it does not start like a public key: ssh-ed25519, ecdsa-…, ssh-rsa, sk-… or age1…")
 }
 
 // sealTrial seals a few bytes to the recipient and forgets them.

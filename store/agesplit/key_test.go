@@ -123,7 +123,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 	}
 	cert := &ssh.Certificate{Key: key, SignatureKey: key, Signature: &ssh.Signature{Format: "ssh-ed25519", Blob: make([]byte, 64)}}
 	for _, c := range []struct{ name, line, word string }{
-		{"nothing", " \n", "none"},
+		{"nothing", " \n", "empty"},
 		{"low-order ed25519", wire("ssh-ed25519", identity), "sealed"},
 		{"low-order ed25519 2", wire("ssh-ed25519", order2), "sealed"},
 		{"low-order ed25519 4", wire("ssh-ed25519", make([]byte, 32)), "sealed"},
@@ -132,7 +132,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"low-order age", lowOrderAge, "sealed"},
 		{"post-quantum age", pq.Recipient().String(), "post-quantum"},
 		{"age plugin", "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "plugins"},
-		{"age cut short", someRecipient[:40], "cut short"},
+		{"age cut short", someRecipient[:40], "not a valid age recipient"},
 		{"short RSA", rsaLine(t, 2047), "2047"},
 		{"long RSA", rsaLine(t, 8193), "8193"},
 		{"DSA", "ssh-dss AAAAB3NzaC1kc3MAAACB", "DSA"},
@@ -143,11 +143,11 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"private age key", "AGE-SECRET-KEY-1QQQ", "private"},
 		{"two lines", keyA + "\n" + keyA, "one line"},
 		{"two types", "ssh-rsa " + strings.Fields(keyA)[1], "first word"},
-		{"cut short", keyA[:60], "cut short"},
-		{"more in it", wire("ssh-ed25519", make([]byte, 32), []byte("more")), "cut short"},
+		{"cut short", keyA[:60], "incomplete"},
+		{"more in it", wire("ssh-ed25519", make([]byte, 32), []byte("more")), "incomplete"},
 		{"a new type", "ssh-mldsa-65 AAAA", "type"},
-		{"only a type", "ssh-ed25519", "cut short"},
-		{"a word", "hello", "does not begin"},
+		{"only a type", "ssh-ed25519", "incomplete"},
+		{"a word", "hello", "does not start like"},
 		{"huge", keyA + " " + strings.Repeat("x", 20_000), "longer"},
 	} {
 		k, err := ParseKey(c.line)

@@ -68,7 +68,7 @@ func (k *FileKey) header(to []age.Recipient) (head []byte, refused []error) {
 		}
 		stanzas, l, err := k.wrap(r)
 		if err == nil && taken > 0 && !slices.Equal(l, labels) {
-			err = errors.New("age does not mix it with the keys before it")
+			err = errors.New("age cannot combine it with the keys before it")
 		}
 		if err != nil {
 			refused = append(refused, fmt.Errorf("key %d: %w", i+1, err))
@@ -207,7 +207,7 @@ func (o *OnceKey) Wipe() {
 }
 
 // ErrWrongKeys is all that is said of something sealed that does not open.
-var ErrWrongKeys = errors.New("it does not open with these keys")
+var ErrWrongKeys = errors.New("it cannot be opened with these keys")
 
 // OpenHead returns the file key that head wraps for one of ids. The caller wipes it. Errors: ErrWrongKeys.
 func OpenHead(head string, ids []age.Identity) (*FileKey, error) {

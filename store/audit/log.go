@@ -122,7 +122,7 @@ func (a *Log) find(f durable.File) error {
 	}
 	var act chat.Act
 	if err := json.Unmarshal(last, &act); err != nil {
-		return fmt.Errorf("its last line is no JSON: %w", err)
+		return fmt.Errorf("its last line is not JSON: %w", err)
 	}
 	a.n, a.tip = act.N, digest(last)
 	return nil
@@ -175,7 +175,7 @@ func wholeLines(content []byte) []byte {
 
 // tear cuts off a line that was not written as a whole and keeps it aside.
 func (a *Log) tear(f durable.File, torn []byte, end int64) error {
-	a.log.Warn("the audit log's last line was torn off", "bytes", len(torn), "kept in", a.path()+".torn")
+	a.log.Warn("the audit log's last line was cut off by a crash", "bytes", len(torn), "kept in", a.path()+".torn")
 	if _, err := durable.ReplaceOn(a.disk, a.path()+".torn", torn); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (a *Log) Note(act chat.Act) error {
 	if a.later == nil {
 		a.later = time.AfterFunc(noteLasts, func() {
 			if err := a.Sync(); err != nil && !errors.Is(err, errClosed) {
-				a.log.Error("the audit log's last lines may not be on the disk", "err", err)
+				a.log.Error("the audit log's last lines may not be on disk", "err", err)
 			}
 		})
 	}
@@ -308,7 +308,7 @@ func (a *Log) write(act chat.Act) error {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	if len(line) >= maxLine {
-		return fmt.Errorf("append to the audit log: the line has %d bytes, and at most %d are read back", len(line)+1, maxLine)
+		return fmt.Errorf("append to the audit log: the line has %d bytes; the limit is %d", len(line)+1, maxLine)
 	}
 	if _, err := a.file.WriteAt(append(line, '\n'), a.size); err != nil {
 		if undone := a.file.Truncate(a.size); undone != nil {

@@ -47,7 +47,7 @@ func (a *Log) Verify() (lines uint64, err error) {
 	err = v.walk(func(name string, number int, line []byte) error {
 		act = chat.Act{}
 		if err := json.Unmarshal(line, &act); err != nil {
-			return fmt.Errorf("%s line %d: it is no JSON", name, number)
+			return fmt.Errorf("%s line %d: it is not JSON", name, number)
 		}
 		if act.N != lines+1 || act.Prev != tip {
 			return fmt.Errorf("%s line %d: it does not follow from the line before it", name, number)
@@ -59,9 +59,9 @@ func (a *Log) Verify() (lines uint64, err error) {
 	case err != nil:
 		return lines, err
 	case lines < v.n || lines == v.n && tip != v.tip:
-		return lines, fmt.Errorf("lines were cut off the end: %d are left of %d", lines, v.n)
+		return lines, fmt.Errorf("lines were removed from the end: %d of %d are left", lines, v.n)
 	case lines > v.n && !v.failed:
-		return lines, fmt.Errorf("lines were added at the end: there are %d, and this server wrote %d", lines, v.n)
+		return lines, fmt.Errorf("lines were added at the end: there are %d, but this server wrote %d", lines, v.n)
 	}
 	return lines, nil
 }

@@ -142,7 +142,7 @@ func verifyByName(a *Log) error {
 		}
 	}
 	if n, _ := a.Tip(); lines < n {
-		return errors.New("lines were cut off the end")
+		return errors.New("lines were removed from the end")
 	}
 	return nil
 }
@@ -341,12 +341,12 @@ func TestVerifyNamesWhatIsWrongWithTheFiles(t *testing.T) {
 			rename(t, a.archive(2)+".bak", a.archive(3))
 		}, "audit.0002.jsonl line 1: it does not follow"},
 		"an archive empty":          {change(2, func([]byte) []byte { return nil }), "audit.0003.jsonl line 1: it does not follow"},
-		"an archive's end torn":     {change(2, func(b []byte) []byte { return b[:len(b)-9] }), "it is no JSON"},
-		"the last line torn":        {change(0, func(b []byte) []byte { return b[:len(b)-9] }), "it is no JSON"},
-		"the last line removed":     {change(0, func(b []byte) []byte { return b[:len(b)-len(lastLine(b))-1] }), "lines were cut off the end: "},
-		"half a line added":         {change(0, func(b []byte) []byte { return append(b, `{"n":`...) }), "it is no JSON"},
+		"an archive's end torn":     {change(2, func(b []byte) []byte { return b[:len(b)-9] }), "it is not JSON"},
+		"the last line torn":        {change(0, func(b []byte) []byte { return b[:len(b)-9] }), "it is not JSON"},
+		"the last line removed":     {change(0, func(b []byte) []byte { return b[:len(b)-len(lastLine(b))-1] }), "lines were removed from the end: "},
+		"half a line added":         {change(0, func(b []byte) []byte { return append(b, `{"n":`...) }), "it is not JSON"},
 		"a line of 64 KiB":          {change(3, func(b []byte) []byte { return append(bytes.Repeat([]byte(" "), maxLine), b...) }), "audit.0003.jsonl line 1: it is longer than 65536 bytes"},
-		"a line that follows added": {change(0, follow), "lines were added at the end: there are 26, and this server wrote 25"},
+		"a line that follows added": {change(0, follow), "lines were added at the end: there are 26, but this server wrote 25"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

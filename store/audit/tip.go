@@ -58,19 +58,19 @@ func (a *Log) SignTip(s Signer, when string) (Tip, error) {
 	tip.N, tip.Hash = a.Tip()
 	line, err := json.Marshal(tip)
 	if err != nil {
-		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+		return Tip{}, fmt.Errorf("sign the audit log's last line: %w", err)
 	}
 	line = append(line, '\n')
 	signature, err := s.Sign(line)
 	if err != nil {
-		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+		return Tip{}, fmt.Errorf("sign the audit log's last line: %w", err)
 	}
 	err = durable.Swap(a.disk, a.tipPath(), append(line, signature...))
 	if err == nil {
 		err = a.disk.SyncDir(a.dir)
 	}
 	if err != nil {
-		return Tip{}, fmt.Errorf("sign the audit log's tip: %w", err)
+		return Tip{}, fmt.Errorf("sign the audit log's last line: %w", err)
 	}
 	return tip, nil
 }
@@ -98,7 +98,7 @@ func (a *Log) CheckTip(s Signer) (tip Tip, later uint64, err error) {
 		return Tip{}, 0, fmt.Errorf("audit.tip: %w", err)
 	}
 	if tip.N > n {
-		return tip, 0, fmt.Errorf("%d lines were signed and %d are left", tip.N, n)
+		return tip, 0, fmt.Errorf("%d lines were signed, and %d are left", tip.N, n)
 	}
 	if tip.N < n {
 		if hash, err = v.hashOf(tip.N); err != nil {

@@ -78,7 +78,7 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 		found  string // "" where nothing is to be found
 	}{
 		"nothing":         {func(*testing.T, string) {}, ""},
-		"a line left out": {func(t *testing.T, dir string) { rewrite(t, dir, without(3)) }, "10 lines were signed and 9 are left"},
+		"a line left out": {func(t *testing.T, dir string) { rewrite(t, dir, without(3)) }, "10 lines were signed, and 9 are left"},
 		"a line changed": {func(t *testing.T, dir string) {
 			rewrite(t, dir, func(acts []chat.Act) []chat.Act { acts[3].By = "bob"; return acts })
 		}, "line 10 is not the one that was signed"},
@@ -87,10 +87,10 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 		}, "line 10 is not the one that was signed"},
 		"the end cut off": {func(t *testing.T, dir string) {
 			rewrite(t, dir, func(acts []chat.Act) []chat.Act { return acts[:7] })
-		}, "10 lines were signed and 7 are left"},
+		}, "10 lines were signed, and 7 are left"},
 		"all of it": {func(t *testing.T, dir string) {
 			rewrite(t, dir, func([]chat.Act) []chat.Act { return nil })
-		}, "10 lines were signed and 0 are left"},
+		}, "10 lines were signed, and 0 are left"},
 		"the signature removed": {func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "audit.tip")); err != nil {
 				t.Fatal(err)

@@ -171,18 +171,18 @@ func Parse(b []byte) (*Content, error) {
 func (c *Content) add(s stored, at int64) error {
 	switch first := len(c.Checkpoints) == 0; {
 	case first && s.Format == "", !first && s.Format != "":
-		return fmt.Errorf("%q belongs into the first line, and nowhere else", format)
+		return fmt.Errorf("%q is only allowed on the first line", format)
 	case s.Upto != nil:
 		p := Checkpoint{*s.Upto, s.Sum}
 		if first {
 			c.Start = p
 			c.offsets = []int64{0}
 		} else if p.Upto < c.Start.Upto || p.Upto > c.Last() {
-			return fmt.Errorf("it is a checkpoint of change %d, and those before it are %d to %d", p.Upto, c.Start.Upto, c.Last())
+			return fmt.Errorf("it is a checkpoint of change %d, but those before it are %d to %d", p.Upto, c.Start.Upto, c.Last())
 		}
 		c.Checkpoints = append(c.Checkpoints, p)
 	case s.B != c.Last()+1:
-		return fmt.Errorf("it is change %d, and %d is expected", s.B, c.Last()+1)
+		return fmt.Errorf("it is change %d, but should be %d", s.B, c.Last()+1)
 	default:
 		c.offsets[len(c.offsets)-1] = at
 		c.offsets = append(c.offsets, at)
@@ -206,7 +206,7 @@ func (c *Content) tear(rest []byte, number int) error {
 					continue
 				}
 				if _, err := parseLine(line[at:]); err == nil {
-					return fmt.Errorf("line %d: %w, and there are whole lines behind it", number, errDamaged)
+					return fmt.Errorf("line %d: %w, and there are complete lines after it", number, errDamaged)
 				}
 			}
 		}

@@ -102,7 +102,7 @@ func Empty(start Checkpoint) ([]byte, error) { return start.first().encode() }
 func create(d durable.FS, path string, start Checkpoint, first int64) (*Log, error) {
 	l := &Log{disk: d, path: path, first: first}
 	if err := l.Rewrite(start); err != nil {
-		return nil, fmt.Errorf("make a log of changes: %w", err)
+		return nil, fmt.Errorf("create a log of changes: %w", err)
 	}
 	return l, nil
 }

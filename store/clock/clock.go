@@ -139,12 +139,12 @@ func (c *Clock) judge(shown time.Time, elapsed time.Duration) {
 	}
 	if c.off != was {
 		c.kept = 0
-		c.opt.Log.Warn("the clock is more than two weeks from the newest time that is known; bans, invites and archives are kept "+
-			"until it has been so for a day", "clock", shown, "known", c.highest)
+		c.opt.Log.Warn("the clock is more than two weeks away from the latest known time; bans, invites and archives are kept "+
+			"until it has stayed so for a day", "clock", shown, "known", c.highest)
 		return
 	}
 	if c.kept += elapsed; c.kept >= Settle {
-		c.opt.Log.Info("the clock has kept to its step for a day, and is believed", "clock", shown, "known", c.highest)
+		c.opt.Log.Info("the clock has been steady for a day and is trusted again", "clock", shown, "known", c.highest)
 		c.off, c.kept, c.highest = right, 0, shown
 	}
 }

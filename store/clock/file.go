@@ -34,7 +34,7 @@ func Open(path string, opt Options) *Clock {
 		c.file.found = true
 		c.resume(s)
 	case !errors.Is(err, fs.ErrNotExist):
-		c.opt.Log.Warn("what the clock was cannot be read, and is written anew", "file", path, "err", err)
+		c.opt.Log.Warn("the saved time cannot be read and is written again", "file", path, "err", err)
 	}
 	return c
 }
@@ -103,7 +103,7 @@ func (c *Clock) run() {
 		select {
 		case <-tick.C:
 			if err := c.save(); err != nil {
-				c.opt.Log.Error("write down the time", "file", c.file.path, "err", err) // it is tried again
+				c.opt.Log.Error("save the time", "file", c.file.path, "err", err) // it is tried again
 			}
 		case <-c.file.quit:
 			return

@@ -38,7 +38,7 @@ func (a *archive) room(room chat.RoomName) (*roomIndex, error) {
 			return new(roomIndex), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look through %s: %w", filepath.Base(a.path), err)
+			return nil, fmt.Errorf("scan %s: %w", filepath.Base(a.path), err)
 		}
 		a.keep(x)
 	}
@@ -125,7 +125,7 @@ func notALine(line []byte) error {
 	if _, err := parseRecordLine(line); errors.Is(err, errNewer) {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	return fmt.Errorf("%w: it is not a line of a record as we write them", ErrDamaged)
+	return fmt.Errorf("%w: it is not a line of a record", ErrDamaged)
 }
 
 // parseLineHeader reads the start of a line without the rest of it, which is nearly all: fields are in the order in which
@@ -279,7 +279,7 @@ func (a *archive) begin() (*predecessor, error) {
 		return nil, err
 	}
 	if size != a.size {
-		return nil, fmt.Errorf("%w: it has %d bytes, and %d were put away", ErrDamaged, size, a.size)
+		return nil, fmt.Errorf("%w: it has %d bytes, but %d were archived", ErrDamaged, size, a.size)
 	}
 	s, err := scanSegment(io.NewSectionReader(f, 0, size))
 	if err != nil {
@@ -290,13 +290,13 @@ func (a *archive) begin() (*predecessor, error) {
 	}
 	r, err := s.next()
 	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: it holds no record", ErrDamaged)
+		return nil, fmt.Errorf("%w: it has no records", ErrDamaged)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if r.predecessor != nil && r.predecessor.archive != a.number-1 || r.predecessor == nil && a.number > 1 {
-		return nil, fmt.Errorf("%w: it does not go on from archive %d", ErrDamaged, a.number-1)
+		return nil, fmt.Errorf("%w: it does not continue archive %d", ErrDamaged, a.number-1)
 	}
 	return r.predecessor, nil
 }

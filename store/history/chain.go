@@ -65,7 +65,7 @@ func (c chain) follow(r *record) error {
 
 func (l *link) followWindow(r *record) error {
 	if r.w != l.w+1 {
-		return fmt.Errorf("window %d of %s follows on window %d", r.w, r.room, l.w)
+		return fmt.Errorf("window %d of %s follows window %d", r.w, r.room, l.w)
 	}
 	if r.prev != l.tip {
 		return errBroken
@@ -99,7 +99,7 @@ func (l *link) followMsg(r *record) error {
 		return fmt.Errorf("message %d of %s is in no open window", r.seq, r.room)
 	}
 	if r.seq != l.seq+1 {
-		return fmt.Errorf("message %d of %s follows on message %d", r.seq, r.room, l.seq)
+		return fmt.Errorf("message %d of %s follows message %d", r.seq, r.room, l.seq)
 	}
 	if r.prev != l.tip {
 		return errBroken
@@ -115,7 +115,7 @@ func (l *link) followClose(r *record) error {
 	}
 	first := l.seq + 1 - uint64(len(l.msgs))
 	if r.w != l.w || r.from != first+uint64(l.closed) || r.to > l.seq {
-		return fmt.Errorf("a close of messages %d to %d of %s, which are not those to be closed", r.from, r.to, r.room)
+		return fmt.Errorf("the close of messages %d to %d of %s does not match its window", r.from, r.to, r.room)
 	}
 	prev := l.window
 	if l.closed > 0 {
@@ -131,7 +131,7 @@ func (l *link) followClose(r *record) error {
 // followReplacement follows a close whose messages an archive has left out: their digests stand for them.
 func (l *link) followReplacement(r *record) error {
 	if r.from != l.seq+1 {
-		return fmt.Errorf("a close of messages %d to %d of %s follows on message %d", r.from, r.to, r.room, l.seq)
+		return fmt.Errorf("a close of messages %d to %d of %s follows message %d", r.from, r.to, r.room, l.seq)
 	}
 	if r.prev != l.tip {
 		return errBroken
@@ -145,11 +145,11 @@ func (l *link) followReplacement(r *record) error {
 func (c chain) start(o *predecessor) error {
 	if len(c) > 0 {
 		if len(c) != len(o.rooms) {
-			return fmt.Errorf("%d rooms go on, the archive left %d", len(o.rooms), len(c))
+			return fmt.Errorf("%d rooms continue, but the archive ended with %d", len(o.rooms), len(c))
 		}
 		for _, h := range o.rooms {
 			if l := c[h.Room]; l == nil || l.head(h.Room) != h {
-				return fmt.Errorf("%s does not go on where the archive left it", h.Room)
+				return fmt.Errorf("%s does not continue where the archive ended", h.Room)
 			}
 		}
 	}

@@ -292,7 +292,7 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 		return fmt.Errorf("a message of kind %q is not stored", m.Kind)
 	}
 	if m.Seq != r.seq+1 {
-		return fmt.Errorf("it follows on message %d", r.seq)
+		return fmt.Errorf("it follows message %d", r.seq)
 	}
 	if r.stale || r.open && r.at.full(d.h.opt.Now()) {
 		d.end(r)
@@ -518,6 +518,6 @@ func (f *nextFile) forget(log *slog.Logger) {
 		return
 	}
 	if err := f.archive.disk.Remove(f.archive.path); err != nil {
-		log.Warn("history: an archive that nothing tells of is left", "archive", filepath.Base(f.archive.path), "err", err)
+		log.Warn("history: left an archive that nothing refers to", "archive", filepath.Base(f.archive.path), "err", err)
 	}
 }

@@ -130,7 +130,7 @@ func belonging(dir string, live io.ReaderAt, numbers []int) (files []File, err e
 	numbers = numbers[:i]
 	for i, n := range numbers {
 		if after := number - len(numbers) + 1 + i; n != after {
-			return nil, fmt.Errorf("%w: %s is missing, and the older %s is there", ErrDamaged, archiveName(n+1), archiveName(n))
+			return nil, fmt.Errorf("%w: %s is missing, but the older %s exists", ErrDamaged, archiveName(n+1), archiveName(n))
 		}
 		f := FileAt(filepath.Join(dir, archiveName(n)))
 		f.old = true
@@ -188,7 +188,7 @@ func oldCopy(number int, end, last uint64) error {
 	case last == 0:
 		return withoutLive([]int{number})
 	}
-	return fmt.Errorf("%w: %s ends with record %d, and %s with %d: it is an old copy", ErrDamaged, liveName, last, archiveName(number), end)
+	return fmt.Errorf("%w: %s ends with record %d, but %s with %d: it is an old copy", ErrDamaged, liveName, last, archiveName(number), end)
 }
 
 // newerArchive refuses archives beyond the one that a rotation may have left unfinished: number is that of the archive
@@ -199,9 +199,9 @@ func newerArchive(number int, numbers []int) error {
 	}
 	newest := archiveName(numbers[len(numbers)-1])
 	if number == 0 {
-		return fmt.Errorf("%w: %s goes on from no archive, and %s is there: it is an old copy, or empty", ErrDamaged, liveName, newest)
+		return fmt.Errorf("%w: %s continues no archive, but %s exists: it is an old copy, or empty", ErrDamaged, liveName, newest)
 	}
-	return fmt.Errorf("%w: %s goes on from %s, and %s is there: it is an old copy", ErrDamaged, liveName, archiveName(number), newest)
+	return fmt.Errorf("%w: %s continues %s, but %s exists: it is an old copy", ErrDamaged, liveName, archiveName(number), newest)
 }
 
 // withoutLive refuses archives without a file that goes on from them.
@@ -209,14 +209,14 @@ func withoutLive(numbers []int) error {
 	if len(numbers) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s is missing or empty, and %s is there", ErrDamaged, liveName, archiveName(numbers[len(numbers)-1]))
+	return fmt.Errorf("%w: %s is missing or empty, but %s exists", ErrDamaged, liveName, archiveName(numbers[len(numbers)-1]))
 }
 
 // olderThere refuses a missing archive that has an older one beside it: what deletes archives takes the oldest first.
 func olderThere(dir string, number int) error {
 	for n := number - 1; n > 0; n-- {
 		if _, err := os.Lstat(filepath.Join(dir, archiveName(n))); err == nil {
-			return fmt.Errorf("%w: %s is missing, and the older %s is there", ErrDamaged, archiveName(number), archiveName(n))
+			return fmt.Errorf("%w: %s is missing, but the older %s exists", ErrDamaged, archiveName(number), archiveName(n))
 		}
 	}
 	return nil
@@ -224,7 +224,7 @@ func olderThere(dir string, number int) error {
 
 // isArchive refuses an archive as the file that goes on from it.
 func isArchive(number int) error {
-	return fmt.Errorf("%w: it is archive %d, and not the file that goes on from the archives", ErrFormat, number)
+	return fmt.Errorf("%w: it is archive %d, not the file that continues the archives", ErrFormat, number)
 }
 
 // lastOf is the number of the last line in an archive, or with 0 in the live file.

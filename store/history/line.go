@@ -137,7 +137,7 @@ func parseLine(b []byte) (Line, error) {
 			return Line{}, fmt.Errorf("parse a sealed line: %w", err)
 		}
 		if j.Kind.Stored() {
-			return Line{}, fmt.Errorf("parse a sealed line: %w: it has more in it than this version of sshchat knows: %w", ErrFormat, err)
+			return Line{}, fmt.Errorf("parse a sealed line: %w: it has fields that this version of sshchat does not know: %w", ErrFormat, err)
 		}
 	}
 	at, err := time.Parse(lineTime, j.At)

@@ -18,7 +18,7 @@ import (
 )
 
 // ErrRolledBack is wrapped where a history does not lead up to the head that was remembered of it.
-var ErrRolledBack = errors.New("the history is not the one that the remembered head is of")
+var ErrRolledBack = errors.New("the history does not match the saved head")
 
 // Opener reads a history away from the server, as someone with keys to some of it.
 type Opener struct {
@@ -136,7 +136,7 @@ func (o *opening) history(files []File) error {
 	for _, f := range files {
 		err := t.file(f, o.record)
 		if errors.Is(err, fs.ErrNotExist) && f.old {
-			return fmt.Errorf("%s has just been deleted, as too old: what was read before it is not all that there is", f.Name)
+			return fmt.Errorf("%s has just been deleted because of its age; what was read before it is incomplete", f.Name)
 		}
 		if err != nil && len(files) > 1 && !errors.Is(err, errStopped) {
 			return fmt.Errorf("%s: %w", f.Name, err)
@@ -252,7 +252,7 @@ func linesAt(plain []byte, at tarName) ([]Line, error) {
 		return nil, err
 	}
 	if uint64(len(lines)) != at.to-at.from+1 {
-		return nil, fmt.Errorf("%d lines are sealed where %d ought to be", len(lines), at.to-at.from+1)
+		return nil, fmt.Errorf("%d lines are sealed, but there should be %d", len(lines), at.to-at.from+1)
 	}
 	for i, l := range lines {
 		if l.Room != at.room || l.W != at.w || l.Seq != at.from+uint64(i) {

@@ -188,7 +188,7 @@ func (p *preparedWindow) wrap(name chat.Name, s *chat.State) madeHead {
 	}
 	head, refused := p.key.Head(to)
 	if len(refused) > 0 {
-		p.log.Warn("history: a key cannot be sealed to and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
+		p.log.Warn("history: a key cannot be used for sealing and is left out", "room", p.room, "name", name, "err", errors.Join(refused...))
 	}
 	return madeHead{head, keysOf(to)}
 }

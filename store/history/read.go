@@ -17,7 +17,7 @@ import (
 // What reading is refused with, for callers to word.
 var (
 	// ErrNothing is returned where no stored message is the caller's to read.
-	ErrNothing = &chat.Refusal{Code: chat.Failed, Text: "nothing stored to read"}
+	ErrNothing = &chat.Refusal{Code: chat.Failed, Text: "no stored messages"}
 	// ErrNoWindow is returned for a window that the room has not had.
 	ErrNoWindow = &chat.Refusal{Code: chat.NotFound, Text: "no such window"}
 	// ErrNoHead is returned for a window that was not sealed to the caller.

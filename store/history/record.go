@@ -369,7 +369,7 @@ type recordJSON struct {
 
 // errNewer is wrapped if a line's checksum holds and what it says is not known here. No crash writes that, and no rot:
 // it is of a newer format, and not to be touched.
-var errNewer = errors.New("its checksum holds, so it is of a newer format than this version of sshchat knows")
+var errNewer = errors.New("its checksum is right, so its format is newer than this version of sshchat")
 
 // checkLine sees that a line is as it was written.
 func checkLine(line []byte) error {
@@ -429,7 +429,7 @@ func parseAnyLine(line []byte, j *recordJSON) error {
 func parseRecord(lines [][]byte) (*record, error) {
 	r, err := leadingRecord(lines)
 	if err == nil && len(r.lines) != len(lines) {
-		err = errors.New("it takes fewer lines")
+		err = errors.New("it has too many parts")
 	}
 	return r, err
 }
@@ -441,7 +441,7 @@ func leadingRecord(lines [][]byte) (*record, error) {
 		return nil, err
 	}
 	if j.T == moreRecord {
-		return nil, errors.New("it is a part of nothing")
+		return nil, errors.New("it is part of no record")
 	}
 	parts := max(j.Parts, 1)
 	if parts > len(lines) {
@@ -636,14 +636,14 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 	for s, head := range j.Heads {
 		name, err := text.ParseName(s)
 		if err != nil || name.String() != s {
-			return nil, fmt.Errorf("a head for %q, which is no name", s)
+			return nil, fmt.Errorf("a head for %q, which is not a name", s)
 		}
 		r.heads = append(r.heads, namedHead{name, head})
 	}
 	slices.SortFunc(r.heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
 	raw, err := decodeParts(j.Digests, j.digests)
 	if err != nil || len(raw)%sha256.Size != 0 {
-		return nil, errors.New("its digests are no digests")
+		return nil, errors.New("its digests are not digests")
 	}
 	for d := range slices.Chunk(raw, sha256.Size) {
 		r.digest = append(r.digest, sum(d))
@@ -670,7 +670,7 @@ func (r *record) check() error {
 		return r.checkStart()
 	}
 	if r.predecessor != nil {
-		return errors.New("it is no start and tells of an archive")
+		return errors.New("it is not a start, but names an archive")
 	}
 	if r.room.IsZero() || r.w == 0 {
 		return errors.New("it has no room or no window")

@@ -20,7 +20,7 @@ var (
 	// ErrFormat is wrapped where the file is not a history that this version knows.
 	ErrFormat = errors.New("not a history in a known format")
 	// ErrOlder is wrapped if a history is to be written to that has to be upgraded first.
-	ErrOlder = errors.New("the history is of an older format, and is only read")
+	ErrOlder = errors.New("the history has an older format and is read-only")
 )
 
 // recovery reads a segment at start-up and repairs what a crash may leave: a tail that was never acknowledged.
@@ -83,7 +83,7 @@ func (r *recovery) segment(take func(*record)) (*segment, error) {
 		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, isArchive(s.number))
 	}
 	if s.format < newest && !r.dry {
-		return nil, fmt.Errorf("%s: %w: it is of format %d; nothing was changed", r.path, ErrOlder, s.format)
+		return nil, fmt.Errorf("%s: %w: it has format %d; nothing was changed", r.path, ErrOlder, s.format)
 	}
 	last, err := r.read(s, take)
 	t := &segment{disk: r.disk, path: r.path, file: r.file, size: size, end: s.good, n: last, synced: last}
@@ -136,7 +136,7 @@ func (r *recovery) read(s *scanner, take func(*record)) (last uint64, err error)
 
 // fallsBack says why a batch cannot follow on one before it.
 func fallsBack(change, before uint64) string {
-	return fmt.Sprintf("it stands on change %d of State, and one before it on change %d", change, before)
+	return fmt.Sprintf("it refers to change %d, but an earlier record to change %d", change, before)
 }
 
 // isSeed reports whether the file is the `{}` that a data folder may be delivered with, for an empty history.
@@ -156,7 +156,7 @@ func (r *recovery) judge(torn *damage, size int64) (rest []byte, err error) {
 		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, err)
 	}
 	if torn.n <= r.ok || torn.noCrash {
-		return nil, fmt.Errorf("%s: %w: %w; records up to %d were stored for good; nothing was changed", r.path, ErrDamaged, torn, max(r.ok, torn.n))
+		return nil, fmt.Errorf("%s: %w: %w; records up to %d were durable; nothing was changed", r.path, ErrDamaged, torn, max(r.ok, torn.n))
 	}
 	rest = make([]byte, max(0, size-torn.off))
 	if _, err := r.file.ReadAt(rest, torn.off); err != nil && !errors.Is(err, io.EOF) {
@@ -164,7 +164,7 @@ func (r *recovery) judge(torn *damage, size int64) (rest []byte, err error) {
 	}
 	rest, whole := bytes.CutSuffix(rest, []byte(segmentOutro))
 	if !whole {
-		return nil, fmt.Errorf("%s: %w: %w; the end of the file is missing, and no crash cuts it off; nothing was changed", r.path, ErrDamaged, torn)
+		return nil, fmt.Errorf("%s: %w: %w; the end of the file is missing, which no crash explains; nothing was changed", r.path, ErrDamaged, torn)
 	}
 	return bytes.TrimRight(rest, " "), nil
 }
@@ -181,7 +181,7 @@ func (r *recovery) repair(torn *damage, rest []byte) error {
 	if err := r.file.Sync(); err != nil {
 		return fmt.Errorf("blank the torn tail: %w", err)
 	}
-	r.log.Warn("history: repaired a torn tail: what the last crash interrupted was never shown to anyone",
+	r.log.Warn("history: removed an incomplete record at the end: the last crash interrupted it, and it was never shown to anyone",
 		"record", torn.n, "byte", torn.off, "why", torn.why, "saved", aside)
 	return nil
 }

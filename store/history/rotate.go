@@ -41,7 +41,7 @@ func (h *History) rotateDue() {
 			return
 		}
 		if err != nil {
-			h.opt.Log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
+			h.opt.Log.Error("history: rotation failed; it continues in the old file", "err", err)
 			return
 		}
 	}

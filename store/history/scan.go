@@ -86,9 +86,9 @@ func otherFormat(page []byte) error {
 	rest, ok := bytes.CutPrefix(page, []byte(`{"format":"sshchat-history/`))
 	version, _, _ := bytes.Cut(rest[:min(len(rest), 32)], []byte(`"`))
 	if !ok || string(version) == "1" || string(version) == "2" {
-		return fmt.Errorf("%w: it does not begin as a history does", ErrFormat)
+		return fmt.Errorf("%w: it does not start like a history", ErrFormat)
 	}
-	return fmt.Errorf("%w: it is of version %q, and this version of sshchat knows %d and %d", ErrFormat, version, oldest, newest)
+	return fmt.Errorf("%w: its version is %q, but this version of sshchat knows only %d and %d", ErrFormat, version, oldest, newest)
 }
 
 // scanAt reads records from the one whose first line is at off.
@@ -149,14 +149,14 @@ func (s *scanner) line() (line []byte, off int64, err error) {
 	if !s.empty {
 		rest, ok := bytes.CutPrefix(s.page, []byte(",\n"))
 		if !ok {
-			return nil, 0, s.damaged("no record begins where one ought to")
+			return nil, 0, s.damaged("no record begins where one should")
 		}
 		s.skip(len(s.page) - len(rest))
 	}
 	s.empty = false
 	line, _, ok := bytes.Cut(s.page, []byte("\n"))
 	if !ok || len(line) == 0 || line[0] != '{' {
-		return nil, 0, s.damaged("no record begins where one ought to")
+		return nil, 0, s.damaged("no record begins where one should")
 	}
 	off = s.off
 	s.skip(len(line) + 1)
@@ -216,9 +216,9 @@ func (s *scanner) whole() (*record, error) {
 	case s.n > 0 && (j.T == startRecord && !s.first || j.N < s.n):
 		return nil, &damage{n: s.n, off: s.good, why: fmt.Sprintf("record %d, of type %q, does not belong there", j.N, j.T), noCrash: true}
 	case s.n > 0 && j.N != s.n && !(j.N > s.n && (s.number > 0 || j.T == startRecord)):
-		return nil, s.damaged(fmt.Sprintf("it calls itself %d", j.N))
+		return nil, s.damaged(fmt.Sprintf("it says that it is %d", j.N))
 	case j.T == moreRecord:
-		return nil, s.damaged("it is a part of nothing")
+		return nil, s.damaged("it is part of no record")
 	}
 	if s.format == 1 && (j.B != nil || j.Sig != "" || j.T == attachRecord) {
 		return nil, s.unread(fmt.Errorf("%w: in a file of format 1", errNewer))

@@ -161,7 +161,7 @@ func (s *windowEntry) sharedWith(me chat.Name, tag string) bool {
 }
 
 // ErrKeysChanged refuses to go on sharing with keys that have changed since it began.
-var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys, or what they are for, have changed meanwhile; share again"}
+var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys or their restrictions have changed in the meantime; try again"}
 
 // unchanged refuses to share with keys that in s are not the reader's any more, or not to be sealed to.
 func (g *sharing) unchanged(s *chat.State) error {
@@ -181,7 +181,7 @@ type sharedHeads struct {
 func (d *Draft) takeStored(what any) error {
 	s, ok := what.(*sharedHeads)
 	if !ok {
-		return fmt.Errorf("store a %T: the history has not made it", what)
+		return fmt.Errorf("store a %T: the history did not create it", what)
 	}
 	if err := s.check(d.state); err != nil {
 		return err

@@ -78,7 +78,7 @@ func (j *recordJSON) predecessor() (*predecessor, error) {
 	}
 	raw, err := hex.DecodeString(j.SHA256)
 	if err != nil || len(raw) != len(o.sum) {
-		return nil, errors.New("its sha256 is none")
+		return nil, errors.New("its sha256 is not a digest")
 	}
 	o.sum = sum(raw)
 	if o.at, err = time.Parse(lineTime, j.At); err != nil {
@@ -87,7 +87,7 @@ func (j *recordJSON) predecessor() (*predecessor, error) {
 	for room, at := range j.Rooms {
 		tip, err := parseSum(at.Tip)
 		if err != nil || tip == (sum{}) || room.IsZero() || at.W == 0 || at.N == 0 || at.N >= j.N {
-			return nil, fmt.Errorf("it does not tell where %s stood", room)
+			return nil, fmt.Errorf("it does not say where %s ended", room)
 		}
 		o.rooms = append(o.rooms, Head{Room: room, W: at.W, Seq: at.Seq, N: at.N, Tip: tip})
 	}
@@ -103,7 +103,7 @@ func sortHeads(heads []Head) {
 func (r *record) checkStart() error {
 	if r.predecessor == nil || !r.hasOK || !r.room.IsZero() || r.w > 0 || r.seq > 0 || r.from > 0 || r.to > 0 ||
 		r.prev != (sum{}) || len(r.sig) > 0 || len(r.heads) > 0 || len(r.digest) > 0 || len(r.body) > 0 {
-		return errors.New("it is not a whole start")
+		return errors.New("it is not a complete start")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // errFollowing refuses to draft in a history that takes another's records.
-var errFollowing = errors.New("the history takes records of a leader, and is none")
+var errFollowing = errors.New("the history takes records from a leader, so it cannot create any")
 
 // Take appends records that another history drafted, the lines as Draft.Records has them, and returns when that is durable.
 // What it has already, by n, is compared with that and passed over. said are their messages, as far as they are known: from
@@ -104,7 +104,7 @@ func (t *taking) read(lines [][]byte) error {
 	for i := 0; i < len(lines); {
 		r, err := leadingRecord(lines[i:])
 		if err != nil {
-			return fmt.Errorf("line %d of what is to be taken: %w", i+1, err)
+			return fmt.Errorf("line %d of the received records: %w", i+1, err)
 		}
 		i += len(r.lines)
 		switch {
@@ -112,7 +112,7 @@ func (t *taking) read(lines [][]byte) error {
 			t.known = append(t.known, r)
 			continue
 		case r.n != last+1:
-			return fmt.Errorf("record %d does not follow on record %d, the last there is", r.n, last)
+			return fmt.Errorf("record %d does not follow record %d, the last one", r.n, last)
 		case len(t.records)+len(t.known) == 0 && !r.hasOK: // a crash may have left a part of a batch
 			return fmt.Errorf("record %d does not begin a batch", r.n)
 		case r.hasChange && r.change < change:
@@ -131,7 +131,7 @@ func (t *taking) read(lines [][]byte) error {
 // add sees that the record follows.
 func (t *taking) add(r *record) error {
 	if r.kind == startRecord && len(t.records) > 0 || t.next != nil {
-		return errors.New("a start record is to come alone")
+		return errors.New("a start record must come alone")
 	}
 	t.links.save(t.h.chain, r)
 	if err := t.h.chain.follow(r); err != nil {
@@ -158,7 +158,7 @@ func (t *taking) remember(r *record) error {
 		return err
 	}
 	if len(line)+agesplit.BodyOverhead != len(r.body) {
-		return errors.New("what was said is not what is sealed in it")
+		return errors.New("the message does not match what is sealed")
 	}
 	r.plain = line
 	if m.Of > 0 {
@@ -170,7 +170,7 @@ func (t *taking) remember(r *record) error {
 // archive makes the archive that the start record tells of.
 func (t *taking) archive(r *record) (err error) {
 	if want := t.h.archived + 1; r.predecessor.archive != want {
-		return fmt.Errorf("it goes on from archive %d, and here the next is %d", r.predecessor.archive, want)
+		return fmt.Errorf("it continues archive %d, but the next here is %d", r.predecessor.archive, want)
 	}
 	var o *predecessor
 	if t.next, o, err = t.h.writeArchive(r.predecessor.at); err != nil {
@@ -213,7 +213,7 @@ func (t *taking) compare() error {
 			return err
 		}
 		if other, ok := want[b.n]; ok && !bytes.Equal(other, line) {
-			return fmt.Errorf("record %d differs from the one there is", b.n)
+			return fmt.Errorf("record %d differs from the existing one", b.n)
 		}
 		delete(want, b.n)
 	}

@@ -28,7 +28,7 @@ func (n tarName) String() string {
 
 var tarNamePattern = regexp.MustCompile(`^([^/]+)/(\d+)-(\d+)-(\d+)\.age$`)
 
-var errTarName = errors.New("a file whose name is not one of the history's")
+var errTarName = errors.New("a file with a name that does not belong to a history")
 
 // parseTarName reads what String wrote, and nothing else.
 func parseTarName(s string) (n tarName, err error) {

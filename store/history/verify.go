@@ -132,9 +132,9 @@ func (t *verifier) begin(r *record, number int) error {
 	case o == nil && r.n != 1:
 		return fmt.Errorf("it begins with record %d", r.n)
 	case o != nil && number > 0 && o.archive != number-1:
-		return fmt.Errorf("archive %d says that it goes on from archive %d", number, o.archive)
+		return fmt.Errorf("archive %d says that it continues archive %d", number, o.archive)
 	case o == nil && number > 1:
-		return fmt.Errorf("archive %d goes on from none", number)
+		return fmt.Errorf("archive %d continues no archive", number)
 	}
 	if t.files == 0 {
 		t.from = r.n
@@ -142,11 +142,11 @@ func (t *verifier) begin(r *record, number int) error {
 	}
 	switch {
 	case o == nil || t.number == 0 || o.archive != t.number:
-		return errors.New("it does not go on from the file before it")
+		return errors.New("it does not continue the file before it")
 	case o.sum != t.sum || o.size != t.size:
-		return fmt.Errorf("%s is not as it was put away: its SHA-256 ought to be %x", archiveName(t.number), o.sum[:])
+		return fmt.Errorf("%s has changed since it was archived: its SHA-256 should be %x", archiveName(t.number), o.sum[:])
 	case r.n != t.last+1 && number == 0 || r.n <= t.last:
-		return fmt.Errorf("record %d follows on %d", r.n, t.last)
+		return fmt.Errorf("record %d follows %d", r.n, t.last)
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (h *remembered) meet(r *record, l *link) error {
 }
 
 func (h *remembered) another() error {
-	return fmt.Errorf("%w: record %d is another", ErrRolledBack, h.N)
+	return fmt.Errorf("%w: record %d is different", ErrRolledBack, h.N)
 }
 
 // end tells of a head that was not met.

@@ -50,7 +50,7 @@ func New(accounts *accounts.Store, history *history.History, audit *audit.Log, l
 		return nil, err
 	}
 	if restored > 0 {
-		log.Info("lines of the audit log that a crash took back are written again", "lines", restored)
+		log.Info("rewriting lines of the audit log that were lost in a crash", "lines", restored)
 	}
 	j := &Journal{accounts: accounts, history: history, audit: audit, log: log, out: make(chan chat.Batch, 1)}
 	accounts.BeforeCheckpoint(j.noted)
@@ -63,8 +63,8 @@ func Together(has, wants uint64) error {
 	if has >= wants {
 		return nil
 	}
-	return fmt.Errorf("users.json and changes.jsonl end with change %d, and message_history.json stands on change %d: they are an old copy. "+
-		`Put back the newest; or, to go on with the old ones, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' users.json`, has, wants, wants)
+	return fmt.Errorf("users.json and changes.jsonl end with change %d, but message_history.json refers to change %d: they are an old copy. "+
+		`Restore the newest ones; or, to use the old ones, run: sed -i '1s/"upto":[0-9]*/"upto":%d/' users.json`, has, wants, wants)
 }
 
 // Append implements chat.Journal.
@@ -158,7 +158,7 @@ func (j *Journal) decide(b *chat.Batch, n uint64) error {
 func (j *Journal) note(acts []chat.Act) {
 	j.owed = append(j.owed, acts...)
 	if err := j.writeOwed(); err != nil {
-		j.log.Error("the audit log cannot be written; what it lacks is kept in changes.jsonl", "lines", len(j.owed), "err", err)
+		j.log.Error("the audit log cannot be written; missing lines are kept in changes.jsonl", "lines", len(j.owed), "err", err)
 	}
 }
 
@@ -199,7 +199,7 @@ func (j *Journal) rotate() {
 			err = d.Store()
 		}
 		if err != nil {
-			j.log.Error("history: it could not be rotated, and goes on in the old file", "err", err)
+			j.log.Error("history: rotation failed; it continues in the old file", "err", err)
 			return
 		}
 	}
@@ -248,7 +248,7 @@ func (j *Journal) takeDecided(b *chat.Batch, change uint64) (known bool, err err
 	b.Before, b.After = state, after
 	switch {
 	case change > has+1, change == has+1 && !decided:
-		return false, fmt.Errorf("it stands on change %d, and change %d is the last here", change, has)
+		return false, fmt.Errorf("it refers to change %d, but the last one here is change %d", change, has)
 	case change <= has:
 		return true, nil
 	}

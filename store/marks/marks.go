@@ -56,7 +56,7 @@ func (m *marks) read(v strictjson.Value, _ func(error)) error {
 			return field.Refuse(err)
 		}
 		if m.of[name] != nil {
-			return field.Refuse(fmt.Errorf("%s is there twice", name))
+			return field.Refuse(fmt.Errorf("%s is listed twice", name))
 		}
 		rooms := make(map[chat.RoomName]uint64)
 		m.of[name] = rooms
@@ -75,14 +75,14 @@ func readMarks(v strictjson.Value, rooms map[chat.RoomName]uint64) error {
 			return field.Refuse(err)
 		}
 		if rooms[room] != 0 {
-			return field.Refuse(fmt.Errorf("%s is there twice", room))
+			return field.Refuse(fmt.Errorf("%s is listed twice", room))
 		}
 		var seq uint64
 		if err := field.Into(&seq); err != nil {
 			return err
 		}
 		if seq == 0 {
-			return field.Refuse(errors.New("messages count from 1"))
+			return field.Refuse(errors.New("message numbers start at 1"))
 		}
 		rooms[room] = seq
 		return nil

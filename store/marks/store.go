@@ -91,7 +91,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		if err := os.Rename(s.path, s.path+damagedSuffix); err != nil {
 			return nil, fmt.Errorf("set a damaged state.json aside: %w", err)
 		}
-		opt.Log.Warn("state.json is damaged or of another version and was set aside; what can be read of it is kept",
+		opt.Log.Warn("state.json is damaged or of another version and was set aside; its readable parts are kept",
 			"saved", s.path+damagedSuffix, "marks of people", len(s.marks.of), "wrong passwords of accounts", len(s.tallies.of), "err", err)
 		s.changed()
 	}
@@ -116,7 +116,7 @@ func (s *Store) load() error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return errors.New("it is not a plain file")
+		return errors.New("it is not a regular file")
 	case info.Size() > maxSize:
 		return fmt.Errorf("it is larger than %d bytes", maxSize)
 	}
@@ -227,7 +227,7 @@ func (s *Store) flush() {
 		return
 	}
 	if !failed {
-		s.opt.Log.Error("state.json cannot be written; it is tried again", "err", err)
+		s.opt.Log.Error("state.json cannot be written; trying again", "err", err)
 	}
 	s.changed()
 }

@@ -55,7 +55,7 @@ func (t *tallies) read(v strictjson.Value, skipped func(error)) error {
 			return field.Refuse(err)
 		}
 		if _, twice := t.of[name]; twice {
-			return field.Refuse(fmt.Errorf("%s is there twice", name))
+			return field.Refuse(fmt.Errorf("%s is listed twice", name))
 		}
 		tally, err := readTally(field, skipped)
 		t.of[name] = tally
@@ -83,7 +83,7 @@ func readTally(v strictjson.Value, skipped func(error)) (t chat.Tally, err error
 	case err != nil:
 		return t, err
 	case t.Wrong < 0 || t.Asked < 0 || t.Missed < 0:
-		return t, v.Refuse(errors.New("counts are not negative"))
+		return t, v.Refuse(errors.New("counts cannot be negative"))
 	case len(t.Known) > maxKnown:
 		skipped(v.Refuse(fmt.Errorf("more than %d known sources", maxKnown)))
 		t.Known = t.Known[len(t.Known)-maxKnown:] // the latest

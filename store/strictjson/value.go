@@ -92,7 +92,7 @@ func (v Value) fields(known map[string]func(Value) error, other func(refusal err
 			return other(field.Refuse(fmt.Errorf("unknown field %q", key)))
 		}
 		if seen[key] {
-			return other(field.Refuse(fmt.Errorf("field %q is there twice", key)))
+			return other(field.Refuse(fmt.Errorf("field %q is given twice", key)))
 		}
 		seen[key] = true
 		if err := read(field); err != nil {
@@ -113,7 +113,7 @@ func (v Value) Switch(read func(key string, field Value) (known bool, err error)
 	return v.Walk(func(key string, field Value) error {
 		for _, k := range seen {
 			if k == key {
-				return field.Refuse(fmt.Errorf("field %q is there twice", key))
+				return field.Refuse(fmt.Errorf("field %q is given twice", key))
 			}
 		}
 		known, err := read(key, field)

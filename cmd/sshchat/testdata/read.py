@@ -43,7 +43,7 @@ def records(path, numbered):
         parts = first.get("parts", 1)
         if archive or first["t"] == "start" and numbered is None:
             if numbered is not None and first["n"] <= numbered:
-                sys.exit(f"record {first['n']} follows on {numbered}")
+                sys.exit(f"record {first['n']} follows {numbered}")
             numbered = first["n"] - 1  # an archive has gaps
         fields = None
         for line in lines[at:at + parts]:
@@ -77,7 +77,7 @@ def start(fields, before, windows):
     if before:
         content = open(before, "rb").read()
         if (len(content), hashlib.sha256(content).hexdigest()) != (fields["size"], fields["sha256"]):
-            sys.exit(fields["archive"] + " is not as it was put away")
+            sys.exit(fields["archive"] + " has changed since it was archived")
         left = {room: (w["w"], w["seq"], base64.b64encode(w["last"]).decode()) for room, w in windows.items()}
         if left != places:
             sys.exit("the rooms do not go on where the archive left them")
