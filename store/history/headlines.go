@@ -107,7 +107,7 @@ func (l *headLines) check(heads []namedHead) error {
 		for _, part := range l.lines[i].of {
 			if rest == "" {
 				if len(heads) == 0 || heads[0].name != part.name {
-					return fmt.Errorf("a head of %s is where none ought to be", part.name)
+					return fmt.Errorf("a head of %s is where there should be no head", part.name)
 				}
 				rest, heads = heads[0].head, heads[1:]
 			}

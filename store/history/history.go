@@ -184,7 +184,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		h.publishNext(r)
 	}
 	if err := h.segment.makeRoom(); err != nil {
-		h.opt.Log.Warn("history: there is no room for large windows ahead", "err", err)
+		h.opt.Log.Warn("history: there is not enough space to prepare large windows", "err", err)
 	}
 	return h, nil
 }
