@@ -137,30 +137,73 @@ func TestWindowsMadeAheadOutliveAFailure(t *testing.T) {
 }
 
 // What the first message after a ban takes to be durable in a room of many readers, when nothing was banned for a while, and
-// when the ban follows another at once.
+// when the ban follows another at once, and that a third.
 func BenchmarkAfterABan(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {
 		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
 			p, alice := crowded(b, n)
 			p.open()
-			var first, second time.Duration
-			ban := func(i int) time.Duration {
-				p.commit(change(chat.General, chat.Leave, mustName(b, fmt.Sprintf("extra%d", i))))
-				begun := time.Now()
-				p.say(alice, "hello")
-				return time.Since(begun)
-			}
-			for i := 0; b.Loop(); i += 2 {
+			p.say(alice, "the first")
+			bans := make([]time.Duration, 2+spareWindows) // the last finds nothing made ahead
+			for i := 0; b.Loop(); i++ {
 				b.StopTimer()
 				for _, ahead := range p.h.rooms[chat.General].ahead {
 					closes(b, "a window", ahead.made)
 				}
+				for j := range bans {
+					p.commit(change(chat.General, chat.Leave, mustName(b, fmt.Sprintf("extra%d", (len(bans)*i+j)%(n/2)))))
+					begun := time.Now()
+					p.say(alice, "hello")
+					bans[j] += time.Since(begun)
+				}
 				b.StartTimer()
-				first += ban(i % (n / 2))
-				second += ban(i%(n/2) + 1)
 			}
-			b.ReportMetric(float64(first.Microseconds())/1000/float64(b.N), "ms/first")
-			b.ReportMetric(float64(second.Microseconds())/1000/float64(b.N), "ms/second")
+			for j, took := range bans {
+				b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), fmt.Sprintf("ms/%d.", j+1))
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// What the first message after a start takes to be durable in a room of many readers: heads are made of all of them.
+func BenchmarkAfterAStart(b *testing.B) {
+	for _, n := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			p, alice := crowded(b, n)
+			for b.Loop() {
+				p.open()
+				p.say(alice, "hello")
+				b.StopTimer()
+				if err := p.h.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// How many heads a message costs in a flood.
+func BenchmarkHeadsInAFlood(b *testing.B) {
+	for _, n := range []int{10, 100, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			p, alice := crowded(b, n)
+			p.cheapen()
+			p.opt.NoSync = true
+			p.open()
+			batch := make([]chat.Event, 100)
+			for b.Loop() {
+				for i := range batch {
+					batch[i] = p.message(chat.General, alice.name, "hello")
+				}
+				p.commit(batch...)
+			}
+			head, err := p.h.Head(chat.General)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(head.W)*float64(n)/float64(head.Seq), "heads/message")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
