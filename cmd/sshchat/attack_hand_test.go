@@ -94,10 +94,10 @@ func TestAttackReadOnAfterAReload(t *testing.T) {
 		}, "The restrictions of this session's key have changed", 1},
 		"banned": {func(users, _ map[string]any, _ string) {
 			users["bans"] = []any{map[string]any{"user": "mallory", "by": "boss", "at": "2026-01-02T03:04:05Z", "why": "by hand"}}
-		}, "You are banned for ever: by hand", 0},
+		}, "You are banned forever: by hand", 0},
 		"key banned": {func(users, _ map[string]any, fingerprint string) {
 			users["bans"] = []any{map[string]any{"key": fingerprint, "by": "boss", "at": "2026-01-02T03:04:05Z"}}
-		}, "You are banned for ever", 1},
+		}, "You are banned forever", 1},
 		"disabled": {func(_, me map[string]any, _ string) { me["disabled"] = true }, "This account has been disabled", 0},
 		"allowlist": {func(users, _ map[string]any, _ string) {
 			users["allowlist"] = map[string]any{"on": true, "entries": []string{"somebody"}}

@@ -31,7 +31,7 @@ func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
 	alice.must("user set-role bob user")
 	for _, session := range []*openSession{screen, pipe} {
 		session.typeln("/mute carol 2h")
-		session.sees("only moderators and admins can use mute")
+		session.sees("only moderators and admins can use /mute")
 	}
 	if out, errs, code := bob.exec("stats", ""); code != 3 || out != "" {
 		t.Errorf("by exec: exit %d, %s%s", code, out, errs)

@@ -346,7 +346,7 @@ func TestConfigFileIsRefused(t *testing.T) {
 		{"name = chat\n", "line 1: "},
 		{"config = \"other.toml\"\n", "line 1: config cannot be set in the file itself"},
 		{"max-startups-reserved = 100\n", "line 1: max-startups-reserved: it is 100, and must be less than"},
-		{"login-grace-time = \"soon\"\n", `line 1: login-grace-time: "soon" is not a time, as 30s`},
+		{"login-grace-time = \"soon\"\n", `line 1: login-grace-time: "soon" is not a time, such as 30s`},
 		{"admin = [\"root=/nowhere/key.pub\"]\n", "line 1: admin: root=/nowhere/key.pub: "},
 		{"name = \"\xff\"\n", "line 1: "},
 		{"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n", "line 1: "},

@@ -40,7 +40,7 @@ func TestPlainLine(t *testing.T) {
 		"alice: (deleted)":            {Kind: chat.Say},
 		"alice edits 1: (deleted)":    {Kind: chat.Edit, Of: 1},
 		"alice: (nothing to show)":    {Kind: chat.Say, Text: "\u200b"},
-		"alice (dance; a kind this version does not know): hello\n  bob: forged": {Kind: "dance\x1b\n", Text: "hello\nbob: forged"},
+		"alice (dance, a kind this version does not know): hello\n  bob: forged": {Kind: "dance\x1b\n", Text: "hello\nbob: forged"},
 	} {
 		l.At, l.Room, l.W, l.Seq, l.From = at, chat.General, 1, 2, alice
 		if got := plainLine(l); got != "2026-11-23 21:38:56 general/2 "+want {

@@ -38,7 +38,7 @@ func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
 // press does what a key is for and appends what came of it.
 func (f *Full) press(did []Action, k key) []Action {
 	f.follow(did)
-	if f.asksHelp(k) {
+	if f.input.asksHelp(k, f.keys.pasting) {
 		f.insert(k.text)
 		f.last = helpLine
 		return append(did, Action{Kind: Line, Text: helpLine})
@@ -116,11 +116,11 @@ func (f *Full) press(did []Action, k key) []Action {
 const helpLine = "/help"
 
 // asksHelp reports whether the key opens the help. A ? stays in the line, since it may be the beginning of a message.
-func (f *Full) asksHelp(k key) bool {
-	if f.input.asked != nil {
+func (c *composer) asksHelp(k key, pasting bool) bool {
+	if c.asked != nil {
 		return false
 	}
-	return k.name == "f1" || k.text == "?" && len(f.input.edit.text) == 0 && !f.keys.pasting
+	return k.name == "f1" || k.text == "?" && len(c.edit.text) == 0 && !pasting
 }
 
 // isHelpMark reports whether the line is one ?, which asks for help and is not sent.
