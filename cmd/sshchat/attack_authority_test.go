@@ -214,9 +214,9 @@ func TestAttackIgnoredReachesOne(t *testing.T) {
 	carol.must("say lab a last word")
 	control.sees("invites you to #den")
 	control.sees("a topic against bob")
-	control.sees("put eve out: against bob")
+	control.sees("removed eve: against bob")
 	at.sees("a last word")
-	if seen := at.seen.String(); strings.Contains(seen, "against bob") || strings.Contains(seen, "asks you") {
+	if seen := at.seen.String(); strings.Contains(seen, "against bob") || strings.Contains(seen, "invites you") {
 		t.Errorf("bob sees\n%s", seen)
 	}
 	row.Tried("5 ways")

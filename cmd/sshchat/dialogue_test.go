@@ -24,7 +24,7 @@ func TestDialoguesStayOutOfTheRoom(t *testing.T) {
 			{"Please try again.", "nor this"}, {"Please try again.", "nor this one"},
 		}},
 		"passwd, all too short": {steps: [][2]string{
-			{"", "/passwd"}, {"Current password:", goodPassword}, {"New password:", "short"}, {"must be at least", "short"}, {"must be at least", "short"},
+			{"", "/passwd"}, {"Current password:", goodPassword}, {"New password:", "short"}, {"must have at least", "short"}, {"must have at least", "short"},
 		}},
 		"passwd recover": {steps: [][2]string{
 			{"", "/passwd recover"}, {"Current password:", "a"}, {"Previous password:", "b"},

@@ -174,7 +174,7 @@ func TestLifeOfAPassword(t *testing.T) {
 	l.say()
 	before := l.identity(paula, goodPassword)
 	const fresh = "another that is long enough"
-	paula.asks("passwd", [2]string{"Current password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"Repeat the password:", fresh}).sees("is changed")
+	paula.asks("passwd", [2]string{"Current password:", goodPassword}, [2]string{"New password:", fresh}, [2]string{"Repeat the password:", fresh}).sees("Password changed")
 	l.say()
 	l.opens("paula", before, "1")
 	l.opens("paula", l.identity(l.s.byPassword("paula", fresh), fresh), "1 2")
