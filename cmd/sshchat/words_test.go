@@ -62,8 +62,7 @@ var plain = []string{
 
 // notYet are documents that are to be rewritten as a whole; after that they leave this list.
 var notYet = map[string]bool{
-	"README.md": true, "SECURITY.md": true, "CONTRIBUTING.md": true, "CHANGELOG.md": true, "store/FORMAT.md": true,
-	"docs/ARCHITECTURE.md": true,
+	"SECURITY.md": true, "CHANGELOG.md": true, "store/FORMAT.md": true,
 }
 
 // TestPlainEnglish looks for such phrases in the literals of all programs, the help of all commands, the manual, the golden
