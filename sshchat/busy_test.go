@@ -1,7 +1,6 @@
 package sshchat_test
 
 import (
-	"context"
 	"io"
 	"strings"
 	"sync"
@@ -206,11 +205,7 @@ func TestClientThatIsCutOff(t *testing.T) {
 	p.screen.wait(t, "x")
 	p.Close()
 	store()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for server.Stats().Sessions > 0 && ctx.Err() == nil {
-		time.Sleep(time.Millisecond)
-	}
+	server.Shutdown(t.Context()) // which waits for it
 	if n := server.Stats().Sessions; n > 0 {
 		t.Fatalf("%d sessions do not end", n)
 	}

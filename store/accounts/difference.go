@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/strictjson"
@@ -197,8 +198,13 @@ type step struct {
 	encoded       []byte // as it is in changes.jsonl; nil: it is not known yet
 }
 
+// steps remembers a step.
+type steps struct {
+	looked atomic.Pointer[step] // the last that was rehearsed or looked at, until it is durable; may be nil
+}
+
 // step is what leads from one State to the next: the one that was looked at last, if it is that.
-func (u *Store) step(before, after *chat.State) *step {
+func (u *steps) step(before, after *chat.State) *step {
 	if s := u.looked.Load(); s != nil && s.before == before && s.after == after {
 		return s
 	}
@@ -228,7 +234,7 @@ func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
 		s.after, err = withEncoded(before, s.encoded)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("internal error: a change cannot be read back: %w", err)
+		return nil, fmt.Errorf("internal error: a change that could not be read again: %w", err)
 	}
 	u.looked.Store(s)
 	return s.after, nil

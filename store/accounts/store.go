@@ -65,7 +65,7 @@ type Store struct {
 	seal func(plain, phrase []byte, workFactor int) (sealed string, err error) // agesplit.SealIdentities; tests count
 
 	durable atomic.Pointer[point] // what survives a power cut, and all that readers see
-	looked  atomic.Pointer[step]  // the last that was rehearsed or looked at, until it is durable; may be nil
+	steps                         // from one State to the next
 
 	appending sync.Mutex               // held while a line is written and what is durable changes
 	write     func(changes.Line) error // of the log; tests fail it
@@ -102,7 +102,7 @@ func openOn(files *checkpoints, dir string, opt Options) (*Store, error) {
 	}
 	dummy, err := agesplit.DummySealed(opt.WorkFactor)
 	if err != nil {
-		return nil, fmt.Errorf("create a dummy password: %w", err)
+		return nil, fmt.Errorf("make a dummy password: %w", err)
 	}
 	u := &Store{
 		files: files, opt: opt, clock: opt.Clock, scrypts: newSemaphore(), dummy: dummy,
@@ -157,7 +157,7 @@ func (o *Options) complete() error {
 	case o.WorkFactor < 1 || o.WorkFactor > agesplit.MaxWorkFactor:
 		return fmt.Errorf("the work factor is %d; it must be 1 to %d", o.WorkFactor, agesplit.MaxWorkFactor)
 	case o.MinPassword < LowestMinPassword:
-		return fmt.Errorf("the minimum password length is %d; it must be at least %d", o.MinPassword, LowestMinPassword)
+		return fmt.Errorf("the shortest password is set to %d; it must not be below %d", o.MinPassword, LowestMinPassword)
 	}
 	return nil
 }
@@ -206,7 +206,7 @@ func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.S
 func (u *Store) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	p := u.durable.Load()
 	if err := u.files.settled(); err != nil {
-		u.files.log.Warn("the backup is missing lines of the audit log", "err", err) // and is the more needed
+		u.files.log.Warn("a backup lacks lines of the audit log", "err", err) // and is the more needed
 	}
 	users, err := encode(p.State, p.b)
 	return durable.Each(

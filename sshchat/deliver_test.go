@@ -1,0 +1,127 @@
+package sshchat
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/text"
+	"sshchat/sshchat/view"
+	"sshchat/sshchat/wake"
+)
+
+// noHistory has nothing that could be opened.
+type noHistory struct{ command.History }
+
+func (noHistory) Above(string, chat.RoomName, int) int { return 0 }
+
+// busyRoom is a hub that runs, with alice and bob in #general.
+func busyRoom(tb testing.TB) (h *chat.Hub, say func()) {
+	tb.Helper()
+	alice, bob := testName(tb, "alice"), testName(tb, "bob")
+	accounts := []chat.Account{{ID: "a", Name: alice, Role: chat.User, Generation: "g"}, {ID: "b", Name: bob, Role: chat.User, Keys: []chat.Key{{Fingerprint: "SHA256:b"}}}}
+	members := []chat.Member{{Name: alice, Since: 1}, {Name: bob, Since: 1}}
+	state := chat.NewState(chat.Parts{Accounts: accounts, Rooms: []chat.RoomState{{Name: chat.General, Members: members}}})
+	node, state, applied := journaltest.NewMemory(state).Join()
+	h = chat.NewHub(chat.Config{Journal: node, State: state, Applied: applied, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler)})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	tb.Cleanup(func() { stop(); <-ended })
+	words, err := text.ParseText("a line as people write them, of some eighty bytes or so, all of it about nothing")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	who := chat.Caller{Login: chat.Login{Account: "b", Key: "SHA256:b"}, Name: bob}
+	return h, func() {
+		if _, err := h.Post(ctx, who, chat.General, chat.Say, words); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// shows is a server of that hub.
+func shows(h *chat.Hub) *Server {
+	s, _ := bareServer()
+	s.lines = new(view.Lines)
+	s.services = &command.Services{Hub: h, History: noHistory{}}
+	return s
+}
+
+// display is one of alice, with that UI, to a client that takes everything.
+func (s *Server) display(tb testing.TB, kind view.Kind) *display {
+	tb.Helper()
+	h := s.services.Hub
+	g := newGuard(&conn{Conn: discard{}, server: s}, newChannel(&conn{Conn: discard{}, server: s}, 1<<60))
+	g.pty, g.width, g.height, g.term, g.waker = kind != view.KindPipe, 80, 24, "xterm", wake.New()
+	who := &caller{server: s, conn: g.conn, name: testName(tb, "alice")}
+	v := &display{who: who, guard: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)}
+	v.ui = view.New(kind, v.options())
+	v.reader = h.Reader(who.name, v.begin())
+	v.inbox = chat.NewInbox(who.name, h)
+	v.Enter(chat.General)
+	tb.Cleanup(v.reader.Close)
+	return v
+}
+
+// draws has the display show what has come.
+func (v *display) draws(tb testing.TB) {
+	tb.Helper()
+	if err := v.draw(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// TestADeliveryAllocatesNothing: what is said is laid out once for all sessions that show it alike, and costs each of them its
+// write, and no garbage.
+func TestADeliveryAllocatesNothing(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector has pools forget")
+	}
+	for _, kind := range []view.Kind{view.KindFull, view.KindPlain, view.KindPipe} {
+		t.Run(string(kind), func(t *testing.T) {
+			h, say := busyRoom(t)
+			s := shows(h)
+			first, v := s.display(t, kind), s.display(t, kind)
+			delivered := s.stats.Deliveries.Load
+			for range 2 * chat.IdleLog { // the screen is full, pools and caches are
+				say()
+				first.draws(t)
+				v.draws(t)
+			}
+			const runs = 500
+			alone := testing.AllocsPerRun(runs, func() { say(); first.draws(t) })
+			v.draws(t)
+			before := delivered()
+			both := testing.AllocsPerRun(runs, func() { say(); first.draws(t); v.draws(t) })
+			if n := delivered() - before; n < 2*runs {
+				t.Errorf("%d of %d are delivered", n, 2*runs)
+			}
+			if both > alone {
+				t.Errorf("a message to two takes %v allocations, and %v to one", both, alone)
+			}
+		})
+	}
+}
+
+func BenchmarkDeliver(b *testing.B) {
+	for _, kind := range []view.Kind{view.KindFull, view.KindPlain, view.KindPipe} {
+		b.Run(string(kind), func(b *testing.B) {
+			h, say := busyRoom(b)
+			s := shows(h)
+			first, v := s.display(b, kind), s.display(b, kind)
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				say()
+				first.draws(b)
+				b.StartTimer()
+				v.draws(b)
+			}
+		})
+	}
+}
