@@ -76,8 +76,9 @@ func (s *session) start(ctx context.Context, run func(context.Context, *job) err
 // await waits until the job is over and does what it asks for meanwhile, but draws nothing.
 func (s *session) await() {
 	for s.job != nil {
-		s.waker.Wait(^called)
-		s.job.serve()
+		if s.job.serve(); s.job != nil { // first what was posted before: the loop may have woken up for it, and for its end
+			s.waker.Wait(^called)
+		}
 	}
 }
 
