@@ -240,7 +240,7 @@ func TestOneBadKeyDoesNotKeepAWindowFromOpening(t *testing.T) {
 	if got := p.texts(alice); !slices.Equal(got, []string{"hello"}) {
 		t.Errorf("alice reads %q", got)
 	}
-	if !strings.Contains(p.logged(), "cannot be sealed to") {
+	if !strings.Contains(p.logged(), "cannot be used for sealing") {
 		t.Errorf("the log says %q", p.logged())
 	}
 }

@@ -158,7 +158,7 @@ var badStates = []struct{ name, content, why string }{
 	{"with a room that is none", `{"format":"sshchat-state/1","marks":{"alice":{"#x":1}}}`, "room"},
 	{"with a room twice", `{"format":"sshchat-state/1","marks":{"alice":{"x":1,"x":2}}}`, "twice"},
 	{"with a negative mark", `{"format":"sshchat-state/1","marks":{"alice":{"x":-1}}}`, "number"},
-	{"with a mark of nothing", `{"format":"sshchat-state/1","marks":{"alice":{"x":0}}}`, "from 1"},
+	{"with a mark of nothing", `{"format":"sshchat-state/1","marks":{"alice":{"x":0}}}`, "start at 1"},
 	{"with null", `{"format":"sshchat-state/1","marks":{"alice":null}}`, "object"},
 	{"with a list", `{"format":"sshchat-state/1","marks":[]}`, "object"},
 }
