@@ -14,17 +14,17 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// job is a command, or a message, that is under way. It runs in a goroutine of its own, so that the session's never waits for
-// a disk, for a password to be checked, or for a large room to be sealed to: it goes on drawing and taking keys. A session
+// job is a command, or a message, that is under way. It runs in a goroutine of its own, so that the session's goroutine never
+// waits for the disk, for a password check or for the keys of a large room: it goes on drawing and taking keys. A session
 // has one job at a time, and what is typed meanwhile waits its turn.
 //
-// It is the session as its command sees it, command.Session. What is the session's goroutine's it has that do.
+// It implements command.Session. State that belongs to the session's goroutine is only used by functions that it hands to do.
 type job struct {
 	session *session
 	answer  *lines        // what the command has printed; nil: it prints by itself
 	room    chat.RoomName // where what is typed goes, from when it was typed
 	says    bool          // it is a message, which asks nothing
-	inline  bool          // it runs in the session's goroutine, which does nothing else
+	inline  bool          // it runs in the session's goroutine, which has nothing else to do
 	gone    chan struct{} // closed when the session's goroutine has panicked; nil if inline
 
 	mu    sync.Mutex
@@ -56,7 +56,7 @@ type reply struct {
 // errPanicked is what a job that panicked ended with.
 var errPanicked = errors.New("internal error: the command failed")
 
-// start runs a job. then is called with what it returned, by the session's goroutine.
+// start runs a job in a new goroutine. The session's goroutine calls then with its error.
 func (s *session) start(ctx context.Context, run func(context.Context, *job) error, then func(*job, error)) {
 	j := &job{session: s, room: s.room, gone: make(chan struct{}), listened: time.Now()}
 	s.job = j
@@ -73,7 +73,7 @@ func (s *session) start(ctx context.Context, run func(context.Context, *job) err
 	}()
 }
 
-// await waits until the job is over and does what it asks for meanwhile, but draws nothing.
+// await waits until the job is over, and serves it meanwhile. Nothing is drawn.
 func (s *session) await() {
 	for s.job != nil {
 		if s.job.serve(); s.job != nil { // first what was posted before: the loop may have woken up for it, and for its end
@@ -82,7 +82,7 @@ func (s *session) await() {
 	}
 }
 
-// post has the session's goroutine call f, and does not wait for it.
+// post makes the session's goroutine call f, and does not wait for it.
 func (j *job) post(f func()) {
 	j.mu.Lock()
 	j.calls = append(j.calls, f)
@@ -90,7 +90,7 @@ func (j *job) post(f func()) {
 	j.session.waker.Wake(called)
 }
 
-// do has the session's goroutine call f, and waits until it has.
+// do makes the session's goroutine call f, and waits for it.
 func (j *job) do(f func()) {
 	if j.inline {
 		f()
@@ -107,14 +107,14 @@ func (j *job) do(f func()) {
 	}
 }
 
-// abandon has a job that is under way go on alone, after a panic of the session's goroutine.
+// abandon leaves a job that is under way to itself, after a panic in the session's goroutine.
 func (s *session) abandon() {
 	if s.job != nil && !s.job.inline {
 		close(s.job.gone)
 	}
 }
 
-// serve does what the job has posted.
+// serve calls what the job has posted.
 func (j *job) serve() {
 	j.mu.Lock()
 	calls := j.calls
@@ -130,7 +130,7 @@ func (j *job) command(ctx context.Context, face command.Face, line string) error
 	return j.dispatch(ctx, face, line, j.session.server.services.Commands.Run)
 }
 
-// dispatch has the registry take a line that was typed, by its Run or its Say.
+// dispatch passes a line that was typed to the registry's Run or Say.
 func (j *job) dispatch(ctx context.Context, face command.Face, line string, take func(context.Context, string, command.Call) error) error {
 	s := j.session
 	j.answer = &lines{print: func(text string) {
@@ -151,7 +151,7 @@ func (j *job) dispatch(ctx context.Context, face command.Face, line string, take
 	return take(ctx, line, call)
 }
 
-// call is what a command gets to know of the session, with the account as it stands now.
+// call describes the session to a command, with the account as it is now.
 func (j *job) call(face command.Face) (command.Call, error) {
 	s := j.session
 	call := command.Call{
@@ -260,11 +260,11 @@ func (j *job) take(a view.Action) {
 	q.reply <- r
 }
 
-// A command that asks does so at once, and once more soon after an answer. What is typed until then is not taken: a password
-// that is typed ahead would be shown. Afterwards keys work as ever.
+// A command that asks questions asks the first at once, and the next soon after an answer. Until then no input is taken: a
+// password that is typed ahead would be shown. Afterwards keys work as usual.
 const askWithin = 500 * time.Millisecond
 
-// mayAsk is for how long what is typed has to wait for a question that may come; 0: it is taken.
+// mayAsk is how long input has to wait for a question that may come; 0: it is taken now.
 func (j *job) mayAsk() time.Duration {
 	if j.says || j.question != nil || j.drains {
 		return 0
@@ -272,15 +272,16 @@ func (j *job) mayAsk() time.Duration {
 	return max(0, askWithin-time.Since(j.listened))
 }
 
-// answered reports whether a question was just answered: another may follow, or what was typed ahead is to be dropped.
+// answered reports whether a question was just answered. Another may follow, or what was typed ahead is about to be dropped:
+// until that is known, nothing is drawn that would look like a prompt.
 func (j *job) answered() bool { return j.drains || j.asked && j.mayAsk() > 0 }
 
 // typedAhead is how long what was typed during a dialogue may be on its way through the server.
 const typedAhead = 50 * time.Millisecond
 
-// conclude ends a dialogue, if the command that ended with err asked anything. What was typed for it must not be said in
-// the room: after an answer that was wrong once too often, whoever types on without looking types to nobody, up to the
-// next Enter; and lines that were typed ahead are dropped.
+// conclude ends a dialogue, if the command that ended with err asked anything. What was typed for the dialogue must not be
+// said in the room: after one wrong answer too many, what is typed up to the next Enter is swallowed, and lines that were
+// typed ahead are dropped.
 func (j *job) conclude(ctx context.Context, err error) {
 	s := j.session
 	asked := false

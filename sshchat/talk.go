@@ -40,7 +40,7 @@ const (
 	marksDue                          // what was read is to be settled
 )
 
-// chat is the session of a person: what is said comes in, what is typed goes out.
+// chat serves somebody who chats: it shows what is said, and acts on what is typed.
 func (s *session) chat(ctx context.Context) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -75,7 +75,7 @@ func (s *session) chat(ctx context.Context) int {
 	return s.code
 }
 
-// offer asks somebody without an account whether they want one. ok is false if there is none at the end.
+// offer asks somebody without an account whether they want one. ok is false if they have none at the end.
 func (s *session) offer(ctx context.Context) (code int, ok bool) {
 	var refused error
 	s.start(ctx, func(ctx context.Context, j *job) error { return j.offerAccount(ctx) }, func(_ *job, err error) { refused = err })
@@ -95,8 +95,8 @@ func (s *session) offer(ctx context.Context) (code int, ok bool) {
 	return 0, true
 }
 
-// loop serves the session: with draw, until its person leaves, and else until its job is over. It fails with errOver when
-// the session has ended, and with what draw returns.
+// loop serves the session until its user leaves; without draw, until its job is over. Errors: errOver if the session was
+// ended, and what draw returns.
 func (s *session) loop(ctx context.Context, draw func() error) error {
 	for {
 		switch {
@@ -126,7 +126,7 @@ func (s *session) loop(ctx context.Context, draw func() error) error {
 	}
 }
 
-// masked is what the session does not wake up for.
+// masked are the reasons for which the session does not wake up now.
 func (s *session) masked() (masked wake.Reason) {
 	if s.resting || s.reader == nil {
 		masked |= said
@@ -137,7 +137,7 @@ func (s *session) masked() (masked wake.Reason) {
 	return masked
 }
 
-// busy reports whether nothing more is to be typed for now: a question may come, or enough waits for what is under way.
+// busy reports whether no input is taken for now: a question may come, or enough lines wait for the job.
 func (s *session) busy() bool {
 	if s.job == nil || s.job.drains {
 		return false
@@ -149,7 +149,7 @@ func (s *session) busy() bool {
 	return len(s.actions) >= maxWaiting
 }
 
-// step takes in what the session woke up for.
+// step handles the reasons for which the session woke up.
 func (s *session) step(why wake.Reason) {
 	if why&called != 0 && s.job != nil {
 		s.job.serve()
@@ -172,7 +172,7 @@ func (s *session) step(why wake.Reason) {
 	}
 }
 
-// act does what was typed, in order, as far as it can be done now. It stops at the end of the session.
+// act does what was typed, in order, as far as that is possible now. It stops at the end of the session.
 func (s *session) act(ctx context.Context) {
 	for len(s.actions) > 0 && !s.leaving && s.may() {
 		a := s.actions[0]
@@ -196,8 +196,8 @@ func (s *session) act(ctx context.Context) {
 	}
 }
 
-// may reports whether the next action may be done now: it answers a question, nothing is under way that it has to wait for,
-// and it is not too soon.
+// may reports whether the next action may be done now: it answers a question, or it neither has to wait for the job nor
+// comes too soon.
 func (s *session) may() bool {
 	kind := s.actions[0].Kind
 	switch {

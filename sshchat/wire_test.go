@@ -276,13 +276,13 @@ func (w *wire) open() (*guard, gossh.Channel) {
 	w.t.Helper()
 	accepted := make(chan *guard, 1)
 	go func() {
-		for n := range w.channels {
-			ch, requests, err := n.Accept()
-			if err == nil {
-				go gossh.DiscardRequests(requests)
-				accepted <- newGuard(w.conn, ch)
-			}
+		n, more := <-w.channels
+		if !more {
 			return
+		}
+		if ch, requests, err := n.Accept(); err == nil {
+			go gossh.DiscardRequests(requests)
+			accepted <- newGuard(w.conn, ch)
 		}
 	}()
 	ch, requests, err := w.in.OpenChannel("session", nil)

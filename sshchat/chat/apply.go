@@ -119,9 +119,9 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	h.posted.Add(int64(len(messages)))
 	r.Log.Append(messages...)
 	if a, b, direct := room.Pair(); direct {
-		knock := Message{Room: room, Kind: Knock, Seq: messages[0].Seq}
-		h.people[a].log.Append(knock)
-		h.people[b].log.Append(knock)
+		notice := Message{Room: room, Kind: DirectNotice, Seq: messages[0].Seq}
+		h.people[a].log.Append(notice)
+		h.people[b].log.Append(notice)
 	}
 	clear(messages) // the log has copies
 	said[room] = messages[:0]

@@ -15,15 +15,15 @@ type Inbox struct {
 	hub    *Hub
 	me     Name
 	filter Filter
-	rooms  map[RoomName]*pile
-	near   *pile    // the one asked for last; nil: none
-	at     RoomName // what comes there is read as it comes; zero for nowhere
+	rooms  map[RoomName]*roomUnread
+	near   *roomUnread // the one asked for last; nil: none
+	at     RoomName    // what comes there is read as it comes; zero for nowhere
 	dirty  bool
 	owes   bool // some of rooms owe
 }
 
-// pile is the unread of one room.
-type pile struct {
+// roomUnread is what is unread in one room.
+type roomUnread struct {
 	room     RoomName
 	mark     uint64
 	owed     bool   // the hub does not know of the mark yet
@@ -59,15 +59,15 @@ func (b *Inbox) Filter(f Filter) {
 
 func (b *Inbox) recount() {
 	b.Settle()
-	b.rooms, b.near = make(map[RoomName]*pile), nil
+	b.rooms, b.near = make(map[RoomName]*roomUnread), nil
 	b.dirty = true
 	for _, name := range b.hub.RoomsOf(b.me) {
 		b.count(name)
 	}
 }
 
-// pile is the unread of a room; nil if the person is not in it.
-func (b *Inbox) pile(room RoomName) *pile {
+// unreadIn is what is unread in a room; nil if the person is not in it.
+func (b *Inbox) unreadIn(room RoomName) *roomUnread {
 	if b.near == nil || b.near.room != room {
 		b.near = b.rooms[room]
 	}
@@ -83,7 +83,7 @@ func (b *Inbox) count(name RoomName) {
 		delete(b.rooms, name)
 		return
 	}
-	p := &pile{room: name, mark: view.mark, last: view.last}
+	p := &roomUnread{room: name, mark: view.mark, last: view.last}
 	p.lose(name, view.lost)
 	for i := range view.entries {
 		b.add(p, &view.entries[i])
@@ -92,7 +92,7 @@ func (b *Inbox) count(name RoomName) {
 }
 
 // add counts a message, if it counts.
-func (b *Inbox) add(p *pile, m *Message) {
+func (b *Inbox) add(p *roomUnread, m *Message) {
 	if m.Seq <= p.mark || m.From == b.me || !m.said() || !b.filter.Shows(m, b.me) {
 		return
 	}
@@ -103,7 +103,7 @@ func (b *Inbox) add(p *pile, m *Message) {
 }
 
 // lose counts n messages that nobody can look at any more.
-func (p *pile) lose(room RoomName, n int) {
+func (p *roomUnread) lose(room RoomName, n int) {
 	p.unread += n
 	if room.IsDirect() {
 		p.mentions += n
@@ -129,7 +129,7 @@ func (b *Inbox) hear(m *Message) {
 	if m.Room.IsZero() {
 		return
 	}
-	p := b.pile(m.Room)
+	p := b.unreadIn(m.Room)
 	switch {
 	case m.Kind == Joined || m.Kind == Parted || p == nil:
 		b.count(m.Room)
@@ -141,7 +141,7 @@ func (b *Inbox) hear(m *Message) {
 
 // deliver takes note of what was said in a room. Where all is read as it comes, that is the position of the newest message.
 func (b *Inbox) deliver(s *Span) {
-	p := b.pile(s.Room)
+	p := b.unreadIn(s.Room)
 	if p == nil {
 		b.count(s.Room)
 		b.dirty = true
@@ -176,14 +176,14 @@ func (b *Inbox) At(room RoomName) {
 		return
 	}
 	b.at = room
-	if p := b.pile(room); p != nil {
+	if p := b.unreadIn(room); p != nil {
 		b.Read(room, p.last)
 	}
 }
 
 // Read notes that the person has read the room up to seq in this session, and no more than was delivered.
 func (b *Inbox) Read(room RoomName, seq uint64) {
-	p := b.pile(room)
+	p := b.unreadIn(room)
 	if p == nil || min(seq, p.last) <= p.mark {
 		return
 	}
@@ -211,7 +211,7 @@ func (b *Inbox) Settle() {
 }
 
 // raise moves a room's mark. Where it does not reach the end, what is left unread is counted anew.
-func (b *Inbox) raise(p *pile, seq uint64) {
+func (b *Inbox) raise(p *roomUnread, seq uint64) {
 	if seq <= p.mark {
 		return
 	}
@@ -245,8 +245,8 @@ func (b *Inbox) Rooms() []InboxRoom {
 	return rooms
 }
 
-// backlog is what a person has not read of a room.
-type backlog struct {
+// unreadMessages is what a person has not read of a room.
+type unreadMessages struct {
 	mark    uint64
 	last    uint64    // Seq of the room's newest message
 	lost    int       // messages that memory no longer holds
@@ -254,7 +254,7 @@ type backlog struct {
 }
 
 // unread tells what of the room me has not read; in is false where me does not belong to it.
-func (h *directory) unread(me Name, name RoomName) (b backlog, in bool) {
+func (h *directory) unread(me Name, name RoomName) (b unreadMessages, in bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.rooms[name]

@@ -226,8 +226,8 @@ func TestFilter(t *testing.T) {
 		{"beside the focused", focus, Message{Room: General, From: eve, Kind: Say}, false},
 		{"beside the focused, in private", focus, Message{Room: pair(eve), From: eve, Kind: Say}, true},
 		{"oneself", Filter{Ignore: map[Name]bool{me: true}, Focus: map[Name]bool{ann: true}}, Message{Room: General, From: me, Kind: Say}, true},
-		{"comings", focus, Message{Room: General, Kind: Comings}, true},
-		{"comings in quiet", Filter{Quiet: true}, Message{Room: General, Kind: Comings}, false},
+		{"comings", focus, Message{Room: General, Kind: PresenceChange}, true},
+		{"comings in quiet", Filter{Quiet: true}, Message{Room: General, Kind: PresenceChange}, false},
 		{"a topic in quiet", Filter{Quiet: true}, Message{Room: General, Kind: Notice}, true},
 		{"ignored and focused", Filter{Ignore: map[Name]bool{eve: true}, Focus: map[Name]bool{eve: true}}, Message{Room: General, From: eve}, false},
 	} {

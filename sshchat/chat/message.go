@@ -20,13 +20,13 @@ const (
 
 	// The kinds below are never stored and have no Seq: who missed them has lost nothing.
 
-	Notice  Kind = "notice"  // the room tells of a topic, or the server of anything
-	Comings Kind = "comings" // the room tells who came and who left
-	Knock   Kind = "knock"   // in a person's own log: the direct room Room has its message Seq
-	Joined  Kind = "joined"  // in a person's own log: the person is now in Room, whichever session asked
-	Parted  Kind = "parted"  // in a person's own log: the person is no longer in Room
-	Marked  Kind = "marked"  // in a person's own log: Room has been read up to Seq in one of the person's sessions
-	Changed Kind = "account" // in a person's own log: something about the account has changed, its settings or its rights
+	Notice         Kind = "notice"  // the room tells of a topic, or the server of anything
+	PresenceChange Kind = "comings" // the room tells who came and who left
+	DirectNotice   Kind = "knock"   // in a person's own log: the direct room Room has its message Seq
+	Joined         Kind = "joined"  // in a person's own log: the person is now in Room, whichever session asked
+	Parted         Kind = "parted"  // in a person's own log: the person is no longer in Room
+	Marked         Kind = "marked"  // in a person's own log: Room has been read up to Seq in one of the person's sessions
+	Changed        Kind = "account" // in a person's own log: something about the account has changed, its settings or its rights
 )
 
 // Stored reports whether messages of this kind are history: they have a Seq and are sealed.
@@ -35,7 +35,7 @@ func (k Kind) Stored() bool { return k == Say || k == Me || k == Edit || k == De
 // Message is one entry of a log. It is never changed once it is in one.
 type Message struct {
 	Room RoomName
-	Seq  uint64    // the room's count of stored messages, from 1; 0 for what is not stored (a Knock names another's)
+	Seq  uint64    // the room's count of stored messages, from 1; 0 for what is not stored (a DirectNotice names another's)
 	At   time.Time // when the journal took it, in UTC, to the millisecond
 	From Name      // zero for what the server says
 	Kind Kind
@@ -87,7 +87,7 @@ func (f *Filter) Shows(m *Message, me Name) bool {
 	case m.From == me:
 		return true
 	case m.From.IsZero():
-		return !f.Quiet || m.Kind != Comings
+		return !f.Quiet || m.Kind != PresenceChange
 	case f.Ignore[m.From]:
 		return false
 	case m.Kind == Notice: // what somebody did to the room

@@ -17,7 +17,7 @@ const (
 // presence is who belongs to rooms and who is there, and what rooms are shown of it.
 type presence struct {
 	*directory
-	stirred chan struct{} // holds one token while presence notices are owed
+	presenceChanged chan struct{} // holds one token while presence changes are pending
 }
 
 // Enter tells the hub that a session of name has opened. Each Enter needs one Leave.
@@ -32,7 +32,7 @@ func (h *presence) Enter(name Name) {
 	for room := range p.rooms {
 		r := h.rooms[room]
 		r.here++
-		h.stir(r, name, true)
+		h.notePresence(r, name, true)
 	}
 }
 
@@ -49,7 +49,7 @@ func (h *presence) Leave(name Name) {
 	for room := range p.rooms {
 		r := h.rooms[room]
 		r.here--
-		h.stir(r, name, false)
+		h.notePresence(r, name, false)
 		if r.here == 0 {
 			r.Log.Trim()
 		}
@@ -64,19 +64,19 @@ func (h *presence) Here(name Name) bool {
 	return p != nil && p.sessions > 0
 }
 
-// stir notes a coming or going to be told; one who comes and goes in between is not worth a word.
+// notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel out.
 // Called with mu held.
-func (h *presence) stir(r *Room, name Name, came bool) {
+func (h *presence) notePresence(r *Room, name Name, came bool) {
 	if r.Name.IsDirect() {
 		return
 	}
-	if before, owed := r.came[name]; owed && before != came {
-		delete(r.came, name)
+	if before, pending := r.presence[name]; pending && before != came {
+		delete(r.presence, name)
 		return
 	}
-	r.came[name] = came
+	r.presence[name] = came
 	select {
-	case h.stirred <- struct{}{}:
+	case h.presenceChanged <- struct{}{}:
 	default:
 	}
 }
@@ -90,17 +90,17 @@ func (h *presence) tellPresence() {
 	var lines []line
 	h.mu.Lock()
 	for _, r := range h.rooms {
-		if len(r.came) == 0 {
+		if len(r.presence) == 0 {
 			continue
 		}
 		if r.here > 0 {
-			lines = append(lines, line{r, presenceText(r.came)})
+			lines = append(lines, line{r, presenceText(r.presence)})
 		}
-		clear(r.came)
+		clear(r.presence)
 	}
 	h.mu.Unlock()
 	for _, l := range lines {
-		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: Comings, Text: text.Sprintf("%s", l.said)})
+		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: PresenceChange, Text: text.Sprintf("%s", l.said)})
 	}
 }
 
@@ -149,7 +149,7 @@ func (h *presence) enter(r *Room, name Name, since uint64) {
 	}
 	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
 	h.members.Add(1)
-	h.stir(r, name, true)
+	h.notePresence(r, name, true)
 }
 
 // leave is called with mu held.
@@ -165,7 +165,7 @@ func (h *presence) leave(r *Room, name Name) {
 		r.here--
 	}
 	h.tell(p.log, Message{Room: r.Name, Kind: Parted})
-	h.stir(r, name, false)
+	h.notePresence(r, name, false)
 }
 
 // absence is what somebody said on leaving the keyboard. It is in memory only.

@@ -329,7 +329,7 @@ func (r *Reader) follow() {
 			continue
 		}
 		switch m.Kind {
-		case Knock:
+		case DirectNotice:
 			add(i)
 			r.open(m.Room, m.Seq-1)
 		case Joined:

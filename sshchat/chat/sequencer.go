@@ -207,7 +207,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 			if h.leader != nil {
 				continue
 			}
-		case <-h.stirred:
+		case <-h.presenceChanged:
 			if presence == nil {
 				presence = time.After(presenceDelay)
 			}

@@ -124,7 +124,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 		case 0:
 			m.Kind = chat.Me
 		case 1:
-			m.Kind, m.From = chat.Comings, chat.Name{}
+			m.Kind, m.From = chat.PresenceChange, chat.Name{}
 		case 2:
 			m.Kind, m.Of = chat.Edit, 1+uint64(draw(len(h.past[room])+1, "of"))
 		case 3:

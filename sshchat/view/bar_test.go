@@ -205,7 +205,7 @@ func TestPlainMentions(t *testing.T) {
 		rung := ""
 		for _, d := range []chat.Message{
 			said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(chat.General, ann, "ann says ann"),
-			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.Comings, bob, "ann joined"),
+			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.PresenceChange, bob, "ann joined"),
 		} {
 			d.At = noon.Add(time.Minute)
 			m.Deliver(told(d))

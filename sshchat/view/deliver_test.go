@@ -174,7 +174,7 @@ func TestSharedLinesAreOnesOwn(t *testing.T) {
 			spans := make([]chat.Span, len(rooms))
 			for range draw(6, "messages") {
 				at := draw(len(rooms), "in")
-				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.Comings}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], scripts[draw(len(scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
+				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.PresenceChange}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], scripts[draw(len(scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
 				order++
 				m.Order, m.Edited = order, draw(9, "edited") == 0
 				all = append(all, m)

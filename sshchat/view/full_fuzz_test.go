@@ -47,7 +47,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 					func() { s.Ask(bad, true) }, func() { s.Input([]byte(bad)) },
 				}[draw(6, "where")]()
 			case 0, 1, 2:
-				kinds := []chat.Kind{chat.Say, chat.Say, chat.Me, chat.Comings, chat.Edit}
+				kinds := []chat.Kind{chat.Say, chat.Say, chat.Me, chat.PresenceChange, chat.Edit}
 				for range 1 + draw(5, "messages") {
 					s.says(happened(rooms[draw(3, "room")].Name, kinds[draw(len(kinds), "kind")], bob, scripts[draw(len(scripts), "text")]+strings.Repeat(" word", draw(30, "words"))))
 				}
@@ -135,7 +135,7 @@ func TestRowsOfMessages(t *testing.T) {
 		words := rapid.SliceOfN(rapid.SampledFrom(append([]string{
 			"*bold*", "_italic_", "`code`", "snake_case_word", "2*3*4", "*", "__", "https://example.org/" + strings.Repeat("x", 50), ":tada:", ":nothing:", "\n", "```", "ann", "",
 		}, scripts...)), 0, 40).Draw(r, "words")
-		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.Comings}).Draw(r, "kind"), bob, strings.Join(words, " "))
+		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.PresenceChange}).Draw(r, "kind"), bob, strings.Join(words, " "))
 		width := rapid.IntRange(1, 120).Draw(r, "width")
 		o := Options{Me: ann, Term: rapid.SampledFrom([]string{"xterm-kitty", "linux", "vt100"}).Draw(r, "term")}
 		p := newPaint(&o, Look{Theme: rapid.SampledFrom(Themes()).Draw(r, "theme")})

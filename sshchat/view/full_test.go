@@ -284,7 +284,7 @@ func (s *stage) evening() {
 	s.enter(general, Room{Name: dev, Unread: 3}, Room{Name: text.Direct(ann, bob), Unread: 1, Mentions: 1})
 	s.says(at(said(chat.General, bob, "good evening, *everybody*"), noon.Add(-24*time.Hour)))
 	s.says(said(chat.General, ann, "hello :wave: see https://example.org/a/rather/long/path/to/wrap/around?with=query&and=more"))
-	s.says(happened(chat.General, chat.Comings, chat.Name{}, "carol joined"))
+	s.says(happened(chat.General, chat.PresenceChange, chat.Name{}, "carol joined"))
 	s.says(happened(chat.General, chat.Me, bob, "waves at Ann"))
 	s.says(said(chat.General, bob, "```go\nfunc main() {\n\tprintln(\"hi\")\n}\n```\nthat was it"))
 	for _, spoken := range scripts {

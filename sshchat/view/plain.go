@@ -89,7 +89,7 @@ func (p *Plain) missed(s *chat.Span) {
 // happened takes an entry of a log.
 func (p *Plain) happened(m *chat.Message) {
 	switch m.Kind {
-	case chat.Say, chat.Me, chat.Notice, chat.Comings:
+	case chat.Say, chat.Me, chat.Notice, chat.PresenceChange:
 		p.message(m)
 		p.ringing = p.ringing || p.look.rings(m, p.me) && m.At.After(p.since)
 	case chat.Joined:

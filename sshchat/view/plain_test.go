@@ -24,7 +24,7 @@ func TestPlainMessages(t *testing.T) {
 	), []chat.Span{{Room: chat.General, Gap: chat.Gap{From: 3, To: 39}}}, told(
 		chat.Message{Room: other, Kind: chat.Joined},
 		chat.Message{Room: other, Kind: chat.Parted},
-		chat.Message{Room: other, Kind: chat.Knock},
+		chat.Message{Room: other, Kind: chat.DirectNotice},
 	)))
 	m.typed("ft")
 	m.shows(

@@ -47,7 +47,7 @@ func told(ms ...chat.Message) []chat.Span {
 	for _, m := range ms {
 		s := chat.Span{Room: m.Room, Entries: []chat.Message{m}}
 		switch m.Kind {
-		case chat.Joined, chat.Parted, chat.Knock: // in the person's own log
+		case chat.Joined, chat.Parted, chat.DirectNotice: // in the person's own log
 			s.Room = chat.RoomName{}
 		}
 		spans = append(spans, s)

@@ -131,7 +131,7 @@ func TestBadEventIsNamed(t *testing.T) {
 	p.open()
 	p.say(alice, "before")
 	for name, spoil := range map[string]func(*chat.Event){
-		"a kind that is not stored":       func(e *chat.Event) { e.Message.Kind = chat.Knock },
+		"a kind that is not stored":       func(e *chat.Event) { e.Message.Kind = chat.DirectNotice },
 		"another number":                  func(e *chat.Event) { e.Message.Seq += 7 },
 		"something that is not ours":      func(e *chat.Event) { e.Stored = "hello" },
 		"shares that are refused by then": func(e *chat.Event) { e.Stored = &sharedHeads{check: func(*chat.State) error { return ErrKeysChanged }} },
