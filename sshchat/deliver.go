@@ -32,7 +32,7 @@ func (v *display) draw() error {
 	}
 	if v.ui.Pending() {
 		v.drawn = time.Time{}
-		if _, _, pty := v.guard.size(); pty && n < deliverBatch {
+		if _, _, pty := v.channel.size(); pty && n < deliverBatch {
 			v.drawn = time.Now()
 		}
 		if err := v.flush(); err != nil {
@@ -113,12 +113,12 @@ func (v *display) flush() error {
 	}
 	defer v.ui.Done()
 	if p := v.ui.FlushErr(); len(p) > 0 {
-		if _, err := v.guard.Stderr().Write(p); err != nil {
+		if _, err := v.channel.Stderr().Write(p); err != nil {
 			return err
 		}
 	}
 	if p := v.ui.Flush(); len(p) > 0 {
-		if _, err := v.guard.Write(p); err != nil {
+		if _, err := v.channel.Write(p); err != nil {
 			return err
 		}
 	}
@@ -127,7 +127,7 @@ func (v *display) flush() error {
 
 // begin is where the UI wants its reader to begin.
 func (v *display) begin() chat.From {
-	_, _, pty := v.guard.size()
+	_, _, pty := v.channel.size()
 	switch {
 	case !pty:
 		return chat.From{} // a script asks for the past when it wants it
@@ -190,7 +190,7 @@ const settleEvery = time.Second / 2
 // markRead notes what has been written to the client as read. With a full screen the
 // inbox knows what is in sight, and a script reads for nobody.
 func (v *display) markRead(spans chat.Spans) {
-	if _, _, pty := v.guard.size(); !pty || v.full() {
+	if _, _, pty := v.channel.size(); !pty || v.full() {
 		return
 	}
 	for i := range spans {

@@ -56,10 +56,10 @@ func shows(h *chat.Hub) *Server {
 func (s *Server) display(tb testing.TB, kind view.Kind) *display {
 	tb.Helper()
 	h := s.services.Hub
-	g := newGuard(&conn{Conn: discard{}, server: s}, newChannel(&conn{Conn: discard{}, server: s}, 1<<60))
+	g := newFilter(&conn{Conn: discard{}, server: s}, newChannel(&conn{Conn: discard{}, server: s}, 1<<60))
 	g.pty, g.width, g.height, g.term, g.waker = kind != view.KindPipe, 80, 24, "xterm", wake.New()
 	who := &caller{server: s, conn: g.conn, name: testName(tb, "alice")}
-	v := &display{who: who, guard: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)}
+	v := &display{who: who, channel: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)}
 	v.ui = view.New(kind, v.options())
 	v.reader = h.Reader(who.name, v.begin())
 	v.inbox = chat.NewInbox(who.name, h)

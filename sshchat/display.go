@@ -13,10 +13,10 @@ import (
 // display is what a session's person is shown: in which UI, of which rooms, and what of it counts as read. The session's
 // goroutine owns it, and is the only one to write to the client.
 type display struct {
-	who   *caller
-	guard *guard
-	ui    view.UI // none for a command without a terminal
-	began time.Time
+	who     *caller
+	channel *channelFilter
+	ui      view.UI // none for a command without a terminal
+	began   time.Time
 
 	room          chat.RoomName // where what is typed goes
 	settings      command.Settings
@@ -47,11 +47,11 @@ func (v *display) setFocus(people []chat.Name) {
 // newUI is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
 // who is asked questions, get the plain one.
 func (v *display) newUI(isCommand bool) view.UI {
-	_, _, pty := v.guard.size()
+	_, _, pty := v.channel.size()
 	switch {
 	case pty && !isCommand && v.wantsFull():
 		return view.New(view.KindFull, v.options())
-	case pty && v.guard.terminal() != "bot":
+	case pty && v.channel.terminal() != "bot":
 		return view.New(view.KindPlain, v.options())
 	case isCommand:
 		return view.UI{}
@@ -61,14 +61,14 @@ func (v *display) newUI(isCommand bool) view.UI {
 
 // wantsFull reports whether a full screen is what this terminal and its person want.
 func (v *display) wantsFull() bool {
-	term := v.guard.terminal()
-	if _, _, pty := v.guard.size(); !pty || term == "bot" || v.who.login().provisional() {
+	term := v.channel.terminal()
+	if _, _, pty := v.channel.size(); !pty || term == "bot" || v.who.login().provisional() {
 		return false
 	}
 	if v.settings.UI != "auto" {
 		return v.settings.UI == "full"
 	}
-	return term != "" && term != "dumb" && v.guard.getenv("SSHCHAT_UI") != "plain"
+	return term != "" && term != "dumb" && v.channel.getenv("SSHCHAT_UI") != "plain"
 }
 
 // full reports whether the UI is the full screen.
@@ -76,10 +76,10 @@ func (v *display) full() bool { return v.ui.Kind == view.KindFull }
 
 // options are what the client said of its terminal, and what its person chose.
 func (v *display) options() view.Options {
-	width, height, _ := v.guard.size()
+	width, height, _ := v.channel.size()
 	return view.Options{
-		Me: v.who.name, Width: width, Height: height, Term: v.guard.terminal(),
-		ColorTerm: v.guard.getenv("COLORTERM"), NoColor: v.guard.getenv("NO_COLOR") != "",
+		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
+		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "",
 		Server: v.who.server.services.ServerName, Look: v.look(), Since: v.began,
 		Complete: v.complete, Past: v.past, Lines: v.who.server.lines,
 	}
@@ -100,7 +100,7 @@ func (v *display) look() view.Look {
 
 // zone is the one that the client's environment names, if it does.
 func (v *display) zone() *time.Location {
-	if zone := command.ClientZone(v.guard.getenv("TZ")); zone != nil {
+	if zone := command.ClientZone(v.channel.getenv("TZ")); zone != nil {
 		return zone
 	}
 	return time.UTC

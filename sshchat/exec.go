@@ -42,16 +42,16 @@ func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 		return s.refuse(err)
 	}
 	if s.ui.Kind == "" {
-		call.Out, call.Err, call.In = s.guard, text.NewWriter(s.guard.Stderr()), s.stdin(ctx)
+		call.Out, call.Err, call.In = s.channel, text.NewWriter(s.channel.Stderr()), s.stdin(ctx)
 	} else {
 		// A terminal in raw mode: lines need their return, and its keys are not the command's input.
-		call.Out, call.Err, call.In = returns{onTurn{j, s.guard}}, text.NewWriter(returns{onTurn{j, s.guard.Stderr()}}), noStdin{}
+		call.Out, call.Err, call.In = returns{onTurn{j, s.channel}}, text.NewWriter(returns{onTurn{j, s.channel.Stderr()}}), noStdin{}
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(ctx)
 		defer cancel(nil)
-		go s.readInput(ctx, &keys{s.throttled(ctx, s.guard), &s.asking, func() { cancel(command.ErrInterrupted) }})
+		go s.readInput(ctx, &keys{s.throttled(ctx, s.channel), &s.asking, func() { cancel(command.ErrInterrupted) }})
 	}
-	_, _, call.Terminal = s.guard.size()
+	_, _, call.Terminal = s.channel.size()
 	s.tellAbsence(call.Err)
 	if err = text.Check(line); err != nil {
 		err = &chat.Refusal{Code: chat.Usage, Text: err.Error()}
@@ -153,7 +153,7 @@ type stdin struct {
 }
 
 func (s *session) stdin(ctx context.Context) io.Reader {
-	return &stdin{ctx: ctx, from: s.throttled(ctx, s.guard), read: s.readInput, in: s.in}
+	return &stdin{ctx: ctx, from: s.throttled(ctx, s.channel), read: s.readInput, in: s.in}
 }
 
 func (r *stdin) Read(p []byte) (int, error) {
@@ -191,7 +191,7 @@ func (noStdin) Read([]byte) (int, error) {
 
 // Read reads what the client sends. io.EOF is the end of input that the client announced; that its channel was closed, or
 // its connection lost, is io.ErrUnexpectedEOF: half a line that came before it is not what anybody meant to send.
-func (g *guard) Read(p []byte) (int, error) {
+func (g *channelFilter) Read(p []byte) (int, error) {
 	n, err := g.Channel.Read(p)
 	g.markUsed()
 	if err == io.EOF && !g.answers() {
@@ -203,7 +203,7 @@ func (g *guard) Read(p []byte) (int, error) {
 // answers reports whether the channel is open. x/crypto's Read ends alike with the client's input and with the channel, and
 // learns of the second a moment later; a request is answered by the client, or fails once the channel is closed. Who
 // does not answer at all has a channel that is open.
-func (g *guard) answers() bool {
+func (g *channelFilter) answers() bool {
 	answered := make(chan error, 1)
 	go func() { // ends with the channel
 		_, err := g.Channel.SendRequest("keepalive@openssh.com", true, nil)

@@ -217,7 +217,7 @@ func (j *job) Ask(ctx context.Context, text string, echo bool) (string, error) {
 	q := &question{text, echo, make(chan reply, 1)}
 	nobody := false
 	j.do(func() {
-		if _, _, pty := s.guard.size(); !pty || s.ui.Kind == "" {
+		if _, _, pty := s.channel.size(); !pty || s.ui.Kind == "" {
 			nobody = true
 			return
 		}

@@ -110,7 +110,7 @@ func TestFullWindowGetsWhatIsHeldBack(t *testing.T) {
 			ch := newChannel(conn, window)
 			data, ended := pattern(10*window), make(chan error, 1)
 			go func() {
-				g := newGuard(conn, ch)
+				g := newFilter(conn, ch)
 				_, err := g.Write(data[:begun]) // so that full packets fill the window, or do not
 				if err == nil {
 					_, err = g.Write(data[begun:])
@@ -184,7 +184,7 @@ func TestOutboxFails(t *testing.T) {
 	s, _ := bareServer()
 	sock := newSocket(5000)
 	conn := &conn{Conn: sock, server: s}
-	g := newGuard(conn, newChannel(conn, 1<<20))
+	g := newFilter(conn, newChannel(conn, 1<<20))
 	ended := make(chan error, 1)
 	go func() {
 		_, err := g.Write(make([]byte, 8000))
@@ -207,7 +207,7 @@ func TestOutboxFails(t *testing.T) {
 func TestWriteAllocatesNothing(t *testing.T) {
 	s, _ := bareServer()
 	conn := &conn{Conn: discard{}, server: s}
-	g := newGuard(conn, newChannel(conn, 1<<30))
+	g := newFilter(conn, newChannel(conn, 1<<30))
 	for _, size := range []int{100, 3000, 40_000} {
 		p := make([]byte, size)
 		write := func() {

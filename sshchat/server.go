@@ -122,7 +122,7 @@ func New(c Config) (*Server, error) {
 	s.ssh.ServerConfigCallback = s.config
 	s.ssh.HostSigners = nil // they may change: config adds them to each connection
 	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: announcer{s.hostKeys}.answerProofs}
-	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.guardSession}
+	s.ssh.ChannelHandlers = map[string]ssh.ChannelHandler{"session": s.filterSession}
 	return s, nil
 }
 

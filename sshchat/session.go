@@ -41,7 +41,7 @@ var errStopping = &chat.Refusal{Code: chat.Failed, Text: "the server is stopping
 // session is the wish middleware that serves every shell and every command.
 func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(lib ssh.Session) {
-		g := lib.Context().Value(guardKey{}).(*guard)
+		g := lib.Context().Value(filterKey{}).(*channelFilter)
 		defer g.exit(int(chat.Failed)) // after a panic; a session that ends well has exited before
 		if !s.begin() {
 			io.WriteString(g.Stderr(), errStopping.Text+"\r\n")
@@ -77,7 +77,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 	}
 }
 
-func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
+func (s *Server) newSession(lib ssh.Session, g *channelFilter) (*session, error) {
 	l, err := loginOf(lib.Permissions().Permissions)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (s *Server) newSession(lib ssh.Session, g *guard) (*session, error) {
 	}
 	sess := &session{
 		caller:  caller{server: s, conn: g.conn, name: name},
-		display: display{guard: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)},
+		display: display{channel: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)},
 		typing:  typing{in: newInput(g.waker), escape: newTimer(g.waker, escapeDue), pace: newTimer(g.waker, actionDue)},
 		waker:   g.waker,
 	}
@@ -110,7 +110,7 @@ func (s *session) endWhenIdle(isCommand bool) (stop func()) {
 	if isCommand {
 		after = s.server.limits().IdleCommand
 	}
-	return s.guard.whenIdle(after, func() {
+	return s.channel.whenIdle(after, func() {
 		s.terminate(fmt.Sprintf("This session ended: nothing was sent or received for %s.", approx(after)))
 	})
 }
@@ -137,7 +137,7 @@ func (s *session) run(ctx context.Context, line string) int {
 	if line != "" {
 		return s.exec(ctx, line)
 	}
-	go s.readInput(ctx, s.throttled(ctx, s.guard))
+	go s.readInput(ctx, s.throttled(ctx, s.channel))
 	return s.chat(ctx)
 }
 
@@ -171,7 +171,7 @@ func (s *session) refuse(err error) int {
 		err = &chat.Refusal{Code: chat.Denied, Text: *why}
 	}
 	text, _ := command.Text(err)
-	fmt.Fprintf(s.guard.Stderr(), "%s\r\n", text)
+	fmt.Fprintf(s.channel.Stderr(), "%s\r\n", text)
 	return command.ExitCode(err)
 }
 

@@ -47,7 +47,7 @@ func TestStalledWrites(t *testing.T) {
 			} else {
 				ch.adjust(1 << 20)
 			}
-			g := newGuard(conn, ch)
+			g := newFilter(conn, ch)
 			ended := make(chan error, 1)
 			go func() {
 				_, err := g.Write(c.data)
@@ -98,7 +98,7 @@ func TestHurriedWrites(t *testing.T) {
 			s, clock := bareServer()
 			sock := newSocket(0)
 			conn := &conn{Conn: sock, server: s}
-			g := newGuard(conn, newChannel(conn, 1<<20))
+			g := newFilter(conn, newChannel(conn, 1<<20))
 			if early {
 				go g.Write([]byte("hello"))
 				until(t, "the write to begin", g.writes.listed.Load)
@@ -131,7 +131,7 @@ func TestSweeperSleeps(t *testing.T) {
 	limits.WriteStall = 20 * time.Millisecond // it looks often, but the clock stands still
 	s.setLimits(limits)
 	conn := &conn{Conn: newSocket(1 << 30), server: s}
-	g, stuck := newGuard(conn, newChannel(conn, 1<<30)), newGuard(conn, newChannel(conn, 0))
+	g, stuck := newFilter(conn, newChannel(conn, 1<<30)), newFilter(conn, newChannel(conn, 0))
 	for range 2 {
 		if s.sweeper.awake() {
 			t.Fatal("it is awake though nobody writes")

@@ -158,7 +158,7 @@ func newcomersWords(wait time.Duration, bySource bool) string {
 // offerAccount asks a name without an account whether it wants one: it may be mistyped.
 func (j *job) offerAccount(ctx context.Context) error {
 	s := j.session
-	_, _, pty := s.guard.size()
+	_, _, pty := s.channel.size()
 	services := s.server.services
 	if !pty {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s; to create it: ssh %s register", s.name, s.reach())}

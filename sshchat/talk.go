@@ -155,7 +155,7 @@ func (s *session) step(why wake.Reason) {
 		s.job.serve()
 	}
 	if why&resized != 0 {
-		width, height, _ := s.guard.size()
+		width, height, _ := s.channel.size()
 		s.ui.Resize(width, height)
 	}
 	if why&frameDue != 0 && s.frame.fired() {
@@ -245,8 +245,8 @@ func (s *session) done(_ *job, err error) {
 // greet tells who comes in where they are.
 func (s *session) greet() {
 	s.Enter(chat.General)
-	if _, _, pty := s.guard.size(); !pty {
-		s.tellAbsence(s.guard.Stderr())
+	if _, _, pty := s.channel.size(); !pty {
+		s.tellAbsence(s.channel.Stderr())
 		return
 	}
 	services := s.server.services

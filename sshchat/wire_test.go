@@ -36,10 +36,10 @@ func bareServer() (*Server, *atomic.Int64) {
 	return s, clock
 }
 
-// newGuard is a guard on a channel of c.
-func newGuard(c *conn, ch gossh.Channel) *guard {
-	g := &guard{Channel: ch, conn: c, writes: writeClock{conn: c}}
-	g.stderr = guardedErr{ch.Stderr(), g}
+// newFilter is a filter on a channel of c.
+func newFilter(c *conn, ch gossh.Channel) *channelFilter {
+	g := &channelFilter{Channel: ch, conn: c, writes: writeClock{conn: c}}
+	g.stderr = filteredErr{ch.Stderr(), g}
 	return g
 }
 
@@ -272,9 +272,9 @@ func newWire(t testing.TB, cipher string, rekey uint64) *wire {
 }
 
 // open is a channel, from both ends.
-func (w *wire) open() (*guard, gossh.Channel) {
+func (w *wire) open() (*channelFilter, gossh.Channel) {
 	w.t.Helper()
-	accepted := make(chan *guard, 1)
+	accepted := make(chan *channelFilter, 1)
 	go func() {
 		n, more := <-w.channels
 		if !more {
@@ -282,7 +282,7 @@ func (w *wire) open() (*guard, gossh.Channel) {
 		}
 		if ch, requests, err := n.Accept(); err == nil {
 			go gossh.DiscardRequests(requests)
-			accepted <- newGuard(w.conn, ch)
+			accepted <- newFilter(w.conn, ch)
 		}
 	}()
 	ch, requests, err := w.in.OpenChannel("session", nil)

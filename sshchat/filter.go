@@ -13,17 +13,17 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// guard stands between the SSH library and a session channel. The library forwards what a client sends as it comes:
+// channelFilter stands between the SSH library and a session channel. The library forwards what a client sends as it comes:
 // a terminal of 65535x65535, window changes nobody drains (they then hang the connection for good), environment
-// without end. The guard lets through what a chat needs, in sizes a chat needs, and keeps the rest out.
-type guard struct {
+// without end. It lets through what a chat needs, in sizes a chat needs, and keeps the rest out.
+type channelFilter struct {
 	gossh.Channel
 	conn *conn
 
 	end    context.CancelFunc // ends the session's context; the connection's is another
 	waker  *wake.Waker        // the session's, woken when the size has changed
 	writes writeClock
-	stderr guardedErr
+	stderr filteredErr
 	used   atomic.Int64 // Unix nanoseconds of the last input or output, if idle sessions end
 
 	mu            sync.Mutex
@@ -37,11 +37,11 @@ type guard struct {
 	lingering     *time.Timer       // guarded by mu; set by exit, ends a client that does not close in turn
 }
 
-// guardKey finds the guard in its session's context.
-type guardKey struct{}
+// filterKey finds the filter in its session's context.
+type filterKey struct{}
 
-// guardSession is the handler of "session" channels: the library's own, behind a guard.
-func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
+// filterSession is the handler of "session" channels: the library's own, behind a filter.
+func (s *Server) filterSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	if !c.openChannel(peer) {
 		c.refuse(ch)
@@ -51,73 +51,73 @@ func (s *Server) guardSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.
 	announcer{s.hostKeys}.announce(c, peer)
 	inner, end := context.WithCancel(ctx)
 	defer end()
-	g := &guard{conn: c, end: end, waker: wake.New(), env: make(map[string]string), writes: writeClock{conn: c}}
-	own := &sessionContext{Context: ctx, inner: inner, values: map[any]any{guardKey{}: g}}
-	ssh.DefaultSessionHandler(srv, peer, &guardedChannel{ch, g}, own)
+	f := &channelFilter{conn: c, end: end, waker: wake.New(), env: make(map[string]string), writes: writeClock{conn: c}}
+	own := &sessionContext{Context: ctx, inner: inner, values: map[any]any{filterKey{}: f}}
+	ssh.DefaultSessionHandler(srv, peer, &filteredChannel{ch, f}, own)
 }
 
-// guardedChannel accepts a channel into its guard.
-type guardedChannel struct {
+// filteredChannel accepts a channel into its filter.
+type filteredChannel struct {
 	gossh.NewChannel
-	guard *guard
+	channel *channelFilter
 }
 
-func (n *guardedChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
+func (n *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	ch, requests, err := n.NewChannel.Accept()
 	if err != nil {
 		return nil, nil, err
 	}
-	g := n.guard
-	g.Channel = ch
-	g.stderr = guardedErr{ch.Stderr(), g}
+	f := n.channel
+	f.Channel = ch
+	f.stderr = filteredErr{ch.Stderr(), f}
 	passed := make(chan *gossh.Request) // closed by filter
-	go g.filter(requests, passed)
-	return g, passed, nil
+	go f.filter(requests, passed)
+	return f, passed, nil
 }
 
 // filter passes on what the session may see. It ends when the channel is closed, and the session's context with it.
-func (g *guard) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Request) {
-	defer g.conn.server.contain("channel requests", g.conn.source)
+func (f *channelFilter) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Request) {
+	defer f.conn.server.contain("channel requests", f.conn.source)
 	defer close(passed)
-	defer g.end()
-	late := time.AfterFunc(g.conn.server.limits().FirstCommand, func() {
-		g.conn.server.stats.Late.Add(1)
-		g.conn.Close()
+	defer f.end()
+	late := time.AfterFunc(f.conn.server.limits().FirstCommand, func() {
+		f.conn.server.stats.Late.Add(1)
+		f.conn.Close()
 	})
 	defer late.Stop()
-	defer g.leave()
+	defer f.leave()
 	for req := range requests {
-		ok, pass := g.judge(req)
+		ok, pass := f.judge(req)
 		if pass {
 			passed <- req // the library's loop takes each: what could block it is not passed on
 		} else if req.WantReply {
 			req.Reply(ok, nil) // fails only with the connection
 		}
-		if g.hasStarted() {
+		if f.hasStarted() {
 			late.Stop()
 		}
 		if req.Type == "subsystem" && ok {
-			g.refuseSubsystem()
+			f.refuseSubsystem()
 		}
 	}
 }
 
 // judge decides on a request: whether the library sees it, and if not, what it is answered.
-func (g *guard) judge(req *gossh.Request) (ok, pass bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (f *channelFilter) judge(req *gossh.Request) (ok, pass bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch req.Type {
 	case "shell", "exec":
-		if g.started || len(req.Payload) > maxExec+4 {
+		if f.started || len(req.Payload) > maxExec+4 {
 			return false, false
 		}
-		g.started = true
+		f.started = true
 		return true, true
 	case "subsystem":
-		if g.started {
+		if f.started {
 			return false, false
 		}
-		g.started = true
+		f.started = true
 		return true, false
 	}
 	if len(req.Payload) > maxRequest {
@@ -125,30 +125,30 @@ func (g *guard) judge(req *gossh.Request) (ok, pass bool) {
 	}
 	switch req.Type {
 	case "pty-req":
-		pass = !g.started && g.takePty(req)
+		pass = !f.started && f.takePty(req)
 		return pass, pass
 	case "window-change":
-		return g.takeSize(req.Payload), false
+		return f.takeSize(req.Payload), false
 	case "env":
-		return g.takeEnv(req.Payload), false
+		return f.takeEnv(req.Payload), false
 	}
 	return false, false // signal, break, x11-req, agent forwarding and what nobody knows
 }
 
 // takePty reads a terminal's name and size, and rewrites the request to what the server will have of it.
 // Called with mu held.
-func (g *guard) takePty(req *gossh.Request) bool {
+func (f *channelFilter) takePty(req *gossh.Request) bool {
 	var pty struct {
 		Term                         string
 		Width, Height, PxWide, PxTal uint32
 		Modes                        string
 	}
-	if g.pty || gossh.Unmarshal(req.Payload, &pty) != nil || len(pty.Term) > maxTerm {
+	if f.pty || gossh.Unmarshal(req.Payload, &pty) != nil || len(pty.Term) > maxTerm {
 		return false
 	}
-	g.pty, g.term = true, pty.Term
-	g.width, g.height = clamp(pty.Width, pty.Height)
-	pty.Width, pty.Height = uint32(g.width), uint32(g.height)
+	f.pty, f.term = true, pty.Term
+	f.width, f.height = clamp(pty.Width, pty.Height)
+	pty.Width, pty.Height = uint32(f.width), uint32(f.height)
 	pty.PxWide, pty.PxTal, pty.Modes = 0, 0, ""
 	req.Payload = gossh.Marshal(&pty)
 	return true
@@ -156,13 +156,13 @@ func (g *guard) takePty(req *gossh.Request) bool {
 
 // takeSize keeps the newest size. It is never passed on: the library hands window changes to whoever drains them,
 // and hangs the connection when nobody does. Called with mu held.
-func (g *guard) takeSize(payload []byte) bool {
+func (f *channelFilter) takeSize(payload []byte) bool {
 	var size struct{ Width, Height, PxWide, PxTal uint32 }
-	if !g.pty || gossh.Unmarshal(payload, &size) != nil {
+	if !f.pty || gossh.Unmarshal(payload, &size) != nil {
 		return false
 	}
-	g.width, g.height = clamp(size.Width, size.Height)
-	g.waker.Wake(resized)
+	f.width, f.height = clamp(size.Width, size.Height)
+	f.waker.Wake(resized)
 	return true
 }
 
@@ -175,96 +175,96 @@ func clamp(width, height uint32) (int, int) {
 }
 
 // takeEnv keeps the variables that mean something to the chat. Called with mu held.
-func (g *guard) takeEnv(payload []byte) bool {
+func (f *channelFilter) takeEnv(payload []byte) bool {
 	var env struct{ Name, Value string }
 	if gossh.Unmarshal(payload, &env) != nil {
 		return false
 	}
-	g.envs++
-	g.bytes += len(env.Name) + len(env.Value)
-	if limits := g.conn.server.limits(); g.envs > limits.Env || g.bytes > limits.EnvBytes {
+	f.envs++
+	f.bytes += len(env.Name) + len(env.Value)
+	if limits := f.conn.server.limits(); f.envs > limits.Env || f.bytes > limits.EnvBytes {
 		return false
 	}
 	switch env.Name {
 	case "SSHCHAT_UI", "NO_COLOR", "COLORTERM", "TZ":
-		g.env[env.Name] = env.Value
+		f.env[env.Name] = env.Value
 		return true
 	}
 	return false
 }
 
-func (g *guard) hasStarted() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.started
+func (f *channelFilter) hasStarted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.started
 }
 
 // refuseSubsystem ends a channel that asked for sftp or the like, with words that the client shows.
-func (g *guard) refuseSubsystem() {
-	io.WriteString(g.Stderr(), "this is a chat server: it has no file transfer or other subsystems\n")
-	g.exit(1)
+func (f *channelFilter) refuseSubsystem() {
+	io.WriteString(f.Stderr(), "this is a chat server: it has no file transfer or other subsystems\n")
+	f.exit(1)
 }
 
 // size is the terminal's, in cells; ok is false without one.
-func (g *guard) size() (width, height int, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.width, g.height, g.pty
+func (f *channelFilter) size() (width, height int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.width, f.height, f.pty
 }
 
 // terminal is its name, as the client tells it.
-func (g *guard) terminal() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.term
+func (f *channelFilter) terminal() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.term
 }
 
-func (g *guard) getenv(name string) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.env[name]
+func (f *channelFilter) getenv(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.env[name]
 }
 
 // Write writes to the client. p is the caller's again when it returns. A client that takes nothing for too long loses its
 // connection. Only the session's goroutine writes.
-func (g *guard) Write(p []byte) (int, error) { return g.write(g.Channel, p) }
+func (f *channelFilter) Write(p []byte) (int, error) { return f.write(f.Channel, p) }
 
-func (g *guard) write(w io.Writer, p []byte) (written int, err error) {
-	g.writes.begin()
-	defer g.writes.end()
-	defer g.markUsed()
+func (f *channelFilter) write(w io.Writer, p []byte) (written int, err error) {
+	f.writes.begin()
+	defer f.writes.end()
+	defer f.markUsed()
 	if len(p) <= writeChunk {
 		return w.Write(p)
 	}
-	g.conn.cork()
+	f.conn.cork()
 	for len(p) > 0 && err == nil {
 		var n int
 		n, err = w.Write(p[:min(len(p), writeChunk)])
-		g.writes.progress()
+		f.writes.progress()
 		written += n
 		p = p[n:]
-		g.markUsed()
+		f.markUsed()
 	}
-	if failed := g.conn.uncork(); err == nil {
+	if failed := f.conn.uncork(); err == nil {
 		err = failed
 	}
 	return written, err
 }
 
-func (g *guard) markUsed() {
-	if g.used.Load() != 0 {
-		g.used.Store(time.Now().UnixNano())
+func (f *channelFilter) markUsed() {
+	if f.used.Load() != 0 {
+		f.used.Store(time.Now().UnixNano())
 	}
 }
 
 // whenIdle calls then once nothing came or went for so long, unless stop is called before. 0: never.
-func (g *guard) whenIdle(after time.Duration, then func()) (stop func()) {
+func (f *channelFilter) whenIdle(after time.Duration, then func()) (stop func()) {
 	if after <= 0 {
 		return func() {}
 	}
-	g.used.Store(time.Now().UnixNano())
+	f.used.Store(time.Now().UnixNano())
 	return every(after, func() (again time.Duration) {
-		if left := after - time.Since(time.Unix(0, g.used.Load())); left > 0 {
+		if left := after - time.Since(time.Unix(0, f.used.Load())); left > 0 {
 			return left
 		}
 		then()
@@ -296,46 +296,46 @@ func every(after time.Duration, f func() (again time.Duration)) (stop func()) {
 }
 
 // Stderr is the channel's second stream, under the same clock.
-func (g *guard) Stderr() io.ReadWriter { return &g.stderr }
+func (f *channelFilter) Stderr() io.ReadWriter { return &f.stderr }
 
 // hurry gives the write that is under way, and those that follow, no more than lastWords.
-func (g *guard) hurry() { g.writes.hurry() }
+func (f *channelFilter) hurry() { f.writes.hurry() }
 
-type guardedErr struct {
+type filteredErr struct {
 	io.ReadWriter
-	guard *guard
+	channel *channelFilter
 }
 
-func (e *guardedErr) Write(p []byte) (int, error) { return e.guard.write(e.ReadWriter, p) }
+func (e *filteredErr) Write(p []byte) (int, error) { return e.channel.write(e.ReadWriter, p) }
 
 // exit ends the channel with a code, once. A client that does not close its side in turn loses its connection.
-func (g *guard) exit(code int) {
-	g.mu.Lock()
-	exited := g.exited
-	g.exited = true
-	if !exited && !g.gone {
-		g.lingering = time.AfterFunc(g.conn.server.limits().FirstCommand, func() { g.conn.Close() })
+func (f *channelFilter) exit(code int) {
+	f.mu.Lock()
+	exited := f.exited
+	f.exited = true
+	if !exited && !f.gone {
+		f.lingering = time.AfterFunc(f.conn.server.limits().FirstCommand, func() { f.conn.Close() })
 	}
-	g.mu.Unlock()
+	f.mu.Unlock()
 	if exited {
 		return
 	}
-	g.conn.awaitProof()
-	g.writes.begin()
-	defer g.writes.end()
+	f.conn.awaitProof()
+	f.writes.begin()
+	defer f.writes.end()
 	// Errors mean that the channel is gone already.
-	g.Channel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)}))
-	g.Channel.CloseWrite()
-	g.Channel.Close()
+	f.Channel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(code)}))
+	f.Channel.CloseWrite()
+	f.Channel.Close()
 }
 
 // leave notes that the client has closed its side.
-func (g *guard) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.gone = true
-	if g.lingering != nil {
-		g.lingering.Stop()
+func (f *channelFilter) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = true
+	if f.lingering != nil {
+		f.lingering.Stop()
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Whatever a client asks of its channel: nothing passes that the library could block on, sizes stay within bounds, a
 // channel begins once, and what is kept of the environment is bounded.
-func FuzzGuardJudge(f *testing.F) {
+func FuzzFilterJudge(f *testing.F) {
 	pty := gossh.Marshal(struct {
 		Term       string
 		W, H, X, Y uint32
@@ -23,7 +23,7 @@ func FuzzGuardJudge(f *testing.F) {
 	f.Add("window-change", size, "signal", []byte("\x00\x00\x00\x03INT"), "break", []byte{0xff})
 	f.Add("x11-req", pty[:7], "auth-agent-req@openssh.com", []byte{}, "exec", make([]byte, 2*maxExec))
 	f.Fuzz(func(t *testing.T, t1 string, p1 []byte, t2 string, p2 []byte, t3 string, p3 []byte) {
-		g := &guard{
+		g := &channelFilter{
 			conn: &conn{server: &Server{sourceCounts: newSourceCounts(DefaultLimits)}}, waker: wake.New(), env: make(map[string]string),
 		}
 		begun := 0
