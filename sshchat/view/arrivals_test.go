@@ -198,10 +198,36 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 	return h.short
 }
 
+// TestFirstMessageBelowANote: the first message of a room stands below its day, also if something was told there before, and
+// another room has shown that day.
+func TestFirstMessageBelowANote(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 60, 12, "xterm-256color")
+	h.happens(happened(chat.General, chat.Say, bob, "hello"))
+	h.deliver()
+	h.draw()
+	h.Full.Enter(dev)
+	h.Print("told alone")
+	h.draw()
+	h.happens(happened(dev, chat.Say, bob, "first"))
+	h.deliver()
+	h.draw()
+	h.anew()
+}
+
+// shrinking is a test whose failures are rapid's, which looks for a shorter way to them.
+type shrinking struct {
+	testing.TB
+	r *rapid.T
+}
+
+func (s shrinking) Errorf(format string, args ...any) { s.r.Errorf(format, args...) }
+func (s shrinking) Fatalf(format string, args ...any) { s.r.Fatalf(format, args...) }
+
 func TestArrivals(t *testing.T) {
 	t.Parallel()
 	short := 0
-	rapid.Check(t, func(r *rapid.T) { short += arrivalsProperty(t, r) })
+	rapid.Check(t, func(r *rapid.T) { short += arrivalsProperty(shrinking{t, r}, r) })
 	if short < 50 {
 		t.Errorf("control: %d times messages were added to what was shown", short)
 	}
@@ -209,6 +235,6 @@ func TestArrivals(t *testing.T) {
 
 func FuzzArrivals(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte) {
-		rapid.MakeFuzz(func(r *rapid.T) { arrivalsProperty(t, r) })(t, steps)
+		rapid.MakeFuzz(func(r *rapid.T) { arrivalsProperty(shrinking{t, r}, r) })(t, steps)
 	})
 }

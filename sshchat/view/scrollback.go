@@ -190,6 +190,9 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 	for {
 		ms := s.past(s.room.Name, before, walkChunk)
 		if len(ms) == 0 { // above all that was said stands what this person was told before
+			if below == 0 {
+				s.lastDay = 0 // the first message comes below its day
+			}
 			visit(group{0, s.notes.between(s.paint, s.room.Name, 0, below, s.width)})
 			return true
 		}
