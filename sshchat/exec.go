@@ -24,7 +24,7 @@ func (s *session) exec(ctx context.Context, line string) (code int) {
 	s.start(ctx, func(ctx context.Context, j *job) error {
 		code = s.runOnce(ctx, j, line)
 		return nil
-	}, func(_ *job, err error) {
+	}, func(err error) {
 		if err != nil {
 			code = int(chat.Failed)
 		}

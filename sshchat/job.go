@@ -57,7 +57,7 @@ type reply struct {
 var errPanicked = errors.New("internal error: the command failed")
 
 // start runs a job in a new goroutine. The session's goroutine calls then with its error.
-func (s *session) start(ctx context.Context, run func(context.Context, *job) error, then func(*job, error)) {
+func (s *session) start(ctx context.Context, run func(context.Context, *job) error, then func(error)) {
 	j := &job{session: s, room: s.room, gone: make(chan struct{}), listened: time.Now()}
 	s.job = j
 	go func() {
@@ -65,7 +65,7 @@ func (s *session) start(ctx context.Context, run func(context.Context, *job) err
 		defer func() {
 			j.post(func() {
 				s.job = nil
-				then(j, err)
+				then(err)
 			})
 		}()
 		defer s.server.contain("command", s.conn.source)
@@ -109,7 +109,7 @@ func (j *job) do(f func()) {
 
 // abandon leaves a job that is under way to itself, after a panic in the session's goroutine.
 func (s *session) abandon() {
-	if s.job != nil && !s.job.inline {
+	if s.job != nil {
 		close(s.job.gone)
 	}
 }

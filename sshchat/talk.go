@@ -78,7 +78,7 @@ func (s *session) chat(ctx context.Context) int {
 // offer asks somebody without an account whether they want one. ok is false if they have none at the end.
 func (s *session) offer(ctx context.Context) (code int, ok bool) {
 	var refused error
-	s.start(ctx, func(ctx context.Context, j *job) error { return j.offerAccount(ctx) }, func(_ *job, err error) { refused = err })
+	s.start(ctx, func(ctx context.Context, j *job) error { return j.offerAccount(ctx) }, func(err error) { refused = err })
 	err := s.loop(ctx, nil)
 	if err != nil {
 		s.await()
@@ -214,7 +214,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
 		s.start(ctx, func(ctx context.Context, j *job) error {
 			err := j.command(ctx, command.Chat, text)
-			j.do(func() { s.done(j, err) })
+			j.do(func() { s.done(err) })
 			j.conclude(ctx, err)
 			return nil
 		}, s.done)
@@ -231,7 +231,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 }
 
 // done takes note of how a line went.
-func (s *session) done(_ *job, err error) {
+func (s *session) done(err error) {
 	if errors.Is(err, errPanicked) {
 		s.leaving, s.code = true, int(chat.Failed)
 		return

@@ -40,7 +40,7 @@ var notRun = map[string]string{
 	"firewall-cmd":  "it changes the firewall",
 	"nft":           "it changes the firewall",
 	"ssh -J":        "it needs a second host",
-	"ssh-keygen -R": "it changes the known hosts of whoever runs the tests",
+	"ssh-keygen -R": "it would change the known hosts of the person who runs the tests",
 	"bash .ci/":     "it takes minutes or hours, and is a test itself",
 	"cmd /c":        "it needs Windows",
 	"ssh -p 2222 alice@chat.example.org sources forgive": "no address is refused here: testdata/sources.txtar does it",

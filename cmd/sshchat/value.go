@@ -131,11 +131,13 @@ func (v *span) Set(word string) error {
 func (v *span) String() string { return timeWord(*v.d) }
 func (*span) arg() string      { return "TIME" }
 
-// timeUnits are those of sshd_config(5), the largest first.
-var timeUnits = []struct {
+type timeUnit struct {
 	name byte
 	is   time.Duration
-}{{'w', 7 * 24 * time.Hour}, {'d', 24 * time.Hour}, {'h', time.Hour}, {'m', time.Minute}, {'s', time.Second}}
+}
+
+// timeUnits are those of sshd_config(5), the largest first.
+var timeUnits = []timeUnit{{'w', 7 * 24 * time.Hour}, {'d', 24 * time.Hour}, {'h', time.Hour}, {'m', time.Minute}, {'s', time.Second}}
 
 // parseTime reads a time as sshd_config(5) has them, or as Go writes them.
 func parseTime(word string) (time.Duration, error) {
@@ -153,12 +155,7 @@ func parseTime(word string) (time.Duration, error) {
 		}
 		unit := time.Second
 		if rest = rest[digits:]; rest != "" {
-			i := slices.IndexFunc(timeUnits, func(u struct {
-				name byte
-				is   time.Duration
-			}) bool {
-				return u.name == rest[0]|0x20
-			})
+			i := slices.IndexFunc(timeUnits, func(u timeUnit) bool { return u.name == rest[0]|0x20 })
 			if i < 0 {
 				return 0, bad
 			}

@@ -51,12 +51,7 @@ func newTown(kind Kind, n, rooms, each int) *town {
 }
 
 func (w *town) before(room chat.RoomName, before uint64, n int) []chat.Message {
-	ms := w.logs[room]
-	if before > 0 {
-		i, _ := find(ms, before)
-		ms = ms[:i]
-	}
-	return ms[max(0, len(ms)-n):]
+	return lastBefore(w.logs[room], before, n)
 }
 
 // says has the next message be said in the next room, and returns it as a reader pulls it.

@@ -52,7 +52,11 @@ func newStage(t testing.TB, width, height int, term string) *stage {
 }
 
 func (s *stage) before(room chat.RoomName, before uint64, n int) []chat.Message {
-	ms := s.past[room]
+	return lastBefore(s.past[room], before, n)
+}
+
+// lastBefore returns up to n messages of a room that come before a place in the order, or the newest if that is 0.
+func lastBefore(ms []chat.Message, before uint64, n int) []chat.Message {
 	if before > 0 {
 		i, _ := find(ms, before)
 		ms = ms[:i]

@@ -38,9 +38,7 @@ func (w *Waker) Wait(masked Reason) Reason {
 	}
 }
 
-// Poll is Wait that returns 0 where it would block.
-func (w *Waker) Poll(masked Reason) Reason { return w.take(masked) }
-
+// take returns the reasons that are not masked, and masks those that are.
 func (w *Waker) take(masked Reason) Reason {
 	return Reason(w.why.Swap(uint32(masked))) &^ masked
 }

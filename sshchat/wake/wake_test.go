@@ -19,7 +19,7 @@ func TestReasonsAddUp(t *testing.T) {
 	if got := w.Wait(0); got != first|second {
 		t.Errorf("woken for %b", got)
 	}
-	if got := w.Poll(0); got != 0 {
+	if got := w.take(0); got != 0 {
 		t.Errorf("once more for %b", got)
 	}
 }
@@ -27,7 +27,7 @@ func TestReasonsAddUp(t *testing.T) {
 func TestMaskedReasonsWait(t *testing.T) {
 	w := New()
 	w.Wake(first)
-	if got := w.Poll(first); got != 0 {
+	if got := w.take(first); got != 0 {
 		t.Errorf("a masked reason wakes: %b", got)
 	}
 	w.Wake(first | second)
@@ -35,7 +35,7 @@ func TestMaskedReasonsWait(t *testing.T) {
 		t.Errorf("woken for %b", got)
 	}
 	w.Unmask(first)
-	if got := w.Poll(0); got != 0 {
+	if got := w.take(0); got != 0 {
 		t.Errorf("what was masked comes back: %b", got)
 	}
 	w.Wake(first)
@@ -64,7 +64,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 			mask = first
 		}
 		if mask != 0 {
-			w.Poll(mask)
+			w.take(mask)
 			w.Unmask(mask)
 			seen = there.Load()
 			continue
@@ -80,7 +80,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 func BenchmarkWake(b *testing.B) {
 	b.Run("masked", func(b *testing.B) {
 		w := New()
-		w.Poll(first)
+		w.take(first)
 		for b.Loop() {
 			w.Wake(first)
 		}

@@ -1,5 +1,5 @@
 // Command ssh-chat is github.com/shazow/ssh-chat, the chat server for SSH that people know, as one of the columns. It is a
-// module of its own, for where that one cannot be had: the column then says so. It stands on the same golang.org/x/crypto
+// module of its own: if ssh-chat cannot be downloaded, only this column is missing. It uses the same golang.org/x/crypto
 // as the others.
 //
 // It is put together of ssh-chat's packages as its own command does, less the limits on how fast people speak: three
@@ -31,7 +31,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	config := sshd.MakeNoAuth() // whoever proves any key is in, as with the other yardsticks
+	config := sshd.MakeNoAuth() // any key logs in, as with the other yardsticks
 	config.AddHostKey(signer)
 	l, err := sshd.ListenSSH("127.0.0.1:0", config)
 	if err != nil {
