@@ -129,7 +129,7 @@ func (s *settings) printJSON(w io.Writer) error {
 			Value   any    `json:"value"`
 			From    layer  `json:"from"`
 			As      string `json:"as,omitempty"` // the flag, variable or file and line
-		}{row.name, v, from.layerName(), strings.TrimPrefix(strings.TrimPrefix(from.where(), string(from.layerName())), " ")}); err != nil {
+		}{row.name, v, from.layerName(), from.as()}); err != nil {
 			return err
 		}
 	}

@@ -62,27 +62,33 @@ func (o origin) set() bool { return o.layer != "" }
 // String names the setting as it was given, or as a flag if it was not.
 func (o origin) String(setting string) string {
 	switch o.layer {
+	case "":
+		return "--" + setting
 	case fromFile:
-		return fmt.Sprintf("%s line %d: %s", o.file, o.line, o.name)
+		return o.as() + ": " + o.name
+	}
+	return o.as()
+}
+
+// where is where the value comes from, for config print.
+func (o origin) where() string {
+	if !o.set() {
+		return "default"
+	}
+	return string(o.layer) + " " + o.as()
+}
+
+// as is the flag, the variable, or the file and line; empty for a default.
+func (o origin) as() string {
+	switch o.layer {
+	case fromFile:
+		return fmt.Sprintf("%s line %d", o.file, o.line)
 	case fromEnv:
 		return twin(o.name)
 	case fromFlag:
 		return "--" + o.name
 	}
-	return "--" + setting
-}
-
-// where is where the value comes from, for config print.
-func (o origin) where() string {
-	switch o.layer {
-	case fromFile:
-		return fmt.Sprintf("file %s line %d", o.file, o.line)
-	case fromEnv:
-		return "environment " + twin(o.name)
-	case fromFlag:
-		return "flag --" + o.name
-	}
-	return "default"
+	return ""
 }
 
 // twin is the name that a setting has in the environment.
