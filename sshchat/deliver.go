@@ -31,9 +31,9 @@ func (v *display) draw() error {
 		v.showRooms()
 	}
 	if v.ui.Pending() {
-		v.drawn = time.Time{}
-		if _, _, pty := v.channel.size(); pty && n < deliverBatch {
-			v.drawn = time.Now()
+		v.next = time.Time{}
+		if n < deliverBatch {
+			v.next = time.Now().Add(v.between(n))
 		}
 		if err := v.flush(); err != nil {
 			return err
@@ -46,10 +46,23 @@ func (v *display) draw() error {
 	return nil
 }
 
+// between is the least time from a frame with n entries to the next. Messages that reach a program one by one are not held
+// back; if several came together, more are on their way.
+func (v *display) between(n int) time.Duration {
+	_, _, pty := v.channel.size()
+	switch {
+	case pty:
+		return frameTime
+	case n > 1:
+		return gatherTime
+	}
+	return 0
+}
+
 // rest puts off the next frame until it is due. It is called when there may be something to draw: if messages come
 // less often than frames may, no timer is set for any of them.
 func (v *display) rest() {
-	if due := frameTime - time.Since(v.drawn); due > 0 && !v.resting {
+	if due := time.Until(v.next); due > 0 && !v.resting {
 		v.resting = true
 		v.frame.in(due)
 	}

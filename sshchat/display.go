@@ -27,7 +27,7 @@ type display struct {
 	correspondent chat.Name   // who last wrote to this person alone
 
 	frame   *timer    // fires when the next frame may be drawn
-	drawn   time.Time // when the last one was; zero if the next may follow at once
+	next    time.Time // when that is; zero: at once
 	resting bool      // until frame fires
 	marks   *timer    // fires when what was read is to be settled
 }

@@ -23,6 +23,9 @@ const (
 	replayUnread = 200
 	// frameTime is the least between two frames of one session: what happens within it is drawn together.
 	frameTime = time.Second / 30
+	// gatherTime is the same for a program that messages reach faster than one by one: a write for many costs little more
+	// than a write for one.
+	gatherTime = 10 * time.Millisecond
 	// maxWaiting is how many lines may wait for the one that is under way before nothing more is read of the client.
 	maxWaiting = 16
 )
