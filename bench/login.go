@@ -14,7 +14,7 @@ func measureLogins(b *bench, t target) error {
 		return err
 	}
 	defer func() { b.failed(t, c.end()) }()
-	time.Sleep(time.Second) // the product prepares a window of history when it starts
+	time.Sleep(settle) // the product prepares a window of history when it starts
 	alone, err := b.profiledLogins(c, "login")
 	if err != nil {
 		return err
