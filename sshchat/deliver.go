@@ -32,8 +32,8 @@ func (v *display) draw() error {
 	}
 	if v.ui.Pending() {
 		v.next = time.Time{}
-		if n < deliverBatch {
-			v.next = time.Now().Add(v.between(n))
+		if d := v.between(n); d > 0 {
+			v.next = time.Now().Add(d)
 		}
 		if err := v.flush(); err != nil {
 			return err
@@ -47,10 +47,12 @@ func (v *display) draw() error {
 }
 
 // between is the least time from a frame with n entries to the next. Messages that reach a program one by one are not held
-// back; if several came together, more are on their way.
+// back; if several came together, more are on their way. A reader that is behind does not wait.
 func (v *display) between(n int) time.Duration {
 	_, _, pty := v.channel.size()
 	switch {
+	case n >= deliverBatch:
+		return 0
 	case pty:
 		return frameTime
 	case n > 1:

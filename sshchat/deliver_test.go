@@ -108,6 +108,27 @@ func TestADeliveryAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Messages that come to a program together are followed by more: those are gathered. One by one they are not held back, and
+// neither is a reader that is behind.
+func TestAProgramGetsManyTogether(t *testing.T) {
+	t.Parallel()
+	h, say := busyRoom(t)
+	s := shows(h)
+	v := s.display(t, view.KindPipe)
+	for _, c := range []struct {
+		messages int
+		rests    bool
+	}{{1, false}, {2, true}, {deliverBatch - 1, true}, {deliverBatch, false}, {1, false}} {
+		for range c.messages {
+			say()
+		}
+		v.draws(t)
+		if rests := !v.next.IsZero(); rests != c.rests {
+			t.Errorf("after %d messages it waits for more: %v, want %v", c.messages, rests, c.rests)
+		}
+	}
+}
+
 func BenchmarkDeliver(b *testing.B) {
 	for _, kind := range []view.Kind{view.KindFull, view.KindPlain, view.KindPipe} {
 		b.Run(string(kind), func(b *testing.B) {
