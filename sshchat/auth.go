@@ -249,8 +249,8 @@ func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	s.attempts.Failed(name, c.source)
 	c.charge(limit.AuthFail)
 	s.guessed(c, name)
-	if s.services.Hub.Here(name) && s.attempts.NotifyDue(name) {
-		s.services.Hub.Tell(name, "A wrong password was just tried for your account, from %s.", c.source)
+	if s.services.Hub.Online(name) && s.attempts.NotifyDue(name) {
+		s.services.Hub.NotifyUser(name, "A wrong password was just tried for your account, from %s.", c.source)
 	}
 }
 

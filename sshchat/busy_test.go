@@ -135,7 +135,7 @@ func TestSessionGoesOnWhileAMessageIsStored(t *testing.T) {
 			p.screen.wait(t, "halfway typed")
 			p.screen.clear()
 			server.hub.Announce(chat.Text{}) // wakes the session, and says nothing
-			server.hub.Notify(chat.Name{}, chat.General, "the room goes on")
+			server.hub.NotifyRoom(chat.Name{}, chat.General, "the room goes on")
 			p.screen.wait(t, "the room goes on")
 			if said := server.said(); len(said) > 0 {
 				t.Errorf("shown before it is stored: %q", said)
@@ -173,7 +173,7 @@ func TestSessionGoesOnWhileACommandRuns(t *testing.T) {
 	defer server.end()
 	p := server.sitDown("xterm")
 	p.types("/bell all\r")
-	server.hub.Notify(chat.Name{}, chat.General, "the room goes on")
+	server.hub.NotifyRoom(chat.Name{}, chat.General, "the room goes on")
 	p.screen.wait(t, "the room goes on")
 	p.types("typed meanwhile")
 	p.screen.wait(t, "typed meanwhile")

@@ -40,7 +40,7 @@ func (v *display) draw() error {
 		}
 		v.markRead(spans)
 	}
-	if v.inbox.Owes() && !v.marks.set {
+	if v.inbox.NeedsFlush() && !v.marks.set {
 		v.marks.in(settleEvery)
 	}
 	return nil
@@ -149,7 +149,7 @@ func (v *display) begin() chat.From {
 	case v.full():
 		return chat.From{Peek: true} // it draws from the rooms' past, and tells what was seen of it
 	}
-	return chat.From{Back: replay, Unread: replayUnread}
+	return chat.From{ClearAway: replay, Unread: replayUnread}
 }
 
 // past is the view.Past of this session: a room's log, without what the person does not want to see.
@@ -167,7 +167,7 @@ func (v *display) past(room chat.RoomName, before uint64, n int) []chat.Message 
 				kept = append(kept, m)
 			}
 		}
-		entries = hub.Before(v.who.name, room, entries[0].Order, n)
+		entries = hub.Before(v.who.name, room, entries[0].DisplaySeq, n)
 	}
 	kept = kept[:min(n, len(kept))]
 	slices.Reverse(kept)
@@ -191,7 +191,7 @@ func (v *display) showRooms() {
 	var rooms []view.Room
 	for _, r := range v.inbox.Rooms() {
 		rooms = append(rooms, view.Room{
-			Name: r.Name, Topic: r.Topic, Here: r.Here, Members: r.Members,
+			Name: r.Name, Topic: r.Topic, Here: r.Online, Members: r.Members,
 			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
 			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
 		})

@@ -61,5 +61,5 @@ func untilLapse(now chat.View) time.Duration {
 		return 1<<63 - 1
 	}
 	next := now.NextEnd() // zero: those that there are have ended, and could not be let go of
-	return min(max(next.Sub(now.At.Shown), lapseAtLeast), lapseAtMost)
+	return min(max(next.Sub(now.At.Wall), lapseAtLeast), lapseAtMost)
 }

@@ -57,12 +57,12 @@ func (s *session) chat(ctx context.Context) int {
 		}
 	}
 	hub := s.server.services.Hub
-	hub.Enter(s.name)
-	defer hub.Leave(s.name)
+	hub.SessionOpened(s.name)
+	defer hub.SessionClosed(s.name)
 	s.reader = hub.Reader(s.name, s.begin())
 	defer s.reader.Close()
 	s.inbox = chat.NewInbox(s.name, hub)
-	defer func() { s.inbox.Settle() }()
+	defer func() { s.inbox.Flush() }()
 	s.settle()
 	s.greet()
 	s.reader.Listen(s.waker, said)
@@ -171,7 +171,7 @@ func (s *session) step(why wake.Reason) {
 		s.takeInput(s.ui.Keyboard)
 	}
 	if why&marksDue != 0 && s.marks.fired() {
-		s.inbox.Settle()
+		s.inbox.Flush()
 	}
 }
 

@@ -50,7 +50,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(ch, "history_write_errors_total", "Batches of messages and changes that could not be stored.", nil, nil, float64(m.st.history.WriteErrors()))
 	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
 	gauge(ch, "rooms", "Rooms, not counting direct conversations.", float64(m.hub.CountRooms()))
-	counter(ch, "clock_set_back_total", "Times the clock was set back.", nil, nil, float64(m.hub.SetBack()))
+	counter(ch, "clock_set_back_total", "Times the clock was set back.", nil, nil, float64(m.hub.ClockSetBack()))
 	counter(ch, "messages_total", "Messages stored and delivered.", nil, nil, float64(m.hub.Posted()))
 }
 

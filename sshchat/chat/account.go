@@ -239,7 +239,7 @@ type Act struct {
 	At     time.Time `json:"at"` // UTC
 	By     string    `json:"by"` // an account's name; empty: the server
 	Source string    `json:"source,omitempty"`
-	Face   string    `json:"face,omitempty"`   // "chat" or "exec"
+	UI     string    `json:"face,omitempty"`   // "chat" or "exec"
 	Do     string    `json:"do"`               // the command, or the event's name
 	On     string    `json:"on,omitempty"`     // whom or what it was done to
 	Text   string    `json:"text,omitempty"`   // what else was said with it

@@ -241,7 +241,7 @@ func TestReadWhileAmending(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for range 4 {
-		r := h.Reader(name(t, "bob"), From{Back: 50})
+		r := h.Reader(name(t, "bob"), From{ClearAway: 50})
 		wg.Go(func() {
 			for _, m := range read(t, r, 100) {
 				if len(m.Text.String()) > 2 {

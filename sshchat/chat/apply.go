@@ -14,7 +14,7 @@ func (h *sequencer) apply(b Batch) error {
 	}
 	h.show(b.Events)
 	for _, a := range b.Answers {
-		h.settle(a, b.Events)
+		h.complete(a, b.Events)
 	}
 	return nil
 }
@@ -25,7 +25,7 @@ func (h *sequencer) decided(before *State, b Batch) {
 	h.state.Store(b.After)
 	for name := range before.rooms {
 		if b.After.rooms[name] == nil {
-			h.rooms[name].decided(nil, b.At.Shown)
+			h.rooms[name].decided(nil, b.At.Wall)
 		}
 	}
 	for name, is := range b.After.rooms {
@@ -36,7 +36,7 @@ func (h *sequencer) decided(before *State, b Batch) {
 		if r == nil {
 			r = h.addRoom(name, nil, 0)
 		}
-		r.decided(is, b.At.Shown)
+		r.decided(is, b.At.Wall)
 	}
 	h.mu.Unlock()
 	for _, name := range b.After.changedSince(before) {
@@ -67,10 +67,10 @@ func (h *sequencer) show(events []Event) {
 			said[e.Room] = append(said[e.Room], e.Message)
 		case Join:
 			h.appendTo(e.Room, said)
-			h.enter(h.rooms[e.Room], e.Name, e.Since)
+			h.addMember(h.rooms[e.Room], e.Name, e.Since)
 		case Leave:
 			h.appendTo(e.Room, said)
-			h.leave(h.rooms[e.Room], e.Name)
+			h.removeMember(h.rooms[e.Room], e.Name)
 		}
 	}
 	for room := range said {
@@ -108,13 +108,13 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	}
 	r := h.rooms[room]
 	if r == nil {
-		r = h.makeDirect(room)
+		r = h.addDirect(room)
 	}
-	h.orderMu.Lock()
-	defer h.orderMu.Unlock()
+	h.displayMu.Lock()
+	defer h.displayMu.Unlock()
 	for i := range messages {
-		h.order++
-		messages[i].Order = h.order
+		h.displaySeq++
+		messages[i].DisplaySeq = h.displaySeq
 	}
 	h.posted.Add(int64(len(messages)))
 	r.Log.Append(messages...)
@@ -128,7 +128,7 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 }
 
 // settle answers a request that is part of the log, if it was made here, and else notes that it is.
-func (h *sequencer) settle(a Answer, events []Event) {
+func (h *sequencer) complete(a Answer, events []Event) {
 	if a.ID.Origin != h.requests.origin {
 		h.noteDone(a)
 		return

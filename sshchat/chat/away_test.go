@@ -17,24 +17,24 @@ func TestAway(t *testing.T) {
 	}
 	h.SetAway(alice, words("lunch"))
 	away(false, "while no session is open")
-	h.Enter(alice)
-	h.Enter(alice)
+	h.SessionOpened(alice)
+	h.SessionOpened(alice)
 	r := h.Reader(alice, From{})
 	h.SetAway(alice, words("lunch"))
 	away(true, "after SetAway")
 	if got := kinds(r.Next(9)); len(got) != 1 || got[0] != Changed {
 		t.Errorf("the other session hears %v", got)
 	}
-	h.Leave(alice)
+	h.SessionClosed(alice)
 	away(true, "in the session that is left")
-	if !h.Back(alice) || h.Back(alice) {
+	if !h.ClearAway(alice) || h.ClearAway(alice) {
 		t.Error("Back does not tell whether it changed anything")
 	}
 	away(false, "after Back")
 	h.SetAway(alice, words("lunch"))
-	h.Leave(alice)
+	h.SessionClosed(alice)
 	away(false, "after the last session has ended")
-	h.Enter(alice)
+	h.SessionOpened(alice)
 	away(false, "in a new session")
 	if _, _, is := h.Away(name(t, "nobody")); is {
 		t.Error("who was never here is away")

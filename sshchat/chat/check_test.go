@@ -26,7 +26,7 @@ func TestChecksAreAskedAtThePlace(t *testing.T) {
 	stale.Login.Key = "SHA256:removed"
 	for _, in := range []Intent{
 		Post{Room: dev, Kind: Say, Text: words("x")}, Post{Room: dev, Kind: Edit, Of: said.Seq, Text: words("x")},
-		Post{Room: dev, Kind: Delete, Of: said.Seq}, Post{Room: dev, Kind: Delete, Of: said.Seq, Anothers: true},
+		Post{Room: dev, Kind: Delete, Of: said.Seq}, Post{Room: dev, Kind: Delete, Of: said.Seq, AnyAuthor: true},
 		JoinRoom{Room: room(t, "new")}, LeaveRoom{dev}, SetTopic{dev, "x"}, InviteToRoom{carol, dev}, SetSlow{dev, time.Second},
 		SetPrivate{dev, true}, SetModerator{bob, dev, true}, KickFromRoom{Name: bob, Room: dev}, Speak{dev},
 	} {
@@ -182,7 +182,7 @@ func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
 	if err := h.Decide(t.Context(), TheServer, SetRole{boss.Login.Account, Admin}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Decide(t.Context(), boss, MakeRoom{ops, true}, nil); err != nil {
+	if err := h.Decide(t.Context(), boss, CreateRoom{ops, true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Join(t.Context(), name(t, "bob"), ops); !errors.Is(err, ErrNoRoom) {
@@ -202,8 +202,8 @@ func TestNoticesHaveAuthors(t *testing.T) {
 	if err := h.SetTopic(t.Context(), name(t, "alice"), General, words("news")); err != nil {
 		t.Fatal(err)
 	}
-	h.Notify(name(t, "alice"), General, "alice did something")
-	h.Notify(Name{}, General, "the server did")
+	h.NotifyRoom(name(t, "alice"), General, "alice did something")
+	h.NotifyRoom(Name{}, General, "the server did")
 	shown := func(f Filter) (n int) {
 		for _, d := range h.Before(name(t, "bob"), General, 0, 9) {
 			if f.Shows(&d, name(t, "bob")) {

@@ -25,17 +25,17 @@ func inBubble(t *testing.T, j Journal, rooms []RoomState, do func(t *testing.T, 
 func TestRoomsClosedInALoop(t *testing.T) {
 	inBubble(t, &tape{}, []RoomState{{Name: General}}, func(t *testing.T, h *Hub) {
 		mallory, numbered := name(t, "mallory"), func(i int) RoomName { return room(t, fmt.Sprintf("r%d", i)) }
-		for i := range MaxMade {
+		for i := range MaxCreated {
 			_, err := h.Join(t.Context(), mallory, numbered(i))
 			if err = errors.Join(err, h.RemoveRoom(t.Context(), numbered(i))); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.Join(t.Context(), mallory, numbered(MaxMade)); !errors.Is(err, ErrTooMany) {
+		if _, err := h.Join(t.Context(), mallory, numbered(MaxCreated)); !errors.Is(err, ErrTooMany) {
 			t.Errorf("one more: %v", err)
 		}
 		time.Sleep(closedCounts)
-		if _, err := h.Join(t.Context(), mallory, numbered(MaxMade)); err != nil {
+		if _, err := h.Join(t.Context(), mallory, numbered(MaxCreated)); err != nil {
 			t.Errorf("an hour later: %v", err)
 		}
 	})

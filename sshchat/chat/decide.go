@@ -28,7 +28,7 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) e
 	if err := h.mayPay(who, in); err != nil {
 		return err
 	}
-	in, err := h.ready(ctx, who, in)
+	in, err := h.awaitPrepared(ctx, who, in)
 	if err != nil {
 		return err
 	}
@@ -39,42 +39,42 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) e
 	}
 	h.pay(who, in)
 	if in, ok := in.(SetTopic); ok {
-		h.tellTopic(who.Name, in)
+		h.announceTopic(who.Name, in)
 	}
 	for _, name := range req.rekeyed {
-		if err := h.wait(ctx, name); err != nil && ctx.Err() == nil {
+		if err := h.awaitRekey(ctx, name); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	return nil // also for a caller who is gone: it is decided, and goes on
 }
 
-func (h *decider) tellTopic(by Name, in SetTopic) {
+func (h *decider) announceTopic(by Name, in SetTopic) {
 	if in.Topic == "" {
-		h.Notify(by, in.Room, "%s cleared the topic", by)
+		h.NotifyRoom(by, in.Room, "%s cleared the topic", by)
 		return
 	}
-	h.Notify(by, in.Room, "%s set the topic: %s", by, in.Topic)
+	h.NotifyRoom(by, in.Room, "%s set the topic: %s", by, in.Topic)
 }
 
 // ready waits until an intent that can wait delays nobody.
-func (h *decider) ready(ctx context.Context, who Caller, in Intent) (Intent, error) {
+func (h *decider) awaitPrepared(ctx context.Context, who Caller, in Intent) (Intent, error) {
 	switch in := in.(type) {
 	case JoinRoom:
 		if h.In(who.Name, in.Room) {
 			return in, nil
 		}
-		_, in.There = h.View().Room(in.Room)
-		in.There = in.There || in.Room == General
-		return in, h.await(ctx, in.Room, Join)
+		_, in.MustExist = h.View().Room(in.Room)
+		in.MustExist = in.MustExist || in.Room == General
+		return in, h.awaitEvent(ctx, in.Room, Join)
 	case LeaveRoom:
-		return in, h.await(ctx, in.Room, Leave)
+		return in, h.awaitEvent(ctx, in.Room, Leave)
 	}
 	return in, nil
 }
 
 // wait waits until what is said in name's rooms is sealed to their present keys.
-func (h *decider) wait(ctx context.Context, name Name) error {
+func (h *decider) awaitRekey(ctx context.Context, name Name) error {
 	h.mu.RLock()
 	rekeyed := h.rekeying[name]
 	h.mu.RUnlock()
@@ -123,7 +123,7 @@ const rekeyAgain = time.Second
 // failed, and goes on trying. Errors: ErrStopping, errNotLeader.
 func (h *decider) rekeyIn(room RoomName, name Name, failed func()) error {
 	for ctx := context.Background(); ; {
-		if err := h.await(ctx, room, Rekey); err != nil {
+		if err := h.awaitEvent(ctx, room, Rekey); err != nil {
 			return err
 		}
 		req := newRequest(TheServer, nil)
@@ -155,7 +155,7 @@ func (h *decider) rekeyed(people map[Name]bool, done chan struct{}) {
 // returns when that is so, or ctx has ended; then it goes on.
 func (h *decider) Reseal(ctx context.Context, name Name) error {
 	h.rekey(map[Name]bool{name: true})
-	return h.wait(ctx, name)
+	return h.awaitRekey(ctx, name)
 }
 
 // readersChanged is what has to follow for people who read otherwise than before: Rekey or Revoke. They are known by their
@@ -166,7 +166,7 @@ func (s *State) readersChanged(before *State) map[Name]Change {
 	was, is := View{State: before}, View{State: s}
 	compare := func(a *Account) {
 		if old := before.named(a.Name); old != nil {
-			if change := is.Reading(*a).Change(was.Reading(*old)); change != NoChange {
+			if change := is.HistoryKeys(*a).Change(was.HistoryKeys(*old)); change != NoChange {
 				changed[a.Name] = change
 			}
 		}
@@ -198,7 +198,7 @@ func (h *decider) mayPay(who Caller, in Intent) error {
 	case SetPassword:
 		return h.MayChangeKeys(who.Name)
 	case JoinRoom:
-		return cmp.Or(h.mayMake(who.Name, in.Room), h.mayMove(who.Name, in.Room))
+		return cmp.Or(h.mayCreate(who.Name, in.Room), h.mayMove(who.Name, in.Room))
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func (d *debt) charge(now time.Time, cost time.Duration) {
 }
 
 // refuse refuses a change that costs so much, while too much is owed.
-func (d *debt) refuse(now time.Time, cost time.Duration) error {
+func (d *debt) check(now time.Time, cost time.Duration) error {
 	wait := d.left(now) - max((changesAtOnce-1)*cost, freeDebt)
 	if wait <= 0 {
 		return nil
@@ -274,7 +274,7 @@ func (h *decider) MayChangeKeys(me Name) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(me)
-	return p.debt.refuse(time.Now(), h.cost(p))
+	return p.debt.check(time.Now(), h.cost(p))
 }
 
 // chargeKeys charges me for a change of keys.
@@ -297,7 +297,7 @@ func (h *decider) mayMove(me Name, name RoomName) error {
 		return nil
 	}
 	p := h.person(me)
-	return p.debt.refuse(time.Now(), max(r.cost(), h.cost(p)))
+	return p.debt.check(time.Now(), max(r.cost(), h.cost(p)))
 }
 
 // chargeMove charges me for joining or leaving the room; #general is joined once.
@@ -313,22 +313,22 @@ func (h *decider) chargeMove(me Name, name RoomName) {
 // it stays.
 const closedCounts = time.Hour
 
-// mayMake refuses me to make another room so soon after closing others.
-func (h *decider) mayMake(me Name, name RoomName) error {
+// mayCreate refuses me to make another room so soon after closing others.
+func (h *decider) mayCreate(me Name, name RoomName) error {
 	made := 0
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if r := h.rooms[name]; r != nil && !r.gone() {
+	if r := h.rooms[name]; r != nil && !r.removed() {
 		return nil
 	}
 	for _, r := range h.rooms {
 		switch {
-		case r.is != nil && r.is.By == me, r.gone() && r.was != nil && r.was.By == me && time.Since(r.closed) < closedCounts:
+		case r.is != nil && r.is.By == me, r.removed() && r.was != nil && r.was.By == me && time.Since(r.closed) < closedCounts:
 			made++
 		}
 	}
-	if made >= MaxMade {
-		return ErrTooMany.Because("you can create at most %d, and a closed one counts for an hour", MaxMade)
+	if made >= MaxCreated {
+		return ErrTooMany.Because("you can create at most %d, and a closed one counts for an hour", MaxCreated)
 	}
 	return nil
 }

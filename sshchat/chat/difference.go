@@ -10,13 +10,13 @@ import (
 // Difference is what leads from one State to another: the entities that are new or other, whole, and those that are gone.
 // What it refers to is shared and must not be changed. The zero Difference changes nothing.
 type Difference struct {
-	Accounts    Entries[*Account, string] // by ID
-	Rooms       []RoomDifference          // of the rooms that are new or other, by name
-	RoomsGone   []RoomName                // they go before any room is put
-	Bans, Mutes Entries[Sanction, string] // by Target
-	Invites     Entries[StoredInvite, string]
-	Allowlist   *Allowlist          // nil: as before
-	Reserved    Entries[Name, Name] // names of deleted accounts
+	Accounts     Entries[*Account, string] // by ID
+	Rooms        []RoomDifference          // of the rooms that are new or other, by name
+	RoomsRemoved []RoomName                // they go before any room is put
+	Bans, Mutes  Entries[Sanction, string] // by Target
+	Invites      Entries[StoredInvite, string]
+	Allowlist    *Allowlist          // nil: as before
+	Reserved     Entries[Name, Name] // names of deleted accounts
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -37,17 +37,17 @@ type RoomSettings struct {
 // is put in the place of the one with its key, or at the end if there is none; then the list is put in order. An entry that
 // moves to the end is both Gone and Put, and so are all that are Put after it.
 type Entries[V any, K comparable] struct {
-	Put   []V
-	Gone  []K
-	Order []K // the keys of the whole list; nil: the order is as said
+	Put     []V
+	Removed []K
+	Order   []K // the keys of the whole list; nil: the order is as said
 }
 
 // IsZero reports whether it changes nothing.
-func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Gone)+len(e.Order) == 0 }
+func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Order) == 0 }
 
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
-	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsGone) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
+	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
 		d.Allowlist == nil && d.Reserved.IsZero()
 }
 
@@ -86,7 +86,7 @@ func (s *State) Since(before *State) Difference {
 	if a, b := before.allowlist, s.allowlist; a.On != b.On || !slices.Equal(a.Entries, b.Entries) {
 		d.Allowlist = &b
 	}
-	d.Rooms, d.RoomsGone = s.roomsSince(before)
+	d.Rooms, d.RoomsRemoved = s.roomsSince(before)
 	return d
 }
 
@@ -161,7 +161,7 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	case twice && slices.EqualFunc(before, after, k.same):
 		return e
 	case twice:
-		return Entries[V, K]{Put: after, Gone: k.keys(slices.Concat(before, after))}
+		return Entries[V, K]{Put: after, Removed: k.keys(slices.Concat(before, after))}
 	}
 	// What stays where it is are the first entries of after; the others follow.
 	next := 0
@@ -176,21 +176,21 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 			e.Put = append(e.Put, after[next])
 			next++
 		default:
-			e.Gone = append(e.Gone, k.key(was))
+			e.Removed = append(e.Removed, k.key(was))
 		}
 	}
 	rest := after[next:]
 	e.Put = append(e.Put, rest...)
-	if len(e.Gone) == 0 || len(rest) == 0 {
+	if len(e.Removed) == 0 || len(rest) == 0 {
 		return e
 	}
-	gone := set(e.Gone)
+	gone := set(e.Removed)
 	others := slices.DeleteFunc(k.keys(rest), func(key K) bool { return gone[key] })
 	switch moved := len(rest) - len(others); {
 	case moved > len(after)/4:
 		return k.reordered(before, after)
 	case moved > 0:
-		e.Gone = append(e.Gone, others...)
+		e.Removed = append(e.Removed, others...)
 	}
 	return e
 }
@@ -210,7 +210,7 @@ func (k kind[V, K]) reordered(before, after []V) Entries[V, K] {
 	}
 	for _, v := range before {
 		if _, gone := was[k.key(v)]; gone {
-			e.Gone = append(e.Gone, k.key(v))
+			e.Removed = append(e.Removed, k.key(v))
 		}
 	}
 	return e
@@ -235,7 +235,7 @@ func (k kind[V, K]) apply(list []V, e Entries[V, K], places places[K]) ([]V, err
 	if e.IsZero() {
 		return list, nil
 	}
-	gone, put := set(e.Gone), make(map[K]bool, len(e.Put))
+	gone, put := set(e.Removed), make(map[K]bool, len(e.Put))
 	out := append(make([]V, 0, len(list)+len(e.Put)), list...)
 	var ends []V // that are put behind the rest
 	moves := false
@@ -287,7 +287,7 @@ func (k kind[V, K]) without(list []V, gone map[K]bool, places places[K]) []V {
 }
 
 // ordered is the list in that order.
-func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
+func (k kind[V, K]) ordered(list []V, displaySeq []K) ([]V, error) {
 	by := make(map[K]V, len(list))
 	for _, v := range list {
 		key := k.key(v)
@@ -296,8 +296,8 @@ func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
 		}
 		by[key] = v
 	}
-	out := make([]V, 0, len(order))
-	for _, key := range order {
+	out := make([]V, 0, len(displaySeq))
+	for _, key := range displaySeq {
 		v, ok := by[key]
 		if !ok {
 			return nil, fmt.Errorf("%s %v is in the order but not in the list, or is listed twice", k.what, key)
@@ -350,7 +350,7 @@ func (s *State) With(d Difference) (*State, error) {
 	if d.IsZero() {
 		return s, nil
 	}
-	to := &draft{State: *s}
+	to := &transaction{State: *s}
 	err := to.putAccounts(d.Accounts)
 	if err == nil {
 		err = to.putRooms(d)
@@ -403,12 +403,12 @@ func (s *State) Edited(base, edited *State) (*State, error) {
 			d.Accounts.Put[i] = &merged
 		}
 	}
-	to := &draft{State: *s}
+	to := &transaction{State: *s}
 	is := make(map[Name]bool, len(s.accounts)) // who has an account in the end
 	for _, a := range s.accounts {
 		is[a.Name] = true
 	}
-	for _, id := range d.Accounts.Gone {
+	for _, id := range d.Accounts.Removed {
 		if a, ok := s.ByID(id); ok {
 			is[a.Name] = false
 		}

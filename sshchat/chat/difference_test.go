@@ -189,7 +189,7 @@ func TestDifferenceOfOtherStates(t *testing.T) {
 		d := drawState(t, "b").Since(drawState(t, "a"))
 		if rapid.Bool().Draw(t, "cut") { // as nobody makes it
 			d.Bans.Put = rapid.Permutation(d.Bans.Put).Draw(t, "put")
-			d.Accounts.Gone = nil
+			d.Accounts.Removed = nil
 		}
 		before := drawState(t, "c")
 		once, err := before.With(d)
@@ -237,7 +237,7 @@ func TestDifferenceIsRefused(t *testing.T) {
 		{Difference{Rooms: []RoomDifference{{Name: w.rooms[1]}, {Name: w.rooms[1]}}}, "room dev is added twice"},
 		{Difference{Rooms: []RoomDifference{{Name: text.Direct(n[0], n[1]), Settings: settings}}}, "cannot have settings"},
 		{Difference{Rooms: []RoomDifference{{Settings: settings}}}, "cannot have settings"},
-		{Difference{Accounts: Entries[*Account, string]{Gone: []string{"id of admin0"}}}, "admin0 has no account"},
+		{Difference{Accounts: Entries[*Account, string]{Removed: []string{"id of admin0"}}}, "admin0 has no account"},
 		{accounts(&renamed), "admin0 has no account"},
 		{accounts(&taken), "id of fresh has the name of account id of admin0"},
 		{accounts(&fresh, &fresh), "id of fresh is added twice"},
@@ -246,14 +246,14 @@ func TestDifferenceIsRefused(t *testing.T) {
 		{Difference{Accounts: Entries[*Account, string]{Order: []string{"id of admin0"}}}, "missing from the order"},
 		{Difference{Accounts: Entries[*Account, string]{Order: []string{"x"}}}, "account x"},
 		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[0]}}}), "ban admin0 is added twice"},
-		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[1]}}, Gone: []string{n[0].String()}}), "ban admin1 is placed after an entry that moves"},
+		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[1]}}, Removed: []string{n[0].String()}}), "ban admin1 is placed after an entry that moves"},
 	} {
 		if got, err := w.With(c.d); err == nil || !strings.Contains(err.Error(), c.want) || got != nil {
 			t.Errorf("%+v: %v, which should name %q", c.d, err, c.want)
 		}
 	}
-	gone := Difference{RoomsGone: []RoomName{room(t, "nowhere")}, Accounts: Entries[*Account, string]{Gone: []string{"x"}},
-		Bans: Entries[Sanction, string]{Gone: []string{"x"}}, Reserved: Entries[Name, Name]{Gone: []Name{n[0]}}}
+	gone := Difference{RoomsRemoved: []RoomName{room(t, "nowhere")}, Accounts: Entries[*Account, string]{Removed: []string{"x"}},
+		Bans: Entries[Sanction, string]{Removed: []string{"x"}}, Reserved: Entries[Name, Name]{Removed: []Name{n[0]}}}
 	if got, err := w.With(gone); err != nil || !reflect.DeepEqual(image(got), image(w.State)) {
 		t.Errorf("what is gone already: %v", err)
 	}
@@ -271,8 +271,8 @@ func big(t testing.TB) *world {
 		w.names, everyone[i] = append(w.names, n), Member{n, 1}
 		p.Accounts = append(p.Accounts, a)
 		addr := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-		p.Bans = append(p.Bans, Sanction{Net: netip.PrefixFrom(addr, 32), At: w.at.Shown})
-		p.Mutes = append(p.Mutes, Sanction{User: n, At: w.at.Shown})
+		p.Bans = append(p.Bans, Sanction{Net: netip.PrefixFrom(addr, 32), At: w.at.Wall})
+		p.Mutes = append(p.Mutes, Sanction{User: n, At: w.at.Wall})
 	}
 	p.Bans, p.Mutes = p.Bans[1:], p.Mutes[1:] // there may be one more
 	p.Rooms = append(p.Rooms, RoomState{Name: General, Members: everyone[1:]})
@@ -288,50 +288,52 @@ func big(t testing.TB) *world {
 type bigChange struct {
 	name     string
 	entities int
-	change   func(*draft)
+	change   func(*transaction)
 }
 
 func (w *world) changes(t testing.TB) []bigChange {
 	seven := w.accounts[7]
 	ban := w.bans.list[7]
-	ban.Until = w.at.Shown.Add(time.Hour)
-	without := func(list sanctions) sanctions { return newSanctions(less(list.list, 7)) }
+	ban.Until = w.at.Wall.Add(time.Hour)
+	without := func(list sanctions) sanctions { return newSanctions(removeAt(list.list, 7)) }
 	return []bigChange{
-		{"topic", 1, func(d *draft) {
-			r := *d.rooms[w.rooms[1]]
+		{"topic", 1, func(tx *transaction) {
+			r := *tx.rooms[w.rooms[1]]
 			r.Topic = "topic"
-			d.putRoom(r)
+			tx.putRoom(r)
 		}},
-		{"setting", 1, func(d *draft) {
+		{"setting", 1, func(tx *transaction) {
 			a := *seven
 			a.Settings = map[string]string{"zone": "UTC"}
-			d.putAccount(a)
+			tx.putAccount(a)
 		}},
-		{"mute", 1, func(d *draft) {
-			d.mutes, _ = d.mutes.with(muteKind, Entries[Sanction, string]{Put: []Sanction{{User: w.names[0]}}})
+		{"mute", 1, func(tx *transaction) {
+			tx.mutes, _ = tx.mutes.with(muteKind, Entries[Sanction, string]{Put: []Sanction{{User: w.names[0]}}})
 		}},
-		{"ban", 1, func(d *draft) { d.bans = newSanctions(append(slices.Clip(d.bans.list), Sanction{User: w.names[0]})) }},
-		{"longer ban", 2, func(d *draft) { d.bans = newSanctions(append(without(d.bans).list, ban)) }},
-		{"unban", 1, func(d *draft) { d.bans = without(d.bans) }},
-		{"join", 2, func(d *draft) { d.setMember(*d.rooms[General], Member{w.names[0], 3}) }},
-		{"leave", 2, func(d *draft) { d.removeMember(*d.rooms[General], w.names[7]) }},
-		{"account", 1, func(d *draft) { d.addAccount(accountOf(name(t, "fresh"))) }},
-		{"deletion", 7, func(d *draft) { d.removeAccount(*seven) }}, // with the rooms they are in, and a mute
+		{"ban", 1, func(tx *transaction) {
+			tx.bans = newSanctions(append(slices.Clip(tx.bans.list), Sanction{User: w.names[0]}))
+		}},
+		{"longer ban", 2, func(tx *transaction) { tx.bans = newSanctions(append(without(tx.bans).list, ban)) }},
+		{"unban", 1, func(tx *transaction) { tx.bans = without(tx.bans) }},
+		{"join", 2, func(tx *transaction) { tx.setMember(*tx.rooms[General], Member{w.names[0], 3}) }},
+		{"leave", 2, func(tx *transaction) { tx.removeMember(*tx.rooms[General], w.names[7]) }},
+		{"account", 1, func(tx *transaction) { tx.addAccount(accountOf(name(t, "fresh"))) }},
+		{"deletion", 7, func(tx *transaction) { tx.removeAccount(*seven) }}, // with the rooms they are in, and a mute
 	}
 }
 
 // entities counts what a difference holds.
 func (d Difference) entities() int {
-	n := len(d.Rooms) + len(d.RoomsGone)
+	n := len(d.Rooms) + len(d.RoomsRemoved)
 	for _, r := range d.Rooms {
-		n += len(r.Members.Put) + len(r.Members.Gone) + len(r.Members.Order)
+		n += len(r.Members.Put) + len(r.Members.Removed) + len(r.Members.Order)
 	}
 	for _, e := range []Entries[Sanction, string]{d.Bans, d.Mutes} {
-		n += len(e.Put) + len(e.Gone) + len(e.Order)
+		n += len(e.Put) + len(e.Removed) + len(e.Order)
 	}
-	n += len(d.Accounts.Put) + len(d.Accounts.Gone) + len(d.Accounts.Order)
-	n += len(d.Invites.Put) + len(d.Invites.Gone) + len(d.Invites.Order)
-	return n + len(d.Reserved.Put) + len(d.Reserved.Gone) + len(d.Reserved.Order)
+	n += len(d.Accounts.Put) + len(d.Accounts.Removed) + len(d.Accounts.Order)
+	n += len(d.Invites.Put) + len(d.Invites.Removed) + len(d.Invites.Order)
+	return n + len(d.Reserved.Put) + len(d.Reserved.Removed) + len(d.Reserved.Order)
 }
 
 // What is stored of a change does not grow with the server.
@@ -339,13 +341,13 @@ func TestDifferenceIsSmall(t *testing.T) {
 	t.Parallel()
 	w := big(t)
 	for _, c := range w.changes(t) {
-		d := &draft{State: *w.State}
-		c.change(d)
-		diff := d.State.Since(w.State)
+		tx := &transaction{State: *w.State}
+		c.change(tx)
+		diff := tx.State.Since(w.State)
 		if n := diff.entities(); n != c.entities {
 			t.Errorf("%s: %d entities, not %d", c.name, n, c.entities)
 		}
-		if got, err := w.With(diff); err != nil || !reflect.DeepEqual(image(got), image(&d.State)) {
+		if got, err := w.With(diff); err != nil || !reflect.DeepEqual(image(got), image(&tx.State)) {
 			t.Errorf("%s: it leads elsewhere; %v", c.name, err)
 		}
 	}
@@ -394,12 +396,12 @@ func TestWithSharesWhatStays(t *testing.T) {
 func BenchmarkDifference(b *testing.B) {
 	w := big(b)
 	for _, c := range w.changes(b) {
-		d := &draft{State: *w.State}
-		c.change(d)
-		diff := d.State.Since(w.State)
+		tx := &transaction{State: *w.State}
+		c.change(tx)
+		diff := tx.State.Since(w.State)
 		b.Run("since/"+strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
 			for b.Loop() {
-				d.State.Since(w.State)
+				tx.State.Since(w.State)
 			}
 		})
 		b.Run("with/"+strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
@@ -442,7 +444,7 @@ func TestListsThatGoOnFromOne(t *testing.T) {
 			}
 		}
 	}
-	if d := fourth.Since(three); len(d.Bans.Put) != 1 || len(d.Bans.Gone) != 1 {
+	if d := fourth.Since(three); len(d.Bans.Put) != 1 || len(d.Bans.Removed) != 1 {
 		t.Errorf("%+v", d.Bans)
 	}
 }

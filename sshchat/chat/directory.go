@@ -23,8 +23,8 @@ type directory struct {
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
 	people map[Name]*person   // guarded by mu; whoever belongs to a room or has a session
 
-	orderMu sync.Mutex // held from taking a place in the order until it is appended; taken after mu
-	order   uint64     // guarded by orderMu
+	displayMu  sync.Mutex // held from taking a place in the order until it is appended; taken after mu
+	displaySeq uint64     // guarded by displayMu
 }
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
@@ -65,24 +65,24 @@ func (h *directory) room(me Name, name RoomName) (*Room, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.rooms[name]
-	if r == nil || r.gone() {
+	if r == nil || r.removed() {
 		return nil, noRoom(me, name)
 	}
-	if _, in := r.members[me]; !in && (!r.state().MayEnter(me) || name.IsDirect()) {
+	if _, in := r.members[me]; !in && (!r.state().MayJoin(me) || name.IsDirect()) {
 		return nil, noRoom(me, name)
 	}
 	return r, nil
 }
 
 // tell appends what is not stored and returns its place in the order.
-func (h *directory) tell(log *Log, m Message) (order uint64) {
-	h.orderMu.Lock()
-	defer h.orderMu.Unlock()
-	h.order++
-	m.Order = h.order
+func (h *directory) appendNotice(log *Log, m Message) (displaySeq uint64) {
+	h.displayMu.Lock()
+	defer h.displayMu.Unlock()
+	h.displaySeq++
+	m.DisplaySeq = h.displaySeq
 	m.At = now()
 	log.Append(m)
-	return m.Order
+	return m.DisplaySeq
 }
 
 // now is the chat's time: UTC, to the millisecond, as it is stored.
@@ -102,7 +102,7 @@ func (h *directory) In(me Name, name RoomName) bool {
 
 // Since is the first Seq of the room that is me's to read; beyond any where me is not in it.
 func (h *directory) Since(me Name, name RoomName) uint64 {
-	if since, _, in := h.share(me, name); in {
+	if since, _, in := h.readableFrom(me, name); in {
 		return since
 	}
 	return math.MaxUint64
@@ -110,7 +110,7 @@ func (h *directory) Since(me Name, name RoomName) uint64 {
 
 // share tells what of the room is me's to read: messages from since on, and of whatever is in the log
 // only what came after order.
-func (h *directory) share(me Name, name RoomName) (since, order uint64, in bool) {
+func (h *directory) readableFrom(me Name, name RoomName) (since, displaySeq uint64, in bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	r := h.rooms[name]
@@ -118,23 +118,23 @@ func (h *directory) share(me Name, name RoomName) (since, order uint64, in bool)
 		return 0, 0, false
 	}
 	if since, in = r.members[me]; in {
-		order = h.people[me].rooms[name]
+		displaySeq = h.people[me].rooms[name]
 	}
-	return since, order, in
+	return since, displaySeq, in
 }
 
 // Before returns up to n entries of the room that are me's to see and come before the given place in the order,
 // or the newest where that is 0; oldest first. The caller must not change them.
-func (h *directory) Before(me Name, name RoomName, order uint64, n int) []Message {
-	since, from, in := h.share(me, name)
+func (h *directory) Before(me Name, name RoomName, displaySeq uint64, n int) []Message {
+	since, from, in := h.readableFrom(me, name)
 	if !in {
 		return nil
 	}
 	h.mu.RLock()
 	log := h.rooms[name].Log
 	h.mu.RUnlock()
-	entries := log.before(order, n)
-	for len(entries) > 0 && (entries[0].Order <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
+	entries := log.before(displaySeq, n)
+	for len(entries) > 0 && (entries[0].DisplaySeq <= from || entries[0].Seq > 0 && entries[0].Seq < since) {
 		entries = entries[1:]
 	}
 	return entries
@@ -192,7 +192,7 @@ func (h *directory) Rooms(me Name) []RoomInfo {
 	defer h.mu.RUnlock()
 	var infos []RoomInfo
 	for name, r := range h.rooms {
-		if _, in := r.members[me]; !name.IsDirect() && !r.gone() && (in || !r.state().Private) {
+		if _, in := r.members[me]; !name.IsDirect() && !r.removed() && (in || !r.state().Private) {
 			infos = append(infos, r.info(me))
 		}
 	}
@@ -213,9 +213,9 @@ func (h *directory) Room(me Name, name RoomName) (RoomInfo, error) {
 
 // Presence is a member of a room, whether a session of theirs is open, and whether they said they are away from it.
 type Presence struct {
-	Name Name
-	Here bool
-	Away bool
+	Name   Name
+	Online bool
+	Away   bool
 }
 
 // Members lists a room's members by name.
@@ -237,7 +237,7 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 
 // Author is who said message of of the room; ok is false if it is not in memory, or not me's to read.
 func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok bool) {
-	since, _, in := h.share(me, room)
+	since, _, in := h.readableFrom(me, room)
 	if !in || of < since {
 		return Name{}, false
 	}
@@ -258,12 +258,12 @@ func (h *directory) Last(me Name, room RoomName) (Message, bool) {
 	return Message{}, false
 }
 
-// makeDirect adds the room of two people. Called with mu held for writing.
-func (h *directory) makeDirect(name RoomName) *Room {
+// addDirect adds the room of two people. Called with mu held for writing.
+func (h *directory) addDirect(name RoomName) *Room {
 	r := h.addRoom(name, nil, 0)
 	for name := range r.members {
 		if h.people[name].sessions > 0 {
-			r.here++
+			r.online++
 		}
 	}
 	return r
@@ -275,18 +275,18 @@ func (h *directory) Announce(text Text) {
 	defer h.mu.RUnlock()
 	for _, p := range h.people {
 		if p.sessions > 0 {
-			h.tell(p.log, Message{Kind: Notice, Text: text})
+			h.appendNotice(p.log, Message{Kind: Notice, Text: text})
 		}
 	}
 }
 
 // Tell tells one person something that is not stored.
-func (h *directory) Tell(name Name, format string, args ...any) {
+func (h *directory) NotifyUser(name Name, format string, args ...any) {
 	h.mu.RLock()
 	p := h.people[name]
 	h.mu.RUnlock()
 	if p != nil {
-		h.tell(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
+		h.appendNotice(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
 	}
 }
 
@@ -303,7 +303,7 @@ func (h *directory) AllRooms() []RoomView {
 	defer h.mu.RUnlock()
 	var views []RoomView
 	for name, r := range h.rooms {
-		if !name.IsDirect() && !r.gone() {
+		if !name.IsDirect() && !r.removed() {
 			views = append(views, RoomView{r.info(Name{}), r.state().Rules, r.state().By})
 		}
 	}
@@ -350,7 +350,7 @@ func (h *directory) newest(me Name, rooms []RoomName, n int, wanted func(*Messag
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.Order, b.Order) })
+	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.DisplaySeq, b.DisplaySeq) })
 	return found[max(0, len(found)-n):]
 }
 
@@ -363,7 +363,7 @@ func (h *directory) CountRooms() int {
 	defer h.mu.RUnlock()
 	n := 0
 	for name, r := range h.rooms {
-		if !name.IsDirect() && !r.gone() {
+		if !name.IsDirect() && !r.removed() {
 			n++
 		}
 	}

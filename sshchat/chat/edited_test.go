@@ -58,9 +58,9 @@ func TestEditByHandBesideDecisions(t *testing.T) {
 	}
 	// Who is edited out leaves also what they came into meanwhile.
 	dev := w.rooms[1]
-	d := &draft{State: *w.State}
-	d.setMember(*d.rooms[dev], Member{Name: a, Since: 1})
-	w.State = &d.State
+	tx := &transaction{State: *w.State}
+	tx.setMember(*tx.rooms[dev], Member{Name: a, Since: 1})
+	w.State = &tx.State
 	out := func(p *Parts) {
 		p.Accounts = slices.DeleteFunc(p.Accounts, func(o Account) bool { return o.Name == a })
 		p.Rooms = slices.Clone(p.Rooms)

@@ -32,7 +32,7 @@ func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		presence: &presence{d, make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
-		queue: make(chan *request, maxBatch), ready: make(chan RoomName), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
+		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
 	q.state.Store(c.State)
@@ -64,7 +64,7 @@ func (h *Hub) Post(ctx context.Context, who Caller, room RoomName, kind Kind, te
 	if kind != Say && kind != Me {
 		return Message{}, fmt.Errorf("internal error: a message of kind %q is not posted", kind)
 	}
-	return h.say(ctx, who, Post{Room: room, Kind: kind, Text: text})
+	return h.storeMessage(ctx, who, Post{Room: room, Kind: kind, Text: text})
 }
 
 // Amend replaces (Edit) or takes back (Delete) what the caller said in the room as message of, and returns the edit or
@@ -86,14 +86,14 @@ func (h *Hub) Amend(ctx context.Context, who Caller, room RoomName, kind Kind, o
 
 // Remove is Amend's Delete also of what others said, whom the caller outranks in the room.
 func (h *Hub) Remove(ctx context.Context, who Caller, room RoomName, of uint64) (Message, error) {
-	return h.amend(ctx, who, Post{Room: room, Kind: Delete, Of: of, Anothers: true})
+	return h.amend(ctx, who, Post{Room: room, Kind: Delete, Of: of, AnyAuthor: true})
 }
 
 func (h *Hub) amend(ctx context.Context, who Caller, in Post) (Message, error) {
 	if in.Of == 0 {
 		return Message{}, noMessage(who.Name, in.Room)
 	}
-	return h.say(ctx, who, in)
+	return h.storeMessage(ctx, who, in)
 }
 
 // Store has an event of the journal's own stored at its place among all others, and returns when it is. Errors: the
@@ -105,8 +105,8 @@ func (h *Hub) Store(e Event) error {
 }
 
 // say has a message stored and shown.
-func (h *Hub) say(ctx context.Context, who Caller, in Post) (Message, error) {
-	if err := h.await(ctx, in.Room, NoChange); err != nil {
+func (h *Hub) storeMessage(ctx context.Context, who Caller, in Post) (Message, error) {
+	if err := h.awaitEvent(ctx, in.Room, NoChange); err != nil {
 		return Message{}, err
 	}
 	req := newRequest(who, in)

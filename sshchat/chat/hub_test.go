@@ -217,13 +217,13 @@ func TestJoinAndPartOutliveTheirCaller(t *testing.T) {
 
 func TestLimitsOfOnePerson(t *testing.T) {
 	h := start(t, &tape{}, "alice")
-	for i := range MaxMade {
+	for i := range MaxCreated {
 		join(t, h, "alice", fmt.Sprintf("made%d", i))
 	}
 	if _, err := h.Join(t.Context(), name(t, "alice"), room(t, "onemore")); !errors.Is(err, ErrTooMany) {
 		t.Errorf("one room too many made: %v", err)
 	}
-	for i := range MaxJoined - MaxMade - 1 { // #general counts
+	for i := range MaxJoined - MaxCreated - 1 { // #general counts
 		join(t, h, fmt.Sprintf("maker%d", i), fmt.Sprintf("other%d", i))
 		join(t, h, "alice", fmt.Sprintf("other%d", i))
 	}
@@ -269,7 +269,7 @@ func TestPrivateRoomIsNotThere(t *testing.T) {
 func TestTellCleans(t *testing.T) {
 	h := start(t, &tape{}, "alice")
 	r := h.Reader(name(t, "alice"), From{})
-	h.Tell(name(t, "alice"), "no such command: %s", "\x1b[2J\u202e")
+	h.NotifyUser(name(t, "alice"), "no such command: %s", "\x1b[2J\u202e")
 	if got := r.Next(9); len(got) != 1 || got[0].Text.String() != "no such command: [2J" {
 		t.Errorf("%v", got)
 	}

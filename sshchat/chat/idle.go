@@ -43,7 +43,7 @@ func (h *directory) emptyDirect() []*Room {
 	defer h.mu.RUnlock()
 	var rooms []*Room
 	for name, r := range h.rooms {
-		if r.here == 0 && name.IsDirect() && r.Log.holds() {
+		if r.online == 0 && name.IsDirect() && r.Log.holds() {
 			rooms = append(rooms, r)
 		}
 	}

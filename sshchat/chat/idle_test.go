@@ -13,9 +13,9 @@ import (
 // visit has somebody come, read everything in the room, and go.
 func visit(t *testing.T, h *Hub, who Name, where RoomName) {
 	t.Helper()
-	h.Enter(who)
+	h.SessionOpened(who)
 	h.Mark(who, where, h.rooms[where].Log.Last())
-	h.Leave(who)
+	h.SessionClosed(who)
 }
 
 // passes has time pass for a hub whose Run is not under way, a minute at a time.
@@ -37,14 +37,14 @@ func TestIdleDirectRoomIsLetGo(t *testing.T) {
 	say(t, h, "bob", pair, "an answer")
 	say(t, h, "alice", General, "in the room")
 	visit(t, h, alice, pair)
-	h.Enter(bob)
+	h.SessionOpened(bob)
 	h.Mark(bob, pair, 6)
 	passes(h, &now, 3*directIdle)
 	if n := held(h, pair); n != 6 {
 		t.Fatalf("%d of 6 messages are kept while bob is there", n)
 	}
 	reader := h.Reader(bob, From{}) // as one that is still open when the last session has gone
-	h.Leave(bob)
+	h.SessionClosed(bob)
 	passes(h, &now, directIdle-time.Minute)
 	if n := held(h, pair); n != 6 {
 		t.Fatalf("%d of 6 messages are kept before the time", n)
@@ -68,7 +68,7 @@ func TestIdleDirectRoomIsLetGo(t *testing.T) {
 	if m := say(t, h, "alice", pair, "the next"); m.Seq != 7 {
 		t.Errorf("the next message has Seq %d", m.Seq)
 	}
-	for _, r := range []*Reader{reader, h.Reader(bob, From{Back: 20, Unread: 200})} {
+	for _, r := range []*Reader{reader, h.Reader(bob, From{ClearAway: 20, Unread: 200})} {
 		var said []string
 		for _, d := range r.Next(99) {
 			if d.Gap.Count() > 0 {
@@ -144,7 +144,7 @@ func TestIdleDirectRoomsCostLittle(t *testing.T) {
 	empty := heap()
 	for _, n := range names {
 		pair := text.Direct(alice, n)
-		h.makeDirect(pair)
+		h.addDirect(pair)
 		for seq := uint64(1); seq <= messages; seq++ {
 			h.rooms[pair].Log.Append(Message{Room: pair, Seq: seq, From: alice, Kind: Say, Text: words(said.String() + fmt.Sprint(seq))})
 		}

@@ -12,31 +12,31 @@ import (
 // takes nothing away until the room is counted anew. What memory has lost is counted by its Seqs alone: nobody can
 // tell whose it was.
 type Inbox struct {
-	hub    *Hub
-	me     Name
-	filter Filter
-	rooms  map[RoomName]*roomUnread
-	near   *roomUnread // the one asked for last; nil: none
-	at     RoomName    // what comes there is read as it comes; zero for nowhere
-	dirty  bool
-	owes   bool // some of rooms owe
+	hub       *Hub
+	me        Name
+	filter    Filter
+	rooms     map[RoomName]*roomUnread
+	near      *roomUnread // the one asked for last; nil: none
+	at        RoomName    // what comes there is read as it comes; zero for nowhere
+	dirty     bool
+	unflushed bool // some of rooms owe
 }
 
 // roomUnread is what is unread in one room.
 type roomUnread struct {
-	room     RoomName
-	mark     uint64
-	owed     bool   // the hub does not know of the mark yet
-	last     uint64 // Seq of the newest message that was looked at: what is delivered up to it is counted already
-	unread   int
-	mentions int
+	room      RoomName
+	mark      uint64
+	unflushed bool   // the hub does not know of the mark yet
+	last      uint64 // Seq of the newest message that was looked at: what is delivered up to it is counted already
+	unread    int
+	mentions  int
 }
 
 // InboxRoom is a room as it stands for one person.
 type InboxRoom struct {
 	Name     RoomName
 	Topic    string
-	Here     int // members who are there now
+	Online   int // members who are there now
 	Members  int
 	Unread   int    // messages of others after Mark
 	Mentions int    // of these, those that name the person; in a direct room all
@@ -58,7 +58,7 @@ func (b *Inbox) Filter(f Filter) {
 }
 
 func (b *Inbox) recount() {
-	b.Settle()
+	b.Flush()
 	b.rooms, b.near = make(map[RoomName]*roomUnread), nil
 	b.dirty = true
 	for _, name := range b.hub.RoomsOf(b.me) {
@@ -76,7 +76,7 @@ func (b *Inbox) unreadIn(room RoomName) *roomUnread {
 
 // count looks at a room anew.
 func (b *Inbox) count(name RoomName) {
-	b.Settle()
+	b.Flush()
 	b.near = nil
 	view, in := b.hub.unread(b.me, name)
 	if !in {
@@ -160,7 +160,7 @@ func (b *Inbox) deliver(s *Span) {
 			b.dirty = true
 		case m.Seq <= p.last:
 		case s.Room == b.at:
-			p.last, p.mark, p.owed, b.owes = m.Seq, m.Seq, true, true
+			p.last, p.mark, p.unflushed, b.unflushed = m.Seq, m.Seq, true, true
 		default:
 			p.last = m.Seq
 			before := p.unread
@@ -188,23 +188,23 @@ func (b *Inbox) Read(room RoomName, seq uint64) {
 		return
 	}
 	seq = min(seq, p.last)
-	b.owes, p.owed = true, true
+	b.unflushed, p.unflushed = true, true
 	b.raise(p, seq)
 }
 
 // Owes reports whether there is something to Settle.
-func (b *Inbox) Owes() bool { return b.owes }
+func (b *Inbox) NeedsFlush() bool { return b.unflushed }
 
 // Settle has the hub, and so the person's other sessions, know what was read since the last time. A session that reads much
 // calls it now and then, since it costs more than reading; a crash of the server forgets what was not settled.
-func (b *Inbox) Settle() {
-	if !b.owes {
+func (b *Inbox) Flush() {
+	if !b.unflushed {
 		return
 	}
-	b.owes = false
+	b.unflushed = false
 	for _, p := range b.rooms {
-		if p.owed {
-			p.owed = false
+		if p.unflushed {
+			p.unflushed = false
 			b.hub.Mark(b.me, p.room, p.mark)
 		}
 	}
@@ -237,7 +237,7 @@ func (b *Inbox) Rooms() []InboxRoom {
 			continue // the news that the person has left is on its way
 		}
 		rooms = append(rooms, InboxRoom{
-			Name: name, Topic: info.Topic, Here: info.Here, Members: info.Members,
+			Name: name, Topic: info.Topic, Online: info.Online, Members: info.Members,
 			Unread: p.unread, Mentions: p.mentions, Mark: p.mark,
 		})
 	}
@@ -332,7 +332,7 @@ func (h *directory) Mark(me Name, room RoomName, seq uint64) uint64 {
 		h.marks.Mark(me, room, seq)
 	}
 	if p.sessions > 1 { // else there is nobody to tell, and it would wake the one who marks
-		h.tell(p.log, Message{Room: room, Kind: Marked, Seq: seq})
+		h.appendNotice(p.log, Message{Room: room, Kind: Marked, Seq: seq})
 	}
 	return seq
 }
@@ -357,6 +357,6 @@ func (h *directory) changed(name Name) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if p := h.people[name]; p != nil {
-		h.tell(p.log, Message{Kind: Changed})
+		h.appendNotice(p.log, Message{Kind: Changed})
 	}
 }

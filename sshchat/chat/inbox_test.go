@@ -30,8 +30,8 @@ func TestInboxCountsWhatComes(t *testing.T) {
 	alice, bob := name(t, "alice"), name(t, "bob")
 	pair := text.Direct(alice, bob)
 	say(t, h, "alice", General, "before")
-	h.Enter(bob)
-	r := h.Reader(bob, From{Back: 9, Peek: true}) // hands out again what is counted already
+	h.SessionOpened(bob)
+	r := h.Reader(bob, From{ClearAway: 9, Peek: true}) // hands out again what is counted already
 	b := NewInbox(bob, h)
 	wantInbox(t, b, "general 1/0 @0")
 	if b.Dirty() {
@@ -65,7 +65,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Deliver(r.Spans(99))
-	if rooms := b.Rooms(); len(rooms) != 2 || rooms[0].Topic != "a topic" || rooms[0].Members != 3 || rooms[0].Here != 1 {
+	if rooms := b.Rooms(); len(rooms) != 2 || rooms[0].Topic != "a topic" || rooms[0].Members != 3 || rooms[0].Online != 1 {
 		t.Errorf("rooms %+v", rooms)
 	}
 	if got, want := inbox(NewInbox(bob, h)), inbox(b); !slices.Equal(got, want) {
@@ -77,7 +77,7 @@ func TestInboxesOfOnePersonAgree(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
 	bob := name(t, "bob")
 	open := func() (*Reader, *Inbox) {
-		h.Enter(bob)
+		h.SessionOpened(bob)
 		return h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	}
 	r1, b1 := open()
@@ -87,13 +87,13 @@ func TestInboxesOfOnePersonAgree(t *testing.T) {
 	}
 	b1.Deliver(r1.Spans(99))
 	b1.Read(General, 3)
-	b1.Settle()
+	b1.Flush()
 	b2.Deliver(r2.Spans(2)) // the news of the mark comes before the messages it is of
 	b2.Deliver(r2.Spans(99))
 	wantInbox(t, b1, "general 2/0 @3")
 	wantInbox(t, b2, "general 2/0 @3")
 	b2.Read(General, 5)
-	b2.Settle()
+	b2.Flush()
 	b1.Deliver(r1.Spans(99))
 	wantInbox(t, b1, "general 0/0 @5")
 }
@@ -118,7 +118,7 @@ func TestInboxOfAReaderThatLagged(t *testing.T) {
 	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	log := h.rooms[General].Log
 	for i := range LogLines + 100 {
-		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(t, "alice"), Kind: Say, Order: uint64(i) + 1})
+		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(t, "alice"), Kind: Say, DisplaySeq: uint64(i) + 1})
 	}
 	h.Mark(bob, General, 30)
 	b.Deliver(r.Spans(LogLines))
@@ -167,8 +167,8 @@ func TestInboxAgainstARecount(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		h := start(t, &tape{}, "alice", "bob")
 		bob := name(t, "bob")
-		h.Enter(bob)
-		h.Enter(bob)
+		h.SessionOpened(bob)
+		h.SessionOpened(bob)
 		r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 		rooms := []RoomName{General, room(t, "ci"), text.Direct(name(t, "alice"), bob)}
 		join(t, h, "alice", "ci")
@@ -188,7 +188,7 @@ func TestInboxAgainstARecount(t *testing.T) {
 			case 5:
 				b.Deliver(r.Spans(1 + rng.IntN(3)))
 			case 6:
-				b.Settle()
+				b.Flush()
 			case 7:
 				if h.In(bob, rooms[1]) {
 					part(t, h, "bob", "ci")
@@ -200,7 +200,7 @@ func TestInboxAgainstARecount(t *testing.T) {
 		for ds := r.Spans(9); len(ds) > 0; ds = r.Spans(9) {
 			b.Deliver(ds)
 		}
-		b.Settle()
+		b.Flush()
 		if got, want := inbox(b), inbox(NewInbox(bob, h)); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %q, counted anew %q", seed, got, want)
 		}

@@ -23,23 +23,23 @@ var TheServer = Caller{Server: true}
 // server's start wants differs only in who asks.
 type Intent interface {
 	// decide changes the draft, or refuses. It applies every rule about the intent but whether the login is admitted.
-	decide(d *draft) error
+	decide(tx *transaction) error
 }
 
 // Check applies every rule to what somebody wants, and returns the State that follows if they may: the same one if nothing
 // is to change. It changes nothing, and reads nothing but its arguments. The error is a Refusal.
 func (v View) Check(who Caller, in Intent) (*State, error) {
-	d := &draft{State: *v.State, who: who, at: v.At}
-	if err := d.admit(); err != nil {
+	tx := &transaction{State: *v.State, who: who, at: v.At}
+	if err := tx.admit(); err != nil {
 		return nil, err
 	}
-	if err := in.decide(d); err != nil {
+	if err := in.decide(tx); err != nil {
 		return nil, err
 	}
-	if shares(reflect.ValueOf(&d.State).Elem(), reflect.ValueOf(v.State).Elem()) {
+	if shares(reflect.ValueOf(&tx.State).Elem(), reflect.ValueOf(v.State).Elem()) {
 		return v.State, nil
 	}
-	return &d.State, nil
+	return &tx.State, nil
 }
 
 // shares reports whether two States, or parts of them, consist of the same parts: a change puts another in the place of one.
@@ -61,16 +61,16 @@ func shares(a, b reflect.Value) bool {
 }
 
 // admit refuses a caller whose login is not admitted any more.
-func (d *draft) admit() error {
-	if d.who.Server {
+func (tx *transaction) admit() error {
+	if tx.who.Server {
 		return nil
 	}
-	if d.who.Login.Account == "" {
-		return d.view().AdmitStranger(d.who)
+	if tx.who.Login.Account == "" {
+		return tx.view().AdmitStranger(tx.who)
 	}
-	a, err := d.view().Admit(d.who)
+	a, err := tx.view().Admit(tx.who)
 	if err == nil {
-		d.me = &a
+		tx.me = &a
 	}
 	return err
 }
@@ -148,28 +148,28 @@ func notFound(format string, args ...any) *Refusal {
 // This is who may ask for what. What a rule says of somebody's rank is in rights.go.
 
 // rank is how high the caller stands on the server, and in a room if one is meant.
-func (d *draft) rank(room RoomName) Rank {
+func (tx *transaction) rank(room RoomName) Rank {
 	switch {
-	case d.who.Server:
+	case tx.who.Server:
 		return RankAdmin
-	case d.me == nil:
+	case tx.me == nil:
 		return RankMember
 	}
-	role := d.me.Role
-	if !d.who.Verified {
+	role := tx.me.Role
+	if !tx.who.Verified {
 		role = User
 	}
-	maker, mod := d.Standing(d.me.Name, room)
-	return RankOf(role, maker, mod)
+	creator, mod := tx.RoomRole(tx.me.Name, room)
+	return RankOf(role, creator, mod)
 }
 
 // needs refuses callers of a lower role.
-func (d *draft) needs(role Role) error {
+func (tx *transaction) needs(role Role) error {
 	least := RankOf(role, false, false)
 	switch {
-	case d.rank(RoomName{}) >= least:
+	case tx.rank(RoomName{}) >= least:
 		return nil
-	case d.me != nil && d.me.Role.AtLeast(role):
+	case tx.me != nil && tx.me.Role.AtLeast(role):
 		return denied("you need a login by key or with a second factor; add one and reconnect")
 	}
 	if role == Mod {
@@ -179,15 +179,15 @@ func (d *draft) needs(role Role) error {
 }
 
 // runs refuses callers who do not run the room. But for admins, nobody learns of a private room that they are not in.
-func (d *draft) runs(room RoomName) (RoomState, error) {
-	r, ok := d.Room(room)
+func (tx *transaction) runs(room RoomName) (RoomState, error) {
+	r, ok := tx.Room(room)
 	if !ok && room == General {
-		r, ok = d.general(), true
+		r, ok = tx.general(), true
 	}
-	rank := d.rank(room)
+	rank := tx.rank(room)
 	switch {
-	case !ok, rank < RankAdmin && r.member(d.name()) < 0 && !r.MayEnter(d.name()):
-		return r, noRoom(d.name(), room)
+	case !ok, rank < RankAdmin && r.member(tx.name()) < 0 && !r.MayJoin(tx.name()):
+		return r, noRoom(tx.name(), room)
 	case rank < RankRoomMod:
 		return r, denied("only moderators of the room, server moderators and admins can do that")
 	}
@@ -195,20 +195,20 @@ func (d *draft) runs(room RoomName) (RoomState, error) {
 }
 
 // name is the caller's name; zero for the server.
-func (d *draft) name() Name {
-	if d.me == nil {
-		return d.who.Name
+func (tx *transaction) name() Name {
+	if tx.me == nil {
+		return tx.who.Name
 	}
-	return d.me.Name
+	return tx.me.Name
 }
 
 // owner returns the account with that ID, if it is the caller's own or the caller is an admin.
-func (d *draft) owner(id string) (Account, error) {
-	a, ok := d.ByID(id)
+func (tx *transaction) owner(id string) (Account, error) {
+	a, ok := tx.ByID(id)
 	switch {
-	case d.who.Server, d.me != nil && d.me.ID == id:
+	case tx.who.Server, tx.me != nil && tx.me.ID == id:
 	default:
-		if err := d.needs(Admin); err != nil {
+		if err := tx.needs(Admin); err != nil {
 			return Account{}, err
 		}
 	}
@@ -219,33 +219,33 @@ func (d *draft) owner(id string) (Account, error) {
 }
 
 // anybodys returns the account with that ID, if the caller is an admin.
-func (d *draft) anybodys(id string) (Account, error) {
-	if err := d.needs(Admin); err != nil {
+func (tx *transaction) anybodys(id string) (Account, error) {
+	if err := tx.needs(Admin); err != nil {
 		return Account{}, err
 	}
-	return d.owner(id)
+	return tx.owner(id)
 }
 
 // own returns the account with that ID, if it is the caller's own.
-func (d *draft) own(id string) (Account, error) {
-	if !d.who.Server && (d.me == nil || d.me.ID != id) {
+func (tx *transaction) own(id string) (Account, error) {
+	if !tx.who.Server && (tx.me == nil || tx.me.ID != id) {
 		return Account{}, denied("that account belongs to somebody else")
 	}
-	return d.owner(id)
+	return tx.owner(id)
 }
 
 // over refuses to act on somebody whom the caller does not outrank on the server or in the room, and on the caller.
-func (d *draft) over(a Account, room RoomName) error {
-	if d.me != nil && a.ID == d.me.ID {
+func (tx *transaction) over(a Account, room RoomName) error {
+	if tx.me != nil && a.ID == tx.me.ID {
 		return denied("you cannot do that to yourself")
 	}
-	maker, mod := d.Standing(a.Name, room)
-	switch rank := RankOf(a.Role, maker, mod); {
-	case d.rank(room).Outranks(rank):
+	creator, mod := tx.RoomRole(a.Name, room)
+	switch rank := RankOf(a.Role, creator, mod); {
+	case tx.rank(room).Outranks(rank):
 		return nil
 	case rank >= RankMod:
 		return denied("%s is %s: only an admin can do that", a.Name, a.Role.Article())
-	case rank == RankMaker:
+	case rank == RankCreator:
 		return denied("%s created the room: only a server moderator or an admin can do that", a.Name)
 	case rank == RankRoomMod:
 		return denied("%s is a moderator of the room: only its creator, a server moderator or an admin can do that", a.Name)
@@ -265,15 +265,15 @@ func (r Role) Article() string {
 }
 
 // mayLift refuses to lift a sanction, or to put another in its place, if somebody higher imposed it.
-func (d *draft) mayLift(s Sanction) error {
-	if d.me != nil && s.User == d.me.Name {
+func (tx *transaction) mayLift(s Sanction) error {
+	if tx.me != nil && s.User == tx.me.Name {
 		return denied("you cannot lift that yourself; ask another moderator or admin")
 	}
 	imposer := RankMember
-	if by := d.named(s.By); by != nil {
+	if by := tx.named(s.By); by != nil {
 		imposer = RankOf(by.Role, false, false)
 	}
-	if d.rank(RoomName{}).MayLift(imposer) {
+	if tx.rank(RoomName{}).MayLift(imposer) {
 		return nil
 	}
 	return denied("%s did that: only an admin can lift or change it", s.By)

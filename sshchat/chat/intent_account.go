@@ -57,20 +57,20 @@ type CreateAccount struct {
 	Code    string // hash of the code; empty: none is shown
 }
 
-func (in CreateAccount) decide(d *draft) error {
+func (in CreateAccount) decide(tx *transaction) error {
 	a := in.Account
 	switch {
-	case d.who.Server, d.me != nil:
-		if err := d.needs(Admin); err != nil {
+	case tx.who.Server, tx.me != nil:
+		if err := tx.needs(Admin); err != nil {
 			return err
 		}
-	case a.Name != d.who.Name || a.Role != User && (a.Role != Admin || d.HasAdmin()):
+	case a.Name != tx.who.Name || a.Role != User && (a.Role != Admin || tx.HasAdmin()):
 		return denied("only an admin can do that")
 	case a.Role == User && a.Name.Reserved():
 		return denied("the name %s is reserved, because people would take it for the server or an admin; log in with another name", a.Name)
 	}
 	switch {
-	case d.Taken(a.Name):
+	case tx.Taken(a.Name):
 		return ErrNameTaken
 	case !a.LogsIn():
 		return ErrNoLogin
@@ -83,28 +83,28 @@ func (in CreateAccount) decide(d *draft) error {
 		}
 	}
 	if in.Code != "" {
-		if err := d.redeem(in.Code); err != nil {
+		if err := tx.redeem(in.Code); err != nil {
 			return err
 		}
 	}
-	d.addAccount(a)
-	d.setMember(d.general(), Member{Name: a.Name, Since: in.Since})
+	tx.addAccount(a)
+	tx.setMember(tx.general(), Member{Name: a.Name, Since: in.Since})
 	return nil
 }
 
 // ClaimAdmin makes the caller's account the first admin's. That they may is proven by a code, which is not checked here.
 type ClaimAdmin struct{ ID string }
 
-func (in ClaimAdmin) decide(d *draft) error {
-	a, err := d.own(in.ID)
+func (in ClaimAdmin) decide(tx *transaction) error {
+	a, err := tx.own(in.ID)
 	switch {
 	case err != nil:
 		return err
-	case d.HasAdmin():
+	case tx.HasAdmin():
 		return denied("this server already has an admin")
 	}
 	a.Role = Admin
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
@@ -114,18 +114,18 @@ type SetRole struct {
 	Role Role
 }
 
-func (in SetRole) decide(d *draft) error {
-	a, err := d.anybodys(in.ID)
+func (in SetRole) decide(tx *transaction) error {
+	a, err := tx.anybodys(in.ID)
 	switch {
 	case err != nil:
 		return err
 	case in.Role != User && in.Role != Mod && in.Role != Admin:
 		return fmt.Errorf("internal error: role %q", in.Role)
-	case in.Role != Admin && d.lastAdmin(a):
+	case in.Role != Admin && tx.lastAdmin(a):
 		return ErrLastAdmin
 	}
 	a.Role = in.Role
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
@@ -135,19 +135,19 @@ type Disable struct {
 	Disabled bool
 }
 
-func (in Disable) decide(d *draft) error {
-	a, err := d.anybodys(in.ID)
+func (in Disable) decide(tx *transaction) error {
+	a, err := tx.anybodys(in.ID)
 	if err == nil {
-		err = d.over(a, RoomName{})
+		err = tx.over(a, RoomName{})
 	}
 	switch {
 	case err != nil:
 		return err
-	case in.Disabled && d.lastAdmin(a):
+	case in.Disabled && tx.lastAdmin(a):
 		return ErrLastAdmin
 	}
 	a.Disabled = in.Disabled
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
@@ -158,21 +158,21 @@ type DeleteAccount struct {
 	Own bool // it is the caller's; so that nobody deletes their own by accident
 }
 
-func (in DeleteAccount) decide(d *draft) error {
-	a, err := d.owner(in.ID)
+func (in DeleteAccount) decide(tx *transaction) error {
+	a, err := tx.owner(in.ID)
 	switch {
 	case err == nil && in.Own:
-		_, err = d.own(in.ID)
+		_, err = tx.own(in.ID)
 	case err == nil:
-		err = d.over(a, RoomName{})
+		err = tx.over(a, RoomName{})
 	}
 	switch {
 	case err != nil:
 		return err
-	case d.lastAdmin(a):
+	case tx.lastAdmin(a):
 		return ErrLastAdmin
 	}
-	d.removeAccount(a)
+	tx.removeAccount(a)
 	return nil
 }
 
@@ -183,8 +183,8 @@ type AddKeys struct {
 	Keys []Key
 }
 
-func (in AddKeys) decide(d *draft) error {
-	a, err := d.owner(in.ID)
+func (in AddKeys) decide(tx *transaction) error {
+	a, err := tx.owner(in.ID)
 	if err != nil {
 		return err
 	}
@@ -198,15 +198,15 @@ func (in AddKeys) decide(d *draft) error {
 		}
 		a.Keys = append(a.Keys, k)
 	}
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
 // RemoveKey takes a public key from an account. What was sealed to it stays open to whoever has it.
 type RemoveKey struct{ ID, Fingerprint string }
 
-func (in RemoveKey) decide(d *draft) error {
-	a, err := d.owner(in.ID)
+func (in RemoveKey) decide(tx *transaction) error {
+	a, err := tx.owner(in.ID)
 	if err != nil {
 		return err
 	}
@@ -214,12 +214,12 @@ func (in RemoveKey) decide(d *draft) error {
 	if i < 0 {
 		return ErrNoKey
 	}
-	could, last := a.LogsIn(), d.lastAdmin(a)
-	a.Keys = less(a.Keys, i)
-	if could && !a.LogsIn() || last && !d.view().comesIn(&a) {
+	could, last := a.LogsIn(), tx.lastAdmin(a)
+	a.Keys = removeAt(a.Keys, i)
+	if could && !a.LogsIn() || last && !tx.view().canLogIn(&a) {
 		return ErrLastLogin
 	}
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
@@ -227,8 +227,8 @@ func (in RemoveKey) decide(d *draft) error {
 // are and what they may hold is checked by whoever asks.
 type SetSetting struct{ ID, Name, Value string }
 
-func (in SetSetting) decide(d *draft) error {
-	a, err := d.own(in.ID)
+func (in SetSetting) decide(tx *transaction) error {
+	a, err := tx.own(in.ID)
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (in SetSetting) decide(d *draft) error {
 		return nil
 	}
 	a.Settings = settings
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
@@ -255,30 +255,30 @@ type SetPassword struct {
 	Secret    Opaque
 }
 
-func (in SetPassword) decide(d *draft) error {
-	a, err := d.own(in.ID)
+func (in SetPassword) decide(tx *transaction) error {
+	a, err := tx.own(in.ID)
 	switch {
 	case err != nil:
 		return err
 	case !a.Secret.Equal(in.Was):
 		return ErrPasswordChanged
 	}
-	d.putAccount(a.WithPassword(in.Recipient, in.Secret))
+	tx.putAccount(a.WithPassword(in.Recipient, in.Secret))
 	return nil
 }
 
 // ResetPassword gives somebody's account a password without the old one. A second factor, which that opened, goes with it.
 type ResetPassword SetPassword
 
-func (in ResetPassword) decide(d *draft) error {
-	a, err := d.anybodys(in.ID)
+func (in ResetPassword) decide(tx *transaction) error {
+	a, err := tx.anybodys(in.ID)
 	switch {
 	case err != nil:
 		return err
 	case !a.Secret.Equal(in.Was):
 		return ErrPasswordChanged
 	}
-	d.putAccount(a.WithPassword(in.Recipient, in.Secret).WithFactor(nil))
+	tx.putAccount(a.WithPassword(in.Recipient, in.Secret).WithFactor(nil))
 	return nil
 }
 
@@ -290,8 +290,8 @@ type SetFactor struct {
 	Factor *Factor
 }
 
-func (in SetFactor) decide(d *draft) error {
-	a, err := d.own(in.ID)
+func (in SetFactor) decide(tx *transaction) error {
+	a, err := tx.own(in.ID)
 	switch {
 	case err != nil:
 		return err
@@ -304,7 +304,7 @@ func (in SetFactor) decide(d *draft) error {
 	case in.Factor != nil && !a.Secret.Equal(in.Was):
 		return ErrPasswordChanged
 	}
-	d.putAccount(a.WithFactor(in.Factor))
+	tx.putAccount(a.WithFactor(in.Factor))
 	return nil
 }
 
@@ -315,11 +315,11 @@ type SpendCode struct {
 	Hash string // of the code, if it is a recovery code
 }
 
-func (in SpendCode) decide(d *draft) error {
-	if !d.who.Server {
+func (in SpendCode) decide(tx *transaction) error {
+	if !tx.who.Server {
 		return denied("only the server marks codes as used")
 	}
-	a, err := d.owner(in.ID)
+	a, err := tx.owner(in.ID)
 	switch {
 	case err != nil:
 		return err
@@ -332,28 +332,28 @@ func (in SpendCode) decide(d *draft) error {
 	case in.Step > next.Used:
 		next.Used = in.Step
 	case i >= 0:
-		next.Codes = less(next.Codes, i)
+		next.Codes = removeAt(next.Codes, i)
 	default:
 		return ErrCode
 	}
-	d.putAccount(a.WithFactor(&next))
+	tx.putAccount(a.WithFactor(&next))
 	return nil
 }
 
 // Visit notes that the account's person is here on that day, 2006-01-02. What is noted never goes back.
 type Visit struct{ ID, Day string }
 
-func (in Visit) decide(d *draft) error {
-	if !d.who.Server {
+func (in Visit) decide(tx *transaction) error {
+	if !tx.who.Server {
 		return denied("only the server records visits")
 	}
-	a, err := d.owner(in.ID)
+	a, err := tx.owner(in.ID)
 	if err != nil {
 		return err
 	}
 	if a.Seen < in.Day {
 		a.Seen = in.Day
-		d.putAccount(a)
+		tx.putAccount(a)
 	}
 	return nil
 }
@@ -368,21 +368,21 @@ type EditByHand struct {
 // ErrRoomsEdited refuses a hand edit of the rooms.
 var ErrRoomsEdited = &Refusal{Code: Failed, Text: "rooms or their members were edited by hand; undo that, and use commands instead"}
 
-func (in EditByHand) decide(d *draft) error {
-	if !d.who.Server {
+func (in EditByHand) decide(tx *transaction) error {
+	if !tx.who.Server {
 		return denied("only the server reads files that were edited by hand")
 	}
-	if edit := in.Edited.Since(in.Base); len(edit.Rooms)+len(edit.RoomsGone) > 0 {
+	if edit := in.Edited.Since(in.Base); len(edit.Rooms)+len(edit.RoomsRemoved) > 0 {
 		return ErrRoomsEdited
 	}
-	merged, err := d.Edited(in.Base, in.Edited)
+	merged, err := tx.Edited(in.Base, in.Edited)
 	if err != nil {
 		return &Refusal{Code: Failed, Text: fmt.Sprintf("it conflicts with changes made since: %v", err)}
 	}
-	after := View{merged, d.at}
-	if slices.ContainsFunc(d.accounts, d.view().comesIn) && !slices.ContainsFunc(merged.accounts, after.comesIn) {
+	after := View{merged, tx.at}
+	if slices.ContainsFunc(tx.accounts, tx.view().canLogIn) && !slices.ContainsFunc(merged.accounts, after.canLogIn) {
 		return ErrLastAdmin
 	}
-	d.State = *merged
+	tx.State = *merged
 	return nil
 }

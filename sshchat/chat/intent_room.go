@@ -17,69 +17,69 @@ import (
 //	InviteToRoom               | rooms they are in, unless they are muted
 //	SetPrivate, SetSlow,       |        -          | of their room      | of rooms that they know of
 //	SetModerator               |                   |                    |
-//	KickFromRoom, TakeBack     |        -          | whom they outrank in the room; a reason unless they are muted
-//	MakeRoom                   |        -          |        -           |        -          | yes
+//	KickFromRoom, DeleteMessage     |        -          | whom they outrank in the room; a reason unless they are muted
+//	CreateRoom                   |        -          |        -           |        -          | yes
 //	CloseRoom                  |        -          | its maker, if nobody else is in it       | yes
 //
 // The server may do all of it. Direct rooms are no one's to run: their names say who is in them.
 
 // Limits of one person, and of one room.
 const (
-	MaxJoined = 100            // rooms, direct ones not counted: a session waits on each
-	MaxMade   = 10             // rooms made
-	MaxNamed  = 200            // moderators, and people invited, of a room
-	MaxSlow   = 24 * time.Hour // between two messages of one member
+	MaxJoined  = 100            // rooms, direct ones not counted: a session waits on each
+	MaxCreated = 10             // rooms made
+	MaxNamed   = 200            // moderators, and people invited, of a room
+	MaxSlow    = 24 * time.Hour // between two messages of one member
 )
 
 // JoinRoom makes the caller a member of a room from the message Since on. A free name makes a public room of the caller's.
 // Whoever is in the room stays in it.
 type JoinRoom struct {
-	Room  RoomName
-	Since uint64
-	There bool // the caller means a room that is there: if it is gone by now, none is made
+	Room      RoomName
+	Since     uint64
+	MustExist bool // the caller means a room that is there: if it is gone by now, none is made
 }
 
-func (in JoinRoom) decide(d *draft) error {
-	me := d.name()
+func (in JoinRoom) decide(tx *transaction) error {
+	me := tx.name()
 	switch {
-	case d.me == nil:
+	case tx.me == nil:
 		return ErrNoAccount
 	case in.Room.IsZero() || in.Room.IsDirect():
 		return noRoom(me, in.Room)
 	}
-	r, there := d.Room(in.Room)
+	r, there := tx.Room(in.Room)
 	if !there && in.Room == General {
-		r, there = d.general(), true
+		r, there = tx.general(), true
 	}
 	if there && r.member(me) >= 0 {
 		return nil
 	}
-	if d.joined[me] >= MaxJoined {
+	if tx.joined[me] >= MaxJoined {
 		return ErrTooMany.Because("you can be in at most %d", MaxJoined)
 	}
-	if !there || !r.MayEnter(me) { // a new room's name is for others to read; the muted do not learn which rooms there are, either
-		if err := (Speak{}).decide(d); err != nil {
+	if !there || !r.MayJoin(me) { // a new room's name is for others to read; the muted do not learn which rooms there are, either
+		if err := (Speak{}).decide(tx); err != nil {
 			return err
 		}
 	}
 	switch {
-	case !there && in.There:
+	case !there && in.MustExist:
 		return noRoom(me, in.Room)
-	case !there && d.made(me) >= MaxMade:
-		return ErrTooMany.Because("you can create at most %d", MaxMade)
+	case !there && tx.made(me) >= MaxCreated:
+		return ErrTooMany.Because("you can create at most %d", MaxCreated)
 	case !there:
 		r = RoomState{Name: in.Room, By: me}
-	case !r.MayEnter(me): // the same words as for a room that is not there
+	case !r.MayJoin(me): // the same words as for a room that is not there
 		return noRoom(me, in.Room)
 	}
-	d.setMember(r, Member{Name: me, Since: in.Since})
+	tx.setMember(r, Member{Name: me, Since: in.Since})
 	return nil
 }
 
 // made is how many rooms somebody made.
-func (d *draft) made(name Name) int {
+func (tx *transaction) made(name Name) int {
 	n := 0
-	for _, r := range d.rooms {
+	for _, r := range tx.rooms {
 		if r.By == name {
 			n++
 		}
@@ -90,15 +90,15 @@ func (d *draft) made(name Name) int {
 // LeaveRoom ends the caller's membership of a room. Nobody leaves #general.
 type LeaveRoom struct{ Room RoomName }
 
-func (in LeaveRoom) decide(d *draft) error {
-	r, _ := d.Room(in.Room)
+func (in LeaveRoom) decide(tx *transaction) error {
+	r, _ := tx.Room(in.Room)
 	switch {
 	case in.Room == General:
 		return ErrGeneral
-	case d.me == nil || r.member(d.me.Name) < 0:
-		return NotIn(d.name(), in.Room)
+	case tx.me == nil || r.member(tx.me.Name) < 0:
+		return NotIn(tx.name(), in.Room)
 	}
-	d.removeMember(r, d.me.Name)
+	tx.removeMember(r, tx.me.Name)
 	return nil
 }
 
@@ -110,20 +110,20 @@ type KickFromRoom struct {
 	Why  string // which the room is shown: it is refused to the muted
 }
 
-func (in KickFromRoom) decide(d *draft) error {
-	r, err := d.runs(in.Room)
+func (in KickFromRoom) decide(tx *transaction) error {
+	r, err := tx.runs(in.Room)
 	if err != nil {
 		return err
 	}
-	a := d.named(in.Name)
+	a := tx.named(in.Name)
 	if a == nil {
 		return ErrNoAccount
 	}
-	if err := d.over(*a, in.Room); err != nil {
+	if err := tx.over(*a, in.Room); err != nil {
 		return err
 	}
 	if in.Why != "" {
-		if err := (Speak{}).decide(d); err != nil {
+		if err := (Speak{}).decide(tx); err != nil {
 			return err
 		}
 	}
@@ -131,29 +131,29 @@ func (in KickFromRoom) decide(d *draft) error {
 		return ErrGeneral
 	}
 	if !slices.Contains(r.Invited, in.Name) && r.member(in.Name) < 0 {
-		return &Refusal{NotFound, in.Name.String() + " is not in " + in.Room.For(d.name()), ErrNotIn}
+		return &Refusal{NotFound, in.Name.String() + " is not in " + in.Room.For(tx.name()), ErrNotIn}
 	}
-	r.Invited = lessName(r.Invited, in.Name)
-	d.putRoom(r)
-	d.removeMember(r, in.Name)
+	r.Invited = removeName(r.Invited, in.Name)
+	tx.putRoom(r)
+	tx.removeMember(r, in.Name)
 	return nil
 }
 
 // Speak lets others see what the caller says in a room, if they may: it changes nothing. The zero room is none in particular.
 type Speak struct{ Room RoomName }
 
-func (in Speak) decide(d *draft) error {
-	if d.who.Server {
+func (in Speak) decide(tx *transaction) error {
+	if tx.who.Server {
 		return nil
 	}
-	if d.me == nil {
+	if tx.me == nil {
 		return ErrStale
 	}
-	if err := d.view().maySpeak(d.me.Name, in.Room); err != nil || in.Room.IsZero() || in.Room.IsDirect() {
+	if err := tx.view().maySpeak(tx.me.Name, in.Room); err != nil || in.Room.IsZero() || in.Room.IsDirect() {
 		return err
 	}
-	if r := d.rooms[in.Room]; r == nil || r.member(d.me.Name) < 0 {
-		return NotIn(d.me.Name, in.Room)
+	if r := tx.rooms[in.Room]; r == nil || r.member(tx.me.Name) < 0 {
+		return NotIn(tx.me.Name, in.Room)
 	}
 	return nil
 }
@@ -178,34 +178,34 @@ func (v View) maySpeak(me Name, room RoomName) error {
 // Post is a message: something said, an edit of what the message Of said, or its deletion. It is ordered with what is decided,
 // and changes no State.
 type Post struct {
-	Room     RoomName
-	Kind     Kind
-	Text     Text
-	Of       uint64 // of an Edit or Delete
-	Anothers bool   // of a Delete: what it means may be somebody else's
+	Room      RoomName
+	Kind      Kind
+	Text      Text
+	Of        uint64 // of an Edit or Delete
+	AnyAuthor bool   // of a Delete: what it means may be somebody else's
 }
 
-func (in Post) decide(d *draft) error {
+func (in Post) decide(tx *transaction) error {
 	if in.Kind == Delete {
 		return nil
 	}
-	return Speak{in.Room}.decide(d)
+	return Speak{in.Room}.decide(tx)
 }
 
-// TakeBack lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is
+// DeleteMessage lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is
 // refused with ErrNotYours if the caller does not run the room, or is not in it: of that one nobody learns who spoke in it.
-type TakeBack struct {
+type DeleteMessage struct {
 	Room   RoomName
 	Author Name
 }
 
-func (in TakeBack) decide(d *draft) error {
-	r, _ := d.Room(in.Room)
-	if in.Room.IsDirect() || d.rank(in.Room) == RankMember || !d.who.Server && r.member(d.name()) < 0 {
+func (in DeleteMessage) decide(tx *transaction) error {
+	r, _ := tx.Room(in.Room)
+	if in.Room.IsDirect() || tx.rank(in.Room) == RankMember || !tx.who.Server && r.member(tx.name()) < 0 {
 		return ErrNotYours
 	}
-	if a := d.named(in.Author); a != nil {
-		return d.over(*a, in.Room)
+	if a := tx.named(in.Author); a != nil {
+		return tx.over(*a, in.Room)
 	}
 	return nil
 }
@@ -219,19 +219,19 @@ type SetTopic struct {
 	Topic string
 }
 
-func (in SetTopic) decide(d *draft) error {
+func (in SetTopic) decide(tx *transaction) error {
 	if in.Room.IsDirect() {
-		return NotIn(d.name(), in.Room)
+		return NotIn(tx.name(), in.Room)
 	}
-	if err := (Speak{in.Room}).decide(d); err != nil {
+	if err := (Speak{in.Room}).decide(tx); err != nil {
 		return err
 	}
-	r, ok := d.Room(in.Room)
+	r, ok := tx.Room(in.Room)
 	if !ok {
-		return noRoom(d.name(), in.Room)
+		return noRoom(tx.name(), in.Room)
 	}
 	r.Topic = in.Topic
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
@@ -241,8 +241,8 @@ type SetPrivate struct {
 	Private bool
 }
 
-func (in SetPrivate) decide(d *draft) error {
-	r, err := d.runs(in.Room)
+func (in SetPrivate) decide(tx *transaction) error {
+	r, err := tx.runs(in.Room)
 	switch {
 	case err != nil:
 		return err
@@ -250,7 +250,7 @@ func (in SetPrivate) decide(d *draft) error {
 		return ErrGeneral.With("#general is for everyone and cannot be private")
 	}
 	r.Private = in.Private
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
@@ -260,13 +260,13 @@ type SetSlow struct {
 	Slow time.Duration
 }
 
-func (in SetSlow) decide(d *draft) error {
-	r, err := d.runs(in.Room)
+func (in SetSlow) decide(tx *transaction) error {
+	r, err := tx.runs(in.Room)
 	if err != nil {
 		return err
 	}
 	r.Slow = min(max(in.Slow, 0), MaxSlow).Truncate(time.Second)
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
@@ -277,14 +277,14 @@ type SetModerator struct {
 	On   bool
 }
 
-func (in SetModerator) decide(d *draft) error {
-	r, err := d.runs(in.Room)
+func (in SetModerator) decide(tx *transaction) error {
+	r, err := tx.runs(in.Room)
 	if err != nil {
 		return err
 	}
-	a := d.named(in.Name)
+	a := tx.named(in.Name)
 	if a == nil || r.member(in.Name) < 0 {
-		return notFound("%s is not in %s", in.Name, in.Room.For(d.name()))
+		return notFound("%s is not in %s", in.Name, in.Room.For(tx.name()))
 	}
 	is := slices.Contains(r.Mods, in.Name)
 	switch {
@@ -293,14 +293,14 @@ func (in SetModerator) decide(d *draft) error {
 	case in.On && !is:
 		r.Mods = append(slices.Clip(r.Mods), in.Name)
 	case !in.On:
-		if d.me == nil || a.ID != d.me.ID {
-			if err := d.over(*a, in.Room); err != nil {
+		if tx.me == nil || a.ID != tx.me.ID {
+			if err := tx.over(*a, in.Room); err != nil {
 				return err
 			}
 		}
-		r.Mods = lessName(r.Mods, in.Name)
+		r.Mods = removeName(r.Mods, in.Name)
 	}
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
@@ -310,47 +310,47 @@ type InviteToRoom struct {
 	Room RoomName
 }
 
-func (in InviteToRoom) decide(d *draft) error {
+func (in InviteToRoom) decide(tx *transaction) error {
 	if in.Room.IsDirect() {
-		return noRoom(d.name(), in.Room)
+		return noRoom(tx.name(), in.Room)
 	}
-	if err := (Speak{in.Room}).decide(d); err != nil {
+	if err := (Speak{in.Room}).decide(tx); err != nil {
 		return err
 	}
-	r, _ := d.Room(in.Room)
+	r, _ := tx.Room(in.Room)
 	switch {
-	case d.named(in.Name) == nil:
+	case tx.named(in.Name) == nil:
 		return ErrNoAccount
 	case r.member(in.Name) >= 0:
-		return &Refusal{Code: Failed, Text: in.Name.String() + " is in " + in.Room.For(d.name()) + " already"}
-	case r.MayEnter(in.Name):
+		return &Refusal{Code: Failed, Text: in.Name.String() + " is in " + in.Room.For(tx.name()) + " already"}
+	case r.MayJoin(in.Name):
 		return nil
 	case len(r.Invited) >= MaxNamed:
 		return ErrTooManyNamed.Because("a room can have at most %d invited people", MaxNamed)
 	}
 	r.Invited = append(slices.Clip(r.Invited), in.Name)
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
-// MakeRoom makes a room of nobody's, without members. To a private one the caller is invited.
-type MakeRoom struct {
+// CreateRoom makes a room of nobody's, without members. To a private one the caller is invited.
+type CreateRoom struct {
 	Room    RoomName
 	Private bool
 }
 
-func (in MakeRoom) decide(d *draft) error {
-	if err := d.needs(Admin); err != nil {
+func (in CreateRoom) decide(tx *transaction) error {
+	if err := tx.needs(Admin); err != nil {
 		return err
 	}
-	if _, there := d.Room(in.Room); there || in.Room == General || in.Room.IsDirect() {
+	if _, there := tx.Room(in.Room); there || in.Room == General || in.Room.IsDirect() {
 		return ErrTaken
 	}
 	r := RoomState{Name: in.Room}
-	if r.Private = in.Private; r.Private && d.me != nil {
-		r.Invited = []Name{d.me.Name}
+	if r.Private = in.Private; r.Private && tx.me != nil {
+		r.Invited = []Name{tx.me.Name}
 	}
-	d.putRoom(r)
+	tx.putRoom(r)
 	return nil
 }
 
@@ -358,26 +358,26 @@ func (in MakeRoom) decide(d *draft) error {
 // goes on when somebody makes a room of that name, and nobody reads what was before that.
 type CloseRoom struct{ Room RoomName }
 
-func (in CloseRoom) decide(d *draft) error {
-	r := d.rooms[in.Room]
+func (in CloseRoom) decide(tx *transaction) error {
+	r := tx.rooms[in.Room]
 	switch {
 	case in.Room == General:
 		return ErrGeneral.With("#general is for everyone and cannot be closed")
 	case r == nil:
-		return noRoom(d.name(), in.Room)
+		return noRoom(tx.name(), in.Room)
 	}
-	maker, others := !d.name().IsZero() && r.By == d.name(), len(r.Members)
-	if r.member(d.name()) >= 0 {
+	creator, others := !tx.name().IsZero() && r.By == tx.name(), len(r.Members)
+	if r.member(tx.name()) >= 0 {
 		others--
 	}
 	switch {
-	case d.rank(RoomName{}).MayClose(maker, others):
-		d.removeRoom(r)
+	case tx.rank(RoomName{}).MayClose(creator, others):
+		tx.removeRoom(r)
 		return nil
-	case maker:
+	case creator:
 		return denied("#%s has %s; you can close it once nobody else is in it", in.Room, text.Count(others, "other member"))
-	case r.member(d.name()) < 0 && !r.MayEnter(d.name()):
-		return noRoom(d.name(), in.Room)
+	case r.member(tx.name()) < 0 && !r.MayJoin(tx.name()):
+		return noRoom(tx.name(), in.Room)
 	}
 	return denied("#%s can be closed only by an admin, or by its creator once nobody else is in it", in.Room)
 }

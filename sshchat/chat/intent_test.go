@@ -27,18 +27,18 @@ func (w *world) must(t *testing.T, who Name, in Intent) {
 
 // A moderator of a room who is put out of it, or leaves, comes back as a member: else nobody could end it meanwhile.
 func TestModeratorsOfARoomAreNoneWhenTheyComeBack(t *testing.T) {
-	for what, out := range map[string]func(w *world, maker, mod Name){
-		"kicked": func(w *world, maker, mod Name) { w.must(t, maker, KickFromRoom{Name: mod, Room: w.rooms[1]}) },
+	for what, out := range map[string]func(w *world, creator, mod Name){
+		"kicked": func(w *world, creator, mod Name) { w.must(t, creator, KickFromRoom{Name: mod, Room: w.rooms[1]}) },
 		"parted": func(w *world, _, mod Name) { w.must(t, mod, LeaveRoom{w.rooms[1]}) },
 	} {
 		w := newWorld(t)
-		maker, mod, dev := w.names[4], w.names[5], w.rooms[1]
-		if _, is := w.Standing(mod, dev); !is {
+		creator, mod, dev := w.names[4], w.names[5], w.rooms[1]
+		if _, is := w.RoomRole(mod, dev); !is {
 			t.Fatal("no moderator to begin with")
 		}
-		out(w, maker, mod)
+		out(w, creator, mod)
 		w.must(t, mod, JoinRoom{Room: dev})
-		if _, is := w.Standing(mod, dev); is {
+		if _, is := w.RoomRole(mod, dev); is {
 			t.Errorf("%s and back: a moderator again", what)
 		}
 		if _, err := (View{w.State, w.at}).Check(w.callerOf(mod), SetSlow{dev, time.Minute}); err == nil {
@@ -52,13 +52,13 @@ func TestAdminsSanctionBesideAModerators(t *testing.T) {
 	w := newWorld(t)
 	admin, mod, other, user := w.names[0], w.names[2], w.names[3], w.names[6]
 	p := w.Parts()
-	p.Bans = []Sanction{{User: user, By: other, At: w.at.Shown}, {User: user, By: admin, At: w.at.Shown}}
+	p.Bans = []Sanction{{User: user, By: other, At: w.at.Wall}, {User: user, By: admin, At: w.at.Wall}}
 	p.Mutes = p.Bans
 	w.State = NewState(p)
 	now := View{w.State, w.at}
 	for _, in := range []Intent{
 		Unban{user.String()}, Unmute{user},
-		Ban{Sanction: Sanction{User: user, Until: w.at.Shown.Add(time.Second)}}, Mute{Sanction{User: user, Until: w.at.Shown.Add(time.Second)}},
+		Ban{Sanction: Sanction{User: user, Until: w.at.Wall.Add(time.Second)}}, Mute{Sanction{User: user, Until: w.at.Wall.Add(time.Second)}},
 	} {
 		if _, err := now.Check(w.callerOf(mod), in); err == nil {
 			t.Errorf("a moderator may %T", in)
@@ -80,7 +80,7 @@ func TestLastAdminIsNotBannedByHand(t *testing.T) {
 	edited := func(until time.Duration, admins ...Name) error {
 		p := w.Parts()
 		for _, n := range admins {
-			p.Bans = append(p.Bans, Sanction{User: n, At: w.at.Shown, Until: w.at.Shown.Add(until)})
+			p.Bans = append(p.Bans, Sanction{User: n, At: w.at.Wall, Until: w.at.Wall.Add(until)})
 		}
 		_, err := now.Check(TheServer, EditByHand{Base: w.State, Edited: NewState(p)})
 		return err
@@ -146,8 +146,8 @@ func TestAuthorsAreForMembers(t *testing.T) {
 	w := newWorld(t)
 	mod, admin, ops := w.names[2], w.names[0], w.rooms[2]
 	for _, author := range []Name{admin, w.names[6]} {
-		_, err := View{w.State, w.at}.Check(w.callerOf(mod), TakeBack{ops, author})
-		_, none := View{w.State, w.at}.Check(w.callerOf(mod), TakeBack{room(t, "nothing"), author})
+		_, err := View{w.State, w.at}.Check(w.callerOf(mod), DeleteMessage{ops, author})
+		_, none := View{w.State, w.at}.Check(w.callerOf(mod), DeleteMessage{room(t, "nothing"), author})
 		if !errors.Is(err, ErrNotYours) || !errors.Is(none, ErrNotYours) {
 			t.Errorf("a message of %s: %v; and where there is no room: %v", author, err, none)
 		}
@@ -178,7 +178,7 @@ func TestLastAdminKeepsAKeyThatLetsThemIn(t *testing.T) {
 	}{
 		"free":       {func(*Parts) {}, nil},
 		"restricted": {func(p *Parts) { p.Accounts[0].Keys[1].Only = Only{"say:#ci"} }, ErrLastLogin},
-		"banned":     {func(p *Parts) { p.Bans = []Sanction{{Key: second.Fingerprint, At: w.at.Shown}} }, ErrLastLogin},
+		"banned":     {func(p *Parts) { p.Bans = []Sanction{{Key: second.Fingerprint, At: w.at.Wall}} }, ErrLastLogin},
 		"of one of two admins": {func(p *Parts) {
 			p.Accounts[0].Keys[1].Only, p.Accounts[1].Role = Only{"say:#ci"}, Admin
 		}, nil},

@@ -95,7 +95,7 @@ func (b *BadEvent) Unwrap() error { return b.Err }
 // would wait. They can be appended in a batch without it, and without those behind it in its room.
 type Unprepared struct {
 	Index int             // among the batch's events
-	Ready <-chan struct{} // closed when that work is done
+	Done  <-chan struct{} // closed when that work is done
 }
 
 func (u *Unprepared) Error() string {
@@ -181,7 +181,7 @@ func (h *sequencer) warnUnreadable(events []Event) {
 			h.log.Warn("nobody can open new messages: no member has a key or password that opens history", "room", e.Room.String())
 		}
 		if from := e.Message.From; h.warningDue(warned{e.Room, from}) {
-			h.Tell(from, "Your messages in %s are stored, but nobody can read them later: no member has a key or a password that opens history. "+
+			h.NotifyUser(from, "Your messages in %s are stored, but nobody can read them later: no member has a key or a password that opens history. "+
 				"To get one: /key add or /passwd.", e.Room.For(from))
 		}
 	}

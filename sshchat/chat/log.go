@@ -140,12 +140,12 @@ func (l *Log) Tail(n int) []Message {
 
 // before returns up to n of the last entries whose order is below the given one, or of all where that is 0,
 // oldest first. The caller must not change them.
-func (l *Log) before(order uint64, n int) []Message {
+func (l *Log) before(displaySeq uint64, n int) []Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end := len(l.entries)
-	if order > 0 {
-		end, _ = slices.BinarySearchFunc(l.entries, order, func(m Message, order uint64) int { return cmp.Compare(m.Order, order) })
+	if displaySeq > 0 {
+		end, _ = slices.BinarySearchFunc(l.entries, displaySeq, func(m Message, displaySeq uint64) int { return cmp.Compare(m.DisplaySeq, displaySeq) })
 	}
 	return l.entries[max(0, end-n):end:end]
 }

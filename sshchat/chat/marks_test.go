@@ -46,7 +46,7 @@ func kinds(ds []Delivery) []Kind {
 func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
 	alice := name(t, "alice")
-	h.Enter(alice)
+	h.SessionOpened(alice)
 	r := h.Reader(alice, From{Peek: true})
 	say(t, h, "bob", General, "one")
 	say(t, h, "bob", General, "two")
@@ -54,7 +54,7 @@ func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
 	if got := kinds(r.Next(9)); len(got) != 2 {
 		t.Errorf("the only session was woken to hear what it had said itself: %v", got)
 	}
-	h.Enter(alice)
+	h.SessionOpened(alice)
 	other := h.Reader(alice, From{Peek: true})
 	bob := h.Reader(name(t, "bob"), From{})
 	h.Mark(alice, General, 2)
@@ -123,9 +123,9 @@ func TestReaderBeginsAtTheMark(t *testing.T) {
 	h.Mark(bob, General, 5)
 	h.Mark(bob, ci, 5)
 	h.Mark(bob, pair, 5)
-	expect(t, h.Reader(bob, From{Unread: 9, Back: 3}), "general:4", "general:5", "general:6", "ci:6", "@alice+bob:6")
+	expect(t, h.Reader(bob, From{Unread: 9, ClearAway: 3}), "general:4", "general:5", "general:6", "ci:6", "@alice+bob:6")
 	expect(t, h.Reader(bob, From{Unread: 9}), "general:6", "ci:6", "@alice+bob:6")
-	expect(t, h.Reader(name(t, "alice"), From{Unread: 2, Back: 1}),
+	expect(t, h.Reader(name(t, "alice"), From{Unread: 2, ClearAway: 1}),
 		"general:5", "ci:5", "@alice+bob:5", "general:6", "ci:6", "@alice+bob:6")
 	expect(t, h.Reader(bob, From{Peek: true}))
 }
@@ -154,7 +154,7 @@ func TestWhatAReaderShowsIsRead(t *testing.T) {
 	r.Next(2)
 	r.Close()
 	mark(2, "who was handed two")
-	r = h.Reader(bob, From{Back: 1})
+	r = h.Reader(bob, From{ClearAway: 1})
 	r.Next(9)
 	r.Close()
 	mark(3, "who was handed the rest")
@@ -166,7 +166,7 @@ func BenchmarkMark(b *testing.B) {
 	h.rooms[General].Log.Append(Message{Seq: 1 << 62})
 	h.marks = &notebook{}
 	alice := name(b, "alice")
-	h.Enter(alice)
+	h.SessionOpened(alice)
 	var seq atomic.Uint64
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

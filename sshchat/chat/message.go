@@ -50,7 +50,7 @@ type Message struct {
 
 	// Order is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
 	// and those of several rooms shown in one place.
-	Order uint64
+	DisplaySeq uint64
 }
 
 // said reports whether m is something somebody said that is still there.

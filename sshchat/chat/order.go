@@ -125,7 +125,7 @@ type ordering struct {
 	batch  Batch
 	state  *State // with what was decided so far
 	rooms  map[RoomName]*orderedRoom
-	came   map[Name][]RoomName // rooms whose readers people are since this batch
+	joined map[Name][]RoomName // rooms whose readers people are since this batch
 	rekeys map[Name]bool       // who reads with more than before; nil: nobody
 	staged []*request          // what the batch holds
 	holds  map[RequestID]bool  // of staged, those of other hubs; nil: none
@@ -187,7 +187,7 @@ func (o *ordering) take(req *request) error {
 		}
 		o.add(*req.event)
 	case Post:
-		if err := o.say(req, in); err != nil {
+		if err := o.storeMessage(req, in); err != nil {
 			return err
 		}
 		message = len(o.batch.Events) - 1
@@ -216,10 +216,10 @@ func (o *ordering) hold(id RequestID) {
 
 // hasCome notes that a room has somebody as a reader since this batch.
 func (o *ordering) hasCome(name Name, room RoomName) {
-	if o.came == nil {
-		o.came = make(map[Name][]RoomName)
+	if o.joined == nil {
+		o.joined = make(map[Name][]RoomName)
 	}
-	o.came[name] = appendNew(o.came[name], room)
+	o.joined[name] = appendNew(o.joined[name], room)
 }
 
 // hasMore notes that somebody reads with more than before.
@@ -248,7 +248,7 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 			o.h.answer(req, bad.Err)
 			continue
 		}
-		o.h.log.Error("a message cannot be stored and was refused", "err", bad.Err, "at", at.Shown)
+		o.h.log.Error("a message cannot be stored and was refused", "err", bad.Err, "at", at.Wall)
 		o.h.answer(req, ErrNotStored)
 	}
 	if len(others) == len(o.staged) { // it is no message's: who asked for it cannot be found
@@ -260,9 +260,9 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 	return others
 }
 
-// putOff has the message that the journal is not ready for ordered later, with those behind it in its room, and returns the
+// postpone has the message that the journal is not ready for ordered later, with those behind it in its room, and returns the
 // others.
-func (o *ordering) putOff(u *Unprepared) (others []*request) {
+func (o *ordering) postpone(u *Unprepared) (others []*request) {
 	var waiting []*request
 	room := o.batch.Events[u.Index].Room
 	for i, req := range o.staged {
@@ -275,7 +275,7 @@ func (o *ordering) putOff(u *Unprepared) (others []*request) {
 	if len(waiting) == 0 {
 		return o.without(&BadEvent{u.Index, u})
 	}
-	o.h.putOff(room, waiting, u.Ready)
+	o.h.postpone(room, waiting, u.Done)
 	return others
 }
 
@@ -323,7 +323,7 @@ func (o *ordering) member(name Name, room RoomName) (since uint64, in bool) {
 
 // say gives a message its place and time, or says why it is not to be: its author may not speak or is not in the room, or
 // what it amends is not there to be amended.
-func (o *ordering) say(req *request, in Post) error {
+func (o *ordering) storeMessage(req *request, in Post) error {
 	now := View{o.state, o.batch.At}
 	me, err := now.Admit(req.Who)
 	if err != nil {
@@ -355,7 +355,7 @@ func (o *ordering) say(req *request, in Post) error {
 		o.hasCome(b, in.Room)
 	}
 	o.add(Event{Room: in.Room, Message: Message{
-		Room: in.Room, Seq: r.seq, At: o.batch.At.Shown.UTC().Truncate(time.Millisecond), From: me.Name, Kind: in.Kind, Text: in.Text, Of: in.Of,
+		Room: in.Room, Seq: r.seq, At: o.batch.At.Wall.UTC().Truncate(time.Millisecond), From: me.Name, Kind: in.Kind, Text: in.Text, Of: in.Of,
 	}})
 	return nil
 }
@@ -372,10 +372,10 @@ func (o *ordering) amends(req *request, me Name, in Post, since uint64) error {
 		return noMessage(me, in.Room)
 	case old.From == me:
 		return nil
-	case !in.Anothers || in.Kind != Delete:
+	case !in.AnyAuthor || in.Kind != Delete:
 		return ErrNotYours
 	}
-	_, err := View{o.state, o.batch.At}.Check(req.Who, TakeBack{Room: in.Room, Author: old.From})
+	_, err := View{o.state, o.batch.At}.Check(req.Who, DeleteMessage{Room: in.Room, Author: old.From})
 	return err
 }
 
@@ -385,7 +385,7 @@ func (o *ordering) tooSoon(from Name, room RoomName) error {
 	if is == nil || is.Slow <= 0 {
 		return nil
 	}
-	r, at := o.room(room), o.batch.At.Shown
+	r, at := o.room(room), o.batch.At.Wall
 	last := r.spoke[from]
 	if known := o.h.rooms[room]; last.IsZero() && known != nil && known.state().Slow == is.Slow {
 		last = known.said[from]
@@ -479,7 +479,7 @@ func (o *ordering) placed(in Intent) Intent {
 
 // readsIn lists the rooms that may be sealed to somebody.
 func (o *ordering) readsIn(name Name) []RoomName {
-	rooms := o.came[name]
+	rooms := o.joined[name]
 	if p := o.h.people[name]; p != nil {
 		for room := range p.rooms {
 			rooms = appendNew(rooms, room)
@@ -516,7 +516,7 @@ func roomEvents(before, after *State) (events []Event) {
 		if was != nil {
 			members = was.Members
 		}
-		joined, left := differ(members, is.Members)
+		joined, left := diffMembers(members, is.Members)
 		for _, n := range left {
 			events = append(events, Event{Room: name, Change: Leave, Name: n})
 		}
@@ -528,7 +528,7 @@ func roomEvents(before, after *State) (events []Event) {
 }
 
 // differ compares lists of members. What they begin and end with in common costs next to nothing.
-func differ(before, after []Member) (joined []Member, left []Name) {
+func diffMembers(before, after []Member) (joined []Member, left []Name) {
 	for len(before) > 0 && len(after) > 0 && before[0].Name == after[0].Name {
 		before, after = before[1:], after[1:]
 	}

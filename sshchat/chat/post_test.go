@@ -168,7 +168,7 @@ func TestDecidedThoughTheMessagesAreNotStored(t *testing.T) {
 func TestDeadJournalEndsRun(t *testing.T) {
 	journal := &tape{broken: fmt.Errorf("fsync: %w", ErrJournalDead)}
 	h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
-	h.Enter(name(t, "alice"))
+	h.SessionOpened(name(t, "alice"))
 	r := h.Reader(name(t, "alice"), From{})
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(t.Context()) }()
@@ -240,7 +240,7 @@ func TestPostWhereOneIsNot(t *testing.T) {
 	if _, err := h.Post(t.Context(), h.caller(name(t, "carol")), pair, Say, words("x")); !errors.Is(err, ErrNotIn) {
 		t.Errorf("carol in %s: %v", pair, err)
 	}
-	carol := h.Reader(name(t, "carol"), From{Back: 99, Only: []RoomName{pair, General}, After: map[RoomName]uint64{pair: 0}})
+	carol := h.Reader(name(t, "carol"), From{ClearAway: 99, Only: []RoomName{pair, General}, After: map[RoomName]uint64{pair: 0}})
 	if got := carol.Next(99); len(got) > 0 || len(carol.Rooms()) > 0 {
 		t.Errorf("carol reads %+v in %v", got, carol.Rooms())
 	}

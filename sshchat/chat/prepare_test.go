@@ -157,17 +157,17 @@ func TestReadersAgainBeforeTheAnswer(t *testing.T) {
 // unready is a journal that takes no message of a room until it is ready for it.
 type unready struct {
 	tape
-	busy  chan bool // full while it stores nothing; not a mutex, on which nobody is seen to wait
-	room  RoomName
-	ready chan struct{}
-	asked chan bool // sent to when a message is put off
+	busy          chan bool // full while it stores nothing; not a mutex, on which nobody is seen to wait
+	room          RoomName
+	awaitPrepared chan struct{}
+	asked         chan bool // sent to when a message is put off
 }
 
 func (u *unready) Append(b Batch) error {
 	u.busy <- true
 	defer func() { <-u.busy }()
 	select {
-	case <-u.ready:
+	case <-u.awaitPrepared:
 		return u.tape.Append(b)
 	default:
 	}
@@ -177,7 +177,7 @@ func (u *unready) Append(b Batch) error {
 			case u.asked <- true:
 			default:
 			}
-			return &Unprepared{Index: i, Ready: u.ready}
+			return &Unprepared{Index: i, Done: u.awaitPrepared}
 		}
 	}
 	return u.tape.Append(b)
@@ -189,7 +189,7 @@ func (u *unready) Append(b Batch) error {
 func TestAMessageThatWaitsHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dev := room(t, "dev")
-		j := &unready{room: dev, busy: make(chan bool, 1), ready: make(chan struct{})}
+		j := &unready{room: dev, busy: make(chan bool, 1), awaitPrepared: make(chan struct{})}
 		h := start(t, j, "alice", "bob", "carol")
 		for _, who := range []string{"alice", "bob", "carol"} {
 			if _, err := h.Join(t.Context(), name(t, who), dev); err != nil {
@@ -228,7 +228,7 @@ func TestAMessageThatWaitsHoldsUpNoOther(t *testing.T) {
 				t.Errorf("%q: answered while the journal is not ready", what)
 			}
 		}
-		close(j.ready)
+		close(j.awaitPrepared)
 		var said []string
 		synctest.Wait()
 		for _, e := range j.stored() {
@@ -249,7 +249,7 @@ func TestAMessageThatWaitsHoldsUpNoOther(t *testing.T) {
 
 // A hub that stops answers those whose message waits for the journal, and leaves no goroutine.
 func TestAMessageThatWaitsWhenTheHubStops(t *testing.T) {
-	j := &unready{room: General, busy: make(chan bool, 1), ready: make(chan struct{}), asked: make(chan bool, 1)}
+	j := &unready{room: General, busy: make(chan bool, 1), awaitPrepared: make(chan struct{}), asked: make(chan bool, 1)}
 	h := hubOver(j, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

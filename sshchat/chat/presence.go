@@ -21,7 +21,7 @@ type presence struct {
 }
 
 // Enter tells the hub that a session of name has opened. Each Enter needs one Leave.
-func (h *presence) Enter(name Name) {
+func (h *presence) SessionOpened(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
@@ -31,13 +31,13 @@ func (h *presence) Enter(name Name) {
 	}
 	for room := range p.rooms {
 		r := h.rooms[room]
-		r.here++
+		r.online++
 		h.notePresence(r, name, true)
 	}
 }
 
 // Leave tells the hub that a session of name has ended. Rooms nobody is left in let go of most of their tail.
-func (h *presence) Leave(name Name) {
+func (h *presence) SessionClosed(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
@@ -48,16 +48,16 @@ func (h *presence) Leave(name Name) {
 	p.away = nil // who comes back is back
 	for room := range p.rooms {
 		r := h.rooms[room]
-		r.here--
+		r.online--
 		h.notePresence(r, name, false)
-		if r.here == 0 {
+		if r.online == 0 {
 			r.Log.Trim()
 		}
 	}
 }
 
 // Here reports whether a session of name is open.
-func (h *presence) Here(name Name) bool {
+func (h *presence) Online(name Name) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	p := h.people[name]
@@ -66,23 +66,23 @@ func (h *presence) Here(name Name) bool {
 
 // notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel out.
 // Called with mu held.
-func (h *presence) notePresence(r *Room, name Name, came bool) {
+func (h *presence) notePresence(r *Room, name Name, joined bool) {
 	if r.Name.IsDirect() {
 		return
 	}
-	if before, pending := r.presence[name]; pending && before != came {
+	if before, pending := r.presence[name]; pending && before != joined {
 		delete(r.presence, name)
 		return
 	}
-	r.presence[name] = came
+	r.presence[name] = joined
 	select {
 	case h.presenceChanged <- struct{}{}:
 	default:
 	}
 }
 
-// tellPresence appends one line to each room that has seen comings or goings.
-func (h *presence) tellPresence() {
+// showPresence appends one line to each room that has seen comings or goings.
+func (h *presence) showPresence() {
 	type line struct {
 		room *Room
 		said string
@@ -93,21 +93,21 @@ func (h *presence) tellPresence() {
 		if len(r.presence) == 0 {
 			continue
 		}
-		if r.here > 0 {
+		if r.online > 0 {
 			lines = append(lines, line{r, presenceText(r.presence)})
 		}
 		clear(r.presence)
 	}
 	h.mu.Unlock()
 	for _, l := range lines {
-		h.tell(l.room.Log, Message{Room: l.room.Name, Kind: PresenceChange, Text: text.Sprintf("%s", l.said)})
+		h.appendNotice(l.room.Log, Message{Room: l.room.Name, Kind: PresenceChange, Text: text.Sprintf("%s", l.said)})
 	}
 }
 
 // presenceText is "alice and bob came; carol left".
-func presenceText(came map[Name]bool) string {
+func presenceText(joined map[Name]bool) string {
 	var in, out []Name
-	for name, c := range came {
+	for name, c := range joined {
 		if c {
 			in = append(in, name)
 		} else {
@@ -141,19 +141,19 @@ func nameList(names []Name) string {
 }
 
 // enter is called with mu held. since is the first message that is theirs to read.
-func (h *presence) enter(r *Room, name Name, since uint64) {
+func (h *presence) addMember(r *Room, name Name, since uint64) {
 	p := h.person(name)
 	r.members[name] = min(since, r.Log.Last()+1) // what was said before, in the same batch, may not have been stored
 	if p.sessions > 0 {
-		r.here++
+		r.online++
 	}
-	p.rooms[r.Name] = h.tell(p.log, Message{Room: r.Name, Kind: Joined})
+	p.rooms[r.Name] = h.appendNotice(p.log, Message{Room: r.Name, Kind: Joined})
 	h.members.Add(1)
 	h.notePresence(r, name, true)
 }
 
 // leave is called with mu held.
-func (h *presence) leave(r *Room, name Name) {
+func (h *presence) removeMember(r *Room, name Name) {
 	if _, in := r.members[name]; !in {
 		return
 	}
@@ -162,9 +162,9 @@ func (h *presence) leave(r *Room, name Name) {
 	delete(p.rooms, r.Name)
 	h.members.Add(1)
 	if p.sessions > 0 {
-		r.here--
+		r.online--
 	}
-	h.tell(p.log, Message{Room: r.Name, Kind: Parted})
+	h.appendNotice(p.log, Message{Room: r.Name, Kind: Parted})
 	h.notePresence(r, name, false)
 }
 
@@ -179,7 +179,7 @@ type absence struct {
 func (h *presence) SetAway(me Name, why Text) { h.setAway(me, &absence{why, now()}) }
 
 // Back ends what SetAway began. It reports whether me was away.
-func (h *presence) Back(me Name) bool { return h.setAway(me, nil) }
+func (h *presence) ClearAway(me Name) bool { return h.setAway(me, nil) }
 
 // setAway reports whether me was away before.
 func (h *presence) setAway(me Name, a *absence) (was bool) {
@@ -191,7 +191,7 @@ func (h *presence) setAway(me Name, a *absence) (was bool) {
 	}
 	was = p.away != nil
 	p.away = a
-	h.tell(p.log, Message{Kind: Changed})
+	h.appendNotice(p.log, Message{Kind: Changed})
 	return was
 }
 

@@ -39,22 +39,22 @@ func TestPresenceIsToldInOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, stop := synctestHub(t, "alice", "bob", "carol", "dave")
 		defer stop()
-		h.Enter(name(t, "alice"))
-		h.Enter(name(t, "carol"))
+		h.SessionOpened(name(t, "alice"))
+		h.SessionOpened(name(t, "carol"))
 		rest(2 * presenceDelay)
 		r := h.Reader(name(t, "alice"), From{})
-		h.Enter(name(t, "bob"))
-		h.Enter(name(t, "bob")) // a second session is no news
-		h.Leave(name(t, "carol"))
-		h.Enter(name(t, "dave")) // came and went
-		h.Leave(name(t, "dave"))
+		h.SessionOpened(name(t, "bob"))
+		h.SessionOpened(name(t, "bob")) // a second session is no news
+		h.SessionClosed(name(t, "carol"))
+		h.SessionOpened(name(t, "dave")) // came and went
+		h.SessionClosed(name(t, "dave"))
 		rest(presenceDelay - time.Millisecond)
 		expect(t, r)
 		rest(time.Second)
 		expect(t, r, "general:bob joined; carol left")
 		rest(time.Hour)
 		expect(t, r)
-		if !h.Here(name(t, "bob")) || h.Here(name(t, "carol")) {
+		if !h.Online(name(t, "bob")) || h.Online(name(t, "carol")) {
 			t.Error("who is here")
 		}
 	})
@@ -70,7 +70,7 @@ func TestAThousandComingsAreOneLine(t *testing.T) {
 		defer stop()
 		r := h.Reader(name(t, "alice"), From{})
 		for _, p := range people {
-			h.Enter(name(t, p))
+			h.SessionOpened(name(t, p))
 		}
 		rest(2 * presenceDelay)
 		expect(t, r, "general:alice, p0000, p0001, p0002, p0003 and 996 others joined")
@@ -81,10 +81,10 @@ func TestNobodyIsToldInAnEmptyRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, stop := synctestHub(t, "alice")
 		defer stop()
-		h.Enter(name(t, "alice"))
+		h.SessionOpened(name(t, "alice"))
 		rest(2 * presenceDelay)
 		r := h.Reader(name(t, "alice"), From{})
-		h.Leave(name(t, "alice"))
+		h.SessionClosed(name(t, "alice"))
 		rest(2 * presenceDelay)
 		expect(t, r)
 	})
@@ -93,8 +93,8 @@ func TestNobodyIsToldInAnEmptyRoom(t *testing.T) {
 func TestCountsOfWhoIsHere(t *testing.T) {
 	h := start(t, &tape{}, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
-	h.Enter(name(t, "alice"))
-	h.Enter(name(t, "alice"))
+	h.SessionOpened(name(t, "alice"))
+	h.SessionOpened(name(t, "alice"))
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
 	say(t, h, "bob", pair, "x")
@@ -103,7 +103,7 @@ func TestCountsOfWhoIsHere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return info.Here
+		return info.Online
 	}
 	check := func(want int) {
 		t.Helper()
@@ -114,24 +114,24 @@ func TestCountsOfWhoIsHere(t *testing.T) {
 		}
 	}
 	check(1)
-	h.Enter(name(t, "bob"))
+	h.SessionOpened(name(t, "bob"))
 	check(2)
-	h.Leave(name(t, "alice"))
+	h.SessionClosed(name(t, "alice"))
 	check(2)
-	h.Leave(name(t, "alice"))
+	h.SessionClosed(name(t, "alice"))
 	check(1)
-	h.Leave(name(t, "bob"))
+	h.SessionClosed(name(t, "bob"))
 	check(0)
 }
 
 // A room nobody is in keeps what the next one may be shown, and no more.
 func TestAnEmptyRoomLetsGo(t *testing.T) {
 	h := start(t, &tape{}, "alice")
-	h.Enter(name(t, "alice"))
+	h.SessionOpened(name(t, "alice"))
 	for range IdleLog + 10 {
 		say(t, h, "alice", General, "x")
 	}
-	h.Leave(name(t, "alice"))
+	h.SessionClosed(name(t, "alice"))
 	if n := len(h.rooms[General].Log.Tail(LogLines)); n != IdleLog {
 		t.Errorf("%d messages kept", n)
 	}

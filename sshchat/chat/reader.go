@@ -22,11 +22,11 @@ type Span struct {
 func (s *Span) Shows(m *Message) bool { return s.Filter == nil || s.Filter.Shows(m, s.Me) }
 
 // order is the place of what comes first in the span.
-func (s *Span) order() uint64 {
+func (s *Span) displaySeq() uint64 {
 	if len(s.Entries) == 0 {
 		return 0
 	}
-	return s.Entries[0].Order
+	return s.Entries[0].DisplaySeq
 }
 
 // Spans is what a reader has not seen of all its rooms. It is valid until the reader is asked again.
@@ -38,7 +38,7 @@ func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
 	var few [16]head // more are made for people who are in more rooms that are busy at once
 	heads := few[:0] // a heap
 	for i := range spans {
-		heads = append(heads, head{order: spans[i].order(), span: i})
+		heads = append(heads, head{displaySeq: spans[i].displaySeq(), span: i})
 	}
 	slices.SortFunc(heads, head.compare)
 	for len(heads) > 0 {
@@ -54,7 +54,7 @@ func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
 			h.at++
 		}
 		if h.at < len(s.Entries) {
-			h.order = s.Entries[h.at].Order
+			h.displaySeq = s.Entries[h.at].DisplaySeq
 		} else {
 			heads[0] = heads[len(heads)-1]
 			heads = heads[:len(heads)-1]
@@ -65,12 +65,12 @@ func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
 
 // head is the next entry of a span.
 type head struct {
-	order    uint64
-	span, at int
+	displaySeq uint64
+	span, at   int
 }
 
 func (h head) compare(o head) int {
-	return cmp.Or(cmp.Compare(h.order, o.order), cmp.Compare(h.span, o.span))
+	return cmp.Or(cmp.Compare(h.displaySeq, o.displaySeq), cmp.Compare(h.span, o.span))
 }
 
 // sink takes the first of a heap to its place.
@@ -121,18 +121,18 @@ type readRoom struct {
 
 	// What of it is the person's to read, as of that version of who is in which room; 0: not asked yet:
 
-	version      uint64
-	in           bool
-	since, order uint64
+	version           uint64
+	in                bool
+	since, displaySeq uint64
 }
 
 // From tells where a Reader begins in the rooms of a person: at their ends, unless one of these says otherwise.
 type From struct {
-	Only   []RoomName          // read these alone; nil for all of the person's
-	Unread int                 // at the person's mark, but at most so many messages before the end; in #general also Back
-	Back   int                 // so many entries before the end; in direct rooms, and with Unread in all others, at the mark
-	After  map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Unread and Back say
-	Peek   bool                // being handed out is not being read: whoever shows it tells by Hub.Mark what was seen
+	Only      []RoomName          // read these alone; nil for all of the person's
+	Unread    int                 // at the person's mark, but at most so many messages before the end; in #general also Back
+	ClearAway int                 // so many entries before the end; in direct rooms, and with Unread in all others, at the mark
+	After     map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Unread and Back say
+	Peek      bool                // being handed out is not being read: whoever shows it tells by Hub.Mark what was seen
 }
 
 // Reader returns a reader for me. It is to be closed.
@@ -160,7 +160,7 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 		} else {
 			at.cursor = from.begin(room, mark)
 		}
-		if resume || from.Back == 0 && from.Unread == 0 {
+		if resume || from.ClearAway == 0 && from.Unread == 0 {
 			at.skipped = at.cursor.Seq() > mark
 		}
 		r.add(at)
@@ -174,13 +174,13 @@ func (f From) begin(r *Room, mark uint64) *Cursor {
 	switch {
 	case f.Unread > 0:
 		mark = max(mark, last-min(last, uint64(f.Unread)))
-	case f.Back == 0 || !r.Name.IsDirect():
-		return r.Log.CursorBack(f.Back)
+	case f.ClearAway == 0 || !r.Name.IsDirect():
+		return r.Log.CursorBack(f.ClearAway)
 	}
 	// What memory has lost of it is in the history; here only what can be shown.
 	c := r.Log.CursorAfter(mark)
 	c.skipDropped()
-	if back := r.Log.CursorBack(f.Back); r.Name == General && back.next < c.next {
+	if back := r.Log.CursorBack(f.ClearAway); r.Name == General && back.next < c.next {
 		return back
 	}
 	return c
@@ -265,7 +265,7 @@ func (r *Reader) Spans(n int) Spans {
 		if !r.belongs(at) {
 			continue // the person's own log will say so
 		}
-		for len(entries) > 0 && (entries[0].Order <= at.order || entries[0].Seq > 0 && entries[0].Seq < at.since) {
+		for len(entries) > 0 && (entries[0].DisplaySeq <= at.displaySeq || entries[0].Seq > 0 && entries[0].Seq < at.since) {
 			entries = entries[1:]
 		}
 		if gap.To < at.since {
@@ -291,7 +291,7 @@ func (r *Reader) Done() { clear(r.spans[:cap(r.spans)]) }
 func (r *Reader) belongs(at *readRoom) bool {
 	if v := r.hub.members.Load() + 1; at.version != v {
 		at.version = v // before asking: who comes meanwhile makes another
-		at.since, at.order, at.in = r.hub.share(r.me, at.name)
+		at.since, at.displaySeq, at.in = r.hub.readableFrom(r.me, at.name)
 	}
 	return at.in
 }
@@ -301,7 +301,7 @@ func (r *Reader) Next(n int) []Delivery {
 	var out []Delivery
 	r.Spans(n).InOrder(
 		func(s *Span) {
-			out = append(out, Delivery{Message: Message{Room: s.Room, Order: s.order()}, Gap: s.Gap})
+			out = append(out, Delivery{Message: Message{Room: s.Room, DisplaySeq: s.displaySeq()}, Gap: s.Gap})
 		},
 		func(m *Message) { out = append(out, Delivery{Message: *m}) },
 	)

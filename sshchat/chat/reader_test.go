@@ -90,9 +90,9 @@ func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
 	join(t, h, "bob", "ci")
 	say(t, h, "alice", ci, "again")
 	expect(t, bob, "ci:joined", "ci:again")
-	expect(t, h.Reader(name(t, "bob"), From{Back: 99}), "ci:again")
+	expect(t, h.Reader(name(t, "bob"), From{ClearAway: 99}), "ci:again")
 	expect(t, h.Reader(name(t, "bob"), From{After: map[RoomName]uint64{ci: 0}}), "ci:again")
-	expect(t, h.Reader(alice, From{Back: 99}), "ci:before", "ci:alice set the topic: old", "ci:for bob",
+	expect(t, h.Reader(alice, From{ClearAway: 99}), "ci:before", "ci:alice set the topic: old", "ci:for bob",
 		"ci:unread when bob left", "ci:after", "ci:alice set the topic: new", "ci:again")
 }
 
@@ -102,8 +102,8 @@ type comes struct {
 	since uint64
 }
 
-func (in comes) decide(d *draft) error {
-	d.setMember(d.general(), Member{in.name, in.since})
+func (in comes) decide(tx *transaction) error {
+	tx.setMember(tx.general(), Member{in.name, in.since})
 	return nil
 }
 
@@ -136,7 +136,7 @@ func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 			t.Error(err)
 		}
 		expect(t, r, "general:joined", "general:after")
-		expect(t, h.Reader(bob, From{Back: 9}), "general:after")
+		expect(t, h.Reader(bob, From{ClearAway: 9}), "general:after")
 	})
 }
 
@@ -160,14 +160,14 @@ func TestDirectMessagesWhileAway(t *testing.T) {
 	pipe := h.Reader(name(t, "bob"), From{})
 	expect(t, pipe)
 	pipe.Close() // it has shown nothing, so all is still unread
-	bob := h.Reader(name(t, "bob"), From{Back: 1})
+	bob := h.Reader(name(t, "bob"), From{ClearAway: 1})
 	expect(t, bob, "@alice+bob:one", "@alice+bob:two")
 	bob.Close()
 	say(t, h, "alice", pair, "three")
-	again := h.Reader(name(t, "bob"), From{Back: 50})
+	again := h.Reader(name(t, "bob"), From{ClearAway: 50})
 	expect(t, again, "@alice+bob:three")
 	again.Close()
-	expect(t, h.Reader(name(t, "bob"), From{Back: 50}))
+	expect(t, h.Reader(name(t, "bob"), From{ClearAway: 50}))
 }
 
 func TestKnockOpensADirectRoom(t *testing.T) {
@@ -202,7 +202,7 @@ func TestReaderThatMissedItsOwnLog(t *testing.T) {
 	say(t, h, "alice", text.Direct(name(t, "alice"), name(t, "bob")), "psst")
 	h.Mark(name(t, "bob"), text.Direct(name(t, "alice"), name(t, "bob")), 1)
 	for range LogLines {
-		h.Tell(name(t, "bob"), "x")
+		h.NotifyUser(name(t, "bob"), "x")
 	}
 	var shown []string
 	told := make(map[Kind]int)
@@ -235,7 +235,7 @@ func TestResume(t *testing.T) {
 	}, quiet)
 	expect(t, restarted.Reader(name(t, "alice"), after(0)), "general:!3-5")
 	expect(t, restarted.Reader(name(t, "alice"), after(4)), "general:!5-5")
-	expect(t, restarted.Reader(name(t, "alice"), From{Back: 9}))
+	expect(t, restarted.Reader(name(t, "alice"), From{ClearAway: 9}))
 }
 
 // Each reader waits to be woken: were one wake-up lost, the test would hang.

@@ -276,7 +276,7 @@ func TestTwoLeaders(t *testing.T) {
 		}
 		made := make(chan error, 2)
 		for _, h := range []*Hub{a, b} {
-			wg.Go(func() { made <- h.Decide(t.Context(), TheServer, MakeRoom{Room: room(t, "dev")}, nil) })
+			wg.Go(func() { made <- h.Decide(t.Context(), TheServer, CreateRoom{Room: room(t, "dev")}, nil) })
 		}
 		wg.Wait()
 		synctest.Wait()
@@ -344,7 +344,7 @@ func TestClockThatStepsBack(t *testing.T) {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	now := at
 	state := NewState(Parts{Accounts: []Account{accountOf(name(t, "alice"))}, Rooms: []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}})
-	clock := func() Moment { return Moment{Shown: now, Believed: now, Latest: now, Stamp: now} }
+	clock := func() Moment { return Moment{Wall: now, Trusted: now, Latest: now, Stamp: now} }
 	h := running(t, NewHub(Config{Journal: (&sharedLog{}).join(), State: state, Clock: clock, Log: quiet}))
 	for i, c := range []struct {
 		step, want time.Duration
@@ -355,8 +355,8 @@ func TestClockThatStepsBack(t *testing.T) {
 	} {
 		now = now.Add(c.step)
 		m := say(t, h, "alice", General, "x")
-		if got := m.At.Sub(at); got != c.want || h.SetBack() != c.counted || m.Seq != uint64(i+1) {
-			t.Errorf("step %d, %v: at %v, not %v; set back %d times; message %d", i, c.step, got, c.want, h.SetBack(), m.Seq)
+		if got := m.At.Sub(at); got != c.want || h.ClockSetBack() != c.counted || m.Seq != uint64(i+1) {
+			t.Errorf("step %d, %v: at %v, not %v; set back %d times; message %d", i, c.step, got, c.want, h.ClockSetBack(), m.Seq)
 		}
 	}
 }
@@ -381,7 +381,7 @@ func TestRequestsOfOneBatchSeeEachOther(t *testing.T) {
 			{b, LeaveRoom{ci}, nil},
 			{b, post("gone"), ErrNotIn},
 			{a, post("two"), nil},
-			{b, JoinRoom{Room: ci, There: true}, nil},
+			{b, JoinRoom{Room: ci, MustExist: true}, nil},
 			{b, post("back"), nil},
 			{TheServer, Disable{ID: a.Login.Account, Disabled: true}, nil},
 			{a, post("disabled"), ErrDisabled},

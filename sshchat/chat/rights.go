@@ -66,20 +66,20 @@ type Rank int
 const (
 	RankMember Rank = iota
 	RankRoomMod
-	RankMaker
+	RankCreator
 	RankMod
 	RankAdmin
 )
 
 // RankOf is the rank of an account of that role. maker and mod are its standing in the room at hand; false if no room is.
-func RankOf(role Role, maker, mod bool) Rank {
+func RankOf(role Role, creator, mod bool) Rank {
 	switch {
 	case role == Admin:
 		return RankAdmin
 	case role == Mod:
 		return RankMod
-	case maker:
-		return RankMaker
+	case creator:
+		return RankCreator
 	case mod:
 		return RankRoomMod
 	}
@@ -92,7 +92,7 @@ func RankOf(role Role, maker, mod bool) Rank {
 //	r \ other    | member  moderator of the room  its maker  moderator  admin
 //	RankMember   |   -              -                 -          -        -
 //	RankRoomMod  |  yes             -                 -          -        -
-//	RankMaker    |  yes            yes                -          -        -
+//	RankCreator    |  yes            yes                -          -        -
 //	RankMod      |  yes            yes               yes         -        -
 //	RankAdmin    |  yes            yes               yes        yes      yes
 func (r Rank) Outranks(other Rank) bool { return r > other || r == RankAdmin }
@@ -117,9 +117,9 @@ type Whereabouts struct {
 	Keys  []string       // fingerprints
 }
 
-// HitsNot returns one of the people whom the ban would keep out, and whom somebody of rank by must not ban: the first of
+// Protected returns one of the people whom the ban would keep out, and whom somebody of rank by must not ban: the first of
 // them that by does not outrank. ok is false if there is nobody such.
-func (s Sanction) HitsNot(by Rank, people []Whereabouts) (name Name, ok bool) {
+func (s Sanction) Protected(by Rank, people []Whereabouts) (name Name, ok bool) {
 	for _, p := range people {
 		if by.Outranks(p.Rank) {
 			continue
@@ -150,11 +150,13 @@ func (r Rank) Widest(ipv4 bool) int {
 //	anybody      |      -       |      -
 //	who made it  |      -       |     yes
 //	RankAdmin    |     yes      |     yes
-func (r Rank) MayClose(maker bool, others int) bool { return r == RankAdmin || maker && others == 0 }
+func (r Rank) MayClose(creator bool, others int) bool {
+	return r == RankAdmin || creator && others == 0
+}
 
-// MayEnter reports whether somebody who is not in the room may know of it and join it.
+// MayJoin reports whether somebody who is not in the room may know of it and join it.
 //
 //	room     | invited | not invited
 //	public   |   yes   |    yes
 //	private  |   yes   |     -
-func (r Rules) MayEnter(name Name) bool { return !r.Private || slices.Contains(r.Invited, name) }
+func (r Rules) MayJoin(name Name) bool { return !r.Private || slices.Contains(r.Invited, name) }

@@ -48,7 +48,7 @@ func TestAdmit(t *testing.T) {
 }
 
 func TestRanks(t *testing.T) {
-	ranks := []Rank{RankMember, RankRoomMod, RankMaker, RankMod, RankAdmin}
+	ranks := []Rank{RankMember, RankRoomMod, RankCreator, RankMod, RankAdmin}
 	outranks := [][]int{{0, 0, 0, 0, 0}, {1, 0, 0, 0, 0}, {1, 1, 0, 0, 0}, {1, 1, 1, 0, 0}, {1, 1, 1, 1, 1}}
 	lifts := [][]int{{0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 1, 0}, {1, 1, 1, 1, 1}}
 	for i, r := range ranks {
@@ -62,14 +62,14 @@ func TestRanks(t *testing.T) {
 		}
 	}
 	for want, got := range map[Rank]Rank{
-		RankMember: RankOf(User, false, false), RankRoomMod: RankOf(User, false, true), RankMaker: RankOf(User, true, true),
+		RankMember: RankOf(User, false, false), RankRoomMod: RankOf(User, false, true), RankCreator: RankOf(User, true, true),
 		RankMod: RankOf(Mod, true, true), RankAdmin: RankOf(Admin, false, false),
 	} {
 		if got != want {
 			t.Errorf("%d, want %d", got, want)
 		}
 	}
-	if RankAdmin.Widest(true) != 8 || RankMod.Widest(true) != 16 || RankMod.Widest(false) != 32 || RankMaker.Widest(true) < 32 {
+	if RankAdmin.Widest(true) != 8 || RankMod.Widest(true) != 16 || RankMod.Widest(false) != 32 || RankCreator.Widest(true) < 32 {
 		t.Error("who bans how much of the network")
 	}
 }
@@ -99,7 +99,7 @@ func TestWhomABanHits(t *testing.T) {
 		"who stands below to a member":  {Sanction{User: name(t, "carol")}, RankMember, "carol"},
 		"somebody who is not on record": {Sanction{User: name(t, "dave")}, RankMod, ""},
 	} {
-		got, hit := c.ban.HitsNot(c.by, people)
+		got, hit := c.ban.Protected(c.by, people)
 		if got.String() != c.want || hit != (c.want != "") {
 			t.Errorf("%s: %q, want %q", what, got, c.want)
 		}
@@ -108,22 +108,22 @@ func TestWhomABanHits(t *testing.T) {
 
 func TestMayClose(t *testing.T) {
 	for _, c := range []struct {
-		rank   Rank
-		maker  bool
-		others int
-		want   bool
+		rank    Rank
+		creator bool
+		others  int
+		want    bool
 	}{
 		{RankMember, false, 0, false}, {RankMember, true, 0, true}, {RankMember, true, 1, false},
 		{RankMod, false, 0, false}, {RankMod, true, 0, true}, {RankMod, true, 1, false},
 		{RankAdmin, false, 0, true}, {RankAdmin, false, 9, true}, {RankAdmin, true, 1, true},
 	} {
-		if got := c.rank.MayClose(c.maker, c.others); got != c.want {
+		if got := c.rank.MayClose(c.creator, c.others); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
 }
 
-func TestMayEnter(t *testing.T) {
+func TestMayJoin(t *testing.T) {
 	alice, bob := name(t, "alice"), name(t, "bob")
 	for _, c := range []struct {
 		rules Rules
@@ -133,7 +133,7 @@ func TestMayEnter(t *testing.T) {
 		{Rules{}, bob, true}, {Rules{Private: true}, bob, false},
 		{Rules{Private: true, Invited: []Name{alice}}, alice, true}, {Rules{Private: true, Invited: []Name{alice}}, bob, false},
 	} {
-		if got := c.rules.MayEnter(c.name); got != c.want {
+		if got := c.rules.MayJoin(c.name); got != c.want {
 			t.Errorf("%+v, %s: %v", c.rules, c.name, got)
 		}
 	}

@@ -19,7 +19,7 @@ type Room struct {
 	closed   time.Time          // when that was
 	said     map[Name]time.Time // when each last spoke, while the room is slow
 	members  map[Name]uint64    // since which Seq; of a direct room always the two, from 1
-	here     int                // members with a live session
+	online   int                // members with a live session
 	presence map[Name]bool      // people who came (true) or left (false), and of whom the room is not told yet
 }
 
@@ -50,7 +50,7 @@ func (r *Room) decided(is *RoomState, at time.Time) {
 }
 
 // gone reports whether the room was removed. It comes back when somebody makes it. Called with the hub's mu held.
-func (r *Room) gone() bool { return r.is == nil && r.Name != General && !r.Name.IsDirect() }
+func (r *Room) removed() bool { return r.is == nil && r.Name != General && !r.Name.IsDirect() }
 
 // state is what is decided about the room. Called with the hub's mu held.
 func (r *Room) state() RoomState {
@@ -66,7 +66,7 @@ type RoomInfo struct {
 	Topic   string
 	Private bool
 	Members int
-	Here    int    // members with a live session
+	Online  int    // members with a live session
 	Last    uint64 // Seq of the newest stored message
 	Joined  bool   // whether the one who asked belongs to it
 }
@@ -75,7 +75,7 @@ type RoomInfo struct {
 func (r *Room) info(me Name) RoomInfo {
 	_, in := r.members[me]
 	is := r.state()
-	return RoomInfo{Name: r.Name, Topic: is.Topic, Private: is.Private, Members: len(r.members), Here: r.here, Last: r.Log.Last(), Joined: in}
+	return RoomInfo{Name: r.Name, Topic: is.Topic, Private: is.Private, Members: len(r.members), Online: r.online, Last: r.Log.Last(), Joined: in}
 }
 
 // Rules is how a room is run: what is decided about it but for its topic and its members.
@@ -91,12 +91,12 @@ func (r Rules) equal(other Rules) bool {
 }
 
 // Notify tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
-func (h *directory) Notify(by Name, name RoomName, format string, args ...any) {
+func (h *directory) NotifyRoom(by Name, name RoomName, format string, args ...any) {
 	h.mu.RLock()
 	r := h.rooms[name]
 	h.mu.RUnlock()
 	if r != nil {
-		h.tell(r.Log, Message{Room: name, From: by, Kind: Notice, Text: text.Sprintf(format, args...)})
+		h.appendNotice(r.Log, Message{Room: name, From: by, Kind: Notice, Text: text.Sprintf(format, args...)})
 	}
 }
 

@@ -15,7 +15,7 @@ func TestCountRooms(t *testing.T) {
 	}
 	h := hubOver(&tape{}, nil, rooms, quiet)
 	h.addRoom(room(t, "gone"), nil, 3)
-	h.makeDirect(text.Direct(name(t, "alice"), name(t, "bob")))
+	h.addDirect(text.Direct(name(t, "alice"), name(t, "bob")))
 	if got, want := h.CountRooms(), len(h.AllRooms()); got != want || got != 21 {
 		t.Errorf("%d rooms are counted, %d listed", got, want)
 	}

@@ -80,7 +80,7 @@ func (s Sanction) Over(now time.Time) bool { return !s.Until.IsZero() && !now.Be
 
 // Hits reports whether it is of that person, that address (its IPv4 form where it has one) or a key of that fingerprint.
 // A zero argument is hit by nothing.
-func (s Sanction) Hits(name Name, addr netip.Addr, key string) bool {
+func (s Sanction) Matches(name Name, addr netip.Addr, key string) bool {
 	switch {
 	case s.Key != "":
 		return s.Key == key
@@ -180,7 +180,7 @@ func (s *sanctions) hit(at Moment, name Name, addr netip.Addr, key string) (Sanc
 		return s.list[i], true
 	}
 	for _, one := range s.list[s.indexed:] {
-		if one.Hits(name, addr.WithZone(""), key) && !at.Over(one) {
+		if one.Matches(name, addr.WithZone(""), key) && !at.Over(one) {
 			return one, true
 		}
 	}
@@ -221,7 +221,7 @@ func (s sanctions) with(k kind[Sanction, string], e Entries[Sanction, string]) (
 		}
 		to.used = nil
 	}
-	if s.twice() || len(e.Gone) > 0 || e.Order != nil || len(to.list)-s.indexed > maxLoose {
+	if s.twice() || len(e.Removed) > 0 || e.Order != nil || len(to.list)-s.indexed > maxLoose {
 		used := to.used
 		to = newSanctions(to.list)
 		to.used = used
@@ -231,7 +231,7 @@ func (s sanctions) with(k kind[Sanction, string], e Entries[Sanction, string]) (
 
 // onlyNew reports whether e adds one sanction whose target has none, as most do.
 func (s *sanctions) onlyNew(e Entries[Sanction, string]) bool {
-	return len(e.Put) == 1 && len(e.Gone) == 0 && e.Order == nil && !s.twice() && s.place(e.Put[0].Target()) < 0
+	return len(e.Put) == 1 && len(e.Removed) == 0 && e.Order == nil && !s.twice() && s.place(e.Put[0].Target()) < 0
 }
 
 // appended is the list with more at its end. The first that goes on from a list uses the room behind it; others copy it.

@@ -31,10 +31,10 @@ func TestTargets(t *testing.T) {
 		if again, err := ParseTarget(s.Target()); err != nil || again != s {
 			t.Errorf("%s: its own form is read as %v, %v", word, again, err)
 		}
-		if want.hit.IsValid() != s.Hits(Name{}, want.hit, "") || s.Hits(Name{}, want.missed, "") {
+		if want.hit.IsValid() != s.Matches(Name{}, want.hit, "") || s.Matches(Name{}, want.missed, "") {
 			t.Errorf("%s hits the wrong addresses", word)
 		}
-		if s.Hits(Name{}, netip.Addr{}, "") || s.Hits(name(t, "alice"), netip.Addr{}, "SHA256:other") {
+		if s.Matches(Name{}, netip.Addr{}, "") || s.Matches(name(t, "alice"), netip.Addr{}, "SHA256:other") {
 			t.Errorf("%s hits somebody else", word)
 		}
 	}

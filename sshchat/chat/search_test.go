@@ -92,7 +92,7 @@ func BenchmarkSearch(b *testing.B) {
 	h := start(b, &tape{}, "alice")
 	log := h.rooms[General].Log
 	for i := range LogLines {
-		log.Append(Message{Room: General, Seq: uint64(i) + 1, Order: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})
+		log.Append(Message{Room: General, Seq: uint64(i) + 1, DisplaySeq: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})
 	}
 	for b.Loop() {
 		h.Search(name(b, "alice"), nil, []string{"nowhere"}, 20)

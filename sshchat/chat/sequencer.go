@@ -22,19 +22,19 @@ const (
 // appends what is allowed to the journal, batch by batch, and applies what comes out of it.
 type sequencer struct {
 	*presence
-	journal   Journal
-	log       *slog.Logger
-	clock     func() Moment
-	state     atomic.Pointer[State] // what has been decided; written by Run alone
-	requests  requests
-	leader    Leader        // where requests are ordered; nil: here
-	queue     chan *request // read by Run alone; never closed
-	ready     chan RoomName // read by Run alone: the journal is ready for the messages that wait in a room
-	stop      chan struct{} // closed by Run when it ends: nothing is taken any more
-	posted    atomic.Int64  // messages shown since the start
-	setBack   atomic.Int64  // times that the clock was set back
-	followers []func(before, after View)
-	reseal    func(people map[Name]bool) // has what is said in their rooms sealed to their present keys, in the background
+	journal       Journal
+	log           *slog.Logger
+	clock         func() Moment
+	state         atomic.Pointer[State] // what has been decided; written by Run alone
+	requests      requests
+	leader        Leader        // where requests are ordered; nil: here
+	queue         chan *request // read by Run alone; never closed
+	awaitPrepared chan RoomName // read by Run alone: the journal is ready for the messages that wait in a room
+	stop          chan struct{} // closed by Run when it ends: nothing is taken any more
+	posted        atomic.Int64  // messages shown since the start
+	setBack       atomic.Int64  // times that the clock was set back
+	followers     []func(before, after View)
+	reseal        func(people map[Name]bool) // has what is said in their rooms sealed to their present keys, in the background
 
 	// Owned by Run:
 
@@ -71,7 +71,7 @@ func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock
 func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
 
 // await waits, in who wants the event, until the journal is prepared for it.
-func (h *sequencer) await(ctx context.Context, room RoomName, change Change) error {
+func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
 	if !ok || h.leader != nil {
 		return nil
@@ -197,8 +197,8 @@ func (h *sequencer) Run(ctx context.Context) error {
 				return err
 			}
 			continue
-		case room := <-h.ready:
-			if err := h.leadWaiting(room); err != nil {
+		case room := <-h.awaitPrepared:
+			if err := h.processWaiting(room); err != nil {
 				return h.dying(err)
 			}
 			continue
@@ -214,7 +214,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 			continue
 		case <-presence:
 			presence = nil
-			h.tellPresence()
+			h.showPresence()
 			continue
 		case <-ctx.Done():
 			return h.finish()
@@ -223,7 +223,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 		if len(others) == 0 && len(batch) > 0 {
 			continue
 		}
-		if err := h.lead(others); err != nil {
+		if err := h.processBatch(others); err != nil {
 			return h.dying(err)
 		}
 	}
@@ -240,7 +240,7 @@ func (h *sequencer) finish() error {
 	for {
 		select {
 		case req := <-h.queue:
-			if err := h.lead(h.behind(h.drain(req))); err != nil {
+			if err := h.processBatch(h.behind(h.drain(req))); err != nil {
 				return err
 			}
 		default:
@@ -269,7 +269,7 @@ func (h *sequencer) drain(first *request) []*request {
 // lead has a batch stored, and applied, and answers who is refused. What is stored is answered as it is applied: in this
 // order, so that nobody sees what a power cut could take back. The error wraps ErrJournalDead, or is that of a batch that
 // cannot be applied.
-func (h *sequencer) lead(batch []*request) error {
+func (h *sequencer) processBatch(batch []*request) error {
 	for {
 		o := h.makeBatch(batch)
 		if len(o.staged) == 0 && len(batch) > 0 {
@@ -296,9 +296,9 @@ func (h *sequencer) lead(batch []*request) error {
 		case errors.As(err, &bad):
 			batch = append(o.without(bad), o.again...)
 		case errors.As(err, &unprepared):
-			batch = append(o.putOff(unprepared), o.again...)
+			batch = append(o.postpone(unprepared), o.again...)
 		default:
-			if err := h.refuse(o, err); err != nil {
+			if err := h.batchFailed(o, err); err != nil {
 				return err
 			}
 			batch = o.again
@@ -309,9 +309,9 @@ func (h *sequencer) lead(batch []*request) error {
 	}
 }
 
-// putOff has messages in a room wait until the journal is ready for them, behind those that do already. They have no place
+// postpone has messages in a room wait until the journal is ready for them, behind those that do already. They have no place
 // before; others are ordered meanwhile.
-func (h *sequencer) putOff(room RoomName, requests []*request, ready <-chan struct{}) {
+func (h *sequencer) postpone(room RoomName, requests []*request, ready <-chan struct{}) {
 	waits := len(h.waiting[room]) > 0
 	h.waiting[room] = append(h.waiting[room], requests...)
 	if waits {
@@ -324,7 +324,7 @@ func (h *sequencer) putOff(room RoomName, requests []*request, ready <-chan stru
 			return
 		}
 		select {
-		case h.ready <- room:
+		case h.awaitPrepared <- room:
 		case <-h.stop:
 		}
 	}()
@@ -345,13 +345,13 @@ func (h *sequencer) behind(batch []*request) []*request {
 	})
 }
 
-// leadWaiting orders the messages that have waited in the room.
-func (h *sequencer) leadWaiting(room RoomName) error {
+// processWaiting orders the messages that have waited in the room.
+func (h *sequencer) processWaiting(room RoomName) error {
 	const atOnce = maxBatchBytes / text.MaxText // a batch of the longest messages
 	waiting := h.waiting[room]
 	delete(h.waiting, room)
 	for batch := range slices.Chunk(waiting, atOnce) {
-		if err := h.lead(h.behind(batch)); err != nil {
+		if err := h.processBatch(h.behind(batch)); err != nil {
 			return err
 		}
 	}
@@ -370,7 +370,7 @@ func (h *sequencer) catchUp(n uint64) error {
 
 // refuse answers a batch that was not stored, and returns the error if it is final. What was decided may be stored all the
 // same, if the messages alone are not: then it holds.
-func (h *sequencer) refuse(o *ordering, err error) error {
+func (h *sequencer) batchFailed(o *ordering, err error) error {
 	h.failures.note(time.Now(), h.log, err)
 	decided := errors.Is(err, ErrOnlyDecided)
 	var holds []*request
@@ -428,7 +428,7 @@ const maxRepeat = 5 * time.Second
 // moment is the time of the next batch.
 func (h *sequencer) moment() Moment {
 	at := h.clock()
-	if back := h.latest.Shown.Sub(at.Shown); back > maxRepeat {
+	if back := h.latest.Wall.Sub(at.Wall); back > maxRepeat {
 		h.setBack.Add(1)
 		h.log.Warn("the clock was set back; messages use its time from now on", "by", back.Round(time.Second))
 	} else if back > 0 {
@@ -437,8 +437,8 @@ func (h *sequencer) moment() Moment {
 	return at
 }
 
-// SetBack is how often the clock was set back by more than messages hide, since the start.
-func (h *sequencer) SetBack() int64 { return h.setBack.Load() }
+// ClockSetBack is how often the clock was set back by more than messages hide, since the start.
+func (h *sequencer) ClockSetBack() int64 { return h.setBack.Load() }
 
 // Posted is how many messages were stored and shown since the start.
 func (h *sequencer) Posted() int64 { return h.posted.Load() }

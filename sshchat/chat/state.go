@@ -122,7 +122,7 @@ func (s *State) Members(name RoomName) []Name {
 }
 
 // Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
-func (s *State) Standing(name Name, room RoomName) (maker, mod bool) {
+func (s *State) RoomRole(name Name, room RoomName) (creator, mod bool) {
 	r := s.rooms[room]
 	if r == nil || name.IsZero() || r.member(name) < 0 {
 		return false, false
@@ -174,7 +174,7 @@ func (v View) Allowed(a Account, addr netip.Addr, key string) bool {
 	}
 	return slices.ContainsFunc(v.allowlist.Entries, func(entry string) bool {
 		target, err := ParseTarget(entry)
-		return err == nil && target.Hits(a.Name, addr, key)
+		return err == nil && target.Matches(a.Name, addr, key)
 	})
 }
 
@@ -196,7 +196,7 @@ func (v View) Invited(hash string) bool {
 
 // valid reports whether it can be used: it has not ended, whichever clock is right.
 func (i StoredInvite) valid(at Moment) bool {
-	return i.Uses > 0 && (i.Until.IsZero() || at.Shown.Before(i.Until) && at.Latest.Before(i.Until))
+	return i.Uses > 0 && (i.Until.IsZero() || at.Wall.Before(i.Until) && at.Latest.Before(i.Until))
 }
 
 // kept reports whether it can be used, or could if the clock is wrong.
@@ -205,17 +205,17 @@ func (i StoredInvite) kept(at Moment) bool {
 }
 
 // Reading is what somebody reads history with, as far as it matters whether that has changed.
-type Reading struct {
+type HistoryKeys struct {
 	Keys      []Key  // that something may be sealed to
 	Recipient string // of the password; empty: none
 }
 
 // Reading returns what the account reads with: nothing if it is disabled or banned, and no banned key.
-func (v View) Reading(a Account) Reading {
+func (v View) HistoryKeys(a Account) HistoryKeys {
 	if _, banned := v.Banned(a.Name, netip.Addr{}, ""); banned || a.Disabled {
-		return Reading{}
+		return HistoryKeys{}
 	}
-	r := Reading{Recipient: a.Recipient}
+	r := HistoryKeys{Recipient: a.Recipient}
 	for _, k := range a.Keys {
 		if _, banned := v.Banned(Name{}, netip.Addr{}, k.Fingerprint); k.Reads && !banned {
 			r.Keys = append(r.Keys, k)
@@ -225,7 +225,7 @@ func (v View) Reading(a Account) Reading {
 }
 
 // Change is what has to follow if this replaced that reading: NoChange; Rekey, if all that read before reads on; else Revoke.
-func (r Reading) Change(before Reading) Change {
+func (r HistoryKeys) Change(before HistoryKeys) Change {
 	lost := before.Recipient != "" && before.Recipient != r.Recipient
 	for _, k := range before.Keys {
 		lost = lost || !slices.ContainsFunc(r.Keys, k.SameUse)
@@ -293,16 +293,16 @@ func (s *State) Parts() Parts {
 
 // Moment is one look at a clock, which may be wrong (package clock judges it). All of it is in UTC.
 type Moment struct {
-	Shown    time.Time // what the clock shows: for what can be undone
-	Believed time.Time // by which something may be ended for good
-	Latest   time.Time // the latest time that was believed
-	Stamp    time.Time // to write down, for something that ends some time after it
+	Wall    time.Time // what the clock shows: for what can be undone
+	Trusted time.Time // by which something may be ended for good
+	Latest  time.Time // the latest time that was believed
+	Stamp   time.Time // to write down, for something that ends some time after it
 }
 
 // Ended reports whether what began at one time and lasts until another is over for good. What began while the clock was
 // not believed is judged by that clock.
 func (m Moment) Ended(began, until time.Time) bool {
-	return !m.Shown.Before(until) && (!m.Believed.Before(until) || began.After(m.Believed))
+	return !m.Wall.Before(until) && (!m.Trusted.Before(until) || began.After(m.Trusted))
 }
 
 // Over reports whether the sanction has ended.
@@ -316,5 +316,5 @@ func (m Moment) lasting(until time.Time) time.Time {
 	if until.IsZero() {
 		return until
 	}
-	return until.UTC().Add(m.Stamp.Sub(m.Shown))
+	return until.UTC().Add(m.Stamp.Sub(m.Wall))
 }

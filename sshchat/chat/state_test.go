@@ -82,7 +82,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 	}).Draw(t, "target")
 	target.By = rapid.SampledFrom(w.names).Draw(t, "by") // which is not to be believed
 	if on {
-		target.Until = w.at.Shown.Add(time.Hour)
+		target.Until = w.at.Wall.Add(time.Hour)
 	}
 	user := Sanction{User: n, By: target.By, Until: target.Until}
 	role := rapid.SampledFrom([]Role{User, Mod, Admin}).Draw(t, "role")
@@ -93,9 +93,9 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		SetPassword{a.ID, a.Secret, "age1other", NewOpaque("other")}, ResetPassword{a.ID, a.Secret, "age1reset", NewOpaque("reset")},
 		SetFactor{a.ID, a.Secret, &Factor{Secret: NewOpaque("t")}}, SetFactor{a.ID, a.Secret, nil}, SpendCode{a.ID, 5, ""}, Visit{a.ID, "2026-11-02"},
 		Ban{Sanction: target, Seen: map[string][]netip.Prefix{"id of admin0": {netip.MustParsePrefix("192.0.2.1/32")}}}, Unban{target.Target()},
-		Mute{user}, Unmute{n}, Expire{}, MakeInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
+		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
-		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, MakeRoom{r, on}, CloseRoom{r},
+		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
 	}).Draw(t, "intent")
 	return in, []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 }
@@ -111,11 +111,11 @@ func (w *world) rank(who Caller, room RoomName) Rank {
 	if !who.Verified {
 		a.Role = User
 	}
-	maker, mod := w.Standing(a.Name, room)
-	return RankOf(a.Role, maker, mod)
+	creator, mod := w.RoomRole(a.Name, room)
+	return RankOf(a.Role, creator, mod)
 }
 
-// comesIn lists the admins who are neither disabled nor banned by name.
+// canLogIn lists the admins who are neither disabled nor banned by name.
 func (w *world) comesIn() (admins []Name) {
 	for a := range w.Accounts() {
 		if _, banned := (View{w.State, w.at}).Banned(a.Name, netip.Addr{}, ""); a.Role == Admin && !a.Disabled && !banned {
@@ -185,9 +185,9 @@ func (w *world) holds(t *rapid.T, who Caller, in Intent, after *State) {
 	}
 	for _, r := range w.rooms {
 		for _, other := range w.acted(after, r) {
-			maker, mod := w.Standing(other.Name, r)
+			creator, mod := w.RoomRole(other.Name, r)
 			_, closed := in.(CloseRoom)
-			if other.Name == who.Name || closed || w.rank(who, r).Outranks(RankOf(other.Role, maker, mod)) {
+			if other.Name == who.Name || closed || w.rank(who, r).Outranks(RankOf(other.Role, creator, mod)) {
 				continue
 			}
 			t.Fatalf("%T %+v by %s (%d) acts on %s", in, in, who.Name, w.rank(who, r), other.Name)
@@ -302,9 +302,9 @@ func TestSanctionsAreFound(t *testing.T) {
 		at := moment()
 		names := []Name{name(t, "alice"), name(t, "bob"), name(t, "carol")}
 		one := rapid.Custom(func(t *rapid.T) Sanction {
-			s := Sanction{At: at.Shown.Add(-2 * time.Hour)}
+			s := Sanction{At: at.Wall.Add(-2 * time.Hour)}
 			if rapid.Bool().Draw(t, "timed") {
-				s.Until = at.Shown.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "until")) * time.Minute)
+				s.Until = at.Wall.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "until")) * time.Minute)
 			}
 			switch rapid.IntRange(0, 2).Draw(t, "kind") {
 			case 0:
@@ -321,9 +321,9 @@ func TestSanctionsAreFound(t *testing.T) {
 		found := newSanctions(list)
 		n, key := rapid.SampledFrom(append(names, Name{})).Draw(rt, "name"), rapid.SampledFrom([]string{"", "SHA256:a"}).Draw(rt, "proven")
 		from := rapid.OneOf(addr, rapid.Just(netip.Addr{})).Draw(rt, "from")
-		want := slices.ContainsFunc(list, func(s Sanction) bool { return s.Hits(n, from, key) && !at.Over(s) })
+		want := slices.ContainsFunc(list, func(s Sanction) bool { return s.Matches(n, from, key) && !at.Over(s) })
 		got, hit := found.hit(at, n, from, key)
-		if hit != want || hit && (!got.Hits(n, from, key) || at.Over(got)) {
+		if hit != want || hit && (!got.Matches(n, from, key) || at.Over(got)) {
 			rt.Fatalf("%v %v %v: found %v %+v, want %v in %+v", n, from, key, hit, got, want, list)
 		}
 	})

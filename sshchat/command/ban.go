@@ -187,7 +187,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
-		c.Hub.Tell(s.User, "%s", s.MuteText())
+		c.Hub.NotifyUser(s.User, "%s", s.MuteText())
 		c.Notef("%s is muted %s.", s.User, s.Lasts())
 		return nil
 	},
@@ -207,7 +207,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
-		c.Hub.Tell(name, "You are no longer muted.")
+		c.Hub.NotifyUser(name, "You are no longer muted.")
 		c.Notef("%s is no longer muted.", name)
 		return nil
 	},

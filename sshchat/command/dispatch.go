@@ -199,9 +199,9 @@ func (c *Call) record(err error) {
 
 // act is the audit log's line about the command, of which that came.
 func (c *Call) act(err error) chat.Act {
-	act := chat.Act{By: c.Name.String(), Source: c.Source, Face: "chat", Do: c.Command.Name, Result: "done"}
+	act := chat.Act{By: c.Name.String(), Source: c.Source, UI: "chat", Do: c.Command.Name, Result: "done"}
 	if c.Face == Exec {
-		act.Face = "exec"
+		act.UI = "exec"
 	}
 	words := c.Args
 	switch {

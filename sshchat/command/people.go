@@ -48,7 +48,7 @@ func whereabouts(c *Call, name chat.Name) string {
 	switch {
 	case away:
 		return "away since " + since.In(c.zone()).Format("15:04 MST") + because(why)
-	case c.Hub.Here(name):
+	case c.Hub.Online(name):
 		return "online"
 	}
 	return "offline"
@@ -79,7 +79,7 @@ type whoisJSON struct {
 func whoisAsJSON(c *Call, a chat.Account) whoisJSON {
 	why, _, away := c.Hub.Away(a.Name)
 	w := whoisJSON{
-		Name: a.Name, Role: a.Role, Here: c.Hub.Here(a.Name), Away: away, Why: why.String(),
+		Name: a.Name, Role: a.Role, Here: c.Hub.Online(a.Name), Away: away, Why: why.String(),
 		Created: a.Created.Format(time.DateOnly), Rooms: sharedRooms(c, a.Name),
 	}
 	if zone := ParseSettings(a.Settings).Zone; zone != nil {

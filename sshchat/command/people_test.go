@@ -11,7 +11,7 @@ import (
 func TestAwayAndBack(t *testing.T) {
 	r := newRig(t, "alice", "bob")
 	r.refuses("away lunch", chat.Failed, "you have no open session")
-	r.hub.Enter(r.me)
+	r.hub.SessionOpened(r.me)
 	r.sees("away  lunch, then a \x1b\u202enap", "You are away (lunch, then a nap).")
 	r.sees("away", "You are away.\n")
 	r.sees("away lunch", "You are away (lunch).")

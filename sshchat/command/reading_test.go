@@ -138,7 +138,7 @@ func TestSearch(t *testing.T) {
 // Somebody fills rooms and has the server look through all of them, over and over.
 func TestSearchingMuchIsPaced(t *testing.T) {
 	r := newRig(t, "mallory", "alice")
-	r.hub.Enter(r.me)                             // rooms without anybody keep little
+	r.hub.SessionOpened(r.me)                     // rooms without anybody keep little
 	for i := range searchWork/chat.LogLines + 1 { // a line that she came, after a while, takes the place of a message
 		r.must(fmt.Sprintf("join #flood%d", i))
 		for range chat.LogLines {

@@ -91,7 +91,7 @@ func checkRoom(c *Call, a chat.Account) error {
 // moderates reports whether the caller moderates the room that the command acts in.
 func moderates(c *Call) bool {
 	room, err := c.target()
-	maker, mod := c.Hub.View().Standing(c.Account.Name, room)
+	maker, mod := c.Hub.View().RoomRole(c.Account.Name, room)
 	return err == nil && (maker || mod)
 }
 

@@ -26,7 +26,7 @@ var _ = add(&Command{
 			return err
 		}
 		private, _ := c.Flags.GetBool("private")
-		if err := c.decide(ctx, chat.MakeRoom{Room: room, Private: private}); err != nil {
+		if err := c.decide(ctx, chat.CreateRoom{Room: room, Private: private}); err != nil {
 			return err
 		}
 		c.Notef("Created #%s.", room)
@@ -58,7 +58,7 @@ type ruledRoomJSON struct {
 }
 
 func roomOf(r chat.RoomView) ruledRoomJSON {
-	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Here, r.Last}
+	return ruledRoomJSON{r.Name, r.Topic, r.Rules.Private, int64(r.Slow / time.Second), r.By, r.Mods, r.Invited, r.Members, r.Online, r.Last}
 }
 
 var _ = add(&Command{
@@ -99,7 +99,7 @@ var _ = add(&Command{
 			return nil
 		}
 		c.Printf("#%s, created by %s, %s, %d online, %s\n",
-			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Here, text.Count(int(r.Last), "message"))
+			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Online, text.Count(int(r.Last), "message"))
 		kind, slow := "public", "slow mode off"
 		if r.Rules.Private {
 			kind = "private"
@@ -161,7 +161,7 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.SetPrivate{Room: room, Private: on}); err != nil {
 			return err
 		}
-		c.Hub.Notify(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
+		c.Hub.NotifyRoom(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
 		return nil
 	},
 })
@@ -202,9 +202,9 @@ var _ = add(&Command{
 			return err
 		}
 		if slow == 0 {
-			c.Hub.Notify(c.Account.Name, room, "%s turned slow mode off.", c.Account.Name)
+			c.Hub.NotifyRoom(c.Account.Name, room, "%s turned slow mode off.", c.Account.Name)
 		} else {
-			c.Hub.Notify(c.Account.Name, room, "%s turned slow mode on: one message every %v.", c.Account.Name, slow)
+			c.Hub.NotifyRoom(c.Account.Name, room, "%s turned slow mode on: one message every %v.", c.Account.Name, slow)
 		}
 		return nil
 	},
@@ -240,7 +240,7 @@ func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 	if err := c.decide(ctx, chat.SetModerator{Name: a.Name, Room: room, On: on}); err != nil {
 		return err
 	}
-	c.Hub.Notify(c.Account.Name, room, notice, c.Account.Name, a.Name)
+	c.Hub.NotifyRoom(c.Account.Name, room, notice, c.Account.Name, a.Name)
 	return nil
 }
 
@@ -275,8 +275,8 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
-		c.Hub.Notify(c.Account.Name, room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
-		c.Hub.Tell(a.Name, "%s removed you from #%s%s.", c.Account.Name, room, in.Why)
+		c.Hub.NotifyRoom(c.Account.Name, room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
+		c.Hub.NotifyUser(a.Name, "%s removed you from #%s%s.", c.Account.Name, room, in.Why)
 		return nil
 	},
 })

@@ -80,14 +80,14 @@ var _ = add(&Command{
 		var t table
 		for _, r := range c.Hub.Rooms(c.Account.Name) {
 			if c.json() {
-				c.printJSON(roomJSON{r.Name, r.Topic, r.Private, r.Members, r.Here, r.Joined})
+				c.printJSON(roomJSON{r.Name, r.Topic, r.Private, r.Members, r.Online, r.Joined})
 				continue
 			}
 			mark := " "
 			if r.Joined {
 				mark = "*"
 			}
-			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d online", r.Here, r.Members), r.Topic)
+			t.row(mark+" #"+r.Name.String(), fmt.Sprintf("%d of %d online", r.Online, r.Members), r.Topic)
 		}
 		t.print(c)
 		return nil
@@ -118,14 +118,14 @@ var _ = add(&Command{
 		var t table
 		for _, p := range people {
 			if c.json() {
-				c.printJSON(presenceJSON{p.Name, p.Here, p.Away})
+				c.printJSON(presenceJSON{p.Name, p.Online, p.Away})
 				continue
 			}
 			state := "offline"
 			switch {
 			case p.Away:
 				state = "away"
-			case p.Here:
+			case p.Online:
 				state = "online"
 			}
 			t.row(p.Name.String(), state)
@@ -188,7 +188,7 @@ var _ = add(&Command{
 			return err
 		}
 		if !slices.Contains(ParseSettings(a.Settings).Ignore, c.Account.Name) {
-			c.Hub.Tell(a.Name, "%s invites you to #%s: /join #%s", c.Account.Name, room, room)
+			c.Hub.NotifyUser(a.Name, "%s invites you to #%s: /join #%s", c.Account.Name, room, room)
 		}
 		c.Notef("Invited %s to #%s.", a.Name, room)
 		return nil

@@ -239,7 +239,7 @@ func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) erro
 	if !found || author == c.Account.Name {
 		return amend(ctx, c, room, chat.Delete, seq, "")
 	}
-	switch err := c.may(chat.TakeBack{Room: room, Author: author}); {
+	switch err := c.may(chat.DeleteMessage{Room: room, Author: author}); {
 	case errors.Is(err, chat.ErrNotYours): // which the hub says, unless there is no such message for the caller
 		return amend(ctx, c, room, chat.Delete, seq, "")
 	case err != nil:

@@ -79,7 +79,7 @@ type Accounts interface {
 	// NewKey makes a key as it is kept, for chat.AddKeys.
 	NewKey(k chat.Key) (chat.Key, error)
 	// NewInvite makes an invite for so many uses, until then (zero: for ever). The code is not kept in clear.
-	NewInvite(by chat.Name, uses int, until time.Time) (in chat.MakeInvite, code string, err error)
+	NewInvite(by chat.Name, uses int, until time.Time) (in chat.CreateInvite, code string, err error)
 	// InviteHash is how a code is kept.
 	InviteHash(code string) string
 	// CleanSetting returns a setting's value as it is kept, for chat.SetSetting. Which names there are and what they may

@@ -28,7 +28,7 @@ var _ = add(&Command{
 				return err
 			}
 		}
-		if !c.Hub.Here(c.Account.Name) {
+		if !c.Hub.Online(c.Account.Name) {
 			return failed("you have no open session, so everyone already sees that you are offline")
 		}
 		c.Hub.SetAway(c.Account.Name, why)
@@ -41,7 +41,7 @@ var _ = add(&Command{
 	Name: "back", Brief: "mark yourself as back", Group: People,
 	Faces: Both, Effect: ChangesOwn, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
-		if c.Hub.Back(c.Account.Name) {
+		if c.Hub.ClearAway(c.Account.Name) {
 			c.Notef("You are back.")
 		} else {
 			c.Notef("You were not away.")

@@ -222,7 +222,7 @@ var _ = add(&Command{
 			c.Printf("%s\n", key.Fingerprint)
 			tellUseOf(c, key)
 		}
-		c.Hub.Tell(a.Name, "%s added a key to your account.", c.Account.Name)
+		c.Hub.NotifyUser(a.Name, "%s added a key to your account.", c.Account.Name)
 		return nil
 	},
 })
@@ -288,7 +288,7 @@ func setRole(ctx context.Context, c *Call, word string, role chat.Role) error {
 		return err
 	}
 	c.Log.Info("role", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
-	c.Hub.Tell(a.Name, "%s made you %s.", c.Account.Name, role.Article())
+	c.Hub.NotifyUser(a.Name, "%s made you %s.", c.Account.Name, role.Article())
 	c.Notef("%s is now %s.", a.Name, role.Article())
 	return nil
 }

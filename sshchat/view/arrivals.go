@@ -76,7 +76,7 @@ func (f *Full) arrived(m *chat.Message) {
 	f.ringing = f.ringing || f.look.rings(m, f.options.Me)
 	switch {
 	case m.Room != f.room || f.stale:
-	case m.Order > 0 && m.Order <= f.end.order: // rooms' past runs ahead of what is delivered
+	case m.DisplaySeq > 0 && m.DisplaySeq <= f.end.order: // rooms' past runs ahead of what is delivered
 	case f.end.rows == 0 || f.screen.bottom-f.screen.top < 2:
 		f.stale = true
 	default:
@@ -84,7 +84,7 @@ func (f *Full) arrived(m *chat.Message) {
 			f.added = arrivalsPool.Get().(*arrivals)
 		}
 		f.added.fresh = append(f.added.fresh, m)
-		f.end.order = m.Order
+		f.end.order = m.DisplaySeq
 	}
 }
 

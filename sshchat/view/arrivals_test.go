@@ -53,7 +53,7 @@ func (h *house) shown(room chat.RoomName, before uint64, n int) []chat.Message {
 func (h *house) happens(m chat.Message) {
 	log := h.past[m.Room]
 	h.order++
-	m.Order, m.At = h.order, h.now
+	m.DisplaySeq, m.At = h.order, h.now
 	if m.Kind.Stored() {
 		m.Seq = 1 + uint64(len(slices.DeleteFunc(slices.Clone(log), func(m chat.Message) bool { return m.Seq == 0 })))
 	}
@@ -87,7 +87,7 @@ func (h *house) next(room chat.RoomName, n, late int) chat.Span {
 	}
 	s.Entries = log[i+late : min(i+late+n, len(log))]
 	if end := i + late + len(s.Entries); end > 0 {
-		h.read[room] = log[end-1].Order
+		h.read[room] = log[end-1].DisplaySeq
 	}
 	return s
 }

@@ -59,7 +59,7 @@ func (w *town) says() chat.Span {
 	room := w.rooms[int(w.order)%len(w.rooms)]
 	w.order++
 	m := said(room, bob, "hello everybody, this is what people say all day: "+strconv.Itoa(int(w.order)))
-	m.Order, m.Seq = w.order, w.order
+	m.DisplaySeq, m.Seq = w.order, w.order
 	log := append(w.logs[room], m)
 	if len(log) > chat.LogLines {
 		log = append([]chat.Message(nil), log[chat.LogLines/2:]...)

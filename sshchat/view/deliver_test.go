@@ -67,12 +67,12 @@ func TestDeliverMakesNoGarbage(t *testing.T) {
 func TestEncodedIsSharedWithCare(t *testing.T) {
 	direct := text.Direct(ann, bob)
 	m := said(chat.General, bob, "the first words, of ann")
-	m.Order, m.Seq = 7, 1
+	m.DisplaySeq, m.Seq = 7, 1
 	edited, deleted, elsewhere, private := m, m, m, m
 	edited.Text, edited.Edited = said(chat.General, bob, "other words").Text, true
 	deleted.Text, deleted.Deleted = chat.Text{}, true
-	elsewhere.Room, elsewhere.Order = dev, 8
-	private.Room, private.Order = direct, 9
+	elsewhere.Room, elsewhere.DisplaySeq = dev, 8
+	private.Room, private.DisplaySeq = direct, 9
 	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
 		lines := &Lines{}
 		shows := func(me chat.Name, room chat.RoomName, width int, look Look, m chat.Message) string {
@@ -176,7 +176,7 @@ func TestSharedLinesAreOnesOwn(t *testing.T) {
 				at := draw(len(rooms), "in")
 				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.PresenceChange}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], scripts[draw(len(scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
 				order++
-				m.Order, m.Edited = order, draw(9, "edited") == 0
+				m.DisplaySeq, m.Edited = order, draw(9, "edited") == 0
 				all = append(all, m)
 				spans[at].Room, spans[at].Entries = m.Room, append(spans[at].Entries, m)
 			}

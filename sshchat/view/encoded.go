@@ -71,7 +71,7 @@ func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
 
 // mayShare reports whether m looks the same to all sessions with the same key. A person's own notices are nobody else's.
 func mayShare(m *chat.Message) bool {
-	return m.Order > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted
+	return m.DisplaySeq > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted
 }
 
 // The bounds of encodedMessages, which so hold at most 4 MiB. Messages come to all who read them within a moment: in the

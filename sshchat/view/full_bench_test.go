@@ -28,7 +28,7 @@ func newCrowd(n int) *crowd {
 // says adds a message that is not like the ones before it: a screen of equal rows would have nothing to scroll.
 func (c *crowd) says() []chat.Span {
 	d := said(chat.General, bob, "hello everybody, this is what people say all day: "+strconv.Itoa(len(c.entries)))
-	d.Order, d.Seq = uint64(len(c.entries)+1), uint64(len(c.entries)+1)
+	d.DisplaySeq, d.Seq = uint64(len(c.entries)+1), uint64(len(c.entries)+1)
 	c.entries = append(c.entries, d)
 	return []chat.Span{{Room: d.Room, Entries: c.entries[len(c.entries)-1:]}}
 }

@@ -299,7 +299,7 @@ func luminance(c int) float64 {
 func TestLinesAreShared(t *testing.T) {
 	l := &Lines{}
 	d := said(chat.General, bob, "hello ann")
-	d.Order = 1
+	d.DisplaySeq = 1
 	rows := func(me chat.Name, look Look) string {
 		o := Options{Me: me, Term: "xterm-256color"}
 		return fmt.Sprintf("%p", l.rows(newPaint(&o, look), &d, 80))
@@ -316,7 +316,7 @@ func TestLinesAreShared(t *testing.T) {
 		}
 	}
 	for i := range 60_000 { // three times what half of the cache holds
-		d.Order = uint64(i) + 2
+		d.DisplaySeq = uint64(i) + 2
 		rows(carol, Look{})
 	}
 	if l.bytes > maxLines/2 {
@@ -553,7 +553,7 @@ func newerHalf(ms []chat.Message) []chat.Message {
 
 func BenchmarkRows(b *testing.B) {
 	d := said(chat.General, bob, "see *this* and `that`: https://example.org/path :tada: as people write, eighty cells")
-	d.Order = 1
+	d.DisplaySeq = 1
 	o := Options{Me: ann, Term: "xterm-256color"}
 	p := newPaint(&o, Look{})
 	b.Run("uncached", func(b *testing.B) {

@@ -67,7 +67,7 @@ func lastBefore(ms []chat.Message, before uint64, n int) []chat.Message {
 // says adds a message to its room and delivers it.
 func (s *stage) says(m chat.Message) {
 	s.order++
-	m.Order = s.order
+	m.DisplaySeq = s.order
 	if m.Kind.Stored() && m.Seq == 0 {
 		m.Seq = 1
 		for _, old := range slices.Backward(s.past[m.Room]) {

@@ -33,10 +33,10 @@ type lineKey struct {
 
 // rows returns the rows of a message as p shows them. The caller must not change them.
 func (l *Lines) rows(p *paint, m *chat.Message, width int) []string {
-	if l == nil || m.Order == 0 {
+	if l == nil || m.DisplaySeq == 0 {
 		return p.message(m, width)
 	}
-	key := lineKey{order: m.Order, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, mention: m.Mentions(p.me)}
+	key := lineKey{order: m.DisplaySeq, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, mention: m.Mentions(p.me)}
 	if m.Edited {
 		key.text = m.Text.String()
 	}
@@ -76,7 +76,7 @@ func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
-	key := encodedKey{order: m.Order, width: width, variant: mentionVariant(m, p.me), format: p.format}
+	key := encodedKey{order: m.DisplaySeq, width: width, variant: mentionVariant(m, p.me), format: p.format}
 	if e := l.encoded.find(&key, p.hash); e != nil {
 		return e
 	}

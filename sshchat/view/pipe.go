@@ -78,7 +78,7 @@ func (p *Pipe) happened(m *chat.Message) {
 
 func (p *Pipe) message(m *chat.Message) {
 	p.out.open()
-	key := encodedKey{order: m.Order, variant: roomVariant(m, p.me, p.first), format: pipeFormat}
+	key := encodedKey{order: m.DisplaySeq, variant: roomVariant(m, p.me, p.first), format: pipeFormat}
 	if e := p.shared.line(&key, pipeHash, m, p.write); e != nil {
 		p.out.encoded(e)
 		return

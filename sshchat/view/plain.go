@@ -104,7 +104,7 @@ func (p *Plain) message(m *chat.Message) {
 	p.out.open()
 	p.row.erase(&p.out)
 	p.stale = true
-	key := encodedKey{order: m.Order, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
+	key := encodedKey{order: m.DisplaySeq, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
 	if e := p.shared.line(&key, p.hash, m, p.write); e != nil {
 		p.out.encoded(e)
 		return

@@ -70,7 +70,7 @@ func (s *scrollback) newest(room chat.RoomName) uint64 {
 		return 0
 	}
 	if ms := s.past(room, 0, 1); len(ms) > 0 {
-		return ms[0].Order
+		return ms[0].DisplaySeq
 	}
 	return 0
 }
@@ -201,24 +201,24 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 			if below == 0 {
 				s.lastDay = dayOf(m.At, s.paint.location)
 			}
-			if m.Order <= cleared {
-				visit(group{m.Order, s.notes.between(s.paint, s.room.Name, cleared, below, s.width)})
+			if m.DisplaySeq <= cleared {
+				visit(group{m.DisplaySeq, s.notes.between(s.paint, s.room.Name, cleared, below, s.width)})
 				return true
 			}
 			var above *chat.Message
 			if i > 0 {
 				above = &ms[i-1]
-			} else if older := s.past(s.room.Name, m.Order, 1); len(older) > 0 {
+			} else if older := s.past(s.room.Name, m.DisplaySeq, 1); len(older) > 0 {
 				above = &older[0]
 			}
-			g := group{m.Order, s.groupRows(m, above)}
-			g.rows = append(g.rows, s.notes.between(s.paint, s.room.Name, m.Order, below, s.width)...)
-			below = m.Order
+			g := group{m.DisplaySeq, s.groupRows(m, above)}
+			g.rows = append(g.rows, s.notes.between(s.paint, s.room.Name, m.DisplaySeq, below, s.width)...)
+			below = m.DisplaySeq
 			if !visit(g) {
 				return false
 			}
 		}
-		before = ms[0].Order
+		before = ms[0].DisplaySeq
 	}
 }
 
@@ -244,7 +244,7 @@ func amends(m *chat.Message) bool { return m.Kind == chat.Edit || m.Kind == chat
 func (s *scrollback) orderAfter(order uint64) uint64 {
 	ms := s.all()
 	if i, found := find(ms, order); found && i+1 < len(ms) {
-		return ms[i+1].Order
+		return ms[i+1].DisplaySeq
 	}
 	return 0
 }
@@ -255,9 +255,9 @@ func (s *scrollback) all() []chat.Message { return s.past(s.room.Name, 0, chat.L
 func find(ms []chat.Message, order uint64) (int, bool) {
 	return slices.BinarySearchFunc(ms, order, func(m chat.Message, order uint64) int {
 		switch {
-		case m.Order < order:
+		case m.DisplaySeq < order:
 			return -1
-		case m.Order > order:
+		case m.DisplaySeq > order:
 			return 1
 		}
 		return 0
@@ -303,7 +303,7 @@ func (s *scrollback) stay() {
 		s.from = place{}
 		return
 	}
-	s.settle(ms[min(s.height, len(ms))-1].Order, 0)
+	s.settle(ms[min(s.height, len(ms))-1].DisplaySeq, 0)
 }
 
 // scrollUp moves n rows towards the past, and stops where the first row in memory is at the top.
@@ -342,15 +342,15 @@ func (s *scrollback) scrollDown(n int) {
 	for i++; i < len(ms) && s.from.order > 0; i++ {
 		var below uint64
 		if i+1 < len(ms) {
-			below = ms[i+1].Order
+			below = ms[i+1].DisplaySeq
 		}
 		var above *chat.Message
 		if i > 0 {
 			above = &ms[i-1]
 		}
-		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.paint, s.room.Name, ms[i].Order, below, s.width))
+		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.paint, s.room.Name, ms[i].DisplaySeq, below, s.width))
 		if size >= n {
-			s.settle(ms[i].Order, size-n)
+			s.settle(ms[i].DisplaySeq, size-n)
 			return
 		}
 		n -= size

@@ -40,7 +40,7 @@ func (t *tail) advance(s *scrollback, area int) bool {
 	}
 	ms := s.past(s.room.Name, 0, maxAdvance)
 	last := t.groups[len(t.groups)-1].order
-	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.Order == last })
+	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.DisplaySeq == last })
 	if i < 0 {
 		return false
 	}
@@ -48,7 +48,7 @@ func (t *tail) advance(s *scrollback, area int) bool {
 		if amends(&ms[i]) { // it changed what stands above
 			return false
 		}
-		t.groups = append(t.groups, group{ms[i].Order, s.groupRows(&ms[i], &ms[i-1])})
+		t.groups = append(t.groups, group{ms[i].DisplaySeq, s.groupRows(&ms[i], &ms[i-1])})
 		s.lastDay = dayOf(ms[i].At, s.paint.location)
 	}
 	t.trim(area)

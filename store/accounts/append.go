@@ -47,7 +47,7 @@ func (u *Store) Append(c Change) error {
 	}
 	u.durable.Store(&next)
 	u.looked.Store(nil)
-	for _, id := range s.diff.Accounts.Gone {
+	for _, id := range s.diff.Accounts.Removed {
 		u.visits.Delete(id)
 	}
 	u.files.wake()

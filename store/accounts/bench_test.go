@@ -53,7 +53,7 @@ func BenchmarkChange(b *testing.B) {
 			s.Why = fmt.Sprint("spam ", i)
 			return chat.Ban{Sanction: s, Force: true}
 		}},
-		{"room", func(i int) chat.Intent { return chat.MakeRoom{Room: roomName(fmt.Sprintf("new-%x", i))} }},
+		{"room", func(i int) chat.Intent { return chat.CreateRoom{Room: roomName(fmt.Sprintf("new-%x", i))} }},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
@@ -66,7 +66,7 @@ func BenchmarkChange(b *testing.B) {
 	b.Run("join", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
 			a, _ := u.View().ByName(name(fmt.Sprintf("member-%x", i%9000)))
-			in := chat.Intent(chat.JoinRoom{Room: roomName(fmt.Sprintf("room-%x", (i*13+i/9000+5)%2000)), Since: 1, There: true})
+			in := chat.Intent(chat.JoinRoom{Room: roomName(fmt.Sprintf("room-%x", (i*13+i/9000+5)%2000)), Since: 1, MustExist: true})
 			if _, err := u.Decide(callerOf(a), in); err != nil {
 				b.Fatal(err)
 			}

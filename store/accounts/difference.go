@@ -25,8 +25,8 @@ func encodeDifference(d chat.Difference) ([]byte, error) {
 		strictjson.List(p, "", d.Rooms, func(r chat.RoomDifference) { writeRoomDifference(p, r) })
 		p.Text("]")
 	}
-	if len(d.RoomsGone) > 0 {
-		o.value("roomsGone", d.RoomsGone)
+	if len(d.RoomsRemoved) > 0 {
+		o.value("roomsGone", d.RoomsRemoved)
 	}
 	writeEntries(&o, "bans", d.Bans, func(s chat.Sanction) { p.Value(s) })
 	writeEntries(&o, "mutes", d.Mutes, func(s chat.Sanction) { p.Value(s) })
@@ -81,8 +81,8 @@ func writeEntries[V any, K comparable](to *object, name string, e chat.Entries[V
 		strictjson.List(o.page, "", e.Put, write)
 		o.page.Text("]")
 	}
-	if len(e.Gone) > 0 {
-		o.value("gone", e.Gone)
+	if len(e.Removed) > 0 {
+		o.value("gone", e.Removed)
 	}
 	if len(e.Order) > 0 {
 		o.value("order", e.Order)
@@ -114,7 +114,7 @@ func decodeDifference(b []byte) (d chat.Difference, err error) {
 	err = doc.Fields(map[string]func(strictjson.Value) error{
 		"users":     func(v strictjson.Value) error { return readEntries(v, readAccounts, &d.Accounts) },
 		"rooms":     func(v strictjson.Value) error { return items(v, readRoomDifference, &d.Rooms) },
-		"roomsGone": strictjson.To(&d.RoomsGone),
+		"roomsGone": strictjson.To(&d.RoomsRemoved),
 		"bans": func(v strictjson.Value) error {
 			return readEntries(v, func(v strictjson.Value) ([]chat.Sanction, error) {
 				err := readSanctions(&bans, false)(v)
@@ -142,7 +142,7 @@ func decodeDifference(b []byte) (d chat.Difference, err error) {
 func readEntries[V any, K comparable](v strictjson.Value, put func(strictjson.Value) ([]V, error), e *chat.Entries[V, K]) error {
 	return v.Fields(map[string]func(strictjson.Value) error{
 		"put":   func(v strictjson.Value) (err error) { e.Put, err = put(v); return err },
-		"gone":  strictjson.To(&e.Gone),
+		"gone":  strictjson.To(&e.Removed),
 		"order": strictjson.To(&e.Order),
 	})
 }

@@ -183,7 +183,7 @@ func (u *Store) SaveRoom(name chat.RoomName, topic string, by chat.Name) error {
 		return err
 	}
 	if _, there := u.View().Room(name); !there {
-		if err := u.decide(chat.MakeRoom{Room: name}); err != nil && !errors.Is(err, chat.ErrTaken) {
+		if err := u.decide(chat.CreateRoom{Room: name}); err != nil && !errors.Is(err, chat.ErrTaken) {
 			return err
 		}
 		if topic == "" {
@@ -194,7 +194,7 @@ func (u *Store) SaveRoom(name chat.RoomName, topic string, by chat.Name) error {
 }
 
 func (u *Store) SaveMember(name chat.RoomName, m chat.Member) error {
-	_, err := u.Decide(u.callerNamed(m.Name), chat.JoinRoom{Room: name, Since: m.Since, There: true})
+	_, err := u.Decide(u.callerNamed(m.Name), chat.JoinRoom{Room: name, Since: m.Since, MustExist: true})
 	return err
 }
 

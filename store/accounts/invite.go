@@ -15,7 +15,7 @@ import (
 
 // NewInvite makes an invite that lets so many people register until a time (zero: for ever), and its code, which is known
 // to nobody else. Errors: only internal ones.
-func (u *Store) NewInvite(by chat.Name, uses int, until time.Time) (in chat.MakeInvite, code string, err error) {
+func (u *Store) NewInvite(by chat.Name, uses int, until time.Time) (in chat.CreateInvite, code string, err error) {
 	if uses < 1 {
 		return in, "", fmt.Errorf("internal error: an invite of %d uses", uses)
 	}
@@ -27,7 +27,7 @@ func (u *Store) NewInvite(by chat.Name, uses int, until time.Time) (in chat.Make
 		id = text[:8]
 	}
 	invite := chat.Invite{ID: id, Uses: uses, By: by, Until: until}
-	return chat.MakeInvite{Invite: chat.StoredInvite{Invite: invite, Hash: InviteHash(code)}}, code, nil
+	return chat.CreateInvite{Invite: chat.StoredInvite{Invite: invite, Hash: InviteHash(code)}}, code, nil
 }
 
 // InviteHash is how a code is kept. Codes are random and long, so a fast hash is enough.

@@ -101,7 +101,7 @@ func (s *tale) intent() chat.Intent {
 	case 5:
 		return chat.DeleteAccount{ID: a.ID}
 	case 6:
-		return chat.MakeRoom{Room: roomName(fmt.Sprintf("r%x", s.r.Uint32()))}
+		return chat.CreateRoom{Room: roomName(fmt.Sprintf("r%x", s.r.Uint32()))}
 	}
 	return chat.SetRole{ID: a.ID, Role: chat.Mod}
 }

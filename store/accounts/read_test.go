@@ -285,7 +285,7 @@ func TestRoomsKeepNothingForStrangers(t *testing.T) {
 	writeUsers(t, dir, oneRoom(`{"name":"lab","topic":"","private":true,"by":"bob","mods":["bob","alice"],"invited":["bob"],"members":[{"name":"alice","since":1}]}`))
 	u := open(t, dir)
 	r, _ := u.View().Room(roomName("lab"))
-	if !r.By.IsZero() || !slices.Equal(r.Mods, []chat.Name{name("alice")}) || r.MayEnter(name("bob")) {
+	if !r.By.IsZero() || !slices.Equal(r.Mods, []chat.Name{name("alice")}) || r.MayJoin(name("bob")) {
 		t.Errorf("kept: %+v", r)
 	}
 }

@@ -32,7 +32,7 @@ func (u *Store) Recipients(s *chat.State, room chat.RoomName, name chat.Name) []
 			to = append(to, r)
 		}
 	}
-	reads := v.Reading(a)
+	reads := v.HistoryKeys(a)
 	for _, k := range reads.Keys {
 		if k.ReadsRoom(room.For(name)) {
 			add(k.Line)

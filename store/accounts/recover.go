@@ -208,7 +208,7 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 	for _, a := range d.Accounts.Put {
 		add("account", a.Name.String())
 	}
-	for _, id := range d.Accounts.Gone {
+	for _, id := range d.Accounts.Removed {
 		if a, ok := s.ByID(id); ok {
 			add("account", a.Name.String())
 		}
@@ -220,27 +220,27 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 		for _, m := range r.Members.Put {
 			add("member of "+r.Name.String(), m.Name.String())
 		}
-		for _, name := range r.Members.Gone {
+		for _, name := range r.Members.Removed {
 			add("member of "+r.Name.String(), name.String())
 		}
 	}
-	for _, name := range d.RoomsGone {
+	for _, name := range d.RoomsRemoved {
 		add("room", name.String())
 	}
 	for list, e := range map[string]chat.Entries[chat.Sanction, string]{"ban": d.Bans, "mute": d.Mutes} {
 		for _, put := range e.Put {
 			add(list, put.Target())
 		}
-		add(list, e.Gone...)
+		add(list, e.Removed...)
 	}
 	for _, i := range d.Invites.Put {
 		add("invite", i.ID)
 	}
-	add("invite", d.Invites.Gone...)
+	add("invite", d.Invites.Removed...)
 	if d.Allowlist != nil {
 		add("allowlist", "")
 	}
-	for _, name := range slices.Concat(d.Reserved.Put, d.Reserved.Gone) {
+	for _, name := range slices.Concat(d.Reserved.Put, d.Reserved.Removed) {
 		add("reserved name", name.String())
 	}
 	return names

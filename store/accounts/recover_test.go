@@ -71,7 +71,7 @@ func begun(t *testing.T) (u *Store, alice, bob chat.Account) {
 	u.must(t, chat.SetRole{ID: alice.ID, Role: chat.Admin})
 	checkpoint(t, u)
 	u.must(t, chat.SetSetting{ID: bob.ID, Name: "bell", Value: "all"})
-	u.must(t, chat.MakeRoom{Room: roomName("later")})
+	u.must(t, chat.CreateRoom{Room: roomName("later")})
 	return u, alice, bob
 }
 
@@ -626,8 +626,8 @@ func FuzzDifference(f *testing.F) {
 	}
 	for _, in := range []chat.Intent{
 		chat.Ban{Sanction: chat.Sanction{Key: "SHA256:AY+RnQoi9Ynmix4mgvkKPFLL/6a6IIxW1zdQEnVTN10"}}, chat.Mute{Sanction: chat.Sanction{User: a.Name}},
-		chat.MakeInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: "abcd", Uses: 1}, Hash: strings.Repeat("ab", 32)}},
-		chat.Allow{Target: "ip=192.0.2.0/24"}, chat.MakeRoom{Room: roomName("dev")}, chat.CloseRoom{Room: roomName("dev")}, chat.DeleteAccount{ID: a.ID},
+		chat.CreateInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: "abcd", Uses: 1}, Hash: strings.Repeat("ab", 32)}},
+		chat.Allow{Target: "ip=192.0.2.0/24"}, chat.CreateRoom{Room: roomName("dev")}, chat.CloseRoom{Room: roomName("dev")}, chat.DeleteAccount{ID: a.ID},
 	} {
 		if err := u.decide(in); err != nil {
 			f.Fatal(err)

@@ -96,7 +96,7 @@ func (c *checkpoints) take(info fs.FileInfo) {
 func changedLogins(before, after chat.View) (n int) {
 	for was := range before.Accounts() {
 		is, ok := after.ByID(was.ID)
-		if !ok || !sameLogins(was, is) || after.Reading(is).Change(before.Reading(was)) != chat.NoChange {
+		if !ok || !sameLogins(was, is) || after.HistoryKeys(is).Change(before.HistoryKeys(was)) != chat.NoChange {
 			n++
 		}
 	}

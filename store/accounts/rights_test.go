@@ -159,7 +159,7 @@ func TestReloadCountsWhoReadsOtherwise(t *testing.T) {
 			}
 			now, _ := u.ByID(bob.ID)
 			want := what != "" && what != "address banned"
-			if differs := !sameLogins(bob, now) || u.View().Reading(now).Change(before.Reading(bob)) != chat.NoChange; differs != want {
+			if differs := !sameLogins(bob, now) || u.View().HistoryKeys(now).Change(before.HistoryKeys(bob)) != chat.NoChange; differs != want {
 				t.Errorf("bob: %+v", now)
 			}
 			if want && changed != 1 || !want && changed != 0 {

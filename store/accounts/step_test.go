@@ -13,7 +13,7 @@ func TestAStepIsWorkedOutOnce(t *testing.T) {
 	dir := t.TempDir()
 	u := open(t, dir)
 	before := u.View()
-	wanted, err := before.Check(chat.TheServer, chat.MakeRoom{Room: roomName("first")})
+	wanted, err := before.Check(chat.TheServer, chat.CreateRoom{Room: roomName("first")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestAStepIsWorkedOutOnce(t *testing.T) {
 	if _, err := u.Rehearse(after, wanted); err != nil {
 		t.Fatal(err)
 	}
-	other, err := u.View().Check(chat.TheServer, chat.MakeRoom{Room: roomName("second")})
+	other, err := u.View().Check(chat.TheServer, chat.CreateRoom{Room: roomName("second")})
 	if err != nil {
 		t.Fatal(err)
 	}

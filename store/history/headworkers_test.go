@@ -205,12 +205,12 @@ func TestHeadsOfTheChangedAreMadeAhead(t *testing.T) {
 		t.Fatal("a message is to make the heads of all who have changed")
 	}
 	select {
-	case <-u.Ready:
+	case <-u.Done:
 		t.Fatal("the heads are made though none can be")
 	default:
 	}
 	c.gate.Unlock()
-	closes(t, "the heads of the changed", u.Ready)
+	closes(t, "the heads of the changed", u.Done)
 	if p.h.Unprepared(said) != nil {
 		t.Error("it is not prepared after that")
 	}
@@ -272,12 +272,12 @@ func TestUnprepared(t *testing.T) {
 		t.Fatal("a window that is not made is prepared")
 	}
 	select {
-	case <-u.Ready:
+	case <-u.Done:
 		t.Error("it is made, though no head can be")
 	default:
 	}
 	gate.Unlock()
-	closes(t, "the next window", u.Ready)
+	closes(t, "the next window", u.Done)
 	if h.Unprepared([]chat.Event{general}) != nil {
 		t.Error("it is not prepared after that")
 	}
@@ -296,7 +296,7 @@ func TestCloseLetsGoOfWhoWaits(t *testing.T) {
 	joins := h.Prepared(chat.General, chat.Join)
 	closed := make(chan error)
 	go func() { closed <- h.Close() }()
-	closes(t, "whoever waits for heads", u.Ready)
+	closes(t, "whoever waits for heads", u.Done)
 	gate.Unlock()
 	select {
 	case err := <-closed:

@@ -509,7 +509,7 @@ func (h *History) Unprepared(events []chat.Event) *chat.Unprepared {
 			continue
 		}
 		if ready := n.message(h, r); ready != nil {
-			return &chat.Unprepared{Index: i, Ready: ready}
+			return &chat.Unprepared{Index: i, Done: ready}
 		}
 	}
 	return nil

@@ -142,7 +142,7 @@ func published(err error) error {
 func dated(acts []chat.Act, at chat.Moment) []chat.Act {
 	all := make([]chat.Act, len(acts))
 	for i, act := range acts {
-		act.At = at.Shown.UTC().Truncate(time.Millisecond)
+		act.At = at.Wall.UTC().Truncate(time.Millisecond)
 		all[i] = act
 	}
 	return all

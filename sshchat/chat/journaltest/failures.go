@@ -103,7 +103,7 @@ func onlyDecided(t testing.TB, maker Maker) {
 			}
 		})
 		asking.Go(func() {
-			in := chat.MakeRoom{Room: w.room(fmt.Sprintf("room%d", i))}
+			in := chat.CreateRoom{Room: w.room(fmt.Sprintf("room%d", i))}
 			if err := h.Decide(w.ctx, w.alice.Caller, in, nil); err != nil {
 				t.Errorf("a decision beside it: %v", err)
 			}
@@ -183,7 +183,7 @@ func lostAnswers(t testing.TB, maker Maker) {
 	since := w.hub(last).Since(erin.Name, w.dev)
 	w.must(w.decide(last, w.alice.Caller, chat.Ban{Sanction: chat.Sanction{User: w.bob.Name, Why: "spam"}}))
 	w.must(w.decide(last, w.alice.Caller, chat.Unban{Target: w.bob.Name.String()}))
-	w.must(w.decide(last, w.alice.Caller, chat.MakeRoom{Room: w.room("made")}))
+	w.must(w.decide(last, w.alice.Caller, chat.CreateRoom{Room: w.room("made")}))
 	w.must(w.rig.Fault(Sound))
 	w.agree(w.dev)
 	for i, h := range w.rig.Hubs() {

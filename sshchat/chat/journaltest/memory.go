@@ -178,5 +178,5 @@ func (m *Memory) Put(change func(*chat.Parts)) {
 // Now is the time, by a clock that is right.
 func Now() chat.Moment {
 	now := time.Now().UTC()
-	return chat.Moment{Shown: now, Believed: now, Latest: now, Stamp: now}
+	return chat.Moment{Wall: now, Trusted: now, Latest: now, Stamp: now}
 }

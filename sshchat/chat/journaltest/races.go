@@ -103,7 +103,7 @@ func raceForName(w *world, i int) {
 
 func raceForInvite(w *world, i int) {
 	hash := fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, "invite", i)))
-	w.server(chat.MakeInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: hash[:8], Uses: 1}, Hash: hash}})
+	w.server(chat.CreateInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: hash[:8], Uses: 1}, Hash: hash}})
 	one, two := newPerson(w, fmt.Sprintf("one%d", i)), newPerson(w, fmt.Sprintf("two%d", i))
 	a, b := one.account(chat.User), two.account(chat.User)
 	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Code: hash}}, asks{two.stranger(), chat.CreateAccount{Account: b, Code: hash}}),

@@ -35,7 +35,7 @@ func restarts(t testing.TB, maker Maker, o Options) {
 		func(h *chat.Hub) error {
 			return h.Decide(w.ctx, chat.TheServer, chat.CreateAccount{Account: erin.account(chat.User)}, nil)
 		},
-		say(chat.General), decide(w.carol, chat.JoinRoom{Room: dev}), decide(w.alice, chat.MakeRoom{Room: w.room("new")}),
+		say(chat.General), decide(w.carol, chat.JoinRoom{Room: dev}), decide(w.alice, chat.CreateRoom{Room: w.room("new")}),
 		decide(w.bob, chat.RemoveKey{ID: w.bob.Login.Account, Fingerprint: w.bob.Key}), say(dev),
 		decide(w.alice, chat.CloseRoom{Room: w.room("new")}), say(chat.General),
 		func(h *chat.Hub) error {

@@ -10,7 +10,7 @@ import (
 
 func moment() Moment {
 	at := time.Now().UTC()
-	return Moment{Shown: at, Believed: at, Latest: at, Stamp: at}
+	return Moment{Wall: at, Trusted: at, Latest: at, Stamp: at}
 }
 
 // hubOver is a hub over such rooms, in which everybody who is in one has an account.
@@ -55,9 +55,9 @@ func (h *Hub) caller(n Name) Caller {
 // enrol adds an account, which is in no room.
 type enrol struct{ Account }
 
-func (in enrol) decide(d *draft) error {
-	if d.named(in.Name) == nil {
-		d.addAccount(in.Account)
+func (in enrol) decide(tx *transaction) error {
+	if tx.named(in.Name) == nil {
+		tx.addAccount(in.Account)
 	}
 	return nil
 }
@@ -68,10 +68,10 @@ type rises struct {
 	role Role
 }
 
-func (in rises) decide(d *draft) error {
-	a := *d.named(in.name)
+func (in rises) decide(tx *transaction) error {
+	a := *tx.named(in.name)
 	a.Role = in.role
-	d.putAccount(a)
+	tx.putAccount(a)
 	return nil
 }
 
