@@ -10,9 +10,16 @@ import (
 )
 
 const (
-	presenceDelay = 3 * time.Second // comings and goings are gathered this long and told in one line
+	presenceDelay = 3 * time.Second // joins and departures are gathered this long and shown in one line
+	reconnectTime = time.Minute     // who is back within this time has not left, as far as rooms are shown
 	presenceNames = 5               // named in such a line; the rest are counted
 )
+
+// presenceChange is one that a room has not been shown yet.
+type presenceChange struct {
+	joined bool
+	at     time.Time
+}
 
 // presence is who belongs to rooms and who is there, and what rooms are shown of it.
 type presence struct {
@@ -64,56 +71,66 @@ func (h *presence) Online(name Name) bool {
 	return p != nil && p.sessions > 0
 }
 
-// notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel out.
-// Called with mu held.
+// notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel
+// out, and so do leaving and coming back within reconnectTime. Called with mu held.
 func (h *presence) notePresence(r *Room, name Name, joined bool) {
 	if r.Name.IsDirect() {
 		return
 	}
-	if before, pending := r.presence[name]; pending && before != joined {
+	if before, pending := r.presence[name]; pending && before.joined != joined {
 		delete(r.presence, name)
 		return
 	}
-	r.presence[name] = joined
+	r.presence[name] = presenceChange{joined, time.Now()}
 	select {
 	case h.presenceChanged <- struct{}{}:
 	default:
 	}
 }
 
-// showPresence appends one line to each room that has seen comings or goings.
-func (h *presence) showPresence() {
+// showPresence appends one line to each room with presence changes to show. It returns a channel that reports when the next
+// of those who have left and may still come back is due; nil if there are none.
+func (h *presence) showPresence() <-chan time.Time {
 	type line struct {
 		room *Room
 		said string
 	}
 	var lines []line
+	now, next := time.Now(), time.Duration(-1)
 	h.mu.Lock()
 	for _, r := range h.rooms {
-		if len(r.presence) == 0 {
-			continue
+		var in, out []Name
+		for name, c := range r.presence {
+			wait := c.at.Add(reconnectTime).Sub(now)
+			switch {
+			case c.joined:
+				in = append(in, name)
+			case wait <= presenceDelay: // those who leave one after the other are shown in one line
+				out = append(out, name)
+			default:
+				if next < 0 || wait < next {
+					next = wait
+				}
+				continue
+			}
+			delete(r.presence, name)
 		}
-		if r.online > 0 {
-			lines = append(lines, line{r, presenceText(r.presence)})
+		if r.online > 0 && len(in)+len(out) > 0 {
+			lines = append(lines, line{r, presenceText(in, out)})
 		}
-		clear(r.presence)
 	}
 	h.mu.Unlock()
 	for _, l := range lines {
 		h.appendNotice(l.room.Log, Message{Room: l.room.Name, Kind: PresenceChange, Text: text.Sprintf("%s", l.said)})
 	}
+	if next < 0 {
+		return nil
+	}
+	return time.After(next)
 }
 
-// presenceText is "alice and bob came; carol left".
-func presenceText(joined map[Name]bool) string {
-	var in, out []Name
-	for name, c := range joined {
-		if c {
-			in = append(in, name)
-		} else {
-			out = append(out, name)
-		}
-	}
+// presenceText is "alice and bob joined; carol left".
+func presenceText(in, out []Name) string {
 	var parts []string
 	if len(in) > 0 {
 		parts = append(parts, nameList(in)+" joined")

@@ -51,12 +51,47 @@ func TestPresenceIsToldInOneLine(t *testing.T) {
 		rest(presenceDelay - time.Millisecond)
 		expect(t, r)
 		rest(time.Second)
-		expect(t, r, "general:bob joined; carol left")
+		expect(t, r, "general:bob joined")
+		rest(reconnectTime - 2*presenceDelay) // carol may still come back
+		expect(t, r)
+		rest(2 * presenceDelay)
+		expect(t, r, "general:carol left")
 		rest(time.Hour)
 		expect(t, r)
 		if !h.Online(name(t, "bob")) || h.Online(name(t, "carol")) {
 			t.Error("who is here")
 		}
+	})
+}
+
+// Who is back within a minute has not left, as far as the room is shown; who comes back later has.
+func TestAReconnectIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, stop := synctestHub(t, "alice", "bob", "carol")
+		defer stop()
+		for _, who := range []string{"alice", "bob", "carol"} {
+			h.SessionOpened(name(t, who))
+		}
+		rest(2 * presenceDelay)
+		r := h.Reader(name(t, "alice"), From{})
+		for range 10 {
+			h.SessionClosed(name(t, "bob"))
+			rest(reconnectTime - 2*presenceDelay)
+			if h.Online(name(t, "bob")) {
+				t.Error("bob is online while his connection is down")
+			}
+			h.SessionOpened(name(t, "bob"))
+			rest(time.Second)
+		}
+		expect(t, r)
+		h.SessionClosed(name(t, "bob")) // control: they are gone for longer
+		rest(presenceDelay / 2)
+		h.SessionClosed(name(t, "carol"))
+		rest(2 * reconnectTime)
+		expect(t, r, "general:bob and carol left")
+		h.SessionOpened(name(t, "bob"))
+		rest(2 * presenceDelay)
+		expect(t, r, "general:bob joined")
 	})
 }
 

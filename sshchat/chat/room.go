@@ -14,18 +14,18 @@ type Room struct {
 
 	// Guarded by the hub's mu:
 
-	is       *RoomState         // what is decided about it; nil: nothing, for it is two people's, was removed, or is a new #general
-	was      *RoomState         // as it was removed; nil: it was not
-	closed   time.Time          // when that was
-	said     map[Name]time.Time // when each last spoke, while the room is slow
-	members  map[Name]uint64    // since which Seq; of a direct room always the two, from 1
-	online   int                // members with a live session
-	presence map[Name]bool      // people who came (true) or left (false), and of whom the room is not told yet
+	is       *RoomState              // what is decided about it; nil: nothing, for it is two people's, was removed, or is a new #general
+	was      *RoomState              // as it was removed; nil: it was not
+	closed   time.Time               // when that was
+	said     map[Name]time.Time      // when each last spoke, while the room is slow
+	members  map[Name]uint64         // since which Seq; of a direct room always the two, from 1
+	online   int                     // members with a live session
+	presence map[Name]presenceChange // changes that the room is not shown yet
 }
 
 // newRoom is a room of which so many messages are stored.
 func newRoom(name RoomName, is *RoomState, last uint64) *Room {
-	r := &Room{Name: name, Log: NewLog(last), is: is, members: make(map[Name]uint64), presence: make(map[Name]bool)}
+	r := &Room{Name: name, Log: NewLog(last), is: is, members: make(map[Name]uint64), presence: make(map[Name]presenceChange)}
 	if a, b, ok := name.Pair(); ok {
 		r.members[a], r.members[b] = 1, 1
 	}

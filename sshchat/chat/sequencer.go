@@ -186,7 +186,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 	defer close(h.stop)
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
-	var presence <-chan time.Time
+	var presence, departures <-chan time.Time
 	for {
 		var batch []*request
 		select {
@@ -214,7 +214,10 @@ func (h *sequencer) Run(ctx context.Context) error {
 			continue
 		case <-presence:
 			presence = nil
-			h.showPresence()
+			departures = h.showPresence()
+			continue
+		case <-departures:
+			departures = h.showPresence()
 			continue
 		case <-ctx.Done():
 			return h.finish()
