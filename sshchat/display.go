@@ -8,6 +8,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/view"
+	"sshchat/sshchat/view/theme"
 )
 
 // display is what a session's person is shown: in which UI, of which rooms, and what of it counts as read. The session's
@@ -80,15 +81,15 @@ func (v *display) options() view.Options {
 	return view.Options{
 		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
 		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "",
-		Server: v.who.server.services.ServerName, Look: v.look(), Since: v.began,
+		Server: v.who.server.services.ServerName, Preferences: v.look(), Since: v.began,
 		Complete: v.complete, Past: v.past, Lines: v.who.server.lines,
 	}
 }
 
 // look is what the person chose, and where nothing was chosen, what the client's environment says.
-func (v *display) look() view.Look {
+func (v *display) look() view.Preferences {
 	_, _, away := v.who.server.services.Hub.Away(v.who.name)
-	l := view.Look{
+	l := view.Preferences{
 		Zone: v.settings.Zone, Clock: v.settings.Clock(), Theme: v.settings.Theme,
 		Bell: v.settings.Bell, Mouse: v.settings.Mouse, Away: away,
 	}
@@ -124,7 +125,7 @@ func (v *display) settle() {
 
 // changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.
 func (v *display) changeUI() {
-	v.ui.Leave()
+	v.ui.Close()
 	if v.flush() != nil {
 		return // the connection has ended, which the session sees for itself
 	}
@@ -139,7 +140,7 @@ func (v *display) changeUI() {
 }
 
 // Themes are the names of the colours that a screen can have, the usual one first.
-func Themes() []string { return view.Themes() }
+func Themes() []string { return theme.Names() }
 
 // complete is what Tab offers: commands after a slash, rooms after #, people elsewhere.
 func (v *display) complete(line string, cursor int) (start int, candidates []string) {

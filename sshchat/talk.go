@@ -48,7 +48,7 @@ func (s *session) chat(ctx context.Context) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer func() { // also after a panic: the terminal is given back
-		s.ui.Leave()
+		s.ui.Close()
 		s.flush() // fails only where nobody is left to see it
 	}()
 	if s.login().provisional() {

@@ -14,9 +14,14 @@ import (
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
 	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks"},
-	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/wake"},
+	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/command":          {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
-	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
+	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
+	"sshchat/sshchat/view/editor":      {"sshchat/sshchat/text"},
+	"sshchat/sshchat/view/keys":        {"sshchat/sshchat/text"},
+	"sshchat/sshchat/view/markup":      {"sshchat/sshchat/view/theme"},
+	"sshchat/sshchat/view/output":      {"sshchat/sshchat/text"},
+	"sshchat/sshchat/view/theme":       {},
 	"sshchat/store":                    {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
 	"sshchat/store/accounts":           {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/agesplit":           {},
@@ -32,6 +37,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/attack":           {}, // for tests
 	"sshchat/sshchat/limit":            {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/text":             {},
+	"sshchat/sshchat/text/texttest":    {}, // for tests
 	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
 	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
 	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests

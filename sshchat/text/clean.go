@@ -33,11 +33,14 @@ const (
 	maxRawMarks = 8
 )
 
+// Tab replaces a tab in a text of several lines.
+const Tab = "    "
+
 // shape is what becomes of line ends and tabs.
 type shape struct{ newline, tab string }
 
 var (
-	asLines   = shape{newline: "\n", tab: "    "}
+	asLines   = shape{newline: "\n", tab: Tab}
 	asOneLine = shape{newline: " ", tab: " "}
 )
 

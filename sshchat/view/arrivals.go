@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/theme"
 )
 
 // arrivals are messages that need no new frame: they are written below those that the screen shows, which move up. What
@@ -31,16 +32,16 @@ func (f *Full) Deliver(spans []chat.Span) {
 	for i := range spans {
 		s := &spans[i]
 		if s.Gap.Count() > 0 {
-			f.note(s.Room, partNotice, gapText(s, f.options.Me)+": they came faster than this terminal could show them")
+			f.note(s.Room, theme.Notice, gapText(s, f.options.Me)+": they came faster than this terminal could show them")
 		}
 		for j := range s.Entries {
 			switch m := &s.Entries[j]; {
 			case s.Room.IsZero():
 				if s.Shows(m) {
-					f.told(m)
+					f.ownEntry(m)
 				}
 			case amends(m):
-				f.amended(m)
+				f.changed(m)
 			case s.Shows(m):
 				f.arrived(m)
 			}
@@ -52,19 +53,19 @@ func (f *Full) Deliver(spans []chat.Span) {
 }
 
 // told takes an entry of the person's own log.
-func (f *Full) told(m *chat.Message) {
+func (f *Full) ownEntry(m *chat.Message) {
 	switch {
 	case m.Kind == chat.Joined:
-		f.note(f.room, partNotice, "-- you are now in "+m.Room.For(f.options.Me))
+		f.note(f.room, theme.Notice, "-- you are now in "+m.Room.For(f.options.Me))
 	case m.Kind == chat.Parted:
-		f.note(f.room, partNotice, "-- you are no longer in "+m.Room.For(f.options.Me))
+		f.note(f.room, theme.Notice, "-- you are no longer in "+m.Room.For(f.options.Me))
 	case m.Kind == chat.Notice && m.Room.IsZero():
-		f.note(f.room, partNotice, "-- "+m.Text.String())
+		f.note(f.room, theme.Notice, "-- "+m.Text.String())
 	}
 }
 
 // amended takes an edit or a deletion: also one by somebody who is not shown, since what is deleted must go.
-func (f *Full) amended(m *chat.Message) {
+func (f *Full) changed(m *chat.Message) {
 	if m.Room == f.room {
 		f.messages.tail = tail{}
 		f.stale = true
@@ -73,7 +74,7 @@ func (f *Full) amended(m *chat.Message) {
 
 // arrived takes a message or a notice of a room. Other rooms are shown as far as Rooms tells of them.
 func (f *Full) arrived(m *chat.Message) {
-	f.ringing = f.ringing || f.look.rings(m, f.options.Me)
+	f.ringing = f.ringing || f.preferences.rings(m, f.options.Me)
 	switch {
 	case m.Room != f.room || f.stale:
 	case m.DisplaySeq > 0 && m.DisplaySeq <= f.end.order: // rooms' past runs ahead of what is delivered
@@ -92,11 +93,11 @@ func (f *Full) arrived(m *chat.Message) {
 func (f *Full) add(a *arrivals) {
 	fresh := a.fresh
 	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would be out of sight at once
-		f.end.day = dayOf(fresh[over-1].At, f.paint.location)
+		f.end.day = dayOf(fresh[over-1].At, f.renderer.location)
 		fresh = fresh[over:]
 	}
 	for _, m := range fresh {
-		e := f.options.Lines.scroll(f.paint, m, f.width())
+		e := f.options.Lines.scroll(f.renderer, m, f.width())
 		if e == nil || e.day != f.end.day {
 			f.stale = true
 			break

@@ -10,6 +10,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/theme"
 )
 
 // house is rooms with their logs as a server has them, and a reader of each: what was said is in a room's past before it
@@ -119,7 +121,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 	h := newHouse(t, 12+draw(80, "width"), 5+draw(25, "height"), []string{"xterm-256color", "linux", "vt100"}[draw(3, "term")])
 	says := func() {
 		room := h.rooms[draw(4, "room")%3].Name
-		m := happened(room, chat.Say, people[draw(4, "who")], scripts[draw(len(scripts), "text")]+strings.Repeat(" word", draw(20, "words"))+[]string{"", "", " ann", "\nanother line"}[draw(4, "end")])
+		m := happened(room, chat.Say, people[draw(4, "who")], texttest.Scripts[draw(len(texttest.Scripts), "text")]+strings.Repeat(" word", draw(20, "words"))+[]string{"", "", " ann", "\nanother line"}[draw(4, "end")])
 		switch draw(12, "kind") {
 		case 0:
 			m.Kind = chat.Me
@@ -182,7 +184,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 			h.Full.Rooms(h.rooms[:len(h.rooms)-draw(2, "left")])
 		case 14:
 			h.filter = []*chat.Filter{nil, {Ignore: map[chat.Name]bool{bob: true}}, {Quiet: true}, {Focus: map[chat.Name]bool{carol: true}}}[draw(4, "filter")]
-			h.Set(Look{Theme: Themes()[draw(3, "theme")], Bell: "all"})
+			h.Set(Preferences{Theme: theme.Names()[draw(3, "theme")], Bell: "all"})
 		case 15:
 			h.Input([]byte([]string{"x", "\x1b[5~", "\x1b[6~", "\x1b", "\r", "\x7f", "q"}[draw(7, "key")]))
 			h.Expire()

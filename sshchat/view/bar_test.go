@@ -92,7 +92,7 @@ func TestBarTellsWhatIsOutOfSight(t *testing.T) {
 			{Name: chat.General}, {Name: direct("b-writes-much"), Unread: 12, Mentions: 12}, {Name: direct("quiet")},
 			{Name: dev, Unread: 3}, {Name: direct("late"), Unread: 1, Mentions: 1},
 		}
-		s.bars.slots.arrange(rooms)
+		s.bars.numbers.arrange(rooms)
 		s.Full.Enter(rooms[c.here].Name)
 		s.Full.Rooms(rooms)
 		s.flush()
@@ -199,7 +199,7 @@ func TestPlainMentions(t *testing.T) {
 	for bell, want := range map[string]string{"off": "000000", "": "010100", "mention": "010100", "all": "110110"} {
 		m := newTerminal(t, 80)
 		m.Plain.since = noon
-		m.Set(Look{Bell: bell})
+		m.Set(Preferences{Bell: bell})
 		m.Enter(chat.General)
 		m.flush()
 		rung := ""

@@ -10,29 +10,30 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/theme"
 )
 
 // bars are the rows around messages and input: the topic, and the person's rooms. With them goes the window's title. They
 // change when rooms do, and not with each message.
 type bars struct {
-	me     chat.Name
-	server string
-	paint  *paint
-	width  int // cells of a row
-	away   bool
+	me       chat.Name
+	server   string
+	renderer *renderer
+	width    int // cells of a row
+	away     bool
 
-	rooms []Room // by their numbers
-	order []int  // where each room stands among them, as they were set
-	slots slots
-	room  chat.RoomName // the one that is shown
+	rooms   []Room // by their numbers
+	order   []int  // where each room stands among them, as they were set
+	numbers roomNumbers
+	room    chat.RoomName // the one that is shown
 
-	topicMade, roomsMade bool // the rows are as they should be, and the title
-	more                 bool // and say that there is more below
-	topic, status, title string
+	topicCurrent, roomsCurrent bool // the rows are as they should be, and the title
+	more                       bool // and say that there is more below
+	topic, status, title       string
 }
 
 // here is the room that is shown, as far as it is known.
-func (b *bars) here() (r Room, known bool) {
+func (b *bars) shownRoom() (r Room, known bool) {
 	for _, r := range b.rooms {
 		if r.Name == b.room {
 			return r, true
@@ -44,18 +45,18 @@ func (b *bars) here() (r Room, known bool) {
 // set takes the person's rooms as they stand now. What has not changed is not made anew.
 func (b *bars) set(rooms []Room) {
 	if !b.areSet(rooms) {
-		b.rooms = b.slots.arrange(rooms)
+		b.rooms = b.numbers.arrange(rooms)
 		b.order = b.order[:0]
 		for _, r := range rooms {
 			b.order = append(b.order, slices.IndexFunc(b.rooms, func(o Room) bool { return o.Name == r.Name }))
 		}
-		b.change()
+		b.invalidate()
 		return
 	}
 	for i, r := range rooms {
 		was := &b.rooms[b.order[i]]
-		b.roomsMade = b.roomsMade && was.Unread == r.Unread && was.Mentions == r.Mentions
-		b.topicMade = b.topicMade && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members)
+		b.roomsCurrent = b.roomsCurrent && was.Unread == r.Unread && was.Mentions == r.Mentions
+		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members)
 		*was = r
 	}
 }
@@ -74,29 +75,29 @@ func (b *bars) areSet(rooms []Room) bool {
 }
 
 // change has all be made anew.
-func (b *bars) change() { b.topicMade, b.roomsMade = false, false }
+func (b *bars) invalidate() { b.topicCurrent, b.roomsCurrent = false, false }
 
 // made reports whether the rows are as they should be.
-func (b *bars) made() bool { return b.topicMade && b.roomsMade }
+func (b *bars) current() bool { return b.topicCurrent && b.roomsCurrent }
 
 // update makes anew what has changed. more: messages stand below what is shown.
 func (b *bars) update(more bool) {
-	if !b.topicMade {
+	if !b.topicCurrent {
 		b.topic = b.topicRow()
 	}
-	if !b.roomsMade || b.more != more {
+	if !b.roomsCurrent || b.more != more {
 		b.more = more
 		b.status, b.title = b.roomsRow(), b.windowTitle()
 	}
-	b.topicMade, b.roomsMade = true, true
+	b.topicCurrent, b.roomsCurrent = true, true
 }
 
 // topicRow is the first row: the room, who is there, and what it is about.
 func (b *bars) topicRow() string {
 	if b.room.IsZero() {
-		return b.paint.in(partTopic, pad(" "+b.server, b.width))
+		return b.renderer.in(theme.Topic, pad(" "+b.server, b.width))
 	}
-	r, _ := b.here()
+	r, _ := b.shownRoom()
 	said := " " + b.room.For(b.me)
 	if !b.room.IsDirect() && r.Members > 0 {
 		said += fmt.Sprintf("  %d of %d online", r.Here, r.Members)
@@ -104,7 +105,7 @@ func (b *bars) topicRow() string {
 	if r.Topic != "" {
 		said += "  " + string(text.AppendPrintable(nil, r.Topic, false))
 	}
-	return b.paint.in(partTopic, pad(said, b.width))
+	return b.renderer.in(theme.Topic, pad(said, b.width))
 }
 
 // pad cuts or fills a text to exactly width cells.
@@ -153,22 +154,22 @@ func (b *bars) roomsRow() string {
 		var label [2 * text.MaxName]byte
 		item := b.appendItem(label[:0], &b.rooms[shown.from+i], it)
 		item = item[:min(len(item), max(0, width-len(sign)-used-1))]
-		row = append(b.paint.appendIn(row, it.part, item), ' ')
+		row = append(b.renderer.appendIn(row, it.style, item), ' ')
 		used += len(item) + 1
 	}
 	if sign != "" {
-		part := partBarUnread
+		part := theme.BarUnread
 		if strings.HasSuffix(sign, "!") {
-			part = partBarMention
+			part = theme.BarMention
 		}
-		row = b.paint.appendIn(row, part, []byte(sign))
+		row = b.renderer.appendIn(row, part, []byte(sign))
 		used += len(sign)
 	}
 	for ; used < width; used++ {
 		row = append(row, ' ')
 	}
 	if state != "" {
-		row = b.paint.appendIn(row, partBarMention, []byte(state))
+		row = b.renderer.appendIn(row, theme.BarMention, []byte(state))
 	}
 	return string(row)
 }
@@ -176,7 +177,7 @@ func (b *bars) roomsRow() string {
 // barItem is a room in the bar. All of its text is ASCII: a byte is a cell.
 type barItem struct {
 	number int
-	part   part
+	style  theme.Style
 	width  int
 }
 
@@ -184,14 +185,14 @@ type barItem struct {
 func (b *bars) barItems(items []barItem) []barItem {
 	for i := range b.rooms {
 		r := &b.rooms[i]
-		it := barItem{number: b.slots.number(r.Name), part: partBar}
+		it := barItem{number: b.numbers.number(r.Name), style: theme.Bar}
 		switch {
 		case r.Name == b.room:
-			it.part = partBarActive
+			it.style = theme.BarActive
 		case r.Mentions > 0:
-			it.part = partBarMention
+			it.style = theme.BarMention
 		case r.Unread > 0:
-			it.part = partBarUnread
+			it.style = theme.BarUnread
 		}
 		var label [2 * text.MaxName]byte
 		it.width = len(b.appendItem(label[:0], r, it))
@@ -204,22 +205,22 @@ func (b *bars) barItems(items []barItem) []barItem {
 func (b *bars) appendItem(dst []byte, r *Room, it barItem) []byte {
 	dst = append(strconv.AppendInt(dst, int64(it.number), 10), ':')
 	dst = r.Name.AppendFor(dst, b.me)
-	switch it.part {
-	case partBarMention:
+	switch it.style {
+	case theme.BarMention:
 		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), "!)"...)
-	case partBarUnread:
+	case theme.BarUnread:
 		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), ')')
 	}
 	return dst
 }
 
 // stretch is which items of the bar are shown: those before to, of which the last may be cut off where it alone fills it.
-type stretch struct{ from, to int }
+type barRange struct{ from, to int }
 
 // fitBar finds as many items as width has room for, the active one among them.
-func fitBar(items []barItem, width int) stretch {
-	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.part == partBarActive }))
-	s, used := stretch{}, 0
+func fitBar(items []barItem, width int) barRange {
+	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.style == theme.BarActive }))
+	s, used := barRange{}, 0
 	for i, it := range items {
 		used += it.width + 1
 		for used > width && s.from < i && i <= active {
@@ -235,14 +236,14 @@ func fitBar(items []barItem, width int) stretch {
 }
 
 // hiddenUnread counts the items out of sight with something unread: "+2", and "+2!" where one of them names the person.
-func hiddenUnread(items []barItem, shown stretch) string {
+func hiddenUnread(items []barItem, shown barRange) string {
 	hidden, end := 0, ""
 	for i, it := range items {
-		if i >= shown.from && i < shown.to || it.part == partBar {
+		if i >= shown.from && i < shown.to || it.style == theme.Bar {
 			continue
 		}
 		hidden++
-		if it.part == partBarMention {
+		if it.style == theme.BarMention {
 			end = "!"
 		}
 	}
@@ -270,7 +271,7 @@ func (b *bars) state() string {
 
 // switches is the room that a key goes to; ok is false for a key that goes to none, and the room is zero where
 // there is no such room.
-func (b *bars) switches(name string) (room chat.RoomName, ok bool) {
+func (b *bars) roomOf(name string) (room chat.RoomName, ok bool) {
 	now := slices.IndexFunc(b.rooms, func(r Room) bool { return r.Name == b.room })
 	switch n := len(b.rooms); {
 	case name == "ctrl+n" && n > 0:
@@ -281,7 +282,7 @@ func (b *bars) switches(name string) (room chat.RoomName, ok bool) {
 		return b.nextUnread(now), true
 	}
 	if n, ok := roomNumber(name); ok {
-		if i := slices.IndexFunc(b.rooms, func(r Room) bool { return b.slots.number(r.Name) == n }); i >= 0 {
+		if i := slices.IndexFunc(b.rooms, func(r Room) bool { return b.numbers.number(r.Name) == n }); i >= 0 {
 			room = b.rooms[i].Name
 		}
 		return room, true
@@ -306,15 +307,15 @@ func (b *bars) nextUnread(now int) chat.RoomName {
 }
 
 // keyed is how many rooms have a key, Alt+1 to Alt+9.
-const keyed = 9
+const numberKeys = 9
 
 // slots are the numbers of rooms, from 1. A room keeps its number for as long as the screen is there, also while it is
 // left, and a room that comes takes one that no other had: the key that was one room is never another one under the
 // fingers, whoever writes meanwhile. Only when the keys are used up a room gets the number of one that was left.
-type slots []chat.RoomName
+type roomNumbers []chat.RoomName
 
 // arrange gives each room its number and returns them in that order.
-func (s *slots) arrange(rooms []Room) []Room {
+func (s *roomNumbers) arrange(rooms []Room) []Room {
 	for _, r := range rooms {
 		if s.number(r.Name) > 0 {
 			continue
@@ -322,7 +323,7 @@ func (s *slots) arrange(rooms []Room) []Room {
 		left := slices.IndexFunc(*s, func(name chat.RoomName) bool {
 			return !slices.ContainsFunc(rooms, func(r Room) bool { return r.Name == name })
 		})
-		if len(*s) >= keyed && left >= 0 {
+		if len(*s) >= numberKeys && left >= 0 {
 			(*s)[left] = r.Name
 		} else {
 			*s = append(*s, r.Name)
@@ -334,4 +335,4 @@ func (s *slots) arrange(rooms []Room) []Room {
 }
 
 // number is a room's; 0 where it has none.
-func (s *slots) number(name chat.RoomName) int { return slices.Index(*s, name) + 1 }
+func (s *roomNumbers) number(name chat.RoomName) int { return slices.Index(*s, name) + 1 }

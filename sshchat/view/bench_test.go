@@ -7,6 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
 )
 
 // BenchmarkPlainDeliver is one message shown above a prompt with a draft, flushed at once.
@@ -74,7 +75,7 @@ func BenchmarkHostile(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 			p.Enter(chat.General)
-			p.Input([]byte(strings.Repeat("🇩🇪", text.MaxText/8) + "\r" + strings.Repeat("日", maxLine/3)))
+			p.Input([]byte(strings.Repeat("🇩🇪", text.MaxText/8) + "\r" + strings.Repeat("日", editor.MaxLine/3)))
 			for b.Loop() {
 				p.Input([]byte(keys))
 				p.Flush()

@@ -1,56 +1,55 @@
 package view
 
 import (
-	"bytes"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
-	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/theme"
 )
 
 // composer is what is being typed on a terminal: a line for each room, or the answer to a question.
 type composer struct {
-	edit   editor
-	drafts drafts
-	asked  *inquiry // the question that the next line answers, or nil
+	edit     editor.Editor
+	drafts   drafts
+	question *openQuestion // the question that the next line answers, or nil
 }
 
 // inquiry is a question under way.
-type inquiry struct {
+type openQuestion struct {
 	prompt string
-	draft  line // what was being typed when it came
+	draft  editor.Line // what was being typed when it came
 }
 
 // enter goes from one room's line to another's. With a question under way that is what is gone back to.
 func (c *composer) enter(from, to chat.RoomName) {
-	now := &c.edit.line
-	if c.asked != nil {
-		now = &c.asked.draft
+	now := &c.edit.Line
+	if c.question != nil {
+		now = &c.question.draft
 	}
-	c.drafts.put(from, *now)
+	c.drafts.store(from, *now)
 	*now = c.drafts.take(to)
-	c.edit.past.rest()
+	c.edit.Sent.Reset()
 }
 
 // ask has the next line be an answer. The caller sets the question's prompt.
 func (c *composer) ask(echo bool) {
-	if c.asked == nil {
-		c.asked = &inquiry{draft: c.edit.line}
+	if c.question == nil {
+		c.question = &openQuestion{draft: c.edit.Line}
 	}
-	c.edit.line = line{}
-	c.edit.single, c.edit.secret = true, !echo
+	c.edit.Line = editor.Line{}
+	c.edit.Single, c.edit.Secret = true, !echo
 }
 
 // answered returns from the question to what was being typed.
 func (c *composer) answered() {
-	c.edit.wipe()
-	c.edit.single, c.edit.secret = false, false
-	c.edit.line = c.asked.draft
-	c.asked = nil
+	c.edit.Wipe()
+	c.edit.Single, c.edit.Secret = false, false
+	c.edit.Line = c.question.draft
+	c.question = nil
 }
 
 // maxBox is how many rows of a screen the input has at most.
@@ -58,13 +57,13 @@ const maxBox = 5
 
 // box is the input on a screen of so many rows, of which width cells are written to: its rows, and the cursor's place in
 // them.
-func (c *composer) box(p *paint, width, screen int) (rows []string, row, column int) {
+func (c *composer) box(p *renderer, width, screen int) (rows []string, row, column int) {
 	prompt := c.prompt(width)
 	var text []string
-	if c.edit.secret {
+	if c.edit.Secret {
 		text = []string{""}
 	} else {
-		text, row, column = layBox(&c.edit.line, width, displaywidth.String(prompt))
+		text, row, column = layoutInput(&c.edit.Line, width, displaywidth.String(prompt))
 	}
 	if row == 0 {
 		column += displaywidth.String(prompt)
@@ -74,41 +73,29 @@ func (c *composer) box(p *paint, width, screen int) (rows []string, row, column 
 	if lines > height { // the rows around the cursor
 		first := min(max(0, row-height/2), lines-height)
 		if first == 0 {
-			text[0] = p.in(partPrompt, prompt) + text[0]
+			text[0] = p.in(theme.Prompt, prompt) + text[0]
 		}
 		text, row = text[first:first+height], row-first
 		if height > 2 {
-			hint := c.edit.hint()
+			hint := c.edit.Hint()
 			if row == height-1 {
 				text, row = text[1:], row-1
 			} else {
 				text = text[:height-1]
 			}
-			text = append(text, p.in(partNotice, fitRow(hint, width)))
+			text = append(text, p.in(theme.Notice, fitRow(hint, width)))
 		}
 		return text, row, min(column, width)
 	}
-	text[0] = p.in(partPrompt, prompt) + text[0]
+	text[0] = p.in(theme.Prompt, prompt) + text[0]
 	return text, row, min(column, width)
-}
-
-// hint is what an input of more rows than are shown holds, and how to get rid of it.
-func (e *editor) hint() string {
-	lines, size := 1+bytes.Count(e.text, []byte("\n")), len(e.text)
-	switch {
-	case size > text.MaxText:
-		return fmt.Sprintf("[%s, %d bytes; the limit is %d. Ctrl+C clears]", text.Count(lines, "line"), size, text.MaxText)
-	case lines == 1:
-		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C clears]", size)
-	}
-	return fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C clears]", lines)
 }
 
 // prompt is what stands before what is typed, in rows of width cells.
 func (c *composer) prompt(width int) string {
 	switch {
-	case c.asked != nil:
-		return fitRow(c.asked.prompt, max(width-minTyped, 2))
+	case c.question != nil:
+		return fitRow(c.question.prompt, max(width-minTyped, 2))
 	case width < 2*minTyped:
 		return ">"
 	}
@@ -116,14 +103,14 @@ func (c *composer) prompt(width int) string {
 }
 
 // layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
-func layBox(l *line, width, prompt int) (rows []string, row, column int) {
+func layoutInput(l *editor.Line, width, prompt int) (rows []string, row, column int) {
 	var b strings.Builder
-	eachCell(l, width, prompt, func(i, y, x int, shown []byte) {
+	eachCluster(l, width, prompt, func(i, y, x int, shown []byte) {
 		for len(rows) < y {
 			rows = append(rows, b.String())
 			b.Reset()
 		}
-		if i == l.at {
+		if i == l.At {
 			row, column = y, x
 		}
 		b.Write(shown)
@@ -133,17 +120,17 @@ func layBox(l *line, width, prompt int) (rows []string, row, column int) {
 
 // eachCell visits each cluster of what is typed, and the end of it, with its place in rows of width cells.
 // In the first row the prompt takes some of them.
-func eachCell(l *line, width, prompt int, visit func(i, row, column int, shown []byte)) {
+func eachCluster(l *editor.Line, width, prompt int, visit func(i, row, column int, shown []byte)) {
 	row, column, limit := 0, 0, width-prompt
-	for i := range l.ends {
-		shown, w := l.text[l.start(i):l.ends[i]], 1
+	for i := range l.Len() {
+		shown, w := l.ClusterBytes(i), 1
 		if len(shown) == 1 && shown[0] == '\n' {
 			visit(i, row, column, nil)
 			row, column, limit = row+1, 0, width
 			continue
 		}
 		if len(shown) > 1 { // else it is ASCII; measuring is what all of this costs
-			shown, w = glyph(l.cluster(i))
+			shown, w = glyph(l.Cluster(i))
 		}
 		if column+w > limit {
 			row, column, limit = row+1, 0, width
@@ -151,25 +138,25 @@ func eachCell(l *line, width, prompt int, visit func(i, row, column int, shown [
 		visit(i, row, column, shown)
 		column += w
 	}
-	if column >= limit && l.at == len(l.ends) { // the cursor needs a cell of its own
+	if column >= limit && l.At == l.Len() { // the cursor needs a cell of its own
 		row, column = row+1, 0
 	}
-	visit(len(l.ends), row, column, nil)
+	visit(l.Len(), row, column, nil)
 }
 
 // moveRow moves the cursor a row up or down within what is typed, in rows of width cells; false where there is none that way.
 func (c *composer) moveRow(by, width int) bool {
-	if c.asked != nil {
+	if c.question != nil {
 		return false
 	}
 	prompt := displaywidth.String(c.prompt(width))
 	var starts []int // of the rows
 	row, want := 0, 0
-	eachCell(&c.edit.line, width, prompt, func(i, y, x int, _ []byte) {
+	eachCluster(&c.edit.Line, width, prompt, func(i, y, x int, _ []byte) {
 		for len(starts) <= y {
 			starts = append(starts, i)
 		}
-		if i == c.edit.at {
+		if i == c.edit.At {
 			row, want = y, x
 		}
 	})
@@ -182,41 +169,41 @@ func (c *composer) moveRow(by, width int) bool {
 	} else if to == 0 {
 		want -= prompt
 	}
-	at, end := starts[to], len(c.edit.ends)
+	at, end := starts[to], c.edit.Len()
 	if to+1 < len(starts) {
 		end = starts[to+1] - 1
 	}
 	for ; at < end; at++ {
-		_, w := glyph(c.edit.cluster(at))
+		_, w := glyph(c.edit.Cluster(at))
 		if want -= w; want < 0 {
 			break
 		}
 	}
-	c.edit.at = at
+	c.edit.At = at
 	return true
 }
 
 // maxDrafts is how many bytes of unsent lines are kept for the other rooms. The oldest are dropped for newer ones.
-const maxDrafts = 2 * maxLine
+const maxDrafts = 2 * editor.MaxLine
 
 // drafts are the unsent lines of rooms, the newest last. A room has one or none.
 type drafts []draft
 
 type draft struct {
 	room chat.RoomName
-	line line
+	line editor.Line
 }
 
 // put keeps l as the room's draft; an empty one is not worth keeping.
-func (ds *drafts) put(room chat.RoomName, l line) {
+func (ds *drafts) store(room chat.RoomName, l editor.Line) {
 	ds.take(room)
-	if len(l.text) == 0 {
+	if len(l.Text) == 0 {
 		return
 	}
 	*ds = append(*ds, draft{room, l})
 	bytes := 0
 	for i := len(*ds) - 1; i >= 0; i-- {
-		if bytes += len((*ds)[i].line.text); bytes > maxDrafts {
+		if bytes += len((*ds)[i].line.Text); bytes > maxDrafts {
 			*ds = slices.Delete(*ds, 0, i+1)
 			return
 		}
@@ -224,12 +211,12 @@ func (ds *drafts) put(room chat.RoomName, l line) {
 }
 
 // take returns the room's draft and forgets it.
-func (ds *drafts) take(room chat.RoomName) line {
+func (ds *drafts) take(room chat.RoomName) editor.Line {
 	for i, d := range *ds {
 		if d.room == room {
 			*ds = slices.Delete(*ds, i, i+1)
 			return d.line
 		}
 	}
-	return line{}
+	return editor.Line{}
 }

@@ -11,6 +11,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/output"
 )
 
 // A message that comes to a session at rest makes no garbage, if another session has shown it before. The control is a
@@ -75,7 +77,7 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 	private.Room, private.DisplaySeq = direct, 9
 	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
 		lines := &Lines{}
-		shows := func(me chat.Name, room chat.RoomName, width int, look Look, m chat.Message) string {
+		shows := func(me chat.Name, room chat.RoomName, width int, look Preferences, m chat.Message) string {
 			t.Helper()
 			var past []chat.Message
 			for i := range 99 {
@@ -83,7 +85,7 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 				p.At = m.At
 				past = append(past, p)
 			}
-			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Look: look, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
+			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Preferences: look, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
 				return past[len(past)-min(n, len(past)):]
 			}})
 			ui.Enter(room)
@@ -92,18 +94,18 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 			ui.Deliver([]chat.Span{{Room: m.Room, Entries: []chat.Message{m}}})
 			return string(ui.Flush())
 		}
-		first := shows(carol, chat.General, 80, Look{}, m)
-		if again := shows(carol, chat.General, 80, Look{}, m); again != first || !strings.Contains(first, "the first words") {
+		first := shows(carol, chat.General, 80, Preferences{}, m)
+		if again := shows(carol, chat.General, 80, Preferences{}, m); again != first || !strings.Contains(first, "the first words") {
 			t.Errorf("%s: another is shown %q, the first %q", kind, again, first)
 		}
 		for name, c := range map[string]struct{ got, has, not string }{
-			"edited":    {shows(carol, chat.General, 80, Look{}, edited), "other words", "first words"},
-			"deleted":   {shows(carol, chat.General, 80, Look{}, deleted), "", "first words"},
-			"narrow":    {shows(carol, chat.General, 20, Look{}, m), "the", ""},
-			"named":     {shows(ann, chat.General, 80, Look{}, m), "words", ""},
-			"clockless": {shows(carol, chat.General, 80, Look{Clock: "off"}, m), "words", "12:34"},
-			"of ann":    {shows(ann, chat.General, 80, Look{}, private), "", "@ann"},
-			"of bob":    {shows(bob, chat.General, 80, Look{}, private), "", "@bob"},
+			"edited":    {shows(carol, chat.General, 80, Preferences{}, edited), "other words", "first words"},
+			"deleted":   {shows(carol, chat.General, 80, Preferences{}, deleted), "", "first words"},
+			"narrow":    {shows(carol, chat.General, 20, Preferences{}, m), "the", ""},
+			"named":     {shows(ann, chat.General, 80, Preferences{}, m), "words", ""},
+			"clockless": {shows(carol, chat.General, 80, Preferences{Clock: "off"}, m), "words", "12:34"},
+			"of ann":    {shows(ann, chat.General, 80, Preferences{}, private), "", "@ann"},
+			"of bob":    {shows(bob, chat.General, 80, Preferences{}, private), "", "@bob"},
 		} {
 			if !strings.Contains(c.got, c.has) || c.not != "" && strings.Contains(c.got, c.not) {
 				t.Errorf("%s: %s is shown %q", kind, name, c.got)
@@ -113,7 +115,7 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 				t.Errorf("%s: %s is shown what the first is, %v: %q", kind, name, !same, c.got)
 			}
 		}
-		if got := shows(carol, chat.General, 80, Look{}, elsewhere); kind != KindFull && !strings.Contains(got, "#dev ") {
+		if got := shows(carol, chat.General, 80, Preferences{}, elsewhere); kind != KindFull && !strings.Contains(got, "#dev ") {
 			t.Errorf("%s: of another room %q", kind, got)
 		}
 	}
@@ -158,7 +160,7 @@ func TestSharedLinesAreOnesOwn(t *testing.T) {
 		for range 4 {
 			o := Options{
 				Me: []chat.Name{ann, bob, carol}[draw(3, "me")], Width: []int{20, 80}[draw(2, "width")], Height: 24,
-				Look: Look{Clock: []string{"", "off", "15:04:05"}[draw(3, "clock")], Zone: []*time.Location{nil, time.FixedZone("there", 3600)}[draw(2, "zone")]},
+				Preferences: Preferences{Clock: []string{"", "off", "15:04:05"}[draw(3, "clock")], Zone: []*time.Location{nil, time.FixedZone("there", 3600)}[draw(2, "zone")]},
 			}
 			room := rooms[draw(3, "room")]
 			own := New(kind, o)
@@ -174,7 +176,7 @@ func TestSharedLinesAreOnesOwn(t *testing.T) {
 			spans := make([]chat.Span, len(rooms))
 			for range draw(6, "messages") {
 				at := draw(len(rooms), "in")
-				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.PresenceChange}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], scripts[draw(len(scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
+				m := happened(rooms[at], []chat.Kind{chat.Say, chat.Me, chat.Edit, chat.Notice, chat.PresenceChange}[draw(5, "kind")], []chat.Name{ann, bob}[draw(2, "from")], texttest.Scripts[draw(len(texttest.Scripts), "text")]+[]string{"", " ann", "\nbob"}[draw(3, "end")])
 				order++
 				m.DisplaySeq, m.Edited = order, draw(9, "edited") == 0
 				all = append(all, m)
@@ -210,7 +212,7 @@ func TestPlacesOfEncoded(t *testing.T) {
 		t.Error("two is not found, or taken for one")
 	}
 	long := one
-	long.bytes = make([]byte, maxEncoded+1)
+	long.bytes = encode(strings.Repeat("x", maxEncoded+1))
 	if s.keep(&long, 0); s.find(&long.encodedKey, 0) != nil {
 		t.Error("what is too long is kept")
 	}
@@ -261,11 +263,17 @@ func TestDeletedByWhoIsIgnored(t *testing.T) {
 	h.draw()
 	h.shows("a secret")
 	h.filter = &chat.Filter{Ignore: map[chat.Name]bool{bob: true}}
-	h.Set(Look{})
+	h.Set(Preferences{})
 	h.draw()
 	h.happens(chat.Message{Room: chat.General, Kind: chat.Delete, From: bob, Of: 1})
 	h.deliver()
 	h.draw()
 	h.hides("a secret")
 	h.shows("carol: (deleted)")
+}
+
+func encode(s string) output.Encoded {
+	var w output.Buffer
+	w.Text([]byte(s))
+	return w.Encode()
 }

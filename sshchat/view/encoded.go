@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 // encoded is a message as it goes to clients: the bytes that show it below what is shown already. It is made once for all
 // sessions that show it alike, and never changed.
 type encoded struct {
 	encodedKey
-	bytes []byte   // of a full screen: each row begins with a new line, which may move those above it up
-	sums  []uint64 // of a full screen: the hash of each row
-	day   day      // of a full screen
+	bytes output.Encoded // of a full screen: each row begins with a new line, which may move those above it up
+	sums  []uint64       // of a full screen: the hash of each row
+	day   day            // of a full screen
 }
 
 // encodedKey is all that the bytes depend on. A message that was edited or deleted has none: its Order says too little.
@@ -29,9 +31,9 @@ type encodedKey struct {
 type format struct {
 	kind        Kind
 	zone, clock string // the clock is a layout of the time
-	styles      *styles
+	styles      *theme.Styles
 	links       bool // the terminal knows links (OSC 8)
-	keep        bool // markup is shown with its signs
+	keepSigns   bool // markup is shown with its signs
 }
 
 // variant is what a message is to the person who is shown it.
@@ -100,7 +102,7 @@ func (s *encodedMessages) find(k *encodedKey, hash uint64) *encoded {
 }
 
 func (s *encodedMessages) keep(e *encoded, hash uint64) {
-	if len(e.bytes)+8*len(e.sums) <= maxEncoded {
+	if e.bytes.Len()+8*len(e.sums) <= maxEncoded {
 		s[e.slot(hash)].Store(e)
 	}
 }

@@ -44,7 +44,7 @@ func TestKeysInOnePacket(t *testing.T) {
 			drafts := make(map[chat.RoomName]string)
 			for _, room := range []chat.RoomName{chat.General, dev, bobs} {
 				s.Enter(room)
-				drafts[room] = string(s.Full.input.edit.text)
+				drafts[room] = string(s.Full.input.edit.Text)
 			}
 			for room, got := range drafts {
 				if got != c.drafts[room] {

@@ -5,18 +5,21 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/keys"
+	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 // Full is the UI of a whole screen: a line with the room's topic, its messages, a bar with the rooms, and a box that
 // is typed into. It keeps no messages: a frame is drawn from the rooms' past, as far back as the screen reaches, and
 // written as the difference to what the terminal shows.
 type Full struct {
-	options    Options
-	paint      *paint
-	look       Look
-	cols, rows int // of the terminal
+	options     Options
+	renderer    *renderer
+	preferences Preferences
+	cols, rows  int // of the terminal
 
-	keys     decoder
+	keys     keys.Decoder
 	input    composer
 	messages scrollback
 	bars     bars
@@ -29,34 +32,34 @@ type Full struct {
 	added   *arrivals // what came since and is not shown; nil for nothing
 	stale   bool      // the screen must be drawn anew to show what it should; added does not count then
 	ringing bool
-	left    bool
-	out     wire
+	closed  bool
+	output  output.Buffer
 }
 
 // NewFull returns a UI that takes the terminal over at its first Flush.
 func NewFull(o Options) *Full {
-	f := &Full{options: o, keys: decoder{bound: boundOnScreen}}
+	f := &Full{options: o, keys: keys.Decoder{Bound: boundOnScreen}}
 	f.messages.past, f.messages.lines, f.messages.me = o.Past, o.Lines, o.Me
 	f.bars.me, f.bars.server = o.Me, o.Server
-	f.screen.term = strings.ToLower(o.Term)
-	f.Set(o.Look)
+	f.screen.hasTitle = output.HasTitle(o.Term)
+	f.Set(o.Preferences)
 	f.Resize(o.Width, o.Height)
 	return f
 }
 
 // Set implements Display.
-func (f *Full) Set(l Look) {
-	f.look = l
-	f.paint = newPaint(&f.options, l)
-	f.messages.paint, f.bars.paint, f.bars.away = f.paint, f.paint, l.Away
+func (f *Full) Set(l Preferences) {
+	f.preferences = l
+	f.renderer = newRenderer(&f.options, l)
+	f.messages.renderer, f.bars.renderer, f.bars.away = f.renderer, f.renderer, l.Away
 	f.stale = true
-	f.bars.change()
+	f.bars.invalidate()
 }
 
 // Rooms implements Display. What changes elsewhere changes the bar alone.
 func (f *Full) Rooms(rooms []Room) {
 	f.bars.set(rooms)
-	f.stale = f.messages.know(f.bars.here()) || f.stale
+	f.stale = f.messages.setRoom(f.bars.shownRoom()) || f.stale
 }
 
 // Enter implements Display.
@@ -66,14 +69,14 @@ func (f *Full) Enter(room chat.RoomName) {
 	}
 	f.input.enter(f.room, room)
 	f.room, f.bars.room = room, room
-	f.bars.change()
+	f.bars.invalidate()
 	f.overlay = nil
-	f.messages.enter(f.bars.here())
+	f.messages.enter(f.bars.shownRoom())
 	f.stale = true
 }
 
 // note shows text to this person alone, after what the room shows now.
-func (f *Full) note(room chat.RoomName, p part, text string) {
+func (f *Full) note(room chat.RoomName, p theme.Style, text string) {
 	f.messages.note(room, p, text)
 	f.stale = true
 }
@@ -84,15 +87,15 @@ const longAnswer = 3
 // Print implements Display.
 func (f *Full) Print(text string) {
 	text = strings.TrimRight(text, "\n")
-	if len(f.paint.text(text, partNotice, f.width())) > longAnswer && f.input.asked == nil {
+	if len(f.renderer.text(text, theme.Notice, f.width())) > longAnswer && f.input.question == nil {
 		f.Show(f.last, text)
 		return
 	}
-	f.note(f.room, partNotice, text)
+	f.note(f.room, theme.Notice, text)
 }
 
 // Fail implements Display.
-func (f *Full) Fail(text string) { f.note(f.room, partError, "! "+strings.TrimRight(text, "\n")) }
+func (f *Full) Fail(text string) { f.note(f.room, theme.Error, "! "+strings.TrimRight(text, "\n")) }
 
 // Show implements Display.
 func (f *Full) Show(title, text string) {
@@ -104,10 +107,10 @@ func (f *Full) Show(title, text string) {
 func (f *Full) Ask(prompt string, echo bool) {
 	f.input.ask(echo)
 	if lead, last, ok := cutLast(prompt); ok {
-		f.note(f.room, partNotice, lead)
+		f.note(f.room, theme.Notice, lead)
 		prompt = last
 	}
-	f.input.asked.prompt = string(text.AppendPrintable(nil, strings.TrimRight(prompt, " "), false)) + " "
+	f.input.question.prompt = string(text.AppendPrintable(nil, strings.TrimRight(prompt, " "), false)) + " "
 	f.overlay, f.stale = nil, true
 }
 
@@ -130,7 +133,7 @@ func (f *Full) Resize(width, height int) {
 	f.messages.width, f.bars.width = f.width(), f.width()
 	f.screen.forget()
 	f.stale = true
-	f.bars.change()
+	f.bars.invalidate()
 }
 
 // width is how many cells of a row are written to: what a terminal does in its last column differs.
@@ -148,65 +151,65 @@ func (f *Full) Following() bool { return f.messages.following() && f.overlay == 
 
 // Pending implements Output.
 func (f *Full) Pending() bool {
-	return f.stale || f.added != nil || f.ringing || len(f.out.b) > 0 || !f.left && !f.bars.made()
+	return f.stale || f.added != nil || f.ringing || f.output.Len() > 0 || !f.closed && !f.bars.current()
 }
 
 // Flush implements Output.
 func (f *Full) Flush() []byte {
 	switch {
-	case f.left:
+	case f.closed:
 	case f.stale:
 		fr := f.compose()
-		f.screen.draw(&f.out, fr, f.look.Mouse)
+		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
-	case f.added != nil || !f.bars.made():
-		f.change()
+	case f.added != nil || !f.bars.current():
+		f.drawChanges()
 	}
-	if f.ringing && !f.left {
-		f.out.open()
-		f.out.bell()
+	if f.ringing && !f.closed {
+		f.output.Open()
+		f.output.Bell()
 	}
 	f.added = f.added.release()
 	f.stale, f.ringing = false, false
-	return f.out.take()
+	return f.output.Take()
 }
 
 // change writes what has come and how the bars have changed, without looking at anything else.
-func (f *Full) change() {
-	start := f.out.beginFrame()
+func (f *Full) drawChanges() {
+	start := f.output.BeginFrame()
 	if f.added != nil {
-		f.end.rows = f.screen.add(&f.out, f.added.messages, f.end.rows)
+		f.end.rows = f.screen.add(&f.output, f.added.messages, f.end.rows)
 	}
-	if !f.bars.made() {
-		f.bars.update(f.messages.from.order > 0)
+	if !f.bars.current() {
+		f.bars.update(f.messages.position.order > 0)
 		if f.rows >= rowsForTopic {
-			f.screen.setRow(&f.out, 0, f.bars.topic, sum(f.bars.topic))
+			f.screen.setRow(&f.output, 0, f.bars.topic, rowHash(f.bars.topic))
 		}
 		if f.rows >= rowsForBar {
-			f.screen.setRow(&f.out, f.screen.bottom, f.bars.status, sum(f.bars.status))
+			f.screen.setRow(&f.output, f.screen.bottom, f.bars.status, rowHash(f.bars.status))
 		}
-		f.screen.setTitle(&f.out, f.bars.title)
+		f.screen.setTitle(&f.output, f.bars.title)
 	}
-	f.out.endFrame(start, f.screen.row, f.screen.column)
+	f.output.EndFrame(start, f.screen.row, f.screen.column)
 }
 
 // Done implements Output.
-func (f *Full) Done() { f.out.done() }
+func (f *Full) Done() { f.output.Done() }
 
 // FlushErr implements Output: a terminal has one stream.
 func (f *Full) FlushErr() []byte { return nil }
 
 // Leave implements Output. What was not shown yet is said where the terminal was before.
-func (f *Full) Leave() {
-	if f.left {
+func (f *Full) Close() {
+	if f.closed {
 		return
 	}
-	f.left, f.stale = true, true
-	f.screen.leave(&f.out)
-	for _, n := range f.messages.notes.fresh {
-		for _, row := range f.paint.text(n.text, n.part, f.width()) {
-			f.out.styled(row)
-			f.out.newline()
+	f.closed, f.stale = true, true
+	f.screen.restore(&f.output)
+	for _, n := range f.messages.notes.undrawn {
+		for _, row := range f.renderer.text(n.text, n.style, f.width()) {
+			f.output.Styled(row)
+			f.output.Newline()
 		}
 	}
 }
@@ -219,18 +222,18 @@ const (
 
 // compose makes the frame that shows the state as it is.
 func (f *Full) compose() frame {
-	box, row, column := f.input.box(f.paint, f.width(), f.rows)
+	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
 	area := f.area(len(box))
 	f.messages.scroll(area)
-	f.bars.update(f.messages.from.order > 0)
+	f.bars.update(f.messages.position.order > 0)
 	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.bars.title}
 	if f.rows >= rowsForTopic {
 		fr.rows = append(fr.rows, f.bars.topic)
 	}
 	fr.top, fr.bottom = len(fr.rows), len(fr.rows)+area
 	if f.overlay != nil {
-		news := f.messages.notes.news(f.paint, f.width(), min(longAnswer, area/2))
-		fr.rows = append(fr.rows, f.overlay.draw(f.paint, f.width(), area-len(news))...)
+		news := f.messages.notes.unseen(f.renderer, f.width(), min(longAnswer, area/2))
+		fr.rows = append(fr.rows, f.overlay.draw(f.renderer, f.width(), area-len(news))...)
 		fr.rows = append(fr.rows, news...)
 	} else {
 		var rows []string

@@ -9,6 +9,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
 )
 
 // crowd is a room's log as the hub has it, read by many faces.
@@ -156,8 +157,8 @@ func BenchmarkFullHostile(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			c := newCrowd(chat.LogLines)
 			f := c.full(MaxWidth, MaxHeight)
-			text := make([]byte, 0, maxLine)
-			for len(text) < maxLine-8 {
+			text := make([]byte, 0, editor.MaxLine)
+			for len(text) < editor.MaxLine-8 {
 				text = append(text, "\U0001F1E9\U0001F1EA"...)
 			}
 			f.Input(text)

@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -12,6 +11,10 @@ import (
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/keys"
+	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 // typings are keys and what terminals send besides.
@@ -49,7 +52,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 			case 0, 1, 2:
 				kinds := []chat.Kind{chat.Say, chat.Say, chat.Me, chat.PresenceChange, chat.Edit}
 				for range 1 + draw(5, "messages") {
-					s.says(happened(rooms[draw(3, "room")].Name, kinds[draw(len(kinds), "kind")], bob, scripts[draw(len(scripts), "text")]+strings.Repeat(" word", draw(30, "words"))))
+					s.says(happened(rooms[draw(3, "room")].Name, kinds[draw(len(kinds), "kind")], bob, texttest.Scripts[draw(len(texttest.Scripts), "text")]+strings.Repeat(" word", draw(30, "words"))))
 				}
 			case 3, 4:
 				for _, a := range s.Input([]byte(typings[draw(len(typings), "key")])) {
@@ -63,7 +66,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 				[]func(){
 					func() { s.Print(strings.Repeat("an answer\n", 1+draw(30, "rows"))) }, func() { s.Fail("refused") }, func() { s.Ask("Sure? ", draw(2, "echo") == 1) },
 					func() {
-						s.Set(Look{Theme: Themes()[draw(3, "theme")], Clock: []string{"", "off"}[draw(2, "clock")], Mouse: draw(2, "mouse") == 1})
+						s.Set(Preferences{Theme: theme.Names()[draw(3, "theme")], Clock: []string{"", "off"}[draw(2, "clock")], Mouse: draw(2, "mouse") == 1})
 					},
 					func() { s.Clear() }, func() { s.Full.Expire() },
 					func() { s.Full.Rooms(rooms[:1+draw(3, "rooms")]) },
@@ -74,7 +77,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 			s.flush()
 			s.anew()
 		}
-		s.Leave()
+		s.Close()
 		s.flush()
 		for mode, on := range s.modes {
 			if on != (mode == "25" || mode == "7") {
@@ -134,16 +137,16 @@ func TestRowsOfMessages(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		words := rapid.SliceOfN(rapid.SampledFrom(append([]string{
 			"*bold*", "_italic_", "`code`", "snake_case_word", "2*3*4", "*", "__", "https://example.org/" + strings.Repeat("x", 50), ":tada:", ":nothing:", "\n", "```", "ann", "",
-		}, scripts...)), 0, 40).Draw(r, "words")
+		}, texttest.Scripts...)), 0, 40).Draw(r, "words")
 		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.PresenceChange}).Draw(r, "kind"), bob, strings.Join(words, " "))
 		width := rapid.IntRange(1, 120).Draw(r, "width")
 		o := Options{Me: ann, Term: rapid.SampledFrom([]string{"xterm-kitty", "linux", "vt100"}).Draw(r, "term")}
-		p := newPaint(&o, Look{Theme: rapid.SampledFrom(Themes()).Draw(r, "theme")})
+		p := newRenderer(&o, Preferences{Theme: rapid.SampledFrom(theme.Names()).Draw(r, "theme")})
 		for _, row := range p.message(&d, width) {
-			var w wire
-			w.styled(row)
-			if string(w.b) != row {
-				t.Fatalf("the wire would not take %q as it is: %q", row, w.b)
+			var w output.Buffer
+			w.Styled(row)
+			if written := w.Take(); string(written) != row {
+				t.Fatalf("the output buffer would not take %q as it is: %q", row, written)
 			}
 			visible, links, styled := strip(row)
 			if got := displaywidth.String(visible); got > width {
@@ -160,13 +163,13 @@ func TestRowsOfMessages(t *testing.T) {
 func strip(row string) (visible string, link, style bool) {
 	var b strings.Builder
 	for row != "" {
-		n := sequence(row)
+		n := output.Sequence(row)
 		switch {
 		case n == 0:
 			b.WriteByte(row[0])
 			n = 1
-		case strings.HasPrefix(row, linkStart):
-			link = row[:n] != linkStart+";"+stringEnd
+		case strings.HasPrefix(row, output.LinkStart):
+			link = row[:n] != output.LinkStart+";"+output.StringEnd
 		default:
 			style = row[:n] != plainStyle
 		}
@@ -175,149 +178,29 @@ func strip(row string) (visible string, link, style bool) {
 	return b.String(), link, style
 }
 
-func TestMarkup(t *testing.T) {
-	for line, want := range map[string]string{
-		"plain":                        "plain",
-		"*bold* and _it_ and `c_o*de`": "<b>bold</b> and <i>it</i> and <c>c_o*de</c>",
-		"(*bold*, _it_.)":              "(<b>bold</b>, <i>it</i>.)",
-		"snake_case_word 2*3*4 a*b":    "snake_case_word 2*3*4 a*b",
-		"* item * two":                 "* item * two",
-		"**double** __init__":          "**double** __init__",
-		"*open _open `open":            "*open _open `open",
-		"*":                            "*", "``": "``", "**": "**",
-		"see https://x.org/a_b_c.": "see <l>https://x.org/a_b_c</l>.",
-		"(https://x.org/a_(b))":    "(<l>https://x.org/a_(b)</l>)",
-		"https://":                 "https://",
-		"xhttps://x.org":           "xhttps://x.org",
-		"*ü*":                      "<b>ü</b>",
-		"`a *b* c`":                "<c>a *b* c</c>",
-	} {
-		if got := tagged(spans(line, false)); got != want {
-			t.Errorf("%s is read as %s, not %s", line, got, want)
-		}
-		if got := tagged(spans(line, true)); strings.NewReplacer("<b>", "", "</b>", "", "<i>", "", "</i>", "", "<c>", "", "</c>", "", "<l>", "", "</l>", "").Replace(got) != line {
-			t.Errorf("with its signs kept %s is %s", line, got)
-		}
-	}
-}
-
-func tagged(found []span) string {
-	var b strings.Builder
-	tags := map[part]string{partBold: "b", partItalic: "i", partCode: "c", partLink: "l"}
-	for _, s := range found {
-		if tag := tags[s.part]; tag != "" {
-			fmt.Fprintf(&b, "<%s>%s</%s>", tag, s.text, tag)
-		} else {
-			b.WriteString(s.text)
-		}
-	}
-	return b.String()
-}
-
-// However a line is marked up, its text is there, and reading it takes time in proportion.
-func FuzzMarkup(f *testing.F) {
-	for _, s := range []string{"*a* _b_ `c`", "https://x.org/(a)", strings.Repeat("*a _b `", 50), "* * *", "_*`"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		var kept, bare strings.Builder
-		for _, s := range spans(line, true) {
-			kept.WriteString(s.text)
-		}
-		for _, s := range spans(line, false) {
-			bare.WriteString(s.text)
-		}
-		if kept.String() != line {
-			t.Fatalf("%q became %q", line, kept.String())
-		}
-		signless := strings.NewReplacer("*", "", "_", "", "`", "")
-		if signless.Replace(bare.String()) != signless.Replace(line) {
-			t.Fatalf("%q lost text: %q", line, bare.String())
-		}
-	})
-}
-
-func TestEmoji(t *testing.T) {
-	for s, want := range map[string]string{
-		":tada: done": "🎉 done", "a:tada::wave:b": "a🎉👋b", "12:34:56": "12:34:56", ":no_such_name:": ":no_such_name:", "::": "::", ":": ":",
-		"x::tada:": "x:🎉", strings.Repeat(":", 100): strings.Repeat(":", 100), ":" + strings.Repeat("x", 100) + ":": ":" + strings.Repeat("x", 100) + ":",
-	} {
-		if got := emojis(s); got != want {
-			t.Errorf("%q becomes %q, not %q", s, got, want)
-		}
-	}
-}
-
-// The colours of names can be read on the background they are made for.
-func TestContrast(t *testing.T) {
-	backgrounds := map[string]int{"dark": 0x000000, "light": 0xffffff}
-	checked := 0
-	for _, th := range themes {
-		background, ok := backgrounds[th.name]
-		if !ok {
-			continue
-		}
-		colors := append([]int{}, th.names...)
-		for _, l := range th.looks {
-			if l.color != noColor {
-				colors = append(colors, l.color)
-			}
-		}
-		for _, c := range colors {
-			checked++
-			if r := contrast(c, background); r < 4.5 {
-				t.Errorf("%s: %06x has a contrast of %.1f", th.name, c, r)
-			}
-		}
-	}
-	if checked < 40 {
-		t.Errorf("%d colours were checked", checked)
-	}
-}
-
-// contrast is that of WCAG 2.2.
-func contrast(a, b int) float64 {
-	la, lb := luminance(a), luminance(b)
-	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
-}
-
-func luminance(c int) float64 {
-	sum := 0.0
-	for i, weight := range []float64{0.0722, 0.7152, 0.2126} {
-		v := float64(c>>(8*i)&0xff) / 255
-		if v <= 0.04045 {
-			v /= 12.92
-		} else {
-			v = math.Pow((v+0.055)/1.055, 2.4)
-		}
-		sum += weight * v
-	}
-	return sum
-}
-
 // Two sessions that look alike render a message once; one whose name is in it renders its own.
 func TestLinesAreShared(t *testing.T) {
 	l := &Lines{}
 	d := said(chat.General, bob, "hello ann")
 	d.DisplaySeq = 1
-	rows := func(me chat.Name, look Look) string {
+	rows := func(me chat.Name, look Preferences) string {
 		o := Options{Me: me, Term: "xterm-256color"}
-		return fmt.Sprintf("%p", l.rows(newPaint(&o, look), &d, 80))
+		return fmt.Sprintf("%p", l.rows(newRenderer(&o, look), &d, 80))
 	}
 	carol, dave := mustName("carol"), mustName("dave")
-	if rows(carol, Look{}) != rows(dave, Look{}) {
+	if rows(carol, Preferences{}) != rows(dave, Preferences{}) {
 		t.Error("two alike render twice")
 	}
 	for name, other := range map[string]string{
-		"the one who is named": rows(ann, Look{}), "another theme": rows(dave, Look{Theme: "mono"}), "another clock": rows(dave, Look{Clock: "off"}),
+		"the one who is named": rows(ann, Preferences{}), "another theme": rows(dave, Preferences{Theme: "mono"}), "another clock": rows(dave, Preferences{Clock: "off"}),
 	} {
-		if other == rows(carol, Look{}) {
+		if other == rows(carol, Preferences{}) {
 			t.Errorf("%s is shown what carol is", name)
 		}
 	}
 	for i := range 60_000 { // three times what half of the cache holds
 		d.DisplaySeq = uint64(i) + 2
-		rows(carol, Look{})
+		rows(carol, Preferences{})
 	}
 	if l.bytes > maxLines/2 {
 		t.Errorf("%d bytes are kept in half of the cache", l.bytes)
@@ -393,7 +276,7 @@ func TestKeysOfTheScreen(t *testing.T) {
 	if s.Waiting() == 0 {
 		t.Error("an Esc is not waited with")
 	}
-	if did := s.Expire(); did != nil || s.Waiting() == EscapeTime {
+	if did := s.Expire(); did != nil || s.Waiting() == keys.EscapeTime {
 		t.Errorf("a lone Esc does %v", did)
 	}
 	if did := s.types("\x04"); len(did) != 1 || did[0].Kind != Quit {
@@ -404,7 +287,7 @@ func TestKeysOfTheScreen(t *testing.T) {
 func TestBell(t *testing.T) {
 	for bell, want := range map[string]string{"off": "000", "mention": "011", "": "011", "all": "111"} {
 		s := newStage(t, 60, 16, "xterm")
-		s.Set(Look{Bell: bell})
+		s.Set(Preferences{Bell: bell})
 		s.enter(Room{Name: chat.General})
 		got := ""
 		for _, d := range []chat.Message{said(chat.General, bob, "hello all"), said(chat.General, bob, "hello Ann"), said(text.Direct(ann, bob), bob, "psst")} {
@@ -450,17 +333,17 @@ func TestClimbing(t *testing.T) {
 		{"\x1b[A", 28}, {"\x1b[A", 11}, {"\x1b[A", 0}, {"\x1b[B", 12}, {"\x1b[B", 29},
 	} {
 		s.types(step.keys)
-		if s.input.edit.at != step.at {
-			t.Errorf("%q goes to %d, not %d", step.keys, s.input.edit.at, step.at)
+		if s.input.edit.At != step.at {
+			t.Errorf("%q goes to %d, not %d", step.keys, s.input.edit.At, step.at)
 		}
 		s.anew()
 	}
-	if !strings.HasPrefix(string(s.input.edit.text), "first row") {
-		t.Errorf("recalled within the text: %q", s.input.edit.text)
+	if !strings.HasPrefix(string(s.input.edit.Text), "first row") {
+		t.Errorf("recalled within the text: %q", s.input.edit.Text)
 	}
 	s.types("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A")
-	if string(s.input.edit.text) != "sent before" {
-		t.Errorf("above the first row stands %q", s.input.edit.text)
+	if string(s.input.edit.Text) != "sent before" {
+		t.Errorf("above the first row stands %q", s.input.edit.Text)
 	}
 }
 
@@ -490,37 +373,15 @@ func TestLastWords(t *testing.T) {
 	s := newStage(t, 60, 16, "xterm")
 	s.enter(Room{Name: chat.General})
 	s.Print("The server is stopping.")
-	s.Leave()
+	s.Close()
 	s.flush()
 	if i := strings.Index(s.wrote, "\x1b[?1049l"); i < 0 || !strings.Contains(s.wrote[i:], "The server is stopping.") {
 		t.Errorf("written: %q", s.wrote)
 	}
-	s.Leave()
+	s.Close()
 	if p := s.Flush(); len(p) > 0 {
 		t.Errorf("left twice: %q", p)
 	}
-}
-
-// styled lets nothing through but text, colours and links.
-func FuzzStyled(f *testing.F) {
-	for _, s := range []string{"\x1b[1;31mred\x1b[m", "\x1b[2J", "\x1b]8;id=1;https://x\x1b\\link\x1b]8;;\x1b\\", "\x1b]0;t\a", "\x1b]8;;\x1b[2J", "\x9b2J", "\x1b[m\x1b", "\x1b]8;;\x07"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, row string) {
-		var w wire
-		w.styled(row)
-		for out := string(w.b); out != ""; {
-			if n := sequence(out); n > 0 {
-				out = out[n:]
-				continue
-			}
-			r := []rune(out)[0]
-			if forbidden(r) {
-				t.Fatalf("%q let %q through", row, r)
-			}
-			out = out[len(string(r)):]
-		}
-	})
 }
 
 func BenchmarkFullNewMessage(b *testing.B) {
@@ -555,7 +416,7 @@ func BenchmarkRows(b *testing.B) {
 	d := said(chat.General, bob, "see *this* and `that`: https://example.org/path :tada: as people write, eighty cells")
 	d.DisplaySeq = 1
 	o := Options{Me: ann, Term: "xterm-256color"}
-	p := newPaint(&o, Look{})
+	p := newRenderer(&o, Preferences{})
 	b.Run("uncached", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -15,6 +15,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/output"
 )
 
 // stage is a Full, the rooms it draws from, and the screen it draws on.
@@ -110,8 +112,8 @@ func (s *stage) inspect(out string) {
 func (s *stage) foreign(out string) string {
 	for i := 0; i < len(out); {
 		switch c := out[i]; {
-		case c == esc:
-			n := sequence(out[i:])
+		case c == 0x1b:
+			n := output.Sequence(out[i:])
 			if n == 0 {
 				n = s.control(out[i:])
 			}
@@ -215,14 +217,14 @@ func (s *stage) anew() {
 	if _, err := io.WriteString(fresh, "\x1bc"); err != nil {
 		s.t.Fatal(err)
 	}
-	again := screen{term: s.Full.screen.term}
-	var w wire
+	again := screen{hasTitle: s.Full.screen.hasTitle}
+	var w output.Buffer
 	keptTail, keptBars := s.messages.tail, s.bars
 	s.messages.tail = tail{} // all is laid out anew, too
-	s.bars.change()
-	again.draw(&w, s.compose(), s.look.Mouse)
+	s.bars.invalidate()
+	again.draw(&w, s.compose(), s.preferences.Mouse)
 	s.messages.tail, s.bars = keptTail, keptBars
-	if _, err := fresh.Write(w.b); err != nil {
+	if _, err := fresh.Write(w.Take()); err != nil {
 		s.t.Fatal(err)
 	}
 	for y := range s.rows {
@@ -291,7 +293,7 @@ func (s *stage) evening() {
 	s.says(happened(chat.General, chat.PresenceChange, chat.Name{}, "carol joined"))
 	s.says(happened(chat.General, chat.Me, bob, "waves at Ann"))
 	s.says(said(chat.General, bob, "```go\nfunc main() {\n\tprintln(\"hi\")\n}\n```\nthat was it"))
-	for _, spoken := range scripts {
+	for _, spoken := range texttest.Scripts {
 		s.says(said(chat.General, bob, spoken))
 	}
 	s.flush()

@@ -8,10 +8,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
-	"github.com/clipperhouse/uax29/v2/graphemes"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/editor"
 )
 
 // FuzzPlain does whatever the bytes say: each step is an operation, a length and that many bytes for it.
@@ -22,7 +23,7 @@ func FuzzPlain(f *testing.F) {
 	f.Add(uint16(500), []byte("\x03\x06who? \n\x00\x07secret\r"))
 	f.Add(uint16(42), []byte("\x03\x02\u0323")) // a prompt that begins with a mark
 	f.Add(uint16(9), []byte("\x00\x20\x1b[200~pasted\nlines\x1b[201~\x1b[A\x1b[B\x02\x01\xff\x05\x00\x06\x00"))
-	for i, s := range scripts {
+	for i, s := range texttest.Scripts {
 		f.Add(uint16(i*3), append([]byte{0, byte(len(s))}, s...))
 		f.Add(uint16(i*7), slices.Concat([]byte{0, byte(len(s))}, []byte(s), []byte{0, 5}, []byte("\x1b[D\x7f\x09"), []byte{1, byte(len(s))}, []byte(s)))
 	}
@@ -37,7 +38,7 @@ func FuzzPlain(f *testing.F) {
 			script = script[2+n:]
 			step(m, op, b)
 		}
-		m.Leave()
+		m.Close()
 		m.flush()
 		if x := m.screen.CursorPosition().X; x != 0 {
 			t.Fatalf("left with the cursor in column %d", x)
@@ -71,69 +72,9 @@ func step(m *terminal, op byte, b []byte) {
 	}
 }
 
-// FuzzDecoder checks that where the bytes are cut changes nothing but what a lone line feed means
-// and that unfinished input is bounded.
-func FuzzDecoder(f *testing.F) {
-	for _, s := range []string{
-		"a\r\nb\n", "\x1b[A\x1bOB\x1b[1;5C", "\x1bb\x1b\x7f\x1b\r", "\x1b]0;x\a\x1bP1$r\x1b\\y", "\x1b[200~a\r\nb\t\x03c\x1b[201~d",
-		"\x1b[[Ax", "\xe6\x97", "\xf0\x9f\x87\xa9\xff", "\x1b[97;;229u", "\x1b[27;5;13~", "\x1b[M !!", "\x1b[65;30;97;1;0;1_",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		whole := decoded(b, len(b)+1)
-		if cut := decoded(b, 2); cut != whole && !bytes.ContainsAny(b, "\n\x1b") {
-			t.Errorf("whole %q, cut %q", whole, cut)
-		}
-	})
-}
-
-// decoded is what comes of b in reads of n bytes.
-func decoded(b []byte, n int) string {
-	var d decoder
-	var got strings.Builder
-	for part := range slices.Chunk(b, n) {
-		d.decode(part, func(k key) {
-			got.WriteString(k.name)
-			got.WriteString(strings.ToValidUTF8(k.text, ""))
-		})
-		if len(d.seq) > maxSequence {
-			panic("a sequence is not bounded")
-		}
-	}
-	return got.String()
-}
-
-// FuzzLine checks the clusters kept while editing against those of the whole text.
-func FuzzLine(f *testing.F) {
-	for _, s := range scripts {
-		f.Add(s, "\U0001F1E9", uint8(3), uint8(5))
-		f.Add(s, "\u0301\u200d", uint8(1), uint8(1))
-	}
-	f.Fuzz(func(t *testing.T, spoken, put string, from, to uint8) {
-		if len(spoken)+len(put) > maxLine {
-			return
-		}
-		l := newLine(text.AppendPrintable(nil, spoken, true))
-		a := min(int(from), len(l.ends))
-		b := min(max(a, int(to)), len(l.ends))
-		l.splice(a, b, newLine(text.AppendPrintable(nil, put, true)))
-		var want []uint16
-		for g := graphemes.FromBytes(l.text); g.Next(); {
-			want = append(want, uint16(g.End()))
-		}
-		if !slices.Equal(l.ends, want) {
-			t.Errorf("%q: clusters end at %v, want %v", l.text, l.ends, want)
-		}
-		if l.at < 0 || l.at > len(l.ends) {
-			t.Errorf("cursor at %d of %d", l.at, len(l.ends))
-		}
-	})
-}
-
 // FuzzWrap checks that rows fit, and that nothing but blanks is lost.
 func FuzzWrap(f *testing.F) {
-	for _, s := range append(scripts, "a https://example.org/"+strings.Repeat("long", 30)+" b", "   x", strings.Repeat(" ", 99)) {
+	for _, s := range append(texttest.Scripts, "a https://example.org/"+strings.Repeat("long", 30)+" b", "   x", strings.Repeat(" ", 99)) {
 		f.Add(s, uint8(20), uint8(18))
 		f.Add(s, uint8(1), uint8(1))
 	}
@@ -159,7 +100,7 @@ func FuzzWrap(f *testing.F) {
 func FuzzPipe(f *testing.F) {
 	f.Add([]byte("hello\nworld"), "a\nb: c")
 	f.Add([]byte("\xe6\x97\xa5\r\n\x1b[A\x00\n"), "x\r\x1b]0;t\a\u202e")
-	f.Add(bytes.Repeat([]byte("x"), maxLine+1), "\u2028")
+	f.Add(bytes.Repeat([]byte("x"), editor.MaxLine+1), "\u2028")
 	f.Fuzz(func(t *testing.T, in []byte, spoken string) {
 		p := NewPipe(Options{Me: ann})
 		p.Enter(chat.General)
@@ -178,7 +119,7 @@ func FuzzPipe(f *testing.F) {
 		}
 		did = append(did, p.End()...)
 		for _, a := range did {
-			if len(a.Text) > maxLine || strings.Contains(a.Text, "\n") || !utf8.ValidString(a.Text) {
+			if len(a.Text) > editor.MaxLine || strings.Contains(a.Text, "\n") || !utf8.ValidString(a.Text) {
 				t.Errorf("line %q", a.Text)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
 )
 
 // typist is a UI, and time that passes only where a test says so.
@@ -226,15 +227,15 @@ func TestPasteThatIsTooLong(t *testing.T) {
 			}
 			dropped += y.Dropped()
 		}
-		if dropped != paste.Len()-maxLine {
+		if dropped != paste.Len()-editor.MaxLine {
 			t.Errorf("%s: %d bytes of %d went nowhere", kind, dropped, paste.Len())
 		}
-		inBox := strings.Count(paste.String()[:maxLine], "\n")
+		inBox := strings.Count(paste.String()[:editor.MaxLine], "\n")
 		seen := strings.Join(strings.Fields(y.shown()), " ")
-		if want := fmt.Sprintf("dropped its last %d lines (%d bytes). A message can have at most %d bytes", 5001-inBox, paste.Len()-maxLine, text.MaxText); !strings.Contains(seen, want) {
+		if want := fmt.Sprintf("dropped its last %d lines (%d bytes). A message can have at most %d bytes", 5001-inBox, paste.Len()-editor.MaxLine, text.MaxText); !strings.Contains(seen, want) {
 			t.Errorf("%s shows\n%s\nwithout %q", kind, seen, want)
 		}
-		if want := fmt.Sprintf("[%d lines, %d bytes; the limit is", inBox+1, maxLine); kind == "full" && !strings.Contains(seen, want) {
+		if want := fmt.Sprintf("[%d lines, %d bytes; the limit is", inBox+1, editor.MaxLine); kind == "full" && !strings.Contains(seen, want) {
 			t.Errorf("%s shows\n%s\nwithout %q", kind, seen, want)
 		}
 		if did := y.plays("\r"); len(did) > 0 {
@@ -258,86 +259,4 @@ func TestBoxCountsLines(t *testing.T) {
 	s.shows("[4 lines: Enter sends")
 	s.types("\x15\x03" + strings.Repeat("long ", 100))
 	s.shows("[500 bytes: Enter sends")
-}
-
-// FuzzCut cuts what terminals send anywhere, with pauses of a slow line between: the keys are the same, but for an Esc
-// that nobody pressed, which does no harm.
-func FuzzCut(f *testing.F) {
-	tokens := []string{
-		"hello ", "\x1b[A", "\x1b[1;5C", "\x1bOB", "\x1b[200~one\r\n/two\x1b[201~", "\x1b[<64;3;3M", "\x1b[M !!", "\x1b[I", "\x1b[O", "日本", "\x1b[3~", "\x7f", "\r",
-		"\x1b]11;rgb:0/0/0\x1b\\", "\x1bP>|x 1\x1b\\", "\x1b[?62;c", "\x1b[24;80R", "\x1b[15~", "\x1bOP", "\x1b[Z", "\x01", "\x1b[200~\x1b[201~",
-	}
-	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21}, []byte{1})
-	f.Add([]byte{4, 4, 6, 21, 1}, []byte{3, 1, 2, 9})
-	f.Fuzz(func(t *testing.T, which, cuts []byte) {
-		var stream strings.Builder
-		for _, i := range which[:min(len(which), 100)] {
-			stream.WriteString(tokens[int(i)%len(tokens)])
-		}
-		keys := func(d *decoder, said *[]string) func(key) {
-			return func(k key) {
-				if k.name != "esc" {
-					*said = append(*said, k.name+k.text)
-				}
-			}
-		}
-		var want, got []string
-		whole, cut := decoder{bound: bound}, decoder{bound: bound}
-		whole.decode([]byte(stream.String()), keys(&whole, &want))
-		rest := []byte(stream.String())
-		for i := 0; len(rest) > 0; i++ {
-			n := len(rest)
-			if len(cuts) > 0 {
-				n = min(n, 1+int(cuts[i%len(cuts)])%16)
-			}
-			cut.decode(rest[:n], keys(&cut, &got))
-			rest = rest[n:]
-			for pause := cutTime; ; {
-				wait := cut.waiting()
-				if wait == 0 || wait > pause {
-					break
-				}
-				pause -= wait
-				cut.expire(keys(&cut, &got))
-			}
-		}
-		if strings.Join(got, "") != strings.Join(want, "") {
-			t.Errorf("%q, cut after %v: %q, want %q", stream.String(), cuts, got, want)
-		}
-	})
-}
-
-// Whatever comes, whenever: what is held back is bounded, and when time has passed the next keys are what they are.
-func FuzzDecoderInTime(f *testing.F) {
-	for _, s := range []string{"\x1b[200~x", "\x1b", "\x1b]0;x", "\x1b[M", "\x1bO", "\x1b[[", "\x1b[200~\x1b", "\xe6\x97", "\x1b[1;", "\x1bP1\x1b"} {
-		f.Add([]byte(s), uint8(3))
-	}
-	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
-		d := decoder{bound: bound}
-		none := func(key) {}
-		for part := range slices.Chunk(b, 1+int(size)) {
-			d.decode(part, none)
-			if size%3 == 0 {
-				d.expire(none)
-			}
-			if len(d.seq) > maxSequence || cap(d.seq) > 2*maxSequence {
-				t.Fatalf("%d bytes are held back", len(d.seq))
-			}
-		}
-		for range 4 {
-			if d.waiting() > 0 {
-				d.expire(none)
-			}
-		}
-		if d.waiting() > 0 {
-			t.Fatalf("%q is waited with for ever", b)
-		}
-		var got []string
-		for _, p := range []string{"\r", "z", "\x1b[A", "\x1bb", "\r"} {
-			d.decode([]byte(p), func(k key) { got = append(got, k.name+k.text) })
-		}
-		if s := strings.Join(got, " "); !strings.HasSuffix(s, "enter z up alt+b enter") {
-			t.Errorf("after %q and a while Enter, z, Up, Alt+b, Enter is %q", b, s)
-		}
-	})
 }

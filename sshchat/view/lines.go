@@ -1,10 +1,10 @@
 package view
 
 import (
-	"slices"
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/output"
 )
 
 // maxLines is how many bytes of rendered messages are kept for all sessions, each time in two halves.
@@ -32,7 +32,7 @@ type lineKey struct {
 }
 
 // rows returns the rows of a message as p shows them. The caller must not change them.
-func (l *Lines) rows(p *paint, m *chat.Message, width int) []string {
+func (l *Lines) rows(p *renderer, m *chat.Message, width int) []string {
 	if l == nil || m.DisplaySeq == 0 {
 		return p.message(m, width)
 	}
@@ -72,7 +72,7 @@ func (l *Lines) keep(key lineKey, rows []string) {
 }
 
 // scroll returns m as a full screen shows it below what it shows; nil where that cannot be told from m alone.
-func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
+func (l *Lines) scroll(p *renderer, m *chat.Message, width int) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
@@ -82,28 +82,28 @@ func (l *Lines) scroll(p *paint, m *chat.Message, width int) *encoded {
 	}
 	rows := l.rows(p, m, width)
 	e := &encoded{encodedKey: key, sums: make([]uint64, len(rows)), day: dayOf(m.At, p.location)}
-	var w wire
+	var w output.Buffer
 	for i, row := range rows {
-		w.newline()
-		w.styled(row)
-		e.sums[i] = sum(row)
+		w.Newline()
+		w.Styled(row)
+		e.sums[i] = rowHash(row)
 	}
-	e.bytes = slices.Clip(w.b)
+	e.bytes = w.Encode()
 	l.encoded.keep(e, p.hash)
 	return e
 }
 
 // line returns m as write writes it for a key, whose format has that hash; nil if it is not shared.
-func (l *Lines) line(key *encodedKey, hash uint64, m *chat.Message, write func(*wire, *chat.Message)) *encoded {
+func (l *Lines) line(key *encodedKey, hash uint64, m *chat.Message, write func(*output.Buffer, *chat.Message)) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
 	if e := l.encoded.find(key, hash); e != nil {
 		return e
 	}
-	var w wire
+	var w output.Buffer
 	write(&w, m)
-	e := &encoded{encodedKey: *key, bytes: slices.Clip(w.b)}
+	e := &encoded{encodedKey: *key, bytes: w.Encode()}
 	l.encoded.keep(e, hash)
 	return e
 }

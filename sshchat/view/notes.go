@@ -5,6 +5,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/theme"
 )
 
 // maxNotes is how many private notes a session keeps among the messages.
@@ -14,14 +15,14 @@ const maxNotes = 50
 type note struct {
 	room  chat.RoomName
 	after uint64 // the Order of the message it stands below
-	part  part
+	style theme.Style
 	text  string
 }
 
 // notes are the last of them, the oldest first.
 type notes struct {
 	list    []note
-	fresh   []note // not drawn yet
+	undrawn []note // not drawn yet
 	version int    // grows with each change of the list
 }
 
@@ -34,36 +35,36 @@ func (ns *notes) add(n note) {
 	if over := len(ns.list) - maxNotes; over > 0 {
 		ns.list = slices.Delete(ns.list, 0, over)
 	}
-	ns.fresh = append(ns.fresh, n)
-	if over := len(ns.fresh) - maxNotes; over > 0 {
-		ns.fresh = slices.Delete(ns.fresh, 0, over)
+	ns.undrawn = append(ns.undrawn, n)
+	if over := len(ns.undrawn) - maxNotes; over > 0 {
+		ns.undrawn = slices.Delete(ns.undrawn, 0, over)
 	}
 }
 
 // between returns the rows of the notes of a room that stand below the message at from and above the one at to
 // (0: at the end).
-func (ns *notes) between(p *paint, room chat.RoomName, from, to uint64, width int) []string {
+func (ns *notes) between(p *renderer, room chat.RoomName, from, to uint64, width int) []string {
 	var rows []string
 	for _, n := range ns.list {
 		if n.room == room && n.after >= from && (to == 0 || n.after < to) {
-			rows = append(rows, p.text(n.text, n.part, width)...)
+			rows = append(rows, p.text(n.text, n.style, width)...)
 		}
 	}
 	return rows
 }
 
 // news returns the last rows, at most n, of the newest note that is not among the messages yet: they are out of sight.
-func (ns *notes) news(p *paint, width, n int) []string {
-	if len(ns.fresh) == 0 {
+func (ns *notes) unseen(p *renderer, width, n int) []string {
+	if len(ns.undrawn) == 0 {
 		return nil
 	}
-	last := ns.fresh[len(ns.fresh)-1]
-	rows := p.text(last.text, last.part, width)
+	last := ns.undrawn[len(ns.undrawn)-1]
+	rows := p.text(last.text, last.style, width)
 	return rows[max(0, len(rows)-n):]
 }
 
 // drawn tells that all are on the screen.
-func (ns *notes) drawn() { ns.fresh = nil }
+func (ns *notes) drawn() { ns.undrawn = nil }
 
 // clear forgets those of a room.
 func (ns *notes) clear(room chat.RoomName) {

@@ -3,6 +3,8 @@ package view
 import (
 	"fmt"
 	"strings"
+
+	"sshchat/sshchat/view/theme"
 )
 
 // overlay is a text over the messages, which is looked at and closed.
@@ -11,17 +13,17 @@ type overlay struct {
 	first       int // the row at its top
 	height      int // rows of the text that are shown
 
-	rows  []string // of the text: a long list takes milliseconds to lay out, and messages come while it is open
-	paint *paint   // that rows were made by
-	width int      // that they were made for
+	rows     []string  // of the text: a long list takes milliseconds to lay out, and messages come while it is open
+	renderer *renderer // that rows were made by
+	width    int       // that they were made for
 }
 
 // draw returns the overlay's rows: a title, and as much of the text as there is room for.
-func (o *overlay) draw(p *paint, width, area int) []string {
+func (o *overlay) draw(p *renderer, width, area int) []string {
 	if area == 0 {
 		return nil
 	}
-	o.lay(p, width)
+	o.layout(p, width)
 	total := len(o.rows)
 	o.height = area - 1
 	o.first = max(0, min(o.first, total-o.height))
@@ -30,7 +32,7 @@ func (o *overlay) draw(p *paint, width, area int) []string {
 	if total > o.height {
 		title += fmt.Sprintf("  %d-%d of %d, PgDn for more", o.first+1, last, total)
 	}
-	rows := append([]string{p.in(partTitle, pad(title+"  (Esc closes)", width))}, o.rows[o.first:last]...)
+	rows := append([]string{p.in(theme.Title, pad(title+"  (Esc closes)", width))}, o.rows[o.first:last]...)
 	for len(rows) < area {
 		rows = append(rows, "")
 	}
@@ -38,18 +40,18 @@ func (o *overlay) draw(p *paint, width, area int) []string {
 }
 
 // lay breaks the text into rows where that is not done.
-func (o *overlay) lay(p *paint, width int) {
-	if o.paint == p && o.width == width {
+func (o *overlay) layout(p *renderer, width int) {
+	if o.renderer == p && o.width == width {
 		return
 	}
-	o.rows, o.paint, o.width = nil, p, width
+	o.rows, o.renderer, o.width = nil, p, width
 	for line := range strings.SplitSeq(o.text, "\n") {
-		o.rows = append(o.rows, p.text(line, partText, width)...)
+		o.rows = append(o.rows, p.text(line, theme.Text, width)...)
 	}
 }
 
 // press scrolls, and reports whether the key was the overlay's, and whether it closes it.
-func (o *overlay) press(name string, typing bool) (taken, closed bool) {
+func (o *overlay) handleKey(name string, typing bool) (taken, closed bool) {
 	switch name {
 	case "esc":
 		return true, true

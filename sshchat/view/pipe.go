@@ -8,6 +8,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/output"
 )
 
 // Pipe is the UI for programs: each line of input is a message or a command, each message is a line of output.
@@ -23,8 +25,8 @@ type Pipe struct {
 
 	dropped int // bytes of the last Input
 
-	shared   *Lines
-	out, err wire
+	shared         *Lines
+	output, errors output.Buffer
 }
 
 // NewPipe returns a UI that shows messages from the first room it enters without that room's name.
@@ -34,7 +36,7 @@ func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me, shared: o.Lines} }
 func (p *Pipe) Rooms([]Room) {}
 
 // Set implements Display: messages are shown to a program as they are.
-func (p *Pipe) Set(Look) {}
+func (p *Pipe) Set(Preferences) {}
 
 // Show implements Display.
 func (p *Pipe) Show(_, text string) { p.Print(text) }
@@ -59,31 +61,31 @@ func (p *Pipe) Dropped() int { return p.dropped }
 
 // Deliver implements Display.
 func (p *Pipe) Deliver(spans []chat.Span) {
-	chat.Spans(spans).InOrder(p.missed, p.happened)
+	chat.Spans(spans).InOrder(p.gap, p.entry)
 }
 
-func (p *Pipe) missed(s *chat.Span) {
-	writeLines(&p.err, nil, gapText(s, p.me)+": they came faster than they were read")
+func (p *Pipe) gap(s *chat.Span) {
+	writeLines(&p.errors, nil, gapText(s, p.me)+": they came faster than they were read")
 }
 
 // happened takes an entry of a log.
-func (p *Pipe) happened(m *chat.Message) {
+func (p *Pipe) entry(m *chat.Message) {
 	switch {
 	case m.Kind.Stored() && !m.Deleted:
 		p.message(m)
 	case m.Kind == chat.Notice && m.Room.IsZero(): // meant for this person, or for everybody
-		writeLines(&p.err, []byte("-- "), m.Text.String())
+		writeLines(&p.errors, []byte("-- "), m.Text.String())
 	}
 }
 
 func (p *Pipe) message(m *chat.Message) {
-	p.out.open()
+	p.output.Open()
 	key := encodedKey{order: m.DisplaySeq, variant: roomVariant(m, p.me, p.first), format: pipeFormat}
 	if e := p.shared.line(&key, pipeHash, m, p.write); e != nil {
-		p.out.encoded(e)
+		p.output.Append(e.bytes)
 		return
 	}
-	p.write(&p.out, m)
+	p.write(&p.output, m)
 }
 
 // All pipes show a message alike.
@@ -93,7 +95,7 @@ var (
 )
 
 // write writes a message, with its room where that is not the first.
-func (p *Pipe) write(w *wire, m *chat.Message) {
+func (p *Pipe) write(w *output.Buffer, m *chat.Message) {
 	var buf [128]byte // a room and a name fit
 	head := buf[:0]
 	if m.Room != p.first {
@@ -113,13 +115,13 @@ func (p *Pipe) write(w *wire, m *chat.Message) {
 }
 
 // writeLines writes head and text; all lines but the first are indented, so that no text can look like another's message.
-func writeLines(w *wire, head []byte, said string) {
+func writeLines(w *output.Buffer, head []byte, said string) {
 	var buf [256]byte // most lines fit
 	b := append(buf[:0], head...)
 	for line := range strings.SplitSeq(said, "\n") {
 		b = text.AppendPrintable(b, line, false)
-		w.text(b)
-		w.endLine()
+		w.Text(b)
+		w.EndLine()
 		b = append(b[:0], "  "[:indent]...)
 	}
 }
@@ -127,12 +129,12 @@ func writeLines(w *wire, head []byte, said string) {
 // Print implements Display. The lines go out as they are.
 func (p *Pipe) Print(text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
-		writeLines(&p.err, nil, line)
+		writeLines(&p.errors, nil, line)
 	}
 }
 
 // Fail implements Display.
-func (p *Pipe) Fail(text string) { writeLines(&p.err, nil, text) }
+func (p *Pipe) Fail(text string) { writeLines(&p.errors, nil, text) }
 
 // Input implements Keyboard.
 func (p *Pipe) Input(b []byte) []Action {
@@ -153,7 +155,7 @@ func (p *Pipe) Input(b []byte) []Action {
 // gather adds to the line begun, as far as a line may go.
 func (p *Pipe) gather(b []byte) {
 	// One byte more is for the carriage return of who ends lines with two.
-	if room := maxLine + 1 - len(p.line); len(b) > room {
+	if room := editor.MaxLine + 1 - len(p.line); len(b) > room {
 		p.over = true
 		p.dropped += len(b) - room
 		b = b[:room]
@@ -164,17 +166,17 @@ func (p *Pipe) gather(b []byte) {
 // submit ends the line begun. An empty one is nothing, except as an answer.
 func (p *Pipe) submit(did []Action) []Action {
 	b := bytes.TrimSuffix(p.line, []byte{'\r'})
-	over := p.over || len(b) > maxLine
+	over := p.over || len(b) > editor.MaxLine
 	bad := text.Check(string(b))
 	line := string(b)
 	if !p.asked {
-		line = strings.ReplaceAll(line, "\t", tab)
+		line = strings.ReplaceAll(line, "\t", text.Tab)
 	}
 	said := string(text.AppendPrintable(nil, line, false))
 	p.line, p.over = p.line[:0], false
 	switch {
 	case over:
-		return append(did, Action{Kind: Refused, Text: fmt.Sprintf("not sent: the line was longer than %d bytes", maxLine)})
+		return append(did, Action{Kind: Refused, Text: fmt.Sprintf("not sent: the line was longer than %d bytes", editor.MaxLine)})
 	case bad != nil:
 		return append(did, Action{Kind: Refused, Text: "not sent: " + bad.Error()})
 	case strings.TrimSpace(said) == "" && !p.asked:
@@ -210,19 +212,19 @@ func (p *Pipe) Ask(question string, echo bool) {
 }
 
 // Pending implements Output.
-func (p *Pipe) Pending() bool { return len(p.out.b) > 0 || len(p.err.b) > 0 }
+func (p *Pipe) Pending() bool { return p.output.Len() > 0 || p.errors.Len() > 0 }
 
 // Flush implements Output.
-func (p *Pipe) Flush() []byte { return p.out.take() }
+func (p *Pipe) Flush() []byte { return p.output.Take() }
 
 // FlushErr implements Output.
-func (p *Pipe) FlushErr() []byte { return p.err.take() }
+func (p *Pipe) FlushErr() []byte { return p.errors.Take() }
 
 // Done implements Output.
 func (p *Pipe) Done() {
-	p.out.done()
-	p.err.done()
+	p.output.Done()
+	p.errors.Done()
 }
 
 // Leave implements Output; a pipe leaves nothing behind.
-func (p *Pipe) Leave() {}
+func (p *Pipe) Close() {}

@@ -7,6 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
 )
 
 // Words do not join where a line is broken by another sign than a program's newline.
@@ -51,7 +52,7 @@ func TestPipe(t *testing.T) {
 }
 
 func TestPipeInput(t *testing.T) {
-	long := strings.Repeat("x", maxLine)
+	long := strings.Repeat("x", editor.MaxLine)
 	for _, c := range []struct {
 		reads []string
 		want  []string

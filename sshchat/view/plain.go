@@ -6,33 +6,36 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
+	"sshchat/sshchat/view/output"
 )
 
 // Plain is the UI for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
 // into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
 type Plain struct {
-	me       chat.Name
-	look     Look
-	format   format // of messages
-	hash     uint64 // of the format
-	shared   *Lines
-	since    time.Time // of what was said before no bell rings
-	ringing  bool
-	complete func(string, int) (int, []string)
-	cols     int // cells a row may have: one less than the terminal is wide
-	rows     int
+	me          chat.Name
+	preferences Preferences
+	format      format // of messages
+	hash        uint64 // of the format
+	shared      *Lines
+	since       time.Time // of what was said before no bell rings
+	ringing     bool
+	complete    func(string, int) (int, []string)
+	cols        int // cells a row may have: one less than the terminal is wide
+	rows        int
 
-	keys  decoder
+	keys  keys.Decoder
 	input composer
 	room  chat.RoomName
 
-	prompt  []byte
-	window  window
-	row     row
-	stale   bool // the row does not show what it should
-	left    bool // Leave was called
-	out     wire
-	scratch []byte
+	prompt   []byte
+	viewport viewport
+	row      row
+	stale    bool // the row does not show what it should
+	closed   bool // Leave was called
+	output   output.Buffer
+	scratch  []byte
 }
 
 // How much of a row the prompt leaves to what is typed, in cells, at the least.
@@ -40,21 +43,21 @@ const minTyped = 10
 
 // NewPlain returns a UI that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
-	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, shared: o.Lines, keys: decoder{bound: bound}}
-	p.Set(o.Look)
+	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, shared: o.Lines, keys: keys.Decoder{Bound: editor.Bound}}
+	p.Set(o.Preferences)
 	p.Resize(o.Width, o.Height)
 	return p
 }
 
 // Set implements Display. Of a look only the times and the bell are a plain terminal's.
-func (p *Plain) Set(l Look) {
+func (p *Plain) Set(l Preferences) {
 	if l.Zone == nil {
 		l.Zone = time.UTC
 	}
 	if l.Clock == "" {
 		l.Clock = "15:04"
 	}
-	p.look = l
+	p.preferences = l
 	p.format = format{kind: KindPlain, zone: l.Zone.String(), clock: l.Clock}
 	p.hash = p.format.hash()
 }
@@ -70,53 +73,53 @@ func (p *Plain) Following() bool { return false }
 
 // Clear implements Display: what was shown goes up and out of sight.
 func (p *Plain) Clear() {
-	p.row.erase(&p.out)
+	p.row.erase(&p.output)
 	for range p.rows {
-		p.out.newline()
+		p.output.Newline()
 	}
 	p.stale = true
 }
 
 // Deliver implements Display.
 func (p *Plain) Deliver(spans []chat.Span) {
-	chat.Spans(spans).InOrder(p.missed, p.happened)
+	chat.Spans(spans).InOrder(p.gap, p.entry)
 }
 
-func (p *Plain) missed(s *chat.Span) {
-	p.above(gapText(s, p.me)+": they came faster than this terminal could show them", "")
+func (p *Plain) gap(s *chat.Span) {
+	p.writeAbove(gapText(s, p.me)+": they came faster than this terminal could show them", "")
 }
 
 // happened takes an entry of a log.
-func (p *Plain) happened(m *chat.Message) {
+func (p *Plain) entry(m *chat.Message) {
 	switch m.Kind {
 	case chat.Say, chat.Me, chat.Notice, chat.PresenceChange:
 		p.message(m)
-		p.ringing = p.ringing || p.look.rings(m, p.me) && m.At.After(p.since)
+		p.ringing = p.ringing || p.preferences.rings(m, p.me) && m.At.After(p.since)
 	case chat.Joined:
-		p.above("-- you are now in ", m.Room.For(p.me))
+		p.writeAbove("-- you are now in ", m.Room.For(p.me))
 	case chat.Parted:
-		p.above("-- you are no longer in ", m.Room.For(p.me))
+		p.writeAbove("-- you are no longer in ", m.Room.For(p.me))
 	}
 }
 
 // message shows a message above the row that is typed into.
 func (p *Plain) message(m *chat.Message) {
-	p.out.open()
-	p.row.erase(&p.out)
+	p.output.Open()
+	p.row.erase(&p.output)
 	p.stale = true
 	key := encodedKey{order: m.DisplaySeq, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
 	if e := p.shared.line(&key, p.hash, m, p.write); e != nil {
-		p.out.encoded(e)
+		p.output.Append(e.bytes)
 		return
 	}
-	p.write(&p.out, m)
+	p.write(&p.output, m)
 }
 
 // elsewhere reports whether m is of another room than the one that is typed into.
 func (p *Plain) elsewhere(m *chat.Message) bool { return m.Room != p.room && !m.Room.IsZero() }
 
 // write writes a message with its time, and with its room where that is not the one typed into.
-func (p *Plain) write(w *wire, m *chat.Message) {
+func (p *Plain) write(w *output.Buffer, m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
 	if !m.Kind.Stored() {
@@ -124,11 +127,11 @@ func (p *Plain) write(w *wire, m *chat.Message) {
 		if p.elsewhere(m) {
 			head = append(m.Room.AppendFor(head, p.me), ": "...)
 		}
-		p.lines(w, head, m.Text.String())
+		p.writeLines(w, head, m.Text.String())
 		return
 	}
-	if p.look.Clock != "off" {
-		head = append(m.At.In(p.look.Zone).AppendFormat(head, p.look.Clock), ' ')
+	if p.preferences.Clock != "off" {
+		head = append(m.At.In(p.preferences.Zone).AppendFormat(head, p.preferences.Clock), ' ')
 	}
 	if p.elsewhere(m) {
 		head = append(m.Room.AppendFor(head, p.me), ' ')
@@ -141,7 +144,7 @@ func (p *Plain) write(w *wire, m *chat.Message) {
 	} else {
 		head = append(append(head, m.From.String()...), ": "...)
 	}
-	p.lines(w, head, m.Text.String())
+	p.writeLines(w, head, m.Text.String())
 }
 
 // gapText tells how much of a room was missed.
@@ -152,23 +155,23 @@ func gapText(s *chat.Span, me chat.Name) string {
 // Print implements Display.
 func (p *Plain) Print(text string) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
-		p.above("", line)
+		p.writeAbove("", line)
 	}
 }
 
 // Fail implements Display.
-func (p *Plain) Fail(text string) { p.above("! ", text) }
+func (p *Plain) Fail(text string) { p.writeAbove("! ", text) }
 
 // above writes a text above the row that is typed into.
-func (p *Plain) above(head, text string) {
-	p.row.erase(&p.out)
+func (p *Plain) writeAbove(head, text string) {
+	p.row.erase(&p.output)
 	p.stale = true
-	p.lines(&p.out, []byte(head), text)
+	p.writeLines(&p.output, []byte(head), text)
 }
 
 // lines writes head and text. All rows but the first are indented: whatever the text holds, it cannot look like a line of
 // the server's or of somebody else's.
-func (p *Plain) lines(w *wire, head []byte, said string) {
+func (p *Plain) writeLines(w *output.Buffer, head []byte, said string) {
 	in := min(indent, p.cols-1)
 	b := append(p.scratch[:0], head...)
 	for line := range strings.SplitSeq(said, "\n") {
@@ -176,10 +179,10 @@ func (p *Plain) lines(w *wire, head []byte, said string) {
 		first := true
 		for row := range wrap(b, p.cols, p.cols-in) {
 			if !first {
-				w.spaces(in)
+				w.Spaces(in)
 			}
-			w.text(row)
-			w.newline()
+			w.Text(row)
+			w.Newline()
 			first = false
 		}
 		b = append(b[:0], "  "[:in]...)
@@ -193,7 +196,7 @@ func (p *Plain) Resize(width, height int) {
 	p.cols = width - 1
 	if cells(p.row.shown) > p.cols {
 		// The terminal has cut the row or broken it in two; nobody can tell. It is left behind.
-		p.row.leave(&p.out)
+		p.row.commit(&p.output)
 	}
 	p.setPrompt()
 }
@@ -211,8 +214,8 @@ func (p *Plain) Enter(room chat.RoomName) {
 // setPrompt makes the prompt anew, as long as there is room for it.
 func (p *Plain) setPrompt() {
 	p.stale = true
-	if p.input.asked != nil {
-		p.prompt = []byte(p.input.asked.prompt)
+	if p.input.question != nil {
+		p.prompt = []byte(p.input.question.prompt)
 	} else if !p.room.IsZero() {
 		p.prompt = append([]byte(p.room.For(p.me)), "> "...)
 	}
@@ -237,14 +240,14 @@ func (p *Plain) Ask(question string, echo bool) {
 	if lead != "" {
 		p.Print(lead)
 	}
-	p.input.asked.prompt = drawn(last)
+	p.input.question.prompt = asShown(last)
 	p.setPrompt()
 }
 
 // drawn is a question as the row shows it, and a space.
-func drawn(question string) string {
-	l := newLine(text.AppendPrintable(nil, strings.TrimRight(question, " "), false))
-	var all window
+func asShown(question string) string {
+	l := editor.NewLine(text.AppendPrintable(nil, strings.TrimRight(question, " "), false))
+	var all viewport
 	b, _ := all.draw(nil, &l, MaxWidth)
 	return string(append(b, ' '))
 }
@@ -256,31 +259,31 @@ func (p *Plain) answered() {
 }
 
 // Pending implements Output.
-func (p *Plain) Pending() bool { return len(p.out.b) > 0 || p.ringing || p.stale && p.live() }
+func (p *Plain) Pending() bool { return p.output.Len() > 0 || p.ringing || p.stale && p.active() }
 
 // live reports whether there is something to type at.
-func (p *Plain) live() bool { return !p.left && (!p.room.IsZero() || p.input.asked != nil) }
+func (p *Plain) active() bool { return !p.closed && (!p.room.IsZero() || p.input.question != nil) }
 
 // Flush implements Output.
 func (p *Plain) Flush() []byte {
-	p.out.open()
-	if p.stale && p.live() {
+	p.output.Open()
+	if p.stale && p.active() {
 		want, cursor := p.compose()
-		p.row.paint(&p.out, want, cursor)
+		p.row.update(&p.output, want, cursor)
 		p.scratch = want[:0]
 	}
 	if p.ringing {
-		p.out.bell()
+		p.output.Bell()
 	}
 	p.stale, p.ringing = false, false
 	if cap(p.scratch) > keepScratch {
 		p.scratch = nil
 	}
-	return p.out.take()
+	return p.output.Take()
 }
 
 // Done implements Output.
-func (p *Plain) Done() { p.out.done() }
+func (p *Plain) Done() { p.output.Done() }
 
 // keepScratch is how many bytes of work space an idle UI keeps.
 const keepScratch = 1 << 10
@@ -292,24 +295,24 @@ func (p *Plain) FlushErr() []byte { return nil }
 func (p *Plain) compose() (want []byte, cursor int) {
 	want = append(p.scratch[:0], p.prompt...)
 	column := cells(want)
-	if p.input.edit.secret {
+	if p.input.edit.Secret {
 		return want, column
 	}
 	room := p.cols - column
-	p.window.fit(&p.input.edit.line, room)
-	want, cursor = p.window.draw(want, &p.input.edit.line, room)
+	p.viewport.fit(&p.input.edit.Line, room)
+	want, cursor = p.viewport.draw(want, &p.input.edit.Line, room)
 	return want, column + cursor
 }
 
 // Leave implements Output.
-func (p *Plain) Leave() {
-	if p.left {
+func (p *Plain) Close() {
+	if p.closed {
 		return
 	}
-	if len(p.input.edit.text) > 0 || p.input.asked != nil {
-		p.row.leave(&p.out)
+	if len(p.input.edit.Text) > 0 || p.input.question != nil {
+		p.row.commit(&p.output)
 	} else {
-		p.row.erase(&p.out)
+		p.row.erase(&p.output)
 	}
-	p.left = true
+	p.closed = true
 }

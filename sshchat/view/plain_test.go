@@ -7,6 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
 )
 
 func TestPlainMessages(t *testing.T) {
@@ -85,13 +86,13 @@ func TestLeastOutput(t *testing.T) {
 
 func TestTypedScripts(t *testing.T) {
 	for _, width := range []int{2, 3, 4, 5, 7, 12, 20, 33, 80} {
-		for _, s := range scripts {
+		for _, s := range texttest.Scripts {
 			m := newTerminal(t, width)
 			m.Enter(chat.General)
 			for i := range len(s) {
 				m.typed(s[i : i+1])
 			}
-			if got := string(m.input.edit.text); got != s {
+			if got := string(m.input.edit.Text); got != s {
 				t.Errorf("typed %q, has %q", s, got)
 			}
 			for _, key := range []string{"\x1b[D", "\x1b[D", "x", "\x1b[C", "日", "\x7f", "\x01", "\x1b[3~", "\x05", "\x7f", "\x7f", "\x19"} {

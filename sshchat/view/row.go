@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
+
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/output"
 )
 
 // row is the one row of a terminal that is written over: the prompt and what is typed. It knows what the terminal
@@ -17,15 +20,15 @@ type row struct {
 }
 
 // paint has the row show want, with the cursor in the given column, which must be a cluster's.
-func (r *row) paint(w *wire, want []byte, cursor int) {
+func (r *row) update(w *output.Buffer, want []byte, cursor int) {
 	same := commonClusters(r.shown, want)
 	if same < len(r.shown) || same < len(want) {
 		keep := cells(r.shown[:same])
 		old := cells(r.shown[same:])
 		r.move(w, keep)
-		w.text(want[same:])
+		w.Text(want[same:])
 		fresh := cells(want[same:])
-		w.spaces(old - fresh)
+		w.Spaces(old - fresh)
 		r.shown = append(r.shown[:same], want[same:]...)
 		r.at = keep + max(old, fresh)
 	}
@@ -33,20 +36,20 @@ func (r *row) paint(w *wire, want []byte, cursor int) {
 }
 
 // erase leaves the row blank and the cursor at its start.
-func (r *row) erase(w *wire) {
+func (r *row) erase(w *output.Buffer) {
 	if len(r.shown) > 0 {
-		w.home()
-		w.spaces(cells(r.shown))
+		w.Home()
+		w.Spaces(cells(r.shown))
 	}
 	if r.at > 0 || len(r.shown) > 0 {
-		w.home()
+		w.Home()
 	}
 	r.forget()
 }
 
 // leave keeps what is shown and goes on to the next row.
-func (r *row) leave(w *wire) {
-	w.newline()
+func (r *row) commit(w *output.Buffer) {
+	w.Newline()
 	r.forget()
 }
 
@@ -54,16 +57,16 @@ func (r *row) leave(w *wire) {
 func (r *row) forget() { *r = row{shown: r.shown[:0]} }
 
 // move takes the cursor to a column by the shorter way. To the right that is writing what is there already.
-func (r *row) move(w *wire, column int) {
+func (r *row) move(w *output.Buffer, column int) {
 	if column < r.at {
 		if n := r.offset(column); n+1 < r.at-column {
-			w.home()
-			w.text(r.shown[:n])
+			w.Home()
+			w.Text(r.shown[:n])
 		} else {
-			w.back(r.at - column)
+			w.Back(r.at - column)
 		}
 	} else if column > r.at {
-		w.text(r.shown[r.offset(r.at):r.offset(column)])
+		w.Text(r.shown[r.offset(r.at):r.offset(column)])
 	}
 	r.at = column
 }
@@ -90,7 +93,7 @@ func commonClusters(a, b []byte) int {
 
 // window is the part of a line that a row has room for. It moves by more than a cluster at a time,
 // so that most keys change one character of the row and not all of it.
-type window struct {
+type viewport struct {
 	from int // the first cluster shown
 }
 
@@ -100,25 +103,25 @@ const (
 )
 
 // fit moves the window so that the cursor is within room cells.
-func (v *window) fit(l *line, room int) {
-	if l.at == 0 {
+func (v *viewport) fit(l *editor.Line, room int) {
+	if l.At == 0 {
 		v.from = 0
 		return
 	}
-	if v.from >= l.at {
-		v.from = reach(l, l.at, room/2)
+	if v.from >= l.At {
+		v.from = firstWithin(l, l.At, room/2)
 	}
-	first := reach(l, l.at, room)
+	first := firstWithin(l, l.At, room)
 	if first > 0 {
-		first = reach(l, l.at, room-mark(room))
+		first = firstWithin(l, l.At, room-markWidth(room))
 	}
 	if v.from < first {
-		v.from = reach(l, l.at, room*2/3-mark(room))
+		v.from = firstWithin(l, l.At, room*2/3-markWidth(room))
 	}
 }
 
 // mark is how many cells of room tell that the line begins further left.
-func mark(room int) int {
+func markWidth(room int) int {
 	if room < hiddenRoom {
 		return 0
 	}
@@ -126,9 +129,9 @@ func mark(room int) int {
 }
 
 // reach is the first cluster from which no more than room cells lead up to cluster at.
-func reach(l *line, at, room int) int {
+func firstWithin(l *editor.Line, at, room int) int {
 	for at > 0 {
-		_, w := glyph(l.cluster(at - 1))
+		_, w := glyph(l.Cluster(at - 1))
 		if room -= w; room < 0 {
 			break
 		}
@@ -138,23 +141,23 @@ func reach(l *line, at, room int) int {
 }
 
 // draw appends what the window shows in room cells, and returns the column of the cursor in it.
-func (v *window) draw(dst []byte, l *line, room int) (b []byte, cursor int) {
+func (v *viewport) draw(dst []byte, l *editor.Line, room int) (b []byte, cursor int) {
 	column := 0
 	if v.from > 0 {
-		column = mark(room)
+		column = markWidth(room)
 		if column > 0 {
 			dst = append(dst, hidden)
 		}
 	}
 	cursor = column
-	for i := v.from; i < len(l.ends); i++ {
-		g, w := glyph(l.cluster(i))
+	for i := v.from; i < l.Len(); i++ {
+		g, w := glyph(l.Cluster(i))
 		if column+w > room {
 			break
 		}
 		dst = append(dst, g...)
 		column += w
-		if i < l.at {
+		if i < l.At {
 			cursor = column
 		}
 	}
@@ -175,7 +178,7 @@ func glyph(cluster []byte, w int) ([]byte, int) {
 	}
 	r, _ := utf8.DecodeRune(cluster)
 	if w == 0 || r == joiner || r == nonJoiner || unicode.Is(unicode.M, r) {
-		return question, 1
+		return questionMark, 1
 	}
 	return cluster, w
 }
@@ -221,12 +224,12 @@ func cut(b []byte, limit int) (row, more []byte) {
 		case at > 0:
 			return b[:at], b[at:]
 		}
-		return question, b[len(cluster):]
+		return questionMark, b[len(cluster):]
 	}
 	return b, nil
 }
 
-var question = []byte{'?'}
+var questionMark = []byte{'?'}
 
 // The two format characters that texts keep: they shape the letters or emoji around them and take no room.
 const (

@@ -8,6 +8,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/text/texttest"
+	"sshchat/sshchat/view/theme"
 )
 
 // FuzzFull does whatever the bytes say, as FuzzPlain does. After every flush the emulated terminal shows what drawing
@@ -19,7 +21,7 @@ func FuzzFull(f *testing.F) {
 	f.Add(uint16(500), uint16(200), []byte("\x08\x02\n\n\x00\x04\x1b[5~\x00\x04\x1b[6~\x09\x01x\x0c\x01x"))
 	f.Add(uint16(9), uint16(9), []byte("\x00\x20\x1b[200~pasted\nlines\x1b[201~\x1b[A\x1b[B\x02\x02\xff\x05\x05\x00\x06\x00"))
 	f.Add(uint16(30), uint16(12), []byte("\x0d\x0fabcdefghijklmno\x00\x04\x1b[5~\x01\x03one\x01\x03two\x00\x04\x1b[5~\x02\x02\x05\x05\x00\x06\x1b[1;2B"))
-	for i, s := range scripts {
+	for i, s := range texttest.Scripts {
 		f.Add(uint16(i*3), uint16(i*2), append([]byte{0, byte(len(s))}, s...))
 		f.Add(uint16(i*7), uint16(40-i), slices.Concat([]byte{0, byte(len(s))}, []byte(s), []byte{0, 5}, []byte("\x1b[D\x7f\x09"), []byte{1, byte(len(s))}, []byte(s)))
 	}
@@ -76,7 +78,7 @@ func (s *stage) step(op byte, b []byte) {
 	case 10:
 		s.Expire()
 	case 11:
-		s.Set(Look{Mouse: len(b)%2 == 0, Theme: Themes()[len(b)%len(Themes())], Away: len(b)%3 == 0, Clock: []string{"", "off", "15:04:05"}[len(b)%3]})
+		s.Set(Preferences{Mouse: len(b)%2 == 0, Theme: theme.Names()[len(b)%len(theme.Names())], Away: len(b)%3 == 0, Clock: []string{"", "off", "15:04:05"}[len(b)%3]})
 	case 12:
 		s.amends(chat.General, len(b)%2 == 0, spoken)
 	case 13:
@@ -130,13 +132,13 @@ func (s *stage) forgets(room chat.RoomName, n int) {
 	ms := s.past[room]
 	s.past[room] = ms[min(n, max(0, len(ms)-1)):]
 	s.Input([]byte("\f")) // nothing else tells a UI: what it shows stays until it has to draw anew
-	s.Set(s.look)
+	s.Set(s.preferences)
 }
 
 // gone leaves, and checks that the terminal is as it was found.
 func (s *stage) gone() {
 	s.t.Helper()
-	s.Leave()
+	s.Close()
 	s.flush()
 	for mode, on := range s.modes {
 		if on != (mode == "25" || mode == "7") {

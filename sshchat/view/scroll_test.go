@@ -11,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
 )
 
 // However somebody scrolls, what is shown is a part of all the rows there are, and the part that was asked for.
@@ -99,7 +101,7 @@ func TestKeysInNumbers(t *testing.T) {
 	for name, key := range map[string]string{"a page up": "\x1b[5~", "up within a line": "\x1b[A", "up and down": "\x1b[A\x1b[B"} {
 		c := newCrowd(chat.LogLines)
 		f := c.full(MaxWidth, MaxHeight)
-		f.Input([]byte(strings.Repeat("\U0001F1E9\U0001F1EA", maxLine/8-1)))
+		f.Input([]byte(strings.Repeat("\U0001F1E9\U0001F1EA", editor.MaxLine/8-1)))
 		f.Flush()
 		start := processorTime(t)
 		f.Input([]byte(strings.Repeat(key, 1000/len(key))))
@@ -127,7 +129,7 @@ func TestPasteEndsLate(t *testing.T) {
 	s := newStage(t, 40, 12, "xterm")
 	s.enter(Room{Name: chat.General})
 	s.types("\x1b[200~pasted\nlines\x1b")
-	if s.Waiting() == EscapeTime {
+	if s.Waiting() == keys.EscapeTime {
 		t.Error("an Esc within a paste is waited with")
 	}
 	s.Expire()
@@ -149,11 +151,11 @@ func TestOverlayIsLaidOutOnce(t *testing.T) {
 	if &s.overlay.rows[0] != rows {
 		t.Error("it is laid out for a message")
 	}
-	s.Set(Look{Theme: "mono"})
+	s.Set(Preferences{Theme: "mono"})
 	s.resize(30, 12)
 	s.flush()
 	s.anew()
-	if s.overlay.width != s.width() || s.overlay.paint != s.paint {
+	if s.overlay.width != s.width() || s.overlay.renderer != s.renderer {
 		t.Error("it is not laid out for a new width and theme")
 	}
 	s.types("\x1b")

@@ -6,39 +6,40 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/theme"
 )
 
 // scrollback is the messages of the room that a full screen shows, and how far up it is scrolled. It keeps no messages: it
 // draws from the rooms' past.
 type scrollback struct {
-	past  Past
-	lines *Lines
-	me    chat.Name
-	paint *paint
-	width int // cells of a row
+	past     Past
+	lines    *Lines
+	me       chat.Name
+	renderer *renderer
+	width    int // cells of a row
 
-	room    Room                     // as far as it is known: the name always is
-	known   bool                     // the rest of it is
-	entered bool                     // the room's line is not decided on yet
-	unread  uint64                   // Seq of the message that the unread line stands above; 0 for no line
-	cleared map[chat.RoomName]uint64 // the place of the last message that was cleared away, until somebody scrolls up
-	notes   notes
-	tail    tail  // the end of the room as it was drawn last
-	from    place // what the message area ends with
-	pending int   // rows to scroll up, or down where it is negative, in the next frame
-	height  int   // rows of messages in the last frame
-	lastDay day   // of the last message that was laid out at the room's end
+	room     Room                     // as far as it is known: the name always is
+	known    bool                     // the rest of it is
+	entered  bool                     // the room's line is not decided on yet
+	unread   uint64                   // Seq of the message that the unread line stands above; 0 for no line
+	cleared  map[chat.RoomName]uint64 // the place of the last message that was cleared away, until somebody scrolls up
+	notes    notes
+	tail     tail     // the end of the room as it was drawn last
+	position position // what the message area ends with
+	pending  int      // rows to scroll up, or down where it is negative, in the next frame
+	height   int      // rows of messages in the last frame
+	lastDay  day      // of the last message that was laid out at the room's end
 }
 
 // enter has the messages be those of another room, from its end.
 func (s *scrollback) enter(room Room, known bool) {
 	s.entered = true
 	s.toEnd()
-	s.know(room, known)
+	s.setRoom(room, known)
 }
 
 // know takes what is new of the room that is shown, and reports whether its messages are to be drawn for that.
-func (s *scrollback) know(room Room, known bool) bool {
+func (s *scrollback) setRoom(room Room, known bool) bool {
 	draws := s.room.Sealed != room.Sealed || s.entered && known
 	s.room, s.known = room, known
 	s.decideUnread()
@@ -76,8 +77,8 @@ func (s *scrollback) newest(room chat.RoomName) uint64 {
 }
 
 // note adds text for this person alone, below what the room shows now.
-func (s *scrollback) note(room chat.RoomName, p part, text string) {
-	s.notes.add(note{room: room, after: s.newest(room), part: p, text: text})
+func (s *scrollback) note(room chat.RoomName, p theme.Style, text string) {
+	s.notes.add(note{room: room, after: s.newest(room), style: p, text: text})
 }
 
 // clear has the room's messages be out of sight until somebody scrolls up, and forgets its notes.
@@ -91,11 +92,11 @@ func (s *scrollback) clear() {
 }
 
 // following reports whether the room's end is in sight.
-func (s *scrollback) following() bool { return s.from == (place{}) && s.pending <= 0 }
+func (s *scrollback) following() bool { return s.position == (position{}) && s.pending <= 0 }
 
 // place is where the message area ends: below the message of that order, with skip of its rows, and of the notes below
 // it, out of sight. The zero place is the room's end, whatever comes.
-type place struct {
+type position struct {
 	order uint64
 	skip  int
 }
@@ -115,23 +116,23 @@ type roomEnd struct {
 
 // draw fills the area's rows from the bottom up.
 func (s *scrollback) draw(area int) ([]string, roomEnd) {
-	if s.from == (place{}) && area > 0 {
+	if s.position == (position{}) && area > 0 {
 		if s.tail.advance(s, area) {
 			return s.fill(s.tail.groups, 0, area, s.tail.reached)
 		}
 	}
 	var groups []group // from the last to the first
 	total := 0
-	reached := s.walk(s.from.order, s.cleared[s.room.Name], func(g group) bool {
+	reached := s.walk(s.position.order, s.cleared[s.room.Name], func(g group) bool {
 		groups = append(groups, g)
 		total += len(g.rows)
-		return total-s.from.skip < area
+		return total-s.position.skip < area
 	})
 	slices.Reverse(groups)
-	if s.from == (place{}) {
+	if s.position == (position{}) {
 		s.tail.keep(s, area, groups, reached)
 	}
-	return s.fill(groups, s.from.skip, area, reached)
+	return s.fill(groups, s.position.skip, area, reached)
 }
 
 // fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
@@ -151,7 +152,7 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 	}
 	slices.Reverse(rows)
 	var end roomEnd
-	if n := len(groups); n > 0 && s.from == (place{}) {
+	if n := len(groups); n > 0 && s.position == (position{}) {
 		end = roomEnd{groups[n-1].order, s.lastDay, len(rows)}
 	}
 	return append(rows, make([]string, area-len(rows))...), end
@@ -167,7 +168,7 @@ func (s *scrollback) top(room int) []string {
 	if r.Sealed > 1 {
 		text = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
 	}
-	rows := s.paint.text(text, partNotice, s.width)
+	rows := s.renderer.text(text, theme.Notice, s.width)
 	slices.Reverse(rows)
 	return rows[:min(room, len(rows))]
 }
@@ -193,16 +194,16 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 			if below == 0 {
 				s.lastDay = 0 // the first message comes below its day
 			}
-			visit(group{0, s.notes.between(s.paint, s.room.Name, 0, below, s.width)})
+			visit(group{0, s.notes.between(s.renderer, s.room.Name, 0, below, s.width)})
 			return true
 		}
 		for i := len(ms) - 1; i >= 0; i-- {
 			m := &ms[i]
 			if below == 0 {
-				s.lastDay = dayOf(m.At, s.paint.location)
+				s.lastDay = dayOf(m.At, s.renderer.location)
 			}
 			if m.DisplaySeq <= cleared {
-				visit(group{m.DisplaySeq, s.notes.between(s.paint, s.room.Name, cleared, below, s.width)})
+				visit(group{m.DisplaySeq, s.notes.between(s.renderer, s.room.Name, cleared, below, s.width)})
 				return true
 			}
 			var above *chat.Message
@@ -212,7 +213,7 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 				above = &older[0]
 			}
 			g := group{m.DisplaySeq, s.groupRows(m, above)}
-			g.rows = append(g.rows, s.notes.between(s.paint, s.room.Name, m.DisplaySeq, below, s.width)...)
+			g.rows = append(g.rows, s.notes.between(s.renderer, s.room.Name, m.DisplaySeq, below, s.width)...)
 			below = m.DisplaySeq
 			if !visit(g) {
 				return false
@@ -225,16 +226,16 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 // groupRows is a message with the separators above it.
 func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	var rows []string
-	if above == nil || dayOf(above.At, s.paint.location) != dayOf(m.At, s.paint.location) {
-		rows = append(rows, s.paint.in(partDay, fitRow(s.paint.day(m.At), s.width)))
+	if above == nil || dayOf(above.At, s.renderer.location) != dayOf(m.At, s.renderer.location) {
+		rows = append(rows, s.renderer.in(theme.Day, fitRow(s.renderer.day(m.At), s.width)))
 	}
 	if m.Seq > 0 && m.Seq == s.unread {
-		rows = append(rows, s.paint.in(partUnread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
+		rows = append(rows, s.renderer.in(theme.Unread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
 	}
 	if amends(m) {
 		return rows // shown as what became of the message it means
 	}
-	return append(rows, s.lines.rows(s.paint, m, s.width)...)
+	return append(rows, s.lines.rows(s.renderer, m, s.width)...)
 }
 
 // amends reports whether m changes another message.
@@ -279,7 +280,7 @@ func (s *scrollback) scrollBy(rows int) {
 // scroll does what keys have asked for since the last frame, in an area of so many rows.
 func (s *scrollback) scroll(area int) {
 	s.height = area
-	s.stay()
+	s.keepInMemory()
 	rows := s.pending
 	s.pending = 0
 	if _, cleared := s.cleared[s.room.Name]; cleared && rows > 0 { // up from an empty screen is where it was
@@ -294,16 +295,16 @@ func (s *scrollback) scroll(area int) {
 }
 
 // stay looks whether memory still has the message the area ends with. If not, the area ends with what is oldest.
-func (s *scrollback) stay() {
-	if s.from.order == 0 || len(s.past(s.room.Name, s.from.order+1, 1)) > 0 {
+func (s *scrollback) keepInMemory() {
+	if s.position.order == 0 || len(s.past(s.room.Name, s.position.order+1, 1)) > 0 {
 		return
 	}
 	ms := s.all()
 	if len(ms) == 0 {
-		s.from = place{}
+		s.position = position{}
 		return
 	}
-	s.settle(ms[min(s.height, len(ms))-1].DisplaySeq, 0)
+	s.setPosition(ms[min(s.height, len(ms))-1].DisplaySeq, 0)
 }
 
 // scrollUp moves n rows towards the past, and stops where the first row in memory is at the top.
@@ -311,19 +312,19 @@ func (s *scrollback) scrollUp(n, height int) {
 	var sizes []int
 	var orders []uint64
 	total := 0
-	reached := s.walk(s.from.order, 0, func(g group) bool {
+	reached := s.walk(s.position.order, 0, func(g group) bool {
 		sizes, orders = append(sizes, len(g.rows)), append(orders, g.order)
 		total += len(g.rows)
-		return total < s.from.skip+n+height
+		return total < s.position.skip+n+height
 	})
 	if reached {
 		total += len(s.top(height))
 	}
-	skip := min(s.from.skip+n, max(0, total-height))
+	skip := min(s.position.skip+n, max(0, total-height))
 	for i, size := range sizes {
 		// What stands above the first message has no order to hold on to: it is reached by skipping that message.
 		if last := i == len(sizes)-1; skip < size || last || orders[i+1] == 0 {
-			s.settle(orders[i], skip)
+			s.setPosition(orders[i], skip)
 			return
 		}
 		skip -= size
@@ -332,14 +333,14 @@ func (s *scrollback) scrollUp(n, height int) {
 
 // scrollDown moves n rows towards the end.
 func (s *scrollback) scrollDown(n int) {
-	if s.from.skip >= n {
-		s.settle(s.from.order, s.from.skip-n)
+	if s.position.skip >= n {
+		s.setPosition(s.position.order, s.position.skip-n)
 		return
 	}
-	n -= s.from.skip
+	n -= s.position.skip
 	ms := s.all()
-	i, _ := find(ms, s.from.order)
-	for i++; i < len(ms) && s.from.order > 0; i++ {
+	i, _ := find(ms, s.position.order)
+	for i++; i < len(ms) && s.position.order > 0; i++ {
 		var below uint64
 		if i+1 < len(ms) {
 			below = ms[i+1].DisplaySeq
@@ -348,23 +349,84 @@ func (s *scrollback) scrollDown(n int) {
 		if i > 0 {
 			above = &ms[i-1]
 		}
-		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.paint, s.room.Name, ms[i].DisplaySeq, below, s.width))
+		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.renderer, s.room.Name, ms[i].DisplaySeq, below, s.width))
 		if size >= n {
-			s.settle(ms[i].DisplaySeq, size-n)
+			s.setPosition(ms[i].DisplaySeq, size-n)
 			return
 		}
 		n -= size
 	}
-	s.from = place{}
+	s.position = position{}
 }
 
 // toEnd has the area end with the room's end, whatever comes.
-func (s *scrollback) toEnd() { s.from, s.pending = place{}, 0 }
+func (s *scrollback) toEnd() { s.position, s.pending = position{}, 0 }
 
 // settle has the area end there; at the very end it follows what comes.
-func (s *scrollback) settle(order uint64, skip int) {
-	s.from = place{order, skip}
+func (s *scrollback) setPosition(order uint64, skip int) {
+	s.position = position{order, skip}
 	if skip == 0 && (order == 0 || s.orderAfter(order) == 0) {
-		s.from = place{}
+		s.position = position{}
+	}
+}
+
+// maxAdvance is how many new messages a frame adds to the tail; more are drawn from the start.
+const maxAdvance = 16
+
+// tail is the end of a room as it was drawn last, so that the next frame looks at what is new and nothing else. Its rows
+// are those of Lines, shared with the other sessions.
+type tail struct {
+	groups  []group
+	reached bool // the groups begin with the first in memory
+
+	// What they were drawn for:
+
+	room     chat.RoomName
+	renderer *renderer
+	width    int
+	area     int
+	unread   uint64
+	clear    uint64
+	sealed   int
+	notes    int // their version
+}
+
+// keep remembers what was drawn.
+func (t *tail) keep(s *scrollback, area int, groups []group, reached bool) {
+	*t = tail{groups, reached, s.room.Name, s.renderer, s.width, area, s.unread, s.cleared[s.room.Name], s.room.Sealed, s.notes.version}
+}
+
+// advance adds what has come since, and reports false where that cannot be told from the tail.
+func (t *tail) advance(s *scrollback, area int) bool {
+	if len(t.groups) == 0 || t.room != s.room.Name || t.renderer != s.renderer || t.width != s.width || t.area != area ||
+		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.sealed != s.room.Sealed || t.notes != s.notes.version {
+		return false
+	}
+	ms := s.past(s.room.Name, 0, maxAdvance)
+	last := t.groups[len(t.groups)-1].order
+	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.DisplaySeq == last })
+	if i < 0 {
+		return false
+	}
+	for i++; i < len(ms); i++ {
+		if amends(&ms[i]) { // it changed what stands above
+			return false
+		}
+		t.groups = append(t.groups, group{ms[i].DisplaySeq, s.groupRows(&ms[i], &ms[i-1])})
+		s.lastDay = dayOf(ms[i].At, s.renderer.location)
+	}
+	t.trim(area)
+	return true
+}
+
+// trim lets go of groups that are out of sight.
+func (t *tail) trim(area int) {
+	rows := 0
+	for i, g := range slices.Backward(t.groups) {
+		if rows += len(g.rows); rows >= area && i > 0 {
+			t.groups = slices.Delete(t.groups, 0, i)
+			t.reached = false
+			return
+		}
 	}
 }

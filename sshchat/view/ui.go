@@ -74,7 +74,7 @@ type Display interface {
 	// Rooms tells of the person's rooms, in the order they are shown in: at the start and whenever one changes.
 	Rooms(rooms []Room)
 	// Set applies what the person chose, at the start and whenever it changes.
-	Set(l Look)
+	Set(l Preferences)
 	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
 	Following() bool
 	// Clear empties the screen. Nothing is deleted: who scrolls up sees the messages again, but not private answers.
@@ -112,7 +112,7 @@ type Output interface {
 	// then. What is not given back is never used again.
 	Done()
 	// Leave has the next Flush return the last words: the terminal is left as it was found.
-	Leave()
+	Close()
 }
 
 // ActionKind tells what a person did.
@@ -146,7 +146,7 @@ type Room struct {
 }
 
 // Look is how a person wants to see things. The zero Look is what somebody gets who chose nothing.
-type Look struct {
+type Preferences struct {
 	Zone  *time.Location // of times; nil for UTC
 	Clock string         // layout of the time before a message, as in time.Format; empty for "15:04", "off" for none
 	Theme string         // a name of Themes; empty for the first
@@ -156,7 +156,7 @@ type Look struct {
 }
 
 // rings reports whether me wants to hear of a message.
-func (l Look) rings(m *chat.Message, me text.Name) bool {
+func (l Preferences) rings(m *chat.Message, me text.Name) bool {
 	if m.From == me || m.Kind != chat.Say && m.Kind != chat.Me {
 		return false
 	}
@@ -181,7 +181,7 @@ type Options struct {
 	ColorTerm     string // the client's COLORTERM; "truecolor" and "24bit" promise any colour
 	NoColor       bool   // the client's NO_COLOR is set
 	Server        string // the server's name, shown to people
-	Look          Look
+	Preferences   Preferences
 	Since         time.Time // when the session began: of what was said before no bell rings
 	Past          Past      // needed by a full screen
 	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil for none shared
@@ -189,10 +189,6 @@ type Options struct {
 	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
 }
-
-// maxLine is the longest input line in bytes: room for twice what a message may have, so that
-// who pastes too much is told so by the one who checks messages.
-const maxLine = 2 * text.MaxText
 
 // size returns what a UI works with where a client claims width and height.
 func size(width, height int) (int, int) {

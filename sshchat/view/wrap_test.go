@@ -136,7 +136,7 @@ func TestEmojiAtTheRightEdge(t *testing.T) {
 		if !c.wrap {
 			t.Error("between frames rows do not wrap")
 		}
-		s.Leave()
+		s.Close()
 		c.write(string(s.Flush()))
 		if !c.wrap {
 			t.Error("the terminal is left without wrapping")

@@ -4,30 +4,34 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
+	"sshchat/sshchat/view/theme"
 )
 
 // Input implements Keyboard.
 func (f *Full) Input(b []byte) []Action {
-	f.input.edit.dropped = 0
+	f.input.edit.Dropped = 0
 	var did []Action
-	f.keys.decode(b, func(k key) { did = f.press(did, k) })
+	f.keys.Decode(b, func(k keys.Key) { did = f.handleKey(did, k) })
 	f.stale = true
 	return did
 }
 
 // Waiting implements Keyboard.
-func (f *Full) Waiting() time.Duration { return f.keys.waiting() }
+func (f *Full) Waiting() time.Duration { return f.keys.Waiting() }
 
 // Forget implements Keyboard.
-func (f *Full) Forget(text string) { f.input.edit.past.forget(text) }
+func (f *Full) Forget(text string) { f.input.edit.Sent.Forget(text) }
 
 // Dropped implements Keyboard.
-func (f *Full) Dropped() int { return f.input.edit.dropped }
+func (f *Full) Dropped() int { return f.input.edit.Dropped }
 
 // Expire implements Keyboard.
 func (f *Full) Expire() []Action {
 	var did []Action
-	f.keys.expire(func(k key) { did = f.press(did, k) })
+	f.keys.Expire(func(k keys.Key) { did = f.handleKey(did, k) })
 	f.stale = true
 	return did
 }
@@ -36,78 +40,78 @@ func (f *Full) Expire() []Action {
 func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
 
 // press does what a key is for and appends what came of it.
-func (f *Full) press(did []Action, k key) []Action {
+func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 	f.follow(did)
-	if f.input.asksHelp(k, f.keys.pasting) {
-		f.insert(k.text)
+	if f.input.asksHelp(k, f.keys.IsPasting()) {
+		f.insert(k.Text)
 		f.last = helpLine
 		return append(did, Action{Kind: Line, Text: helpLine})
 	}
 	if f.overlay != nil {
 		asked := f.input.isHelpMark() // the ? that opened it
-		typing := len(f.input.edit.text) > 0 && !asked || asked && k.name == "enter"
-		taken, closed := f.overlay.press(k.name, typing)
-		if closed || k.text == "q" && !typing {
+		typing := len(f.input.edit.Text) > 0 && !asked || asked && k.Name == "enter"
+		taken, closed := f.overlay.handleKey(k.Name, typing)
+		if closed || k.Text == "q" && !typing {
 			f.overlay = nil
 			if asked {
-				f.input.edit.clear()
+				f.input.edit.Clear()
 			}
 			return did
 		}
-		if asked && k.text != "" { // it was the beginning of a message
+		if asked && k.Text != "" { // it was the beginning of a message
 			f.overlay = nil
 		}
 		if taken {
 			return did
 		}
 	}
-	if room, ok := f.bars.switches(k.name); ok && f.input.asked == nil {
+	if room, ok := f.bars.roomOf(k.Name); ok && f.input.question == nil {
 		if room.IsZero() {
 			f.ringing = true
 			return did
 		}
 		return append(did, Action{Kind: Go, Room: room})
 	}
-	if f.scrolls(k.name) {
+	if f.scrolls(k.Name) {
 		return did
 	}
-	switch k.name {
+	switch k.Name {
 	case "":
-		f.insert(k.text)
+		f.insert(k.Text)
 	case "pasted":
-		f.complain(f.input.edit.reportLost())
+		f.complain(f.input.edit.ReportLost())
 	case "enter":
 		return f.submit(did)
 	case "ctrl+j", "alt+enter", "shift+enter":
-		if f.input.asked != nil || isCommand(f.input.edit.text) { // they have one line
+		if f.input.question != nil || editor.IsCommand(f.input.edit.Text) { // they have one line
 			return f.submit(did)
 		}
 		f.insert("\n")
 	case "ctrl+c":
 		return f.interrupt(did)
 	case "ctrl+d":
-		if len(f.input.edit.text) == 0 {
+		if len(f.input.edit.Text) == 0 {
 			return append(did, Action{Kind: Quit})
 		}
-		f.input.edit.deleteNext()
+		f.input.edit.DeleteNext()
 	case "ctrl+l":
 		f.screen.forget()
 	case "tab":
-		if !k.more {
+		if !k.More {
 			f.tab()
-		} else if !f.input.edit.pasteTab(k, f.options.Complete) {
+		} else if !f.input.edit.PasteTab(f.options.Complete) {
 			f.ringing = true
 		}
 	case "up":
 		if !f.input.moveRow(-1, f.width()) {
-			f.input.edit.older()
+			f.input.edit.Older()
 		}
 	case "down":
 		if !f.input.moveRow(1, f.width()) {
-			f.input.edit.newer()
+			f.input.edit.Newer()
 		}
 	default:
-		f.input.edit.press(k.name)
+		f.input.edit.HandleKey(k.Name)
 	}
 	return did
 }
@@ -116,15 +120,15 @@ func (f *Full) press(did []Action, k key) []Action {
 const helpLine = "/help"
 
 // asksHelp reports whether the key opens the help. A ? stays in the line, since it may be the beginning of a message.
-func (c *composer) asksHelp(k key, pasting bool) bool {
-	if c.asked != nil {
+func (c *composer) asksHelp(k keys.Key, pasting bool) bool {
+	if c.question != nil {
 		return false
 	}
-	return k.name == "f1" || k.text == "?" && len(c.edit.text) == 0 && !pasting
+	return k.Name == "f1" || k.Text == "?" && len(c.edit.Text) == 0 && !pasting
 }
 
 // isHelpMark reports whether the line is one ?, which asks for help and is not sent.
-func (c *composer) isHelpMark() bool { return c.asked == nil && string(c.edit.text) == "?" }
+func (c *composer) isHelpMark() bool { return c.question == nil && string(c.edit.Text) == "?" }
 
 // complain says what was wrong with what was typed, if anything.
 func (f *Full) complain(why string) {
@@ -137,14 +141,14 @@ func (f *Full) complain(why string) {
 // follow goes to the room that the last key went to: what comes after it in the same packet is typed for that room. Not
 // after a command, which may ask something first, or go somewhere itself.
 func (f *Full) follow(did []Action) {
-	isCommandLine := func(a Action) bool { return a.Kind == Line && isCommand([]byte(a.Text)) }
+	isCommandLine := func(a Action) bool { return a.Kind == Line && editor.IsCommand([]byte(a.Text)) }
 	if n := len(did); n > 0 && did[n-1].Kind == Go && !slices.ContainsFunc(did, isCommandLine) {
 		f.Enter(did[n-1].Room)
 	}
 }
 
 func (f *Full) insert(text string) {
-	if !f.input.edit.insert(text) {
+	if !f.input.edit.Insert(text) {
 		f.ringing = true
 	}
 }
@@ -160,7 +164,7 @@ func roomNumber(name string) (n int, ok bool) {
 // boundOnScreen is bound for a full screen.
 func boundOnScreen(name string) bool {
 	_, number := roomNumber(name)
-	return number || name == "alt+a" || bound(name)
+	return number || name == "alt+a" || editor.Bound(name)
 }
 
 // wheel is how many rows a notch of the mouse wheel scrolls.
@@ -191,20 +195,20 @@ func (f *Full) scrolls(name string) bool {
 
 // submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.
 func (f *Full) submit(did []Action) []Action {
-	switch why := f.input.edit.refused(); {
+	switch why := f.input.edit.Refused(); {
 	case why != "":
 		f.complain(why)
 		return did
-	case f.input.asked != nil:
-		said := f.input.edit.take()
+	case f.input.question != nil:
+		said := f.input.edit.Take()
 		f.input.answered()
 		return append(did, Action{Kind: Line, Text: said})
-	case len(strings.TrimSpace(string(f.input.edit.text))) == 0, f.input.isHelpMark(): // the help is there already
-		f.input.edit.clear()
+	case len(strings.TrimSpace(string(f.input.edit.Text))) == 0, f.input.isHelpMark(): // the help is there already
+		f.input.edit.Clear()
 		return did
 	}
-	said := f.input.edit.take()
-	if isCommand([]byte(said)) {
+	said := f.input.edit.Take()
+	if editor.IsCommand([]byte(said)) {
 		f.last = said
 	}
 	f.messages.toEnd()
@@ -215,10 +219,10 @@ func (f *Full) submit(did []Action) []Action {
 // interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
 func (f *Full) interrupt(did []Action) []Action {
 	switch {
-	case f.input.asked != nil:
+	case f.input.question != nil:
 		f.input.answered()
-	case len(f.input.edit.text) > 0:
-		f.input.edit.clear()
+	case len(f.input.edit.Text) > 0:
+		f.input.edit.Clear()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})
@@ -226,11 +230,11 @@ func (f *Full) interrupt(did []Action) []Action {
 
 // tab completes the word before the cursor, or lists what it could be.
 func (f *Full) tab() {
-	list, ok := f.input.edit.complete(f.options.Complete)
+	list, ok := f.input.edit.Complete(f.options.Complete)
 	switch {
 	case !ok:
 		f.ringing = true
 	case len(list) > 0:
-		f.note(f.room, partNotice, listing(list))
+		f.note(f.room, theme.Notice, editor.ListCandidates(list))
 	}
 }

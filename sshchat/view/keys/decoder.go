@@ -1,4 +1,5 @@
-package view
+// Package keys finds the keys that a person pressed in the bytes that a terminal sends. It knows nothing of what a key does.
+package keys
 
 import (
 	"slices"
@@ -7,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	uv "github.com/charmbracelet/ultraviolet"
+
+	"sshchat/sshchat/text"
 )
 
 // How long unfinished input is waited with, from its last byte on.
@@ -17,19 +20,19 @@ const (
 	stallTime    = time.Second            // the rest of a paste
 )
 
-// maxSequence is how many bytes are kept of an escape sequence; a longer one is ignored.
-const maxSequence = 64
+// MaxSequence is how many bytes are kept of an escape sequence; a longer one is ignored.
+const MaxSequence = 64
 
 const esc = 0x1b
 
-// key is something typed: text, or a key by the name it is bound under, such as "ctrl+a" or "alt+left".
-type key struct {
-	name string // "" for text
-	text string // not clean; newlines only from a bracketed paste
-	more bool   // of a Tab: something other than Tabs came right after it, in the same read
+// Key is something typed: text, or a key by the name it is bound under, such as "ctrl+a" or "alt+left".
+type Key struct {
+	Name string // "" for text
+	Text string // not clean; newlines only from a bracketed paste
+	More bool   // of a Tab: something other than Tabs came right after it, in the same read
 }
 
-// decoder finds the keys in a client's bytes, for every kind of screen. It frames the sequences itself, byte by byte,
+// Decoder finds the keys in a client's bytes, for every kind of screen. It frames the sequences itself, byte by byte,
 // because what arrives may be cut anywhere and may never end: it keeps at most maxSequence bytes, and nothing of the
 // strings (OSC, DCS, APC) that terminals send as answers. What a whole sequence means is ultraviolet's to say.
 //
@@ -46,65 +49,65 @@ type key struct {
 //     paste would go to the room line by line, and its lines that begin with a slash would be obeyed.
 //   - In a bracketed paste nothing is obeyed. If its end was lost, a key that comes alone after stallTime of silence is a
 //     person's: the rest of a paste comes in larger pieces.
-type decoder struct {
-	bound   func(name string) bool          // whether a key does something
-	state   func(*decoder, byte, func(key)) // nil on the ground
-	seq     []byte                          // an escape sequence or a character begun
-	rest    []byte                          // what came with the byte at hand, after it
-	size    int                             // of all that came with it
-	spent   bool                            // the Esc that seq begins with was taken for the key already
-	late    bool                            // an Esc was taken for the key, and nothing came since
-	pasting bool                            // between the marks of a bracketed paste
-	stalled bool                            // nothing more of it came for stallTime
-	cr      bool                            // the last byte was a carriage return: a line feed now is part of it
-	names   uv.EventDecoder
+type Decoder struct {
+	Bound     func(name string) bool          // whether a key does something
+	state     func(*Decoder, byte, func(Key)) // nil on the ground
+	seq       []byte                          // an escape sequence or a character begun
+	following []byte                          // what came with the byte at hand, after it
+	size      int                             // of all that came with it
+	escTaken  bool                            // the Esc that seq begins with was taken for the key already
+	late      bool                            // an Esc was taken for the key, and nothing came since
+	pasting   bool                            // between the marks of a bracketed paste
+	stalled   bool                            // nothing more of it came for stallTime
+	cr        bool                            // the last byte was a carriage return: a line feed now is part of it
+	names     uv.EventDecoder
 }
 
-// decode calls press for each key in p.
-func (d *decoder) decode(p []byte, press func(key)) {
+// Decode calls press for each key in p.
+func (d *Decoder) Decode(p []byte, emit func(Key)) {
 	if len(p) == 0 {
 		return
 	}
 	d.size = len(p)
-	d.resume(p, press)
+	d.resume(p, emit)
 	if d.late && (p[0] == '[' || p[0] == 'O' || isString(p[0])) {
-		d.seq, d.spent = append(d.seq[:0], esc), true
-		d.state = (*decoder).escape
+		d.seq, d.escTaken = append(d.seq[:0], esc), true
+		d.state = (*Decoder).escape
 	}
 	d.late = false
 	for len(p) > 0 {
 		if d.state == nil && len(d.seq) == 0 {
 			n := textRun(p)
-			d.text(p[:n], press)
+			d.text(p[:n], emit)
 			if p = p[n:]; len(p) == 0 {
 				break
 			}
 		}
-		d.rest = p[1:]
-		d.take(p[0], press)
+		d.following = p[1:]
+		d.take(p[0], emit)
 		p = p[1:]
 	}
-	d.rest = nil
+	d.following = nil
 }
 
 // take takes one byte, in whatever state.
-func (d *decoder) take(b byte, press func(key)) {
+func (d *Decoder) take(b byte, emit func(Key)) {
 	switch {
 	case d.state != nil:
-		d.state(d, b, press)
+		d.state(d, b, emit)
 	case b >= utf8.RuneSelf:
-		d.character(b, press)
+		d.character(b, emit)
 	case len(d.seq) > 0: // a character was cut off for good: whoever edits the line is to know
-		d.text(d.seq, press)
+		d.text(d.seq, emit)
 		d.seq = d.seq[:0]
-		d.ground(b, press)
+		d.ground(b, emit)
 	default:
-		d.ground(b, press)
+		d.ground(b, emit)
 	}
 }
 
 // resume looks at the first bytes after a paste stood still: a control character alone is a person's key.
-func (d *decoder) resume(p []byte, press func(key)) {
+func (d *Decoder) resume(p []byte, emit func(Key)) {
 	if !d.stalled {
 		return
 	}
@@ -112,7 +115,7 @@ func (d *decoder) resume(p []byte, press func(key)) {
 	switch {
 	case len(p) == 1 && p[0] != esc && (p[0] < ' ' || p[0] == 0x7f):
 		d.reset()
-		d.endPaste(press)
+		d.endPaste(emit)
 	case p[0] != esc && !lone:
 		d.stalled = false
 	}
@@ -137,180 +140,177 @@ func textRun(p []byte) int {
 }
 
 // character gathers a character that came in pieces.
-func (d *decoder) character(b byte, press func(key)) {
+func (d *Decoder) character(b byte, emit func(Key)) {
 	d.seq = append(d.seq, b)
 	for utf8.FullRune(d.seq) { // also where it turns out to be none; then what broke it may begin the next
 		_, n := utf8.DecodeRune(d.seq)
-		d.text(d.seq[:n], press)
+		d.text(d.seq[:n], emit)
 		d.seq = append(d.seq[:0], d.seq[n:]...)
 	}
 }
 
 // text passes on what was typed or pasted.
-func (d *decoder) text(b []byte, press func(key)) {
+func (d *Decoder) text(b []byte, emit func(Key)) {
 	if len(b) == 0 {
 		return
 	}
 	d.cr = false
-	press(key{text: string(b)})
+	emit(Key{Text: string(b)})
 }
 
 // ground takes a byte that begins something new, or all of an ASCII key.
-func (d *decoder) ground(b byte, press func(key)) {
+func (d *Decoder) ground(b byte, emit func(Key)) {
 	cr := d.cr
 	d.cr = b == '\r'
 	switch {
 	case b == '\n' && cr: // the second half of one line end
 	case b == esc:
 		d.seq = append(d.seq[:0], b)
-		d.state = (*decoder).escape
+		d.state = (*Decoder).escape
 	case d.pasting:
-		d.paste(b, press)
+		d.paste(b, emit)
 	case b == '\r':
-		press(key{name: "enter"})
+		emit(Key{Name: "enter"})
 	case b == '\n':
 		// Enter is a carriage return from a terminal in raw mode, so a line feed that comes alone is Ctrl+J.
 		// Within more it was written by a program or pasted, and ends a line there.
 		if d.size == 1 {
-			press(key{name: "ctrl+j"})
+			emit(Key{Name: "ctrl+j"})
 		} else {
-			press(key{name: "enter"})
+			emit(Key{Name: "enter"})
 		}
 	case b == '\t':
-		press(key{name: "tab", text: tab, more: strings.Trim(string(d.rest), "\t") != ""})
+		emit(Key{Name: "tab", More: strings.Trim(string(d.following), "\t") != ""})
 	case b >= ' ' && b < 0x7f:
-		d.text([]byte{b}, press)
+		d.text([]byte{b}, emit)
 	default:
-		press(key{name: controlNames[b&0x7f]})
+		emit(Key{Name: controlNames[b&0x7f]})
 	}
 }
-
-// tab is what a Tab is in a text, as in every message.
-const tab = "    "
 
 // paste takes a control byte within a bracketed paste: lines and tabs are kept, nothing is obeyed. Terminals send
 // no Ctrl+C in one, so that is a person whose paste has lost its end.
-func (d *decoder) paste(b byte, press func(key)) {
+func (d *Decoder) paste(b byte, emit func(Key)) {
 	switch b {
 	case '\r', '\n', '\v', '\f':
 		cr := d.cr
-		d.text([]byte{'\n'}, press)
+		d.text([]byte{'\n'}, emit)
 		d.cr = cr
 	case '\t':
-		d.text([]byte(tab), press)
+		d.text([]byte(text.Tab), emit)
 	case 0x03:
-		d.endPaste(press)
+		d.endPaste(emit)
 	default:
 		if b >= ' ' && b < 0x7f {
-			d.text([]byte{b}, press)
+			d.text([]byte{b}, emit)
 		}
 	}
 }
 
-func (d *decoder) endPaste(press func(key)) {
+func (d *Decoder) endPaste(emit func(Key)) {
 	d.pasting, d.stalled = false, false
-	press(key{name: "pasted"})
+	emit(Key{Name: "pasted"})
 }
 
 // escape takes the byte after an escape.
-func (d *decoder) escape(b byte, press func(key)) {
+func (d *Decoder) escape(b byte, emit func(Key)) {
 	switch {
 	case b == '[':
-		d.state = (*decoder).csi
+		d.state = (*Decoder).csi
 	case b == 'O':
-		d.state = (*decoder).ss3
+		d.state = (*Decoder).ss3
 	case isString(b):
-		d.state = (*decoder).introducer
+		d.state = (*Decoder).introducer
 	default:
-		d.alt(b, press)
+		d.alt(b, emit)
 		return
 	}
 	d.seq = append(d.seq, b)
 }
 
 // alt takes the character after an escape that begins no sequence.
-func (d *decoder) alt(b byte, press func(key)) {
+func (d *Decoder) alt(b byte, emit func(Key)) {
 	if b < utf8.RuneSelf && !d.pasting {
-		if k, ok := d.name([]byte{esc, b}); ok && d.bound != nil && d.bound(k.name) {
+		if k, ok := d.name([]byte{esc, b}); ok && d.Bound != nil && d.Bound(k.Name) {
 			d.reset()
-			press(k)
+			emit(k)
 			return
 		}
 	}
-	d.typed(press)
-	d.take(b, press)
+	d.literal(emit)
+	d.take(b, emit)
 }
 
 // typed takes what there is of a sequence for keys of a person: an Esc, then its characters.
-func (d *decoder) typed(press func(key)) {
-	seq, spent := slices.Clone(d.seq), d.spent
+func (d *Decoder) literal(emit func(Key)) {
+	seq, spent := slices.Clone(d.seq), d.escTaken
 	d.reset()
 	if !spent && !d.pasting {
-		press(key{name: "esc"})
+		emit(Key{Name: "esc"})
 	}
 	if len(seq) > 1 {
-		d.text(seq[1:], press)
+		d.text(seq[1:], emit)
 	}
 }
 
 // csi takes a byte of a control sequence: parameters, then one final byte.
-func (d *decoder) csi(b byte, press func(key)) {
+func (d *Decoder) csi(b byte, emit func(Key)) {
 	linux := len(d.seq) == 2 && b == '[' // the Linux console's function keys have a second bracket
 	switch {
 	case b < ' ' || b >= 0x7f, b < '0' && len(d.seq) == 2: // answers have parameters before what stands between
-		d.broken(b, press)
+		d.broken(b, emit)
 	case b < '@' || linux:
-		if len(d.seq) < maxSequence {
+		if len(d.seq) < MaxSequence {
 			d.seq = append(d.seq, b)
 		}
-	case len(d.seq) == maxSequence:
+	case len(d.seq) == MaxSequence:
 		d.reset()
 	case len(d.seq) == 2 && b == 'M':
 		d.seq = append(d.seq, b)
-		d.state = (*decoder).mouse
+		d.state = (*Decoder).mouse
 	default:
 		d.seq = append(d.seq, b)
-		d.finish(press)
+		d.finish(emit)
 	}
 }
 
 // broken ends a sequence at a byte that is part of none.
-func (d *decoder) broken(b byte, press func(key)) {
-	d.giveUp(press)
-	d.take(b, press)
+func (d *Decoder) broken(b byte, emit func(Key)) {
+	d.giveUp(emit)
+	d.take(b, emit)
 }
 
 // giveUp ends what is no sequence. After an Esc that was no key yet, nobody types parameters.
-func (d *decoder) giveUp(press func(key)) {
-	if d.spent || d.seq[1] != '[' || len(d.seq) <= 3 || d.seq[2] == '[' {
-		d.typed(press)
+func (d *Decoder) giveUp(emit func(Key)) {
+	if d.escTaken || d.seq[1] != '[' || len(d.seq) <= 3 || d.seq[2] == '[' {
+		d.literal(emit)
 	} else {
 		d.reset()
 	}
 }
 
 // mouse takes the three bytes of a report in X10's form, which follow its final byte: a button, a column, a row.
-func (d *decoder) mouse(b byte, press func(key)) {
+func (d *Decoder) mouse(b byte, emit func(Key)) {
 	if b < ' ' {
 		d.reset()
-		d.ground(b, press)
+		d.ground(b, emit)
 		return
 	}
 	if d.seq = append(d.seq, b); len(d.seq) == len("\x1b[M")+3 {
-		d.finish(press)
+		d.finish(emit)
 	}
 }
 
 // ss3 takes a byte of a function key: a modifier perhaps, then one final byte.
-func (d *decoder) ss3(b byte, press func(key)) {
+func (d *Decoder) ss3(b byte, emit func(Key)) {
 	switch {
 	case b < ' ' || b >= 0x7f:
-		d.broken(b, press)
-	case b >= '0' && b <= '9' && len(d.seq) < maxSequence:
+		d.broken(b, emit)
+	case b >= '0' && b <= '9' && len(d.seq) < MaxSequence:
 		d.seq = append(d.seq, b)
 	default:
 		d.seq = append(d.seq, b)
-		d.finish(press)
+		d.finish(emit)
 	}
 }
 
@@ -322,17 +322,17 @@ func isString(b byte) bool { return b == ']' || b == 'P' || b == '_' }
 var answers = []string{"]0;", "]00;", "]000;", "]0000;", "P0$", "P0+", "P>|", "P!|", "_Ga="}
 
 // introducer takes a byte after that of a string, as long as it may be one: people type on otherwise.
-func (d *decoder) introducer(b byte, press func(key)) {
+func (d *Decoder) introducer(b byte, emit func(Key)) {
 	begun := strings.Map(class, string(d.seq[1:])+string(rune(b)))
 	i := slices.IndexFunc(answers, func(a string) bool { return strings.HasPrefix(a, begun) })
 	if i < 0 {
-		d.typed(press)
-		d.take(b, press)
+		d.literal(emit)
+		d.take(b, emit)
 		return
 	}
 	d.seq = append(d.seq, b)
 	if begun == answers[i] {
-		d.state, d.spent = (*decoder).str, false
+		d.state, d.escTaken = (*Decoder).str, false
 	}
 }
 
@@ -348,32 +348,32 @@ func class(r rune) rune {
 
 // str drops a byte of a string. Any control byte ends it: no terminal sends one inside, and a person whose string
 // has lost its end gets out with Enter.
-func (d *decoder) str(b byte, press func(key)) {
+func (d *Decoder) str(b byte, emit func(Key)) {
 	switch {
 	case b == '\a':
 		d.reset()
 	case b == esc: // of the terminator, or of the next sequence
-		d.state = (*decoder).terminator
+		d.state = (*Decoder).terminator
 	case b < ' ':
 		d.reset()
-		d.ground(b, press)
+		d.ground(b, emit)
 	}
 }
 
 // terminator takes the byte after an escape that ended a string.
-func (d *decoder) terminator(b byte, press func(key)) {
+func (d *Decoder) terminator(b byte, emit func(Key)) {
 	if b == '\\' {
 		d.reset()
 		return
 	}
 	d.seq = append(d.seq[:0], esc)
-	d.escape(b, press)
+	d.escape(b, emit)
 }
 
 // finish names the sequence that is complete.
-func (d *decoder) finish(press func(key)) {
+func (d *Decoder) finish(emit func(Key)) {
 	if !d.sent() {
-		d.giveUp(press)
+		d.giveUp(emit)
 		return
 	}
 	seq := string(d.seq)
@@ -384,16 +384,16 @@ func (d *decoder) finish(press func(key)) {
 		return
 	case seq == "\x1b[201~":
 		if d.pasting {
-			d.endPaste(press)
+			d.endPaste(emit)
 		}
 		return
 	case d.pasting && (!d.stalled || d.size != len(seq)):
 		return
 	case d.pasting:
-		d.endPaste(press)
+		d.endPaste(emit)
 	}
 	if k, ok := d.name([]byte(seq)); ok {
-		press(k)
+		emit(k)
 	}
 }
 
@@ -408,25 +408,25 @@ const (
 )
 
 // sent reports whether seq, which is complete, is a sequence that terminals send.
-func (d *decoder) sent() bool {
+func (d *Decoder) sent() bool {
 	final := d.seq[len(d.seq)-1]
 	is := func(set string) bool { return strings.IndexByte(set, final) >= 0 }
 	switch {
-	case d.seq[1] == 'O' && d.spent:
+	case d.seq[1] == 'O' && d.escTaken:
 		return len(d.seq) == 3 && is(ss3Late)
 	case d.seq[1] == 'O' && is(ss3Keypad): // in a mode that nothing here turns on; more likely "Oh no" was typed on
-		return len(d.rest) == 0 || d.rest[0] == esc
+		return len(d.following) == 0 || d.following[0] == esc
 	case d.seq[1] == 'O':
 		return is(ss3Keys)
 	case d.seq[2] == 'M':
 		return true
 	case d.seq[2] == '[':
 		return len(d.seq) == 4 && is(linuxConsole)
-	case len(d.seq) == 3 && d.spent:
+	case len(d.seq) == 3 && d.escTaken:
 		return is(csiLate)
 	case len(d.seq) == 3:
 		return is(csiKeys)
-	case !d.spent:
+	case !d.escTaken:
 		return true // named or not
 	}
 	_, event := d.names.Decode(slices.Clone(d.seq))
@@ -438,30 +438,30 @@ func (d *decoder) sent() bool {
 }
 
 // name is the key that a whole sequence stands for; ok is false where it stands for none.
-func (d *decoder) name(seq []byte) (k key, ok bool) {
+func (d *Decoder) name(seq []byte) (k Key, ok bool) {
 	if string(seq) == "\x1b[[A" { // the Linux console's, which ultraviolet does not name
-		return key{name: "f1"}, true
+		return Key{Name: "f1"}, true
 	}
 	_, event := d.names.Decode(seq)
 	switch e := event.(type) {
 	case uv.MouseWheelEvent:
 		switch e.Button {
 		case uv.MouseWheelUp:
-			return key{name: "wheelup"}, true
+			return Key{Name: "wheelup"}, true
 		case uv.MouseWheelDown:
-			return key{name: "wheeldown"}, true
+			return Key{Name: "wheeldown"}, true
 		}
 	case uv.KeyPressEvent:
 		if e.Text != "" { // a terminal that spells out what others send as text
-			return key{text: e.Text}, true
+			return Key{Text: e.Text}, true
 		}
-		return key{name: e.Keystroke()}, true
+		return Key{Name: e.Keystroke()}, true
 	}
 	return k, false
 }
 
-// waiting is how long to wait for more before what there is is taken for all there will be; 0 for as long as it takes.
-func (d *decoder) waiting() time.Duration {
+// Waiting is how long to wait for more before what there is is taken for all there will be; 0 for as long as it takes.
+func (d *Decoder) Waiting() time.Duration {
 	lone := len(d.seq) == 1 && d.seq[0] == esc
 	switch {
 	case d.pasting && !d.stalled:
@@ -478,30 +478,36 @@ func (d *decoder) waiting() time.Duration {
 	return 0
 }
 
-// expire tells that nothing came for that long.
-func (d *decoder) expire(press func(key)) {
+// Expire tells that nothing came for that long.
+func (d *Decoder) Expire(emit func(Key)) {
 	lone := len(d.seq) == 1 && d.seq[0] == esc
 	switch {
 	case d.pasting && !d.stalled:
 		d.stalled = true
 	case lone:
 		if d.pasting {
-			d.endPaste(press)
+			d.endPaste(emit)
 		}
-		d.typed(press)
+		d.literal(emit)
 		d.late = true
 	case d.pasting:
 	case d.state == nil:
 		d.late = false
-	case len(d.seq) == 2 || d.spent:
-		d.typed(press)
+	case len(d.seq) == 2 || d.escTaken:
+		d.literal(emit)
 	default:
 		d.reset()
 	}
 }
 
-func (d *decoder) reset() {
-	d.state, d.spent = nil, false
+// Held is how many bytes of memory unfinished input takes.
+func (d *Decoder) Held() int { return cap(d.seq) }
+
+// IsPasting reports whether a bracketed paste is under way.
+func (d *Decoder) IsPasting() bool { return d.pasting }
+
+func (d *Decoder) reset() {
+	d.state, d.escTaken = nil, false
 	d.seq = d.seq[:0]
 }
 

@@ -12,22 +12,25 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/markup"
+	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 // paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
-type paint struct {
+type renderer struct {
 	me       chat.Name
 	format                  // its clock is empty for no times
 	hash     uint64         // of the format
 	location *time.Location // of the format's zone
 }
 
-func newPaint(o *Options, l Look) *paint {
-	p := &paint{me: o.Me, location: time.UTC}
-	p.kind, p.clock, p.links = KindFull, "15:04", knowsLinks(o.Term)
-	colors := profile(o)
-	p.styles = fit(l.Theme, colors)
-	p.keep = colors <= colorprofile.Ascii
+func newRenderer(o *Options, l Preferences) *renderer {
+	p := &renderer{me: o.Me, location: time.UTC}
+	p.kind, p.clock, p.links = KindFull, "15:04", output.KnowsLinks(o.Term)
+	colors := output.Profile(o.Term, o.ColorTerm, o.NoColor)
+	p.styles = theme.For(l.Theme, colors)
+	p.keepSigns = colors <= colorprofile.Ascii
 	if l.Zone != nil {
 		p.location = l.Zone
 	}
@@ -43,14 +46,9 @@ func newPaint(o *Options, l Look) *paint {
 	return p
 }
 
-// knowsLinks reports whether a terminal is known to take OSC 8 in stride.
-func knowsLinks(term string) bool {
-	return hasAny(strings.ToLower(term), "xterm-", "kitty", "alacritty", "foot", "wezterm", "ghostty", "tmux", "contour", "rio", "konsole", "vte", "iterm")
-}
-
 // in returns text in the style of a part, with the default style after it.
-func (p *paint) in(part part, text string) string {
-	begin := p.styles.parts[part]
+func (p *renderer) in(part theme.Style, text string) string {
+	begin := p.styles.Of(part)
 	if begin == "" {
 		return text
 	}
@@ -58,8 +56,8 @@ func (p *paint) in(part part, text string) string {
 }
 
 // appendIn appends what in returns.
-func (p *paint) appendIn(dst []byte, part part, text []byte) []byte {
-	begin := p.styles.parts[part]
+func (p *renderer) appendIn(dst []byte, part theme.Style, text []byte) []byte {
+	begin := p.styles.Of(part)
 	dst = append(append(dst, begin...), text...)
 	if begin != "" {
 		dst = append(dst, plainStyle...)
@@ -70,53 +68,53 @@ func (p *paint) appendIn(dst []byte, part part, text []byte) []byte {
 const plainStyle = "\x1b[m"
 
 // day is the separator above the first message of a day.
-func (p *paint) day(at time.Time) string {
+func (p *renderer) day(at time.Time) string {
 	return at.In(p.location).Format("-- Monday, 2 January 2006, MST --")
 }
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
-func (p *paint) message(m *chat.Message, width int) []string {
-	b := builder{paint: p, width: width, row: make([]cell, 0, min(width+1, len(m.Text.String())+minTyped))}
+func (p *renderer) message(m *chat.Message, width int) []string {
+	b := layout{renderer: p, width: width, row: make([]cell, 0, min(width+1, len(m.Text.String())+minTyped))}
 	if m.Kind.Stored() && p.clock != "" {
-		b.add(m.At.In(p.location).Format(p.clock)+" ", p.styles.parts[partTime], "")
+		b.add(m.At.In(p.location).Format(p.clock)+" ", p.styles.Of(theme.Time), "")
 	}
 	b.indent = min(b.column, width/4)
 	text := m.Text.String()
 	switch {
 	case m.Deleted:
-		b.add(m.From.String(), p.styles.name(m.From), "")
-		b.add(": (deleted)", p.styles.parts[partNotice], "")
+		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
+		b.add(": (deleted)", p.styles.Of(theme.Notice), "")
 		return b.end()
 	case !m.Kind.Stored():
 		b.indent = min(indent+1, width/4)
-		b.lines("-- "+text, func(line string) []span { return []span{{text: line, part: partNotice}} })
+		b.lines("-- "+text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: theme.Notice}} })
 		return b.end()
 	case m.Kind == chat.Me:
 		b.add("* ", "", "")
-		b.add(m.From.String(), p.styles.name(m.From), "")
+		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
 		b.add(" ", "", "")
 	default:
-		b.add(m.From.String(), p.styles.name(m.From), "")
+		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
 		b.add(": ", "", "")
 	}
 	b.mention = m.Mentions(p.me) && !m.Room.IsDirect()
 	b.markup(text)
 	if m.Edited {
-		b.add(" (edited)", p.styles.parts[partNotice], "")
+		b.add(" (edited)", p.styles.Of(theme.Notice), "")
 	}
 	return b.end()
 }
 
 // text makes rows of a text that is no message, all of it in one part's style.
-func (p *paint) text(text string, part part, width int) []string {
-	b := builder{paint: p, width: width, indent: min(indent, width/4), row: make([]cell, 0, min(width+1, len(text)))}
-	b.lines(text, func(line string) []span { return []span{{text: line, part: part}} })
+func (p *renderer) text(text string, part theme.Style, width int) []string {
+	b := layout{renderer: p, width: width, indent: min(indent, width/4), row: make([]cell, 0, min(width+1, len(text)))}
+	b.lines(text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: part}} })
 	return b.end()
 }
 
 // builder lays out clusters in rows: at words where it can, never past the width.
-type builder struct {
-	*paint
+type layout struct {
+	*renderer
 	width, indent int
 	mention       bool // what is plain is shown as a mention
 
@@ -135,23 +133,23 @@ type cell struct {
 }
 
 // markup adds a message's text.
-func (b *builder) markup(text string) {
+func (b *layout) markup(text string) {
 	inFence := false
-	b.lines(text, func(line string) []span {
-		if strings.HasPrefix(line, fence) && (!inFence || strings.TrimSpace(line) == fence) {
+	b.lines(text, func(line string) []markup.Span {
+		if strings.HasPrefix(line, markup.Fence) && (!inFence || strings.TrimSpace(line) == markup.Fence) {
 			inFence = !inFence
-			return []span{{text: line, part: partNotice}}
+			return []markup.Span{{Text: line, Style: theme.Notice}}
 		}
 		if inFence {
-			return []span{{text: line, part: partCode}}
+			return []markup.Span{{Text: line, Style: theme.Code}}
 		}
-		found := spans(line, b.keep)
+		found := markup.Parse(line, b.keepSigns)
 		for i := range found {
-			if s := &found[i]; s.part != partCode && s.link == "" {
-				s.text = emojis(s.text)
+			if s := &found[i]; s.Style != theme.Code && s.Link == "" {
+				s.Text = markup.Emojis(s.Text)
 			}
-			if found[i].part == partText && b.mention {
-				found[i].part = partMention
+			if found[i].Style == theme.Text && b.mention {
+				found[i].Style = theme.Mention
 			}
 		}
 		return found
@@ -159,7 +157,7 @@ func (b *builder) markup(text string) {
 }
 
 // lines adds the lines of a text, each read by read.
-func (b *builder) lines(text string, read func(line string) []span) {
+func (b *layout) lines(text string, read func(line string) []markup.Span) {
 	first := true
 	for line := range strings.SplitSeq(text, "\n") {
 		if !first {
@@ -167,13 +165,13 @@ func (b *builder) lines(text string, read func(line string) []span) {
 		}
 		first = false
 		for _, s := range read(line) {
-			b.add(s.text, b.styles.parts[s.part], s.link)
+			b.add(s.Text, b.styles.Of(s.Style), s.Link)
 		}
 	}
 }
 
 // add lays out text in a style.
-func (b *builder) add(said, style, link string) {
+func (b *layout) add(said, style, link string) {
 	for g := displaywidth.StringGraphemes(said); g.Next(); {
 		c := cell{text: g.Value(), style: style, link: link, width: g.Width()}
 		if !text.IsPrintable(c.text) {
@@ -200,7 +198,7 @@ func (b *builder) add(said, style, link string) {
 }
 
 // wrap ends the row that is full: after its last blank, or, where there is none or it is well filled, right here.
-func (b *builder) wrap(atBlank bool) {
+func (b *layout) wrap(atBlank bool) {
 	carry := 0
 	if !atBlank && b.space > 0 {
 		carry = len(b.row) - b.space
@@ -223,7 +221,7 @@ func (b *builder) wrap(atBlank bool) {
 }
 
 // breakRow ends the row and begins the next, indented.
-func (b *builder) breakRow() {
+func (b *layout) breakRow() {
 	b.rows = append(b.rows, b.render())
 	b.row, b.column, b.space = b.row[:0], 0, 0
 	for range b.indent {
@@ -233,12 +231,12 @@ func (b *builder) breakRow() {
 }
 
 // end returns the rows.
-func (b *builder) end() []string {
+func (b *layout) end() []string {
 	return append(b.rows, b.render())
 }
 
 // render writes the row under way, without blanks at its end.
-func (b *builder) render() string {
+func (b *layout) render() string {
 	row := b.row
 	for len(row) > 0 && row[len(row)-1].text == " " && row[len(row)-1].link == "" {
 		row = row[:len(row)-1]
@@ -270,14 +268,14 @@ func (b *builder) render() string {
 
 // toLink begins a link, or ends the one before. The pieces of a link that goes over several rows have one id,
 // by which terminals know them for one.
-func (b *builder) toLink(to string) string {
+func (b *layout) toLink(to string) string {
 	switch {
 	case !b.links:
 		return ""
 	case to == "":
-		return linkStart + ";" + stringEnd
+		return output.LinkStart + ";" + output.StringEnd
 	}
 	h := fnv.New32a()
 	h.Write([]byte(to))
-	return fmt.Sprintf("%sid=%x;%s%s", linkStart, h.Sum32(), to, stringEnd)
+	return fmt.Sprintf("%sid=%x;%s%s", output.LinkStart, h.Sum32(), to, output.StringEnd)
 }

@@ -5,76 +5,78 @@ import (
 	"time"
 
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
 )
 
 // Input implements Keyboard.
 func (p *Plain) Input(b []byte) []Action {
-	p.input.edit.dropped = 0
+	p.input.edit.Dropped = 0
 	var did []Action
-	p.keys.decode(b, func(k key) { did = p.press(did, k) })
+	p.keys.Decode(b, func(k keys.Key) { did = p.handleKey(did, k) })
 	p.stale = true
 	return did
 }
 
 // Waiting implements Keyboard.
-func (p *Plain) Waiting() time.Duration { return p.keys.waiting() }
+func (p *Plain) Waiting() time.Duration { return p.keys.Waiting() }
 
 // Expire implements Keyboard.
 func (p *Plain) Expire() []Action {
 	var did []Action
-	p.keys.expire(func(k key) { did = p.press(did, k) })
+	p.keys.Expire(func(k keys.Key) { did = p.handleKey(did, k) })
 	p.stale = true
 	return did
 }
 
 // Forget implements Keyboard.
-func (p *Plain) Forget(text string) { p.input.edit.past.forget(text) }
+func (p *Plain) Forget(text string) { p.input.edit.Sent.Forget(text) }
 
 // Dropped implements Keyboard.
-func (p *Plain) Dropped() int { return p.input.edit.dropped }
+func (p *Plain) Dropped() int { return p.input.edit.Dropped }
 
 // End implements Keyboard. A line that was not submitted is not sent: on a terminal that takes a key.
 func (p *Plain) End() []Action { return []Action{{Kind: Quit}} }
 
 // press does what a key is for and appends what came of it.
-func (p *Plain) press(did []Action, k key) []Action {
-	switch k.name {
+func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
+	switch k.Name {
 	case "":
-		if !p.input.edit.insert(k.text) {
-			p.out.bell()
+		if !p.input.edit.Insert(k.Text) {
+			p.output.Bell()
 		}
 	case "pasted":
-		p.complain(p.input.edit.reportLost())
+		p.complain(p.input.edit.ReportLost())
 	case "enter":
 		return p.submit(did)
 	case "ctrl+j", "alt+enter":
-		if p.input.asked != nil || isCommand(p.input.edit.text) { // they have one line
+		if p.input.question != nil || editor.IsCommand(p.input.edit.Text) { // they have one line
 			return p.submit(did)
 		}
-		if !p.input.edit.insert("\n") {
-			p.out.bell()
+		if !p.input.edit.Insert("\n") {
+			p.output.Bell()
 		}
 	case "ctrl+c":
 		return p.interrupt(did)
 	case "ctrl+d":
-		if len(p.input.edit.text) == 0 {
+		if len(p.input.edit.Text) == 0 {
 			return append(did, Action{Kind: Quit})
 		}
-		p.input.edit.deleteNext()
+		p.input.edit.DeleteNext()
 	case "ctrl+l":
-		p.row.erase(&p.out)
+		p.row.erase(&p.output)
 	case "f1":
-		if p.input.asked == nil {
+		if p.input.question == nil {
 			return append(did, Action{Kind: Line, Text: helpLine})
 		}
 	case "tab":
-		if !k.more {
+		if !k.More {
 			p.tab()
-		} else if !p.input.edit.pasteTab(k, nil) {
-			p.out.bell()
+		} else if !p.input.edit.PasteTab(nil) {
+			p.output.Bell()
 		}
 	default:
-		p.input.edit.press(k.name)
+		p.input.edit.HandleKey(k.Name)
 	}
 	return did
 }
@@ -82,30 +84,30 @@ func (p *Plain) press(did []Action, k key) []Action {
 // submit sends what is typed. A message's row is cleared, for it comes back among the others once it is stored.
 // A command or a question's answer stays, above what comes of it.
 func (p *Plain) submit(did []Action) []Action {
-	if why := p.input.edit.refused(); why != "" {
+	if why := p.input.edit.Refused(); why != "" {
 		p.complain(why)
 		return did
 	}
-	if p.input.asked == nil && len(strings.TrimSpace(string(p.input.edit.text))) == 0 {
-		p.input.edit.clear()
+	if p.input.question == nil && len(strings.TrimSpace(string(p.input.edit.Text))) == 0 {
+		p.input.edit.Clear()
 		return did
 	}
 	if p.input.isHelpMark() {
-		p.keep("?")
-		p.input.edit.clear()
+		p.echo("?")
+		p.input.edit.Clear()
 		return append(did, Action{Kind: Line, Text: helpLine})
 	}
-	secret := p.input.edit.secret
-	text := p.input.edit.take()
+	secret := p.input.edit.Secret
+	text := p.input.edit.Take()
 	switch {
 	case secret:
-		p.keep("")
-	case p.input.asked != nil || isCommand([]byte(text)):
-		p.keep(text)
+		p.echo("")
+	case p.input.question != nil || editor.IsCommand([]byte(text)):
+		p.echo(text)
 	default:
-		p.row.erase(&p.out)
+		p.row.erase(&p.output)
 	}
-	if p.input.asked != nil {
+	if p.input.question != nil {
 		p.answered()
 	}
 	return append(did, Action{Kind: Line, Text: text})
@@ -115,30 +117,30 @@ func (p *Plain) submit(did []Action) []Action {
 func (p *Plain) complain(why string) {
 	if why != "" {
 		p.Fail(why)
-		p.out.bell()
+		p.output.Bell()
 	}
 }
 
 // keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
-func (p *Plain) keep(said string) {
+func (p *Plain) echo(said string) {
 	b := text.AppendPrintable(append(p.scratch[:0], p.prompt...), said, true)
 	p.scratch = b[:0]
-	if width := cells(b); width <= p.cols && !strings.Contains(said, "\n") && p.live() {
-		p.row.paint(&p.out, b, width)
-		p.row.leave(&p.out)
+	if width := cells(b); width <= p.cols && !strings.Contains(said, "\n") && p.active() {
+		p.row.update(&p.output, b, width)
+		p.row.commit(&p.output)
 		return
 	}
-	p.above(string(p.prompt), said)
+	p.writeAbove(string(p.prompt), said)
 }
 
 // interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
 func (p *Plain) interrupt(did []Action) []Action {
 	switch {
-	case p.input.asked != nil:
-		p.keep("")
+	case p.input.question != nil:
+		p.echo("")
 		p.answered()
-	case len(p.input.edit.text) > 0:
-		p.input.edit.clear()
+	case len(p.input.edit.Text) > 0:
+		p.input.edit.Clear()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})
@@ -146,14 +148,11 @@ func (p *Plain) interrupt(did []Action) []Action {
 
 // tab completes the word before the cursor, or lists what it could be.
 func (p *Plain) tab() {
-	list, ok := p.input.edit.complete(p.complete)
+	list, ok := p.input.edit.Complete(p.complete)
 	switch {
 	case !ok:
-		p.out.bell()
+		p.output.Bell()
 	case len(list) > 0:
-		p.above("", listing(list))
+		p.writeAbove("", editor.ListCandidates(list))
 	}
 }
-
-// isCommand reports whether a line is a command: it begins with a slash, and not with two.
-func isCommand(b []byte) bool { return len(b) > 0 && b[0] == '/' && (len(b) == 1 || b[1] != '/') }

@@ -8,6 +8,8 @@ import (
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
 )
 
 // lines are the texts of the lines among the actions.
@@ -177,15 +179,15 @@ func TestSentLinesComeBack(t *testing.T) {
 	for _, c := range []struct{ key, want string }{
 		{"\x1b[A", "two"}, {"\x1b[A", "one"}, {"\x1b[A", "one"}, {"\x1b[B", "two"}, {"\x1b[B", "draft"}, {"\x1b[B", "draft"},
 	} {
-		if m.typed(c.key); string(m.input.edit.text) != c.want {
-			t.Errorf("after %q: %q, want %q", c.key, m.input.edit.text, c.want)
+		if m.typed(c.key); string(m.input.edit.Text) != c.want {
+			t.Errorf("after %q: %q, want %q", c.key, m.input.edit.Text, c.want)
 		}
 	}
-	for range 3 * maxHistory {
+	for range 3 * editor.MaxHistory {
 		m.typed(strings.Repeat("x", 300) + "\r" + "y\r")
 	}
-	if h := m.input.edit.past; len(h.lines) > maxHistory || h.bytes > maxHistoryBytes {
-		t.Errorf("%d lines and %d bytes are kept", len(h.lines), h.bytes)
+	if lines, bytes := m.input.edit.Sent.Size(); lines > editor.MaxHistory || bytes > editor.MaxHistoryBytes {
+		t.Errorf("%d lines and %d bytes are kept", lines, bytes)
 	}
 }
 
@@ -207,9 +209,9 @@ func TestDraftOfEachRoom(t *testing.T) {
 func TestDraftsAreBounded(t *testing.T) {
 	var ds drafts
 	for _, room := range []chat.RoomName{chat.General, other, text.Direct(ann, bob)} {
-		ds.put(room, newLine([]byte(strings.Repeat("x", maxLine))))
+		ds.store(room, editor.NewLine([]byte(strings.Repeat("x", editor.MaxLine))))
 	}
-	if l := ds.take(chat.General); len(l.text) != 0 || len(ds) != 2 {
+	if l := ds.take(chat.General); len(l.Text) != 0 || len(ds) != 2 {
 		t.Errorf("the oldest of %d drafts is kept", len(ds)+1)
 	}
 }
@@ -247,8 +249,8 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	if s := string(wrote); strings.ContainsAny(strings.NewReplacer("Password: ", "", "#general> ", "").Replace(s), "hunter12") {
 		t.Errorf("wrote %q", s)
 	}
-	if len(m.input.edit.text) > 0 || len(m.input.edit.killed.text) > 0 {
-		t.Errorf("kept %q and %q", m.input.edit.text, m.input.edit.killed.text)
+	if len(m.input.edit.Text) > 0 || len(m.input.edit.Killed()) > 0 {
+		t.Errorf("kept %q and %q", m.input.edit.Text, m.input.edit.Killed())
 	}
 }
 
@@ -308,9 +310,9 @@ func TestCommandsStayMessagesReturn(t *testing.T) {
 func TestLongLineIsBounded(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
-	m.typed(strings.Repeat("日", maxLine))
-	if len(m.input.edit.text) > maxLine || !strings.Contains(string(m.wrote), "\a") {
-		t.Errorf("%d bytes, wrote %q", len(m.input.edit.text), m.wrote)
+	m.typed(strings.Repeat("日", editor.MaxLine))
+	if len(m.input.edit.Text) > editor.MaxLine || !strings.Contains(string(m.wrote), "\a") {
+		t.Errorf("%d bytes, wrote %q", len(m.input.edit.Text), m.wrote)
 	}
 	m.typed("x\x7f\x7f\x01")
 	if got := m.line(0); !strings.HasPrefix(got, "#general> 日日") {
@@ -331,10 +333,10 @@ func TestAttackUnterminatedInput(t *testing.T) {
 		}
 		m.Input([]byte{3})
 		m.Input([]byte{0x15})
-		if cap(m.keys.seq) > 2*maxSequence || cap(m.input.edit.text) > 2*maxLine {
-			t.Errorf("%q: %d and %d bytes are kept", begin, cap(m.keys.seq), cap(m.input.edit.text))
+		if m.keys.Held() > 2*keys.MaxSequence || m.input.edit.Size() > 2*editor.MaxLine {
+			t.Errorf("%q: %d and %d bytes are kept", begin, m.keys.Held(), m.input.edit.Size())
 		}
-		most = max(most, cap(m.keys.seq)+cap(m.input.edit.text))
+		most = max(most, m.keys.Held()+m.input.edit.Size())
 		if got := lines(m.Input([]byte("free\r"))); !slices.Equal(got, []string{"free"}) {
 			t.Errorf("after %q and Ctrl+C: %q", begin, got)
 		}
@@ -363,7 +365,7 @@ func TestLeaveAndScroll(t *testing.T) {
 		t.Errorf("shows %q", got)
 	}
 	m.typed("\x0b")
-	m.Leave()
+	m.Close()
 	m.shows("", "")
 	m.Print("last words")
 	m.shows("last words", "")

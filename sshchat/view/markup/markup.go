@@ -1,4 +1,6 @@
-package view
+// Package markup reads what people write in messages: *bold*, _italic_, `code`, links and :emoji:. It knows nothing of rows or
+// terminals.
+package markup
 
 import (
 	"strings"
@@ -7,27 +9,29 @@ import (
 	"unicode/utf8"
 
 	"github.com/yuin/goldmark-emoji/definition"
+
+	"sshchat/sshchat/view/theme"
 )
 
-// span is a piece of a message in one style.
-type span struct {
-	text string
-	part part
-	link string // where it leads, if it is a link
+// Span is a piece of a message in one style.
+type Span struct {
+	Text  string
+	Style theme.Style
+	Link  string // where it leads, if it is a link
 }
 
-// fence begins and ends a block of code, alone on its line but for the name of a language after the first.
-const fence = "```"
+// Fence begins and ends a block of code, alone on its line but for the name of a language after the first.
+const Fence = "```"
 
 // spans reads the light markup of a line: *bold*, _italic_, `code` and links. What is no markup stays as it was typed,
 // and with keep the signs do too, for a terminal that cannot show what they mean.
 // It takes time in proportion to the line.
-func spans(line string, keep bool) []span {
-	var out []span
+func Parse(line string, keep bool) []Span {
+	var out []Span
 	plain := 0 // where the text begins that is not in out yet
-	put := func(from, to int, s span) {
+	put := func(from, to int, s Span) {
 		if plain < from {
-			out = append(out, span{text: line[plain:from]})
+			out = append(out, Span{Text: line[plain:from]})
 		}
 		out = append(out, s)
 		plain = to
@@ -42,23 +46,23 @@ func spans(line string, keep bool) []span {
 			case !ok:
 				endless += string(c)
 			case keep:
-				put(i, end+1, span{text: line[i : end+1], part: signs[c]})
+				put(i, end+1, Span{Text: line[i : end+1], Style: signs[c]})
 			default:
-				put(i, end+1, span{text: line[i+1 : end], part: signs[c]})
+				put(i, end+1, Span{Text: line[i+1 : end], Style: signs[c]})
 			}
 		case c == 'h' && wordStart(line, i):
 			if n := linkLength(line[i:]); n > 0 {
-				put(i, i+n, span{line[i : i+n], partLink, line[i : i+n]})
+				put(i, i+n, Span{line[i : i+n], theme.Link, line[i : i+n]})
 			}
 		}
 	}
 	if plain < len(line) {
-		out = append(out, span{text: line[plain:]})
+		out = append(out, Span{Text: line[plain:]})
 	}
 	return out
 }
 
-var signs = map[byte]part{'*': partBold, '_': partItalic, '`': partCode}
+var signs = map[byte]theme.Style{'*': theme.Bold, '_': theme.Italic, '`': theme.Code}
 
 // opens reports whether the sign at i can begin something: it stands at the start of a word, and before its text.
 func opens(line string, i int) bool {
@@ -116,8 +120,8 @@ var emojiNames = sync.OnceValue(func() definition.Emojis { return definition.Git
 // maxEmojiName is longer than any name.
 const maxEmojiName = 48
 
-// emojis puts the characters in the place of the :names: in s. A name that is unknown stays.
-func emojis(s string) string {
+// Emojis puts the characters in the place of the :names: in s. A name that is unknown stays.
+func Emojis(s string) string {
 	if strings.Count(s, ":") < 2 {
 		return s
 	}

@@ -1,0 +1,318 @@
+// Package editor edits one input line as readline does: a text and a cursor, killed text, completion, and the lines that were
+// sent. It knows nothing of terminals or of how the line is shown.
+package editor
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sshchat/sshchat/text"
+)
+
+// Editor edits an input line as readline does. It knows nothing of how the line is shown.
+type Editor struct {
+	Line
+	Sent   History // the lines that were sent
+	killed Line    // what Ctrl+Y puts back
+
+	lost    lost // of what was typed or pasted, since the last time it was reported
+	Dropped int  // bytes of the last Input that went nowhere
+
+	Single bool // an answer: one line, with no history
+	Secret bool // an answer that nothing may be kept of
+}
+
+// MaxLine is the longest text in bytes: twice what a message may have, so that a paste that is too long is refused by
+// the check of messages, which says so.
+const MaxLine = 2 * text.MaxText
+
+// lost is what there was no room for.
+type lost struct{ bytes, lines int }
+
+// bindings are the keys that edit. What sends, completes or leaves is the UI's.
+var bindings = map[string]func(*Editor){
+	"left":          (*Editor).left,
+	"ctrl+b":        (*Editor).left,
+	"right":         (*Editor).right,
+	"ctrl+f":        (*Editor).right,
+	"home":          (*Editor).home,
+	"ctrl+a":        (*Editor).home,
+	"end":           (*Editor).end,
+	"ctrl+e":        (*Editor).end,
+	"alt+b":         (*Editor).wordLeft,
+	"ctrl+left":     (*Editor).wordLeft,
+	"alt+left":      (*Editor).wordLeft,
+	"alt+f":         (*Editor).wordRight,
+	"ctrl+right":    (*Editor).wordRight,
+	"alt+right":     (*Editor).wordRight,
+	"backspace":     (*Editor).deleteBefore,
+	"ctrl+h":        (*Editor).deleteBefore,
+	"delete":        (*Editor).DeleteNext,
+	"ctrl+d":        (*Editor).DeleteNext,
+	"ctrl+w":        (*Editor).killBlankWord,
+	"alt+backspace": (*Editor).killWordLeft,
+	"ctrl+alt+h":    (*Editor).killWordLeft,
+	"alt+d":         (*Editor).killWordRight,
+	"ctrl+u":        (*Editor).killToStart,
+	"ctrl+k":        (*Editor).killToEnd,
+	"ctrl+y":        (*Editor).yank,
+	"ctrl+t":        (*Editor).transpose,
+	"up":            (*Editor).Older,
+	"down":          (*Editor).Newer,
+}
+
+// Bound reports whether a key that begins with Alt does something where lines are edited.
+func Bound(name string) bool { return bindings[name] != nil || name == "alt+enter" }
+
+// press does what the named key is bound to, if anything.
+func (e *Editor) HandleKey(name string) {
+	if do := bindings[name]; do != nil {
+		do(e)
+		e.invalid = e.invalid && len(e.Text) > 0
+	}
+}
+
+// Insert puts the printable part of s, with its newlines, before the cursor. An answer has one line, and a secret none
+// of the line end that was copied with it. Where the line would grow past maxLine it takes what fits and reports false.
+func (e *Editor) Insert(s string) bool {
+	if len(e.Text) >= MaxLine {
+		e.lose(s)
+		return false
+	}
+	if e.Secret && s == "\n" {
+		return true
+	}
+	e.invalid = e.invalid || text.Check(s) != nil
+	b := text.AppendPrintable(nil, s, !e.Single)
+	fits := len(e.Text)+len(b) <= MaxLine
+	if !fits {
+		n := MaxLine - len(e.Text)
+		for n > 0 && !utf8.RuneStart(b[n]) {
+			n--
+		}
+		e.lose(string(b[n:]))
+		b = b[:n]
+	}
+	e.splice(e.At, e.At, NewLine(b))
+	if e.Secret {
+		clear(b)
+	}
+	return fits
+}
+
+// lose counts what there was no room for.
+func (e *Editor) lose(s string) {
+	e.lost.bytes += len(s)
+	e.lost.lines += strings.Count(s, "\n")
+	e.Dropped += len(s)
+}
+
+// ReportLost says what of a paste there was no room for, if anything, and forgets it.
+func (e *Editor) ReportLost() string {
+	l := e.lost
+	e.lost = lost{}
+	if l.bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the paste is too long: dropped its last %s (%s). A message can have at most %s",
+		text.Count(l.lines+1, "line"), text.Count(l.bytes, "byte"), text.Count(text.MaxText, "byte"))
+}
+
+// tooLong says why what is typed cannot be sent, where it cannot: its author makes it shorter.
+func (e *Editor) tooLong() string {
+	size := len(e.Text)
+	if size <= text.MaxText || e.Single || IsCommand(e.Text) {
+		return ""
+	}
+	return fmt.Sprintf("too long: %d bytes; the limit is %d. Nothing was sent.", size, text.MaxText)
+}
+
+// Refused says why what is typed cannot be sent, and makes room for another try; "" if it can. What is too long stays, to
+// be made shorter. A line that lost bytes is put away: more lines of the same kind may follow, and none may take its rest
+// with it.
+func (e *Editor) Refused() string {
+	if why := e.tooLong(); why != "" || !e.invalid {
+		return why
+	}
+	if e.Single {
+		e.Wipe()
+		return "The terminal sent bytes that are not UTF-8. Set it to UTF-8 and answer again."
+	}
+	if strings.TrimSpace(e.Take()) == "" {
+		return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8."
+	}
+	return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8; Up brings back the rest of the line."
+}
+
+// Clear drops what is typed.
+func (e *Editor) Clear() { e.Line, e.lost = Line{}, lost{} }
+
+// PasteTab puts in a Tab that came in the middle of more, as in code that is pasted where pastes are not bracketed.
+// With complete it still completes a word that there is one completion of.
+func (e *Editor) PasteTab(ask func(string, int) (int, []string)) bool {
+	if e.Single {
+		return false
+	}
+	if ask != nil && e.At > 0 && e.nonSpace(e.At-1) {
+		if list, ok := e.Complete(ask); ok && len(list) == 0 {
+			return true
+		}
+	}
+	return e.Insert(text.Tab)
+}
+
+// Take returns the line and begins a new one.
+func (e *Editor) Take() string {
+	s := string(e.Text)
+	if e.Single {
+		e.Wipe()
+		return s
+	}
+	if strings.TrimSpace(s) != "" {
+		e.Sent.add(s)
+	}
+	e.Clear()
+	return s
+}
+
+func (e *Editor) deleteBefore() { e.splice(max(e.At-1, 0), e.At, Line{}) }
+
+// DeleteNext deletes the cluster at the cursor.
+func (e *Editor) DeleteNext() { e.splice(e.At, min(e.At+1, len(e.ends)), Line{}) }
+
+func (e *Editor) killBlankWord() { e.kill(e.before(e.nonSpace), e.At) }
+func (e *Editor) killWordLeft()  { e.kill(e.before(e.word), e.At) }
+func (e *Editor) killWordRight() { e.kill(e.At, e.after(e.word)) }
+func (e *Editor) killToStart()   { e.kill(0, e.At) }
+func (e *Editor) killToEnd()     { e.kill(e.At, len(e.ends)) }
+
+func (e *Editor) yank() {
+	if len(e.Text)+len(e.killed.Text) <= MaxLine {
+		e.splice(e.At, e.At, e.killed)
+	}
+}
+
+// kill removes the clusters from to to and keeps them for yank.
+func (e *Editor) kill(from, to int) {
+	if from == to {
+		return
+	}
+	if !e.Secret {
+		e.killed = e.slice(from, to)
+	}
+	e.splice(from, to, Line{})
+}
+
+// transpose swaps the clusters around the cursor; at the end the last two.
+func (e *Editor) transpose() {
+	at := min(e.At, len(e.ends)-1)
+	if at < 1 {
+		return
+	}
+	a, _ := e.Cluster(at - 1)
+	b, _ := e.Cluster(at)
+	e.splice(at-1, at+1, NewLine(slices.Concat(b, a)))
+}
+
+// Killed is the text that Ctrl+Y puts back.
+func (e *Editor) Killed() string { return string(e.killed.Text) }
+
+// Older brings back the line that was sent before.
+func (e *Editor) Older() {
+	if e.Single {
+		return
+	}
+	if s, ok := e.Sent.older(string(e.Text)); ok {
+		e.Line = NewLine([]byte(s))
+	}
+}
+
+// Newer brings back the line that was sent after, at last the one that was being typed.
+func (e *Editor) Newer() {
+	if e.Single {
+		return
+	}
+	if s, ok := e.Sent.newer(); ok {
+		e.Line = NewLine([]byte(s))
+	}
+}
+
+// maxCandidates is how many completions are listed; the rest are counted.
+const maxCandidates = 100
+
+// Complete asks for what could stand before the cursor. One candidate is put in with a space after it; of several,
+// what they have in common, and where that is nothing new they are returned to be listed. ok is false where there is none.
+func (e *Editor) Complete(ask func(line string, cursor int) (int, []string)) (list []string, ok bool) {
+	if ask == nil || e.Single {
+		return nil, false
+	}
+	text, cursor := string(e.Text), e.cursor()
+	start, candidates := ask(text, cursor)
+	if len(candidates) == 0 || start < 0 || start > cursor {
+		return nil, false
+	}
+	common := candidates[0]
+	for _, c := range candidates[1:] {
+		common = commonPrefix(common, c)
+	}
+	if len(candidates) == 1 && !strings.HasSuffix(common, " ") {
+		common += " "
+	}
+	word := text[start:cursor]
+	if common == word || len(common) < len(word) {
+		return candidates, true
+	}
+	e.replace(start, common)
+	return nil, true
+}
+
+// replace puts s in place of the bytes from start, which must be a character's, to the cursor.
+func (e *Editor) replace(start int, s string) {
+	from := e.At
+	for from > 0 && e.start(from) > start {
+		from--
+	}
+	s = string(e.Text[e.start(from):start]) + s
+	if len(e.Text)-(e.cursor()-e.start(from))+len(s) > MaxLine {
+		return
+	}
+	e.splice(from, e.At, NewLine(text.AppendPrintable(nil, s, true)))
+}
+
+// commonPrefix is the longest string of whole characters that a and b begin with.
+func commonPrefix(a, b string) string {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	for n > 0 && n < len(a) && !utf8.RuneStart(a[n]) {
+		n--
+	}
+	return a[:n]
+}
+
+// listing is candidates in one line.
+func ListCandidates(candidates []string) string {
+	if n := len(candidates) - maxCandidates; n > 0 {
+		return fmt.Sprintf("%s  and %d more", strings.Join(candidates[:maxCandidates], "  "), n)
+	}
+	return strings.Join(candidates, "  ")
+}
+
+// Hint is what an input of more rows than are shown holds, and how to get rid of it.
+func (e *Editor) Hint() string {
+	lines, size := 1+bytes.Count(e.Text, []byte("\n")), len(e.Text)
+	switch {
+	case size > text.MaxText:
+		return fmt.Sprintf("[%s, %d bytes; the limit is %d. Ctrl+C clears]", text.Count(lines, "line"), size, text.MaxText)
+	case lines == 1:
+		return fmt.Sprintf("[%d bytes: Enter sends them, Ctrl+C clears]", size)
+	}
+	return fmt.Sprintf("[%d lines: Enter sends them as one message, Ctrl+C clears]", lines)
+}
+
+// IsCommand reports whether a line is a command: it begins with a slash, and not with two.
+func IsCommand(b []byte) bool { return len(b) > 0 && b[0] == '/' && (len(b) == 1 || b[1] != '/') }
