@@ -284,7 +284,7 @@ func (s *session) greet() {
 		s.ui.Print("#general: " + info.Topic)
 	}
 	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.ui.Print(fmt.Sprintf("%s sealed; to read with your key: ssh %s history --tar general", text.Are(n, "older line"), s.reach()))
+		s.ui.Print(text.Are(n, "older line") + " sealed; to read them: /unlock")
 	}
 }
 

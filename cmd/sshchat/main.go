@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/agesplit"
 
@@ -27,7 +28,7 @@ func main() {
 // run is main with its surroundings as arguments, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand()
-	root.AddCommand(openCommand(), verifyCommand(), configCommand(), versionCommand(), manCommand())
+	root.AddCommand(readCommand(), openCommand(), verifyCommand(), configCommand(), versionCommand(), manCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -36,6 +37,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		root.PrintErrln("sshchat:", err)
 		if errors.As(err, new(*badSetting)) {
 			return 2
+		}
+		if failed := (*sshFailed)(nil); errors.As(err, &failed) && failed.code <= int(chat.NotFound) {
+			return failed.code
 		}
 		return 1
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -144,7 +145,7 @@ func tellReading(c *Call, a chat.Account) {
 		c.Notef("Your key can log in but cannot open sealed history (only ed25519 and RSA keys can).")
 		c.Notef("Set a password too (%s), or add an ed25519, RSA or age1… key (%s).", c.typed("passwd"), c.typed("key add"))
 	case len(a.Keys) > 0:
-		c.Notef("Your key opens your history: ssh %s history general | age -d -i YOUR_KEY", c.Login())
+		c.Notef("Your key opens your history: ssh %s history general | age -d -i %s", c.Login(), cmp.Or(identityFile(a, ""), "YOUR_KEY"))
 	default:
 		c.Notef("Your password opens your history: ssh %s identity > me.age", c.Login())
 		c.Notef("then: ssh %s history general | age -d -i me.age", c.Login())

@@ -81,8 +81,9 @@ func printLast(ctx context.Context, c *Call) error {
 		return err
 	}
 	if later > 0 {
-		c.Notef("%d later lines are stored one by one; to read them too:", later)
-		c.Notef("ssh %s history --tar %s | tar x --to-command='age -d -i YOUR_KEY'", c.Login(), roomArg(room, me))
+		first, second := c.reading(roomArg(room, me))
+		c.Notef("%s stored one by one; to read all %s", text.Are(later, "later line"), first)
+		c.Notef("%s", second)
 	}
 	return nil
 }
@@ -216,7 +217,11 @@ var _ = add(&Command{
 			return failed("%s has no messages older than those that /history lists", room.For(me))
 		}
 		if !c.Account.Password {
-			return failed("you have no password; to read it with your key: ssh %s history --tar %s", c.Login(), roomArg(room, me))
+			if !c.Account.Reads() {
+				return failed("you have no password, and no key that opens history; to be able to read later messages, set a password: %s", c.typed("passwd"))
+			}
+			first, second := c.reading(roomArg(room, me))
+			return failed("you have no password; to read it %s; %s", first, second)
 		}
 		ids, err := askIdentities(ctx, c)
 		if err != nil {
@@ -264,7 +269,9 @@ func tellOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) er
 	listMessages(c, shown)
 	printFoot(c, "-- for newer lines: /history")
 	if older := sealed - len(said); older > 0 {
-		printFoot(c, "-- %s: ssh %s history --tar %s", text.Count(older, "older line"), c.Login(), roomArg(room, c.Account.Name))
+		first, second := c.reading(roomArg(room, c.Account.Name))
+		printFoot(c, "-- %s sealed; to read %s", text.Are(older, "older line"), first)
+		printFoot(c, "-- %s", second)
 	}
 	return nil
 }

@@ -223,6 +223,30 @@ func TestEditAndDelete(t *testing.T) {
 	}
 }
 
+// The command that is printed is for the key that logged in, else for the first that opens history.
+func TestReadingNamesTheKeyFile(t *testing.T) {
+	key := func(line string, reads bool) chat.Key {
+		return chat.Key{Line: line + " AAAA", Fingerprint: line, Reads: reads}
+	}
+	ed, rsa, ec := key("ssh-ed25519", true), key("ssh-rsa", true), key("ecdsa-sha2-nistp256", false)
+	for _, c := range []struct {
+		keys       []chat.Key
+		login      string
+		first, and string
+	}{
+		{[]chat.Key{ec, ed, rsa}, "", "-i ~/.ssh/id_ed25519'", "sshchat read -p 2222 alice@host dev"},
+		{[]chat.Key{ed, rsa}, "ssh-rsa", "-i ~/.ssh/id_rsa'", "sshchat read -p 2222 alice@host dev"},
+		{[]chat.Key{ed, ec}, ec.Fingerprint, "-i ~/.ssh/id_ed25519'", "sshchat read -p 2222 alice@host dev"},
+		{[]chat.Key{{Line: "age1xyz", Fingerprint: "age1xyz", Reads: true}}, "", "-i YOUR_KEY'", "sshchat read -p 2222 alice@host dev"},
+		{[]chat.Key{ec}, "", "with your password: ssh -p 2222 alice@host identity > me.age", "sshchat read -i me.age -p 2222 alice@host dev"},
+	} {
+		first, second := new(Services).Reading(chat.Account{Keys: c.keys}, c.login, "-p 2222 alice@host", "dev")
+		if !strings.HasSuffix(first, c.first) || !strings.HasSuffix(second, c.and) {
+			t.Errorf("%v: %q, %q", c.keys, first, second)
+		}
+	}
+}
+
 // Editing is paced as speaking is: else it would be the way to flood a room.
 func TestEditsArePaced(t *testing.T) {
 	r := newRig(t, "alice")
@@ -267,7 +291,10 @@ func TestUnlock(t *testing.T) {
 	}
 	r.history.said = []chat.Message{said(498, "bob", "old"), said(499, "bob", "older"), said(500, "alice", "sealed"), said(501, "bob", "in memory")}
 	r.say("bob", chat.General, "in memory")
-	r.refuses("unlock", chat.Failed, "you have no password; to read it with your key: ssh alice@chat.host history --tar general")
+	r.refuses("unlock", chat.Failed, "you have no password, and no key that opens history")
+	r.change("alice", func(a *chat.Account) { a.Keys = append(a.Keys, chat.Key{Line: "ssh-ed25519 A", Reads: true}) })
+	r.refuses("unlock", chat.Failed, "you have no password; to read it with your key: ssh alice@chat.host history --tar general | "+
+		"tar x --to-command='age -d -i ~/.ssh/id_ed25519'; or, with sshchat on your machine: sshchat read alice@chat.host general")
 	r.change("alice", func(a *chat.Account) { a.Password = true })
 
 	r.refuses("unlock", chat.Usage, "use ssh -t")
@@ -275,7 +302,8 @@ func TestUnlock(t *testing.T) {
 	r.refuses("unlock", chat.Failed, "wrong name or password")
 	r.session.answer = "correct horse"
 	r.lists("unlock", "#general/498 bob: old", "#general/499 bob: older", "#general/500 alice: sealed",
-		"-- for newer lines: /history", "-- 497 older lines: ssh alice@chat.host history --tar general")
+		"-- for newer lines: /history", "-- 497 older lines are sealed; to read with your key: ssh alice@chat.host history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'",
+		"-- or, with sshchat on your machine: sshchat read alice@chat.host general")
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
 	}
@@ -289,7 +317,8 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("read before %d", r.history.before)
 	}
 	r.must("ignore bob")
-	r.lists("unlock", "#general/500 alice: sealed", "-- for newer lines: /history", "-- 497 older lines: ssh alice@chat.host history --tar general")
+	r.lists("unlock", "#general/500 alice: sealed", "-- for newer lines: /history", "-- 497 older lines are sealed; to read with your key: ssh alice@chat.host history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'",
+		"-- or, with sshchat on your machine: sshchat read alice@chat.host general")
 	r.history.said = nil
 	r.refuses("unlock", chat.Failed, "your password cannot open any of the 500 sealed lines")
 	r.must("join #dev")

@@ -420,7 +420,7 @@ func tellSealed(c *Call, rooms ...chat.RoomName) {
 	}
 	name := ""
 	if len(rooms) == 1 {
-		name = " " + roomArg(rooms[0], me)
+		name = roomArg(rooms[0], me)
 	}
 	switch {
 	case n == 0:
@@ -429,7 +429,9 @@ func tellSealed(c *Call, rooms ...chat.RoomName) {
 	case c.Account.Password && c.Face == Chat:
 		printFoot(c, "-- %s sealed; to read the latest here: /unlock", text.Are(n, "older line"))
 	default:
-		printFoot(c, "-- %s sealed; to read with your key: ssh %s history --tar%s", text.Are(n, "older line"), c.Login(), name)
+		first, second := c.reading(name)
+		printFoot(c, "-- %s sealed; to read %s", text.Are(n, "older line"), first)
+		printFoot(c, "-- %s", second)
 	}
 }
 

@@ -54,6 +54,49 @@ func (s *Services) Reach(name string, at net.Addr) string {
 // Login is Reach for the caller.
 func (c *Call) Login() string { return c.Reach(c.Name.String(), c.At) }
 
+// Reading is how the account reads a room's stored history on its own machine, with what it has: the first line goes on after
+// "to read", and works with stock tools if there is a key. key is the fingerprint of the one that logged in, reach what
+// Reach returns, room "" for all rooms.
+func (s *Services) Reading(a chat.Account, key, reach, room string) (first, second string) {
+	if room != "" {
+		room = " " + room
+	}
+	file := identityFile(a, key)
+	if file == "" {
+		return fmt.Sprintf("with your password: ssh %s identity > me.age", reach), fmt.Sprintf("then, with sshchat on your machine: sshchat read -i me.age %s%s", reach, room)
+	}
+	return fmt.Sprintf("with your key: ssh %s history --tar%s | tar x --to-command='age -d -i %s'", reach, room, file),
+		fmt.Sprintf("or, with sshchat on your machine: sshchat read %s%s", reach, room)
+}
+
+// identityFile is where people usually have the private key that opens the account's history; the key that logged in first. It
+// is empty if none does.
+func identityFile(a chat.Account, key string) (file string) {
+	for _, k := range a.Keys {
+		if !k.Reads || file != "" && k.Fingerprint != key {
+			continue
+		}
+		switch kind, _, _ := strings.Cut(k.Line, " "); kind {
+		case "ssh-ed25519":
+			file = "~/.ssh/id_ed25519"
+		case "ssh-rsa":
+			file = "~/.ssh/id_rsa"
+		default:
+			file = "YOUR_KEY"
+		}
+	}
+	return file
+}
+
+// reading is Reading for the caller.
+func (c *Call) reading(room string) (first, second string) {
+	key := ""
+	if c.Who != nil {
+		key = c.Who().Login.Key
+	}
+	return c.Reading(c.Account, key, c.Login(), room)
+}
+
 // AddressOf is how the server is reached at a TCP address that it listens on, or that a connection came to, as far as it
 // can know: "-p 2222 NAME@192.0.2.1".
 func AddressOf(at net.Addr) string {
