@@ -32,7 +32,7 @@ type authentication struct {
 // instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
 func (a *authentication) instruction() string {
 	lines := []string{"This is a chat server. Log in with your key or your account's password."}
-	if wait := a.server.guessesWait(a.conn); wait > 0 {
+	if wait := a.server.passwordDelay(a.conn); wait > 0 {
 		lines = append(lines, fmt.Sprintf("Too many wrong passwords came from your address: the next one is checked in %s. Keys, and people who have logged in from there before, are not delayed.", approx(wait)))
 	}
 	account := "Ask an admin for one."
@@ -60,7 +60,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 		MaxAuthTries: s.limits().AuthTries,
 		PreAuthConnCallback: func(p gossh.ServerPreAuthConn) {
 			c.agreed(p)
-			c.within(time.Until(c.loginBy)) // the keys are agreed on; the rest of the time is for logging in
+			c.setDeadline(time.Until(c.loginBy)) // the keys are agreed on; the rest of the time is for logging in
 		},
 		PublicKeyCallback: func(m gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
 			return a.offerKey(m.User(), key)
@@ -113,7 +113,7 @@ func (a *authentication) offerKey(user string, key gossh.PublicKey) (*gossh.Perm
 		l := login{newKey: strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))}
 		if _, weak := a.server.services.Accounts.ParseKey(l.newKey); weak != nil && err == nil {
 			words, _ := command.Text(weak) // no account could have it, but the client may have another
-			a.conn.say(fmt.Sprintf("your key %s is not accepted: %s", gossh.FingerprintSHA256(key), words))
+			a.conn.sendBanner(fmt.Sprintf("your key %s is not accepted: %s", gossh.FingerprintSHA256(key), words))
 			return nil, errLogin
 		}
 		return l.permissions(), nil
@@ -171,14 +171,14 @@ func (a *authentication) tryPassword(user string, password []byte, askCode func(
 	if a.isStranger(user) {
 		return a.letIn(user, login{}), nil
 	}
-	if wait := a.server.keptAway(a.conn); wait > 0 { // since it was let in
+	if wait := a.server.penaltyLeft(a.conn); wait > 0 { // since it was let in
 		return nil, a.conn.hangUp(failedLogins(wait))
 	}
 	if a.passwords++; a.passwords > a.server.limits().Passwords {
 		return nil, a.conn.hangUp("too many wrong passwords in one connection; please connect again")
 	}
-	earliest := time.After(a.server.limits().Failure)
-	p, err := a.guess(user, password, askCode)
+	earliest := time.After(a.server.limits().FailDelay)
+	p, err := a.checkPassword(user, password, askCode)
 	if err != nil {
 		select {
 		case <-earliest:
@@ -188,8 +188,8 @@ func (a *authentication) tryPassword(user string, password []byte, askCode func(
 	return p, err
 }
 
-// say shows words to a client that is logging in. There is no banner otherwise: it would spoil what commands print.
-func (c *conn) say(words string) {
+// sendBanner shows words to a client that is logging in. There is no banner otherwise: it would spoil what commands print.
+func (c *conn) sendBanner(words string) {
 	if p := c.preAuth(); p != nil {
 		p.SendAuthBanner(words + "\r\n") // fails only with the connection
 	}
@@ -197,19 +197,19 @@ func (c *conn) say(words string) {
 
 // hangUp closes a connection that is logging in, with words.
 func (c *conn) hangUp(why string) error {
-	c.say(why)
+	c.sendBanner(why)
 	c.Close()
 	return errTooMany
 }
 
-// guess looks at a password, if it may.
-func (a *authentication) guess(user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
+// checkPassword looks at a password, if it may.
+func (a *authentication) checkPassword(user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	name, err := text.ParseName(user)
 	if err != nil {
 		return nil, errLogin // no account is so named: it guesses nothing
 	}
-	whose, look := name, a.server.mayGuess(a.conn, name) && a.server.attempts.Try(name, a.conn.from)
-	if !look {
+	whose, check := name, a.server.mayTryPassword(a.conn, name) && a.server.attempts.Try(name, a.conn.from)
+	if !check {
 		a.server.stats.Unheard.Add(1)
 		whose = chat.Name{} // nobody's: it takes as long
 	}
@@ -223,7 +223,7 @@ func (a *authentication) guess(user string, password []byte, askCode func() (str
 		return a.proved.permissions(), nil
 	}
 	if !a.server.passwords.Wrong(err) && !errors.Is(err, errLogin) {
-		if look {
+		if check {
 			a.server.attempts.Withdraw(name, a.conn.from)
 		}
 		return nil, err
@@ -248,7 +248,7 @@ func (a *authentication) askSecond(account chat.Account, secret []byte, askCode 
 func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	s.attempts.Failed(name, c.source)
 	c.charge(limit.AuthFail)
-	s.guessed(c, name)
+	s.passwordsDelayed(c, name)
 	if s.services.Hub.Online(name) && s.attempts.NotifyDue(name) {
 		s.services.Hub.NotifyUser(name, "A wrong password was just tried for your account, from %s.", c.source)
 	}
@@ -262,14 +262,14 @@ func (a *authentication) logLogin(m gossh.ConnMetadata, method string, err error
 	case err == nil:
 		a.conn.client = string(m.ClientVersion())
 		if a.proved.provisional() {
-			a.server.strange.write(slog.LevelInfo, a.conn.from, "login", "source", a.conn.source, "method", method, "name", name, "account", false)
+			a.server.strangerLog.write(slog.LevelInfo, a.conn.from, "login", "source", a.conn.source, "method", method, "name", name, "account", false)
 		} else {
-			a.server.logins.write(slog.LevelInfo, a.conn.from, "login", "source", a.conn.source, "method", method, "name", name)
+			a.server.loginLog.write(slog.LevelInfo, a.conn.from, "login", "source", a.conn.source, "method", method, "name", name)
 		}
 		a.loggedIn(method)
 	case method == "password" || method == "keyboard-interactive":
 		a.server.stats.Failures.Add(1)
-		a.server.failures.write(slog.LevelWarn, a.conn.from, "login failed", "source", a.conn.source, "method", method, "name", name)
+		a.server.failureLog.write(slog.LevelWarn, a.conn.from, "login failed", "source", a.conn.source, "method", method, "name", name)
 	}
 }
 
@@ -277,28 +277,28 @@ func (a *authentication) logLogin(m gossh.ConnMetadata, method string, err error
 // One into an account ends the count of its wrong passwords.
 func (a *authentication) loggedIn(method string) {
 	a.conn.mu.Lock()
-	a.conn.in, a.conn.provisional = true, a.proved.provisional()
+	a.conn.loggedIn, a.conn.provisional = true, a.proved.provisional()
 	a.conn.registerBy = time.Now().Add(a.server.limits().Registration)
-	waits := a.conn.place
+	waits := a.conn.registering
 	a.conn.mu.Unlock()
 	a.server.keyQueries.Refund(a.conn.from, a.queries)
 	switch {
 	case waits:
 		a.server.stats.Strangers.Add(1)
-		a.conn.leaveStart()
-		a.conn.within(a.server.limits().Registration)
+		a.conn.releaseStarting()
+		a.conn.setDeadline(a.server.limits().Registration)
 		return
 	case a.conn.provisional: // it is told why not, and keeps its place among those that have not logged in until then
 		a.server.stats.Strangers.Add(1)
-		a.conn.within(a.server.limits().FirstCommand)
+		a.conn.setDeadline(a.server.limits().FirstCommand)
 		return
 	}
-	a.conn.leaveStart()
+	a.conn.releaseStarting()
 	if account, exists := a.server.view().ByID(a.proved.id); exists {
 		a.server.stats.Logins.Add(1)
-		a.conn.becomes(account.ID)
-		a.ruled(account, method)
+		a.conn.acquireAccount(account.ID)
+		a.recordRoleLogin(account, method)
 		a.conn.missed = a.server.attempts.Succeeded(account.Name, a.conn.from)
 	}
-	a.conn.within(a.server.limits().FirstChannel)
+	a.conn.setDeadline(a.server.limits().FirstChannel)
 }

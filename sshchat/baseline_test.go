@@ -93,7 +93,7 @@ func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 	row := attack.On(t, attack.Connections, "a little of everything, five times")
 	here := goleak.IgnoreCurrent()
 	limits := sshchat.DefaultLimits
-	limits.Penalties, limits.Failure, limits.Starting, limits.StartingSource, limits.DropFrom = false, 0, 1000, 1000, 1000
+	limits.Penalties, limits.FailDelay, limits.Starting, limits.StartingSource, limits.DropFrom = false, 0, 1000, 1000, 1000
 	limits.Registrations = 0 // nobody is let in to register
 	s := startInside(t, limits)
 	heap := func() uint64 {

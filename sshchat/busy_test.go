@@ -65,8 +65,8 @@ type person struct {
 	screen *shown
 }
 
-// sitDown opens a session with that terminal.
-func (s *inside) sitDown(term string) person {
+// openSession opens a session with that terminal.
+func (s *inside) openSession(term string) person {
 	s.t.Helper()
 	sess, err := s.dial().NewSession()
 	if err != nil {
@@ -126,7 +126,7 @@ func TestSessionGoesOnWhileAMessageIsStored(t *testing.T) {
 		t.Run(term, func(t *testing.T) {
 			server := startInside(t, sshchat.DefaultLimits)
 			defer server.end()
-			p := server.sitDown(term)
+			p := server.openSession(term)
 			store := server.stall()
 			defer store()
 			p.types("one\r")
@@ -171,7 +171,7 @@ func TestSessionGoesOnWhileACommandRuns(t *testing.T) {
 	until := make(chan struct{})
 	server := startInsideWith(t, sshchat.DefaultLimits, func(a userAccounts) command.Accounts { return slowAccounts{a, until} })
 	defer server.end()
-	p := server.sitDown("xterm")
+	p := server.openSession("xterm")
 	p.types("/bell all\r")
 	server.hub.NotifyRoom(chat.Name{}, chat.General, "the room goes on")
 	p.screen.wait(t, "the room goes on")
@@ -197,7 +197,7 @@ func TestClientThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	server := startInside(t, sshchat.DefaultLimits)
 	defer server.end()
-	p := server.sitDown("xterm")
+	p := server.openSession("xterm")
 	store := server.stall()
 	defer store()
 	p.types("last words\r")

@@ -41,14 +41,14 @@ func (who *caller) prove(l login) { who.proven.Store(&l) }
 // login is what the session acts for.
 func (who *caller) login() login { return *who.proven.Load() }
 
-// Guess implements command.Caller.
-func (who *caller) Guess(look func() error) error {
+// CheckPassword implements command.Caller.
+func (who *caller) CheckPassword(check func() error) error {
 	attempts := who.server.attempts
 	if !attempts.TryPrompt(who.name) {
 		who.server.stats.Unheard.Add(1)
 		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords; try again later"}
 	}
-	err := look()
+	err := check()
 	switch {
 	case err == nil:
 		attempts.Answered(who.name)
@@ -93,10 +93,10 @@ func (who *caller) Registered(a chat.Account) {
 	who.enlist(a)
 	now := who.server.view()
 	who.server.review(who, now, now) // they may have been banned since the account was made
-	who.conn.hasAccount()
-	who.conn.becomes(a.ID)
+	who.conn.registered()
+	who.conn.acquireAccount(a.ID)
 	who.server.attempts.Succeeded(a.Name, who.conn.from)
-	who.conn.onTime()
+	who.conn.clearDeadline()
 }
 
 // Renew implements command.Caller. Until the session has what it must prove now, nobody ends it for not having it.
@@ -124,10 +124,10 @@ func (who *caller) logger() *slog.Logger {
 	return who.server.log.With("source", who.conn.source, "name", who.name.String())
 }
 
-// trouble writes a line of the log that the session's person can cause again and again: at a pace that does not fill the disk.
-func (who *caller) trouble(level slog.Level, msg string, args ...any) {
+// logPaced writes a line of the log that the session's person can cause again and again: at a pace that does not fill the disk.
+func (who *caller) logPaced(level slog.Level, msg string, args ...any) {
 	c := who.conn
-	who.server.troubles.write(level, c.from, msg, append([]any{"source", c.source, "name", who.name.String()}, args...)...)
+	who.server.sessionLog.write(level, c.from, msg, append([]any{"source", c.source, "name", who.name.String()}, args...)...)
 }
 
 // The rest is how fast a person may act. At a screen who is too fast is told so at once, with what was not done, so that
@@ -141,7 +141,7 @@ func (who *caller) Pace(ctx context.Context, what command.Effort, text string) e
 	f, noun, done := who.server.messages, "message", "sent"
 	switch what {
 	case command.Work:
-		f, noun, done = who.server.works, "command", "done"
+		f, noun, done = who.server.commands, "command", "done"
 	case command.Change:
 		f, noun, done = who.server.changes, "such command", "done"
 	}
@@ -189,7 +189,7 @@ func among(a limit.Allowance, n int) limit.Allowance {
 // Denied implements command.Caller.
 func (who *caller) Denied() (unwritten int, due bool) {
 	if who.login().provisional() { // who can have as many names as they like
-		return 0, who.server.nobodies.due(chat.Act{By: who.name.String(), Source: who.conn.source})
+		return 0, who.server.strangerDenials.due(chat.Act{By: who.name.String(), Source: who.conn.source})
 	}
 	due = who.server.denials.Take(who.name, time.Now()) == 0
 	who.server.mu.Lock()

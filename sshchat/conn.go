@@ -31,8 +31,8 @@ type conn struct {
 	announced atomic.Bool  // it was told of the host keys
 	proofs    atomic.Int32 // times it had them prove themselves
 
-	hello hello // owned by the reader
-	out   outbox
+	preamble preamble // owned by the reader
+	out      outbox
 
 	// Set once, before there is a session:
 
@@ -43,12 +43,12 @@ type conn struct {
 	keepalive   *time.Timer             // guarded by mu; nil until the first channel
 	channels    int                     // guarded by mu; session channels open
 	provisional bool                    // guarded by mu; it logged in without an account, and has none since
-	place       bool                    // guarded by mu; it holds one of the places for registering
+	registering bool                    // guarded by mu; it holds one of the places for registering
 	closed      bool                    // guarded by mu
 	starts      gossh.ServerPreAuthConn // guarded by mu; nil until keys are agreed on
 	registerBy  time.Time               // guarded by mu; when a login without an account ends
 	tried       bool                    // guarded by mu; there was a try to log in
-	in          bool                    // guarded by mu; it is logged in
+	loggedIn    bool                    // guarded by mu; it is logged in
 	starting    bool                    // guarded by mu; it holds a place among those that have not
 	account     string                  // guarded by mu; the id of the account it holds a place of; empty: of none
 	proven      chan struct{}           // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
@@ -69,7 +69,7 @@ func (s *Server) serve(nc net.Conn) {
 	}
 	s.ssh.HandleConn(c)
 	c.mu.Lock()
-	wasted := !c.tried && !c.in
+	wasted := !c.tried && !c.loggedIn
 	c.mu.Unlock()
 	if wasted {
 		c.charge(limit.NoAuth)
@@ -85,7 +85,7 @@ func (s *Server) accept(nc net.Conn) *conn {
 		s.turnAway(nc, "connections from your address are banned here")
 		return nil
 	}
-	if wait := s.keptAway(c); wait > 0 {
+	if wait := s.penaltyLeft(c); wait > 0 {
 		s.stats.Penalized.Add(1)
 		s.turnAway(nc, failedLogins(wait))
 		return nil
@@ -104,13 +104,13 @@ func (s *Server) accept(nc net.Conn) *conn {
 		}
 	}
 	if !s.track(c) {
-		c.leaveStart()
+		c.releaseStarting()
 		s.turnAway(nc, "the server is stopping; please try again in a moment")
 		return nil
 	}
 	limits := s.limits()
 	c.loginBy = time.Now().Add(limits.Handshake)
-	c.within(min(limits.KeyExchange, limits.Handshake))
+	c.setDeadline(min(limits.KeyExchange, limits.Handshake))
 	return c
 }
 
@@ -140,7 +140,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.lastRead.Store(time.Now().UnixNano())
-		if strange := c.begins(p[:n]); strange != nil {
+		if strange := c.checkVersion(p[:n]); strange != nil {
 			c.Close()
 			return 0, strange
 		}
@@ -172,11 +172,11 @@ func (c *conn) Close() error {
 		c.mu.Lock()
 		c.closed = true
 		c.stopTimers()
-		c.givePlace()
+		c.releaseRegistration()
 		account := c.account
 		c.account = ""
 		c.mu.Unlock()
-		c.leaveStart()
+		c.releaseStarting()
 		if account != "" {
 			c.server.admission.ReleaseAccount(c.from, account)
 		}
@@ -196,8 +196,8 @@ func (c *conn) stopTimers() {
 	}
 }
 
-// within closes the connection unless within or onTime is called again before d has passed.
-func (c *conn) within(d time.Duration) {
+// setDeadline closes the connection unless within or clearDeadline is called again before d has passed.
+func (c *conn) setDeadline(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -208,7 +208,7 @@ func (c *conn) within(d time.Duration) {
 	}
 	c.deadline = time.AfterFunc(d, func() {
 		c.server.stats.Late.Add(1)
-		if !c.isIn() {
+		if !c.isLoggedIn() {
 			c.charge(limit.GraceExceeded)
 		}
 		c.Close()
@@ -223,13 +223,13 @@ func (c *conn) charge(what limit.Offence) {
 		return
 	case s.attempts.Known(c.from):
 		if what == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
-			s.happened(chat.Act{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
+			s.recordEvent(chat.Act{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
 		}
 		return
 	}
 	if begun := s.penalties.Add(c.from, what); begun > 0 {
 		s.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
-		s.happened(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
+		s.recordEvent(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 	}
 }
 
@@ -240,13 +240,13 @@ func (c *conn) triesLogin() {
 	c.tried = true
 }
 
-func (c *conn) isIn() bool {
+func (c *conn) isLoggedIn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.in
+	return c.loggedIn
 }
 
-func (c *conn) onTime() {
+func (c *conn) clearDeadline() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deadline != nil {
@@ -254,8 +254,8 @@ func (c *conn) onTime() {
 	}
 }
 
-// leaveStart gives back the place among those that have not logged in, once.
-func (c *conn) leaveStart() {
+// releaseStarting gives back the place among those that have not logged in, once.
+func (c *conn) releaseStarting() {
 	c.mu.Lock()
 	starting := c.starting
 	c.starting = false
@@ -265,8 +265,8 @@ func (c *conn) leaveStart() {
 	}
 }
 
-// becomes takes a place among the connections of an account. Where there is none, its sessions are told so.
-func (c *conn) becomes(account string) {
+// acquireAccount takes a place among the connections of an account. Where there is none, its sessions are told so.
+func (c *conn) acquireAccount(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -312,7 +312,7 @@ func (c *conn) openChannel(peer gossh.Conn) bool {
 
 // refuse turns a channel away. A client that asks for ever more and does not take the answers loses its connection:
 // the library holds a goroutine and the packet for each.
-func (c *conn) refuse(ch gossh.NewChannel) {
+func (c *conn) rejectChannel(ch gossh.NewChannel) {
 	c.server.stats.Refused.Add(1)
 	defer c.refusing.Add(-1)
 	if c.refusing.Add(1) > maxRefusing {
@@ -328,7 +328,7 @@ func (c *conn) closeChannel() {
 	last := c.channels == 0 && !c.provisional
 	c.mu.Unlock()
 	if last {
-		c.within(c.server.limits().FirstChannel)
+		c.setDeadline(c.server.limits().FirstChannel)
 	}
 }
 

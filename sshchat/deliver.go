@@ -27,7 +27,7 @@ func (v *display) draw() error {
 	n := v.deliver(spans)
 	if v.full() {
 		v.showRooms() // before what is in sight counts as read: the unread line goes by it
-		v.inbox.At(v.inSight())
+		v.inbox.At(v.roomInView())
 		v.showRooms()
 	}
 	if v.ui.Pending() {
@@ -41,7 +41,7 @@ func (v *display) draw() error {
 		v.markRead(spans)
 	}
 	if v.inbox.NeedsFlush() && !v.marks.set {
-		v.marks.in(settleEvery)
+		v.marks.in(flushMarksEvery)
 	}
 	return nil
 }
@@ -87,12 +87,12 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 		}
 		if s.Gap.Count() > 0 {
 			v.who.server.stats.Skipped.Add(int64(s.Gap.Count()))
-			v.who.trouble(slog.LevelInfo, "reader lagged", "room", s.Room.String(), "missed", s.Gap.Count())
+			v.who.logPaced(slog.LevelInfo, "reader lagged", "room", s.Room.String(), "missed", s.Gap.Count())
 		}
 	}
 	v.who.server.stats.Deliveries.Add(int64(n))
 	if settle {
-		v.settle()
+		v.applySettings()
 	}
 	v.inbox.Deliver(spans)
 	v.ui.Deliver(spans)
@@ -104,7 +104,7 @@ func (v *display) hear(entries []chat.Message) (changed bool) {
 	for i := range entries {
 		switch m := &entries[i]; {
 		case m.Kind == chat.Parted && m.Room == v.room:
-			v.Enter(chat.General)
+			v.SetRoom(chat.General)
 		case m.Kind == chat.Changed:
 			changed = true
 		}
@@ -141,7 +141,7 @@ func (v *display) flush() error {
 }
 
 // begin is where the UI wants its reader to begin.
-func (v *display) begin() chat.From {
+func (v *display) readerStart() chat.From {
 	_, _, pty := v.channel.size()
 	switch {
 	case !pty:
@@ -174,8 +174,8 @@ func (v *display) past(room chat.RoomName, before uint64, n int) []chat.Message 
 	return kept
 }
 
-// inSight is the room whose end is on the screen; the zero room for none.
-func (v *display) inSight() chat.RoomName {
+// roomInView is the room whose end is on the screen; the zero room for none.
+func (v *display) roomInView() chat.RoomName {
 	if v.ui.Following() {
 		return v.room
 	}
@@ -199,8 +199,8 @@ func (v *display) showRooms() {
 	v.ui.Rooms(rooms)
 }
 
-// settleEvery is how often what a session reads is told to the hub, at most. A crash loses as much of it.
-const settleEvery = time.Second / 2
+// flushMarksEvery is how often what a session reads is told to the hub, at most. A crash loses as much of it.
+const flushMarksEvery = time.Second / 2
 
 // markRead notes what has been written to the client as read. With a full screen the
 // inbox knows what is in sight, and a script reads for nobody.

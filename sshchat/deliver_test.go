@@ -61,9 +61,9 @@ func (s *Server) display(tb testing.TB, kind view.Kind) *display {
 	who := &caller{server: s, conn: g.conn, name: testName(tb, "alice")}
 	v := &display{who: who, channel: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)}
 	v.ui = view.New(kind, v.options())
-	v.reader = h.Reader(who.name, v.begin())
+	v.reader = h.Reader(who.name, v.readerStart())
 	v.inbox = chat.NewInbox(who.name, h)
-	v.Enter(chat.General)
+	v.SetRoom(chat.General)
 	tb.Cleanup(v.reader.Close)
 	return v
 }

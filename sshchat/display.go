@@ -33,7 +33,7 @@ type display struct {
 	marks   *timer    // fires when what was read is to be settled
 }
 
-func (v *display) Enter(room chat.RoomName) {
+func (v *display) SetRoom(room chat.RoomName) {
 	v.room = room
 	if v.ui.Kind != "" {
 		v.ui.Enter(room)
@@ -42,7 +42,7 @@ func (v *display) Enter(room chat.RoomName) {
 
 func (v *display) setFocus(people []chat.Name) {
 	v.focus = people
-	v.settle()
+	v.applySettings()
 }
 
 // newUI is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
@@ -81,13 +81,13 @@ func (v *display) options() view.Options {
 	return view.Options{
 		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
 		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "",
-		Server: v.who.server.services.ServerName, Preferences: v.look(), Since: v.began,
+		Server: v.who.server.services.ServerName, Preferences: v.preferences(), Since: v.began,
 		Complete: v.complete, Past: v.past, Lines: v.who.server.lines,
 	}
 }
 
-// look is what the person chose, and where nothing was chosen, what the client's environment says.
-func (v *display) look() view.Preferences {
+// preferences is what the person chose, and where nothing was chosen, what the client's environment says.
+func (v *display) preferences() view.Preferences {
 	_, _, away := v.who.server.services.Hub.Away(v.who.name)
 	l := view.Preferences{
 		Zone: v.settings.Zone, Clock: v.settings.Clock(), Theme: v.settings.Theme,
@@ -108,7 +108,7 @@ func (v *display) zone() *time.Location {
 }
 
 // settle applies what the person chose, at the start and whenever it has changed.
-func (v *display) settle() {
+func (v *display) applySettings() {
 	a, err := v.who.admitted()
 	if err != nil {
 		return // the next command says so
@@ -120,7 +120,7 @@ func (v *display) settle() {
 	if v.wantsFull() != v.full() {
 		v.changeUI()
 	}
-	v.ui.Set(v.look())
+	v.ui.Set(v.preferences())
 }
 
 // changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.

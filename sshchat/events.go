@@ -20,9 +20,9 @@ type events struct {
 	log command.Logger
 	now func() time.Time
 
-	mu   sync.Mutex
-	told map[string]time.Time // guarded by mu; when each event was last written
-	all  limit.TokenBucket    // guarded by mu
+	mu      sync.Mutex
+	written map[string]time.Time // guarded by mu; when each event was last written
+	all     limit.TokenBucket    // guarded by mu
 }
 
 const eventEvery = time.Hour
@@ -30,7 +30,7 @@ const eventEvery = time.Hour
 var eventsAtOnce = limit.Allowance{Burst: 60, Rate: 1.0 / 60}
 
 func newEvents(log command.Logger, now func() time.Time) *events {
-	return &events{log: log, now: now, told: make(map[string]time.Time)}
+	return &events{log: log, now: now, written: make(map[string]time.Time)}
 }
 
 // due reports whether an event is to be written now.
@@ -38,20 +38,20 @@ func (e *events) due(act chat.Act) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	what, now := act.Do+" "+act.On+" "+act.By+" "+act.Source+" "+act.Result, e.now()
-	for old, at := range e.told {
+	for old, at := range e.written {
 		if now.Sub(at) >= eventEvery {
-			delete(e.told, old)
+			delete(e.written, old)
 		}
 	}
-	if _, lately := e.told[what]; lately || e.all.Take(eventsAtOnce, 1, now) > 0 {
+	if _, lately := e.written[what]; lately || e.all.Take(eventsAtOnce, 1, now) > 0 {
 		return false
 	}
-	e.told[what] = now
+	e.written[what] = now
 	return true
 }
 
-// happened writes an event, if it is due.
-func (s *Server) happened(act chat.Act) {
+// recordEvent writes an event, if it is due.
+func (s *Server) recordEvent(act chat.Act) {
 	act.Result = cmp.Or(act.Result, "done")
 	if s.services.Audit == nil || !s.events.due(act) {
 		return
@@ -61,23 +61,23 @@ func (s *Server) happened(act chat.Act) {
 	}
 }
 
-// ruled notes the login of an account with rights.
-func (a *authentication) ruled(account chat.Account, method string) {
+// recordRoleLogin notes the login of an account with rights.
+func (a *authentication) recordRoleLogin(account chat.Account, method string) {
 	if account.Role.AtLeast(chat.Mod) {
-		a.server.happened(chat.Act{By: account.Name.String(), Source: a.conn.source, Do: "login", Text: string(account.Role) + " by " + method})
+		a.server.recordEvent(chat.Act{By: account.Name.String(), Source: a.conn.source, Do: "login", Text: string(account.Role) + " by " + method})
 	}
 }
 
-// keptOut notes the login of an account that is not let in: it is banned or disabled, or not on the allowlist.
-func (s *Server) keptOut(c *conn, name chat.Name, why error) {
+// recordKeptOut notes the login of an account that is not let in: it is banned or disabled, or not on the allowlist.
+func (s *Server) recordKeptOut(c *conn, name chat.Name, why error) {
 	words, _ := command.Text(why)
-	s.happened(chat.Act{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
+	s.recordEvent(chat.Act{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
 }
 
-// guessed notes that so many passwords for an account were wrong that the next ones wait.
-func (s *Server) guessed(c *conn, name chat.Name) {
+// passwordsDelayed notes that so many passwords for an account were wrong that the next ones wait.
+func (s *Server) passwordsDelayed(c *conn, name chat.Name) {
 	if _, exists := s.view().ByName(name); exists && s.attempts.Delayed(name) {
-		s.happened(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
+		s.recordEvent(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
 	}
 }
 
@@ -90,9 +90,9 @@ type pacedLog struct {
 	now     func() time.Time
 	sources *limit.RateLimiter[limit.Source]
 
-	mu     sync.Mutex
-	all    limit.TokenBucket // guarded by mu
-	unsaid int               // guarded by mu; events since the last line
+	mu      sync.Mutex
+	all     limit.TokenBucket // guarded by mu
+	pending int               // guarded by mu; events since the last line
 }
 
 // How many lines there are at once, and a second after that. So many of a source are more than fail2ban waits for.
@@ -111,12 +111,12 @@ func (p *pacedLog) write(level slog.Level, from limit.Source, msg string, args .
 	ofSource := p.sources.Take(from, now) == 0
 	p.mu.Lock()
 	if !ofSource || p.all.Take(linesOfAll, 1, now) > 0 {
-		p.unsaid++
+		p.pending++
 		p.mu.Unlock()
 		return
 	}
-	unsaid := p.unsaid
-	p.unsaid = 0
+	unsaid := p.pending
+	p.pending = 0
 	p.mu.Unlock()
 	if unsaid > 0 {
 		args = append(args, "unwritten", unsaid)

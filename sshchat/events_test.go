@@ -26,8 +26,8 @@ func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
 	if told < 60 || told > 121 {
 		t.Errorf("%d of 100 000 sources in an hour are told of, want 60 to 121", told)
 	}
-	if len(e.told) > 130 {
-		t.Errorf("%d are remembered", len(e.told))
+	if len(e.written) > 130 {
+		t.Errorf("%d are remembered", len(e.written))
 	}
 	now = now.Add(2 * time.Hour)
 	same := chat.Act{Do: "login", By: "alice", Source: "192.0.2.1"}

@@ -39,7 +39,7 @@ func (s *session) exec(ctx context.Context, line string) (code int) {
 func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 	call, err := j.call(command.Exec)
 	if err != nil {
-		return s.refuse(err)
+		return s.endRefused(err)
 	}
 	if s.ui.Kind == "" {
 		call.Out, call.Err, call.In = s.channel, text.NewWriter(s.channel.Stderr()), s.stdin(ctx)
@@ -52,7 +52,7 @@ func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 		go s.readInput(ctx, &keys{s.throttled(ctx, s.channel), &s.asking, func() { cancel(command.ErrInterrupted) }})
 	}
 	_, _, call.Terminal = s.channel.size()
-	s.tellAbsence(call.Err)
+	s.writeAbsence(call.Err)
 	if err = text.Check(line); err != nil {
 		err = &chat.Refusal{Code: chat.Usage, Text: err.Error()}
 	} else {
@@ -70,7 +70,7 @@ func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 	}
 	words, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) && !errors.Is(err, io.ErrUnexpectedEOF) { // who hangs up has their reasons
-		s.trouble(slog.LevelError, "command failed", "err", err)
+		s.logPaced(slog.LevelError, "command failed", "err", err)
 	}
 	fmt.Fprintf(call.Err, "%s\n", words)
 	return command.ExitCode(err)

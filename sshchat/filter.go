@@ -44,7 +44,7 @@ type filterKey struct{}
 func (s *Server) filterSession(srv *ssh.Server, peer *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	if !c.openChannel(peer) {
-		c.refuse(ch)
+		c.rejectChannel(ch)
 		return
 	}
 	defer c.closeChannel()
@@ -77,7 +77,7 @@ func (n *filteredChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error)
 
 // filter passes on what the session may see. It ends when the channel is closed, and the session's context with it.
 func (f *channelFilter) filter(requests <-chan *gossh.Request, passed chan<- *gossh.Request) {
-	defer f.conn.server.contain("channel requests", f.conn.source)
+	defer f.conn.server.recoverPanic("channel requests", f.conn.source)
 	defer close(passed)
 	defer f.end()
 	late := time.AfterFunc(f.conn.server.limits().FirstCommand, func() {
@@ -85,7 +85,7 @@ func (f *channelFilter) filter(requests <-chan *gossh.Request, passed chan<- *go
 		f.conn.Close()
 	})
 	defer late.Stop()
-	defer f.leave()
+	defer f.peerClosed()
 	for req := range requests {
 		ok, pass := f.judge(req)
 		if pass {
@@ -298,8 +298,8 @@ func every(after time.Duration, f func() (again time.Duration)) (stop func()) {
 // Stderr is the channel's second stream, under the same clock.
 func (f *channelFilter) Stderr() io.ReadWriter { return &f.stderr }
 
-// hurry gives the write that is under way, and those that follow, no more than lastWords.
-func (f *channelFilter) hurry() { f.writes.hurry() }
+// shortenDeadline gives the write that is under way, and those that follow, no more than lastWords.
+func (f *channelFilter) shortenDeadline() { f.writes.hurry() }
 
 type filteredErr struct {
 	io.ReadWriter
@@ -329,8 +329,8 @@ func (f *channelFilter) exit(code int) {
 	f.Channel.Close()
 }
 
-// leave notes that the client has closed its side.
-func (f *channelFilter) leave() {
+// peerClosed notes that the client has closed its side.
+func (f *channelFilter) peerClosed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gone = true

@@ -42,7 +42,7 @@ func (in *input) read(ctx context.Context, r io.Reader) {
 		n, in.err = r.Read(buf)
 		in.chunk = buf[:n]
 		in.ready <- struct{}{}
-		in.waker.Wake(typed)
+		in.waker.Wake(inputReady)
 		select {
 		case <-in.taken:
 			clear(in.chunk) // it may have been a password
@@ -113,8 +113,8 @@ func (t *typing) takeInput(ui view.Keyboard) {
 	t.in.next()
 }
 
-// unsaid counts the lines that were sent to the session and not acted on yet.
-func (t *typing) unsaid() int {
+// pending counts the lines that were sent to the session and not acted on yet.
+func (t *typing) pending() int {
 	n := 0
 	for _, a := range t.actions {
 		if a.Kind == view.Line {

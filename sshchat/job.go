@@ -27,8 +27,8 @@ type job struct {
 	inline  bool          // it runs in the session's goroutine, which has nothing else to do
 	gone    chan struct{} // closed when the session's goroutine has panicked; nil if inline
 
-	mu    sync.Mutex
-	calls []func() // guarded by mu; for the session's goroutine to do
+	mu     sync.Mutex
+	posted []func() // guarded by mu; for the session's goroutine to do
 
 	// Owned by the session's goroutine:
 
@@ -68,7 +68,7 @@ func (s *session) start(ctx context.Context, run func(context.Context, *job) err
 				then(err)
 			})
 		}()
-		defer s.server.contain("command", s.conn.source)
+		defer s.server.recoverPanic("command", s.conn.source)
 		err = run(ctx, j)
 	}()
 }
@@ -77,7 +77,7 @@ func (s *session) start(ctx context.Context, run func(context.Context, *job) err
 func (s *session) await() {
 	for s.job != nil {
 		if s.job.serve(); s.job != nil { // first what was posted before: the loop may have woken up for it, and for its end
-			s.waker.Wait(^called)
+			s.waker.Wait(^jobPosted)
 		}
 	}
 }
@@ -85,9 +85,9 @@ func (s *session) await() {
 // post makes the session's goroutine call f, and does not wait for it.
 func (j *job) post(f func()) {
 	j.mu.Lock()
-	j.calls = append(j.calls, f)
+	j.posted = append(j.posted, f)
 	j.mu.Unlock()
-	j.session.waker.Wake(called)
+	j.session.waker.Wake(jobPosted)
 }
 
 // do makes the session's goroutine call f, and waits for it.
@@ -117,8 +117,8 @@ func (s *session) abandon() {
 // serve calls what the job has posted.
 func (j *job) serve() {
 	j.mu.Lock()
-	calls := j.calls
-	j.calls = nil
+	calls := j.posted
+	j.posted = nil
 	j.mu.Unlock()
 	for _, f := range calls {
 		f()
@@ -126,12 +126,12 @@ func (j *job) serve() {
 }
 
 // command runs a command from within the session. Its answer is private.
-func (j *job) command(ctx context.Context, face command.Face, line string) error {
-	return j.dispatch(ctx, face, line, j.session.server.services.Commands.Run)
+func (j *job) command(ctx context.Context, ui command.UI, line string) error {
+	return j.dispatch(ctx, ui, line, j.session.server.services.Commands.Run)
 }
 
 // dispatch passes a line that was typed to the registry's Run or Say.
-func (j *job) dispatch(ctx context.Context, face command.Face, line string, take func(context.Context, string, command.Call) error) error {
+func (j *job) dispatch(ctx context.Context, ui command.UI, line string, take func(context.Context, string, command.Call) error) error {
 	s := j.session
 	j.answer = &lines{print: func(text string) {
 		j.do(func() {
@@ -142,9 +142,9 @@ func (j *job) dispatch(ctx context.Context, face command.Face, line string, take
 		})
 	}}
 	defer func() { j.answer.end(); j.answer = nil }()
-	call, err := j.call(face)
+	call, err := j.call(ui)
 	if err != nil {
-		j.do(func() { s.leave(err) })
+		j.do(func() { s.endAfterJob(err) })
 		return err
 	}
 	call.Out, call.Err, call.In, call.Next = j.answer, j.answer, strings.NewReader(""), command.Chat
@@ -152,10 +152,10 @@ func (j *job) dispatch(ctx context.Context, face command.Face, line string, take
 }
 
 // call describes the session to a command, with the account as it is now.
-func (j *job) call(face command.Face) (command.Call, error) {
+func (j *job) call(ui command.UI) (command.Call, error) {
 	s := j.session
 	call := command.Call{
-		Services: s.server.services, Face: face, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
+		Services: s.server.services, UI: ui, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
 		Source: s.conn.source, Session: j, Caller: &s.caller, Who: s.asks,
 	}
 	var err error
@@ -166,10 +166,10 @@ func (j *job) call(face command.Face) (command.Call, error) {
 // Room implements command.Session.
 func (j *job) Room() chat.RoomName { return j.room }
 
-// Enter implements command.Session.
-func (j *job) Enter(room chat.RoomName) {
+// SetRoom implements command.Session.
+func (j *job) SetRoom(room chat.RoomName) {
 	j.room = room
-	j.do(func() { j.session.Enter(room) })
+	j.do(func() { j.session.SetRoom(room) })
 }
 
 // Correspondent implements command.Session.
@@ -179,7 +179,7 @@ func (j *job) Correspondent() (name chat.Name) {
 }
 
 // Quit implements command.Session.
-func (j *job) Quit() { j.do(func() { j.session.leaving = true }) }
+func (j *job) Quit() { j.do(func() { j.session.ending = true }) }
 
 // Show implements command.Session: what was printed before comes before it.
 func (j *job) Show(title, text string) {
@@ -254,7 +254,7 @@ func (j *job) take(a view.Action) {
 		s.ui.Ask(q.text, q.echo)
 		return
 	case view.Quit:
-		s.leaving = s.ended // no more keys will come, also after the dialogue
+		s.ending = s.ended // no more keys will come, also after the dialogue
 	}
 	j.question, j.listened = nil, time.Now()
 	q.reply <- r
@@ -285,7 +285,7 @@ const typedAhead = 50 * time.Millisecond
 func (j *job) conclude(ctx context.Context, err error) {
 	s := j.session
 	asked := false
-	j.do(func() { asked = j.asked && !s.leaving })
+	j.do(func() { asked = j.asked && !s.ending })
 	if !asked {
 		return
 	}

@@ -15,29 +15,29 @@ type Limits struct {
 	limit.NewcomerLimits
 	limit.PenaltyLimits
 
-	Handshake    time.Duration   // from accept to a successful login
-	KeyExchange  time.Duration   // of that, until the client and the server have agreed on keys
-	FirstChannel time.Duration   // a connection without a channel is closed after this, whenever that is
-	FirstCommand time.Duration   // a channel without a shell or a command ends its connection after this
-	IdleShell    time.Duration   // a session without a command ends when nothing comes or goes for so long; 0: never
-	IdleCommand  time.Duration   // the same of a session with one
-	Registration time.Duration   // a login without an account has this long to make one
-	Keepalive    time.Duration   // silence after which the client is asked for a sign of life
-	KeepaliveMax int             // unanswered asks, after which the connection is closed
-	WriteStall   time.Duration   // a write that makes no progress for this long closes the connection
-	Sessions     int             // channels of one connection
-	Passwords    int             // passwords tried in one connection
-	Guesses      int             // wrong passwords for one name in a row, before the next has to wait
-	MostGuesses  int             // in a row, after which passwords for the name are heard from known sources alone
-	Failure      time.Duration   // a failed password is answered no earlier than this after it came
-	AuthTries    int             // login attempts in one connection; high, for agents with many keys
-	Env          int             // environment variables of one session
-	EnvBytes     int             // their size
-	SendBuffer   int             // kernel's buffer toward one client, bytes
-	KeyQueries   limit.Allowance // keys that one source asks about; more are answered later
-	Messages     limit.Allowance // what one person says, in all sessions together
-	Commands     limit.Allowance // commands of one person that do work
-	Input        limit.Allowance // bytes of input of one session
+	Handshake           time.Duration   // from accept to a successful login
+	KeyExchange         time.Duration   // of that, until the client and the server have agreed on keys
+	FirstChannel        time.Duration   // a connection without a channel is closed after this, whenever that is
+	FirstCommand        time.Duration   // a channel without a shell or a command ends its connection after this
+	IdleShell           time.Duration   // a session without a command ends when nothing comes or goes for so long; 0: never
+	IdleCommand         time.Duration   // the same of a session with one
+	Registration        time.Duration   // a login without an account has this long to make one
+	Keepalive           time.Duration   // silence after which the client is asked for a sign of life
+	KeepaliveMax        int             // unanswered asks, after which the connection is closed
+	WriteStall          time.Duration   // a write that makes no progress for this long closes the connection
+	Sessions            int             // channels of one connection
+	Passwords           int             // passwords tried in one connection
+	PasswordDelayAfter  int             // wrong passwords for one name in a row, before the next has to wait
+	MaxPasswordFailures int             // in a row, after which passwords for the name are heard from known sources alone
+	FailDelay           time.Duration   // a failed password is answered no earlier than this after it came
+	AuthTries           int             // login attempts in one connection; high, for agents with many keys
+	Env                 int             // environment variables of one session
+	EnvBytes            int             // their size
+	SendBuffer          int             // kernel's buffer toward one client, bytes
+	KeyQueries          limit.Allowance // keys that one source asks about; more are answered later
+	Messages            limit.Allowance // what one person says, in all sessions together
+	Commands            limit.Allowance // commands of one person that do work
+	Input               limit.Allowance // bytes of input of one session
 }
 
 // DefaultLimits are the limits of a server that was told nothing else.
@@ -46,7 +46,7 @@ var DefaultLimits = Limits{
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
 	FirstChannel: 30 * time.Second, FirstCommand: 10 * time.Second, Registration: 120 * time.Second,
 	Keepalive: 30 * time.Second, KeepaliveMax: 3, WriteStall: 30 * time.Second,
-	Sessions: 4, Passwords: 3, Guesses: 5, MostGuesses: 100, Failure: 300 * time.Millisecond, AuthTries: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
+	Sessions: 4, Passwords: 3, PasswordDelayAfter: 5, MaxPasswordFailures: 100, FailDelay: 300 * time.Millisecond, AuthTries: 20, Env: 16, EnvBytes: 4096, SendBuffer: 64 << 10,
 	KeyQueries: limit.Allowance{Burst: 60, Rate: 10},
 	Messages:   limit.Allowance{Burst: 5, Rate: 2}, Commands: limit.Allowance{Burst: 20, Rate: 4}, Input: limit.Allowance{Burst: 64 << 10, Rate: 4 << 10},
 }

@@ -38,7 +38,7 @@ type liveSessions struct {
 func (who *caller) enlist(a chat.Account) {
 	live := command.LiveSession{
 		Account: a.ID, Name: a.Name, Addr: who.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
-		Key: who.login().key, Face: who.kind, Client: text.Clean(who.conn.client, 64),
+		Key: who.login().key, UI: who.kind, Client: text.Clean(who.conn.client, 64),
 	}
 	list := &who.server.liveSessions
 	list.mu.Lock()
@@ -194,5 +194,5 @@ func (who *caller) hangUp() {
 // Sources implements command.Tries.
 func (n *sourceCounts) Sources(name chat.Name) []netip.Prefix { return n.attempts.Sources(name) }
 
-// Pardon implements command.Tries.
-func (n *sourceCounts) Pardon(name chat.Name) (wrong int) { return n.attempts.Unlock(name) }
+// Unlock implements command.Tries.
+func (n *sourceCounts) Unlock(name chat.Name) (wrong int) { return n.attempts.Unlock(name) }

@@ -34,7 +34,7 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, floor := range map[string]time.Duration{"with the floor": 300 * time.Millisecond, "without": 0} {
 			limits := DefaultLimits
-			limits.Failure, limits.Passwords, limits.Penalties = floor, 1000, false
+			limits.FailDelay, limits.Passwords, limits.Penalties = floor, 1000, false
 			known, keyOnly, locked, unknown := testName(t, "alice"), testName(t, "bob"), testName(t, "carol"), testName(t, "nobody")
 			l := &lock{}
 			s := &Server{

@@ -67,17 +67,17 @@ type Server struct {
 	stopSessions context.CancelFunc
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
-	stats    counters
-	messages *limit.RateLimiter[chat.Name] // what people say
-	works    *limit.RateLimiter[chat.Name] // the commands they use
-	changes  *limit.RateLimiter[chat.Name] // those among them that the audit log tells, of people without a role
-	denials  *limit.RateLimiter[chat.Name] // lines of it about what was refused to them
-	failures *pacedLog                     // lines of failed logins
-	strange  *pacedLog                     // lines of strangers, and of what could not log in
-	troubles *pacedLog                     // lines that sessions cause
-	logins   *pacedLog                     // lines of logins to accounts
-	events   *events                       // what the audit log is told besides commands
-	nobodies *events                       // which refusals to people without an account it is told
+	stats           counters
+	messages        *limit.RateLimiter[chat.Name] // what people say
+	commands        *limit.RateLimiter[chat.Name] // the commands they use
+	changes         *limit.RateLimiter[chat.Name] // those among them that the audit log tells, of people without a role
+	denials         *limit.RateLimiter[chat.Name] // lines of it about what was refused to them
+	failureLog      *pacedLog                     // lines of failed logins
+	strangerLog     *pacedLog                     // lines of strangers, and of what could not log in
+	sessionLog      *pacedLog                     // lines that sessions cause
+	loginLog        *pacedLog                     // lines of logins to accounts
+	events          *events                       // what the audit log is told besides commands
+	strangerDenials *events                       // which refusals to people without an account it is told
 
 	mu        sync.Mutex
 	listeners []net.Listener     // guarded by mu; none until Serve
@@ -94,10 +94,10 @@ func New(c Config) (*Server, error) {
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, log: c.Log,
 		conns: make(map[*conn]struct{}), lines: &view.Lines{},
 		liveSessions: liveSessions{decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession)},
-		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), works: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
+		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), commands: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),
 		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
-		failures: newPacedLog(c.Log, time.Now), strange: newPacedLog(c.Log, time.Now), troubles: newPacedLog(c.Log, time.Now), logins: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), nobodies: newEvents(c.Log, time.Now),
+		failureLog: newPacedLog(c.Log, time.Now), strangerLog: newPacedLog(c.Log, time.Now), sessionLog: newPacedLog(c.Log, time.Now), loginLog: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), strangerDenials: newEvents(c.Log, time.Now),
 	}
 	s.sourceCounts = newSourceCounts(c.Limits)
 	s.sweeper = newSweeper(func() time.Duration { return s.limits().WriteStall })
@@ -118,7 +118,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("create the SSH server: %w", err)
 	}
 	s.ssh.ConnCallback = attach
-	s.ssh.ConnectionFailedCallback = s.misfit
+	s.ssh.ConnectionFailedCallback = s.logNoCommonAlgorithm
 	s.ssh.ServerConfigCallback = s.config
 	s.ssh.HostSigners = nil // they may change: config adds them to each connection
 	s.ssh.RequestHandlers = map[string]ssh.RequestHandler{proveRequest: announcer{s.hostKeys}.answerProofs}
@@ -132,7 +132,7 @@ func (s *Server) SetLimits(l Limits) {
 	s.setLimits(l)
 	s.admission.SetLimits(l.AdmissionLimits)
 	s.messages.SetAllowance(l.Messages)
-	s.works.SetAllowance(l.Commands)
+	s.commands.SetAllowance(l.Commands)
 	s.changes.SetAllowance(among(l.Commands, changesAmongCommands))
 	s.denials.SetAllowance(among(l.Commands, denialsAmongCommands))
 }
@@ -143,8 +143,8 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	if !s.listenOn(listeners) {
 		return nil
 	}
-	go s.noteDays()
-	go s.lapses()
+	go s.recordVisits()
+	go s.expireBans()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- s.acceptFrom(l) }()
@@ -227,7 +227,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 		s.linger(ctx)
 	case <-ctx.Done():
 	}
-	for _, c := range s.open() {
+	for _, c := range s.openConns() {
 		c.Close()
 	}
 	<-ended
@@ -240,7 +240,7 @@ func (s *Server) linger(ctx context.Context) {
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for len(s.open()) > 0 {
+	for len(s.openConns()) > 0 {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -250,7 +250,7 @@ func (s *Server) linger(ctx context.Context) {
 }
 
 // begin counts a session in, unless the server stops.
-func (s *Server) begin() bool {
+func (s *Server) addSession() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
@@ -260,7 +260,7 @@ func (s *Server) begin() bool {
 	return true
 }
 
-func (s *Server) open() []*conn {
+func (s *Server) openConns() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	conns := make([]*conn, 0, len(s.conns))
@@ -287,10 +287,10 @@ func (s *Server) untrack(c *conn) {
 	delete(s.conns, c)
 }
 
-// contain keeps a panic to the goroutine it happened in. It must be deferred directly.
-func (s *Server) contain(what, source string) {
+// recoverPanic keeps a panic to the goroutine it happened in. It must be deferred directly.
+func (s *Server) recoverPanic(what, source string) {
 	if r := recover(); r != nil {
 		s.stats.Panics.Add(1)
-		s.troubles.write(slog.LevelError, limit.Source{}, "panic", "source", source, "in", what, "panic", r, "stack", string(debug.Stack()))
+		s.sessionLog.write(slog.LevelError, limit.Source{}, "panic", "source", source, "in", what, "panic", r, "stack", string(debug.Stack()))
 	}
 }

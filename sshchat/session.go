@@ -29,7 +29,7 @@ type session struct {
 	cut     int         // lines that were under way and not done when the session ended
 	waker   *wake.Waker // wakes the session's goroutine
 	isExec  bool        // it runs one command and ends
-	leaving bool        // the session ends after what it is at
+	ending  bool        // the session ends after what it is at
 	code    int         // what it ends with, of itself: a script's is that of its last refusal
 	absence string      // what to tell who was away for so long that nothing was sealed for them
 	said    string      // to somebody who was just registering
@@ -43,12 +43,12 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 	return func(lib ssh.Session) {
 		g := lib.Context().Value(filterKey{}).(*channelFilter)
 		defer g.exit(int(chat.Failed)) // after a panic; a session that ends well has exited before
-		if !s.begin() {
+		if !s.addSession() {
 			io.WriteString(g.Stderr(), errStopping.Text+"\r\n")
 			return
 		}
 		defer s.sessions.Done()
-		defer s.contain("session", g.conn.source)
+		defer s.recoverPanic("session", g.conn.source)
 		if why := g.conn.refused(); why != nil {
 			io.WriteString(g.Stderr(), why.Text+"\r\n")
 			g.exit(int(why.Code))
@@ -56,7 +56,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		}
 		sess, err := s.newSession(lib, g)
 		if err != nil {
-			s.troubles.write(slog.LevelError, g.conn.from, "session refused", "source", g.conn.source, "err", err)
+			s.sessionLog.write(slog.LevelError, g.conn.from, "session refused", "source", g.conn.source, "err", err)
 			io.WriteString(g.Stderr(), "this session cannot start; please reconnect\r\n")
 			return
 		}
@@ -66,7 +66,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		defer sess.delist()
 		defer sess.abandon()
 		unhook := context.AfterFunc(s.stop, func() {
-			g.hurry()
+			g.shortenDeadline()
 			cancel(errStopping)
 		})
 		defer unhook()
@@ -123,8 +123,8 @@ func (s *session) run(ctx context.Context, line string) int {
 	if !s.login().provisional() {
 		var err error
 		if a, err = s.admit(ctx); err != nil {
-			s.server.keptOut(s.conn, s.name, err)
-			return s.refuse(err)
+			s.server.recordKeptOut(s.conn, s.name, err)
+			return s.endRefused(err)
 		}
 	}
 	s.ui = s.newUI(s.isExec)
@@ -155,18 +155,18 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 		return a, &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("this key may only be used for %s, as in: ssh %s COMMAND", only, s.reach())}
 	}
 	s.settings = command.ParseSettings(a.Settings)
-	s.absence = s.noteDay(ctx, a)
+	s.absence = s.recordVisit(ctx, a)
 	return a, nil
 }
 
 // readInput is the session's second goroutine. It ends with the channel, or with ctx.
 func (s *session) readInput(ctx context.Context, r io.Reader) {
-	defer s.server.contain("input", s.conn.source)
+	defer s.server.recoverPanic("input", s.conn.source)
 	s.in.read(ctx, r)
 }
 
-// refuse ends the session with words; with those that it was ended with, if it was.
-func (s *session) refuse(err error) int {
+// endRefused ends the session with words; with those that it was ended with, if it was.
+func (s *session) endRefused(err error) int {
 	if why := s.terminated.Load(); why != nil {
 		err = &chat.Refusal{Code: chat.Denied, Text: *why}
 	}
@@ -176,8 +176,8 @@ func (s *session) refuse(err error) int {
 }
 
 // leave ends the session after the one thing that it is at, since its login is no longer good for any.
-func (s *session) leave(err error) {
-	s.leaving = true
+func (s *session) endAfterJob(err error) {
+	s.ending = true
 	s.code = command.ExitCode(err)
 }
 
@@ -192,7 +192,7 @@ func (s *session) explain(err error) {
 	}
 	text, meant := command.Text(err)
 	if !meant {
-		s.trouble(slog.LevelError, "command failed", "err", err)
+		s.logPaced(slog.LevelError, "command failed", "err", err)
 	}
 	s.ui.Fail(text)
 }

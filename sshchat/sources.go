@@ -32,8 +32,8 @@ type sourceCounts struct {
 func newSourceCounts(l Limits) sourceCounts {
 	n := sourceCounts{
 		current:  &atomic.Pointer[Limits]{},
-		attempts: limit.NewLoginAttempts(time.Now, l.Guesses, l.MostGuesses), penalties: limit.NewPenalties(time.Now),
-		newcomers: limit.NewNewcomers(l.NewcomerLimits, time.Now), spared: limit.NewRateLimiter[limit.Source](guessesOfKnown),
+		attempts: limit.NewLoginAttempts(time.Now, l.PasswordDelayAfter, l.MaxPasswordFailures), penalties: limit.NewPenalties(time.Now),
+		newcomers: limit.NewNewcomers(l.NewcomerLimits, time.Now), spared: limit.NewRateLimiter[limit.Source](knownSourceAttempts),
 		keyQueries: limit.NewRateLimiter[limit.Source](l.KeyQueries), claims: limit.NewRateLimiter[limit.Source](claimTries),
 	}
 	n.setLimits(l)
@@ -43,7 +43,7 @@ func newSourceCounts(l Limits) sourceCounts {
 // setLimits changes what bounds sources. What is counted stays.
 func (n *sourceCounts) setLimits(l Limits) {
 	n.current.Store(&l)
-	n.attempts.SetLimits(l.Guesses, l.MostGuesses)
+	n.attempts.SetLimits(l.PasswordDelayAfter, l.MaxPasswordFailures)
 	n.penalties.SetLimits(l.PenaltyLimits)
 	n.newcomers.SetLimits(l.NewcomerLimits)
 	n.keyQueries.SetAllowance(l.KeyQueries)
@@ -70,12 +70,12 @@ func (n *sourceCounts) LimitedSources() []command.Source {
 		case o.Refused:
 			c.State, c.Until = command.SourceRefused, o.Until
 		default:
-			c.State, c.Until = command.SourceOwes, o.Until
+			c.State, c.Until = command.SourceCharged, o.Until
 		}
 	}
 	for from, wait := range n.spared.Delayed(now) {
 		c := of(from)
-		c.State, c.Until = command.SourceWaits, now.Add(wait)
+		c.State, c.Until = command.SourceDelayed, now.Add(wait)
 	}
 	accounts, logins := n.newcomers.Made()
 	for from, n := range accounts {
@@ -99,7 +99,7 @@ func (n *sourceCounts) LimitedSources() []command.Source {
 }
 
 // urgency is the order of what is listed.
-var urgency = map[string]int{command.SourceRefused: 0, command.SourceWaits: 1, command.SourceOwes: 2, command.SourceFree: 3}
+var urgency = map[string]int{command.SourceRefused: 0, command.SourceDelayed: 1, command.SourceCharged: 2, command.SourceFree: 3}
 
 // Forgive implements command.Sources.
 func (n *sourceCounts) Forgive(addr netip.Addr) bool {
@@ -111,9 +111,9 @@ func (n *sourceCounts) Forgive(addr netip.Addr) bool {
 	return n.newcomers.Forgive(from) > 0 || any
 }
 
-// keptAway is how long the connection's source is kept away yet, for what it did; 0 if it is not. Sources from which somebody
+// penaltyLeft is how long the connection's source is kept away yet, for what it did; 0 if it is not. Sources from which somebody
 // logged in are spared: a class behind one address is not kept out for one of it who mistyped.
-func (n *sourceCounts) keptAway(c *conn) time.Duration {
+func (n *sourceCounts) penaltyLeft(c *conn) time.Duration {
 	if !n.limits().Penalties || c.exempt || n.attempts.Known(c.from) {
 		return 0
 	}
@@ -124,19 +124,19 @@ func failedLogins(wait time.Duration) string {
 	return "too many failed logins from your address; please try again in " + approx(wait)
 }
 
-// guessesOfKnown is how many wrong passwords may come from a source that is spared. More are not looked at, but for names
+// knownSourceAttempts is how many wrong passwords may come from a source that is spared. More are not looked at, but for names
 // that log in from there; whoever has an account, and everybody can have one, would else guess without end.
-var guessesOfKnown = limit.Allowance{Burst: 30, Rate: 1.0 / 60}
+var knownSourceAttempts = limit.Allowance{Burst: 30, Rate: 1.0 / 60}
 
-// guessesWait is how long it is until a password from a spared source is looked at; 0 if it is.
-func (n *sourceCounts) guessesWait(c *conn) time.Duration {
+// passwordDelay is how long it is until a password from a spared source is looked at; 0 if it is.
+func (n *sourceCounts) passwordDelay(c *conn) time.Duration {
 	if !n.limits().Penalties || c.exempt {
 		return 0
 	}
 	return n.spared.Delay(c.from, time.Now())
 }
 
-// mayGuess reports whether a password for the name is looked at, as far as its source is concerned.
-func (n *sourceCounts) mayGuess(c *conn, name chat.Name) bool {
-	return n.guessesWait(c) == 0 || n.attempts.Knows(name, c.from)
+// mayTryPassword reports whether a password for the name is looked at, as far as its source is concerned.
+func (n *sourceCounts) mayTryPassword(c *conn, name chat.Name) bool {
+	return n.passwordDelay(c) == 0 || n.attempts.Knows(name, c.from)
 }

@@ -60,7 +60,7 @@ func (w *writeClock) due(limit time.Duration) time.Duration {
 }
 
 // look notes what the clock shows now, and reports whether it shows something new.
-func (w *writeClock) look(now time.Duration) bool {
+func (w *writeClock) check(now time.Duration) bool {
 	state, moved := w.state.Load(), w.conn.out.moved.Load()
 	if state == w.seen && moved == w.seenMoved {
 		return false
@@ -102,7 +102,7 @@ func (s *sweeper) add(w *writeClock) {
 		return
 	}
 	w.listed.Store(true)
-	w.look(now)
+	w.check(now)
 	w.since = now
 	s.clocks = append(s.clocks, w)
 	if len(s.clocks) == 1 {
@@ -128,7 +128,7 @@ func (s *sweeper) sweep() {
 	kept := s.clocks[:0]
 	for _, w := range s.clocks {
 		switch {
-		case w.look(now):
+		case w.check(now):
 		case w.idle():
 			if s.drop(w, now) {
 				continue
@@ -156,7 +156,7 @@ func (s *sweeper) sweep() {
 // It is called with mu held.
 func (s *sweeper) drop(w *writeClock, now time.Duration) bool {
 	w.listed.Store(false)
-	if !w.look(now) {
+	if !w.check(now) {
 		return true
 	}
 	w.listed.Store(true)
@@ -177,6 +177,6 @@ func (s *sweeper) stop() {
 func (c *conn) stalled() {
 	s := c.server
 	s.stats.Stalled.Add(1)
-	s.troubles.write(slog.LevelWarn, c.from, "closed: the client reads nothing", "source", c.source)
+	s.sessionLog.write(slog.LevelWarn, c.from, "closed: the client reads nothing", "source", c.source)
 	c.Close()
 }

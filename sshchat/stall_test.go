@@ -103,9 +103,9 @@ func TestHurriedWrites(t *testing.T) {
 				go g.Write([]byte("hello"))
 				until(t, "the write to begin", g.writes.listed.Load)
 				passes(t, conn, clock, s.limits().WriteStall/2)
-				g.hurry()
+				g.shortenDeadline()
 			} else {
-				g.hurry()
+				g.shortenDeadline()
 				passes(t, conn, clock, s.limits().WriteStall/2)
 				go g.Write([]byte("hello"))
 				until(t, "the write to begin", g.writes.listed.Load)

@@ -51,7 +51,7 @@ func (a *authentication) letIn(user string, l login) *gossh.Permissions {
 	a.conn.setRefusal(nil)
 	if _, err := text.ParseName(user); err != nil {
 		a.conn.setRefusal(a.impossible(user))
-	} else if why := a.conn.takePlace(); why != nil {
+	} else if why := a.conn.acquireRegistration(); why != nil {
 		a.conn.setRefusal(why)
 	}
 	return l.permissions()
@@ -88,17 +88,17 @@ func possible(user string) string {
 	return name.String()
 }
 
-// takePlace takes one of the places for registering. It returns why there is none.
-func (c *conn) takePlace() *chat.Refusal {
+// acquireRegistration takes one of the places for registering. It returns why there is none.
+func (c *conn) acquireRegistration() *chat.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.place || c.closed {
+	if c.registering || c.closed {
 		return nil
 	}
 	who := "too many people"
 	switch c.server.newcomers.Reserve(c.from, c.exempt) {
 	case limit.Room:
-		c.place = true
+		c.registering = true
 		return nil
 	case limit.SourceFull:
 		who = "too many people from your address"
@@ -121,19 +121,19 @@ func (who *caller) untilLate(ctx context.Context) (context.Context, context.Canc
 		"no account was created within %s. Please connect again.", approx(all))})
 }
 
-// hasAccount gives the place back: the login has an account now.
-func (c *conn) hasAccount() {
+// registered gives the place back: the login has an account now.
+func (c *conn) registered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.provisional = false
-	c.givePlace()
+	c.releaseRegistration()
 }
 
-// givePlace is called with mu held.
-func (c *conn) givePlace() {
-	if c.place {
+// releaseRegistration is called with mu held.
+func (c *conn) releaseRegistration() {
+	if c.registering {
 		c.server.newcomers.Release(c.from)
-		c.place = false
+		c.registering = false
 	}
 }
 

@@ -29,7 +29,7 @@ func until(t testing.TB, what string, so func() bool) {
 // bareServer is as much of a server as writing needs. Nothing stalls in it before the clock that it returns has passed.
 func bareServer() (*Server, *atomic.Int64) {
 	log, clock := slog.New(slog.DiscardHandler), new(atomic.Int64)
-	s := &Server{log: log, conns: make(map[*conn]struct{}), sourceCounts: newSourceCounts(DefaultLimits), troubles: newPacedLog(log, time.Now)}
+	s := &Server{log: log, conns: make(map[*conn]struct{}), sourceCounts: newSourceCounts(DefaultLimits), sessionLog: newPacedLog(log, time.Now)}
 	s.sweeper = newSweeper(func() time.Duration { return s.limits().WriteStall })
 	s.sweeper.now = func() time.Duration { return time.Duration(clock.Load()) }
 	clock.Store(1)

@@ -36,9 +36,9 @@ func TestEveryCommandHasItsScript(t *testing.T) {
 			}
 		}
 		want("done", asking[cmd.Name] == "")
-		want("code 3", cmd.Role != "" && cmd.Faces&command.Exec != 0)
-		want("code 2", !cmd.Text && cmd.Faces&command.Exec != 0 && asking[cmd.Name] == "")
-		want("--json", cmd.Name != "follow" && e.Flags != nil && e.Flags.Lookup("json") != nil && cmd.Faces&command.Exec != 0)
+		want("code 3", cmd.Role != "" && cmd.UIs&command.Exec != 0)
+		want("code 2", !cmd.Text && cmd.UIs&command.Exec != 0 && asking[cmd.Name] == "")
+		want("--json", cmd.Name != "follow" && e.Flags != nil && e.Flags.Lookup("json") != nil && cmd.UIs&command.Exec != 0)
 		if len(missing) > 0 {
 			t.Errorf("%s: no script has %s; there are %v", cmd.Name, strings.Join(missing, ", "), slices.Sorted(maps.Keys(tried[cmd.Name])))
 		}
@@ -53,7 +53,7 @@ func scripted(t *testing.T) map[string]map[string]bool {
 		t.Fatal(files, err)
 	}
 	registry, tried := command.NewRegistry(), make(map[string]map[string]bool)
-	note := func(face command.Face, line, what string) {
+	note := func(face command.UI, line, what string) {
 		cmd, _, err := registry.Find(face, strings.ReplaceAll(line, "'", ""))
 		if err != nil {
 			return

@@ -32,7 +32,7 @@ func TestManualIsWhole(t *testing.T) {
 			t.Errorf("flag %s: hidden %v, in the manual %v", name, f.Hidden, there)
 		}
 	})
-	for _, face := range []command.Face{command.Chat, command.Exec} {
+	for _, face := range []command.UI{command.Chat, command.Exec} {
 		for _, name := range command.NewRegistry().Names(face) {
 			if !strings.Contains(page, strings.ReplaceAll(name, "-", `\-`)) {
 				t.Errorf("unknown command %s", name)

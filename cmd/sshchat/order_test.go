@@ -46,18 +46,18 @@ func TestOneOrderForAll(t *testing.T) {
 			}
 		}()
 	}
-	seen := make([]sight, people)
+	seen := make([]view, people)
 	for i, o := range sessions {
 		for before := -1; seen[i].words+seen[i].passed < people*each; { // as long as there is more
 			waitFor(t, fmt.Sprintf("p%02d to see more than %d", i, before), func() bool {
-				seen[i] = sightOf(o.seen.String())
+				seen[i] = viewOf(o.seen.String())
 				return seen[i].words+seen[i].passed > before
 			})
 			before = seen[i].words + seen[i].passed
 		}
 	}
 	s.stop()
-	order := sightOf(afterID.ReplaceAllString(output(t, "open", "-i", key, s.data), "")).lines
+	order := viewOf(afterID.ReplaceAllString(output(t, "open", "-i", key, s.data), "")).lines
 	if len(order) != people*each {
 		t.Fatalf("%d messages are kept, of %d", len(order), people*each)
 	}
@@ -81,15 +81,15 @@ func TestOneOrderForAll(t *testing.T) {
 	t.Logf("figure: order of %d people, %d messages, %d deliveries seen and %d told of as passed over, one order", people, people*each, people*people*each-passed, passed)
 }
 
-// sight is what one saw: the words, and between them how many were passed over.
-type sight struct {
+// view is what one saw: the words, and between them how many were passed over.
+type view struct {
 	lines         []string
 	words, passed int
 }
 
 var passedOver = regexp.MustCompile(`(\d+) messages? in #general not shown`)
 
-func sightOf(text string) (v sight) {
+func viewOf(text string) (v view) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if gap := passedOver.FindStringSubmatch(line); gap != nil {
@@ -107,7 +107,7 @@ func sightOf(text string) (v sight) {
 var afterID = regexp.MustCompile(`(?m)^\S+ \S+ general/\d+ `)
 
 // inOrder fails the test unless what each saw is in the order of what is kept.
-func inOrder(t *testing.T, order []string, seen []sight) {
+func inOrder(t *testing.T, order []string, seen []view) {
 	t.Helper()
 	place := make(map[string]int, len(order))
 	for i, word := range order {

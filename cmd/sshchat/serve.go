@@ -134,7 +134,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 
 // maintain lets commands work on the server itself and on its data folder.
 func maintain(services *command.Services, server *sshchat.Server, s *settings, st *stores, keys *hostkeys.Ring) {
-	services.Live, services.Tries, services.Sources = server, server, server
+	services.Live, services.LoginAttempts, services.Sources = server, server, server
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}

@@ -105,7 +105,7 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := entry.Name
-		if cmd.Faces == command.Chat {
+		if cmd.UIs == command.Chat {
 			name = "/" + name
 		}
 		e, is := examples[name]
@@ -291,10 +291,10 @@ func (w *walk) try(cmd *command.Command, name string, e example) (count int) {
 
 // faces are the ways to give the command: over ssh, and behind a slash in the chat.
 func faces(cmd *command.Command) (slashes []string) {
-	if cmd.Faces&command.Exec != 0 {
+	if cmd.UIs&command.Exec != 0 {
 		slashes = append(slashes, "")
 	}
-	if cmd.Faces&command.Chat != 0 {
+	if cmd.UIs&command.Chat != 0 {
 		slashes = append(slashes, "/")
 	}
 	return slashes

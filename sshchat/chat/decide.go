@@ -57,7 +57,7 @@ func (h *decider) announceTopic(by Name, in SetTopic) {
 	h.NotifyRoom(by, in.Room, "%s set the topic: %s", by, in.Topic)
 }
 
-// ready waits until an intent that can wait delays nobody.
+// awaitPrepared waits until an intent that can wait delays nobody.
 func (h *decider) awaitPrepared(ctx context.Context, who Caller, in Intent) (Intent, error) {
 	switch in := in.(type) {
 	case JoinRoom:
@@ -73,7 +73,7 @@ func (h *decider) awaitPrepared(ctx context.Context, who Caller, in Intent) (Int
 	return in, nil
 }
 
-// wait waits until what is said in name's rooms is sealed to their present keys.
+// awaitRekey waits until what is said in name's rooms is sealed to their present keys.
 func (h *decider) awaitRekey(ctx context.Context, name Name) error {
 	h.mu.RLock()
 	rekeyed := h.rekeying[name]

@@ -74,7 +74,7 @@ func (h *directory) room(me Name, name RoomName) (*Room, error) {
 	return r, nil
 }
 
-// tell appends what is not stored and returns its place in the order.
+// appendNotice appends what is not stored and returns its place in the order.
 func (h *directory) appendNotice(log *Log, m Message) (displaySeq uint64) {
 	h.displayMu.Lock()
 	defer h.displayMu.Unlock()
@@ -108,7 +108,7 @@ func (h *directory) Since(me Name, name RoomName) uint64 {
 	return math.MaxUint64
 }
 
-// share tells what of the room is me's to read: messages from since on, and of whatever is in the log
+// readableFrom tells what of the room is me's to read: messages from since on, and of whatever is in the log
 // only what came after order.
 func (h *directory) readableFrom(me Name, name RoomName) (since, displaySeq uint64, in bool) {
 	h.mu.RLock()
@@ -280,7 +280,7 @@ func (h *directory) Announce(text Text) {
 	}
 }
 
-// Tell tells one person something that is not stored.
+// NotifyUser tells one person something that is not stored.
 func (h *directory) NotifyUser(name Name, format string, args ...any) {
 	h.mu.RLock()
 	p := h.people[name]

@@ -192,10 +192,10 @@ func (b *Inbox) Read(room RoomName, seq uint64) {
 	b.raise(p, seq)
 }
 
-// Owes reports whether there is something to Settle.
+// NeedsFlush reports whether there is something to Settle.
 func (b *Inbox) NeedsFlush() bool { return b.unflushed }
 
-// Settle has the hub, and so the person's other sessions, know what was read since the last time. A session that reads much
+// Flush has the hub, and so the person's other sessions, know what was read since the last time. A session that reads much
 // calls it now and then, since it costs more than reading; a crash of the server forgets what was not settled.
 func (b *Inbox) Flush() {
 	if !b.unflushed {

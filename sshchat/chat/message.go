@@ -48,7 +48,7 @@ type Message struct {
 	Edited  bool // Text is not the first
 	Deleted bool // Text is empty
 
-	// Order is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
+	// DisplaySeq is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
 	// and those of several rooms shown in one place.
 	DisplaySeq uint64
 }

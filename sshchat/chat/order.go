@@ -527,7 +527,7 @@ func roomEvents(before, after *State) (events []Event) {
 	return events
 }
 
-// differ compares lists of members. What they begin and end with in common costs next to nothing.
+// diffMembers compares lists of members. What they begin and end with in common costs next to nothing.
 func diffMembers(before, after []Member) (joined []Member, left []Name) {
 	for len(before) > 0 && len(after) > 0 && before[0].Name == after[0].Name {
 		before, after = before[1:], after[1:]

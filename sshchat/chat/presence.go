@@ -43,7 +43,7 @@ func (h *presence) SessionOpened(name Name) {
 	}
 }
 
-// Leave tells the hub that a session of name has ended. Rooms nobody is left in let go of most of their tail.
+// SessionClosed tells the hub that a session of name has ended. Rooms nobody is left in let go of most of their tail.
 func (h *presence) SessionClosed(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,7 +63,7 @@ func (h *presence) SessionClosed(name Name) {
 	}
 }
 
-// Here reports whether a session of name is open.
+// Online reports whether a session of name is open.
 func (h *presence) Online(name Name) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -195,7 +195,7 @@ type absence struct {
 // Where none is open it does nothing. All of me's sessions hear of it, as Changed.
 func (h *presence) SetAway(me Name, why Text) { h.setAway(me, &absence{why, now()}) }
 
-// Back ends what SetAway began. It reports whether me was away.
+// ClearAway ends what SetAway began. It reports whether me was away.
 func (h *presence) ClearAway(me Name) bool { return h.setAway(me, nil) }
 
 // setAway reports whether me was away before.

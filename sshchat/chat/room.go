@@ -49,7 +49,7 @@ func (r *Room) decided(is *RoomState, at time.Time) {
 	r.is = is
 }
 
-// gone reports whether the room was removed. It comes back when somebody makes it. Called with the hub's mu held.
+// removed reports whether the room was removed. It comes back when somebody makes it. Called with the hub's mu held.
 func (r *Room) removed() bool { return r.is == nil && r.Name != General && !r.Name.IsDirect() }
 
 // state is what is decided about the room. Called with the hub's mu held.
@@ -90,7 +90,7 @@ func (r Rules) equal(other Rules) bool {
 	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
 }
 
-// Notify tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
+// NotifyRoom tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
 func (h *directory) NotifyRoom(by Name, name RoomName, format string, args ...any) {
 	h.mu.RLock()
 	r := h.rooms[name]

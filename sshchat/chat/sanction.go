@@ -78,7 +78,7 @@ func (s Sanction) Target() string {
 // Over reports whether it has ended.
 func (s Sanction) Over(now time.Time) bool { return !s.Until.IsZero() && !now.Before(s.Until) }
 
-// Hits reports whether it is of that person, that address (its IPv4 form where it has one) or a key of that fingerprint.
+// Matches reports whether it is of that person, that address (its IPv4 form where it has one) or a key of that fingerprint.
 // A zero argument is hit by nothing.
 func (s Sanction) Matches(name Name, addr netip.Addr, key string) bool {
 	switch {

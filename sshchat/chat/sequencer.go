@@ -70,7 +70,7 @@ func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock
 // answered. It is to be called before Run. f must not wait for a request.
 func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
 
-// await waits, in who wants the event, until the journal is prepared for it.
+// awaitEvent waits, in who wants the event, until the journal is prepared for it.
 func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
 	if !ok || h.leader != nil {
@@ -269,7 +269,7 @@ func (h *sequencer) drain(first *request) []*request {
 	return batch
 }
 
-// lead has a batch stored, and applied, and answers who is refused. What is stored is answered as it is applied: in this
+// processBatch has a batch stored, and applied, and answers who is refused. What is stored is answered as it is applied: in this
 // order, so that nobody sees what a power cut could take back. The error wraps ErrJournalDead, or is that of a batch that
 // cannot be applied.
 func (h *sequencer) processBatch(batch []*request) error {

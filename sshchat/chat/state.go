@@ -121,7 +121,7 @@ func (s *State) Members(name RoomName) []Name {
 	return names
 }
 
-// Standing reports whether name made the room, and whether it is one of its moderators, and is still in it.
+// RoomRole reports whether name made the room, and whether it is one of its moderators, and is still in it.
 func (s *State) RoomRole(name Name, room RoomName) (creator, mod bool) {
 	r := s.rooms[room]
 	if r == nil || name.IsZero() || r.member(name) < 0 {
@@ -204,13 +204,13 @@ func (i StoredInvite) kept(at Moment) bool {
 	return i.Uses > 0 && (i.Until.IsZero() || !at.Ended(i.At, i.Until))
 }
 
-// Reading is what somebody reads history with, as far as it matters whether that has changed.
+// HistoryKeys is what somebody reads history with, as far as it matters whether that has changed.
 type HistoryKeys struct {
 	Keys      []Key  // that something may be sealed to
 	Recipient string // of the password; empty: none
 }
 
-// Reading returns what the account reads with: nothing if it is disabled or banned, and no banned key.
+// HistoryKeys returns what the account reads with: nothing if it is disabled or banned, and no banned key.
 func (v View) HistoryKeys(a Account) HistoryKeys {
 	if _, banned := v.Banned(a.Name, netip.Addr{}, ""); banned || a.Disabled {
 		return HistoryKeys{}

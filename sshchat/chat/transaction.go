@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// draft is a State while an intent changes it: a copy, whose parts are copied when they are first changed.
+// transaction is a State while an intent changes it: a copy, whose parts are copied when they are first changed.
 type transaction struct {
 	State
 	who    Caller

@@ -19,7 +19,7 @@ var _ = add(&Command{
 	More: "The key you logged in with becomes the account's key. Without one you are asked for a password, which needs ssh -t.\n" +
 		"CODE is an invite code. You need one if the server is invite-only, or if too many accounts were created from your\n" +
 		"address lately.",
-	Faces: Exec, Effect: ChangesOwn, Secret: true, Words: 1,
+	UIs: Exec, Effect: ChangesOwn, Secret: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if c.Account.ID != "" {
 			return failed("you already have an account: %s", c.Account.Name)
@@ -30,7 +30,7 @@ var _ = add(&Command{
 		if err := c.may(creationOf(c, chat.User)); err != nil { // before a password is asked for
 			return err
 		}
-		code, err := shownInvite(c)
+		code, err := inviteCode(c)
 		if err != nil {
 			return err
 		}
@@ -48,8 +48,8 @@ func creationOf(c *Call, role chat.Role) chat.CreateAccount {
 	return chat.CreateAccount{Account: chat.Account{Name: c.Name, Role: role, Password: true}}
 }
 
-// shownInvite is the hash of the code of an invite that the caller shows; empty if they show none and need none.
-func shownInvite(c *Call) (code string, err error) {
+// inviteCode is the hash of the code of an invite that the caller shows; empty if they show none and need none.
+func inviteCode(c *Call) (code string, err error) {
 	switch {
 	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
 		return c.Accounts.InviteHash(c.Args[0]), nil
@@ -81,7 +81,7 @@ func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) 
 	}
 	c.Log.Info("account created", "account", a.Name, "source", c.Source)
 	c.Caller.Registered(a)
-	tellReading(c, a)
+	noteReading(c, a)
 	return a, nil
 }
 
@@ -138,8 +138,8 @@ func askNewPassword(ctx context.Context, c *Call) ([]byte, error) {
 	return nil, failed("no password set")
 }
 
-// tellReading says what opens the account's history.
-func tellReading(c *Call, a chat.Account) {
+// noteReading says what opens the account's history.
+func noteReading(c *Call, a chat.Account) {
 	switch {
 	case !a.Reads():
 		c.Notef("Your key can log in but cannot open sealed history (only ed25519 and RSA keys can).")
@@ -208,8 +208,8 @@ func (c *Claim) keep(code string) {
 
 var _ = add(&Command{
 	Name: "claim", Args: "CODE", Brief: "become the first admin", Group: Yours,
-	More:  "The server prints the code when it starts, and a new one on SIGHUP while there is no admin. It works once.",
-	Faces: Exec, Effect: ChangesAccount, Secret: true, Words: 1,
+	More: "The server prints the code when it starts, and a new one on SIGHUP while there is no admin. It works once.",
+	UIs:  Exec, Effect: ChangesAccount, Secret: true, Words: 1,
 	Run: runClaim,
 })
 
@@ -245,7 +245,7 @@ func runClaim(ctx context.Context, c *Call) error {
 }
 
 var _ = add(&Command{
-	Name: "whoami", Brief: "show your account", Group: Yours, Faces: Both, Effect: Reads, Account: true, Words: 0, Flags: jsonFlag,
+	Name: "whoami", Brief: "show your account", Group: Yours, UIs: Both, Effect: Reads, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		a := c.Account
 		if c.json() {
@@ -286,8 +286,8 @@ func loginsOf(a chat.Account, reads bool) string {
 
 var _ = add(&Command{
 	Name: "account delete", Brief: "permanently delete your account", Group: Yours,
-	More:  "The name is never given out again. Your messages stay in the rooms' histories. It needs ssh -t.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	More: "The name is never given out again. Your messages stay in the rooms' histories. It needs ssh -t.",
+	UIs:  Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		err := confirm(ctx, c, "This permanently deletes your account. Type its name to continue: ", []string{c.Account.Name.String()}, []string{"n", "no"})
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 const auditLines = 50
 
 var _ = add(&Command{
-	Name: "audit", Args: "[N]", Brief: "show what moderators and admins have done", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1,
+	Name: "audit", Args: "[N]", Brief: "show what moderators and admins have done", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1,
 	More: "Each line has the hash of the line before it, and the host key signs the last one when the server starts and stops.\n" +
 		"--verify checks every line and the signature, and prints the number of lines. Anyone who has the host key can forge\n" +
 		"a log, so keep a copy of the hash somewhere else.\n" +
@@ -52,7 +52,7 @@ var _ = add(&Command{
 			return err
 		}
 		by, _ := c.Flags.GetString("by")
-		acts, err := c.Services.Audit.Acts(since, mostActs)
+		acts, err := c.Services.Audit.Acts(since, maxActs)
 		if err != nil {
 			return err
 		}
@@ -73,8 +73,8 @@ var _ = add(&Command{
 
 // How many lines of the log are looked at, and how many in a row by one person without a role are shown.
 const (
-	mostActs = 10_000
-	fewActs  = 3
+	maxActs = 10_000
+	fewActs = 3
 )
 
 // actRun is one line of the log, or several in a row by one person after the first few.
@@ -128,8 +128,8 @@ func printActs(c *Call, run actRun) {
 func whichActs(c *Call) (n int, since time.Time, err error) {
 	n = auditLines
 	if len(c.Args) == 1 {
-		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > mostActs {
-			return 0, since, c.usage("the number of lines must be 1 to %d", mostActs)
+		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > maxActs {
+			return 0, since, c.usage("the number of lines must be 1 to %d", maxActs)
 		}
 	}
 	if word, _ := c.Flags.GetString("since"); word != "" {
@@ -141,7 +141,7 @@ func whichActs(c *Call) (n int, since time.Time, err error) {
 			since = time.Now().Add(-d)
 		}
 		if len(c.Args) == 0 {
-			n = mostActs
+			n = maxActs
 		}
 	}
 	return n, since, nil
@@ -169,7 +169,7 @@ var _ = add(&Command{
 	More: "An address that sends wrong passwords or wastes connections is refused for a while, unless somebody has logged in\n" +
 		"from it in the last 30 days. From such a known address only passwords are delayed, after many wrong ones. Keys are\n" +
 		"never delayed, nor are passwords of people who have logged in from it.",
-	Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Sources.LimitedSources()
 		for _, s := range list {
@@ -189,8 +189,8 @@ var _ = add(&Command{
 func sourceLine(c *Call, s Source) string {
 	until := s.Until.In(c.zone()).Format("15:04:05 MST")
 	line := map[string]string{
-		SourceRefused: "refused until " + until, SourceWaits: "passwords delayed until " + until,
-		SourceOwes: "not refused, counted until " + until, SourceFree: "not refused",
+		SourceRefused: "refused until " + until, SourceDelayed: "passwords delayed until " + until,
+		SourceCharged: "not refused, counted until " + until, SourceFree: "not refused",
 	}[s.State]
 	words := []string{line}
 	if s.Refusals > 0 {
@@ -220,7 +220,7 @@ var _ = add(&Command{
 	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
 	More: "Its penalties are cleared, and accounts can be created from it again. Wrong passwords still count against the\n" +
 		"accounts they were tried on; `user unlock` clears those.",
-	Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

@@ -20,7 +20,7 @@ var _ = add(&Command{
 	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "ban a person, a range of addresses or a key",
 	More: durations + "\nTheir sessions end at once, and new messages are not sealed to them. --address also bans the address they are\n" +
 		"connected from, unless others may use it too. --force allows a range that includes loopback addresses.",
-	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
+	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("address", false, "also ban the addresses they are connected from")
 		f.Bool("force", false, "ban even if the range includes loopback addresses")
@@ -81,7 +81,7 @@ func staffSeen(c *Call) map[string][]netip.Prefix {
 	}
 	for a := range c.Hub.View().Accounts() {
 		if a.Role.AtLeast(chat.Mod) {
-			seen[a.ID] = append(seen[a.ID], c.Tries.Sources(a.Name)...)
+			seen[a.ID] = append(seen[a.ID], c.LoginAttempts.Sources(a.Name)...)
 		}
 	}
 	return seen
@@ -129,7 +129,7 @@ func banOne(ctx context.Context, c *Call, s chat.Sanction) error {
 }
 
 var _ = add(&Command{
-	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
+	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -148,7 +148,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", Faces: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
+	Name: "banned", Aliases: []string{"bans"}, Brief: "list bans and mutes", UIs: Both, Effect: Reads, List: true, Role: chat.Mod, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		now := c.Hub.View()
 		bans, mutes := now.Bans(), now.Mutes()
@@ -174,7 +174,7 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 
 var _ = add(&Command{
 	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "stop a person from posting for a while", More: durations,
-	Faces: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
+	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		s, err := parseSanction(c)
 		if err != nil {
@@ -194,7 +194,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "unmute", Args: "USER", Brief: "lift a mute", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
+	Name: "unmute", Args: "USER", Brief: "lift a mute", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -223,7 +223,7 @@ var (
 
 func allowSwitch(name, brief string, on bool) *Command {
 	return add(&Command{
-		Name: name, Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+		Name: name, Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 		More: "Moderators and admins are always admitted. Sessions of people who are not end at once.",
 		Run:  func(ctx context.Context, c *Call) error { return changeAllowlist(ctx, c, chat.SetAllowlist{On: on}) },
 	})
@@ -231,7 +231,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 
 func allowEdit(name, brief string, intent func(target string) chat.Intent) *Command {
 	return add(&Command{
-		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -256,7 +256,7 @@ func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
 }
 
 var _ = add(&Command{
-	Name: "allowlist list", Brief: "show the allowlist and whether it is on", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "allowlist list", Brief: "show the allowlist and whether it is on", UIs: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Hub.View().Allowlist()
 		if c.json() {
@@ -281,8 +281,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "create an invite code",
-	More:  "The code is shown only once, with the command that uses it.",
-	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	More: "The code is shown only once, with the command that uses it.",
+	UIs:  Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
 		f.Int("uses", 1, "number of people who can use it")
 		f.String("expires", "7d", "how long it is valid, such as 2h, 7d or forever")
@@ -325,7 +325,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite list", Brief: "list valid invites", Faces: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "invite list", Brief: "list valid invites", UIs: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		invites := c.Hub.View().Invites()
 		for _, i := range invites {
@@ -341,7 +341,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite revoke", Args: "ID", Brief: "revoke an invite", Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Name: "invite revoke", Args: "ID", Brief: "revoke an invite", UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

@@ -23,8 +23,8 @@ import (
 type Call struct {
 	*Services
 	Command    *Command
-	Face       Face
-	Next       Face         // where the caller will be typing after this command; zero: in Face
+	UI         UI
+	Next       UI           // where the caller will be typing after this command; zero: in Face
 	At         net.Addr     // the address of the server that the connection came to
 	Account    chat.Account // who calls; the zero Account while registering
 	Name       chat.Name    // the name of the login; that of Account where there is one
@@ -53,8 +53,8 @@ type Call struct {
 type Session interface {
 	// Room is where what is typed goes; #general in exec.
 	Room() chat.RoomName
-	// Enter makes room the one where what is typed goes.
-	Enter(room chat.RoomName)
+	// SetRoom makes room the one where what is typed goes.
+	SetRoom(room chat.RoomName)
 	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
 	Correspondent() chat.Name
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
@@ -78,9 +78,9 @@ type Session interface {
 
 // Caller is who calls: what they proved when they logged in, what is counted against them, and how fast they may act.
 type Caller interface {
-	// Guess runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
+	// CheckPassword runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
 	// look's error, or a refusal where too many were wrong.
-	Guess(look func() error) error
+	CheckPassword(look func() error) error
 	// MayRegister refuses, in words, while too many accounts have been made lately.
 	MayRegister() error
 	// CountRegistration counts an account that is about to be made, or refuses as MayRegister does. giveBack is to be called
@@ -158,9 +158,9 @@ func (t table) print(c *Call) {
 func (c *Call) usage(format string, args ...any) error {
 	said := fmt.Sprintf(format, args...)
 	if strings.HasPrefix(said, c.Command.Name) {
-		said = c.Face.Type(said)
+		said = c.UI.Type(said)
 	}
-	return refuse(chat.Usage, "%s\nusage: %s", []any{said, c.Command.usage(c.Face)})
+	return refuse(chat.Usage, "%s\nusage: %s", []any{said, c.Command.usage(c.UI)})
 }
 
 // need refuses fewer arguments than n.

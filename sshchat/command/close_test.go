@@ -10,12 +10,12 @@ import (
 // Whoever made a room closes it when nobody else is in it, from inside, or after having left it; nobody else does, but
 // admins, who close any.
 func TestRoomIsClosedByItsMaker(t *testing.T) {
-	for _, face := range []Face{Chat, Exec} {
+	for _, ui := range []UI{Chat, Exec} {
 		r := newRig(t, "alice", "bob", "root", "mo")
 		for who, role := range map[string]chat.Role{"root": chat.Admin, "mo": chat.Mod} {
 			r.change(who, func(a *chat.Account) { a.Role = role })
 		}
-		r.face = face
+		r.face = ui
 		r.must("join lab")
 		r.as("bob")
 		r.refuses("room delete lab", chat.Denied, "only by an admin, or by its creator once nobody else is in it")

@@ -12,12 +12,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Face is where a command can be given.
-type Face int
+// UI is where a command can be given.
+type UI int
 
 const (
-	Chat Face = 1 << iota // a line that begins with '/' in a session
-	Exec                  // ssh host COMMAND
+	Chat UI = 1 << iota // a line that begins with '/' in a session
+	Exec                // ssh host COMMAND
 	Both = Chat | Exec
 )
 
@@ -29,7 +29,7 @@ type Command struct {
 	Brief    string   // one line of help, at most 46 cells
 	More     string   // what else there is to know; commands that it names stand in backquotes
 	ExecMore string   // what else there is to know by exec: standard input, and what to do without a terminal
-	Faces    Face
+	UIs      UI
 	Group    Group            // where help lists it
 	List     bool             // what it prints is for reading: shown over the messages, where there is a screen
 	Role     chat.Role        // the least that may use it; empty: everyone
@@ -125,6 +125,6 @@ func bytesOut(*Call) bool { return true }
 func jsonFlag(f *pflag.FlagSet) { f.Bool("json", false, "print one JSON object per line") }
 
 // mayOmitRoom reports whether the command is for the session's room where none is named. By exec there is no such room.
-func (cmd *Command) mayOmitRoom(face Face) bool {
-	return face == Chat && strings.Contains(cmd.Args, "[ROOM]")
+func (cmd *Command) mayOmitRoom(ui UI) bool {
+	return ui == Chat && strings.Contains(cmd.Args, "[ROOM]")
 }

@@ -47,7 +47,7 @@ func askIdentities(ctx context.Context, c *Call) (ids []age.Identity, err error)
 		if err != nil {
 			return err
 		}
-		return c.Caller.Guess(func() (err error) { ids, err = c.Passwords.Unlock(ctx, c.Account.ID, password); return err })
+		return c.Caller.CheckPassword(func() (err error) { ids, err = c.Passwords.Unlock(ctx, c.Account.ID, password); return err })
 	})
 	return ids, err
 }

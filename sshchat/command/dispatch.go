@@ -57,7 +57,7 @@ func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
 // do runs the command.
 func (d *dispatch) do(ctx context.Context) error {
 	printed := d.output(ctx)
-	if d.Command.List && d.Face == Chat {
+	if d.Command.List && d.UI == Chat {
 		return d.show(ctx)
 	}
 	err := d.Command.Run(ctx, d.Call)
@@ -200,7 +200,7 @@ func (c *Call) record(err error) {
 // act is the audit log's line about the command, of which that came.
 func (c *Call) act(err error) chat.Act {
 	act := chat.Act{By: c.Name.String(), Source: c.Source, UI: "chat", Do: c.Command.Name, Result: "done"}
-	if c.Face == Exec {
+	if c.UI == Exec {
 		act.UI = "exec"
 	}
 	words := c.Args

@@ -15,7 +15,7 @@ func TestEveryCommandNamesItsEffect(t *testing.T) {
 				}
 			}()
 			defer func(before []*Command) { all = before }(slices.Clone(all))
-			add(&Command{Name: "nothing said", Faces: Exec, Effect: effect})
+			add(&Command{Name: "nothing said", UIs: Exec, Effect: effect})
 		}()
 	}
 	for _, cmd := range all {

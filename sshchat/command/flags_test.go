@@ -11,13 +11,13 @@ import (
 // A word before a text that looks like a flag is none of the text, also where the command has no flags: -- makes it text.
 // Messages are as they were typed.
 func TestFlagsAreNoText(t *testing.T) {
-	for _, face := range []Face{Chat, Exec} {
+	for _, ui := range []UI{Chat, Exec} {
 		r := newRig(t, "alice", "bob")
 		r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
-		r.face = face
+		r.face = ui
 		r.must("join #lab")
 		for _, cmd := range all {
-			if !cmd.Text || cmd.Free || cmd.Faces&face == 0 {
+			if !cmd.Text || cmd.Free || cmd.UIs&ui == 0 {
 				continue
 			}
 			line := cmd.Name + " "
@@ -29,7 +29,7 @@ func TestFlagsAreNoText(t *testing.T) {
 			}
 			r.refuses(line+"--nonsense", chat.Usage, "unknown flag --nonsense; to send it as text, put -- before it")
 			r.refuses(line+"--nonsense text", chat.Usage, "usage: ")
-			if help := r.must(line + "--help"); !strings.Contains(help, cmd.usage(face)) {
+			if help := r.must(line + "--help"); !strings.Contains(help, cmd.usage(ui)) {
 				t.Errorf("%s--help: %s", line, help)
 			}
 		}

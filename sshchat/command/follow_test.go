@@ -68,7 +68,7 @@ func TestFollowThatWasEndedShowsNothing(t *testing.T) {
 	follow := func(ctx context.Context) (string, error) {
 		var out bytes.Buffer
 		err := r.services.Commands.byName[Exec]["follow"].Run(ctx, &Call{
-			Services: r.services, Face: Exec, Account: r.account(r.me), Out: &out, Err: &out, Flags: followFlags(t),
+			Services: r.services, UI: Exec, Account: r.account(r.me), Out: &out, Err: &out, Flags: followFlags(t),
 		})
 		return out.String(), err
 	}

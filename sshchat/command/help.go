@@ -13,8 +13,8 @@ import (
 
 var _ = add(&Command{
 	Name: "help", Aliases: []string{"?"}, Args: "[TOPIC]", Brief: "list the commands, or explain one",
-	More:  "TOPIC is a command, or a word such as keys, format, user, room or history.",
-	Faces: Both, Effect: Reads, List: true, Harmless: true, Words: 2,
+	More: "TOPIC is a command, or a word such as keys, format, user, room or history.",
+	UIs:  Both, Effect: Reads, List: true, Harmless: true, Words: 2,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.Printf("%s", c.Commands.list(c))
@@ -25,13 +25,13 @@ var _ = add(&Command{
 			c.Printf("%s", help)
 			return nil
 		}
-		if asked == "keys" && c.Face == Chat { // there it is an alias as well
+		if asked == "keys" && c.UI == Chat { // there it is an alias as well
 			c.Printf("%s", c.Commands.explain(c, asked))
 			return nil
 		}
-		cmd, _, err := c.Commands.Find(c.Face, asked)
+		cmd, _, err := c.Commands.Find(c.UI, asked)
 		if err == nil {
-			c.Printf("%s", cmd.help(c.Face))
+			c.Printf("%s", cmd.help(c.UI))
 			return nil
 		}
 		if help := c.Commands.explain(c, asked); help != "" {
@@ -45,13 +45,13 @@ var _ = add(&Command{
 // helpUnder explains the commands that begin with a word which is none itself, as user. It is empty if there are none.
 func (r *Registry) helpUnder(c *Call, word string) string {
 	word = strings.ToLower(word)
-	if r.byName[c.Face][word] != nil {
+	if r.byName[c.UI][word] != nil {
 		return ""
 	}
 	var b strings.Builder
 	for _, cmd := range r.commands {
-		if strings.HasPrefix(cmd.Name, word+" ") && cmd.Faces&c.Face != 0 && c.Account.Role.AtLeast(cmd.Role) {
-			b.WriteString(cmd.help(c.Face))
+		if strings.HasPrefix(cmd.Name, word+" ") && cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) {
+			b.WriteString(cmd.help(c.UI))
 		}
 	}
 	return b.String()
@@ -90,22 +90,22 @@ const usageWidth = 30
 // list is the help of all commands the caller may use in this face.
 func (r *Registry) list(c *Call) string {
 	var b strings.Builder
-	if c.Face == Chat {
+	if c.UI == Chat {
 		b.WriteString("Type a message and press Enter to send it. Commands begin with a slash.\n" +
 			"For more about a command or a topic: /help join, /help keys, /help format.\nKeys\n" + keysHelp)
 	}
 	for _, group := range groups {
 		heading := string(group) + "\n"
 		for _, cmd := range r.commands {
-			if cmd.group() != group || cmd.Faces&c.Face == 0 || !c.Account.Role.AtLeast(cmd.Role) {
+			if cmd.group() != group || cmd.UIs&c.UI == 0 || !c.Account.Role.AtLeast(cmd.Role) {
 				continue
 			}
 			b.WriteString(heading)
 			heading = ""
-			writeBrief(&b, cmd, c.Face)
+			writeBrief(&b, cmd, c.UI)
 		}
 	}
-	if c.Face == Chat {
+	if c.UI == Chat {
 		b.WriteString("Rooms begin with #: /topic #dev hi. The default is the room you are in.\n//text sends a line that begins with a slash.\n")
 	} else {
 		b.WriteString("ROOM is a room, with or without #, or @NAME for direct messages.\n" +
@@ -115,12 +115,12 @@ func (r *Registry) list(c *Call) string {
 }
 
 // usage is how the command is typed in a face.
-func (cmd *Command) usage(face Face) string {
-	u := face.Type(cmd.Name)
+func (cmd *Command) usage(ui UI) string {
+	u := ui.Type(cmd.Name)
 	switch {
 	case cmd.Args == "":
 		return u
-	case face == Chat:
+	case ui == Chat:
 		return u + " " + strings.NewReplacer("ROOM", "#room", "KEY|-", "KEY", "TEXT|-", "TEXT", " [-]", "").Replace(cmd.Args) // there is no standard input
 	}
 	return u + " " + strings.NewReplacer("[ROOM]", "ROOM", "[ID]", "ID").Replace(cmd.Args) // there is no room to leave out
@@ -156,27 +156,27 @@ func (cmd *Command) required() string {
 }
 
 // more is More, and what follows from the rest of the entry.
-func (cmd *Command) more(face Face) string {
+func (cmd *Command) more(ui UI) string {
 	more := cmd.More
-	if face == Exec && cmd.ExecMore != "" {
+	if ui == Exec && cmd.ExecMore != "" {
 		more += "\n" + cmd.ExecMore
 	}
 	if cmd.Bytes != nil {
 		more += "\nRedirect the output to a file or a pipe: it is refused on a terminal (ssh -t)."
 	}
-	return face.words(strings.TrimPrefix(more, "\n"))
+	return ui.words(strings.TrimPrefix(more, "\n"))
 }
 
-func (cmd *Command) help(face Face) string {
+func (cmd *Command) help(ui UI) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n    %s\n", cmd.usage(face), face.words(cmd.Brief))
-	if more := cmd.more(face); more != "" {
+	fmt.Fprintf(&b, "%s\n    %s\n", cmd.usage(ui), ui.words(cmd.Brief))
+	if more := cmd.more(ui); more != "" {
 		fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(more, "\n", "\n    "))
 	}
 	if len(cmd.Aliases) > 0 {
 		also := make([]string, len(cmd.Aliases))
 		for i, name := range cmd.Aliases {
-			also[i] = face.Type(name)
+			also[i] = ui.Type(name)
 		}
 		fmt.Fprintf(&b, "    also: %s\n", strings.Join(also, ", "))
 	}
@@ -193,7 +193,7 @@ type Explained struct {
 	Group       Group
 	Name, Usage string
 	Brief, More string
-	Faces       Face
+	Faces       UI
 	Flags       *pflag.FlagSet // nil where there are none
 }
 
@@ -206,10 +206,10 @@ func (r *Registry) Manual() []Explained {
 				continue
 			}
 			usage := cmd.usage(Exec)
-			if cmd.Faces == Chat {
+			if cmd.UIs == Chat {
 				usage = strings.TrimPrefix(cmd.usage(Chat), "/")
 			}
-			e := Explained{group, cmd.Name, usage, Exec.words(cmd.Brief), cmd.more(Exec), cmd.Faces, nil}
+			e := Explained{group, cmd.Name, usage, Exec.words(cmd.Brief), cmd.more(Exec), cmd.UIs, nil}
 			if len(cmd.Aliases) > 0 {
 				e.Brief += "; also " + strings.Join(cmd.Aliases, ", ")
 			}
@@ -293,8 +293,8 @@ func (r *Registry) explain(c *Call, word string) string {
 	}
 	var b strings.Builder
 	for _, cmd := range r.commands {
-		if cmd.Faces&c.Face != 0 && c.Account.Role.AtLeast(cmd.Role) && hasWord(cmd.Name+" "+cmd.Brief, word) {
-			writeBrief(&b, cmd, c.Face)
+		if cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) && hasWord(cmd.Name+" "+cmd.Brief, word) {
+			writeBrief(&b, cmd, c.UI)
 		}
 	}
 	return b.String()
@@ -314,23 +314,23 @@ func (r *Registry) topicHelp(c *Call, t topic) string {
 	if strings.HasPrefix(t.words, "format ") {
 		b.WriteString(t.text) // its backquotes are markup
 	} else {
-		b.WriteString(c.Face.words(t.text))
+		b.WriteString(c.UI.words(t.text))
 	}
 	for name := range strings.SplitSeq(t.commands, ", ") {
-		cmd := r.byName[c.Face][name]
+		cmd := r.byName[c.UI][name]
 		if cmd != nil && c.Account.Role.AtLeast(cmd.Role) {
-			writeBrief(&b, cmd, c.Face)
+			writeBrief(&b, cmd, c.UI)
 		}
 	}
 	return b.String()
 }
 
 // writeBrief writes a command's line of a list.
-func writeBrief(b *strings.Builder, cmd *Command, face Face) {
-	usage := cmd.usage(face)
+func writeBrief(b *strings.Builder, cmd *Command, ui UI) {
+	usage := cmd.usage(ui)
 	if len([]rune(usage)) > usageWidth-3 {
 		fmt.Fprintf(b, "  %s\n", usage)
 		usage = ""
 	}
-	fmt.Fprintf(b, "  %-*s %s\n", usageWidth-3, usage, face.words(cmd.Brief))
+	fmt.Fprintf(b, "  %-*s %s\n", usageWidth-3, usage, ui.words(cmd.Brief))
 }

@@ -23,7 +23,7 @@ var _ = add(&Command{
 		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
 		"WINDOW is a number from --list. @bob is your conversation with bob.",
-	Faces: Exec, Effect: Reads, Account: true, Words: -1,
+	UIs: Exec, Effect: Reads, Account: true, Words: -1,
 	Bytes: func(c *Call) bool {
 		list, _ := c.Flags.GetBool("list")
 		tar, _ := c.Flags.GetBool("tar")
@@ -184,7 +184,7 @@ var _ = add(&Command{
 		"The first line is the head, the rest is its signature (SSHSIG, namespace sshchat-history):\n" +
 		"ssh … head general > h; head -n 1 h > head.json; tail -n +2 h > head.sig\n" +
 		"ssh-keygen -Y verify -f allowed -I sshchat -n sshchat-history -s head.sig < head.json",
-	Faces: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
+	UIs: Exec, Effect: Reads, Bytes: bytesOut, Account: true, Words: 1, RoomAt: 1,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -208,8 +208,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "unlock", Brief: "read this room's older messages here", Group: Reading,
-	More:  "Asks for your password, shows the last 200 lines that are no longer in memory, and stores nothing.",
-	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 0,
+	More: "Asks for your password, shows the last 200 lines that are no longer in memory, and stores nothing.",
+	UIs:  Chat, Effect: Reads, Account: true, List: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		me, room := c.Account.Name, c.Session.Room()
 		sealed := c.Above(me, room, chat.LogLines)
@@ -233,7 +233,7 @@ var _ = add(&Command{
 			return err
 		}
 		defer clear(said)
-		return tellOpened(c, room, said, sealed)
+		return showOpened(c, room, said, sealed)
 	},
 })
 
@@ -259,8 +259,8 @@ func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Iden
 	return said, nil
 }
 
-// tellOpened lists what was opened of so many sealed lines.
-func tellOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
+// showOpened lists what was opened of so many sealed lines.
+func showOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
 	if len(said) == 0 {
 		return failed("your password cannot open any of the %s: it was set later", text.Count(sealed, "sealed line"))
 	}
@@ -305,8 +305,8 @@ func NewReaders(n int) *Readers {
 	return &Readers{places: make(chan struct{}, max(1, n)), people: make(map[chat.Name]*ownPlace)}
 }
 
-// enter waits for a place for one of name's commands. leave gives it up.
-func (r *Readers) enter(ctx context.Context, name chat.Name) error {
+// acquire waits for a place for one of name's commands. leave gives it up.
+func (r *Readers) acquire(ctx context.Context, name chat.Name) error {
 	r.mu.Lock()
 	own := r.people[name]
 	if own == nil {
@@ -331,7 +331,7 @@ func (r *Readers) enter(ctx context.Context, name chat.Name) error {
 	}
 }
 
-func (r *Readers) leave(name chat.Name) {
+func (r *Readers) release(name chat.Name) {
 	<-r.places
 	r.mu.Lock()
 	own := r.people[name]
@@ -365,7 +365,7 @@ func readOut(ctx context.Context, c *Call, what func(out io.Writer) error) error
 	if c.Readers == nil {
 		return what(c.Out)
 	}
-	if err := c.Readers.enter(ctx, c.Account.Name); err != nil {
+	if err := c.Readers.acquire(ctx, c.Account.Name); err != nil {
 		return err
 	}
 	r := &reading{ctx: ctx, call: c}
@@ -373,7 +373,7 @@ func readOut(ctx context.Context, c *Call, what func(out io.Writer) error) error
 	if r.err != nil {
 		return r.err
 	}
-	c.Readers.leave(c.Account.Name)
+	c.Readers.release(c.Account.Name)
 	if err == nil {
 		_, err = c.Out.Write(r.chunk)
 	}
@@ -385,10 +385,10 @@ func lookUp(ctx context.Context, c *Call, what func() error) error {
 	if c.Readers == nil {
 		return what()
 	}
-	if err := c.Readers.enter(ctx, c.Account.Name); err != nil {
+	if err := c.Readers.acquire(ctx, c.Account.Name); err != nil {
 		return err
 	}
-	defer c.Readers.leave(c.Account.Name)
+	defer c.Readers.release(c.Account.Name)
 	return what()
 }
 
@@ -408,7 +408,7 @@ func (r *reading) Write(p []byte) (int, error) {
 
 // pass gives the client what was read, has it paid for, and waits for a place to go on.
 func (r *reading) pass() error {
-	r.call.Readers.leave(r.call.Account.Name)
+	r.call.Readers.release(r.call.Account.Name)
 	if _, err := r.call.Out.Write(r.chunk); err != nil {
 		return err
 	}
@@ -418,5 +418,5 @@ func (r *reading) pass() error {
 		}
 	}
 	r.chunk = r.chunk[:0]
-	return r.call.Readers.enter(r.ctx, r.call.Account.Name)
+	return r.call.Readers.acquire(r.ctx, r.call.Account.Name)
 }

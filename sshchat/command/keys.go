@@ -15,7 +15,7 @@ import (
 
 var _ = add(&Command{
 	Name: "key list", Aliases: []string{"keys"}, Brief: "list your keys", Group: Yours,
-	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	UIs: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, k := range c.Account.Keys {
@@ -59,7 +59,7 @@ var _ = add(&Command{
 	Flags: func(f *pflag.FlagSet) {
 		f.String("only", "", "commands the key may run, each with a room or a person")
 	},
-	Faces: Both, Effect: ChangesAccount, Account: true, Text: true,
+	UIs: Both, Effect: ChangesAccount, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		keys, err := readKeys(c)
 		if err != nil {
@@ -86,7 +86,7 @@ var _ = add(&Command{
 			if key.Reads && len(key.Only) == 0 && c.Account.Password {
 				c.Notef("It opens messages from now on; to let it open older ones: %s", c.typed("key share"))
 			}
-			tellUseOf(c, key)
+			noteUseOf(c, key)
 		}
 		return nil
 	},
@@ -104,8 +104,8 @@ func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) erro
 	return c.decide(ctx, chat.AddKeys{ID: a.ID, Keys: kept})
 }
 
-// tellUseOf says of a key that was added if it opens no history, where somebody might think that it does.
-func tellUseOf(c *Call, key chat.Key) {
+// noteUseOf says of a key that was added if it opens no history, where somebody might think that it does.
+func noteUseOf(c *Call, key chat.Key) {
 	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key can log in but cannot open sealed history: only ed25519, RSA and age1… keys can.")
 	}
@@ -115,7 +115,7 @@ var _ = add(&Command{
 	Name: "key remove", Args: "FINGERPRINT", Brief: "remove a key", Group: Yours,
 	More: "The key can no longer log in or open new messages.\n" +
 		"Anyone who has the key and a copy of the history can still open older ones.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 1,
+	UIs: Both, Effect: ChangesAccount, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("key remove needs a fingerprint; for a list: %s", c.typed("key list"))
@@ -136,7 +136,7 @@ func readKeys(c *Call) ([]chat.Key, error) {
 	switch {
 	case c.Text == "":
 		return nil, nil
-	case c.Text == "-" && c.Face == Exec:
+	case c.Text == "-" && c.UI == Exec:
 		lines = nil
 		err := eachLine(c, maxKeyLine, func(line string) error {
 			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
@@ -181,7 +181,7 @@ var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "let new keys open old messages (needs ssh -t)", Group: Yours,
 	More: "Asks for your password, and seals what it opens to all your current keys.\n" +
 		"New keys cannot open what the password cannot.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password, so the server cannot open old messages; only your older keys can")

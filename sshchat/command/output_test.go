@@ -28,7 +28,7 @@ func TestUndeclaredBytesAreFoundOut(t *testing.T) {
 		"a zero":                     {[]string{"ustar\x00"}, false, false, "", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := &Command{Name: "emit", Faces: Exec, Free: true, Run: func(_ context.Context, c *Call) error {
+			cmd := &Command{Name: "emit", UIs: Exec, Free: true, Run: func(_ context.Context, c *Call) error {
 				for _, s := range c.Command.Aliases {
 					io.WriteString(c.Out, s)
 				}
@@ -38,9 +38,9 @@ func TestUndeclaredBytesAreFoundOut(t *testing.T) {
 			if c.declared {
 				cmd.Bytes = bytesOut
 			}
-			r := &Registry{byName: map[Face]map[string]*Command{Exec: {"emit": cmd}}}
+			r := &Registry{byName: map[UI]map[string]*Command{Exec: {"emit": cmd}}}
 			var out bytes.Buffer
-			err := r.Run(t.Context(), "emit", Call{Services: &Services{}, Face: Exec, Terminal: c.terminal, Out: &out, Who: func() chat.Caller { return chat.Caller{} }})
+			err := r.Run(t.Context(), "emit", Call{Services: &Services{}, UI: Exec, Terminal: c.terminal, Out: &out, Who: func() chat.Caller { return chat.Caller{} }})
 			code := ExitCode(err)
 			if err != nil && strings.HasPrefix(err.Error(), "internal error") {
 				code = -1

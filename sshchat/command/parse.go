@@ -49,7 +49,7 @@ func parseText(c *Call, rest string) error {
 	}
 	cmd, words := c.Command, c.Command.Words
 	var err error
-	if !cmd.mayOmitRoom(c.Face) {
+	if !cmd.mayOmitRoom(c.UI) {
 		words = max(words, cmd.RoomAt)
 	}
 	for range words {
@@ -97,7 +97,7 @@ func takeRoom(c *Call) error {
 		if room, err := text.ParseRoomName(c.roomWord); err == nil {
 			c.Args[at] = "#" + room.String()
 		}
-	case c.Command.mayOmitRoom(c.Face):
+	case c.Command.mayOmitRoom(c.UI):
 		c.Args = append(c.Args, c.Session.Room().For(c.Account.Name)) // for the audit log
 	default:
 		return c.usage("%s needs a room", c.Command.Name)

@@ -11,7 +11,7 @@ import (
 
 var _ = add(&Command{
 	Name: "whois", Args: "USER", Brief: "show who a person is", Group: People,
-	Faces: Both, Effect: Reads, Account: true, Words: 1, Flags: jsonFlag,
+	UIs: Both, Effect: Reads, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("whois needs a name")
@@ -90,8 +90,8 @@ func whoisAsJSON(c *Call, a chat.Account) whoisJSON {
 
 var _ = add(&Command{
 	Name: "ignore", Args: "[USER]", Brief: "ignore a person, or list whom you ignore", Group: People,
-	More:  "You no longer see their messages, including direct ones. They are not notified. The setting is saved.",
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, Flags: jsonFlag,
+	More: "You no longer see their messages, including direct ones. They are not notified. The setting is saved.",
+	UIs:  Both, Effect: ChangesOwn, Account: true, Words: 1, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		ignored := c.settings().Ignore
 		if len(c.Args) == 0 {
@@ -105,7 +105,7 @@ var _ = add(&Command{
 		if name == c.Account.Name {
 			return failed("you cannot ignore yourself")
 		}
-		if err := keepIgnored(ctx, c, append(ignored, name)); err != nil {
+		if err := saveIgnored(ctx, c, append(ignored, name)); err != nil {
 			return err
 		}
 		c.Notef("You are ignoring %s. To undo: %s %s", name, c.typed("unignore"), name)
@@ -130,7 +130,7 @@ func listIgnored(c *Call, ignored []chat.Name) {
 
 var _ = add(&Command{
 	Name: "unignore", Args: "USER", Brief: "stop ignoring a person", Group: People,
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1,
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("unignore needs a name")
@@ -143,7 +143,7 @@ var _ = add(&Command{
 		if !slices.Contains(ignored, name) {
 			return failed("you are not ignoring %s", name)
 		}
-		if err := keepIgnored(ctx, c, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
+		if err := saveIgnored(ctx, c, slices.DeleteFunc(ignored, func(n chat.Name) bool { return n == name })); err != nil {
 			return err
 		}
 		c.Notef("You are no longer ignoring %s.", name)
@@ -151,11 +151,11 @@ var _ = add(&Command{
 	},
 })
 
-// keepIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
-func keepIgnored(ctx context.Context, c *Call, names []chat.Name) error {
+// saveIgnored does not ask, as set does, whether all of them have accounts: some may be gone.
+func saveIgnored(ctx context.Context, c *Call, names []chat.Name) error {
 	value, err := joinNames(names)
 	if err != nil {
 		return err
 	}
-	return keepSetting(ctx, c, ignoreSetting, value)
+	return saveSetting(ctx, c, ignoreSetting, value)
 }

@@ -85,7 +85,7 @@ func TestTimesAreThePersons(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: words, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
-	c := Call{Face: Chat, Account: chat.Account{Name: name(t, "alice")}}
+	c := Call{UI: Chat, Account: chat.Account{Name: name(t, "alice")}}
 	if got := listedLine(&c, &m, zone); got != "01 Jan 2020 05:29 #general/1 bob: hi" {
 		t.Errorf("listed: %s", got)
 	}

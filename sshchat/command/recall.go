@@ -23,8 +23,8 @@ const fewListed = 50
 
 var _ = add(&Command{
 	Name: "history", Args: "[N|2h]", Brief: "list the last messages in this room", Group: Reading,
-	More:  "N is a number of messages; 30m, 2h or 7d goes back that far. It lists up to 200 messages that are still in memory.",
-	Faces: Chat, Effect: Reads, Account: true, List: true, Words: 1,
+	More: "N is a number of messages; 30m, 2h or 7d goes back that far. It lists up to 200 messages that are still in memory.",
+	UIs:  Chat, Effect: Reads, Account: true, List: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		n, since, err := parseHowFar(c, firstOf(c.Args), time.Now())
 		if err != nil {
@@ -49,7 +49,7 @@ var _ = add(&Command{
 			printFoot(c, "-- no messages in memory")
 		}
 		listMessages(c, said)
-		tellSealed(c, room)
+		noteSealed(c, room)
 		return nil
 	},
 })
@@ -90,7 +90,7 @@ var _ = add(&Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that contain all these words", Group: Reading,
 	More: "Searches all your rooms as far as memory goes back, and lists the newest 200. Case does not matter.\n" +
 		`Quotes keep words together: "the build". Flags can come anywhere; -- ends them.`,
-	Faces: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
+	UIs: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		words := phrases(c.Text)
 		switch {
@@ -102,7 +102,7 @@ var _ = add(&Command{
 		if err := payForMemory(ctx, c, "/search "+c.Text); err != nil {
 			return err
 		}
-		listFound(c, c.Hub.Search(c.Account.Name, nil, words, maxLooked))
+		listFound(c, c.Hub.Search(c.Account.Name, nil, words, maxSearched))
 		return nil
 	},
 })
@@ -121,13 +121,13 @@ func phrases(text string) []string {
 
 var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that mention you", Group: Reading,
-	More:  "Includes direct messages. Covers all your rooms as far as memory goes back, and lists the newest 200.",
-	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	More: "Includes direct messages. Covers all your rooms as far as memory goes back, and lists the newest 200.",
+	UIs:  Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/mentions"); err != nil {
 			return err
 		}
-		listFound(c, c.Hub.Mentions(c.Account.Name, maxLooked))
+		listFound(c, c.Hub.Mentions(c.Account.Name, maxSearched))
 		return nil
 	},
 })
@@ -157,13 +157,13 @@ func listFound(c *Call, found []chat.Message) {
 		printFoot(c, "-- nothing found")
 	}
 	listMessages(c, found)
-	tellSealed(c, c.Hub.RoomsOf(c.Account.Name)...)
+	noteSealed(c, c.Hub.RoomsOf(c.Account.Name)...)
 }
 
 var _ = add(&Command{
 	Name: "inbox", Brief: "count your unread messages", Group: Reading,
-	More:  "One room per line, with the number of mentions. It does not mark anything as read.",
-	Faces: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	More: "One room per line, with the number of mentions. It does not mark anything as read.",
+	UIs:  Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/inbox"); err != nil {
 			return err
@@ -204,7 +204,7 @@ var _ = add(&Command{
 		"With --since it first prints the messages after that one:\n" +
 		"none twice, and no silent gaps. Messages that are no longer in memory are reported as missed, with --json as\n" +
 		`{"missed":37,"room":"general","from":101,"to":137}; to get them: history --tar general --since general/100`,
-	Faces: Exec, Effect: Reads, Account: true, Words: -1,
+	UIs: Exec, Effect: Reads, Account: true, Words: -1,
 	Flags: func(f *pflag.FlagSet) {
 		f.StringArray("since", nil, "resume after this message, such as general/12 (one per room)")
 		f.Int("count", 0, "exit after this many messages")
@@ -242,7 +242,7 @@ func runFollow(ctx context.Context, c *Call) error {
 		for _, d := range came {
 			printDelivery(c, d)
 			if d.Kind == chat.Parted && from.Only != nil {
-				if err := tellParted(c, d.Room, from.Only); err != nil {
+				if err := noteParted(c, d.Room, from.Only); err != nil {
 					out.Flush() // fails only where nobody reads
 					return err
 				}
@@ -303,8 +303,8 @@ func parseFollowed(c *Call) (from chat.From, err error) {
 	return from, nil
 }
 
-// tellParted says that nothing more comes of a room that was asked for, and ends where that was the last.
-func tellParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
+// noteParted says that nothing more comes of a room that was asked for, and ends where that was the last.
+func noteParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
 	if slices.ContainsFunc(rooms, func(r chat.RoomName) bool { return r.IsDirect() || c.Hub.In(c.Account.Name, r) }) {
 		c.Notef("You are no longer in %s.", room.For(c.Account.Name))
 		return nil
@@ -330,12 +330,12 @@ func printDelivery(c *Call, d chat.Delivery) {
 	case asJSON:
 		c.printJSON(messageAsJSON(c, d.Message))
 	default:
-		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), told(&d.Message))
+		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), messageText(&d.Message))
 	}
 }
 
 // told is what happened, as a program reads it.
-func told(m *chat.Message) string {
+func messageText(m *chat.Message) string {
 	text := indent(m.Text)
 	if m.Deleted {
 		text = "(deleted)"
@@ -356,8 +356,8 @@ func indent(t chat.Text) string { return strings.ReplaceAll(t.String(), "\n", "\
 
 // How much one answer tells of what was said.
 const (
-	maxListed = 200           // messages
-	maxLooked = 5 * maxListed // of which so many are looked at, as some may be from people who are ignored
+	maxListed   = 200           // messages
+	maxSearched = 5 * maxListed // of which so many are looked at, as some may be from people who are ignored
 )
 
 // pickWanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the
@@ -393,10 +393,10 @@ func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
 		layout = "02 Jan 2006 15:04"
 	}
 	id := m.ID(c.Account.Name)
-	if c.Face == Chat && !m.Room.IsDirect() {
+	if c.UI == Chat && !m.Room.IsDirect() {
 		id = "#" + id
 	}
-	line := at.Format(layout) + " " + id + " " + told(m)
+	line := at.Format(layout) + " " + id + " " + messageText(m)
 	if m.Edited {
 		line += " (edited)"
 	}
@@ -405,15 +405,15 @@ func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
 
 // printFoot is a last line under a list: in the chat a part of it, for a script words beside the data.
 func printFoot(c *Call, format string, args ...any) {
-	if c.Face == Chat {
+	if c.UI == Chat {
 		c.Printf(format+"\n", args...)
 	} else {
 		c.Notef(format, args...)
 	}
 }
 
-// tellSealed says how much of the rooms lies before what memory holds, and how to read it.
-func tellSealed(c *Call, rooms ...chat.RoomName) {
+// noteSealed says how much of the rooms lies before what memory holds, and how to read it.
+func noteSealed(c *Call, rooms ...chat.RoomName) {
 	n, me := 0, c.Account.Name
 	for _, room := range rooms {
 		n += c.Above(me, room, chat.LogLines)
@@ -426,7 +426,7 @@ func tellSealed(c *Call, rooms ...chat.RoomName) {
 	case n == 0:
 	case !c.Account.Reads():
 		printFoot(c, "-- %s sealed; to be able to read later ones, set a password: %s", text.Are(n, "older line"), c.typed("passwd"))
-	case c.Account.Password && c.Face == Chat:
+	case c.Account.Password && c.UI == Chat:
 		printFoot(c, "-- %s sealed; to read the latest here: /unlock", text.Are(n, "older line"))
 	default:
 		first, second := c.reading(name)

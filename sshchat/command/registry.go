@@ -18,18 +18,18 @@ import (
 // Registry is the commands by name.
 type Registry struct {
 	commands []*Command // sorted by name
-	byName   map[Face]map[string]*Command
+	byName   map[UI]map[string]*Command
 }
 
 // NewRegistry returns the registry of all commands. It panics on two of one name in one face: a mistake made while
 // programming.
 func NewRegistry() *Registry {
-	r := &Registry{byName: map[Face]map[string]*Command{Chat: {}, Exec: {}}}
+	r := &Registry{byName: map[UI]map[string]*Command{Chat: {}, Exec: {}}}
 	for _, c := range all {
 		r.commands = append(r.commands, c)
-		for face, byName := range r.byName {
+		for ui, byName := range r.byName {
 			for _, name := range append([]string{c.Name}, c.Aliases...) {
-				if c.Faces&face == 0 {
+				if c.UIs&ui == 0 {
 					continue
 				}
 				if byName[name] != nil {
@@ -40,28 +40,28 @@ func NewRegistry() *Registry {
 		}
 	}
 	slices.SortFunc(r.commands, func(a, b *Command) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(b.Faces, a.Faces)) // two of one name are of two faces
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(b.UIs, a.UIs)) // two of one name are of two faces
 	})
 	return r
 }
 
 // Find returns the command that line begins with, in this face, and the rest of the line.
 // Two words are tried before one.
-func (r *Registry) Find(face Face, line string) (*Command, string, error) {
+func (r *Registry) Find(ui UI, line string) (*Command, string, error) {
 	word, rest := cutWord(line)
 	second, rest2 := cutWord(rest)
-	if c := r.byName[face][strings.ToLower(word+" "+second)]; second != "" && c != nil {
+	if c := r.byName[ui][strings.ToLower(word+" "+second)]; second != "" && c != nil {
 		return c, rest2, nil
 	}
-	if c := r.byName[face][strings.ToLower(word)]; c != nil {
+	if c := r.byName[ui][strings.ToLower(word)]; c != nil {
 		return c, rest, nil
 	}
-	return nil, "", r.unknown(face, word)
+	return nil, "", r.unknown(ui, word)
 }
 
 // Run runs the command that line begins with. call needs everything but Command, Args, Text and Flags.
 func (r *Registry) Run(ctx context.Context, line string, call Call) error {
-	cmd, rest, err := r.Find(call.Face, line)
+	cmd, rest, err := r.Find(call.UI, line)
 	if err != nil {
 		word, rest := cutWord(line)
 		if next, _ := cutWord(rest); next == "-h" || next == "--help" {
@@ -83,7 +83,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 		return d.deny(ctx, refused)
 	}
 	if errors.Is(err, pflag.ErrHelp) {
-		call.Printf("%s", cmd.help(call.Face))
+		call.Printf("%s", cmd.help(call.UI))
 		return nil
 	}
 	if err != nil {
@@ -104,17 +104,17 @@ func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 }
 
 // unknown refuses a command that is not there and names the nearest that is.
-func (r *Registry) unknown(face Face, word string) error {
+func (r *Registry) unknown(ui UI, word string) error {
 	word = strings.ToLower(word)
 	slash := ""
-	if face == Chat {
+	if ui == Chat {
 		slash = "/"
 	}
 	said := fmt.Sprintf("unknown command %s%s", slash, text.Clean(word, 40))
-	if next := r.under(face, word); len(next) > 0 {
+	if next := r.under(ui, word); len(next) > 0 {
 		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
 	}
-	if near := Nearest(word, r.Names(face)); near != "" {
+	if near := Nearest(word, r.Names(ui)); near != "" {
 		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s; did you mean %s%s? For a list: %shelp", said, slash, near, slash)}
 	}
 	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s. For a list: %shelp", said, slash)}
@@ -164,10 +164,10 @@ func distance(a, b string) int {
 }
 
 // under lists the second words of the commands that begin with word, sorted.
-func (r *Registry) under(face Face, word string) []string {
+func (r *Registry) under(ui UI, word string) []string {
 	var next []string
 	for _, c := range r.commands {
-		if second, ok := strings.CutPrefix(c.Name, word+" "); ok && c.Faces&face != 0 {
+		if second, ok := strings.CutPrefix(c.Name, word+" "); ok && c.UIs&ui != 0 {
 			next = append(next, second)
 		}
 	}
@@ -175,6 +175,6 @@ func (r *Registry) under(face Face, word string) []string {
 }
 
 // Names lists the names that can be typed in a face, aliases included, sorted.
-func (r *Registry) Names(face Face) []string {
-	return slices.Sorted(maps.Keys(r.byName[face]))
+func (r *Registry) Names(ui UI) []string {
+	return slices.Sorted(maps.Keys(r.byName[ui]))
 }

@@ -13,7 +13,7 @@ import (
 func TestFind(t *testing.T) {
 	r := NewRegistry()
 	for _, c := range []struct {
-		face       Face
+		ui         UI
 		line       string
 		name, rest string
 	}{
@@ -27,16 +27,16 @@ func TestFind(t *testing.T) {
 		{Exec, "say #dev two  spaces", "say", "#dev two  spaces"},
 		{Exec, "key\tadd\nssh-ed25519 AAAA me@home", "key add", "ssh-ed25519 AAAA me@home"},
 	} {
-		cmd, rest, err := r.Find(c.face, c.line)
+		cmd, rest, err := r.Find(c.ui, c.line)
 		if err != nil || cmd.Name != c.name || rest != c.rest {
 			t.Errorf("%q is %v, %q, %v", c.line, cmd, rest, err)
 		}
 	}
-	for line, face := range map[string]Face{
+	for line, ui := range map[string]UI{
 		"say general hi": Chat, "register": Chat, "claim x": Chat, "me waves": Exec, "quit": Exec, "bell off": Exec, "key": Exec, "": Chat, "list keys now": 0,
 	} {
-		if cmd, _, err := r.Find(face, line); err == nil {
-			t.Errorf("%q is %s in face %d", line, cmd.Name, face)
+		if cmd, _, err := r.Find(ui, line); err == nil {
+			t.Errorf("%q is %s in face %d", line, cmd.Name, ui)
 		}
 	}
 }
@@ -45,7 +45,7 @@ func TestFind(t *testing.T) {
 func TestUnknownCommands(t *testing.T) {
 	r := NewRegistry()
 	for _, c := range []struct {
-		face       Face
+		ui         UI
 		word, near string
 	}{
 		{Chat, "jion", "/join"}, {Chat, "joni", "/join"}, {Chat, "JION", "/join"}, {Chat, "jon", "/join"},
@@ -57,7 +57,7 @@ func TestUnknownCommands(t *testing.T) {
 		{Chat, "register", ""}, {Chat, "xyzzy", ""}, {Chat, "x", ""}, {Chat, "zz", "/tz"}, {Chat, "12", ""}, {Chat, "", ""},
 		{Chat, "abracadabra", ""}, {Exec, "sudo", ""}, {Exec, "scp", ""},
 	} {
-		_, _, err := r.Find(c.face, c.word)
+		_, _, err := r.Find(c.ui, c.word)
 		text, meant := Text(err)
 		_, hint, hinted := strings.Cut(text, "did you mean ")
 		near, _, _ := strings.Cut(hint, "?")
@@ -130,7 +130,7 @@ func TestSplit(t *testing.T) {
 // Nobody gets at what is not theirs by the way they write it.
 func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	row := attack.On(t, attack.Identity, "admin commands in odd spellings")
-	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, Faces: Both, Effect: Reads, Role: chat.Admin, Account: true, Words: -1}
+	secret := &Command{Name: "launch codes", Aliases: []string{"codes"}, UIs: Both, Effect: Reads, Role: chat.Admin, Account: true, Words: -1}
 	all = append(all, secret)
 	t.Cleanup(func() { all = all[:len(all)-1] })
 	r := newRig(t, "mallory")
@@ -153,8 +153,8 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 func TestHelpLists(t *testing.T) {
 	r := newRig(t, "alice")
 	r.change("alice", func(a *chat.Account) { a.Role = chat.Admin })
-	for _, face := range []Face{Chat, Exec} {
-		r.face = face
+	for _, ui := range []UI{Chat, Exec} {
+		r.face = ui
 		list := r.must("help")
 		for line := range strings.Lines(list) {
 			if n := utf8.RuneCountInString(line) - 1; n > 76 {
@@ -164,16 +164,16 @@ func TestHelpLists(t *testing.T) {
 		at := -1
 		for _, heading := range []string{string(Talking) + "\n", string(Rooms) + "\n", string(People) + "\n", string(Reading) + "\n", string(Looks) + "\n", string(Yours) + "\n", string(others) + "\n"} {
 			next := strings.Index(list, heading)
-			if next <= at && !(face == Exec && next < 0) {
+			if next <= at && !(ui == Exec && next < 0) {
 				t.Errorf("%q is not where it should be in\n%s", heading, list)
 			}
 			at = max(at, next)
 		}
 		for _, cmd := range all {
-			if n := strings.Count(list, "  "+cmd.usage(face)+" ") + strings.Count(list, "  "+cmd.usage(face)+"\n"); (n > 0) != (cmd.Faces&face != 0) {
-				t.Errorf("%s is listed %d times in face %d", cmd.Name, n, face)
+			if n := strings.Count(list, "  "+cmd.usage(ui)+" ") + strings.Count(list, "  "+cmd.usage(ui)+"\n"); (n > 0) != (cmd.UIs&ui != 0) {
+				t.Errorf("%s is listed %d times in face %d", cmd.Name, n, ui)
 			}
-			for line := range strings.Lines(cmd.help(face)) {
+			for line := range strings.Lines(cmd.help(ui)) {
 				if n := utf8.RuneCountInString(line) - 1; n > 120 {
 					t.Errorf("%d cells: %s", n, line)
 				}
@@ -188,8 +188,8 @@ func FuzzFind(f *testing.F) {
 	}
 	r := NewRegistry()
 	f.Fuzz(func(t *testing.T, line string) {
-		for _, face := range []Face{Chat, Exec} {
-			cmd, rest, err := r.Find(face, line)
+		for _, ui := range []UI{Chat, Exec} {
+			cmd, rest, err := r.Find(ui, line)
 			if err != nil {
 				e, ok := chat.Refused(err)
 				if !ok || e.Code != chat.Usage || cmd != nil || len(e.Text) > 400 || !utf8.ValidString(e.Text) {
@@ -197,7 +197,7 @@ func FuzzFind(f *testing.F) {
 				}
 				continue
 			}
-			if cmd.Faces&face == 0 || !strings.HasSuffix(line, rest) || strings.TrimLeft(rest, " \t\n") != rest {
+			if cmd.UIs&ui == 0 || !strings.HasSuffix(line, rest) || strings.TrimLeft(rest, " \t\n") != rest {
 				t.Errorf("%q is %s with %q", line, cmd.Name, rest)
 			}
 		}
@@ -211,7 +211,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
 		for _, cmd := range all {
-			c := Call{Services: &Services{}, Command: cmd, Face: Exec}
+			c := Call{Services: &Services{}, Command: cmd, UI: Exec}
 			err := parseLine(&c, rest)
 			if _, meant := Text(err); err != nil && !meant && err.Error() != "pflag: help requested" {
 				t.Errorf("%s %q: %v", cmd.Name, rest, err)
@@ -258,8 +258,8 @@ func FuzzDistance(f *testing.F) {
 // the caller may not use.
 func TestHelpTopics(t *testing.T) {
 	r := newRig(t, "alice")
-	for _, face := range []Face{Chat, Exec} {
-		r.face = face
+	for _, ui := range []UI{Chat, Exec} {
+		r.face = ui
 		for _, word := range strings.Fields("user key room totp invite keys format users account password history dm mute emoji time colour /join /user 2fa bot admin search topic") {
 			help := r.must("help " + word)
 			if strings.Contains(help, "`") != (word == "format") {

@@ -26,7 +26,7 @@ type rig struct {
 	history   *sealedPast
 	services  *Services
 	me        chat.Name
-	face      Face
+	face      UI
 	session   *fakeSession
 }
 
@@ -92,7 +92,7 @@ func (r *rig) run(line string) (seen string, err error) {
 	var out bytes.Buffer
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
-		Services: r.services, Face: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
+		Services: r.services, UI: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
 		Who: func() chat.Caller { return caller(r.me) },
 	})
 	return out.String() + r.session.shown.String(), err
@@ -243,9 +243,9 @@ type fakeSession struct {
 	wait          func() // what happens while Pace has the caller wait; nil: nothing
 }
 
-func (s *fakeSession) Room() chat.RoomName      { return s.room }
-func (s *fakeSession) Enter(room chat.RoomName) { s.room = room }
-func (s *fakeSession) Correspondent() chat.Name { return s.correspondent }
+func (s *fakeSession) Room() chat.RoomName        { return s.room }
+func (s *fakeSession) SetRoom(room chat.RoomName) { s.room = room }
+func (s *fakeSession) Correspondent() chat.Name   { return s.correspondent }
 func (s *fakeSession) Ask(_ context.Context, question string, echo bool) (string, error) {
 	if s.answer == "" {
 		return "", ErrNobodyToAsk
@@ -256,12 +256,12 @@ func (s *fakeSession) Ask(_ context.Context, question string, echo bool) (string
 func (s *fakeSession) Show(title, text string) {
 	s.shown.WriteString(title + "\n" + text)
 }
-func (s *fakeSession) Guess(look func() error) error { return look() }
-func (s *fakeSession) Denied() (int, bool)           { return 0, true }
-func (s *fakeSession) Clear()                        { s.cleared++ }
-func (s *fakeSession) Focus() []chat.Name            { return s.focus }
-func (s *fakeSession) SetFocus(p []chat.Name)        { s.focus = p }
-func (s *fakeSession) Zone() *time.Location          { return time.UTC }
+func (s *fakeSession) CheckPassword(check func() error) error { return check() }
+func (s *fakeSession) Denied() (int, bool)                    { return 0, true }
+func (s *fakeSession) Clear()                                 { s.cleared++ }
+func (s *fakeSession) Focus() []chat.Name                     { return s.focus }
+func (s *fakeSession) SetFocus(p []chat.Name)                 { s.focus = p }
+func (s *fakeSession) Zone() *time.Location                   { return time.UTC }
 func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 	switch what {
 	case Message:

@@ -205,8 +205,8 @@ type watchedCaller struct {
 	call *Call
 }
 
-func (w *watchedCaller) Guess(look func() error) error {
-	if err := w.Caller.Guess(look); err != nil {
+func (w *watchedCaller) CheckPassword(check func() error) error {
+	if err := w.Caller.CheckPassword(check); err != nil {
 		return err
 	}
 	return w.call.still()

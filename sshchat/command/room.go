@@ -18,7 +18,7 @@ import (
 // How rooms are run, by their moderators and by admins.
 
 var _ = add(&Command{
-	Name: "room create", Args: "ROOM [--private]", Brief: "create a room without joining it", Faces: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
+	Name: "room create", Args: "ROOM [--private]", Brief: "create a room without joining it", UIs: Both, Effect: ChangesOthers, Says: always, Role: chat.Admin, Words: 1, RoomAt: 1,
 	Flags: func(f *pflag.FlagSet) { f.Bool("private", false, "only invited people can join") },
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := targetRoom(c)
@@ -62,7 +62,7 @@ func roomOf(r chat.RoomView) ruledRoomJSON {
 }
 
 var _ = add(&Command{
-	Name: "room list", Brief: "list all rooms, including private ones", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "room list", Brief: "list all rooms, including private ones", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, r := range c.Hub.AllRooms() {
@@ -82,7 +82,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room info", Args: "ROOM", Brief: "show a room's details", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	Name: "room info", Args: "ROOM", Brief: "show a room's details", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := targetRoom(c)
 		if err != nil {
@@ -134,7 +134,7 @@ var _ = add(&Command{
 	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you created, once it is empty", Group: Rooms,
 	More: "A room is empty if you are its only member. Admins can close any room: everyone in it is removed.\n" +
 		"Its history can still be opened by the people who could read it. A new room with the same name starts empty.",
-	Faces: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
+	UIs: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := targetRoom(c)
 		if err != nil {
@@ -144,7 +144,7 @@ var _ = add(&Command{
 			return err
 		}
 		if c.Session.Room() == room {
-			c.Session.Enter(chat.General) // where the answer is seen
+			c.Session.SetRoom(chat.General) // where the answer is seen
 		}
 		c.Notef("Closed #%s.", room)
 		return nil
@@ -152,7 +152,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from people who are not in it", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from people who are not in it", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, on, err := parseRoomSwitch(c)
 		if err != nil {
@@ -182,8 +182,8 @@ func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
 
 var _ = add(&Command{
 	Name: "slow", Args: "ROOM 10s|off", Brief: "limit how often members of a room can post",
-	More:  "Moderators are exempt. The longest interval is a day.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
+	More: "Moderators are exempt. The longest interval is a day.",
+	UIs:  Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -211,14 +211,14 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "mod", Args: "USER [ROOM]", Brief: "make a person a moderator of a room", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "mod", Args: "USER [ROOM]", Brief: "make a person a moderator of a room", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		return setModerator(ctx, c, true, "%s made %s a moderator of the room.")
 	},
 })
 
 var _ = add(&Command{
-	Name: "unmod", Args: "USER [ROOM]", Brief: "remove a room moderator", Faces: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
+	Name: "unmod", Args: "USER [ROOM]", Brief: "remove a room moderator", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		return setModerator(ctx, c, false, "%s removed %s as a moderator of the room.")
 	},
@@ -246,8 +246,8 @@ func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 
 var _ = add(&Command{
 	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "remove a person from a room",
-	More:  "From #general, which nobody can leave, it ends their sessions. They can come back; to prevent that, use `ban`.",
-	Faces: Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
+	More: "From #general, which nobody can leave, it ends their sessions. They can come back; to prevent that, use `ban`.",
+	UIs:  Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {

@@ -50,8 +50,8 @@ func TestRoomsAreNamedOneWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRig(t, "alice", "bob")
-	parsed := func(cmd *Command, face Face, line string) (*Call, error) {
-		c := &Call{Services: r.services, Command: cmd, Face: face, Account: r.account(r.me), Name: r.me, Session: r.session, Caller: r.session}
+	parsed := func(cmd *Command, ui UI, line string) (*Call, error) {
+		c := &Call{Services: r.services, Command: cmd, UI: ui, Account: r.account(r.me), Name: r.me, Session: r.session, Caller: r.session}
 		return c, parseLine(c, line)
 	}
 	seen := 0
@@ -70,43 +70,43 @@ func TestRoomsAreNamedOneWay(t *testing.T) {
 			continue
 		}
 		seen++
-		for _, face := range []Face{Chat, Exec} {
-			if cmd.Faces&face == 0 {
+		for _, ui := range []UI{Chat, Exec} {
+			if cmd.UIs&ui == 0 {
 				continue
 			}
 			for _, room := range []string{"#lab", "lab", "LAB", "'#lab'", `"#lab"`} {
 				line, rest := example(t, cmd, room)
-				c, err := parsed(cmd, face, line)
+				c, err := parsed(cmd, ui, line)
 				want, wantText := lab, rest
-				if cmd.mayOmitRoom(face) && cmd.Text && room[0] != '#' { // it is the text's first word
+				if cmd.mayOmitRoom(ui) && cmd.Text && room[0] != '#' { // it is the text's first word
 					want, wantText = chat.General, room+" "+rest
 				}
 				if got, _ := c.target(); err != nil || got != want || cmd.Text && c.Text != wantText {
-					t.Errorf("%s in face %d: %q is for %v with %q, %v; want %v with %q", cmd.Name, face, line, got, c.Text, err, want, wantText)
+					t.Errorf("%s in face %d: %q is for %v with %q, %v; want %v with %q", cmd.Name, ui, line, got, c.Text, err, want, wantText)
 				}
 				if want == lab && c.Args[cmd.RoomAt-1] != "#lab" {
-					t.Errorf("%s in face %d: %q is told in the audit log as %q", cmd.Name, face, line, c.Args)
+					t.Errorf("%s in face %d: %q is told in the audit log as %q", cmd.Name, ui, line, c.Args)
 				}
 			}
-			usage := cmd.usage(face)
-			if exec := face == Exec; strings.Contains(usage, "#") == exec || strings.Contains(usage, "[ROOM]") {
-				t.Errorf("the usage in face %d: %s", face, usage)
+			usage := cmd.usage(ui)
+			if exec := ui == Exec; strings.Contains(usage, "#") == exec || strings.Contains(usage, "[ROOM]") {
+				t.Errorf("the usage in face %d: %s", ui, usage)
 			}
-			if !cmd.Text || cmd.Words >= cmd.RoomAt || face == Chat {
+			if !cmd.Text || cmd.Words >= cmd.RoomAt || ui == Chat {
 				line, _ := example(t, cmd, "")
-				if strings.Contains(cmd.Args, "ROOM on|off") || strings.Contains(cmd.Args, "ROOM 10s|off") || cmd.Text && !cmd.mayOmitRoom(face) {
+				if strings.Contains(cmd.Args, "ROOM on|off") || strings.Contains(cmd.Args, "ROOM 10s|off") || cmd.Text && !cmd.mayOmitRoom(ui) {
 					line = "" // what follows would be taken for the room, and refused where that is none
 				}
-				c, err := parsed(cmd, face, line)
-				if cmd.mayOmitRoom(face) {
+				c, err := parsed(cmd, ui, line)
+				if cmd.mayOmitRoom(ui) {
 					if got, _ := c.target(); err != nil || got != chat.General || c.Args[cmd.RoomAt-1] != "#general" {
-						t.Errorf("%s in face %d: %q is for %v, %v", cmd.Name, face, line, got, err)
+						t.Errorf("%s in face %d: %q is for %v, %v", cmd.Name, ui, line, got, err)
 					}
 					continue
 				}
 				var refused *chat.Refusal
 				if !errors.As(err, &refused) || refused.Code != chat.Usage || !strings.Contains(refused.Text, "usage: ") {
-					t.Errorf("%s in face %d: %q without a room: %v", cmd.Name, face, line, err)
+					t.Errorf("%s in face %d: %q without a room: %v", cmd.Name, ui, line, err)
 				}
 			}
 		}

@@ -13,22 +13,22 @@ import (
 
 var _ = add(&Command{
 	Name: "join", Aliases: []string{"j"}, Args: "ROOM", Brief: "join a room, or create it", Group: Rooms,
-	More:  "A room that does not exist is created, and is public. You stay a member while offline, and can read what was said.",
-	Faces: Both, Effect: ChangesOwn, Says: newRoom, Account: true, Words: 1, RoomAt: 1,
+	More: "A room that does not exist is created, and is public. You stay a member while offline, and can read what was said.",
+	UIs:  Both, Effect: ChangesOwn, Says: newRoom, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
 			return err
 		}
 		if room.IsDirect() {
-			c.Session.Enter(room)
+			c.Session.SetRoom(room)
 			return nil
 		}
 		_, there := c.Hub.View().Room(room)
 		if err := c.decide(ctx, chat.JoinRoom{Room: room}); err != nil {
 			return err
 		}
-		c.Session.Enter(room)
+		c.Session.SetRoom(room)
 		if made, _ := c.Hub.View().Room(room); !there && made.By == c.Account.Name {
 			c.Notef("Created #%s. Anyone can join it.", room)
 			return nil
@@ -52,21 +52,21 @@ func newRoom(c *Call) bool {
 
 var _ = add(&Command{
 	Name: "part", Aliases: []string{"leave"}, Args: "[ROOM]", Brief: "leave a room", Group: Rooms,
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
 			return err
 		}
 		if room.IsDirect() {
-			c.Session.Enter(chat.General)
+			c.Session.SetRoom(chat.General)
 			return nil
 		}
 		if err := c.decide(ctx, chat.LeaveRoom{Room: room}); err != nil {
 			return err
 		}
 		if c.Session.Room() == room {
-			c.Session.Enter(chat.General)
+			c.Session.SetRoom(chat.General)
 		}
 		return nil
 	},
@@ -74,8 +74,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "rooms", Aliases: []string{"list"}, Brief: "list the rooms", Group: Rooms,
-	More:  "* marks the rooms you are in.",
-	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	More: "* marks the rooms you are in.",
+	UIs:  Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, r := range c.Hub.Rooms(c.Account.Name) {
@@ -105,7 +105,7 @@ type roomJSON struct {
 
 var _ = add(&Command{
 	Name: "who", Aliases: []string{"names"}, Args: "[ROOM]", Brief: "list a room's members, and who is online", Group: People,
-	Faces: Both, Effect: Reads, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
+	UIs: Both, Effect: Reads, List: true, Account: true, Words: 1, RoomAt: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -143,8 +143,8 @@ type presenceJSON struct {
 
 var _ = add(&Command{
 	Name: "topic", Args: "[ROOM] [TEXT]", Brief: "show a room's topic, or set it", Group: Rooms,
-	More:  "To clear it, use - as the text.",
-	Faces: Both, Effect: Speaks, Says: withText, Account: true, RoomAt: 1, Text: true,
+	More: "To clear it, use - as the text.",
+	UIs:  Both, Effect: Speaks, Says: withText, Account: true, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -171,7 +171,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [ROOM]", Brief: "invite a person to a room", Group: Rooms,
-	Faces: Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
+	UIs: Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

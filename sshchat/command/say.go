@@ -14,8 +14,8 @@ import (
 
 var _ = add(&Command{
 	Name: "say", Args: "ROOM TEXT|-", Brief: "post a message in a room", Group: Talking,
-	More:  "With -, each line of standard input is a message. Prints the ID of each message once it is stored.",
-	Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
+	More: "With -, each line of standard input is a message. Prints the ID of each message once it is stored.",
+	UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
@@ -27,31 +27,31 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "send a person a direct message", Group: Talking,
-	Faces: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
+	UIs: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
 		if err != nil {
 			return err
 		}
-		return tellPerson(ctx, c, other, c.Text)
+		return sendDirect(ctx, c, other, c.Text)
 	},
 })
 
 var _ = add(&Command{
 	Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Brief: "reply to the last direct message", Group: Talking,
-	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
+	UIs: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other := c.Session.Correspondent()
 		if other.IsZero() {
 			return failed("nobody has sent you a direct message in this session")
 		}
-		return tellPerson(ctx, c, other, c.Text)
+		return sendDirect(ctx, c, other, c.Text)
 	},
 })
 
 var _ = add(&Command{
 	Name: "query", Aliases: []string{"q"}, Args: "USER", Brief: "open a conversation with a person", Group: Talking,
-	Faces: Chat, Effect: Reads, Account: true, Words: 1,
+	UIs: Chat, Effect: Reads, Account: true, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) != 1 {
 			return c.usage("query needs a name")
@@ -63,14 +63,14 @@ var _ = add(&Command{
 		if other == c.Account.Name {
 			return failed("you cannot write to yourself")
 		}
-		c.Session.Enter(text.Direct(c.Account.Name, other))
+		c.Session.SetRoom(text.Direct(c.Account.Name, other))
 		return nil
 	},
 })
 
 var _ = add(&Command{
 	Name: "me", Args: "TEXT", Brief: "describe what you are doing: /me waves", Group: Talking,
-	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
+	UIs: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return sayOne(ctx, c, c.Session.Room(), chat.Me, c.Text)
 	},
@@ -78,21 +78,21 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "shrug", Args: "[TEXT]", Brief: `post a message with ¯\_(ツ)_/¯`, Group: Talking,
-	Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
+	UIs: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		return sayOne(ctx, c, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
 	},
 })
 
-// tellPerson writes to one person.
-func tellPerson(ctx context.Context, c *Call, other chat.Name, said string) error {
+// sendDirect writes to one person.
+func sendDirect(ctx context.Context, c *Call, other chat.Name, said string) error {
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
 	if err := sayAll(ctx, c, text.Direct(c.Account.Name, other), said); err != nil {
 		return err
 	}
-	if why, _, away := c.Hub.Away(other); away && c.Face == Chat {
+	if why, _, away := c.Hub.Away(other); away && c.UI == Chat {
 		c.Notef("%s is away%s.", other, because(why))
 	}
 	return nil
@@ -100,7 +100,7 @@ func tellPerson(ctx context.Context, c *Call, other chat.Name, said string) erro
 
 // sayAll says text, or each line of standard input where text is "-".
 func sayAll(ctx context.Context, c *Call, room chat.RoomName, said string) error {
-	if said != "-" || c.Face == Chat {
+	if said != "-" || c.UI == Chat {
 		return sayOne(ctx, c, room, chat.Say, said)
 	}
 	var done sent
@@ -143,7 +143,7 @@ func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kin
 		}
 		return m, err
 	}
-	if c.Face == Exec {
+	if c.UI == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
 		warnUnreadable(c, room)
 	}
@@ -187,8 +187,8 @@ func (s sent) String() string {
 var (
 	_ = add(&Command{
 		Name: "edit", Args: "TEXT", Brief: "edit your last message", Group: Talking,
-		More:  "Others see that it was edited. The original stays sealed in the history.",
-		Faces: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
+		More: "Others see that it was edited. The original stays sealed in the history.",
+		UIs:  Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			last, err := lastSaid(c)
 			if err != nil {
@@ -199,8 +199,8 @@ var (
 	})
 	_ = add(&Command{
 		Name: "edit", Args: "ID TEXT", Brief: "edit one of your messages", Group: Talking,
-		More:  "ID is what `say` printed, such as general/12 or @bob/3. Prints the ID of the edit.",
-		Faces: Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
+		More: "ID is what `say` printed, such as general/12 or @bob/3. Prints the ID of the edit.",
+		UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			room, seq, err := parseID(c, c.Args[0])
 			if err != nil {
@@ -211,17 +211,17 @@ var (
 	})
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
-		More:  "With an ID from `search`, such as general/12, it deletes that message. The original stays sealed in the history.",
-		Faces: Both, Effect: ChangesOthers, Account: true, Words: 1,
+		More: "With an ID from `search`, such as general/12, it deletes that message. The original stays sealed in the history.",
+		UIs:  Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
 				room, seq, err := parseID(c, c.Args[0])
 				if err != nil {
 					return err
 				}
-				return takeBack(ctx, c, room, seq)
+				return deleteMessage(ctx, c, room, seq)
 			}
-			if c.Face == Exec {
+			if c.UI == Exec {
 				return c.usage("delete needs a message ID")
 			}
 			last, err := lastSaid(c)
@@ -233,8 +233,8 @@ var (
 	})
 )
 
-// takeBack deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
-func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) error {
+// deleteMessage deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
+func deleteMessage(ctx context.Context, c *Call, room chat.RoomName, seq uint64) error {
 	author, found := c.Hub.Author(c.Account.Name, room, seq)
 	if !found || author == c.Account.Name {
 		return amend(ctx, c, room, chat.Delete, seq, "")
@@ -255,7 +255,7 @@ func takeBack(ctx context.Context, c *Call, room chat.RoomName, seq uint64) erro
 		return err
 	}
 	c.record(nil)
-	if c.Face == Exec {
+	if c.UI == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
 	}
 	return nil
@@ -290,7 +290,7 @@ func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of 
 	if err != nil {
 		return err
 	}
-	if c.Face == Exec {
+	if c.UI == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
 	}
 	return nil

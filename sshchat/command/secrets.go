@@ -16,8 +16,8 @@ import (
 
 var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
-	More:  "The new password opens all your history. The old one does not open new messages.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	More: "The new password opens all your history. The old one does not open new messages.",
+	UIs:  Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
 			return err
@@ -50,7 +50,7 @@ func changePassword(ctx context.Context, c *Call) error {
 				return err
 			}
 		}
-		return c.Caller.Guess(func() error {
+		return c.Caller.CheckPassword(func() error {
 			return c.Caller.Renew(func() (string, bool, error) {
 				in, err := c.Passwords.NewPassword(ctx, c.Account.ID, old, fresh)
 				if err == nil {
@@ -66,7 +66,7 @@ var _ = add(&Command{
 	Name: "passwd recover", Brief: "read old messages after a reset (needs ssh -t)", Group: Yours,
 	More: "After an admin has reset your password: asks for the new one and the one before it.\n" +
 		"The new password then also opens what the old one did.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password; to set one: %s", c.typed("passwd"))
@@ -82,7 +82,7 @@ var _ = add(&Command{
 				return err
 			}
 			defer clear(earlier)
-			return c.Caller.Guess(func() error {
+			return c.Caller.CheckPassword(func() error {
 				in, err := c.Passwords.Recovered(ctx, c.Account.ID, present, earlier)
 				if err != nil {
 					return err
@@ -101,8 +101,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "identity", Brief: "print your identity for opening history", Group: Yours,
-	More:  "An age identity file, encrypted with your password.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
-	Faces: Exec, Effect: Reads, Account: true, Words: 0,
+	More: "An age identity file, encrypted with your password.\nssh … identity > me.age, then: ssh … history general | age -d -i me.age",
+	UIs:  Exec, Effect: Reads, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		armored, err := c.Passwords.Identity(c.Account.ID)
 		if err != nil {
@@ -117,7 +117,7 @@ var _ = add(&Command{
 	Name: "totp enable", Brief: "require a code after your password", Group: Yours,
 	More: "An authenticator app shows the code, a new one every 30 seconds. Keys log in without it. SSH clients must support\n" +
 		"keyboard-interactive, as nearly all do. It needs ssh -t.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		switch {
 		case !c.Account.Password:
@@ -131,7 +131,7 @@ var _ = add(&Command{
 		secret := c.SecondFactor.NewSecret()
 		defer clear(secret)
 		var recovery []string
-		question := tellSecret(c, secret) + "Code from your authenticator: "
+		question := secretText(c, secret) + "Code from your authenticator: "
 		err := askAgain(c, func() error {
 			code, err := c.Session.Ask(ctx, question, true)
 			if err != nil {
@@ -149,12 +149,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		return tellSecond(c, recovery)
+		return noteSecondFactor(c, recovery)
 	},
 })
 
-// tellSecond ends totp enable: the session has proven both.
-func tellSecond(c *Call, recovery []string) error {
+// noteSecondFactor ends totp enable: the session has proven both.
+func noteSecondFactor(c *Call, recovery []string) error {
 	c.Log.Info("second factor on", "account", c.Account.Name, "source", c.Source)
 	c.Notef("Second factor on: your password now needs a code. Each of these recovery codes can be used once instead of one.\nWrite them down; they are not shown again.")
 	for _, code := range recovery {
@@ -163,8 +163,8 @@ func tellSecond(c *Call, recovery []string) error {
 	return nil
 }
 
-// tellSecret is the secret as authenticators take it: as a picture to point a camera at, as a link, and as letters.
-func tellSecret(c *Call, secret []byte) string {
+// secretText is the secret as authenticators take it: as a picture to point a camera at, as a link, and as letters.
+func secretText(c *Call, secret []byte) string {
 	letters := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
 	link := "otpauth://totp/" + url.PathEscape(c.ServerName+":"+c.Account.Name.String()) + "?secret=" + letters + "&issuer=" + url.QueryEscape(c.ServerName)
 	return fmt.Sprintf("Scan this with your authenticator, or enter the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
@@ -197,8 +197,8 @@ func picture(text string) string {
 
 var _ = add(&Command{
 	Name: "totp disable", Brief: "remove the second factor", Group: Yours,
-	More:  "It asks for your password and a code, or a recovery code. It needs ssh -t.",
-	Faces: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	More: "It asks for your password and a code, or a recovery code. It needs ssh -t.",
+	UIs:  Both, Effect: ChangesAccount, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.TOTP {
 			return failed("you have no second factor")
@@ -235,7 +235,7 @@ func provePasswordOnce(ctx context.Context, c *Call, code bool) error {
 			return err
 		}
 	}
-	return c.Caller.Guess(func() error {
+	return c.Caller.CheckPassword(func() error {
 		a, secret, err := c.SecondFactor.CheckBoth(ctx, c.Account.Name, password)
 		defer clear(secret)
 		if err == nil && code {

@@ -13,7 +13,7 @@ import (
 // The server itself: its message of the day, host keys, sessions and figures, backup and reload.
 
 var _ = add(&Command{
-	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, Faces: Both, Effect: Reads, List: true, Account: true, Words: 0,
+	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, UIs: Both, Effect: Reads, List: true, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if text := c.Motd.Get().String(); text != "" {
 			c.Printf("%s\n", text)
@@ -26,10 +26,10 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "motd set", Args: "TEXT|-", Brief: "set the message of the day", More: "Without a text, the message is removed.", ExecMore: "With -, it is read from standard input.",
-	Faces: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
+	UIs: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
-		if said == "-" && c.Face == Exec {
+		if said == "-" && c.UI == Exec {
 			var err error
 			if said, err = readAll(c, 2*text.MaxText); err != nil {
 				return err
@@ -52,7 +52,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "announce", Args: "TEXT", Brief: "send a notice to everyone online", More: "Notices are not stored.",
-	Faces: Both, Effect: Speaks, Role: chat.Mod, Text: true,
+	UIs: Both, Effect: Speaks, Role: chat.Mod, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		announced, err := text.ParseText(c.Text)
 		if err != nil {
@@ -67,7 +67,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "version", Brief: "show the server's version", Faces: Both, Effect: Reads, Words: 0, Flags: jsonFlag,
+	Name: "version", Brief: "show the server's version", UIs: Both, Effect: Reads, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if c.json() {
 			c.printJSON(struct {
@@ -81,7 +81,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "stats", Brief: "show counters since the server started", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "stats", Brief: "show counters since the server started", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, f := range c.Live.Figures() {
 			if c.json() {
@@ -95,7 +95,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "sessions", Brief: "list who is connected, and from where", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "sessions", Brief: "list who is connected, and from where", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, s := range c.Live.Sessions() {
@@ -107,7 +107,7 @@ var _ = add(&Command{
 			if s.Key != "" {
 				by = s.Key
 			}
-			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), s.Face, by, s.Client)
+			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), s.UI, by, s.Client)
 		}
 		t.print(c)
 		return nil
@@ -123,8 +123,8 @@ const hostKeyNext = "next"
 
 var _ = add(&Command{
 	Name: "hostkey list", Aliases: []string{"hostkey"}, Brief: "list the server's host keys", Group: Reading,
-	More:  "Includes SSHFP records for DNS: put the server's name before them.",
-	Faces: Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
+	More: "Includes SSHFP records for DNS: put the server's name before them.",
+	UIs:  Both, Effect: Reads, List: true, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		keys, err := c.HostKeys.List()
 		if err != nil {
@@ -153,7 +153,7 @@ var _ = add(&Command{
 	More: "For each rotation, one line that names the old and the new key, and its signature by the old one\n" +
 		"(SSHSIG, namespace sshchat-hostkey): if you trust an old key, or a head it signed, you can trust the current one.\n" +
 		"Check them as `head` describes. With --json, record and signature are two strings of an object.",
-	Faces: Exec, Effect: Reads, Bytes: func(c *Call) bool { return !c.json() }, Account: true, Words: 0, Flags: jsonFlag,
+	UIs: Exec, Effect: Reads, Bytes: func(c *Call) bool { return !c.json() }, Account: true, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		records := c.HostKeys.Records()
 		c.empty(len(records), "No host key has been replaced.")
@@ -177,7 +177,7 @@ var _ = add(&Command{
 	More: "First run it without --now: it creates the next key and announces it to clients that connect (OpenSSH remembers it,\n" +
 		"with UpdateHostKeys, its default). Days later, run it with --now to switch to that key. Clients that have not\n" +
 		"connected in between will warn that the host key has changed. The old private key is destroyed.",
-	Faces: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "switch to the announced key") },
 	Run: func(_ context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")
@@ -233,7 +233,7 @@ var _ = add(&Command{
 	Name: "backup", Args: "[--with-host-keys]", Brief: "print a backup of the data folder as a tar",
 	More: "A consistent snapshot, taken while the server runs. To restore it, unpack it into an empty folder of mode 0700.\n" +
 		"History stays sealed. Host keys are included only on request: anyone who has them can impersonate the server.",
-	Faces: Exec, Effect: Reads, Audit: true, Bytes: bytesOut, Role: chat.Admin, Words: 0,
+	UIs: Exec, Effect: Reads, Audit: true, Bytes: bytesOut, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("with-host-keys", false, "include the private host keys") },
 	Run: func(ctx context.Context, c *Call) error {
 		with, _ := c.Flags.GetBool("with-host-keys")
@@ -254,7 +254,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "reload", Brief: "reload files that were edited by hand", Faces: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	Name: "reload", Brief: "reload files that were edited by hand", UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	More: "Reads the configuration file, users.json, the message of the day and the host keys. Settings that need a restart\n" +
 		"are listed. A file with errors is reported and changes nothing.",
 	Run: func(ctx context.Context, c *Call) error {

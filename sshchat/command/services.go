@@ -14,27 +14,27 @@ import (
 
 // Services is what the commands work on.
 type Services struct {
-	Hub          *chat.Hub
-	Accounts     Accounts
-	Passwords    Passwords
-	SecondFactor SecondFactor
-	History      History
-	Readers      *Readers // who reads it at once; nil: as many as like
-	Audit        Audit
-	Live         Live
-	Tries        Tries
-	Sources      Sources
-	Motd         Motd
-	HostKeys     HostKeys
-	Backup       func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
-	Reload       func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
-	Claim        *Claim
-	Commands     *Registry
-	ServerName   string   // shown to people
-	Themes       []string // names of the colours a screen can have, the usual one first
-	Version      string
-	Sign         func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
-	Log          Logger
+	Hub           *chat.Hub
+	Accounts      Accounts
+	Passwords     Passwords
+	SecondFactor  SecondFactor
+	History       History
+	Readers       *Readers // who reads it at once; nil: as many as like
+	Audit         Audit
+	Live          Live
+	LoginAttempts LoginAttempts
+	Sources       Sources
+	Motd          Motd
+	HostKeys      HostKeys
+	Backup        func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
+	Reload        func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
+	Claim         *Claim
+	Commands      *Registry
+	ServerName    string   // shown to people
+	Themes        []string // names of the colours a screen can have, the usual one first
+	Version       string
+	Sign          func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
+	Log           Logger
 
 	entrance atomic.Pointer[Entrance] // nil: the zero Entrance
 }
@@ -169,7 +169,7 @@ type LiveSession struct {
 	Addr    netip.Addr `json:"address"`
 	Since   time.Time  `json:"since"`
 	Key     string     `json:"key,omitempty"` // the fingerprint of the key that logged in; empty after a password
-	Face    string     `json:"face"`          // full, plain, pipe or exec
+	UI      string     `json:"face"`          // full, plain, pipe or exec
 	Client  string     `json:"client"`        // as it calls itself
 }
 
@@ -179,10 +179,10 @@ type Figure struct {
 	Value int    `json:"value"`
 }
 
-// Tries counts the wrong passwords of each name.
-type Tries interface {
-	// Pardon forgets those of a name, and returns how many they were in a row.
-	Pardon(name chat.Name) (wrong int)
+// LoginAttempts counts the wrong passwords of each name.
+type LoginAttempts interface {
+	// Unlock forgets those of a name, and returns how many they were in a row.
+	Unlock(name chat.Name) (wrong int)
 	// Sources are those that somebody logged in to the name from in the last 30 days.
 	Sources(name chat.Name) []netip.Prefix
 }
@@ -210,8 +210,8 @@ type Source struct {
 // States of a source.
 const (
 	SourceRefused = "refused" // its connections are, for what it did
-	SourceWaits   = "waits"   // its passwords are not looked at; it is known, so that it is not refused
-	SourceOwes    = "owes"    // a little more, and it is refused
+	SourceDelayed = "waits"   // its passwords are not looked at; it is known, so that it is not refused
+	SourceCharged = "owes"    // a little more, and it is refused
 	SourceFree    = "free"
 )
 

@@ -15,8 +15,8 @@ const maxWhy = 256
 
 var _ = add(&Command{
 	Name: "away", Args: "[WHY]", Brief: "mark yourself as away", Group: People,
-	More:  "Lasts until `back`, or until your last session ends. People who send you direct messages are informed.",
-	Faces: Both, Effect: Speaks, Says: withText, Account: true, Text: true,
+	More: "Lasts until `back`, or until your last session ends. People who send you direct messages are informed.",
+	UIs:  Both, Effect: Speaks, Says: withText, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		var why chat.Text
 		if c.Text != "" {
@@ -39,7 +39,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "back", Brief: "mark yourself as back", Group: People,
-	Faces: Both, Effect: ChangesOwn, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		if c.Hub.ClearAway(c.Account.Name) {
 			c.Notef("You are back.")
@@ -60,7 +60,7 @@ func because(why chat.Text) string {
 
 var _ = add(&Command{
 	Name: "quit", Aliases: []string{"exit"}, Brief: "end this session; you stay in your rooms",
-	Faces: Chat, Effect: Reads, Free: true, Words: -1,
+	UIs: Chat, Effect: Reads, Free: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		c.Session.Quit()
 		return nil
@@ -69,7 +69,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "clear", Brief: "clear the screen; nothing is deleted", Group: Reading,
-	Faces: Chat, Effect: Reads, Free: true, Words: 0,
+	UIs: Chat, Effect: Reads, Free: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
 		c.Session.Clear()
 		return nil
@@ -78,16 +78,16 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "focus", Args: "[USER…|$]", Brief: "show only these people in rooms; $ ends it", Group: People,
-	More:  "In this session only. Direct messages are always shown. Without a name, it lists whom you see.",
-	Faces: Chat, Effect: Reads, Account: true, Words: -1,
+	More: "In this session only. Direct messages are always shown. Without a name, it lists whom you see.",
+	UIs:  Chat, Effect: Reads, Account: true, Words: -1,
 	Run: func(_ context.Context, c *Call) error {
 		switch {
 		case len(c.Args) == 0:
-			tellFocus(c)
+			printFocus(c)
 			return nil
 		case len(c.Args) == 1 && c.Args[0] == "$":
 			c.Session.SetFocus(nil)
-			tellFocus(c)
+			printFocus(c)
 			return nil
 		case len(c.Args) > maxIgnored:
 			return failed("you can focus on at most %d people", maxIgnored)
@@ -101,12 +101,12 @@ var _ = add(&Command{
 			people = append(people, name)
 		}
 		c.Session.SetFocus(people)
-		tellFocus(c)
+		printFocus(c)
 		return nil
 	},
 })
 
-func tellFocus(c *Call) {
+func printFocus(c *Call) {
 	var names []string
 	for _, n := range c.Session.Focus() {
 		names = append(names, n.String())

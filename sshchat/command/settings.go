@@ -92,8 +92,8 @@ func (s *setting) meaning(v *Services) string {
 	return s.brief
 }
 
-// shownValue is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
-func shownValue(c *Call, s *setting) string {
+// displayValue is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
+func displayValue(c *Call, s *setting) string {
 	value, choices := s.of(c.Account.Settings), s.choices(c.Services)
 	if value == "" && len(choices) > 0 {
 		return choices[0]
@@ -140,11 +140,11 @@ func chooseSetting(ctx context.Context, c *Call, s *setting, value string) error
 	if err != nil {
 		return err
 	}
-	return keepSetting(ctx, c, s, kept)
+	return saveSetting(ctx, c, s, kept)
 }
 
-// keepSetting is chooseSetting for a value that was checked.
-func keepSetting(ctx context.Context, c *Call, s *setting, value string) error {
+// saveSetting is chooseSetting for a value that was checked.
+func saveSetting(ctx context.Context, c *Call, s *setting, value string) error {
 	clean, err := c.Accounts.CleanSetting(s.name, value)
 	if err != nil {
 		return err
@@ -239,31 +239,31 @@ func joinNames(names []chat.Name) (string, error) {
 
 // These commands are doors to the settings of what things look like.
 var (
-	_ = door("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
-	_ = door("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
-	_ = door("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
-	_ = door("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
-	_ = door("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")
-	_ = door("mouse", "[on|off]", mouseSetting, "scroll with the wheel; Shift selects text")
-	_ = door("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
+	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
+	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
+	_ = settingCommand("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
+	_ = settingCommand("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")
+	_ = settingCommand("mouse", "[on|off]", mouseSetting, "scroll with the wheel; Shift selects text")
+	_ = settingCommand("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
 )
 
-// door is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
-func door(name, args string, s *setting, brief string) *Command {
+// settingCommand is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
+func settingCommand(name, args string, s *setting, brief string) *Command {
 	return add(&Command{
 		Name: name, Args: args, Brief: brief, Group: Looks,
-		More:  "Saved, and used in all your sessions. A - restores the default.",
-		Faces: Chat, Effect: ChangesOwn, Account: true, Words: 1,
+		More: "Saved, and used in all your sessions. A - restores the default.",
+		UIs:  Chat, Effect: ChangesOwn, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			value := firstOf(c.Args)
 			if value == "" && len(s.values) == 2 {
 				value = s.values[0]
-				if shownValue(c, s) == value {
+				if displayValue(c, s) == value {
 					value = s.values[1]
 				}
 			}
 			if value == "" {
-				tellSetting(c, s)
+				noteSetting(c, s)
 				return nil
 			}
 			if err := chooseSetting(ctx, c, s, value); err != nil {
@@ -272,15 +272,15 @@ func door(name, args string, s *setting, brief string) *Command {
 			if a, ok := c.Hub.View().ByID(c.Account.ID); ok {
 				c.Account = a
 			}
-			tellSetting(c, s)
+			noteSetting(c, s)
 			return nil
 		},
 	})
 }
 
-// tellSetting says how something is set, and what else it could be.
-func tellSetting(c *Call, s *setting) {
-	value, choices := shownValue(c, s), s.choices(c.Services)
+// noteSetting says how something is set, and what else it could be.
+func noteSetting(c *Call, s *setting) {
+	value, choices := displayValue(c, s), s.choices(c.Services)
 	switch {
 	case value == "":
 		c.Notef("%s is not set: %s", s.name, s.meaning(c.Services))
@@ -293,8 +293,8 @@ func tellSetting(c *Call, s *setting) {
 
 var _ = add(&Command{
 	Name: "set", Args: "[NAME [VALUE]]", Brief: "list, show or change your settings", Group: Looks,
-	More:  "A - as the value restores the default.\nSettings are saved, and used in all your sessions.",
-	Faces: Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
+	More: "A - as the value restores the default.\nSettings are saved, and used in all your sessions.",
+	UIs:  Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			listSettings(c)
@@ -319,12 +319,12 @@ func listSettings(c *Call) {
 			c.printJSON(settingAsJSON(c, s))
 			continue
 		}
-		c.Printf("%-10s %-13s %s\n", s.name, shownValue(c, s), s.meaning(c.Services))
+		c.Printf("%-10s %-13s %s\n", s.name, displayValue(c, s), s.meaning(c.Services))
 	}
 }
 
 func printSetting(c *Call, s *setting) {
-	switch value := shownValue(c, s); {
+	switch value := displayValue(c, s); {
 	case c.json():
 		c.printJSON(settingAsJSON(c, s))
 	case value == "":
@@ -341,7 +341,7 @@ type settingJSON struct {
 }
 
 func settingAsJSON(c *Call, s *setting) settingJSON {
-	return settingJSON{s.name, shownValue(c, s), c.Account.Settings[s.name] != ""}
+	return settingJSON{s.name, displayValue(c, s), c.Account.Settings[s.name] != ""}
 }
 
 // zonePattern leaves no way out of the folders where zones are.

@@ -81,30 +81,30 @@ func (q *queue) mute() {
 }
 
 // give has mallory give a line of the command, and tells whether it was run.
-func (q *queue) give(cmd *Command, face Face, line string) (ran bool, err error) {
+func (q *queue) give(cmd *Command, ui UI, line string) (ran bool, err error) {
 	q.t.Helper()
 	counted := *cmd
 	if !cmd.Free { // else the wait is in Run
 		counted.Run = func(context.Context, *Call) error { ran = true; return nil }
 	}
-	r := &Registry{byName: map[Face]map[string]*Command{face: {cmd.Name: &counted}}}
+	r := &Registry{byName: map[UI]map[string]*Command{ui: {cmd.Name: &counted}}}
 	before := q.hub.Posted()
-	err = r.Run(q.t.Context(), line, q.call(face))
+	err = r.Run(q.t.Context(), line, q.call(ui))
 	return ran || q.hub.Posted() > before, err
 }
 
-func (q *queue) call(face Face) Call {
+func (q *queue) call(ui UI) Call {
 	return Call{
-		Services: q.services, Face: face, Account: q.account(q.me), Name: q.me, In: strings.NewReader(""),
+		Services: q.services, UI: ui, Account: q.account(q.me), Name: q.me, In: strings.NewReader(""),
 		Out: &strings.Builder{}, Err: &strings.Builder{}, Session: q.session, Caller: q.session,
 		Who: func() chat.Caller { return caller(q.me) },
 	}
 }
 
 // lineOf is a line that the command takes, with words that others would see.
-func lineOf(cmd *Command, face Face) string {
+func lineOf(cmd *Command, ui UI) string {
 	switch {
-	case cmd.Name == "edit" && face == Exec:
+	case cmd.Name == "edit" && ui == Exec:
 		return "edit general/1 other words"
 	case cmd.Person:
 		return cmd.Name + " bob words"
@@ -130,15 +130,15 @@ func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
 		if cmd.Free && cmd.Effect == Reads {
 			continue // it never waits
 		}
-		for _, face := range []Face{Chat, Exec} {
-			if cmd.Faces&face == 0 {
+		for _, ui := range []UI{Chat, Exec} {
+			if cmd.UIs&ui == 0 {
 				continue
 			}
 			for what, way := range losing {
 				q := newQueue(t, nil)
 				q.say("mallory", chat.General, "some words")
-				line := lineOf(cmd, face)
-				if ran, err := q.give(cmd, face, line); !ran && !cmd.Free || cmd.Free && ExitCode(err) == int(chat.Denied) && !strings.Contains(line, "#fresh") {
+				line := lineOf(cmd, ui)
+				if ran, err := q.give(cmd, ui, line); !ran && !cmd.Free || cmd.Free && ExitCode(err) == int(chat.Denied) && !strings.Contains(line, "#fresh") {
 					t.Errorf("control: %s: run: %v, %v", line, ran, err)
 				}
 				q.acts.all = nil
@@ -146,7 +146,7 @@ func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
 					continue
 				}
 				q.session.wait = func() { way.lose(q) }
-				ran, err := q.give(cmd, face, line)
+				ran, err := q.give(cmd, ui, line)
 				if ran || ExitCode(err) != int(chat.Denied) {
 					t.Errorf("%s, without %s: run: %v, exit %d: %v", line, what, ran, ExitCode(err), err)
 				}
@@ -167,13 +167,13 @@ func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
 func TestCommandsThatWaitForALargeRoom(t *testing.T) {
 	registry := NewRegistry()
 	for _, c := range []struct {
-		face Face
+		ui   UI
 		line string
 	}{
 		{Exec, "say general words"}, {Exec, "msg bob words"}, {Chat, "reply words"}, {Chat, "me waves"}, {Chat, "shrug"}, {Chat, "edit other words"},
 		{Exec, "edit general/1 other words"}, {Exec, "delete general/1"}, {Chat, "join #dev"}, {Exec, "part dev"},
 	} {
-		cmd, _, err := registry.Find(c.face, c.line)
+		cmd, _, err := registry.Find(c.ui, c.line)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ func TestCommandsThatWaitForALargeRoom(t *testing.T) {
 				}
 				was, in, waited := q.hub.Posted(), q.hub.In(q.me, dev), false
 				j.during = func() { waited = true; way.lose(q) }
-				err := registry.Run(t.Context(), c.line, q.call(c.face))
+				err := registry.Run(t.Context(), c.line, q.call(c.ui))
 				if !waited || ExitCode(err) != int(chat.Denied) || q.hub.Posted() != was || q.hub.In(q.me, dev) != in {
 					t.Errorf("waited: %v, exit %d: %v", waited, ExitCode(err), err)
 				}

@@ -23,7 +23,7 @@ var _ = add(&Command{
 	Name: "user create", Args: "NAME [--admin] [KEY|-]", Brief: "create an account",
 	More:     "Without a key it gets a password, which is shown only once. The user should change it with `passwd`.",
 	ExecMore: "With -, keys are read from standard input, one per line.",
-	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
+	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) { f.Bool("admin", false, "make the user an admin") },
 	Run: func(ctx context.Context, c *Call) error {
 		name, err := c.personName(c.Args[0])
@@ -91,7 +91,7 @@ func accountOf(a chat.Account) accountJSON {
 }
 
 var _ = add(&Command{
-	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for a := range c.Hub.View().Accounts() {
@@ -119,7 +119,7 @@ func seenOn(a chat.Account) string {
 }
 
 var _ = add(&Command{
-	Name: "user info", Args: "NAME", Brief: "show an account's details", Faces: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
+	Name: "user info", Args: "NAME", Brief: "show an account's details", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -151,8 +151,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "user delete", Args: "NAME", Brief: "permanently delete an account",
-	More:  "The name is never given out again. Their messages stay in the rooms' histories.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+	More: "The name is never given out again. Their messages stay in the rooms' histories.",
+	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -181,7 +181,7 @@ var (
 
 func disabling(name, brief string, disabled bool) *Command {
 	return add(&Command{
-		Name: name, Args: "NAME", Brief: brief, Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+		Name: name, Args: "NAME", Brief: brief, UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -201,7 +201,7 @@ func disabling(name, brief string, disabled bool) *Command {
 }
 
 var _ = add(&Command{
-	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
+	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		a, err := c.account(c.Args[0])
 		if err != nil {
@@ -220,7 +220,7 @@ var _ = add(&Command{
 		for _, key := range keys {
 			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
-			tellUseOf(c, key)
+			noteUseOf(c, key)
 		}
 		c.Hub.NotifyUser(a.Name, "%s added a key to your account.", c.Account.Name)
 		return nil
@@ -229,8 +229,8 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
-	More:  "Sessions that used it end at once. Anyone who has the key and a copy of the history can still open older messages.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	More: "Sessions that used it end at once. Anyone who has the key and a copy of the history can still open older messages.",
+	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -244,7 +244,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change an account's role", Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	Name: "user set-role", Args: "NAME user|mod|admin", Brief: "change an account's role", UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(2); err != nil {
 			return err
@@ -259,7 +259,7 @@ var _ = add(&Command{
 
 var (
 	_ = add(&Command{
-		Name: "op", Args: "USER", Brief: "make a person a server moderator", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+		Name: "op", Args: "USER", Brief: "make a person a server moderator", UIs: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -268,7 +268,7 @@ var (
 		},
 	})
 	_ = add(&Command{
-		Name: "deop", Args: "USER", Brief: "remove a server moderator", Faces: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+		Name: "deop", Args: "USER", Brief: "remove a server moderator", UIs: Chat, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -297,7 +297,7 @@ var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "reset an account's password",
 	More:     "The new password is shown only once. Messages sealed only to the old one cannot be opened without it.",
 	ExecMore: "With -, it is read from standard input. Use --yes if there is no terminal to ask on.",
-	Faces:    Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask for confirmation") },
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -369,8 +369,8 @@ func readSecret(c *Call) ([]byte, error) {
 
 var _ = add(&Command{
 	Name: "user unlock", Args: "NAME", Brief: "accept an account's passwords again",
-	More:  "After many wrong passwords in a row, an account accepts passwords only from addresses it has logged in from before.",
-	Faces: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+	More: "After many wrong passwords in a row, an account accepts passwords only from addresses it has logged in from before.",
+	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -379,7 +379,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		c.Notef("Unlocked %s: %s cleared.", a.Name, text.Count(c.Tries.Pardon(a.Name), "wrong password"))
+		c.Notef("Unlocked %s: %s cleared.", a.Name, text.Count(c.LoginAttempts.Unlock(a.Name), "wrong password"))
 		return nil
 	},
 })

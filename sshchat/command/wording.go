@@ -18,7 +18,7 @@ import (
 // printed.
 
 // Type is how a command is typed in a face: "/key add" in the chat, "key add" after ssh and its host.
-func (f Face) Type(line string) string {
+func (f UI) Type(line string) string {
 	if f == Chat {
 		return "/" + line
 	}
@@ -27,7 +27,7 @@ func (f Face) Type(line string) string {
 
 // words returns a text with its commands, which stand in backquotes, as they are typed in the face. In the chat there is a
 // terminal to ask on, and nothing needs to be said of that.
-func (f Face) words(s string) string {
+func (f UI) words(s string) string {
 	parts := strings.Split(s, "`")
 	for i := 1; i < len(parts)-1; i += 2 {
 		parts[i] = f.Type(parts[i])
@@ -43,7 +43,7 @@ func (f Face) words(s string) string {
 const needsTerminal = " (needs ssh -t)"
 
 // typed is how a command is typed by the person who reads what the call says. Who has registered at a prompt goes on in the chat.
-func (c *Call) typed(line string) string { return cmp.Or(c.Next, c.Face).Type(line) }
+func (c *Call) typed(line string) string { return cmp.Or(c.Next, c.UI).Type(line) }
 
 // Reach is how ssh is to be called to reach the server under a name: "-p 2222 alice@chat.host". It is what the operator has
 // set, or the address that a connection came to, which is one that its user can reach.

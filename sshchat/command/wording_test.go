@@ -42,10 +42,10 @@ func TestAddressesThatHintsPrint(t *testing.T) {
 
 // A hint names a command as it is typed where it is read.
 func TestHintsWorkAsPrinted(t *testing.T) {
-	for _, face := range []Face{Chat, Exec} {
+	for _, ui := range []UI{Chat, Exec} {
 		r := newRig(t, "alice", "bob")
-		r.face = face
-		slash := map[Face]string{Chat: "/"}[face]
+		r.face = ui
+		slash := map[UI]string{Chat: "/"}[ui]
 		r.refuses("totp enable", chat.Failed, "; to set one: "+slash+"passwd")
 		r.refuses("passwd recover", chat.Failed, "; to set one: "+slash+"passwd")
 		r.refuses("key add", chat.Usage, slash+"key add needs a key\nusage: "+slash+"key add [--only LIST] KEY")
@@ -55,26 +55,26 @@ func TestHintsWorkAsPrinted(t *testing.T) {
 		r.sees("help kick", "to prevent that, use "+slash+"ban.")
 		r.sees("help key list", "also: "+slash+"keys")
 		help := r.must("help key add")
-		if strings.Contains(help, "standard input") != (face == Exec) || strings.Contains(help, "|-") != (face == Exec) {
+		if strings.Contains(help, "standard input") != (ui == Exec) || strings.Contains(help, "|-") != (ui == Exec) {
 			t.Errorf("where there is standard input: %s", help)
 		}
-		if help := r.must("help passwd"); strings.Contains(help, "ssh -t") != (face == Exec) {
+		if help := r.must("help passwd"); strings.Contains(help, "ssh -t") != (ui == Exec) {
 			t.Errorf("where a terminal has to be asked for: %s", help)
 		}
 		for _, cmd := range all {
-			if cmd.Faces&face != 0 && strings.Contains(cmd.help(face), "`") {
-				t.Errorf("%s: a backquote is left in\n%s", cmd.Name, cmd.help(face))
+			if cmd.UIs&ui != 0 && strings.Contains(cmd.help(ui), "`") {
+				t.Errorf("%s: a backquote is left in\n%s", cmd.Name, cmd.help(ui))
 			}
 		}
 	}
 	r := newRig(t, "alice")
 	for _, cmd := range all { // what stands in backquotes is a command
 		for _, part := range quoted(cmd.Brief + "\n" + cmd.More + "\n" + cmd.ExecMore) {
-			for _, face := range []Face{Chat, Exec} {
-				if cmd.Faces&face == 0 {
+			for _, ui := range []UI{Chat, Exec} {
+				if cmd.UIs&ui == 0 {
 					continue
 				}
-				if _, _, err := r.services.Commands.Find(face, part); err != nil {
+				if _, _, err := r.services.Commands.Find(ui, part); err != nil {
 					t.Errorf("%s names %q: %v", cmd.Name, part, err)
 				}
 			}

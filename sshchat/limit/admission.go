@@ -104,7 +104,7 @@ func (a *Admission) Release(from Source) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.starting--
-	less(a.waiting, from)
+	decrement(a.waiting, from)
 }
 
 // Starting is how many connections there are that have not logged in.
@@ -130,12 +130,12 @@ func (a *Admission) AcquireAccount(from Source, exempt bool, account string) boo
 func (a *Admission) ReleaseAccount(from Source, account string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	less(a.accounts, account)
-	less(a.inside, from)
+	decrement(a.accounts, account)
+	decrement(a.inside, from)
 }
 
-// less counts one less; what is at nothing is forgotten.
-func less[K comparable](counts map[K]int, k K) {
+// decrement counts one less; what is at nothing is forgotten.
+func decrement[K comparable](counts map[K]int, k K) {
 	if counts[k]--; counts[k] <= 0 {
 		delete(counts, k)
 	}

@@ -82,7 +82,7 @@ func (g *LoginAttempts) SetLimits(free, most int) {
 
 // Try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:
 // many at once are no way around the count.
-func (g *LoginAttempts) Try(name chat.Name, from Source) (look bool) {
+func (g *LoginAttempts) Try(name chat.Name, from Source) (check bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n, now := g.touch(name), g.now()
@@ -107,7 +107,7 @@ func (g *LoginAttempts) after(wrong int, before, now time.Time) time.Time {
 
 // TryPrompt is Try for a prompt in a session of the account. The session's source is known, so that no stranger's guesses
 // keep the owner from their own prompts; whoever found the session open gets no more guesses than elsewhere.
-func (g *LoginAttempts) TryPrompt(name chat.Name) (look bool) {
+func (g *LoginAttempts) TryPrompt(name chat.Name) (check bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n, now := g.touch(name), g.now()

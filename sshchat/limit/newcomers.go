@@ -65,7 +65,7 @@ func (n *Newcomers) Reserve(from Source, exempt bool) Verdict {
 func (n *Newcomers) Release(from Source) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	less(n.reserved, from)
+	decrement(n.reserved, from)
 	n.all--
 }
 

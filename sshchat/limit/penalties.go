@@ -41,11 +41,11 @@ const (
 type Penalties struct {
 	now func() time.Time // monotonic
 
-	mu      sync.Mutex
-	limits  PenaltyLimits    // guarded by mu
-	sources map[Source]*debt // guarded by mu
-	order   debts            // guarded by mu; the soonest to be paid first
-	active  int              // guarded by mu; sources that are refused
+	mu       sync.Mutex
+	limits   PenaltyLimits    // guarded by mu
+	sources  map[Source]*debt // guarded by mu
+	byExpiry debts            // guarded by mu; the soonest to be paid first
+	active   int              // guarded by mu; sources that are refused
 }
 
 // debt is what one source owes.
@@ -76,33 +76,33 @@ func (p *Penalties) Add(s Source, what Offence) (begun time.Duration) {
 	defer p.mu.Unlock()
 	now := p.now()
 	p.forget(now)
-	owed := p.sources[s]
-	if owed == nil {
+	d := p.sources[s]
+	if d == nil {
 		if len(p.sources) >= maxPenalized {
-			p.remove(p.order[0])
+			p.remove(p.byExpiry[0])
 		}
-		owed = &debt{source: s, paid: now}
-		p.sources[s] = owed
-		heap.Push(&p.order, owed)
+		d = &debt{source: s, paid: now}
+		p.sources[s] = d
+		heap.Push(&p.byExpiry, d)
 	}
-	if owed.paid.Before(now) {
-		owed.paid, owed.active = now, p.end(owed)
+	if d.paid.Before(now) {
+		d.paid, d.active = now, p.end(d)
 	}
-	owed.paid = owed.paid.Add(p.limits.Charge[what] << min(owed.penalties, 10))
-	if latest := now.Add(p.limits.Longest); owed.paid.After(latest) {
-		owed.paid = latest
+	d.paid = d.paid.Add(p.limits.Charge[what] << min(d.penalties, 10))
+	if latest := now.Add(p.limits.Longest); d.paid.After(latest) {
+		d.paid = latest
 	}
-	if !owed.active && owed.paid.Sub(now) >= p.limits.Least {
-		owed.active = true
-		owed.penalties++
+	if !d.active && d.paid.Sub(now) >= p.limits.Least {
+		d.active = true
+		d.penalties++
 		p.active++
-		begun = owed.paid.Sub(now)
+		begun = d.paid.Sub(now)
 	}
-	owed.forgotten = owed.paid
-	if owed.penalties > 0 {
-		owed.forgotten = owed.paid.Add(penaltyDay)
+	d.forgotten = d.paid
+	if d.penalties > 0 {
+		d.forgotten = d.paid.Add(penaltyDay)
 	}
-	heap.Fix(&p.order, owed.index)
+	heap.Fix(&p.byExpiry, d.index)
 	return begun
 }
 
@@ -114,8 +114,8 @@ func (p *Penalties) Active() int {
 }
 
 // end takes a debt out of the active ones. It returns false, for the debt's field.
-func (p *Penalties) end(owed *debt) bool {
-	if owed.active {
+func (p *Penalties) end(d *debt) bool {
+	if d.active {
 		p.active--
 	}
 	return false
@@ -125,20 +125,20 @@ func (p *Penalties) end(owed *debt) bool {
 func (p *Penalties) Wait(s Source) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	owed := p.sources[s]
-	if owed == nil || !owed.active {
+	d := p.sources[s]
+	if d == nil || !d.active {
 		return 0
 	}
-	left := owed.paid.Sub(p.now())
+	left := d.paid.Sub(p.now())
 	if left <= 0 {
-		owed.active = p.end(owed)
+		d.active = p.end(d)
 		return 0
 	}
 	return left
 }
 
-// Owed is what one source owes, as a copy.
-type Owed struct {
+// Penalty is what one source owes, as a copy.
+type Penalty struct {
 	Source    Source
 	Until     time.Time // when it is paid
 	Refused   bool      // it is kept away until then
@@ -146,14 +146,14 @@ type Owed struct {
 }
 
 // List returns the sources that owe anything, or whose next charges count more, in no order.
-func (p *Penalties) List() []Owed {
+func (p *Penalties) List() []Penalty {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
 	p.forget(now)
-	list := make([]Owed, 0, len(p.sources))
+	list := make([]Penalty, 0, len(p.sources))
 	for s, d := range p.sources {
-		list = append(list, Owed{s, d.paid, d.active && now.Before(d.paid), d.penalties})
+		list = append(list, Penalty{s, d.paid, d.active && now.Before(d.paid), d.penalties})
 	}
 	return list
 }
@@ -162,25 +162,25 @@ func (p *Penalties) List() []Owed {
 func (p *Penalties) Forgive(s Source) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	owed := p.sources[s]
-	if owed != nil {
-		p.remove(owed)
+	d := p.sources[s]
+	if d != nil {
+		p.remove(d)
 	}
-	return owed != nil
+	return d != nil
 }
 
 // forget lets go of debts that mean nothing any more. Called with mu held.
 func (p *Penalties) forget(now time.Time) {
-	for len(p.order) > 0 && !now.Before(p.order[0].forgotten) {
-		p.remove(p.order[0])
+	for len(p.byExpiry) > 0 && !now.Before(p.byExpiry[0].forgotten) {
+		p.remove(p.byExpiry[0])
 	}
 }
 
 // remove is called with mu held.
-func (p *Penalties) remove(owed *debt) {
-	p.end(owed)
-	delete(p.sources, owed.source)
-	heap.Remove(&p.order, owed.index)
+func (p *Penalties) remove(d *debt) {
+	p.end(d)
+	delete(p.sources, d.source)
+	heap.Remove(&p.byExpiry, d.index)
 }
 
 // debts is a heap, the first to be forgotten on top.
@@ -194,15 +194,15 @@ func (d debts) Swap(i, j int) {
 }
 
 func (d *debts) Push(x any) {
-	owed := x.(*debt)
-	owed.index = len(*d)
-	*d = append(*d, owed)
+	debt := x.(*debt)
+	debt.index = len(*d)
+	*d = append(*d, debt)
 }
 
 func (d *debts) Pop() any {
 	old := *d
-	owed := old[len(old)-1]
+	debt := old[len(old)-1]
 	old[len(old)-1] = nil
 	*d = old[:len(old)-1]
-	return owed
+	return debt
 }

@@ -60,8 +60,8 @@ func TestPenalizedSourcesAreBounded(t *testing.T) {
 	for i := range maxPenalized + 5000 {
 		p.Add(testSource(t, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)), NoAuth)
 	}
-	if len(p.sources) > maxPenalized || len(p.order) != len(p.sources) {
-		t.Errorf("%d sources, %d in the heap", len(p.sources), len(p.order))
+	if len(p.sources) > maxPenalized || len(p.byExpiry) != len(p.sources) {
+		t.Errorf("%d sources, %d in the heap", len(p.sources), len(p.byExpiry))
 	}
 	if p.Wait(worst) == 0 {
 		t.Error("a crowd of sources has made the server forget the worst")
@@ -85,9 +85,9 @@ func TestPenaltiesAreListedAndForgiven(t *testing.T) {
 		t.Errorf("refused for %v", w)
 	}
 	for _, o := range p.List() {
-		want := Owed{guesser, c.at.Add(15 * time.Second), true, 1}
+		want := Penalty{guesser, c.at.Add(15 * time.Second), true, 1}
 		if o.Source == clumsy {
-			want = Owed{clumsy, c.at.Add(5 * time.Second), false, 0}
+			want = Penalty{clumsy, c.at.Add(5 * time.Second), false, 0}
 		}
 		if o != want {
 			t.Errorf("listed %+v, not %+v", o, want)

@@ -31,8 +31,8 @@ func (b *TokenBucket) Take(a Allowance, n int, now time.Time) (wait time.Duratio
 
 // Delay returns how long it is until n are there; 0 where they are.
 func (b *TokenBucket) Delay(a Allowance, n int, now time.Time) time.Duration {
-	owed := max(0, time.Time(*b).Sub(now)) // a bucket nobody has used is the least duration away: less than that overflows
-	return max(0, owed+a.lasts(n)-a.lasts(a.Burst))
+	debt := max(0, time.Time(*b).Sub(now)) // a bucket nobody has used is the least duration away: less than that overflows
+	return max(0, debt+a.lasts(n)-a.lasts(a.Burst))
 }
 
 // Spend takes n even where fewer are left, and tells how long it is until the debt is paid.

@@ -9,11 +9,11 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// ledger is chat.Tallies in memory.
-type ledger map[chat.Name]chat.Tally
+// memoryTallies is chat.Tallies in memory.
+type memoryTallies map[chat.Name]chat.Tally
 
 // kept returns guesses that are kept in l.
-func kept(c *clock, l ledger) *LoginAttempts {
+func kept(c *clock, l memoryTallies) *LoginAttempts {
 	g := NewLoginAttempts(c.now, 5, 100)
 	g.restore(l)
 	g.keep = func(n chat.Name, t chat.Tally) { l[n] = t }
@@ -24,7 +24,7 @@ func kept(c *clock, l ledger) *LoginAttempts {
 // control) it starts anew.
 func TestAttackGuessesOutliveTheServer(t *testing.T) {
 	row := attack.On(t, attack.Guessing, "guess until the server restarts, and go on")
-	c, l := newClock(), ledger{}
+	c, l := newClock(), memoryTallies{}
 	alice, from, home := testName(t, "alice"), testSource(t, "192.0.2.1"), testSource(t, "192.0.2.2")
 	g := kept(c, l)
 	g.Succeeded(alice, home)
@@ -48,7 +48,7 @@ func TestAttackGuessesOutliveTheServer(t *testing.T) {
 	if m := g.Succeeded(alice, home); m.Count != 9 || m.From != "192.0.2.1" {
 		t.Errorf("the owner is told of %+v", m)
 	}
-	if g = kept(c, ledger{}); !g.Try(alice, from) {
+	if g = kept(c, memoryTallies{}); !g.Try(alice, from) {
 		t.Error("the control waits")
 	}
 	row.Tried("10 passwords, a restart, one more")
@@ -62,7 +62,7 @@ func TestTalliesFromTheFuture(t *testing.T) {
 	c := newClock()
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
 	years := c.at.AddDate(50, 0, 0)
-	g := kept(c, ledger{alice: {Wrong: 20, Next: years, Missed: 1, At: years,
+	g := kept(c, memoryTallies{alice: {Wrong: 20, Next: years, Missed: 1, At: years,
 		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("192.0.2.9/32"), At: years}}}})
 	c.passes(LongestWait)
 	if !g.Try(alice, from) {

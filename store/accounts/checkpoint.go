@@ -196,7 +196,7 @@ func (c *checkpoints) replace(p point) error {
 		return err
 	}
 	if err := staged.Publish(!c.taken); err != nil {
-		c.look()
+		c.readBack()
 		return fmt.Errorf("write users.json: %w", err)
 	}
 	if !c.taken {
@@ -246,9 +246,9 @@ func sameFile(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// look takes the file as it is for ours, after a write that failed: whether before or after the rename, what is there is what
+// readBack takes the file as it is for ours, after a write that failed: whether before or after the rename, what is there is what
 // we put there. Called with mu held.
-func (c *checkpoints) look() {
+func (c *checkpoints) readBack() {
 	info, err := c.stat(c.path)
 	if err != nil {
 		c.log.Error("users.json cannot be checked after a failed write", "err", err)

@@ -14,25 +14,25 @@ const day = 24 * time.Hour
 
 // machine is a computer whose wall clock can be wrong. It remembers over a restart what was believed, as package clock does.
 type machine struct {
-	dir    string
-	shown  time.Time
-	ran    time.Duration
-	latest time.Time
-	clock  *clock.Clock
+	dir      string
+	wallTime time.Time
+	ran      time.Duration
+	latest   time.Time
+	clock    *clock.Clock
 }
 
 func newMachine(t *testing.T) *machine {
-	return &machine{dir: t.TempDir(), shown: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
+	return &machine{dir: t.TempDir(), wallTime: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
 }
 
-func (m *machine) run(d time.Duration)  { m.shown, m.ran = m.shown.Add(d), m.ran+d }
-func (m *machine) step(d time.Duration) { m.shown = m.shown.Add(d) }
+func (m *machine) run(d time.Duration)  { m.wallTime, m.ran = m.wallTime.Add(d), m.ran+d }
+func (m *machine) step(d time.Duration) { m.wallTime = m.wallTime.Add(d) }
 
 // boot opens the accounts on the machine.
 func (m *machine) boot(t *testing.T) *Store {
 	t.Helper()
 	opt := cheap
-	opt.Now = func() time.Time { return m.shown }
+	opt.Now = func() time.Time { return m.wallTime }
 	m.clock = clock.New(clock.Options{Now: opt.Now, Elapsed: func() time.Duration { return m.ran }})
 	opt.Clock = m.clock
 	u := openIn(t, m.dir, opt)
@@ -83,13 +83,13 @@ func TestClockThatStartsBehindTakesNobodyOut(t *testing.T) {
 	alice := create(t, u, "alice", "")
 	create(t, u, "bob", "")
 	m.halt(t, u)
-	right := m.shown.Add(day)
-	m.shown = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
+	right := m.wallTime.Add(day)
+	m.wallTime = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
 	u = m.boot(t)
 	visit(t, u, alice)
 	create(t, u, "carol", "")
 	wantSealed(t, u, "in 2006", "abc")
-	m.shown = right
+	m.wallTime = right
 	wantSealed(t, u, "the clock is right", "abc")
 	if a, _ := u.ByName(alice.Name); a.Seen != "2026-11-25" {
 		t.Errorf("alice was seen on %s", a.Seen)
@@ -139,13 +139,13 @@ func TestClockThatIsAheadTakesNobodyOut(t *testing.T) {
 func TestConnectedCountsAsHere(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	m.shown = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC) // a new server, of which nothing is known
+	m.wallTime = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC) // a new server, of which nothing is known
 	u := m.boot(t)
 	alice := create(t, u, "alice", "")
 	create(t, u, "bob", "")
 	create(t, u, "carol", "")
 	visit(t, u, alice)
-	m.shown = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	m.wallTime = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	wantSealed(t, u, "the clock is right", "abc")
 	m.run(2 * day)
 	wantSealed(t, u, "and has been for days", "a--")
@@ -165,7 +165,7 @@ func TestClockThatIsAheadForgetsNothing(t *testing.T) {
 		u := m.boot(t)
 		create(t, u, "alice", "")
 		create(t, u, "bob", "")
-		end := m.shown.Add(7 * day)
+		end := m.wallTime.Add(7 * day)
 		if err := u.Ban(chat.Sanction{User: name("alice"), By: name("bob"), Until: end}); err != nil {
 			t.Fatal(err)
 		}
@@ -181,13 +181,13 @@ func TestClockThatIsAheadForgetsNothing(t *testing.T) {
 			m.halt(t, u)
 			u = m.boot(t)
 		}
-		if err := u.Ban(chat.Sanction{User: name("bob"), By: name("bob"), Until: m.shown.Add(time.Hour)}); err != nil {
+		if err := u.Ban(chat.Sanction{User: name("bob"), By: name("bob"), Until: m.wallTime.Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := u.Mute(chat.Sanction{User: name("bob"), By: name("bob"), Until: m.shown.Add(time.Hour)}); err != nil {
+		if err := u.Mute(chat.Sanction{User: name("bob"), By: name("bob"), Until: m.wallTime.Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := u.Invite(name("bob"), 1, m.shown.Add(time.Hour)); err != nil {
+		if _, _, err := u.Invite(name("bob"), 1, m.wallTime.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		want := func(when string, bans, mutes, invites int, valid bool) {
@@ -219,13 +219,13 @@ func TestBanByAClockThatIsBehind(t *testing.T) {
 	u := m.boot(t)
 	create(t, u, "alice", "")
 	m.halt(t, u)
-	right := m.shown
-	m.shown = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
+	right := m.wallTime
+	m.wallTime = time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
 	u = m.boot(t)
-	if err := u.Ban(chat.Sanction{User: name("alice"), By: name("bob"), Until: m.shown.Add(time.Hour)}); err != nil {
+	if err := u.Ban(chat.Sanction{User: name("alice"), By: name("bob"), Until: m.wallTime.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	m.shown = right
+	m.wallTime = right
 	if len(u.Bans()) != 1 {
 		t.Error("the ban is over")
 	}

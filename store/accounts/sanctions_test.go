@@ -116,20 +116,20 @@ func TestInvitesAreUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	u = clocked(t, dir, &now)
-	enter := func(who, code string) error {
+	register := func(who, code string) error {
 		_, err := u.CreateInvited(code, name(who), []chat.Key{{Line: keyA}}, nil, 1)
 		return err
 	}
-	if err := enter("eve", "guessed"); !errors.Is(err, chat.ErrInvite) {
+	if err := register("eve", "guessed"); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("a guessed code: %v", err)
 	}
-	if err := enter("eve", id); !errors.Is(err, chat.ErrInvite) {
+	if err := register("eve", id); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("the id as a code: %v", err)
 	}
-	if err := errors.Join(enter("bob", code), enter("carol", " "+code+"\n")); err != nil {
+	if err := errors.Join(register("bob", code), register("carol", " "+code+"\n")); err != nil {
 		t.Fatal(err)
 	}
-	if err := enter("dave", code); !errors.Is(err, chat.ErrInvite) {
+	if err := register("dave", code); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("a third use of two: %v", err)
 	}
 	if len(u.Invites()) != 0 || u.Invited(code) {
@@ -140,14 +140,14 @@ func TestInvitesAreUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Hour)
-	if err := enter("dave", late); !errors.Is(err, chat.ErrInvite) {
+	if err := register("dave", late); !errors.Is(err, chat.ErrInvite) {
 		t.Errorf("an hour too late: %v", err)
 	}
 	id, taken, err := u.Invite(name("alice"), 1, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := enter("bob", taken); !errors.Is(err, chat.ErrNameTaken) || !u.Invited(taken) {
+	if err := register("bob", taken); !errors.Is(err, chat.ErrNameTaken) || !u.Invited(taken) {
 		t.Errorf("a refused account: %v; the invite is left: %v", err, u.Invited(taken))
 	}
 	if err := errors.Join(u.Revoke(id), u.Revoke(id)); !errors.Is(err, chat.ErrNoInvite) || u.Invited(taken) {

@@ -195,7 +195,7 @@ func (u *Store) Moment() chat.Moment { return moment(u.clock.Read()) }
 
 // moment is a look at the clock as the chat takes it.
 func moment(r clock.Reading) chat.Moment {
-	return chat.Moment{Wall: r.Shown, Trusted: r.Believed, Latest: r.Latest, Stamp: r.Stamp}
+	return chat.Moment{Wall: r.Wall, Trusted: r.Trusted, Latest: r.Latest, Stamp: r.Stamp}
 }
 
 // second is the time as it is stored.

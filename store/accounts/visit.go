@@ -18,7 +18,7 @@ func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time,
 	}
 	dormant := u.dormant(a)
 	u.visits.Store(id, now.Ran)
-	today := now.Believed.Format(time.DateOnly)
+	today := now.Trusted.Format(time.DateOnly)
 	if a.Seen >= today {
 		return since, nil
 	}
@@ -35,7 +35,7 @@ func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time,
 // while this process runs has not, whatever the clock shows.
 func (u *Store) dormant(a chat.Account) bool {
 	now := u.clock.Read()
-	if u.opt.Dormant <= 0 || !now.Believed.After(dormantFrom(a, u.opt.Dormant)) {
+	if u.opt.Dormant <= 0 || !now.Trusted.After(dormantFrom(a, u.opt.Dormant)) {
 		return false
 	}
 	visit, here := u.visits.Load(a.ID)

@@ -149,13 +149,13 @@ func CheckSealed(sealed string) error {
 	if len(sealed) > maxSealed {
 		return fmt.Errorf("a sealed identity is longer than %d bytes", maxSealed)
 	}
-	look := &scryptStanza{}
-	_, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), look)
+	header := &scryptStanza{}
+	_, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), header)
 	switch {
-	case !look.found:
+	case !header.found:
 		return errors.New("a sealed identity is not an age passphrase file")
-	case look.workFactor < 1 || look.workFactor > MaxWorkFactor:
-		return fmt.Errorf("a sealed identity has the work factor %d; it must be 1 to %d", look.workFactor, MaxWorkFactor)
+	case header.workFactor < 1 || header.workFactor > MaxWorkFactor:
+		return fmt.Errorf("a sealed identity has the work factor %d; it must be 1 to %d", header.workFactor, MaxWorkFactor)
 	case !errors.Is(err, age.ErrIncorrectIdentity):
 		return errors.New("a sealed identity is damaged")
 	}

@@ -103,7 +103,7 @@ func (a *Log) find(f durable.File) error {
 	}
 	whole := wholeLines(content)
 	if len(whole) < len(content) {
-		if err := a.tear(f, content[len(whole):], int64(len(whole))); err != nil {
+		if err := a.truncate(f, content[len(whole):], int64(len(whole))); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func wholeLines(content []byte) []byte {
 }
 
 // tear cuts off a line that was not written as a whole and keeps it aside.
-func (a *Log) tear(f durable.File, torn []byte, end int64) error {
+func (a *Log) truncate(f durable.File, torn []byte, end int64) error {
 	a.log.Warn("the audit log's last line was cut off by a crash", "bytes", len(torn), "kept in", a.path()+".torn")
 	if _, err := durable.ReplaceOn(a.disk, a.path()+".torn", torn); err != nil {
 		return err

@@ -152,7 +152,7 @@ func Parse(b []byte) (*Content, error) {
 		s, err := parseLine(line)
 		switch {
 		case !ended || errors.Is(err, errDamaged):
-			return c, c.tear(b[at:], number)
+			return c, c.checkTorn(b[at:], number)
 		case err == nil:
 			err = c.add(s, int64(at))
 		}
@@ -191,9 +191,9 @@ func (c *Content) add(s stored, at int64) error {
 	return nil
 }
 
-// tear looks at what is behind the last whole line. One write that a power cut took back in parts leaves anything there, but
+// checkTorn looks at what is behind the last whole line. One write that a power cut took back in parts leaves anything there, but
 // no whole line: each was durable before the next was written.
-func (c *Content) tear(rest []byte, number int) error {
+func (c *Content) checkTorn(rest []byte, number int) error {
 	rest = bytes.TrimRight(rest, blanks)
 	c.Torn = len(bytes.TrimLeft(rest, blanks))
 	if len(c.Checkpoints) == 0 {

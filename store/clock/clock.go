@@ -79,12 +79,12 @@ func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
 // Reading is one look at the clock.
 type Reading struct {
-	// Shown is the wall clock's time, believed or not: for what can be undone.
-	Shown time.Time
-	// Believed is the time by which something may be ended for good. It is Shown, unless the clock stepped ahead by more
+	// Wall is the wall clock's time, believed or not: for what can be undone.
+	Wall time.Time
+	// Trusted is the time by which something may be ended for good. It is Shown, unless the clock stepped ahead by more
 	// than MaxStep: then it goes on from what was believed before, until the clock has kept to the step for Settle. A
 	// clock that is behind ends nothing, so it is believed.
-	Believed time.Time
+	Trusted time.Time
 	// Latest is the latest time that was believed, and what has elapsed since if the clock fell back.
 	Latest time.Time
 	// Stamp is the time to write down for something that ends some time after it. It is Shown, unless the clock is behind
@@ -105,12 +105,12 @@ func (c *Clock) Read() Reading {
 	}
 	elapsed = max(elapsed, 0)
 	c.last, c.ran, c.highest = now, c.ran+elapsed, c.highest.Add(elapsed)
-	shown := wall(now)
-	c.judge(shown, elapsed)
-	r := Reading{Shown: shown, Believed: shown, Latest: c.highest, Stamp: shown, Ran: c.ran}
+	wallTime := wall(now)
+	c.judge(wallTime, elapsed)
+	r := Reading{Wall: wallTime, Trusted: wallTime, Latest: c.highest, Stamp: wallTime, Ran: c.ran}
 	switch c.off {
 	case ahead:
-		r.Believed = c.highest
+		r.Trusted = c.highest
 	case behind:
 		r.Stamp = c.highest
 	}
@@ -128,23 +128,23 @@ func (c *Clock) Known(newest time.Time) {
 }
 
 // judge compares what the clock shows with what is believed. Called with mu held.
-func (c *Clock) judge(shown time.Time, elapsed time.Duration) {
-	was, step := c.off, shown.Sub(c.highest)
+func (c *Clock) judge(wallTime time.Time, elapsed time.Duration) {
+	was, step := c.off, wallTime.Sub(c.highest)
 	if c.off = side(step); c.off == right {
 		c.kept = 0
 		if step > 0 {
-			c.highest = shown
+			c.highest = wallTime
 		}
 		return
 	}
 	if c.off != was {
 		c.kept = 0
 		c.opt.Log.Warn("the clock is more than two weeks away from the latest known time; bans, invites and archives are kept "+
-			"until it has stayed so for a day", "clock", shown, "known", c.highest)
+			"until it has stayed so for a day", "clock", wallTime, "known", c.highest)
 		return
 	}
 	if c.kept += elapsed; c.kept >= Settle {
-		c.opt.Log.Info("the clock has been steady for a day and is trusted again", "clock", shown, "known", c.highest)
-		c.off, c.kept, c.highest = right, 0, shown
+		c.opt.Log.Info("the clock has been steady for a day and is trusted again", "clock", wallTime, "known", c.highest)
+		c.off, c.kept, c.highest = right, 0, wallTime
 	}
 }

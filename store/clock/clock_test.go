@@ -33,8 +33,8 @@ func (m *machine) options() Options {
 }
 
 // start starts the clock of a machine.
-func start(shown, known time.Time) (*machine, *Clock) {
-	m := &machine{shown: shown}
+func start(wallTime, known time.Time) (*machine, *Clock) {
+	m := &machine{shown: wallTime}
 	c := New(m.options())
 	c.Known(known)
 	return m, c
@@ -43,8 +43,8 @@ func start(shown, known time.Time) (*machine, *Clock) {
 // want holds the clock to what it believes, and to what it would write down.
 func want(t *testing.T, c *Clock, believed, stamp time.Time) {
 	t.Helper()
-	if r := c.Read(); !r.Believed.Equal(believed) || !r.Stamp.Equal(stamp) {
-		t.Errorf("shown is %v; believed is %v, want %v; written down is %v, want %v", r.Shown, r.Believed, believed, r.Stamp, stamp)
+	if r := c.Read(); !r.Trusted.Equal(believed) || !r.Stamp.Equal(stamp) {
+		t.Errorf("shown is %v; believed is %v, want %v; written down is %v, want %v", r.Wall, r.Trusted, believed, r.Stamp, stamp)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestClockOfAMachineThatIsOftenOff(t *testing.T) {
 		for start := range 40 {
 			k := Open(path, m.options())
 			k.Start()
-			if start > 0 && believed < 0 && k.Read().Believed.Equal(m.shown) {
+			if start > 0 && believed < 0 && k.Read().Trusted.Equal(m.shown) {
 				believed = start
 			}
 			m.run(7 * time.Hour)
@@ -231,15 +231,15 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s.latest, s.shown = s.latest.UTC(), s.shown.UTC()
+		s.latest, s.wallTime = s.latest.UTC(), s.wallTime.UTC()
 		if again, err := parse(s.line()); err == nil && again.line() != s.line() {
 			t.Errorf("%q became %q, and that %q", line, s.line(), again.line())
 		}
 		c := New(Options{Now: func() time.Time { return noon }})
 		c.Known(s.latest)
 		c.resume(s)
-		if r := c.Read(); r.Believed.After(noon) {
-			t.Errorf("%q: believed is %v", line, r.Believed)
+		if r := c.Read(); r.Trusted.After(noon) {
+			t.Errorf("%q: believed is %v", line, r.Trusted)
 		}
 	})
 }

@@ -47,9 +47,9 @@ func (c *Clock) Start() {
 
 // saved is what the file holds.
 type saved struct {
-	latest time.Time
-	shown  time.Time     // zero: the clock was right
-	kept   time.Duration // how long it has been off
+	latest   time.Time
+	wallTime time.Time     // zero: the clock was right
+	kept     time.Duration // how long it has been off
 }
 
 func read(path string) (saved, error) {
@@ -68,7 +68,7 @@ func parse(line string) (s saved, err error) {
 	if s.latest, err = time.Parse(time.RFC3339, words[0]); err != nil || len(words) == 1 {
 		return s, err
 	}
-	if s.shown, err = time.Parse(time.RFC3339, words[1]); err != nil {
+	if s.wallTime, err = time.Parse(time.RFC3339, words[1]); err != nil {
 		return s, err
 	}
 	s.kept, err = time.ParseDuration(words[2])
@@ -77,19 +77,19 @@ func parse(line string) (s saved, err error) {
 
 func (s saved) line() string {
 	line := s.latest.Format(time.RFC3339)
-	if !s.shown.IsZero() {
-		line += " " + s.shown.Format(time.RFC3339) + " " + s.kept.Truncate(time.Second).String()
+	if !s.wallTime.IsZero() {
+		line += " " + s.wallTime.Format(time.RFC3339) + " " + s.kept.Truncate(time.Second).String()
 	}
 	return line + "\n"
 }
 
 // resume goes on counting where the clock has kept to the step that it had made.
 func (c *Clock) resume(s saved) {
-	if s.shown.IsZero() {
+	if s.wallTime.IsZero() {
 		return
 	}
-	since := wall(c.last).Sub(s.shown)
-	if now := side(wall(c.last).Sub(c.highest)); now == side(s.shown.Sub(s.latest)) && since > -MaxStep && since < MaxStep {
+	since := wall(c.last).Sub(s.wallTime)
+	if now := side(wall(c.last).Sub(c.highest)); now == side(s.wallTime.Sub(s.latest)) && since > -MaxStep && since < MaxStep {
 		c.off, c.kept = now, min(max(s.kept, 0), Settle)
 	}
 }
@@ -116,7 +116,7 @@ func (c *Clock) save() error {
 	s := saved{latest: r.Latest}
 	c.mu.Lock()
 	if c.off != right {
-		s.shown, s.kept = r.Shown, c.kept
+		s.wallTime, s.kept = r.Wall, c.kept
 	}
 	c.mu.Unlock()
 	return durable.Swap(durable.OS{}, c.file.path, []byte(s.line()))

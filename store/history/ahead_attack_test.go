@@ -22,7 +22,7 @@ func TestAttackReadOnInAWindowMadeAhead(t *testing.T) {
 	for way := range when {
 		for _, banned := range []bool{true, false} {
 			mallory := ageReader(t, "mallory")
-			p, alice, gate := gated(t, mallory)
+			p, alice, hold := heldUp(t, mallory)
 			keys := p.opt.Recipients
 			p.opt.Recipients = func(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient {
 				if name != mallory.name { // whose head may be made while others' are not
@@ -36,7 +36,7 @@ func TestAttackReadOnInAWindowMadeAhead(t *testing.T) {
 			p.say(alice, "for both")
 			had := p.fileKey(mallory)
 			if way == 0 {
-				gate.Lock()
+				hold.Lock()
 			} else {
 				p.made()
 			}
@@ -53,7 +53,7 @@ func TestAttackReadOnInAWindowMadeAhead(t *testing.T) {
 				p.commit(change(chat.General, chat.Leave, mustName(t, "extra2")))
 			}
 			if way == 0 {
-				gate.Unlock()
+				hold.Unlock()
 			}
 			for i := range 2 {
 				p.say(alice, "not for mallory")

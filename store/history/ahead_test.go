@@ -14,8 +14,8 @@ import (
 	"sshchat/store/durable/powercut"
 )
 
-// gated is a place of many readers, and what lets heads be made: while it is held, none is.
-func gated(t *testing.T, others ...reader) (p *place, alice reader, gate *sync.RWMutex) {
+// heldUp is a place of many readers, and what lets heads be made: while it is held, none is.
+func heldUp(t *testing.T, others ...reader) (p *place, alice reader, hold *sync.RWMutex) {
 	t.Helper()
 	p, alice = crowded(t, spareReaders)
 	p.cheapen()
@@ -23,14 +23,14 @@ func gated(t *testing.T, others ...reader) (p *place, alice reader, gate *sync.R
 		p.keys[r.name] = []age.Recipient{r.to}
 		p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: r.name, Since: 1})
 	}
-	gate = new(sync.RWMutex)
+	hold = new(sync.RWMutex)
 	keys := p.opt.Recipients
 	p.opt.Recipients = func(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient {
-		gate.RLock()
-		defer gate.RUnlock()
+		hold.RLock()
+		defer hold.RUnlock()
 		return keys(s, room, name)
 	}
-	return p, alice, gate
+	return p, alice, hold
 }
 
 // made waits until all that is to be made ahead is made.
@@ -50,11 +50,11 @@ func (p *place) made() {
 func TestWindowsAreMadeAhead(t *testing.T) {
 	t.Parallel()
 	bob := ageReader(t, "bob")
-	p, alice, gate := gated(t, bob)
+	p, alice, hold := heldUp(t, bob)
 	p.open()
 	p.say(alice, "for both")
 	p.made()
-	gate.Lock() // no head is made from here on
+	hold.Lock() // no head is made from here on
 	for i, name := range []chat.Name{bob.name, mustName(t, "extra1"), mustName(t, "extra2")} {
 		p.commit(change(chat.General, chat.Leave, name))
 		p.say(alice, fmt.Sprintf("not for bob %d", i))
@@ -66,7 +66,7 @@ func TestWindowsAreMadeAhead(t *testing.T) {
 		t.Error("a fourth window is made though no head can be")
 	default:
 	}
-	gate.Unlock()
+	hold.Unlock()
 	closes(t, "the fourth", fourth)
 	p.say(alice, "nor this")
 	if got := p.texts(bob); !slices.Equal(got, []string{"for both"}) {
@@ -84,7 +84,7 @@ func TestWindowsMadeAheadOutliveAFailure(t *testing.T) {
 	for _, changes := range []bool{false, true} {
 		for _, drops := range []bool{false, true} {
 			bob := ageReader(t, "bob")
-			p, alice, gate := gated(t, bob)
+			p, alice, hold := heldUp(t, bob)
 			disk := powercut.New()
 			h, err := open(disk, "data", p.opt)
 			if err != nil {
@@ -99,12 +99,12 @@ func TestWindowsMadeAheadOutliveAFailure(t *testing.T) {
 			if changes {
 				batch = append(batch, change(chat.General, chat.Leave, bob.name), p.message(chat.General, alice.name, "never stored"))
 			}
-			d := p.draft(batch...)
+			tx := p.transaction(batch...)
 			if drops {
-				d.Drop()
+				tx.Rollback()
 			} else {
 				disk.FailFrom(1, unix.ENOSPC)
-				if d.Store() == nil {
+				if tx.Store() == nil {
 					t.Fatal("stored on a full disk")
 				}
 				disk.Heal()
@@ -120,11 +120,11 @@ func TestWindowsMadeAheadOutliveAFailure(t *testing.T) {
 				}
 			}
 			if !changes {
-				gate.Lock()
+				hold.Lock()
 			}
 			p.say(alice, "two")
 			if !changes {
-				gate.Unlock()
+				hold.Unlock()
 			}
 			if reads, want := h.Sealed(bob.name, chat.General), 2; (reads == want) != (!changes || drops) {
 				t.Errorf("with a change in the batch %v, dropped %v: %d messages are sealed to bob", changes, drops, reads)

@@ -254,7 +254,7 @@ func openArchives(d durable.FS, dir string, o *predecessor) ([]*archive, error) 
 	var all []*archive
 	for o != nil {
 		a := &archive{number: o.archive, size: o.size, until: o.at, disk: d, path: filepath.Join(dir, archiveName(o.archive))}
-		next, err := a.begin()
+		next, err := a.readStart()
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -268,7 +268,7 @@ func openArchives(d durable.FS, dir string, o *predecessor) ([]*archive, error) 
 }
 
 // begin reads how the archive begins, and sees that it is the archive and has its size.
-func (a *archive) begin() (*predecessor, error) {
+func (a *archive) readStart() (*predecessor, error) {
 	f, err := a.disk.Open(a.path)
 	if err != nil {
 		return nil, err

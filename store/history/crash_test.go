@@ -300,9 +300,9 @@ func TestLeaverInAFailedBatch(t *testing.T) {
 // endAll ends the open windows, as a day does.
 func (h *History) endAll(t *testing.T) {
 	t.Helper()
-	d, err := h.DraftEnd()
+	tx, err := h.NewEndTransaction()
 	if err == nil {
-		err = d.Store()
+		err = tx.Store()
 	}
 	if err != nil {
 		t.Fatal(err)

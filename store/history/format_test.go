@@ -187,9 +187,9 @@ func TestBatchesNameTheirChange(t *testing.T) {
 	p.open()
 	say := func(change uint64) {
 		t.Helper()
-		d, err := p.h.Draft([]chat.Event{p.message(chat.General, alice.name, "hello"), p.message(chat.General, alice.name, "again")}, change)
+		tx, err := p.h.NewTransaction([]chat.Event{p.message(chat.General, alice.name, "hello"), p.message(chat.General, alice.name, "again")}, change)
 		if err == nil {
-			err = d.Store()
+			err = tx.Store()
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -205,11 +205,11 @@ func TestBatchesNameTheirChange(t *testing.T) {
 	say(0)
 	say(7)
 	is(7)
-	d, err := p.h.Draft(nil, 9)
+	tx, err := p.h.NewTransaction(nil, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Store(); err != nil {
+	if err := tx.Store(); err != nil {
 		t.Fatal(err)
 	}
 	is(7) // nothing was written that stands on 9

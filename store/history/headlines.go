@@ -275,8 +275,8 @@ type headWorkers struct {
 	all sync.WaitGroup // the goroutines
 }
 
-// order has what the window lacks made, a spare later than what comes next. It may be ordered more than once.
-func (w *headWorkers) order(p *preparedWindow, spare bool) {
+// enqueue has what the window lacks made, a spare later than what comes next. It may be ordered more than once.
+func (w *headWorkers) enqueue(p *preparedWindow, spare bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {

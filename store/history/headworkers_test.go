@@ -76,10 +76,10 @@ func TestRoomsTakeTurns(t *testing.T) {
 	gone := window("gone", 3)
 	gone.dropped.Store(true)
 	for _, p := range []*preparedWindow{window("large", 4), gone, window("small", 2), window("tiny", 1)} {
-		w.order(p, false)
+		w.enqueue(p, false)
 	}
 	spare := window("spare", 3)
-	w.order(spare, true)
+	w.enqueue(spare, true)
 	var turns []string
 	for {
 		p, task := w.take()
@@ -91,8 +91,8 @@ func TestRoomsTakeTurns(t *testing.T) {
 		}
 		turns = append(turns, p.room.String())
 		if len(turns) == 8 {
-			w.order(window("late", 1), false)
-			w.order(spare, false) // it comes next by now
+			w.enqueue(window("late", 1), false)
+			w.enqueue(spare, false) // it comes next by now
 		}
 	}
 	want := []string{"large", "small", "tiny", "large", "small", "large", "large", "spare", "late", "spare", "spare"}
@@ -230,12 +230,12 @@ func TestHeadsOfTheChangedAreMadeAhead(t *testing.T) {
 // one that is open.
 func TestUnprepared(t *testing.T) {
 	t.Parallel()
-	p, alice, gate := gated(t)
+	p, alice, hold := heldUp(t)
 	dev := p.addRoom("dev", preparedReaders-1)
 	p.opt.Window = 3
 	h := p.open()
 	p.made()
-	gate.Lock()
+	hold.Lock()
 	message := func(room chat.RoomName) chat.Event { return chat.Event{Room: room} }
 	leaves := func(i int) chat.Event {
 		return change(chat.General, chat.Leave, mustName(t, fmt.Sprintf("extra%d", i)))
@@ -276,7 +276,7 @@ func TestUnprepared(t *testing.T) {
 		t.Error("it is made, though no head can be")
 	default:
 	}
-	gate.Unlock()
+	hold.Unlock()
 	closes(t, "the next window", u.Done)
 	if h.Unprepared([]chat.Event{general}) != nil {
 		t.Error("it is not prepared after that")
@@ -286,9 +286,9 @@ func TestUnprepared(t *testing.T) {
 // Close comes while heads are made, of a window and of those who have changed, and while somebody waits for them: all of it ends.
 func TestCloseLetsGoOfWhoWaits(t *testing.T) {
 	t.Parallel()
-	p, _, gate := gated(t)
+	p, _, hold := heldUp(t)
 	h := p.open()
-	gate.Lock()
+	hold.Lock()
 	u := h.Unprepared([]chat.Event{{Room: chat.General}})
 	if u == nil {
 		t.Fatal("a window that is not made is prepared")
@@ -297,7 +297,7 @@ func TestCloseLetsGoOfWhoWaits(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- h.Close() }()
 	closes(t, "whoever waits for heads", u.Done)
-	gate.Unlock()
+	hold.Unlock()
 	select {
 	case err := <-closed:
 		if err != nil {

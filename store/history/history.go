@@ -261,11 +261,11 @@ func (h *History) Last() map[chat.RoomName]uint64 {
 
 // Commit implements chat.Journal, for a history by itself: it drafts the batch, stores it, and rotates if it is time.
 func (h *History) Commit(batch []chat.Event) error {
-	d, err := h.Draft(batch, 0)
+	tx, err := h.NewTransaction(batch, 0)
 	if err != nil {
 		return err
 	}
-	if err := d.Store(); err != nil {
+	if err := tx.Store(); err != nil {
 		return err
 	}
 	h.rotateDue() // the batch is durable, whatever becomes of that
@@ -320,7 +320,7 @@ func (h *History) Change() uint64 { return h.change.Load() }
 func (h *History) WriteErrors() uint64 { return h.errors.Load() }
 
 // endOld ends windows that are a day old. They are looked at once a minute.
-func (h *History) endOld(d *Draft) {
+func (h *History) endOld(tx *Transaction) {
 	now := h.opt.Now()
 	if now.Sub(h.checked) < time.Minute {
 		return
@@ -329,8 +329,8 @@ func (h *History) endOld(d *Draft) {
 	h.expire()
 	for _, r := range h.rooms {
 		if r.open && now.Sub(r.at.opened) >= windowLasts {
-			d.touch(r)
-			d.end(r)
+			tx.touch(r)
+			tx.end(r)
 		}
 	}
 }
@@ -348,7 +348,7 @@ func (h *History) Close() error {
 		r.forgetPrepared()
 	}
 	h.workers.wait()
-	err := draftEnd(h).commit()
+	err := endTransaction(h).commit()
 	for _, r := range h.rooms {
 		if r.open {
 			r.at.keys.wipe()

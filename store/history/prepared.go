@@ -166,12 +166,12 @@ func (p *preparedWindow) remake(a *headAgain) {
 	}
 	p.fresh[a.name] = madeAgain{made, a.times}
 	if p.making--; p.making == 0 && len(p.again) == 0 {
-		p.settle()
+		p.releaseWaiting()
 	}
 }
 
 // settle lets those go on who wait for the heads of the changed. Called with mu held.
-func (p *preparedWindow) settle() {
+func (p *preparedWindow) releaseWaiting() {
 	if p.settled != nil {
 		close(p.settled)
 		p.settled = nil
@@ -310,14 +310,14 @@ func (p *preparedWindow) spent() bool {
 	return p.dropped.Load() || p.begun && (len(p.changed) > 0 || len(p.keys.msgs) == 0)
 }
 
-// begin makes the heads fit the readers as they are in s and forgets the file key: from here on
+// start makes the heads fit the readers as they are in s and forgets the file key: from here on
 // the server cannot open what it writes. It may be called again where the write failed.
-func (p *preparedWindow) begin(readers map[chat.Name]bool, s *chat.State) error {
+func (p *preparedWindow) start(readers map[chat.Name]bool, s *chat.State) error {
 	p.mu.Lock()
 	fresh := p.fresh
 	p.fresh, p.again = nil, nil
 	p.begun = true
-	p.settle()
+	p.releaseWaiting()
 	p.mu.Unlock()
 	var heads []namedHead
 	for name, c := range p.changed {
@@ -366,7 +366,7 @@ func (p *preparedWindow) drop() {
 	if p.keys != nil {
 		p.keys.wipe()
 	}
-	p.settle()
+	p.releaseWaiting()
 	p.end()
 }
 
@@ -407,7 +407,7 @@ func (h *History) prepareNext(r *roomChain, s *chat.State) {
 		if !spare {
 			h.pace(p)
 		}
-		h.workers.order(p, spare)
+		h.workers.enqueue(p, spare)
 	}
 }
 
@@ -419,7 +419,7 @@ func (r *roomChain) nextAhead(h *History) *preparedWindow {
 	p := r.ahead[0]
 	if r.ahead = r.ahead[1:]; len(r.ahead) > 0 {
 		h.pace(r.ahead[0])
-		h.workers.order(r.ahead[0], false) // it is no spare any more
+		h.workers.enqueue(r.ahead[0], false) // it is no spare any more
 	}
 	return p
 }
@@ -434,14 +434,14 @@ func (h *History) pace(p *preparedWindow) {
 }
 
 // prepareChanged has the heads made, in the windows made ahead, of those whose keys the draft has changed.
-func (d *Draft) prepareChanged() {
-	for r, s := range d.before {
+func (tx *Transaction) prepareChanged() {
+	for r, s := range tx.before {
 		if !s.changed {
 			continue
 		}
 		for i, p := range r.ahead {
-			if p.remakeAhead(maps.Keys(s.was), r.readers, d.h.state.Load()) {
-				d.h.workers.order(p, i > 0)
+			if p.remakeAhead(maps.Keys(s.was), r.readers, tx.h.state.Load()) {
+				tx.h.workers.enqueue(p, i > 0)
 			}
 		}
 	}
@@ -463,9 +463,9 @@ func (h *History) publishNext(r *roomChain) {
 }
 
 // publishNext notes it for all rooms that the draft has touched.
-func (d *Draft) publishNext() {
-	for r := range d.before {
-		d.h.publishNext(r)
+func (tx *Transaction) publishNext() {
+	for r := range tx.before {
+		tx.h.publishNext(r)
 	}
 }
 

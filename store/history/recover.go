@@ -152,7 +152,7 @@ func (r *recovery) judge(torn *damage, size int64) (rest []byte, err error) {
 	if torn.newer {
 		return nil, fmt.Errorf("%s: %w: %w; nothing was changed", r.path, ErrFormat, torn)
 	}
-	if err := r.lookBeyond(torn.off, size); err != nil {
+	if err := r.scanBeyond(torn.off, size); err != nil {
 		return nil, fmt.Errorf("%s: %w; nothing was changed", r.path, err)
 	}
 	if torn.n <= r.ok || torn.noCrash {
@@ -186,9 +186,9 @@ func (r *recovery) repair(torn *damage, rest []byte) error {
 	return nil
 }
 
-// lookBeyond looks through what follows the damage for lines that are whole: some say what was durable, and none may be
+// scanBeyond looks through what follows the damage for lines that are whole: some say what was durable, and none may be
 // of a newer format. Errors: ErrFormat, and those of the disk.
-func (r *recovery) lookBeyond(off, size int64) error {
+func (r *recovery) scanBeyond(off, size int64) error {
 	page := make([]byte, pageSize)
 	for at := off - off%pageSize; at < size; at += pageSize {
 		n, err := r.file.ReadAt(page, at)

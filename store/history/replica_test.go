@@ -175,10 +175,10 @@ func (v *town) event() chat.Event {
 }
 
 // publish has the draft logged, and stored by all.
-func (v *town) publish(d *Draft, events []chat.Event) error {
-	e := logged{lines: d.Records()}
-	if n := len(d.records); n > 0 {
-		e.last = d.records[n-1].last()
+func (v *town) publish(tx *Transaction, events []chat.Event) error {
+	e := logged{lines: tx.Records()}
+	if n := len(tx.records); n > 0 {
+		e.last = tx.records[n-1].last()
 	}
 	for _, ev := range events {
 		if ev.Change == chat.NoChange && ev.Stored == nil {
@@ -186,7 +186,7 @@ func (v *town) publish(d *Draft, events []chat.Event) error {
 		}
 	}
 	v.log = append(v.log, e)
-	if err := d.Store(); err != nil {
+	if err := tx.Store(); err != nil {
 		return err
 	}
 	for _, f := range v.followers {
@@ -198,19 +198,19 @@ func (v *town) publish(d *Draft, events []chat.Event) error {
 }
 
 func (v *town) commit(events []chat.Event) error {
-	d, err := v.leader.Draft(events, v.changes)
+	tx, err := v.leader.NewTransaction(events, v.changes)
 	if err != nil {
 		return err
 	}
-	if err := v.publish(d, events); err != nil {
+	if err := v.publish(tx, events); err != nil {
 		return err
 	}
 	for {
-		d, err := v.leader.DraftRotation(false)
-		if err != nil || d == nil {
+		tx, err := v.leader.NewRotation(false)
+		if err != nil || tx == nil {
 			return err
 		}
-		if err := v.publish(d, nil); err != nil {
+		if err := v.publish(tx, nil); err != nil {
 			return err
 		}
 	}
@@ -255,9 +255,9 @@ func (v *town) share(who chat.Name) {
 func (v *town) lead(next *History, orderly bool) {
 	v.t.Helper()
 	if orderly {
-		d, err := v.leader.DraftEnd()
+		tx, err := v.leader.NewEndTransaction()
 		if err == nil {
-			err = v.publish(d, nil)
+			err = v.publish(tx, nil)
 		}
 		if err != nil {
 			v.t.Fatal(err)
@@ -632,7 +632,7 @@ func TestFollowingAndLeading(t *testing.T) {
 	t.Parallel()
 	v, _ := recorded(t, 1, 20)
 	h, _ := follower(t, v.opt, v.log)
-	if _, err := h.Draft(nil, 0); !errors.Is(err, errFollowing) {
+	if _, err := h.NewTransaction(nil, 0); !errors.Is(err, errFollowing) {
 		t.Errorf("it drafts: %v", err)
 	}
 	if got, want := h.Last(), v.leader.Last(); !maps.Equal(got, want) {
@@ -681,15 +681,15 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 	v.elect(all[0])
 	v.talk(3)
 	e := v.event()
-	d, err := v.leader.Draft([]chat.Event{e}, v.changes)
+	tx, err := v.leader.NewTransaction([]chat.Event{e}, v.changes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.log = append(v.log, logged{lines: d.Records(), said: []chat.Message{e.Message}})
+	v.log = append(v.log, logged{lines: tx.Records(), said: []chat.Message{e.Message}})
 	disks[0].FailFrom(1, unix.ENOSPC)
-	if len(d.Records()) == 0 {
-		d.Drop()
-	} else if d.Store() == nil {
+	if len(tx.Records()) == 0 {
+		tx.Rollback()
+	} else if tx.Store() == nil {
 		t.Error("stored on a full disk")
 	}
 	disks[0].Heal()

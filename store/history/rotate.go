@@ -30,12 +30,12 @@ const rotateAgain = time.Minute
 // rotateDue rotates where the file has its size. A rotation that fails is told in the log; the old file goes on.
 func (h *History) rotateDue() {
 	for {
-		d, err := h.DraftRotation(false)
-		if err == nil && d == nil {
+		tx, err := h.NewRotation(false)
+		if err == nil && tx == nil {
 			return
 		}
 		if err == nil {
-			err = d.Store()
+			err = tx.Store()
 		}
 		if errors.Is(err, errHistoryClosed) {
 			return
@@ -50,46 +50,46 @@ func (h *History) rotateDue() {
 // Rotate puts the history so far away as an archive. It returns once that is durable; messages wait meanwhile.
 func (h *History) Rotate() error {
 	for {
-		d, err := h.DraftRotation(true)
-		if err != nil || d == nil {
+		tx, err := h.NewRotation(true)
+		if err != nil || tx == nil {
 			return err
 		}
-		if err := d.Store(); err != nil || !d.Rotate.IsZero() {
+		if err := tx.Store(); err != nil || !tx.Rotate.IsZero() {
 			return err
 		}
 	}
 }
 
-// DraftRotation drafts the next step of a rotation: the end of all windows, and when that is stored and nothing else was
+// NewRotation drafts the next step of a rotation: the end of all windows, and when that is stored and nothing else was
 // said, the record with which the history goes on in a new file, which has Rotate set. It returns nil if there is nothing to
 // put away, or, unless now is set, the file does not have its size. One that failed is not tried again for a minute.
-func (h *History) DraftRotation(now bool) (*Draft, error) {
-	return h.drafting(func() (*Draft, error) {
+func (h *History) NewRotation(now bool) (*Transaction, error) {
+	return h.startTransaction(func() (*Transaction, error) {
 		if h.segment.empty() || !now && (h.opt.Rotate <= 0 || h.segment.end < h.opt.Rotate || h.opt.Now().Before(h.rotateAfter)) {
 			return nil, nil
 		}
-		d, err := draftRotation(h)
+		tx, err := rotationTransaction(h)
 		if err != nil {
 			h.rotateAfter = h.opt.Now().Add(rotateAgain)
 		}
-		return d, err
+		return tx, err
 	})
 }
 
-func draftRotation(h *History) (*Draft, error) {
+func rotationTransaction(h *History) (*Transaction, error) {
 	for _, r := range h.rooms {
 		if r.open {
-			return draftEnd(h), nil
+			return endTransaction(h), nil
 		}
 	}
 	next, o, err := h.writeArchive(h.opt.Clock.Read().Stamp)
 	if err != nil {
 		return nil, fmt.Errorf("write an archive: %w", err)
 	}
-	d := newDraft(h)
-	d.next, d.Rotate = next, o.at
-	d.put(&record{kind: startRecord, predecessor: o})
-	return d, nil
+	tx := newTransaction(h)
+	tx.next, tx.Rotate = next, o.at
+	tx.put(&record{kind: startRecord, predecessor: o})
+	return tx, nil
 }
 
 // writeArchive writes the next archive, put away at that time, durably and under its name, and returns what the next file
@@ -246,7 +246,7 @@ func (x index) relocated(moved map[int64]int64) index {
 // expire deletes the oldest archives that are not to be kept. Called with committing held.
 // A clock that is not believed makes none old.
 func (h *History) expire() {
-	now := h.opt.Clock.Read().Believed
+	now := h.opt.Clock.Read().Trusted
 	var bytes int64
 	for _, a := range h.archives {
 		bytes += a.size

@@ -176,7 +176,7 @@ func TestEveryStepOfARotationFailsOnce(t *testing.T) {
 	}
 }
 
-func FuzzReadBanner(f *testing.F) {
+func FuzzParseLineHeader(f *testing.F) {
 	for _, s := range []string{
 		`{"n":1,"t":"window","room":"general","w":1,"prev":"","ok":0,"heads":{}`,
 		`{"n":2,"t":"msg","room":"@alice+bob","w":1,"seq":7,"prev":"x"`,
@@ -198,7 +198,7 @@ func FuzzReadBanner(f *testing.F) {
 }
 
 // What an archive or a file that goes on from one may be is read without harm, and by no two readers differently.
-func FuzzTrail(f *testing.F) {
+func FuzzVerifier(f *testing.F) {
 	start := &record{n: 8, kind: startRecord, ok: 7, hasOK: true, predecessor: &predecessor{archive: 1, size: 5,
 		rooms: []Head{{Room: chat.General, W: 2, Seq: 3, N: 7, Tip: sum{1}}}}}
 	start.encode()

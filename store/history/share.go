@@ -178,17 +178,17 @@ type sharedHeads struct {
 }
 
 // takeStored drafts what only the history understands.
-func (d *Draft) takeStored(what any) error {
+func (tx *Transaction) takeStored(what any) error {
 	s, ok := what.(*sharedHeads)
 	if !ok {
 		return fmt.Errorf("store a %T: the history did not create it", what)
 	}
-	if err := s.check(d.state); err != nil {
+	if err := s.check(tx.state); err != nil {
 		return err
 	}
 	for _, r := range s.records {
 		again := *r // it may be drafted more than once
-		d.put(&again)
+		tx.put(&again)
 	}
 	return nil
 }

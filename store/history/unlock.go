@@ -106,12 +106,12 @@ func messages(lines []Line) ([]chat.Message, error) {
 		m.Deleted = l.Text == "" && l.Kind != chat.Delete
 		said = append(said, m)
 	}
-	settle(said)
+	applyEdits(said)
 	return said, nil
 }
 
-// settle has the edits and deletions among the messages, oldest first, take effect on the others.
-func settle(said []chat.Message) {
+// applyEdits has the edits and deletions among the messages, oldest first, take effect on the others.
+func applyEdits(said []chat.Message) {
 	last := make(map[uint64]*chat.Message) // by what they mean
 	for i := range said {
 		if m := &said[i]; m.Of > 0 {

@@ -115,7 +115,7 @@ func (t *verifier) file(f File, take func(*record) error) error {
 			return err
 		}
 		if first {
-			if err := t.begin(r, s.number); err != nil {
+			if err := t.beginFile(r, s.number); err != nil {
 				return fmt.Errorf("%w: %w", ErrDamaged, err)
 			}
 		}
@@ -130,7 +130,7 @@ func (t *verifier) file(f File, take func(*record) error) error {
 }
 
 // begin sees that the file goes on from the one before it.
-func (t *verifier) begin(r *record, number int) error {
+func (t *verifier) beginFile(r *record, number int) error {
 	o := r.predecessor
 	switch {
 	case o == nil && r.n != 1:

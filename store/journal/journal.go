@@ -23,8 +23,8 @@ type Journal struct {
 	log      *slog.Logger
 	out      chan chat.Batch
 
-	noting sync.Mutex // held from the moment at which a change is stored until its lines of the audit log are written
-	owed   []chat.Act // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
+	noting  sync.Mutex // held from the moment at which a change is stored until its lines of the audit log are written
+	pending []chat.Act // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
 
 	// Publish is given what is to be stored before it is, and has a place for it among what others publish, or refuses.
 	// nil: this folder is the only one.
@@ -35,7 +35,7 @@ type Journal struct {
 type Sealed struct {
 	Batch   *chat.Batch // nil: there is none, only records, as of a rotation
 	Change  uint64      // the last of the State, with what is decided in the batch
-	Records [][]byte    // of the history, as history.Draft.Records has them
+	Records [][]byte    // of the history, as history.Transaction.Records has them
 }
 
 // New is the journal over what the folder holds, opened. It refuses a history that stands on changes which the accounts do
@@ -80,15 +80,15 @@ func (j *Journal) Append(b chat.Batch) error {
 	if decides(&b) {
 		change++
 	}
-	draft, err := j.history.Draft(b.Events, change)
+	tx, err := j.history.NewTransaction(b.Events, change)
 	if err != nil {
 		return err
 	}
-	defer draft.Drop()
-	if err := j.publish(&b, change, draft); err != nil {
+	defer tx.Rollback()
+	if err := j.publish(&b, change, tx); err != nil {
 		return err
 	}
-	err = j.store(&b, draft)
+	err = j.store(&b, tx)
 	if err != nil && j.Publish != nil {
 		return published(err)
 	}
@@ -103,16 +103,16 @@ func (j *Journal) Append(b chat.Batch) error {
 
 // store stores a batch: what was decided, what was said, and the lines of the audit log. If only the first can be stored, the
 // batch is without the others, and the error wraps chat.ErrOnlyDecided.
-func (j *Journal) store(b *chat.Batch, draft *history.Draft) error {
+func (j *Journal) store(b *chat.Batch, tx *history.Transaction) error {
 	if !decides(b) {
-		return draft.Store()
+		return tx.Store()
 	}
 	j.noting.Lock()
 	defer j.noting.Unlock()
-	if err := j.decide(b, draft.Follows()); err != nil {
+	if err := j.decide(b, tx.Follows()); err != nil {
 		return err
 	}
-	err := draft.Store()
+	err := tx.Store()
 	if err != nil {
 		err = fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
 		*b = b.Decided()
@@ -125,7 +125,7 @@ func (j *Journal) store(b *chat.Batch, draft *history.Draft) error {
 // its number is one more.
 func decides(b *chat.Batch) bool { return b.After != b.Before || len(b.Acts) > 0 || b.Edit != "" }
 
-func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Draft) error {
+func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Transaction) error {
 	if j.Publish == nil {
 		return nil
 	}
@@ -156,19 +156,19 @@ func (j *Journal) decide(b *chat.Batch, n uint64) error {
 // note writes lines of the audit log, which are durable with the change that they are about. What cannot be written is tried
 // again before users.json is written, and then at the next start. Called with noting held.
 func (j *Journal) note(acts []chat.Act) {
-	j.owed = append(j.owed, acts...)
-	if err := j.writeOwed(); err != nil {
-		j.log.Error("the audit log cannot be written; missing lines are kept in changes.jsonl", "lines", len(j.owed), "err", err)
+	j.pending = append(j.pending, acts...)
+	if err := j.writePending(); err != nil {
+		j.log.Error("the audit log cannot be written; missing lines are kept in changes.jsonl", "lines", len(j.pending), "err", err)
 	}
 }
 
-// writeOwed is called with noting held.
-func (j *Journal) writeOwed() error {
-	for len(j.owed) > 0 {
-		if err := j.audit.Note(j.owed[0]); err != nil {
+// writePending is called with noting held.
+func (j *Journal) writePending() error {
+	for len(j.pending) > 0 {
+		if err := j.audit.Note(j.pending[0]); err != nil {
 			return err
 		}
-		j.owed = j.owed[1:]
+		j.pending = j.pending[1:]
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (j *Journal) writeOwed() error {
 // users.json has the changes, a crash does not bring their lines back.
 func (j *Journal) noted() error {
 	j.noting.Lock()
-	err := j.writeOwed()
+	err := j.writePending()
 	j.noting.Unlock() // nobody who stores a change waits for the sync
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (j *Journal) noted() error {
 // rotate has the history go on in a new file, if it is time. What was said is durable, whatever becomes of that.
 func (j *Journal) rotate() {
 	for {
-		d, err := j.history.DraftRotation(false)
+		d, err := j.history.NewRotation(false)
 		if err == nil && d == nil {
 			return
 		}

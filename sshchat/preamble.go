@@ -22,26 +22,26 @@ import (
 var errNotSSH = errors.New("not SSH")
 
 var (
-	beginning = []byte("SSH-")
+	sshPrefix = []byte("SSH-")
 	proxyV1   = []byte("PROXY ")
 	proxyV2   = []byte("\r\n\r\n\x00\r\nQUIT\n")
 )
 
-// hello is the first bytes of a connection, as far as they are needed to tell what it is. It belongs to the reader.
-type hello struct {
+// preamble is the first bytes of a connection, as far as they are needed to tell what it is. It belongs to the reader.
+type preamble struct {
 	seen [12]byte
 	n    int
 	done bool
 }
 
 // take looks at more bytes. It fails where the client does not speak SSH, and then reports whether it sent a PROXY header.
-func (h *hello) take(p []byte) (proxy bool, err error) {
+func (h *preamble) take(p []byte) (proxy bool, err error) {
 	if h.done {
 		return false, nil
 	}
 	h.n += copy(h.seen[h.n:], p)
 	seen := h.seen[:h.n]
-	for _, what := range [][]byte{beginning, proxyV1, proxyV2} {
+	for _, what := range [][]byte{sshPrefix, proxyV1, proxyV2} {
 		n := min(len(seen), len(what))
 		if !bytes.Equal(seen[:n], what[:n]) {
 			continue
@@ -50,7 +50,7 @@ func (h *hello) take(p []byte) (proxy bool, err error) {
 			return false, nil // it may become that
 		}
 		h.done = true
-		if &what[0] == &beginning[0] {
+		if &what[0] == &sshPrefix[0] {
 			return false, nil
 		}
 		return true, errNotSSH
@@ -59,11 +59,11 @@ func (h *hello) take(p []byte) (proxy bool, err error) {
 	return false, errNotSSH
 }
 
-// begins looks at what the client has sent, until it is known to speak SSH.
-func (c *conn) begins(p []byte) error {
-	proxy, err := c.hello.take(p)
+// checkVersion looks at what the client has sent, until it is known to speak SSH.
+func (c *conn) checkVersion(p []byte) error {
+	proxy, err := c.preamble.take(p)
 	if proxy {
-		c.server.strange.write(slog.LevelWarn, c.from, "closed: got a PROXY header instead of SSH", "source", c.source,
+		c.server.strangerLog.write(slog.LevelWarn, c.from, "closed: got a PROXY header instead of SSH", "source", c.source,
 			"do", "switch off the PROXY protocol in the load balancer; it is not supported")
 	}
 	return err
@@ -78,9 +78,9 @@ type remoteAddr struct {
 // RemoteAddr implements net.Conn.
 func (c *conn) RemoteAddr() net.Addr { return remoteAddr{c.Conn.RemoteAddr(), c} }
 
-// misfit notes that client and server have no algorithm in common, which is nobody's fault that an address should be kept
+// logNoCommonAlgorithm notes that client and server have no algorithm in common, which is nobody's fault that an address should be kept
 // out for, and tells the operator what the client offered. The list is the client's: cleaned and cut.
-func (s *Server) misfit(nc net.Conn, err error) {
+func (s *Server) logNoCommonAlgorithm(nc net.Conn, err error) {
 	var none *gossh.AlgorithmNegotiationError
 	remote, ok := nc.RemoteAddr().(remoteAddr)
 	if !ok || !errors.As(err, &none) {
@@ -92,7 +92,7 @@ func (s *Server) misfit(nc net.Conn, err error) {
 	for _, name := range none.RequestedAlgorithms {
 		offered += " " + name
 	}
-	s.strange.write(slog.LevelWarn, c.from, "key exchange failed", "source", c.source, "for", none.What,
+	s.strangerLog.write(slog.LevelWarn, c.from, "key exchange failed", "source", c.source, "for", none.What,
 		"offered", text.Clean(offered, 512))
 }
 

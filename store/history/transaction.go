@@ -14,7 +14,7 @@ import (
 
 // Draft is a batch that has its records and is not stored: what a leader publishes. From Draft to Store or Drop nothing
 // else is written to the history, nor copied from it; so one of the two must be called, soon.
-type Draft struct {
+type Transaction struct {
 	// Rotate is when the history so far was put away, if it goes on in a new file once this is stored; else zero.
 	Rotate time.Time
 
@@ -96,57 +96,57 @@ type savepoint struct {
 	begun   []*preparedWindow  // since
 }
 
-// Draft seals a batch for those who read its rooms and gives its records their places, and ends windows that have had their
+// NewTransaction seals a batch for those who read its rooms and gives its records their places, and ends windows that have had their
 // time. change is the number of the last change of State that the batch stands on; 0 if it is not known. The caller stores
 // or drops what it returns; until then every other call that writes waits.
 // Errors: *chat.BadEvent, and what keeps the history from being written at all; then nothing has changed.
-func (h *History) Draft(events []chat.Event, change uint64) (*Draft, error) {
-	return h.drafting(func() (*Draft, error) {
-		d := newDraft(h)
-		d.change = max(d.change, change)
-		h.endOld(d)
+func (h *History) NewTransaction(events []chat.Event, change uint64) (*Transaction, error) {
+	return h.startTransaction(func() (*Transaction, error) {
+		tx := newTransaction(h)
+		tx.change = max(tx.change, change)
+		h.endOld(tx)
 		for i := range events {
-			d.event = i
-			if err := d.take(&events[i]); err != nil {
-				return d, &chat.BadEvent{Index: i, Err: err}
+			tx.event = i
+			if err := tx.take(&events[i]); err != nil {
+				return tx, &chat.BadEvent{Index: i, Err: err}
 			}
 		}
-		return d, nil
+		return tx, nil
 	})
 }
 
-// DraftEnd drafts the end of all windows, as at an orderly stop.
-func (h *History) DraftEnd() (*Draft, error) {
-	return h.drafting(func() (*Draft, error) { return draftEnd(h), nil })
+// NewEndTransaction drafts the end of all windows, as at an orderly stop.
+func (h *History) NewEndTransaction() (*Transaction, error) {
+	return h.startTransaction(func() (*Transaction, error) { return endTransaction(h), nil })
 }
 
-func draftEnd(h *History) *Draft {
-	d := newDraft(h)
+func endTransaction(h *History) *Transaction {
+	tx := newTransaction(h)
 	for _, r := range h.rooms {
 		if r.open {
-			d.touch(r)
-			d.end(r)
+			tx.touch(r)
+			tx.end(r)
 		}
 	}
-	return d
+	return tx
 }
 
-// drafting has a draft made. If it returns one, committing is held until that is over.
-func (h *History) drafting(make func() (*Draft, error)) (*Draft, error) {
+// startTransaction has a draft made. If it returns one, committing is held until that is over.
+func (h *History) startTransaction(make func() (*Transaction, error)) (*Transaction, error) {
 	h.committing.Lock()
-	var d *Draft
+	var tx *Transaction
 	err := h.writable()
 	if err == nil {
-		d, err = make()
+		tx, err = make()
 	}
-	if err == nil && d != nil {
-		err = d.readBack()
+	if err == nil && tx != nil {
+		err = tx.readBack()
 	}
-	if err == nil && d != nil {
-		return d, nil
+	if err == nil && tx != nil {
+		return tx, nil
 	}
-	if d != nil {
-		d.Drop() // lets go of committing
+	if tx != nil {
+		tx.Rollback() // lets go of committing
 	} else {
 		h.committing.Unlock()
 	}
@@ -164,15 +164,15 @@ func (h *History) writable() error {
 	return h.segment.dead
 }
 
-func newDraft(h *History) *Draft {
+func newTransaction(h *History) *Transaction {
 	before, links := h.scratch.rooms()
-	return &Draft{h: h, n: h.segment.n + 1, change: h.change.Load(), state: h.state.Load(), event: -1, before: before, links: links}
+	return &Transaction{h: h, n: h.segment.n + 1, change: h.change.Load(), state: h.state.Load(), event: -1, before: before, links: links}
 }
 
 // Records are the lines that storing it appends to the file: records, each followed by the lines it is continued on. They are
 // copies, which may be kept.
-func (d *Draft) Records() (lines [][]byte) {
-	for _, r := range d.records {
+func (tx *Transaction) Records() (lines [][]byte) {
+	for _, r := range tx.records {
 		for _, line := range r.lines {
 			lines = append(lines, bytes.Clone(line))
 		}
@@ -181,66 +181,66 @@ func (d *Draft) Records() (lines [][]byte) {
 }
 
 // Follows is the number of the last line before the draft.
-func (d *Draft) Follows() uint64 { return d.h.segment.n }
+func (tx *Transaction) Follows() uint64 { return tx.h.segment.n }
 
 // Store writes the records to the history's own file, and returns when that is durable. After an error none of them is
 // there, and the batch is as if it had not been, except that its changes of readers hold; one that wraps
 // chat.ErrJournalDead is final.
-func (d *Draft) Store() error {
-	if d.over {
+func (tx *Transaction) Store() error {
+	if tx.over {
 		panic("internal error: a draft is over")
 	}
-	defer d.release()
-	return d.commit()
+	defer tx.release()
+	return tx.commit()
 }
 
-// Drop forgets the draft as if it had not been, its changes of readers too. After Store it does nothing.
-func (d *Draft) Drop() {
-	if d.over {
+// Rollback forgets the draft as if it had not been, its changes of readers too. After Store it does nothing.
+func (tx *Transaction) Rollback() {
+	if tx.over {
 		return
 	}
-	defer d.release()
-	d.undo(false)
+	defer tx.release()
+	tx.undo(false)
 }
 
 // release ends the draft.
-func (d *Draft) release() {
-	d.over = true
-	d.prepareChanged()
-	for r, s := range d.before {
+func (tx *Transaction) release() {
+	tx.over = true
+	tx.prepareChanged()
+	for r, s := range tx.before {
 		if len(s.begun) > 0 {
-			d.h.prepareNext(r, d.h.state.Load())
+			tx.h.prepareNext(r, tx.h.state.Load())
 		}
 	}
-	d.publishNext()
-	d.before, d.links, d.records = nil, nil, nil
-	d.h.scratch.reset()
-	d.h.note()
-	d.h.committing.Unlock()
+	tx.publishNext()
+	tx.before, tx.links, tx.records = nil, nil, nil
+	tx.h.scratch.reset()
+	tx.h.note()
+	tx.h.committing.Unlock()
 }
 
 // touch notes how r stands before it is changed.
-func (d *Draft) touch(r *roomChain) *savepoint {
-	s := d.before[r]
+func (tx *Transaction) touch(r *roomChain) *savepoint {
+	s := tx.before[r]
 	if s == nil {
 		s = &savepoint{roomChain: *r}
-		d.before[r] = s
+		tx.before[r] = s
 	}
 	return s
 }
 
 // take drafts one event.
-func (d *Draft) take(e *chat.Event) error {
+func (tx *Transaction) take(e *chat.Event) error {
 	if e.State != nil {
-		d.state = e.State
+		tx.state = e.State
 	}
 	if e.Stored != nil {
-		return d.takeStored(e.Stored)
+		return tx.takeStored(e.Stored)
 	}
-	r := d.h.room(e.Room)
-	s := d.touch(r)
+	r := tx.h.room(e.Room)
+	s := tx.touch(r)
 	if e.Change == chat.NoChange {
-		if err := d.say(r, &e.Message); err != nil {
+		if err := tx.say(r, &e.Message); err != nil {
 			return fmt.Errorf("seal message %d of %s: %w", e.Message.Seq, e.Room, err)
 		}
 		return nil
@@ -255,11 +255,11 @@ func (d *Draft) take(e *chat.Event) error {
 	for _, p := range r.ahead {
 		p.change(e.Name)
 	}
-	if r.open && !r.stale && d.serves(r, e) {
+	if r.open && !r.stale && tx.serves(r, e) {
 		return nil
 	}
 	r.stale = true
-	d.end(r)
+	tx.end(r)
 	return nil
 }
 
@@ -278,27 +278,27 @@ func (s *savepoint) note(r *roomChain, name chat.Name) {
 // head for them is for just the keys that they have now. So it is if a key was added and its owner hung up, and it was
 // removed again before anything was sealed to it. Then nobody's head needs to be made again: somebody who does
 // that in a loop would have all of them made each time, and others wait.
-func (d *Draft) serves(r *roomChain, e *chat.Event) bool {
+func (tx *Transaction) serves(r *roomChain, e *chat.Event) bool {
 	if e.Change != chat.Revoke && e.Change != chat.Rekey || !r.readers[e.Name] {
 		return false
 	}
 	// A Revoke may add as well: a first password is a new key, and replaces none.
-	return r.at.to[e.Name].equal(keysOf(d.h.opt.Recipients(d.state, r.name, e.Name)))
+	return r.at.to[e.Name].equal(keysOf(tx.h.opt.Recipients(tx.state, r.name, e.Name)))
 }
 
 // say seals a message.
-func (d *Draft) say(r *roomChain, m *chat.Message) error {
+func (tx *Transaction) say(r *roomChain, m *chat.Message) error {
 	if !m.Kind.Stored() {
 		return fmt.Errorf("a message of kind %q is not stored", m.Kind)
 	}
 	if m.Seq != r.seq+1 {
 		return fmt.Errorf("it follows message %d", r.seq)
 	}
-	if r.stale || r.open && r.at.full(d.h.opt.Now()) {
-		d.end(r)
+	if r.stale || r.open && r.at.full(tx.h.opt.Now()) {
+		tx.end(r)
 	}
 	if !r.open {
-		if err := d.begin(r); err != nil {
+		if err := tx.beginWindow(r); err != nil {
 			return err
 		}
 	}
@@ -306,9 +306,9 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 	if err != nil {
 		return err
 	}
-	rec := d.h.scratch.record()
+	rec := tx.h.scratch.record()
 	rec.kind, rec.room, rec.w, rec.seq, rec.prev, rec.plain = msgRecord, r.name, r.w, m.Seq, r.tip, line
-	rec.body = d.h.scratch.seal(take(&r.at.keys.msgs), line)
+	rec.body = tx.h.scratch.seal(take(&r.at.keys.msgs), line)
 	if m.Of > 0 {
 		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
 		if r.at.lines, err = amend(r.at.lines, m.Seq-uint64(len(r.at.lines)), m); err != nil {
@@ -316,53 +316,53 @@ func (d *Draft) say(r *roomChain, m *chat.Message) error {
 		}
 		rec.amends = m
 	}
-	d.add(r, rec)
+	tx.add(r, rec)
 	r.seq = m.Seq
 	r.at.lines = append(r.at.lines, line)
 	r.at.digest = append(r.at.digest, rec.sum)
-	if r.at.full(d.h.opt.Now()) {
-		d.end(r)
+	if r.at.full(tx.h.opt.Now()) {
+		tx.end(r)
 	}
 	return nil
 }
 
 // begin opens a window for the readers as they are now.
-func (d *Draft) begin(r *roomChain) error {
-	p := r.nextAhead(d.h)
+func (tx *Transaction) beginWindow(r *roomChain) error {
+	p := r.nextAhead(tx.h)
 	if p != nil && p.spent() {
 		p.drop()
 		p = nil
 	}
 	if p == nil {
-		p = d.h.newPrepared(r, d.state)
+		p = tx.h.newPrepared(r, tx.state)
 		p.waited() // no window before it is to last
 	}
 	p.build()
-	s := d.before[r]
+	s := tx.before[r]
 	s.begun = append(s.begun, p) // the write may fail: then this window may still be the next
-	if err := p.begin(r.readers, d.state); err != nil {
+	if err := p.start(r.readers, tx.state); err != nil {
 		return err
 	}
 	r.w++
 	rec := &record{kind: windowRecord, room: r.name, w: r.w, prev: r.tip, packed: &p.packed}
-	d.add(r, rec)
+	tx.add(r, rec)
 	r.open, r.stale = true, false
-	r.at = window{opened: d.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
+	r.at = window{opened: tx.h.opt.Now(), size: p.size, sum: rec.sum, keys: p.keys, to: p.to}
 	return nil
 }
 
 // end closes the room's window, if one is open: its lines are stored once more, as few and large bodies.
-func (d *Draft) end(r *roomChain) {
+func (tx *Transaction) end(r *roomChain) {
 	if !r.open {
 		return
 	}
 	w := &r.at
 	r.open = false
-	d.ended = append(d.ended, w.keys)
+	tx.ended = append(tx.ended, w.keys)
 	chunks := w.chunks()
 	if len(chunks) > len(w.keys.closes) {
 		// Writes that failed have used them up. Nothing is lost: the single bodies stay.
-		d.h.opt.Log.Warn("history: a window ends without being stored as one", "room", r.name, "window", r.w)
+		tx.h.opt.Log.Warn("history: a window ends without being stored as one", "room", r.name, "window", r.w)
 		return
 	}
 	from, done, prev := r.seq+1-uint64(len(w.lines)), 0, w.sum
@@ -373,37 +373,37 @@ func (d *Draft) end(r *roomChain) {
 			digest: w.digest[done : done+len(lines)],
 			body:   take(&w.keys.closes).Seal(bytes.Join(lines, nil)),
 		}
-		d.add(r, rec)
+		tx.add(r, rec)
 		done += len(lines)
 		prev = rec.sum
 	}
 }
 
 // add puts a record at the end of the room's chain.
-func (d *Draft) add(r *roomChain, rec *record) {
-	d.put(rec)
+func (tx *Transaction) add(r *roomChain, rec *record) {
+	tx.put(rec)
 	r.tip = rec.sum
 }
 
 // put numbers and encodes a record. The first of a batch says what was durable before it.
-func (d *Draft) put(rec *record) {
-	rec.n, rec.event = d.n, d.event
-	if len(d.records) == 0 {
-		rec.ok, rec.hasOK = d.h.segment.synced, true
-		rec.change, rec.hasChange = d.change, true
+func (tx *Transaction) put(rec *record) {
+	rec.n, rec.event = tx.n, tx.event
+	if len(tx.records) == 0 {
+		rec.ok, rec.hasOK = tx.h.segment.synced, true
+		rec.change, rec.hasChange = tx.change, true
 	}
-	d.h.scratch.lines = rec.encodeTo(d.h.scratch.lines)
-	d.n = rec.last() + 1
-	d.records = append(d.records, rec)
+	tx.h.scratch.lines = rec.encodeTo(tx.h.scratch.lines)
+	tx.n = rec.last() + 1
+	tx.records = append(tx.records, rec)
 }
 
 // readBack reads what was drafted as a replica will, so that nothing is published that replicas refuse.
-func (d *Draft) readBack() error {
-	for _, r := range d.records {
-		err := r.readsAs(&d.h.scratch.read)
+func (tx *Transaction) readBack() error {
+	for _, r := range tx.records {
+		err := r.readsAs(&tx.h.scratch.read)
 		if err == nil {
-			d.links.save(d.h.chain, r)
-			err = d.h.chain.follow(r)
+			tx.links.save(tx.h.chain, r)
+			err = tx.h.chain.follow(r)
 		}
 		if err == nil {
 			continue
@@ -418,54 +418,54 @@ func (d *Draft) readBack() error {
 }
 
 // commit writes the draft and, once it is durable, shows it to who reads the history.
-func (d *Draft) commit() error {
-	if err := d.write(); err != nil {
-		d.undo(true)
+func (tx *Transaction) commit() error {
+	if err := tx.write(); err != nil {
+		tx.undo(true)
 		return err
 	}
-	for _, k := range d.ended {
+	for _, k := range tx.ended {
 		k.wipe()
 	}
-	d.h.state.Store(d.state)
-	if len(d.records) > 0 {
-		d.h.change.Store(d.change)
+	tx.h.state.Store(tx.state)
+	if len(tx.records) > 0 {
+		tx.h.change.Store(tx.change)
 	}
-	if d.next != nil {
-		d.h.expire()
+	if tx.next != nil {
+		tx.h.expire()
 	}
 	return nil
 }
 
-func (d *Draft) write() error {
-	if len(d.records) == 0 {
-		return d.h.segment.dead
+func (tx *Transaction) write() error {
+	if len(tx.records) == 0 {
+		return tx.h.segment.dead
 	}
-	if d.next != nil {
-		return d.h.startAnew(d.next, d.records[0])
+	if tx.next != nil {
+		return tx.h.startAnew(tx.next, tx.records[0])
 	}
-	if err := d.h.segment.append(d.records); err != nil {
-		return d.h.failed(err)
+	if err := tx.h.segment.append(tx.records); err != nil {
+		return tx.h.failed(err)
 	}
-	d.h.failing = failing{}
-	d.h.mu.Lock()
-	defer d.h.mu.Unlock()
-	for _, rec := range d.records {
-		d.h.index.add(rec)
+	tx.h.failing = failing{}
+	tx.h.mu.Lock()
+	defer tx.h.mu.Unlock()
+	for _, rec := range tx.records {
+		tx.h.index.add(rec)
 	}
 	return nil
 }
 
 // undo puts the rooms back as they stood. What was spent stays so: a one-time key may have touched the disk. With
 // changesHold their readers and State stay as they are now: what changed them was decided all the same.
-func (d *Draft) undo(changesHold bool) {
-	d.links.restore(d.h.chain)
+func (tx *Transaction) undo(changesHold bool) {
+	tx.links.restore(tx.h.chain)
 	if changesHold {
-		d.h.state.Store(d.state)
+		tx.h.state.Store(tx.state)
 	}
-	if d.next != nil {
-		d.next.forget(d.h.opt.Log)
+	if tx.next != nil {
+		tx.next.forget(tx.h.opt.Log)
 	}
-	for r, s := range d.before {
+	for r, s := range tx.before {
 		s.keepPrepared(r)
 		readers := r.readers
 		*r = s.roomChain

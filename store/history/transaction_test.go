@@ -14,13 +14,13 @@ import (
 	"sshchat/store/durable/powercut"
 )
 
-func (p *place) draft(events ...chat.Event) *Draft {
+func (p *place) transaction(events ...chat.Event) *Transaction {
 	p.t.Helper()
-	d, err := p.h.Draft(events, 0)
+	tx, err := p.h.NewTransaction(events, 0)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return d
+	return tx
 }
 
 // lines are those of all records in the file.
@@ -34,7 +34,7 @@ func (p *place) lines() (lines [][]byte) {
 	return lines
 }
 
-func TestDraftIsWhatIsStored(t *testing.T) {
+func TestTransactionIsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
@@ -42,15 +42,15 @@ func TestDraftIsWhatIsStored(t *testing.T) {
 	p.open()
 	var drafted [][]byte
 	for i := range 8 {
-		d := p.draft(p.message(chat.General, alice.name, strings.Repeat("long ", 800*(i%2))+"one"), p.message(chat.General, alice.name, "two"))
-		drafted = append(drafted, d.Records()...)
+		tx := p.transaction(p.message(chat.General, alice.name, strings.Repeat("long ", 800*(i%2))+"one"), p.message(chat.General, alice.name, "two"))
+		drafted = append(drafted, tx.Records()...)
 		if len(p.lines()) >= len(drafted) {
 			t.Fatal("a draft is in the file")
 		}
-		if err := d.Store(); err != nil {
+		if err := tx.Store(); err != nil {
 			t.Fatal(err)
 		}
-		d.Drop() // does nothing
+		tx.Rollback() // does nothing
 	}
 	if got := p.lines(); !slices.EqualFunc(got, drafted, bytes.Equal) {
 		t.Errorf("%d lines are drafted, %d stored", len(drafted), len(got))
@@ -62,7 +62,7 @@ func TestDraftIsWhatIsStored(t *testing.T) {
 
 // A draft that is dropped leaves nothing behind: not its messages, not who came or left in it, not what was decided in it.
 // The control is one whose write fails: its changes hold.
-func TestDroppedDraft(t *testing.T) {
+func TestRolledBackTransaction(t *testing.T) {
 	t.Parallel()
 	for _, crowd := range []int{2, 2 * preparedReaders, spareReaders} {
 		for _, drops := range []bool{true, false} {
@@ -86,7 +86,7 @@ func TestDroppedDraft(t *testing.T) {
 			p.commit(p.message(chat.General, alice.name, "before"))
 			ban := change(chat.General, chat.Revoke, alice.name)
 			ban.State = banning(alice.name)
-			d := p.draft(
+			tx := p.transaction(
 				p.message(chat.General, alice.name, "never stored"),
 				change(chat.General, chat.Join, carol.name),
 				p.message(chat.General, alice.name, "never stored"),
@@ -95,10 +95,10 @@ func TestDroppedDraft(t *testing.T) {
 				p.message(chat.General, carol.name, "never stored"),
 			)
 			if drops {
-				d.Drop()
+				tx.Rollback()
 			} else {
 				disk.Fail(1, unix.ENOSPC)
-				if err := d.Store(); err == nil {
+				if err := tx.Store(); err == nil {
 					t.Fatal("stored on a full disk")
 				}
 			}
@@ -146,14 +146,14 @@ func TestBadEventIsNamed(t *testing.T) {
 		if batch[1].Stored != nil { // it is no message
 			batch[2].Message.Seq--
 		}
-		_, err := p.h.Draft(batch, 0)
+		_, err := p.h.NewTransaction(batch, 0)
 		bad := (*chat.BadEvent)(nil)
 		if !errors.As(err, &bad) || bad.Index != 1 || bad.Error() == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 		batch[2].Message.Seq = batch[0].Message.Seq + 1
-		d := p.draft(batch[0], batch[2])
-		if err := d.Store(); err != nil {
+		tx := p.transaction(batch[0], batch[2])
+		if err := tx.Store(); err != nil {
 			t.Fatal(err)
 		}
 		p.seqs = p.h.Last()
@@ -177,12 +177,12 @@ func TestSharesAreEvents(t *testing.T) {
 		ban := change(chat.General, chat.NoChange, first.name)
 		ban.Message = p.message(chat.General, second.name, "before it").Message
 		ban.State = at
-		d, err := p.h.Draft([]chat.Event{ban, e}, 0)
+		tx, err := p.h.NewTransaction([]chat.Event{ban, e}, 0)
 		if err != nil {
 			p.seqs = p.h.Last()
 			return err
 		}
-		return d.Store()
+		return tx.Store()
 	}
 	at = banned
 	_, _, err := p.h.Share(first.name, []chat.RoomName{chat.General}, []age.Identity{first.id})
@@ -200,39 +200,39 @@ func TestRotationIsDrafted(t *testing.T) {
 	alice := ageReader(t, "alice")
 	p := newPlace(t, alice)
 	p.open()
-	if d, err := p.h.DraftRotation(true); d != nil || err != nil {
-		t.Errorf("of nothing: %v, %v", d, err)
+	if tx, err := p.h.NewRotation(true); tx != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", tx, err)
 	}
 	p.sayMany(alice, 3)
-	if d, err := p.h.DraftRotation(false); d != nil || err != nil {
-		t.Errorf("without a size: %v, %v", d, err)
+	if tx, err := p.h.NewRotation(false); tx != nil || err != nil {
+		t.Errorf("without a size: %v, %v", tx, err)
 	}
-	ends, err := p.h.DraftRotation(true)
+	ends, err := p.h.NewRotation(true)
 	if err != nil || !ends.Rotate.IsZero() || len(ends.Records()) != 1 {
 		t.Fatalf("%+v, %v", ends, err)
 	}
 	if err := ends.Store(); err != nil {
 		t.Fatal(err)
 	}
-	dropped, err := p.h.DraftRotation(true)
+	dropped, err := p.h.NewRotation(true)
 	if err != nil || dropped.Rotate.IsZero() {
 		t.Fatalf("%+v, %v", dropped, err)
 	}
 	p.archiveFile(1)
-	dropped.Drop()
+	dropped.Rollback()
 	if files, err := FilesIn(p.dir); err != nil || len(files) != 1 {
 		t.Errorf("%d files, %v", len(files), err)
 	}
 	p.sayMany(alice, 1)
 	for {
-		d, err := p.h.DraftRotation(true)
+		tx, err := p.h.NewRotation(true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Store(); err != nil {
+		if err := tx.Store(); err != nil {
 			t.Fatal(err)
 		}
-		if !d.Rotate.IsZero() {
+		if !tx.Rotate.IsZero() {
 			break
 		}
 	}

@@ -34,8 +34,8 @@ func doorOf(t *testing.T, l *lock, registration bool, names ...string) *Server {
 func (s *Server) try(t *testing.T, ip, name string) {
 	t.Helper()
 	c := &conn{server: s, source: ip, from: testSource(t, ip)}
-	for s.keptAway(c) > 0 {
-		time.Sleep(s.keptAway(c))
+	for s.penaltyLeft(c) > 0 {
+		time.Sleep(s.penaltyLeft(c))
 	}
 	(&authentication{server: s, conn: c, ctx: t.Context()}).tryPassword(name, []byte("a guess"), nil)
 }
@@ -204,7 +204,7 @@ func FuzzHello(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, chunk uint8) {
 		whole := func(step int) (proxy bool, err error) {
-			var h hello
+			var h preamble
 			for rest := in; len(rest) > 0 && err == nil; {
 				n := min(step, len(rest))
 				proxy, err = h.take(rest[:n])

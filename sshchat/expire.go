@@ -12,12 +12,12 @@ import (
 
 // How long it takes at most until that is noticed. A clock that has been set may end a ban at any time.
 const (
-	lapseAtLeast = time.Second
-	lapseAtMost  = time.Minute
+	expiryAtLeast = time.Second
+	expiryAtMost  = time.Minute
 )
 
-// lapses has bans that have ended by themselves let go of. It ends with the server, and takes no time while no ban has an end.
-func (s *Server) lapses() {
+// expireBans has bans that have ended by themselves let go of. It ends with the server, and takes no time while no ban has an end.
+func (s *Server) expireBans() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -28,9 +28,9 @@ func (s *Server) lapses() {
 			return
 		}
 		if s.expire() {
-			timer.Reset(untilLapse(s.view()))
+			timer.Reset(untilExpiry(s.view()))
 		} else {
-			timer.Reset(lapseAtMost)
+			timer.Reset(expiryAtMost)
 		}
 	}
 }
@@ -54,12 +54,12 @@ func (s *Server) expire() (ok bool) {
 	return true
 }
 
-// untilLapse is when to look again; without a ban that ends, when there may be one.
-func untilLapse(now chat.View) time.Duration {
+// untilExpiry is when to look again; without a ban that ends, when there may be one.
+func untilExpiry(now chat.View) time.Duration {
 	timed := func(b chat.Sanction) bool { return !b.Until.IsZero() }
 	if !slices.ContainsFunc(now.AllBans(), timed) {
 		return 1<<63 - 1
 	}
 	next := now.NextEnd() // zero: those that there are have ended, and could not be let go of
-	return min(max(next.Sub(now.At.Wall), lapseAtLeast), lapseAtMost)
+	return min(max(next.Sub(now.At.Wall), expiryAtLeast), expiryAtMost)
 }

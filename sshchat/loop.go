@@ -32,15 +32,15 @@ const (
 
 // Why a session's goroutine wakes up.
 const (
-	said      wake.Reason = 1 << iota // the reader may have something
-	typed                             // the client has sent something
-	resized                           // the client's terminal has another size
-	called                            // the job has something to be done
-	ended                             // the session's context has ended
-	frameDue                          // the next frame may be drawn
-	escapeDue                         // no more bytes followed an Esc
-	actionDue                         // the next action may be done
-	marksDue                          // what was read is to be settled
+	newMessages wake.Reason = 1 << iota // the reader may have something
+	inputReady                          // the client has sent something
+	resized                             // the client's terminal has another size
+	jobPosted                           // the job has something to be done
+	ended                               // the session's context has ended
+	frameDue                            // the next frame may be drawn
+	escapeDue                           // no more bytes followed an Esc
+	actionDue                           // the next action may be done
+	marksDue                            // what was read is to be settled
 )
 
 // chat serves somebody who chats: it shows what is said, and acts on what is typed.
@@ -59,13 +59,13 @@ func (s *session) chat(ctx context.Context) int {
 	hub := s.server.services.Hub
 	hub.SessionOpened(s.name)
 	defer hub.SessionClosed(s.name)
-	s.reader = hub.Reader(s.name, s.begin())
+	s.reader = hub.Reader(s.name, s.readerStart())
 	defer s.reader.Close()
 	s.inbox = chat.NewInbox(s.name, hub)
 	defer func() { s.inbox.Flush() }()
-	s.settle()
+	s.applySettings()
 	s.greet()
-	s.reader.Listen(s.waker, said)
+	s.reader.Listen(s.waker, newMessages)
 	err := s.loop(ctx, s.draw)
 	cancel()
 	s.await()
@@ -108,13 +108,13 @@ func (s *session) loop(ctx context.Context, draw func() error) error {
 			if err := s.flush(); err != nil {
 				return err
 			}
-		case !s.resting || s.leaving:
-			s.waker.Unmask(said)
+		case !s.resting || s.ending:
+			s.waker.Unmask(newMessages)
 			if err := draw(); err != nil {
 				return err
 			}
 		}
-		if s.job == nil && (draw == nil || s.leaving) {
+		if s.job == nil && (draw == nil || s.ending) {
 			return nil
 		}
 		if why := s.waker.Wait(s.masked()); why&ended != 0 {
@@ -132,10 +132,10 @@ func (s *session) loop(ctx context.Context, draw func() error) error {
 // masked are the reasons for which the session does not wake up now.
 func (s *session) masked() (masked wake.Reason) {
 	if s.resting || s.reader == nil {
-		masked |= said
+		masked |= newMessages
 	}
 	if s.ended || s.holding || s.busy() {
-		masked |= typed
+		masked |= inputReady
 	}
 	return masked
 }
@@ -154,7 +154,7 @@ func (s *session) busy() bool {
 
 // step handles the reasons for which the session woke up.
 func (s *session) step(why wake.Reason) {
-	if why&called != 0 && s.job != nil {
+	if why&jobPosted != 0 && s.job != nil {
 		s.job.serve()
 	}
 	if why&resized != 0 {
@@ -167,7 +167,7 @@ func (s *session) step(why wake.Reason) {
 	if why&escapeDue != 0 && s.escape.fired() {
 		s.expire(s.ui.Keyboard)
 	}
-	if why&typed != 0 {
+	if why&inputReady != 0 {
 		s.takeInput(s.ui.Keyboard)
 	}
 	if why&marksDue != 0 && s.marks.fired() {
@@ -177,7 +177,7 @@ func (s *session) step(why wake.Reason) {
 
 // act does what was typed, in order, as far as that is possible now. It stops at the end of the session.
 func (s *session) act(ctx context.Context) {
-	for len(s.actions) > 0 && !s.leaving && s.may() {
+	for len(s.actions) > 0 && !s.ending && s.may() {
 		a := s.actions[0]
 		if s.actions = s.actions[1:]; len(s.actions) == 0 {
 			s.actions = nil
@@ -186,13 +186,13 @@ func (s *session) act(ctx context.Context) {
 		case s.job != nil && s.job.question != nil:
 			s.job.take(a)
 		case a.Kind == view.Line:
-			s.enterLine(ctx, a.Text)
+			s.submitLine(ctx, a.Text)
 		case a.Kind == view.Refused:
 			s.explain(&chat.Refusal{Code: chat.Failed, Text: a.Text})
 		case a.Kind == view.Quit:
-			s.leaving = true
+			s.ending = true
 		case a.Kind == view.Go:
-			s.Enter(a.Room)
+			s.SetRoom(a.Room)
 		case a.Kind == view.Interrupt:
 			s.ui.Print("To quit: Ctrl+D or /quit.")
 		}
@@ -212,8 +212,8 @@ func (s *session) may() bool {
 	return !s.held()
 }
 
-// enterLine starts one typed line: a command, or a message for the room.
-func (s *session) enterLine(ctx context.Context, line string) {
+// submitLine starts one typed line: a command, or a message for the room.
+func (s *session) submitLine(ctx context.Context, line string) {
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
 		s.start(ctx, func(ctx context.Context, j *job) error {
 			err := j.command(ctx, command.Chat, text)
@@ -236,7 +236,7 @@ func (s *session) enterLine(ctx context.Context, line string) {
 // done takes note of how a line went.
 func (s *session) done(err error) {
 	if errors.Is(err, errPanicked) {
-		s.leaving, s.code = true, int(chat.Failed)
+		s.ending, s.code = true, int(chat.Failed)
 		return
 	}
 	if errors.Is(err, context.Canceled) {
@@ -247,9 +247,9 @@ func (s *session) done(err error) {
 
 // greet tells who comes in where they are.
 func (s *session) greet() {
-	s.Enter(chat.General)
+	s.SetRoom(chat.General)
 	if _, _, pty := s.channel.size(); !pty {
-		s.tellAbsence(s.channel.Stderr())
+		s.writeAbsence(s.channel.Stderr())
 		return
 	}
 	services := s.server.services
@@ -314,7 +314,7 @@ func (s *session) farewell() int {
 	}
 	if s.server.draining.Load() {
 		s.ui.Print("The server is stopping. Everything shown here is stored. Goodbye.")
-		if n := s.unsaid() + s.cut; n > 0 {
+		if n := s.pending() + s.cut; n > 0 {
 			s.ui.Fail(fmt.Sprintf("Arrived too late and not sent: %s.", text.Count(n, "line")))
 		}
 	}

@@ -31,7 +31,7 @@ func TestWhoStaysConnectedIsHere(t *testing.T) {
 		s := &Server{liveSessions: liveSessions{live: map[*caller]command.LiveSession{{}: {Account: "bot"}, {}: {Account: "other"}}}, log: slog.New(slog.DiscardHandler)}
 		s.services = &command.Services{Accounts: v}
 		s.stop, s.stopSessions = context.WithCancel(t.Context())
-		go s.noteDays()
+		go s.recordVisits()
 		time.Sleep(89 * 24 * time.Hour)
 		s.stopSessions()
 		synctest.Wait()

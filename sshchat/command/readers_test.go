@@ -51,13 +51,13 @@ func TestReaders(t *testing.T) {
 			t.Errorf("three megabytes cost %d commands", session.worked)
 		}
 
-		if err := r.enter(t.Context(), name(t, "bob")); err != nil { // a place that is held
+		if err := r.acquire(t.Context(), name(t, "bob")); err != nil { // a place that is held
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := make(chan error, 2)
 		for range 2 {
-			go func() { waiting <- r.enter(ctx, name(t, "carol")) }()
+			go func() { waiting <- r.acquire(ctx, name(t, "carol")) }()
 		}
 		synctest.Wait()
 		cancel()
@@ -66,7 +66,7 @@ func TestReaders(t *testing.T) {
 				t.Errorf("who hung up got in: %v", err)
 			}
 		}
-		r.leave(name(t, "bob"))
+		r.release(name(t, "bob"))
 		close(stuck.taken)
 		if err := <-first; err != nil {
 			t.Error(err)

@@ -11,12 +11,12 @@ import (
 
 // This file is about who stays away for so long that nothing is sealed for them any more.
 
-// notesDays is how often it is noted that who is connected is here.
-const notesDays = 12 * time.Hour
+// visitEvery is how often it is noted that who is connected is here.
+const visitEvery = 12 * time.Hour
 
-// noteDays has accounts that stay connected count as here. It ends with the server.
-func (s *Server) noteDays() {
-	tick := time.NewTicker(notesDays)
+// recordVisits has accounts that stay connected count as here. It ends with the server.
+func (s *Server) recordVisits() {
+	tick := time.NewTicker(visitEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -37,9 +37,9 @@ func (s *Server) seen(ctx context.Context, id string) (since time.Time, err erro
 	return s.services.Accounts.Seen(id, func(in chat.Visit) error { return s.services.Hub.Decide(ctx, chat.TheServer, in, nil) })
 }
 
-// noteDay notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
+// recordVisit notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
 // absence is what to tell its owner.
-func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string) {
+func (who *caller) recordVisit(ctx context.Context, a chat.Account) (absence string) {
 	since, err := who.server.seen(ctx, a.ID)
 	if err != nil {
 		who.logger().Error("record the visit", "err", err) // it is written again tomorrow
@@ -60,8 +60,8 @@ func (who *caller) noteDay(ctx context.Context, a chat.Account) (absence string)
 		"You can open direct messages, and everything from now on.", since.Format("2 January 2006"))
 }
 
-// tellAbsence tells a program's error stream.
-func (s *session) tellAbsence(w io.Writer) {
+// writeAbsence tells a program's error stream.
+func (s *session) writeAbsence(w io.Writer) {
 	if s.absence != "" {
 		fmt.Fprintln(w, s.absence)
 	}
