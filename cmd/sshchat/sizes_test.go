@@ -21,7 +21,6 @@ const (
 // oversized are the types and interfaces that are larger and still to be split, with the most that each may have. What is
 // small enough must leave the list. A type is named by its folder, as in store/accounts.Store.
 var oversized = map[string]int{
-	"sshchat/view.Full": 40, "sshchat/view.Plain": 40,
 	"store/accounts.Store":  40,
 	"store/history.History": 50,
 }

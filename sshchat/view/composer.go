@@ -3,13 +3,33 @@ package view
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/view/editor"
+	"sshchat/sshchat/view/keys"
 	"sshchat/sshchat/view/theme"
 )
+
+// keyboard is the part of Keyboard that full and plain screens share.
+type keyboard struct {
+	keys  keys.Decoder
+	input composer
+}
+
+// Waiting implements Keyboard.
+func (k *keyboard) Waiting() time.Duration { return k.keys.Waiting() }
+
+// Forget implements Keyboard.
+func (k *keyboard) Forget(text string) { k.input.edit.Sent.Forget(text) }
+
+// Dropped implements Keyboard.
+func (k *keyboard) Dropped() int { return k.input.edit.Dropped }
+
+// End implements Keyboard. A line that was not submitted is not sent: on a terminal that takes a key.
+func (k *keyboard) End() []Action { return []Action{{Kind: Quit}} }
 
 // composer is what is being typed on a terminal: a line for each room, or the answer to a question.
 type composer struct {

@@ -5,7 +5,6 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-	"sshchat/sshchat/view/keys"
 	"sshchat/sshchat/view/output"
 	"sshchat/sshchat/view/theme"
 )
@@ -19,8 +18,7 @@ type Full struct {
 	preferences Preferences
 	cols, rows  int // of the terminal
 
-	keys     keys.Decoder
-	input    composer
+	keyboard
 	messages scrollback
 	bars     bars
 	overlay  *overlay
@@ -33,12 +31,13 @@ type Full struct {
 	stale   bool      // the screen must be drawn anew to show what it should; added does not count then
 	ringing bool
 	closed  bool
-	output  output.Buffer
+	terminalOutput
 }
 
 // NewFull returns a UI that takes the terminal over at its first Flush.
 func NewFull(o Options) *Full {
-	f := &Full{options: o, keys: keys.Decoder{Bound: boundOnScreen}}
+	f := &Full{options: o}
+	f.keys.Bound = boundOnScreen
 	f.messages.past, f.messages.lines, f.messages.me = o.Past, o.Lines, o.Me
 	f.bars.me, f.bars.server = o.Me, o.Server
 	f.screen.hasTitle = output.HasTitle(o.Term)
@@ -193,12 +192,6 @@ func (f *Full) drawChanges() {
 	f.output.EndFrame(start, f.screen.row, f.screen.column)
 }
 
-// Done implements Output.
-func (f *Full) Done() { f.output.Done() }
-
-// FlushErr implements Output: a terminal has one stream.
-func (f *Full) FlushErr() []byte { return nil }
-
 // Leave implements Output. What was not shown yet is said where the terminal was before.
 func (f *Full) Close() {
 	if f.closed {
@@ -223,7 +216,7 @@ const (
 // compose makes the frame that shows the state as it is.
 func (f *Full) compose() frame {
 	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
-	area := f.area(len(box))
+	area := areaHeight(f.rows, len(box))
 	f.messages.scroll(area)
 	f.bars.update(f.messages.position.order > 0)
 	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.bars.title}
@@ -249,13 +242,13 @@ func (f *Full) compose() frame {
 	return fr
 }
 
-// area is how many rows the messages have beside an input of so many rows.
-func (f *Full) area(box int) int {
-	area := f.rows - box
-	if f.rows >= rowsForTopic {
+// areaHeight is how many rows the messages have, on a screen of so many rows, beside an input of so many.
+func areaHeight(screen, input int) int {
+	area := screen - input
+	if screen >= rowsForTopic {
 		area--
 	}
-	if f.rows >= rowsForBar {
+	if screen >= rowsForBar {
 		area--
 	}
 	return max(area, 0)

@@ -3,8 +3,8 @@ package view
 import (
 	"slices"
 	"strings"
-	"time"
 
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/view/editor"
 	"sshchat/sshchat/view/keys"
 	"sshchat/sshchat/view/theme"
@@ -19,15 +19,6 @@ func (f *Full) Input(b []byte) []Action {
 	return did
 }
 
-// Waiting implements Keyboard.
-func (f *Full) Waiting() time.Duration { return f.keys.Waiting() }
-
-// Forget implements Keyboard.
-func (f *Full) Forget(text string) { f.input.edit.Sent.Forget(text) }
-
-// Dropped implements Keyboard.
-func (f *Full) Dropped() int { return f.input.edit.Dropped }
-
 // Expire implements Keyboard.
 func (f *Full) Expire() []Action {
 	var did []Action
@@ -36,12 +27,11 @@ func (f *Full) Expire() []Action {
 	return did
 }
 
-// End implements Keyboard. A line that was not submitted is not sent: on a terminal that takes a key.
-func (f *Full) End() []Action { return []Action{{Kind: Quit}} }
-
 // press does what a key is for and appends what came of it.
 func (f *Full) handleKey(did []Action, k keys.Key) []Action {
-	f.follow(did)
+	if room, ok := roomEntered(did); ok {
+		f.Enter(room)
+	}
 	if f.input.asksHelp(k, f.keys.IsPasting()) {
 		f.insert(k.Text)
 		f.last = helpLine
@@ -72,7 +62,7 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		}
 		return append(did, Action{Kind: Go, Room: room})
 	}
-	if f.scrolls(k.Name) {
+	if f.messages.handleKey(k.Name) {
 		return did
 	}
 	switch k.Name {
@@ -138,13 +128,14 @@ func (f *Full) complain(why string) {
 	}
 }
 
-// follow goes to the room that the last key went to: what comes after it in the same packet is typed for that room. Not
-// after a command, which may ask something first, or go somewhere itself.
-func (f *Full) follow(did []Action) {
+// roomEntered is the room that the last key goes to: what follows it in the same packet is typed for that room. Not after a
+// command, which may ask something first, or go somewhere itself.
+func roomEntered(did []Action) (room chat.RoomName, ok bool) {
 	isCommandLine := func(a Action) bool { return a.Kind == Line && editor.IsCommand([]byte(a.Text)) }
 	if n := len(did); n > 0 && did[n-1].Kind == Go && !slices.ContainsFunc(did, isCommandLine) {
-		f.Enter(did[n-1].Room)
+		return did[n-1].Room, true
 	}
+	return room, false
 }
 
 func (f *Full) insert(text string) {
@@ -165,32 +156,6 @@ func roomNumber(name string) (n int, ok bool) {
 func boundOnScreen(name string) bool {
 	_, number := roomNumber(name)
 	return number || name == "alt+a" || editor.Bound(name)
-}
-
-// wheel is how many rows a notch of the mouse wheel scrolls.
-const wheel = 3
-
-// scrolls moves the messages, if the key is for that.
-func (f *Full) scrolls(name string) bool {
-	switch name {
-	case "pgup":
-		f.messages.scrollBy(f.messages.page())
-	case "pgdown":
-		f.messages.scrollBy(-f.messages.page())
-	case "shift+up":
-		f.messages.scrollBy(1)
-	case "shift+down":
-		f.messages.scrollBy(-1)
-	case "wheelup":
-		f.messages.scrollBy(wheel)
-	case "wheeldown":
-		f.messages.scrollBy(-wheel)
-	case "esc":
-		f.messages.toEnd()
-	default:
-		return false
-	}
-	return true
 }
 
 // submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.

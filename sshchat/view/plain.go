@@ -7,35 +7,37 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/editor"
-	"sshchat/sshchat/view/keys"
 	"sshchat/sshchat/view/output"
 )
 
 // Plain is the UI for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
 // into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
 type Plain struct {
-	me          chat.Name
-	preferences Preferences
-	format      format // of messages
-	hash        uint64 // of the format
-	shared      *Lines
-	since       time.Time // of what was said before no bell rings
-	ringing     bool
-	complete    func(string, int) (int, []string)
-	cols        int // cells a row may have: one less than the terminal is wide
-	rows        int
+	plainRenderer
+	shared   *Lines
+	since    time.Time // when the session began: older messages do not ring
+	ringing  bool
+	complete func(string, int) (int, []string)
+	rows     int
 
-	keys  keys.Decoder
-	input composer
-	room  chat.RoomName
-
+	keyboard
 	prompt   []byte
 	viewport viewport
 	row      row
 	stale    bool // the row does not show what it should
 	closed   bool // Leave was called
-	output   output.Buffer
-	scratch  []byte
+	terminalOutput
+}
+
+// plainRenderer writes messages as lines of text.
+type plainRenderer struct {
+	me          chat.Name
+	preferences Preferences
+	format      format        // of messages
+	hash        uint64        // of the format
+	cols        int           // cells a row may have: one less than the terminal is wide
+	room        chat.RoomName // the one typed into: its messages do not name it
+	scratch     []byte
 }
 
 // How much of a row the prompt leaves to what is typed, in cells, at the least.
@@ -43,7 +45,8 @@ const minTyped = 10
 
 // NewPlain returns a UI that shows nothing until it is told to.
 func NewPlain(o Options) *Plain {
-	p := &Plain{me: o.Me, complete: o.Complete, since: o.Since, shared: o.Lines, keys: keys.Decoder{Bound: editor.Bound}}
+	p := &Plain{complete: o.Complete, since: o.Since, shared: o.Lines}
+	p.me, p.keys.Bound = o.Me, editor.Bound
 	p.Set(o.Preferences)
 	p.Resize(o.Width, o.Height)
 	return p
@@ -116,10 +119,10 @@ func (p *Plain) message(m *chat.Message) {
 }
 
 // elsewhere reports whether m is of another room than the one that is typed into.
-func (p *Plain) elsewhere(m *chat.Message) bool { return m.Room != p.room && !m.Room.IsZero() }
+func (p *plainRenderer) elsewhere(m *chat.Message) bool { return m.Room != p.room && !m.Room.IsZero() }
 
 // write writes a message with its time, and with its room where that is not the one typed into.
-func (p *Plain) write(w *output.Buffer, m *chat.Message) {
+func (p *plainRenderer) write(w *output.Buffer, m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
 	if !m.Kind.Stored() {
@@ -171,7 +174,7 @@ func (p *Plain) writeAbove(head, text string) {
 
 // lines writes head and text. All rows but the first are indented: whatever the text holds, it cannot look like a line of
 // the server's or of somebody else's.
-func (p *Plain) writeLines(w *output.Buffer, head []byte, said string) {
+func (p *plainRenderer) writeLines(w *output.Buffer, head []byte, said string) {
 	in := min(indent, p.cols-1)
 	b := append(p.scratch[:0], head...)
 	for line := range strings.SplitSeq(said, "\n") {
@@ -282,14 +285,8 @@ func (p *Plain) Flush() []byte {
 	return p.output.Take()
 }
 
-// Done implements Output.
-func (p *Plain) Done() { p.output.Done() }
-
 // keepScratch is how many bytes of work space an idle UI keeps.
 const keepScratch = 1 << 10
-
-// FlushErr implements Output: a terminal has one stream.
-func (p *Plain) FlushErr() []byte { return nil }
 
 // compose returns what the row should show, in scratch, and the cursor's column.
 func (p *Plain) compose() (want []byte, cursor int) {

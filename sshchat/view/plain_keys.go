@@ -2,7 +2,6 @@ package view
 
 import (
 	"strings"
-	"time"
 
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/editor"
@@ -18,9 +17,6 @@ func (p *Plain) Input(b []byte) []Action {
 	return did
 }
 
-// Waiting implements Keyboard.
-func (p *Plain) Waiting() time.Duration { return p.keys.Waiting() }
-
 // Expire implements Keyboard.
 func (p *Plain) Expire() []Action {
 	var did []Action
@@ -28,15 +24,6 @@ func (p *Plain) Expire() []Action {
 	p.stale = true
 	return did
 }
-
-// Forget implements Keyboard.
-func (p *Plain) Forget(text string) { p.input.edit.Sent.Forget(text) }
-
-// Dropped implements Keyboard.
-func (p *Plain) Dropped() int { return p.input.edit.Dropped }
-
-// End implements Keyboard. A line that was not submitted is not sent: on a terminal that takes a key.
-func (p *Plain) End() []Action { return []Action{{Kind: Quit}} }
 
 // press does what a key is for and appends what came of it.
 func (p *Plain) handleKey(did []Action, k keys.Key) []Action {

@@ -272,6 +272,32 @@ const maxScroll = 1000
 // page is how many rows a key scrolls that scrolls a screen.
 func (s *scrollback) page() int { return max(1, s.height-1) }
 
+// wheel is how many rows a notch of the mouse wheel scrolls.
+const wheel = 3
+
+// handleKey scrolls, and reports whether the key is for that.
+func (s *scrollback) handleKey(name string) bool {
+	switch name {
+	case "pgup":
+		s.scrollBy(s.page())
+	case "pgdown":
+		s.scrollBy(-s.page())
+	case "shift+up":
+		s.scrollBy(1)
+	case "shift+down":
+		s.scrollBy(-1)
+	case "wheelup":
+		s.scrollBy(wheel)
+	case "wheeldown":
+		s.scrollBy(-wheel)
+	case "esc":
+		s.toEnd()
+	default:
+		return false
+	}
+	return true
+}
+
 // scrollBy has the next frame show the messages rows further up, or down. Keys come in any number, frames do not.
 func (s *scrollback) scrollBy(rows int) {
 	s.pending = min(max(s.pending+rows, -maxScroll), maxScroll)

@@ -11,6 +11,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/output"
 )
 
 // What a UI believes of a terminal's size, in cells, whatever the client says.
@@ -114,6 +115,15 @@ type Output interface {
 	// Leave has the next Flush return the last words: the terminal is left as it was found.
 	Close()
 }
+
+// terminalOutput is the part of Output that full and plain screens share.
+type terminalOutput struct{ output output.Buffer }
+
+// Done implements Output.
+func (t *terminalOutput) Done() { t.output.Done() }
+
+// FlushErr implements Output: a terminal has one stream.
+func (t *terminalOutput) FlushErr() []byte { return nil }
 
 // ActionKind tells what a person did.
 type ActionKind int
