@@ -37,23 +37,8 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		f.last = helpLine
 		return append(did, Action{Kind: Line, Text: helpLine})
 	}
-	if f.overlay != nil {
-		asked := f.input.isHelpMark() // the ? that opened it
-		typing := len(f.input.edit.Text) > 0 && !asked || asked && k.Name == "enter"
-		taken, closed := f.overlay.handleKey(k.Name, typing)
-		if closed || k.Text == "q" && !typing {
-			f.overlay = nil
-			if asked {
-				f.input.edit.Clear()
-			}
-			return did
-		}
-		if asked && k.Text != "" { // it was the beginning of a message
-			f.overlay = nil
-		}
-		if taken {
-			return did
-		}
+	if f.overlay != nil && f.overlayKey(k) {
+		return did
 	}
 	if room, ok := f.bars.roomOf(k.Name); ok && f.input.question == nil {
 		if room.IsZero() {
@@ -104,6 +89,24 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		f.input.edit.HandleKey(k.Name)
 	}
 	return did
+}
+
+// overlayKey gives a key to the overlay, and reports whether it was for that.
+func (f *Full) overlayKey(k keys.Key) bool {
+	asked := f.input.isHelpMark() // the ? that opened the overlay
+	typing := len(f.input.edit.Text) > 0 && !asked || asked && k.Name == "enter"
+	taken, closed := f.overlay.handleKey(k.Name, typing)
+	if closed || k.Text == "q" && !typing {
+		f.overlay = nil
+		if asked {
+			f.input.edit.Clear()
+		}
+		return true
+	}
+	if asked && k.Text != "" { // it was the beginning of a message
+		f.overlay = nil
+	}
+	return taken
 }
 
 // helpLine is what F1 submits, and ? on an empty line.
