@@ -7,17 +7,17 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// arrivals are messages that need no new frame: they are written below those that the screen shows, which move up. What
-// goes out is the same for all screens that show them alike, and made once.
+// arrivals are new messages that need no new frame: they are written below those on the screen, which scroll up. The bytes
+// are the same for all screens that show them alike, and made once.
 type arrivals struct {
-	fresh    []*chat.Message // of the Deliver under way
+	fresh    []*chat.Message // of the current Deliver
 	messages []*encoded
 }
 
-// Only who is between Deliver and Flush has any.
+// Sessions have arrivals only between Deliver and Flush.
 var arrivalsPool = sync.Pool{New: func() any { return new(arrivals) }}
 
-// release gives a back, and returns none.
+// release returns a to the pool, and returns nil.
 func (a *arrivals) release() *arrivals {
 	if a != nil {
 		clear(a.messages) // the cache decides for how long they are kept
@@ -52,7 +52,7 @@ func (f *Full) Deliver(spans []chat.Span) {
 	}
 }
 
-// told takes an entry of the person's own log.
+// ownEntry shows an entry of the person's own log.
 func (f *Full) ownEntry(m *chat.Message) {
 	switch {
 	case m.Kind == chat.Joined:
@@ -64,7 +64,7 @@ func (f *Full) ownEntry(m *chat.Message) {
 	}
 }
 
-// amended takes an edit or a deletion: also one by somebody who is not shown, since what is deleted must go.
+// changed handles an edit or a deletion, also by an ignored person: a deleted message must disappear.
 func (f *Full) changed(m *chat.Message) {
 	if m.Room == f.room {
 		f.messages.tail = tail{}
@@ -72,12 +72,12 @@ func (f *Full) changed(m *chat.Message) {
 	}
 }
 
-// arrived takes a message or a notice of a room. Other rooms are shown as far as Rooms tells of them.
+// arrived handles a message or a notice. Of other rooms the bar shows what Rooms sets.
 func (f *Full) arrived(m *chat.Message) {
 	f.ringing = f.ringing || f.preferences.rings(m, f.options.Me)
 	switch {
 	case m.Room != f.room || f.stale:
-	case m.DisplaySeq > 0 && m.DisplaySeq <= f.end.order: // rooms' past runs ahead of what is delivered
+	case m.DisplaySeq > 0 && m.DisplaySeq <= f.end.order: // a frame has shown it already: the past is ahead of deliveries
 	case f.end.rows == 0 || f.screen.bottom-f.screen.top < 2:
 		f.stale = true
 	default:
@@ -89,10 +89,10 @@ func (f *Full) arrived(m *chat.Message) {
 	}
 }
 
-// add has the next Flush write what is fresh below what is shown. If that is not all that has to change, it draws.
+// add prepares the fresh messages for the next Flush, which writes them below the others. If more has to change, it redraws.
 func (f *Full) add(a *arrivals) {
 	fresh := a.fresh
-	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would be out of sight at once
+	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would scroll out of sight at once
 		f.end.day = dayOf(fresh[over-1].At, f.renderer.location)
 		fresh = fresh[over:]
 	}

@@ -114,7 +114,7 @@ func (h *house) draw() {
 }
 
 // arrivalsProperty: whatever comes, in whatever order and portions, what a screen shows when everything is delivered is what would be
-// drawn anew.
+// redrawn.
 func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 	draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 	people := []chat.Name{bob, bob, carol, ann}
@@ -195,12 +195,12 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 		h.draw()
 		h.deliver()
 		h.draw()
-		h.anew()
+		h.checkRedraw()
 	}
 	return h.short
 }
 
-// TestFirstMessageBelowANote: the first message of a room stands below its day, also if something was told there before, and
+// TestFirstMessageBelowANote: the first message of a room stands below its day, also if it had a note before, and
 // another room has shown that day.
 func TestFirstMessageBelowANote(t *testing.T) {
 	t.Parallel()
@@ -214,7 +214,7 @@ func TestFirstMessageBelowANote(t *testing.T) {
 	h.happens(happened(dev, chat.Say, bob, "first"))
 	h.deliver()
 	h.draw()
-	h.anew()
+	h.checkRedraw()
 }
 
 // shrinking is a test whose failures are rapid's, which looks for a shorter way to them.

@@ -17,7 +17,7 @@ func direct(who string) chat.RoomName { return text.Direct(ann, mustName(who)) }
 // bottom is the row of the bar.
 func (s *stage) bottom() string { return strings.Split(s.text(), "\n")[s.Full.rows-2] }
 
-// Alt+3 is the room that it was, whoever writes meanwhile, and whatever is left.
+// Alt+3 is the room that it was, whoever writes and whichever room is left.
 func TestRoomNumbersStay(t *testing.T) {
 	s := newStage(t, 100, 12, "xterm")
 	general, carl := Room{Name: chat.General}, Room{Name: direct("carl")}
@@ -133,7 +133,7 @@ func TestAnswersWhileAListIsOpen(t *testing.T) {
 	s.Show("/help", list)
 	s.flush()
 	s.hides("! Too fast")
-	s.anew()
+	s.checkRedraw()
 }
 
 // /clear empties the screen, and scrolling up brings back what was said.
@@ -150,7 +150,7 @@ func TestClear(t *testing.T) {
 	s.Clear()
 	s.flush()
 	s.hides("message", "an answer", "sealed", "2026")
-	s.anew()
+	s.checkRedraw()
 	s.Print("a new answer")
 	s.flush()
 	s.shows("a new answer")
@@ -158,7 +158,7 @@ func TestClear(t *testing.T) {
 	s.flush()
 	s.shows("a new answer", "hello again")
 	s.hides("message")
-	s.anew()
+	s.checkRedraw()
 	if !s.Following() {
 		t.Error("the end is not in sight")
 	}
@@ -175,11 +175,11 @@ func TestClear(t *testing.T) {
 	s.Expire()
 	s.flush()
 	s.shows("message 29.", "hello again")
-	s.anew()
+	s.checkRedraw()
 
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
-	m.Deliver(told(said(chat.General, bob, "hello")))
+	m.Deliver(spansOf(said(chat.General, bob, "hello")))
 	m.typed("dra")
 	m.shows("12:34 bob: hello", "#general> dra")
 	m.Clear()
@@ -208,14 +208,14 @@ func TestPlainMentions(t *testing.T) {
 			said(text.Direct(ann, bob), bob, "psst"), happened(other, chat.Me, bob, "waves"), happened(chat.General, chat.PresenceChange, bob, "ann joined"),
 		} {
 			d.At = noon.Add(time.Minute)
-			m.Deliver(told(d))
+			m.Deliver(spansOf(d))
 			m.flush()
 			rung += fmt.Sprint(strings.Count(string(m.wrote), "\a"))
 		}
 		if rung != want {
 			t.Errorf("bell %q rings %s, not %s", bell, rung, want)
 		}
-		m.Deliver(told(said(chat.General, bob, "ann, this is old"))) // from before the session
+		m.Deliver(spansOf(said(chat.General, bob, "ann, this is old"))) // from before the session
 		m.flush()
 		if strings.Contains(string(m.wrote), "\a") {
 			t.Errorf("bell %q rings for what is old", bell)

@@ -27,12 +27,12 @@ type bars struct {
 	numbers roomNumbers
 	room    chat.RoomName // the one that is shown
 
-	topicCurrent, roomsCurrent bool // the rows are as they should be, and the title
-	more                       bool // and say that there is more below
+	topicCurrent, roomsCurrent bool // the rows and the title are up to date
+	more                       bool // they say that there is more below
 	topic, status, title       string
 }
 
-// here is the room that is shown, as far as it is known.
+// shownRoom is the room that is shown, as far as it is known.
 func (b *bars) shownRoom() (r Room, known bool) {
 	for _, r := range b.rooms {
 		if r.Name == b.room {
@@ -42,7 +42,7 @@ func (b *bars) shownRoom() (r Room, known bool) {
 	return Room{Name: b.room}, false
 }
 
-// set takes the person's rooms as they stand now. What has not changed is not made anew.
+// set takes the person's rooms as they stand now. Only what has changed is rendered again.
 func (b *bars) set(rooms []Room) {
 	if !b.areSet(rooms) {
 		b.rooms = b.numbers.arrange(rooms)
@@ -74,13 +74,13 @@ func (b *bars) areSet(rooms []Room) bool {
 	return true
 }
 
-// change has all be made anew.
+// invalidate marks everything as changed.
 func (b *bars) invalidate() { b.topicCurrent, b.roomsCurrent = false, false }
 
-// made reports whether the rows are as they should be.
+// current reports whether the rows are up to date.
 func (b *bars) current() bool { return b.topicCurrent && b.roomsCurrent }
 
-// update makes anew what has changed. more: messages stand below what is shown.
+// update renders what has changed. more: there are messages below those shown.
 func (b *bars) update(more bool) {
 	if !b.topicCurrent {
 		b.topic = b.topicRow()
@@ -132,15 +132,15 @@ func (b *bars) windowTitle() string {
 }
 
 // roomsRow is the row of the rooms, each with what is unread of it, as in "1:#general 2:#dev(3) 3:@bob(1!)".
-// Where there is no room for all, the one that is shown stays in sight, and a sign at the end counts those with something
-// unread that are not, as in "+2!".
+// If there is no room for all, the current one stays visible, and a count at the end says how many hidden ones have unread
+// messages, as in "+2!".
 func (b *bars) roomsRow() string {
 	state := b.state()
 	width := b.width - displaywidth.String(state)
 	var few [16]barItem
 	items := b.barItems(few[:0])
 	shown, sign, room := fitBar(items, width), "", 0
-	for range 3 { // the sign takes room, which may take more out of sight
+	for range 3 { // the count takes room, which may hide more
 		next := hiddenUnread(items, shown)
 		if sign = next; len(next) <= room {
 			break
@@ -214,7 +214,7 @@ func (b *bars) appendItem(dst []byte, r *Room, it barItem) []byte {
 	return dst
 }
 
-// stretch is which items of the bar are shown: those before to, of which the last may be cut off where it alone fills it.
+// barRange is which items of the bar are shown: those before to, of which a single one may be cut off.
 type barRange struct{ from, to int }
 
 // fitBar finds as many items as width has room for, the active one among them.
@@ -235,7 +235,7 @@ func fitBar(items []barItem, width int) barRange {
 	return s
 }
 
-// hiddenUnread counts the items out of sight with something unread: "+2", and "+2!" where one of them names the person.
+// hiddenUnread counts the hidden items with unread messages: "+2", or "+2!" if one of them mentions the person.
 func hiddenUnread(items []barItem, shown barRange) string {
 	hidden, end := 0, ""
 	for i, it := range items {
@@ -253,7 +253,7 @@ func hiddenUnread(items []barItem, shown barRange) string {
 	return fmt.Sprintf("+%d%s", hidden, end)
 }
 
-// state is what else the bar tells, at its right end.
+// state is what the right end of the bar says.
 func (b *bars) state() string {
 	var words []string
 	if b.away {
@@ -269,8 +269,7 @@ func (b *bars) state() string {
 	return "[" + s + "]"
 }
 
-// switches is the room that a key goes to; ok is false for a key that goes to none, and the room is zero where
-// there is no such room.
+// roomOf is the room that a key goes to; ok is false for other keys, and the room is zero if there is no such room.
 func (b *bars) roomOf(name string) (room chat.RoomName, ok bool) {
 	now := slices.IndexFunc(b.rooms, func(r Room) bool { return r.Name == b.room })
 	switch n := len(b.rooms); {
@@ -306,12 +305,12 @@ func (b *bars) nextUnread(now int) chat.RoomName {
 	return unread
 }
 
-// keyed is how many rooms have a key, Alt+1 to Alt+9.
+// numberKeys is how many rooms have a key, Alt+1 to Alt+9.
 const numberKeys = 9
 
-// slots are the numbers of rooms, from 1. A room keeps its number for as long as the screen is there, also while it is
-// left, and a room that comes takes one that no other had: the key that was one room is never another one under the
-// fingers, whoever writes meanwhile. Only when the keys are used up a room gets the number of one that was left.
+// roomNumbers are the numbers of rooms, from 1. A room keeps its number for the whole session, also after it is left, and a new
+// room takes an unused one: a key never changes its room while somebody is about to press it. Only when all keys are in use,
+// a new room takes the number of one that was left.
 type roomNumbers []chat.RoomName
 
 // arrange gives each room its number and returns them in that order.
@@ -334,5 +333,5 @@ func (s *roomNumbers) arrange(rooms []Room) []Room {
 	return rooms
 }
 
-// number is a room's; 0 where it has none.
+// number is the number of a room; 0 if it has none.
 func (s *roomNumbers) number(name chat.RoomName) int { return slices.Index(*s, name) + 1 }

@@ -21,7 +21,7 @@ func BenchmarkPlainDeliver(b *testing.B) {
 			p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 			p.Enter(chat.General)
 			p.Input([]byte("a draft"))
-			ds := told(said(chat.General, bob, text))
+			ds := spansOf(said(chat.General, bob, text))
 			var bytes int
 			b.ReportAllocs()
 			for b.Loop() {
@@ -89,25 +89,25 @@ func BenchmarkHostile(b *testing.B) {
 const maxIdle = 4 << 10
 
 func TestIdleSize(t *testing.T) {
-	faces := make([]*Plain, 1000)
+	sessions := make([]*Plain, 1000)
 	before := heap()
-	for i := range faces {
+	for i := range sessions {
 		p := NewPlain(Options{Me: ann, Width: 80, Height: 24})
 		p.Enter(chat.General)
 		p.Input([]byte("hello\x1b[D\x1b[D\x15hello\r"))
 		for range 10 {
-			p.Deliver(told(said(chat.General, bob, "hello everybody")))
+			p.Deliver(spansOf(said(chat.General, bob, "hello everybody")))
 			p.Flush()
 			p.Done()
 		}
-		faces[i] = p
+		sessions[i] = p
 	}
-	size := (heap() - before) / uint64(len(faces))
+	size := (heap() - before) / uint64(len(sessions))
 	t.Logf("an idle Plain takes %d bytes", size)
 	if size > maxIdle {
 		t.Errorf("an idle Plain takes %d bytes, more than %d", size, maxIdle)
 	}
-	runtime.KeepAlive(faces)
+	runtime.KeepAlive(sessions)
 }
 
 func heap() uint64 {

@@ -38,13 +38,13 @@ type composer struct {
 	question *openQuestion // the question that the next line answers, or nil
 }
 
-// inquiry is a question under way.
+// openQuestion is a question that has no answer yet.
 type openQuestion struct {
 	prompt string
-	draft  editor.Line // what was being typed when it came
+	draft  editor.Line // what was being typed when it was asked
 }
 
-// enter goes from one room's line to another's. With a question under way that is what is gone back to.
+// enter switches from one room's line to another's. While a question is open, answered returns to the new one.
 func (c *composer) enter(from, to chat.RoomName) {
 	now := &c.edit.Line
 	if c.question != nil {
@@ -55,7 +55,7 @@ func (c *composer) enter(from, to chat.RoomName) {
 	c.edit.Sent.Reset()
 }
 
-// ask has the next line be an answer. The caller sets the question's prompt.
+// ask makes the next line an answer. The caller sets the question's prompt.
 func (c *composer) ask(echo bool) {
 	if c.question == nil {
 		c.question = &openQuestion{draft: c.edit.Line}
@@ -75,7 +75,7 @@ func (c *composer) answered() {
 // maxBox is how many rows of a screen the input has at most.
 const maxBox = 5
 
-// box is the input on a screen of so many rows, of which width cells are written to: its rows, and the cursor's place in
+// box is the input on a screen of so many rows, each with width cells: its rows, and the cursor's position in
 // them.
 func (c *composer) box(p *renderer, width, screen int) (rows []string, row, column int) {
 	prompt := c.prompt(width)
@@ -122,7 +122,7 @@ func (c *composer) prompt(width int) string {
 	return "> "
 }
 
-// layBox breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
+// layoutInput breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
 func layoutInput(l *editor.Line, width, prompt int) (rows []string, row, column int) {
 	var b strings.Builder
 	eachCluster(l, width, prompt, func(i, y, x int, shown []byte) {
@@ -138,8 +138,8 @@ func layoutInput(l *editor.Line, width, prompt int) (rows []string, row, column 
 	return append(rows, b.String()), row, column
 }
 
-// eachCell visits each cluster of what is typed, and the end of it, with its place in rows of width cells.
-// In the first row the prompt takes some of them.
+// eachCluster visits each cluster of what is typed, and the end of it, with its place in rows of width cells.
+// In the first row the prompt takes some of the cells.
 func eachCluster(l *editor.Line, width, prompt int, visit func(i, row, column int, shown []byte)) {
 	row, column, limit := 0, 0, width-prompt
 	for i := range l.Len() {
@@ -149,7 +149,7 @@ func eachCluster(l *editor.Line, width, prompt int, visit func(i, row, column in
 			row, column, limit = row+1, 0, width
 			continue
 		}
-		if len(shown) > 1 { // else it is ASCII; measuring is what all of this costs
+		if len(shown) > 1 { // else it is ASCII; measuring is expensive
 			shown, w = glyph(l.Cluster(i))
 		}
 		if column+w > limit {
@@ -164,7 +164,7 @@ func eachCluster(l *editor.Line, width, prompt int, visit func(i, row, column in
 	visit(l.Len(), row, column, nil)
 }
 
-// moveRow moves the cursor a row up or down within what is typed, in rows of width cells; false where there is none that way.
+// moveRow moves the cursor a row up or down within what is typed, in rows of width cells; false if there is no such row.
 func (c *composer) moveRow(by, width int) bool {
 	if c.question != nil {
 		return false
@@ -214,7 +214,7 @@ type draft struct {
 	line editor.Line
 }
 
-// put keeps l as the room's draft; an empty one is not worth keeping.
+// store keeps l as the room's draft, unless it is empty.
 func (ds *drafts) store(room chat.RoomName, l editor.Line) {
 	ds.take(room)
 	if len(l.Text) == 0 {

@@ -16,7 +16,7 @@ import (
 )
 
 // A message that comes to a session at rest makes no garbage, if another session has shown it before. The control is a
-// screen that is told of something by itself each time, which is drawn anew.
+// screen with a private note each time, which makes it redraw.
 func TestDeliverMakesNoGarbage(t *testing.T) {
 	if race {
 		t.Skip("pools lose things at random under the race detector")
@@ -77,7 +77,7 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 	private.Room, private.DisplaySeq = direct, 9
 	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
 		lines := &Lines{}
-		shows := func(me chat.Name, room chat.RoomName, width int, look Preferences, m chat.Message) string {
+		shows := func(me chat.Name, room chat.RoomName, width int, preferences Preferences, m chat.Message) string {
 			t.Helper()
 			var past []chat.Message
 			for i := range 99 {
@@ -85,7 +85,7 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 				p.At = m.At
 				past = append(past, p)
 			}
-			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Preferences: look, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
+			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Preferences: preferences, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
 				return past[len(past)-min(n, len(past)):]
 			}})
 			ui.Enter(room)
@@ -184,7 +184,7 @@ func TestSharedLinesAreOnesOwn(t *testing.T) {
 			}
 			for i, p := range pairs {
 				p.shared.Deliver(spans)
-				p.own.Deliver(told(all...)) // which are in order
+				p.own.Deliver(spansOf(all...)) // which are in order
 				got, want := string(p.shared.Flush()), string(p.own.Flush())
 				if got != want {
 					t.Fatalf("%s %d writes %q, by itself %q", kind, i, got, want)

@@ -10,8 +10,8 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// encoded is a message as it goes to clients: the bytes that show it below what is shown already. It is made once for all
-// sessions that show it alike, and never changed.
+// encoded is a message as it goes to clients: the bytes that add it below the last one. It is made once for all sessions
+// that show it alike, and never changed.
 type encoded struct {
 	encodedKey
 	bytes output.Encoded // of a full screen: each row begins with a new line, which may move those above it up
@@ -19,9 +19,9 @@ type encoded struct {
 	day   day            // of a full screen
 }
 
-// encodedKey is all that the bytes depend on. A message that was edited or deleted has none: its Order says too little.
+// encodedKey is all that the bytes depend on. A message that was edited or deleted has none: its DisplaySeq does not identify it.
 type encodedKey struct {
-	order   uint64 // of the message: no other one has it, in no room
+	order   uint64 // the message's DisplaySeq: unique across rooms
 	width   int
 	variant variant
 	format
@@ -36,17 +36,17 @@ type format struct {
 	keepSigns   bool // markup is shown with its signs
 }
 
-// variant is what a message is to the person who is shown it.
+// variant is how a message relates to the person who sees it.
 type variant uint8
 
 const (
 	variantMention   variant = 1 << iota // it names the person
-	variantElsewhere                     // it is not of the room that needs no name
+	variantElsewhere                     // it is not of the room that is shown without a name
 	variantFirst                         // it is of a direct room, and the person is the first of the two
 	variantSecond                        // or the second
 )
 
-// mentionVariant tells whether m, which is of a room of more than two, names me.
+// mentionVariant reports whether m mentions me, outside direct rooms.
 func mentionVariant(m *chat.Message, me chat.Name) variant {
 	if !m.Room.IsDirect() && m.Mentions(me) {
 		return variantMention
@@ -54,7 +54,7 @@ func mentionVariant(m *chat.Message, me chat.Name) variant {
 	return 0
 }
 
-// roomVariant tells how the room of m is named to me, where the one called here needs no name.
+// roomVariant is how the room of m is named to me, if the room here needs no name.
 func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
 	if m.Room == here {
 		return 0
@@ -71,20 +71,20 @@ func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
 	return v
 }
 
-// mayShare reports whether m looks the same to all sessions with the same key. A person's own notices are nobody else's.
+// mayShare reports whether m looks the same to all sessions with the same key. Personal notices are not shared.
 func mayShare(m *chat.Message) bool {
 	return m.DisplaySeq > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted
 }
 
-// The bounds of encodedMessages, which so hold at most 4 MiB. Messages come to all who read them within a moment: in the
-// busiest rooms that is a hundred of them at once, for each width and look.
+// The bounds of encodedMessages, which so hold at most 4 MiB. Messages are sent to all their readers within a moment: in the
+// busiest rooms that is a hundred of them at once, for each width and format.
 const (
 	encodedBits = 11   // places, as a power of two
 	maxEncoded  = 2048 // bytes of a message; a longer one is not kept
 )
 
-// encodedMessages holds encoded messages for all sessions of a server. Each has one place, where the last one that came
-// to it stands. Its methods may be called from any goroutine, and never wait.
+// encodedMessages holds encoded messages for all sessions of a server. Each has one slot, which keeps the latest. Its
+// methods may be called from any goroutine, and never wait.
 type encodedMessages [1 << encodedBits]atomic.Pointer[encoded]
 
 // slot is the place of a key. hash is that of its format.
@@ -109,7 +109,7 @@ func (s *encodedMessages) keep(e *encoded, hash uint64) {
 
 func (f format) hash() uint64 { return maphash.Comparable(seed, f) }
 
-// day is the day of a message in somebody's zone: numbers of days that follow each other need not.
+// day is the day of a message in somebody's zone: consecutive days need not have consecutive numbers.
 type day int32
 
 func dayOf(at time.Time, zone *time.Location) day {

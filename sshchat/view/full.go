@@ -9,9 +9,9 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// Full is the UI of a whole screen: a line with the room's topic, its messages, a bar with the rooms, and a box that
-// is typed into. It keeps no messages: a frame is drawn from the rooms' past, as far back as the screen reaches, and
-// written as the difference to what the terminal shows.
+// Full is the UI of a whole screen: a line with the room's topic, its messages, a bar with the rooms, and a box to
+// type into. It keeps no messages: a frame is drawn from the rooms' past, as far back as the screen reaches, and only its
+// difference from what the terminal shows is written.
 type Full struct {
 	options     Options
 	renderer    *renderer
@@ -27,8 +27,8 @@ type Full struct {
 
 	screen  screen
 	end     roomEnd   // of what the screen shows
-	added   *arrivals // what came since and is not shown; nil for nothing
-	stale   bool      // the screen must be drawn anew to show what it should; added does not count then
+	added   *arrivals // messages that arrived since and are not shown; nil if there are none
+	stale   bool      // the screen must be redrawn; added is ignored then
 	ringing bool
 	closed  bool
 	terminalOutput
@@ -47,15 +47,15 @@ func NewFull(o Options) *Full {
 }
 
 // Set implements Display.
-func (f *Full) Set(l Preferences) {
-	f.preferences = l
-	f.renderer = newRenderer(&f.options, l)
-	f.messages.renderer, f.bars.renderer, f.bars.away = f.renderer, f.renderer, l.Away
+func (f *Full) Set(p Preferences) {
+	f.preferences = p
+	f.renderer = newRenderer(&f.options, p)
+	f.messages.renderer, f.bars.renderer, f.bars.away = f.renderer, f.renderer, p.Away
 	f.stale = true
 	f.bars.invalidate()
 }
 
-// Rooms implements Display. What changes elsewhere changes the bar alone.
+// Rooms implements Display. A change of another room changes only the bar.
 func (f *Full) Rooms(rooms []Room) {
 	f.bars.set(rooms)
 	f.stale = f.messages.setRoom(f.bars.shownRoom()) || f.stale
@@ -80,7 +80,7 @@ func (f *Full) note(room chat.RoomName, p theme.Style, text string) {
 	f.stale = true
 }
 
-// longAnswer is how many rows of an answer still stand among the messages; a longer one is shown over them.
+// longAnswer is how many rows an answer among the messages may have; a longer one is shown over them.
 const longAnswer = 3
 
 // Print implements Display.
@@ -135,10 +135,10 @@ func (f *Full) Resize(width, height int) {
 	f.bars.invalidate()
 }
 
-// width is how many cells of a row are written to: what a terminal does in its last column differs.
+// width is how many cells of a row are used: all but the last column, in which terminals differ.
 func (f *Full) width() int { return f.cols - 1 }
 
-// Clear implements Display. The room's messages are out of sight until somebody scrolls up.
+// Clear implements Display. The room's messages are hidden until the person scrolls up.
 func (f *Full) Clear() {
 	f.messages.clear()
 	f.overlay, f.stale = nil, true
@@ -173,7 +173,7 @@ func (f *Full) Flush() []byte {
 	return f.output.Take()
 }
 
-// change writes what has come and how the bars have changed, without looking at anything else.
+// drawChanges writes new messages and changed bars, without a new frame.
 func (f *Full) drawChanges() {
 	start := f.output.BeginFrame()
 	if f.added != nil {
@@ -192,7 +192,7 @@ func (f *Full) drawChanges() {
 	f.output.EndFrame(start, f.screen.row, f.screen.column)
 }
 
-// Leave implements Output. What was not shown yet is said where the terminal was before.
+// Close implements Output. Notes that were not shown yet are written after the screen is restored.
 func (f *Full) Close() {
 	if f.closed {
 		return
@@ -207,13 +207,13 @@ func (f *Full) Close() {
 	}
 }
 
-// How the rows of a screen are shared out: what there is no room for is left out, the bar before the input.
+// How small a screen may be for each row around the messages.
 const (
 	rowsForTopic = 7 // a terminal of fewer rows has no topic line
 	rowsForBar   = 3 // nor a bar
 )
 
-// compose makes the frame that shows the state as it is.
+// compose makes the frame of the current state.
 func (f *Full) compose() frame {
 	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
 	area := areaHeight(f.rows, len(box))

@@ -12,7 +12,7 @@ import (
 	"sshchat/sshchat/view/editor"
 )
 
-// crowd is a room's log as the hub has it, read by many faces.
+// crowd is a room's log as the hub has it, read by many sessions.
 type crowd struct {
 	entries []chat.Message
 	lines   *Lines
@@ -72,16 +72,16 @@ func BenchmarkFullDeliver(b *testing.B) {
 // BenchmarkFullCrowd is the same for one of a hundred who are shown it: the rendered rows are shared.
 func BenchmarkFullCrowd(b *testing.B) {
 	c := newCrowd(200)
-	faces := make([]*Full, 100)
-	for i := range faces {
-		faces[i] = c.full(80, 24)
+	sessions := make([]*Full, 100)
+	for i := range sessions {
+		sessions[i] = c.full(80, 24)
 	}
 	var spans []chat.Span
 	written := 0
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		f := faces[n%len(faces)]
-		if n%len(faces) == 0 {
+		f := sessions[n%len(sessions)]
+		if n%len(sessions) == 0 {
 			spans = c.says()
 		}
 		f.Deliver(spans)
@@ -96,7 +96,7 @@ func BenchmarkFullElsewhere(b *testing.B) {
 	c := newCrowd(200)
 	f := c.full(80, 24)
 	rooms := []Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev}}
-	d := told(said(dev, bob, "hello"))
+	d := spansOf(said(dev, bob, "hello"))
 	written := 0
 	b.ReportAllocs()
 	for b.Loop() {
@@ -120,7 +120,7 @@ func BenchmarkFullType(b *testing.B) {
 	b.ReportMetric(float64(written)/float64(b.N), "written/op")
 }
 
-// BenchmarkFullResize is a frame drawn anew.
+// BenchmarkFullResize is a full redraw.
 func BenchmarkFullResize(b *testing.B) {
 	f := newCrowd(200).full(80, 24)
 	b.ReportAllocs()
@@ -180,24 +180,24 @@ func BenchmarkFullHostile(b *testing.B) {
 const maxIdleFull = 4 << 10
 
 func TestFullIdleSize(t *testing.T) {
-	faces := make([]*Full, 1000)
+	sessions := make([]*Full, 1000)
 	c := newCrowd(200)
 	c.full(80, 24)
 	before := heap()
-	for i := range faces {
+	for i := range sessions {
 		f := c.full(80, 24)
 		f.Input([]byte("hello\x1b[D\x1b[D\x15hello\r"))
 		for range 10 {
-			f.Deliver(told(c.entries[len(c.entries)-1]))
+			f.Deliver(spansOf(c.entries[len(c.entries)-1]))
 			f.Flush()
 			f.Done()
 		}
-		faces[i] = f
+		sessions[i] = f
 	}
-	size := (heap() - before) / uint64(len(faces))
+	size := (heap() - before) / uint64(len(sessions))
 	t.Logf("an idle Full takes %d bytes", size)
 	if size > maxIdleFull {
 		t.Errorf("an idle Full takes %d bytes, more than %d", size, maxIdleFull)
 	}
-	runtime.KeepAlive(faces)
+	runtime.KeepAlive(sessions)
 }

@@ -29,7 +29,7 @@ var hostile = []string{
 	"\x1b[5n", "\x1b]52;c;aGk=\a", "\x1b[?1049;5y", "\x1bP$q\x1b\\", "\x1b[6n", "\x1b(0", "\x9b5m\xff", "a\bb\x00", "\x1b[8;1;1t", "\x1bc", "\x0e",
 }
 
-// Whatever happens in whatever order, the differences that were written come to what would be drawn anew, and whatever
+// Whatever happens in whatever order, the differences that were written add up to a full redraw, and whatever
 // anybody calls themselves, types or has quoted, a terminal is sent nothing but what a screen takes. The control is the texts
 // themselves.
 func TestAttackDifferencesComeToTheWhole(t *testing.T) {
@@ -75,7 +75,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 				continue
 			}
 			s.flush()
-			s.anew()
+			s.checkRedraw()
 		}
 		s.Close()
 		s.flush()
@@ -117,7 +117,7 @@ func TestAttackResizeStorm(t *testing.T) {
 	s.resize(33, 11)
 	s.flush()
 	once := len(s.wrote)
-	s.anew()
+	s.checkRedraw()
 	each := 0
 	for i := range 100 {
 		s.resize(33+i%2, 11)
@@ -183,9 +183,9 @@ func TestLinesAreShared(t *testing.T) {
 	l := &Lines{}
 	d := said(chat.General, bob, "hello ann")
 	d.DisplaySeq = 1
-	rows := func(me chat.Name, look Preferences) string {
+	rows := func(me chat.Name, preferences Preferences) string {
 		o := Options{Me: me, Term: "xterm-256color"}
-		return fmt.Sprintf("%p", l.rows(newRenderer(&o, look), &d, 80))
+		return fmt.Sprintf("%p", l.rows(newRenderer(&o, preferences), &d, 80))
 	}
 	carol, dave := mustName("carol"), mustName("dave")
 	if rows(carol, Preferences{}) != rows(dave, Preferences{}) {
@@ -221,7 +221,7 @@ func TestALineCostsItsOwnBytes(t *testing.T) {
 		t.Errorf("%d bytes for a line: %q", len(s.wrote), s.wrote)
 	}
 	s.shows("one more line")
-	s.anew()
+	s.checkRedraw()
 	s.Flush()
 	if s.Pending() {
 		t.Error("nothing happens, and there is something to write")
@@ -321,7 +321,7 @@ func TestTooLongIsNotLost(t *testing.T) {
 }
 
 // Up and Down move within what is typed, and recall what was sent only from its first and last row.
-func TestClimbing(t *testing.T) {
+func TestCursorUpAndDown(t *testing.T) {
 	s := newStage(t, 21, 16, "xterm")
 	s.enter(Room{Name: chat.General})
 	s.types("sent before\r")
@@ -336,7 +336,7 @@ func TestClimbing(t *testing.T) {
 		if s.input.edit.At != step.at {
 			t.Errorf("%q goes to %d, not %d", step.keys, s.input.edit.At, step.at)
 		}
-		s.anew()
+		s.checkRedraw()
 	}
 	if !strings.HasPrefix(string(s.input.edit.Text), "first row") {
 		t.Errorf("recalled within the text: %q", s.input.edit.Text)

@@ -27,7 +27,7 @@ func (f *Full) Expire() []Action {
 	return did
 }
 
-// press does what a key is for and appends what came of it.
+// handleKey performs a key's function, and appends the actions that result.
 func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 	if room, ok := roomEntered(did); ok {
 		f.Enter(room)
@@ -123,7 +123,7 @@ func (c *composer) asksHelp(k keys.Key, pasting bool) bool {
 // isHelpMark reports whether the line is one ?, which asks for help and is not sent.
 func (c *composer) isHelpMark() bool { return c.question == nil && string(c.edit.Text) == "?" }
 
-// complain says what was wrong with what was typed, if anything.
+// complain shows why input was refused, if it was.
 func (f *Full) complain(why string) {
 	if why != "" {
 		f.Fail(why)
@@ -155,13 +155,13 @@ func roomNumber(name string) (n int, ok bool) {
 	return 0, false
 }
 
-// boundOnScreen is bound for a full screen.
+// boundOnScreen is editor.Bound for a full screen.
 func boundOnScreen(name string) bool {
 	_, number := roomNumber(name)
 	return number || name == "alt+a" || editor.Bound(name)
 }
 
-// submit sends what is typed. What is longer than a message may be stays where it is, to be made shorter.
+// submit sends what is typed. A message that is too long stays in the line, to be shortened.
 func (f *Full) submit(did []Action) []Action {
 	switch why := f.input.edit.Refused(); {
 	case why != "":
@@ -171,7 +171,7 @@ func (f *Full) submit(did []Action) []Action {
 		said := f.input.edit.Take()
 		f.input.answered()
 		return append(did, Action{Kind: Line, Text: said})
-	case len(strings.TrimSpace(string(f.input.edit.Text))) == 0, f.input.isHelpMark(): // the help is there already
+	case len(strings.TrimSpace(string(f.input.edit.Text))) == 0, f.input.isHelpMark(): // the help is open already
 		f.input.edit.Clear()
 		return did
 	}
@@ -180,7 +180,7 @@ func (f *Full) submit(did []Action) []Action {
 		f.last = said
 	}
 	f.messages.toEnd()
-	f.overlay = nil // what was said, and what comes of it, is seen
+	f.overlay = nil // so that the message, or the answer, is seen
 	return append(did, Action{Kind: Line, Text: said})
 }
 

@@ -27,7 +27,7 @@ type stage struct {
 	past   map[chat.RoomName][]chat.Message
 	order  uint64
 	screen *vt.Emulator
-	fresh  *vt.Emulator // of anew
+	fresh  *vt.Emulator // of checkRedraw
 	wrote  string
 	modes  map[string]bool // private modes, by number
 	titles int             // put aside and not put back
@@ -80,7 +80,7 @@ func (s *stage) says(m chat.Message) {
 		}
 	}
 	s.past[m.Room] = append(s.past[m.Room], m)
-	s.Deliver(told(m))
+	s.Deliver(spansOf(m))
 }
 
 func (s *stage) types(text string) []Action {
@@ -108,7 +108,7 @@ func (s *stage) inspect(out string) {
 	}
 }
 
-// foreign is the first such byte or sequence, and "" where there is none.
+// foreign is the first such byte or sequence, and "" if there is none.
 func (s *stage) foreign(out string) string {
 	for i := 0; i < len(out); {
 		switch c := out[i]; {
@@ -206,8 +206,8 @@ func (s *stage) hides(words ...string) {
 	}
 }
 
-// anew checks that what the differences came to is what a new UI would draw.
-func (s *stage) anew() {
+// checkRedraw checks that the differences add up to what a new UI would draw.
+func (s *stage) checkRedraw() {
 	s.t.Helper()
 	if s.fresh == nil {
 		s.fresh = vt.NewEmulator(s.cols, s.rows) // which takes 4 MiB, so there is one, and it is reset
@@ -220,7 +220,7 @@ func (s *stage) anew() {
 	again := screen{hasTitle: s.Full.screen.hasTitle}
 	var w output.Buffer
 	keptTail, keptBars := s.messages.tail, s.bars
-	s.messages.tail = tail{} // all is laid out anew, too
+	s.messages.tail = tail{} // everything is laid out again, too
 	s.bars.invalidate()
 	again.draw(&w, s.compose(), s.preferences.Mouse)
 	s.messages.tail, s.bars = keptTail, keptBars
@@ -231,7 +231,7 @@ func (s *stage) anew() {
 		for x := range s.cols {
 			got, want := cellOf(s.screen, x, y), cellOf(fresh, x, y)
 			if got != want {
-				s.t.Fatalf("row %d, column %d: %q, and drawn anew %q; last written %q\n%s", y, x, got, want, s.wrote, s.text())
+				s.t.Fatalf("row %d, column %d: %q, and redrawn %q; last written %q\n%s", y, x, got, want, s.wrote, s.text())
 			}
 		}
 	}
@@ -337,7 +337,7 @@ func TestScreens(t *testing.T) {
 			s := newStage(t, c.width, c.height, c.term)
 			s.evening()
 			c.then(s)
-			s.anew()
+			s.checkRedraw()
 			s.golden(c.name)
 		})
 	}

@@ -52,7 +52,7 @@ func step(m *terminal, op byte, b []byte) {
 	case 0:
 		m.Input(b)
 	case 1:
-		m.Deliver(told(said(chat.General, bob, s), said(other, ann, s), happened(other, chat.Me, bob, s)))
+		m.Deliver(spansOf(said(chat.General, bob, s), said(other, ann, s), happened(other, chat.Me, bob, s)))
 	case 2:
 		m.resize(len(b) * 3)
 	case 3:
@@ -89,8 +89,8 @@ func FuzzWrap(f *testing.F) {
 			kept = append(kept, row...)
 			limit = max(int(rest), 1)
 		}
-		ink := func(b []byte) string { return strings.ReplaceAll(string(b), " ", "") }
-		if first > 1 && rest > 1 && ink(kept) != ink(b) {
+		withoutSpaces := func(b []byte) string { return strings.ReplaceAll(string(b), " ", "") }
+		if first > 1 && rest > 1 && withoutSpaces(kept) != withoutSpaces(b) {
 			t.Errorf("%q became %q", b, kept)
 		}
 	})
@@ -104,7 +104,7 @@ func FuzzPipe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, spoken string) {
 		p := NewPipe(Options{Me: ann})
 		p.Enter(chat.General)
-		p.Deliver(told(said(chat.General, bob, spoken)))
+		p.Deliver(spansOf(said(chat.General, bob, spoken)))
 		for i, line := range strings.SplitAfter(string(p.Flush()), "\n") {
 			if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return !text.Printable(r) }) {
 				t.Errorf("forbidden in %q", line)

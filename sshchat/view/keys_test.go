@@ -213,7 +213,7 @@ func TestTabs(t *testing.T) {
 	}
 }
 
-// Who pastes too much is told how much, whatever of it is there, and nothing is sent.
+// A paste that is too long is reported with its size, and nothing is sent.
 func TestPasteThatIsTooLong(t *testing.T) {
 	var paste strings.Builder
 	for i := range 5000 {

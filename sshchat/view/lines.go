@@ -7,21 +7,21 @@ import (
 	"sshchat/sshchat/view/output"
 )
 
-// maxLines is how many bytes of rendered messages are kept for all sessions, each time in two halves.
+// maxLines is how many bytes of rendered messages are kept for all sessions, in two halves.
 const maxLines = 8 << 20
 
-// Lines holds rendered messages for all sessions of a server: those of the same width, theme and colours share them.
+// Lines holds rendered messages for all sessions of a server: those of the same width, theme and colors share them.
 // Its methods may be called from any goroutine; a nil *Lines keeps nothing.
 type Lines struct {
 	encoded encodedMessages
 
 	mu    sync.Mutex
 	young map[lineKey][]string // guarded by mu
-	old   map[lineKey][]string // guarded by mu; what was young before, and goes when young is full again
+	old   map[lineKey][]string // guarded by mu; the previous young, dropped when young is full again
 	bytes int                  // guarded by mu; of young
 }
 
-// lineKey is all that a message's rows depend on. A message is never changed but by an edit or a deletion.
+// lineKey is all that a message's rows depend on. Only an edit or a deletion changes a message.
 type lineKey struct {
 	order           uint64
 	edited, deleted bool
@@ -71,7 +71,7 @@ func (l *Lines) keep(key lineKey, rows []string) {
 	l.bytes += size
 }
 
-// scroll returns m as a full screen shows it below what it shows; nil where that cannot be told from m alone.
+// scroll returns the bytes that add m below the rows of a full screen; nil if they depend on more than m.
 func (l *Lines) scroll(p *renderer, m *chat.Message, width int) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil

@@ -11,15 +11,15 @@ import (
 // maxNotes is how many private notes a session keeps among the messages.
 const maxNotes = 50
 
-// note is something this person alone was told: an answer, a refusal. It stands among the messages of a room.
+// note is a text that only this person sees, among the messages of a room: an answer or a refusal.
 type note struct {
 	room  chat.RoomName
-	after uint64 // the Order of the message it stands below
+	after uint64 // the DisplaySeq of the message above it
 	style theme.Style
 	text  string
 }
 
-// notes are the last of them, the oldest first.
+// notes are the latest notes, the oldest first.
 type notes struct {
 	list    []note
 	undrawn []note // not drawn yet
@@ -53,7 +53,7 @@ func (ns *notes) between(p *renderer, room chat.RoomName, from, to uint64, width
 	return rows
 }
 
-// news returns the last rows, at most n, of the newest note that is not among the messages yet: they are out of sight.
+// unseen returns the last rows, at most n, of the newest note that was not drawn yet.
 func (ns *notes) unseen(p *renderer, width, n int) []string {
 	if len(ns.undrawn) == 0 {
 		return nil
@@ -63,10 +63,10 @@ func (ns *notes) unseen(p *renderer, width, n int) []string {
 	return rows[max(0, len(rows)-n):]
 }
 
-// drawn tells that all are on the screen.
+// drawn reports that all are on the screen.
 func (ns *notes) drawn() { ns.undrawn = nil }
 
-// clear forgets those of a room.
+// clear removes the notes of a room.
 func (ns *notes) clear(room chat.RoomName) {
 	ns.version++
 	ns.list = slices.DeleteFunc(ns.list, func(n note) bool { return n.room == room })

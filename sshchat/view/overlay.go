@@ -7,15 +7,15 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// overlay is a text over the messages, which is looked at and closed.
+// overlay is a text that is shown over the messages until it is closed.
 type overlay struct {
 	title, text string
 	first       int // the row at its top
 	height      int // rows of the text that are shown
 
 	rows     []string  // of the text: a long list takes milliseconds to lay out, and messages come while it is open
-	renderer *renderer // that rows were made by
-	width    int       // that they were made for
+	renderer *renderer // that made rows
+	width    int       // of rows
 }
 
 // draw returns the overlay's rows: a title, and as much of the text as there is room for.
@@ -39,7 +39,7 @@ func (o *overlay) draw(p *renderer, width, area int) []string {
 	return rows
 }
 
-// lay breaks the text into rows where that is not done.
+// layout breaks the text into rows, unless it is done.
 func (o *overlay) layout(p *renderer, width int) {
 	if o.renderer == p && o.width == width {
 		return
@@ -50,7 +50,7 @@ func (o *overlay) layout(p *renderer, width int) {
 	}
 }
 
-// press scrolls, and reports whether the key was the overlay's, and whether it closes it.
+// handleKey scrolls, and reports whether the key was used, and whether it closes the overlay.
 func (o *overlay) handleKey(name string, typing bool) (taken, closed bool) {
 	switch name {
 	case "esc":

@@ -14,7 +14,7 @@ import (
 
 // Pipe is the UI for programs: each line of input is a message or a command, each message is a line of output.
 // Answers to commands, refusals and gaps go to the error stream, so that a script reads messages and nothing else.
-// Comings and goings are not shown.
+// Presence changes are not shown.
 type Pipe struct {
 	me    chat.Name
 	first chat.RoomName // messages of other rooms are prefixed with theirs
@@ -32,7 +32,7 @@ type Pipe struct {
 // NewPipe returns a UI that shows messages from the first room it enters without that room's name.
 func NewPipe(o Options) *Pipe { return &Pipe{me: o.Me, shared: o.Lines} }
 
-// Rooms implements Display: a program asks when it wants to know.
+// Rooms implements Display: a program can ask for them.
 func (p *Pipe) Rooms([]Room) {}
 
 // Set implements Display: messages are shown to a program as they are.
@@ -41,7 +41,7 @@ func (p *Pipe) Set(Preferences) {}
 // Show implements Display.
 func (p *Pipe) Show(_, text string) { p.Print(text) }
 
-// Following implements Display: a program reads for nobody.
+// Following implements Display: a program may read without anybody present.
 func (p *Pipe) Following() bool { return false }
 
 // Clear implements Display.
@@ -68,7 +68,7 @@ func (p *Pipe) gap(s *chat.Span) {
 	writeLines(&p.errors, nil, gapText(s, p.me)+": they came faster than they were read")
 }
 
-// happened takes an entry of a log.
+// entry shows an entry of a log.
 func (p *Pipe) entry(m *chat.Message) {
 	switch {
 	case m.Kind.Stored() && !m.Deleted:
@@ -94,7 +94,7 @@ var (
 	pipeHash   = pipeFormat.hash()
 )
 
-// write writes a message, with its room where that is not the first.
+// write writes a message, with its room if that is not the first.
 func (p *Pipe) write(w *output.Buffer, m *chat.Message) {
 	var buf [128]byte // a room and a name fit
 	head := buf[:0]
@@ -114,7 +114,7 @@ func (p *Pipe) write(w *output.Buffer, m *chat.Message) {
 	writeLines(w, head, m.Text.String())
 }
 
-// writeLines writes head and text; all lines but the first are indented, so that no text can look like another's message.
+// writeLines writes head and text; all lines but the first are indented, so that no text can imitate a message of another person.
 func writeLines(w *output.Buffer, head []byte, said string) {
 	var buf [256]byte // most lines fit
 	b := append(buf[:0], head...)
@@ -154,7 +154,7 @@ func (p *Pipe) Input(b []byte) []Action {
 
 // gather adds to the line begun, as far as a line may go.
 func (p *Pipe) gather(b []byte) {
-	// One byte more is for the carriage return of who ends lines with two.
+	// One byte more is for a carriage return at the end.
 	if room := editor.MaxLine + 1 - len(p.line); len(b) > room {
 		p.over = true
 		p.dropped += len(b) - room
@@ -163,7 +163,7 @@ func (p *Pipe) gather(b []byte) {
 	p.line = append(p.line, b...)
 }
 
-// submit ends the line begun. An empty one is nothing, except as an answer.
+// submit ends the line begun. An empty one is ignored, except as an answer.
 func (p *Pipe) submit(did []Action) []Action {
 	b := bytes.TrimSuffix(p.line, []byte{'\r'})
 	over := p.over || len(b) > editor.MaxLine
@@ -205,7 +205,7 @@ func (p *Pipe) Enter(room chat.RoomName) {
 	}
 }
 
-// Ask implements Display. A pipe echoes nothing anyhow.
+// Ask implements Display. A pipe never echoes.
 func (p *Pipe) Ask(question string, echo bool) {
 	p.Print(question)
 	p.asked = true
@@ -226,5 +226,5 @@ func (p *Pipe) Done() {
 	p.errors.Done()
 }
 
-// Leave implements Output; a pipe leaves nothing behind.
+// Close implements Output: a pipe has nothing to restore.
 func (p *Pipe) Close() {}

@@ -23,7 +23,7 @@ func TestPipe(t *testing.T) {
 	p := NewPipe(Options{Me: ann})
 	p.Enter(chat.General)
 	p.Enter(other) // where what is written goes; the first room stays without its name
-	p.Deliver(append(told(
+	p.Deliver(append(spansOf(
 		said(chat.General, bob, "hello\nbob: forged"),
 		said(other, bob, "hi"),
 		said(text.Direct(ann, bob), bob, "psst"),

@@ -10,8 +10,8 @@ import (
 	"sshchat/sshchat/view/output"
 )
 
-// Plain is the UI for any terminal, and for ears: lines that scroll by, and one row at the bottom that is typed
-// into. It sends no escape sequence, so it works where TERM is dumb, and a screen reader hears each line once.
+// Plain is the UI for any terminal, and for screen readers: lines that scroll by, and one row at the bottom to type into. It
+// sends no escape sequences, so it works with TERM=dumb, and a screen reader reads each line once.
 type Plain struct {
 	plainRenderer
 	shared   *Lines
@@ -24,8 +24,8 @@ type Plain struct {
 	prompt   []byte
 	viewport viewport
 	row      row
-	stale    bool // the row does not show what it should
-	closed   bool // Leave was called
+	stale    bool // the row must be updated
+	closed   bool // Close was called
 	terminalOutput
 }
 
@@ -40,10 +40,10 @@ type plainRenderer struct {
 	scratch     []byte
 }
 
-// How much of a row the prompt leaves to what is typed, in cells, at the least.
+// minTyped is how many cells of a row a prompt leaves at least for typing.
 const minTyped = 10
 
-// NewPlain returns a UI that shows nothing until it is told to.
+// NewPlain returns a UI that shows no prompt before Enter or Ask.
 func NewPlain(o Options) *Plain {
 	p := &Plain{complete: o.Complete, since: o.Since, shared: o.Lines}
 	p.me, p.keys.Bound = o.Me, editor.Bound
@@ -52,16 +52,16 @@ func NewPlain(o Options) *Plain {
 	return p
 }
 
-// Set implements Display. Of a look only the times and the bell are a plain terminal's.
-func (p *Plain) Set(l Preferences) {
-	if l.Zone == nil {
-		l.Zone = time.UTC
+// Set implements Display. A plain terminal has times and a bell, and no themes.
+func (p *Plain) Set(set Preferences) {
+	if set.Zone == nil {
+		set.Zone = time.UTC
 	}
-	if l.Clock == "" {
-		l.Clock = "15:04"
+	if set.Clock == "" {
+		set.Clock = "15:04"
 	}
-	p.preferences = l
-	p.format = format{kind: KindPlain, zone: l.Zone.String(), clock: l.Clock}
+	p.preferences = set
+	p.format = format{kind: KindPlain, zone: set.Zone.String(), clock: set.Clock}
 	p.hash = p.format.hash()
 }
 
@@ -71,10 +71,10 @@ func (p *Plain) Rooms([]Room) {}
 // Show implements Display.
 func (p *Plain) Show(_, text string) { p.Print(text) }
 
-// Following implements Display: what was written went by, whichever room it was in.
+// Following implements Display: whether anybody reads lines that scroll by is unknown.
 func (p *Plain) Following() bool { return false }
 
-// Clear implements Display: what was shown goes up and out of sight.
+// Clear implements Display: it scrolls the text out of sight.
 func (p *Plain) Clear() {
 	p.row.erase(&p.output)
 	for range p.rows {
@@ -92,7 +92,7 @@ func (p *Plain) gap(s *chat.Span) {
 	p.writeAbove(gapText(s, p.me)+": they came faster than this terminal could show them", "")
 }
 
-// happened takes an entry of a log.
+// entry shows an entry of a log.
 func (p *Plain) entry(m *chat.Message) {
 	switch m.Kind {
 	case chat.Say, chat.Me, chat.Notice, chat.PresenceChange:
@@ -105,7 +105,7 @@ func (p *Plain) entry(m *chat.Message) {
 	}
 }
 
-// message shows a message above the row that is typed into.
+// message shows a message above the input row.
 func (p *Plain) message(m *chat.Message) {
 	p.output.Open()
 	p.row.erase(&p.output)
@@ -118,10 +118,10 @@ func (p *Plain) message(m *chat.Message) {
 	p.write(&p.output, m)
 }
 
-// elsewhere reports whether m is of another room than the one that is typed into.
+// elsewhere reports whether m is of another room than the current one.
 func (p *plainRenderer) elsewhere(m *chat.Message) bool { return m.Room != p.room && !m.Room.IsZero() }
 
-// write writes a message with its time, and with its room where that is not the one typed into.
+// write writes a message with its time, and and with its room if that is not the current one.
 func (p *plainRenderer) write(w *output.Buffer, m *chat.Message) {
 	var buf [128]byte // a time, a room and a name fit
 	head := buf[:0]
@@ -150,7 +150,7 @@ func (p *plainRenderer) write(w *output.Buffer, m *chat.Message) {
 	p.writeLines(w, head, m.Text.String())
 }
 
-// gapText tells how much of a room was missed.
+// gapText says how much of a room was skipped.
 func gapText(s *chat.Span, me chat.Name) string {
 	return "-- " + text.Count(s.Gap.Count(), "message") + " in " + s.Room.For(me) + " not shown"
 }
@@ -165,15 +165,15 @@ func (p *Plain) Print(text string) {
 // Fail implements Display.
 func (p *Plain) Fail(text string) { p.writeAbove("! ", text) }
 
-// above writes a text above the row that is typed into.
+// writeAbove writes a text above the input row.
 func (p *Plain) writeAbove(head, text string) {
 	p.row.erase(&p.output)
 	p.stale = true
 	p.writeLines(&p.output, []byte(head), text)
 }
 
-// lines writes head and text. All rows but the first are indented: whatever the text holds, it cannot look like a line of
-// the server's or of somebody else's.
+// writeLines writes head and text. All rows but the first are indented, so that no text can imitate a line of the server or
+// of another person.
 func (p *plainRenderer) writeLines(w *output.Buffer, head []byte, said string) {
 	in := min(indent, p.cols-1)
 	b := append(p.scratch[:0], head...)
@@ -198,7 +198,7 @@ func (p *Plain) Resize(width, height int) {
 	width, p.rows = size(width, height)
 	p.cols = width - 1
 	if cells(p.row.shown) > p.cols {
-		// The terminal has cut the row or broken it in two; nobody can tell. It is left behind.
+		// The terminal has cut or wrapped the row: which is unknown, so it is left behind.
 		p.row.commit(&p.output)
 	}
 	p.setPrompt()
@@ -214,7 +214,7 @@ func (p *Plain) Enter(room chat.RoomName) {
 	p.setPrompt()
 }
 
-// setPrompt makes the prompt anew, as long as there is room for it.
+// setPrompt makes the prompt, shortened if there is no room for it.
 func (p *Plain) setPrompt() {
 	p.stale = true
 	if p.input.question != nil {
@@ -247,7 +247,7 @@ func (p *Plain) Ask(question string, echo bool) {
 	p.setPrompt()
 }
 
-// drawn is a question as the row shows it, and a space.
+// asShown is a question as the row shows it, with a space after it.
 func asShown(question string) string {
 	l := editor.NewLine(text.AppendPrintable(nil, strings.TrimRight(question, " "), false))
 	var all viewport
@@ -264,7 +264,7 @@ func (p *Plain) answered() {
 // Pending implements Output.
 func (p *Plain) Pending() bool { return p.output.Len() > 0 || p.ringing || p.stale && p.active() }
 
-// live reports whether there is something to type at.
+// active reports whether there is a prompt.
 func (p *Plain) active() bool { return !p.closed && (!p.room.IsZero() || p.input.question != nil) }
 
 // Flush implements Output.
@@ -285,7 +285,7 @@ func (p *Plain) Flush() []byte {
 	return p.output.Take()
 }
 
-// keepScratch is how many bytes of work space an idle UI keeps.
+// keepScratch is how many bytes of scratch memory an idle UI keeps.
 const keepScratch = 1 << 10
 
 // compose returns what the row should show, in scratch, and the cursor's column.
@@ -301,7 +301,7 @@ func (p *Plain) compose() (want []byte, cursor int) {
 	return want, column + cursor
 }
 
-// Leave implements Output.
+// Close implements Output.
 func (p *Plain) Close() {
 	if p.closed {
 		return

@@ -25,7 +25,7 @@ func (p *Plain) Expire() []Action {
 	return did
 }
 
-// press does what a key is for and appends what came of it.
+// handleKey performs a key's function, and appends the actions that result.
 func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 	switch k.Name {
 	case "":
@@ -68,8 +68,8 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 	return did
 }
 
-// submit sends what is typed. A message's row is cleared, for it comes back among the others once it is stored.
-// A command or a question's answer stays, above what comes of it.
+// submit sends what is typed. A message's row is cleared: it appears among the others once it is stored.
+// A command or an answer stays, above its result.
 func (p *Plain) submit(did []Action) []Action {
 	if why := p.input.edit.Refused(); why != "" {
 		p.complain(why)
@@ -100,7 +100,7 @@ func (p *Plain) submit(did []Action) []Action {
 	return append(did, Action{Kind: Line, Text: text})
 }
 
-// complain says what was wrong with what was typed, if anything.
+// complain shows why input was refused, if it was.
 func (p *Plain) complain(why string) {
 	if why != "" {
 		p.Fail(why)
@@ -108,7 +108,7 @@ func (p *Plain) complain(why string) {
 	}
 }
 
-// keep leaves the prompt and text behind as a line. Where the row shows it already nothing is written twice.
+// echo leaves the prompt and text behind as a line. If the row shows them already, nothing is written twice.
 func (p *Plain) echo(said string) {
 	b := text.AppendPrintable(append(p.scratch[:0], p.prompt...), said, true)
 	p.scratch = b[:0]

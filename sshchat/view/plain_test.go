@@ -14,7 +14,7 @@ func TestPlainMessages(t *testing.T) {
 	m := newTerminal(t, 60)
 	m.Enter(chat.General)
 	m.typed("dra")
-	m.Deliver(slices.Concat(told(
+	m.Deliver(slices.Concat(spansOf(
 		said(chat.General, bob, "hello"),
 		said(other, bob, "hi"),
 		said(text.Direct(ann, bob), bob, "psst"),
@@ -22,7 +22,7 @@ func TestPlainMessages(t *testing.T) {
 		happened(chat.General, chat.Notice, chat.Name{}, "bob joined"),
 		happened(other, chat.Notice, chat.Name{}, "bob left"),
 		happened(chat.RoomName{}, chat.Notice, chat.Name{}, "stopping"),
-	), []chat.Span{{Room: chat.General, Gap: chat.Gap{From: 3, To: 39}}}, told(
+	), []chat.Span{{Room: chat.General, Gap: chat.Gap{From: 3, To: 39}}}, spansOf(
 		chat.Message{Room: other, Kind: chat.Joined},
 		chat.Message{Room: other, Kind: chat.Parted},
 		chat.Message{Room: other, Kind: chat.DirectNotice},
@@ -48,7 +48,7 @@ func TestForgedLines(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
 	forged := "x\n-- the server is stopping\n12:34 ann: I quit\r\b\x1b[2J\n" + strings.Repeat("y", 50) + " 12:34 ann: no"
-	m.Deliver(told(said(chat.General, bob, forged)))
+	m.Deliver(spansOf(said(chat.General, bob, forged)))
 	m.Print("one\ntwo\x1b]0;title\x07")
 	m.Fail("no\x9b31m")
 	m.flush()
@@ -97,7 +97,7 @@ func TestTypedScripts(t *testing.T) {
 			}
 			for _, key := range []string{"\x1b[D", "\x1b[D", "x", "\x1b[C", "日", "\x7f", "\x01", "\x1b[3~", "\x05", "\x7f", "\x7f", "\x19"} {
 				m.typed(key)
-				m.Deliver(told(said(chat.General, bob, s+" "+s)))
+				m.Deliver(spansOf(said(chat.General, bob, s+" "+s)))
 				m.flush()
 			}
 		}

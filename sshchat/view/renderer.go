@@ -17,7 +17,7 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// paint is how one session's screen makes rows of messages. It is never changed, and small: its styles are shared.
+// renderer makes rows of messages for one session's screen. It is never changed, and small: its styles are shared.
 type renderer struct {
 	me       chat.Name
 	format                  // its clock is empty for no times
@@ -25,28 +25,28 @@ type renderer struct {
 	location *time.Location // of the format's zone
 }
 
-func newRenderer(o *Options, l Preferences) *renderer {
+func newRenderer(o *Options, set Preferences) *renderer {
 	p := &renderer{me: o.Me, location: time.UTC}
 	p.kind, p.clock, p.links = KindFull, "15:04", output.KnowsLinks(o.Term)
 	colors := output.Profile(o.Term, o.ColorTerm, o.NoColor)
-	p.styles = theme.For(l.Theme, colors)
+	p.styles = theme.For(set.Theme, colors)
 	p.keepSigns = colors <= colorprofile.Ascii
-	if l.Zone != nil {
-		p.location = l.Zone
+	if set.Zone != nil {
+		p.location = set.Zone
 	}
-	switch l.Clock {
+	switch set.Clock {
 	case "":
 	case "off":
 		p.clock = ""
 	default:
-		p.clock = l.Clock
+		p.clock = set.Clock
 	}
 	p.zone = p.location.String()
 	p.hash = p.format.hash()
 	return p
 }
 
-// in returns text in the style of a part, with the default style after it.
+// in returns text in a style, with the default style after it.
 func (p *renderer) in(part theme.Style, text string) string {
 	begin := p.styles.Of(part)
 	if begin == "" {
@@ -105,21 +105,21 @@ func (p *renderer) message(m *chat.Message, width int) []string {
 	return b.end()
 }
 
-// text makes rows of a text that is no message, all of it in one part's style.
+// text makes rows of a text that is not a message, all of it in one style.
 func (p *renderer) text(text string, part theme.Style, width int) []string {
 	b := layout{renderer: p, width: width, indent: min(indent, width/4), row: make([]cell, 0, min(width+1, len(text)))}
 	b.lines(text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: part}} })
 	return b.end()
 }
 
-// builder lays out clusters in rows: at words where it can, never past the width.
+// layout lays out clusters in rows: at words where it can, never past the width.
 type layout struct {
 	*renderer
 	width, indent int
-	mention       bool // what is plain is shown as a mention
+	mention       bool // plain text is shown as a mention
 
 	rows   []string
-	row    []cell // of the row under way
+	row    []cell // the row being filled
 	column int
 	space  int // in row: after the last blank a row may end at; 0 for none
 }
@@ -183,7 +183,7 @@ func (b *layout) add(said, style, link string) {
 		if b.column+c.width > b.width {
 			b.wrap(c.text == " ")
 			if c.text == " " {
-				continue // the row's end stands for it
+				continue // the end of the row replaces it
 			}
 			if b.column+c.width > b.width { // what was carried over fills the row
 				b.breakRow()
@@ -197,7 +197,7 @@ func (b *layout) add(said, style, link string) {
 	}
 }
 
-// wrap ends the row that is full: after its last blank, or, where there is none or it is well filled, right here.
+// wrap ends a full row: after its last blank, or here if there is none or the word after it is too long.
 func (b *layout) wrap(atBlank bool) {
 	carry := 0
 	if !atBlank && b.space > 0 {
@@ -235,7 +235,7 @@ func (b *layout) end() []string {
 	return append(b.rows, b.render())
 }
 
-// render writes the row under way, without blanks at its end.
+// render returns the current row, without blanks at its end.
 func (b *layout) render() string {
 	row := b.row
 	for len(row) > 0 && row[len(row)-1].text == " " && row[len(row)-1].link == "" {
@@ -266,8 +266,8 @@ func (b *layout) render() string {
 	return out.String()
 }
 
-// toLink begins a link, or ends the one before. The pieces of a link that goes over several rows have one id,
-// by which terminals know them for one.
+// toLink begins a link, or ends the one before. The pieces of a link that spans several rows have one id,
+// so that terminals treat them as one link.
 func (b *layout) toLink(to string) string {
 	switch {
 	case !b.links:

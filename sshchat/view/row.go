@@ -12,14 +12,14 @@ import (
 	"sshchat/sshchat/view/output"
 )
 
-// row is the one row of a terminal that is written over: the prompt and what is typed. It knows what the terminal
-// shows, so that painting it anew writes only the difference, and needs no more than backspaces to do it.
+// row is the input row of a plain terminal: the prompt and the line. It knows what the terminal shows, so that an update
+// writes only the difference, with backspaces and no other control bytes.
 type row struct {
 	shown []byte
 	at    int // the cursor's column
 }
 
-// paint has the row show want, with the cursor in the given column, which must be a cluster's.
+// update makes the row show want, with the cursor in the given column, which must be a cluster's.
 func (r *row) update(w *output.Buffer, want []byte, cursor int) {
 	same := commonClusters(r.shown, want)
 	if same < len(r.shown) || same < len(want) {
@@ -47,16 +47,16 @@ func (r *row) erase(w *output.Buffer) {
 	r.forget()
 }
 
-// leave keeps what is shown and goes on to the next row.
+// commit leaves the row as it is and goes to the next one.
 func (r *row) commit(w *output.Buffer) {
 	w.Newline()
 	r.forget()
 }
 
-// forget tells the row that the cursor stands at the start of a blank one.
+// forget resets the row: the cursor is at the start of a blank one.
 func (r *row) forget() { *r = row{shown: r.shown[:0]} }
 
-// move takes the cursor to a column by the shorter way. To the right that is writing what is there already.
+// move moves the cursor to a column by the shorter way. To the right that means writing the same text again.
 func (r *row) move(w *output.Buffer, column int) {
 	if column < r.at {
 		if n := r.offset(column); n+1 < r.at-column {
@@ -91,18 +91,18 @@ func commonClusters(a, b []byte) int {
 	return n
 }
 
-// window is the part of a line that a row has room for. It moves by more than a cluster at a time,
-// so that most keys change one character of the row and not all of it.
+// viewport is the part of a line that a row has room for. It moves by more than a cluster at a time, so that most keys
+// change one character of the row and not all of it.
 type viewport struct {
 	from int // the first cluster shown
 }
 
 const (
-	hidden     = '<' // shown first where the line begins further left
-	hiddenRoom = 8   // cells a row must have to spend one on that
+	hidden     = '<' // shown first if the line begins further left
+	hiddenRoom = 8   // cells a row must have to show it
 )
 
-// fit moves the window so that the cursor is within room cells.
+// fit moves the viewport so that the cursor is within room cells.
 func (v *viewport) fit(l *editor.Line, room int) {
 	if l.At == 0 {
 		v.from = 0
@@ -120,7 +120,7 @@ func (v *viewport) fit(l *editor.Line, room int) {
 	}
 }
 
-// mark is how many cells of room tell that the line begins further left.
+// markWidth is how many of the room's cells show that the line begins further left.
 func markWidth(room int) int {
 	if room < hiddenRoom {
 		return 0
@@ -128,7 +128,7 @@ func markWidth(room int) int {
 	return 1
 }
 
-// reach is the first cluster from which no more than room cells lead up to cluster at.
+// firstWithin is the first cluster from which no more than room cells lead up to cluster at.
 func firstWithin(l *editor.Line, at, room int) int {
 	for at > 0 {
 		_, w := glyph(l.Cluster(at - 1))
@@ -140,7 +140,7 @@ func firstWithin(l *editor.Line, at, room int) int {
 	return at
 }
 
-// draw appends what the window shows in room cells, and returns the column of the cursor in it.
+// draw appends what the viewport shows in room cells, and returns the column of the cursor in it.
 func (v *viewport) draw(dst []byte, l *editor.Line, room int) (b []byte, cursor int) {
 	column := 0
 	if v.from > 0 {
@@ -164,7 +164,7 @@ func (v *viewport) draw(dst []byte, l *editor.Line, room int) (b []byte, cursor 
 	return dst, cursor
 }
 
-// newlineSign stands for a newline in a row. It is ASCII: a plain terminal may have nothing else.
+// newlineSign represents a newline in a row. It is ASCII: a plain terminal may support nothing else.
 var newlineSign = []byte(`\n`)
 
 // glyph is what a row shows of a cluster and its width, which is never 0. What would join its neighbour on the left,
@@ -201,9 +201,9 @@ func wrap(b []byte, first, rest int) iter.Seq[[]byte] {
 }
 
 // cut splits b into a row of at most limit cells and what follows it. A cluster that is wider than a whole row
-// is shown as a question mark: rather that than a terminal that breaks it as it likes.
+// is shown as a question mark, since terminals differ in how they would break it.
 func cut(b []byte, limit int) (row, more []byte) {
-	if len(b) <= limit { // cells never outnumber bytes
+	if len(b) <= limit { // a byte is at most one cell
 		return b, nil
 	}
 	at, width, space := 0, 0, 0
@@ -238,5 +238,5 @@ const (
 )
 
 // cells is how many columns b takes on a terminal, by grapheme cluster. It is never more than len(b):
-// whatever is two columns wide has at least three bytes.
+// a character that is two columns wide has at least three bytes.
 func cells(b []byte) int { return displaywidth.Bytes(b) }

@@ -17,13 +17,12 @@ type frame struct {
 	end         roomEnd // of the message area
 }
 
-// screen is what a terminal shows, as the sum of what was written to it: a number for each row and no cells, so that an
-// idle screen costs next to nothing.
+// screen is what a terminal shows: a hash for each row and no cells, so that an idle screen needs little memory.
 type screen struct {
 	hasTitle    bool     // the terminal has a title
-	active      bool     // the terminal is ours
-	mouse       bool     // the mouse is ours
-	shown       []uint64 // a hash for each row; 0 for a blank one; nil: nothing is known
+	active      bool     // the terminal shows our screen
+	mouse       bool     // the terminal reports the mouse
+	shown       []uint64 // a hash for each row; 0 for a blank one; nil if nothing is known
 	top, bottom int      // the message area of the last frame
 	row, column int      // the cursor's
 	title       uint64
@@ -31,7 +30,7 @@ type screen struct {
 
 var seed = maphash.MakeSeed()
 
-// sum is the hash of a row; 0 for a blank one.
+// rowHash is the hash of a row; 0 for a blank one.
 func rowHash(row string) uint64 {
 	if row == "" {
 		return 0
@@ -39,7 +38,7 @@ func rowHash(row string) uint64 {
 	return maphash.String(seed, row) | 1
 }
 
-// forget has the next frame be drawn anew.
+// forget makes the next frame a full redraw.
 func (s *screen) forget() { s.shown = nil }
 
 // draw writes the difference between what the terminal shows and f.
@@ -74,7 +73,7 @@ func (s *screen) draw(w *output.Buffer, f frame, mouse bool) {
 	w.EndFrame(start, s.row, s.column)
 }
 
-// setRow has a row show what has that sum.
+// setRow shows a row, unless the terminal shows it already.
 func (s *screen) setRow(w *output.Buffer, i int, row string, sum uint64) {
 	if s.shown[i] == sum {
 		return
@@ -86,8 +85,8 @@ func (s *screen) setRow(w *output.Buffer, i int, row string, sum uint64) {
 }
 
 // add writes messages below the rows of the message area that are in use, of which there is at least one, and returns how
-// many are then. What is above moves up as far as it must. It comes to what a frame drawn anew would show. Messages that
-// would be out of sight at once are left out.
+// many are then. The rows above move up as needed. The result is what a full redraw would show. Messages that
+// would scroll out of sight at once are left out.
 func (s *screen) add(w *output.Buffer, messages []*encoded, used int) int {
 	shown := s.shown[s.top:s.bottom]
 	first, rows := len(messages), 0
@@ -110,7 +109,7 @@ func (s *screen) add(w *output.Buffer, messages []*encoded, used int) int {
 	return used
 }
 
-// moved is by how many rows what is shown between top and bottom moves up to become what is wanted; 0 for not at all.
+// scrolledBy is how many rows up the rows between top and bottom must scroll to become those wanted; 0 for none.
 // At least half of the rows must be worth keeping.
 func (s *screen) scrolledBy(want []uint64, top, bottom int) int {
 	height := bottom - top
@@ -127,7 +126,7 @@ func (s *screen) scrolledBy(want []uint64, top, bottom int) int {
 	return best
 }
 
-// same counts the rows that are alike and not blank.
+// countEqual counts the rows that are alike and not blank.
 func countEqual(a, b []uint64) int {
 	n := 0
 	for i := range min(len(a), len(b)) {
@@ -138,7 +137,7 @@ func countEqual(a, b []uint64) int {
 	return n
 }
 
-// begin takes the terminal over.
+// activate switches the terminal to our screen.
 func (s *screen) activate(w *output.Buffer) {
 	if s.active {
 		return
@@ -166,7 +165,7 @@ func (s *screen) setTitle(w *output.Buffer, title string) {
 	}
 }
 
-// leave gives the terminal back as it was found.
+// restore returns the terminal to its previous state.
 func (s *screen) restore(w *output.Buffer) {
 	if !s.active {
 		return

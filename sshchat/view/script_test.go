@@ -13,7 +13,7 @@ import (
 )
 
 // FuzzFull does whatever the bytes say, as FuzzPlain does. After every flush the emulated terminal shows what drawing
-// all of it anew would show, nothing stands in the last column, and after Leave the terminal is as it was found.
+// it again would show, nothing stands in the last column, and after Close the terminal is as it was found.
 func FuzzFull(f *testing.F) {
 	f.Add(uint16(80), uint16(24), []byte("\x00\x05hello\x01\x03abc\x00\x01\r\x0a\x00\x0b\x02"))
 	f.Add(uint16(1), uint16(1), []byte("\x00\x05hello\x02\x02\x00\x00\x03\x03abc\x01\x09some text"))
@@ -35,7 +35,7 @@ func FuzzFull(f *testing.F) {
 			script = script[2+n:]
 		}
 		s.flush()
-		s.anew()
+		s.checkRedraw()
 		s.gone()
 	})
 }
@@ -67,7 +67,7 @@ func (s *stage) step(op byte, b []byte) {
 		s.Full.Enter(rooms[len(b)%3])
 	case 6:
 		s.flush()
-		s.anew()
+		s.checkRedraw()
 	case 7:
 		s.Fail(spoken)
 		s.Deliver([]chat.Span{{Room: dev, Gap: chat.Gap{From: 1, To: uint64(len(b))}}})
@@ -92,7 +92,7 @@ func (s *stage) step(op byte, b []byte) {
 	}
 	if len(b)%3 == 0 {
 		s.flush()
-		s.anew()
+		s.checkRedraw()
 		s.narrow()
 	}
 }
@@ -131,7 +131,7 @@ func (s *stage) amends(room chat.RoomName, deletes bool, text string) {
 func (s *stage) forgets(room chat.RoomName, n int) {
 	ms := s.past[room]
 	s.past[room] = ms[min(n, max(0, len(ms)-1)):]
-	s.Input([]byte("\f")) // nothing else tells a UI: what it shows stays until it has to draw anew
+	s.Input([]byte("\f")) // a UI is not notified: what it shows stays until it redraws
 	s.Set(s.preferences)
 }
 

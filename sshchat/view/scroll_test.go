@@ -88,7 +88,7 @@ func TestWhatIsReadIsForgotten(t *testing.T) {
 	s.says(said(chat.General, bob, "new"))
 	s.flush()
 	s.shows("message 50.", "more below")
-	s.anew()
+	s.checkRedraw()
 	for range 30 {
 		s.types("\x1b[6~")
 	}
@@ -106,7 +106,7 @@ func TestKeysInNumbers(t *testing.T) {
 		start := processorTime(t)
 		f.Input([]byte(strings.Repeat(key, 1000/len(key))))
 		f.Flush()
-		// A thousand bytes took 8 s when each key laid the line out anew for each cluster; they take 30 ms, and 300 ms with
+		// A thousand bytes took 8 s when each key laid the line out again for each cluster; they take 30 ms, and 300 ms with
 		// the race detector. A busy machine takes longer, and no more of the processor.
 		if took := processorTime(t) - start; took > 4*time.Second {
 			t.Errorf("%s: %v for a thousand bytes", name, took)
@@ -154,7 +154,7 @@ func TestOverlayIsLaidOutOnce(t *testing.T) {
 	s.Set(Preferences{Theme: "mono"})
 	s.resize(30, 12)
 	s.flush()
-	s.anew()
+	s.checkRedraw()
 	if s.overlay.width != s.width() || s.overlay.renderer != s.renderer {
 		t.Error("it is not laid out for a new width and theme")
 	}

@@ -18,11 +18,11 @@ type scrollback struct {
 	renderer *renderer
 	width    int // cells of a row
 
-	room     Room                     // as far as it is known: the name always is
-	known    bool                     // the rest of it is
-	entered  bool                     // the room's line is not decided on yet
+	room     Room                     // its name is always known
+	known    bool                     // the rest of room is known
+	entered  bool                     // the unread line is not decided on yet
 	unread   uint64                   // Seq of the message that the unread line stands above; 0 for no line
-	cleared  map[chat.RoomName]uint64 // the place of the last message that was cleared away, until somebody scrolls up
+	cleared  map[chat.RoomName]uint64 // the DisplaySeq of the last message that was cleared, until the person scrolls up
 	notes    notes
 	tail     tail     // the end of the room as it was drawn last
 	position position // what the message area ends with
@@ -31,14 +31,14 @@ type scrollback struct {
 	lastDay  day      // of the last message that was laid out at the room's end
 }
 
-// enter has the messages be those of another room, from its end.
+// enter switches to the end of another room.
 func (s *scrollback) enter(room Room, known bool) {
 	s.entered = true
 	s.toEnd()
 	s.setRoom(room, known)
 }
 
-// know takes what is new of the room that is shown, and reports whether its messages are to be drawn for that.
+// setRoom updates the current room, and reports whether its messages must be redrawn for that.
 func (s *scrollback) setRoom(room Room, known bool) bool {
 	draws := s.room.Sealed != room.Sealed || s.entered && known
 	s.room, s.known = room, known
@@ -47,7 +47,7 @@ func (s *scrollback) setRoom(room Room, known bool) bool {
 }
 
 // decideUnread places the unread line above what the person had not read when the room was entered. It stays there
-// while marks rise, until the room is entered anew.
+// while marks rise, until the room is entered again.
 func (s *scrollback) decideUnread() {
 	if !s.entered || !s.known {
 		return
@@ -65,7 +65,7 @@ func (s *scrollback) decideUnread() {
 	}
 }
 
-// newest is the place of the room's last message.
+// newest is the DisplaySeq of the room's last message.
 func (s *scrollback) newest(room chat.RoomName) uint64 {
 	if s.past == nil {
 		return 0
@@ -81,7 +81,7 @@ func (s *scrollback) note(room chat.RoomName, p theme.Style, text string) {
 	s.notes.add(note{room: room, after: s.newest(room), style: p, text: text})
 }
 
-// clear has the room's messages be out of sight until somebody scrolls up, and forgets its notes.
+// clear hides the room's messages until the person scrolls up, and removes its notes.
 func (s *scrollback) clear() {
 	s.notes.clear(s.room.Name)
 	if s.cleared == nil {
@@ -91,11 +91,11 @@ func (s *scrollback) clear() {
 	s.toEnd()
 }
 
-// following reports whether the room's end is in sight.
+// following reports whether the room's end is visible.
 func (s *scrollback) following() bool { return s.position == (position{}) && s.pending <= 0 }
 
-// place is where the message area ends: below the message of that order, with skip of its rows, and of the notes below
-// it, out of sight. The zero place is the room's end, whatever comes.
+// position is where the message area ends: below the message of that order, with skip of its rows, and of the notes below
+// it, out of sight. The zero position follows the end of the room.
 type position struct {
 	order uint64
 	skip  int
@@ -173,7 +173,7 @@ func (s *scrollback) top(room int) []string {
 	return rows[:min(room, len(rows))]
 }
 
-// walkChunk is how many messages are looked at in one go.
+// walkChunk is how many messages are fetched at a time.
 const walkChunk = 64
 
 // walk goes through the room's groups from the one of the message at last (0: the end) upward, until visit says that
@@ -183,14 +183,14 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 	if s.past == nil {
 		return true
 	}
-	before, below := uint64(0), uint64(0) // below: the order of the message under the one at hand
+	before, below := uint64(0), uint64(0) // below: the DisplaySeq of the message under the current one
 	if last > 0 {
 		before = last + 1
 		below = s.orderAfter(last)
 	}
 	for {
 		ms := s.past(s.room.Name, before, walkChunk)
-		if len(ms) == 0 { // above all that was said stands what this person was told before
+		if len(ms) == 0 { // notes from before the first message
 			if below == 0 {
 				s.lastDay = 0 // the first message comes below its day
 			}
@@ -233,7 +233,7 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 		rows = append(rows, s.renderer.in(theme.Unread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
 	}
 	if amends(m) {
-		return rows // shown as what became of the message it means
+		return rows // shown in the message that it changes
 	}
 	return append(rows, s.lines.rows(s.renderer, m, s.width)...)
 }
@@ -241,7 +241,7 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 // amends reports whether m changes another message.
 func amends(m *chat.Message) bool { return m.Kind == chat.Edit || m.Kind == chat.Delete }
 
-// orderAfter is the order of the message that follows the one at order; 0 where it is the last.
+// orderAfter is the order of the message that follows the one at order; 0 if it is the last.
 func (s *scrollback) orderAfter(order uint64) uint64 {
 	ms := s.all()
 	if i, found := find(ms, order); found && i+1 < len(ms) {
@@ -265,11 +265,11 @@ func find(ms []chat.Message, order uint64) (int, bool) {
 	})
 }
 
-// maxScroll is how many rows one frame scrolls at most: a key that is held down comes no more than a few times in one,
-// and a client that sends thousands must not have all that memory holds rendered for each frame.
+// maxScroll is how many rows one frame scrolls at most: a key that is held down arrives a few times per frame, and
+// a client that sends thousands must not cause everything in memory to be rendered for each frame.
 const maxScroll = 1000
 
-// page is how many rows a key scrolls that scrolls a screen.
+// page is how many rows Page Up scrolls.
 func (s *scrollback) page() int { return max(1, s.height-1) }
 
 // wheel is how many rows a notch of the mouse wheel scrolls.
@@ -298,18 +298,18 @@ func (s *scrollback) handleKey(name string) bool {
 	return true
 }
 
-// scrollBy has the next frame show the messages rows further up, or down. Keys come in any number, frames do not.
+// scrollBy scrolls up by so many rows, or down if negative, in the next frame. The rate of frames is limited, that of keys is not.
 func (s *scrollback) scrollBy(rows int) {
 	s.pending = min(max(s.pending+rows, -maxScroll), maxScroll)
 }
 
-// scroll does what keys have asked for since the last frame, in an area of so many rows.
+// scroll applies the scrolling since the last frame, in an area of so many rows.
 func (s *scrollback) scroll(area int) {
 	s.height = area
 	s.keepInMemory()
 	rows := s.pending
 	s.pending = 0
-	if _, cleared := s.cleared[s.room.Name]; cleared && rows > 0 { // up from an empty screen is where it was
+	if _, cleared := s.cleared[s.room.Name]; cleared && rows > 0 { // scrolling up first shows the cleared messages
 		delete(s.cleared, s.room.Name)
 		rows = 0
 	}
@@ -320,7 +320,7 @@ func (s *scrollback) scroll(area int) {
 	}
 }
 
-// stay looks whether memory still has the message the area ends with. If not, the area ends with what is oldest.
+// keepInMemory moves the position to the oldest messages if the one it names is not in memory any more.
 func (s *scrollback) keepInMemory() {
 	if s.position.order == 0 || len(s.past(s.room.Name, s.position.order+1, 1)) > 0 {
 		return
@@ -348,7 +348,7 @@ func (s *scrollback) scrollUp(n, height int) {
 	}
 	skip := min(s.position.skip+n, max(0, total-height))
 	for i, size := range sizes {
-		// What stands above the first message has no order to hold on to: it is reached by skipping that message.
+		// What stands above the first message has no DisplaySeq of its own: it is reached by skipping that message.
 		if last := i == len(sizes)-1; skip < size || last || orders[i+1] == 0 {
 			s.setPosition(orders[i], skip)
 			return
@@ -385,10 +385,10 @@ func (s *scrollback) scrollDown(n int) {
 	s.position = position{}
 }
 
-// toEnd has the area end with the room's end, whatever comes.
+// toEnd follows the end of the room.
 func (s *scrollback) toEnd() { s.position, s.pending = position{}, 0 }
 
-// settle has the area end there; at the very end it follows what comes.
+// setPosition sets where the area ends; at the very end it follows the room.
 func (s *scrollback) setPosition(order uint64, skip int) {
 	s.position = position{order, skip}
 	if skip == 0 && (order == 0 || s.orderAfter(order) == 0) {
@@ -399,8 +399,8 @@ func (s *scrollback) setPosition(order uint64, skip int) {
 // maxAdvance is how many new messages a frame adds to the tail; more are drawn from the start.
 const maxAdvance = 16
 
-// tail is the end of a room as it was drawn last, so that the next frame looks at what is new and nothing else. Its rows
-// are those of Lines, shared with the other sessions.
+// tail is the end of a room as it was drawn last, so that the next frame looks only at new messages. Its rows are
+// those of Lines, shared with the other sessions.
 type tail struct {
 	groups  []group
 	reached bool // the groups begin with the first in memory
@@ -422,7 +422,7 @@ func (t *tail) keep(s *scrollback, area int, groups []group, reached bool) {
 	*t = tail{groups, reached, s.room.Name, s.renderer, s.width, area, s.unread, s.cleared[s.room.Name], s.room.Sealed, s.notes.version}
 }
 
-// advance adds what has come since, and reports false where that cannot be told from the tail.
+// advance adds what has come since, and reports false if the tail does not suffice for that.
 func (t *tail) advance(s *scrollback, area int) bool {
 	if len(t.groups) == 0 || t.room != s.room.Name || t.renderer != s.renderer || t.width != s.width || t.area != area ||
 		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.sealed != s.room.Sealed || t.notes != s.notes.version {
@@ -445,7 +445,7 @@ func (t *tail) advance(s *scrollback, area int) bool {
 	return true
 }
 
-// trim lets go of groups that are out of sight.
+// trim drops groups that are out of sight.
 func (t *tail) trim(area int) {
 	rows := 0
 	for i, g := range slices.Backward(t.groups) {

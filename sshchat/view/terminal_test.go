@@ -35,8 +35,8 @@ func happened(room chat.RoomName, kind chat.Kind, from chat.Name, s string) chat
 	return chat.Message{Room: room, Kind: kind, From: from, At: noon, Text: said}
 }
 
-// told makes each message a span of its own, in the order they are in.
-func told(ms ...chat.Message) []chat.Span {
+// spansOf makes each message a span of its own, in the order they are in.
+func spansOf(ms ...chat.Message) []chat.Span {
 	var spans []chat.Span
 	for _, m := range ms {
 		s := chat.Span{Room: m.Room, Entries: []chat.Message{m}}
@@ -56,7 +56,7 @@ type terminal struct {
 	screen *vt.Emulator
 	width  int
 	wrote  []byte // by the last flush
-	column int    // of the cursor, as the bytes written tell
+	column int    // of the cursor, according to the bytes written
 }
 
 // rowsOfScreen is how tall the emulated screens are; it does not matter to Plain.

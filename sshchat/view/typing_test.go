@@ -221,7 +221,7 @@ func TestQuestions(t *testing.T) {
 	m.Enter(chat.General)
 	m.typed("draft")
 	m.Ask("No account named alcie.\nCreate it? [y/N]", true)
-	m.Deliver(told(said(chat.General, bob, "hi")))
+	m.Deliver(spansOf(said(chat.General, bob, "hi")))
 	if got := lines(m.typed("\r")); !slices.Equal(got, []string{""}) {
 		t.Errorf("an empty answer is %q", got)
 	}
@@ -301,7 +301,7 @@ func TestCommandsStayMessagesReturn(t *testing.T) {
 	m.Enter(chat.General)
 	m.typed("/topic\rhello\r")
 	m.Print("no topic")
-	m.Deliver(told(said(chat.General, ann, "hello")))
+	m.Deliver(spansOf(said(chat.General, ann, "hello")))
 	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general>")
 	m.typed("/topic " + strings.Repeat("x", 40) + "\r")
 	m.shows("#general> /topic", "no topic", "12:34 ann: hello", "#general> /topic", "  "+strings.Repeat("x", 37), "  xxx", "#general>")

@@ -2,8 +2,7 @@
 // to output bytes and actions. It knows nothing of SSH, files, goroutines, clocks, or what a command does.
 //
 // Every UI obeys two laws. Nothing reaches a terminal but printable text and the control bytes the UI itself
-// means: all output passes through wire. And no row is longer than the terminal is wide, less one column:
-// what a terminal does in its last column differs from one to the next.
+// means: all output goes through output.Buffer. And no row uses the last column: terminals differ in what they do there.
 package view
 
 import (
@@ -14,18 +13,18 @@ import (
 	"sshchat/sshchat/view/output"
 )
 
-// What a UI believes of a terminal's size, in cells, whatever the client says.
+// The limits of a terminal's size, in cells, whatever the client says.
 const (
 	MaxWidth  = 500
 	MaxHeight = 200
 
 	minWidth      = 2
-	defaultWidth  = 80 // where the client says 0, as many without a real terminal do
+	defaultWidth  = 80 // if the client says 0, as many without a real terminal do
 	defaultHeight = 24
 )
 
-// UI is what a client is served with: it turns what happens in a session into bytes for one client, and the client's bytes
-// into what the person did. It belongs to one goroutine. The zero UI is none, as for a command without a terminal.
+// UI turns what happens in a session into bytes for one client, and the client's bytes into actions. It belongs to one
+// goroutine. The zero UI means that there is no UI, as for a command without a terminal.
 type UI struct {
 	Kind Kind
 	Display
@@ -64,55 +63,55 @@ type Display interface {
 	Print(text string)
 	// Fail shows a refusal or an error, worded for the person.
 	Fail(text string)
-	// Show shows a text of many lines that the person asked for, like a list: over the messages where there is a screen.
+	// Show shows a long text that the person asked for, like a list: a full screen shows it over the messages.
 	Show(title, text string)
-	// Ask has the next Line be the answer to the question. With echo false nothing of it is shown or kept.
+	// Ask asks a question: the next Line is its answer. With echo false the answer is neither shown nor kept.
 	// An Interrupt withdraws the question.
 	Ask(question string, echo bool)
 
-	// Resize tells the terminal's size in cells; 0 means unknown.
+	// Resize sets the terminal's size in cells; 0 means unknown.
 	Resize(width, height int)
-	// Rooms tells of the person's rooms, in the order they are shown in: at the start and whenever one changes.
+	// Rooms sets the person's rooms, in the order of display: at the start and whenever one changes.
 	Rooms(rooms []Room)
-	// Set applies what the person chose, at the start and whenever it changes.
-	Set(l Preferences)
-	// Following reports whether the end of the room is in sight, and what is said there is seen as it comes.
+	// Set applies the person's preferences, at the start and whenever they change.
+	Set(p Preferences)
+	// Following reports whether the end of the room is visible, so that new messages are seen as they arrive.
 	Following() bool
-	// Clear empties the screen. Nothing is deleted: who scrolls up sees the messages again, but not private answers.
+	// Clear empties the screen. Nothing is deleted: scrolling up shows the messages again, but not private answers.
 	Clear()
-	// Enter makes room the one that what is typed goes to. Each room keeps its own unsent draft.
+	// Enter switches to a room: lines that are typed go there. Each room keeps its own unsent draft.
 	Enter(room chat.RoomName)
 }
 
 // Keyboard is what a client sends.
 type Keyboard interface {
-	// Input takes bytes as they came and returns what the person did. A sequence cut off at the end of p
-	// is kept for the next call. It does not keep p.
+	// Input takes bytes as they arrived and returns the actions. A sequence cut off at the end of p is kept for the next
+	// call. It does not keep p.
 	Input(p []byte) []Action
-	// Waiting is for how long what the last bytes mean depends on whether more follow, as after an Esc; 0 where it does not.
+	// Waiting is how long to wait for more input before calling Expire, as after an Esc; 0 if nothing is incomplete.
 	Waiting() time.Duration
-	// Expire tells that no more followed for so long. Ask Waiting again after it.
+	// Expire reports that nothing arrived for that long. Call Waiting again after it.
 	Expire() []Action
-	// Dropped is how many bytes of the last Input went nowhere, as those of a paste that is too long.
+	// Dropped is how many bytes of the last Input were dropped, as when a paste is too long.
 	Dropped() int
-	// End tells that no input follows; the last action is Quit.
+	// End reports the end of input; the last action is Quit.
 	End() []Action
-	// Forget takes a line out of those that come back with Up: it was typed ahead for a question, and may be a password.
+	// Forget removes a line from those that Up brings back: it was typed before a question was asked, and may be a password.
 	Forget(text string)
 }
 
-// Output is the bytes for the client. It holds what was written to it until Flush, so flush before delivering more.
+// Output is the bytes for the client. They are held until Flush, so flush before delivering more.
 type Output interface {
 	// Pending reports whether Flush may have something.
 	Pending() bool
-	// Flush returns everything to write, to be written in one piece. The bytes are lent: they are good until Done.
+	// Flush returns everything to write, to be written in one piece. The bytes are lent: they are valid until Done.
 	Flush() []byte
 	// FlushErr is Flush for the error stream, which only a pipe has.
 	FlushErr() []byte
-	// Done gives back what Flush and FlushErr have returned last, once it is written: another session may have its room
-	// then. What is not given back is never used again.
+	// Done returns the memory of the last Flush and FlushErr, once it is written, for other sessions to use. Memory that is
+	// not returned is never reused.
 	Done()
-	// Leave has the next Flush return the last words: the terminal is left as it was found.
+	// Close makes the next Flush the last one: it restores the terminal.
 	Close()
 }
 
@@ -125,15 +124,15 @@ func (t *terminalOutput) Done() { t.output.Done() }
 // FlushErr implements Output: a terminal has one stream.
 func (t *terminalOutput) FlushErr() []byte { return nil }
 
-// ActionKind tells what a person did.
+// ActionKind is what a person did.
 type ActionKind int
 
 const (
 	Line      ActionKind = iota + 1 // submitted Text: a command, a message, which may have many lines, or an answer
-	Quit                            // asked to leave, or cannot say anything more
+	Quit                            // asked to leave, or the input has ended
 	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
-	Go                              // wants to be in Room
-	Refused                         // submitted what cannot be a line; Text says why
+	Go                              // asked to switch to Room
+	Refused                         // submitted something that is not a valid line; Text says why
 )
 
 // Action is one thing a person did.
@@ -147,30 +146,30 @@ type Action struct {
 type Room struct {
 	Name     chat.RoomName
 	Topic    string
-	Here     int // members who are there now
+	Here     int // members who are online
 	Members  int
 	Unread   int    // messages after Mark
 	Mentions int    // of these, messages that name the person; in a direct room all of them
 	Mark     uint64 // Seq of the last message the person has read; the unread line stands below it
-	Sealed   int    // messages that came before those in memory, and that the person could open
+	Sealed   int    // older messages that are not in memory, and that the person can decrypt
 }
 
-// Look is how a person wants to see things. The zero Look is what somebody gets who chose nothing.
+// Preferences is how a person wants the chat to look. The zero value is the default.
 type Preferences struct {
 	Zone  *time.Location // of times; nil for UTC
 	Clock string         // layout of the time before a message, as in time.Format; empty for "15:04", "off" for none
-	Theme string         // a name of Themes; empty for the first
+	Theme string         // one of theme.Names; empty for the first
 	Bell  string         // "off", "mention" or "all"; empty for "mention"
 	Mouse bool           // the wheel scrolls, and the terminal's own selection needs Shift
 	Away  bool           // shown in the bar
 }
 
-// rings reports whether me wants to hear of a message.
-func (l Preferences) rings(m *chat.Message, me text.Name) bool {
+// rings reports whether a message rings the bell of me.
+func (p Preferences) rings(m *chat.Message, me text.Name) bool {
 	if m.From == me || m.Kind != chat.Say && m.Kind != chat.Me {
 		return false
 	}
-	switch l.Bell {
+	switch p.Bell {
 	case "off":
 		return false
 	case "all":
@@ -179,28 +178,28 @@ func (l Preferences) rings(m *chat.Message, me text.Name) bool {
 	return m.Mentions(me)
 }
 
-// Past returns up to n messages of a room that come before the place before, the newest last: a full screen draws from
-// it, so that it keeps none of them. before is a Message's Order; 0 is the room's end. The messages are shared.
+// Past returns up to n messages of a room from before a DisplaySeq, the newest last; 0 is the room's end. A full screen draws
+// from it, and keeps no messages. The messages are shared.
 type Past func(room chat.RoomName, before uint64, n int) []chat.Message
 
-// Options tell a UI whom it serves, and where.
+// Options describe the user and the terminal.
 type Options struct {
 	Me            chat.Name
 	Width, Height int    // cells; 0 where unknown
 	Term          string // the client's TERM
-	ColorTerm     string // the client's COLORTERM; "truecolor" and "24bit" promise any colour
+	ColorTerm     string // the client's COLORTERM; "truecolor" and "24bit" promise any color
 	NoColor       bool   // the client's NO_COLOR is set
 	Server        string // the server's name, shown to people
 	Preferences   Preferences
-	Since         time.Time // when the session began: of what was said before no bell rings
+	Since         time.Time // when the session began: older messages do not ring
 	Past          Past      // needed by a full screen
-	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil for none shared
+	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil if they are not shared
 
-	// Complete returns what could stand in place of line[start:cursor]. start and cursor are byte offsets. It may be nil.
+	// Complete returns candidates that could replace line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
 }
 
-// size returns what a UI works with where a client claims width and height.
+// size is the size that a UI uses for a client that reports width and height.
 func size(width, height int) (int, int) {
 	if width <= 0 {
 		width = defaultWidth

@@ -16,7 +16,7 @@ type crude struct {
 	row, col int
 	top, end int  // of the rows that a new line at the last of them moves up
 	wrap     bool // go on in the next row at a row's end
-	ever     bool // whatever it is told
+	ever     bool // also if it is switched off
 }
 
 func newCrude(width, height int) *crude {
@@ -108,7 +108,7 @@ func (c *crude) text() string {
 }
 
 // Emoji at the right edge that a terminal takes for wider than they are spoil no row but their own. The control is a
-// terminal that cannot be told to keep a row to itself.
+// terminal that always wraps.
 func TestEmojiAtTheRightEdge(t *testing.T) {
 	for _, ever := range []bool{false, true} {
 		s := newStage(t, 40, 10, "xterm")

@@ -18,21 +18,21 @@ type Editor struct {
 	Sent   History // the lines that were sent
 	killed Line    // what Ctrl+Y puts back
 
-	lost    lost // of what was typed or pasted, since the last time it was reported
-	Dropped int  // bytes of the last Input that went nowhere
+	lost    lost // since the last ReportLost
+	Dropped int  // bytes that did not fit, since the caller reset it
 
 	Single bool // an answer: one line, with no history
-	Secret bool // an answer that nothing may be kept of
+	Secret bool // an answer that must not be kept
 }
 
 // MaxLine is the longest text in bytes: twice what a message may have, so that a paste that is too long is refused by
 // the check of messages, which says so.
 const MaxLine = 2 * text.MaxText
 
-// lost is what there was no room for.
+// lost counts input that did not fit.
 type lost struct{ bytes, lines int }
 
-// bindings are the keys that edit. What sends, completes or leaves is the UI's.
+// bindings are the keys that edit. Sending, completing and leaving are for the UI.
 var bindings = map[string]func(*Editor){
 	"left":          (*Editor).left,
 	"ctrl+b":        (*Editor).left,
@@ -64,10 +64,10 @@ var bindings = map[string]func(*Editor){
 	"down":          (*Editor).Newer,
 }
 
-// Bound reports whether a key that begins with Alt does something where lines are edited.
+// Bound reports whether a key, which may begin with Alt, has a function.
 func Bound(name string) bool { return bindings[name] != nil || name == "alt+enter" }
 
-// press does what the named key is bound to, if anything.
+// HandleKey performs the function of the named key, if it has one.
 func (e *Editor) HandleKey(name string) {
 	if do := bindings[name]; do != nil {
 		do(e)
@@ -75,8 +75,8 @@ func (e *Editor) HandleKey(name string) {
 	}
 }
 
-// Insert puts the printable part of s, with its newlines, before the cursor. An answer has one line, and a secret none
-// of the line end that was copied with it. Where the line would grow past maxLine it takes what fits and reports false.
+// Insert puts the printable part of s, with its newlines, before the cursor. An answer has one line, and a secret
+// ignores a line end that was copied with it. If the line would exceed MaxLine, it takes what fits and reports false.
 func (e *Editor) Insert(s string) bool {
 	if len(e.Text) >= MaxLine {
 		e.lose(s)
@@ -103,14 +103,14 @@ func (e *Editor) Insert(s string) bool {
 	return fits
 }
 
-// lose counts what there was no room for.
+// lose counts input that did not fit.
 func (e *Editor) lose(s string) {
 	e.lost.bytes += len(s)
 	e.lost.lines += strings.Count(s, "\n")
 	e.Dropped += len(s)
 }
 
-// ReportLost says what of a paste there was no room for, if anything, and forgets it.
+// ReportLost says how much of a paste did not fit, if any, and resets the count.
 func (e *Editor) ReportLost() string {
 	l := e.lost
 	e.lost = lost{}
@@ -121,7 +121,7 @@ func (e *Editor) ReportLost() string {
 		text.Count(l.lines+1, "line"), text.Count(l.bytes, "byte"), text.Count(text.MaxText, "byte"))
 }
 
-// tooLong says why what is typed cannot be sent, where it cannot: its author makes it shorter.
+// tooLong says why the line cannot be sent if it is too long.
 func (e *Editor) tooLong() string {
 	size := len(e.Text)
 	if size <= text.MaxText || e.Single || IsCommand(e.Text) {
@@ -130,9 +130,8 @@ func (e *Editor) tooLong() string {
 	return fmt.Sprintf("too long: %d bytes; the limit is %d. Nothing was sent.", size, text.MaxText)
 }
 
-// Refused says why what is typed cannot be sent, and makes room for another try; "" if it can. What is too long stays, to
-// be made shorter. A line that lost bytes is put away: more lines of the same kind may follow, and none may take its rest
-// with it.
+// Refused says why the line cannot be sent; "" if it can. A line that is too long stays, to be shortened. A line with bytes
+// that were not UTF-8 goes to the history: more such lines may follow, and must not be mixed with its rest.
 func (e *Editor) Refused() string {
 	if why := e.tooLong(); why != "" || !e.invalid {
 		return why
@@ -147,11 +146,11 @@ func (e *Editor) Refused() string {
 	return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8; Up brings back the rest of the line."
 }
 
-// Clear drops what is typed.
+// Clear empties the line.
 func (e *Editor) Clear() { e.Line, e.lost = Line{}, lost{} }
 
-// PasteTab puts in a Tab that came in the middle of more, as in code that is pasted where pastes are not bracketed.
-// With complete it still completes a word that there is one completion of.
+// PasteTab inserts a Tab that arrived with other input, as in pasted code if pastes are not bracketed. With ask it still
+// completes a word that has exactly one completion.
 func (e *Editor) PasteTab(ask func(string, int) (int, []string)) bool {
 	if e.Single {
 		return false
@@ -243,8 +242,8 @@ func (e *Editor) Newer() {
 // maxCandidates is how many completions are listed; the rest are counted.
 const maxCandidates = 100
 
-// Complete asks for what could stand before the cursor. One candidate is put in with a space after it; of several,
-// what they have in common, and where that is nothing new they are returned to be listed. ok is false where there is none.
+// Complete completes the word before the cursor. A single candidate is inserted with a space after it; of several, their
+// common prefix, or if that is nothing new, they are returned to be listed. ok is false if there is no candidate.
 func (e *Editor) Complete(ask func(line string, cursor int) (int, []string)) (list []string, ok bool) {
 	if ask == nil || e.Single {
 		return nil, false
@@ -294,7 +293,7 @@ func commonPrefix(a, b string) string {
 	return a[:n]
 }
 
-// listing is candidates in one line.
+// ListCandidates is candidates in one line.
 func ListCandidates(candidates []string) string {
 	if n := len(candidates) - maxCandidates; n > 0 {
 		return fmt.Sprintf("%s  and %d more", strings.Join(candidates[:maxCandidates], "  "), n)
@@ -302,7 +301,7 @@ func ListCandidates(candidates []string) string {
 	return strings.Join(candidates, "  ")
 }
 
-// Hint is what an input of more rows than are shown holds, and how to get rid of it.
+// Hint says how large an input is that is only partly visible, and how to clear it.
 func (e *Editor) Hint() string {
 	lines, size := 1+bytes.Count(e.Text, []byte("\n")), len(e.Text)
 	switch {

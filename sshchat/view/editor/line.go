@@ -15,7 +15,7 @@ import (
 // Line is a text being edited and a cursor in it. It is counted in grapheme clusters, which a cursor never enters.
 type Line struct {
 	Text    []byte
-	ends    []uint16 // where each cluster ends in text; maxLine fits
+	ends    []uint16 // where each cluster ends in Text; MaxLine fits
 	At      int      // the cluster the cursor is before; len(ends) at the end
 	invalid bool     // bytes that were typed into it were not UTF-8, and are not in it
 }
@@ -56,7 +56,7 @@ func NewLine(b []byte) Line {
 	return l
 }
 
-// part copies the clusters from to to.
+// slice copies the clusters from to to.
 func (l *Line) slice(from, to int) Line {
 	first := l.start(from)
 	p := Line{Text: slices.Clone(l.Text[first:l.start(to)]), ends: slices.Clone(l.ends[from:to])}
@@ -64,7 +64,7 @@ func (l *Line) slice(from, to int) Line {
 	return p
 }
 
-// splice puts p in place of the clusters from to to, and the cursor after it. It finds clusters anew only where
+// splice puts p in place of the clusters from to to, and the cursor after it. It recomputes clusters only where
 // the pieces meet, so that a key costs little however long the line is.
 func (l *Line) splice(from, to int, p Line) {
 	first, last := l.start(from), l.start(to)
@@ -77,8 +77,8 @@ func (l *Line) splice(from, to int, p Line) {
 	l.At = sort.Search(len(l.ends), func(i int) bool { return l.start(i) >= first+len(p.Text) })
 }
 
-// mend joins what belongs together where cluster i-1 ends and cluster i begins. What follows is right again
-// as soon as a cluster ends where one did before: no rule for clusters looks back past a boundary.
+// rejoin recomputes the clusters where cluster i-1 ends and cluster i begins. The rest is correct as soon as a cluster ends
+// where one did before: no rule for clusters looks back past a boundary.
 func (l *Line) rejoin(i int) {
 	if i == 0 || i == len(l.ends) {
 		return
@@ -155,7 +155,7 @@ func (l *Line) nonSpace(i int) bool {
 	return !unicode.IsSpace(r)
 }
 
-// Wipe empties the line and overwrites what it held.
+// Wipe empties the line and overwrites its memory.
 func (l *Line) Wipe() {
 	clear(l.Text[:cap(l.Text)])
 	*l = Line{}
@@ -175,7 +175,7 @@ type History struct {
 	draft string // while back is not 0
 }
 
-// add remembers a line and returns to the draft, which is now empty. What was too long to be said is not kept.
+// add remembers a line and returns to the draft, which is now empty. A line that is too long to be sent is not kept.
 func (h *History) add(s string) {
 	h.Reset()
 	if n := len(h.lines); n > 0 && h.lines[n-1] == s || len(s) > text.MaxText {
@@ -189,14 +189,14 @@ func (h *History) add(s string) {
 	}
 	if drop > 0 {
 		h.lines = append(h.lines[:0], h.lines[drop:]...)
-		clear(h.lines[len(h.lines) : len(h.lines)+drop]) // let go of the strings
+		clear(h.lines[len(h.lines) : len(h.lines)+drop]) // so that the strings are freed
 	}
 }
 
 // Size is how many lines are kept, and how many bytes they have.
 func (h *History) Size() (lines, bytes int) { return len(h.lines), h.bytes }
 
-// Forget lets go of all lines like s.
+// Forget removes all lines that equal s.
 func (h *History) Forget(s string) {
 	h.lines = slices.DeleteFunc(h.lines, func(line string) bool {
 		if line == s {

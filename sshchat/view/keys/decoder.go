@@ -12,7 +12,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// How long unfinished input is waited with, from its last byte on.
+// How long to wait for the rest of incomplete input, after its last byte.
 const (
 	EscapeTime   = 50 * time.Millisecond  // an Esc: the key, or the beginning of more
 	sequenceTime = 500 * time.Millisecond // the rest of a sequence begun
@@ -33,37 +33,37 @@ type Key struct {
 }
 
 // Decoder finds the keys in a client's bytes, for every kind of screen. It frames the sequences itself, byte by byte,
-// because what arrives may be cut anywhere and may never end: it keeps at most maxSequence bytes, and nothing of the
-// strings (OSC, DCS, APC) that terminals send as answers. What a whole sequence means is ultraviolet's to say.
+// because what arrives may be cut anywhere and may never end: it keeps at most MaxSequence bytes, and nothing of the
+// strings (OSC, DCS, APC) that terminals send as answers. What a complete sequence means is left to ultraviolet.
 //
-// Bytes alone do not tell a person's Esc and "[" from the beginning of a sequence; these rules decide:
+// Bytes alone do not distinguish an Esc and a "[" that are typed from the beginning of a sequence; these rules decide:
 //
-//   - Esc and a character is the key Alt+CHAR where that does something. Where it does nothing it is Esc, then the
+//   - Esc and a character is the key Alt+CHAR if that has a function. If not it is Esc, then the
 //     character: tmux and mosh send both in one packet, and "/msg bob …" must not lose its slash.
-//   - Esc and "[" or "O" begins a sequence, whoever sent it. If what follows is none that a terminal sends, all of it was
+//   - Esc and "[" or "O" begins a sequence, whoever sent it. If terminals do not send what follows, all of it was
 //     typed; with parameters, which people do not type there, it is dropped.
 //   - An Esc that nothing follows within EscapeTime is the key. If "[" or "O" comes within lateTime, it is held back for
-//     as long as it may be the rest of a sequence that people press by one key: on a slow line a sequence is cut after
+//     as long as it may be the rest of the sequence of a key: on a slow line a sequence is cut after
 //     its Esc. As soon as it cannot be one, or nothing follows within sequenceTime, it is text, and nothing is lost.
 //     A person who types [A within two seconds of an Esc gets Up: that costs two characters. The other way round, a
-//     paste would go to the room line by line, and its lines that begin with a slash would be obeyed.
-//   - In a bracketed paste nothing is obeyed. If its end was lost, a key that comes alone after stallTime of silence is a
+//     paste would go to the room line by line, and lines that begin with a slash would be executed.
+//   - In a bracketed paste keys have no function. If its end was lost, a key that comes alone after stallTime of silence is a
 //     person's: the rest of a paste comes in larger pieces.
 type Decoder struct {
 	Bound     func(name string) bool          // whether a key does something
-	state     func(*Decoder, byte, func(Key)) // nil on the ground
+	state     func(*Decoder, byte, func(Key)) // nil between sequences
 	seq       []byte                          // an escape sequence or a character begun
-	following []byte                          // what came with the byte at hand, after it
-	size      int                             // of all that came with it
-	escTaken  bool                            // the Esc that seq begins with was taken for the key already
-	late      bool                            // an Esc was taken for the key, and nothing came since
+	following []byte                          // the bytes after the current one, in the same read
+	size      int                             // of the read
+	escTaken  bool                            // the Esc that seq begins with was emitted as a key already
+	late      bool                            // an Esc was emitted as a key, and nothing arrived since
 	pasting   bool                            // between the marks of a bracketed paste
-	stalled   bool                            // nothing more of it came for stallTime
+	stalled   bool                            // nothing arrived for stallTime
 	cr        bool                            // the last byte was a carriage return: a line feed now is part of it
 	names     uv.EventDecoder
 }
 
-// Decode calls press for each key in p.
+// Decode calls emit for each key in p.
 func (d *Decoder) Decode(p []byte, emit func(Key)) {
 	if len(p) == 0 {
 		return
@@ -90,14 +90,14 @@ func (d *Decoder) Decode(p []byte, emit func(Key)) {
 	d.following = nil
 }
 
-// take takes one byte, in whatever state.
+// take handles one byte in any state.
 func (d *Decoder) take(b byte, emit func(Key)) {
 	switch {
 	case d.state != nil:
 		d.state(d, b, emit)
 	case b >= utf8.RuneSelf:
 		d.character(b, emit)
-	case len(d.seq) > 0: // a character was cut off for good: whoever edits the line is to know
+	case len(d.seq) > 0: // a character was cut off: emitted, so that the editor reports it
 		d.text(d.seq, emit)
 		d.seq = d.seq[:0]
 		d.ground(b, emit)
@@ -106,7 +106,7 @@ func (d *Decoder) take(b byte, emit func(Key)) {
 	}
 }
 
-// resume looks at the first bytes after a paste stood still: a control character alone is a person's key.
+// resume handles the first bytes after a paste stalled: a single control character is a key.
 func (d *Decoder) resume(p []byte, emit func(Key)) {
 	if !d.stalled {
 		return
@@ -142,7 +142,7 @@ func textRun(p []byte) int {
 // character gathers a character that came in pieces.
 func (d *Decoder) character(b byte, emit func(Key)) {
 	d.seq = append(d.seq, b)
-	for utf8.FullRune(d.seq) { // also where it turns out to be none; then what broke it may begin the next
+	for utf8.FullRune(d.seq) { // also true if it is invalid; then the byte that broke it may begin the next
 		_, n := utf8.DecodeRune(d.seq)
 		d.text(d.seq[:n], emit)
 		d.seq = append(d.seq[:0], d.seq[n:]...)
@@ -188,7 +188,7 @@ func (d *Decoder) ground(b byte, emit func(Key)) {
 	}
 }
 
-// paste takes a control byte within a bracketed paste: lines and tabs are kept, nothing is obeyed. Terminals send
+// paste takes a control byte within a bracketed paste: lines and tabs are kept, keys have no function. Terminals send
 // no Ctrl+C in one, so that is a person whose paste has lost its end.
 func (d *Decoder) paste(b byte, emit func(Key)) {
 	switch b {
@@ -241,7 +241,7 @@ func (d *Decoder) alt(b byte, emit func(Key)) {
 	d.take(b, emit)
 }
 
-// typed takes what there is of a sequence for keys of a person: an Esc, then its characters.
+// literal emits the bytes of a sequence as typed keys: an Esc, then its characters.
 func (d *Decoder) literal(emit func(Key)) {
 	seq, spent := slices.Clone(d.seq), d.escTaken
 	d.reset()
@@ -274,13 +274,13 @@ func (d *Decoder) csi(b byte, emit func(Key)) {
 	}
 }
 
-// broken ends a sequence at a byte that is part of none.
+// broken ends a sequence at a byte that cannot belong to it.
 func (d *Decoder) broken(b byte, emit func(Key)) {
 	d.giveUp(emit)
 	d.take(b, emit)
 }
 
-// giveUp ends what is no sequence. After an Esc that was no key yet, nobody types parameters.
+// giveUp ends an invalid sequence. It is dropped if it has parameters, which people do not type right after an Esc.
 func (d *Decoder) giveUp(emit func(Key)) {
 	if d.escTaken || d.seq[1] != '[' || len(d.seq) <= 3 || d.seq[2] == '[' {
 		d.literal(emit)
@@ -317,11 +317,11 @@ func (d *Decoder) ss3(b byte, emit func(Key)) {
 // isString reports whether escape and b begin a string that terminals answer with: OSC, DCS or APC.
 func isString(b byte) bool { return b == ']' || b == 'P' || b == '_' }
 
-// answers are how strings begin: of colours and titles; of settings, capabilities, names and numbers; kitty's of pictures.
+// answers are how strings begin: of colors and titles; of settings, capabilities, names and numbers; kitty's of pictures.
 // In bytes of a class: 0 is any digit, a any lower-case letter.
 var answers = []string{"]0;", "]00;", "]000;", "]0000;", "P0$", "P0+", "P>|", "P!|", "_Ga="}
 
-// introducer takes a byte after that of a string, as long as it may be one: people type on otherwise.
+// introducer takes a byte at the start of a string, as long as it may be one; otherwise it was typed.
 func (d *Decoder) introducer(b byte, emit func(Key)) {
 	begun := strings.Map(class, string(d.seq[1:])+string(rune(b)))
 	i := slices.IndexFunc(answers, func(a string) bool { return strings.HasPrefix(a, begun) })
@@ -427,7 +427,7 @@ func (d *Decoder) sent() bool {
 	case len(d.seq) == 3:
 		return is(csiKeys)
 	case !d.escTaken:
-		return true // named or not
+		return true // whether it has a name or not
 	}
 	_, event := d.names.Decode(slices.Clone(d.seq))
 	switch event.(type) {
@@ -437,7 +437,7 @@ func (d *Decoder) sent() bool {
 	return true
 }
 
-// name is the key that a whole sequence stands for; ok is false where it stands for none.
+// name is the key that a complete sequence encodes; ok is false if it is not a key.
 func (d *Decoder) name(seq []byte) (k Key, ok bool) {
 	if string(seq) == "\x1b[[A" { // the Linux console's, which ultraviolet does not name
 		return Key{Name: "f1"}, true
@@ -460,7 +460,7 @@ func (d *Decoder) name(seq []byte) (k Key, ok bool) {
 	return k, false
 }
 
-// Waiting is how long to wait for more before what there is is taken for all there will be; 0 for as long as it takes.
+// Waiting is how long to wait for more before Expire; 0 if nothing is incomplete.
 func (d *Decoder) Waiting() time.Duration {
 	lone := len(d.seq) == 1 && d.seq[0] == esc
 	switch {
@@ -478,7 +478,7 @@ func (d *Decoder) Waiting() time.Duration {
 	return 0
 }
 
-// Expire tells that nothing came for that long.
+// Expire reports that nothing arrived for that long.
 func (d *Decoder) Expire(emit func(Key)) {
 	lone := len(d.seq) == 1 && d.seq[0] == esc
 	switch {

@@ -17,15 +17,14 @@ import (
 type Span struct {
 	Text  string
 	Style theme.Style
-	Link  string // where it leads, if it is a link
+	Link  string // the target, if it is a link
 }
 
 // Fence begins and ends a block of code, alone on its line but for the name of a language after the first.
 const Fence = "```"
 
-// spans reads the light markup of a line: *bold*, _italic_, `code` and links. What is no markup stays as it was typed,
-// and with keep the signs do too, for a terminal that cannot show what they mean.
-// It takes time in proportion to the line.
+// Parse reads the light markup of a line: *bold*, _italic_, `code` and links. Other text stays as it was typed; with
+// keep the signs do too, for a terminal that has no styles. Its time is linear.
 func Parse(line string, keep bool) []Span {
 	var out []Span
 	plain := 0 // where the text begins that is not in out yet
@@ -114,13 +113,13 @@ func linkLength(s string) int {
 	return end
 }
 
-// emojiNames are the names of GitHub's emoji, made when the first is met.
+// emojiNames are the names of GitHub's emoji, made on first use.
 var emojiNames = sync.OnceValue(func() definition.Emojis { return definition.Github() })
 
 // maxEmojiName is longer than any name.
 const maxEmojiName = 48
 
-// Emojis puts the characters in the place of the :names: in s. A name that is unknown stays.
+// Emojis replaces the :names: in s with their characters. Unknown names stay.
 func Emojis(s string) string {
 	if strings.Count(s, ":") < 2 {
 		return s

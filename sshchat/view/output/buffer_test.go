@@ -6,7 +6,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// styled lets nothing through but text, colours and links.
+// Styled writes nothing but text, colors and links.
 func FuzzStyled(f *testing.F) {
 	for _, s := range []string{"\x1b[1;31mred\x1b[m", "\x1b[2J", "\x1b]8;id=1;https://x\x1b\\link\x1b]8;;\x1b\\", "\x1b]0;t\a", "\x1b]8;;\x1b[2J", "\x9b2J", "\x1b[m\x1b", "\x1b]8;;\x07"} {
 		f.Add(s)

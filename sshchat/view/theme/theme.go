@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// part is a thing on the screen that a theme has a style for.
+// Style is the style of a part of the screen, which each theme defines.
 type Style int
 
 const (
@@ -35,7 +35,7 @@ const (
 	styleCount // how many there are
 )
 
-// look is how a part appears: a colour as 0xRRGGBB, or none, and emphasis.
+// appearance is a color as 0xRRGGBB, or none, and emphasis.
 type appearance struct {
 	color                                   int // noColor for the terminal's own
 	bold, faint, italic, underline, reverse bool
@@ -43,14 +43,14 @@ type appearance struct {
 
 const noColor = -1
 
-// theme is a look for each part, and the colours of names.
+// theme is an appearance for each style, and the colors of names.
 type theme struct {
 	name        string
 	appearances [styleCount]appearance
 	names       []int
 }
 
-// themes are what Look.Theme can name. The colours of names have a contrast of at least 4.5 to 1 (WCAG 2, AA) against
+// themes are all themes. The colors of names have a contrast of at least 4.5 to 1 (WCAG 2, AA) against
 // black for "dark" and white for "light"; a test computes it.
 var themes = []theme{
 	{
@@ -92,7 +92,7 @@ var themes = []theme{
 	},
 }
 
-// Themes lists the names of themes; the first is what somebody gets who chose none.
+// Names lists the names of themes; the first is the default.
 func Names() []string {
 	var names []string
 	for _, t := range themes {
@@ -101,7 +101,7 @@ func Names() []string {
 	return names
 }
 
-// Styles is a theme fitted to what a client's terminal can show: the sequence that begins each part, and each name.
+// Styles is a theme converted to a terminal's colors: the sequence that begins each style, and each name.
 // They are shared by all sessions, and never changed.
 type Styles struct {
 	begin [styleCount]string
@@ -110,7 +110,7 @@ type Styles struct {
 
 var fittedThemes struct {
 	sync.Mutex
-	styles map[fittingKey]*Styles // guarded by the mutex
+	styles map[fittingKey]*Styles // guarded by Mutex
 }
 
 type fittingKey struct {
@@ -118,7 +118,7 @@ type fittingKey struct {
 	profile colorprofile.Profile
 }
 
-// fit returns the styles of the named theme, or of the first, for a terminal.
+// For returns the styles of the named theme, or of the first, for a terminal.
 func For(name string, profile colorprofile.Profile) *Styles {
 	f := fittingKey{profile: profile}
 	for i, t := range themes {
@@ -147,7 +147,7 @@ func For(name string, profile colorprofile.Profile) *Styles {
 	return s
 }
 
-// begin is the sequence that begins the look on a terminal, empty for one that looks like plain text there.
+// begin is the sequence that begins the appearance on a terminal; empty if it is that of plain text.
 func (l appearance) begin(profile colorprofile.Profile) string {
 	var s ansi.Style
 	if l.color != noColor && profile > colorprofile.Ascii {
@@ -171,7 +171,7 @@ func (l appearance) begin(profile colorprofile.Profile) string {
 	return s.String()
 }
 
-// Of is the sequence that begins a part.
+// Of is the sequence that begins a style.
 func (s *Styles) Of(p Style) string { return s.begin[p] }
 
 // Name is the sequence that begins a name: the same in every session of a theme.

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The colours of names can be read on the background they are made for.
+// The colors of names can be read on the background they are made for.
 func TestContrast(t *testing.T) {
 	backgrounds := map[string]int{"dark": 0x000000, "light": 0xffffff}
 	checked := 0
@@ -28,7 +28,7 @@ func TestContrast(t *testing.T) {
 		}
 	}
 	if checked < 40 {
-		t.Errorf("%d colours were checked", checked)
+		t.Errorf("%d colors were checked", checked)
 	}
 }
 
