@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/charmbracelet/colorprofile"
@@ -74,7 +75,7 @@ func (p *renderer) day(at time.Time) string {
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
 func (p *renderer) message(m *chat.Message, width int) []string {
-	b := layout{renderer: p, width: width, row: make([]cell, 0, min(width+1, len(m.Text.String())+minTyped))}
+	b := p.layout(width)
 	if m.Kind.Stored() && p.clock != "" {
 		b.add(m.At.In(p.location).Format(p.clock)+" ", p.styles.Of(theme.Time), "")
 	}
@@ -107,7 +108,8 @@ func (p *renderer) message(m *chat.Message, width int) []string {
 
 // text makes rows of a text that is not a message, all of it in one style.
 func (p *renderer) text(text string, part theme.Style, width int) []string {
-	b := layout{renderer: p, width: width, indent: min(indent, width/4), row: make([]cell, 0, min(width+1, len(text)))}
+	b := p.layout(width)
+	b.indent = min(indent, width/4)
 	b.lines(text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: part}} })
 	return b.end()
 }
@@ -119,9 +121,19 @@ type layout struct {
 	mention       bool // plain text is shown as a mention
 
 	rows   []string
-	row    []cell // the row being filled
+	row    []cell // of the row being filled; back to room by end
+	room   *[]cell
 	column int
 	space  int // in row: after the last blank a row may end at; 0 for none
+}
+
+// rowsOfCells are where rows are laid out: a row has some kilobytes while it is under way.
+var rowsOfCells = sync.Pool{New: func() any { return new([]cell) }}
+
+// layout begins the layout of a text, which end ends.
+func (p *renderer) layout(width int) layout {
+	room := rowsOfCells.Get().(*[]cell)
+	return layout{renderer: p, width: width, row: *room, room: room}
 }
 
 // cell is a grapheme cluster that is laid out.
@@ -230,9 +242,13 @@ func (b *layout) breakRow() {
 	b.column = b.indent
 }
 
-// end returns the rows.
+// end returns the rows. Nothing of the text stays where it was laid out.
 func (b *layout) end() []string {
-	return append(b.rows, b.render())
+	rows := append(b.rows, b.render())
+	clear(b.row[:cap(b.row)])
+	*b.room = b.row[:0]
+	rowsOfCells.Put(b.room)
+	return rows
 }
 
 // render returns the current row, without blanks at its end.
