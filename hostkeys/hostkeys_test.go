@@ -56,7 +56,7 @@ func goodKey(t *testing.T) []byte {
 
 // A key that is not as it should be is refused with words for its operator, and stays as it is.
 func TestAttackLoadRefuses(t *testing.T) {
-	row := attack.On(t, attack.Files, "host keys damaged, or readable by others")
+	row := attack.On(t, attack.Files, "damaged host keys, or host keys that others can read")
 	good := goodKey(t)
 	bad := map[string]struct {
 		data []byte
@@ -98,8 +98,8 @@ func TestAttackLoadRefuses(t *testing.T) {
 		t.Errorf("control: made %v, %v", made, err)
 	}
 	row.Tried("%d ways", len(bad))
-	row.Held("refused with what to do, and left as it is")
-	row.Control("the key as it should be is loaded")
+	row.Held("refused with advice, and left unchanged")
+	row.Control("an intact key is loaded")
 }
 
 func TestLoadRefusesWhatIsNoPlainFile(t *testing.T) {

@@ -44,7 +44,7 @@ func (s *Server) try(t *testing.T, ip, name string) {
 // there. Few are looked at, while those who log in from there are looked at as ever. The control: from a source where nobody has
 // logged in even fewer are, and with penalties off all.
 func TestAttackSprayFromAKnownSource(t *testing.T) {
-	row := attack.On(t, attack.Guessing, "one password for each of 500 names, from where I have an account")
+	row := attack.On(t, attack.Guessing, "one password for each of 500 names, from a source where I have an account")
 	synctest.Test(t, func(t *testing.T) {
 		counts := make(map[string]int)
 		names := []string{"mallory", "bob"}
@@ -85,7 +85,7 @@ func TestAttackSprayFromAKnownSource(t *testing.T) {
 			}
 		}
 		row.Tried("ten minutes")
-		row.Held("%d are looked at, and those of who logs in from there as ever", counts["known"])
+		row.Held("%d are checked; passwords of people who log in from there are checked as usual", counts["known"])
 		row.Control("%d from a stranger's source, %d without penalties", counts["a stranger's"], counts["no penalties"])
 	})
 }
@@ -117,7 +117,7 @@ func TestAttackStrangersPasswordsCostNothing(t *testing.T) {
 			}
 		}
 		row.Tried("%d", tries)
-		row.Held("where it is public that there is no account: %d scrypts", scrypts[true])
+		row.Held("%d scrypts if it is public that there is no account", scrypts[true])
 		row.Control("%d with registration closed", scrypts[false])
 	})
 }
@@ -125,7 +125,7 @@ func TestAttackStrangersPasswordsCostNothing(t *testing.T) {
 // I ask about keys as fast as I am answered, from many connections: ten a second, and a crowd of logins by key waits for
 // nothing. The control: an exempt source asks as it likes.
 func TestAttackKeyQueriesArePaced(t *testing.T) {
-	row := attack.On(t, attack.Connections, "ask about keys as fast as it is answered")
+	row := attack.On(t, attack.Connections, "offer keys as fast as they are answered")
 	synctest.Test(t, func(t *testing.T) {
 		const questions = 270
 		s := doorOf(t, &lock{}, true)
@@ -160,8 +160,8 @@ func TestAttackKeyQueriesArePaced(t *testing.T) {
 		if err := a.paceQuery(); err == nil {
 			t.Error("a connection that has ended is waited for")
 		}
-		row.Tried("%d questions from one source", questions)
-		row.Held("answered in %v; as many logins by key wait for nothing", paced.Round(time.Second))
+		row.Tried("%d offers from one source", questions)
+		row.Held("answered in %v; as many logins by key are not delayed", paced.Round(time.Second))
 		row.Control("an exempt source is answered in %v", exempt)
 	})
 }

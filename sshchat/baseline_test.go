@@ -120,6 +120,6 @@ func TestAttackNothingIsLeftOfAttacks(t *testing.T) {
 	s.end()
 	goleak.VerifyNone(t, here)
 	row.Tried("%d connections", tried)
-	row.Held("no goroutine, no place and less than 2 MiB of memory is left")
-	row.Control("a connection that is open is found")
+	row.Held("no goroutine, no slot and less than 2 MiB of memory is left over")
+	row.Control("an open connection is found")
 }

@@ -31,10 +31,10 @@ func (r returning) Seen(string, func(chat.Visit) error) (time.Time, error) {
 // I log in while I may, and my session takes a while to begin. Meanwhile I am banned, or disabled, or my key is removed. It
 // must not begin, or must end at once. The control is that nothing happens meanwhile.
 func TestAttackSessionThatBeginsDuringABan(t *testing.T) {
-	row := attack.On(t, attack.Identity, "a session that takes a while to begin, and its account is banned meanwhile, disabled or deleted")
+	row := attack.On(t, attack.Identity, "an account is banned, disabled or deleted while its session is starting")
 	row.Tried("3 decisions, a shell and a command")
-	row.Held("it is listed before it is looked at")
-	row.Control("nothing happens, and it begins")
+	row.Held("the session is listed before it is admitted, so it is ended")
+	row.Control("without a decision it starts")
 	for what, c := range map[string]struct {
 		decide func(chat.Account) chat.Intent // nil: nothing is decided
 		told   string

@@ -40,5 +40,5 @@ func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
 	}
 	row.Tried("100 000 sources in an hour")
 	row.Held("%d lines", told)
-	row.Control("what comes seldom is told each time")
+	row.Control("rare events are recorded each time")
 }

@@ -71,9 +71,9 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			}
 			if floor > 0 {
 				row.Tried("a password for each of %d kinds of names, registration closed", len(answers))
-				row.Held("one error, after one scrypt, and after %v", answers[unknown])
+				row.Held("the same error, after one scrypt, and after %v", answers[unknown])
 			} else {
-				row.Control("answered after %v without a floor", answers[unknown])
+				row.Control("answered after %v without the delay", answers[unknown])
 			}
 		}
 	})

@@ -13,7 +13,7 @@ import (
 // I fail a thousand times a second so that the log fills the disk. What is not written is counted in the next line.
 // The control: one failure a second is all written.
 func TestAttackFloodOfTheLog(t *testing.T) {
-	row := attack.On(t, attack.Room, "failures to fill the disk with")
+	row := attack.On(t, attack.Room, "fill the disk with log lines of failures")
 	lines := make(map[string]int)
 	for name, c := range map[string]struct {
 		every time.Duration
@@ -38,6 +38,6 @@ func TestAttackFloodOfTheLog(t *testing.T) {
 		}
 	}
 	row.Tried("1000 from one source in a second")
-	row.Held("%d lines; the rest is counted in the next", lines["a flood"])
-	row.Control("%d lines where they come in 1000 seconds", lines["one a second"])
+	row.Held("%d lines; the rest is counted in the next line", lines["a flood"])
+	row.Control("%d lines if they come over 1000 seconds", lines["one a second"])
 }

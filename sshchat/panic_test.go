@@ -13,7 +13,7 @@ import (
 
 // A mistake in a command ends the session it was made in, and nothing else: the connection and the server go on.
 func TestAttackPanicEndsItsSessionOnly(t *testing.T) {
-	row := attack.On(t, attack.Room, "a mistake of ours")
+	row := attack.On(t, attack.Room, "a panic in the server")
 	server := startInside(t, sshchat.DefaultLimits)
 	client := server.dial()
 	run := func(line string) (string, error) {
@@ -42,8 +42,8 @@ func TestAttackPanicEndsItsSessionOnly(t *testing.T) {
 	client.Close()
 	server.end()
 	row.Tried("%d panics, in a command and in a full screen", server.Stats().Panics)
-	row.Held("that session ends, and its terminal is given back")
-	row.NoControl("a panic that nobody catches ends the process, this test with it; whoami runs in the same connection after it")
+	row.Held("only that session ends, and its terminal is restored")
+	row.NoControl("a panic that is not recovered ends the process, and this test; whoami runs in the same connection afterwards")
 }
 
 // fullUntilEnd types into a full screen and returns all that was shown when the session has ended.

@@ -74,7 +74,7 @@ func TestAttackTwoProcessesOnOneFolder(t *testing.T) {
 		fmt.Println("held:", err == nil, errors.Is(err, ErrFolderInUse), err)
 		return
 	}
-	row := attack.On(t, attack.Files, "two servers on one folder")
+	row := attack.On(t, attack.Files, "two servers in one folder")
 	dir := t.TempDir()
 	second := func() string {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestAttackTwoProcessesOnOneFolder$")
@@ -103,6 +103,6 @@ func TestAttackTwoProcessesOnOneFolder(t *testing.T) {
 		t.Errorf("after the first let go: %s", out)
 	}
 	row.Tried("in another process and in the same")
-	row.Held("the kernel's lock: the second is refused, with the number of the first")
-	row.Control("in, once the first has let go")
+	row.Held("a kernel lock: the second is refused, with the first one's process ID")
+	row.Control("it starts once the first has stopped")
 }

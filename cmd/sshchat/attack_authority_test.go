@@ -45,7 +45,7 @@ func (u *user) refused(code int, line string) {
 // decisions about members.
 func TestAttackModeratorAgainstAdmins(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "a moderator against admins: ban their address, net or key, lift or shorten what they decided")
+	row := attack.On(t, attack.Identity, "a moderator bans an admin's address, network or key, or lifts or shortens an admin's ban")
 	s := startServer(t, "")
 	first := s.register("boss")
 	first.must("claim " + s.claimCode())
@@ -87,7 +87,7 @@ func TestAttackModeratorAgainstAdmins(t *testing.T) {
 		mo.refused(3, line)
 	}
 	row.Tried("%d commands", len(acts)+len(lifts))
-	row.Held("one rule of who outranks whom, at the place of the change; where admins are or lately were; a /16 at most")
+	row.Held("one rule for ranks, checked when the change is made; addresses that admins use or used lately are protected; a /16 at most")
 	carol = s.login("carol", carol.signer)
 	carol.refused(3, "say general am I heard")
 	if out := boss.must("banned"); strings.Count(out, "by boss") != 3 {
@@ -97,14 +97,14 @@ func TestAttackModeratorAgainstAdmins(t *testing.T) {
 	for _, line := range []string{"unmute carol", "unban ip=203.0.113.9", "unmute mo", "ban --force ip=127.0.0.2", "unban ip=127.0.0.2", "ban boss", "unban boss"} {
 		other.must(line)
 	}
-	row.Control("an admin may, and a moderator with members")
+	row.Control("an admin may do it, and a moderator to members")
 }
 
 // I moderate a room that somebody else made, and put them out of it, take their and other moderators' office away and
 // delete what they said. The controls are the one who made it, and I with a member.
 func TestAttackRoomModeratorAgainstItsMaker(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "a room's moderator against who made it, other moderators, and the server's")
+	row := attack.On(t, attack.Identity, "a room's moderator acts on its creator, its other moderators, and the server's moderators")
 	s := startServer(t, "")
 	root := s.register("root")
 	root.must("claim " + s.claimCode())
@@ -123,7 +123,7 @@ func TestAttackRoomModeratorAgainstItsMaker(t *testing.T) {
 		bob.refused(3, line)
 	}
 	row.Tried("%d commands", len(acts))
-	row.Held("the same rule, with ranks in the room")
+	row.Held("the same rule, with the ranks in the room")
 	bob.must("delete " + of(eve))
 	bob.must("kick eve lab")
 	alice.must("delete " + of(bob))
@@ -135,13 +135,13 @@ func TestAttackRoomModeratorAgainstItsMaker(t *testing.T) {
 	if out := root.must("room info lab --json"); !strings.Contains(out, `"members":2`) {
 		t.Errorf("bob and root are left: %s", out)
 	}
-	row.Control("who made it may, and a moderator with members")
+	row.Control("the creator may do it, and a moderator to members")
 }
 
 // I am muted, and speak all the same: by a topic, an invitation, a reason, a room's name. The control is that I could before.
 func TestAttackMutedSpeaks(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "speak while muted: topic, invitation, reasons, a room's name, edits")
+	row := attack.On(t, attack.Room, "post while muted: in a topic, an invitation, a reason, a room's name or an edit")
 	s := startServer(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -184,7 +184,7 @@ func TestAttackMutedSpeaks(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands, %d typed lines", len(lines), len(typed))
-	row.Held("one gate for all that others see")
+	row.Held("one check for everything that others see")
 	row.Control("the same commands before the mute")
 	mallory.must("delete " + said) // it says nothing
 	mallory.must("part lab")
@@ -193,7 +193,7 @@ func TestAttackMutedSpeaks(t *testing.T) {
 // I am ignored, and make myself seen all the same. The control is somebody who does not ignore me.
 func TestAttackIgnoredReachesOne(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "reach who ignores me, by topics, invitations and reasons")
+	row := attack.On(t, attack.Room, "reach a person who ignores me, by topics, invitations and reasons")
 	s := startServer(t, "")
 	mallory, bob, carol, eve := s.register("mallory"), s.register("bob"), s.register("carol"), s.register("eve")
 	for _, u := range []*user{mallory, carol, eve} {
@@ -220,8 +220,8 @@ func TestAttackIgnoredReachesOne(t *testing.T) {
 		t.Errorf("bob sees\n%s", seen)
 	}
 	row.Tried("5 ways")
-	row.Held("notices have authors, and are hidden with what their authors say")
-	row.Control("who does not ignore me sees them")
+	row.Held("notices have authors, and are hidden with their author's messages")
+	row.Control("a person who does not ignore me sees them")
 }
 
 // readersOf returns the heads of the newest window of a room: whom it is sealed to, and to how many keys of each.
@@ -257,7 +257,7 @@ func (s *testServer) readersOf(room string) map[string]int {
 // sealed to them. The control is the key before it was banned, the room that the key is for, and the ban's end.
 func TestAttackKeysThatReadNoMore(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "read with a key that is banned, or for other things")
+	row := attack.On(t, attack.Identity, "read with a key that is banned, or restricted to other commands")
 	s := startServer(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -300,5 +300,5 @@ func TestAttackKeysThatReadNoMore(t *testing.T) {
 	})
 	row.Tried("4 keys in 4 rooms")
 	row.Held("nothing is sealed to them from then on")
-	row.Control("before the ban and after it, and in the room that the key is for")
+	row.Control("the key reads before and after the ban, and in the room it is restricted to")
 }

@@ -58,7 +58,7 @@ func (u *user) windows() int {
 // the same in a small room, and that a key can be removed at any time, and opens nothing from then on.
 func TestAttackKeysAddedAndRemovedInALoop(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "add and remove keys in a loop, so that everyone's heads are made again")
+	row := attack.On(t, attack.Room, "add and remove keys in a loop, so that all window heads have to be sealed again")
 	const rounds = 8
 	loop := func(members int) (added, windows int) {
 		_, bob, mallory := roomOf(t, members)
@@ -112,7 +112,7 @@ func TestAttackKeysAddedAndRemovedInALoop(t *testing.T) {
 		t.Errorf("the third: exit %d, %q", code, errs)
 	}
 	row.Tried("%d in a room of 1 000, also hanging up at once", rounds)
-	row.Held("charged by the members of one's rooms: 2 at once; removing is never refused, and costs nothing if nothing was sealed to the key")
+	row.Held("each change is charged by the number of members: 2 at once. Removing a key is never refused, and costs nothing if nothing was sealed to it")
 	row.Control("%d in a room of 10", small)
 }
 

@@ -70,7 +70,7 @@ func TestAttackHalfOpenConnectionsKeepNobodyOut(t *testing.T) {
 				row.Control("%d and %d with the limits off", one, many)
 			} else {
 				row.Tried("30 from one address, 300 from as many")
-				row.Held("at most %d and %d are held, at random; who has been here before gets in", c.most, c.mostStrange)
+				row.Held("at most %d and %d are kept, at random; known sources get in", c.most, c.mostStrange)
 			}
 			alice := dialHome(t, s, "alice", signer, "127.0.0.1")
 			if out := alice.must("say general still here"); !strings.HasPrefix(out, "general/") {
@@ -109,7 +109,7 @@ func TestAttackConnectionsOfOneAccountAreBounded(t *testing.T) {
 				row.Control("%d with the limits off", served)
 			} else {
 				row.Tried("20")
-				row.Held("%d are served, the others told why", served)
+				row.Held("%d are served; the others are refused with the reason", served)
 			}
 			if c.most < 20 && !strings.Contains(words, "too many connections by this account") {
 				t.Errorf("the refused are told %q", words)
@@ -204,8 +204,8 @@ func TestAttackSlowAndStrangeOpenings(t *testing.T) {
 		t.Errorf("control: %v", err)
 	}
 	row.Tried("%d kinds", len(openings))
-	row.Held("cut off when the time for keys or for logging in is up, and others get in")
-	row.Control("with more time a silent connection logs in after all that")
+	row.Held("disconnected when the time for key exchange or login is over; others get in")
+	row.Control("with a longer time, a silent connection can still log in")
 }
 
 func trickle(c net.Conn, text string) {
@@ -248,7 +248,7 @@ func register(t testing.TB, s *testServer, name string, signer ssh.Signer, ip st
 // third on each stranger is refused, long before 50. Somebody who has been here gets in. With max-startups 50 all are held.
 func TestAttackStartupsAreDroppedAsBySSHD(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "half-open connections from ever other addresses, against `max-startups 3:100:50`")
+	row := attack.On(t, attack.Connections, "half-open connections from changing addresses, with `max-startups 3:100:50`")
 	held := make(map[string]int)
 	for _, startups := range []string{"3:100:50", "50"} {
 		s := startServer(t, "", "--max-startups", startups)
@@ -270,7 +270,7 @@ func TestAttackStartupsAreDroppedAsBySSHD(t *testing.T) {
 		t.Errorf("held: %v", held)
 	}
 	row.Tried("10 addresses")
-	row.Held("%d are held, and who has been here gets in", held["3:100:50"])
+	row.Held("%d are kept, and a known source gets in", held["3:100:50"])
 	row.Control("all %d with `max-startups 50`", held["50"])
 }
 
@@ -278,7 +278,7 @@ func TestAttackStartupsAreDroppedAsBySSHD(t *testing.T) {
 // command alike; a session in which something happens goes on. Without it they stay.
 func TestAttackSessionsThatDoNothing(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "sessions that are left alone, against `channel-timeout`")
+	row := attack.On(t, attack.Connections, "idle sessions, with `channel-timeout`")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	left := alice.run("follow general") // the control: until all others have ended
@@ -310,6 +310,6 @@ func TestAttackSessionsThatDoNothing(t *testing.T) {
 	default:
 	}
 	row.Tried("a shell and a command")
-	row.Held("both end with a message; one in which something happens stays")
-	row.Control("without `channel-timeout`, the default, they stay")
+	row.Held("both end with a message; an active session stays open")
+	row.Control("without `channel-timeout` (the default) they stay open")
 }

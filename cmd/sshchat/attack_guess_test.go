@@ -23,7 +23,7 @@ var guarded = []string{"--password-delay-after", "5", "--max-password-failures",
 // the limits are off; and the owner's key logs in from elsewhere meanwhile.
 func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "hydra with a list that holds the right password")
+	row := attack.On(t, attack.Guessing, "hydra with a list that contains the right password")
 	client(t, "hydra")
 	list := filepath.Join(t.TempDir(), "list")
 	var words strings.Builder
@@ -80,7 +80,7 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 				row.Control("found with the limits off")
 			} else {
 				row.Tried("%d passwords, real hydra for %v", strings.Count(words.String(), "\n"), c.tries)
-				row.Held("not found: waits for the name and the source; the owner's key gets in meanwhile")
+				row.Held("not found: delays for the name and penalties for the source; the owner's key still gets in")
 			}
 		})
 	}
@@ -90,7 +90,7 @@ func TestAttackHydraDoesNotFindThePassword(t *testing.T) {
 // cryptography. The one whose name it is learns of it at the next login, from elsewhere.
 func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "wrong passwords in turn")
+	row := attack.On(t, attack.Guessing, "wrong passwords one after another")
 	s := startServer(t, "", guarded...)
 	s.registerByPassword("paula")
 	for range 4 { // the first three owe a little less than 15 s when the third is answered
@@ -125,9 +125,9 @@ func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 		}
 		off++
 	}
-	row.Tried("4 from one address, then a connection")
-	row.Held("the connection is refused, with the wait; the owner is told of them at the next login")
-	row.Control("%d are looked at with the limits off", off)
+	row.Tried("4 from one address, then a new connection")
+	row.Held("the connection is refused, with the time to wait; the owner sees them at the next login")
+	row.Control("%d are checked with the limits off", off)
 }
 
 // dialFrom connects from another address of the loopback network.
@@ -162,7 +162,7 @@ func (s *testServer) byPasswordFrom(ip, name, password string) *user {
 // paula has logged in before, and an admin end it. With the limits off the right password is right at once.
 func TestAttackGuessesOutliveARestart(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "guess around a restart or a crash")
+	row := attack.On(t, attack.Guessing, "guess before and after a restart or a crash")
 	for name, c := range map[string]struct {
 		flags []string
 		in    bool
@@ -205,7 +205,7 @@ func TestAttackGuessesOutliveARestart(t *testing.T) {
 				t.Errorf("after an admin's unlock: %v", err)
 			}
 			row.Tried("5 wrong passwords, kill -9, SIGTERM, the right one")
-			row.Held("the counts are on the disk: not looked at, until an admin ends the count")
+			row.Held("the counts are on disk: it is not checked until an admin unlocks the account")
 		})
 	}
 }
@@ -249,7 +249,7 @@ func TestOpenSessionsAreTold(t *testing.T) {
 // I have found paula's session open, and guess her password at its prompt.
 func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "guess at a prompt of a session found open")
+	row := attack.On(t, attack.Guessing, "guess at a password prompt of a session left open")
 	for name, c := range map[string]struct {
 		flags []string
 		held  int
@@ -291,7 +291,7 @@ func TestAttackPromptsInAnOpenSessionAreCounted(t *testing.T) {
 				t.Errorf("%d of 7 are not looked at:\n%s", n, o.seen)
 			} else if c.held > 0 {
 				row.Tried("7 passwords")
-				row.Held("counted as elsewhere: %d looked at", 7-n)
+				row.Held("counted like logins: %d are checked", 7-n)
 			} else {
 				row.Control("%d with the limits off", 7-n)
 			}

@@ -104,8 +104,8 @@ func TestAttackReadOnAfterAReload(t *testing.T) {
 		}, "Only people on the allowlist", 2},
 	}
 	row.Tried("%d changes, 3 sessions each", len(edits)-1)
-	row.Held("all sessions are looked at by the rule that admits them, and windows end")
-	row.Control("a reload without a change, and they read on")
+	row.Held("all sessions are checked again by the rule that admits logins, and windows end")
+	row.Control("after a reload without a change they can still read")
 	for what, c := range edits {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

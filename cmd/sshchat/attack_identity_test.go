@@ -43,7 +43,7 @@ func (s *testServer) byPassword(name, password string) *user {
 // I must be who I am by that, and never alice.
 func TestAttackAskedKeyIsNotProven(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "ask about a victim's key, log in otherwise (CVE-2024-45337)")
+	row := attack.On(t, attack.Identity, "offer a victim's key, then log in another way (CVE-2024-45337)")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s.registerByPassword("bob")
@@ -81,15 +81,15 @@ func TestAttackAskedKeyIsNotProven(t *testing.T) {
 	if out, _ := r.exec("whoami"); !strings.HasPrefix(out, "alice ") {
 		t.Errorf("alice is %q", out)
 	}
-	row.Tried("then as another by password, as a stranger by none")
-	row.Held("a login is what was proven: never the victim, and no account with their key")
-	row.Control("who proves the key is its owner, also after asking as somebody else")
+	row.Tried("then as somebody else by password, and as a stranger with none")
+	row.Held("only what was proven counts: never the victim, and no account with their key")
+	row.Control("proving the key logs in its owner, also after asking as somebody else")
 }
 
 // I fail as one name and go on as another. Each attempt must stand for its own name alone.
 func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "fail as one name, go on as another")
+	row := attack.On(t, attack.Identity, "fail under one name, continue under another")
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	ways := map[string]func(*raw) byte{
@@ -117,7 +117,7 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 		t.Errorf("refused as alice, then bob: %q", out)
 	}
 	row.Tried("%d ways", len(ways))
-	row.Held("each attempt stands for its own name alone")
+	row.Held("each attempt counts only for its own name")
 	row.Control("bob, refused as alice, gets in as bob by his own key")
 }
 
@@ -126,7 +126,7 @@ func TestAttackChangeOfNameInsideAConnection(t *testing.T) {
 // The control: strangers who have proven their keys do hold them.
 func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "hold all places for registering by asking about keys, or as a member")
+	row := attack.On(t, attack.Identity, "take all registration slots by asking about keys, or as a member")
 	s := startServer(t, "", "--max-registrations", "2")
 	alice := s.register("alice")
 	for i := range 8 {
@@ -154,9 +154,9 @@ func TestAttackQueriesHoldNoPlaces(t *testing.T) {
 		t.Errorf("the control: a third of two places: exit %d, %q", code, errs)
 	}
 	held[0].must("register")
-	row.Tried("8 questions, 2 places")
-	row.Held("only a proof takes a place; a member has no stranger's deadline")
-	row.Control("two who proved their keys hold both: the third is told to try again")
+	row.Tried("8 questions, 2 slots")
+	row.Held("only a proven key takes a slot; a member has no registration deadline")
+	row.Control("two clients that proved their keys hold both: the third is refused and may try again")
 }
 
 // We both come in on a name that is free, and both make it ours at once, again and again. One must win;
@@ -201,8 +201,8 @@ func TestAttackRaceForAName(t *testing.T) {
 		rivals[1].Close()
 	}
 	row.Tried("%d names", races)
-	row.Held("one wins; the loser neither speaks nor registers, and has to reconnect")
-	row.Control("the winner logs in and speaks")
+	row.Held("one wins; the other can neither post nor register, and has to reconnect")
+	row.Control("the winner logs in and posts")
 }
 
 // slot logs a stranger in, once there is a slot: the last ones' come free a moment after they close.
@@ -247,16 +247,16 @@ func TestAttackLateYesIsNobody(t *testing.T) {
 	inTime.sees("Create it?")
 	inTime.typeln("y")
 	inTime.sees("Welcome")
-	row.Tried("a yes, and 5 commands over the same connection")
-	row.Held("nobody: refused with code 3")
-	row.Control("a yes in time makes the account")
+	row.Tried("yes, and 5 commands over the same connection")
+	row.Held("refused with exit status 3")
+	row.Control("yes in time creates the account")
 }
 
 // I have the old password and a session with it, in which I only read. After passwd both must be worth nothing, and the one
 // who changed it goes on.
 func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "go on reading with an old password's session")
+	row := attack.On(t, attack.Identity, "keep reading in a session of the old password")
 	s := startServer(t, "")
 	s.registerByPassword("paula")
 	thief, paula := s.byPassword("paula", goodPassword), s.byPassword("paula", goodPassword)
@@ -284,14 +284,14 @@ func TestAttackChangedPasswordEndsOtherLogins(t *testing.T) {
 	own.sees("paula: it is me")
 	s.byPassword("paula", fresh).must("whoami")
 	row.Tried("a session that only reads, a command, a login")
-	row.Held("the session ends at once, the others are refused")
-	row.Control("the one who changed it goes on")
+	row.Held("the session ends at once; the command and the login are refused")
+	row.Control("the session that changed it continues")
 }
 
 // I log in as the account by a key, and it is deleted from the account under my connection's feet while I wait to begin.
 func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "begin with a key that was just removed")
+	row := attack.On(t, attack.Identity, "start a session with a key that was just removed")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -311,8 +311,8 @@ func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 			t.Errorf("asked before, proven after the key was removed: exit %d, %q", code, out)
 		}
 	}
-	row.Tried("over a connection it opened, and asked about before and proven after")
-	row.Held("refused with code 3")
+	row.Tried("over a connection it opened, and offered before and proven after the removal")
+	row.Held("refused with exit status 3")
 	row.Control("whoami runs before it is removed")
 }
 
@@ -320,7 +320,7 @@ func TestAttackRemovedKeyBeginsNoSession(t *testing.T) {
 // cost no crash, and leave one short quoted line that I cannot have written.
 func TestAttackMonstrousLogins(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "passwords and names that are none")
+	row := attack.On(t, attack.Guessing, "malformed passwords and names")
 	s := startServer(t, "", "--max-password-tries", "10")
 	alice := s.register("alice")
 	s.registerByPassword("paula")
@@ -367,7 +367,7 @@ func TestAttackMonstrousLogins(t *testing.T) {
 	s.byPassword("paula", goodPassword).must("whoami")
 	row.Tried("%d passwords and %d names: empty, 250 KB, escapes, not UTF-8", len(passwords), len(evil)+1)
 	row.Held("refused like any other, with one short line in the log")
-	row.Control("a password that is one gets in")
+	row.Control("a valid password gets in")
 }
 
 func notPrintable(r rune) bool {
@@ -403,6 +403,6 @@ func TestAttackGuessesInOneConnection(t *testing.T) {
 		counts[limit] = evaluated
 	}
 	row.Tried("11")
-	row.Held("%d are looked at, then it is closed", counts["3"])
-	row.Control("%d where ten are allowed", counts["10"])
+	row.Held("%d are checked, then the connection is closed", counts["3"])
+	row.Control("%d if ten are allowed", counts["10"])
 }

@@ -60,7 +60,7 @@ func raceDetector() bool {
 // little time. Memory stays bounded, those that find no place are refused, and a key logs in meanwhile.
 func TestAttackScryptStorm(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Guessing, "passwords at once, to use up memory")
+	row := attack.On(t, attack.Guessing, "many passwords at once, to exhaust memory")
 	workFactor, allowed := "13", 80 // MiB
 	if long {
 		workFactor, allowed = "16", 400
@@ -87,15 +87,15 @@ func TestAttackScryptStorm(t *testing.T) {
 		t.Errorf("from %d MiB to %d MiB", before, most)
 	}
 	row.Tried("200 at the same moment")
-	row.Held("two are looked at at once: memory is bounded, and a key waits for none")
-	row.NoControl("how many are looked at at once is no setting; without it 200 take 200 times 64 MiB, which no test machine has")
+	row.Held("two are checked at a time: memory is bounded, and keys do not wait")
+	row.NoControl("the number checked at once is not a setting; without the limit, 200 need 200 times 64 MiB, which no test machine has")
 }
 
 // I am in a room and say ten thousand lines as fast as the network takes them. The room hears two a second of mine, and
 // others at once. With the limits off (the control) it hears them all.
 func TestAttackFloodOfOnePerson(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "a flood of messages")
+	row := attack.On(t, attack.Room, "message flood")
 	for name, c := range map[string]struct {
 		flags []string
 		lines int
@@ -123,7 +123,7 @@ func TestAttackFloodOfOnePerson(t *testing.T) {
 					t.Errorf("%d lines of the flood came before bob's", n)
 				}
 				row.Tried("%d lines", c.lines)
-				row.Held("five at once, then two a second: others are heard")
+				row.Held("five at once, then two a second; other people's messages arrive")
 				return
 			}
 			reads.sees(fmt.Sprintf("mallory: flood %d", c.lines-1))
@@ -137,7 +137,7 @@ func TestAttackFloodOfOnePerson(t *testing.T) {
 // control string that never ends. It costs the server no memory and nobody else anything.
 func TestAttackPasteWithoutEnd(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "paste without end, also within control strings")
+	row := attack.On(t, attack.Room, "endless paste, also inside control strings")
 	s := startProcess(t, "", "--input-burst", "65536", "--input-rate", "1000000000") // as fast as it may: the worst for memory
 	mallory, bob := s.register("mallory"), s.register("bob")
 	before, _ := s.memory(t)
@@ -172,14 +172,14 @@ func TestAttackPasteWithoutEnd(t *testing.T) {
 	o.typeln("\x1b[200~a paste\nwith an end\x1b[201~")
 	o.sees("with an end")
 	row.Tried("3 MiB in each of %d ways", ways)
-	row.Held("the server's memory stays as it is, and others are heard")
-	row.Control("a paste with an end is one message")
+	row.Held("the server's memory does not grow, and other people's messages arrive")
+	row.Control("a paste that ends is one message")
 }
 
 // I have the keys changed every few kilobytes while I talk and listen: nothing is lost, and nothing hangs.
 func TestAttackRekeyUnderLoad(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "new keys every 4 KiB under load")
+	row := attack.On(t, attack.Room, "rekeying every 4 KiB under load")
 	s := startServer(t, "")
 	alice, bob := s.register("alice"), s.register("bob")
 	conn, err := net.Dial("tcp", s.addr)
@@ -212,15 +212,15 @@ func TestAttackRekeyUnderLoad(t *testing.T) {
 	}
 	wait.Wait()
 	reads.sees("bob: line 399")
-	row.Tried("400 messages said and as many heard")
-	row.Held("none is lost, nothing hangs")
-	row.Control("the same beside it with one set of keys")
+	row.Tried("400 messages sent and as many received")
+	row.Held("none is lost, and nothing hangs")
+	row.Control("the same without rekeying")
 }
 
 // SIGTERM with a hundred people inside: each is told, what they said is stored, the server exits 0, and nobody gets in.
 func TestAttackStopWithAHundredPeople(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "SIGTERM with people inside")
+	row := attack.On(t, attack.Connections, "SIGTERM with users connected")
 	s := startProcess(t, "")
 	alice := s.register("alice")
 	var open []*openSession
@@ -254,14 +254,14 @@ func TestAttackStopWithAHundredPeople(t *testing.T) {
 		t.Errorf("the history: %q", out)
 	}
 	row.Tried("%d sessions", len(open))
-	row.Held("each is told, what was said is stored, nobody gets in, exit 0")
-	row.Control("kill -9 tells nobody")
+	row.Held("each session is notified, all messages are stored, nobody gets in, exit 0")
+	row.Control("kill -9 notifies nobody")
 }
 
 // The files of the process are used up by connections: those in it go on, and there is room again when some leave.
 func TestAttackFilesUsedUp(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "use up the files of the process")
+	row := attack.On(t, attack.Connections, "use up the process's file descriptors")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -309,14 +309,14 @@ func TestAttackFilesUsedUp(t *testing.T) {
 		t.Errorf("control: %d of %d connections", held, tried)
 	}
 	row.Tried("%d connections, 64 files", tried)
-	row.Held("who is in goes on, and there is room when some are cut off")
-	row.Control("%d are held where there are files enough", held)
+	row.Held("open sessions continue, and there is room once some connections are closed")
+	row.Control("%d are kept with enough file descriptors", held)
 }
 
 // What stock clients ask for that is no chat: files and tunnels. Each is refused at once and in words, and nothing hangs.
 func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "files, tunnels, agents and a shell by stock clients")
+	row := attack.On(t, attack.Connections, "files, tunnels, agents and a shell with stock clients")
 	s := startServer(t, "")
 	key := keyFile(t, "-t", "ed25519")
 	s.registerWith(t, "alice", key)
@@ -356,6 +356,6 @@ func TestAttackStockClientsGetNoFilesAndNoTunnels(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands of ssh and scp", len(commands)+len(flags))
-	row.Held("refused with a message, nothing hangs")
-	row.Control("whoami runs, also beside -A, -X and -Y")
+	row.Held("refused with a message, and nothing hangs")
+	row.Control("whoami runs, also with -A, -X and -Y")
 }

@@ -27,7 +27,7 @@ var forgeries = []string{
 // my address, and no other.
 func TestAttackLogLinesAreNotForged(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "forge a line of the log")
+	row := attack.On(t, attack.Room, "forge a log line")
 	filter := client(t, "fail2ban-regex")
 	alice := newSigner(t)
 	s := startServer(t, "", "--registration", "closed", "--admin", "root="+writePublic(t, alice))
@@ -89,9 +89,9 @@ func TestAttackLogLinesAreNotForged(t *testing.T) {
 			t.Errorf("a line that is not the server's: %q", line)
 		}
 	}
-	row.Tried("%d texts, as names and in every field a client has", len(forgeries))
-	row.Held("fail2ban sees the real address alone")
-	row.Control("a careless filter believes it")
+	row.Tried("%d texts, as names and in every field that a client sends", len(forgeries))
+	row.Held("fail2ban sees only the real address")
+	row.Control("a careless filter is deceived")
 }
 
 // The jail starts beside the unit, whose log is in the journal: fail2ban does not where a file that is named is not there.

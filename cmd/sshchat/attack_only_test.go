@@ -13,7 +13,7 @@ import (
 // another command, not a session, not what would make it more. The control is the account's other key.
 func TestAttackRestrictedKey(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "a bot's key that was found, for one room")
+	row := attack.On(t, attack.Identity, "a stolen bot key, restricted to one room")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -54,6 +54,6 @@ func TestAttackRestrictedKey(t *testing.T) {
 		t.Errorf("the audit log: %s", out)
 	}
 	row.Tried("%d commands, 2 sessions", len(commands))
-	row.Held("it runs what it is for, and nothing else")
-	row.Control("it says things in its room; the account's other key may everywhere")
+	row.Held("it runs only the commands it is restricted to")
+	row.Control("it posts in its room; the account's other key posts everywhere")
 }

@@ -56,8 +56,8 @@ func TestAttackReadsEverythingAtOnce(t *testing.T) {
 		})
 	}
 	row.Tried("a history of 1.3 MB, 32 times")
-	row.Held("a megabyte counts as a command; few read at once, and nobody waits for a client that takes nothing")
-	row.Control("without limits all of it comes at once")
+	row.Held("a megabyte counts as a command; few people read at once, and nobody waits for a client that reads nothing")
+	row.Control("without limits all of it is sent at once")
 }
 
 // readMany has so many commands read the history, and returns what counts the bytes so far, and the end of all.
@@ -103,7 +103,7 @@ func (s *testServer) readMany(u *user, n int) (got func() int, ended <-chan stru
 // whose acts are told.
 func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "fill the audit log by what I may not do, and by what I may")
+	row := attack.On(t, attack.Identity, "fill the audit log with refused and with allowed commands")
 	s := startServer(t, "", "--command-burst", "20", "--command-rate", "240")
 	boss, mallory := s.register("boss"), s.register("mallory")
 	boss.must("claim " + s.claimCode())
@@ -143,6 +143,6 @@ func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 		t.Errorf("%d lines of 40 acts of an admin", n)
 	}
 	row.Tried("%d refusals, 40 changes", tries)
-	row.Held("20 lines of refusals, then 1 a minute and a count; changes wait; many lines in a row are shown as a few")
-	row.Control("all of 40 acts of an admin are told")
+	row.Held("20 lines for refusals, then 1 a minute and a count; changes are delayed; a long run of lines is shown shortened")
+	row.Control("all of an admin's 40 changes are recorded")
 }

@@ -12,7 +12,7 @@ import (
 // The control is that the same lines work before.
 func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "go on in a session from when one was an admin")
+	row := attack.On(t, attack.Identity, "keep using a session from before losing the admin role")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -49,6 +49,6 @@ func TestAttackFormerAdminInAnOpenSession(t *testing.T) {
 		t.Errorf("%d refusals in the audit log, want 4", denied)
 	}
 	row.Tried("on a terminal, without one, and by a command over the same connection")
-	row.Held("rights are the account's, at each command: %d refusals in the audit log", denied)
-	row.Control("the same lines work before")
+	row.Held("each command checks the account's present rights: %d refusals in the audit log", denied)
+	row.Control("the same commands work before")
 }

@@ -103,8 +103,8 @@ func TestAttackPasswordAloneIsWorthNothing(t *testing.T) {
 		t.Error("a recovery code serves not, or twice")
 	}
 	row.Tried("%d ways, a code and a recovery code twice, a session from before", len(ways))
-	row.Held("refused alike; each code serves once")
-	row.Control("the password alone gets in before there is a second factor")
+	row.Held("refused in the same way; each code works once")
+	row.Control("the password alone works before the second factor is set")
 }
 
 // I know paula's password and guess codes: they are counted with the passwords. With the limits off all are looked at.
@@ -129,10 +129,10 @@ func TestAttackCodesAreNotGuessed(t *testing.T) {
 			if (err == nil) != c.in {
 				t.Errorf("the sixth, a good one: %v", err)
 			} else if c.in {
-				row.Control("the good one gets in with the limits off")
+				row.Control("the right one gets in with the limits off")
 			} else {
-				row.Tried("5 codes, then a good one")
-				row.Held("counted as passwords are: the good one is not looked at")
+				row.Tried("5 wrong codes, then the right one")
+				row.Held("counted like passwords: the right one is not checked")
 			}
 		})
 	}
@@ -181,6 +181,6 @@ func TestAttackAdminByPasswordAloneIsNone(t *testing.T) {
 		t.Errorf("a session whose second factor is gone: exit %d", code)
 	}
 	row.Tried("%d commands, in the chat and over ssh", len(lines))
-	row.Held("admin commands want a key or a second factor, and it is in the audit log")
-	row.Control("they run after totp enable, and no more after totp disable")
+	row.Held("admin commands need a key or a second factor, and the login is in the audit log")
+	row.Control("they run after totp enable, and no longer after totp disable")
 }

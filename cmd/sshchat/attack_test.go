@@ -37,7 +37,7 @@ func closes(t *testing.T, what string, wait func() error) {
 // Requests that no chat needs are refused, in any number, and the session goes on.
 func TestAttackRequestsOfAHostileClient(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "requests that no chat needs")
+	row := attack.On(t, attack.Connections, "SSH requests that a chat does not need")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	sess, err := alice.NewSession()
@@ -84,15 +84,15 @@ func TestAttackRequestsOfAHostileClient(t *testing.T) {
 	if err := errors.Join(wanted.Setenv("NO_COLOR", "1"), wanted.RequestPty("xterm", 24, 80, ssh.TerminalModes{}), wanted.Shell()); err != nil {
 		t.Errorf("control: %v", err)
 	}
-	row.Tried("%d kinds, and 1000 variables", len(requests))
-	row.Held("refused, but for %d variables, and the command runs", 1000-refused)
+	row.Tried("%d kinds, and 1000 environment variables", len(requests))
+	row.Held("refused except for %d variables, and the command runs", 1000-refused)
 	row.Control("a variable, a terminal and a shell are granted")
 }
 
 // Neither forwards nor channels without end.
 func TestAttackChannelsOfAHostileClient(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "channels without end, and forwarding")
+	row := attack.On(t, attack.Connections, "endless channels, and forwarding")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	if c, err := alice.Dial("tcp", "127.0.0.1:22"); err == nil {
@@ -130,7 +130,7 @@ func TestAttackChannelsOfAHostileClient(t *testing.T) {
 // Who does nothing with what is granted loses it; with longer times the same waits.
 func TestAttackIdleHandsAreCutOff(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "connections without use, as a kept ControlMaster")
+	row := attack.On(t, attack.Connections, "unused connections, such as an idle ControlMaster")
 	patient := startServer(t, "")
 	control := patient.register("alice") // and nothing more, until all others are cut off
 	s := startServer(t, "")
@@ -159,14 +159,14 @@ func TestAttackIdleHandsAreCutOff(t *testing.T) {
 
 	control.must("whoami")
 	row.Tried("5 kinds")
-	row.Held("cut off when their time is up")
-	row.Control("with longer times the same connection waits")
+	row.Held("closed when their time is over")
+	row.Control("with a longer time, the same connection stays open")
 }
 
 // A peer that is dead, though its kernel keeps the connection open, is found out by its silence.
 func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "a peer that is dead, its connection open")
+	row := attack.On(t, attack.Connections, "a dead peer with an open connection")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s = s.again("--client-alive-interval", "200ms")
@@ -190,15 +190,15 @@ func TestAttackDeadPeerIsFoundOut(t *testing.T) {
 	}
 	closes(t, "gives no sign of life", c.Wait)
 	living.must("say general still well")
-	row.Tried("a session whose client answers nothing")
-	row.Held("closed when three signs of life are missed")
-	row.Control("a client that answers stays")
+	row.Tried("a session whose client does not answer")
+	row.Held("closed after three unanswered keepalives")
+	row.Control("a client that answers stays connected")
 }
 
 // What is not SSH is sent away.
 func TestAttackGarbageOnThePort(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "what is not SSH")
+	row := attack.On(t, attack.Connections, "protocols other than SSH")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	s = s.again("--key-exchange-timeout", "2s")
@@ -220,13 +220,13 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 	alice.at(s).soon("say general still well")
 	row.Tried("%d kinds", len(hellos))
 	row.Held("closed")
-	row.Control("what is SSH gets in")
+	row.Control("SSH gets in")
 }
 
 // Only so many may be about to register; who leaves makes room. A stranger beyond that is let in to be told so, and no more.
 func TestAttackSlotsForStrangers(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "hold all places for registering")
+	row := attack.On(t, attack.Identity, "take all registration slots")
 	s := startServer(t, "", "--max-registrations", "2")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	third := newSigner(t)
@@ -242,15 +242,15 @@ func TestAttackSlotsForStrangers(t *testing.T) {
 		return code == 0
 	})
 	second.must("register")
-	row.Tried("3 for 2 places")
-	row.Held("the third is told when to come again, whatever the command")
-	row.Control("it registers when one leaves")
+	row.Tried("3 for 2 slots")
+	row.Held("the third is told when to try again, for any command")
+	row.Control("it can register once another leaves")
 }
 
 // A name cannot forge a line of the log.
 func TestAttackNameForgesNoLogLine(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "forge a line of the log by a name")
+	row := attack.On(t, attack.Room, "forge a log line with a name")
 	s := startServer(t, "")
 	evil := "eve\nlisten INFO login source=1.2.3.4 name=root\x1b[2J" + strings.Repeat("e", 10000)
 	if c, err := s.dialAs(evil, ssh.Password("a long enough password")); err == nil {
@@ -266,7 +266,7 @@ func TestAttackNameForgesNoLogLine(t *testing.T) {
 	if naive := "login failed name=" + evil; !strings.Contains(naive, "\nlisten INFO") {
 		t.Error("control: it would forge none")
 	}
-	row.Tried("a name of 10 KB with a line end and escapes")
-	row.Held("quoted and cut")
-	row.Control("written as it is, it is a line of its own")
+	row.Tried("a name of 10 KB with a newline and escapes")
+	row.Held("quoted and shortened")
+	row.Control("written unquoted, it is a line of its own")
 }

@@ -34,7 +34,7 @@ func (s *testServer) began(admin *user, face string, n int) {
 // done when I end the input, and neither when I hang up. The control is that nothing happens to me meanwhile.
 func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "begin a command, lose the right to it, then send its input")
+	row := attack.On(t, attack.Identity, "start a command, lose the right to it, then send its input")
 	s := startServer(t, "", "--registration", "open")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -63,8 +63,8 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands, %d ways", len(commands), len(ways)-1)
-	row.Held("rights are looked at after every wait and at the place of every change")
-	row.Control("done if nothing happens meanwhile")
+	row.Held("rights are checked after every wait and when the change is made")
+	row.Control("done if the rights are kept")
 	n := 0
 	for way, decision := range ways {
 		n++
@@ -136,7 +136,7 @@ func (u *user) check(t *testing.T, n int, made ssh.Signer, command string, may b
 // I let a command ask me something, and answer when I may no more. The control is that nothing happens to me meanwhile.
 func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "let a command ask, lose the right to it, then answer")
+	row := attack.On(t, attack.Identity, "start a command that asks a question, lose the right to it, then answer")
 	s := startServer(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -186,15 +186,15 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands, %d ways", len(asked), len(ways)-1)
-	row.Held("rights are looked at again when the answer comes")
-	row.Control("done, or asked on, if nothing happens meanwhile")
+	row.Held("rights are checked again when the answer arrives")
+	row.Control("done, or the next question is asked, if the rights are kept")
 }
 
 // I begin a command, send half of what it needs or all of it, and hang up. A lost connection is not the end of the input:
 // nothing must be done. The control is the end of the input.
 func TestAttackHangUpIsNoEndOfInput(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "hang up instead of ending the input")
+	row := attack.On(t, attack.Identity, "disconnect instead of ending the input")
 	s := startServer(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
@@ -230,8 +230,8 @@ func TestAttackHangUpIsNoEndOfInput(t *testing.T) {
 		}
 	}
 	row.Tried("%d commands", len(commands))
-	row.Held("a lost connection is an error to who reads")
-	row.Control("done when the input ends")
+	row.Held("the reader gets an error for a lost connection")
+	row.Control("done if the input ends")
 }
 
 // Whom one writes to may be gone while one is in the room of two.

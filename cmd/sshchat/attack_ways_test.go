@@ -23,7 +23,7 @@ type decision struct {
 // sealed to what I have. The control is a decision about somebody else.
 func TestAttackReadOnHoweverItWasDecided(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "read on after a decision, whichever way it was made")
+	row := attack.On(t, attack.Identity, "keep reading after a decision, by whatever way it was made")
 	decisions := map[string]func(fingerprint string) decision{
 		"control": func(string) decision {
 			return decision{"mute bob", func(users, _ map[string]any) { users["mutes"] = []any{by("user", "bob")} }, 2, true}
@@ -43,8 +43,8 @@ func TestAttackReadOnHoweverItWasDecided(t *testing.T) {
 	}
 	ways := []string{"by ssh", "in the chat", "by hand", "while it was down"}
 	row.Tried("%d decisions in %d ways", len(decisions)-1, len(ways))
-	row.Held("all of them are one State, and sessions and windows follow it")
-	row.Control("a decision about somebody else, in each way")
+	row.Held("all ways change one State, and sessions and windows follow it")
+	row.Control("a decision about somebody else, by each way")
 	for what, of := range decisions {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,7 @@ import (
 // a terminal. Each is refused with its reason and a code, and nothing of it is kept. The control is the same in UTF-8.
 func TestAttackBytesGetInNowhere(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "bytes that are not UTF-8 in arguments, on standard input, in ssh -T")
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8 in arguments, on standard input and with ssh -T")
 	s := startServer(t, "")
 	s.register("bob")
 	alice := s.register("alice")
@@ -79,14 +79,14 @@ func TestAttackBytesGetInNowhere(t *testing.T) {
 		t.Errorf("control: exit %d, %s", code, out)
 	}
 	row.Tried("%d ways, 3 kinds of bytes", len(ways))
-	row.Held("refused with a code, and nothing of it is kept")
-	row.Control("the same in UTF-8 is taken")
+	row.Held("refused with an error, and nothing is stored")
+	row.Control("the same in UTF-8 is accepted")
 }
 
 // A file that is no text, sent by mistake: it is refused at its first line that is none, and not posted in pieces.
 func TestAttackNoiseIsNoMessages(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "a file that is no text, sent by mistake")
+	row := attack.On(t, attack.Room, "a binary file sent by mistake")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	before := alice.last()
@@ -114,7 +114,7 @@ func TestAttackNoiseIsNoMessages(t *testing.T) {
 	}
 	row.Tried("%d bytes of noise", len(noise))
 	row.Held("refused at its first line; 0 messages")
-	row.Control("%d lines of text are as many messages", strings.Count(lines, "\n"))
+	row.Control("%d lines of text become as many messages", strings.Count(lines, "\n"))
 }
 
 // onTerminal runs a command as ssh -tt does.
@@ -140,7 +140,7 @@ func onlyTerminalLines(out string) bool {
 // a code, and comes whole without one.
 func TestAttackTerminalChangesNoBytes(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "a terminal between a backup and its file")
+	row := attack.On(t, attack.Room, "a terminal that changes the bytes of a backup")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	alice.must("claim " + s.claimCode())
@@ -173,7 +173,7 @@ func TestAttackTerminalChangesNoBytes(t *testing.T) {
 	if out, errs, code := alice.onTerminal("history --list general"); code != 0 || !strings.HasSuffix(out, "\r\n") {
 		t.Errorf("control: exit %d, %q, %s", code, out, errs)
 	}
-	row.Tried("%d commands: all that print bytes", tried)
-	row.Held("refused with a code")
-	row.Control("text is shown there, with its line ends changed")
+	row.Tried("%d commands: all that print binary data", tried)
+	row.Held("refused with an error")
+	row.Control("text is printed there, with changed line ends")
 }

@@ -159,7 +159,7 @@ func weakServer(t *testing.T) string {
 // The window-change wedge, giant and zero terminals, a storm of sizes: the session lives, and at most 500x200.
 func TestAttackTerminalsCannotHurt(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "giant and zero terminals, and resizes that nobody takes")
+	row := attack.On(t, attack.Connections, "huge and zero terminal sizes, and resizes that nobody reads")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	sizes, resizes := [][2]int{{65535, 65535}, {0, 0}, {1 << 31, 1}, {80, 24}}, 1000
@@ -184,8 +184,8 @@ func TestAttackTerminalsCannotHurt(t *testing.T) {
 		t.Errorf("control: the library alone makes it %d wide", width)
 	}
 	row.Tried("%d sizes up to 65535x65535 and 2147483648x1, %d resizes before the command", len(sizes), resizes)
-	row.Held("the session runs: at most 500x200, and only the last size is kept")
-	row.Control("the SSH library alone passes a width of 65535 on")
+	row.Held("the session runs with at most 500x200, and only the last size is kept")
+	row.Control("the SSH library alone passes on a width of 65535")
 }
 
 // bareTerminal is how wide a terminal of 65535 columns is to a server that has nothing before the SSH library.
@@ -278,7 +278,7 @@ func TestAttackNobodyIsAliceWithoutHerKey(t *testing.T) {
 	}
 	row.Tried("%d ways", len(ways))
 	row.Held("refused")
-	row.Control("in with her key")
+	row.Control("her key gets in")
 }
 
 // unproven offers one key and signs with another.
@@ -294,7 +294,7 @@ func (u *unproven) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 // Two who register a name at once: one gets it, and the other's session is nobody's.
 func TestAttackOneWinsTheName(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "act over a connection from before the name was registered")
+	row := attack.On(t, attack.Identity, "use a connection from before the name was registered")
 	s := startServer(t, "")
 	names := []string{"ann", "ben", "cat", "dan", "eva"}
 	for _, name := range names {
@@ -323,14 +323,14 @@ func TestAttackOneWinsTheName(t *testing.T) {
 		}
 	}
 	row.Tried("%d names, two connections each", len(names))
-	row.Held("only the session that registered goes on, on neither connection another")
-	row.Control("the winner's key logs in anew, and the loser's does not")
+	row.Held("only the session that registered continues; no other one on either connection does")
+	row.Control("the winner's key logs in again; the loser's does not")
 }
 
 // A key that is removed while a session is open ends it.
 func TestAttackRemovedKeyIsOut(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "stay with a key that was removed")
+	row := attack.On(t, attack.Identity, "stay connected with a key that was removed")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	other := newSigner(t)
@@ -345,8 +345,8 @@ func TestAttackRemovedKeyIsOut(t *testing.T) {
 	own.typeln("still here")
 	own.sees("alice: still here")
 	row.Tried("an open session")
-	row.Held("it ends, and is told why")
-	row.Control("a session by the account's other key goes on")
+	row.Held("it ends with the reason")
+	row.Control("a session of the account's other key continues")
 }
 
 // A connection tries three passwords; the fourth ends it.

@@ -36,7 +36,7 @@ func TestAttackMemoryForgets(t *testing.T) {
 	if !long {
 		t.Skip("building everything anew takes a minute: SSHCHAT_LONG=1")
 	}
-	row := attack.On(t, attack.Connections, "all of the server's memory and a reader's key, looking for keys of what is stored")
+	row := attack.On(t, attack.Connections, "search the server's memory for keys of stored messages, with a reader's key to recognise them")
 	for _, c := range []struct {
 		name, experiment string
 		erases           bool
@@ -63,11 +63,11 @@ func TestAttackMemoryForgets(t *testing.T) {
 				t.Errorf("%d keys searched, %d copies found", len(keys), found)
 			} else {
 				t.Logf("figure: memory, %s build: keys searched %d, copies found %d", c.name, len(keys), found)
-				row.Tried("%d keys of what is stored", len(keys))
+				row.Tried("%d keys of stored messages", len(keys))
 				if c.erases {
 					row.Held("%d copies in a build with GOEXPERIMENT=runtimesecret", found)
 				} else {
-					row.Control("%d in a plain one", found)
+					row.Control("%d in a plain build", found)
 				}
 			}
 			v.logIn(ssh.Password(goodPassword))

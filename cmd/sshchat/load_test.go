@@ -36,7 +36,7 @@ func loadMessages() int {
 // order; the reader that stalls is cut off and counted; and whoever reads the file meanwhile reads valid JSON.
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "a reader that reads nothing")
+	row := attack.On(t, attack.Room, "a client that reads nothing")
 	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
 	s := startProcess(t, "", "--write-timeout", "2s")
 	alice := s.register("alice")
@@ -82,9 +82,9 @@ func TestAttackLoadBesideAStalledReader(t *testing.T) {
 			t.Errorf("reader %d saw another order", i)
 		}
 	}
-	row.Tried("more than %d MiB said beside it", loadSenders*loadMessages()*4096>>20)
-	row.Held("it alone is cut off")
-	row.Control("%d readers that read have it all, in one order", len(readers))
+	row.Tried("more than %d MiB of messages meanwhile", loadSenders*loadMessages()*4096>>20)
+	row.Held("only that client is disconnected")
+	row.Control("%d clients that read get everything, in the same order", len(readers))
 }
 
 // stall opens a session that never reads: the client's own window fills, then the server's buffers.

@@ -400,7 +400,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 // not, and SIGHUP prints a new code, with which the old one is void.
 func TestAttackClaimIsNotUsedUp(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "use up the code of the first admin")
+	row := attack.On(t, attack.Identity, "use up the first admin's code")
 	s := startProcess(t, "", "--max-registrations", "100") // it is sent a signal
 	old := s.claimCode()
 	mallory := dialHome(t, s, "mallory", newSigner(t), "127.0.0.3")
@@ -418,7 +418,7 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 		t.Errorf("%d of 150 wait", waits)
 	}
 	row.Tried("150 wrong codes from one source")
-	row.Held("%d of them are not looked at, and the code does not end; SIGHUP prints a new one", waits)
+	row.Held("%d of them are not checked, and the code stays valid; SIGHUP prints a new one", waits)
 	if _, _, code := mallory.exec("claim "+old, ""); code == 0 {
 		t.Error("the right code is looked at after 150 wrong ones")
 	}
@@ -432,7 +432,7 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 		t.Errorf("the old code: exit %d, %q", code, errs)
 	}
 	alice.must("claim " + strings.TrimSpace(fresh))
-	row.Control("the new code from elsewhere is taken")
+	row.Control("the new code works from another source")
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +445,7 @@ func TestAttackClaimIsNotUsedUp(t *testing.T) {
 // I register as admin, or what looks like it. The controls: the operator does, by --admin and by claim, and so does an admin.
 func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "register as admin, server, all and the like")
+	row := attack.On(t, attack.Identity, "register as admin, server, all and similar names")
 	s := startServer(t, "")
 	names := []string{"admin", "adm1n", "ad-min", "server", "system", "all", "here", "everyone", "general"}
 	for _, name := range names {
@@ -459,7 +459,7 @@ func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 		t.Error("asked whether to make what cannot be made")
 	}
 	row.Tried("%d names by command, one on a screen", len(names))
-	row.Held("refused with the reason, and nobody is asked for more")
+	row.Held("refused with the reason, and without further questions")
 	key := newSigner(t)
 	s.login("admin", key).must("claim " + s.claimCode())
 	admin := s.login("admin", key)
@@ -468,14 +468,14 @@ func TestAttackReservedNamesAtTheDoor(t *testing.T) {
 	s.login("admin", key).must("whoami")
 	s = startServer(t, "", "--admin", "admin="+writePublic(t, key))
 	s.login("admin", key).must("whoami")
-	row.Control("--admin, claim and user create make them")
+	row.Control("--admin, claim and user create can create them")
 }
 
 // I ask about a key for a name that nobody has, and then log in as the admin on the same connection, so that it counts as a
 // stranger's. Its login is in the audit log, and it is one of the account's connections. The control: without asking.
 func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "ask about a key as a stranger, log in as an admin")
+	row := attack.On(t, attack.Identity, "offer a key as a stranger, then log in as an admin")
 	key := newSigner(t)
 	for what, asks := range map[string]bool{"asking": true, "the control": false} {
 		s := startServer(t, "", "--per-account-max-connections", "2", "--admin", "root="+writePublic(t, key))
@@ -503,9 +503,9 @@ func TestAttackAskingAsAStrangerFirst(t *testing.T) {
 			t.Errorf("%s: the login is in the audit log %d times", what, n)
 		}
 	}
-	row.Tried("3 connections where an account may have 2")
-	row.Held("a login is what was proven last: the third is refused, and the login is in the audit log")
-	row.Control("the same without asking")
+	row.Tried("3 connections, with a limit of 2 for an account")
+	row.Held("only what was proven last counts: the third is refused, and the login is in the audit log")
+	row.Control("the same without the offer")
 }
 
 // A server listens wherever it is told to, and its hints name the address that one came to.
@@ -572,7 +572,7 @@ func ecdsaSigner(t *testing.T) ssh.Signer {
 // While only those on the list are let in, nobody makes an account and is in for having made it. The control: a key, a name
 // or an address on the list.
 func TestAttackRegisteringAroundTheAllowlist(t *testing.T) {
-	row := attack.On(t, attack.Identity, "register while only those on the allowlist are let in")
+	row := attack.On(t, attack.Identity, "register while the allowlist is on")
 	t.Parallel()
 	adminKey, listed := newSigner(t), newSigner(t)
 	s := startServer(t, "", "--admin", "root="+writePublic(t, adminKey))
@@ -592,9 +592,9 @@ func TestAttackRegisteringAroundTheAllowlist(t *testing.T) {
 		t.Error("mallory has an account")
 	}
 	row.Tried("%d commands, one with an invite", len(lines))
-	row.Held("refused by the rule that admits accounts")
+	row.Held("refused by the rule that admits logins")
 	s.login("ann", listed).must("register")
 	root.must("allowlist off")
 	s.login("ben", newSigner(t)).must("register")
-	row.Control("with a key on the list, and with the list off")
+	row.Control("works with a key on the list, and with the list off")
 }

@@ -53,7 +53,7 @@ func TestPlainLine(t *testing.T) {
 // cleared screen, a line over the one before, words turned round. None of it arrives, as text or as JSON. The control: the
 // same line as it was sealed.
 func TestAttackSealedEscapesStayOffTheTerminal(t *testing.T) {
-	row := attack.On(t, attack.Room, "seal escapes to somebody's public key")
+	row := attack.On(t, attack.Room, "seal escape sequences to somebody's public key")
 	alice, err := text.ParseName("alice")
 	if err != nil {
 		t.Fatal(err)
@@ -73,18 +73,18 @@ func TestAttackSealedEscapesStayOffTheTerminal(t *testing.T) {
 	if err := json.Unmarshal(text.EscapeJSON(sealed), &read); err != nil || read.Kind != string(l.Kind) || read.Text != l.Text {
 		t.Errorf("another value: %+q, %v", read, err)
 	}
-	row.Tried("a title, a cleared screen, C1, a line over another, bidi, tags, in the text and in the kind")
-	row.Held("sshchat open shows what is printable, as text and as JSON, and the JSON is of the same value")
+	row.Tried("window title, clear screen, C1, overwritten lines, bidi and tags, in the text and in the kind")
+	row.Held("sshchat open prints only printable characters, as text and as JSON, and the JSON has the same value")
 	if text.IsPrintable(string(sealed)) {
 		t.Error("the control: it was sealed without them")
 	}
-	row.Control("the line as it was sealed has them")
+	row.Control("the sealed line contains them")
 }
 
 // A command refuses what it does not understand with the words of it, which a link or a script chose.
 func TestAttackErrorsQuoteNoEscapes(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "escapes in what an error quotes")
+	row := attack.On(t, attack.Room, "escape sequences in quoted parts of errors")
 	s := startServer(t, "")
 	alice := s.register("alice")
 	for _, line := range []string{"who --\u009b31m", "whoami \x1b]0;t\a", "\x1b[31mwho", "history '\x1b[2J", "user info \u202e", "set theme \x1b[1m", "ban \x1b[1m", "follow \x1b[1m"} {
@@ -100,9 +100,9 @@ func TestAttackErrorsQuoteNoEscapes(t *testing.T) {
 	if code := run(t.Context(), []string{"open", "-i", "no\x1b[2J"}, nil, io.Discard, &stderr); code == 0 || !text.IsPrintable(strings.TrimSpace(stderr.String())) {
 		t.Errorf("sshchat open: exit %d, %q", code, &stderr)
 	}
-	row.Tried("flags, words, and the name of a file")
-	row.Held("of the error stream what is printable passes")
-	row.Control("printable words are quoted as they are")
+	row.Tried("flags, words and file names")
+	row.Held("only printable characters reach standard error")
+	row.Control("printable words are quoted unchanged")
 }
 
 // sealedFolder is a data folder with one message for each of the keys' people, who are told apart by their order.

@@ -19,7 +19,7 @@ import (
 // server that was told to let debuggers in. (Root can read everything, and is not who this is about.)
 func TestAttackMemoryOfTheServer(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Connections, "read the server's memory as its own user, or have it dump core")
+	row := attack.On(t, attack.Connections, "read the server's memory as its own user, or make it dump core")
 	for _, c := range []struct {
 		flags []string
 		open  bool
@@ -43,9 +43,9 @@ func TestAttackMemoryOfTheServer(t *testing.T) {
 		}
 		s.stop()
 	}
-	row.Tried("/proc and the limits of the process")
-	row.Held("its memory is root's, and no core is dumped")
-	row.Control("its memory is the user's with --dumpable")
+	row.Tried("/proc and the process limits")
+	row.Held("only root can read its memory, and no core is dumped")
+	row.Control("with --dumpable its user can read it")
 }
 
 // asNobody is the program and a data folder such that the server runs without root's rights: everything is root's to read.

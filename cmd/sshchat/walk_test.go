@@ -93,7 +93,7 @@ type walk struct {
 // something if the command says that it does.
 func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Identity, "each command, as somebody muted, slowed, ignored, banned, disabled, removed, restricted, outranked, without a role or a second factor")
+	row := attack.On(t, attack.Identity, "every command while muted, slowed, ignored, banned, disabled, removed, restricted, outranked, without a role or without a second factor")
 	w := newWalk(t)
 	registry, tried, left := command.NewRegistry(), 0, make(map[string]bool)
 	for name := range examples {
@@ -124,9 +124,9 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 	if tried < 5*len(examples) {
 		t.Errorf("%d tries of %d commands", tried, len(examples))
 	}
-	row.Tried("each command there is, over ssh and in the chat, in %d conditions", len(forbidden))
-	row.Held("one dispatcher, which asks what the command's effect is: exit 3, a line in the audit log, nothing changed")
-	row.Control("the same lines by somebody who may")
+	row.Tried("every command, over ssh and in the chat, in %d conditions", len(forbidden))
+	row.Held("one dispatcher checks each command by its effect: exit 3, a line in the audit log, nothing changed")
+	row.Control("the same commands by somebody with the rights")
 }
 
 func newWalk(t *testing.T) *walk {

@@ -48,7 +48,7 @@ func TestChecksAreAskedAtThePlace(t *testing.T) {
 // I ask to join a large room, which takes a while. Meanwhile it is made private, I lose my right to be here, or it is
 // removed. I must not come in by having asked before. The control is that nothing happens meanwhile, and I am in.
 func TestAttackJoinThatWaits(t *testing.T) {
-	row := attack.On(t, attack.Identity, "ask to join a large room, and wait while it is closed to me")
+	row := attack.On(t, attack.Identity, "join a large room, and lose access while the join waits")
 	mallory, dev := name(t, "mallory"), room(t, "dev")
 	ways := map[string]struct {
 		meanwhile func(t *testing.T, h *Hub) error
@@ -69,9 +69,9 @@ func TestAttackJoinThatWaits(t *testing.T) {
 		}, false},
 		"removed": {func(t *testing.T, h *Hub) error { return h.RemoveRoom(t.Context(), dev) }, false},
 	}
-	row.Tried("it is made private, I am put out, it is removed")
-	row.Held("a join is looked at again at its place")
-	row.Control("nothing happens, or I am invited, and am in")
+	row.Tried("the room is made private, I am removed, the room is closed")
+	row.Held("a join is checked again when it is made")
+	row.Control("without a change, or with an invitation, I join")
 	for what, c := range ways {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAttackJoinThatWaits(t *testing.T) {
 // I am put out of a large room. I must not read on while the history gets ready for that, as it does when I leave by
 // myself: that is the control.
 func TestAttackReadOnWhileKicked(t *testing.T) {
-	row := attack.On(t, attack.Identity, "read on in a large room while being put out of it")
+	row := attack.On(t, attack.Identity, "keep reading in a large room while being removed from it")
 	synctest.Test(t, func(t *testing.T) {
 		j := &busy{done: make(chan struct{})}
 		mallory, dev := name(t, "mallory"), room(t, "dev")
@@ -122,8 +122,8 @@ func TestAttackReadOnWhileKicked(t *testing.T) {
 			t.Errorf("kicked: %v, in %v", err, h.In(mallory, dev))
 		}
 		row.Tried("1")
-		row.Held("being put out waits for nothing")
-		row.Control("leaving by oneself waits")
+		row.Held("a removal does not wait")
+		row.Control("leaving voluntarily waits")
 		stop()
 		<-ended
 	})

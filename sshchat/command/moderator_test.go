@@ -11,7 +11,7 @@ import (
 
 // A moderator of the server looks for private rooms by what only runs a room, and opens them to walk in.
 func TestAttackModeratorOpensAPrivateRoom(t *testing.T) {
-	row := attack.On(t, attack.Identity, "a moderator of the server finds a private room, and opens it to walk in")
+	row := attack.On(t, attack.Identity, "a server moderator finds a private room, and makes it public to join")
 	r := newRig(t, "alice", "mallory", "bob")
 	for who, role := range map[string]chat.Role{"alice": chat.Admin, "mallory": chat.Mod} {
 		r.change(who, func(a *chat.Account) { a.Role = role })
@@ -38,12 +38,12 @@ func TestAttackModeratorOpensAPrivateRoom(t *testing.T) {
 	}
 	r.refuses("join #den", chat.NotFound, "no such room")
 	row.Tried("%d commands", len(lines))
-	row.Held("the same words as for a room that is not there")
+	row.Held("the same answer as for a room that does not exist")
 
 	r.as("alice")
 	r.must("invite mallory #den")
 	r.as("mallory")
 	r.must("join #den")
 	r.must("slow #den 10s")
-	row.Control("who was asked in moderates it")
+	row.Control("an invited moderator can moderate it")
 }

@@ -144,8 +144,8 @@ func TestAttackRightsAreCheckedHoweverItIsTyped(t *testing.T) {
 	r.change("mallory", func(a *chat.Account) { a.Role = chat.Admin }) // the control
 	r.sees("codes -h", "launch codes")
 	r.sees("help", "launch codes")
-	row.Tried("%d: case, aliases, flags, -h, quotes", len(spellings))
-	row.Held("one dispatcher refuses them before they are read, and help does not show them")
+	row.Tried("%d: letter case, aliases, flags, -h, quotes", len(spellings))
+	row.Held("one dispatcher refuses them before parsing, and help does not list them")
 	row.Control("an admin runs them")
 }
 

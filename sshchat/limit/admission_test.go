@@ -17,7 +17,7 @@ func testStranger(t *testing.T, n int) Source {
 // As connections that have not logged in gather, strangers are turned away more and more, and the last places are only
 // for who has been here. With the limits off (the control) all are taken.
 func TestAttackAdmissionDropsStrangersEarly(t *testing.T) {
-	row := attack.On(t, attack.Connections, "half-open connections, on dice")
+	row := attack.On(t, attack.Connections, "half-open connections, with a known random source")
 	home := testSource(t, "192.0.2.1")
 	known := func(s Source) bool { return s == home }
 	l := DefaultAdmission
@@ -75,7 +75,7 @@ func TestAttackAdmissionDropsStrangersEarly(t *testing.T) {
 		off++
 	}
 	row.Tried("400 strangers")
-	row.Held("turned away at random from the 10th on, ever more of them: %d at a chance of one half, never more than %d; %d places are for known sources", taken, held, DefaultAdmission.Reserved)
+	row.Held("refused at random from the 10th on, with rising probability: %d with a probability of one half, never more than %d; %d places are for known sources", taken, held, DefaultAdmission.Reserved)
 	row.Control("all %d with the limits off", off)
 }
 

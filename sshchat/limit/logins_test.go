@@ -75,8 +75,8 @@ func TestAttackHydraFromOneSource(t *testing.T) {
 	if off != 2000 {
 		t.Errorf("without limits %d of 2000", off)
 	}
-	row.Tried("ten minutes, as fast as it is answered")
-	row.Held("waits for the name and the source: %d passwords looked at", held)
+	row.Tried("ten minutes, as fast as answers arrive")
+	row.Held("delays for the name and penalties for the source: %d passwords are checked", held)
 	row.Control("%d without penalties, %d without limits", unpunished, off)
 }
 
@@ -122,14 +122,14 @@ func TestAttackHydraFromManySources(t *testing.T) {
 		t.Error("a login does not end the count")
 	}
 	row.Tried("%d passwords in a year", tried)
-	row.Held("%d looked at, ever; the owner gets in by key, and from where they logged in lately", looked)
+	row.Held("%d are checked in all; the owner gets in by key, and from known sources", looked)
 	row.Control("all %d without limits", control)
 }
 
 // I sit behind the same address as alice, who logs in from there, and guess her password. I am looked at as seldom as from
 // elsewhere, and she waits for nothing that comes from elsewhere. The control: she logs in, and my count ends, once.
 func TestAttackHydraBesideItsVictim(t *testing.T) {
-	row := attack.On(t, attack.Guessing, "guess from behind the address that its owner logs in from")
+	row := attack.On(t, attack.Guessing, "guess from the address that the owner logs in from")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	alice, home := testName(t, "alice"), testSource(t, "192.0.2.1")
@@ -168,14 +168,14 @@ func TestAttackHydraBesideItsVictim(t *testing.T) {
 		t.Errorf("%d guesses are looked at in a day, beside a bot", looked)
 	}
 	row.Tried("ten minutes; then a month; then a day beside a bot that logs in every minute")
-	row.Held("the address has a count of its own, as strict: %d, %d and %d looked at", soon, month, looked)
-	row.Control("the owner's login ends the count, once")
+	row.Held("the address has its own count, as strict: %d, %d and %d are checked", soon, month, looked)
+	row.Control("the owner's login resets the count once")
 }
 
 // I guess the password of a bot that logs in by its key every minute: its logins must not give me five more each time.
 // The control: where nobody guesses for a day, a login ends the count.
 func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
-	row := attack.On(t, attack.Guessing, "guess at a bot, whose logins end the count")
+	row := attack.On(t, attack.Guessing, "guess at a bot, whose logins reset the count")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	bot, home, from := testName(t, "bot"), testSource(t, "192.0.2.2"), testSource(t, "198.51.100.7")
@@ -198,13 +198,13 @@ func TestAttackBotThatLogsInAgainAndAgain(t *testing.T) {
 		t.Error("the control: a login does not end the count")
 	}
 	row.Tried("a day at one guess a second, a login a minute")
-	row.Held("a login ends a long count once a day: %d looked at", looked)
-	row.Control("a login after a day without guesses ends it")
+	row.Held("a login resets a long count once a day: %d are checked", looked)
+	row.Control("a login after a day without guesses resets it")
 }
 
 // Many guesses at once are no way around the count.
 func TestAttackGuessesAtOnce(t *testing.T) {
-	row := attack.On(t, attack.Guessing, "many guesses at the same moment")
+	row := attack.On(t, attack.Guessing, "many guesses at once")
 	c := newClock()
 	g := NewLoginAttempts(c.now, 5, 100)
 	alice, from := testName(t, "alice"), testSource(t, "192.0.2.1")
@@ -227,7 +227,7 @@ func TestAttackGuessesAtOnce(t *testing.T) {
 		t.Errorf("%d of %d at once are looked at, %d without limits", n, tried, off)
 	}
 	row.Tried("%d passwords", tried)
-	row.Held("a try counts before it is looked at: %d", n)
+	row.Held("an attempt counts before it is checked: %d", n)
 	row.Control("all %d without limits", off)
 	g.Withdraw(alice, from) // one of them was told that the server is busy
 	c.passes(time.Second)
@@ -282,6 +282,6 @@ func TestAttackSprayOverManyNames(t *testing.T) {
 			most[penalized] = max(most[penalized], looked)
 		}
 	}
-	row.Held("penalties for the source: %d looked at", most[true])
+	row.Held("penalties for the source: %d are checked", most[true])
 	row.Control("%d without penalties", most[false])
 }

@@ -52,8 +52,8 @@ func TestAttackGuessesOutliveTheServer(t *testing.T) {
 		t.Error("the control waits")
 	}
 	row.Tried("10 passwords, a restart, one more")
-	row.Held("counts and known sources are kept: it waits, and the owner is told of 9")
-	row.Control("looked at with a new ledger")
+	row.Held("counts and known sources are stored: it is delayed, and the owner sees 9")
+	row.Control("checked if the counts are lost")
 }
 
 // The clock was wrong, or somebody edited the file: nobody waits longer than the longest wait, and nobody is known longer

@@ -59,8 +59,8 @@ func TestAttackSkeletonOfLookAlikes(t *testing.T) {
 		t.Error("bob looks like rob")
 	}
 	row.Tried("%q", forged)
-	row.Held("names are compared by what they look like: all are alice's")
-	row.Control("%q are names of their own", others)
+	row.Held("names are compared by appearance: all are refused")
+	row.Control("%q can be registered", others)
 }
 
 func TestDirect(t *testing.T) {
@@ -129,7 +129,7 @@ func FuzzRoomName(f *testing.F) {
 
 // I register a name that others would obey or address. The control: names that only resemble them are people's.
 func TestAttackReservedNames(t *testing.T) {
-	row := attack.On(t, attack.Room, "register a name that others would obey or address")
+	row := attack.On(t, attack.Room, "register a name that suggests authority or addresses everyone")
 	taken := []string{
 		"admin", "server", "system", "all", "here", "everyone", "general", "administrator", "everybody",
 		"Admin", "adm1n", "adrnin", "admln", "ad-min", "admin_", "a-d-m-i-n", "adm_1n", "s3rver", "sy5tem", "systern",
@@ -153,7 +153,7 @@ func TestAttackReservedNames(t *testing.T) {
 			t.Errorf("%q is reserved", s)
 		}
 	}
-	row.Tried("%d spellings of admin, server, all and the like", len(taken))
-	row.Held("none can be registered")
-	row.Control("%d names that resemble them are people's", len(people))
+	row.Tried("%d spellings of admin, server, all and similar words", len(taken))
+	row.Held("all are refused")
+	row.Control("%d names that merely resemble them are accepted", len(people))
 }

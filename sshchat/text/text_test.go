@@ -113,14 +113,14 @@ func TestAttackParseTextCleans(t *testing.T) {
 		})
 	}
 	row.Tried("%d kinds, and fuzzing", len(hostile))
-	row.Held("one sanitiser takes them out of everything")
+	row.Held("one sanitiser removes them from all text")
 	through := 0
 	for _, s := range survivors {
 		if text, err := ParseText(s); err == nil && text.String() == s {
 			through++
 		}
 	}
-	row.Control("%d texts of people come through unchanged", through)
+	row.Control("%d ordinary texts are unchanged", through)
 }
 
 // caf\xe9 from a Latin-1 terminal, or a file that is no text at all: it is refused as a whole. The control is what cleaning
@@ -150,8 +150,8 @@ func TestAttackBytesThatAreNoText(t *testing.T) {
 		})
 	}
 	row.Tried("%d texts", len(bytes))
-	row.Held("refused as a whole, with the first byte that is wrong")
-	row.Control("cleaned, as for a log, they become other texts")
+	row.Held("refused as a whole, naming the first invalid byte")
+	row.Control("cleaned as for a log, they become different texts")
 }
 
 func TestParseTextRefuses(t *testing.T) {

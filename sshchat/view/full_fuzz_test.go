@@ -33,7 +33,7 @@ var hostile = []string{
 // anybody calls themselves, types or has quoted, a terminal is sent nothing but what a screen takes. The control is the texts
 // themselves.
 func TestAttackDifferencesComeToTheWhole(t *testing.T) {
-	row := attack.On(t, attack.Room, "escapes through to a screen")
+	row := attack.On(t, attack.Room, "get escape sequences to a screen")
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
@@ -94,9 +94,9 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 	if found != len(hostile) {
 		t.Errorf("control: %d of %d are found", found, len(hostile))
 	}
-	row.Tried("%d texts, typed, said, as topics and in answers, in random messages and keys, against a terminal emulator", len(hostile))
-	row.Held("only sequences of a list are sent")
-	row.Control("all %d are none of these", found)
+	row.Tried("%d texts: typed, posted, as topics and in answers, in random messages and keys, checked by a terminal emulator", len(hostile))
+	row.Held("only sequences from a fixed list are sent")
+	row.Control("none of the %d is on the list", found)
 }
 
 // resize has the terminal's size change and the UI hear of it.

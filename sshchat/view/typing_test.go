@@ -83,7 +83,7 @@ func TestKeys(t *testing.T) {
 // What a terminal that is not set to UTF-8 sends: the line is refused with its reason, one after the other, and what comes
 // next is taken. Where a question is asked, it stays.
 func TestAttackBytesAreNotTyped(t *testing.T) {
-	row := attack.On(t, attack.Room, "bytes that are not UTF-8, typed on a terminal that is set otherwise")
+	row := attack.On(t, attack.Room, "bytes that are not UTF-8, typed on a terminal with another encoding")
 	typed := []struct {
 		typed string
 		want  []string
@@ -134,8 +134,8 @@ func TestAttackBytesAreNotTyped(t *testing.T) {
 		}
 	}
 	row.Tried("%d inputs, on both screens, byte by byte and at once", len(typed))
-	row.Held("the line is refused with its reason")
-	row.Control("the same in UTF-8 is a line")
+	row.Held("the line is refused with the reason")
+	row.Control("the same in UTF-8 is accepted")
 }
 
 func TestLineEnds(t *testing.T) {
@@ -321,7 +321,7 @@ func TestLongLineIsBounded(t *testing.T) {
 }
 
 func TestAttackUnterminatedInput(t *testing.T) {
-	row := attack.On(t, attack.Room, "pastes and sequences without an end, in the decoder")
+	row := attack.On(t, attack.Room, "endless pastes and sequences, in the decoder")
 	begins := []string{"\x1b[200~", "\x1b]0;", "\x1bP", "\x1b_", "\x1b[", "\x1bO"}
 	most := 0
 	for _, begin := range begins {
@@ -349,8 +349,8 @@ func TestAttackUnterminatedInput(t *testing.T) {
 		}
 	}
 	row.Tried("%d kinds, 1 600 KiB each", len(begins))
-	row.Held("at most %d KiB are kept, and Ctrl+C gets out", (most+1023)/1024)
-	row.Control("with an end each is taken for what it is")
+	row.Held("at most %d KiB are kept, and Ctrl+C works", (most+1023)/1024)
+	row.Control("if they end, each is decoded correctly")
 }
 
 func TestLeaveAndScroll(t *testing.T) {

@@ -16,7 +16,7 @@ func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 	t.Parallel()
 	u := open(t, t.TempDir())
 	u.opt.Server = "chat.example"
-	row := attack.On(t, attack.Guessing, "common passwords, dressed up")
+	row := attack.On(t, attack.Guessing, "common passwords with variations")
 	common := []string{
 		"passwordpassword", "Password1Password1", "p@ssw0rdp@ssw0rd", "password12345678", "PASSWORD!!!!!!!!!", "123456789012345", "111111111111111",
 		"2026-11-24 2026", "qwertyuiopasdfgh", "qwertyqwertyqwerty", "1qaz2wsx1qaz2wsx", "1qaz2wsx3edc4rfv", "abcdefghijklmnop", "iloveyouiloveyou",
@@ -42,9 +42,9 @@ func TestAttackPasswordsOfTheListsAreRefused(t *testing.T) {
 			t.Errorf("%q may not be a password: %v", password, err)
 		}
 	}
-	row.Tried("%d of well-known lists and tricks", len(common))
-	row.Held("refused when chosen, with the reason")
-	row.Control("a policy of length alone takes %d of them; %d good ones are taken", long, len(good))
+	row.Tried("%d from well-known lists, and variations", len(common))
+	row.Held("refused when they are set, with the reason")
+	row.Control("a length rule alone accepts %d of them; %d good ones are accepted", long, len(good))
 }
 
 // The control: length alone lets them in.

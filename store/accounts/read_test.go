@@ -121,7 +121,7 @@ const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqm
 
 func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Files, "users.json damaged or forged")
+	row := attack.On(t, attack.Files, "damaged or forged users.json")
 	for _, c := range malformed {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -151,8 +151,8 @@ func TestAttackMalformedUsersAreRefusedAndLeftAlone(t *testing.T) {
 	}
 	u.Close()
 	row.Tried("%d ways", len(malformed))
-	row.Held("refused with its line, and left as it is")
-	row.Control("one that is as it should be is read")
+	row.Held("refused with the line number, and left unchanged")
+	row.Control("an intact file is read")
 }
 
 func TestSeedIsAccepted(t *testing.T) {

@@ -411,7 +411,7 @@ func TestReloadOfALaterFile(t *testing.T) {
 // is applied.
 func TestAttackDamagedChanges(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Files, "changes.jsonl damaged, cut or put together anew")
+	row := attack.On(t, attack.Files, "damaged, truncated or rearranged changes.jsonl")
 	u, _, _ := begun(t)
 	whole := crash(t, u)
 	lines := strings.SplitAfter(strings.TrimRight(mustRead(t, filepath.Join(whole, "changes.jsonl")), " "), "\n")
@@ -482,12 +482,12 @@ func TestAttackDamagedChanges(t *testing.T) {
 		}
 	}
 	row.Tried("%d ways", len(ways))
-	row.Held("refused, and left as it is")
+	row.Held("refused, and left unchanged")
 	again, _ := asked(t, whole)
 	if again.Changes() != 5 || len(again.Rooms()) != 2 {
 		t.Fatalf("control: change %d", again.Changes())
 	}
-	row.Control("the whole one is applied")
+	row.Control("an intact one is applied")
 }
 
 // What is damaged is refused by verify as well, and a server with changes does not begin anew.

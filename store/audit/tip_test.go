@@ -72,7 +72,7 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 	without := func(i int) func([]chat.Act) []chat.Act {
 		return func(acts []chat.Act) []chat.Act { return append(acts[:i:i], acts[i+1:]...) }
 	}
-	row := attack.On(t, attack.Files, "the audit log rewritten while the server is down")
+	row := attack.On(t, attack.Files, "rewrite the audit log while the server is down")
 	ways := map[string]struct {
 		attack func(t *testing.T, dir string)
 		found  string // "" where nothing is to be found
@@ -116,7 +116,7 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 			}
 		}, "signed by another key"},
 	}
-	row.Tried("%d ways, each with a whole chain", len(ways)-1)
+	row.Tried("%d ways, each with a valid chain", len(ways)-1)
 	for name, c := range ways {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,8 +141,8 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 			}
 		})
 	}
-	row.Held("the host key signs the last line at each start and stop: the next start tells")
-	row.Control("the chain of hashes alone finds nothing; what nobody changed is no alarm")
+	row.Held("the host key signs the last line at each start and stop: the next start reports it")
+	row.Control("the chain of hashes alone does not show it; an unchanged log is not reported")
 }
 
 // A crash leaves lines after the tip, in this file or in those that came since; a new log has none.

@@ -17,7 +17,7 @@ import (
 // with his key or with the file key of a window that he did read.
 func TestAttackReadOnInAWindowMadeAhead(t *testing.T) {
 	t.Parallel()
-	row := attack.On(t, attack.Room, "read on in windows whose heads were made before a ban")
+	row := attack.On(t, attack.Room, "keep reading in windows whose heads were prepared before a ban")
 	const when = 3 // the windows' heads are being made, are made, or the one is made and others after it
 	for way := range when {
 		for _, banned := range []bool{true, false} {
@@ -70,9 +70,9 @@ func TestAttackReadOnInAWindowMadeAhead(t *testing.T) {
 			}
 		}
 	}
-	row.Tried("%d moments, the next two windows each, with a key and with the file key of a window before", when)
-	row.Held("a window begins without the head, and its file key was in no head before")
-	row.Control("somebody else leaves at that moment, and mallory opens both")
+	row.Tried("at %d points, in the next two windows each, with a key and with the file key of an earlier window", when)
+	row.Held("a window starts without that head, and its file key was in no earlier head")
+	row.Control("if somebody else leaves instead, mallory opens both")
 }
 
 // lastWindow are the heads of the last window, and the body of the last message.

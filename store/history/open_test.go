@@ -107,7 +107,7 @@ func TestAttackerWithTheDisk(t *testing.T) {
 	msg := func(rs []*record, room string, seq uint64) int {
 		return slices.IndexFunc(rs, func(r *record) bool { return r.room.String() == room && r.seq == seq })
 	}
-	row := attack.On(t, attack.Files, "the history cut, moved, mixed")
+	row := attack.On(t, attack.Files, "truncate, reorder or mix the history")
 	ways := []struct {
 		name    string
 		rechain bool
@@ -171,7 +171,7 @@ func TestAttackerWithTheDisk(t *testing.T) {
 			return rs
 		}, ErrDamaged},
 	}
-	row.Tried("%d ways, most of them with the chain made anew", len(ways)-1)
+	row.Tried("%d ways, most with a recomputed chain", len(ways)-1)
 	for _, c := range ways {
 		t.Run(c.name, func(t *testing.T) {
 			forged := forge(c.attack(records(t, file)), c.rechain)
@@ -195,8 +195,8 @@ func TestAttackerWithTheDisk(t *testing.T) {
 	if _, err := openAll(bytes.NewReader(file), &Opener{Identities: []age.Identity{alice.id}}); err != nil {
 		t.Errorf("control: without a head: %v", err)
 	}
-	row.Held("chain and sealed places, and where these are whole a head that was remembered")
-	row.Control("the history as it was opens, with the head and without")
+	row.Held("found by the chain and the sealed positions, or if these are valid, by a remembered head")
+	row.Control("the intact history opens, with and without the head")
 }
 
 // What was remembered early still leads up to what is there later.
@@ -294,7 +294,7 @@ func TestAttackerWithTheTar(t *testing.T) {
 		name string
 		body []byte
 	}
-	row := attack.On(t, attack.Files, "what history --tar sends cut, moved, mixed")
+	row := attack.On(t, attack.Files, "truncate, reorder or mix the output of history --tar")
 	ways := []struct {
 		name   string
 		attack func(files []entry) []entry
@@ -348,8 +348,8 @@ func TestAttackerWithTheTar(t *testing.T) {
 		}
 	}
 	row.Tried("%d ways", len(ways)-1)
-	row.Held("chain and sealed places")
-	row.Control("the tar as it was opens")
+	row.Held("found by the chain and the sealed positions")
+	row.Control("the intact tar opens")
 }
 
 func TestOpenerRefusesOtherFiles(t *testing.T) {

@@ -292,7 +292,7 @@ func TestReaderDuringARotation(t *testing.T) {
 func TestAttackerWithTheArchives(t *testing.T) {
 	t.Parallel()
 	alice := ageReader(t, "alice")
-	row := attack.On(t, attack.Files, "archives changed, cut, swapped, deleted")
+	row := attack.On(t, attack.Files, "change, truncate, swap or delete archives")
 	ways := map[string]func(p *place){
 		"changed-byte": func(p *place) {
 			b := p.archiveFile(2)
@@ -336,8 +336,8 @@ func TestAttackerWithTheArchives(t *testing.T) {
 		})
 	}
 	row.Tried("%d ways", len(ways))
-	row.Held("each is named with its hash by what follows it")
-	row.Control("whole before it is touched, each time")
+	row.Held("each archive's hash is in the file that follows it")
+	row.Control("intact before each change")
 }
 
 func (p *place) write(number int, b []byte) {
