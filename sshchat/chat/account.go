@@ -48,7 +48,7 @@ type Account struct {
 	Password   bool              // a password is set
 	TOTP       bool              // a second factor is asked for after the password
 	Generation string            // names the current password; changes with it; empty without one
-	Settings   map[string]string // what the person chose, by name; nil where nothing
+	Settings   map[string]string // what the person chose, by name; nil if nothing
 
 	Recipient string  // "age1…" of the newest password identity; empty without a password
 	Secret    Opaque  // the password's sealed identities; zero without a password
@@ -95,7 +95,7 @@ func (a Account) key(fingerprint string) int {
 	return slices.IndexFunc(a.Keys, func(k Key) bool { return k.Fingerprint == fingerprint })
 }
 
-// Reads reports whether anything the account has can open sealed history.
+// Reads reports whether one of the account's keys or its password can open sealed history.
 func (a Account) Reads() bool {
 	if a.Password {
 		return true
@@ -127,7 +127,7 @@ func (a *Account) same(b *Account) bool { return reflect.DeepEqual(a, b) }
 // maxOnly is how many things a restricted key may be for.
 const maxOnly = 32
 
-// ErrOnly refuses what a key cannot be restricted to, worded for the person who typed it.
+// ErrOnly refuses what a key cannot be restricted to, as shown to the person who typed it.
 var ErrOnly = &Refusal{Code: Usage, Text: `restrict a key to commands, each with a room or a person, such as say:#ci,msg:@bob,follow:#ci or whoami`}
 
 var onlyPattern = regexp.MustCompile(`^[a-z][a-z-]*( [a-z][a-z-]*)?(:[#@][a-z0-9][a-z0-9_-]{0,31})?$`)

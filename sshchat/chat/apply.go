@@ -47,8 +47,8 @@ func (h *sequencer) decided(before *State, b Batch) {
 	}
 }
 
-// show appends messages to the logs, each room's once where it can, so that a batch wakes a reader once; and has people come
-// and go in between, at their place.
+// show appends messages to the logs, once per room if possible, so that a batch wakes a reader once. It applies joins and
+// parts in between, in order.
 func (h *sequencer) show(events []Event) {
 	lock, unlock := h.mu.RLock, h.mu.RUnlock
 	if h.changesRooms(events) {
@@ -99,8 +99,8 @@ func (h *sequencer) changesRooms(events []Event) bool {
 	return false
 }
 
-// appendTo appends what was said in a room to its log. Called with mu held: for writing, if the room is a direct one that is
-// not there yet.
+// appendTo appends a room's messages to its log. Called with mu held: for writing, if the room is a direct one that does
+// not exist yet.
 func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	messages := said[room]
 	if len(messages) == 0 {

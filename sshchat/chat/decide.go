@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// decider has intents decided, and waits until what follows from them is so.
+// decider submits intents, and waits until their consequences hold.
 type decider struct {
 	*sequencer
 	rekeying map[Name]chan struct{} // guarded by mu; each closed by rekey when it is done
 }
 
-// Decide has something decided, and returns when it holds everywhere: in the State, which has survived a power cut then, in
-// the rooms, in the window of history that is open, and in all sessions. What delays others in large rooms waits its turn
-// first, and is charged to who asks. act is the audit log's line about it; nil: there is none.
+// Decide submits an intent, and returns when the decision holds everywhere: in the State, which is then durable, in the
+// rooms, in the open windows of the history, and in all sessions. An intent that delays others in large rooms first waits
+// until that is prepared, and is charged to the caller. act is its line in the audit log; nil: no line.
 //
 // Errors: the Refusals of Check; ErrTooOften, ErrSlow; ErrStopping, ErrNotDecided; ctx's if it ended before anything was
 // decided. If it ends later Decide returns at once, and what follows goes on.
@@ -46,7 +46,7 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) e
 			return err
 		}
 	}
-	return nil // also for a caller who is gone: it is decided, and goes on
+	return nil // also if the caller is gone: it is decided, and continues
 }
 
 func (h *decider) announceTopic(by Name, in SetTopic) {
@@ -73,7 +73,7 @@ func (h *decider) awaitPrepared(ctx context.Context, who Caller, in Intent) (Int
 	return in, nil
 }
 
-// awaitRekey waits until what is said in name's rooms is sealed to their present keys.
+// awaitRekey waits until new messages in name's rooms are sealed to their present keys.
 func (h *decider) awaitRekey(ctx context.Context, name Name) error {
 	h.mu.RLock()
 	rekeyed := h.rekeying[name]
@@ -91,8 +91,8 @@ func (h *decider) awaitRekey(ctx context.Context, name Name) error {
 	}
 }
 
-// rekey has what is said in the people's rooms sealed to their present keys, room by room as each gets ready. It is done
-// in the background, since nobody is harmed meanwhile: they read what they read before.
+// rekey seals new messages in the people's rooms to their present keys, room by room as each is prepared. It runs in the
+// background, since waiting harms nobody: their earlier keys still read.
 func (h *decider) rekey(people map[Name]bool) {
 	if len(people) == 0 {
 		return
@@ -119,8 +119,8 @@ func (h *decider) rekey(people map[Name]bool) {
 // rekeyAgain is when a Rekey that could not be stored, as on a full disk, is tried again.
 const rekeyAgain = time.Second
 
-// rekeyIn has what is said in the room sealed to name's present keys, as soon as that can be. If it cannot be at once it calls
-// failed, and goes on trying. Errors: ErrStopping, errNotLeader.
+// rekeyIn seals new messages in the room to name's present keys as soon as possible. If that fails at first it calls
+// failed, and retries. Errors: ErrStopping, errNotLeader.
 func (h *decider) rekeyIn(room RoomName, name Name, failed func()) error {
 	for ctx := context.Background(); ; {
 		if err := h.awaitEvent(ctx, room, Rekey); err != nil {
@@ -131,7 +131,7 @@ func (h *decider) rekeyIn(room RoomName, name Name, failed func()) error {
 		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) || errors.Is(err, errNotLeader) {
 			return err
 		}
-		failed() // who waits for it is not to wait for the disk to get better
+		failed() // callers do not wait for the disk to recover
 		select {
 		case <-time.After(rekeyAgain):
 		case <-h.stop:
@@ -151,16 +151,16 @@ func (h *decider) rekeyed(people map[Name]bool, done chan struct{}) {
 	close(done)
 }
 
-// Reseal has what is said in name's rooms sealed to them again, to whom nothing was sealed for they were away for long. It
-// returns when that is so, or ctx has ended; then it goes on.
+// Reseal seals new messages in name's rooms to them again, after a long absence in which nothing was sealed to them. It
+// returns when that is done or ctx has ended; in the latter case it continues in the background.
 func (h *decider) Reseal(ctx context.Context, name Name) error {
 	h.rekey(map[Name]bool{name: true})
 	return h.awaitRekey(ctx, name)
 }
 
-// readersChanged is what has to follow for people who read otherwise than before: Rekey or Revoke. They are known by their
-// names, as the members of rooms are: a hand edit may give a name another ID, or swap two. Who is gone reads nothing any
-// more, also of what two people said, where no membership ends. Bans that have ended count until Expire lets go of them.
+// readersChanged returns what has to follow for people whose history keys have changed: Rekey or Revoke. They are known
+// by their names, as the members of rooms are: a hand edit may give a name another ID, or swap two. Deleted accounts read
+// nothing any more, in direct rooms too, where no membership ends. Bans that have ended count until Expire removes them.
 func (s *State) readersChanged(before *State) map[Name]Change {
 	changed := make(map[Name]Change)
 	was, is := View{State: before}, View{State: s}
@@ -188,7 +188,8 @@ func (s *State) readersChanged(before *State) map[Name]Change {
 	return changed
 }
 
-// mayPay refuses what delays others in large rooms to somebody who did so often. What cannot wait is not refused.
+// mayPay refuses an intent that delays others in large rooms if the caller did so often. An intent that cannot wait is
+// not refused.
 func (h *decider) mayPay(who Caller, in Intent) error {
 	switch in := in.(type) {
 	case AddKeys:
@@ -203,7 +204,7 @@ func (h *decider) mayPay(who Caller, in Intent) error {
 	return nil
 }
 
-// pay charges what was done to who asked for it.
+// pay charges the caller for an intent that was applied.
 func (h *decider) pay(who Caller, in Intent) {
 	switch in := in.(type) {
 	case AddKeys:
@@ -223,19 +224,19 @@ func (h *decider) pay(who Caller, in Intent) {
 	}
 }
 
-// When somebody changes their keys, or joins or leaves a room, the next window of each room concerned is sealed anew: a
-// head for each member is made and stored, and others wait for that. So a person is charged for it by what it costs, and
-// may not do what can wait while they owe too much. What cannot wait, as the removal of a key, is done and charged.
+// When somebody changes their keys, or joins or leaves a room, the next window of each room concerned is sealed again: a
+// head is made and stored for each member, and others wait for it. So the person is charged what it costs. While the debt
+// is too large, changes that can wait are refused; those that cannot, such as the removal of a key, are made and charged.
 const (
 	headCharge    = 100 * time.Millisecond // for each member of each room concerned
 	changesAtOnce = 3                      // of one's keys in all of one's rooms, from owing nothing
-	freeDebt      = time.Minute            // who owes no more is never refused: in small rooms that is many changes
+	freeDebt      = time.Minute            // up to this debt nobody is refused: in small rooms that is many changes
 )
 
-// ErrTooOften refuses a change of somebody who has made many.
+// ErrTooOften refuses a change by somebody who has made many.
 var ErrTooOften = &Refusal{Code: Failed, Text: "you have changed your keys or rooms too often: in large rooms each change delays everyone"}
 
-// debt is what a person owes; it is paid by waiting. The zero debt is none.
+// debt is the time that a person's changes have cost others; it decreases with time. The zero debt is none.
 type debt struct {
 	paid time.Time // when it is paid; past: it is
 }
@@ -268,8 +269,8 @@ func (h *decider) cost(p *person) (cost time.Duration) {
 // cost is that of a change in the room. Called with the hub's mu held.
 func (r *Room) cost() time.Duration { return time.Duration(len(r.members)) * headCharge }
 
-// MayChangeKeys refuses me a change of keys that can wait, while what they owe for such changes is too much.
-// Errors: ErrTooOften.
+// MayChangeKeys refuses a change of me's keys that can wait, while their debt for such changes is too large. Errors:
+// ErrTooOften.
 func (h *decider) MayChangeKeys(me Name) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -288,7 +289,7 @@ func (h *decider) chargeKeys(me Name) {
 // cheapMove is what a join may cost that is never refused.
 const cheapMove = 2 * time.Second
 
-// mayMove refuses me to join the room, while what they owe is too much.
+// mayMove refuses to let me join the room while their debt is too large.
 func (h *decider) mayMove(me Name, name RoomName) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

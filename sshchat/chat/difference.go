@@ -33,9 +33,9 @@ type RoomSettings struct {
 	By    Name // zero: nobody's
 }
 
-// Entries is what leads from one list to another, by the key of each entry. What is gone is taken out, then each entry
-// is put in the place of the one with its key, or at the end if there is none; then the list is put in order. An entry that
-// moves to the end is both Gone and Put, and so are all that are Put after it.
+// Entries is the difference between two lists, by the key of each entry. Removed entries are taken out, then each entry
+// of Put replaces the one with its key, or is appended if there is none; then the list is sorted by Order. An entry that
+// moves to the end is in both Removed and Put, and so are all that follow it in Put.
 type Entries[V any, K comparable] struct {
 	Put     []V
 	Removed []K
@@ -153,7 +153,7 @@ func (k kind[V, K]) keys(list []V) []K {
 	return keys
 }
 
-// since is what leads from one list to the other. twice: a key is in one of them twice, and everything is put anew.
+// since is the difference between the lists. twice: a key is in one of them twice, so every entry is put again.
 func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	switch {
 	case shared(before, after):
@@ -163,7 +163,7 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	case twice:
 		return Entries[V, K]{Put: after, Removed: k.keys(slices.Concat(before, after))}
 	}
-	// What stays where it is are the first entries of after; the others follow.
+	// The entries that keep their place come first in after; the others follow.
 	next := 0
 	if n := min(len(before), len(after)); shared(before[:n], after[:n]) {
 		next = n // one list goes on where the other ends
@@ -328,7 +328,7 @@ func (k kind[V, K]) find(list []V, n int) places[K] {
 	}, len(all) < len(list)}
 }
 
-// with is the list with e, of a kind of which a hand edit may leave two of one key.
+// with is the list with e. A hand edit may leave two entries with one key.
 func (k kind[V, K]) with(list []V, e Entries[V, K]) ([]V, error) {
 	if e.IsZero() {
 		return list, nil
@@ -404,7 +404,7 @@ func (s *State) Edited(base, edited *State) (*State, error) {
 		}
 	}
 	to := &transaction{State: *s}
-	is := make(map[Name]bool, len(s.accounts)) // who has an account in the end
+	is := make(map[Name]bool, len(s.accounts)) // the accounts that exist afterwards
 	for _, a := range s.accounts {
 		is[a.Name] = true
 	}

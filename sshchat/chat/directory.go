@@ -21,7 +21,7 @@ type directory struct {
 
 	mu     sync.RWMutex
 	rooms  map[RoomName]*Room // guarded by mu; rooms are never removed
-	people map[Name]*person   // guarded by mu; whoever belongs to a room or has a session
+	people map[Name]*person   // guarded by mu; everyone who belongs to a room or has a session
 
 	displayMu  sync.Mutex // held from taking a place in the order until it is appended; taken after mu
 	displaySeq uint64     // guarded by displayMu
@@ -29,12 +29,12 @@ type directory struct {
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
 type person struct {
-	log      *Log                // what only this person is told: knocks, joined, parted, marked, private notices
+	log      *Log                // what only this person sees: DM notices, joined, parted, marked, private notices
 	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
 	marks    readMarks           // locks for itself
 	sessions int
 	debt     debt     // for changes that cost others
-	away     *absence // nil: none was told
+	away     *absence // nil: none was given
 }
 
 // addRoom is called with mu held, or before the hub is shared.
@@ -108,8 +108,8 @@ func (h *directory) Since(me Name, name RoomName) uint64 {
 	return math.MaxUint64
 }
 
-// readableFrom tells what of the room is me's to read: messages from since on, and of whatever is in the log
-// only what came after order.
+// readableFrom returns which part of the room me may read: messages from since on, and of the log only entries after
+// displaySeq.
 func (h *directory) readableFrom(me Name, name RoomName) (since, displaySeq uint64, in bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -140,7 +140,7 @@ func (h *directory) Before(me Name, name RoomName, displaySeq uint64, n int) []M
 	return entries
 }
 
-// Kept is how many stored messages of the room are in memory; none where me is not in it.
+// Kept is how many stored messages of the room are in memory; 0 if me is not in it.
 func (h *directory) Kept(me Name, name RoomName) int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -200,7 +200,7 @@ func (h *directory) Rooms(me Name) []RoomInfo {
 	return infos
 }
 
-// Room tells of one room me may know of.
+// Room describes one room that me may know of.
 func (h *directory) Room(me Name, name RoomName) (RoomInfo, error) {
 	r, err := h.room(me, name)
 	if err != nil {
@@ -211,7 +211,7 @@ func (h *directory) Room(me Name, name RoomName) (RoomInfo, error) {
 	return r.info(me), nil
 }
 
-// Presence is a member of a room, whether a session of theirs is open, and whether they said they are away from it.
+// Presence is a member of a room, and whether they are online and marked as away.
 type Presence struct {
 	Name   Name
 	Online bool
@@ -235,7 +235,7 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	return people, nil
 }
 
-// Author is who said message of of the room; ok is false if it is not in memory, or not me's to read.
+// Author is who said message of of the room; ok is false if it is not in memory, or me may not read it.
 func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok bool) {
 	since, _, in := h.readableFrom(me, room)
 	if !in || of < since {
@@ -269,7 +269,7 @@ func (h *directory) addDirect(name RoomName) *Room {
 	return r
 }
 
-// Announce tells everybody who is there something that is not stored.
+// Announce shows a notice to everyone online. It is not stored.
 func (h *directory) Announce(text Text) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -280,7 +280,7 @@ func (h *directory) Announce(text Text) {
 	}
 }
 
-// NotifyUser tells one person something that is not stored.
+// NotifyUser shows a notice to one person. It is not stored.
 func (h *directory) NotifyUser(name Name, format string, args ...any) {
 	h.mu.RLock()
 	p := h.people[name]
@@ -294,7 +294,7 @@ func (h *directory) NotifyUser(name Name, format string, args ...any) {
 type RoomView struct {
 	RoomInfo
 	Rules
-	By Name // who made it; zero where nobody in particular did
+	By Name // who created it; zero if nobody in particular did
 }
 
 // AllRooms lists every room but direct ones, private ones too.
@@ -354,7 +354,7 @@ func (h *directory) newest(me Name, rooms []RoomName, n int, wanted func(*Messag
 	return found[max(0, len(found)-n):]
 }
 
-// fold is s as it is compared: what differs in case alone is one. Texts are NFC when they come in; lower case may not be.
+// fold is s as it is compared: without regard to case. Texts are NFC when they come in; lower case may not be.
 func fold(s string) string { return norm.NFC.String(strings.ToLower(s)) }
 
 // CountRooms is how many rooms AllRooms lists. It copies none.

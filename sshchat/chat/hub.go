@@ -1,5 +1,5 @@
-// Package chat is the chat itself: rooms, their logs, who belongs to them, and the one order of what is said.
-// It knows nothing of SSH, terminals, files or keys.
+// Package chat is the chat itself: rooms, their logs and members, and the one order of all messages. It knows nothing of
+// SSH, terminals, files or keys.
 package chat
 
 import (
@@ -11,7 +11,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Hub is the chat: what was decided, what is said, and who is there. All its methods may be called from any goroutine.
+// Hub is the chat: its State, the rooms' messages, and who is online. All its methods may be called from any goroutine.
 type Hub struct{ *decider }
 
 // Config is what a hub is over. Journal, State and Clock are required.
@@ -45,7 +45,7 @@ func NewHub(c Config) *Hub {
 		h.addRoom(name, is, c.Last[name])
 	}
 	for name, seq := range c.Last {
-		if h.rooms[name] == nil { // two people's, or removed, but what was said in it counts on
+		if h.rooms[name] == nil { // direct, or removed while its numbering continues
 			h.addRoom(name, nil, seq)
 		}
 	}
@@ -67,9 +67,9 @@ func (h *Hub) Post(ctx context.Context, who Caller, room RoomName, kind Kind, te
 	return h.storeMessage(ctx, who, Post{Room: room, Kind: kind, Text: text})
 }
 
-// Amend replaces (Edit) or takes back (Delete) what the caller said in the room as message of, and returns the edit or
-// deletion: a stored message itself. When it returns nil the log holds the message as it is now. What earlier sessions
-// and files hold is not changed.
+// Amend edits or deletes the caller's message of in the room, and returns the edit or deletion, which is itself a stored
+// message. When it returns without an error the log holds the message as it is now. Screens and files that already show
+// it are not changed.
 //
 // Errors: ErrNoMessage, ErrNotYours, text.ErrEmpty where an edit leaves nothing, and those of Post.
 func (h *Hub) Amend(ctx context.Context, who Caller, room RoomName, kind Kind, of uint64, new Text) (Message, error) {
@@ -84,7 +84,7 @@ func (h *Hub) Amend(ctx context.Context, who Caller, room RoomName, kind Kind, o
 	return h.amend(ctx, who, Post{Room: room, Kind: kind, Of: of, Text: new})
 }
 
-// Remove is Amend's Delete also of what others said, whom the caller outranks in the room.
+// Remove deletes a message, also one of somebody whom the caller outranks in the room.
 func (h *Hub) Remove(ctx context.Context, who Caller, room RoomName, of uint64) (Message, error) {
 	return h.amend(ctx, who, Post{Room: room, Kind: Delete, Of: of, AnyAuthor: true})
 }

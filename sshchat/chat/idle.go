@@ -2,9 +2,9 @@ package chat
 
 import "time"
 
-// A direct room comes to be with its first message and is never removed: there may be one for each two people. What it
-// keeps in memory for whoever comes next, 400 bytes a message and IdleLog messages, is let go once it has been idle for
-// long. What one of the two has not read stays: memory alone shows it without a password. The rest is in the history.
+// A direct room is created by its first message and never removed: there may be one for each pair of people. Its messages
+// in memory (400 bytes each, up to IdleLog) are released once it has been idle for long, except for those that one of the
+// two has not read: without a password, only memory can show them. The rest is in the history.
 
 // directIdle is how long a direct room keeps what both have read after the last of them has gone.
 const directIdle = time.Hour
@@ -17,8 +17,8 @@ type idleRoom struct {
 	last  uint64 // Seq of its newest message then
 }
 
-// releaseIdle has the direct rooms that have been idle for directIdle let go of what both people have read. It is called by
-// Run between two batches, so that no edit or deletion which is under way means a message that goes.
+// releaseIdle releases the messages that both people have read of direct rooms that have been idle for directIdle. Run
+// calls it between two batches, so that no pending edit or deletion refers to a released message.
 func (h *sequencer) releaseIdle(now time.Time) {
 	idle := make(idleRooms, len(h.idle))
 	for _, r := range h.emptyDirect() {
@@ -30,7 +30,7 @@ func (h *sequencer) releaseIdle(now time.Time) {
 			if r.Log.release(h.readByBoth(r)) == 0 {
 				continue
 			}
-			at.since = now // what is unread is looked at again after as long
+			at.since = now // unread messages are checked again after this time
 		}
 		idle[r] = at
 	}

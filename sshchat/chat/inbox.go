@@ -8,9 +8,9 @@ import (
 // Inbox is what one session's person has not read, room by room. It belongs to one goroutine. What the person reads in it
 // the hub and their other sessions learn by Settle.
 //
-// It counts what others said after the person's mark and the filter shows. An edit is not counted, and a deletion
-// takes nothing away until the room is counted anew. What memory has lost is counted by its Seqs alone: nobody can
-// tell whose it was.
+// It counts other people's messages after the person's mark that the filter shows. An edit is not counted, and a deletion
+// does not reduce the count until the room is counted again. Messages that are no longer in memory are counted by their
+// Seqs alone, since their authors are unknown.
 type Inbox struct {
 	hub       *Hub
 	me        Name
@@ -19,7 +19,7 @@ type Inbox struct {
 	near      *roomUnread // the one asked for last; nil: none
 	at        RoomName    // what comes there is read as it comes; zero for nowhere
 	dirty     bool
-	unflushed bool // some of rooms owe
+	unflushed bool // some rooms have marks that the hub does not know yet
 }
 
 // roomUnread is what is unread in one room.
@@ -27,7 +27,7 @@ type roomUnread struct {
 	room      RoomName
 	mark      uint64
 	unflushed bool   // the hub does not know of the mark yet
-	last      uint64 // Seq of the newest message that was looked at: what is delivered up to it is counted already
+	last      uint64 // Seq of the newest message seen: deliveries up to it are already counted
 	unread    int
 	mentions  int
 }
@@ -74,7 +74,7 @@ func (b *Inbox) unreadIn(room RoomName) *roomUnread {
 	return b.near
 }
 
-// count looks at a room anew.
+// count counts a room again.
 func (b *Inbox) count(name RoomName) {
 	b.Flush()
 	b.near = nil
@@ -102,7 +102,7 @@ func (b *Inbox) add(p *roomUnread, m *Message) {
 	}
 }
 
-// lose counts n messages that nobody can look at any more.
+// lose counts n messages that are no longer in memory.
 func (p *roomUnread) lose(room RoomName, n int) {
 	p.unread += n
 	if room.IsDirect() {
@@ -124,7 +124,7 @@ func (b *Inbox) Deliver(spans Spans) {
 	}
 }
 
-// hear takes note of what this person alone is told.
+// hear handles entries of the person's own log.
 func (b *Inbox) hear(m *Message) {
 	if m.Room.IsZero() {
 		return
@@ -139,7 +139,7 @@ func (b *Inbox) hear(m *Message) {
 	}
 }
 
-// deliver takes note of what was said in a room. Where all is read as it comes, that is the position of the newest message.
+// deliver counts the messages of a room. If the room is in view, it only notes the newest one's position.
 func (b *Inbox) deliver(s *Span) {
 	p := b.unreadIn(s.Room)
 	if p == nil {
@@ -170,7 +170,8 @@ func (b *Inbox) deliver(s *Span) {
 	}
 }
 
-// At tells that the end of the room is in sight: all of it is read, and what comes is as it comes. The zero room is none.
+// At notes that the end of the room is in view: all of it is read, and so is each new message as it arrives. The zero
+// room stands for no room.
 func (b *Inbox) At(room RoomName) {
 	if room == b.at {
 		return
@@ -210,7 +211,7 @@ func (b *Inbox) Flush() {
 	}
 }
 
-// raise moves a room's mark. Where it does not reach the end, what is left unread is counted anew.
+// raise moves a room's mark. If it does not reach the end, the remaining unread messages are counted again.
 func (b *Inbox) raise(p *roomUnread, seq uint64) {
 	if seq <= p.mark {
 		return
@@ -224,7 +225,7 @@ func (b *Inbox) raise(p *roomUnread, seq uint64) {
 	b.dirty = true
 }
 
-// Dirty reports whether Rooms may tell something else than the last time it was asked.
+// Dirty reports whether the result of Rooms may have changed since the last call.
 func (b *Inbox) Dirty() bool { return b.dirty }
 
 // Rooms lists all the person's rooms as they stand, in the order they are shown in.
@@ -253,7 +254,7 @@ type unreadMessages struct {
 	entries []Message // what it holds; the caller must not change them
 }
 
-// unread tells what of the room me has not read; in is false where me does not belong to it.
+// unread returns what me has not read in the room; in is false if me is not in it.
 func (h *directory) unread(me Name, name RoomName) (b unreadMessages, in bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -274,7 +275,7 @@ func (h *directory) unread(me Name, name RoomName) (b unreadMessages, in bool) {
 type Marks interface {
 	// Mark notes that name has seen the room up to the message seq. A mark only rises.
 	Mark(name Name, room RoomName, seq uint64)
-	// MarksOf returns the marks of a person, as a copy; nil where there are none.
+	// MarksOf returns the marks of a person, as a copy; nil if there are none.
 	MarksOf(name Name) map[RoomName]uint64
 }
 
@@ -285,7 +286,7 @@ type readMarks struct {
 	seqs map[RoomName]uint64 // guarded by mu
 }
 
-// rise raises the room's mark to seq, and reports false where it is there already.
+// rise raises the room's mark to seq, and returns false if it was there already.
 func (k *readMarks) rise(room RoomName, seq uint64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -312,8 +313,8 @@ func (r *Room) mark(me Name, p *person) uint64 {
 	return min(max(p.marks.of(r.Name), r.members[me]-1), r.Log.Last())
 }
 
-// Mark notes that me has read the room up to the message seq, in one of me's sessions, and tells the others.
-// Marks only rise, and not beyond what was said. It returns the mark as it stands; 0 where me is not in the room.
+// Mark notes that me has read the room up to the message seq, in one of me's sessions, and notifies the others. Marks
+// only rise, and not beyond the newest message. It returns the present mark; 0 if me is not in the room.
 func (h *directory) Mark(me Name, room RoomName, seq uint64) uint64 {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -331,7 +332,7 @@ func (h *directory) Mark(me Name, room RoomName, seq uint64) uint64 {
 	if h.marks != nil {
 		h.marks.Mark(me, room, seq)
 	}
-	if p.sessions > 1 { // else there is nobody to tell, and it would wake the one who marks
+	if p.sessions > 1 { // otherwise there is no other session, and it would only wake this one
 		h.appendNotice(p.log, Message{Room: room, Kind: Marked, Seq: seq})
 	}
 	return seq
@@ -352,7 +353,7 @@ func (h *directory) Marks(me Name) map[RoomName]uint64 {
 	return marks
 }
 
-// changed tells the sessions of name that something about the account has changed: each reads it anew.
+// changed notifies the sessions of name that something about the account has changed: each reads it again.
 func (h *directory) changed(name Name) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -6,7 +6,7 @@ import (
 	"reflect"
 )
 
-// Caller is who asks for something: what they proved, and from where.
+// Caller is the origin of a request: what its login proved, and from where.
 type Caller struct {
 	Server   bool       // the server itself: at its start, for hand edits, and for what ends by itself
 	Login    Login      // zero for the server, and for somebody without an account
@@ -19,10 +19,10 @@ type Caller struct {
 // TheServer is the server itself.
 var TheServer = Caller{Server: true}
 
-// Intent is something that somebody wants decided: all that changes a State is one. What a command, a hand edit or the
-// server's start wants differs only in who asks.
+// Intent is a requested decision. Every change of a State is made by an intent; those from a command, a hand edit or the
+// server's start differ only in their Caller.
 type Intent interface {
-	// decide changes the draft, or refuses. It applies every rule about the intent but whether the login is admitted.
+	// decide changes the draft, or refuses. It applies every rule about the intent except whether the login is admitted.
 	decide(tx *transaction) error
 }
 
@@ -116,7 +116,7 @@ func (v View) AdmitStranger(who Caller) error {
 	return nil
 }
 
-// Refusal refuses somebody whom the ban hits.
+// Refusal is the error for somebody who is banned.
 func (s Sanction) Refusal() *Refusal {
 	return ErrBanned.With("You are banned %s%s.", s.Lasts(), s.Reason())
 }
@@ -145,7 +145,7 @@ func notFound(format string, args ...any) *Refusal {
 	return &Refusal{Code: NotFound, Text: fmt.Sprintf(format, args...)}
 }
 
-// This is who may ask for what. What a rule says of somebody's rank is in rights.go.
+// These checks decide who may request an intent. Rules about ranks are in rights.go.
 
 // rank is how high the caller stands on the server, and in a room if one is meant.
 func (tx *transaction) rank(room RoomName) Rank {
@@ -178,7 +178,7 @@ func (tx *transaction) needs(role Role) error {
 	return denied("only admins can do that")
 }
 
-// runs refuses callers who do not run the room. But for admins, nobody learns of a private room that they are not in.
+// runs refuses callers who do not moderate the room. Only admins learn that a private room exists that they are not in.
 func (tx *transaction) runs(room RoomName) (RoomState, error) {
 	r, ok := tx.Room(room)
 	if !ok && room == General {

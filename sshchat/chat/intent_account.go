@@ -23,7 +23,7 @@ import (
 //	ResetPassword              |        -          |        -          | yes               | yes
 //	SpendCode, Visit           |        -          |        -          |        -          | yes
 //
-// Nothing leaves a server that has an admin without one.
+// No intent may leave the server without an admin.
 
 // What one account may have.
 const (
@@ -50,7 +50,7 @@ var (
 )
 
 // CreateAccount makes an account, which belongs to #general from the message Since on. Keys and secrets are checked by
-// whoever made them. A stranger who shows the hash of an invite's code uses it once.
+// the code that makes them. A stranger who presents an invite's code uses it once.
 type CreateAccount struct {
 	Account Account
 	Since   uint64
@@ -176,8 +176,8 @@ func (in DeleteAccount) decide(tx *transaction) error {
 	return nil
 }
 
-// AddKeys gives an account more public keys: all of them or none. That they are keys, and belong to who asks, is checked by
-// whoever made them.
+// AddKeys gives an account more public keys: all of them or none. That they are keys, and belong to the caller, is
+// checked by the code that makes them.
 type AddKeys struct {
 	ID   string
 	Keys []Key
@@ -202,7 +202,7 @@ func (in AddKeys) decide(tx *transaction) error {
 	return nil
 }
 
-// RemoveKey takes a public key from an account. What was sealed to it stays open to whoever has it.
+// RemoveKey takes a public key from an account. Messages already sealed to it can still be opened with it.
 type RemoveKey struct{ ID, Fingerprint string }
 
 func (in RemoveKey) decide(tx *transaction) error {
@@ -223,8 +223,8 @@ func (in RemoveKey) decide(tx *transaction) error {
 	return nil
 }
 
-// SetSetting keeps a value under a name for an account's person; an empty value takes the setting away. Which names there
-// are and what they may hold is checked by whoever asks.
+// SetSetting keeps a value under a name for an account's person; an empty value takes the setting away. The caller checks
+// names and values.
 type SetSetting struct{ ID, Name, Value string }
 
 func (in SetSetting) decide(tx *transaction) error {
@@ -358,8 +358,8 @@ func (in Visit) decide(tx *transaction) error {
 	return nil
 }
 
-// EditByHand puts what somebody changed in users.json by hand into the State that is: Edited is what they wrote, Base the State
-// that they changed, and File the SHA-256 of the file, in hexadecimal. Rooms, and who is in them, must be the same in both.
+// EditByHand merges a hand edit of users.json into the present State: Edited is the edited file, Base the State that was
+// edited, and File the SHA-256 of the file, in hexadecimal. Rooms and their members must be the same in both.
 type EditByHand struct {
 	Base, Edited *State
 	File         string

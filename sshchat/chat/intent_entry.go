@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// This file is what can be decided about who comes in and who speaks:
+// This file holds the intents about who may log in and who may post:
 //
 //	intent                     | moderator                                      | admin | the server
 //	Ban, Mute                  | of whom they outrank; not in the place of what | yes   | yes
@@ -87,14 +87,13 @@ func (tx *transaction) mayHit(s Sanction, seen map[string][]netip.Prefix) error 
 	if rank == RankAdmin { // they outrank everybody
 		return nil
 	}
-	if _, hit := tx.staffHit(s, seen); hit { // whom is not for the caller to find out
+	if _, hit := tx.staffHit(s, seen); hit { // the caller must not learn which one
 		return denied("%s would also ban a moderator or an admin: only an admin can do that", s.Target())
 	}
 	return nil
 }
 
-// staffHit returns somebody whom a ban would keep out, of those that the caller does not outrank. ok is false if there is
-// nobody.
+// staffHit returns somebody whom a ban would affect and the caller does not outrank. ok is false if there is nobody.
 func (tx *transaction) staffHit(s Sanction, seen map[string][]netip.Prefix) (name Name, ok bool) {
 	var staff []Whereabouts
 	for _, a := range tx.accounts {
@@ -150,7 +149,7 @@ func (tx *transaction) impose(list *sanctions, s Sanction) error {
 		return nil
 	}
 	var err error
-	*list, err = list.with(banKind, Entries[Sanction, string]{Put: []Sanction{s}}) // it is not indexed anew
+	*list, err = list.with(banKind, Entries[Sanction, string]{Put: []Sanction{s}}) // the index is not rebuilt
 	return err
 }
 
@@ -182,7 +181,7 @@ func (tx *transaction) lift(list *sanctions, target, how string) error {
 	return nil
 }
 
-// Expire lets go of the bans and mutes that have ended by themselves.
+// Expire removes bans and mutes that have expired.
 type Expire struct{}
 
 func (Expire) decide(tx *transaction) error {
@@ -220,7 +219,7 @@ func (in CreateInvite) decide(tx *transaction) error {
 	return nil
 }
 
-// ErrInviteID refuses an invite whose ID another has: whoever draws IDs draws again.
+// ErrInviteID refuses an invite whose ID is taken: draw another ID.
 var ErrInviteID = &Refusal{Code: Failed, Text: "there is already an invite with that ID"}
 
 // RevokeInvite takes an invite back.

@@ -7,7 +7,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// This file is what can be decided about rooms, and who may speak in them:
+// This file holds the intents about rooms, and about who may post in them:
 //
 //	intent                     | member            | moderator of the   | moderator of      | admin
 //	                           |                   | room, its maker    | the server        |
@@ -21,7 +21,7 @@ import (
 //	CreateRoom                   |        -          |        -           |        -          | yes
 //	CloseRoom                  |        -          | its maker, if nobody else is in it       | yes
 //
-// The server may do all of it. Direct rooms are no one's to run: their names say who is in them.
+// The server may do all of it. Nobody moderates direct rooms: their names determine their members.
 
 // Limits of one person, and of one room.
 const (
@@ -139,7 +139,7 @@ func (in KickFromRoom) decide(tx *transaction) error {
 	return nil
 }
 
-// Speak lets others see what the caller says in a room, if they may: it changes nothing. The zero room is none in particular.
+// Speak checks whether the caller may post in a room. It changes nothing. The zero room stands for no particular room.
 type Speak struct{ Room RoomName }
 
 func (in Speak) decide(tx *transaction) error {
@@ -192,8 +192,9 @@ func (in Post) decide(tx *transaction) error {
 	return Speak{in.Room}.decide(tx)
 }
 
-// DeleteMessage lets the caller delete what somebody else said in a room, if they outrank them there: it changes nothing. It is
-// refused with ErrNotYours if the caller does not run the room, or is not in it: of that one nobody learns who spoke in it.
+// DeleteMessage checks whether the caller may delete somebody else's message, because they outrank the author in the
+// room. It changes nothing. It is refused with ErrNotYours if the caller does not moderate the room or is not in it, so
+// that nobody learns who posts in a room they are not in.
 type DeleteMessage struct {
 	Room   RoomName
 	Author Name
@@ -210,7 +211,7 @@ func (in DeleteMessage) decide(tx *transaction) error {
 	return nil
 }
 
-// MuteText is what the muted are told.
+// MuteText is the error that muted users see.
 func (s Sanction) MuteText() string { return "You are muted " + s.Lasts() + s.Reason() + "." }
 
 // SetTopic changes the topic of a room that the caller is in.
@@ -235,7 +236,7 @@ func (in SetTopic) decide(tx *transaction) error {
 	return nil
 }
 
-// SetPrivate hides a room from people who are not in it, or ends that.
+// SetPrivate makes a room private or public.
 type SetPrivate struct {
 	Room    RoomName
 	Private bool
@@ -304,7 +305,7 @@ func (in SetModerator) decide(tx *transaction) error {
 	return nil
 }
 
-// InviteToRoom lets somebody who is not in the room know of it, and join it while it is private.
+// InviteToRoom lets somebody who is not in the room find and join it while it is private.
 type InviteToRoom struct {
 	Name Name
 	Room RoomName
@@ -354,8 +355,8 @@ func (in CreateRoom) decide(tx *transaction) error {
 	return nil
 }
 
-// CloseRoom puts everybody out of a room and forgets what is decided about it. What was said in it stays sealed, its count
-// goes on when somebody makes a room of that name, and nobody reads what was before that.
+// CloseRoom removes a room and all its members. Its messages stay sealed. If a room of that name is created again, the
+// numbering continues, and its members cannot read the earlier messages.
 type CloseRoom struct{ Room RoomName }
 
 func (in CloseRoom) decide(tx *transaction) error {

@@ -47,7 +47,7 @@ type Answer struct {
 // not be changed.
 type Batch struct {
 	N       uint64  // counts batches; it follows on N-1
-	At      Moment  // by which it was judged: who applies it reads no clock
+	At      Moment  // the time it was checked at: applying it reads no clock
 	Events  []Event // messages and changes of readers, in order
 	Before  *State
 	After   *State // Before itself, if nothing was decided
@@ -74,8 +74,8 @@ type Journal interface {
 	Append(b Batch) error
 	// Events are the batches that were appended, by whichever hub, each once it is durable.
 	Events() <-chan Batch
-	// Rehearse returns the State as who reads the step from before to after out of the log will have it. If it cannot be
-	// read back it fails: then it must not be appended.
+	// Rehearse returns the State after, as it will be when the step from before is read back from the log. If it cannot
+	// be read back it returns an error, and the step must not be appended.
 	Rehearse(before, after *State) (*State, error)
 }
 
@@ -103,8 +103,8 @@ func (u *Unprepared) Error() string {
 }
 
 var (
-	// ErrBehind is wrapped by an error of Append when another hub's batch has the place: it comes out of Events, and what
-	// was to be appended is to be ordered anew.
+	// ErrBehind is wrapped by an error of Append when another hub's batch has that place: that batch comes out of Events,
+	// and the rejected one has to be ordered again.
 	ErrBehind = errors.New("another batch has that place in the log")
 	// ErrOnlyDecided is wrapped by an error of Append when what was decided is stored, and comes out of Events, but the
 	// messages are not.
@@ -135,12 +135,12 @@ type RoomState struct {
 	Name  RoomName
 	Topic string
 	Rules
-	By      Name     // who made it; zero for #general, and if an admin did
+	By      Name     // who created it; zero for #general, and if an admin did
 	Members []Member // in the order they came
 	Last    uint64   // Seq of the newest stored message; the journal's word
 }
 
-// Sealer is a Journal that seals what it stores to those who may read it.
+// Sealer is a Journal that seals messages to the people who may read them.
 type Sealer interface {
 	// Unreadable reports whether the newest messages of the room are sealed to nobody. It must be cheap.
 	Unreadable(room RoomName) bool
@@ -149,22 +149,22 @@ type Sealer interface {
 // warnEvery is the least between two warnings of what nobody can read: to one writer in one room, and to the log.
 const warnEvery = time.Hour
 
-// warned is whom a warning was for; the log's is for nobody.
+// warned identifies a warning by its recipient; in the log, by nobody.
 type warned struct {
 	room RoomName
 	name Name
 }
 
-// Unreadable reports whether what was said last in the room is stored, but sealed to nobody: no member has a key or a
+// Unreadable reports whether the room's newest messages are stored but sealed to nobody: no member has a key or a
 // password that opens history.
 func (h *sequencer) Unreadable(room RoomName) bool {
 	s, ok := h.journal.(Sealer)
 	return ok && s.Unreadable(room)
 }
 
-// warnUnreadable warns the log, and those who said something, of rooms in which that is sealed to nobody. Called by Run.
+// warnUnreadable warns in the log, and warns authors, about rooms whose messages are sealed to nobody. Called by Run.
 func (h *sequencer) warnUnreadable(events []Event) {
-	unreadable := false // the room that was looked at last
+	unreadable := false // the room used last
 	var looked RoomName
 	for i := range events {
 		e := &events[i]

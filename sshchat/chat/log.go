@@ -9,12 +9,13 @@ import (
 	"sshchat/sshchat/wake"
 )
 
-// What a log keeps for its readers. A reader that falls further behind skips ahead and is told by how much.
+// What a log keeps for its readers. A reader that falls further behind skips ahead and learns how many messages it
+// missed.
 const (
 	LogLines = 4096    // messages
 	LogBytes = 1 << 20 // bytes of text, with a flat rate for each message
-	IdleLog  = 200     // messages kept while nobody is there to read, for whoever comes next
-	ownLines = 256     // entries of a person's own log: a session that lost some is told how things stand
+	IdleLog  = 200     // messages kept while nobody is online, for the next session
+	ownLines = 256     // entries of a person's own log: a session that lost some reads the present state instead
 )
 
 // Log is a room's messages in the one order everybody sees. It is append-only and keeps a bounded tail in memory. Readers
@@ -38,7 +39,7 @@ type Log struct {
 // NewLog returns an empty log of a room whose newest stored message is last.
 func NewLog(last uint64) *Log { return &Log{last: last, dropped: last, lines: LogLines} }
 
-// newOwnLog returns an empty log of what one person is told.
+// newOwnLog returns an empty log for entries that only one person sees.
 func newOwnLog() *Log { return &Log{lines: ownLines} }
 
 // Append adds messages in order and wakes the readers that listen. It never blocks on a reader.
@@ -115,7 +116,7 @@ func (l *Log) Trim() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.evict(IdleLog, LogBytes)
-	l.entries = append([]Message(nil), l.entries...) // let go of the large array
+	l.entries = append([]Message(nil), l.entries...) // release the large array
 }
 
 // evict drops entries from the front until at most lines and bytes are left; one entry always stays.
@@ -265,7 +266,7 @@ func (c *Cursor) late() bool {
 	return c.next < c.log.first
 }
 
-// skipDropped has the next Next miss nothing: what is gone is told in another way.
+// skipDropped makes the next call of Next report no gap: the reader learns of dropped entries in another way.
 func (c *Cursor) skipDropped() {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()

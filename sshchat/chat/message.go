@@ -8,20 +8,20 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Kind tells what a Message is.
+// Kind is the kind of a Message.
 type Kind string
 
 const (
 	Say Kind = "say" // something said
-	Me  Kind = "me"  // an action, told in the third person
+	Me  Kind = "me"  // an action, in the third person
 
 	Edit   Kind = "edit"   // Text takes the place of what Of said
-	Delete Kind = "delete" // what Of said is taken back
+	Delete Kind = "delete" // deletes the message Of
 
-	// The kinds below are never stored and have no Seq: who missed them has lost nothing.
+	// The kinds below are never stored and have no Seq: missing them loses nothing.
 
-	Notice         Kind = "notice"  // the room tells of a topic, or the server of anything
-	PresenceChange Kind = "comings" // the room tells who came and who left
+	Notice         Kind = "notice"  // a notice of the room, such as a new topic, or of the server
+	PresenceChange Kind = "comings" // members who joined or left
 	DirectNotice   Kind = "knock"   // in a person's own log: the direct room Room has its message Seq
 	Joined         Kind = "joined"  // in a person's own log: the person is now in Room, whichever session asked
 	Parted         Kind = "parted"  // in a person's own log: the person is no longer in Room
@@ -42,8 +42,8 @@ type Message struct {
 	Text Text
 	Of   uint64 // of an Edit or Delete: the Seq of the message meant
 
-	// What became of it since. The message in the log is replaced by one that says so; readers who have it keep theirs.
-	// An Edit is Deleted with the message it means.
+	// Later changes. The message in the log is replaced by a changed copy; readers keep the one they have. An Edit is
+	// marked Deleted together with its message.
 
 	Edited  bool // Text is not the first
 	Deleted bool // Text is empty

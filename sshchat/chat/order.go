@@ -21,9 +21,9 @@ type request struct {
 	Request
 	others  bool     // it is another hub's
 	event   *Event   // in place of an intent: a change of readers that follows from an earlier decision, or the journal's own
-	message *Message // what was said, if it is a Post; set before done is closed
+	message *Message // the message, if it is a Post; set before done is closed
 
-	rekeyed []Name // who reads with more than before, once it is decided; set before done is closed
+	rekeyed []Name // people with new history keys, once it is decided; set before done is closed
 
 	done chan struct{} // closed once, after err is set
 	err  error
@@ -118,15 +118,15 @@ func (d *doneIDs) add(n, settled uint64) {
 	}
 }
 
-// ordering is a batch in the making: each request is checked at its place, after all that comes before it in the batch.
-// Nothing is changed by it, so that nothing has to be taken back if the batch cannot be stored.
+// ordering is a batch being built: each request is checked in order, after all that come before it in the batch. It
+// changes nothing, so nothing has to be undone if the batch cannot be stored.
 type ordering struct {
 	h      *sequencer
 	batch  Batch
 	state  *State // with what was decided so far
 	rooms  map[RoomName]*orderedRoom
 	joined map[Name][]RoomName // rooms whose readers people are since this batch
-	rekeys map[Name]bool       // who reads with more than before; nil: nobody
+	rekeys map[Name]bool       // people with new history keys; nil: nobody
 	staged []*request          // what the batch holds
 	holds  map[RequestID]bool  // of staged, those of other hubs; nil: none
 	again  []*request          // of other hubs, which sent them twice: they are ordered after the batch
@@ -251,7 +251,7 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 		o.h.log.Error("a message cannot be stored and was refused", "err", bad.Err, "at", at.Wall)
 		o.h.answer(req, ErrNotStored)
 	}
-	if len(others) == len(o.staged) { // it is no message's: who asked for it cannot be found
+	if len(others) == len(o.staged) { // it belongs to no message, so its request is unknown
 		for _, req := range others {
 			o.h.answer(req, fmt.Errorf("internal error: %w", bad))
 		}
@@ -346,7 +346,7 @@ func (o *ordering) storeMessage(req *request, in Post) error {
 	}
 	if in.Kind == Delete {
 		r.delete(in.Of)
-	} else if err := o.tooSoon(me.Name, in.Room); err != nil { // also an edit, which is said anew
+	} else if err := o.tooSoon(me.Name, in.Room); err != nil { // also an edit, which counts as a new message
 		return err
 	}
 	r.seq++
@@ -379,7 +379,7 @@ func (o *ordering) amends(req *request, me Name, in Post, since uint64) error {
 	return err
 }
 
-// tooSoon refuses somebody who spoke a short time ago, if the room is slow, and notes that they speak now.
+// tooSoon enforces slow mode: it refuses somebody who posted too recently, and else notes the time.
 func (o *ordering) tooSoon(from Name, room RoomName) error {
 	is := o.state.rooms[room]
 	if is == nil || is.Slow <= 0 {
@@ -400,8 +400,8 @@ func (o *ordering) tooSoon(from Name, room RoomName) error {
 	return nil
 }
 
-// noteSpoke keeps who has spoken in slow rooms, once the batch is stored. Another hub that becomes the leader does not know:
-// they may say one message more.
+// noteSpoke records who posted in rooms with slow mode, once the batch is stored. Another hub that becomes the leader
+// does not know it, and allows one message more.
 func (o *ordering) noteSpoke() {
 	for name, r := range o.rooms {
 		if len(r.spoke) == 0 {

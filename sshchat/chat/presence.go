@@ -11,7 +11,7 @@ import (
 
 const (
 	presenceDelay = 3 * time.Second // joins and departures are gathered this long and shown in one line
-	reconnectTime = time.Minute     // who is back within this time has not left, as far as rooms are shown
+	reconnectTime = time.Minute     // somebody who is back within this time is not shown as having left
 	presenceNames = 5               // named in such a line; the rest are counted
 )
 
@@ -21,13 +21,13 @@ type presenceChange struct {
 	at     time.Time
 }
 
-// presence is who belongs to rooms and who is there, and what rooms are shown of it.
+// presence tracks who is in each room and who is online, and what rooms have been shown of it.
 type presence struct {
 	*directory
 	presenceChanged chan struct{} // holds one token while presence changes are pending
 }
 
-// Enter tells the hub that a session of name has opened. Each Enter needs one Leave.
+// SessionOpened notes that a session of name has opened. Each call needs one of SessionClosed.
 func (h *presence) SessionOpened(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *presence) SessionOpened(name Name) {
 	}
 }
 
-// SessionClosed tells the hub that a session of name has ended. Rooms nobody is left in let go of most of their tail.
+// SessionClosed notes that a session of name has ended. Rooms in which nobody is online release most of their log.
 func (h *presence) SessionClosed(name Name) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,8 +88,8 @@ func (h *presence) notePresence(r *Room, name Name, joined bool) {
 	}
 }
 
-// showPresence appends one line to each room with presence changes to show. It returns a channel that reports when the next
-// of those who have left and may still come back is due; nil if there are none.
+// showPresence appends one line to each room with presence changes to show. It returns a channel that fires when the next
+// departure is due to be shown; nil if there is none.
 func (h *presence) showPresence() <-chan time.Time {
 	type line struct {
 		room *Room
@@ -105,7 +105,7 @@ func (h *presence) showPresence() <-chan time.Time {
 			switch {
 			case c.joined:
 				in = append(in, name)
-			case wait <= presenceDelay: // those who leave one after the other are shown in one line
+			case wait <= presenceDelay: // people who leave one after another are shown in one line
 				out = append(out, name)
 			default:
 				if next < 0 || wait < next {
@@ -160,7 +160,7 @@ func nameList(names []Name) string {
 // enter is called with mu held. since is the first message that is theirs to read.
 func (h *presence) addMember(r *Room, name Name, since uint64) {
 	p := h.person(name)
-	r.members[name] = min(since, r.Log.Last()+1) // what was said before, in the same batch, may not have been stored
+	r.members[name] = min(since, r.Log.Last()+1) // earlier messages of the same batch may not have been stored
 	if p.sessions > 0 {
 		r.online++
 	}
@@ -212,7 +212,7 @@ func (h *presence) setAway(me Name, a *absence) (was bool) {
 	return was
 }
 
-// Away tells whether name said to be away, why, and since when.
+// Away reports whether name is marked as away, why, and since when.
 func (h *presence) Away(name Name) (why Text, since time.Time, away bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -29,7 +29,7 @@ func (s *Span) displaySeq() uint64 {
 	return s.Entries[0].DisplaySeq
 }
 
-// Spans is what a reader has not seen of all its rooms. It is valid until the reader is asked again.
+// Spans is what a reader has not seen in all its rooms. It is valid until the reader's next call.
 type Spans []Span
 
 // InOrder visits what the spans show, across rooms in the order in which the server has shown it to everybody: gaps, each
@@ -119,23 +119,23 @@ type readRoom struct {
 	begun   bool // it was read once: messages that were dropped before it began are a gap without an entry
 	skipped bool // it has unread messages before the beginning
 
-	// What of it is the person's to read, as of that version of who is in which room; 0: not asked yet:
+	// What the person may read of it, as of that version of the memberships; 0: not read yet:
 
 	version           uint64
 	in                bool
 	since, displaySeq uint64
 }
 
-// From tells where a Reader begins in the rooms of a person: at their ends, unless one of these says otherwise.
+// From says where a Reader starts in a person's rooms: at their ends, unless one of these fields is set.
 type From struct {
 	Only      []RoomName          // read these alone; nil for all of the person's
-	Unread    int                 // at the person's mark, but at most so many messages before the end; in #general also Back
-	ClearAway int                 // so many entries before the end; in direct rooms, and with Unread in all others, at the mark
+	Unread    int                 // from the person's mark, but at most this many messages before the end; in #general also Back
+	ClearAway int                 // this many entries before the end; in direct rooms, and with Unread in all others, from the mark
 	After     map[RoomName]uint64 // in these rooms: the messages after this Seq, whatever Unread and Back say
-	Peek      bool                // being handed out is not being read: whoever shows it tells by Hub.Mark what was seen
+	Peek      bool                // delivered messages do not count as read: the caller marks them with Hub.Mark
 }
 
-// Reader returns a reader for me. It is to be closed.
+// Reader returns a reader for me. It must be closed.
 func (h *Hub) Reader(me Name, from From) *Reader {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -199,7 +199,8 @@ func (r *Reader) Close() {
 	}
 }
 
-// Filter has spans show what f shows; nil: everything. f belongs to the caller, who may change it between two calls.
+// Filter sets which entries the spans show; nil: everything. f belongs to the caller, who may change it between two
+// calls.
 func (r *Reader) Filter(f *Filter) { r.filter = f }
 
 // Listen has w be woken for that reason when Spans may have something. What it has already wakes nobody, so ask it first.
@@ -211,7 +212,8 @@ func (r *Reader) Listen(w *wake.Waker, reason wake.Reason) {
 	}
 }
 
-// listen has what is said in a room wake who listens. In a direct room nobody needs to: the person's own log has a DM notice.
+// listen makes new messages of a room wake the listener. Direct rooms do not need it: the person's own log has a DM
+// notice.
 func (r *Reader) listen(at *readRoom) {
 	if r.waker != nil && !at.name.IsDirect() {
 		at.cursor.Listen(r.waker, r.reason)
@@ -246,8 +248,8 @@ func (r *Reader) behind() bool {
 	return false
 }
 
-// Spans returns up to n entries from each log, and none when there is nothing to show for now. If more are left, it wakes
-// who listens. They are valid until the next call, and to be let go of with Done.
+// Spans returns up to n entries from each log, and none if there is nothing to show. If more are left, it wakes the
+// listener. They are valid until the next call, and must be released with Done.
 func (r *Reader) Spans(n int) Spans {
 	r.spans = r.spans[:0]
 	if r.own.Behind() {
@@ -283,14 +285,14 @@ func (r *Reader) Spans(n int) Spans {
 	return r.spans
 }
 
-// Done lets go of what Spans returned: a session at rest holds none of the messages.
+// Done releases what Spans returned: an idle session holds no messages.
 func (r *Reader) Done() { clear(r.spans[:cap(r.spans)]) }
 
-// belongs reports whether the person is in the room. It is asked after reading from the room's log: what was read was
-// appended before, and who was in the room then is known by now.
+// belongs reports whether the person is in the room. It is called after reading from the room's log: the entries were
+// appended before, so the memberships at that time are known by now.
 func (r *Reader) belongs(at *readRoom) bool {
 	if v := r.hub.members.Load() + 1; at.version != v {
-		at.version = v // before asking: who comes meanwhile makes another
+		at.version = v // before reading it: somebody who joins meanwhile changes it
 		at.since, at.displaySeq, at.in = r.hub.readableFrom(r.me, at.name)
 	}
 	return at.in
@@ -341,8 +343,8 @@ func (r *Reader) follow() {
 	add(len(entries))
 }
 
-// catchUp does what lost entries of the person's own log would have told, and tells of marks and the account as if
-// both had changed. Private notices are lost.
+// catchUp makes up for lost entries of the person's own log, and reports marks and the account as changed. Private
+// notices are lost.
 func (r *Reader) catchUp() {
 	told := []Message{{Kind: Changed}}
 	marks := r.hub.Marks(r.me)

@@ -57,7 +57,7 @@ func Refused(err error) (r *Refusal, ok bool) {
 	return nil, false
 }
 
-// What the hub refuses.
+// Errors of the hub.
 var (
 	ErrNoRoom       = &Refusal{Code: NotFound, Text: "no such room"}
 	ErrNotIn        = &Refusal{Code: Denied, Text: "you are not in that room"}

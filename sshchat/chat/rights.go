@@ -28,7 +28,7 @@ const (
 	NotListed
 )
 
-// Admit decides whether a login is still one of the account, which is the zero Account if there is none of that ID.
+// Admit decides whether a login is still valid for the account, which is the zero Account if no account has that ID.
 // banned is whether a ban hits its name, address or key, listed whether the allowlist lets it in.
 //
 //	login          | account                                            | denial
@@ -71,7 +71,8 @@ const (
 	RankAdmin
 )
 
-// RankOf is the rank of an account of that role. maker and mod are its standing in the room at hand; false if no room is.
+// RankOf is the rank of an account with that role. creator and mod say whether it created or moderates the room in
+// question; false if there is no room.
 func RankOf(role Role, creator, mod bool) Rank {
 	switch {
 	case role == Admin:
@@ -98,8 +99,8 @@ func RankOf(role Role, creator, mod bool) Rank {
 func (r Rank) Outranks(other Rank) bool { return r > other || r == RankAdmin }
 
 // MayLift reports whether somebody of rank r may lift, shorten or replace a sanction that somebody else imposed who has
-// rank imposer now. An imposer who is neither moderator nor admin any more, or is gone, may have been an admin: so only
-// an admin lifts theirs. Nobody lifts one that is on themselves.
+// rank imposer now. An imposer who is no longer a moderator or admin, or was deleted, may have been an admin: only an
+// admin lifts theirs. Nobody lifts a sanction on themselves.
 //
 //	r \ imposer  | moderator  admin  anybody else
 //	below        |     -        -         -
@@ -117,8 +118,8 @@ type Whereabouts struct {
 	Keys  []string       // fingerprints
 }
 
-// Protected returns one of the people whom the ban would keep out, and whom somebody of rank by must not ban: the first of
-// them that by does not outrank. ok is false if there is nobody such.
+// Protected returns the first of the people whom the ban would affect and somebody of rank by does not outrank. ok is
+// false if there is nobody.
 func (s Sanction) Protected(by Rank, people []Whereabouts) (name Name, ok bool) {
 	for _, p := range people {
 		if by.Outranks(p.Rank) {

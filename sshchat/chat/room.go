@@ -7,7 +7,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// Room is a log and who belongs to it. What is decided about it is the State's.
+// Room is a log and its members. Its settings are in the State.
 type Room struct {
 	Name RoomName
 	Log  *Log
@@ -23,7 +23,7 @@ type Room struct {
 	presence map[Name]presenceChange // changes that the room is not shown yet
 }
 
-// newRoom is a room of which so many messages are stored.
+// newRoom is a room whose newest stored message is last.
 func newRoom(name RoomName, is *RoomState, last uint64) *Room {
 	r := &Room{Name: name, Log: NewLog(last), is: is, members: make(map[Name]uint64), presence: make(map[Name]presenceChange)}
 	if a, b, ok := name.Pair(); ok {
@@ -80,9 +80,9 @@ func (r *Room) info(me Name) RoomInfo {
 
 // Rules is how a room is run: what is decided about it but for its topic and its members.
 type Rules struct {
-	Private bool          // who is not in it does not learn that it is there
+	Private bool          // people who are not in it do not learn that it exists
 	Slow    time.Duration // the least between two messages of one member; 0: none. Its moderators are exempt
-	Mods    []Name        // who moderates it, beside who made it
+	Mods    []Name        // its moderators besides its creator
 	Invited []Name        // who may join it while it is private
 }
 
@@ -90,7 +90,8 @@ func (r Rules) equal(other Rules) bool {
 	return r.Private == other.Private && r.Slow == other.Slow && slices.Equal(r.Mods, other.Mods) && slices.Equal(r.Invited, other.Invited)
 }
 
-// NotifyRoom tells a room what by did; it is not stored, and not shown to who ignores by. It is the server's if by is zero.
+// NotifyRoom shows a room a notice of what by did. It is not stored, and not shown to people who ignore by. It is the
+// server's if by is zero.
 func (h *directory) NotifyRoom(by Name, name RoomName, format string, args ...any) {
 	h.mu.RLock()
 	r := h.rooms[name]
@@ -100,7 +101,7 @@ func (h *directory) NotifyRoom(by Name, name RoomName, format string, args ...an
 	}
 }
 
-// tooSoon refuses a member who spoke last so short a time ago, if the room is slow.
+// tooSoon refuses a member who posted too recently for the room's slow mode.
 func (r *RoomState) tooSoon(from Name, last, at time.Time) error {
 	if r.Slow <= 0 || r.By == from || slices.Contains(r.Mods, from) {
 		return nil

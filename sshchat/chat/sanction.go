@@ -24,7 +24,7 @@ type Sanction struct {
 	Why   string    `json:"why,omitempty"`
 }
 
-// Invite lets people register where not everybody may. Its code is known to whoever was given it.
+// Invite lets people register when registration is restricted. The server does not keep its code.
 type Invite struct {
 	ID    string    `json:"id"`
 	Uses  int       `json:"uses"`        // that are left
@@ -33,7 +33,7 @@ type Invite struct {
 	Until time.Time `json:"until,omitzero"` // zero: forever
 }
 
-// Refusals of a target and of a duration, worded for the person who typed it.
+// Refusals of a target and of a duration, as shown to the person who typed it.
 var (
 	ErrTarget   = &Refusal{Code: Usage, Text: "use a name, ip=ADDRESS, ip=ADDRESS/BITS or key=SHA256:…"}
 	ErrDuration = &Refusal{Code: Usage, Text: "use a number with s, m, h, d or w, such as 10m or 7d, or forever"}
@@ -78,8 +78,8 @@ func (s Sanction) Target() string {
 // Over reports whether it has ended.
 func (s Sanction) Over(now time.Time) bool { return !s.Until.IsZero() && !now.Before(s.Until) }
 
-// Matches reports whether it is of that person, that address (its IPv4 form where it has one) or a key of that fingerprint.
-// A zero argument is hit by nothing.
+// Matches reports whether it applies to that person, that address (in IPv4 form if it has one) or that key's fingerprint.
+// A zero argument never matches.
 func (s Sanction) Matches(name Name, addr netip.Addr, key string) bool {
 	switch {
 	case s.Key != "":
@@ -113,10 +113,10 @@ func ParseDuration(word string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil
 }
 
-// sanctions is a list of bans or mutes that is looked up by whom it hits. It is never changed.
+// sanctions is a list of bans or mutes, indexed by target. It is immutable.
 type sanctions struct {
 	list    []Sanction // the oldest first
-	indexed int        // how many of them are in the index; the others are looked at one by one
+	indexed int        // how many of them are in the index; the others are searched one by one
 	names   map[Name]int
 	keys    map[string]int
 	nets    map[netip.Prefix]int
@@ -127,7 +127,7 @@ type sanctions struct {
 	used *atomic.Int64
 }
 
-// maxLoose is how many sanctions are looked at one by one, before all are indexed anew.
+// maxLoose is how many sanctions are searched one by one before the index is rebuilt.
 const maxLoose = 64
 
 func newSanctions(list []Sanction) sanctions {

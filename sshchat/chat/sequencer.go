@@ -25,7 +25,7 @@ type sequencer struct {
 	journal       Journal
 	log           *slog.Logger
 	clock         func() Moment
-	state         atomic.Pointer[State] // what has been decided; written by Run alone
+	state         atomic.Pointer[State] // what has been decided; written only by Run
 	requests      requests
 	leader        Leader        // where requests are ordered; nil: here
 	queue         chan *request // read by Run alone; never closed
@@ -34,7 +34,7 @@ type sequencer struct {
 	posted        atomic.Int64  // messages shown since the start
 	setBack       atomic.Int64  // times that the clock was set back
 	followers     []func(before, after View)
-	reseal        func(people map[Name]bool) // has what is said in their rooms sealed to their present keys, in the background
+	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
 
 	// Owned by Run:
 
@@ -55,8 +55,8 @@ type sequencer struct {
 
 // Leader is the hub that orders the requests of others.
 type Leader interface {
-	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if it is not
-	// known what became of it, so that it is to be sent again; ErrStopping.
+	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if the
+	// outcome is unknown, so that it has to be sent again; ErrStopping.
 	Order(ctx context.Context, r Request) error
 }
 
@@ -66,11 +66,11 @@ var ErrNoAnswer = errors.New("no answer")
 // View is the State as it stands now.
 func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock()} }
 
-// Follow registers f, which is called after each step from one State to the next, when the rooms have followed and before anybody is
-// answered. It is to be called before Run. f must not wait for a request.
+// Follow registers f, which is called after each step from one State to the next, after the rooms were updated and before
+// any request is answered. Call it before Run. f must not wait for a request.
 func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.followers, f) }
 
-// awaitEvent waits, in who wants the event, until the journal is prepared for it.
+// awaitEvent waits, in the requester's goroutine, until the journal is prepared for the event.
 func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
 	if !ok || h.leader != nil {
@@ -90,8 +90,9 @@ func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change
 	}
 }
 
-// submit gets a request ordered and waits until it is part of the log, and applied here: once it is on its way also beyond
-// the end of ctx, so that users who are cut off, as by a server that stops, know what was said and what was not.
+// submit has a request ordered and waits until it is part of the log and applied here. Once it is queued it waits even
+// beyond the end of ctx, so that users who are disconnected, as when the server stops, know what was sent and what was
+// not.
 func (h *sequencer) submit(ctx context.Context, req *request) error {
 	if h.leader != nil && req.event != nil {
 		return errNotLeader
@@ -108,7 +109,7 @@ func (h *sequencer) submit(ctx context.Context, req *request) error {
 	return h.answered(req)
 }
 
-// enqueue has Run take the request: at once if there is a place, also for a caller who is gone by now.
+// enqueue hands the request to Run: at once if there is room, even if the caller is gone by now.
 func (h *sequencer) enqueue(ctx context.Context, req *request) error {
 	select {
 	case h.queue <- req:
@@ -180,8 +181,8 @@ func (h *sequencer) answered(req *request) error {
 }
 
 // Run is the journal's goroutine: it orders what is asked for, appends it to the journal, applies what comes out of that
-// and answers. It returns nil when ctx ends, after what was queued, and an error that wraps ErrJournalDead
-// when the journal can store nothing more; then the rooms have been told.
+// and answers. It returns nil when ctx ends, after what was queued, and an error that wraps ErrJournalDead when the
+// journal can store nothing more; after notifying the rooms.
 func (h *sequencer) Run(ctx context.Context) error {
 	defer close(h.stop)
 	tick := time.NewTicker(housekeeping)
@@ -232,7 +233,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 	}
 }
 
-// dying tells everyone why Run ends.
+// dying notifies everyone why Run ends.
 func (h *sequencer) dying(err error) error {
 	h.Announce(text.Sprintf("The server can no longer store messages and is stopping. Everything you see above is stored."))
 	return err
@@ -269,9 +270,9 @@ func (h *sequencer) drain(first *request) []*request {
 	return batch
 }
 
-// processBatch has a batch stored, and applied, and answers who is refused. What is stored is answered as it is applied: in this
-// order, so that nobody sees what a power cut could take back. The error wraps ErrJournalDead, or is that of a batch that
-// cannot be applied.
+// processBatch stores and applies a batch, and answers refused requests. Stored requests are answered when they are
+// applied: in this order, so that nobody sees what a power cut could undo. The error wraps ErrJournalDead, or is that of
+// a batch that cannot be applied.
 func (h *sequencer) processBatch(batch []*request) error {
 	for {
 		o := h.makeBatch(batch)
@@ -312,8 +313,8 @@ func (h *sequencer) processBatch(batch []*request) error {
 	}
 }
 
-// postpone has messages in a room wait until the journal is ready for them, behind those that do already. They have no place
-// before; others are ordered meanwhile.
+// postpone keeps messages of a room back until the journal is prepared for them, behind those already waiting. They get
+// no place in the order before that; others are ordered meanwhile.
 func (h *sequencer) postpone(room RoomName, requests []*request, ready <-chan struct{}) {
 	waits := len(h.waiting[room]) > 0
 	h.waiting[room] = append(h.waiting[room], requests...)
@@ -380,7 +381,7 @@ func (h *sequencer) batchFailed(o *ordering, err error) error {
 	for i, req := range o.staged {
 		switch {
 		case o.batch.Answers[i].Event >= 0:
-			h.answer(req, ErrNotStored) // the cause is for the log; who asked learns what it means
+			h.answer(req, ErrNotStored) // the cause is for the log; the caller learns what it means
 		case !decided:
 			h.answer(req, ErrNotDecided)
 		default:

@@ -8,8 +8,8 @@ import (
 )
 
 // State is all that was decided: accounts, rooms and who is in them, bans, mutes, invites, the allowlist. It is one
-// immutable value: a change makes another State (Check), which shares what did not change. Nothing that is got from one
-// may be changed. The zero State is that of a new server.
+// immutable value: a change makes another State (Check), which shares what did not change. Nothing obtained from one may
+// be changed. The zero State is that of a new server.
 type State struct {
 	accounts []*Account     // in the order they came
 	byID     map[string]int // index in accounts
@@ -24,13 +24,13 @@ type State struct {
 	allowlist   Allowlist
 }
 
-// StoredInvite is an invite as it is kept: whoever reads it cannot use it.
+// StoredInvite is an invite as it is stored: reading it does not give the code.
 type StoredInvite struct {
 	Invite
 	Hash string // SHA-256 of the code, in hexadecimal
 }
 
-// Allowlist is who may come in while it is on, written as ParseTarget takes them. Moderators and admins always may.
+// Allowlist is who may log in while it is on, written as ParseTarget takes them. Moderators and admins always may.
 type Allowlist struct {
 	On      bool
 	Entries []string
@@ -102,7 +102,7 @@ func (s *State) Rooms() []RoomState {
 	return rooms
 }
 
-// Members lists who belongs to the room, in the order they came; of a direct room the two, as far as they exist.
+// Members lists the room's members in the order they joined; of a direct room, those of the two who exist.
 func (s *State) Members(name RoomName) []Name {
 	var names []Name
 	if a, b, direct := name.Pair(); direct {
@@ -135,7 +135,7 @@ func (r *RoomState) member(name Name) int {
 	return slices.IndexFunc(r.Members, func(m Member) bool { return m.Name == name })
 }
 
-// Allowlist returns who may come in while it is on.
+// Allowlist returns who may log in while it is on.
 func (s *State) Allowlist() Allowlist { return s.allowlist }
 
 // AllBans lists the bans, those that have ended too; the oldest first.
@@ -153,7 +153,7 @@ type View struct {
 	At Moment
 }
 
-// Banned returns the ban that hits that person, that address or that key, each of which may be zero.
+// Banned returns the ban on that person, address or key, each of which may be zero.
 func (v View) Banned(name Name, addr netip.Addr, key string) (Sanction, bool) {
 	return v.bans.hit(v.At, name, addr, key)
 }
@@ -194,7 +194,7 @@ func (v View) Invited(hash string) bool {
 	return slices.ContainsFunc(v.invites, func(i StoredInvite) bool { return i.Hash == hash && i.valid(v.At) })
 }
 
-// valid reports whether it can be used: it has not ended, whichever clock is right.
+// valid reports whether it can be used: it has not ended by either clock.
 func (i StoredInvite) valid(at Moment) bool {
 	return i.Uses > 0 && (i.Until.IsZero() || at.Wall.Before(i.Until) && at.Latest.Before(i.Until))
 }
@@ -204,13 +204,13 @@ func (i StoredInvite) kept(at Moment) bool {
 	return i.Uses > 0 && (i.Until.IsZero() || !at.Ended(i.At, i.Until))
 }
 
-// HistoryKeys is what somebody reads history with, as far as it matters whether that has changed.
+// HistoryKeys are the keys and the password that open history for somebody, as far as changes matter.
 type HistoryKeys struct {
-	Keys      []Key  // that something may be sealed to
+	Keys      []Key  // to which messages may be sealed
 	Recipient string // of the password; empty: none
 }
 
-// HistoryKeys returns what the account reads with: nothing if it is disabled or banned, and no banned key.
+// HistoryKeys returns the account's keys: none if it is disabled or banned, and no banned key.
 func (v View) HistoryKeys(a Account) HistoryKeys {
 	if _, banned := v.Banned(a.Name, netip.Addr{}, ""); banned || a.Disabled {
 		return HistoryKeys{}
@@ -224,7 +224,8 @@ func (v View) HistoryKeys(a Account) HistoryKeys {
 	return r
 }
 
-// Change is what has to follow if this replaced that reading: NoChange; Rekey, if all that read before reads on; else Revoke.
+// Change is what has to follow if these replaced the keys before: NoChange; Rekey, if all of those still read; else
+// Revoke.
 func (r HistoryKeys) Change(before HistoryKeys) Change {
 	lost := before.Recipient != "" && before.Recipient != r.Recipient
 	for _, k := range before.Keys {
@@ -291,16 +292,16 @@ func (s *State) Parts() Parts {
 	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist}
 }
 
-// Moment is one look at a clock, which may be wrong (package clock judges it). All of it is in UTC.
+// Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.
 type Moment struct {
-	Wall    time.Time // what the clock shows: for what can be undone
-	Trusted time.Time // by which something may be ended for good
-	Latest  time.Time // the latest time that was believed
+	Wall    time.Time // the wall clock's time: for what can be undone
+	Trusted time.Time // the time by which something may be ended permanently
+	Latest  time.Time // the latest time that was trusted
 	Stamp   time.Time // to write down, for something that ends some time after it
 }
 
-// Ended reports whether what began at one time and lasts until another is over for good. What began while the clock was
-// not believed is judged by that clock.
+// Ended reports whether something that began at one time and lasts until another has ended permanently. If it began while
+// the clock was not trusted, it is judged by that clock.
 func (m Moment) Ended(began, until time.Time) bool {
 	return !m.Wall.Before(until) && (!m.Trusted.Before(until) || began.After(m.Trusted))
 }

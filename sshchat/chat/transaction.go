@@ -11,7 +11,7 @@ import (
 type transaction struct {
 	State
 	who    Caller
-	me     *Account // who asks; nil for the server and for somebody without an account
+	me     *Account // the caller's account; nil for the server and for somebody without one
 	at     Moment
 	copied struct{ accounts, names, rooms, joined bool }
 }
@@ -137,7 +137,7 @@ func (tx *transaction) setMember(r RoomState, m Member) {
 	tx.putRoom(r)
 }
 
-// removeMember puts somebody out of the room. A moderator of it is none any more: put out and back again they would be one.
+// removeMember removes somebody from the room, also as its moderator: otherwise they would be one again after rejoining.
 func (tx *transaction) removeMember(r RoomState, name Name) {
 	if i := r.member(name); i >= 0 {
 		r.Members, r.Mods = removeAt(r.Members, i), removeName(r.Mods, name)
@@ -154,7 +154,7 @@ func (tx *transaction) general() RoomState {
 	return RoomState{Name: General}
 }
 
-// lastAdmin reports whether a is the only admin who may come in.
+// lastAdmin reports whether a is the only admin who can log in.
 func (tx *transaction) lastAdmin(a Account) bool {
 	if !tx.view().canLogIn(&a) {
 		return false
@@ -162,7 +162,7 @@ func (tx *transaction) lastAdmin(a Account) bool {
 	return !slices.ContainsFunc(tx.accounts, func(o *Account) bool { return o.ID != a.ID && tx.view().canLogIn(o) })
 }
 
-// canLogIn reports whether the account is an admin's who may come in, by a password, or by a key for everything.
+// canLogIn reports whether the account is an admin that can log in with a password or an unrestricted key.
 func (v View) canLogIn(a *Account) bool {
 	_, banned := v.Banned(a.Name, netip.Addr{}, "")
 	if a.Role != Admin || a.Disabled || banned {
@@ -212,7 +212,7 @@ func (tx *transaction) putAccounts(e Entries[*Account, string]) error {
 	return nil
 }
 
-// countAccounts makes anew what the accounts are found by.
+// countAccounts rebuilds the indexes of accounts.
 func (tx *transaction) countAccounts() error {
 	tx.byID, tx.byName = make(map[string]int, len(tx.accounts)), make(map[Name]int, len(tx.accounts))
 	for i, a := range tx.accounts {
@@ -228,7 +228,7 @@ func (tx *transaction) countAccounts() error {
 	return nil
 }
 
-// countShapes counts anew the skeletons of the names that are taken or reserved.
+// countShapes recounts the skeletons of taken and reserved names.
 func (tx *transaction) countShapes() {
 	tx.shapes, tx.copied.names = make(map[string]int, len(tx.accounts)+len(tx.reserved)), true
 	for _, a := range tx.accounts {
@@ -271,7 +271,7 @@ func (tx *transaction) putRooms(diff Difference) error {
 	return nil
 }
 
-// putMembers changes who is in r, which is the caller's own.
+// putMembers changes the members of r, which the caller owns.
 func (tx *transaction) putMembers(r *RoomState, e Entries[Member, Name]) error {
 	members, err := memberKind.apply(r.Members, e, memberKind.find(r.Members, len(e.Put)+len(e.Removed)))
 	if err != nil || e.IsZero() {

@@ -13,7 +13,7 @@ import (
 // MaxText is the longest message, in bytes of UTF-8 after cleaning.
 const MaxText = 4096
 
-// Refusals of a text, worded for the person who typed it.
+// Refusals of a text, as shown to the person who typed it.
 var (
 	ErrEmpty   = errors.New("it has no printable characters")
 	ErrTooLong = errors.New("too long")

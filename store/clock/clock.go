@@ -33,7 +33,7 @@ type Clock struct {
 	mu      sync.Mutex
 	last    time.Time     // guarded by mu; of the latest look, with a monotonic reading if it has one
 	ran     time.Duration // guarded by mu; how long the process ran until then
-	highest time.Time     // guarded by mu; the latest time that was believed, and what has elapsed since
+	highest time.Time     // guarded by mu; the latest time that was trusted, and what has elapsed since
 	off     direction     // guarded by mu; where the clock stands
 	kept    time.Duration // guarded by mu; for how long it has been off
 }
@@ -81,11 +81,11 @@ func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 type Reading struct {
 	// Wall is the wall clock's time, believed or not: for what can be undone.
 	Wall time.Time
-	// Trusted is the time by which something may be ended for good. It is Shown, unless the clock stepped ahead by more
-	// than MaxStep: then it goes on from what was believed before, until the clock has kept to the step for Settle. A
-	// clock that is behind ends nothing, so it is believed.
+	// Trusted is the time the time by which something may be ended permanently. It is Shown, unless the clock stepped
+	// ahead by more than MaxStep: then it goes on from what was believed before, until the clock has kept to the step for
+	// Settle. A clock that is behind ends nothing, so it is believed.
 	Trusted time.Time
-	// Latest is the latest time that was believed, and what has elapsed since if the clock fell back.
+	// Latest is the latest time that was trusted, and what has elapsed since if the clock fell back.
 	Latest time.Time
 	// Stamp is the time to write down for something that ends some time after it. It is Shown, unless the clock is behind
 	// by more than MaxStep: then what is written down would be over as soon as the clock is right.
