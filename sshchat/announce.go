@@ -26,10 +26,10 @@ const (
 // maxProofs is how often a connection may have the keys prove themselves: OpenSSH asks once, and a proof is a signature.
 const maxProofs = 4
 
-// announcer tells clients of the host keys, and proves them.
+// announcer announces the host keys to clients, and proves them.
 type announcer struct{ hostKeys HostKeys }
 
-// announce tells the client which keys the server has, once: OpenSSH takes a second time for an attack.
+// announce sends the client the server's keys, once: OpenSSH takes a second announcement for an attack.
 func (a announcer) announce(c *conn, peer gossh.Conn) {
 	if !c.announced.CompareAndSwap(false, true) {
 		return
@@ -115,7 +115,7 @@ func (a announcer) prove(ctx ssh.Context, req *gossh.Request) (ok bool, payload 
 	return len(payload) > 0, payload
 }
 
-// proofBy returns the key's signature as the reply has it, and nil for a key that is none of ours.
+// proofBy returns the key's signature as the reply contains it, and nil for a key that is not the server's.
 func proofBy(ours []gossh.Signer, key, session []byte) []byte {
 	for _, signer := range ours {
 		if !bytes.Equal(signer.PublicKey().Marshal(), key) {

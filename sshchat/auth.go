@@ -52,7 +52,7 @@ var (
 	errDraining = errors.New("the server is stopping")
 )
 
-// config makes the SSH configuration of one connection. It is made anew each time: the library adds to it.
+// config makes the SSH configuration of one connection. It is made for each connection: the library adds to it.
 func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 	c := connOf(ctx)
 	a := &authentication{server: s, conn: c, ctx: ctx}
@@ -159,10 +159,10 @@ func (a *authentication) keyProven(user string, p *gossh.Permissions) (*gossh.Pe
 	return p, nil
 }
 
-// tryPassword checks a password. Whether the account exists, has a password or not, is looked at or not because too many
-// were wrong, the check takes the same way and as long, and the answer is the same words; but for names without an account
-// where that is public. askCode asks for the code of a second factor; nil where the method cannot, and then the password of
-// who has one is as good as wrong.
+// tryPassword checks a password. It takes the same path and the same time, and gives the same answer, whether or not the
+// account exists, has a password, or is locked after too many wrong ones; except for names without an account if that is
+// public. askCode asks for the code of a second factor; nil if the method cannot ask, and then the password of an account
+// with a second factor counts as wrong.
 func (a *authentication) tryPassword(user string, password []byte, askCode func() (string, error)) (*gossh.Permissions, error) {
 	if a.server.draining.Load() {
 		return nil, errDraining
@@ -239,12 +239,12 @@ func (a *authentication) askSecond(account chat.Account, secret []byte, askCode 
 	}
 	code, err := askCode()
 	if err != nil {
-		return errLogin // whoever knows the password and hangs up has guessed, too
+		return errLogin // knowing the password and hanging up counts as a guess, too
 	}
 	return a.server.services.Hub.Decide(a.ctx, chat.TheServer, a.server.passwords.Spend(account.ID, secret, code), nil)
 }
 
-// wrongPassword notes one: for the name, the source, and whoever it concerns.
+// wrongPassword counts one for the name and for the source, and notifies the owner.
 func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	s.attempts.Failed(name, c.source)
 	c.charge(limit.AuthFail)
@@ -288,7 +288,7 @@ func (a *authentication) loggedIn(method string) {
 		a.conn.releaseStarting()
 		a.conn.setDeadline(a.server.limits().Registration)
 		return
-	case a.conn.provisional: // it is told why not, and keeps its place among those that have not logged in until then
+	case a.conn.provisional: // its sessions show the reason, and until then it counts among the connections that have not logged in
 		a.server.stats.Strangers.Add(1)
 		a.conn.setDeadline(a.server.limits().FirstCommand)
 		return

@@ -16,8 +16,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// caller is who a session acts for: what their login proved, and what is counted against them. Others end a session by it,
-// and list it.
+// caller is the user a session acts for: what their login proved, and what is counted against them. Other goroutines use
+// it to list and end the session.
 type caller struct {
 	server *Server
 	conn   *conn
@@ -87,7 +87,8 @@ func (who *caller) MayClaim() error {
 	return nil
 }
 
-// Registered makes this session the account's, and it alone: whoever else came in on the name must log in again.
+// Registered makes this session the account's. Other connections that logged in under the name without an account must
+// log in again.
 func (who *caller) Registered(a chat.Account) {
 	who.prove(who.login().registered(a, who.key))
 	who.enlist(a)
@@ -118,8 +119,8 @@ func (who *caller) reach() string {
 	return who.server.services.Reach(who.name.String(), who.conn.LocalAddr())
 }
 
-// logger is the operator's log with who this is. It is made when there is something to tell: kept, it would be a tenth of
-// what a session takes.
+// logger is the operator's log with the caller's details. It is made when needed: keeping it would add a tenth to a
+// session's memory.
 func (who *caller) logger() *slog.Logger {
 	return who.server.log.With("source", who.conn.source, "name", who.name.String())
 }
@@ -130,8 +131,8 @@ func (who *caller) logPaced(level slog.Level, msg string, args ...any) {
 	who.server.sessionLog.write(level, c.from, msg, append([]any{"source", c.source, "name", who.name.String()}, args...)...)
 }
 
-// The rest is how fast a person may act. At a screen who is too fast is told so at once, with what was not done, so that
-// it can be done again. A program cannot be told: it waits, and by it whoever writes to it.
+// The rest limits how fast a person may act. On a screen, an action that is too fast is refused at once with its text, so
+// that it can be repeated. A program is delayed instead.
 
 // maxEcho is how much of a text its author is shown when it is refused, in bytes. Up brings back all of it.
 const maxEcho = 200
@@ -174,21 +175,21 @@ func perTime(n float64, noun, unit string) string {
 	return fmt.Sprintf("%.3g %ss a %s", n, noun, unit)
 }
 
-// Of the commands that one person has a second, so many are what the audit log tells, or are refused and told there, if the
-// person has no role: nobody without one may fill that log, or push everything else out of sight.
+// A person without a role may cause audit log lines, for changes and for refusals, at these fractions of the rate of
+// commands: otherwise they could fill that log and hide everything else in it.
 const (
 	changesAmongCommands = 24  // with the usual limits 10 a minute
 	denialsAmongCommands = 240 // 1 a minute
 )
 
-// among is what one of so many of an allowance are allowed.
+// among is the n-th part of an allowance.
 func among(a limit.Allowance, n int) limit.Allowance {
 	return limit.Allowance{Burst: a.Burst, Rate: a.Rate / float64(n)}
 }
 
 // Denied implements command.Caller.
 func (who *caller) Denied() (unwritten int, due bool) {
-	if who.login().provisional() { // who can have as many names as they like
+	if who.login().provisional() { // who can use as many names as they like
 		return 0, who.server.strangerDenials.due(chat.Act{By: who.name.String(), Source: who.conn.source})
 	}
 	due = who.server.denials.Take(who.name, time.Now()) == 0
@@ -281,8 +282,8 @@ func (who *caller) asks() chat.Caller {
 	return asks
 }
 
-// admitted returns the account of the session's login as it stands now. It is asked at the session's start, and at each
-// command; whoever is kept out learns why only here, after having proven who they are.
+// admitted returns the account of the session's login as it stands now. It is called at the session's start and at each
+// command. Refused users learn the reason only here, after proving who they are.
 func (who *caller) admitted() (chat.Account, error) { return who.server.services.Admitted(who.asks()) }
 
 // registered is the login of a session whose account has just been made.

@@ -21,14 +21,14 @@ type conn struct {
 	server    *Server
 	source    string       // the client's address, for the log
 	from      limit.Source // what it is counted as
-	addr      netip.Addr   // the client's, IPv4 where it is; what bans go by
+	addr      netip.Addr   // the client's, in IPv4 form if it has one; used for bans
 	exempt    bool         // its source is not counted or charged
 	client    string       // what the client calls itself; set at login
 	lastRead  atomic.Int64 // Unix nanoseconds
-	loginBy   time.Time    // it is to be logged in by then
+	loginBy   time.Time    // the login must be complete by then
 	closing   sync.Once
 	refusing  atomic.Int32 // channels whose refusal is being sent
-	announced atomic.Bool  // it was told of the host keys
+	announced atomic.Bool  // the host keys were announced to it
 	proofs    atomic.Int32 // times it had them prove themselves
 
 	preamble preamble // owned by the reader
@@ -52,7 +52,7 @@ type conn struct {
 	starting    bool                    // guarded by mu; it holds a place among those that have not
 	account     string                  // guarded by mu; the id of the account it holds a place of; empty: of none
 	proven      chan struct{}           // guarded by mu; closed when the client has seen the next host key proven; nil: nothing is expected
-	refusal     *chat.Refusal           // guarded by mu; what its sessions are told instead of being served; nil: they are served
+	refusal     *chat.Refusal           // guarded by mu; why its sessions are refused; nil: they are served
 }
 
 // connKey finds the conn in its ssh.Context.
@@ -114,7 +114,7 @@ func (s *Server) accept(nc net.Conn) *conn {
 	return c
 }
 
-// crowded is what connections are told for which there is no room.
+// crowded is why a connection is refused for lack of room.
 var crowded = map[limit.Verdict]string{
 	limit.SourceFull: "too many connections from your address are logging in; please try again soon",
 	limit.AllFull:    "too many connections are logging in; please try again soon",
@@ -215,7 +215,7 @@ func (c *conn) setDeadline(d time.Duration) {
 	})
 }
 
-// charge has the connection's source owe time, or use up what it may guess.
+// charge adds a penalty to the connection's source, or uses up a known source's attempts.
 func (c *conn) charge(what limit.Offence) {
 	s := c.server
 	switch {
@@ -265,7 +265,7 @@ func (c *conn) releaseStarting() {
 	}
 }
 
-// acquireAccount takes a place among the connections of an account. Where there is none, its sessions are told so.
+// acquireAccount takes a place among the connections of an account. If there is none, its sessions are refused.
 func (c *conn) acquireAccount(account string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -279,14 +279,14 @@ func (c *conn) acquireAccount(account string) {
 	}
 }
 
-// setRefusal sets what sessions are told instead of being served; nil: they are served.
+// setRefusal sets why sessions are refused; nil: they are served.
 func (c *conn) setRefusal(why *chat.Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refusal = why
 }
 
-// refused is what sessions are told instead of being served; nil: they are served.
+// refused is why sessions are refused; nil: they are served.
 func (c *conn) refused() *chat.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,14 +10,14 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// This file is how what is said reaches a session's display, and what of it is read.
+// This file delivers messages to a session's display, and marks them as read.
 
 // errOver is that somebody has ended the session.
 var errOver = errors.New("the session was ended")
 
-// draw shows what has come since the last frame, in one piece. What comes before the next is due stays in the rooms'
-// logs, so that a flood costs a session no more than its frames. A reader that is behind goes on at once. Of a session that
-// somebody has ended it shows nothing more, and returns errOver: it may be late to notice, and what is said since is not for it.
+// draw shows everything new since the last frame, in one write. What arrives before the next frame is due stays in the
+// rooms' logs, so that a flood costs a session no more than its frames. A reader that is behind continues at once. If the
+// session was terminated it draws nothing and returns errOver: messages since then are not for this user.
 func (v *display) draw() error {
 	spans := v.reader.Spans(deliverBatch)
 	defer v.reader.Done()
@@ -70,7 +70,7 @@ func (v *display) rest() {
 	}
 }
 
-// deliver shows what was pulled, notes who wrote and what was missed, and returns how many entries there were.
+// deliver shows the entries, notes the last correspondent and gaps, and returns the number of entries.
 func (v *display) deliver(spans chat.Spans) (n int) {
 	if len(spans) == 0 {
 		return 0
@@ -99,7 +99,7 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 	return n
 }
 
-// hear acts on what this person alone is told, and reports whether the account has changed.
+// hear handles entries of the person's own log, and reports whether the account has changed.
 func (v *display) hear(entries []chat.Message) (changed bool) {
 	for i := range entries {
 		switch m := &entries[i]; {
@@ -112,7 +112,7 @@ func (v *display) hear(entries []chat.Message) (changed bool) {
 	return changed
 }
 
-// noteCorrespondent notes who has written to this person alone.
+// noteCorrespondent notes who last sent this person a direct message.
 func (v *display) noteCorrespondent(entries []chat.Message) {
 	for i := range entries {
 		if m := &entries[i]; m.Kind.Stored() && m.From != v.who.name {
@@ -147,7 +147,7 @@ func (v *display) readerStart() chat.From {
 	case !pty:
 		return chat.From{} // a script asks for the past when it wants it
 	case v.full():
-		return chat.From{Peek: true} // it draws from the rooms' past, and tells what was seen of it
+		return chat.From{Peek: true} // it draws from the rooms' logs, and reports what was seen
 	}
 	return chat.From{ClearAway: replay, Unread: replayUnread}
 }
@@ -182,7 +182,7 @@ func (v *display) roomInView() chat.RoomName {
 	return chat.RoomName{}
 }
 
-// showRooms tells the UI how the rooms stand, where that has changed.
+// showRooms passes changed rooms and unread counts to the UI.
 func (v *display) showRooms() {
 	if !v.inbox.Dirty() {
 		return
@@ -199,11 +199,11 @@ func (v *display) showRooms() {
 	v.ui.Rooms(rooms)
 }
 
-// flushMarksEvery is how often what a session reads is told to the hub, at most. A crash loses as much of it.
+// flushMarksEvery is how often read marks are passed to the hub, at most. A crash loses the marks of that time.
 const flushMarksEvery = time.Second / 2
 
-// markRead notes what has been written to the client as read. With a full screen the
-// inbox knows what is in sight, and a script reads for nobody.
+// markRead marks what was written to the client as read. With a full screen the inbox knows what is in view, and scripts
+// mark nothing as read.
 func (v *display) markRead(spans chat.Spans) {
 	if _, _, pty := v.channel.size(); !pty || v.full() {
 		return

@@ -11,26 +11,26 @@ import (
 	"sshchat/sshchat/view/theme"
 )
 
-// display is what a session's person is shown: in which UI, of which rooms, and what of it counts as read. The session's
-// goroutine owns it, and is the only one to write to the client.
+// display is what a session shows: in which UI, of which rooms, and what counts as read. The session's goroutine owns it,
+// and is the only one to write to the client.
 type display struct {
 	who     *caller
 	channel *channelFilter
 	ui      view.UI // none for a command without a terminal
 	began   time.Time
 
-	room          chat.RoomName // where what is typed goes
+	room          chat.RoomName // the current room
 	settings      command.Settings
 	reader        *chat.Reader
 	filter        chat.Filter // what is not shown
-	focus         []chat.Name // whom alone it shows in rooms; nobody: everybody
+	focus         []chat.Name // the only people shown in rooms; empty: everybody
 	inbox         *chat.Inbox // what is not read; nil for a command, as the reader
-	correspondent chat.Name   // who last wrote to this person alone
+	correspondent chat.Name   // who last sent this person a direct message
 
 	frame   *timer    // fires when the next frame may be drawn
 	next    time.Time // when that is; zero: at once
 	resting bool      // until frame fires
-	marks   *timer    // fires when what was read is to be settled
+	marks   *timer    // fires when read marks are due to be passed to the hub
 }
 
 func (v *display) SetRoom(room chat.RoomName) {
@@ -45,8 +45,8 @@ func (v *display) setFocus(people []chat.Name) {
 	v.applySettings()
 }
 
-// newUI is what the client is served with. A command without a terminal has none; one with a terminal, and a stranger
-// who is asked questions, get the plain one.
+// newUI returns the client's UI. A command without a terminal has none. A command with a terminal, and a stranger's
+// session, get the plain one.
 func (v *display) newUI(isCommand bool) view.UI {
 	_, _, pty := v.channel.size()
 	switch {
@@ -86,7 +86,7 @@ func (v *display) options() view.Options {
 	}
 }
 
-// preferences is what the person chose, and where nothing was chosen, what the client's environment says.
+// preferences are the person's settings, with defaults from the client's environment.
 func (v *display) preferences() view.Preferences {
 	_, _, away := v.who.server.services.Hub.Away(v.who.name)
 	l := view.Preferences{
@@ -111,7 +111,7 @@ func (v *display) zone() *time.Location {
 func (v *display) applySettings() {
 	a, err := v.who.admitted()
 	if err != nil {
-		return // the next command says so
+		return // the next command reports it
 	}
 	v.settings = command.ParseSettings(a.Settings)
 	v.filter = v.settings.Filter(v.focus)
@@ -168,7 +168,7 @@ func (v *display) complete(line string, cursor int) (start int, candidates []str
 	return start, slices.DeleteFunc(candidates, func(c string) bool { return !strings.HasPrefix(c, word) })
 }
 
-// speakers are the others in the room: who spoke last first, then who has not spoken lately, by name.
+// speakers are the other people in the room: recent authors first, the last one at the front, then the rest by name.
 func (v *display) speakers() []chat.Name {
 	var names []chat.Name
 	seen := map[chat.Name]bool{v.who.name: true, {}: true}

@@ -12,10 +12,9 @@ import (
 	"sshchat/sshchat/limit"
 )
 
-// events writes what happens to security into the audit log, beside what people do: logins of moderators and admins,
-// passwords that are not looked at any more, sources that are kept away. Nobody who has no rights may fill that log: the
-// same of the same is told once an hour, and of all no more than eventsAtOnce and one a minute after that.
-// Its methods may be called from any goroutine.
+// events writes security events into the audit log, besides people's actions: logins of moderators and admins, locked
+// passwords, refused sources. Nobody without rights may fill that log: the same event is written once an hour, and all
+// together no more than eventsAtOnce and then one a minute. Its methods may be called from any goroutine.
 type events struct {
 	log command.Logger
 	now func() time.Time
@@ -74,17 +73,17 @@ func (s *Server) recordKeptOut(c *conn, name chat.Name, why error) {
 	s.recordEvent(chat.Act{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
 }
 
-// passwordsDelayed notes that so many passwords for an account were wrong that the next ones wait.
+// passwordsDelayed records that after many wrong passwords an account's next ones are delayed.
 func (s *Server) passwordsDelayed(c *conn, name chat.Name) {
 	if _, exists := s.view().ByName(name); exists && s.attempts.Delayed(name) {
 		s.recordEvent(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
 	}
 }
 
-// pacedLog writes lines of the log that anybody can cause as often as they like: one for each, with the source before all that a client can choose,
-// so that fail2ban can read it and nobody can forge it (deploy/fail2ban). A flood of them must not fill the disk: beyond a
-// pace for each source and for all they are only counted, and the next line that is written tells how many.
-// Its methods may be called from any goroutine.
+// pacedLog writes log lines that anybody can cause at will: one for each event, with the source before anything that a
+// client can choose, so that fail2ban can read it and nobody can forge it (deploy/fail2ban). A flood of them must not
+// fill the disk: beyond a rate for each source and for all they are only counted, and the next line says how many. Its
+// methods may be called from any goroutine.
 type pacedLog struct {
 	log     *slog.Logger
 	now     func() time.Time

@@ -69,7 +69,7 @@ func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 		return int(chat.Denied)
 	}
 	words, meant := command.Text(err)
-	if !meant && !errors.Is(err, context.Canceled) && !errors.Is(err, io.ErrUnexpectedEOF) { // who hangs up has their reasons
+	if !meant && !errors.Is(err, context.Canceled) && !errors.Is(err, io.ErrUnexpectedEOF) { // the client hung up
 		s.logPaced(slog.LevelError, "command failed", "err", err)
 	}
 	fmt.Fprintf(call.Err, "%s\n", words)
@@ -95,7 +95,7 @@ func (k *keys) Read(p []byte) (int, error) {
 	}
 }
 
-// onTurn has the session's goroutine write, after what was typed before is shown.
+// onTurn makes the session's goroutine write, after showing what was typed before.
 type onTurn struct {
 	job *job
 	to  io.Writer

@@ -7,8 +7,8 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// This file is about bans that end by themselves. Nobody asks for anything then, so the server does: what is said from that
-// moment on is sealed to the banned again.
+// This file ends bans that expire. No request does that, so the server makes one: later messages are sealed to these
+// people again.
 
 // How long it takes at most until that is noticed. A clock that has been set may end a ban at any time.
 const (
@@ -16,7 +16,7 @@ const (
 	expiryAtMost  = time.Minute
 )
 
-// expireBans has bans that have ended by themselves let go of. It ends with the server, and takes no time while no ban has an end.
+// expireBans removes expired bans. It ends with the server, and sleeps while no ban has an end.
 func (s *Server) expireBans() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -35,7 +35,7 @@ func (s *Server) expireBans() {
 	}
 }
 
-// expire lets go of the bans that have ended. ok is false if that was not stored: it is tried again, but the log is not filled.
+// expire removes the bans that have ended. ok is false if that was not stored: it is retried without filling the log.
 func (s *Server) expire() (ok bool) {
 	now := s.view()
 	over := slices.DeleteFunc(slices.Clone(now.AllBans()), func(b chat.Sanction) bool { return !now.At.Over(b) })
@@ -60,6 +60,6 @@ func untilExpiry(now chat.View) time.Duration {
 	if !slices.ContainsFunc(now.AllBans(), timed) {
 		return 1<<63 - 1
 	}
-	next := now.NextEnd() // zero: those that there are have ended, and could not be let go of
+	next := now.NextEnd() // zero: the remaining ones have ended, and could not be removed
 	return min(max(next.Sub(now.At.Wall), expiryAtLeast), expiryAtMost)
 }

@@ -154,8 +154,8 @@ func (f *channelFilter) takePty(req *gossh.Request) bool {
 	return true
 }
 
-// takeSize keeps the newest size. It is never passed on: the library hands window changes to whoever drains them,
-// and hangs the connection when nobody does. Called with mu held.
+// takeSize keeps the newest size. It is never passed on: the library passes window changes to a channel, and hangs the
+// connection if nobody drains it. Called with mu held.
 func (f *channelFilter) takeSize(payload []byte) bool {
 	var size struct{ Width, Height, PxWide, PxTal uint32 }
 	if !f.pty || gossh.Unmarshal(payload, &size) != nil {
@@ -212,7 +212,7 @@ func (f *channelFilter) size() (width, height int, ok bool) {
 	return f.width, f.height, f.pty
 }
 
-// terminal is its name, as the client tells it.
+// terminal is its name, as sent by the client.
 func (f *channelFilter) terminal() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

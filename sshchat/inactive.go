@@ -9,9 +9,9 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// This file is about who stays away for so long that nothing is sealed for them any more.
+// This file is about accounts that are unused for so long that nothing is sealed to them any more.
 
-// visitEvery is how often it is noted that who is connected is here.
+// visitEvery is how often the use of connected accounts is recorded.
 const visitEvery = 12 * time.Hour
 
 // recordVisits has accounts that stay connected count as here. It ends with the server.
@@ -37,8 +37,8 @@ func (s *Server) seen(ctx context.Context, id string) (since time.Time, err erro
 	return s.services.Accounts.Seen(id, func(in chat.Visit) error { return s.services.Hub.Decide(ctx, chat.TheServer, in, nil) })
 }
 
-// recordVisit notes that the account is here. Where nothing was sealed for it any more, everything is again from now on, and
-// absence is what to tell its owner.
+// recordVisit records that the account was used. If messages were no longer sealed to it, they are again from now on, and
+// absence is the notice for its owner.
 func (who *caller) recordVisit(ctx context.Context, a chat.Account) (absence string) {
 	since, err := who.server.seen(ctx, a.ID)
 	if err != nil {
@@ -48,7 +48,7 @@ func (who *caller) recordVisit(ctx context.Context, a chat.Account) (absence str
 		return ""
 	}
 	err = who.server.services.Hub.Reseal(ctx, a.Name)
-	if ctx.Err() != nil { // who hangs up is sealed to all the same
+	if ctx.Err() != nil { // messages are sealed to it even if the client hangs up
 		return ""
 	}
 	if err != nil {
@@ -60,7 +60,7 @@ func (who *caller) recordVisit(ctx context.Context, a chat.Account) (absence str
 		"You can open direct messages, and everything from now on.", since.Format("2 January 2006"))
 }
 
-// writeAbsence tells a program's error stream.
+// writeAbsence writes the notice to a program's standard error.
 func (s *session) writeAbsence(w io.Writer) {
 	if s.absence != "" {
 		fmt.Fprintln(w, s.absence)

@@ -79,7 +79,7 @@ type typing struct {
 	ended   bool          // input has come to its end
 }
 
-// expire tells the UI that no more bytes followed those that may be the beginning of more.
+// expire tells the UI that no more bytes followed an incomplete sequence.
 func (t *typing) expire(ui view.Keyboard) {
 	t.actions = append(t.actions, ui.Expire()...)
 	t.awaitMore(ui)

@@ -22,7 +22,7 @@ import (
 type job struct {
 	session *session
 	answer  *lines        // what the command has printed; nil: it prints by itself
-	room    chat.RoomName // where what is typed goes, from when it was typed
+	room    chat.RoomName // the current room when the line was typed
 	says    bool          // it is a message, which asks nothing
 	inline  bool          // it runs in the session's goroutine, which has nothing else to do
 	gone    chan struct{} // closed when the session's goroutine has panicked; nil if inline

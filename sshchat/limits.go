@@ -16,7 +16,7 @@ type Limits struct {
 	limit.PenaltyLimits
 
 	Handshake           time.Duration   // from accept to a successful login
-	KeyExchange         time.Duration   // of that, until the client and the server have agreed on keys
+	KeyExchange         time.Duration   // the part of it for key exchange
 	FirstChannel        time.Duration   // a connection without a channel is closed after this, whenever that is
 	FirstCommand        time.Duration   // a channel without a shell or a command ends its connection after this
 	IdleShell           time.Duration   // a session without a command ends when nothing comes or goes for so long; 0: never
@@ -40,7 +40,7 @@ type Limits struct {
 	Input               limit.Allowance // bytes of input of one session
 }
 
-// DefaultLimits are the limits of a server that was told nothing else.
+// DefaultLimits are the limits of a server without other settings.
 var DefaultLimits = Limits{
 	AdmissionLimits: limit.DefaultAdmission, NewcomerLimits: limit.DefaultNewcomers, PenaltyLimits: limit.DefaultPenalties,
 	Handshake: 120 * time.Second, KeyExchange: 15 * time.Second,
@@ -57,7 +57,7 @@ const (
 	maxTerm             = 64               // bytes of TERM
 	maxRequest          = 2 << 10          // bytes of a channel request
 	maxExec             = 4 * text.MaxText // bytes of a command line: a message, quoted in the worst way
-	maxRefusing         = 64               // channels of one connection that wait to be told they are refused
+	maxRefusing         = 64               // channels of one connection whose refusals are being sent
 	rekeyAfter          = 1 << 30          // bytes under one set of keys
 )
 

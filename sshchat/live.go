@@ -18,7 +18,7 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// This file is who is connected, as moderators see it: command.Live.
+// This file lists and ends sessions: command.Live.
 
 var _ command.Live = (*Server)(nil)
 
@@ -34,7 +34,7 @@ type liveSessions struct {
 	live map[*caller]command.LiveSession // guarded by mu
 }
 
-// enlist has the session be among those that are listed and can be ended. What is listed is what it was when it began.
+// enlist adds the session to those that are listed and can be ended, with its details as they are at its start.
 func (who *caller) enlist(a chat.Account) {
 	live := command.LiveSession{
 		Account: a.ID, Name: a.Name, Addr: who.conn.addr, Since: time.Now().UTC().Truncate(time.Second),
@@ -105,8 +105,8 @@ func (s *liveSessions) End(which func(command.LiveSession) bool, why string) int
 // Ended implements command.Live.
 func (s *liveSessions) Ended() int { return int(s.ended.Load()) }
 
-// follow ends the sessions whose login is not admitted any more after a step of the State, whatever led to it. Also those
-// that are just beginning: they are listed before they are looked at.
+// follow ends the sessions whose login is no longer admitted after a change of the State. This includes sessions that are
+// just starting: they are listed before they are admitted.
 func (s *liveSessions) follow(before, after chat.View) {
 	select {
 	case s.decided <- struct{}{}:
@@ -137,8 +137,8 @@ func (s *liveSessions) review(who *caller, before, after chat.View) {
 	}
 }
 
-// farewellOf is what a session is told whose login is not admitted any more, for the reason that err is: of a login that has
-// become stale, what about the account has changed.
+// farewellOf is the last message of a session whose login is no longer admitted. If the login has become stale, it says
+// what about the account has changed.
 func farewellOf(l chat.Login, before, after chat.View, err error) string {
 	was, _ := before.ByID(l.Account)
 	is, there := after.ByID(l.Account)

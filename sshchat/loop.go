@@ -17,8 +17,8 @@ import (
 const (
 	// deliverBatch is how many messages of a room a session takes at once; what is left it takes after writing these.
 	deliverBatch = 64
-	// replay is how many of the last lines of #general someone who comes in is shown, and of every room those that
-	// are unread, up to replayUnread.
+	// replay is how many of #general's last lines a new session shows. Of every room it also shows the unread ones, up to
+	// replayUnread.
 	replay       = 20
 	replayUnread = 200
 	// frameTime is the least between two frames of one session: what happens within it is drawn together.
@@ -40,16 +40,16 @@ const (
 	frameDue                            // the next frame may be drawn
 	escapeDue                           // no more bytes followed an Esc
 	actionDue                           // the next action may be done
-	marksDue                            // what was read is to be settled
+	marksDue                            // read marks are due to be passed to the hub
 )
 
-// chat serves somebody who chats: it shows what is said, and acts on what is typed.
+// chat serves an interactive session: it shows messages, and acts on input.
 func (s *session) chat(ctx context.Context) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer func() { // also after a panic: the terminal is given back
 		s.ui.Close()
-		s.flush() // fails only where nobody is left to see it
+		s.flush() // fails only if the client is gone
 	}()
 	if s.login().provisional() {
 		if code, ok := s.offer(ctx); !ok {
@@ -245,7 +245,7 @@ func (s *session) done(err error) {
 	s.explain(err)
 }
 
-// greet tells who comes in where they are.
+// greet shows the greeting of a new session.
 func (s *session) greet() {
 	s.SetRoom(chat.General)
 	if _, _, pty := s.channel.size(); !pty {

@@ -20,9 +20,9 @@ const (
 	outboxTime = 10 * time.Millisecond
 )
 
-// outbox writes to one connection's socket. x/crypto hands on each packet by itself: while it is corked, full packets are
-// gathered, and leave in one system call. A short packet leaves at once, and what is held back leaves before it: so does the
-// rest of a write, and so do key exchanges, keepalives, replies and the data of other channels, whoever sends them meanwhile.
+// outbox writes to one connection's socket. x/crypto writes each packet by itself. While the outbox is corked, full
+// packets are gathered, and written in one system call. A short packet is written at once, after the ones held back. This
+// includes the rest of a large write, key exchanges, keepalives, replies and the data of other channels.
 type outbox struct {
 	moved  atomic.Uint32 // counts what the client took of a large write that took long
 	large  atomic.Bool   // a large write is under way

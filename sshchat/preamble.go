@@ -78,8 +78,8 @@ type remoteAddr struct {
 // RemoteAddr implements net.Conn.
 func (c *conn) RemoteAddr() net.Addr { return remoteAddr{c.Conn.RemoteAddr(), c} }
 
-// logNoCommonAlgorithm notes that client and server have no algorithm in common, which is nobody's fault that an address should be kept
-// out for, and tells the operator what the client offered. The list is the client's: cleaned and cut.
+// logNoCommonAlgorithm logs that client and server have no algorithm in common, with what the client offered, cleaned and
+// shortened. There is no penalty for it.
 func (s *Server) logNoCommonAlgorithm(nc net.Conn, err error) {
 	var none *gossh.AlgorithmNegotiationError
 	remote, ok := nc.RemoteAddr().(remoteAddr)
@@ -103,8 +103,8 @@ const (
 	maxTurningAway = 64
 )
 
-// turnAway tells a connection that is not served why, in a way that every SSH client shows: a disconnect message, which may
-// come before any keys are agreed on (RFC 4253, 11.1). It costs a write and no cryptography. The caller closes.
+// turnAway sends a refused connection the reason, in a way that every SSH client shows: a disconnect message, which may
+// come before key exchange (RFC 4253, 11.1). It costs a write and no cryptography. The caller closes.
 func (s *Server) turnAway(nc net.Conn, why string) {
 	select {
 	case s.turningAway <- struct{}{}:
@@ -112,7 +112,7 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 		return
 	}
 	defer func() { <-s.turningAway }()
-	nc.SetDeadline(time.Now().Add(turnAwayTime)) // where it fails, so does the write
+	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
 	if _, err := nc.Write(disconnect(why)); err != nil {
 		return
 	}

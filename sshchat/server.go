@@ -1,5 +1,5 @@
-// Package sshchat is the chat's SSH server: who comes in, what their connection may do, and the sessions.
-// It takes what it needs as interfaces and signers, and knows nothing of files.
+// Package sshchat is the chat's SSH server: logins, what a connection may do, and the sessions. It takes what it needs as
+// interfaces and signers, and knows nothing of files.
 package sshchat
 
 import (
@@ -25,8 +25,8 @@ import (
 
 // Passwords checks the password of a name.
 type Passwords interface {
-	// CheckBoth takes as long for a name without an account or without a password. secret is for Spend, and to be
-	// cleared; nil where the account has no second factor.
+	// CheckBoth takes as long for a name without an account or without a password. secret is for Spend, and must be
+	// cleared; nil if the account has no second factor.
 	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
 	// Spend is the intent to take a code of the second factor, which is taken once.
 	Spend(id string, secret []byte, code string) chat.SpendCode
@@ -62,7 +62,7 @@ type Server struct {
 	sweeper   *sweeper    // of stalled writes
 
 	draining     atomic.Bool   // no login and no session any more; set with mu held
-	turningAway  chan struct{} // holds a token for each connection that is told why it is not served
+	turningAway  chan struct{} // holds a token for each connection that is being sent the reason for its refusal
 	stop         context.Context
 	stopSessions context.CancelFunc
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
@@ -70,14 +70,14 @@ type Server struct {
 	stats           counters
 	messages        *limit.RateLimiter[chat.Name] // what people say
 	commands        *limit.RateLimiter[chat.Name] // the commands they use
-	changes         *limit.RateLimiter[chat.Name] // those among them that the audit log tells, of people without a role
-	denials         *limit.RateLimiter[chat.Name] // lines of it about what was refused to them
+	changes         *limit.RateLimiter[chat.Name] // those among them that the audit log records, of people without a role
+	denials         *limit.RateLimiter[chat.Name] // audit log lines about refusals to them
 	failureLog      *pacedLog                     // lines of failed logins
 	strangerLog     *pacedLog                     // lines of strangers, and of what could not log in
 	sessionLog      *pacedLog                     // lines that sessions cause
 	loginLog        *pacedLog                     // lines of logins to accounts
-	events          *events                       // what the audit log is told besides commands
-	strangerDenials *events                       // which refusals to people without an account it is told
+	events          *events                       // events for the audit log besides commands
+	strangerDenials *events                       // refusals to people without an account, for the audit log
 
 	mu        sync.Mutex
 	listeners []net.Listener     // guarded by mu; none until Serve
@@ -88,7 +88,7 @@ type Server struct {
 // view is what is decided, as it stands now.
 func (s *Server) view() chat.View { return s.services.Hub.View() }
 
-// New returns a server, which follows what the hub decides. It is to be made before the hub runs. Serve makes it listen.
+// New returns a server, which follows the hub's decisions. Call it before the hub runs. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, log: c.Log,
@@ -183,7 +183,7 @@ func (s *Server) acceptFrom(l net.Listener) error {
 	}
 }
 
-// exhausted reports whether accepting failed for want of something that comes back.
+// exhausted reports whether accepting failed for lack of a resource that may become free again.
 func exhausted(err error) bool {
 	for _, lacking := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, lacking) {

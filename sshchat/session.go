@@ -31,8 +31,8 @@ type session struct {
 	isExec  bool        // it runs one command and ends
 	ending  bool        // the session ends after what it is at
 	code    int         // what it ends with, of itself: a script's is that of its last refusal
-	absence string      // what to tell who was away for so long that nothing was sealed for them
-	said    string      // to somebody who was just registering
+	absence string      // the notice after an absence in which nothing was sealed to the user
+	said    string      // a notice to somebody who just registered
 }
 
 // errStopping is why a session ends when the server does.

@@ -12,21 +12,21 @@ import (
 	"sshchat/sshchat/limit"
 )
 
-// This file is what is counted against sources that waste connections or guess: how they are kept away, which are spared,
-// and what admins see of it, command.Sources.
+// This file counts what sources do: wasted connections and wrong passwords, which sources are refused, which are exempt,
+// and what admins see of it (command.Sources).
 
 var _ command.Sources = (*Server)(nil)
 
 // sourceCounts are what is counted against sources, and the wrong passwords of names.
 type sourceCounts struct {
-	current *atomic.Pointer[Limits] // what bounds them, and everything else of the server
+	current *atomic.Pointer[Limits] // the limits of the server
 
 	attempts   *limit.LoginAttempts
 	penalties  *limit.Penalties
 	newcomers  *limit.Newcomers
-	spared     *limit.RateLimiter[limit.Source] // wrong passwords from sources that are not kept away
-	keyQueries *limit.RateLimiter[limit.Source] // keys that clients ask about
-	claims     *limit.RateLimiter[limit.Source] // codes that are shown to become the admin
+	spared     *limit.RateLimiter[limit.Source] // wrong passwords from known sources, which are not refused
+	keyQueries *limit.RateLimiter[limit.Source] // keys that clients offer
+	claims     *limit.RateLimiter[limit.Source] // codes entered to become the first admin
 }
 
 func newSourceCounts(l Limits) sourceCounts {
@@ -111,8 +111,8 @@ func (n *sourceCounts) Forgive(addr netip.Addr) bool {
 	return n.newcomers.Forgive(from) > 0 || any
 }
 
-// penaltyLeft is how long the connection's source is kept away yet, for what it did; 0 if it is not. Sources from which somebody
-// logged in are spared: a class behind one address is not kept out for one of it who mistyped.
+// penaltyLeft is how long the connection's source is still refused for what it did; 0 if it is not. Known sources are
+// exempt: a class behind one address is not refused because one person mistyped.
 func (n *sourceCounts) penaltyLeft(c *conn) time.Duration {
 	if !n.limits().Penalties || c.exempt || n.attempts.Known(c.from) {
 		return 0
@@ -124,11 +124,11 @@ func failedLogins(wait time.Duration) string {
 	return "too many failed logins from your address; please try again in " + approx(wait)
 }
 
-// knownSourceAttempts is how many wrong passwords may come from a source that is spared. More are not looked at, but for names
-// that log in from there; whoever has an account, and everybody can have one, would else guess without end.
+// knownSourceAttempts is how many wrong passwords may come from a known source. More are not checked, except for names
+// that log in from there: otherwise anybody with an account, which everybody can have, could guess without end.
 var knownSourceAttempts = limit.Allowance{Burst: 30, Rate: 1.0 / 60}
 
-// passwordDelay is how long it is until a password from a spared source is looked at; 0 if it is.
+// passwordDelay is how long until a password from a known source is checked; 0 if it is checked now.
 func (n *sourceCounts) passwordDelay(c *conn) time.Duration {
 	if !n.limits().Penalties || c.exempt {
 		return 0
@@ -136,7 +136,7 @@ func (n *sourceCounts) passwordDelay(c *conn) time.Duration {
 	return n.spared.Delay(c.from, time.Now())
 }
 
-// mayTryPassword reports whether a password for the name is looked at, as far as its source is concerned.
+// mayTryPassword reports whether a password for the name may be checked, as far as its source is concerned.
 func (n *sourceCounts) mayTryPassword(c *conn, name chat.Name) bool {
 	return n.passwordDelay(c) == 0 || n.attempts.Knows(name, c.from)
 }

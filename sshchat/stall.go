@@ -93,7 +93,7 @@ func (s *sweeper) every() time.Duration {
 	return max(min(s.limit(), lastWords)/16, time.Millisecond)
 }
 
-// add has the sweeper look at a clock, which is running.
+// add makes the sweeper watch a running clock.
 func (s *sweeper) add(w *writeClock) {
 	now := s.now()
 	s.mu.Lock()
@@ -152,8 +152,8 @@ func (s *sweeper) sweep() {
 	}
 }
 
-// drop forgets a clock on which no write is under way, unless one has just begun: it may have found itself listed still.
-// It is called with mu held.
+// drop removes a clock without a pending write, unless one has just begun and relies on still being listed. It is called
+// with mu held.
 func (s *sweeper) drop(w *writeClock, now time.Duration) bool {
 	w.listed.Store(false)
 	if !w.check(now) {

@@ -15,16 +15,16 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// This file is who logs in with a name that has no account: a newcomer, or somebody who mistyped. Neither is guessing.
-// They are let in to make an account, or, where they cannot, to be told why.
+// This file handles logins with a name that has no account: a newcomer, or a typing error. Neither is guessing. They are
+// let in to create an account, or to learn why they cannot.
 
 // takesStrangers reports whether names without an account are let in. Whether a name has one is public then.
 func (a *authentication) takesStrangers() bool {
 	return a.server.services.Entrance().Registration || a.server.services.Claim != nil && a.server.services.Claim.Code() != ""
 }
 
-// isStranger reports whether no account can be meant: there is none of the name, and that is public, or the name is none
-// that an account can have, but one that a person might think they have.
+// isStranger reports whether the name cannot be an account's: no account has it, and that is public; or accounts cannot
+// have such a name, but people elsewhere do.
 func (a *authentication) isStranger(user string) bool {
 	name, err := text.ParseName(user)
 	if err != nil {
@@ -88,7 +88,7 @@ func possible(user string) string {
 	return name.String()
 }
 
-// acquireRegistration takes one of the places for registering. It returns why there is none.
+// acquireRegistration takes a registration slot, or returns why there is none.
 func (c *conn) acquireRegistration() *chat.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,7 +140,7 @@ func (c *conn) releaseRegistration() {
 // claimTries is how often a source may show a code that makes the first admin.
 var claimTries = limit.Allowance{Burst: 10, Rate: 1.0 / 60}
 
-// accountsWait is why no account can be made from there now, and for how long; empty if one can.
+// accountsWait is why no account can be created from that source now, and for how long; empty if one can.
 func (n *sourceCounts) accountsWait(c *conn) string {
 	return newcomersWords(n.newcomers.Wait(c.from, c.exempt))
 }
@@ -197,7 +197,7 @@ func (j *job) askInviteInstead(ctx context.Context) error {
 	return j.askInvite(ctx, "Invite code, if you have one: ")
 }
 
-// askInvite is offerAccount for somebody who needs an invite.
+// askInvite is offerAccount for people who need an invite.
 func (j *job) askInvite(ctx context.Context, question string) error {
 	code, err := j.Ask(ctx, question, true)
 	if err != nil {

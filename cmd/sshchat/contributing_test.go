@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// The command that CONTRIBUTING.md shows is all there is to it: built into the server it runs in both faces, is in the
-// help and the manual, and refuses wrong words.
+// The command that CONTRIBUTING.md shows is all there is to it: built into the server it runs in both UIs, is in the help
+// and the manual, and refuses wrong words.
 func TestContributingExampleIsWhole(t *testing.T) {
 	t.Parallel()
 	text := readText(t, "../../CONTRIBUTING.md")

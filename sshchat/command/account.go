@@ -61,8 +61,8 @@ func inviteCode(c *Call) (code string, err error) {
 	return "", c.Caller.MayRegister()
 }
 
-// registerAccount makes the account of the name that logged in: by the key it proved, or by a password typed twice.
-// code is the hash of that of an invite; without one it needs none.
+// registerAccount creates the account of the login's name, with the key it proved or a password typed twice. code is the
+// hash of an invite code, or empty.
 func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) (chat.Account, error) {
 	var keys []chat.Key
 	var password []byte
@@ -152,8 +152,8 @@ func noteReading(c *Call, a chat.Account) {
 	}
 }
 
-// Claim is the right to become the first admin, for whoever shows the code that the server printed. No number of wrong
-// codes ends it: of 80 bits nobody guesses one, and whoever could use it up would keep the operator out.
+// Claim is the right to become the first admin with the code that the server printed. Wrong codes do not end it: nobody
+// guesses 80 bits, and otherwise an attacker could lock the operator out.
 type Claim struct {
 	mu   sync.Mutex
 	code string // guarded by mu; empty while there is nothing to claim

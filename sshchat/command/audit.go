@@ -17,7 +17,7 @@ import (
 
 // What the audit log and the sources of connections show to admins.
 
-// auditLines is how many lines audit shows where it is not told.
+// auditLines is how many lines audit shows by default.
 const auditLines = 50
 
 var _ = add(&Command{
@@ -71,7 +71,7 @@ var _ = add(&Command{
 	},
 })
 
-// How many lines of the log are looked at, and how many in a row by one person without a role are shown.
+// How many lines of the log are read, and how many in a row by one person without a role are shown.
 const (
 	maxActs = 10_000
 	fewActs = 3
@@ -83,8 +83,7 @@ type actRun struct {
 	count int
 }
 
-// foldActs makes one of all but the first few lines in a row by a person whose lines are to be folded: who has no role must
-// not push out of sight what others do.
+// foldActs folds runs of lines by one person without a role after the first few: they must not hide other people's lines.
 func foldActs(acts []chat.Act, fold func(by string) bool) []actRun {
 	var runs []actRun
 	inRow := 0

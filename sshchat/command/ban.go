@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Who is kept out or quiet, and who is let in: bans, mutes, the allowlist, and invites to register.
+// Bans, mutes, the allowlist, and invites to register.
 
 const durations = "DUR is a duration such as 30s, 10m, 2h, 7d or 4w; the default is forever."
 
@@ -66,7 +66,7 @@ func parseSanction(c *Call) (chat.Sanction, error) {
 	return s, nil
 }
 
-// banOf is a ban, with what chat's rules have to know of who is connected.
+// banOf is a ban, with the connections that chat's rules need to know.
 func banOf(c *Call, s chat.Sanction) chat.Ban {
 	force, _ := c.Flags.GetBool("force")
 	return chat.Ban{Sanction: s, Force: force, Seen: staffSeen(c)}
@@ -213,7 +213,7 @@ var _ = add(&Command{
 	},
 })
 
-// While the allowlist is on, only those on it come in, and moderators and admins.
+// While the allowlist is on, only people on it, moderators and admins can log in.
 var (
 	_ = allowSwitch("allowlist on", "admit only people on the allowlist", true)
 	_ = allowSwitch("allowlist off", "admit everyone again", false)
@@ -245,7 +245,7 @@ func allowEdit(name, brief string, intent func(target string) chat.Intent) *Comm
 	})
 }
 
-// changeAllowlist changes the list, and says how many sessions of those whom it does not let in any more have ended.
+// changeAllowlist changes the list, and prints how many sessions ended because of it.
 func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
 	before := c.Live.Ended()
 	if err := c.decide(ctx, in); err != nil {

@@ -26,8 +26,8 @@ type Call struct {
 	UI         UI
 	Next       UI           // where the caller will be typing after this command; zero: in Face
 	At         net.Addr     // the address of the server that the connection came to
-	Account    chat.Account // who calls; the zero Account while registering
-	Name       chat.Name    // the name of the login; that of Account where there is one
+	Account    chat.Account // the caller's; the zero Account while registering
+	Name       chat.Name    // the login name; Account's name if there is one
 	Terminal   bool         // it was asked for on a terminal, which changes bytes: it ends lines in its own way
 	Key        *chat.Key    // the key proven in this login, if it was by key and has no account
 	Source     string       // where the connection comes from, for the log
@@ -38,74 +38,74 @@ type Call struct {
 	roomWord   string    // what RoomAt says, as it was typed; empty for the session's room
 	In         io.Reader // what a script sends; empty in chat
 	Out        io.Writer // data
-	Err        io.Writer // words for a person
+	Err        io.Writer // for people
 	Session    Session
 	Caller     Caller
-	// Who is who asks, as the session stands now: a command may change what its login has to prove.
+	// Who returns the caller as the session is now: a command may change what its login has to prove.
 	Who func() chat.Caller
 
 	unwritten int  // refusals before this one that the audit log does not have
 	recorded  bool // the audit log has a line: it was stored with what was decided
-	warned    bool // that what is said is sealed to nobody
+	warned    bool // it was warned that messages are sealed to nobody
 }
 
 // Session is the caller's session, for commands that act on it.
 type Session interface {
-	// Room is where what is typed goes; #general in exec.
+	// Room is the current room, to which typed messages go; #general in exec.
 	Room() chat.RoomName
-	// SetRoom makes room the one where what is typed goes.
+	// SetRoom changes the current room.
 	SetRoom(room chat.RoomName)
 	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
 	Correspondent() chat.Name
-	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk where there is no terminal.
-	// With echo false the answer is not shown.
+	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk if there is no terminal. With echo false
+	// the answer is not shown.
 	Ask(ctx context.Context, question string, echo bool) (string, error)
 	// Quit ends the session after the command.
 	Quit()
 
 	// The rest is for the chat alone, but for Zone.
 
-	// Show shows a text of many lines that the caller asked for by title, over the messages where there is a screen.
+	// Show shows a long text with a title, over the messages on a full screen.
 	Show(title, text string)
-	// Clear forgets what is on the screen, where there is one.
+	// Clear clears the screen, if there is one.
 	Clear()
-	// Focus is whom alone this session shows in rooms; nobody: everybody.
+	// Focus returns the only people that this session shows in rooms; empty: everybody.
 	Focus() []chat.Name
 	SetFocus(people []chat.Name)
-	// Zone is that of times for who chose none.
+	// Zone is the default time zone of the session.
 	Zone() *time.Location
 }
 
-// Caller is who calls: what they proved when they logged in, what is counted against them, and how fast they may act.
+// Caller is the calling user: what they proved at login, what is counted against them, and how fast they may act.
 type Caller interface {
-	// CheckPassword runs look, which checks a password of the caller's account, under the count of its wrong ones. It returns
-	// look's error, or a refusal where too many were wrong.
+	// CheckPassword runs check, which checks a password of the caller's account, and counts wrong ones. It returns
+	// check's error, or a refusal after too many wrong passwords.
 	CheckPassword(look func() error) error
-	// MayRegister refuses, in words, while too many accounts have been made lately.
+	// MayRegister returns a refusal while too many accounts have been created lately.
 	MayRegister() error
-	// CountRegistration counts an account that is about to be made, or refuses as MayRegister does. giveBack is to be called
-	// if it is not made after all.
+	// CountRegistration counts an account that is about to be made, or refuses as MayRegister does. Call giveBack if it
+	// is not created after all.
 	CountRegistration() (giveBack func(), err error)
-	// MayClaim counts a code that is shown to become the first admin. It refuses, in words, sources that showed many.
+	// MayClaim counts a code entered to become the first admin. It refuses sources that entered many.
 	MayClaim() error
-	// Registered tells the session that it now is the account's as it stands: only this one, not others of its connection.
+	// Registered makes this session, and no other of its connection, a session of the new account.
 	Registered(a chat.Account)
-	// Renew runs change, which changes the password or second factor of the caller's account, and has this session, and no
-	// other, go on as one that proved what change returns: the generation of a password, and whether a second factor. After
-	// a login by key it only runs change.
+	// Renew runs change, which changes the password or second factor of the caller's account. This session, and no other,
+	// then continues as one that proved what change returns: a password's generation, and whether there was a second
+	// factor. After a login by key it only runs change.
 	Renew(change func() (generation string, second bool, err error)) error
-	// Pace is called before text is said, or the command line text is run. Who is too fast is refused, in words that
-	// hold the text, or where nobody would read them waits. Its error is for the caller's caller.
+	// Pace is called before posting text, or running the command line text. A caller who is too fast is refused with an
+	// error that contains the text; a program waits instead. Its error is to be returned.
 	Pace(ctx context.Context, what Effort, text string) error
-	// Denied reports whether the audit log is to have a line of something that was refused to the caller for want of rights,
-	// and how many it was not to have since the last.
+	// Denied reports whether to write a refusal for lack of rights to the audit log, and how many were left out since the
+	// last line.
 	Denied() (unwritten int, due bool)
 }
 
-// Printf writes data.
+// Printf writes to standard output.
 func (c *Call) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
-// Notef writes words for a person.
+// Notef writes a line for people to standard error.
 func (c *Call) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
 
 // json reports whether --json was given.
@@ -204,7 +204,7 @@ func (c *Call) room(word string) (chat.RoomName, error) {
 	return name, nil
 }
 
-// person reads the name, with or without @, of somebody who has an account.
+// person parses the name of an existing account, with or without @.
 func (c *Call) person(word string) (chat.Name, error) {
 	name, err := c.personName(word)
 	if err != nil {
@@ -225,7 +225,7 @@ func (c *Call) personName(word string) (chat.Name, error) {
 	return name, nil
 }
 
-// account reads the name, with or without @, of somebody who has an account.
+// account returns the account of that name, with or without @.
 func (c *Call) account(word string) (chat.Account, error) {
 	name, err := c.personName(word)
 	if err != nil {
@@ -238,7 +238,7 @@ func (c *Call) account(word string) (chat.Account, error) {
 	return a, nil
 }
 
-// zone is that of times the caller is told.
+// zone is the time zone for times shown to the caller.
 func (c *Call) zone() *time.Location {
 	if zone := c.settings().Zone; zone != nil {
 		return zone
@@ -246,8 +246,8 @@ func (c *Call) zone() *time.Location {
 	return c.Session.Zone()
 }
 
-// decide has something decided that the caller asks for. When it returns nil it holds everywhere, and the audit log's line
-// about the command is written if it has one.
+// decide submits the caller's intent. When it returns nil the decision holds everywhere, and the command's line in the
+// audit log, if any, is written.
 func (c *Call) decide(ctx context.Context, in chat.Intent) error {
 	var line *chat.Act
 	if c.Command.audited() && c.Services.Audit != nil && !c.recorded {
@@ -267,7 +267,7 @@ func (c *Call) may(in chat.Intent) error {
 	return err
 }
 
-// says has something decided that lets others see the text, no faster than messages may.
+// says submits an intent that shows others the text, at the rate of messages.
 func (c *Call) says(ctx context.Context, text string, in chat.Intent) error {
 	if err := c.may(in); err != nil {
 		return err

@@ -1,6 +1,6 @@
-// Package command holds everything a person can tell the server to do; commands that belong together share a file.
-// One registry serves them all in both faces, "/join #dev" in the chat and "ssh host join #dev", and their help.
-// It knows nothing of SSH, terminals or files: what it needs of the server it names as interfaces.
+// Package command holds everything a person can tell the server to do; commands that belong together share a file. One
+// registry serves them all in both UIs, "/join #dev" in the chat and "ssh host join #dev", and their help. It knows
+// nothing of SSH, terminals or files: what it needs of the server it names as interfaces.
 package command
 
 import (
@@ -31,7 +31,7 @@ type Command struct {
 	ExecMore string   // what else there is to know by exec: standard input, and what to do without a terminal
 	UIs      UI
 	Group    Group            // where help lists it
-	List     bool             // what it prints is for reading: shown over the messages, where there is a screen
+	List     bool             // its output is a list or a text: shown over the messages on a full screen
 	Role     chat.Role        // the least that may use it; empty: everyone
 	RoomAt   int              // which word is the room that it acts in, counted from 1; 0: none is
 	InRoom   bool             // that room's moderators may use it as well
@@ -39,14 +39,14 @@ type Command struct {
 	Audit    bool             // the audit log has a line for each use, where Effect and Role do not decide that already
 	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks
 	Person   bool             // its words are people, not rooms
-	Harmless bool             // it tells nothing and does nothing: also a restricted key may run it
+	Harmless bool             // it reveals and changes nothing: restricted keys may run it too
 	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that
 	Secret   bool             // its words are nobody's to read: the audit log has its name alone
-	Account  bool             // an account is needed; without it whoever is about to register may use it too
+	Account  bool             // an account is needed; otherwise it can be used while registering, too
 
-	// How what follows the name is read. Words: so many single words, then Text: the rest of the line
-	// exactly as it came, quotes included; flags come before it. Without Text everything is words, split as a shell
-	// does, and flags. A room that is one of the words, or the next after them, is with RoomAt.
+	// How the arguments are parsed. Words: this many single words, then Text: the rest of the line exactly as it came,
+	// quotes included; flags come before it. Without Text everything is words, split as a shell does, and flags. A room
+	// that is one of the words, or the next after them, is with RoomAt.
 	Words     int
 	Text      bool
 	WordsOnly bool // the text is single words: its flags may stand among them
@@ -65,13 +65,13 @@ type Effort int
 const (
 	Message Effort = iota + 1 // something is said
 	Work                      // a command is run
-	Change                    // one without a role does what the audit log tells
+	Change                    // it is audited even without a role
 )
 
 // Effect is what a command does to the state of the chat. What the muted, the outranked and others are refused, and what the
 // audit log has a line for, follows from it, so every command names one: add panics without it.
 //
-// What is refused to whom, with exit code 3 and, but for what only reads, a line in the audit log:
+// Which callers are refused, with exit status 3 and a line in the audit log, except for commands that only read:
 //
 //	                             | Reads | Speaks | ChangesOwn, ChangesAccount, ChangesServer | ChangesOthers
 //	muted                        |   -   |  yes   | if it says something (Command.Says)       | if it says something
@@ -96,7 +96,7 @@ const (
 	ChangesServer                    // it changes what is everybody's
 )
 
-// all is every command there is. Each is added where it is written down, by var _ = add(…); the registry sorts them.
+// all is every command. Each is added where it is defined, by var _ = add(…); the registry sorts them.
 var all []*Command
 
 func add(c *Command) *Command {

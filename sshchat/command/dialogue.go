@@ -9,8 +9,8 @@ import (
 	"filippo.io/age"
 )
 
-// What dialogues have in common. If one ended because of a wrong answer, a person who types on would say the rest of it in
-// the room: so it asks again, and the session swallows the line after the last try.
+// Common parts of dialogues. If a wrong answer ended one, the next answer would be posted in the room: so the question is
+// repeated, and the session discards the line after the last attempt.
 
 // tries is how often a question is asked that is answered wrongly.
 const tries = 3
@@ -22,7 +22,7 @@ var (
 	ErrDeclined = &chat.Refusal{Code: chat.Failed, Text: "cancelled; nothing was changed"}
 )
 
-// askAgain runs a dialogue anew while a password or a code in it was wrong, tries times in all.
+// askAgain repeats a dialogue while a password or code is wrong, tries times in all.
 func askAgain(c *Call, dialogue func() error) error {
 	for n := 1; ; n++ {
 		err := dialogue()

@@ -85,8 +85,8 @@ func (d *dispatch) show(ctx context.Context) error {
 	return err
 }
 
-// output sees to it that bytes come to whoever asked as they are. A terminal ends lines in its own way, and shows what it
-// is not to show: a command that says it prints bytes is refused there, and one that does not say it prints text.
+// output keeps binary output intact. A terminal changes line ends and interprets escapes, so a command that prints bytes
+// is refused on one, and every other command can print only text.
 func (d *dispatch) output(ctx context.Context) *textOut {
 	printed := &textOut{w: d.Out}
 	if printsBytes(d.Call) {
@@ -122,7 +122,7 @@ func (u *untilEnd) Write(p []byte) (int, error) {
 	return u.Writer.Write(p)
 }
 
-// textOut passes on text, and nothing from the first byte on that is none.
+// textOut passes on text, up to the first byte that is not text.
 type textOut struct {
 	w   io.Writer
 	cut []byte // the beginning of a character whose end comes with the next write
@@ -156,7 +156,7 @@ func (o *textOut) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deny refuses the call for want of rights, at the pace of other commands.
+// deny refuses the call for lack of rights, at the rate of other commands.
 func (d *dispatch) deny(ctx context.Context, refused error) error {
 	if d.Account.ID == "" || !d.Command.denialAudited() {
 		return refused
@@ -173,7 +173,7 @@ func (cmd *Command) audited() bool {
 	return cmd.Audit || cmd.Effect == ChangesAccount || cmd.Role != "" && cmd.Effect != Reads
 }
 
-// denialAudited reports whether the audit log has a line if the command is refused for want of rights.
+// denialAudited reports whether the audit log gets a line if the command is refused for lack of rights.
 func (cmd *Command) denialAudited() bool {
 	return cmd.audited() || cmd.Role != "" || cmd.Effect != Reads
 }
@@ -181,8 +181,8 @@ func (cmd *Command) denialAudited() bool {
 // maxAudited is how much of what was typed a line of the audit log keeps, in bytes.
 const maxAudited = 300
 
-// record writes what came of the command into the audit log. What was done is done even where that fails:
-// the caller and the operator are told.
+// record writes the command's result into the audit log. If that fails the command is still done: the caller and the
+// operator are informed.
 func (c *Call) record(err error) {
 	if c.Services.Audit == nil || err == nil && c.recorded {
 		return
@@ -197,7 +197,7 @@ func (c *Call) record(err error) {
 	}
 }
 
-// act is the audit log's line about the command, of which that came.
+// act is the command's line in the audit log, with its result.
 func (c *Call) act(err error) chat.Act {
 	act := chat.Act{By: c.Name.String(), Source: c.Source, UI: "chat", Do: c.Command.Name, Result: "done"}
 	if c.UI == Exec {
@@ -207,7 +207,7 @@ func (c *Call) act(err error) chat.Act {
 	switch {
 	case c.Command.Secret:
 		words = nil
-	case !c.Command.audited(): // the text is for those to whom it was to be said
+	case !c.Command.audited(): // the text is only for its recipients
 		words = words[:min(len(words), 1)]
 	case c.Text != "":
 		words = append(words[:len(words):len(words)], c.Text)

@@ -42,7 +42,8 @@ var _ = add(&Command{
 	},
 })
 
-// helpUnder explains the commands that begin with a word which is none itself, as user. It is empty if there are none.
+// helpUnder explains the commands that begin with a word which is not a command itself, such as user. It is empty if
+// there are none.
 func (r *Registry) helpUnder(c *Call, word string) string {
 	word = strings.ToLower(word)
 	if r.byName[c.UI][word] != nil {
@@ -188,13 +189,13 @@ func (cmd *Command) help(ui UI) string {
 	return b.String()
 }
 
-// Explained is a command, as a manual tells of it.
+// Explained is a command, as the manual describes it.
 type Explained struct {
 	Group       Group
 	Name, Usage string
 	Brief, More string
 	Faces       UI
-	Flags       *pflag.FlagSet // nil where there are none
+	Flags       *pflag.FlagSet // nil if there are none
 }
 
 // Manual returns all commands, by groups.

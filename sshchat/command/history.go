@@ -259,7 +259,7 @@ func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Iden
 	return said, nil
 }
 
-// showOpened lists what was opened of so many sealed lines.
+// showOpened lists the opened ones of the sealed lines.
 func showOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
 	if len(said) == 0 {
 		return failed("your password cannot open any of the %s: it was set later", text.Count(sealed, "sealed line"))
@@ -276,31 +276,30 @@ func showOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) er
 	return nil
 }
 
-// What reading the stored history costs. It goes through files, as large as they are, for whoever asks: so it is
-// charged by its size, as search is, and few do it at once on the whole server. What a client takes its time for holds no
-// place.
+// The cost of reading the stored history. It reads whole files, so it is charged by size, like search, and only a few
+// people do it at once on the whole server. A slow client does not hold a place.
 
 const (
 	readCost  = 1 << 20  // bytes of history that count as one more command
 	readChunk = 64 << 10 // bytes that are gathered before the client gets them
 )
 
-// Readers are the places for reading what is stored. One person has at most one of them at a time, in all their commands
-// together: who asks in many gets no more than who asks in one.
+// Readers is a semaphore for reading stored history. One person holds at most one place, in all their commands together:
+// running many commands gains nothing.
 type Readers struct {
 	places chan struct{}
 
 	mu     sync.Mutex
-	people map[chat.Name]*ownPlace // guarded by mu; those who have a place or wait for one
+	people map[chat.Name]*ownPlace // guarded by mu; people who hold a place or wait for one
 }
 
 // ownPlace is the one that a person has.
 type ownPlace struct {
 	taken chan struct{}
-	users int // who hold or want it; guarded by the Readers' mu
+	users int // commands that hold or want it; guarded by the Readers' mu
 }
 
-// NewReaders makes so many places.
+// NewReaders returns a semaphore with n places.
 func NewReaders(n int) *Readers {
 	return &Readers{places: make(chan struct{}, max(1, n)), people: make(map[chat.Name]*ownPlace)}
 }
@@ -340,7 +339,7 @@ func (r *Readers) release(name chat.Name) {
 	r.forget(name)
 }
 
-// forget drops what is kept of a person of whom no command holds or wants a place.
+// forget removes a person none of whose commands holds or wants a place.
 func (r *Readers) forget(name chat.Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -104,7 +104,7 @@ func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) erro
 	return c.decide(ctx, chat.AddKeys{ID: a.ID, Keys: kept})
 }
 
-// noteUseOf says of a key that was added if it opens no history, where somebody might think that it does.
+// noteUseOf warns if an added key cannot open history although one might expect it to.
 func noteUseOf(c *Call, key chat.Key) {
 	if !key.Reads && len(key.Only) == 0 {
 		c.Notef("This key can log in but cannot open sealed history: only ed25519, RSA and age1… keys can.")

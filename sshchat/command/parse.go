@@ -83,8 +83,8 @@ func parseText(c *Call, rest string) error {
 	return takeRoom(c)
 }
 
-// takeRoom finds the room among the words. Which word it is depends on nothing but the command: its # is optional, except
-// that in the chat, where the room may be left out, # tells it from the first word of a text.
+// takeRoom finds the room among the words. Its position depends only on the command. The # is optional, except in the
+// chat if the room can be omitted: there # distinguishes it from the first word of a text.
 func takeRoom(c *Call) error {
 	at := c.Command.RoomAt - 1
 	switch {
@@ -108,8 +108,8 @@ func takeRoom(c *Call) error {
 // looksLikeFlag is what is taken for a flag before a text. Dashes alone, as of a line that is drawn, are text.
 var looksLikeFlag = regexp.MustCompile(`^--([a-zA-Z].*)?$`)
 
-// leadingFlags reads the flags before a text; "--" ends them. It returns the text. A message is what it is, whatever it
-// begins with. Any other text that begins as a flag does was meant for one, also where the command has none.
+// leadingFlags parses the flags before a text; "--" ends them. It returns the text. A message may begin with anything.
+// Any other text that begins like a flag is an error, even if the command has no flags.
 func leadingFlags(c *Call, rest string) (text string, err error) {
 	for (c.Command.Flags != nil || !c.Command.Free) && !c.endOfFlags {
 		word, after := cutWord(rest)
@@ -141,8 +141,8 @@ func leadingFlags(c *Call, rest string) (text string, err error) {
 	return rest, nil
 }
 
-// lateFlags finds flags in a text that come too late, so that none is silently a part of a reason or a key. Where the text
-// is single words they are taken. A -- before them makes them text, and is none itself.
+// lateFlags finds flags that come too late in a text, so that none silently becomes part of a reason or a key. If the
+// text consists of single words they are accepted. A -- before them makes them text, and is dropped.
 func lateFlags(c *Call) error {
 	if c.Command.Flags == nil || c.endOfFlags {
 		return nil
@@ -187,8 +187,8 @@ func cutWord(line string) (word, rest string) {
 	return line[:i], strings.TrimLeft(line[i:], blanks)
 }
 
-// cutQuoted is cutWord for a word that may be in quotes, as where a whole command is in others: ssh h "say '#ops' hi".
-// What follows is not looked at.
+// cutQuoted is cutWord for a word that may be quoted, as in a quoted command: ssh h "say '#ops' hi". The rest is not
+// parsed.
 func cutQuoted(line string) (word, rest string) {
 	if quoted, after := cutPhrase(line); !strings.ContainsAny(quoted, blanks) {
 		return quoted, after

@@ -42,7 +42,7 @@ var _ = add(&Command{
 	},
 })
 
-// whereabouts tells whether somebody is there to read.
+// whereabouts says whether somebody is online or away.
 func whereabouts(c *Call, name chat.Name) string {
 	why, since, away := c.Hub.Away(name)
 	switch {

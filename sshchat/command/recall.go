@@ -18,7 +18,7 @@ import (
 
 // What memory holds: listed, searched, and followed as it grows.
 
-// fewListed is how many messages are recalled where nobody says how many.
+// fewListed is how many messages are listed by default.
 const fewListed = 50
 
 var _ = add(&Command{
@@ -83,7 +83,7 @@ func firstOf(words []string) string {
 // What a search may cost. A full room takes 7 ms to look through.
 const (
 	maxWords   = 16
-	searchWork = 8 * chat.LogLines // so many messages to look through count as one more command
+	searchWork = 8 * chat.LogLines // searching this many messages counts as one more command
 )
 
 var _ = add(&Command{
@@ -236,14 +236,14 @@ func runFollow(ctx context.Context, c *Call) error {
 	c.Out = out
 	for {
 		ended, came := false, reader.Next(followBatch)
-		if ctx.Err() != nil { // noticed late, perhaps: what was said since is not for who was put out
+		if ctx.Err() != nil { // this may be noticed late: later messages are not for a removed member
 			return followEnd(ctx)
 		}
 		for _, d := range came {
 			printDelivery(c, d)
 			if d.Kind == chat.Parted && from.Only != nil {
 				if err := noteParted(c, d.Room, from.Only); err != nil {
-					out.Flush() // fails only where nobody reads
+					out.Flush() // fails only if nobody reads
 					return err
 				}
 			}
@@ -256,7 +256,7 @@ func runFollow(ctx context.Context, c *Call) error {
 			}
 		}
 		if err := out.Flush(); ended || err != nil {
-			return nil // or whoever followed has gone
+			return nil // or the follower is gone
 		}
 		if reader.Wait(ctx) != nil {
 			return followEnd(ctx)
@@ -334,7 +334,7 @@ func printDelivery(c *Call, d chat.Delivery) {
 	}
 }
 
-// told is what happened, as a program reads it.
+// messageText is the message's text for a program.
 func messageText(m *chat.Message) string {
 	text := indent(m.Text)
 	if m.Deleted {
@@ -354,10 +354,10 @@ func messageText(m *chat.Message) string {
 // indent moves a message's further lines two spaces in, so that none of them can pass for a message.
 func indent(t chat.Text) string { return strings.ReplaceAll(t.String(), "\n", "\n  ") }
 
-// How much one answer tells of what was said.
+// How many messages one answer lists.
 const (
 	maxListed   = 200           // messages
-	maxSearched = 5 * maxListed // of which so many are looked at, as some may be from people who are ignored
+	maxSearched = 5 * maxListed // messages searched, since some may be from ignored people
 )
 
 // pickWanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the

@@ -9,12 +9,11 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// This file keeps a command to its rights for as long as it runs. It may wait for minutes: for input, an answer, its turn,
-// a large room. Meanwhile the key of its login may be removed, or its admin be one no more. So the dispatcher looks at them
-// again after every wait. What a command changes is looked at once more at its place, by chat's rules. No command does so
-// itself.
+// This file enforces a command's rights while it runs. It may wait for minutes: for input, an answer, its turn, a large
+// room. Meanwhile its login's key may be removed, or the caller may lose a role. So the dispatcher checks the rights
+// again after every wait. Chat's rules check each change once more when it is made. No command does so itself.
 
-// checkAccount refuses whoever has none what needs one.
+// checkAccount refuses callers without an account if the command needs one.
 func checkAccount(c *Call) error {
 	if !c.Command.Account && c.Command.Role == "" || c.Account.ID != "" {
 		return nil
@@ -25,8 +24,8 @@ func checkAccount(c *Call) error {
 	return denied("no account named %s; to create it: ssh %s register", c.Name, c.Login())
 }
 
-// checkRights checks the rights of the caller, whose account is a now: here and nowhere else. What depends on whom the command
-// acts on is chat's to check.
+// checkRights checks the rights of the caller, whose account is now a: here and nowhere else. Rights that depend on the
+// target are checked by chat.
 func checkRights(c *Call, a chat.Account) error {
 	if only := c.Who().Login.Only; !c.Command.Harmless && !only.Allows(c.Command.Name, targetsOf(c)) {
 		return denied("this key may only be used for %s", only)
@@ -75,7 +74,8 @@ func targetsOf(c *Call) []string {
 	return targets
 }
 
-// checkRoom refuses whoever is no admin what runs a private room that they are not in: they do not learn that it is there.
+// checkRoom refuses to let anyone but an admin moderate a private room that they are not in: they do not learn that it
+// exists.
 func checkRoom(c *Call, a chat.Account) error {
 	if !c.Command.InRoom || a.Role.AtLeast(chat.Admin) {
 		return nil
@@ -129,7 +129,7 @@ func (s *Services) Admitted(who chat.Caller) (chat.Account, error) {
 	return now.Admit(who)
 }
 
-// watch has everything that the call waits for or says look at its rights again.
+// watch makes everything that the call waits for or prints check its rights again.
 func (d *dispatch) watch(ctx context.Context) {
 	d.In = &watchedInput{ctx, d.In, d.Call}
 	if d.Command.Role != "" {
@@ -167,7 +167,7 @@ func (w *watchedInput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watchedOutput is standard output of who has more rights than others: they may go while a slow client takes what there is.
+// watchedOutput is standard output for privileged callers: they may lose their rights while a slow client reads.
 type watchedOutput struct {
 	io.Writer
 	of *dispatch
@@ -182,7 +182,7 @@ func (w *watchedOutput) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// watchedSession is the session of a call, whose methods that wait look at the call's rights afterwards.
+// watchedSession is a call's session. Its methods that wait check the call's rights afterwards.
 type watchedSession struct {
 	Session
 	call *Call
@@ -199,7 +199,7 @@ func (w *watchedSession) Ask(ctx context.Context, question string, echo bool) (s
 	return answer, nil
 }
 
-// watchedCaller is the caller, whose methods that wait look at the call's rights afterwards.
+// watchedCaller is a call's caller. Its methods that wait check the call's rights afterwards.
 type watchedCaller struct {
 	Caller
 	call *Call

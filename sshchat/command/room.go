@@ -34,7 +34,7 @@ var _ = add(&Command{
 	},
 })
 
-// targetRoom is the room that the command acts in, which is none of two people.
+// targetRoom is the room that the command acts on, which must not be a direct room.
 func targetRoom(c *Call) (chat.RoomName, error) {
 	room, err := c.target()
 	if err == nil && room.IsDirect() {
@@ -144,7 +144,7 @@ var _ = add(&Command{
 			return err
 		}
 		if c.Session.Room() == room {
-			c.Session.SetRoom(chat.General) // where the answer is seen
+			c.Session.SetRoom(chat.General) // if the answer is seen
 		}
 		c.Notef("Closed #%s.", room)
 		return nil
@@ -281,7 +281,7 @@ var _ = add(&Command{
 	},
 })
 
-// endSessions ends the sessions of somebody whom the caller may put out of #general, which nobody leaves.
+// endSessions ends the sessions of somebody whom the caller may kick from #general, which nobody can leave.
 func endSessions(c *Call, a chat.Account, why string) error {
 	c.Log.Info("kick", "on", a.Name, "room", chat.General.String(), "by", c.Account.Name, "source", c.Source)
 	n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")

@@ -10,7 +10,7 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// What is said, edited and taken back.
+// Posting, editing and deleting messages.
 
 var _ = add(&Command{
 	Name: "say", Args: "ROOM TEXT|-", Brief: "post a message in a room", Group: Talking,
@@ -150,7 +150,7 @@ func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kin
 	return m, nil
 }
 
-// warnUnreadable says to a script, once, what its person's sessions are told as well.
+// warnUnreadable prints a script, once, the warning that the person's sessions also get.
 func warnUnreadable(c *Call, room chat.RoomName) {
 	if !c.warned && c.Hub.Unreadable(room) {
 		c.warned = true
@@ -271,7 +271,7 @@ func lastSaid(c *Call) (chat.Message, error) {
 	return m, nil
 }
 
-// amend edits or takes back a message.
+// amend edits or deletes a message.
 func amend(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, of uint64, said string) error {
 	var clean chat.Text
 	if kind == chat.Edit {

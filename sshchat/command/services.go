@@ -19,7 +19,7 @@ type Services struct {
 	Passwords     Passwords
 	SecondFactor  SecondFactor
 	History       History
-	Readers       *Readers // who reads it at once; nil: as many as like
+	Readers       *Readers // limits concurrent readers; nil: no limit
 	Audit         Audit
 	Live          Live
 	LoginAttempts LoginAttempts
@@ -67,8 +67,8 @@ type Logger interface {
 // Accounts makes what accounts consist of, as it is stored. It decides nothing: what it makes is for chat.Hub.Decide.
 // Refusals that a person can do something about come as errors whose text is for that person.
 type Accounts interface {
-	// Seen notes that the account was used today: nothing is sealed for who has not been here for long. Where that was
-	// so, since tells from when on; it is zero where it was not.
+	// Seen records that the account was used today: nothing is sealed to accounts that are unused for long. If that was
+	// the case, since is when it began; otherwise zero.
 	Seen(id string, decide func(chat.Visit) error) (since time.Time, err error)
 	// Checkpoint returns once the file that people read has all that was decided.
 	Checkpoint() error
@@ -78,7 +78,7 @@ type Accounts interface {
 	ParseKey(line string) (chat.Key, error)
 	// NewKey makes a key as it is kept, for chat.AddKeys.
 	NewKey(k chat.Key) (chat.Key, error)
-	// NewInvite makes an invite for so many uses, until then (zero: for ever). The code is not kept in clear.
+	// NewInvite makes an invite for that many uses, until then (zero: forever). The code is not kept in clear.
 	NewInvite(by chat.Name, uses int, until time.Time) (in chat.CreateInvite, code string, err error)
 	// InviteHash is how a code is kept.
 	InviteHash(code string) string
@@ -93,7 +93,7 @@ type Accounts interface {
 type Passwords interface {
 	// CheckPolicy refuses a password that would be refused as a new one.
 	CheckPolicy(name chat.Name, password []byte) error
-	// NewPassword replaces old, or makes a first password where the account has none.
+	// NewPassword replaces old, or sets the first password if the account has none.
 	NewPassword(ctx context.Context, id string, old, new []byte) (chat.SetPassword, error)
 	// NewReset makes a password without the old one. What was sealed to that alone is lost unless it is remembered.
 	NewReset(ctx context.Context, id string, new []byte) (chat.ResetPassword, error)
@@ -114,16 +114,16 @@ type SecondFactor interface {
 	NewSecret() []byte
 	// NewFactor makes one of a secret, if code is one of the secret's, and codes that each serve once instead.
 	NewFactor(id string, secret []byte, code string) (in chat.SetFactor, recovery []string, err error)
-	// CheckBoth checks the password and returns the secret that it opens; nil where there is none.
+	// CheckBoth checks the password and returns the secret of the second factor; nil if there is none.
 	CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error)
 	// Spend is the intent to take a code, of the secret or a recovery code, which is taken once.
 	Spend(id string, secret []byte, code string) chat.SpendCode
 }
 
-// History is what was said, sealed. Its methods may be called while messages are being stored.
+// History is the sealed history. Its methods may be called while messages are being stored.
 type History interface {
-	// Export writes one age file of the room's last lines from since on, sealed anew to the recipients while they
-	// are in memory, else as the last closed window has them; later counts lines that are stored but not in it.
+	// Export writes one age file of the room's last lines from since on, sealed again to the recipients while they are in
+	// memory, else from the last closed window; later counts lines that are stored but not in it.
 	Export(w io.Writer, me chat.Name, room chat.RoomName, since uint64, to []age.Recipient) (later int, err error)
 	// ExportWindow writes the window as it was closed.
 	ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error
@@ -149,7 +149,7 @@ type Window struct {
 	Readable bool   `json:"readable"` // sealed to whoever asked
 }
 
-// Live is who is connected.
+// Live lists and ends sessions.
 type Live interface {
 	// Sessions lists the open sessions of accounts, the oldest first.
 	Sessions() []LiveSession
@@ -181,7 +181,7 @@ type Figure struct {
 
 // LoginAttempts counts the wrong passwords of each name.
 type LoginAttempts interface {
-	// Unlock forgets those of a name, and returns how many they were in a row.
+	// Unlock resets the count of a name, and returns how many there were in a row.
 	Unlock(name chat.Name) (wrong int)
 	// Sources are those that somebody logged in to the name from in the last 30 days.
 	Sources(name chat.Name) []netip.Prefix
@@ -192,7 +192,7 @@ type LoginAttempts interface {
 type Sources interface {
 	// LimitedSources lists the sources against which something is counted, those that are refused first.
 	LimitedSources() []Source
-	// Forgive forgets all that is counted against the source of the address, and reports whether there was anything.
+	// Forgive resets everything counted against the address's source, and reports whether there was anything.
 	Forgive(addr netip.Addr) bool
 }
 
@@ -210,7 +210,7 @@ type Source struct {
 // States of a source.
 const (
 	SourceRefused = "refused" // its connections are, for what it did
-	SourceDelayed = "waits"   // its passwords are not looked at; it is known, so that it is not refused
+	SourceDelayed = "waits"   // its passwords are delayed; it is a known source, so it is not refused
 	SourceCharged = "owes"    // a little more, and it is refused
 	SourceFree    = "free"
 )
@@ -225,7 +225,7 @@ type Audit interface {
 	Acts(since time.Time, n int) ([]chat.Act, error)
 	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.
 	Verify() (lines uint64, err error)
-	// Signed is what the host key signed of the log last. It fails where the log does not go on from there.
+	// Signed is what the host key last signed of the log. It fails if the log does not continue from it.
 	Signed() (SignedTip, error)
 }
 
@@ -250,7 +250,7 @@ type HostKeys interface {
 	List() ([]HostKey, error)
 	// Records are the ends of former keys, each signed by the key that went, the oldest first.
 	Records() [][]byte
-	// Prepare makes the next key, unless there is one, and has clients told of it.
+	// Prepare makes the next key, unless there is one, and announces it to clients.
 	Prepare() (made bool, err error)
 	// Rotate makes the next key the current one.
 	Rotate() error

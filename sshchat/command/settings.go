@@ -31,7 +31,7 @@ type Settings struct {
 // setting is one thing a person can choose: by set, and by a command of its own in the chat.
 type setting struct {
 	name   string
-	values []string // all there are, that of who chose nothing first; nil for themes, and where check decides
+	values []string // all values, the default first; nil for themes, and if check decides
 	brief  string
 	// check returns value as it is kept, or a refusal.
 	check func(c *Call, value string) (string, error)
@@ -67,7 +67,7 @@ func ParseSettings(chosen map[string]string) Settings {
 	}
 }
 
-// of is the setting's value among what was chosen, or what counts where nothing was; that may be empty.
+// of is the setting's value, or its default, which may be empty.
 func (s *setting) of(chosen map[string]string) string {
 	value := chosen[s.name]
 	if s.values != nil && !slices.Contains(s.values, value) {
@@ -76,7 +76,7 @@ func (s *setting) of(chosen map[string]string) string {
 	return value
 }
 
-// choices are the values it can have; none where they cannot be listed.
+// choices are its possible values; empty if they cannot be listed.
 func (s *setting) choices(v *Services) []string {
 	if s == themeSetting {
 		return v.Themes
@@ -92,7 +92,7 @@ func (s *setting) meaning(v *Services) string {
 	return s.brief
 }
 
-// displayValue is the setting's value as the caller is told it; empty where nothing was chosen and the client decides.
+// displayValue is the setting's value as shown to the caller; empty if it is not set and the client decides.
 func displayValue(c *Call, s *setting) string {
 	value, choices := s.of(c.Account.Settings), s.choices(c.Services)
 	if value == "" && len(choices) > 0 {
@@ -197,7 +197,7 @@ func capitals(name string) string {
 	return string(b)
 }
 
-// parseNames reads names with spaces between, and leaves out what is none.
+// parseNames reads names separated by spaces, and ignores invalid ones.
 func parseNames(value string) []chat.Name {
 	var names []chat.Name
 	for word := range strings.FieldsSeq(value) {
@@ -237,7 +237,7 @@ func joinNames(names []chat.Name) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// These commands are doors to the settings of what things look like.
+// These commands change settings of the appearance.
 var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
 	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
@@ -248,7 +248,7 @@ var (
 	_ = settingCommand("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
 )
 
-// settingCommand is a command that sets one thing. Without a value it tells how that is set; what is on or off it turns.
+// settingCommand is a command for one setting. Without a value it shows the setting, or toggles one that is on or off.
 func settingCommand(name, args string, s *setting, brief string) *Command {
 	return add(&Command{
 		Name: name, Args: args, Brief: brief, Group: Looks,
@@ -359,7 +359,7 @@ func ParseZone(name string) (*time.Location, error) {
 	return time.LoadLocation(name)
 }
 
-// maxZone is the longest name of a zone that is looked at, in bytes.
+// maxZone is the longest zone name that is accepted, in bytes.
 const maxZone = 64
 
 // rulePattern is a zone by its rules, as POSIX has it: CET-1CEST,M3.5.0,M10.5.0/3.

@@ -333,7 +333,7 @@ var _ = add(&Command{
 	},
 })
 
-// askSure asks before what cannot be undone, unless --yes says so.
+// askSure asks for confirmation before what cannot be undone, unless --yes is given.
 func askSure(ctx context.Context, c *Call, question string) error {
 	if yes, err := c.Flags.GetBool("yes"); err == nil && yes {
 		return nil

@@ -25,8 +25,8 @@ func (f UI) Type(line string) string {
 	return line
 }
 
-// words returns a text with its commands, which stand in backquotes, as they are typed in the face. In the chat there is a
-// terminal to ask on, and nothing needs to be said of that.
+// words returns a text with its commands, which are in backquotes, as they are typed in the UI. The chat has a terminal
+// to ask on, so remarks about it are left out.
 func (f UI) words(s string) string {
 	parts := strings.Split(s, "`")
 	for i := 1; i < len(parts)-1; i += 2 {
@@ -42,11 +42,11 @@ func (f UI) words(s string) string {
 // needsTerminal ends the brief help of a command that asks something.
 const needsTerminal = " (needs ssh -t)"
 
-// typed is how a command is typed by the person who reads what the call says. Who has registered at a prompt goes on in the chat.
+// typed is how the caller types a command. After registering at a prompt, that is in the chat.
 func (c *Call) typed(line string) string { return cmp.Or(c.Next, c.UI).Type(line) }
 
-// Reach is how ssh is to be called to reach the server under a name: "-p 2222 alice@chat.host". It is what the operator has
-// set, or the address that a connection came to, which is one that its user can reach.
+// Reach returns ssh's arguments to reach the server under a name: "-p 2222 alice@chat.host". It uses the operator's
+// setting, or the address that the connection came to, which its user can reach.
 func (s *Services) Reach(name string, at net.Addr) string {
 	return strings.Replace(cmp.Or(s.Entrance().Address, AddressOf(at)), "NAME", name, 1)
 }
@@ -129,7 +129,7 @@ func denied(format string, args ...any) error { return refuse(chat.Denied, forma
 
 func notFound(format string, args ...any) error { return refuse(chat.NotFound, format, args) }
 
-// ErrNobodyToAsk is returned by Session.Ask where there is no terminal.
+// ErrNobodyToAsk is returned by Session.Ask if there is no terminal.
 var ErrNobodyToAsk = &chat.Refusal{Code: chat.Usage, Text: "this command asks questions and needs a terminal; use ssh -t"}
 
 // ErrInterrupted is the cause of the end of a command's context when the person at its terminal pressed Ctrl+C.
@@ -183,8 +183,8 @@ func FlagError(err error) string {
 	return err.Error()
 }
 
-// FlagValueError is FlagError for a value, without the name of its flag. Flags of types of this project refuse in words
-// of their own.
+// FlagValueError is FlagError for a value, without the name of its flag. Flags with types of this project have their own
+// error texts.
 func FlagValueError(err error) string {
 	var value *pflag.InvalidValueError
 	if !errors.As(err, &value) {

@@ -67,7 +67,7 @@ func (r *record) encodeStart() {
 	r.encodeLines(first, append(fragments, line), prefix, suffix)
 }
 
-// predecessor reads the fields of a start record; nil where there are none.
+// predecessor reads the fields of a start record; nil if there are none.
 func (j *recordJSON) predecessor() (*predecessor, error) {
 	if j.Archive == "" && j.Size == 0 && j.SHA256 == "" && j.At == "" && j.Rooms == nil {
 		return nil, nil
