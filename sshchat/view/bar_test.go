@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,8 @@ func TestRoomNumbersStay(t *testing.T) {
 	goes("\x1b2", direct("newe"))
 }
 
-// What is unread and has no room in the bar is counted at its end, and a number is never cut off.
+// Rooms with mentions, then those with unread messages, then direct messages come first in the bar. What has no room in it is
+// counted at its end, and a number is never cut off.
 func TestBarTellsWhatIsOutOfSight(t *testing.T) {
 	for _, c := range []struct {
 		width int
@@ -78,14 +80,16 @@ func TestBarTellsWhatIsOutOfSight(t *testing.T) {
 		want  string
 	}{
 		{100, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) 5:@late(1!)"},
-		{60, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) +1!"},
-		{56, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet 4:#dev(3) +1!"},
-		{50, 0, "1:#general 2:@b-writes-much(12!) 3:@quiet +2!"},
-		{30, 0, "1:#general +3!"},
-		{20, 0, "1:#general +3!"},
-		{40, 3, "3:@quiet 4:#dev 5:@late(1!) +1!"},
-		{30, 4, "4:#dev(3) 5:@late +1!"},
-		{14, 0, "1:#genera +3!"},
+		{60, 0, "1:#general 2:@b-writes-much(12!) 4:#dev(3) 5:@late(1!) +1"},
+		{56, 0, "1:#general 2:@b-writes-much(12!) 5:@late(1!) +2(3)"},
+		{50, 0, "1:#general 2:@b-writes-much(12!) 4:#dev(3) +2(1!)"},
+		{31, 0, "1:#general 5:@late(1!) +3(15!)"},
+		{30, 0, "1:#general 5:@late(1!) +3!"},
+		{20, 0, "1:#general +4!"},
+		{50, 3, "2:@b-writes-much(12!) 4:#dev 5:@late(1!) +2"},
+		{40, 3, "2:@b-writes-much(12!) 4:#dev +3(1!)"},
+		{30, 4, "4:#dev(3) 5:@late +3!"},
+		{14, 0, "1:#genera +4!"},
 	} {
 		s := newStage(t, c.width, 12, "xterm")
 		rooms := []Room{
@@ -101,6 +105,38 @@ func TestBarTellsWhatIsOutOfSight(t *testing.T) {
 			t.Errorf("%d wide, in room %d: %q, not %q", c.width, c.here+1, got, c.want)
 		}
 	}
+}
+
+// A person in 40 rooms sees those with mentions and direct messages, and how many others there are.
+func TestBarOfManyRooms(t *testing.T) {
+	s := newStage(t, 80, 12, "xterm")
+	rooms := []Room{{Name: chat.General}}
+	for i := range 30 {
+		name, _ := text.ParseRoomName(fmt.Sprintf("room-%02d", i))
+		rooms = append(rooms, Room{Name: name})
+	}
+	for i := range 9 {
+		rooms = append(rooms, Room{Name: direct(fmt.Sprintf("person%d", i))})
+	}
+	s.enter(rooms...)
+	bar := func(want string) {
+		t.Helper()
+		s.flush()
+		if got := strings.TrimSpace(s.bottom()); got != want {
+			t.Errorf("the bar shows %q, not %q", got, want)
+		}
+	}
+	bar("1:#general 32:@person0 33:@person1 34:@person2 35:@person3 36:@person4 +34")
+	rooms = slices.Clone(rooms)
+	rooms[20].Unread, rooms[20].Mentions, rooms[9].Unread = 7, 1, 2
+	s.Full.Rooms(rooms)
+	bar("1:#general 10:#room-08(2) 21:#room-19(7!) 32:@person0 33:@person1 +35")
+	for i := 1; i <= 30; i++ {
+		rooms[i].Unread, rooms[i].Mentions = 10, 1
+	}
+	s.Full.Rooms(rooms)
+	bar("1:#general 2:#room-00(10!) 3:#room-01(10!) 4:#room-02(10!) +36(270!)")
+	s.checkRedraw()
 }
 
 // While a list is open, answers are seen below it, and it closes for what one says.

@@ -132,37 +132,36 @@ func (b *bars) windowTitle() string {
 }
 
 // roomsRow is the row of the rooms, each with what is unread of it, as in "1:#general 2:#dev(3) 3:@bob(1!)".
-// If there is no room for all, the current one stays visible, and a count at the end says how many hidden ones have unread
-// messages, as in "+2!".
+// If there is no room for all, the current one stays visible, then those with mentions, those with unread messages, and direct
+// messages come first. A count at the end says how many are hidden, and how much is unread there, as in "+5" or "+5(12!)".
 func (b *bars) roomsRow() string {
 	state := b.state()
 	width := b.width - displaywidth.String(state)
 	var few [16]barItem
 	items := b.barItems(few[:0])
-	shown, sign, room := fitBar(items, width), "", 0
+	var foot [64]byte
+	sign, reserved := foot[:0], 0
 	for range 3 { // the count takes room, which may hide more
-		next := hiddenUnread(items, shown)
-		if sign = next; len(next) <= room {
+		fitBar(items, width-reserved)
+		if sign = b.appendHidden(foot[:0], items); len(sign) <= reserved {
 			break
 		}
-		room = len(next)
-		shown = fitBar(items, width-room)
+		reserved = len(sign)
 	}
-	var buf [512]byte // most rows fit
-	row, used := buf[:0], 0
-	for i, it := range items[shown.from:shown.to] {
+	var most [512]byte // rows fit
+	row, used := most[:0], 0
+	for i, it := range items {
+		if !it.shown {
+			continue
+		}
 		var label [2 * text.MaxName]byte
-		item := b.appendItem(label[:0], &b.rooms[shown.from+i], it)
+		item := b.appendItem(label[:0], &b.rooms[i], it)
 		item = item[:min(len(item), max(0, width-len(sign)-used-1))]
 		row = append(b.renderer.appendIn(row, it.style, item), ' ')
 		used += len(item) + 1
 	}
-	if sign != "" {
-		part := theme.BarUnread
-		if strings.HasSuffix(sign, "!") {
-			part = theme.BarMention
-		}
-		row = b.renderer.appendIn(row, part, []byte(sign))
+	if len(sign) > 0 {
+		row = b.renderer.appendIn(row, hiddenStyle(items), sign)
 		used += len(sign)
 	}
 	for ; used < width; used++ {
@@ -178,14 +177,16 @@ func (b *bars) roomsRow() string {
 type barItem struct {
 	number int
 	style  theme.Style
+	direct bool
 	width  int
+	shown  bool
 }
 
 // barItems appends an item for each room.
 func (b *bars) barItems(items []barItem) []barItem {
 	for i := range b.rooms {
 		r := &b.rooms[i]
-		it := barItem{number: b.numbers.number(r.Name), style: theme.Bar}
+		it := barItem{number: b.numbers.number(r.Name), style: theme.Bar, direct: r.Name.IsDirect()}
 		switch {
 		case r.Name == b.room:
 			it.style = theme.BarActive
@@ -214,43 +215,81 @@ func (b *bars) appendItem(dst []byte, r *Room, it barItem) []byte {
 	return dst
 }
 
-// barRange is which items of the bar are shown: those before to, of which a single one may be cut off.
-type barRange struct{ from, to int }
-
-// fitBar finds as many items as width has room for, the active one among them.
-func fitBar(items []barItem, width int) barRange {
-	active := max(0, slices.IndexFunc(items, func(it barItem) bool { return it.style == theme.BarActive }))
-	s, used := barRange{}, 0
-	for i, it := range items {
-		used += it.width + 1
-		for used > width && s.from < i && i <= active {
-			used -= items[s.from].width + 1
-			s.from++
-		}
-		if used > width && i > active {
-			break
-		}
-		s.to = i + 1
+// urgency is how early an item gets its place in the bar: 0 is first, and nothing is later than leastUrgent.
+func (it *barItem) urgency() int {
+	switch {
+	case it.style == theme.BarActive:
+		return 0
+	case it.style == theme.BarMention:
+		return 1
+	case it.style == theme.BarUnread:
+		return 2
+	case it.direct:
+		return 3
 	}
-	return s
+	return leastUrgent
 }
 
-// hiddenUnread counts the hidden items with unread messages: "+2", or "+2!" if one of them mentions the person.
-func hiddenUnread(items []barItem, shown barRange) string {
-	hidden, end := 0, ""
-	for i, it := range items {
-		if i >= shown.from && i < shown.to || it.style == theme.Bar {
-			continue
+const leastUrgent = 4
+
+// fitBar decides which items are shown in width: the most urgent ones, as many as there is room for. The active one always is,
+// and is cut off if need be.
+func fitBar(items []barItem, width int) {
+	used := 0
+	for urgency := range leastUrgent + 1 {
+		for i := range items {
+			it := &items[i]
+			if it.urgency() != urgency {
+				continue
+			}
+			it.shown = urgency == 0 || used+it.width < width
+			if it.shown {
+				used += it.width + 1
+			}
 		}
-		hidden++
-		if it.style == theme.BarMention {
-			end = "!"
+	}
+}
+
+// appendHidden appends how many items are hidden, and how many messages are unread there, with an ! if one of them mentions
+// the person: "+5" or "+5(12!)"; on a narrow screen "+5!". If none is hidden it appends nothing.
+func (b *bars) appendHidden(dst []byte, items []barItem) []byte {
+	hidden, unread := 0, 0
+	for i := range items {
+		if !items[i].shown {
+			hidden++
+			unread += b.rooms[i].Unread
 		}
 	}
 	if hidden == 0 {
-		return ""
+		return dst
 	}
-	return fmt.Sprintf("+%d%s", hidden, end)
+	dst = strconv.AppendInt(append(dst, '+'), int64(hidden), 10)
+	named := hiddenStyle(items) == theme.BarMention
+	switch {
+	case b.width < narrowBar && named:
+		return append(dst, '!')
+	case b.width < narrowBar || unread == 0:
+		return dst
+	}
+	dst = strconv.AppendInt(append(dst, '('), int64(unread), 10)
+	if named {
+		dst = append(dst, '!')
+	}
+	return append(dst, ')')
+}
+
+// narrowBar is how many cells a row needs for the count of unread messages in hidden rooms.
+const narrowBar = 30
+
+// hiddenStyle is the style of the most urgent hidden item.
+func hiddenStyle(items []barItem) theme.Style {
+	least := barItem{style: theme.Bar}
+	for i := range items {
+		if !items[i].shown && items[i].urgency() < least.urgency() {
+			least = items[i]
+		}
+	}
+	return least.style
 }
 
 // state is what the right end of the bar says.
