@@ -46,7 +46,7 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 		"banned":   "ban NAME",
 		"key gone": "user remove-key NAME FINGERPRINT",
 		"key out":  "ban key=FINGERPRINT",
-		"deleted":  "user delete NAME",
+		"deleted":  "user delete NAME --yes",
 	}
 	commands := []string{
 		"user create made%d --admin -", "user add-key boss -", "user reset-password victim%d - --yes", "motd set -",
@@ -144,7 +144,7 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 		"passwd": "New password: ", "account delete": "Type its name to continue: ", "user reset-password victim": "Continue? [y/N] ",
 		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Current password: ",
 	}
-	ways := []string{"user disable NAME", "ban NAME", "user delete NAME", "user set-role NAME user", ""}
+	ways := []string{"user disable NAME", "ban NAME", "user delete NAME --yes", "user set-role NAME user", ""}
 	s.register("victim")
 	n := 0
 	for line, question := range asked {
@@ -245,7 +245,7 @@ func TestWritingToADeletedAccount(t *testing.T) {
 	o.typeln("/query carol")
 	o.typeln("are you there")
 	o.sees("boss: are you there")
-	boss.must("user delete carol")
+	boss.must("user delete carol --yes")
 	o.typeln("hello again")
 	o.sees("no account named carol")
 	carol.Close()

@@ -143,7 +143,7 @@ func keptTalk(t *testing.T, s *testServer, alice *user, keys string) {
 	carol.must("set zone Europe/Berlin")
 	for _, line := range []string{
 		"user set-role carol mod", "ban dave forever 'that is enough'", "ban ip=198.51.100.0/24 52w", "ban key=SHA256:" + strings.Repeat("A", 43), "mute paula",
-		"invite create --uses 3", "invite create", "allowlist add bob", "allowlist add ip=192.0.2.0/24", "user delete mallory", "motd set be kind",
+		"invite create --uses 3", "invite create", "allowlist add bob", "allowlist add ip=192.0.2.0/24", "user delete mallory --yes", "motd set be kind",
 		"say general the end of the first run",
 	} {
 		alice.must(line)

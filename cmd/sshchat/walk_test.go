@@ -192,7 +192,7 @@ func (w *walk) become() {
 		case "slowed":
 			p.must("say snail hello again")
 		case "banned", "disabled", "removed":
-			w.boss.must(map[string]string{"banned": "ban banned", "disabled": "user disable disabled", "removed": "user delete removed"}[p.condition])
+			w.boss.must(map[string]string{"banned": "ban banned", "disabled": "user disable disabled", "removed": "user delete removed --yes"}[p.condition])
 			p.user = w.login(p.name, p.signer)
 		case "restricted":
 			key := newSigner(w.t)

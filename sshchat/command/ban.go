@@ -222,10 +222,22 @@ var (
 )
 
 func allowSwitch(name, brief string, on bool) *Command {
+	var flags func(*pflag.FlagSet)
+	if on {
+		flags = yesFlag
+	}
 	return add(&Command{
-		Name: name, Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+		Name: name, Brief: brief, UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0, Flags: flags,
 		More: "Moderators and admins are always admitted. Sessions of people who are not end at once.",
-		Run:  func(ctx context.Context, c *Call) error { return changeAllowlist(ctx, c, chat.SetAllowlist{On: on}) },
+		Run: func(ctx context.Context, c *Call) error {
+			if on && len(c.Hub.View().Allowlist().Entries) == 0 {
+				err := askSure(ctx, c, "The allowlist is empty: only moderators and admins can log in. Turn it on? [y/N] ")
+				if err != nil {
+					return err
+				}
+			}
+			return changeAllowlist(ctx, c, chat.SetAllowlist{On: on})
+		},
 	})
 }
 

@@ -51,7 +51,7 @@ func TestRoomIsClosedByItsMaker(t *testing.T) {
 		r.as("bob")
 		r.must("join lab")
 		r.as("root")
-		r.must("room delete lab")
+		r.must("room delete lab --yes")
 		r.as("bob")
 		r.refuses("room delete nowhere", chat.NotFound, "no such room")
 	}

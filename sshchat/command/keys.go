@@ -52,7 +52,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "key add", Args: "[--only LIST] KEY|-", Brief: "add a public key, or an age1… recipient", Group: Yours,
 	More: "KEY is the line in id_ed25519.pub. If one of several is refused, none is added.\n" +
-		"A new key opens messages from now on.\n" +
+		newKeyOpens + "\n" +
 		"Restrict a bot's key to what it needs: --only say:#ci,follow:#ci.\n" +
 		"Such a key opens no history unless the list has history, or history:#ci for one room.",
 	ExecMore: "With -, keys are read from standard input, one per line.",
@@ -70,7 +70,7 @@ var _ = add(&Command{
 		}
 		var only chat.Only
 		if words, _ := c.Flags.GetString("only"); c.Flags.Changed("only") {
-			if only, err = chat.ParseOnly(words); err != nil {
+			if only, err = parseOnly(c, words); err != nil {
 				return c.usage("--only: %v", err)
 			}
 		}
@@ -84,13 +84,42 @@ var _ = add(&Command{
 			c.Log.Info("key added", "account", c.Account.Name, "key", key.Fingerprint, "source", c.Source)
 			c.Printf("%s\n", key.Fingerprint)
 			if key.Reads && len(key.Only) == 0 && c.Account.Password {
-				c.Notef("It opens messages from now on; to let it open older ones: %s", c.typed("key share"))
+				c.Notef("It opens messages from now on, and those still in memory; to let it open older ones: %s", c.typed("key share"))
 			}
 			noteUseOf(c, key)
 		}
 		return nil
 	},
 })
+
+// newKeyOpens is what a key opens that an account gets.
+const newKeyOpens = "A new key opens messages from now on, and those that the server still has in memory."
+
+// parseOnly is chat.ParseOnly for somebody who types it: each entry must be something that the key can do. Aliases become
+// the names that rights are checked by.
+func parseOnly(c *Call, words string) (chat.Only, error) {
+	only, err := chat.ParseOnly(words)
+	for i, entry := range only {
+		name, target, has := strings.Cut(entry, ":")
+		cmd, rest, unknown := c.Commands.Find(Exec, name)
+		if unknown != nil { // or one of the chat alone
+			if cmd, rest, err = c.Commands.Find(Chat, name); err != nil {
+				return nil, unknown
+			}
+		}
+		switch {
+		case rest != "":
+			return nil, failed("%q: put a colon before the room or person, as in %s:#%s", name, cmd.Name, rest)
+		case has && cmd.Args == "":
+			return nil, failed("%q: %s acts on no room or person; use %s", entry, cmd.Name, cmd.Name)
+		case has:
+			only[i] = cmd.Name + ":" + target
+		default:
+			only[i] = cmd.Name
+		}
+	}
+	return only, err
+}
 
 // addKeys gives an account all of the keys, or none.
 func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) error {

@@ -124,7 +124,7 @@ func leadingFlags(c *Call, rest string) (text string, err error) {
 		words := []string{word}
 		if f := c.Flags.Lookup(word[2:]); f != nil && f.NoOptDefVal == "" { // its value is the next word
 			var value string
-			if value, rest = cutWord(rest); value != "" {
+			if value, rest = cutPhrase(rest); value != "" {
 				words = append(words, value)
 			}
 		}

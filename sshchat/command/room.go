@@ -131,13 +131,20 @@ func nameList(people []chat.Name) string {
 }
 
 var _ = add(&Command{
-	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM", Brief: "close a room you created, once it is empty", Group: Rooms,
+	Name: "room delete", Aliases: []string{"room close"}, Args: "ROOM [--yes]", Brief: "close a room you created, once it is empty", Group: Rooms,
 	More: "A room is empty if you are its only member. Admins can close any room: everyone in it is removed.\n" +
 		"Its history can still be opened by the people who could read it. A new room with the same name starts empty.",
-	UIs: Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1,
+	ExecMore: "If others are in the room, it asks for the room's name. Use --yes if there is no terminal to ask on.",
+	UIs:      Both, Effect: ChangesOthers, Account: true, Audit: true, Words: 1, RoomAt: 1, Flags: yesFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := targetRoom(c)
 		if err != nil {
+			return err
+		}
+		if err := c.may(chat.CloseRoom{Room: room}); err != nil { // before it asks
+			return err
+		}
+		if err := askToClose(ctx, c, room); err != nil {
 			return err
 		}
 		if err := c.decide(ctx, chat.CloseRoom{Room: room}); err != nil {
@@ -150,6 +157,24 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// askToClose asks before a room is closed that other people are in.
+func askToClose(ctx context.Context, c *Call, room chat.RoomName) error {
+	others := 0
+	for _, r := range c.Hub.AllRooms() {
+		if r.Name == room {
+			others = r.Members
+		}
+	}
+	if c.Hub.In(c.Account.Name, room) {
+		others--
+	}
+	if others <= 0 {
+		return nil
+	}
+	question := fmt.Sprintf("Close #%s and remove %s? Type its name to continue: ", room, text.Count(others, "other member"))
+	return askSure(ctx, c, question, room.String(), "#"+room.String())
+}
 
 var _ = add(&Command{
 	Name: "room set-private", Args: "ROOM on|off", Brief: "hide a room from people who are not in it", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, InRoom: true, Words: 2, RoomAt: 1,

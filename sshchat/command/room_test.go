@@ -13,7 +13,7 @@ import (
 // words are what a usage line stands for, but for the room.
 var words = map[string]string{
 	"USER": "bob", "[USER]": "bob", "[WHY]": "bye now", "TEXT": "hello there", "[TEXT]": "hello there", "TEXT|-": "hello there",
-	"on|off": "on", "10s|off": "10s", "[--private]": "", "[WINDOW]": "",
+	"on|off": "on", "10s|off": "10s", "[--private]": "", "[--yes]": "", "[WINDOW]": "",
 }
 
 // example is a command as its usage says, with the room as given; none where it is empty.

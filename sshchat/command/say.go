@@ -187,7 +187,7 @@ func (s sent) String() string {
 var (
 	_ = add(&Command{
 		Name: "edit", Args: "TEXT", Brief: "edit your last message", Group: Talking,
-		More: "Others see that it was edited. The original stays sealed in the history.",
+		More: "Others see that it was edited. The original stays sealed in the stored history.",
 		UIs:  Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			last, err := lastSaid(c)
@@ -211,8 +211,9 @@ var (
 	})
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
-		More: "With an ID from `search`, such as general/12, it deletes that message. The original stays sealed in the history.",
-		UIs:  Both, Effect: ChangesOthers, Account: true, Words: 1,
+		More: "With an ID from `search`, such as general/12, it deletes that message. It disappears from screens and from memory at\n" +
+			"once. Its stored record is not erased: people who could read it can still open it with their keys.",
+		UIs: Both, Effect: ChangesOthers, Account: true, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
 				room, seq, err := parseID(c, c.Args[0])

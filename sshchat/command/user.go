@@ -150,15 +150,24 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user delete", Args: "NAME", Brief: "permanently delete an account",
-	More: "The name is never given out again. Their messages stay in the rooms' histories.",
-	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
+	Name: "user delete", Args: "NAME [--yes]", Brief: "permanently delete an account",
+	More: "The name is never given out again. Their messages stay in the rooms' histories. To keep a person out and keep the\n" +
+		"account, use `user disable`.",
+	ExecMore: "It asks for the name again. Use --yes if there is no terminal to ask on.",
+	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Flags: yesFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
 		a, err := c.account(c.Args[0])
 		if err != nil {
+			return err
+		}
+		if err := c.may(chat.DeleteAccount{ID: a.ID}); err != nil { // before it asks
+			return err
+		}
+		question := "Permanently delete the account " + a.Name.String() + "? Type its name to continue: "
+		if err := askSure(ctx, c, question, a.Name.String()); err != nil {
 			return err
 		}
 		return deleteAccount(ctx, c, a, false)
@@ -201,7 +210,8 @@ func disabling(name, brief string, disabled bool) *Command {
 }
 
 var _ = add(&Command{
-	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account", UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
+	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account",
+	More: "The user is notified. " + newKeyOpens, UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		a, err := c.account(c.Args[0])
 		if err != nil {
@@ -295,10 +305,11 @@ func setRole(ctx context.Context, c *Call, word string, role chat.Role) error {
 
 var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "reset an account's password",
-	More:     "The new password is shown only once. Messages sealed only to the old one cannot be opened without it.",
+	More: "The new password is shown only once. Messages stored for the old one alone cannot be opened without\nit. " +
+		"Whoever has the new one can log in, and read what the server still has in memory.",
 	ExecMore: "With -, it is read from standard input. Use --yes if there is no terminal to ask on.",
 	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
-	Flags: func(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask for confirmation") },
+	Flags: yesFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -333,12 +344,17 @@ var _ = add(&Command{
 	},
 })
 
-// askSure asks for confirmation before what cannot be undone, unless --yes is given.
-func askSure(ctx context.Context, c *Call, question string) error {
-	if yes, err := c.Flags.GetBool("yes"); err == nil && yes {
+func yesFlag(f *pflag.FlagSet) { f.Bool("yes", false, "do not ask for confirmation") }
+
+// askSure asks for confirmation before what cannot be undone, unless --yes is given. The answer that continues is one of yes; if omitted, y.
+func askSure(ctx context.Context, c *Call, question string, yes ...string) error {
+	if sure, err := c.Flags.GetBool("yes"); err == nil && sure {
 		return nil
 	}
-	err := confirm(ctx, c, question, []string{"y", "yes"}, []string{"n", "no"})
+	if len(yes) == 0 {
+		yes = []string{"y", "yes"}
+	}
+	err := confirm(ctx, c, question, yes, []string{"n", "no"})
 	if errors.Is(err, ErrNobodyToAsk) {
 		return &chat.Refusal{Code: chat.Usage, Text: "this asks for confirmation: use ssh -t, or --yes"}
 	}
