@@ -12,14 +12,14 @@ type AdmissionLimits struct {
 	Starting       int            // connections that have not logged in
 	Reserved       int            // places among them for sources that have logged in within 30 days
 	StartingSource int            // such connections of one source
-	DropFrom       int            // so many of them are there before any stranger is turned away at random
+	DropFrom       int            // below this many, no stranger is refused at random
 	DropRate       float64        // the chance of it then; it grows to 1 where all places are taken
 	AccountConns   int            // connections of one account
 	SourceConns    int            // connections of one source that have logged in
 	Exempt         []netip.Prefix // addresses whose source is not counted or charged; names are all the same
 }
 
-// DefaultAdmission is OpenSSH's 10:30:100, with places for who has been here.
+// DefaultAdmission is OpenSSH's 10:30:100, with places for known sources.
 var DefaultAdmission = AdmissionLimits{
 	Starting: 100, Reserved: 20, StartingSource: 10, DropFrom: 10, DropRate: 0.3, AccountConns: 16, SourceConns: 256,
 }
@@ -69,7 +69,7 @@ const (
 	AllFull                   // there are as many as may be, or it was left to chance
 )
 
-// Acquire takes a connection that has just been accepted, or turns it away. One that is taken is given back by Release.
+// Acquire takes a place for a connection that has just been accepted, or refuses it. Release gives the place back.
 func (a *Admission) Acquire(from Source, exempt bool) Verdict {
 	known := exempt || a.known(from)
 	a.mu.Lock()
@@ -99,7 +99,7 @@ func (a *Admission) drop() float64 {
 	return a.limits.DropRate + (1-a.limits.DropRate)*float64(a.starting-from)/float64(all-from)
 }
 
-// Release gives back the place of a connection that Acquire took and that has logged in or ended.
+// Release gives back a place taken by Acquire, when the connection has logged in or ended.
 func (a *Admission) Release(from Source) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

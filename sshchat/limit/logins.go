@@ -10,7 +10,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// How often the passwords of one name are looked at.
+// How often passwords for one name are checked.
 const (
 	firstWait    = time.Second         // after that; doubled with each further one
 	LongestWait  = 900 * time.Second   // between two of them
@@ -19,9 +19,9 @@ const (
 	maxNames     = 65_536              // names kept in mind; beyond it the longest untouched is forgotten
 )
 
-// LoginAttempts counts the wrong passwords of each name, whether there is an account of that name or not, and decides which are
-// looked at. It locks nobody out: a key logs in whatever the count, and from where somebody has logged in to that name before
-// only those wrong passwords count that came from there. All methods may be called from any goroutine.
+// LoginAttempts counts the wrong passwords of each name, whether or not it has an account, and decides which are checked.
+// It locks nobody out: keys log in whatever the count, and for a source that has logged in to the name before, only wrong
+// passwords from that source count. All methods may be called from any goroutine.
 type LoginAttempts struct {
 	now  func() time.Time            // monotonic
 	keep func(chat.Name, chat.Tally) // what outlives the server; nil: nothing does
@@ -29,7 +29,7 @@ type LoginAttempts struct {
 	mu         sync.Mutex
 	free, most int                     // guarded by mu
 	names      map[chat.Name]*attempts // guarded by mu
-	sources    map[Source]time.Time    // guarded by mu; when somebody last logged in from there, to any account
+	sources    map[Source]time.Time    // guarded by mu; when each source last logged in to any account
 }
 
 // attempts is what is known of one name.
@@ -37,8 +37,8 @@ type attempts struct {
 	wrong    int       // in a row
 	forgiven time.Time // when a login last ended a count that made others wait
 	asked    int       // of these, at prompts of open sessions since the last right one
-	told     time.Time // when open sessions were last told
-	next     time.Time // when a password is looked at again
+	told     time.Time // when open sessions were last notified
+	next     time.Time // when a password is checked again
 	touched  time.Time
 	known    []knownSource // the latest last
 	missed   Missed
@@ -47,18 +47,18 @@ type attempts struct {
 type knownSource struct {
 	source Source
 	at     time.Time
-	wrong  int       // in a row, from there
-	next   time.Time // when a password from there is looked at, whatever came from elsewhere
+	wrong  int       // in a row, from this source
+	next   time.Time // when a password from this source is checked again
 }
 
-// Missed is what somebody is told at the next login: wrong passwords since the last one.
+// Missed is the number of wrong passwords since the last login, shown at the next one.
 type Missed struct {
 	Count int
 	From  string // the address of the last
 	At    time.Time
 }
 
-// String is what the person is told.
+// String is the notice for the user.
 func (m Missed) String() string {
 	tries := "1 wrong password was"
 	if m.Count > 1 {
@@ -80,8 +80,8 @@ func (g *LoginAttempts) SetLimits(free, most int) {
 	g.free, g.most = free, most
 }
 
-// Try reports whether a password for the name is to be looked at, and counts it as wrong until it turns out otherwise:
-// many at once are no way around the count.
+// Try reports whether a password for the name may be checked, and counts it as wrong until it proves right, so that many
+// at once cannot evade the count.
 func (g *LoginAttempts) Try(name chat.Name, from Source) (check bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -96,7 +96,7 @@ func (g *LoginAttempts) Try(name chat.Name, from Source) (check bool) {
 	return true
 }
 
-// after is when the next password is looked at after so many wrong ones in a row: at once, as before, while they are few.
+// after is when the next password is checked after that many wrong ones in a row: while they are few, without delay.
 func (g *LoginAttempts) after(wrong int, before, now time.Time) time.Time {
 	over := wrong - g.free
 	if over < 0 {
@@ -105,8 +105,8 @@ func (g *LoginAttempts) after(wrong int, before, now time.Time) time.Time {
 	return now.Add(min(firstWait<<min(over, 20), LongestWait))
 }
 
-// TryPrompt is Try for a prompt in a session of the account. The session's source is known, so that no stranger's guesses
-// keep the owner from their own prompts; whoever found the session open gets no more guesses than elsewhere.
+// TryPrompt is Try for a prompt in a session of the account. The session's source is known, so strangers' guesses do not
+// keep the owner from their own prompts. Somebody who finds the session open gets no more guesses than elsewhere.
 func (g *LoginAttempts) TryPrompt(name chat.Name) (check bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -119,7 +119,7 @@ func (g *LoginAttempts) TryPrompt(name chat.Name) (check bool) {
 	return true
 }
 
-// Knows reports whether somebody logged in to the name from there lately.
+// Knows reports whether the source has logged in to the name lately.
 func (g *LoginAttempts) Knows(name chat.Name, from Source) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,7 +134,7 @@ func (g *LoginAttempts) count(name chat.Name, n *attempts, now time.Time) {
 	g.save(name, n)
 }
 
-// Delayed reports whether passwords for a name are not looked at for now, but from known sources.
+// Delayed reports whether only passwords from known sources are checked for a name now.
 func (g *LoginAttempts) Delayed(name chat.Name) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -154,8 +154,7 @@ func (g *LoginAttempts) Answered(name chat.Name) {
 	g.save(name, n)
 }
 
-// Unlock forgets the wrong passwords of a name, and returns how many they were. Whoever logs in next is told of them
-// all the same.
+// Unlock resets the count of a name, and returns what it was. The next login still shows it.
 func (g *LoginAttempts) Unlock(name chat.Name) (wrong int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,7 +171,7 @@ func (g *LoginAttempts) Unlock(name chat.Name) (wrong int) {
 // notifyEvery is the least between two notices of wrong passwords to the open sessions of an account.
 const notifyEvery = time.Minute
 
-// NotifyDue reports whether open sessions should be told of a wrong password now.
+// NotifyDue reports whether open sessions should be notified of a wrong password now.
 func (g *LoginAttempts) NotifyDue(name chat.Name) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -184,7 +183,7 @@ func (g *LoginAttempts) NotifyDue(name chat.Name) bool {
 	return true
 }
 
-// Withdraw is called for a try from there that nobody looked at after all.
+// Withdraw is called for an attempt that was not checked after all.
 func (g *LoginAttempts) Withdraw(name chat.Name, from Source) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -207,7 +206,7 @@ func (g *LoginAttempts) WithdrawPrompt(name chat.Name) {
 	}
 }
 
-// Failed notes, for the one whose name it is, that a password was wrong or not looked at.
+// Failed records, for the account's owner, that a password was wrong or not checked.
 func (g *LoginAttempts) Failed(name chat.Name, address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -216,7 +215,7 @@ func (g *LoginAttempts) Failed(name chat.Name, address string) {
 	g.save(name, n)
 }
 
-// knows returns the source if somebody logged in to the name from there lately; else nil.
+// knows returns the source if it has logged in to the name lately; else nil.
 func (n *attempts) knows(from Source, now time.Time) *knownSource {
 	for i := range n.known {
 		if k := &n.known[i]; k.source == from && now.Sub(k.at) < knownFor {
@@ -265,8 +264,9 @@ func (g *LoginAttempts) Succeeded(name chat.Name, from Source) Missed {
 	return tried
 }
 
-// resetEvery is the least between two logins that end a count which makes others wait. A bot logs in every minute, and
-// must not give whoever guesses its password five more each time; its key and its known sources do not wait anyway.
+// resetEvery is the least time between two logins that reset a count which delays passwords. Otherwise a bot that logs in
+// every minute would allow five more guesses at its password each time; its key and its known sources are not delayed
+// anyway.
 const resetEvery = 24 * time.Hour
 
 // reset ends the count of a name that somebody logged in to. Called with mu held.
@@ -289,10 +289,10 @@ func (n *attempts) end() {
 	}
 }
 
-// note keeps in mind that somebody logged in from there. Called with mu held.
+// note records a login from a source. Called with mu held.
 func (g *LoginAttempts) note(from Source, at time.Time) {
 	if _, known := g.sources[from]; !known && len(g.sources) >= maxNames {
-		for other := range g.sources { // any: so many are known only where somebody has accounts and addresses to waste
+		for other := range g.sources { // any of them: reaching this number takes many accounts and addresses
 			delete(g.sources, other)
 			break
 		}
@@ -300,7 +300,7 @@ func (g *LoginAttempts) note(from Source, at time.Time) {
 	g.sources[from] = at
 }
 
-// Known reports whether somebody logged in to an account from there in the last 30 days.
+// Known reports whether the source has logged in to an account in the last 30 days.
 func (g *LoginAttempts) Known(from Source) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

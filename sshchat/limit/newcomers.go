@@ -88,7 +88,7 @@ func (n *Newcomers) wait(from Source, exempt bool, now time.Time) (wait time.Dur
 	return max(wait, own), own > wait
 }
 
-// until tells how long it is until fewer than most of the times are within the span.
+// until returns how long it takes until fewer than most of the times are within the span.
 func until(times []time.Time, most int, span time.Duration, now time.Time) time.Duration {
 	if len(times) < most {
 		return 0

@@ -21,8 +21,8 @@ const (
 type PenaltyLimits struct {
 	Penalties bool                    // sources that guess, or waste connections, are refused for a while
 	Charge    [offences]time.Duration // for each offence
-	Least     time.Duration           // a source that owes less is not refused
-	Longest   time.Duration           // no source owes more
+	Least     time.Duration           // a source with a smaller penalty is not refused
+	Longest   time.Duration           // the longest penalty
 }
 
 // DefaultPenalties are OpenSSH's.
@@ -36,8 +36,9 @@ const (
 	maxPenalized = 65_536         // sources kept in mind; beyond it the soonest to be free is forgotten
 )
 
-// Penalties keep sources away that guess passwords or waste connections. A source owes time for each thing it did;
-// from PenaltyLimits.Least on it is refused at accept until its debt is paid. All methods may be called from any goroutine.
+// Penalties refuses sources that guess passwords or waste connections. Each offence adds to the source's penalty time;
+// from PenaltyLimits.Least on it is refused at accept until that time is over. All methods may be called from any
+// goroutine.
 type Penalties struct {
 	now func() time.Time // monotonic
 
@@ -48,7 +49,7 @@ type Penalties struct {
 	active   int              // guarded by mu; sources that are refused
 }
 
-// debt is what one source owes.
+// debt is one source's penalty time.
 type debt struct {
 	source    Source
 	paid      time.Time // when it will be
@@ -106,7 +107,7 @@ func (p *Penalties) Add(s Source, what Offence) (begun time.Duration) {
 	return begun
 }
 
-// Active is how many sources are kept away, those included whose time has passed and who have not come back.
+// Active is how many sources are refused, including those whose time is over and that have not connected again.
 func (p *Penalties) Active() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +138,7 @@ func (p *Penalties) Wait(s Source) time.Duration {
 	return left
 }
 
-// Penalty is what one source owes, as a copy.
+// Penalty is a copy of one source's penalty.
 type Penalty struct {
 	Source    Source
 	Until     time.Time // when it is paid
@@ -145,7 +146,7 @@ type Penalty struct {
 	Penalties int       // how often it was kept away, each within a day of the last
 }
 
-// List returns the sources that owe anything, or whose next charges count more, in no order.
+// List returns the sources that have a penalty, or whose next one is multiplied, in no order.
 func (p *Penalties) List() []Penalty {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,7 +159,7 @@ func (p *Penalties) List() []Penalty {
 	return list
 }
 
-// Forgive forgets all that the source owes, and reports whether there was anything.
+// Forgive removes the source's penalty, and reports whether there was one.
 func (p *Penalties) Forgive(s Source) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,7 +170,7 @@ func (p *Penalties) Forgive(s Source) bool {
 	return d != nil
 }
 
-// forget lets go of debts that mean nothing any more. Called with mu held.
+// forget removes debts that no longer matter. Called with mu held.
 func (p *Penalties) forget(now time.Time) {
 	for len(p.byExpiry) > 0 && !now.Before(p.byExpiry[0].forgotten) {
 		p.remove(p.byExpiry[0])

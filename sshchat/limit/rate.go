@@ -21,7 +21,7 @@ func (a Allowance) lasts(n int) time.Duration {
 // the same as none, whenever that moment was.
 type TokenBucket time.Time
 
-// Take takes n, or nothing, and then tells how long it is until n are there.
+// Take takes n if they are available. If not it takes nothing, and returns how long until they are.
 func (b *TokenBucket) Take(a Allowance, n int, now time.Time) (wait time.Duration) {
 	if wait = b.Delay(a, n, now); wait == 0 {
 		b.Spend(a, n, now)
@@ -35,7 +35,7 @@ func (b *TokenBucket) Delay(a Allowance, n int, now time.Time) time.Duration {
 	return max(0, debt+a.lasts(n)-a.lasts(a.Burst))
 }
 
-// Spend takes n even where fewer are left, and tells how long it is until the debt is paid.
+// Spend takes n even if fewer are available, and returns how long until the bucket is no longer overdrawn.
 func (b *TokenBucket) Spend(a Allowance, n int, now time.Time) (wait time.Duration) {
 	full := time.Time(*b)
 	if full.Before(now) {
@@ -55,8 +55,8 @@ type RateLimiter[K comparable] struct {
 
 	mu      sync.Mutex
 	allowed Allowance         // guarded by mu
-	people  map[K]TokenBucket // guarded by mu; who has none has all of the allowance
-	sweep   int               // guarded by mu; with so many people, those whose buckets are full are dropped
+	people  map[K]TokenBucket // guarded by mu; a missing bucket is a full one
+	sweep   int               // guarded by mu; at this size, full buckets are dropped
 }
 
 // NewRateLimiter returns one that allows each the same.
@@ -71,14 +71,14 @@ func (f *RateLimiter[K]) Allowance() Allowance {
 	return f.allowed
 }
 
-// SetAllowance changes what each is allowed. Whoever is waiting waits as long as they were told.
+// SetAllowance changes what each is allowed. Waits that have begun keep their length.
 func (f *RateLimiter[K]) SetAllowance(a Allowance) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.allowed = a
 }
 
-// Take lets one through, or tells how long it is until one may.
+// Take lets one through, or returns how long until it would.
 func (f *RateLimiter[K]) Take(who K, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +93,7 @@ func (f *RateLimiter[K]) Take(who K, now time.Time) (wait time.Duration) {
 	return 0
 }
 
-// Spend lets one through in any case, and tells how long it should wait for that.
+// Spend lets one through in any case, and returns how long it should wait.
 func (f *RateLimiter[K]) Spend(who K, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,7 +132,7 @@ func (f *RateLimiter[K]) Delay(who K, now time.Time) time.Duration {
 	return b.Delay(f.allowed, 1, now)
 }
 
-// Delayed returns for whom Delay is not 0, and how long it is.
+// Delayed returns everyone with a Delay above 0, and that delay.
 func (f *RateLimiter[K]) Delayed(now time.Time) map[K]time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()

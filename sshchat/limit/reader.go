@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Reader reads at the pace of an allowance, in bytes: by reading later, so that whoever writes has to wait and
-// nothing is lost. It belongs to one goroutine.
+// Reader reads at the rate of an allowance, in bytes: it delays reading, so that the writer has to wait and nothing is
+// lost. It belongs to one goroutine.
 type Reader struct {
 	io.Reader
 	ctx   context.Context
@@ -34,8 +34,8 @@ func (t *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// forgiven is what of their cost bytes keep that went nowhere, as those of a paste that is too long: whoever pastes a
-// whole file by accident is not made to wait for it, and whoever sends without end still is.
+// forgiven is the fraction that dropped bytes cost, such as those of a paste that is too long: somebody who pastes a
+// whole file by accident does not have to wait, but endless input is still limited.
 const forgiven = 1.0 / 64
 
 // Forgive gives back most of what n bytes cost that were read and went nowhere. It must not run beside Read.

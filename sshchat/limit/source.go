@@ -1,6 +1,6 @@
-// Package limit is how much strangers and members may do: login attempts, penalties of sources, who is admitted, how many
-// accounts are made, and how fast anything comes. It knows nothing of SSH and reads no clock but the one it is given,
-// except where it waits.
+// Package limit holds the limits for strangers and members: login attempts, penalties of sources, admission of
+// connections, creation of accounts, and rates. It knows nothing of SSH and reads only the clock it is given, except when
+// it waits.
 package limit
 
 import (
@@ -12,7 +12,7 @@ import (
 // address, which is what one customer has at the least. The zero source is that of what has no address.
 type Source netip.Prefix
 
-// AddrOf is the address without its port, as IPv4 where it is one; not valid where it is no IP address.
+// AddrOf is the address without its port, in IPv4 form if it has one; invalid if it is not an IP address.
 func AddrOf(addr net.Addr) netip.Addr {
 	a, err := netip.ParseAddrPort(addr.String())
 	if err != nil {

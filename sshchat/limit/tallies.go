@@ -60,8 +60,8 @@ func (g *LoginAttempts) restore(saved map[chat.Name]chat.Tally) {
 	}
 }
 
-// KeepIn restores what t holds, and from then on keeps the counts there of the names that exist. Other names are forgotten
-// with the server: whoever tries them learns nothing by that, and there is no end of them. Call it before any other method.
+// KeepIn restores what t holds, and from then on keeps the counts there of the names that exist. Counts of other names
+// are not stored: there may be any number of them, and forgetting them reveals nothing. Call it before any other method.
 func (g *LoginAttempts) KeepIn(t chat.Tallies, exists func(chat.Name) bool) {
 	g.restore(t.Tallies())
 	g.keep = func(name chat.Name, tally chat.Tally) {

@@ -28,8 +28,8 @@ const (
 	maxMarks   = 4  // Vietnamese and Thai need 2, Hebrew with cantillation 4
 	maxCluster = 16 // the longest emoji in use has 10, the longest Sanskrit conjuncts 11
 
-	// Marks on one letter before NFC, which may still join some with it: more than that are decoration.
-	// Package norm would cut a run of 30 with a CGJ (UAX #15, stream-safe text), which must not come in this way.
+	// Marks on one letter before NFC, which may still join some with it: more than that are decoration. Package norm
+	// would cut a run of 30 with a CGJ (UAX #15, stream-safe text), which must not get in this way.
 	maxRawMarks = 8
 )
 

@@ -2,7 +2,7 @@ package text
 
 import "strconv"
 
-// Count is a number of things, in words: "1 key", "2 keys". The thing's plural must be with s.
+// Count is a number with its noun: "1 key", "2 keys". The plural must end in s.
 func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -9,10 +9,10 @@ import (
 )
 
 // Three invisible characters are part of spelling. Without ZWNJ a Persian plural reads as another word, without ZWJ
-// Malayalam, Sinhala and Bengali lose letters and families of emoji fall apart, and VS16 makes a sign an emoji.
-// Anywhere else they let two texts look alike and differ, or break a word for whoever searches it.
+// Malayalam, Sinhala and Bengali lose letters and families of emoji fall apart, and VS16 makes a sign an emoji. Anywhere
+// else they let two texts look alike and differ, or break a word for searching.
 //
-// So one stays only where it changes what is seen (RFC 5892, appendix A, for the first two):
+// So they are kept only where they change the appearance (RFC 5892, appendix A, for the first two):
 //
 //   - ZWNJ and ZWJ after a virama: it shows the virama, or chooses the form of the letter before it.
 //   - ZWJ between a letter and a virama: Bengali RA with YA-phalaa. (The RFC has no rule for it; names do not need it.)
@@ -47,8 +47,8 @@ func belongs(before []byte, r rune, after string) bool {
 	return false
 }
 
-// lastBut returns the last rune of s that is not to be skipped. Runs of what is skipped are short
-// (maxMarks) or stop being looked at: a pictograph has two such parts.
+// lastBut returns the last rune of s that is not to be skipped. Runs of skipped runes are short (maxMarks) or end the
+// search: a pictograph has two such parts.
 func lastBut(s []byte, skip func(rune) bool) rune {
 	for range maxMarks + 1 {
 		r, size := utf8.DecodeLastRune(s)

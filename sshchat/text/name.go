@@ -27,7 +27,7 @@ var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 // The zero Name is nobody.
 type Name struct{ s string }
 
-// ParseName lower-cases s and checks it. Errors wrap ErrName and are written for the person who typed it.
+// ParseName lower-cases s and checks it. Errors wrap ErrName and are are shown to the person who typed it.
 func ParseName(s string) (Name, error) {
 	low, ok := lower(s)
 	if !ok || !namePattern.MatchString(low) {
@@ -111,7 +111,7 @@ func ParseRoomName(s string) (RoomName, error) {
 	return RoomName{low}, nil
 }
 
-// Direct is the room of two people, the same whoever asks.
+// Direct is the direct room of two people, in either order.
 func Direct(a, b Name) RoomName {
 	if b.s < a.s {
 		a, b = b, a
@@ -134,7 +134,7 @@ func (r RoomName) Pair() (a, b Name, ok bool) {
 	return Name{x}, Name{y}, true
 }
 
-// Other returns the one in the direct room r who is not me; the zero Name where there is none.
+// Other returns the other person in the direct room r; the zero Name if r is not direct.
 func (r RoomName) Other(me Name) Name {
 	a, b, ok := r.Pair()
 	switch {

@@ -24,8 +24,8 @@ var (
 // input takes it away.
 const BOM = "\ufeff"
 
-// Check refuses bytes that are not UTF-8. It is the one rule for everything that comes in: its encoding is never guessed,
-// and nothing of it is kept. Errors wrap ErrNotUTF8 and name the first byte that is wrong.
+// Check refuses bytes that are not UTF-8. It is the one rule for all input: encodings are never guessed, and nothing of
+// invalid input is kept. Errors wrap ErrNotUTF8 and name the first byte that is wrong.
 func Check(s string) error {
 	if utf8.ValidString(s) {
 		return nil

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// checkpointStep is how many bytes of users.json are written before the disk is waited for: it is busy with them for
-	// about a millisecond, and so long waits who writes a message meanwhile.
+	// checkpointStep is how many bytes of users.json are written between syncs: the disk takes about a millisecond for
+	// them, which is how long a message may have to wait.
 	checkpointStep = 64 << 10
 	// keepChanges is how many bytes of changes are kept at least, so that a hand edit of a users.json which is as old as
 	// that can be taken.
@@ -60,10 +60,10 @@ type checkpoints struct {
 	mu      sync.Mutex   // held while users.json is read or written; guards the fields below
 	ready   func() error // Store.BeforeCheckpoint's; nil: it was not called
 	written fs.FileInfo  // the file as last read or written
-	warned  fs.FileInfo  // a file edited by hand, of which a warning was given
-	taken   bool         // the file was edited by hand, and is to be written over; it is not to be a backup
+	warned  fs.FileInfo  // a file edited by hand that a warning was logged for
+	taken   bool         // the file was edited by hand and will be overwritten; it must not become the backup
 
-	// Generations that hand edits may have begun from. States share what they have in common.
+	// Generations that hand edits may be based on. States share their common parts.
 	last   generation // users.json as the server wrote it, or found it
 	before generation // users.json.bak; zero if that is not known
 	first  generation // what the log of changes goes on from; zero if that is not known
@@ -145,7 +145,7 @@ func (c *checkpoints) close() error {
 	<-c.done
 	err := c.write()
 	if errors.Is(err, ErrEdited) || errors.Is(err, errHeld) {
-		err = nil // the next start takes what is edited, of which a warning was given, and restores what is to be restored
+		err = nil // the next start reads a hand edit, which was warned about, and restores damaged files
 	}
 	return errors.Join(err, c.changes.Close())
 }
@@ -218,7 +218,7 @@ func (c *checkpoints) notEdited() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if c.taken && c.written == nil {
-			return nil // it is to be written anew
+			return nil // it has to be rewritten
 		}
 	case err != nil:
 		return fmt.Errorf("check users.json: %w", err)

@@ -191,7 +191,8 @@ func readRoomDifference(v strictjson.Value) (d chat.RoomDifference, err error) {
 	return d, err
 }
 
-// step leads from one State to the next. What it says is worked out once, though the step is rehearsed, looked at and appended.
+// step leads from one State to the next. Its difference is computed once, though the step is rehearsed, read and
+// appended.
 type step struct {
 	before, after *chat.State
 	diff          chat.Difference
@@ -200,10 +201,10 @@ type step struct {
 
 // steps remembers a step.
 type steps struct {
-	looked atomic.Pointer[step] // the last that was rehearsed or looked at, until it is durable; may be nil
+	looked atomic.Pointer[step] // the last that was rehearsed or read, until it is durable; may be nil
 }
 
-// step is what leads from one State to the next: the one that was looked at last, if it is that.
+// step returns the step from one State to the next: the last one used, if it is the same.
 func (u *steps) step(before, after *chat.State) *step {
 	if s := u.looked.Load(); s != nil && s.before == before && s.after == after {
 		return s
@@ -225,8 +226,8 @@ func (u *Store) Differ(before, after *chat.State) bool {
 	return before != after && !u.step(before, after).diff.IsZero()
 }
 
-// Rehearse is what the State before is for somebody who reads from changes.jsonl what leads to after. What cannot be read again,
-// or put, is an error, and must not be written there.
+// Rehearse returns the State after as it will be when the step is read back from changes.jsonl. If it cannot be read back
+// it returns an error, and the step must not be written.
 func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
 	s := &step{before: before, diff: after.Since(before)}
 	var err error

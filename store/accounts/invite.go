@@ -13,8 +13,8 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// NewInvite makes an invite that lets so many people register until a time (zero: for ever), and its code, which is known
-// to nobody else. Errors: only internal ones.
+// NewInvite makes an invite that lets that many people register until a time (zero: forever), and its code, which is not
+// stored. Errors: only internal ones.
 func (u *Store) NewInvite(by chat.Name, uses int, until time.Time) (in chat.CreateInvite, code string, err error) {
 	if uses < 1 {
 		return in, "", fmt.Errorf("internal error: an invite of %d uses", uses)

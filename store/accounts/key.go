@@ -17,7 +17,7 @@ const maxLabel = 64 // runes
 // All keys of an account read: an age header must hold as many. It does not compile otherwise.
 const _ = uint(agesplit.MaxRecipients - chat.MaxKeys)
 
-// ErrKey is wrapped by every refusal of a key. The words are for the person who offers it.
+// ErrKey is wrapped by every refusal of a key. Its text is for the person who offers the key.
 var ErrKey = &chat.Refusal{Code: chat.Failed, Text: "key not accepted"}
 
 // ParseKey reads a public key as agesplit.ParseKey does. The comment becomes the Label. Errors: ErrKey.
@@ -29,8 +29,8 @@ func ParseKey(line string) (chat.Key, error) {
 	return chat.Key{Line: k.Line, Fingerprint: k.Fingerprint, Label: cleanLabel(k.Comment), Reads: k.Recipient != nil}, err
 }
 
-// NewKey makes a key as it is kept, for chat.AddKeys. It is checked as if it came from outside: chat.Key is plain data, and
-// proves nothing. Of k only Line, Label, Added and Only are looked at. Errors: ErrKey.
+// NewKey makes a key as it is kept, for chat.AddKeys. It is checked as if it came from outside: chat.Key is plain data,
+// and proves nothing. Only k's Line, Label, Added and Only are used. Errors: ErrKey.
 func (u *Store) NewKey(k chat.Key) (chat.Key, error) {
 	checked, err := checkKey(k.Line)
 	if err != nil {

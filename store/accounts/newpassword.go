@@ -57,9 +57,9 @@ func longPassphrase(password []byte, shortest int) ([]byte, error) {
 	return phrase, nil
 }
 
-// NewPassword makes another password for the account, or the first one; then old is not looked at. There is a new
-// identity, which new history is sealed to; the new password opens it and all before it. An old password opens, in an
-// old copy of the file, the past only.
+// NewPassword makes another password for the account, or the first one; then old is ignored. New history is sealed to a
+// new identity; the new password opens it and all earlier ones. An old password opens, with an old copy of the file, only
+// the past.
 //
 // Errors: chat.ErrNoAccount, ErrPolicy (of the new one), ErrPassword (the old one is wrong), ErrBusy, or ctx's.
 func (u *Store) NewPassword(ctx context.Context, id string, old, new []byte) (in chat.SetPassword, err error) {
@@ -79,9 +79,9 @@ func (u *Store) NewPassword(ctx context.Context, id string, old, new []byte) (in
 	return made.replacing(a), nil
 }
 
-// NewReset makes a password for an account of which nobody knows the old one. What was sealed to the old identities alone
-// is lost unless the old password is remembered: its file is kept as retired.
-// Errors: chat.ErrNoAccount, ErrPolicy, ErrBusy, or ctx's.
+// NewReset makes a password for an account whose old one is lost. What was sealed only to the old identities cannot be
+// opened unless the old password is remembered: its file is kept as retired. Errors: chat.ErrNoAccount, ErrPolicy,
+// ErrBusy, or ctx's.
 func (u *Store) NewReset(ctx context.Context, id string, new []byte) (in chat.ResetPassword, err error) {
 	a, ok := u.durable.Load().ByID(id)
 	if !ok {

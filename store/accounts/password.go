@@ -21,7 +21,7 @@ var ErrPassword = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password
 // Errors: ErrPassword, ErrBusy, or ctx's. The caller's password is neither changed nor kept.
 func (u *Store) CheckPassword(ctx context.Context, name chat.Name, password []byte) (chat.Account, error) {
 	phrase, err := agesplit.Passphrase(password)
-	if err != nil { // it is nobody's, so the quick answer tells nothing of this account
+	if err != nil { // it is nobody's, so the quick answer reveals nothing about this account
 		return chat.Account{}, ErrPassword
 	}
 	defer clear(phrase)
@@ -62,10 +62,10 @@ func (u *Store) Wrong(err error) bool {
 	return errors.Is(err, ErrPassword) || errors.Is(err, chat.ErrCode)
 }
 
-// Unlock returns the identities of the account that its password opens, newest first, for who is to read history with
-// them. It costs what CheckPassword costs, refuses as that does, and waits at the same semaphore. The password is wiped.
-// age takes identities as strings, which cannot be: they are gone once nothing holds them and the memory is used again.
-// Errors: ErrPassword, also where the account has none; ErrBusy, or ctx's.
+// Unlock returns the identities of the account that its password opens, newest first, for reading history. It costs as
+// much as CheckPassword, returns the same errors, and uses the same semaphore. The password is wiped. age takes
+// identities as strings, which cannot be wiped: they remain until their memory is reused. Errors: ErrPassword, also if
+// the account has none; ErrBusy, or ctx's.
 func (u *Store) Unlock(ctx context.Context, id string, password []byte) ([]age.Identity, error) {
 	defer clear(password)
 	phrase, err := agesplit.Passphrase(password)
@@ -107,7 +107,7 @@ func (p storedPassword) holds(plain []byte) error {
 	return nil
 }
 
-// damaged tells the log of a sealed file that no password will open.
+// damaged logs a sealed file that no password opens.
 func (u *Store) damaged(id string, err error) {
 	if !errors.Is(err, agesplit.ErrWrongPassphrase) {
 		u.opt.Log.Error("a sealed identity is unusable", "account", id, "err", err)

@@ -104,7 +104,7 @@ func notLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 func isSign(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// period is the shortest beginning of s that s repeats, cut off at the end perhaps; s itself where it repeats nothing.
+// period is the shortest prefix that s repeats, perhaps incompletely at the end; s itself if there is no repetition.
 func period(s string) string {
 	for n := 1; n <= len(s)/2; n++ {
 		if s[n:] == s[:len(s)-n] {

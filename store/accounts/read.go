@@ -29,8 +29,8 @@ func newReader() *reader {
 	return &reader{ids: make(map[string]bool), names: make(map[chat.Name]bool), rooms: make(map[chat.RoomName]bool)}
 }
 
-// parse reads users.json, and the number of the last change that is in it. A refusal names the line. An unknown field is refused: it is a slip of the one who
-// edited the file or a later version's word, and either would be lost with the next write.
+// parse reads users.json, and the number of the last change in it. Errors name the line. An unknown field is an error: it
+// is a typo in a hand edit or belongs to a later version, and either would be lost with the next write.
 func parse(b []byte) (s *chat.State, upto uint64, err error) {
 	r := newReader()
 	if err := r.readBytes(b); err != nil {

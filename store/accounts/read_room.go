@@ -52,7 +52,7 @@ func (r *reader) readRoom(v strictjson.Value) error {
 		return err
 	}
 	r.rooms[name] = true
-	// A name that is no user's loses what it had here: somebody who takes the name later would have it.
+	// A name without an account is removed here: otherwise somebody who takes the name later would get its rights.
 	gone := func(name chat.Name) bool { return !r.names[name] }
 	rules := settings.Rules
 	rules.Mods, rules.Invited = slices.DeleteFunc(rules.Mods, gone), slices.DeleteFunc(rules.Invited, gone)

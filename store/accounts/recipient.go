@@ -12,11 +12,11 @@ import (
 // maxRecipients is how many recipients are kept parsed: those of all accounts of a large server.
 const maxRecipients = 1 << 16
 
-// Recipients is what history of the room is sealed to for name: SSH keys and age recipients that read the room, and the
-// newest password identity. A key that is banned, or restricted to other things than this room's history, is none. It is
-// nil if there is nothing of the kind, for those who are banned or disabled, and, but for direct rooms, for those who have
-// not been here for long (Options.Dormant). Whether name belongs to the room is the chat's to know. It is what s says, or
-// if that is nil what is durable now.
+// Recipients returns what the room's history is sealed to for name: SSH keys and age recipients that read the room, and
+// the newest password identity. Banned keys, and keys restricted to other things than this room's history, are left out.
+// It is nil if there are none, for banned and disabled accounts, and, except in direct rooms, for accounts unused for
+// long (Options.Dormant). Membership of the room is the chat's to check. It uses the State s, or the durable one if s is
+// nil.
 func (u *Store) Recipients(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient {
 	v := u.View()
 	if s != nil {
@@ -50,8 +50,8 @@ type recipients struct {
 	lines map[string]age.Recipient
 }
 
-// parsed returns the recipient of a line that was checked before; nil if it is none. Those who ask for others at the same time
-// do not wait while it is parsed.
+// parsed returns the recipient of a line that was checked before; nil if it is invalid. Callers with other lines do not
+// wait while it is parsed.
 func (r *recipients) parsed(line string) age.Recipient {
 	r.mu.Lock()
 	to, ok := r.lines[line]

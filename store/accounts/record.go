@@ -59,7 +59,7 @@ type storedFactor struct {
 	Used   int64    `json:"used"`   // the step of the last code taken: none is taken twice
 }
 
-// storedRoom is a room without what is said in it. Direct rooms are not here: their names say all.
+// storedRoom is a room without its messages. Direct rooms are not stored: their names determine their members.
 type storedRoom struct {
 	Name chat.RoomName `json:"name"`
 	storedSettings

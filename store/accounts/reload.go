@@ -9,10 +9,9 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// Reload takes what was changed by hand in users.json while the server runs, has it decided as a chat.EditByHand, and writes
-// the file anew. It returns how many accounts can log in or read otherwise by what was edited, or not any more: by their keys,
-// password or what those are for, and by bans. A file that is malformed or that is refused leaves what the server knows, and
-// itself, as it is.
+// Reload reads a hand edit of users.json while the server runs, applies it as a chat.EditByHand, and rewrites the file.
+// It returns how many accounts are affected in how they can log in or read: by their keys, password or restrictions, and
+// by bans. If the file is malformed or refused, neither it nor the server's State changes.
 //
 // The change that decide makes must have been appended, with EditByHand.File as its Change.Edit, when that returns nil.
 func (u *Store) Reload(decide func(chat.EditByHand) error) (changed int, err error) {
@@ -85,7 +84,7 @@ func (c *checkpoints) wrote(sum string) (bool, error) {
 	return named, nil
 }
 
-// take has the edited file, if it is still that, written over.
+// take overwrites the edited file, if it has not changed since.
 func (c *checkpoints) take(info fs.FileInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

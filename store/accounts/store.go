@@ -58,7 +58,7 @@ type Store struct {
 	visits  sync.Map // account ID → clock.Reading.Ran at the last visit, as a time.Duration
 	opt     Options
 	scrypts *semaphore // before every scrypt
-	dummy   string     // a sealed file that no password opens, for who has none
+	dummy   string     // a sealed file that no password opens, for names without a password
 	sealTo  recipients
 
 	open func(sealed string, phrase []byte) ([]byte, error)                    // agesplit.OpenIdentities; tests count
@@ -75,8 +75,9 @@ type Store struct {
 // Open reads dir/users.json and what was changed since it was written, and makes both if there is nothing. The folder must be
 // held (store.HoldFolder).
 //
-// It refuses, naming the line and leaving the files as they are, what is malformed or of a newer format; what does not go
-// together; and to begin anew if only a backup is left: the first to register would be admin of somebody's server.
+// It refuses, naming the line and leaving the files unchanged, malformed files, newer formats and inconsistent files. It
+// also refuses to start fresh if only a backup is left: otherwise the first to register would become admin of somebody's
+// server.
 func Open(dir string, opt Options) (*Store, error) {
 	return openOn(&checkpoints{disk: durable.OS{}, stat: os.Lstat, read: os.ReadFile}, dir, opt)
 }
@@ -193,7 +194,7 @@ func (u *Store) View() chat.View {
 // Moment is the time, as the chat takes it.
 func (u *Store) Moment() chat.Moment { return moment(u.clock.Read()) }
 
-// moment is a look at the clock as the chat takes it.
+// moment is the present time as a chat.Moment.
 func moment(r clock.Reading) chat.Moment {
 	return chat.Moment{Wall: r.Wall, Trusted: r.Trusted, Latest: r.Latest, Stamp: r.Stamp}
 }
@@ -201,8 +202,8 @@ func moment(r clock.Reading) chat.Moment {
 // second is the time as it is stored.
 func (u *Store) second() time.Time { return u.clock.Read().Stamp.Truncate(time.Second) }
 
-// Snapshots are users.json with all that is durable, and a changes.jsonl that goes on from there: unpacked over an older folder,
-// no changes of that are left. The audit log has the lines of all changes in it by then.
+// Snapshots are users.json with everything durable, and a changes.jsonl that continues from it: unpacked over an older
+// folder, they leave none of its changes. By then the audit log has the lines of all changes in it.
 func (u *Store) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	p := u.durable.Load()
 	if err := u.files.settled(); err != nil {

@@ -30,8 +30,8 @@ const (
 	maxSealedTOTP = 4096 // bytes
 )
 
-// CheckBoth is CheckPassword for who may be asked for a code next. Where the account has a second factor, secret is what
-// the password opened of it, for Spend; the caller clears it. It is nil where there is none.
+// CheckBoth is CheckPassword for accounts that may have a second factor. If there is one, secret is its secret, for
+// Spend; the caller clears it. Otherwise it is nil.
 func (u *Store) CheckBoth(ctx context.Context, name chat.Name, password []byte) (a chat.Account, secret []byte, err error) {
 	phrase, err := agesplit.Passphrase(password)
 	if err != nil {
@@ -110,8 +110,9 @@ func (u *Store) NewSecret() []byte {
 	return secret
 }
 
-// NewFactor makes a second factor for the account, if the code is one of the secret: whoever sets it up can make codes. The
-// recovery codes are kept as hashes. Errors: chat.ErrCode, chat.ErrTOTP, chat.ErrNoPassword, chat.ErrNoAccount.
+// NewFactor makes a second factor for the account, if the code is valid for the secret: this proves that the user's
+// device generates codes. The recovery codes are kept as hashes. Errors: chat.ErrCode, chat.ErrTOTP, chat.ErrNoPassword,
+// chat.ErrNoAccount.
 func (u *Store) NewFactor(id string, secret []byte, code string) (in chat.SetFactor, recovery []string, err error) {
 	step, right := stepOf(secret, strings.ReplaceAll(code, " ", ""), u.opt.Now())
 	a, ok := u.durable.Load().ByID(id)

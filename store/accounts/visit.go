@@ -7,9 +7,9 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// Seen notes that the account is here today, and was not before: what is noted never goes back, whatever the clock does.
-// It has that decided at most once a day for each account. If the account was dormant, since is from when on nothing was sealed
-// for it, which goes on until its rooms are sealed to anew. It is zero if it was not.
+// Seen records that the account was used today. The day never moves back, whatever the clock does. It decides that at
+// most once a day for each account. If the account was dormant, since is when sealing to it ended, which lasts until its
+// rooms are sealed again. Otherwise it is zero.
 func (u *Store) Seen(id string, decide func(chat.Visit) error) (since time.Time, err error) {
 	now := u.clock.Read()
 	a, ok := u.durable.Load().ByID(id)

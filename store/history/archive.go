@@ -28,7 +28,7 @@ type archive struct {
 	rooms index
 }
 
-// room is what the archive has of the room; of one that has been deleted meanwhile, nothing.
+// room is the archive's index of the room; nil if the archive has been deleted meanwhile.
 func (a *archive) room(room chat.RoomName) (*roomIndex, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +48,7 @@ func (a *archive) room(room chat.RoomName) (*roomIndex, error) {
 	return new(roomIndex), nil
 }
 
-// keep takes what x tells for the archive's.
+// keep makes x the archive's index.
 func (a *archive) keep(x index) {
 	a.rooms = x
 	for _, s := range x {
@@ -73,7 +73,7 @@ func (a *archive) snapshot() (durable.Snapshot, error) {
 	return durable.Snapshot{Name: filepath.Base(a.path), Size: a.size, Reader: io.NewSectionReader(f, 0, a.size), Release: f.Close}, nil
 }
 
-// load looks through the archive. Bodies are passed over, and not checked: who reads one checks it.
+// load indexes the archive. Bodies are skipped and not checked: they are checked when they are read.
 func (a *archive) load() (index, error) {
 	f, err := a.disk.Open(a.path)
 	if err != nil {
@@ -113,7 +113,7 @@ func (a *archive) load() (index, error) {
 	}
 }
 
-// lineHeader is what a line tells before its long strings.
+// lineHeader is the part of a line before its long strings.
 type lineHeader struct {
 	n, w, seq, from, to uint64
 	kind                string

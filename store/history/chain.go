@@ -8,8 +8,8 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// chain follows the records of every room, in the order of the file, and tells when one does not follow from those
-// before it: that is how a record that was deleted, moved or put in is noticed.
+// chain follows the records of every room, in file order, and fails if one does not follow from those before it: this
+// detects deleted, moved and inserted records.
 type chain map[chat.RoomName]*link
 
 // link is how far one room's chain has been followed.
@@ -35,7 +35,7 @@ func (c chain) link(room chat.RoomName) *link {
 	return l
 }
 
-// follow moves the chain on to r, or tells why r does not belong there.
+// follow advances the chain to r, or returns why r does not belong there.
 func (c chain) follow(r *record) error {
 	if r.kind == startRecord {
 		return c.start(r.predecessor)
@@ -78,7 +78,8 @@ func (l *link) followWindow(r *record) error {
 	return nil
 }
 
-// followShare sees that a head is of the window it says it is of. It is beside the chain: n tells where one is missing.
+// followShare checks that a head is of the window that it names. It is not part of the chain: a gap in n shows a missing
+// one.
 func (l *link) followShare(r *record) error {
 	if window, known := l.windows[r.w]; r.w > l.w || known && r.prev != window {
 		return errBroken

@@ -18,7 +18,7 @@ const liveName = "message_history.json"
 type File struct {
 	Name string // without its folder
 	open func() (readerAtCloser, error)
-	held io.Closer // nil, or what Close lets go of
+	held io.Closer // nil, or what Close closes
 	live bool      // it must be the one that is written to, or the {} that it begins as
 	old  bool      // it is an archive that a server may delete meanwhile
 }
@@ -28,7 +28,7 @@ type readerAtCloser interface {
 	io.Closer
 }
 
-// Close lets go of the file. It must not be used any more.
+// Close closes the file. It must not be used afterwards.
 func (f File) Close() error {
 	if f.held == nil {
 		return nil
@@ -158,8 +158,8 @@ func before(f io.ReaderAt) (int, error) {
 	return r.predecessor.archive, nil
 }
 
-// beyond refuses live if the archive with the number after the one it tells of goes further than it does: then it is an
-// old copy. Else the archive is what a crash left of a rotation, or what a server is just writing.
+// beyond refuses live if the archive after the one it refers to goes further than live does: then live is an old copy.
+// Otherwise that archive is left over from a rotation that crashed, or being written by a server.
 func beyond(archive File, number int, live io.ReaderAt) error {
 	f, err := archive.open()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +180,7 @@ func beyond(archive File, number int, live io.ReaderAt) error {
 	return oldCopy(number, end, last)
 }
 
-// oldCopy refuses a live file that ends before the archive that it does not tell of.
+// oldCopy refuses a live file that ends before an archive it does not refer to.
 func oldCopy(number int, end, last uint64) error {
 	switch {
 	case end <= last:

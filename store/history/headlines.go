@@ -18,7 +18,7 @@ import (
 // number, its place in the chain. So the record of a large room, of some megabytes, is put together in little time while
 // others wait.
 type headLines struct {
-	names []chat.Name // who has a head, sorted; not changed
+	names []chat.Name // the readers with a head, sorted; not changed
 	lines []headLine  // the first has the record's opening before it
 }
 
@@ -99,7 +99,7 @@ func headPacker(room chat.RoomName) packer {
 
 // check reads the lines back, and sees that they are those heads.
 func (l *headLines) check(heads []namedHead) error {
-	var rest string // of the head at hand
+	var rest string // of the present head
 	for i := range l.lines {
 		read, err := l.lines[i].read()
 		if err != nil {
@@ -138,7 +138,7 @@ func (l *headLine) read() (map[string]string, error) {
 	return j.Heads, err
 }
 
-// with returns the lines without the heads of those who have changed, and with these in their place.
+// with returns the lines with the heads of changed readers replaced.
 func (l headLines) with(room chat.RoomName, changed map[chat.Name]*changedHead, heads []namedHead) (headLines, error) {
 	goes := func(name chat.Name) bool { return changed[name] != nil }
 	names := slices.DeleteFunc(slices.Clone(l.names), goes)
@@ -169,7 +169,7 @@ func (l headLines) with(room chat.RoomName, changed map[chat.Name]*changedHead, 
 	return headLines{names: names, lines: lines}, nil
 }
 
-// without returns the line without the heads of those who go.
+// without returns the line without the heads of removed readers.
 func (l headLine) without(goes func(chat.Name) bool) (kept headLine) {
 	var text []byte
 	var of []headPart
@@ -260,7 +260,7 @@ func (r *record) readBackHeads() (*record, error) {
 	return back, err
 }
 
-// headsAtOnce is how many heads a goroutine makes for one window before it looks whether another room has its turn.
+// headsAtOnce is how many heads a goroutine makes for one window before it lets another room have its turn.
 const headsAtOnce = 8
 
 // headWorkers make heads ahead on all cores: as many goroutines as run at once, while there is something to do. Rooms take
@@ -268,7 +268,7 @@ const headsAtOnce = 8
 type headWorkers struct {
 	mu      sync.Mutex        // guards what follows
 	next    []*preparedWindow // that come next in their rooms, the one whose turn it is first
-	spares  []*preparedWindow // that come after them: their turn is when there are none of the others
+	spares  []*preparedWindow // spare windows, made when there are no others to make
 	running int
 	closed  bool
 
@@ -293,7 +293,7 @@ func (w *headWorkers) enqueue(p *preparedWindow, spare bool) {
 	}
 }
 
-// work makes heads until there are none to be made.
+// work makes heads while there are any to make.
 func (w *headWorkers) work() {
 	for {
 		p, t := w.take()
@@ -322,7 +322,7 @@ func (w *headWorkers) take() (*preparedWindow, headTask) {
 	return nil, headTask{}
 }
 
-// stop has the goroutines end when they have made the heads at hand: of a window that is dropped, one each.
+// stop makes the goroutines end after their present heads: for a dropped window, one each.
 func (w *headWorkers) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

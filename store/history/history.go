@@ -1,7 +1,7 @@
 // Package history keeps the sealed history of all rooms: records in segments, each room's chain of them, the windows they
 // are sealed in, and the reading of it all, on the server and away from it. FORMAT.md beside package store specifies it.
 //
-// It knows nothing of accounts, sessions or SSH. Whose keys a window is sealed to, a function tells it.
+// It knows nothing of accounts, sessions or SSH. A function returns the keys that a window is sealed to.
 package history
 
 import (
@@ -27,8 +27,8 @@ import (
 
 // Options are what the history needs to know. Recipients and Rooms are required for anybody to read it.
 type Options struct {
-	// Recipients returns what name reads with in that State, nil for what is decided now; none: no head. It is called
-	// from several goroutines.
+	// Recipients returns what name reads with in that State, or in the present one if it is nil; empty: no head. It is
+	// called from several goroutines.
 	Recipients func(s *chat.State, room chat.RoomName, name chat.Name) []age.Recipient
 	// State is what is decided as the server starts; later ones come with the events. nil, for a hub whose events have
 	// none: Recipients are asked for what is decided when a window begins.
@@ -48,7 +48,7 @@ type Options struct {
 	// more than KeepBytes together. 0: all are kept.
 	KeepFor   time.Duration
 	KeepBytes int64
-	Synced    func(time.Duration) // told how long each sync took; nil: nobody is
+	Synced    func(time.Duration) // called with the duration of each sync; may be nil
 	NoSync    bool                // for tests that must fail without it
 
 	// Submit has an event of the history's own stored at its place among all others, and returns when it is, or why not.
@@ -69,7 +69,7 @@ type History struct {
 	chain       chain // follows what is written, as a reader does
 	following   bool  // it takes the records of another, and has no windows
 	rooms       map[chat.RoomName]*roomChain
-	checked     time.Time // when windows and archives were last looked at for their age
+	checked     time.Time // when the ages of windows and archives were last checked
 	archived    int       // the number of the newest archive there ever was
 	rotateAfter time.Time // no rotation before it: one has failed
 	failing     failing   // of the writes since the last that did not fail
@@ -85,9 +85,9 @@ type History struct {
 	// mu guards the next two, and which file has the path. All are written with committing held, for moments.
 	mu       sync.RWMutex
 	index    index
-	archives []*archive // the oldest first; the array is never written to where it is shared
+	archives []*archive // the oldest first; a shared array is never written to
 
-	upcoming sync.Map // chat.RoomName to nextEvent; rooms where nothing is made ahead have none
+	upcoming sync.Map // chat.RoomName to nextEvent; rooms without prepared windows have none
 
 	workers headWorkers // closed by Close
 }
@@ -102,7 +102,7 @@ type roomChain struct {
 	at    window            // while open
 	ahead []*preparedWindow // the windows that are made ahead, the next first
 
-	readers map[chat.Name]bool // by what events told, in their order; a failed write does not undo them
+	readers map[chat.Name]bool // from events, in order; a failed write does not undo them
 	stale   bool               // readers have changed since the window began: it takes no more
 }
 
@@ -119,11 +119,10 @@ func (r *roomChain) forgetPrepared() {
 
 var errHistoryClosed = errors.New("the history has been closed")
 
-// Open opens the history in dir, message_history.json, and makes it where there is none or `{}`.
-// A tail torn by a crash is saved aside and blanked. Errors wrap ErrDamaged where what had been stored for good
-// is not as it was written, ErrFormat where it is not a history in a known format, ErrOlder where it has to be upgraded
-// first (Upgrade); then nothing was changed.
-// One process may have it open; the caller sees to that.
+// Open opens the history in dir, message_history.json, and creates it if it is missing or `{}`. A tail torn by a crash is
+// saved aside and blanked. Errors wrap ErrDamaged if durable records are not as they were written, ErrFormat if it is not
+// a history in a known format, ErrOlder if it has to be upgraded first (Upgrade); then nothing was changed. Only one
+// process may have it open, which the caller ensures.
 func Open(dir string, opt Options) (*History, error) {
 	return open(durable.OS{}, dir, opt)
 }
@@ -239,7 +238,7 @@ func (h *History) room(name chat.RoomName) *roomChain {
 	return r
 }
 
-// pairOf are those who read a direct room, whoever else is in what; nobody for other rooms.
+// pairOf are the two readers of a direct room; nil for other rooms.
 func pairOf(name chat.RoomName) map[chat.Name]bool {
 	readers := make(map[chat.Name]bool)
 	if a, b, ok := name.Pair(); ok {
@@ -268,7 +267,7 @@ func (h *History) Commit(batch []chat.Event) error {
 	if err := tx.Store(); err != nil {
 		return err
 	}
-	h.rotateDue() // the batch is durable, whatever becomes of that
+	h.rotateDue() // the batch is durable, whatever the result
 	return nil
 }
 
@@ -281,21 +280,21 @@ func (h *History) note() {
 // Size is what the history holds: bytes, without the room kept for what comes, and records. It waits for nothing.
 func (h *History) Size() (bytes int64, records uint64) { return h.bytes.Load(), h.records.Load() }
 
-// Writes that fail without a sync that failed may be tried again, and are, with each batch. A disk that is full refuses
-// them until somebody makes room. Of another cause, as a disk that is gone or was made read-only, the process that has the
-// file open does not get over: it gives up after failFor, so that whoever watches over the server sees it end.
+// Writes that fail without a failed sync are retried with each batch: a full disk may get space again. Other causes, such
+// as a disk that is gone or read-only, do not go away while the file is open: the process gives up after failFor, so that
+// a supervisor sees it end.
 const (
 	failFor    = time.Minute
-	failAtOnce = 3 // and not before so many have failed
+	failAtOnce = 3 // and not before this many have failed
 )
 
-// failing is what has failed in a row.
+// failing counts failures in a row.
 type failing struct {
 	since time.Time // of the first
 	times int
 }
 
-// failed notes that a write has failed, and returns the error for who asked for it. Called with committing held.
+// failed records that a write has failed, and returns the error for the caller. Called with committing held.
 func (h *History) failed(err error) error {
 	h.errors.Add(1)
 	if h.segment.dead != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
@@ -319,7 +318,7 @@ func (h *History) Change() uint64 { return h.change.Load() }
 // WriteErrors is how many batches could not be written since the start. It waits for nothing.
 func (h *History) WriteErrors() uint64 { return h.errors.Load() }
 
-// endOld ends windows that are a day old. They are looked at once a minute.
+// endOld ends windows that are a day old. They are checked once a minute.
 func (h *History) endOld(tx *Transaction) {
 	now := h.opt.Now()
 	if now.Sub(h.checked) < time.Minute {

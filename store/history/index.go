@@ -6,13 +6,13 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// What a room's tail holds at most, to be sealed afresh for who asks.
+// What a room's tail holds at most, for exports that seal it again.
 const (
 	tailLines = 200
 	tailBytes = 256 << 10
 )
 
-// index tells where in the file things are. It holds only what is durable.
+// index is where in the file records are. It holds only durable ones.
 type index map[chat.RoomName]*roomIndex
 
 // roomIndex is the index of one room.
@@ -29,7 +29,7 @@ type windowEntry struct {
 	w, from, to uint64      // to is from-1 while there is no message
 	off         int64       // of the window record
 	in          *archive    // the file it is in; nil: the one that is written to
-	readers     []chat.Name // who has a head, sorted; shared between windows, never changed
+	readers     []chat.Name // the readers with a head, sorted; shared between windows, never changed
 	closes      []chunk
 	msgs        []int64 // offsets of the msg records, by seq; nil once closed
 	shares      []share // on a snapshot only: heads it has besides those in its record, the newest last

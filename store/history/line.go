@@ -47,7 +47,7 @@ type lineJSON struct {
 	Text string        `json:"text"`
 }
 
-// sealedLine is a message as it is sealed in the room's window w. An error tells that it is too long.
+// sealedLine is a message as it is sealed in the room's window w. The only error is that it is too long.
 func sealedLine(room chat.RoomName, w uint64, m *chat.Message) ([]byte, error) {
 	return encodeLine(m.At, room, w, m.Seq, m.From, m.Kind, m.Of, m.Text.String())
 }
@@ -58,7 +58,7 @@ func (l Line) JSON() ([]byte, error) {
 	return bytes.TrimRight(b, " \n"), err
 }
 
-// encode returns the line as it is sealed. An error tells that it is too long.
+// encode returns the line as it is sealed. The only error is that it is too long.
 func (l Line) encode() ([]byte, error) {
 	return encodeLine(l.At, l.Room, l.W, l.Seq, l.From, l.Kind, l.Of, l.Text)
 }
@@ -179,8 +179,8 @@ func parseLines(plain []byte) ([]Line, error) {
 	return lines, nil
 }
 
-// amend returns lines of consecutive Seqs, the first of which is given, as they are to be kept once m has edited or
-// deleted one of them: with the new text, or without any, in the edits of it neither. The given slice stays as it is.
+// amend returns lines of consecutive Seqs, starting at first, after m has edited or deleted one of them: with the new
+// text, or without the text, which is removed from its edits too. The given slice stays as it is.
 func amend(lines [][]byte, first uint64, m *chat.Message) ([][]byte, error) {
 	if m.Of < first || m.Of-first >= uint64(len(lines)) {
 		return lines, nil // it is sealed for good

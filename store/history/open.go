@@ -37,8 +37,8 @@ const maxTarFile = 4 << 20 // bytes: beyond any close and its head
 // The sequence ends with the first error: one that wraps ErrDamaged if something was deleted, moved or changed,
 // ErrRolledBack if the remembered head is not reached, ErrFormat for another kind of file, or the reader's.
 //
-// A tar has no chain: what is missing between two of its files may be what the caller has no head for, and of the
-// remembered head only that its message is reached is checked. A message_history.json is read into memory: see Files.
+// A tar has no chain: files may be missing between two others because the caller has no head for them, and a remembered
+// head is only checked for being reached. A message_history.json is read into memory: see Files.
 func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] {
 	return o.each(func(op *opening) error {
 		b := bufio.NewReader(r)
@@ -57,9 +57,9 @@ func (o *Opener) Lines(r io.Reader) iter.Seq2[Line, error] {
 	})
 }
 
-// Files is Lines over the files of one history, its archives before message_history.json and the oldest first, as
-// FilesIn returns them, or over a tar. Of each archive the next file must tell the SHA-256. If the oldest of them are
-// missing, it begins later. Files are read twice, first for the heads that were shared later; one is open at a time.
+// Files is Lines over the files of one history, its archives before message_history.json and the oldest first, as FilesIn
+// returns them, or over a tar. Each archive's SHA-256 must be in the next file. If the oldest archives are missing, the
+// history starts later. Files are read twice, first for the heads that were shared later; one is open at a time.
 func (o *Opener) Files(files ...File) iter.Seq2[Line, error] {
 	return o.each(func(op *opening) error {
 		if len(files) > 1 || files[0].live {
@@ -107,7 +107,7 @@ type opening struct {
 type openRoom struct {
 	w       uint64
 	head    string
-	key     *agesplit.FileKey // nil where the window is not ours to open
+	key     *agesplit.FileKey // nil if the window cannot be opened with our keys
 	pending []*record         // messages that a close may yet come for
 	passed  bool              // messages of it were counted as passed over; an archive has only their closes
 	last    uint64            // newest message given out
@@ -231,7 +231,7 @@ func misplaced(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// lines gives out what was sealed, if it belongs where it was found.
+// lines returns the sealed lines, if they belong where they were found.
 func (o *opening) lines(plain []byte, at tarName) error {
 	lines, err := linesAt(plain, at)
 	if err != nil {
@@ -245,7 +245,7 @@ func (o *opening) lines(plain []byte, at tarName) error {
 	return nil
 }
 
-// linesAt reads what was sealed, and refuses it where it is not what its place in clear says.
+// linesAt parses sealed lines, and refuses them if they do not match their position in clear.
 func linesAt(plain []byte, at tarName) ([]Line, error) {
 	lines, err := parseLines(plain)
 	if err != nil {
@@ -277,7 +277,7 @@ func (o *opening) tar(b io.Reader) error {
 			return fmt.Errorf("%w: after file %d: %w", ErrDamaged, files, err)
 		}
 		if header.Typeflag == tar.TypeDir {
-			continue // who packs the files again may add them
+			continue // repacking the files may add them
 		}
 		if err := o.tarFile(t, header); err != nil {
 			if errors.Is(err, errStopped) {

@@ -18,23 +18,23 @@ import (
 	"sshchat/store/agesplit"
 )
 
-// A window is made ahead where the room has so many readers or more. Below, making it takes about as long as
-// one sync, and a file key the less lies about.
+// The next window is prepared in advance in rooms with at least this many readers. In smaller ones, making it takes about
+// as long as one sync, and one file key fewer is in memory.
 const preparedReaders = 8
 
 // readerPace is how long a room's window lasts, at least, for each of its readers, before a join, a leave or a new key
 // ends it: each window stores a head for each of them. Bans and removed keys do not wait.
 const readerPace = time.Millisecond
 
-// In a room of so many readers or more spareWindows are made ahead besides the next: making one takes long, and a ban or a
-// removed key that follows another at once, and one that follows that, are to find one as well.
+// In rooms with at least this many readers, spareWindows more are prepared besides the next: making one takes long, and
+// several bans or key removals in quick succession each need one.
 const (
 	spareReaders = 500
 	spareWindows = 2
 )
 
-// A file that grows is written anew, while all rooms wait. Where there is a large room, the file gets room for so many of its
-// windows at once, with heads of so many bytes.
+// A file that grows is rewritten while all rooms wait. If there is a large room, the file gets space for this many of its
+// windows at once, with heads of this many bytes.
 const (
 	windowsFree = 8
 	usualHead   = 210
@@ -44,14 +44,14 @@ const (
 // are made ahead.
 const changedAtOnce = 4
 
-// preparedWindow is a window before its first message: heads and one-time keys, made ahead and off the delivery path
-// where that takes time. It keeps its file key until it begins, so that a change of readers costs one head. That key is
-// nobody's until then: a head is handed out with the window's record, and not before. So whoever is taken out has not had it.
+// preparedWindow is a window before its first message: heads and one-time keys, made in advance and off the delivery path
+// if that takes time. It keeps its file key until it starts, so that a change of readers costs one head. Until then
+// nobody has that key: heads are given out only with the window's record. So a removed reader has never had it.
 type preparedWindow struct {
 	room    chat.RoomName
-	readers []chat.Name // whom it is made for; not changed after newPrepared
+	readers []chat.Name // its readers; not changed after newPrepared
 	size    windowSize
-	state   *chat.State // the readers' keys as of when it was ordered; who has changed since is in changed
+	state   *chat.State // the readers' keys when it was queued; later changes are in changed
 	reads   func(*chat.State, chat.RoomName, chat.Name) []age.Recipient
 	log     *slog.Logger
 
@@ -60,15 +60,15 @@ type preparedWindow struct {
 	paced   chan struct{} // closed when it is made and the window before it has lasted
 	waits   atomic.Int32  // how many of these two are yet to be
 
-	using sync.RWMutex      // held by whoever uses key, for one head or a few one-time keys; to wipe it, it is locked
+	using sync.RWMutex      // read-locked while using key, for one head or a few one-time keys; locked to wipe it
 	key   *agesplit.FileKey // nil once it has begun or was dropped
 
 	mu      sync.Mutex              // guards what follows, up to the next blank line
 	over    bool                    // made is closed
 	taken   int                     // of readers: their heads are made, or being made
 	left    int                     // of readers: their heads are not made
-	heads   []madeHead              // of readers; each is written by who makes it. nil once they are packed
-	again   []headAgain             // of those who have changed since: not made yet
+	heads   []madeHead              // of readers; each is written by the goroutine that makes it. nil once they are packed
+	again   []headAgain             // heads of changed readers that are not made yet
 	making  int                     // of those: being made
 	fresh   map[chat.Name]madeAgain // of those: made
 	settled chan struct{}           // closed when all of those are made; nil: nobody waits
@@ -86,7 +86,7 @@ type preparedWindow struct {
 	pacing  bool // paced waits for the window before it
 }
 
-// madeHead is a head, empty for who has no keys, and what it is for.
+// madeHead is a head, empty for a reader without keys, and the keys it is for.
 type madeHead struct {
 	head string
 	to   keySet
@@ -95,7 +95,7 @@ type madeHead struct {
 // changedHead is how often somebody has changed since the window was ordered, and for which of these a head was ordered.
 type changedHead struct{ times, ordered int }
 
-// headAgain is a head that is to be made for somebody who has changed so often.
+// headAgain is a head to be made again for a reader whose keys have changed, with the number of changes.
 type headAgain struct {
 	name  chat.Name
 	times int
@@ -108,7 +108,7 @@ type madeAgain struct {
 	times int
 }
 
-// headTask is what one goroutine makes in a row: of the readers those from one up to another, or one who has changed.
+// headTask is what one goroutine makes in a row: a range of readers, or one changed reader.
 type headTask struct {
 	from, to int
 	again    *headAgain
@@ -120,7 +120,7 @@ func (p *preparedWindow) take() (headTask, bool) {
 	defer p.mu.Unlock()
 	switch {
 	case p.dropped.Load():
-	case p.taken < max(len(p.readers), 1): // without readers there is nothing to make, and it is to be finished
+	case p.taken < max(len(p.readers), 1): // without readers there is nothing to make: finish it
 		t := headTask{from: p.taken, to: min(p.taken+headsAtOnce, len(p.readers))}
 		p.taken = max(t.to, 1)
 		return t, true
@@ -155,7 +155,7 @@ func (p *preparedWindow) do(t headTask) {
 	}
 }
 
-// remake makes the head of somebody who has changed.
+// remake makes the head of a changed reader.
 func (p *preparedWindow) remake(a *headAgain) {
 	made := p.wrap(a.name, a.state)
 	runtime.Gosched()
@@ -170,7 +170,7 @@ func (p *preparedWindow) remake(a *headAgain) {
 	}
 }
 
-// settle lets those go on who wait for the heads of the changed. Called with mu held.
+// releaseWaiting wakes goroutines that wait for the heads of changed readers. Called with mu held.
 func (p *preparedWindow) releaseWaiting() {
 	if p.settled != nil {
 		close(p.settled)
@@ -258,7 +258,7 @@ func (p *preparedWindow) build() {
 	}
 }
 
-// change notes that the head of name is to be made again, or to go.
+// change notes that the head of name has to be made again, or removed.
 func (p *preparedWindow) change(name chat.Name) {
 	if p.changed[name] == nil {
 		p.changed[name] = new(changedHead)
@@ -266,8 +266,8 @@ func (p *preparedWindow) change(name chat.Name) {
 	p.changed[name].times++
 }
 
-// remakeAhead has the heads made of those of names who read and have changed, as they are in s. It reports whether there are
-// any.
+// remakeAhead queues the heads of those names that read and have changed, with their keys in s. It reports whether there
+// are any.
 func (p *preparedWindow) remakeAhead(names iter.Seq[chat.Name], readers map[chat.Name]bool, s *chat.State) (any bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -411,7 +411,7 @@ func (h *History) prepareNext(r *roomChain, s *chat.State) {
 	}
 }
 
-// nextAhead takes the next window out of those made ahead; nil if there is none.
+// nextAhead takes the next of the prepared windows; nil if there is none.
 func (r *roomChain) nextAhead(h *History) *preparedWindow {
 	if len(r.ahead) == 0 {
 		return nil

@@ -16,7 +16,7 @@ import (
 
 // What reading is refused with, for callers to word.
 var (
-	// ErrNothing is returned where no stored message is the caller's to read.
+	// ErrNothing is returned if the caller may read no stored message.
 	ErrNothing = &chat.Refusal{Code: chat.Failed, Text: "no stored messages"}
 	// ErrNoWindow is returned for a window that the room has not had.
 	ErrNoWindow = &chat.Refusal{Code: chat.NotFound, Text: "no such window"}
@@ -28,7 +28,7 @@ var (
 	ErrSeveral = &chat.Refusal{Code: chat.Failed, Text: "the window is stored as several files"}
 )
 
-// WindowInfo tells of one window of a room.
+// WindowInfo describes one window of a room.
 type WindowInfo struct {
 	W        uint64 `json:"w"`
 	From     uint64 `json:"from"` // the first message in it
@@ -37,7 +37,7 @@ type WindowInfo struct {
 	Readable bool   `json:"readable"` // by the one who asked
 }
 
-// List tells of the room's windows, oldest first; of none where there is no such room.
+// List describes the room's windows, oldest first; none if there is no such room.
 func (h *History) List(me chat.Name, room chat.RoomName) ([]WindowInfo, error) {
 	entries, err := h.entries(room)
 	if err != nil {
@@ -76,10 +76,10 @@ func (h *History) Sealed(me chat.Name, room chat.RoomName) int {
 	return n
 }
 
-// Export writes one age file with the last lines of the room, from the message since on, sealed afresh to the given
-// keys while they are in memory. After a restart it is the last closed window that me has a head for, and later is
-// how many messages after it are stored as single ones only. A key that cannot be sealed to is left out.
-// Errors: ErrNothing, ErrNoHead where no key can be sealed to, and those of w.
+// Export writes one age file with the last lines of the room, from the message since on, sealed again to the given keys
+// while they are in memory. After a restart it is the last closed window that me has a head for, and later is how many
+// messages after it are stored only one by one. A key that cannot be sealed to is left out. Errors: ErrNothing, ErrNoHead
+// if no key can be sealed to, and those of w.
 func (h *History) Export(w io.Writer, me chat.Name, room chat.RoomName, since uint64, to []age.Recipient) (later int, err error) {
 	v, err := h.snapshot(room)
 	if err != nil {

@@ -86,7 +86,7 @@ type record struct {
 	digest      []sum        // close: of each msg record it replaces
 	body        []byte       // msg and close
 	predecessor *predecessor // start
-	packed      *headLines   // window: in place of heads, where it is drafted
+	packed      *headLines   // window: in place of heads, until it is stored
 
 	event     int       // of a draft: the event that it comes of; -1: none
 	lines     [][]byte  // as stored, without newlines
@@ -94,8 +94,8 @@ type record struct {
 	sum       sum
 	off       int64         // of the first line in the file
 	compacted bool          // read from an archive, where the messages that a close replaced are gone
-	plain     []byte        // msg: the line that was sealed; nil where it was read from the file
-	amends    *chat.Message // msg: the edit or delete it is; nil where it is none, or was read from the file
+	plain     []byte        // msg: the sealed line; nil if it was read from the file
+	amends    *chat.Message // msg: the edit or deletion; nil if it is neither, or was read from the file
 }
 
 // last is the n of the record's last line.
@@ -140,7 +140,8 @@ func (r *record) encode() {
 	r.encodeLines(first, fragments, prefix, suffix)
 }
 
-// encodeTo is encode, of a message, which nearly all records are, at the end of b, of which the line is a part then.
+// encodeTo is encode for a message, which nearly all records are. It appends the line to b, and the record's line is a
+// part of b.
 func (r *record) encodeTo(b []byte) []byte {
 	if r.kind != msgRecord {
 		r.encode()
@@ -242,7 +243,7 @@ func joinSums(sums []sum) []byte {
 // packer spreads strings over the lines of a record.
 type packer struct {
 	joiner string
-	room   int // bytes left in the line at hand
+	room   int // bytes left in the present line
 	next   int // bytes in each line after it
 	line   []byte
 	lines  [][]byte
@@ -251,7 +252,7 @@ type packer struct {
 // What stands around the heads in a line.
 const headsPrefix, headsSuffix = `,"heads":{`, "}"
 
-// packerFor packs the lines of a record, of which the first begins with opening.
+// packerFor packs the lines of a record whose first line begins with opening.
 func packerFor(opening []byte, prefix, suffix string) packer {
 	return packer{joiner: ",", room: lineRoom - len(opening) - crcSize - partsSize - len(prefix) - len(suffix),
 		next: lineRoom - len(`{"n":18446744073709551615,"t":"more"`) - crcSize - len(prefix) - len(suffix)}
@@ -315,8 +316,8 @@ func (p *packer) finish() [][]byte {
 	return p.lines
 }
 
-// cut divides s so that the first piece takes at most room bytes in JSON. Heads and base64 are ASCII,
-// of which only newline, quote and backslash are written as two.
+// cut divides s so that the first piece takes at most room bytes in JSON. Heads and base64 are ASCII, in which only
+// newline, quote and backslash take two bytes.
 func cut(s string, room int, head bool) (piece, rest string) {
 	if !head {
 		n := min(max(room, 0), len(s))
@@ -383,7 +384,7 @@ func checkLine(line []byte) error {
 	return nil
 }
 
-// appendCRC ends a line, of which b ends with what line is, with its checksum.
+// appendCRC appends the checksum to the line at the end of b.
 func appendCRC(b, line []byte) []byte {
 	var sum [4]byte
 	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(line, castagnoli))
@@ -664,7 +665,7 @@ func decodeParts(first string, more []string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(first)
 }
 
-// check tells whether the record has what its kind has.
+// check reports whether the record has the fields of its kind.
 func (r *record) check() error {
 	if r.kind == startRecord {
 		return r.checkStart()

@@ -17,7 +17,7 @@ import (
 var (
 	// ErrDamaged is wrapped where records that were acknowledged as stored are not as they were written.
 	ErrDamaged = errors.New("the history is damaged")
-	// ErrFormat is wrapped where the file is not a history that this version knows.
+	// ErrFormat is wrapped if the file is not a history that this version knows.
 	ErrFormat = errors.New("not a history in a known format")
 	// ErrOlder is wrapped if a history is to be written to that has to be upgraded first.
 	ErrOlder = errors.New("the history has an older format and is read-only")
@@ -30,8 +30,8 @@ type recovery struct {
 	file durable.File
 	log  *slog.Logger
 	live chain  // the rooms as far as they are followed
-	dry  bool   // nothing is to be changed, and an older format is as good
-	ok   uint64 // the highest n that some record tells was durable
+	dry  bool   // read-only: an older format is accepted
+	ok   uint64 // the highest n that a record declares durable
 
 	check func(last uint64) error // called before anything is changed
 }

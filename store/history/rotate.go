@@ -15,19 +15,19 @@ import (
 	"sshchat/store/durable"
 )
 
-// Rotation has the history go on in a new file, in steps of which each is durable before the next:
+// Rotation continues the history in a new file. Each step is durable before the next:
 //
 //  1. all windows are closed, in the old file;
 //  2. the archive is written beside it under another name, synced, renamed, and its name synced;
 //  3. the new file is written, with a start record that tells of the archive, synced, and renamed over the old file.
 //
-// Up to the last rename the old file has everything, and an archive that no start record tells of is what a crash
-// left: it is removed at the next start. After it the archive and the new file have everything.
+// Up to the last rename the old file has everything, and an archive that no start record refers to was left by a crash:
+// it is removed at the next start. After it the archive and the new file have everything.
 
-// rotateAgain is how long a rotation that failed, as for want of room, is not tried again.
+// rotateAgain is how long after a failed rotation, for example on a full disk, it is tried again.
 const rotateAgain = time.Minute
 
-// rotateDue rotates where the file has its size. A rotation that fails is told in the log; the old file goes on.
+// rotateDue rotates if the file has reached its size. A failed rotation is logged; the old file stays in use.
 func (h *History) rotateDue() {
 	for {
 		tx, err := h.NewRotation(false)
@@ -92,8 +92,8 @@ func rotationTransaction(h *History) (*Transaction, error) {
 	return tx, nil
 }
 
-// writeArchive writes the next archive, put away at that time, durably and under its name, and returns what the next file
-// is to tell of it.
+// writeArchive writes the next archive, archived at that time, durably and under its name, and returns the reference to
+// it for the next file.
 func (h *History) writeArchive(at time.Time) (*nextFile, *predecessor, error) {
 	a := &archive{number: h.archived + 1, until: at.UTC().Truncate(time.Millisecond), disk: h.disk}
 	a.path = filepath.Join(filepath.Dir(h.path), archiveName(a.number))
@@ -294,7 +294,7 @@ type archiveWriter struct {
 	hash  interface{ Sum([]byte) []byte }
 	off   int64
 	empty bool
-	moved map[int64]int64 // where a line stood: where it stands
+	moved map[int64]int64 // old offsets of lines to new ones
 	err   error
 }
 

@@ -23,7 +23,7 @@ const (
 // damage is a record that is not as it was written.
 type damage struct {
 	n       uint64 // the record, or the one that ought to be there
-	off     int64  // where it begins, as far as can be told
+	off     int64  // where it begins, as far as is known
 	why     string
 	noCrash bool // it is not what a crash leaves: a file is whole when it gets its name, and only its end is written to
 	newer   bool // its checksum holds: it is not damaged, but of a newer format
@@ -52,7 +52,7 @@ const (
 type scanner struct {
 	r     io.Reader
 	live  io.ReaderAt // the file, if it may be written to meanwhile; nil: it is read once
-	page  []byte      // what is left of the page at hand
+	page  []byte      // the rest of the present page
 	buf   [pageSize]byte
 	off   int64  // of page in the file
 	good  int64  // where the last whole record ends
@@ -60,7 +60,7 @@ type scanner struct {
 	empty bool   // no comma stands before the next line
 	ended bool   // the file's last byte is in page or before it
 	first bool   // no record has been read
-	// number is the archive's; 0: the file is none. In one, n has gaps.
+	// number is the archive's; 0: the file is not an archive. In an archive, n has gaps.
 	number int
 	format int // of the file; 0: not known
 }
@@ -111,7 +111,7 @@ func (s *scanner) goTo(off int64, file io.ReaderAt) error {
 	return nil
 }
 
-// turn takes the next page. It is called when the one at hand has been read.
+// turn reads the next page. It is called at the end of the present one.
 func (s *scanner) turn() error {
 	if s.ended {
 		s.page = nil
@@ -163,7 +163,7 @@ func (s *scanner) line() (line []byte, off int64, err error) {
 	return line, off, nil
 }
 
-// finished reports whether nothing follows the page at hand.
+// finished reports whether nothing follows the present page.
 func (s *scanner) finished() bool {
 	if s.ended {
 		return true

@@ -19,7 +19,7 @@ const (
 	segmentMaxStep = 64 << 20 // bytes: it doubles up to this much at a time
 )
 
-// segment is the file of records: one JSON document at every moment, also for who reads it while it is written to.
+// segment is the file of records: one JSON document at every moment, also for programs that read it while it is written.
 //
 // It ends in blanks, which JSON allows, before the brackets that close it. A record is written over blanks, together
 // with the comma that parts it from the one before, and within one page; so whichever pages of a write a reader sees,
@@ -37,7 +37,7 @@ type segment struct {
 	n      uint64              // of the last line
 	synced uint64              // highest n whose sync has returned
 	noSync bool                // negative control of the tests
-	timed  func(time.Duration) // told how long each sync took; may be nil
+	timed  func(time.Duration) // called with the duration of each sync; may be nil
 	dead   error               // the first failed sync; wraps chat.ErrJournalDead
 	laid   []byte              // room for what is written next
 }
@@ -119,7 +119,7 @@ func blanks[N int | int64](n N) []byte {
 	return bytes.Repeat([]byte(" "), int(n))
 }
 
-// write puts b where the last record ends, in one go. What a failed write left is taken back.
+// write puts b where the last record ends, in one write. What a failed write left is removed.
 func (t *segment) write(b []byte) error {
 	end := t.end + int64(len(b))
 	if t.dirty > end {
@@ -174,7 +174,8 @@ func (t *segment) grow(b []byte) error {
 	return t.rewrite(b, size)
 }
 
-// makeRoom grows the segment now if less than half of what is to be free is. An empty one grows with its first record.
+// makeRoom grows the segment if less than half of the required free space is left. An empty one grows with its first
+// record.
 func (t *segment) makeRoom() error {
 	if t.empty() || t.end+t.spare/2 <= t.size-int64(len(segmentOutro)) {
 		return nil

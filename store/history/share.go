@@ -16,7 +16,7 @@ import (
 	"sshchat/store/agesplit"
 )
 
-// share tells of a head that a reader got for a window after it had begun.
+// share is a head that a reader got for a window after it had started.
 type share struct {
 	w    uint64
 	name chat.Name
@@ -28,9 +28,9 @@ type share struct {
 // shareBatch is how many heads are written at once: messages wait for no more.
 const shareBatch = 128
 
-// Share has all keys that me has now open what was sealed to me in the rooms and is opened by ids: of each such window
-// another head is stored, for all of them. It returns how many messages they open now, those that they did before among
-// them, and how many stay closed, because none of ids opens their window.
+// Share lets all present keys of me open those windows of the rooms that are sealed to me and that ids open: for each it
+// stores another head, for all of the keys. It returns how many messages they can open now, including earlier ones, and
+// how many stay closed because none of ids opens their window.
 //
 // Errors: ErrNoHead where me has no key that can be sealed to, ErrKeysChanged where that has changed since it began, and those
 // of the disk; what was stored until then holds.
@@ -105,7 +105,7 @@ func (g *sharing) window(s *windowEntry) error {
 	return g.write()
 }
 
-// write writes what has been gathered.
+// write stores the gathered heads.
 func (g *sharing) write() error {
 	if len(g.batch) == 0 {
 		return nil
@@ -193,8 +193,8 @@ func (tx *Transaction) takeStored(what any) error {
 	return nil
 }
 
-// tagOf tells sets of recipients apart, so that nothing is shared twice: half of the SHA-256 of what a head shows of
-// each. The error is ErrNoHead where there are none.
+// tagOf identifies a set of recipients, so that nothing is shared twice: half of the SHA-256 of what a head shows of
+// each. The error is ErrNoHead if there are none.
 func tagOf(to []age.Recipient) (string, error) {
 	if len(to) == 0 {
 		return "", ErrNoHead
@@ -215,7 +215,7 @@ func tagOf(to []age.Recipient) (string, error) {
 	return hex.EncodeToString(sum[:sha256.Size/2]), nil
 }
 
-// sharedIn looks for shared heads in a file. What is damaged there is for who reads it in order to say.
+// sharedIn collects shared heads in a file. Damage is reported by the later pass that reads it in order.
 func sharedIn(f File, into map[windowName][]namedHead) {
 	in, err := f.open()
 	if err != nil {

@@ -89,7 +89,7 @@ func entryOf(entries []windowEntry, w uint64) (i int, found bool) {
 	return slices.BinarySearchFunc(entries, w, func(s windowEntry, w uint64) int { return cmp.Compare(s.w, w) })
 }
 
-// head is me's head of the window: of several the newest, which is for all keys that me has had then.
+// head is me's head of the window: the newest of several, which is for all keys that me had then.
 func (v *snapshot) head(s *windowEntry, me chat.Name) (string, error) {
 	in, off := s.in, s.off
 	for _, sh := range s.shares {
@@ -113,8 +113,8 @@ func (v *snapshot) head(s *windowEntry, me chat.Name) (string, error) {
 	return "", ErrNoHead
 }
 
-// file is that of the archive, or the one that is written to. It is open until archivesOpen others were asked for. If the
-// archive has been deleted meanwhile the error wraps fs.ErrNotExist.
+// file returns the archive's file, or the live one. It stays open until archivesOpen others were opened. If the archive
+// has been deleted meanwhile the error wraps fs.ErrNotExist.
 func (v *snapshot) file(in *archive) (durable.File, error) {
 	if in == nil {
 		return v.live, nil
@@ -136,7 +136,7 @@ func (v *snapshot) file(in *archive) (durable.File, error) {
 	return f, nil
 }
 
-// close lets go of the files. They were read only, so there is nothing to lose.
+// close closes the files. They were only read, so errors do not matter.
 func (v *snapshot) close() {
 	v.live.Close()
 	for _, o := range v.old {

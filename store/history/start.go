@@ -12,8 +12,8 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// predecessor is what a file's start record tells: the archive that holds what came before, and where each room stood
-// then. With it a room that has been quiet since outlives its archives, and the archive cannot be changed unseen.
+// predecessor is the content of a file's start record: the archive before it, and each room's position at its end. So a
+// room that has been quiet since outlives its archives, and a change of the archive is detected.
 type predecessor struct {
 	archive int       // its number
 	size    int64     // bytes of its file
@@ -99,7 +99,7 @@ func sortHeads(heads []Head) {
 	slices.SortFunc(heads, func(a, b Head) int { return chat.RoomName.Compare(a.Room, b.Room) })
 }
 
-// checkStart tells whether a start record has what it needs, and nothing else.
+// checkStart reports whether a start record has the fields it needs, and no others.
 func (r *record) checkStart() error {
 	if r.predecessor == nil || !r.hasOK || !r.room.IsZero() || r.w > 0 || r.seq > 0 || r.from > 0 || r.to > 0 ||
 		r.prev != (sum{}) || len(r.sig) > 0 || len(r.heads) > 0 || len(r.digest) > 0 || len(r.body) > 0 {
@@ -122,7 +122,7 @@ func introOf(format, number int) string {
 // intro is what opens a file.
 type intro struct {
 	format int
-	number int // of the archive; 0: it is none
+	number int // of the archive; 0: it is not an archive
 	length int // bytes
 }
 

@@ -65,7 +65,8 @@ func (h *History) Lead(s *chat.State) {
 	}
 }
 
-// follow gives up what only a leader has: windows, open and made ahead, and who reads what. Called with committing held.
+// follow drops what only a leader has: open and prepared windows, and the readers of each room. Called with committing
+// held.
 func follow(h *History) {
 	if h.following {
 		return
@@ -95,7 +96,7 @@ type taking struct {
 	known   []*record // that the history has already
 	records []*record // that it has not
 	stored  int       // how many of those are durable
-	next    *nextFile // they are one start record: the archive that it tells of
+	next    *nextFile // they are one start record: the archive that it refers to
 }
 
 // read reads the records and sees that they follow on what there is.
@@ -147,7 +148,7 @@ func (t *taking) add(r *record) error {
 	return nil
 }
 
-// remember has the record know what was said, if that is known.
+// remember gives the record its message, if that is known.
 func (t *taking) remember(r *record) error {
 	m := t.said[messageName{r.room, r.seq}]
 	if m == nil {
@@ -167,7 +168,7 @@ func (t *taking) remember(r *record) error {
 	return nil
 }
 
-// archive makes the archive that the start record tells of.
+// archive makes the archive that the start record refers to.
 func (t *taking) archive(r *record) (err error) {
 	if want := t.h.archived + 1; r.predecessor.archive != want {
 		return fmt.Errorf("it continues archive %d, but the next here is %d", r.predecessor.archive, want)
@@ -220,7 +221,7 @@ func (t *taking) compare() error {
 	return nil
 }
 
-// store appends the records. Each batch among them is durable before the next, which says so.
+// store appends the records. Each batch is durable before the next, which declares it durable.
 func (t *taking) store() error {
 	if t.next != nil {
 		if err := t.h.startAnew(t.next, t.records[0]); err != nil {
@@ -264,7 +265,7 @@ func (t *taking) batch(records []*record) error {
 	return nil
 }
 
-// undo has the chain end where the file does.
+// undo resets the chain to the end of the file.
 func (t *taking) undo() {
 	if t.next != nil {
 		t.next.forget(t.h.opt.Log)

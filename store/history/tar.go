@@ -50,9 +50,9 @@ func parseTarName(s string) (n tarName, err error) {
 	return n, nil
 }
 
-// Tar writes what me has heads for as a tar of age files, rooms in the order given, each from old to new: closed
-// windows as they were closed, others message by message. Of a room in after, only files that hold a message
-// beyond that Seq. The files are named as FORMAT.md tells, so that OpenFile can check them.
+// Tar writes everything that me has heads for as a tar of age files, room by room in the order given, oldest first:
+// closed windows as one file, others message by message. For a room in after it writes only files that hold a message
+// beyond that Seq. The files are named as in FORMAT.md, so that OpenFile can check them.
 func (h *History) Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error {
 	t := tar.NewWriter(w)
 	for _, room := range rooms {

@@ -22,8 +22,8 @@ type Transaction struct {
 	records []*record
 	n       uint64      // of the next line
 	change  uint64      // of State, that the batch stands on
-	state   *chat.State // at the event at hand
-	event   int         // the event at hand; -1: none
+	state   *chat.State // at the present event
+	event   int         // the present event; -1: none
 	before  map[*roomChain]*savepoint
 	links   savedLinks
 	ended   []*keyring // of windows that end with this batch
@@ -72,7 +72,7 @@ func (s *scratch) rooms() (map[*roomChain]*savepoint, savedLinks) {
 	return s.before, s.links
 }
 
-// reset lets go of what the draft used.
+// reset releases what the transaction used.
 func (s *scratch) reset() {
 	for _, b := range []*[]byte{&s.lines, &s.bodies, &s.read} {
 		if *b = (*b)[:0]; cap(*b) > scratchBytes {
@@ -96,10 +96,10 @@ type savepoint struct {
 	begun   []*preparedWindow  // since
 }
 
-// NewTransaction seals a batch for those who read its rooms and gives its records their places, and ends windows that have had their
-// time. change is the number of the last change of State that the batch stands on; 0 if it is not known. The caller stores
-// or drops what it returns; until then every other call that writes waits.
-// Errors: *chat.BadEvent, and what keeps the history from being written at all; then nothing has changed.
+// NewTransaction seals a batch to the readers of its rooms and gives its records their positions, and ends windows that
+// are over. change is the number of the last change of State that the batch depends on; 0 if unknown. The caller stores
+// the transaction or rolls it back; until then every other call that writes waits. Errors: *chat.BadEvent, and errors
+// that keep the history from being written at all; then nothing has changed.
 func (h *History) NewTransaction(events []chat.Event, change uint64) (*Transaction, error) {
 	return h.startTransaction(func() (*Transaction, error) {
 		tx := newTransaction(h)
@@ -146,7 +146,7 @@ func (h *History) startTransaction(make func() (*Transaction, error)) (*Transact
 		return tx, nil
 	}
 	if tx != nil {
-		tx.Rollback() // lets go of committing
+		tx.Rollback() // unlocks committing
 	} else {
 		h.committing.Unlock()
 	}
@@ -274,10 +274,9 @@ func (s *savepoint) note(r *roomChain, name chat.Name) {
 	}
 }
 
-// serves reports whether the room's open window is what it ought to be also after the keys of somebody have changed: its
-// head for them is for just the keys that they have now. So it is if a key was added and its owner hung up, and it was
-// removed again before anything was sealed to it. Then nobody's head needs to be made again: somebody who does
-// that in a loop would have all of them made each time, and others wait.
+// serves reports whether the room's open window is still right after a change of somebody's keys: its head for them is
+// for exactly their present keys. That is so if a key was added and removed again before anything was sealed to it. Then
+// no window has to be made: otherwise somebody could make others wait by doing that in a loop.
 func (tx *Transaction) serves(r *roomChain, e *chat.Event) bool {
 	if e.Change != chat.Revoke && e.Change != chat.Rekey || !r.readers[e.Name] {
 		return false
@@ -417,7 +416,7 @@ func (tx *Transaction) readBack() error {
 	return nil
 }
 
-// commit writes the draft and, once it is durable, shows it to who reads the history.
+// commit writes the transaction and, once it is durable, makes it visible to readers of the history.
 func (tx *Transaction) commit() error {
 	if err := tx.write(); err != nil {
 		tx.undo(true)
@@ -504,7 +503,7 @@ func (s *savepoint) keepPrepared(r *roomChain) {
 	s.ahead = kept
 }
 
-// nextFile is an archive that was written and is not told of yet, and where its records went.
+// nextFile is an archive that was written and is not referred to yet, with the new offsets of its records.
 type nextFile struct {
 	archive *archive
 	moved   map[int64]int64

@@ -14,8 +14,8 @@ import (
 )
 
 // Read opens, for somebody who has unlocked their identities, the last n messages of the room before the Seq before, as
-// far as they are sealed to me and ids open them; the newest last. What was edited or deleted by one of them is as that
-// made it. It holds at most n messages, and no more than a log does, and one body at a time; it keeps nothing.
+// far as they are sealed to me and ids open them; the newest last. Edits and deletions among them are applied. It holds
+// at most n messages, no more than a log does, and one body at a time; it stores nothing.
 //
 // Errors: those of the disk, and ErrDamaged where what is sealed is not what its place in clear says.
 func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error) {

@@ -12,7 +12,7 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// Report tells of a history that was followed from its first record to its last.
+// Report is the result of following a history from its first record to its last.
 type Report struct {
 	Files   []string // names, the oldest first
 	Records uint64   // lines of records up to here, those in archives deleted by now among them
@@ -21,10 +21,10 @@ type Report struct {
 	Rooms   []Head   // how far each room goes, by name
 }
 
-// Verify follows the history in dir through all its files: each record to be as it was written and to follow from those
-// before it, each archive to have the SHA-256 that the next file tells, and each of the heads to be met. It needs no
-// keys, changes nothing, and may run while a server writes there. It has two files open at most. Errors: ErrDamaged,
-// ErrFormat, ErrRolledBack and those of the disk.
+// Verify follows the history in dir through all its files. It checks that each record is intact and follows from those
+// before it, that each archive has the SHA-256 in the next file, and that each of the heads is reached. It needs no keys,
+// changes nothing, and may run while a server writes there. It has at most two files open. Errors: ErrDamaged, ErrFormat,
+// ErrRolledBack and those of the disk.
 func Verify(dir string, heads []Head) (report Report, err error) {
 	files, err := FilesIn(dir)
 	if err != nil {
@@ -206,7 +206,7 @@ func (h *remembered) another() error {
 	return fmt.Errorf("%w: record %d is different", ErrRolledBack, h.N)
 }
 
-// end tells of a head that was not met.
+// end reports a head that was not reached.
 func (t *verifier) end() error {
 	for _, h := range t.heads {
 		switch {
@@ -228,8 +228,8 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Head is how far a room's history goes, for its readers to remember: whoever has one can tell later whether the
-// history they are shown still leads up to it. The zero Head is that of an empty room.
+// Head is the newest point of a room's history, for its readers to remember: with it they can check later whether a
+// history still contains that point. The zero Head is that of an empty room.
 type Head struct {
 	Room chat.RoomName
 	W    uint64   // the newest window

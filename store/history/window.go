@@ -70,7 +70,7 @@ type window struct {
 	sum    sum // of its record
 	keys   *keyring
 	to     map[chat.Name]keySet // what each head is for; not changed
-	lines  [][]byte             // what was said in it, to be stored again as one when it ends
+	lines  [][]byte             // its messages, to be stored again as one when it ends
 	digest []sum                // of the lines' records
 }
 
@@ -87,7 +87,7 @@ type windowSize struct {
 	most  int // where they come fast
 }
 
-// sizeOf is the size in a room with so many readers, if it is not set.
+// sizeOf is the default size in a room with that many readers.
 func sizeOf(set, readers int) windowSize {
 	if set > 0 {
 		return windowSize{set, set}
@@ -110,7 +110,7 @@ func (w *window) chunks() [][][]byte {
 	return append(chunks, w.lines[start:])
 }
 
-// keySet tells sets of keys apart, in a few bytes: a hash of each. It is nil if it is not known which they are.
+// keySet identifies a set of keys by a hash of each. It is nil if the keys are unknown.
 type keySet []uint64
 
 var keySeed = maphash.MakeSeed()
