@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// account is somebody who logs in. It is made of its name alone, so that nothing needs to be kept.
+// account is a user that logs in. It is derived from its name, so that nothing needs to be stored.
 type account struct {
 	name   string
 	signer ssh.Signer
@@ -40,7 +40,7 @@ func newAccounts(role string, n int) ([]account, error) {
 	return all, nil
 }
 
-// letters is a number in letters, of which no two look alike.
+// letters is a number in distinct letters.
 func letters(n int) string {
 	const digits = "abcdefghkm"
 	return strings.Map(func(r rune) rune { return rune(digits[r-'0']) }, fmt.Sprintf("%04d", n))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// crowd is a server with people on it: readers, who show what is said, and senders, who say it.
+// crowd is a server with users: readers, who show messages, and senders, who post them.
 type crowd struct {
 	*process
 	target  target
@@ -20,7 +20,7 @@ type crowd struct {
 	waiting sync.WaitGroup            // goroutines that read; each ends with its client
 }
 
-// cast is the accounts of those who play. All servers have the same.
+// cast is the accounts of all users. All servers have the same.
 type cast struct{ readers, senders, workers, stalled []account }
 
 func newCast(o options) (*cast, error) {
@@ -90,7 +90,7 @@ func (c *crowd) come(workers int) (float64, error) {
 	return float64(len(clients)) / time.Since(begin).Seconds(), err
 }
 
-// each calls do for 0 to n-1, by so many workers, and returns the first error of each.
+// each calls do for 0 to n-1, with that many workers, and returns the first error of each.
 func each(workers, n int, do func(i int) error) error {
 	var next atomic.Int64
 	errs := make([]error, workers)
@@ -106,7 +106,7 @@ func each(workers, n int, do func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-// enter opens a session and waits until it shows something, where it does.
+// enter opens a session and waits until it shows something, if it does.
 func (c *crowd) enter(who account) (*client, error) {
 	r, err := dial(c.addr, who, c.target.shape)
 	if err != nil || c.target.silent {
@@ -133,7 +133,7 @@ func (c *crowd) watch(r *client) {
 	}, &c.screen)
 }
 
-// addSenders opens the sessions of those who speak. They have no terminal: a line is a message.
+// addSenders opens the senders' sessions. They have no terminal: a line is a message.
 func (c *crowd) addSenders() error {
 	for i, who := range c.cast.senders {
 		r, err := dial(c.addr, who, shape{})

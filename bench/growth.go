@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// growthSteps are the crowds that a server delivers to at the same rate of deliveries: so many times the sessions.
+// growthSteps are the sizes of crowds, as multiples, that a server delivers to at the same rate of deliveries.
 var growthSteps = []struct {
 	key   string
 	times float64

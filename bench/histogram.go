@@ -19,7 +19,7 @@ func (h *histogram) add(d time.Duration) {
 	h.n.Add(1)
 }
 
-// bucket is where v is counted. Below 2<<subBits each value has its own.
+// bucket is the index of v's counter. Below 2<<subBits each value has its own.
 func bucket(v uint64) int {
 	shift := max(0, bits.Len64(v)-subBits-1)
 	return shift<<subBits + int(v>>shift)
@@ -32,7 +32,7 @@ func middle(i int) uint64 {
 	return low + (1<<shift)/2
 }
 
-// percentile is the duration that p of a hundred do not exceed; 0 where nothing was added.
+// percentile is the duration that p of a hundred do not exceed; 0 if nothing was added.
 func (h *histogram) percentile(p float64) time.Duration {
 	n := h.n.Load()
 	rank := int64(p / 100 * float64(n))

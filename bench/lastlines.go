@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// lastLines keeps the end of a log, for whoever must explain a failure.
+// lastLines keeps the end of a log, to explain a failure.
 type lastLines struct {
 	mu    sync.Mutex
 	lines []string // guarded by mu

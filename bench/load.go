@@ -29,7 +29,7 @@ func (f flow) share() float64 { return 100 * float64(f.seen.n.Load()) / float64(
 
 func (f flow) ms(p float64) float64 { return float64(f.seen.percentile(p)) / float64(time.Millisecond) }
 
-// measureLoad has one server deliver: at a steady rate, as fast as it can, and beside readers who stall.
+// measureLoad measures one server's deliveries: at a steady rate, as fast as possible, and beside stalled readers.
 func measureLoad(b *bench, t target) (err error) {
 	b.say("load: %d sessions of %s", b.sessions, t.name)
 	c, err := startCrowd(b.programs, t, b.cast)
@@ -145,7 +145,7 @@ func (c *crowd) drain(f flow) {
 	}
 }
 
-// steady has the senders take turns, so often that the readers see so many messages a second in all.
+// steady makes the senders take turns, at a rate that gives the readers the wanted number of messages a second in all.
 func (c *crowd) steady(deliveries int, d time.Duration) (flow, error) {
 	every := time.Duration(float64(time.Second) * float64(len(c.readers)) / float64(deliveries))
 	return c.measure(func() (n int, err error) {

@@ -34,7 +34,7 @@ func measureLogins(b *bench, t target) error {
 	return nil
 }
 
-// pace is how fast logins go: so many a second, and the server's processor time in milliseconds for each.
+// pace is the rate of logins: how many a second, and the server's processor time in milliseconds for each.
 type pace struct{ rate, cpu float64 }
 
 // logins has each worker log in again and again.

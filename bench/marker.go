@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A mark stands in the text of each message: who sent it, which of the sender's messages it is, and when it was sent.
-// It is letters and digits only, so that every face shows it as it is, and short enough to stand in one row of 80.
+// A mark is in the text of each message: its sender, its number among the sender's messages, and when it was sent. It is
+// letters and digits only, so that every UI shows it unchanged, and short enough for one row of 80.
 //
 //	zq SS NNNNNN TTTTTTTTTTTTTTTT qz
 const (

@@ -8,7 +8,7 @@ import (
 const (
 	// history is how many messages have been said before the readers come.
 	history = 200
-	// settle is how long a crowd is left alone before it is measured, so that its comings are told and drawn.
+	// settle is how long a crowd is left idle before it is measured, so that presence changes are shown and drawn.
 	settle = 4 * time.Second
 )
 
@@ -19,7 +19,7 @@ type standing struct {
 	cpu      time.Duration
 }
 
-// stand measures a process. Memory is looked at as it is, before the runtime is asked, which collects garbage.
+// stand measures a process. Memory is read before asking the runtime, which collects garbage.
 func (p *process) stand() (s standing, err error) {
 	if s.resident, err = resident(p.pid()); err != nil {
 		return s, err
@@ -31,8 +31,7 @@ func (p *process) stand() (s standing, err error) {
 	return s, err
 }
 
-// measureMemory fills every server with readers who do nothing, lets all of them stand side by side for a while,
-// and measures what each takes.
+// measureMemory fills every server with idle readers, waits for a while, and measures what each server takes.
 func measureMemory(b *bench, ts []target) error {
 	var crowds []*crowd
 	var empty []standing

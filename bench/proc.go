@@ -39,8 +39,8 @@ func parseCPU(stat string) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / clockTicks, nil
 }
 
-// strangers is the processor time that the machine has spent on others than us and the programs we ran to their end,
-// since it was started. Where another machine took what was ours, that is in it.
+// strangers is the processor time that the machine has spent on other programs than ours since it was started. Time
+// stolen by other virtual machines is included.
 func strangers() (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {

@@ -25,7 +25,7 @@ type process struct {
 	last  *lastLines
 }
 
-// runtimeStats is what a server tells of itself on SIGUSR1. Sizes are bytes.
+// runtimeStats is what a server reports about itself on SIGUSR1. Sizes are in bytes.
 type runtimeStats struct {
 	Heap, Stacks, Goroutines float64
 }

@@ -2,11 +2,11 @@ package main
 
 import "time"
 
-// manyRooms is how many rooms a person is in who is in many.
+// manyRooms is the number of rooms of a person with many rooms.
 const manyRooms = 100
 
-// measureRooms has people be in one room, and then in many, and looks at what a session takes and what a delivery in
-// the room that they look at costs. A quarter of the sessions do: each room's history is sealed to all of its members.
+// measureRooms puts people in one room, and then in many, and measures a session's memory and the cost of a delivery in
+// the room they view. A quarter of the sessions is enough: each room's history is sealed to all of its members.
 func measureRooms(b *bench, t target) error {
 	o := b.options
 	o.sessions = max(1, b.sessions/4)

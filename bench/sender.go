@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// sender is somebody who speaks, and hears themselves. All but listen belongs to one goroutine.
+// sender is a user that posts, and sees its own messages. Everything but listen belongs to one goroutine.
 type sender struct {
 	*client
 	id    int
@@ -55,8 +55,8 @@ func (s *sender) say() error {
 // lost is how long a sender waits for a message to come back before it goes on without: yardsticks lose some.
 const lost = 5 * time.Second
 
-// sayAll says n messages, or as many as there is time for until end, with so many on their way at once. It waits for the
-// last, and returns how many it said.
+// sayAll posts n messages, or as many as there is time for until end, with that many pending at once. It waits for the
+// last, and returns how many it posted.
 func (s *sender) sayAll(n, onTheirWay int, end time.Time) (int, error) {
 	first := s.said
 	for i := 0; i < n && time.Now().Before(end); i++ {

@@ -13,7 +13,7 @@ import (
 type target struct {
 	name    string // the column's
 	program string
-	shape   shape // of those who read
+	shape   shape // of the readers
 	silent  bool  // nothing is shown at the beginning
 	echoes  bool  // what is typed is shown once before the message is, also without a terminal, and Enter is a carriage return
 	rooms   int   // that everyone is in, #general among them; 0 is 1

@@ -20,11 +20,11 @@ const File = "ssh_host_ed25519_key"
 // maxFile is more than any ed25519 key's file has, in bytes.
 const maxFile = 16 << 10
 
-// Load returns the host key of a folder, and makes it where there is none; made tells so.
+// Load returns the host key of a folder, and creates it if there is none; made reports that.
 //
-// What is there is never replaced: everybody who has connected remembers it. So a file that is not exactly what Load
-// would make (readable by others, empty, cut short, locked with a passphrase, not ed25519, not a plain file) is refused
-// with words that say what to do.
+// An existing key is never replaced, since every client remembers it. A file that is not exactly what Load would create
+// (readable by others, empty, truncated, with a passphrase, not ed25519, not a plain file) is refused with an error that
+// says what to do.
 func Load(dir string) (signer ssh.Signer, made bool, err error) {
 	path := filepath.Join(dir, File)
 	signer, err = read(path)
@@ -117,7 +117,7 @@ func writePublic(path string, key ssh.PublicKey) error {
 	return publish(public, ssh.MarshalAuthorizedKey(key), 0o644)
 }
 
-// publish writes a file that is not there yet. A link, unlike a rename, fails where the name is taken.
+// publish writes a new file. A link, unlike a rename, fails if the name exists.
 func publish(path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")

@@ -50,8 +50,8 @@ type Ring struct {
 
 // keys is what the files hold that can be changed by hand.
 type keys struct {
-	current, next ssh.Signer       // next is nil where there is none
-	certificate   *ssh.Certificate // of current; nil where there is none
+	current, next ssh.Signer       // next is nil if there is none
+	certificate   *ssh.Certificate // of current; nil if there is none
 }
 
 const (
@@ -59,8 +59,8 @@ const (
 	certificateSuffix = "-cert.pub" // as ssh-keygen -s names it
 )
 
-// Open loads the host keys of a folder. It makes the current one where there is none, and says so. A rotation that was
-// cut off is undone if the new key had not become the current one, else finished.
+// Open loads the host keys of a folder. It creates the current one if there is none, and reports that. An interrupted
+// rotation is undone if the new key had not become the current one, else finished.
 func Open(dir string) (r *Ring, made bool, err error) {
 	r = &Ring{path: filepath.Join(dir, File), now: time.Now}
 	current, made, err := Load(dir)
@@ -76,7 +76,7 @@ func Open(dir string) (r *Ring, made bool, err error) {
 	return r, made, r.readRecords()
 }
 
-// Reload reads the keys again, for who has changed them by hand; on an error all stays as it was.
+// Reload reads the keys again after they were changed by hand; on an error nothing changes.
 func (r *Ring) Reload() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,7 +98,7 @@ func (r *Ring) read() (k keys, err error) {
 	return k, err
 }
 
-// readCertificate returns nil where there is no file.
+// readCertificate returns nil if there is no file.
 func readCertificate(path string, of ssh.PublicKey) (*ssh.Certificate, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -192,7 +192,7 @@ func changed(path string) (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// Prepare makes the next key, unless there is one; made tells so.
+// Prepare creates the next key, unless there is one; made reports that.
 func (r *Ring) Prepare() (made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -34,7 +34,7 @@ type rotation struct {
 // ErrNoNext means that there is no key to rotate to.
 var ErrNoNext = errors.New("there is no next host key")
 
-// recordPath is where the n-th rotation is told of. formerPath is where the key that ended with it is.
+// recordPath is the record of the n-th rotation. formerPath is the key that it replaced.
 func (r *Ring) recordPath(n int) string { return fmt.Sprintf("%s.%d.rotation", r.path, n) }
 func (r *Ring) formerPath(n int) string { return fmt.Sprintf("%s.%d", r.path, n) } // with .pub
 
@@ -168,7 +168,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// readRecords reads the records of all rotations, each of which must be signed by the key that went.
+// readRecords reads the records of all rotations, each of which must be signed by the replaced key.
 func (r *Ring) readRecords() error {
 	for n := 1; ; n++ {
 		data, err := os.ReadFile(r.recordPath(n))

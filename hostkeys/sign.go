@@ -44,7 +44,7 @@ func signed(namespace string, message []byte) []byte {
 	}{[6]byte([]byte(magic)), namespace, "", hash, digest[:]})
 }
 
-// Verify checks what Sign returned, and returns the key that signed. Whether that is to be trusted is for the caller.
+// Verify checks what Sign returned, and returns the key that signed. The caller decides whether to trust that key.
 func Verify(namespace string, message, armored []byte) (ssh.PublicKey, error) {
 	block, _ := pem.Decode(armored)
 	if block == nil || block.Type != "SSH SIGNATURE" {

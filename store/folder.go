@@ -20,8 +20,8 @@ type Folder struct {
 	lock *flock.Flock
 }
 
-// HoldFolder makes the folder where it is missing, sees that nobody but its owner can look into it, and locks it.
-// Everything else in this package expects the folder to be held, and does not check.
+// HoldFolder creates the folder if it is missing, ensures that only its owner can read it, and locks it. Everything else
+// in this package expects the folder to be locked, and does not check.
 //
 // The lock is the kernel's (flock on the file "lock"): it ends with the process, so a crash leaves none behind.
 // Errors: ErrFolderInUse, with the other's process id, or what the file system says.
@@ -38,7 +38,7 @@ func HoldFolder(dir string) (*Folder, error) {
 	if !held {
 		return nil, fmt.Errorf("data folder %s: %w%s", dir, ErrFolderInUse, holder(path))
 	}
-	// For the one who is refused, to know what to stop. The lock does not depend on it.
+	// It is for the error of a second server. The lock does not depend on it.
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock data folder %s: %w", dir, err), lock.Unlock())
 	}
@@ -82,7 +82,7 @@ func closeFolder(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// ours reports whether a file of that name belongs into a data folder.
+// ours reports whether a file of that name belongs in a data folder.
 func ours(name string) bool {
 	switch name {
 	case "README.md", ".gitignore", "lock", "motd", "clock", "clock.tmp":
@@ -96,7 +96,7 @@ func ours(name string) bool {
 	return false
 }
 
-// holder says which process wrote the lock file, if it can be told.
+// holder says which process wrote the lock file, if that is known.
 func holder(path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"sshchat/store/durable"
 )
 
-// Motd is the message of the day, in the file motd: plain text that whoever comes in is shown.
-// Its methods may be called from any goroutine.
+// Motd is the message of the day, in the file motd: plain text that is shown at each login. Its methods may be called
+// from any goroutine.
 type Motd struct {
 	path string
 	text atomic.Pointer[chat.Text]
@@ -43,7 +43,7 @@ func (m *Motd) Reload() error {
 	return nil
 }
 
-// Get is the text; empty where there is none.
+// Get is the text; empty if there is none.
 func (m *Motd) Get() chat.Text { return *m.text.Load() }
 
 // Set changes it, lastingly.

@@ -20,8 +20,8 @@ const Format = 2
 // Versioned is a file of the data folder that an older version of sshchat may have written.
 type Versioned struct {
 	Name string // in the folder
-	// Format returns the version of the file's format, by how it begins; 0 if there is no file, or one in which nothing has
-	// been stored. What is no such file, or of a newer format, is an error.
+	// Format returns the version of the file's format, by how it begins; 0 if there is no file, or one in which nothing
+	// has been stored. Any other file, and a newer format, is an error.
 	Format func() (int, error)
 	// Check reads the whole file and returns what opening it would refuse. It changes nothing.
 	Check func() error

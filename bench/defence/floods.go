@@ -137,8 +137,7 @@ func running(stop <-chan struct{}) bool {
 	}
 }
 
-// measureFloods times logins by key and messages between two others, beside each flood, with the limits a server has that
-// was told nothing.
+// measureFloods times logins by key and messages between two users during each flood, with the default limits.
 func measureFloods(program, folder string, span time.Duration) error {
 	fmt.Printf("others beside each flood of %v; a login by key and a message of somebody else, ms\n\n", span)
 	fmt.Println("| flood | logins p50 | worst | messages p50 | worst | server's peak MiB | |\n|---|---|---|---|---|---|---|")
@@ -186,7 +185,7 @@ func (f flood) measure(program, folder string, span time.Duration) error {
 	return nil
 }
 
-// probe is two people who are no part of it.
+// probe is two users who are not part of the flood.
 type probe struct {
 	server   *server
 	alice    ssh.Signer

@@ -37,7 +37,7 @@ func measureNames(program, folder string, tries int, floor time.Duration) error 
 	if _, err := s.account("keyonly", key); err != nil {
 		return err
 	}
-	// From where somebody has logged in to a name, its passwords are looked at whatever the count.
+	// Passwords from a known source are checked whatever the count.
 	for name, auth := range map[string]ssh.AuthMethod{"known": ssh.Password(password), "keyonly": ssh.PublicKeys(key)} {
 		c, err := s.dial("127.0.0.1", name, auth)
 		if err != nil {

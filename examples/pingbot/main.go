@@ -1,9 +1,9 @@
-// Command pingbot answers "!ping" in #general, once each, also what was said while it or the server was away.
+// Command pingbot answers "!ping" in #general, once each, even if it was posted while the bot or the server was down.
 //
 //	go run ./examples/pingbot -key ~/.ssh/bot -state bot.state -known ~/.ssh/known_hosts bot@chat.host:2222
 //
-// It shows all that a bot needs: "follow --json --since ID" for what is said, "say" for answers, and for what the server
-// no longer has in memory the sealed files of "history --tar", opened with the bot's own key.
+// It shows everything a bot needs: "follow --json --since ID" for messages, "say" for answers, and for messages that the
+// server no longer has in memory the sealed files of "history --tar", opened with the bot's own key.
 package main
 
 import (
@@ -102,7 +102,7 @@ func newBot(name, address, key, state, known string) (*bot, error) {
 	}
 }
 
-// follow deals with what is said until the connection ends.
+// follow handles messages until the connection ends.
 func (b *bot) follow() error {
 	client, err := ssh.Dial("tcp", b.address, b.config)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	MaxKeyLine = 16 << 10 // bytes; an RSA key of 8 192 bits is about 1.4 KiB
 )
 
-// ErrKey is wrapped by every refusal of a public key. The words are for the person who offers it.
+// ErrKey is wrapped by every refusal of a public key. Its text is for the person who offers the key.
 var ErrKey = errors.New("key not accepted")
 
 // loginTypes are the SSH keys that can log in; true where age can seal to them as well.

@@ -46,7 +46,7 @@ func eraseSoon() {
 
 func erase() {
 	erasing.Lock()
-	erasing.due = false // whoever comes from now on may have come too late for this run
+	erasing.due = false // later requests may be too late for this run
 	erasing.next = time.Now().Add(eraseEvery)
 	erasing.Unlock()
 	begun := time.Now()

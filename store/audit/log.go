@@ -44,7 +44,7 @@ type Log struct {
 	max  int64
 
 	mu     sync.Mutex
-	file   durable.File // guarded by mu; nil after a sync that failed, or a write that could not be taken back
+	file   durable.File // guarded by mu; nil after a failed sync, or a failed write that could not be undone
 	size   int64        // guarded by mu
 	n      uint64       // guarded by mu; of the last line
 	tip    string       // guarded by mu; its hash
@@ -150,9 +150,9 @@ func (a *Log) lastArchived() ([]byte, error) {
 	return line, err
 }
 
-// wholeLines is the content without what a power cut left of lines that were not on the disk: a last line that has no end or
-// does not follow from the one before, and all from where the disk has nothing. JSON holds no byte that is zero, and what was
-// not written to a file reads as such.
+// wholeLines is the content without lines that a power cut left incomplete: a last line that has no end or does not
+// follow from the one before, and everything from the first zero byte on. JSON has no zero bytes, and unwritten parts of
+// a file read as zero.
 func wholeLines(content []byte) []byte {
 	if hole := bytes.IndexByte(content, 0); hole >= 0 {
 		content = content[:hole]
@@ -185,7 +185,7 @@ func (a *Log) truncate(f durable.File, torn []byte, end int64) error {
 	return f.Sync()
 }
 
-// lastLine is the last line of whole lines, without its newline; nil where there is none.
+// lastLine is the last line of whole lines, without its newline; nil if there is none.
 func lastLine(content []byte) []byte {
 	content = bytes.TrimSuffix(content, []byte("\n"))
 	if len(content) == 0 {
@@ -199,9 +199,9 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Append writes the act, with N and Prev set by the log, and At where it is zero. It has survived a power cut when Append
-// returns nil. Where there is no room it is refused, and the next one may be taken again. After a sync that failed nothing
-// more is taken until the server starts again: what the disk has is not known then.
+// Append writes the act, with N and Prev set by the log, and At if it is zero. It is durable when Append returns nil. On
+// a full disk it is refused, and later ones may succeed. After a failed sync nothing more is accepted until the server
+// starts again, since the disk's content is unknown.
 func (a *Log) Append(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -214,8 +214,8 @@ func (a *Log) Append(act chat.Act) error {
 // noteLasts is how long an act of Note may not be on the disk.
 const noteLasts = time.Second
 
-// Note writes the act as Append does, and returns at once: a power cut within a second may take it back. It is for what
-// strangers do, who must not have the disk work for each of their tries, and for what is stored elsewhere as well.
+// Note writes the act as Append does, and returns at once: a power cut within a second may undo it. It is for actions of
+// strangers, who must not cause a sync for each attempt, and for acts that are stored elsewhere as well.
 func (a *Log) Note(act chat.Act) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -380,7 +380,7 @@ func (a *Log) archives() ([]int, error) {
 	return numbers, nil
 }
 
-// Tip is the count of lines and the hash of the last: who remembers both can tell that none was cut off.
+// Tip is the count of lines and the hash of the last: with both, a later truncation can be detected.
 func (a *Log) Tip() (n uint64, hash string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -89,9 +89,9 @@ func (a *Log) Snapshots() iter.Seq2[durable.Snapshot, error] {
 	}
 }
 
-// view is the log as it stood at one moment. It is read without the log's lock, so that nobody who appends waits for it: an
-// archive never changes, the file that is written to is read only as far as it went, and it stays open when a rotation
-// renames it. One goroutine uses it.
+// view is the log as it stood at one moment. It is read without the log's lock, so that appends do not wait: an archive
+// never changes, the live file is read only up to its length at that moment, and it stays open when a rotation renames
+// it. One goroutine uses it.
 type view struct {
 	disk     durable.FS
 	dir      string
@@ -279,7 +279,7 @@ func (v *view) first(p part) (act chat.Act, ok bool) {
 	return act, ok && json.Unmarshal(line, &act) == nil
 }
 
-// hashOf is the hash of line n, which the chain up to the end was built on. The newest files are looked at first.
+// hashOf is the hash of line n, which the chain up to the end was built on. The newest files are searched first.
 func (v *view) hashOf(n uint64) (hash string, err error) {
 	for i := len(v.archives); n > 0 && i >= 0 && hash == "" && err == nil; i-- {
 		hash, err = v.hashIn(i, n)

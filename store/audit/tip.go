@@ -12,10 +12,10 @@ import (
 	"sshchat/store/durable"
 )
 
-// The chain of hashes is nobody's: whoever may write the file while no server runs can make another one that is as whole.
-// So the server signs its tip when it starts and when it stops, in audit.tip, and looks at the start whether the log still
-// goes on from what was signed. That holds against everybody who does not have the host key as well; and an old log with
-// the old audit.tip of that time shows only to somebody who remembers a later tip.
+// A chain of hashes needs no secret: anyone who can write the file while no server runs can make another valid one. So
+// the server signs its tip at each start and stop, in audit.tip, and checks at the start that the log continues from the
+// signed tip. This detects changes by anyone who does not also have the host key. An old log with the audit.tip of its
+// time is detected only by somebody who remembers a later tip.
 
 // Signer signs with the server's host key.
 type Signer interface {
@@ -75,11 +75,11 @@ func (a *Log) SignTip(s Signer, when string) (Tip, error) {
 	return tip, nil
 }
 
-// CheckTip returns the tip that was signed last, and how many lines came after it. It fails where the log does not go on
-// from there, where the tip is not the server's, and where there is none although the log has lines. The error is for
-// admins to read.
+// CheckTip returns the tip that was signed last, and how many lines came after it. It fails if the log does not continue
+// from it, if the tip was not signed by the server, or if there is no tip although the log has lines. The error is for
+// admins.
 func (a *Log) CheckTip(s Signer) (tip Tip, later uint64, err error) {
-	b, err := durable.ReadFile(a.disk, a.tipPath()) // before the log is looked at: no tip is of later lines
+	b, err := durable.ReadFile(a.disk, a.tipPath()) // before the log is read, so that the tip is of no later line
 	v, broken := a.view()
 	if broken != nil {
 		return Tip{}, 0, broken

@@ -214,7 +214,7 @@ func (c *Content) checkTorn(rest []byte, number int) error {
 	return nil
 }
 
-// firstLine is why a first line is none of ours, if it has a format.
+// firstLine is why a first line is not valid, if it has a format.
 func firstLine(line []byte) error {
 	var s stored
 	line, _, _ = bytes.Cut(line, []byte("\n"))

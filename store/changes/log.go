@@ -1,5 +1,5 @@
-// Package changes keeps data/changes.jsonl: a log of what was changed since users.json was written, of which each line is
-// durable before the next is written. It knows nothing of what a change is.
+// Package changes keeps data/changes.jsonl: a log of the changes since users.json was written. Each line is durable
+// before the next is written. It does not interpret changes.
 package changes
 
 import (
@@ -19,7 +19,7 @@ const (
 	firstSize = 64 << 10 // bytes: the size of a new file; it doubles up to maxStep at a time
 	maxStep   = 1 << 20
 
-	// blanks is what may stand behind the last line: what was reserved, and what a power cut left of that.
+	// blanks may follow the last line: reserved space, and what a power cut left of it.
 	blanks = " \n\x00"
 
 	newSuffix  = ".new"
@@ -47,8 +47,9 @@ type Log struct {
 	dead    error        // guarded by mu; the first failed sync, which wraps chat.ErrJournalDead, or errClosed
 }
 
-// Open opens the log at path, and returns what it holds. A last line that is not whole was never acknowledged: it is moved
-// to path.torn. An error of what the file holds leaves it as it is; if there is none, it wraps fs.ErrNotExist.
+// Open opens the log at path, and returns what it holds. A last line that is not whole was never acknowledged: it is
+// moved to path.torn. An error about the file's content leaves it unchanged. If there is no file the error wraps
+// fs.ErrNotExist.
 func Open(d durable.FS, path string) (*Log, *Content, error) {
 	f, err := d.Open(path)
 	if err != nil {
@@ -137,8 +138,7 @@ func (l *Log) Announce(p Checkpoint) error {
 	return nil
 }
 
-// write puts a line behind the last one and returns once it is durable. What a failed write left is taken back. Called with
-// mu held.
+// write appends a line and returns once it is durable. What a failed write left is removed. Called with mu held.
 func (l *Log) write(s stored) error {
 	if l.dead != nil {
 		return l.dead
@@ -177,7 +177,7 @@ func (l *Log) grown(size, end int64) int64 {
 	return size
 }
 
-// cover takes back what a failed write may have left. If that fails, the next write covers it.
+// cover overwrites what a failed write may have left. If that fails, the next write does it.
 func (l *Log) cover() error {
 	if _, err := l.file.WriteAt(bytes.Repeat([]byte(" "), int(l.dirty-l.end)), l.end); err != nil {
 		return err
@@ -331,7 +331,7 @@ func (l *Log) take(r *rewritten) error {
 			return err
 		}
 		if err := r.file.Sync(); err != nil {
-			return err // the old file is as good as before
+			return err // the old file is unchanged
 		}
 	}
 	if err := l.disk.Rename(r.name, l.path); err != nil {

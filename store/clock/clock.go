@@ -1,8 +1,8 @@
-// Package clock decides how far a wall clock is believed. It knows nothing of what ends at a time.
+// Package clock decides how far a wall clock is trusted. It knows nothing of what ends at a time.
 //
 // Clocks are wrong: a machine without a battery starts in the past and is put right later, a virtual machine wakes up,
 // somebody sets the wrong year. A server that acts on such a clock deletes archives, forgets bans and seals nothing to
-// people who were here yesterday, and none of it comes back when the clock is right. So what cannot be undone asks Believed.
+// people who were here yesterday, and none of it comes back when the clock is right. So irreversible actions use Trusted.
 package clock
 
 import (
@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// MaxStep is the longest step that is believed at once. A server that was off for as long is no surprise.
+	// MaxStep is the longest step that is trusted at once. A server that was off for as long is no surprise.
 	MaxStep = 14 * 24 * time.Hour
-	// Settle is how long a clock must keep to a longer step, while this process runs, until that is believed.
+	// Settle is how long a clock must keep to a longer step, while this process runs, until that is trusted.
 	Settle = 24 * time.Hour
 )
 
@@ -28,7 +28,7 @@ type Options struct {
 // Clock is a wall clock with a brake. Its methods may be called from any goroutine.
 type Clock struct {
 	opt  Options
-	file *file // nil: what is believed ends with the process
+	file *file // nil: the trusted time ends with the process
 
 	mu      sync.Mutex
 	last    time.Time     // guarded by mu; of the latest look, with a monotonic reading if it has one
@@ -38,7 +38,7 @@ type Clock struct {
 	kept    time.Duration // guarded by mu; for how long it has been off
 }
 
-// direction is on which side of what is believed a clock is, by more than MaxStep.
+// direction is on which side of the trusted time a clock is, by more than MaxStep.
 type direction int
 
 const (
@@ -47,7 +47,7 @@ const (
 	behind
 )
 
-// side is where a clock is that shows so much more than is believed.
+// side is the side of a clock that differs by that much from the trusted time.
 func side(step time.Duration) direction {
 	switch {
 	case step > MaxStep:
@@ -58,7 +58,7 @@ func side(step time.Duration) direction {
 	return right
 }
 
-// New makes a clock that believes what is shown now.
+// New makes a clock that trusts the present time.
 func New(opt Options) *Clock {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -77,17 +77,17 @@ func New(opt Options) *Clock {
 // wall is the time that a clock shows, without the monotonic reading.
 func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
-// Reading is one look at the clock.
+// Reading is one reading of the clock.
 type Reading struct {
-	// Wall is the wall clock's time, believed or not: for what can be undone.
+	// Wall is the wall clock's time, trusted or not: for what can be undone.
 	Wall time.Time
 	// Trusted is the time the time by which something may be ended permanently. It is Shown, unless the clock stepped
-	// ahead by more than MaxStep: then it goes on from what was believed before, until the clock has kept to the step for
-	// Settle. A clock that is behind ends nothing, so it is believed.
+	// ahead by more than MaxStep: then it continues from the trusted time before, until the clock has kept to the step
+	// for Settle. A clock that is behind ends nothing, so it is trusted.
 	Trusted time.Time
 	// Latest is the latest time that was trusted, and what has elapsed since if the clock fell back.
 	Latest time.Time
-	// Stamp is the time to write down for something that ends some time after it. It is Shown, unless the clock is behind
+	// Stamp is the time to write down for something that ends some time after it. It is Wall, unless the clock is behind
 	// by more than MaxStep: then what is written down would be over as soon as the clock is right.
 	Stamp time.Time
 	// Ran is how long the process has run, whatever the clock showed.
@@ -117,8 +117,8 @@ func (c *Clock) Read() Reading {
 	return r
 }
 
-// Known tells a clock that remembers nothing of its own what was the newest time in other files. Call it before anything
-// else. A zero time says nothing.
+// Known gives a clock without a stored time the newest time found in other files. Call it before anything else. A zero
+// time is ignored.
 func (c *Clock) Known(newest time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +127,7 @@ func (c *Clock) Known(newest time.Time) {
 	}
 }
 
-// judge compares what the clock shows with what is believed. Called with mu held.
+// judge compares the wall clock with the trusted time. Called with mu held.
 func (c *Clock) judge(wallTime time.Time, elapsed time.Duration) {
 	was, step := c.off, wallTime.Sub(c.highest)
 	if c.off = side(step); c.off == right {

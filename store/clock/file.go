@@ -11,11 +11,12 @@ import (
 	"sshchat/store/durable"
 )
 
-// saveEvery is how often what is believed is written down, for the next start.
+// saveEvery is how often the trusted time is saved, for the next start.
 const saveEvery = time.Hour
 
-// file keeps what was believed, for the next start: one line of the latest time that was. While the clock is off, it goes
-// on with what the clock shows, and for how long it has been so: a server that never runs for a whole day believes it, too.
+// file keeps the trusted time, for the next start: one line of the latest time that was. While the clock is off, it goes
+// on with what the clock shows, and for how long it has been so: a server that never runs for a whole day believes it,
+// too.
 type file struct {
 	path  string
 	found bool          // there was one to begin with
@@ -23,8 +24,8 @@ type file struct {
 	done  chan struct{} // closed by the saver when it ends
 }
 
-// Open makes a clock that knows from a file what was believed. A file that cannot be read is as good as none. Nothing is
-// written until Start.
+// Open makes a clock that continues from the trusted time in a file. A file that cannot be read counts as missing.
+// Nothing is written until Start.
 func Open(path string, opt Options) *Clock {
 	c := New(opt)
 	c.file = &file{path: path}
@@ -83,7 +84,7 @@ func (s saved) line() string {
 	return line + "\n"
 }
 
-// resume goes on counting where the clock has kept to the step that it had made.
+// resume continues counting if the clock still differs by the same step.
 func (c *Clock) resume(s saved) {
 	if s.wallTime.IsZero() {
 		return
@@ -122,7 +123,7 @@ func (c *Clock) save() error {
 	return durable.Swap(durable.OS{}, c.file.path, []byte(s.line()))
 }
 
-// Close writes down what is believed, if Start was called, and ends. Call it once.
+// Close saves the trusted time, if Start was called, and ends. Call it once.
 func (c *Clock) Close() error {
 	if c.file == nil || c.file.quit == nil {
 		return nil

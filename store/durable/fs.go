@@ -13,11 +13,11 @@ import (
 // FS is what writers that promise something ask of a file system: the seam for tests that lose what was not synced
 // (package powercut). Names are paths as the operating system has them.
 type FS interface {
-	// Open opens a file for reading and writing. Where there is none the error wraps fs.ErrNotExist.
+	// Open opens a file for reading and writing. If there is none the error wraps fs.ErrNotExist.
 	Open(name string) (File, error)
 	// Create makes a file for its owner alone; one that is there is an error that wraps fs.ErrExist.
 	Create(name string) (File, error)
-	// MakeDir makes a folder for its owner alone; if something of that name is there the error wraps fs.ErrExist.
+	// MakeDir makes a folder that only its owner can use; if the name exists the error wraps fs.ErrExist.
 	MakeDir(name string) error
 	Rename(from, to string) error
 	// Link gives what is at from a second name, which must be free. Where there is nothing the error wraps fs.ErrNotExist.
@@ -38,7 +38,7 @@ type File interface {
 	Size() (int64, error)
 	Stat() (fs.FileInfo, error)
 	Truncate(size int64) error
-	// Reserve sees at once whether there is room for so many bytes, and keeps it, where the file system can.
+	// Reserve checks at once whether there is room for that many bytes, and reserves it if the file system can.
 	Reserve(size int64) error
 	// Sync returns once what was written, and the file's size, survive a power cut.
 	Sync() error

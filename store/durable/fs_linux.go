@@ -18,7 +18,7 @@ func fdatasync(f *os.File) error {
 	}
 }
 
-// fallocate tells on a full disk what writing would, without filling it first.
+// fallocate fails on a full disk as writing would, without filling it first.
 func fallocate(f *os.File, size int64) error {
 	for {
 		switch err := unix.Fallocate(int(f.Fd()), 0, 0, size); {

@@ -29,9 +29,9 @@ func ReplaceOn(d FS, path string, data []byte) (fs.FileInfo, error) {
 	return s.Info, s.Publish(true)
 }
 
-// Swap gives the file at path new content, mode 0600, for content that is rewritten all the time and promises nothing: a
-// crash leaves the whole old content or the whole new. Unlike Replace it keeps no backup and does not sync the folder, so
-// that a power cut may take back what was written last.
+// Swap gives the file at path new content, mode 0600, for content that is rewritten often and need not be durable: a
+// crash leaves all of the old content or all of the new. Unlike Replace it keeps no backup and does not sync the folder,
+// so a power cut may undo the last write.
 func Swap(d FS, path string, data []byte) error {
 	if _, err := Stage(d, path, data, len(data)); err != nil {
 		return err
@@ -46,8 +46,8 @@ type Staged struct {
 	path string
 }
 
-// Stage writes data beside the file at path and makes it durable there. Until Publish nothing has changed. It waits for the
-// disk after each step, so many bytes: a disk that is busy with a large file lets others wait who write a few bytes.
+// Stage writes data beside the file at path and makes it durable there. Until Publish nothing has changed. It syncs after
+// each step bytes: otherwise small writes by others would wait for a large file.
 func Stage(d FS, path string, data []byte, step int) (_ *Staged, err error) {
 	staged := path + stagedSuffix
 	if err := removeIfThere(d, staged); err != nil {
@@ -78,7 +78,7 @@ func Stage(d FS, path string, data []byte, step int) (_ *Staged, err error) {
 	return &Staged{info, d, path}, f.Close()
 }
 
-// Publish puts it in the place of the file, which is kept as path.bak if it is to be.
+// Publish replaces the file, which is kept as path.bak if requested.
 //
 // After an error of the last step, the folder's fsync, the new content is there, but a power cut may take it back.
 func (s *Staged) Publish(backup bool) error {

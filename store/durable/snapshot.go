@@ -12,7 +12,7 @@ type Snapshot struct {
 	Name string // in its folder
 	Size int64  // bytes
 	io.Reader
-	Release func() error // lets go of the file; nil if nothing is held
+	Release func() error // closes the file; nil if it is not open
 }
 
 // InMemory is a snapshot of bytes.
@@ -20,7 +20,7 @@ func InMemory(name string, b []byte) Snapshot {
 	return Snapshot{Name: name, Size: int64(len(b)), Reader: bytes.NewReader(b)}
 }
 
-// Close lets go of the file.
+// Close closes the file.
 func (s Snapshot) Close() error {
 	if s.Release == nil {
 		return nil

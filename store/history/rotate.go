@@ -244,7 +244,7 @@ func (x index) relocated(moved map[int64]int64) index {
 }
 
 // expire deletes the oldest archives that are not to be kept. Called with committing held.
-// A clock that is not believed makes none old.
+// A clock that is not trusted makes none old.
 func (h *History) expire() {
 	now := h.opt.Clock.Read().Trusted
 	var bytes int64

@@ -13,8 +13,8 @@ import (
 // errFollowing refuses to draft in a history that takes another's records.
 var errFollowing = errors.New("the history takes records from a leader, so it cannot create any")
 
-// Take appends records that another history drafted, the lines as Draft.Records has them, and returns when that is durable.
-// What it has already, by n, is compared with that and passed over. said are their messages, as far as they are known: from
+// Take appends records that another history drafted, the lines as Draft.Records has them, and returns when that is
+// durable. What it has already, by n, is compared and skipped. said are their messages, as far as they are known: from
 // them the last lines of each room are kept in memory, as if they had been said here. From here on windows that are open
 // here are forgotten: their messages stay single ones, as after a crash. A record with which the history goes on in a new
 // file comes alone, and is taken if the archive that is made here is the same to the byte.

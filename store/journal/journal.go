@@ -14,8 +14,8 @@ import (
 	"sshchat/store/history"
 )
 
-// Journal is the data folder as the chat's journal. What was decided is stored first, then what was said, so that the history
-// never holds a message that stands on a decision which is lost; the lines of the audit log come last.
+// Journal is the data folder as the chat's journal. Decisions are stored first, then messages, so that the history never
+// holds a message that depends on a lost decision; the lines of the audit log come last.
 type Journal struct {
 	accounts *accounts.Store
 	history  *history.History
@@ -26,14 +26,14 @@ type Journal struct {
 	noting  sync.Mutex // held from the moment at which a change is stored until its lines of the audit log are written
 	pending []chat.Act // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
 
-	// Publish is given what is to be stored before it is, and has a place for it among what others publish, or refuses.
-	// nil: this folder is the only one.
+	// Publish is called before a batch is stored, and gives it a place among the batches of others, or refuses it. nil:
+	// this folder is the only one.
 	Publish func(Sealed) error
 }
 
 // Sealed is a batch as it is stored: what another folder needs to hold the same.
 type Sealed struct {
-	Batch   *chat.Batch // nil: there is none, only records, as of a rotation
+	Batch   *chat.Batch // nil: there are only records, for example of a rotation
 	Change  uint64      // the last of the State, with what is decided in the batch
 	Records [][]byte    // of the history, as history.Transaction.Records has them
 }
@@ -101,7 +101,7 @@ func (j *Journal) Append(b chat.Batch) error {
 	return err
 }
 
-// store stores a batch: what was decided, what was said, and the lines of the audit log. If only the first can be stored, the
+// store stores a batch: decisions, messages, and the lines of the audit log. If only the decisions can be stored, the
 // batch is without the others, and the error wraps chat.ErrOnlyDecided.
 func (j *Journal) store(b *chat.Batch, tx *history.Transaction) error {
 	if !decides(b) {
@@ -185,7 +185,7 @@ func (j *Journal) noted() error {
 	return j.audit.Sync()
 }
 
-// rotate has the history go on in a new file, if it is time. What was said is durable, whatever becomes of that.
+// rotate continues the history in a new file, if it is time. Messages are durable, whatever the result.
 func (j *Journal) rotate() {
 	for {
 		d, err := j.history.NewRotation(false)
@@ -205,8 +205,8 @@ func (j *Journal) rotate() {
 	}
 }
 
-// Take stores what the journal of another folder has published, in its order, and returns the batch with this folder's own
-// States; nil if there is none. What the folder has already, as after a crash, is compared with that and passed over.
+// Take stores what the journal of another folder has published, in its order, and returns the batch with this folder's
+// own States; nil if there is none. What the folder has already, as after a crash, is compared and skipped.
 func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
 	if s.Batch == nil {
 		return nil, j.history.Take(s.Records, nil)

@@ -30,12 +30,12 @@ const (
 type Options struct {
 	Log        *slog.Logger     // nil: nothing is logged
 	Now        func() time.Time // nil: time.Now
-	FlushEvery time.Duration    // what a crash may take back; 0 means 5 s
+	FlushEvery time.Duration    // how much a crash may lose; 0 means 5 s
 }
 
-// Store keeps, in state.json, what may be some seconds old after a crash: nothing that anybody was promised.
-// So a change returns at once, the file is written from time to time, and one that cannot be read
-// is set aside and begun anew: it must never keep a server from starting.
+// Store keeps, in state.json, data that may be some seconds old after a crash. A change returns at once, and the file is
+// written from time to time. A file that cannot be read is set aside and replaced: it must never keep a server from
+// starting.
 //
 // Each part of it is a section with a file, a lock and methods of its own. All methods may be called from any goroutine.
 type Store struct {

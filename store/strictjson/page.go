@@ -16,7 +16,7 @@ type Page struct {
 // Bytes returns what was written, or the first error.
 func (p *Page) Bytes() ([]byte, error) { return p.buf.Bytes(), p.err }
 
-// Grow makes room for so many bytes more.
+// Grow makes room for n more bytes.
 func (p *Page) Grow(n int) { p.buf.Grow(n) }
 
 // Text writes s as it is.

@@ -1,5 +1,5 @@
-// Package strictjson reads and writes JSON files that people edit. It knows nothing of what they mean: who reads one names
-// the fields and takes their values, and every refusal says on which line.
+// Package strictjson reads and writes JSON files that people edit. It knows nothing of their meaning: the caller names
+// the fields and reads their values, and every error names the line.
 package strictjson
 
 import (
@@ -128,7 +128,7 @@ func (v Value) Switch(read func(key string, field Value) (known bool, err error)
 	})
 }
 
-// Object refuses what is none.
+// Object refuses anything but an object.
 func (v Value) Object() error {
 	if v.raw[0] != '{' {
 		return v.Refuse(errors.New("an object {…} is expected"))

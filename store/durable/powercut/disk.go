@@ -118,7 +118,7 @@ func (d *Disk) op() error {
 	return nil
 }
 
-// Has reports whether there is a file of that name.
+// Has reports whether a file of that name exists.
 func (d *Disk) Has(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
