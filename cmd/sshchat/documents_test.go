@@ -20,11 +20,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// The documents for users, in the order in which their commands run: on one server, so that each finds what those before
-// it left behind.
-var documents = []string{
-	"README.md", "docs/install.md", "docs/settings.md", "docs/first-server.md", "docs/chat.md", "docs/administration.md", "docs/history.md",
-	"docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/bots.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md",
+// The documents for users. Those of a row are run in their order on one server, after the README, so that each finds what those
+// before it left behind.
+var documents = [][]string{
+	{"README.md", "docs/install.md", "docs/settings.md", "docs/first-server.md", "docs/history.md"},
+	{"docs/chat.md", "docs/administration.md", "docs/bots.md"},
+	{"docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md"},
 }
 
 // notRun is which commands of the documents no test runs, by how they begin, and why.
@@ -68,44 +69,64 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	for _, tool := range []string{"bash", "ssh", "ssh-keygen", "age", "jq", "tar", "man", "base64"} {
 		client(t, tool)
 	}
-	r := newReader(t)
-	used := map[string]bool{}
-	for _, document := range documents {
-		for _, b := range blocksOf(t, document) {
-			switch b.language {
-			case "sh", "powershell":
-				for _, line := range b.commands() {
-					if reason := exceptionOf(line, used); reason == "" {
-						r.run(document, line)
-					}
+	readers := make([]*reader, len(documents))
+	t.Run("rows", func(t *testing.T) {
+		for i, row := range documents {
+			t.Run(row[0], func(t *testing.T) {
+				t.Parallel()
+				r := newReader(t)
+				readers[i] = r
+				if i > 0 {
+					r.reads("README.md")
 				}
-			case "chat":
-				r.chat(document, b.text)
-			case "toml":
-				r.write("sshchat.toml", b.text)
-			case "text", "ini":
-			default:
-				t.Errorf("%s: a block of kind %q: say sh, chat or text", document, b.language)
-			}
+				for _, document := range row {
+					r.reads(document)
+				}
+			})
 		}
+	})
+	did := func(what func(*reader) bool) bool {
+		return slices.ContainsFunc(readers, func(r *reader) bool { return r != nil && what(r) })
 	}
 	for begin, reason := range notRun {
-		if !used[begin] || reason == "" {
+		if !did(func(r *reader) bool { return r.used[begin] }) || reason == "" {
 			t.Errorf("no document shows %q, or there is no reason not to run it", begin)
 		}
 	}
 	for pattern := range answers {
-		if !r.answered[pattern] {
+		if !did(func(r *reader) bool { return r.answered[pattern] }) {
 			t.Errorf("no document shows a command like %s", pattern)
 		}
 	}
 }
 
+// reads does what a document shows.
+func (r *reader) reads(document string) {
+	r.t.Helper()
+	for _, b := range blocksOf(r.t, document) {
+		switch b.language {
+		case "sh", "powershell":
+			for _, line := range b.commands() {
+				if reason := r.exceptionOf(line); reason == "" {
+					r.run(document, line)
+				}
+			}
+		case "chat":
+			r.chat(document, b.text)
+		case "toml":
+			r.write("sshchat.toml", b.text)
+		case "text", "ini":
+		default:
+			r.t.Errorf("%s: a block of kind %q: say sh, chat or text", document, b.language)
+		}
+	}
+}
+
 // exceptionOf is why a command is not run, or "".
-func exceptionOf(line string, used map[string]bool) string {
+func (r *reader) exceptionOf(line string) string {
 	for begin, reason := range notRun {
 		if strings.HasPrefix(line, begin) {
-			used[begin] = true
+			r.used[begin] = true
 			return reason
 		}
 	}
@@ -155,14 +176,15 @@ type reader struct {
 	server   *testServer
 	home     string
 	ran      map[string]bool
-	answered map[string]bool
+	used     map[string]bool   // of notRun
+	answered map[string]bool   // of answers
 	last     map[string]string // what CODE, ID and FINGERPRINT stand for now
 }
 
 func newReader(t *testing.T) *reader {
 	r := &reader{
 		t: t, server: startServer(t, ""), home: t.TempDir(),
-		ran: map[string]bool{}, answered: map[string]bool{}, last: map[string]string{},
+		ran: map[string]bool{}, used: map[string]bool{}, answered: map[string]bool{}, last: map[string]string{},
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -397,6 +419,7 @@ var (
 // README is short.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
 	t.Parallel()
+	all := slices.Concat(documents...)
 	manual := output(t, "man")
 	names := command.NewRegistry().Names(command.Chat)
 	known := func(word string) bool {
@@ -410,13 +433,13 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if name := "docs/" + filepath.Base(file); name != "docs/ARCHITECTURE.md" && !slices.Contains(documents, name) {
+		if name := "docs/" + filepath.Base(file); name != "docs/ARCHITECTURE.md" && !slices.Contains(all, name) {
 			t.Errorf("%s is not among the documents whose commands are run", name)
 		}
 	}
-	for _, document := range append([]string{"SECURITY.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"}, documents...) {
+	for _, document := range append([]string{"SECURITY.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"}, all...) {
 		prose := fence.ReplaceAllString(readText(t, "../../"+document), "")
-		if slices.Contains(documents, document) {
+		if slices.Contains(all, document) {
 			for _, code := range inlineCode.FindAllStringSubmatch(prose, -1) {
 				if m := chatNamed.FindStringSubmatch(code[1]); m != nil && !known(m[1]) {
 					t.Errorf("%s: there is no %s", document, code[1])
