@@ -40,7 +40,7 @@ func NewRegistry() *Registry {
 		}
 	}
 	slices.SortFunc(r.commands, func(a, b *Command) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(b.UIs, a.UIs)) // two of one name are of two faces
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(b.UIs, a.UIs)) // two of one name are of two UIs
 	})
 	return r
 }
