@@ -92,17 +92,18 @@ func (f *Full) arrived(m *chat.Message) {
 // add prepares the fresh messages for the next Flush, which writes them below the others. If more has to change, it redraws.
 func (f *Full) add(a *arrivals) {
 	fresh := a.fresh
-	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would scroll out of sight at once
-		f.end.day = dayOf(fresh[over-1].At, f.renderer.location)
+	if over := len(fresh) - (f.screen.bottom - f.screen.top); over > 0 { // these would be out of sight at once
+		f.end.last = f.renderer.lastOf(fresh[over-1])
 		fresh = fresh[over:]
 	}
 	for _, m := range fresh {
-		e := f.options.Lines.scroll(f.renderer, m, f.width())
-		if e == nil || e.day != f.end.day {
+		e := f.options.Lines.scroll(f.renderer, m, f.width(), f.end.last.turn)
+		if e == nil || e.day != f.end.last.day {
 			f.stale = true
 			break
 		}
 		a.messages = append(a.messages, e)
+		f.end.last.turn = turnOf(m)
 	}
 	clear(a.fresh)
 	a.fresh = a.fresh[:0]

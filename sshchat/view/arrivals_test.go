@@ -132,7 +132,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 		case 3:
 			m.Kind, m.Of, m.Text = chat.Delete, 1+uint64(draw(len(h.past[room])+1, "of")), chat.Text{}
 		case 4:
-			h.now = h.now.Add([]time.Duration{time.Hour, 11 * time.Hour, -2 * time.Hour}[draw(3, "later")])
+			h.now = h.now.Add([]time.Duration{time.Hour, 11 * time.Hour, -2 * time.Hour, 20 * time.Second, time.Minute}[draw(5, "later")])
 		}
 		h.happens(m)
 	}
@@ -184,7 +184,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 			h.Full.Rooms(h.rooms[:len(h.rooms)-draw(2, "left")])
 		case 14:
 			h.filter = []*chat.Filter{nil, {Ignore: map[chat.Name]bool{bob: true}}, {Quiet: true}, {Focus: map[chat.Name]bool{carol: true}}}[draw(4, "filter")]
-			h.Set(Preferences{Theme: theme.Names()[draw(3, "theme")], Bell: "all"})
+			h.Set(Preferences{Theme: theme.Names()[draw(3, "theme")], Bell: "all", Compact: draw(2, "compact") == 0})
 		case 15:
 			h.Input([]byte([]string{"x", "\x1b[5~", "\x1b[6~", "\x1b", "\r", "\x7f", "q"}[draw(7, "key")]))
 			h.Expire()

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -98,6 +99,9 @@ func (b *bars) topicRow() string {
 		return b.renderer.in(theme.Topic, pad(" "+b.server, b.width))
 	}
 	r, _ := b.shownRoom()
+	if b.renderer.lines {
+		return b.ruledTopic(&r)
+	}
 	said := " " + b.room.For(b.me)
 	if !b.room.IsDirect() && r.Members > 0 {
 		said += fmt.Sprintf("  %d of %d online", r.Here, r.Members)
@@ -106,6 +110,39 @@ func (b *bars) topicRow() string {
 		said += "  " + string(text.AppendPrintable(nil, r.Topic, false))
 	}
 	return b.renderer.in(theme.Topic, pad(said, b.width))
+}
+
+// ruledTopic is topicRow with a line through it.
+func (b *bars) ruledTopic(r *Room) string {
+	row := styledRow{renderer: b.renderer, width: b.width}
+	across := b.renderer.ruler().across
+	put := func(style theme.Style, said string) {
+		row.add(theme.Rule, across)
+		row.add(style, " "+said+" ")
+	}
+	put(theme.Room, b.room.For(b.me))
+	if !b.room.IsDirect() && r.Members > 0 {
+		put(theme.Time, fmt.Sprintf("%d of %d online", r.Here, r.Members))
+	}
+	if r.Topic != "" {
+		put(theme.Text, string(text.AppendPrintable(nil, r.Topic, false)))
+	}
+	row.add(theme.Rule, strings.Repeat(across, b.width))
+	return row.String()
+}
+
+// styledRow is a row that is put together of pieces in different styles, and is cut where it is full.
+type styledRow struct {
+	renderer *renderer
+	width    int // cells of the row
+	used     int
+	strings.Builder
+}
+
+func (r *styledRow) add(style theme.Style, said string) {
+	said = fitRow(said, r.width-r.used)
+	r.used += displaywidth.String(said)
+	r.WriteString(r.renderer.in(style, said))
 }
 
 // pad cuts or fills a text to exactly width cells.
@@ -157,20 +194,36 @@ func (b *bars) roomsRow() string {
 		var label [2 * text.MaxName]byte
 		item := b.appendItem(label[:0], &b.rooms[i], it)
 		item = item[:min(len(item), max(0, width-len(sign)-used-1))]
-		row = append(b.renderer.appendIn(row, it.style, item), ' ')
+		row = b.renderer.appendIn(b.appendStyled(row, it.style, item), theme.Bar, []byte{' '})
 		used += len(item) + 1
 	}
 	if len(sign) > 0 {
-		row = b.renderer.appendIn(row, hiddenStyle(items), sign)
+		row = b.appendStyled(row, hiddenStyle(items), sign)
 		used += len(sign)
 	}
-	for ; used < width; used++ {
-		row = append(row, ' ')
-	}
+	row = b.renderer.appendIn(row, theme.Bar, bytes.Repeat([]byte{' '}, max(0, width-used)))
 	if state != "" {
 		row = b.renderer.appendIn(row, theme.BarMention, []byte(state))
 	}
 	return string(row)
+}
+
+// appendStyled appends the text of a room's item in its style. What is unread is in a badge where there are colors.
+func (b *bars) appendStyled(row []byte, style theme.Style, item []byte) []byte {
+	badge := theme.UnreadBadge
+	if style == theme.BarMention {
+		badge = theme.MentionBadge
+	}
+	count := bytes.IndexByte(item, '(')
+	if count < 0 || !b.renderer.styles.Colored() {
+		return b.renderer.appendIn(row, style, item)
+	}
+	row = b.renderer.appendIn(row, style, item[:count])
+	item[count] = ' '
+	if last := len(item) - 1; item[last] == ')' {
+		item[last] = ' '
+	}
+	return b.renderer.appendIn(row, badge, item[count:])
 }
 
 // barItem is a room in the bar. All of its text is ASCII: a byte is a cell.

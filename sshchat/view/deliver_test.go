@@ -269,7 +269,7 @@ func TestDeletedByWhoIsIgnored(t *testing.T) {
 	h.deliver()
 	h.draw()
 	h.hides("a secret")
-	h.shows("carol: (deleted)")
+	h.shows("carol │ (deleted)")
 }
 
 func encode(s string) output.Encoded {

@@ -34,6 +34,8 @@ type format struct {
 	styles      *theme.Styles
 	links       bool // the terminal knows links (OSC 8)
 	keepSigns   bool // markup is shown with its signs
+	aligned     bool // names stand in a column where there is room for it
+	lines       bool // the terminal has lines to draw with
 }
 
 // variant is how a message relates to the person who sees it.
@@ -44,6 +46,8 @@ const (
 	variantElsewhere                     // it is not of the room that is shown without a name
 	variantFirst                         // it is of a direct room, and the person is the first of the two
 	variantSecond                        // or the second
+	variantContinued                     // the same person said what stands above it
+	variantSameTime                      // and in the same minute
 )
 
 // mentionVariant reports whether m mentions me, outside direct rooms.

@@ -86,7 +86,7 @@ const longAnswer = 3
 // Print implements Display.
 func (f *Full) Print(text string) {
 	text = strings.TrimRight(text, "\n")
-	if len(f.renderer.text(text, theme.Notice, f.width())) > longAnswer && f.input.question == nil {
+	if len(f.renderer.note(text, theme.Notice, f.width())) > longAnswer && f.input.question == nil {
 		f.Show(f.last, text)
 		return
 	}

@@ -141,8 +141,12 @@ func TestRowsOfMessages(t *testing.T) {
 		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.PresenceChange}).Draw(r, "kind"), bob, strings.Join(words, " "))
 		width := rapid.IntRange(1, 120).Draw(r, "width")
 		o := Options{Me: ann, Term: rapid.SampledFrom([]string{"xterm-kitty", "linux", "vt100"}).Draw(r, "term")}
-		p := newRenderer(&o, Preferences{Theme: rapid.SampledFrom(theme.Names()).Draw(r, "theme")})
-		for _, row := range p.message(&d, width) {
+		p := newRenderer(&o, Preferences{
+			Theme: rapid.SampledFrom(theme.Names()).Draw(r, "theme"), Compact: rapid.Bool().Draw(r, "compact"),
+			Clock: rapid.SampledFrom([]string{"", "off", "02 Jan 15:04"}).Draw(r, "clock"),
+		})
+		v := rapid.SampledFrom([]variant{0, variantContinued, variantContinued | variantSameTime, variantMention}).Draw(r, "variant")
+		for _, row := range p.message(&d, width, v) {
 			var w output.Buffer
 			w.Styled(row)
 			if written := w.Take(); string(written) != row {
@@ -185,7 +189,8 @@ func TestLinesAreShared(t *testing.T) {
 	d.DisplaySeq = 1
 	rows := func(me chat.Name, preferences Preferences) string {
 		o := Options{Me: me, Term: "xterm-256color"}
-		return fmt.Sprintf("%p", l.rows(newRenderer(&o, preferences), &d, 80))
+		p := newRenderer(&o, preferences)
+		return fmt.Sprintf("%p", l.rows(p, &d, 80, p.variant(&d, 80, turn{})))
 	}
 	carol, dave := mustName("carol"), mustName("dave")
 	if rows(carol, Preferences{}) != rows(dave, Preferences{}) {
@@ -193,6 +198,7 @@ func TestLinesAreShared(t *testing.T) {
 	}
 	for name, other := range map[string]string{
 		"the one who is named": rows(ann, Preferences{}), "another theme": rows(dave, Preferences{Theme: "mono"}), "another clock": rows(dave, Preferences{Clock: "off"}),
+		"another layout": rows(dave, Preferences{Compact: true}),
 	} {
 		if other == rows(carol, Preferences{}) {
 			t.Errorf("%s is shown what carol is", name)
@@ -420,21 +426,21 @@ func BenchmarkRows(b *testing.B) {
 	b.Run("uncached", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&d, 80)
+			p.message(&d, 80, 0)
 		}
 	})
 	b.Run("cached", func(b *testing.B) {
 		l := &Lines{}
 		b.ReportAllocs()
 		for b.Loop() {
-			l.rows(p, &d, 80)
+			l.rows(p, &d, 80, 0)
 		}
 	})
 	b.Run("4KiB", func(b *testing.B) {
 		long := said(chat.General, bob, strings.Repeat("word and *more* ", 250))
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&long, 80)
+			p.message(&long, 80, 0)
 		}
 	})
 }

@@ -307,6 +307,7 @@ func TestScreens(t *testing.T) {
 		then          func(s *stage)
 	}{
 		{"wide", 100, 30, "xterm-256color", func(s *stage) { s.types("a line that is being typed") }},
+		{"compact", 100, 30, "xterm-256color", func(s *stage) { s.Set(Preferences{Compact: true}); s.flush() }},
 		{"narrow", 40, 20, "xterm", func(s *stage) {}},
 		{"tiny", 20, 5, "linux", func(s *stage) {}},
 		{"huge", 500, 60, "xterm-kitty", func(s *stage) {}},

@@ -231,7 +231,7 @@ func TestPasteThatIsTooLong(t *testing.T) {
 			t.Errorf("%s: %d bytes of %d went nowhere", kind, dropped, paste.Len())
 		}
 		inBox := strings.Count(paste.String()[:editor.MaxLine], "\n")
-		seen := strings.Join(strings.Fields(y.shown()), " ")
+		seen := strings.Join(strings.Fields(strings.ReplaceAll(y.shown(), "│", "")), " ")
 		if want := fmt.Sprintf("dropped its last %d lines (%d bytes). A message can have at most %d bytes", 5001-inBox, paste.Len()-editor.MaxLine, text.MaxText); !strings.Contains(seen, want) {
 			t.Errorf("%s shows\n%s\nwithout %q", kind, seen, want)
 		}

@@ -28,15 +28,15 @@ type lineKey struct {
 	text            string // of an edited message: it may be edited again
 	width           int
 	format          format
-	mention         bool
+	variant         variant
 }
 
 // rows returns the rows of a message as p shows them. The caller must not change them.
-func (l *Lines) rows(p *renderer, m *chat.Message, width int) []string {
+func (l *Lines) rows(p *renderer, m *chat.Message, width int, v variant) []string {
 	if l == nil || m.DisplaySeq == 0 {
-		return p.message(m, width)
+		return p.message(m, width, v)
 	}
-	key := lineKey{order: m.DisplaySeq, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, mention: m.Mentions(p.me)}
+	key := lineKey{order: m.DisplaySeq, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, variant: v}
 	if m.Edited {
 		key.text = m.Text.String()
 	}
@@ -51,7 +51,7 @@ func (l *Lines) rows(p *renderer, m *chat.Message, width int) []string {
 	if ok {
 		return rows
 	}
-	rows = p.message(m, width)
+	rows = p.message(m, width, v)
 	l.mu.Lock()
 	l.keep(key, rows)
 	l.mu.Unlock()
@@ -71,16 +71,16 @@ func (l *Lines) keep(key lineKey, rows []string) {
 	l.bytes += size
 }
 
-// scroll returns the bytes that add m below the rows of a full screen; nil if they depend on more than m.
-func (l *Lines) scroll(p *renderer, m *chat.Message, width int) *encoded {
+// scroll returns m as a full screen shows it below what stands above it; nil where that cannot be told from these alone.
+func (l *Lines) scroll(p *renderer, m *chat.Message, width int, above turn) *encoded {
 	if l == nil || !mayShare(m) {
 		return nil
 	}
-	key := encodedKey{order: m.DisplaySeq, width: width, variant: mentionVariant(m, p.me), format: p.format}
+	key := encodedKey{order: m.DisplaySeq, width: width, variant: p.variant(m, width, above), format: p.format}
 	if e := l.encoded.find(&key, p.hash); e != nil {
 		return e
 	}
-	rows := l.rows(p, m, width)
+	rows := l.rows(p, m, width, key.variant)
 	e := &encoded{encodedKey: key, sums: make([]uint64, len(rows)), day: dayOf(m.At, p.location)}
 	var w output.Buffer
 	for i, row := range rows {

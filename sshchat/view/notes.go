@@ -47,10 +47,15 @@ func (ns *notes) between(p *renderer, room chat.RoomName, from, to uint64, width
 	var rows []string
 	for _, n := range ns.list {
 		if n.room == room && n.after >= from && (to == 0 || n.after < to) {
-			rows = append(rows, p.text(n.text, n.style, width)...)
+			rows = append(rows, p.note(n.text, n.style, width)...)
 		}
 	}
 	return rows
+}
+
+// any reports whether between has something to return.
+func (ns *notes) any(room chat.RoomName, from, to uint64) bool {
+	return slices.ContainsFunc(ns.list, func(n note) bool { return n.room == room && n.after >= from && (to == 0 || n.after < to) })
 }
 
 // unseen returns the last rows, at most n, of the newest note that was not drawn yet.

@@ -32,6 +32,8 @@ func newRenderer(o *Options, set Preferences) *renderer {
 	colors := output.Profile(o.Term, o.ColorTerm, o.NoColor)
 	p.styles = theme.For(set.Theme, colors)
 	p.keepSigns = colors <= colorprofile.Ascii
+	p.aligned = !set.Compact
+	p.lines = p.styles.Colored() && !o.ASCII && output.HasLines(o.Term)
 	if set.Zone != nil {
 		p.location = set.Zone
 	}
@@ -70,47 +72,86 @@ const plainStyle = "\x1b[m"
 
 // day is the separator above the first message of a day.
 func (p *renderer) day(at time.Time) string {
-	return at.In(p.location).Format("-- Monday, 2 January 2006, MST --")
+	return at.In(p.location).Format("Monday, 2 January 2006, MST")
 }
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
-func (p *renderer) message(m *chat.Message, width int) []string {
+func (p *renderer) message(m *chat.Message, width int, v variant) []string {
+	if !m.Kind.Stored() {
+		return p.notice(m, width)
+	}
 	b := p.layout(width)
-	if m.Kind.Stored() && p.clock != "" {
-		b.add(m.At.In(p.location).Format(p.clock)+" ", p.styles.Of(theme.Time), "")
+	if p.nameColumn(width) > 0 {
+		b.alignedHead(m, v)
+	} else {
+		b.compactHead(m)
 	}
-	b.indent = min(b.column, width/4)
-	text := m.Text.String()
-	switch {
-	case m.Deleted:
-		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
-		b.add(": (deleted)", p.styles.Of(theme.Notice), "")
+	if m.Deleted {
+		b.add("(deleted)", p.styles.Of(theme.Time), "")
 		return b.end()
-	case !m.Kind.Stored():
-		b.indent = min(indent+1, width/4)
-		b.lines("-- "+text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: theme.Notice}} })
-		return b.end()
-	case m.Kind == chat.Me:
-		b.add("* ", "", "")
-		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
-		b.add(" ", "", "")
-	default:
-		b.add(m.From.String(), p.styles.Name(m.From.String()), "")
-		b.add(": ", "", "")
 	}
-	b.mention = m.Mentions(p.me) && !m.Room.IsDirect()
-	b.markup(text)
+	b.mention = v&variantMention != 0
+	b.markup(m.Text.String())
 	if m.Edited {
-		b.add(" (edited)", p.styles.Of(theme.Notice), "")
+		b.add(" (edited)", p.styles.Of(theme.Time), "")
 	}
 	return b.end()
 }
 
-// text makes rows of a text that is not a message, all of it in one style.
+// notice makes the rows of what a room is shown and does not store.
+func (p *renderer) notice(m *chat.Message, width int) []string {
+	style := theme.Notice
+	if m.Kind == chat.PresenceChange {
+		style = theme.Presence
+	}
+	said := "-- " + m.Text.String()
+	if p.nameColumn(width) > 0 {
+		return p.note(said, style, width)
+	}
+	b := p.layout(width)
+	b.indent = min(indent+1, width/4)
+	b.plain(said, style)
+	return b.end()
+}
+
+// alignedHead adds what stands beside a message: when it was said and by whom, as far as the message above does not show it.
+func (b *layout) alignedHead(m *chat.Message, v variant) {
+	at, name, style := "", m.From.String(), b.styles.Name(m.From.String())
+	if b.clock != "" && v&variantSameTime == 0 {
+		at = m.At.In(b.location).Format(b.clock)
+	}
+	switch {
+	case v&variantContinued != 0:
+		name = ""
+	case m.Kind == chat.Me && !m.Deleted:
+		b.columns(at, "*", style)
+		b.add(name, style, "")
+		b.add(" ", "", "")
+		return
+	}
+	b.columns(at, name, style)
+}
+
+// compactHead adds what stands before a message.
+func (b *layout) compactHead(m *chat.Message) {
+	if b.clock != "" {
+		b.add(m.At.In(b.location).Format(b.clock)+" ", b.styles.Of(theme.Time), "")
+	}
+	b.indent = min(b.column, b.width/4)
+	end := ": "
+	if m.Kind == chat.Me && !m.Deleted {
+		b.add("* ", "", "")
+		end = " "
+	}
+	b.add(m.From.String(), b.styles.Name(m.From.String()), "")
+	b.add(end, "", "")
+}
+
+// text makes rows of a text that is no message, all of it in one part's style.
 func (p *renderer) text(text string, part theme.Style, width int) []string {
 	b := p.layout(width)
 	b.indent = min(indent, width/4)
-	b.lines(text, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: part}} })
+	b.plain(text, part)
 	return b.end()
 }
 
@@ -118,7 +159,8 @@ func (p *renderer) text(text string, part theme.Style, width int) []string {
 type layout struct {
 	*renderer
 	width, indent int
-	mention       bool // plain text is shown as a mention
+	rule          cell // what stands beside the names in all rows but the first, before the last blank of indent; its width is 0 for none
+	mention       bool // what is plain is shown as a mention
 
 	rows   []string
 	row    []cell // of the row being filled; back to room by end
@@ -147,7 +189,7 @@ type cell struct {
 // markup adds a message's text.
 func (b *layout) markup(text string) {
 	inFence := false
-	b.lines(text, func(line string) []markup.Span {
+	b.addLines(text, func(line string) []markup.Span {
 		if strings.HasPrefix(line, markup.Fence) && (!inFence || strings.TrimSpace(line) == markup.Fence) {
 			inFence = !inFence
 			return []markup.Span{{Text: line, Style: theme.Notice}}
@@ -168,8 +210,13 @@ func (b *layout) markup(text string) {
 	})
 }
 
-// lines adds the lines of a text, each read by read.
-func (b *layout) lines(text string, read func(line string) []markup.Span) {
+// plain adds a text without markup, in one style.
+func (b *layout) plain(said string, style theme.Style) {
+	b.addLines(said, func(line string) []markup.Span { return []markup.Span{{Text: line, Style: style}} })
+}
+
+// addLines adds the lines of a text, each read by read.
+func (b *layout) addLines(text string, read func(line string) []markup.Span) {
 	first := true
 	for line := range strings.SplitSeq(text, "\n") {
 		if !first {
@@ -237,7 +284,10 @@ func (b *layout) breakRow() {
 	b.rows = append(b.rows, b.render())
 	b.row, b.column, b.space = b.row[:0], 0, 0
 	for range b.indent {
-		b.row = append(b.row, cell{text: " ", width: 1})
+		b.row = append(b.row, blank)
+	}
+	if b.rule.width > 0 {
+		b.row[b.indent-2] = b.rule
 	}
 	b.column = b.indent
 }

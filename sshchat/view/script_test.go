@@ -78,7 +78,7 @@ func (s *stage) step(op byte, b []byte) {
 	case 10:
 		s.Expire()
 	case 11:
-		s.Set(Preferences{Mouse: len(b)%2 == 0, Theme: theme.Names()[len(b)%len(theme.Names())], Away: len(b)%3 == 0, Clock: []string{"", "off", "15:04:05"}[len(b)%3]})
+		s.Set(Preferences{Mouse: len(b)%2 == 0, Theme: theme.Names()[len(b)%len(theme.Names())], Away: len(b)%3 == 0, Compact: len(b)%5 == 0, Clock: []string{"", "off", "15:04:05"}[len(b)%3]})
 	case 12:
 		s.amends(chat.General, len(b)%2 == 0, spoken)
 	case 13:

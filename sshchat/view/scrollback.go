@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/view/theme"
@@ -24,11 +23,11 @@ type scrollback struct {
 	unread   uint64                   // Seq of the message that the unread line stands above; 0 for no line
 	cleared  map[chat.RoomName]uint64 // the DisplaySeq of the last message that was cleared, until the person scrolls up
 	notes    notes
-	tail     tail     // the end of the room as it was drawn last
-	position position // what the message area ends with
-	pending  int      // rows to scroll up, or down where it is negative, in the next frame
-	height   int      // rows of messages in the last frame
-	lastDay  day      // of the last message that was laid out at the room's end
+	tail     tail        // the end of the room as it was drawn last
+	position position    // what the message area ends with
+	pending  int         // rows to scroll up, or down where it is negative, in the next frame
+	height   int         // rows of messages in the last frame
+	last     lastMessage // the last message that was laid out at the room's end
 }
 
 // enter switches to the end of another room.
@@ -109,9 +108,19 @@ type group struct {
 
 // roomEnd is how a frame ends that shows the room's end; zero for one that shows something else.
 type roomEnd struct {
-	order uint64 // of the newest message in it
-	day   day    // of that one
-	rows  int    // of the area that are in use; those below it are blank
+	order uint64      // of the newest message in it
+	last  lastMessage // that one
+	rows  int         // of the area that are in use; those below it are blank
+}
+
+// lastMessage is what the look of a message depends on that comes below it.
+type lastMessage struct {
+	turn
+	day day
+}
+
+func (p *renderer) lastOf(m *chat.Message) lastMessage {
+	return lastMessage{turnOf(m), dayOf(m.At, p.location)}
 }
 
 // draw fills the area's rows from the bottom up.
@@ -121,7 +130,7 @@ func (s *scrollback) draw(area int) ([]string, roomEnd) {
 			return s.fill(s.tail.groups, 0, area, s.tail.reached)
 		}
 	}
-	var groups []group // from the last to the first
+	groups := make([]group, 0, area) // from the last to the first
 	total := 0
 	reached := s.walk(s.position.order, s.cleared[s.room.Name], func(g group) bool {
 		groups = append(groups, g)
@@ -153,7 +162,7 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 	slices.Reverse(rows)
 	var end roomEnd
 	if n := len(groups); n > 0 && s.position == (position{}) {
-		end = roomEnd{groups[n-1].order, s.lastDay, len(rows)}
+		end = roomEnd{groups[n-1].order, s.last, len(rows)}
 	}
 	return append(rows, make([]string, area-len(rows))...), end
 }
@@ -168,7 +177,7 @@ func (s *scrollback) top(room int) []string {
 	if r.Sealed > 1 {
 		text = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
 	}
-	rows := s.renderer.text(text, theme.Notice, s.width)
+	rows := s.renderer.note(text, theme.Notice, s.width)
 	slices.Reverse(rows)
 	return rows[:min(room, len(rows))]
 }
@@ -192,7 +201,7 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 		ms := s.past(s.room.Name, before, walkChunk)
 		if len(ms) == 0 { // notes from before the first message
 			if below == 0 {
-				s.lastDay = 0 // the first message comes below its day
+				s.last = lastMessage{} // the first message comes below its day
 			}
 			visit(group{0, s.notes.between(s.renderer, s.room.Name, 0, below, s.width)})
 			return true
@@ -200,7 +209,10 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 		for i := len(ms) - 1; i >= 0; i-- {
 			m := &ms[i]
 			if below == 0 {
-				s.lastDay = dayOf(m.At, s.renderer.location)
+				s.last = s.renderer.lastOf(m)
+				if m.DisplaySeq <= cleared || s.notes.any(s.room.Name, m.DisplaySeq, 0) {
+					s.last.turn = turn{}
+				}
 			}
 			if m.DisplaySeq <= cleared {
 				visit(group{m.DisplaySeq, s.notes.between(s.renderer, s.room.Name, cleared, below, s.width)})
@@ -227,15 +239,19 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	var rows []string
 	if above == nil || dayOf(above.At, s.renderer.location) != dayOf(m.At, s.renderer.location) {
-		rows = append(rows, s.renderer.in(theme.Day, fitRow(s.renderer.day(m.At), s.width)))
+		rows = append(rows, s.renderer.divider(theme.Day, s.renderer.day(m.At), s.width))
 	}
 	if m.Seq > 0 && m.Seq == s.unread {
-		rows = append(rows, s.renderer.in(theme.Unread, fitRow("-- unread "+strings.Repeat("-", s.width), s.width)))
+		rows = append(rows, s.renderer.divider(theme.Unread, "unread", s.width))
 	}
 	if amends(m) {
 		return rows // shown in the message that it changes
 	}
-	return append(rows, s.lines.rows(s.renderer, m, s.width)...)
+	var t turn
+	if len(rows) == 0 && above.DisplaySeq > s.cleared[s.room.Name] && !s.notes.any(s.room.Name, above.DisplaySeq, m.DisplaySeq) {
+		t = turnOf(above)
+	}
+	return append(rows, s.lines.rows(s.renderer, m, s.width, s.renderer.variant(m, s.width, t))...)
 }
 
 // amends reports whether m changes another message.
@@ -438,10 +454,11 @@ func (t *tail) advance(s *scrollback, area int) bool {
 		if amends(&ms[i]) { // it changed what stands above
 			return false
 		}
-		t.groups = append(t.groups, group{ms[i].DisplaySeq, s.groupRows(&ms[i], &ms[i-1])})
-		s.lastDay = dayOf(ms[i].At, s.renderer.location)
+		rows := s.groupRows(&ms[i], &ms[i-1])
+		t.trim(area - len(rows)) // before there are more of them than there is room for
+		t.groups = append(t.groups, group{ms[i].DisplaySeq, rows})
+		s.last = s.renderer.lastOf(&ms[i])
 	}
-	t.trim(area)
 	return true
 }
 

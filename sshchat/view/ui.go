@@ -162,6 +162,8 @@ type Preferences struct {
 	Bell  string         // "off", "mention" or "all"; empty for "mention"
 	Mouse bool           // the wheel scrolls, and the terminal's own selection needs Shift
 	Away  bool           // shown in the bar
+
+	Compact bool // names stand before messages; else, on full screens of 60 columns and more, in a column of their own
 }
 
 // rings reports whether a message rings the bell of me.
@@ -189,6 +191,7 @@ type Options struct {
 	Term          string // the client's TERM
 	ColorTerm     string // the client's COLORTERM; "truecolor" and "24bit" promise any color
 	NoColor       bool   // the client's NO_COLOR is set
+	ASCII         bool   // the client's locale is not in UTF-8: no lines are drawn
 	Server        string // the server's name, shown to people
 	Preferences   Preferences
 	Since         time.Time // when the session began: older messages do not ring

@@ -15,7 +15,7 @@ func Profile(term, colorTerm string, noColor bool) colorprofile.Profile {
 		return colorprofile.Ascii
 	case colorTerm == "truecolor" || colorTerm == "24bit":
 		return colorprofile.TrueColor
-	case term == "" || term == "dumb" || strings.HasPrefix(term, "vt") || term == "ansi-mono":
+	case term == "" || term == "dumb" || isVT(term) || term == "ansi-mono":
 		return colorprofile.Ascii
 	case hasAny(term, "-direct", "kitty", "alacritty", "foot", "wezterm", "ghostty", "contour", "rio", "konsole"):
 		return colorprofile.TrueColor
@@ -28,6 +28,18 @@ func Profile(term, colorTerm string, noColor bool) colorprofile.Profile {
 // KnowsLinks reports whether a terminal is known to understand links (OSC 8), or at least to ignore them.
 func KnowsLinks(term string) bool {
 	return hasAny(strings.ToLower(term), "xterm-", "kitty", "alacritty", "foot", "wezterm", "ghostty", "tmux", "contour", "rio", "konsole", "vte", "iterm")
+}
+
+// HasLines reports whether a terminal can be expected to draw lines: it is not one of those whose font or character set may
+// have none.
+func HasLines(term string) bool {
+	term = strings.ToLower(term)
+	return term != "" && term != "dumb" && term != "linux" && !strings.HasPrefix(term, "ansi") && !isVT(term)
+}
+
+// isVT reports whether a terminal is one of DEC's, like vt100 and vt220.
+func isVT(term string) bool {
+	return len(term) > 2 && strings.HasPrefix(term, "vt") && term[2] >= '0' && term[2] <= '9'
 }
 
 // HasTitle reports whether a terminal has a window with a title, and does not show the sequence instead.

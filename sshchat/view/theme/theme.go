@@ -16,29 +16,39 @@ type Style int
 const (
 	Text Style = iota
 	Time
+	Rule // beside the names, and in the header
 	Notice
+	Presence // who joins and leaves
 	Error
 	Mention
 	Bold
 	Italic
+	Struck
 	Code
+	CodeBlock
+	Quote
 	Link
-	Topic
+	Room  // in the header
+	Topic // a header without lines
 	Bar
 	BarActive
 	BarUnread
 	BarMention
+	UnreadBadge
+	MentionBadge
 	Unread
 	Day
 	Prompt
+	Secret // the prompt for something that is not shown
 	Title
 	styleCount // how many there are
 )
 
-// appearance is a color as 0xRRGGBB, or none, and emphasis.
+// appearance is colors as 0xRRGGBB, or none, and emphasis.
 type appearance struct {
-	color                                   int // noColor for the terminal's own
-	bold, faint, italic, underline, reverse bool
+	color                                           int // noColor for the terminal's own
+	background                                      int // 0 for the terminal's own
+	bold, faint, italic, underline, struck, reverse bool
 }
 
 const noColor = -1
@@ -50,47 +60,63 @@ type theme struct {
 	names       []int
 }
 
-// themes are all themes. The colors of names have a contrast of at least 4.5 to 1 (WCAG 2, AA) against
-// black for "dark" and white for "light"; a test computes it.
+// themes are all themes. Each color has a contrast of at least 4.5 to 1 (WCAG 2, AA) against its own background, or against
+// the backgrounds of common terminals that the theme is made for; a test computes it. The colors of names have the same
+// lightness, so that no name is louder than another: 80 % in "dark" and 46 % in "light" (OKLCH). Terminals of 16 colors
+// show what has a background reversed, or without it.
 var themes = []theme{
 	{
 		name: "dark",
 		appearances: [styleCount]appearance{
-			Text: {color: noColor}, Time: {color: 0x8a8f98}, Notice: {color: 0x8a8f98}, Error: {color: 0xff7a7a},
-			Mention: {color: 0xffd75f, bold: true}, Bold: {color: noColor, bold: true}, Italic: {color: noColor, italic: true},
-			Code: {color: 0xd7af87}, Link: {color: 0x87afff, underline: true},
-			Topic: {color: noColor, reverse: true}, Bar: {color: 0x9da3ad}, BarActive: {color: noColor, bold: true, reverse: true},
-			BarUnread: {color: 0xafd7ff, bold: true}, BarMention: {color: 0xffd75f, bold: true},
-			Unread: {color: 0xff8787}, Day: {color: 0x8a8f98}, Prompt: {color: 0x87d787, bold: true}, Title: {color: noColor, bold: true, reverse: true},
+			Text: {color: noColor}, Time: {color: 0x959ba6}, Rule: {color: 0x959ba6}, Notice: {color: 0x8fbcd9}, Presence: {color: 0x959ba6, italic: true},
+			Error: {color: 0xff8a80, bold: true}, Mention: {color: 0xf0c674, bold: true}, Bold: {color: noColor, bold: true},
+			Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true}, Code: {color: 0xa5d6a7},
+			CodeBlock: {color: 0xa5d6a7, background: 0x23272e}, Quote: {color: 0xb0b6c0, italic: true}, Link: {color: 0x8ab4f8, underline: true},
+			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
+			Bar: {color: 0xb8bec9, background: 0x23272e}, BarActive: {color: 0x101216, background: 0x8ab4f8, bold: true, reverse: true},
+			BarUnread: {color: 0xe6e9ef, background: 0x23272e, bold: true}, BarMention: {color: 0xf0c674, background: 0x23272e, bold: true},
+			UnreadBadge: {color: 0xe6e9ef, background: 0x434c5e, bold: true, reverse: true}, MentionBadge: {color: 0x101216, background: 0xf0c674, bold: true, reverse: true},
+			Unread: {color: 0xff8a80}, Day: {color: 0x959ba6}, Prompt: {color: 0x93d695, bold: true},
+			Secret: {color: 0x101216, background: 0xf0c674, bold: true, reverse: true}, Title: {color: 0x101216, background: 0x8ab4f8, bold: true, reverse: true},
 		},
-		names: []int{0xff8787, 0xffaf5f, 0xd7d75f, 0x87d75f, 0x5fd7af, 0x5fd7ff, 0x87afff, 0xaf87ff, 0xff87d7, 0xd7afaf, 0xafd7d7, 0xd7d7ff},
+		names: []int{0xff9f9f, 0xfca67f, 0xedb067, 0xd5bd62, 0xadcb77, 0x86d396, 0x5ad6c0, 0x54d0ec, 0x7bc5ff, 0xa8b8ff, 0xd4a9f5, 0xf39fcf},
 	},
 	{
 		name: "light",
 		appearances: [styleCount]appearance{
-			Text: {color: noColor}, Time: {color: 0x6c6c6c}, Notice: {color: 0x6c6c6c}, Error: {color: 0xaf0000},
-			Mention: {color: 0x875f00, bold: true}, Bold: {color: noColor, bold: true}, Italic: {color: noColor, italic: true},
-			Code: {color: 0x875f00}, Link: {color: 0x005faf, underline: true},
-			Topic: {color: noColor, reverse: true}, Bar: {color: 0x5f5f5f}, BarActive: {color: noColor, bold: true, reverse: true},
-			BarUnread: {color: 0x005f87, bold: true}, BarMention: {color: 0xaf0000, bold: true},
-			Unread: {color: 0xaf0000}, Day: {color: 0x6c6c6c}, Prompt: {color: 0x005f00, bold: true}, Title: {color: noColor, bold: true, reverse: true},
+			Text: {color: noColor}, Time: {color: 0x62666d}, Rule: {color: 0x62666d}, Notice: {color: 0x1f6390}, Presence: {color: 0x62666d, italic: true},
+			Error: {color: 0xb00020, bold: true}, Mention: {color: 0x7a4f00, bold: true}, Bold: {color: noColor, bold: true},
+			Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true}, Code: {color: 0x24612a},
+			CodeBlock: {color: 0x24512a, background: 0xeaecef}, Quote: {color: 0x50545b, italic: true}, Link: {color: 0x2456a6, underline: true},
+			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
+			Bar: {color: 0x3a3f47, background: 0xe4e7eb}, BarActive: {color: 0xffffff, background: 0x2f5fb3, bold: true, reverse: true},
+			BarUnread: {color: 0x1f2937, background: 0xe4e7eb, bold: true}, BarMention: {color: 0x6f4700, background: 0xe4e7eb, bold: true},
+			UnreadBadge: {color: 0x1f2937, background: 0xc3cede, bold: true, reverse: true}, MentionBadge: {color: 0xffffff, background: 0x875800, bold: true, reverse: true},
+			Unread: {color: 0xb00020}, Day: {color: 0x62666d}, Prompt: {color: 0x1e6b2e, bold: true},
+			Secret: {color: 0xffffff, background: 0x875800, bold: true, reverse: true}, Title: {color: 0xffffff, background: 0x2f5fb3, bold: true, reverse: true},
 		},
-		names: []int{0xaf0000, 0x875f00, 0x5f5f00, 0x005f00, 0x00665f, 0x005f87, 0x0000af, 0x5f00af, 0x87005f, 0x5f3f3f, 0x3f5f5f, 0x3f3f87},
+		names: []int{0x91343a, 0x8e3c0b, 0x834800, 0x6e5500, 0x486300, 0x046a2f, 0x006d5b, 0x006783, 0x005c98, 0x454f9c, 0x6d408b, 0x863668},
 	},
 	{
 		name: "mono",
 		appearances: [styleCount]appearance{
-			Text: {color: noColor}, Time: {color: noColor, faint: true}, Notice: {color: noColor, faint: true},
-			Error: {color: noColor, bold: true}, Mention: {color: noColor, bold: true}, Bold: {color: noColor, bold: true},
-			Italic: {color: noColor, italic: true}, Code: {color: noColor}, Link: {color: noColor, underline: true},
-			Topic: {color: noColor, reverse: true}, Bar: {color: noColor}, BarActive: {color: noColor, bold: true, reverse: true},
+			Text: {color: noColor}, Time: {color: noColor, faint: true}, Rule: {color: noColor, faint: true}, Notice: {color: noColor},
+			Presence: {color: noColor, faint: true}, Error: {color: noColor, bold: true}, Mention: {color: noColor, bold: true},
+			Bold: {color: noColor, bold: true}, Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true},
+			Code: {color: noColor}, CodeBlock: {color: noColor}, Quote: {color: noColor, italic: true}, Link: {color: noColor, underline: true},
+			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
+			Bar: {color: noColor}, BarActive: {color: noColor, bold: true, reverse: true},
 			BarUnread: {color: noColor, bold: true}, BarMention: {color: noColor, bold: true, underline: true},
+			UnreadBadge: {color: noColor, bold: true}, MentionBadge: {color: noColor, bold: true, underline: true},
 			Unread: {color: noColor, bold: true}, Day: {color: noColor, faint: true}, Prompt: {color: noColor, bold: true},
-			Title: {color: noColor, bold: true, reverse: true},
+			Secret: {color: noColor, bold: true, reverse: true}, Title: {color: noColor, bold: true, reverse: true},
 		},
 		names: []int{noColor},
 	},
 }
+
+// mono is used on terminals without colors, whatever their users chose.
+const mono = "mono"
 
 // Names lists the names of themes; the first is the default.
 func Names() []string {
@@ -104,8 +130,9 @@ func Names() []string {
 // Styles is a theme converted to a terminal's colors: the sequence that begins each style, and each name.
 // They are shared by all sessions, and never changed.
 type Styles struct {
-	begin [styleCount]string
-	names []string
+	begin   [styleCount]string
+	names   []string
+	colored bool
 }
 
 var fittedThemes struct {
@@ -121,6 +148,9 @@ type fittingKey struct {
 // For returns the styles of the named theme, or of the first, for a terminal.
 func For(name string, profile colorprofile.Profile) *Styles {
 	f := fittingKey{profile: profile}
+	if profile <= colorprofile.Ascii {
+		name = mono
+	}
 	for i, t := range themes {
 		if t.name == name {
 			f.theme = i
@@ -132,8 +162,8 @@ func For(name string, profile colorprofile.Profile) *Styles {
 	if s != nil {
 		return s
 	}
-	s = &Styles{}
 	t := &themes[f.theme]
+	s = &Styles{colored: t.name != mono}
 	for i, l := range t.appearances {
 		s.begin[i] = l.begin(profile)
 	}
@@ -150,8 +180,17 @@ func For(name string, profile colorprofile.Profile) *Styles {
 // begin is the sequence that begins the appearance on a terminal; empty if it is that of plain text.
 func (l appearance) begin(profile colorprofile.Profile) string {
 	var s ansi.Style
-	if l.color != noColor && profile > colorprofile.Ascii {
-		s = s.ForegroundColor(profile.Convert(color.RGBA{uint8(l.color >> 16), uint8(l.color >> 8), uint8(l.color), 0xff}))
+	colored, filled := l.color != noColor && profile > colorprofile.Ascii, l.background != 0 && profile > colorprofile.ANSI
+	if filled {
+		l.reverse = false
+	} else if l.background != 0 && l.reverse {
+		colored = false
+	}
+	if colored {
+		s = s.ForegroundColor(profile.Convert(rgb(l.color)))
+	}
+	if filled {
+		s = s.BackgroundColor(profile.Convert(rgb(l.background)))
 	}
 	for _, e := range []struct {
 		on  bool
@@ -160,6 +199,7 @@ func (l appearance) begin(profile colorprofile.Profile) string {
 		{l.bold, ansi.Style.Bold}, {l.faint, ansi.Style.Faint}, {l.reverse, func(s ansi.Style) ansi.Style { return s.Reverse(true) }},
 		{l.italic, func(s ansi.Style) ansi.Style { return s.Italic(true) }},
 		{l.underline, func(s ansi.Style) ansi.Style { return s.Underline(true) }},
+		{l.struck, func(s ansi.Style) ansi.Style { return s.Strikethrough(true) }},
 	} {
 		if e.on {
 			s = e.add(s)
@@ -170,6 +210,11 @@ func (l appearance) begin(profile colorprofile.Profile) string {
 	}
 	return s.String()
 }
+
+func rgb(c int) color.RGBA { return color.RGBA{uint8(c >> 16), uint8(c >> 8), uint8(c), 0xff} }
+
+// Colored reports whether the styles have colors.
+func (s *Styles) Colored() bool { return s.colored }
 
 // Of is the sequence that begins a style.
 func (s *Styles) Of(p Style) string { return s.begin[p] }

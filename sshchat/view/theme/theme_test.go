@@ -1,53 +1,110 @@
 package theme
 
 import (
+	"image/color"
 	"math"
 	"testing"
+
+	"github.com/charmbracelet/colorprofile"
 )
 
-// The colors of names can be read on the background they are made for.
+// terminals are backgrounds that terminals have, by the theme for them: black and white, and those of well-known palettes.
+var terminals = map[string][]int{
+	"dark":  {0x000000, 0x16181d, 0x1e1e1e, 0x282c34, 0x002b36},
+	"light": {0xffffff, 0xfafafa, 0xfdf6e3},
+}
+
+// Every color can be read on its own background, or on those of the terminals that its theme is for: as it is, and as it
+// becomes on a terminal of 256 colors.
 func TestContrast(t *testing.T) {
-	backgrounds := map[string]int{"dark": 0x000000, "light": 0xffffff}
 	checked := 0
 	for _, th := range themes {
-		background, ok := backgrounds[th.name]
-		if !ok {
-			continue
+		var looks []appearance
+		for _, a := range th.appearances {
+			looks = append(looks, a)
 		}
-		colors := append([]int{}, th.names...)
-		for _, l := range th.appearances {
-			if l.color != noColor {
-				colors = append(colors, l.color)
+		for _, c := range th.names {
+			looks = append(looks, appearance{color: c})
+		}
+		for i, a := range looks {
+			if a.color == noColor {
+				if a.background != 0 {
+					t.Errorf("%s: style %d has the terminal's color on a background of its own", th.name, i)
+				}
+				continue
 			}
-		}
-		for _, c := range colors {
-			checked++
-			if r := contrast(c, background); r < 4.5 {
-				t.Errorf("%s: %06x has a contrast of %.1f", th.name, c, r)
+			backgrounds := terminals[th.name]
+			if a.background != 0 {
+				backgrounds = []int{a.background}
+			}
+			if len(backgrounds) == 0 {
+				t.Errorf("%s: style %d has a color", th.name, i)
+			}
+			for _, profile := range []colorprofile.Profile{colorprofile.TrueColor, colorprofile.ANSI256} {
+				for _, b := range backgrounds {
+					checked++
+					on := rgb(b)
+					if a.background != 0 {
+						on = shown(profile, b)
+					}
+					if r := contrast(shown(profile, a.color), on); r < 4.5 {
+						t.Errorf("%s, %s: style %d, %06x, has a contrast of %.2f on %06x", th.name, profile, i, a.color, r, b)
+					}
+				}
 			}
 		}
 	}
-	if checked < 40 {
+	if checked < 200 {
 		t.Errorf("%d colors were checked", checked)
+	}
+	if r := contrast(rgb(0x6c6c6c), rgb(0x282c34)); r > 4.5 {
+		t.Errorf("control: gray on gray has a contrast of %.2f", r)
 	}
 }
 
+// Without colors there is mono, whatever was chosen, and its styles differ by emphasis alone.
+func TestMono(t *testing.T) {
+	for _, name := range Names() {
+		if s := For(name, colorprofile.Ascii); s.Colored() || s.begin != For(mono, colorprofile.Ascii).begin {
+			t.Errorf("%s without colors is not mono", name)
+		}
+		if colored := For(name, colorprofile.ANSI256).Colored(); colored != (name != mono) {
+			t.Errorf("control: %s has colors: %v", name, colored)
+		}
+	}
+	s := For(mono, colorprofile.TrueColor)
+	for _, pair := range [][2]Style{{Text, Error}, {Text, Mention}, {Notice, Error}, {Notice, Presence}, {Prompt, Secret}, {Bar, BarActive}, {Bar, BarUnread}, {BarUnread, BarMention}} {
+		if s.Of(pair[0]) == s.Of(pair[1]) {
+			t.Errorf("styles %d and %d are alike", pair[0], pair[1])
+		}
+	}
+}
+
+// shown is a color as a terminal shows it.
+func shown(p colorprofile.Profile, c int) color.RGBA {
+	r, g, b, _ := p.Convert(rgb(c)).RGBA()
+	return color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 0xff}
+}
+
 // contrast is that of WCAG 2.2.
-func contrast(a, b int) float64 {
+func contrast(a, b color.RGBA) float64 {
 	la, lb := luminance(a), luminance(b)
 	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
 }
 
-func luminance(c int) float64 {
+func luminance(c color.RGBA) float64 {
 	sum := 0.0
-	for i, weight := range []float64{0.0722, 0.7152, 0.2126} {
-		v := float64(c>>(8*i)&0xff) / 255
+	for _, channel := range []struct {
+		value  uint8
+		weight float64
+	}{{c.R, 0.2126}, {c.G, 0.7152}, {c.B, 0.0722}} {
+		v := float64(channel.value) / 255
 		if v <= 0.04045 {
 			v /= 12.92
 		} else {
 			v = math.Pow((v+0.055)/1.055, 2.4)
 		}
-		sum += weight * v
+		sum += channel.weight * v
 	}
 	return sum
 }
