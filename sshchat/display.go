@@ -80,7 +80,7 @@ func (v *display) options() view.Options {
 	width, height, _ := v.channel.size()
 	return view.Options{
 		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
-		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "",
+		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "", ASCII: !v.unicode(),
 		Server: v.who.server.services.ServerName, Preferences: v.preferences(), Since: v.began,
 		Complete: v.complete, Past: v.past, Lines: v.who.server.lines,
 	}
@@ -91,12 +91,23 @@ func (v *display) preferences() view.Preferences {
 	_, _, away := v.who.server.services.Hub.Away(v.who.name)
 	l := view.Preferences{
 		Zone: v.settings.Zone, Clock: v.settings.Clock(), Theme: v.settings.Theme,
-		Bell: v.settings.Bell, Mouse: v.settings.Mouse, Away: away,
+		Bell: v.settings.Bell, Mouse: v.settings.Mouse, Away: away, Compact: v.settings.Layout == "compact",
 	}
 	if l.Zone == nil {
 		l.Zone = v.zone()
 	}
 	return l
+}
+
+// unicode reports whether the client's locale has lines to draw with: one that names no character set counts as UTF-8 if the
+// client sent none at all.
+func (v *display) unicode() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(v.channel.getenv(name)); locale != "" {
+			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
+		}
+	}
+	return true
 }
 
 // zone is the one that the client's environment names, if it does.

@@ -186,7 +186,7 @@ func (f *channelFilter) takeEnv(payload []byte) bool {
 		return false
 	}
 	switch env.Name {
-	case "SSHCHAT_UI", "NO_COLOR", "COLORTERM", "TZ":
+	case "SSHCHAT_UI", "NO_COLOR", "COLORTERM", "TZ", "LC_ALL", "LC_CTYPE", "LANG":
 		f.env[env.Name] = env.Value
 		return true
 	}

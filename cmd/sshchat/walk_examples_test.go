@@ -73,6 +73,7 @@ var examples = map[string]example{
 	"mod":                 {line: "mod VICTIM ROOM", victim: []string{"join ROOM"}},
 	"motd":                {line: "motd"},
 	"motd set":            {line: "motd set WORD", also: []string{"motd set -"}, says: true},
+	"/layout":             {line: "layout compact"},
 	"/mouse":              {line: "mouse on"},
 	"msg":                 {line: "msg VICTIM WORD", says: true},
 	"mute":                {line: "mute VICTIM 1h WORD", says: true, against: true},

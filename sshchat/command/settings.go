@@ -20,6 +20,7 @@ const maxIgnored = 100
 type Settings struct {
 	UI         string         // "auto", "full" or "plain"
 	Theme      string         // one of Services.Themes, or of those of another version; empty for the first
+	Layout     string         // "aligned" or "compact"
 	Timestamps string         // "off", "time" or "datetime"
 	Zone       *time.Location // nil: the one the client names
 	Bell       string         // "off", "mention" or "all"
@@ -40,6 +41,7 @@ type setting struct {
 var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
 	themeSetting      = &setting{name: "theme", brief: "colours"}
+	layoutSetting     = &setting{name: "layout", values: []string{"aligned", "compact"}, brief: "where names stand"}
 	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
 	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
 	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "when the terminal's bell rings"}
@@ -50,7 +52,7 @@ var (
 
 // settings is all that can be chosen, in the order it is listed.
 var settings = []*setting{
-	uiSetting, themeSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
+	uiSetting, themeSetting, layoutSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
 }
 
 // ParseSettings reads an account's settings. A value that nobody could set here, of a newer version or put into the
@@ -61,7 +63,7 @@ func ParseSettings(chosen map[string]string) Settings {
 		zone = nil
 	}
 	return Settings{
-		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Timestamps: timestampsSetting.of(chosen), Zone: zone,
+		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Layout: layoutSetting.of(chosen), Timestamps: timestampsSetting.of(chosen), Zone: zone,
 		Bell: bellSetting.of(chosen), Mouse: mouseSetting.of(chosen) == "on", Quiet: quietSetting.of(chosen) == "on",
 		Ignore: parseNames(ignoreSetting.of(chosen)),
 	}
@@ -241,6 +243,7 @@ func joinNames(names []chat.Name) (string, error) {
 var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
 	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	_ = settingCommand("layout", "[aligned|compact]", layoutSetting, "names in a column, or before messages")
 	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
 	_ = settingCommand("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
 	_ = settingCommand("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")

@@ -12,7 +12,7 @@ import (
 
 func TestSettingsOfWhoChoseNothing(t *testing.T) {
 	s := ParseSettings(nil)
-	if s.UI != "auto" || s.Theme != "" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet || s.Ignore != nil {
+	if s.UI != "auto" || s.Theme != "" || s.Layout != "aligned" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet || s.Ignore != nil {
 		t.Errorf("chosen from nothing: %+v", s)
 	}
 	if s.Clock() != "15:04" {
@@ -25,9 +25,9 @@ func TestSettingsOfWhoChoseNothing(t *testing.T) {
 
 func TestSettingsAreWhatWasChosen(t *testing.T) {
 	s := ParseSettings(map[string]string{
-		"ui": "plain", "theme": "mono", "timestamps": "datetime", "zone": "Europe/Vienna", "bell": "all", "mouse": "on", "quiet": "on", "ignore": "bob carol",
+		"ui": "plain", "theme": "mono", "layout": "compact", "timestamps": "datetime", "zone": "Europe/Vienna", "bell": "all", "mouse": "on", "quiet": "on", "ignore": "bob carol",
 	})
-	if s.UI != "plain" || s.Theme != "mono" || s.Timestamps != "datetime" || s.Bell != "all" || !s.Mouse || !s.Quiet {
+	if s.UI != "plain" || s.Theme != "mono" || s.Layout != "compact" || s.Timestamps != "datetime" || s.Bell != "all" || !s.Mouse || !s.Quiet {
 		t.Errorf("chosen: %+v", s)
 	}
 	if s.Zone == nil || s.Zone.String() != "Europe/Vienna" || s.Clock() != "02 Jan 15:04" {
@@ -45,9 +45,9 @@ func TestSettingsAreWhatWasChosen(t *testing.T) {
 // What is in the file by hand or from another version counts as not chosen: nobody is locked out by it.
 func TestSettingsThatAreNone(t *testing.T) {
 	s := ParseSettings(map[string]string{
-		"ui": "4d", "timestamps": "TIME", "zone": "../../etc/passwd", "bell": "", "mouse": "yes", "quiet": "1", "ignore": "Bob! \x1b[2J carol", "other": "x",
+		"ui": "4d", "layout": "3d", "timestamps": "TIME", "zone": "../../etc/passwd", "bell": "", "mouse": "yes", "quiet": "1", "ignore": "Bob! \x1b[2J carol", "other": "x",
 	})
-	if s.UI != "auto" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet {
+	if s.UI != "auto" || s.Layout != "aligned" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet {
 		t.Errorf("taken: %+v", s)
 	}
 	if want := []chat.Name{name(t, "carol")}; !slices.Equal(s.Ignore, want) {
@@ -74,6 +74,8 @@ func TestSetAndItsDoors(t *testing.T) {
 		{"theme Dusk", "theme", "dusk"},
 		{"ui plain", "ui", "plain"},
 		{"ui full", "ui", "full"},
+		{"layout compact", "layout", "compact"},
+		{"layout", "layout", "aligned"},
 		{"mouse on", "mouse", "on"},
 		{"mouse", "mouse", "off"},
 		{"quiet", "quiet", "on"},
@@ -102,6 +104,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{"ui 3d", chat.Usage, "ui must be auto, full or plain"},
 		{"theme nope", chat.Usage, "theme must be dusk or mono"},
 		{"timestamp maybe", chat.Usage, "timestamps must be time, off or datetime"},
+		{"layout round", chat.Usage, "layout must be aligned or compact"},
 		{"mouse maybe", chat.Usage, "mouse must be off or on"},
 		{"set nothing 1", chat.NotFound, `no setting named "nothing"`},
 		{"set \x1b[31mred", chat.NotFound, "run set without arguments"},
