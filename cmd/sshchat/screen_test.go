@@ -80,7 +80,7 @@ func TestPasteOfAFile(t *testing.T) {
 	go fmt.Fprint(o.typed, "\x1b[200~"+strings.Repeat("a line of a file\n", 300<<10/17)+"\x1b[201~")
 	o.sees("the paste is too long")
 	fmt.Fprint(o.typed, "\x03hello\r")
-	o.looks(80, 24, "what was typed after it", func(s string) bool { return strings.Contains(s, "alice: hello") })
+	o.looks(80, 24, "what was typed after it", func(s string) bool { return strings.Contains(s, "alice │ hello") })
 }
 
 // Two sessions of one person: what is read in one is read in the other, and what is chosen holds in both.
@@ -95,18 +95,18 @@ func TestTwoSessionsAgree(t *testing.T) {
 	second.sees("Welcome, bob")
 	alice.must("say dev bob, are you there?")
 	for _, o := range []*openSession{first, second} {
-		o.looks(80, 20, "a mention in the bar", func(s string) bool { return strings.Contains(s, "2:#dev(1!)") })
+		o.looks(80, 20, "a mention in the bar", func(s string) bool { return strings.Contains(s, "2:#dev 1!") })
 	}
 	fmt.Fprint(first.typed, "\x1ba") // Alt+A: the next unread room
 	first.looks(80, 20, "the message", func(s string) bool {
-		return strings.Contains(s, "alice: bob, are you there?") && strings.Contains(s, "-- unread")
+		return strings.Contains(s, "alice │ bob, are you there?") && strings.Contains(s, "─ unread ─")
 	})
-	second.looks(80, 20, "nothing unread any more", func(s string) bool { return strings.Contains(s, "2:#dev") && !strings.Contains(s, "(1") })
+	second.looks(80, 20, "nothing unread any more", func(s string) bool { return strings.Contains(s, "2:#dev") && !strings.Contains(s, "2:#dev 1") })
 	first.typeln("/timestamp off")
 	fmt.Fprint(second.typed, "\x0e")
-	second.looks(80, 20, "no times", func(s string) bool { return strings.Contains(s, "\nalice: bob, are you there?") })
+	second.looks(80, 20, "no times", func(s string) bool { return strings.Contains(s, "\n     alice │ bob, are you there?") })
 	third := bob.full(80, 20) // marks and settings are there for whoever comes in later
-	third.looks(80, 20, "a bar without counts", func(s string) bool { return strings.Contains(s, "2:#dev") && !strings.Contains(s, "(1") })
+	third.looks(80, 20, "a bar without counts", func(s string) bool { return strings.Contains(s, "2:#dev") && !strings.Contains(s, "2:#dev 1") })
 }
 
 // A link is lost and the person comes back: nobody is there twice, and nobody is there who is gone.

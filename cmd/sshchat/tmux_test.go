@@ -106,9 +106,9 @@ func TestTwoPeopleInTerminals(t *testing.T) {
 	alice.sees("#general")
 
 	alice.enters("good evening, bob")
-	bob.sees("alice: good evening, bob")
+	bob.sees("alice │ good evening, bob")
 	bob.enters("你好, alice")
-	alice.sees("bob: 你好, alice")
+	alice.sees("bob │ 你好, alice")
 	alice.enters("/whoami")
 	alice.sees("admin")
 	if strings.Contains(bob.screen(), goodPassword) {
