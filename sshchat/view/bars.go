@@ -194,19 +194,21 @@ func (b *bars) roomsRow() string {
 		var label [2 * text.MaxName]byte
 		item := b.appendItem(label[:0], &b.rooms[i], it)
 		item = item[:min(len(item), max(0, width-len(sign)-used-1))]
-		row = b.renderer.appendIn(b.appendStyled(row, it.style, item), theme.Bar, []byte{' '})
+		row = b.renderer.appendIn(b.appendStyled(row, it.style, item), theme.Bar, spaces[:1])
 		used += len(item) + 1
 	}
 	if len(sign) > 0 {
 		row = b.appendStyled(row, hiddenStyle(items), sign)
 		used += len(sign)
 	}
-	row = b.renderer.appendIn(row, theme.Bar, bytes.Repeat([]byte{' '}, max(0, width-used)))
+	row = b.renderer.appendIn(row, theme.Bar, spaces[:max(0, width-used)])
 	if state != "" {
 		row = b.renderer.appendIn(row, theme.BarMention, []byte(state))
 	}
 	return string(row)
 }
+
+var spaces = bytes.Repeat([]byte{' '}, MaxWidth)
 
 // appendStyled appends the text of a room's item in its style. What is unread is in a badge where there are colors.
 func (b *bars) appendStyled(row []byte, style theme.Style, item []byte) []byte {
