@@ -71,6 +71,7 @@ func (s *session) chat(ctx context.Context) int {
 	s.await()
 	switch {
 	case errors.Is(err, errOver):
+		s.draw() // what has come since the last frame; a terminated session draws nothing. An error: the client is gone
 		return s.farewell()
 	case err != nil:
 		return int(chat.Failed)

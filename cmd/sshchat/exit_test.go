@@ -101,6 +101,32 @@ func (u *user) again(t *testing.T) *user {
 	return &user{client, t, u.server, u.name, u.signer}
 }
 
+// A session shows what was acknowledged before the server stopped, also what was waiting for its next frame.
+func TestServerThatStopsShowsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice := s.register("alice")
+	all := map[string]*openSession{"pipe": alice.pipe(), "plain": alice.again(t).plain(80, 24)}
+	for _, o := range all {
+		o.typeln("/names")
+		o.sees("online")
+	}
+	lines := ""
+	for i := range 8 {
+		lines += fmt.Sprintf("line %d.\n", i)
+	}
+	if _, errs, code := alice.again(t).exec("say general -", lines); code != 0 {
+		t.Fatal(errs)
+	}
+	s.stop()
+	for name, o := range all {
+		o.code()
+		if seen := o.seen.String(); !strings.Contains(seen, "line 7.") {
+			t.Errorf("%s is stopped and was shown %q", name, seen)
+		}
+	}
+}
+
 // Whoever is connected when the server stops ends with code 1 and not with 0, so that what runs ssh in a loop connects
 // again, and at once: nobody who only waits for input, or does not read, keeps the server. What was being sent is not half
 // sent, and the sender knows how far it came.
