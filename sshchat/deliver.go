@@ -152,6 +152,12 @@ func (v *display) readerStart() chat.From {
 	return chat.From{ClearAway: replay, Unread: replayUnread}
 }
 
+// find returns what a message refers to, for a UI to quote; not if it is from somebody who is ignored.
+func (v *display) find(room chat.RoomName, seq uint64) (chat.Message, bool) {
+	m, ok := v.who.server.services.Hub.Find(v.who.name, room, seq)
+	return m, ok && v.filter.Shows(&m, v.who.name)
+}
+
 // past is the view.Past of this session: a room's log, without what the person does not want to see.
 func (v *display) past(room chat.RoomName, before uint64, n int) []chat.Message {
 	hub := v.who.server.services.Hub

@@ -15,7 +15,7 @@ import (
 var arrows = map[string][]string{
 	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks"},
 	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/limit", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
-	"sshchat/sshchat/command":          {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
+	"sshchat/sshchat/command":          {"sshchat/sshchat/chat", "sshchat/sshchat/emoji", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
 	"sshchat/sshchat/view/editor":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/keys":        {"sshchat/sshchat/text"},
@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/limit":            {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/text":             {},
 	"sshchat/sshchat/text/texttest":    {}, // for tests
+	"sshchat/sshchat/emoji":            {"sshchat/sshchat/text"},
 	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
 	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
 	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests

@@ -256,7 +256,7 @@ func TestRememberedHead(t *testing.T) {
 	}
 }
 
-// otherReader runs testdata/read.py, a reader in another language: FILE... NAME KEY.
+// otherReader runs testdata/read.py, a reader in another language: [--now] FILE... NAME KEY.
 func otherReader(t *testing.T, args ...string) (out, errs string, code int) {
 	t.Helper()
 	python := "/usr/bin/python3" // where it is: the first in PATH may be a script that takes longer than the reader

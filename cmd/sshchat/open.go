@@ -197,7 +197,14 @@ func plainLine(l history.Line) string {
 		return fmt.Sprintf("%s %s edits %d: %s", head, l.From, l.Of, said)
 	case chat.Delete:
 		return fmt.Sprintf("%s %s deletes %d", head, l.From, l.Of)
+	case chat.React:
+		return fmt.Sprintf("%s %s reacts to %d: %s", head, l.From, l.Of, said)
+	case chat.Unreact:
+		return fmt.Sprintf("%s %s removes a reaction to %d: %s", head, l.From, l.Of, said)
 	case chat.Say:
+		if l.Of > 0 {
+			return fmt.Sprintf("%s %s replies to %d: %s", head, l.From, l.Of, said)
+		}
 		return fmt.Sprintf("%s %s: %s", head, l.From, said)
 	}
 	return fmt.Sprintf("%s %s (%s, a kind this version does not know): %s", head, l.From, text.Clean(string(l.Kind), 32), said)

@@ -33,13 +33,17 @@ func TestPlainLine(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 23, 21, 38, 56, 0, time.UTC)
 	for want, l := range map[string]history.Line{
-		"alice: hello\n  bob: forged": {Kind: chat.Say, Text: "hello\nbob: forged"},
-		"* alice waves":               {Kind: chat.Me, Text: "waves"},
-		"alice edits 1: hello\n  bob": {Kind: chat.Edit, Of: 1, Text: "hello\nbob"},
-		"alice deletes 1":             {Kind: chat.Delete, Of: 1},
-		"alice: (deleted)":            {Kind: chat.Say},
-		"alice edits 1: (deleted)":    {Kind: chat.Edit, Of: 1},
-		"alice: (nothing to show)":    {Kind: chat.Say, Text: "\u200b"},
+		"alice: hello\n  bob: forged":      {Kind: chat.Say, Text: "hello\nbob: forged"},
+		"* alice waves":                    {Kind: chat.Me, Text: "waves"},
+		"alice edits 1: hello\n  bob":      {Kind: chat.Edit, Of: 1, Text: "hello\nbob"},
+		"alice deletes 1":                  {Kind: chat.Delete, Of: 1},
+		"alice replies to 1: hello":        {Kind: chat.Say, Of: 1, Text: "hello"},
+		"alice reacts to 1: 👍":             {Kind: chat.React, Of: 1, Text: "👍"},
+		"alice reacts to 1: (deleted)":     {Kind: chat.React, Of: 1},
+		"alice removes a reaction to 1: 👍": {Kind: chat.Unreact, Of: 1, Text: "👍"},
+		"alice: (deleted)":                 {Kind: chat.Say},
+		"alice edits 1: (deleted)":         {Kind: chat.Edit, Of: 1},
+		"alice: (nothing to show)":         {Kind: chat.Say, Text: "\u200b"},
 		"alice (dance, a kind this version does not know): hello\n  bob: forged": {Kind: "dance\x1b\n", Text: "hello\nbob: forged"},
 	} {
 		l.At, l.Room, l.W, l.Seq, l.From = at, chat.General, 1, 2, alice

@@ -38,8 +38,13 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) e
 		return err
 	}
 	h.pay(who, in)
-	if in, ok := in.(SetTopic); ok {
+	switch in := in.(type) {
+	case SetTopic:
 		h.announceTopic(who.Name, in)
+	case PinMessage:
+		h.NotifyRoom(who.Name, in.Room, "%s pinned message %d", who.Name, in.Seq)
+	case UnpinMessage:
+		h.NotifyRoom(who.Name, in.Room, "%s unpinned message %d", who.Name, in.Seq)
 	}
 	for _, name := range req.rekeyed {
 		if err := h.awaitRekey(ctx, name); err != nil && ctx.Err() == nil {

@@ -17,6 +17,7 @@ type Difference struct {
 	Invites      Entries[StoredInvite, string]
 	Allowlist    *Allowlist          // nil: as before
 	Reserved     Entries[Name, Name] // names of deleted accounts
+	Pins         Entries[Pin, string]
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -48,7 +49,7 @@ func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Or
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
 	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
-		d.Allowlist == nil && d.Reserved.IsZero()
+		d.Allowlist == nil && d.Reserved.IsZero() && d.Pins.IsZero()
 }
 
 // kind is what there is to know about the entries of one kind.
@@ -65,6 +66,7 @@ var (
 	banKind     = kind[Sanction, string]{"ban", Sanction.Target, equal[Sanction]}
 	muteKind    = kind[Sanction, string]{"mute", Sanction.Target, equal[Sanction]}
 	inviteKind  = kind[StoredInvite, string]{"invite", func(i StoredInvite) string { return i.ID }, equal[StoredInvite]}
+	pinKind     = kind[Pin, string]{"pin", Pin.ID, equal[Pin]}
 	reserveKind = kind[Name, Name]{"reserved name", func(n Name) Name { return n }, equal[Name]}
 )
 
@@ -82,6 +84,9 @@ func (s *State) Since(before *State) Difference {
 	}
 	if !shared(before.reserved, s.reserved) {
 		d.Reserved = reserveKind.since(before.reserved, s.reserved, reserveKind.twice(before.reserved) || reserveKind.twice(s.reserved))
+	}
+	if !shared(before.pins, s.pins) {
+		d.Pins = pinKind.since(before.pins, s.pins, pinKind.twice(before.pins) || pinKind.twice(s.pins))
 	}
 	if a, b := before.allowlist, s.allowlist; a.On != b.On || !slices.Equal(a.Entries, b.Entries) {
 		d.Allowlist = &b
@@ -370,6 +375,9 @@ func (s *State) With(d Difference) (*State, error) {
 	if to.invites, err = inviteKind.with(s.invites, d.Invites); err != nil {
 		return nil, err
 	}
+	if to.pins, err = pinKind.with(s.pins, d.Pins); err != nil {
+		return nil, err
+	}
 	if to.reserved, err = reserveKind.with(s.reserved, d.Reserved); err != nil {
 		return nil, err
 	}
@@ -390,7 +398,7 @@ func (s *State) Edited(base, edited *State) (*State, error) {
 	if s.Since(base).IsZero() {
 		return s.With(d)
 	}
-	d.Accounts.Order, d.Bans.Order, d.Mutes.Order, d.Invites.Order, d.Reserved.Order = nil, nil, nil, nil, nil
+	d.Accounts.Order, d.Bans.Order, d.Mutes.Order, d.Invites.Order, d.Reserved.Order, d.Pins.Order = nil, nil, nil, nil, nil, nil
 	d.Accounts.Put = slices.DeleteFunc(slices.Clone(d.Accounts.Put), func(a *Account) bool {
 		_, was := base.byID[a.ID]
 		_, is := s.byID[a.ID]
@@ -427,6 +435,7 @@ func (s *State) Edited(base, edited *State) (*State, error) {
 		}
 	}
 	d.Rooms = roomsEdited(d.Rooms, base, s, is)
+	d.Pins.Put = pinsEdited(d.Pins.Put, s, is)
 	return to.With(d)
 }
 
@@ -471,6 +480,21 @@ func (a Account) edited(base, edit Account) Account {
 		}
 	}
 	return a
+}
+
+// pinsEdited is what is left of pins that were edited, if those people have accounts.
+func pinsEdited(edits []Pin, s *State, is map[Name]bool) (left []Pin) {
+	for _, p := range edits {
+		a, b, direct := p.Room.Pair()
+		if direct && !(is[a] && is[b]) || !direct && p.Room != General && s.rooms[p.Room] == nil {
+			continue
+		}
+		if !is[p.By] {
+			p.By = Name{}
+		}
+		left = append(left, p)
+	}
+	return left
 }
 
 // roomsEdited is what is left to do of what was edited about rooms, if those people have accounts.

@@ -70,6 +70,9 @@ func drawState(t *rapid.T, label string) *State {
 		return rapid.SliceOfNDistinct(sanction, 0, 8, Sanction.Target).Draw(t, label+" "+what)
 	}
 	p.Bans, p.Mutes, p.Invites = list("bans"), list("mutes"), rapid.SliceOfN(invite, 0, 4).Draw(t, label+" invites")
+	p.Pins = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Pin {
+		return Pin{Room: General, Seq: rapid.Uint64Range(1, 4).Draw(t, "pinned"), By: named(rapid.IntRange(0, 3).Draw(t, "by"))}
+	}), 0, 4).Draw(t, label+" pins")
 	for range rapid.IntRange(0, 3).Draw(t, label+" reserved") {
 		p.Reserved = append(p.Reserved, named(rapid.IntRange(4, 8).Draw(t, label+" reserved name")))
 	}
@@ -104,6 +107,7 @@ func later(t *rapid.T, w *world) *State {
 func image(s *State) any {
 	p := s.Parts()
 	p.Reserved, p.Bans, p.Mutes, p.Invites = filled(p.Reserved), filled(p.Bans), filled(p.Mutes), filled(p.Invites)
+	p.Pins = filled(p.Pins)
 	p.Allowlist.Entries = filled(p.Allowlist.Entries)
 	for i, r := range p.Rooms {
 		r.Members, r.Mods, r.Invited = filled(r.Members), filled(r.Mods), filled(r.Invited)

@@ -235,17 +235,22 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	return people, nil
 }
 
-// Author is who said message of of the room; ok is false if it is not in memory, or me may not read it.
-func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok bool) {
+// Find returns message seq of the room as it is now; ok is false if it is not in memory, or me may not read it.
+func (h *directory) Find(me Name, room RoomName, seq uint64) (m Message, ok bool) {
 	since, _, in := h.readableFrom(me, room)
-	if !in || of < since {
-		return Name{}, false
+	if !in || seq < since {
+		return m, false
 	}
 	h.mu.RLock()
 	r := h.rooms[room]
 	h.mu.RUnlock()
-	m, kept := r.Log.find(of)
-	return m.From, kept
+	return r.Log.find(seq)
+}
+
+// Author is who said message of of the room; ok is false if it is not in memory, or not me's to read.
+func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok bool) {
+	m, ok := h.Find(me, room, of)
+	return m.From, ok
 }
 
 // Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.

@@ -67,6 +67,27 @@ func (h *Hub) Post(ctx context.Context, who Caller, room RoomName, kind Kind, te
 	return h.storeMessage(ctx, who, Post{Room: room, Kind: kind, Text: text})
 }
 
+// Reply says something in a room as a reply to what was said as message of, which need not be in memory.
+//
+// Errors: ErrNoMessage, and those of Post.
+func (h *Hub) Reply(ctx context.Context, who Caller, room RoomName, of uint64, text Text) (Message, error) {
+	return h.refer(ctx, who, Post{Room: room, Kind: Say, Text: text, Of: of})
+}
+
+// React adds the caller's reaction to a message (React), or takes it back (Unreact), and returns what is stored of that: a
+// message itself.
+//
+// Errors: ErrNoMessage, ErrReacted, ErrNotReacted, ErrTooManyEmoji, text.ErrNotEmoji, and those of Post.
+func (h *Hub) React(ctx context.Context, who Caller, room RoomName, kind Kind, of uint64, emoji Text) (Message, error) {
+	switch {
+	case !kind.Reacts():
+		return Message{}, fmt.Errorf("internal error: a message of kind %q is no reaction", kind)
+	case !emoji.IsEmoji():
+		return Message{}, text.ErrNotEmoji
+	}
+	return h.refer(ctx, who, Post{Room: room, Kind: kind, Of: of, Text: emoji})
+}
+
 // Amend edits or deletes the caller's message of in the room, and returns the edit or deletion, which is itself a stored
 // message. When it returns without an error the log holds the message as it is now. Screens and files that already show
 // it are not changed.
@@ -81,15 +102,16 @@ func (h *Hub) Amend(ctx context.Context, who Caller, room RoomName, kind Kind, o
 	case new.IsEmpty():
 		return Message{}, text.ErrEmpty
 	}
-	return h.amend(ctx, who, Post{Room: room, Kind: kind, Of: of, Text: new})
+	return h.refer(ctx, who, Post{Room: room, Kind: kind, Of: of, Text: new})
 }
 
 // Remove deletes a message, also one of somebody whom the caller outranks in the room.
 func (h *Hub) Remove(ctx context.Context, who Caller, room RoomName, of uint64) (Message, error) {
-	return h.amend(ctx, who, Post{Room: room, Kind: Delete, Of: of, AnyAuthor: true})
+	return h.refer(ctx, who, Post{Room: room, Kind: Delete, Of: of, AnyAuthor: true})
 }
 
-func (h *Hub) amend(ctx context.Context, who Caller, in Post) (Message, error) {
+// refer has something said about another message.
+func (h *Hub) refer(ctx context.Context, who Caller, in Post) (Message, error) {
 	if in.Of == 0 {
 		return Message{}, noMessage(who.Name, in.Room)
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -17,7 +18,9 @@ import (
 //	InviteToRoom               | rooms they are in, unless they are muted
 //	SetPrivate, SetSlow,       |        -          | of their room      | of rooms that they know of
 //	SetModerator               |                   |                    |
-//	KickFromRoom, DeleteMessage     |        -          | whom they outrank in the room; a reason unless they are muted
+//	PinMessage, UnpinMessage   | direct ones,      | of their room      | rooms they are in
+//	                           | unless muted      |                    |
+//	KickFromRoom, DeleteMessage|        -          | whom they outrank in the room; a reason unless they are muted
 //	CreateRoom                   |        -          |        -           |        -          | yes
 //	CloseRoom                  |        -          | its maker, if nobody else is in it       | yes
 //
@@ -29,6 +32,8 @@ const (
 	MaxCreated = 10             // rooms made
 	MaxNamed   = 200            // moderators, and people invited, of a room
 	MaxSlow    = 24 * time.Hour // between two messages of one member
+	MaxPins    = 20             // messages pinned in a room, or between two people
+	MaxPinsBy  = 200            // messages pinned by one person in direct rooms
 )
 
 // JoinRoom makes the caller a member of a room from the message Since on. A free name makes a public room of the caller's.
@@ -181,15 +186,113 @@ type Post struct {
 	Room      RoomName
 	Kind      Kind
 	Text      Text
-	Of        uint64 // of an Edit or Delete
+	Of        uint64 // what it amends, reacts to or replies to; 0: nothing
 	AnyAuthor bool   // of a Delete: what it means may be somebody else's
 }
 
 func (in Post) decide(tx *transaction) error {
-	if in.Kind == Delete {
+	if in.Kind == Delete || in.Kind == Unreact {
 		return nil
 	}
 	return Speak{in.Room}.decide(tx)
+}
+
+// Pin is a message that is pinned in its room.
+type Pin struct {
+	Room RoomName
+	Seq  uint64
+	By   Name      // who pinned it; zero if they have no account any more
+	At   time.Time // in seconds
+}
+
+// ID names the pin among all: "general/12", "@alice+bob/3".
+func (p Pin) ID() string { return p.Room.String() + "/" + strconv.FormatUint(p.Seq, 10) }
+
+// Pins lists what is pinned in a room, the oldest pin first.
+func (s *State) Pins(room RoomName) (pins []Pin) {
+	for _, p := range s.pins {
+		if p.Room == room {
+			pins = append(pins, p)
+		}
+	}
+	return pins
+}
+
+func (s *State) isPinned(room RoomName, seq uint64) bool {
+	return slices.ContainsFunc(s.pins, func(p Pin) bool { return p.Seq == seq && p.Room == room })
+}
+
+// MayPin lets the caller pin and unpin in a room: its members who run it, and two people between themselves. It changes nothing.
+type MayPin struct{ Room RoomName }
+
+func (in MayPin) decide(tx *transaction) error {
+	r, _ := tx.Room(in.Room)
+	switch {
+	case tx.who.Server:
+		return nil
+	case in.Room.IsDirect():
+		return Speak{in.Room}.decide(tx)
+	case tx.me == nil || r.member(tx.me.Name) < 0:
+		return NotIn(tx.name(), in.Room)
+	}
+	_, err := tx.runs(in.Room)
+	return err
+}
+
+// PinMessage pins a message, for all members to find.
+type PinMessage struct {
+	Room RoomName
+	Seq  uint64
+
+	gone bool // it is not there, at the place where this is decided
+}
+
+func (in PinMessage) decide(tx *transaction) error {
+	if err := (MayPin{in.Room}).decide(tx); err != nil {
+		return err
+	}
+	since, r := uint64(1), tx.rooms[in.Room]
+	if tx.me != nil && r != nil {
+		since = r.Members[r.member(tx.me.Name)].Since
+	}
+	by, here := 0, 0
+	for _, p := range tx.pins {
+		if p.Room == in.Room {
+			here++
+		}
+		if p.By == tx.name() && p.Room.IsDirect() {
+			by++
+		}
+	}
+	switch {
+	case in.gone || in.Seq < since:
+		return noMessage(tx.name(), in.Room)
+	case tx.isPinned(in.Room, in.Seq):
+		return ErrPinned
+	case here >= MaxPins:
+		return ErrTooManyPins.Because("at most %d in a room; unpin one first", MaxPins)
+	case in.Room.IsDirect() && by >= MaxPinsBy:
+		return ErrTooManyPins.Because("at most %d of yours in direct conversations", MaxPinsBy)
+	}
+	tx.pins = append(slices.Clip(tx.pins), Pin{in.Room, in.Seq, tx.name(), tx.at.second()})
+	return nil
+}
+
+// UnpinMessage ends that.
+type UnpinMessage struct {
+	Room RoomName
+	Seq  uint64
+}
+
+func (in UnpinMessage) decide(tx *transaction) error {
+	if err := (MayPin{in.Room}).decide(tx); err != nil {
+		return err
+	}
+	if !tx.isPinned(in.Room, in.Seq) {
+		return ErrNotPinned
+	}
+	removePins(tx, func(p Pin) bool { return p.Seq == in.Seq && p.Room == in.Room })
+	return nil
 }
 
 // DeleteMessage checks whether the caller may delete somebody else's message, because they outrank the author in the

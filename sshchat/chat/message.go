@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ const (
 	Edit   Kind = "edit"   // Text takes the place of what Of said
 	Delete Kind = "delete" // deletes the message Of
 
+	React   Kind = "react"   // Text, an emoji, is a reaction to what Of said: one of a kind for each person
+	Unreact Kind = "unreact" // that reaction is taken back
+
 	// The kinds below are never stored and have no Seq: missing them loses nothing.
 
 	Notice         Kind = "notice"  // a notice of the room, such as a new topic, or of the server
@@ -30,7 +34,15 @@ const (
 )
 
 // Stored reports whether messages of this kind are history: they have a Seq and are sealed.
-func (k Kind) Stored() bool { return k == Say || k == Me || k == Edit || k == Delete }
+func (k Kind) Stored() bool {
+	return k == Say || k == Me || k.Amends() || k.Reacts()
+}
+
+// Amends reports whether messages of this kind change the text of another.
+func (k Kind) Amends() bool { return k == Edit || k == Delete }
+
+// Reacts reports whether messages of this kind change the reactions to another.
+func (k Kind) Reacts() bool { return k == React || k == Unreact }
 
 // Message is one entry of a log. It is never changed once it is in one.
 type Message struct {
@@ -40,13 +52,14 @@ type Message struct {
 	From Name      // zero for what the server says
 	Kind Kind
 	Text Text
-	Of   uint64 // of an Edit or Delete: the Seq of the message meant
+	Of   uint64 // the Seq of the message meant, by what Amends or Reacts; of a Say: the one that it replies to, 0 for none
 
-	// Later changes. The message in the log is replaced by a changed copy; readers keep the one they have. An Edit is
-	// marked Deleted together with its message.
+	// Later changes. The message in the log is replaced by a changed copy; readers keep the one they have. An Edit, a
+	// React and an Unreact are marked Deleted together with their message; a reply is not.
 
-	Edited  bool // Text is not the first
-	Deleted bool // Text is empty
+	Edited    bool       // Text is not the first
+	Deleted   bool       // Text is empty
+	Reactions *Reactions // nil: none
 
 	// DisplaySeq is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
 	// and those of several rooms shown in one place.
@@ -56,13 +69,103 @@ type Message struct {
 // said reports whether m is something somebody said that is still there.
 func (m *Message) said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Deleted }
 
+// Subject is the Seq of the message that shows what becomes of it: its own, or that of the message which it changes.
+func (m *Message) Subject() uint64 {
+	if m.Kind.Amends() || m.Kind.Reacts() {
+		return m.Of
+	}
+	return m.Seq
+}
+
 // ID is the message's name for scripts as me reads it: "general/12", "@bob/3".
 func (m Message) ID(me Name) string {
 	return strings.TrimPrefix(m.Room.For(me), "#") + "/" + strconv.FormatUint(m.Seq, 10)
 }
 
-// size is what the message holds of a log's budget, in bytes: its text and a flat rate for the rest.
-func (m *Message) size() int { return len(m.Text.String()) + 128 }
+// size is what the message holds of a log's budget, in bytes: its text, its reactions and a flat rate for the rest.
+func (m *Message) size() int { return len(m.Text.String()) + m.Reactions.size() + 128 }
+
+// Limits of reactions.
+const MaxEmoji = 20 // different ones on a message
+
+// Reactions are what people reacted to a message with; nil: nobody did. They are never changed.
+type Reactions struct{ list []Reaction }
+
+// Reaction is one emoji on a message, and whose it is. What it refers to is shared and must not be changed.
+type Reaction struct {
+	Emoji Text
+	By    []Name // in the order they came; never empty
+}
+
+// All lists them, those that came first first. The caller must not change the list.
+func (r *Reactions) All() []Reaction {
+	if r == nil {
+		return nil
+	}
+	return r.list
+}
+
+func (r *Reactions) find(emoji Text) int {
+	return slices.IndexFunc(r.All(), func(x Reaction) bool { return x.Emoji == emoji })
+}
+
+// Has reports whether somebody reacted with that emoji.
+func (r *Reactions) Has(by Name, emoji Text) bool {
+	i := r.find(emoji)
+	return i >= 0 && slices.Contains(r.list[i].By, by)
+}
+
+// After is what r is after a React or Unreact.
+func (r *Reactions) After(m *Message) *Reactions {
+	i, list := r.find(m.Text), slices.Clone(r.All())
+	has := i >= 0 && slices.Contains(list[i].By, m.From)
+	switch {
+	case has == (m.Kind == React):
+		return r
+	case i < 0:
+		list = append(list, Reaction{m.Text, []Name{m.From}})
+	case !has:
+		list[i].By = append(slices.Clip(list[i].By), m.From)
+	case len(list[i].By) > 1:
+		list[i].By = removeName(list[i].By, m.From)
+	case len(list) > 1:
+		list = slices.Delete(list, i, i+1)
+	default:
+		return nil
+	}
+	return &Reactions{list}
+}
+
+func (r *Reactions) size() (n int) {
+	for _, x := range r.All() {
+		n += len(x.Emoji.String()) + 48 + 16*len(x.By)
+	}
+	return n
+}
+
+// ReactionCount is an emoji on a message as somebody is shown it.
+type ReactionCount struct {
+	Emoji Text
+	N     int
+	Mine  bool // theirs is among them
+}
+
+// Count counts the reactions for me, without those of people whom me ignores.
+func (f *Filter) Count(r *Reactions, me Name) (counts []ReactionCount) {
+	for _, x := range r.All() {
+		c := ReactionCount{Emoji: x.Emoji}
+		for _, by := range x.By {
+			if by == me || !f.Ignore[by] {
+				c.N++
+			}
+			c.Mine = c.Mine || by == me
+		}
+		if c.N > 0 {
+			counts = append(counts, c)
+		}
+	}
+	return counts
+}
 
 // What the chat speaks of, and text checks.
 type (

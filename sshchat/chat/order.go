@@ -135,8 +135,9 @@ type ordering struct {
 // orderedRoom is a room as it is after what was ordered so far.
 type orderedRoom struct {
 	seq     uint64
-	spoke   map[Name]time.Time // in this batch, if the room is slow
-	deleted map[uint64]bool    // in this batch, so that the log does not have it yet
+	spoke   map[Name]time.Time    // in this batch, if the room is slow
+	deleted map[uint64]bool       // in this batch, so that the log does not have it yet
+	reacted map[uint64]*Reactions // in this batch, with what the log has
 }
 
 // delete notes that a message is deleted.
@@ -329,7 +330,7 @@ func (o *ordering) storeMessage(req *request, in Post) error {
 	if err != nil {
 		return err
 	}
-	if in.Kind != Delete {
+	if in.Kind != Delete && in.Kind != Unreact {
 		if err := now.maySpeak(me.Name, in.Room); err != nil {
 			return err
 		}
@@ -340,14 +341,21 @@ func (o *ordering) storeMessage(req *request, in Post) error {
 	}
 	r := o.room(in.Room)
 	if in.Of > 0 {
-		if err := o.amends(req, me.Name, in, since); err != nil {
+		if err := o.refers(req, me.Name, in, since); err != nil {
 			return err
 		}
 	}
-	if in.Kind == Delete {
+	switch {
+	case in.Kind == Delete:
+		if err := o.unpin(in.Room, in.Of); err != nil {
+			return err
+		}
 		r.delete(in.Of)
-	} else if err := o.tooSoon(me.Name, in.Room); err != nil { // also an edit, which counts as a new message
-		return err
+	case in.Kind.Reacts(): // it says nothing
+	default:
+		if err := o.tooSoon(me.Name, in.Room); err != nil { // also an edit, which counts as a new message
+			return err
+		}
 	}
 	r.seq++
 	if a, b, direct := in.Room.Pair(); direct && o.h.rooms[in.Room] == nil { // it comes to be with its first message
@@ -360,16 +368,16 @@ func (o *ordering) storeMessage(req *request, in Post) error {
 	return nil
 }
 
-// amends says why the message that an edit or a deletion means cannot be amended.
-func (o *ordering) amends(req *request, me Name, in Post, since uint64) error {
-	known := o.h.rooms[in.Room]
-	if known == nil || in.Of < since || o.room(in.Room).deleted[in.Of] {
-		return noMessage(me, in.Room)
-	}
-	old, kept := known.Log.find(in.Of)
+// refers says why the message that an edit, a deletion, a reaction or a reply means cannot be meant by it.
+func (o *ordering) refers(req *request, me Name, in Post, since uint64) error {
+	old, kept, there := o.find(in.Room, in.Of)
 	switch {
-	case !kept || !old.said():
+	case !there || in.Of < since || !kept && in.Kind != Say:
 		return noMessage(me, in.Room)
+	case in.Kind == Say:
+		return nil
+	case in.Kind.Reacts():
+		return o.reacts(me, in, &old)
 	case old.From == me:
 		return nil
 	case !in.AnyAuthor || in.Kind != Delete:
@@ -377,6 +385,56 @@ func (o *ordering) amends(req *request, me Name, in Post, since uint64) error {
 	}
 	_, err := View{o.state, o.batch.At}.Check(req.Who, DeleteMessage{Room: in.Room, Author: old.From})
 	return err
+}
+
+// find returns what was said as message seq of the room, if memory has it. there is whether it may be there: it was not deleted, or
+// that was before what memory has.
+func (o *ordering) find(room RoomName, seq uint64) (m Message, kept, there bool) {
+	known := o.h.rooms[room]
+	if known == nil || seq == 0 || seq > known.Log.Last() || o.room(room).deleted[seq] {
+		return m, false, false
+	}
+	m, kept = known.Log.find(seq)
+	return m, kept, !kept || m.said()
+}
+
+// reacts says why somebody cannot react to the message so, or take that back, and else notes that they do.
+func (o *ordering) reacts(me Name, in Post, to *Message) error {
+	r := o.room(in.Room)
+	before, noted := r.reacted[in.Of]
+	if !noted {
+		before = to.Reactions
+	}
+	has := before.Has(me, in.Text)
+	switch {
+	case in.Kind == React && has:
+		return ErrReacted.With("you have already reacted with %s to that message", in.Text)
+	case in.Kind == Unreact && !has:
+		return ErrNotReacted.With("you have not reacted with %s to that message", in.Text)
+	case in.Kind == React && before.find(in.Text) < 0 && len(before.All()) >= MaxEmoji:
+		return ErrTooManyEmoji
+	}
+	if r.reacted == nil {
+		r.reacted = make(map[uint64]*Reactions)
+	}
+	r.reacted[in.Of] = before.After(&Message{From: me, Kind: in.Kind, Text: in.Text})
+	return nil
+}
+
+// unpin takes a message that is deleted from the pins.
+func (o *ordering) unpin(room RoomName, seq uint64) error {
+	if !o.state.isPinned(room, seq) {
+		return nil
+	}
+	after, err := View{o.state, o.batch.At}.Check(TheServer, UnpinMessage{room, seq})
+	if err == nil {
+		after, err = o.h.journal.Rehearse(o.state, after)
+	}
+	if err != nil {
+		return fmt.Errorf("internal error: a deleted message cannot be unpinned: %w", err)
+	}
+	o.state = after
+	return nil
 }
 
 // tooSoon enforces slow mode: it refuses somebody who posted too recently, and else notes the time.
@@ -472,6 +530,10 @@ func (o *ordering) placed(in Intent) Intent {
 		return in
 	case CreateAccount:
 		in.Since = o.room(General).seq + 1
+		return in
+	case PinMessage:
+		_, _, there := o.find(in.Room, in.Seq)
+		in.gone = !there
 		return in
 	}
 	return in

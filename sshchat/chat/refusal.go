@@ -51,7 +51,7 @@ func Refused(err error) (r *Refusal, ok bool) {
 	switch {
 	case errors.As(err, &r):
 		return r, true
-	case errors.Is(err, text.ErrEmpty), errors.Is(err, text.ErrTooLong), errors.Is(err, text.ErrNotUTF8): // their package knows nothing of this one
+	case errors.Is(err, text.ErrEmpty), errors.Is(err, text.ErrTooLong), errors.Is(err, text.ErrNotUTF8), errors.Is(err, text.ErrNotEmoji): // their package knows nothing of this one
 		return &Refusal{Code: Failed, Text: err.Error()}, true
 	}
 	return nil, false
@@ -70,6 +70,12 @@ var (
 	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is not yours"}
 	ErrTaken        = &Refusal{Code: Failed, Text: "a room with that name already exists"}
 	ErrTooManyNamed = &Refusal{Code: Failed, Text: "too many names"}
+	ErrReacted      = &Refusal{Code: Failed, Text: "you have already reacted with that to the message"}
+	ErrNotReacted   = &Refusal{Code: NotFound, Text: "you have not reacted with that to the message"}
+	ErrTooManyEmoji = &Refusal{Code: Failed, Text: fmt.Sprintf("a message can have at most %d different reactions", MaxEmoji)}
+	ErrPinned       = &Refusal{Code: Failed, Text: "that message is already pinned"}
+	ErrNotPinned    = &Refusal{Code: NotFound, Text: "that message is not pinned"}
+	ErrTooManyPins  = &Refusal{Code: Failed, Text: "too many pinned messages"}
 	ErrNoMessage    = &Refusal{Code: NotFound, Text: "no such message in memory, or it was deleted"} // or no message but an edit
 )
 

@@ -22,6 +22,7 @@ type State struct {
 	bans, mutes sanctions
 	invites     []StoredInvite
 	allowlist   Allowlist
+	pins        []Pin // in the order they were pinned
 }
 
 // StoredInvite is an invite as it is stored: reading it does not give the code.
@@ -259,6 +260,7 @@ type Parts struct {
 	Bans, Mutes []Sanction
 	Invites     []StoredInvite
 	Allowlist   Allowlist
+	Pins        []Pin
 }
 
 // NewState makes a State of parts that are well-formed: no name, ID or room is there twice.
@@ -266,7 +268,7 @@ func NewState(p Parts) *State {
 	s := &State{
 		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
 		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
-		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist,
+		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins,
 	}
 	for i := range p.Accounts {
 		a := &p.Accounts[i]
@@ -289,7 +291,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins}
 }
 
 // Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.

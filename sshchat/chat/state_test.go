@@ -96,6 +96,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
+		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2},
 	}).Draw(t, "intent")
 	return in, []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 }
@@ -215,6 +216,7 @@ func (w *world) touched(after *State) map[string]bool {
 		a, _ := w.Room(r)
 		b, _ := after.Room(r)
 		note("room "+r.String(), a, b)
+		note("room "+r.String(), w.Pins(r), after.Pins(r))
 	}
 	note("bans", w.AllBans(), after.AllBans())
 	note("mutes", w.AllMutes(), after.AllMutes())

@@ -71,6 +71,22 @@ func leaveRooms(tx *transaction, name Name) {
 			}
 		}
 	}
+	removePins(tx, func(p Pin) bool { return p.Room.IsDirect() && !p.Room.Other(name).IsZero() })
+	if by := func(p Pin) bool { return p.By == name }; slices.ContainsFunc(tx.pins, by) {
+		tx.pins = slices.Clone(tx.pins)
+		for i := range tx.pins {
+			if by(tx.pins[i]) {
+				tx.pins[i].By = Name{}
+			}
+		}
+	}
+}
+
+// removePins takes those pins out.
+func removePins(tx *transaction, gone func(Pin) bool) {
+	if slices.ContainsFunc(tx.pins, gone) {
+		tx.pins = slices.DeleteFunc(slices.Clone(tx.pins), gone)
+	}
 }
 
 // without is the room without somebody.
@@ -108,6 +124,7 @@ func (tx *transaction) removeRoom(r *RoomState) {
 	for _, m := range r.Members {
 		tx.count(m.Name, -1)
 	}
+	removePins(tx, func(p Pin) bool { return p.Room == r.Name })
 	if !tx.copied.rooms {
 		tx.rooms, tx.copied.rooms = clone(tx.rooms), true
 	}

@@ -38,6 +38,7 @@ type Command struct {
 	Effect   Effect           // what it does to the state of the chat; required
 	Audit    bool             // the audit log has a line for each use, where Effect and Role do not decide that already
 	Says     func(*Call) bool // whether the call has others see words of the caller's; nil: if Effect is Speaks
+	ID       bool             // its first word is the ID of a message, which it acts on
 	Person   bool             // its words are people, not rooms
 	Harmless bool             // it reveals and changes nothing: restricted keys may run it too
 	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that
@@ -50,6 +51,7 @@ type Command struct {
 	Words     int
 	Text      bool
 	WordsOnly bool // the text is single words: its flags may stand among them
+	AsIs      bool // the text is what it is, also if it looks like flags: only those that there are, right before a word or it, are none of it
 	Flags     func(*pflag.FlagSet)
 
 	// Bytes reports whether what the call prints is for a program, byte by byte, as a tar is: then it is refused on a

@@ -129,7 +129,7 @@ func (cmd *Command) usage(ui UI) string {
 
 // argNames are the words of Args, as people call them.
 var argNames = map[string]string{
-	"USER": "a name", "NAME": "a name", "ROOM": "a room", "TEXT": "a text", "TEXT|-": "a text", "WORDS": "a word", "ID": "an ID",
+	"USER": "a name", "NAME": "a name", "ROOM": "a room", "TEXT": "a text", "TEXT|-": "a text", "WORDS": "a word", "ID": "an ID", "EMOJI": "an emoji",
 	"KEY": "a key", "KEY|-": "a key", "CODE": "a code", "FINGERPRINT": "a fingerprint", "ADDRESS": "an address", "on|off": "on or off",
 	"10s|off": "a duration or off", "user|mod|admin": "a role", "USER|ip=CIDR|key=FP": "a name, ip=ADDRESS or key=FINGERPRINT",
 }
@@ -259,7 +259,7 @@ var topics = []topic{
 	{words: "key ssh ssh-key pubkey publickey", text: "Your keys log you in, and open the history that was sealed to them.\n", commands: "key list, key add, key remove, key share, user add-key, user remove-key"},
 	{words: "totp 2fa mfa otp factor second authenticator recovery", text: "A second factor is a code that an authenticator app shows. It is asked for after your password.\n", commands: "totp enable, totp disable"},
 	{words: "password passwords login", commands: "passwd, passwd recover, totp enable, totp disable, identity, user reset-password, user unlock"},
-	{words: "message messages send talk chat dm pm private direct whisper", text: "What you type without a slash is sent to the room you are in.\n", commands: "msg, query, reply, me, say, edit, delete"},
+	{words: "message messages send talk chat dm pm private direct whisper", text: "What you type without a slash is sent to the room you are in.\n", commands: "msg, query, reply, reply-to, react, me, say, edit, delete"},
 	{words: "read old older past log scroll scrollback unread", text: "The newest messages of each room are in memory, and shown when you scroll up. Older ones are sealed to the keys of the\n" +
 		"people who were members when they were sent.\n", commands: "history, unlock, search, mentions, inbox, head, identity"},
 	{words: "privacy security encryption encrypted encrypt seal sealed e2e safe", text: "Messages are encrypted on the way and sealed in storage: only the keys of the people who were members when a message\n" +
@@ -272,7 +272,8 @@ var topics = []topic{
 	{words: "block mute spam abuse pest", commands: "ignore, focus, mute, ban, kick"},
 	{words: "bot bots script api json pipe", text: "Every command also works as ssh HOST COMMAND. Give a bot an account, and restrict its key to what it needs.\n", commands: "say, follow, key add"},
 	{words: "file files upload download image picture scp sftp", text: "Files cannot be sent. Paste text, or a link.\n"},
-	{words: "emoji emojis smiley", text: "Type or paste emoji as any other text.\n", commands: "shrug"},
+	{words: "emoji emojis smiley reaction reactions", text: "Type or paste emoji as any other text, or type their names, such as :tada:.\n", commands: "react, unreact, shrug"},
+	{words: "pinned bookmark bookmarks answer answers thread threads quote", text: "To act on a message, name it by its ID, as `search` lists it.\n", commands: "reply-to, react, pin, pins, unpin"},
 	{words: "admin admins administration operator owner moderation moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, announce, audit"},
 	{words: "leave logout disconnect bye close end", commands: "part, quit"},
 	{words: "change undo remove correct typo", commands: "edit, delete"},

@@ -113,7 +113,7 @@ var looksLikeFlag = regexp.MustCompile(`^--([a-zA-Z].*)?$`)
 func leadingFlags(c *Call, rest string) (text string, err error) {
 	for (c.Command.Flags != nil || !c.Command.Free) && !c.endOfFlags {
 		word, after := cutWord(rest)
-		if !looksLikeFlag.MatchString(word) {
+		if !looksLikeFlag.MatchString(word) || c.Command.AsIs && !isFlag(c, word) {
 			break
 		}
 		rest = after
@@ -122,7 +122,7 @@ func leadingFlags(c *Call, rest string) (text string, err error) {
 			break
 		}
 		words := []string{word}
-		if f := c.Flags.Lookup(word[2:]); f != nil && f.NoOptDefVal == "" { // its value is the next word
+		if f := c.Flags.Lookup(strings.TrimPrefix(word, "--")); f != nil && f.NoOptDefVal == "" { // its value is the next word
 			var value string
 			if value, rest = cutPhrase(rest); value != "" {
 				words = append(words, value)
@@ -144,15 +144,11 @@ func leadingFlags(c *Call, rest string) (text string, err error) {
 // lateFlags finds flags that come too late in a text, so that none silently becomes part of a reason or a key. If the
 // text consists of single words they are accepted. A -- before them makes them text, and is dropped.
 func lateFlags(c *Call) error {
-	if c.Command.Flags == nil || c.endOfFlags {
+	if c.Command.Flags == nil || c.Command.AsIs || c.endOfFlags {
 		return nil
 	}
 	words := strings.Fields(c.Text)
-	isFlag := func(word string) bool {
-		name, dashed := strings.CutPrefix(word, "--")
-		name, _, _ = strings.Cut(name, "=")
-		return dashed && c.Flags.Lookup(name) != nil
-	}
+	isFlag := func(word string) bool { return isFlag(c, word) }
 	if !slices.ContainsFunc(words, isFlag) {
 		return nil
 	}
@@ -175,6 +171,13 @@ func lateFlags(c *Call) error {
 	}
 	c.Text = strings.Join(kept, " ")
 	return nil
+}
+
+// isFlag reports whether the word is one of the command's flags.
+func isFlag(c *Call, word string) bool {
+	name, dashed := strings.CutPrefix(word, "--")
+	name, _, _ = strings.Cut(name, "=")
+	return dashed && c.Flags.Lookup(name) != nil
 }
 
 // cutWord returns the first word of line and what follows it, without the spaces between.

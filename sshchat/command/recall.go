@@ -347,6 +347,13 @@ func messageText(m *chat.Message) string {
 		return fmt.Sprintf("%s edits %d: %s", m.From, m.Of, text)
 	case chat.Delete:
 		return fmt.Sprintf("%s deletes %d", m.From, m.Of)
+	case chat.React:
+		return fmt.Sprintf("%s reacts to %d: %s", m.From, m.Of, text)
+	case chat.Unreact:
+		return fmt.Sprintf("%s removes a reaction to %d: %s", m.From, m.Of, text)
+	}
+	if m.Of > 0 {
+		return fmt.Sprintf("%s replies to %d: %s", m.From, m.Of, text)
 	}
 	return fmt.Sprintf("%s: %s", m.From, text)
 }
@@ -392,15 +399,24 @@ func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
 	if at.Year() != time.Now().In(zone).Year() {
 		layout = "02 Jan 2006 15:04"
 	}
-	id := m.ID(c.Account.Name)
-	if c.UI == Chat && !m.Room.IsDirect() {
-		id = "#" + id
-	}
-	line := at.Format(layout) + " " + id + " " + messageText(m)
+	line := at.Format(layout) + " " + listedID(c, m.Room, m.Seq) + " " + messageText(m)
 	if m.Edited {
 		line += " (edited)"
 	}
+	if m.Reactions != nil {
+		filter := c.settings().Filter(nil)
+		line += countReactions(c, m, &filter)
+	}
 	return line
+}
+
+// listedID is a message's ID as a list shows it.
+func listedID(c *Call, room chat.RoomName, seq uint64) string {
+	id := chat.Message{Room: room, Seq: seq}.ID(c.Account.Name)
+	if c.UI == Chat && !room.IsDirect() {
+		id = "#" + id
+	}
+	return id
 }
 
 // printFoot is a last line under a list: in the chat a part of it, for a script words beside the data.
@@ -443,13 +459,20 @@ type messageJSON struct {
 	Seq  uint64    `json:"seq"`
 	From chat.Name `json:"from"`
 	Kind chat.Kind `json:"kind"`
-	Of   uint64    `json:"of,omitempty"` // of an edit or delete: the Seq of the message meant
+	Of   uint64    `json:"of,omitempty"` // the Seq of the message that it changes, reacts to or replies to
 	Text string    `json:"text"`
 
 	// What became of it before it was printed.
 
 	Edited  bool `json:"edited,omitempty"`
 	Deleted bool `json:"deleted,omitempty"`
+
+	Reactions []reactionJSON `json:"reactions,omitempty"`
+}
+
+type reactionJSON struct {
+	Emoji string      `json:"emoji"`
+	By    []chat.Name `json:"by"`
 }
 
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
@@ -462,7 +485,23 @@ func messageAsJSON(c *Call, m chat.Message) messageJSON {
 	}
 	return messageJSON{
 		m.ID(me), m.At.In(time.UTC).Format(timeFormat), room, m.Seq, m.From, m.Kind, m.Of, m.Text.String(), m.Edited, m.Deleted,
+		reactionsAsJSON(c, m.Reactions),
 	}
+}
+
+// reactionsAsJSON is who reacted, without people whom the caller ignores.
+func reactionsAsJSON(c *Call, r *chat.Reactions) (list []reactionJSON) {
+	if r == nil {
+		return nil
+	}
+	ignored := c.settings().Filter(nil).Ignore
+	for _, x := range r.All() {
+		by := slices.DeleteFunc(slices.Clone(x.By), func(n chat.Name) bool { return ignored[n] && n != c.Account.Name })
+		if len(by) > 0 {
+			list = append(list, reactionJSON{x.Emoji.String(), by})
+		}
+	}
+	return list
 }
 
 // Above counts the stored messages of a room that me may read but that are further back than the last n in memory.

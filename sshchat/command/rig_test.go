@@ -165,7 +165,7 @@ func (r *rig) refuses(line string, code chat.Code, words string) {
 // say has somebody say something in a room they are in.
 func (r *rig) say(who string, room chat.RoomName, text string) chat.Message {
 	r.t.Helper()
-	m, err := r.services.Post(context.Background(), caller(name(r.t, who)), room, chat.Say, text)
+	m, err := r.services.post(context.Background(), caller(name(r.t, who)), saying{room: room, kind: chat.Say}, text)
 	if err != nil {
 		r.t.Fatal(err)
 	}

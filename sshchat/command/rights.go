@@ -62,8 +62,13 @@ func checkRole(c *Call, a chat.Account) error {
 
 // targetsOf are what the command names to act on, as keys are restricted to.
 func targetsOf(c *Call) []string {
-	targets := make([]string, len(c.Args))
-	for i, word := range c.Args {
+	words := c.Args
+	if c.Command.ID && len(words) > 0 { // the message's room
+		room, _, _ := strings.Cut(words[0], "/")
+		words = []string{room}
+	}
+	targets := make([]string, len(words))
+	for i, word := range words {
 		switch {
 		case strings.HasPrefix(word, "@"), c.Command.Person:
 			targets[i] = "@" + strings.ToLower(strings.TrimPrefix(word, "@"))

@@ -15,13 +15,17 @@ import (
 var _ = add(&Command{
 	Name: "say", Args: "ROOM TEXT|-", Brief: "post a message in a room", Group: Talking,
 	More: "With -, each line of standard input is a message. Prints the ID of each message once it is stored.",
-	UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true,
+	UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, RoomAt: 1, Text: true, AsIs: true, Flags: replyFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		room, err := c.target()
 		if err != nil {
 			return err
 		}
-		return sayAll(ctx, c, room, c.Text)
+		to, err := sayingIn(c, room)
+		if err != nil {
+			return err
+		}
+		return sayAll(ctx, c, to, c.Text)
 	},
 })
 
@@ -72,7 +76,7 @@ var _ = add(&Command{
 	Name: "me", Args: "TEXT", Brief: "describe what you are doing: /me waves", Group: Talking,
 	UIs: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		return sayOne(ctx, c, c.Session.Room(), chat.Me, c.Text)
+		return sayOne(ctx, c, saying{room: c.Session.Room(), kind: chat.Me}, c.Text)
 	},
 })
 
@@ -80,7 +84,7 @@ var _ = add(&Command{
 	Name: "shrug", Args: "[TEXT]", Brief: `post a message with ¯\_(ツ)_/¯`, Group: Talking,
 	UIs: Chat, Effect: Speaks, Free: true, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
-		return sayOne(ctx, c, c.Session.Room(), chat.Say, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
+		return sayOne(ctx, c, saying{room: c.Session.Room(), kind: chat.Say}, strings.TrimSpace(c.Text+` ¯\_(ツ)_/¯`))
 	},
 })
 
@@ -89,7 +93,7 @@ func sendDirect(ctx context.Context, c *Call, other chat.Name, said string) erro
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
-	if err := sayAll(ctx, c, text.Direct(c.Account.Name, other), said); err != nil {
+	if err := sayAll(ctx, c, saying{room: text.Direct(c.Account.Name, other), kind: chat.Say}, said); err != nil {
 		return err
 	}
 	if why, _, away := c.Hub.Away(other); away && c.UI == Chat {
@@ -98,14 +102,22 @@ func sendDirect(ctx context.Context, c *Call, other chat.Name, said string) erro
 	return nil
 }
 
+// saying is where something is said, and how.
+type saying struct {
+	room  chat.RoomName
+	kind  chat.Kind
+	reply bool
+	of    uint64 // the message that it replies to
+}
+
 // sayAll says text, or each line of standard input where text is "-".
-func sayAll(ctx context.Context, c *Call, room chat.RoomName, said string) error {
+func sayAll(ctx context.Context, c *Call, to saying, said string) error {
 	if said != "-" || c.UI == Chat {
-		return sayOne(ctx, c, room, chat.Say, said)
+		return sayOne(ctx, c, to, said)
 	}
 	var done sent
 	err := eachLine(c, 2*text.MaxText, func(line string) error {
-		m, err := sayAndPrint(ctx, c, room, chat.Say, line)
+		m, err := sayAndPrint(ctx, c, to, line)
 		switch {
 		case errors.Is(err, errNothing): // an empty line
 			return nil
@@ -126,17 +138,17 @@ func sayAll(ctx context.Context, c *Call, room chat.RoomName, said string) error
 
 var errNothing = &chat.Refusal{Code: chat.Usage, Text: "the message is empty"}
 
-func sayOne(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, said string) error {
-	_, err := sayAndPrint(ctx, c, room, kind, said)
+func sayOne(ctx context.Context, c *Call, to saying, said string) error {
+	_, err := sayAndPrint(ctx, c, to, said)
 	return err
 }
 
 // sayAndPrint says one thing, at the pace that is allowed, and prints its ID for scripts.
-func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+func sayAndPrint(ctx context.Context, c *Call, to saying, said string) (chat.Message, error) {
 	if err := c.Caller.Pace(ctx, Message, said); err != nil {
 		return chat.Message{}, err
 	}
-	m, err := c.Services.Post(ctx, c.Who(), room, kind, said)
+	m, err := c.Services.post(ctx, c.Who(), to, said)
 	if err != nil {
 		if errors.Is(err, text.ErrEmpty) {
 			return m, errNothing
@@ -145,7 +157,7 @@ func sayAndPrint(ctx context.Context, c *Call, room chat.RoomName, kind chat.Kin
 	}
 	if c.UI == Exec {
 		c.Printf("%s\n", m.ID(c.Account.Name))
-		warnUnreadable(c, room)
+		warnUnreadable(c, to.room)
 	}
 	return m, nil
 }
@@ -158,13 +170,16 @@ func warnUnreadable(c *Call, room chat.RoomName) {
 	}
 }
 
-// Post cleans text and says it.
-func (s *Services) Post(ctx context.Context, who chat.Caller, room chat.RoomName, kind chat.Kind, said string) (chat.Message, error) {
+// post cleans text and says it.
+func (s *Services) post(ctx context.Context, who chat.Caller, to saying, said string) (chat.Message, error) {
 	clean, err := text.ParseText(said)
 	if err != nil {
 		return chat.Message{}, err
 	}
-	return s.Hub.Post(ctx, who, room, kind, clean)
+	if to.reply {
+		return s.Hub.Reply(ctx, who, to.room, to.of, clean)
+	}
+	return s.Hub.Post(ctx, who, to.room, to.kind, clean)
 }
 
 // sent is how far a command came that says each line of standard input.
@@ -200,7 +215,7 @@ var (
 	_ = add(&Command{
 		Name: "edit", Args: "ID TEXT", Brief: "edit one of your messages", Group: Talking,
 		More: "ID is what `say` printed, such as general/12 or @bob/3. Prints the ID of the edit.",
-		UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, Text: true,
+		UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, ID: true, Text: true,
 		Run: func(ctx context.Context, c *Call) error {
 			room, seq, err := parseID(c, c.Args[0])
 			if err != nil {
@@ -213,7 +228,7 @@ var (
 		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
 		More: "With an ID from `search`, such as general/12, it deletes that message. It disappears from screens and from memory at\n" +
 			"once. Its stored record is not erased: people who could read it can still open it with their keys.",
-		UIs: Both, Effect: ChangesOthers, Account: true, Words: 1,
+		UIs: Both, Effect: ChangesOthers, Account: true, Words: 1, ID: true,
 		Run: func(ctx context.Context, c *Call) error {
 			if len(c.Args) == 1 {
 				room, seq, err := parseID(c, c.Args[0])

@@ -106,6 +106,10 @@ func lineOf(cmd *Command, ui UI) string {
 	switch {
 	case cmd.Name == "edit" && ui == Exec:
 		return "edit general/1 other words"
+	case cmd.ID && cmd.Text:
+		return cmd.Name + " general/1 other words"
+	case cmd.Name == "react", cmd.Name == "unreact":
+		return cmd.Name + " general/1 👍"
 	case cmd.Person:
 		return cmd.Name + " bob words"
 	}

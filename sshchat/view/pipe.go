@@ -108,8 +108,16 @@ func (p *Pipe) write(w *output.Buffer, m *chat.Message) {
 		head = fmt.Appendf(head, "%s edits %d: ", m.From, m.Of)
 	case chat.Delete:
 		head = fmt.Appendf(head, "%s deletes %d", m.From, m.Of)
+	case chat.React:
+		head = fmt.Appendf(head, "%s reacts to %d: ", m.From, m.Of)
+	case chat.Unreact:
+		head = fmt.Appendf(head, "%s removes a reaction to %d: ", m.From, m.Of)
 	default:
-		head = append(append(head, m.From.String()...), ": "...)
+		head = append(head, m.From.String()...)
+		if m.Of > 0 {
+			head = fmt.Appendf(head, " replies to %d", m.Of)
+		}
+		head = append(head, ": "...)
 	}
 	writeLines(w, head, m.Text.String())
 }

@@ -33,12 +33,17 @@ func TestPipe(t *testing.T) {
 		chat.Message{Room: chat.General, Seq: 3, From: bob, Kind: chat.Edit, Of: 1, Text: said(other, bob, "hi\nbob: forged").Text},
 		chat.Message{Room: other, Seq: 4, From: bob, Kind: chat.Delete, Of: 2},
 		chat.Message{Room: other, Seq: 2, From: bob, Kind: chat.Say, Deleted: true},
+		chat.Message{Room: other, Seq: 5, From: bob, Kind: chat.Say, Of: 3, Text: said(other, bob, "yes\nbob: forged").Text},
+		chat.Message{Room: other, Seq: 6, From: bob, Kind: chat.React, Of: 3, Text: said(other, bob, "👍").Text},
+		chat.Message{Room: chat.General, Seq: 4, From: bob, Kind: chat.Unreact, Of: 3, Text: said(other, bob, "👍").Text},
+		chat.Message{Room: other, Seq: 7, From: bob, Kind: chat.React, Of: 3, Deleted: true},
 		chat.Message{Room: other, Kind: chat.Joined},
 	), chat.Span{Room: other, Gap: chat.Gap{From: 7, To: 7}}))
 	p.Print("one\ntwo\n")
 	p.Fail("no such room")
 	const out = "bob: hello\n  bob: forged\n#other bob: hi\n@bob bob: psst\n* bob waves\n" +
-		"bob edits 1: hi\n  bob: forged\n#other bob deletes 2\n"
+		"bob edits 1: hi\n  bob: forged\n#other bob deletes 2\n" +
+		"#other bob replies to 3: yes\n  bob: forged\n#other bob reacts to 3: 👍\nbob removes a reaction to 3: 👍\n"
 	const err = "-- stopping\n-- 1 message in #other not shown: they came faster than they were read\none\ntwo\nno such room\n"
 	if got := string(p.Flush()); got != out {
 		t.Errorf("wrote %q, want %q", got, out)

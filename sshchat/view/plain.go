@@ -32,6 +32,7 @@ type Plain struct {
 // plainRenderer writes messages as lines of text.
 type plainRenderer struct {
 	me          chat.Name
+	find        Find
 	preferences Preferences
 	format      format        // of messages
 	hash        uint64        // of the format
@@ -46,7 +47,7 @@ const minTyped = 10
 // NewPlain returns a UI that shows no prompt before Enter or Ask.
 func NewPlain(o Options) *Plain {
 	p := &Plain{complete: o.Complete, since: o.Since, shared: o.Lines}
-	p.me, p.keys.Bound = o.Me, editor.Bound
+	p.me, p.find, p.keys.Bound = o.Me, o.Find, editor.Bound
 	p.Set(o.Preferences)
 	p.Resize(o.Width, o.Height)
 	return p
@@ -98,6 +99,10 @@ func (p *Plain) entry(m *chat.Message) {
 	case chat.Say, chat.Me, chat.Notice, chat.PresenceChange:
 		p.message(m)
 		p.ringing = p.ringing || p.preferences.rings(m, p.me) && m.At.After(p.since)
+	case chat.React:
+		if !m.Deleted {
+			p.reaction(m)
+		}
 	case chat.Joined:
 		p.writeAbove("-- you are now in ", m.Room.For(p.me))
 	case chat.Parted:
@@ -105,11 +110,24 @@ func (p *Plain) entry(m *chat.Message) {
 	}
 }
 
+// reaction says who reacted to what. That it is taken back is no news.
+func (p *Plain) reaction(m *chat.Message) {
+	head := "-- "
+	if p.elsewhere(m) {
+		head += m.Room.For(p.me) + ": "
+	}
+	p.writeAbove(head, m.From.String()+" reacted with "+m.Text.String()+" to "+p.find.quote(m.Room, m.Of, p.me))
+}
+
 // message shows a message above the input row.
 func (p *Plain) message(m *chat.Message) {
 	p.output.Open()
 	p.row.erase(&p.output)
 	p.stale = true
+	if m.Of > 0 { // what it quotes is not everybody's to see
+		p.write(&p.output, m)
+		return
+	}
 	key := encodedKey{order: m.DisplaySeq, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
 	if e := p.shared.line(&key, p.hash, m, p.write); e != nil {
 		p.output.Append(e.bytes)
@@ -145,7 +163,11 @@ func (p *plainRenderer) write(w *output.Buffer, m *chat.Message) {
 	if m.Kind == chat.Me {
 		head = append(append(append(head, "* "...), m.From.String()...), ' ')
 	} else {
-		head = append(append(head, m.From.String()...), ": "...)
+		head = append(head, m.From.String()...)
+		if m.Of > 0 {
+			head = append(append(head, " replies to "...), p.find.quote(m.Room, m.Of, p.me)...)
+		}
+		head = append(head, ": "...)
 	}
 	p.writeLines(w, head, m.Text.String())
 }

@@ -44,6 +44,41 @@ func TestPlainMessages(t *testing.T) {
 	)
 }
 
+// A reply and a reaction name what they are about, as it is now.
+func TestPlainQuotes(t *testing.T) {
+	m := newTerminal(t, 100)
+	originals := map[uint64]chat.Message{
+		1: said(chat.General, bob, "shall we?"), 2: said(chat.General, ann, strings.Repeat("long ", 20)+"\nand more"), 3: {From: bob, Deleted: true},
+		4: said(chat.General, carol, "tomorrow\x1b[2J"),
+	}
+	edited := originals[4]
+	edited.Edited = true
+	originals[4] = edited
+	m.find = func(_ chat.RoomName, seq uint64) (chat.Message, bool) { o, ok := originals[seq]; return o, ok }
+	m.Enter(chat.General)
+	about := func(kind chat.Kind, room chat.RoomName, of uint64, words string) chat.Message {
+		reply := said(room, bob, words)
+		reply.Kind, reply.Of = kind, of
+		return reply
+	}
+	gone := about(chat.React, chat.General, 1, "👍")
+	gone.Text, gone.Deleted = chat.Text{}, true
+	m.Deliver(spansOf(
+		about(chat.Say, chat.General, 1, "yes"), about(chat.Say, chat.General, 2, "no"), about(chat.Say, other, 3, "why?"), about(chat.Say, chat.General, 9, "hm"),
+		about(chat.React, chat.General, 4, "👍"), about(chat.React, other, 2, "🎉"), about(chat.Unreact, chat.General, 4, "👍"), gone,
+	))
+	m.shows(
+		`12:34 bob replies to bob "shall we?": yes`,
+		`12:34 bob replies to you "long long long long long long long long long long long long…": no`,
+		`12:34 #other bob replies to bob (deleted): why?`,
+		`12:34 bob replies to an earlier message: hm`,
+		`-- bob reacted with 👍 to carol "tomorrow[2J" (edited)`,
+		`-- #other: bob reacted with 🎉 to you "long long long long long long long long long long long`,
+		`  long…"`,
+		`#general>`,
+	)
+}
+
 func TestForgedLines(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)

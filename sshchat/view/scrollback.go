@@ -254,8 +254,8 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	return append(rows, s.lines.rows(s.renderer, m, s.width, s.renderer.variant(m, s.width, t))...)
 }
 
-// amends reports whether m changes another message.
-func amends(m *chat.Message) bool { return m.Kind == chat.Edit || m.Kind == chat.Delete }
+// amends reports whether m changes another message, or its reactions.
+func amends(m *chat.Message) bool { return m.Kind.Amends() || m.Kind.Reacts() }
 
 // orderAfter is the order of the message that follows the one at order; 0 if it is the last.
 func (s *scrollback) orderAfter(order uint64) uint64 {

@@ -6,6 +6,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -184,6 +185,38 @@ func (p Preferences) rings(m *chat.Message, me text.Name) bool {
 // from it, and keeps no messages. The messages are shared.
 type Past func(room chat.RoomName, before uint64, n int) []chat.Message
 
+// Find returns message seq of a room as it is now; ok is false if it is not in memory, or not to be shown to the person.
+type Find func(room chat.RoomName, seq uint64) (m chat.Message, ok bool)
+
+// quote is how a message is named that another one refers to: by whom it is, and the beginning of what it says now.
+func (find Find) quote(room chat.RoomName, seq uint64, me chat.Name) string {
+	const most = 60 // bytes
+	if find == nil {
+		return "an earlier message"
+	}
+	m, ok := find(room, seq)
+	if !ok {
+		return "an earlier message"
+	}
+	by := m.From.String()
+	if m.From == me {
+		by = "you"
+	}
+	if m.Deleted {
+		return by + " (deleted)"
+	}
+	said, rest, _ := strings.Cut(m.Text.String(), "\n")
+	cut := text.Clean(said, most)
+	if len(cut) < len(said) || rest != "" {
+		cut += "…"
+	}
+	quoted := by + " \"" + cut + "\""
+	if m.Edited {
+		quoted += " (edited)"
+	}
+	return quoted
+}
+
 // Options describe the user and the terminal.
 type Options struct {
 	Me            chat.Name
@@ -197,6 +230,7 @@ type Options struct {
 	Since         time.Time // when the session began: older messages do not ring
 	Past          Past      // needed by a full screen
 	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil if they are not shared
+	Find          Find      // what messages refer to; nil: nothing of it is shown
 
 	// Complete returns candidates that could replace line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)

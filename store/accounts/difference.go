@@ -35,6 +35,7 @@ func encodeDifference(d chat.Difference) ([]byte, error) {
 		o.field("allowlist")
 		writeAllowlist(p, *d.Allowlist)
 	}
+	writeEntries(&o, "pins", d.Pins, func(pin chat.Pin) { writePin(p, pin) })
 	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
 	o.end()
 	return p.Bytes()
@@ -133,6 +134,7 @@ func decodeDifference(b []byte) (d chat.Difference, err error) {
 			d.Allowlist = &list
 			return err
 		},
+		"pins":     func(v strictjson.Value) error { return readEntries(v, each(readPin), &d.Pins) },
 		"reserved": func(v strictjson.Value) error { return readEntries(v, each(plain[chat.Name]), &d.Reserved) },
 	})
 	return d, err

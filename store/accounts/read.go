@@ -49,6 +49,7 @@ func (r *reader) readBytes(b []byte) error {
 
 func (r *reader) readFile(doc strictjson.Value) error {
 	var users, rooms, upto []strictjson.Value
+	var pins []chat.Pin
 	err := doc.Fields(map[string]func(strictjson.Value) error{
 		"format":    func(v strictjson.Value) error { return readFormat(v, &r.format) },
 		"upto":      func(v strictjson.Value) error { upto = []strictjson.Value{v}; return v.Into(&r.upto) },
@@ -59,6 +60,7 @@ func (r *reader) readFile(doc strictjson.Value) error {
 		"invites":   func(v strictjson.Value) error { return items(v, readInvite, &r.parts.Invites) },
 		"allowlist": func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
 		"reserved":  strictjson.To(&r.parts.Reserved),
+		"pins":      func(v strictjson.Value) error { return items(v, readPin, &pins) },
 	})
 	switch {
 	case err != nil:
@@ -81,6 +83,7 @@ func (r *reader) readFile(doc strictjson.Value) error {
 			return err
 		}
 	}
+	r.keepPins(pins)
 	if r.format == "" && len(r.parts.Accounts)+len(r.parts.Rooms) > 0 { // an empty list without one is how a server begins
 		return doc.Refuse(fmt.Errorf("the format is missing; it should be %q", fileFormat))
 	}

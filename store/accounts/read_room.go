@@ -100,6 +100,34 @@ func (m *storedSettings) checked() (s chat.RoomSettings, err error) {
 	return chat.RoomSettings{Topic: m.Topic, Rules: rules, By: m.By}, nil
 }
 
+// keepPins keeps the pins in rooms that are there and between people who have accounts. The others are nobody's to see.
+func (r *reader) keepPins(pins []chat.Pin) {
+	for _, p := range pins {
+		a, b, direct := p.Room.Pair()
+		if direct && !(r.names[a] && r.names[b]) || !direct && p.Room != chat.General && !r.rooms[p.Room] {
+			continue
+		}
+		if !r.names[p.By] {
+			p.By = chat.Name{}
+		}
+		r.parts.Pins = append(r.parts.Pins, p)
+	}
+}
+
+func readPin(v strictjson.Value) (p chat.Pin, err error) {
+	err = v.Fields(map[string]func(strictjson.Value) error{
+		"room": strictjson.To(&p.Room), "seq": strictjson.To(&p.Seq), "by": strictjson.To(&p.By), "at": strictjson.To(&p.At),
+	})
+	switch {
+	case err != nil:
+	case p.Room.IsZero() || p.Seq == 0:
+		err = errors.New("a pin needs a room and the number of a message")
+	case p.At.IsZero():
+		err = errors.New("a pin needs the time at which it was set")
+	}
+	return p, err
+}
+
 func readMember(v strictjson.Value) (member chat.Member, err error) {
 	err = v.Switch(func(key string, v strictjson.Value) (bool, error) {
 		switch key {

@@ -87,6 +87,14 @@ type storedInvite struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// storedPin says which message is pinned, and nothing of what it says.
+type storedPin struct {
+	Room chat.RoomName `json:"room"`
+	Seq  uint64        `json:"seq"`
+	By   chat.Name     `json:"by,omitzero"`
+	At   time.Time     `json:"at"`
+}
+
 type storedAllowlist struct {
 	On      bool     `json:"on"`
 	Entries []string `json:"entries"`

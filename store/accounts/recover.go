@@ -237,6 +237,10 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 		add("invite", i.ID)
 	}
 	add("invite", d.Invites.Removed...)
+	for _, p := range d.Pins.Put {
+		add("pin", p.ID())
+	}
+	add("pin", d.Pins.Removed...)
 	if d.Allowlist != nil {
 		add("allowlist", "")
 	}

@@ -29,6 +29,10 @@ func encode(s *chat.State, upto uint64) ([]byte, error) {
 	writeAllowlist(p, parts.Allowlist)
 	p.Text(",\n \"reserved\":[")
 	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
+	if len(parts.Pins) > 0 {
+		p.Text("],\n \"pins\":[")
+		strictjson.List(p, "\n  ", parts.Pins, func(pin chat.Pin) { writePin(p, pin) })
+	}
 	p.Text("]}\n")
 	return p.Bytes()
 }
@@ -66,6 +70,10 @@ func writeRoom(p *strictjson.Page, r chat.RoomState) {
 
 func writeInvite(p *strictjson.Page, i chat.StoredInvite) {
 	p.Value(storedInvite{i.ID, i.Hash, i.Uses, i.By, i.At, i.Until})
+}
+
+func writePin(p *strictjson.Page, pin chat.Pin) {
+	p.Value(storedPin{pin.Room, pin.Seq, pin.By, pin.At})
 }
 
 func writeAllowlist(p *strictjson.Page, a chat.Allowlist) {

@@ -24,7 +24,7 @@ type Line struct {
 	Seq  uint64
 	From chat.Name
 	Kind chat.Kind
-	Of   uint64 // of an edit or delete: the Seq of the message meant
+	Of   uint64 // of what changes a message, or replies to it: its Seq
 	Text string
 }
 
@@ -180,7 +180,7 @@ func parseLines(plain []byte) ([]Line, error) {
 }
 
 // amend returns lines of consecutive Seqs, starting at first, after m has edited or deleted one of them: with the new
-// text, or without the text, which is removed from its edits too. The given slice stays as it is.
+// text, or without the text, which is removed from its edits and reactions too. The given slice stays as it is.
 func amend(lines [][]byte, first uint64, m *chat.Message) ([][]byte, error) {
 	if m.Of < first || m.Of-first >= uint64(len(lines)) {
 		return lines, nil // it is sealed for good
@@ -194,10 +194,13 @@ func amend(lines [][]byte, first uint64, m *chat.Message) ([][]byte, error) {
 	if m.Kind != chat.Delete {
 		return lines, nil
 	}
-	// Within a text the quotes would be escaped, so this is nowhere but in an edit's own fields.
-	edit := fmt.Appendf(nil, `"kind":"%s","of":%d,`, chat.Edit, m.Of)
+	// Within a text the quotes would be escaped, so this is nowhere but in a line's own fields.
+	var about [][]byte
+	for _, kind := range []chat.Kind{chat.Edit, chat.React, chat.Unreact} {
+		about = append(about, fmt.Appendf(nil, `"kind":"%s","of":%d,`, kind, m.Of))
+	}
 	for i := at + 1; i < len(lines); i++ {
-		if bytes.Contains(lines[i], edit) {
+		if slices.ContainsFunc(about, func(fields []byte) bool { return bytes.Contains(lines[i], fields) }) {
 			if lines[i], err = withText(lines[i], ""); err != nil {
 				return nil, err
 			}

@@ -308,7 +308,7 @@ func (tx *Transaction) say(r *roomChain, m *chat.Message) error {
 	rec := tx.h.scratch.record()
 	rec.kind, rec.room, rec.w, rec.seq, rec.prev, rec.plain = msgRecord, r.name, r.w, m.Seq, r.tip, line
 	rec.body = tx.h.scratch.seal(take(&r.at.keys.msgs), line)
-	if m.Of > 0 {
+	if m.Kind.Amends() {
 		// What the close will hold. Where this write fails, the room gets its former lines back: they are not written to.
 		if r.at.lines, err = amend(r.at.lines, m.Seq-uint64(len(r.at.lines)), m); err != nil {
 			return err

@@ -110,26 +110,31 @@ func messages(lines []Line) ([]chat.Message, error) {
 	return said, nil
 }
 
-// applyEdits has the edits and deletions among the messages, oldest first, take effect on the others.
+// applyEdits has the edits, deletions and reactions among the messages, oldest first, take effect on the others.
 func applyEdits(said []chat.Message) {
-	last := make(map[uint64]*chat.Message) // by what they mean
+	last, reacted := make(map[uint64]*chat.Message), make(map[uint64]*chat.Reactions) // by what they mean
 	for i := range said {
-		if m := &said[i]; m.Of > 0 {
+		switch m := &said[i]; {
+		case m.Kind.Amends():
 			last[m.Of] = m
+		case m.Kind.Reacts() && !m.Deleted:
+			reacted[m.Of] = reacted[m.Of].After(m)
 		}
 	}
 	for i := range said {
 		m := &said[i]
-		by := last[m.Seq]
-		if m.Kind == chat.Edit {
-			by = last[m.Of]
-		}
+		by := last[m.Subject()]
 		switch {
-		case by == nil:
-		case by.Kind == chat.Delete:
-			m.Text, m.Deleted = chat.Text{}, true
-		case m.Kind != chat.Edit && !m.Deleted:
-			m.Text, m.Edited = by.Text, true
+		case by != nil && by.Kind == chat.Delete:
+			if m.Kind != chat.Delete {
+				m.Text, m.Deleted = chat.Text{}, true
+			}
+		case m.Deleted || m.Kind != chat.Say && m.Kind != chat.Me:
+		default:
+			if by != nil {
+				m.Text, m.Edited = by.Text, true
+			}
+			m.Reactions = reacted[m.Seq]
 		}
 	}
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""read.py FILE... NAME KEY: prints what NAME can open of a message_history.json, as JSON Lines.
+"""read.py [--now] FILE... NAME KEY: prints what NAME can open of a message_history.json, as JSON Lines.
 
-Its archives may stand before it, the oldest first.
+Its archives may stand before it, the oldest first. With --now it prints each message as it is in the end: with its new text or
+"deleted", its "reactions" and "replies".
 
 Written from store/FORMAT.md alone, with Python's library and the age command, to show that the format needs nothing
 of ours. It checks every line's CRC, the chain of hashes, and that what was sealed is where it says it is.
@@ -163,10 +164,43 @@ def tell(fields, window, first, last, key):
     if where != [(fields["room"], fields["w"], seq) for seq in range(first, last + 1)]:
         sys.exit(f"record {fields['n']} holds another's lines")
     for line in lines:
-        print(line.rstrip())
+        told(line.rstrip())
+
+
+def now(lines):
+    """Prints what became of messages, by the section on the sealed line."""
+    said = {}
+    for line in map(json.loads, lines):
+        place, kind, about = (line["room"], line["seq"]), line["kind"], said.get((line["room"], line.get("of")))
+        if kind in ("say", "me"):
+            if not line["text"]:
+                line["deleted"] = True
+            said[place] = line
+            if about:
+                about.setdefault("replies", []).append(line["seq"])
+            continue
+        if about is None or about.get("deleted"):
+            continue
+        if kind == "edit" and line["text"]:
+            about.update(text=line["text"], edited=True)
+        elif kind == "delete":
+            about.update(text="", deleted=True)
+            about.pop("reactions", None)
+        elif kind in ("react", "unreact"):
+            people = about.setdefault("reactions", {}).setdefault(line["text"], [])
+            if (kind == "react") != (line["from"] in people):
+                people.append(line["from"]) if kind == "react" else people.remove(line["from"])
+            about["reactions"] = {emoji: by for emoji, by in about["reactions"].items() if by}
+    for line in said.values():
+        print(json.dumps(line, ensure_ascii=False))
 
 
 if __name__ == "__main__":
+    told, lines = print, []
+    if sys.argv[1:2] == ["--now"]:
+        told = lines.append
+        del sys.argv[1]
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])
+    now(lines)
