@@ -92,7 +92,7 @@ func (p *renderer) clockWidth() int {
 func (b *layout) columns(at, name, nameStyle string) {
 	names, rule := b.nameColumn(b.width), b.styles.Of(theme.Rule)
 	b.add(at, b.styles.Of(theme.Time), "")
-	b.blanks(b.clockWidth() + names - displaywidth.String(name) - b.column)
+	b.blanks(b.clockWidth() + max(0, names-displaywidth.String(name)) - b.column)
 	b.add(name, nameStyle, "")
 	b.add(" ", "", "")
 	b.add(b.ruler().down, rule, "")

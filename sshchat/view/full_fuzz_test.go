@@ -136,7 +136,7 @@ func TestAttackResizeStorm(t *testing.T) {
 func TestRowsOfMessages(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		words := rapid.SliceOfN(rapid.SampledFrom(append([]string{
-			"*bold*", "_italic_", "`code`", "snake_case_word", "2*3*4", "*", "__", "https://example.org/" + strings.Repeat("x", 50), ":tada:", ":nothing:", "\n", "```", "ann", "",
+			"*bold*", "_italic_", "`code`", "snake_case_word", "2*3*4", "*", "__", "https://example.org/" + strings.Repeat("x", 50), ":tada:", ":nothing:", "\n", "```", "\n```go\n", "\n```\n", "\n> ", "\n- ", "\n  12. ", "**b**", "~~s~~", "ann", "",
 		}, texttest.Scripts...)), 0, 40).Draw(r, "words")
 		d := happened(chat.General, rapid.SampledFrom([]chat.Kind{chat.Say, chat.Me, chat.PresenceChange}).Draw(r, "kind"), bob, strings.Join(words, " "))
 		width := rapid.IntRange(1, 120).Draw(r, "width")

@@ -308,6 +308,14 @@ func TestScreens(t *testing.T) {
 	}{
 		{"wide", 100, 30, "xterm-256color", func(s *stage) { s.types("a line that is being typed") }},
 		{"compact", 100, 30, "xterm-256color", func(s *stage) { s.Set(Preferences{Compact: true}); s.flush() }},
+		{"markup", 70, 26, "xterm-256color", func(s *stage) {
+			s.says(said(chat.General, bob, "a list, **bold** and ~~struck~~:\n- one that is long enough to go on in a second row of this screen, below its text\n  - nested\n2. two"))
+			s.says(said(chat.General, ann, "> what bob said, of which so much is quoted that it takes two rows\nyes, with `code`"))
+			s.says(said(chat.General, bob, "before\n```sh\nif true; then\n\techo yes\nfi\n```\nafter\n```\nopen"))
+			s.says(said(chat.General, ann, "```ls -l```, and\n```ls -l\nis no language\n```\n```"))
+			s.says(said(chat.General, mustName("somebody-with-a-long-name"), "and a name that is too long for its column, but nobody else's"))
+			s.flush()
+		}},
 		{"narrow", 40, 20, "xterm", func(s *stage) {}},
 		{"tiny", 20, 5, "linux", func(s *stage) {}},
 		{"huge", 500, 60, "xterm-kitty", func(s *stage) {}},

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/colorprofile"
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
@@ -31,7 +30,7 @@ func newRenderer(o *Options, set Preferences) *renderer {
 	p.kind, p.clock, p.links = KindFull, "15:04", output.KnowsLinks(o.Term)
 	colors := output.Profile(o.Term, o.ColorTerm, o.NoColor)
 	p.styles = theme.For(set.Theme, colors)
-	p.keepSigns = colors <= colorprofile.Ascii
+	p.keepSigns = !p.styles.Colored()
 	p.aligned = !set.Compact
 	p.lines = p.styles.Colored() && !o.ASCII && output.HasLines(o.Term)
 	if set.Zone != nil {
@@ -159,8 +158,11 @@ func (p *renderer) text(text string, part theme.Style, width int) []string {
 type layout struct {
 	*renderer
 	width, indent int
-	rule          cell // what stands beside the names in all rows but the first, before the last blank of indent; its width is 0 for none
-	mention       bool // what is plain is shown as a mention
+	rule          cell   // what stands beside the names in all rows but the first, before the last blank of indent; its width is 0 for none
+	hang          []cell // of the rows that a line goes on in, after indent; nil for nothing
+	fill          string // the style that rows are filled with, up to filled; empty for none
+	filled        int    // the column after the last that is filled
+	mention       bool   // plain text is shown as a mention
 
 	rows   []string
 	row    []cell // of the row being filled; back to room by end
@@ -184,30 +186,6 @@ type cell struct {
 	style string // the sequence that begins it
 	link  string
 	width int
-}
-
-// markup adds a message's text.
-func (b *layout) markup(text string) {
-	inFence := false
-	b.addLines(text, func(line string) []markup.Span {
-		if strings.HasPrefix(line, markup.Fence) && (!inFence || strings.TrimSpace(line) == markup.Fence) {
-			inFence = !inFence
-			return []markup.Span{{Text: line, Style: theme.Notice}}
-		}
-		if inFence {
-			return []markup.Span{{Text: line, Style: theme.Code}}
-		}
-		found := markup.Parse(line, b.keepSigns)
-		for i := range found {
-			if s := &found[i]; s.Style != theme.Code && s.Link == "" {
-				s.Text = markup.Emojis(s.Text)
-			}
-			if found[i].Style == theme.Text && b.mention {
-				found[i].Style = theme.Mention
-			}
-		}
-		return found
-	})
 }
 
 // plain adds a text without markup, in one style.
@@ -236,7 +214,7 @@ func (b *layout) add(said, style, link string) {
 		if !text.IsPrintable(c.text) {
 			c.text = string(text.AppendPrintable(nil, c.text, false))
 		}
-		if c.width > b.width-b.indent {
+		if c.width > b.width-b.indent-len(b.hang) {
 			c.text, c.width = "?", 1
 		}
 		if b.column+c.width > b.width {
@@ -263,7 +241,7 @@ func (b *layout) wrap(atBlank bool) {
 		carry = len(b.row) - b.space
 	}
 	rest := slices.Clone(b.row[len(b.row)-carry:])
-	wide := b.indent
+	wide := b.indent + len(b.hang)
 	for _, c := range rest {
 		wide += c.width
 	}
@@ -289,7 +267,8 @@ func (b *layout) breakRow() {
 	if b.rule.width > 0 {
 		b.row[b.indent-2] = b.rule
 	}
-	b.column = b.indent
+	b.row = append(b.row, b.hang...)
+	b.column = b.indent + len(b.hang)
 }
 
 // end returns the rows. Nothing of the text stays where it was laid out.
@@ -303,8 +282,13 @@ func (b *layout) end() []string {
 
 // render returns the current row, without blanks at its end.
 func (b *layout) render() string {
+	if b.fill != "" {
+		for ; b.column < b.filled; b.column++ {
+			b.row = append(b.row, cell{text: " ", style: b.fill, width: 1})
+		}
+	}
 	row := b.row
-	for len(row) > 0 && row[len(row)-1].text == " " && row[len(row)-1].link == "" {
+	for len(row) > 0 && row[len(row)-1].text == " " && row[len(row)-1].link == "" && (b.fill == "" || row[len(row)-1].style != b.fill) {
 		row = row[:len(row)-1]
 	}
 	var out strings.Builder

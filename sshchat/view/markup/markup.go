@@ -1,4 +1,4 @@
-// Package markup reads what people write in messages: *bold*, _italic_, `code`, links and :emoji:. It knows nothing of rows or
+// Package markup reads what people write in messages: *bold*, **bold**, _italic_, ~~struck~~, `code`, links and :emoji:. It knows nothing of rows or
 // terminals.
 package markup
 
@@ -23,7 +23,19 @@ type Span struct {
 // Fence begins and ends a block of code, alone on its line but for the name of a language after the first.
 const Fence = "```"
 
-// Parse reads the light markup of a line: *bold*, _italic_, `code` and links. Other text stays as it was typed; with
+// maxLanguage is how long the name of a language is at most, in bytes.
+const maxLanguage = 20
+
+// IsFence reports whether a line can begin a block of code. What people write behind a fence that is no language is code itself,
+// which must not get lost.
+func IsFence(line string) bool {
+	language, ok := strings.CutPrefix(strings.TrimRight(line, " "), Fence)
+	return ok && len(language) <= maxLanguage && !strings.ContainsFunc(language, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("+-#._", r)
+	})
+}
+
+// Parse reads the light markup of a line: *bold* and **bold**, _italic_, ~~struck~~, `code` and links. Other text stays as it was typed; with
 // keep the signs do too, for a terminal that has no styles. Its time is linear.
 func Parse(line string, keep bool) []Span {
 	var out []Span
@@ -35,19 +47,24 @@ func Parse(line string, keep bool) []Span {
 		out = append(out, s)
 		plain = to
 	}
-	endless := "" // signs that are not closed any more
+	endless := 0 // signs that are not closed any more, a bit for each
 	for i := 0; i < len(line); i = max(i+1, plain) {
 		c := line[i]
+		s := signAt(line, i)
 		switch {
-		case strings.IndexByte("*_`", c) >= 0 && strings.IndexByte(endless, c) < 0 && opens(line, i):
-			end, ok := closing(line, i)
+		case s >= 0 && endless&(1<<s) == 0 && opens(line, i, len(signs[s].text)):
+			n := len(signs[s].text)
+			end, ok := closing(line, i, n)
 			switch {
 			case !ok:
-				endless += string(c)
+				endless |= 1 << s
 			case keep:
-				put(i, end+1, Span{Text: line[i : end+1], Style: signs[c]})
+				put(i, end+n, Span{Text: line[i : end+n], Style: signs[s].style})
 			default:
-				put(i, end+1, Span{Text: line[i+1 : end], Style: signs[c]})
+				put(i, end+n, Span{Text: line[i+n : end], Style: signs[s].style})
+			}
+			if !ok {
+				i += n - 1 // what a doubled sign does not begin, a single one does not either
 			}
 		case c == 'h' && wordStart(line, i):
 			if n := linkLength(line[i:]); n > 0 {
@@ -61,25 +78,78 @@ func Parse(line string, keep bool) []Span {
 	return out
 }
 
-var signs = map[byte]theme.Style{'*': theme.Bold, '_': theme.Italic, '`': theme.Code}
+// signs are what stands around a text; those of which others are a part come first.
+var signs = []struct {
+	text  string
+	style theme.Style
+}{{"**", theme.Bold}, {"~~", theme.Struck}, {"*", theme.Bold}, {"_", theme.Italic}, {"`", theme.Code}}
 
-// opens reports whether the sign at i can begin something: it stands at the start of a word, and before its text.
-func opens(line string, i int) bool {
-	return wordStart(line, i) && i+1 < len(line) && line[i+1] != line[i] && line[i+1] != ' '
+// signAt is the index of the sign at i; -1 if there is none.
+func signAt(line string, i int) int {
+	if strings.IndexByte("*~_`", line[i]) < 0 {
+		return -1
+	}
+	for s := range signs {
+		if strings.HasPrefix(line[i:], signs[s].text) {
+			return s
+		}
+	}
+	return -1
 }
 
-// closing finds the sign that ends what the one at i begins: after its text, at the end of a word.
-func closing(line string, i int) (end int, ok bool) {
-	c := line[i]
-	for j := i + 2; j < len(line); j++ {
-		if line[j] != c || line[j-1] == ' ' && c != '`' {
+// opens reports whether the sign of n bytes at i can begin something: it stands at the start of a word, and before its text.
+func opens(line string, i, n int) bool {
+	return wordStart(line, i) && i+n < len(line) && line[i+n] != line[i] && line[i+n] != ' '
+}
+
+// closing finds the sign of n bytes that ends what the one at i begins: after its text, at the end of a word.
+func closing(line string, i, n int) (end int, ok bool) {
+	c, sign := line[i], line[i:i+n]
+	for j := i + n + 1; j+n <= len(line); j++ {
+		if line[j] != c || line[j:j+n] != sign || line[j-1] == ' ' && c != '`' {
 			continue
 		}
-		if r, _ := utf8.DecodeRuneInString(line[j+1:]); c == '`' || j+1 == len(line) || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != rune(c) {
+		if r, _ := utf8.DecodeRuneInString(line[j+n:]); c == '`' || j+n == len(line) || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != rune(c) {
 			return j, true
 		}
 	}
 	return 0, false
+}
+
+// Block is what a line of a message is, by what it begins with.
+type Block int
+
+const (
+	Paragraph Block = iota
+	Quotation       // "> text"
+	Bullet          // "- text" or "* text"
+	Numbered        // "1. text"
+)
+
+// maxIndent is how deep a list can be indented, in bytes.
+const maxIndent = 8
+
+// Line reads what a line begins with: how many bytes that has, with the blanks after it.
+func Line(line string) (b Block, n int) {
+	if strings.HasPrefix(line, "> ") {
+		return Quotation, len("> ")
+	}
+	at := len(line) - len(strings.TrimLeft(line, " "))
+	if at > maxIndent {
+		return Paragraph, 0
+	}
+	rest := line[at:]
+	if strings.HasPrefix(rest, "- ") || strings.HasPrefix(rest, "* ") {
+		return Bullet, at + len("- ")
+	}
+	digits := 0
+	for digits < min(len(rest), 3) && rest[digits] >= '0' && rest[digits] <= '9' {
+		digits++
+	}
+	if digits > 0 && strings.HasPrefix(rest[digits:], ". ") {
+		return Numbered, at + digits + len(". ")
+	}
+	return Paragraph, 0
 }
 
 // wordStart reports whether no letter, digit or sign stands right before i.

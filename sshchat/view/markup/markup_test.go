@@ -15,7 +15,10 @@ func TestMarkup(t *testing.T) {
 		"(*bold*, _it_.)":              "(<b>bold</b>, <i>it</i>.)",
 		"snake_case_word 2*3*4 a*b":    "snake_case_word 2*3*4 a*b",
 		"* item * two":                 "* item * two",
-		"**double** __init__":          "**double** __init__",
+		"**double** __init__":          "<b>double</b> __init__",
+		"~~struck~~ ~not~ ~~ no ~~":    "<s>struck</s> ~not~ ~~ no ~~",
+		"**open *it* 2**3 ~~open":      "**open <b>it</b> 2**3 ~~open",
+		"**a *b* c**, **":              "<b>a *b* c</b>, **",
 		"*open _open `open":            "*open _open `open",
 		"*":                            "*", "``": "``", "**": "**",
 		"see https://x.org/a_b_c.": "see <l>https://x.org/a_b_c</l>.",
@@ -28,7 +31,7 @@ func TestMarkup(t *testing.T) {
 		if got := tagged(Parse(line, false)); got != want {
 			t.Errorf("%s is read as %s, not %s", line, got, want)
 		}
-		if got := tagged(Parse(line, true)); strings.NewReplacer("<b>", "", "</b>", "", "<i>", "", "</i>", "", "<c>", "", "</c>", "", "<l>", "", "</l>", "").Replace(got) != line {
+		if got := tagged(Parse(line, true)); strings.NewReplacer("<b>", "", "</b>", "", "<i>", "", "</i>", "", "<c>", "", "</c>", "", "<l>", "", "</l>", "", "<s>", "", "</s>", "").Replace(got) != line {
 			t.Errorf("with its signs kept %s is %s", line, got)
 		}
 	}
@@ -36,7 +39,7 @@ func TestMarkup(t *testing.T) {
 
 func tagged(found []Span) string {
 	var b strings.Builder
-	tags := map[theme.Style]string{theme.Bold: "b", theme.Italic: "i", theme.Code: "c", theme.Link: "l"}
+	tags := map[theme.Style]string{theme.Bold: "b", theme.Italic: "i", theme.Code: "c", theme.Link: "l", theme.Struck: "s"}
 	for _, s := range found {
 		if tag := tags[s.Style]; tag != "" {
 			fmt.Fprintf(&b, "<%s>%s</%s>", tag, s.Text, tag)
@@ -47,9 +50,31 @@ func tagged(found []Span) string {
 	return b.String()
 }
 
+func TestLines(t *testing.T) {
+	for line, want := range map[string]struct {
+		Block
+		n int
+	}{
+		"text": {Paragraph, 0}, "": {Paragraph, 0}, "> said": {Quotation, 2}, ">said": {Paragraph, 0}, "- one": {Bullet, 2}, "* one": {Bullet, 2},
+		"  - nested": {Bullet, 4}, "-one": {Paragraph, 0}, "1. one": {Numbered, 3}, "12. one": {Numbered, 4}, "2026. one": {Paragraph, 0},
+		"1.5 of it": {Paragraph, 0}, "          - deep": {Paragraph, 0}, "- ": {Bullet, 2},
+	} {
+		if b, n := Line(line); b != want.Block || n != want.n {
+			t.Errorf("%q is %d with %d bytes, not %d with %d", line, b, n, want.Block, want.n)
+		}
+	}
+	for line, want := range map[string]bool{
+		"```": true, "```go": true, "```c++ ": true, "``": false, "```ls -l": false, "```x```": false, "a ```": false, "```" + strings.Repeat("x", 21): false,
+	} {
+		if IsFence(line) != want {
+			t.Errorf("%q is a fence: %v", line, !want)
+		}
+	}
+}
+
 // However a line is marked up, its text is there, and reading it takes time in proportion.
 func FuzzMarkup(f *testing.F) {
-	for _, s := range []string{"*a* _b_ `c`", "https://x.org/(a)", strings.Repeat("*a _b `", 50), "* * *", "_*`"} {
+	for _, s := range []string{"*a* _b_ `c`", "https://x.org/(a)", strings.Repeat("*a _b `", 50), "* * *", "_*`", "**a** ~~b~~ ***c*** ~~~"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -63,7 +88,7 @@ func FuzzMarkup(f *testing.F) {
 		if kept.String() != line {
 			t.Fatalf("%q became %q", line, kept.String())
 		}
-		signless := strings.NewReplacer("*", "", "_", "", "`", "")
+		signless := strings.NewReplacer("*", "", "_", "", "`", "", "~", "")
 		if signless.Replace(bare.String()) != signless.Replace(line) {
 			t.Fatalf("%q lost text: %q", line, bare.String())
 		}
