@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -318,7 +319,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := askSure(ctx, c, "Messages sealed only to the old password of "+a.Name.String()+" cannot be opened without it. Continue? [y/N] "); err != nil {
+		if err := askSure(ctx, c, fmt.Sprintf("Messages sealed only to the old password of %s cannot be opened without it.\nReset %s's password? [y/N] ", a.Name, a.Name)); err != nil {
 			return err
 		}
 		password, drawn := drawPassword(), true

@@ -78,8 +78,17 @@ const maxBox = 5
 // box is the input on a screen of so many rows, each with width cells: its rows, and the cursor's position in
 // them.
 func (c *composer) box(p *renderer, width, screen int) (rows []string, row, column int) {
-	prompt := c.prompt(width)
-	var text []string
+	lead, prompt := c.promptRows(width)
+	rows, row, column = c.answerBox(p, prompt, width, screen)
+	lead = lead[max(0, len(lead)-areaHeight(screen, len(rows))):] // a question is shown whole if the screen has room for it
+	for i := range lead {
+		lead[i] = p.in(theme.Prompt, lead[i])
+	}
+	return append(lead, rows...), row + len(lead), column
+}
+
+// answerBox is the box below the first rows of a long question.
+func (c *composer) answerBox(p *renderer, prompt string, width, screen int) (text []string, row, column int) {
 	if c.edit.Secret {
 		text = []string{""}
 	} else {
@@ -111,15 +120,27 @@ func (c *composer) box(p *renderer, width, screen int) (rows []string, row, colu
 	return text, row, min(column, width)
 }
 
-// prompt is what stands before what is typed, in rows of width cells.
-func (c *composer) prompt(width int) string {
-	switch {
-	case c.question != nil:
-		return fitRow(c.question.prompt, max(width-minTyped, 2))
-	case width < 2*minTyped:
-		return ">"
+// promptRows is what stands before what is typed, in rows of width cells: a question has as many as it needs, and leaves
+// minTyped cells of the last to the answer.
+func (c *composer) promptRows(width int) (lead []string, last string) {
+	last = "> "
+	if width < 2*minTyped {
+		last = ">"
 	}
-	return "> "
+	if c.question == nil {
+		return nil, last
+	}
+	if displaywidth.String(c.question.prompt)+minTyped <= width {
+		return nil, c.question.prompt
+	}
+	for row := range wrap([]byte(strings.TrimRight(c.question.prompt, " ")), width, width) {
+		lead = append(lead, string(row))
+	}
+	end := len(lead) - 1
+	if displaywidth.String(lead[end])+1+minTyped > width {
+		return lead, last
+	}
+	return lead[:end], lead[end] + " "
 }
 
 // layoutInput breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.
@@ -169,7 +190,8 @@ func (c *composer) moveRow(by, width int) bool {
 	if c.question != nil {
 		return false
 	}
-	prompt := displaywidth.String(c.prompt(width))
+	_, before := c.promptRows(width)
+	prompt := displaywidth.String(before)
 	var starts []int // of the rows
 	row, want := 0, 0
 	eachCluster(&c.edit.Line, width, prompt, func(i, y, x int, _ []byte) {

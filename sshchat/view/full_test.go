@@ -332,6 +332,12 @@ func TestScreens(t *testing.T) {
 			s.flush()
 		}},
 		{"question", 60, 12, "xterm", func(s *stage) { s.Ask("Really?\nYour password: ", false); s.types("secret"); s.flush() }},
+		{"question-long", 40, 12, "xterm", func(s *stage) {
+			s.Ask("Messages sealed only to the old password of carol cannot be opened without it. Continue? [y/N] ", true)
+			s.types("ye")
+			s.flush()
+		}},
+		{"question-tiny", 20, 5, "linux", func(s *stage) { s.Ask("Reset the password of carol? [y/N] ", true); s.flush() }},
 		{"box", 60, 18, "xterm", func(s *stage) { s.types("\x1b[200~" + strings.Repeat("pasted line\n", 200) + "\x1b[201~") }},
 		{"unread", 60, 16, "xterm", func(s *stage) {
 			for i := range 4 {
