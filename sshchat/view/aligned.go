@@ -116,17 +116,23 @@ func (b *layout) blanks(n int) {
 // note makes the rows of a text that is no message, as it stands among messages. What it begins with, like "-- " or "! ",
 // is in the column of the names where there is one.
 func (p *renderer) note(said string, style theme.Style, width int) []string {
-	if p.nameColumn(width) == 0 {
-		return p.text(said, style, width)
-	}
-	sign := ""
+	whole, sign := said, ""
 	for _, s := range []string{"--", "!"} {
 		if rest, ok := strings.CutPrefix(said, s+" "); ok {
 			sign, said = s, rest
 			break
 		}
 	}
+	compact := p.nameColumn(width) == 0
+	if compact && sign == "" {
+		return p.text(whole, style, width)
+	}
 	b := p.layout(width)
+	if compact {
+		b.indent = min(indent, width/4)
+		b.plain(whole, style)
+		return b.end()
+	}
 	b.columns("", sign, p.styles.Of(style))
 	b.plain(said, style)
 	return b.end()

@@ -69,3 +69,39 @@ func TestHelpMarkInLines(t *testing.T) {
 		t.Errorf("an answer: %q", got)
 	}
 }
+
+// TestAnswersKeepTheirColumns prints tables and indented lines, as answers have them: the first line stands as the others do,
+// and what has no room goes on below its own first word.
+func TestAnswersKeepTheirColumns(t *testing.T) {
+	s := newStage(t, 34, 12, "xterm")
+	s.Print("* #general\n  #dev\n* #secret")
+	s.flush()
+	s.shows("\n* #general\n  #dev\n* #secret\n")
+	s.Fail("dev needs a topic\nusage: /dev")
+	s.flush()
+	s.shows("\n! dev needs a topic\n  usage: /dev\n")
+	s.Show("/help delete", "/delete\n    delete your last message of those in the room")
+	s.flush()
+	s.shows("\n/delete\n    delete your last message of\n    those in the room\n")
+}
+
+// TestHeaderOfAList reads the first row of a long list at its beginning and its end, on screens wide and narrow.
+func TestHeaderOfAList(t *testing.T) {
+	for _, c := range []struct {
+		width       int
+		begins, end string
+	}{
+		{60, " /help  1-6 of 30, PgDn for more  (Esc closes)", " /help  25-30 of 30  (Esc closes)"},
+		{40, " /help  1-6 of 30  (Esc closes)", " /help  25-30 of 30  (Esc closes)"},
+		{20, " /help  1-6 of 30", " /help  25-30 of 30"},
+		{16, " /hel  1-6 of 30", " /h  25-30 of 30"},
+	} {
+		s := newStage(t, c.width+1, 10, "xterm")
+		s.Show("/help", strings.TrimSuffix(strings.Repeat("a command\n", 30), "\n"))
+		s.flush()
+		s.shows(c.begins + "\n")
+		s.types("\x1b[F")
+		s.flush()
+		s.shows(c.end + "\n")
+	}
+}

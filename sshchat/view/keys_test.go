@@ -257,6 +257,9 @@ func TestBoxCountsLines(t *testing.T) {
 	s.types("\x1b[200~" + strings.Repeat(strings.Repeat("wide ", 30)+"\n", 3) + "end\x1b[201~")
 	s.flush()
 	s.shows("[4 lines: Enter sends")
+	s.types("\n")
+	s.flush()
+	s.shows("[4 lines: Enter sends")
 	s.types("\x15\x03" + strings.Repeat("long ", 100))
 	s.shows("[500 bytes: Enter sends")
 }

@@ -2,7 +2,9 @@ package view
 
 import (
 	"fmt"
-	"strings"
+	"slices"
+
+	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/view/theme"
 )
@@ -28,15 +30,32 @@ func (o *overlay) draw(p *renderer, width, area int) []string {
 	o.height = area - 1
 	o.first = max(0, min(o.first, total-o.height))
 	last := min(o.first+o.height, total)
-	title := " " + o.title
+	place := ""
 	if total > o.height {
-		title += fmt.Sprintf("  %d-%d of %d, PgDn for more", o.first+1, last, total)
+		place = fmt.Sprintf("  %d-%d of %d", o.first+1, last, total)
 	}
-	rows := append([]string{p.in(theme.Title, pad(title+"  (Esc closes)", width))}, o.rows[o.first:last]...)
+	rows := append([]string{p.in(theme.Title, o.titleRow(place, last < total, width))}, o.rows[o.first:last]...)
 	for len(rows) < area {
 		rows = append(rows, "")
 	}
 	return rows
+}
+
+// titleRow is the title, and where in the text one is. On a narrow screen it goes without the names of keys, and then
+// without the end of the title.
+func (o *overlay) titleRow(place string, more bool, width int) string {
+	const keys = "  (Esc closes)"
+	title := " " + o.title
+	ends := []string{place + keys, place}
+	if more {
+		ends = slices.Insert(ends, 0, place+", PgDn for more"+keys)
+	}
+	for _, end := range ends {
+		if displaywidth.String(title+end) <= width {
+			return pad(title+end, width)
+		}
+	}
+	return pad(fitRow(title, max(0, width-len(place)))+place, width)
 }
 
 // layout breaks the text into rows, unless it is done.
@@ -44,10 +63,7 @@ func (o *overlay) layout(p *renderer, width int) {
 	if o.renderer == p && o.width == width {
 		return
 	}
-	o.rows, o.renderer, o.width = nil, p, width
-	for line := range strings.SplitSeq(o.text, "\n") {
-		o.rows = append(o.rows, p.text(line, theme.Text, width)...)
-	}
+	o.rows, o.renderer, o.width = p.text(o.text, theme.Text, width), p, width
 }
 
 // handleKey scrolls, and reports whether the key was used, and whether it closes the overlay.

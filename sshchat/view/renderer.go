@@ -146,12 +146,17 @@ func (b *layout) compactHead(m *chat.Message) {
 	b.add(end, "", "")
 }
 
-// text makes rows of a text that is no message, all of it in one part's style.
-func (p *renderer) text(text string, part theme.Style, width int) []string {
-	b := p.layout(width)
-	b.indent = min(indent, width/4)
-	b.plain(text, part)
-	return b.end()
+// text makes rows of a text that is no message, all of it in one part's style. What a row has no room for goes on below the
+// first word of its line, or further right.
+func (p *renderer) text(said string, part theme.Style, width int) []string {
+	var rows []string
+	for line := range strings.SplitSeq(said, "\n") {
+		b := p.layout(width)
+		b.indent = min(max(indent, len(line)-len(strings.TrimLeft(line, " "))), width/4)
+		b.add(line, b.styles.Of(part), "")
+		rows = append(rows, b.end()...)
+	}
+	return rows
 }
 
 // layout lays out clusters in rows: at words where it can, never past the width.

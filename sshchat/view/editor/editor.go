@@ -303,7 +303,7 @@ func ListCandidates(candidates []string) string {
 
 // Hint says how large an input is that is only partly visible, and how to clear it.
 func (e *Editor) Hint() string {
-	lines, size := 1+bytes.Count(e.Text, []byte("\n")), len(e.Text)
+	lines, size := 1+bytes.Count(bytes.TrimSuffix(e.Text, []byte("\n")), []byte("\n")), len(e.Text)
 	switch {
 	case size > text.MaxText:
 		return fmt.Sprintf("[%s, %d bytes; the limit is %d. Ctrl+C clears]", text.Count(lines, "line"), size, text.MaxText)
