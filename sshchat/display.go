@@ -141,6 +141,7 @@ func (v *display) changeUI() {
 		return // the connection has ended, which the session sees for itself
 	}
 	v.ui = v.newUI(false)
+	v.who.relist(string(v.ui.Kind))
 	v.ui.Enter(v.room)
 	if v.full() {
 		return

@@ -172,6 +172,15 @@ func (j *job) SetRoom(room chat.RoomName) {
 	j.do(func() { j.session.SetRoom(room) })
 }
 
+// Sent implements command.Session. All but a full screen show what is said in any room.
+func (j *job) Sent(room chat.RoomName, note string) {
+	j.do(func() {
+		if s := j.session; s.full() && s.room != room {
+			s.ui.Print(note)
+		}
+	})
+}
+
 // Correspondent implements command.Session.
 func (j *job) Correspondent() (name chat.Name) {
 	j.do(func() { name = j.session.correspondent })

@@ -53,6 +53,18 @@ func (who *caller) delist() {
 	delete(list.live, who)
 }
 
+// relist has the session be listed with the UI that it has now.
+func (who *caller) relist(kind string) {
+	who.kind = kind
+	list := &who.server.liveSessions
+	list.mu.Lock()
+	defer list.mu.Unlock()
+	if live, listed := list.live[who]; listed {
+		live.UI = kind
+		list.live[who] = live
+	}
+}
+
 // kindOf names the UI, or exec for one command.
 func (s *session) kindOf() string {
 	if s.isExec && (s.ui.Kind == "" || s.ui.Kind == view.KindPlain) {

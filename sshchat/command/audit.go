@@ -120,7 +120,8 @@ func printActs(c *Call, run actRun) {
 		c.Printf("%s  %s  ... and %d more in a row; to see them: %s --by %s\n", at, act.By, run.count, c.typed("audit"), act.By)
 		return
 	}
-	c.Printf("%s  %s  %s %s%s, %s\n", at, orServer(act.By), act.Do, act.On, afterColon(act.Text), act.Result)
+	said := strings.TrimSuffix(strings.TrimSpace(act.Do+" "+act.On)+afterColon(act.Text), ".")
+	c.Printf("%s  %s  %s, %s\n", at, orServer(act.By), said, act.Result)
 }
 
 // whichActs is how many lines were asked for, and since when.

@@ -330,7 +330,7 @@ var _ = add(&Command{
 			}{id, code})
 			return nil
 		}
-		c.Printf("%s\n", code)
+		c.printSecret("invite code", []byte(code))
 		c.Notef("Created the invite %s. To register with it: ssh %s register %s", id, c.Reach("NAME", c.At), code)
 		return nil
 	},

@@ -55,6 +55,8 @@ type Session interface {
 	Room() chat.RoomName
 	// SetRoom changes the current room.
 	SetRoom(room chat.RoomName)
+	// Sent shows note if what was just sent to the room is not to be seen where the caller is.
+	Sent(room chat.RoomName, note string)
 	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
 	Correspondent() chat.Name
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk if there is no terminal. With echo false
@@ -107,6 +109,14 @@ func (c *Call) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, a
 
 // Notef writes a line for people to standard error.
 func (c *Call) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
+
+// printSecret writes a secret that was made: for a person with what it is, for a script alone on its line.
+func (c *Call) printSecret(what string, secret []byte) {
+	if c.UI == Chat || c.Terminal {
+		c.Printf("%s: ", what)
+	}
+	c.Printf("%s\n", secret)
+}
 
 // json reports whether --json was given.
 func (c *Call) json() bool {
@@ -172,7 +182,13 @@ func (c *Call) need(n int) error {
 }
 
 // missing refuses a call that lacks arguments, and names all that the command needs.
-func (c *Call) missing() error { return c.usage("%s needs %s", c.Command.Name, c.Command.required()) }
+func (c *Call) missing() error {
+	said := c.Command.Name + " needs " + c.Command.required()
+	if c.Command.Hint != "" && c.UI == Chat && len(c.Args) > 0 {
+		said += "; " + c.UI.words(strings.Replace(c.Command.Hint, "USER", c.Args[0], 1))
+	}
+	return c.usage("%s", said)
+}
 
 // empty says that a list has no entries. Programs that read JSON see that by themselves.
 func (c *Call) empty(entries int, said string) {

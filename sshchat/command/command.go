@@ -28,6 +28,7 @@ type Command struct {
 	Args     string   // shown in usage: "ROOM TEXT"; a [ROOM] may be left out in the chat
 	Brief    string   // one line of help, at most 46 cells
 	More     string   // what else there is to know; commands that it names stand in backquotes
+	Hint     string   // in the chat, what a call without its text may have meant; USER stands for the first word
 	ExecMore string   // what else there is to know by exec: standard input, and what to do without a terminal
 	UIs      UI
 	Group    Group            // where help lists it

@@ -202,6 +202,7 @@ func removeKey(ctx context.Context, c *Call, a chat.Account, fingerprint string)
 	}
 	if err == nil {
 		c.Log.Info("key removed", "account", a.Name, "key", fingerprint, "by", c.Account.Name, "source", c.Source)
+		c.Notef("Removed the key %s.", text.Clean(fingerprint, 80))
 	}
 	return err
 }

@@ -80,7 +80,18 @@ func parseText(c *Call, rest string) error {
 	if err := lateFlags(c); err != nil {
 		return err
 	}
-	return takeRoom(c)
+	if err := takeRoom(c); err != nil {
+		return err
+	}
+	if c.Text == "" && needsText(cmd) {
+		return c.missing()
+	}
+	return nil
+}
+
+// needsText reports whether the command cannot do without its text.
+func needsText(cmd *Command) bool {
+	return slices.ContainsFunc(strings.Fields(cmd.Args), func(word string) bool { return strings.HasPrefix(word, "TEXT") })
 }
 
 // takeRoom finds the room among the words. Its position depends only on the command. The # is optional, except in the

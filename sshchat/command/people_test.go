@@ -35,9 +35,16 @@ func TestAwayAndBack(t *testing.T) {
 	r.face = Chat
 	r.as("bob")
 	r.sees("whois alice", "alice (user), online\n")
-	if seen := r.must("msg alice hello again"); seen != "" {
-		t.Errorf("bob is told %q", seen)
+	if seen := r.must("msg alice hello again"); seen != "" || r.session.noted != "-- to alice: hello again" {
+		t.Errorf("bob is told %q and %q", seen, r.session.noted)
 	}
+	r.must("msg alice " + strings.Repeat("long ", 30))
+	if want := "-- to alice: " + strings.Repeat("long ", 12)[:59] + "…"; r.session.noted != want {
+		t.Errorf("bob is told %q", r.session.noted)
+	}
+	r.refuses("msg alice", chat.Usage, "/msg needs a name and a message; /query alice opens the conversation\nusage: /msg USER TEXT")
+	r.face = Exec
+	r.refuses("msg alice", chat.Usage, "msg needs a name and a message\nusage")
 }
 
 func TestWhois(t *testing.T) {

@@ -195,7 +195,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("delete", chat.Failed, "you have no recent message in #general")
 	r.say("alice", chat.General, "frist")
 	r.say("bob", chat.General, "mine")
-	r.refuses("edit", chat.Usage, "edit needs the new text")
+	r.refuses("edit", chat.Usage, "edit needs a message")
 	r.refuses("edit \u200b", chat.Failed, "no printable characters")
 	r.refuses("edit "+strings.Repeat("x", text.MaxText+1), chat.Failed, "too long")
 	r.must("edit first,  'quoted")
@@ -206,7 +206,7 @@ func TestEditAndDelete(t *testing.T) {
 	r.refuses("delete 1", chat.Usage, "not a message ID")
 	r.refuses("delete /1", chat.Usage, "not a message ID")
 	r.refuses("delete nowhere/1", chat.Denied, "you are not in #nowhere")
-	r.must("delete")
+	r.sees("delete", "Deleted: \"first,  'quoted\"\n")
 	r.lists("history", "#general/2 bob: mine")
 	r.refuses("delete general/1", chat.NotFound, "or it was deleted")
 

@@ -231,6 +231,7 @@ type fakeSession struct {
 	Caller
 	room    chat.RoomName
 	shown   strings.Builder
+	noted   string // by Sent
 	cleared int
 	focus   []chat.Name
 	answer  string // to what is asked
@@ -259,6 +260,7 @@ func (s *fakeSession) Show(title, text string) {
 func (s *fakeSession) CheckPassword(check func() error) error { return check() }
 func (s *fakeSession) Denied() (int, bool)                    { return 0, true }
 func (s *fakeSession) Clear()                                 { s.cleared++ }
+func (s *fakeSession) Sent(_ chat.RoomName, note string)      { s.noted = note }
 func (s *fakeSession) Focus() []chat.Name                     { return s.focus }
 func (s *fakeSession) SetFocus(p []chat.Name)                 { s.focus = p }
 func (s *fakeSession) Zone() *time.Location                   { return time.UTC }

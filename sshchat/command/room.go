@@ -186,10 +186,18 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.SetPrivate{Room: room, Private: on}); err != nil {
 			return err
 		}
-		c.Hub.NotifyRoom(c.Account.Name, room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
+		c.notifyRoom(room, "%s made the room %s.", c.Account.Name, map[bool]string{true: "private", false: "public"}[on])
 		return nil
 	},
 })
+
+// notifyRoom tells the room what the caller did, and the caller if they are somewhere else.
+func (c *Call) notifyRoom(room chat.RoomName, format string, args ...any) {
+	c.Hub.NotifyRoom(c.Account.Name, room, format, args...)
+	if c.UI == Exec || !c.Hub.In(c.Account.Name, room) {
+		c.Notef("#%s: "+format, append([]any{room}, args...)...)
+	}
+}
 
 func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
 	if err := c.need(2); err != nil {
@@ -227,9 +235,9 @@ var _ = add(&Command{
 			return err
 		}
 		if slow == 0 {
-			c.Hub.NotifyRoom(c.Account.Name, room, "%s turned slow mode off.", c.Account.Name)
+			c.notifyRoom(room, "%s turned slow mode off.", c.Account.Name)
 		} else {
-			c.Hub.NotifyRoom(c.Account.Name, room, "%s turned slow mode on: one message every %v.", c.Account.Name, slow)
+			c.notifyRoom(room, "%s turned slow mode on: one message every %v.", c.Account.Name, slow)
 		}
 		return nil
 	},
@@ -265,7 +273,7 @@ func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 	if err := c.decide(ctx, chat.SetModerator{Name: a.Name, Room: room, On: on}); err != nil {
 		return err
 	}
-	c.Hub.NotifyRoom(c.Account.Name, room, notice, c.Account.Name, a.Name)
+	c.notifyRoom(room, notice, c.Account.Name, a.Name)
 	return nil
 }
 
@@ -300,7 +308,7 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
-		c.Hub.NotifyRoom(c.Account.Name, room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
+		c.notifyRoom(room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
 		c.Hub.NotifyUser(a.Name, "%s removed you from #%s%s.", c.Account.Name, room, in.Why)
 		return nil
 	},

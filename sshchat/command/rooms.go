@@ -155,7 +155,11 @@ var _ = add(&Command{
 			if err != nil {
 				return err
 			}
-			c.Printf("%s\n", info.Topic)
+			if info.Topic != "" {
+				c.Printf("%s\n", info.Topic)
+			} else {
+				c.Notef("%s has no topic.", room.For(c.Account.Name))
+			}
 			return nil
 		}
 		line, err := text.ParseLine(c.Text, 256)

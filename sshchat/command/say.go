@@ -31,6 +31,7 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "send a person a direct message", Group: Talking,
+	Hint: "`query USER` opens the conversation",
 	UIs: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
@@ -93,8 +94,12 @@ func sendDirect(ctx context.Context, c *Call, other chat.Name, said string) erro
 	if other == c.Account.Name {
 		return failed("you cannot write to yourself")
 	}
-	if err := sayAll(ctx, c, saying{room: text.Direct(c.Account.Name, other), kind: chat.Say}, said); err != nil {
+	room := text.Direct(c.Account.Name, other)
+	if err := sayAll(ctx, c, saying{room: room, kind: chat.Say}, said); err != nil {
 		return err
+	}
+	if c.UI == Chat {
+		c.Session.Sent(room, fmt.Sprintf("-- to %s: %s", other, excerpt(said)))
 	}
 	if why, _, away := c.Hub.Away(other); away && c.UI == Chat {
 		c.Notef("%s is away%s.", other, because(why))
@@ -235,7 +240,11 @@ var (
 				if err != nil {
 					return err
 				}
-				return deleteMessage(ctx, c, room, seq)
+				if err := deleteMessage(ctx, c, room, seq); err != nil || c.UI == Exec {
+					return err
+				}
+				c.Notef("Deleted %s.", c.Args[0])
+				return nil
 			}
 			if c.UI == Exec {
 				return c.usage("delete needs a message ID")
@@ -244,10 +253,26 @@ var (
 			if err != nil {
 				return err
 			}
-			return amend(ctx, c, last.Room, chat.Delete, last.Seq, "")
+			if err := amend(ctx, c, last.Room, chat.Delete, last.Seq, ""); err != nil {
+				return err
+			}
+			c.Notef("Deleted: \"%s\"", excerpt(last.Text.String()))
+			return nil
 		},
 	})
 )
+
+// maxExcerpt is how much of a text an answer repeats, in bytes: it is one line of a narrow terminal.
+const maxExcerpt = 60
+
+// excerpt is the beginning of a text, in one line.
+func excerpt(said string) string {
+	short := text.Clean(said, maxExcerpt)
+	if len(short) < len(text.Clean(said, len(said))) {
+		short += "…"
+	}
+	return short
+}
 
 // deleteMessage deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.
 func deleteMessage(ctx context.Context, c *Call, room chat.RoomName, seq uint64) error {

@@ -25,7 +25,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "motd set", Args: "TEXT|-", Brief: "set the message of the day", More: "Without a text, the message is removed.", ExecMore: "With -, it is read from standard input.",
+	Name: "motd set", Args: "[TEXT|-]", Brief: "set the message of the day", More: "Without a text, the message is removed.", ExecMore: "With -, it is read from standard input.",
 	UIs: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
 	Run: func(_ context.Context, c *Call) error {
 		said := c.Text
@@ -62,6 +62,9 @@ var _ = add(&Command{
 			return err
 		}
 		c.Hub.Announce(announced.After(c.Account.Name.String() + " to everyone: "))
+		if c.UI == Exec {
+			c.Notef("Sent to everyone online.")
+		}
 		return nil
 	},
 })
@@ -95,7 +98,9 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "sessions", Brief: "list who is connected, and from where", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "sessions", Brief: "list who is connected, and from where",
+	More: "With the kind of screen, how they logged in, since when, and their SSH client.\n--json also has the fingerprints of keys.",
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, s := range c.Live.Sessions() {
@@ -105,9 +110,9 @@ var _ = add(&Command{
 			}
 			by := "password"
 			if s.Key != "" {
-				by = s.Key
+				by = "key"
 			}
-			t.row(s.Name.String(), s.Addr.String(), "since "+s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), s.UI, by, s.Client)
+			t.row(s.Name.String(), s.Addr.String(), s.UI, by, s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), strings.TrimPrefix(s.Client, "SSH-2.0-"))
 		}
 		t.print(c)
 		return nil

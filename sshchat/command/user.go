@@ -53,7 +53,7 @@ var _ = add(&Command{
 		}
 		c.Log.Info("account created", "account", a.Name, "role", role, "by", c.Account.Name, "source", c.Source)
 		if password != nil {
-			c.Printf("%s\n", password)
+			c.printSecret(a.Name.String()+"'s password", password)
 		}
 		c.Notef("Created the account %s.", a.Name)
 		if !a.Reads() {
@@ -204,7 +204,11 @@ func disabling(name, brief string, disabled bool) *Command {
 				return err
 			}
 			c.Log.Info(name, "account", a.Name, "by", c.Account.Name, "source", c.Source)
-			c.Notef("%s: done.", a.Name)
+			if disabled {
+				c.Notef("Disabled the account %s.", a.Name)
+			} else {
+				c.Notef("Enabled the account %s.", a.Name)
+			}
 			return nil
 		},
 	})
@@ -339,7 +343,9 @@ var _ = add(&Command{
 		}
 		c.Log.Info("password reset", "account", a.Name, "by", c.Account.Name, "source", c.Source)
 		if drawn {
-			c.Printf("%s\n", password)
+			c.printSecret(a.Name.String()+"'s new password", password)
+		} else {
+			c.Notef("Changed %s's password.", a.Name)
 		}
 		return nil
 	},
