@@ -57,8 +57,13 @@ func (s *session) chat(ctx context.Context) int {
 		}
 	}
 	hub := s.server.services.Hub
-	hub.SessionOpened(s.name)
-	defer hub.SessionClosed(s.name)
+	if s.ui.Kind == view.KindPipe {
+		hub.ProgramOpened(s.name)
+		defer hub.ProgramClosed(s.name)
+	} else {
+		hub.SessionOpened(s.name)
+		defer hub.SessionClosed(s.name)
+	}
 	s.reader = hub.Reader(s.name, s.readerStart())
 	defer s.reader.Close()
 	s.inbox = chat.NewInbox(s.name, hub)

@@ -50,8 +50,9 @@ func (h *sequencer) decided(before *State, b Batch) {
 // show appends messages to the logs, once per room if possible, so that a batch wakes a reader once. It applies joins and
 // parts in between, in order.
 func (h *sequencer) show(events []Event) {
+	changes := h.changesRooms(events)
 	lock, unlock := h.mu.RLock, h.mu.RUnlock
-	if h.changesRooms(events) {
+	if changes {
 		lock, unlock = h.mu.Lock, h.mu.Unlock
 	}
 	lock()
@@ -63,6 +64,10 @@ func (h *sequencer) show(events []Event) {
 		case NoChange:
 			if e.Stored != nil {
 				continue // it is for the journal
+			}
+			if r := h.rooms[e.Room]; changes && r != nil && r.joinPending(e.Message.From) {
+				h.appendTo(e.Room, said)
+				h.showJoin(r, e.Message.From)
 			}
 			said[e.Room] = append(said[e.Room], e.Message)
 		case Join:
@@ -82,7 +87,8 @@ func (h *sequencer) show(events []Event) {
 	}
 }
 
-// changesRooms reports whether the events have people come and go, or make direct rooms.
+// changesRooms reports whether the events have people come and go, or make direct rooms, or are from people whom their room has
+// not been shown to have joined.
 func (h *sequencer) changesRooms(events []Event) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -92,7 +98,7 @@ func (h *sequencer) changesRooms(events []Event) bool {
 			continue
 		}
 		r := h.rooms[e.Room]
-		if r == nil || e.Change == Join || e.Change == Leave {
+		if r == nil || e.Change == Join || e.Change == Leave || r.joinPending(e.Message.From) {
 			return true
 		}
 	}

@@ -29,12 +29,13 @@ type directory struct {
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
 type person struct {
-	log      *Log                // what only this person sees: DM notices, joined, parted, marked, private notices
-	rooms    map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
-	marks    readMarks           // locks for itself
-	sessions int
-	debt     debt     // for changes that cost others
-	away     *absence // nil: none was given
+	log       *Log                // what only this person sees: DM notices, joined, parted, marked, private notices
+	rooms     map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
+	marks     readMarks           // locks for itself
+	sessions  int                 // open ones
+	terminals int                 // of these, the ones at a terminal
+	debt      debt                // for changes that cost others
+	away      *absence            // nil: none was given
 }
 
 // addRoom is called with mu held, or before the hub is shared.

@@ -27,37 +27,58 @@ type presence struct {
 	presenceChanged chan struct{} // holds one token while presence changes are pending
 }
 
-// SessionOpened notes that a session of name has opened. Each call needs one of SessionClosed.
-func (h *presence) SessionOpened(name Name) {
+// SessionOpened notes that a session of name has opened on a terminal. Each call needs one of SessionClosed.
+func (h *presence) SessionOpened(name Name) { h.opened(name, true) }
+
+// SessionClosed notes that a session of name has ended. Rooms in which nobody is online release most of their log.
+func (h *presence) SessionClosed(name Name) { h.closed(name, true) }
+
+// ProgramOpened is SessionOpened for a program, which may come and go with every line: its user is online, and no room is
+// shown that they joined or left.
+func (h *presence) ProgramOpened(name Name) { h.opened(name, false) }
+
+// ProgramClosed is SessionClosed for a program.
+func (h *presence) ProgramClosed(name Name) { h.closed(name, false) }
+
+func (h *presence) opened(name Name, terminal bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
 	p.sessions++
-	if p.sessions > 1 {
-		return
+	if terminal {
+		p.terminals++
 	}
 	for room := range p.rooms {
 		r := h.rooms[room]
-		r.online++
-		h.notePresence(r, name, true)
+		if p.sessions == 1 {
+			r.online++
+		}
+		if terminal && p.terminals == 1 {
+			h.notePresence(r, name, true)
+		}
 	}
 }
 
-// SessionClosed notes that a session of name has ended. Rooms in which nobody is online release most of their log.
-func (h *presence) SessionClosed(name Name) {
+func (h *presence) closed(name Name, terminal bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.person(name)
 	p.sessions--
-	if p.sessions > 0 {
-		return
+	if terminal {
+		p.terminals--
 	}
-	p.away = nil // who comes back is back
+	if p.sessions == 0 {
+		p.away = nil // who comes back is back
+	}
 	for room := range p.rooms {
 		r := h.rooms[room]
-		r.online--
-		h.notePresence(r, name, false)
-		if r.online == 0 {
+		if terminal && p.terminals == 0 {
+			h.notePresence(r, name, false)
+		}
+		if p.sessions > 0 {
+			continue
+		}
+		if r.online--; r.online == 0 {
 			r.Log.Trim()
 		}
 	}
@@ -91,13 +112,9 @@ func (h *presence) notePresence(r *Room, name Name, joined bool) {
 // showPresence appends one line to each room with presence changes to show. It returns a channel that fires when the next
 // departure is due to be shown; nil if there is none.
 func (h *presence) showPresence() <-chan time.Time {
-	type line struct {
-		room *Room
-		said string
-	}
-	var lines []line
 	now, next := time.Now(), time.Duration(-1)
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, r := range h.rooms {
 		var in, out []Name
 		for name, c := range r.presence {
@@ -115,18 +132,48 @@ func (h *presence) showPresence() <-chan time.Time {
 			}
 			delete(r.presence, name)
 		}
-		if r.online > 0 && len(in)+len(out) > 0 {
-			lines = append(lines, line{r, presenceText(in, out)})
-		}
-	}
-	h.mu.Unlock()
-	for _, l := range lines {
-		h.appendNotice(l.room.Log, Message{Room: l.room.Name, Kind: PresenceChange, Text: text.Sprintf("%s", l.said)})
+		h.appendPresence(r, in, out)
 	}
 	if next < 0 {
 		return nil
 	}
 	return time.After(next)
+}
+
+// appendPresence is called with mu held.
+func (h *directory) appendPresence(r *Room, in, out []Name) {
+	if r.online > 0 && len(in)+len(out) > 0 {
+		h.appendNotice(r.Log, Message{Room: r.Name, Kind: PresenceChange, Text: text.Sprintf("%s", presenceText(in, out))})
+	}
+}
+
+// joinPending reports whether the room has not been shown yet that somebody has joined. Called with the hub's mu held.
+func (r *Room) joinPending(name Name) bool { return r.presence[name].joined }
+
+// showJoin shows a room that somebody has joined, before what they say or do there. Others who have joined are in the same
+// line. Called with mu held for writing.
+func (h *directory) showJoin(r *Room, name Name) {
+	if !r.joinPending(name) {
+		return
+	}
+	var in []Name
+	for name, c := range r.presence {
+		if c.joined {
+			in = append(in, name)
+			delete(r.presence, name)
+		}
+	}
+	h.appendPresence(r, in, nil)
+}
+
+// NotifyRemoval is NotifyRoom for the removal of somebody: they are not shown as having left as well.
+func (h *directory) NotifyRemoval(by, name Name, room RoomName, format string, args ...any) {
+	h.mu.Lock()
+	if r := h.rooms[room]; r != nil && !r.joinPending(name) {
+		delete(r.presence, name)
+	}
+	h.mu.Unlock()
+	h.NotifyRoom(by, room, format, args...)
 }
 
 // presenceText is "alice and bob joined; carol left".

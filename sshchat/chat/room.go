@@ -95,7 +95,13 @@ func (r Rules) equal(other Rules) bool {
 func (h *directory) NotifyRoom(by Name, name RoomName, format string, args ...any) {
 	h.mu.RLock()
 	r := h.rooms[name]
+	joining := r != nil && r.joinPending(by)
 	h.mu.RUnlock()
+	if joining {
+		h.mu.Lock()
+		h.showJoin(r, by)
+		h.mu.Unlock()
+	}
 	if r != nil {
 		h.appendNotice(r.Log, Message{Room: name, From: by, Kind: Notice, Text: text.Sprintf(format, args...)})
 	}

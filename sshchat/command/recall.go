@@ -230,8 +230,8 @@ func runFollow(ctx context.Context, c *Call) error {
 	}
 	reader := c.Hub.Reader(c.Account.Name, from)
 	defer reader.Close()
-	c.Hub.SessionOpened(c.Account.Name)
-	defer c.Hub.SessionClosed(c.Account.Name)
+	c.Hub.ProgramOpened(c.Account.Name)
+	defer c.Hub.ProgramClosed(c.Account.Name)
 	out := bufio.NewWriter(c.Out)
 	c.Out = out
 	for {

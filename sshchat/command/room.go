@@ -194,10 +194,13 @@ var _ = add(&Command{
 // notifyRoom tells the room what the caller did, and the caller if they are somewhere else.
 func (c *Call) notifyRoom(room chat.RoomName, format string, args ...any) {
 	c.Hub.NotifyRoom(c.Account.Name, room, format, args...)
-	if c.UI == Exec || !c.Hub.In(c.Account.Name, room) {
+	if !c.sees(room) {
 		c.Notef("#%s: "+format, append([]any{room}, args...)...)
 	}
 }
+
+// sees reports whether the caller is shown what the room is.
+func (c *Call) sees(room chat.RoomName) bool { return c.UI == Chat && c.Hub.In(c.Account.Name, room) }
 
 func parseRoomSwitch(c *Call) (room chat.RoomName, on bool, err error) {
 	if err := c.need(2); err != nil {
@@ -308,7 +311,10 @@ var _ = add(&Command{
 			return err
 		}
 		c.Log.Info("kick", "on", a.Name, "room", room.String(), "by", c.Account.Name, "source", c.Source)
-		c.notifyRoom(room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
+		c.Hub.NotifyRemoval(c.Account.Name, a.Name, room, "%s removed %s%s.", c.Account.Name, a.Name, in.Why)
+		if !c.sees(room) {
+			c.Notef("Removed %s from #%s.", a.Name, room)
+		}
 		c.Hub.NotifyUser(a.Name, "%s removed you from #%s%s.", c.Account.Name, room, in.Why)
 		return nil
 	},
