@@ -32,7 +32,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "msg", Aliases: []string{"m", "tell"}, Args: "USER TEXT|-", Brief: "send a person a direct message", Group: Talking,
 	Hint: "`query USER` opens the conversation",
-	UIs: Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
+	UIs:  Both, Effect: Speaks, Free: true, Account: true, Person: true, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		other, err := c.person(c.Args[0])
 		if err != nil {

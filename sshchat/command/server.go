@@ -100,7 +100,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "sessions", Brief: "list who is connected, and from where",
 	More: "With the kind of screen, how they logged in, since when, and their SSH client.\n--json also has the fingerprints of keys.",
-	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	UIs:  Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
 		for _, s := range c.Live.Sessions() {
