@@ -190,14 +190,19 @@ func (v *display) roomInView() chat.RoomName {
 
 // showRooms passes changed rooms and unread counts to the UI.
 func (v *display) showRooms() {
-	if !v.inbox.Dirty() {
+	if !v.inbox.Dirty() && !v.entered {
 		return
 	}
+	v.entered = false
 	services := v.who.server.services
 	var rooms []view.Room
 	for _, r := range v.inbox.Rooms() {
+		other := ""
+		if r.Name.IsDirect() && r.Name == v.room {
+			other = v.presenceOf(r.Name.Other(v.who.name))
+		}
 		rooms = append(rooms, view.Room{
-			Name: r.Name, Topic: r.Topic, Here: r.Online, Members: r.Members,
+			Name: r.Name, Other: other, Topic: r.Topic, Here: r.Online, Members: r.Members,
 			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
 			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
 		})

@@ -20,6 +20,8 @@ type display struct {
 	began   time.Time
 
 	room          chat.RoomName // the current room
+	before        chat.RoomName // the one that was current before it; zero if there is none
+	entered       bool          // the current room is new, and the UI has to be given what it shows of it
 	settings      command.Settings
 	reader        *chat.Reader
 	filter        chat.Filter // what is not shown
@@ -34,10 +36,36 @@ type display struct {
 }
 
 func (v *display) SetRoom(room chat.RoomName) {
-	v.room = room
+	changed := room != v.room
+	if changed {
+		v.room, v.before = room, v.room
+	}
 	if v.ui.Kind != "" {
 		v.ui.Enter(room)
 	}
+	if !changed || !room.IsDirect() {
+		return
+	}
+	v.entered = true // a full screen shows whether the other person is online above the messages, if there are any
+	if v.ui.Kind == view.KindPlain || v.full() && !v.who.server.services.Hub.In(v.who.name, room) {
+		other := room.Other(v.who.name)
+		v.ui.Print(other.String() + " is " + v.presenceOf(other) + ".")
+	}
+}
+
+// presenceOf says whether a person is online, and why not if they said so.
+func (v *display) presenceOf(name chat.Name) string {
+	hub := v.who.server.services.Hub
+	if why, _, away := hub.Away(name); away {
+		if why.String() == "" {
+			return "away"
+		}
+		return "away (" + why.String() + ")"
+	}
+	if hub.Online(name) {
+		return "online"
+	}
+	return "offline"
 }
 
 func (v *display) setFocus(people []chat.Name) {

@@ -181,6 +181,17 @@ func (j *job) Sent(room chat.RoomName, note string) {
 	})
 }
 
+// Standing implements command.Session.
+func (j *job) Standing() (rooms []chat.InboxRoom, before chat.RoomName) {
+	j.do(func() {
+		if j.session.inbox != nil {
+			rooms = j.session.inbox.List()
+		}
+		before = j.session.before
+	})
+	return rooms, before
+}
+
 // Correspondent implements command.Session.
 func (j *job) Correspondent() (name chat.Name) {
 	j.do(func() { name = j.session.correspondent })

@@ -48,6 +48,7 @@ var examples = map[string]example{
 	"/edit":               {line: "edit WORD", says: true, said: true},
 	"/focus":              {line: "focus VICTIM"},
 	"follow":              {line: "follow ROOM", done: "TestBotAnswersOnce"},
+	"/go":                 {line: "go ROOM"},
 	"head":                {line: "head ROOM"},
 	"help":                {line: "help"},
 	"history":             {line: "history ROOM"},

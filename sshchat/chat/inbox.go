@@ -228,9 +228,14 @@ func (b *Inbox) raise(p *roomUnread, seq uint64) {
 // Dirty reports whether the result of Rooms may have changed since the last call.
 func (b *Inbox) Dirty() bool { return b.dirty }
 
-// Rooms lists all the person's rooms as they stand, in the order they are shown in.
+// Rooms is List, after which Dirty reports only later changes.
 func (b *Inbox) Rooms() []InboxRoom {
 	b.dirty = false
+	return b.List()
+}
+
+// List lists all the person's rooms as they stand, in the order they are shown in.
+func (b *Inbox) List() []InboxRoom {
 	rooms := make([]InboxRoom, 0, len(b.rooms))
 	for name, p := range b.rooms {
 		info, err := b.hub.Room(b.me, name)

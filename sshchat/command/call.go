@@ -57,6 +57,9 @@ type Session interface {
 	SetRoom(room chat.RoomName)
 	// Sent shows note if what was just sent to the room is not to be seen where the caller is.
 	Sent(room chat.RoomName, note string)
+	// Standing is how the rooms of this session stand, in the order they are shown in, and the room that was left for this one;
+	// zero if there is none.
+	Standing() (rooms []chat.InboxRoom, before chat.RoomName)
 	// Correspondent is who last sent the caller a direct message in this session; zero if nobody did.
 	Correspondent() chat.Name
 	// Ask asks a question and waits for the answer. It fails with ErrNobodyToAsk if there is no terminal. With echo false

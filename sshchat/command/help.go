@@ -237,7 +237,8 @@ const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts 
   Up, Down                   bring back what you sent
   PgUp, PgDn                 scroll; Esc goes back to the newest message
   Ctrl+N, Ctrl+P             next, previous room; Alt+1 to Alt+9: by number
-  Alt+A                      next room with unread messages
+  Alt+A, Alt+M               next room with unread messages, with a mention
+  Alt+G, Alt+O               go to a room by part of its name, back again
   Ctrl+A, E, W, U, K, Y      edit the line as in a shell
   Ctrl+L                     redraw the screen
   F1, or ? on an empty line  this help

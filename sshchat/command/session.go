@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -75,6 +76,123 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+var _ = add(&Command{
+	Name: "go", Args: "[NAME|!|-]", Brief: "go to a room or person by part of the name", Group: Rooms,
+	More: "A few letters are enough: /go dep goes to #deployments. A number is that of the bar: /go 12.\n" +
+		"Without a name, /go goes to the next room with unread messages, mentions first (Alt+A).\n" +
+		"/go ! goes to the next room that mentions you (Alt+M), and /go - back to the previous room (Alt+O).\n" +
+		"Alt+G starts the command and keeps what you were typing.",
+	UIs: Chat, Effect: Reads, Account: true, Words: 1,
+	Run: func(_ context.Context, c *Call) error {
+		rooms, before := c.Session.Standing()
+		var room chat.RoomName
+		var err error
+		switch word := firstOf(c.Args); word {
+		case "", "!":
+			room, err = nextUnread(rooms, c.Session.Room(), word == "!")
+		case "-":
+			if room = before; room.IsZero() || !room.IsDirect() && !c.Hub.In(c.Account.Name, room) {
+				err = notFound("you were in no other room in this session")
+			}
+		default:
+			room, err = findRoom(c, rooms, word)
+		}
+		if err != nil {
+			return err
+		}
+		c.Session.SetRoom(room)
+		return nil
+	},
+})
+
+// nextUnread is the room after now with a mention, or else, unless only those are wanted, with unread messages.
+func nextUnread(rooms []chat.InboxRoom, now chat.RoomName, mentions bool) (unread chat.RoomName, err error) {
+	at := slices.IndexFunc(rooms, func(r chat.InboxRoom) bool { return r.Name == now })
+	for i := range rooms {
+		switch r := &rooms[(at+1+i)%len(rooms)]; {
+		case r.Name == now:
+		case r.Mentions > 0:
+			return r.Name, nil
+		case r.Unread > 0 && unread.IsZero() && !mentions:
+			unread = r.Name
+		}
+	}
+	switch {
+	case !unread.IsZero():
+		return unread, nil
+	case mentions:
+		return unread, notFound("no other room has unread messages that mention you")
+	}
+	return unread, notFound("no other room has unread messages")
+}
+
+// findRoom is the room of the caller's that part of a name fits best, or the conversation with the person of that name.
+func findRoom(c *Call, rooms []chat.InboxRoom, word string) (chat.RoomName, error) {
+	me, now := c.Account.Name, c.Session.Room()
+	best, least := -1, [4]int{}
+	for i := range rooms {
+		r := &rooms[i]
+		name := r.Name.For(me)
+		rank, ok := matchName(name, strings.ToLower(word))
+		if !ok {
+			continue
+		}
+		key := [4]int{rank, 0, -2*min(r.Mentions, 1) - min(r.Unread, 1), len(name)}
+		if r.Name == now {
+			key[1] = 1
+		}
+		if best < 0 || slices.Compare(key[:], least[:]) < 0 {
+			best, least = i, key
+		}
+	}
+	exact := best >= 0 && least[0] == 0
+	if !exact && !strings.HasPrefix(word, "#") {
+		if other, err := c.person(word); err == nil && other != me {
+			return text.Direct(me, other), nil
+		}
+	}
+	if best >= 0 {
+		return rooms[best].Name, nil
+	}
+	if room, err := text.ParseRoomName(word); err == nil {
+		if _, err := c.Hub.Room(me, room); err == nil {
+			return room, notFound("you are not in #%s; to join it: /join #%s", room, room)
+		}
+	}
+	return chat.RoomName{}, notFound("none of your rooms matches %q; for a list: /list", text.Clean(word, 40))
+}
+
+// matchName reports whether part of a name, in lower case, fits a name such as "#dev" or "@bob", and how well: 0 is the whole name.
+func matchName(name, word string) (rank int, ok bool) {
+	if word == "" || word == "#" || word == "@" {
+		return 0, false
+	}
+	bare := name[1:]
+	if word[0] == '#' || word[0] == '@' {
+		if word[0] != name[0] {
+			return 0, false
+		}
+		word = word[1:]
+	}
+	i := strings.Index(bare, word)
+	switch {
+	case bare == word:
+		return 0, true
+	case i == 0:
+		return 1, true
+	case strings.Contains(bare, "-"+word) || strings.Contains(bare, "_"+word):
+		return 2, true
+	case i > 0:
+		return 3, true
+	}
+	for _, c := range []byte(bare) { // names are ASCII: its letters in their order
+		if word != "" && word[0] == c {
+			word = word[1:]
+		}
+	}
+	return 4, word == ""
+}
 
 var _ = add(&Command{
 	Name: "focus", Args: "[USER…|$]", Brief: "show only these people in rooms; $ ends it", Group: People,

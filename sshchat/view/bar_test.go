@@ -149,6 +149,106 @@ func TestBarOfManyRooms(t *testing.T) {
 	s.checkRedraw()
 }
 
+// Alt+M goes to the next mention and to nothing else, Alt+O to the room before and back again, and Alt+G starts a command
+// that keeps what was typed. A room has a number also if it has no key.
+func TestKeysToRooms(t *testing.T) {
+	s := newStage(t, 100, 12, "xterm")
+	rooms := []Room{{Name: chat.General}, {Name: dev, Unread: 3}}
+	for i := range 10 {
+		rooms = append(rooms, Room{Name: direct(fmt.Sprintf("person%d", i))})
+	}
+	rooms[5].Unread, rooms[5].Mentions = 1, 1
+	s.enter(rooms...)
+	goes := func(keys string, want chat.RoomName) {
+		t.Helper()
+		did := s.types(keys)
+		if len(did) != 1 || did[0] != (Action{Kind: Go, Room: want}) {
+			t.Fatalf("%q does %v, not %v", keys, did, want)
+		}
+		s.Full.Enter(want)
+		s.flush()
+	}
+	rings := func(keys string) {
+		t.Helper()
+		if did := s.types(keys); did != nil || !strings.Contains(s.wrote, "\a") {
+			t.Errorf("%q does %v", keys, did)
+		}
+	}
+	rings("\x1bo") // nowhere was before
+	goes("\x1bm", direct("person3"))
+	goes("\x1bo", chat.General)
+	goes("\x1bo", direct("person3"))
+	rooms = slices.Clone(rooms)
+	rooms[5].Unread, rooms[5].Mentions = 0, 0
+	s.Full.Rooms(rooms)
+	rings("\x1bm")
+	goes("\x1ba", dev)
+	goes("/go 12\r", direct("person9"))
+	if did := s.types("/go 13\r"); len(did) != 1 || did[0] != (Action{Kind: Line, Text: "/go 13"}) {
+		t.Errorf("a number that no room has does %v", did)
+	}
+
+	s.types("half a thought\x1bg")
+	s.shows("> /go")
+	s.hides("half a thought")
+	s.types("\x1bg") // once is enough
+	if did := s.types("dev\r"); len(did) != 1 || did[0] != (Action{Kind: Line, Text: "/go dev"}) {
+		t.Errorf("Alt+G and a name do %v", did)
+	}
+	s.shows("> half a thought")
+	s.types("\x1bg\x03") // Ctrl+C
+	s.shows("> half a thought")
+	s.types("\x1bgp")
+	s.Full.Enter(dev) // as Alt+2 does
+	s.Full.Enter(direct("person9"))
+	s.flush()
+	s.shows("> half a thought")
+	rooms = slices.Delete(rooms, 1, 2)
+	s.Full.Rooms(rooms)
+	rings("\x1bo") // that room was left
+	s.checkRedraw()
+}
+
+// In a plain terminal the same keys are commands.
+func TestPlainKeysToRooms(t *testing.T) {
+	m := newTerminal(t, 80)
+	m.Enter(chat.General)
+	for keys, want := range map[string]string{"\x1ba": "/go", "\x1bm": "/go !", "\x1bo": "/go -", "dra\x1bgdev\r": "/go dev"} {
+		did := m.typed(keys)
+		if len(did) != 1 || did[0] != (Action{Kind: Line, Text: want}) {
+			t.Errorf("%q does %v, not %q", keys, did, want)
+		}
+	}
+	m.flush()
+	m.shows("#general> /go dev", "#general> dra")
+}
+
+// While scrolled up, the bar counts the messages below, and a narrow one says at least that there are some.
+func TestMoreBelowIsCounted(t *testing.T) {
+	for width, want := range map[int]string{60: "[away, 7 more below: Esc]", 30: "[away, more below]", 22: ""} {
+		s := newStage(t, width, 12, "xterm")
+		s.Set(Preferences{Away: true})
+		s.enter(Room{Name: chat.General}, Room{Name: dev})
+		for i := range 40 {
+			s.says(said(chat.General, bob, fmt.Sprintf("m%d.", i)))
+		}
+		s.says(happened(chat.General, chat.PresenceChange, chat.Name{}, "bob left")) // is no message
+		s.flush()
+		s.types("\x1b[5~")
+		if got := s.bottom(); !strings.HasSuffix(strings.TrimRight(got, " "), want) || want == "" && strings.Contains(got, "[") {
+			t.Errorf("%d wide: %q, not %q", width, got, want)
+		}
+		s.amends(chat.General, true, "")
+		s.says(said(dev, bob, "elsewhere"))
+		s.flush()
+		s.checkRedraw()
+		s.types("\x1b")
+		s.Expire()
+		s.flush()
+		s.hides("below")
+	}
+}
+
 // While a list is open, answers are seen below it, and it closes for what one says.
 func TestAnswersWhileAListIsOpen(t *testing.T) {
 	s := newStage(t, 60, 14, "xterm")

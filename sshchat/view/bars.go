@@ -27,9 +27,11 @@ type bars struct {
 	order   []int  // where each room stands among them, as they were set
 	numbers roomNumbers
 	room    chat.RoomName // the one that is shown
+	before  chat.RoomName // the one that was shown before it; zero if there is none
 
 	topicCurrent, roomsCurrent bool // the rows and the title are up to date
 	more                       bool // they say that there is more below
+	below                      int  // so many messages
 	topic, status, title       string
 }
 
@@ -57,7 +59,7 @@ func (b *bars) set(rooms []Room) {
 	for i, r := range rooms {
 		was := &b.rooms[b.order[i]]
 		b.roomsCurrent = b.roomsCurrent && was.Unread == r.Unread && was.Mentions == r.Mentions
-		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members)
+		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members && was.Other == r.Other)
 		*was = r
 	}
 }
@@ -81,13 +83,13 @@ func (b *bars) invalidate() { b.topicCurrent, b.roomsCurrent = false, false }
 // current reports whether the rows are up to date.
 func (b *bars) current() bool { return b.topicCurrent && b.roomsCurrent }
 
-// update renders what has changed. more: there are messages below those shown.
-func (b *bars) update(more bool) {
+// update renders what has changed. more: there is something below what is shown, so many whole messages of it.
+func (b *bars) update(more bool, below int) {
 	if !b.topicCurrent {
 		b.topic = b.topicRow()
 	}
-	if !b.roomsCurrent || b.more != more {
-		b.more = more
+	if !b.roomsCurrent || b.more != more || b.below != below {
+		b.more, b.below = more, below
 		b.status, b.title = b.roomsRow(), b.windowTitle()
 	}
 	b.topicCurrent, b.roomsCurrent = true, true
@@ -103,6 +105,9 @@ func (b *bars) topicRow() string {
 		return b.ruledTopic(&r)
 	}
 	said := " " + b.room.For(b.me)
+	if r.Other != "" {
+		said += "  " + string(text.AppendPrintable(nil, r.Other, false))
+	}
 	if !b.room.IsDirect() && r.Members > 0 {
 		said += fmt.Sprintf("  %d of %d online", r.Here, r.Members)
 	}
@@ -121,6 +126,9 @@ func (b *bars) ruledTopic(r *Room) string {
 		row.add(style, " "+said+" ")
 	}
 	put(theme.Room, b.room.For(b.me))
+	if r.Other != "" {
+		put(theme.Time, string(text.AppendPrintable(nil, r.Other, false)))
+	}
 	if !b.room.IsDirect() && r.Members > 0 {
 		put(theme.Time, fmt.Sprintf("%d of %d online", r.Here, r.Members))
 	}
@@ -349,18 +357,22 @@ func hiddenStyle(items []barItem) theme.Style {
 
 // state is what the right end of the bar says.
 func (b *bars) state() string {
-	var words []string
-	if b.away {
-		words = append(words, "away")
-	}
+	var long, short string
 	if b.more {
-		words = append(words, "more below")
+		long, short = "more below: Esc", "more below"
+		if b.below > 0 {
+			long = strconv.Itoa(b.below) + " " + long
+		}
 	}
-	s := strings.Join(words, ", ")
-	if s == "" || len(s)+10 > b.width {
-		return ""
+	if b.away {
+		long, short = "away, "+long, "away, "+short
 	}
-	return "[" + s + "]"
+	for _, s := range []string{long, short} {
+		if s = strings.TrimSuffix(s, ", "); s != "" && len(s)+10 <= b.width {
+			return "[" + s + "]"
+		}
+	}
+	return ""
 }
 
 // roomOf is the room that a key goes to; ok is false for other keys, and the room is zero if there is no such room.
@@ -372,7 +384,11 @@ func (b *bars) roomOf(name string) (room chat.RoomName, ok bool) {
 	case name == "ctrl+p" && n > 0:
 		return b.rooms[(max(now, 0)+n-1)%n].Name, true
 	case name == "alt+a":
-		return b.nextUnread(now), true
+		return b.nextUnread(now, false), true
+	case name == "alt+m":
+		return b.nextUnread(now, true), true
+	case name == "alt+o":
+		return b.back(), true
 	}
 	if n, ok := roomNumber(name); ok {
 		if i := slices.IndexFunc(b.rooms, func(r Room) bool { return b.numbers.number(r.Name) == n }); i >= 0 {
@@ -383,8 +399,31 @@ func (b *bars) roomOf(name string) (room chat.RoomName, ok bool) {
 	return room, false
 }
 
-// nextUnread is the next room after the one at now with a mention, or else with anything unread.
-func (b *bars) nextUnread(now int) chat.RoomName {
+// back is the room that was shown before this one, if the person is still in it; zero if there is none.
+func (b *bars) back() (room chat.RoomName) {
+	if b.before.IsDirect() || slices.ContainsFunc(b.rooms, func(r Room) bool { return r.Name == b.before }) {
+		return b.before
+	}
+	return room
+}
+
+// numbered is the room that a line such as "/go 12" names by its number. ok is false for other lines, and for numbers that no
+// room has.
+func (b *bars) numbered(line string) (room chat.RoomName, ok bool) {
+	word, isGo := strings.CutPrefix(line, goLine)
+	n, err := strconv.Atoi(strings.TrimSpace(word))
+	if !isGo || err != nil {
+		return room, false
+	}
+	i := slices.IndexFunc(b.rooms, func(r Room) bool { return b.numbers.number(r.Name) == n })
+	if i < 0 {
+		return room, false
+	}
+	return b.rooms[i].Name, true
+}
+
+// nextUnread is the next room after the one at now with a mention, or else, unless only those are wanted, with anything unread.
+func (b *bars) nextUnread(now int, mentions bool) chat.RoomName {
 	var unread chat.RoomName
 	for i := range b.rooms {
 		r := b.rooms[(now+1+i)%len(b.rooms)]
@@ -392,7 +431,7 @@ func (b *bars) nextUnread(now int) chat.RoomName {
 		case r.Name == b.room:
 		case r.Mentions > 0:
 			return r.Name
-		case r.Unread > 0 && unread.IsZero():
+		case r.Unread > 0 && unread.IsZero() && !mentions:
 			unread = r.Name
 		}
 	}

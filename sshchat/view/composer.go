@@ -36,6 +36,7 @@ type composer struct {
 	edit     editor.Editor
 	drafts   drafts
 	question *openQuestion // the question that the next line answers, or nil
+	aside    *editor.Line  // what was being typed when Alt+G began a command, or nil
 }
 
 // openQuestion is a question that has no answer yet.
@@ -50,9 +51,35 @@ func (c *composer) enter(from, to chat.RoomName) {
 	if c.question != nil {
 		now = &c.question.draft
 	}
+	if c.aside != nil {
+		*now, c.aside = *c.aside, nil
+	}
 	c.drafts.store(from, *now)
 	*now = c.drafts.take(to)
 	c.edit.Sent.Reset()
+}
+
+// goLine is what Alt+G begins.
+const goLine = "/go "
+
+// beginGo begins a command that goes to a room. What was being typed comes back after it.
+func (c *composer) beginGo() {
+	if strings.HasPrefix(string(c.edit.Text), goLine) {
+		return
+	}
+	if len(c.edit.Text) > 0 {
+		draft := c.edit.Line
+		c.aside = &draft
+	}
+	c.edit.Line = editor.Line{}
+	c.edit.Insert(goLine)
+}
+
+// resume brings back what was being typed when Alt+G began a command, once that is sent or cleared.
+func (c *composer) resume() {
+	if c.aside != nil {
+		c.edit.Line, c.aside = *c.aside, nil
+	}
 }
 
 // ask makes the next line an answer. The caller sets the question's prompt.

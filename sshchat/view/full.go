@@ -67,6 +67,7 @@ func (f *Full) Enter(room chat.RoomName) {
 		return
 	}
 	f.input.enter(f.room, room)
+	f.bars.before = f.room
 	f.room, f.bars.room = room, room
 	f.bars.invalidate()
 	f.overlay = nil
@@ -180,7 +181,7 @@ func (f *Full) drawChanges() {
 		f.end.rows = f.screen.add(&f.output, f.added.messages, f.end.rows)
 	}
 	if !f.bars.current() {
-		f.bars.update(f.messages.position.order > 0)
+		f.bars.update(f.messages.position.order > 0, f.bars.below) // a message below would be a new frame
 		if f.rows >= rowsForTopic {
 			f.screen.setRow(&f.output, 0, f.bars.topic, rowHash(f.bars.topic))
 		}
@@ -218,7 +219,7 @@ func (f *Full) compose() frame {
 	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
 	area := areaHeight(f.rows, len(box))
 	f.messages.scroll(area)
-	f.bars.update(f.messages.position.order > 0)
+	f.bars.update(f.messages.position.order > 0, f.messages.below())
 	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.bars.title}
 	if f.rows >= rowsForTopic {
 		fr.rows = append(fr.rows, f.bars.topic)

@@ -53,6 +53,10 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 	switch k.Name {
 	case "":
 		f.insert(k.Text)
+	case "alt+g":
+		if f.input.question == nil {
+			f.input.beginGo()
+		}
 	case "pasted":
 		f.complain(f.input.edit.ReportLost())
 	case "enter":
@@ -155,10 +159,13 @@ func roomNumber(name string) (n int, ok bool) {
 	return 0, false
 }
 
+// goKeys are the keys that look for a room, and the commands that do the same.
+var goKeys = map[string]string{"alt+a": "/go", "alt+m": "/go !", "alt+o": "/go -", "alt+g": goLine}
+
 // boundOnScreen is editor.Bound for a full screen.
 func boundOnScreen(name string) bool {
 	_, number := roomNumber(name)
-	return number || name == "alt+a" || editor.Bound(name)
+	return number || goKeys[name] != "" || editor.Bound(name)
 }
 
 // submit sends what is typed. A message that is too long stays in the line, to be shortened.
@@ -176,6 +183,10 @@ func (f *Full) submit(did []Action) []Action {
 		return did
 	}
 	said := f.input.edit.Take()
+	f.input.resume()
+	if room, ok := f.bars.numbered(said); ok {
+		return append(did, Action{Kind: Go, Room: room})
+	}
 	if editor.IsCommand([]byte(said)) {
 		f.last = said
 	}
@@ -191,6 +202,7 @@ func (f *Full) interrupt(did []Action) []Action {
 		f.input.answered()
 	case len(f.input.edit.Text) > 0:
 		f.input.edit.Clear()
+		f.input.resume()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})

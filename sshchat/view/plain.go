@@ -47,7 +47,7 @@ const minTyped = 10
 // NewPlain returns a UI that shows no prompt before Enter or Ask.
 func NewPlain(o Options) *Plain {
 	p := &Plain{complete: o.Complete, since: o.Since, shared: o.Lines}
-	p.me, p.find, p.keys.Bound = o.Me, o.Find, editor.Bound
+	p.me, p.find, p.keys.Bound = o.Me, o.Find, boundOnPlain
 	p.Set(o.Preferences)
 	p.Resize(o.Width, o.Height)
 	return p

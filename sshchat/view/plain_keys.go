@@ -52,6 +52,14 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 		p.input.edit.DeleteNext()
 	case "ctrl+l":
 		p.row.erase(&p.output)
+	case "alt+g":
+		if p.input.question == nil {
+			p.input.beginGo()
+		}
+	case "alt+a", "alt+m", "alt+o":
+		if p.input.question == nil {
+			return append(did, Action{Kind: Line, Text: goKeys[k.Name]})
+		}
 	case "f1":
 		if p.input.question == nil {
 			return append(did, Action{Kind: Line, Text: helpLine})
@@ -67,6 +75,9 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 	}
 	return did
 }
+
+// boundOnPlain is editor.Bound for a plain terminal.
+func boundOnPlain(name string) bool { return goKeys[name] != "" || editor.Bound(name) }
 
 // submit sends what is typed. A message's row is cleared: it appears among the others once it is stored.
 // A command or an answer stays, above its result.
@@ -86,6 +97,9 @@ func (p *Plain) submit(did []Action) []Action {
 	}
 	secret := p.input.edit.Secret
 	text := p.input.edit.Take()
+	if p.input.question == nil {
+		p.input.resume()
+	}
 	switch {
 	case secret:
 		p.echo("")
@@ -128,6 +142,7 @@ func (p *Plain) interrupt(did []Action) []Action {
 		p.answered()
 	case len(p.input.edit.Text) > 0:
 		p.input.edit.Clear()
+		p.input.resume()
 		return did
 	}
 	return append(did, Action{Kind: Interrupt})

@@ -254,6 +254,23 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	return append(rows, s.lines.rows(s.renderer, m, s.width, s.renderer.variant(m, s.width, t))...)
 }
 
+// below counts the messages below those that are shown; 0 at the room's end.
+func (s *scrollback) below() int {
+	if s.position.order == 0 {
+		return 0
+	}
+	n := 0
+	for _, m := range slices.Backward(s.all()) {
+		if m.DisplaySeq <= s.position.order {
+			break
+		}
+		if m.Kind.Stored() && !amends(&m) {
+			n++
+		}
+	}
+	return n
+}
+
 // amends reports whether m changes another message, or its reactions.
 func amends(m *chat.Message) bool { return m.Kind.Amends() || m.Kind.Reacts() }
 

@@ -152,6 +152,7 @@ type Room struct {
 	Unread   int    // messages after Mark
 	Mentions int    // of these, messages that name the person; in a direct room all of them
 	Mark     uint64 // Seq of the last message the person has read; the unread line stands below it
+	Other    string // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
 	Sealed   int    // older messages that are not in memory, and that the person can decrypt
 }
 
