@@ -15,13 +15,13 @@ import (
 )
 
 // shown is what a terminal was sent.
-type shown struct {
+type terminalOutput struct {
 	mu  sync.Mutex
 	all []byte
 	new chan struct{} // holds a token when there is more
 }
 
-func (s *shown) Write(p []byte) (int, error) {
+func (s *terminalOutput) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	s.all = append(s.all, p...)
 	s.mu.Unlock()
@@ -33,14 +33,14 @@ func (s *shown) Write(p []byte) (int, error) {
 }
 
 // clear forgets what was shown.
-func (s *shown) clear() {
+func (s *terminalOutput) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = nil
 }
 
 // wait waits until the text is shown.
-func (s *shown) wait(t *testing.T, text string) {
+func (s *terminalOutput) wait(t *testing.T, text string) {
 	t.Helper()
 	for late := time.After(20 * time.Second); ; {
 		s.mu.Lock()
@@ -62,7 +62,7 @@ type person struct {
 	t *testing.T
 	*ssh.Session
 	keys   io.Writer
-	screen *shown
+	screen *terminalOutput
 }
 
 // openSession opens a session with that terminal.
@@ -72,7 +72,7 @@ func (s *inside) openSession(term string) person {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := person{s.t, sess, nil, &shown{new: make(chan struct{}, 1)}}
+	p := person{s.t, sess, nil, &terminalOutput{new: make(chan struct{}, 1)}}
 	sess.Stdout = p.screen
 	if p.keys, err = sess.StdinPipe(); err != nil {
 		s.t.Fatal(err)

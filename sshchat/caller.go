@@ -190,7 +190,7 @@ func among(a limit.Allowance, n int) limit.Allowance {
 // Denied implements command.Caller.
 func (who *caller) Denied() (unwritten int, due bool) {
 	if who.login().provisional() { // who can use as many names as they like
-		return 0, who.server.strangerDenials.due(chat.Act{By: who.name.String(), Source: who.conn.source})
+		return 0, who.server.strangerDenials.due(chat.AuditEntry{By: who.name.String(), Source: who.conn.source})
 	}
 	due = who.server.denials.Take(who.name, time.Now()) == 0
 	who.server.mu.Lock()

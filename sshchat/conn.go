@@ -223,13 +223,13 @@ func (c *conn) charge(what limit.Offence) {
 		return
 	case s.attempts.Known(c.from):
 		if what == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
-			s.recordEvent(chat.Act{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
+			s.recordEvent(chat.AuditEntry{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
 		}
 		return
 	}
 	if begun := s.penalties.Add(c.from, what); begun > 0 {
 		s.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
-		s.recordEvent(chat.Act{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
+		s.recordEvent(chat.AuditEntry{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})
 	}
 }
 

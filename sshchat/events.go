@@ -33,10 +33,10 @@ func newEvents(log command.Logger, now func() time.Time) *events {
 }
 
 // due reports whether an event is to be written now.
-func (e *events) due(act chat.Act) bool {
+func (e *events) due(entry chat.AuditEntry) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	what, now := act.Do+" "+act.On+" "+act.By+" "+act.Source+" "+act.Result, e.now()
+	what, now := entry.Do+" "+entry.On+" "+entry.By+" "+entry.Source+" "+entry.Result, e.now()
 	for old, at := range e.written {
 		if now.Sub(at) >= eventEvery {
 			delete(e.written, old)
@@ -50,33 +50,33 @@ func (e *events) due(act chat.Act) bool {
 }
 
 // recordEvent writes an event, if it is due.
-func (s *Server) recordEvent(act chat.Act) {
-	act.Result = cmp.Or(act.Result, "done")
-	if s.services.Audit == nil || !s.events.due(act) {
+func (s *Server) recordEvent(entry chat.AuditEntry) {
+	entry.Result = cmp.Or(entry.Result, "done")
+	if s.services.Audit == nil || !s.events.due(entry) {
 		return
 	}
-	if err := s.services.Audit.Note(act); err != nil {
-		s.log.Error("the audit log cannot be written", "do", act.Do, "err", err)
+	if err := s.services.Audit.Note(entry); err != nil {
+		s.log.Error("the audit log cannot be written", "do", entry.Do, "err", err)
 	}
 }
 
 // recordRoleLogin notes the login of an account with rights.
 func (a *authentication) recordRoleLogin(account chat.Account, method string) {
 	if account.Role.AtLeast(chat.Mod) {
-		a.server.recordEvent(chat.Act{By: account.Name.String(), Source: a.conn.source, Do: "login", Text: string(account.Role) + " by " + method})
+		a.server.recordEvent(chat.AuditEntry{By: account.Name.String(), Source: a.conn.source, Do: "login", Text: string(account.Role) + " by " + method})
 	}
 }
 
 // recordKeptOut notes the login of an account that is not let in: it is banned or disabled, or not on the allowlist.
 func (s *Server) recordKeptOut(c *conn, name chat.Name, why error) {
 	words, _ := command.Text(why)
-	s.recordEvent(chat.Act{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
+	s.recordEvent(chat.AuditEntry{By: name.String(), Source: c.source, Do: "login", Text: words, Result: "denied"})
 }
 
 // passwordsDelayed records that after many wrong passwords an account's next ones are delayed.
 func (s *Server) passwordsDelayed(c *conn, name chat.Name) {
 	if _, exists := s.view().ByName(name); exists && s.attempts.Delayed(name) {
-		s.recordEvent(chat.Act{Source: c.source, Do: "passwords wait", On: name.String()})
+		s.recordEvent(chat.AuditEntry{Source: c.source, Do: "passwords wait", On: name.String()})
 	}
 }
 

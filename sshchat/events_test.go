@@ -19,7 +19,7 @@ func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
 	told := 0
 	for i := range 100_000 {
 		now = now.Add(36 * time.Millisecond) // an hour in all
-		if e.due(chat.Act{Do: "kept away", Source: fmt.Sprint("192.0.2.", i)}) {
+		if e.due(chat.AuditEntry{Do: "kept away", Source: fmt.Sprint("192.0.2.", i)}) {
 			told++
 		}
 	}
@@ -30,7 +30,7 @@ func TestAttackEventsDoNotFillTheAuditLog(t *testing.T) {
 		t.Errorf("%d are remembered", len(e.written))
 	}
 	now = now.Add(2 * time.Hour)
-	same := chat.Act{Do: "login", By: "alice", Source: "192.0.2.1"}
+	same := chat.AuditEntry{Do: "login", By: "alice", Source: "192.0.2.1"}
 	if !e.due(same) || e.due(same) {
 		t.Error("the same is not told once")
 	}

@@ -228,8 +228,8 @@ type discard struct{ net.Conn }
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkGuardWrite shows how many system calls a write takes. What the client takes to read it counts as well.
-func BenchmarkGuardWrite(b *testing.B) {
+// BenchmarkFilterWrite shows how many system calls a write takes. What the client takes to read it counts as well.
+func BenchmarkFilterWrite(b *testing.B) {
 	for _, size := range []int{200, 1 << 10, 3 << 10, 8 << 10, 40 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			w := newWire(b, gossh.CipherChaCha20Poly1305, 0)

@@ -55,7 +55,7 @@ func (l signedLog) Signed() (command.SignedTip, error) {
 func (l signedLog) begin(logger *slog.Logger) error {
 	if _, _, err := l.CheckTip(l.key); err != nil {
 		logger.Warn("the audit log does not match its signature", "err", err)
-		if err := l.Append(chat.Act{Do: "audit check", Text: err.Error(), Result: "failed"}); err != nil {
+		if err := l.Append(chat.AuditEntry{Do: "audit check", Text: err.Error(), Result: "failed"}); err != nil {
 			return err
 		}
 	}

@@ -152,7 +152,7 @@ func TestAttackTerminalChangesNoBytes(t *testing.T) {
 	}
 	registry, tried := command.NewRegistry(), 0
 	for _, e := range registry.Manual() {
-		cmd, _, err := registry.Find(e.Faces&-e.Faces, e.Name)
+		cmd, _, err := registry.Find(e.UIs&-e.UIs, e.Name)
 		if err != nil || cmd.Bytes == nil {
 			continue
 		}

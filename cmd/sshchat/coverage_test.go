@@ -25,7 +25,7 @@ func TestEveryCommandHasItsScript(t *testing.T) {
 	tried := scripted(t)
 	registry := command.NewRegistry()
 	for _, e := range registry.Manual() {
-		cmd, _, err := registry.Find(e.Faces&-e.Faces, e.Name)
+		cmd, _, err := registry.Find(e.UIs&-e.UIs, e.Name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,7 @@ func (m manual) end() {
 
 func (m manual) entry(e command.Explained) {
 	where := ""
-	switch e.Faces {
+	switch e.UIs {
 	case command.Chat:
 		where = " (in the chat)"
 	case command.Exec:

@@ -100,7 +100,7 @@ func TestAttackEveryCommandInEveryCondition(t *testing.T) {
 		left[name] = true
 	}
 	for _, entry := range registry.Manual() {
-		cmd, _, err := registry.Find(entry.Faces&-entry.Faces, entry.Name)
+		cmd, _, err := registry.Find(entry.UIs&-entry.UIs, entry.Name)
 		if err != nil {
 			t.Fatal(err)
 		}

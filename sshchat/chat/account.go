@@ -233,8 +233,8 @@ type Tallies interface {
 	Tallies() map[Name]Tally
 }
 
-// Act is one line of the audit log: what somebody did as an admin or moderator, or what happened to security.
-type Act struct {
+// AuditEntry is one line of the audit log: what somebody did as an admin or moderator, or what happened to security.
+type AuditEntry struct {
 	N      uint64    `json:"n"`  // counts lines from 1, across files
 	At     time.Time `json:"at"` // UTC
 	By     string    `json:"by"` // an account's name; empty: the server

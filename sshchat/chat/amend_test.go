@@ -42,7 +42,7 @@ func amend(t testing.TB, h *Hub, who string, kind Kind, of uint64, text string) 
 }
 
 func TestEditAndDelete(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	late, live := h.Reader(name(t, "bob"), From{}), h.Reader(name(t, "bob"), From{})
 	say(t, h, "alice", General, "teh cat")
 	say(t, h, "bob", General, "which")
@@ -79,14 +79,14 @@ func TestEditAndDelete(t *testing.T) {
 }
 
 func TestWhoMayAmendWhat(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob", "mallory")
+	h := start(t, &fakeJournal{}, "alice", "bob", "mallory")
 	say(t, h, "alice", General, "mine")
 	amend(t, h, "alice", Edit, 1, "mine, I say")
 	say(t, h, "alice", General, "gone")
 	amend(t, h, "alice", Delete, 3, "")
 	join(t, h, "bob", "ci")
 	say(t, h, "bob", room(t, "ci"), "private")
-	stored := len(h.journal.(*tape).stored())
+	stored := len(h.journal.(*fakeJournal).stored())
 	for _, c := range []struct {
 		who   string
 		where RoomName
@@ -117,10 +117,10 @@ func TestWhoMayAmendWhat(t *testing.T) {
 			t.Errorf("a %s was posted as a message", kind)
 		}
 	}
-	if got := len(h.journal.(*tape).stored()); got != stored {
+	if got := len(h.journal.(*fakeJournal).stored()); got != stored {
 		t.Errorf("%d of what was refused is stored", got-stored)
 	}
-	h.submit(t.Context(), newRequest(TheServer, rises{name(t, "bob"), Mod}))
+	h.submit(t.Context(), newRequest(TheServer, forceRole{name(t, "bob"), Mod}))
 	if m, err := h.Remove(t.Context(), h.caller(name(t, "bob")), General, 1); err != nil || m.From != name(t, "bob") || m.Of != 1 {
 		t.Errorf("who may delete others' messages: %+v, %v", m, err)
 	}
@@ -131,7 +131,7 @@ func TestWhoMayAmendWhat(t *testing.T) {
 
 // since-by-number: what was said before somebody came is not theirs to delete, or to learn of by trying.
 func TestAmendBeforeSince(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
 	say(t, h, "bob", room(t, "ci"), "before")
@@ -149,7 +149,7 @@ func TestAmendBeforeSince(t *testing.T) {
 func TestDeleteAndEditInOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice := name(t, "alice")
-		h := hubOver(&tape{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		h := hubOver(&fakeJournal{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		ctx, stop := context.WithCancel(t.Context())
 		go h.Run(ctx)
 		say(t, h, "alice", General, "one")
@@ -176,7 +176,7 @@ func TestDeleteAndEditInOneBatch(t *testing.T) {
 }
 
 func TestDeletionThatWasNotStored(t *testing.T) {
-	j := &tape{}
+	j := &fakeJournal{}
 	h := start(t, j, "alice")
 	say(t, h, "alice", General, "one")
 	j.fail(errors.New("disk full"))
@@ -191,7 +191,7 @@ func TestDeletionThatWasNotStored(t *testing.T) {
 }
 
 func TestLastOwnMessage(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice := name(t, "alice")
 	last := func(want uint64) {
 		t.Helper()
@@ -212,7 +212,7 @@ func TestLastOwnMessage(t *testing.T) {
 
 // What is dropped cannot be amended, and the log stays within its budget whatever edits do.
 func TestAmendKeepsTheBudget(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	log := h.rooms[General].Log
 	for range 300 {
 		m := say(t, h, "alice", General, "x")
@@ -235,7 +235,7 @@ func TestAmendKeepsTheBudget(t *testing.T) {
 
 // Readers go on while messages change under the race detector.
 func TestReadWhileAmending(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	for i := range 50 {
 		say(t, h, "alice", General, fmt.Sprint(i))
 	}

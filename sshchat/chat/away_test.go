@@ -3,7 +3,7 @@ package chat
 import "testing"
 
 func TestAway(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice := name(t, "alice")
 	away := func(want bool, when string) {
 		t.Helper()

@@ -15,7 +15,7 @@ import (
 
 // Everything that is said or decided is looked at once more at its place: who has lost their login by then changes nothing.
 func TestChecksAreAskedAtThePlace(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice, bob, dev := name(t, "alice"), name(t, "bob"), room(t, "dev")
 	join(t, h, "alice", "dev")
 	join(t, h, "bob", "dev")
@@ -132,7 +132,7 @@ func TestAttackReadOnWhileKicked(t *testing.T) {
 // A slow room is slow for all that is said in it.
 func TestSlowIsForEdits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &tape{}
+		j := &fakeJournal{}
 		bob, dev := name(t, "bob"), room(t, "dev")
 		h := hubOver(j, nil, []RoomState{
 			{Name: dev, By: name(t, "alice"), Rules: Rules{Slow: 10 * time.Second}, Members: []Member{{bob, 1}, {name(t, "alice"), 1}}},
@@ -176,7 +176,7 @@ func TestSlowIsForEdits(t *testing.T) {
 
 // A private room that somebody makes for others lets its maker in, and nobody else.
 func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	ops := room(t, "ops")
 	boss := h.caller(name(t, "alice"))
 	if err := h.Decide(t.Context(), TheServer, SetRole{boss.Login.Account, Admin}, nil); err != nil {
@@ -197,7 +197,7 @@ func TestMakerOfAPrivateRoomGetsIn(t *testing.T) {
 }
 
 func TestNoticesHaveAuthors(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	r := h.Reader(name(t, "bob"), From{})
 	if err := h.SetTopic(t.Context(), name(t, "alice"), General, words("news")); err != nil {
 		t.Fatal(err)

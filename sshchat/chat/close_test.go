@@ -23,7 +23,7 @@ func inBubble(t *testing.T, j Journal, rooms []RoomState, do func(t *testing.T, 
 
 // Rooms that were closed do not make place for others at once: each leaves something behind.
 func TestRoomsClosedInALoop(t *testing.T) {
-	inBubble(t, &tape{}, []RoomState{{Name: General}}, func(t *testing.T, h *Hub) {
+	inBubble(t, &fakeJournal{}, []RoomState{{Name: General}}, func(t *testing.T, h *Hub) {
 		mallory, numbered := name(t, "mallory"), func(i int) RoomName { return room(t, fmt.Sprintf("r%d", i)) }
 		for i := range MaxCreated {
 			_, err := h.Join(t.Context(), mallory, numbered(i))
@@ -43,7 +43,7 @@ func TestRoomsClosedInALoop(t *testing.T) {
 
 // Somebody joins a room while its maker, who saw nobody in it, closes it: it is not closed over them.
 func TestRoomIsEmptyAtThePlace(t *testing.T) {
-	h := start(t, &tape{})
+	h := start(t, &fakeJournal{})
 	alice, bob, dev := name(t, "alice"), name(t, "bob"), room(t, "dev")
 	join(t, h, "alice", "dev")
 	if _, err := h.View().Check(h.caller(alice), CloseRoom{dev}); err != nil {

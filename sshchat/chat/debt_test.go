@@ -18,7 +18,7 @@ func crowd(t *testing.T, me Name, members int) (h *Hub, large RoomName, stop fun
 	for i := range members - 1 {
 		s.Members = append(s.Members, Member{name(t, fmt.Sprintf("u%d", i)), 1})
 	}
-	h = hubOver(&tape{}, nil, []RoomState{s, {Name: General, Members: []Member{{me, 1}}}}, quiet)
+	h = hubOver(&fakeJournal{}, nil, []RoomState{s, {Name: General, Members: []Member{{me, 1}}}}, quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()

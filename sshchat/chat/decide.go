@@ -17,11 +17,11 @@ type decider struct {
 
 // Decide submits an intent, and returns when the decision holds everywhere: in the State, which is then durable, in the
 // rooms, in the open windows of the history, and in all sessions. An intent that delays others in large rooms first waits
-// until that is prepared, and is charged to the caller. act is its line in the audit log; nil: no line.
+// until that is prepared, and is charged to the caller. entry is its line in the audit log; nil: no line.
 //
 // Errors: the Refusals of Check; ErrTooOften, ErrSlow; ErrStopping, ErrNotDecided; ctx's if it ended before anything was
 // decided. If it ends later Decide returns at once, and what follows goes on.
-func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) error {
+func (h *decider) Decide(ctx context.Context, who Caller, in Intent, entry *AuditEntry) error {
 	if _, err := h.View().Check(who, in); err != nil { // known without the wait; asked again at its place
 		return err
 	}
@@ -33,7 +33,7 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, act *Act) e
 		return err
 	}
 	req := newRequest(who, in)
-	req.Act = act
+	req.Audit = entry
 	if err := h.submit(ctx, req); err != nil {
 		return err
 	}

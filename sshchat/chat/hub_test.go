@@ -17,8 +17,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tape is a Journal in memory. Where broken is set it refuses.
-type tape struct {
+// fakeJournal is a Journal in memory. Where broken is set it refuses.
+type fakeJournal struct {
 	mu      sync.Mutex
 	events  []Event
 	calls   int
@@ -27,7 +27,7 @@ type tape struct {
 	out     chan Batch
 }
 
-func (t *tape) Append(b Batch) error {
+func (t *fakeJournal) Append(b Batch) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls++
@@ -45,28 +45,28 @@ func (t *tape) Append(b Batch) error {
 	return t.broken
 }
 
-func (t *tape) Events() <-chan Batch {
+func (t *fakeJournal) Events() <-chan Batch {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.channel()
 }
 
-func (t *tape) channel() chan Batch {
+func (t *fakeJournal) channel() chan Batch {
 	if t.out == nil {
 		t.out = make(chan Batch, 1)
 	}
 	return t.out
 }
 
-func (t *tape) Rehearse(_, after *State) (*State, error) { return after, nil }
+func (t *fakeJournal) Rehearse(_, after *State) (*State, error) { return after, nil }
 
-func (t *tape) fail(err error) {
+func (t *fakeJournal) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.broken = err
 }
 
-func (t *tape) stored() []Event {
+func (t *fakeJournal) stored() []Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.events)
@@ -137,7 +137,7 @@ func part(t testing.TB, h *Hub, who, where string) {
 }
 
 func TestJoinMakesTheRoomOnce(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	if !join(t, h, "alice", "ci") || join(t, h, "alice", "ci") || join(t, h, "bob", "ci") {
 		t.Error("a room is made by its first only")
 	}
@@ -158,7 +158,7 @@ func TestJoinMakesTheRoomOnce(t *testing.T) {
 
 // Many make one room at the same time: all get in, one made it.
 func TestRaceForARoom(t *testing.T) {
-	h := start(t, &tape{})
+	h := start(t, &fakeJournal{})
 	var wg sync.WaitGroup
 	made := make(chan bool, 32)
 	for i := range cap(made) {
@@ -186,7 +186,7 @@ func TestRaceForARoom(t *testing.T) {
 
 // Somebody makes the room between one's look and one's own making.
 func TestMakeRoomThatIsThereByNow(t *testing.T) {
-	h := start(t, &tape{})
+	h := start(t, &fakeJournal{})
 	join(t, h, "alice", "ci")
 	if err := h.submit(t.Context(), newRequest(h.caller(name(t, "bob")), JoinRoom{Room: room(t, "ci")})); err != nil {
 		t.Error(err)
@@ -198,7 +198,7 @@ func TestMakeRoomThatIsThereByNow(t *testing.T) {
 
 // hung-up-while-joining: what the registry has, the journal gets.
 func TestJoinAndPartOutliveTheirCaller(t *testing.T) {
-	journal := &tape{}
+	journal := &fakeJournal{}
 	h := start(t, journal)
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
@@ -216,7 +216,7 @@ func TestJoinAndPartOutliveTheirCaller(t *testing.T) {
 }
 
 func TestLimitsOfOnePerson(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	for i := range MaxCreated {
 		join(t, h, "alice", fmt.Sprintf("made%d", i))
 	}
@@ -240,7 +240,7 @@ func TestLimitsOfOnePerson(t *testing.T) {
 // private-room-as-stranger: it answers as a room that is not there.
 func TestPrivateRoomIsNotThere(t *testing.T) {
 	secret, bob := room(t, "secret"), name(t, "bob")
-	h := running(t, hubOver(&tape{}, nil, []RoomState{
+	h := running(t, hubOver(&fakeJournal{}, nil, []RoomState{
 		{Name: secret, Rules: Rules{Private: true}, By: name(t, "alice"), Members: []Member{{name(t, "alice"), 1}}},
 	}, quiet))
 	if _, err := h.Room(bob, secret); !errors.Is(err, ErrNoRoom) {
@@ -267,7 +267,7 @@ func TestPrivateRoomIsNotThere(t *testing.T) {
 
 // A message tells at most what its words say: the sanitiser stands before private notices too.
 func TestTellCleans(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	r := h.Reader(name(t, "alice"), From{})
 	h.NotifyUser(name(t, "alice"), "no such command: %s", "\x1b[2J\u202e")
 	if got := r.Next(9); len(got) != 1 || got[0].Text.String() != "no such command: [2J" {

@@ -28,7 +28,7 @@ func passes(h *Hub, now *time.Time, d time.Duration) {
 func held(h *Hub, where RoomName) int { return len(h.rooms[where].Log.Tail(LogLines)) }
 
 func TestIdleDirectRoomIsLetGo(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	pair, now := text.Direct(alice, bob), time.Now()
 	for i := range 5 {
@@ -87,7 +87,7 @@ func TestIdleDirectRoomIsLetGo(t *testing.T) {
 
 // What somebody has not read stays in memory, however long they do not come: they would need their password for it.
 func TestIdleDirectRoomKeepsTheUnread(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	pair, now := text.Direct(alice, bob), time.Now()
 	say(t, h, "alice", pair, "by a script: alice has no session and reads nothing")
@@ -125,7 +125,7 @@ func TestIdleDirectRoomKeepsTheUnread(t *testing.T) {
 // process has on its heap.
 func TestIdleDirectRoomsCostLittle(t *testing.T) {
 	const rooms, messages = 500, 20
-	h := hubOver(&tape{}, nil, nil, quiet)
+	h := hubOver(&fakeJournal{}, nil, nil, quiet)
 	alice := name(t, "alice")
 	names := make([]Name, rooms)
 	for i := range names {

@@ -26,7 +26,7 @@ func wantInbox(t *testing.T, b *Inbox, want ...string) {
 }
 
 func TestInboxCountsWhatComes(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob", "carol")
+	h := start(t, &fakeJournal{}, "alice", "bob", "carol")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	pair := text.Direct(alice, bob)
 	say(t, h, "alice", General, "before")
@@ -74,7 +74,7 @@ func TestInboxCountsWhatComes(t *testing.T) {
 }
 
 func TestInboxesOfOnePersonAgree(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	bob := name(t, "bob")
 	open := func() (*Reader, *Inbox) {
 		h.SessionOpened(bob)
@@ -103,7 +103,7 @@ func TestInboxAfterARestart(t *testing.T) {
 	kept := &notebook{}
 	kept.Mark(bob, General, 40)
 	pair := text.Direct(name(t, "alice"), bob)
-	h := hubOver(&tape{}, kept, []RoomState{
+	h := hubOver(&fakeJournal{}, kept, []RoomState{
 		{Name: General, Last: 50, Members: []Member{{bob, 1}}},
 		{Name: room(t, "ci"), Last: 50, Members: []Member{{bob, 48}}},
 		{Name: pair, Last: 4},
@@ -113,7 +113,7 @@ func TestInboxAfterARestart(t *testing.T) {
 
 // The reader lagged: what it skipped is unread all the same.
 func TestInboxOfAReaderThatLagged(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	bob := name(t, "bob")
 	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	log := h.rooms[General].Log
@@ -128,7 +128,7 @@ func TestInboxOfAReaderThatLagged(t *testing.T) {
 }
 
 func TestInboxCountsWhatIsShown(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob", "mallory")
+	h := start(t, &fakeJournal{}, "alice", "bob", "mallory")
 	bob, mallory := name(t, "bob"), name(t, "mallory")
 	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
 	say(t, h, "mallory", General, "bob bob bob")
@@ -149,7 +149,7 @@ func TestInboxCountsWhatIsShown(t *testing.T) {
 }
 
 func TestEditsAreNotUnread(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	r, b := h.Reader(name(t, "bob"), From{Peek: true}), NewInbox(name(t, "bob"), h)
 	say(t, h, "alice", General, "one")
 	say(t, h, "alice", General, "bob, two")
@@ -165,7 +165,7 @@ func TestEditsAreNotUnread(t *testing.T) {
 func TestInboxAgainstARecount(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		h := start(t, &tape{}, "alice", "bob")
+		h := start(t, &fakeJournal{}, "alice", "bob")
 		bob := name(t, "bob")
 		h.SessionOpened(bob)
 		h.SessionOpened(bob)
@@ -238,7 +238,7 @@ func TestFilter(t *testing.T) {
 }
 
 func BenchmarkInboxDeliver(b *testing.B) {
-	h := start(b, &tape{}, "alice", "bob")
+	h := start(b, &fakeJournal{}, "alice", "bob")
 	box := NewInbox(name(b, "bob"), h)
 	m := []Message{{Room: General, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so, all of it about nothing")}}
 	spans := Spans{{Room: General, Entries: m}}
@@ -250,7 +250,7 @@ func BenchmarkInboxDeliver(b *testing.B) {
 }
 
 func BenchmarkInboxOfALongAbsence(b *testing.B) {
-	h := start(b, &tape{}, "alice", "bob")
+	h := start(b, &fakeJournal{}, "alice", "bob")
 	log := h.rooms[General].Log
 	for i := range LogLines {
 		log.Append(Message{Room: General, Seq: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})

@@ -125,7 +125,7 @@ func TestReadersChangeByName(t *testing.T) {
 
 // What two people said is sealed to neither's keys any more when their account is gone.
 func TestDeletedReadNothingOfTwo(t *testing.T) {
-	tape := &tape{}
+	tape := &fakeJournal{}
 	h := start(t, tape, "alice", "bob")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	two := text.Direct(alice, bob)
@@ -152,7 +152,7 @@ func TestAuthorsAreForMembers(t *testing.T) {
 			t.Errorf("a message of %s: %v; and where there is no room: %v", author, err, none)
 		}
 	}
-	h := start(t, &tape{}, "alice", "bob", "carl")
+	h := start(t, &fakeJournal{}, "alice", "bob", "carl")
 	lab := room(t, "lab")
 	join(t, h, "alice", "lab")
 	m, err := h.Post(t.Context(), h.caller(name(t, "alice")), lab, Say, words("before"))

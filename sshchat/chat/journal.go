@@ -50,9 +50,9 @@ type Batch struct {
 	At      Moment  // the time it was checked at: applying it reads no clock
 	Events  []Event // messages and changes of readers, in order
 	Before  *State
-	After   *State // Before itself, if nothing was decided
-	Edit    string // EditByHand.File, if one is in it
-	Acts    []Act  // lines of the audit log
+	After   *State       // Before itself, if nothing was decided
+	Edit    string       // EditByHand.File, if one is in it
+	Audit   []AuditEntry // lines of the audit log
 	Answers []Answer
 }
 

@@ -44,7 +44,7 @@ func kinds(ds []Delivery) []Kind {
 }
 
 func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice := name(t, "alice")
 	h.SessionOpened(alice)
 	r := h.Reader(alice, From{Peek: true})
@@ -69,7 +69,7 @@ func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
 // mark-of-another-room: nobody raises a mark where they do not belong, nor beyond what was said.
 func TestMarksThatAreNot(t *testing.T) {
 	kept := &notebook{}
-	h := start(t, &tape{}, "alice", "mallory")
+	h := start(t, &fakeJournal{}, "alice", "mallory")
 	h.marks = kept
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", room(t, "ci"), "secret")
@@ -98,7 +98,7 @@ func TestMarksOutliveTheHub(t *testing.T) {
 	kept.Mark(alice, General, 7)
 	kept.Mark(alice, room(t, "old"), 9) // its history was put back to an older copy
 	kept.Mark(alice, room(t, "gone"), 3)
-	h := hubOver(&tape{}, kept, []RoomState{
+	h := hubOver(&fakeJournal{}, kept, []RoomState{
 		{Name: General, Last: 10, Members: []Member{{alice, 1}}},
 		{Name: room(t, "old"), Last: 5, Members: []Member{{alice, 1}}},
 		{Name: room(t, "new"), Last: 5, Members: []Member{{alice, 4}}},
@@ -110,7 +110,7 @@ func TestMarksOutliveTheHub(t *testing.T) {
 }
 
 func TestReaderBeginsAtTheMark(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice, bob := name(t, "alice"), name(t, "bob")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
@@ -131,7 +131,7 @@ func TestReaderBeginsAtTheMark(t *testing.T) {
 }
 
 func TestWhatAReaderShowsIsRead(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	bob := name(t, "bob")
 	say(t, h, "alice", General, "one")
 	say(t, h, "alice", General, "two")
@@ -162,7 +162,7 @@ func TestWhatAReaderShowsIsRead(t *testing.T) {
 
 // A session marks as often as it draws: it must cost little, and not stand in the way of others.
 func BenchmarkMark(b *testing.B) {
-	h := start(b, &tape{}, "alice")
+	h := start(b, &fakeJournal{}, "alice")
 	h.rooms[General].Log.Append(Message{Seq: 1 << 62})
 	h.marks = &notebook{}
 	alice := name(b, "alice")
@@ -176,7 +176,7 @@ func BenchmarkMark(b *testing.B) {
 }
 
 func TestChangedReachesEverySession(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	alice := name(t, "alice")
 	readers := []*Reader{h.Reader(alice, From{}), h.Reader(alice, From{Only: []RoomName{General}})}
 	bob := h.Reader(name(t, "bob"), From{})

@@ -13,7 +13,7 @@ type Request struct {
 	Settled uint64 // requests of the same origin below this one are never sent again
 	Who     Caller
 	Intent  Intent
-	Act     *Act // the audit log's line, if it is done; nil: none
+	Audit   *AuditEntry // the audit log's line, if it is done; nil: none
 }
 
 // request is one on its way. Callers wait on done.
@@ -197,8 +197,8 @@ func (o *ordering) take(req *request) error {
 			return err
 		}
 	}
-	if req.Act != nil {
-		o.batch.Acts = append(o.batch.Acts, *req.Act)
+	if req.Audit != nil {
+		o.batch.Audit = append(o.batch.Audit, *req.Audit)
 	}
 	o.batch.Answers = append(o.batch.Answers, Answer{req.ID, req.Settled, message})
 	o.staged = append(o.staged, req)

@@ -37,7 +37,7 @@ func read(t testing.TB, r *Reader, n int) []Message {
 
 func TestOneOrderForEverybody(t *testing.T) {
 	const posters, each, readers = 8, 100, 16
-	h := start(t, &tape{}, "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "eve")
+	h := start(t, &fakeJournal{}, "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "eve")
 	got := make([][]Message, readers)
 	var wg sync.WaitGroup
 	for i := range readers {
@@ -70,7 +70,7 @@ func TestOneOrderForEverybody(t *testing.T) {
 
 // shown-before-stored: while a batch is being committed nobody has it.
 func TestNothingIsShownBeforeItIsStored(t *testing.T) {
-	journal := &tape{}
+	journal := &fakeJournal{}
 	h := start(t, journal, "alice")
 	eyes := h.Reader(name(t, "alice"), From{})
 	looks := 0
@@ -91,7 +91,7 @@ func TestNothingIsShownBeforeItIsStored(t *testing.T) {
 }
 
 func TestFailedCommit(t *testing.T) {
-	journal := &tape{}
+	journal := &fakeJournal{}
 	h := start(t, journal, "alice", "bob")
 	bob := h.Reader(name(t, "bob"), From{})
 	say(t, h, "alice", General, "one")
@@ -113,7 +113,7 @@ func TestFailedCommit(t *testing.T) {
 
 // left-while-disk-full: who cannot leave is told so, and is in the room as before.
 func TestNothingIsDecidedThatCannotBeStored(t *testing.T) {
-	journal := &tape{}
+	journal := &fakeJournal{}
 	h := start(t, journal, "alice", "bob")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
@@ -133,7 +133,7 @@ func TestNothingIsDecidedThatCannotBeStored(t *testing.T) {
 // What is decided may be stored where the messages beside it are not: then it holds, and they were not said.
 func TestDecidedThoughTheMessagesAreNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{broken: ErrOnlyDecided}
+		journal := &fakeJournal{broken: ErrOnlyDecided}
 		alice, bob, ci := name(t, "alice"), name(t, "bob"), room(t, "ci")
 		h := hubOver(journal, nil, []RoomState{{Name: ci, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
 		carol := accountOf(name(t, "carol"))
@@ -166,7 +166,7 @@ func TestDecidedThoughTheMessagesAreNotStored(t *testing.T) {
 }
 
 func TestDeadJournalEndsRun(t *testing.T) {
-	journal := &tape{broken: fmt.Errorf("fsync: %w", ErrJournalDead)}
+	journal := &fakeJournal{broken: fmt.Errorf("fsync: %w", ErrJournalDead)}
 	h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 	h.SessionOpened(name(t, "alice"))
 	r := h.Reader(name(t, "alice"), From{})
@@ -190,7 +190,7 @@ func TestDeadJournalEndsRun(t *testing.T) {
 
 func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{}
+		journal := &fakeJournal{}
 		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{name(t, "alice"), 1}}}}, quiet)
 		for range 9 {
 			go func() {
@@ -213,7 +213,7 @@ func TestRunCommitsWhatWasQueuedWhenItEnds(t *testing.T) {
 
 func TestJournalIsCalledEveryMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{}
+		journal := &fakeJournal{}
 		h := hubOver(journal, nil, nil, quiet)
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
 		defer stop()
@@ -228,7 +228,7 @@ func TestJournalIsCalledEveryMinute(t *testing.T) {
 
 // stranger-posts-in-direct-room, and other places where one is not.
 func TestPostWhereOneIsNot(t *testing.T) {
-	journal := &tape{}
+	journal := &fakeJournal{}
 	h := start(t, journal, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	for _, where := range []RoomName{pair, General, room(t, "nowhere")} {

@@ -11,7 +11,7 @@ import (
 
 // busy is a journal that is never prepared for joins until it is closed.
 type busy struct {
-	tape
+	fakeJournal
 	done chan struct{}
 }
 
@@ -85,7 +85,7 @@ func TestNobodyWaitsForAStoppedHub(t *testing.T) {
 
 // Who takes a key away and hangs up has taken it away in all rooms.
 func TestRevokedThoughHungUp(t *testing.T) {
-	j := &tape{}
+	j := &fakeJournal{}
 	h := start(t, j, "alice")
 	for _, r := range []string{"dev", "ops", "war"} {
 		if _, err := h.Join(t.Context(), name(t, "alice"), room(t, r)); err != nil {
@@ -156,7 +156,7 @@ func TestReadersAgainBeforeTheAnswer(t *testing.T) {
 
 // unready is a journal that takes no message of a room until it is ready for it.
 type unready struct {
-	tape
+	fakeJournal
 	busy          chan bool // full while it stores nothing; not a mutex, on which nobody is seen to wait
 	room          RoomName
 	awaitPrepared chan struct{}
@@ -168,7 +168,7 @@ func (u *unready) Append(b Batch) error {
 	defer func() { <-u.busy }()
 	select {
 	case <-u.awaitPrepared:
-		return u.tape.Append(b)
+		return u.fakeJournal.Append(b)
 	default:
 	}
 	for i, e := range b.Events {
@@ -180,7 +180,7 @@ func (u *unready) Append(b Batch) error {
 			return &Unprepared{Index: i, Done: u.awaitPrepared}
 		}
 	}
-	return u.tape.Append(b)
+	return u.fakeJournal.Append(b)
 }
 
 // A message that the journal is not ready for holds up nothing in other rooms, nor what is decided in its own; those behind it

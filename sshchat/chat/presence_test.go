@@ -17,7 +17,7 @@ func synctestHub(t *testing.T, people ...string) (h *Hub, stop func()) {
 	for _, p := range people {
 		general.Members = append(general.Members, Member{name(t, p), 1})
 	}
-	h = hubOver(&tape{}, nil, []RoomState{general}, quiet)
+	h = hubOver(&fakeJournal{}, nil, []RoomState{general}, quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
@@ -126,7 +126,7 @@ func TestNobodyIsToldInAnEmptyRoom(t *testing.T) {
 }
 
 func TestCountsOfWhoIsHere(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	h.SessionOpened(name(t, "alice"))
 	h.SessionOpened(name(t, "alice"))
@@ -161,7 +161,7 @@ func TestCountsOfWhoIsHere(t *testing.T) {
 
 // A room nobody is in keeps what the next one may be shown, and no more.
 func TestAnEmptyRoomLetsGo(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	h.SessionOpened(name(t, "alice"))
 	for range IdleLog + 10 {
 		say(t, h, "alice", General, "x")

@@ -37,7 +37,7 @@ func expect(t *testing.T, r *Reader, want ...string) {
 
 func TestStalledReaderIsToldExactlyWhatItMissed(t *testing.T) {
 	const sent, atOnce = LogLines + 1024, 1024
-	h := start(t, &tape{}, "alice", "bob", "eve")
+	h := start(t, &fakeJournal{}, "alice", "bob", "eve")
 	stalled, awake := h.Reader(name(t, "eve"), From{}), h.Reader(name(t, "bob"), From{})
 	for said := 0; said < sent; said += atOnce { // which the log keeps, for a reader that is slow only as the machine is
 		var wg sync.WaitGroup
@@ -64,7 +64,7 @@ func TestStalledReaderIsToldExactlyWhatItMissed(t *testing.T) {
 }
 
 func TestJoinerSeesNothingBeforeLeaverNothingAfter(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	alice, ci := name(t, "alice"), room(t, "ci")
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", ci, "before")
@@ -111,7 +111,7 @@ func (in comes) decide(tx *transaction) error {
 func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alice, bob := name(t, "alice"), name(t, "bob")
-		h := hubOver(&tape{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
+		h := hubOver(&fakeJournal{}, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		r := h.Reader(bob, From{})
 		who := h.caller(alice)
 		for _, in := range []Intent{
@@ -142,7 +142,7 @@ func TestJoinerInTheMiddleOfABatch(t *testing.T) {
 
 // left-between-reads: the reader has not heard yet that it left, and is shown nothing all the same.
 func TestReaderThatHasNotHeardOfLeaving(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")
 	bob := h.Reader(name(t, "bob"), From{})
@@ -153,7 +153,7 @@ func TestReaderThatHasNotHeardOfLeaving(t *testing.T) {
 }
 
 func TestDirectMessagesWhileAway(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	say(t, h, "alice", pair, "one")
 	say(t, h, "alice", pair, "two")
@@ -171,7 +171,7 @@ func TestDirectMessagesWhileAway(t *testing.T) {
 }
 
 func TestKnockOpensADirectRoom(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob", "carol")
+	h := start(t, &fakeJournal{}, "alice", "bob", "carol")
 	bob, carol := h.Reader(name(t, "bob"), From{}), h.Reader(name(t, "carol"), From{})
 	only := h.Reader(name(t, "bob"), From{Only: []RoomName{General}})
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
@@ -194,7 +194,7 @@ func TestKnockOpensADirectRoom(t *testing.T) {
 
 // A person's own log overflowed: the rooms are right all the same.
 func TestReaderThatMissedItsOwnLog(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	join(t, h, "bob", "old")
 	bob := h.Reader(name(t, "bob"), From{})
 	join(t, h, "bob", "ci")
@@ -223,14 +223,14 @@ func TestReaderThatMissedItsOwnLog(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	h := start(t, &tape{}, "alice")
+	h := start(t, &fakeJournal{}, "alice")
 	for i := range 5 {
 		say(t, h, "alice", General, fmt.Sprint(i+1))
 	}
 	after := func(seq uint64) From { return From{After: map[RoomName]uint64{General: seq}} }
 	expect(t, h.Reader(name(t, "alice"), after(3)), "general:4", "general:5")
 	expect(t, h.Reader(name(t, "alice"), after(99)))
-	restarted := hubOver(&tape{}, nil, []RoomState{
+	restarted := hubOver(&fakeJournal{}, nil, []RoomState{
 		{Name: General, Last: 5, Members: []Member{{name(t, "alice"), 3}}},
 	}, quiet)
 	expect(t, restarted.Reader(name(t, "alice"), after(0)), "general:!3-5")
@@ -241,7 +241,7 @@ func TestResume(t *testing.T) {
 // Each reader waits to be woken: were one wake-up lost, the test would hang.
 func TestNoWakeUpIsLost(t *testing.T) {
 	const messages = 500
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	pair := text.Direct(name(t, "alice"), name(t, "bob"))
 	join(t, h, "alice", "ci")
 	join(t, h, "bob", "ci")

@@ -117,7 +117,7 @@ func TestRequestSentTwiceIsDoneOnce(t *testing.T) {
 // A request that comes again while it waits is not put into the batch twice; both times it is answered.
 func TestRequestThatComesTwiceInABatchIsDoneOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{}
+		journal := &fakeJournal{}
 		alice := name(t, "alice")
 		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}}}}, quiet)
 		answers := make(chan error, 3)
@@ -141,12 +141,12 @@ func TestRequestThatComesTwiceInABatchIsDoneOnce(t *testing.T) {
 // doubtful is a journal that stores batches and says that another hub's has the place: the answer to its first try was lost,
 // and the second found the place taken.
 type doubtful struct {
-	*tape
+	*fakeJournal
 	doubts int
 }
 
 func (d *doubtful) Append(b Batch) error {
-	if err := d.tape.Append(b); err != nil || d.doubts == 0 {
+	if err := d.fakeJournal.Append(b); err != nil || d.doubts == 0 {
 		return err
 	}
 	d.doubts--
@@ -156,7 +156,7 @@ func (d *doubtful) Append(b Batch) error {
 // What was in doubt and comes out of the log is done, and not ordered again.
 func TestBatchInDoubtIsNotOrderedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &doubtful{&tape{}, 1}
+		journal := &doubtful{&fakeJournal{}, 1}
 		alice := name(t, "alice")
 		state := NewState(Parts{Accounts: []Account{accountOf(alice)}, Rooms: []RoomState{{Name: General, Members: []Member{{alice, 1}}}}})
 		h := running(t, NewHub(Config{Journal: journal, State: state, Clock: moment, Log: quiet}))
@@ -364,7 +364,7 @@ func TestClockThatStepsBack(t *testing.T) {
 // Requests of one batch are checked one after another: what one decides holds for those after it, before any of it is stored.
 func TestRequestsOfOneBatchSeeEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{}
+		journal := &fakeJournal{}
 		alice, bob, ci := name(t, "alice"), name(t, "bob"), room(t, "ci")
 		h := hubOver(journal, nil, []RoomState{{Name: ci, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
 		a, b := h.caller(alice), h.caller(bob)
@@ -420,7 +420,7 @@ var errMuted = errors.New("muted")
 // Two people's room that comes to be in a batch is one of those that a key which is removed after it reads no more.
 func TestKeyRemovedRightAfterTheFirstMessageOfTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := &tape{}
+		journal := &fakeJournal{}
 		alice, bob := name(t, "alice"), name(t, "bob")
 		h := hubOver(journal, nil, []RoomState{{Name: General, Members: []Member{{alice, 1}, {bob, 1}}}}, quiet)
 		pair := text.Direct(alice, bob)

@@ -13,7 +13,7 @@ func TestCountRooms(t *testing.T) {
 	for i := range 20 {
 		rooms = append(rooms, RoomState{Name: room(t, fmt.Sprintf("r%d", i)), Rules: Rules{Private: i%2 > 0}})
 	}
-	h := hubOver(&tape{}, nil, rooms, quiet)
+	h := hubOver(&fakeJournal{}, nil, rooms, quiet)
 	h.addRoom(room(t, "gone"), nil, 3)
 	h.addDirect(text.Direct(name(t, "alice"), name(t, "bob")))
 	if got, want := h.CountRooms(), len(h.AllRooms()); got != want || got != 21 {

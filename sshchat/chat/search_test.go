@@ -9,7 +9,7 @@ import (
 )
 
 func TestSearch(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	bob := name(t, "bob")
 	join(t, h, "alice", "ci")
 	ci, pair := room(t, "ci"), text.Direct(name(t, "alice"), bob)
@@ -53,7 +53,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestMentionsOf(t *testing.T) {
-	h := start(t, &tape{}, "alice", "bob")
+	h := start(t, &fakeJournal{}, "alice", "bob")
 	bob := name(t, "bob")
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", room(t, "ci"), "bob is not here yet")
@@ -77,7 +77,7 @@ func TestMentionsOf(t *testing.T) {
 }
 
 func TestKeptIsForMembers(t *testing.T) {
-	h := start(t, &tape{}, "alice", "mallory")
+	h := start(t, &fakeJournal{}, "alice", "mallory")
 	join(t, h, "alice", "ci")
 	say(t, h, "alice", room(t, "ci"), "secret")
 	if n := h.Kept(name(t, "mallory"), room(t, "ci")); n != 0 {
@@ -89,7 +89,7 @@ func TestKeptIsForMembers(t *testing.T) {
 }
 
 func BenchmarkSearch(b *testing.B) {
-	h := start(b, &tape{}, "alice")
+	h := start(b, &fakeJournal{}, "alice")
 	log := h.rooms[General].Log
 	for i := range LogLines {
 		log.Append(Message{Room: General, Seq: uint64(i) + 1, DisplaySeq: uint64(i) + 1, From: name(b, "alice"), Kind: Say, Text: words("a line as people write them, of some eighty bytes or so")})

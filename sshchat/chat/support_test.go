@@ -62,13 +62,13 @@ func (in enrol) decide(tx *transaction) error {
 	return nil
 }
 
-// rises gives somebody another role.
-type rises struct {
+// forceRole gives somebody another role.
+type forceRole struct {
 	name Name
 	role Role
 }
 
-func (in rises) decide(tx *transaction) error {
+func (in forceRole) decide(tx *transaction) error {
 	a := *tx.named(in.name)
 	a.Role = in.role
 	tx.putAccount(a)

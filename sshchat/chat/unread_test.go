@@ -12,7 +12,7 @@ import (
 
 // blind is a journal whose rooms nobody can read.
 type blind struct {
-	tape
+	fakeJournal
 	unreadable bool
 }
 

@@ -47,25 +47,25 @@ var _ = add(&Command{
 				tip.At.In(c.zone()).Format(listedTime), orNone(tip.Hash))
 			return nil
 		}
-		n, since, err := whichActs(c)
+		n, since, err := parseAuditArgs(c)
 		if err != nil {
 			return err
 		}
 		by, _ := c.Flags.GetString("by")
-		acts, err := c.Services.Audit.Acts(since, maxActs)
+		acts, err := c.Services.Audit.Entries(since, maxEntries)
 		if err != nil {
 			return err
 		}
-		acts = slices.DeleteFunc(acts, func(a chat.Act) bool { return by != "" && a.By != strings.ToLower(strings.TrimPrefix(by, "@")) })
+		acts = slices.DeleteFunc(acts, func(a chat.AuditEntry) bool { return by != "" && a.By != strings.ToLower(strings.TrimPrefix(by, "@")) })
 		if c.json() {
-			for _, act := range acts[max(0, len(acts)-n):] {
-				c.printJSON(act)
+			for _, entry := range acts[max(0, len(acts)-n):] {
+				c.printJSON(entry)
 			}
 			return nil
 		}
-		runs := foldActs(acts, func(name string) bool { return by == "" && hasNoRole(c, name) })
+		runs := foldEntries(acts, func(name string) bool { return by == "" && hasNoRole(c, name) })
 		for _, run := range runs[max(0, len(runs)-n):] {
-			printActs(c, run)
+			printEntries(c, run)
 		}
 		return nil
 	},
@@ -73,32 +73,32 @@ var _ = add(&Command{
 
 // How many lines of the log are read, and how many in a row by one person without a role are shown.
 const (
-	maxActs = 10_000
-	fewActs = 3
+	maxEntries = 10_000
+	shownOfRun = 3
 )
 
-// actRun is one line of the log, or several in a row by one person after the first few.
-type actRun struct {
-	last  chat.Act
+// entryRun is one line of the log, or several in a row by one person after the first few.
+type entryRun struct {
+	last  chat.AuditEntry
 	count int
 }
 
-// foldActs folds runs of lines by one person without a role after the first few: they must not hide other people's lines.
-func foldActs(acts []chat.Act, fold func(by string) bool) []actRun {
-	var runs []actRun
+// foldEntries folds runs of lines by one person without a role after the first few: they must not hide other people's lines.
+func foldEntries(acts []chat.AuditEntry, fold func(by string) bool) []entryRun {
+	var runs []entryRun
 	inRow := 0
-	for i, act := range acts {
-		if i > 0 && act.By == acts[i-1].By && act.By != "" && fold(act.By) {
+	for i, entry := range acts {
+		if i > 0 && entry.By == acts[i-1].By && entry.By != "" && fold(entry.By) {
 			inRow++
 		} else {
 			inRow = 0
 		}
-		if inRow > fewActs {
-			runs[len(runs)-1].last = act
+		if inRow > shownOfRun {
+			runs[len(runs)-1].last = entry
 			runs[len(runs)-1].count++
 			continue
 		}
-		runs = append(runs, actRun{act, 1})
+		runs = append(runs, entryRun{entry, 1})
 	}
 	return runs
 }
@@ -113,23 +113,23 @@ func hasNoRole(c *Call, word string) bool {
 	return !a.Role.AtLeast(chat.Mod)
 }
 
-func printActs(c *Call, run actRun) {
-	act := run.last
-	at := act.At.In(c.zone()).Format(listedTime)
+func printEntries(c *Call, run entryRun) {
+	entry := run.last
+	at := entry.At.In(c.zone()).Format(listedTime)
 	if run.count > 1 {
-		c.Printf("%s  %s  ... and %d more in a row; to see them: %s --by %s\n", at, act.By, run.count, c.typed("audit"), act.By)
+		c.Printf("%s  %s  ... and %d more in a row; to see them: %s --by %s\n", at, entry.By, run.count, c.typed("audit"), entry.By)
 		return
 	}
-	said := strings.TrimSuffix(strings.TrimSpace(act.Do+" "+act.On)+afterColon(act.Text), ".")
-	c.Printf("%s  %s  %s, %s\n", at, orServer(act.By), said, act.Result)
+	said := strings.TrimSuffix(strings.TrimSpace(entry.Do+" "+entry.On)+afterColon(entry.Text), ".")
+	c.Printf("%s  %s  %s, %s\n", at, orServer(entry.By), said, entry.Result)
 }
 
-// whichActs is how many lines were asked for, and since when.
-func whichActs(c *Call) (n int, since time.Time, err error) {
+// parseAuditArgs is how many lines were asked for, and since when.
+func parseAuditArgs(c *Call) (n int, since time.Time, err error) {
 	n = auditLines
 	if len(c.Args) == 1 {
-		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > maxActs {
-			return 0, since, c.usage("the number of lines must be 1 to %d", maxActs)
+		if n, err = strconv.Atoi(c.Args[0]); err != nil || n < 1 || n > maxEntries {
+			return 0, since, c.usage("the number of lines must be 1 to %d", maxEntries)
 		}
 	}
 	if word, _ := c.Flags.GetString("since"); word != "" {
@@ -141,7 +141,7 @@ func whichActs(c *Call) (n int, since time.Time, err error) {
 			since = time.Now().Add(-d)
 		}
 		if len(c.Args) == 0 {
-			n = maxActs
+			n = maxEntries
 		}
 	}
 	return n, since, nil

@@ -268,10 +268,10 @@ func (c *Call) zone() *time.Location {
 // decide submits the caller's intent. When it returns nil the decision holds everywhere, and the command's line in the
 // audit log, if any, is written.
 func (c *Call) decide(ctx context.Context, in chat.Intent) error {
-	var line *chat.Act
+	var line *chat.AuditEntry
 	if c.Command.audited() && c.Services.Audit != nil && !c.recorded {
-		act := c.act(nil)
-		line = &act
+		entry := c.act(nil)
+		line = &entry
 	}
 	err := c.Hub.Decide(ctx, c.Who(), in, line)
 	if err == nil && line != nil {

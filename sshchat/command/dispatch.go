@@ -187,21 +187,21 @@ func (c *Call) record(err error) {
 	if c.Services.Audit == nil || err == nil && c.recorded {
 		return
 	}
-	act, write := c.act(err), c.Services.Audit.Append
+	entry, write := c.act(err), c.Services.Audit.Append
 	if !c.ranked() {
 		write = c.Services.Audit.Note
 	}
-	if err := write(act); err != nil {
-		c.Log.Error("the audit log cannot be written", "do", act.Do, "by", act.By, "err", err)
+	if err := write(entry); err != nil {
+		c.Log.Error("the audit log cannot be written", "do", entry.Do, "by", entry.By, "err", err)
 		c.Notef("The audit log cannot be written; this is not recorded in it.")
 	}
 }
 
-// act is the command's line in the audit log, with its result.
-func (c *Call) act(err error) chat.Act {
-	act := chat.Act{By: c.Name.String(), Source: c.Source, UI: "chat", Do: c.Command.Name, Result: "done"}
+// entry is the command's line in the audit log, with its result.
+func (c *Call) act(err error) chat.AuditEntry {
+	entry := chat.AuditEntry{By: c.Name.String(), Source: c.Source, UI: "chat", Do: c.Command.Name, Result: "done"}
 	if c.UI == Exec {
-		act.UI = "exec"
+		entry.UI = "exec"
 	}
 	words := c.Args
 	switch {
@@ -213,18 +213,18 @@ func (c *Call) act(err error) chat.Act {
 		words = append(words[:len(words):len(words)], c.Text)
 	}
 	if len(words) > 0 {
-		act.On, act.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
+		entry.On, entry.Text = text.Clean(words[0], maxAudited), text.Clean(strings.Join(words[1:], " "), maxAudited)
 	}
 	if c.unwritten > 0 {
-		act.Text = strings.TrimSpace(fmt.Sprintf("%s (%d more before it, not recorded)", act.Text, c.unwritten))
+		entry.Text = strings.TrimSpace(fmt.Sprintf("%s (%d more before it, not recorded)", entry.Text, c.unwritten))
 	}
 	switch {
 	case err != nil && ExitCode(err) == int(chat.Denied):
-		act.Result = "denied"
+		entry.Result = "denied"
 	case err != nil:
-		act.Result = "failed"
+		entry.Result = "failed"
 	}
-	return act
+	return entry
 }
 
 // recordDenial writes err into the audit log if it is such a refusal, at the pace of those.

@@ -194,7 +194,7 @@ type Explained struct {
 	Group       Group
 	Name, Usage string
 	Brief, More string
-	Faces       UI
+	UIs         UI
 	Flags       *pflag.FlagSet // nil if there are none
 }
 

@@ -106,7 +106,7 @@ func listWindows(ctx context.Context, c *Call) error {
 		return err
 	}
 	var windows []Window
-	err = lookUp(ctx, c, func() (err error) { windows, err = c.History.List(c.Account.Name, room); return err })
+	err = readStored(ctx, c, func() (err error) { windows, err = c.History.List(c.Account.Name, room); return err })
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Iden
 		return nil, err
 	}
 	var said []chat.Message
-	err = lookUp(ctx, c, func() (err error) {
+	err = readStored(ctx, c, func() (err error) {
 		said, err = c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
 		return err
 	})
@@ -379,8 +379,8 @@ func readOut(ctx context.Context, c *Call, what func(out io.Writer) error) error
 	return err
 }
 
-// lookUp reads what is stored without printing it, in the call's turn.
-func lookUp(ctx context.Context, c *Call, what func() error) error {
+// readStored reads what is stored without printing it, in the call's turn.
+func readStored(ctx context.Context, c *Call, what func() error) error {
 	if c.Readers == nil {
 		return what()
 	}

@@ -237,7 +237,7 @@ var _ = add(&Command{
 // shareRooms shares a room at a time, each in the caller's turn, as long as the caller may.
 func shareRooms(ctx context.Context, c *Call, ids []age.Identity) (opened, closed int, err error) {
 	for _, room := range c.Hub.RoomsOf(c.Account.Name) {
-		err := lookUp(ctx, c, func() error {
+		err := readStored(ctx, c, func() error {
 			n, left, err := c.History.Share(c.Account.Name, []chat.RoomName{room}, ids)
 			opened, closed = opened+n, closed+left
 			return err

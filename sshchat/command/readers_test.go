@@ -78,7 +78,7 @@ func TestReaders(t *testing.T) {
 		if err := readOut(t.Context(), alice, func(io.Writer) error { return failing }); !errors.Is(err, failing) {
 			t.Errorf("%v", err)
 		}
-		if err := lookUp(t.Context(), alice, func() error { return nil }); err != nil || len(r.places) != 0 {
+		if err := readStored(t.Context(), alice, func() error { return nil }); err != nil || len(r.places) != 0 {
 			t.Errorf("%v, %d places are left", err, len(r.places))
 		}
 	})

@@ -218,11 +218,11 @@ const (
 // Audit is the log of what moderators and admins did, and of what happened to security.
 type Audit interface {
 	// Append returns once the line survives a power cut. It sets N, At and Prev.
-	Append(act chat.Act) error
+	Append(entry chat.AuditEntry) error
 	// Note is Append for what strangers do: it does not wait for the disk, which has the line within a second.
-	Note(act chat.Act) error
-	// Acts returns what happened since then, oldest first, but at most the last n.
-	Acts(since time.Time, n int) ([]chat.Act, error)
+	Note(entry chat.AuditEntry) error
+	// Entries returns what happened since then, oldest first, but at most the last n.
+	Entries(since time.Time, n int) ([]chat.AuditEntry, error)
 	// Verify checks the chain, from its first line on. Its error names the first line that does not fit.
 	Verify() (lines uint64, err error)
 	// Signed is what the host key last signed of the log. It fails if the log does not continue from it.

@@ -13,11 +13,11 @@ import (
 // acts is an audit log in memory.
 type acts struct {
 	Audit
-	all []chat.Act
+	all []chat.AuditEntry
 }
 
-func (a *acts) Append(act chat.Act) error { a.all = append(a.all, act); return nil }
-func (a *acts) Note(act chat.Act) error   { return a.Append(act) }
+func (a *acts) Append(entry chat.AuditEntry) error { a.all = append(a.all, entry); return nil }
+func (a *acts) Note(entry chat.AuditEntry) error   { return a.Append(entry) }
 
 // losing is how somebody loses a right, and which commands need it.
 var losing = map[string]struct {
@@ -54,7 +54,7 @@ func newQueue(t *testing.T, j *preparing) *queue {
 	t.Helper()
 	q := &queue{acts: &acts{}}
 	q.rig = newRigOver(t, func(n *journaltest.Node) chat.Journal {
-		n.Appended(func(b chat.Batch) { q.acts.all = append(q.acts.all, b.Acts...) })
+		n.Appended(func(b chat.Batch) { q.acts.all = append(q.acts.all, b.Audit...) })
 		if j == nil {
 			return n
 		}
@@ -154,7 +154,7 @@ func TestEveryCommandWhoseTurnComesTooLate(t *testing.T) {
 				if ran || ExitCode(err) != int(chat.Denied) {
 					t.Errorf("%s, without %s: run: %v, exit %d: %v", line, what, ran, ExitCode(err), err)
 				}
-				is := func(a chat.Act) bool { return a.Do == cmd.Name && a.Result == "denied" }
+				is := func(a chat.AuditEntry) bool { return a.Do == cmd.Name && a.Result == "denied" }
 				if audited := len(q.acts.all) == 1 && is(q.acts.all[0]); audited != (cmd.Effect != Reads || cmd.Role != "" || cmd.Audit) {
 					t.Errorf("%s, without %s: in the audit log is %v", line, what, q.acts.all)
 				}

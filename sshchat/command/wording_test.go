@@ -93,7 +93,7 @@ func quoted(s string) (parts []string) {
 
 // No text that a person reads has a command of two words in it, or passwd, but by what knows how it is typed: typed, or
 // backquotes. The registry's own fields and the beginnings of refused usages are worded by the registry.
-func TestTextsNameCommandsByTheirFace(t *testing.T) {
+func TestTextsNameCommandsByTheirUI(t *testing.T) {
 	names := []string{"passwd"}
 	for _, cmd := range all {
 		if strings.Contains(cmd.Name, " ") {

@@ -10,11 +10,11 @@ import (
 
 // Change leads from one State to the next, as one line of changes.jsonl.
 type Change struct {
-	Before, After *chat.State // Before is what is durable
-	N             uint64      // the history's last record when it was made
-	Acts          []chat.Act  // lines of the audit log, which numbers them
-	At            time.Time   // zero: now
-	Edit          string      // EditByHand.File, if one is in it
+	Before, After *chat.State       // Before is what is durable
+	N             uint64            // the history's last record when it was made
+	Acts          []chat.AuditEntry // lines of the audit log, which numbers them
+	At            time.Time         // zero: now
+	Edit          string            // EditByHand.File, if one is in it
 }
 
 // Append makes a change durable: it returns nil once it survives a power cut, and then View has it. What changes nothing, and

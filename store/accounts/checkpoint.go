@@ -49,8 +49,8 @@ type checkpoints struct {
 	log   *slog.Logger
 	every time.Duration
 
-	now     func() point // what is durable
-	acts    []chat.Act   // of the changes that users.json did not have when it was opened
+	now     func() point      // what is durable
+	acts    []chat.AuditEntry // of the changes that users.json did not have when it was opened
 	changes *changes.Log
 
 	due  chan struct{} // holds one token if something has changed since the last look; never closed

@@ -552,8 +552,8 @@ func TestAppend(t *testing.T) {
 	}
 	b := u.Changes()
 	for _, c := range []Change{
-		{Before: before, After: view.State, N: 4711, Acts: []chat.Act{{N: 12, Do: "topic"}}},
-		{Before: view.State, After: view.State, N: 4712, Acts: []chat.Act{{N: 13, Do: "kick"}}},
+		{Before: before, After: view.State, N: 4711, Acts: []chat.AuditEntry{{N: 12, Do: "topic"}}},
+		{Before: view.State, After: view.State, N: 4712, Acts: []chat.AuditEntry{{N: 13, Do: "kick"}}},
 		{Before: view.State, After: view.State},
 	} {
 		if err := u.Append(c); err != nil {
@@ -572,7 +572,7 @@ func TestAppend(t *testing.T) {
 		t.Errorf("%+v, %+v", one, two)
 	}
 	again, _ := asked(t, crash(t, u))
-	if acts := again.Acts(); len(acts) != 2 || acts[0].Do != "topic" || acts[1].N != 13 {
+	if acts := again.AuditEntries(); len(acts) != 2 || acts[0].Do != "topic" || acts[1].N != 13 {
 		t.Errorf("%v", acts)
 	}
 	if err := again.Checkpoint(); !errors.Is(err, errHeld) { // a second crash is to find them as well
@@ -580,8 +580,8 @@ func TestAppend(t *testing.T) {
 	}
 	again.BeforeCheckpoint(func() error { return nil })
 	checkpoint(t, again)
-	if third, _ := asked(t, crash(t, again)); len(third.Acts()) != 0 {
-		t.Errorf("%v", third.Acts())
+	if third, _ := asked(t, crash(t, again)); len(third.AuditEntries()) != 0 {
+		t.Errorf("%v", third.AuditEntries())
 	}
 }
 

@@ -177,10 +177,10 @@ func newest(s *chat.State, written fs.FileInfo) time.Time {
 	return newest
 }
 
-// Acts are the lines of the audit log about changes that users.json did not have when it was opened: a crash may have taken
+// AuditEntries are the lines of the audit log about changes that users.json did not have when it was opened: a crash may have taken
 // them back there. If there are any, users.json is not written until BeforeCheckpoint was called: another crash would find
 // them nowhere.
-func (u *Store) Acts() []chat.Act { return u.files.acts }
+func (u *Store) AuditEntries() []chat.AuditEntry { return u.files.acts }
 
 // BeforeCheckpoint registers f, which is called before users.json is written: when it returns nil, the acts of all changes
 // that were appended before have survived a power cut elsewhere. Those of Acts have when BeforeCheckpoint is called.

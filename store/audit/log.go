@@ -120,11 +120,11 @@ func (a *Log) find(f durable.File) error {
 	if last == nil {
 		return nil
 	}
-	var act chat.Act
-	if err := json.Unmarshal(last, &act); err != nil {
+	var entry chat.AuditEntry
+	if err := json.Unmarshal(last, &entry); err != nil {
 		return fmt.Errorf("its last line is not JSON: %w", err)
 	}
-	a.n, a.tip = act.N, digest(last)
+	a.n, a.tip = entry.N, digest(last)
 	return nil
 }
 
@@ -163,11 +163,11 @@ func wholeLines(content []byte) []byte {
 		return whole
 	}
 	rest := whole[:len(whole)-len(last)-1]
-	var act chat.Act
-	if json.Unmarshal(last, &act) != nil {
+	var entry chat.AuditEntry
+	if json.Unmarshal(last, &entry) != nil {
 		return rest
 	}
-	if before := lastLine(rest); before != nil && act.Prev != digest(before) {
+	if before := lastLine(rest); before != nil && entry.Prev != digest(before) {
 		return rest
 	}
 	return whole
@@ -199,27 +199,27 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Append writes the act, with N and Prev set by the log, and At if it is zero. It is durable when Append returns nil. On
-// a full disk it is refused, and later ones may succeed. After a failed sync nothing more is accepted until the server
+// Append writes the entry, with N and Prev set by the log, and At if it is zero. It is durable when Append returns nil.
+// On a full disk it is refused, and later ones may succeed. After a failed sync nothing more is accepted until the server
 // starts again, since the disk's content is unknown.
-func (a *Log) Append(act chat.Act) error {
+func (a *Log) Append(entry chat.AuditEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.write(act); err != nil {
+	if err := a.write(entry); err != nil {
 		return err
 	}
 	return a.sync()
 }
 
-// noteLasts is how long an act of Note may not be on the disk.
+// noteLasts is how long an entry of Note may not be on the disk.
 const noteLasts = time.Second
 
-// Note writes the act as Append does, and returns at once: a power cut within a second may undo it. It is for actions of
-// strangers, who must not cause a sync for each attempt, and for acts that are stored elsewhere as well.
-func (a *Log) Note(act chat.Act) error {
+// Note writes the entry as Append does, and returns at once: a power cut within a second may undo it. It is for actions
+// of strangers, who must not cause a sync for each attempt, and for entries that are stored elsewhere as well.
+func (a *Log) Note(entry chat.AuditEntry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.write(act); err != nil {
+	if err := a.write(entry); err != nil {
 		return err
 	}
 	if a.later == nil {
@@ -259,29 +259,29 @@ func (a *Log) sync() error {
 
 // Restore adds the acts that the log does not have: a power cut may have taken them back, and they are stored elsewhere as
 // well. They are in the order in which they happened. It returns how many were added, when they have survived a power cut.
-func (a *Log) Restore(acts []chat.Act) (added int, err error) {
+func (a *Log) Restore(acts []chat.AuditEntry) (added int, err error) {
 	if len(acts) == 0 {
 		return 0, nil
 	}
-	oldest := slices.MinFunc(acts, func(x, y chat.Act) int { return x.At.Compare(y.At) }).At // the clock may have been set back
-	has, err := a.Acts(oldest.UTC().Truncate(time.Millisecond), math.MaxInt)
+	oldest := slices.MinFunc(acts, func(x, y chat.AuditEntry) int { return x.At.Compare(y.At) }).At // the clock may have been set back
+	has, err := a.Entries(oldest.UTC().Truncate(time.Millisecond), math.MaxInt)
 	if err != nil {
 		return 0, err
 	}
-	known := make(map[chat.Act]int, len(has)) // how often, for the same may be done twice in a millisecond
-	for _, act := range has {
-		act.N, act.Prev = 0, ""
-		known[act]++
+	known := make(map[chat.AuditEntry]int, len(has)) // how often, for the same may be done twice in a millisecond
+	for _, entry := range has {
+		entry.N, entry.Prev = 0, ""
+		known[entry]++
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, act := range acts {
-		act.N, act.Prev, act.At = 0, "", act.At.UTC().Truncate(time.Millisecond)
-		if known[act] > 0 {
-			known[act]--
+	for _, entry := range acts {
+		entry.N, entry.Prev, entry.At = 0, "", entry.At.UTC().Truncate(time.Millisecond)
+		if known[entry] > 0 {
+			known[entry]--
 			continue
 		}
-		if err := a.write(act); err != nil {
+		if err := a.write(entry); err != nil {
 			return added, err
 		}
 		added++
@@ -290,7 +290,7 @@ func (a *Log) Restore(acts []chat.Act) (added int, err error) {
 }
 
 // write writes a line. Called with mu held.
-func (a *Log) write(act chat.Act) error {
+func (a *Log) write(entry chat.AuditEntry) error {
 	if a.file == nil {
 		return fmt.Errorf("append to the audit log: %w", a.broken)
 	}
@@ -299,11 +299,11 @@ func (a *Log) write(act chat.Act) error {
 			return fmt.Errorf("append to the audit log: %w", err)
 		}
 	}
-	act.N, act.Prev = a.n+1, a.tip
-	if act.At.IsZero() {
-		act.At = a.now().UTC().Truncate(time.Millisecond)
+	entry.N, entry.Prev = a.n+1, a.tip
+	if entry.At.IsZero() {
+		entry.At = a.now().UTC().Truncate(time.Millisecond)
 	}
-	line, err := json.Marshal(act)
+	line, err := json.Marshal(entry)
 	if err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
@@ -316,7 +316,7 @@ func (a *Log) write(act chat.Act) error {
 		}
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
-	a.n, a.tip = act.N, digest(line)
+	a.n, a.tip = entry.N, digest(line)
 	a.size += int64(len(line)) + 1
 	return nil
 }

@@ -20,8 +20,8 @@ func logOn(d durable.FS) (*Log, error) {
 	return open(d, "data", time.Now, slog.New(slog.DiscardHandler), 700)
 }
 
-func act(i int) chat.Act {
-	return chat.Act{By: "alice", Do: "ban", On: fmt.Sprintf("%0*d", 1+i*53%400, i)}
+func act(i int) chat.AuditEntry {
+	return chat.AuditEntry{By: "alice", Do: "ban", On: fmt.Sprintf("%0*d", 1+i*53%400, i)}
 }
 
 // appendUntil appends until an operation fails, and returns how many acts were acknowledged.
@@ -128,14 +128,14 @@ func TestPowerCutAmongWhatIsNoted(t *testing.T) {
 	}
 }
 
-// Acts that a power cut took back are restored, once, in their order.
+// Entries that a power cut lost are restored, once, in their order.
 func TestActsAreRestoredOnce(t *testing.T) {
 	t.Parallel()
 	a, err := logOn(powercut.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []chat.Act
+	var all []chat.AuditEntry
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for i := range 9 {
 		one := act(i)
@@ -152,7 +152,7 @@ func TestActsAreRestoredOnce(t *testing.T) {
 			t.Fatalf("%d restored, %v; want %d", added, err, want)
 		}
 	}
-	acts, err := a.Acts(at, 99)
+	acts, err := a.Entries(at, 99)
 	if lines, bad := a.Verify(); err != nil || bad != nil || lines != 9 || len(acts) != 9 {
 		t.Errorf("%d lines, %d acts: %v, %v", lines, len(acts), err, bad)
 	}
@@ -169,7 +169,7 @@ func TestActsAreRestoredOnceWhereTheClockWasSetBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	all := []chat.Act{act(0), act(1), act(1), act(2)}
+	all := []chat.AuditEntry{act(0), act(1), act(1), act(2)}
 	for i, ago := range []time.Duration{0, time.Hour, time.Hour, time.Hour} {
 		all[i].At = at.Add(-ago)
 	}

@@ -29,7 +29,7 @@ func openLog(t *testing.T, dir string) *Log {
 func fill(t testing.TB, a *Log, n int) {
 	t.Helper()
 	for i := range n {
-		if err := a.Append(chat.Act{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
+		if err := a.Append(chat.AuditEntry{By: "alice", Do: "ban", On: fmt.Sprint("mallory", i), Text: "spam\nby=\"root\"", Result: "done"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,14 +51,14 @@ func TestLogGoesOnAcrossRestartsAndFiles(t *testing.T) {
 	if archives, err := a.archives(); len(archives) < 5 || err != nil {
 		t.Errorf("%d archives; rotation was not tested, %v", len(archives), err)
 	}
-	all, err := a.Acts(time.Time{}, 1000)
+	all, err := a.Entries(time.Time{}, 1000)
 	if err != nil || len(all) != 100 || all[99].N != 100 || all[0].Text != "spam\nby=\"root\"" {
 		t.Fatalf("%d acts, %v", len(all), err)
 	}
-	if last, _ := a.Acts(time.Time{}, 7); !slices.Equal(last, all[93:]) {
+	if last, _ := a.Entries(time.Time{}, 7); !slices.Equal(last, all[93:]) {
 		t.Errorf("the last seven: %v", last)
 	}
-	if none, _ := a.Acts(all[99].At.Add(time.Hour), 7); len(none) != 0 {
+	if none, _ := a.Entries(all[99].At.Add(time.Hour), 7); len(none) != 0 {
 		t.Errorf("since later: %v", none)
 	}
 }
@@ -131,7 +131,7 @@ func TestLogStopsAtTheFirstFailure(t *testing.T) {
 	fill(t, a, 1)
 	a.file.Close() // every write fails from here on
 	for range 2 {
-		if err := a.Append(chat.Act{By: "alice", Do: "ban"}); err == nil {
+		if err := a.Append(chat.AuditEntry{By: "alice", Do: "ban"}); err == nil {
 			t.Fatal("appended to a closed file")
 		}
 	}

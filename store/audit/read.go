@@ -18,15 +18,15 @@ import (
 	"sshchat/store/durable"
 )
 
-// Acts returns the acts since then, oldest first, but at most the last n. It reads from the end and as far as it must; a
-// line that cannot be read, and an archive that is missing, are left out: damage is for Verify to report.
-func (a *Log) Acts(since time.Time, n int) ([]chat.Act, error) {
+// Entries returns the entries since then, oldest first, but at most the last n. It reads from the end and as far as it
+// must; a line that cannot be read, and an archive that is missing, are left out: damage is for Verify to report.
+func (a *Log) Entries(since time.Time, n int) ([]chat.AuditEntry, error) {
 	v, err := a.view()
 	if err != nil {
 		return nil, err
 	}
 	defer v.close()
-	var acts []chat.Act
+	var acts []chat.AuditEntry
 	for i := len(v.archives); i >= 0 && len(acts) < n && err == nil; i-- {
 		acts, err = v.actsOf(i, since, acts, n)
 	}
@@ -42,17 +42,17 @@ func (a *Log) Verify() (lines uint64, err error) {
 		return 0, err
 	}
 	defer v.close()
-	var act chat.Act // one for all lines
+	var entry chat.AuditEntry // one for all lines
 	tip := ""
 	err = v.walk(func(name string, number int, line []byte) error {
-		act = chat.Act{}
-		if err := json.Unmarshal(line, &act); err != nil {
+		entry = chat.AuditEntry{}
+		if err := json.Unmarshal(line, &entry); err != nil {
 			return fmt.Errorf("%s line %d: it is not JSON", name, number)
 		}
-		if act.N != lines+1 || act.Prev != tip {
+		if entry.N != lines+1 || entry.Prev != tip {
 			return fmt.Errorf("%s line %d: it does not follow from the line before it", name, number)
 		}
-		lines, tip = act.N, digest(line)
+		lines, tip = entry.N, digest(line)
 		return nil
 	})
 	switch {
@@ -222,7 +222,7 @@ func (v *view) forward(p part, f func(name string, number int, line []byte) erro
 }
 
 // actsOf adds the acts of file i, the last first, until there are n.
-func (v *view) actsOf(i int, since time.Time, acts []chat.Act, n int) ([]chat.Act, error) {
+func (v *view) actsOf(i int, since time.Time, acts []chat.AuditEntry, n int) ([]chat.AuditEntry, error) {
 	p, err := v.part(i)
 	if errors.As(err, new(missing)) {
 		return acts, nil
@@ -246,9 +246,9 @@ func (v *view) actsOf(i int, since time.Time, acts []chat.Act, n int) ([]chat.Ac
 		if _, at, ok := stamp(line); ok && at.Before(since) {
 			continue
 		}
-		var act chat.Act
-		if json.Unmarshal(line, &act) == nil && !act.At.Before(since) {
-			acts = append(acts, act)
+		var entry chat.AuditEntry
+		if json.Unmarshal(line, &entry) == nil && !entry.At.Before(since) {
+			acts = append(acts, entry)
 		}
 	}
 	return acts, nil
@@ -265,18 +265,18 @@ func (v *view) older(p part, since time.Time) bool {
 		return false
 	}
 	line, err := newBackward(p, p.Size(), v.buf).line()
-	var last chat.Act
+	var last chat.AuditEntry
 	return err == nil && json.Unmarshal(line, &last) == nil && last.At.Before(since)
 }
 
 // first is the first line of a file, if it can be read.
-func (v *view) first(p part) (act chat.Act, ok bool) {
+func (v *view) first(p part) (entry chat.AuditEntry, ok bool) {
 	n, err := p.ReadAt(v.buf[:maxLine], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return act, false
+		return entry, false
 	}
 	line, _, ok := bytes.Cut(v.buf[:n], []byte("\n"))
-	return act, ok && json.Unmarshal(line, &act) == nil
+	return entry, ok && json.Unmarshal(line, &entry) == nil
 }
 
 // hashOf is the hash of line n, which the chain up to the end was built on. The newest files are searched first.
@@ -296,13 +296,13 @@ func (v *view) hashIn(i int, n uint64) (hash string, err error) {
 	if first, ok := v.first(p); ok && first.N > n {
 		return "", nil
 	}
-	var act chat.Act
+	var entry chat.AuditEntry
 	err = v.forward(p, func(_ string, _ int, line []byte) error {
 		if number, _, ok := stamp(line); ok && number != n {
 			return nil
 		}
-		act = chat.Act{}
-		if json.Unmarshal(line, &act) == nil && act.N == n {
+		entry = chat.AuditEntry{}
+		if json.Unmarshal(line, &entry) == nil && entry.N == n {
 			hash = digest(line)
 		}
 		return nil

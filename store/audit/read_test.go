@@ -161,7 +161,7 @@ func TestAppendGoesOnWhileAnArchiveIsRead(t *testing.T) {
 			return nil
 		},
 		"the last lines": func(a *Log) error {
-			acts, err := a.Acts(time.Time{}, 100)
+			acts, err := a.Entries(time.Time{}, 100)
 			if len(acts) != 60 || err != nil || acts[0].N != 1 || acts[59].N != 60 {
 				return fmt.Errorf("%d acts, %w", len(acts), err)
 			}
@@ -288,13 +288,13 @@ func TestVerifyBesideAppends(t *testing.T) {
 			t.Fatalf("%d lines after %d: %v", n, last, err)
 		}
 		last = n
-		acts, err := a.Acts(time.Time{}, 20)
+		acts, err := a.Entries(time.Time{}, 20)
 		if err != nil || len(acts) != int(min(20, acts[len(acts)-1].N)) || acts[len(acts)-1].N < n {
 			t.Fatalf("%d lines, and then %d acts: %v", n, len(acts), err)
 		}
-		for i, act := range acts[1:] {
-			if act.N != acts[i].N+1 {
-				t.Fatalf("line %d follows line %d", act.N, acts[i].N)
+		for i, entry := range acts[1:] {
+			if entry.N != acts[i].N+1 {
+				t.Fatalf("line %d follows line %d", entry.N, acts[i].N)
 			}
 		}
 	}
@@ -376,27 +376,27 @@ func TestActsReadNoMoreThanTheyMust(t *testing.T) {
 	t.Parallel()
 	a, d := watchedLog(t, 1000)
 	fill(t, a, 40)
-	all, err := a.Acts(time.Time{}, 100)
+	all, err := a.Entries(time.Time{}, 100)
 	if err != nil || len(all) != 40 {
 		t.Fatalf("%d acts, %v", len(all), err)
 	}
 	read := make(map[string]int)
 	d.set(func(name string, b []byte) { read[name] += len(b) }, nil)
-	if acts, err := a.Acts(time.Time{}, 2); !slices.Equal(acts, all[38:]) || err != nil || len(read) > 2 || read["audit.0001.jsonl"] > 0 {
+	if acts, err := a.Entries(time.Time{}, 2); !slices.Equal(acts, all[38:]) || err != nil || len(read) > 2 || read["audit.0001.jsonl"] > 0 {
 		t.Errorf("the last 2: %v, %v; read %v", acts, err, read)
 	}
 	for i := range all {
-		if acts, err := a.Acts(all[i].At, 100); !slices.Equal(acts, all[i:]) || err != nil {
+		if acts, err := a.Entries(all[i].At, 100); !slices.Equal(acts, all[i:]) || err != nil {
 			t.Errorf("since line %d: %d acts, %v", all[i].N, len(acts), err)
 		}
-		if acts, err := a.Acts(time.Time{}, i); !slices.Equal(acts, all[40-i:]) || err != nil {
+		if acts, err := a.Entries(time.Time{}, i); !slices.Equal(acts, all[40-i:]) || err != nil {
 			t.Errorf("the last %d: %d acts, %v", i, len(acts), err)
 		}
 	}
 	if err := os.Remove(a.archive(2)); err != nil {
 		t.Fatal(err)
 	}
-	if acts, err := a.Acts(time.Time{}, 100); len(acts) >= 40 || len(acts) < 30 || acts[0].N != 1 || err != nil {
+	if acts, err := a.Entries(time.Time{}, 100); len(acts) >= 40 || len(acts) < 30 || acts[0].N != 1 || err != nil {
 		t.Errorf("with an archive missing: %d acts, %v", len(acts), err)
 	}
 }
@@ -415,7 +415,7 @@ func TestActsSinceAcrossAClockThatWasSetBack(t *testing.T) {
 		at = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC).Add(hours * time.Hour)
 		fill(t, a, 8)
 	}
-	acts, err := a.Acts(at.Add(-2*time.Hour), 100)
+	acts, err := a.Entries(at.Add(-2*time.Hour), 100)
 	if len(acts) != 16 || err != nil || acts[0].N != 9 || acts[15].N != 32 {
 		t.Errorf("%d acts, %v", len(acts), err)
 	}
@@ -453,7 +453,7 @@ func TestNoLineIsLongerThanIsReadBack(t *testing.T) {
 	t.Parallel()
 	a, _ := watchedLog(t, rotateAt)
 	fill(t, a, 1)
-	long := func(n int) error { return a.Append(chat.Act{Do: "ban", Text: strings.Repeat("x", n)}) }
+	long := func(n int) error { return a.Append(chat.AuditEntry{Do: "ban", Text: strings.Repeat("x", n)}) }
 	n := maxLine
 	for n > 0 && long(n) != nil {
 		n-- // the longest there is
@@ -465,7 +465,7 @@ func TestNoLineIsLongerThanIsReadBack(t *testing.T) {
 	if lines, err := a.Verify(); lines != 3 || err != nil {
 		t.Errorf("%d lines, %v", lines, err)
 	}
-	if acts, err := a.Acts(time.Time{}, 9); len(acts) != 3 || err != nil || len(acts[1].Text) != n {
+	if acts, err := a.Entries(time.Time{}, 9); len(acts) != 3 || err != nil || len(acts[1].Text) != n {
 		t.Errorf("%d acts, %v", len(acts), err)
 	}
 }
@@ -537,7 +537,7 @@ func TestReadingTakesTheMemoryOfAFewLines(t *testing.T) {
 			}
 			return err
 		},
-		"the last 50": func() error { _, err := a.Acts(time.Time{}, 50); lines += mib << 7; return err },
+		"the last 50": func() error { _, err := a.Entries(time.Time{}, 50); lines += mib << 7; return err },
 		"a backup": func() error {
 			for s, err := range a.Snapshots() {
 				if err != nil {
@@ -585,11 +585,11 @@ func FuzzStamp(f *testing.F) {
 	f.Add([]byte(`{"n":01,"at":"2026-11-24T12:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		n, at, ok := stamp(line)
-		var act chat.Act
-		if json.Unmarshal(line, &act) != nil || bytes.ContainsRune(line, '\\') || bytes.Count(bytes.ToLower(line), []byte(`"n"`)) > 1 || bytes.Count(bytes.ToLower(line), []byte(`"at"`)) > 1 {
+		var entry chat.AuditEntry
+		if json.Unmarshal(line, &entry) != nil || bytes.ContainsRune(line, '\\') || bytes.Count(bytes.ToLower(line), []byte(`"n"`)) > 1 || bytes.Count(bytes.ToLower(line), []byte(`"at"`)) > 1 {
 			return // damage, or keys that stand there twice, perhaps escaped, which is damage too
 		}
-		if ok && (n != act.N || !at.Equal(act.At)) {
+		if ok && (n != entry.N || !at.Equal(entry.At)) {
 			t.Errorf("%s: %d and %v", line, n, at)
 		}
 	})
@@ -654,17 +654,17 @@ func TestBackwardOverRandomLines(t *testing.T) {
 	a, _ := watchedLog(t, 1<<20)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 40 { // longer than the buffer together
-		if err := a.Append(chat.Act{Do: "ban", Text: strings.Repeat("x", r.IntN(60_000))}); err != nil {
+		if err := a.Append(chat.AuditEntry{Do: "ban", Text: strings.Repeat("x", r.IntN(60_000))}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	acts, err := a.Acts(time.Time{}, 100)
+	acts, err := a.Entries(time.Time{}, 100)
 	if len(acts) != 40 || err != nil {
 		t.Fatalf("%d acts, %v", len(acts), err)
 	}
-	for i, act := range acts {
-		if act.N != uint64(i+1) {
-			t.Errorf("act %d is line %d", i, act.N)
+	for i, entry := range acts {
+		if entry.N != uint64(i+1) {
+			t.Errorf("act %d is line %d", i, entry.N)
 		}
 	}
 }
@@ -685,7 +685,7 @@ func BenchmarkLastActs(b *testing.B) {
 	a, _ := bigLog(b, 8, 60)
 	b.ReportAllocs()
 	for b.Loop() {
-		if acts, err := a.Acts(time.Time{}, 50); len(acts) != 50 || err != nil {
+		if acts, err := a.Entries(time.Time{}, 50); len(acts) != 50 || err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -703,7 +703,7 @@ func BenchmarkActsSince(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if acts, err := a.Acts(time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC), 50); len(acts) != 0 || err != nil {
+		if acts, err := a.Entries(time.Date(2026, 11, 24, 13, 0, 0, 0, time.UTC), 50); len(acts) != 0 || err != nil {
 			b.Fatal(len(acts), err)
 		}
 	}

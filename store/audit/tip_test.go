@@ -33,26 +33,26 @@ func (key seals) Signed(message, signature []byte) (string, error) {
 }
 
 // rewrite makes another log of what edit leaves of it, with a chain as whole as the first.
-func rewrite(t *testing.T, dir string, edit func([]chat.Act) []chat.Act) {
+func rewrite(t *testing.T, dir string, edit func([]chat.AuditEntry) []chat.AuditEntry) {
 	t.Helper()
 	path := filepath.Join(dir, "audit.jsonl")
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var acts []chat.Act
+	var acts []chat.AuditEntry
 	for line := range bytes.Lines(content) {
-		var act chat.Act
-		if err := json.Unmarshal(line, &act); err != nil {
+		var entry chat.AuditEntry
+		if err := json.Unmarshal(line, &entry); err != nil {
 			t.Fatal(err)
 		}
-		acts = append(acts, act)
+		acts = append(acts, entry)
 	}
 	var out []byte
 	prev := ""
-	for i, act := range edit(acts) {
-		act.N, act.Prev = uint64(i+1), prev
-		line, err := json.Marshal(act)
+	for i, entry := range edit(acts) {
+		entry.N, entry.Prev = uint64(i+1), prev
+		line, err := json.Marshal(entry)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,8 +69,8 @@ func rewrite(t *testing.T, dir string, edit func([]chat.Act) []chat.Act) {
 func TestAttackRewrittenAuditLog(t *testing.T) {
 	t.Parallel()
 	const key = seals("the host key")
-	without := func(i int) func([]chat.Act) []chat.Act {
-		return func(acts []chat.Act) []chat.Act { return append(acts[:i:i], acts[i+1:]...) }
+	without := func(i int) func([]chat.AuditEntry) []chat.AuditEntry {
+		return func(acts []chat.AuditEntry) []chat.AuditEntry { return append(acts[:i:i], acts[i+1:]...) }
 	}
 	row := attack.On(t, attack.Files, "rewrite the audit log while the server is down")
 	ways := map[string]struct {
@@ -80,16 +80,16 @@ func TestAttackRewrittenAuditLog(t *testing.T) {
 		"nothing":         {func(*testing.T, string) {}, ""},
 		"a line left out": {func(t *testing.T, dir string) { rewrite(t, dir, without(3)) }, "10 lines were signed, and 9 are left"},
 		"a line changed": {func(t *testing.T, dir string) {
-			rewrite(t, dir, func(acts []chat.Act) []chat.Act { acts[3].By = "bob"; return acts })
+			rewrite(t, dir, func(acts []chat.AuditEntry) []chat.AuditEntry { acts[3].By = "bob"; return acts })
 		}, "line 10 is not the one that was signed"},
 		"a line put in place of another": {func(t *testing.T, dir string) {
-			rewrite(t, dir, func(acts []chat.Act) []chat.Act { return append(without(3)(acts), acts[0], acts[0]) })
+			rewrite(t, dir, func(acts []chat.AuditEntry) []chat.AuditEntry { return append(without(3)(acts), acts[0], acts[0]) })
 		}, "line 10 is not the one that was signed"},
 		"the end cut off": {func(t *testing.T, dir string) {
-			rewrite(t, dir, func(acts []chat.Act) []chat.Act { return acts[:7] })
+			rewrite(t, dir, func(acts []chat.AuditEntry) []chat.AuditEntry { return acts[:7] })
 		}, "10 lines were signed, and 7 are left"},
 		"all of it": {func(t *testing.T, dir string) {
-			rewrite(t, dir, func([]chat.Act) []chat.Act { return nil })
+			rewrite(t, dir, func([]chat.AuditEntry) []chat.AuditEntry { return nil })
 		}, "10 lines were signed, and 0 are left"},
 		"the signature removed": {func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "audit.tip")); err != nil {

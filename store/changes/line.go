@@ -24,12 +24,12 @@ var ErrNewer = errors.New("it was written by a newer version of sshchat")
 
 // Line is one change.
 type Line struct {
-	B      uint64          // counts changes from 1, without a gap
-	N      uint64          // the history's last record when the change was made
-	At     time.Time       // UTC
-	Edit   string          // SHA-256 of the users.json, edited by hand, that was taken with this change; empty: none was
-	Change json.RawMessage // what became other: an object that package accounts makes and reads; empty: nothing did
-	Acts   []chat.Act      // lines of the audit log, numbered
+	B      uint64            // counts changes from 1, without a gap
+	N      uint64            // the history's last record when the change was made
+	At     time.Time         // UTC
+	Edit   string            // SHA-256 of the users.json, edited by hand, that was taken with this change; empty: none was
+	Change json.RawMessage   // what became other: an object that package accounts makes and reads; empty: nothing did
+	Acts   []chat.AuditEntry // lines of the audit log, numbered
 }
 
 // Checkpoint names a users.json that the server wrote.
@@ -40,16 +40,16 @@ type Checkpoint struct {
 
 // stored is a line as it is written: the first one, a change, or a checkpoint.
 type stored struct {
-	Format string          `json:"format,omitempty"`
-	B      uint64          `json:"b,omitempty"`
-	N      uint64          `json:"n,omitempty"`
-	At     time.Time       `json:"at,omitzero"`
-	Edit   string          `json:"edit,omitempty"`
-	Change json.RawMessage `json:"change,omitempty"`
-	Acts   []chat.Act      `json:"audit,omitempty"`
-	Upto   *uint64         `json:"upto,omitempty"`
-	Sum    string          `json:"sha256,omitempty"`
-	CRC    string          `json:"crc,omitempty"` // appended by encode
+	Format string            `json:"format,omitempty"`
+	B      uint64            `json:"b,omitempty"`
+	N      uint64            `json:"n,omitempty"`
+	At     time.Time         `json:"at,omitzero"`
+	Edit   string            `json:"edit,omitempty"`
+	Change json.RawMessage   `json:"change,omitempty"`
+	Acts   []chat.AuditEntry `json:"audit,omitempty"`
+	Upto   *uint64           `json:"upto,omitempty"`
+	Sum    string            `json:"sha256,omitempty"`
+	CRC    string            `json:"crc,omitempty"` // appended by encode
 }
 
 func (l Line) stored() stored {

@@ -24,7 +24,7 @@ var someTime = time.Date(2026, 11, 26, 1, 2, 3, 0, time.UTC)
 // change is a line whose length depends on its number, and which names the try that it is of.
 func change(b uint64, try int) Line {
 	text := fmt.Sprintf("%d.%d %s", b, try, strings.Repeat("x", int(b*977%1500)))
-	return Line{B: b, N: 100 + b, At: someTime, Change: json.RawMessage(`{"topic":"` + text + `"}`), Acts: []chat.Act{{N: b, At: someTime, Do: "topic"}}}
+	return Line{B: b, N: 100 + b, At: someTime, Change: json.RawMessage(`{"topic":"` + text + `"}`), Acts: []chat.AuditEntry{{N: b, At: someTime, Do: "topic"}}}
 }
 
 func sum(n uint64) string { return fmt.Sprintf("%064x", n) }

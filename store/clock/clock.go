@@ -81,7 +81,7 @@ func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 type Reading struct {
 	// Wall is the wall clock's time, trusted or not: for what can be undone.
 	Wall time.Time
-	// Trusted is the time the time by which something may be ended permanently. It is Shown, unless the clock stepped
+	// Trusted is the time by which something may be ended permanently. It is Wall, unless the clock stepped
 	// ahead by more than MaxStep: then it continues from the trusted time before, until the clock has kept to the step
 	// for Settle. A clock that is behind ends nothing, so it is trusted.
 	Trusted time.Time

@@ -21,20 +21,20 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // machine is a computer whose wall clock can be wrong.
 type machine struct {
-	shown time.Time
-	ran   time.Duration
+	wallTime time.Time
+	ran      time.Duration
 }
 
-func (m *machine) run(d time.Duration)  { m.shown, m.ran = m.shown.Add(d), m.ran+d }
-func (m *machine) step(d time.Duration) { m.shown = m.shown.Add(d) }
+func (m *machine) run(d time.Duration)  { m.wallTime, m.ran = m.wallTime.Add(d), m.ran+d }
+func (m *machine) step(d time.Duration) { m.wallTime = m.wallTime.Add(d) }
 
 func (m *machine) options() Options {
-	return Options{Now: func() time.Time { return m.shown }, Elapsed: func() time.Duration { return m.ran }}
+	return Options{Now: func() time.Time { return m.wallTime }, Elapsed: func() time.Duration { return m.ran }}
 }
 
 // start starts the clock of a machine.
 func start(wallTime, known time.Time) (*machine, *Clock) {
-	m := &machine{shown: wallTime}
+	m := &machine{wallTime: wallTime}
 	c := New(m.options())
 	c.Known(known)
 	return m, c
@@ -54,37 +54,37 @@ func TestRightClockIsBelieved(t *testing.T) {
 	want(t, c, noon, noon)
 	for range 400 {
 		m.run(day)
-		want(t, c, m.shown, m.shown)
+		want(t, c, m.wallTime, m.wallTime)
 	}
 	m.step(13 * day)
-	want(t, c, m.shown, m.shown)
+	want(t, c, m.wallTime, m.wallTime)
 	m.step(-day)
-	want(t, c, m.shown, m.shown)
+	want(t, c, m.wallTime, m.wallTime)
 }
 
 func TestStepOfWeeksIsNotBelievedUntilItIsKept(t *testing.T) {
 	t.Parallel()
 	m, c := start(noon, time.Time{})
 	m.step(90 * day)
-	want(t, c, noon, m.shown)
+	want(t, c, noon, m.wallTime)
 	m.run(time.Hour)
-	want(t, c, noon.Add(time.Hour), m.shown)
+	want(t, c, noon.Add(time.Hour), m.wallTime)
 	m.step(-90 * day)
-	want(t, c, noon.Add(time.Hour), m.shown)
+	want(t, c, noon.Add(time.Hour), m.wallTime)
 	m.step(90 * day) // the day begins anew
-	want(t, c, noon.Add(time.Hour), m.shown)
+	want(t, c, noon.Add(time.Hour), m.wallTime)
 	m.run(23 * time.Hour)
-	want(t, c, noon.Add(day), m.shown)
+	want(t, c, noon.Add(day), m.wallTime)
 	m.run(time.Hour)
-	want(t, c, m.shown, m.shown)
+	want(t, c, m.wallTime, m.wallTime)
 	m.step(-90 * day) // and is taken back
 	if got := c.Read().Latest; !got.Equal(noon.Add(91*day + time.Hour)) {
 		t.Errorf("the latest is %v", got)
 	}
-	want(t, c, m.shown, noon.Add(91*day+time.Hour))
+	want(t, c, m.wallTime, noon.Add(91*day+time.Hour))
 	m.run(day)
-	want(t, c, m.shown, m.shown)
-	if got := c.Read().Latest; !got.Equal(m.shown) {
+	want(t, c, m.wallTime, m.wallTime)
+	if got := c.Read().Latest; !got.Equal(m.wallTime) {
 		t.Errorf("the latest is %v, a day after the clock was put right", got)
 	}
 }
@@ -94,9 +94,9 @@ func TestClockThatStartsBehind(t *testing.T) {
 	t.Parallel()
 	yesterday := noon.Add(-day)
 	m, c := start(time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC), yesterday)
-	want(t, c, m.shown, yesterday)
+	want(t, c, m.wallTime, yesterday)
 	m.run(time.Minute)
-	m.shown = noon
+	m.wallTime = noon
 	want(t, c, noon, noon)
 	if r := c.Read(); !r.Latest.Equal(noon) || r.Ran != time.Minute {
 		t.Errorf("the latest is %v, after %v", r.Latest, r.Ran)
@@ -109,20 +109,20 @@ func TestNewMachineThatStartsBehind(t *testing.T) {
 	past := time.Date(2006, 1, 2, 0, 0, 0, 0, time.UTC)
 	m, c := start(past, time.Time{})
 	m.run(time.Minute)
-	m.shown = noon
+	m.wallTime = noon
 	want(t, c, past.Add(time.Minute), noon)
 	m.run(day)
-	want(t, c, m.shown, m.shown)
+	want(t, c, m.wallTime, m.wallTime)
 }
 
 // The clock remembers over a restart what was believed, and other files do not know better.
 func TestClockRemembers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "clock")
-	m := &machine{shown: noon}
+	m := &machine{wallTime: noon}
 	open := func() *Clock {
 		c := Open(path, m.options())
-		c.Known(m.shown) // as a file is that was written by the wrong clock
+		c.Known(m.wallTime) // as a file is that was written by the wrong clock
 		c.Start()
 		return c
 	}
@@ -142,22 +142,22 @@ func TestClockRemembers(t *testing.T) {
 	m.step(365 * day)
 	for range 3 {
 		c := open()
-		want(t, c, noon.Add(m.ran), m.shown)
+		want(t, c, noon.Add(m.ran), m.wallTime)
 		m.run(time.Hour)
 		shut(c)
 	}
 	m.step(-365 * day)
 	c := open()
-	want(t, c, m.shown, m.shown)
+	want(t, c, m.wallTime, m.wallTime)
 	shut(c)
 	for _, bad := range []string{"", "yesterday\n", "\x00\x00", "2026-11-25T12:00:00Z x y", "2026-11-25T12:00:00Z 2026-11-25T12:00:00Z x", "2026-11-25T12:00:00Z 2026-11-25T12:00:00Z"} {
 		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c := open()
-		want(t, c, m.shown, m.shown)
+		want(t, c, m.wallTime, m.wallTime)
 		shut(c)
-		if b, err := os.ReadFile(path); err != nil || string(b) != m.shown.Format(time.RFC3339)+"\n" {
+		if b, err := os.ReadFile(path); err != nil || string(b) != m.wallTime.Format(time.RFC3339)+"\n" {
 			t.Errorf("%q, %v", b, err)
 		}
 	}
@@ -172,12 +172,12 @@ func TestClockOfAMachineThatIsOftenOff(t *testing.T) {
 		want  int // the start at which the clock is believed
 	}{{true, 5}, {false, -1}} {
 		path := filepath.Join(t.TempDir(), "clock")
-		m := &machine{shown: noon}
+		m := &machine{wallTime: noon}
 		believed := -1
 		for start := range 40 {
 			k := Open(path, m.options())
 			k.Start()
-			if start > 0 && believed < 0 && k.Read().Trusted.Equal(m.shown) {
+			if start > 0 && believed < 0 && k.Read().Trusted.Equal(m.wallTime) {
 				believed = start
 			}
 			m.run(7 * time.Hour)

@@ -103,7 +103,7 @@ func TestRoomsTakeTurns(t *testing.T) {
 
 // countHeads counts the heads that are made for each reader from here on, and can have them wait.
 type countHeads struct {
-	gate sync.RWMutex
+	hold sync.RWMutex
 	mu   sync.Mutex
 	made map[chat.Name]int
 }
@@ -115,8 +115,8 @@ func (p *place) counted() *countHeads {
 		c.mu.Lock()
 		c.made[name]++
 		c.mu.Unlock()
-		c.gate.RLock()
-		defer c.gate.RUnlock()
+		c.hold.RLock()
+		defer c.hold.RUnlock()
 		return keys(s, room, name)
 	}
 	return c
@@ -143,7 +143,7 @@ func TestABanTakesOneHeadOutOfAWindowBeingMade(t *testing.T) {
 		p.opt.Rooms[0].Members = append(p.opt.Rooms[0].Members, chat.Member{Name: r.name, Since: 1})
 	}
 	c := p.counted()
-	c.gate.Lock()
+	c.hold.Lock()
 	p.open()
 	for _, r := range []reader{first, last} {
 		p.mu.Lock()
@@ -155,7 +155,7 @@ func TestABanTakesOneHeadOutOfAWindowBeingMade(t *testing.T) {
 		t.Error("a ban waits for heads")
 	}
 	next := p.h.rooms[chat.General].ahead[0]
-	c.gate.Unlock()
+	c.hold.Unlock()
 	closes(t, "the window", next.made)
 	p.say(alice, "not for them")
 	if w := p.h.rooms[chat.General].at; w.keys != next.keys {
@@ -189,7 +189,7 @@ func TestHeadsOfTheChangedAreMadeAhead(t *testing.T) {
 	next := p.h.rooms[chat.General].ahead[0]
 	closes(t, "the window", next.made)
 	phone := ageReader(t, "extra7")
-	c.gate.Lock()
+	c.hold.Lock()
 	var batch []chat.Event
 	for i := range changed {
 		name := mustName(t, fmt.Sprintf("extra%d", i))
@@ -209,14 +209,14 @@ func TestHeadsOfTheChangedAreMadeAhead(t *testing.T) {
 		t.Fatal("the heads are made though none can be")
 	default:
 	}
-	c.gate.Unlock()
+	c.hold.Unlock()
 	closes(t, "the heads of the changed", u.Done)
 	if p.h.Unprepared(said) != nil {
 		t.Error("it is not prepared after that")
 	}
-	c.gate.Lock() // no head is made from here on
+	c.hold.Lock() // no head is made from here on
 	p.say(alice, "for the new keys")
-	c.gate.Unlock()
+	c.hold.Unlock()
 	if !p.opensLast(phone) {
 		t.Error("the new key does not open it")
 	}

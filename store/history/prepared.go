@@ -283,8 +283,8 @@ func (p *preparedWindow) remakeAhead(names iter.Seq[chat.Name], readers map[chat
 	return any
 }
 
-// lacks is closed when the window can begin and make no more than a few heads; nil: it can now.
-func (p *preparedWindow) lacks(readers map[chat.Name]bool) <-chan struct{} {
+// awaitHeads is closed when the window can begin and make no more than a few heads; nil: it can now.
+func (p *preparedWindow) awaitHeads(readers map[chat.Name]bool) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over {
@@ -539,7 +539,7 @@ func (n *roomNeeds) message(h *History, r *roomChain) <-chan struct{} {
 		return r.ahead[n.windows-1].made
 	}
 	p := r.ahead[n.windows]
-	if ready := p.lacks(r.readers); ready != nil {
+	if ready := p.awaitHeads(r.readers); ready != nil {
 		return ready
 	}
 	n.windows++

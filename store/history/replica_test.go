@@ -190,7 +190,7 @@ func (v *town) publish(tx *Transaction, events []chat.Event) error {
 		return err
 	}
 	for _, f := range v.followers {
-		if err := f.Take(e.lines, e.said); err != nil {
+		if err := f.Replicate(e.lines, e.said); err != nil {
 			return err
 		}
 	}
@@ -439,7 +439,7 @@ func TestReplicaCatchesUpAfterPowerCuts(t *testing.T) {
 					return cuts, lost
 				}
 				for _, e := range v.log[max(0, from-1-r.IntN(3)):] { // what it has already is passed over
-					if err = h.Take(e.lines, e.said); err != nil {
+					if err = h.Replicate(e.lines, e.said); err != nil {
 						break
 					}
 					taken = max(taken, e.last)
@@ -530,7 +530,7 @@ func TestReplicaRefusesWhatDoesNotFollow(t *testing.T) {
 	} {
 		h, d := upTo(c.at)
 		before := d.Clone()
-		err := h.Take(c.lines(v.log[c.at]), nil)
+		err := h.Replicate(c.lines(v.log[c.at]), nil)
 		if err == nil {
 			t.Errorf("%s: taken", name)
 			continue
@@ -542,7 +542,7 @@ func TestReplicaRefusesWhatDoesNotFollow(t *testing.T) {
 			t.Errorf("%s: refused, and there is %q", name, names)
 		}
 		for _, e := range v.log[c.at:] {
-			if err := h.Take(e.lines, e.said); err != nil {
+			if err := h.Replicate(e.lines, e.said); err != nil {
 				t.Fatalf("%s: it does not go on: %v", name, err)
 			}
 		}
@@ -602,7 +602,7 @@ func unchecked(t *testing.T, v *town, upTo func(int) (*History, *powercut.Disk))
 	if _, err := f.WriteAt(reseal(other), int64(bytes.Index(file, lines[i]))); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Take(v.log[rotates].lines, nil); !errors.Is(err, ErrDamaged) {
+	if err := h.Replicate(v.log[rotates].lines, nil); !errors.Is(err, ErrDamaged) {
 		t.Errorf("an archive that differs is taken: %v", err)
 	}
 	if d.Has("data/" + archiveName(1)) {
@@ -620,7 +620,7 @@ func follower(t testing.TB, opt Options, log []logged) (*History, *powercut.Disk
 	}
 	t.Cleanup(func() { h.Close() })
 	for _, e := range log {
-		if err := h.Take(e.lines, e.said); err != nil {
+		if err := h.Replicate(e.lines, e.said); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -695,7 +695,7 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 	disks[0].Heal()
 	for _, h := range all {
 		for _, e := range v.log {
-			if err := h.Take(e.lines, nil); err != nil {
+			if err := h.Replicate(e.lines, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -727,7 +727,7 @@ func FuzzTake(f *testing.F) {
 				lines[i] = appendCRC(bytes.Clone(line[:at]), line[:at])
 			}
 		}
-		if h.Take(lines, nil) != nil {
+		if h.Replicate(lines, nil) != nil {
 			if !slices.EqualFunc(recordLines(d.Content(livePath)), before, bytes.Equal) {
 				t.Error("refused, and changed")
 			}

@@ -43,10 +43,10 @@ func (s *story) happens(f *folder, h *chat.Hub, r *rand.Rand) {
 	banned := false
 	decide := func(who chat.Caller, in chat.Intent) func() error {
 		return func() error {
-			act := chat.Act{By: who.Name.String(), Do: fmt.Sprintf("%T", in), Result: "done"}
-			err := h.Decide(context.Background(), who, in, &act)
+			entry := chat.AuditEntry{By: who.Name.String(), Do: fmt.Sprintf("%T", in), Result: "done"}
+			err := h.Decide(context.Background(), who, in, &entry)
 			if err == nil {
-				s.acts = append(s.acts, act.Do)
+				s.acts = append(s.acts, entry.Do)
 			}
 			return err
 		}
@@ -128,7 +128,7 @@ func (s *story) check(f *folder) error {
 			return fmt.Errorf("%q was acknowledged, and does not hold", what)
 		}
 	}
-	acts, err := f.audit.Acts(time.Time{}, 1000)
+	acts, err := f.audit.Entries(time.Time{}, 1000)
 	if err != nil {
 		return err
 	}

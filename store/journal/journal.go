@@ -23,8 +23,8 @@ type Journal struct {
 	log      *slog.Logger
 	out      chan chat.Batch
 
-	noting  sync.Mutex // held from the moment at which a change is stored until its lines of the audit log are written
-	pending []chat.Act // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
+	noting  sync.Mutex        // held from the moment at which a change is stored until its lines of the audit log are written
+	pending []chat.AuditEntry // guarded by noting; lines that the audit log could not take; they are in changes.jsonl
 
 	// Publish is called before a batch is stored, and gives it a place among the batches of others, or refuses it. nil:
 	// this folder is the only one.
@@ -45,7 +45,7 @@ func New(accounts *accounts.Store, history *history.History, audit *audit.Log, l
 	if err := Together(accounts.Changes(), history.Change()); err != nil {
 		return nil, err
 	}
-	restored, err := audit.Restore(accounts.Acts())
+	restored, err := audit.Restore(accounts.AuditEntries())
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (j *Journal) Append(b chat.Batch) error {
 	if wait := j.history.Unprepared(b.Events); wait != nil {
 		return wait
 	}
-	b.Acts = dated(b.Acts, b.At)
+	b.Audit = dated(b.Audit, b.At)
 	change := j.accounts.Changes()
 	if decides(&b) {
 		change++
@@ -117,13 +117,13 @@ func (j *Journal) store(b *chat.Batch, tx *history.Transaction) error {
 		err = fmt.Errorf("%w: %w", chat.ErrOnlyDecided, err)
 		*b = b.Decided()
 	}
-	j.note(b.Acts)
+	j.note(b.Audit)
 	return err
 }
 
 // decides reports whether the batch is a change, to be stored as one: with what was decided its acts are stored, and with them
 // its number is one more.
-func decides(b *chat.Batch) bool { return b.After != b.Before || len(b.Acts) > 0 || b.Edit != "" }
+func decides(b *chat.Batch) bool { return b.After != b.Before || len(b.Audit) > 0 || b.Edit != "" }
 
 func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Transaction) error {
 	if j.Publish == nil {
@@ -139,23 +139,23 @@ func published(err error) error {
 }
 
 // dated are the acts with their time.
-func dated(acts []chat.Act, at chat.Moment) []chat.Act {
-	all := make([]chat.Act, len(acts))
-	for i, act := range acts {
-		act.At = at.Wall.UTC().Truncate(time.Millisecond)
-		all[i] = act
+func dated(acts []chat.AuditEntry, at chat.Moment) []chat.AuditEntry {
+	all := make([]chat.AuditEntry, len(acts))
+	for i, entry := range acts {
+		entry.At = at.Wall.UTC().Truncate(time.Millisecond)
+		all[i] = entry
 	}
 	return all
 }
 
 // decide stores a change: n is the last record of the history before the batch.
 func (j *Journal) decide(b *chat.Batch, n uint64) error {
-	return j.accounts.Append(accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Acts, At: b.At.Stamp, Edit: b.Edit})
+	return j.accounts.Append(accounts.Change{Before: b.Before, After: b.After, N: n, Acts: b.Audit, At: b.At.Stamp, Edit: b.Edit})
 }
 
 // note writes lines of the audit log, which are durable with the change that they are about. What cannot be written is tried
 // again before users.json is written, and then at the next start. Called with noting held.
-func (j *Journal) note(acts []chat.Act) {
+func (j *Journal) note(acts []chat.AuditEntry) {
 	j.pending = append(j.pending, acts...)
 	if err := j.writePending(); err != nil {
 		j.log.Error("the audit log cannot be written; missing lines are kept in changes.jsonl", "lines", len(j.pending), "err", err)
@@ -207,9 +207,9 @@ func (j *Journal) rotate() {
 
 // Take stores what the journal of another folder has published, in its order, and returns the batch with this folder's
 // own States; nil if there is none. What the folder has already, as after a crash, is compared and skipped.
-func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
+func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {
 	if s.Batch == nil {
-		return nil, j.history.Take(s.Records, nil)
+		return nil, j.history.Replicate(s.Records, nil)
 	}
 	j.noting.Lock()
 	defer j.noting.Unlock()
@@ -224,14 +224,14 @@ func (j *Journal) Take(s Sealed) (*chat.Batch, error) {
 			said = append(said, e.Message)
 		}
 	}
-	if err := j.history.Take(s.Records, said); err != nil {
+	if err := j.history.Replicate(s.Records, said); err != nil {
 		return nil, fmt.Errorf("batch %d: %w", b.N, err)
 	}
 	if known {
-		_, err = j.audit.Restore(b.Acts)
+		_, err = j.audit.Restore(b.Audit)
 		return &b, err
 	}
-	j.note(b.Acts)
+	j.note(b.Audit)
 	return &b, nil
 }
 

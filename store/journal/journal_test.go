@@ -130,9 +130,9 @@ func TestActsAreStoredWithTheirBatch(t *testing.T) {
 	d := powercut.New()
 	f, _ := one(t, d)
 	s := f.accounts.View().State
-	b := chat.Batch{At: f.accounts.Moment(), Before: s, After: s, Acts: []chat.Act{{By: "alice", Do: "ban", On: "bob"}}, Events: []chat.Event{said(t, 2)}}
+	b := chat.Batch{At: f.accounts.Moment(), Before: s, After: s, Audit: []chat.AuditEntry{{By: "alice", Do: "ban", On: "bob"}}, Events: []chat.Event{said(t, 2)}}
 	lines := func(f *folder) int {
-		acts, err := f.audit.Acts(time.Time{}, 99)
+		acts, err := f.audit.Entries(time.Time{}, 99)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,13 +164,13 @@ func TestActsAreStoredWithTheirBatch(t *testing.T) {
 // acted is a batch of a message and a line of the audit log.
 func acted(t *testing.T, f *folder) chat.Batch {
 	s := f.accounts.View().State
-	return chat.Batch{At: f.accounts.Moment(), Before: s, After: s, Acts: []chat.Act{{By: "alice", Do: "ban", On: "bob"}}, Events: []chat.Event{said(t, 2)}}
+	return chat.Batch{At: f.accounts.Moment(), Before: s, After: s, Audit: []chat.AuditEntry{{By: "alice", Do: "ban", On: "bob"}}, Events: []chat.Event{said(t, 2)}}
 }
 
 // auditLines is how many lines the folder's audit log has.
 func auditLines(t *testing.T, f *folder) int {
 	t.Helper()
-	acts, err := f.audit.Acts(time.Time{}, 99)
+	acts, err := f.audit.Entries(time.Time{}, 99)
 	if err != nil {
 		t.Fatal(err)
 	}

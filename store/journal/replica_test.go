@@ -50,9 +50,9 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 				case act == 3:
 					h.Decide(ctx, me.Caller, chat.LeaveRoom{Room: room}, nil)
 				case act == 4 && i == 0:
-					h.Decide(ctx, me.Caller, chat.Ban{Sanction: chat.Sanction{User: other.Name}}, &chat.Act{By: me.Name.String(), Do: "ban", On: other.Name.String()})
+					h.Decide(ctx, me.Caller, chat.Ban{Sanction: chat.Sanction{User: other.Name}}, &chat.AuditEntry{By: me.Name.String(), Do: "ban", On: other.Name.String()})
 				case act == 5 && i == 0:
-					h.Decide(ctx, me.Caller, chat.Unban{Target: other.Name.String()}, &chat.Act{By: me.Name.String(), Do: "unban", On: other.Name.String()})
+					h.Decide(ctx, me.Caller, chat.Unban{Target: other.Name.String()}, &chat.AuditEntry{By: me.Name.String(), Do: "unban", On: other.Name.String()})
 				case act == 6:
 					h.Decide(ctx, me.Caller, chat.SetTopic{Room: room, Topic: fmt.Sprint(k)}, nil)
 				case act == 7:
@@ -100,7 +100,7 @@ func follow(done context.Context, n *nodes, from int, f *folder) (taken int, err
 			return from, nil
 		}
 		for _, s := range more {
-			if _, err := f.Take(s); err != nil {
+			if _, err := f.Replicate(s); err != nil {
 				return from, err
 			}
 			from++
@@ -213,7 +213,7 @@ func TestReplicasAreEqual(t *testing.T) {
 				if i == missing {
 					continue
 				}
-				if _, err := gap.Take(one); err != nil {
+				if _, err := gap.Replicate(one); err != nil {
 					return
 				}
 			}

@@ -214,7 +214,7 @@ func (r *suiteRig) catchUp(i int) (applied uint64, answers []chat.Answer, err er
 		if k < int(p.taken.Load()) {
 			continue
 		}
-		if _, err := p.folder.Take(s); err != nil {
+		if _, err := p.folder.Replicate(s); err != nil {
 			return 0, nil, fmt.Errorf("take entry %d: %w", k, err)
 		}
 	}
@@ -259,7 +259,7 @@ func (r *suiteRig) following(p *process) {
 	takes.Go(func() {
 		for ctx.Err() == nil {
 			for _, s := range r.log.after(int(p.taken.Load()), ctx) {
-				b, err := f.Take(s)
+				b, err := f.Replicate(s)
 				if err != nil {
 					return // the disk is gone, or what follows will be missed
 				}

@@ -13,14 +13,14 @@ import (
 // errFollowing refuses to draft in a history that takes another's records.
 var errFollowing = errors.New("the history takes records from a leader, so it cannot create any")
 
-// Take appends records that another history drafted, the lines as Draft.Records has them, and returns when that is
+// Replicate appends records that another history drafted, the lines as Draft.Records has them, and returns when that is
 // durable. What it has already, by n, is compared and skipped. said are their messages, as far as they are known: from
 // them the last lines of each room are kept in memory, as if they had been said here. From here on windows that are open
 // here are forgotten: their messages stay single ones, as after a crash. A record with which the history goes on in a new
 // file comes alone, and is taken if the archive that is made here is the same to the byte.
 //
 // Errors name the record that does not follow on what there is, or differs; then nothing has changed.
-func (h *History) Take(lines [][]byte, said []chat.Message) error {
+func (h *History) Replicate(lines [][]byte, said []chat.Message) error {
 	h.committing.Lock()
 	defer h.committing.Unlock()
 	if h.closed {
@@ -30,7 +30,7 @@ func (h *History) Take(lines [][]byte, said []chat.Message) error {
 		return h.segment.dead
 	}
 	follow(h)
-	t := taking{h: h, links: make(savedLinks), said: make(map[messageName]*chat.Message, len(said))}
+	t := replication{h: h, links: make(savedLinks), said: make(map[messageName]*chat.Message, len(said))}
 	for i := range said {
 		t.said[messageName{said[i].Room, said[i].Seq}] = &said[i]
 	}
@@ -88,8 +88,8 @@ type messageName struct {
 	seq  uint64
 }
 
-// taking is one Take.
-type taking struct {
+// replication is one Take.
+type replication struct {
 	h       *History
 	said    map[messageName]*chat.Message
 	links   savedLinks
@@ -100,7 +100,7 @@ type taking struct {
 }
 
 // read reads the records and sees that they follow on what there is.
-func (t *taking) read(lines [][]byte) error {
+func (t *replication) read(lines [][]byte) error {
 	last, change := t.h.segment.n, t.h.change.Load()
 	for i := 0; i < len(lines); {
 		r, err := leadingRecord(lines[i:])
@@ -130,7 +130,7 @@ func (t *taking) read(lines [][]byte) error {
 }
 
 // add sees that the record follows.
-func (t *taking) add(r *record) error {
+func (t *replication) add(r *record) error {
 	if r.kind == startRecord && len(t.records) > 0 || t.next != nil {
 		return errors.New("a start record must come alone")
 	}
@@ -149,7 +149,7 @@ func (t *taking) add(r *record) error {
 }
 
 // remember gives the record its message, if that is known.
-func (t *taking) remember(r *record) error {
+func (t *replication) remember(r *record) error {
 	m := t.said[messageName{r.room, r.seq}]
 	if m == nil {
 		return nil
@@ -169,7 +169,7 @@ func (t *taking) remember(r *record) error {
 }
 
 // archive makes the archive that the start record refers to.
-func (t *taking) archive(r *record) (err error) {
+func (t *replication) archive(r *record) (err error) {
 	if want := t.h.archived + 1; r.predecessor.archive != want {
 		return fmt.Errorf("it continues archive %d, but the next here is %d", r.predecessor.archive, want)
 	}
@@ -187,7 +187,7 @@ func (t *taking) archive(r *record) (err error) {
 }
 
 // compare sees that the records that are known are those that there are. Those of archives are not looked up.
-func (t *taking) compare() error {
+func (t *replication) compare() error {
 	if len(t.known) == 0 {
 		return nil
 	}
@@ -222,7 +222,7 @@ func (t *taking) compare() error {
 }
 
 // store appends the records. Each batch is durable before the next, which declares it durable.
-func (t *taking) store() error {
+func (t *replication) store() error {
 	if t.next != nil {
 		if err := t.h.startAnew(t.next, t.records[0]); err != nil {
 			return err
@@ -246,7 +246,7 @@ func (t *taking) store() error {
 }
 
 // batch appends a batch.
-func (t *taking) batch(records []*record) error {
+func (t *replication) batch(records []*record) error {
 	h := t.h
 	if err := h.segment.append(records); err != nil {
 		return h.failed(err)
@@ -266,7 +266,7 @@ func (t *taking) batch(records []*record) error {
 }
 
 // undo resets the chain to the end of the file.
-func (t *taking) undo() {
+func (t *replication) undo() {
 	if t.next != nil {
 		t.next.forget(t.h.opt.Log)
 	}
