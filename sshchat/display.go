@@ -110,7 +110,7 @@ func (v *display) options() view.Options {
 		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
 		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "", ASCII: !v.unicode(),
 		Server: v.who.server.services.ServerName, Preferences: v.preferences(), Since: v.began,
-		Complete: v.complete, Past: v.past, Lines: v.who.server.lines, Find: v.find,
+		Complete: v.complete, Past: v.past, Lines: v.who.server.lines, Find: v.find, Filter: func() *chat.Filter { return &v.filter },
 	}
 }
 

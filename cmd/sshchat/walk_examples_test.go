@@ -46,6 +46,7 @@ var examples = map[string]example{
 	"/deop":               {line: "deop VICTIM", before: []string{"user set-role VICTIM mod"}},
 	"edit":                {line: "edit MINE WORD", says: true, said: true},
 	"/edit":               {line: "edit WORD", says: true, said: true},
+	"/edit-id":            {line: "edit-id MINE WORD", says: true, said: true},
 	"/focus":              {line: "focus VICTIM"},
 	"follow":              {line: "follow ROOM", done: "TestBotAnswersOnce"},
 	"/go":                 {line: "go ROOM"},

@@ -235,6 +235,8 @@ type topic struct {
 const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts a new line
   Tab                        complete a command, a room or a name
   Up, Down                   bring back what you sent
+  Alt+Up, Alt+Down           select a message; then r replies, + reacts, e edits, d deletes,
+                             c copies its ID, p pins it, g goes to what it replies to; Esc ends
   PgUp, PgDn                 scroll; Esc goes back to the newest message
   Ctrl+N, Ctrl+P             next, previous room; Alt+1 to Alt+9: by number
   Alt+A, Alt+M               next room with unread messages, with a mention
@@ -277,7 +279,7 @@ var topics = []topic{
 	{words: "pinned bookmark bookmarks answer answers thread threads quote", text: "To act on a message, name it by its ID, as `search` lists it.\n", commands: "reply-to, react, pin, pins, unpin"},
 	{words: "admin admins administration operator owner moderation moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, announce, audit"},
 	{words: "leave logout disconnect bye close end", commands: "part, quit"},
-	{words: "change undo remove correct typo", commands: "edit, delete"},
+	{words: "change undo remove correct typo", commands: "edit, edit-id, delete"},
 	{words: "server host hostkeys fingerprint", commands: "motd, version, hostkey list, head, stats, sessions, sources list, backup, reload"},
 }
 

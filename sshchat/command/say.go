@@ -221,13 +221,13 @@ var (
 		Name: "edit", Args: "ID TEXT", Brief: "edit one of your messages", Group: Talking,
 		More: "ID is what `say` printed, such as general/12 or @bob/3. Prints the ID of the edit.",
 		UIs:  Exec, Effect: Speaks, Free: true, Account: true, Words: 1, ID: true, Text: true,
-		Run: func(ctx context.Context, c *Call) error {
-			room, seq, err := parseID(c, c.Args[0])
-			if err != nil {
-				return err
-			}
-			return amend(ctx, c, room, chat.Edit, seq, c.Text)
-		},
+		Run: editByID,
+	})
+	_ = add(&Command{
+		Name: "edit-id", Args: "ID TEXT", Brief: "edit an earlier message of yours", Group: Talking,
+		More: "ID is a message ID, such as general/12, as `search` lists it.",
+		UIs:  Chat, Effect: Speaks, Free: true, Account: true, Words: 1, ID: true, Text: true,
+		Run: editByID,
 	})
 	_ = add(&Command{
 		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
@@ -272,6 +272,15 @@ func excerpt(said string) string {
 		short += "…"
 	}
 	return short
+}
+
+// editByID edits the message with the ID.
+func editByID(ctx context.Context, c *Call) error {
+	room, seq, err := parseID(c, c.Args[0])
+	if err != nil {
+		return err
+	}
+	return amend(ctx, c, room, chat.Edit, seq, c.Text)
 }
 
 // deleteMessage deletes a message: the caller's own, or that of somebody whom the caller outranks in the room.

@@ -90,17 +90,20 @@ func (p *renderer) clockWidth() int {
 // columns begins the rows of an aligned layout: what stands in the column of times and in that of names, then the rule.
 // A name that is too long for its column is not cut, for nobody must look like somebody else: it moves the rule of its row.
 func (b *layout) columns(at, name, nameStyle string) {
-	names, rule := b.nameColumn(b.width), b.styles.Of(theme.Rule)
+	names, rule, down := b.nameColumn(b.width), b.styles.Of(theme.Rule), b.ruler().down
+	if b.selected {
+		rule, down = b.styles.Of(theme.Mention), ">"
+	}
 	b.add(at, b.styles.Of(theme.Time), "")
 	b.blanks(b.clockWidth() + max(0, names-displaywidth.String(name)) - b.column)
 	b.add(name, nameStyle, "")
 	b.add(" ", "", "")
-	b.add(b.ruler().down, rule, "")
+	b.add(down, rule, "")
 	b.add(" ", "", "")
 	if displaywidth.String(name) <= names {
 		b.space = 0 // a word that is too long for this row is too long for the next one, too
 	}
-	b.rule = cell{text: b.ruler().down, style: rule, width: 1}
+	b.rule = cell{text: down, style: rule, width: 1}
 	b.indent = b.clockWidth() + names + len(" | ")
 }
 

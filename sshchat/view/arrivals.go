@@ -77,6 +77,8 @@ func (f *Full) arrived(m *chat.Message) {
 	f.ringing = f.ringing || f.preferences.rings(m, f.options.Me)
 	switch {
 	case m.Room != f.room || f.stale:
+	case f.messages.selecting():
+		f.stale = true
 	case m.DisplaySeq > 0 && m.DisplaySeq <= f.end.order: // a frame has shown it already: the past is ahead of deliveries
 	case f.end.rows == 0 || f.screen.bottom-f.screen.top < 2:
 		f.stale = true

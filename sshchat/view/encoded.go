@@ -48,6 +48,7 @@ const (
 	variantSecond                        // or the second
 	variantContinued                     // the same person said what stands above it
 	variantSameTime                      // and in the same minute
+	variantSelected                      // it is selected
 )
 
 // mentionVariant reports whether m mentions me, outside direct rooms.
@@ -77,7 +78,7 @@ func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {
 
 // mayShare reports whether m looks the same to all sessions with the same key. Personal notices are not shared.
 func mayShare(m *chat.Message) bool {
-	return m.DisplaySeq > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted
+	return m.DisplaySeq > 0 && !m.Room.IsZero() && !m.Edited && !m.Deleted && m.Of == 0 && m.Reactions == nil
 }
 
 // The bounds of encodedMessages, which so hold at most 4 MiB. Messages are sent to all their readers within a moment: in the

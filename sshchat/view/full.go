@@ -39,6 +39,7 @@ func NewFull(o Options) *Full {
 	f := &Full{options: o}
 	f.keys.Bound = boundOnScreen
 	f.messages.past, f.messages.lines, f.messages.me = o.Past, o.Lines, o.Me
+	f.messages.find, f.messages.filter = o.Find, o.Filter
 	f.bars.me, f.bars.server = o.Me, o.Server
 	f.screen.hasTitle = output.HasTitle(o.Term)
 	f.Set(o.Preferences)
@@ -158,7 +159,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale:
+	case f.stale || f.messages.selecting() && !f.bars.current():
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -235,7 +236,11 @@ func (f *Full) compose() frame {
 		fr.rows = append(fr.rows, rows...)
 		f.messages.notes.drawn()
 	}
-	if f.rows >= rowsForBar {
+	switch {
+	case f.rows < rowsForBar:
+	case f.messages.selecting() && f.overlay == nil:
+		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(f.messages.selectionHint(), f.width())))
+	default:
 		fr.rows = append(fr.rows, f.bars.status)
 	}
 	fr.row = len(fr.rows) + row

@@ -146,7 +146,7 @@ func TestRowsOfMessages(t *testing.T) {
 			Clock: rapid.SampledFrom([]string{"", "off", "02 Jan 15:04"}).Draw(r, "clock"),
 		})
 		v := rapid.SampledFrom([]variant{0, variantContinued, variantContinued | variantSameTime, variantMention}).Draw(r, "variant")
-		for _, row := range p.message(&d, width, v) {
+		for _, row := range p.message(&d, width, v, beside{}) {
 			var w output.Buffer
 			w.Styled(row)
 			if written := w.Take(); string(written) != row {
@@ -190,7 +190,7 @@ func TestLinesAreShared(t *testing.T) {
 	rows := func(me chat.Name, preferences Preferences) string {
 		o := Options{Me: me, Term: "xterm-256color"}
 		p := newRenderer(&o, preferences)
-		return fmt.Sprintf("%p", l.rows(p, &d, 80, p.variant(&d, 80, turn{})))
+		return fmt.Sprintf("%p", l.rows(p, &d, 80, p.variant(&d, 80, turn{}), beside{}))
 	}
 	carol, dave := mustName("carol"), mustName("dave")
 	if rows(carol, Preferences{}) != rows(dave, Preferences{}) {
@@ -426,21 +426,21 @@ func BenchmarkRows(b *testing.B) {
 	b.Run("uncached", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&d, 80, 0)
+			p.message(&d, 80, 0, beside{})
 		}
 	})
 	b.Run("cached", func(b *testing.B) {
 		l := &Lines{}
 		b.ReportAllocs()
 		for b.Loop() {
-			l.rows(p, &d, 80, 0)
+			l.rows(p, &d, 80, 0, beside{})
 		}
 	})
 	b.Run("4KiB", func(b *testing.B) {
 		long := said(chat.General, bob, strings.Repeat("word and *more* ", 250))
 		b.ReportAllocs()
 		for b.Loop() {
-			p.message(&long, 80, 0)
+			p.message(&long, 80, 0, beside{})
 		}
 	})
 }

@@ -37,6 +37,9 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		f.last = helpLine
 		return append(did, Action{Kind: Line, Text: helpLine})
 	}
+	if did, taken := f.selectKey(did, k); taken {
+		return did
+	}
 	if f.overlay != nil && f.overlayKey(k) {
 		return did
 	}
@@ -165,7 +168,7 @@ var goKeys = map[string]string{"alt+a": "/go", "alt+m": "/go !", "alt+o": "/go -
 // boundOnScreen is editor.Bound for a full screen.
 func boundOnScreen(name string) bool {
 	_, number := roomNumber(name)
-	return number || goKeys[name] != "" || editor.Bound(name)
+	return number || goKeys[name] != "" || name == "alt+up" || name == "alt+down" || editor.Bound(name)
 }
 
 // submit sends what is typed. A message that is too long stays in the line, to be shortened.

@@ -29,14 +29,18 @@ type lineKey struct {
 	width           int
 	format          format
 	variant         variant
+	beside          beside
 }
 
+// beside is what is shown with a message and is not in it: what it replies to, and the reactions to it. Empty for nothing.
+type beside struct{ quote, reactions string }
+
 // rows returns the rows of a message as p shows them. The caller must not change them.
-func (l *Lines) rows(p *renderer, m *chat.Message, width int, v variant) []string {
+func (l *Lines) rows(p *renderer, m *chat.Message, width int, v variant, b beside) []string {
 	if l == nil || m.DisplaySeq == 0 {
-		return p.message(m, width, v)
+		return p.message(m, width, v, b)
 	}
-	key := lineKey{order: m.DisplaySeq, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, variant: v}
+	key := lineKey{order: m.DisplaySeq, edited: m.Edited, deleted: m.Deleted, width: width, format: p.format, variant: v, beside: b}
 	if m.Edited {
 		key.text = m.Text.String()
 	}
@@ -51,7 +55,7 @@ func (l *Lines) rows(p *renderer, m *chat.Message, width int, v variant) []strin
 	if ok {
 		return rows
 	}
-	rows = p.message(m, width, v)
+	rows = p.message(m, width, v, b)
 	l.mu.Lock()
 	l.keep(key, rows)
 	l.mu.Unlock()
@@ -80,7 +84,7 @@ func (l *Lines) scroll(p *renderer, m *chat.Message, width int, above turn) *enc
 	if e := l.encoded.find(&key, p.hash); e != nil {
 		return e
 	}
-	rows := l.rows(p, m, width, key.variant)
+	rows := l.rows(p, m, width, key.variant, beside{})
 	e := &encoded{encodedKey: key, sums: make([]uint64, len(rows)), day: dayOf(m.At, p.location)}
 	var w output.Buffer
 	for i, row := range rows {

@@ -75,11 +75,12 @@ func (p *renderer) day(at time.Time) string {
 }
 
 // message makes the rows of a message, of at most width cells each. Every row begins and ends in the default style.
-func (p *renderer) message(m *chat.Message, width int, v variant) []string {
+func (p *renderer) message(m *chat.Message, width int, v variant, with beside) []string {
 	if !m.Kind.Stored() {
 		return p.notice(m, width)
 	}
 	b := p.layout(width)
+	b.selected = v&variantSelected != 0
 	if p.nameColumn(width) > 0 {
 		b.alignedHead(m, v)
 	} else {
@@ -89,10 +90,22 @@ func (p *renderer) message(m *chat.Message, width int, v variant) []string {
 		b.add("(deleted)", p.styles.Of(theme.Time), "")
 		return b.end()
 	}
+	if with.quote != "" {
+		sign := "> "
+		if p.lines {
+			sign = "╭ "
+		}
+		b.plain(sign+fitRow(with.quote, max(1, width-b.column-len("> "))), theme.Quote)
+		b.breakRow()
+	}
 	b.mention = v&variantMention != 0
 	b.markup(m.Text.String())
 	if m.Edited {
 		b.add(" (edited)", p.styles.Of(theme.Time), "")
+	}
+	if with.reactions != "" {
+		b.breakRow()
+		b.plain(with.reactions, theme.Time)
 	}
 	return b.end()
 }
@@ -133,6 +146,9 @@ func (b *layout) alignedHead(m *chat.Message, v variant) {
 
 // compactHead adds what stands before a message.
 func (b *layout) compactHead(m *chat.Message) {
+	if b.selected {
+		b.add("> ", b.styles.Of(theme.Mention), "")
+	}
 	if b.clock != "" {
 		b.add(m.At.In(b.location).Format(b.clock)+" ", b.styles.Of(theme.Time), "")
 	}
@@ -168,6 +184,7 @@ type layout struct {
 	fill          string // the style that rows are filled with, up to filled; empty for none
 	filled        int    // the column after the last that is filled
 	mention       bool   // plain text is shown as a mention
+	selected      bool   // it is marked
 
 	rows   []string
 	row    []cell // of the row being filled; back to room by end

@@ -12,7 +12,10 @@ import (
 // draws from the rooms' past.
 type scrollback struct {
 	past     Past
+	find     Find
+	filter   func() *chat.Filter // of reactions; nil: all count
 	lines    *Lines
+	selected selection
 	me       chat.Name
 	renderer *renderer
 	width    int // cells of a row
@@ -33,6 +36,7 @@ type scrollback struct {
 // enter switches to the end of another room.
 func (s *scrollback) enter(room Room, known bool) {
 	s.entered = true
+	s.unselect()
 	s.toEnd()
 	s.setRoom(room, known)
 }
@@ -57,7 +61,7 @@ func (s *scrollback) decideUnread() {
 		return
 	}
 	for _, m := range s.all() {
-		if m.Seq > r.Mark && m.From != s.me {
+		if m.Seq > r.Mark && m.From != s.me && !amends(&m) {
 			s.unread = m.Seq
 			return
 		}
@@ -125,7 +129,7 @@ func (p *renderer) lastOf(m *chat.Message) lastMessage {
 
 // draw fills the area's rows from the bottom up.
 func (s *scrollback) draw(area int) ([]string, roomEnd) {
-	if s.position == (position{}) && area > 0 {
+	if s.position == (position{}) && area > 0 && !s.selecting() {
 		if s.tail.advance(s, area) {
 			return s.fill(s.tail.groups, 0, area, s.tail.reached)
 		}
@@ -138,7 +142,10 @@ func (s *scrollback) draw(area int) ([]string, roomEnd) {
 		return total-s.position.skip < area
 	})
 	slices.Reverse(groups)
-	if s.position == (position{}) {
+	switch {
+	case s.selecting():
+		s.tail = tail{} // the mark is in the rows
+	case s.position == (position{}):
 		s.tail.keep(s, area, groups, reached)
 	}
 	return s.fill(groups, s.position.skip, area, reached)
@@ -147,13 +154,18 @@ func (s *scrollback) draw(area int) ([]string, roomEnd) {
 // fill makes an area of the groups' last rows but for skip of them. A young room begins at the top.
 func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]string, roomEnd) {
 	rows := make([]string, 0, area)
+	s.selected.first, s.selected.last = 0, 0
 	for _, g := range slices.Backward(groups) {
+		whole := skip == 0 && len(rows)+len(g.rows) <= area
 		for _, row := range slices.Backward(g.rows) {
 			if skip > 0 {
 				skip--
 			} else if len(rows) < area {
 				rows = append(rows, row)
 			}
+		}
+		if whole {
+			s.selected.first, s.selected.last = g.order, max(s.selected.last, g.order)
 		}
 	}
 	if reached && len(rows) < area {
@@ -251,7 +263,11 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	if len(rows) == 0 && above.DisplaySeq > s.cleared[s.room.Name] && !s.notes.any(s.room.Name, above.DisplaySeq, m.DisplaySeq) {
 		t = turnOf(above)
 	}
-	return append(rows, s.lines.rows(s.renderer, m, s.width, s.renderer.variant(m, s.width, t))...)
+	v := s.renderer.variant(m, s.width, t)
+	if s.selecting() && m.DisplaySeq == s.selected.order {
+		v |= variantSelected
+	}
+	return append(rows, s.lines.rows(s.renderer, m, s.width, v, beside{s.quoteOf(m), s.reactionsTo(m)})...)
 }
 
 // below counts the messages below those that are shown; 0 at the room's end.

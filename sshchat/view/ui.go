@@ -228,10 +228,11 @@ type Options struct {
 	ASCII         bool   // the client's locale is not in UTF-8: no lines are drawn
 	Server        string // the server's name, shown to people
 	Preferences   Preferences
-	Since         time.Time // when the session began: older messages do not ring
-	Past          Past      // needed by a full screen
-	Lines         *Lines    // rendered messages, shared by the sessions of a server; nil if they are not shared
-	Find          Find      // what messages refer to; nil: nothing of it is shown
+	Since         time.Time           // when the session began: older messages do not ring
+	Past          Past                // needed by a full screen
+	Lines         *Lines              // rendered messages, shared by the sessions of a server; nil if they are not shared
+	Find          Find                // what messages refer to; nil: nothing of it is shown
+	Filter        func() *chat.Filter // what the person hides, by which reactions are counted; nil: nothing
 
 	// Complete returns candidates that could replace line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
