@@ -17,7 +17,7 @@ func TestReplies(t *testing.T) {
 	r.refuses("reply-to general/0 hello", chat.NotFound, "no such message in #general")
 	r.refuses("reply-to nowhere/1 hello", chat.Denied, "you are not in #nowhere")
 	r.refuses("reply-to bob hello", chat.Usage, "not a message ID")
-	r.refuses("reply-to general/1", chat.Usage, "the message is empty")
+	r.refuses("reply-to general/1", chat.Usage, "/reply-to needs an ID and a message")
 	r.must("edit no")
 	r.lists("history", "#general/1 bob: shall we?", "#general/2 alice replies to 1: no (edited)")
 	r.must("delete")
