@@ -231,7 +231,7 @@ func (in MayPin) decide(tx *transaction) error {
 	case tx.who.Server:
 		return nil
 	case in.Room.IsDirect():
-		return Speak{in.Room}.decide(tx)
+		return Speak(in).decide(tx)
 	case tx.me == nil || r.member(tx.me.Name) < 0:
 		return NotIn(tx.name(), in.Room)
 	}

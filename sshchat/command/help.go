@@ -235,8 +235,8 @@ type topic struct {
 const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts a new line
   Tab                        complete a command, a room or a name
   Up, Down                   bring back what you sent
-  Alt+Up, Alt+Down           select a message; then r reply, + react, e edit,
-                             d delete, c copy ID, p pin, g go to original
+  Alt+Up, Alt+Down           select a message; then r reply, + react,
+                             e edit, d delete, c copy ID, p pin, g original
   PgUp, PgDn                 scroll; Esc goes back to the newest message
   Ctrl+N, Ctrl+P             next, previous room; Alt+1 to Alt+9: by number
   Alt+A, Alt+M               next room with unread messages, with a mention
