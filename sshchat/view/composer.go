@@ -109,7 +109,7 @@ func (c *composer) box(p *renderer, width, screen int) (rows []string, row, colu
 	rows, row, column = c.answerBox(p, prompt, width, screen)
 	lead = lead[max(0, len(lead)-areaHeight(screen, len(rows))):] // a question is shown whole if the screen has room for it
 	for i := range lead {
-		lead[i] = p.in(theme.Prompt, lead[i])
+		lead[i] = p.in(c.promptStyle(), lead[i])
 	}
 	return append(lead, rows...), row + len(lead), column
 }
@@ -129,7 +129,7 @@ func (c *composer) answerBox(p *renderer, prompt string, width, screen int) (tex
 	if lines > height { // the rows around the cursor
 		first := min(max(0, row-height/2), lines-height)
 		if first == 0 {
-			text[0] = p.in(theme.Prompt, prompt) + text[0]
+			text[0] = c.styledPrompt(p, prompt, width) + text[0]
 		}
 		text, row = text[first:first+height], row-first
 		if height > 2 {
@@ -143,8 +143,28 @@ func (c *composer) answerBox(p *renderer, prompt string, width, screen int) (tex
 		}
 		return text, row, min(column, width)
 	}
-	text[0] = p.in(theme.Prompt, prompt) + text[0]
+	text[0] = c.styledPrompt(p, prompt, width) + text[0]
 	return text, row, min(column, width)
+}
+
+// notShown stands behind a prompt for a secret, as far as there is room for it.
+const notShown = "  (not shown)"
+
+func (c *composer) promptStyle() theme.Style {
+	if c.edit.Secret {
+		return theme.Secret
+	}
+	return theme.Prompt
+}
+
+// styledPrompt is the prompt as it is shown. One for a secret looks like nothing else does.
+func (c *composer) styledPrompt(p *renderer, prompt string, width int) string {
+	asked := strings.TrimRight(prompt, " ")
+	row := p.in(c.promptStyle(), asked) + prompt[len(asked):]
+	if c.edit.Secret && displaywidth.String(prompt+notShown) <= width {
+		row += p.in(theme.Time, notShown)
+	}
+	return row
 }
 
 // promptRows is what stands before what is typed, in rows of width cells: a question has as many as it needs, and leaves

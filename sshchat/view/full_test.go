@@ -316,6 +316,10 @@ func TestScreens(t *testing.T) {
 			s.says(said(chat.General, mustName("somebody-with-a-long-name"), "and a name that is too long for its column, but nobody else's"))
 			s.flush()
 		}},
+		{"empty", 70, 12, "xterm-256color", func(s *stage) {
+			s.Full.Enter(dev)
+			s.flush()
+		}},
 		{"narrow", 40, 20, "xterm", func(s *stage) {}},
 		{"tiny", 20, 5, "linux", func(s *stage) {}},
 		{"huge", 500, 60, "xterm-kitty", func(s *stage) {}},
@@ -356,6 +360,26 @@ func TestScreens(t *testing.T) {
 			s.golden(c.name)
 		})
 	}
+}
+
+// What to do in an empty room is there until somebody says something.
+func TestEmptyRoom(t *testing.T) {
+	s := newStage(t, 80, 12, "xterm")
+	s.enter(Room{Name: chat.General}, Room{Name: text.Direct(ann, bob)})
+	s.shows("No messages yet", "#general. /topic TEXT")
+	s.Full.Enter(text.Direct(ann, bob))
+	s.flush()
+	s.shows("goes to @bob")
+	s.Full.Enter(chat.General)
+	s.flush()
+	s.says(said(chat.General, bob, "hello"))
+	s.flush()
+	s.shows("hello")
+	s.hides("No messages yet")
+	s.checkRedraw()
+	s.Clear()
+	s.flush()
+	s.hides("No messages yet", "hello")
 }
 
 // anyUI is a UI of any kind.

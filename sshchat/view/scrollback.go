@@ -173,7 +173,7 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 	}
 	slices.Reverse(rows)
 	var end roomEnd
-	if n := len(groups); n > 0 && s.position == (position{}) {
+	if n := len(groups); n > 0 && groups[n-1].order > 0 && s.position == (position{}) {
 		end = roomEnd{groups[n-1].order, s.last, len(rows)}
 	}
 	return append(rows, make([]string, area-len(rows))...), end
@@ -182,16 +182,30 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 // top is what stands above the first message in memory, the last row first.
 func (s *scrollback) top(room int) []string {
 	r := s.room
-	if r.Sealed == 0 || s.cleared[s.room.Name] > 0 {
-		return nil
-	}
 	text := "-- 1 older line is sealed. To read it: /unlock. To learn more: /help history"
-	if r.Sealed > 1 {
+	switch {
+	case s.cleared[r.Name] > 0:
+		return nil
+	case r.Sealed == 0:
+		if r.Name.IsZero() || s.newest(r.Name) > 0 {
+			return nil
+		}
+		text = emptyRoom(r.Name, s.me)
+	case r.Sealed > 1:
 		text = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
 	}
 	rows := s.renderer.note(text, theme.Notice, s.width)
 	slices.Reverse(rows)
 	return rows[:min(room, len(rows))]
+}
+
+// emptyRoom is what a room shows in which nothing was said yet: what to do there.
+func emptyRoom(room chat.RoomName, me chat.Name) string {
+	if room.IsDirect() {
+		return "-- No messages yet. What you type here goes to " + room.For(me) + " alone; Enter sends it."
+	}
+	return "-- No messages yet. Type one, and Enter sends it to everyone in " + room.For(me) + ". /topic TEXT says what the room is about, " +
+		"/names shows who is in it. For a list of commands: /help"
 }
 
 // walkChunk is how many messages are fetched at a time.
