@@ -95,7 +95,8 @@ func (s *Server) Figures() []command.Figure {
 	v := reflect.ValueOf(s.Stats())
 	figures := make([]command.Figure, v.NumField())
 	for i := range figures {
-		figures[i] = command.Figure{Name: strings.ToLower(v.Type().Field(i).Name), Value: int(v.Field(i).Int())}
+		field := v.Type().Field(i)
+		figures[i] = command.Figure{Name: cmp.Or(field.Tag.Get("stat"), strings.ToLower(field.Name)), Value: int(v.Field(i).Int())}
 	}
 	return figures
 }

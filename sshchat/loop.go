@@ -308,7 +308,7 @@ func (s *session) welcome(last uint64) string {
 		older = "Nothing has been said here yet."
 	}
 	return fmt.Sprintf("Welcome%s, %s. Type a message and press Enter to send it to #general.\n%s\n"+
-		"Help: F1 or /help. Other rooms: /list. To quit: Ctrl+D.", to, s.name, older)
+		"Help: F1 or /help. Other rooms: /rooms. To quit: Ctrl+D.", to, s.name, older)
 }
 
 // farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a

@@ -172,7 +172,7 @@ func TestAttackMutedSpeaks(t *testing.T) {
 	}
 	for i, line := range typed {
 		mine.typeln(strings.ReplaceAll(line, "WORD", "evil"))
-		waitFor(t, "a refusal of "+line, func() bool { return strings.Count(mine.seen.String(), "You are muted") >= i+2 }) // and the notice
+		waitFor(t, "a refusal of "+line, func() bool { return strings.Count(mine.seen.String(), "ou are muted") >= i+2 }) // and the notice
 	}
 	bob.must("say lab a last word")
 	screen.sees("a last word")

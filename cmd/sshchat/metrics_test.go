@@ -83,3 +83,21 @@ func TestMetricsAreNotForTheWorld(t *testing.T) {
 	}
 	l.Close()
 }
+
+// The help of stats explains each of its figures by the name that it prints.
+func TestEveryFigureIsExplained(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice := s.register("alice")
+	alice.must("claim " + s.claimCode())
+	help, names := alice.must("stats -h"), 0
+	for line := range strings.Lines(alice.must("stats")) {
+		name, _, _ := strings.Cut(line, " ")
+		if names++; !regexp.MustCompile(`\b` + name + `\b`).MatchString(help) {
+			t.Errorf("stats -h does not explain %q", name)
+		}
+	}
+	if names < 20 {
+		t.Errorf("stats prints %d figures", names)
+	}
+}

@@ -111,9 +111,9 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger, then func()
 			select {
 			case <-hangup:
 				if done, err := services.Reload(ctx); err != nil {
-					logger.Error("reload failed; only what done lists was read", "done", done, "err", err)
+					logger.Error("reload failed; only what done lists was read", "done", strings.Join(done, "; "), "err", err)
 				} else {
-					logger.Info("reload", "done", done)
+					logger.Info("reload", "done", strings.Join(done, "; "))
 				}
 				then()
 			case <-ctx.Done():

@@ -37,7 +37,7 @@ func verifyCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&data, "data", "data", "the data folder, or a folder with the files of its history")
 	cmd.Flags().StringArrayVar(&heads, "head", nil, "a head saved from the head command (repeatable)")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "what was found print one JSON object")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && cmd.Flags().Changed("data") {
 			return &badSetting{"give the folder only once: as --data or as an argument"}

@@ -28,5 +28,5 @@ func memory() string {
 	if agesplit.Erases {
 		return "keys and passwords are erased from memory after use"
 	}
-	return "keys and passwords stay in memory until it is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"
+	return "keys and passwords stay in memory until that memory is reused; a build with GOEXPERIMENT=runtimesecret erases them (Linux, amd64 or arm64)"
 }

@@ -56,7 +56,7 @@ func effects(reads, speaks, own, account, others, server answer) map[command.Eff
 
 // why is what each of them is told.
 var why = map[string]string{
-	"muted": "You are muted", "slowed": "is in slow mode; you can post again in", "banned": "You are banned", "disabled": "this account is disabled",
+	"muted": "ou are muted", "slowed": "is in slow mode; you can post again in", "banned": "You are banned", "disabled": "this account is disabled",
 	"removed": "no account named removed|already has an admin|only people on the allowlist", "restricted": "this key may only be used for whoami", "plain": "only (moderators of the room, server moderators and |moderators and )?admins can",
 	"outranked": "only an admin can do that|closed only by an admin|only admins can|only an admin can", "guessed": "needs a login by key or with a second factor",
 }

@@ -129,6 +129,14 @@ func (s Sanction) Lasts() string {
 	return "until " + s.Until.Format("2006-01-02 15:04 MST")
 }
 
+// MuteLasts is Lasts for a mute.
+func (s Sanction) MuteLasts() string {
+	if s.Until.IsZero() {
+		return "until unmuted"
+	}
+	return s.Lasts()
+}
+
 // Reason is its reason, after a colon; empty without one.
 func (s Sanction) Reason() string {
 	if s.Why == "" {

@@ -166,7 +166,7 @@ func (in Speak) decide(tx *transaction) error {
 // maySpeak refuses the muted, and what would be said to nobody. Whether somebody is in a room, the caller looks.
 func (v View) maySpeak(me Name, room RoomName) error {
 	if m, muted := v.Muted(me); muted {
-		return denied("not sent: %s", m.MuteText())
+		return denied("not sent: you %s", m.muted())
 	}
 	if !room.IsDirect() {
 		return nil
@@ -315,7 +315,9 @@ func (in DeleteMessage) decide(tx *transaction) error {
 }
 
 // MuteText is the error that muted users see.
-func (s Sanction) MuteText() string { return "You are muted " + s.Lasts() + s.Reason() + "." }
+func (s Sanction) MuteText() string { return "You " + s.muted() + "." }
+
+func (s Sanction) muted() string { return "are muted " + s.MuteLasts() + s.Reason() }
 
 // SetTopic changes the topic of a room that the caller is in.
 type SetTopic struct {

@@ -28,8 +28,8 @@ var _ = add(&Command{
 		"Of many lines in a row by one ordinary user only the first three are shown; --by NAME and --json show all.",
 	Flags: func(f *pflag.FlagSet) {
 		jsonFlag(f)
-		f.String("by", "", "show only what this person did")
-		f.String("since", "", "how far back to go, such as 2h or 7d")
+		f.String("by", "", "show only what the person `NAME` did")
+		f.String("since", "", "go back this `TIME`, such as 2h or 7d")
 		f.Bool("verify", false, "check the chain of hashes")
 	},
 	Run: func(_ context.Context, c *Call) error {

@@ -14,11 +14,11 @@ import (
 
 // Bans, mutes, the allowlist, and invites to register.
 
-const durations = "DUR is a duration such as 30s, 10m, 2h, 7d or 4w; the default is forever."
+const durations = "TIME is a duration such as 30s, 10m, 2h, 7d or 4w"
 
 var _ = add(&Command{
-	Name: "ban", Args: "USER|ip=CIDR|key=FP [DUR] [WHY]", Brief: "ban a person, a range of addresses or a key",
-	More: durations + "\nTheir sessions end at once, and new messages are not sealed to them. --address also bans the address they are\n" +
+	Name: "ban", Args: "USER|ip=CIDR|key=FINGERPRINT [TIME] [REASON]", Brief: "ban a person, a range of addresses or a key",
+	More: durations + "; the default is forever.\nTheir sessions end at once, and new messages are not sealed to them. --address also bans the address they are\n" +
 		"connected from, unless others may use it too. --force allows a range that includes loopback addresses.",
 	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
@@ -129,7 +129,7 @@ func banOne(ctx context.Context, c *Call, s chat.Sanction) error {
 }
 
 var _ = add(&Command{
-	Name: "unban", Args: "USER|ip=CIDR|key=FP", Brief: "lift a ban", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
+	Name: "unban", Args: "USER|ip=CIDR|key=FINGERPRINT", Brief: "lift a ban", UIs: Both, Effect: ChangesOthers, Role: chat.Mod, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
@@ -168,12 +168,16 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 			}{kind, s})
 			continue
 		}
-		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), s.Lasts(), s.By, s.At.Format("2006-01-02"), s.Reason())
+		lasts := s.Lasts()
+		if kind == "mute" {
+			lasts = s.MuteLasts()
+		}
+		c.Printf("%-4s  %s  %s, by %s on %s%s\n", kind, s.Target(), lasts, s.By, s.At.Format("2006-01-02"), s.Reason())
 	}
 }
 
 var _ = add(&Command{
-	Name: "mute", Args: "USER [DUR] [WHY]", Brief: "stop a person from posting for a while", More: durations,
+	Name: "mute", Args: "USER [TIME] [REASON]", Brief: "stop a person from posting", More: durations + "; the default is until `unmute`.",
 	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
 		s, err := parseSanction(c)
@@ -188,7 +192,7 @@ var _ = add(&Command{
 		}
 		c.Log.Info("mute", "on", s.User, "until", s.Until, "by", c.Account.Name, "source", c.Source)
 		c.Hub.NotifyUser(s.User, "%s", s.MuteText())
-		c.Notef("%s is muted %s.", s.User, s.Lasts())
+		c.Notef("%s is muted %s.", s.User, s.MuteLasts())
 		return nil
 	},
 })
@@ -243,7 +247,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 
 func allowEdit(name, brief string, intent func(target string) chat.Intent) *Command {
 	return add(&Command{
-		Name: name, Args: "USER|ip=CIDR|key=FP", Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+		Name: name, Args: "USER|ip=CIDR|key=FINGERPRINT", Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -296,8 +300,8 @@ var _ = add(&Command{
 	More: "The code is shown only once, with the command that uses it.",
 	UIs:  Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
-		f.Int("uses", 1, "number of people who can use it")
-		f.String("expires", "7d", "how long it is valid, such as 2h, 7d or forever")
+		f.Int("uses", 1, "let `N` people use it")
+		f.String("expires", "7d", "end it after this `TIME`, such as 2h, 7d or forever")
 		jsonFlag(f)
 	},
 	Run: func(ctx context.Context, c *Call) error {
@@ -345,7 +349,11 @@ var _ = add(&Command{
 				c.printJSON(i)
 				continue
 			}
-			c.Printf("%s  %s left, %s, by %s\n", i.ID, text.Count(i.Uses, "use"), chat.Sanction{Until: i.Until}.Lasts(), i.By)
+			expires := "never expires"
+			if !i.Until.IsZero() {
+				expires = "expires " + i.Until.Format("2006-01-02 15:04 MST")
+			}
+			c.Printf("%s  %s left; %s; created by %s\n", i.ID, text.Count(i.Uses, "use"), expires, i.By)
 		}
 		c.empty(len(invites), "No invites.")
 		return nil

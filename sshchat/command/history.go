@@ -22,6 +22,8 @@ var _ = add(&Command{
 	More: "Prints an age file that only your keys can open:\n" +
 		"ssh … history general | age -d -i ~/.ssh/id_ed25519\n" +
 		"ssh … history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'\n" +
+		"Sealed means encrypted to the keys of the people who could read a message when it was sent. A window is a stretch of\n" +
+		"messages sealed to the same people; its head holds, for each of them, the key that opens it.\n" +
 		"WINDOW is a number from --list. @bob is your conversation with bob.",
 	UIs: Exec, Effect: Reads, Account: true, Words: -1,
 	Bytes: func(c *Call) bool {
@@ -31,7 +33,7 @@ var _ = add(&Command{
 	},
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("tar", false, "print everything you can open, as a tar of age files in order")
-		f.StringArray("since", nil, "with --tar: files with messages after this ID, such as general/12 (one per room)")
+		f.StringArray("since", nil, "with --tar: files with messages after `ID`, such as general/12 (one per room)")
 		f.Bool("list", false, "list the room's windows (messages under one key)")
 		jsonFlag(f)
 	},

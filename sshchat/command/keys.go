@@ -57,7 +57,7 @@ var _ = add(&Command{
 		"Such a key opens no history unless the list has history, or history:#ci for one room.",
 	ExecMore: "With -, keys are read from standard input, one per line.",
 	Flags: func(f *pflag.FlagSet) {
-		f.String("only", "", "commands the key may run, each with a room or a person")
+		f.String("only", "", "allow the key only the commands in `LIST`, each with a room or a person")
 	},
 	UIs: Both, Effect: ChangesAccount, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {

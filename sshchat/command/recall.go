@@ -201,13 +201,13 @@ var _ = add(&Command{
 		"you are removed from the last of the rooms.\n" +
 		"Without a room, it follows all your rooms, including those you join later.\n" +
 		"Use --count 1 rather than | head -1: ssh notices a closed pipe only at the next message.\n" +
-		"With --since it first prints the messages after that one:\n" +
-		"none twice, and no silent gaps. Messages that are no longer in memory are reported as missed, with --json as\n" +
+		"With --since, it first prints the messages after that one, each exactly once.\n" +
+		"Messages that are no longer in memory are reported as missed, with --json as\n" +
 		`{"missed":37,"room":"general","from":101,"to":137}; to get them: history --tar general --since general/100`,
 	UIs: Exec, Effect: Reads, Account: true, Words: -1,
 	Flags: func(f *pflag.FlagSet) {
-		f.StringArray("since", nil, "resume after this message, such as general/12 (one per room)")
-		f.Int("count", 0, "exit after this many messages")
+		f.StringArray("since", nil, "resume after the message `ID`, such as general/12 (one per room)")
+		f.Int("count", 0, "exit after `N` messages")
 		jsonFlag(f)
 	},
 	Run: runFollow,

@@ -29,7 +29,11 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.CreateRoom{Room: room, Private: private}); err != nil {
 			return err
 		}
-		c.Notef("Created #%s.", room)
+		kind := ""
+		if private {
+			kind = " (private)"
+		}
+		c.Notef("Created #%s%s. You are not in it; to join: %s #%s", room, kind, c.typed("join"), room)
 		return nil
 	},
 })
@@ -98,8 +102,8 @@ var _ = add(&Command{
 			c.printJSON(roomOf(r))
 			return nil
 		}
-		c.Printf("#%s, created by %s, %s, %d online, %s\n",
-			r.Name, orNobody(r.By), text.Count(r.Members, "member"), r.Online, text.Count(int(r.Last), "message"))
+		c.Printf("#%s, %s, %s, %d online, %s\n",
+			r.Name, createdBy(r), text.Count(r.Members, "member"), r.Online, text.Count(int(r.Last), "message"))
 		kind, slow := "public", "slow mode off"
 		if r.Rules.Private {
 			kind = "private"
@@ -107,7 +111,8 @@ var _ = add(&Command{
 		if r.Slow > 0 {
 			slow = fmt.Sprintf("one message every %v", r.Slow)
 		}
-		c.Printf("%s, %s\ntopic: %s\nmoderators: %s\ninvited: %s\n", kind, slow, cmp.Or(r.Topic, "none"), nameList(r.Mods), nameList(r.Invited))
+		invited := slices.DeleteFunc(slices.Clone(r.Invited), func(n chat.Name) bool { return c.Hub.In(n, room) }) // who came is a member
+		c.Printf("%s, %s\ntopic: %s\nmoderators: %s\ninvited: %s\n", kind, slow, cmp.Or(r.Topic, "none"), nameList(r.Mods), nameList(invited))
 		return nil
 	},
 })
@@ -117,6 +122,14 @@ func orNobody(n chat.Name) string {
 		return "the server"
 	}
 	return n.String()
+}
+
+// createdBy is who created the room and runs it. A room that an admin creates for others is nobody's.
+func createdBy(r chat.RoomView) string {
+	if r.By.IsZero() {
+		return "no owner"
+	}
+	return "created by " + r.By.String()
 }
 
 func nameList(people []chat.Name) string {
@@ -281,7 +294,7 @@ func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
 }
 
 var _ = add(&Command{
-	Name: "kick", Args: "USER [ROOM] [WHY]", Brief: "remove a person from a room",
+	Name: "kick", Args: "USER [ROOM] [REASON]", Brief: "remove a person from a room",
 	More: "From #general, which nobody can leave, it ends their sessions. They can come back; to prevent that, use `ban`.",
 	UIs:  Both, Effect: ChangesOthers, Says: withText, Role: chat.Mod, InRoom: true, Words: 1, RoomAt: 2, Text: true,
 	Run: func(ctx context.Context, c *Call) error {

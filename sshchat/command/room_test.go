@@ -12,7 +12,7 @@ import (
 
 // words are what a usage line stands for, but for the room.
 var words = map[string]string{
-	"USER": "bob", "[USER]": "bob", "[WHY]": "bye now", "TEXT": "hello there", "[TEXT]": "hello there", "TEXT|-": "hello there",
+	"USER": "bob", "[USER]": "bob", "[REASON]": "bye now", "TEXT": "hello there", "[TEXT]": "hello there", "TEXT|-": "hello there",
 	"on|off": "on", "10s|off": "10s", "[--private]": "", "[--yes]": "", "[WINDOW]": "",
 }
 

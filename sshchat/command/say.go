@@ -230,8 +230,9 @@ var (
 		Run: editByID,
 	})
 	_ = add(&Command{
-		Name: "delete", Args: "[ID]", Brief: "delete your last message", Group: Talking,
-		More: "With an ID from `search`, such as general/12, it deletes that message. It disappears from screens and from memory at\n" +
+		Name: "delete", Args: "[ID]", Brief: "delete a message", Group: Talking,
+		More: "With an ID from `search`, such as general/12, it deletes that message; in the chat without one, your\n" +
+			"last in the room. It disappears from screens and from memory at\n" +
 			"once. Its stored record is not erased: people who could read it can still open it with their keys.",
 		UIs: Both, Effect: ChangesOthers, Account: true, Words: 1, ID: true,
 		Run: func(ctx context.Context, c *Call) error {

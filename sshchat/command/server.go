@@ -84,14 +84,30 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "stats", Brief: "show counters since the server started", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "stats", Brief: "show counters since the server started",
+	More: `connections          open now, logged in or not; sessions: shells and commands that are running now
+logging-in           connections that have not logged in yet
+blocked-sources      addresses that are refused now for what came from them; see ` + "`sources list`" + `
+logins               logins into an account; new-logins: with a name that has no account yet
+wrong-passwords      including unchecked-passwords: those refused unchecked, after too many wrong ones
+refused-full         connections refused because too many were logging in
+refused-limit        connections refused because the account or address had too many
+refused-penalty      connections refused from blocked sources; refused-banned: from banned addresses
+refused-channels     channels refused, such as port forwarding, or more sessions than allowed
+closed-stalled       connections closed because the client read nothing
+closed-dead          connections closed because the client did not answer
+closed-late          connections closed because the client missed a deadline
+deliveries           messages and notices shown; skipped: not shown to sessions that lagged
+too-fast             messages and commands refused as too fast; slowed: delayed
+panics               sessions ended by a fault in the server`,
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		for _, f := range c.Live.Figures() {
 			if c.json() {
 				c.printJSON(f)
 				continue
 			}
-			c.Printf("%-14s %d\n", f.Name, f.Value)
+			c.Printf("%-20s %d\n", f.Name, f.Value)
 		}
 		return nil
 	},
@@ -268,10 +284,10 @@ var _ = add(&Command{
 			c.Notef("%s", line)
 		}
 		if err != nil {
-			c.Log.Error("reload failed", "done", done, "by", c.Account.Name, "source", c.Source, "err", err)
+			c.Log.Error("reload failed", "done", strings.Join(done, "; "), "by", c.Account.Name, "source", c.Source, "err", err)
 			return failed("%v", err)
 		}
-		c.Log.Info("reload", "done", done, "by", c.Account.Name, "source", c.Source)
+		c.Log.Info("reload", "done", strings.Join(done, "; "), "by", c.Account.Name, "source", c.Source)
 		return nil
 	},
 })

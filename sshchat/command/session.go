@@ -15,7 +15,7 @@ import (
 const maxWhy = 256
 
 var _ = add(&Command{
-	Name: "away", Args: "[WHY]", Brief: "mark yourself as away", Group: People,
+	Name: "away", Args: "[REASON]", Brief: "mark yourself as away", Group: People,
 	More: "Lasts until `back`, or until your last session ends. People who send you direct messages are informed.",
 	UIs:  Both, Effect: Speaks, Says: withText, Account: true, Text: true,
 	Run: func(ctx context.Context, c *Call) error {

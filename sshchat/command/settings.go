@@ -55,6 +55,9 @@ var settings = []*setting{
 	uiSetting, themeSetting, layoutSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
 }
 
+// settingAliases are the settings whose commands have other names.
+var settingAliases = map[string]string{"tz": "zone", "timestamp": "timestamps"}
+
 // ParseSettings reads an account's settings. A value that nobody could set here, of a newer version or put into the
 // file by hand, counts as not chosen.
 func ParseSettings(chosen map[string]string) Settings {
@@ -304,6 +307,9 @@ var _ = add(&Command{
 			return nil
 		}
 		name := strings.ToLower(c.Args[0])
+		if also, ok := settingAliases[name]; ok {
+			name = also
+		}
 		i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name })
 		if i < 0 {
 			return notFound("no setting named %q; for a list, run set without arguments", text.Clean(name, 40))

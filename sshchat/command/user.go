@@ -95,21 +95,36 @@ var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		var t table
+		states := sanctioned(c)
 		for a := range c.Hub.View().Accounts() {
 			if c.json() {
 				c.printJSON(accountOf(a))
 				continue
 			}
-			state := ""
-			if a.Disabled {
-				state = "disabled"
-			}
-			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), seenOn(a), state)
+			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), seenOn(a), strings.Join(states(a), ", "))
 		}
 		t.print(c)
 		return nil
 	},
 })
+
+// sanctioned returns a function that lists what is decided against an account: that it is disabled, banned or muted.
+func sanctioned(c *Call) func(chat.Account) []string {
+	now := c.Hub.View()
+	against := make(map[chat.Name][]string)
+	for _, s := range now.Bans() {
+		against[s.User] = append(against[s.User], "banned "+s.Lasts())
+	}
+	for _, s := range now.Mutes() {
+		against[s.User] = append(against[s.User], "muted "+s.MuteLasts())
+	}
+	return func(a chat.Account) []string {
+		if a.Disabled {
+			return append([]string{"disabled"}, against[a.Name]...)
+		}
+		return against[a.Name]
+	}
+}
 
 // seenOn is the last day on which somebody was seen.
 func seenOn(a chat.Account) string {
@@ -136,8 +151,8 @@ var _ = add(&Command{
 			return nil
 		}
 		c.Printf("%s (%s), created %s, last seen %s\n", a.Name, a.Role, a.Created.Format("2006-01-02"), cmp.Or(a.Seen, "never"))
-		if a.Disabled {
-			c.Printf("disabled\n")
+		for _, state := range sanctioned(c)(a) {
+			c.Printf("%s\n", state)
 		}
 		c.Printf("%s\n", loginsOf(a, about.Reads))
 		for _, k := range a.Keys {
