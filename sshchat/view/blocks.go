@@ -28,7 +28,8 @@ func (b *layout) markup(text string) {
 			continue
 		}
 		if begun {
-			b.breakRow()
+			b.breakRow() // which fills the last row of a block above
+			b.fill = ""
 		}
 		begun = true
 		b.line(lines[i])
@@ -52,7 +53,7 @@ func fenced(lines []string, i int) int {
 	return end
 }
 
-// code adds a block of code, filled as wide as its longest line.
+// code adds a block of code, filled as wide as its longest line. The last row is filled when it ends.
 func (b *layout) code(lines []string) {
 	style, width := b.styles.Of(theme.CodeBlock), 0
 	for _, line := range lines {
@@ -68,10 +69,6 @@ func (b *layout) code(lines []string) {
 		b.add(" ", style, "")
 		b.add(line, style, "")
 	}
-	for b.column < b.filled {
-		b.add(" ", style, "")
-	}
-	b.fill = ""
 }
 
 // line adds a line that is not code.

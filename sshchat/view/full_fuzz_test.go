@@ -182,6 +182,22 @@ func strip(row string) (visible string, link, style bool) {
 	return b.String(), link, style
 }
 
+// All rows of a block of code are filled, as wide as its longest line.
+func TestBlockIsFilled(t *testing.T) {
+	p := newRenderer(&Options{Me: ann, Term: "xterm-256color"}, Preferences{})
+	for _, end := range []string{"", "\n```", "\n```\nafter"} {
+		d := said(chat.General, bob, "```\na long line\nb"+end)
+		widths := []int{}
+		for _, row := range p.message(&d, 80, 0, beside{})[:2] {
+			visible, _, _ := strip(row)
+			widths = append(widths, displaywidth.String(visible))
+		}
+		if widths[0] != widths[1] {
+			t.Errorf("%q: rows of %d cells", end, widths)
+		}
+	}
+}
+
 // Two sessions that look alike render a message once; one whose name is in it renders its own.
 func TestLinesAreShared(t *testing.T) {
 	l := &Lines{}
