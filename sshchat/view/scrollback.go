@@ -169,7 +169,8 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 		}
 	}
 	if reached && len(rows) < area {
-		rows = append(rows, s.top(area-len(rows))...)
+		top := s.top(area - len(rows) + skip)
+		rows = append(rows, top[min(skip, len(top)):]...)
 	}
 	slices.Reverse(rows)
 	var end roomEnd
@@ -179,7 +180,10 @@ func (s *scrollback) fill(groups []group, skip, area int, reached bool) ([]strin
 	return append(rows, make([]string, area-len(rows))...), end
 }
 
-// top is what stands above the first message in memory, the last row first.
+// maxTop is more rows than ever stand above the first message in memory.
+const maxTop = 1000
+
+// top is what stands above the first message in memory, the last row first; at most so many rows.
 func (s *scrollback) top(room int) []string {
 	r := s.room
 	text := "-- 1 older line is sealed. To read it: /unlock. To learn more: /help history"
@@ -407,7 +411,7 @@ func (s *scrollback) scrollUp(n, height int) {
 		return total < s.position.skip+n+height
 	})
 	if reached {
-		total += len(s.top(height))
+		total += len(s.top(maxTop))
 	}
 	skip := min(s.position.skip+n, max(0, total-height))
 	for i, size := range sizes {
