@@ -62,6 +62,21 @@ func TestContrast(t *testing.T) {
 	}
 }
 
+// What means different things looks different on terminals of every number of colors.
+func TestStylesDiffer(t *testing.T) {
+	for _, name := range Names() {
+		for _, p := range []colorprofile.Profile{colorprofile.ANSI, colorprofile.ANSI256, colorprofile.TrueColor} {
+			s := For(name, p)
+			if name != mono && (s.Of(Mention) == s.Of(Error) || s.Of(Code) == s.Of(Error) || s.Of(BarMention) == s.Of(Error)) {
+				t.Errorf("%s, %s: something has the look of errors", name, p)
+			}
+			if s.Of(Notice) == s.Of(Presence) || s.Of(Notice) == s.Of(Error) || s.Of(Secret) == s.Of(Prompt) {
+				t.Errorf("%s, %s: notices, presence and errors, or prompts, look alike", name, p)
+			}
+		}
+	}
+}
+
 // Without colors there is mono, whatever was chosen, and its styles differ by emphasis alone.
 func TestMono(t *testing.T) {
 	for _, name := range Names() {
