@@ -25,25 +25,63 @@ type authentication struct {
 	ctx    context.Context // the connection's
 
 	passwords int   // tried so far
+	prompts   int   // for a password, by keyboard-interactive
+	refused   bool  // a key was refused
+	accepted  bool  // a key was accepted, though perhaps not proven
 	queries   int   // keys that were asked about and paid for
 	proved    login // what was proven last
 }
 
-// instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands.
-func (a *authentication) instruction() string {
+// instruction is shown with the password prompt: what a banner would say, without spoiling the output of commands. Lines fit into 80
+// columns, except those about waiting. They reveal nothing about an account: whether the name has one only if that is public, of
+// keys only what the client was told, and neither whether there is a password nor whether one was checked.
+func (a *authentication) instruction(user string) string {
+	a.prompts++
+	if a.prompts > 1 {
+		return strings.Join(append([]string{"Wrong password or code. Please try again."}, a.delay()...), "\n")
+	}
 	lines := []string{"This is a chat server. Log in with your key or your account's password."}
+	if a.isStranger(user) {
+		return lines[0] + "\n" + a.toStranger(text.Clean(user, text.MaxName))
+	}
+	if a.refused && !a.accepted {
+		lines = append(lines, fmt.Sprintf("No key you offered is %s's. Lost it? Ask an admin.", text.Clean(user, text.MaxName)))
+	}
+	return strings.Join(append(append(lines, a.delay()...), "No account yet? "+a.toRegister()), "\n")
+}
+
+// toStranger says what a login does whose name has no account. Its password is not checked.
+func (a *authentication) toStranger(name string) string {
+	entrance := a.server.services.Entrance()
+	switch {
+	case !entrance.Registration:
+		return fmt.Sprintf("No account is named %s.", name)
+	case a.server.accountsWait(a.conn) != "":
+		return "No account yet? " + a.toRegister()
+	case entrance.ByInvite:
+		return fmt.Sprintf("No account is named %s. Got an invite? Press Enter.", name)
+	}
+	return fmt.Sprintf("No account is named %s. New here? Press Enter.", name)
+}
+
+// delay says how long the next password has to wait, if it does.
+func (a *authentication) delay() (lines []string) {
 	if wait := a.server.passwordDelay(a.conn); wait > 0 {
 		lines = append(lines, fmt.Sprintf("Too many wrong passwords came from your address: the next one is checked in %s. Keys, and people who have logged in from there before, are not delayed.", approx(wait)))
 	}
-	account := "Ask an admin for one."
+	return lines
+}
+
+// toRegister says what people do who have no account.
+func (a *authentication) toRegister() string {
 	if wait := a.server.accountsWait(a.conn); a.server.services.Entrance().Registration && wait != "" {
-		account = "You can log in with an unused name, but " + wait + "."
+		return "You can log in with an unused name, but " + wait + "."
 	} else if a.server.services.Entrance().ByInvite {
-		account = "To create one, you need an invite code: log in with any unused name."
+		return "With an invite code, log in with any unused name."
 	} else if a.server.services.Entrance().Registration {
-		account = "To create one, log in with any unused name."
+		return "To create one, log in with any unused name."
 	}
-	return strings.Join(append(lines, "No account yet? "+account), "\n")
+	return "Ask an admin for one."
 }
 
 var (
@@ -73,7 +111,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 			return a.tryPassword(m.User(), password, nil)
 		},
 		KeyboardInteractiveCallback: func(m gossh.ConnMetadata, ask gossh.KeyboardInteractiveChallenge) (*gossh.Permissions, error) {
-			answers, err := ask("", a.instruction(), []string{"Password: "}, []bool{false})
+			answers, err := ask("", a.instruction(m.User()), []string{"Password: "}, []bool{false})
 			if err != nil {
 				return nil, err
 			}
@@ -100,7 +138,7 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 
 // offerKey decides whether a key would do for a name. The client may only be asking: nothing is done for it here
 // but to name the login that a proof of the key will be.
-func (a *authentication) offerKey(user string, key gossh.PublicKey) (*gossh.Permissions, error) {
+func (a *authentication) offerKey(user string, key gossh.PublicKey) (_ *gossh.Permissions, err error) {
 	if a.server.draining.Load() {
 		return nil, errDraining
 	}
@@ -109,6 +147,7 @@ func (a *authentication) offerKey(user string, key gossh.PublicKey) (*gossh.Perm
 		return nil, err
 	}
 	name, err := text.ParseName(user)
+	defer func() { a.refused, a.accepted = a.refused || err != nil, a.accepted || err == nil }()
 	if a.isStranger(user) {
 		l := login{newKey: strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))}
 		if _, weak := a.server.services.Accounts.ParseKey(l.newKey); weak != nil && err == nil {

@@ -289,8 +289,11 @@ func (s *session) greet() {
 	if info.Topic != "" {
 		s.ui.Print("#general: " + info.Topic)
 	}
-	if n := services.Above(s.name, chat.General, replay); n > 0 {
-		s.ui.Print(text.Are(n, "older line") + " sealed; to read them: /unlock")
+	sealed := services.Above(s.name, chat.General, chat.LogLines)
+	if n := services.Above(s.name, chat.General, replay) - sealed; n > 0 {
+		s.ui.Print(text.Count(n, "older line") + ": /history 200")
+	} else if sealed > 0 {
+		s.ui.Print(text.Are(sealed, "older line") + " sealed; to read them: /unlock")
 	}
 }
 
@@ -303,11 +306,11 @@ func (s *session) welcome(last uint64) string {
 	if last >= services.Hub.Since(s.name, chat.General) {
 		return fmt.Sprintf("Welcome%s, %s. Help: F1 or /help. To quit: Ctrl+D.", to, s.name)
 	}
-	older := "Messages sent before you joined can be opened only by people who were members then."
-	if last == 0 {
-		older = "Nothing has been said here yet."
+	older := "" // what is said here stays on the screen: it must be true later as well
+	if last > 0 {
+		older = "Messages sent before you joined can be opened only by people who were members then.\n"
 	}
-	return fmt.Sprintf("Welcome%s, %s. Type a message and press Enter to send it to #general.\n%s\n"+
+	return fmt.Sprintf("Welcome%s, %s. Type a message and press Enter to send it to #general.\n%s"+
 		"Help: F1 or /help. Other rooms: /rooms. To quit: Ctrl+D.", to, s.name, older)
 }
 

@@ -2,6 +2,7 @@ package sshchat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -160,17 +161,14 @@ func (j *job) offerAccount(ctx context.Context) error {
 	s := j.session
 	_, _, pty := s.channel.size()
 	services := s.server.services
-	if !pty {
-		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s; to create it: ssh %s register", s.name, s.reach())}
-	}
 	if !services.Entrance().Registration {
 		return &chat.Refusal{Code: chat.Denied, Text: fmt.Sprintf("no account named %s, and registration is closed", s.name)}
 	}
+	if refused, possible := services.NoAccount(s.asks(), s.reach()); !pty || !possible { // before an invite code is asked for
+		return refused
+	}
 	if services.Entrance().ByInvite {
 		return j.askInvite(ctx, fmt.Sprintf("No account named %s. This server is invite-only. Invite code: ", s.name))
-	}
-	if s.name.Reserved() {
-		return j.command(ctx, command.Exec, "register") // which refuses, and says why
 	}
 	full := func() bool { return s.server.accountsWait(s.conn) != "" }
 	if full() {
@@ -197,14 +195,27 @@ func (j *job) askInviteInstead(ctx context.Context) error {
 	return j.askInvite(ctx, "Invite code, if you have one: ")
 }
 
+// inviteTries is how many invite codes can be typed in one session: they are long, and easily mistyped.
+const inviteTries = 3
+
 // askInvite is offerAccount for people who need an invite.
 func (j *job) askInvite(ctx context.Context, question string) error {
-	code, err := j.Ask(ctx, question, true)
-	if err != nil {
-		return err
+	for n := 1; ; n++ {
+		code, err := j.Ask(ctx, question, true)
+		if err != nil {
+			return err
+		}
+		fields := strings.Fields(code)
+		if len(fields) == 0 {
+			return &chat.Refusal{Code: chat.Denied, Text: "No account created. Goodbye."}
+		}
+		err = command.ErrInvite
+		if len(fields) == 1 {
+			err = j.command(ctx, command.Exec, "register "+fields[0])
+		}
+		if !errors.Is(err, command.ErrInvite) || n == inviteTries {
+			return err
+		}
+		question = "The invite code is wrong, expired or used up. Invite code: "
 	}
-	if fields := strings.Fields(code); len(fields) == 1 {
-		return j.command(ctx, command.Exec, "register "+fields[0])
-	}
-	return &chat.Refusal{Code: chat.Denied, Text: "No account created. Goodbye."}
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/attack"
+	"sshchat/sshchat/text"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -96,24 +97,62 @@ func TestNewcomersBehindOneAddress(t *testing.T) {
 func TestInstructionTellsTheWait(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "", door...)
-	instruction := func() (said string) {
-		_, err := s.dialAs("somebody", ssh.KeyboardInteractive(func(_, instruction string, questions []string, _ []bool) ([]string, error) {
+	instruction := func(name string, before ...ssh.AuthMethod) (said string) {
+		_, err := s.dialAs(name, append(before, ssh.KeyboardInteractive(func(_, instruction string, questions []string, _ []bool) ([]string, error) {
 			said = instruction
 			return nil, errors.New("enough")
-		}))
+		}))...)
 		if err == nil {
 			t.Fatal("in")
 		}
 		return said
 	}
-	if said := instruction(); !strings.HasSuffix(said, "\nNo account yet? To create one, log in with any unused name.") {
+	if said := instruction("somebody"); !strings.HasSuffix(said, "\nNo account is named somebody. New here? Press Enter.") {
 		t.Errorf("at first: %q", said)
 	}
 	for _, name := range []string{"ann", "ben", "cat"} {
 		s.login(name, newSigner(t)).must("register")
 	}
-	if said := instruction(); !strings.Contains(said, "the next can be created in 60 minutes, or now with an invite") || strings.Count(said, "\n") != 1 {
-		t.Errorf("after three: %q", said)
+	for _, name := range []string{"somebody", "ann"} {
+		if said := instruction(name); !strings.Contains(said, "the next can be created in 60 minutes, or now with an invite") || strings.Count(said, "\n") != 1 {
+			t.Errorf("after three, for %s: %q", name, said)
+		}
+	}
+	if said := instruction("ann", ssh.PublicKeys(newSigner(t))); !strings.Contains(said, "\nNo key you offered is ann's. Lost it? Ask an admin.\n") {
+		t.Errorf("with another key: %q", said)
+	}
+}
+
+// What the prompt for a password says fits into 80 columns. At the second it says that the first was wrong. While registration is
+// closed it is the same for a name that has an account, with a password or without, and for one that has none.
+func TestInstructionsSayWhatHelps(t *testing.T) {
+	t.Parallel()
+	longest := "x" + strings.Repeat("y", text.MaxName-1)
+	for _, registration := range []string{"open", "invite", "closed"} {
+		s := startServer(t, "", "--registration", registration, "--admin", "root="+writePublic(t, newSigner(t)))
+		said := func(name string) (prompts []string) {
+			s.dialAs(name, ssh.PublicKeys(newSigner(t)), ssh.RetryableAuthMethod(ssh.KeyboardInteractive(func(_, instruction string, questions []string, _ []bool) ([]string, error) {
+				prompts = append(prompts, instruction)
+				return make([]string, len(questions)), nil
+			}), 2))
+			return prompts
+		}
+		known := said("root")
+		if len(known) != 2 || !strings.Contains(known[0], "No key you offered is root's.") || known[1] != "Wrong password or code. Please try again." {
+			t.Errorf("%s: %q", registration, known)
+		}
+		if registration == "closed" {
+			if unknown := said(longest); strings.ReplaceAll(strings.Join(unknown, "|"), longest, "root") != strings.Join(known, "|") {
+				t.Errorf("a name without an account: %q, and with one %q", unknown, known)
+			}
+		}
+		for _, prompt := range append(known, said(longest)...) {
+			for line := range strings.SplitSeq(prompt, "\n") {
+				if len(line) > 80 {
+					t.Errorf("%d columns: %s", len(line), line)
+				}
+			}
+		}
 	}
 }
 

@@ -163,6 +163,14 @@ func (o Only) Allows(command string, targets []string) bool {
 	return len(targets) > 0
 }
 
+// Names reports whether a key that is for o may run the command on anything.
+func (o Only) Names(command string) bool {
+	return len(o) == 0 || slices.ContainsFunc(o, func(entry string) bool {
+		name, _, _ := strings.Cut(entry, ":")
+		return name == command
+	})
+}
+
 func (o Only) String() string { return strings.Join(o, ",") }
 
 // Opaque is a secret as it is stored, sealed. The chat carries it and compares it, and looks into none: only the package

@@ -27,7 +27,7 @@ var _ = add(&Command{
 		if !c.Entrance().Registration {
 			return denied("registration is closed; ask an admin for an account")
 		}
-		if err := c.may(creationOf(c, chat.User)); err != nil { // before a password is asked for
+		if err := c.may(creationOf(c.Name, chat.User)); err != nil { // before a password is asked for
 			return err
 		}
 		code, err := inviteCode(c)
@@ -38,15 +38,18 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		c.Notef("Welcome, %s. Your account is ready; you are in #general.", a.Name)
+		noteCreated(c, a, "Welcome, %s. Your account is ready; you are in #general.")
 		return nil
 	},
 })
 
 // creationOf is what the caller wants, as far as it is known before a password is chosen.
-func creationOf(c *Call, role chat.Role) chat.CreateAccount {
-	return chat.CreateAccount{Account: chat.Account{Name: c.Name, Role: role, Password: true}}
+func creationOf(name chat.Name, role chat.Role) chat.CreateAccount {
+	return chat.CreateAccount{Account: chat.Account{Name: name, Role: role, Password: true}}
 }
+
+// ErrInvite refuses an invite code.
+var ErrInvite = &chat.Refusal{Code: chat.Denied, Text: "the invite code is wrong, expired or used up"}
 
 // inviteCode is the hash of the code of an invite that the caller shows; empty if they show none and need none.
 func inviteCode(c *Call) (code string, err error) {
@@ -54,7 +57,7 @@ func inviteCode(c *Call) (code string, err error) {
 	case len(c.Args) > 0 && c.Hub.View().Invited(c.Accounts.InviteHash(c.Args[0])):
 		return c.Accounts.InviteHash(c.Args[0]), nil
 	case len(c.Args) > 0:
-		return "", denied("the invite code is wrong, expired or used up")
+		return "", ErrInvite
 	case c.Entrance().ByInvite:
 		return "", denied("this server is invite-only: run register CODE with an invite code from an admin")
 	}
@@ -81,8 +84,19 @@ func registerAccount(ctx context.Context, c *Call, role chat.Role, code string) 
 	}
 	c.Log.Info("account created", "account", a.Name, "source", c.Source)
 	c.Caller.Registered(a)
-	noteReading(c, a)
 	return a, nil
+}
+
+// noteCreated says that somebody has an account now, how to join, if the session ends, and last what opens their history.
+func noteCreated(c *Call, a chat.Account, created string) {
+	if c.Next == Chat { // whose session welcomes them
+		created = "Created the account %s."
+	}
+	c.Notef(created, a.Name)
+	if c.Next != Chat {
+		c.Notef("To join: ssh %s", c.Login())
+	}
+	noteReading(c, a)
 }
 
 // makeAccount makes an account, and returns once it is in users.json as well, if that can be written.
@@ -227,7 +241,8 @@ func runClaim(ctx context.Context, c *Call) error {
 		return denied("wrong code; the server prints it when it starts, and a new one on SIGHUP")
 	}
 	account, err := c.Account, error(nil)
-	if account.ID == "" {
+	fresh := account.ID == ""
+	if fresh {
 		account, err = registerAccount(ctx, c, chat.Admin, "")
 	} else {
 		err = c.decide(ctx, chat.ClaimAdmin{ID: account.ID})
@@ -237,7 +252,12 @@ func runClaim(ctx context.Context, c *Call) error {
 		return err
 	}
 	c.Log.Info("first admin", "account", account.Name, "source", c.Source)
-	c.Notef("You are now the admin of this server, %s.", account.Name)
+	const done = "You are now the admin of this server, %s."
+	if fresh {
+		noteCreated(c, account, done)
+	} else {
+		c.Notef(done, account.Name)
+	}
 	if len(account.Keys) == 0 {
 		c.Notef("Admin commands need a login by key or with a second factor: %s, or %s.", c.typed("key add"), c.typed("totp enable"))
 	}

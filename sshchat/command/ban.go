@@ -18,8 +18,9 @@ const durations = "TIME is a duration such as 30s, 10m, 2h, 7d or 4w"
 
 var _ = add(&Command{
 	Name: "ban", Args: "USER|ip=CIDR|key=FINGERPRINT [TIME] [REASON]", Brief: "ban a person, a range of addresses or a key",
-	More: durations + "; the default is forever.\nTheir sessions end at once, and new messages are not sealed to them. --address also bans the address they are\n" +
-		"connected from, unless others may use it too. --force allows a range that includes loopback addresses.",
+	More: durations + "; the default is forever.\nTheir sessions end at once, and new messages are not sealed to them. They may create another account: --address also\n" +
+		"bans the address they are connected from, unless others may use it too. --force allows a range that includes\n" +
+		"loopback addresses.",
 	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Flags: func(f *pflag.FlagSet) {
 		f.Bool("address", false, "also ban the addresses they are connected from")
@@ -247,7 +248,7 @@ func allowSwitch(name, brief string, on bool) *Command {
 
 func allowEdit(name, brief string, intent func(target string) chat.Intent) *Command {
 	return add(&Command{
-		Name: name, Args: "USER|ip=CIDR|key=FINGERPRINT", Brief: brief, UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+		Name: name, Args: "USER|ip=CIDR|key=FINGERPRINT", Brief: brief, UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
 			if err := c.need(1); err != nil {
 				return err
@@ -272,7 +273,7 @@ func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
 }
 
 var _ = add(&Command{
-	Name: "allowlist list", Brief: "show the allowlist and whether it is on", UIs: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "allowlist list", Brief: "show the allowlist and whether it is on", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		list := c.Hub.View().Allowlist()
 		if c.json() {
@@ -298,7 +299,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "invite create", Args: "[--uses 1] [--expires 7d]", Brief: "create an invite code",
 	More: "The code is shown only once, with the command that uses it.",
-	UIs:  Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	UIs:  Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
 		f.Int("uses", 1, "let `N` people use it")
 		f.String("expires", "7d", "end it after this `TIME`, such as 2h, 7d or forever")
@@ -335,13 +336,13 @@ var _ = add(&Command{
 			return nil
 		}
 		c.printSecret("invite code", []byte(code))
-		c.Notef("Created the invite %s. To register with it: ssh %s register %s", id, c.Reach("NAME", c.At), code)
+		c.Notef("Created the invite %s. To register with it: ssh -t %s register %s", id, c.Reach("NAME", c.At), code)
 		return nil
 	},
 })
 
 var _ = add(&Command{
-	Name: "invite list", Brief: "list valid invites", UIs: Exec, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "invite list", Brief: "list valid invites", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		invites := c.Hub.View().Invites()
 		for _, i := range invites {
@@ -361,7 +362,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "invite revoke", Args: "ID", Brief: "revoke an invite", UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Name: "invite revoke", Args: "ID", Brief: "revoke an invite", UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err

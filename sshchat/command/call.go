@@ -186,11 +186,19 @@ func (c *Call) need(n int) error {
 
 // missing refuses a call that lacks arguments, and names all that the command needs.
 func (c *Call) missing() error {
-	said := c.Command.Name + " needs " + c.Command.required()
+	said := c.Command.Name + " needs " + c.Command.required() + c.instead()
 	if c.Command.Hint != "" && c.UI == Chat && len(c.Args) > 0 {
 		said += "; " + c.UI.words(strings.Replace(c.Command.Hint, "USER", c.Args[0], 1))
 	}
 	return c.usage("%s", said)
+}
+
+// instead ends a refusal with what to do instead, if it has one.
+func (c *Call) instead() string {
+	if c.Command.Instead == "" {
+		return ""
+	}
+	return "; " + c.UI.words(c.Command.Instead)
 }
 
 // empty says that a list has no entries. Programs that read JSON see that by themselves.

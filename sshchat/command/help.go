@@ -38,7 +38,12 @@ var _ = add(&Command{
 			c.Printf("%s", help)
 			return nil
 		}
-		return &chat.Refusal{Code: chat.NotFound, Text: err.Error()}
+		if cmd := c.Commands.inOtherFace(c, asked); cmd != nil {
+			c.Printf("%s    It %s\n", cmd.help(Both&^c.UI), cmd.worksIn(c))
+			return nil
+		}
+		word, _ := cutWord(asked)
+		return &chat.Refusal{Code: chat.NotFound, Text: c.Commands.unknown(c.UI, c.Account.Role, word).Error()}
 	},
 })
 
@@ -51,7 +56,7 @@ func (r *Registry) helpUnder(c *Call, word string) string {
 	}
 	var b strings.Builder
 	for _, cmd := range r.commands {
-		if strings.HasPrefix(cmd.Name, word+" ") && cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) {
+		if strings.HasPrefix(cmd.Name, word+" ") && cmd.isFor(c) {
 			b.WriteString(cmd.help(c.UI))
 		}
 	}
@@ -98,7 +103,7 @@ func (r *Registry) list(c *Call) string {
 	for _, group := range groups {
 		heading := string(group) + "\n"
 		for _, cmd := range r.commands {
-			if cmd.group() != group || cmd.UIs&c.UI == 0 || !c.Account.Role.AtLeast(cmd.Role) {
+			if cmd.group() != group || !cmd.isFor(c) {
 				continue
 			}
 			b.WriteString(heading)
@@ -109,10 +114,26 @@ func (r *Registry) list(c *Call) string {
 	if c.UI == Chat {
 		b.WriteString("Rooms begin with #: /topic #dev hi. The default is the room you are in.\n//text sends a line that begins with a slash.\n")
 	} else {
+		if only := c.only(); len(only) > 0 {
+			fmt.Fprintf(&b, "This key may only be used for %s.\n", only)
+		}
 		b.WriteString("ROOM is a room, with or without #, or @NAME for direct messages.\n" +
 			"For more about a command or a topic: help join, help history, help user.\n")
 	}
 	return b.String()
+}
+
+// isFor reports whether help shows the command to the caller: it is one of their face, role and key.
+func (cmd *Command) isFor(c *Call) bool {
+	return cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) && (cmd.Harmless || c.only().Names(cmd.Name))
+}
+
+// only is what the key of the caller's login is restricted to; empty: nothing.
+func (c *Call) only() chat.Only {
+	if c.Who == nil {
+		return nil
+	}
+	return c.Who().Login.Only
 }
 
 // usage is how the command is typed in a face.
@@ -253,17 +274,19 @@ var topics = []topic{
 		"  *bold*  _italic_  `code`\n" +
 		"  ``` on a line of its own begins and ends a block of code\n" +
 		"Links are shown in full. //text sends a line that begins with a slash.\n", commands: "me, edit, theme"},
-	{words: "user users account accounts profile nick name username", text: "The name you log in with is the name of your account. It cannot be changed.\n",
+	{words: "user users account accounts profile nick name username rename", text: "The name you log in with is the name of your account. It cannot be changed.\n",
 		commands: "whoami, whois, who, msg, ignore, invite, account delete, user create, user list, user info, user delete, user disable, user enable, user set-role, user reset-password, user unlock"},
 	{words: "room rooms channel channels group", text: "Everyone is in #general. Each message goes to the room you are in, and only its members see it.\n",
 		commands: "rooms, join, part, who, topic, invite, room create, room list, room info, room delete, room set-private, kick, mod, slow"},
 	{words: "invite invites invitation register registration signup", text: "`invite` in the chat brings a person into a room. An invite code lets a person create an account: an admin\n" +
 		"creates it, and its user runs `register CODE`.\n", commands: "invite, register, invite create, invite list, invite revoke"},
 	{words: "key ssh ssh-key pubkey publickey", text: "Your keys log you in, and open the history that was sealed to them.\n", commands: "key list, key add, key remove, key share, user add-key, user remove-key"},
+	{words: "lost forgot forgotten stolen", text: "If you lost your key or forgot your password, ask an admin. If somebody else may have one, remove it at once.\n",
+		commands: "passwd, passwd recover, key list, key remove, user add-key, user remove-key, user reset-password"},
 	{words: "totp 2fa mfa otp factor second authenticator recovery", text: "A second factor is a code that an authenticator app shows. It is asked for after your password.\n", commands: "totp enable, totp disable"},
 	{words: "password passwords login", commands: "passwd, passwd recover, totp enable, totp disable, identity, user reset-password, user unlock"},
 	{words: "message messages send talk chat dm pm private direct whisper", text: "What you type without a slash is sent to the room you are in.\n", commands: "msg, query, reply, reply-to, react, me, say, edit, delete"},
-	{words: "read old older past log scroll scrollback unread", text: "The newest messages of each room are in memory, and shown when you scroll up. Older ones are sealed to the keys of the\n" +
+	{words: "read old older past log scroll scrollback unread export dump", text: "The newest messages of each room are in memory, and shown when you scroll up. Older ones are sealed to the keys of the\n" +
 		"people who were members when they were sent.\n", commands: "history, unlock, search, mentions, inbox, head, identity"},
 	{words: "privacy security encryption encrypted encrypt seal sealed e2e safe", text: "Messages are encrypted on the way and sealed in storage: only the keys of the people who were members when a message\n" +
 		"was sent can open it. The server sees messages while it passes them on.\n", commands: "identity, history, key share"},
@@ -277,20 +300,28 @@ var topics = []topic{
 	{words: "file files upload download image picture scp sftp", text: "Files cannot be sent. Paste text, or a link.\n"},
 	{words: "emoji emojis smiley reaction reactions", text: "Type or paste emoji as any other text, or type their names, such as :tada:.\n", commands: "react, unreact, shrug"},
 	{words: "pinned bookmark bookmarks answer answers thread threads quote", text: "To act on a message, name it by its ID, as `search` lists it.\n", commands: "reply-to, react, pin, pins, unpin"},
-	{words: "admin admins administration operator owner moderation moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, announce, audit"},
+	{words: "admin admins administration operator owner moderation moderate moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "delete, kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, invite create, announce, audit"},
 	{words: "leave logout disconnect bye close end", commands: "part, quit"},
 	{words: "change undo remove correct typo", commands: "edit, edit-id, delete"},
 	{words: "server host hostkeys fingerprint", commands: "motd, version, hostkey list, head, stats, sessions, sources list, backup, reload"},
 }
 
+// topicOf is the topic that a word asks for; nil if there is none.
+func topicOf(word string) *topic {
+	for i := range topics {
+		if slices.Contains(strings.Fields(topics[i].words), word) {
+			return &topics[i]
+		}
+	}
+	return nil
+}
+
 // explain explains a word that is no command: a topic, or else the commands whose help has the word.
 func (r *Registry) explain(c *Call, word string) string {
 	word = strings.ToLower(word)
-	for _, t := range topics {
-		if slices.Contains(strings.Fields(t.words), word) {
-			if help := r.topicHelp(c, t); help != "" {
-				return help
-			}
+	if t := topicOf(word); t != nil {
+		if help := r.topicHelp(c, *t); help != "" {
+			return help
 		}
 	}
 	if len(word) < 3 {
@@ -298,7 +329,7 @@ func (r *Registry) explain(c *Call, word string) string {
 	}
 	var b strings.Builder
 	for _, cmd := range r.commands {
-		if cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) && hasWord(cmd.Name+" "+cmd.Brief, word) {
+		if cmd.isFor(c) && hasWord(cmd.Name+" "+cmd.Brief, word) {
 			writeBrief(&b, cmd, c.UI)
 		}
 	}
@@ -323,7 +354,7 @@ func (r *Registry) topicHelp(c *Call, t topic) string {
 	}
 	for name := range strings.SplitSeq(t.commands, ", ") {
 		cmd := r.byName[c.UI][name]
-		if cmd != nil && c.Account.Role.AtLeast(cmd.Role) {
+		if cmd != nil && cmd.isFor(c) {
 			writeBrief(&b, cmd, c.UI)
 		}
 	}

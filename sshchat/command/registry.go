@@ -56,7 +56,7 @@ func (r *Registry) Find(ui UI, line string) (*Command, string, error) {
 	if c := r.byName[ui][strings.ToLower(word)]; c != nil {
 		return c, rest, nil
 	}
-	return nil, "", r.unknown(ui, word)
+	return nil, "", r.unknown(ui, chat.Admin, word)
 }
 
 // Run runs the command that line begins with. call needs everything but Command, Args, Text and Flags.
@@ -70,7 +70,7 @@ func (r *Registry) Run(ctx context.Context, line string, call Call) error {
 				return nil
 			}
 		}
-		return err
+		return r.notHere(&call, line)
 	}
 	call.Command = cmd
 	d := &dispatch{Call: &call, line: line}
@@ -103,21 +103,106 @@ func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	return d.run(ctx)
 }
 
-// unknown refuses a command that is not there and names the nearest that is.
-func (r *Registry) unknown(ui UI, word string) error {
+// under lists the second words of the commands that begin with word, sorted.
+func (r *Registry) under(ui UI, word string) []string {
+	var next []string
+	for _, c := range r.commands {
+		if second, ok := strings.CutPrefix(c.Name, word+" "); ok && c.UIs&ui != 0 {
+			next = append(next, second)
+		}
+	}
+	return next
+}
+
+// Names lists the names that can be typed in a face, aliases included, sorted.
+func (r *Registry) Names(ui UI) []string {
+	return slices.Sorted(maps.Keys(r.byName[ui]))
+}
+
+// What is said to somebody who types a command that is not there: what they may have meant.
+
+// elsewhere are the names that commands have in other programs.
+var elsewhere = map[string]string{
+	"man": "help", "commands": "help", "logout": "quit", "logoff": "quit", "bye": "quit", "disconnect": "quit",
+	"dm": "msg", "pm": "msg", "whisper": "msg", "ls": "rooms", "cd": "join",
+}
+
+// unknown refuses a command that is not there, and names what may have been meant among the commands of a role.
+func (r *Registry) unknown(ui UI, role chat.Role, word string) error {
 	word = strings.ToLower(word)
-	slash := ""
-	if ui == Chat {
-		slash = "/"
-	}
-	said := fmt.Sprintf("unknown command %s%s", slash, text.Clean(word, 40))
 	if next := r.under(ui, word); len(next) > 0 {
-		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s%s needs one of: %s", slash, word, strings.Join(next, ", "))}
+		return refuse(chat.Usage, "%s needs one of: %s", []any{ui.Type(word), strings.Join(next, ", ")})
 	}
-	if near := Nearest(word, r.Names(ui)); near != "" {
-		return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s; did you mean %s%s? For a list: %shelp", said, slash, near, slash)}
+	said := "unknown command " + ui.Type(text.Clean(word, 40))
+	near := r.meant(ui, role, word)
+	if near == "" {
+		if about := topicOf(word); about != nil && about.text != "" {
+			line, _, _ := strings.Cut(ui.words(about.text), "\n")
+			return refuse(chat.Usage, "%s. %s For more: %s", []any{said, line, ui.Type("help " + word)})
+		}
+		near = Nearest(word, r.usableNames(ui, role))
 	}
-	return &chat.Refusal{Code: chat.Usage, Text: fmt.Sprintf("%s. For a list: %shelp", said, slash)}
+	if near == "" {
+		return refuse(chat.Usage, "%s. For a list: %s", []any{said, ui.Type("help")})
+	}
+	return refuse(chat.Usage, "%s; did you mean %s? For a list: %s", []any{said, ui.Type(near), ui.Type("help")})
+}
+
+// meant is the command that the word names in other programs, or begins; empty if there is none, or more than one.
+func (r *Registry) meant(ui UI, role chat.Role, word string) string {
+	if name := elsewhere[word]; r.byName[ui][name] != nil {
+		return name
+	}
+	if len(word) < 3 {
+		return ""
+	}
+	found := ""
+	for _, name := range r.usableNames(ui, role) {
+		first, _, _ := strings.Cut(name, " ")
+		switch {
+		case !strings.HasPrefix(name, word) || first == found:
+		case found != "":
+			return ""
+		default:
+			found = first
+		}
+	}
+	return found
+}
+
+// usableNames are the names that can be typed in a face by somebody with that role, aliases included, sorted.
+func (r *Registry) usableNames(ui UI, role chat.Role) []string {
+	return slices.DeleteFunc(r.Names(ui), func(name string) bool { return !role.AtLeast(r.byName[ui][name].Role) })
+}
+
+// notHere refuses a line that begins with no command of the caller's face. If it is one of the other face, it says where it works.
+func (r *Registry) notHere(c *Call, line string) error {
+	if cmd := r.inOtherFace(c, line); cmd != nil {
+		if c.UI == Chat {
+			return refuse(chat.Usage, "%s %s", []any{cmd.Name, cmd.worksIn(c)})
+		}
+		return refuse(chat.Usage, "unknown command %s: it %s", []any{cmd.Name, cmd.worksIn(c)})
+	}
+	word, _ := cutWord(line)
+	return r.unknown(c.UI, c.Account.Role, word)
+}
+
+// inOtherFace is the command that the line begins with in the face that the caller is not in; nil if there is none that they
+// may use.
+func (r *Registry) inOtherFace(c *Call, line string) *Command {
+	cmd, _, err := r.Find(Both&^c.UI, line)
+	if err != nil || !c.Account.Role.AtLeast(cmd.Role) {
+		return nil
+	}
+	return cmd
+}
+
+// worksIn says where a command works that is not for the caller's face.
+func (cmd *Command) worksIn(c *Call) string {
+	if c.UI == Chat {
+		return fmt.Sprintf("works over ssh only: ssh %s %s", c.Login(), cmd.usage(Exec))
+	}
+	return fmt.Sprintf("works in the chat only: ssh -t %s, then %s", c.Login(), cmd.usage(Chat))
 }
 
 // Nearest is the name that a word may have been meant for; empty if none is near.
@@ -129,7 +214,11 @@ func Nearest(word string, names []string) (near string) {
 		return ""
 	}
 	for _, name := range names {
-		if d := distance(word, name); d < best {
+		if len(name) < 2 {
+			continue // near to every short word
+		}
+		d := distance(word, name)
+		if d < best || d == best && near != "" && near[0] != word[0] && name[0] == word[0] { // the first letter is rarely wrong
 			best, near = d, name
 		}
 	}
@@ -161,20 +250,4 @@ func distance(a, b string) int {
 		before, row, next = row, next, before
 	}
 	return row[len(b)]
-}
-
-// under lists the second words of the commands that begin with word, sorted.
-func (r *Registry) under(ui UI, word string) []string {
-	var next []string
-	for _, c := range r.commands {
-		if second, ok := strings.CutPrefix(c.Name, word+" "); ok && c.UIs&ui != 0 {
-			next = append(next, second)
-		}
-	}
-	return next
-}
-
-// Names lists the names that can be typed in a face, aliases included, sorted.
-func (r *Registry) Names(ui UI) []string {
-	return slices.Sorted(maps.Keys(r.byName[ui]))
 }

@@ -70,6 +70,62 @@ func TestUnknownCommands(t *testing.T) {
 	}
 }
 
+// Names that commands have in other programs, and the beginnings of names, are answered with the command; a word of a help topic
+// with what it says. Nobody is shown a command that is not for them, and who types one of the other face learns where it works.
+func TestUnknownCommandsOfOtherPrograms(t *testing.T) {
+	r := newRig(t, "ann")
+	for line, want := range map[string]string{
+		"hist": "did you mean /history?", "man": "did you mean /help?", "dm bob hi": "did you mean /msg?", "logout": "did you mean /quit?",
+		"nick al": "unknown command /nick. The name you log in with is the name of your account. It cannot be changed. For more: /help nick",
+		"kik":     "For a list: /help", "unbam": "For a list: /help", "invit": "did you mean /invite?",
+		"say general hi": "say works over ssh only: ssh ann@chat.host say ROOM TEXT|-",
+		"head":           "head works over ssh only: ssh ann@chat.host head ROOM",
+		"backup":         "did you mean /back?", // it is not for her
+	} {
+		r.refuses(line, chat.Usage, want)
+	}
+	if _, err := r.run("kik"); strings.Contains(err.Error(), "kick") {
+		t.Errorf("a command for moderators is shown to others: %v", err)
+	}
+	r.sees("help lost", "ask an admin")
+	r.sees("help rename", "It cannot be changed")
+	r.sees("help export", "/history")
+	r.face = Exec
+	r.refuses("exit", chat.Usage, "unknown command quit: it works in the chat only: ssh -t ann@chat.host, then /quit")
+	r.sees("help quit", "It works in the chat only: ssh -t ann@chat.host, then /quit")
+	r.change("ann", func(a *chat.Account) { a.Role = chat.Admin })
+	r.face = Chat
+	r.refuses("kik", chat.Usage, "did you mean /kick?")
+	r.refuses("backup", chat.Usage, "backup works over ssh only: ssh ann@chat.host backup")
+	r.sees("help backup", "It works over ssh only: ssh ann@chat.host backup")
+	for _, word := range []string{"moderate", "moderation"} {
+		r.sees("help "+word, "/delete [ID]")
+		r.sees("help "+word, "/invite create")
+	}
+}
+
+// Help shows a restricted key the commands that it may run, and no others.
+func TestHelpForARestrictedKey(t *testing.T) {
+	r := newRig(t, "ann")
+	r.face = Exec
+	r.only = chat.Only{"say:#ci", "key list"}
+	r.change("ann", func(a *chat.Account) {
+		key := rigKey
+		key.Only = r.only
+		a.Keys = []chat.Key{key}
+	})
+	help := r.must("help")
+	for name, want := range map[string]bool{"say ROOM": true, "key list": true, "help [TOPIC]": true, "msg USER": false, "key add": false, "join ROOM": false} {
+		if strings.Contains(help, "  "+name) != want {
+			t.Errorf("%s: in the list is not %v:\n%s", name, want, help)
+		}
+	}
+	r.sees("help", "This key may only be used for say:#ci,key list.")
+	if help := r.must("help key"); strings.Contains(help, "key add") || !strings.Contains(help, "key list") {
+		t.Errorf("help key:\n%s", help)
+	}
+}
+
 // The first word of commands of two words is none itself. It is answered with the words that may follow.
 func TestFirstWordAlone(t *testing.T) {
 	r := newRig(t, "ann")

@@ -28,6 +28,7 @@ type rig struct {
 	me        chat.Name
 	face      UI
 	session   *fakeSession
+	only      chat.Only // what the key of the login is restricted to
 }
 
 // rigKey is the key that everybody of a rig logs in with. It opens nothing.
@@ -93,7 +94,11 @@ func (r *rig) run(line string) (seen string, err error) {
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
 		Services: r.services, UI: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
-		Who: func() chat.Caller { return caller(r.me) },
+		Who: func() chat.Caller {
+			who := caller(r.me)
+			who.Login.Only = r.only
+			return who
+		},
 	})
 	return out.String() + r.session.shown.String(), err
 }

@@ -21,7 +21,23 @@ func checkAccount(c *Call) error {
 	if !c.Entrance().Registration {
 		return denied("no account named %s", c.Name)
 	}
-	return denied("no account named %s; to create it: ssh %s register", c.Name, c.Login())
+	refused, _ := c.NoAccount(c.Who(), c.Login())
+	return refused
+}
+
+// NoAccount refuses a login whose name has no account, while people may register. It says how to create the account; or, if possible
+// is false, why nobody can.
+func (s *Services) NoAccount(who chat.Caller, reach string) (refused *chat.Refusal, possible bool) {
+	said := "no account named " + who.Name.String()
+	if _, err := s.Hub.View().Check(who, creationOf(who.Name, chat.User)); err != nil {
+		words, _ := Text(err)
+		return &chat.Refusal{Code: chat.Denied, Text: said + "; " + words}, false
+	}
+	said += "; to create it: ssh " + reach + " register"
+	if s.Entrance().ByInvite {
+		said += " CODE, with an invite code from an admin"
+	}
+	return &chat.Refusal{Code: chat.Denied, Text: said}, true
 }
 
 // checkRights checks the rights of the caller, whose account is now a: here and nowhere else. Rights that depend on the

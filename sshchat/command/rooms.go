@@ -175,12 +175,17 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "invite", Args: "USER [ROOM]", Brief: "invite a person to a room", Group: Rooms,
-	UIs: Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
+	More:    "For someone without an account, an admin creates an invite code: `invite create`.",
+	Instead: "for someone without an account, an admin uses `invite create`",
+	UIs:     Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
 			return err
 		}
 		a, err := c.account(c.Args[0])
+		if ExitCode(err) == int(chat.NotFound) {
+			return notFound("%v%s", err, c.instead())
+		}
 		if err != nil {
 			return err
 		}

@@ -198,7 +198,7 @@ var _ = add(&Command{
 	More: "First run it without --now: it creates the next key and announces it to clients that connect (OpenSSH remembers it,\n" +
 		"with UpdateHostKeys, its default). Days later, run it with --now to switch to that key. Clients that have not\n" +
 		"connected in between will warn that the host key has changed. The old private key is destroyed.",
-	UIs: Exec, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+	UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "switch to the announced key") },
 	Run: func(_ context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")
