@@ -205,7 +205,7 @@ func TestClientThatIsCutOff(t *testing.T) {
 	p.screen.wait(t, "x")
 	p.Close()
 	store()
-	server.Shutdown(t.Context()) // which waits for it
+	server.Shutdown(t.Context(), sshchat.Stops) // which waits for it
 	if n := server.Stats().Sessions; n > 0 {
 		t.Fatalf("%d sessions do not end", n)
 	}

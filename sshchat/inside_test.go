@@ -146,7 +146,7 @@ func (s *inside) dial() *ssh.Client {
 // end stops the server.
 func (s *inside) end() {
 	s.t.Helper()
-	s.Shutdown(context.Background())
+	s.Shutdown(context.Background(), sshchat.Stops)
 	if err := <-s.served; err != nil {
 		s.t.Error(err)
 	}

@@ -314,6 +314,13 @@ func (s *session) welcome(last uint64) string {
 		"Help: F1 or /help. Other rooms: /rooms. To quit: Ctrl+D.", to, s.name, older)
 }
 
+// farewells are what people are told when the server ends.
+var farewells = map[Ending]string{
+	Stops:      "The server is stopping. Everything shown here is stored. Goodbye.",
+	MayRestart: "The server is stopping or restarting. Everything shown here is stored. If it restarts, you can reconnect at once.",
+	Restarts:   "The server is restarting. Everything shown here is stored. You can reconnect at once.",
+}
+
 // farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a
 // session that ended as it should: what runs ssh in a loop is to connect again.
 func (s *session) farewell() int {
@@ -322,7 +329,7 @@ func (s *session) farewell() int {
 		return int(chat.Denied)
 	}
 	if s.server.draining.Load() {
-		s.ui.Print("The server is stopping. Everything shown here is stored. Goodbye.")
+		s.ui.Print(farewells[Ending(s.server.ending.Load())])
 		if n := s.pending() + s.cut; n > 0 {
 			s.ui.Fail(fmt.Sprintf("Arrived too late and not sent: %s.", text.Count(n, "line")))
 		}

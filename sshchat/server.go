@@ -62,6 +62,7 @@ type Server struct {
 	sweeper   *sweeper    // of stalled writes
 
 	draining     atomic.Bool   // no login and no session any more; set with mu held
+	ending       atomic.Int32  // an Ending: what draining is for
 	turningAway  chan struct{} // holds a token for each connection that is being sent the reason for its refusal
 	stop         context.Context
 	stopSessions context.CancelFunc
@@ -212,9 +213,19 @@ func (s *Server) closeListeners() {
 	}
 }
 
+// Ending is why a server ends, as its users are told.
+type Ending int32
+
+const (
+	Stops      Ending = iota
+	MayRestart        // whoever stops it may start it again at once
+	Restarts
+)
+
 // Shutdown takes no new connection, login or session, ends the sessions with a word to each, and then closes
 // every connection. When ctx ends first, it closes them at once.
-func (s *Server) Shutdown(ctx context.Context) {
+func (s *Server) Shutdown(ctx context.Context, why Ending) {
+	s.ending.Store(int32(why))
 	s.mu.Lock()
 	s.draining.Store(true)
 	s.closeListeners()

@@ -35,8 +35,13 @@ type session struct {
 	said    string      // a notice to somebody who just registered
 }
 
-// errStopping is why a session ends when the server does.
-var errStopping = &chat.Refusal{Code: chat.Failed, Text: "the server is stopping; connect again in a moment"}
+// stopping is why a session ends when the server does.
+func (s *Server) stopping() *chat.Refusal {
+	if Ending(s.ending.Load()) == Restarts {
+		return &chat.Refusal{Code: chat.Failed, Text: "the server is restarting; you can reconnect at once"}
+	}
+	return &chat.Refusal{Code: chat.Failed, Text: "the server is stopping; connect again in a moment"}
+}
 
 // session is the wish middleware that serves every shell and every command.
 func (s *Server) session(ssh.Handler) ssh.Handler {
@@ -44,7 +49,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		g := lib.Context().Value(filterKey{}).(*channelFilter)
 		defer g.exit(int(chat.Failed)) // after a panic; a session that ends well has exited before
 		if !s.addSession() {
-			io.WriteString(g.Stderr(), errStopping.Text+"\r\n")
+			io.WriteString(g.Stderr(), s.stopping().Text+"\r\n")
 			return
 		}
 		defer s.sessions.Done()
@@ -67,7 +72,7 @@ func (s *Server) session(ssh.Handler) ssh.Handler {
 		defer sess.abandon()
 		unhook := context.AfterFunc(s.stop, func() {
 			g.shortenDeadline()
-			cancel(errStopping)
+			cancel(s.stopping())
 		})
 		defer unhook()
 		defer sess.endWhenIdle(lib.RawCommand() != "")()

@@ -33,7 +33,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(text.NewWriter(stderr)) // names of files and words of their content are quoted in errors
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if again := (*restart)(nil); errors.As(err, &again) {
+		err = again.exec()
+	}
+	if err != nil {
 		root.PrintErrln("sshchat:", err)
 		if errors.As(err, new(*badSetting)) {
 			return 2

@@ -109,7 +109,7 @@ func (m manual) end() {
 	m.macro("SH", "EXIT STATUS")
 	m.text("Commands over SSH: 0 success, 1 failure, 2 wrong usage, 3 denied, 4 not found. A session without a terminal exits with the code of the last line that was refused. When the server stops, sessions exit with 1; ssh itself exits with 255 if the connection is lost. The server: 0 after a normal stop, 2 if a setting is invalid, 1 for other errors.")
 	m.macro("SH", "SIGNALS")
-	m.text("SIGTERM and SIGINT stop the server within ten seconds, after telling users and syncing messages to disk. SIGHUP does the same as the command reload, and prints a new code for claim while there is no admin.")
+	m.text("SIGTERM and SIGINT stop the server within ten seconds, after telling users and syncing messages to disk. Under systemd, rooms keep their scrollback if it restarts the server. SIGHUP does the same as the command reload, and prints a new code for claim while there is no admin.")
 	m.macro("SH", "FILES")
 	m.text("In the data folder (--data), which only the server's user may read:")
 	for _, file := range [][2]string{

@@ -16,6 +16,7 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/handover"
 	"sshchat/store"
 	"sshchat/store/journal"
 
@@ -64,8 +65,10 @@ func sourcesOf(cmd *cobra.Command) sources { return sources{cmd.Flags(), os.Envi
 
 // serve runs the server until ctx ends or it cannot go on. It returns nil after an orderly stop.
 func serve(ctx context.Context, s *settings, stderr io.Writer) error {
+	before := inherit()
+	defer before.close()
 	// Whatever cannot be had is found out before anything is made.
-	listeners, metricsListener, err := listen(s)
+	listeners, metricsListener, err := listen(s, before)
 	if err != nil {
 		return err
 	}
@@ -110,6 +113,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		Marks: st.state, Log: logger,
 	})
 	st.hub = hub
+	before.restore(hub, logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog
 	server, err := sshchat.New(sshchat.Config{
@@ -119,6 +123,8 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	maintain(services, server, s, st, keys)
+	again := newRestart(s.listen)
+	services.Restart = again.ask
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
@@ -129,7 +135,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	}
 	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, listeners[0].Addr()) })()
 	announce(stderr, listeners, services)
-	return runServer(ctx, server, running, listeners, logger)
+	return runServer(ctx, server, running, listeners, again, logger)
 }
 
 // maintain lets commands work on the server itself and on its data folder.
@@ -161,9 +167,9 @@ func closeAll(listeners []net.Listener) {
 }
 
 // listen takes the ports: all of them, or none. The second listener is nil without --metrics.
-func listen(s *settings) (chat []net.Listener, metrics net.Listener, err error) {
+func listen(s *settings, before *heritage) (chat []net.Listener, metrics net.Listener, err error) {
 	for _, a := range s.listen {
-		l, err := net.Listen("tcp", a)
+		l, err := before.listen(a)
 		if err != nil {
 			closeAll(chat)
 			return nil, nil, fmt.Errorf("--listen: %w", err)
@@ -188,6 +194,7 @@ func collectOften() {
 
 // runningHub is a hub that runs until end is called, or until it fails.
 type runningHub struct {
+	*chat.Hub
 	stop  context.CancelFunc
 	ended chan struct{} // closed when it has ended, after err is set
 	err   error
@@ -195,7 +202,7 @@ type runningHub struct {
 
 func runHub(hub *chat.Hub) *runningHub {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &runningHub{stop: stop, ended: make(chan struct{})}
+	r := &runningHub{Hub: hub, stop: stop, ended: make(chan struct{})}
 	go func() {
 		r.err = hub.Run(ctx)
 		close(r.ended)
@@ -210,22 +217,43 @@ func (r *runningHub) end() error {
 	return r.err
 }
 
-// runServer runs the server until ctx ends, or it or the hub fails, and ends both in order: sessions first, then what they
-// had said is committed.
-func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []net.Listener, logger *slog.Logger) error {
+// runServer runs the server until ctx ends, an admin has it restart, or it or the hub fails, and ends both in order: sessions
+// first, then what they had said is committed, and handed over to the process that comes next.
+func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []net.Listener, again *restart, logger *slog.Logger) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listeners...) }()
+	if err := handover.Ready(); err != nil {
+		logger.Warn("cannot notify systemd that the server is ready", "err", err)
+	}
 	var failed error
+	how := sshchat.Stops
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping")
+		if err := handover.Stopping(); err == nil && handover.InSystemd() {
+			how = sshchat.MayRestart
+		}
+	case <-again.asked:
+		logger.Info("restarting", "program", again.program)
+		how = sshchat.Restarts
+		again.begin(listeners)
 	case <-hub.ended:
 	case failed = <-served:
 	}
+	if how != sshchat.Stops {
+		hub.KeepMemory()
+	}
 	timeout, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	server.Shutdown(timeout)
-	return errors.Join(failed, hub.end())
+	server.Shutdown(timeout, how)
+	if failed = errors.Join(failed, hub.end()); failed != nil {
+		return failed
+	}
+	again.handOver(hub.Hub, how, logger)
+	if how == sshchat.Restarts {
+		return again
+	}
+	return nil
 }
 
 // announceClaim tells the operator how to become the admin, while there is none.

@@ -35,9 +35,11 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
+		environment = func() []string { return append(os.Environ(), "SSHCHAT_TEST_MAIN=1") }
 		main()
 		return
 	}
+	replaceProcess = func(string, []string, []string, map[string]*os.File) error { return errors.New("this is a test") }
 	if os.Getenv("GOGC") == "" { // a good part of the time would go to garbage, of servers that are here and end soon
 		os.Setenv("GOGC", "400")
 		debug.SetGCPercent(400)
@@ -156,8 +158,16 @@ func startProcess(t testing.TB, data string, flags ...string) *testServer {
 func startProgram(t testing.TB, program, data string, flags ...string) *testServer {
 	t.Helper()
 	s := newTestServer(t, data)
-	s.cmd = exec.Command(program, s.args(flags)...)
-	s.cmd.Env = append(os.Environ(), "SSHCHAT_TEST_MAIN=1", "GOGC=") // its memory is as people's servers have it
+	s.start(exec.Command(program, s.args(flags)...))
+	return s
+}
+
+// start starts the server by a command, which may have an environment of its own, and waits until it listens.
+func (s *testServer) start(cmd *exec.Cmd) {
+	t := s.t
+	t.Helper()
+	s.cmd = cmd
+	s.cmd.Env = append(cmd.Environ(), "SSHCHAT_TEST_MAIN=1", "GOGC=") // its memory is as people's servers have it
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +184,6 @@ func startProgram(t testing.TB, program, data string, flags ...string) *testServ
 	}()
 	t.Cleanup(s.kill)
 	s.waitReady()
-	return s
 }
 
 func newTestServer(t testing.TB, data string) *testServer {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -25,6 +26,7 @@ type presenceChange struct {
 type presence struct {
 	*directory
 	presenceChanged chan struct{} // holds one token while presence changes are pending
+	keeps           atomic.Int32  // reasons for which rooms that people leave keep all that they hold
 }
 
 // SessionOpened notes that a session of name has opened on a terminal. Each call needs one of SessionClosed.
@@ -78,7 +80,7 @@ func (h *presence) closed(name Name, terminal bool) {
 		if p.sessions > 0 {
 			continue
 		}
-		if r.online--; r.online == 0 {
+		if r.online--; r.online == 0 && h.keeps.Load() == 0 {
 			r.Log.Trim()
 		}
 	}

@@ -46,6 +46,9 @@ type sequencer struct {
 	waiting  map[RoomName][]*request // messages that the journal was not ready for, by room, in their order
 	idle     idleRooms
 
+	restored   bool      // rooms hold what they held before a restart, and not all were looked at since
+	restoredBy time.Time // when they are; zero: not set yet
+
 	// Memory that one batch after another uses:
 
 	drained []*request

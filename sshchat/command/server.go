@@ -277,8 +277,14 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "reload", Brief: "reload files that were edited by hand", UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	More: "Reads the configuration file, users.json, the message of the day and the host keys. Settings that need a restart\n" +
-		"are listed. A file with errors is reported and changes nothing.",
+		"are listed. A file with errors is reported and changes nothing.\n" +
+		"With --restart, the server starts its program anew, which may be a newer version. Everyone is disconnected and can\n" +
+		"reconnect at once. On Linux, the rooms keep their scrollback.",
+	Flags: func(f *pflag.FlagSet) { f.Bool("restart", false, "restart the server") },
 	Run: func(ctx context.Context, c *Call) error {
+		if again, _ := c.Flags.GetBool("restart"); again {
+			return restart(ctx, c)
+		}
 		done, err := c.Services.Reload(ctx)
 		for _, line := range done {
 			c.Notef("%s", line)
@@ -291,3 +297,20 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// restart restarts the server. The answer comes before that begins: it ends this session too.
+func restart(ctx context.Context, c *Call) error {
+	c.Args = []string{"restart"} // for the audit log
+	if c.Services.Restart == nil {
+		return failed("the server cannot restart itself here")
+	}
+	begin, err := c.Services.Restart(ctx)
+	if err != nil {
+		c.Log.Error("restart failed", "by", c.Account.Name, "source", c.Source, "err", err)
+		return failed("the server goes on as it is: %v", err)
+	}
+	c.Log.Info("restart", "by", c.Account.Name, "source", c.Source)
+	c.Notef("The server is restarting. You can reconnect at once.")
+	begin()
+	return nil
+}

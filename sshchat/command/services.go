@@ -28,6 +28,7 @@ type Services struct {
 	HostKeys      HostKeys
 	Backup        func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
 	Reload        func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
+	Restart       func(context.Context) (begin func(), err error)             // checks that the program can be started anew
 	Claim         *Claim
 	Commands      *Registry
 	ServerName    string   // shown to people

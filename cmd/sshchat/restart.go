@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sshchat/sshchat"
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/handover"
+	"sshchat/sshchat/text"
+)
+
+// A planned restart keeps what rooms have in memory. Either systemd starts the program again, and keeps the files of the
+// handover meanwhile; or an admin asks for it, and the program is executed in place of itself, in the same process, with those
+// files and the listeners open: clients wait a moment instead of being refused.
+
+// replaceProcess and environment are the system's. In tests the process is not to be replaced, or has to stay what it is.
+var (
+	replaceProcess = handover.Exec
+	environment    = os.Environ
+)
+
+// heritage is what the server has from the process before it.
+type heritage struct {
+	rooms       *handover.Sealed    // nil: nothing
+	fromSystemd bool                // which has rooms open as well
+	listeners   map[string]*os.File // by the address as it was set
+}
+
+// inherit takes what the process before this one has left, once.
+func inherit() *heritage {
+	h := &heritage{listeners: handover.Passed()}
+	if h.rooms = handover.SealedOf(h.listeners); h.rooms == nil {
+		h.rooms = handover.Given()
+		h.fromSystemd = h.rooms != nil
+	}
+	return h
+}
+
+// close lets go of what nobody wanted.
+func (h *heritage) close() {
+	for _, file := range h.listeners {
+		file.Close()
+	}
+	if h.rooms != nil {
+		h.rooms.Close()
+	}
+}
+
+// listen returns the listener at an address: that of the process before, if it had one.
+func (h *heritage) listen(address string) (net.Listener, error) {
+	file := h.listeners[address]
+	if file == nil {
+		return net.Listen("tcp", address)
+	}
+	delete(h.listeners, address)
+	defer file.Close() // the listener has its own
+	return net.FileListener(file)
+}
+
+// restore gives rooms what they had in memory. Without it they begin empty, as after a crash.
+func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
+	if h.rooms == nil {
+		return
+	}
+	rooms, err := handover.Take(h.rooms, handover.Clock())
+	h.rooms = nil
+	if h.fromSystemd {
+		if err := handover.Forget(); err != nil {
+			logger.Warn("systemd keeps what it handed over", "err", err)
+		}
+	}
+	if err != nil {
+		logger.Warn("the rooms' memory was not handed over; the history is complete", "err", err)
+		return
+	}
+	n, messages := 0, 0
+	for i, m := range rooms {
+		rooms[i] = chat.RoomMemory{} // it is in memory once
+		restored, err := hub.RestoreMemory(m)
+		switch {
+		case err != nil:
+			logger.Error("a room's memory was handed over and is not used", "err", err)
+		case restored:
+			n++
+			messages += len(m.Entries)
+		}
+	}
+	logger.Info("rooms have what they had in memory before the restart", "rooms", n, "of", len(rooms), "messages", messages)
+}
+
+// restart is the server's own restart, and as an error that it is to happen.
+type restart struct {
+	program string        // its path, as it was started
+	listens []string      // the addresses, as they are set
+	asked   chan struct{} // holds a token once an admin has asked for it
+	files   map[string]*os.File
+}
+
+func newRestart(listens []string) *restart {
+	return &restart{program: programPath(), listens: listens, asked: make(chan struct{}, 1)}
+}
+
+// programPath is where the program was found when it was started: a newer version is put there, or a link to it.
+func programPath() string {
+	path, err := exec.LookPath(os.Args[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		path, _ = os.Executable() // if that is unknown as well, trial says so
+	}
+	return path
+}
+
+func (r *restart) Error() string { return "the server restarts" }
+
+// trialTime is how long the program may take to read its settings.
+const trialTime = 20 * time.Second
+
+// ask has the program that is to be executed check its settings, and returns what begins the restart. So a program that
+// is damaged, or that does not know a setting, ends nobody's session.
+func (r *restart) ask(ctx context.Context) (begin func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	trial := exec.CommandContext(ctx, r.program, append([]string{"config", "check"}, os.Args[1:]...)...)
+	trial.Env = environment()
+	var said bytes.Buffer
+	trial.Stderr = &said
+	if err := trial.Run(); err != nil {
+		return nil, fmt.Errorf("%s config check: %w: %s", r.program, err, text.Clean(strings.TrimSpace(said.String()), 400))
+	}
+	return func() {
+		select {
+		case r.asked <- struct{}{}:
+		default: // it was asked for already
+		}
+	}, nil
+}
+
+// begin keeps the listeners open for the next process. Clients who come meanwhile wait in their queues.
+func (r *restart) begin(listeners []net.Listener) {
+	r.files = make(map[string]*os.File)
+	for i, l := range listeners {
+		if tcp, ok := l.(*net.TCPListener); ok {
+			if file, err := tcp.File(); err == nil { // else it is opened anew
+				r.files[r.listens[i]] = file
+			}
+		}
+	}
+}
+
+// exec executes the program in place of this one. It returns only if that fails.
+func (r *restart) exec() error {
+	err := replaceProcess(r.program, os.Args, environment(), r.files)
+	return fmt.Errorf("execute %s: %w", r.program, err)
+}
+
+// handOver hands over what rooms have in memory, after the hub has ended: to the program that is executed next, or to systemd.
+func (r *restart) handOver(hub *chat.Hub, how sshchat.Ending, logger *slog.Logger) {
+	if how == sshchat.Stops {
+		return
+	}
+	sealed, figures, err := handover.Seal(hub.TakeMemory(), handover.Clock())
+	switch {
+	case errors.Is(err, handover.ErrUnsupported):
+		logger.Info("rooms do not keep what they have in memory", "err", err)
+		return
+	case err != nil:
+		logger.Error("hand over what rooms have in memory", "err", err)
+		return
+	}
+	logger.Info("handed over what rooms have in memory", "rooms", figures.Rooms, "messages", figures.Messages, "rooms left out", figures.Left)
+	if how == sshchat.Restarts {
+		r.files[handover.MemoryFile], r.files[handover.KeyFile] = sealed.Memory, sealed.Key
+		return
+	}
+	defer sealed.Close() // systemd has it
+	if err := handover.Give(sealed); err != nil {
+		logger.Warn("systemd may not have what rooms have in memory", "err", err)
+	}
+}
