@@ -54,6 +54,9 @@ func TestAttackCommandOutlivesItsRights(t *testing.T) {
 	}
 	registry := command.NewRegistry()
 	for _, e := range registry.Manual() { // and there are no others
+		if _, _, err := registry.Find(command.Exec, e.Name); err != nil {
+			continue // a chat command has no standard input
+		}
 		isOf := func(line string) bool {
 			cmd, _, err := registry.Find(command.Exec, line)
 			return err == nil && cmd.Name == e.Name
@@ -141,7 +144,7 @@ func TestAttackAnswerOutlivesItsRights(t *testing.T) {
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
 	asked := map[string]string{ // and by what
-		"passwd": "New password: ", "account delete": "Type its name to continue: ", "user reset-password victim": "Continue? [y/N] ",
+		"passwd": "New password: ", "account delete": "Type its name to continue: ", "user reset-password victim": "password? [y/N] ",
 		"key share": "Password: ", "totp enable": "Password: ", "passwd recover": "Current password: ",
 	}
 	ways := []string{"user disable NAME", "ban NAME", "user delete NAME --yes", "user set-role NAME user", ""}

@@ -44,7 +44,8 @@ var notRun = map[string]string{
 	"ssh-keygen -R": "it would change the known hosts of the person who runs the tests",
 	"bash .ci/":     "it takes minutes or hours, and is a test itself",
 	"cmd /c":        "it needs Windows",
-	"ssh -p 2222 alice@chat.example.org sources forgive": "no address is refused here: testdata/sources.txtar does it",
+	"ssh -p 2222 alice@chat.example.org reload --restart": "the server is the tests' own process: TestRestartBesideFiftySessions does it",
+	"ssh -p 2222 alice@chat.example.org sources forgive":  "no address is refused here: testdata/sources.txtar does it",
 }
 
 // answers is what is typed where a command asks on a terminal, by a pattern for the command.

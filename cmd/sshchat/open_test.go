@@ -283,7 +283,7 @@ func TestOpenChecksWhoSignedTheHead(t *testing.T) {
 func TestOpenPassesOverKindsItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	lines := func(yield func(history.Line, error) bool) {
-		for _, kind := range []chat.Kind{chat.Say, "poll", "react"} {
+		for _, kind := range []chat.Kind{chat.Say, "poll", "vote"} {
 			if !yield(history.Line{Room: chat.General, W: 1, Seq: 1, Kind: kind, Text: "kind " + string(kind)}, nil) {
 				return
 			}
