@@ -3,7 +3,6 @@ package sshchat
 import (
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -85,6 +84,7 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 		case s.Room.IsDirect():
 			v.noteCorrespondent(s.Entries)
 		}
+		v.amendUnlocked(s.Room, s.Entries)
 		if s.Gap.Count() > 0 {
 			v.who.server.stats.Skipped.Add(int64(s.Gap.Count()))
 			v.who.logPaced(slog.LevelInfo, "reader lagged", "room", s.Room.String(), "missed", s.Gap.Count())
@@ -102,7 +102,11 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 // hear handles entries of the person's own log, and reports whether the account has changed.
 func (v *display) hear(entries []chat.Message) (changed bool) {
 	for i := range entries {
-		switch m := &entries[i]; {
+		m := &entries[i]
+		if m.Kind == chat.Parted && v.unlocked != nil && m.Room == v.unlocked.Room() {
+			v.setUnlocked(nil)
+		}
+		switch {
 		case m.Kind == chat.Parted && m.Room == v.room:
 			v.SetRoom(chat.General)
 		case m.Kind == chat.Changed:
@@ -158,28 +162,6 @@ func (v *display) find(room chat.RoomName, seq uint64) (chat.Message, bool) {
 	return m, ok && v.filter.Shows(&m, v.who.name)
 }
 
-// past is the view.Past of this session: a room's log, without what the person does not want to see.
-func (v *display) past(room chat.RoomName, before uint64, n int) []chat.Message {
-	hub := v.who.server.services.Hub
-	entries := hub.Before(v.who.name, room, before, n)
-	hidden := func(m chat.Message) bool { return !v.filter.Shows(&m, v.who.name) }
-	if !slices.ContainsFunc(entries, hidden) {
-		return entries
-	}
-	var kept []chat.Message // the newest first, until they are turned
-	for len(entries) > 0 && len(kept) < n {
-		for _, m := range slices.Backward(entries) {
-			if !hidden(m) {
-				kept = append(kept, m)
-			}
-		}
-		entries = hub.Before(v.who.name, room, entries[0].DisplaySeq, n)
-	}
-	kept = kept[:min(n, len(kept))]
-	slices.Reverse(kept)
-	return kept
-}
-
 // roomInView is the room whose end is on the screen; the zero room for none.
 func (v *display) roomInView() chat.RoomName {
 	if v.ui.Following() {
@@ -190,10 +172,10 @@ func (v *display) roomInView() chat.RoomName {
 
 // showRooms passes changed rooms and unread counts to the UI.
 func (v *display) showRooms() {
-	if !v.inbox.Dirty() && !v.entered {
+	if !v.inbox.Dirty() && !v.entered && !v.olderChanged {
 		return
 	}
-	v.entered = false
+	v.entered, v.olderChanged = false, false
 	services := v.who.server.services
 	var rooms []view.Room
 	for _, r := range v.inbox.Rooms() {
@@ -201,11 +183,20 @@ func (v *display) showRooms() {
 		if r.Name.IsDirect() && r.Name == v.room {
 			other = v.presenceOf(r.Name.Other(v.who.name))
 		}
-		rooms = append(rooms, view.Room{
+		shown := view.Room{
 			Name: r.Name, Other: other, Topic: r.Topic, Here: r.Online, Members: r.Members,
 			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
 			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
-		})
+		}
+		if v.reading(r.Name) {
+			u := v.unlocked
+			shown.Sealed = max(0, shown.Sealed-u.Count(v.firstInMemory(r.Name)))
+			if u.shown == nil {
+				u.shown = &view.Unlocked{Opening: u.Opening()}
+			}
+			shown.Unlocked = u.shown
+		}
+		rooms = append(rooms, shown)
 	}
 	v.ui.Rooms(rooms)
 }

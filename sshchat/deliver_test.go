@@ -22,12 +22,18 @@ func (noHistory) Above(string, chat.RoomName, int) int { return 0 }
 // busyRoom is a hub that runs, with alice and bob in #general.
 func busyRoom(tb testing.TB) (h *chat.Hub, say func()) {
 	tb.Helper()
+	return busyRoomAfter(tb, 0)
+}
+
+// busyRoomAfter is the same after so many messages that are not in memory.
+func busyRoomAfter(tb testing.TB, last uint64) (h *chat.Hub, say func()) {
+	tb.Helper()
 	alice, bob := testName(tb, "alice"), testName(tb, "bob")
 	accounts := []chat.Account{{ID: "a", Name: alice, Role: chat.User, Generation: "g"}, {ID: "b", Name: bob, Role: chat.User, Keys: []chat.Key{{Fingerprint: "SHA256:b"}}}}
 	members := []chat.Member{{Name: alice, Since: 1}, {Name: bob, Since: 1}}
-	state := chat.NewState(chat.Parts{Accounts: accounts, Rooms: []chat.RoomState{{Name: chat.General, Members: members}}})
+	state := chat.NewState(chat.Parts{Accounts: accounts, Rooms: []chat.RoomState{{Name: chat.General, Members: members, Last: last}}})
 	node, state, applied := journaltest.NewMemory(state).Join()
-	h = chat.NewHub(chat.Config{Journal: node, State: state, Applied: applied, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler)})
+	h = chat.NewHub(chat.Config{Last: map[chat.RoomName]uint64{chat.General: last}, Journal: node, State: state, Applied: applied, Clock: journaltest.Now, Log: slog.New(slog.DiscardHandler)})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()

@@ -27,6 +27,8 @@ type display struct {
 	filter        chat.Filter // what is not shown
 	focus         []chat.Name // the only people shown in rooms; empty: everybody
 	inbox         *chat.Inbox // what is not read; nil for a command, as the reader
+	unlocked      *unlocked   // what is open of a room's sealed history; nil: nothing
+	olderChanged  bool        // the UI is to be told of that
 	correspondent chat.Name   // who last sent this person a direct message
 
 	frame   *timer    // fires when the next frame may be drawn
@@ -110,7 +112,7 @@ func (v *display) options() view.Options {
 		Me: v.who.name, Width: width, Height: height, Term: v.channel.terminal(),
 		ColorTerm: v.channel.getenv("COLORTERM"), NoColor: v.channel.getenv("NO_COLOR") != "", ASCII: !v.unicode(),
 		Server: v.who.server.services.ServerName, Preferences: v.preferences(), Since: v.began,
-		Complete: v.complete, Past: v.past, Lines: v.who.server.lines, Find: v.find, Filter: func() *chat.Filter { return &v.filter },
+		Complete: v.complete, Past: v, Lines: v.who.server.lines, Find: v.find, Filter: func() *chat.Filter { return &v.filter },
 	}
 }
 
@@ -174,7 +176,7 @@ func (v *display) changeUI() {
 	if v.full() {
 		return
 	}
-	for _, m := range v.past(v.room, 0, replay) {
+	for _, m := range v.inMemory(v.room, 0, replay) {
 		v.ui.Deliver(chat.Spans{{Room: m.Room, Entries: []chat.Message{m}}})
 	}
 }
@@ -212,7 +214,7 @@ func (v *display) complete(line string, cursor int) (start int, candidates []str
 func (v *display) speakers() []chat.Name {
 	var names []chat.Name
 	seen := map[chat.Name]bool{v.who.name: true, {}: true}
-	for _, m := range slices.Backward(v.past(v.room, 0, chat.IdleLog)) {
+	for _, m := range slices.Backward(v.inMemory(v.room, 0, chat.IdleLog)) {
 		if !seen[m.From] {
 			seen[m.From] = true
 			names = append(names, m.From)

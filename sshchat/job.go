@@ -10,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/past"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
@@ -156,7 +157,7 @@ func (j *job) call(ui command.UI) (command.Call, error) {
 	s := j.session
 	call := command.Call{
 		Services: s.server.services, UI: ui, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
-		Source: s.conn.source, Session: j, Caller: &s.caller, Who: s.asks,
+		Source: s.conn.source, Session: j, Past: j, Caller: &s.caller, Who: s.asks,
 	}
 	var err error
 	call.Account, err = s.admitted()
@@ -220,6 +221,19 @@ func (j *job) Focus() (people []chat.Name) {
 
 // SetFocus implements command.Session.
 func (j *job) SetFocus(people []chat.Name) { j.do(func() { j.session.setFocus(people) }) }
+
+// Unlocked implements command.Unlocked.
+func (j *job) Unlocked() (p *past.Past) {
+	j.do(func() {
+		if j.session.unlocked != nil {
+			p = j.session.unlocked.Past
+		}
+	})
+	return p
+}
+
+// SetUnlocked implements command.Unlocked.
+func (j *job) SetUnlocked(p *past.Past) { j.do(func() { j.session.setUnlocked(p) }) }
 
 // Zone implements command.Session.
 func (j *job) Zone() *time.Location { return j.session.zone() }

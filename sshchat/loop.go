@@ -41,6 +41,7 @@ const (
 	escapeDue                           // no more bytes followed an Esc
 	actionDue                           // the next action may be done
 	marksDue                            // read marks are due to be passed to the hub
+	lockDue                             // nothing was typed for so long that what is unlocked is locked again
 )
 
 // chat serves an interactive session: it shows messages, and acts on input.
@@ -68,6 +69,7 @@ func (s *session) chat(ctx context.Context) int {
 	defer s.reader.Close()
 	s.inbox = chat.NewInbox(s.name, hub)
 	defer func() { s.inbox.Flush() }()
+	defer func() { s.setUnlocked(nil) }()
 	s.applySettings()
 	s.greet()
 	s.reader.Listen(s.waker, newMessages)
@@ -123,6 +125,9 @@ func (s *session) loop(ctx context.Context, draw func() error) error {
 		if s.job == nil && (draw == nil || s.ending) {
 			return nil
 		}
+		if draw != nil {
+			s.openMore(ctx)
+		}
 		if why := s.waker.Wait(s.masked()); why&ended != 0 {
 			return errOver
 		} else {
@@ -175,9 +180,13 @@ func (s *session) step(why wake.Reason) {
 	}
 	if why&inputReady != 0 {
 		s.takeInput(s.ui.Keyboard)
+		s.unlocked.typed(s.server.lockAfter)
 	}
 	if why&marksDue != 0 && s.marks.fired() {
 		s.inbox.Flush()
+	}
+	if why&lockDue != 0 {
+		s.lockIdle()
 	}
 }
 

@@ -61,6 +61,8 @@ type Server struct {
 	lines     *view.Lines // rendered messages, shared by all sessions
 	sweeper   *sweeper    // of stalled writes
 
+	lockAfter time.Duration // how long what somebody unlocked stays so if nothing is typed
+
 	draining     atomic.Bool   // no login and no session any more; set with mu held
 	ending       atomic.Int32  // an Ending: what draining is for
 	turningAway  chan struct{} // holds a token for each connection that is being sent the reason for its refusal
@@ -101,6 +103,7 @@ func New(c Config) (*Server, error) {
 		failureLog: newPacedLog(c.Log, time.Now), strangerLog: newPacedLog(c.Log, time.Now), sessionLog: newPacedLog(c.Log, time.Now), loginLog: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), strangerDenials: newEvents(c.Log, time.Now),
 	}
 	s.sourceCounts = newSourceCounts(c.Limits)
+	s.lockAfter = lockAfter
 	s.sweeper = newSweeper(func() time.Duration { return s.limits().WriteStall })
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.turningAway = make(chan struct{}, maxTurningAway)

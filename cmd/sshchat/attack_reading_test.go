@@ -146,3 +146,42 @@ func TestAttackFillsTheAuditLogByTrying(t *testing.T) {
 	row.Held("20 lines for refusals, then 1 a minute and a count; changes are delayed; a long run of lines is shown shortened")
 	row.Control("all of an admin's 40 changes are recorded")
 }
+
+// I have unlocked a room's past, and am removed from it: nothing more of that is shown to me, by scrolling, by /history or by
+// /search, whatever I had open. The control is what I see before.
+func TestAttackUnlockedPastEndsWithMembership(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Room, "read on in an unlocked past after being removed from the room")
+	s := startServer(t, "")
+	s.registerByPassword("mallory")
+	alice := s.register("alice")
+	alice.must("join dev")
+	mallory := s.byPassword("mallory", goodPassword)
+	mallory.must("join dev")
+	alice.must("say dev the secret of otters")
+	s.stop()
+	s = s.again()
+	alice, mallory = s.login("alice", alice.signer), s.byPassword("mallory", goodPassword)
+	o := mallory.plain(100, 40)
+	sees := func(line, want string) string {
+		t.Helper()
+		before := len(o.seen.String())
+		o.typeln(line)
+		waitFor(t, fmt.Sprintf("%q after %q", want, line), func() bool { return strings.Contains(o.seen.String()[before:], want) })
+		return o.seen.String()[before:]
+	}
+	sees("/join dev", "#dev>")
+	sees("/unlock", "Password:")
+	sees(goodPassword, "unlocked")
+	sees("/history", "the secret of otters")
+	sees("/search otters", "the secret of otters")
+	row.Control("before it, both show the old lines")
+	alice.must("kick mallory dev")
+	o.sees("#general>")
+	shown := sees("/search otters", "nothing found") + sees("/history 9 dev/9", "not in this room") + sees("/lock", "nothing is unlocked") + sees("/join dev", "#dev>") + sees("/search otters", "nothing found")
+	if strings.Contains(shown, "secret") {
+		t.Errorf("mallory sees %q", shown)
+	}
+	row.Tried("/history and /search, and again after joining the room anew")
+	row.Held("leaving a room locks its past, and what was sent before the new membership is not shown")
+}

@@ -9,6 +9,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/past"
 	"sshchat/store"
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
@@ -17,6 +18,7 @@ import (
 	"sshchat/store/history"
 	"sshchat/store/marks"
 
+	"filippo.io/age"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -149,6 +151,14 @@ func (s sealed) List(me chat.Name, room chat.RoomName) ([]command.Window, error)
 		windows[i] = command.Window(w)
 	}
 	return windows, err
+}
+
+func (s sealed) Unlock(me chat.Name, room chat.RoomName, ids []age.Identity) (past.Source, error) {
+	u, err := s.History.Unlock(me, room, ids)
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
 }
 
 func (s sealed) Head(room chat.RoomName) ([]byte, error) {

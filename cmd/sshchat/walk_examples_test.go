@@ -120,6 +120,7 @@ var examples = map[string]example{
 	"/unlock":             {line: "unlock", done: "TestUnlock"},
 	"unpin":               {line: "unpin @VICTIM/1", first: []string{"msg VICTIM remember this", "pin @VICTIM/1"}},
 	"unreact":             {line: "unreact CAUGHT 👍", before: []string{"say ROOM hello"}, first: []string{"react CAUGHT 👍"}},
+	"/lock":               {line: "lock", done: "TestUnlock"},
 	"unmod":               {line: "unmod VICTIM ROOM", victim: []string{"join ROOM"}, before: []string{"mod VICTIM ROOM"}, against: true},
 	"unmute":              {line: "unmute VICTIM", before: []string{"mute VICTIM"}, lifts: true},
 	"user add-key":        {line: "user add-key VICTIM KEY"},

@@ -320,19 +320,21 @@ func (h *directory) AllRooms() []RoomView {
 // Search returns the newest n of the messages in memory that me may see and in which all the words stand, in any case
 // and also within other words; the newest last. rooms nil means all of me's. What is sealed is not searched.
 func (h *directory) Search(me Name, rooms []RoomName, words []string, n int) []Message {
+	return h.newest(me, rooms, n, Matching(words))
+}
+
+// Matching returns what tells the messages in which all the words stand, as Search takes them. If there are none, no message is.
+func Matching(words []string) func(*Message) bool {
 	folded := make([]string, 0, len(words))
 	for _, w := range words {
 		if w = fold(w); w != "" {
 			folded = append(folded, w)
 		}
 	}
-	if len(folded) == 0 {
-		return nil
-	}
-	return h.newest(me, rooms, n, func(m *Message) bool {
+	return func(m *Message) bool {
 		text := fold(m.Text.String())
-		return !slices.ContainsFunc(folded, func(w string) bool { return !strings.Contains(text, w) })
-	})
+		return len(folded) > 0 && !slices.ContainsFunc(folded, func(w string) bool { return !strings.Contains(text, w) })
+	}
 }
 
 // Mentions returns the newest n of the messages in memory in which somebody names me or writes to me alone; the newest last.

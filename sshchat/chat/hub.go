@@ -29,7 +29,7 @@ type Config struct {
 
 // NewHub returns a hub. Run must be called for anything to be said or decided in it.
 func NewHub(c Config) *Hub {
-	d := &directory{marks: c.Marks, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
+	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
 		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),

@@ -61,9 +61,42 @@ type Message struct {
 	Deleted   bool       // Text is empty
 	Reactions *Reactions // nil: none
 
-	// DisplaySeq is the place among everything the server has shown since it started; 0 for none. It orders messages of one room,
-	// and those of several rooms shown in one place.
+	// DisplaySeq is the place among everything the server has shown since it started, from FirstDisplaySeq on; 0 for none. It
+	// orders messages of one room, and those of several rooms shown in one place.
 	DisplaySeq uint64
+}
+
+// FirstDisplaySeq is the first DisplaySeq that a hub gives. A message that was opened from the sealed history has its Seq
+// there: so it comes before all that is in memory.
+const FirstDisplaySeq = 1 << 40
+
+// Settle makes the edits, deletions and reactions among the messages, oldest first, take effect on the others.
+func Settle(said []Message) {
+	last, reacted := make(map[uint64]*Message), make(map[uint64]*Reactions) // by what they mean
+	for i := range said {
+		switch m := &said[i]; {
+		case m.Kind.Amends():
+			last[m.Of] = m
+		case m.Kind.Reacts() && !m.Deleted:
+			reacted[m.Of] = reacted[m.Of].After(m)
+		}
+	}
+	for i := range said {
+		m := &said[i]
+		by := last[m.Subject()]
+		switch {
+		case by != nil && by.Kind == Delete:
+			if m.Kind != Delete {
+				m.Text, m.Edited, m.Deleted, m.Reactions = Text{}, false, true, nil
+			}
+		case m.Deleted || m.Kind != Say && m.Kind != Me:
+		default:
+			if by != nil {
+				m.Text, m.Edited = by.Text, true
+			}
+			m.Reactions = reacted[m.Seq]
+		}
+	}
 }
 
 // said reports whether m is something somebody said that is still there.

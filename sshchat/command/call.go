@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/past"
 	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
@@ -41,12 +42,22 @@ type Call struct {
 	Err        io.Writer // for people
 	Session    Session
 	Caller     Caller
+	Past       Unlocked // of the session
 	// Who returns the caller as the session is now: a command may change what its login has to prove.
 	Who func() chat.Caller
 
+	opened    int  // bytes of unlocked history that were read and not paid for
 	unwritten int  // refusals before this one that the audit log does not have
 	recorded  bool // the audit log has a line: it was stored with what was decided
 	warned    bool // it was warned that messages are sealed to nobody
+}
+
+// Unlocked is the part of a session that holds what is unlocked of a room's history.
+type Unlocked interface {
+	// Unlocked returns it; nil for nothing.
+	Unlocked() *past.Past
+	// SetUnlocked has p be it, nil for nothing, and wipes what was.
+	SetUnlocked(p *past.Past)
 }
 
 // Session is the caller's session, for commands that act on it.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/past"
 	"sshchat/sshchat/text"
 
 	"filippo.io/age"
@@ -210,12 +213,13 @@ var _ = add(&Command{
 
 var _ = add(&Command{
 	Name: "unlock", Brief: "read this room's older messages here", Group: Reading,
-	More: "Asks for your password, shows the last 200 lines that are no longer in memory, and stores nothing.",
-	UIs:  Chat, Effect: Reads, Account: true, List: true, Words: 0,
+	More: "Asks for your password. Then scroll up: older messages come page by page. `history` and `search` find them, too.\n" +
+		"One room is unlocked at a time, in this session only. `lock` locks it again; so do leaving the room, the end of the\n" +
+		"session, and 15 minutes in which you type nothing. Without a password, it prints a command for your own machine.",
+	UIs: Chat, Effect: Reads, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		me, room := c.Account.Name, c.Session.Room()
-		sealed := c.Above(me, room, chat.LogLines)
-		if sealed == 0 {
+		if c.Above(me, room, chat.LogLines) == 0 {
 			return failed("%s has no messages older than those that /history lists", room.For(me))
 		}
 		if !c.Account.Password {
@@ -229,53 +233,116 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		defer clear(ids)
-		said, err := openSealed(ctx, c, room, ids)
+		p, err := unlock(ctx, c, room, ids)
 		if err != nil {
 			return err
 		}
-		defer clear(said)
-		return showOpened(c, room, said, sealed)
+		if before := c.Past.Unlocked(); before != nil && before.Room() != room {
+			c.Notef("%s is locked again.", before.Room().For(me))
+		}
+		c.Past.SetUnlocked(p)
+		c.Notef("%s unlocked: scroll up, or use /history and /search. To lock %s again: /lock",
+			text.Are(p.Count(c.firstInMemory(room)), "older line"), room.For(me))
+		return nil
 	},
 })
 
-// openSealed reads the last sealed messages of the room before those in memory.
-func openSealed(ctx context.Context, c *Call, room chat.RoomName, ids []age.Identity) ([]chat.Message, error) {
-	me := c.Account.Name
-	info, err := c.Hub.Room(me, room)
-	if err != nil {
-		return nil, err
-	}
-	var said []chat.Message
-	err = readStored(ctx, c, func() (err error) {
-		said, err = c.History.Read(me, room, info.Last-uint64(c.Hub.Kept(me, room))+1, maxListed, ids)
+// unlock opens the room's windows with the identities, which it forgets, and then the newest page.
+func unlock(ctx context.Context, c *Call, room chat.RoomName, ids []age.Identity) (*past.Past, error) {
+	defer clear(ids)
+	me, top := c.Account.Name, c.firstInMemory(room)-1
+	var source past.Source
+	err := readStored(ctx, c, func() (err error) {
+		source, err = c.History.Unlock(me, room, ids)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	since := c.Hub.Since(me, room)
-	for len(said) > 0 && said[0].Seq < since {
-		said = said[1:]
+	p := past.New(room, source, c.Hub.Since(me, room), top)
+	n := p.Count(top + 1)
+	if n == 0 {
+		p.Wipe()
+		return nil, failed("your password cannot open any of the %s: it was set later", text.Count(c.Above(me, room, chat.LogLines), "sealed line"))
 	}
-	return said, nil
+	p.Before(top+1, 1) // wants the page
+	if err := c.OpenMore(ctx, p); err != nil {
+		p.Wipe()
+		return nil, err
+	}
+	return p, nil
 }
 
-// showOpened lists the opened ones of the sealed lines.
-func showOpened(c *Call, room chat.RoomName, said []chat.Message, sealed int) error {
-	if len(said) == 0 {
-		return failed("your password cannot open any of the %s: it was set later", text.Count(sealed, "sealed line"))
+// firstInMemory is the first message of a room that is in memory; the next one to come if there is none.
+func (c *Call) firstInMemory(room chat.RoomName) uint64 {
+	info, err := c.Hub.Room(c.Account.Name, room)
+	if err != nil {
+		return 1
 	}
-	shown := pickWanted(c, said, maxListed)
-	defer clear(shown)
-	listMessages(c, shown)
-	printFoot(c, "-- for newer lines: /history")
-	if older := sealed - len(said); older > 0 {
-		first, second := c.reading(roomArg(room, c.Account.Name))
-		printFoot(c, "-- %s sealed; to read %s", text.Are(older, "older line"), first)
-		printFoot(c, "-- %s", second)
+	return info.Last - uint64(c.Hub.Kept(c.Account.Name, room)) + 1
+}
+
+var _ = add(&Command{
+	Name: "lock", Brief: "lock what /unlock has opened", Group: Reading,
+	UIs: Chat, Effect: Reads, Account: true, Words: 0,
+	Run: func(_ context.Context, c *Call) error {
+		p := c.Past.Unlocked()
+		if p == nil {
+			return failed("nothing is unlocked")
+		}
+		c.Past.SetUnlocked(nil)
+		c.Notef("%s is locked again.", p.Room().For(c.Account.Name))
+		return nil
+	},
+})
+
+// OpenMore opens what was asked for last of an unlocked past, for a caller who may still read the room.
+func (c *Call) OpenMore(ctx context.Context, p *past.Past) error { return c.open(ctx, p, p.Load) }
+
+// open runs what opens a page of a past, in the call's turn and at its cost.
+func (c *Call) open(ctx context.Context, p *past.Past, load func() (read int, err error)) error {
+	me := c.Account.Name
+	if !c.Hub.In(me, p.Room()) {
+		return chat.NotIn(me, p.Room())
+	}
+	read := 0
+	if err := readStored(ctx, c, func() (err error) { read, err = load(); return err }); err != nil {
+		return err
+	}
+	for c.opened += read; c.opened >= readCost; c.opened -= readCost {
+		if err := c.Caller.Pace(ctx, Work, "/history"); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// unlocked is what is unlocked of a room in this session; nil for nothing.
+func (c *Call) unlocked(room chat.RoomName) *past.Past {
+	if c.UI != Chat {
+		return nil
+	}
+	if p := c.Past.Unlocked(); p != nil && p.Room() == room && c.Hub.In(c.Account.Name, room) {
+		return p
+	}
+	return nil
+}
+
+// older returns the last n wanted messages of an unlocked past from before a Seq, the newest last, and none from before a time.
+func older(ctx context.Context, c *Call, p *past.Past, before uint64, n int, since time.Time, wanted func(*chat.Message) bool) (found []chat.Message, err error) {
+	filter := c.settings().Filter(nil)
+	load := func(open func() (int, error)) error { return c.open(ctx, p, open) }
+	err = p.Backward(before, load, func(m chat.Message) bool {
+		if m.At.Before(since) && m.Seq > 0 {
+			return false
+		}
+		if (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && filter.Shows(&m, c.Account.Name) && wanted(&m) {
+			found = append(found, m)
+		}
+		return len(found) < n
+	})
+	slices.Reverse(found)
+	return found, err
 }
 
 // The cost of reading the stored history. It reads whole files, so it is charged by size, like search, and only a few

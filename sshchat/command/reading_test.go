@@ -54,7 +54,8 @@ func TestHistoryInTheChat(t *testing.T) {
 	for _, word := range []string{"0", "-1", "2x", "forever", "1e3", "99999999999999999999", "h"} {
 		r.refuses("history -- "+word, chat.Usage, "history: ")
 	}
-	r.refuses("history 1 2", chat.Usage, "too many")
+	r.refuses("history 1 2", chat.Usage, "not a message ID")
+	r.refuses("history 1 general/2 3", chat.Usage, "too many")
 	r.must("query bob")
 	r.lists("history", "-- no messages in memory")
 	r.must("msg bob psst")
@@ -301,9 +302,7 @@ func TestUnlock(t *testing.T) {
 	r.session.answer = "wrong horse"
 	r.refuses("unlock", chat.Failed, "wrong name or password")
 	r.session.answer = "correct horse"
-	r.lists("unlock", "#general/498 bob: old", "#general/499 bob: older", "#general/500 alice: sealed",
-		"-- for newer lines: /history", "-- 497 older lines are sealed; to read with your key: ssh alice@chat.host history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'",
-		"-- or, with sshchat on your machine: sshchat read alice@chat.host general")
+	r.sees("unlock", "3 older lines are unlocked: scroll up, or use /history and /search. To lock #general again: /lock")
 	if r.session.asked != "Password: " || r.session.echoed {
 		t.Errorf("asked %q, echo %v", r.session.asked, r.session.echoed)
 	}
@@ -313,12 +312,24 @@ func TestUnlock(t *testing.T) {
 	if len(r.history.ids) != 1 || r.history.ids[0] != nil {
 		t.Errorf("the identities are still there: %v", r.history.ids)
 	}
-	if r.history.before != 501 {
-		t.Errorf("read before %d", r.history.before)
-	}
+	key := "-- 497 older lines are sealed; to read with your key: ssh alice@chat.host history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'"
+	or := "-- or, with sshchat on your machine: sshchat read alice@chat.host general"
+	r.lists("history", "#general/498 bob: old", "#general/499 bob: older", "#general/500 alice: sealed", "#general/501 bob: in memory", key, or)
+	r.lists("history 2", "-- older: /history 2 general/500", "#general/500 alice: sealed", "#general/501 bob: in memory", key, or)
+	r.lists("history 2 general/500", "#general/498 bob: old", "#general/499 bob: older", key, or)
+	r.lists("history 1 #general/500", "-- older: /history 1 general/499", "#general/499 bob: older", key, or)
+	r.refuses("history 2 dev/500", chat.Usage, "dev/500 is not in this room")
+	r.refuses("history 2 x", chat.Usage, "not a message ID")
+	r.lists("search OLD", "#general/498 bob: old", "#general/499 bob: older", key, or)
 	r.must("ignore bob")
-	r.lists("unlock", "#general/500 alice: sealed", "-- for newer lines: /history", "-- 497 older lines are sealed; to read with your key: ssh alice@chat.host history --tar general | tar x --to-command='age -d -i ~/.ssh/id_ed25519'",
-		"-- or, with sshchat on your machine: sshchat read alice@chat.host general")
+	r.lists("history", "#general/500 alice: sealed", key, or)
+	r.must("unignore bob")
+	r.sees("lock", "#general is locked again")
+	if !r.history.wiped {
+		t.Error("the keys are still there")
+	}
+	r.refuses("lock", chat.Failed, "nothing is unlocked")
+	r.lists("search OLD", "-- nothing found", "-- 500 older lines are sealed; to read the latest here: /unlock")
 	r.history.said = nil
 	r.refuses("unlock", chat.Failed, "your password cannot open any of the 500 sealed lines")
 	r.must("join #dev")
@@ -341,12 +352,16 @@ func TestUnlockBeginsWhereThePersonDid(t *testing.T) {
 		r.history.said = append(r.history.said, chat.Message{Room: chat.General, Seq: seq + 1, From: name(t, "alice"), Kind: chat.Say, Text: said, At: time.Now()})
 	}
 	r.session.answer = "correct horse"
-	r.lists("unlock", "#general/500 alice: secret 500", "-- for newer lines: /history")
+	r.sees("unlock", "1 older line is unlocked")
+	r.lists("history 200", "#general/500 alice: secret 500")
+	r.lists("history 200 general/500", "-- no messages in memory")
+	r.lists("search secret", "#general/500 alice: secret 500")
 
 	r.as("alice") // the control: who was there reads it
 	r.change("alice", func(a *chat.Account) { a.Password = true })
 	r.session.answer = "correct horse"
-	r.sees("unlock", "alice: secret 301\n")
+	r.sees("unlock", "500 older lines are unlocked")
+	r.sees("history 200", "alice: secret 301\n")
 }
 
 // An edit is said anew: to whom nothing can be said, as their account is gone, nothing is edited.

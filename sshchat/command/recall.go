@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +23,11 @@ import (
 const fewListed = 50
 
 var _ = add(&Command{
-	Name: "history", Args: "[N|2h]", Brief: "list the last messages in this room", Group: Reading,
-	More: "N is a number of messages; 30m, 2h or 7d goes back that far. It lists up to 200 messages that are still in memory.",
-	UIs:  Chat, Effect: Reads, Account: true, List: true, Words: 1,
-	Run: func(_ context.Context, c *Call) error {
+	Name: "history", Args: "[N|2h] [ID]", Brief: "list the last messages in this room", Group: Reading,
+	More: "N is a number of messages; 30m, 2h or 7d goes back that far. It lists up to 200 messages that are still in memory or\n" +
+		"that `unlock` has opened. With an ID, such as general/120, it lists the messages before that one.",
+	UIs: Chat, Effect: Reads, Account: true, List: true, Words: 2,
+	Run: func(ctx context.Context, c *Call) error {
 		n, since, err := parseHowFar(c, firstOf(c.Args), time.Now())
 		if err != nil {
 			return err
@@ -34,14 +36,19 @@ var _ = add(&Command{
 		if !c.Hub.In(me, room) && !room.IsDirect() {
 			return chat.NotIn(c.Account.Name, room)
 		}
-		said := c.Hub.Before(me, room, 0, chat.LogLines)
-		for len(said) > 0 && said[0].At.Before(since) {
-			said = said[1:]
+		before, err := parseBefore(c, room)
+		if err != nil {
+			return err
 		}
-		said = pickWanted(c, said, n+1)
+		said, err := recent(ctx, c, room, before, n+1, since)
+		if err != nil {
+			return err
+		}
 		if len(said) > n {
 			said = said[1:]
-			if n == maxListed {
+			if c.unlocked(room) != nil {
+				printFoot(c, "-- older: /history %d %s", n, said[0].ID(me))
+			} else if n == maxListed {
 				printFoot(c, "-- the last %d", n)
 			}
 		}
@@ -53,6 +60,42 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// recent returns the last n messages of a room from before a Seq, and none from before a time: from memory, and what is
+// unlocked.
+func recent(ctx context.Context, c *Call, room chat.RoomName, before uint64, n int, since time.Time) ([]chat.Message, error) {
+	said := c.Hub.Before(c.Account.Name, room, 0, chat.LogLines)
+	for i := range said {
+		if said[i].Seq >= before {
+			said = said[:i]
+			break
+		}
+	}
+	all := len(said)
+	for len(said) > 0 && said[0].At.Before(since) {
+		said = said[1:]
+	}
+	whole := len(said) == all
+	said = pickWanted(c, said, n)
+	p := c.unlocked(room)
+	if p == nil || len(said) == n || !whole {
+		return said, nil
+	}
+	more, err := older(ctx, c, p, min(before, c.firstInMemory(room)), n-len(said), since, func(*chat.Message) bool { return true })
+	return append(more, said...), err
+}
+
+// parseBefore reads the ID of the message that the list ends before; beyond any if there is none.
+func parseBefore(c *Call, room chat.RoomName) (uint64, error) {
+	if len(c.Args) < 2 {
+		return math.MaxUint64, nil
+	}
+	of, seq, err := parseID(c, strings.TrimPrefix(c.Args[1], "#"))
+	if err == nil && of != room {
+		err = c.usage("history: %s is not in this room", text.Clean(c.Args[1], 80))
+	}
+	return seq, err
+}
 
 // parseHowFar reads how many messages are meant, or since when.
 func parseHowFar(c *Call, word string, now time.Time) (n int, since time.Time, err error) {
@@ -88,7 +131,8 @@ const (
 
 var _ = add(&Command{
 	Name: "search", Args: "WORDS", Brief: "list messages that contain all these words", Group: Reading,
-	More: "Searches all your rooms as far as memory goes back, and lists the newest 200. Case does not matter.\n" +
+	More: "Searches all your rooms as far as memory goes back, and all of a room that is unlocked (in the chat).\n" +
+		"Lists the newest 200. Case does not matter.\n" +
 		`Quotes keep words together: "the build". Flags can come anywhere; -- ends them.`,
 	UIs: Both, Effect: Reads, Account: true, List: true, Text: true, WordsOnly: true, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
@@ -102,10 +146,23 @@ var _ = add(&Command{
 		if err := payForMemory(ctx, c, "/search "+c.Text); err != nil {
 			return err
 		}
-		listFound(c, c.Hub.Search(c.Account.Name, nil, words, maxSearched))
-		return nil
+		opened, err := searchUnlocked(ctx, c, words)
+		listFound(c, append(opened, c.Hub.Search(c.Account.Name, nil, words, maxSearched)...))
+		return err
 	},
 })
+
+// searchUnlocked finds messages in what is unlocked in this session, the newest last.
+func searchUnlocked(ctx context.Context, c *Call, words []string) ([]chat.Message, error) {
+	if c.UI != Chat {
+		return nil, nil
+	}
+	p := c.Past.Unlocked()
+	if p == nil || c.unlocked(p.Room()) == nil {
+		return nil, nil
+	}
+	return older(ctx, c, p, c.firstInMemory(p.Room()), maxListed+1, time.Time{}, chat.Matching(words))
+}
 
 // phrases splits a text into words, and what is in quotes.
 func phrases(text string) []string {
@@ -430,9 +487,14 @@ func printFoot(c *Call, format string, args ...any) {
 
 // noteSealed says how much of the rooms lies before what memory holds, and how to read it.
 func noteSealed(c *Call, rooms ...chat.RoomName) {
-	n, me := 0, c.Account.Name
+	n, me, locked := 0, c.Account.Name, false
 	for _, room := range rooms {
-		n += c.Above(me, room, chat.LogLines)
+		sealed, p := c.Above(me, room, chat.LogLines), c.unlocked(room)
+		if p != nil {
+			sealed = max(0, sealed-p.Count(c.firstInMemory(room)))
+		}
+		n += sealed
+		locked = locked || sealed > 0 && p == nil
 	}
 	name := ""
 	if len(rooms) == 1 {
@@ -442,7 +504,7 @@ func noteSealed(c *Call, rooms ...chat.RoomName) {
 	case n == 0:
 	case !c.Account.Reads():
 		printFoot(c, "-- %s sealed; to be able to read later ones, set a password: %s", text.Are(n, "older line"), c.typed("passwd"))
-	case c.Account.Password && c.UI == Chat:
+	case c.Account.Password && c.UI == Chat && locked:
 		printFoot(c, "-- %s sealed; to read the latest here: /unlock", text.Are(n, "older line"))
 	default:
 		first, second := c.reading(name)

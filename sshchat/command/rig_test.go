@@ -12,6 +12,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/past"
 	"sshchat/sshchat/text"
 
 	"filippo.io/age"
@@ -93,7 +94,7 @@ func (r *rig) run(line string) (seen string, err error) {
 	var out bytes.Buffer
 	r.session.shown.Reset()
 	err = r.services.Commands.Run(context.Background(), line, Call{
-		Services: r.services, UI: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Caller: r.session,
+		Services: r.services, UI: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Past: r.session, Caller: r.session,
 		Who: func() chat.Caller {
 			who := caller(r.me)
 			who.Login.Only = r.only
@@ -219,16 +220,33 @@ var errRefused = &chat.Refusal{Code: chat.Failed, Text: "wrong name or password"
 // sealedPast is History in memory; what it does not have panics.
 type sealedPast struct {
 	History
-	said   []chat.Message
-	before uint64         // what was asked for
-	ids    []age.Identity // what it was opened with
+	said  []chat.Message
+	ids   []age.Identity // what it was opened with
+	wiped bool
 }
 
-func (h *sealedPast) Read(_ chat.Name, _ chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error) {
-	h.before, h.ids = before, ids
-	said := slices.DeleteFunc(slices.Clone(h.said), func(m chat.Message) bool { return m.Seq >= before })
-	return said[max(0, len(said)-n):], nil
+func (h *sealedPast) Unlock(_ chat.Name, _ chat.RoomName, ids []age.Identity) (past.Source, error) {
+	h.ids = ids
+	return h, nil
 }
+
+func (h *sealedPast) First() uint64 {
+	if len(h.said) == 0 {
+		return 0
+	}
+	return h.said[0].Seq
+}
+
+func (h *sealedPast) Read(from, to uint64) (said []chat.Message, last uint64, read int, err error) {
+	for _, m := range h.said {
+		if m.Seq >= from && m.Seq <= to {
+			said = append(said, m)
+		}
+	}
+	return said, to, len(said), nil
+}
+
+func (h *sealedPast) Wipe() { h.wiped = true }
 
 // fakeSession is what a command does to its session and caller.
 type fakeSession struct {
@@ -239,6 +257,7 @@ type fakeSession struct {
 	noted   string // by Sent
 	cleared int
 	focus   []chat.Name
+	past    *past.Past
 	answer  string // to what is asked
 	asked   string
 	echoed  bool
@@ -268,7 +287,14 @@ func (s *fakeSession) Clear()                                 { s.cleared++ }
 func (s *fakeSession) Sent(_ chat.RoomName, note string)      { s.noted = note }
 func (s *fakeSession) Focus() []chat.Name                     { return s.focus }
 func (s *fakeSession) SetFocus(p []chat.Name)                 { s.focus = p }
-func (s *fakeSession) Zone() *time.Location                   { return time.UTC }
+func (s *fakeSession) Unlocked() *past.Past                   { return s.past }
+func (s *fakeSession) SetUnlocked(p *past.Past) {
+	if s.past != nil {
+		s.past.Wipe()
+	}
+	s.past = p
+}
+func (s *fakeSession) Zone() *time.Location { return time.UTC }
 func (s *fakeSession) Pace(_ context.Context, what Effort, _ string) error {
 	switch what {
 	case Message:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/past"
 
 	"filippo.io/age"
 )
@@ -130,9 +131,9 @@ type History interface {
 	ExportWindow(w io.Writer, me chat.Name, room chat.RoomName, window uint64) error
 	// Tar writes every sealed file me has a head for, in order; of rooms in after only what is later.
 	Tar(w io.Writer, me chat.Name, rooms []chat.RoomName, after map[chat.RoomName]uint64) error
-	// Read returns the last n messages before the Seq before that me has heads for and ids open; the newest last.
-	// Those before Hub.Since are for the caller to leave out.
-	Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error)
+	// Unlock opens the room's windows that me has heads for, as far as ids open them. It keeps nothing of ids. Messages before
+	// Hub.Since are for the caller to leave out.
+	Unlock(me chat.Name, room chat.RoomName, ids []age.Identity) (past.Source, error)
 	// Share has all of me's keys open what ids open of the rooms, and returns how many messages they open now, and how
 	// many that are sealed to me ids do not open.
 	Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity) (opened, closed int, err error)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
@@ -53,6 +54,23 @@ func ParseText(s string) (Text, error) {
 	}
 	return limited(trimLines(clean(s, asLines)), MaxText)
 }
+
+// Keep appends the text to memory, which must have room for it, and returns the text as it stands there: it is gone when
+// that memory is cleared.
+func (t Text) Keep(memory []byte) (Text, []byte) {
+	at := len(memory)
+	if len(t.s) > cap(memory)-at {
+		panic("internal error: no room for a text")
+	}
+	memory = append(memory, t.s...)
+	if len(t.s) == 0 {
+		return t, memory
+	}
+	return Text{unsafe.String(&memory[at], len(t.s))}, memory
+}
+
+// Clone is the text in memory of its own.
+func (t Text) Clone() Text { return Text{strings.Clone(t.s)} }
 
 // After is the text with what the server says before it.
 func (t Text) After(words string) Text { return Text{words + t.s} }

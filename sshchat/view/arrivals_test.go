@@ -32,7 +32,7 @@ var carol = mustName("carol")
 func newHouse(t testing.TB, width, height int, term string) *house {
 	h := &house{stage: newStage(t, width, height, term), read: make(map[chat.RoomName]uint64), now: noon}
 	h.rooms = []Room{{Name: chat.General, Topic: "topic"}, {Name: dev, Unread: 1, Mark: 1}, {Name: text.Direct(ann, bob)}}
-	h.o.Past = h.shown
+	h.o.Past = pastOf(h.shown)
 	h.Full = NewFull(h.o)
 	h.enter(h.rooms...)
 	h.quick = NewFull(h.o)

@@ -35,7 +35,7 @@ func newTown(kind Kind, n, rooms, each int) *town {
 	}
 	for i := range n {
 		ui := New(kind, Options{
-			Me: mustName("user" + strconv.Itoa(i)), Width: 80, Height: 24, Term: "xterm-256color", Server: "chat.example", Lines: w.lines, Past: w.before,
+			Me: mustName("user" + strconv.Itoa(i)), Width: 80, Height: 24, Term: "xterm-256color", Server: "chat.example", Lines: w.lines, Past: pastOf(w.before),
 		})
 		s := townsman{UI: ui}
 		for j := range each {

@@ -85,9 +85,9 @@ func TestEncodedIsSharedWithCare(t *testing.T) {
 				p.At = m.At
 				past = append(past, p)
 			}
-			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Preferences: preferences, Lines: lines, Past: func(_ chat.RoomName, _ uint64, n int) []chat.Message {
+			ui := New(kind, Options{Me: me, Width: width, Height: 12, Term: "xterm", Preferences: preferences, Lines: lines, Past: pastOf(func(_ chat.RoomName, _ uint64, n int) []chat.Message {
 				return past[len(past)-min(n, len(past)):]
-			}})
+			})})
 			ui.Enter(room)
 			ui.Flush()
 			past = append(past, m)

@@ -38,7 +38,7 @@ type Full struct {
 func NewFull(o Options) *Full {
 	f := &Full{options: o}
 	f.keys.Bound = boundOnScreen
-	f.messages.past, f.messages.lines, f.messages.me = o.Past, o.Lines, o.Me
+	f.messages.options = &f.options
 	f.messages.find, f.messages.filter = o.Find, o.Filter
 	f.bars.me, f.bars.server = o.Me, o.Server
 	f.screen.hasTitle = output.HasTitle(o.Term)

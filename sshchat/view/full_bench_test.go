@@ -34,8 +34,8 @@ func (c *crowd) says() []chat.Span {
 	return []chat.Span{{Room: d.Room, Entries: c.entries[len(c.entries)-1:]}}
 }
 
-// before is Options.Past for all rooms. Orders count from 1, so a place is found at once, as the hub's search nearly does.
-func (c *crowd) before(room chat.RoomName, before uint64, n int) []chat.Message {
+// Before is that of Options.Past for all rooms. Orders count from 1, so a place is found at once, as the hub's search nearly does.
+func (c *crowd) Before(room chat.RoomName, before uint64, n int) []chat.Message {
 	end := len(c.entries)
 	if before > 0 {
 		end = min(end, int(before-1))
@@ -43,8 +43,15 @@ func (c *crowd) before(room chat.RoomName, before uint64, n int) []chat.Message 
 	return c.entries[max(0, end-n):end]
 }
 
+func (c *crowd) First() uint64 { return 0 }
+
+func (c *crowd) After(room chat.RoomName, after uint64, n int) ([]chat.Message, bool) {
+	begin := min(len(c.entries), int(after))
+	return c.entries[begin:min(len(c.entries), begin+n)], false
+}
+
 func (c *crowd) full(width, height int) *Full {
-	f := NewFull(Options{Me: ann, Width: width, Height: height, Term: "xterm-256color", Server: "chat.example", Lines: c.lines, Past: c.before})
+	f := NewFull(Options{Me: ann, Width: width, Height: height, Term: "xterm-256color", Server: "chat.example", Lines: c.lines, Past: c})
 	f.Enter(chat.General)
 	f.Rooms([]Room{{Name: chat.General, Topic: "what we build", Here: 3, Members: 9}, {Name: dev, Unread: 3}, {Name: text.Direct(ann, bob)}})
 	f.Flush()

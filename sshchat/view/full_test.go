@@ -37,7 +37,7 @@ func newStage(t testing.TB, width, height int, term string) *stage {
 	t.Helper()
 	s := &stage{t: t, past: make(map[chat.RoomName][]chat.Message), screen: vt.NewEmulator(width, height), modes: make(map[string]bool)}
 	s.o = Options{
-		Me: ann, Width: width, Height: height, Term: term, Server: "chat.example", Lines: &Lines{}, Past: s.before,
+		Me: ann, Width: width, Height: height, Term: term, Server: "chat.example", Lines: &Lines{}, Past: pastOf(s.before),
 		Complete: func(line string, cursor int) (int, []string) {
 			start := strings.LastIndexByte(line[:cursor], ' ') + 1
 			var found []string
@@ -55,6 +55,24 @@ func newStage(t testing.TB, width, height int, term string) *stage {
 
 func (s *stage) before(room chat.RoomName, before uint64, n int) []chat.Message {
 	return lastBefore(s.past[room], before, n)
+}
+
+// pastOf is a Past of all that it returns.
+type pastOf func(room chat.RoomName, before uint64, n int) []chat.Message
+
+func (p pastOf) First() uint64 { return 0 }
+
+func (p pastOf) Before(room chat.RoomName, before uint64, n int) []chat.Message {
+	return p(room, before, n)
+}
+
+func (p pastOf) After(room chat.RoomName, after uint64, n int) ([]chat.Message, bool) {
+	ms := p(room, 0, 1<<20)
+	i, found := find(ms, after)
+	if found {
+		i++
+	}
+	return ms[i:min(i+n, len(ms))], false
 }
 
 // lastBefore returns up to n messages of a room that come before a place in the order, or the newest if that is 0.

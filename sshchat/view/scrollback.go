@@ -5,18 +5,17 @@ import (
 	"slices"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/theme"
 )
 
 // scrollback is the messages of the room that a full screen shows, and how far up it is scrolled. It keeps no messages: it
 // draws from the rooms' past.
 type scrollback struct {
-	past     Past
+	options  *Options // what of them is read are Past, Lines and Me
 	find     Find
 	filter   func() *chat.Filter // of reactions; nil: all count
-	lines    *Lines
 	selected selection
-	me       chat.Name
 	renderer *renderer
 	width    int // cells of a row
 
@@ -43,7 +42,11 @@ func (s *scrollback) enter(room Room, known bool) {
 
 // setRoom updates the current room, and reports whether its messages must be redrawn for that.
 func (s *scrollback) setRoom(room Room, known bool) bool {
-	draws := s.room.Sealed != room.Sealed || s.entered && known
+	older := s.room.Sealed != room.Sealed || s.room.Unlocked != room.Unlocked
+	if older {
+		s.tail = tail{}
+	}
+	draws := older || s.entered && known
 	s.room, s.known = room, known
 	s.decideUnread()
 	return draws
@@ -57,11 +60,11 @@ func (s *scrollback) decideUnread() {
 	}
 	s.entered, s.unread = false, 0
 	r := s.room
-	if r.Unread == 0 || s.past == nil {
+	if r.Unread == 0 || s.options.Past == nil {
 		return
 	}
 	for _, m := range s.all() {
-		if m.Seq > r.Mark && m.From != s.me && !amends(&m) {
+		if m.Seq > r.Mark && m.From != s.options.Me && !amends(&m) {
 			s.unread = m.Seq
 			return
 		}
@@ -70,13 +73,13 @@ func (s *scrollback) decideUnread() {
 
 // newest is the DisplaySeq of the room's last message.
 func (s *scrollback) newest(room chat.RoomName) uint64 {
-	if s.past == nil {
+	if s.options.Past == nil {
 		return 0
 	}
-	if ms := s.past(room, 0, 1); len(ms) > 0 {
+	if ms := s.options.Past.Before(room, 0, 1); len(ms) > 0 {
 		return ms[0].DisplaySeq
 	}
-	return 0
+	return max(s.options.Past.First(), 1) - 1 // below what may be unlocked later
 }
 
 // note adds text for this person alone, below what the room shows now.
@@ -186,19 +189,25 @@ const maxTop = 1000
 // top is what stands above the first message in memory, the last row first; at most so many rows.
 func (s *scrollback) top(room int) []string {
 	r := s.room
-	text := "-- 1 older line is sealed. To read it: /unlock. To learn more: /help history"
+	words := "-- 1 older line is sealed. To read it: /unlock. To learn more: /help history"
 	switch {
 	case s.cleared[r.Name] > 0:
 		return nil
+	case r.Unlocked != nil && r.Unlocked.Opening:
+		words = "-- opening older lines"
+	case r.Unlocked != nil && r.Sealed == 0:
+		return nil
+	case r.Unlocked != nil:
+		words = fmt.Sprintf("-- %s not sealed to your password. To learn more: /history", text.Are(r.Sealed, "older line"))
 	case r.Sealed == 0:
-		if r.Name.IsZero() || s.newest(r.Name) > 0 {
+		if r.Name.IsZero() || s.options.Past != nil && len(s.options.Past.Before(r.Name, 0, 1)) > 0 {
 			return nil
 		}
-		text = emptyRoom(r.Name, s.me)
+		words = emptyRoom(r.Name, s.options.Me)
 	case r.Sealed > 1:
-		text = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
+		words = fmt.Sprintf("-- %d older lines are sealed. To read them: /unlock. To learn more: /help history", r.Sealed)
 	}
-	rows := s.renderer.note(text, theme.Notice, s.width)
+	rows := s.renderer.note(words, theme.Notice, s.width)
 	slices.Reverse(rows)
 	return rows[:min(room, len(rows))]
 }
@@ -219,7 +228,7 @@ const walkChunk = 64
 // it is enough, or it comes to the message at cleared, of which it shows only what stands below. It reports whether it
 // came to the first message in memory, or to that.
 func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached bool) {
-	if s.past == nil {
+	if s.options.Past == nil {
 		return true
 	}
 	before, below := uint64(0), uint64(0) // below: the DisplaySeq of the message under the current one
@@ -228,7 +237,7 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 		below = s.orderAfter(last)
 	}
 	for {
-		ms := s.past(s.room.Name, before, walkChunk)
+		ms := s.options.Past.Before(s.room.Name, before, walkChunk)
 		if len(ms) == 0 { // notes from before the first message
 			if below == 0 {
 				s.last = lastMessage{} // the first message comes below its day
@@ -251,7 +260,7 @@ func (s *scrollback) walk(last, cleared uint64, visit func(group) bool) (reached
 			var above *chat.Message
 			if i > 0 {
 				above = &ms[i-1]
-			} else if older := s.past(s.room.Name, m.DisplaySeq, 1); len(older) > 0 {
+			} else if older := s.options.Past.Before(s.room.Name, m.DisplaySeq, 1); len(older) > 0 {
 				above = &older[0]
 			}
 			g := group{m.DisplaySeq, s.groupRows(m, above)}
@@ -285,7 +294,13 @@ func (s *scrollback) groupRows(m, above *chat.Message) []string {
 	if s.selecting() && m.DisplaySeq == s.selected.order {
 		v |= variantSelected
 	}
-	return append(rows, s.lines.rows(s.renderer, m, s.width, v, beside{s.quoteOf(m), s.reactionsTo(m)})...)
+	by := beside{s.quoteOf(m), s.reactionsTo(m)}
+	if m.DisplaySeq < s.options.Past.First() { // its text is cleared when it is locked again, and no other session has it
+		own := *m
+		own.Text = m.Text.Clone()
+		return append(rows, s.renderer.message(&own, s.width, v, by)...)
+	}
+	return append(rows, s.options.Lines.rows(s.renderer, m, s.width, v, by)...)
 }
 
 // below counts the messages below those that are shown; 0 at the room's end.
@@ -310,15 +325,20 @@ func amends(m *chat.Message) bool { return m.Kind.Amends() || m.Kind.Reacts() }
 
 // orderAfter is the order of the message that follows the one at order; 0 if it is the last.
 func (s *scrollback) orderAfter(order uint64) uint64 {
-	ms := s.all()
-	if i, found := find(ms, order); found && i+1 < len(ms) {
-		return ms[i+1].DisplaySeq
+	ms, more := s.options.Past.After(s.room.Name, order, 1)
+	switch {
+	case len(ms) > 0:
+		return ms[0].DisplaySeq
+	case more:
+		return order + 1
 	}
 	return 0
 }
 
 // all is everything memory has of the room. It is for scrolling: a frame at the room's end does without.
-func (s *scrollback) all() []chat.Message { return s.past(s.room.Name, 0, chat.LogLines) }
+func (s *scrollback) all() []chat.Message {
+	return s.options.Past.Before(s.room.Name, 0, chat.LogLines)
+}
 
 func find(ms []chat.Message, order uint64) (int, bool) {
 	return slices.BinarySearchFunc(ms, order, func(m chat.Message, order uint64) int {
@@ -389,7 +409,7 @@ func (s *scrollback) scroll(area int) {
 
 // keepInMemory moves the position to the oldest messages if the one it names is not in memory any more.
 func (s *scrollback) keepInMemory() {
-	if s.position.order == 0 || len(s.past(s.room.Name, s.position.order+1, 1)) > 0 {
+	if s.position.order == 0 || len(s.options.Past.Before(s.room.Name, s.position.order+1, 1)) > 0 {
 		return
 	}
 	ms := s.all()
@@ -431,23 +451,36 @@ func (s *scrollback) scrollDown(n int) {
 		return
 	}
 	n -= s.position.skip
-	ms := s.all()
-	i, _ := find(ms, s.position.order)
-	for i++; i < len(ms) && s.position.order > 0; i++ {
-		var below uint64
-		if i+1 < len(ms) {
-			below = ms[i+1].DisplaySeq
-		}
-		var above *chat.Message
-		if i > 0 {
-			above = &ms[i-1]
-		}
-		size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.renderer, s.room.Name, ms[i].DisplaySeq, below, s.width))
-		if size >= n {
-			s.setPosition(ms[i].DisplaySeq, size-n)
+	last := s.position.order
+	var above *chat.Message
+	if ms := s.options.Past.Before(s.room.Name, last+1, 1); len(ms) > 0 {
+		above = &ms[0]
+	}
+	for s.position.order > 0 {
+		ms, more := s.options.Past.After(s.room.Name, last, walkChunk)
+		if more && len(ms) == 0 {
+			s.setPosition(last, 0)
 			return
 		}
-		n -= size
+		if len(ms) == 0 {
+			break
+		}
+		for i := range ms {
+			last = ms[i].DisplaySeq
+			var below uint64
+			if i+1 < len(ms) {
+				below = ms[i+1].DisplaySeq
+			} else {
+				below = s.orderAfter(last)
+			}
+			size := len(s.groupRows(&ms[i], above)) + len(s.notes.between(s.renderer, s.room.Name, last, below, s.width))
+			if size >= n {
+				s.setPosition(last, size-n)
+				return
+			}
+			n -= size
+			above = &ms[i]
+		}
 	}
 	s.position = position{}
 }
@@ -480,22 +513,21 @@ type tail struct {
 	area     int
 	unread   uint64
 	clear    uint64
-	sealed   int
 	notes    int // their version
 }
 
 // keep remembers what was drawn.
 func (t *tail) keep(s *scrollback, area int, groups []group, reached bool) {
-	*t = tail{groups, reached, s.room.Name, s.renderer, s.width, area, s.unread, s.cleared[s.room.Name], s.room.Sealed, s.notes.version}
+	*t = tail{groups, reached, s.room.Name, s.renderer, s.width, area, s.unread, s.cleared[s.room.Name], s.notes.version}
 }
 
 // advance adds what has come since, and reports false if the tail does not suffice for that.
 func (t *tail) advance(s *scrollback, area int) bool {
 	if len(t.groups) == 0 || t.room != s.room.Name || t.renderer != s.renderer || t.width != s.width || t.area != area ||
-		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.sealed != s.room.Sealed || t.notes != s.notes.version {
+		t.unread != s.unread || t.clear != s.cleared[s.room.Name] || t.notes != s.notes.version {
 		return false
 	}
-	ms := s.past(s.room.Name, 0, maxAdvance)
+	ms := s.options.Past.Before(s.room.Name, 0, maxAdvance)
 	last := t.groups[len(t.groups)-1].order
 	i := slices.IndexFunc(ms, func(m chat.Message) bool { return m.DisplaySeq == last })
 	if i < 0 {

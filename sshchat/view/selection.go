@@ -50,7 +50,7 @@ func (s *scrollback) selectedMessage() (m chat.Message, ok bool) {
 // moveSelection selects the next message above (-1) or below (+1), and reports false if there is none. Without a selection it
 // begins with the last message in sight.
 func (s *scrollback) moveSelection(by int) bool {
-	if s.past == nil {
+	if s.options.Past == nil {
 		return false
 	}
 	ms := s.all()
@@ -104,8 +104,8 @@ func (s *scrollback) selectionHint() string {
 	if !ok {
 		return " The message is gone. Alt+Up and Alt+Down: select another one; Esc ends"
 	}
-	hint := " " + m.ID(s.me) + "  r reply  + react"
-	if m.From == s.me {
+	hint := " " + m.ID(s.options.Me) + "  r reply  + react"
+	if m.From == s.options.Me {
 		hint += "  e edit"
 	}
 	hint += "  d delete  c copy ID  p pin"
@@ -146,7 +146,7 @@ func (f *Full) selectKey(did []Action, k keys.Key) ([]Action, bool) {
 	m, ok := s.selectedMessage()
 	command := ""
 	if ok {
-		command = selectionCommand(&m, s.me, k)
+		command = selectionCommand(&m, s.options.Me, k)
 	}
 	switch {
 	case !ok && k.Text != "":
@@ -156,7 +156,7 @@ func (f *Full) selectKey(did []Action, k keys.Key) ([]Action, bool) {
 		f.ringing = !s.selectOriginal() || f.ringing
 		return did, true
 	case k.Text == "c" && ok:
-		f.copyID(m.ID(s.me))
+		f.copyID(m.ID(s.options.Me))
 		return did, true
 	case command == "":
 		if k.Text != "" || k.Name == "enter" {
@@ -225,7 +225,7 @@ func (s *scrollback) quoteOf(m *chat.Message) string {
 	if m.Of == 0 || m.Kind != chat.Say || m.Deleted {
 		return ""
 	}
-	return s.find.quote(m.Room, m.Of, s.me)
+	return s.find.quote(m.Room, m.Of, s.options.Me)
 }
 
 // reactionsTo is what stands below a message that people reacted to. Where this person did, the number is in brackets.
@@ -238,7 +238,7 @@ func (s *scrollback) reactionsTo(m *chat.Message) string {
 		filter = s.filter()
 	}
 	var all []string
-	for _, c := range filter.Count(m.Reactions, s.me) {
+	for _, c := range filter.Count(m.Reactions, s.options.Me) {
 		if c.Mine {
 			all = append(all, fmt.Sprintf("%s [%d]", c.Emoji, c.N))
 		} else {

@@ -149,11 +149,17 @@ type Room struct {
 	Topic    string
 	Here     int // members who are online
 	Members  int
-	Unread   int    // messages after Mark
-	Mentions int    // of these, messages that name the person; in a direct room all of them
-	Mark     uint64 // Seq of the last message the person has read; the unread line stands below it
-	Other    string // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
-	Sealed   int    // older messages that are not in memory, and that the person can decrypt
+	Unread   int       // messages after Mark
+	Mentions int       // of these, messages that name the person; in a direct room all of them
+	Mark     uint64    // Seq of the last message the person has read; the unread line stands below it
+	Other    string    // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
+	Sealed   int       // older messages that are not in memory, and that the person can decrypt
+	Unlocked *Unlocked // of such messages, those that are unlocked in this session; they are not among Sealed
+}
+
+// Unlocked is what is unlocked of a room in this session. It is not changed: another one shows a change.
+type Unlocked struct {
+	Opening bool // Past does not have the first of the messages yet
 }
 
 // Preferences is how a person wants the chat to look. The zero value is the default.
@@ -182,9 +188,17 @@ func (p Preferences) rings(m *chat.Message, me text.Name) bool {
 	return m.Mentions(me)
 }
 
-// Past returns up to n messages of a room from before a DisplaySeq, the newest last; 0 is the room's end. A full screen draws
-// from it, and keeps no messages. The messages are shared.
-type Past func(room chat.RoomName, before uint64, n int) []chat.Message
+// Past is the messages of rooms, by their DisplaySeq. A full screen draws from it, and keeps no messages. The messages are
+// shared, and good until the next call of the UI.
+type Past interface {
+	// Before returns up to n messages of a room from before a DisplaySeq, the newest last; 0 is the room's end.
+	Before(room chat.RoomName, before uint64, n int) []chat.Message
+	// After returns up to n messages of a room from after a DisplaySeq, the oldest first. If it returns none, more reports
+	// whether there are any that are not here yet.
+	After(room chat.RoomName, after uint64, n int) (messages []chat.Message, more bool)
+	// First is the first DisplaySeq of messages in memory. Those before it are unlocked for this session alone.
+	First() uint64
+}
 
 // Find returns message seq of a room as it is now; ok is false if it is not in memory, or not to be shown to the person.
 type Find func(room chat.RoomName, seq uint64) (m chat.Message, ok bool)

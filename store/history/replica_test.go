@@ -375,7 +375,7 @@ func (v *town) agree(dirs []string, all []*History) {
 			}
 			var last [2][]chat.Message
 			for k, h := range []*History{all[0], all[i]} {
-				if last[k], err = h.Read(n, chat.General, 1<<62, 50, []age.Identity{v.keys[n].id}); err != nil {
+				if last[k], err = readLast(h, n, chat.General, 1<<62, 50, []age.Identity{v.keys[n].id}); err != nil {
 					v.t.Error(err)
 				}
 			}

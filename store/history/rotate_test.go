@@ -70,7 +70,7 @@ func (p *place) through(r reader) (texts []string) {
 	for _, l := range lines {
 		texts = append(texts, l.Text)
 	}
-	said, err := p.h.Read(r.name, chat.General, 1<<62, 1<<20, []age.Identity{r.id})
+	said, err := readLast(p.h, r.name, chat.General, 1<<62, 1<<20, []age.Identity{r.id})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestReadersWhileItRotates(t *testing.T) {
 	for _, read := range []func() error{
 		func() error { return p.h.Tar(io.Discard, alice.name, []chat.RoomName{chat.General}, nil) },
 		func() error {
-			_, err := p.h.Read(alice.name, chat.General, 1<<62, 40, []age.Identity{alice.id})
+			_, err := readLast(p.h, alice.name, chat.General, 1<<62, 40, []age.Identity{alice.id})
 			return err
 		},
 		func() error { _, err := Verify(p.dir, nil); return err },

@@ -1,10 +1,12 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"filippo.io/age"
 
@@ -13,63 +15,145 @@ import (
 	"sshchat/store/agesplit"
 )
 
-// Read opens, for somebody who has unlocked their identities, the last n messages of the room before the Seq before, as
-// far as they are sealed to me and ids open them; the newest last. Edits and deletions among them are applied. It holds
-// at most n messages, no more than a log does, and one body at a time; it stores nothing.
-//
-// Errors: those of the disk, and ErrDamaged where what is sealed is not what its place in clear says.
-func (h *History) Read(me chat.Name, room chat.RoomName, before uint64, n int, ids []age.Identity) ([]chat.Message, error) {
+// maxUnlocked is how many windows of a room are unlocked, the newest: a key takes 24 bytes.
+const maxUnlocked = 8192
+
+// Unlocked is what somebody has unlocked of a room: the keys of its windows, and not the identities that opened them. Its
+// methods may be called from any goroutine.
+type Unlocked struct {
+	h    *History
+	me   chat.Name
+	room chat.RoomName
+	from uint64 // the first message that the keys open; 0: none
+
+	mu   sync.Mutex
+	keys []windowKey // guarded by mu; by w
+}
+
+// windowKey is the key of a window.
+type windowKey struct {
+	w   uint64
+	key agesplit.FileKey
+}
+
+// Unlock opens the heads of the room's windows, as far as they are sealed to me and ids open them. It keeps the windows'
+// keys, until Wipe, and nothing of ids. Errors: those of the disk.
+func (h *History) Unlock(me chat.Name, room chat.RoomName, ids []age.Identity) (*Unlocked, error) {
 	v, err := h.snapshot(room)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", room, err)
+		return nil, fmt.Errorf("unlock %s: %w", room, err)
 	}
 	defer v.close()
-	n = min(n, chat.LogLines)
-	var lines []Line // the newest first
-	for _, s := range slices.Backward(v.windows) {
-		if len(lines) >= n {
-			break
-		}
-		if s.from >= before || s.count() == 0 || !s.readable(me) {
+	u := &Unlocked{h: h, me: me, room: room}
+	last := v.windows[max(0, len(v.windows)-maxUnlocked):]
+	u.keys = make([]windowKey, 0, len(last)) // a slice that grew would leave keys behind
+	for i := range last {
+		s := &last[i]
+		if s.count() == 0 || !s.readable(me) {
 			continue
 		}
-		lines, err = v.readWindow(&s, me, before, n, ids, lines)
+		head, err := v.head(s, me)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // an archive that was just deleted because of its age
+		}
+		if err != nil {
+			u.Wipe()
+			return nil, fmt.Errorf("unlock window %d of %s: %w", s.w, room, err)
+		}
+		key, err := agesplit.OpenHead(head, ids)
+		if err != nil {
+			continue // sealed to a key of theirs that is not among these
+		}
+		u.keys = append(u.keys, windowKey{s.w, *key})
+		key.Wipe()
+		if u.from == 0 {
+			u.from = s.from
+		}
+	}
+	return u, nil
+}
+
+// First is the first message that the keys open; 0 if they open none.
+func (u *Unlocked) First() uint64 { return u.from }
+
+// Wipe forgets the keys. Nothing is opened any more.
+func (u *Unlocked) Wipe() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	clear(u.keys[:cap(u.keys)])
+	u.keys = nil
+}
+
+// key is a copy of the window's, which the caller wipes; nil if there is none.
+func (u *Unlocked) key(w uint64) *agesplit.FileKey {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	i, found := slices.BinarySearchFunc(u.keys, w, func(k windowKey, w uint64) int { return cmp.Compare(k.w, w) })
+	if !found {
+		return nil
+	}
+	key := u.keys[i].key
+	return &key
+}
+
+// Read opens the messages from the Seq from to the Seq to, as far as the keys do; the newest last. What was edited or deleted
+// later than its window ended is as it was sealed: see chat.Settle. It holds one body at a time, and keeps
+// nothing; in a build that erases, what it returns is erased when nobody has it any more. last is the
+// newest message that is stored, if that is less than to, and read how many bytes were.
+//
+// Errors: those of the disk, and ErrDamaged where what is sealed is not what its place in clear says.
+func (u *Unlocked) Read(from, to uint64) (said []chat.Message, last uint64, read int, err error) {
+	v, err := u.h.snapshot(u.room)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("read %s: %w", u.room, err)
+	}
+	defer v.close()
+	for i := range v.windows {
+		s := &v.windows[i]
+		last = max(last, min(s.to, to))
+		if s.count() == 0 || s.to < from || s.from > to {
+			continue
+		}
+		key := u.key(s.w)
+		if key == nil {
+			continue
+		}
+		agesplit.InSecret(func() {
+			var lines []Line
+			if lines, err = v.readWindow(s, u.me, key, from, to, &read); err == nil {
+				said, err = appendMessages(said, lines)
+			}
+		})
+		key.Wipe()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read window %d of %s: %w", s.w, room, err)
+			return nil, 0, 0, fmt.Errorf("read window %d of %s: %w", s.w, u.room, err)
 		}
 	}
-	return messages(lines)
+	return said, last, read, nil
 }
 
-// readWindow appends what the window holds before the Seq before, the newest first, until there are n.
-func (v *snapshot) readWindow(s *windowEntry, me chat.Name, before uint64, n int, ids []age.Identity, lines []Line) ([]Line, error) {
+// readWindow returns what the window holds from the one Seq to the other.
+func (v *snapshot) readWindow(s *windowEntry, me chat.Name, key *agesplit.FileKey, from, to uint64, read *int) (lines []Line, err error) {
 	f, err := v.file(s.in)
 	if err != nil {
-		return lines, err
+		return nil, err
 	}
 	head, err := v.head(s, me)
 	if err != nil {
-		return lines, err
+		return nil, err
 	}
-	key, err := agesplit.OpenHead(head, ids)
-	if err != nil {
-		return lines, nil // sealed to a key of theirs that is not among these
-	}
-	defer key.Wipe()
-	for _, c := range slices.Backward(s.files(0)) {
-		if len(lines) >= n {
+	for _, c := range s.files(from - 1) {
+		if c.from > to {
 			break
-		}
-		if c.from >= before {
-			continue
 		}
 		r, err := recordAt(f, c.off)
 		if err != nil {
 			return nil, err
 		}
+		*read += len(r.body)
 		plain, err := key.OpenBody(head, r.body)
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", r.n, misplaced(err))
@@ -79,8 +163,8 @@ func (v *snapshot) readWindow(s *windowEntry, me chat.Name, before uint64, n int
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", r.n, misplaced(err))
 		}
-		for _, l := range slices.Backward(opened) {
-			if l.Seq < before && len(lines) < n {
+		for _, l := range opened {
+			if l.Seq >= from && l.Seq <= to {
 				lines = append(lines, l)
 			}
 		}
@@ -88,10 +172,9 @@ func (v *snapshot) readWindow(s *windowEntry, me chat.Name, before uint64, n int
 	return lines, nil
 }
 
-// messages makes of lines, the newest first, messages, the newest last, and has edits and deletions take effect.
-func messages(lines []Line) ([]chat.Message, error) {
-	said := make([]chat.Message, 0, len(lines))
-	for _, l := range slices.Backward(lines) {
+// appendMessages makes messages of lines.
+func appendMessages(said []chat.Message, lines []Line) ([]chat.Message, error) {
+	for _, l := range lines {
 		if !l.Kind.Stored() {
 			continue // of a later version
 		}
@@ -106,35 +189,5 @@ func messages(lines []Line) ([]chat.Message, error) {
 		m.Deleted = l.Text == "" && l.Kind != chat.Delete
 		said = append(said, m)
 	}
-	applyEdits(said)
 	return said, nil
-}
-
-// applyEdits has the edits, deletions and reactions among the messages, oldest first, take effect on the others.
-func applyEdits(said []chat.Message) {
-	last, reacted := make(map[uint64]*chat.Message), make(map[uint64]*chat.Reactions) // by what they mean
-	for i := range said {
-		switch m := &said[i]; {
-		case m.Kind.Amends():
-			last[m.Of] = m
-		case m.Kind.Reacts() && !m.Deleted:
-			reacted[m.Of] = reacted[m.Of].After(m)
-		}
-	}
-	for i := range said {
-		m := &said[i]
-		by := last[m.Subject()]
-		switch {
-		case by != nil && by.Kind == chat.Delete:
-			if m.Kind != chat.Delete {
-				m.Text, m.Deleted = chat.Text{}, true
-			}
-		case m.Deleted || m.Kind != chat.Say && m.Kind != chat.Me:
-		default:
-			if by != nil {
-				m.Text, m.Edited = by.Text, true
-			}
-			m.Reactions = reacted[m.Seq]
-		}
-	}
 }

@@ -134,7 +134,7 @@ func (p person) say(h *chat.Hub, room chat.RoomName, said string) error {
 
 // reads is what the person's key opens of the room.
 func (p person) reads(f *folder, room chat.RoomName) (said []string, err error) {
-	all, err := f.history.Read(p.Name, room, 1<<62, 1<<20, []age.Identity{p.identity})
+	all, err := stored(f.history, p.Name, room, p.identity)
 	for _, m := range all {
 		said = append(said, m.Text.String())
 	}

@@ -19,6 +19,7 @@ import (
 	"sshchat/store/accounts"
 	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
+	"sshchat/store/history"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -339,7 +340,19 @@ func (r *suiteRig) Stored(i int, who journaltest.Person, room chat.RoomName) ([]
 	if err != nil {
 		return nil, err
 	}
-	return r.processes[i].folder.history.Read(who.Name, room, 1<<62, chat.LogLines, []age.Identity{identity})
+	return stored(r.processes[i].folder.history, who.Name, room, identity)
+}
+
+// stored is what an identity opens of a room, with the edits and deletions in it.
+func stored(h *history.History, me chat.Name, room chat.RoomName, id age.Identity) ([]chat.Message, error) {
+	u, err := h.Unlock(me, room, []age.Identity{id})
+	if err != nil {
+		return nil, err
+	}
+	defer u.Wipe()
+	all, _, _, err := u.Read(1, 1<<62)
+	chat.Settle(all)
+	return all, err
 }
 
 func (r *suiteRig) Share(who journaltest.Person, room chat.RoomName) error {
