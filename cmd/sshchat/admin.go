@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -12,16 +13,16 @@ import (
 )
 
 // makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code. The hub must run.
-func makeAdmins(ctx context.Context, s *settings, hub *chat.Hub, users *accounts.Store) error {
+func makeAdmins(ctx context.Context, s *settings, hub *chat.Hub, users *accounts.Store, logger *slog.Logger) error {
 	for _, value := range s.admins {
-		if err := makeAdmin(ctx, value, hub, users); err != nil {
+		if err := makeAdmin(ctx, value, hub, users, logger); err != nil {
 			return fmt.Errorf("--admin %s: %w", value, err)
 		}
 	}
 	return nil
 }
 
-func makeAdmin(ctx context.Context, value string, hub *chat.Hub, users *accounts.Store) error {
+func makeAdmin(ctx context.Context, value string, hub *chat.Hub, users *accounts.Store, logger *slog.Logger) error {
 	word, file, ok := strings.Cut(value, "=")
 	if !ok {
 		return fmt.Errorf("write NAME=KEYFILE")
@@ -44,6 +45,7 @@ func makeAdmin(ctx context.Context, value string, hub *chat.Hub, users *accounts
 	if err := hub.Decide(ctx, chat.TheServer, chat.CreateAccount{Account: a}, nil); err != nil {
 		return err
 	}
+	logger.Info("created the admin", "account", name, "keys", len(keys), "file", file)
 	return users.Checkpoint()
 }
 

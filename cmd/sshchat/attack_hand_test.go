@@ -172,6 +172,9 @@ func TestAdminAtTheStartReads(t *testing.T) {
 	t.Parallel()
 	key, other := newSigner(t), newSigner(t)
 	s := startServer(t, "", "--admin", "root="+writePublic(t, key))
+	if log := s.log.String(); !strings.Contains(log, "created the admin") || !strings.Contains(log, "account=root") {
+		t.Errorf("the log does not name the admin who was made:\n%s", log)
+	}
 	root := s.login("root", key)
 	root.must("say general first")
 	if readers := s.readersOf("general"); readers["root"] != 1 {

@@ -37,15 +37,7 @@ func configCheckCommand() *cobra.Command {
 		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			if cmd.Flags().Changed("config") {
-				return &badSetting{"config check: name the file once"}
-			}
-			if err := cmd.Flags().Set("config", args[0]); err != nil {
-				return err
-			}
-		}
-		s, err := loadFor(cmd)
+		s, err := loadFor(cmd, args)
 		if err != nil {
 			return err
 		}
@@ -62,12 +54,12 @@ func configCheckCommand() *cobra.Command {
 func configPrintCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use: "print [--json]", Short: "print all settings in effect, as a configuration file, and where each comes from",
-		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+		Use: "print [FILE] [--json]", Short: "print all settings in effect, as a configuration file, and where each comes from",
+		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object for each setting")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := loadFor(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := loadFor(cmd, args)
 		if err != nil {
 			return err
 		}
@@ -80,8 +72,17 @@ func configPrintCommand() *cobra.Command {
 	return cmd
 }
 
-// loadFor loads the settings of a command, and prints the warnings that the server would log.
-func loadFor(cmd *cobra.Command) (*settings, error) {
+// loadFor loads the settings of a command, which may name the configuration file, and prints the warnings that the server would
+// log.
+func loadFor(cmd *cobra.Command, file []string) (*settings, error) {
+	if len(file) > 0 {
+		if cmd.Flags().Changed("config") {
+			return nil, &badSetting{"config " + cmd.Name() + ": name the file once"}
+		}
+		if err := cmd.Flags().Set("config", file[0]); err != nil {
+			return nil, err
+		}
+	}
 	s, err := sourcesOf(cmd).load()
 	if err != nil {
 		return nil, err

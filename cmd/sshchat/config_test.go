@@ -340,9 +340,12 @@ func TestConfigFileIsRefused(t *testing.T) {
 		{"[[limits]]\n", "line 1: [limits]: there are no sections"},
 		{"limits.max-sessions = 3\n", `line 1: unknown setting "limits.max-sessions"`},
 		{"name = \"x\"\n\nname = \"y\"\n", "line 3: name is set in line 1 already"},
-		{"name = \"x\nmax-sessions = 3\n", "line 1: "},
-		{"name = \"x\"\nmax-sessions =\n", "line 2: "},
+		{"name = \"x\nmax-sessions = 3\n", "line 1: name: the closing quote is missing"},
+		{"name = \"x\"\nmax-sessions =\n", "line 2: max-sessions: the value is missing"},
 		{"name\n", "line 1: "},
+		{"log-format = text\n", `line 1: log-format: text must be in quotes, as in log-format = "text"`},
+		{"name = Fresh start # a name\n", `line 1: name: text must be in quotes, as in name = "Fresh start"`},
+		{"data = /srv/chat\n", `line 1: data: text must be in quotes, as in data = "/srv/chat"`},
 		{"name = chat\n", "line 1: "},
 		{"config = \"other.toml\"\n", "line 1: config cannot be set in the file itself"},
 		{"max-startups-reserved = 100\n", "line 1: max-startups-reserved: it is 100, and must be less than"},
@@ -455,7 +458,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 	for _, c := range []struct{ line, want string }{
 		{"config", "config check or config print"}, {"config chek", `unexpected command "chek"`}, {"config check a b", `unexpected argument "b"`},
-		{"config check a --config b", "name the file once"}, {"config print x", `unexpected argument "x"`}, {"config check --max-sessions 0", "--max-sessions: it is 0"},
+		{"config check a --config b", "name the file once"}, {"config print x y", `unexpected argument "y"`}, {"config print a --config b", "name the file once"}, {"config check --max-sessions 0", "--max-sessions: it is 0"},
 	} {
 		if said, code := sshchatHere(t, strings.Fields(c.line)...); code != 2 || !strings.Contains(said, c.want) {
 			t.Errorf("%s: exit %d, %s", c.line, code, said)

@@ -32,6 +32,7 @@ func TestFlagsAreRefusedInPlainWords(t *testing.T) {
 		{"--login-grace-time 0", "no limit in OpenSSH, and must be more than 0"}, {"--client-alive-interval 0", "must be more than 0"}, {"--max-startups 5:6", "is not start:rate:full"},
 		{"--history-rotate 5Q", `"5Q" is not a size, such as`}, {"--history-keep soon", `"soon" is not a time, such as`}, {"--dormant soon", `"soon" is not a time, such as`},
 		{"--per-source-penalty-exempt-list all", `"all" is not an address, such as`}, {"--nonsense", "unknown flag --nonsense (see sshchat --help)"}, {"-x", "unknown flag -x"},
+		{"--port 22", "unknown flag --port; write --listen :2222"}, {"-p 22", "unknown flag -p; write --listen :2222"},
 		{"--=x", "--=x is not a flag"}, {"verfy", `unexpected command "verfy"`}, {"version x", `unexpected argument "x" (see sshchat version --help)`},
 		{"verify a b", `unexpected argument "b"`}, {"verify --data a b", "give the folder only once"}, {"verify --nonsense", "unknown flag --nonsense (see sshchat verify --help)"},
 		{"open", "open needs a key: -i FILE"}, {"open .", "open needs a key: -i FILE"}, {"open -i", "needs a value"}, {"man x", "unexpected argument"},

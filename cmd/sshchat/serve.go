@@ -53,7 +53,11 @@ func serveCommand() *cobra.Command {
 		}
 	})
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &badSetting{fmt.Sprintf("%s (see %s --help)", command.FlagError(err), cmd.CommandPath())}
+		said := command.FlagError(err)
+		if said == "unknown flag --port" || said == "unknown flag -p" { // as other servers have it
+			said += "; write --listen :2222"
+		}
+		return &badSetting{fmt.Sprintf("%s (see %s --help)", said, cmd.CommandPath())}
 	})
 	addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&helpAll, "help-all", false, "list all settings")
@@ -130,7 +134,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
 	}
 	running := runHub(hub)
-	if err := makeAdmins(ctx, s, hub, st.users); err != nil {
+	if err := makeAdmins(ctx, s, hub, st.users, logger); err != nil {
 		return errors.Join(err, running.end())
 	}
 	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, listeners[0].Addr()) })()

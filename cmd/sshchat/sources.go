@@ -317,7 +317,7 @@ func (s *settings) readFile() (fileValues, error) {
 		var at *toml.DecodeError
 		if errors.As(err, &at) {
 			line, _ := at.Position()
-			return fileValues{}, refuse(line, "%s", strings.TrimPrefix(at.Error(), "toml: "))
+			return fileValues{}, refuse(line, "%s", mistakeIn(content, line, at))
 		}
 		return fileValues{}, &badSetting{s.config + ": " + err.Error()}
 	}
@@ -326,6 +326,28 @@ func (s *settings) readFile() (fileValues, error) {
 	}
 	return fileValues{k.All(), lines}, nil
 }
+
+// mistakeIn says what is wrong with a line of a configuration file: in plain words where quotes are missing, as they mostly are.
+func mistakeIn(content []byte, line int, found error) string {
+	all := bytes.Split(content, []byte("\n"))
+	if line >= 1 && line <= len(all) {
+		key, word, ok := strings.Cut(text.Clean(string(all[line-1]), 200), "=")
+		key, word = strings.TrimSpace(key), strings.TrimSpace(word)
+		switch {
+		case !ok:
+		case word == "":
+			return key + ": the value is missing"
+		case isLetter(word[0]):
+			word, _, _ = strings.Cut(word, "#")
+			return fmt.Sprintf("%s: text must be in quotes, as in %s = %q", key, key, strings.Trim(word, ` "'`))
+		case strings.ContainsAny(word[:1], `"'`) && strings.Count(word, word[:1]) == 1:
+			return key + ": the closing quote is missing"
+		}
+	}
+	return strings.TrimPrefix(found.Error(), "toml: ")
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '/' }
 
 // readConfig reads a file, and reports whether users other than its owner may write it.
 func readConfig(path string) (content []byte, writable bool, err error) {
