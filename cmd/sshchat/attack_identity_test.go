@@ -20,7 +20,13 @@ func (s *testServer) registerByPassword(name string) {
 		s.t.Fatal(err)
 	}
 	defer client.Close()
-	o := (&user{client, s.t, s, name, nil}).plain(80, 24)
+	(&user{client, s.t, s, name, nil}).createsAccount()
+}
+
+// createsAccount has somebody who logged in by password, and has no account, create one with the good password.
+func (u *user) createsAccount() {
+	u.t.Helper()
+	o := u.plain(80, 24)
 	for _, step := range [][2]string{{"Create it? [y/N]", "y"}, {"New password:", goodPassword}, {"Repeat the password:", goodPassword}} {
 		o.sees(step[0])
 		o.typeln(step[1])

@@ -159,7 +159,6 @@ func TestAttackUnlockedPastEndsWithMembership(t *testing.T) {
 	mallory := s.byPassword("mallory", goodPassword)
 	mallory.must("join dev")
 	alice.must("say dev the secret of otters")
-	s.stop()
 	s = s.again()
 	alice, mallory = s.login("alice", alice.signer), s.byPassword("mallory", goodPassword)
 	o := mallory.plain(100, 40)

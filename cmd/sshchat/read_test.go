@@ -163,7 +163,6 @@ func TestPrintedReadingCommandsWork(t *testing.T) {
 	}
 	r, alice := atHome(t)
 	alice.must("say general sealed for later")
-	r.server.stop()
 	r.server = r.server.again()
 	r.write("bin/ssh", "#!/bin/sh\nexec "+client(t, "ssh")+" -F $HOME/.ssh/config \"$@\"\n")
 	alice = r.server.login("alice", alice.signer)

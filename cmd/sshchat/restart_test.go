@@ -100,13 +100,20 @@ func (m *manager) start(data string, flags ...string) *testServer {
 	var names []string
 	var files []*os.File
 	for _, name := range m.order {
-		if f := m.files[name]; f != nil {
-			names, files = append(names, name), append(files, f)
+		if f := m.files[name]; f != nil { // a copy: the server may have it forgotten while it is still being started
+			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			names, files = append(names, name), append(files, os.NewFile(uintptr(fd), name))
 		}
 	}
 	m.ready = false
 	m.mu.Unlock()
 	s := m.startWith(data, names, files, flags...)
+	for _, f := range files {
+		f.Close()
+	}
 	waitFor(m.t, "READY=1", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.ready })
 	return s
 }
