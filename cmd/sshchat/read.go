@@ -176,40 +176,58 @@ func (r *remote) show(o *history.Opener, sealed []byte, stdout, stderr io.Writer
 // amended are the lines as people read them, once the edits and deletions among them took effect, and the error that ended
 // them. Lines of a later version's kinds are left out.
 func amended(lines iter.Seq2[history.Line, error]) (shown []string, err error) {
-	type place struct {
-		room chat.RoomName
-		seq  uint64
-	}
 	var all []history.Line
-	there := make(map[place]bool)
-	last := make(map[place]history.Line) // what amends it
+	rooms := make(map[chat.RoomName][]chat.Message)
+	deleted := make(map[chat.RoomName]map[uint64]bool)
 	for l, e := range lines {
 		if e != nil {
 			err = e
 			break
 		}
+		switch {
+		case !l.Kind.Stored(), l.Kind == chat.Edit && deleted[l.Room][l.Of]: // no server stores an edit after a deletion
+			continue
+		case l.Kind == chat.Delete:
+			mark(deleted, l.Room, l.Of)
+		}
+		m, e := l.Message()
+		if e != nil { // anybody can seal to a public key: it is shown as it can be
+			m.Text = text.Sprintf("%s", l.Text)
+		}
 		all = append(all, l)
-		there[place{l.Room, l.Seq}] = true
-		if at := (place{l.Room, l.Of}); l.Of > 0 && last[at].Kind != chat.Delete {
-			last[at] = l
+		rooms[l.Room] = append(rooms[l.Room], m)
+	}
+	there := make(map[chat.RoomName]map[uint64]bool)
+	for room, said := range rooms {
+		chat.Settle(said)
+		for i := range said {
+			mark(there, room, said[i].Seq)
 		}
 	}
 	for _, l := range all {
-		if !l.Kind.Stored() || l.Of > 0 && there[place{l.Room, l.Of}] {
+		m := rooms[l.Room][0]
+		rooms[l.Room] = rooms[l.Room][1:]
+		if m.Kind.Amends() && there[m.Room][m.Of] {
 			continue
 		}
 		l.At = l.At.Local()
-		by, changed := last[place{l.Room, l.Seq}]
 		switch {
-		case !changed || l.Text == "":
-		case by.Kind == chat.Edit && by.Text != "":
-			l.Text = by.Text + " (edited)"
-		default:
+		case m.Deleted:
 			l.Text = ""
+		case m.Edited:
+			l.Text = m.Text.String() + " (edited)"
 		}
 		shown = append(shown, plainLine(l))
 	}
 	return shown, err
+}
+
+// mark notes a message of a room.
+func mark(marked map[chat.RoomName]map[uint64]bool, room chat.RoomName, seq uint64) {
+	if marked[room] == nil {
+		marked[room] = make(map[uint64]bool)
+	}
+	marked[room][seq] = true
 }
 
 // ssh runs a command of the server's, and returns what it prints. What ssh asks, it asks on the terminal.

@@ -208,7 +208,7 @@ func FuzzIdentityFiles(f *testing.F) {
 }
 
 // What became of a message takes its place: the last edit, or a deletion for good. What amends a message that is not there is
-// shown by itself, and what ends the lines ends them after all that was good.
+// shown by itself, and so are replies and reactions; what ends the lines ends them after all that was good.
 func TestAmended(t *testing.T) {
 	alice, err := text.ParseName("alice")
 	if err != nil {
@@ -223,7 +223,9 @@ func TestAmended(t *testing.T) {
 		for i, l := range []history.Line{
 			{Kind: chat.Say, Text: "one"}, {Kind: chat.Say, Text: "two"}, {Kind: chat.Me, Text: "waves"}, {Kind: chat.Edit, Of: 1, Text: "1"},
 			{Kind: chat.Edit, Of: 1, Text: "first"}, {Kind: chat.Delete, Of: 2}, {Kind: chat.Edit, Of: 2, Text: "back"}, {Kind: "poll", Text: "?"},
-			{Room: dev, Kind: chat.Edit, Of: 1, Text: "elsewhere"},
+			{Room: dev, Kind: chat.Edit, Of: 1, Text: "elsewhere"}, {Kind: chat.Say, Of: 3, Text: "hello"}, {Kind: chat.React, Of: 3, Text: "👍"},
+			{Kind: chat.Unreact, Of: 1, Text: "👍"}, {Kind: chat.Edit, Of: 10, Text: "hello there"},
+			{Kind: chat.Say, Text: "gone"}, {Kind: chat.Edit, Of: 14}, // emptied: its deletion is in a window that is not open
 		} {
 			l.At, l.Seq, l.From = time.Unix(0, 0), uint64(i+1), alice
 			if l.Room.IsZero() {
@@ -236,7 +238,9 @@ func TestAmended(t *testing.T) {
 		yield(history.Line{}, broken)
 	}
 	got, err := amended(lines)
-	want := []string{"general/1 alice: first (edited)", "general/2 alice: (deleted)", "general/3 * alice waves", "dev/9 alice edits 1: elsewhere"}
+	want := []string{"general/1 alice: first (edited)", "general/2 alice: (deleted)", "general/3 * alice waves", "dev/9 alice edits 1: elsewhere",
+		"general/10 alice replies to 3: hello there (edited)", "general/11 alice reacts to 3: 👍", "general/12 alice removes a reaction to 1: 👍",
+		"general/14 alice: (deleted)"}
 	for i := range got {
 		_, got[i], _ = strings.Cut(got[i], " ")
 		_, got[i], _ = strings.Cut(got[i], " ")

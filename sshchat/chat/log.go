@@ -89,13 +89,7 @@ func (l *Log) amend(batch []Message) {
 				e.Reactions = e.Reactions.After(m)
 			}
 		}
-		switch m := by[e.Subject()]; {
-		case m == nil:
-		case m.Kind == Edit && e.said():
-			e.Text, e.Edited = m.Text, true
-		case m.Kind == Delete && e.Kind != Delete:
-			e.Text, e.Reactions, e.Deleted = Text{}, nil, true
-		}
+		e.amend(by[e.Subject()])
 		l.bytes += e.size() - before
 	}
 }

@@ -71,6 +71,7 @@ type Message struct {
 const FirstDisplaySeq = 1 << 40
 
 // Settle makes the edits, deletions and reactions among the messages, oldest first, take effect on the others.
+// Nothing edits what was deleted: a hub refuses it.
 func Settle(said []Message) {
 	last, reacted := make(map[uint64]*Message), make(map[uint64]*Reactions) // by what they mean
 	for i := range said {
@@ -83,21 +84,31 @@ func Settle(said []Message) {
 	}
 	for i := range said {
 		m := &said[i]
-		by := last[m.Subject()]
-		switch {
-		case by != nil && by.Kind == Delete:
-			if m.Kind != Delete {
-				m.Text, m.Edited, m.Deleted, m.Reactions = Text{}, false, true, nil
-			}
-		case m.Deleted || m.Kind != Say && m.Kind != Me:
-		default:
-			if by != nil {
-				m.Text, m.Edited = by.Text, true
-			}
+		m.amend(last[m.Subject()])
+		if m.Deleted {
+			m.Edited = false
+		} else if m.said() {
 			m.Reactions = reacted[m.Seq]
 		}
 	}
 }
+
+// amend makes an edit or a deletion take effect on m: on the message that it amends, or an earlier edit of that. by may be nil.
+func (m *Message) amend(by *Message) {
+	switch {
+	case by == nil:
+	case by.deletes():
+		if m.Kind != Delete {
+			m.Text, m.Reactions, m.Deleted = Text{}, nil, true
+		}
+	case m.said():
+		m.Text, m.Edited = by.Text, true
+	}
+}
+
+// deletes reports whether m leaves nothing of the message that it amends: of what was deleted, the history empties the edits,
+// too.
+func (m *Message) deletes() bool { return m.Kind == Delete || m.Kind == Edit && m.Deleted }
 
 // said reports whether m is something somebody said that is still there.
 func (m *Message) said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Deleted }

@@ -28,6 +28,18 @@ type Line struct {
 	Text string
 }
 
+// Message is the line as a message, as it was sealed: chat.Settle has what changes it take effect. An error says that its text is
+// none; the message then has no text.
+func (l Line) Message() (chat.Message, error) {
+	m := chat.Message{Room: l.Room, Seq: l.Seq, At: l.At, From: l.From, Kind: l.Kind, Of: l.Of, Deleted: l.Text == "" && l.Kind != chat.Delete}
+	if l.Text == "" {
+		return m, nil
+	}
+	var err error
+	m.Text, err = text.ParseText(l.Text) // it was cleaned when it came in, by this law or by an older one
+	return m, err
+}
+
 const (
 	lineStep = 64 // bytes; sizes of messages are seen in such steps and no finer
 	// maxLine is the longest line: each byte of a text escaped to six, and the other fields.

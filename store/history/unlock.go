@@ -11,7 +11,6 @@ import (
 	"filippo.io/age"
 
 	"sshchat/sshchat/chat"
-	"sshchat/sshchat/text"
 	"sshchat/store/agesplit"
 )
 
@@ -178,15 +177,10 @@ func appendMessages(said []chat.Message, lines []Line) ([]chat.Message, error) {
 		if !l.Kind.Stored() {
 			continue // of a later version
 		}
-		m := chat.Message{Room: l.Room, Seq: l.Seq, At: l.At, From: l.From, Kind: l.Kind, Of: l.Of}
-		if l.Text != "" {
-			cleaned, err := text.ParseText(l.Text) // it was cleaned when it came in, by this law or by an older one
-			if err != nil {
-				return nil, fmt.Errorf("%w: message %d of %s: %w", ErrDamaged, l.Seq, l.Room, err)
-			}
-			m.Text = cleaned
+		m, err := l.Message()
+		if err != nil {
+			return nil, fmt.Errorf("%w: message %d of %s: %w", ErrDamaged, l.Seq, l.Room, err)
 		}
-		m.Deleted = l.Text == "" && l.Kind != chat.Delete
 		said = append(said, m)
 	}
 	return said, nil
