@@ -254,12 +254,18 @@ func (p *Past) loadOne(number uint64) (read int, err error) {
 	return read, nil
 }
 
-// settled are the messages of a page as changes leave them, those on the page and later ones. Called with mu held.
+// settled are the messages of a page as changes leave them, those on the page and later ones; with a message that was deleted
+// go the texts of its edits, on whatever page it is. Called with mu held.
 func (p *Past) settled(said []chat.Message) []chat.Message {
 	all := slices.Clone(said)
+	added := make(map[uint64]bool)
 	for i := range said {
-		for _, c := range p.changes[said[i].Seq] {
-			all = append(all, c.by)
+		subject := said[i].Subject()
+		if changes := p.changes[subject]; len(changes) > 0 && !added[subject] {
+			added[subject] = true
+			for _, c := range changes {
+				all = append(all, c.by)
+			}
 		}
 	}
 	chat.Settle(all)
@@ -361,11 +367,9 @@ func (p *Past) Amend(m *chat.Message) {
 		return
 	}
 	p.note(*m, false)
-	g := p.pages[numberOf(m.Of)]
-	if g == nil {
-		return
+	for _, g := range p.pages { // the message may be on one, and edits of it on others
+		g.said = p.settled(g.said)
 	}
-	g.said = p.settled(g.said)
 }
 
 // oldest is the page that was not used for the longest time, besides one. Called with mu held.

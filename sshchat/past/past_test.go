@@ -370,6 +370,7 @@ func TestErrorsOfTheDiskEndIt(t *testing.T) {
 func FuzzPast(f *testing.F) {
 	f.Add(uint64(1), uint16(700))
 	f.Add(uint64(2), uint16(3))
+	f.Add(uint64(10), uint16(905)) // an edit, and on a later page the deletion of what it edits
 	f.Fuzz(func(t *testing.T, seed uint64, n uint16) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		a := newArchive(t, 0)
