@@ -19,7 +19,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
 	"sshchat/sshchat/view/editor":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/keys":        {"sshchat/sshchat/text"},
-	"sshchat/sshchat/view/markup":      {"sshchat/sshchat/view/theme"},
+	"sshchat/sshchat/view/markup":      {"sshchat/sshchat/emoji", "sshchat/sshchat/view/theme"},
 	"sshchat/sshchat/view/output":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/theme":       {},
 	"sshchat/store":                    {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},

@@ -19,6 +19,19 @@ type keyboard struct {
 	input composer
 }
 
+// decode gives the keys that the bytes are to handle, and returns the actions that result.
+func (k *keyboard) decode(b []byte, handle func([]Action, keys.Key) []Action) (did []Action) {
+	k.input.edit.Dropped = 0
+	k.keys.Decode(b, func(key keys.Key) { did = handle(did, key) })
+	return did
+}
+
+// expire is decode for what is incomplete, and stays so.
+func (k *keyboard) expire(handle func([]Action, keys.Key) []Action) (did []Action) {
+	k.keys.Expire(func(key keys.Key) { did = handle(did, key) })
+	return did
+}
+
 // Waiting implements Keyboard.
 func (k *keyboard) Waiting() time.Duration { return k.keys.Waiting() }
 

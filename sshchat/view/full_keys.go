@@ -12,19 +12,14 @@ import (
 
 // Input implements Keyboard.
 func (f *Full) Input(b []byte) []Action {
-	f.input.edit.Dropped = 0
-	var did []Action
-	f.keys.Decode(b, func(k keys.Key) { did = f.handleKey(did, k) })
 	f.stale = true
-	return did
+	return f.decode(b, f.handleKey)
 }
 
 // Expire implements Keyboard.
 func (f *Full) Expire() []Action {
-	var did []Action
-	f.keys.Expire(func(k keys.Key) { did = f.handleKey(did, k) })
 	f.stale = true
-	return did
+	return f.expire(f.handleKey)
 }
 
 // handleKey performs a key's function, and appends the actions that result.

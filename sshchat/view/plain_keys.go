@@ -10,19 +10,14 @@ import (
 
 // Input implements Keyboard.
 func (p *Plain) Input(b []byte) []Action {
-	p.input.edit.Dropped = 0
-	var did []Action
-	p.keys.Decode(b, func(k keys.Key) { did = p.handleKey(did, k) })
 	p.stale = true
-	return did
+	return p.decode(b, p.handleKey)
 }
 
 // Expire implements Keyboard.
 func (p *Plain) Expire() []Action {
-	var did []Action
-	p.keys.Expire(func(k keys.Key) { did = p.handleKey(did, k) })
 	p.stale = true
-	return did
+	return p.expire(p.handleKey)
 }
 
 // handleKey performs a key's function, and appends the actions that result.

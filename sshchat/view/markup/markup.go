@@ -4,12 +4,10 @@ package markup
 
 import (
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/yuin/goldmark-emoji/definition"
-
+	"sshchat/sshchat/emoji"
 	"sshchat/sshchat/view/theme"
 )
 
@@ -183,12 +181,6 @@ func linkLength(s string) int {
 	return end
 }
 
-// emojiNames are the names of GitHub's emoji, made on first use.
-var emojiNames = sync.OnceValue(func() definition.Emojis { return definition.Github() })
-
-// maxEmojiName is longer than any name.
-const maxEmojiName = 48
-
 // Emojis replaces the :names: in s with their characters. Unknown names stay.
 func Emojis(s string) string {
 	if strings.Count(s, ":") < 2 {
@@ -200,16 +192,16 @@ func Emojis(s string) string {
 		if start < 0 {
 			break
 		}
-		end := strings.IndexByte(s[start+1:min(len(s), start+1+maxEmojiName)], ':')
+		end := strings.IndexByte(s[start+1:min(len(s), start+1+emoji.MaxName)], ':')
 		if end < 1 {
 			b.WriteString(s[:start+1])
 			s = s[start+1:]
 			continue
 		}
 		name := s[start+1 : start+1+end]
-		if e, ok := emojiNames().Get(name); ok && e.IsUnicode() {
+		if e, ok := emoji.Named(name); ok {
 			b.WriteString(s[:start])
-			b.WriteString(string(e.Unicode))
+			b.WriteString(e)
 			s = s[start+end+2:]
 		} else {
 			b.WriteString(s[:start+1+end]) // the second colon may begin a name
