@@ -29,7 +29,7 @@ var (
 	environment    = os.Environ
 )
 
-// heritage is what the server has from the process before it.
+// heritage is what the previous process has handed over.
 type heritage struct {
 	rooms       *handover.Sealed    // nil: nothing
 	fromSystemd bool                // which has rooms open as well
@@ -46,7 +46,7 @@ func inherit() *heritage {
 	return h
 }
 
-// close lets go of what nobody wanted.
+// close closes the files that were not used.
 func (h *heritage) close() {
 	for _, file := range h.listeners {
 		file.Close()
@@ -67,7 +67,7 @@ func (h *heritage) listen(address string) (net.Listener, error) {
 	return net.FileListener(file)
 }
 
-// restore gives rooms what they had in memory. Without it they begin empty, as after a crash.
+// restore gives rooms the messages they had in memory. If that fails they start empty, as after a crash.
 func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
 	if h.rooms == nil {
 		return
@@ -76,11 +76,11 @@ func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
 	h.rooms = nil
 	if h.fromSystemd {
 		if err := handover.Forget(); err != nil {
-			logger.Warn("systemd keeps what it handed over", "err", err)
+			logger.Warn("could not tell systemd to discard the rooms' memory", "err", err)
 		}
 	}
 	if err != nil {
-		logger.Warn("the rooms' memory was not handed over; the history is complete", "err", err)
+		logger.Warn("could not restore the rooms' memory; no stored message is lost", "err", err)
 		return
 	}
 	n, messages := 0, 0
@@ -89,16 +89,16 @@ func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
 		restored, err := hub.RestoreMemory(m)
 		switch {
 		case err != nil:
-			logger.Error("a room's memory was handed over and is not used", "err", err)
+			logger.Error("could not restore the memory of a room", "err", err)
 		case restored:
 			n++
 			messages += len(m.Entries)
 		}
 	}
-	logger.Info("rooms have what they had in memory before the restart", "rooms", n, "of", len(rooms), "messages", messages)
+	logger.Info("restored the rooms' messages in memory after a restart", "rooms", n, "of", len(rooms), "messages", messages)
 }
 
-// restart is the server's own restart, and as an error that it is to happen.
+// restart is a restart that the server performs itself. As an error it reports that one was requested.
 type restart struct {
 	program string        // its path, as it was started
 	listens []string      // the addresses, as they are set
@@ -117,7 +117,7 @@ func programPath() string {
 		path, err = filepath.Abs(path)
 	}
 	if err != nil {
-		path, _ = os.Executable() // if that is unknown as well, trial says so
+		path, _ = os.Executable() // if this fails too, ask reports that the program cannot be run
 	}
 	return path
 }
@@ -147,7 +147,7 @@ func (r *restart) ask(ctx context.Context) (begin func(), err error) {
 	}, nil
 }
 
-// begin keeps the listeners open for the next process. Clients who come meanwhile wait in their queues.
+// begin keeps the listeners open for the next process. Clients that connect meanwhile wait in the listeners' queues.
 func (r *restart) begin(listeners []net.Listener) {
 	r.files = make(map[string]*os.File)
 	for i, l := range listeners {
@@ -173,19 +173,19 @@ func (r *restart) handOver(hub *chat.Hub, how sshchat.Ending, logger *slog.Logge
 	sealed, figures, err := handover.Seal(hub.TakeMemory(), handover.Clock())
 	switch {
 	case errors.Is(err, handover.ErrUnsupported):
-		logger.Info("rooms do not keep what they have in memory", "err", err)
+		logger.Info("the rooms' memory cannot be kept across this restart", "err", err)
 		return
 	case err != nil:
-		logger.Error("hand over what rooms have in memory", "err", err)
+		logger.Error("could not keep the rooms' memory across this restart", "err", err)
 		return
 	}
-	logger.Info("handed over what rooms have in memory", "rooms", figures.Rooms, "messages", figures.Messages, "rooms left out", figures.Left)
+	logger.Info("handed over the rooms' memory", "rooms", figures.Rooms, "messages", figures.Messages, "rooms left out", figures.Left)
 	if how == sshchat.Restarts {
 		r.files[handover.MemoryFile], r.files[handover.KeyFile] = sealed.Memory, sealed.Key
 		return
 	}
 	defer sealed.Close() // systemd has it
 	if err := handover.Give(sealed); err != nil {
-		logger.Warn("systemd may not have what rooms have in memory", "err", err)
+		logger.Warn("could not pass the rooms' memory to systemd; rooms may start empty", "err", err)
 	}
 }

@@ -163,7 +163,7 @@ func (u *user) recalls(s *testServer) string {
 	return s.login(u.name, u.signer).must("search word")
 }
 
-// systemd restarts the server, and rooms have what they had. It is handed over in memory alone, and once.
+// Across a restart by systemd rooms keep their messages. They are passed in memory only, and only once.
 func TestRestartBySystemd(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)

@@ -398,7 +398,7 @@ func (o *ordering) find(room RoomName, seq uint64) (m Message, kept, there bool)
 	return m, kept, !kept || m.said()
 }
 
-// reacts says why somebody cannot react to the message so, or take that back, and else notes that they do.
+// reacts returns why a reaction, or removing one, is refused. If it is not, it notes the change for the rest of the batch.
 func (o *ordering) reacts(me Name, in Post, to *Message) error {
 	r := o.room(in.Room)
 	before, noted := r.reacted[in.Of]

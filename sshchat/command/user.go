@@ -326,7 +326,7 @@ func setRole(ctx context.Context, c *Call, word string, role chat.Role) error {
 var _ = add(&Command{
 	Name: "user reset-password", Args: "NAME [-]", Brief: "reset an account's password",
 	More: "The new password is shown only once. Messages stored for the old one alone cannot be opened without\nit. " +
-		"Whoever has the new one can log in, and read what the server still has in memory.",
+		"Anyone with the new password can log in and read the messages that the server still has in memory.",
 	ExecMore: "With -, it is read from standard input. Use --yes if there is no terminal to ask on.",
 	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Flags: yesFlag,

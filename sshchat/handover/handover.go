@@ -1,9 +1,9 @@
-// Package handover takes what rooms have in memory from one process of the server to the next, at a planned restart. Nothing
-// of it comes to a disk in clear: it is sealed under a key that is drawn for this one time. The sealed bytes are in a file of
-// memory (memfd_create(2)), which may be swapped; the key is in the buffer of a pipe, which is memory of the kernel and never is.
-// Both are open files of one process or of systemd, and gone with the last that has them open.
+// Package handover passes the rooms' messages in memory from one process of the server to the next, at a planned restart. No
+// plain text reaches a disk: it is encrypted under a key that is used once. The ciphertext is in a memory file
+// (memfd_create(2)), which may be swapped; the key is in the buffer of a pipe, which is kernel memory and is never swapped.
+// Both are open files of one process or of systemd, and are gone when the last of them closes.
 //
-// It knows nothing of SSH and the data folder. What of the memory may still be shown is decided by chat.Hub.RestoreMemory.
+// It knows nothing of SSH and the data folder. chat.Hub.RestoreMemory decides what may still be shown.
 package handover
 
 import (
@@ -39,7 +39,7 @@ var (
 	ErrUnprotected = errors.New("the memory file can be written to")
 )
 
-// Sealed is what is handed over, as open files. Whoever has both can open it.
+// Sealed is the encrypted memory and its key, as open files. Both are needed to open it.
 type Sealed struct {
 	Memory *os.File
 	Key    *os.File // of a pipe: reading takes it

@@ -34,8 +34,8 @@ func newMemory() (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// written are the seals of a memory file that is written: nobody writes to it any more, whoever has it open. It may shrink:
-// that is how it is wiped while systemd has it open too, and what is cut short does not open.
+// written are the seals of a complete memory file: no process that has it open can write to it. It may still shrink: that is
+// how it is wiped while systemd has it open too, and a file that was cut short does not open.
 const written = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
 func protect(memory *os.File) error {
