@@ -8,7 +8,6 @@ package handover
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -97,7 +96,6 @@ func seal(rooms iter.Seq[chat.RoomMemory], now time.Duration, most int) (*Sealed
 	}
 	key := make([]byte, keySize)
 	defer clear(key)
-	rand.Read(key) // never fails
 	f, err := write(memory, key, rooms, now, most)
 	if err == nil {
 		err = protect(memory)
@@ -112,7 +110,7 @@ func seal(rooms iter.Seq[chat.RoomMemory], now time.Duration, most int) (*Sealed
 	return &Sealed{memory, pipe}, f, nil
 }
 
-// write writes the sealed form. A room is left out if it does not fit into the most bytes that it may have before it is sealed.
+// write writes the sealed form, and its key to key. A room is left out if it does not fit into the most bytes that it may have before it is sealed.
 func write(to io.Writer, key []byte, rooms iter.Seq[chat.RoomMemory], now time.Duration, most int) (f Figures, err error) {
 	sealed, err := newSealer(to, key)
 	if err != nil {

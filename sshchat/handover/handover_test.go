@@ -178,7 +178,7 @@ func TestAttackHandedOverMemory(t *testing.T) {
 // withKey is the sealed form with its key.
 func withKey(t *testing.T, rooms []chat.RoomMemory) (k struct{ file, key []byte }) {
 	t.Helper()
-	k.key = bytes.Repeat([]byte{7}, keySize)
+	k.key = make([]byte, keySize)
 	var file bytes.Buffer
 	if _, err := write(&file, k.key, slices.Values(rooms), 0, MaxBytes); err != nil {
 		t.Fatal(err)
@@ -204,10 +204,13 @@ func opened(t *testing.T, file, key []byte) []byte {
 func tamper(t *testing.T, rooms []chat.RoomMemory) (n int) {
 	t.Helper()
 	k := withKey(t, rooms)
-	const whole = chunkSize + 16
-	if len(k.file) < 3*whole {
+	const whole = 64<<10 + 16
+	_, mac, ok := bytes.Cut(k.file, []byte("\n--- "))
+	head := len(k.file) - len(mac) + bytes.IndexByte(mac, '\n') + 1 + 16 // the nonce is before the chunks
+	if !ok || len(k.file) < head+3*whole {
 		t.Fatalf("%d bytes are too few", len(k.file))
 	}
+	lead, chunks := k.file[:head:head], k.file[head:]
 	refused := func(what string, file, key []byte) {
 		t.Helper()
 		n++
@@ -224,12 +227,12 @@ func tamper(t *testing.T, rooms []chat.RoomMemory) (n int) {
 		changed[at] ^= 1 << rand.IntN(8)
 		refused(fmt.Sprint("byte ", at), changed, k.key)
 	}
-	for _, length := range []int{0, 1, 15, 16, whole - 1, whole, 2 * whole, len(k.file) - 1} {
+	for _, length := range []int{0, 1, head - 1, head, head + whole - 1, head + whole, head + 2*whole, len(k.file) - 1} {
 		refused(fmt.Sprint("cut at ", length), k.file[:length], k.key)
 	}
-	refused("chunks swapped", slices.Concat(k.file[whole:2*whole], k.file[:whole], k.file[2*whole:]), k.key)
-	refused("a chunk left out", slices.Concat(k.file[:whole], k.file[2*whole:]), k.key)
-	refused("a chunk twice", slices.Concat(k.file[:whole], k.file), k.key)
+	refused("chunks swapped", slices.Concat(lead, chunks[whole:2*whole], chunks[:whole], chunks[2*whole:]), k.key)
+	refused("a chunk left out", slices.Concat(lead, chunks[:whole], chunks[2*whole:]), k.key)
+	refused("a chunk twice", slices.Concat(lead, chunks[:whole], chunks), k.key)
 	refused("something behind it", append(bytes.Clone(k.file), 0), k.key)
 	refused("another key", k.file, bytes.Repeat([]byte{8}, keySize))
 	return n
