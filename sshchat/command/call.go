@@ -25,7 +25,7 @@ type Call struct {
 	*Services
 	Command    *Command
 	UI         UI
-	Next       UI           // where the caller will be typing after this command; zero: in Face
+	Next       UI           // where the caller will be typing after this command; zero: in UI
 	At         net.Addr     // the address of the server that the connection came to
 	Account    chat.Account // the caller's; the zero Account while registering
 	Name       chat.Name    // the login name; Account's name if there is one
@@ -178,7 +178,7 @@ func (t table) print(c *Call) {
 	}
 }
 
-// usage refuses arguments, and shows how the command is used in the face it was called from.
+// usage refuses arguments, and shows how the command is used in the UI it was called from.
 func (c *Call) usage(format string, args ...any) error {
 	said := fmt.Sprintf(format, args...)
 	if strings.HasPrefix(said, c.Command.Name) {

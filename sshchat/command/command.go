@@ -24,7 +24,7 @@ const (
 // Command is one entry of the registry. What a caller may do is checked before Run, never in it.
 type Command struct {
 	Name     string   // one word, or two as in "key add"
-	Aliases  []string // other names, in either face
+	Aliases  []string // other names, in either UI
 	Args     string   // shown in usage: "ROOM TEXT"; a [ROOM] may be left out in the chat
 	Brief    string   // one line of help, at most 46 cells
 	More     string   // what else there is to know; commands that it names stand in backquotes

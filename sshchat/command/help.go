@@ -38,7 +38,7 @@ var _ = add(&Command{
 			c.Printf("%s", help)
 			return nil
 		}
-		if cmd := c.Commands.inOtherFace(c, asked); cmd != nil {
+		if cmd := c.Commands.inOtherUI(c, asked); cmd != nil {
 			c.Printf("%s    It %s\n", cmd.help(Both&^c.UI), cmd.worksIn(c))
 			return nil
 		}
@@ -93,7 +93,7 @@ func (cmd *Command) group() Group {
 // usageWidth is where the second column of the list begins, in cells.
 const usageWidth = 30
 
-// list is the help of all commands the caller may use in this face.
+// list is the help of all commands the caller may use in this UI.
 func (r *Registry) list(c *Call) string {
 	var b strings.Builder
 	if c.UI == Chat {
@@ -123,7 +123,7 @@ func (r *Registry) list(c *Call) string {
 	return b.String()
 }
 
-// isFor reports whether help shows the command to the caller: it is one of their face, role and key.
+// isFor reports whether help shows the command to the caller: it is one of their UI, role and key.
 func (cmd *Command) isFor(c *Call) bool {
 	return cmd.UIs&c.UI != 0 && c.Account.Role.AtLeast(cmd.Role) && (cmd.Harmless || c.only().Names(cmd.Name))
 }
@@ -136,7 +136,7 @@ func (c *Call) only() chat.Only {
 	return c.Who().Login.Only
 }
 
-// usage is how the command is typed in a face.
+// usage is how the command is typed in a UI.
 func (cmd *Command) usage(ui UI) string {
 	u := ui.Type(cmd.Name)
 	switch {
@@ -344,7 +344,7 @@ func hasWord(text, word string) bool {
 	})
 }
 
-// topicHelp is the text of a topic, and those of its commands that the caller may use in this face.
+// topicHelp is the text of a topic, and those of its commands that the caller may use in this UI.
 func (r *Registry) topicHelp(c *Call, t topic) string {
 	var b strings.Builder
 	if strings.HasPrefix(t.words, "format ") {

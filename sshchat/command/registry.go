@@ -21,7 +21,7 @@ type Registry struct {
 	byName   map[UI]map[string]*Command
 }
 
-// NewRegistry returns the registry of all commands. It panics on two of one name in one face: a mistake made while
+// NewRegistry returns the registry of all commands. It panics on two of one name in one UI: a mistake made while
 // programming.
 func NewRegistry() *Registry {
 	r := &Registry{byName: map[UI]map[string]*Command{Chat: {}, Exec: {}}}
@@ -45,7 +45,7 @@ func NewRegistry() *Registry {
 	return r
 }
 
-// Find returns the command that line begins with, in this face, and the rest of the line.
+// Find returns the command that line begins with, in this UI, and the rest of the line.
 // Two words are tried before one.
 func (r *Registry) Find(ui UI, line string) (*Command, string, error) {
 	word, rest := cutWord(line)
@@ -114,7 +114,7 @@ func (r *Registry) under(ui UI, word string) []string {
 	return next
 }
 
-// Names lists the names that can be typed in a face, aliases included, sorted.
+// Names lists the names that can be typed in a UI, aliases included, sorted.
 func (r *Registry) Names(ui UI) []string {
 	return slices.Sorted(maps.Keys(r.byName[ui]))
 }
@@ -170,14 +170,14 @@ func (r *Registry) meant(ui UI, role chat.Role, word string) string {
 	return found
 }
 
-// usableNames are the names that can be typed in a face by somebody with that role, aliases included, sorted.
+// usableNames are the names that can be typed in a UI by somebody with that role, aliases included, sorted.
 func (r *Registry) usableNames(ui UI, role chat.Role) []string {
 	return slices.DeleteFunc(r.Names(ui), func(name string) bool { return !role.AtLeast(r.byName[ui][name].Role) })
 }
 
-// notHere refuses a line that begins with no command of the caller's face. If it is one of the other face, it says where it works.
+// notHere refuses a line that begins with no command of the caller's UI. If it is one of the other UI, it says where it works.
 func (r *Registry) notHere(c *Call, line string) error {
-	if cmd := r.inOtherFace(c, line); cmd != nil {
+	if cmd := r.inOtherUI(c, line); cmd != nil {
 		if c.UI == Chat {
 			return refuse(chat.Usage, "%s %s", []any{cmd.Name, cmd.worksIn(c)})
 		}
@@ -187,9 +187,9 @@ func (r *Registry) notHere(c *Call, line string) error {
 	return r.unknown(c.UI, c.Account.Role, word)
 }
 
-// inOtherFace is the command that the line begins with in the face that the caller is not in; nil if there is none that they
+// inOtherUI is the command that the line begins with in the UI that the caller is not in; nil if there is none that they
 // may use.
-func (r *Registry) inOtherFace(c *Call, line string) *Command {
+func (r *Registry) inOtherUI(c *Call, line string) *Command {
 	cmd, _, err := r.Find(Both&^c.UI, line)
 	if err != nil || !c.Account.Role.AtLeast(cmd.Role) {
 		return nil
@@ -197,7 +197,7 @@ func (r *Registry) inOtherFace(c *Call, line string) *Command {
 	return cmd
 }
 
-// worksIn says where a command works that is not for the caller's face.
+// worksIn says where a command works that is not for the caller's UI.
 func (cmd *Command) worksIn(c *Call) string {
 	if c.UI == Chat {
 		return fmt.Sprintf("works over ssh only: ssh %s %s", c.Login(), cmd.usage(Exec))

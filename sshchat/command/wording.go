@@ -17,7 +17,7 @@ import (
 // This file is how commands, the server and what went wrong are named to people, so that what they read works as it is
 // printed.
 
-// Type is how a command is typed in a face: "/key add" in the chat, "key add" after ssh and its host.
+// Type is how a command is typed in a UI: "/key add" in the chat, "key add" after ssh and its host.
 func (f UI) Type(line string) string {
 	if f == Chat {
 		return "/" + line
