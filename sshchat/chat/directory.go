@@ -257,7 +257,7 @@ func (h *directory) Author(me Name, room RoomName, of uint64) (name Name, ok boo
 // Last is the newest message that me said in the room, has not deleted, and that is in memory: what /edit means.
 func (h *directory) Last(me Name, room RoomName) (Message, bool) {
 	for _, m := range slices.Backward(h.Before(me, room, 0, LogLines)) {
-		if m.From == me && m.said() {
+		if m.From == me && m.Said() {
 			return m, true
 		}
 	}
@@ -352,7 +352,7 @@ func (h *directory) newest(me Name, rooms []RoomName, n int, wanted func(*Messag
 		left := n // of each room, as any may hold the newest
 		entries := h.Before(me, room, 0, LogLines)
 		for i := len(entries) - 1; i >= 0 && left > 0; i-- {
-			if m := &entries[i]; m.said() && wanted(m) {
+			if m := &entries[i]; m.Said() && wanted(m) {
 				found = append(found, *m)
 				left--
 			}

@@ -93,7 +93,7 @@ func (b *Inbox) count(name RoomName) {
 
 // add counts a message, if it counts.
 func (b *Inbox) add(p *roomUnread, m *Message) {
-	if m.Seq <= p.mark || m.From == b.me || !m.said() || !b.filter.Shows(m, b.me) {
+	if m.Seq <= p.mark || m.From == b.me || !m.Said() || !b.filter.Shows(m, b.me) {
 		return
 	}
 	p.unread++

@@ -84,7 +84,7 @@ func (l *Log) amend(batch []Message) {
 	for i := range l.entries {
 		e := &l.entries[i]
 		before := e.size()
-		if e.said() {
+		if e.Said() {
 			for _, m := range reacts[e.Seq] {
 				e.Reactions = e.Reactions.After(m)
 			}

@@ -87,7 +87,7 @@ func Settle(said []Message) {
 		m.amend(last[m.Subject()])
 		if m.Deleted {
 			m.Edited = false
-		} else if m.said() {
+		} else if m.Said() {
 			m.Reactions = reacted[m.Seq]
 		}
 	}
@@ -101,7 +101,7 @@ func (m *Message) amend(by *Message) {
 		if m.Kind != Delete {
 			m.Text, m.Reactions, m.Deleted = Text{}, nil, true
 		}
-	case m.said():
+	case m.Said():
 		m.Text, m.Edited = by.Text, true
 	}
 }
@@ -110,8 +110,8 @@ func (m *Message) amend(by *Message) {
 // too.
 func (m *Message) deletes() bool { return m.Kind == Delete || m.Kind == Edit && m.Deleted }
 
-// said reports whether m is something somebody said that is still there.
-func (m *Message) said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Deleted }
+// Said reports whether m is something that somebody said and that is still there.
+func (m *Message) Said() bool { return (m.Kind == Say || m.Kind == Me) && !m.Deleted }
 
 // Subject is the Seq of the message that shows what becomes of it: its own, or that of the message which it changes.
 func (m *Message) Subject() uint64 {
@@ -245,5 +245,5 @@ func (f *Filter) Shows(m *Message, me Name) bool {
 
 // Mentions reports whether somebody else says m to me, or names me in it.
 func (m *Message) Mentions(me Name) bool {
-	return m.said() && m.From != me && (m.Room.IsDirect() || m.Text.Mentions(me))
+	return m.Said() && m.From != me && (m.Room.IsDirect() || m.Text.Mentions(me))
 }

@@ -395,7 +395,7 @@ func (o *ordering) find(room RoomName, seq uint64) (m Message, kept, there bool)
 		return m, false, false
 	}
 	m, kept = known.Log.find(seq)
-	return m, kept, !kept || m.said()
+	return m, kept, !kept || m.Said()
 }
 
 // reacts returns why a reaction, or removing one, is refused. If it is not, it notes the change for the rest of the batch.

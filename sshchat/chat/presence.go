@@ -206,7 +206,7 @@ func nameList(names []Name) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// enter is called with mu held. since is the first message that is theirs to read.
+// addMember is called with mu held. since is the first message that is theirs to read.
 func (h *presence) addMember(r *Room, name Name, since uint64) {
 	p := h.person(name)
 	r.members[name] = min(since, r.Log.Last()+1) // earlier messages of the same batch may not have been stored

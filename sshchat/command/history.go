@@ -336,7 +336,7 @@ func older(ctx context.Context, c *Call, p *past.Past, before uint64, n int, sin
 		if m.At.Before(since) && m.Seq > 0 {
 			return false
 		}
-		if (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && filter.Shows(&m, c.Account.Name) && wanted(&m) {
+		if m.Said() && filter.Shows(&m, c.Account.Name) && wanted(&m) {
 			found = append(found, m)
 		}
 		return len(found) < n

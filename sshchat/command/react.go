@@ -145,7 +145,7 @@ func messageMeant(c *Call, id string, like func(*chat.Message) bool) (chat.Messa
 	}
 	room, filter := c.Session.Room(), c.settings().Filter(nil)
 	for _, m := range slices.Backward(c.Hub.Before(me, room, 0, chat.LogLines)) {
-		if (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && filter.Shows(&m, me) && like(&m) {
+		if m.Said() && filter.Shows(&m, me) && like(&m) {
 			return m, nil
 		}
 	}

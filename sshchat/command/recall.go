@@ -431,7 +431,7 @@ func pickWanted(c *Call, said []chat.Message, n int) []chat.Message {
 	var kept []chat.Message
 	for i := range said {
 		m := &said[i]
-		if (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && filter.Shows(m, c.Account.Name) {
+		if m.Said() && filter.Shows(m, c.Account.Name) {
 			kept = append(kept, *m)
 		}
 	}

@@ -105,35 +105,38 @@ func (b *bars) topicRow() string {
 		return b.ruledTopic(&r)
 	}
 	said := " " + b.room.For(b.me)
-	if r.Other != "" {
-		said += "  " + string(text.AppendPrintable(nil, r.Other, false))
-	}
-	if !b.room.IsDirect() && r.Members > 0 {
-		said += fmt.Sprintf("  %d of %d online", r.Here, r.Members)
-	}
-	if r.Topic != "" {
-		said += "  " + string(text.AppendPrintable(nil, r.Topic, false))
+	for _, fact := range b.topicFacts(&r) {
+		said += "  " + fact.said
 	}
 	return b.renderer.in(theme.Topic, pad(said, b.width))
+}
+
+// topicFact is something that the first row says of the room, after its name.
+type topicFact struct {
+	said  string
+	style theme.Style // where a line goes through the row
+}
+
+func (b *bars) topicFacts(r *Room) (facts []topicFact) {
+	if r.Other != "" {
+		facts = append(facts, topicFact{string(text.AppendPrintable(nil, r.Other, false)), theme.Time})
+	}
+	if !b.room.IsDirect() && r.Members > 0 {
+		facts = append(facts, topicFact{fmt.Sprintf("%d of %d online", r.Here, r.Members), theme.Time})
+	}
+	if r.Topic != "" {
+		facts = append(facts, topicFact{string(text.AppendPrintable(nil, r.Topic, false)), theme.Text})
+	}
+	return facts
 }
 
 // ruledTopic is topicRow with a line through it.
 func (b *bars) ruledTopic(r *Room) string {
 	row := styledRow{renderer: b.renderer, width: b.width}
 	across := b.renderer.ruler().across
-	put := func(style theme.Style, said string) {
+	for _, fact := range append([]topicFact{{b.room.For(b.me), theme.Room}}, b.topicFacts(r)...) {
 		row.add(theme.Rule, across)
-		row.add(style, " "+said+" ")
-	}
-	put(theme.Room, b.room.For(b.me))
-	if r.Other != "" {
-		put(theme.Time, string(text.AppendPrintable(nil, r.Other, false)))
-	}
-	if !b.room.IsDirect() && r.Members > 0 {
-		put(theme.Time, fmt.Sprintf("%d of %d online", r.Here, r.Members))
-	}
-	if r.Topic != "" {
-		put(theme.Text, string(text.AppendPrintable(nil, r.Topic, false)))
+		row.add(fact.style, " "+fact.said+" ")
 	}
 	row.add(theme.Rule, strings.Repeat(across, b.width))
 	return row.String()

@@ -28,7 +28,7 @@ var quickEmoji = []string{"👍", "❤\uFE0F", "😂", "🎉", "👀", "✅"}
 
 // selectable reports whether something can be done with a message.
 func selectable(m *chat.Message) bool {
-	return (m.Kind == chat.Say || m.Kind == chat.Me) && !m.Deleted && m.Seq > 0
+	return m.Said() && m.Seq > 0
 }
 
 // selecting reports whether a message is selected.
