@@ -46,7 +46,8 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests
 	"sshchat/store/clock":              {"sshchat/store/durable"},
 	"sshchat/hostkeys":                 {},
-	"sshchat/examples/pingbot":         {}, // a client like any other
+	"sshchat/examples/hook":            {}, // clients like any other
+	"sshchat/examples/pingbot":         {},
 	"sshchat/docs/demo":                {}, // makes the picture of the README
 }
 
