@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+
+	"sshchat/sshchat/chat"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -113,6 +117,9 @@ func (s *settings) print(w io.Writer) {
 			comment = "# "
 		}
 		fmt.Fprintf(w, "%s%s = %s  # %s\n", comment, row.name, tomlWord(row.value), s.origins[row.name].where())
+		if is := decided(s.data, row.name); is != "" {
+			fmt.Fprintf(w, "# The command registration has set it to %s, which lasts until: registration default\n", is)
+		}
 	}
 }
 
@@ -129,12 +136,27 @@ func (s *settings) printJSON(w io.Writer) error {
 			Setting string `json:"setting"`
 			Value   any    `json:"value"`
 			From    layer  `json:"from"`
-			As      string `json:"as,omitempty"` // the flag, variable or file and line
-		}{row.name, v, from.layerName(), from.as()}); err != nil {
+			As      string `json:"as,omitempty"`      // the flag, variable or file and line
+			Command string `json:"command,omitempty"` // what a command decided instead
+		}{row.name, v, from.layerName(), from.as(), decided(s.data, row.name)}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// decided is what a command decided in the place of a setting, as users.json has it; empty if nothing. A file that cannot be read
+// says nothing here: the server reports it.
+func decided(data, setting string) string {
+	if setting != "registration" {
+		return ""
+	}
+	var users struct{ Registration chat.Registration }
+	b, err := os.ReadFile(filepath.Join(data, "users.json"))
+	if err != nil || json.Unmarshal(b, &users) != nil {
+		return ""
+	}
+	return string(users.Registration)
 }
 
 func (o origin) layerName() layer {

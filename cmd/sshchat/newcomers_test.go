@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -636,4 +637,67 @@ func TestAttackRegisteringAroundTheAllowlist(t *testing.T) {
 	root.must("allowlist off")
 	s.login("ben", newSigner(t)).must("register")
 	row.Control("works with a key on the list, and with the list off")
+}
+
+// What an admin decides about registering holds at once, for people who are about to register too: what counts is the order in
+// which it is decided. It outlives a restart, and the setting, and reload.
+func TestAttackRegisteringAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Identity, "register when registration has just been closed")
+	adminKey := newSigner(t)
+	s := startServer(t, "", "--admin", "root="+writePublic(t, adminKey))
+	root := s.login("root", adminKey)
+	code := strings.TrimSpace(root.must("invite create --uses 9"))
+
+	asked := s.login("mallory", newSigner(t)).plain(80, 24)
+	asked.sees("Create it? [y/N]")
+	client, err := s.dialAs("paula", ssh.Password(goodPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paula := (&user{client, t, s, "paula", nil}).ask("register")
+	paula.sees("New password: ")
+	ready := s.login("trudy", newSigner(t))
+	var racing sync.WaitGroup
+	made := make([]bool, 8)
+	for i := range made { // before or after: not both
+		racer := s.login(fmt.Sprint("racer", i), newSigner(t))
+		racing.Go(func() { _, _, code := racer.exec("register", ""); made[i] = code == 0 })
+	}
+	root.must("registration closed")
+	asked.typeln("y")
+	asked.sees("registration is closed; ask an admin for an account")
+	paula.typeln(goodPassword)
+	paula.sees("Repeat the password: ")
+	paula.typeln(goodPassword)
+	paula.sees("registration is closed; ask an admin for an account")
+	for _, line := range []string{"register", "register " + code} {
+		if _, errs, exit := ready.exec(line, ""); exit != 3 || !strings.Contains(errs, "registration is closed") {
+			t.Errorf("%s: exit %d, %q", line, exit, errs)
+		}
+	}
+	racing.Wait()
+	for i, is := range made {
+		if _, _, exit := root.exec(fmt.Sprint("user info racer", i), ""); (exit == 0) != is {
+			t.Errorf("racer%d: made %v, exit %d", i, is, exit)
+		}
+	}
+	for _, name := range []string{"mallory", "paula", "trudy"} {
+		if _, _, exit := root.exec("user info "+name, ""); exit != 4 {
+			t.Errorf("%s has an account", name)
+		}
+	}
+	if list := root.must("invite list"); !strings.Contains(list, "9 uses left") {
+		t.Error(list) // no use was taken
+	}
+	root.must("reload")
+	s = s.again("--registration", "open")
+	if _, err := s.dialAs("mallory", ssh.PublicKeys(newSigner(t))); err == nil {
+		t.Error("a stranger is let in after a restart")
+	}
+	row.Tried("at the question, at the new password, with a code, in 8 races, and after `reload` and a restart with the setting open")
+	row.Held("refused at its place in the order; no use of the invite is taken")
+	s.login("root", adminKey).must("registration default")
+	s.login("mallory", newSigner(t)).must("register")
+	row.Control("after `registration default` it works")
 }

@@ -60,6 +60,9 @@ func (r *runningSettings) reload() (done []string, err error) {
 	}
 	r.server.SetLimits(r.now.limits)
 	r.services.SetEntrance(r.now.entrance())
+	if is := r.services.Hub.View().Registration(); is != "" {
+		done = append(done, fmt.Sprintf("registration is %s, as the command said; `registration default` ends that", is))
+	}
 	if len(restart) > 0 {
 		done = append(done, "changed, but in effect only after a restart: "+strings.Join(restart, ", "))
 	}

@@ -138,4 +138,10 @@ var examples = map[string]example{
 	"who":                 {line: "who ROOM"},
 	"whoami":              {line: "whoami"},
 	"whois":               {line: "whois VICTIM"},
+
+	"registration":         {line: "registration"},
+	"registration closed":  {line: "registration closed", after: []string{"registration default"}},
+	"registration default": {line: "registration default", before: []string{"registration closed"}},
+	"registration invite":  {line: "registration invite", after: []string{"registration default"}},
+	"registration open":    {line: "registration open", after: []string{"registration default"}},
 }

@@ -18,6 +18,7 @@ type Difference struct {
 	Allowlist    *Allowlist          // nil: as before
 	Reserved     Entries[Name, Name] // names of deleted accounts
 	Pins         Entries[Pin, string]
+	Registration *Registration // nil: as before
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -49,7 +50,7 @@ func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Or
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
 	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
-		d.Allowlist == nil && d.Reserved.IsZero() && d.Pins.IsZero()
+		d.Allowlist == nil && d.Registration == nil && d.Reserved.IsZero() && d.Pins.IsZero()
 }
 
 // kind is what there is to know about the entries of one kind.
@@ -90,6 +91,9 @@ func (s *State) Since(before *State) Difference {
 	}
 	if a, b := before.allowlist, s.allowlist; a.On != b.On || !slices.Equal(a.Entries, b.Entries) {
 		d.Allowlist = &b
+	}
+	if is := s.registration; is != before.registration {
+		d.Registration = &is
 	}
 	d.Rooms, d.RoomsRemoved = s.roomsSince(before)
 	return d
@@ -383,6 +387,9 @@ func (s *State) With(d Difference) (*State, error) {
 	}
 	if d.Allowlist != nil {
 		to.allowlist = *d.Allowlist
+	}
+	if d.Registration != nil {
+		to.registration = *d.Registration
 	}
 	if !d.Reserved.IsZero() {
 		to.countShapes()

@@ -54,7 +54,8 @@ var (
 type CreateAccount struct {
 	Account Account
 	Since   uint64
-	Code    string // hash of the code; empty: none is shown
+	Code    string       // hash of the code; empty: none is shown
+	Setting Registration // who may register, if nothing else was decided; empty: nobody
 }
 
 func (in CreateAccount) decide(tx *transaction) error {
@@ -80,6 +81,11 @@ func (in CreateAccount) decide(tx *transaction) error {
 	for i, k := range a.Keys {
 		if a.key(k.Fingerprint) != i {
 			return ErrKeyTaken
+		}
+	}
+	if !tx.who.Server && tx.me == nil && a.Role == User {
+		if err := tx.registration.Or(in.Setting).admits(in.Code); err != nil {
+			return err
 		}
 	}
 	if in.Code != "" {

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -14,7 +16,7 @@ import (
 //	Unban, Unmute              | what a moderator imposed, not on themselves    | yes   | yes
 //	CreateInvite, RevokeInvite   |        -                                       | yes   | yes
 //	SetAllowlist, Allow,       |        -                                       | yes   | yes
-//	Disallow                   |                                                |       |
+//	Disallow, SetRegistration  |                                                |       |
 //	Expire                     |        -                                       |   -   | yes
 //
 // Nobody bans themselves, by name, address or key.
@@ -302,3 +304,50 @@ func (in Disallow) decide(tx *transaction) error {
 
 // ErrNotOnList refuses to take off the allowlist what is not on it.
 var ErrNotOnList = &Refusal{Code: NotFound, Text: "it is not on the allowlist"}
+
+// Registration is who may create an account by themselves.
+type Registration string
+
+const (
+	Open       Registration = "open"   // everyone
+	InviteOnly Registration = "invite" // people with the code of an invite
+	Closed     Registration = "closed" // nobody
+)
+
+// Or is r, or if nothing was decided what the setting says.
+func (r Registration) Or(setting Registration) Registration { return cmp.Or(r, setting) }
+
+// Refusals of strangers who want an account.
+var (
+	ErrClosed     = &Refusal{Code: Denied, Text: "registration is closed; ask an admin for an account"}
+	ErrInviteOnly = &Refusal{Code: Denied, Text: "this server is invite-only: run register CODE with an invite code from an admin"}
+)
+
+// SetRegistration decides who may register, whatever the setting says; empty: the setting decides again.
+type SetRegistration struct{ To Registration }
+
+func (in SetRegistration) decide(tx *transaction) error {
+	err := tx.needs(Admin)
+	switch {
+	case err != nil:
+		return err
+	case in.To != "" && in.To != Open && in.To != InviteOnly && in.To != Closed:
+		return fmt.Errorf("internal error: registration %q", in.To)
+	}
+	tx.registration = in.To
+	return nil
+}
+
+// admits refuses a stranger who shows the hash of a code, or an empty one, if they may not register. The zero Registration is Closed.
+func (r Registration) admits(code string) error {
+	switch r {
+	case Open:
+		return nil
+	case InviteOnly:
+		if code == "" {
+			return ErrInviteOnly
+		}
+		return nil
+	}
+	return ErrClosed
+}

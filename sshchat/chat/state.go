@@ -23,6 +23,8 @@ type State struct {
 	invites     []StoredInvite
 	allowlist   Allowlist
 	pins        []Pin // in the order they were pinned
+
+	registration Registration // empty: as the setting says
 }
 
 // StoredInvite is an invite as it is stored: reading it does not give the code.
@@ -138,6 +140,9 @@ func (r *RoomState) member(name Name) int {
 
 // Allowlist returns who may log in while it is on.
 func (s *State) Allowlist() Allowlist { return s.allowlist }
+
+// Registration is what was decided about who may register; empty if nothing was, and the setting decides.
+func (s *State) Registration() Registration { return s.registration }
 
 // AllBans lists the bans, those that have ended too; the oldest first.
 func (s *State) AllBans() []Sanction { return slices.Clip(s.bans.list) }
@@ -261,6 +266,8 @@ type Parts struct {
 	Invites     []StoredInvite
 	Allowlist   Allowlist
 	Pins        []Pin
+
+	Registration Registration
 }
 
 // NewState makes a State of parts that are well-formed: no name, ID or room is there twice.
@@ -268,7 +275,7 @@ func NewState(p Parts) *State {
 	s := &State{
 		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
 		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
-		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins,
+		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, registration: p.Registration,
 	}
 	for i := range p.Accounts {
 		a := &p.Accounts[i]
@@ -291,7 +298,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.registration}
 }
 
 // Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.

@@ -88,7 +88,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 	role := rapid.SampledFrom([]Role{User, Mod, Admin}).Draw(t, "role")
 	another := Key{Line: "ssh-ed25519 more", Fingerprint: "SHA256:more", Reads: true}
 	in = rapid.SampledFrom([]Intent{
-		CreateAccount{Account: withRole(accountOf(fresh), role), Since: 1}, ClaimAdmin{a.ID}, SetRole{a.ID, role}, Disable{a.ID, on},
+		CreateAccount{Account: withRole(accountOf(fresh), role), Since: 1, Setting: Open}, SetRegistration{rapid.SampledFrom([]Registration{"", Open, Closed}).Draw(t, "registration")}, ClaimAdmin{a.ID}, SetRole{a.ID, role}, Disable{a.ID, on},
 		DeleteAccount{a.ID, on}, AddKeys{a.ID, []Key{another}}, RemoveKey{a.ID, "SHA256:" + n.String()}, SetSetting{a.ID, "zone", fmt.Sprint(on)},
 		SetPassword{a.ID, a.Secret, "age1other", NewOpaque("other")}, ResetPassword{a.ID, a.Secret, "age1reset", NewOpaque("reset")},
 		SetFactor{a.ID, a.Secret, &Factor{Secret: NewOpaque("t")}}, SetFactor{a.ID, a.Secret, nil}, SpendCode{a.ID, 5, ""}, Visit{a.ID, "2026-11-02"},
@@ -98,7 +98,11 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
 		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2},
 	}).Draw(t, "intent")
-	return in, []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
+	about = []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
+	if _, is := in.(SetRegistration); is {
+		about = append(about, "registration")
+	}
+	return in, about
 }
 
 func withRole(a Account, role Role) Account {
@@ -222,6 +226,7 @@ func (w *world) touched(after *State) map[string]bool {
 	note("mutes", w.AllMutes(), after.AllMutes())
 	note("invites", w.AllInvites(), after.AllInvites())
 	note("allowlist", w.Allowlist(), after.Allowlist())
+	note("registration", w.Registration(), after.Registration())
 	return all
 }
 

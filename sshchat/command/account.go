@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"strings"
 	"sync"
 
@@ -24,10 +25,7 @@ var _ = add(&Command{
 		if c.Account.ID != "" {
 			return failed("you already have an account: %s", c.Account.Name)
 		}
-		if !c.Entrance().Registration {
-			return denied("registration is closed; ask an admin for an account")
-		}
-		if err := c.may(creationOf(c.Name, chat.User)); err != nil { // before a password is asked for
+		if err := c.mayRegister(c.Who()); err != nil { // before a password is asked for
 			return err
 		}
 		code, err := inviteCode(c)
@@ -43,9 +41,14 @@ var _ = add(&Command{
 	},
 })
 
-// creationOf is what the caller wants, as far as it is known before a password is chosen.
-func creationOf(name chat.Name, role chat.Role) chat.CreateAccount {
-	return chat.CreateAccount{Account: chat.Account{Name: name, Role: role, Password: true}}
+// mayRegister refuses somebody who cannot create an account, as far as that is known before they show a code and choose a password.
+func (s *Services) mayRegister(who chat.Caller) error {
+	account := chat.Account{Name: who.Name, Role: chat.User, Password: true}
+	_, err := s.Hub.View().Check(who, chat.CreateAccount{Account: account, Setting: s.configured().registration()})
+	if errors.Is(err, chat.ErrInviteOnly) {
+		return nil
+	}
+	return err
 }
 
 // ErrInvite refuses an invite code.
@@ -59,7 +62,7 @@ func inviteCode(c *Call) (code string, err error) {
 	case len(c.Args) > 0:
 		return "", ErrInvite
 	case c.Entrance().ByInvite:
-		return "", denied("this server is invite-only: run register CODE with an invite code from an admin")
+		return "", chat.ErrInviteOnly
 	}
 	return "", c.Caller.MayRegister()
 }
@@ -121,7 +124,7 @@ func createAccount(ctx context.Context, c *Call, role chat.Role, keys []chat.Key
 	}
 	a, err := c.Accounts.NewAccount(ctx, c.Name, role, keys, password)
 	if err == nil {
-		err = c.makeAccount(ctx, chat.CreateAccount{Account: a, Code: code})
+		err = c.makeAccount(ctx, chat.CreateAccount{Account: a, Code: code, Setting: c.configured().registration()})
 	}
 	if err != nil {
 		giveBack()

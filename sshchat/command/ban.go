@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -214,6 +215,59 @@ var _ = add(&Command{
 		c.Log.Info("mute lifted", "on", name, "by", c.Account.Name, "source", c.Source)
 		c.Hub.NotifyUser(name, "You are no longer muted.")
 		c.Notef("%s is no longer muted.", name)
+		return nil
+	},
+})
+
+// Who may create an account by themselves.
+var (
+	_ = registration("registration open", "let everyone create an account", chat.Open)
+	_ = registration("registration invite", "let people with an invite create an account", chat.InviteOnly)
+	_ = registration("registration closed", "let nobody create an account", chat.Closed)
+	_ = registration("registration default", "let the setting say who may create an account", "")
+)
+
+func registration(name, brief string, to chat.Registration) *Command {
+	more := "It takes effect at once, also for people who are creating an account just now, and lasts until `registration default`,\n" +
+		"whatever the setting says."
+	if to == "" {
+		more = "It ends what `registration open`, `registration invite` or `registration closed` decided."
+	}
+	return add(&Command{
+		Name: name, Brief: brief, More: more, UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
+		Run: func(ctx context.Context, c *Call) error {
+			if err := c.decide(ctx, chat.SetRegistration{To: to}); err != nil {
+				return err
+			}
+			c.Log.Info(name, "by", c.Account.Name, "source", c.Source)
+			c.Notef("%s", c.registration())
+			return nil
+		},
+	})
+}
+
+// registration says who may register, and what decides that.
+func (s *Services) registration() string {
+	decided, setting := s.Hub.View().Registration(), s.configured().registration()
+	if decided == "" {
+		return fmt.Sprintf("Registration is %s, as the setting says.", setting)
+	}
+	return fmt.Sprintf("Registration is %s, by command; the setting is %s.", decided, setting)
+}
+
+var _ = add(&Command{
+	Name: "registration", Brief: "show who may create an account", UIs: Both, Effect: Reads, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		if c.json() {
+			decided, setting := c.Hub.View().Registration(), c.configured().registration()
+			c.printJSON(struct {
+				Registration chat.Registration `json:"registration"`
+				Setting      chat.Registration `json:"setting"`
+				Command      chat.Registration `json:"command,omitempty"`
+			}{decided.Or(setting), setting, decided})
+			return nil
+		}
+		c.Printf("%s\n", c.registration())
 		return nil
 	},
 })

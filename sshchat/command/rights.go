@@ -29,7 +29,7 @@ func checkAccount(c *Call) error {
 // is false, why nobody can.
 func (s *Services) NoAccount(who chat.Caller, reach string) (refused *chat.Refusal, possible bool) {
 	said := "no account named " + who.Name.String()
-	if _, err := s.Hub.View().Check(who, creationOf(who.Name, chat.User)); err != nil {
+	if err := s.mayRegister(who); err != nil {
 		words, _ := Text(err)
 		return &chat.Refusal{Code: chat.Denied, Text: said + "; " + words}, false
 	}

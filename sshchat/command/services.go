@@ -48,15 +48,33 @@ type Entrance struct {
 	ByInvite     bool   // and need an invite code for it
 }
 
-// SetEntrance changes how people come to the server.
+// SetEntrance changes how people come to the server, as its settings say.
 func (s *Services) SetEntrance(e Entrance) { s.entrance.Store(&e) }
 
-// Entrance is how people come to the server now.
+// Entrance is how people come to the server now: as the settings say, but for what the command registration has decided.
 func (s *Services) Entrance() Entrance {
+	e := s.configured()
+	is := s.Hub.View().Registration().Or(e.registration())
+	e.Registration, e.ByInvite = is != chat.Closed, is == chat.InviteOnly
+	return e
+}
+
+func (s *Services) configured() Entrance {
 	if e := s.entrance.Load(); e != nil {
 		return *e
 	}
 	return Entrance{}
+}
+
+// registration is who may register.
+func (e Entrance) registration() chat.Registration {
+	switch {
+	case !e.Registration:
+		return chat.Closed
+	case e.ByInvite:
+		return chat.InviteOnly
+	}
+	return chat.Open
 }
 
 // Logger takes what the operator should know.

@@ -35,6 +35,9 @@ func encodeDifference(d chat.Difference) ([]byte, error) {
 		o.field("allowlist")
 		writeAllowlist(p, *d.Allowlist)
 	}
+	if d.Registration != nil {
+		o.value("registration", *d.Registration)
+	}
 	writeEntries(&o, "pins", d.Pins, func(pin chat.Pin) { writePin(p, pin) })
 	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
 	o.end()
@@ -132,6 +135,11 @@ func decodeDifference(b []byte) (d chat.Difference, err error) {
 		"allowlist": func(v strictjson.Value) error {
 			list, err := readAllowlist(v)
 			d.Allowlist = &list
+			return err
+		},
+		"registration": func(v strictjson.Value) error {
+			to, err := readRegistration(v)
+			d.Registration = &to
 			return err
 		},
 		"pins":     func(v strictjson.Value) error { return readEntries(v, each(readPin), &d.Pins) },

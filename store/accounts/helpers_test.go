@@ -58,7 +58,7 @@ func (u *Store) Create(name chat.Name, role chat.Role, keys []chat.Key, password
 
 func (u *Store) CreateInvited(code string, name chat.Name, keys []chat.Key, password []byte, since uint64) (chat.Account, error) {
 	stranger := chat.Caller{Name: name, Addr: netip.MustParseAddr("192.0.2.1")}
-	return u.createBy(stranger, chat.CreateAccount{Since: since, Code: InviteHash(code)}, name, chat.User, keys, password)
+	return u.createBy(stranger, chat.CreateAccount{Since: since, Code: InviteHash(code), Setting: chat.Open}, name, chat.User, keys, password)
 }
 
 func (u *Store) createBy(who chat.Caller, in chat.CreateAccount, name chat.Name, role chat.Role, keys []chat.Key, password []byte) (chat.Account, error) {

@@ -51,16 +51,17 @@ func (r *reader) readFile(doc strictjson.Value) error {
 	var users, rooms, upto []strictjson.Value
 	var pins []chat.Pin
 	err := doc.Fields(map[string]func(strictjson.Value) error{
-		"format":    func(v strictjson.Value) error { return readFormat(v, &r.format) },
-		"upto":      func(v strictjson.Value) error { upto = []strictjson.Value{v}; return v.Into(&r.upto) },
-		"users":     func(v strictjson.Value) error { users = []strictjson.Value{v}; return nil },
-		"rooms":     func(v strictjson.Value) error { rooms = []strictjson.Value{v}; return nil },
-		"bans":      readSanctions(&r.parts.Bans, false),
-		"mutes":     readSanctions(&r.parts.Mutes, true),
-		"invites":   func(v strictjson.Value) error { return items(v, readInvite, &r.parts.Invites) },
-		"allowlist": func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
-		"reserved":  strictjson.To(&r.parts.Reserved),
-		"pins":      func(v strictjson.Value) error { return items(v, readPin, &pins) },
+		"format":       func(v strictjson.Value) error { return readFormat(v, &r.format) },
+		"upto":         func(v strictjson.Value) error { upto = []strictjson.Value{v}; return v.Into(&r.upto) },
+		"users":        func(v strictjson.Value) error { users = []strictjson.Value{v}; return nil },
+		"rooms":        func(v strictjson.Value) error { rooms = []strictjson.Value{v}; return nil },
+		"bans":         readSanctions(&r.parts.Bans, false),
+		"mutes":        readSanctions(&r.parts.Mutes, true),
+		"invites":      func(v strictjson.Value) error { return items(v, readInvite, &r.parts.Invites) },
+		"allowlist":    func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
+		"registration": func(v strictjson.Value) (err error) { r.parts.Registration, err = readRegistration(v); return err },
+		"reserved":     strictjson.To(&r.parts.Reserved),
+		"pins":         func(v strictjson.Value) error { return items(v, readPin, &pins) },
 	})
 	switch {
 	case err != nil:

@@ -91,6 +91,18 @@ func readInvite(v strictjson.Value) (invite chat.StoredInvite, err error) {
 	return chat.StoredInvite{Invite: chat.Invite{ID: i.ID, Uses: i.Uses, By: i.By, At: i.At, Until: i.Until}, Hash: i.Hash}, err
 }
 
+// readRegistration reads who may register; an empty word leaves it to the setting.
+func readRegistration(v strictjson.Value) (to chat.Registration, err error) {
+	if err = v.Into(&to); err != nil {
+		return "", err
+	}
+	switch to {
+	case "", chat.Open, chat.InviteOnly, chat.Closed:
+		return to, nil
+	}
+	return "", fmt.Errorf("registration is %q; it must be open, invite or closed", to)
+}
+
 // readAllowlist reads the list; an empty JSON list is how a server begins.
 func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	if v.IsList() {

@@ -244,6 +244,9 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 	if d.Allowlist != nil {
 		add("allowlist", "")
 	}
+	if d.Registration != nil {
+		add("registration", string(*d.Registration))
+	}
 	for _, name := range slices.Concat(d.Reserved.Put, d.Reserved.Removed) {
 		add("reserved name", name.String())
 	}

@@ -27,6 +27,10 @@ func encode(s *chat.State, upto uint64) ([]byte, error) {
 	strictjson.List(p, "\n  ", parts.Invites, func(i chat.StoredInvite) { writeInvite(p, i) })
 	p.Text("],\n \"allowlist\":")
 	writeAllowlist(p, parts.Allowlist)
+	if parts.Registration != "" {
+		p.Text(",\n \"registration\":")
+		p.Value(parts.Registration)
+	}
 	p.Text(",\n \"reserved\":[")
 	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
 	if len(parts.Pins) > 0 {

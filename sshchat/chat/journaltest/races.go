@@ -91,7 +91,7 @@ func (w *world) server(in ...chat.Intent) {
 func raceForName(w *world, i int) {
 	one, two := newPerson(w, fmt.Sprintf("race%d", i)), newPerson(w, fmt.Sprintf("race%d", i))
 	a, b := one.account(chat.User), two.account(chat.User)
-	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a}}, asks{two.stranger(), chat.CreateAccount{Account: b}}),
+	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Setting: chat.Open}}, asks{two.stranger(), chat.CreateAccount{Account: b, Setting: chat.Open}}),
 		chat.ErrNameTaken, chat.ErrStale)
 	for k, h := range w.rig.Hubs() {
 		if is, ok := h.View().ByName(one.Name); !ok || is.ID != []string{a.ID, b.ID}[won] {
@@ -106,7 +106,7 @@ func raceForInvite(w *world, i int) {
 	w.server(chat.CreateInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: hash[:8], Uses: 1}, Hash: hash}})
 	one, two := newPerson(w, fmt.Sprintf("one%d", i)), newPerson(w, fmt.Sprintf("two%d", i))
 	a, b := one.account(chat.User), two.account(chat.User)
-	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Code: hash}}, asks{two.stranger(), chat.CreateAccount{Account: b, Code: hash}}),
+	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Code: hash, Setting: chat.Open}}, asks{two.stranger(), chat.CreateAccount{Account: b, Code: hash, Setting: chat.Open}}),
 		chat.ErrInvite)
 	for k, h := range w.rig.Hubs() {
 		if h.View().Len() != 5 || h.View().Invited(hash) {
