@@ -9,6 +9,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/limit"
+	"sshchat/sshchat/proxy"
 
 	"charm.land/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -33,6 +34,7 @@ type conn struct {
 
 	preamble preamble // owned by the reader
 	out      outbox
+	via      *proxy.Header // the load balancer's, with the client's address; nil: there is none in between
 
 	// Set once, before there is a session:
 
@@ -62,7 +64,12 @@ func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 // serve serves one connection until it ends.
 func (s *Server) serve(nc net.Conn) {
-	c := s.accept(nc)
+	via, ok := s.proxied(nc)
+	if !ok {
+		nc.Close()
+		return
+	}
+	c := s.accept(nc, via)
 	if c == nil {
 		nc.Close()
 		return
@@ -76,9 +83,12 @@ func (s *Server) serve(nc net.Conn) {
 	}
 }
 
-// accept takes a connection, or turns it away and says why.
-func (s *Server) accept(nc net.Conn) *conn {
-	c := &conn{Conn: nc, server: s, source: host(nc.RemoteAddr()), from: limit.SourceOf(nc.RemoteAddr()), addr: limit.AddrOf(nc.RemoteAddr())}
+// accept takes a connection, or turns it away and says why. All that is counted and said of it is by its client's address,
+// also if it comes via a load balancer.
+func (s *Server) accept(nc net.Conn, via *proxy.Header) *conn {
+	c := &conn{Conn: nc, server: s, via: via}
+	client := c.clientAddr()
+	c.source, c.from, c.addr = host(client), limit.SourceOf(client), limit.AddrOf(client)
 	c.exempt = s.limits().IsExempt(c.addr)
 	if _, banned := s.view().Banned(chat.Name{}, c.addr, ""); banned {
 		s.stats.Banned.Add(1)

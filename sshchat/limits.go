@@ -1,6 +1,8 @@
 package sshchat
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"sshchat/sshchat/limit"
@@ -31,6 +33,7 @@ type Limits struct {
 	MaxPasswordFailures int             // in a row, after which passwords for the name are heard from known sources alone
 	FailDelay           time.Duration   // a failed password is answered no earlier than this after it came
 	AuthTries           int             // login attempts in one connection; high, for agents with many keys
+	ProxyFrom           []netip.Prefix  // load balancers: their connections begin with a PROXY protocol header, and nobody else's
 	Env                 int             // environment variables of one session
 	EnvBytes            int             // their size
 	SendBuffer          int             // kernel's buffer toward one client, bytes
@@ -38,6 +41,11 @@ type Limits struct {
 	Messages            limit.Allowance // what one person says, in all sessions together
 	Commands            limit.Allowance // commands of one person that do work
 	Input               limit.Allowance // bytes of input of one session
+}
+
+// isProxy reports whether connections from the address begin with a PROXY protocol header.
+func (l *Limits) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(l.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // DefaultLimits are the limits of a server without other settings.

@@ -2,29 +2,35 @@ package sshchat
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"syscall"
 	"time"
 
+	"sshchat/sshchat/limit"
+	"sshchat/sshchat/proxy"
 	"sshchat/sshchat/text"
 
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// This file is how a connection begins: with a version line of SSH, or not at all. The library would skip what comes
-// before that line. A load balancer's PROXY header, skipped, makes all clients count as one address.
+// This file is how a connection begins: with a version line of SSH, or not at all, unless it comes from a load balancer
+// (Limits.ProxyFrom): then with a PROXY protocol header before that line. The library would skip what comes before it. Of a
+// header that is skipped all clients count as one address, and of one that is believed anybody can choose an address.
 
 // errNotSSH ends the reading of a connection that does not begin as SSH does.
 var errNotSSH = errors.New("not SSH")
 
 var (
 	sshPrefix = []byte("SSH-")
-	proxyV1   = []byte("PROXY ")
-	proxyV2   = []byte("\r\n\r\n\x00\r\nQUIT\n")
+	proxyV1   = []byte(proxy.Signature1)
+	proxyV2   = []byte(proxy.Signature)
 )
 
 // preamble is the first bytes of a connection, as far as they are needed to tell what it is. It belongs to the reader.
@@ -61,12 +67,86 @@ func (h *preamble) take(p []byte) (proxy bool, err error) {
 
 // checkVersion looks at what the client has sent, until it is known to speak SSH.
 func (c *conn) checkVersion(p []byte) error {
-	proxy, err := c.preamble.take(p)
-	if proxy {
-		c.server.strangerLog.write(slog.LevelWarn, c.from, "closed: got a PROXY header instead of SSH", "source", c.source,
-			"do", "switch off the PROXY protocol in the load balancer; it is not supported")
+	header, err := c.preamble.take(p)
+	switch {
+	case !header:
+	case c.via != nil && c.server.limits().isProxy(c.addr):
+		c.server.strangerLog.write(slog.LevelWarn, c.from, "closed: second PROXY header", "source", c.source,
+			"do", "let only the last of several load balancers send one")
+	default:
+		c.server.strangerLog.write(slog.LevelWarn, c.from, "closed: PROXY header from "+c.source+", which is not in proxy-from", "source", c.source,
+			"do", "if it is your load balancer, add its address to proxy-from")
 	}
 	return err
+}
+
+// proxied takes the header of a connection from a load balancer; nil if it comes from elsewhere. Without a valid header the
+// connection is refused, since its client would count as the balancer. Nothing of this is counted against the balancer: it
+// would keep away everybody behind it. Headers that are awaited have a bound of their own, which only balancers can fill.
+func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
+	limits, from := s.limits(), nc.RemoteAddr()
+	if !limits.isProxy(limit.AddrOf(from)) {
+		return nil, true
+	}
+	defer s.headers.Add(-1)
+	if n := s.headers.Add(1); n > int64(limits.Starting) {
+		s.refuseHeader(from, fmt.Errorf("%d connections have not sent their PROXY protocol header yet", n-1))
+		return nil, false
+	}
+	defer context.AfterFunc(s.stop, func() { nc.Close() })()
+	nc.SetReadDeadline(time.Now().Add(min(limits.KeyExchange, limits.Handshake))) // if it fails, so does reading
+	h, err := proxy.Read(nc)
+	switch {
+	case errors.Is(err, proxy.ErrMissing):
+		s.refuseHeader(from, err)
+		s.turnAway(nc, "connections from your address must come with a PROXY protocol header, from a load balancer")
+		return nil, false
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, proxy.ErrInvalid), s.draining.Load():
+		return nil, false // whether the port is open was looked at
+	case err != nil:
+		s.refuseHeader(from, err)
+		return nil, false
+	case h.Local:
+		answerCheck(nc)
+		return nil, false
+	}
+	nc.SetReadDeadline(time.Time{})
+	return &h, true
+}
+
+// refuseHeader logs that a connection from a load balancer was refused.
+func (s *Server) refuseHeader(from net.Addr, why error) {
+	s.stats.Unproxied.Add(1)
+	if errors.Is(why, os.ErrDeadlineExceeded) {
+		why = errors.New("it did not come in time")
+	}
+	s.strangerLog.write(slog.LevelWarn, limit.SourceOf(from), "closed: no valid PROXY header from "+host(from)+", which is in proxy-from", "source", host(from),
+		"why", why, "do", "if it is your load balancer, let it send version 2 of the PROXY protocol (send-proxy-v2); if not, remove it from proxy-from")
+}
+
+// answerCheck answers a load balancer's health check: this is SSH. Not even a full server refuses it, or a flood of strangers
+// could have the balancer take the server for dead.
+func answerCheck(nc net.Conn) {
+	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
+	if _, err := io.WriteString(nc, "SSH-2.0-"+version+"\r\n"); err == nil {
+		lingerOn(nc)
+	}
+}
+
+// clientAddr is the client's address.
+func (c *conn) clientAddr() net.Addr {
+	if c.via != nil {
+		return net.TCPAddrFromAddrPort(c.via.Client)
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// LocalAddr implements net.Conn: it is where the client has connected to.
+func (c *conn) LocalAddr() net.Addr {
+	if c.via != nil {
+		return net.TCPAddrFromAddrPort(c.via.Server)
+	}
+	return c.Conn.LocalAddr()
 }
 
 // remoteAddr is the client's address, and leads back to the connection where the library only has an address to give.
@@ -76,7 +156,7 @@ type remoteAddr struct {
 }
 
 // RemoteAddr implements net.Conn.
-func (c *conn) RemoteAddr() net.Addr { return remoteAddr{c.Conn.RemoteAddr(), c} }
+func (c *conn) RemoteAddr() net.Addr { return remoteAddr{c.clientAddr(), c} }
 
 // logNoCommonAlgorithm logs that client and server have no algorithm in common, with what the client offered, cleaned and
 // shortened. There is no penalty for it.
@@ -113,10 +193,14 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 	}
 	defer func() { <-s.turningAway }()
 	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
-	if _, err := nc.Write(disconnect(why)); err != nil {
-		return
+	if _, err := nc.Write(disconnect(why)); err == nil {
+		lingerOn(nc)
 	}
-	// Closed with unread bytes of the client, the connection would be reset, and the words lost with it.
+}
+
+// lingerOn reads what the client still sends: closed with unread bytes, the connection would be reset, and the last words lost
+// with it. The connection has a deadline.
+func lingerOn(nc net.Conn) {
 	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		io.Copy(io.Discard, io.LimitReader(nc, 64<<10))
 	}

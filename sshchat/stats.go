@@ -14,6 +14,7 @@ type Stats struct {
 	Crowded    int `metric:"refused_total,reason=starting" stat:"refused-full"`     // connections refused at accept: too many have not logged in
 	Crowding   int `metric:"refused_total,reason=inside" stat:"refused-limit"`      // connections refused after login: too many of their account or source
 	Penalized  int `metric:"refused_total,reason=penalty" stat:"refused-penalty"`   // connections refused at accept, for what their source did
+	Unproxied  int `metric:"refused_total,reason=proxy" stat:"refused-proxy"`       // connections from load balancers refused for having no valid PROXY protocol header
 	Logins     int `metric:"logins_total,outcome=ok"`                               // into an account
 	Strangers  int `metric:"logins_total,outcome=stranger" stat:"new-logins"`       // logins that have no account yet
 	Failures   int `metric:"logins_total,outcome=failed" stat:"wrong-passwords"`    // failed passwords
@@ -37,7 +38,7 @@ type counters struct {
 	Stalled, Dead, Late, Refused atomic.Int64
 	Logins, Strangers, Failures  atomic.Int64
 	Unheard, Penalized, Banned   atomic.Int64
-	Crowded, Crowding            atomic.Int64
+	Crowded, Crowding, Unproxied atomic.Int64
 	Deliveries, Skipped          atomic.Int64
 	TooFast, Slowed, Panics      atomic.Int64
 	Sessions                     atomic.Int64
@@ -52,7 +53,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Stalled: n(&c.Stalled), Dead: n(&c.Dead), Late: n(&c.Late), Refused: n(&c.Refused),
 		Logins: n(&c.Logins), Strangers: n(&c.Strangers), Failures: n(&c.Failures),
-		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned), Crowded: n(&c.Crowded), Crowding: n(&c.Crowding),
+		Unheard: n(&c.Unheard), Penalized: n(&c.Penalized), Banned: n(&c.Banned), Crowded: n(&c.Crowded), Crowding: n(&c.Crowding), Unproxied: n(&c.Unproxied),
 		Deliveries: n(&c.Deliveries), Skipped: n(&c.Skipped),
 		TooFast: n(&c.TooFast), Slowed: n(&c.Slowed), Panics: n(&c.Panics),
 		Away: s.penalties.Active(), Starting: s.admission.Starting(),

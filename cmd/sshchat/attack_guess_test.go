@@ -131,12 +131,19 @@ func TestAttackGuessersAreTurnedAwayAndTold(t *testing.T) {
 	row.Control("%d are checked with the limits off", off)
 }
 
-// dialFrom connects from another address of the loopback network.
+// dialFrom connects from another address of the loopback network, or from any via a load balancer.
 func (s *testServer) dialFrom(ip string) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}, Timeout: patience}
+	from := ip
+	if s.via != "" {
+		from = s.via
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: patience}
 	conn, err := d.Dial("tcp", s.addr)
 	if err == nil {
 		err = conn.SetReadDeadline(time.Now().Add(patience))
+	}
+	if err == nil && s.via != "" {
+		_, err = conn.Write(proxyHeader(s.t, 2, ip))
 	}
 	return conn, err
 }

@@ -23,7 +23,7 @@ func healthy(t *testing.T, s *testServer, u *user) {
 }
 
 // closes waits until the server has closed the connection.
-func closes(t *testing.T, what string, wait func() error) {
+func closes(t testing.TB, what string, wait func() error) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() { wait(); close(done) }()

@@ -32,7 +32,26 @@ func (s *settings) check() error {
 	} else if l.Reserved >= l.Starting {
 		return s.bad("max-startups-reserved", "it is %d, and must be less than the last number of max-startups, which is %d", l.Reserved, l.Starting)
 	}
+	s.checkProxies()
 	return s.checkKeyFiles()
+}
+
+// checkProxies warns of networks in proxy-from that are hardly load balancers alone: whoever is in them can choose the address
+// that limits, bans and logs see.
+func (s *settings) checkProxies() {
+	for i, p := range s.limits.ProxyFrom {
+		ip, least := p.Addr(), 8
+		if ip.Is6() {
+			least = 7
+		}
+		if own := ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast(); !own {
+			least *= 2
+		}
+		if p.Bits() < least {
+			s.warnings = append(s.warnings, fmt.Sprintf("%s: everybody in %s can choose the address that limits, bans and logs see; name only your load balancers",
+				s.origins["proxy-from"].String("proxy-from"), (*prefixes)(&s.limits.ProxyFrom).words()[i]))
+		}
+	}
 }
 
 // checkAddress looks at the form of an address: whether the server can listen there is found out by listening.

@@ -432,7 +432,7 @@ func TestProxyHeaderIsRefused(t *testing.T) {
 		tcp.Close()
 	}
 	waitFor(t, "two lines of the log", func() bool {
-		return strings.Count(s.log.String(), "got a PROXY header instead of SSH source=127.0.0.1") == 2
+		return strings.Count(s.log.String(), `closed: PROXY header from 127.0.0.1, which is not in proxy-from source=127.0.0.1 `) == 2
 	})
 }
 

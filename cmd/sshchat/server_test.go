@@ -85,6 +85,7 @@ type testServer struct {
 	addr     string
 	data     string
 	log      *logBuffer
+	via      string        // a load balancer's address: clients that say where they come from come via it
 	cmd      *exec.Cmd     // nil if it runs in this process
 	stopHere func()        // of one that does
 	ended    chan struct{} // closed when it has ended, and all its log is read

@@ -143,6 +143,7 @@ func (s *settings) connectionSettings() []setting {
 		{name: "per-source-max-startups", group: connectionGroup, live: true, value: &number{n: &l.StartingSource, min: 1, max: math.MaxInt, none: true}, help: "connections of one source, an IPv4 address or an IPv6 /64, that have not logged in", old: was("starting-source")},
 		{name: "per-source-max-connections", group: connectionGroup, live: true, value: atLeast(&l.SourceConns, 1), help: "connections of one source that have logged in", old: was("source-connections")},
 		{name: "per-account-max-connections", group: connectionGroup, live: true, value: atLeast(&l.AccountConns, 1), help: "connections of one account", old: was("account-connections")},
+		{name: "proxy-from", group: connectionGroup, live: true, value: (*prefixes)(&l.ProxyFrom), help: "load balancers, whose connections must begin with a PROXY protocol header, version 2, that names the client (repeatable)"},
 		{name: "unused-connection-timeout", group: connectionGroup, live: true, value: &span{d: &l.FirstChannel}, help: "time a connection may have no open session", old: was("channel-time")},
 		{name: "client-alive-interval", group: connectionGroup, live: true, value: &span{d: &l.Keepalive, off: "never in OpenSSH"}, help: "silence after which the server asks a client for a sign of life", old: was("keepalive")},
 		{name: "client-alive-count-max", group: connectionGroup, live: true, value: atLeast(&l.KeepaliveMax, 1), help: "requests for a sign of life without an answer until the connection is closed"},

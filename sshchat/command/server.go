@@ -93,6 +93,7 @@ wrong-passwords      including unchecked-passwords: those refused unchecked, aft
 refused-full         connections refused because too many were logging in
 refused-limit        connections refused because the account or address had too many
 refused-penalty      connections refused from blocked sources; refused-banned: from banned addresses
+refused-proxy        connections from load balancers refused without a valid PROXY protocol header
 refused-channels     channels refused, such as port forwarding, or more sessions than allowed
 closed-stalled       connections closed because the client read nothing
 closed-dead          connections closed because the client did not answer
