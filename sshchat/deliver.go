@@ -172,10 +172,10 @@ func (v *display) roomInView() chat.RoomName {
 
 // showRooms passes changed rooms and unread counts to the UI.
 func (v *display) showRooms() {
-	if !v.inbox.Dirty() && !v.entered && !v.olderChanged {
+	if !v.inbox.Dirty() && !v.changed && !v.olderChanged {
 		return
 	}
-	v.entered, v.olderChanged = false, false
+	v.changed, v.olderChanged = false, false
 	services := v.who.server.services
 	var rooms []view.Room
 	for _, r := range v.inbox.Rooms() {
@@ -184,9 +184,12 @@ func (v *display) showRooms() {
 			other = v.presenceOf(r.Name.Other(v.who.name))
 		}
 		shown := view.Room{
-			Name: r.Name, Other: other, Topic: r.Topic, Here: r.Online, Members: r.Members,
+			Name: r.Name, Other: other, Topic: r.Topic, Here: int32(r.Online), Members: int32(r.Members),
 			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
 			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
+		}
+		if v.watched != nil && v.watched.room == r.Name {
+			shown.People = services.Hub.Roster(v.who.name, r.Name)
 		}
 		if v.reading(r.Name) {
 			u := v.unlocked

@@ -21,7 +21,8 @@ type display struct {
 
 	room          chat.RoomName // the current room
 	before        chat.RoomName // the one that was current before it; zero if there is none
-	entered       bool          // the current room is new, and the UI has to be given what it shows of it
+	changed       bool          // the UI has to be given what it shows of the current room
+	watched       *watched      // the room whose people are shown; nil: none is
 	settings      command.Settings
 	reader        *chat.Reader
 	filter        chat.Filter // what is not shown
@@ -45,10 +46,13 @@ func (v *display) SetRoom(room chat.RoomName) {
 	if v.ui.Kind != "" {
 		v.ui.Enter(room)
 	}
+	if changed {
+		v.watched = v.watched.people(v)
+	}
 	if !changed || !room.IsDirect() {
 		return
 	}
-	v.entered = true // a full screen shows whether the other person is online above the messages, if there are any
+	v.changed = true // a full screen shows whether the other person is online above the messages, if there are any
 	if v.ui.Kind == view.KindPlain || v.full() && !v.who.server.services.Hub.In(v.who.name, room) {
 		other := room.Other(v.who.name)
 		v.ui.Print(other.String() + " is " + v.presenceOf(other) + ".")
@@ -162,6 +166,36 @@ func (v *display) applySettings() {
 		v.changeUI()
 	}
 	v.ui.Set(v.preferences())
+	v.watched = v.watched.people(v)
+}
+
+// watched is a room whose people are shown beside its messages.
+type watched struct {
+	room chat.RoomName
+	stop func()
+}
+
+// people returns what is to be watched from now on: the current room, if that is wanted and the screen is wide enough.
+func (w *watched) people(v *display) *watched {
+	width, _, _ := v.channel.size()
+	wanted := v.settings.Pane && v.full() && width >= view.MinPane && !v.room.IsDirect()
+	if wanted == (w != nil) && (!wanted || w.room == v.room) {
+		return w
+	}
+	w.end()
+	v.changed = true
+	if !wanted {
+		return nil
+	}
+	waker := v.frame.waker
+	return &watched{v.room, v.who.server.services.Hub.WatchRoster(v.room, func() { waker.Wake(rosterChanged) })}
+}
+
+// end ends it, if anything is watched.
+func (w *watched) end() {
+	if w != nil {
+		w.stop()
+	}
 }
 
 // changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.

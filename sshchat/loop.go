@@ -32,16 +32,17 @@ const (
 
 // Why a session's goroutine wakes up.
 const (
-	newMessages wake.Reason = 1 << iota // the reader may have something
-	inputReady                          // the client has sent something
-	resized                             // the client's terminal has another size
-	jobPosted                           // the job has something to be done
-	ended                               // the session's context has ended
-	frameDue                            // the next frame may be drawn
-	escapeDue                           // no more bytes followed an Esc
-	actionDue                           // the next action may be done
-	marksDue                            // read marks are due to be passed to the hub
-	lockDue                             // nothing was typed for so long that what is unlocked is locked again
+	newMessages   wake.Reason = 1 << iota // the reader may have something
+	inputReady                            // the client has sent something
+	resized                               // the client's terminal has another size
+	jobPosted                             // the job has something to be done
+	ended                                 // the session's context has ended
+	frameDue                              // the next frame may be drawn
+	escapeDue                             // no more bytes followed an Esc
+	actionDue                             // the next action may be done
+	marksDue                              // read marks are due to be passed to the hub
+	rosterChanged                         // who is in the room that is shown
+	lockDue                               // nothing was typed for so long that what is unlocked is locked again
 )
 
 // chat serves an interactive session: it shows messages, and acts on input.
@@ -70,6 +71,7 @@ func (s *session) chat(ctx context.Context) int {
 	s.inbox = chat.NewInbox(s.name, hub)
 	defer func() { s.inbox.Flush() }()
 	defer func() { s.setUnlocked(nil) }()
+	defer func() { s.watched.end() }()
 	s.applySettings()
 	s.greet()
 	s.reader.Listen(s.waker, newMessages)
@@ -171,6 +173,10 @@ func (s *session) step(why wake.Reason) {
 	if why&resized != 0 {
 		width, height, _ := s.channel.size()
 		s.ui.Resize(width, height)
+		s.watched = s.watched.people(&s.display)
+	}
+	if why&rosterChanged != 0 {
+		s.changed = true
 	}
 	if why&frameDue != 0 && s.frame.fired() {
 		s.resting = false

@@ -37,6 +37,7 @@ func (h *sequencer) decided(before *State, b Batch) {
 			r = h.addRoom(name, nil, 0)
 		}
 		r.decided(is, b.At.Wall)
+		r.roster.changed()
 	}
 	h.mu.Unlock()
 	for _, name := range b.After.changedSince(before) {

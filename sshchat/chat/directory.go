@@ -214,9 +214,10 @@ func (h *directory) Room(me Name, name RoomName) (RoomInfo, error) {
 
 // Presence is a member of a room, and whether they are online and marked as away.
 type Presence struct {
-	Name   Name
-	Online bool
-	Away   bool
+	Name      Name
+	Online    bool
+	Away      bool
+	Moderates bool // in this room, at least; only in a Roster
 }
 
 // Members lists a room's members by name.
@@ -230,7 +231,7 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	people := make([]Presence, 0, len(r.members))
 	for n := range r.members {
 		p := h.people[n]
-		people = append(people, Presence{n, p != nil && p.sessions > 0, p != nil && p.away != nil})
+		people = append(people, Presence{Name: n, Online: p != nil && p.sessions > 0, Away: p != nil && p.away != nil})
 	}
 	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
 	return people, nil

@@ -363,6 +363,9 @@ func (h *directory) changed(name Name) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if p := h.people[name]; p != nil {
+		for room := range p.rooms {
+			h.rooms[room].roster.changed()
+		}
 		h.appendNotice(p.log, Message{Kind: Changed})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,7 @@ func (h *presence) opened(name Name, terminal bool) {
 		r := h.rooms[room]
 		if p.sessions == 1 {
 			r.online++
+			r.roster.changed()
 		}
 		if terminal && p.terminals == 1 {
 			h.notePresence(r, name, true)
@@ -80,6 +82,7 @@ func (h *presence) closed(name Name, terminal bool) {
 		if p.sessions > 0 {
 			continue
 		}
+		r.roster.changed()
 		if r.online--; r.online == 0 && h.keeps.Load() == 0 {
 			r.Log.Trim()
 		}
@@ -215,6 +218,7 @@ func (h *presence) addMember(r *Room, name Name, since uint64) {
 	}
 	p.rooms[r.Name] = h.appendNotice(p.log, Message{Room: r.Name, Kind: Joined})
 	h.members.Add(1)
+	r.roster.changed()
 	h.notePresence(r, name, true)
 }
 
@@ -227,6 +231,7 @@ func (h *presence) removeMember(r *Room, name Name) {
 	delete(r.members, name)
 	delete(p.rooms, r.Name)
 	h.members.Add(1)
+	r.roster.changed()
 	if p.sessions > 0 {
 		r.online--
 	}
@@ -257,6 +262,9 @@ func (h *presence) setAway(me Name, a *absence) (was bool) {
 	}
 	was = p.away != nil
 	p.away = a
+	for room := range p.rooms {
+		h.rooms[room].roster.changed()
+	}
 	h.appendNotice(p.log, Message{Kind: Changed})
 	return was
 }
@@ -269,4 +277,122 @@ func (h *presence) Away(name Name) (why Text, since time.Time, away bool) {
 		return p.away.why, p.away.since, true
 	}
 	return Text{}, time.Time{}, false
+}
+
+// Roster is who is in a room. It is shared, and never changed: another one shows a change.
+type Roster struct {
+	// People are those who are online, then those who are away, then the others, each by name; at most rosterNames.
+	People  []Presence
+	Online  int // who are not away
+	Away    int
+	Offline int
+}
+
+const (
+	rosterNames = 200             // as many as the tallest screen has rows
+	rosterDelay = time.Second / 2 // changes are gathered this long: everyone may come at once
+)
+
+// Roster returns who is in a room that me is in; nil if me is not.
+func (h *Hub) Roster(me Name, name RoomName) *Roster {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return nil
+	}
+	if _, in := r.members[me]; !in {
+		return nil
+	}
+	if is := r.roster.is.Load(); is != nil {
+		return is
+	}
+	is := r.makeRoster(h.state.Load(), h.people)
+	r.roster.is.Store(is)
+	return is
+}
+
+// makeRoster is called with the hub's mu held.
+func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
+	var online, away, offline []Presence
+	for n := range r.members {
+		switch p := people[n]; {
+		case p == nil || p.sessions == 0:
+			offline = append(offline, Presence{Name: n})
+		case p.away != nil:
+			away = append(away, Presence{Name: n, Online: true, Away: true})
+		default:
+			online = append(online, Presence{Name: n, Online: true})
+		}
+	}
+	is := &Roster{Online: len(online), Away: len(away), Offline: len(offline)}
+	for _, group := range [][]Presence{online, away, offline} {
+		if len(is.People) < rosterNames {
+			slices.SortFunc(group, func(a, b Presence) int { return a.Name.Compare(b.Name) })
+			is.People = append(is.People, group...)
+		}
+	}
+	is.People = slices.Clone(is.People[:min(rosterNames, len(is.People))])
+	for i := range is.People {
+		p := &is.People[i]
+		if a := state.named(p.Name); a != nil {
+			creator, mod := state.RoomRole(p.Name, r.Name)
+			p.Moderates = RankOf(a.Role, creator, mod) > RankMember
+		}
+	}
+	return is
+}
+
+// WatchRoster has wake called soon after each change of who is in a room, until stop is called. wake must not block.
+func (h *presence) WatchRoster(name RoomName, wake func()) (stop func()) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[name]
+	if r == nil {
+		return func() {}
+	}
+	return r.roster.watch(&wake)
+}
+
+// roster is who is in a room as it was last asked for, and who watches it. It locks for itself.
+type roster struct {
+	is atomic.Pointer[Roster] // nil: it has changed; set with the hub's mu held
+
+	mu       sync.Mutex
+	watchers map[*func()]bool // guarded by mu; nil: nobody
+	due      bool             // guarded by mu; they are woken soon
+}
+
+func (r *roster) watch(wake *func()) (stop func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.watchers == nil {
+		r.watchers = make(map[*func()]bool)
+	}
+	r.watchers[wake] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.watchers, wake)
+	}
+}
+
+// changed is called with the hub's mu held, after the change.
+func (r *roster) changed() {
+	r.is.Store(nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.watchers) > 0 && !r.due {
+		r.due = true
+		time.AfterFunc(rosterDelay, r.wake)
+	}
+}
+
+func (r *roster) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.due = false
+	for wake := range r.watchers {
+		(*wake)()
+	}
 }

@@ -9,8 +9,9 @@ import (
 
 // Room is a log and its members. Its settings are in the State.
 type Room struct {
-	Name RoomName
-	Log  *Log
+	Name   RoomName
+	Log    *Log
+	roster roster
 
 	// Guarded by the hub's mu:
 

@@ -18,9 +18,10 @@ const maxIgnored = 100
 
 // Settings is what a person chose, ready to use. ParseSettings fills in what was not chosen.
 type Settings struct {
-	UI         string         // "auto", "full" or "plain"
-	Theme      string         // one of Services.Themes, or of those of another version; empty for the first
-	Layout     string         // "aligned" or "compact"
+	UI         string // "auto", "full" or "plain"
+	Theme      string // one of Services.Themes, or of those of another version; empty for the first
+	Layout     string // "aligned" or "compact"
+	Pane       bool
 	Timestamps string         // "off", "time" or "datetime"
 	Zone       *time.Location // nil: the one the client names
 	Bell       string         // "off", "mention" or "all"
@@ -42,6 +43,7 @@ var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
 	themeSetting      = &setting{name: "theme", brief: "colours"}
 	layoutSetting     = &setting{name: "layout", values: []string{"aligned", "compact"}, brief: "where names stand"}
+	paneSetting       = &setting{name: "pane", values: []string{"off", "on"}, brief: "the people of the room beside its messages, on screens of 100 columns and more"}
 	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
 	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
 	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "when the terminal's bell rings"}
@@ -52,7 +54,7 @@ var (
 
 // settings is all that can be chosen, in the order it is listed.
 var settings = []*setting{
-	uiSetting, themeSetting, layoutSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
+	uiSetting, themeSetting, layoutSetting, paneSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
 }
 
 // settingAliases are the settings whose commands have other names.
@@ -66,7 +68,8 @@ func ParseSettings(chosen map[string]string) Settings {
 		zone = nil
 	}
 	return Settings{
-		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Layout: layoutSetting.of(chosen), Timestamps: timestampsSetting.of(chosen), Zone: zone,
+		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Layout: layoutSetting.of(chosen), Pane: paneSetting.of(chosen) == "on",
+		Timestamps: timestampsSetting.of(chosen), Zone: zone,
 		Bell: bellSetting.of(chosen), Mouse: mouseSetting.of(chosen) == "on", Quiet: quietSetting.of(chosen) == "on",
 		Ignore: parseNames(ignoreSetting.of(chosen)),
 	}
@@ -247,6 +250,7 @@ var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
 	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
 	_ = settingCommand("layout", "[aligned|compact]", layoutSetting, "names in a column, or before messages")
+	_ = settingCommand("pane", "[on|off]", paneSetting, "show who is in the room beside its messages")
 	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
 	_ = settingCommand("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
 	_ = settingCommand("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")
@@ -290,6 +294,8 @@ func noteSetting(c *Call, s *setting) {
 	switch {
 	case value == "":
 		c.Notef("%s is not set: %s", s.name, s.meaning(c.Services))
+	case s == paneSetting && value == "on":
+		c.Notef("pane is on: it is shown in rooms, on full screens of 100 columns and more")
 	case len(choices) > 2:
 		c.Notef("%s is %s (%s)", s.name, value, either(choices))
 	default:

@@ -12,7 +12,7 @@ import (
 
 func TestSettingsOfWhoChoseNothing(t *testing.T) {
 	s := ParseSettings(nil)
-	if s.UI != "auto" || s.Theme != "" || s.Layout != "aligned" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet || s.Ignore != nil {
+	if s.UI != "auto" || s.Theme != "" || s.Layout != "aligned" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Pane || s.Quiet || s.Ignore != nil {
 		t.Errorf("chosen from nothing: %+v", s)
 	}
 	if s.Clock() != "15:04" {
@@ -25,9 +25,9 @@ func TestSettingsOfWhoChoseNothing(t *testing.T) {
 
 func TestSettingsAreWhatWasChosen(t *testing.T) {
 	s := ParseSettings(map[string]string{
-		"ui": "plain", "theme": "mono", "layout": "compact", "timestamps": "datetime", "zone": "Europe/Vienna", "bell": "all", "mouse": "on", "quiet": "on", "ignore": "bob carol",
+		"ui": "plain", "theme": "mono", "layout": "compact", "timestamps": "datetime", "zone": "Europe/Vienna", "bell": "all", "mouse": "on", "pane": "on", "quiet": "on", "ignore": "bob carol",
 	})
-	if s.UI != "plain" || s.Theme != "mono" || s.Layout != "compact" || s.Timestamps != "datetime" || s.Bell != "all" || !s.Mouse || !s.Quiet {
+	if s.UI != "plain" || s.Theme != "mono" || s.Layout != "compact" || s.Timestamps != "datetime" || s.Bell != "all" || !s.Mouse || !s.Pane || !s.Quiet {
 		t.Errorf("chosen: %+v", s)
 	}
 	if s.Zone == nil || s.Zone.String() != "Europe/Vienna" || s.Clock() != "02 Jan 15:04" {
@@ -76,6 +76,9 @@ func TestSetAndItsDoors(t *testing.T) {
 		{"ui full", "ui", "full"},
 		{"layout compact", "layout", "compact"},
 		{"layout", "layout", "aligned"},
+		{"pane", "pane", "on"},
+		{"pane off", "pane", "off"},
+		{"set pane on", "pane", "on"},
 		{"mouse on", "mouse", "on"},
 		{"mouse", "mouse", "off"},
 		{"quiet", "quiet", "on"},

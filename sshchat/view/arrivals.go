@@ -99,7 +99,7 @@ func (f *Full) add(a *arrivals) {
 		fresh = fresh[over:]
 	}
 	for _, m := range fresh {
-		e := f.options.Lines.scroll(f.renderer, m, f.width(), f.end.last.turn)
+		e := f.options.Lines.scroll(f.renderer, m, f.messages.width, f.end.last.turn)
 		if e == nil || e.day != f.end.last.day {
 			f.stale = true
 			break

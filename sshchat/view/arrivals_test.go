@@ -118,7 +118,7 @@ func (h *house) draw() {
 func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 	draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 	people := []chat.Name{bob, bob, carol, ann}
-	h := newHouse(t, 12+draw(80, "width"), 5+draw(25, "height"), []string{"xterm-256color", "linux", "vt100"}[draw(3, "term")])
+	h := newHouse(t, 12+draw(140, "width"), 5+draw(25, "height"), []string{"xterm-256color", "linux", "vt100"}[draw(3, "term")])
 	says := func() {
 		room := h.rooms[draw(4, "room")%3].Name
 		m := happened(room, chat.Say, people[draw(4, "who")], texttest.Scripts[draw(len(texttest.Scripts), "text")]+strings.Repeat(" word", draw(20, "words"))+[]string{"", "", " ann", "\nanother line"}[draw(4, "end")])
@@ -164,14 +164,18 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 				func() { h.Ask("Sure? ", true) },
 			}[draw(5, "call")]()
 		case 12:
-			h.resize(12+draw(80, "width"), 4+draw(26, "height"))
+			h.resize(12+draw(140, "width"), 4+draw(26, "height"))
 			h.quick.Resize(h.cols, h.Full.rows)
 		case 13, 16:
 			if draw(3, "enter") == 0 {
 				h.Full.Enter(h.rooms[draw(3, "room")].Name)
 			}
 			r := &h.rooms[draw(3, "room")]
-			switch draw(4, "change") {
+			switch draw(6, "change") {
+			case 4:
+				r.People = nil
+			case 5:
+				r.People = rosterOf(draw(9, "online"), draw(3, "away"), draw(30, "offline"))
 			case 0:
 				r.Unread++
 			case 1:

@@ -59,7 +59,7 @@ func (b *bars) set(rooms []Room) {
 	for i, r := range rooms {
 		was := &b.rooms[b.order[i]]
 		b.roomsCurrent = b.roomsCurrent && was.Unread == r.Unread && was.Mentions == r.Mentions
-		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members && was.Other == r.Other)
+		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members && was.Other == r.Other && was.People == r.People)
 		*was = r
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 // town is rooms that are said something in, in turn, and sessions of people who are in some of them.
 type town struct {
+	people   *chat.Roster // of each room; nil if it is not shown
 	rooms    []chat.RoomName
 	logs     map[chat.RoomName][]chat.Message
 	lines    *Lines
@@ -25,7 +26,12 @@ type townsman struct {
 
 // newTown has n sessions of a kind; each is in some of the rooms, and has the first of its own in sight.
 func newTown(kind Kind, n, rooms, each int) *town {
-	w := &town{logs: make(map[chat.RoomName][]chat.Message), lines: &Lines{}}
+	return newTownOf(kind, n, rooms, each, 80, 24, nil)
+}
+
+// newTownOf is newTown with terminals of that size, on which those people are in each room.
+func newTownOf(kind Kind, n, rooms, each, width, height int, people *chat.Roster) *town {
+	w := &town{people: people, logs: make(map[chat.RoomName][]chat.Message), lines: &Lines{}}
 	for i := range rooms {
 		name, _ := text.ParseRoomName("room" + strconv.Itoa(i))
 		w.rooms = append(w.rooms, name)
@@ -35,11 +41,11 @@ func newTown(kind Kind, n, rooms, each int) *town {
 	}
 	for i := range n {
 		ui := New(kind, Options{
-			Me: mustName("user" + strconv.Itoa(i)), Width: 80, Height: 24, Term: "xterm-256color", Server: "chat.example", Lines: w.lines, Past: pastOf(w.before),
+			Me: mustName("user" + strconv.Itoa(i)), Width: width, Height: height, Term: "xterm-256color", Server: "chat.example", Lines: w.lines, Past: pastOf(w.before),
 		})
 		s := townsman{UI: ui}
 		for j := range each {
-			s.rooms = append(s.rooms, Room{Name: w.rooms[(i+j)%rooms], Topic: "what we build", Here: 3, Members: 9})
+			s.rooms = append(s.rooms, Room{Name: w.rooms[(i+j)%rooms], Topic: "what we build", Here: 3, Members: 9, People: people})
 		}
 		ui.Enter(s.rooms[0].Name)
 		ui.Rooms(s.rooms)

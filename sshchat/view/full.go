@@ -59,6 +59,7 @@ func (f *Full) Set(p Preferences) {
 // Rooms implements Display. A change of another room changes only the bar.
 func (f *Full) Rooms(rooms []Room) {
 	f.bars.set(rooms)
+	f.layout()
 	f.stale = f.messages.setRoom(f.bars.shownRoom()) || f.stale
 }
 
@@ -72,6 +73,7 @@ func (f *Full) Enter(room chat.RoomName) {
 	f.room, f.bars.room = room, room
 	f.bars.invalidate()
 	f.overlay = nil
+	f.layout()
 	f.messages.enter(f.bars.shownRoom())
 	f.stale = true
 }
@@ -88,7 +90,7 @@ const longAnswer = 3
 // Print implements Display.
 func (f *Full) Print(text string) {
 	text = strings.TrimRight(text, "\n")
-	if len(f.renderer.note(text, theme.Notice, f.width())) > longAnswer && f.input.question == nil {
+	if len(f.renderer.note(text, theme.Notice, f.messages.width)) > longAnswer && f.input.question == nil {
 		f.Show(f.last, text)
 		return
 	}
@@ -131,13 +133,15 @@ func (f *Full) Resize(width, height int) {
 		return
 	}
 	f.cols, f.rows = width, height
-	f.messages.width, f.bars.width = f.width(), f.width()
+	f.bars.width = f.width()
+	f.layout()
 	f.screen.forget()
 	f.stale = true
 	f.bars.invalidate()
 }
 
-// width is how many cells of a row are used: all but the last column, in which terminals differ.
+// width is how many cells of a row are used: all but the last column, in which terminals differ. Messages have less of them
+// beside a pane.
 func (f *Full) width() int { return f.cols - 1 }
 
 // Clear implements Display. The room's messages are hidden until the person scrolls up.
@@ -190,6 +194,8 @@ func (f *Full) drawChanges() {
 			f.screen.setRow(&f.output, f.screen.bottom, f.bars.status, rowHash(f.bars.status))
 		}
 		f.screen.setTitle(&f.output, f.bars.title)
+		f.screen.setPane(paneOf(f, f.screen.top, f.screen.bottom-f.screen.top))
+		f.screen.pane.draw(&f.output)
 	}
 	f.output.EndFrame(start, f.screen.row, f.screen.column)
 }
@@ -226,9 +232,10 @@ func (f *Full) compose() frame {
 		fr.rows = append(fr.rows, f.bars.topic)
 	}
 	fr.top, fr.bottom = len(fr.rows), len(fr.rows)+area
+	fr.pane = paneOf(f, fr.top, area)
 	if f.overlay != nil {
-		news := f.messages.notes.unseen(f.renderer, f.width(), min(longAnswer, area/2))
-		fr.rows = append(fr.rows, f.overlay.draw(f.renderer, f.width(), area-len(news))...)
+		news := f.messages.notes.unseen(f.renderer, f.messages.width, min(longAnswer, area/2))
+		fr.rows = append(fr.rows, f.overlay.draw(f.renderer, f.messages.width, area-len(news))...)
 		fr.rows = append(fr.rows, news...)
 	} else {
 		var rows []string

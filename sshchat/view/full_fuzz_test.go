@@ -37,11 +37,14 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
-		s := newStage(t, 10+draw(90, "width"), 3+draw(30, "height"), terms[draw(len(terms), "term")])
+		s := newStage(t, 10+draw(150, "width"), 3+draw(30, "height"), terms[draw(len(terms), "term")])
 		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: text.Direct(ann, bob)}}
 		s.enter(rooms...)
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
-			switch draw(9, "what") {
+			switch draw(10, "what") {
+			case 9:
+				rooms[draw(3, "room")].People = rosterOf(draw(4, "online"), draw(3, "away"), draw(30, "offline"))
+				s.Full.Rooms(rooms)
 			case 8:
 				bad := hostile[draw(len(hostile), "hostile")]
 				rooms[0].Topic = bad
@@ -61,7 +64,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 					}
 				}
 			case 5:
-				s.resize(2+draw(100, "width"), 1+draw(40, "height"))
+				s.resize(2+draw(160, "width"), 1+draw(40, "height"))
 			case 6:
 				[]func(){
 					func() { s.Print(strings.Repeat("an answer\n", 1+draw(30, "rows"))) }, func() { s.Fail("refused") }, func() { s.Ask("Sure? ", draw(2, "echo") == 1) },

@@ -14,6 +14,7 @@ const maxLines = 8 << 20
 // Its methods may be called from any goroutine; a nil *Lines keeps nothing.
 type Lines struct {
 	encoded encodedMessages
+	panes   panes
 
 	mu    sync.Mutex
 	young map[lineKey][]string // guarded by mu

@@ -15,6 +15,7 @@ type frame struct {
 	row, column int      // of the cursor
 	title       string
 	end         roomEnd // of the message area
+	pane        *pane   // beside the message area; nil for none
 }
 
 // screen is what a terminal shows: a hash for each row and no cells, so that an idle screen needs little memory.
@@ -26,6 +27,7 @@ type screen struct {
 	top, bottom int      // the message area of the last frame
 	row, column int      // the cursor's
 	title       uint64
+	pane        *paneShown // what stands beside the message area; nil for nothing
 }
 
 var seed = maphash.MakeSeed()
@@ -49,8 +51,9 @@ func (s *screen) draw(w *output.Buffer, f frame, mouse bool) {
 	if len(s.shown) != len(f.rows) {
 		w.PlainStyle()
 		w.ClearScreen()
-		s.shown = make([]uint64, len(f.rows))
+		s.shown, s.pane = make([]uint64, len(f.rows)), nil
 	}
+	s.setPane(f.pane)
 	var sums [MaxHeight]uint64
 	want := sums[:len(f.rows)]
 	for i, row := range f.rows {
@@ -60,10 +63,12 @@ func (s *screen) draw(w *output.Buffer, f frame, mouse bool) {
 		w.Scroll(f.top, f.bottom-1, n)
 		copy(s.shown[f.top:], s.shown[f.top+n:f.bottom])
 		clear(s.shown[f.bottom-n : f.bottom])
+		s.pane.scrolled(n)
 	}
 	for i, row := range f.rows {
 		s.setRow(w, i, row, want[i])
 	}
+	s.pane.draw(w)
 	s.top, s.bottom = f.top, f.bottom
 	s.setTitle(w, f.title)
 	if s.row != f.row || s.column != f.column {
@@ -82,6 +87,7 @@ func (s *screen) setRow(w *output.Buffer, i int, row string, sum uint64) {
 	w.Move(i, 0)
 	w.Styled(row)
 	w.EraseRow()
+	s.pane.overwritten(i)
 }
 
 // add writes messages below the rows of the message area that are in use, of which there is at least one, and returns how
@@ -99,6 +105,7 @@ func (s *screen) add(w *output.Buffer, messages []*encoded, used int) int {
 	for _, e := range messages[first:] {
 		w.Append(e.bytes)
 		n := min(len(e.sums), len(shown))
+		s.pane.added(used, len(e.sums))
 		if over := used + n - len(shown); over > 0 {
 			copy(shown, shown[over:])
 			used -= over
@@ -106,6 +113,7 @@ func (s *screen) add(w *output.Buffer, messages []*encoded, used int) int {
 		used += copy(shown[used:], e.sums[len(e.sums)-n:])
 	}
 	w.WholeRegion()
+	s.pane.draw(w)
 	return used
 }
 

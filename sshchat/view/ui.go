@@ -147,14 +147,15 @@ type Action struct {
 type Room struct {
 	Name     chat.RoomName
 	Topic    string
-	Here     int // members who are online
-	Members  int
-	Unread   int       // messages after Mark
-	Mentions int       // of these, messages that name the person; in a direct room all of them
-	Mark     uint64    // Seq of the last message the person has read; the unread line stands below it
-	Other    string    // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
-	Sealed   int       // older messages that are not in memory, and that the person can decrypt
-	Unlocked *Unlocked // of such messages, those that are unlocked in this session; they are not among Sealed
+	Here     int32 // members who are online
+	Members  int32
+	Unread   int          // messages after Mark
+	Mentions int          // of these, messages that name the person; in a direct room all of them
+	Mark     uint64       // Seq of the last message the person has read; the unread line stands below it
+	Other    string       // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
+	Sealed   int          // older messages that are not in memory, and that the person can decrypt
+	People   *chat.Roster // who is in it, for the pane beside its messages; nil if there is none
+	Unlocked *Unlocked    // of such messages, those that are unlocked in this session; they are not among Sealed
 }
 
 // Unlocked is what is unlocked of a room in this session. It is not changed: another one shows a change.
