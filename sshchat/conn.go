@@ -107,9 +107,9 @@ func (s *Server) accept(nc net.Conn, via *proxy.Header) *conn {
 	}
 	c.starting = true
 	c.lastRead.Store(time.Now().UnixNano())
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if socket, ok := nc.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		// Kernel buffers would hide megabytes of a client that does not read.
-		if err := tcp.SetWriteBuffer(s.limits().SendBuffer); err != nil {
+		if err := socket.SetWriteBuffer(s.limits().SendBuffer); err != nil {
 			s.log.Warn("set send buffer", "source", c.source, "err", err)
 		}
 	}
@@ -136,8 +136,11 @@ func attach(ctx ssh.Context, nc net.Conn) net.Conn {
 	return nc
 }
 
-// host is an address without its port.
+// host is an address without its port, as the log and the audit log have it.
 func host(addr net.Addr) string {
+	if from := limit.SourceOf(addr); from == limit.Unix {
+		return from.String()
+	}
 	h, _, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return addr.String()

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"sshchat/sshchat/listen"
 	"sshchat/sshchat/text"
 )
 
@@ -54,23 +54,11 @@ func (s *settings) checkProxies() {
 	}
 }
 
-// checkAddress looks at the form of an address: whether the server can listen there is found out by listening.
-func checkAddress(word string) error {
-	_, port, err := net.SplitHostPort(word)
-	if err != nil {
-		return is(fmt.Sprintf("%q", text.Clean(word, 80)), "an address and a port, such as 127.0.0.1:2222 or [::1]:2222")
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
-		return fmt.Errorf("it is %q, and %q is not a port", text.Clean(word, 80), text.Clean(port, 40))
-	}
-	return nil
-}
-
 func checkMetrics(word string) error {
 	if word == "" {
 		return nil
 	}
-	if err := checkAddress(word); err != nil {
+	if err := listen.Check(word); err != nil {
 		return err
 	}
 	return checkLoopback(word)

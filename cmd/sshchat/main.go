@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones that people name, for machines that have none of their own
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"

@@ -16,6 +16,7 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/systemd"
 )
 
 // runningSettings are the settings of a running server.
@@ -113,16 +114,25 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger, then func()
 		for {
 			select {
 			case <-hangup:
+				notify(systemd.Reloading, logger)
 				if done, err := services.Reload(ctx); err != nil {
 					logger.Error("reload failed; only what done lists was read", "done", strings.Join(done, "; "), "err", err)
 				} else {
 					logger.Info("reload", "done", strings.Join(done, "; "))
 				}
 				then()
+				notify(systemd.Ready, logger)
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	return func() { signal.Stop(hangup); cancel() }
+}
+
+// notify tells systemd something that nothing depends on.
+func notify(what func() error, logger *slog.Logger) {
+	if err := what(); err != nil {
+		logger.Warn("cannot notify systemd", "err", err)
+	}
 }

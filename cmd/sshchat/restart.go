@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,8 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/handover"
+	"sshchat/sshchat/listen"
+	"sshchat/sshchat/systemd"
 	"sshchat/sshchat/text"
 )
 
@@ -31,40 +32,32 @@ var (
 
 // heritage is what the previous process has handed over.
 type heritage struct {
-	rooms       *handover.Sealed    // nil: nothing
-	fromSystemd bool                // which has rooms open as well
-	listeners   map[string]*os.File // by the address as it was set
+	rooms       *handover.Sealed // nil: nothing
+	fromSystemd bool             // which has rooms open as well
+	sockets     *listen.Before
 }
 
-// inherit takes what the process before this one has left, once.
+// inherit takes what the process before this one has left, and what systemd passes, once. Names tell what is which: systemd
+// passes the sockets of a socket unit and the files that it has kept together.
 func inherit() *heritage {
-	h := &heritage{listeners: handover.Passed()}
-	if h.rooms = handover.SealedOf(h.listeners); h.rooms == nil {
-		h.rooms = handover.Given()
-		h.fromSystemd = h.rooms != nil
+	h := &heritage{}
+	passed := handover.Passed()
+	given, sockets := handover.Given(systemd.Files())
+	if h.rooms = handover.SealedOf(passed); h.rooms == nil {
+		h.rooms, h.fromSystemd = given, given != nil
+	} else if given != nil {
+		given.Close()
 	}
+	h.sockets = listen.Opened(passed, sockets)
 	return h
 }
 
 // close closes the files that were not used.
 func (h *heritage) close() {
-	for _, file := range h.listeners {
-		file.Close()
-	}
+	h.sockets.Close()
 	if h.rooms != nil {
 		h.rooms.Close()
 	}
-}
-
-// listen returns the listener at an address: that of the process before, if it had one.
-func (h *heritage) listen(address string) (net.Listener, error) {
-	file := h.listeners[address]
-	if file == nil {
-		return net.Listen("tcp", address)
-	}
-	delete(h.listeners, address)
-	defer file.Close() // the listener has its own
-	return net.FileListener(file)
 }
 
 // restore gives rooms the messages they had in memory. If that fails they start empty, as after a crash.
@@ -101,13 +94,12 @@ func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
 // restart is a restart that the server performs itself. As an error it reports that one was requested.
 type restart struct {
 	program string        // its path, as it was started
-	listens []string      // the addresses, as they are set
 	asked   chan struct{} // holds a token once an admin has asked for it
 	files   map[string]*os.File
 }
 
-func newRestart(listens []string) *restart {
-	return &restart{program: programPath(), listens: listens, asked: make(chan struct{}, 1)}
+func newRestart() *restart {
+	return &restart{program: programPath(), asked: make(chan struct{}, 1)}
 }
 
 // programPath is where the program was found when it was started: a newer version is put there, or a link to it.
@@ -148,16 +140,7 @@ func (r *restart) ask(ctx context.Context) (begin func(), err error) {
 }
 
 // begin keeps the listeners open for the next process. Clients that connect meanwhile wait in the listeners' queues.
-func (r *restart) begin(listeners []net.Listener) {
-	r.files = make(map[string]*os.File)
-	for i, l := range listeners {
-		if tcp, ok := l.(*net.TCPListener); ok {
-			if file, err := tcp.File(); err == nil { // else it is opened anew
-				r.files[r.listens[i]] = file
-			}
-		}
-	}
-}
+func (r *restart) begin(listeners []*listen.Listener) { r.files = listen.Keep(listeners) }
 
 // exec executes the program in place of this one. It returns only if that fails.
 func (r *restart) exec() error {

@@ -29,6 +29,10 @@ type manager struct {
 	ready bool
 	files map[string]*os.File
 	order []string // names of files
+	heard []string // all lines but those about files
+
+	socket *os.File // of a socket unit: it is passed at each start; nil: none
+	env    []string // of the unit
 }
 
 func newManager(t *testing.T) *manager {
@@ -66,6 +70,9 @@ func (m *manager) take(state string, rights []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ready = m.ready || said["READY"] == "1"
+	if said["FDNAME"] == "" {
+		m.heard = append(m.heard, strings.Split(strings.TrimSuffix(state, "\n"), "\n")...)
+	}
 	switch name := said["FDNAME"]; {
 	case said["FDSTORE"] == "1" && len(fds) == 1:
 		poll := []unix.PollFd{{Fd: int32(fds[0])}}
@@ -87,6 +94,19 @@ func (m *manager) take(state string, rights []byte) {
 	}
 }
 
+// hears reports whether a line that begins so was sent, and forgets all up to it.
+func (m *manager) hears(line string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, l := range m.heard {
+		if strings.HasPrefix(l, line) {
+			m.heard = m.heard[i+1:]
+			return true
+		}
+	}
+	return false
+}
+
 func (m *manager) kept() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,6 +119,9 @@ func (m *manager) start(data string, flags ...string) *testServer {
 	m.mu.Lock()
 	var names []string
 	var files []*os.File
+	if m.socket != nil {
+		names, files = append(names, "sshchat.socket"), append(files, duplicate(m.t, m.socket))
+	}
 	for _, name := range m.order {
 		if f := m.files[name]; f != nil { // a copy: the server may have it forgotten while it is still being started
 			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
@@ -125,8 +148,9 @@ func (m *manager) startWith(data string, names []string, files []*os.File, flags
 		m.t.Fatal(err)
 	}
 	s := newTestServer(m.t, data)
+	s.given = m.socket != nil
 	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, self}, s.args(flags)...)...)
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.addr)
+	cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+m.addr), m.env...)
 	if cmd.ExtraFiles = files; len(files) > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint("LISTEN_FDS=", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	}
@@ -220,8 +244,9 @@ func duplicate(t *testing.T, f *os.File) *os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { unix.Close(fd) })
-	return os.NewFile(uintptr(fd), f.Name())
+	file := os.NewFile(uintptr(fd), f.Name())
+	t.Cleanup(func() { file.Close() }) // once: the number may be another file's by then
+	return file
 }
 
 // A crash hands nothing over, and a server that nobody restarts leaves nothing.

@@ -16,7 +16,9 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
-	"sshchat/sshchat/handover"
+	"sshchat/sshchat/listen"
+	"sshchat/sshchat/systemd"
+	"sshchat/sshchat/text"
 	"sshchat/store"
 	"sshchat/store/journal"
 
@@ -72,11 +74,11 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	before := inherit()
 	defer before.close()
 	// Whatever cannot be had is found out before anything is made.
-	listeners, metricsListener, err := listen(s, before)
+	listeners, metricsListener, err := openListeners(s, before)
 	if err != nil {
 		return err
 	}
-	defer closeAll(listeners)
+	defer listen.Close(listeners)
 	if metricsListener != nil {
 		defer metricsListener.Close()
 	}
@@ -127,7 +129,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	maintain(services, server, s, st, keys)
-	again := newRestart(s.listen)
+	again := newRestart()
 	services.Restart = again.ask
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
@@ -137,7 +139,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	if err := makeAdmins(ctx, s, hub, st.users, logger); err != nil {
 		return errors.Join(err, running.end())
 	}
-	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, listeners[0].Addr()) })()
+	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, reachedAt(listeners)) })()
 	announce(stderr, listeners, services)
 	return runServer(ctx, server, running, listeners, again, logger)
 }
@@ -157,31 +159,39 @@ func maintain(services *command.Services, server *sshchat.Server, s *settings, s
 }
 
 // announce tells the operator that the server is ready, and where.
-func announce(stderr io.Writer, listeners []net.Listener, services *command.Services) {
+func announce(stderr io.Writer, listeners []*listen.Listener, services *command.Services) {
 	for _, l := range listeners {
-		fmt.Fprintf(stderr, "listening on %s\n", l.Addr())
-	}
-	announceClaim(stderr, services, listeners[0].Addr())
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-// listen takes the ports: all of them, or none. The second listener is nil without --metrics.
-func listen(s *settings, before *heritage) (chat []net.Listener, metrics net.Listener, err error) {
-	for _, a := range s.listen {
-		l, err := before.listen(a)
-		if err != nil {
-			closeAll(chat)
-			return nil, nil, fmt.Errorf("--listen: %w", err)
+		by := ""
+		if l.Given() {
+			by = " (opened by systemd)"
 		}
-		chat = append(chat, l)
+		fmt.Fprintf(stderr, "listening on %s%s\n", l, by)
+	}
+	announceClaim(stderr, services, reachedAt(listeners))
+}
+
+// reachedAt is the address that hints are made of: the first of TCP, if there is one.
+func reachedAt(listeners []*listen.Listener) net.Addr {
+	for _, l := range listeners {
+		if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+			return tcp
+		}
+	}
+	return listeners[0].Addr()
+}
+
+// openListeners takes the addresses: all of them, or none. If systemd passes sockets, and no address is set, there are only
+// these. The second result is nil without --metrics.
+func openListeners(s *settings, before *heritage) (chat []*listen.Listener, metrics net.Listener, err error) {
+	addresses := s.listen
+	if before.sockets.Given() && !s.origins["listen"].set() {
+		addresses = nil
+	}
+	if chat, err = before.sockets.Open(addresses); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", s.origins["listen"].String("listen"), err)
 	}
 	if metrics, err = listenMetrics(s.metrics); err != nil {
-		closeAll(chat)
+		listen.Close(chat)
 		return nil, nil, err
 	}
 	return chat, metrics, nil
@@ -223,27 +233,28 @@ func (r *runningHub) end() error {
 
 // runServer runs the server until ctx ends, an admin has it restart, or it or the hub fails, and ends both in order: sessions
 // first, then what they had said is committed, and handed over to the process that comes next.
-func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []net.Listener, again *restart, logger *slog.Logger) error {
+func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []*listen.Listener, again *restart, logger *slog.Logger) error {
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listeners...) }()
-	if err := handover.Ready(); err != nil {
-		logger.Warn("cannot notify systemd that the server is ready", "err", err)
-	}
+	go func() { served <- server.Serve(onNet(listeners)...) }()
+	notify(systemd.Ready, logger)
+	stopWatch := systemd.Watch(func() string { return status(server, hub.Hub) }, hub.Answers, logger)
 	var failed error
 	how := sshchat.Stops
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping")
-		if err := handover.Stopping(); err == nil && handover.InSystemd() {
+		if err := systemd.Stopping(); err == nil && systemd.KeepsFiles() {
 			how = sshchat.MayRestart
 		}
 	case <-again.asked:
 		logger.Info("restarting", "program", again.program)
 		how = sshchat.Restarts
+		notify(systemd.Reloading, logger)
 		again.begin(listeners)
 	case <-hub.ended:
 	case failed = <-served:
 	}
+	stopWatch()
 	if how != sshchat.Stops {
 		hub.KeepMemory()
 	}
@@ -258,6 +269,20 @@ func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, lis
 		return again
 	}
 	return nil
+}
+
+// status is the line that systemctl status shows.
+func status(server *sshchat.Server, hub *chat.Hub) string {
+	return text.Count(server.Stats().Sessions, "session") + ", " + text.Count(hub.CountRooms(), "room")
+}
+
+// onNet is the listeners as the server takes them.
+func onNet(all []*listen.Listener) []net.Listener {
+	listeners := make([]net.Listener, len(all))
+	for i, l := range all {
+		listeners[i] = l
+	}
+	return listeners
 }
 
 // announceClaim tells the operator how to become the admin, while there is none.

@@ -86,6 +86,7 @@ type testServer struct {
 	data     string
 	log      *logBuffer
 	via      string        // a load balancer's address: clients that say where they come from come via it
+	given    bool          // it listens on what it is passed
 	cmd      *exec.Cmd     // nil if it runs in this process
 	stopHere func()        // of one that does
 	ended    chan struct{} // closed when it has ended, and all its log is read
@@ -202,7 +203,7 @@ func newTestServer(t testing.TB, data string) *testServer {
 }
 
 func (s *testServer) args(flags []string) []string {
-	if !slices.Contains(flags, "--listen") {
+	if !slices.Contains(flags, "--listen") && !s.given {
 		flags = append([]string{"--listen", "127.0.0.1:0"}, flags...)
 	}
 	return slices.Concat([]string{"--data", s.data, "--work-factor", "8"}, unhurried, flags)
@@ -218,8 +219,8 @@ func (s *testServer) waitReady() {
 		default:
 		}
 		_, rest, _ := strings.Cut("\n"+s.log.String(), "\nlistening on ")
-		addr, _, whole := strings.Cut(rest, "\n")
-		s.addr = addr
+		line, _, whole := strings.Cut(rest, "\n")
+		s.addr, _, _ = strings.Cut(line, " ")
 		return whole
 	})
 }

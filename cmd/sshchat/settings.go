@@ -93,7 +93,7 @@ func (s *settings) table() []setting {
 
 func (s *settings) basics() []setting {
 	return []setting{
-		{name: "listen", group: serverGroup, first: true, value: &list{&s.listen, "ADDRESS", checkAddress}, help: "address and port to listen on (repeatable)"},
+		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "address and port, or Unix socket, such as unix:/run/sshchat/chat.sock, to listen on (repeatable)"},
 		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder for accounts, history and host keys; created if it does not exist"},
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},

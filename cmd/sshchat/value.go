@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/limit"
+	"sshchat/sshchat/listen"
 	"sshchat/sshchat/text"
 )
 
@@ -356,26 +357,62 @@ func (v *list) arg() string     { return v.what }
 func (v *list) clear()          { *v.texts = nil }
 func (v *list) words() []string { return *v.texts }
 
-// prefixes are addresses and networks, several in one word if commas separate them.
+// inList splits words where commas or spaces separate them, as values that contain neither may be written.
+func inList(words string) []string {
+	return strings.FieldsFunc(words, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+}
+
+// addresses are what to listen on, several in one word if commas or spaces separate them.
+type addresses []string
+
+func (a *addresses) Set(words string) error {
+	all := inList(words)
+	if len(all) == 0 {
+		return listen.Check(words)
+	}
+	for _, word := range all {
+		if err := listen.Check(word); err != nil {
+			return err
+		}
+		if slices.Contains(*a, word) && !strings.HasSuffix(word, ":0") { // where the system chooses a port for each
+			return fmt.Errorf("%s is set twice", text.Clean(word, 80))
+		}
+		*a = append(*a, word)
+	}
+	return nil
+}
+
+func (*addresses) arg() string       { return "ADDRESS" }
+func (a *addresses) clear()          { *a = nil }
+func (a *addresses) String() string  { return strings.Join(*a, ",") }
+func (a *addresses) words() []string { return *a }
+
+// prefixes are addresses and networks, several in one word if commas or spaces separate them.
 type prefixes []netip.Prefix
 
 func (p *prefixes) Set(words string) error {
-	for word := range strings.SplitSeq(words, ",") {
-		word = strings.TrimSpace(word)
-		if word == "" && words == "" {
-			break
+	all := inList(words)
+	if len(all) == 0 && words != "" {
+		return notA(words, anAddress)
+	}
+	for _, word := range all {
+		if word == limit.Unix.String() {
+			*p = append(*p, netip.Prefix(limit.Unix))
+			continue
 		}
 		prefix, err := netip.ParsePrefix(word)
 		if addr, alone := netip.ParseAddr(word); alone == nil {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil || prefix.Addr().Is4In6() {
-			return notA(word, "an address, such as 192.0.2.1, or a network, such as 192.0.2.0/24")
+			return notA(word, anAddress)
 		}
 		*p = append(*p, prefix.Masked())
 	}
 	return nil
 }
+
+const anAddress = "an address, such as 192.0.2.1, or a network, such as 192.0.2.0/24"
 
 func (*prefixes) arg() string      { return "CIDR,..." }
 func (p *prefixes) clear()         { *p = nil }
@@ -386,7 +423,7 @@ func (p *prefixes) words() []string {
 	for i, prefix := range *p {
 		words[i] = prefix.String()
 		if prefix.IsSingleIP() {
-			words[i] = prefix.Addr().String()
+			words[i] = limit.Source(prefix).String()
 		}
 	}
 	return words
@@ -436,7 +473,7 @@ type channels struct{ shell, command *time.Duration }
 func (v channels) Set(words string) error {
 	const form = `none, or times, as "session=12h" or "session:shell=12h session:command=1h"`
 	var shell, command time.Duration
-	fields := strings.FieldsFunc(words, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+	fields := inList(words)
 	if len(fields) == 0 {
 		return notA(words, form)
 	}
@@ -511,7 +548,7 @@ func (v penalties) Set(words string) error {
 		return nil
 	}
 	const form = `yes, no, or times, as "authfail:5s noauth:1s grace-exceeded:10s min:15s max:10m"`
-	fields := strings.FieldsFunc(words, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+	fields := inList(words)
 	if len(fields) == 0 {
 		return notA(words, form)
 	}

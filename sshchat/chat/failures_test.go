@@ -2,12 +2,15 @@ package chat
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"sshchat/sshchat/text"
 )
 
 // However often what is said cannot be stored, the log says it at once, once a minute, and when it is over.
@@ -43,5 +46,34 @@ func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 {
 		t.Errorf("%d lines:\n%s", n, &log)
+	}
+}
+
+// A hub that is stuck in its journal, as on a disk that hangs, does not answer; one that refuses everything does.
+func TestStuckHubDoesNotAnswer(t *testing.T) {
+	j := &fakeJournal{}
+	h := start(t, j, "alice")
+	if err := h.Answers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stuck, goOn := make(chan struct{}), make(chan struct{})
+	j.looking = func([]Event) { close(stuck); <-goOn }
+	said := make(chan error, 1)
+	go func() {
+		_, err := h.Post(context.Background(), h.caller(name(t, "alice")), General, Say, text.Sprintf("hello"))
+		said <- err
+	}()
+	<-stuck
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.Answers(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("stuck: %v", err)
+	}
+	close(goOn)
+	if err := <-said; err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Answers(t.Context()); err != nil {
+		t.Errorf("after it was stuck: %v", err)
 	}
 }

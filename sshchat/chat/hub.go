@@ -32,7 +32,7 @@ func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
-		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
+		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
 	q.state.Store(c.State)
@@ -124,6 +124,19 @@ func (h *Hub) Store(e Event) error {
 	req := newRequest(TheServer, nil)
 	req.event = &e
 	return h.submit(context.Background(), req)
+}
+
+// Answers returns nil when Run has come to take the next request: what it does is neither stuck nor waiting for a disk that does
+// not answer. Errors: ctx's, or ErrStopping if Run has ended.
+func (h *Hub) Answers(ctx context.Context) error {
+	select {
+	case h.asks <- struct{}{}:
+		return nil
+	case <-h.stop:
+		return ErrStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // say has a message stored and shown.

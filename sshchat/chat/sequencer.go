@@ -30,6 +30,7 @@ type sequencer struct {
 	leader        Leader        // where requests are ordered; nil: here
 	queue         chan *request // read by Run alone; never closed
 	awaitPrepared chan RoomName // read by Run alone: the journal is ready for the messages that wait in a room
+	asks          chan struct{} // read by Run alone: somebody asks whether it answers
 	stop          chan struct{} // closed by Run when it ends: nothing is taken any more
 	posted        atomic.Int64  // messages shown since the start
 	setBack       atomic.Int64  // times that the clock was set back
@@ -205,6 +206,8 @@ func (h *sequencer) Run(ctx context.Context) error {
 			if err := h.processWaiting(room); err != nil {
 				return h.dying(err)
 			}
+			continue
+		case <-h.asks:
 			continue
 		case <-tick.C:
 			h.releaseIdle(time.Now())

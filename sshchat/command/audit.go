@@ -218,8 +218,8 @@ func counted(n int, one, many string) string {
 
 var _ = add(&Command{
 	Name: "sources forgive", Args: "ADDRESS", Brief: "stop refusing or limiting an address",
-	More: "Its penalties are cleared, and accounts can be created from it again. Wrong passwords still count against the\n" +
-		"accounts they were tried on; `user unlock` clears those.",
+	More: "Its penalties are cleared, and accounts can be created from it again. unix is all connections through Unix sockets.\n" +
+		"Wrong passwords still count against the accounts they were tried on; `user unlock` clears those.",
 	UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
 		if err := c.need(1); err != nil {
@@ -229,14 +229,21 @@ var _ = add(&Command{
 		if prefix, whole := netip.ParsePrefix(c.Args[0]); whole == nil { // as sources list has it
 			addr, err = prefix.Addr(), nil
 		}
+		if c.Args[0] == unixSocket {
+			addr, err = netip.IPv4Unspecified(), nil // as limit.Unix is written
+		}
 		if err != nil {
-			return c.usage("sources forgive needs an address, such as 192.0.2.1 or 2001:db8::1")
+			return c.usage("sources forgive needs an address, such as 192.0.2.1 or 2001:db8::1, or unix")
+		}
+		shown := addr.String()
+		if addr == netip.IPv4Unspecified() {
+			shown = unixSocket
 		}
 		if !c.Sources.Forgive(addr.Unmap()) {
-			return notFound("nothing is recorded against %s", addr)
+			return notFound("nothing is recorded against %s", shown)
 		}
-		c.Log.Info("source forgiven", "source", addr, "by", c.Account.Name)
-		c.Notef("%s is no longer refused or limited.", addr)
+		c.Log.Info("source forgiven", "source", shown, "by", c.Account.Name)
+		c.Notef("%s is no longer refused or limited.", shown)
 		return nil
 	},
 })

@@ -105,7 +105,7 @@ func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
 	var bans []chat.Sanction
 	for _, addr := range theirs {
 		if shared[addr] || addr == c.Who().Addr || !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLoopback() {
-			c.Notef("%s was not banned: other people may use that address.", addr)
+			c.Notef("%s was not banned: other people may use that address.", shownAddr(addr))
 			continue
 		}
 		also := s

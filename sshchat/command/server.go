@@ -132,7 +132,7 @@ var _ = add(&Command{
 			if s.Key != "" {
 				by = "key"
 			}
-			t.row(s.Name.String(), s.Addr.String(), s.UI, by, s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), strings.TrimPrefix(s.Client, "SSH-2.0-"))
+			t.row(s.Name.String(), shownAddr(s.Addr), s.UI, by, s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), strings.TrimPrefix(s.Client, "SSH-2.0-"))
 		}
 		t.print(c)
 		return nil

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/netip"
 	"sync/atomic"
@@ -191,6 +192,18 @@ type LiveSession struct {
 	Key     string     `json:"key,omitempty"` // the fingerprint of the key that logged in; empty after a password
 	UI      string     `json:"face"`          // full, plain, pipe or exec
 	Client  string     `json:"client"`        // as it calls itself
+}
+
+// MarshalJSON implements json.Marshaler: a connection through a Unix socket has the address "unix".
+func (s LiveSession) MarshalJSON() ([]byte, error) {
+	type session LiveSession
+	if s.Addr.IsValid() {
+		return json.Marshal(session(s))
+	}
+	return json.Marshal(struct {
+		session
+		Addr string `json:"address"`
+	}{session(s), shownAddr(s.Addr)})
 }
 
 // Figure is one number of what the server has done or holds.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -97,10 +98,24 @@ func (c *Call) reading(room string) (first, second string) {
 	return c.Reading(c.Account, key, c.Login(), room)
 }
 
-// AddressOf is how the server is reached at a TCP address that it listens on, or that a connection came to, as far as it
+// unixSocket is the address of everyone who connects through a Unix socket.
+const unixSocket = "unix"
+
+// shownAddr is a client's address.
+func shownAddr(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return unixSocket
+	}
+	return addr.String()
+}
+
+// AddressOf is how the server is reached at an address that it listens on, or that a connection came to, as far as it
 // can know: "-p 2222 NAME@192.0.2.1".
 func AddressOf(at net.Addr) string {
 	host, port := "localhost", ""
+	if at != nil && at.Network() == "unix" {
+		return fmt.Sprintf("-o ProxyCommand='nc -U %s' NAME@localhost", at)
+	}
 	if tcp, ok := at.(*net.TCPAddr); ok && tcp != nil {
 		a := tcp.AddrPort().Addr().Unmap().WithZone("")
 		if s := a.String(); a.IsValid() && !a.IsUnspecified() && s != "127.0.0.1" && s != "::1" {

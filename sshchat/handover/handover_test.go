@@ -17,6 +17,7 @@ import (
 
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/systemd"
 	"sshchat/sshchat/text"
 
 	"golang.org/x/sys/unix"
@@ -74,7 +75,7 @@ func copyOf(t *testing.T, s *Sealed) *Sealed {
 	t.Helper()
 	dup := func(f *os.File) *os.File {
 		var fd int
-		if err := control(f, func(of int) (err error) { fd, err = unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 3); return }); err != nil {
+		if err := systemd.Descriptor(f, func(of int) (err error) { fd, err = unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 3); return }); err != nil {
 			t.Fatal(err)
 		}
 		return os.NewFile(uintptr(fd), f.Name())

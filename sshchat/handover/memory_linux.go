@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"sshchat/sshchat/systemd"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +41,7 @@ func newMemory() (*os.File, error) {
 const written = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
 func protect(memory *os.File) error {
-	return control(memory, func(fd int) error {
+	return systemd.Descriptor(memory, func(fd int) error {
 		_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, written)
 		return err
 	})
@@ -47,7 +49,7 @@ func protect(memory *os.File) error {
 
 // check refuses a file that is not a memory file, can be written to, or is larger than any that is made.
 func check(memory *os.File) error {
-	return control(memory, func(fd int) error {
+	return systemd.Descriptor(memory, func(fd int) error {
 		seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 		if err != nil || seals&written != written {
 			return ErrUnprotected
@@ -78,7 +80,7 @@ func keep(key []byte) (*os.File, error) {
 
 // take reads the key: whoever has the pipe open as well finds it empty then. It does not wait for anything.
 func take(pipe *os.File, key []byte) error {
-	return control(pipe, func(fd int) error {
+	return systemd.Descriptor(pipe, func(fd int) error {
 		var is unix.Stat_t
 		if err := unix.Fstat(fd, &is); err != nil || is.Mode&unix.S_IFMT != unix.S_IFIFO {
 			return ErrForeign

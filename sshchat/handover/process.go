@@ -3,7 +3,6 @@ package handover
 import (
 	"encoding/json"
 	"os"
-	"syscall"
 )
 
 // A program that is executed in place of this one keeps the files that are open and not to be closed by that. It finds them by
@@ -53,16 +52,4 @@ func passing(files map[string]int) string {
 		panic("internal error: encode open files: " + err.Error()) // names and numbers only
 	}
 	return passedVariable + "=" + string(value)
-}
-
-// control calls f with the descriptor of a file or a socket.
-func control(file syscall.Conn, f func(fd int) error) error {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if failed := raw.Control(func(fd uintptr) { err = f(int(fd)) }); failed != nil {
-		return failed
-	}
-	return err
 }

@@ -6,22 +6,19 @@ import (
 	"fmt"
 	"os"
 
+	"sshchat/sshchat/systemd"
+
 	"golang.org/x/sys/unix"
 )
 
 func closeOnExec(fd int) { unix.CloseOnExec(fd) }
-
-// sendFile sends a message with an open file over a connected socket.
-func sendFile(socket int, message string, fd int) error {
-	return unix.Sendmsg(socket, []byte(message), unix.UnixRights(fd), nil, 0)
-}
 
 // Exec executes a program in place of this one, in the same process. It finds the files by Passed. It returns only if that
 // cannot be done.
 func Exec(path string, args, environ []string, files map[string]*os.File) error {
 	numbers := make(map[string]int, len(files))
 	for name, file := range files {
-		err := control(file, func(fd int) error {
+		err := systemd.Descriptor(file, func(fd int) error {
 			numbers[name] = fd
 			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 			return err

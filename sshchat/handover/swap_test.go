@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/systemd"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,7 +84,7 @@ func pageOut(t *testing.T, f *os.File) int {
 	}
 	size := int(info.Size())
 	var shown []byte
-	err = control(f, func(fd int) (err error) {
+	err = systemd.Descriptor(f, func(fd int) (err error) {
 		shown, err = unix.Mmap(fd, 0, size, unix.PROT_READ, unix.MAP_SHARED)
 		return err
 	})

@@ -55,8 +55,11 @@ func (a *Admission) SetLimits(l AdmissionLimits) {
 	a.limits = l
 }
 
-// IsExempt reports whether no limit of its source concerns the address.
+// IsExempt reports whether no limit of its source concerns the address; an invalid one is that of Unix.
 func (l AdmissionLimits) IsExempt(addr netip.Addr) bool {
+	if !addr.IsValid() {
+		return slices.Contains(l.Exempt, netip.Prefix(Unix))
+	}
 	return slices.ContainsFunc(l.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 

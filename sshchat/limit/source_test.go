@@ -19,7 +19,24 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s and %s are one source", a, b)
 		}
 	}
-	if SourceOf(&net.UnixAddr{Name: "/tmp/x"}) != (Source(netip.Prefix{})) {
-		t.Error("a path has a source")
+}
+
+// A client may give its end of a Unix socket any name.
+func TestUnixSocketsAreOneSource(t *testing.T) {
+	for _, name := range []string{"", "@", "/tmp/x", "192.0.2.1:22", "[2001:db8::1]:22", "127.0.0.1:1"} {
+		at := &net.UnixAddr{Name: name, Net: "unix"}
+		if SourceOf(at) != Unix || AddrOf(at).IsValid() {
+			t.Errorf("%q is %v, %v", name, SourceOf(at), AddrOf(at))
+		}
+	}
+	if Unix.String() != "unix" || testSource(t, "127.0.0.1") == Unix || (Source{}) == Unix {
+		t.Errorf("%v is another source, too", Unix)
+	}
+	l := AdmissionLimits{Exempt: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}}
+	if l.IsExempt(netip.Addr{}) {
+		t.Error("networks of addresses exempt Unix sockets")
+	}
+	if l.Exempt = append(l.Exempt, netip.Prefix(Unix)); !l.IsExempt(netip.Addr{}) {
+		t.Error("Unix sockets cannot be exempt")
 	}
 }
