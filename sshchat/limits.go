@@ -2,7 +2,6 @@ package sshchat
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"sshchat/sshchat/limit"
@@ -44,9 +43,7 @@ type Limits struct {
 }
 
 // isProxy reports whether connections from the address begin with a PROXY protocol header.
-func (l *Limits) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(l.ProxyFrom, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
+func (l *Limits) isProxy(addr netip.Addr) bool { return limit.Includes(l.ProxyFrom, addr) }
 
 // DefaultLimits are the limits of a server without other settings.
 var DefaultLimits = Limits{

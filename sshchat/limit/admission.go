@@ -3,7 +3,6 @@ package limit
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"sync"
 )
 
@@ -55,13 +54,8 @@ func (a *Admission) SetLimits(l AdmissionLimits) {
 	a.limits = l
 }
 
-// IsExempt reports whether no limit of its source concerns the address; an invalid one is that of Unix.
-func (l AdmissionLimits) IsExempt(addr netip.Addr) bool {
-	if !addr.IsValid() {
-		return slices.Contains(l.Exempt, netip.Prefix(Unix))
-	}
-	return slices.ContainsFunc(l.Exempt, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
+// IsExempt reports whether no limit of its source concerns the address.
+func (l AdmissionLimits) IsExempt(addr netip.Addr) bool { return Includes(l.Exempt, addr) }
 
 // Verdict is whether there is room for one more, and if not, whose share is used up.
 type Verdict int

@@ -6,6 +6,7 @@ package limit
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,14 @@ var Unix = Source(netip.PrefixFrom(netip.IPv4Unspecified(), 32))
 // isUnix reports whether an address is that of a Unix socket. What its client calls it does not matter: a client may bind its
 // end to any name, also one that reads as an IP address.
 func isUnix(addr net.Addr) bool { return strings.HasPrefix(addr.Network(), "unix") }
+
+// Includes reports whether a list of addresses and networks has the address; an invalid one is that of Unix.
+func Includes(list []netip.Prefix, addr netip.Addr) bool {
+	if !addr.IsValid() {
+		return slices.Contains(list, netip.Prefix(Unix))
+	}
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
 
 // AddrOf is the address without its port, in IPv4 form if it has one; invalid if it is not an IP address.
 func AddrOf(addr net.Addr) netip.Addr {
