@@ -84,6 +84,9 @@ func scripted(t *testing.T) map[string]map[string]bool {
 				}
 			case strings.HasPrefix(line, "send ") && len(words) == 4:
 				note(command.Exec, words[3], "done")
+				if strings.Contains(line, " --json") {
+					note(command.Exec, words[3], "--json")
+				}
 			case strings.HasPrefix(line, "type ") && len(words) > 2:
 				typed := strings.Trim(strings.Join(words[2:], " "), "'")
 				if after, isCommand := strings.CutPrefix(typed, "/"); isCommand {

@@ -139,6 +139,8 @@ var examples = map[string]example{
 	"whoami":              {line: "whoami"},
 	"whois":               {line: "whois VICTIM"},
 
+	"user import": {line: "user import VICTIM -", done: "TestConversations"},
+
 	"registration":         {line: "registration"},
 	"registration closed":  {line: "registration closed", after: []string{"registration default"}},
 	"registration default": {line: "registration default", before: []string{"registration closed"}},

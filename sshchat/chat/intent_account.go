@@ -14,7 +14,7 @@ import (
 //	                           | admin's           |                   |                   |
 //	ClaimAdmin                 |        -          | while there is    |                   |
 //	                           |                   | no admin          |                   |
-//	SetRole                    |        -          |        -          | yes               | yes
+//	SetRole, Import            |        -          |        -          | yes               | yes
 //	Disable                    |        -          |        -          | others'           | yes
 //	DeleteAccount, AddKeys,    |        -          | yes               | yes               | yes
 //	RemoveKey                  |                   |                   |                   |
@@ -96,6 +96,40 @@ func (in CreateAccount) decide(tx *transaction) error {
 	tx.addAccount(a)
 	tx.setMember(tx.general(), Member{Name: a.Name, Since: in.Since})
 	return nil
+}
+
+// Import makes accounts of people who have none, which belong to #general from the message Since on, and gives those who have one the
+// keys that they lack: all of it or nothing.
+type Import struct {
+	People []Account // of somebody who has an account only the name and the keys matter
+	Since  uint64
+}
+
+func (in Import) decide(tx *transaction) error {
+	if err := tx.needs(Admin); err != nil {
+		return err
+	}
+	for _, p := range in.People {
+		if err := in.person(tx, p); err != nil {
+			return About(p.Name, err)
+		}
+	}
+	return nil
+}
+
+func (in Import) person(tx *transaction, p Account) error {
+	known := tx.named(p.Name)
+	switch {
+	case known == nil && p.ID == "": // somebody has deleted it meanwhile
+		return ErrNoAccount
+	case known == nil:
+		return CreateAccount{Account: p, Since: in.Since}.decide(tx)
+	}
+	lacks := slices.DeleteFunc(slices.Clone(p.Keys), func(k Key) bool { return known.key(k.Fingerprint) >= 0 })
+	if len(lacks) == 0 {
+		return nil
+	}
+	return AddKeys{ID: known.ID, Keys: lacks}.decide(tx)
 }
 
 // ClaimAdmin makes the caller's account the first admin's. That they may is proven by a code, which is not checked here.

@@ -531,6 +531,9 @@ func (o *ordering) placed(in Intent) Intent {
 	case CreateAccount:
 		in.Since = o.room(General).seq + 1
 		return in
+	case Import:
+		in.Since = o.room(General).seq + 1
+		return in
 	case PinMessage:
 		_, _, there := o.find(in.Room, in.Seq)
 		in.gone = !there

@@ -46,6 +46,14 @@ func (r *Refusal) Because(format string, args ...any) *Refusal {
 	return r.With("%s: %s", r.Text, fmt.Sprintf(format, args...))
 }
 
+// About is err, with the name of the person whom it is about if it is a refusal.
+func About(name Name, err error) error {
+	if r, refused := Refused(err); refused {
+		return r.With("%s: %s", name, r.Text)
+	}
+	return err
+}
+
 // Refused returns the Refusal in err's chain; ok is false if there is none, and err is for the log.
 func Refused(err error) (r *Refusal, ok bool) {
 	switch {

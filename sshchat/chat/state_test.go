@@ -88,7 +88,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 	role := rapid.SampledFrom([]Role{User, Mod, Admin}).Draw(t, "role")
 	another := Key{Line: "ssh-ed25519 more", Fingerprint: "SHA256:more", Reads: true}
 	in = rapid.SampledFrom([]Intent{
-		CreateAccount{Account: withRole(accountOf(fresh), role), Since: 1, Setting: Open}, SetRegistration{rapid.SampledFrom([]Registration{"", Open, Closed}).Draw(t, "registration")}, ClaimAdmin{a.ID}, SetRole{a.ID, role}, Disable{a.ID, on},
+		CreateAccount{Account: withRole(accountOf(fresh), role), Since: 1, Setting: Open}, Import{People: []Account{accountOf(fresh), {Name: n, Keys: []Key{another}}}, Since: 1}, SetRegistration{rapid.SampledFrom([]Registration{"", Open, Closed}).Draw(t, "registration")}, ClaimAdmin{a.ID}, SetRole{a.ID, role}, Disable{a.ID, on},
 		DeleteAccount{a.ID, on}, AddKeys{a.ID, []Key{another}}, RemoveKey{a.ID, "SHA256:" + n.String()}, SetSetting{a.ID, "zone", fmt.Sprint(on)},
 		SetPassword{a.ID, a.Secret, "age1other", NewOpaque("other")}, ResetPassword{a.ID, a.Secret, "age1reset", NewOpaque("reset")},
 		SetFactor{a.ID, a.Secret, &Factor{Secret: NewOpaque("t")}}, SetFactor{a.ID, a.Secret, nil}, SpendCode{a.ID, 5, ""}, Visit{a.ID, "2026-11-02"},
@@ -291,7 +291,7 @@ func (w *world) compare(rt *rapid.T) (compared bool) {
 // dependsOnRoles reports whether the intent is about who ranks above whom, or who the admins are, on the whole server.
 func dependsOnRoles(in Intent) bool {
 	switch in.(type) {
-	case SetRole, Disable, DeleteAccount, ClaimAdmin, CreateAccount, Ban, Mute, KickFromRoom, SetModerator:
+	case SetRole, Disable, DeleteAccount, ClaimAdmin, CreateAccount, Import, Ban, Mute, KickFromRoom, SetModerator:
 		return true
 	}
 	return false

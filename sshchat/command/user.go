@@ -64,6 +64,171 @@ var _ = add(&Command{
 	},
 })
 
+var _ = add(&Command{
+	Name: "user import", Args: "[NAME] -", Brief: "create accounts, and add keys, from a list of keys",
+	More: "With NAME, standard input is NAME's authorized_keys: a public key on each line, as a forge has it at /NAME.keys.\n" +
+		"Without, each line is a name and a public key: NAME ssh-ed25519 AAAA… [COMMENT]. A person can have several lines.\n" +
+		"Accounts are created for people who have none; others get the keys that they lack, and are notified. If a line is\n" +
+		"refused, nothing is imported.",
+	UIs: Exec, Effect: ChangesOthers, Role: chat.Admin, Words: 2, Flags: jsonFlag,
+	Run: runImport,
+})
+
+// maxImported is how many lines are imported at once, and so, people.
+const maxImported = 1000
+
+// imported is somebody in a list of keys, and what came of it.
+type imported struct {
+	Name    chat.Name `json:"name"`
+	Created bool      `json:"created"`
+	Added   []string  `json:"added"` // fingerprints
+	Kept    int       `json:"kept"`  // keys that the account has already
+
+	keys []chat.Key
+}
+
+func runImport(ctx context.Context, c *Call) error {
+	if n := len(c.Args); n == 0 || c.Args[n-1] != "-" {
+		return c.usage("user import reads keys from standard input: end the line with -")
+	}
+	people, err := readImport(c)
+	if err != nil {
+		return err
+	}
+	var in chat.Import
+	var names []string
+	for _, p := range people {
+		a, err := p.account(ctx, c)
+		if err != nil {
+			return chat.About(p.Name, err)
+		}
+		in.People = append(in.People, a)
+		names = append(names, p.Name.String())
+	}
+	if len(c.Args) == 1 {
+		c.Text = strings.Join(names, " ") // for the audit log
+	}
+	if err := c.decide(ctx, in); err != nil {
+		return err
+	}
+	if err := c.Accounts.Checkpoint(); err != nil {
+		c.Log.Warn("imported accounts are stored but not yet in users.json", "err", err)
+	}
+	var t table
+	for _, p := range people {
+		c.Log.Info("account imported", "account", p.Name, "created", p.Created, "keys", p.Added, "by", c.Account.Name, "source", c.Source)
+		if !p.Created && len(p.Added) > 0 {
+			c.Hub.NotifyUser(p.Name, "%s added %s to your account.", c.Account.Name, text.Count(len(p.Added), "key"))
+		}
+		if c.json() {
+			c.printJSON(p)
+			continue
+		}
+		t.row(p.Name.String(), p.String())
+	}
+	t.print(c)
+	return nil
+}
+
+// String says what came of it.
+func (p *imported) String() string {
+	switch {
+	case p.Created:
+		return "created with " + text.Count(len(p.Added), "key")
+	case len(p.Added) == 0:
+		return "has " + text.Count(p.Kept, "key") + " of these already"
+	case p.Kept == 0:
+		return text.Count(len(p.Added), "key") + " added"
+	}
+	return fmt.Sprintf("%s added, %d already there", text.Count(len(p.Added), "key"), p.Kept)
+}
+
+// account is what is to be made, or added to, and notes what that is.
+func (p *imported) account(ctx context.Context, c *Call) (chat.Account, error) {
+	known, exists := c.Hub.View().ByName(p.Name)
+	a := chat.Account{Name: p.Name}
+	has := func(k chat.Key) bool {
+		return slices.ContainsFunc(known.Keys, func(o chat.Key) bool { return o.Fingerprint == k.Fingerprint })
+	}
+	for _, k := range p.keys {
+		if exists && has(k) {
+			p.Kept++
+			continue
+		}
+		p.Added = append(p.Added, k.Fingerprint)
+		kept, err := c.Accounts.NewKey(k)
+		if err != nil {
+			return a, err
+		}
+		a.Keys = append(a.Keys, kept)
+	}
+	if p.Created = !exists; p.Created {
+		return c.Accounts.NewAccount(ctx, p.Name, chat.User, p.keys, nil)
+	}
+	return a, nil
+}
+
+// readImport reads the people and keys of standard input, or says which lines are wrong.
+func readImport(c *Call) (people []*imported, err error) {
+	byName := make(map[chat.Name]*imported)
+	var wrong []string
+	number, keys := 0, 0
+	err = eachLine(c, maxKeyLine, func(line string) error {
+		number++
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			return nil
+		}
+		if keys++; keys > maxImported {
+			return failed("standard input has more than %d keys; import them in parts", maxImported)
+		}
+		name, key, err := importLine(c, line)
+		if err != nil {
+			words, _ := Text(err)
+			wrong = append(wrong, fmt.Sprintf("line %d: %s", number, words))
+			return nil
+		}
+		p := byName[name]
+		if p == nil {
+			p = &imported{Name: name, Added: []string{}}
+			byName[name], people = p, append(people, p)
+		}
+		if !slices.ContainsFunc(p.keys, func(k chat.Key) bool { return k.Fingerprint == key.Fingerprint }) {
+			p.keys = append(p.keys, key)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(wrong) > 0:
+		const shown = 10
+		for _, words := range wrong[:min(len(wrong), shown)] {
+			c.Notef("%s", words)
+		}
+		return nil, failed("nothing is imported, because %s cannot be used", text.Count(len(wrong), "line"))
+	case len(people) == 0:
+		return nil, failed("no key on standard input")
+	}
+	return people, nil
+}
+
+// importLine reads a line: a key, or a name and a key if the command does not name somebody.
+func importLine(c *Call, line string) (name chat.Name, key chat.Key, err error) {
+	word := c.Args[0]
+	if len(c.Args) == 1 {
+		word, line = cutWord(line)
+	}
+	if name, err = c.personName(word); err != nil {
+		return name, key, failed("%s: a line is a name and a public key", text.Clean(word, 40))
+	}
+	if key, err = c.Accounts.ParseKey(line); err != nil && len(c.Args) == 1 {
+		if _, bare := c.Accounts.ParseKey(word + " " + line); bare == nil {
+			err = failed("there is no name before the key; for the keys of one person: %s", c.typed("user import NAME -"))
+		}
+	}
+	return name, key, err
+}
+
 // drawPassword draws a password of 100 bits, in groups that can be read out.
 func drawPassword() []byte {
 	text := strings.ToLower(rand.Text()[:20])
@@ -92,11 +257,26 @@ func accountOf(a chat.Account) accountJSON {
 }
 
 var _ = add(&Command{
-	Name: "user list", Aliases: []string{"users"}, Brief: "list the accounts", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "user list", Aliases: []string{"users"}, Args: "[--stale TIME]", Brief: "list the accounts",
+	More: "With --stale 90d, only those that nobody has used for 90 days. An account that was never used counts from its creation.",
+	UIs:  Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0,
+	Flags: func(f *pflag.FlagSet) {
+		jsonFlag(f)
+		f.String("stale", "", "only accounts not used for so long, such as `90d`")
+	},
 	Run: func(_ context.Context, c *Call) error {
+		stale, err := staleFor(c)
+		if err != nil {
+			return err
+		}
 		var t table
 		states := sanctioned(c)
+		listed := 0
 		for a := range c.Hub.View().Accounts() {
+			if !stale(a) {
+				continue
+			}
+			listed++
 			if c.json() {
 				c.printJSON(accountOf(a))
 				continue
@@ -104,9 +284,24 @@ var _ = add(&Command{
 			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), seenOn(a), strings.Join(states(a), ", "))
 		}
 		t.print(c)
+		c.empty(listed, "No such accounts.")
 		return nil
 	},
 })
+
+// staleFor returns whether an account is one that --stale means: last used before the day that is so long ago. Without --stale all are.
+func staleFor(c *Call) (func(chat.Account) bool, error) {
+	if !c.Flags.Changed("stale") {
+		return func(chat.Account) bool { return true }, nil
+	}
+	word, _ := c.Flags.GetString("stale")
+	long, err := chat.ParseDuration(word)
+	if err != nil || long == 0 {
+		return nil, c.usage("--stale: %s is not a time such as 90d", text.Clean(word, 40))
+	}
+	before := c.Hub.View().At.Wall.UTC().Add(-long).Format(time.DateOnly)
+	return func(a chat.Account) bool { return cmp.Or(a.Seen, a.Created.UTC().Format(time.DateOnly)) < before }, nil
+}
 
 // sanctioned returns a function that lists what is decided against an account: that it is disabled, banned or muted.
 func sanctioned(c *Call) func(chat.Account) []string {

@@ -170,7 +170,7 @@ func unknownType(word string) error {
 		return errors.New("DSA keys are too weak")
 	case strings.HasPrefix(word, "ssh-") || strings.HasPrefix(word, "ecdsa-") || strings.HasPrefix(word, "sk-"):
 		return errors.New("keys of this type are not accepted: use ssh-ed25519, ecdsa, ssh-rsa, a security key or age1…")
-	case strings.ContainsAny(word, `=,"`) || word == "restrict" || strings.HasPrefix(word, "no-"):
+	case strings.ContainsAny(word, `=,"`) || word == "restrict" || word == "cert-authority" || strings.HasPrefix(word, "no-"):
 		return errors.New("options before the key are not accepted: start with the key's type")
 	}
 	return errors.New("it does not start like a public key: ssh-ed25519, ecdsa-…, ssh-rsa, sk-… or age1…")

@@ -139,6 +139,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"certificate", string(ssh.MarshalAuthorizedKey(cert)), "certificates"},
 		{"options", `command="/bin/sh" ` + keyA, "options"},
 		{"one option", "restrict " + keyA, "options"},
+		{"the key of an authority", "cert-authority " + keyA, "options"},
 		{"private SSH key", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA", "private"},
 		{"private age key", "AGE-SECRET-KEY-1QQQ", "private"},
 		{"two lines", keyA + "\n" + keyA, "one line"},
