@@ -210,6 +210,17 @@ func (j *job) Show(title, text string) {
 	j.do(func() { j.session.ui.Show(title, text) })
 }
 
+// PreviewThemes shows all themes, if there is a full screen.
+func (j *job) PreviewThemes(title string) (shown bool) {
+	j.do(func() {
+		if f, full := j.session.ui.Display.(*view.Full); full {
+			f.PreviewThemes(title)
+			shown = true
+		}
+	})
+	return shown
+}
+
 // Clear implements command.Session.
 func (j *job) Clear() { j.do(func() { j.session.ui.Clear() }) }
 

@@ -40,6 +40,7 @@ func (v *display) setUnlocked(p *past.Past) {
 	}
 	v.unlocked = &unlocked{Past: p, idle: newTimer(v.frame.waker, lockDue)}
 	v.unlocked.typed(v.who.server.lockAfter)
+	p.Colors(func(name chat.Name) chat.NameColor { return v.who.server.view().Color(name) })
 	v.amendUnlocked(p.Room(), v.who.server.services.Hub.Before(v.who.name, p.Room(), 0, chat.LogLines))
 }
 

@@ -2,8 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/charmbracelet/colorprofile"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/theme"
 )
 
 // paneOf is what stands in the pane of a screen of 120 columns, which has 20 of them.
@@ -70,4 +76,28 @@ func TestPaneFollows(t *testing.T) {
 	again.looks(120, 24, "the pane in a later session", func(screen string) bool { return paneOf(screen) == "@bob ─ offline @alice" })
 	again.typeln("/pane off")
 	shows("switched off in another session", "")
+}
+
+// The color that somebody chooses is seen by others: in the pane, which follows it, and in what they say next.
+func TestOthersSeeOnesColor(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice, bob := s.register("alice"), s.register("bob")
+	bob.must("set pane on")
+	o := bob.full(120, 24)
+	o.sees("Welcome, bob")
+	alice.plain(80, 24)
+	o.looks(120, 24, "alice in the pane", func(screen string) bool { return paneOf(screen) == "alice bob" })
+	teal := theme.For("dark", colorprofile.ANSI256).Name("alice", slices.Index(chat.NameColors, "teal")+1) + "alice"
+	if strings.Contains(o.seen.String(), teal) {
+		t.Fatal("alice has that color without having chosen it")
+	}
+	alice.must("set color teal")
+	o.sees(teal) // in the pane
+	alice.must("say general in my color")
+	o.sees("in my color")
+	seen := o.seen.String()
+	if end := strings.Index(seen, "in my color"); !strings.Contains(seen[max(0, end-len(teal)-40):end], teal) {
+		t.Errorf("a message by a name in another color: %q", seen[max(0, end-100):end])
+	}
 }

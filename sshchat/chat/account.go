@@ -55,6 +55,24 @@ type Account struct {
 	Factor    *Factor // the second factor; nil: there is none
 }
 
+// NameColor is the color of a person's name: a place in NameColors, from 1, or 0 for the one that follows from the name.
+type NameColor uint8
+
+// NameColors are those that people can choose. What they look like is for the UI to know.
+var NameColors = []string{"red", "orange", "amber", "yellow", "lime", "green", "teal", "cyan", "blue", "indigo", "violet", "pink"}
+
+// ColorSetting is the name of the setting that they are chosen by.
+const ColorSetting = "color"
+
+// Color is the color of the account's name.
+func (a *Account) Color() NameColor {
+	chosen := a.Settings[ColorSetting]
+	if chosen == "" {
+		return 0
+	}
+	return NameColor(slices.Index(NameColors, chosen) + 1)
+}
+
 // Factor is a second factor: one-time codes by time (RFC 6238), and codes that each serve once instead.
 type Factor struct {
 	Secret Opaque

@@ -117,9 +117,11 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 	if r == nil {
 		r = h.addDirect(room)
 	}
+	state := h.state.Load()
 	h.displayMu.Lock()
 	defer h.displayMu.Unlock()
 	for i := range messages {
+		messages[i].Color = state.Color(messages[i].From)
 		h.displaySeq++
 		messages[i].DisplaySeq = h.displaySeq
 	}

@@ -218,6 +218,7 @@ type Presence struct {
 	Online    bool
 	Away      bool
 	Moderates bool // in this room, at least; only in a Roster
+	Color     NameColor
 }
 
 // Members lists a room's members by name.

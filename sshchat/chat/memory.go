@@ -209,6 +209,9 @@ func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 		}
 		h.people[name].rooms[m.Room] = from
 	}
+	for i := range m.Entries {
+		m.Entries[i].Color = state.Color(m.Entries[i].From)
+	}
 	r.Log.restore(m)
 	h.displaySeq = max(h.displaySeq, newest)
 	if !h.restored {

@@ -59,6 +59,7 @@ type Message struct {
 
 	Edited    bool       // Text is not the first
 	Deleted   bool       // Text is empty
+	Color     NameColor  // of From, as it was chosen when the message was said, or came into memory
 	Reactions *Reactions // nil: none
 
 	// DisplaySeq is the place among everything the server has shown since it started, from FirstDisplaySeq on; 0 for none. It

@@ -337,7 +337,7 @@ func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
 		p := &is.People[i]
 		if a := state.named(p.Name); a != nil {
 			creator, mod := state.RoomRole(p.Name, r.Name)
-			p.Moderates = RankOf(a.Role, creator, mod) > RankMember
+			p.Moderates, p.Color = RankOf(a.Role, creator, mod) > RankMember, a.Color()
 		}
 	}
 	return is

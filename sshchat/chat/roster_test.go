@@ -94,3 +94,28 @@ func TestRosterOfACrowd(t *testing.T) {
 		t.Errorf("%d online, %d offline, %d named, the first is %v", is.Online, is.Offline, len(is.People), is.People[0])
 	}
 }
+
+// A color that somebody chooses is that of their name in the rosters, and of what they say from then on.
+func TestNameColor(t *testing.T) {
+	h := start(t, &fakeJournal{}, "alice", "bob")
+	alice := name(t, "alice")
+	before := say(t, h, "alice", General, "before")
+	a, _ := h.View().ByName(alice)
+	for i, color := range append([]string{"auto", "mauve", ""}, NameColors...) {
+		want := NameColor(max(0, i-2))
+		if err := h.Decide(t.Context(), TheServer, SetSetting{ID: a.ID, Name: ColorSetting, Value: color}, nil); err != nil {
+			t.Fatal(err)
+		}
+		say(t, h, "alice", General, "after")
+		said := h.Before(alice, General, 0, 99)
+		if got := said[len(said)-1].Color; got != want {
+			t.Errorf("%q: what is said has color %d, want %d", color, got, want)
+		}
+		if p := h.Roster(alice, General).People[0]; p.Name != alice || p.Color != want {
+			t.Errorf("%q: the roster has %+v, want color %d", color, p, want)
+		}
+		if said[0].Seq != before.Seq || said[0].Color != 0 {
+			t.Errorf("%q: what was said before has color %d", color, said[0].Color)
+		}
+	}
+}

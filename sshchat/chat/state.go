@@ -76,6 +76,14 @@ func (s *State) named(name Name) *Account {
 	return nil
 }
 
+// Color is the color of somebody's name.
+func (s *State) Color(name Name) NameColor {
+	if a := s.named(name); a != nil {
+		return a.Color()
+	}
+	return 0
+}
+
 // Taken reports whether the name, or one that looks like it, is somebody's, or was.
 func (s *State) Taken(name Name) bool { return s.shapes[name.Skeleton()] > 0 }
 

@@ -42,6 +42,7 @@ type setting struct {
 var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
 	themeSetting      = &setting{name: "theme", brief: "colours"}
+	colorSetting      = &setting{name: chat.ColorSetting, values: append([]string{"auto"}, chat.NameColors...), brief: "the color of your name, for others, too"}
 	layoutSetting     = &setting{name: "layout", values: []string{"aligned", "compact"}, brief: "where names stand"}
 	paneSetting       = &setting{name: "pane", values: []string{"off", "on"}, brief: "the people of the room beside its messages, on screens of 100 columns and more"}
 	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
@@ -54,7 +55,7 @@ var (
 
 // settings is all that can be chosen, in the order it is listed.
 var settings = []*setting{
-	uiSetting, themeSetting, layoutSetting, paneSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
+	uiSetting, themeSetting, colorSetting, layoutSetting, paneSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
 }
 
 // settingAliases are the settings whose commands have other names.
@@ -248,7 +249,8 @@ func joinNames(names []chat.Name) (string, error) {
 // These commands change settings of the appearance.
 var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
-	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or list the themes")
+	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or show the themes")
+	_ = settingCommand("color", "[NAME|auto]", colorSetting, "choose the color of your name, which others see")
 	_ = settingCommand("layout", "[aligned|compact]", layoutSetting, "names in a column, or before messages")
 	_ = settingCommand("pane", "[on|off]", paneSetting, "show who is in the room beside its messages")
 	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
@@ -257,6 +259,12 @@ var (
 	_ = settingCommand("mouse", "[on|off]", mouseSetting, "scroll with the wheel; Shift selects text")
 	_ = settingCommand("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
 )
+
+// previewer is a session that may have a screen to show the themes on, each in its own colors. PreviewThemes reports whether it
+// has.
+type previewer interface {
+	PreviewThemes(title string) (shown bool)
+}
 
 // settingCommand is a command for one setting. Without a value it shows the setting, or toggles one that is on or off.
 func settingCommand(name, args string, s *setting, brief string) *Command {
@@ -273,7 +281,9 @@ func settingCommand(name, args string, s *setting, brief string) *Command {
 				}
 			}
 			if value == "" {
-				noteSetting(c, s)
+				if p, ok := c.Session.(previewer); !ok || s != themeSetting && s != colorSetting || !p.PreviewThemes("/"+name) {
+					noteSetting(c, s)
+				}
 				return nil
 			}
 			if err := chooseSetting(ctx, c, s, value); err != nil {

@@ -54,6 +54,8 @@ type Past struct {
 	scanned uint64              // guarded by mu; pages from this one on were looked through for changes
 	want    uint64              // guarded by mu; the number of a page that was asked for, plus one; 0 for none
 	wiped   bool                // guarded by mu
+
+	color func(chat.Name) chat.NameColor // guarded by mu; nil: names have the colors that follow from them
 }
 
 // page is some messages, and their texts in memory of their own.
@@ -81,6 +83,13 @@ func New(room chat.RoomName, source Source, since, top uint64) *Past {
 	}
 	p.scanned = numberOf(top) + 1
 	return p
+}
+
+// Colors has the names on pages that are opened from now on have the colors that color says.
+func (p *Past) Colors(color func(chat.Name) chat.NameColor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.color = color
 }
 
 // Room is the room.
@@ -241,6 +250,11 @@ func (p *Past) loadOne(number uint64) (read int, err error) {
 	}
 	g.said = p.settled(said)
 	g.fill(from)
+	for i := range g.said {
+		if p.color != nil {
+			g.said[i].Color = p.color(g.said[i].From)
+		}
+	}
 	if old := p.pages[number]; old != nil {
 		p.close(old)
 	}

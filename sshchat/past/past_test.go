@@ -158,6 +158,25 @@ func TestPagesAreOpenedWhenWanted(t *testing.T) {
 }
 
 // What is not its person's to read is never asked for.
+func TestNamesOfThePastHaveTheirColors(t *testing.T) {
+	a := &archive{}
+	a.say(t, "an old line")
+	p := New(chat.General, a, 1, 1)
+	p.Colors(func(name chat.Name) chat.NameColor {
+		if name == alice {
+			return 3
+		}
+		return 0
+	})
+	p.Before(2, 9)
+	if _, err := p.Load(); err != nil {
+		t.Fatal(err)
+	}
+	if said := p.Before(2, 9); len(said) != 1 || said[0].Color != 3 {
+		t.Errorf("%+v", said)
+	}
+}
+
 func TestPastBeginsWhereItsPersonDid(t *testing.T) {
 	a := newArchive(t, 600)
 	p := New(chat.General, a, 300, 600)

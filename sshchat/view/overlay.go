@@ -12,8 +12,9 @@ import (
 // overlay is a text that is shown over the messages until it is closed.
 type overlay struct {
 	title, text string
-	first       int // the row at its top
-	height      int // rows of the text that are shown
+	preview     func(p *renderer, width int) []string // the rows, if they are not those of text
+	first       int                                   // the row at its top
+	height      int                                   // rows of the text that are shown
 
 	rows     []string  // of the text: a long list takes milliseconds to lay out, and messages come while it is open
 	renderer *renderer // that made rows
@@ -63,7 +64,12 @@ func (o *overlay) layout(p *renderer, width int) {
 	if o.renderer == p && o.width == width {
 		return
 	}
-	o.rows, o.renderer, o.width = p.text(o.text, theme.Text, width), p, width
+	o.renderer, o.width = p, width
+	if o.preview != nil {
+		o.rows = o.preview(p, width)
+	} else {
+		o.rows = p.text(o.text, theme.Text, width)
+	}
 }
 
 // handleKey scrolls, and reports whether the key was used, and whether it closes the overlay.

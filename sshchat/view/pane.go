@@ -201,7 +201,7 @@ func (p *renderer) person(who chat.Presence, width int) string {
 	case !who.Online:
 		return mark + p.in(theme.Time, name)
 	}
-	return mark + p.styles.Name(who.Name.String()) + name + plainStyle
+	return mark + p.styles.Name(who.Name.String(), int(who.Color)) + name + plainStyle
 }
 
 // setPane has p stand beside the messages from the next draw on; nil for nothing.

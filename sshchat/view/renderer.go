@@ -128,7 +128,7 @@ func (p *renderer) notice(m *chat.Message, width int) []string {
 
 // alignedHead adds what stands beside a message: when it was said and by whom, as far as the message above does not show it.
 func (b *layout) alignedHead(m *chat.Message, v variant) {
-	at, name, style := "", m.From.String(), b.styles.Name(m.From.String())
+	at, name, style := "", m.From.String(), b.nameStyle(m)
 	if b.clock != "" && v&variantSameTime == 0 {
 		at = m.At.In(b.location).Format(b.clock)
 	}
@@ -142,6 +142,11 @@ func (b *layout) alignedHead(m *chat.Message, v variant) {
 		return
 	}
 	b.columns(at, name, style)
+}
+
+// nameStyle is the style of the name of who said m.
+func (p *renderer) nameStyle(m *chat.Message) string {
+	return p.styles.Name(m.From.String(), int(m.Color))
 }
 
 // compactHead adds what stands before a message.
@@ -158,7 +163,7 @@ func (b *layout) compactHead(m *chat.Message) {
 		b.add("* ", "", "")
 		end = " "
 	}
-	b.add(m.From.String(), b.styles.Name(m.From.String()), "")
+	b.add(m.From.String(), b.nameStyle(m), "")
 	b.add(end, "", "")
 }
 

@@ -219,8 +219,15 @@ func (s *Styles) Colored() bool { return s.colored }
 // Of is the sequence that begins a style.
 func (s *Styles) Of(p Style) string { return s.begin[p] }
 
-// Name is the sequence that begins a name: the same in every session of a theme.
-func (s *Styles) Name(n string) string {
+// NameColors is how many colors a name can have.
+const NameColors = 12
+
+// Name is the sequence that begins a name: in the color of that number, from 1, or for 0 in one that follows from the name
+// and is the same in every session of a theme.
+func (s *Styles) Name(n string, color int) string {
+	if color > 0 {
+		return s.names[(color-1)%len(s.names)]
+	}
 	h := fnv.New32a()
 	h.Write([]byte(n))
 	return s.names[h.Sum32()%uint32(len(s.names))]

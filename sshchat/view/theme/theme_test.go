@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/charmbracelet/colorprofile"
+
+	"sshchat/sshchat/attack"
 )
 
 // terminals are backgrounds that terminals have, by the theme for them: black and white, and those of well-known palettes.
@@ -59,6 +61,51 @@ func TestContrast(t *testing.T) {
 	}
 	if r := contrast(rgb(0x6c6c6c), rgb(0x282c34)); r > 4.5 {
 		t.Errorf("control: gray on gray has a contrast of %.2f", r)
+	}
+}
+
+// I choose a color in which my name looks like what the server says: there is none. The control is a terminal of 16 colors,
+// where red names have the color of errors, and only the sign before an error, which no name can begin with, differs.
+func TestAttackNamesLookLikeTheServer(t *testing.T) {
+	row := attack.On(t, attack.Room, "choose a color in which my name looks like what the server says")
+	alike := func(p colorprofile.Profile) (n int) {
+		for _, th := range themes {
+			s := For(th.name, p)
+			for color := 1; color <= NameColors && th.name != mono; color++ {
+				for _, style := range []Style{Notice, Presence, Error, Secret, Title, Unread} {
+					if s.Name("mallory", color) == s.Of(style) {
+						n++
+						t.Logf("%s, %s: a name of color %d looks like style %d", th.name, p, color, style)
+					}
+				}
+			}
+		}
+		return n
+	}
+	if n := alike(colorprofile.TrueColor) + alike(colorprofile.ANSI256); n > 0 {
+		t.Errorf("%d names look like what the server says", n)
+	}
+	row.Tried("%d colors in each theme, on terminals of 256 and of all colors", NameColors)
+	row.Held("none is that of notices, errors, joins or prompts, and these begin with a sign that no name can have")
+	if alike(colorprofile.ANSI) == 0 {
+		t.Error("control: with 16 colors no name has the color of an error")
+	}
+	row.Control("on terminals of 16 colors red names have the color of errors: the signs differ")
+}
+
+// A color that was chosen is that color in each theme, and all of them differ where there are enough colors.
+func TestNameColors(t *testing.T) {
+	for _, th := range themes {
+		s, seen := For(th.name, colorprofile.TrueColor), map[string]bool{}
+		for color := 1; color <= NameColors; color++ {
+			seen[s.Name("bob", color)] = true
+			if s.Name("bob", color) != s.Name("carol", color) {
+				t.Errorf("%s: color %d depends on the name", th.name, color)
+			}
+		}
+		if want := NameColors; len(seen) != want && th.name != mono {
+			t.Errorf("%s has %d colors for names, not %d", th.name, len(seen), want)
+		}
 	}
 }
 
