@@ -2,14 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"sshchat/hostkeys"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store"
 	"sshchat/store/accounts"
+	"sshchat/store/journal"
+	"sshchat/store/owner"
+
+	"charm.land/log/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code. The hub must run.
@@ -71,4 +84,186 @@ func readKeys(file string) ([]chat.Key, error) {
 		return nil, fmt.Errorf("%s contains no key", file)
 	}
 	return keys, nil
+}
+
+// adminCommand is for the owner of a server that nobody can administer any more.
+func adminCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "admin reset", Short: "give an admin a new key while the server is stopped: admin reset NAME KEYFILE",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return atMost(0)(cmd, args)
+			}
+			return &badSetting{"admin needs a command: admin reset NAME KEYFILE"}
+		},
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.AddCommand(adminResetCommand())
+	return cmd
+}
+
+func adminResetCommand() *cobra.Command {
+	only := false
+	cmd := &cobra.Command{
+		Use: "reset NAME KEYFILE [--data FOLDER] [--only]", Short: "make NAME an admin who logs in with the public keys in KEYFILE; the server must be stopped",
+		Long: `For the owner of a server who has lost the key of the only admin. The account NAME must exist. It becomes an admin's, is enabled,
+and gets the keys; bans of its name and of these keys are lifted. This is recorded in the audit log.
+The new keys open what is said from then on. Older messages stay sealed to the keys and passwords of their time.
+Other keys and the password keep opening the account, unless --only is given: use that if the account was stolen.
+It takes the server's flags, and reads the environment and the configuration file as the server does.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
+			}
+			return &badSetting{"usage: sshchat admin reset NAME KEYFILE [--data FOLDER] [--only]"}
+		},
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	addFlags(cmd.Flags())
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "data" && f.Name != "config" })
+	cmd.Flags().BoolVar(&only, "only", false, "remove the account's other keys, its password and its second factor")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := sourcesOf(cmd).load()
+		if err != nil {
+			return err
+		}
+		name, err := text.ParseName(args[0])
+		if err != nil {
+			return &badSetting{fmt.Sprintf("admin reset: %v", err)}
+		}
+		keys, err := readKeys(args[1])
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(keys, chat.Key.LogsIn) {
+			return fmt.Errorf("%s has no SSH key; an age key cannot log in", args[1])
+		}
+		return resetAdmin(cmd.Context(), s, name, keys, only, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// resetAdmin decides what the server would if it ran, so that all that follows from it follows: for readers of the history too.
+func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Key, only bool, stdout, stderr io.Writer) error {
+	if _, err := os.Stat(filepath.Join(s.data, "users.json")); err != nil {
+		return fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
+	}
+	var err error
+	if s.data, err = owner.Become(s.data); err != nil {
+		return err
+	}
+	folder, err := store.HoldFolder(s.data)
+	if errors.Is(err, store.ErrFolderInUse) {
+		return fmt.Errorf("%w; stop the server first. While it runs, an admin can use: user add-key %s", err, name)
+	}
+	if err != nil {
+		return err
+	}
+	logger := slog.New(log.NewWithOptions(stderr, log.Options{Level: log.WarnLevel}))
+	defer release(folder, logger)
+	st, err := openStores(s, logger)
+	if err != nil {
+		return err
+	}
+	defer st.close(logger)
+	auditLog, err := offlineAudit(s.data, st, logger)
+	if err != nil {
+		return err
+	}
+	defer auditLog.end(logger)
+	stored, err := journal.New(st.users, st.history, st.audit, logger)
+	if err != nil {
+		return err
+	}
+	hub := chat.NewHub(chat.Config{
+		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
+	})
+	st.hub = hub
+	running := runHub(hub)
+	before, after, err := decideReset(ctx, hub, st.users, name, keys, only)
+	if err = errors.Join(err, running.end()); err != nil {
+		return err
+	}
+	reportReset(stdout, hub.View(), before, after, keys)
+	return st.users.Checkpoint()
+}
+
+// offlineAudit is the audit log of a folder whose server is stopped, signed as the server signs it if there is a host key.
+func offlineAudit(data string, st *stores, logger *slog.Logger) (interface{ end(*slog.Logger) }, error) {
+	if _, err := os.Stat(filepath.Join(data, hostkeys.File)); errors.Is(err, fs.ErrNotExist) {
+		return unsigned{}, nil // the next start makes one
+	}
+	keys, _, err := hostkeys.Open(data)
+	if err != nil {
+		return nil, err
+	}
+	signed := signedLog{st.audit, auditKey{keys}}
+	return signed, signed.begin(logger)
+}
+
+// unsigned is an audit log that no host key signs.
+type unsigned struct{}
+
+func (unsigned) end(*slog.Logger) {}
+
+func decideReset(ctx context.Context, hub *chat.Hub, users *accounts.Store, name chat.Name, keys []chat.Key, only bool) (before, after chat.Account, err error) {
+	before, exists := hub.View().ByName(name)
+	if !exists {
+		return before, after, chat.ErrNoAccount.With("there is no account %s; to create an admin, start the server with --admin %s=KEYFILE", name, name)
+	}
+	added := make([]chat.Key, len(keys))
+	said := make([]string, len(keys))
+	for i, k := range keys {
+		if added[i], err = users.NewKey(k); err != nil {
+			return before, after, err
+		}
+		said[i] = k.Fingerprint
+	}
+	words := "on the machine, with the server stopped; key " + strings.Join(said, ", key ")
+	if only {
+		words += "; other keys and the password removed"
+	}
+	entry := chat.AuditEntry{Do: "admin reset", On: name.String(), Text: words, Result: "done"}
+	if err := hub.Decide(ctx, chat.TheServer, chat.ResetAdmin{ID: before.ID, Keys: added, Only: only}, &entry); err != nil {
+		return before, after, err
+	}
+	after, _ = hub.View().ByName(name)
+	return before, after, nil
+}
+
+// reportReset prints what was done, what else opens the account, and what may still keep its owner out.
+func reportReset(w io.Writer, v chat.View, before, after chat.Account, keys []chat.Key) {
+	is := func(k chat.Key) bool {
+		return slices.ContainsFunc(keys, func(n chat.Key) bool { return n.Fingerprint == k.Fingerprint })
+	}
+	fmt.Fprintf(w, "%s is an admin now, and can log in with:\n", after.Name)
+	var others []string
+	for _, k := range after.Keys {
+		switch {
+		case is(k):
+			fmt.Fprintf(w, "  %s %s\n", k.Fingerprint, k.Label)
+		default:
+			others = append(others, fmt.Sprintf("  %s %s", k.Fingerprint, k.Label))
+		}
+	}
+	if after.Password {
+		others = append(others, "  a password")
+	}
+	if before.Disabled {
+		fmt.Fprintln(w, "The account was disabled, and is enabled.")
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(w, "These open the account too. If they are not yours, run this again with --only:\n%s\n", strings.Join(others, "\n"))
+	}
+	fmt.Fprintln(w, "New keys open messages that are sent from now on. Older ones open with the keys and passwords they were sealed to.")
+	banned := 0
+	for _, ban := range v.Bans() {
+		if ban.Net.IsValid() {
+			banned++
+		}
+	}
+	if banned > 0 {
+		fmt.Fprintf(w, "%s of addresses stay. If one is yours, log in from another address and use: unban\n", text.Count(banned, "ban"))
+	}
 }

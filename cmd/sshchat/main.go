@@ -29,7 +29,7 @@ func main() {
 // run is main with its surroundings as arguments, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand()
-	root.AddCommand(readCommand(), openCommand(), verifyCommand(), configCommand(), versionCommand(), manCommand())
+	root.AddCommand(readCommand(), openCommand(), verifyCommand(), adminCommand(), configCommand(), versionCommand(), manCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -42,6 +42,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		root.PrintErrln("sshchat:", err)
 		if errors.As(err, new(*badSetting)) {
 			return 2
+		}
+		if refused := (*chat.Refusal)(nil); errors.As(err, &refused) {
+			return int(refused.Code)
 		}
 		if failed := (*sshFailed)(nil); errors.As(err, &failed) && failed.code <= int(chat.NotFound) {
 			return failed.code

@@ -21,7 +21,8 @@ import (
 //	SetPassword, SetFactor,    |        -          | yes               |        -          | yes
 //	SetSetting                 |                   |                   |                   |
 //	ResetPassword              |        -          |        -          | yes               | yes
-//	SpendCode, Visit           |        -          |        -          |        -          | yes
+//	SpendCode, Visit,          |        -          |        -          |        -          | yes
+//	ResetAdmin                 |                   |                   |                   |
 //
 // No intent may leave the server without an admin.
 
@@ -165,6 +166,50 @@ func (in SetRole) decide(tx *transaction) error {
 		return ErrLastAdmin
 	}
 	a.Role = in.Role
+	tx.putAccount(a)
+	return nil
+}
+
+// ResetAdmin makes an account an admin's who can log in with the keys: for the owner of a server who has lost the last key of an
+// admin, and may write its data folder. What kept the account out ends: it is enabled, and bans of its name and of the keys are
+// lifted. Restrictions of keys that it had are gone.
+type ResetAdmin struct {
+	ID   string
+	Keys []Key
+	Only bool // nothing else opens the account any more: no other key, and no password
+}
+
+func (in ResetAdmin) decide(tx *transaction) error {
+	if !tx.who.Server {
+		return denied("only the owner of the server can do that, on its machine")
+	}
+	a, err := tx.owner(in.ID)
+	if err != nil {
+		return err
+	}
+	if in.Only {
+		a = a.WithPassword("", Opaque{}).WithFactor(nil)
+		a.Keys = nil
+	}
+	a.Keys = slices.DeleteFunc(slices.Clone(a.Keys), func(k Key) bool {
+		return slices.ContainsFunc(in.Keys, func(n Key) bool { return n.Fingerprint == k.Fingerprint })
+	})
+	a.Keys = append(a.Keys, in.Keys...)
+	a.Role, a.Disabled = Admin, false
+	lifted := func(s Sanction) bool {
+		return s.User == a.Name || s.Key != "" && slices.ContainsFunc(in.Keys, func(k Key) bool { return k.Fingerprint == s.Key })
+	}
+	for _, list := range []*sanctions{&tx.bans, &tx.mutes} {
+		if len(list.of(tx.at, lifted)) > 0 {
+			*list = newSanctions(slices.DeleteFunc(list.holding(tx.at), lifted))
+		}
+	}
+	switch {
+	case len(a.Keys) > MaxKeys:
+		return ErrTooManyKeys.Because("an account can have at most %d", MaxKeys)
+	case !slices.ContainsFunc(in.Keys, Key.LogsIn):
+		return ErrNoLogin
+	}
 	tx.putAccount(a)
 	return nil
 }

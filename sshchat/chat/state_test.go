@@ -96,7 +96,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
-		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2},
+		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on},
 	}).Draw(t, "intent")
 	about = []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 	if _, is := in.(SetRegistration); is {

@@ -1,0 +1,47 @@
+//go:build unix
+
+package owner
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Of is the user and group that a file belongs to, as far as the system knows such.
+func Of(info fs.FileInfo) (uid, gid int, known bool) {
+	s, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return 0, 0, false
+	}
+	return int(s.Uid), int(s.Gid), true
+}
+
+// Become makes the process one of the user that the folder belongs to, if it is root's, and returns the folder as it can be
+// reached from then on: systemd keeps the folders of its services below one that is closed to their users. There is no way
+// back. Nothing is done if the folder is this user's. Errors: ErrOther, or the system's.
+func Become(dir string) (reached string, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	uid, gid, known := Of(info)
+	switch me := os.Geteuid(); {
+	case !known || uid == me:
+		return dir, nil
+	case me != 0:
+		return "", fmt.Errorf("%w: %s belongs to %s; run the command as that user, or as root", ErrOther, dir, Name(uid))
+	}
+	if err := os.Chdir(dir); err != nil {
+		return "", err
+	}
+	for _, step := range []func() error{
+		func() error { return syscall.Setgroups([]int{gid}) }, func() error { return syscall.Setgid(gid) }, func() error { return syscall.Setuid(uid) },
+	} {
+		if err := step(); err != nil {
+			return "", fmt.Errorf("become %s, to whom %s belongs: %w", Name(uid), dir, err)
+		}
+	}
+	return ".", nil
+}
