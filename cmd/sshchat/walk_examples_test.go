@@ -141,6 +141,7 @@ var examples = map[string]example{
 	"whoami":              {line: "whoami"},
 	"whois":               {line: "whois VICTIM"},
 
+	"report":      {line: "report VICTIM WORD", says: true},
 	"user import": {line: "user import VICTIM -", done: "TestConversations"},
 
 	"registration":         {line: "registration"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -336,5 +337,30 @@ func (h *decider) mayCreate(me Name, name RoomName) error {
 	if made >= MaxCreated {
 		return ErrTooMany.Because("you can create at most %d, and a closed one counts for an hour", MaxCreated)
 	}
+	return nil
+}
+
+// Reports reach each moderator at once, so a person can make a few, and then one each ten minutes.
+const (
+	reportCharge  = 10 * time.Minute
+	reportsAtOnce = 5
+	maxReported   = 50 // moderators and admins who get a report
+)
+
+// takesReports reports whether the account is that of a moderator or an admin who can log in.
+func (v View) takesReports(a *Account) bool {
+	_, banned := v.Banned(a.Name, netip.Addr{}, "")
+	return a.Role.AtLeast(Mod) && !a.Disabled && !banned
+}
+
+// chargeReport charges somebody for a report, or refuses it. Errors: ErrReports.
+func (h *decider) chargeReport(me Name) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, now := h.person(me), time.Now()
+	if wait := p.reports.left(now) - (reportsAtOnce-1)*reportCharge; wait > 0 {
+		return ErrReports.With("%s; try again in %s", ErrReports.Text, max(wait, time.Second).Round(time.Second))
+	}
+	p.reports.charge(now, reportCharge)
 	return nil
 }

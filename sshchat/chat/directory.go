@@ -35,6 +35,7 @@ type person struct {
 	sessions  int                 // open ones
 	terminals int                 // of these, the ones at a terminal
 	debt      debt                // for changes that cost others
+	reports   debt                // for reports
 	away      *absence            // nil: none was given
 }
 

@@ -4,6 +4,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -72,6 +73,32 @@ func (h *Hub) Post(ctx context.Context, who Caller, room RoomName, kind Kind, te
 // Errors: ErrNoMessage, and those of Post.
 func (h *Hub) Reply(ctx context.Context, who Caller, room RoomName, of uint64, text Text) (Message, error) {
 	return h.refer(ctx, who, Post{Room: room, Kind: Say, Text: text, Of: of})
+}
+
+// Report says something to each moderator and admin but the caller and the person whom it is about, each in the direct room of the two,
+// and returns to how many. It goes only to people who are moderators or admins when it is stored. A person's reports are limited.
+//
+// Errors: ErrReports, ErrNoModerator, and those of Post; then some may have it already.
+func (h *Hub) Report(ctx context.Context, who Caller, about Name, said Text) (told int, err error) {
+	if err := h.chargeReport(who.Name); err != nil {
+		return 0, err
+	}
+	now := h.View()
+	for a := range now.Accounts() {
+		if told == maxReported || a.Name == who.Name || a.Name == about || !now.takesReports(&a) {
+			continue
+		}
+		switch _, err := h.storeMessage(ctx, who, Post{Room: text.Direct(who.Name, a.Name), Kind: Say, Text: said, Report: true}); {
+		case err == nil:
+			told++
+		case !errors.Is(err, ErrNoModerator): // who has just ceased to be one
+			return told, err
+		}
+	}
+	if told == 0 {
+		return 0, ErrNoModerator
+	}
+	return told, nil
 }
 
 // React adds the caller's reaction to a message (React), or takes it back (Unreact), and returns what is stored of that: a

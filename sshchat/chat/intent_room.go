@@ -188,6 +188,7 @@ type Post struct {
 	Text      Text
 	Of        uint64 // what it amends, reacts to or replies to; 0: nothing
 	AnyAuthor bool   // of a Delete: what it means may be somebody else's
+	Report    bool   // it is for a moderator or an admin alone: to somebody who is none at its place in the order it is not said
 }
 
 func (in Post) decide(tx *transaction) error {

@@ -335,6 +335,11 @@ func (o *ordering) storeMessage(req *request, in Post) error {
 			return err
 		}
 	}
+	if in.Report {
+		if to := now.named(in.Room.Other(me.Name)); to == nil || !now.takesReports(to) {
+			return ErrNoModerator
+		}
+	}
 	since, member := o.member(me.Name, in.Room)
 	if !member {
 		return NotIn(me.Name, in.Room)

@@ -74,6 +74,8 @@ var (
 	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again later; the server's log has the reason"}
 	ErrNotDecided   = &Refusal{Code: Failed, Text: "nothing was changed: the server could not store it. Try again later; the server's log has the reason"}
 	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
+	ErrNoModerator  = &Refusal{Code: Failed, Text: "there is no moderator or admin to report it to"}
+	ErrReports      = &Refusal{Code: Failed, Text: "you have reported often"}
 	ErrGeneral      = &Refusal{Code: Failed, Text: "#general is for everyone; you cannot leave it"}
 	ErrNotYours     = &Refusal{Code: Denied, Text: "that message is not yours"}
 	ErrTaken        = &Refusal{Code: Failed, Text: "a room with that name already exists"}

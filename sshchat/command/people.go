@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 var _ = add(&Command{
@@ -41,6 +43,81 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+var _ = add(&Command{
+	Name: "report", Args: "ID|USER [WHY]", Brief: "report a message or a person to the moderators", Group: People,
+	More: "ID is a message ID, such as general/12 or @bob/3, as `search` lists it. The message is quoted, as far as the server\n" +
+		"has it in memory. Every moderator and admin gets the report as a direct message from you, but for the person whom\n" +
+		"you report, who is not notified.",
+	UIs: Both, Effect: Speaks, Account: true, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		about, report, err := reportOf(c)
+		if err != nil {
+			return err
+		}
+		if err := c.Caller.Pace(ctx, Message, c.Text); err != nil {
+			return err
+		}
+		told, err := c.Hub.Report(ctx, c.Who(), about, report)
+		if told > 0 {
+			c.Notef("Reported %s to %s.", about, text.Count(told, "moderator"))
+		}
+		return err
+	},
+})
+
+// quote is a text as it is quoted, or its first lines.
+func quote(said string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(said, "\n") {
+		left := maxQuoted - b.Len()
+		if left <= 0 {
+			b.WriteString("\n> …")
+			break
+		}
+		b.WriteString("\n> " + text.Clean(line, left))
+	}
+	return b.String()
+}
+
+// maxQuoted is how much of a reported message is quoted, in bytes.
+const maxQuoted = 2048
+
+// reportOf is whom the call reports, and what their moderators get. That a message is not there, and that it is not the caller's to
+// read, is refused in the same words.
+func reportOf(c *Call) (about chat.Name, report text.Text, err error) {
+	head, excerpt := "", ""
+	if word := c.Args[0]; strings.Contains(word, "/") {
+		room, seq, err := parseID(c, word)
+		if err != nil {
+			return about, report, err
+		}
+		m, there := c.Hub.Find(c.Account.Name, room, seq)
+		if !there || !m.Said() {
+			return about, report, chat.ErrNoMessage.With("the server has no message %s in memory that you can read", text.Clean(word, 80))
+		}
+		about, head = m.From, fmt.Sprintf("Report of %s by %s", m.ID(c.Account.Name), m.From)
+		if room.IsDirect() {
+			head = fmt.Sprintf("Report of a direct message from %s", m.From)
+		}
+		excerpt = quote(m.Text.String())
+	} else if about, err = c.person(word); err != nil {
+		return about, report, err
+	} else {
+		head = fmt.Sprintf("Report of %s", about)
+	}
+	if about == c.Account.Name {
+		return about, report, failed("you cannot report yourself")
+	}
+	if c.Text != "" {
+		head += ": " + c.Text
+	}
+	report, err = text.ParseText(head + excerpt)
+	return about, report, err
+}
 
 // whereabouts says whether somebody is online or away.
 func whereabouts(c *Call, name chat.Name) string {

@@ -223,7 +223,7 @@ func importLine(c *Call, line string) (name chat.Name, key chat.Key, err error) 
 	}
 	if key, err = c.Accounts.ParseKey(line); err != nil && len(c.Args) == 1 {
 		if _, bare := c.Accounts.ParseKey(word + " " + line); bare == nil {
-			err = failed("there is no name before the key; for the keys of one person: %s", c.typed("user import NAME -"))
+			err = failed("put the name before the key; for the keys of one person: %s", c.typed("user import NAME -"))
 		}
 	}
 	return name, key, err
