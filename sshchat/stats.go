@@ -3,34 +3,35 @@ package sshchat
 import "sync/atomic"
 
 // Stats is what the server has done since it began: what came in, and what it had to do to clients, by reason.
-// The tags name the metrics that operators read, with a label, and what the command stats calls it where that is not the field.
+// The tags name the metrics that operators read, with a label and, once for each metric, its help, and what the command stats calls
+// it where that is not the field.
 // The help of stats explains each.
 type Stats struct {
-	Stalled    int `metric:"cut_off_total,reason=stalled" stat:"closed-stalled"`    // connections closed for reading nothing
-	Dead       int `metric:"cut_off_total,reason=dead" stat:"closed-dead"`          // connections closed for giving no sign of life
-	Late       int `metric:"cut_off_total,reason=late" stat:"closed-late"`          // connections closed for missing a deadline
-	Refused    int `metric:"refused_total,reason=channels" stat:"refused-channels"` // channels refused
-	Banned     int `metric:"refused_total,reason=banned" stat:"refused-banned"`     // connections refused at accept, for a ban of their address
-	Crowded    int `metric:"refused_total,reason=starting" stat:"refused-full"`     // connections refused at accept: too many have not logged in
-	Crowding   int `metric:"refused_total,reason=inside" stat:"refused-limit"`      // connections refused after login: too many of their account or source
-	Penalized  int `metric:"refused_total,reason=penalty" stat:"refused-penalty"`   // connections refused at accept, for what their source did
-	Unproxied  int `metric:"refused_total,reason=proxy" stat:"refused-proxy"`       // connections from load balancers refused for having no valid PROXY protocol header
-	Logins     int `metric:"logins_total,outcome=ok"`                               // into an account
-	Strangers  int `metric:"logins_total,outcome=stranger" stat:"new-logins"`       // logins that have no account yet
-	Failures   int `metric:"logins_total,outcome=failed" stat:"wrong-passwords"`    // failed passwords
-	Unheard    int `metric:"passwords_unheard_total" stat:"unchecked-passwords"`    // of these, passwords that were not looked at: too many before were wrong
-	Deliveries int `metric:"deliveries_total"`                                      // messages and notices handed to sessions to be shown
-	Skipped    int `metric:"drops_total,reason=lagged"`                             // messages not shown to readers that lagged
-	TooFast    int `metric:"drops_total,reason=too_fast" stat:"too-fast"`           // messages and commands refused for coming too fast
-	Slowed     int `metric:"slowed_total"`                                          // messages and commands that had to wait
-	Panics     int `metric:"panics_total"`                                          // sessions ended by a mistake of ours
+	Stalled    int `metric:"connections_closed_total,reason=stalled" stat:"closed-stalled" help:"Connections that the server closed because the client read nothing (stalled), did not answer (dead) or missed a deadline (late)."`
+	Dead       int `metric:"connections_closed_total,reason=dead" stat:"closed-dead"`
+	Late       int `metric:"connections_closed_total,reason=late" stat:"closed-late"`
+	Refused    int `metric:"channels_refused_total" stat:"refused-channels" help:"Channels refused, such as port forwarding, or more sessions in a connection than allowed."`
+	Banned     int `metric:"connections_refused_total,reason=banned" stat:"refused-banned" help:"Connections refused because their address is banned, too many have not logged in (starting), their account or source has too many (inside), of what came from their source (penalty), or they had no valid PROXY protocol header (proxy)."`
+	Crowded    int `metric:"connections_refused_total,reason=starting" stat:"refused-full"`
+	Crowding   int `metric:"connections_refused_total,reason=inside" stat:"refused-limit"`
+	Penalized  int `metric:"connections_refused_total,reason=penalty" stat:"refused-penalty"`
+	Unproxied  int `metric:"connections_refused_total,reason=proxy" stat:"refused-proxy"`
+	Logins     int `metric:"logins_total,outcome=ok" help:"Logins into an account (ok), with a name that has no account yet (stranger), and with a wrong password or code (failed)."`
+	Strangers  int `metric:"logins_total,outcome=stranger" stat:"new-logins"`
+	Failures   int `metric:"logins_total,outcome=failed" stat:"wrong-passwords"`
+	Unheard    int `metric:"passwords_unchecked_total" stat:"unchecked-passwords" help:"Passwords refused unchecked, after too many wrong ones; failed logins include them."`
+	Deliveries int `metric:"deliveries_total" help:"Messages and notices passed to sessions to be shown."`
+	Skipped    int `metric:"messages_skipped_total" help:"Messages not shown to sessions that lagged behind."`
+	TooFast    int `metric:"requests_refused_total" stat:"too-fast" help:"Messages and commands refused for coming too fast."`
+	Slowed     int `metric:"requests_delayed_total" help:"Messages and commands delayed for coming too fast."`
+	Panics     int `metric:"panics_total" help:"Sessions ended by a fault in the server; the log has each."`
 
 	// As it is now:
 
-	Away        int `metric:"penalties" stat:"blocked-sources"`       // sources that are kept away
-	Starting    int `metric:"connections_starting" stat:"logging-in"` // connections that have not logged in
-	Connections int `metric:"connections"`                            // open, logged in or not
-	Sessions    int `metric:"sessions"`                               // shells and commands that are running
+	Away        int `metric:"blocked_sources" stat:"blocked-sources" help:"Addresses refused now for what came from them."`
+	Starting    int `metric:"connections_starting" stat:"logging-in" help:"Open connections that have not logged in."`
+	Connections int `metric:"connections" help:"Open connections, logged in or not."`
+	Sessions    int `metric:"sessions" help:"Shells and commands that are running."`
 }
 
 // counters are the counts of Stats as anybody adds to them: without a lock, since each reader counts what it is shown.

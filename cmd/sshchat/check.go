@@ -33,6 +33,11 @@ func (s *settings) check() error {
 		return s.bad("max-startups-reserved", "it is %d, and must be less than the last number of max-startups, which is %d", l.Reserved, l.Starting)
 	}
 	s.checkProxies()
+	if s.metrics != "" {
+		if err := checkReaders(s.metrics, s.metricsAllow); err != nil {
+			return s.bad("metrics", "%v", err)
+		}
+	}
 	return s.checkKeyFiles()
 }
 
@@ -58,10 +63,10 @@ func checkMetrics(word string) error {
 	if word == "" {
 		return nil
 	}
-	if err := listen.Check(word); err != nil {
-		return err
+	if strings.HasPrefix(word, "unix:") {
+		return is(fmt.Sprintf("%q", text.Clean(word, 80)), "an address and a port, such as 127.0.0.1:9222")
 	}
-	return checkLoopback(word)
+	return listen.Check(word)
 }
 
 func checkAdmin(word string) error {

@@ -17,3 +17,6 @@ func protect() error {
 	}
 	return nil
 }
+
+// writable returns why files of a folder cannot be written; nil if they can.
+func writable(folder string) error { return unix.Access(folder, unix.W_OK) }

@@ -131,9 +131,10 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	maintain(services, server, s, st, keys)
 	again := newRestart()
 	services.Restart = again.ask
+	watched := &metrics{server: server, hub: hub, st: st, data: s.data}
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
-		defer (&metrics{server, hub, st, st.syncs}).serve(metricsListener, logger)()
+		defer watched.serve(metricsListener, logger)()
 	}
 	running := runHub(hub)
 	if err := makeAdmins(ctx, s, hub, st.users, logger); err != nil {
@@ -141,7 +142,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	}
 	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, reachedAt(listeners)) })()
 	announce(stderr, listeners, services)
-	return runServer(ctx, server, running, listeners, again, logger)
+	return runServer(ctx, watched, running, listeners, again, logger)
 }
 
 // maintain lets commands work on the server itself and on its data folder.
@@ -190,7 +191,7 @@ func openListeners(s *settings, before *heritage) (chat []*listen.Listener, metr
 	if chat, err = before.sockets.Open(addresses); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", s.origins["listen"].String("listen"), err)
 	}
-	if metrics, err = listenMetrics(s.metrics); err != nil {
+	if metrics, err = listenMetrics(s.metrics, s.metricsAllow); err != nil {
 		listen.Close(chat)
 		return nil, nil, err
 	}
@@ -233,9 +234,10 @@ func (r *runningHub) end() error {
 
 // runServer runs the server until ctx ends, an admin has it restart, or it or the hub fails, and ends both in order: sessions
 // first, then what they had said is committed, and handed over to the process that comes next.
-func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, listeners []*listen.Listener, again *restart, logger *slog.Logger) error {
-	served := make(chan error, 1)
+func runServer(ctx context.Context, watched *metrics, hub *runningHub, listeners []*listen.Listener, again *restart, logger *slog.Logger) error {
+	server, served := watched.server, make(chan error, 1)
 	go func() { served <- server.Serve(onNet(listeners)...) }()
+	watched.serving.Store(true)
 	notify(systemd.Ready, logger)
 	stopWatch := systemd.Watch(func() string { return status(server, hub.Hub) }, hub.Answers, logger)
 	var failed error
@@ -254,6 +256,7 @@ func runServer(ctx context.Context, server *sshchat.Server, hub *runningHub, lis
 	case <-hub.ended:
 	case failed = <-served:
 	}
+	watched.serving.Store(false)
 	stopWatch()
 	if how != sshchat.Stops {
 		hub.KeepMemory()

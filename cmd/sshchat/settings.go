@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"time"
 
 	"sshchat/sshchat"
@@ -32,6 +33,7 @@ type settings struct {
 	workFactor   int
 	dumpable     bool
 	metrics      string
+	metricsAllow []netip.Prefix
 	limits       sshchat.Limits
 
 	given    sources           // where values may come from
@@ -99,7 +101,8 @@ func (s *settings) basics() []setting {
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},
 		{name: "address", group: serverGroup, first: true, live: true, value: &textual{&s.address, "TEXT", checkReach}, help: `how users reach it, shown in hints, such as "-p 2222 NAME@chat.host"; if empty, the address they connected to`},
 		{name: "log-format", group: operationGroup, first: true, value: &choice{&s.logFormat, []string{"text", "json"}}, help: "format of the log on standard error"},
-		{name: "metrics", group: operationGroup, first: true, value: &textual{&s.metrics, "ADDRESS", checkMetrics}, help: "loopback address for Prometheus, such as 127.0.0.1:9222; if empty, no metrics"},
+		{name: "metrics", group: operationGroup, first: true, value: &textual{&s.metrics, "ADDRESS", checkMetrics}, help: "address for Prometheus (/metrics) and for checks (/healthz, /readyz), such as 127.0.0.1:9222; if empty, none"},
+		{name: "metrics-allow", group: operationGroup, value: (*prefixes)(&s.metricsAllow), help: "addresses and networks that may read the metrics, besides this machine (repeatable)"},
 		{name: "dumpable", group: operationGroup, value: yesNo{&s.dumpable}, help: "let debuggers and core dumps read the server's memory, and the keys in it"},
 	}
 }

@@ -19,7 +19,6 @@ import (
 	"sshchat/store/marks"
 
 	"filippo.io/age"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // stores is what the data folder holds, opened.
@@ -30,7 +29,7 @@ type stores struct {
 	history *history.History
 	audit   *audit.Log
 	motd    *store.Motd
-	syncs   prometheus.Histogram
+	syncs   *syncs
 	hub     *chat.Hub // over them; set before anything is asked of them
 }
 
@@ -58,7 +57,7 @@ func openStores(s *settings, logger *slog.Logger) (*stores, error) {
 	history, err := history.Open(s.data, history.Options{
 		Recipients: users.Recipients, State: users.View().State, Rooms: users.View().Rooms(), Window: s.window, Log: logger, Clock: clock,
 		Rotate: int64(s.rotate), KeepFor: s.keep.age, KeepBytes: int64(s.keep.bytes),
-		Synced: func(d time.Duration) { syncs.Observe(d.Seconds()) },
+		Synced: syncs.done,
 		Submit: func(e chat.Event) error { return st.hub.Store(e) },
 	})
 	if err != nil {

@@ -26,8 +26,14 @@ func TestFailuresAreLoggedOnceAMinute(t *testing.T) {
 		at = at.Add(time.Second)
 	}
 	f.note(at, logger, fmt.Errorf("%w: no disk", ErrJournalDead))
+	if f.all.Load() != 151 || !f.now.Load() {
+		t.Errorf("%d are counted; the last one failed: %v", f.all.Load(), f.now.Load())
+	}
 	f.over(logger)
 	f.over(logger)
+	if f.all.Load() != 151 || f.now.Load() {
+		t.Errorf("when it is over %d are counted; the last one failed: %v", f.all.Load(), f.now.Load())
+	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	if len(lines) != 5 {
 		t.Fatalf("%d lines:\n%s", len(lines), &log)

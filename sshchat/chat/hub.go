@@ -166,6 +166,11 @@ func (h *Hub) Answers(ctx context.Context) error {
 	}
 }
 
+// Failures is how many batches of messages and decisions could not be stored since the start, and whether the last one could not.
+func (h *Hub) Failures() (batches int64, last bool) {
+	return h.failures.all.Load(), h.failures.now.Load()
+}
+
 // say has a message stored and shown.
 func (h *Hub) storeMessage(ctx context.Context, who Caller, in Post) (Message, error) {
 	if err := h.awaitEvent(ctx, in.Room, NoChange); err != nil {

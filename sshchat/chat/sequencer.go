@@ -412,6 +412,8 @@ const logFailure = time.Minute
 
 // failures are the batches that have failed in a row.
 type failures struct {
+	all    atomic.Int64 // since the start; anybody reads it
+	now    atomic.Bool  // the last batch has failed; anybody reads it
 	times  int
 	told   bool      // these are in the log
 	logged time.Time // when any were last logged
@@ -419,6 +421,8 @@ type failures struct {
 
 func (f *failures) note(at time.Time, log *slog.Logger, err error) {
 	f.times++
+	f.all.Add(1)
+	f.now.Store(true)
 	if at.Sub(f.logged) >= logFailure || errors.Is(err, ErrJournalDead) {
 		f.logged, f.told = at, true
 		log.Error("nothing can be stored; messages are refused", "batches", f.times, "err", err)
@@ -430,6 +434,7 @@ func (f *failures) over(log *slog.Logger) {
 		log.Info("messages can be stored again", "refused batches", f.times)
 	}
 	f.times, f.told = 0, false
+	f.now.Store(false)
 }
 
 // maxRepeat is how far the clock may step back for the last batch's time to be repeated. By more, its new time is taken.

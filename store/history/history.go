@@ -280,6 +280,16 @@ func (h *History) note() {
 // Size is what the history holds: bytes, without the room kept for what comes, and records. It waits for nothing.
 func (h *History) Size() (bytes int64, records uint64) { return h.bytes.Load(), h.records.Load() }
 
+// Archives is how many files the history has been continued from, and their size in bytes.
+func (h *History) Archives() (n int, bytes int64) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, a := range h.archives {
+		bytes += a.size
+	}
+	return len(h.archives), bytes
+}
+
 // Writes that fail without a failed sync are retried with each batch: a full disk may get space again. Other causes, such
 // as a disk that is gone or read-only, do not go away while the file is open: the process gives up after failFor, so that
 // a supervisor sees it end.
