@@ -236,6 +236,9 @@ func (s *session) may() bool {
 // submitLine starts one typed line: a command, or a message for the room.
 func (s *session) submitLine(ctx context.Context, line string) {
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
+		if s.server.services.Commands.Secret(text) {
+			s.ui.Forget(line)
+		}
 		s.start(ctx, func(ctx context.Context, j *job) error {
 			err := j.command(ctx, command.Chat, text)
 			j.do(func() { s.done(err) })

@@ -28,8 +28,10 @@ import (
 //	keep VARIABLE PATTERN    what its group matches of the last ssh's output, as $VARIABLE
 //	open NAME plain|pipe     a session
 //	type NAME TEXT           a line and Enter
+//	press NAME KEYS          keys, in Go's notation: '\x12' is Ctrl+R
 //	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
 //	hides NAME PATTERN       it is not there; ask something that is seen first
+//	ended NAME               the session has ended
 //	leave NAME               end of input; the session ends
 //	restart                  the server, in order
 func TestConversations(t *testing.T) {
@@ -47,7 +49,8 @@ func TestConversations(t *testing.T) {
 			"server": with((*conversation).start), "register": with((*conversation).register), "claim": with((*conversation).claim),
 			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
 			"keep": with((*conversation).keep), "open": with((*conversation).open), "type": with((*conversation).typed),
-			"sees": with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave),
+			"press": with((*conversation).pressed),
+			"sees":  with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave), "ended": with((*conversation).ended),
 			"restart": with((*conversation).restart),
 		},
 	})
@@ -180,6 +183,16 @@ func (c *conversation) typed(ts *testscript.TestScript, _ bool, args []string) {
 	s.typeln(args[1])
 }
 
+func (c *conversation) pressed(ts *testscript.TestScript, _ bool, args []string) {
+	s := c.sessions[args[0]]
+	if s == nil {
+		ts.Fatalf("%s has no session", args[0])
+	}
+	keys, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	fmt.Fprint(s.typed, keys)
+}
+
 func (c *conversation) sees(ts *testscript.TestScript, _ bool, args []string) {
 	name, pattern := args[0], regexp.MustCompile(args[1])
 	var seen string
@@ -204,9 +217,13 @@ func (c *conversation) hides(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-func (c *conversation) leave(ts *testscript.TestScript, _ bool, args []string) {
+func (c *conversation) leave(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(c.sessions[args[0]].typed.Close())
+	c.ended(ts, neg, args)
+}
+
+func (c *conversation) ended(ts *testscript.TestScript, _ bool, args []string) {
 	s := c.sessions[args[0]]
-	ts.Check(s.typed.Close())
 	select {
 	case <-s.ended:
 	case <-time.After(patience):

@@ -44,7 +44,7 @@ type Command struct {
 	Person   bool             // its words are people, not rooms
 	Harmless bool             // it reveals and changes nothing: restricted keys may run it too
 	Free     bool             // it may be used however often: it does nothing, or says something, which is counted as that
-	Secret   bool             // its words are nobody's to read: the audit log has its name alone
+	Secret   bool             // its words are nobody's to read: the audit log has its name alone, and a session keeps no such line
 	Account  bool             // an account is needed; otherwise it can be used while registering, too
 
 	// How the arguments are parsed. Words: this many single words, then Text: the rest of the line exactly as it came,

@@ -263,8 +263,12 @@ const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts 
   Alt+A, Alt+M               next room with unread messages, with a mention
   Alt+G, Alt+O               go to a room by part of its name, back again
   Ctrl+A, E, W, U, K, Y      edit the line as in a shell
+  Ctrl+_ (Ctrl+/)            undo
+  Ctrl+R                     search in what you sent; Enter takes the line,
+                             and Enter again sends it
   Ctrl+L                     redraw the screen
   F1, or ? on an empty line  this help
+  Ctrl+C                     clear the line (Up brings it back); twice: quit
   Ctrl+D on an empty line    quit
 `
 

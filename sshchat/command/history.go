@@ -216,7 +216,7 @@ var _ = add(&Command{
 	More: "Asks for your password. Then scroll up: older messages come page by page. `history` and `search` find them, too.\n" +
 		"One room is unlocked at a time, in this session only. `lock` locks it again; so do leaving the room, the end of the\n" +
 		"session, and 15 minutes in which you type nothing. Without a password, it prints a command for your own machine.",
-	UIs: Chat, Effect: Reads, Account: true, Words: 0,
+	UIs: Chat, Effect: Reads, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		me, room := c.Account.Name, c.Session.Room()
 		if c.Above(me, room, chat.LogLines) == 0 {

@@ -211,7 +211,7 @@ var _ = add(&Command{
 	Name: "key share", Aliases: []string{"keys share"}, Brief: "let new keys open old messages (needs ssh -t)", Group: Yours,
 	More: "Asks for your password, and seals what it opens to all your current keys.\n" +
 		"New keys cannot open what the password cannot.",
-	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password, so the server cannot open old messages; only your older keys can")

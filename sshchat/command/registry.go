@@ -103,6 +103,16 @@ func (r *Registry) Say(ctx context.Context, line string, call Call) error {
 	return d.run(ctx)
 }
 
+// Secret reports whether a line begins with a command, of either UI, and has words after it that are nobody's to read: a code, or
+// a password that it would ask for.
+func (r *Registry) Secret(line string) bool {
+	isSecret := func(ui UI) bool {
+		cmd, words, err := r.Find(ui, line)
+		return err == nil && cmd.Secret && words != ""
+	}
+	return isSecret(Chat) || isSecret(Exec)
+}
+
 // under lists the second words of the commands that begin with word, sorted.
 func (r *Registry) under(ui UI, word string) []string {
 	var next []string

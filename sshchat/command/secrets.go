@@ -18,7 +18,7 @@ import (
 var _ = add(&Command{
 	Name: "passwd", Brief: "set or change your password (needs ssh -t)", Group: Yours,
 	More: "The new password opens all your history. The old one does not open new messages.",
-	UIs:  Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs:  Both, Effect: ChangesAccount, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := c.Hub.MayChangeKeys(c.Account.Name); err != nil {
 			return err
@@ -67,7 +67,7 @@ var _ = add(&Command{
 	Name: "passwd recover", Brief: "read old messages after a reset (needs ssh -t)", Group: Yours,
 	More: "After an admin has reset your password: asks for the new one and the one before it.\n" +
 		"The new password then also opens what the old one did.",
-	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.Password {
 			return failed("you have no password; to set one: %s", c.typed("passwd"))
@@ -118,7 +118,7 @@ var _ = add(&Command{
 	Name: "totp enable", Brief: "require a code after your password", Group: Yours,
 	More: "An authenticator app shows the code, a new one every 30 seconds. Keys log in without it. SSH clients must support\n" +
 		"keyboard-interactive, as nearly all do. It needs ssh -t.",
-	UIs: Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs: Both, Effect: ChangesAccount, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		switch {
 		case !c.Account.Password:
@@ -199,7 +199,7 @@ func picture(text string) string {
 var _ = add(&Command{
 	Name: "totp disable", Brief: "remove the second factor", Group: Yours,
 	More: "It asks for your password and a code, or a recovery code. It needs ssh -t.",
-	UIs:  Both, Effect: ChangesAccount, Account: true, Words: 0,
+	UIs:  Both, Effect: ChangesAccount, Secret: true, Account: true, Words: 0,
 	Run: func(ctx context.Context, c *Call) error {
 		if !c.Account.TOTP {
 			return failed("you have no second factor")

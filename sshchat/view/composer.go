@@ -36,7 +36,10 @@ func (k *keyboard) expire(handle func([]Action, keys.Key) []Action) (did []Actio
 func (k *keyboard) Waiting() time.Duration { return k.keys.Waiting() }
 
 // Forget implements Keyboard.
-func (k *keyboard) Forget(text string) { k.input.edit.Sent.Forget(text) }
+func (k *keyboard) Forget(text string) {
+	k.input.edit.Cancel() // it may show the line
+	k.input.edit.Sent.Forget(text)
+}
 
 // Dropped implements Keyboard.
 func (k *keyboard) Dropped() int { return k.input.edit.Dropped }
@@ -50,6 +53,7 @@ type composer struct {
 	drafts   drafts
 	question *openQuestion // the question that the next line answers, or nil
 	aside    *editor.Line  // what was being typed when Alt+G began a command, or nil
+	leaving  string        // what is said after Ctrl+C, if that was the last key; another one leaves
 }
 
 // openQuestion is a question that has no answer yet.
@@ -60,15 +64,21 @@ type openQuestion struct {
 
 // enter switches from one room's line to another's. While a question is open, answered returns to the new one.
 func (c *composer) enter(from, to chat.RoomName) {
-	now := &c.edit.Line
+	c.edit.Cancel()
+	now := c.edit.Line
 	if c.question != nil {
-		now = &c.question.draft
+		now = c.question.draft
 	}
 	if c.aside != nil {
-		*now, c.aside = *c.aside, nil
+		now, c.aside = *c.aside, nil
 	}
-	c.drafts.store(from, *now)
-	*now = c.drafts.take(to)
+	c.drafts.store(from, now)
+	now = c.drafts.take(to)
+	if c.question != nil {
+		c.question.draft = now
+	} else {
+		c.edit.SetLine(now)
+	}
 	c.edit.Sent.Reset()
 }
 
@@ -84,23 +94,66 @@ func (c *composer) beginGo() {
 		draft := c.edit.Line
 		c.aside = &draft
 	}
-	c.edit.Line = editor.Line{}
-	c.edit.Insert(goLine)
+	c.edit.SetLine(editor.NewLine([]byte(goLine)))
 }
 
 // resume brings back what was being typed when Alt+G began a command, once that is sent or cleared.
 func (c *composer) resume() {
 	if c.aside != nil {
-		c.edit.Line, c.aside = *c.aside, nil
+		c.edit.SetLine(*c.aside)
+		c.aside = nil
 	}
+}
+
+// interrupt is what Ctrl+C does to a line that is no answer: it puts it aside. It reports whether the person leaves: with nothing
+// typed, they pressed it right after it did that, or said that it would.
+func (c *composer) interrupt(again bool) (leave bool) {
+	switch {
+	case c.aside != nil || string(c.edit.Text) == goLine || c.isHelpMark():
+		c.edit.Clear()
+		c.resume()
+	case len(c.edit.Text) > 0:
+		c.leaving = leavesAgain + ". Ctrl+_ brings back what you typed."
+		if c.edit.PutAside() {
+			c.leaving = leavesAgain + ". Up brings back what you typed."
+		}
+	case again:
+		return true
+	default:
+		c.leaving = leavesAgain
+	}
+	return false
+}
+
+// leavesAgain is how to leave, as it is said after a first Ctrl+C.
+const leavesAgain = "Ctrl+C again leaves"
+
+// searchHints say what the keys of a search do, on a wide screen and on a narrow one.
+var searchHints = []string{"Enter: take the line. Ctrl+R: search further back. Esc: cancel.", "Enter takes it, Ctrl+R: next, Esc", "Enter takes it"}
+
+// hint is what the next key does, in at most width cells, if that is not what it usually does.
+func (c *composer) hint(width int) string {
+	hints := []string{c.leaving, leavesAgain}
+	if c.edit.Searching() {
+		hints = searchHints
+	} else if c.leaving == "" {
+		return ""
+	}
+	for _, hint := range hints {
+		if len(hint) <= width {
+			return hint
+		}
+	}
+	return hints[len(hints)-1]
 }
 
 // ask makes the next line an answer. The caller sets the question's prompt.
 func (c *composer) ask(echo bool) {
+	c.edit.Cancel()
 	if c.question == nil {
 		c.question = &openQuestion{draft: c.edit.Line}
 	}
-	c.edit.Line = editor.Line{}
+	c.edit.SetLine(editor.Line{})
 	c.edit.Single, c.edit.Secret = true, !echo
 }
 
@@ -108,12 +161,12 @@ func (c *composer) ask(echo bool) {
 func (c *composer) answered() {
 	c.edit.Wipe()
 	c.edit.Single, c.edit.Secret = false, false
-	c.edit.Line = c.question.draft
+	c.edit.SetLine(c.question.draft)
 	c.question = nil
 }
 
 // maxBox is how many rows of a screen the input has at most.
-const maxBox = 5
+const maxBox = 10
 
 // box is the input on a screen of so many rows, each with width cells: its rows, and the cursor's position in
 // them.
@@ -141,6 +194,9 @@ func (c *composer) answerBox(p *renderer, prompt string, width, screen int) (tex
 	lines := len(text)
 	if lines > height { // the rows around the cursor
 		first := min(max(0, row-height/2), lines-height)
+		if height < 3 && c.edit.Searching() { // what is searched for matters most
+			first, row = 0, min(row, height-1)
+		}
 		if first == 0 {
 			text[0] = c.styledPrompt(p, prompt, width) + text[0]
 		}
@@ -187,6 +243,9 @@ func (c *composer) promptRows(width int) (lead []string, last string) {
 	if width < 2*minTyped {
 		last = ">"
 	}
+	if c.edit.Searching() {
+		return nil, c.searchPrompt(width)
+	}
 	if c.question == nil {
 		return nil, last
 	}
@@ -201,6 +260,36 @@ func (c *composer) promptRows(width int) (lead []string, last string) {
 		return lead, last
 	}
 	return lead[:end], lead[end] + " "
+}
+
+// searchPrompt is the prompt of a search: for what, and whether there is no such line. It leaves minTyped of width cells to the line
+// that was found, if possible.
+func (c *composer) searchPrompt(width int) string {
+	words, failed := c.edit.Words()
+	lead, end := "(search) '", "': "
+	if failed {
+		lead = "(not found) '"
+	}
+	room := width - minTyped - len(lead) - len(end)
+	if room < minTyped/2 {
+		lead, room = "'", width-minTyped-1-len(end)
+	}
+	if room <= 0 {
+		return "> "
+	}
+	clusters := editor.NewLine([]byte(words))
+	first := clusters.Len()
+	for used := 0; first > 0; first-- { // its end, if there is no room for all of it
+		_, w := clusters.Cluster(first - 1)
+		if used += w; used > room {
+			break
+		}
+	}
+	shown := ""
+	for i := first; i < clusters.Len(); i++ {
+		shown += string(clusters.ClusterBytes(i))
+	}
+	return lead + shown + end
 }
 
 // layoutInput breaks what is typed into rows of width cells, the first with room for the prompt, and finds the cursor.

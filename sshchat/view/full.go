@@ -163,7 +163,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale || f.messages.selecting() && !f.bars.current():
+	case f.stale || f.hint() != "" && !f.bars.current():
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -245,14 +245,25 @@ func (f *Full) compose() frame {
 	}
 	switch {
 	case f.rows < rowsForBar:
-	case f.messages.selecting() && f.overlay == nil:
-		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(f.messages.selectionHint(), f.width())))
+	case f.hint() != "":
+		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(f.hint(), f.width())))
 	default:
 		fr.rows = append(fr.rows, f.bars.status)
 	}
 	fr.row = len(fr.rows) + row
 	fr.rows = append(fr.rows, box...)
 	return fr
+}
+
+// hint is what the bar says instead, while keys do something else than usual; empty if they do not.
+func (f *Full) hint() string {
+	if hint := f.input.hint(f.width()); hint != "" {
+		return hint
+	}
+	if f.messages.selecting() && f.overlay == nil {
+		return f.messages.selectionHint()
+	}
+	return ""
 }
 
 // areaHeight is how many rows the messages have, on a screen of so many rows, beside an input of so many.

@@ -27,6 +27,13 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 	if room, ok := roomEntered(did); ok {
 		f.Enter(room)
 	}
+	again := f.input.leaving != ""
+	if f.input.leaving = ""; f.input.edit.Searching() {
+		taken, ok := f.input.edit.SearchKey(k.Name, k.Text)
+		if f.ringing = f.ringing || !ok; taken {
+			return did
+		}
+	}
 	if f.input.asksHelp(k, f.keys.IsPasting()) {
 		f.insert(k.Text)
 		f.last = helpLine
@@ -65,7 +72,9 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		}
 		f.insert("\n")
 	case "ctrl+c":
-		return f.interrupt(did)
+		return f.interrupt(did, again)
+	case "ctrl+r":
+		f.ringing = !f.input.edit.BeginSearch() || f.ringing
 	case "ctrl+d":
 		if len(f.input.edit.Text) == 0 {
 			return append(did, Action{Kind: Quit})
@@ -116,7 +125,7 @@ const helpLine = "/help"
 
 // asksHelp reports whether the key opens the help. A ? stays in the line, since it may be the beginning of a message.
 func (c *composer) asksHelp(k keys.Key, pasting bool) bool {
-	if c.question != nil {
+	if c.question != nil || c.edit.Searching() {
 		return false
 	}
 	return k.Name == "f1" || k.Text == "?" && len(c.edit.Text) == 0 && !pasting
@@ -193,17 +202,16 @@ func (f *Full) submit(did []Action) []Action {
 	return append(did, Action{Kind: Line, Text: said})
 }
 
-// interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
-func (f *Full) interrupt(did []Action) []Action {
-	switch {
-	case f.input.question != nil:
+// interrupt is the function of Ctrl+C. Instead of an answer it is an action; with again, it was the last key as well.
+func (f *Full) interrupt(did []Action, again bool) []Action {
+	if f.input.question != nil {
 		f.input.answered()
-	case len(f.input.edit.Text) > 0:
-		f.input.edit.Clear()
-		f.input.resume()
-		return did
+		return append(did, Action{Kind: Interrupt})
 	}
-	return append(did, Action{Kind: Interrupt})
+	if f.input.interrupt(again) {
+		return append(did, Action{Kind: Quit})
+	}
+	return did
 }
 
 // tab completes the word before the cursor, or lists what it could be.

@@ -22,6 +22,16 @@ func (p *Plain) Expire() []Action {
 
 // handleKey performs a key's function, and appends the actions that result.
 func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
+	again := p.input.leaving != ""
+	if p.input.leaving = ""; p.input.edit.Searching() {
+		taken, ok := p.input.edit.SearchKey(k.Name, k.Text)
+		if !ok {
+			p.output.Bell()
+		}
+		if taken {
+			return did
+		}
+	}
 	switch k.Name {
 	case "":
 		if !p.input.edit.Insert(k.Text) {
@@ -39,7 +49,11 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 			p.output.Bell()
 		}
 	case "ctrl+c":
-		return p.interrupt(did)
+		return p.interrupt(did, again)
+	case "ctrl+r":
+		if !p.input.edit.BeginSearch() {
+			p.output.Bell()
+		}
 	case "ctrl+d":
 		if len(p.input.edit.Text) == 0 {
 			return append(did, Action{Kind: Quit})
@@ -129,18 +143,20 @@ func (p *Plain) echo(said string) {
 	p.writeAbove(string(p.prompt), said)
 }
 
-// interrupt clears what is typed. With nothing typed, or instead of an answer, it is an action.
-func (p *Plain) interrupt(did []Action) []Action {
-	switch {
-	case p.input.question != nil:
+// interrupt is the function of Ctrl+C. Instead of an answer it is an action; with again, it was the last key as well.
+func (p *Plain) interrupt(did []Action, again bool) []Action {
+	if p.input.question != nil {
 		p.echo("")
 		p.answered()
-	case len(p.input.edit.Text) > 0:
-		p.input.edit.Clear()
-		p.input.resume()
-		return did
+		return append(did, Action{Kind: Interrupt})
 	}
-	return append(did, Action{Kind: Interrupt})
+	if p.input.interrupt(again) {
+		return append(did, Action{Kind: Quit})
+	}
+	if p.input.leaving != "" {
+		p.Print(p.input.leaving)
+	}
+	return did
 }
 
 // tab completes the word before the cursor, or lists what it could be.

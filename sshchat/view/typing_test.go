@@ -164,7 +164,7 @@ func TestLineEnds(t *testing.T) {
 func TestQuitAndInterrupt(t *testing.T) {
 	m := newTerminal(t, 40)
 	m.Enter(chat.General)
-	if did := m.typed("abc\x03\x03\x04"); !slices.Equal(did, []Action{{Kind: Interrupt}, {Kind: Quit}}) {
+	if did := m.typed("abc\x03\x04"); !slices.Equal(did, []Action{{Kind: Quit}}) {
 		t.Errorf("did %v", did)
 	}
 	if did := m.typed("\x1b"); did != nil {

@@ -131,7 +131,7 @@ type ActionKind int
 const (
 	Line      ActionKind = iota + 1 // submitted Text: a command, a message, which may have many lines, or an answer
 	Quit                            // asked to leave, or the input has ended
-	Interrupt                       // Ctrl+C with nothing typed, or instead of an answer
+	Interrupt                       // Ctrl+C instead of an answer
 	Go                              // asked to switch to Room
 	Refused                         // submitted something that is not a valid line; Text says why
 )

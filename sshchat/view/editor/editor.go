@@ -15,8 +15,11 @@ import (
 // Editor edits an input line as readline does. It knows nothing of how the line is shown.
 type Editor struct {
 	Line
-	Sent   History // the lines that were sent
-	killed Line    // what Ctrl+Y puts back
+	Sent   History  // the lines that were sent
+	killed string   // what Ctrl+Y puts back
+	undone *undoLog // the changes of the line; nil: none yet
+	search *search  // under way, or nil
+	prefix bool     // Ctrl+X came before the next key
 
 	lost    lost // since the last ReportLost
 	Dropped int  // bytes that did not fit, since the caller reset it
@@ -60,6 +63,9 @@ var bindings = map[string]func(*Editor){
 	"ctrl+k":        (*Editor).killToEnd,
 	"ctrl+y":        (*Editor).yank,
 	"ctrl+t":        (*Editor).transpose,
+	"ctrl+_":        (*Editor).undo, // as terminals send Ctrl+/, too
+	"ctrl+/":        (*Editor).undo,
+	"ctrl+x":        func(e *Editor) { e.prefix = true },
 	"up":            (*Editor).Older,
 	"down":          (*Editor).Newer,
 }
@@ -69,6 +75,10 @@ func Bound(name string) bool { return bindings[name] != nil || name == "alt+ente
 
 // HandleKey performs the function of the named key, if it has one.
 func (e *Editor) HandleKey(name string) {
+	if e.prefix && name == "ctrl+u" { // as readline's other key for it
+		name = "ctrl+_"
+	}
+	e.prefix = false
 	if do := bindings[name]; do != nil {
 		do(e)
 		e.invalid = e.invalid && len(e.Text) > 0
@@ -78,6 +88,7 @@ func (e *Editor) HandleKey(name string) {
 // Insert puts the printable part of s, with its newlines, before the cursor. An answer has one line, and a secret
 // ignores a line end that was copied with it. If the line would exceed MaxLine, it takes what fits and reports false.
 func (e *Editor) Insert(s string) bool {
+	e.prefix = false
 	if len(e.Text) >= MaxLine {
 		e.lose(s)
 		return false
@@ -96,7 +107,7 @@ func (e *Editor) Insert(s string) bool {
 		e.lose(string(b[n:]))
 		b = b[:n]
 	}
-	e.splice(e.At, e.At, NewLine(b))
+	e.typed(NewLine(b))
 	if e.Secret {
 		clear(b)
 	}
@@ -146,8 +157,8 @@ func (e *Editor) Refused() string {
 	return "not sent: the terminal sent bytes that are not UTF-8. Set it to UTF-8; Up brings back the rest of the line."
 }
 
-// Clear empties the line.
-func (e *Editor) Clear() { e.Line, e.lost = Line{}, lost{} }
+// Clear empties the line, for good.
+func (e *Editor) Clear() { e.Line, e.lost, e.undone = Line{}, lost{}, nil }
 
 // PasteTab inserts a Tab that arrived with other input, as in pasted code if pastes are not bracketed. With ask it still
 // completes a word that has exactly one completion.
@@ -165,6 +176,7 @@ func (e *Editor) PasteTab(ask func(string, int) (int, []string)) bool {
 
 // Take returns the line and begins a new one.
 func (e *Editor) Take() string {
+	e.prefix = false
 	s := string(e.Text)
 	if e.Single {
 		e.Wipe()
@@ -189,8 +201,8 @@ func (e *Editor) killToStart()   { e.kill(0, e.At) }
 func (e *Editor) killToEnd()     { e.kill(e.At, len(e.ends)) }
 
 func (e *Editor) yank() {
-	if len(e.Text)+len(e.killed.Text) <= MaxLine {
-		e.splice(e.At, e.At, e.killed)
+	if len(e.Text)+len(e.killed) <= MaxLine {
+		e.splice(e.At, e.At, NewLine([]byte(e.killed)))
 	}
 }
 
@@ -200,7 +212,7 @@ func (e *Editor) kill(from, to int) {
 		return
 	}
 	if !e.Secret {
-		e.killed = e.slice(from, to)
+		e.killed = string(e.Text[e.start(from):e.start(to)])
 	}
 	e.splice(from, to, Line{})
 }
@@ -217,7 +229,7 @@ func (e *Editor) transpose() {
 }
 
 // Killed is the text that Ctrl+Y puts back.
-func (e *Editor) Killed() string { return string(e.killed.Text) }
+func (e *Editor) Killed() string { return e.killed }
 
 // Older brings back the line that was sent before.
 func (e *Editor) Older() {
@@ -225,7 +237,7 @@ func (e *Editor) Older() {
 		return
 	}
 	if s, ok := e.Sent.older(string(e.Text)); ok {
-		e.Line = NewLine([]byte(s))
+		e.recall(s)
 	}
 }
 
@@ -235,7 +247,7 @@ func (e *Editor) Newer() {
 		return
 	}
 	if s, ok := e.Sent.newer(); ok {
-		e.Line = NewLine([]byte(s))
+		e.recall(s)
 	}
 }
 

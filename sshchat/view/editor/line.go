@@ -56,14 +56,6 @@ func NewLine(b []byte) Line {
 	return l
 }
 
-// slice copies the clusters from to to.
-func (l *Line) slice(from, to int) Line {
-	first := l.start(from)
-	p := Line{Text: slices.Clone(l.Text[first:l.start(to)]), ends: slices.Clone(l.ends[from:to])}
-	shift(p.ends, -first)
-	return p
-}
-
 // splice puts p in place of the clusters from to to, and the cursor after it. It recomputes clusters only where
 // the pieces meet, so that a key costs little however long the line is.
 func (l *Line) splice(from, to int, p Line) {
