@@ -7,6 +7,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/emoji"
 	"sshchat/sshchat/view"
 	"sshchat/sshchat/view/theme"
 )
@@ -218,30 +219,43 @@ func (v *display) changeUI() {
 // Themes are the names of the colours that a screen can have, the usual one first.
 func Themes() []string { return theme.Names() }
 
-// complete is what Tab offers: commands after a slash, rooms after #, people elsewhere.
+// complete is what Tab offers: emoji after a colon, else what the word may be, as the registry says. A word that begins with # is a
+// room, and one that begins with @ a person, wherever they stand.
 func (v *display) complete(line string, cursor int) (start int, candidates []string) {
-	start = strings.LastIndexAny(line[:cursor], " \n") + 1
-	word := strings.ToLower(line[start:cursor])
+	line = line[:cursor]
+	if start, candidates = emoji.Begun(line); len(candidates) > 0 {
+		return start, candidates
+	}
 	services := v.who.server.services
-	switch {
-	case strings.HasPrefix(word, "/") && start == 0:
-		for _, name := range services.Commands.Names(command.Chat) {
-			candidates = append(candidates, "/"+name)
-		}
-	case strings.HasPrefix(word, "#"):
-		for _, r := range services.Hub.Rooms(v.who.name) {
-			candidates = append(candidates, "#"+r.Name.String())
-		}
-	default:
-		at := ""
-		if strings.HasPrefix(word, "@") {
-			at = "@"
-		}
-		for _, name := range v.speakers() {
-			candidates = append(candidates, at+name.String())
+	a, _ := v.who.server.view().ByID(v.who.login().id)
+	c := services.Commands.Complete(services, a, line)
+	word := strings.ToLower(line[c.Start:])
+	fits := func(candidate string) {
+		if strings.HasPrefix(candidate, word) && !slices.Contains(candidates, candidate) {
+			candidates = append(candidates, candidate)
 		}
 	}
-	return start, slices.DeleteFunc(candidates, func(c string) bool { return !strings.HasPrefix(c, word) })
+	for _, w := range c.Words {
+		fits(w)
+	}
+	bare, isRoom := strings.CutPrefix(word, "#")
+	if isRoom || c.Rooms {
+		for _, r := range services.Hub.Rooms(v.who.name) {
+			if strings.HasPrefix(r.Name.String(), bare) {
+				candidates = append(candidates, "#"+r.Name.String())
+			}
+		}
+	}
+	at := ""
+	if strings.HasPrefix(word, "@") {
+		at = "@"
+	}
+	if !isRoom && (c.People || at != "") {
+		for _, name := range v.speakers() {
+			fits(at + name.String())
+		}
+	}
+	return c.Start, candidates
 }
 
 // speakers are the other people in the room: recent authors first, the last one at the front, then the rest by name.

@@ -60,6 +60,9 @@ type Command struct {
 	// terminal. nil: it prints text, and the registry sees that it does.
 	Bytes func(*Call) bool
 
+	// Choices are what the word after those before it can be, in the chat; nil: what Args says.
+	Choices func(s *Services, a chat.Account, before []string) []string
+
 	Run func(ctx context.Context, c *Call) error
 }
 

@@ -14,7 +14,7 @@ import (
 var _ = add(&Command{
 	Name: "help", Aliases: []string{"?"}, Args: "[TOPIC]", Brief: "list the commands, or explain one",
 	More: "TOPIC is a command, or a word such as keys, format, user, room or history.",
-	UIs:  Both, Effect: Reads, List: true, Harmless: true, Words: 2,
+	UIs:  Both, Effect: Reads, List: true, Harmless: true, Words: 2, Choices: helpTopics,
 	Run: func(_ context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			c.Printf("%s", c.Commands.list(c))
@@ -254,7 +254,8 @@ type topic struct {
 
 // keysHelp is how the keyboard is used in the chat.
 const keysHelp = `  Enter                      send; Alt+Enter or Ctrl+J starts a new line
-  Tab                        complete a command, a room or a name
+  Tab, Shift+Tab             complete a command and what it takes, a room,
+                             a name or an :emoji:; again: the next choice
   Up, Down                   bring back what you sent
   Alt+Up, Alt+Down           select a message; then r reply, + react,
                              e edit, d delete, c copy ID, p pin, g original

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -260,4 +261,159 @@ func distance(a, b string) int {
 		before, row, next = row, next, before
 	}
 	return row[len(b)]
+}
+
+// Completion is what can stand in place of the word that is being typed in the chat.
+type Completion struct {
+	Start  int      // the word's byte offset in the line
+	Words  []string // it can be one of these,
+	Rooms  bool     // a room,
+	People bool     // or a person
+}
+
+// Complete finds what the last word of line can be, which a person with that account is typing. What a command takes follows from
+// its entry in the registry.
+func (r *Registry) Complete(s *Services, a chat.Account, line string) Completion {
+	c := Completion{Start: strings.LastIndexAny(line, " \n") + 1}
+	body, isCommand := strings.CutPrefix(line, "/")
+	switch {
+	case !isCommand || strings.HasPrefix(body, "/"):
+		c.People = true
+		return c
+	case c.Start == 0:
+		for _, word := range r.firstWords(a) {
+			c.Words = append(c.Words, "/"+word)
+		}
+		return c
+	}
+	before := strings.Fields(body[:c.Start-1])
+	if len(before) == 1 {
+		c.Words = r.secondWords(a, before[0])
+	}
+	cmd, rest, err := r.Find(Chat, strings.Join(before, " "))
+	if err != nil {
+		return c
+	}
+	isFlag := func(word string) bool { return strings.HasPrefix(word, "-") }
+	given := slices.DeleteFunc(strings.Fields(rest), isFlag)
+	switch {
+	case isFlag(line[c.Start:]) && cmd.Flags != nil:
+		c.Words = append(c.Words, cmd.flagNames()...)
+	case cmd.Choices != nil:
+		c.Words = append(c.Words, cmd.Choices(s, a, given)...)
+	default:
+		c.expect(cmd, len(given))
+	}
+	return c
+}
+
+// usable reports whether a command is offered to a person: its role is theirs, or may be in one of their rooms.
+func (cmd *Command) usable(a chat.Account) bool {
+	return cmd.UIs&Chat != 0 && (a.Role.AtLeast(cmd.Role) || cmd.InRoom)
+}
+
+// firstWords are the first words of the commands that are offered to a person, sorted.
+func (r *Registry) firstWords(a chat.Account) (words []string) {
+	for _, name := range r.Names(Chat) {
+		first, _, _ := strings.Cut(name, " ")
+		if r.byName[Chat][name].usable(a) && !slices.Contains(words, first) {
+			words = append(words, first)
+		}
+	}
+	return words
+}
+
+// secondWords are the words that can follow the first word of a command.
+func (r *Registry) secondWords(a chat.Account, first string) (words []string) {
+	for _, name := range r.Names(Chat) {
+		if second, ok := strings.CutPrefix(name, strings.ToLower(first)+" "); ok && r.byName[Chat][name].usable(a) {
+			words = append(words, second)
+		}
+	}
+	return words
+}
+
+// flagNames are the names of the command's flags.
+func (cmd *Command) flagNames() (names []string) {
+	flags := pflag.NewFlagSet(cmd.Name, pflag.ContinueOnError)
+	cmd.Flags(flags)
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return names
+}
+
+var (
+	literal = regexp.MustCompile(`^[a-z]+$`)
+	goesOn  = regexp.MustCompile(`TEXT|REASON|…`) // an argument of many words
+)
+
+// expect adds what the command takes as its word after n others, by how its usage names it. One that may be left out may be the
+// next.
+func (c *Completion) expect(cmd *Command, n int) {
+	args := cmd.arguments()
+	if last := len(args) - 1; last >= 0 && n > last && goesOn.MatchString(args[last]) {
+		n = last
+	}
+	for i := n; i < len(args); i++ {
+		bare := strings.Trim(args[i], "[]…$|")
+		for alternative := range strings.SplitSeq(bare, "|") {
+			switch alternative = strings.Trim(alternative, "[]…"); {
+			case alternative == "ROOM":
+				c.Rooms = true
+			case alternative == "NAME":
+				c.Rooms, c.People = true, true
+			case alternative == "USER", alternative == "TEXT", alternative == "REASON":
+				c.People = true
+			case literal.MatchString(alternative):
+				c.Words = append(c.Words, alternative)
+			}
+		}
+		if !strings.HasPrefix(args[i], "[") {
+			return
+		}
+	}
+}
+
+// arguments are the words of Args without flags.
+func (cmd *Command) arguments() (args []string) {
+	inFlag := false
+	for _, word := range strings.Fields(cmd.Args) {
+		inFlag = inFlag || strings.HasPrefix(word, "[--")
+		if !inFlag {
+			args = append(args, word)
+		}
+		inFlag = inFlag && !strings.HasSuffix(word, "]")
+	}
+	return args
+}
+
+// helpTopics are the words that help takes, and then those that can follow the first.
+func helpTopics(s *Services, a chat.Account, before []string) (words []string) {
+	switch len(before) {
+	case 0:
+		words = s.Commands.firstWords(a)
+		for i := range topics {
+			first, _, _ := strings.Cut(topics[i].words, " ")
+			words = append(words, first)
+		}
+		slices.Sort(words)
+		return slices.Compact(words)
+	case 1:
+		return s.Commands.secondWords(a, before[0])
+	}
+	return nil
+}
+
+// settingNames are the names of the settings, and then the values of the one that was named.
+func settingNames(s *Services, _ chat.Account, before []string) (words []string) {
+	switch len(before) {
+	case 0:
+		for _, one := range settings {
+			words = append(words, one.name)
+		}
+	case 1:
+		if one := settingNamed(before[0]); one != nil {
+			return one.choices(s)
+		}
+	}
+	return words
 }

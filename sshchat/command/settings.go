@@ -272,6 +272,12 @@ func settingCommand(name, args string, s *setting, brief string) *Command {
 		Name: name, Args: args, Brief: brief, Group: Looks,
 		More: "Saved, and used in all your sessions. A - restores the default.",
 		UIs:  Chat, Effect: ChangesOwn, Account: true, Words: 1,
+		Choices: func(v *Services, _ chat.Account, before []string) []string {
+			if len(before) > 0 {
+				return nil
+			}
+			return s.choices(v)
+		},
 		Run: func(ctx context.Context, c *Call) error {
 			value := firstOf(c.Args)
 			if value == "" && len(s.values) == 2 {
@@ -316,27 +322,35 @@ func noteSetting(c *Call, s *setting) {
 var _ = add(&Command{
 	Name: "set", Args: "[NAME [VALUE]]", Brief: "list, show or change your settings", Group: Looks,
 	More: "A - as the value restores the default.\nSettings are saved, and used in all your sessions.",
-	UIs:  Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag,
+	UIs:  Both, Effect: ChangesOwn, List: true, Account: true, Words: -1, Flags: jsonFlag, Choices: settingNames,
 	Run: func(ctx context.Context, c *Call) error {
 		if len(c.Args) == 0 {
 			listSettings(c)
 			return nil
 		}
-		name := strings.ToLower(c.Args[0])
-		if also, ok := settingAliases[name]; ok {
-			name = also
-		}
-		i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name })
-		if i < 0 {
-			return notFound("no setting named %q; for a list, run set without arguments", text.Clean(name, 40))
+		s := settingNamed(c.Args[0])
+		if s == nil {
+			return notFound("no setting named %q; for a list, run set without arguments", text.Clean(strings.ToLower(c.Args[0]), 40))
 		}
 		if len(c.Args) == 1 {
-			printSetting(c, settings[i])
+			printSetting(c, s)
 			return nil
 		}
-		return chooseSetting(ctx, c, settings[i], strings.Join(c.Args[1:], " "))
+		return chooseSetting(ctx, c, s, strings.Join(c.Args[1:], " "))
 	},
 })
+
+// settingNamed is the setting of that name, or whose command has it; nil if there is none.
+func settingNamed(name string) *setting {
+	name = strings.ToLower(name)
+	if also, ok := settingAliases[name]; ok {
+		name = also
+	}
+	if i := slices.IndexFunc(settings, func(s *setting) bool { return s.name == name }); i >= 0 {
+		return settings[i]
+	}
+	return nil
+}
 
 func listSettings(c *Call) {
 	for _, s := range settings {

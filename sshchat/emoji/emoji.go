@@ -3,8 +3,12 @@
 package emoji
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark-emoji/definition"
 
@@ -27,6 +31,42 @@ func Named(name string) (emoji string, ok bool) {
 		return "", false
 	}
 	return string(e.Unicode), true
+}
+
+// sorted is all names. The library finds an emoji by its name, and lists none: so they are read out of its map.
+var sorted = sync.OnceValue(func() (all []string) {
+	byName := reflect.Indirect(reflect.ValueOf(names())).FieldByName("m")
+	if byName.Kind() != reflect.Map {
+		return nil
+	}
+	for _, key := range byName.MapKeys() {
+		if _, ok := Named(key.String()); ok {
+			all = append(all, key.String())
+		}
+	}
+	slices.Sort(all)
+	return all
+})
+
+// Begun are the names that the end of a text may be the beginning of, with their colons, and where in it they begin. There are
+// none for a colon alone, or one within a word, as in 12:30.
+func Begun(s string) (start int, found []string) {
+	start = strings.LastIndexByte(s, ':')
+	if start < 0 || len(s)-start < 2 || len(s)-start > MaxName {
+		return start, nil
+	}
+	if before, _ := utf8.DecodeLastRuneInString(s[:start]); before == ':' || unicode.IsLetter(before) || unicode.IsDigit(before) {
+		return start, nil
+	}
+	begun := strings.ToLower(s[start+1:])
+	i, _ := slices.BinarySearch(sorted(), begun)
+	for _, name := range sorted()[i:] {
+		if !strings.HasPrefix(name, begun) {
+			break
+		}
+		found = append(found, ":"+name+":")
+	}
+	return start, found
 }
 
 // Parse reads one emoji, or its :name:. Errors wrap text.ErrNotEmoji or text.ErrNotUTF8.

@@ -163,7 +163,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale || f.hint() != "" && !f.bars.current():
+	case f.stale || (f.hint() != "" || f.choosing()) && !f.bars.current():
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -224,7 +224,8 @@ const (
 // compose makes the frame of the current state.
 func (f *Full) compose() frame {
 	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
-	area := areaHeight(f.rows, len(box))
+	choices := f.choices(areaHeight(f.rows, len(box)))
+	area := areaHeight(f.rows, len(box)) - len(choices)
 	f.messages.scroll(area)
 	f.bars.update(f.messages.position.order > 0, f.messages.below())
 	fr := frame{rows: make([]string, 0, f.rows), column: column, title: f.bars.title}
@@ -243,6 +244,7 @@ func (f *Full) compose() frame {
 		fr.rows = append(fr.rows, rows...)
 		f.messages.notes.drawn()
 	}
+	fr.rows = append(fr.rows, choices...)
 	switch {
 	case f.rows < rowsForBar:
 	case f.hint() != "":

@@ -7,7 +7,6 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/view/editor"
 	"sshchat/sshchat/view/keys"
-	"sshchat/sshchat/view/theme"
 )
 
 // Input implements Keyboard.
@@ -33,6 +32,9 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		if f.ringing = f.ringing || !ok; taken {
 			return did
 		}
+	}
+	if f.input.edit.EndChoice(k.Name) {
+		return did
 	}
 	if f.input.asksHelp(k, f.keys.IsPasting()) {
 		f.insert(k.Text)
@@ -82,9 +84,11 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		f.input.edit.DeleteNext()
 	case "ctrl+l":
 		f.screen.forget()
+	case "shift+tab":
+		f.tab(-1)
 	case "tab":
 		if !k.More {
-			f.tab()
+			f.tab(1)
 		} else if !f.input.edit.PasteTab(f.options.Complete) {
 			f.ringing = true
 		}
@@ -214,13 +218,9 @@ func (f *Full) interrupt(did []Action, again bool) []Action {
 	return did
 }
 
-// tab completes the word before the cursor, or lists what it could be.
-func (f *Full) tab() {
-	list, ok := f.input.edit.Complete(f.options.Complete)
-	switch {
-	case !ok:
+// tab completes the word before the cursor, or shows over the bar what it could be.
+func (f *Full) tab(by int) {
+	if _, ok := f.input.edit.Complete(f.options.Complete, by); !ok {
 		f.ringing = true
-	case len(list) > 0:
-		f.note(f.room, theme.Notice, editor.ListCandidates(list))
 	}
 }

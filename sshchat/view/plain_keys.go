@@ -32,6 +32,9 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 			return did
 		}
 	}
+	if p.input.edit.EndChoice(k.Name) {
+		return did
+	}
 	switch k.Name {
 	case "":
 		if !p.input.edit.Insert(k.Text) {
@@ -73,9 +76,11 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 		if p.input.question == nil {
 			return append(did, Action{Kind: Line, Text: helpLine})
 		}
+	case "shift+tab":
+		p.tab(-1)
 	case "tab":
 		if !k.More {
-			p.tab()
+			p.tab(1)
 		} else if !p.input.edit.PasteTab(nil) {
 			p.output.Bell()
 		}
@@ -160,8 +165,8 @@ func (p *Plain) interrupt(did []Action, again bool) []Action {
 }
 
 // tab completes the word before the cursor, or lists what it could be.
-func (p *Plain) tab() {
-	list, ok := p.input.edit.Complete(p.complete)
+func (p *Plain) tab(by int) {
+	list, ok := p.input.edit.Complete(p.complete, by)
 	switch {
 	case !ok:
 		p.output.Bell()

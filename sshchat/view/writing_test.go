@@ -199,6 +199,114 @@ func TestSearchOfSentLines(t *testing.T) {
 	}
 }
 
+// offering has Tab offer words for the word before the cursor.
+func (y typist) offering(words ...string) {
+	complete := func(line string, cursor int) (int, []string) {
+		start := strings.LastIndexAny(line[:cursor], " \n") + 1
+		return start, slices.DeleteFunc(slices.Clone(words), func(c string) bool { return !strings.HasPrefix(c, line[start:cursor]) })
+	}
+	switch f := y.anyUI.(type) {
+	case *terminal:
+		f.Plain.complete = complete
+	case *stage:
+		f.options.Complete = complete
+	}
+}
+
+const keyTabBack = "\x1b[Z"
+
+// Tab completes what is common, lists what the word could be, and then puts one after the other in its place.
+func TestCompletionCycles(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps []any
+		line  string
+	}{
+		{"one candidate", []any{"hi c", "\t"}, "hi carol "},
+		{"what is common", []any{"hi b", "\t"}, "hi be"},
+		{"a list", []any{"hi be", "\t"}, "hi be"},
+		{"the first", []any{"hi be", "\t", "\t"}, "hi bernd"},
+		{"the second", []any{"hi be", "\t", "\t", "\t"}, "hi bert"},
+		{"the third", []any{"hi be", "\t", "\t", "\t", "\t"}, "hi beß"},
+		{"round", []any{"hi be", "\t", "\t", "\t", "\t", "\t"}, "hi be"},
+		{"and again", []any{"hi be", "\t", "\t", "\t", "\t", "\t", "\t"}, "hi bernd"},
+		{"backwards", []any{"hi be", "\t", keyTabBack}, "hi beß"},
+		{"forth and back", []any{"hi be", "\t", "\t", "\t", keyTabBack}, "hi bernd"},
+		{"Shift+Tab lists, too", []any{"hi be", keyTabBack, keyTabBack}, "hi beß"},
+		{"going on", []any{"hi be", "\t", "\t", " !"}, "hi bernd !"},
+		{"Esc brings back the word", []any{"hi be", "\t", "\t", "\x1b", cutTime}, "hi be"},
+		{"in the middle", []any{"be you", "\x01\x06\x06", "\t", "\t"}, "bernd you"},
+		{"undo", []any{"hi be", "\t", "\t", keyUndo}, "hi be"},
+		{"another word is completed anew", []any{"hi be", "\t", "\t", " c", "\t"}, "hi bernd carol "},
+		{"nothing", []any{"hi zzz", "\t", "\t"}, "hi zzz"},
+	} {
+		for kind, y := range typists(t) {
+			y.offering("bernd", "bert", "beß", "carol")
+			y.plays(c.steps...)
+			if got := string(y.edit().Text); got != c.line {
+				t.Errorf("%s, %s: the line is %q, want %q", kind, c.name, got, c.line)
+			}
+		}
+	}
+	for kind, y := range typists(t) {
+		y.offering("bernd", "bert")
+		y.plays("be", "\t", "\t") // what is common, and a list
+		if seen := y.shown(); !strings.Contains(seen, "bernd  bert") {
+			t.Errorf("%s: the candidates are not in\n%s", kind, seen)
+		}
+		y.plays("n", "\t", "\r")
+		if seen := y.shown(); kind == "full" && strings.Contains(seen, "bert") {
+			t.Errorf("the candidates are still in\n%s", seen)
+		}
+		y.Ask("Password:", false)
+		if y.plays("be", "\t", "\t"); string(y.edit().Text) != "be" {
+			t.Errorf("%s: an answer is completed", kind)
+		}
+	}
+}
+
+// The candidates stand over the bar, and not among the messages, which go on.
+func TestCompletionScreens(t *testing.T) {
+	var names []string
+	for i := range 60 {
+		names = append(names, fmt.Sprintf("name%02d", i+1))
+	}
+	for _, c := range []struct {
+		name          string
+		width, height int
+		tabs          int
+	}{
+		{"choices", 80, 16, 1},
+		{"choices-chosen", 80, 16, 32},
+		{"choices-last", 40, 10, 61},
+		{"choices-tiny", 20, 5, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, c.width, c.height, "vt100")
+			s.evening()
+			typist{anyUI: s}.offering(names...)
+			s.types("hi name")
+			for range c.tabs {
+				s.types("\t")
+			}
+			s.checkRedraw()
+			s.says(said(chat.General, bob, "a message meanwhile"))
+			s.flush()
+			s.shows("meanwhile")
+			s.golden(c.name)
+			s.checkRedraw()
+			s.Full.Rooms([]Room{{Name: chat.General}, {Name: dev, Unread: 7}})
+			s.flush()
+			s.checkRedraw()
+			s.types("\x1b")
+			s.Expire()
+			s.flush()
+			s.hides("name02")
+			s.checkRedraw()
+		})
+	}
+}
+
 func TestWritingScreens(t *testing.T) {
 	sent := "see https://example.org/a/long/link for the plan\rgood evening\r"
 	for _, c := range []struct {

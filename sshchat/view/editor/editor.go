@@ -19,6 +19,7 @@ type Editor struct {
 	killed string   // what Ctrl+Y puts back
 	undone *undoLog // the changes of the line; nil: none yet
 	search *search  // under way, or nil
+	choice *choice  // under way, or nil
 	prefix bool     // Ctrl+X came before the next key
 
 	lost    lost // since the last ReportLost
@@ -160,20 +161,6 @@ func (e *Editor) Refused() string {
 // Clear empties the line, for good.
 func (e *Editor) Clear() { e.Line, e.lost, e.undone = Line{}, lost{}, nil }
 
-// PasteTab inserts a Tab that arrived with other input, as in pasted code if pastes are not bracketed. With ask it still
-// completes a word that has exactly one completion.
-func (e *Editor) PasteTab(ask func(string, int) (int, []string)) bool {
-	if e.Single {
-		return false
-	}
-	if ask != nil && e.At > 0 && e.nonSpace(e.At-1) {
-		if list, ok := e.Complete(ask); ok && len(list) == 0 {
-			return true
-		}
-	}
-	return e.Insert(text.Tab)
-}
-
 // Take returns the line and begins a new one.
 func (e *Editor) Take() string {
 	e.prefix = false
@@ -249,68 +236,6 @@ func (e *Editor) Newer() {
 	if s, ok := e.Sent.newer(); ok {
 		e.recall(s)
 	}
-}
-
-// maxCandidates is how many completions are listed; the rest are counted.
-const maxCandidates = 100
-
-// Complete completes the word before the cursor. A single candidate is inserted with a space after it; of several, their
-// common prefix, or if that is nothing new, they are returned to be listed. ok is false if there is no candidate.
-func (e *Editor) Complete(ask func(line string, cursor int) (int, []string)) (list []string, ok bool) {
-	if ask == nil || e.Single {
-		return nil, false
-	}
-	text, cursor := string(e.Text), e.cursor()
-	start, candidates := ask(text, cursor)
-	if len(candidates) == 0 || start < 0 || start > cursor {
-		return nil, false
-	}
-	common := candidates[0]
-	for _, c := range candidates[1:] {
-		common = commonPrefix(common, c)
-	}
-	if len(candidates) == 1 && !strings.HasSuffix(common, " ") {
-		common += " "
-	}
-	word := text[start:cursor]
-	if common == word || len(common) < len(word) {
-		return candidates, true
-	}
-	e.replace(start, common)
-	return nil, true
-}
-
-// replace puts s in place of the bytes from start, which must be a character's, to the cursor.
-func (e *Editor) replace(start int, s string) {
-	from := e.At
-	for from > 0 && e.start(from) > start {
-		from--
-	}
-	s = string(e.Text[e.start(from):start]) + s
-	if len(e.Text)-(e.cursor()-e.start(from))+len(s) > MaxLine {
-		return
-	}
-	e.splice(from, e.At, NewLine(text.AppendPrintable(nil, s, true)))
-}
-
-// commonPrefix is the longest string of whole characters that a and b begin with.
-func commonPrefix(a, b string) string {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	for n > 0 && n < len(a) && !utf8.RuneStart(a[n]) {
-		n--
-	}
-	return a[:n]
-}
-
-// ListCandidates is candidates in one line.
-func ListCandidates(candidates []string) string {
-	if n := len(candidates) - maxCandidates; n > 0 {
-		return fmt.Sprintf("%s  and %d more", strings.Join(candidates[:maxCandidates], "  "), n)
-	}
-	return strings.Join(candidates, "  ")
 }
 
 // Hint says how large an input is that is only partly visible, and how to clear it.

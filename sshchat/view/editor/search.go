@@ -22,6 +22,7 @@ func (e *Editor) BeginSearch() bool {
 	if e.Single {
 		return false
 	}
+	e.choice = nil
 	e.search = &search{at: len(e.Sent.lines), before: e.Line}
 	return true
 }
@@ -115,5 +116,9 @@ func (e *Editor) accept() {
 func (e *Editor) Cancel() {
 	if e.search != nil {
 		e.Line, e.search = e.search.before, nil
+	}
+	if e.choice != nil {
+		e.replace(e.choice.start, e.choice.word)
+		e.choice = nil
 	}
 }
