@@ -234,10 +234,15 @@ func (s *session) may() bool {
 }
 
 // submitLine starts one typed line: a command, or a message for the room.
-func (s *session) submitLine(ctx context.Context, line string) {
+func (s *session) submitLine(ctx context.Context, typed string) {
+	line, err := s.expanded(typed)
+	if err != nil {
+		s.done(err)
+		return
+	}
 	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
 		if s.server.services.Commands.Secret(text) {
-			s.ui.Forget(line)
+			s.ui.Forget(typed)
 		}
 		s.start(ctx, func(ctx context.Context, j *job) error {
 			err := j.command(ctx, command.Chat, text)
@@ -255,6 +260,19 @@ func (s *session) submitLine(ctx context.Context, line string) {
 		return j.dispatch(ctx, command.Chat, line, s.server.services.Commands.Say)
 	}, s.done)
 	s.job.says = true
+}
+
+// expanded is what was typed, or what an alias of the person's stands for if it begins with one.
+func (s *session) expanded(typed string) (string, error) {
+	text, isCommand := strings.CutPrefix(typed, "/")
+	if !isCommand || strings.HasPrefix(text, "/") {
+		return typed, nil
+	}
+	a, err := s.admitted()
+	if err != nil { // the dispatcher says why
+		return typed, nil
+	}
+	return s.server.services.Commands.ExpandAlias(a, text)
 }
 
 // done takes note of how a line went.

@@ -27,6 +27,7 @@ type example struct {
 // examples is a line of every command, by name; "/" before the name of one for the chat alone.
 var examples = map[string]example{
 	"account delete":      {line: "account delete", done: "TestDeletingOnesAccount"},
+	"alias":               {line: "alias hi WORD"},
 	"allowlist add":       {line: "allowlist add VICTIM"},
 	"allowlist list":      {line: "allowlist list"},
 	"allowlist off":       {line: "allowlist off", before: []string{"allowlist on --yes"}},
@@ -118,6 +119,7 @@ var examples = map[string]example{
 	"/tz":                 {line: "tz UTC"},
 	"/ui":                 {line: "ui plain"},
 	"unban":               {line: "unban VICTIM", before: []string{"ban VICTIM"}, lifts: true},
+	"unalias":             {line: "unalias hi", before: []string{"alias hi hello"}},
 	"unignore":            {line: "unignore VICTIM", first: []string{"ignore VICTIM"}},
 	"/unlock":             {line: "unlock", done: "TestUnlock"},
 	"unpin":               {line: "unpin @VICTIM/1", first: []string{"msg VICTIM remember this", "pin @VICTIM/1"}},

@@ -42,6 +42,10 @@ var _ = add(&Command{
 			c.Printf("%s    It %s\n", cmd.help(Both&^c.UI), cmd.worksIn(c))
 			return nil
 		}
+		if one, ok := Aliases(c.Account).Find(asked); ok {
+			c.Printf("/%s is your alias for: %s\n", one.Name, one.Text)
+			return nil
+		}
 		word, _ := cutWord(asked)
 		return &chat.Refusal{Code: chat.NotFound, Text: c.Commands.unknown(c.UI, c.Account.Role, word).Error()}
 	},

@@ -284,6 +284,11 @@ func (r *Registry) Complete(s *Services, a chat.Account, line string) Completion
 		for _, word := range r.firstWords(a) {
 			c.Words = append(c.Words, "/"+word)
 		}
+		for _, one := range Aliases(a) {
+			if !r.takes(one.Name) {
+				c.Words = append(c.Words, "/"+one.Name)
+			}
+		}
 		return c
 	}
 	before := strings.Fields(body[:c.Start-1])

@@ -5,8 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"sshchat/sshchat/alias"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
 )
 
 // What acts on the caller's own session, and whether they are there.
@@ -234,4 +237,146 @@ func printFocus(c *Call) {
 		return
 	}
 	c.Notef("In rooms you see only messages from %s and yourself. To see everyone: /focus $", strings.Join(names, ", "))
+}
+
+// Aliases stand for typed lines. They are kept with the settings, and expanded before the registry sees the line: what one stands
+// for goes the way of every other line.
+
+// aliasSetting is how they are kept. It is none of those that set lists.
+var aliasSetting = &setting{name: "aliases"}
+
+// Aliases are those of an account.
+func Aliases(a chat.Account) alias.Aliases { return alias.Parse(a.Settings[aliasSetting.name]) }
+
+// ExpandAlias returns what is typed with a slash, without it, as a whole line: with another one's text if it begins with an alias of
+// the account. It is expanded once, and never if it is a command. Errors are for the person.
+func (r *Registry) ExpandAlias(a chat.Account, typed string) (line string, err error) {
+	word, args := cutWord(typed)
+	if found, ok := Aliases(a).Find(word); ok && !r.takes(word) {
+		if line, err = found.Expand(args); err != nil {
+			return "", failed("/%s: %v", found.Name, err)
+		}
+		return line, nil
+	}
+	return "/" + typed, nil
+}
+
+// takes reports whether a word begins a command, of either UI.
+func (r *Registry) takes(word string) bool {
+	word = strings.ToLower(word)
+	for _, ui := range []UI{Chat, Exec} {
+		if r.byName[ui][word] != nil || len(r.under(ui, word)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// aliasNames are the names of the caller's aliases.
+func aliasNames(_ *Services, a chat.Account, before []string) (names []string) {
+	if len(before) == 0 {
+		for _, one := range Aliases(a) {
+			names = append(names, one.Name)
+		}
+	}
+	return names
+}
+
+var _ = add(&Command{
+	Name: "alias", Args: "[NAME] [TEXT]", Brief: "list your aliases, or create one", Group: Yours,
+	More: "`NAME ARGUMENTS` in the chat then types TEXT for you: a message, or a command with its slash. In TEXT, $1 to $9 are\n" +
+		"single arguments, $* is all of them, and $$ is a dollar sign; without any of these they come after TEXT. It cannot have the\n" +
+		"name of a command, and is expanded once. -d removes it. Saved, and used in all your sessions.",
+	UIs: Both, Effect: ChangesOwn, List: true, Account: true, Text: true, AsIs: true, Choices: aliasNames,
+	Flags: func(f *pflag.FlagSet) {
+		f.BoolP("delete", "d", false, "remove the alias")
+		jsonFlag(f)
+	},
+	Run: func(ctx context.Context, c *Call) error {
+		remove, _ := c.Flags.GetBool("delete")
+		name, line := cutWord(c.Text)
+		if name == "-d" { // before a text, only long flags are flags
+			remove = true
+			name, line = cutWord(line)
+		}
+		switch name = strings.TrimPrefix(name, "/"); {
+		case name == "":
+			return listAliases(c, Aliases(c.Account))
+		case remove:
+			return removeAlias(ctx, c, name)
+		case line == "":
+			one, ok := Aliases(c.Account).Find(name)
+			if !ok {
+				return noAlias(name)
+			}
+			return listAliases(c, alias.Aliases{one})
+		default:
+			return createAlias(ctx, c, alias.Alias{Name: name, Text: line})
+		}
+	},
+})
+
+var _ = add(&Command{
+	Name: "unalias", Args: "NAME", Brief: "remove an alias", Group: Yours,
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1, Choices: aliasNames,
+	Run: func(ctx context.Context, c *Call) error {
+		if len(c.Args) == 0 {
+			return c.usage("unalias needs a name")
+		}
+		return removeAlias(ctx, c, strings.TrimPrefix(c.Args[0], "/"))
+	},
+})
+
+func noAlias(name string) error { return notFound("you have no alias named %q", text.Clean(name, 40)) }
+
+type aliasJSON struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+func listAliases(c *Call, as alias.Aliases) error {
+	if len(as) == 0 && !c.json() {
+		c.Notef("No aliases. To create one: %s hi /me says hello to $*", c.typed("alias"))
+	}
+	for _, a := range as {
+		if c.json() {
+			c.printJSON(aliasJSON(a))
+		} else {
+			c.Printf("/%-12s %s\n", a.Name, a.Text)
+		}
+	}
+	return nil
+}
+
+func createAlias(ctx context.Context, c *Call, one alias.Alias) error {
+	if c.Commands.takes(one.Name) {
+		return failed("%q is a command, which no alias can replace", text.Clean(strings.ToLower(one.Name), 40))
+	}
+	as, err := Aliases(c.Account).With(one)
+	if err != nil {
+		return c.usage("%v", err)
+	}
+	if err := saveSetting(ctx, c, aliasSetting, as.String()); err != nil {
+		return err
+	}
+	one, _ = as.Find(one.Name)
+	word, _ := cutWord(one.Text)
+	if c.Commands.takes(word) && !strings.HasPrefix(word, "/") {
+		c.Notef("/%s says %q as a message. For the command, give the text with its slash: /%s", one.Name, text.Clean(one.Text, 60), text.Clean(one.Text, 60))
+		return nil
+	}
+	c.Notef("/%s stands for: %s", one.Name, one.Text)
+	return nil
+}
+
+func removeAlias(ctx context.Context, c *Call, name string) error {
+	as, ok := Aliases(c.Account).Without(name)
+	if !ok {
+		return noAlias(name)
+	}
+	if err := saveSetting(ctx, c, aliasSetting, as.String()); err != nil {
+		return err
+	}
+	c.Notef("Removed the alias /%s.", strings.ToLower(name))
+	return nil
 }

@@ -13,20 +13,20 @@ import (
 const maxChoices = 3
 
 // choosing reports whether completions are shown.
-func (f *Full) choosing() bool {
-	_, _, ok := f.input.edit.Choosing()
+func (c *composer) choosing() bool {
+	_, _, ok := c.edit.Choosing()
 	return ok
 }
 
 // choices are the rows over the bar that show how the word before the cursor can be completed: as many as fit, with the one that
 // stands in the word's place among them. Of an area of so many rows they take half at most.
-func (f *Full) choices(area int) (rows []string) {
-	candidates, at, ok := f.input.edit.Choosing()
+func (c *composer) choices(p *renderer, width, area int) (rows []string) {
+	candidates, at, ok := c.edit.Choosing()
 	height := min(maxChoices, area/2)
 	if !ok || height == 0 {
 		return nil
 	}
-	starts := choiceRows(candidates, f.width())
+	starts := choiceRows(candidates, width)
 	current := 0 // the row with the one that is chosen
 	for current+1 < len(starts) && at < len(candidates) && starts[current+1] <= at {
 		current++
@@ -41,7 +41,7 @@ func (f *Full) choices(area int) (rows []string) {
 		if i+1 == first+height && end < len(candidates) {
 			more = fmt.Sprintf(" +%d", len(candidates)-end)
 		}
-		rows = append(rows, f.choiceRow(candidates, starts[i], end, at, more))
+		rows = append(rows, p.choiceRow(width, candidates, starts[i], end, at, more))
 	}
 	return rows
 }
@@ -61,9 +61,9 @@ func choiceRows(candidates []string, width int) (starts []int) {
 }
 
 // choiceRow shows candidates, and more at the end of the row.
-func (f *Full) choiceRow(candidates []string, from, to, at int, more string) string {
+func (p *renderer) choiceRow(width int, candidates []string, from, to, at int, more string) string {
 	var row strings.Builder
-	room := f.width() - len(more)
+	room := width - len(more)
 	for i := from; i < to && room > 0; i++ {
 		shown := fitRow(" "+candidates[i]+" ", room)
 		room -= displaywidth.String(shown)
@@ -71,8 +71,8 @@ func (f *Full) choiceRow(candidates []string, from, to, at int, more string) str
 		if i == at {
 			style = theme.BarActive
 		}
-		row.WriteString(f.renderer.in(style, shown))
+		row.WriteString(p.in(style, shown))
 	}
-	row.WriteString(f.renderer.in(theme.Bar, strings.Repeat(" ", max(0, room))+fitRow(more, f.width())))
+	row.WriteString(p.in(theme.Bar, strings.Repeat(" ", max(0, room))+fitRow(more, width)))
 	return row.String()
 }

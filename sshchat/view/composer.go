@@ -125,6 +125,25 @@ func (c *composer) interrupt(again bool) (leave bool) {
 	return false
 }
 
+// searching reports whether the lines that were sent are being searched.
+func (c *composer) searching() bool {
+	_, _, ok := c.edit.Searching()
+	return ok
+}
+
+// modeKey gives a key to what may be under way: a search, a choice of completions, or leaving. It reports whether the key was for
+// that, whether it was understood, and whether Ctrl+C came right before it.
+func (c *composer) modeKey(k keys.Key) (taken, ok, again bool) {
+	ok, again = true, c.leaving != ""
+	c.leaving = ""
+	if c.searching() {
+		if taken, ok = c.edit.SearchKey(k.Name, k.Text); taken {
+			return taken, ok, again
+		}
+	}
+	return c.edit.EndChoice(k.Name), ok, again
+}
+
 // leavesAgain is how to leave, as it is said after a first Ctrl+C.
 const leavesAgain = "Ctrl+C again leaves"
 
@@ -134,7 +153,7 @@ var searchHints = []string{"Enter: take the line. Ctrl+R: search further back. E
 // hint is what the next key does, in at most width cells, if that is not what it usually does.
 func (c *composer) hint(width int) string {
 	hints := []string{c.leaving, leavesAgain}
-	if c.edit.Searching() {
+	if c.searching() {
 		hints = searchHints
 	} else if c.leaving == "" {
 		return ""
@@ -194,7 +213,7 @@ func (c *composer) answerBox(p *renderer, prompt string, width, screen int) (tex
 	lines := len(text)
 	if lines > height { // the rows around the cursor
 		first := min(max(0, row-height/2), lines-height)
-		if height < 3 && c.edit.Searching() { // what is searched for matters most
+		if height < 3 && c.searching() { // what is searched for matters most
 			first, row = 0, min(row, height-1)
 		}
 		if first == 0 {
@@ -243,7 +262,7 @@ func (c *composer) promptRows(width int) (lead []string, last string) {
 	if width < 2*minTyped {
 		last = ">"
 	}
-	if c.edit.Searching() {
+	if c.searching() {
 		return nil, c.searchPrompt(width)
 	}
 	if c.question == nil {
@@ -265,7 +284,7 @@ func (c *composer) promptRows(width int) (lead []string, last string) {
 // searchPrompt is the prompt of a search: for what, and whether there is no such line. It leaves minTyped of width cells to the line
 // that was found, if possible.
 func (c *composer) searchPrompt(width int) string {
-	words, failed := c.edit.Words()
+	words, failed, _ := c.edit.Searching()
 	lead, end := "(search) '", "': "
 	if failed {
 		lead = "(not found) '"

@@ -163,7 +163,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale || (f.hint() != "" || f.choosing()) && !f.bars.current():
+	case f.stale || (f.hint() != "" || f.input.choosing()) && !f.bars.current():
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -224,7 +224,7 @@ const (
 // compose makes the frame of the current state.
 func (f *Full) compose() frame {
 	box, row, column := f.input.box(f.renderer, f.width(), f.rows)
-	choices := f.choices(areaHeight(f.rows, len(box)))
+	choices := f.input.choices(f.renderer, f.width(), areaHeight(f.rows, len(box)))
 	area := areaHeight(f.rows, len(box)) - len(choices)
 	f.messages.scroll(area)
 	f.bars.update(f.messages.position.order > 0, f.messages.below())

@@ -26,14 +26,8 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 	if room, ok := roomEntered(did); ok {
 		f.Enter(room)
 	}
-	again := f.input.leaving != ""
-	if f.input.leaving = ""; f.input.edit.Searching() {
-		taken, ok := f.input.edit.SearchKey(k.Name, k.Text)
-		if f.ringing = f.ringing || !ok; taken {
-			return did
-		}
-	}
-	if f.input.edit.EndChoice(k.Name) {
+	taken, ok, again := f.input.modeKey(k)
+	if f.ringing = f.ringing || !ok; taken {
 		return did
 	}
 	if f.input.asksHelp(k, f.keys.IsPasting()) {
@@ -84,14 +78,8 @@ func (f *Full) handleKey(did []Action, k keys.Key) []Action {
 		f.input.edit.DeleteNext()
 	case "ctrl+l":
 		f.screen.forget()
-	case "shift+tab":
-		f.tab(-1)
-	case "tab":
-		if !k.More {
-			f.tab(1)
-		} else if !f.input.edit.PasteTab(f.options.Complete) {
-			f.ringing = true
-		}
+	case "tab", "shift+tab":
+		f.tab(k)
 	case "up":
 		if !f.input.moveRow(-1, f.width()) {
 			f.input.edit.Older()
@@ -129,7 +117,7 @@ const helpLine = "/help"
 
 // asksHelp reports whether the key opens the help. A ? stays in the line, since it may be the beginning of a message.
 func (c *composer) asksHelp(k keys.Key, pasting bool) bool {
-	if c.question != nil || c.edit.Searching() {
+	if c.question != nil || c.searching() {
 		return false
 	}
 	return k.Name == "f1" || k.Text == "?" && len(c.edit.Text) == 0 && !pasting
@@ -218,9 +206,20 @@ func (f *Full) interrupt(did []Action, again bool) []Action {
 	return did
 }
 
-// tab completes the word before the cursor, or shows over the bar what it could be.
-func (f *Full) tab(by int) {
-	if _, ok := f.input.edit.Complete(f.options.Complete, by); !ok {
-		f.ringing = true
+// tab completes the word before the cursor, or shows over the bar what it could be. One that came with other input is text.
+func (f *Full) tab(k keys.Key) {
+	if k.More {
+		f.ringing = !f.input.edit.PasteTab(f.options.Complete) || f.ringing
+		return
 	}
+	_, ok := f.input.edit.Complete(f.options.Complete, direction(k))
+	f.ringing = !ok || f.ringing
+}
+
+// direction is which way a Tab goes among completions.
+func direction(k keys.Key) int {
+	if k.Name == "shift+tab" {
+		return -1
+	}
+	return 1
 }

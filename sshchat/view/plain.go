@@ -313,7 +313,7 @@ const keepScratch = 1 << 10
 // compose returns what the row should show, in scratch, and the cursor's column.
 func (p *Plain) compose() (want []byte, cursor int) {
 	want = append(p.scratch[:0], p.prompt...)
-	if p.input.edit.Searching() {
+	if p.input.searching() {
 		want = append(p.scratch[:0], p.input.searchPrompt(p.cols)...)
 	}
 	column := cells(want)

@@ -22,17 +22,11 @@ func (p *Plain) Expire() []Action {
 
 // handleKey performs a key's function, and appends the actions that result.
 func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
-	again := p.input.leaving != ""
-	if p.input.leaving = ""; p.input.edit.Searching() {
-		taken, ok := p.input.edit.SearchKey(k.Name, k.Text)
-		if !ok {
-			p.output.Bell()
-		}
-		if taken {
-			return did
-		}
+	taken, ok, again := p.input.modeKey(k)
+	if !ok {
+		p.output.Bell()
 	}
-	if p.input.edit.EndChoice(k.Name) {
+	if taken {
 		return did
 	}
 	switch k.Name {
@@ -76,14 +70,8 @@ func (p *Plain) handleKey(did []Action, k keys.Key) []Action {
 		if p.input.question == nil {
 			return append(did, Action{Kind: Line, Text: helpLine})
 		}
-	case "shift+tab":
-		p.tab(-1)
-	case "tab":
-		if !k.More {
-			p.tab(1)
-		} else if !p.input.edit.PasteTab(nil) {
-			p.output.Bell()
-		}
+	case "tab", "shift+tab":
+		p.tab(k)
 	default:
 		p.input.edit.HandleKey(k.Name)
 	}
@@ -164,9 +152,15 @@ func (p *Plain) interrupt(did []Action, again bool) []Action {
 	return did
 }
 
-// tab completes the word before the cursor, or lists what it could be.
-func (p *Plain) tab(by int) {
-	list, ok := p.input.edit.Complete(p.complete, by)
+// tab completes the word before the cursor, or lists what it could be. One that came with other input is text.
+func (p *Plain) tab(k keys.Key) {
+	if k.More {
+		if !p.input.edit.PasteTab(nil) {
+			p.output.Bell()
+		}
+		return
+	}
+	list, ok := p.input.edit.Complete(p.complete, direction(k))
 	switch {
 	case !ok:
 		p.output.Bell()

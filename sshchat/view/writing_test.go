@@ -33,10 +33,10 @@ func TestInterruptKeepsTheDraft(t *testing.T) {
 		{"many lines", []any{"a thought\x1b\rand more\x03", keyUp}, nil, "and more"},
 		{"twice", []any{"a thought\x03", "\x03"}, quit, ""},
 		{"twice at once", []any{"a thought\x03\x03"}, quit, ""},
-		{"with nothing typed", []any{"\x03"}, nil, "Ctrl+C again leaves."},
+		{"with nothing typed", []any{"\x03"}, nil, "Ctrl+C again leaves"},
 		{"twice with nothing typed", []any{"\x03\x03"}, quit, ""},
-		{"with something between", []any{"a thought\x03", keyUp, "\x03"}, nil, "Ctrl+C again leaves."},
-		{"with a line between", []any{"\x03", "hello\r", "\x03"}, []Action{{Kind: Line, Text: "hello"}}, "Ctrl+C again leaves."},
+		{"with something between", []any{"a thought\x03", keyUp, "\x03"}, nil, "Ctrl+C again leaves"},
+		{"with a line between", []any{"\x03", "hello\r", "\x03"}, []Action{{Kind: Line, Text: "hello"}}, "Ctrl+C again leaves"},
 		{"too long for Up", []any{strings.Repeat("x", 5000), "\x03", keyUndo}, nil, "xxx"},
 		{"too long says what brings it back", []any{strings.Repeat("x", 5000), "\x03"}, nil, "Ctrl+_ brings back what you typed."},
 		{"what Alt+G began is not kept", []any{"a thought", "\x1bg", "dev\x03"}, nil, "> a thought"},
@@ -108,12 +108,12 @@ func TestUndoIsBounded(t *testing.T) {
 		for i := range 500 {
 			y.Input([]byte(fmt.Sprintf("%d %s\x01\x0b\x19", i, strings.Repeat("x", i))))
 		}
-		if changes, bytes := edit.Undoable(); changes > editor.MaxUndo || bytes > editor.MaxUndoBytes || changes == 0 {
+		if changes, bytes := edit.Undone.Size(); changes > editor.MaxUndo || bytes > editor.MaxUndoBytes || changes == 0 {
 			t.Errorf("%s: %d changes and %d bytes are kept", kind, changes, bytes)
 		}
 		y.Ask("Password:", false)
 		y.Input([]byte("hunter2\x15hunter3\x17"))
-		if changes, _ := edit.Undoable(); changes != 0 {
+		if changes, _ := edit.Undone.Size(); changes != 0 {
 			t.Errorf("%s: %d changes of a password are kept", kind, changes)
 		}
 		if y.Input([]byte(keyUndo)); len(edit.Text) != 0 {
@@ -185,7 +185,7 @@ func TestSearchOfSentLines(t *testing.T) {
 		}
 		y.Ask("Password:", false)
 		y.Input([]byte(keySearch + "first"))
-		if y.edit().Searching() {
+		if _, _, ok := y.edit().Searching(); ok {
 			t.Errorf("%s: the answer to a question is searched for", kind)
 		}
 		if got := lines(y.Input([]byte("\r"))); !slices.Equal(got, []string{"first"}) {
@@ -362,10 +362,10 @@ func FuzzWriting(f *testing.F) {
 		m.Enter(other)
 		m.Enter(chat.General)
 		edit := &m.input.edit
-		if m.Input([]byte(keySearch)); edit.Searching() {
+		if m.Input([]byte(keySearch)); m.input.searching() {
 			before := string(edit.Text)
 			m.Input([]byte(text.AppendPrintable(nil, typed, false)))
-			if words, _ := edit.Words(); len(words) > editor.MaxWords {
+			if words, _, _ := edit.Searching(); len(words) > editor.MaxWords {
 				t.Errorf("%d bytes are searched for", len(words))
 			}
 			m.Enter(other)
@@ -374,13 +374,13 @@ func FuzzWriting(f *testing.F) {
 			}
 		}
 		for range editor.MaxUndo {
-			changes, bytes := edit.Undoable()
+			changes, bytes := edit.Undone.Size()
 			if changes > editor.MaxUndo || bytes > editor.MaxUndoBytes || len(edit.Text) > editor.MaxLine {
 				t.Fatalf("%d changes and %d bytes are kept of %d", changes, bytes, len(edit.Text))
 			}
 			m.Input([]byte(keyUndo))
 		}
-		if _, bytes := edit.Undoable(); bytes != 0 && len(edit.Text) == 0 {
+		if _, bytes := edit.Undone.Size(); bytes != 0 && len(edit.Text) == 0 {
 			t.Errorf("%d bytes are counted when all is undone", bytes)
 		}
 	})

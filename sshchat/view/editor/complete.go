@@ -27,7 +27,7 @@ func (e *Editor) Complete(ask Ask, by int) (list []string, ok bool) {
 		return nil, false
 	}
 	if e.choice != nil {
-		e.choose(by)
+		e.choice.next(e, by)
 		return nil, true
 	}
 	text, cursor := string(e.Text), e.cursor()
@@ -51,9 +51,8 @@ func (e *Editor) Complete(ask Ask, by int) (list []string, ok bool) {
 	return nil, true
 }
 
-// choose puts the next candidate in the word's place.
-func (e *Editor) choose(by int) {
-	c := e.choice
+// next puts the next candidate in the word's place.
+func (c *choice) next(e *Editor, by int) {
 	ring := len(c.candidates) + 1
 	c.at = (c.at + by + ring) % ring
 	put := c.word

@@ -17,7 +17,7 @@ type Editor struct {
 	Line
 	Sent   History  // the lines that were sent
 	killed string   // what Ctrl+Y puts back
-	undone *undoLog // the changes of the line; nil: none yet
+	Undone *UndoLog // the changes of the line
 	search *search  // under way, or nil
 	choice *choice  // under way, or nil
 	prefix bool     // Ctrl+X came before the next key
@@ -64,8 +64,8 @@ var bindings = map[string]func(*Editor){
 	"ctrl+k":        (*Editor).killToEnd,
 	"ctrl+y":        (*Editor).yank,
 	"ctrl+t":        (*Editor).transpose,
-	"ctrl+_":        (*Editor).undo, // as terminals send Ctrl+/, too
-	"ctrl+/":        (*Editor).undo,
+	"ctrl+_":        undo, // as terminals send Ctrl+/, too
+	"ctrl+/":        undo,
 	"ctrl+x":        func(e *Editor) { e.prefix = true },
 	"up":            (*Editor).Older,
 	"down":          (*Editor).Newer,
@@ -108,7 +108,8 @@ func (e *Editor) Insert(s string) bool {
 		e.lose(string(b[n:]))
 		b = b[:n]
 	}
-	e.typed(NewLine(b))
+	record(e, change{at: e.cursor(), added: len(b), typed: true})
+	e.Line.splice(e.At, e.At, NewLine(b))
 	if e.Secret {
 		clear(b)
 	}
@@ -159,7 +160,7 @@ func (e *Editor) Refused() string {
 }
 
 // Clear empties the line, for good.
-func (e *Editor) Clear() { e.Line, e.lost, e.undone = Line{}, lost{}, nil }
+func (e *Editor) Clear() { e.Line, e.lost, e.Undone = Line{}, lost{}, nil }
 
 // Take returns the line and begins a new one.
 func (e *Editor) Take() string {
@@ -224,7 +225,7 @@ func (e *Editor) Older() {
 		return
 	}
 	if s, ok := e.Sent.older(string(e.Text)); ok {
-		e.recall(s)
+		recall(e, s)
 	}
 }
 
@@ -234,7 +235,7 @@ func (e *Editor) Newer() {
 		return
 	}
 	if s, ok := e.Sent.newer(); ok {
-		e.recall(s)
+		recall(e, s)
 	}
 }
 

@@ -27,12 +27,12 @@ func (e *Editor) BeginSearch() bool {
 	return true
 }
 
-// Searching reports whether a search is under way.
-func (e *Editor) Searching() bool { return e.search != nil }
-
-// Words are what is searched for, and whether no line has them.
-func (e *Editor) Words() (words string, failed bool) {
-	return string(e.search.words.Text), e.search.failed
+// Searching reports whether a search is under way: for which words, and whether no line has them.
+func (e *Editor) Searching() (words string, failed, ok bool) {
+	if e.search == nil {
+		return "", false, false
+	}
+	return string(e.search.words.Text), e.search.failed, true
 }
 
 // SearchKey gives a key to the search. Any key that is not its own ends it: the line found is then the line, and the key has its
@@ -41,45 +41,43 @@ func (e *Editor) SearchKey(name, typed string) (taken, ok bool) {
 	s := e.search
 	switch name {
 	case "":
-		return true, e.searchFor(typed)
+		return true, s.add(e, typed)
 	case "ctrl+r":
-		return true, e.find(s.at-1, -1)
+		return true, s.find(e, s.at-1, -1)
 	case "ctrl+s":
-		return true, e.find(s.at+1, 1)
+		return true, s.find(e, s.at+1, 1)
 	case "backspace", "ctrl+h":
 		if s.words.Len() == 0 {
 			return true, false
 		}
 		s.words.splice(s.words.Len()-1, s.words.Len(), Line{})
-		return true, e.find(len(e.Sent.lines)-1, -1)
+		return true, s.find(e, len(e.Sent.lines)-1, -1)
 	case "pasted", "ctrl+l", "pgup", "pgdown", "shift+up", "shift+down", "wheelup", "wheeldown": // it goes on beside these
 		return name == "pasted", true
 	case "esc", "ctrl+g", "ctrl+c":
 		e.Cancel()
 		return true, true
 	}
-	e.accept()
+	s.accept(e)
 	if taken = name == "enter" || name == "ctrl+j"; taken { // the line goes on as one that Up brought back
 		e.end()
 	}
 	return taken, true
 }
 
-// searchFor adds to the words. The line found stays, if it has them.
-func (e *Editor) searchFor(typed string) bool {
-	s := e.search
+// add adds to the words. The line found stays, if it has them.
+func (s *search) add(e *Editor, typed string) bool {
 	more := text.AppendPrintable(nil, typed, false)
 	if len(s.words.Text)+len(more) > MaxWords {
 		return false
 	}
 	s.words.splice(s.words.Len(), s.words.Len(), NewLine(more))
-	return e.find(min(s.at, len(e.Sent.lines)-1), -1)
+	return s.find(e, min(s.at, len(e.Sent.lines)-1), -1)
 }
 
 // find looks for the next line with the words, from that one on. Upper and lower case are the same. A line that is just what is
 // found already is skipped.
-func (e *Editor) find(from, by int) bool {
-	s := e.search
+func (s *search) find(e *Editor, from, by int) bool {
 	if s.words.Len() == 0 {
 		s.at, s.failed, e.Line = len(e.Sent.lines), false, s.before
 		return false
@@ -103,11 +101,11 @@ func (e *Editor) find(from, by int) bool {
 }
 
 // accept ends the search with the line found. Undo brings back what was being typed.
-func (e *Editor) accept() {
+func (s *search) accept(e *Editor) {
 	found := e.Line
-	e.Line, e.search = e.search.before, nil
+	e.Line, e.search = s.before, nil
 	if string(found.Text) != string(e.Text) {
-		e.recall(string(found.Text))
+		recall(e, string(found.Text))
 		e.At = found.At
 	}
 }

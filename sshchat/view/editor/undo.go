@@ -14,8 +14,8 @@ const (
 	MaxUndoBytes = 16 << 10
 )
 
-// undoLog is the changes of a line, the newest last.
-type undoLog struct {
+// UndoLog is the changes of a line, the newest last. nil has none.
+type UndoLog struct {
 	changes []change
 	bytes   int // that they removed
 }
@@ -32,26 +32,20 @@ type change struct {
 
 // splice is Line.splice, and can be undone.
 func (e *Editor) splice(from, to int, p Line) {
-	e.record(change{at: e.start(from), removed: string(e.Text[e.start(from):e.start(to)]), added: len(p.Text)})
+	record(e, change{at: e.start(from), removed: string(e.Text[e.start(from):e.start(to)]), added: len(p.Text)})
 	e.Line.splice(from, to, p)
 }
 
-// typed puts p, which was typed, before the cursor.
-func (e *Editor) typed(p Line) {
-	e.record(change{at: e.cursor(), added: len(p.Text), typed: true})
-	e.Line.splice(e.At, e.At, p)
-}
-
 // recall puts a line that was sent before in place of the line.
-func (e *Editor) recall(s string) {
-	e.record(change{removed: string(e.Text), added: len(s), recalled: true})
+func recall(e *Editor, s string) {
+	record(e, change{removed: string(e.Text), added: len(s), recalled: true})
 	e.Line = NewLine([]byte(s))
 }
 
 // PutAside empties the line. Undo brings it back. So does Up, unless kept is false: it is blank, too long, or was not UTF-8.
 func (e *Editor) PutAside() (kept bool) {
 	said := string(e.Text)
-	e.record(change{removed: said})
+	record(e, change{removed: said})
 	if kept = !e.invalid && len(said) <= text.MaxText && strings.TrimSpace(said) != ""; kept {
 		e.Sent.add(said)
 	}
@@ -61,20 +55,20 @@ func (e *Editor) PutAside() (kept bool) {
 
 // record notes a change that is about to be made. What is typed up to the next space is one change, and so is what is deleted
 // key by key.
-func (e *Editor) record(c change) {
+func record(e *Editor, c change) {
 	if e.Secret || c.added == 0 && c.removed == "" {
 		return
 	}
-	if e.undone == nil {
-		e.undone = new(undoLog)
+	if e.Undone == nil {
+		e.Undone = new(UndoLog)
 	}
 	c.cursor, c.invalid = e.cursor(), e.invalid
-	u := e.undone
+	u := e.Undone
 	if n := len(u.changes); n > 0 && !c.recalled {
 		last := &u.changes[n-1]
 		switch {
 		case last.recalled || last.invalid != c.invalid:
-		case c.typed && last.typed && c.at == last.at+last.added && !e.endsWord(c.at):
+		case c.typed && last.typed && c.at == last.at+last.added && !endsWord(e.Text[:c.at]):
 			last.added += c.added
 			return
 		case c.added == 0 && last.added == 0 && c.at+len(c.removed) == last.at && c.at+len(c.removed) == c.cursor:
@@ -89,11 +83,11 @@ func (e *Editor) record(c change) {
 	u.bound()
 }
 
-// endsWord reports whether a space stands before the byte offset.
-func (e *Editor) endsWord(at int) bool { return at > 0 && strings.IndexByte(" \n", e.Text[at-1]) >= 0 }
+// endsWord reports whether a space or a newline is last.
+func endsWord(b []byte) bool { return len(b) > 0 && strings.IndexByte(" \n", b[len(b)-1]) >= 0 }
 
 // bound drops the oldest changes, if they are too many.
-func (u *undoLog) bound() {
+func (u *UndoLog) bound() {
 	drop := 0
 	for ; drop < len(u.changes) && (len(u.changes)-drop > MaxUndo || u.bytes > MaxUndoBytes); drop++ {
 		u.bytes -= len(u.changes[drop].removed)
@@ -104,11 +98,11 @@ func (u *undoLog) bound() {
 }
 
 // undo takes the last change back.
-func (e *Editor) undo() {
-	if e.undone == nil || len(e.undone.changes) == 0 {
+func undo(e *Editor) {
+	if e.Undone == nil || len(e.Undone.changes) == 0 {
 		return
 	}
-	u := e.undone
+	u := e.Undone
 	last := len(u.changes) - 1
 	c := u.changes[last]
 	u.changes[last] = change{}
@@ -122,16 +116,16 @@ func (e *Editor) undo() {
 	}
 }
 
-// Undoable is how many changes of the line can be undone, and how many bytes are kept for that.
-func (e *Editor) Undoable() (changes, bytes int) {
-	if e.undone == nil {
+// Size is how many changes can be undone, and how many bytes are kept for that.
+func (u *UndoLog) Size() (changes, bytes int) {
+	if u == nil {
 		return 0, 0
 	}
-	return len(e.undone.changes), e.undone.bytes
+	return len(u.changes), u.bytes
 }
 
 // SetLine goes on with another line, of which nothing can be undone. A search and a choice of completions end.
 func (e *Editor) SetLine(l Line) {
 	e.Cancel()
-	e.Line, e.undone = l, nil
+	e.Line, e.Undone = l, nil
 }
