@@ -163,7 +163,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale || (f.hint() != "" || f.input.choosing()) && !f.bars.current():
+	case f.stale || (barHint(f) != "" || f.input.choosing()) && !f.bars.current():
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -247,8 +247,8 @@ func (f *Full) compose() frame {
 	fr.rows = append(fr.rows, choices...)
 	switch {
 	case f.rows < rowsForBar:
-	case f.hint() != "":
-		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(f.hint(), f.width())))
+	case barHint(f) != "":
+		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(barHint(f), f.width())))
 	default:
 		fr.rows = append(fr.rows, f.bars.status)
 	}
@@ -257,8 +257,8 @@ func (f *Full) compose() frame {
 	return fr
 }
 
-// hint is what the bar says instead, while keys do something else than usual; empty if they do not.
-func (f *Full) hint() string {
+// barHint is what the bar says instead, while keys do something else than usual; empty if they do not.
+func barHint(f *Full) string {
 	if hint := f.input.hint(f.width()); hint != "" {
 		return hint
 	}
