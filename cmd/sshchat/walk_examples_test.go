@@ -143,8 +143,10 @@ var examples = map[string]example{
 	"whoami":              {line: "whoami"},
 	"whois":               {line: "whois VICTIM"},
 
-	"report":      {line: "report VICTIM WORD", says: true},
-	"user import": {line: "user import VICTIM -", done: "TestConversations"},
+	"report":         {line: "report VICTIM WORD", says: true},
+	"account export": {line: "account export"},
+	"user export":    {line: "user export VICTIM"},
+	"user import":    {line: "user import VICTIM -", done: "TestConversations"},
 
 	"registration":         {line: "registration"},
 	"registration closed":  {line: "registration closed", after: []string{"registration default"}},

@@ -360,6 +360,152 @@ var _ = add(&Command{
 	},
 })
 
+var (
+	_ = add(&Command{
+		Name: "user export", Args: "NAME", Brief: "print what is kept about a person, as JSON",
+		More: "One object a line: the account, its keys, settings and sources, rooms with read marks and with how many messages are\n" +
+			"sealed to the person, bans, mutes, invites and pins, and lines of the audit log that name the person. There are no\n" +
+			"secrets in it, and no messages: the server cannot open them.",
+		UIs: Exec, Effect: Reads, Audit: true, Role: chat.Admin, Words: 1,
+		Run: func(ctx context.Context, c *Call) error {
+			if err := c.need(1); err != nil {
+				return err
+			}
+			a, err := c.account(c.Args[0])
+			if err != nil {
+				return err
+			}
+			if err := exportAccount(ctx, c, a, true); err != nil {
+				return err
+			}
+			acts, err := c.Services.Audit.Entries(time.Time{}, maxEntries)
+			if err != nil {
+				return err
+			}
+			for _, entry := range acts {
+				if name := a.Name.String(); entry.By == name || strings.TrimPrefix(entry.On, "@") == name {
+					export(c, "audit", entry)
+				}
+			}
+			return nil
+		},
+	})
+	_ = add(&Command{
+		Name: "account export", Brief: "print what is kept about you, as JSON", Group: Yours,
+		More: "One object a line: your account, keys, settings and sources, rooms with read marks and with how many messages are\n" +
+			"sealed to you, bans, mutes, invites and pins. Your messages are sealed: `history` prints them.",
+		UIs: Exec, Effect: Reads, Account: true, Words: 0,
+		Run: func(ctx context.Context, c *Call) error { return exportAccount(ctx, c, c.Account, false) },
+	})
+)
+
+// export prints one thing that is kept, with its kind.
+func export(c *Call, kind string, what any) { c.printJSON(map[string]any{kind: what}) }
+
+// exportAccount prints what is kept about somebody but for secrets. Who has banned or muted somebody, only admins learn.
+func exportAccount(ctx context.Context, c *Call, a chat.Account, admin bool) error {
+	now := c.Hub.View()
+	export(c, "account", struct {
+		accountJSON
+		SecondFactor  bool `json:"second_factor"`
+		RecoveryCodes int  `json:"recovery_codes,omitempty"`
+	}{accountOf(a), a.TOTP, recoveryCodes(a)})
+	for _, k := range a.Keys {
+		export(c, "key", struct {
+			Fingerprint string    `json:"fingerprint"`
+			Label       string    `json:"label"`
+			Added       time.Time `json:"added"`
+			Only        chat.Only `json:"only,omitempty"`
+		}{k.Fingerprint, k.Label, k.Added, k.Only})
+	}
+	if len(a.Settings) > 0 {
+		export(c, "settings", a.Settings)
+	}
+	for _, source := range c.LoginAttempts.Sources(a.Name) {
+		export(c, "source", source)
+	}
+	against := func(kind string, list []chat.Sanction) {
+		for _, s := range list {
+			if !admin {
+				s.By = chat.Name{}
+			}
+			if s.User == a.Name || slices.ContainsFunc(a.Keys, func(k chat.Key) bool { return k.Fingerprint == s.Key }) {
+				export(c, kind, s)
+			}
+		}
+	}
+	against("ban", now.AllBans())
+	against("mute", now.AllMutes())
+	for _, i := range now.AllInvites() {
+		if i.By == a.Name {
+			export(c, "invite", i.Invite)
+		}
+	}
+	for _, entry := range now.Allowlist().Entries {
+		if entry == a.Name.String() {
+			export(c, "allowlist", entry)
+		}
+	}
+	return exportRooms(ctx, c, a.Name)
+}
+
+// recoveryCodes is how many are left.
+func recoveryCodes(a chat.Account) int {
+	if a.Factor == nil {
+		return 0
+	}
+	return len(a.Factor.Codes)
+}
+
+// exportRooms prints the rooms that somebody is in, or that hold messages sealed to them, a room at a time, each in the caller's turn.
+func exportRooms(ctx context.Context, c *Call, name chat.Name) error {
+	now, marks := c.Hub.View(), c.Hub.Marks(name)
+	rooms := c.Hub.RoomsOf(name)
+	for _, r := range now.Rooms() {
+		if !slices.Contains(rooms, r.Name) {
+			rooms = append(rooms, r.Name)
+		}
+	}
+	for _, room := range rooms {
+		var sealed uint64
+		err := readStored(ctx, c, func() error {
+			windows, err := c.History.List(name, room)
+			for _, w := range windows {
+				if w.Readable {
+					sealed += w.To + 1 - w.From
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		r, _ := now.Room(room)
+		read, in := marks[room]
+		var pinned []uint64
+		for _, p := range now.Pins(room) {
+			if p.By == name {
+				pinned = append(pinned, p.Seq)
+			}
+		}
+		if !in && sealed == 0 && len(pinned) == 0 && !slices.Contains(r.Invited, name) {
+			continue
+		}
+		creator, mod := now.RoomRole(name, room)
+		export(c, "room", struct {
+			Room      string   `json:"room"`
+			Member    bool     `json:"member"`
+			Invited   bool     `json:"invited,omitempty"`
+			Creator   bool     `json:"creator,omitempty"`
+			Moderator bool     `json:"moderator,omitempty"`
+			Read      uint64   `json:"read,omitempty"`   // Seq of the last message that is not unread
+			Sealed    uint64   `json:"sealed"`           // messages that the person's keys or password open
+			Pinned    []uint64 `json:"pinned,omitempty"` // messages that the person has pinned
+		}{room.For(name), in, slices.Contains(r.Invited, name), creator, mod, read, sealed, pinned})
+	}
+	return nil
+}
+
 var _ = add(&Command{
 	Name: "user delete", Args: "NAME [--yes]", Brief: "permanently delete an account",
 	More: "The name is never given out again. Their messages stay in the rooms' histories. To keep a person out and keep the\n" +
