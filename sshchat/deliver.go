@@ -7,6 +7,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/view"
+	"sshchat/sshchat/view/alert"
+	"sshchat/sshchat/view/output"
 )
 
 // This file delivers messages to a session's display, and marks them as read.
@@ -24,6 +26,7 @@ func (v *display) draw() error {
 		return errOver
 	}
 	n := v.deliver(spans)
+	v.notices.show(v)
 	if v.full() {
 		v.showRooms() // before what is in sight counts as read: the unread line goes by it
 		v.inbox.At(v.roomInView())
@@ -96,7 +99,71 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 	}
 	v.inbox.Deliver(spans)
 	v.ui.Deliver(spans)
+	v.notices.hear(v, spans)
 	return n
+}
+
+// notices is what a session needs to notify its person on the desktop, if they want that and the terminal can. It is nil
+// otherwise.
+type notices struct {
+	*alert.Notifier
+	when string // as alert.Wants has it
+	kind output.Notification
+	due  *timer // fires when the next notification may be shown
+}
+
+// set begins or ends notifications, as the person chose.
+func (n *notices) set(v *display) *notices {
+	kind, when := v.channel.notification(), v.settings.Notify
+	switch {
+	case when == alert.Off || kind == output.NoNotification || v.ui.Kind == view.KindPipe:
+		if n != nil {
+			n.due.stop()
+		}
+		return nil
+	case n == nil:
+		n = &notices{alert.New(v.who.name), when, kind, newTimer(v.channel.waker, noticeDue)}
+		n.typed()
+	}
+	n.when = when
+	return n
+}
+
+// typed notes that the person has pressed a key.
+func (n *notices) typed() {
+	if n != nil {
+		n.Typed(time.Now())
+	}
+}
+
+// hear notes what the person is to be notified of.
+func (n *notices) hear(v *display, spans chat.Spans) {
+	if n == nil {
+		return
+	}
+	for i := range spans {
+		s := &spans[i]
+		for k := range s.Entries {
+			m := &s.Entries[k]
+			if s.Shows(m) && m.At.After(v.began) && alert.Wants(n.when, m, v.who.name, &v.filter) {
+				n.Add(m, v.room, time.Now())
+			}
+		}
+	}
+}
+
+// show has the UI show what there is to notify of now.
+func (n *notices) show(v *display) {
+	if n == nil {
+		return
+	}
+	said, wait := n.Take(time.Now())
+	switch {
+	case said != "":
+		v.ui.Notify(n.kind, v.who.server.services.ServerName, said)
+	case wait > 0 && !n.due.set:
+		n.due.in(wait)
+	}
 }
 
 // hear handles entries of the person's own log, and reports whether the account has changed.
@@ -185,7 +252,7 @@ func (v *display) showRooms() {
 		}
 		shown := view.Room{
 			Name: r.Name, Other: other, Topic: r.Topic, Here: int32(r.Online), Members: int32(r.Members),
-			Unread: r.Unread, Mentions: r.Mentions, Mark: r.Mark,
+			Unread: r.Unread, Mentions: int32(r.Mentions), Dim: int32(r.Unread - r.News()), Mark: r.Mark,
 			Sealed: services.Above(v.who.name, r.Name, chat.LogLines),
 		}
 		if v.watched != nil && v.watched.room == r.Name {

@@ -36,6 +36,7 @@ type display struct {
 	frame   *timer    // fires when the next frame may be drawn
 	next    time.Time // when that is; zero: at once
 	resting bool      // until frame fires
+	notices *notices  // nil: the person is not notified on the desktop
 	marks   *timer    // fires when read marks are due to be passed to the hub
 }
 
@@ -160,13 +161,14 @@ func (v *display) applySettings() {
 		return // the next command reports it
 	}
 	v.settings = command.ParseSettings(a.Settings)
-	v.filter = v.settings.Filter(v.focus)
+	v.filter = v.settings.Filter(v.who.name, v.focus)
 	v.reader.Filter(&v.filter)
 	v.inbox.Filter(v.filter)
 	if v.wantsFull() != v.full() {
 		v.changeUI()
 	}
 	v.ui.Set(v.preferences())
+	v.notices = v.notices.set(v)
 	v.watched = v.watched.people(v)
 }
 

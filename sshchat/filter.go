@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sshchat/sshchat/view/output"
 	"sshchat/sshchat/wake"
 
 	"charm.land/ssh"
@@ -186,7 +187,7 @@ func (f *channelFilter) takeEnv(payload []byte) bool {
 		return false
 	}
 	switch env.Name {
-	case "SSHCHAT_UI", "NO_COLOR", "COLORTERM", "TZ", "LC_ALL", "LC_CTYPE", "LANG":
+	case "SSHCHAT_UI", "NO_COLOR", "COLORTERM", "TZ", "LC_ALL", "LC_CTYPE", "LANG", "SSHCHAT_NOTIFY", "TERM_PROGRAM", "LC_TERMINAL":
 		f.env[env.Name] = env.Value
 		return true
 	}
@@ -217,6 +218,12 @@ func (f *channelFilter) terminal() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.term
+}
+
+// notification is how the terminal shows notifications on the desktop.
+func (f *channelFilter) notification() output.Notification {
+	program := f.getenv("TERM_PROGRAM") + " " + f.getenv("LC_TERMINAL")
+	return output.NotificationFor(f.terminal(), program, f.getenv("SSHCHAT_NOTIFY"))
 }
 
 func (f *channelFilter) getenv(name string) string {

@@ -157,7 +157,7 @@ func (j *job) call(ui command.UI) (command.Call, error) {
 	s := j.session
 	call := command.Call{
 		Services: s.server.services, UI: ui, At: s.conn.LocalAddr(), Name: s.name, Key: s.key,
-		Source: s.conn.source, Session: j, Past: j, Caller: &s.caller, Who: s.asks,
+		Source: s.conn.source, Session: j, Past: j, Caller: &s.caller, Who: s.asks, Notification: s.channel.notification().String(),
 	}
 	var err error
 	call.Account, err = s.admitted()

@@ -42,6 +42,7 @@ const (
 	actionDue                             // the next action may be done
 	marksDue                              // read marks are due to be passed to the hub
 	rosterChanged                         // who is in the room that is shown
+	noticeDue                             // the next notification may be shown
 	lockDue                               // nothing was typed for so long that what is unlocked is locked again
 )
 
@@ -187,6 +188,10 @@ func (s *session) step(why wake.Reason) {
 	if why&inputReady != 0 {
 		s.takeInput(s.ui.Keyboard)
 		s.unlocked.typed(s.server.lockAfter)
+		s.notices.typed()
+	}
+	if why&noticeDue != 0 && s.notices != nil {
+		s.notices.due.fired()
 	}
 	if why&marksDue != 0 && s.marks.fired() {
 		s.inbox.Flush()

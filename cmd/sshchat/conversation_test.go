@@ -26,7 +26,7 @@ import (
 //	edit OLD NEW             changes users.json by hand
 //	code N                   the last ssh's exit code
 //	keep VARIABLE PATTERN    what its group matches of the last ssh's output, as $VARIABLE
-//	open NAME plain|pipe     a session
+//	open NAME plain|pipe     a session; with the name of a terminal, a plain one on that, if /ui says so, else a full screen
 //	type NAME TEXT           a line and Enter
 //	press NAME KEYS          keys, in Go's notation: '\x12' is Ctrl+R
 //	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
@@ -167,10 +167,13 @@ func (c *conversation) keep(ts *testscript.TestScript, _ bool, args []string) {
 
 func (c *conversation) open(_ *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
-	if args[1] == "plain" {
+	switch args[1] {
+	case "plain":
 		c.sessions[name] = c.user(name).plain(80, 24)
-	} else {
+	case "pipe":
 		c.sessions[name] = c.user(name).pipe()
+	default:
+		c.sessions[name] = c.user(name).terminal(args[1], 80, 24)
 	}
 	c.read[name] = 0
 }

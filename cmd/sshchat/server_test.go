@@ -463,9 +463,12 @@ type openSession struct {
 // pipe opens a session without a terminal.
 func (u *user) pipe() *openSession { return u.open("\n", func(*ssh.Session) error { return nil }) }
 
-// plain opens a session on a terminal.
-func (u *user) plain(width, height int) *openSession {
-	return u.open("\r", func(s *ssh.Session) error { return s.RequestPty("dumb", height, width, ssh.TerminalModes{}) })
+// plain opens a session on a terminal that has no escape sequences.
+func (u *user) plain(width, height int) *openSession { return u.terminal("dumb", width, height) }
+
+// terminal opens a session on the named terminal.
+func (u *user) terminal(term string, width, height int) *openSession {
+	return u.open("\r", func(s *ssh.Session) error { return s.RequestPty(term, height, width, ssh.TerminalModes{}) })
 }
 
 func (u *user) open(enter string, prepare func(*ssh.Session) error) *openSession {

@@ -340,9 +340,9 @@ func Matching(words []string) func(*Message) bool {
 	}
 }
 
-// Mentions returns the newest n of the messages in memory in which somebody names me or writes to me alone; the newest last.
-func (h *directory) Mentions(me Name, n int) []Message {
-	return h.newest(me, nil, n, func(m *Message) bool { return m.Mentions(me) })
+// Mentions returns the newest n of the messages in memory that mention me, as f has it; the newest last.
+func (h *directory) Mentions(me Name, f *Filter, n int) []Message {
+	return h.newest(me, nil, n, func(m *Message) bool { return f.Mentions(m, me) })
 }
 
 // newest gathers from the rooms, nil for all of me's, the newest n messages that are wanted.

@@ -39,8 +39,17 @@ type InboxRoom struct {
 	Online   int // members who are there now
 	Members  int
 	Unread   int    // messages of others after Mark
-	Mentions int    // of these, those that name the person; in a direct room all
+	Mentions int    // of these, those that name the person or a word of theirs; in a direct room all, unless it is hushed
 	Mark     uint64 // Seq of the last message that is not unread
+	Hushed   bool   // the room is not to draw attention to itself
+}
+
+// News is how many of the unread messages the person wants to know of: in a hushed room, those that mention them.
+func (r *InboxRoom) News() int {
+	if r.Hushed {
+		return r.Mentions
+	}
+	return r.Unread
 }
 
 // NewInbox returns the inbox of me as it stands. A session makes it after Hub.Enter and its Reader, and gives it whatever
@@ -97,7 +106,7 @@ func (b *Inbox) add(p *roomUnread, m *Message) {
 		return
 	}
 	p.unread++
-	if m.Mentions(b.me) {
+	if b.filter.Mentions(m, b.me) {
 		p.mentions++
 	}
 }
@@ -242,10 +251,14 @@ func (b *Inbox) List() []InboxRoom {
 		if err != nil {
 			continue // the news that the person has left is on its way
 		}
-		rooms = append(rooms, InboxRoom{
+		r := InboxRoom{
 			Name: name, Topic: info.Topic, Online: info.Online, Members: info.Members,
-			Unread: p.unread, Mentions: p.mentions, Mark: p.mark,
-		})
+			Unread: p.unread, Mentions: p.mentions, Mark: p.mark, Hushed: b.filter.Hushes(name),
+		}
+		if r.Hushed && name.IsDirect() {
+			r.Mentions = 0
+		}
+		rooms = append(rooms, r)
 	}
 	slices.SortFunc(rooms, func(x, y InboxRoom) int { return compareRooms(x.Name, y.Name) })
 	return rooms

@@ -259,3 +259,44 @@ func BenchmarkInboxOfALongAbsence(b *testing.B) {
 		NewInbox(name(b, "bob"), h)
 	}
 }
+
+// A word of the person's counts as their name does, and a hushed room's messages are no news unless they mention them.
+func TestInboxOfHighlightsAndHushedRooms(t *testing.T) {
+	h := start(t, &fakeJournal{}, "alice", "bob")
+	alice, bob := name(t, "alice"), name(t, "bob")
+	pair := text.Direct(alice, bob)
+	join(t, h, "bob", "ci")
+	join(t, h, "alice", "ci")
+	h.SessionOpened(bob)
+	r := h.Reader(bob, From{Peek: true})
+	b := NewInbox(bob, h)
+	b.Filter(Filter{Highlight: text.NewWords([]string{"deploy"}), Hushed: map[RoomName]bool{room(t, "ci"): true, pair: true}})
+	for _, said := range []string{"Deploy now", "deployed", "bob?"} {
+		say(t, h, "alice", General, said)
+		say(t, h, "alice", room(t, "ci"), said)
+		say(t, h, "alice", pair, said)
+	}
+	say(t, h, "bob", General, "I deploy")
+	news := func() (out []string) {
+		for _, r := range b.Rooms() {
+			out = append(out, fmt.Sprintf("%s %d/%d %d", r.Name, r.Unread, r.Mentions, r.News()))
+		}
+		return out
+	}
+	b.Deliver(r.Spans(99))
+	want := []string{"general 3/2 3", "ci 3/2 2", "@alice+bob 3/0 0"}
+	if got := news(); !slices.Equal(got, want) {
+		t.Errorf("as it came: %q, not %q", got, want)
+	}
+	b.recount()
+	if got := news(); !slices.Equal(got, want) {
+		t.Errorf("counted again: %q, not %q", got, want)
+	}
+	b.Filter(Filter{})
+	if got, want := news(), []string{"general 3/1 3", "ci 3/1 3", "@alice+bob 3/3 3"}; !slices.Equal(got, want) {
+		t.Errorf("without them: %q, not %q", got, want)
+	}
+	if n := len(h.Mentions(bob, &Filter{Highlight: text.NewWords([]string{"deploy"})}, 99)); n != 7 {
+		t.Errorf("%d mentions", n)
+	}
+}

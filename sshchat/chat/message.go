@@ -195,12 +195,12 @@ type ReactionCount struct {
 	Mine  bool // theirs is among them
 }
 
-// Count counts the reactions for me, without those of people whom me ignores.
+// Count counts the reactions for me, without those of people whom me ignores. f may be nil.
 func (f *Filter) Count(r *Reactions, me Name) (counts []ReactionCount) {
 	for _, x := range r.All() {
 		c := ReactionCount{Emoji: x.Emoji}
 		for _, by := range x.By {
-			if by == me || !f.Ignore[by] {
+			if by == me || f == nil || !f.Ignore[by] {
 				c.N++
 			}
 			c.Mine = c.Mine || by == me
@@ -222,11 +222,16 @@ type (
 // General is the room everyone starts in.
 var General = text.General
 
-// Filter is what a person does not want to be shown. The zero Filter shows everything.
+// Filter is what a person wants to be shown, and to be alerted of. The zero Filter shows everything.
 type Filter struct {
 	Ignore map[Name]bool // nothing of theirs, in direct rooms neither
 	Focus  map[Name]bool // in rooms, these people alone; empty: everybody
 	Quiet  bool          // no comings and goings
+
+	// What is shown, and how much the person wants to know of it:
+
+	Highlight *text.Words       // messages with such a word count as if they named the person; nil: no words
+	Hushed    map[RoomName]bool // rooms that are not to draw attention to themselves; nil: none
 }
 
 // Shows reports whether me is to see m. One's own messages, and what the server says, always show.
@@ -243,6 +248,14 @@ func (f *Filter) Shows(m *Message, me Name) bool {
 	}
 	return len(f.Focus) == 0 || m.Room.IsDirect() || f.Focus[m.From]
 }
+
+// Mentions reports whether somebody else says m to me, or names me or a word of mine in it. f may be nil.
+func (f *Filter) Mentions(m *Message, me Name) bool {
+	return m.Mentions(me) || f != nil && f.Highlight != nil && m.From != me && m.Said() && f.Highlight.In(m.Text)
+}
+
+// Hushes reports whether the room is not to draw attention to itself. f may be nil.
+func (f *Filter) Hushes(room RoomName) bool { return f != nil && f.Hushed[room] }
 
 // Mentions reports whether somebody else says m to me, or names me in it.
 func (m *Message) Mentions(me Name) bool {

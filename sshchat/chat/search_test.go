@@ -65,13 +65,13 @@ func TestMentionsOf(t *testing.T) {
 		say(t, h, "alice", General, "bobby")
 	}
 	var got []string
-	for _, m := range h.Mentions(bob, 3) {
+	for _, m := range h.Mentions(bob, nil, 3) {
 		got = append(got, m.Text.String())
 	}
 	if !slices.Equal(got, []string{"3", "bob, 4", "4"}) {
 		t.Errorf("the last three are %q", got)
 	}
-	if n := len(h.Mentions(bob, 99)); n != 10 {
+	if n := len(h.Mentions(bob, nil, 99)); n != 10 {
 		t.Errorf("%d in all: what was said before bob came is not bob's to see", n)
 	}
 }

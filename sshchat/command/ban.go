@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -178,10 +179,17 @@ func printSanctions(c *Call, kind string, list []chat.Sanction) {
 	}
 }
 
+// toHush is what /mute of a room may have meant.
+const toHush = "; to stop alerts from a room, use `hush`"
+
 var _ = add(&Command{
 	Name: "mute", Args: "USER [TIME] [REASON]", Brief: "stop a person from posting", More: durations + "; the default is until `unmute`.",
-	UIs: Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
+	Yours: toHush,
+	UIs:   Both, Effect: ChangesOthers, Says: withReason, Role: chat.Mod, Words: 1, Text: true,
 	Run: func(ctx context.Context, c *Call) error {
+		if strings.HasPrefix(c.Args[0], "#") {
+			return c.usage("mute needs the name of a person%s", c.UI.words(toHush))
+		}
 		s, err := parseSanction(c)
 		if err != nil {
 			return err

@@ -45,6 +45,8 @@ type Call struct {
 	Past       Unlocked // of the session
 	// Who returns the caller as the session is now: a command may change what its login has to prove.
 	Who func() chat.Caller
+	// Notification is how the session's terminal shows notifications, as "OSC 9"; empty if it is not known to.
+	Notification string
 
 	opened    int  // bytes of unlocked history that were read and not paid for
 	unwritten int  // refusals before this one that the audit log does not have

@@ -31,6 +31,7 @@ type Command struct {
 	Hint     string   // in the chat, what a call without its text may have meant; USER stands for the first word
 	ExecMore string   // what else there is to know by exec: standard input, and what to do without a terminal
 	Instead  string   // what to do instead if arguments are missing or name nobody; commands that it names stand in backquotes
+	Yours    string   // what somebody without the role may have meant, as the end of the refusal; commands stand in backquotes
 	UIs      UI
 	Group    Group            // where help lists it
 	List     bool             // its output is a list or a text: shown over the messages on a full screen

@@ -330,7 +330,7 @@ func (c *Call) unlocked(room chat.RoomName) *past.Past {
 
 // older returns the last n wanted messages of an unlocked past from before a Seq, the newest last, and none from before a time.
 func older(ctx context.Context, c *Call, p *past.Past, before uint64, n int, since time.Time, wanted func(*chat.Message) bool) (found []chat.Message, err error) {
-	filter := c.settings().Filter(nil)
+	filter := filterOf(c)
 	load := func(open func() (int, error)) error { return c.open(ctx, p, open) }
 	err = p.Backward(before, load, func(m chat.Message) bool {
 		if m.At.Before(since) && m.Seq > 0 {

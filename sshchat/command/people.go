@@ -6,9 +6,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+
+	"github.com/spf13/pflag"
 )
 
 var _ = add(&Command{
@@ -235,4 +238,110 @@ func saveIgnored(ctx context.Context, c *Call, names []chat.Name) error {
 		return err
 	}
 	return saveSetting(ctx, c, ignoreSetting, value)
+}
+
+const (
+	maxHighlights = 20      // words that a person has highlighted at most
+	maxWordBytes  = 1 << 10 // what is looked at of one; text.MaxWord limits its letters
+)
+
+// parseWords reads words separated by spaces.
+func parseWords(value string) *text.Words {
+	words := strings.Fields(value)
+	return text.NewWords(words[:min(len(words), maxHighlights)])
+}
+
+func checkHighlight(c *Call, value string) (string, error) {
+	return joinHighlights(c, nil, strings.Fields(value))
+}
+
+// joinHighlights is the stored form of the words, and of more: each once, in either case.
+func joinHighlights(c *Call, words, more []string) (string, error) {
+	words = slices.Clone(words)
+	for _, word := range more {
+		word = text.Clean(word, maxWordBytes)
+		switch {
+		case word == "" || strings.Contains(word, " "):
+			return "", c.usage("%q is not a word: highlight single words", word)
+		case utf8.RuneCountInString(word) > text.MaxWord:
+			return "", c.usage("a word to highlight has at most %d letters", text.MaxWord)
+		case slices.ContainsFunc(words, func(have string) bool { return text.SameWord(have, word) }):
+			continue
+		}
+		words = append(words, word)
+	}
+	if len(words) > maxHighlights {
+		return "", failed("you can highlight at most %d words", maxHighlights)
+	}
+	return strings.Join(words, " "), nil
+}
+
+var _ = add(&Command{
+	Name: "highlight", Args: "[WORD…]", Brief: "count messages with these words as mentions", Group: Looks,
+	More: "Messages from others with such a word count as if they named you: in the bar, for the bell and notifications, in\n" +
+		"`mentions` and in `inbox`. Words are found whole and in any case, at most 20 of at most 40 letters. The setting is\n" +
+		"saved. Without a word, it lists them. Only messages in memory are searched: older ones are sealed.",
+	UIs: Both, Effect: ChangesOwn, Account: true, Secret: true, Words: -1,
+	Flags: func(f *pflag.FlagSet) {
+		f.BoolP("delete", "d", false, "stop highlighting these words")
+		jsonFlag(f)
+	},
+	Run: func(ctx context.Context, c *Call) error {
+		removes, err := c.Flags.GetBool("delete")
+		if err != nil {
+			return err
+		}
+		words := c.settings().Highlight.List()
+		switch {
+		case removes && len(c.Args) == 0:
+			return c.usage("highlight -d needs a word")
+		case len(c.Args) == 0:
+			listHighlights(c, words)
+			return nil
+		case removes:
+			return removeHighlights(ctx, c, words)
+		}
+		value, err := joinHighlights(c, words, c.Args)
+		if err != nil {
+			return err
+		}
+		if err := saveSetting(ctx, c, highlightSetting, value); err != nil {
+			return err
+		}
+		c.Notef("Highlighted: %s", value)
+		return nil
+	},
+})
+
+func listHighlights(c *Call, words []string) {
+	c.empty(len(words), "You are not highlighting any words.")
+	for _, word := range words {
+		if c.json() {
+			c.printJSON(struct {
+				Word string `json:"word"`
+			}{word})
+			continue
+		}
+		c.Printf("%s\n", word)
+	}
+}
+
+func removeHighlights(ctx context.Context, c *Call, words []string) error {
+	words = slices.Clone(words)
+	for _, word := range c.Args {
+		i := slices.IndexFunc(words, func(have string) bool { return text.SameWord(have, word) })
+		if i < 0 {
+			return failed("you are not highlighting %q", text.Clean(word, 80))
+		}
+		words = slices.Delete(words, i, i+1)
+	}
+	if err := saveSetting(ctx, c, highlightSetting, strings.Join(words, " ")); err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		c.Notef("You are not highlighting any words.")
+	} else {
+		c.Notef("Highlighted: %s", strings.Join(words, " "))
+	}
+	return nil
 }

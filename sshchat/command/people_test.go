@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestAwayAndBack(t *testing.T) {
@@ -152,5 +153,65 @@ func TestShrugAndClear(t *testing.T) {
 	r.must("clear")
 	if r.session.cleared != 1 {
 		t.Error("nothing was cleared")
+	}
+}
+
+func TestHighlight(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.sees("highlight", "You are not highlighting any words.")
+	r.sees("highlight deploy Release", "Highlighted: deploy Release")
+	r.sees("highlight DEPLOY #4711", "Highlighted: deploy Release #4711")
+	if seen := r.must("highlight"); seen != "deploy\nRelease\n#4711\n" {
+		t.Errorf("highlighted: %q", seen)
+	}
+	r.sees("highlight -d release", "Highlighted: deploy #4711")
+	r.refuses("highlight -d release", chat.Failed, `you are not highlighting "release"`)
+	r.refuses("highlight -d", chat.Usage, "needs a word")
+	r.refuses("highlight "+strings.Repeat("é", text.MaxWord+1), chat.Usage, "at most 40 letters")
+	r.refuses(`highlight "two words"`, chat.Usage, "single words")
+	r.must("highlight " + strings.Repeat("é", text.MaxWord))
+	r.must("set highlight Deploy deploy")
+	r.sees("set highlight", "Deploy\n")
+	var many []string
+	for i := range maxHighlights + 1 {
+		many = append(many, fmt.Sprint("word", i))
+	}
+	r.refuses("highlight "+strings.Join(many, " "), chat.Failed, "at most 20 words")
+	r.refuses("set highlight "+strings.Join(many, " "), chat.Failed, "at most 20 words")
+	r.must("set highlight " + strings.Join(many[1:], " "))
+	r.face = Exec
+	r.must("highlight -d " + strings.Join(many[2:], " "))
+	r.sees("highlight --json", `{"word":"word1"}`)
+	r.sees("highlight -d word1", "You are not highlighting any words.")
+	if seen := r.must("highlight --json"); seen != "" {
+		t.Errorf("nothing is highlighted: %q", seen)
+	}
+}
+
+func TestHush(t *testing.T) {
+	r := newRig(t, "alice", "bob")
+	r.must("join #dev")
+	r.sees("hush #dev", "#dev no longer alerts you. To undo: /unhush #dev")
+	r.must("hush #dev")
+	r.sees("hush @bob", "@bob no longer alerts you. To undo: /unhush @bob")
+	r.sees("set hush", "@bob dev\n")
+	r.refuses("hush #ops", chat.NotFound, "you are not in #ops")
+	r.refuses("hush @nobody", chat.NotFound, "no account named nobody")
+	r.sees("unhush #dev", "#dev alerts you again.")
+	r.refuses("unhush #dev", chat.Failed, "#dev is not hushed")
+	r.face = Exec
+	r.sees("hush dev", "To undo: unhush dev")
+	r.refuses("hush", chat.Usage, "needs a room")
+	r.must("set hush general")
+	r.sees("set hush", "general\n")
+	r.as("bob")
+	r.must("say general hello")
+	r.must("say general alice?")
+	r.as("alice")
+	r.sees("inbox", "2 unread, 1 to you (hushed)")
+	r.sees("inbox --json", `"unread":2,"mentions":1,"read":0,"hushed":true}`)
+	r.must("set hush -")
+	if seen := r.must("inbox --json"); strings.Contains(seen, "hushed") {
+		t.Errorf("not hushed: %s", seen)
 	}
 }

@@ -143,7 +143,7 @@ func messageMeant(c *Call, id string, like func(*chat.Message) bool) (chat.Messa
 		}
 		return m, nil
 	}
-	room, filter := c.Session.Room(), c.settings().Filter(nil)
+	room, filter := c.Session.Room(), filterOf(c)
 	for _, m := range slices.Backward(c.Hub.Before(me, room, 0, chat.LogLines)) {
 		if m.Said() && filter.Shows(&m, me) && like(&m) {
 			return m, nil
@@ -263,7 +263,7 @@ type pinJSON struct {
 
 // listPin prints a pin. What somebody says who is ignored is not shown.
 func listPin(c *Call, p chat.Pin) {
-	me, filter := c.Account.Name, c.settings().Filter(nil)
+	me, filter := c.Account.Name, filterOf(c)
 	m, ok := c.Hub.Find(me, p.Room, p.Seq)
 	shown := ok && filter.Shows(&m, me)
 	if c.json() {

@@ -178,13 +178,15 @@ func phrases(text string) []string {
 
 var _ = add(&Command{
 	Name: "mentions", Brief: "list messages that mention you", Group: Reading,
-	More: "Includes direct messages. Covers all your rooms as far as memory goes back, and lists the newest 200.",
-	UIs:  Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	More: "Includes direct messages, and messages with a word of `highlight`. Covers all your rooms as far as memory goes back,\n" +
+		"and lists the newest 200.",
+	UIs: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/mentions"); err != nil {
 			return err
 		}
-		listFound(c, c.Hub.Mentions(c.Account.Name, maxSearched))
+		filter := filterOf(c)
+		listFound(c, c.Hub.Mentions(c.Account.Name, &filter, maxSearched))
 		return nil
 	},
 })
@@ -219,15 +221,16 @@ func listFound(c *Call, found []chat.Message) {
 
 var _ = add(&Command{
 	Name: "inbox", Brief: "count your unread messages", Group: Reading,
-	More: "One room per line, with the number of mentions. It does not mark anything as read.",
-	UIs:  Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
+	More: "One room per line, with the number of mentions. It does not mark anything as read. Names and `highlight` words\n" +
+		"are counted in messages that are in memory: older ones are sealed.",
+	UIs: Both, Effect: Reads, Account: true, List: true, Words: 0, Flags: jsonFlag,
 	Run: func(ctx context.Context, c *Call) error {
 		if err := payForMemory(ctx, c, "/inbox"); err != nil {
 			return err
 		}
 		me := c.Account.Name
 		box := chat.NewInbox(me, c.Hub)
-		box.Filter(c.settings().Filter(nil))
+		box.Filter(filterOf(c))
 		unread := 0
 		for _, r := range box.Rooms() {
 			if r.Unread == 0 {
@@ -235,10 +238,14 @@ var _ = add(&Command{
 			}
 			unread += r.Unread
 			if c.json() {
-				c.printJSON(inboxJSON{roomArg(r.Name, me), r.Unread, r.Mentions, r.Mark})
+				c.printJSON(inboxJSON{roomArg(r.Name, me), r.Unread, r.Mentions, r.Mark, r.Hushed})
 				continue
 			}
-			c.Printf("%-33s %5d unread, %d to you\n", r.Name.For(me), r.Unread, r.Mentions)
+			hushed := ""
+			if r.Hushed {
+				hushed = " (hushed)"
+			}
+			c.Printf("%-33s %5d unread, %d to you%s\n", r.Name.For(me), r.Unread, r.Mentions, hushed)
 		}
 		c.empty(unread, "No unread messages.")
 		return nil
@@ -248,8 +255,9 @@ var _ = add(&Command{
 type inboxJSON struct {
 	Room     string `json:"room"`
 	Unread   int    `json:"unread"`
-	Mentions int    `json:"mentions"` // of these, messages that name the person; in a direct room all
+	Mentions int    `json:"mentions"` // of these, messages that mention the person; in a direct room all, unless it is hushed
 	Read     uint64 `json:"read"`     // Seq of the last message that is not unread: follow --since resumes there
+	Hushed   bool   `json:"hushed,omitempty"`
 }
 
 var _ = add(&Command{
@@ -427,7 +435,7 @@ const (
 // pickWanted leaves out what is no message any more, and what the caller does not want to see; of the rest it returns the
 // newest n. It does not change said.
 func pickWanted(c *Call, said []chat.Message, n int) []chat.Message {
-	filter := c.settings().Filter(nil)
+	filter := filterOf(c)
 	var kept []chat.Message
 	for i := range said {
 		m := &said[i]
@@ -461,7 +469,7 @@ func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
 		line += " (edited)"
 	}
 	if m.Reactions != nil {
-		filter := c.settings().Filter(nil)
+		filter := filterOf(c)
 		line += countReactions(c, m, &filter)
 	}
 	return line
@@ -556,7 +564,7 @@ func reactionsAsJSON(c *Call, r *chat.Reactions) (list []reactionJSON) {
 	if r == nil {
 		return nil
 	}
-	ignored := c.settings().Filter(nil).Ignore
+	ignored := filterOf(c).Ignore
 	for _, x := range r.All() {
 		by := slices.DeleteFunc(slices.Clone(x.By), func(n chat.Name) bool { return ignored[n] && n != c.Account.Name })
 		if len(by) > 0 {

@@ -71,7 +71,7 @@ func checkRole(c *Call, a chat.Account) error {
 	case c.Command.InRoom && role == chat.Mod:
 		return denied("only moderators of the room, server moderators and admins can use %s", c.typed(c.Command.Name))
 	case role == chat.Mod:
-		return denied("only moderators and admins can use %s", c.typed(c.Command.Name))
+		return denied("only moderators and admins can use %s%s", c.typed(c.Command.Name), c.UI.words(c.Command.Yours))
 	}
 	return denied("only admins can use %s", c.typed(c.Command.Name))
 }

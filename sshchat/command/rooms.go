@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -200,6 +201,102 @@ var _ = add(&Command{
 			c.Hub.NotifyUser(a.Name, "%s invites you to #%s: /join #%s", c.Account.Name, room, room)
 		}
 		c.Notef("Invited %s to #%s.", a.Name, room)
+		return nil
+	},
+})
+
+// maxHushed is how many rooms a person has hushed at most.
+const maxHushed = 100
+
+// hushedRooms are the rooms of a setting, to me; nil for none.
+func hushedRooms(me chat.Name, words []string) map[chat.RoomName]bool {
+	if len(words) == 0 {
+		return nil
+	}
+	rooms := make(map[chat.RoomName]bool, len(words))
+	for _, word := range words[:min(len(words), maxHushed)] {
+		if person, direct := strings.CutPrefix(word, "@"); direct {
+			if other, err := text.ParseName(person); err == nil && other != me {
+				rooms[text.Direct(me, other)] = true
+			}
+		} else if room, err := text.ParseRoomName(word); err == nil {
+			rooms[room] = true
+		}
+	}
+	return rooms
+}
+
+func checkHush(c *Call, value string) (string, error) {
+	var words []string
+	for word := range strings.FieldsSeq(value) {
+		room, err := c.room(word)
+		if err != nil {
+			return "", err
+		}
+		words = append(words, roomArg(room, c.Account.Name))
+	}
+	return joinHushed(words)
+}
+
+// joinHushed is the stored form of rooms that are hushed: each once, sorted.
+func joinHushed(words []string) (string, error) {
+	slices.Sort(words)
+	words = slices.Compact(words)
+	if len(words) > maxHushed {
+		return "", failed("you can hush at most %d rooms", maxHushed)
+	}
+	return strings.Join(words, " "), nil
+}
+
+var _ = add(&Command{
+	Name: "hush", Args: "[ROOM]", Brief: "stop alerts from a room; you stay in it", Group: Rooms,
+	More: "The room no longer rings the bell or notifies you. Its unread messages are counted without emphasis, and Alt+A skips\n" +
+		"them; messages that mention you still have their badge. @bob hushes the direct conversation with bob. Messages\n" +
+		"appear as before. The setting is saved; `set hush` lists the rooms. Nobody else notices. To stop a person from\n" +
+		"posting, moderators use `mute`.",
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		me := c.Account.Name
+		if !room.IsDirect() && !c.Hub.In(me, room) {
+			return notFound("you are not in #%s", room)
+		}
+		value, err := joinHushed(append(c.settings().Hush, roomArg(room, me)))
+		if err != nil {
+			return err
+		}
+		if err := saveSetting(ctx, c, hushSetting, value); err != nil {
+			return err
+		}
+		typed := room.For(me)
+		if c.UI == Exec {
+			typed = roomArg(room, me)
+		}
+		c.Notef("%s no longer alerts you. To undo: %s %s", room.For(me), c.typed("unhush"), typed)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "unhush", Args: "[ROOM]", Brief: "let a room alert you again", Group: Rooms,
+	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1, RoomAt: 1,
+	Run: func(ctx context.Context, c *Call) error {
+		room, err := c.target()
+		if err != nil {
+			return err
+		}
+		me, hushed := c.Account.Name, c.settings().Hush
+		i := slices.Index(hushed, roomArg(room, me))
+		if i < 0 {
+			return failed("%s is not hushed", room.For(me))
+		}
+		if err := saveSetting(ctx, c, hushSetting, strings.Join(slices.Delete(hushed, i, i+1), " ")); err != nil {
+			return err
+		}
+		c.Notef("%s alerts you again.", room.For(me))
 		return nil
 	},
 })

@@ -117,7 +117,7 @@ func nextUnread(rooms []chat.InboxRoom, now chat.RoomName, mentions bool) (unrea
 		case r.Name == now:
 		case r.Mentions > 0:
 			return r.Name, nil
-		case r.Unread > 0 && unread.IsZero() && !mentions:
+		case r.News() > 0 && unread.IsZero() && !mentions:
 			unread = r.Name
 		}
 	}
@@ -141,7 +141,7 @@ func findRoom(c *Call, rooms []chat.InboxRoom, word string) (chat.RoomName, erro
 		if !ok {
 			continue
 		}
-		key := [4]int{rank, 0, -2*min(r.Mentions, 1) - min(r.Unread, 1), len(name)}
+		key := [4]int{rank, 0, -2*min(r.Mentions, 1) - min(r.News(), 1), len(name)}
 		if r.Name == now {
 			key[1] = 1
 		}

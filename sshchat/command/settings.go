@@ -25,9 +25,12 @@ type Settings struct {
 	Timestamps string         // "off", "time" or "datetime"
 	Zone       *time.Location // nil: the one the client names
 	Bell       string         // "off", "mention" or "all"
+	Notify     string         // the same, for notifications on the desktop
 	Mouse      bool
 	Quiet      bool
 	Ignore     []chat.Name
+	Highlight  *text.Words // nil for none
+	Hush       []string    // rooms as typed in exec
 }
 
 // setting is one thing a person can choose: by set, and by a command of its own in the chat.
@@ -48,14 +51,18 @@ var (
 	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
 	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
 	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "when the terminal's bell rings"}
+	notifySetting     = &setting{name: "notify", values: []string{"off", "mention", "all"}, brief: "desktop notifications"}
 	mouseSetting      = &setting{name: "mouse", values: []string{"off", "on"}, brief: "the wheel scrolls; Shift selects text"}
 	quietSetting      = &setting{name: "quiet", values: []string{"off", "on"}, brief: "hide who joins and leaves"}
 	ignoreSetting     = &setting{name: "ignore", brief: "people you ignore", check: checkIgnore}
+	highlightSetting  = &setting{name: "highlight", brief: "words that count as mentions", check: checkHighlight}
+	hushSetting       = &setting{name: "hush", brief: "rooms that do not alert you", check: checkHush}
 )
 
 // settings is all that can be chosen, in the order it is listed.
 var settings = []*setting{
-	uiSetting, themeSetting, colorSetting, layoutSetting, paneSetting, timestampsSetting, zoneSetting, bellSetting, mouseSetting, quietSetting, ignoreSetting,
+	uiSetting, themeSetting, colorSetting, layoutSetting, paneSetting, timestampsSetting, zoneSetting, bellSetting, notifySetting, mouseSetting, quietSetting,
+	ignoreSetting, highlightSetting, hushSetting,
 }
 
 // settingAliases are the settings whose commands have other names.
@@ -71,8 +78,8 @@ func ParseSettings(chosen map[string]string) Settings {
 	return Settings{
 		UI: uiSetting.of(chosen), Theme: themeSetting.of(chosen), Layout: layoutSetting.of(chosen), Pane: paneSetting.of(chosen) == "on",
 		Timestamps: timestampsSetting.of(chosen), Zone: zone,
-		Bell: bellSetting.of(chosen), Mouse: mouseSetting.of(chosen) == "on", Quiet: quietSetting.of(chosen) == "on",
-		Ignore: parseNames(ignoreSetting.of(chosen)),
+		Bell: bellSetting.of(chosen), Notify: notifySetting.of(chosen), Mouse: mouseSetting.of(chosen) == "on", Quiet: quietSetting.of(chosen) == "on",
+		Ignore: parseNames(ignoreSetting.of(chosen)), Highlight: parseWords(highlightSetting.of(chosen)), Hush: strings.Fields(hushSetting.of(chosen)),
 	}
 }
 
@@ -121,9 +128,9 @@ func (s Settings) Clock() string {
 	return "15:04"
 }
 
-// Filter is what the person does not want to see, in a session where focus was asked for.
-func (s Settings) Filter(focus []chat.Name) chat.Filter {
-	return chat.Filter{Ignore: nameSet(s.Ignore), Focus: nameSet(focus), Quiet: s.Quiet}
+// Filter is what me wants to see, and to be alerted of, in a session where focus was asked for.
+func (s Settings) Filter(me chat.Name, focus []chat.Name) chat.Filter {
+	return chat.Filter{Ignore: nameSet(s.Ignore), Focus: nameSet(focus), Quiet: s.Quiet, Highlight: s.Highlight, Hushed: hushedRooms(me, s.Hush)}
 }
 
 func nameSet(names []chat.Name) map[chat.Name]bool {
@@ -139,6 +146,9 @@ func nameSet(names []chat.Name) map[chat.Name]bool {
 
 // settings is what the caller chose.
 func (c *Call) settings() Settings { return ParseSettings(c.Account.Settings) }
+
+// filterOf is what the caller wants to see, without what a session focuses on.
+func filterOf(c *Call) chat.Filter { return c.settings().Filter(c.Account.Name, nil) }
 
 // chooseSetting keeps a value of the caller's, which all sessions of theirs apply. "-" stands for choosing nothing.
 func chooseSetting(ctx context.Context, c *Call, s *setting, value string) error {
@@ -256,6 +266,7 @@ var (
 	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")
 	_ = settingCommand("tz", "[ZONE]", zoneSetting, "set your time zone: /tz Europe/Vienna")
 	_ = settingCommand("bell", "[off|mention|all]", bellSetting, "when the terminal's bell rings")
+	_ = noticeCommand(settingCommand("notify", "[off|mention|all]", notifySetting, "desktop notifications"))
 	_ = settingCommand("mouse", "[on|off]", mouseSetting, "scroll with the wheel; Shift selects text")
 	_ = settingCommand("quiet", "[on|off]", quietSetting, "hide or show who joins and leaves")
 )
@@ -302,6 +313,29 @@ func settingCommand(name, args string, s *setting, brief string) *Command {
 			return nil
 		},
 	})
+}
+
+// noticeCommand also says whether the caller's terminal shows notifications.
+func noticeCommand(cmd *Command) *Command {
+	set := cmd.Run
+	cmd.More += "\n`notify mention` notifies you of direct messages and of messages that mention you. A notification says who\n" +
+		"wrote, and in which room, never what. There is at most one in 3 seconds, and none of the room you are in while\n" +
+		"you type. The terminal must know OSC 9 (iTerm2), OSC 99 (kitty) or OSC 777 (foot, Ghostty, WezTerm, urxvt).\n" +
+		"If the server does not recognize yours, name the kind when you connect:\n" +
+		"  ssh -o SetEnv=SSHCHAT_NOTIFY=osc777 HOST    (or osc9, osc99, off)\n" +
+		"In tmux and screen you get no notifications."
+	cmd.Run = func(ctx context.Context, c *Call) error {
+		if err := set(ctx, c); err != nil || notifySetting.of(c.Account.Settings) == "off" {
+			return err
+		}
+		if c.Notification == "" {
+			c.Notef("This terminal is not known to show notifications. See /help notify.")
+		} else {
+			c.Notef("This terminal is notified by %s.", c.Notification)
+		}
+		return nil
+	}
+	return cmd
 }
 
 // noteSetting says how something is set, and what else it could be.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func TestSettingsOfWhoChoseNothing(t *testing.T) {
@@ -18,7 +19,7 @@ func TestSettingsOfWhoChoseNothing(t *testing.T) {
 	if s.Clock() != "15:04" {
 		t.Errorf("the clock is %q", s.Clock())
 	}
-	if f := s.Filter(nil); f.Ignore != nil || f.Focus != nil || f.Quiet {
+	if f := s.Filter(name(t, "alice"), nil); f.Ignore != nil || f.Focus != nil || f.Quiet || f.Highlight != nil || f.Hushed != nil {
 		t.Errorf("the filter hides something: %+v", f)
 	}
 }
@@ -26,6 +27,7 @@ func TestSettingsOfWhoChoseNothing(t *testing.T) {
 func TestSettingsAreWhatWasChosen(t *testing.T) {
 	s := ParseSettings(map[string]string{
 		"ui": "plain", "theme": "mono", "layout": "compact", "timestamps": "datetime", "zone": "Europe/Vienna", "bell": "all", "mouse": "on", "pane": "on", "quiet": "on", "ignore": "bob carol",
+		"notify": "mention", "highlight": "deploy Release", "hush": "dev @bob",
 	})
 	if s.UI != "plain" || s.Theme != "mono" || s.Layout != "compact" || s.Timestamps != "datetime" || s.Bell != "all" || !s.Mouse || !s.Pane || !s.Quiet {
 		t.Errorf("chosen: %+v", s)
@@ -33,8 +35,9 @@ func TestSettingsAreWhatWasChosen(t *testing.T) {
 	if s.Zone == nil || s.Zone.String() != "Europe/Vienna" || s.Clock() != "02 Jan 15:04" {
 		t.Errorf("times: %v, %q", s.Zone, s.Clock())
 	}
-	f := s.Filter([]chat.Name{name(t, "dave")})
-	if !f.Ignore[name(t, "bob")] || !f.Ignore[name(t, "carol")] || len(f.Ignore) != 2 || !f.Focus[name(t, "dave")] || !f.Quiet {
+	f := s.Filter(name(t, "alice"), []chat.Name{name(t, "dave")})
+	if !f.Ignore[name(t, "bob")] || !f.Ignore[name(t, "carol")] || len(f.Ignore) != 2 || !f.Focus[name(t, "dave")] || !f.Quiet || s.Notify != "mention" ||
+		!slices.Equal(f.Highlight.List(), []string{"deploy", "Release"}) || len(f.Hushed) != 2 || !f.Hushed[text.Direct(name(t, "alice"), name(t, "bob"))] {
 		t.Errorf("the filter: %+v", f)
 	}
 	if c := ParseSettings(map[string]string{"timestamps": "off"}).Clock(); c != "off" {
@@ -46,9 +49,13 @@ func TestSettingsAreWhatWasChosen(t *testing.T) {
 func TestSettingsThatAreNone(t *testing.T) {
 	s := ParseSettings(map[string]string{
 		"ui": "4d", "layout": "3d", "timestamps": "TIME", "zone": "../../etc/passwd", "bell": "", "mouse": "yes", "quiet": "1", "ignore": "Bob! \x1b[2J carol", "other": "x",
+		"notify": "loud", "hush": "../x @@ # @alice \x1b", "highlight": strings.Repeat("x", text.MaxWord+1),
 	})
 	if s.UI != "auto" || s.Layout != "aligned" || s.Timestamps != "time" || s.Zone != nil || s.Bell != "mention" || s.Mouse || s.Quiet {
 		t.Errorf("taken: %+v", s)
+	}
+	if f := s.Filter(name(t, "alice"), nil); s.Notify != "off" || len(f.Hushed) > 0 || f.Highlight != nil {
+		t.Errorf("the filter: %+v", f)
 	}
 	if want := []chat.Name{name(t, "carol")}; !slices.Equal(s.Ignore, want) {
 		t.Errorf("ignored: %v", s.Ignore)

@@ -54,7 +54,10 @@ func minuteOf(m *chat.Message) int32 { return int32(m.At.Unix() / 60) }
 // variant is what m is to the person who is shown it, below what is above. The name is left out if the same person goes on
 // within maxTurn, and the time if the minute is the same.
 func (p *renderer) variant(m *chat.Message, width int, above turn) variant {
-	v := mentionVariant(m, p.me)
+	v := variant(0)
+	if !m.Room.IsDirect() && p.options.filter().Mentions(m, p.options.Me) {
+		v = variantMention
+	}
 	if above.from != m.From || m.Kind != chat.Say || m.Seq%nameEvery == 0 || p.nameColumn(width) == 0 {
 		return v
 	}

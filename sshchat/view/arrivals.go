@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/view/alert"
 	"sshchat/sshchat/view/theme"
 )
 
@@ -74,7 +75,7 @@ func (f *Full) changed(m *chat.Message) {
 
 // arrived handles a message or a notice. Of other rooms the bar shows what Rooms sets.
 func (f *Full) arrived(m *chat.Message) {
-	f.ringing = f.ringing || f.preferences.rings(m, f.options.Me)
+	f.ringing = f.ringing || alert.Wants(f.preferences.Bell, m, f.options.Me, f.options.filter())
 	switch {
 	case m.Room != f.room || f.stale:
 	case f.messages.selecting():

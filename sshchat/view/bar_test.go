@@ -11,6 +11,8 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 func direct(who string) chat.RoomName { return text.Direct(ann, mustName(who)) }
@@ -337,6 +339,93 @@ func TestClear(t *testing.T) {
 	}
 	if got := m.line(rowsOfScreen - 1); got != "#general> dra" {
 		t.Errorf("the last row shows %q", got)
+	}
+}
+
+// What is unread in a hushed room has a number without emphasis, takes no place from others, is no stop of Alt+A, and does not
+// count in the title. A mention there does.
+func TestBarOfHushedRooms(t *testing.T) {
+	rooms := []Room{{Name: chat.General}, {Name: dev, Unread: 5, Dim: 5}, {Name: other, Unread: 7, Mentions: 1, Dim: 6}, {Name: direct("bob"), Unread: 2, Dim: 2}}
+	s := newStage(t, 80, 12, "vt100")
+	s.Full.Enter(chat.General)
+	s.Full.Rooms(rooms)
+	s.flush()
+	if got, want := strings.TrimRight(s.bottom(), " "), "1:#general 2:#dev(5) 3:#other(7!) 4:@bob(2)"; got != want {
+		t.Errorf("the bar is %q, not %q", got, want)
+	}
+	if want := "\x1b[m 2:#dev(5) \x1b[1;4m3:#other(7!)\x1b[m 4:@bob(2) "; !strings.Contains(s.bars.status, want) {
+		t.Errorf("no %q in %q", want, s.bars.status)
+	}
+	if got, want := s.bars.title, "(1) #general - chat.example"; got != want {
+		t.Errorf("the title is %q, not %q", got, want)
+	}
+	if did := s.types("\x1ba"); len(did) != 1 || did[0].Room != other {
+		t.Errorf("Alt+A does %v", did)
+	}
+	s.Full.Rooms([]Room{rooms[0], rooms[1], {Name: other}, rooms[3]})
+	if did := s.types("\x1ba"); len(did) > 0 && !did[0].Room.IsZero() {
+		t.Errorf("Alt+A does %v, with nothing that is news", did)
+	}
+	s = newStage(t, 21, 12, "vt100")
+	s.Full.Enter(chat.General)
+	s.Full.Rooms(rooms[:2])
+	s.flush()
+	if got := strings.TrimRight(s.bottom(), " "); got != "1:#general 2:#dev(5)" && got != "1:#general +1" {
+		t.Errorf("the narrow bar is %q", got)
+	}
+}
+
+// A message with a word of the person's is shown as one that names them, and rings; a hushed room does not.
+func TestHighlightsAndHushedRooms(t *testing.T) {
+	filter := &chat.Filter{Highlight: text.NewWords([]string{"deploy"}), Hushed: map[chat.RoomName]bool{other: true}}
+	messages := []chat.Message{said(chat.General, bob, "Deploy!"), said(chat.General, bob, "deployed"), said(other, bob, "ann, deploy"), said(chat.General, bob, "ann, deploy")}
+	m := newTerminal(t, 80)
+	m.Plain.Enter(chat.General)
+	m.Plain.filter = func() *chat.Filter { return filter }
+	s := newStage(t, 80, 12, "xterm-256color")
+	s.options.Filter = m.Plain.filter
+	s.enter(Room{Name: chat.General}, Room{Name: other})
+	s.flush()
+	rung := ""
+	for _, d := range messages {
+		d.At = noon.Add(time.Minute)
+		m.Deliver(spansOf(d))
+		m.flush()
+		s.says(d)
+		s.flush()
+		rung += fmt.Sprint(strings.Count(string(m.wrote), "\a"), strings.Count(s.wrote, "\a")-strings.Count(s.wrote, "\x1b]0;"), " ")
+	}
+	if rung != "1 1 0 0 0 0 1 1 " {
+		t.Errorf("the bells ring %s", rung)
+	}
+	m.shows("12:35 (highlight) bob: Deploy!", "12:35 bob: deployed", "12:35 #other (to you) bob: ann, deploy", "12:35 (to you) bob: ann, deploy")
+	s.checkRedraw()
+	mention := s.renderer.styles.Of(theme.Mention)
+	for _, m := range s.past[chat.General] {
+		rows := strings.Join(s.options.Lines.rows(s.renderer, &m, 79, s.renderer.variant(&m, 79, turn{}), beside{}), "")
+		if want := m.Text.String() != "deployed"; strings.Contains(rows, mention) != want {
+			t.Errorf("%q is shown as a mention: %v", m.Text, !want)
+		}
+	}
+}
+
+// A terminal gets a notification as a sequence of its own, on a full screen and on a plain one; a pipe gets none.
+func TestNotify(t *testing.T) {
+	for _, kind := range []Kind{KindFull, KindPlain, KindPipe} {
+		ui := New(kind, Options{Me: ann, Width: 80, Height: 24, Term: "xterm-kitty", Past: pastOf(func(chat.RoomName, uint64, int) []chat.Message { return nil })})
+		ui.Enter(chat.General)
+		ui.Flush()
+		ui.Notify(output.OSC777, "chat", "bob in #general")
+		if ui.Pending() != (kind != KindPipe) {
+			t.Errorf("%s: pending is %v", kind, ui.Pending())
+		}
+		got, want := string(ui.Flush()), "\x1b]777;notify;chat;bob in #general\x1b\\"
+		if kind == KindPipe {
+			want = ""
+		}
+		if got != want {
+			t.Errorf("%s writes %q, not %q", kind, got, want)
+		}
 	}
 }
 

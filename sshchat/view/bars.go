@@ -58,7 +58,7 @@ func (b *bars) set(rooms []Room) {
 	}
 	for i, r := range rooms {
 		was := &b.rooms[b.order[i]]
-		b.roomsCurrent = b.roomsCurrent && was.Unread == r.Unread && was.Mentions == r.Mentions
+		b.roomsCurrent = b.roomsCurrent && was.Unread == r.Unread && was.Mentions == r.Mentions && was.Dim == r.Dim
 		b.topicCurrent = b.topicCurrent && (r.Name != b.room || was.Topic == r.Topic && was.Here == r.Here && was.Members == r.Members && was.Other == r.Other && was.People == r.People)
 		*was = r
 	}
@@ -166,7 +166,7 @@ func pad(s string, width int) string {
 func (b *bars) windowTitle() string {
 	unread := 0
 	for i := range b.rooms {
-		unread += b.rooms[i].Unread
+		unread += b.rooms[i].news()
 	}
 	var buf [128]byte // most fit
 	title := buf[:0]
@@ -228,7 +228,7 @@ func (b *bars) appendStyled(row []byte, style theme.Style, item []byte) []byte {
 		badge = theme.MentionBadge
 	}
 	count := bytes.IndexByte(item, '(')
-	if count < 0 || !b.renderer.styles.Colored() {
+	if count < 0 || style == theme.Bar || !b.renderer.styles.Colored() {
 		return b.renderer.appendIn(row, style, item)
 	}
 	row = b.renderer.appendIn(row, style, item[:count])
@@ -258,7 +258,7 @@ func (b *bars) barItems(items []barItem) []barItem {
 			it.style = theme.BarActive
 		case r.Mentions > 0:
 			it.style = theme.BarMention
-		case r.Unread > 0:
+		case r.news() > 0:
 			it.style = theme.BarUnread
 		}
 		var label [2 * text.MaxName]byte
@@ -268,15 +268,17 @@ func (b *bars) barItems(items []barItem) []barItem {
 	return items
 }
 
-// appendItem appends the text of a room's item.
+// appendItem appends the text of a room's item. What is unread in a hushed room is a number without emphasis.
 func (b *bars) appendItem(dst []byte, r *Room, it barItem) []byte {
 	dst = append(strconv.AppendInt(dst, int64(it.number), 10), ':')
 	dst = r.Name.AppendFor(dst, b.me)
 	switch it.style {
 	case theme.BarMention:
 		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), "!)"...)
-	case theme.BarUnread:
-		dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), ')')
+	case theme.BarUnread, theme.Bar:
+		if r.Unread > 0 {
+			dst = append(strconv.AppendInt(append(dst, '('), int64(r.Unread), 10), ')')
+		}
 	}
 	return dst
 }
@@ -323,7 +325,7 @@ func (b *bars) appendHidden(dst []byte, items []barItem) []byte {
 	for i := range items {
 		if !items[i].shown {
 			hidden++
-			unread += b.rooms[i].Unread
+			unread += b.rooms[i].news()
 		}
 	}
 	if hidden == 0 {
@@ -434,7 +436,7 @@ func (b *bars) nextUnread(now int, mentions bool) chat.RoomName {
 		case r.Name == b.room:
 		case r.Mentions > 0:
 			return r.Name
-		case r.Unread > 0 && unread.IsZero() && !mentions:
+		case r.news() > 0 && unread.IsZero() && !mentions:
 			unread = r.Name
 		}
 	}

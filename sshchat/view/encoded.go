@@ -42,22 +42,15 @@ type format struct {
 type variant uint8
 
 const (
-	variantMention   variant = 1 << iota // it names the person
+	variantMention   variant = 1 << iota // it mentions the person; on plain terminals, by name
 	variantElsewhere                     // it is not of the room that is shown without a name
 	variantFirst                         // it is of a direct room, and the person is the first of the two
 	variantSecond                        // or the second
 	variantContinued                     // the same person said what stands above it
 	variantSameTime                      // and in the same minute
 	variantSelected                      // it is selected
+	variantHighlight                     // on plain terminals: it has a word of the person's, and does not name them
 )
-
-// mentionVariant reports whether m mentions me, outside direct rooms.
-func mentionVariant(m *chat.Message, me chat.Name) variant {
-	if !m.Room.IsDirect() && m.Mentions(me) {
-		return variantMention
-	}
-	return 0
-}
 
 // roomVariant is how the room of m is named to me, if the room here needs no name.
 func roomVariant(m *chat.Message, me chat.Name, here chat.RoomName) variant {

@@ -39,7 +39,7 @@ func NewFull(o Options) *Full {
 	f := &Full{options: o}
 	f.keys.Bound = boundOnScreen
 	f.messages.options = &f.options
-	f.messages.find, f.messages.filter = o.Find, o.Filter
+	f.messages.find = o.Find
 	f.bars.me, f.bars.server = o.Me, o.Server
 	f.screen.hasTitle = output.HasTitle(o.Term)
 	f.Set(o.Preferences)

@@ -234,5 +234,8 @@ func (p *Pipe) Done() {
 	p.errors.Done()
 }
 
+// Notify implements Output: a program reads no notifications.
+func (p *Pipe) Notify(output.Notification, string, string) {}
+
 // Close implements Output: a pipe has nothing to restore.
 func (p *Pipe) Close() {}

@@ -6,12 +6,13 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/view/alert"
 	"sshchat/sshchat/view/editor"
 	"sshchat/sshchat/view/output"
 )
 
 // Plain is the UI for any terminal, and for screen readers: lines that scroll by, and one row at the bottom to type into. It
-// sends no escape sequences, so it works with TERM=dumb, and a screen reader reads each line once.
+// sends no escape sequences but those of notifications, so it works with TERM=dumb, and a screen reader reads each line once.
 type Plain struct {
 	plainRenderer
 	shared   *Lines
@@ -33,6 +34,7 @@ type Plain struct {
 type plainRenderer struct {
 	me          chat.Name
 	find        Find
+	filter      func() *chat.Filter
 	preferences Preferences
 	format      format        // of messages
 	hash        uint64        // of the format
@@ -47,7 +49,7 @@ const minTyped = 10
 // NewPlain returns a UI that shows no prompt before Enter or Ask.
 func NewPlain(o Options) *Plain {
 	p := &Plain{complete: o.Complete, since: o.Since, shared: o.Lines}
-	p.me, p.find, p.keys.Bound = o.Me, o.Find, boundOnPlain
+	p.me, p.find, p.filter, p.keys.Bound = o.Me, o.Find, o.Filter, boundOnPlain
 	p.Set(o.Preferences)
 	p.Resize(o.Width, o.Height)
 	return p
@@ -98,7 +100,7 @@ func (p *Plain) entry(m *chat.Message) {
 	switch m.Kind {
 	case chat.Say, chat.Me, chat.Notice, chat.PresenceChange:
 		p.message(m)
-		p.ringing = p.ringing || p.preferences.rings(m, p.me) && m.At.After(p.since)
+		p.ringing = p.ringing || m.At.After(p.since) && alert.Wants(p.preferences.Bell, m, p.me, filterOf(p.filter))
 	case chat.React:
 		if !m.Deleted {
 			p.reaction(m)
@@ -128,12 +130,23 @@ func (p *Plain) message(m *chat.Message) {
 		p.write(&p.output, m)
 		return
 	}
-	key := encodedKey{order: m.DisplaySeq, width: p.cols, variant: mentionVariant(m, p.me) | roomVariant(m, p.me, p.room), format: p.format}
+	key := encodedKey{order: m.DisplaySeq, width: p.cols, variant: p.mentionVariant(m) | roomVariant(m, p.me, p.room), format: p.format}
 	if e := p.shared.line(&key, p.hash, m, p.write); e != nil {
 		p.output.Append(e.bytes)
 		return
 	}
 	p.write(&p.output, m)
+}
+
+// mentionVariant reports how m mentions the person, outside direct rooms.
+func (p *plainRenderer) mentionVariant(m *chat.Message) variant {
+	switch {
+	case m.Room.IsDirect() || !filterOf(p.filter).Mentions(m, p.me):
+		return 0
+	case m.Mentions(p.me):
+		return variantMention
+	}
+	return variantHighlight
 }
 
 // elsewhere reports whether m is of another room than the current one.
@@ -157,8 +170,11 @@ func (p *plainRenderer) write(w *output.Buffer, m *chat.Message) {
 	if p.elsewhere(m) {
 		head = append(m.Room.AppendFor(head, p.me), ' ')
 	}
-	if !m.Room.IsDirect() && m.Mentions(p.me) {
+	switch p.mentionVariant(m) {
+	case variantMention:
 		head = append(head, "(to you) "...)
+	case variantHighlight:
+		head = append(head, "(highlight) "...)
 	}
 	if m.Kind == chat.Me {
 		head = append(append(append(head, "* "...), m.From.String()...), ' ')

@@ -19,14 +19,14 @@ import (
 
 // renderer makes rows of messages for one session's screen. It is never changed, and small: its styles are shared.
 type renderer struct {
-	me       chat.Name
+	options  *Options       // of the session
 	format                  // its clock is empty for no times
 	hash     uint64         // of the format
 	location *time.Location // of the format's zone
 }
 
 func newRenderer(o *Options, set Preferences) *renderer {
-	p := &renderer{me: o.Me, location: time.UTC}
+	p := &renderer{options: o, location: time.UTC}
 	p.kind, p.clock, p.links = KindFull, "15:04", output.KnowsLinks(o.Term)
 	colors := output.Profile(o.Term, o.ColorTerm, o.NoColor)
 	p.styles = theme.For(set.Theme, colors)

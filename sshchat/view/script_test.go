@@ -74,7 +74,7 @@ func (s *stage) step(op byte, b []byte) {
 	case 8:
 		s.Show(spoken, strings.Repeat(spoken+"\n", len(b)))
 	case 9:
-		s.Full.Rooms([]Room{{Name: chat.General, Topic: spoken, Unread: len(b), Mark: uint64(len(b) / 2)}, {Name: dev, Unread: len(b) % 3, Mentions: len(b) % 2}, {Name: rooms[2]}})
+		s.Full.Rooms([]Room{{Name: chat.General, Topic: spoken, Unread: len(b), Mark: uint64(len(b) / 2)}, {Name: dev, Unread: len(b) % 3, Mentions: int32(len(b) % 2)}, {Name: rooms[2]}})
 	case 10:
 		s.Expire()
 	case 11:

@@ -12,9 +12,8 @@ import (
 // scrollback is the messages of the room that a full screen shows, and how far up it is scrolled. It keeps no messages: it
 // draws from the rooms' past.
 type scrollback struct {
-	options  *Options // what of them is read are Past, Lines and Me
+	options  *Options // what of them is read are Past, Lines, Me and Filter
 	find     Find
-	filter   func() *chat.Filter // of reactions; nil: all count
 	selected selection
 	renderer *renderer
 	width    int // cells of a row

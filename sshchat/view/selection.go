@@ -233,12 +233,8 @@ func (s *scrollback) reactionsTo(m *chat.Message) string {
 	if m.Reactions == nil {
 		return ""
 	}
-	filter := &chat.Filter{}
-	if s.filter != nil {
-		filter = s.filter()
-	}
 	var all []string
-	for _, c := range filter.Count(m.Reactions, s.options.Me) {
+	for _, c := range s.options.filter().Count(m.Reactions, s.options.Me) {
 		if c.Mine {
 			all = append(all, fmt.Sprintf("%s [%d]", c.Emoji, c.N))
 		} else {

@@ -112,12 +112,20 @@ type Output interface {
 	// Done returns the memory of the last Flush and FlushErr, once it is written, for other sessions to use. Memory that is
 	// not returned is never reused.
 	Done()
+	// Notify has the terminal show a notification on the desktop, in its way.
+	Notify(kind output.Notification, title, said string)
 	// Close makes the next Flush the last one: it restores the terminal.
 	Close()
 }
 
 // terminalOutput is the part of Output that full and plain screens share.
 type terminalOutput struct{ output output.Buffer }
+
+// Notify implements Output.
+func (t *terminalOutput) Notify(kind output.Notification, title, said string) {
+	t.output.Open()
+	t.output.Notify(kind, title, said)
+}
 
 // Done implements Output.
 func (t *terminalOutput) Done() { t.output.Done() }
@@ -150,7 +158,8 @@ type Room struct {
 	Here     int32 // members who are online
 	Members  int32
 	Unread   int          // messages after Mark
-	Mentions int          // of these, messages that name the person; in a direct room all of them
+	Mentions int32        // of these, messages that mention the person; in a direct room all of them, unless it is hushed
+	Dim      int32        // of the unread messages, those that are not to draw attention, as in a hushed room
 	Mark     uint64       // Seq of the last message the person has read; the unread line stands below it
 	Other    string       // of a direct room: whether the other person is online, as in "away (lunch)"; empty if it is unknown
 	Sealed   int          // older messages that are not in memory, and that the person can decrypt
@@ -175,19 +184,8 @@ type Preferences struct {
 	Compact bool // names stand before messages; else, on full screens of 60 columns and more, in a column of their own
 }
 
-// rings reports whether a message rings the bell of me.
-func (p Preferences) rings(m *chat.Message, me text.Name) bool {
-	if m.From == me || m.Kind != chat.Say && m.Kind != chat.Me {
-		return false
-	}
-	switch p.Bell {
-	case "off":
-		return false
-	case "all":
-		return true
-	}
-	return m.Mentions(me)
-}
+// news is how many unread messages the person wants to know of.
+func (r *Room) news() int { return r.Unread - int(r.Dim) }
 
 // Past is the messages of rooms, by their DisplaySeq. A full screen draws from it, and keeps no messages. The messages are
 // shared, and good until the next call of the UI.
@@ -247,10 +245,20 @@ type Options struct {
 	Past          Past                // needed by a full screen
 	Lines         *Lines              // rendered messages, shared by the sessions of a server; nil if they are not shared
 	Find          Find                // what messages refer to; nil: nothing of it is shown
-	Filter        func() *chat.Filter // what the person hides, by which reactions are counted; nil: nothing
+	Filter        func() *chat.Filter // what the person hides, by which reactions are counted, and what mentions them; nil: nothing
 
 	// Complete returns candidates that could replace line[start:cursor]. start and cursor are byte offsets. It may be nil.
 	Complete func(line string, cursor int) (start int, candidates []string)
+}
+
+// filter is the person's; nil for none.
+func (o *Options) filter() *chat.Filter { return filterOf(o.Filter) }
+
+func filterOf(filter func() *chat.Filter) *chat.Filter {
+	if filter == nil {
+		return nil
+	}
+	return filter()
 }
 
 // size is the size that a UI uses for a client that reports width and height.

@@ -47,6 +47,49 @@ func HasTitle(term string) bool {
 	return hasAny(strings.ToLower(term), "xterm", "rxvt", "tmux", "kitty", "alacritty", "foot", "wezterm", "ghostty", "konsole", "vte", "putty", "st-")
 }
 
+// Notification is how a terminal shows notifications on the desktop, as an answer to a sequence.
+type Notification int
+
+const (
+	NoNotification Notification = iota // it does not, or is not known to
+	OSC9                               // iTerm2's
+	OSC99                              // kitty's
+	OSC777                             // of rxvt-unicode, for which other terminals know it
+)
+
+var notificationNames = [...]string{OSC9: "OSC 9", OSC99: "OSC 99", OSC777: "OSC 777"}
+
+func (n Notification) String() string { return notificationNames[n] }
+
+// NotificationFor is how a terminal shows notifications, by its TERM, and by the name of its program, which the variables
+// TERM_PROGRAM or LC_TERMINAL have. A terminal that is not known gets none: some print what they do not know. chosen, of
+// the variable SSHCHAT_NOTIFY, decides instead. In tmux and screen there are none: they keep such sequences to themselves.
+func NotificationFor(term, program, chosen string) Notification {
+	term, program = strings.ToLower(term), strings.ToLower(program)
+	if term == "" || term == "dumb" || term == "linux" || isVT(term) || hasAny(term+" "+program, "tmux", "screen") {
+		return NoNotification
+	}
+	switch strings.ToLower(chosen) {
+	case "osc9":
+		return OSC9
+	case "osc99":
+		return OSC99
+	case "osc777":
+		return OSC777
+	case "off":
+		return NoNotification
+	}
+	switch terminal := term + " " + program; {
+	case strings.Contains(terminal, "kitty"):
+		return OSC99
+	case hasAny(terminal, "ghostty", "wezterm", "foot", "rxvt-unicode", "contour"):
+		return OSC777
+	case hasAny(terminal, "iterm", "warpterminal"):
+		return OSC9
+	}
+	return NoNotification
+}
+
 // hasAny reports whether one of the words is in s.
 func hasAny(s string, words ...string) bool {
 	for _, w := range words {

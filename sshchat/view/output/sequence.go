@@ -106,6 +106,37 @@ func (w *Buffer) Title(s string) {
 	w.bytes = append(w.bytes, '\a')
 }
 
+// Notify has the terminal show a notification on the desktop, in its way. None of that can be anything else: OSC 9 with a number
+// first is ConEmu's, so the text begins with the title, and in OSC 777 a semicolon ends the title.
+func (w *Buffer) Notify(kind Notification, title, said string) {
+	title = strings.ReplaceAll(title, ";", ",")
+	switch kind {
+	case OSC9:
+		w.osc("9;")
+		if title != "" && title[0] >= '0' && title[0] <= '9' {
+			w.bytes = append(w.bytes, ' ')
+		}
+		w.Text([]byte(title + ": " + said))
+	case OSC99:
+		w.osc("99;i=sshchat:d=0:o=unfocused;")
+		w.Text([]byte(title))
+		w.bytes = append(w.bytes, StringEnd...)
+		w.osc("99;i=sshchat:o=unfocused:p=body;")
+		w.Text([]byte(said))
+	case OSC777:
+		w.osc("777;notify;")
+		w.Text([]byte(title))
+		w.bytes = append(w.bytes, ';')
+		w.Text([]byte(said))
+	default:
+		return
+	}
+	w.bytes = append(w.bytes, StringEnd...)
+}
+
+// osc begins an operating system command.
+func (w *Buffer) osc(s string) { w.bytes = append(append(w.bytes, esc, ']'), s...) }
+
 // KeepTitle has the terminal save its title, for RestoreTitle.
 func (w *Buffer) KeepTitle() { w.csi("22;0t") }
 
