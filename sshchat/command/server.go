@@ -256,7 +256,7 @@ func nextHostKey(c *Call) (next HostKey, ok bool, err error) {
 
 var _ = add(&Command{
 	Name: "backup", Args: "[--with-host-keys]", Brief: "print a backup of the data folder as a tar",
-	More: "A consistent snapshot, taken while the server runs. To restore it, unpack it into an empty folder of mode 0700.\n" +
+	More: "A consistent snapshot, taken while the server runs. To restore it: sshchat restore FOLDER <FILE.\n" +
 		"History stays sealed. Host keys are included only on request: anyone who has them can impersonate the server.",
 	UIs: Exec, Effect: Reads, Audit: true, Bytes: bytesOut, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("with-host-keys", false, "include the private host keys") },

@@ -219,7 +219,7 @@ func firstLine(line []byte) error {
 	var s stored
 	line, _, _ = bytes.Cut(line, []byte("\n"))
 	if json.Unmarshal(line, &s) == nil && s.Format != format && strings.HasPrefix(s.Format, formatPrefix) {
-		return ErrNewer
+		return fmt.Errorf("%w: its format is %q, and this one reads %q", ErrNewer, s.Format, format)
 	}
 	return nil
 }
