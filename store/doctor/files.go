@@ -1,0 +1,253 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sshchat/hostkeys"
+	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
+	"sshchat/store/clock"
+	"sshchat/store/history"
+	"sshchat/store/journal"
+	"sshchat/store/owner"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// This file looks at what is in the data folder.
+
+// files looks at who may read and write the files, and whose they are: the server runs as the user of the folder.
+func (p *patient) files() {
+	folder, err := os.Stat(p.Data)
+	if err != nil {
+		return // which was looked at
+	}
+	uid, _, known := owner.Of(folder)
+	if me := os.Geteuid(); known && me > 0 && uid != me {
+		p.add(Warn, fmt.Sprintf("data folder %s belongs to %s", p.Data, owner.Name(uid)), "run the server, and this, as that user")
+	}
+	entries, err := os.ReadDir(p.Data)
+	if err != nil {
+		return
+	}
+	wrong := 0
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !dataFile(e.Name()) {
+			continue
+		}
+		path, perm := p.path(e.Name()), info.Mode().Perm()
+		of, _, _ := owner.Of(info)
+		private := !strings.HasSuffix(e.Name(), ".pub")
+		switch {
+		case !info.Mode().IsRegular():
+			p.add(Fail, fmt.Sprintf("%s is not a regular file", path), "put the file itself there")
+		case known && of != uid:
+			p.add(Fail, fmt.Sprintf("%s belongs to %s, and the folder to %s", path, owner.Name(of), owner.Name(uid)), fmt.Sprintf("chown %d %s", uid, path))
+		case private && perm&0o077 != 0, perm&0o022 != 0:
+			p.add(Fail, fmt.Sprintf("%s is open to other users (mode %04o)", path, perm), "chmod go-rwx "+path)
+		default:
+			continue
+		}
+		wrong++
+	}
+	if wrong == 0 {
+		p.add(OK, "files are for their owner alone", "")
+	}
+}
+
+// dataFile reports whether the server keeps a file of that name.
+func dataFile(name string) bool {
+	for _, prefix := range []string{"users.json", "changes.jsonl", "state.json", "message_history.", "audit.", "ssh_host_", "clock", "motd"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// config looks at the configuration file, which can name admins.
+func (p *patient) config() {
+	if p.File == "" {
+		return
+	}
+	info, err := os.Stat(p.File)
+	if err != nil {
+		p.add(Fail, fmt.Sprintf("configuration file: %v", err), "name another with --config")
+		return
+	}
+	folder, err := os.Stat(p.Data)
+	if err != nil {
+		return
+	}
+	of, _, known := owner.Of(info)
+	uid, _, _ := owner.Of(folder)
+	switch {
+	case info.Mode().Perm()&0o022 != 0:
+		p.add(Fail, fmt.Sprintf("%s can be changed by other users", p.File), "chmod go-w "+p.File)
+	case known && of != 0 && of != uid:
+		p.add(Fail, fmt.Sprintf("%s belongs to %s", p.File, owner.Name(of)), "chown root "+p.File)
+	default:
+		p.add(OK, fmt.Sprintf("configuration file %s", p.File), "")
+	}
+}
+
+// hostKey looks at the current host key. Without one a server that was in use makes another, which alarms everybody.
+func (p *patient) hostKey() {
+	path := p.path(hostkeys.File)
+	_, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && p.used:
+		p.add(Fail, "the host key is missing: the next start creates a new one, which every client will refuse", fmt.Sprintf("put the old key back as %s, from a backup made with --with-host-keys", path))
+		return
+	case errors.Is(err, fs.ErrNotExist):
+		p.add(OK, "no host key yet; the first start creates one", "")
+		return
+	}
+	signer, _, err := hostkeys.Load(p.Data)
+	if err != nil {
+		p.add(Fail, err.Error(), "")
+		return
+	}
+	p.add(OK, "host key "+ssh.FingerprintSHA256(signer.PublicKey()), "")
+}
+
+// maxQuick is how much history is read, in bytes: about a second.
+const maxQuick = 64 << 20
+
+// data looks whether accounts and history are intact and fit together.
+func (p *patient) data() {
+	if !p.used {
+		p.add(OK, "no accounts and no history yet", "")
+		return
+	}
+	const mend = "restore a backup with sshchat restore; keep these files"
+	changes, err := accounts.Verify(p.Data)
+	if err != nil {
+		p.add(Fail, fmt.Sprintf("accounts: %v", err), mend)
+		return
+	}
+	p.add(OK, "accounts are intact", "")
+	var size int64
+	paths, _ := filepath.Glob(p.path("message_history*.json")) // the pattern is valid
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			size += info.Size()
+		}
+	}
+	if size > maxQuick {
+		p.add(OK, fmt.Sprintf("history has %d MiB, and was not read", size>>20), "to check all of it: sshchat verify "+p.Data)
+		return
+	}
+	report, err := history.Verify(p.Data, nil)
+	if err == nil {
+		if changes, err = accounts.Verify(p.Data); err == nil { // again: they may have gone on meanwhile
+			err = journal.Together(changes, report.Change)
+		}
+	}
+	if err != nil {
+		p.add(Fail, fmt.Sprintf("history: %v", err), mend)
+		return
+	}
+	p.add(OK, fmt.Sprintf("history is intact: %s", text.Count(int(report.Records), "record")), "")
+}
+
+// admin looks whether somebody administers the server, as far as users.json says: it is a second old at most.
+func (p *patient) admin() {
+	if !p.used {
+		return
+	}
+	b, err := os.ReadFile(p.path("users.json"))
+	if err != nil {
+		p.add(Fail, fmt.Sprintf("accounts: %v", err), "run this as root, or as the user whom the folder belongs to")
+		return
+	}
+	var list struct {
+		Users []struct {
+			Name, Role string
+			Disabled   bool
+			Keys       []struct{ Only []string }
+			Password   json.RawMessage
+		}
+	}
+	if json.Unmarshal(b, &list) != nil {
+		return // which was reported
+	}
+	for _, u := range list.Users {
+		if u.Role == "admin" && !u.Disabled {
+			p.add(OK, "there is an admin", "")
+			return
+		}
+	}
+	p.add(Warn, "there is no admin", "claim it with the code that the start prints, or stop the server and use: sshchat admin reset NAME KEYFILE")
+}
+
+// backupEvery is after how long a backup is called old.
+const backupEvery = 30 * 24 * time.Hour
+
+// backup looks for the last backup that the live file of the audit log has.
+func (p *patient) backup() {
+	if !p.used {
+		return
+	}
+	b, err := os.ReadFile(p.path("audit.jsonl"))
+	if err != nil {
+		return
+	}
+	var last, first time.Time
+	for line := range bytes.Lines(b) {
+		var entry struct {
+			At     time.Time
+			Do     string
+			Result string
+		}
+		if json.Unmarshal(line, &entry) != nil {
+			continue
+		}
+		if first.IsZero() {
+			first = entry.At
+		}
+		if entry.Do == "backup" && (entry.Result == "" || entry.Result == "done") {
+			last = entry.At
+		}
+	}
+	const do = "ssh HOST backup --with-host-keys > chat.tar"
+	switch age := p.Now().Sub(last); {
+	case last.IsZero() && (first.IsZero() || p.Now().Sub(first) < backupEvery):
+		p.add(OK, "no backup yet; the server is new", do)
+	case last.IsZero():
+		p.add(Warn, "the audit log has no backup", do)
+	case age > backupEvery:
+		p.add(Warn, fmt.Sprintf("the last backup is %s old", text.Count(int(age/(24*time.Hour)), "day")), do)
+	default:
+		p.add(OK, "last backup on "+last.UTC().Format(time.DateOnly), "")
+	}
+}
+
+// clock compares the clock with the latest time at which the server trusted it.
+func (p *patient) clock() {
+	if _, err := os.Lstat(p.path("clock")); err != nil {
+		p.add(OK, "clock shows "+p.Now().UTC().Format(time.DateTime)+" UTC", "")
+		return
+	}
+	r := clock.Open(p.path("clock"), clock.Options{Now: p.Now, Log: slog.New(slog.DiscardHandler)}).Read()
+	const hour = time.Hour
+	shows := "clock shows " + r.Wall.UTC().Format(time.DateTime) + " UTC"
+	switch step := r.Wall.Sub(r.Latest); {
+	case step > clock.MaxStep:
+		p.add(Warn, fmt.Sprintf("%s, %s after the server last ran", shows, text.Count(int(step/(24*hour)), "day")), "set it if it is wrong; if it is right, the server believes it after a day")
+	case step < -hour:
+		p.add(Fail, fmt.Sprintf("%s, %s before what the server has seen", shows, (-step).Round(time.Minute)), "set the clock, and let it be kept by NTP")
+	default:
+		p.add(OK, shows, "")
+	}
+}
