@@ -281,7 +281,7 @@ var topics = []topic{
 	{words: "keys keyboard shortcuts shortcut keybindings hotkeys", text: "Keys of the chat. For SSH keys, see `help key`.\n" + keysHelp, commands: "key list"},
 	{words: "format formatting markup markdown bold italic code link links", text: "Markup is optional, and shown as styles where the terminal has them:\n" +
 		"  *bold*  _italic_  `code`\n" +
-		"  ``` on a line of its own begins and ends a block of code\n" +
+		"  ``` on a line of its own begins and ends a block of code; ```go names its language, for its colors\n" +
 		"Links are shown in full. //text sends a line that begins with a slash.\n", commands: "me, edit, theme"},
 	{words: "user users account accounts profile nick name username rename", text: "The name you log in with is the name of your account. It cannot be changed.\n",
 		commands: "whoami, whois, who, msg, ignore, invite, account delete, user create, user list, user info, user delete, user disable, user enable, user set-role, user reset-password, user unlock"},

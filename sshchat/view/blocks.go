@@ -7,6 +7,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/view/markup"
+	"sshchat/sshchat/view/markup/code"
 	"sshchat/sshchat/view/theme"
 )
 
@@ -23,7 +24,7 @@ func (b *layout) markup(text string) {
 			if begun || b.rule.width == 0 {
 				b.breakRow()
 			}
-			b.code(lines[i+1 : end])
+			b.code(markup.Language(lines[i]), lines[i+1:end])
 			begun, i = true, end
 			continue
 		}
@@ -53,13 +54,15 @@ func fenced(lines []string, i int) int {
 	return end
 }
 
-// code adds a block of code, filled as wide as its longest line. The last row is filled when it ends.
-func (b *layout) code(lines []string) {
+// code adds a block of code, filled as wide as its longest line, in the colors of its language if that is known. The last row
+// is filled when it ends.
+func (b *layout) code(language string, lines []string) {
 	style, width := b.styles.Of(theme.CodeBlock), 0
 	for _, line := range lines {
 		width = max(width, displaywidth.String(line)+2)
 	}
 	b.fill = style
+	reader := code.New(language)
 	for i, line := range lines {
 		if i > 0 {
 			b.breakRow()
@@ -67,7 +70,13 @@ func (b *layout) code(lines []string) {
 		b.filled = min(b.column+width, b.width)
 		b.space = 0 // it is not broken at the blanks before it
 		b.add(" ", style, "")
-		b.add(line, style, "")
+		if reader == nil {
+			b.add(line, style, "")
+			continue
+		}
+		for _, s := range reader.Line(line) {
+			b.add(s.Text, b.styles.Of(s.Style), "")
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/text/texttest"
 	"sshchat/sshchat/view/output"
+	"sshchat/sshchat/view/theme"
 )
 
 // stage is a Full, the rooms it draws from, and the screen it draws on.
@@ -334,6 +335,11 @@ func TestScreens(t *testing.T) {
 			s.says(said(chat.General, mustName("somebody-with-a-long-name"), "and a name that is too long for its column, but nobody else's"))
 			s.flush()
 		}},
+		{"code", 70, 16, "xterm-256color", func(s *stage) {
+			s.says(said(chat.General, bob, "```go\n// wide lines wrap, and their colors go on in the next row, as in this comment\nfunc f() string { return `a\nb` }\n```"))
+			s.says(said(chat.General, ann, "```diff\n-old\n+new\n```\n```nosuch\nif 1 // plain\n```"))
+			s.flush()
+		}},
 		{"empty", 70, 12, "xterm-256color", func(s *stage) {
 			s.Full.Enter(dev)
 			s.flush()
@@ -405,4 +411,27 @@ type anyUI interface {
 	Display
 	Keyboard
 	Output
+}
+
+// Code is in the colors of its language where there are colors: those of its own, in each row, and what it says stays the same.
+func TestCodeHasColors(t *testing.T) {
+	m := said(chat.General, bob, "```go\n// a comment\nfunc f() string { return \"a\", 1 }\n```\n```text\n// func 1\n```")
+	for _, c := range []struct {
+		term    string
+		colored bool
+	}{{"xterm-256color", true}, {"xterm", true}, {"vt100", false}} {
+		p := newRenderer(&Options{Me: ann, Term: c.term}, Preferences{})
+		rows := strings.Join(p.message(&m, 79, 0, beside{}), "\n")
+		for style, text := range map[theme.Style]string{theme.CodeComment: "// a comment", theme.CodeKeyword: "func", theme.CodeString: `"a"`, theme.CodeNumber: "1"} {
+			if strings.Contains(rows, p.styles.Of(style)+text) != c.colored && c.colored {
+				t.Errorf("%s: %q is not in its color in %q", c.term, text, rows)
+			}
+		}
+		if !c.colored && strings.Contains(rows, "\x1b[3") {
+			t.Errorf("%s has colors: %q", c.term, rows)
+		}
+		if !strings.Contains(rows, "// func 1") {
+			t.Errorf("%s: a language that is not known: %q", c.term, rows)
+		}
+	}
 }

@@ -33,6 +33,9 @@ func IsFence(line string) bool {
 	})
 }
 
+// Language is the language that a line which begins a block of code names; empty for none.
+func Language(line string) string { return strings.TrimPrefix(strings.TrimRight(line, " "), Fence) }
+
 // Parse reads the light markup of a line: *bold* and **bold**, _italic_, ~~struck~~, `code` and links. Other text stays as it was typed; with
 // keep the signs do too, for a terminal that has no styles. Its time is linear.
 func Parse(line string, keep bool) []Span {

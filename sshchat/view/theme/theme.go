@@ -26,6 +26,12 @@ const (
 	Struck
 	Code
 	CodeBlock
+	CodeComment
+	CodeString
+	CodeNumber
+	CodeKeyword
+	CodeAdded // in a patch
+	CodeRemoved
 	Quote
 	Link
 	Room  // in the header
@@ -71,7 +77,10 @@ var themes = []theme{
 			Text: {color: noColor}, Time: {color: 0x989898}, Rule: {color: 0x989898}, Notice: {color: 0x8fbcd9}, Presence: {color: 0x989898, italic: true},
 			Error: {color: 0xff8a80, bold: true}, Mention: {color: 0xe8d06a, bold: true}, Bold: {color: noColor, bold: true},
 			Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true}, Code: {color: 0xa5d6a7},
-			CodeBlock: {color: 0xa5d6a7, background: 0x23272e}, Quote: {color: 0xb0b6c0, italic: true}, Link: {color: 0x8ab4f8, underline: true},
+			CodeBlock: {color: 0xa5d6a7, background: 0x23272e}, CodeComment: {color: 0xa0a8b4, background: 0x23272e, italic: true},
+			CodeString: {color: 0xf0c674, background: 0x23272e}, CodeNumber: {color: 0xf5a97f, background: 0x23272e},
+			CodeKeyword: {color: 0x8ab4f8, background: 0x23272e}, CodeAdded: {color: 0xa5d6a7, background: 0x23272e},
+			CodeRemoved: {color: 0xf0a0a8, background: 0x23272e}, Quote: {color: 0xb0b6c0, italic: true}, Link: {color: 0x8ab4f8, underline: true},
 			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
 			Bar: {color: 0xb8bec9, background: 0x23272e}, BarActive: {color: 0x101216, background: 0x8ab4f8, bold: true, reverse: true},
 			BarUnread: {color: 0xe6e9ef, background: 0x23272e, bold: true}, BarMention: {color: 0xe8d06a, background: 0x23272e, bold: true},
@@ -87,7 +96,10 @@ var themes = []theme{
 			Text: {color: noColor}, Time: {color: 0x62666d}, Rule: {color: 0x62666d}, Notice: {color: 0x1f6390}, Presence: {color: 0x62666d, italic: true},
 			Error: {color: 0xb00020, bold: true}, Mention: {color: 0x6b5b00, bold: true}, Bold: {color: noColor, bold: true},
 			Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true}, Code: {color: 0x24612a},
-			CodeBlock: {color: 0x24512a, background: 0xeaecef}, Quote: {color: 0x50545b, italic: true}, Link: {color: 0x2456a6, underline: true},
+			CodeBlock: {color: 0x24512a, background: 0xeaecef}, CodeComment: {color: 0x555b63, background: 0xeaecef, italic: true},
+			CodeString: {color: 0x6b4e00, background: 0xeaecef}, CodeNumber: {color: 0x8a3b00, background: 0xeaecef},
+			CodeKeyword: {color: 0x1d4f9c, background: 0xeaecef}, CodeAdded: {color: 0x24512a, background: 0xeaecef},
+			CodeRemoved: {color: 0x9b1c2e, background: 0xeaecef}, Quote: {color: 0x50545b, italic: true}, Link: {color: 0x2456a6, underline: true},
 			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
 			Bar: {color: 0x3a3f47, background: 0xe4e7eb}, BarActive: {color: 0xffffff, background: 0x2f5fb3, bold: true, reverse: true},
 			BarUnread: {color: 0x1f2937, background: 0xe4e7eb, bold: true}, BarMention: {color: 0x6f4700, background: 0xe4e7eb, bold: true},
@@ -103,7 +115,9 @@ var themes = []theme{
 			Text: {color: noColor}, Time: {color: noColor, faint: true}, Rule: {color: noColor, faint: true}, Notice: {color: noColor},
 			Presence: {color: noColor, faint: true}, Error: {color: noColor, bold: true}, Mention: {color: noColor, bold: true},
 			Bold: {color: noColor, bold: true}, Italic: {color: noColor, italic: true}, Struck: {color: noColor, struck: true},
-			Code: {color: noColor}, CodeBlock: {color: noColor}, Quote: {color: noColor, italic: true}, Link: {color: noColor, underline: true},
+			Code: {color: noColor}, CodeBlock: {color: noColor}, CodeComment: {color: noColor}, CodeString: {color: noColor},
+			CodeNumber: {color: noColor}, CodeKeyword: {color: noColor}, CodeAdded: {color: noColor}, CodeRemoved: {color: noColor},
+			Quote: {color: noColor, italic: true}, Link: {color: noColor, underline: true},
 			Room: {color: noColor, bold: true}, Topic: {color: noColor, reverse: true},
 			Bar: {color: noColor}, BarActive: {color: noColor, bold: true, reverse: true},
 			BarUnread: {color: noColor, bold: true}, BarMention: {color: noColor, bold: true, underline: true},
