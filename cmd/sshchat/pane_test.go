@@ -101,3 +101,25 @@ func TestOthersSeeOnesColor(t *testing.T) {
 		t.Errorf("a message by a name in another color: %q", seen[max(0, end-100):end])
 	}
 }
+
+// /theme and /color show the themes over the messages of a full screen, and name them elsewhere.
+func TestThemesAreShown(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "")
+	alice := s.register("alice")
+	o := alice.full(80, 24)
+	o.sees("Welcome, alice")
+	for _, line := range []string{"/theme", "/color"} {
+		o.typeln(line)
+		o.looks(80, 24, "the themes over the messages", func(screen string) bool {
+			return strings.Contains(screen, "\n "+line+" ") && strings.Contains(screen, "\n dark  <- your theme") && strings.Contains(screen, "\n light")
+		})
+		fmt.Fprint(o.typed, "q")
+		o.looks(80, 24, "the messages", func(screen string) bool {
+			return !strings.Contains(screen, "your theme") && strings.Contains(screen, "Welcome, alice")
+		})
+	}
+	plain := alice.plain(80, 24)
+	plain.typeln("/theme")
+	plain.sees("theme is dark (dark, light or mono)")
+}

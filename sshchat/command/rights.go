@@ -220,6 +220,12 @@ func (w *watchedSession) Ask(ctx context.Context, question string, echo bool) (s
 	return answer, nil
 }
 
+// PreviewThemes implements previewer, if the session does.
+func (w *watchedSession) PreviewThemes(title string) (shown bool) {
+	p, ok := w.Session.(previewer)
+	return ok && p.PreviewThemes(title)
+}
+
 // watchedCaller is a call's caller. Its methods that wait check the call's rights afterwards.
 type watchedCaller struct {
 	Caller
