@@ -279,3 +279,46 @@ type instant chan Batch
 func (i instant) Append(b Batch) error                     { i <- b; return nil }
 func (i instant) Events() <-chan Batch                     { return i }
 func (i instant) Rehearse(_, after *State) (*State, error) { return after, nil }
+
+// Whoever is no moderator or admin any more at a report's place in the order does not get it, and a person's reports are limited.
+func TestReportsReachModerators(t *testing.T) {
+	h := start(t, &fakeJournal{}, "alice", "bob", "mo", "eve")
+	decide := func(n string, role Role) {
+		t.Helper()
+		if err := h.Decide(t.Context(), TheServer, forceRole{name(t, n), role}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said, err := text.ParseText("look at this")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve := h.caller(name(t, "eve"))
+	report := func(about string) (int, error) { return h.Report(t.Context(), eve, name(t, about), said) }
+	if n, err := report("bob"); n != 0 || !errors.Is(err, ErrNoModerator) {
+		t.Errorf("without moderators: %d, %v", n, err)
+	}
+	decide("alice", Admin)
+	decide("mo", Mod)
+	for about, want := range map[string]int{"bob": 2, "mo": 1} {
+		if n, err := report(about); n != want || err != nil {
+			t.Errorf("of %s: %d, %v; want %d", about, n, err, want)
+		}
+	}
+	decide("mo", User)
+	direct := text.Direct(eve.Name, name(t, "mo"))
+	if _, err := h.storeMessage(t.Context(), eve, Post{Room: direct, Kind: Say, Text: said, Report: true}); !errors.Is(err, ErrNoModerator) {
+		t.Errorf("sent to somebody who has just ceased to be a moderator: %v", err)
+	}
+	if _, err := h.storeMessage(t.Context(), eve, Post{Room: direct, Kind: Say, Text: said}); err != nil {
+		t.Errorf("control: %v", err)
+	}
+	for range reportsAtOnce - 3 {
+		if _, err := report("bob"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := report("bob"); !errors.Is(err, ErrReports) {
+		t.Errorf("once more: %v", err)
+	}
+}

@@ -264,7 +264,9 @@ func (s *Services) registration() string {
 }
 
 var _ = add(&Command{
-	Name: "registration", Brief: "show who may create an account", UIs: Both, Effect: Reads, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Name: "registration", Brief: "show who may create an account",
+	More: "To change it: `registration open`, `registration invite` or `registration closed`; to undo that: `registration default`.",
+	UIs:  Both, Effect: Reads, Role: chat.Admin, Words: 0, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
 		if c.json() {
 			decided, setting := c.Hub.View().Registration(), c.configured().registration()
