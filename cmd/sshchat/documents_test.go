@@ -35,6 +35,7 @@ var notRun = map[string]string{
 	"install -m":                 "it changes the machine",
 	"cp deploy/":                 "it changes the machine",
 	"sshchat admin reset":        "its server is stopped for it: TestAdminReset does it",
+	"sshchat doctor":             "what it finds depends on the machine: TestDoctorOfTheHealthy does it",
 	"haproxy -c":                 "TestBehindHAProxy does it, if HAProxy is installed",
 	"systemctl":                  "it needs systemd",
 	"journalctl":                 "it needs systemd",

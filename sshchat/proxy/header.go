@@ -40,7 +40,7 @@ const (
 	fixedSize = 16 // the signature, then version and command, family, and the size of the rest in two bytes
 
 	version2     = 2 << 4
-	commandLocal = version2 | 0
+	commandLocal = version2
 	commandProxy = version2 | 1
 
 	tcp4, tcp6 = 0x11, 0x21

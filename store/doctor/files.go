@@ -131,8 +131,7 @@ func (p *patient) data() {
 		return
 	}
 	const mend = "restore a backup with sshchat restore; keep these files"
-	changes, err := accounts.Verify(p.Data)
-	if err != nil {
+	if _, err := accounts.Verify(p.Data); err != nil {
 		p.add(Fail, fmt.Sprintf("accounts: %v", err), mend)
 		return
 	}
@@ -150,6 +149,7 @@ func (p *patient) data() {
 	}
 	report, err := history.Verify(p.Data, nil)
 	if err == nil {
+		var changes uint64
 		if changes, err = accounts.Verify(p.Data); err == nil { // again: they may have gone on meanwhile
 			err = journal.Together(changes, report.Change)
 		}
