@@ -110,7 +110,7 @@ func (s *Server) accept(nc net.Conn, via *proxy.Header) *conn {
 	if socket, ok := nc.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		// Kernel buffers would hide megabytes of a client that does not read.
 		if err := socket.SetWriteBuffer(s.limits().SendBuffer); err != nil {
-			s.log.Warn("set send buffer", "source", c.source, "err", err)
+			s.log.Debug("set send buffer", "source", c.source, "err", err)
 		}
 	}
 	if !s.track(c) {

@@ -24,7 +24,7 @@ func (s *Server) recordVisits() {
 		case <-tick.C:
 			for _, live := range s.Sessions() {
 				if _, err := s.seen(s.stop, live.Account); err != nil {
-					s.log.Error("record the visit", "account", live.Account, "err", err) // it is written again later
+					s.log.Warn("record the visit", "account", live.Account, "err", err) // it is written again later
 				}
 			}
 		case <-s.stop.Done():
@@ -43,7 +43,7 @@ func (s *Server) seen(ctx context.Context, id string) (since time.Time, err erro
 func (who *caller) recordVisit(ctx context.Context, a chat.Account) (absence string) {
 	since, err := who.server.seen(ctx, a.ID)
 	if err != nil {
-		who.logger().Error("record the visit", "err", err) // it is written again tomorrow
+		who.logger().Warn("record the visit", "err", err) // it is written again tomorrow
 	}
 	if since.IsZero() {
 		return ""
@@ -105,7 +105,7 @@ func (s *Server) expire() (ok bool) {
 	}
 	if err := s.services.Hub.Decide(s.stop, chat.TheServer, chat.Expire{}, nil); err != nil {
 		if s.stop.Err() == nil {
-			s.log.Error("remove expired bans", "err", err)
+			s.log.Warn("remove expired bans", "err", err)
 		}
 		return false
 	}

@@ -172,7 +172,7 @@ func (s *Server) logNoCommonAlgorithm(nc net.Conn, err error) {
 	for _, name := range none.RequestedAlgorithms {
 		offered += " " + name
 	}
-	s.strangerLog.write(slog.LevelWarn, c.from, "key exchange failed", "source", c.source, "for", none.What,
+	s.strangerLog.write(slog.LevelInfo, c.from, "key exchange failed", "source", c.source, "for", none.What,
 		"offered", text.Clean(offered, 512))
 }
 

@@ -177,6 +177,6 @@ func (s *sweeper) stop() {
 func (c *conn) stalled() {
 	s := c.server
 	s.stats.Stalled.Add(1)
-	s.sessionLog.write(slog.LevelWarn, c.from, "closed: the client reads nothing", "source", c.source)
+	s.sessionLog.write(slog.LevelInfo, c.from, "closed: the client reads nothing", "source", c.source)
 	c.Close()
 }

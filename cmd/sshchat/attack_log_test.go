@@ -61,10 +61,11 @@ func TestAttackLogLinesAreNotForged(t *testing.T) {
 		t.Fatal(err)
 	}
 	inJournal := strings.ReplaceAll("\n"+strings.TrimSuffix(s.log.String(), "\n"), "\n", "\nchat sshchat[4711]: ")[1:] + "\n"
+	inFields := regexp.MustCompile(`(?m)^(chat sshchat\[4711\]:) \S+ +`).ReplaceAllString(inJournal, "$1 ")
 	for name, c := range map[string]struct {
 		log   string
 		lines int
-	}{"failures": {s.log.String(), 9}, "the same from the journal": {inJournal, 9}, "no failures": {open.log.String(), 0}} {
+	}{"failures": {s.log.String(), 9}, "the same from the journal": {inJournal, 9}, "the same with fields": {inFields, 9}, "no failures": {open.log.String(), 0}} {
 		path := filepath.Join(t.TempDir(), "log")
 		if err := os.WriteFile(path, []byte(c.log), 0o600); err != nil {
 			t.Fatal(err)

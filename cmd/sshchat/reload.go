@@ -60,6 +60,7 @@ func (r *runningSettings) reload() (done []string, err error) {
 		}
 	}
 	r.server.SetLimits(r.now.limits)
+	r.now.setLevel()
 	r.services.SetEntrance(r.now.entrance())
 	if is := r.services.Hub.View().Registration(); is != "" {
 		done = append(done, fmt.Sprintf("registration is %s, as the command said; `registration default` ends that", is))

@@ -82,7 +82,7 @@ func (h *heritage) restore(hub *chat.Hub, logger *slog.Logger) {
 		restored, err := hub.RestoreMemory(m)
 		switch {
 		case err != nil:
-			logger.Error("could not restore the memory of a room", "err", err)
+			logger.Warn("could not restore the memory of a room", "err", err)
 		case restored:
 			n++
 			messages += len(m.Entries)
@@ -159,7 +159,7 @@ func (r *restart) handOver(hub *chat.Hub, how sshchat.Ending, logger *slog.Logge
 		logger.Info("the rooms' memory cannot be kept across this restart", "err", err)
 		return
 	case err != nil:
-		logger.Error("could not keep the rooms' memory across this restart", "err", err)
+		logger.Warn("could not keep the rooms' memory across this restart", "err", err)
 		return
 	}
 	logger.Info("handed over the rooms' memory", "rooms", figures.Rooms, "messages", figures.Messages, "rooms left out", figures.Left)

@@ -16,6 +16,7 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/journald"
 	"sshchat/sshchat/listen"
 	"sshchat/sshchat/systemd"
 	"sshchat/sshchat/text"
@@ -305,15 +306,66 @@ func renewClaim(stderr io.Writer, services *command.Services, at net.Addr) {
 	announceClaim(stderr, services, at)
 }
 
-// newLog is the operator's log.
+// newLog is the operator's log: lines of text or JSON on stderr, or fields in the systemd journal if stderr leads there.
 func newLog(s *settings, stderr io.Writer) *slog.Logger {
-	o := log.Options{ReportTimestamp: true, TimeFormat: time.RFC3339}
-	if s.logFormat == "json" {
-		o.Formatter = log.JSONFormatter
+	s.setLevel()
+	lines := func(w io.Writer, time bool) slog.Handler {
+		o := log.Options{ReportTimestamp: time, TimeFormat: timeFormat, Level: log.DebugLevel}
+		if s.logFormat == "json" {
+			o.Formatter = log.JSONFormatter
+		}
+		return log.NewWithOptions(w, o)
 	}
-	logger := slog.New(log.NewWithOptions(stderr, o))
+	handler := lines(stderr, true)
+	if s.logFormat != "json" && inJournal(stderr) {
+		clean := func(value string) string { return text.Clean(value, maxField) }
+		h, err := journald.New(journalSocket, "sshchat", stderr, clean, func(w io.Writer) slog.Handler { return lines(text.NewWriter(w), false) })
+		if err == nil { // else the journal reads the lines
+			handler = h
+		}
+	}
+	logger := slog.New(leveled{handler, s.level})
 	slog.SetDefault(logger) // the SSH library logs there
 	return logger
+}
+
+const (
+	timeFormat = time.RFC3339
+	maxField   = 64 << 10 // bytes of one field in the journal
+)
+
+var journalSocket = journald.Socket // tests have another
+
+// inJournal reports whether what is written to w goes to the systemd journal.
+func inJournal(w io.Writer) bool {
+	if wraps, ok := w.(interface{ Unwrap() io.Writer }); ok {
+		w = wraps.Unwrap()
+	}
+	f, ok := w.(*os.File)
+	return ok && journald.Stream(f)
+}
+
+// setLevel has the log that runs write what the setting log-level says.
+func (s *settings) setLevel() {
+	if err := s.level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		panic("internal error: a log level that is none: " + err.Error()) // the setting takes no other words
+	}
+}
+
+// leveled is a log whose level may change.
+type leveled struct {
+	slog.Handler
+	level *slog.LevelVar
+}
+
+func (l leveled) Enabled(_ context.Context, level slog.Level) bool { return level >= l.level.Level() }
+
+func (l leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return leveled{l.Handler.WithAttrs(attrs), l.level}
+}
+
+func (l leveled) WithGroup(name string) slog.Handler {
+	return leveled{l.Handler.WithGroup(name), l.level}
 }
 
 func newServices(s *settings, st *stores, hub *chat.Hub, keys ring, logger *slog.Logger) *command.Services {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/pem"
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
+		journalSocket = cmp.Or(os.Getenv("SSHCHAT_TEST_JOURNAL"), journalSocket)
 		environment = func() []string { return append(os.Environ(), "SSHCHAT_TEST_MAIN=1") }
 		main()
 		return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
 	"net/netip"
 	"time"
@@ -25,6 +26,8 @@ type settings struct {
 	name         string
 	address      string
 	logFormat    string
+	logLevel     string
+	level        *slog.LevelVar // of the log that runs; set with logLevel
 	minPassword  int
 	window       int
 	rotate       size
@@ -78,7 +81,7 @@ func was(name string) []old { return []old{{name: name}} }
 // newSettings returns the defaults.
 func newSettings() *settings {
 	return &settings{
-		listen: []string{":2222"}, data: "data", registration: "open", name: "sshchat", logFormat: "text",
+		listen: []string{":2222"}, data: "data", registration: "open", name: "sshchat", logFormat: "text", logLevel: "info", level: new(slog.LevelVar),
 		minPassword: 15, rotate: 32 << 20, dormant: 90 * 24 * time.Hour, workFactor: 16, limits: sshchat.DefaultLimits,
 		origins: make(map[string]origin),
 	}
@@ -100,7 +103,8 @@ func (s *settings) basics() []setting {
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},
 		{name: "address", group: serverGroup, first: true, live: true, value: &textual{&s.address, "TEXT", checkReach}, help: `how users reach it, shown in hints, such as "-p 2222 NAME@chat.host"; if empty, the address they connected to`},
-		{name: "log-format", group: operationGroup, first: true, value: &choice{&s.logFormat, []string{"text", "json"}}, help: "format of the log on standard error"},
+		{name: "log-format", group: operationGroup, first: true, value: &choice{&s.logFormat, []string{"text", "json"}}, help: "format of the log on standard error; if that is the systemd journal, text has the journal's priorities and fields"},
+		{name: "log-level", group: operationGroup, live: true, value: &choice{&s.logLevel, []string{"error", "warn", "info", "debug"}}, help: "what is logged: error (an admin is needed now), also warn (worth a look), also info (what happens), or all"},
 		{name: "metrics", group: operationGroup, first: true, value: &textual{&s.metrics, "ADDRESS", checkMetrics}, help: "address for Prometheus (/metrics) and for checks (/healthz, /readyz), such as 127.0.0.1:9222; if empty, none"},
 		{name: "metrics-allow", group: operationGroup, value: (*prefixes)(&s.metricsAllow), help: "addresses and networks that may read the metrics, besides this machine (repeatable)"},
 		{name: "dumpable", group: operationGroup, value: yesNo{&s.dumpable}, help: "let debuggers and core dumps read the server's memory, and the keys in it"},

@@ -310,7 +310,7 @@ func restart(ctx context.Context, c *Call) error {
 	}
 	begin, err := c.Services.Restart(ctx)
 	if err != nil {
-		c.Log.Error("restart failed", "by", c.Account.Name, "source", c.Source, "err", err)
+		c.Log.Warn("restart failed", "by", c.Account.Name, "source", c.Source, "err", err)
 		return failed("the server goes on as it is: %v", err)
 	}
 	c.Log.Info("restart", "by", c.Account.Name, "source", c.Source)

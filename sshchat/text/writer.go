@@ -18,6 +18,9 @@ type writer struct {
 // from any goroutine, as a log is.
 func NewWriter(w io.Writer) io.Writer { return &writer{w: w} }
 
+// Unwrap returns what is written to.
+func (w *writer) Unwrap() io.Writer { return w.w }
+
 func (w *writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -97,7 +97,7 @@ func (c *checkpoints) run() {
 			return
 		}
 		if err := c.write(); err != nil && !errors.Is(err, ErrEdited) && !errors.Is(err, errHeld) {
-			c.log.Error("users.json could not be written; the changes are in changes.jsonl", "err", err)
+			c.log.Warn("users.json could not be written; the changes are in changes.jsonl", "err", err)
 		}
 		select {
 		case <-time.After(c.every):
@@ -135,7 +135,7 @@ func (c *checkpoints) settled() error {
 // writeEdited writes the file over an edit that was taken, at once: a further edit is to begin from what is now.
 func (c *checkpoints) writeEdited() {
 	if err := c.write(); err != nil && !errors.Is(err, errHeld) {
-		c.log.Error("users.json could not be written; the edits are in changes.jsonl", "err", err)
+		c.log.Warn("users.json could not be written; the edits are in changes.jsonl", "err", err)
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *checkpoints) write() error {
 		return err
 	}
 	if err := c.forget(); err != nil {
-		c.log.Error("obsolete changes could not be removed", "err", err)
+		c.log.Warn("obsolete changes could not be removed", "err", err)
 	}
 	return nil
 }

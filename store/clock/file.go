@@ -104,7 +104,7 @@ func (c *Clock) run() {
 		select {
 		case <-tick.C:
 			if err := c.save(); err != nil {
-				c.opt.Log.Error("save the time", "file", c.file.path, "err", err) // it is tried again
+				c.opt.Log.Warn("save the time", "file", c.file.path, "err", err) // it is tried again
 			}
 		case <-c.file.quit:
 			return

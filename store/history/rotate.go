@@ -41,7 +41,7 @@ func (h *History) rotateDue() {
 			return
 		}
 		if err != nil {
-			h.opt.Log.Error("history: rotation failed; it continues in the old file", "err", err)
+			h.opt.Log.Warn("history: rotation failed; it continues in the old file", "err", err)
 			return
 		}
 	}
@@ -258,12 +258,12 @@ func (h *History) expire() {
 			return
 		}
 		if err := h.disk.Remove(a.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			h.opt.Log.Error("history: an archive could not be deleted", "err", err)
+			h.opt.Log.Warn("history: an archive could not be deleted", "err", err)
 			return
 		}
 		// Each by itself: after a power cut none may be missing that stands behind one that is there.
 		if err := h.disk.SyncDir(filepath.Dir(a.path)); err != nil {
-			h.opt.Log.Error("history: an archive could not be deleted", "err", err)
+			h.opt.Log.Warn("history: an archive could not be deleted", "err", err)
 			return
 		}
 		h.opt.Log.Info("history: deleted an archive", "archive", filepath.Base(a.path), "until", a.until)

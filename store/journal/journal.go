@@ -199,7 +199,7 @@ func (j *Journal) rotate() {
 			err = d.Store()
 		}
 		if err != nil {
-			j.log.Error("history: rotation failed; it continues in the old file", "err", err)
+			j.log.Warn("history: rotation failed; it continues in the old file", "err", err)
 			return
 		}
 	}

@@ -227,7 +227,7 @@ func (s *Store) flush() {
 		return
 	}
 	if !failed {
-		s.opt.Log.Error("state.json cannot be written; trying again", "err", err)
+		s.opt.Log.Warn("state.json cannot be written; trying again", "err", err)
 	}
 	s.changed()
 }
