@@ -5,12 +5,12 @@
 # STATE keeps what was pushed last: the same counts are not pushed twice. HOST is how ssh reaches the server, as in:
 #   inbox-push.sh ~/.ssh/inbox inbox.state https://ntfy.example.org/my-topic -p 2222 alice@chat.host
 # For mail instead of ntfy, URL is mailto:alice@example.org. Run it from cron, every few minutes.
-# It needs ssh, jq, and curl or mail. Names of rooms and people are not sent either: only two numbers.
+# Of rooms that you hushed only mentions count. It needs ssh, jq, and curl or mail. Names of rooms and people are not sent either: only two numbers.
 set -euo pipefail
 key=$1 state=$2 url=$3
 shift 3
 inbox=$(ssh -i "$key" -o IdentitiesOnly=yes -o BatchMode=yes "$@" inbox --json </dev/null)
-counts=$(jq -rs '"\(map(.unread) | add // 0) unread, \(map(.mentions) | add // 0) to you"' <<<"$inbox")
+counts=$(jq -rs '"\(map(if .hushed then .mentions else .unread end) | add // 0) unread, \(map(.mentions) | add // 0) to you"' <<<"$inbox")
 if [ -f "$state" ] && [ "$counts" = "$(cat "$state")" ]; then
 	exit 0
 fi

@@ -88,11 +88,26 @@ func TestADeliveryAllocatesNothing(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector has pools forget")
 	}
-	for _, kind := range []view.Kind{view.KindFull, view.KindPlain, view.KindPipe} {
-		t.Run(string(kind), func(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kind  view.Kind
+		alert bool // there are words, hushed rooms and notifications
+	}{{"full", view.KindFull, false}, {"plain", view.KindPlain, false}, {"pipe", view.KindPipe, false}, {"full, alerted", view.KindFull, true}, {"plain, alerted", view.KindPlain, true}} {
+		t.Run(c.name, func(t *testing.T) {
 			h, say := busyRoom(t)
 			s := shows(h)
-			first, v := s.display(t, kind), s.display(t, kind)
+			first, v := s.display(t, c.kind), s.display(t, c.kind)
+			if c.alert {
+				for _, v := range []*display{first, v} {
+					v.filter = chat.Filter{Highlight: text.NewWords([]string{"deploy", "writers"}), Hushed: map[chat.RoomName]bool{text.Direct(testName(t, "alice"), testName(t, "bob")): true}}
+					v.reader.Filter(&v.filter)
+					v.inbox.Filter(v.filter)
+					v.channel.term, v.settings.Notify = "xterm-kitty", "mention"
+					if v.notices = v.notices.set(v); v.notices == nil {
+						t.Fatal("nothing is notified")
+					}
+				}
+			}
 			delivered := s.stats.Deliveries.Load
 			for range 2 * chat.IdleLog { // the screen is full, pools and caches are
 				say()
