@@ -203,6 +203,7 @@ func (w *watched) end() {
 
 // changeUI goes on with another UI in the same session. A plain one is shown what the screen has shown last.
 func (v *display) changeUI() {
+	unsent := v.ui.Drafts(v.room)
 	v.ui.Close()
 	if v.flush() != nil {
 		return // the connection has ended, which the session sees for itself
@@ -210,6 +211,7 @@ func (v *display) changeUI() {
 	v.ui = v.newUI(false)
 	v.who.relist(string(v.ui.Kind))
 	v.ui.Enter(v.room)
+	v.ui.Restore(v.room, unsent)
 	if v.full() {
 		return
 	}

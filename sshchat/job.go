@@ -200,7 +200,7 @@ func (j *job) Correspondent() (name chat.Name) {
 }
 
 // Quit implements command.Session.
-func (j *job) Quit() { j.do(func() { j.session.ending = true }) }
+func (j *job) Quit() { j.do(func() { j.session.ending, j.session.left = true, true }) }
 
 // Show implements command.Session: what was printed before comes before it.
 func (j *job) Show(title, text string) {

@@ -75,10 +75,12 @@ func (s *session) chat(ctx context.Context) int {
 	defer func() { s.watched.end() }()
 	s.applySettings()
 	s.greet()
+	s.restoreDrafts()
 	s.reader.Listen(s.waker, newMessages)
 	err := s.loop(ctx, s.draw)
 	cancel()
 	s.await()
+	s.keepDrafts()
 	switch {
 	case errors.Is(err, errOver):
 		s.draw() // what has come since the last frame; a terminated session draws nothing. An error: the client is gone
@@ -216,7 +218,7 @@ func (s *session) act(ctx context.Context) {
 		case a.Kind == view.Refused:
 			s.explain(&chat.Refusal{Code: chat.Failed, Text: a.Text})
 		case a.Kind == view.Quit:
-			s.ending = true
+			s.ending, s.left = true, !s.ended // the end of a terminal's input is a lost connection
 		case a.Kind == view.Go:
 			s.SetRoom(a.Room)
 		case a.Kind == view.Interrupt:

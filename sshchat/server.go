@@ -16,6 +16,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/drafts"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/view"
 
@@ -86,6 +87,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners []net.Listener     // guarded by mu; none until Serve
 	conns     map[*conn]struct{} // guarded by mu; every open connection, logged in or not
+	drafts    *drafts.Store      // of people whose connection was lost
 	unwritten map[chat.Name]int  // guarded by mu; refusals that the audit log has no line of
 }
 
@@ -112,7 +114,11 @@ func New(c Config) (*Server, error) {
 		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.view().ByName(n); return exists })
 	}
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
-	s.services.Hub.Follow(s.follow)
+	s.drafts = drafts.New(drafts.Lifetime)
+	s.services.Hub.Follow(func(before, after chat.View) {
+		s.follow(before, after)
+		s.reviewDrafts(after)
+	})
 	var err error
 	s.ssh, err = wish.NewServer(
 		wish.WithVersion(version),
@@ -246,6 +252,7 @@ func (s *Server) Shutdown(ctx context.Context, why Ending) {
 		c.Close()
 	}
 	<-ended
+	s.drafts.Close()
 	s.sweeper.stop()
 }
 

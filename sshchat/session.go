@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/drafts"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 	"sshchat/sshchat/wake"
@@ -30,6 +33,7 @@ type session struct {
 	waker   *wake.Waker // wakes the session's goroutine
 	isExec  bool        // it runs one command and ends
 	ending  bool        // the session ends after what it is at
+	left    bool        // its person has ended it
 	code    int         // what it ends with, of itself: a script's is that of its last refusal
 	absence string      // the notice after an absence in which nothing was sealed to the user
 	said    string      // a notice to somebody who just registered
@@ -200,4 +204,60 @@ func (s *session) explain(err error) {
 		s.logPaced(slog.LevelError, "command failed", "err", err)
 	}
 	s.ui.Fail(text)
+}
+
+// keepDrafts keeps what was being typed when the session ended, if its person has not left, for their next one. Of a line with a
+// secret nothing is kept.
+func (s *session) keepDrafts() {
+	if s.left || s.login().provisional() || s.server.draining.Load() {
+		return
+	}
+	if _, err := s.admitted(); err != nil {
+		return
+	}
+	var unsent []drafts.Draft
+	for _, d := range s.ui.Drafts(s.room) {
+		if !s.server.services.Commands.Secret(strings.TrimPrefix(d.Text, "/")) {
+			unsent = append(unsent, drafts.Draft(d))
+		}
+	}
+	s.server.drafts.Keep(s.login().id, unsent)
+	s.server.reviewDrafts(s.server.view()) // for what was decided meanwhile
+}
+
+// reviewDrafts forgets the drafts of people who may not log in, and of rooms that are deleted.
+func (s *Server) reviewDrafts(now chat.View) {
+	s.drafts.Review(func(account string, room chat.RoomName) bool {
+		a, exists := now.ByID(account)
+		_, banned := now.Banned(a.Name, netip.Addr{}, "")
+		_, there := now.Room(room)
+		return exists && !a.Disabled && !banned && (there || room.IsDirect())
+	})
+}
+
+// restoreDrafts gives back what was being typed when the connection was lost, in the rooms that the person is still in.
+func (s *session) restoreDrafts() {
+	if s.ui.Kind == view.KindPipe || s.login().provisional() {
+		return
+	}
+	var back []view.Draft
+	var rooms []string
+	for _, d := range s.server.drafts.Take(s.login().id) {
+		if d.Room.IsDirect() || s.server.services.Hub.In(s.name, d.Room) {
+			back = append(back, view.Draft(d))
+			rooms = append(rooms, d.Room.For(s.name))
+		}
+	}
+	if len(back) == 0 {
+		return
+	}
+	s.ui.Restore(s.room, back)
+	switch {
+	case len(back) > 1:
+		s.ui.Print("Your drafts are back: " + strings.Join(rooms, ", ") + ".")
+	case back[0].Room != s.room:
+		s.ui.Print("Your draft in " + rooms[0] + " is back.")
+	default:
+		s.ui.Print("Your draft is back.")
+	}
 }

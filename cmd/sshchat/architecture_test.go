@@ -14,8 +14,9 @@ import (
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
 	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/handover", "sshchat/sshchat/journald", "sshchat/sshchat/limit", "sshchat/sshchat/listen", "sshchat/sshchat/past", "sshchat/sshchat/systemd", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/doctor", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks", "sshchat/store/owner", "sshchat/store/restore"},
-	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/emoji", "sshchat/sshchat/limit", "sshchat/sshchat/past", "sshchat/sshchat/proxy", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
+	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/drafts", "sshchat/sshchat/emoji", "sshchat/sshchat/limit", "sshchat/sshchat/past", "sshchat/sshchat/proxy", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/alias":            {"sshchat/sshchat/text"},
+	"sshchat/sshchat/drafts":           {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/command":          {"sshchat/sshchat/alias", "sshchat/sshchat/chat", "sshchat/sshchat/emoji", "sshchat/sshchat/past", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view/alert":       {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/markup/code", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},

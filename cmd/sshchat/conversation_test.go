@@ -31,6 +31,7 @@ import (
 //	press NAME KEYS          keys, in Go's notation: '\x12' is Ctrl+R
 //	sees NAME PATTERN        it comes to be on the screen; what is matched is used up
 //	hides NAME PATTERN       it is not there; ask something that is seen first
+//	drop NAME                the connection is lost, and its sessions end
 //	ended NAME               the session has ended
 //	leave NAME               end of input; the session ends
 //	restart                  the server, in order
@@ -50,7 +51,7 @@ func TestConversations(t *testing.T) {
 			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
 			"keep": with((*conversation).keep), "open": with((*conversation).open), "type": with((*conversation).typed),
 			"press": with((*conversation).pressed),
-			"sees":  with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave), "ended": with((*conversation).ended),
+			"sees":  with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave), "ended": with((*conversation).ended), "drop": with((*conversation).drop),
 			"restart": with((*conversation).restart),
 		},
 	})
@@ -223,6 +224,20 @@ func (c *conversation) hides(ts *testscript.TestScript, _ bool, args []string) {
 func (c *conversation) leave(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(c.sessions[args[0]].typed.Close())
 	c.ended(ts, neg, args)
+}
+
+func (c *conversation) drop(_ *testscript.TestScript, _ bool, args []string) {
+	c.user(args[0]).drops()
+	delete(c.users, args[0])
+}
+
+// drops closes the user's connection, and waits until the server has noticed.
+func (u *user) drops() {
+	u.t.Helper()
+	u.Close()
+	again := u.server.login(u.name, u.signer)
+	defer again.Close()
+	waitFor(u.t, u.name+" to be offline", func() bool { return strings.Contains(again.must("whois "+u.name), "offline") })
 }
 
 func (c *conversation) ended(ts *testscript.TestScript, _ bool, args []string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/editor"
 	"sshchat/sshchat/view/keys"
 	"sshchat/sshchat/view/theme"
@@ -41,6 +42,34 @@ func (k *keyboard) Forget(text string) {
 	k.input.edit.Sent.Forget(text)
 }
 
+// Drafts implements Keyboard.
+func (k *keyboard) Drafts(current chat.RoomName) (unsent []Draft) {
+	k.input.edit.Cancel()
+	if l := k.input.typed(); len(l.Text) > 0 {
+		unsent = append(unsent, Draft{current, string(l.Text)})
+	}
+	for _, d := range slices.Backward(k.input.drafts) {
+		unsent = append(unsent, Draft{d.room, string(d.line.Text)})
+	}
+	return unsent
+}
+
+// Restore implements Keyboard.
+func (k *keyboard) Restore(current chat.RoomName, drafts []Draft) {
+	for _, d := range slices.Backward(drafts) {
+		l := editor.NewLine(text.AppendPrintable(nil, d.Text, true))
+		switch {
+		case d.Room != current:
+			if now := k.input.drafts.take(d.Room); len(now.Text) > 0 {
+				l = now
+			}
+			k.input.drafts.store(d.Room, l)
+		case k.input.question == nil && k.input.aside == nil && len(k.input.edit.Text) == 0:
+			k.input.edit.SetLine(l)
+		}
+	}
+}
+
 // Dropped implements Keyboard.
 func (k *keyboard) Dropped() int { return k.input.edit.Dropped }
 
@@ -65,21 +94,26 @@ type openQuestion struct {
 // enter switches from one room's line to another's. While a question is open, answered returns to the new one.
 func (c *composer) enter(from, to chat.RoomName) {
 	c.edit.Cancel()
-	now := c.edit.Line
-	if c.question != nil {
-		now = c.question.draft
-	}
-	if c.aside != nil {
-		now, c.aside = *c.aside, nil
-	}
-	c.drafts.store(from, now)
-	now = c.drafts.take(to)
+	c.drafts.store(from, c.typed())
+	c.aside = nil
+	now := c.drafts.take(to)
 	if c.question != nil {
 		c.question.draft = now
 	} else {
 		c.edit.SetLine(now)
 	}
 	c.edit.Sent.Reset()
+}
+
+// typed is what is typed for the room, also while something else is: an answer, or where to go.
+func (c *composer) typed() editor.Line {
+	switch {
+	case c.aside != nil:
+		return *c.aside
+	case c.question != nil:
+		return c.question.draft
+	}
+	return c.edit.Line
 }
 
 // goLine is what Alt+G begins.

@@ -56,6 +56,12 @@ func (p *Pipe) Expire() []Action { return nil }
 // Forget implements Keyboard: nothing comes back.
 func (p *Pipe) Forget(string) {}
 
+// Drafts implements Keyboard: what a program has not ended is no line.
+func (p *Pipe) Drafts(chat.RoomName) []Draft { return nil }
+
+// Restore implements Keyboard.
+func (p *Pipe) Restore(chat.RoomName, []Draft) {}
+
 // Dropped implements Keyboard.
 func (p *Pipe) Dropped() int { return p.dropped }
 

@@ -99,6 +99,16 @@ type Keyboard interface {
 	End() []Action
 	// Forget removes a line from those that Up brings back: it was typed before a question was asked, and may be a password.
 	Forget(text string)
+	// Drafts returns what is typed and not sent in each room, the current room's first. An answer to a question is no draft.
+	Drafts(current chat.RoomName) []Draft
+	// Restore gives drafts back to rooms in which nothing is typed.
+	Restore(current chat.RoomName, drafts []Draft)
+}
+
+// Draft is the unsent line of a room.
+type Draft struct {
+	Room chat.RoomName
+	Text string
 }
 
 // Output is the bytes for the client. They are held until Flush, so flush before delivering more.

@@ -1,0 +1,155 @@
+// Package drafts keeps in memory, for a short time, what people were typing when their connection was lost. It is keyed by the IDs of
+// accounts, which nobody else ever gets, and nothing of it is written anywhere. It knows nothing of sessions or of rights.
+package drafts
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+)
+
+// The limits of what is kept.
+const (
+	Lifetime    = time.Hour
+	MaxBytes    = 16 << 10 // of an account's drafts; the first ones count
+	MaxAccounts = 500      // the oldest are dropped for newer ones
+)
+
+// Draft is the unsent line of a room.
+type Draft struct {
+	Room chat.RoomName
+	Text string
+}
+
+// Store keeps drafts. Its methods may be called from any goroutine. The zero Store is empty and keeps nothing, since it is closed.
+type Store struct {
+	lifetime time.Duration
+
+	mu   sync.Mutex
+	kept map[string]*kept // guarded by mu; by account ID; nil once it is closed
+}
+
+// kept is the drafts of an account.
+type kept struct {
+	drafts []sealed
+	at     time.Time
+	expiry *time.Timer
+}
+
+// sealed is a draft whose memory can be wiped.
+type sealed struct {
+	room chat.RoomName
+	text []byte
+}
+
+// New returns an empty store that forgets each draft after that time.
+func New(lifetime time.Duration) *Store {
+	return &Store{lifetime: lifetime, kept: make(map[string]*kept)}
+}
+
+// Keep keeps an account's drafts, with those that are kept already of other rooms.
+func (s *Store) Keep(account string, drafts []Draft) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil || account == "" || len(drafts) == 0 {
+		return
+	}
+	k := &kept{at: time.Now()}
+	size := 0
+	keep := func(room chat.RoomName, text []byte) {
+		if size+len(text) <= MaxBytes && !slices.ContainsFunc(k.drafts, func(d sealed) bool { return d.room == room }) {
+			size += len(text)
+			k.drafts = append(k.drafts, sealed{room, text})
+		}
+	}
+	for _, d := range drafts {
+		keep(d.Room, []byte(d.Text))
+	}
+	if old := s.kept[account]; old != nil {
+		for _, d := range old.drafts {
+			keep(d.room, slices.Clone(d.text))
+		}
+	}
+	s.drop(account)
+	if len(s.kept) >= MaxAccounts {
+		s.drop(s.oldest())
+	}
+	k.expiry = time.AfterFunc(s.lifetime, func() { s.expire(account, k) })
+	s.kept[account] = k
+}
+
+// oldest is the account whose drafts were kept first.
+func (s *Store) oldest() (account string) {
+	var at time.Time
+	for id, k := range s.kept {
+		if account == "" || k.at.Before(at) {
+			account, at = id, k.at
+		}
+	}
+	return account
+}
+
+// expire forgets k, unless it was taken or replaced.
+func (s *Store) expire(account string, k *kept) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept[account] == k {
+		s.drop(account)
+	}
+}
+
+// drop wipes and forgets an account's drafts. The caller holds mu.
+func (s *Store) drop(account string) {
+	k := s.kept[account]
+	if k == nil {
+		return
+	}
+	k.expiry.Stop()
+	for _, d := range k.drafts {
+		clear(d.text)
+	}
+	delete(s.kept, account)
+}
+
+// Take returns an account's drafts, and forgets them.
+func (s *Store) Take(account string) (drafts []Draft) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.kept[account]; k != nil {
+		for _, d := range k.drafts {
+			drafts = append(drafts, Draft{d.room, string(d.text)})
+		}
+	}
+	s.drop(account)
+	return drafts
+}
+
+// Review forgets the drafts that may not be kept any longer.
+func (s *Store) Review(may func(account string, room chat.RoomName) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for account, k := range s.kept {
+		k.drafts = slices.DeleteFunc(k.drafts, func(d sealed) bool {
+			if may(account, d.room) {
+				return false
+			}
+			clear(d.text)
+			return true
+		})
+		if len(k.drafts) == 0 {
+			s.drop(account)
+		}
+	}
+}
+
+// Close forgets all, and keeps nothing from then on.
+func (s *Store) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for account := range s.kept {
+		s.drop(account)
+	}
+	s.kept = nil
+}

@@ -1,0 +1,112 @@
+package drafts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sshchat/sshchat/attack"
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
+)
+
+func room(name string) chat.RoomName {
+	r, err := text.ParseRoomName(name)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+var general, dev = room("#general"), room("#dev")
+
+func TestDraftsAreTakenOnce(t *testing.T) {
+	s := New(time.Hour)
+	s.Keep("alice", []Draft{{general, "one"}, {dev, "two"}})
+	s.Keep("alice", []Draft{{general, "newer"}})
+	s.Keep("", []Draft{{general, "nobody's"}})
+	s.Keep("bob", nil)
+	if got, want := s.Take("alice"), []Draft{{general, "newer"}, {dev, "two"}}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, account := range []string{"alice", "bob", ""} {
+		if got := s.Take(account); got != nil {
+			t.Errorf("%q has %q", account, got)
+		}
+	}
+}
+
+func TestDraftsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Lifetime)
+		s.Keep("alice", []Draft{{general, "one"}})
+		time.Sleep(Lifetime - time.Second)
+		s.Keep("bob", []Draft{{general, "two"}})
+		s.Keep("carol", []Draft{{general, "three"}})
+		if s.Take("carol") == nil {
+			t.Error("what was just kept is gone")
+		}
+		s.Keep("carol", []Draft{{general, "four"}})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := s.Take("alice"); got != nil {
+			t.Errorf("after an hour there is %q", got)
+		}
+		if got := s.Take("bob"); len(got) != 1 {
+			t.Errorf("after two seconds there is %q", got)
+		}
+	})
+}
+
+// I fill the memory with drafts of many accounts, and look in it for those that others have left. The control finds them before.
+func TestAttackDraftsAreBoundedAndWiped(t *testing.T) {
+	row := attack.On(t, attack.Connections, "fill the memory with drafts of lost connections, and look for those of others")
+	s := New(time.Hour)
+	long := strings.Repeat("x", 8<<10)
+	kept := func(account string) []byte {
+		s.Keep(account, []Draft{{general, "a secret thought"}})
+		return s.kept[account].drafts[0].text
+	}
+	ends := map[string]func(account string){
+		"taken":        func(account string) { s.Take(account) },
+		"replaced":     func(account string) { s.Keep(account, []Draft{{general, "another"}}) },
+		"not allowed":  func(account string) { s.Review(func(id string, _ chat.RoomName) bool { return id != account }) },
+		"expired":      func(account string) { s.expire(account, s.kept[account]) },
+		"one too many": func(string) { fill(s, long) },
+		"closed":       func(string) { s.Close() },
+	}
+	for _, name := range []string{"taken", "replaced", "not allowed", "expired", "one too many", "closed"} {
+		memory := kept(name)
+		if string(memory) != "a secret thought" {
+			t.Fatalf("the control: there is %q", memory)
+		}
+		if ends[name](name); strings.Trim(string(memory), "\x00") != "" {
+			t.Errorf("%s: %q is left", name, memory)
+		}
+		size := 0
+		for _, k := range s.kept {
+			for _, d := range k.drafts {
+				size += len(d.text)
+			}
+		}
+		if len(s.kept) > MaxAccounts || size > MaxAccounts*MaxBytes {
+			t.Errorf("%s: %d bytes of %d accounts are kept", name, size, len(s.kept))
+		}
+	}
+	s.Keep("late", []Draft{{general, "x"}})
+	if s.Take("late") != nil {
+		t.Error("a closed store keeps something")
+	}
+	row.Tried("%d accounts with three drafts of 8 KiB each; 6 ways in which a draft ends", 2*MaxAccounts)
+	row.Held("at most %d accounts and %d KiB of each are kept, for an hour; what ends is wiped", MaxAccounts, MaxBytes>>10)
+	row.Control("until then the text is there")
+}
+
+func fill(s *Store, long string) {
+	for i := range 2 * MaxAccounts {
+		s.Keep(fmt.Sprint("account", i), []Draft{{general, long}, {dev, long}, {room("#ops"), long}})
+	}
+}
