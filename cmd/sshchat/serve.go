@@ -348,7 +348,7 @@ func inJournal(w io.Writer) bool {
 // setLevel has the log that runs write what the setting log-level says.
 func (s *settings) setLevel() {
 	if err := s.level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		panic("internal error: a log level that is none: " + err.Error()) // the setting takes no other words
+		panic("internal error: an unknown log level: " + err.Error()) // the setting takes no other words
 	}
 }
 
