@@ -52,14 +52,38 @@ func read(path string) (ssh.Signer, error) {
 	return parse(path, data)
 }
 
+// readGuarded reads a private key that whoever passes it keeps from other users: systemd shows by an access control list, which its
+// mode has no words for, that a service may read a credential.
+func readGuarded(path string) (ssh.Signer, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("load the host key: %w", err)
+	}
+	if err := checkForm(path, info); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load the host key: %w", err)
+	}
+	defer clear(data)
+	return parse(path, data)
+}
+
 // check refuses a file by what is known before reading it.
 func check(path string, info fs.FileInfo) error {
+	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("host key %s can be read or written by other users (mode %04o): if nobody has copied it, run chmod 600; if somebody may have, move it away and tell your users that the key changes",
+			path, info.Mode().Perm())
+	}
+	return checkForm(path, info)
+}
+
+// checkForm is check without who may read the file.
+func checkForm(path string, info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("host key %s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("host key %s can be read or written by other users (mode %04o): if nobody has copied it, run chmod 600; if somebody may have, move it away and tell your users that the key changes",
-			path, info.Mode().Perm())
 	case info.Size() == 0:
 		return fmt.Errorf("host key %s is empty: restore it from a backup, or remove it and tell your users that the key changes", path)
 	case info.Size() > maxFile:

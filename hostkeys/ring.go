@@ -2,6 +2,7 @@ package hostkeys
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -40,8 +41,10 @@ func (k Key) SSHFP() string {
 // Ring is a folder's host keys: the current one, perhaps the next, and what is left of former ones.
 // Its methods may be called at the same time.
 type Ring struct {
-	path string // the current key's
-	now  func() time.Time
+	path    string // the current key's in the folder; those of other files begin with it
+	own     string // the current key's, if it is elsewhere and somebody else's to change; "" if it is at path
+	guarded bool   // whoever passes own keeps others from reading it
+	now     func() time.Time
 
 	mu      sync.Mutex
 	keys    keys       // guarded by mu
@@ -76,6 +79,38 @@ func Open(dir string) (r *Ring, made bool, err error) {
 	return r, made, r.readRecords()
 }
 
+// OpenElsewhere opens the host keys of a folder whose current key is in another file, such as a credential that systemd passes: it
+// is read and never changed, and so cannot be rotated here. guarded says that whoever passes the file keeps other users from reading
+// it, whatever its mode. The public half is written into the folder, for those who check what the key has signed.
+// Errors: the folder has another key of its own.
+func OpenElsewhere(dir, file string, guarded bool) (*Ring, error) {
+	r := &Ring{path: filepath.Join(dir, File), own: file, guarded: guarded, now: time.Now}
+	keys, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	switch has, err := read(r.path); {
+	case err == nil && !bytes.Equal(has.PublicKey().Marshal(), keys.current.PublicKey().Marshal()):
+		return nil, fmt.Errorf("%s is another host key than %s: move it away, or do not name the other one", r.path, file)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	r.keys = keys
+	public, err := os.ReadFile(r.path + ".pub")
+	if want := ssh.MarshalAuthorizedKey(keys.current.PublicKey()); err != nil || !bytes.Equal(public, want) {
+		if err := writePublic(r.path, keys.current.PublicKey()); err != nil {
+			return nil, fmt.Errorf("write the public half of the host key: %w", err)
+		}
+	}
+	return r, r.readRecords()
+}
+
+// ErrElsewhere means that the current key is not in the folder, and has to be changed where it is.
+var ErrElsewhere = errors.New("the host key is not in the data folder: replace it where it is, and restart the server")
+
+// currentPath is where the current key is.
+func (r *Ring) currentPath() string { return cmp.Or(r.own, r.path) }
+
 // Reload reads the keys again after they were changed by hand; on an error nothing changes.
 func (r *Ring) Reload() error {
 	r.mu.Lock()
@@ -88,8 +123,17 @@ func (r *Ring) Reload() error {
 }
 
 func (r *Ring) read() (k keys, err error) {
-	if k.current, err = read(r.path); err != nil {
+	if r.guarded {
+		k.current, err = readGuarded(r.own)
+	} else {
+		k.current, err = read(r.currentPath())
+	}
+	if err != nil {
 		return keys{}, err
+	}
+	if r.own != "" {
+		k.certificate, err = readCertificate(r.path+certificateSuffix, k.current.PublicKey())
+		return k, err
 	}
 	if k.next, err = read(r.path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return keys{}, err
@@ -164,7 +208,7 @@ func (r *Ring) Sign(namespace string, message []byte) ([]byte, error) {
 func (r *Ring) List() ([]Key, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at, err := changed(r.path)
+	at, err := changed(r.currentPath())
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +240,9 @@ func changed(path string) (time.Time, error) {
 func (r *Ring) Prepare() (made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.own != "" {
+		return false, ErrElsewhere
+	}
 	if r.keys.next != nil {
 		return false, nil
 	}

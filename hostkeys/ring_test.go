@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -306,5 +307,59 @@ func TestSSHFPAgreesWithTheStockTool(t *testing.T) {
 	out, err := exec.Command(sshKeygen(t), "-r", "chat.host", "-f", filepath.Join(dir, File+".pub")).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), list[0].SSHFP()) {
 		t.Errorf("%v: %s\nhas no %s", err, out, list[0].SSHFP())
+	}
+}
+
+// A key that is elsewhere is read and never changed. The folder gets its public half, for those who check what it signed.
+func TestKeyElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "chat-host-key")
+	if err := os.WriteFile(file, goodKey(t), 0o440); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenElsewhere(dir, file, false); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a key that others can read: %v", err)
+	}
+	r, err := OpenElsewhere(dir, file, true) // systemd guards it
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(filepath.Join(dir, File+".pub"))
+	if want := ssh.MarshalAuthorizedKey(r.Signers()[0].PublicKey()); err != nil || !bytes.Equal(public, want) {
+		t.Errorf("the public half is %q, %v", public, err)
+	}
+	if _, err := r.Prepare(); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("prepared: %v", err)
+	}
+	if err := r.Rotate(); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("rotated: %v", err)
+	}
+	if list, err := r.List(); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
+	if err := r.Reload(); err != nil {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("the folder holds %v, %v", files, err)
+	}
+	other := t.TempDir()
+	if _, _, err := Load(other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenElsewhere(other, file, true); err == nil || !strings.Contains(err.Error(), "another host key") {
+		t.Errorf("two host keys: %v", err)
+	}
+	if _, err := OpenElsewhere(dir, file+"-none", true); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such key: %v", err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reload(); err == nil {
+		t.Error("the key is gone and read")
+	}
+	if err := r.Rotate(); !errors.Is(err, ErrElsewhere) {
+		t.Error(err)
 	}
 }

@@ -43,6 +43,9 @@ func (r *Ring) formerPath(n int) string { return fmt.Sprintf("%s.%d", r.path, n)
 func (r *Ring) Rotate() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.own != "" {
+		return ErrElsewhere
+	}
 	if r.keys.next == nil {
 		return ErrNoNext
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"sshchat/sshchat/listen"
 	"sshchat/sshchat/text"
@@ -67,6 +68,13 @@ func checkMetrics(word string) error {
 		return is(fmt.Sprintf("%q", text.Clean(word, 80)), "an address and a port, such as 127.0.0.1:9222")
 	}
 	return listen.Check(word)
+}
+
+func checkHostKey(word string) error {
+	if strings.ContainsFunc(word, unicode.IsControl) || word == "." || word == ".." {
+		return notA(word, "a file")
+	}
+	return nil
 }
 
 func checkAdmin(word string) error {

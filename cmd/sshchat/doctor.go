@@ -76,6 +76,6 @@ func examine(from sources) (found []doctor.Finding) {
 		found = append(found, doctor.Finding{Level: doctor.Warn, What: msg})
 	})
 	return append(found, doctor.Examine(doctor.Config{
-		Data: s.data, File: s.config, Listen: s.listen, Connections: s.limits.Starting, Now: time.Now,
+		Data: s.data, File: s.config, HostKey: s.hostKey, Listen: s.listen, Connections: s.limits.Starting, Now: time.Now,
 	})...)
 }

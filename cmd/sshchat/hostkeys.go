@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"sshchat/hostkeys"
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 
 	"golang.org/x/crypto/ssh"
@@ -39,9 +41,56 @@ func inUse(data string) bool {
 	return false
 }
 
+// Prepare implements command.HostKeys.
+func (r ring) Prepare() (made bool, err error) {
+	made, err = r.Ring.Prepare()
+	return made, elsewhere(err)
+}
+
+// Rotate implements command.HostKeys.
+func (r ring) Rotate() error { return elsewhere(r.Ring.Rotate()) }
+
+// elsewhere says what to do about a host key that is not the server's to change.
+func elsewhere(err error) error {
+	if errors.Is(err, hostkeys.ErrElsewhere) {
+		return &chat.Refusal{Code: chat.Failed, Text: err.Error()}
+	}
+	return err
+}
+
+// hostKeyFile is the file that the setting host-key names, and whether systemd passes it: a name without a folder is a credential
+// of the service (LoadCredential= in the unit).
+func (s *settings) hostKeyFile() (path string, credential bool, err error) {
+	if s.hostKey == "" || strings.ContainsAny(s.hostKey, `/\`) {
+		return s.hostKey, false, nil
+	}
+	folder := os.Getenv("CREDENTIALS_DIRECTORY")
+	if folder == "" {
+		return "", false, s.bad("host-key", "%q without a folder is a credential of the systemd service, and there are none; write ./%s for a file here", s.hostKey, s.hostKey)
+	}
+	return filepath.Join(folder, s.hostKey), true, nil
+}
+
+// openNamedHostKey opens the host key that the setting names.
+func openNamedHostKey(s *settings, stderr io.Writer) (*hostkeys.Ring, error) {
+	path, credential, err := s.hostKeyFile()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := hostkeys.OpenElsewhere(s.data, path, credential)
+	if err == nil {
+		fmt.Fprintf(stderr, "host key %s\n", ssh.FingerprintSHA256(keys.Signers()[0].PublicKey()))
+	}
+	return keys, err
+}
+
 // openHostKeys opens the host keys, or makes the first. Where the folder was in use before, everybody remembers another
 // one: whoever restored a backup without host keys is to notice before their users do.
-func openHostKeys(data string, used bool, stderr io.Writer, logger *slog.Logger) (*hostkeys.Ring, error) {
+func openHostKeys(s *settings, used bool, stderr io.Writer, logger *slog.Logger) (*hostkeys.Ring, error) {
+	if s.hostKey != "" {
+		return openNamedHostKey(s, stderr)
+	}
+	data := s.data
 	keys, made, err := hostkeys.Open(data)
 	if err != nil {
 		return nil, err

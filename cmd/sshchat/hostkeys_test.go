@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sshchat/hostkeys"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -130,5 +133,50 @@ func TestProofsOfHostKeys(t *testing.T) {
 	}
 	if ok, _ := ask(host.Marshal()); ok {
 		t.Error("proofs without end")
+	}
+}
+
+// The host key may be a credential that systemd passes (LoadCredential=): it is in no backup of the data folder, and not the server's
+// to rotate.
+func TestHostKeyFromACredential(t *testing.T) {
+	t.Parallel()
+	credentials := t.TempDir()
+	key := keyFile(t, "-t", "ed25519")
+	content, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(credentials, "ssh-host-key"), content, 0o440); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newTestServer(t, "")
+	cmd := exec.Command(self, s.args([]string{"--host-key", "ssh-host-key"})...)
+	cmd.Env = append(os.Environ(), "CREDENTIALS_DIRECTORY="+credentials)
+	s.start(cmd)
+	signer, err := ssh.ParsePrivateKey(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	boss := s.register("boss")
+	boss.must("claim " + s.claimCode())
+	if out := boss.must("hostkey list"); !strings.Contains(out, ssh.FingerprintSHA256(signer.PublicKey())) {
+		t.Errorf("hostkey list: %s", out)
+	}
+	for _, line := range []string{"hostkey rotate", "hostkey rotate --now"} {
+		if _, errs, code := boss.exec(line, ""); code != 1 || !strings.Contains(errs, "replace it where it is") && !strings.Contains(errs, "no next host key") {
+			t.Errorf("%s: exit %d, %s", line, code, errs)
+		}
+	}
+	boss.must("reload")
+	s.stop()
+	if _, err := os.Stat(filepath.Join(s.data, hostkeys.File)); err == nil {
+		t.Error("the private key is in the data folder")
+	}
+	if _, errs, code := runHere(t, "--data", s.data, "--listen", "127.0.0.1:0", "--host-key", "ssh-host-key"); code != 2 || !strings.Contains(errs, "write ./ssh-host-key") {
+		t.Errorf("without credentials: exit %d, %s", code, errs)
 	}
 }

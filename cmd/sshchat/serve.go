@@ -44,6 +44,9 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, _, err := s.hostKeyFile(); err != nil { // config check may run where there are no credentials
+				return err
+			}
 			return serve(cmd.Context(), s, cmd.ErrOrStderr())
 		},
 	}
@@ -102,7 +105,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer st.close(logger)
-	keys, err := openHostKeys(s.data, used, stderr, logger)
+	keys, err := openHostKeys(s, used, stderr, logger)
 	if err != nil {
 		return err
 	}

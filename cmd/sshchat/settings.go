@@ -20,6 +20,7 @@ import (
 type settings struct {
 	listen       []string
 	data         string
+	hostKey      string
 	config       string
 	admins       []string
 	registration string
@@ -100,6 +101,7 @@ func (s *settings) basics() []setting {
 	return []setting{
 		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "address and port, or Unix socket, such as unix:/run/sshchat/chat.sock, to listen on (repeatable)"},
 		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder for accounts, history and host keys; created if it does not exist"},
+		{name: "host-key", group: serverGroup, value: &textual{&s.hostKey, "FILE", checkHostKey}, help: "private host key (ed25519), which is never changed there: a path, or the name of a credential of the systemd service; if empty, the one in the data folder"},
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},
 		{name: "address", group: serverGroup, first: true, live: true, value: &textual{&s.address, "TEXT", checkReach}, help: `how users reach it, shown in hints, such as "-p 2222 NAME@chat.host"; if empty, the address they connected to`},

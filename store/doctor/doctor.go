@@ -47,6 +47,7 @@ func (f Finding) String() string {
 type Config struct {
 	Data        string
 	File        string   // the configuration file; empty: there is none
+	HostKey     string   // where the host key is instead of in Data; empty: it is there
 	Listen      []string // host and port each; others are passed over
 	Connections int      // how many the settings allow before login, each of which is an open file
 	Now         func() time.Time

@@ -103,6 +103,10 @@ func (p *patient) config() {
 
 // hostKey looks at the current host key. Without one a server that was in use makes another, which alarms everybody.
 func (p *patient) hostKey() {
+	if p.HostKey != "" {
+		p.add(OK, fmt.Sprintf("the host key is %s (host-key), which no backup has: keep a copy", p.HostKey), "")
+		return
+	}
 	path := p.path(hostkeys.File)
 	_, err := os.Lstat(path)
 	switch {
