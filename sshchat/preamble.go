@@ -88,11 +88,11 @@ func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 	if !limits.isProxy(limit.AddrOf(from)) {
 		return nil, true
 	}
-	defer s.headers.Add(-1)
-	if n := s.headers.Add(1); n > int64(limits.Starting) {
-		s.refuseHeader(from, fmt.Errorf("%d connections have not sent their PROXY protocol header yet", n-1))
+	if !s.awaitHeader(limits.Starting) {
+		s.refuseHeader(from, fmt.Errorf("%d connections have not sent their PROXY protocol header yet", limits.Starting))
 		return nil, false
 	}
+	defer s.headers.Add(-1)
 	defer context.AfterFunc(s.stop, func() { nc.Close() })()
 	nc.SetReadDeadline(time.Now().Add(min(limits.KeyExchange, limits.Handshake))) // if it fails, so does reading
 	h, err := proxy.Read(nc)
@@ -112,6 +112,19 @@ func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 	}
 	nc.SetReadDeadline(time.Time{})
 	return &h, true
+}
+
+// awaitHeader counts one more whose header is awaited, unless there are as many as may be. Those that are refused do not count.
+func (s *Server) awaitHeader(most int) bool {
+	for {
+		n := s.headers.Load()
+		if n >= int64(most) {
+			return false
+		}
+		if s.headers.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // refuseHeader logs that a connection from a load balancer was refused.
