@@ -11,9 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
@@ -192,7 +191,7 @@ func TestEveryOperationOfAnUpgradeFails(t *testing.T) {
 	t.Parallel()
 	before := oldDisk(t)
 	indices := 0
-	for _, failure := range []error{unix.EIO, unix.ENOSPC, fs.ErrPermission} {
+	for _, failure := range []error{syscall.EIO, syscall.ENOSPC, fs.ErrPermission} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
 				d := before.Clone()

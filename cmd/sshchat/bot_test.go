@@ -119,17 +119,17 @@ func startBot(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	bot := exec.Command(args[0], args[1:]...)
 	bot.Stderr = t.Output()
-	bot.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	bot.SysProcAttr = ownGroup()
 	if err := bot.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Kill(-bot.Process.Pid, syscall.SIGKILL); bot.Wait() })
+	t.Cleanup(func() { signalGroup(bot.Process.Pid, syscall.SIGKILL); bot.Wait() })
 	return bot
 }
 
 func endBot(t *testing.T, bot *exec.Cmd) {
 	t.Helper()
-	if err := syscall.Kill(-bot.Process.Pid, syscall.SIGTERM); err != nil {
+	if err := signalGroup(bot.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	bot.Wait() // ended by a signal

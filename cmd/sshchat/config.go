@@ -30,9 +30,14 @@ func configCommand() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	addFlags(cmd.PersistentFlags())
-	cmd.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true }) // the server's help has them
+	hideFlags(cmd.PersistentFlags())
 	cmd.AddCommand(configCheckCommand(), configPrintCommand())
 	return cmd
+}
+
+// hideFlags leaves the flags of the server to the server's help.
+func hideFlags(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
 }
 
 func configCheckCommand() *cobra.Command {

@@ -575,7 +575,7 @@ func TestStartupsAndPenaltiesAreWrittenAsTheyAreRead(t *testing.T) {
 // Documents name settings by the names they have.
 func TestDocumentsNameSettings(t *testing.T) {
 	t.Parallel()
-	paths := []string{"../../README.md", "../../SECURITY.md", "../../CONTRIBUTING.md", "../../bench/README.md", "../../deploy/sshchat.service", "../../deploy/fail2ban/filter.d/sshchat.conf"}
+	paths := []string{"../../README.md", "../../SECURITY.md", "../../CONTRIBUTING.md", "../../bench/README.md", "../../deploy/sshchat.service", "../../deploy/Containerfile", "../../deploy/fail2ban/filter.d/sshchat.conf"}
 	docs, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"time"
 
+	"sshchat/sshchat/text"
 	"sshchat/store/doctor"
 
 	"github.com/spf13/cobra"
@@ -78,4 +84,80 @@ func examine(from sources) (found []doctor.Finding) {
 	return append(found, doctor.Examine(doctor.Config{
 		Data: s.data, File: s.config, HostKey: s.hostKey, Listen: s.listen, Connections: s.limits.Starting, Now: time.Now,
 	})...)
+}
+
+// pingTime is how long a server may take to answer.
+const pingTime = 5 * time.Second
+
+// pingCommand asks a server on this machine whether it answers: the health check of a container that has no other program.
+func pingCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ping [ADDRESS]", Short: "check that a server answers, for health checks",
+		Long: "Without an address it is the first of listen, of the environment, the configuration file and the flags of the server.\n" +
+			"It exits with 0 if an SSH server answers within 5 seconds, and with 1 if not.",
+		Args: atMost(1), SilenceUsage: true, SilenceErrors: true,
+	}
+	addFlags(cmd.PersistentFlags())
+	hideFlags(cmd.PersistentFlags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var address string
+		if len(args) > 0 {
+			address = args[0]
+		} else {
+			s, err := sourcesOf(cmd).load()
+			if err != nil {
+				return err
+			}
+			address = s.listen[0]
+		}
+		said, err := ping(cmd.Context(), address)
+		if err != nil {
+			return fmt.Errorf("ping %s: %w", text.Clean(address, 200), err)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+		return err
+	}
+	return cmd
+}
+
+// ping returns the line by which an SSH server introduces itself (RFC 4253, 4.2). It says nothing to the server.
+func ping(ctx context.Context, address string) (string, error) {
+	network, at := reachable(address)
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, network, at)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if end, ok := ctx.Deadline(); ok {
+		if err := conn.SetReadDeadline(end); err != nil {
+			return "", err
+		}
+	}
+	line, err := bufio.NewReader(io.LimitReader(conn, 256)).ReadString('\n')
+	said := text.Clean(strings.TrimRight(line, "\r\n"), 256)
+	switch {
+	case strings.HasPrefix(said, "SSH-"):
+		return said, nil
+	case said != "":
+		return "", fmt.Errorf("it is not an SSH server, or refuses this connection: %s", said)
+	case err == io.EOF:
+		return "", fmt.Errorf("it closed the connection without an answer")
+	case err != nil:
+		return "", err
+	}
+	return "", fmt.Errorf("it sent an empty line, so it is not an SSH server")
+}
+
+// reachable is where to connect for an address to listen on: every address of the machine includes the local one.
+func reachable(address string) (network, at string) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", path
+	}
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return "tcp", net.JoinHostPort("localhost", port)
+	}
+	return "tcp", address
 }

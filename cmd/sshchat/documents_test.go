@@ -50,6 +50,12 @@ var notRun = map[string]string{
 	"curl http":                  "TestProbes does it",
 	"ssh -o ProxyCommand='nc -U": "TestUnixSocketIsServed does it, without nc",
 	"systemd-socket-activate":    "TestSocketActivation does it",
+	"install -D":                 "it changes the machine",
+	"apt install":                "it changes the machine: .ci/packages installs the package",
+	"dnf install":                "it needs Fedora: .ci/packages checks the package",
+	"sshchat ping":               "the server of the tests has another port: TestPing does it",
+	"podman":                     "it needs Podman: .ci/packages builds and runs the image",
+	"systemd-sysusers":           "it changes the machine",
 	"ssh -p 2222 alice@chat.example.org reload --restart": "the server is the tests' own process: TestRestartBesideFiftySessions does it",
 	"ssh -p 2222 alice@chat.example.org sources forgive":  "no address is refused here: testdata/sources.txtar does it",
 }

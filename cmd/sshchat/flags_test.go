@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -106,11 +107,44 @@ func TestVersionAsJSON(t *testing.T) {
 	if code := run(context.Background(), []string{"version", "--json"}, strings.NewReader(""), &out, io.Discard); code != 0 {
 		t.Fatalf("exit %d", code)
 	}
-	var v struct {
-		Version string
-		Erases  *bool
+	var v map[string]any
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		t.Fatalf("%s: %v", &out, err)
 	}
-	if err := json.Unmarshal(out.Bytes(), &v); err != nil || v.Version == "" || v.Erases == nil {
-		t.Errorf("%s: %v", &out, err)
+	for _, name := range []string{"version", "go", "os", "arch"} {
+		if s, ok := v[name].(string); !ok || s == "" {
+			t.Errorf("%s: no %s", &out, name)
+		}
+	}
+	for _, name := range []string{"revision", "time", "modified", "erases"} { // tests are built without git
+		if _, ok := v[name]; !ok {
+			t.Errorf("%s: no %s", &out, name)
+		}
+	}
+}
+
+// The version is what the compiler has put into the program, in every way that it is built.
+func TestVersionIsOfTheBuild(t *testing.T) {
+	t.Parallel()
+	git := []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef0123"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
+	}
+	module := func(version string) debug.Module { return debug.Module{Path: "sshchat", Version: version} }
+	for _, c := range []struct {
+		info     *debug.BuildInfo
+		version  string
+		revision bool
+	}{
+		{nil, "unknown", false},
+		{&debug.BuildInfo{}, "devel", false},
+		{&debug.BuildInfo{Main: module("(devel)")}, "devel", false},
+		{&debug.BuildInfo{Main: module("(devel)"), Settings: git}, "devel-0123456789ab", true},
+		{&debug.BuildInfo{Main: module("v1.2.0"), Settings: git}, "v1.2.0", true},
+		{&debug.BuildInfo{Main: module("v1.2.0")}, "v1.2.0", false},
+	} {
+		b := buildOf(c.info)
+		if b.Version != c.version || c.revision != (b.Revision == "0123456789abcdef0123" && b.Time == "2026-01-02T03:04:05Z" && b.Modified) {
+			t.Errorf("%v: %+v", c.info, b)
+		}
 	}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
-	"sshchat/store/agesplit"
 
 	"github.com/spf13/cobra"
 )
@@ -29,7 +27,7 @@ func main() {
 // run is main with its surroundings as arguments, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand()
-	root.AddCommand(readCommand(), openCommand(), verifyCommand(), adminCommand(), restoreCommand(), doctorCommand(), configCommand(), versionCommand(), manCommand())
+	root.AddCommand(readCommand(), openCommand(), verifyCommand(), adminCommand(), restoreCommand(), doctorCommand(), configCommand(), pingCommand(), versionCommand(), manCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -66,21 +64,4 @@ func atMost(n int) cobra.PositionalArgs {
 		}
 		return &badSetting{fmt.Sprintf("unexpected %s %q (see %s --help)", what, args[n], cmd.CommandPath())}
 	}
-}
-
-func versionCommand() *cobra.Command {
-	asJSON := false
-	cmd := &cobra.Command{Use: "version [--json]", Short: "print the version", Args: atMost(0), SilenceUsage: true, SilenceErrors: true}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !asJSON {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", version(), memory())
-			return err
-		}
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
-			Version string `json:"version"`
-			Erases  bool   `json:"erases"` // keys and passwords are erased from memory after use
-		}{version(), agesplit.Erases})
-	}
-	return cmd
 }

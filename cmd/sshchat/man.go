@@ -143,6 +143,9 @@ func (m manual) entry(e command.Explained) {
 
 func (m manual) flags(f *pflag.FlagSet) {
 	f.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
 		name := "--" + f.Name
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", " + name

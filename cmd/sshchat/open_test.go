@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -211,7 +210,7 @@ func openTyping(t *testing.T, phrase string, args ...string) (said string, code 
 func openAlone(t *testing.T, args ...string) (out, errs string, code int) {
 	t.Helper()
 	cmd := openProcess(t, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = ownSession()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Run()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -112,16 +111,6 @@ func TestKeysInNumbers(t *testing.T) {
 			t.Errorf("%s: %v for a thousand bytes", name, took)
 		}
 	}
-}
-
-// processorTime is what this process has had of the processor.
-func processorTime(t testing.TB) time.Duration {
-	t.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // A paste whose end is cut in two by a slow network ends all the same.

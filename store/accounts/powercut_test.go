@@ -7,10 +7,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/changes"
@@ -287,7 +286,7 @@ func (s *tale) differsByEdit(is, base, edited *chat.State) error {
 func TestEveryOperationOfAStoreFails(t *testing.T) {
 	powercut.Start(t)
 	tried, died, run := 0, 0, 0
-	for _, failure := range []error{unix.EIO, unix.ENOSPC} {
+	for _, failure := range []error{syscall.EIO, syscall.ENOSPC} {
 		for _, forever := range []bool{false, true} {
 			run++
 			for at := powercut.Points(run, 1); ; at += powercut.Points(4, 1) {

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
@@ -190,7 +189,7 @@ func TestActsAreRestoredOnceWhereTheClockWasSetBack(t *testing.T) {
 func TestEveryOperationOfTheAuditLogFails(t *testing.T) {
 	t.Parallel()
 	indices := 0
-	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
+	for _, failure := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
 				d := powercut.New()

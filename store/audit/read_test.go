@@ -14,10 +14,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
@@ -430,7 +429,7 @@ func TestRotationWithoutFilesToOpenKeepsTheArchives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.set(nil, unix.EMFILE)
+	d.set(nil, syscall.EMFILE)
 	failed := false
 	for i := 0; i < 20 && !failed; i++ {
 		failed = a.Append(act(0)) != nil

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
@@ -121,7 +120,7 @@ func TestPowerCut(t *testing.T) {
 func TestEveryOperationFails(t *testing.T) {
 	t.Parallel()
 	tried, died := 0, 0
-	for _, failure := range []error{unix.EIO, unix.ENOSPC} {
+	for _, failure := range []error{syscall.EIO, syscall.ENOSPC} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
 				d := powercut.New()
@@ -165,7 +164,7 @@ func TestLogThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	for at := 1; ; at++ {
 		d := powercut.New()
-		d.Fail(at, unix.ENOSPC)
+		d.Fail(at, syscall.ENOSPC)
 		_, err := Create(d, path, Checkpoint{})
 		if !d.Failed() {
 			break

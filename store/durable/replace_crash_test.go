@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
@@ -70,7 +69,7 @@ func TestReplacedFileIsOldOrNew(t *testing.T) {
 func TestEveryOperationOfAReplacementFails(t *testing.T) {
 	t.Parallel()
 	indices := 0
-	for _, failure := range []error{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
+	for _, failure := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT} {
 		for _, forever := range []bool{false, true} {
 			for at := 1; ; at++ {
 				d := powercut.New()

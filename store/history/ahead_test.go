@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
@@ -103,7 +103,7 @@ func TestWindowsMadeAheadOutliveAFailure(t *testing.T) {
 			if drops {
 				tx.Rollback()
 			} else {
-				disk.FailFrom(1, unix.ENOSPC)
+				disk.FailFrom(1, syscall.ENOSPC)
 				if tx.Store() == nil {
 					t.Fatal("stored on a full disk")
 				}

@@ -7,10 +7,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
@@ -118,8 +118,8 @@ func TestDeletionInAFailedBatch(t *testing.T) {
 	if err := h.Commit([]chat.Event{p.message(chat.General, alice.name, "one")}); err != nil {
 		t.Fatal(err)
 	}
-	d.Fail(1, unix.ENOSPC)
-	if err := h.Commit([]chat.Event{p.amendment(alice, 1, "")}); !errors.Is(err, unix.ENOSPC) {
+	d.Fail(1, syscall.ENOSPC)
+	if err := h.Commit([]chat.Event{p.amendment(alice, 1, "")}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
 	p.seqs[chat.General] = 1

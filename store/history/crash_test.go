@@ -10,10 +10,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable"
@@ -185,7 +184,7 @@ func TestEveryOperationOfTheHistoryFails(t *testing.T) {
 	seed := powercut.Seed(t)
 	failOperation(t, 0, nil, false)
 	indices, step := 0, powercut.Points(7, 1)
-	for i, failure := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO} {
+	for i, failure := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for j, forever := range []bool{false, true} {
 			for at := 1 + (int(seed%7)+3*i+5*j)%step; failOperation(t, at, failure, forever); at += step {
 				indices++
@@ -275,7 +274,7 @@ func TestLeaverInAFailedBatch(t *testing.T) {
 		h.endAll(t)
 		p.say(alice, "two")
 		h.endAll(t)
-		d.Fail(1, unix.ENOSPC)
+		d.Fail(1, syscall.ENOSPC)
 		err = h.Commit([]chat.Event{
 			p.message(chat.General, alice.name, "never stored"),
 			change(chat.General, chat.Leave, bob.name),
@@ -498,7 +497,7 @@ func TestWritesThatKeepFailingAreFinal(t *testing.T) {
 	for _, c := range []struct {
 		failure error
 		final   bool
-	}{{unix.EIO, true}, {unix.EROFS, true}, {unix.ENOSPC, false}, {unix.EDQUOT, false}} {
+	}{{syscall.EIO, true}, {syscall.EROFS, true}, {syscall.ENOSPC, false}, {syscall.EDQUOT, false}} {
 		p := newPlace(t, alice)
 		d := powercut.New()
 		h, err := open(d, "data", p.opt)

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
@@ -152,7 +152,7 @@ func TestNobodyWaitsAfterFailedWrites(t *testing.T) {
 	fill := func(full bool) {
 		d.Heal()
 		if full {
-			d.FailFrom(1, unix.ENOSPC)
+			d.FailFrom(1, syscall.ENOSPC)
 		}
 	}
 	for range 3 { // the window made ahead begins, in vain; a change spoils it; the next is made in a hurry, in vain

@@ -14,11 +14,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -686,7 +686,7 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.log = append(v.log, logged{lines: tx.Records(), said: []chat.Message{e.Message}})
-	disks[0].FailFrom(1, unix.ENOSPC)
+	disks[0].FailFrom(1, syscall.ENOSPC)
 	if len(tx.Records()) == 0 {
 		tx.Rollback()
 	} else if tx.Store() == nil {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
-	"golang.org/x/sys/unix"
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
@@ -97,7 +97,7 @@ func TestRolledBackTransaction(t *testing.T) {
 			if drops {
 				tx.Rollback()
 			} else {
-				disk.Fail(1, unix.ENOSPC)
+				disk.Fail(1, syscall.ENOSPC)
 				if err := tx.Store(); err == nil {
 					t.Fatal("stored on a full disk")
 				}

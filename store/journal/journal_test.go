@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,8 +11,6 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/store/accounts"
 	"sshchat/store/durable/powercut"
-
-	"golang.org/x/sys/unix"
 )
 
 // one is a folder in which alice has an account, and its hub has stopped.
@@ -222,7 +221,7 @@ func TestUsersJSONWaitsForTheAuditLog(t *testing.T) {
 	for at := 1; ; at++ {
 		f, _ := one(t, powercut.New())
 		d := f.disk.(*powercut.Disk)
-		d.Fail(at, unix.ENOSPC)
+		d.Fail(at, syscall.ENOSPC)
 		err := f.Append(acted(t, f))
 		failed := d.Failed()
 		d.Heal()

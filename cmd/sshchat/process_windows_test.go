@@ -1,0 +1,13 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Windows has no such groups, sessions and signals: tests that need them fail there.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+
+func signalGroup(int, syscall.Signal) error { return errors.ErrUnsupported }
+
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
