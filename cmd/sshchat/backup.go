@@ -44,7 +44,7 @@ func backup(ctx context.Context, w io.Writer, st *stores, data string, hostKeys 
 // restoreCommand makes a data folder of a backup.
 func restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "restore FOLDER", Short: "make a data folder of a backup, which is read from standard input: restore FOLDER <chat.tar",
+		Use: "restore FOLDER", Short: "make a data folder of a backup: sshchat restore FOLDER <chat.tar",
 		Long: `Reads the tar that the backup command printed, and checks all of it before anything is put in place: that it has the files of a
 backup and nothing else, is not cut short, and that history, accounts and audit log are intact and belong together.
 FOLDER must not exist, or be empty. It gets all of the backup, or nothing. Reports which host key clients will see.`,

@@ -25,7 +25,7 @@ var errFailing = errors.New("something fails; see above")
 func doctorCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use: "doctor [--data FOLDER] [--config FILE] [--json]", Short: "look for what is wrong with the server's folder, machine and settings, and say what to do",
+		Use: "doctor [--data FOLDER] [--config FILE] [--json]", Short: "look at folder, machine and settings for what is wrong, and say what to do",
 		Long: `Looks at the settings, at the data folder and the owner and mode of its files, at host key, accounts, history, clock and the last
 backup, at free space, limits and ports. Each line begins with ok, warn or fail, and ends with what to do.
 It changes nothing. The server may be running. The exit status is 1 if anything fails.

@@ -54,7 +54,7 @@ func TestEveryFlagRefusesInPlainWords(t *testing.T) {
 			return
 		}
 		switch g.value.(type) {
-		case *textual, *list, *choice: // which say what they are, and what they must be
+		case *textual, *list, *choice, *addresses: // which say what they are, and what they must be
 			return
 		}
 		said, code := sshchatHere(t, "--"+f.Name+"=[nonsense]")

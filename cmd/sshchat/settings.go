@@ -99,13 +99,13 @@ func (s *settings) table() []setting {
 
 func (s *settings) basics() []setting {
 	return []setting{
-		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "address and port, or Unix socket, such as unix:/run/sshchat/chat.sock, to listen on (repeatable)"},
+		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "where to listen: HOST:PORT or unix:PATH (repeatable)"},
 		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder for accounts, history and host keys; created if it does not exist"},
 		{name: "host-key", group: serverGroup, value: &textual{&s.hostKey, "FILE", checkHostKey}, help: "private host key (ed25519), which is never changed there: a path, or the name of a credential of the systemd service; if empty, the one in the data folder"},
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},
 		{name: "address", group: serverGroup, first: true, live: true, value: &textual{&s.address, "TEXT", checkReach}, help: `how users reach it, shown in hints, such as "-p 2222 NAME@chat.host"; if empty, the address they connected to`},
-		{name: "log-format", group: operationGroup, first: true, value: &choice{&s.logFormat, []string{"text", "json"}}, help: "format of the log on standard error; if that is the systemd journal, text has the journal's priorities and fields"},
+		{name: "log-format", group: operationGroup, first: true, value: &choice{&s.logFormat, []string{"text", "json"}}, help: "format of the log on standard error"},
 		{name: "log-level", group: operationGroup, live: true, value: &choice{&s.logLevel, []string{"error", "warn", "info", "debug"}}, help: "what is logged: error (an admin is needed now), also warn (worth a look), also info (what happens), or all"},
 		{name: "metrics", group: operationGroup, first: true, value: &textual{&s.metrics, "ADDRESS", checkMetrics}, help: "address for Prometheus (/metrics) and for checks (/healthz, /readyz), such as 127.0.0.1:9222; if empty, none"},
 		{name: "metrics-allow", group: operationGroup, value: (*prefixes)(&s.metricsAllow), help: "addresses and networks that may read the metrics, besides this machine (repeatable)"},

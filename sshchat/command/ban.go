@@ -230,14 +230,14 @@ var _ = add(&Command{
 // Who may create an account by themselves.
 var (
 	_ = registration("registration open", "let everyone create an account", chat.Open)
-	_ = registration("registration invite", "let people with an invite create an account", chat.InviteOnly)
+	_ = registration("registration invite", "let people create an account with an invite", chat.InviteOnly)
 	_ = registration("registration closed", "let nobody create an account", chat.Closed)
 	_ = registration("registration default", "let the setting say who may create an account", "")
 )
 
 func registration(name, brief string, to chat.Registration) *Command {
-	more := "It takes effect at once, also for people who are creating an account just now, and lasts until `registration default`,\n" +
-		"whatever the setting says."
+	more := "It takes effect at once, also for people who are creating an account just now, and lasts until\n" +
+		"`registration default`, whatever the setting says."
 	if to == "" {
 		more = "It ends what `registration open`, `registration invite` or `registration closed` decided."
 	}

@@ -27,7 +27,11 @@ func TestFlagsAreNoText(t *testing.T) {
 			case cmd.Words == 1:
 				line += "bob "
 			}
-			r.refuses(line+"--nonsense", chat.Usage, "unknown flag --nonsense; to send it as text, put -- before it")
+			hint := "; to send it as text, put -- before it"
+			if cmd.AsIs {
+				hint = "" // the word is a name, and no name begins so
+			}
+			r.refuses(line+"--nonsense", chat.Usage, "unknown flag --nonsense"+hint)
 			r.refuses(line+"--nonsense text", chat.Usage, "usage: ")
 			if help := r.must(line + "--help"); !strings.Contains(help, cmd.usage(ui)) {
 				t.Errorf("%s--help: %s", line, help)

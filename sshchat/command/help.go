@@ -156,7 +156,7 @@ func (cmd *Command) usage(ui UI) string {
 var argNames = map[string]string{
 	"USER": "a name", "NAME": "a name", "ROOM": "a room", "TEXT": "a text", "TEXT|-": "a text", "WORDS": "a word", "ID": "an ID", "EMOJI": "an emoji",
 	"KEY": "a key", "KEY|-": "a key", "CODE": "a code", "FINGERPRINT": "a fingerprint", "ADDRESS": "an address", "on|off": "on or off",
-	"10s|off": "a duration or off", "user|mod|admin": "a role", "USER|ip=CIDR|key=FINGERPRINT": "a name, ip=ADDRESS or key=FINGERPRINT",
+	"10s|off": "a duration or off", "user|mod|admin": "a role", "ID|USER": "an ID or a name", "-": "- for standard input", "USER|ip=CIDR|key=FINGERPRINT": "a name, ip=ADDRESS or key=FINGERPRINT",
 }
 
 // required are the arguments that the command cannot do without, as a sentence lists them.

@@ -111,7 +111,7 @@ panics               sessions ended by a fault in the server`,
 			c.Printf("%-20s %d\n", f.Name, f.Value)
 		}
 		if !c.json() {
-			c.Printf("\n%s\n", c.registration())
+			c.Notef("%s", c.registration())
 		}
 		return nil
 	},

@@ -284,9 +284,9 @@ func aliasNames(_ *Services, a chat.Account, before []string) (names []string) {
 
 var _ = add(&Command{
 	Name: "alias", Args: "[NAME] [TEXT]", Brief: "list your aliases, or create one", Group: Yours,
-	More: "`NAME ARGUMENTS` in the chat then types TEXT for you: a message, or a command with its slash. In TEXT, $1 to $9 are\n" +
-		"single arguments, $* is all of them, and $$ is a dollar sign; without any of these they come after TEXT. It cannot have the\n" +
-		"name of a command, and is expanded once. -d removes it. Saved, and used in all your sessions.",
+	More: "/NAME ARGUMENTS in the chat then types TEXT for you: a message, or a command with its slash. In TEXT, $1 to $9 are\n" +
+		"single arguments, $* is all of them, and $$ is a dollar sign; without any of these they come after TEXT. It cannot\n" +
+		"have the name of a command, and is expanded once. -d removes it. Saved, and used in all your sessions.",
 	UIs: Both, Effect: ChangesOwn, List: true, Account: true, Text: true, AsIs: true, Choices: aliasNames,
 	Flags: func(f *pflag.FlagSet) {
 		f.BoolP("delete", "d", false, "remove the alias")
@@ -302,6 +302,8 @@ var _ = add(&Command{
 		switch name = strings.TrimPrefix(name, "/"); {
 		case name == "":
 			return listAliases(c, Aliases(c.Account))
+		case strings.HasPrefix(name, "-"):
+			return c.usage("alias: unknown flag %s", text.Clean(name, 40))
 		case remove:
 			return removeAlias(ctx, c, name)
 		case line == "":

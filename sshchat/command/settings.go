@@ -45,9 +45,9 @@ type setting struct {
 var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
 	themeSetting      = &setting{name: "theme", brief: "colours"}
-	colorSetting      = &setting{name: chat.ColorSetting, values: append([]string{"auto"}, chat.NameColors...), brief: "the color of your name, for others, too"}
+	colorSetting      = &setting{name: chat.ColorSetting, values: append([]string{"auto"}, chat.NameColors...), brief: "the color of your name for everyone; see color -h"}
 	layoutSetting     = &setting{name: "layout", values: []string{"aligned", "compact"}, brief: "where names stand"}
-	paneSetting       = &setting{name: "pane", values: []string{"off", "on"}, brief: "the people of the room beside its messages, on screens of 100 columns and more"}
+	paneSetting       = &setting{name: "pane", values: []string{"off", "on"}, brief: "who is in the room, beside its messages: off or on"}
 	timestampsSetting = &setting{name: "timestamps", values: []string{"time", "off", "datetime"}, brief: "the time before messages"}
 	zoneSetting       = &setting{name: "zone", brief: "time zone, like Europe/Vienna", check: checkZone}
 	bellSetting       = &setting{name: "bell", values: []string{"mention", "off", "all"}, brief: "when the terminal's bell rings"}
@@ -100,10 +100,16 @@ func (s *setting) choices(v *Services) []string {
 	return s.values
 }
 
+// meaningWidth is what the list of settings has for a meaning, in columns, on a terminal of 80. The command of a setting with
+// more choices names them.
+const meaningWidth = 52
+
 // meaning is what it is about, and what it can be.
 func (s *setting) meaning(v *Services) string {
 	if choices := s.choices(v); len(choices) > 0 {
-		return s.brief + ": " + either(choices)
+		if said := s.brief + ": " + either(choices); len(said) <= meaningWidth {
+			return said
+		}
 	}
 	return s.brief
 }
@@ -260,7 +266,7 @@ func joinNames(names []chat.Name) (string, error) {
 var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
 	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or show the themes")
-	_ = settingCommand("color", "[NAME|auto]", colorSetting, "choose the color of your name, which others see")
+	_ = settingCommand("color", "[NAME|auto]", colorSetting, "choose the color of your name for everyone")
 	_ = settingCommand("layout", "[aligned|compact]", layoutSetting, "names in a column, or before messages")
 	_ = settingCommand("pane", "[on|off]", paneSetting, "show who is in the room beside its messages")
 	_ = settingCommand("timestamp", "[off|time|datetime]", timestampsSetting, "the time before messages")

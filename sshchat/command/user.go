@@ -65,7 +65,7 @@ var _ = add(&Command{
 })
 
 var _ = add(&Command{
-	Name: "user import", Args: "[NAME] -", Brief: "create accounts, and add keys, from a list of keys",
+	Name: "user import", Args: "[NAME] -", Brief: "create accounts and add keys from a list",
 	More: "With NAME, standard input is NAME's authorized_keys: a public key on each line, as a forge has it at /NAME.keys.\n" +
 		"Without, each line is a name and a public key: NAME ssh-ed25519 AAAA… [COMMENT]. A person can have several lines.\n" +
 		"Accounts are created for people who have none; others get the keys that they lack, and are notified. If a line is\n" +
@@ -223,7 +223,7 @@ func importLine(c *Call, line string) (name chat.Name, key chat.Key, err error) 
 	}
 	if key, err = c.Accounts.ParseKey(line); err != nil && len(c.Args) == 1 {
 		if _, bare := c.Accounts.ParseKey(word + " " + line); bare == nil {
-			err = failed("put the name before the key; for the keys of one person: %s", c.typed("user import NAME -"))
+			err = failed("put the name before the key; for the keys of one person: %s", c.typed("user import")+" NAME -")
 		}
 	}
 	return name, key, err
@@ -258,8 +258,9 @@ func accountOf(a chat.Account) accountJSON {
 
 var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Args: "[--stale TIME]", Brief: "list the accounts",
-	More: "With --stale 90d, only those that nobody has used for 90 days. An account that was never used counts from its creation.",
-	UIs:  Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0,
+	More: "With --stale 90d, only those that nobody has used for 90 days. An account that was never used counts from its\n" +
+		"creation.",
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) {
 		jsonFlag(f)
 		f.String("stale", "", "only accounts not used for so long, such as `90d`")

@@ -49,7 +49,7 @@ func (c *Call) typed(line string) string { return cmp.Or(c.Next, c.UI).Type(line
 // Reach returns ssh's arguments to reach the server under a name: "-p 2222 alice@chat.host". It uses the operator's
 // setting, or the address that the connection came to, which its user can reach.
 func (s *Services) Reach(name string, at net.Addr) string {
-	return strings.Replace(cmp.Or(s.Entrance().Address, AddressOf(at)), "NAME", name, 1)
+	return strings.Replace(cmp.Or(s.configured().Address, AddressOf(at)), "NAME", name, 1)
 }
 
 // Login is Reach for the caller.
