@@ -106,7 +106,7 @@ func OpenElsewhere(dir, file string, guarded bool) (*Ring, error) {
 }
 
 // ErrElsewhere means that the current key is not in the folder, and has to be changed where it is.
-var ErrElsewhere = errors.New("the host key is not in the data folder: replace it where it is, and restart the server")
+var ErrElsewhere = errors.New("the host key is not in the data folder: replace the file that the setting host-key names, and restart the server")
 
 // currentPath is where the current key is.
 func (r *Ring) currentPath() string { return cmp.Or(r.own, r.path) }

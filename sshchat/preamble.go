@@ -88,11 +88,11 @@ func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 	if !limits.isProxy(limit.AddrOf(from)) {
 		return nil, true
 	}
-	if !s.awaitHeader(limits.Starting) {
+	if !s.headers.begin(limits.Starting) {
 		s.refuseHeader(from, fmt.Errorf("%d connections have not sent their PROXY protocol header yet", limits.Starting))
 		return nil, false
 	}
-	defer s.headers.Add(-1)
+	defer s.headers.end()
 	defer context.AfterFunc(s.stop, func() { nc.Close() })()
 	nc.SetReadDeadline(time.Now().Add(min(limits.KeyExchange, limits.Handshake))) // if it fails, so does reading
 	h, err := proxy.Read(nc)
@@ -114,18 +114,23 @@ func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 	return &h, true
 }
 
-// awaitHeader counts one more whose header is awaited, unless there are as many as may be. Those that are refused do not count.
-func (s *Server) awaitHeader(most int) bool {
+// awaited counts the connections whose header is awaited. Its methods may be called from any goroutine.
+type awaited struct{ n atomic.Int64 }
+
+// begin counts one more, unless there are as many as may be. Those that are refused do not count.
+func (a *awaited) begin(most int) bool {
 	for {
-		n := s.headers.Load()
+		n := a.n.Load()
 		if n >= int64(most) {
 			return false
 		}
-		if s.headers.CompareAndSwap(n, n+1) {
+		if a.n.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}
 }
+
+func (a *awaited) end() { a.n.Add(-1) }
 
 // refuseHeader logs that a connection from a load balancer was refused.
 func (s *Server) refuseHeader(from net.Addr, why error) {

@@ -66,7 +66,7 @@ type Server struct {
 
 	draining     atomic.Bool   // no login and no session any more; set with mu held
 	ending       atomic.Int32  // an Ending: what draining is for
-	headers      atomic.Int64  // connections from load balancers whose PROXY protocol header is awaited
+	headers      awaited       // connections from load balancers whose PROXY protocol header is awaited
 	turningAway  chan struct{} // holds a token for each connection that is being sent the reason for its refusal
 	stop         context.Context
 	stopSessions context.CancelFunc

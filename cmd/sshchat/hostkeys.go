@@ -66,7 +66,7 @@ func (s *settings) hostKeyFile() (path string, credential bool, err error) {
 	}
 	folder := os.Getenv("CREDENTIALS_DIRECTORY")
 	if folder == "" {
-		return "", false, s.bad("host-key", "%q without a folder is a credential of the systemd service, and there are none; write ./%s for a file here", s.hostKey, s.hostKey)
+		return "", false, s.bad("host-key", "%q without a folder must be a credential of the systemd service, which has no credentials; write ./%s for a file here", s.hostKey, s.hostKey)
 	}
 	return filepath.Join(folder, s.hostKey), true, nil
 }

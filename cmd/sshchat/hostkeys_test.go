@@ -167,7 +167,7 @@ func TestHostKeyFromACredential(t *testing.T) {
 		t.Errorf("hostkey list: %s", out)
 	}
 	for _, line := range []string{"hostkey rotate", "hostkey rotate --now"} {
-		if _, errs, code := boss.exec(line, ""); code != 1 || !strings.Contains(errs, "replace it where it is") && !strings.Contains(errs, "no next host key") {
+		if _, errs, code := boss.exec(line, ""); code != 1 || !strings.Contains(errs, "replace the file that the setting host-key names") && !strings.Contains(errs, "no next host key") {
 			t.Errorf("%s: exit %d, %s", line, code, errs)
 		}
 	}
