@@ -168,8 +168,8 @@ func TestAttackPasteWithoutEnd(t *testing.T) {
 	}
 	healthy(t, s, bob)
 	o := mallory.plain(80, 24)
-	o.sees("Welcome")
-	o.typeln("\x1b[200~a paste\nwith an end\x1b[201~")
+	o.sees("Welcome") // and what was left in the input, which Ctrl+A Ctrl+K deletes
+	o.typeln("\x01\x0b\x1b[200~a paste\nwith an end\x1b[201~")
 	o.sees("with an end")
 	row.Tried("3 MiB in each of %d ways", ways)
 	row.Held("the server's memory does not grow, and other people's messages arrive")

@@ -72,7 +72,7 @@ func other(t *testing.T, row setting) (word, shown string) {
 		return "authfail:1m", `"authfail:1m noauth:1s grace-exceeded:10s min:15s max:10m"`
 	}
 	word = map[string]string{
-		"listen": "127.0.0.1:2022", "data": filepath.Join(t.TempDir(), "elsewhere"), "name": "chat.example", "address": "NAME@chat.example",
+		"listen": "127.0.0.1:2022", "data": filepath.Join(t.TempDir(), "elsewhere"), "name": "chat.example", "address": "NAME@chat.example", "host-key": filepath.Join(t.TempDir(), "host_key"),
 		"metrics": "127.0.0.1:9222", "admin": "root=" + keyFile(t, "-t", "ed25519") + ".pub",
 	}[row.name]
 	if word == "" {
