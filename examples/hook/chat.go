@@ -138,25 +138,20 @@ func (q *queue) add(message string) (p *post, ok bool) {
 
 // run says what is in the queue until that is closed and empty, or until ctx ends. It returns how many are left.
 func (q *queue) run(ctx context.Context) (left int) {
-	for {
-		select {
-		case p, more := <-q.posts:
-			if !more {
-				q.idle()
-				return left
-			}
-			if q.deliver(ctx, p); p.err != nil {
-				log.Printf("not posted: %v: %q", p.err, cut(p.text, 80))
-				if errors.Is(p.err, context.Canceled) {
-					left++
-				}
-			}
-			close(p.done)
-			if len(q.posts) == 0 {
-				q.idle()
+	for p := range q.posts {
+		if q.deliver(ctx, p); p.err != nil {
+			log.Printf("not posted: %v: %q", p.err, cut(p.text, 80))
+			if errors.Is(p.err, context.Canceled) {
+				left++
 			}
 		}
+		close(p.done)
+		if len(q.posts) == 0 {
+			q.idle()
+		}
 	}
+	q.idle()
+	return left
 }
 
 // deliver says a message, as often as it takes: a message may be said twice if the connection is lost at the wrong moment.
