@@ -39,7 +39,7 @@ func TestDoctorOfTheHealthy(t *testing.T) {
 	alice.must("say general hello")
 	alice.must("backup")
 	for _, running := range []bool{true, false} {
-		waitFor(t, "accounts that are written", func() bool { return strings.Contains(readText(t, filepath.Join(s.data, "users.json")), "alice") })
+		waitFor(t, "accounts that are written", func() bool { return strings.Contains(readText(t, filepath.Join(s.data, "users.json")), `"admin"`) })
 		before := filesOf(t, s.data)
 		out := findings(t, "--data", s.data, "--listen", s.addr)
 		if strings.Contains(out, "fail ") || strings.Contains(out, "chmod") {

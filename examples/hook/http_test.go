@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +24,28 @@ import (
 
 // room stands for the chat.
 type room struct {
-	said []string
-	err  error // of the next messages
+	mu   sync.Mutex
+	said []string // guarded by mu
+	err  error    // guarded by mu; of the next messages
+}
+
+// fail has the next messages fail; nil ends that.
+func (r *room) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+// messages are those said so far.
+func (r *room) messages() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.said)
 }
 
 func (r *room) say(message string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.err != nil {
 		return "", r.err
 	}
@@ -96,10 +115,10 @@ func TestAnswers(t *testing.T) {
 		is(answer(h, request(t, "testdata/json.json", func(r *http.Request) { r.URL.Path = "/else" })), 404, "")
 		is(answer(h, request(t, "testdata/json.json", func(r *http.Request) { r.Method = http.MethodGet })), 405, "")
 		is(answer(h, request(t, "testdata/json.json", func(r *http.Request) { r.Body = io.NopCloser(io.LimitReader(zeros{}, maxBody+1)) })), 413, "")
-		r.err = &refused{"this key may only be used for say:#dev"}
+		r.fail(&refused{"this key may only be used for say:#dev"})
 		is(send(), 502, "this key may only")
-		if r.err = errors.New("the connection is lost"); len(r.said) != 1 {
-			t.Errorf("said: %q", r.said)
+		if r.fail(errors.New("the connection is lost")); len(r.messages()) != 1 {
+			t.Errorf("said: %q", r.messages())
 		}
 		is(send(), 202, "") // it is tried again
 		is(send(), 202, "")
@@ -109,15 +128,15 @@ func TestAnswers(t *testing.T) {
 		if w.Header().Get("Retry-After") == "" {
 			t.Error("503 without Retry-After")
 		}
-		r.err = nil
+		r.fail(nil)
 		time.Sleep(time.Minute)
-		if len(r.said) != 4 {
-			t.Errorf("said: %q", r.said)
+		if len(r.messages()) != 4 {
+			t.Errorf("said: %q", r.messages())
 		}
-		r.err = errors.New("away")
+		r.fail(errors.New("away"))
 		is(send(), 202, "")
 		time.Sleep(2 * time.Hour) // it is given up
-		r.err = nil
+		r.fail(nil)
 		is(send(), 200, "ci/5")
 	})
 }
@@ -129,7 +148,7 @@ func TestQueueEnds(t *testing.T) {
 		for _, away := range []bool{false, true} {
 			r := &room{}
 			if away {
-				r.err = errors.New("away")
+				r.fail(errors.New("away"))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			q := &queue{posts: make(chan *post, 3), keep: time.Hour, say: r.say, idle: func() {}, pause: time.Sleep}
