@@ -113,6 +113,9 @@ func (a Account) key(fingerprint string) int {
 	return slices.IndexFunc(a.Keys, func(k Key) bool { return k.Fingerprint == fingerprint })
 }
 
+// HasKey reports whether the account has a key with that fingerprint.
+func (a Account) HasKey(fingerprint string) bool { return a.key(fingerprint) >= 0 }
+
 // Reads reports whether one of the account's keys or its password can open sealed history.
 func (a Account) Reads() bool {
 	if a.Password {

@@ -473,7 +473,7 @@ func (a Account) edited(base, edit Account) Account {
 		a = a.WithFactor(edit.Factor)
 	}
 	keys := slices.DeleteFunc(slices.Clone(a.Keys), func(k Key) bool {
-		return base.key(k.Fingerprint) >= 0 && edit.key(k.Fingerprint) < 0
+		return base.HasKey(k.Fingerprint) && !edit.HasKey(k.Fingerprint)
 	})
 	a.Keys = keys
 	for _, k := range edit.Keys {

@@ -126,7 +126,7 @@ func (in Import) person(tx *transaction, p Account) error {
 	case known == nil:
 		return CreateAccount{Account: p, Since: in.Since}.decide(tx)
 	}
-	lacks := slices.DeleteFunc(slices.Clone(p.Keys), func(k Key) bool { return known.key(k.Fingerprint) >= 0 })
+	lacks := slices.DeleteFunc(slices.Clone(p.Keys), func(k Key) bool { return known.HasKey(k.Fingerprint) })
 	if len(lacks) == 0 {
 		return nil
 	}
@@ -276,7 +276,7 @@ func (in AddKeys) decide(tx *transaction) error {
 	a.Keys = slices.Clip(a.Keys)
 	for _, k := range in.Keys {
 		switch {
-		case a.key(k.Fingerprint) >= 0:
+		case a.HasKey(k.Fingerprint):
 			return ErrKeyTaken
 		case len(a.Keys) >= MaxKeys:
 			return ErrTooManyKeys.Because("an account can have at most %d", MaxKeys)

@@ -69,7 +69,7 @@ func (in Ban) decide(tx *transaction) error {
 		return denied("you are connected from there yourself")
 	case s.Net.IsValid() && s.Net.Overlaps(loopback[s.Net.Addr().Is4()]) && !in.Force:
 		return denied("%s includes loopback addresses, which all clients behind a proxy may have; to ban it anyway, use --force", s.Net)
-	case s.Key != "" && tx.me != nil && tx.me.key(s.Key) >= 0:
+	case s.Key != "" && tx.me != nil && tx.me.HasKey(s.Key):
 		return denied("that is your own key")
 	}
 	if err := tx.mayHit(s, in.Seen); err != nil {

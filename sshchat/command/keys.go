@@ -3,10 +3,12 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command/keylist"
 	"sshchat/sshchat/text"
 
 	"filippo.io/age"
@@ -123,14 +125,22 @@ func parseOnly(c *Call, words string) (chat.Only, error) {
 
 // addKeys gives an account all of the keys, or none.
 func addKeys(ctx context.Context, c *Call, a chat.Account, keys []chat.Key) error {
-	kept := make([]chat.Key, len(keys))
-	for i, key := range keys {
-		var err error
-		if kept[i], err = c.Accounts.NewKey(key); err != nil {
-			return err
-		}
+	kept, err := newKeys(c, keys)
+	if err != nil {
+		return err
 	}
 	return c.decide(ctx, chat.AddKeys{ID: a.ID, Keys: kept})
+}
+
+// newKeys returns the keys as they are kept.
+func newKeys(c *Call, keys []chat.Key) (kept []chat.Key, err error) {
+	kept = make([]chat.Key, len(keys))
+	for i, key := range keys {
+		if kept[i], err = c.Accounts.NewKey(key); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
 }
 
 // noteUseOf warns if an added key cannot open history although one might expect it to.
@@ -167,14 +177,8 @@ func readKeys(c *Call) ([]chat.Key, error) {
 		return nil, nil
 	case c.Text == "-" && c.UI == Exec:
 		lines = nil
-		err := eachLine(c, maxKeyLine, func(line string) error {
-			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-				return nil
-			}
-			if lines = append(lines, line); len(lines) > maxKeyLines {
-				return failed("standard input has more than %d keys, which is more than an account can have", maxKeyLines)
-			}
-			return nil
+		err := eachKeyLine(c, maxKeyLines, ", which is more than an account can have", func(_ int, line string) {
+			lines = append(lines, line)
 		})
 		if err != nil {
 			return nil, err
@@ -192,6 +196,23 @@ func readKeys(c *Call) ([]chat.Key, error) {
 		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+// eachKeyLine calls f with the number and text of each line of standard input that is neither empty nor a comment. It refuses more than
+// most, and why is what follows that in the refusal.
+func eachKeyLine(c *Call, most int, why string, f func(number int, line string)) error {
+	number, keys := 0, 0
+	return eachLine(c, maxKeyLine, func(line string) error {
+		number++
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			return nil
+		}
+		if keys++; keys > most {
+			return failed("standard input has more than %d keys%s", most, why)
+		}
+		f(number, line)
+		return nil
+	})
 }
 
 // removeKey takes a key off an account.
@@ -250,4 +271,177 @@ func shareRooms(ctx context.Context, c *Call, ids []age.Identity) (opened, close
 		}
 	}
 	return opened, closed, nil
+}
+
+// What admins do with keys.
+
+var _ = add(&Command{
+	Name: "user add-key", Args: "NAME KEY|-", Brief: "add public keys to an account",
+	More: "The user is notified. " + newKeyOpens, UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Text: true,
+	Run: func(ctx context.Context, c *Call) error {
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		keys, err := readKeys(c)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			return c.usage("user add-key needs a key")
+		}
+		if err := addKeys(ctx, c, a, keys); err != nil {
+			return err
+		}
+		for _, key := range keys {
+			c.Log.Info("key added", "account", a.Name, "key", key.Fingerprint, "by", c.Account.Name, "source", c.Source)
+			c.Printf("%s\n", key.Fingerprint)
+			noteUseOf(c, key)
+		}
+		c.Hub.NotifyUser(a.Name, "%s added a key to your account.", c.Account.Name)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "user remove-key", Args: "NAME FINGERPRINT", Brief: "remove a key from an account",
+	More: "Sessions that used it end at once. Anyone who has the key and a copy of the history can still open older messages.",
+	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		a, err := c.account(c.Args[0])
+		if err != nil {
+			return err
+		}
+		return removeKey(ctx, c, a, c.Args[1])
+	},
+})
+
+var _ = add(&Command{
+	Name: "user import", Args: "[NAME] -", Brief: "create accounts and add keys from a list",
+	More: "With NAME, standard input is NAME's authorized_keys: a public key on each line, as a forge has it at /NAME.keys.\n" +
+		"Without, each line is a name and a public key: NAME ssh-ed25519 AAAA… [COMMENT]. A person can have several lines.\n" +
+		"Accounts are created for people who have none; others get the keys that they lack, and are notified. If a line is\n" +
+		"refused, nothing is imported.",
+	UIs: Exec, Effect: ChangesOthers, Role: chat.Admin, Words: 2, Flags: jsonFlag,
+	Run: runImport,
+})
+
+// maxImported is how many lines are imported at once, and so, people.
+const maxImported = 1000
+
+// imported is somebody in a list of keys, and what came of it.
+type imported struct {
+	Name    chat.Name `json:"name"`
+	Created bool      `json:"created"`
+	Added   []string  `json:"added"` // fingerprints
+	Kept    int       `json:"kept"`  // keys that the account has already
+}
+
+func runImport(ctx context.Context, c *Call) error {
+	if n := len(c.Args); n == 0 || c.Args[n-1] != "-" {
+		return c.usage("user import reads keys from standard input: end the line with -")
+	}
+	list, err := readImport(c)
+	if err != nil {
+		return err
+	}
+	var in chat.Import
+	var people []imported
+	var names []string
+	for _, p := range list {
+		a, i, err := importOf(ctx, c, p)
+		if err != nil {
+			return chat.About(p.Name, err)
+		}
+		in.People, people = append(in.People, a), append(people, i)
+		names = append(names, p.Name.String())
+	}
+	if len(c.Args) == 1 {
+		c.Text = strings.Join(names, " ") // for the audit log
+	}
+	if err := c.decide(ctx, in); err != nil {
+		return err
+	}
+	if err := c.Accounts.Checkpoint(); err != nil {
+		c.Log.Warn("imported accounts are stored but not yet in users.json", "err", err)
+	}
+	var t table
+	for _, p := range people {
+		c.Log.Info("account imported", "account", p.Name, "created", p.Created, "keys", p.Added, "by", c.Account.Name, "source", c.Source)
+		if !p.Created && len(p.Added) > 0 {
+			c.Hub.NotifyUser(p.Name, "%s added %s to your account.", c.Account.Name, text.Count(len(p.Added), "key"))
+		}
+		if c.json() {
+			c.printJSON(p)
+			continue
+		}
+		t.row(p.Name.String(), p.String())
+	}
+	t.print(c)
+	return nil
+}
+
+// String says what came of it.
+func (p imported) String() string {
+	switch {
+	case p.Created:
+		return "created with " + text.Count(len(p.Added), "key")
+	case len(p.Added) == 0:
+		return "has " + text.Count(p.Kept, "key") + " of these already"
+	case p.Kept == 0:
+		return text.Count(len(p.Added), "key") + " added"
+	}
+	return fmt.Sprintf("%s added, %d already there", text.Count(len(p.Added), "key"), p.Kept)
+}
+
+// importOf returns the account that is to be created for somebody, or gets keys, and what the import will have done.
+func importOf(ctx context.Context, c *Call, p *keylist.Person) (a chat.Account, i imported, err error) {
+	known, exists := c.Hub.View().ByName(p.Name)
+	i = imported{Name: p.Name, Created: !exists, Added: []string{}}
+	var added []chat.Key
+	for _, k := range p.Keys {
+		if known.HasKey(k.Fingerprint) {
+			i.Kept++
+			continue
+		}
+		added = append(added, k)
+		i.Added = append(i.Added, k.Fingerprint)
+	}
+	if !exists {
+		a, err = c.Accounts.NewAccount(ctx, p.Name, chat.User, added, nil)
+		return a, i, err
+	}
+	a.Name = p.Name
+	a.Keys, err = newKeys(c, added)
+	return a, i, err
+}
+
+// readImport reads the people and keys of standard input, or says which lines are wrong.
+func readImport(c *Call) ([]*keylist.Person, error) {
+	owner := ""
+	if len(c.Args) == 2 {
+		owner = c.Args[0]
+	}
+	list := keylist.New(owner, c.Accounts.ParseKey)
+	err := eachKeyLine(c, maxImported, "; import them in parts", list.Add)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list.Wrong) > 0:
+		const shown = 10
+		for _, w := range list.Wrong[:min(len(list.Wrong), shown)] {
+			words, _ := Text(w.Err)
+			if errors.Is(w.Err, keylist.ErrNameless) {
+				words += "; for the keys of one person: " + c.typed("user import") + " NAME -"
+			}
+			c.Notef("line %d: %s", w.Line, words)
+		}
+		return nil, failed("nothing is imported, because %s cannot be used", text.Count(len(list.Wrong), "line"))
+	case len(list.People) == 0:
+		return nil, failed("no key on standard input")
+	}
+	return list.People, nil
 }
