@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command/kept"
 	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
@@ -70,27 +71,6 @@ func drawPassword() []byte {
 	return []byte(text[:5] + "-" + text[5:10] + "-" + text[10:15] + "-" + text[15:])
 }
 
-// accountJSON is an account as admins see it.
-type accountJSON struct {
-	Name     chat.Name       `json:"name"`
-	Role     chat.Role       `json:"role"`
-	Created  time.Time       `json:"created"`
-	Seen     string          `json:"seen,omitempty"`
-	Disabled bool            `json:"disabled,omitempty"`
-	Password bool            `json:"password"`
-	Keys     []string        `json:"keys"`
-	Reads    bool            `json:"reads"`
-	Rooms    []chat.RoomName `json:"rooms,omitempty"`
-}
-
-func accountOf(a chat.Account) accountJSON {
-	keys := make([]string, len(a.Keys))
-	for i, k := range a.Keys {
-		keys[i] = k.Fingerprint
-	}
-	return accountJSON{a.Name, a.Role, a.Created, a.Seen, a.Disabled, a.Password, keys, a.Reads(), nil}
-}
-
 var _ = add(&Command{
 	Name: "user list", Aliases: []string{"users"}, Args: "[--stale TIME]", Brief: "list the accounts",
 	More: "With --stale 90d, only those that nobody has used for 90 days. An account that was never used counts from its\n" +
@@ -114,7 +94,7 @@ var _ = add(&Command{
 			}
 			listed++
 			if c.json() {
-				c.printJSON(accountOf(a))
+				c.printJSON(kept.AccountOf(a))
 				continue
 			}
 			t.row(a.Name.String(), string(a.Role), text.Count(len(a.Keys), "key"), seenOn(a), strings.Join(states(a), ", "))
@@ -175,7 +155,7 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		about := accountOf(a)
+		about := kept.AccountOf(a)
 		about.Rooms = slices.DeleteFunc(c.Hub.RoomsOf(a.Name), chat.RoomName.IsDirect)
 		if c.json() {
 			c.printJSON(about)
@@ -238,108 +218,23 @@ var (
 // export prints one thing that is kept, with its kind.
 func export(c *Call, kind string, what any) { c.printJSON(map[string]any{kind: what}) }
 
-// exportAccount prints what is kept about somebody but for secrets. Who has banned or muted somebody, only admins learn.
+// exportAccount prints what is kept about somebody but for secrets, with what its rooms hold read in the caller's turn. Who has banned or
+// muted somebody, only admins learn.
 func exportAccount(ctx context.Context, c *Call, a chat.Account, admin bool) error {
-	now := c.Hub.View()
-	export(c, "account", struct {
-		accountJSON
-		SecondFactor  bool `json:"second_factor"`
-		RecoveryCodes int  `json:"recovery_codes,omitempty"`
-	}{accountOf(a), a.TOTP, recoveryCodes(a)})
-	for _, k := range a.Keys {
-		export(c, "key", struct {
-			Fingerprint string    `json:"fingerprint"`
-			Label       string    `json:"label"`
-			Added       time.Time `json:"added"`
-			Only        chat.Only `json:"only,omitempty"`
-		}{k.Fingerprint, k.Label, k.Added, k.Only})
-	}
-	if len(a.Settings) > 0 {
-		export(c, "settings", a.Settings)
-	}
-	for _, source := range c.LoginAttempts.Sources(a.Name) {
-		export(c, "source", source)
-	}
-	against := func(kind string, list []chat.Sanction) {
-		for _, s := range list {
-			if !admin {
-				s.By = chat.Name{}
-			}
-			if s.User == a.Name || a.HasKey(s.Key) {
-				export(c, kind, s)
-			}
-		}
-	}
-	against("ban", now.AllBans())
-	against("mute", now.AllMutes())
-	for _, i := range now.AllInvites() {
-		if i.By == a.Name {
-			export(c, "invite", i.Invite)
-		}
-	}
-	for _, entry := range now.Allowlist().Entries {
-		if entry == a.Name.String() {
-			export(c, "allowlist", entry)
-		}
-	}
-	return exportRooms(ctx, c, a.Name)
-}
-
-// recoveryCodes is how many are left.
-func recoveryCodes(a chat.Account) int {
-	if a.Factor == nil {
-		return 0
-	}
-	return len(a.Factor.Codes)
-}
-
-// exportRooms prints the rooms that somebody is in, or that hold messages sealed to them, a room at a time, each in the caller's turn.
-func exportRooms(ctx context.Context, c *Call, name chat.Name) error {
-	now, marks := c.Hub.View(), c.Hub.Marks(name)
-	rooms := c.Hub.RoomsOf(name)
-	for _, r := range now.Rooms() {
-		if !slices.Contains(rooms, r.Name) {
-			rooms = append(rooms, r.Name)
-		}
-	}
-	for _, room := range rooms {
-		var sealed uint64
-		err := readStored(ctx, c, func() error {
-			windows, err := c.History.List(name, room)
+	sealed := func(room chat.RoomName) (n uint64, err error) {
+		err = readStored(ctx, c, func() error {
+			windows, err := c.History.List(a.Name, room)
 			for _, w := range windows {
 				if w.Readable {
-					sealed += w.To + 1 - w.From
+					n += w.To + 1 - w.From
 				}
 			}
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		r, _ := now.Room(room)
-		read, in := marks[room]
-		var pinned []uint64
-		for _, p := range now.Pins(room) {
-			if p.By == name {
-				pinned = append(pinned, p.Seq)
-			}
-		}
-		if !in && sealed == 0 && len(pinned) == 0 && !slices.Contains(r.Invited, name) {
-			continue
-		}
-		creator, mod := now.RoomRole(name, room)
-		export(c, "room", struct {
-			Room      string   `json:"room"`
-			Member    bool     `json:"member"`
-			Invited   bool     `json:"invited,omitempty"`
-			Creator   bool     `json:"creator,omitempty"`
-			Moderator bool     `json:"moderator,omitempty"`
-			Read      uint64   `json:"read,omitempty"`   // Seq of the last message that is not unread
-			Sealed    uint64   `json:"sealed"`           // messages that the person's keys or password open
-			Pinned    []uint64 `json:"pinned,omitempty"` // messages that the person has pinned
-		}{room.For(name), in, slices.Contains(r.Invited, name), creator, mod, read, sealed, pinned})
+		return n, err
 	}
-	return nil
+	person := kept.Person{Account: a, Hub: c.Hub, Sources: c.LoginAttempts.Sources(a.Name), Sealed: sealed, Banners: admin}
+	return person.Each(func(kind string, what any) { export(c, kind, what) })
 }
 
 var _ = add(&Command{
