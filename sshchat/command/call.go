@@ -278,6 +278,14 @@ func (c *Call) account(word string) (chat.Account, error) {
 	return a, nil
 }
 
+// accountMeant returns the account that the first word names. It refuses a call with fewer than n words.
+func accountMeant(c *Call, n int) (chat.Account, error) {
+	if err := c.need(n); err != nil {
+		return chat.Account{}, err
+	}
+	return c.account(c.Args[0])
+}
+
 // zone is the time zone for times shown to the caller.
 func (c *Call) zone() *time.Location {
 	if zone := c.settings().Zone; zone != nil {

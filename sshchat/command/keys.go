@@ -308,10 +308,7 @@ var _ = add(&Command{
 	More: "Sessions that used it end at once. Anyone who has the key and a copy of the history can still open older messages.",
 	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.need(2); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 2)
 		if err != nil {
 			return err
 		}

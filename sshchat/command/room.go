@@ -275,10 +275,7 @@ var _ = add(&Command{
 
 // setModerator makes the member that the first argument names a moderator of the room that the command acts in, or ends that.
 func setModerator(ctx context.Context, c *Call, on bool, notice string) error {
-	if err := c.need(1); err != nil {
-		return err
-	}
-	a, err := c.account(c.Args[0])
+	a, err := accountMeant(c, 1)
 	if err != nil {
 		return err
 	}

@@ -180,10 +180,7 @@ var _ = add(&Command{
 	Instead: "for someone without an account, an admin uses `invite create`",
 	UIs:     Both, Effect: Speaks, Account: true, Words: 2, RoomAt: 2,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.need(1); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 1)
 		if ExitCode(err) == int(chat.NotFound) {
 			return notFound("%v%s", err, c.instead())
 		}

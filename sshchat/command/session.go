@@ -322,8 +322,8 @@ var _ = add(&Command{
 	Name: "unalias", Args: "NAME", Brief: "remove an alias", Group: Yours,
 	UIs: Both, Effect: ChangesOwn, Account: true, Words: 1, Choices: aliasNames,
 	Run: func(ctx context.Context, c *Call) error {
-		if len(c.Args) == 0 {
-			return c.usage("unalias needs a name")
+		if err := c.need(1); err != nil {
+			return err
 		}
 		return removeAlias(ctx, c, strings.TrimPrefix(c.Args[0], "/"))
 	},

@@ -148,10 +148,7 @@ func seenOn(a chat.Account) string {
 var _ = add(&Command{
 	Name: "user info", Args: "NAME", Brief: "show an account's details", UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 1, Flags: jsonFlag,
 	Run: func(_ context.Context, c *Call) error {
-		if err := c.need(1); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 1)
 		if err != nil {
 			return err
 		}
@@ -184,10 +181,7 @@ var (
 			"secrets in it, and no messages: the server cannot open them.",
 		UIs: Exec, Effect: Reads, Audit: true, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
-			if err := c.need(1); err != nil {
-				return err
-			}
-			a, err := c.account(c.Args[0])
+			a, err := accountMeant(c, 1)
 			if err != nil {
 				return err
 			}
@@ -244,10 +238,7 @@ var _ = add(&Command{
 	ExecMore: "It asks for the name again. Use --yes if there is no terminal to ask on.",
 	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1, Flags: yesFlag,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.need(1); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 1)
 		if err != nil {
 			return err
 		}
@@ -280,10 +271,7 @@ func disabling(name, brief string, disabled bool) *Command {
 	return add(&Command{
 		Name: name, Args: "NAME", Brief: brief, UIs: Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 		Run: func(ctx context.Context, c *Call) error {
-			if err := c.need(1); err != nil {
-				return err
-			}
-			a, err := c.account(c.Args[0])
+			a, err := accountMeant(c, 1)
 			if err != nil {
 				return err
 			}
@@ -359,10 +347,7 @@ var _ = add(&Command{
 	UIs:      Both, Effect: ChangesOthers, Role: chat.Admin, Words: 2,
 	Flags: yesFlag,
 	Run: func(ctx context.Context, c *Call) error {
-		if err := c.need(1); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 1)
 		if err != nil {
 			return err
 		}
@@ -438,10 +423,7 @@ var _ = add(&Command{
 	More: "After many wrong passwords in a row, an account accepts passwords only from addresses it has logged in from before.",
 	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
 	Run: func(_ context.Context, c *Call) error {
-		if err := c.need(1); err != nil {
-			return err
-		}
-		a, err := c.account(c.Args[0])
+		a, err := accountMeant(c, 1)
 		if err != nil {
 			return err
 		}
