@@ -27,7 +27,7 @@ const maxFile = 16 << 10
 // says what to do.
 func Load(dir string) (signer ssh.Signer, made bool, err error) {
 	path := filepath.Join(dir, File)
-	signer, err = read(path)
+	signer, err = read(path, check)
 	if errors.Is(err, fs.ErrNotExist) {
 		signer, err = create(path)
 		return signer, err == nil, err
@@ -35,31 +35,13 @@ func Load(dir string) (signer ssh.Signer, made bool, err error) {
 	return signer, false, err
 }
 
-// read reads a private key, if it is as it should be.
-func read(path string) (ssh.Signer, error) {
+// read reads a private key, if check has nothing against its file.
+func read(path string, check func(path string, info fs.FileInfo) error) (ssh.Signer, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("load the host key: %w", err)
 	}
 	if err := check(path, info); err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("load the host key: %w", err)
-	}
-	defer clear(data)
-	return parse(path, data)
-}
-
-// readGuarded reads a private key that whoever passes it keeps from other users: systemd shows by an access control list, which its
-// mode has no words for, that a service may read a credential.
-func readGuarded(path string) (ssh.Signer, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, fmt.Errorf("load the host key: %w", err)
-	}
-	if err := checkForm(path, info); err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(path)
@@ -79,7 +61,8 @@ func check(path string, info fs.FileInfo) error {
 	return checkForm(path, info)
 }
 
-// checkForm is check without who may read the file.
+// checkForm is check regardless of who may read the file. It is for a file that whoever passes it keeps from other users: systemd
+// lets a service read a credential by an access control list, which makes the mode look as if the group could.
 func checkForm(path string, info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():

@@ -89,7 +89,7 @@ func OpenElsewhere(dir, file string, guarded bool) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch has, err := read(r.path); {
+	switch has, err := read(r.path, check); {
 	case err == nil && !bytes.Equal(has.PublicKey().Marshal(), keys.current.PublicKey().Marshal()):
 		return nil, fmt.Errorf("%s is another host key than %s: move it away, or do not name the other one", r.path, file)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -123,19 +123,18 @@ func (r *Ring) Reload() error {
 }
 
 func (r *Ring) read() (k keys, err error) {
+	checkCurrent := check
 	if r.guarded {
-		k.current, err = readGuarded(r.own)
-	} else {
-		k.current, err = read(r.currentPath())
+		checkCurrent = checkForm
 	}
-	if err != nil {
+	if k.current, err = read(r.currentPath(), checkCurrent); err != nil {
 		return keys{}, err
 	}
 	if r.own != "" {
 		k.certificate, err = readCertificate(r.path+certificateSuffix, k.current.PublicKey())
 		return k, err
 	}
-	if k.next, err = read(r.path + nextSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if k.next, err = read(r.path+nextSuffix, check); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return keys{}, err
 	}
 	k.certificate, err = readCertificate(r.path+certificateSuffix, k.current.PublicKey())
