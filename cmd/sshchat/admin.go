@@ -17,7 +17,6 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/store"
 	"sshchat/store/accounts"
-	"sshchat/store/journal"
 	"sshchat/store/owner"
 
 	"charm.land/log/v2"
@@ -172,14 +171,10 @@ func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Ke
 		return err
 	}
 	defer auditLog.end(logger)
-	stored, err := journal.New(st.users, st.history, st.audit, logger)
+	hub, err := st.openHub(logger)
 	if err != nil {
 		return err
 	}
-	hub := chat.NewHub(chat.Config{
-		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
-	})
-	st.hub = hub
 	running := runHub(hub)
 	before, after, err := decideReset(ctx, hub, st.users, name, keys, only)
 	if err = errors.Join(err, running.end()); err != nil {

@@ -21,7 +21,6 @@ import (
 	"sshchat/sshchat/systemd"
 	"sshchat/sshchat/text"
 	"sshchat/store"
-	"sshchat/store/journal"
 
 	"charm.land/log/v2"
 	"github.com/spf13/cobra"
@@ -114,15 +113,10 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer auditLog.end(logger)
-	stored, err := journal.New(st.users, st.history, st.audit, logger)
+	hub, err := st.openHub(logger)
 	if err != nil {
 		return err
 	}
-	hub := chat.NewHub(chat.Config{
-		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment,
-		Marks: st.state, Log: logger,
-	})
-	st.hub = hub
 	before.restore(hub, logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
 	services.Audit = auditLog

@@ -16,6 +16,7 @@ import (
 	"sshchat/store/clock"
 	"sshchat/store/durable"
 	"sshchat/store/history"
+	"sshchat/store/journal"
 	"sshchat/store/marks"
 
 	"filippo.io/age"
@@ -30,7 +31,7 @@ type stores struct {
 	audit   *audit.Log
 	motd    *store.Motd
 	syncs   *syncs
-	hub     *chat.Hub // over them; set before anything is asked of them
+	hub     *chat.Hub // over them, from openHub; set before anything is asked of them
 }
 
 // accountsFlush is UsersOptions.FlushEvery. Tests shorten it: most of them make accounts and wait for it.
@@ -82,6 +83,18 @@ func openStores(s *settings, logger *slog.Logger) (*stores, error) {
 	clock.Start()
 	*st = stores{clock: clock, users: users, state: state, history: history, audit: auditLog, motd: motd, syncs: syncs}
 	return st, nil
+}
+
+// openHub makes the hub over the stores. It does not run yet.
+func (st *stores) openHub(logger *slog.Logger) (*chat.Hub, error) {
+	stored, err := journal.New(st.users, st.history, st.audit, logger)
+	if err != nil {
+		return nil, err
+	}
+	st.hub = chat.NewHub(chat.Config{
+		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
+	})
+	return st.hub, nil
 }
 
 // upgrade gives a data folder of an older format the present one.
