@@ -21,7 +21,6 @@ import (
 
 	"charm.land/log/v2"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // makeAdmins makes the accounts of --admin that do not exist yet, so that automation needs no claim code. The hub must run.
@@ -120,7 +119,7 @@ It takes the server's flags, and reads the environment and the configuration fil
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	addFlags(cmd.Flags())
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "data" && f.Name != "config" })
+	hideFlags(cmd.Flags(), "data", "config")
 	cmd.Flags().BoolVar(&only, "only", false, "remove the account's other keys, its password and its second factor")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := sourcesOf(cmd).load()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,9 +36,9 @@ func configCommand() *cobra.Command {
 	return cmd
 }
 
-// hideFlags leaves the flags of the server to the server's help.
-func hideFlags(flags *pflag.FlagSet) {
-	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+// hideFlags leaves the flags of the server to the server's help, except those that are named.
+func hideFlags(flags *pflag.FlagSet, except ...string) {
+	flags.VisitAll(func(f *pflag.Flag) { f.Hidden = !slices.Contains(except, f.Name) })
 }
 
 func configCheckCommand() *cobra.Command {

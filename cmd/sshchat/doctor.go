@@ -15,7 +15,6 @@ import (
 	"sshchat/store/doctor"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // errFailing makes the exit code of a doctor who found something that fails. What it was is printed.
@@ -33,7 +32,7 @@ It takes the server's flags, and reads the environment and the configuration fil
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
 	}
 	addFlags(cmd.Flags())
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "data" && f.Name != "config" && f.Name != "listen" })
+	hideFlags(cmd.Flags(), "data", "config", "listen")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		found := examine(sourcesOf(cmd))
