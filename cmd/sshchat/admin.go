@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,6 +149,11 @@ func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Ke
 		return fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
 	}
 	var err error
+	if s.hostKeyIsPath() { // which begins here, and not in the folder
+		if s.hostKey, err = filepath.Abs(s.hostKey); err != nil {
+			return err
+		}
+	}
 	if s.data, err = owner.Become(s.data); err != nil {
 		return err
 	}
@@ -165,7 +171,7 @@ func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Ke
 		return err
 	}
 	defer st.close(logger)
-	auditLog, err := offlineAudit(s.data, st, logger)
+	auditLog, err := offlineAudit(s, st, logger)
 	if err != nil {
 		return err
 	}
@@ -183,12 +189,16 @@ func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Ke
 	return st.users.Checkpoint()
 }
 
-// offlineAudit is the audit log of a folder whose server is stopped, signed as the server signs it if there is a host key.
-func offlineAudit(data string, st *stores, logger *slog.Logger) (interface{ end(*slog.Logger) }, error) {
-	if _, err := os.Stat(filepath.Join(data, hostkeys.File)); errors.Is(err, fs.ErrNotExist) {
+// offlineAudit is the audit log of a folder whose server is stopped, signed as the server signs it if its host key is there.
+func offlineAudit(s *settings, st *stores, logger *slog.Logger) (interface{ end(*slog.Logger) }, error) {
+	path, _, err := s.hostKeyFile()
+	if err != nil {
+		return unsigned{}, nil // it is a credential, which only the service has
+	}
+	if _, err := os.Stat(cmp.Or(path, filepath.Join(s.data, hostkeys.File))); errors.Is(err, fs.ErrNotExist) {
 		return unsigned{}, nil // the next start makes one
 	}
-	keys, _, err := hostkeys.Open(data)
+	keys, err := openHostKeys(s, true, io.Discard, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -3,16 +3,19 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/attack"
+	"sshchat/store/audit"
 )
 
 // resetKey makes a key and returns its file, and that of its public half.
@@ -81,6 +84,33 @@ func TestAdminReset(t *testing.T) {
 			if strings.Contains(got, word+" the loss") != strings.Contains(strings.Join(want, " "), word) {
 				t.Errorf("a key opens\n%s\nand should open %q", got, want)
 			}
+		}
+	}
+}
+
+// The host key signs the line about a reset, even if it is not in the data folder. Only the service has its credentials: without them
+// the account is reset all the same, and the line is signed at the next start.
+func TestAdminResetIsSigned(t *testing.T) {
+	t.Parallel()
+	hostKey := keyFile(t, "-t", "ed25519")
+	s := startServer(t, "", "--host-key", hostKey)
+	s.register("root").must("claim " + s.claimCode())
+	s.stop()
+	for named, signed := range map[string]bool{hostKey: true, "credential": false} {
+		_, public := resetKey(t)
+		if out, errs, code := runHere(t, "admin", "reset", "root", public, "--data", s.data, "--host-key", named); code != 0 {
+			t.Fatalf("--host-key %s: exit %d, %s%s", named, code, out, errs)
+		}
+		entries, err := audit.Open(s.data, time.Now, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tip, later, err := entries.CheckTip(anyKey{})
+		if want := ssh.FingerprintSHA256(signerOf(t, hostKey).PublicKey()); err != nil || tip.By != want || (later == 0) != signed {
+			t.Errorf("--host-key %s: %d lines are not signed, the others by %q, %v", named, later, tip.By, err)
+		}
+		if err := entries.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func elsewhere(err error) error {
 // hostKeyFile is the file that the setting host-key names, and whether systemd passes it: a name without a folder is a credential
 // of the service (LoadCredential= in the unit).
 func (s *settings) hostKeyFile() (path string, credential bool, err error) {
-	if s.hostKey == "" || strings.ContainsAny(s.hostKey, `/\`) {
+	if s.hostKey == "" || s.hostKeyIsPath() {
 		return s.hostKey, false, nil
 	}
 	folder := os.Getenv("CREDENTIALS_DIRECTORY")
@@ -70,6 +70,8 @@ func (s *settings) hostKeyFile() (path string, credential bool, err error) {
 	}
 	return filepath.Join(folder, s.hostKey), true, nil
 }
+
+func (s *settings) hostKeyIsPath() bool { return strings.ContainsAny(s.hostKey, `/\`) }
 
 // openNamedHostKey opens the host key that the setting names.
 func openNamedHostKey(s *settings, stderr io.Writer) (*hostkeys.Ring, error) {
