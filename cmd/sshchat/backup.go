@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,9 +60,10 @@ FOLDER must not exist, or be empty. It gets all of the backup, or nothing. Repor
 		if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			return &badSetting{"the backup comes on standard input: sshchat restore FOLDER <BACKUP.tar"}
 		}
+		var signer string
 		var warning error
 		names, err := restore.Restore(in, args[0], func(folder string) (err error) {
-			warning, err = checkRestored(folder)
+			signer, warning, err = checkRestored(folder)
 			return err
 		})
 		if err != nil {
@@ -72,50 +72,51 @@ FOLDER must not exist, or be empty. It gets all of the backup, or nothing. Repor
 		if warning != nil {
 			cmd.PrintErrf("sshchat: warning: the audit log does not match its signature: %v\n", warning)
 		}
-		return reportRestored(cmd.OutOrStdout(), args[0], names)
+		return reportRestored(cmd.OutOrStdout(), args[0], names, signer)
 	}
 	return cmd
 }
 
-// checkRestored checks a folder that is restored: as verify does, and its audit log and host keys. An audit log that does not match
-// its signature is a warning, as it is to the server.
-func checkRestored(folder string) (warning, err error) {
+// checkRestored checks a folder that is restored: as verify does, and its audit log and host keys. It returns the fingerprint of the
+// host key that signed the audit log; empty if it is not known. An audit log that does not match its signature is a warning, as it
+// is to the server.
+func checkRestored(folder string) (signer string, warning, err error) {
 	report, err := history.Verify(folder, nil)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	changes, err := accounts.Verify(folder)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if err := journal.Together(changes, report.Change); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	var signer audit.Signer = anyKey{}
+	var by audit.Signer = anyKey{}
 	if _, err := os.Lstat(filepath.Join(folder, hostkeys.File)); err == nil {
 		ring, _, err := hostkeys.Open(folder)
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		signer = auditKey{ring}
+		by = auditKey{ring}
 	}
 	if _, err := store.OpenMotd(folder); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return checkAudit(folder, signer)
+	return checkAudit(folder, by)
 }
 
-func checkAudit(folder string, signer audit.Signer) (warning, err error) {
+func checkAudit(folder string, by audit.Signer) (signer string, warning, err error) {
 	entries, err := audit.Open(folder, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, entries.Close()) }()
 	if _, err := entries.Verify(); err != nil {
-		return nil, fmt.Errorf("the audit log: %w", err)
+		return "", nil, fmt.Errorf("the audit log: %w", err)
 	}
-	_, _, warning = entries.CheckTip(signer)
-	return warning, nil
+	tip, _, warning := entries.CheckTip(by)
+	return tip.By, warning, nil
 }
 
 // anyKey takes the signature of any host key: of a backup without them, nobody knows which they were.
@@ -129,22 +130,8 @@ func (anyKey) Signed(message, signature []byte) (fingerprint string, err error) 
 	return ssh.FingerprintSHA256(key), nil
 }
 
-// signerOfTip is the fingerprint of the host key that signed the audit log; empty if it is not known.
-func signerOfTip(folder string) string {
-	b, err := os.ReadFile(filepath.Join(folder, "audit.tip"))
-	if err != nil {
-		return ""
-	}
-	line, signature, _ := bytes.Cut(b, []byte("\n"))
-	key, err := hostkeys.Verify(auditNamespace, append(bytes.Clone(line), '\n'), signature)
-	if err != nil {
-		return ""
-	}
-	return ssh.FingerprintSHA256(key)
-}
-
-// reportRestored prints what was restored, and what clients will notice.
-func reportRestored(w io.Writer, folder string, names []string) error {
+// reportRestored prints what was restored, and what clients will notice. signer is the key that signed the audit log, if it is known.
+func reportRestored(w io.Writer, folder string, names []string, signer string) error {
 	fmt.Fprintf(w, "Restored %s to %s.\n", text.Count(len(names), "file"), folder)
 	if !slices.Contains(names, hostkeys.File) {
 		fmt.Fprintf(w, `The backup has no host key, so the server will create a new one. The ssh of everybody who has connected before will report that
@@ -152,8 +139,8 @@ the host key has changed, and refuse to connect. If you have the old key, put it
 %s before the first start.
 If not, publish the new fingerprint, which the start prints. A backup holds the host keys if it was made with: backup --with-host-keys
 `, filepath.Join(folder, hostkeys.File))
-		if known := signerOfTip(folder); known != "" {
-			fmt.Fprintf(w, "The key that clients know is probably %s, which signed the audit log.\n", known)
+		if signer != "" {
+			fmt.Fprintf(w, "The key that clients know is probably %s, which signed the audit log.\n", signer)
 		}
 	} else {
 		ring, _, err := hostkeys.Open(folder)
