@@ -35,7 +35,7 @@ It takes the server's flags, and reads the environment and the configuration fil
 	hideFlags(cmd.Flags(), "data", "config", "listen")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		found := examine(sourcesOf(cmd))
+		found := examine(cmd.Context(), sourcesOf(cmd))
 		failing := false
 		out := json.NewEncoder(cmd.OutOrStdout())
 		out.SetEscapeHTML(false)
@@ -60,7 +60,7 @@ It takes the server's flags, and reads the environment and the configuration fil
 }
 
 // examine looks at the settings first. If they are wrong, the rest is looked at with what was set before the mistake.
-func examine(from sources) (found []doctor.Finding) {
+func examine(ctx context.Context, from sources) (found []doctor.Finding) {
 	s, err := from.load()
 	if err != nil {
 		found = append(found, doctor.Finding{Level: doctor.Fail, What: "settings: " + err.Error(), Do: "correct it; sshchat config check reports the next mistake"})
@@ -82,6 +82,7 @@ func examine(from sources) (found []doctor.Finding) {
 	})
 	return append(found, doctor.Examine(doctor.Config{
 		Data: s.data, File: s.config, HostKey: s.hostKey, Listen: s.listen, Connections: s.limits.Starting, Now: time.Now,
+		Ping: func(address string) (string, error) { return ping(ctx, address) },
 	})...)
 }
 

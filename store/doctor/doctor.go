@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/text"
+	"sshchat/store/owner"
 
 	"github.com/gofrs/flock"
 )
@@ -51,6 +52,9 @@ type Config struct {
 	Listen      []string // host and port each; others are passed over
 	Connections int      // how many the settings allow before login, each of which is an open file
 	Now         func() time.Time
+
+	// Ping returns the line with which a server at an address to listen on introduces itself.
+	Ping func(address string) (string, error)
 }
 
 // patient is one look.
@@ -58,6 +62,8 @@ type patient struct {
 	Config
 	found []Finding
 	used  bool // the folder holds data
+	uid   int  // of the folder's owner
+	owned bool // uid is known
 	pid   int  // of the server that runs on it; 0: none, -1: not known
 }
 
@@ -110,6 +116,7 @@ func (p *patient) folder() bool {
 		p.add(Fail, fmt.Sprintf("data folder: %v", err), "run this as root, or as the user whom the folder belongs to")
 		return false
 	}
+	p.uid, _, p.owned = owner.Of(info)
 	_, err = os.Lstat(p.path("users.json"))
 	p.used = err == nil
 	return true
@@ -168,7 +175,7 @@ func (p *patient) port(address string) {
 func (p *patient) taken(address string) {
 	by, name := holderOf(address)
 	switch {
-	case p.pid > 0 && by == p.pid, by == 0 && p.pid != 0 && isOurs(address):
+	case p.pid > 0 && by == p.pid, by == 0 && p.pid != 0 && p.isOurs(address):
 		p.add(OK, fmt.Sprintf("the server listens on %s", address), "")
 	case by > 0:
 		p.add(Fail, fmt.Sprintf("%s is taken by process %d (%s)", address, by, text.Clean(name, 60)), "stop that process, or choose another port with --listen")
@@ -178,21 +185,7 @@ func (p *patient) taken(address string) {
 }
 
 // isOurs reports whether what listens there begins as this server does.
-func isOurs(address string) bool {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), time.Second)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(time.Second))
-	b := make([]byte, len("SSH-2.0-sshchat"))
-	n, _ := conn.Read(b) // its first line is one packet
-	return string(b[:n]) == "SSH-2.0-sshchat"
+func (p *patient) isOurs(address string) bool {
+	line, err := p.Ping(address)
+	return err == nil && strings.HasPrefix(line, "SSH-2.0-sshchat")
 }

@@ -27,13 +27,8 @@ import (
 
 // files looks at who may read and write the files, and whose they are: the server runs as the user of the folder.
 func (p *patient) files() {
-	folder, err := os.Stat(p.Data)
-	if err != nil {
-		return // which was looked at
-	}
-	uid, _, known := owner.Of(folder)
-	if me := os.Geteuid(); known && me > 0 && uid != me {
-		p.add(Warn, fmt.Sprintf("data folder %s belongs to %s", p.Data, owner.Name(uid)), "run the server, and this, as that user")
+	if me := os.Geteuid(); p.owned && me > 0 && p.uid != me {
+		p.add(Warn, fmt.Sprintf("data folder %s belongs to %s", p.Data, owner.Name(p.uid)), "run the server, and this, as that user")
 	}
 	entries, err := os.ReadDir(p.Data)
 	if err != nil {
@@ -51,8 +46,8 @@ func (p *patient) files() {
 		switch {
 		case !info.Mode().IsRegular():
 			p.add(Fail, fmt.Sprintf("%s is not a regular file", path), "put the file itself there")
-		case known && of != uid:
-			p.add(Fail, fmt.Sprintf("%s belongs to %s, and the folder to %s", path, owner.Name(of), owner.Name(uid)), fmt.Sprintf("chown %d %s", uid, path))
+		case p.owned && of != p.uid:
+			p.add(Fail, fmt.Sprintf("%s belongs to %s, and the folder to %s", path, owner.Name(of), owner.Name(p.uid)), fmt.Sprintf("chown %d %s", p.uid, path))
 		case private && perm&0o077 != 0, perm&0o022 != 0:
 			p.add(Fail, fmt.Sprintf("%s is open to other users (mode %04o)", path, perm), "chmod go-rwx "+path)
 		default:
@@ -85,16 +80,11 @@ func (p *patient) config() {
 		p.add(Fail, fmt.Sprintf("configuration file: %v", err), "name another with --config")
 		return
 	}
-	folder, err := os.Stat(p.Data)
-	if err != nil {
-		return
-	}
 	of, _, known := owner.Of(info)
-	uid, _, _ := owner.Of(folder)
 	switch {
 	case info.Mode().Perm()&0o022 != 0:
 		p.add(Fail, fmt.Sprintf("%s can be changed by other users", p.File), "chmod go-w "+p.File)
-	case known && of != 0 && of != uid:
+	case known && of != 0 && of != p.uid:
 		p.add(Fail, fmt.Sprintf("%s belongs to %s", p.File, owner.Name(of)), "chown root "+p.File)
 	default:
 		p.add(OK, fmt.Sprintf("configuration file %s", p.File), "")
@@ -134,12 +124,6 @@ func (p *patient) data() {
 		p.add(OK, "no accounts and no history yet", "")
 		return
 	}
-	const mend = "restore a backup with sshchat restore; keep these files"
-	if _, err := accounts.Verify(p.Data); err != nil {
-		p.add(Fail, fmt.Sprintf("accounts: %v", err), mend)
-		return
-	}
-	p.add(OK, "accounts are intact", "")
 	var size int64
 	paths, _ := filepath.Glob(p.path("message_history*.json")) // the pattern is valid
 	for _, path := range paths {
@@ -147,19 +131,27 @@ func (p *patient) data() {
 			size += info.Size()
 		}
 	}
+	var report history.Report
+	var damaged error
+	if size <= maxQuick {
+		report, damaged = history.Verify(p.Data, nil)
+	}
+	const mend = "restore a backup with sshchat restore; keep these files"
+	changes, err := accounts.Verify(p.Data) // after the history: a server that runs may have gone on meanwhile
+	if err != nil {
+		p.add(Fail, fmt.Sprintf("accounts: %v", err), mend)
+		return
+	}
+	p.add(OK, "accounts are intact", "")
 	if size > maxQuick {
 		p.add(OK, fmt.Sprintf("history has %d MiB, and was not read", size>>20), "to check all of it: sshchat verify "+p.Data)
 		return
 	}
-	report, err := history.Verify(p.Data, nil)
-	if err == nil {
-		var changes uint64
-		if changes, err = accounts.Verify(p.Data); err == nil { // again: they may have gone on meanwhile
-			err = journal.Together(changes, report.Change)
-		}
+	if damaged == nil {
+		damaged = journal.Together(changes, report.Change)
 	}
-	if err != nil {
-		p.add(Fail, fmt.Sprintf("history: %v", err), mend)
+	if damaged != nil {
+		p.add(Fail, fmt.Sprintf("history: %v", damaged), mend)
 		return
 	}
 	p.add(OK, fmt.Sprintf("history is intact: %s", text.Count(int(report.Records), "record")), "")
@@ -177,10 +169,8 @@ func (p *patient) admin() {
 	}
 	var list struct {
 		Users []struct {
-			Name, Role string
-			Disabled   bool
-			Keys       []struct{ Only []string }
-			Password   json.RawMessage
+			Role     string
+			Disabled bool
 		}
 	}
 	if json.Unmarshal(b, &list) != nil {
