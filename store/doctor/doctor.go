@@ -145,7 +145,11 @@ func (p *patient) running() {
 				p.pid = pid
 			}
 		}
-		p.add(OK, fmt.Sprintf("a server is running on the folder, as process %d", p.pid), "")
+		what := "a server is running on the folder"
+		if p.pid > 0 {
+			what += fmt.Sprintf(", as process %d", p.pid)
+		}
+		p.add(OK, what, "")
 	}
 }
 
