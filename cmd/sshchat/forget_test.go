@@ -51,13 +51,11 @@ func TestAttackMemoryForgets(t *testing.T) {
 			v.server = startProgram(t, program, v.data, "--dumpable")
 			v.talk()
 			keys := v.usedKeys()
-			search := func(patterns ...[]byte) (found int) {
-				found = v.find(patterns)
-				// A second, and a run of the garbage collector, and on a busy machine more.
-				for end := time.Now().Add(patience / 3); c.erases && found > 0 && time.Now().Before(end); found = v.find(patterns) {
-					time.Sleep(time.Second)
+			search := func(patterns ...[]byte) int {
+				if c.erases {
+					return v.left(patterns)
 				}
-				return found
+				return v.find(patterns)
 			}
 			if found := search(keys...); (found == 0) != c.erases {
 				t.Errorf("%d keys searched, %d copies found", len(keys), found)
@@ -81,9 +79,7 @@ func TestAttackMemoryForgets(t *testing.T) {
 			} else {
 				t.Logf("figure: memory, %s build: copies of a wrong password %d", c.name, found)
 			}
-			v.logIn(ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-				return []string{goodPassword}[:len(questions)], nil
-			}))
+			v.logIn(interactive(goodPassword, goodPassword, goodPassword))
 			t.Logf("figure: memory, %s build: copies of a password after logins with it %d, after logins at a prompt %d", c.name, byPassword, search([]byte(goodPassword)))
 		})
 	}
@@ -155,26 +151,33 @@ func (v *victim) failBy(config ssh.Config, password string) {
 	}
 }
 
+// record is what is looked at of a record of the history.
+type record struct {
+	T, Room string
+	W       uint64
+	Heads   map[string]string
+	Body    string
+}
+
+// records are those of the stored history.
+func (v *victim) records() []record {
+	v.t.Helper()
+	var doc struct{ Records []record }
+	if err := json.Unmarshal([]byte(readText(v.t, filepath.Join(v.data, "message_history.json"))), &doc); err != nil {
+		v.t.Fatal(err)
+	}
+	return doc.Records
+}
+
 // usedKeys are the keys of all that is stored, as alice's key opens them: of windows, and of single bodies and closes.
 func (v *victim) usedKeys() (keys [][]byte) {
 	id, err := agessh.ParseIdentity([]byte(readText(v.t, v.key)))
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	var doc struct {
-		Records []struct {
-			T, Room string
-			W       uint64
-			Heads   map[string]string
-			Body    string
-		}
-	}
-	if err := json.Unmarshal([]byte(readText(v.t, filepath.Join(v.data, "message_history.json"))), &doc); err != nil {
-		v.t.Fatal(err)
-	}
 	var fileKey []byte // of the room's window; there is one room
 	windows, bodies := 0, 0
-	for _, r := range doc.Records {
+	for _, r := range v.records() {
 		switch {
 		case r.T == "window":
 			if fileKey, err = age.DecryptHeader([]byte(r.Heads["alice"]), id); err != nil {
@@ -232,6 +235,17 @@ func (v *victim) find(patterns [][]byte) (found int) {
 	}
 	if said == 0 {
 		v.t.Fatal("what was just said is nowhere in memory: this search finds nothing")
+	}
+	return found
+}
+
+// left is what find counts once the server has erased what it will: after a second, and a run of the garbage collector, and on a busy
+// machine more.
+func (v *victim) left(patterns [][]byte) (found int) {
+	v.t.Helper()
+	found = v.find(patterns)
+	for end := time.Now().Add(patience / 3); found > 0 && time.Now().Before(end); found = v.find(patterns) {
+		time.Sleep(time.Second)
 	}
 	return found
 }

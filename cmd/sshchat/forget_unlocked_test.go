@@ -4,18 +4,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
-	"golang.org/x/crypto/ssh"
 
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/text"
@@ -48,11 +44,7 @@ func TestAttackMemoryAfterLock(t *testing.T) {
 	identity, keys := v.opened("paula")
 	none := func(what string, patterns ...[]byte) {
 		t.Helper()
-		found := v.find(patterns)
-		for end := time.Now().Add(patience / 3); found > 0 && time.Now().Before(end); found = v.find(patterns) {
-			time.Sleep(time.Second) // a run of the garbage collector, and on a busy machine more
-		}
-		if found > 0 {
+		if found := v.left(patterns); found > 0 {
 			t.Errorf("%s: %d copies are left", what, found)
 		}
 	}
@@ -89,9 +81,7 @@ func TestAttackMemoryAfterLock(t *testing.T) {
 // byPrompt logs in with the good password at a prompt.
 func (v *victim) byPrompt(name string) *user {
 	v.t.Helper()
-	client, err := v.server.dialAs(name, ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-		return []string{goodPassword}[:len(questions)], nil
-	}))
+	client, err := v.server.dialAs(name, interactive(goodPassword))
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -126,20 +116,7 @@ func (v *victim) opened(name string) (identity, keys [][]byte) {
 			identity = append(identity, []byte(x.String()))
 		}
 	}
-	raw, err := os.ReadFile(filepath.Join(v.data, "message_history.json"))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	var doc struct {
-		Records []struct {
-			T     string
-			Heads map[string]string
-		}
-	}
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		v.t.Fatal(err)
-	}
-	for _, r := range doc.Records {
+	for _, r := range v.records() {
 		if head := r.Heads[name]; r.T == "window" && head != "" {
 			key, err := age.DecryptHeader([]byte(head), ids...)
 			if err != nil {
