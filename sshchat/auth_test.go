@@ -11,6 +11,7 @@ import (
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/proxy"
 )
 
 // doorOf is a server as far as logging in is concerned, for the accounts of the names, all of which have a password.
@@ -203,25 +204,25 @@ func FuzzHello(f *testing.F) {
 		f.Add([]byte(s), uint8(200))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, chunk uint8) {
-		whole := func(step int) (proxy bool, err error) {
+		whole := func(step int) (header bool, err error) {
 			var h preamble
 			for rest := in; len(rest) > 0 && err == nil; {
 				n := min(step, len(rest))
-				proxy, err = h.take(rest[:n])
+				header, err = h.take(rest[:n])
 				rest = rest[n:]
 			}
-			return proxy, err
+			return header, err
 		}
-		proxy, err := whole(1)
-		if p, e := whole(max(int(chunk), 1)); p != proxy || e != err {
-			t.Errorf("%q: %v, %v byte by byte; %v, %v in pieces of %d", in, proxy, err, p, e, chunk)
+		header, err := whole(1)
+		if p, e := whole(max(int(chunk), 1)); p != header || e != err {
+			t.Errorf("%q: %v, %v byte by byte; %v, %v in pieces of %d", in, header, err, p, e, chunk)
 		}
 		s := string(in)
 		if ssh := len(s) >= 4 && s[:4] == "SSH-"; ssh && err != nil || !ssh && len(s) >= 12 && err == nil {
 			t.Errorf("%q: %v", in, err)
 		}
-		if (len(s) >= 6 && s[:6] == "PROXY " || len(s) >= 12 && s[:12] == string(proxyV2)) != proxy {
-			t.Errorf("%q has a PROXY header: %v", in, proxy)
+		if (len(s) >= 6 && s[:6] == "PROXY " || len(s) >= 12 && s[:12] == proxy.Signature) != header {
+			t.Errorf("%q has a PROXY header: %v", in, header)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package sshchat
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -28,11 +27,7 @@ import (
 // errNotSSH ends the reading of a connection that does not begin as SSH does.
 var errNotSSH = errors.New("not SSH")
 
-var (
-	sshPrefix = []byte("SSH-")
-	proxyV1   = []byte(proxy.Signature1)
-	proxyV2   = []byte(proxy.Signature)
-)
+const sshPrefix = "SSH-"
 
 // preamble is the first bytes of a connection, as far as they are needed to tell what it is. It belongs to the reader.
 type preamble struct {
@@ -42,28 +37,22 @@ type preamble struct {
 }
 
 // take looks at more bytes. It fails where the client does not speak SSH, and then reports whether it sent a PROXY header.
-func (h *preamble) take(p []byte) (proxy bool, err error) {
+func (h *preamble) take(p []byte) (header bool, err error) {
 	if h.done {
 		return false, nil
 	}
 	h.n += copy(h.seen[h.n:], p)
 	seen := h.seen[:h.n]
-	for _, what := range [][]byte{sshPrefix, proxyV1, proxyV2} {
-		n := min(len(seen), len(what))
-		if !bytes.Equal(seen[:n], what[:n]) {
-			continue
-		}
-		if n < len(what) {
+	for _, what := range [...]string{sshPrefix, proxy.Signature1, proxy.Signature} {
+		if proxy.Begins(seen, what) && len(seen) < len(what) {
 			return false, nil // it may become that
 		}
-		h.done = true
-		if &what[0] == &sshPrefix[0] {
-			return false, nil
-		}
-		return true, errNotSSH
 	}
 	h.done = true
-	return false, errNotSSH
+	if proxy.Begins(seen, sshPrefix) {
+		return false, nil
+	}
+	return proxy.Begins(seen, proxy.Signature1) || proxy.Begins(seen, proxy.Signature), errNotSSH
 }
 
 // checkVersion looks at what the client has sent, until it is known to speak SSH.
@@ -146,10 +135,7 @@ func (s *Server) refuseHeader(from net.Addr, why error) {
 // answerCheck answers a load balancer's health check: this is SSH. Not even a full server refuses it, or a flood of strangers
 // could have the balancer take the server for dead.
 func answerCheck(nc net.Conn) {
-	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
-	if _, err := io.WriteString(nc, "SSH-2.0-"+version+"\r\n"); err == nil {
-		lingerOn(nc)
-	}
+	sayLast(nc, []byte(versionLine))
 }
 
 // clientAddr is the client's address.
@@ -195,6 +181,9 @@ func (s *Server) logNoCommonAlgorithm(nc net.Conn, err error) {
 		"offered", text.Clean(offered, 512))
 }
 
+// versionLine is how the server introduces itself (RFC 4253, 4.2).
+const versionLine = "SSH-2.0-" + version + "\r\n"
+
 const (
 	// turnAwayTime is how long a connection that is turned away has to read why.
 	turnAwayTime = 2 * time.Second
@@ -211,15 +200,16 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 		return
 	}
 	defer func() { <-s.turningAway }()
-	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
-	if _, err := nc.Write(disconnect(why)); err == nil {
-		lingerOn(nc)
-	}
+	sayLast(nc, disconnect(why))
 }
 
-// lingerOn reads what the client still sends: closed with unread bytes, the connection would be reset, and the last words lost
-// with it. The connection has a deadline.
-func lingerOn(nc net.Conn) {
+// sayLast sends the last that a client gets, and reads what the client still sends: closed with unread bytes, the connection would
+// be reset, and the last words lost with it. It takes turnAwayTime at most. The caller closes.
+func sayLast(nc net.Conn, words []byte) {
+	nc.SetDeadline(time.Now().Add(turnAwayTime)) // if it fails, so does the write
+	if _, err := nc.Write(words); err != nil {
+		return
+	}
 	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		io.Copy(io.Discard, io.LimitReader(nc, 64<<10))
 	}
@@ -236,7 +226,7 @@ func disconnect(why string) []byte {
 	if padding < 4 {
 		padding += 8
 	}
-	packet := append([]byte("SSH-2.0-"+version+"\r\n"), binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))...)
+	packet := append([]byte(versionLine), binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))...)
 	packet = append(packet, byte(padding))
 	packet = append(packet, payload...)
 	return append(packet, make([]byte, padding)...)

@@ -5,7 +5,6 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -77,9 +76,9 @@ func readFixed(r io.Reader, b []byte) error {
 		n += read
 		seen := b[:n]
 		switch {
-		case begins(seen, Signature):
-		case begins(seen, Signature1) && n < len(Signature1):
-		case begins(seen, Signature1):
+		case Begins(seen, Signature):
+		case Begins(seen, Signature1) && n < len(Signature1):
+		case Begins(seen, Signature1):
 			return ErrVersion1
 		default:
 			return ErrMissing
@@ -102,10 +101,10 @@ func incomplete(err error) error {
 	return fmt.Errorf("%w: incomplete: %w", ErrInvalid, err)
 }
 
-// begins reports whether seen is the beginning of what, or goes on after it.
-func begins(seen []byte, what string) bool {
+// Begins reports whether seen is the beginning of what, or goes on after it.
+func Begins(seen []byte, what string) bool {
 	n := min(len(seen), len(what))
-	return bytes.Equal(seen[:n], []byte(what[:n]))
+	return string(seen[:n]) == what[:n]
 }
 
 // parse takes the addresses. What follows them, in types, lengths and values, is skipped.
