@@ -21,8 +21,8 @@ import (
 )
 
 // This file is how a connection begins: with a version line of SSH, or not at all, unless it comes from a load balancer
-// (Limits.ProxyFrom): then with a PROXY protocol header before that line. The library would skip what comes before it. Of a
-// header that is skipped all clients count as one address, and of one that is believed anybody can choose an address.
+// (Limits.ProxyFrom): then with a PROXY protocol header before that line. The library would skip what comes before it: then
+// all clients of a balancer would count as one address. If every header were believed, anybody could choose an address.
 
 // errNotSSH ends the reading of a connection that does not begin as SSH does.
 var errNotSSH = errors.New("not SSH")
@@ -36,7 +36,7 @@ type preamble struct {
 	done bool
 }
 
-// take looks at more bytes. It fails where the client does not speak SSH, and then reports whether it sent a PROXY header.
+// take looks at more bytes. It fails if the client does not speak SSH, and then reports whether it sent a PROXY header.
 func (h *preamble) take(p []byte) (header bool, err error) {
 	if h.done {
 		return false, nil
@@ -71,8 +71,8 @@ func (c *conn) checkVersion(p []byte) error {
 }
 
 // proxied takes the header of a connection from a load balancer; nil if it comes from elsewhere. Without a valid header the
-// connection is refused, since its client would count as the balancer. Nothing of this is counted against the balancer: it
-// would keep away everybody behind it. Headers that are awaited have a bound of their own, which only balancers can fill.
+// connection is refused, since its client would count as the balancer. None of this counts against the balancer, since a
+// penalty would shut out everybody behind it. Headers that are awaited have a bound of their own, which only balancers can fill.
 func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 	limits, from := s.limits(), nc.RemoteAddr()
 	if !limits.isProxy(limit.AddrOf(from)) {
@@ -92,7 +92,7 @@ func (s *Server) proxied(nc net.Conn) (via *proxy.Header, ok bool) {
 		s.turnAway(nc, "connections from your address must come with a PROXY protocol header, from a load balancer")
 		return nil, false
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, proxy.ErrInvalid), s.draining.Load():
-		return nil, false // whether the port is open was looked at
+		return nil, false // a check of whether the port is open
 	case err != nil:
 		s.refuseHeader(from, err)
 		return nil, false
@@ -132,8 +132,8 @@ func (s *Server) refuseHeader(from net.Addr, why error) {
 		"why", why, "do", "if it is your load balancer, let it send version 2 of the PROXY protocol (send-proxy-v2); if not, remove it from proxy-from")
 }
 
-// answerCheck answers a load balancer's health check: this is SSH. Not even a full server refuses it, or a flood of strangers
-// could have the balancer take the server for dead.
+// answerCheck answers a load balancer's health check with the version line. A full server answers too: otherwise a flood of strangers
+// could make the balancer take the server for dead.
 func answerCheck(nc net.Conn) {
 	sayLast(nc, []byte(versionLine))
 }

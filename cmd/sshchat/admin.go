@@ -85,7 +85,7 @@ func readKeys(file string) ([]chat.Key, error) {
 	return keys, nil
 }
 
-// adminCommand is for the owner of a server that nobody can administer any more.
+// adminCommand is for the owner of a server whose admins can no longer log in.
 func adminCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "admin reset", Short: "give an admin a new key while the server is stopped: admin reset NAME KEYFILE",
@@ -106,7 +106,7 @@ func adminResetCommand() *cobra.Command {
 	only := false
 	cmd := &cobra.Command{
 		Use: "reset NAME KEYFILE [--data FOLDER] [--only]", Short: "make NAME an admin who logs in with the public keys in KEYFILE; the server must be stopped",
-		Long: `For the owner of a server who has lost the key of the only admin. The account NAME must exist. It becomes an admin's, is enabled,
+		Long: `For the owner of a server who has lost the key of the only admin. The account NAME must exist. It becomes an admin account, is enabled,
 and gets the keys; bans of its name and of these keys are lifted. This is recorded in the audit log.
 The new keys open what is said from then on. Older messages stay sealed to the keys and passwords of their time.
 Other keys and the password keep opening the account, unless --only is given: use that if the account was stolen.
@@ -143,7 +143,8 @@ It takes the server's flags, and reads the environment and the configuration fil
 	return cmd
 }
 
-// resetAdmin decides what the server would if it ran, so that all that follows from it follows: for readers of the history too.
+// resetAdmin makes the same decision as a running server would, with all its consequences, such as who can read the history from
+// then on.
 func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Key, only bool, stdout, stderr io.Writer) error {
 	if _, err := os.Stat(filepath.Join(s.data, "users.json")); err != nil {
 		return fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
@@ -268,6 +269,6 @@ func reportReset(w io.Writer, v chat.View, before, after chat.Account, keys []ch
 		}
 	}
 	if banned > 0 {
-		fmt.Fprintf(w, "%s of addresses stay. If one is yours, log in from another address and use: unban\n", text.Count(banned, "ban"))
+		fmt.Fprintf(w, "Still in effect: %s on addresses. If one is yours, log in from another address and use: unban\n", text.Count(banned, "ban"))
 	}
 }

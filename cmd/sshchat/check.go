@@ -42,8 +42,8 @@ func (s *settings) check() error {
 	return s.checkKeyFiles()
 }
 
-// checkProxies warns of networks in proxy-from that are hardly load balancers alone: whoever is in them can choose the address
-// that limits, bans and logs see.
+// checkProxies warns about networks in proxy-from that are too large for load balancers alone: anyone in them can choose the
+// address that limits, bans and logs see.
 func (s *settings) checkProxies() {
 	for i, p := range s.limits.ProxyFrom {
 		ip, least := p.Addr(), 8

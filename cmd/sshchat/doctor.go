@@ -17,16 +17,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// errFailing makes the exit code of a doctor who found something that fails. What it was is printed.
-var errFailing = errors.New("something fails; see above")
+// errFailing sets the exit code if the doctor found a failure, which it has printed.
+var errFailing = errors.New("there are failures; see above")
 
 // doctorCommand looks at folder, machine and settings.
 func doctorCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use: "doctor [--data FOLDER] [--config FILE] [--json]", Short: "look at folder, machine and settings for what is wrong, and say what to do",
-		Long: `Looks at the settings, at the data folder and the owner and mode of its files, at host key, accounts, history, clock and the last
-backup, at free space, limits and ports. Each line begins with ok, warn or fail, and ends with what to do.
+		Use: "doctor [--data FOLDER] [--config FILE] [--json]", Short: "check the data folder, the machine and the settings, and report what to do",
+		Long: `Checks the settings, the data folder and the owner and mode of its files, the host key, accounts, history, clock and last backup,
+and free space, limits and ports. Each line begins with ok, warn or fail, and ends with what to do.
 It changes nothing. The server may be running. The exit status is 1 if anything fails.
 It takes the server's flags, and reads the environment and the configuration file as the server does.`,
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,

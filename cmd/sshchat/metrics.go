@@ -35,7 +35,7 @@ type metrics struct {
 	serving atomic.Bool // connections are accepted, and the server does not stop
 }
 
-// syncs is how the disk does. It is made before the history that it is told of.
+// syncs measures how fast the disk is. It is made before the history that reports to it.
 type syncs struct {
 	took prometheus.Histogram
 	last prometheus.Gauge
@@ -80,7 +80,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, "history_live_bytes", "Size of the file that the history is written to; it becomes an archive at history-rotate.", float64(live))
 	gauge(ch, "history_archives", "Archives of the history.", float64(archives))
 	gauge(ch, "history_records", "Records in the file that the history is written to.", float64(records))
-	counter(ch, "commits_failed_total", "Batches of messages and decisions that could not be stored; those who sent them were told.", nil, nil, float64(failed))
+	counter(ch, "commits_failed_total", "Batches of messages and decisions that could not be stored; their senders were notified.", nil, nil, float64(failed))
 	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
 	gauge(ch, "rooms", "Rooms, not counting direct conversations.", float64(m.hub.CountRooms()))
 	counter(ch, "clock_set_back_total", "Times the clock of the machine was set back by more than five seconds.", nil, nil, float64(m.hub.ClockSetBack()))
@@ -118,8 +118,8 @@ func gauge(ch chan<- prometheus.Metric, name, help string, value float64) {
 	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("sshchat_"+name, help, nil, nil), prometheus.GaugeValue, value)
 }
 
-// listenMetrics listens where the metrics are read: by this machine, where who guards its loopback addresses guards them, and
-// by the addresses of --metrics-allow. Without an address it returns nil.
+// listenMetrics listens where the metrics are read. This machine can read them, so its owner guards them by guarding its loopback
+// addresses, and so can the addresses of --metrics-allow. Without an address it returns nil.
 func listenMetrics(address string, allow []netip.Prefix) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
@@ -134,7 +134,7 @@ func listenMetrics(address string, allow []netip.Prefix) (net.Listener, error) {
 	return &readersOnly{l, allow}, nil
 }
 
-// checkReaders refuses an address with which other machines could reach the port, unless it is said which may.
+// checkReaders refuses an address with which other machines could reach the port, unless metrics-allow names which may.
 func checkReaders(address string, allow []netip.Prefix) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -131,7 +131,7 @@ func reloadOnHangup(services *command.Services, logger *slog.Logger, then func()
 	return func() { signal.Stop(hangup); cancel() }
 }
 
-// notify tells systemd something that nothing depends on.
+// notify reports something to systemd. Nothing depends on it.
 func notify(what func() error, logger *slog.Logger) {
 	if err := what(); err != nil {
 		logger.Warn("cannot notify systemd", "err", err)

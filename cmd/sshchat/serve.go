@@ -342,7 +342,7 @@ func inJournal(w io.Writer) bool {
 	return ok && journald.Stream(f)
 }
 
-// setLevel has the log that runs write what the setting log-level says.
+// setLevel applies the setting log-level to the log.
 func (s *settings) setLevel() {
 	if err := s.level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		panic("internal error: an unknown log level: " + err.Error()) // the setting takes no other words

@@ -170,7 +170,7 @@ func (in SetRole) decide(tx *transaction) error {
 	return nil
 }
 
-// ResetAdmin makes an account an admin's who can log in with the keys: for the owner of a server who has lost the last key of an
+// ResetAdmin makes an account an admin account that the keys can log in to: for the owner of a server who has lost the last key of an
 // admin, and may write its data folder. What kept the account out ends: it is enabled, and bans of its name and of the keys are
 // lifted. Restrictions of keys that it had are gone.
 type ResetAdmin struct {

@@ -1,5 +1,5 @@
-// Package systemd speaks with the service manager that started the server, systemd or what is like it: what the server is
-// doing (sd_notify(3)), and the open files that are passed to it (sd_listen_fds(3)) or kept for it. Without a service
+// Package systemd talks to the service manager that started the server, such as systemd: it reports what the server is doing
+// (sd_notify(3)), and takes the open files that are passed to the server (sd_listen_fds(3)) or kept for it. Without a service
 // manager the variables NOTIFY_SOCKET and LISTEN_FDS are not set, and nothing happens.
 package systemd
 

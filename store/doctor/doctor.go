@@ -67,7 +67,7 @@ type patient struct {
 	pid   int  // of the server that runs on it; 0: none, -1: not known
 }
 
-// Examine looks at everything, and returns what it found, in the order in which it is best mended.
+// Examine looks at everything, and returns what it found, in the order in which it is best fixed.
 func Examine(c Config) []Finding {
 	p := &patient{Config: c}
 	if p.folder() {
@@ -162,7 +162,7 @@ func (p *patient) port(address string) {
 	switch {
 	case err == nil && p.pid != 0:
 		l.Close()
-		p.add(Warn, fmt.Sprintf("the server is running, and does not listen on %s", address), "look whether it was started with other settings; restart it")
+		p.add(Warn, fmt.Sprintf("the server is running, and does not listen on %s", address), "check whether it was started with other settings; restart it")
 	case err == nil:
 		l.Close()
 		p.add(OK, fmt.Sprintf("%s is free", address), "")

@@ -56,7 +56,7 @@ func (p *patient) files() {
 		wrong++
 	}
 	if wrong == 0 {
-		p.add(OK, "files are for their owner alone", "")
+		p.add(OK, "only their owner can read and write the files", "")
 	}
 }
 
@@ -240,7 +240,7 @@ func (p *patient) clock() {
 	case step > clock.MaxStep:
 		p.add(Warn, fmt.Sprintf("%s, %s after the server last ran", shows, text.Count(int(step/(24*hour)), "day")), "set it if it is wrong; if it is right, the server believes it after a day")
 	case step < -hour:
-		p.add(Fail, fmt.Sprintf("%s, %s before what the server has seen", shows, (-step).Round(time.Minute)), "set the clock, and let it be kept by NTP")
+		p.add(Fail, fmt.Sprintf("%s, %s before what the server has seen", shows, (-step).Round(time.Minute)), "set the clock, and keep it right with NTP")
 	default:
 		p.add(OK, shows, "")
 	}

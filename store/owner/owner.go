@@ -1,5 +1,5 @@
-// Package owner is which user of the machine a data folder belongs to. What root writes there would be closed to the server,
-// which runs as that user; and a folder that somebody else may write to is no place for root to write.
+// Package owner finds out which user of the machine owns a data folder, and acts as that user. The server runs as that user and could
+// not open files that root creates there; and root must not write into a folder that others can change.
 package owner
 
 import (

@@ -18,8 +18,8 @@ func Of(info fs.FileInfo) (uid, gid int, known bool) {
 	return int(s.Uid), int(s.Gid), true
 }
 
-// Become makes the process one of the user that the folder belongs to, if it is root's, and returns the folder as it can be
-// reached from then on: systemd keeps the folders of its services below one that is closed to their users. There is no way
+// Become switches a process of root to the user who owns the folder, and returns the path by which that user can reach the folder:
+// systemd keeps the folders of its services below one that is closed to their users. There is no way
 // back. Nothing is done if the folder is this user's. Errors: ErrOther, or the system's.
 func Become(dir string) (reached string, err error) {
 	info, err := os.Stat(dir)
