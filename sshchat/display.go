@@ -224,7 +224,7 @@ func (v *display) changeUI() {
 func Themes() []string { return theme.Names() }
 
 // complete is what Tab offers: emoji after a colon, else what the word may be, as the registry says. A word that begins with # is a
-// room, and one that begins with @ a person, wherever they stand.
+// room, and one that begins with @ a person, anywhere in the line.
 func (v *display) complete(line string, cursor int) (start int, candidates []string) {
 	line = line[:cursor]
 	if start, candidates = emoji.Begun(line); len(candidates) > 0 {
@@ -234,8 +234,10 @@ func (v *display) complete(line string, cursor int) (start int, candidates []str
 	a, _ := v.who.server.view().ByID(v.who.login().id)
 	c := services.Commands.Complete(services, a, line)
 	word := strings.ToLower(line[c.Start:])
+	seen := make(map[string]bool) // a room may have thousands of people
 	fits := func(candidate string) {
-		if strings.HasPrefix(candidate, word) && !slices.Contains(candidates, candidate) {
+		if strings.HasPrefix(candidate, word) && !seen[candidate] {
+			seen[candidate] = true
 			candidates = append(candidates, candidate)
 		}
 	}
