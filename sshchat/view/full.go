@@ -163,7 +163,7 @@ func (f *Full) Pending() bool {
 func (f *Full) Flush() []byte {
 	switch {
 	case f.closed:
-	case f.stale || (barHint(f) != "" || f.input.choosing()) && !f.bars.current():
+	case f.stale || !f.bars.current() && (barHint(f) != "" || f.input.choosing()):
 		fr := f.compose()
 		f.screen.draw(&f.output, fr, f.preferences.Mouse)
 		f.end = fr.end
@@ -245,10 +245,10 @@ func (f *Full) compose() frame {
 		f.messages.notes.drawn()
 	}
 	fr.rows = append(fr.rows, choices...)
-	switch {
+	switch hint := barHint(f); {
 	case f.rows < rowsForBar:
-	case barHint(f) != "":
-		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(barHint(f), f.width())))
+	case hint != "":
+		fr.rows = append(fr.rows, f.renderer.in(theme.Title, pad(hint, f.width())))
 	default:
 		fr.rows = append(fr.rows, f.bars.status)
 	}

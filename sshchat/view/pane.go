@@ -29,7 +29,7 @@ const MinPane = 100
 // paneWidth is how many of a terminal's columns the pane has, with the rule to its left.
 func paneWidth(columns int) int { return min(columns/6, 26) }
 
-// paneFor is all that the rows of a pane depend on. Its people are nil for no pane.
+// paneFor is all that the rows of a pane depend on.
 type paneFor struct {
 	people        *chat.Roster
 	format        format
@@ -81,19 +81,21 @@ func (f *Full) layout() {
 
 // people are those whom the pane of a terminal of so many columns shows; nil if there is none.
 func (b *bars) people(columns int) *chat.Roster {
-	r, _ := b.shownRoom()
-	if columns < MinPane || r.Name.IsDirect() {
+	if columns < MinPane || b.room.IsDirect() {
 		return nil
 	}
+	r, _ := b.shownRoom()
 	return r.People
 }
 
 // paneOf is the pane beside an area of messages; nil if there is none.
 func paneOf(f *Full, top, height int) *pane {
-	of := paneFor{f.bars.people(f.cols), f.renderer.format, paneWidth(f.cols), f.messages.width, top, height}
-	switch shown := f.screen.pane; {
-	case of.people == nil:
+	people := f.bars.people(f.cols)
+	if people == nil {
 		return nil
+	}
+	of := paneFor{people, f.renderer.format, paneWidth(f.cols), f.messages.width, top, height}
+	switch shown := f.screen.pane; {
 	case shown != nil && shown.paneFor == of:
 		return shown.pane
 	case f.options.Lines == nil:
