@@ -107,25 +107,23 @@ func (v *display) deliver(spans chat.Spans) (n int) {
 // otherwise.
 type notices struct {
 	*alert.Notifier
-	when string // as alert.Wants has it
 	kind output.Notification
 	due  *timer // fires when the next notification may be shown
 }
 
 // set begins or ends notifications, as the person chose.
 func (n *notices) set(v *display) *notices {
-	kind, when := v.channel.notification(), v.settings.Notify
+	kind := v.channel.notification()
 	switch {
-	case when == alert.Off || kind == output.NoNotification || v.ui.Kind == view.KindPipe:
+	case v.settings.Notify == alert.Off || kind == output.NoNotification || v.ui.Kind == view.KindPipe:
 		if n != nil {
 			n.due.stop()
 		}
 		return nil
 	case n == nil:
-		n = &notices{alert.New(v.who.name), when, kind, newTimer(v.channel.waker, noticeDue)}
+		n = &notices{alert.New(v.who.name), kind, newTimer(v.channel.waker, noticeDue)}
 		n.typed()
 	}
-	n.when = when
 	return n
 }
 
@@ -145,7 +143,7 @@ func (n *notices) hear(v *display, spans chat.Spans) {
 		s := &spans[i]
 		for k := range s.Entries {
 			m := &s.Entries[k]
-			if s.Shows(m) && m.At.After(v.began) && alert.Wants(n.when, m, v.who.name, &v.filter) {
+			if s.Shows(m) && m.At.After(v.began) && alert.Wants(v.settings.Notify, m, v.who.name, &v.filter) {
 				n.Add(m, v.room, time.Now())
 			}
 		}
