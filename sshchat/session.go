@@ -221,6 +221,9 @@ func (s *session) keepDrafts() {
 			unsent = append(unsent, drafts.Draft(d))
 		}
 	}
+	if len(unsent) == 0 {
+		return
+	}
 	s.server.drafts.Keep(s.login().id, unsent)
 	s.server.reviewDrafts(s.server.view()) // for what was decided meanwhile
 }
