@@ -1,4 +1,4 @@
-// Package alert is which messages a person is alerted of, by the terminal's bell or by a notification on the desktop, and what a
+// Package alert decides which messages alert a person, by the terminal's bell or a notification on the desktop, and what a
 // notification says: who wrote, and where, and never what. It reads no clock, and writes nothing.
 package alert
 
