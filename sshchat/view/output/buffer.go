@@ -113,7 +113,8 @@ func (w *Buffer) Bell() { w.bytes = append(w.bytes, '\a') }
 
 // Copy has the terminal put text, in base64, into the clipboard (OSC 52).
 func (w *Buffer) Copy(base64 string) {
-	w.bytes = append(append(append(w.bytes, "\x1b]52;c;"...), base64...), '\a')
+	w.osc("52;c;")
+	w.bytes = append(append(w.bytes, base64...), '\a')
 }
 
 func (w *Buffer) repeat(c byte, n int) {

@@ -47,14 +47,14 @@ func HasTitle(term string) bool {
 	return hasAny(strings.ToLower(term), "xterm", "rxvt", "tmux", "kitty", "alacritty", "foot", "wezterm", "ghostty", "konsole", "vte", "putty", "st-")
 }
 
-// Notification is how a terminal shows notifications on the desktop, as an answer to a sequence.
+// Notification is the escape sequence by which a terminal shows notifications on the desktop.
 type Notification int
 
 const (
 	NoNotification Notification = iota // it does not, or is not known to
 	OSC9                               // iTerm2's
 	OSC99                              // kitty's
-	OSC777                             // of rxvt-unicode, for which other terminals know it
+	OSC777                             // rxvt-unicode's, which other terminals know, too
 )
 
 var notificationNames = [...]string{OSC9: "OSC 9", OSC99: "OSC 99", OSC777: "OSC 777"}
@@ -65,8 +65,9 @@ func (n Notification) String() string { return notificationNames[n] }
 // TERM_PROGRAM or LC_TERMINAL have. A terminal that is not known gets none: some print what they do not know. chosen, of
 // the variable SSHCHAT_NOTIFY, decides instead. In tmux and screen there are none: they keep such sequences to themselves.
 func NotificationFor(term, program, chosen string) Notification {
-	term, program = strings.ToLower(term), strings.ToLower(program)
-	if term == "" || term == "dumb" || term == "linux" || isVT(term) || hasAny(term+" "+program, "tmux", "screen") {
+	term = strings.ToLower(term)
+	terminal := term + " " + strings.ToLower(program)
+	if term == "" || term == "dumb" || term == "linux" || isVT(term) || hasAny(terminal, "tmux", "screen") {
 		return NoNotification
 	}
 	switch strings.ToLower(chosen) {
@@ -79,7 +80,7 @@ func NotificationFor(term, program, chosen string) Notification {
 	case "off":
 		return NoNotification
 	}
-	switch terminal := term + " " + program; {
+	switch {
 	case strings.Contains(terminal, "kitty"):
 		return OSC99
 	case hasAny(terminal, "ghostty", "wezterm", "foot", "rxvt-unicode", "contour"):

@@ -101,13 +101,13 @@ const (
 
 // Title sets the title of the terminal's window.
 func (w *Buffer) Title(s string) {
-	w.bytes = append(w.bytes, esc, ']', '0', ';')
+	w.osc("0;")
 	w.Text([]byte(s))
 	w.bytes = append(w.bytes, '\a')
 }
 
-// Notify has the terminal show a notification on the desktop, in its way. None of that can be anything else: OSC 9 with a number
-// first is ConEmu's, so the text begins with the title, and in OSC 777 a semicolon ends the title.
+// Notify has the terminal show a notification on the desktop, in its way. Nothing in it is taken for something else: OSC 9 with a
+// number first is ConEmu's, so the text begins with the title, and in OSC 777 a semicolon ends the title.
 func (w *Buffer) Notify(kind Notification, title, said string) {
 	title = strings.ReplaceAll(title, ";", ",")
 	switch kind {
