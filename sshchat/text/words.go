@@ -1,7 +1,6 @@
 package text
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,11 +34,9 @@ const MaxWord = 40
 func NewWords(words []string) *Words {
 	w := &Words{nodes: make([]wordNode, 1)}
 	for _, word := range words {
-		if n := utf8.RuneCountInString(word); n == 0 || n > MaxWord || slices.ContainsFunc(w.words, func(have string) bool { return SameWord(have, word) }) {
-			continue
+		if n := utf8.RuneCountInString(word); n > 0 && n <= MaxWord && w.insert(word) {
+			w.words = append(w.words, word)
 		}
-		w.words = append(w.words, word)
-		w.insert(word)
 	}
 	if len(w.words) == 0 {
 		return nil
@@ -48,7 +45,8 @@ func NewWords(words []string) *Words {
 	return w
 }
 
-func (w *Words) insert(word string) {
+// insert adds a word, and reports whether it was not there, in any case.
+func (w *Words) insert(word string) bool {
 	at, letters := int32(0), int32(0)
 	for _, r := range word {
 		r = foldLetter(r)
@@ -61,7 +59,9 @@ func (w *Words) insert(word string) {
 		}
 		at = to
 	}
+	isNew := w.nodes[at].word == 0
 	w.nodes[at].word = letters
+	return isNew
 }
 
 // link sets where to go on when the next letter does not fit, in order of depth.
