@@ -247,7 +247,7 @@ func (s *session) submitLine(ctx context.Context, typed string) {
 		s.done(err)
 		return
 	}
-	if text, isCommand := strings.CutPrefix(line, "/"); isCommand && !strings.HasPrefix(text, "/") {
+	if text, isCommand := command.Typed(line); isCommand {
 		if s.server.services.Commands.Secret(text) {
 			s.ui.Forget(typed)
 		}
@@ -271,8 +271,8 @@ func (s *session) submitLine(ctx context.Context, typed string) {
 
 // expanded is what was typed, or what an alias of the person's stands for if it begins with one.
 func (s *session) expanded(typed string) (string, error) {
-	text, isCommand := strings.CutPrefix(typed, "/")
-	if !isCommand || strings.HasPrefix(text, "/") {
+	text, isCommand := command.Typed(typed)
+	if !isCommand {
 		return typed, nil
 	}
 	a, err := s.admitted()

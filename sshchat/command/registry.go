@@ -271,13 +271,20 @@ type Completion struct {
 	People bool     // or a person
 }
 
+// Typed returns the command that a line typed into a chat is, without its slash; ok is false for a message. A message that is to
+// begin with a slash begins with two.
+func Typed(line string) (body string, ok bool) {
+	body, ok = strings.CutPrefix(line, "/")
+	return body, ok && !strings.HasPrefix(body, "/")
+}
+
 // Complete finds what the last word of line can be, which a person with that account is typing. What a command takes follows from
 // its entry in the registry.
 func (r *Registry) Complete(s *Services, a chat.Account, line string) Completion {
 	c := Completion{Start: strings.LastIndexAny(line, " \n") + 1}
-	body, isCommand := strings.CutPrefix(line, "/")
+	body, isCommand := Typed(line)
 	switch {
-	case !isCommand || strings.HasPrefix(body, "/"):
+	case !isCommand:
 		c.People = true
 		return c
 	case c.Start == 0:
