@@ -128,8 +128,8 @@ func (r *Reader) quoted(line string, i int) int {
 	if quote == "'" && r.characters && !isCharacter(line[i+1:min(len(line), i+1+maxCharacter)]) {
 		return r.put(line, i, i+1, theme.CodeBlock) // a lifetime, or an apostrophe
 	}
-	if r.triple && strings.HasPrefix(line[i:], strings.Repeat(quote, 3)) {
-		return r.begin(line, i, 3, strings.Repeat(quote, 3), theme.CodeString)
+	if r.triple && strings.HasPrefix(line[i:], quote+quote+quote) {
+		return r.begin(line, i, 3, line[i:i+3], theme.CodeString)
 	}
 	spans := len(r.spans)
 	end := r.begin(line, i, 1, quote, theme.CodeString)
