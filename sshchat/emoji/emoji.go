@@ -33,7 +33,7 @@ func Named(name string) (emoji string, ok bool) {
 	return string(e.Unicode), true
 }
 
-// sorted is all names. The library finds an emoji by its name, and lists none: so they are read out of its map.
+// sorted is all names. The library finds an emoji by its name, but cannot list them: its map is read by reflection.
 var sorted = sync.OnceValue(func() (all []string) {
 	byName := reflect.Indirect(reflect.ValueOf(names())).FieldByName("m")
 	if byName.Kind() != reflect.Map {
@@ -48,8 +48,8 @@ var sorted = sync.OnceValue(func() (all []string) {
 	return all
 })
 
-// Begun are the names that the end of a text may be the beginning of, with their colons, and where in it they begin. There are
-// none for a colon alone, or one within a word, as in 12:30.
+// Begun returns the names, with their colons, that begin with what s ends with, from its last colon on, and where that is. There
+// are none for a colon alone, or one within a word, as in 12:30.
 func Begun(s string) (start int, found []string) {
 	start = strings.LastIndexByte(s, ':')
 	if start < 0 || len(s)-start < 2 || len(s)-start > MaxName {

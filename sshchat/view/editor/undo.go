@@ -97,7 +97,7 @@ func (u *UndoLog) bound() {
 	}
 }
 
-// undo takes the last change back.
+// undo undoes the last change.
 func undo(e *Editor) {
 	if e.Undone == nil || len(e.Undone.changes) == 0 {
 		return
