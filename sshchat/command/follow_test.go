@@ -47,7 +47,7 @@ func TestFollowTellsOfEdits(t *testing.T) {
 			if err := call.Flags.Set("json", asJSON); err != nil {
 				t.Fatal(err)
 			}
-			printDelivery(call, chat.Delivery{Message: c.m})
+			printDelivery(call, chat.Delivery{Message: c.m}, nil)
 			want := c.m.ID(alice) + " 2026-11-23T21:38:56.000Z " + c.plain + "\n"
 			if asJSON == "true" {
 				want = `{"id":"` + c.m.ID(alice) + `","at":"2026-11-23T21:38:56.000Z","room":"general","seq":` +

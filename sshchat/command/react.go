@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command/printed"
 	"sshchat/sshchat/emoji"
 	"sshchat/sshchat/text"
 
@@ -255,10 +256,10 @@ func pinMeant(c *Call, like func(*chat.Message) bool) (chat.Message, error) {
 
 // pinJSON is a pin as scripts read it, with its message if that is in memory.
 type pinJSON struct {
-	ID      string       `json:"id"`
-	By      chat.Name    `json:"by,omitzero"`
-	At      string       `json:"at"`
-	Message *messageJSON `json:"message,omitempty"`
+	ID      string           `json:"id"`
+	By      chat.Name        `json:"by,omitzero"`
+	At      string           `json:"at"`
+	Message *printed.Message `json:"message,omitempty"`
 }
 
 // listPin prints a pin. What somebody says who is ignored is not shown.
@@ -269,7 +270,7 @@ func listPin(c *Call, p chat.Pin) {
 	if c.json() {
 		line := pinJSON{ID: chat.Message{Room: p.Room, Seq: p.Seq}.ID(me), By: p.By, At: p.At.In(time.UTC).Format(time.RFC3339)}
 		if shown {
-			message := messageAsJSON(c, m)
+			message := printed.JSON(&m, me, filter.Ignore)
 			line.Message = &message
 		}
 		c.printJSON(line)
@@ -277,7 +278,7 @@ func listPin(c *Call, p chat.Pin) {
 	}
 	switch {
 	case shown:
-		c.Printf("%s", listedLine(c, &m, c.zone()))
+		c.Printf("%s", listedLine(c, &m, c.zone(), &filter))
 	case ok:
 		c.Printf("%s (from somebody you ignore)", listedID(c, p.Room, p.Seq))
 	default:

@@ -87,11 +87,11 @@ func TestTimesAreThePersons(t *testing.T) {
 	}
 	m := chat.Message{Room: chat.General, Seq: 1, From: name(t, "bob"), Kind: chat.Say, Text: words, At: time.Date(2019, 12, 31, 23, 59, 0, 0, time.UTC)}
 	c := Call{UI: Chat, Account: chat.Account{Name: name(t, "alice")}}
-	if got := listedLine(&c, &m, zone); got != "01 Jan 2020 05:29 #general/1 bob: hi" {
+	if got := listedLine(&c, &m, zone, nil); got != "01 Jan 2020 05:29 #general/1 bob: hi" {
 		t.Errorf("listed: %s", got)
 	}
 	m.At = time.Now()
-	if got, want := listedLine(&c, &m, zone), time.Now().In(zone).Format("02 Jan "); !strings.HasPrefix(got, want) {
+	if got, want := listedLine(&c, &m, zone, nil), time.Now().In(zone).Format("02 Jan "); !strings.HasPrefix(got, want) {
 		t.Errorf("listed: %s", got)
 	}
 	r := newRig(t, "alice")

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/command/printed"
 	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
@@ -297,7 +297,7 @@ func runFollow(ctx context.Context, c *Call) error {
 	defer reader.Close()
 	c.Hub.ProgramOpened(c.Account.Name)
 	defer c.Hub.ProgramClosed(c.Account.Name)
-	out := bufio.NewWriter(c.Out)
+	out, ignored := bufio.NewWriter(c.Out), filterOf(c).Ignore
 	c.Out = out
 	for {
 		ended, came := false, reader.Next(followBatch)
@@ -305,7 +305,7 @@ func runFollow(ctx context.Context, c *Call) error {
 			return followEnd(ctx)
 		}
 		for _, d := range came {
-			printDelivery(c, d)
+			printDelivery(c, d, ignored)
 			if d.Kind == chat.Parted && from.Only != nil {
 				if err := noteParted(c, d.Room, from.Only); err != nil {
 					out.Flush() // fails only if nobody reads
@@ -377,7 +377,7 @@ func noteParted(c *Call, room chat.RoomName, rooms []chat.RoomName) error {
 	return denied("you are no longer in %s", room.For(c.Account.Name))
 }
 
-func printDelivery(c *Call, d chat.Delivery) {
+func printDelivery(c *Call, d chat.Delivery, ignored map[chat.Name]bool) {
 	me := c.Account.Name
 	shown := roomArg(d.Room, me)
 	asJSON := c.json()
@@ -393,38 +393,11 @@ func printDelivery(c *Call, d chat.Delivery) {
 		c.Notef("%s missed: %s/%d to %s/%d", text.Count(d.Gap.Count(), "message"), shown, d.Gap.From, shown, d.Gap.To)
 	case !d.Kind.Stored():
 	case asJSON:
-		c.printJSON(messageAsJSON(c, d.Message))
+		c.printJSON(printed.JSON(&d.Message, me, ignored))
 	default:
-		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(timeFormat), messageText(&d.Message))
+		c.Printf("%s %s %s\n", d.ID(me), d.At.Format(printed.TimeFormat), printed.Text(&d.Message))
 	}
 }
-
-// messageText is the message's text for a program.
-func messageText(m *chat.Message) string {
-	text := indent(m.Text)
-	if m.Deleted {
-		text = "(deleted)"
-	}
-	switch m.Kind {
-	case chat.Me:
-		return fmt.Sprintf("* %s %s", m.From, text)
-	case chat.Edit:
-		return fmt.Sprintf("%s edits %d: %s", m.From, m.Of, text)
-	case chat.Delete:
-		return fmt.Sprintf("%s deletes %d", m.From, m.Of)
-	case chat.React:
-		return fmt.Sprintf("%s reacts to %d: %s", m.From, m.Of, text)
-	case chat.Unreact:
-		return fmt.Sprintf("%s removes a reaction to %d: %s", m.From, m.Of, text)
-	}
-	if m.Of > 0 {
-		return fmt.Sprintf("%s replies to %d: %s", m.From, m.Of, text)
-	}
-	return fmt.Sprintf("%s: %s", m.From, text)
-}
-
-// indent moves a message's further lines two spaces in, so that none of them can pass for a message.
-func indent(t chat.Text) string { return strings.ReplaceAll(t.String(), "\n", "\n  ") }
 
 // How many messages one answer lists.
 const (
@@ -448,29 +421,28 @@ func pickWanted(c *Call, said []chat.Message, n int) []chat.Message {
 
 // listMessages prints messages, a line each; lines that one has besides are indented.
 func listMessages(c *Call, messages []chat.Message) {
-	zone := c.zone()
+	zone, filter := c.zone(), filterOf(c)
 	for i := range messages {
 		if c.json() {
-			c.printJSON(messageAsJSON(c, messages[i]))
+			c.printJSON(printed.JSON(&messages[i], c.Account.Name, filter.Ignore))
 		} else {
-			c.Printf("%s\n", listedLine(c, &messages[i], zone))
+			c.Printf("%s\n", listedLine(c, &messages[i], zone, &filter))
 		}
 	}
 }
 
 // listedLine is a message as a list shows it, with its ID: in the chat with the # of its room, which shells take for a comment.
-func listedLine(c *Call, m *chat.Message, zone *time.Location) string {
+func listedLine(c *Call, m *chat.Message, zone *time.Location, filter *chat.Filter) string {
 	at, layout := m.At.In(zone), "02 Jan 15:04"
 	if at.Year() != time.Now().In(zone).Year() {
 		layout = "02 Jan 2006 15:04"
 	}
-	line := at.Format(layout) + " " + listedID(c, m.Room, m.Seq) + " " + messageText(m)
+	line := at.Format(layout) + " " + listedID(c, m.Room, m.Seq) + " " + printed.Text(m)
 	if m.Edited {
 		line += " (edited)"
 	}
 	if m.Reactions != nil {
-		filter := filterOf(c)
-		line += countReactions(c, m, &filter)
+		line += countReactions(c, m, filter)
 	}
 	return line
 }
@@ -519,59 +491,6 @@ func noteSealed(c *Call, rooms ...chat.RoomName) {
 		printFoot(c, "-- %s sealed; to read %s", text.Are(n, "older line"), first)
 		printFoot(c, "-- %s", second)
 	}
-}
-
-// messageJSON is a message as follow prints it: the sealed line's fields, and its ID.
-type messageJSON struct {
-	ID   string    `json:"id"`
-	At   string    `json:"at"`
-	Room string    `json:"room"`
-	Seq  uint64    `json:"seq"`
-	From chat.Name `json:"from"`
-	Kind chat.Kind `json:"kind"`
-	Of   uint64    `json:"of,omitempty"` // the Seq of the message that it changes, reacts to or replies to
-	Text string    `json:"text"`
-
-	// What became of it before it was printed.
-
-	Edited  bool `json:"edited,omitempty"`
-	Deleted bool `json:"deleted,omitempty"`
-
-	Reactions []reactionJSON `json:"reactions,omitempty"`
-}
-
-type reactionJSON struct {
-	Emoji string      `json:"emoji"`
-	By    []chat.Name `json:"by"`
-}
-
-const timeFormat = "2006-01-02T15:04:05.000Z07:00"
-
-func messageAsJSON(c *Call, m chat.Message) messageJSON {
-	me := c.Account.Name
-	room := m.Room.String()
-	if m.Room.IsDirect() {
-		room = m.Room.For(me)
-	}
-	return messageJSON{
-		m.ID(me), m.At.In(time.UTC).Format(timeFormat), room, m.Seq, m.From, m.Kind, m.Of, m.Text.String(), m.Edited, m.Deleted,
-		reactionsAsJSON(c, m.Reactions),
-	}
-}
-
-// reactionsAsJSON is who reacted, without people whom the caller ignores.
-func reactionsAsJSON(c *Call, r *chat.Reactions) (list []reactionJSON) {
-	if r == nil {
-		return nil
-	}
-	ignored := filterOf(c).Ignore
-	for _, x := range r.All() {
-		by := slices.DeleteFunc(slices.Clone(x.By), func(n chat.Name) bool { return ignored[n] && n != c.Account.Name })
-		if len(by) > 0 {
-			list = append(list, reactionJSON{x.Emoji.String(), by})
-		}
-	}
-	return list
 }
 
 // Above counts the stored messages of a room that me may read but that are further back than the last n in memory.
