@@ -5,7 +5,7 @@
 # STATE keeps what was pushed last: the same counts are not pushed twice. HOST is how ssh reaches the server, as in:
 #   inbox-push.sh ~/.ssh/inbox inbox.state https://ntfy.example.org/my-topic -p 2222 alice@chat.host
 # For mail instead of ntfy, URL is mailto:alice@example.org. Run it from cron, every few minutes.
-# Of rooms that you hushed only mentions count. It needs ssh, jq, and curl or mail. Names of rooms and people are not sent either: only two numbers.
+# In rooms that you have hushed, only mentions count. It needs ssh, jq, and curl or mail. Names of rooms and people are not sent either: only two numbers.
 set -euo pipefail
 key=$1 state=$2 url=$3
 shift 3

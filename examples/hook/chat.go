@@ -170,7 +170,7 @@ func (q *queue) deliver(ctx context.Context, p *post) {
 			p.err = fmt.Errorf("given up after %v: %w", time.Since(p.at).Round(time.Second), p.err)
 			return
 		}
-		log.Printf("the chat is away, next try in %v: %v", wait, p.err)
+		log.Printf("the chat cannot be reached; next try in %v: %v", wait, p.err)
 		q.pause(wait)
 	}
 }

@@ -28,7 +28,7 @@ const (
 // handler takes webhooks, a path for each source. It answers
 //
 //	200  the message is stored in the room; the body has its ID
-//	202  it waits in memory for the chat, which is away or slow
+//	202  it waits in memory, because the chat is slow or cannot be reached
 //	204  there is nothing to post about this event
 //	400  the body is no payload of that source
 //	401  the secret is missing or wrong

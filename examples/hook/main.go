@@ -41,7 +41,7 @@ func run(args []string) error {
 	listen := flags.String("listen", "127.0.0.1:9119", "address to take webhooks on")
 	room := flags.String("room", "", "room to post in")
 	key, known := flags.String("key", "", "private key to post with"), flags.String("known", "", "known_hosts file with the server's key")
-	keep := flags.Duration("keep", time.Hour, "how long messages wait while the chat is away")
+	keep := flags.Duration("keep", time.Hour, "how long messages are kept while the chat cannot be reached")
 	secrets := make(map[string]*string)
 	for source := range readers {
 		what := "bearer token"
@@ -119,7 +119,7 @@ func serve(ended context.Context, l net.Listener, h *handler) error {
 	defer cancel()
 	h.close(server.Shutdown(ctx))
 	if n := <-left; n > 0 {
-		return errors.Join(err, fmt.Errorf("%d messages were lost", n))
+		return errors.Join(err, fmt.Errorf("messages lost: %d", n))
 	}
 	return err
 }

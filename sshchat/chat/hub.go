@@ -76,29 +76,29 @@ func (h *Hub) Reply(ctx context.Context, who Caller, room RoomName, of uint64, t
 }
 
 // Report says something to each moderator and admin but the caller and the person whom it is about, each in the direct room of the two,
-// and returns to how many. It goes only to people who are moderators or admins when it is stored. A person's reports are limited.
+// and returns how many got it. It goes only to people who are moderators or admins when it is stored. A person's reports are limited.
 //
 // Errors: ErrReports, ErrNoModerator, and those of Post; then some may have it already.
-func (h *Hub) Report(ctx context.Context, who Caller, about Name, said Text) (told int, err error) {
+func (h *Hub) Report(ctx context.Context, who Caller, about Name, said Text) (reached int, err error) {
 	if err := h.chargeReport(who.Name); err != nil {
 		return 0, err
 	}
 	now := h.View()
 	for a := range now.Accounts() {
-		if told == maxReported || a.Name == who.Name || a.Name == about || !now.takesReports(&a) {
+		if reached == maxReported || a.Name == who.Name || a.Name == about || !now.takesReports(&a) {
 			continue
 		}
 		switch _, err := h.storeMessage(ctx, who, Post{Room: text.Direct(who.Name, a.Name), Kind: Say, Text: said, Report: true}); {
 		case err == nil:
-			told++
+			reached++
 		case !errors.Is(err, ErrNoModerator): // who has just ceased to be one
-			return told, err
+			return reached, err
 		}
 	}
-	if told == 0 {
+	if reached == 0 {
 		return 0, ErrNoModerator
 	}
-	return told, nil
+	return reached, nil
 }
 
 // React adds the caller's reaction to a message (React), or takes it back (Unreact), and returns what is stored of that: a

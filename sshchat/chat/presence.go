@@ -343,7 +343,7 @@ func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
 	return is
 }
 
-// WatchRoster has wake called soon after each change of who is in a room, until stop is called. wake must not block.
+// WatchRoster calls wake soon after each change of who is in a room, until stop is called. wake must not block.
 func (h *presence) WatchRoster(name RoomName, wake func()) (stop func()) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -54,7 +54,7 @@ type Command struct {
 	Words     int
 	Text      bool
 	WordsOnly bool // the text is single words: its flags may stand among them
-	AsIs      bool // the text is what it is, also if it looks like flags: only those that there are, right before a word or it, are none of it
+	AsIs      bool // the text may begin like a flag: only flags that the command has, right before a word or the text, are flags
 	Flags     func(*pflag.FlagSet)
 
 	// Bytes reports whether what the call prints is for a program, byte by byte, as a tar is: then it is refused on a

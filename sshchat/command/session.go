@@ -242,7 +242,7 @@ func printFocus(c *Call) {
 // Aliases stand for typed lines. They are kept with the settings, and expanded before the registry sees the line: what one stands
 // for goes the way of every other line.
 
-// aliasSetting is how they are kept. It is none of those that set lists.
+// aliasSetting is how they are kept. `set` does not list it.
 var aliasSetting = &setting{name: "aliases"}
 
 // Aliases are those of an account.

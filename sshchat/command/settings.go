@@ -337,7 +337,7 @@ func noticeCommand(cmd *Command) *Command {
 		if c.Notification == "" {
 			c.Notef("This terminal is not known to show notifications. See /help notify.")
 		} else {
-			c.Notef("This terminal is notified by %s.", c.Notification)
+			c.Notef("Notifications on this terminal use %s.", c.Notification)
 		}
 		return nil
 	}

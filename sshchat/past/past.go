@@ -85,7 +85,7 @@ func New(room chat.RoomName, source Source, since, top uint64) *Past {
 	return p
 }
 
-// Colors has the names on pages that are opened from now on have the colors that color says.
+// Colors sets the colors of names on pages that are opened from now on.
 func (p *Past) Colors(color func(chat.Name) chat.NameColor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -268,8 +268,8 @@ func (p *Past) loadOne(number uint64) (read int, err error) {
 	return read, nil
 }
 
-// settled are the messages of a page as changes leave them, those on the page and later ones; with a message that was deleted
-// go the texts of its edits, on whatever page it is. Called with mu held.
+// settled are the messages of a page as changes leave them, those on the page and later ones. If a message was deleted, the
+// texts of its edits are gone too, whichever page it is on. Called with mu held.
 func (p *Past) settled(said []chat.Message) []chat.Message {
 	all := slices.Clone(said)
 	added := make(map[uint64]bool)
