@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/wake":             {},
 	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/attack":           {}, // for tests
+	"sshchat/sshchat/cluster/natstest": {}, // for tests
 	"sshchat/sshchat/proxy":            {},
 	"sshchat/sshchat/limit":            {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/handover":         {"sshchat/sshchat/chat", "sshchat/sshchat/systemd", "sshchat/sshchat/text"},

@@ -1,0 +1,11 @@
+//go:build !windows
+
+package natstest
+
+import "syscall"
+
+const (
+	freezeSignal   = syscall.SIGSTOP
+	thawSignal     = syscall.SIGCONT
+	lameDuckSignal = syscall.SIGUSR2
+)
