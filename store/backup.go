@@ -53,22 +53,44 @@ func pack(ctx context.Context, archive *tar.Writer, s durable.Snapshot) error {
 	return nil
 }
 
-// HostKeys is the part of the server's host keys.
-func HostKeys(dir string) Part {
+// The files of a node of a cluster.
+const (
+	PositionFile   = "cluster.json" // which cluster, and how far in its log this folder is
+	ClusterKeyFile = "cluster.key"  // the secret of all nodes
+	NodeKeyFile    = "node.key"     // this node's own, which no backup has: a node made of one would be taken for this node
+)
+
+// InCluster reports whether a data folder belongs to a node of a cluster. A folder that cannot be read says so elsewhere.
+func InCluster(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, PositionFile))
+	return err == nil
+}
+
+// Position is the part that says how far a node of a cluster is. It comes before all that it must not be ahead of. Without a cluster it
+// is empty.
+func Position(dir string) Part { return keyFiles(dir, PositionFile) }
+
+// Keys is the part of the server's host keys, and of the cluster's key if there is a cluster.
+func Keys(dir string) Part { return keyFiles(dir, "ssh_host_*", ClusterKeyFile) }
+
+// keyFiles is the part of small files that are replaced whole, by patterns; those that do not exist are left out.
+func keyFiles(dir string, patterns ...string) Part {
 	return func() iter.Seq2[durable.Snapshot, error] {
-		paths, err := filepath.Glob(filepath.Join(dir, "ssh_host_*"))
-		if err != nil {
-			return durable.Each(func() (durable.Snapshot, error) { return durable.Snapshot{}, err })
+		var files []func() (durable.Snapshot, error)
+		for _, pattern := range patterns {
+			paths, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				return durable.Each(func() (durable.Snapshot, error) { return durable.Snapshot{}, err })
+			}
+			for _, path := range paths {
+				files = append(files, func() (durable.Snapshot, error) { return keyFile(path) })
+			}
 		}
-		var keys []func() (durable.Snapshot, error)
-		for _, path := range paths {
-			keys = append(keys, func() (durable.Snapshot, error) { return hostKey(path) })
-		}
-		return durable.Each(keys...)
+		return durable.Each(files...)
 	}
 }
 
-func hostKey(path string) (durable.Snapshot, error) {
+func keyFile(path string) (durable.Snapshot, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return durable.Snapshot{}, fmt.Errorf("back up %s: %w", filepath.Base(path), err)

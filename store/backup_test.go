@@ -37,7 +37,7 @@ func TestBackupKeepsTheOrderAndLetsGo(t *testing.T) {
 		)
 	}
 	var out bytes.Buffer
-	if err := Backup(context.Background(), &out, two, HostKeys(dir), One(func() (durable.Snapshot, error) {
+	if err := Backup(context.Background(), &out, two, Keys(dir), One(func() (durable.Snapshot, error) {
 		if held != 0 {
 			t.Errorf("asked while %d files are held", held)
 		}

@@ -88,7 +88,7 @@ func ours(name string) bool {
 	case "README.md", ".gitignore", "lock", "motd", "clock", "clock.tmp":
 		return true
 	}
-	for _, prefix := range []string{"users.json", "changes.jsonl", "state.json", "message_history.", "ssh_host_", "audit.", backupPrefix} {
+	for _, prefix := range []string{"users.json", "changes.jsonl", "state.json", "message_history.", "ssh_host_", "audit.", backupPrefix, "cluster.", NodeKeyFile} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}

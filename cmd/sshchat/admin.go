@@ -167,6 +167,12 @@ func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Ke
 	}
 	logger := slog.New(log.NewWithOptions(stderr, log.Options{Level: log.WarnLevel}))
 	defer release(folder, logger)
+	if err := s.inCluster(); err != nil {
+		return err
+	}
+	if store.InCluster(s.data) {
+		return fmt.Errorf("data folder %s belongs to a cluster, whose accounts the other nodes have as well; stop all nodes, take the folder out of the cluster with: sshchat cluster leave --data %s, run this again, and make the cluster anew from it", s.data, s.data)
+	}
 	st, err := openStores(s, logger)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"sshchat/store/marks":              {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable", "sshchat/store/strictjson"},
 	"sshchat/store/strictjson":         {},
 	"sshchat/store/owner":              {},
-	"sshchat/store/doctor":             {"sshchat/hostkeys", "sshchat/sshchat/text", "sshchat/store/accounts", "sshchat/store/clock", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/owner"},
+	"sshchat/store/doctor":             {"sshchat/hostkeys", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/clock", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/owner"},
 	"sshchat/store/restore":            {"sshchat/sshchat/text"},
 	"sshchat/store/durable":            {},
 	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests

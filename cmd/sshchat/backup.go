@@ -26,16 +26,17 @@ import (
 	"golang.org/x/term"
 )
 
-// backup writes a tar of the data folder. The history comes first and the accounts after it, in the order in which a crash
+// backup writes a tar of the data folder. A node's place in its cluster's log comes first, so that it is never ahead of the files: what they
+// have already, the node passes over. Of these the history comes first and the accounts after it, in the order in which a crash
 // may leave them: accounts may know of a change that the history does not have yet, and never the other way round. The audit log
 // comes after the accounts, so that it has a line about each change in them: nothing in the backup could bring one back.
 func backup(ctx context.Context, w io.Writer, st *stores, data string, hostKeys bool) error {
 	motd := func() (durable.Snapshot, error) { return st.motd.Snapshot(), nil }
 	parts := []store.Part{
-		st.history.Snapshots, st.users.Snapshots, st.audit.Snapshots, store.One(st.state.Snapshot), store.One(motd),
+		store.Position(data), st.history.Snapshots, st.users.Snapshots, st.audit.Snapshots, store.One(st.state.Snapshot), store.One(motd),
 	}
 	if hostKeys {
-		parts = append(parts, store.HostKeys(data))
+		parts = append(parts, store.Keys(data))
 	}
 	return store.Backup(ctx, w, parts...)
 }
@@ -154,10 +155,26 @@ If not, publish the new fingerprint, which the start prints. A backup holds the 
 			}
 			fmt.Fprintf(w, "%s: %s\n", what, ssh.FingerprintSHA256(key.PublicKey()))
 		}
-		fmt.Fprintln(w, "Clients that know it notice nothing. Stop the old server for good: two servers with the same key are mistaken for each other.")
+		fmt.Fprintln(w, "Clients that know it notice nothing.")
+		if !slices.Contains(names, store.PositionFile) { // nodes of a cluster have the same
+			fmt.Fprintln(w, "Stop the old server for good: two servers with the same key are mistaken for each other.")
+		}
+	}
+	if slices.Contains(names, store.PositionFile) {
+		reportNode(w, folder, names)
 	}
 	if os.Geteuid() == 0 {
 		fmt.Fprintf(w, "The files belong to root. If the server runs as another user: chown -R USER: %s\n", folder)
 	}
 	return nil
+}
+
+// reportNode prints how a folder goes on that was made of the backup of a node of a cluster.
+func reportNode(w io.Writer, folder string, names []string) {
+	fmt.Fprintf(w, `The backup is of a node of a cluster. To add a node, start the server on the folder with the setting cluster: it prints the command that adds it.
+To go on without the cluster: sshchat cluster leave --data %s
+`, folder)
+	if !slices.Contains(names, store.ClusterKeyFile) {
+		fmt.Fprintf(w, "It does not have the cluster's key. To add a node, copy %s from another node first, or use a backup made with: backup --with-host-keys\n", filepath.Join(folder, store.ClusterKeyFile))
+	}
 }

@@ -39,6 +39,7 @@ func (s *settings) check() error {
 			return s.bad("metrics", "%v", err)
 		}
 	}
+	s.warnings = append(s.warnings, s.cluster.warnings()...)
 	return s.checkKeyFiles()
 }
 
@@ -70,7 +71,7 @@ func checkMetrics(word string) error {
 	return listen.Check(word)
 }
 
-func checkHostKey(word string) error {
+func checkFileName(word string) error {
 	if strings.ContainsFunc(word, unicode.IsControl) || word == "." || word == ".." {
 		return notA(word, "a file")
 	}

@@ -51,6 +51,9 @@ func configCheckCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := s.checkClusterFiles(); err != nil {
+			return err
+		}
 		if s.config == "" {
 			fmt.Fprintln(cmd.OutOrStdout(), "The settings are valid. There is no configuration file.")
 		} else {

@@ -73,7 +73,7 @@ func other(t *testing.T, row setting) (word, shown string) {
 	}
 	word = map[string]string{
 		"listen": "127.0.0.1:2022", "data": filepath.Join(t.TempDir(), "elsewhere"), "name": "chat.example", "address": "NAME@chat.example", "host-key": filepath.Join(t.TempDir(), "host_key"),
-		"metrics": "127.0.0.1:9222", "admin": "root=" + keyFile(t, "-t", "ed25519") + ".pub",
+		"metrics": "127.0.0.1:9222", "cluster": "nats://192.0.2.1:4222", "cluster-monitor": "http://192.0.2.1:8222", "cluster-nkey": seedFile(t, aSeed, 0o600), "cluster-ca": filepath.Join(t.TempDir(), "ca.pem"), "node": "n1", "admin": "root=" + keyFile(t, "-t", "ed25519") + ".pub",
 	}[row.name]
 	if word == "" {
 		t.Fatalf("%s: what else could it be?", row.name)

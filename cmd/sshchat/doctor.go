@@ -73,6 +73,9 @@ func examine(ctx context.Context, from sources) (found []doctor.Finding) {
 		s.listen = nil // it is not known
 	} else {
 		found = append(found, doctor.Finding{Level: doctor.OK, What: "settings are valid"})
+		if err := s.checkClusterFiles(); err != nil {
+			found = append(found, doctor.Finding{Level: doctor.Fail, What: err.Error()})
+		}
 	}
 	s.warn(func(msg string, args ...any) {
 		for i := 0; i+1 < len(args); i += 2 {
@@ -81,7 +84,7 @@ func examine(ctx context.Context, from sources) (found []doctor.Finding) {
 		found = append(found, doctor.Finding{Level: doctor.Warn, What: msg})
 	})
 	return append(found, doctor.Examine(doctor.Config{
-		Data: s.data, File: s.config, HostKey: s.hostKey, Listen: s.listen, Connections: s.limits.Starting, Now: time.Now,
+		Data: s.data, File: s.config, HostKey: s.hostKey, Listen: s.listen, Cluster: len(s.cluster.servers) > 0, Connections: s.limits.Starting, Now: time.Now,
 		Ping: func(address string) (string, error) { return ping(ctx, address) },
 	})...)
 }

@@ -12,7 +12,7 @@ import (
 const helpWidth = 96
 
 // groups are the headings in their order.
-var groups = []group{serverGroup, operationGroup, accountGroup, loginGroup, connectionGroup, sessionGroup, rateGroup, historyGroup}
+var groups = []group{serverGroup, operationGroup, accountGroup, loginGroup, connectionGroup, sessionGroup, rateGroup, historyGroup, clusterGroup}
 
 // printHelp is --help: what people need first, on one screen.
 func printHelp(w io.Writer, root *cobra.Command) {

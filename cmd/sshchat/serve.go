@@ -46,6 +46,9 @@ func serveCommand() *cobra.Command {
 			if _, _, err := s.hostKeyFile(); err != nil { // config check may run where there are no credentials
 				return err
 			}
+			if err := s.checkClusterFiles(); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), s, cmd.ErrOrStderr())
 		},
 	}
@@ -99,6 +102,9 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer release(folder, logger)
+	if err := s.inCluster(); err != nil {
+		return err
+	}
 	st, err := openStores(s, logger)
 	if err != nil {
 		return err

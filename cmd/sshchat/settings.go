@@ -38,6 +38,7 @@ type settings struct {
 	dumpable     bool
 	metrics      string
 	metricsAllow []netip.Prefix
+	cluster      clusterSettings
 	limits       sshchat.Limits
 
 	given    sources           // where values may come from
@@ -58,6 +59,7 @@ const (
 	sessionGroup    group = "Sessions"
 	rateGroup       group = "Rates"
 	historyGroup    group = "History"
+	clusterGroup    group = "Cluster"
 )
 
 // setting is one row of the table. Names are sshd_config(5)'s if it has one for it.
@@ -84,6 +86,7 @@ func newSettings() *settings {
 	return &settings{
 		listen: []string{":2222"}, data: "data", registration: "open", name: "sshchat", logFormat: "text", logLevel: "info", level: new(slog.LevelVar),
 		minPassword: 15, rotate: 32 << 20, dormant: 90 * 24 * time.Hour, workFactor: 16, limits: sshchat.DefaultLimits,
+		cluster: clusterSettings{keep: 24 * time.Hour},
 		origins: make(map[string]origin),
 	}
 }
@@ -91,7 +94,7 @@ func newSettings() *settings {
 // table lists the settings, by group. Their values are those of s.
 func (s *settings) table() []setting {
 	var all []setting
-	for _, part := range [][]setting{s.basics(), s.accountSettings(), s.loginSettings(), s.connectionSettings(), s.sessionSettings(), s.historySettings()} {
+	for _, part := range [][]setting{s.basics(), s.accountSettings(), s.loginSettings(), s.connectionSettings(), s.sessionSettings(), s.historySettings(), s.clusterSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -101,7 +104,7 @@ func (s *settings) basics() []setting {
 	return []setting{
 		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "where to listen: HOST:PORT or unix:PATH (repeatable)"},
 		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder for accounts, history and host keys; created if it does not exist"},
-		{name: "host-key", group: serverGroup, value: &textual{&s.hostKey, "FILE", checkHostKey}, help: "private host key (ed25519), which is never changed there: a path, or the name of a credential of the systemd service; if empty, the one in the data folder"},
+		{name: "host-key", group: serverGroup, value: &textual{&s.hostKey, "FILE", checkFileName}, help: "private host key (ed25519), which is never changed there: a path, or the name of a credential of the systemd service; if empty, the one in the data folder"},
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},
 		{name: "address", group: serverGroup, first: true, live: true, value: &textual{&s.address, "TEXT", checkReach}, help: `how users reach it, shown in hints, such as "-p 2222 NAME@chat.host"; if empty, the address they connected to`},

@@ -50,6 +50,7 @@ type Config struct {
 	File        string   // the configuration file; empty: there is none
 	HostKey     string   // where the host key is instead of in Data; empty: it is there
 	Listen      []string // host and port each; others are passed over
+	Cluster     bool     // the setting cluster names NATS servers
 	Connections int      // how many the settings allow before login, each of which is an open file
 	Now         func() time.Time
 
@@ -75,6 +76,7 @@ func Examine(c Config) []Finding {
 		p.files()
 		p.config()
 		p.hostKey()
+		p.cluster()
 		p.data()
 		p.admin()
 		p.backup()

@@ -14,6 +14,7 @@ import (
 
 	"sshchat/hostkeys"
 	"sshchat/sshchat/text"
+	"sshchat/store"
 	"sshchat/store/accounts"
 	"sshchat/store/clock"
 	"sshchat/store/history"
@@ -62,7 +63,7 @@ func (p *patient) files() {
 
 // dataFile reports whether the server keeps a file of that name.
 func dataFile(name string) bool {
-	for _, prefix := range []string{"users.json", "changes.jsonl", "state.json", "message_history.", "audit.", "ssh_host_", "clock", "motd"} {
+	for _, prefix := range []string{"users.json", "changes.jsonl", "state.json", "message_history.", "audit.", "ssh_host_", "clock", "motd", "cluster.", store.NodeKeyFile} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -113,6 +114,22 @@ func (p *patient) hostKey() {
 		return
 	}
 	p.add(OK, "host key "+ssh.FingerprintSHA256(signer.PublicKey()), "")
+}
+
+// cluster looks whether a folder that belongs to a cluster has what its node needs.
+func (p *patient) cluster() {
+	if !store.InCluster(p.Data) {
+		return
+	}
+	_, err := os.Lstat(p.path(store.ClusterKeyFile))
+	switch {
+	case !p.Cluster:
+		p.add(Fail, fmt.Sprintf("%s belongs to a cluster, and the setting cluster is empty: the server does not start", p.Data), "set cluster to the NATS servers, or use: sshchat cluster leave --data "+p.Data)
+	case errors.Is(err, fs.ErrNotExist):
+		p.add(Fail, "the key of the cluster is missing", fmt.Sprintf("copy %s from another node, with mode 0600", p.path(store.ClusterKeyFile)))
+	default:
+		p.add(OK, "the folder belongs to a cluster", "")
+	}
 }
 
 // maxQuick is how much history is read, in bytes: about a second.

@@ -29,7 +29,7 @@ var kinds = []struct {
 }{
 	{regexp.MustCompile(`^users\.json(\.bak)?$|^changes\.jsonl$|^message_history(\.\d{4,9})?\.json$|^audit(\.\d{4,9})?\.jsonl$`), 0},
 	{regexp.MustCompile(`^state\.json$`), 256 << 20},
-	{regexp.MustCompile(`^(motd|clock|audit\.tip|ssh_host_[a-z0-9]+_key[a-zA-Z0-9._-]{0,100})$`), 1 << 20},
+	{regexp.MustCompile(`^(motd|clock|audit\.tip|cluster\.(json|key)|ssh_host_[a-z0-9]+_key[a-zA-Z0-9._-]{0,100})$`), 1 << 20},
 }
 
 // needed are what each backup has.
