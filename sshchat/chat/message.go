@@ -22,6 +22,10 @@ const (
 	React   Kind = "react"   // Text, an emoji, is a reaction to what Of said: one of a kind for each person
 	Unreact Kind = "unreact" // that reaction is taken back
 
+	// Missing is a message of which the hub knows only that it was said: its text did not arrive. It has a Seq, and neither
+	// author nor text. Batches have it, and never the journal or a reader: readers see a gap.
+	Missing Kind = "missing"
+
 	// The kinds below are never stored and have no Seq: missing them loses nothing.
 
 	Notice         Kind = "notice"  // a notice of the room, such as a new topic, or of the server

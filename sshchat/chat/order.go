@@ -14,13 +14,13 @@ type Request struct {
 	Who     Caller
 	Intent  Intent
 	Audit   *AuditEntry // the audit log's line, if it is done; nil: none
+	Event   *Event      // in place of an intent: a Rekey, which follows from an earlier decision, or the journal's own
 }
 
 // request is one on its way. Callers wait on done.
 type request struct {
 	Request
 	others  bool     // it is another hub's
-	event   *Event   // in place of an intent: a change of readers that follows from an earlier decision, or the journal's own
 	message *Message // the message, if it is a Post; set before done is closed
 
 	rekeyed []Name // people with new history keys, once it is decided; set before done is closed
@@ -183,10 +183,10 @@ func (o *ordering) take(req *request) error {
 	message := -1
 	switch in := req.Intent.(type) {
 	case nil:
-		if req.event.Stored != nil {
+		if req.Event.Stored != nil {
 			message = len(o.batch.Events)
 		}
-		o.add(*req.event)
+		o.add(*req.Event)
 	case Post:
 		if err := o.storeMessage(req, in); err != nil {
 			return err
@@ -245,7 +245,7 @@ func (o *ordering) without(bad *BadEvent) (others []*request) {
 			others = append(others, req)
 			continue
 		}
-		if req.event != nil { // the journal's own, which says why it refuses it
+		if req.Event != nil { // the journal's own, which says why it refuses it
 			o.h.answer(req, bad.Err)
 			continue
 		}

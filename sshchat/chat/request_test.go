@@ -58,6 +58,8 @@ type forgetting struct {
 	lost int // this many more
 }
 
+func (f *forgetting) Here() bool { return false }
+
 func (f *forgetting) Order(ctx context.Context, r Request) error {
 	err := f.Leader.Order(ctx, r)
 	if f.lost > 0 {
@@ -183,7 +185,7 @@ func (n *noting) Order(ctx context.Context, r Request) error {
 }
 
 // A leader that has started again does not do what it did before, if it is given the answers of the log; the control is not.
-// What is no request it refuses, and another hub does not ask for it.
+// What no hub asks another for it refuses.
 func TestLeaderThatStartedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &sharedLog{}
@@ -208,11 +210,14 @@ func TestLeaderThatStartedAgain(t *testing.T) {
 				t.Errorf("with %d answers known: done twice: %v", len(known), twice)
 			}
 		}
-		if err := leader.Order(t.Context(), Request{}); !errors.Is(err, errNotLeader) {
-			t.Errorf("nothing is asked for: %v", err)
-		}
-		if err := follower.Store(Event{Room: General, Stored: "heads"}); !errors.Is(err, errNotLeader) {
-			t.Errorf("another hub stores: %v", err)
+		for i, r := range []Request{
+			{}, {Intent: Expire{}, Event: &Event{Change: Rekey}}, {Event: &Event{Room: General, Change: Join, Name: name(t, "eve")}},
+			{Event: &Event{Room: General, Change: Join, Stored: "heads"}},
+			{Event: &Event{Room: General, Message: Message{Room: General, Seq: 9, Kind: Say, Text: words("not hers"), From: name(t, "bob")}}},
+		} {
+			if err := leader.Order(t.Context(), r); !errors.Is(err, errNoRequest) {
+				t.Errorf("request %d, which no hub makes: %v", i, err)
+			}
 		}
 	})
 }

@@ -57,15 +57,20 @@ type sequencer struct {
 	said    map[RoomName][]Message
 }
 
-// Leader is the hub that orders the requests of others.
+// Leader is where the hub's requests are ordered: at the hub that leads, which may be this one, and may change.
 type Leader interface {
 	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if the
-	// outcome is unknown, so that it has to be sent again; ErrStopping.
+	// outcome is unknown, so that it has to be sent again; ErrStopping. It waits while no hub leads.
 	Order(ctx context.Context, r Request) error
+	// Here reports whether this hub orders requests at the moment. It is cheap, and may be called from any goroutine.
+	Here() bool
 }
 
 // ErrNoAnswer is wrapped by an error of Leader.Order when it is not known whether the request is part of the log.
 var ErrNoAnswer = errors.New("no answer")
+
+// Here implements Leader: it reports whether requests are ordered here.
+func (h *sequencer) Here() bool { return h.leader == nil || h.leader.Here() }
 
 // View is the State as it stands now.
 func (h *sequencer) View() View { return View{State: h.state.Load(), At: h.clock()} }
@@ -77,7 +82,7 @@ func (h *sequencer) Follow(f func(before, after View)) { h.followers = append(h.
 // awaitEvent waits, in the requester's goroutine, until the journal is prepared for the event.
 func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change) error {
 	p, ok := h.journal.(Preparer)
-	if !ok || h.leader != nil {
+	if !ok || !h.Here() {
 		return nil
 	}
 	prepared := p.Prepared(room, change)
@@ -98,9 +103,6 @@ func (h *sequencer) awaitEvent(ctx context.Context, room RoomName, change Change
 // beyond the end of ctx, so that users who are disconnected, as when the server stops, know what was sent and what was
 // not.
 func (h *sequencer) submit(ctx context.Context, req *request) error {
-	if h.leader != nil && req.event != nil {
-		return errNotLeader
-	}
 	h.requests.open(req)
 	if h.leader != nil {
 		return h.ask(ctx, req)
@@ -154,13 +156,18 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 	}
 }
 
-// errNotLeader refuses an event that is no request: no other hub takes it.
-var errNotLeader = errors.New("internal error: only the hub that orders requests can do that")
+// errNoRequest refuses what no hub asks another for.
+var errNoRequest = errors.New("internal error: another hub cannot ask for that")
+
+// asks reports whether the event may be asked for by another hub: everything else follows from an intent.
+func (e *Event) asks() bool {
+	return (e.Change == Rekey) == (e.Stored == nil) && (e.Change == Rekey || e.Change == NoChange)
+}
 
 // Order implements Leader: it has a request of another hub ordered here.
 func (h *sequencer) Order(ctx context.Context, r Request) error {
-	if r.Intent == nil {
-		return errNotLeader
+	if (r.Intent == nil) == (r.Event == nil) || r.Event != nil && !r.Event.asks() {
+		return errNoRequest
 	}
 	req := &request{Request: r, others: true, done: make(chan struct{})}
 	if err := h.enqueue(ctx, req); err != nil {
@@ -211,7 +218,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 			continue
 		case <-tick.C:
 			h.releaseIdle(time.Now())
-			if h.leader != nil {
+			if !h.Here() {
 				continue
 			}
 		case <-h.presenceChanged:

@@ -41,6 +41,9 @@ func (l *Line) Lose(loses bool) {
 	l.loses = loses
 }
 
+// Here implements chat.Leader: no hub at this end of the line leads.
+func (l *Line) Here() bool { return false }
+
 // Order implements chat.Leader.
 func (l *Line) Order(ctx context.Context, r chat.Request) error {
 	l.mu.Lock()
