@@ -18,7 +18,8 @@ type Difference struct {
 	Allowlist    *Allowlist          // nil: as before
 	Reserved     Entries[Name, Name] // names of deleted accounts
 	Pins         Entries[Pin, string]
-	Registration *Registration // nil: as before
+	Nodes        Entries[Node, string] // by Name
+	Registration *Registration         // nil: as before
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -50,7 +51,7 @@ func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Or
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
 	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
-		d.Allowlist == nil && d.Registration == nil && d.Reserved.IsZero() && d.Pins.IsZero()
+		d.Allowlist == nil && d.Registration == nil && d.Reserved.IsZero() && d.Pins.IsZero() && d.Nodes.IsZero()
 }
 
 // kind is what there is to know about the entries of one kind.
@@ -68,6 +69,7 @@ var (
 	muteKind    = kind[Sanction, string]{"mute", Sanction.Target, equal[Sanction]}
 	inviteKind  = kind[StoredInvite, string]{"invite", func(i StoredInvite) string { return i.ID }, equal[StoredInvite]}
 	pinKind     = kind[Pin, string]{"pin", Pin.ID, equal[Pin]}
+	nodeKind    = kind[Node, string]{"node", func(n Node) string { return n.Name }, equal[Node]}
 	reserveKind = kind[Name, Name]{"reserved name", func(n Name) Name { return n }, equal[Name]}
 )
 
@@ -89,6 +91,7 @@ func (s *State) Since(before *State) Difference {
 	if !shared(before.pins, s.pins) {
 		d.Pins = pinKind.since(before.pins, s.pins, pinKind.twice(before.pins) || pinKind.twice(s.pins))
 	}
+	d.Nodes = nodeKind.since(before.nodes, s.nodes, false)
 	if a, b := before.allowlist, s.allowlist; a.On != b.On || !slices.Equal(a.Entries, b.Entries) {
 		d.Allowlist = &b
 	}
@@ -352,6 +355,7 @@ func (k kind[V, K]) with(list []V, e Entries[V, K]) ([]V, error) {
 //   - an account without an ID or a name, or with the name of another;
 //   - a room that is not there and comes without settings, a direct room;
 //   - a member who has no account, or is there twice; an account that is gone, or has another name, with a member left;
+//   - a node with the key of another, and more nodes than MaxNodes;
 //   - an entry that is put twice, and a list whose order is not that of its entries.
 //
 // That an entity which is gone was not there is no error.
@@ -382,6 +386,14 @@ func (s *State) With(d Difference) (*State, error) {
 	if to.pins, err = pinKind.with(s.pins, d.Pins); err != nil {
 		return nil, err
 	}
+	if to.nodes, err = nodeKind.with(s.nodes, d.Nodes); err != nil {
+		return nil, err
+	}
+	if !d.Nodes.IsZero() {
+		if err := CheckNodes(to.nodes); err != nil {
+			return nil, err
+		}
+	}
 	if to.reserved, err = reserveKind.with(s.reserved, d.Reserved); err != nil {
 		return nil, err
 	}
@@ -405,7 +417,7 @@ func (s *State) Edited(base, edited *State) (*State, error) {
 	if s.Since(base).IsZero() {
 		return s.With(d)
 	}
-	d.Accounts.Order, d.Bans.Order, d.Mutes.Order, d.Invites.Order, d.Reserved.Order, d.Pins.Order = nil, nil, nil, nil, nil, nil
+	d.Accounts.Order, d.Bans.Order, d.Mutes.Order, d.Invites.Order, d.Reserved.Order, d.Pins.Order, d.Nodes.Order = nil, nil, nil, nil, nil, nil, nil
 	d.Accounts.Put = slices.DeleteFunc(slices.Clone(d.Accounts.Put), func(a *Account) bool {
 		_, was := base.byID[a.ID]
 		_, is := s.byID[a.ID]

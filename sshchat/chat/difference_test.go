@@ -73,6 +73,11 @@ func drawState(t *rapid.T, label string) *State {
 	p.Pins = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Pin {
 		return Pin{Room: General, Seq: rapid.Uint64Range(1, 4).Draw(t, "pinned"), By: named(rapid.IntRange(0, 3).Draw(t, "by"))}
 	}), 0, 4).Draw(t, label+" pins")
+	for i, n := range some("nodes", 4) {
+		node := nodeOf(n, []int{0, 1, 2, 3}[(i+len(names))%4]) // keys go from one to another
+		node.Added = at.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, label+" added")) * time.Hour)
+		p.Nodes = append(p.Nodes, node)
+	}
 	for range rapid.IntRange(0, 3).Draw(t, label+" reserved") {
 		p.Reserved = append(p.Reserved, named(rapid.IntRange(4, 8).Draw(t, label+" reserved name")))
 	}
@@ -108,7 +113,7 @@ func later(t *rapid.T, w *world) *State {
 func image(s *State) any {
 	p := s.Parts()
 	p.Reserved, p.Bans, p.Mutes, p.Invites = filled(p.Reserved), filled(p.Bans), filled(p.Mutes), filled(p.Invites)
-	p.Pins = filled(p.Pins)
+	p.Pins, p.Nodes = filled(p.Pins), filled(p.Nodes)
 	p.Allowlist.Entries = filled(p.Allowlist.Entries)
 	for i, r := range p.Rooms {
 		r.Members, r.Mods, r.Invited = filled(r.Members), filled(r.Mods), filled(r.Invited)
@@ -230,6 +235,11 @@ func TestDifferenceIsRefused(t *testing.T) {
 		return Difference{Rooms: []RoomDifference{{Name: room(t, r), Members: Entries[Member, Name]{Put: m}}}}
 	}
 	accounts := func(a ...*Account) Difference { return Difference{Accounts: Entries[*Account, string]{Put: a}} }
+	nodes := func(n ...Node) Difference { return Difference{Nodes: Entries[Node, string]{Put: n}} }
+	many := make([]Node, MaxNodes+1)
+	for i := range many {
+		many[i] = nodeOf(i, i)
+	}
 	bans := func(e Entries[Sanction, string]) Difference { return Difference{Bans: e} }
 	for _, c := range []struct {
 		d    Difference
@@ -252,6 +262,9 @@ func TestDifferenceIsRefused(t *testing.T) {
 		{Difference{Accounts: Entries[*Account, string]{Order: []string{"x"}}}, "account x"},
 		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[0]}}}), "ban admin0 is added twice"},
 		{bans(Entries[Sanction, string]{Put: []Sanction{{User: n[0]}, {User: n[1]}}, Removed: []string{n[0].String()}}), "ban admin1 is placed after an entry that moves"},
+		{nodes(nodeOf(0, 0), nodeOf(0, 1)), "node node0 is added twice"},
+		{nodes(nodeOf(0, 0), nodeOf(1, 0)), "the key of node node1 is that of node node0"},
+		{nodes(many...), "at most 32 nodes"},
 	} {
 		if got, err := w.With(c.d); err == nil || !strings.Contains(err.Error(), c.want) || got != nil {
 			t.Errorf("%+v: %v, which should name %q", c.d, err, c.want)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"errors"
 	"slices"
 	"testing"
 )
@@ -92,5 +93,49 @@ func TestEditByHandBesideDecisions(t *testing.T) {
 		p.Accounts = append(p.Accounts, Account{ID: "other", Name: name(t, "taken"), Role: User})
 	})); err == nil {
 		t.Error("two of one name")
+	}
+}
+
+// Nodes that were edited by hand are merged with those that were added and removed meanwhile, and the last one stays.
+func TestNodesByHandBesideDecisions(t *testing.T) {
+	w := newWorld(t)
+	decide := func(in Intent) error {
+		s, err := View{w.State, w.at}.Check(TheServer, in)
+		if err == nil {
+			w.State = s
+		}
+		return err
+	}
+	for i := range 3 {
+		if err := decide(AddNode{nodeOf(i, i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := w.State
+	edited := func(nodes ...Node) EditByHand {
+		p := base.Parts()
+		p.Nodes = nodes
+		return EditByHand{Base: base, Edited: NewState(p)}
+	}
+	if err := decide(edited()); !errors.Is(err, ErrLastNode) {
+		t.Errorf("a hand edit without nodes: %v", err)
+	}
+	if err := errors.Join(decide(RemoveNode{"node1"}), decide(AddNode{nodeOf(3, 3)})); err != nil {
+		t.Fatal(err)
+	}
+	other := nodeOf(2, 9)
+	other.Added = w.at.second()
+	if err := decide(edited(base.Nodes()[1], other)); err != nil { // without node0, and node2 has another key
+		t.Fatal(err)
+	}
+	var names []string
+	for _, n := range w.Nodes() {
+		names = append(names, n.Name)
+	}
+	if got, _ := w.Node("node2"); !slices.Equal(names, []string{"node2", "node3"}) || got != other {
+		t.Errorf("%v, %+v", names, got)
+	}
+	if err := decide(edited(append(slices.Clip(base.Nodes()), nodeOf(5, 3))...)); err == nil {
+		t.Error("two nodes with one key")
 	}
 }

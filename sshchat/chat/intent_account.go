@@ -468,6 +468,9 @@ func (in EditByHand) decide(tx *transaction) error {
 	if slices.ContainsFunc(tx.accounts, tx.view().canLogIn) && !slices.ContainsFunc(merged.accounts, after.canLogIn) {
 		return ErrLastAdmin
 	}
+	if len(tx.nodes) > 0 && len(merged.nodes) == 0 {
+		return ErrLastNode
+	}
 	tx.State = *merged
 	return nil
 }

@@ -2,12 +2,17 @@ package chat
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
+	"time"
+
+	"sshchat/sshchat/text"
 )
 
-// This file holds the intents about who may log in and who may post:
+// This file holds the intents about who may log in, who may post, and which nodes are part of the cluster:
 //
 //	intent                     | moderator                                      | admin | the server
 //	Ban, Mute                  | of whom they outrank; not in the place of what | yes   | yes
@@ -16,7 +21,8 @@ import (
 //	Unban, Unmute              | what a moderator imposed, not on themselves    | yes   | yes
 //	CreateInvite, RevokeInvite   |        -                                       | yes   | yes
 //	SetAllowlist, Allow,       |        -                                       | yes   | yes
-//	Disallow, SetRegistration  |                                                |       |
+//	Disallow, SetRegistration, |                                                |       |
+//	AddNode, RemoveNode        |                                                |       |
 //	Expire                     |        -                                       |   -   | yes
 //
 // Nobody bans themselves, by name, address or key.
@@ -25,6 +31,7 @@ import (
 const (
 	MaxSanctions = 10_000 // bans, mutes, and entries of the allowlist, each
 	MaxInvites   = 1000
+	MaxNodes     = 32
 )
 
 // Refusals about bans, mutes, invites and the allowlist.
@@ -350,4 +357,98 @@ func (r Registration) admits(code string) error {
 		return nil
 	}
 	return ErrClosed
+}
+
+// Node is a server of the cluster. Whoever has the private key to Key is let in by the others.
+type Node struct {
+	Name  string    `json:"name"`
+	Key   string    `json:"key"`   // its public X25519 key: base64 of 32 bytes
+	Added time.Time `json:"added"` // UTC, in seconds
+}
+
+// Refusals about nodes.
+var (
+	ErrNodeName     = &Refusal{Code: Usage, Text: "the name of a node has 1 to 32 letters a to z, digits and hyphens, and does not begin with a hyphen"}
+	ErrNodeKey      = &Refusal{Code: Usage, Text: "the key of a node is 32 bytes in base64, which are 44 characters"}
+	ErrNode         = &Refusal{Code: Failed, Text: "there is already a node with that name or key"}
+	ErrNoNode       = &Refusal{Code: NotFound, Text: "no such node"}
+	ErrTooManyNodes = &Refusal{Code: Failed, Text: fmt.Sprintf("a cluster has at most %d nodes; remove one first", MaxNodes)}
+	ErrLastNode     = &Refusal{Code: Failed, Text: "it is the only node of the cluster; to leave the cluster, stop the server and run: sshchat cluster leave"}
+)
+
+var nodePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// Check refuses a name or key that is malformed: ErrNodeName, ErrNodeKey.
+func (n Node) Check() error {
+	if !nodePattern.MatchString(n.Name) {
+		return ErrNodeName
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(n.Key)
+	if err != nil || len(key) != 32 || base64.StdEncoding.EncodeToString(key) != n.Key { // the decoder skips newlines
+		return ErrNodeKey
+	}
+	return nil
+}
+
+// CheckNodes refuses more nodes than MaxNodes, and two with one name or key.
+func CheckNodes(nodes []Node) error {
+	if len(nodes) > MaxNodes {
+		return ErrTooManyNodes
+	}
+	for i, n := range nodes {
+		for _, other := range nodes[:i] {
+			if other.Name == n.Name {
+				return ErrNode.With("there is already a node %s", n.Name)
+			}
+			if other.Key == n.Key {
+				return ErrNode.With("the key of node %s is that of node %s", n.Name, other.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// Node returns the node of that name.
+func (s *State) Node(name string) (Node, bool) {
+	if i := slices.IndexFunc(s.nodes, func(n Node) bool { return n.Name == name }); i >= 0 {
+		return s.nodes[i], true
+	}
+	return Node{}, false
+}
+
+// AddNode lets a node take part in the cluster. When it was added is noted in it.
+type AddNode struct{ Node Node }
+
+func (in AddNode) decide(tx *transaction) error {
+	if err := tx.needs(Admin); err != nil {
+		return err
+	}
+	if err := in.Node.Check(); err != nil {
+		return err
+	}
+	in.Node.Added = tx.at.second()
+	nodes := append(slices.Clip(tx.nodes), in.Node)
+	err := CheckNodes(nodes)
+	if err == nil {
+		tx.nodes = nodes
+	}
+	return err
+}
+
+// RemoveNode keeps a node out of the cluster from now on. Only the server removes the last one.
+type RemoveNode struct{ Name string }
+
+func (in RemoveNode) decide(tx *transaction) error {
+	if err := tx.needs(Admin); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(tx.nodes, func(n Node) bool { return n.Name == in.Name })
+	switch {
+	case i < 0:
+		return ErrNoNode.With("no node named %s", text.Clean(in.Name, 32))
+	case len(tx.nodes) == 1 && !tx.who.Server:
+		return ErrLastNode
+	}
+	tx.nodes = removeAt(tx.nodes, i)
+	return nil
 }

@@ -1,8 +1,10 @@
 package chat
 
 import (
+	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,5 +195,68 @@ func TestLastAdminKeepsAKeyThatLetsThemIn(t *testing.T) {
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// Only admins decide which nodes there are; names and keys are well-formed and used once, and the last node stays.
+func TestNodesOfTheCluster(t *testing.T) {
+	w := newWorld(t)
+	admin, mod := w.names[0], w.names[2]
+	check := func(who Caller, in Intent) error {
+		_, err := View{w.State, w.at}.Check(who, in)
+		return err
+	}
+	if w.Nodes() != nil {
+		t.Errorf("a new server is a cluster of %+v", w.Nodes())
+	}
+	w.must(t, admin, AddNode{nodeOf(0, 0)})
+	weak := w.callerOf(admin)
+	weak.Verified = false
+	named := func(name string) Node { return Node{Name: name, Key: nodeOf(1, 1).Key} }
+	keyed := func(key string) Node { return Node{Name: "node1", Key: key} }
+	good := nodeOf(1, 1).Key
+	for what, c := range map[string]struct {
+		who  Caller
+		in   Intent
+		want *Refusal
+	}{
+		"a moderator":           {w.callerOf(mod), AddNode{nodeOf(1, 1)}, nil},
+		"a moderator, removing": {w.callerOf(mod), RemoveNode{"node0"}, nil},
+		"an admin by a guess":   {weak, AddNode{nodeOf(1, 1)}, nil},
+		"the name":              {w.callerOf(admin), AddNode{nodeOf(0, 1)}, ErrNode},
+		"the key":               {w.callerOf(admin), AddNode{nodeOf(1, 0)}, ErrNode},
+		"no name":               {TheServer, AddNode{named("")}, ErrNodeName},
+		"a subject":             {TheServer, AddNode{named("a.b")}, ErrNodeName},
+		"a wildcard":            {TheServer, AddNode{named(">")}, ErrNodeName},
+		"upper case":            {TheServer, AddNode{named("Node1")}, ErrNodeName},
+		"a line more":           {TheServer, AddNode{named("node1\n")}, ErrNodeName},
+		"a flag":                {TheServer, AddNode{named("-node1")}, ErrNodeName},
+		"a long name":           {TheServer, AddNode{named(strings.Repeat("n", 33))}, ErrNodeName},
+		"no key":                {TheServer, AddNode{keyed("")}, ErrNodeKey},
+		"31 bytes":              {TheServer, AddNode{keyed(base64.StdEncoding.EncodeToString(make([]byte, 31)))}, ErrNodeKey},
+		"33 bytes":              {TheServer, AddNode{keyed(base64.StdEncoding.EncodeToString(make([]byte, 33)))}, ErrNodeKey},
+		"without padding":       {TheServer, AddNode{keyed(strings.TrimRight(good, "="))}, ErrNodeKey},
+		"another last letter":   {TheServer, AddNode{keyed(good[:42] + "F=")}, ErrNodeKey},
+		"two lines":             {TheServer, AddNode{keyed(good[:20] + "\n" + good[20:])}, ErrNodeKey},
+		"nobody":                {w.callerOf(admin), RemoveNode{"node1"}, ErrNoNode},
+		"the last":              {w.callerOf(admin), RemoveNode{"node0"}, ErrLastNode},
+	} {
+		err := check(c.who, c.in)
+		if r, refused := Refused(err); !refused || c.want != nil && !errors.Is(err, c.want) || c.want == nil && r.Code != Denied {
+			t.Errorf("%s: %v, not %v", what, err, c.want)
+		}
+	}
+	if err := errors.Join(check(TheServer, RemoveNode{"node0"}), check(TheServer, AddNode{named(strings.Repeat("n", 32))})); err != nil {
+		t.Error(err)
+	}
+	for i := 1; i < MaxNodes; i++ {
+		w.must(t, admin, AddNode{nodeOf(i, i)})
+	}
+	if err := check(TheServer, AddNode{nodeOf(MaxNodes, MaxNodes)}); !errors.Is(err, ErrTooManyNodes) {
+		t.Errorf("one too many: %v", err)
+	}
+	w.must(t, admin, RemoveNode{"node0"})
+	if n, ok := w.Node("node1"); !ok || n.Key != good || !n.Added.Equal(w.at.second()) || len(w.Nodes()) != MaxNodes-1 {
+		t.Errorf("%+v of %d", n, len(w.Nodes()))
 	}
 }

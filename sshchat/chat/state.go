@@ -22,7 +22,8 @@ type State struct {
 	bans, mutes sanctions
 	invites     []StoredInvite
 	allowlist   Allowlist
-	pins        []Pin // in the order they were pinned
+	pins        []Pin  // in the order they were pinned
+	nodes       []Node // of the cluster, in the order they were added; none if it is no cluster
 
 	registration Registration // empty: as the setting says
 }
@@ -161,6 +162,9 @@ func (s *State) AllMutes() []Sanction { return slices.Clip(s.mutes.list) }
 // AllInvites lists the invites, those that have ended too; the oldest first.
 func (s *State) AllInvites() []StoredInvite { return s.invites }
 
+// Nodes lists the nodes of the cluster in the order they were added; none if the server is not part of a cluster.
+func (s *State) Nodes() []Node { return slices.Clip(s.nodes) }
+
 // View is a State as it stands at a moment.
 type View struct {
 	*State
@@ -274,16 +278,17 @@ type Parts struct {
 	Invites     []StoredInvite
 	Allowlist   Allowlist
 	Pins        []Pin
+	Nodes       []Node
 
 	Registration Registration
 }
 
-// NewState makes a State of parts that are well-formed: no name, ID or room is there twice.
+// NewState makes a State of parts that are well-formed: no name, ID, room or node is there twice.
 func NewState(p Parts) *State {
 	s := &State{
 		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
 		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
-		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, registration: p.Registration,
+		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, nodes: p.Nodes, registration: p.Registration,
 	}
 	for i := range p.Accounts {
 		a := &p.Accounts[i]
@@ -306,7 +311,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.registration}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.nodes, s.registration}
 }
 
 // Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.

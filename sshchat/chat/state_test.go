@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -86,6 +88,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 	}
 	user := Sanction{User: n, By: target.By, Until: target.Until}
 	role := rapid.SampledFrom([]Role{User, Mod, Admin}).Draw(t, "role")
+	node := nodeOf(rapid.IntRange(0, 3).Draw(t, "node"), rapid.IntRange(0, 3).Draw(t, "key"))
 	another := Key{Line: "ssh-ed25519 more", Fingerprint: "SHA256:more", Reads: true}
 	in = rapid.SampledFrom([]Intent{
 		CreateAccount{Account: withRole(accountOf(fresh), role), Since: 1, Setting: Open}, Import{People: []Account{accountOf(fresh), {Name: n, Keys: []Key{another}}}, Since: 1}, SetRegistration{rapid.SampledFrom([]Registration{"", Open, Closed}).Draw(t, "registration")}, ClaimAdmin{a.ID}, SetRole{a.ID, role}, Disable{a.ID, on},
@@ -96,13 +99,18 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
-		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on},
+		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on}, AddNode{node}, RemoveNode{node.Name},
 	}).Draw(t, "intent")
 	about = []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 	if _, is := in.(SetRegistration); is {
 		about = append(about, "registration")
 	}
 	return in, about
+}
+
+// nodeOf is a node with one of several names and keys.
+func nodeOf(name, key int) Node {
+	return Node{Name: fmt.Sprintf("node%d", name), Key: base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{byte(key + 1)}, 32))}
 }
 
 func withRole(a Account, role Role) Account {
@@ -188,6 +196,11 @@ func (w *world) holds(t *rapid.T, who Caller, in Intent, after *State) {
 	if len(w.comesIn()) > 0 && len((&world{State: after, at: w.at}).comesIn()) == 0 {
 		t.Fatalf("%+v by %s leaves no admin", in, who.Name)
 	}
+	if !slices.Equal(after.Nodes(), w.Nodes()) {
+		if err := CheckNodes(after.Nodes()); err != nil || len(after.Nodes()) == 0 || w.rank(who, General) < RankAdmin {
+			t.Fatalf("%+v by %s leads to the nodes %+v: %v", in, who.Name, after.Nodes(), err)
+		}
+	}
 	for _, r := range w.rooms {
 		for _, other := range w.acted(after, r) {
 			creator, mod := w.RoomRole(other.Name, r)
@@ -226,6 +239,7 @@ func (w *world) touched(after *State) map[string]bool {
 	note("mutes", w.AllMutes(), after.AllMutes())
 	note("invites", w.AllInvites(), after.AllInvites())
 	note("allowlist", w.Allowlist(), after.Allowlist())
+	note("nodes", w.Nodes(), after.Nodes())
 	note("registration", w.Registration(), after.Registration())
 	return all
 }

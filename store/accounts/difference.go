@@ -39,6 +39,7 @@ func encodeDifference(d chat.Difference) ([]byte, error) {
 		o.value("registration", *d.Registration)
 	}
 	writeEntries(&o, "pins", d.Pins, func(pin chat.Pin) { writePin(p, pin) })
+	writeEntries(&o, "nodes", d.Nodes, func(n chat.Node) { p.Value(n) })
 	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
 	o.end()
 	return p.Bytes()
@@ -143,6 +144,7 @@ func decodeDifference(b []byte) (d chat.Difference, err error) {
 			return err
 		},
 		"pins":     func(v strictjson.Value) error { return readEntries(v, each(readPin), &d.Pins) },
+		"nodes":    func(v strictjson.Value) error { return readEntries(v, each(readNode), &d.Nodes) },
 		"reserved": func(v strictjson.Value) error { return readEntries(v, each(plain[chat.Name]), &d.Reserved) },
 	})
 	return d, err

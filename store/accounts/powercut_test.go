@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,7 +87,12 @@ func (s *tale) intent() chat.Intent {
 		}}
 	}
 	a := all[s.r.IntN(len(all))]
-	switch s.r.IntN(8) {
+	node := fmt.Sprintf("node%d", s.r.IntN(4))
+	switch s.r.IntN(10) {
+	case 8:
+		return chat.AddNode{Node: chat.Node{Name: node, Key: base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", s.n))}}
+	case 9:
+		return chat.RemoveNode{Name: node}
 	case 0:
 		return chat.SetTopic{Room: chat.General, Topic: strings.Repeat("topic ", s.r.IntN(100)) + fmt.Sprint(s.n)}
 	case 1:

@@ -62,6 +62,7 @@ func (r *reader) readFile(doc strictjson.Value) error {
 		"registration": func(v strictjson.Value) (err error) { r.parts.Registration, err = readRegistration(v); return err },
 		"reserved":     strictjson.To(&r.parts.Reserved),
 		"pins":         func(v strictjson.Value) error { return items(v, readPin, &pins) },
+		"nodes":        r.readNodes,
 	})
 	switch {
 	case err != nil:

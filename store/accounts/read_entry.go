@@ -120,3 +120,27 @@ func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	}
 	return chat.Allowlist{On: list.On, Entries: list.Entries}, nil
 }
+
+func readNode(v strictjson.Value) (n chat.Node, err error) {
+	err = v.Fields(map[string]func(strictjson.Value) error{
+		"name": strictjson.To(&n.Name), "key": strictjson.To(&n.Key), "added": strictjson.To(&n.Added),
+	})
+	if err == nil {
+		err = n.Check()
+	}
+	if err == nil && n.Added.IsZero() {
+		err = errors.New("a node needs the time at which it was added")
+	}
+	return n, err
+}
+
+func (r *reader) readNodes(v strictjson.Value) error {
+	return v.Items(func(v strictjson.Value) error {
+		n, err := readNode(v)
+		if err != nil {
+			return err
+		}
+		r.parts.Nodes = append(r.parts.Nodes, n)
+		return chat.CheckNodes(r.parts.Nodes)
+	})
+}

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -114,7 +115,35 @@ var malformed = []struct {
 	{"stranger as a member", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"bob\",\"since\":1}]}"), 6, "not a user"},
 	{"member twice", oneRoom("{\"name\":\"go\",\"members\":[{\"name\":\"alice\",\"since\":1},\n{\"name\":\"alice\",\"since\":2}]}"), 6, "already"},
 	{"since nothing", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":0}]}"), 6, "1 or more"},
+	{"nodes of another kind", "{\"users\":[],\n\"nodes\":{}}", 2, "list"},
+	{"node's unknown field", withNode(`"name":"a","key":"` + nodeKey + `","added":"2026-11-23T21:38:56Z","by":"alice"`), 3, "unknown"},
+	{"node without name", withNode(`"key":"` + nodeKey + `","added":"2026-11-23T21:38:56Z"`), 3, "name of a node"},
+	{"node with a subject as name", withNode(`"name":"a.b","key":"` + nodeKey + `","added":"2026-11-23T21:38:56Z"`), 3, "name of a node"},
+	{"node without key", withNode(`"name":"a","added":"2026-11-23T21:38:56Z"`), 3, "key of a node"},
+	{"node with a short key", withNode(`"name":"a","key":"` + nodeKey[4:] + `","added":"2026-11-23T21:38:56Z"`), 3, "key of a node"},
+	{"node without time", withNode(`"name":"a","key":"` + nodeKey + `"`), 3, "time"},
+	{"node twice", withNode(oneNode + "},\n{" + strings.Replace(oneNode, "c", "d", 1)), 4, "already a node a"},
+	{"key of two nodes", withNode(oneNode + "},\n{" + strings.Replace(oneNode, `:"a"`, `:"b"`, 1)), 4, "that of node a"},
+	{"too many nodes", withNode(manyNodes(chat.MaxNodes + 1)), 3 + chat.MaxNodes, "at most 32"},
 	{"since below", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":-1}]}"), 6, "since"},
+}
+
+const (
+	nodeKey = "CAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJic="
+	oneNode = `"name":"a","key":"` + nodeKey + `","added":"2026-11-23T21:38:56Z"`
+)
+
+func withNode(fields string) string {
+	return "{\"users\":[],\n\"nodes\":[\n{" + fields + "}]}"
+}
+
+func manyNodes(n int) string {
+	var all []string
+	for i := range n {
+		key := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", i))
+		all = append(all, fmt.Sprintf(`"name":"n%d","key":"%s","added":"2026-11-23T21:38:56Z"`, i, key))
+	}
+	return strings.Join(all, "},\n{")
 }
 
 const someRecipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"

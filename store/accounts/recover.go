@@ -241,6 +241,10 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 		add("pin", p.ID())
 	}
 	add("pin", d.Pins.Removed...)
+	for _, n := range d.Nodes.Put {
+		add("node", n.Name)
+	}
+	add("node", d.Nodes.Removed...)
 	if d.Allowlist != nil {
 		add("allowlist", "")
 	}

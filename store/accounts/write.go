@@ -37,6 +37,10 @@ func encode(s *chat.State, upto uint64) ([]byte, error) {
 		p.Text("],\n \"pins\":[")
 		strictjson.List(p, "\n  ", parts.Pins, func(pin chat.Pin) { writePin(p, pin) })
 	}
+	if len(parts.Nodes) > 0 {
+		p.Text("],\n \"nodes\":[")
+		strictjson.List(p, "\n  ", parts.Nodes, func(n chat.Node) { p.Value(n) })
+	}
 	p.Text("]}\n")
 	return p.Bytes()
 }
