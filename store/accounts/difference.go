@@ -11,8 +11,8 @@ import (
 // What follows is how a difference between two States stands in changes.jsonl: what is put, as it would stand in users.json,
 // and what is gone.
 
-// encodeDifference writes a difference as an object; a zero one as nothing.
-func encodeDifference(d chat.Difference) ([]byte, error) {
+// EncodeDifference writes a difference as it stands in changes.jsonl: as a JSON object, a zero one as nothing.
+func EncodeDifference(d chat.Difference) ([]byte, error) {
 	if d.IsZero() {
 		return nil, nil
 	}
@@ -105,9 +105,9 @@ func writeRoomDifference(p *strictjson.Page, r chat.RoomDifference) {
 	o.end()
 }
 
-// decodeDifference reads what encodeDifference wrote. What is not known is refused, and so is an entity that users.json could
+// DecodeDifference reads what EncodeDifference wrote. What is not known is refused, and so is an entity that users.json could
 // not hold.
-func decodeDifference(b []byte) (d chat.Difference, err error) {
+func DecodeDifference(b []byte) (d chat.Difference, err error) {
 	if len(b) == 0 {
 		return d, nil
 	}
@@ -230,20 +230,36 @@ func (s *step) encode() ([]byte, error) {
 	if s.encoded != nil {
 		return s.encoded, nil
 	}
-	return encodeDifference(s.diff)
+	return EncodeDifference(s.diff)
 }
 
 // Differ reports whether the States differ in anything that is stored.
-func (u *Store) Differ(before, after *chat.State) bool {
-	return before != after && !u.step(before, after).diff.IsZero()
+func (u *steps) Differ(before, after *chat.State) bool { return !u.Difference(before, after).IsZero() }
+
+// Difference is what leads from one State to the other.
+func (u *steps) Difference(before, after *chat.State) chat.Difference {
+	if before == after {
+		return chat.Difference{}
+	}
+	return u.step(before, after).diff
+}
+
+// Step returns the State before with a difference, which Append of that step then stores as it is.
+func (u *steps) Step(before *chat.State, d chat.Difference) (*chat.State, error) {
+	after, err := before.With(d)
+	if err != nil {
+		return nil, err
+	}
+	u.looked.Store(&step{before: before, after: after, diff: d})
+	return after, nil
 }
 
 // Rehearse returns the State after as it will be when the step is read back from changes.jsonl. If it cannot be read back
 // it returns an error, and the step must not be written.
-func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
+func (u *steps) Rehearse(before, after *chat.State) (*chat.State, error) {
 	s := &step{before: before, diff: after.Since(before)}
 	var err error
-	if s.encoded, err = encodeDifference(s.diff); err == nil {
+	if s.encoded, err = EncodeDifference(s.diff); err == nil {
 		s.after, err = withEncoded(before, s.encoded)
 	}
 	if err != nil {
@@ -255,7 +271,7 @@ func (u *Store) Rehearse(before, after *chat.State) (*chat.State, error) {
 
 // withEncoded is s with a difference as it is written.
 func withEncoded(s *chat.State, b []byte) (*chat.State, error) {
-	d, err := decodeDifference(b)
+	d, err := DecodeDifference(b)
 	if err != nil {
 		return nil, err
 	}

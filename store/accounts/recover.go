@@ -174,7 +174,7 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 		if l.B <= file.b {
 			continue
 		}
-		d, err := decodeDifference(l.Change)
+		d, err := DecodeDifference(l.Change)
 		if err != nil {
 			return p, fmt.Errorf("change %d: %w", l.B, err)
 		}
@@ -184,7 +184,7 @@ func (c *checkpoints) edited(file, backup generation, content *changes.Content, 
 			}
 		}
 	}
-	b, err := encodeDifference(merged.Since(p.State))
+	b, err := EncodeDifference(merged.Since(p.State))
 	if err != nil {
 		return p, err
 	}

@@ -641,7 +641,7 @@ func FuzzDifference(f *testing.F) {
 		f.Add([]byte(l.Change))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d, err := decodeDifference(b)
+		d, err := DecodeDifference(b)
 		if err != nil {
 			return
 		}
@@ -649,7 +649,7 @@ func FuzzDifference(f *testing.F) {
 		if err != nil {
 			return
 		}
-		once, err := encodeDifference(d)
+		once, err := EncodeDifference(d)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,9 +33,12 @@ type Journal struct {
 
 // Sealed is a batch as it is stored: what another folder needs to hold the same.
 type Sealed struct {
-	Batch   *chat.Batch // nil: there are only records, for example of a rotation
+	Batch   *chat.Batch // nil: there are only records, for example of a rotation. Replicate does not look at its States
 	Change  uint64      // the last of the State, with what is decided in the batch
 	Records [][]byte    // of the history, as history.Transaction.Records has them
+
+	Decided    bool            // the batch is a change, though the States may be the same: it has lines of the audit log, or a hand edit
+	Difference chat.Difference // between the batch's States
 }
 
 // New is the journal over what the folder holds, opened. It refuses a history that stands on changes which the accounts do
@@ -129,7 +132,11 @@ func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Transaction) 
 	if j.Publish == nil {
 		return nil
 	}
-	return j.Publish(Sealed{b, change, d.Records()})
+	s := Sealed{Batch: b, Change: change, Records: d.Records()}
+	if b != nil {
+		s.Decided, s.Difference = decides(b), j.accounts.Difference(b.Before, b.After)
+	}
+	return j.Publish(s)
 }
 
 // published is the error of a batch that was published and could not be stored, which is final: it is part of the log, and only
@@ -205,7 +212,11 @@ func (j *Journal) rotate() {
 	}
 }
 
-// Take stores what the journal of another folder has published, in its order, and returns the batch with this folder's
+// Lead makes the journal, which has replicated another's batches or none yet, one that takes Append: it is the leader's from
+// here on. The next Replicate ends that. Neither is called while Append is.
+func (j *Journal) Lead() { j.history.Lead(j.accounts.View().State) }
+
+// Replicate stores what the journal of another folder has published, in its order, and returns the batch with this folder's
 // own States; nil if there is none. What the folder has already, as after a crash, is compared and skipped.
 func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {
 	if s.Batch == nil {
@@ -214,7 +225,7 @@ func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {
 	j.noting.Lock()
 	defer j.noting.Unlock()
 	b := *s.Batch
-	known, err := j.takeDecided(&b, s.Change)
+	known, err := j.takeDecided(&b, s)
 	if err != nil {
 		return nil, fmt.Errorf("batch %d: %w", b.N, err)
 	}
@@ -235,21 +246,20 @@ func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {
 	return &b, nil
 }
 
-// takeDecided stores what was decided in a batch after which change is the last. known reports that it was stored before.
-func (j *Journal) takeDecided(b *chat.Batch, change uint64) (known bool, err error) {
+// takeDecided stores what was decided in a batch. known reports that it was stored before.
+func (j *Journal) takeDecided(b *chat.Batch, s Sealed) (known bool, err error) {
 	state, has := j.accounts.View().State, j.accounts.Changes()
-	decided := decides(b)
 	after := state
-	if change == has+1 && decided {
-		if after, err = state.With(b.After.Since(b.Before)); err != nil {
+	if s.Change == has+1 && s.Decided {
+		if after, err = j.accounts.Step(state, s.Difference); err != nil {
 			return false, err
 		}
 	}
 	b.Before, b.After = state, after
 	switch {
-	case change > has+1, change == has+1 && !decided:
-		return false, fmt.Errorf("it refers to change %d, but the last one here is change %d", change, has)
-	case change <= has:
+	case s.Change > has+1, s.Change == has+1 && !s.Decided:
+		return false, fmt.Errorf("it refers to change %d, but the last one here is change %d", s.Change, has)
+	case s.Change <= has:
 		return true, nil
 	}
 	_, n := j.history.Size()

@@ -1,4 +1,4 @@
-package journal
+package journal_test
 
 import (
 	"errors"
@@ -186,9 +186,9 @@ func TestUsersJSONWaitsForTheAuditLog(t *testing.T) {
 	f.close()
 	syncs, free := 0, 0
 	f, err := openFolder(f.disk, settings{synced: func(time.Duration) {
-		if syncs++; f.noting.TryLock() {
+		if syncs++; f.Noting().TryLock() {
 			free++
-			f.noting.Unlock()
+			f.Noting().Unlock()
 		}
 	}})
 	if err != nil {

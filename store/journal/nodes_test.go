@@ -1,4 +1,4 @@
-package journal
+package journal_test
 
 import (
 	"cmp"
@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/wire"
 	"sshchat/sshchat/text"
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/durable"
 	"sshchat/store/history"
+	"sshchat/store/journal"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -31,7 +33,7 @@ type folder struct {
 	accounts *accounts.Store
 	history  *history.History
 	audit    *audit.Log
-	*Journal
+	*journal.Journal
 }
 
 // settings are what tests set otherwise.
@@ -59,7 +61,7 @@ func openFolder(d durable.FS, s settings) (f *folder, err error) {
 	if f.audit, err = audit.OpenOn(d, "data", time.Now, quiet); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	f.Journal, err = New(f.accounts, f.history, f.audit, quiet)
+	f.Journal, err = journal.New(f.accounts, f.history, f.audit, quiet)
 	return f, err
 }
 
@@ -144,9 +146,25 @@ func (p person) reads(f *folder, room chat.RoomName) (said []string, err error) 
 // nodes are folders over one log in memory, in which each place is taken once.
 type nodes struct {
 	mu   sync.Mutex
-	n    uint64   // guarded by mu; of the last batch
-	log  []Sealed // guarded by mu
+	n    uint64  // guarded by mu; of the last batch
+	log  []entry // guarded by mu
 	more sync.Cond
+}
+
+// entry is what was published as it travels: what the log keeps, and who said what beside it.
+type entry struct{ log, texts []byte }
+
+// decode is what another folder gets of it, with who said what or, if the texts were lost, without.
+func (e entry) decode(lost bool) (journal.Sealed, error) {
+	s, err := wire.DecodeBatch(e.log)
+	if err != nil || e.texts == nil {
+		return s, err
+	}
+	if lost {
+		wire.MissTexts(&s, func(chat.RequestID) (chat.Post, chat.Name, bool) { return chat.Post{}, chat.Name{}, false })
+		return s, nil
+	}
+	return s, wire.AddTexts(&s, e.texts)
 }
 
 func newNodes() *nodes {
@@ -156,7 +174,12 @@ func newNodes() *nodes {
 }
 
 // publish is Journal.Publish of the leader.
-func (n *nodes) publish(s Sealed) error {
+func (n *nodes) publish(s journal.Sealed) error {
+	var e entry
+	var err error
+	if e.log, e.texts, err = wire.EncodeBatch(s); err != nil {
+		return err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s.Batch != nil {
@@ -165,13 +188,13 @@ func (n *nodes) publish(s Sealed) error {
 		}
 		n.n++
 	}
-	n.log = append(n.log, s)
+	n.log = append(n.log, e)
 	n.more.Broadcast()
 	return nil
 }
 
 // after is what was published after the first i, when there is any; nil once until is closed.
-func (n *nodes) after(i int, until context.Context) []Sealed {
+func (n *nodes) after(i int, until context.Context) []entry {
 	stop := context.AfterFunc(until, func() { n.mu.Lock(); n.more.Broadcast(); n.mu.Unlock() })
 	defer stop()
 	n.mu.Lock()

@@ -1,4 +1,4 @@
-package journal
+package journal_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
 	"sshchat/store/history"
+	"sshchat/store/journal"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -208,7 +209,11 @@ func (r *suiteRig) catchUp(i int) (applied uint64, answers []chat.Answer, err er
 	log := r.log.log
 	r.log.mu.Unlock()
 	p := r.processes[i]
-	for k, s := range log {
+	for k, e := range log {
+		s, err := e.decode(true) // nobody remembers them
+		if err != nil {
+			return 0, nil, fmt.Errorf("decode entry %d: %w", k, err)
+		}
 		if s.Batch != nil {
 			applied, answers = s.Batch.N, append(answers, s.Batch.Answers...)
 		}
@@ -221,13 +226,13 @@ func (r *suiteRig) catchUp(i int) (applied uint64, answers []chat.Answer, err er
 	}
 	p.taken.Store(int64(len(log)))
 	if i == 0 {
-		p.folder.history.Lead(p.folder.accounts.View().State)
+		p.folder.Lead()
 	}
 	return applied, answers, nil
 }
 
 // publish is Journal.Publish of the leader.
-func (r *suiteRig) publish(s Sealed) error {
+func (r *suiteRig) publish(s journal.Sealed) error {
 	if r.refuses.Load() {
 		return errors.New("the log takes nothing")
 	}
@@ -259,7 +264,11 @@ func (r *suiteRig) following(p *process) {
 	f := p.folder
 	takes.Go(func() {
 		for ctx.Err() == nil {
-			for _, s := range r.log.after(int(p.taken.Load()), ctx) {
+			for _, e := range r.log.after(int(p.taken.Load()), ctx) {
+				s, err := e.decode(false)
+				if err != nil {
+					panic("internal error: what was published cannot be decoded: " + err.Error())
+				}
 				b, err := f.Replicate(s)
 				if err != nil {
 					return // the disk is gone, or what follows will be missed
