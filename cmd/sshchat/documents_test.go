@@ -58,6 +58,7 @@ var notRun = map[string]string{
 	"systemd-sysusers":           "it changes the machine",
 	"ssh -p 2222 alice@chat.example.org reload --restart": "the server is the tests' own process: TestRestartBesideFiftySessions does it",
 	"ssh -p 2222 alice@chat.example.org sources forgive":  "no address is refused here: testdata/sources.txtar does it",
+	"ssh -p 2222 alice@chat.example.org node ":            "the server is not part of a cluster: TestNodeCommands does it",
 }
 
 // answers is what is typed where a command asks on a terminal, by a pattern for the command.

@@ -155,7 +155,7 @@ func (cmd *Command) usage(ui UI) string {
 // argNames are the words of Args, as people call them.
 var argNames = map[string]string{
 	"USER": "a name", "NAME": "a name", "ROOM": "a room", "TEXT": "a text", "TEXT|-": "a text", "WORDS": "a word", "ID": "an ID", "EMOJI": "an emoji",
-	"KEY": "a key", "KEY|-": "a key", "CODE": "a code", "FINGERPRINT": "a fingerprint", "ADDRESS": "an address", "on|off": "on or off",
+	"KEY": "a key", "NODE": "the name of a node", "KEY|-": "a key", "CODE": "a code", "FINGERPRINT": "a fingerprint", "ADDRESS": "an address", "on|off": "on or off",
 	"10s|off": "a duration or off", "user|mod|admin": "a role", "ID|USER": "an ID or a name", "-": "- for standard input", "USER|ip=CIDR|key=FINGERPRINT": "a name, ip=ADDRESS or key=FINGERPRINT",
 }
 
@@ -312,6 +312,7 @@ var topics = []topic{
 	{words: "admin admins administration operator owner moderation moderate moderator moderators role roles", text: "Moderators and admins can remove, mute and ban people. Only admins manage accounts and the server.\n", commands: "delete, kick, ban, unban, banned, mute, unmute, mod, unmod, op, deop, user set-role, slow, invite create, announce, audit"},
 	{words: "leave logout disconnect bye close end", commands: "part, quit"},
 	{words: "change undo remove correct typo", commands: "edit, edit-id, delete"},
+	{words: "cluster nodes", text: "A cluster is several servers, its nodes, that are one chat. Only admins manage it.\n", commands: "node list, node add, node remove"},
 	{words: "server host hostkeys fingerprint", commands: "motd, version, hostkey list, head, stats, sessions, sources list, backup, reload"},
 }
 

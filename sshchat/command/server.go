@@ -1,8 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"strconv"
 	"strings"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
@@ -10,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The server itself: its message of the day, host keys, sessions and figures, backup and reload.
+// The server itself: its message of the day, host keys, sessions and figures, the nodes of its cluster, backup and reload.
 
 var _ = add(&Command{
 	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, UIs: Both, Effect: Reads, List: true, Account: true, Words: 0,
@@ -252,6 +255,115 @@ func nextHostKey(c *Call) (next HostKey, ok bool, err error) {
 		}
 	}
 	return HostKey{}, false, err
+}
+
+// errNoCluster refuses commands about nodes.
+var errNoCluster = &chat.Refusal{Code: chat.Failed, Text: "this server is not part of a cluster"}
+
+var _ = add(&Command{
+	Name: "node list", Aliases: []string{"node"}, Brief: "list the nodes of the cluster",
+	More: "With the state of each, the last entry of the log that it has applied, its version and its key. The leader\n" +
+		"orders what is posted and decided on all nodes.",
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(_ context.Context, c *Call) error {
+		if c.Cluster == nil {
+			return errNoCluster
+		}
+		known := make(map[string]NodeStatus)
+		for _, status := range c.Cluster.Nodes() {
+			known[status.Name] = status
+		}
+		var t table
+		for _, n := range c.Hub.View().Nodes() {
+			status := known[n.Name]
+			status.Leader = status.Leader && status.Alive
+			if c.json() {
+				c.printJSON(struct {
+					chat.Node
+					NodeStatus
+				}{n, status})
+				continue
+			}
+			applied := "-"
+			if status.Applied > 0 {
+				applied = strconv.FormatUint(status.Applied, 10)
+			}
+			t.row(n.Name, status.state(c.zone()), applied, cmp.Or(status.Version, "-"), n.Key)
+		}
+		t.print(c)
+		c.empty(len(c.Hub.View().Nodes()), "No nodes.")
+		return nil
+	},
+})
+
+// state is what the node does, in a few words.
+func (n NodeStatus) state(zone *time.Location) string {
+	does := "online"
+	switch {
+	case n.Heard.IsZero() && !n.Alive:
+		return "not heard from"
+	case !n.Alive:
+		return "last heard " + n.Heard.In(zone).Format("2006-01-02 15:04:05 MST")
+	case n.Leader:
+		does = "leader"
+	}
+	if n.Here {
+		return does + ", this node"
+	}
+	return does
+}
+
+var _ = add(&Command{
+	Name: "node add", Args: "NODE KEY", Brief: "let a node take part in the cluster",
+	More: "KEY is the node's public key, which it shows when it is started without being listed. To replace the key of a node,\n" +
+		"remove the node first.",
+	UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 2,
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(2); err != nil {
+			return err
+		}
+		n := chat.Node{Name: c.Args[0], Key: c.Args[1]}
+		if err := changeNodes(ctx, c, chat.AddNode{Node: n}); err != nil {
+			return err
+		}
+		c.Log.Info("node added", "node", n.Name, "key", n.Key, "by", c.Account.Name, "source", c.Source)
+		c.Notef("Added node %s. It can be started now.", n.Name)
+		return nil
+	},
+})
+
+var _ = add(&Command{
+	Name: "node remove", Args: "NODE", Brief: "keep a node out of the cluster",
+	More: "It gets nothing of what is posted or decided from then on, and its sessions end. What it has stored, it keeps.",
+	UIs:  Both, Effect: ChangesServer, Role: chat.Admin, Words: 1,
+	Choices: func(s *Services, _ chat.Account, before []string) (names []string) {
+		if s.Cluster == nil || len(before) > 0 {
+			return nil
+		}
+		for _, n := range s.Hub.View().Nodes() {
+			names = append(names, n.Name)
+		}
+		return names
+	},
+	Run: func(ctx context.Context, c *Call) error {
+		if err := c.need(1); err != nil {
+			return err
+		}
+		if err := changeNodes(ctx, c, chat.RemoveNode{Name: c.Args[0]}); err != nil {
+			return err
+		}
+		c.Log.Info("node removed", "node", c.Args[0], "by", c.Account.Name, "source", c.Source)
+		c.Notef("Removed node %s.", c.Args[0])
+		return nil
+	},
+})
+
+// changeNodes changes which nodes there are, if there is a cluster.
+func changeNodes(ctx context.Context, c *Call, in chat.Intent) error {
+	if c.Cluster == nil {
+		return errNoCluster
+	}
+	return c.decide(ctx, in)
 }
 
 var _ = add(&Command{

@@ -28,6 +28,7 @@ type Services struct {
 	Sources       Sources
 	Motd          Motd
 	HostKeys      HostKeys
+	Cluster       Cluster                                                     // nil: the server is not part of a cluster
 	Backup        func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
 	Reload        func(context.Context) (done []string, err error)            // takes what was changed by hand in the data folder
 	Restart       func(context.Context) (begin func(), err error)             // checks that the program can be started anew
@@ -275,6 +276,23 @@ type Motd interface {
 	Get() chat.Text
 	// Set returns once the change survives a power cut.
 	Set(text chat.Text) error
+}
+
+// Cluster is the other nodes, as far as this one hears of them. Which there are is decided (chat.State.Nodes).
+type Cluster interface {
+	// Nodes returns what is known of the nodes that were heard since this one started, and of itself, in any order.
+	Nodes() []NodeStatus
+}
+
+// NodeStatus is what a node last said of itself.
+type NodeStatus struct {
+	Name    string    `json:"-"`
+	Here    bool      `json:"here"`             // it is this node
+	Leader  bool      `json:"leader"`           // it orders what is said and decided
+	Alive   bool      `json:"alive"`            // it has been heard in the last seconds
+	Heard   time.Time `json:"heard,omitzero"`   // when it was last heard; zero: never
+	Applied uint64    `json:"applied"`          // the last entry of the log that it has applied; 0: not known
+	Version string    `json:"version,omitzero"` // of sshchat; empty: not known
 }
 
 // HostKeys is what the server proves itself with.
