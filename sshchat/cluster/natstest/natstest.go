@@ -1,19 +1,16 @@
 // Package natstest runs real NATS servers for tests: processes on loopback addresses that can be killed, frozen, started
-// again and asked to leave. They are configured as deploy/nats says: nkeys, the permissions of a node, every write synced.
-// The servers are built by `go tool` from the version in go.mod, so that tests need nothing but Go.
+// again, asked to leave, and cut off from each other or from a client. They are configured as deploy/nats says: nkeys, the
+// permissions of a node, every write synced. Their program is built by `go tool` from the version in go.mod, so that tests
+// need nothing but Go.
 package natstest
 
 import (
-	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,33 +18,19 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// readyIn is how long servers may take to start, beside all other tests.
-const readyIn = time.Minute
+// patience is how long servers may take to start or to end, beside all other tests.
+const patience = time.Minute
 
-// settings is how the servers of a cluster differ from what deploy/nats says.
-type settings struct {
-	syncInterval string
-	maxPayload   int
-}
-
-// An Option changes how servers are configured.
-type Option func(*settings)
-
-// DefaultSync leaves out sync_interval: the servers sync their files every two minutes. It is what a cluster of sshchat
-// refuses, and the control of tests that cut the power.
-func DefaultSync() Option { return func(s *settings) { s.syncInterval = "" } }
-
-// MaxPayload is the largest message that the servers take, in bytes.
-func MaxPayload(bytes int) Option { return func(s *settings) { s.maxPayload = bytes } }
-
-// A Cluster is servers that run until the test ends. Its methods may be called from any goroutine.
+// A Cluster is servers that run until the test ends. Methods without a testing.TB may be called from any goroutine; what
+// fails in them is an error of the test that started the servers.
 type Cluster struct {
-	t          testing.TB
-	dir        string
-	servers    []*server
-	node       nkeys.KeyPair
-	admin      nkeys.KeyPair
-	monitoring http.Client
+	t           testing.TB
+	dir         string
+	servers     []*server
+	node, admin nkeys.KeyPair
+	authority   *authority // nil without TLS
+	routes      [][]*Link  // by the server that connects, and the server it connects to; nil without Routes
+	monitoring  http.Client
 }
 
 // Start starts three servers, and returns when each can reach the others and JetStream is ready on all of them.
@@ -56,7 +39,7 @@ func Start(t testing.TB, options ...Option) *Cluster {
 	return start(t, 3, options)
 }
 
-// StartOne starts one server with JetStream: it takes less than half a second. Streams on it have one replica.
+// StartOne starts one server with JetStream. Streams on it have one replica.
 func StartOne(t testing.TB, options ...Option) *Cluster {
 	t.Helper()
 	return start(t, 1, options)
@@ -64,11 +47,11 @@ func StartOne(t testing.TB, options ...Option) *Cluster {
 
 func start(t testing.TB, count int, options []Option) *Cluster {
 	t.Helper()
-	s := settings{syncInterval: "always"}
+	s := settings{sync: true}
 	for _, o := range options {
 		o(&s)
 	}
-	binary, err := build()
+	program, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,43 +65,25 @@ func start(t testing.TB, count int, options []Option) *Cluster {
 		t.Fatal(err)
 	}
 	for i := range count {
-		one, err := newServer(binary, c.dir, i)
+		one, err := newServer(program, c.dir, i)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if s.stores != nil {
+			one.store = s.stores(i)
+		}
 		c.servers = append(c.servers, one)
 	}
-	for _, one := range c.servers {
-		if err := os.WriteFile(one.configFile(), []byte(c.config(one, s)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.configure(s)
 	t.Cleanup(c.stop)
 	for i := range c.servers {
-		c.launch(i)
+		c.Restart(i)
 	}
 	for i := range c.servers {
-		c.WaitReady(i)
+		c.WaitReady(t, i)
 	}
 	return c
 }
-
-// build makes the server's binary, once a process; Go's build cache keeps it between processes.
-var build = sync.OnceValues(func() (string, error) {
-	cmd := exec.Command("go", "tool", "-n", "nats-server")
-	cmd.Env = append(os.Environ(), "GOEXPERIMENT=", "GOOS=", "GOARCH=") // the same binary for all of them
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("build nats-server: %w: %s", err, &errs)
-	}
-	path := strings.TrimSpace(string(out))
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("build nats-server: %w", err)
-	}
-	return path, nil
-})
 
 func newUser(t testing.TB) nkeys.KeyPair {
 	t.Helper()
@@ -129,184 +94,157 @@ func newUser(t testing.TB) nkeys.KeyPair {
 	return pair
 }
 
-// config is a server's configuration file.
-func (c *Cluster) config(one *server, s settings) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "server_name: %s\nlisten: %q\nhttp: %q\n", one.name, one.client, one.monitor)
-	fmt.Fprintf(&b, "lame_duck_grace_period: 200ms\n")
-	if s.maxPayload > 0 {
-		fmt.Fprintf(&b, "max_payload: %d\n", s.maxPayload)
-	}
-	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n", filepath.ToSlash(one.storeDir()))
-	if s.syncInterval != "" {
-		fmt.Fprintf(&b, "  sync_interval: %s\n", s.syncInterval)
-	}
-	fmt.Fprint(&b, "}\n")
-	fmt.Fprintf(&b, "authorization {\n  users: [\n    { nkey: %s, %s }\n    { nkey: %s }\n  ]\n}\n",
-		c.public(c.node), nodePermissions(c.t), c.public(c.admin))
-	if len(c.servers) > 1 {
-		fmt.Fprintf(&b, "cluster {\n  name: sshchat\n  listen: %q\n  routes: [\n", one.route)
-		for _, other := range c.servers {
-			fmt.Fprintf(&b, "    nats://%s\n", other.route)
-		}
-		fmt.Fprint(&b, "  ]\n}\n")
-	}
-	return b.String()
-}
-
-func (c *Cluster) public(pair nkeys.KeyPair) string {
-	key, err := pair.PublicKey()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return key
-}
-
-// nodePermissions is what deploy/nats lets a node do.
-func nodePermissions(t testing.TB) string {
-	t.Helper()
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "deploy", "nats", "permissions.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // Len is how many servers there are.
 func (c *Cluster) Len() int { return len(c.servers) }
 
-// NKeyFile is the path of the seed with which a node logs in.
-func (c *Cluster) NKeyFile() string { return filepath.Join(c.dir, "node.nk") }
-
 // URLs is where clients connect, in the order of the servers.
-func (c *Cluster) URLs() []string {
+func (c *Cluster) URLs() []string { return c.urls(func(s *server) string { return s.client }) }
+
+func (c *Cluster) urls(address func(*server) string) []string {
+	scheme := "nats://"
+	if c.authority != nil {
+		scheme = "tls://"
+	}
 	var all []string
 	for _, one := range c.servers {
-		all = append(all, "nats://"+one.client)
+		all = append(all, scheme+address(one))
 	}
 	return all
 }
 
 // MonitorURLs is where the servers report about themselves, in the order of the servers.
 func (c *Cluster) MonitorURLs() []string {
+	scheme := "http://"
+	if c.authority != nil {
+		scheme = "https://"
+	}
 	var all []string
 	for _, one := range c.servers {
-		all = append(all, "http://"+one.monitor)
+		all = append(all, scheme+one.monitor)
 	}
 	return all
 }
 
+// ServerName is the name of server i in its configuration, and where the servers name each other.
+func (c *Cluster) ServerName(i int) string { return c.servers[i].name }
+
 // StoreDir is the folder in which server i keeps its streams.
-func (c *Cluster) StoreDir(i int) string { return c.servers[i].storeDir() }
+func (c *Cluster) StoreDir(i int) string { return c.servers[i].store }
+
+// Pid is the process of server i, which must be running.
+func (c *Cluster) Pid(i int) int { return c.servers[i].pid() }
 
 // Connect connects to server i alone, with the permissions of a node. The connection is closed when the test ends.
 func (c *Cluster) Connect(t testing.TB, i int, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	return c.connect(t, i, c.node, options)
+	return c.connect(t, c.URLs()[i], c.node, options)
+}
+
+// ConnectVia is Connect through a link.
+func (c *Cluster) ConnectVia(t testing.TB, l *Link, options ...nats.Option) *nats.Conn {
+	t.Helper()
+	return c.connect(t, l.URL(), c.node, options)
 }
 
 // ConnectAdmin is Connect with every permission: for tests of what happens when somebody deletes or changes the stream.
 func (c *Cluster) ConnectAdmin(t testing.TB, i int, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	return c.connect(t, i, c.admin, options)
+	return c.connect(t, c.URLs()[i], c.admin, options)
 }
 
-func (c *Cluster) connect(t testing.TB, i int, user nkeys.KeyPair, options []nats.Option) *nats.Conn {
+func (c *Cluster) connect(t testing.TB, url string, user nkeys.KeyPair, options []nats.Option) *nats.Conn {
 	t.Helper()
-	options = append([]nats.Option{
-		nats.Nkey(c.public(user), user.Sign), nats.IgnoreDiscoveredServers(),
+	standard := []nats.Option{
+		nats.Nkey(public(t, user), user.Sign),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // nothing is printed; tests look at LastError
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectWait(50 * time.Millisecond), nats.MaxReconnects(-1),
-	}, options...)
-	nc, err := nats.Connect(c.URLs()[i], options...)
+	}
+	if c.authority != nil {
+		standard = append(standard, nats.Secure(&tls.Config{RootCAs: c.authority.pool(), MinVersion: tls.VersionTLS13}))
+	}
+	nc, err := nats.Connect(url, append(standard, options...)...)
 	if err != nil {
-		t.Fatalf("connect to %s: %v", c.servers[i].name, err)
+		t.Fatalf("connect to %s: %v", url, err)
 	}
 	t.Cleanup(nc.Close)
 	return nc
 }
 
-// launch starts the process of server i.
-func (c *Cluster) launch(i int) {
-	c.t.Helper()
-	if err := c.servers[i].launch(); err != nil {
-		c.t.Fatalf("start %s: %v", c.servers[i].name, err)
+func public(t testing.TB, pair nkeys.KeyPair) string {
+	t.Helper()
+	key, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
 	}
+	return key
 }
 
-// Kill ends server i at once, as SIGKILL does.
-func (c *Cluster) Kill(i int) {
-	c.t.Helper()
-	if err := c.servers[i].kill(); err != nil {
-		c.t.Fatal(err)
-	}
-}
+// Kill ends server i at once, running or frozen, as SIGKILL does.
+func (c *Cluster) Kill(i int) { c.check(c.servers[i].kill()) }
 
 // Restart starts server i, which has ended, again with what it has stored. It does not wait until the server is ready.
-func (c *Cluster) Restart(i int) {
-	c.t.Helper()
-	c.launch(i)
-}
+func (c *Cluster) Restart(i int) { c.check(c.servers[i].start()) }
 
 // Freeze stops the process of server i without ending it: its connections stay open, and nothing answers on them.
-func (c *Cluster) Freeze(i int) {
-	c.t.Helper()
-	if err := c.servers[i].freeze(); err != nil {
-		c.t.Fatal(err)
-	}
-}
+func (c *Cluster) Freeze(i int) { c.check(c.servers[i].freeze()) }
 
 // Thaw lets server i go on.
-func (c *Cluster) Thaw(i int) {
-	c.t.Helper()
-	if err := c.servers[i].thaw(); err != nil {
-		c.t.Fatal(err)
-	}
-}
+func (c *Cluster) Thaw(i int) { c.check(c.servers[i].thaw()) }
 
-// LameDuck asks server i to give away what it leads and to send its clients away, and waits until it has ended.
-func (c *Cluster) LameDuck(i int) {
-	c.t.Helper()
-	if err := c.servers[i].lameDuck(readyIn); err != nil {
-		c.t.Fatal(err)
+// LameDuck asks server i to hand over what it leads and to send its clients away, and waits until it has ended.
+func (c *Cluster) LameDuck(i int) { c.check(c.servers[i].lameDuck(patience)) }
+
+func (c *Cluster) check(err error) {
+	if err != nil {
+		c.t.Error(err)
 	}
 }
 
 // WaitReady waits until server i says that it is healthy: JetStream is ready, and every stream on it is current.
-func (c *Cluster) WaitReady(i int) {
-	c.t.Helper()
-	var health struct{ Status, Error string }
-	for end := time.Now().Add(readyIn); ; time.Sleep(10 * time.Millisecond) {
-		err := c.ask(i, "/healthz", &health)
+func (c *Cluster) WaitReady(t testing.TB, i int) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		var health struct{ Status, Error string }
+		err := c.Ask(i, "/healthz", &health)
 		if err == nil && health.Status == "ok" {
 			return
 		}
 		if c.servers[i].ended() || time.Now().After(end) {
-			c.t.Fatalf("%s is not ready: %v %s\n%s", c.servers[i].name, err, health.Error, c.Log(i))
+			t.Fatalf("%s is not ready: %v %s\n%s", c.servers[i].name, err, health.Error, c.Log(i))
 		}
 	}
 }
 
-// Leader is which server leads a stream, as that server itself says; -1 if none does at the moment.
+// WaitLeader waits until one of the servers leads a stream, and returns which.
+func (c *Cluster) WaitLeader(t testing.TB, stream string) int {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if i := c.Leader(stream); i >= 0 {
+			return i
+		}
+	}
+	t.Fatalf("nobody leads %s", stream)
+	return -1
+}
+
+// Leader is which server leads a stream, as that server itself says; -1 if none does at the moment. One that is cut off from
+// the others says so for some seconds longer.
 func (c *Cluster) Leader(stream string) int {
 	for i, one := range c.servers {
-		var jsz struct {
+		var answer struct {
 			Accounts []struct {
 				Streams []struct {
 					Name    string
-					Cluster *struct{ Leader string }
+					Cluster *struct{ Leader string } // nil on a server alone
 				} `json:"stream_detail"`
 			} `json:"account_details"`
 		}
-		if one.stopped() || c.ask(i, "/jsz?accounts=true&streams=true", &jsz) != nil {
+		if one.silent() || c.Ask(i, "/jsz?accounts=true&streams=true", &answer) != nil {
 			continue
 		}
-		for _, account := range jsz.Accounts {
+		for _, account := range answer.Accounts {
 			for _, s := range account.Streams {
-				if s.Name == stream && (s.Cluster == nil || cmp.Or(s.Cluster.Leader, one.name) == one.name && (s.Cluster.Leader != "" || len(c.servers) == 1)) {
+				if s.Name == stream && (s.Cluster == nil || s.Cluster.Leader == one.name) {
 					return i
 				}
 			}
@@ -315,8 +253,8 @@ func (c *Cluster) Leader(stream string) int {
 	return -1
 }
 
-// ask reads what server i reports at a path.
-func (c *Cluster) ask(i int, path string, into any) error {
+// Ask reads what server i reports about itself at a path such as /varz.
+func (c *Cluster) Ask(i int, path string, into any) error {
 	response, err := c.monitoring.Get(c.MonitorURLs()[i] + path)
 	if err != nil {
 		return err
@@ -338,11 +276,9 @@ func (c *Cluster) Log(i int) string {
 func (c *Cluster) stop() {
 	c.monitoring.CloseIdleConnections()
 	for i, one := range c.servers {
-		if err := one.kill(); err != nil {
-			c.t.Error(err)
-		}
+		c.check(one.kill())
 		if c.t.Failed() {
-			c.t.Logf("the end of the log of %s:\n%s", one.name, c.Log(i))
+			c.t.Log(fmt.Sprintf("the end of the log of %s:\n%s", one.name, c.Log(i)))
 		}
 	}
 }

@@ -8,14 +8,47 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 )
+
+// build makes the server's program, once a process; the go command keeps it in its cache between processes. Processes of
+// tests that start at once build it one after the other: the first takes half a minute, the others find it made.
+var build = sync.OnceValues(func() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", err
+	}
+	lock := flock.New(filepath.Join(cache, "sshchat-nats-server.lock"))
+	if err := lock.Lock(); err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	cmd := exec.Command("go", "tool", "-n", "nats-server") // -n: builds it and prints where it is
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOEXPERIMENT=", "GOOS=", "GOARCH=")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("build nats-server: %w: %s", err, &errs)
+	}
+	path := strings.TrimSpace(string(out))
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("build nats-server: %w", err)
+	}
+	return path, nil
+})
 
 // server is one process of nats-server, which may be started many times with the same addresses and files.
 type server struct {
-	name, binary, dir      string
-	client, route, monitor string // host:port
+	name, program, dir, store string
+	client, route, monitor    string // host:port
 
 	mu     sync.Mutex
 	run    *run // guarded by mu; nil before the first start
@@ -25,12 +58,13 @@ type server struct {
 // run is one start of a server.
 type run struct {
 	process *os.Process
-	done    chan struct{} // closed by the goroutine of launch when the process has ended
+	done    chan struct{} // closed by the goroutine of start when the process has ended
 }
 
-func newServer(binary, dir string, i int) (*server, error) {
-	s := &server{name: fmt.Sprintf("nats-%d", i+1), binary: binary}
+func newServer(program, dir string, i int) (*server, error) {
+	s := &server{name: fmt.Sprintf("nats-%d", i+1), program: program}
 	s.dir = filepath.Join(dir, s.name)
+	s.store = filepath.Join(s.dir, "data")
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -43,7 +77,7 @@ func newServer(binary, dir string, i int) (*server, error) {
 }
 
 // freeAddresses is addresses that nobody listens on. A server takes the same again after a restart, so they must stay free
-// meanwhile: where the system has all of 127.0.0.0/8, they are on an address that nothing else uses.
+// meanwhile: if the system has all of 127.0.0.0/8, they are on an address that nothing else uses.
 func freeAddresses(count int) ([]string, error) {
 	host := "127.0.0.1"
 	if runtime.GOOS == "linux" || runtime.GOOS == "windows" {
@@ -61,24 +95,30 @@ func freeAddresses(count int) ([]string, error) {
 	return all, nil
 }
 
-func (s *server) configFile() string { return filepath.Join(s.dir, "nats.conf") }
-func (s *server) storeDir() string   { return filepath.Join(s.dir, "data") }
-func (s *server) logFile() string    { return filepath.Join(s.dir, "log") }
+func (s *server) path(name string) string { return filepath.ToSlash(filepath.Join(s.dir, name)) }
+func (s *server) configFile() string      { return filepath.Join(s.dir, "nats.conf") }
+func (s *server) logFile() string         { return filepath.Join(s.dir, "log") }
 
-// launch starts the process. Where the system can, it ends with the test's process, however that ends: the system ties it
-// to the thread that started it, which is therefore kept until the process has ended.
-func (s *server) launch() error {
+// host is the address that the server listens on, without a port.
+func (s *server) host() string {
+	host, _, _ := net.SplitHostPort(s.client) // which net.Listen has made
+	return host
+}
+
+// start starts the process. If the system can, the process ends with the test's, however that ends: Linux ties it to the
+// thread that started it, which is therefore kept until the process has ended.
+func (s *server) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.run != nil && !closed(s.run.done) {
-		return fmt.Errorf("%s is running", s.name)
+		return fmt.Errorf("start %s: it is running", s.name)
 	}
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(s.binary, "--config", s.configFile())
+	cmd := exec.Command(s.program, "--config", s.configFile())
 	cmd.Stderr = log
 	cmd.SysProcAttr = endWithParent()
 	started := make(chan error, 1)
@@ -89,12 +129,12 @@ func (s *server) launch() error {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
+			_ = cmd.Wait() // why it ended is in its log
 		}
 		close(r.done)
 	}()
 	if err := <-started; err != nil {
-		return err
+		return fmt.Errorf("start %s: %w", s.name, err)
 	}
 	r.process = cmd.Process
 	s.run, s.frozen = r, false
@@ -122,7 +162,7 @@ func (s *server) signal(what string, signal os.Signal, frozen bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.run == nil || closed(s.run.done) {
-		return fmt.Errorf("%s %s: it does not run", what, s.name)
+		return fmt.Errorf("%s %s: it is not running", what, s.name)
 	}
 	if err := s.run.process.Signal(signal); err != nil {
 		return fmt.Errorf("%s %s: %w", what, s.name, err)
@@ -132,7 +172,7 @@ func (s *server) signal(what string, signal os.Signal, frozen bool) error {
 }
 
 func (s *server) lameDuck(within time.Duration) error {
-	if err := s.signal("send lame duck signal to", lameDuckSignal, false); err != nil {
+	if err := s.signal("lame duck", lameDuckSignal, false); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -142,12 +182,12 @@ func (s *server) lameDuck(within time.Duration) error {
 	case <-done:
 		return nil
 	case <-time.After(within):
-		return fmt.Errorf("%s has not ended %v after the lame duck signal", s.name, within)
+		return fmt.Errorf("lame duck %s: it has not ended after %v", s.name, within)
 	}
 }
 
-// stopped is whether the server cannot answer: it has ended, or it is frozen.
-func (s *server) stopped() bool {
+// silent is whether the server cannot answer: it has ended, or it is frozen.
+func (s *server) silent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run == nil || closed(s.run.done) || s.frozen
@@ -157,6 +197,12 @@ func (s *server) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.run == nil || closed(s.run.done)
+}
+
+func (s *server) pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run.process.Pid
 }
 
 func closed(c chan struct{}) bool {
