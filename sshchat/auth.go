@@ -10,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 
@@ -191,11 +192,23 @@ func (a *authentication) keyProven(user string, p *gossh.Permissions) (*gossh.Pe
 	if err != nil {
 		return nil, err
 	}
+	if err := a.awaitLog(); err != nil {
+		return nil, err
+	}
 	if l.provisional() {
 		return a.letIn(user, l), nil
 	}
 	a.proved = l
 	return p, nil
+}
+
+// awaitLog waits until the server knows what was decided on others, and ends the connection if that takes too long.
+func (a *authentication) awaitLog() error {
+	err := a.server.services.Fence.Wait(a.ctx, fence.Login)
+	if err != nil && a.ctx.Err() == nil {
+		a.conn.hangUp(err.Error())
+	}
+	return err
 }
 
 // tryPassword checks a password. It takes the same path and the same time, and gives the same answer, whether or not the
@@ -207,6 +220,9 @@ func (a *authentication) tryPassword(user string, password []byte, askCode func(
 		return nil, errDraining
 	}
 	a.conn.triesLogin()
+	if err := a.awaitLog(); err != nil {
+		return nil, err
+	}
 	if a.isStranger(user) {
 		return a.letIn(user, login{}), nil
 	}

@@ -95,6 +95,10 @@ func (s *Server) accept(nc net.Conn, via *proxy.Header) *conn {
 		s.turnAway(nc, "connections from your address are banned here")
 		return nil
 	}
+	if s.services.Fence.TurnsAway() {
+		s.turnAway(nc, "this server cannot reach the chat's log at the moment; please try another one, or again soon")
+		return nil
+	}
 	if wait := s.penaltyLeft(c); wait > 0 {
 		s.stats.Penalized.Add(1)
 		s.turnAway(nc, failedLogins(wait))

@@ -53,8 +53,8 @@ func startInside(t *testing.T, limits sshchat.Limits) *inside {
 	return startInsideWith(t, limits, func(a userAccounts) command.Accounts { return a })
 }
 
-// startInsideWith is startInside with other accounts over those there are.
-func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts) command.Accounts) *inside {
+// startInsideWith is startInside with other accounts over those there are, and with other services.
+func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts) command.Accounts, with ...func(*command.Services)) *inside {
 	t.Helper()
 	ring, _, err := hostkeys.Open(t.TempDir())
 	if err != nil {
@@ -89,12 +89,13 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	node, state, applied := journaltest.NewMemory(users.View().State).Join()
 	stalls := new(atomic.Pointer[chan struct{}])
 	hub := chat.NewHub(chat.Config{Journal: stored{node, users, stalls}, State: state, Applied: applied, Clock: users.Moment, Log: log})
-	server, err := sshchat.New(sshchat.Config{
-		HostKeys: ring, Passwords: users, Limits: limits, Log: log,
-		Services: &command.Services{
-			Hub: hub, Accounts: over(userAccounts{users}), Passwords: passwords{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
-		},
-	})
+	services := &command.Services{
+		Hub: hub, Accounts: over(userAccounts{users}), Passwords: passwords{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+	}
+	for _, change := range with {
+		change(services)
+	}
+	server, err := sshchat.New(sshchat.Config{HostKeys: ring, Passwords: users, Limits: limits, Log: log, Services: services})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,6 +115,26 @@ func (s *liveSessions) End(which func(command.LiveSession) bool, why string) int
 	return n
 }
 
+// onFence is what sessions notice of the fence. It implements fence.Sessions.
+type onFence struct{ *Server }
+
+func (s onFence) Begins() {
+	s.log.Warn("the chat's log cannot be reached: read-only")
+	s.services.Hub.Announce(text.Sprintf("Read-only: this server cannot reach the chat's log. What you send waits."))
+}
+
+func (s onFence) Ends() {
+	s.log.Info("the chat's log can be reached again")
+	s.services.Hub.Announce(text.Sprintf("The chat's log can be reached again."))
+}
+
+func (s onFence) Lasts(fenced time.Duration) {
+	n := s.End(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
+	if n > 0 {
+		s.log.Warn("the chat's log cannot be reached: sessions ended", "for", fenced.Round(time.Second), "sessions", n)
+	}
+}
+
 // Ended implements command.Live.
 func (s *liveSessions) Ended() int { return int(s.ended.Load()) }
 

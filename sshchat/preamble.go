@@ -200,7 +200,13 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 		return
 	}
 	defer func() { <-s.turningAway }()
-	sayLast(nc, disconnect(why))
+	words := disconnect(why)
+	if s.services.Fence.TurnsAway() {
+		// Load balancers look for a server that begins with its version, and are to find another: the reason comes before it as well
+		// (RFC 4253, 4.2).
+		words = append([]byte(why+"\r\n"), words...)
+	}
+	sayLast(nc, words)
 }
 
 // sayLast sends the last that a client gets, and reads what the client still sends: closed with unread bytes, the connection would

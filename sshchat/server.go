@@ -156,6 +156,7 @@ func (s *Server) Serve(listeners ...net.Listener) error {
 	}
 	go s.recordVisits()
 	go s.expireBans()
+	go s.services.Fence.Watch(s.stop, onFence{s})
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- s.acceptFrom(l) }()

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 )
 
@@ -51,7 +52,22 @@ func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
 			return false, err
 		}
 	}
-	return ctx.Err() == nil, ctx.Err()
+	return ctx.Err() == nil, d.upToDate(ctx)
+}
+
+// upToDate waits until the server knows what was decided. Commands that only read go on if that takes long; others are refused.
+func (d *dispatch) upToDate(ctx context.Context) error {
+	fenced := d.Services.Fence
+	switch {
+	case d.Command.Free && d.Command.Effect == Reads: // such as /quit
+	case d.Command.Effect == Reads:
+		fenced.Wait(ctx, fence.Reading)
+	default:
+		if err := fenced.Wait(ctx, fence.Login); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // do runs the command.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/past"
 
 	"filippo.io/age"
@@ -37,6 +38,7 @@ type Services struct {
 	ServerName    string   // shown to people
 	Themes        []string // names of the colours a screen can have, the usual one first
 	Version       string
+	Fence         *fence.Fence                         // of a server that shares its log with others; nil: it does not
 	Sign          func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history
 	Log           Logger
 

@@ -1,0 +1,108 @@
+package sshchat_test
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshchat/sshchat"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
+)
+
+// sharedLog is a log that cannot be followed for so long, in nanoseconds; 0: it is followed.
+type sharedLog struct{ lost atomic.Int64 }
+
+var errReadOnly = errors.New("read-only: the log is out of reach")
+
+func (l *sharedLog) FencedFor() time.Duration { return time.Duration(l.lost.Load()) }
+
+func (l *sharedLog) Fenced() error {
+	if l.lost.Load() > 0 {
+		return errReadOnly
+	}
+	return nil
+}
+
+func startFenced(t *testing.T) (*inside, *sharedLog) {
+	t.Helper()
+	l := &sharedLog{}
+	limits := sshchat.DefaultLimits
+	limits.Penalties = false
+	return startInsideWith(t, limits, func(a userAccounts) command.Accounts { return a }, func(s *command.Services) { s.Fence = fence.New(l) }), l
+}
+
+// While a server does not hear what others decide, it lets nobody in and does nothing, and goes on with both when it does.
+func TestFencedServerWaits(t *testing.T) {
+	t.Parallel()
+	s, log := startFenced(t)
+	client := s.dial()
+	log.lost.Store(int64(time.Second))
+	said, in := make(chan error, 1), make(chan struct{})
+	sess, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { said <- sess.Run("say general hello") }()
+	go func() { s.dial().Close(); close(in) }()
+	reads, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := reads.Output("whoami"); err != nil || !strings.Contains(string(out), "alice") { // takes longer than the other two would
+		t.Errorf("reading: %q, %v", out, err)
+	}
+	select {
+	case err := <-said:
+		t.Errorf("it was said: %v", err)
+	case <-in:
+		t.Error("a login was let in")
+	default:
+	}
+	log.lost.Store(0)
+	if err := <-said; err != nil {
+		t.Error(err)
+	}
+	<-in
+}
+
+// A server that is fenced for long turns connections away before it introduces itself, so that load balancers that look for that find
+// another, and ends its sessions.
+func TestFencedServerEndsSessions(t *testing.T) {
+	t.Parallel()
+	s, log := startFenced(t)
+	p := s.openSession("dumb")
+	p.screen.wait(t, "general")
+	log.lost.Store(int64(fence.TurnAway - time.Second))
+	p.screen.wait(t, "Read-only: this server cannot reach the chat's log.")
+	log.lost.Store(int64(fence.TurnAway + time.Second))
+	if said := greeting(t, s.addr); strings.HasPrefix(said, "SSH-") || !strings.Contains(said, "cannot reach the chat's log") {
+		t.Errorf("a client is greeted with %q", said)
+	}
+	log.lost.Store(0)
+	p.screen.wait(t, "can be reached again")
+	if said := greeting(t, s.addr); !strings.HasPrefix(said, "SSH-") { // the control
+		t.Errorf("a client is greeted with %q", said)
+	}
+	log.lost.Store(int64(fence.End + time.Second))
+	if err := p.Wait(); err == nil {
+		t.Error("the session ended as if its person had ended it")
+	}
+	p.screen.wait(t, "Please connect again")
+}
+
+// greeting is the first line of a server.
+func greeting(t *testing.T, addr string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	return line
+}
