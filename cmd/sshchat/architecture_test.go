@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/attack":           {}, // for tests
 	"sshchat/sshchat/cluster/natstest": {}, // for tests
+	"sshchat/sshchat/cluster/servers":  {"sshchat/sshchat/text"},
 	"sshchat/sshchat/cluster/peer":     {"sshchat/store/agesplit"},
 	"sshchat/sshchat/proxy":            {},
 	"sshchat/sshchat/fence":            {},

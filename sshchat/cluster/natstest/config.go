@@ -5,23 +5,33 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // settings is how the servers of a test differ from what deploy/nats says.
 type settings struct {
-	sync, tls, routes bool
-	maxPayload        int
-	stores            func(i int) string
+	tls, routes   bool
+	notSynced     bool
+	notSyncedOnly []int // servers; empty: all of them
+	maxPayload    int
+	stores        func(i int) string
 }
 
 // An Option changes how servers are configured.
 type Option func(*settings)
 
-// DefaultSync leaves sync_interval out: the servers sync their files every two minutes. It is what sshchat refuses, and the
-// control of tests that cut the power.
-func DefaultSync() Option { return func(s *settings) { s.sync = false } }
+// DefaultSync leaves sync_interval out on some servers, or on all: they sync their files every two minutes. It is what
+// sshchat refuses, and the control of tests that cut the power.
+func DefaultSync(servers ...int) Option {
+	return func(s *settings) { s.notSynced, s.notSyncedOnly = true, servers }
+}
+
+// syncs is whether server i syncs every write.
+func (s *settings) syncs(i int) bool {
+	return !s.notSynced || len(s.notSyncedOnly) > 0 && !slices.Contains(s.notSyncedOnly, i)
+}
 
 // MaxPayload is the largest message that the servers take, in bytes; 1 MiB without it.
 func MaxPayload(bytes int) Option { return func(s *settings) { s.maxPayload = bytes } }
@@ -82,7 +92,7 @@ func (c *Cluster) config(i int, s settings, permissions string) string {
 	}
 	line("jetstream {")
 	line("store_dir: %q", filepath.ToSlash(one.store))
-	if s.sync {
+	if s.syncs(i) {
 		line("sync_interval: always")
 	}
 	line("}")

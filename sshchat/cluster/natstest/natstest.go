@@ -47,7 +47,7 @@ func StartOne(t testing.TB, options ...Option) *Cluster {
 
 func start(t testing.TB, count int, options []Option) *Cluster {
 	t.Helper()
-	s := settings{sync: true}
+	var s settings
 	for _, o := range options {
 		o(&s)
 	}

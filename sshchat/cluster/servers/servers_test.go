@@ -1,0 +1,164 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/cluster/natstest"
+)
+
+// check checks servers, and expects as many warnings and faults as there are words, each with its words.
+func check(t *testing.T, monitors []string, replicas int, ca string, warnings, faults []string) error {
+	t.Helper()
+	client, err := Client(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned, err := Check(context.Background(), client, monitors, replicas)
+	match(t, "warning", warned, warnings)
+	var found []string
+	if joined, is := err.(interface{ Unwrap() []error }); is {
+		for _, one := range joined.Unwrap() {
+			found = append(found, one.Error())
+		}
+	}
+	match(t, "fault", found, faults)
+	return err
+}
+
+func match(t *testing.T, what string, have, want []string) {
+	t.Helper()
+	if len(have) != len(want) {
+		t.Fatalf("%d %ss, not %d: %q", len(have), what, len(want), have)
+	}
+	for i := range have {
+		if !strings.Contains(have[i], want[i]) {
+			t.Errorf("the %s %q lacks %q", what, have[i], want[i])
+		}
+	}
+}
+
+// As servers end, what they say is missed: one of three is a warning, two are too many.
+func TestServersDown(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t)
+	check(t, c.MonitorURLs(), 3, "", nil, nil)
+	c.Kill(2)
+	check(t, c.MonitorURLs(), 3, "", []string{"was not checked: dial tcp"}, nil)
+	check(t, c.MonitorURLs()[:2], 3, "", nil, nil)
+	c.Kill(1)
+	down := []string{c.MonitorURLs()[1] + " was not checked", c.MonitorURLs()[2] + " was not checked"}
+	err := check(t, c.MonitorURLs(), 3, "", down, []string{"2 of the 3 NATS servers must answer at their monitoring addresses, and 1 did: check cluster-monitor"})
+	if errors.Is(err, ErrUnsafe) {
+		t.Error("a server that is down is not unsafe")
+	}
+	check(t, c.MonitorURLs()[:1], 3, "", nil, []string{"2 of the 3"}) // the addresses of the others were not given
+	twice := []string{c.MonitorURLs()[0], c.MonitorURLs()[0]}
+	check(t, twice, 3, "", []string{"are the same NATS server, nats-1"}, []string{"2 of the 3"})
+}
+
+// A server that does not sync is refused, with the line to add, whatever the others do.
+func TestServerWithoutSync(t *testing.T) {
+	t.Parallel()
+	c := natstest.Start(t, natstest.DefaultSync(1))
+	want := "nats-2 (" + c.MonitorURLs()[1] + ") writes to its disk only every 2m0s: a power cut would lose messages that people have seen." +
+		" Add this line to its jetstream block, and restart it:\n  sync_interval: always"
+	err := check(t, c.MonitorURLs(), 3, "", nil, []string{want})
+	if !errors.Is(err, ErrUnsafe) {
+		t.Errorf("%v is not ErrUnsafe", err)
+	}
+}
+
+func TestServersWithTLS(t *testing.T) {
+	t.Parallel()
+	c := natstest.StartOne(t, natstest.TLS())
+	check(t, c.MonitorURLs(), 1, c.CAFile(), nil, nil)
+	check(t, c.MonitorURLs(), 1, "", []string{"certificate"}, []string{"must answer at its monitoring address"})
+	plain := []string{strings.Replace(c.MonitorURLs()[0], "https", "http", 1)}
+	check(t, plain, 1, c.CAFile(), []string{"it answered"}, []string{"must answer at its monitoring address"})
+}
+
+func TestClientNeedsCertificates(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if _, err := Client(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Client(path); err == nil || !strings.Contains(err.Error(), "has no certificate") {
+		t.Errorf("a file without certificates: %v", err)
+	}
+}
+
+// What real servers of this version cannot be made to say.
+func TestOtherAnswers(t *testing.T) {
+	t.Parallel()
+	const always = `"jetstream":{"config":{"sync_always":true}}`
+	for _, c := range []struct {
+		answer   string
+		warnings []string
+		faults   []string
+	}{
+		{`{"server_id":"A","server_name":"a","version":"2.15.0",` + always + `}`, nil, nil},
+		{`{"server_id":"A","server_name":"a","version":"2.16.0-RC.1",` + always + `}`, nil, nil},
+		{`{"server_id":"A","server_name":"a","version":"3.0.0",` + always + `}`, nil, nil},
+		{`{"server_id":"A","server_name":"a","version":"2.14.9",` + always + `}`, nil, []string{"is version 2.14.9: upgrade it to 2.15 or newer"}},
+		{`{"server_id":"A","server_name":"a","version":"2.9.10",` + always + `}`, nil, []string{"is version 2.9.10"}},
+		{`{"server_id":"A","server_name":"a","version":"2.15.0-RC.1",` + always + `}`, nil, []string{"is version 2.15.0-RC.1"}},
+		{`{"server_id":"A","server_name":"a","version":"new",` + always + `}`, nil, []string{"is version new"}},
+		{`{"server_id":"A","server_name":"a","version":"2.15.0","jetstream":{}}`, nil, []string{"does not run JetStream"}},
+		{`{"server_id":"A","server_name":"a\u001b[31m","version":"2.14.0","jetstream":{}}`, nil, []string{"is version 2.14.0", "JetStream"}},
+		{`{"status":"ok"}`, []string{"did not answer as a NATS server does"}, []string{"must answer at its monitoring address"}},
+		{`nothing`, []string{"did not answer as a NATS server does"}, []string{"must answer at its monitoring address"}},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, c.answer) }))
+		err := check(t, []string{s.URL}, 1, "", c.warnings, c.faults)
+		if err != nil && strings.ContainsRune(err.Error(), '\x1b') {
+			t.Errorf("an escape sequence of the server is in %q", err)
+		}
+		s.Close()
+	}
+}
+
+// Servers of several clusters do not keep one log.
+func TestServersOfTwoClusters(t *testing.T) {
+	t.Parallel()
+	var monitors []string
+	for _, name := range []string{"A", "B"} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"server_id":%q,"server_name":%q,"version":"2.15.0","cluster":{"name":%q},"jetstream":{"config":{"sync_always":true}}}`, name, name, name)
+		}))
+		t.Cleanup(s.Close)
+		monitors = append(monitors, s.URL)
+	}
+	check(t, monitors, 2, "", nil, []string{"are not in the same cluster"})
+}
+
+// A server that is silent is given up after a time, or with the check.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	asked, done := make(chan struct{}, 2), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-done }))
+	defer s.Close()
+	defer close(done)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-asked; cancel() }()
+	if warnings, err := Check(ctx, s.Client(), []string{s.URL}, 1); !errors.Is(err, context.Canceled) || warnings != nil {
+		t.Errorf("given up: %q, %v", warnings, err)
+	}
+	impatient := &http.Client{Timeout: 10 * time.Millisecond}
+	if _, err := Check(context.Background(), impatient, []string{s.URL}, 1); err == nil || !strings.Contains(err.Error(), "it did not answer in time") {
+		t.Errorf("silent: %v", err)
+	}
+}
