@@ -128,6 +128,7 @@ var unhurried = []string{
 	"--per-source-max-connections", "10000", "--per-source-max-registrations", "1000", "--max-new-accounts", "100000", "--per-source-max-new-accounts", "100000",
 	"--input-burst", "100000000", "--input-rate", "1e9", "--key-query-burst", "1000000", "--key-query-rate", "1e6",
 	"--login-grace-time", "10m", "--key-exchange-timeout", "10m", "--unused-connection-timeout", "10m", "--session-start-timeout", "10m",
+	"--registration-grace-time", "10m",
 }
 
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens. It is in this
