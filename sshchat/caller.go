@@ -12,6 +12,7 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
+	"sshchat/sshchat/wake"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -29,6 +30,7 @@ type caller struct {
 	patient bool                  // a program: it waits where a person would be refused for being too fast
 	kind    string                // full, plain, pipe or exec, as sessions are listed
 
+	waker      *wake.Waker // wakes the session's goroutine
 	end        context.CancelCauseFunc
 	terminated atomic.Pointer[string] // why somebody ended the session; nil: nobody did
 }

@@ -77,6 +77,7 @@ type typing struct {
 	holding bool          // until it does
 	actions []view.Action // typed, and not acted on yet
 	ended   bool          // input has come to its end
+	typed   time.Time     // when something was last sent; zero: nothing was
 }
 
 // expire tells the UI that no more bytes followed an incomplete sequence.
@@ -99,6 +100,9 @@ func (t *typing) takeInput(ui view.Keyboard) {
 		return
 	}
 	chunk, err := t.in.take()
+	if len(chunk) > 0 {
+		t.typed = time.Now()
+	}
 	t.actions = append(t.actions, ui.Input(chunk)...)
 	switch {
 	case errors.Is(err, io.EOF):

@@ -135,6 +135,18 @@ func (s onFence) Lasts(fenced time.Duration) {
 	}
 }
 
+// wakeForDrafts has the account's sessions on a terminal look for drafts: their person may have reconnected before the loss of the
+// session in which these were typed was noticed.
+func (s *liveSessions) wakeForDrafts(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for who, l := range s.live {
+		if l.Account == account && (l.UI == string(view.KindFull) || l.UI == string(view.KindPlain)) {
+			who.waker.Wake(draftsKept)
+		}
+	}
+}
+
 // Ended implements command.Live.
 func (s *liveSessions) Ended() int { return int(s.ended.Load()) }
 

@@ -44,6 +44,7 @@ const (
 	rosterChanged                         // who is in the room that is shown
 	noticeDue                             // the next notification may be shown
 	lockDue                               // nothing was typed for so long that what is unlocked is locked again
+	draftsKept                            // the loss of another session of the account was noticed, and its drafts are kept
 )
 
 // chat serves an interactive session: it shows messages, and acts on input.
@@ -200,6 +201,9 @@ func (s *session) step(why wake.Reason) {
 	}
 	if why&lockDue != 0 {
 		s.lockIdle()
+	}
+	if why&draftsKept != 0 && s.typed.IsZero() { // else they would come into what is being typed
+		s.restoreDrafts()
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"sshchat/sshchat/drafts"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
-	"sshchat/sshchat/wake"
 
 	"charm.land/ssh"
 )
@@ -30,7 +29,6 @@ type session struct {
 	job     *job        // what is under way; nil: nothing
 	asking  atomic.Bool // a command waits for an answer
 	cut     int         // lines that were under way and not done when the session ended
-	waker   *wake.Waker // wakes the session's goroutine
 	isExec  bool        // it runs one command and ends
 	ending  bool        // the session ends after what it is at
 	left    bool        // its person has ended it
@@ -96,10 +94,9 @@ func (s *Server) newSession(lib ssh.Session, g *channelFilter) (*session, error)
 		return nil, err
 	}
 	sess := &session{
-		caller:  caller{server: s, conn: g.conn, name: name},
+		caller:  caller{server: s, conn: g.conn, name: name, waker: g.waker},
 		display: display{channel: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)},
 		typing:  typing{in: newInput(g.waker), escape: newTimer(g.waker, escapeDue), pace: newTimer(g.waker, actionDue)},
-		waker:   g.waker,
 	}
 	sess.who = &sess.caller
 	sess.prove(l)
@@ -224,8 +221,13 @@ func (s *session) keepDrafts() {
 	if len(unsent) == 0 {
 		return
 	}
-	s.server.drafts.Keep(s.login().id, unsent)
+	last := s.typed
+	if last.IsZero() { // they come from a session before it
+		last = s.began
+	}
+	s.server.drafts.Keep(s.login().id, unsent, last)
 	s.server.reviewDrafts(s.server.view()) // for what was decided meanwhile
+	s.server.wakeForDrafts(s.login().id)
 }
 
 // reviewDrafts forgets the drafts of people who may not log in, and of rooms that are deleted.
@@ -238,14 +240,15 @@ func (s *Server) reviewDrafts(now chat.View) {
 	})
 }
 
-// restoreDrafts gives back what was being typed when the connection was lost, in the rooms that the person is still in.
+// restoreDrafts gives back what was being typed when the connection was lost, in the rooms that the person is still in. If the loss is
+// noticed only after they have reconnected, it is called again then.
 func (s *session) restoreDrafts() {
 	if s.ui.Kind == view.KindPipe || s.login().provisional() {
 		return
 	}
 	var back []view.Draft
 	var rooms []string
-	for _, d := range s.server.drafts.Take(s.login().id) {
+	for _, d := range s.server.drafts.Take(s.login().id, s.began) {
 		if d.Room.IsDirect() || s.server.services.Hub.In(s.name, d.Room) {
 			back = append(back, view.Draft(d))
 			rooms = append(rooms, d.Room.For(s.name))

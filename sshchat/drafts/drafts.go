@@ -34,6 +34,7 @@ type Store struct {
 // kept is the drafts of an account.
 type kept struct {
 	drafts []sealed
+	typed  time.Time // when the last of them was
 	at     time.Time
 	expiry *time.Timer
 }
@@ -49,14 +50,15 @@ func New(lifetime time.Duration) *Store {
 	return &Store{lifetime: lifetime, kept: make(map[string]*kept)}
 }
 
-// Keep keeps an account's drafts, with those that are kept already of other rooms.
-func (s *Store) Keep(account string, drafts []Draft) {
+// Keep keeps an account's drafts, with those that are kept already of other rooms. typed is when their person last typed in the
+// session that is lost.
+func (s *Store) Keep(account string, drafts []Draft, typed time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kept == nil || account == "" || len(drafts) == 0 {
 		return
 	}
-	k := &kept{at: time.Now()}
+	k := &kept{typed: typed, at: time.Now()}
 	size := 0
 	keep := func(room chat.RoomName, text []byte) {
 		if size+len(text) <= MaxBytes && !slices.ContainsFunc(k.drafts, func(d sealed) bool { return d.room == room }) {
@@ -68,6 +70,9 @@ func (s *Store) Keep(account string, drafts []Draft) {
 		keep(d.Room, []byte(d.Text))
 	}
 	if old := s.kept[account]; old != nil {
+		if old.typed.After(typed) {
+			k.typed = old.typed
+		}
 		for _, d := range old.drafts {
 			keep(d.room, slices.Clone(d.text))
 		}
@@ -113,14 +118,17 @@ func (s *Store) drop(account string) {
 	delete(s.kept, account)
 }
 
-// Take returns an account's drafts, and forgets them.
-func (s *Store) Take(account string) (drafts []Draft) {
+// Take returns an account's drafts, and forgets them, for a session that began at that time. If it began before they were typed, they
+// are for a later one.
+func (s *Store) Take(account string, began time.Time) (drafts []Draft) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.kept[account]; k != nil {
-		for _, d := range k.drafts {
-			drafts = append(drafts, Draft{d.room, string(d.text)})
-		}
+	k := s.kept[account]
+	if k == nil || k.typed.After(began) {
+		return nil
+	}
+	for _, d := range k.drafts {
+		drafts = append(drafts, Draft{d.room, string(d.text)})
 	}
 	s.drop(account)
 	return drafts

@@ -23,39 +23,55 @@ func room(name string) chat.RoomName {
 
 var general, dev = room("#general"), room("#dev")
 
+// typed is when something was typed in sessions that are lost, and began when later ones began.
+var typed, began = time.Unix(1000, 0), time.Unix(2000, 0)
+
 func TestDraftsAreTakenOnce(t *testing.T) {
 	s := New(time.Hour)
-	s.Keep("alice", []Draft{{general, "one"}, {dev, "two"}})
-	s.Keep("alice", []Draft{{general, "newer"}})
-	s.Keep("", []Draft{{general, "nobody's"}})
-	s.Keep("bob", nil)
-	if got, want := s.Take("alice"), []Draft{{general, "newer"}, {dev, "two"}}; !slices.Equal(got, want) {
+	s.Keep("alice", []Draft{{general, "one"}, {dev, "two"}}, typed)
+	s.Keep("alice", []Draft{{general, "newer"}}, typed)
+	s.Keep("", []Draft{{general, "nobody's"}}, typed)
+	s.Keep("bob", nil, typed)
+	if got, want := s.Take("alice", began), []Draft{{general, "newer"}, {dev, "two"}}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for _, account := range []string{"alice", "bob", ""} {
-		if got := s.Take(account); got != nil {
+		if got := s.Take(account, began); got != nil {
 			t.Errorf("%q has %q", account, got)
 		}
+	}
+}
+
+// Drafts are for a session that began after all of them were typed.
+func TestDraftsAreForLaterSessions(t *testing.T) {
+	s := New(time.Hour)
+	s.Keep("alice", []Draft{{general, "one"}}, began.Add(time.Second))
+	s.Keep("alice", []Draft{{dev, "two"}}, typed) // noticed later, and typed before
+	if got := s.Take("alice", began); got != nil {
+		t.Errorf("an older session is given %q", got)
+	}
+	if got := s.Take("alice", began.Add(time.Second)); len(got) != 2 {
+		t.Errorf("a later session is given %q", got)
 	}
 }
 
 func TestDraftsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Lifetime)
-		s.Keep("alice", []Draft{{general, "one"}})
+		s.Keep("alice", []Draft{{general, "one"}}, typed)
 		time.Sleep(Lifetime - time.Second)
-		s.Keep("bob", []Draft{{general, "two"}})
-		s.Keep("carol", []Draft{{general, "three"}})
-		if s.Take("carol") == nil {
+		s.Keep("bob", []Draft{{general, "two"}}, typed)
+		s.Keep("carol", []Draft{{general, "three"}}, typed)
+		if s.Take("carol", began) == nil {
 			t.Error("what was just kept is gone")
 		}
-		s.Keep("carol", []Draft{{general, "four"}})
+		s.Keep("carol", []Draft{{general, "four"}}, typed)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := s.Take("alice"); got != nil {
+		if got := s.Take("alice", began); got != nil {
 			t.Errorf("after an hour there is %q", got)
 		}
-		if got := s.Take("bob"); len(got) != 1 {
+		if got := s.Take("bob", began); len(got) != 1 {
 			t.Errorf("after two seconds there is %q", got)
 		}
 	})
@@ -67,12 +83,12 @@ func TestAttackDraftsAreBoundedAndWiped(t *testing.T) {
 	s := New(time.Hour)
 	long := strings.Repeat("x", 8<<10)
 	kept := func(account string) []byte {
-		s.Keep(account, []Draft{{general, "a secret thought"}})
+		s.Keep(account, []Draft{{general, "a secret thought"}}, typed)
 		return s.kept[account].drafts[0].text
 	}
 	ends := map[string]func(account string){
-		"taken":        func(account string) { s.Take(account) },
-		"replaced":     func(account string) { s.Keep(account, []Draft{{general, "another"}}) },
+		"taken":        func(account string) { s.Take(account, began) },
+		"replaced":     func(account string) { s.Keep(account, []Draft{{general, "another"}}, typed) },
 		"not allowed":  func(account string) { s.Review(func(id string, _ chat.RoomName) bool { return id != account }) },
 		"expired":      func(account string) { s.expire(account, s.kept[account]) },
 		"one too many": func(string) { fill(s, long) },
@@ -96,8 +112,8 @@ func TestAttackDraftsAreBoundedAndWiped(t *testing.T) {
 			t.Errorf("%s: %d bytes of %d accounts are kept", name, size, len(s.kept))
 		}
 	}
-	s.Keep("late", []Draft{{general, "x"}})
-	if s.Take("late") != nil {
+	s.Keep("late", []Draft{{general, "x"}}, typed)
+	if s.Take("late", began) != nil {
 		t.Error("a closed store keeps something")
 	}
 	row.Tried("%d accounts with three drafts of 8 KiB each; 6 ways in which a draft ends", 2*MaxAccounts)
@@ -107,6 +123,6 @@ func TestAttackDraftsAreBoundedAndWiped(t *testing.T) {
 
 func fill(s *Store, long string) {
 	for i := range 2 * MaxAccounts {
-		s.Keep(fmt.Sprint("account", i), []Draft{{general, long}, {dev, long}, {room("#ops"), long}})
+		s.Keep(fmt.Sprint("account", i), []Draft{{general, long}, {dev, long}, {room("#ops"), long}}, typed)
 	}
 }
