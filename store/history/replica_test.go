@@ -86,6 +86,9 @@ func newTown(t testing.TB, seed uint64, people, window int, rotate int64) *town 
 	v.decide()
 	v.opt = Options{
 		Recipients: func(s *chat.State, _ chat.RoomName, n chat.Name) []age.Recipient {
+			if s == nil {
+				s = v.state
+			}
 			if _, banned := (chat.View{State: s}).Banned(n, netip.Addr{}, ""); banned {
 				return nil
 			}
@@ -246,7 +249,18 @@ func (v *town) share(who chat.Name) {
 	if err := v.commit([]chat.Event{{Room: chat.General, Change: chat.Revoke, Name: who}}); err != nil {
 		v.t.Fatal(err)
 	}
-	if _, _, err := v.leader.Share(who, []chat.RoomName{chat.General}, []age.Identity{old.id, next.id}); err != nil {
+	at := pick(v.r, append(slices.Clip(v.followers), v.leader)) // any node makes the heads; the leader stores them
+	at.opt.Submit = func(e chat.Event) error {
+		b, err := EncodeStored(e.Stored)
+		if err == nil {
+			e.Stored, err = DecodeStored(b)
+		}
+		if err != nil {
+			return err
+		}
+		return v.commit([]chat.Event{e})
+	}
+	if _, _, err := at.Share(who, []chat.RoomName{chat.General}, []age.Identity{old.id, next.id}); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -709,6 +723,81 @@ func TestLeaderWhoseWriteFails(t *testing.T) {
 	if diff := differ(contentOf(disks[0]), contentOf(disks[1]), len(all[1].archives)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// Only shared heads travel between nodes, whole and for one reader: a leader drafts nothing else for another node.
+func TestStoredEventsTravel(t *testing.T) {
+	t.Parallel()
+	alice, bob := ageReader(t, "alice"), ageReader(t, "bob")
+	one := func(w uint64, name chat.Name, tag string) *record {
+		return &record{kind: shareRecord, room: chat.General, w: w, tag: tag, prev: sum{byte(w)}, heads: []namedHead{{name, strings.Repeat("head\"\n", 1000)}}}
+	}
+	s := &sharedHeads{[]*record{one(1, alice.name, "tag"), one(2, alice.name, "tag")}}
+	b, err := EncodeStored(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	what, err := DecodeStored(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := what.(*sharedHeads)
+	for i, r := range got.records {
+		want := s.records[i]
+		if r.w != want.w || r.room != want.room || r.tag != want.tag || r.prev != want.prev || !slices.Equal(r.heads, want.heads) {
+			t.Errorf("record %d is %+v, not %+v", i, r, want)
+		}
+	}
+	if again, err := EncodeStored(got); err != nil || !bytes.Equal(again, b) || len(got.records) != 2 {
+		t.Errorf("encoded again it is another: %v", err)
+	}
+	for what, records := range map[string][]*record{
+		"for two readers": {one(1, alice.name, "tag"), one(2, bob.name, "tag")},
+		"for other keys":  {one(1, alice.name, "tag"), one(2, alice.name, "other")},
+		"without a sum":   {one(0, alice.name, "tag")},
+		"a message":       {{kind: msgRecord, room: chat.General, w: 1, seq: 1, body: make([]byte, 100)}},
+		"too many":        slices.Repeat([]*record{one(1, alice.name, "tag")}, shareBatch+1),
+		"none":            nil,
+	} {
+		b, err := EncodeStored(&sharedHeads{records})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeStored(b); err == nil {
+			t.Errorf("decoded: %s", what)
+		}
+	}
+	if _, err := EncodeStored("something else"); err == nil {
+		t.Error("encoded what is not the history's")
+	}
+}
+
+func FuzzDecodeStored(f *testing.F) {
+	alice := ageReader(f, "alice")
+	b, err := EncodeStored(&sharedHeads{[]*record{{kind: shareRecord, room: chat.General, w: 1, tag: "tag", prev: sum{1}, heads: []namedHead{{alice.name, "head"}}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lines := bytes.Split(b, []byte("\n"))
+		for i, line := range lines {
+			if at := len(line) - crcSize; at > 0 {
+				lines[i] = appendCRC(bytes.Clone(line[:at]), line[:at])
+			}
+		}
+		what, err := DecodeStored(bytes.Join(lines, []byte("\n")))
+		if err != nil {
+			return
+		}
+		again, err := EncodeStored(what)
+		if err != nil {
+			t.Fatalf("decoded, and not encoded: %v", err)
+		}
+		if _, err := DecodeStored(again); err != nil {
+			t.Fatalf("encoded, and not decoded: %v", err)
+		}
+	})
 }
 
 // Whatever lines are to be taken, a history that refuses them is as it was.

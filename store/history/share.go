@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,7 +47,7 @@ func (h *History) Share(me chat.Name, rooms []chat.RoomName, ids []age.Identity)
 }
 
 func (h *History) shareRoom(me chat.Name, room chat.RoomName, ids []age.Identity) (opened, closed int, err error) {
-	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(h.state.Load(), room, me)}
+	g := sharing{h: h, me: me, room: room, ids: ids, to: h.opt.Recipients(nil, room, me)} // a history that replicates is not told of each State
 	if g.tag, err = tagOf(g.to); err != nil {
 		return 0, 0, err
 	}
@@ -110,7 +111,7 @@ func (g *sharing) write() error {
 	if len(g.batch) == 0 {
 		return nil
 	}
-	e := chat.Event{Room: g.room, Stored: &sharedHeads{g.batch, g.unchanged}}
+	e := chat.Event{Room: g.room, Stored: &sharedHeads{g.batch}}
 	err := error(nil)
 	if g.h.opt.Submit != nil {
 		err = g.h.opt.Submit(e)
@@ -163,34 +164,66 @@ func (s *windowEntry) sharedWith(me chat.Name, tag string) bool {
 // ErrKeysChanged refuses to go on sharing with keys that have changed since it began.
 var ErrKeysChanged = &chat.Refusal{Code: chat.Failed, Text: "your keys or their restrictions have changed in the meantime; try again"}
 
-// unchanged refuses to share with keys that in s are not the reader's any more, or not to be sealed to.
-func (g *sharing) unchanged(s *chat.State) error {
-	if tag, err := tagOf(g.h.opt.Recipients(s, g.room, g.me)); err != nil || tag != g.tag {
-		return ErrKeysChanged
-	}
-	return nil
-}
-
-// sharedHeads is what an event of the history's own has stored, if check allows it at its place among all that is stored.
-type sharedHeads struct {
-	records []*record
-	check   func(*chat.State) error
-}
+// sharedHeads are what an event of the history's own has stored: share records of one room, for one reader and one set of
+// keys, if those are the reader's at its place among all that is stored.
+type sharedHeads struct{ records []*record }
 
 // takeStored drafts what only the history understands.
 func (tx *Transaction) takeStored(what any) error {
 	s, ok := what.(*sharedHeads)
-	if !ok {
+	if !ok || len(s.records) == 0 {
 		return fmt.Errorf("store a %T: the history did not create it", what)
 	}
-	if err := s.check(tx.state); err != nil {
-		return err
+	first := s.records[0]
+	to := tx.h.opt.Recipients(tx.state, first.room, first.heads[0].name)
+	if tag, err := tagOf(to); err != nil || tag != first.tag {
+		return ErrKeysChanged
 	}
 	for _, r := range s.records {
 		again := *r // it may be drafted more than once
 		tx.put(&again)
 	}
 	return nil
+}
+
+// EncodeStored encodes what an event of a history's own has stored, chat.Event.Stored, for another folder's history that
+// drafts it.
+func EncodeStored(what any) ([]byte, error) {
+	s, ok := what.(*sharedHeads)
+	if !ok {
+		return nil, fmt.Errorf("encode a %T: the history did not create it", what)
+	}
+	var lines [][]byte
+	for n, r := uint64(1), 0; r < len(s.records); r++ {
+		one := *s.records[r]
+		one.n, one.lines = n, nil
+		one.encode()
+		lines, n = append(lines, one.lines...), one.last()+1
+	}
+	return bytes.Join(lines, []byte("\n")), nil
+}
+
+// DecodeStored decodes what EncodeStored encoded. That the heads open anything is not known.
+func DecodeStored(b []byte) (any, error) {
+	s := &sharedHeads{}
+	for lines := bytes.Split(b, []byte("\n")); len(lines) > 0; {
+		r, err := leadingRecord(lines)
+		if err != nil {
+			return nil, fmt.Errorf("decode a shared head: %w", err)
+		}
+		lines = lines[len(r.lines):]
+		if r.kind != shareRecord || r.prev == (sum{}) || len(s.records) == shareBatch {
+			return nil, fmt.Errorf("decode a shared head: a record of kind %q, after %d others", r.kind, len(s.records))
+		}
+		if len(s.records) > 0 {
+			if f := s.records[0]; r.room != f.room || r.tag != f.tag || r.heads[0].name != f.heads[0].name {
+				return nil, errors.New("decode a shared head: it is for others than the one before it")
+			}
+		}
+		r.lines = nil
+		s.records = append(s.records, r)
+	}
+	return s, nil
 }
 
 // tagOf identifies a set of recipients, so that nothing is shared twice: half of the SHA-256 of what a head shows of

@@ -131,13 +131,18 @@ func TestBadEventIsNamed(t *testing.T) {
 	p.open()
 	p.say(alice, "before")
 	for name, spoil := range map[string]func(*chat.Event){
-		"a kind that is not stored":       func(e *chat.Event) { e.Message.Kind = chat.DirectNotice },
-		"another number":                  func(e *chat.Event) { e.Message.Seq += 7 },
-		"something that is not ours":      func(e *chat.Event) { e.Stored = "hello" },
-		"shares that are refused by then": func(e *chat.Event) { e.Stored = &sharedHeads{check: func(*chat.State) error { return ErrKeysChanged }} },
+		"a kind that is not stored":  func(e *chat.Event) { e.Message.Kind = chat.DirectNotice },
+		"another number":             func(e *chat.Event) { e.Message.Seq += 7 },
+		"something that is not ours": func(e *chat.Event) { e.Stored = "hello" },
+		"shares that are refused by then": func(e *chat.Event) {
+			e.Stored = &sharedHeads{[]*record{{kind: shareRecord, room: chat.General, w: 1, tag: "of other keys", prev: sum{1}, heads: []namedHead{{alice.name, "x"}}}}}
+		},
 		"a share of a window that is to come": func(e *chat.Event) {
-			e.Stored = &sharedHeads{[]*record{{kind: shareRecord, room: chat.General, w: 99, tag: "x", prev: sum{1}, heads: []namedHead{{alice.name, "x"}}}},
-				func(*chat.State) error { return nil }}
+			tag, err := tagOf([]age.Recipient{alice.to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Stored = &sharedHeads{[]*record{{kind: shareRecord, room: chat.General, w: 99, tag: tag, prev: sum{1}, heads: []namedHead{{alice.name, "x"}}}}}
 		},
 	} {
 		before := p.lines()
