@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/text/texttest":    {}, // for tests
 	"sshchat/sshchat/emoji":            {"sshchat/sshchat/text"},
 	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
-	"sshchat/sshchat/cluster/wire":     {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/accounts", "sshchat/store/journal"},
+	"sshchat/sshchat/cluster/wire":     {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/accounts", "sshchat/store/history", "sshchat/store/journal"},
 	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
 	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests
 	"sshchat/store/clock":              {"sshchat/store/durable"},

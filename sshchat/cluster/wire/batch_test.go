@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"reflect"
 	"strings"
 	"testing"
@@ -226,4 +227,9 @@ func TestMissedTexts(t *testing.T) {
 			t.Errorf("message %d is %+v, not %+v", i, e.Message, want)
 		}
 	}
+}
+
+// summed is a line of the history with its checksum.
+func summed(line string) string {
+	return fmt.Sprintf(`%s,"crc":"%08x"}`, line, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
 }

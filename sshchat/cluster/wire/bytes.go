@@ -42,13 +42,18 @@ func (e *encoder) time(t time.Time) {
 
 // decoder reads what an encoder wrote. After the first error it reads zero values.
 type decoder struct {
-	b   []byte // that are left
-	err error
+	b    []byte // that are left
+	room int    // bytes of lists that may still be made
+	err  error
 }
+
+// perByte is how much memory a byte of what is decoded may take in lists: their elements may be encoded in fewer bytes than they
+// take, but not in many fewer.
+const perByte = 64
 
 // newDecoder reads the version.
 func newDecoder(b []byte) *decoder {
-	d := &decoder{b: b}
+	d := &decoder{b: b, room: perByte * len(b)}
 	if v := d.byte(); d.err == nil && v != version {
 		d.fail(errVersion)
 	}
@@ -149,6 +154,15 @@ func (d *decoder) count(least int) int {
 		return 0
 	}
 	return int(n)
+}
+
+// spend notes that a list is made of n elements of that many bytes each, and reports whether it may be.
+func (d *decoder) spend(n, size int) bool {
+	if n > d.room/max(size, 1) {
+		d.fail(errShort)
+	}
+	d.room -= n * size
+	return d.err == nil
 }
 
 // index is a place in a list of that length.
