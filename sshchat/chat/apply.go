@@ -160,9 +160,11 @@ func (h *sequencer) noteDone(a Answer) {
 	done.add(a.ID.N, a.Settled)
 }
 
-// answer is called by Run, once for each request.
+// answer is called by Run, once for each request. What came through Order is closed by ask, which may send it again.
 func (h *sequencer) answer(req *request, err error) {
-	h.requests.close(req)
+	if !req.others {
+		h.requests.close(req)
+	}
 	req.err = err
 	close(req.done)
 }

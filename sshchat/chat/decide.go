@@ -47,12 +47,29 @@ func (h *decider) Decide(ctx context.Context, who Caller, in Intent, entry *Audi
 	case UnpinMessage:
 		h.NotifyRoom(who.Name, in.Room, "%s unpinned message %d", who.Name, in.Seq)
 	}
+	return h.awaitRekeyed(ctx, req)
+}
+
+// Order implements Leader: it has a request ordered here that another hub asks for, or this one through its own Leader. It returns
+// when its consequences hold here.
+func (h *decider) Order(ctx context.Context, r Request) error {
+	req, err := h.order(ctx, r)
+	if err != nil {
+		return err
+	}
+	h.awaitRekeyed(ctx, req) // it is part of the log, whatever that returns
+	return nil
+}
+
+// awaitRekeyed waits until new messages are sealed to the keys that the request has changed. If the caller is gone it does not:
+// it is decided, and continues.
+func (h *decider) awaitRekeyed(ctx context.Context, req *request) error {
 	for _, name := range req.rekeyed {
 		if err := h.awaitRekey(ctx, name); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
-	return nil // also if the caller is gone: it is decided, and continues
+	return nil
 }
 
 func (h *decider) announceTopic(by Name, in SetTopic) {

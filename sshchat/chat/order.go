@@ -20,7 +20,7 @@ type Request struct {
 // request is one on its way. Callers wait on done.
 type request struct {
 	Request
-	others  bool     // it is another hub's
+	others  bool     // it came through Order: another hub waits for the answer, or this one's own Leader
 	message *Message // the message, if it is a Post; set before done is closed
 
 	rekeyed []Name // people with new history keys, once it is decided; set before done is closed
@@ -72,6 +72,13 @@ func (q *requests) open(req *request) {
 	q.n++
 	req.ID, req.Settled = RequestID{q.origin, q.n}, q.settled
 	q.waiting[q.n] = req
+}
+
+// awaits reports whether the request of this hub with that ID is not answered.
+func (q *requests) awaits(id RequestID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting[id.N] != nil
 }
 
 // close takes a request out that is answered, or never will be.
@@ -128,8 +135,8 @@ type ordering struct {
 	joined map[Name][]RoomName // rooms whose readers people are since this batch
 	rekeys map[Name]bool       // people with new history keys; nil: nobody
 	staged []*request          // what the batch holds
-	holds  map[RequestID]bool  // of staged, those of other hubs; nil: none
-	again  []*request          // of other hubs, which sent them twice: they are ordered after the batch
+	holds  map[RequestID]bool  // of staged, those that came through Order; nil: none
+	again  []*request          // that came through Order twice: they are ordered after the batch
 }
 
 // orderedRoom is a room as it is after what was ordered so far.
@@ -164,7 +171,7 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	for _, req := range requests {
 		switch {
 		case !req.others && req.over(): // it was part of a batch in doubt, and answered as that was applied
-		case req.others && h.done[req.ID.Origin].has(req.ID.N):
+		case req.others && h.isDone(req.ID):
 			h.answer(req, nil)
 		case req.others && o.holds[req.ID]: // it was sent again while it waited here
 			o.again = append(o.again, req)
@@ -176,6 +183,15 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	}
 	o.batch.After = o.state
 	return o
+}
+
+// isDone reports whether a request that came through Order is part of the log; or, if it is this hub's own, whether nobody waits
+// for it any more.
+func (h *sequencer) isDone(id RequestID) bool {
+	if id.Origin == h.requests.origin {
+		return !h.requests.awaits(id)
+	}
+	return h.done[id.Origin].has(id.N)
 }
 
 // take gives a request its place, or refuses it.
@@ -280,7 +296,8 @@ func (o *ordering) postpone(u *Unprepared) (others []*request) {
 	return others
 }
 
-// answerOthers answers the hubs whose requests are part of the log now. Those of this hub are answered as they are applied.
+// answerOthers answers the requests that came through Order and are part of the log now. The others are answered as they are
+// applied.
 func (o *ordering) answerOthers() {
 	for _, req := range o.staged {
 		if req.others {

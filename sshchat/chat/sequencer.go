@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -132,9 +133,12 @@ func (h *sequencer) enqueue(ctx context.Context, req *request) error {
 	}
 }
 
+// resendAfter is the longest pause before a request is sent again.
+const resendAfter = 100 * time.Millisecond
+
 // ask has the leader order a request, and sends it again as long as it is not known what became of it.
 func (h *sequencer) ask(ctx context.Context, req *request) error {
-	for {
+	for pause := time.Duration(0); ; pause = min(2*pause+time.Millisecond, resendAfter) {
 		err := h.leader.Order(ctx, req.Request)
 		switch {
 		case err == nil:
@@ -151,7 +155,7 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 			return ctx.Err()
 		case <-h.stop:
 			return ErrStopping
-		default:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -164,16 +168,40 @@ func (e *Event) asks() bool {
 	return (e.Change == Rekey) == (e.Stored == nil) && (e.Change == Rekey || e.Change == NoChange)
 }
 
-// Order implements Leader: it has a request of another hub ordered here.
-func (h *sequencer) Order(ctx context.Context, r Request) error {
+// order has a request that a Leader was asked for ordered here, and waits until it is part of the log and applied here.
+func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 	if (r.Intent == nil) == (r.Event == nil) || r.Event != nil && !r.Event.asks() {
-		return errNoRequest
+		return nil, errNoRequest
+	}
+	if r.ID.Origin != h.requests.origin {
+		if err := h.awaitRequest(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	req := &request{Request: r, others: true, done: make(chan struct{})}
-	if err := h.enqueue(ctx, req); err != nil {
-		return err
+	err := h.enqueue(ctx, req)
+	if err == nil {
+		err = h.answered(req)
 	}
-	return h.answered(req)
+	if errors.Is(err, ErrStopping) && r.ID.Origin != h.requests.origin {
+		err = fmt.Errorf("%w: %w", ErrNoAnswer, err) // the hub that asks is not stopping
+	}
+	return req, err
+}
+
+// awaitRequest waits until another hub's request delays nobody. Messages wait in Run, so that they keep their order.
+func (h *sequencer) awaitRequest(ctx context.Context, r Request) error {
+	switch in := r.Intent.(type) {
+	case JoinRoom:
+		return h.awaitEvent(ctx, in.Room, Join)
+	case LeaveRoom:
+		return h.awaitEvent(ctx, in.Room, Leave)
+	case nil:
+		if r.Event.Change != NoChange {
+			return h.awaitEvent(ctx, r.Event.Room, r.Event.Change)
+		}
+	}
+	return nil
 }
 
 // answered waits for the answer to a request that is on its way.
@@ -208,6 +236,9 @@ func (h *sequencer) Run(ctx context.Context) error {
 			if err := h.apply(b); err != nil {
 				return err
 			}
+			if len(h.waiting) > 0 && !h.Here() {
+				h.sendBack(nil)
+			}
 			continue
 		case room := <-h.awaitPrepared:
 			if err := h.processWaiting(room); err != nil {
@@ -218,9 +249,6 @@ func (h *sequencer) Run(ctx context.Context) error {
 			continue
 		case <-tick.C:
 			h.releaseIdle(time.Now())
-			if !h.Here() {
-				continue
-			}
 		case <-h.presenceChanged:
 			if presence == nil {
 				presence = time.After(presenceDelay)
@@ -288,6 +316,10 @@ func (h *sequencer) drain(first *request) []*request {
 // a batch that cannot be applied.
 func (h *sequencer) processBatch(batch []*request) error {
 	for {
+		if !h.Here() {
+			h.sendBack(batch)
+			return nil
+		}
 		o := h.makeBatch(batch)
 		if len(o.staged) == 0 && len(batch) > 0 {
 			return nil
@@ -310,6 +342,13 @@ func (h *sequencer) processBatch(batch []*request) error {
 				return err
 			}
 			batch = append(o.staged, o.again...)
+		case errors.Is(err, ErrNotLeader):
+			h.sendBack(append(o.staged, o.again...))
+			return nil
+		case h.leader != nil && errors.Is(err, ErrJournalDead): // others may have it, and the next leader knows
+			h.failures.note(time.Now(), h.log, err)
+			h.sendBack(append(o.staged, o.again...))
+			return err
 		case errors.As(err, &bad):
 			batch = append(o.without(bad), o.again...)
 		case errors.As(err, &unprepared):
@@ -322,6 +361,23 @@ func (h *sequencer) processBatch(batch []*request) error {
 		}
 		if len(batch) == 0 {
 			return nil
+		}
+	}
+}
+
+// errMoved answers what is not ordered here, because another hub leads: it is to be sent again.
+var errMoved = fmt.Errorf("%w: %w", ErrNoAnswer, ErrNotLeader)
+
+// sendBack answers requests, and those that wait here, because another hub leads, or is to. Some may be part of the log, in a batch whose
+// outcome this hub did not learn: the hub that leads knows, and so does each hub once it has applied that.
+func (h *sequencer) sendBack(batch []*request) {
+	for _, req := range batch {
+		h.answer(req, errMoved)
+	}
+	for room, waiting := range h.waiting {
+		delete(h.waiting, room)
+		for _, req := range waiting {
+			h.answer(req, errMoved)
 		}
 	}
 }

@@ -215,6 +215,51 @@ func unfenced(n *Node, b chat.Batch) error {
 	return n.Append(b)
 }
 
+// usurps appends though another leads, in the next place.
+func usurps(n *Node, b chat.Batch) error {
+	dawdle()
+	n.log.mu.Lock()
+	b.N, n.log.leader = n.log.n+1, nil
+	n.log.mu.Unlock()
+	return n.Append(b)
+}
+
+// refuses says of a batch that has no place here, since another leads or the process is gone, that it cannot be stored.
+func refuses(n *Node, b chat.Batch) error {
+	dawdle()
+	err := n.Append(b)
+	if errors.Is(err, chat.ErrNotLeader) || errors.Is(err, chat.ErrJournalDead) {
+		return errors.New("it cannot be stored")
+	}
+	return err
+}
+
+// forgetful has no hub learn which requests of others are part of the log.
+type forgetful struct{ origins sync.Map }
+
+// notes is the end of the line at a hub, of which it notes the origin.
+type notes struct {
+	*End
+	note func(origin uint64)
+}
+
+func (n notes) Order(ctx context.Context, r chat.Request) error {
+	n.note(r.ID.Origin)
+	return n.End.Order(ctx, r)
+}
+
+func (f *forgetful) end(i int, e *End) chat.Leader {
+	return notes{e, func(origin uint64) { f.origins.Store(origin, i) }}
+}
+
+func (f *forgetful) sees(i int, b chat.Batch) (chat.Batch, bool) {
+	b.Answers = slices.DeleteFunc(slices.Clone(b.Answers), func(a chat.Answer) bool {
+		at, known := f.origins.Load(a.ID.Origin)
+		return known && at != i
+	})
+	return b, true
+}
+
 // slow makes large batches.
 func slow(_ int, n *Node) chat.Journal {
 	return wrong{n, func(n *Node, b chat.Batch) error { dawdle(); return n.Append(b) }}
@@ -250,6 +295,8 @@ func (a *again) Order(ctx context.Context, r chat.Request) error {
 func TestCasesFail(t *testing.T) {
 	t.Parallel()
 	early := flaws{restart: loses}
+	var f forgetful
+	forget := flaws{end: f.end, sees: f.sees}
 	resent := flaws{leader: func(l *Line) chat.Leader { return &again{Line: l} }}
 	for _, c := range []struct {
 		name        string
@@ -274,6 +321,10 @@ func TestCasesFail(t *testing.T) {
 		{"restart at every batch", "a batch twice", 1, 1, appends(twice)},
 		{"crash amid requests", "acknowledges early", 1, 1, early},
 		{"crash amid requests", "a batch twice", 1, 1, appends(twice)},
+		{"leadership moves amid requests", "no place is taken once", 3, 0, appends(usurps)},
+		{"leadership moves amid requests", "refuses for good", 3, 0, appends(refuses)},
+		{"leadership moves, and answers are lost", "a new leader does not know what is done", 3, 0, forget},
+		{"leadership moves, and leaders crash", "refuses for good", 3, 0, appends(refuses)},
 		{"race: two register a name", "two lead", 3, 3, appends(unfenced)},
 		{"race: two use an invite's last use", "two lead", 3, 3, appends(unfenced)},
 		{"race: two spend a step of a second factor", "two lead", 3, 3, appends(unfenced)},

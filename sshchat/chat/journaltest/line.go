@@ -8,8 +8,8 @@ import (
 	"sshchat/sshchat/chat"
 )
 
-// Line is what the requests of other hubs take to the one that orders them: it may be gone for a while, and answers may get
-// lost. It implements chat.Leader.
+// Line is what the requests of hubs take to the one that orders them: it may be gone for a while, it may be another from then on,
+// and answers may get lost. It implements chat.Leader for hubs that never lead; those that may have an End each.
 type Line struct {
 	mu      sync.Mutex
 	leader  chat.Leader             // guarded by mu; nil: it is gone
@@ -41,7 +41,32 @@ func (l *Line) Lose(loses bool) {
 	l.loses = loses
 }
 
-// Here implements chat.Leader: no hub at this end of the line leads.
+// End is the line's end at a hub that may lead. It implements chat.Leader.
+type End struct {
+	*Line
+	Hub *chat.Hub // set before it runs
+}
+
+// Here implements chat.Leader.
+func (e *End) Here() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.leader == chat.Leader(e.Hub)
+}
+
+// Order implements chat.Leader.
+func (e *End) Order(ctx context.Context, r chat.Request) error {
+	if e.Here() {
+		err := e.Hub.Order(ctx, r)
+		if errors.Is(err, chat.ErrStopping) {
+			return err // it is this hub that stops
+		}
+		return e.answer(r, err)
+	}
+	return e.Line.Order(ctx, r)
+}
+
+// Here implements chat.Leader: a hub without an End never leads.
 func (l *Line) Here() bool { return false }
 
 // Order implements chat.Leader.
@@ -61,6 +86,11 @@ func (l *Line) Order(ctx context.Context, r chat.Request) error {
 			return ctx.Err()
 		}
 	}
+	return l.answer(r, err)
+}
+
+// answer is what arrives of an answer.
+func (l *Line) answer(r chat.Request, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loses && !l.lost[r.ID] {

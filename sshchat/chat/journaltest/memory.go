@@ -24,6 +24,7 @@ type Memory struct {
 	last    map[chat.RoomName]uint64 // guarded by mu; Seq of the last message
 	batches []chat.Batch             // guarded by mu
 	nodes   []*Node                  // guarded by mu
+	leader  *Node                    // guarded by mu; who may append; nil: all
 	fails   error                    // guarded by mu; what Append returns, storing nothing; of chat.ErrOnlyDecided, that; nil: it does not fail
 }
 
@@ -72,6 +73,13 @@ func (n *Node) Leave() {
 	n.log.nodes = slices.DeleteFunc(n.log.nodes, func(o *Node) bool { return o == n })
 }
 
+// Lead has that node alone append from now on; nil: all of them.
+func (m *Memory) Lead(n *Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leader = n
+}
+
 // Fail has each Append fail from here on, with nothing stored; if err wraps chat.ErrOnlyDecided, nothing but what was
 // decided. nil: they do not fail.
 func (m *Memory) Fail(err error) {
@@ -92,6 +100,8 @@ func (n *Node) Append(b chat.Batch) error {
 	switch {
 	case n.dead:
 		return fmt.Errorf("%w: the process is gone", chat.ErrJournalDead)
+	case n.log.leader != nil && n.log.leader != n:
+		return chat.ErrNotLeader
 	case b.N != n.log.n+1:
 		return chat.ErrBehind
 	}

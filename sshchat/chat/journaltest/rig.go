@@ -41,6 +41,13 @@ type Rig interface {
 	Close() error
 }
 
+// Mover is a Rig in which any hub may order the requests of all.
+type Mover interface {
+	Rig
+	// Move has hub i do it from now on. The one that did so far goes on until it learns of that from the log.
+	Move(i int) error
+}
+
 // Options are what a case wants of its rig. Where messages are not sealed there are neither windows nor archives.
 type Options struct {
 	Window int   // as history.Options has it
@@ -114,6 +121,9 @@ func cases() []testCase {
 		{"restart at every batch", of(restarts, Options{})},
 		{"restart at every batch, with rotation", of(restarts, small)},
 		{"crash amid requests", crashes},
+		{"leadership moves amid requests", moves},
+		{"leadership moves, and answers are lost", movesLosing},
+		{"leadership moves, and leaders crash", movesCrashing},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"sshchat/sshchat/chat"
@@ -13,7 +14,8 @@ import (
 type memoryRig struct {
 	log   *Memory
 	line  *Line
-	leads int // so many hubs order what they are asked for
+	leads int // so many hubs order what they are asked for; 0: one at a time does, which may be any
+	lead  int // which that is
 	nodes []*Node
 	hubs  []*chat.Hub
 	stops []func() error
@@ -25,16 +27,20 @@ type flaws struct {
 	journal func(i int, n *Node) chat.Journal            // in place of the node
 	sees    func(i int, b chat.Batch) (chat.Batch, bool) // what comes out at hub i
 	leader  func(*Line) chat.Leader                      // in place of the line
+	end     func(i int, e *End) chat.Leader              // in place of its end, where leadership moves
 	restart func(*Memory)                                // what a crash of all does to the log
 }
 
-func newMemoryRig(hubs, leads int, f flaws) *memoryRig {
+func newMemoryRig(hubs, leads int, f flaws) Rig {
 	r := &memoryRig{
 		log: NewMemory(chat.NewState(chat.Parts{})), line: NewLine(), leads: leads,
 		nodes: make([]*Node, hubs), hubs: make([]*chat.Hub, hubs), stops: make([]func() error, hubs), flaws: f,
 	}
 	for i := range hubs {
 		r.start(i)
+	}
+	if leads == 0 {
+		return moving{r}
 	}
 	return r
 }
@@ -52,7 +58,14 @@ func (r *memoryRig) start(i int) {
 	if r.flaws.sees != nil {
 		n.sees = func(b chat.Batch) (chat.Batch, bool) { return r.flaws.sees(i, b) }
 	}
-	if i >= r.leads {
+	end := &End{Line: r.line}
+	switch {
+	case r.leads == 0:
+		c.Leader = end
+		if r.flaws.end != nil {
+			c.Leader = r.flaws.end(i, end)
+		}
+	case i >= r.leads:
 		c.Leader = r.line
 		if r.flaws.leader != nil {
 			c.Leader = r.flaws.leader(r.line)
@@ -60,14 +73,46 @@ func (r *memoryRig) start(i int) {
 	}
 	c.Log = slog.New(slog.DiscardHandler)
 	h := chat.NewHub(c)
+	end.Hub = h
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
 	r.nodes[i], r.hubs[i] = n, h
 	r.stops[i] = func() error { cancel(); err := <-ended; ended <- err; return err }
-	if i == 0 {
+	switch {
+	case i != r.lead:
+	case r.leads == 0:
+		r.log.Lead(n)
+		fallthrough
+	default:
 		r.line.Lead(h)
 	}
+}
+
+// moving is a rig in which leadership moves.
+type moving struct{ *memoryRig }
+
+// Move implements Mover. The hub that led learns of it as it appends.
+func (r moving) Move(to int) error {
+	r.lead = to
+	r.log.Lead(r.nodes[to])
+	dawdle() // the one that led still takes requests, and has some staged
+	r.line.Lead(r.hubs[to])
+	return nil
+}
+
+// Restart has another hub lead if the one that does ends, and that is not the only one.
+func (r moving) Restart(which ...int) error {
+	if slices.Contains(which, r.lead) && len(which) < len(r.hubs) {
+		r.nodes[r.lead].Leave()
+		for i := range r.hubs {
+			if !slices.Contains(which, i) {
+				r.Move(i)
+				break
+			}
+		}
+	}
+	return r.memoryRig.Restart(which...)
 }
 
 func (r *memoryRig) Hubs() []*chat.Hub { return append([]*chat.Hub(nil), r.hubs...) }
@@ -80,7 +125,7 @@ func (r *memoryRig) Restart(which ...int) error {
 		}
 	}
 	for _, i := range which {
-		if i == 0 {
+		if i == r.lead {
 			r.line.Lead(nil)
 		}
 		r.nodes[i].Leave()
@@ -134,6 +179,7 @@ func TestMemory(t *testing.T) {
 	t.Run("one hub", func(t *testing.T) { Run(t, races, memory(1, 1, flaws{})) })
 	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, races, memory(3, 1, flaws{})) })
 	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, races, memory(3, 3, flaws{})) })
+	t.Run("three hubs, leadership moves", func(t *testing.T) { Run(t, races, memory(3, 0, flaws{})) })
 }
 
 // TestTwoHubsAreBehind: two hubs that are behind by all that they may be do not wait for each other.
