@@ -16,6 +16,7 @@ func (h *sequencer) apply(b Batch) error {
 	for _, a := range b.Answers {
 		h.complete(a, b.Events)
 	}
+	h.shown.Store(b.N)
 	return nil
 }
 

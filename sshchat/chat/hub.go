@@ -37,6 +37,7 @@ func NewHub(c Config) *Hub {
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
 	q.state.Store(c.State)
+	q.shown.Store(c.Applied)
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}
 	q.reseal = h.rekey
 	for _, a := range c.Answers {

@@ -35,6 +35,7 @@ type sequencer struct {
 	stop          chan struct{} // closed by Run when it ends: nothing is taken any more
 	posted        atomic.Int64  // messages shown since the start
 	setBack       atomic.Int64  // times that the clock was set back
+	shown         atomic.Uint64 // the last batch that is applied
 	followers     []func(before, after View)
 	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
 
@@ -517,6 +518,9 @@ func (h *sequencer) moment() Moment {
 
 // ClockSetBack is how often the clock was set back by more than messages hide, since the start.
 func (h *sequencer) ClockSetBack() int64 { return h.setBack.Load() }
+
+// Applied is the number of the last batch that is applied.
+func (h *sequencer) Applied() uint64 { return h.shown.Load() }
 
 // Posted is how many messages were stored and shown since the start.
 func (h *sequencer) Posted() int64 { return h.posted.Load() }

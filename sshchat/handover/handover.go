@@ -116,12 +116,21 @@ func write(to io.Writer, key []byte, rooms iter.Seq[chat.RoomMemory], now time.D
 	if err != nil {
 		return f, err
 	}
+	if f, err = Write(sealed, rooms, now, most); err != nil {
+		return f, err
+	}
+	return f, sealed.Close()
+}
+
+// Write writes what rooms have in memory as it is, for a reader to whom it is sealed in another way. A room is left out if it does
+// not fit into the most bytes that there may be.
+func Write(to io.Writer, rooms iter.Seq[chat.RoomMemory], now time.Duration, most int) (f Figures, err error) {
 	var plain bytes.Buffer
 	lines := json.NewEncoder(&plain)
 	lines.SetEscapeHTML(false)
 	flush := func() error {
 		most -= plain.Len()
-		_, err := plain.WriteTo(sealed)
+		_, err := plain.WriteTo(to)
 		return err
 	}
 	if err := errors.Join(lines.Encode(firstLine{format, now}), flush()); err != nil {
@@ -142,7 +151,7 @@ func write(to io.Writer, key []byte, rooms iter.Seq[chat.RoomMemory], now time.D
 			return f, err
 		}
 	}
-	return f, sealed.Close()
+	return f, nil
 }
 
 func encode(lines *json.Encoder, m chat.RoomMemory) error {
@@ -184,7 +193,12 @@ func read(from io.Reader, key []byte, now time.Duration) ([]chat.RoomMemory, err
 	if err != nil {
 		return nil, err
 	}
-	lines := json.NewDecoder(opened)
+	return Read(opened, now)
+}
+
+// Read reads what Write has written. Errors: ErrForeign, ErrOld, or the reader's.
+func Read(from io.Reader, now time.Duration) ([]chat.RoomMemory, error) {
+	lines := json.NewDecoder(from)
 	var first firstLine
 	if err := lines.Decode(&first); err != nil {
 		return nil, broken(err)

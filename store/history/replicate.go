@@ -65,6 +65,13 @@ func (h *History) Lead(s *chat.State) {
 	}
 }
 
+// Follow makes a history that drafts one that takes records: windows that are open are forgotten, and closing it writes nothing.
+func (h *History) Follow() {
+	h.committing.Lock()
+	defer h.committing.Unlock()
+	follow(h)
+}
+
 // follow drops what only a leader has: open and prepared windows, and the readers of each room. Called with committing
 // held.
 func follow(h *History) {

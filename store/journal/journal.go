@@ -216,6 +216,9 @@ func (j *Journal) rotate() {
 // here on. The next Replicate ends that. Neither is called while Append is.
 func (j *Journal) Lead() { j.history.Lead(j.accounts.View().State) }
 
+// Follow ends that too: what the folder would write by itself from here on, as when it is closed, is not what others have.
+func (j *Journal) Follow() { j.history.Follow() }
+
 // Replicate stores what the journal of another folder has published, in its order, and returns the batch with this folder's
 // own States; nil if there is none. What the folder has already, as after a crash, is compared and skipped.
 func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {

@@ -1,0 +1,324 @@
+// Package cluster makes several servers one chat. Each of them, a node, keeps a data folder of its own. All folders follow one
+// stream of JetStream, the log: each message of it is a batch as package journal stores it, and every folder takes all of them in
+// their order.
+//
+// One node leads: it orders what people say and decide on all nodes, and publishes it. The leader is the node whose epoch is the
+// last in the stream, and each message is published with the number of the message that it follows on
+// (Nats-Expected-Last-Sequence): the stream takes one message for each place, and that is all there is of election, fencing and
+// order. No clock decides anything but how long people wait.
+//
+// The stream holds what message_history.json and users.json hold, encrypted under cluster.key: no text, and no key to one. The texts for other nodes'
+// screens go beside it, from node to node, under keys that are in memory only and used once (package peer); a node shows a
+// message once it has the record from the stream.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/peer"
+	"sshchat/store/accounts"
+	"sshchat/store/journal"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Config is what a node is made of.
+type Config struct {
+	Servers []string      // NATS URLs
+	NKey    string        // file of the seed that the servers know the nodes by; empty: none
+	CA      string        // file of the authorities that may sign the servers' certificates; empty: the system's
+	Node    string        // this node's name
+	Data    string        // its data folder, which the caller holds
+	Keep    time.Duration // how long the stream keeps what every node has; 0: a day. Only Init uses it
+	Version string        // of the program
+
+	Journal  *journal.Journal
+	Accounts *accounts.Store
+	Log      *slog.Logger
+
+	pace *pace // nil: the usual; tests are faster
+}
+
+// pace is the times of the election and the fence. None of them decides what is stored: they are how long people wait.
+type pace struct {
+	heartbeat time.Duration // of a leader that has nothing to publish
+	look      time.Duration // without a message: the next may be in the stream all the same
+	campaign  time.Duration // without a message, and up to spread more
+	spread    time.Duration
+	fence     time.Duration // without a message
+	greet     time.Duration // for other nodes to answer one that starts
+}
+
+// usual is right for networks within a town and disks of any kind: a server that syncs may be silent for a second.
+var usual = pace{
+	heartbeat: time.Second, look: 400 * time.Millisecond, campaign: 2500 * time.Millisecond, spread: time.Second,
+	fence: 5 * time.Second, greet: 300 * time.Millisecond,
+}
+
+// Node is one server of the chat. It is the hub's journal and its leader.
+type Node struct {
+	*journal.Journal
+
+	c        Config
+	nc       *nats.Conn
+	stream   *stream
+	sealer   *sealer
+	peers    *peer.Peers
+	log      *slog.Logger
+	instance uint64                   // random: which process of that node this is
+	hub      atomic.Pointer[chat.Hub] // nil until there is one
+	texts    texts
+	nodes    nodes
+	requests requests
+	figures  figures
+	tail     chan *nats.Msg
+	answers  []chat.Answer // of recent batches, until the hub is made
+	memory   *memory       // what rooms have in memory elsewhere, until the hub is made; nil: nothing
+
+	writing   sync.Mutex // held while a message is taken from the stream, or appended
+	at        Position   // guarded by writing
+	partial   []*entry   // guarded by writing; parts of a batch that is not complete
+	candidate uint64     // guarded by writing; the epoch that this node has campaigned for last
+
+	leads  atomic.Bool
+	broken atomic.Pointer[BrokenError]
+	mu     sync.Mutex
+	term   term      // guarded by mu
+	heard  time.Time // guarded by mu; when the log was last known to be followed to its end
+	stale  bool      // guarded by mu; there was a silence, and it is not known yet what came after it
+}
+
+// term is who leads.
+type term struct {
+	epoch    uint64
+	node     string // empty: nobody
+	instance uint64
+	resigned bool
+	lasts    context.Context // ends with the term
+	end      context.CancelFunc
+}
+
+// same reports whether nothing has changed.
+func (t term) same(u term) bool {
+	return t.epoch == u.epoch && t.node == u.node && t.instance == u.instance && t.resigned == u.resigned
+}
+
+// ErrNotListed is wrapped by Open's error while this node's key is not among those of the chat.
+var ErrNotListed = errors.New("this node is not part of the chat yet")
+
+// BrokenError is why a node takes nothing more from the log: a message does not follow from what the node has.
+type BrokenError struct {
+	Seq uint64 // the message of the stream
+	Err error
+}
+
+func (b *BrokenError) Error() string {
+	return fmt.Sprintf("the log is broken: message %d of the stream does not follow from what this node has: %v", b.Seq, b.Err)
+}
+
+func (b *BrokenError) Unwrap() error { return b.Err }
+
+// Open connects to the servers, takes from the stream what the folder does not have yet, and gets from another node what rooms have
+// in memory. Nothing may be asked of the journal before. Errors: ErrNotListed, BrokenError, or what the servers say.
+func Open(ctx context.Context, c Config) (*Node, error) {
+	n, err := open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.join(ctx); err != nil {
+		n.nc.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// open connects, and takes what the folder does not have.
+func open(ctx context.Context, c Config) (*Node, error) {
+	at, err := ReadPosition(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	key, err := readKey(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	if c.pace == nil {
+		c.pace = &usual
+	}
+	n := &Node{
+		Journal: c.Journal, c: c, log: c.Log, instance: rand.Uint64(), at: at,
+		tail: make(chan *nats.Msg, 64<<10), // more than the longest silence leaves
+	}
+	n.setTerm(term{epoch: at.Epoch})
+	if n.sealer, err = newSealer(key, at.Genesis); err != nil {
+		return nil, err
+	}
+	if n.nc, err = connect(&c); err != nil {
+		return nil, err
+	}
+	n.stream = &stream{n.nc}
+	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
+		err = n.recall(ctx)
+	}
+	if err == nil {
+		err = n.catchUp(ctx)
+	}
+	if err != nil {
+		n.nc.Close()
+		return nil, err
+	}
+	n.followed()
+	return n, nil
+}
+
+// join makes itself known to the other nodes.
+func (n *Node) join(ctx context.Context) error {
+	key, err := peer.LoadOrCreate(n.path(NodeKeyFile))
+	if err != nil {
+		return err
+	}
+	if err := n.listed(key.Public()); err != nil {
+		return err
+	}
+	n.peers = peer.New(n.nc, n.at.Genesis, n.c.Node, key, n.publicKey, n.log)
+	n.handle()
+	if err := n.peers.Listen(); err != nil {
+		return err
+	}
+	if err := n.texts.begin(n); err != nil {
+		return err
+	}
+	if err := n.nodes.begin(n); err != nil {
+		return err
+	}
+	n.Publish = n.publish
+	return n.fetchMemory(ctx)
+}
+
+// publicKey is the key of a node of that name.
+func (n *Node) publicKey(name string) (string, bool) {
+	for _, node := range n.c.Accounts.View().Nodes() {
+		if node.Name == name {
+			return node.Key, true
+		}
+	}
+	return "", false
+}
+
+// listed returns an error that says how this node becomes part of the chat, unless it is.
+func (n *Node) listed(key string) error {
+	switch known, ok := n.publicKey(n.c.Node); {
+	case !ok:
+		return fmt.Errorf("%w; on a node that runs, as an admin: node add %s %s", ErrNotListed, n.c.Node, key)
+	case known != key:
+		return fmt.Errorf("%w: %s has another key there. If this is its successor, as an admin: node remove %s; then: node add %s %s",
+			ErrNotListed, n.c.Node, n.c.Node, n.c.Node, key)
+	}
+	return nil
+}
+
+// HubConfig makes the node the journal and the leader of a hub.
+func (n *Node) HubConfig(c *chat.Config) {
+	c.Journal, c.Leader, c.Applied, c.Answers = n, n, n.at.Batch, n.answers
+}
+
+// Attach gives the node its hub, which does not run yet, and the hub what rooms have in memory on other nodes.
+func (n *Node) Attach(hub *chat.Hub) {
+	n.answers = nil
+	n.restoreMemory(hub)
+	n.hub.Store(hub)
+}
+
+// Run follows the log, and leads when nobody does, until ctx ends; then it resigns if it leads. The hub runs meanwhile, and longer.
+// It returns a BrokenError if the log cannot be followed: then nothing can be said or decided here any more.
+func (n *Node) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.Background())
+	defer stop()
+	go n.nodes.tell(background, n)
+	err := n.follow(ctx)
+	if broken := (*BrokenError)(nil); errors.As(err, &broken) {
+		n.deposed()
+		n.broken.Store(broken)
+		n.log.Error("cluster: "+broken.Error()+"; nothing more can be said or decided here", "batch", n.position().Batch)
+	}
+	return err
+}
+
+// Close resigns, if this node leads, so that another may lead at once, and ends the connection. The hub has ended.
+func (n *Node) Close() error {
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	if n.leads.Swap(false) {
+		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+		defer cancel()
+		if err := n.offer(ctx, n.entry(resign)); err != nil {
+			n.log.Warn("cluster: cannot resign; another node takes the lead within a few seconds", "err", err)
+		}
+	}
+	n.Follow() // what would be written as the folder is closed is not in the stream
+	n.peers.Close()
+	n.nc.Close()
+	if len(n.partial) > 0 { // of which the beginning is in memory alone
+		return nil
+	}
+	return n.at.write(n.c.Data)
+}
+
+// advance notes that the next message of the stream is here. Called with writing held.
+func (n *Node) advance(payload []byte) {
+	n.at.Seq, n.at.Sum = n.at.Seq+1, sumOf(payload)
+	n.figures.seq.Store(n.at.Seq)
+	n.figures.batch.Store(n.at.Batch)
+}
+
+func (n *Node) position() Position {
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	return n.at
+}
+
+// entry is the next message of this node, with what they all have. Called with writing held.
+func (n *Node) entry(k kind) *entry {
+	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch}
+}
+
+// leader returns who leads.
+func (n *Node) leader() term {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.term
+}
+
+// setTerm takes over who leads.
+func (n *Node) setTerm(t term) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.term.lasts != nil {
+		if t.same(n.term) {
+			return
+		}
+		n.term.end()
+	}
+	t.lasts, t.end = context.WithCancel(context.Background())
+	n.term = t
+}
+
+// names lists the nodes but for this one.
+func (n *Node) names() (all []string) {
+	for _, node := range n.c.Accounts.View().Nodes() {
+		if node.Name != n.c.Node {
+			all = append(all, node.Name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

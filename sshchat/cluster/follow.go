@@ -1,0 +1,302 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/wire"
+)
+
+// Answers are kept for requests that are sent again: for ten minutes, which is longer than any node waits for one.
+const (
+	recalled     = 10 * time.Minute
+	mostRecalled = 4096 // messages of the stream
+)
+
+func (n *Node) path(name string) string { return filepath.Join(n.c.Data, name) }
+
+// recall reads the answers of recent batches that the folder has: others may send their requests again.
+func (n *Node) recall(ctx context.Context) error {
+	i, err := n.stream.info(ctx)
+	if err != nil {
+		return err
+	}
+	if n.at.Seq+1 < i.State.First {
+		return fmt.Errorf("this folder has the log up to message %d, but the stream begins with message %d: too old. Make it anew from a backup of another node", n.at.Seq, i.State.First)
+	}
+	if n.at.Seq > i.State.Last {
+		return &BrokenError{i.State.Last + 1, fmt.Errorf("the folder has the log up to message %d, but the stream ends with message %d", n.at.Seq, i.State.Last)}
+	}
+	from := max(i.State.First, n.at.Seq-min(n.at.Seq, mostRecalled)+1)
+	var parts []*entry
+	since := time.Now().Add(-recalled)
+	for from <= n.at.Seq {
+		got, err := n.stream.get(ctx, from, getAtOnce, func(s stored) error {
+			from = s.seq + 1
+			if s.seq > n.at.Seq {
+				return nil
+			}
+			e, err := n.sealer.decode(s.payload, s.seq)
+			if err != nil {
+				return &BrokenError{s.seq, err}
+			}
+			if e.Kind == epoch {
+				n.setTerm(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
+			}
+			if s.at.Before(since) {
+				return nil
+			}
+			if parts = collect(parts, e); !complete(parts) {
+				return nil
+			}
+			sealed, err := wire.DecodeBatch(whole(parts))
+			if err == nil && sealed.Batch != nil {
+				n.answers = append(n.answers, sealed.Batch.Answers...)
+			}
+			parts = nil
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if got == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// catchUp takes what the stream holds now, up to its last message.
+func (n *Node) catchUp(ctx context.Context) error {
+	for {
+		i, err := n.stream.info(ctx)
+		if err != nil {
+			return err
+		}
+		if n.position().Seq >= i.State.Last {
+			return nil
+		}
+		if _, err := n.fetch(ctx, i.State.Last); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// follow takes what comes, looks for what may have been lost, and campaigns when there is nobody who leads.
+func (n *Node) follow(ctx context.Context) error {
+	tick := time.NewTicker(n.c.pace.look / 2)
+	defer tick.Stop()
+	patience := n.c.pace.campaign + rand.N(n.c.pace.spread)
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-n.tail:
+			s, bad := storedOf(m)
+			if bad != nil {
+				continue
+			}
+			err = n.next(ctx, s)
+		case <-tick.C:
+			if err = n.quiet(ctx, patience); err == nil {
+				n.saveSometimes()
+			}
+		}
+		if err == nil && n.leader().resigned && !n.leads.Load() {
+			err = n.campaign(ctx)
+		}
+		if broken := (*BrokenError)(nil); errors.As(err, &broken) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			n.log.Debug("cluster: the stream cannot be read; trying again", "err", err)
+		}
+	}
+}
+
+// quiet is called now and then.
+func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
+	if n.leads.Load() {
+		return n.beat(ctx)
+	}
+	silence, stale := n.silence()
+	if silence < n.c.pace.look && !stale {
+		return nil
+	}
+	if _, err := n.fetch(ctx, 0); err != nil {
+		return err
+	}
+	if stale {
+		return n.refresh(ctx)
+	}
+	if silence, _ := n.silence(); silence > patience {
+		return n.campaign(ctx)
+	}
+	return nil
+}
+
+// next takes a message that was republished, and what may be missing before it.
+func (n *Node) next(ctx context.Context, s stored) error {
+	n.writing.Lock()
+	at := n.at.Seq
+	n.writing.Unlock()
+	switch {
+	case s.seq <= at:
+		return nil
+	case s.seq > at+1:
+		_, err := n.fetch(ctx, s.seq)
+		return err
+	}
+	return n.take(ctx, s)
+}
+
+// fetch takes messages from the stream itself, up to one of that number, or as many as there are.
+func (n *Node) fetch(ctx context.Context, upto uint64) (got int, err error) {
+	for {
+		at := n.position().Seq
+		if upto > 0 && at >= upto {
+			return got, nil
+		}
+		more, err := n.stream.get(ctx, at+1, getAtOnce, func(s stored) error {
+			if s.seq != at+1 {
+				return &BrokenError{at + 1, fmt.Errorf("the stream holds message %d after message %d", s.seq, at)}
+			}
+			at++
+			return n.take(ctx, s)
+		})
+		got += more
+		if err != nil || more == 0 {
+			return got, err
+		}
+	}
+}
+
+// take takes the next message of the stream. If it completes a batch, that is stored here and comes out of Events.
+func (n *Node) take(ctx context.Context, s stored) error {
+	b, err := n.receive(ctx, s)
+	if err != nil {
+		return err
+	}
+	n.followed()
+	if b != nil && n.hub.Load() != nil {
+		n.Deliver(b) // without the lock: the hub may be waiting for it
+	}
+	return nil
+}
+
+// receive stores the message's batch, if there is one.
+func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	if s.seq <= n.at.Seq {
+		return nil, nil
+	}
+	e, err := n.sealer.decode(s.payload, s.seq)
+	if err != nil {
+		return nil, &BrokenError{s.seq, err}
+	}
+	if e.Prev != n.at.Sum {
+		return nil, &BrokenError{s.seq, fmt.Errorf("it follows on another message %d than the one that is here", n.at.Seq)}
+	}
+	var b *chat.Batch
+	n.partial = collect(n.partial, e)
+	if complete(n.partial) {
+		if b, err = n.replicate(ctx, e); err != nil {
+			return nil, &BrokenError{s.seq, err}
+		}
+		n.partial = nil
+	}
+	n.advance(s.payload)
+	return b, n.turn(e)
+}
+
+// replicate stores a whole batch in the folder.
+func (n *Node) replicate(ctx context.Context, last *entry) (*chat.Batch, error) {
+	sealed, err := wire.DecodeBatch(whole(n.partial))
+	if err != nil {
+		return nil, err
+	}
+	if sealed.Batch != nil && n.hub.Load() != nil {
+		n.addTexts(ctx, last, &sealed)
+	} else if sealed.Batch != nil {
+		wire.MissTexts(&sealed, nobody) // rooms get what they have in memory from another node
+		n.answers = append(n.answers, sealed.Batch.Answers...)
+	}
+	b, err := n.Replicate(sealed)
+	if err != nil {
+		return nil, err
+	}
+	if sealed.Batch != nil {
+		n.at.Batch = last.N
+		n.requests.answered(sealed.Batch.Answers)
+	}
+	return b, nil
+}
+
+func nobody(chat.RequestID) (chat.Post, chat.Name, bool) { return chat.Post{}, chat.Name{}, false }
+
+// turn takes over who leads with a message. Called with writing held.
+func (n *Node) turn(e *entry) error {
+	switch e.Kind {
+	case epoch:
+		n.at.Epoch, n.partial = e.Epoch, nil
+		t := term{epoch: e.Epoch, node: e.By, instance: e.Instance}
+		if t.instance == n.instance && n.hub.Load() != nil {
+			n.lead(t)
+			return nil
+		}
+		n.deposed()
+		n.setTerm(t)
+		if n.hub.Load() != nil {
+			n.log.Info("cluster: another node leads", "node", e.By, "epoch", e.Epoch)
+			n.texts.follow(n, t)
+		}
+	case resign:
+		n.deposed()
+		n.setTerm(term{epoch: e.Epoch, resigned: true})
+	case left:
+		return &BrokenError{n.at.Seq, fmt.Errorf("the chat has left the cluster: it goes on in the folder of node %s", e.By)}
+	}
+	return nil
+}
+
+// collect adds a message to the parts of a batch. Parts of a leader that was deposed before the last are void.
+func collect(parts []*entry, e *entry) []*entry {
+	switch {
+	case e.Kind != batch:
+		if e.Kind == epoch {
+			return nil
+		}
+		return parts
+	case e.Part == 1:
+		return append(parts[:0:0], e)
+	case len(parts) == e.Part-1:
+		return append(parts, e)
+	}
+	return nil // of one whose beginning is unknown
+}
+
+func complete(parts []*entry) bool {
+	return len(parts) > 0 && parts[len(parts)-1].Part == parts[len(parts)-1].Parts
+}
+
+// whole is the batch of which these are all parts.
+func whole(parts []*entry) []byte {
+	if len(parts) == 1 {
+		return parts[0].body
+	}
+	var b []byte
+	for _, e := range parts {
+		b = append(b, e.body...)
+	}
+	return b
+}

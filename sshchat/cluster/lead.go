@@ -1,0 +1,186 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/wire"
+	"sshchat/store/journal"
+)
+
+// Here implements chat.Leader.
+func (n *Node) Here() bool { return n.leads.Load() }
+
+// Append implements chat.Journal. Where this node does not lead it returns chat.ErrNotLeader.
+func (n *Node) Append(b chat.Batch) error {
+	if !n.leads.Load() {
+		return n.notLeader()
+	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	switch {
+	case !n.leads.Load():
+		return n.notLeader()
+	case b.N != n.at.Batch+1:
+		return chat.ErrBehind
+	}
+	return n.Journal.Append(b)
+}
+
+func (n *Node) notLeader() error {
+	if broken := n.broken.Load(); broken != nil {
+		return fmt.Errorf("%w: %w", chat.ErrNotLeader, broken)
+	}
+	return chat.ErrNotLeader
+}
+
+// publish is Journal.Publish: it is called by Append, for a batch and then perhaps for a rotation.
+func (n *Node) publish(s journal.Sealed) error {
+	body, texts, err := wire.EncodeBatch(s)
+	if err != nil {
+		return err
+	}
+	next := n.at.Batch
+	if s.Batch != nil {
+		next++
+	}
+	if texts != nil {
+		n.texts.send(n, next, texts)
+	}
+	parts := partsOf(body)
+	if len(parts) > maxParts {
+		return fmt.Errorf("a batch of %d bytes is too large for the cluster", len(body))
+	}
+	for i, part := range parts {
+		e := n.entry(batch)
+		e.N, e.Part, e.Parts, e.body = next, i+1, len(parts), part
+		if err := n.put(e); err != nil {
+			return err
+		}
+	}
+	n.at.Batch = next
+	n.figures.batch.Store(next)
+	return nil
+}
+
+// put has the leader's next message stored, however long that takes: until it is known what became of one there is no other. The
+// same bytes in the same place are stored once. The error wraps chat.ErrNotLeader: the message is not stored, unless the node
+// ends. Called with writing held.
+func (n *Node) put(e *entry) error {
+	payload, err := n.sealer.encode(e, n.at.Seq+1)
+	if err != nil {
+		return err
+	}
+	for failed := 0; ; failed++ {
+		ctx := context.Background()
+		err := n.stream.publish(ctx, n.at.Seq, payload)
+		if errors.Is(err, errTaken) {
+			var same bool
+			if same, err = n.holds(ctx, n.at.Seq+1, payload); err == nil && !same {
+				n.deposed()
+				return n.notLeader()
+			}
+		}
+		if err == nil {
+			n.advance(payload)
+			n.proved()
+			return nil
+		}
+		if n.nc.IsClosed() {
+			n.deposed()
+			return n.notLeader()
+		}
+		if failed == 0 {
+			n.log.Warn("cluster: the stream does not take a message; trying again", "err", err)
+		}
+		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
+	}
+}
+
+// holds reports whether the message in that place is this one.
+func (n *Node) holds(ctx context.Context, seq uint64, payload []byte) (same bool, err error) {
+	found := false
+	_, err = n.stream.get(ctx, seq, 1, func(s stored) error {
+		found, same = s.seq == seq, bytes.Equal(s.payload, payload)
+		return nil
+	})
+	if err == nil && !found {
+		err = errors.New("the server that was asked does not have the message yet")
+	}
+	return same, err
+}
+
+// offer publishes a message once. Called with writing held.
+func (n *Node) offer(ctx context.Context, e *entry) error {
+	payload, err := n.sealer.encode(e, n.at.Seq+1)
+	if err != nil {
+		return err
+	}
+	if err := n.stream.publish(ctx, n.at.Seq, payload); err != nil {
+		return err
+	}
+	n.advance(payload)
+	n.proved()
+	return nil
+}
+
+// beat has the leader be heard.
+func (n *Node) beat(context.Context) error {
+	if silence, _ := n.silence(); silence < n.c.pace.heartbeat {
+		return nil
+	}
+	if !n.writing.TryLock() {
+		return nil // it is being heard just now, or tries to be
+	}
+	defer n.writing.Unlock()
+	if !n.leads.Load() {
+		return nil
+	}
+	if err := n.put(n.entry(heartbeat)); !errors.Is(err, chat.ErrNotLeader) {
+		return err
+	}
+	return nil
+}
+
+// campaign makes this node the leader, if it has all of the log and no other was faster.
+func (n *Node) campaign(ctx context.Context) error {
+	i, err := n.stream.info(ctx)
+	if err != nil {
+		return err
+	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	if i.State.Last != n.at.Seq {
+		return nil // first what is missing
+	}
+	e := n.entry(epoch)
+	e.Epoch, e.Version = n.at.Epoch+1, n.c.Version
+	// Without an answer it may be stored all the same; then it comes out of the stream like that of any other.
+	if err := n.offer(ctx, e); err != nil {
+		return err
+	}
+	return n.turn(e)
+}
+
+// lead begins to lead. Called with writing held.
+func (n *Node) lead(t term) {
+	n.Lead()
+	n.texts.lead(t)
+	n.leads.Store(true)
+	n.setTerm(t)
+	n.log.Info("cluster: this node leads", "epoch", t.epoch, "batch", n.at.Batch)
+}
+
+// deposed ends leading.
+func (n *Node) deposed() {
+	if n.leads.Swap(false) {
+		n.log.Warn("cluster: this node does not lead any more")
+	}
+	if t := n.leader(); t.instance == n.instance {
+		n.setTerm(term{epoch: t.epoch})
+	}
+}

@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Each node is heard once a second.
+const (
+	aliveSubject = "sshchat.alive"
+	aliveEvery   = time.Second
+	aliveFor     = 4 * time.Second // without a word
+	maxSkew      = 2 * time.Second
+)
+
+// alive is what a node says of itself.
+type alive struct {
+	Node     string    `json:"node"`
+	Instance uint64    `json:"instance"`
+	Seq      uint64    `json:"seq"`
+	Batch    uint64    `json:"batch"`
+	Epoch    uint64    `json:"epoch"`
+	Leads    bool      `json:"leads"`
+	Version  string    `json:"version"`
+	At       time.Time `json:"at"` // by its clock
+}
+
+// heardOf is the last that was heard of a node.
+type heardOf struct {
+	alive
+	when time.Time
+	skew time.Duration // its clock, ahead of this one's
+}
+
+// nodes are those that were heard.
+type nodes struct {
+	mu     sync.Mutex
+	heard  map[string]heardOf // guarded by mu; but for this node
+	skewed bool               // guarded by mu; the log says so
+}
+
+func (l *nodes) begin(n *Node) error {
+	l.heard = make(map[string]heardOf)
+	_, err := n.nc.Subscribe(aliveSubject, func(m *nats.Msg) {
+		b, err := n.sealer.open("alive", 0, m.Data)
+		var a alive
+		if err != nil || json.Unmarshal(b, &a) != nil || a.Node == n.c.Node {
+			return
+		}
+		now := time.Now()
+		l.mu.Lock()
+		before, known := l.heard[a.Node]
+		l.heard[a.Node] = heardOf{a, now, a.At.Sub(now)}
+		l.mu.Unlock()
+		if !known || before.Instance != a.Instance { // it has started, and wants to know who is there
+			l.say(n)
+		}
+		l.checkClock(n)
+	})
+	if err == nil {
+		l.say(n)
+	}
+	return err
+}
+
+// say says that this node is there.
+func (l *nodes) say(n *Node) {
+	n.mu.Lock()
+	epoch := n.term.epoch
+	n.mu.Unlock()
+	a := alive{Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC()}
+	b, err := json.Marshal(a)
+	if err == nil {
+		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent in a second
+	}
+}
+
+// tell says so until ctx ends.
+func (l *nodes) tell(ctx context.Context, n *Node) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			l.say(n)
+		}
+	}
+}
+
+// alive lists the nodes that were heard lately, the first of them first if it is among them.
+func (l *nodes) alive(first string) (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, h := range l.heard {
+		if time.Since(h.when) < aliveFor {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		switch first {
+		case a:
+			return -1
+		case b:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// skew is how far this node's clock is from the median of all.
+func (l *nodes) skew() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := []time.Duration{0}
+	for _, h := range l.heard {
+		if time.Since(h.when) < aliveFor {
+			all = append(all, h.skew)
+		}
+	}
+	slices.Sort(all)
+	return -all[(len(all)-1)/2]
+}
+
+// checkClock warns once when the clock is off.
+func (l *nodes) checkClock(n *Node) {
+	skew := l.skew().Abs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case skew > maxSkew && !l.skewed:
+		n.log.Warn("cluster: this machine's clock differs from those of the other nodes; it leads only if no other can", "by", skew.Round(time.Millisecond))
+		l.skewed = true
+	case skew < maxSkew/2:
+		l.skewed = false
+	}
+}

@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sshchat/store/durable"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// The files of a node in its data folder.
+const (
+	PositionFile = "cluster.json" // which chat, and how far the folder has it
+	KeyFile      = "cluster.key"  // opens the stream: the same on all nodes
+	NodeKeyFile  = "node.key"     // this node's own; never in a backup
+)
+
+const positionFormat = "sshchat-cluster/1"
+
+// Position is what cluster.json says: the folder holds all of the stream up to Seq, and perhaps more.
+type Position struct {
+	Format  string `json:"format"`
+	Genesis string `json:"genesis"` // the chat's id
+	Seq     uint64 `json:"seq"`     // of the last message of the stream
+	Sum     string `json:"sum"`     // its SHA-256, in hexadecimal
+	Batch   uint64 `json:"batch"`   // the last batch with it
+	Epoch   uint64 `json:"epoch"`
+}
+
+// ReadPosition reads cluster.json of a data folder. The error wraps fs.ErrNotExist if the folder is not a node's.
+func ReadPosition(data string) (Position, error) {
+	path := filepath.Join(data, PositionFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Position{}, err
+	}
+	var p Position
+	if err := json.Unmarshal(b, &p); err != nil {
+		return Position{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if p.Format != positionFormat || p.Genesis == "" || p.Seq == 0 {
+		return Position{}, fmt.Errorf("%s: it is not a %s file", path, positionFormat)
+	}
+	return p, nil
+}
+
+// Joined reports whether the data folder is a node's: it starts with the setting cluster only.
+func Joined(data string) bool {
+	_, err := os.Stat(filepath.Join(data, PositionFile))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (p Position) write(data string) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(data, PositionFile), append(b, '\n'))
+}
+
+func replace(path string, b []byte) error {
+	_, err := durable.Replace(path, b)
+	return err
+}
+
+// readKey reads cluster.key.
+func readKey(data string) ([]byte, error) {
+	path := filepath.Join(data, KeyFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) != chacha20poly1305.KeySize {
+		return nil, fmt.Errorf("%s: it is not a key: %d bytes in base64 are expected", path, chacha20poly1305.KeySize)
+	}
+	return key, nil
+}
+
+// makeKey makes cluster.key, if there is none.
+func makeKey(data string) ([]byte, error) {
+	key, err := readKey(data)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	key = make([]byte, chacha20poly1305.KeySize)
+	rand.Read(key) // never fails
+	return key, replace(filepath.Join(data, KeyFile), []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
+}

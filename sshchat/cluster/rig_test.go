@@ -1,0 +1,321 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/cluster/natstest"
+	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
+	"sshchat/store/audit"
+	"sshchat/store/history"
+	"sshchat/store/journal"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+)
+
+// site is a node of a test: its folder, and its process, which can be started again.
+type site struct {
+	name, dir string
+	o         journaltest.Options
+	servers   *natstest.Cluster
+	log       *slog.Logger
+
+	accounts *accounts.Store
+	history  *history.History
+	audit    *audit.Log
+	journal  *journal.Journal
+	node     *Node
+	hub      *chat.Hub
+	stopHub  context.CancelFunc
+	hubEnded chan error
+	stopNode context.CancelFunc
+	ended    chan error // of Node.Run
+}
+
+// open opens the folder.
+func (s *site) open() (err error) {
+	if s.accounts, err = accounts.Open(s.dir, accounts.Options{WorkFactor: 4, FlushEvery: -1, Log: s.log}); err != nil {
+		return err
+	}
+	state := s.accounts.View().State
+	s.history, err = history.Open(s.dir, history.Options{
+		Recipients: s.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.o.Window, Rotate: s.o.Rotate, Log: s.log,
+		Submit: func(e chat.Event) error { return s.hub.Store(e) },
+	})
+	if err != nil {
+		return err
+	}
+	if s.audit, err = audit.Open(s.dir, time.Now, s.log); err != nil {
+		return err
+	}
+	s.journal, err = journal.New(s.accounts, s.history, s.audit, s.log)
+	return err
+}
+
+func (s *site) close() error {
+	return errors.Join(s.history.Close(), s.accounts.Close(), s.audit.Close())
+}
+
+func (s *site) config() Config {
+	return Config{
+		Servers: s.servers.URLs(), NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
+		Journal: s.journal, Accounts: s.accounts, Log: s.log.With("node", s.name), pace: &fast,
+	}
+}
+
+// start starts the process.
+func (s *site) start() error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	node, err := Open(context.Background(), s.config())
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	s.node = node
+	c := chat.Config{State: s.accounts.View().State, Last: s.history.Last(), Clock: s.accounts.Moment, Log: s.log}
+	node.HubConfig(&c)
+	s.hub = chat.NewHub(c)
+	node.Attach(s.hub)
+	s.hubEnded, s.ended = make(chan error, 1), make(chan error, 1)
+	s.stopHub = background(s.hub.Run, s.hubEnded)
+	s.stopNode = background(node.Run, s.ended)
+	return nil
+}
+
+// background has run run until it is stopped.
+func background(run func(context.Context) error, ended chan<- error) (stop context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { ended <- run(ctx) }()
+	return stop
+}
+
+// stop ends the process in order.
+func (s *site) stop() error {
+	if s.node == nil {
+		return nil // it has crashed
+	}
+	s.stopHub()
+	err := <-s.hubEnded
+	s.stopNode()
+	return errors.Join(err, s.drained(), s.node.Close(), s.close())
+}
+
+// drained waits until the node has ended, whose hub takes nothing more.
+func (s *site) drained() error {
+	for {
+		select {
+		case err := <-s.ended:
+			return err
+		case <-s.node.Events():
+		}
+	}
+}
+
+// crash ends the process without a word: nothing that it does from here on reaches a server.
+func (s *site) crash() {
+	s.node.peers.Close()
+	s.node.nc.Close()
+	s.stopHub()
+	s.stopNode()
+	s.drained()
+	<-s.hubEnded
+	s.node.Follow()
+	s.close() // what the folder holds is durable before it counts
+	s.node = nil
+}
+
+// found makes the folder of the first node, whose State has all of them, the cluster, and the folders of the others.
+func found(t testing.TB, servers *natstest.Cluster, nodes int, o journaltest.Options, log *slog.Logger) (sites []*site) {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range nodes {
+		dir := filepath.Join(t.TempDir(), fmt.Sprintf("n%d", i+1))
+		check(os.Mkdir(dir, 0o700))
+		sites = append(sites, &site{name: fmt.Sprintf("n%d", i+1), dir: dir, servers: servers, log: log, o: o})
+	}
+	first := sites[0]
+	check(first.open())
+	hub := chat.NewHub(chat.Config{Journal: first.journal, State: first.accounts.View().State, Last: first.history.Last(), Clock: first.accounts.Moment, Log: log})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- hub.Run(ctx) }()
+	for _, s := range sites {
+		key, err := NodeKey(s.dir)
+		check(err)
+		check(hub.Decide(ctx, chat.TheServer, chat.AddNode{Node: chat.Node{Name: s.name, Key: key}}, nil))
+	}
+	stop()
+	check(<-ended)
+	check(first.close())
+	check(Init(context.Background(), first.config(), servers.Len()))
+	for _, s := range sites[1:] {
+		names, err := os.ReadDir(first.dir)
+		check(err)
+		for _, name := range names {
+			if name.Name() == NodeKeyFile {
+				continue
+			}
+			b, err := os.ReadFile(filepath.Join(first.dir, name.Name()))
+			check(err)
+			check(os.WriteFile(filepath.Join(s.dir, name.Name()), b, 0o600))
+		}
+	}
+	return sites
+}
+
+// rig is nodes over real servers, for package journaltest.
+type rig struct {
+	sites   []*site
+	servers *natstest.Cluster
+	log     *slog.Logger
+}
+
+// quiet is a log that a test shows if it is asked for.
+func quiet(testing.TB) *slog.Logger {
+	if os.Getenv("SSHCHAT_CLUSTER_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// newRig starts nodes over as many servers.
+func newRig(t testing.TB, servers *natstest.Cluster, nodes int, o journaltest.Options) *rig {
+	t.Helper()
+	r := &rig{servers: servers, log: quiet(t)}
+	r.sites = found(t, servers, nodes, o, r.log)
+	if err := r.startAll(r.sites); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// startAll starts processes at the same time.
+func (r *rig) startAll(sites []*site) error {
+	errs := make([]error, len(sites))
+	var starts sync.WaitGroup
+	for i, s := range sites {
+		starts.Go(func() { errs[i] = s.start() })
+	}
+	starts.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *rig) Hubs() (all []*chat.Hub) {
+	for _, s := range r.sites {
+		all = append(all, s.hub)
+	}
+	return all
+}
+
+func (r *rig) Restart(which ...int) error {
+	if len(which) == 0 {
+		for i := range r.sites {
+			which = append(which, i)
+		}
+	}
+	var sites []*site
+	for _, i := range which {
+		r.sites[i].crash()
+		sites = append(sites, r.sites[i])
+	}
+	return r.startAll(sites)
+}
+
+func (r *rig) Fault(f journaltest.Fault) error {
+	if f == journaltest.Sound {
+		return nil
+	}
+	return journaltest.Unsupported("the disks of this rig are sound: package journal breaks them")
+}
+
+func (r *rig) Dead() error { return nil }
+
+func (r *rig) Stored(i int, who journaltest.Person, room chat.RoomName) ([]chat.Message, error) {
+	identity, err := agessh.NewEd25519Identity(who.Private)
+	if err != nil {
+		return nil, err
+	}
+	u, err := r.sites[i].history.Unlock(who.Name, room, []age.Identity{identity})
+	if err != nil {
+		return nil, err
+	}
+	defer u.Wipe()
+	all, _, _, err := u.Read(1, 1<<62)
+	chat.Settle(all)
+	return all, err
+}
+
+func (r *rig) Share(who journaltest.Person, room chat.RoomName) error {
+	identity, err := agessh.NewEd25519Identity(who.Private)
+	if err == nil {
+		_, _, err = r.sites[len(r.sites)-1].history.Share(who.Name, []chat.RoomName{room}, []age.Identity{identity})
+	}
+	return err
+}
+
+// password is one that is sealed, which takes a while.
+var password = sync.OnceValues(func() (a chat.Account, err error) {
+	dir, err := os.MkdirTemp("", "sshchat-password-")
+	if err != nil {
+		return a, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := accounts.Open(dir, accounts.Options{WorkFactor: 4, FlushEvery: -1, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return a, err
+	}
+	defer s.Close()
+	name, err := text.ParseName("somebody")
+	if err != nil {
+		return a, err
+	}
+	return s.NewAccount(context.Background(), name, chat.User, nil, []byte("correct horse battery staple"))
+})
+
+func (r *rig) Password() (string, chat.Opaque) {
+	a, err := password()
+	if err != nil {
+		panic(err)
+	}
+	return a.Recipient, a.Secret
+}
+
+func (r *rig) Close() error {
+	var errs []error
+	for _, s := range r.sites {
+		errs = append(errs, s.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// The journal passes what every journal has to: of one node, and of three of which any leads.
+func TestJetStreamSuite(t *testing.T) {
+	t.Parallel()
+	for _, nodes := range []int{1} {
+		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
+			journaltest.Run(t, 5, func(t testing.TB, o journaltest.Options) journaltest.Rig {
+				return newRig(t, natstest.StartOne(t), nodes, o)
+			})
+		})
+	}
+}
+
+// fast is for tests of what is stored, and not of who waits.
+var fast = pace{heartbeat: 200 * time.Millisecond, look: 50 * time.Millisecond, campaign: 400 * time.Millisecond, spread: 200 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond}

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"sshchat/sshchat/cluster/peer"
+)
+
+// DefaultKeep is how long the stream keeps messages that all nodes have in their folders.
+const DefaultKeep = 24 * time.Hour
+
+// NodeKey is the public key of the folder's node. It makes node.key if there is none.
+func NodeKey(data string) (public string, err error) {
+	n := Node{c: Config{Data: data}}
+	key, err := peer.LoadOrCreate(n.path(NodeKeyFile))
+	if err != nil {
+		return "", err
+	}
+	return key.Public(), nil
+}
+
+// Init makes the stream of a new cluster, whose chat is what the folder holds. replicas is on how many servers the stream is: 3, or
+// 1 to try it out. The folder's State lists the node already. If it was interrupted it can be called again.
+func Init(ctx context.Context, c Config, replicas int) error {
+	if Joined(c.Data) {
+		return errors.New("this folder is part of a cluster already")
+	}
+	nc, err := connect(&c)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	key, err := makeKey(c.Data)
+	if err != nil {
+		return err
+	}
+	log := &stream{nc}
+	i, err := log.info(ctx)
+	switch {
+	case errors.Is(err, errNoStream):
+		err = log.create(ctx, replicas, cmp.Or(c.Keep, DefaultKeep))
+	case err == nil && i.State.Last > 0:
+		err = fmt.Errorf("these servers have a cluster already: their stream %s holds %d messages. A new node joins it with a backup of another; "+
+			"to give it up, delete the stream first (nats stream rm %s)", streamName, i.State.Last, streamName)
+	}
+	if api := (*apiError)(nil); errors.As(err, &api) && api.ErrCode == insufficientResources {
+		return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
+	}
+	if err != nil {
+		return err
+	}
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	p := Position{Format: positionFormat, Genesis: hex.EncodeToString(id), Seq: 1}
+	seal, err := newSealer(key, p.Genesis)
+	if err != nil {
+		return err
+	}
+	payload, err := seal.encode(&entry{Kind: genesis, By: c.Node, At: time.Now().UTC(), Version: c.Version}, 1)
+	if err != nil {
+		return err
+	}
+	p.Sum = sumOf(payload)
+	if err := p.write(c.Data); err != nil { // first: what is in the stream can be opened by this folder alone
+		return err
+	}
+	if err := log.publish(ctx, 0, payload); err != nil {
+		return errors.Join(err, os.Remove((&Node{c: c}).path(PositionFile)))
+	}
+	return nil
+}
+
+// Leave ends the cluster: its chat goes on in this folder, as that of one server. No node runs any more. The folder has to have all of
+// the stream, which then says that it is over.
+func Leave(ctx context.Context, c Config) error {
+	n, err := open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer n.nc.Close()
+	if err := n.nodes.begin(n); err != nil {
+		return err
+	}
+	time.Sleep(2 * aliveEvery)
+	if names := n.nodes.alive(""); len(names) > 0 {
+		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
+	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	if err := n.offer(ctx, n.entry(left)); err != nil {
+		return err
+	}
+	return Forget(c.Data)
+}
+
+// Forget removes what makes a folder a node's. A folder of which this is done while its cluster goes on has a history of its own from
+// then on.
+func Forget(data string) error {
+	n := Node{c: Config{Data: data}}
+	for _, name := range []string{PositionFile, KeyFile, NodeKeyFile} {
+		if err := os.Remove(n.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

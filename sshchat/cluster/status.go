@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// The calls between nodes.
+const (
+	callOrder  = "order"  // a request, to the leader
+	callChain  = "chain"  // what opens the leader's texts
+	callTexts  = "texts"  // the texts of a batch
+	callMemory = "memory" // what rooms have in memory
+)
+
+func (n *Node) handle() {
+	n.peers.Handle(callOrder, n.ordered)
+	n.peers.Handle(callChain, n.giveChain)
+	n.peers.Handle(callTexts, n.giveTexts)
+	n.peers.Handle(callMemory, n.giveMemory)
+}
+
+// figures are for the operator.
+type figures struct {
+	seq, batch atomic.Uint64
+	gaps       atomic.Int64 // messages whose text no node had
+	saved      time.Time    // when cluster.json was written last; only of the goroutine that follows
+	savedSeq   uint64       // the same; its Seq
+}
+
+// Status is how a node and the cluster are.
+type Status struct {
+	Node     string
+	Seq      uint64        // of the stream, as far as this node has it
+	Batch    uint64        // the last it has
+	Lag      uint64        // messages of the stream that another node has and this one not
+	Epoch    uint64        // how often a leader was chosen
+	Leader   string        // empty: nobody leads at the moment
+	Leads    bool          // this node does
+	Fenced   time.Duration // for how long nothing can be decided here; 0: it can
+	TextGaps int64         // messages whose text no node had, since the start
+	Skew     time.Duration // of this machine's clock, from the median of all
+	Broken   error         // why nothing more is taken from the log; nil
+	Nodes    []NodeStatus  // all nodes of the chat, by name
+}
+
+// NodeStatus is what is known of a node.
+type NodeStatus struct {
+	Name    string
+	Heard   time.Time // when last; zero: not since this node has started
+	Alive   bool
+	Leads   bool
+	Seq     uint64
+	Version string
+}
+
+// Status is cheap.
+func (n *Node) Status() Status {
+	t := n.leader()
+	s := Status{
+		Node: n.c.Node, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: t.epoch, Leader: t.node, Leads: n.leads.Load(), Fenced: n.FencedFor(),
+		TextGaps: n.figures.gaps.Load(), Skew: n.nodes.skew(),
+	}
+	if broken := n.broken.Load(); broken != nil {
+		s.Broken = broken
+	}
+	n.nodes.mu.Lock()
+	defer n.nodes.mu.Unlock()
+	for _, node := range n.c.Accounts.View().Nodes() {
+		of := NodeStatus{Name: node.Name}
+		if node.Name == n.c.Node {
+			of = NodeStatus{node.Name, time.Now(), true, s.Leads, s.Seq, n.c.Version}
+		} else if h, ok := n.nodes.heard[node.Name]; ok {
+			of = NodeStatus{node.Name, h.when, time.Since(h.when) < aliveFor, h.Leads, h.Seq, h.Version}
+			if of.Alive {
+				s.Lag = max(s.Lag, h.Seq-min(h.Seq, s.Seq))
+			}
+		}
+		s.Nodes = append(s.Nodes, of)
+	}
+	slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+// saveEvery is how often cluster.json is written: after a crash the messages since then are read once more, and skipped.
+const saveEvery = 5 * time.Second
+
+// saveSometimes writes cluster.json if it is time.
+func (n *Node) saveSometimes() {
+	if time.Since(n.figures.saved) < saveEvery || !n.writing.TryLock() {
+		return
+	}
+	at, partial := n.at, len(n.partial) > 0
+	n.writing.Unlock()
+	if partial { // its beginning is in memory alone
+		return
+	}
+	n.figures.saved = time.Now()
+	if at.Seq == n.figures.savedSeq {
+		return
+	}
+	if err := at.write(n.c.Data); err != nil {
+		n.log.Warn("cluster: cannot write cluster.json; the next start reads more of the stream", "err", err)
+		return
+	}
+	n.figures.savedSeq = at.Seq
+}

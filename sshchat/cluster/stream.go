@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// The stream, and the subjects of the cluster.
+const (
+	streamName = "SSHCHAT"
+	logSubject = "sshchat.log"  // what is published here is stored
+	tail       = "sshchat.tail" // what was stored is published here
+)
+
+const (
+	answerTime = 2 * time.Second // how long a server may take to answer
+	getAtOnce  = 512             // messages
+)
+
+var (
+	// errTaken is wrapped if the place in the stream is another message's.
+	errTaken = errors.New("the place in the stream is taken")
+	// errNoStream says that there is none.
+	errNoStream = errors.New("the servers have no stream " + streamName)
+)
+
+// stream is the log of the cluster, in JetStream.
+type stream struct{ nc *nats.Conn }
+
+// stored is a message of the stream.
+type stored struct {
+	seq     uint64
+	at      time.Time // by the server's clock
+	payload []byte
+}
+
+// apiError is an error of JetStream.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) Error() string {
+	return fmt.Sprintf("JetStream: %s (%d)", e.Description, e.ErrCode)
+}
+
+// JetStream's numbers of errors (https://github.com/nats-io/nats-server/blob/main/server/errors.json).
+const (
+	wrongSequence         = 10071
+	wrongSequenceReplica  = 10164
+	streamNotFound        = 10059
+	streamNameInUse       = 10058
+	insufficientResources = 10023
+)
+
+// ask sends a request to the JetStream API.
+func (s *stream) ask(ctx context.Context, what string, request, answer any) error {
+	body := []byte{}
+	if request != nil {
+		var err error
+		if body, err = json.Marshal(request); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	m, err := s.nc.RequestWithContext(ctx, "$JS.API."+what, body)
+	if err != nil {
+		return fmt.Errorf("JetStream does not answer: %w", err)
+	}
+	var failed struct {
+		Error *apiError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &failed); err != nil {
+		return fmt.Errorf("JetStream: %w", err)
+	}
+	if failed.Error != nil {
+		if failed.Error.ErrCode == streamNotFound {
+			return errNoStream
+		}
+		return failed.Error
+	}
+	return json.Unmarshal(m.Data, answer)
+}
+
+// streamConfig is how the stream is to be.
+type streamConfig struct {
+	Name         string        `json:"name"`
+	Subjects     []string      `json:"subjects"`
+	Storage      string        `json:"storage"`
+	Replicas     int           `json:"num_replicas"`
+	Retention    string        `json:"retention"`
+	Discard      string        `json:"discard"`
+	MaxConsumers int           `json:"max_consumers"`
+	MaxMsgs      int64         `json:"max_msgs"`
+	MaxBytes     int64         `json:"max_bytes"`
+	MaxAge       time.Duration `json:"max_age"` // nanoseconds
+	MaxMsgSize   int32         `json:"max_msg_size"`
+	Duplicates   time.Duration `json:"duplicate_window"`
+	AllowDirect  bool          `json:"allow_direct"`
+	DenyDelete   bool          `json:"deny_delete"`
+	DenyPurge    bool          `json:"deny_purge"`
+	Republish    *republish    `json:"republish,omitempty"`
+}
+
+type republish struct {
+	Source      string `json:"src"`
+	Destination string `json:"dest"`
+}
+
+// info is what JetStream says of the stream.
+type info struct {
+	Config streamConfig `json:"config"`
+	State  struct {
+		First uint64 `json:"first_seq"`
+		Last  uint64 `json:"last_seq"`
+		Bytes uint64 `json:"bytes"`
+	} `json:"state"`
+	Cluster *struct {
+		Leader string `json:"leader"`
+	} `json:"cluster"`
+}
+
+// info asks the stream's leader. Errors: errNoStream.
+func (s *stream) info(ctx context.Context) (i info, err error) {
+	err = s.ask(ctx, "STREAM.INFO."+streamName, nil, &i)
+	return i, err
+}
+
+// create makes the stream.
+func (s *stream) create(ctx context.Context, replicas int, keep time.Duration) error {
+	c := streamConfig{
+		Name: streamName, Subjects: []string{logSubject}, Storage: "file", Replicas: replicas, Retention: "limits", Discard: "old",
+		MaxConsumers: -1, MaxMsgs: -1, MaxBytes: -1, MaxAge: keep, MaxMsgSize: maxPayload,
+		Duplicates: min(keep, 2*time.Minute), AllowDirect: true, DenyDelete: true, DenyPurge: true, Republish: &republish{logSubject, tail},
+	}
+	var made info
+	return s.ask(ctx, "STREAM.CREATE."+streamName, c, &made)
+}
+
+// publish stores a message in the place after last, and returns when a quorum has it. Errors: errTaken; else it is not known
+// whether it is stored, and the same bytes may be published once more.
+func (s *stream) publish(ctx context.Context, last uint64, payload []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	m := nats.NewMsg(logSubject)
+	m.Header["Nats-Expected-Last-Sequence"] = []string{strconv.FormatUint(last, 10)}
+	m.Header["Nats-Expected-Stream"] = []string{streamName}
+	m.Data = payload
+	r, err := s.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	var ack struct {
+		Seq   uint64    `json:"seq"`
+		Error *apiError `json:"error"`
+	}
+	switch err := json.Unmarshal(r.Data, &ack); {
+	case err != nil:
+		return fmt.Errorf("publish: %w", err)
+	case ack.Error != nil && (ack.Error.ErrCode == wrongSequence || ack.Error.ErrCode == wrongSequenceReplica):
+		return errTaken
+	case ack.Error != nil:
+		return fmt.Errorf("publish: %w", ack.Error)
+	case ack.Seq != last+1:
+		return fmt.Errorf("the stream has stored message %d where %d was expected", ack.Seq, last+1)
+	}
+	return nil
+}
+
+// get hands messages from seq on to take, in order, as many as a server returns at once, and reports how many those were. A server
+// that is behind has fewer. It stops at take's first error.
+func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stored) error) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*answerTime)
+	defer cancel()
+	inbox := s.nc.NewInbox()
+	answers, err := s.nc.SubscribeSync(inbox)
+	if err != nil {
+		return 0, err
+	}
+	defer answers.Unsubscribe()
+	request := fmt.Appendf(nil, `{"seq":%d,"batch":%d,"max_bytes":%d}`, seq, atOnce, 8<<20)
+	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+streamName, inbox, request); err != nil {
+		return 0, err
+	}
+	for {
+		m, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return n, fmt.Errorf("read the stream: %w", err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+		case "204", "404":
+			return n, nil
+		default:
+			return n, fmt.Errorf("read the stream: %s %s", status, m.Header.Get("Description"))
+		}
+		one, err := storedOf(m)
+		if err == nil {
+			err = take(one)
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// storedOf is a message as it was stored.
+func storedOf(m *nats.Msg) (stored, error) {
+	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	if err != nil {
+		return stored{}, errors.New("a message of the stream has no number")
+	}
+	at, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp")) // for the age alone
+	return stored{seq, at, m.Data}, nil
+}

@@ -1,0 +1,348 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/peer"
+	"sshchat/sshchat/cluster/wire"
+	"sshchat/store/journal"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Texts go to all nodes at once, sealed under the leader's chain, and wait there for their record.
+const (
+	textSubject = "sshchat.text"
+	mostEarly   = 64 << 20               // bytes of texts whose record has not come
+	keptTexts   = 30 * time.Second       // for nodes that ask for them
+	awaitTexts  = 250 * time.Millisecond // after the record
+	askForTexts = time.Second            // each node
+	packetHead  = 3 * 8
+)
+
+// texts are the texts of messages on their way to other nodes' screens.
+type texts struct {
+	mu      sync.Mutex
+	epoch   uint64            // guarded by mu
+	chain   *peer.Chain       // guarded by mu; of the leader, if that is this node
+	reader  *peer.Receiver    // guarded by mu; of its packets; nil: the leader has not given it yet
+	early   map[uint64]packet // guarded by mu; by batch
+	bytes   int               // guarded by mu; of early
+	recent  []recent          // guarded by mu; oldest first
+	arrived chan struct{}     // guarded by mu; closed when something has come
+}
+
+// packet is the sealed texts of a batch.
+type packet struct {
+	epoch, n uint64 // the leader's epoch; its place in the chain
+	sealed   []byte
+}
+
+// recent is the texts of a batch that this node has applied.
+type recent struct {
+	batch uint64
+	texts []byte
+	at    time.Time
+}
+
+func (t *texts) begin(n *Node) error {
+	t.early, t.arrived = make(map[uint64]packet), make(chan struct{})
+	s, err := n.nc.Subscribe(textSubject, t.receive)
+	if err == nil {
+		err = s.SetPendingLimits(-1, mostEarly)
+	}
+	return err
+}
+
+// lead begins a new chain.
+func (t *texts) lead(of term) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end()
+	t.epoch, t.chain = of.epoch, peer.NewChain()
+}
+
+// end wipes the keys of the term before. Called with mu held.
+func (t *texts) end() {
+	if t.chain != nil {
+		t.chain.Wipe()
+	}
+	if t.reader != nil {
+		t.reader.Wipe()
+	}
+	t.chain, t.reader = nil, nil
+}
+
+// follow asks the leader of a term for the key of its chain, in the background, until it has it or the term ends.
+func (t *texts) follow(n *Node, of term) {
+	t.mu.Lock()
+	t.end()
+	t.epoch = of.epoch
+	for batch, p := range t.early {
+		if p.epoch < of.epoch {
+			t.drop(batch)
+		}
+	}
+	t.mu.Unlock()
+	go func() {
+		for of.lasts.Err() == nil {
+			b, err := n.peers.Call(of.lasts, of.node, callChain, nil)
+			if err == nil {
+				err = t.join(of.epoch, b)
+			}
+			if err == nil {
+				return
+			}
+			select {
+			case <-of.lasts.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+}
+
+// chainKey is what a leader gives to a node: what opens its packets from one on.
+type chainKey struct {
+	Epoch uint64 `json:"epoch"`
+	N     uint64 `json:"n"` // the first that it opens
+	Key   []byte `json:"key"`
+}
+
+func (t *texts) join(epoch uint64, b []byte) error {
+	var k chainKey
+	if err := json.Unmarshal(b, &k); err != nil {
+		return err
+	}
+	defer clear(b)
+	defer clear(k.Key)
+	reader, err := peer.NewReceiver(k.N, k.Key)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k.Epoch != epoch || t.epoch != epoch {
+		reader.Wipe()
+		return errors.New("another epoch")
+	}
+	t.reader = reader
+	t.wake()
+	return nil
+}
+
+// giveChain answers a node that asks for the chain.
+func (n *Node) giveChain(context.Context, string, []byte) ([]byte, error) {
+	n.texts.mu.Lock()
+	defer n.texts.mu.Unlock()
+	if n.texts.chain == nil {
+		return nil, errors.New("this node does not lead")
+	}
+	at, key := n.texts.chain.Key()
+	defer clear(key)
+	return json.Marshal(chainKey{n.texts.epoch, at, key})
+}
+
+// send sends the texts of a batch to all nodes.
+func (t *texts) send(n *Node, batch uint64, plain []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.chain == nil {
+		return
+	}
+	head := binary.BigEndian.AppendUint64(nil, t.epoch)
+	head = binary.BigEndian.AppendUint64(head, batch)
+	i, sealed := t.chain.Seal(head, plain)
+	n.nc.Publish(textSubject, append(binary.BigEndian.AppendUint64(head, i), sealed...)) // who misses it asks
+	t.remember(batch, plain)
+}
+
+// remember keeps the texts of a batch for a while. Called with mu held.
+func (t *texts) remember(batch uint64, plain []byte) {
+	now := time.Now()
+	old := 0
+	for old < len(t.recent) && now.Sub(t.recent[old].at) > keptTexts {
+		clear(t.recent[old].texts)
+		old++
+	}
+	t.recent = append(t.recent[old:], recent{batch, plain, now})
+}
+
+// receive takes a packet of the leader.
+func (t *texts) receive(m *nats.Msg) {
+	if len(m.Data) < packetHead {
+		return
+	}
+	p := packet{epoch: binary.BigEndian.Uint64(m.Data), n: binary.BigEndian.Uint64(m.Data[16:]), sealed: m.Data[packetHead:]}
+	batch := binary.BigEndian.Uint64(m.Data[8:])
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.chain != nil || p.epoch < t.epoch || t.bytes+len(p.sealed) > mostEarly || len(t.early[batch].sealed) > 0 && t.early[batch].epoch >= p.epoch {
+		return
+	}
+	t.drop(batch)
+	t.early[batch] = p
+	t.bytes += len(p.sealed)
+	t.wake()
+}
+
+// drop is called with mu held.
+func (t *texts) drop(batch uint64) {
+	t.bytes -= len(t.early[batch].sealed)
+	delete(t.early, batch)
+}
+
+// wake is called with mu held.
+func (t *texts) wake() {
+	close(t.arrived)
+	t.arrived = make(chan struct{})
+}
+
+// open opens the texts of a batch, if they have come. more is closed when it is worth trying again.
+func (t *texts) open(epoch, batch uint64) (plain []byte, more <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, has := t.early[batch]
+	if !has || t.reader == nil || p.epoch != epoch || epoch != t.epoch {
+		return nil, t.arrived
+	}
+	head := binary.BigEndian.AppendUint64(nil, epoch)
+	head = binary.BigEndian.AppendUint64(head, batch)
+	plain, err := t.reader.Open(head, p.n, p.sealed)
+	t.drop(batch)
+	if err != nil {
+		return nil, nil
+	}
+	t.remember(batch, plain)
+	return plain, nil
+}
+
+// applied drops packets of batches that are over.
+func (t *texts) applied(batch uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for b := range t.early {
+		if b <= batch {
+			t.drop(b)
+		}
+	}
+}
+
+// addTexts gives the messages of a batch their texts: from the leader's packet, or from any node that has them. What nobody has
+// is missing here.
+func (n *Node) addTexts(ctx context.Context, e *entry, s *journal.Sealed) {
+	defer n.texts.applied(e.N)
+	if !slices.ContainsFunc(s.Batch.Events, func(e chat.Event) bool { return e.Message.Seq > 0 }) {
+		return
+	}
+	wait := time.NewTimer(awaitTexts)
+	defer wait.Stop()
+	for waiting := true; waiting; {
+		plain, more := n.texts.open(e.Epoch, e.N)
+		if plain != nil {
+			if wire.AddTexts(s, plain) == nil {
+				return
+			}
+			break
+		}
+		select {
+		case <-more: // nil: what has come cannot be opened
+		case <-wait.C:
+			waiting = false
+		case <-ctx.Done():
+			waiting = false
+		}
+	}
+	n.askTexts(ctx, e, s)
+}
+
+// textsWanted asks for the texts of a batch.
+type textsWanted struct {
+	Batch    uint64           `json:"batch"`
+	Requests []chat.RequestID `json:"requests"`
+}
+
+// textsHad is what a node has of that: all of them, or requests of its own.
+type textsHad struct {
+	Texts    []byte   `json:"texts,omitempty"`
+	Requests [][]byte `json:"requests,omitempty"`
+}
+
+func (n *Node) askTexts(ctx context.Context, e *entry, s *journal.Sealed) {
+	wanted := textsWanted{Batch: e.N}
+	for _, a := range s.Batch.Answers {
+		wanted.Requests = append(wanted.Requests, a.ID)
+	}
+	b, err := json.Marshal(wanted)
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	known := make(map[chat.RequestID]chat.Request)
+	for _, id := range wanted.Requests {
+		if r, ok := n.requests.find(id); ok {
+			known[id] = r
+		}
+	}
+	for _, node := range n.nodes.alive(e.By) {
+		if len(known) == len(wanted.Requests) {
+			break
+		}
+		call, cancel := context.WithTimeout(ctx, askForTexts)
+		answer, err := n.peers.Call(call, node, callTexts, b)
+		cancel()
+		var had textsHad
+		if err != nil || json.Unmarshal(answer, &had) != nil {
+			continue
+		}
+		if len(had.Texts) > 0 && wire.AddTexts(s, had.Texts) == nil {
+			return
+		}
+		for _, b := range had.Requests {
+			if r, err := wire.DecodeRequest(b); err == nil {
+				known[r.ID] = r
+			}
+		}
+	}
+	missing := wire.MissTexts(s, func(id chat.RequestID) (chat.Post, chat.Name, bool) {
+		r, ok := known[id]
+		post, is := r.Intent.(chat.Post)
+		return post, r.Who.Name, ok && is
+	})
+	if missing > 0 {
+		n.figures.gaps.Add(int64(missing))
+		n.log.Warn("cluster: no node has the texts of messages that are stored; they are shown as missed", "messages", missing, "batch", e.N)
+	}
+}
+
+// giveTexts answers a node that misses texts.
+func (n *Node) giveTexts(_ context.Context, _ string, request []byte) ([]byte, error) {
+	var wanted textsWanted
+	if err := json.Unmarshal(request, &wanted); err != nil {
+		return nil, err
+	}
+	var had textsHad
+	n.texts.mu.Lock()
+	for _, r := range slices.Backward(n.texts.recent) {
+		if r.batch == wanted.Batch {
+			had.Texts = slices.Clone(r.texts)
+			break
+		}
+	}
+	n.texts.mu.Unlock()
+	for _, id := range wanted.Requests {
+		if r, ok := n.requests.find(id); ok && had.Texts == nil {
+			b, err := wire.EncodeRequest(r)
+			if err != nil {
+				return nil, err
+			}
+			had.Requests = append(had.Requests, b)
+		}
+	}
+	return json.Marshal(had)
+}
