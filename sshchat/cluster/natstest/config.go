@@ -97,7 +97,7 @@ func (c *Cluster) config(i int, s settings, permissions string) string {
 	}
 	line("}")
 	line("authorization { users: [")
-	line("{ nkey: %s, %s }", public(c.t, c.node), permissions)
+	line("{ nkey: %s, permissions: {\n%s} }", public(c.t, c.node), permissions)
 	line("{ nkey: %s }", public(c.t, c.admin))
 	line("] }")
 	if len(c.servers) > 1 {

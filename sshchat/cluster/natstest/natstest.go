@@ -7,7 +7,6 @@ package natstest
 import (
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -278,7 +277,7 @@ func (c *Cluster) stop() {
 	for i, one := range c.servers {
 		c.check(one.kill())
 		if c.t.Failed() {
-			c.t.Log(fmt.Sprintf("the end of the log of %s:\n%s", one.name, c.Log(i)))
+			c.t.Logf("the end of the log of %s:\n%s", one.name, c.Log(i))
 		}
 	}
 }

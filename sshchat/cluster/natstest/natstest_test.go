@@ -11,23 +11,23 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// streamConfig is the stream of sshchat, with as many replicas as there are servers.
-func streamConfig(t testing.TB, c *Cluster) string {
+// makeStream makes the stream of sshchat, with as many replicas as there are servers.
+func makeStream(t testing.TB, c *Cluster, nc *nats.Conn) {
+	t.Helper()
+	makeStreamOf(t, nc, c.Len())
+}
+
+func makeStreamOf(t testing.TB, nc *nats.Conn, replicas int) {
 	t.Helper()
 	config, err := json.Marshal(map[string]any{
-		"name": "SSHCHAT", "subjects": []string{"sshchat.log"}, "storage": "file", "num_replicas": c.Len(), "retention": "limits",
+		"name": "SSHCHAT", "subjects": []string{"sshchat.log"}, "storage": "file", "num_replicas": replicas, "retention": "limits",
 		"discard": "old", "allow_direct": true, "deny_delete": true, "deny_purge": true,
 		"republish": map[string]any{"src": "sshchat.log", "dest": "sshchat.tail"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(config)
-}
-
-func makeStream(t testing.TB, c *Cluster, nc *nats.Conn) {
-	t.Helper()
-	if said := ask(t, nc, "$JS.API.STREAM.CREATE.SSHCHAT", streamConfig(t, c)); strings.Contains(said, `"error"`) {
+	if said := ask(t, nc, "$JS.API.STREAM.CREATE.SSHCHAT", string(config)); strings.Contains(said, `"error"`) {
 		t.Fatalf("create the stream: %s", said)
 	}
 }
