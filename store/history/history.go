@@ -68,6 +68,7 @@ type History struct {
 	segment     *segment
 	chain       chain // follows what is written, as a reader does
 	following   bool  // it takes the records of another, and has no windows
+	replicated  bool  // it has led or followed: others have the same records
 	rooms       map[chat.RoomName]*roomChain
 	checked     time.Time // when the ages of windows and archives were last checked
 	archived    int       // the number of the newest archive there ever was
@@ -344,7 +345,8 @@ func (h *History) endOld(tx *Transaction) {
 	}
 }
 
-// Close ends all windows, waits until that is durable and gives up the file.
+// Close ends all windows, waits until that is durable and gives up the file. Of a history that has led or followed others it ends
+// none: they would not have those records.
 func (h *History) Close() error {
 	h.committing.Lock()
 	defer h.committing.Unlock()
@@ -357,7 +359,10 @@ func (h *History) Close() error {
 		r.forgetPrepared()
 	}
 	h.workers.wait()
-	err := endTransaction(h).commit()
+	var err error
+	if !h.replicated {
+		err = endTransaction(h).commit()
+	}
 	for _, r := range h.rooms {
 		if r.open {
 			r.at.keys.wipe()

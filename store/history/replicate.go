@@ -75,6 +75,7 @@ func (h *History) Follow() {
 // follow drops what only a leader has: open and prepared windows, and the readers of each room. Called with committing
 // held.
 func follow(h *History) {
+	h.replicated = true
 	if h.following {
 		return
 	}

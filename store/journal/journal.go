@@ -219,6 +219,27 @@ func (j *Journal) Lead() { j.history.Lead(j.accounts.View().State) }
 // Follow ends that too: what the folder would write by itself from here on, as when it is closed, is not what others have.
 func (j *Journal) Follow() { j.history.Follow() }
 
+// Resign publishes the ends of the windows that are open, as an orderly stop of a folder that has no others writes them, and
+// leads no longer, whether that works or not. Without it those windows stay as they are, as after a crash.
+func (j *Journal) Resign() error {
+	defer j.history.Follow()
+	tx, err := j.history.NewEndTransaction()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if len(tx.Records()) == 0 {
+		return nil
+	}
+	if err := j.publish(nil, j.accounts.Changes(), tx); err != nil {
+		return err
+	}
+	if err := tx.Store(); err != nil {
+		return published(err)
+	}
+	return nil
+}
+
 // Replicate stores what the journal of another folder has published, in its order, and returns the batch with this folder's
 // own States; nil if there is none. What the folder has already, as after a crash, is compared and skipped.
 func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {

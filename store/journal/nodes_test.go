@@ -33,6 +33,7 @@ type folder struct {
 	accounts *accounts.Store
 	history  *history.History
 	audit    *audit.Log
+	submits  bool // its history's own events go to a hub
 	*journal.Journal
 }
 
@@ -47,7 +48,7 @@ type settings struct {
 
 // openFolder opens the folder on the disk, and makes it if there is none.
 func openFolder(d durable.FS, s settings) (f *folder, err error) {
-	f = &folder{disk: d}
+	f = &folder{disk: d, submits: s.submit != nil}
 	if f.accounts, err = accounts.OpenOn(d, "data", accounts.Options{WorkFactor: 4, FlushEvery: cmp.Or(s.flush, -1)}); err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
@@ -124,6 +125,15 @@ func (p *person) enrol(f *folder, h *chat.Hub, role chat.Role) error {
 	}
 	p.Login.Account = a.ID
 	return h.Decide(context.Background(), chat.TheServer, chat.CreateAccount{Account: a}, nil)
+}
+
+func mustText(t testing.TB, said string) chat.Text {
+	t.Helper()
+	clean, err := text.ParseText(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clean
 }
 
 func (p person) say(h *chat.Hub, room chat.RoomName, said string) error {

@@ -13,9 +13,11 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/durable/powercut"
+
+	"filippo.io/age"
 )
 
-// crowd is people who talk, come and go, edit, are banned and change their keys, all at once.
+// crowd is people who talk, come and go, edit, react, pin, are banned, get more keys and share the past with them, all at once.
 func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) []person {
 	t.Helper()
 	all := make([]person, people)
@@ -57,6 +59,15 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 					h.Decide(ctx, me.Caller, chat.SetTopic{Room: room, Topic: fmt.Sprint(k)}, nil)
 				case act == 7:
 					h.Amend(ctx, me.Caller, room, chat.Delete, 1+r.Uint64N(50), chat.Text{})
+				case act == 9:
+					h.Amend(ctx, me.Caller, room, chat.Edit, 1+r.Uint64N(50), mustText(t, fmt.Sprintf("%d corrects %d", i, k)))
+				case act == 10:
+					h.React(ctx, me.Caller, room, chat.React, 1+r.Uint64N(50), mustText(t, "👍"))
+				case act == 11:
+					h.Decide(ctx, me.Caller, chat.PinMessage{Room: room, Seq: 1 + r.Uint64N(50)}, nil)
+				case act == 12 && i == 1 && f.submits: // it opens each window
+					h.Decide(ctx, me.Caller, chat.AddKeys{ID: me.Login.Account, Keys: []chat.Key{newPerson(t, "other").key}}, nil)
+					f.history.Share(me.Name, []chat.RoomName{chat.General, room}, []age.Identity{me.identity})
 				case act == 8:
 					me.say(h, text.Direct(me.Name, all[(i+1)%people].Name), "just us")
 				default:
@@ -117,16 +128,6 @@ func same(a, b *powercut.Disk, x, y *folder) error {
 	if d := x.accounts.View().State.Since(y.accounts.View().State); !d.IsZero() {
 		return fmt.Errorf("the States differ: %+v", d)
 	}
-	names := func(d *powercut.Disk) (list []string) {
-		all, err := d.Names("data")
-		for _, name := range all {
-			if err == nil && len(name) > 20 && name[:16] == "message_history." && name[len(name)-5:] == ".json" {
-				list = append(list, name)
-			}
-		}
-		slices.Sort(list)
-		return list
-	}
 	if !slices.Equal(names(a), names(b)) {
 		return fmt.Errorf("archives: %v and %v", names(a), names(b))
 	}
@@ -138,10 +139,28 @@ func same(a, b *powercut.Disk, x, y *folder) error {
 	if one, two := lines(a, "message_history.json"), lines(b, "message_history.json"); !slices.EqualFunc(one, two, bytes.Equal) {
 		return fmt.Errorf("message_history.json: %d and %d lines, which differ", len(one), len(two))
 	}
+	if err := errors.Join(x.accounts.Checkpoint(), y.accounts.Checkpoint()); err != nil {
+		return err
+	}
+	if one, two := a.Content("data/users.json"), b.Content("data/users.json"); !bytes.Equal(one, two) {
+		return fmt.Errorf("users.json: %d and %d bytes, which differ", len(one), len(two))
+	}
 	if one, two := lines(a, "audit.jsonl"), lines(b, "audit.jsonl"); !slices.EqualFunc(one, two, bytes.Equal) {
 		return fmt.Errorf("audit.jsonl: %d and %d lines, which differ", len(one), len(two))
 	}
 	return nil
+}
+
+// names are those of the archives.
+func names(d *powercut.Disk) (list []string) {
+	all, err := d.Names("data")
+	for _, name := range all {
+		if err == nil && len(name) > 20 && name[:16] == "message_history." && name[len(name)-5:] == ".json" {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // lines are what a file holds, without blanks.
@@ -167,12 +186,14 @@ func TestReplicasAreEqual(t *testing.T) {
 			t.Parallel()
 			log, seed := newNodes(), powercut.Seed(t)
 			disk := powercut.New()
+			var h *chat.Hub
+			s.submit = func(e chat.Event) error { return h.Store(e) }
 			leader, err := openFolder(disk, s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			leader.Publish = log.publish
-			h := leader.hub(nil, 0)
+			h = leader.hub(nil, 0)
 			stop := run(h)
 			done, finish := context.WithCancel(context.Background())
 			var steady, shaky *powercut.Disk
@@ -204,7 +225,15 @@ func TestReplicasAreEqual(t *testing.T) {
 					t.Errorf("seed %d: %s: a reader opens %d messages, and %d of the leader's: %v", seed, name, len(two), len(one), err)
 				}
 			}
-			t.Logf("%d entries in the log, %d bytes of history", len(log.log), len(disk.Content("data/message_history.json")))
+			content := disk.Content("data/message_history.json")
+			shares := bytes.Count(content, []byte(`"t":"share"`))
+			for _, name := range names(disk) {
+				shares += bytes.Count(disk.Content("data/"+name), []byte(`"t":"share"`))
+			}
+			if shares == 0 {
+				t.Error("nobody shared anything")
+			}
+			t.Logf("%d entries in the log, %d bytes of history, %d shared heads", len(log.log), len(content), shares)
 			gap, err := openFolder(powercut.New(), s)
 			if err != nil {
 				t.Fatal(err)
@@ -224,5 +253,96 @@ func TestReplicasAreEqual(t *testing.T) {
 			}
 			t.Error("the control: a batch is missing, and nobody notices")
 		})
+	}
+}
+
+// A leader that resigns and closes its folder has written nothing that others do not have, and follows the next one when it is
+// back; with its resignation its windows have ended in all folders. The control is a folder that has no others: it ends its
+// windows as it is closed, for nobody else to know.
+func TestLeaderThatResigns(t *testing.T) {
+	t.Parallel()
+	ends := func(d *powercut.Disk) int {
+		return bytes.Count(d.Content("data/message_history.json"), []byte(`"t":"close"`))
+	}
+	for _, c := range []struct {
+		what           string
+		alone, resigns bool
+		ends           int
+	}{{"alone", true, false, 1}, {"closes", false, false, 0}, {"resigns", false, true, 1}} {
+		log, disks := newNodes(), []*powercut.Disk{powercut.New(), powercut.New()}
+		first, err := openFolder(disks[0], settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.alone {
+			first.Publish = log.publish
+			first.Lead()
+		}
+		alice, h := newPerson(t, "alice"), first.hub(nil, 0)
+		stop := run(h)
+		if err := errors.Join(alice.enrol(first, h, chat.Admin), alice.say(h, chat.General, "one"), alice.say(h, chat.General, "two"), stop()); err != nil {
+			t.Fatal(err)
+		}
+		if c.resigns {
+			if err := first.Resign(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := first.history.NewTransaction(nil, 0); err == nil {
+				t.Error("it has resigned, and leads")
+			}
+		}
+		before := lines(disks[0], "message_history.json")
+		if err := first.close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := ends(disks[0]); n != c.ends {
+			t.Errorf("%s: %d windows have ended in its file", c.what, n)
+		}
+		if c.alone {
+			continue
+		}
+		if after := lines(disks[0], "message_history.json"); !slices.EqualFunc(before, after, bytes.Equal) {
+			t.Errorf("%s: it wrote %d lines as it was closed", c.what, len(after)-len(before))
+		}
+		second, err := openFolder(disks[1], settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var applied uint64
+		takes := func(f *folder, from int) {
+			for _, e := range log.log[from:] {
+				s, err := e.decode(true)
+				if err == nil {
+					_, err = f.Replicate(s)
+				}
+				if err != nil {
+					t.Fatalf("%s: %v", c.what, err)
+				}
+				if s.Batch != nil {
+					applied = s.Batch.N
+				}
+			}
+		}
+		takes(second, 0)
+		second.Publish = log.publish
+		second.Lead()
+		h = second.hub(nil, applied)
+		stop = run(h)
+		if err := errors.Join(alice.say(h, chat.General, "three"), stop()); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if first, err = openFolder(disks[0], settings{}); err != nil {
+			t.Fatal(err)
+		}
+		takes(first, 0)
+		if err := same(disks[0], disks[1], first, second); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if said, err := alice.reads(first, chat.General); err != nil || fmt.Sprint(said) != "[one two three]" {
+			t.Errorf("%s: it reads %q: %v", c.what, said, err)
+		}
+		if err := errors.Join(first.close(), second.close()); err != nil {
+			t.Error(err)
+		}
 	}
 }
