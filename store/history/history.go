@@ -165,7 +165,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 		}
 		h.index.add(r)
 	}
-	check := func(last uint64) error { return h.checkArchives(dir, numbers, last) }
+	check := func(last uint64) error { return checkArchives(h, dir, numbers, last) }
 	if h.segment, err = openSegment(d, h.path, opt.Log, take, h.chain, check); err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func open(d durable.FS, dir string, opt Options) (*History, error) {
 
 // checkArchives refuses archives that do not belong to a live file that ends with the record last. Nothing has been
 // changed yet.
-func (h *History) checkArchives(dir string, numbers []int, last uint64) error {
+func checkArchives(h *History, dir string, numbers []int, last uint64) error {
 	err := newerArchive(h.archived, numbers)
 	if next := h.archived + 1; err == nil && slices.Contains(numbers, next) {
 		f, openErr := h.disk.Open(filepath.Join(dir, archiveName(next)))

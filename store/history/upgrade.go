@@ -41,7 +41,7 @@ func Check(d durable.FS, dir string) error {
 		return fmt.Errorf("open the history: %w", err)
 	}
 	numbers := archiveNumbers(names)
-	check := func(last uint64) error { return h.checkArchives(dir, numbers, last) }
+	check := func(last uint64) error { return checkArchives(h, dir, numbers, last) }
 	f, err := d.Open(h.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return check(0)
