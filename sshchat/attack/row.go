@@ -23,6 +23,7 @@ const (
 	Connections Group = "Connections"
 	Room        Group = "In the room"
 	Files       Group = "Files"
+	Nodes       Group = "Between nodes"
 )
 
 // Row is the row of one test. Its methods may be called from any goroutine of the test, and the last call of each counts.

@@ -439,7 +439,7 @@ func (p *Peers) takeReply(l *link, h header, ad, sealed []byte, public string, l
 	case whole:
 		reply, err := c.reply.result(l.node)
 		l.finish(c, reply, err)
-	default:
+	case c.reply.due():
 		return credit{c.number, int(c.reply.next)}, s
 	}
 	return credit{}, nil

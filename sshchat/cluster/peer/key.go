@@ -74,12 +74,16 @@ func parseKey(data []byte) (k *Key, err error) {
 			line = l
 		}
 	}
+	wrong := fmt.Errorf("its key is not %d bytes in base64", KeySize)
+	if len(line) != base64.StdEncoding.EncodedLen(KeySize) { // Decode needs room for all of it
+		return nil, wrong
+	}
 	agesplit.InSecret(func() {
-		private := make([]byte, KeySize+2) // base64 decodes in steps of three bytes
+		private := make([]byte, KeySize+2) // it decodes in steps of three bytes
 		defer clear(private)
-		n, wrong := base64.StdEncoding.Strict().Decode(private, line)
-		if len(line) != base64.StdEncoding.EncodedLen(KeySize) || wrong != nil || n != KeySize {
-			err = fmt.Errorf("its key is not %d bytes in base64", KeySize)
+		n, damaged := base64.StdEncoding.Strict().Decode(private, line)
+		if damaged != nil || n != KeySize {
+			err = wrong
 			return
 		}
 		k, err = keyOf(private[:n])

@@ -207,7 +207,7 @@ var errLost = errors.New("a part of it is missing")
 
 // add takes the next part, and reports whether that was the last.
 func (a *assembly) add(p part) (whole bool, err error) {
-	if p.index != a.next || len(p.data) > a.total(p)-len(a.data) || p.index > 0 && len(p.data) == 0 {
+	if p.index != a.next || len(p.data) > a.total(p)-len(a.data) || len(p.data) == 0 && a.total(p) > 0 {
 		return false, errLost
 	}
 	if p.index == 0 {
@@ -217,6 +217,11 @@ func (a *assembly) add(p part) (whole bool, err error) {
 	}
 	a.next++
 	return len(a.data) == a.first.total, nil
+}
+
+// due reports whether to tell the sender what has arrived: four times for what may be on the way at once.
+func (a *assembly) due() bool {
+	return int(a.next)%max(1, flowParts(len(a.first.data))/4) == 0
 }
 
 // total is the length of the whole, which the first part says.

@@ -46,10 +46,10 @@ const (
 	MaxRequest = 8 << 20  // bytes
 	MaxReply   = 64 << 20 // bytes
 
-	maxPart     = 512 << 10 // bytes of data in a packet, less where the servers' max_payload is less
-	creditParts = 8         // parts of a reply that are on the way at once
-	maxRunning  = 4096      // calls of one node that are being handled
-	maxOpen     = 32 << 20  // bytes of one node's requests whose parts have not all come
+	maxPart    = 512 << 10 // bytes of data in a packet, less where the servers' max_payload is less
+	flowBytes  = 4 << 20   // of a reply that are on the way at once, so that no server has to hold more for a slow node
+	maxRunning = 4096      // calls of one node that are being handled
+	maxOpen    = 32 << 20  // bytes of one node's requests whose parts have not all come
 
 	dialTime    = 5 * time.Second  // that a handshake may take
 	dialAgain   = time.Second      // after which it is begun anew, as its packet may be lost
@@ -158,7 +158,7 @@ func (p *Peers) Listen() error {
 	}
 	nobody, err := p.nc.Subscribe(p.inbox+"*.*", p.nobody)
 	if err == nil {
-		// Beyond it packets are lost. It must hold the replies that creditParts allows to be on the way.
+		// Beyond it packets are lost. It holds the replies to 64 calls at once that flowBytes lets be on the way.
 		err = packets.SetPendingLimits(1<<17, 256<<20)
 	}
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,19 +76,36 @@ func (r *rig) process(name string) *Peers { return r.processOf(name, "genesis", 
 
 func (r *rig) processOf(name, genesis string, known func(string) (string, bool)) *Peers {
 	r.t.Helper()
-	if r.keys[name] == nil {
-		r.keys[name] = newKey(r.t)
-		r.list.add(name, r.keys[name].Public())
-	}
-	p := New(r.connect(), genesis, name, r.keys[name], known, testLog(r.t))
+	p := New(r.connect(), genesis, name, r.key(name), known, testLog(r.t))
 	p.Handle("echo", func(_ context.Context, from string, request []byte) ([]byte, error) {
 		return fmt.Appendf(nil, "%s>%s: %s", from, name, request), nil
 	})
+	r.listen(p)
+	return p
+}
+
+// silent is a process of a node that is listed, with no handlers and not listening.
+func (r *rig) silent(name string) *Peers {
+	r.t.Helper()
+	return New(r.connect(), "genesis", name, r.key(name), r.list.known, testLog(r.t))
+}
+
+func (r *rig) listen(p *Peers) {
+	r.t.Helper()
 	if err := p.Listen(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(p.Close)
-	return p
+}
+
+// key is that of a node, which is listed with it when it is first asked for.
+func (r *rig) key(name string) *Key {
+	r.t.Helper()
+	if r.keys[name] == nil {
+		r.keys[name] = newKey(r.t)
+		r.list.add(name, r.keys[name].Public())
+	}
+	return r.keys[name]
 }
 
 // wait is longer than anything takes here.
@@ -142,52 +160,53 @@ func mustEchoIn(t *testing.T, p *Peers, to, text string) {
 
 func TestLongRequestsAndReplies(t *testing.T) {
 	t.Parallel()
-	for _, payload := range []int{0, 4 << 10} {
-		r := newRig(t, func() (o []natstest.Option) {
-			if payload > 0 {
-				o = append(o, natstest.MaxPayload(payload))
-			}
-			return o
-		}()...)
-		reply := make([]byte, MaxReply>>(payload>>10)) // 64 MiB, and 4 in small parts
-		rand.Read(reply)
-		r.process("a")
-		b := New(r.connect(), "genesis", "b", newKey(t), r.list.known, testLog(r.t))
-		r.list.add("b", b.key.Public())
-		b.Handle("more", func(_ context.Context, _ string, request []byte) ([]byte, error) {
-			return append(request, reply...), nil
-		})
-		b.Handle("long", func(_ context.Context, _ string, request []byte) ([]byte, error) { return reply, nil })
-		b.Handle("most", func(_ context.Context, _ string, request []byte) ([]byte, error) { return append(reply, 1), nil })
-		if err := b.Listen(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.Close)
-		a := r.process("c")
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() {
-				got, err := a.Call(context.Background(), "b", "long", nil)
-				if err != nil || !bytes.Equal(got, reply) {
-					t.Errorf("%d bytes, %v", len(got), err)
+	for _, c := range []struct {
+		name           string
+		options        []natstest.Option
+		calls          int
+		request, reply int
+	}{
+		{"usual", nil, 1, 0, 2 * flowBytes}, // ends with a full part
+		{"both", nil, 2, 2 << 20, 2*flowBytes + 1},
+		{"small parts", []natstest.Option{natstest.MaxPayload(4 << 10)}, 2, 100_000, flowBytes + 200_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, c.options...)
+			reply, request := make([]byte, c.reply), make([]byte, c.request)
+			rand.Read(reply[:1<<20])
+			rand.Read(request)
+			a, b := r.process("a"), r.silent("b")
+			b.Handle("long", func(_ context.Context, _ string, got []byte) ([]byte, error) {
+				if !bytes.Equal(got, request) {
+					t.Errorf("a request of %d bytes arrives as another, of %d", len(request), len(got))
 				}
+				return reply, nil
 			})
-			wg.Go(func() {
-				request := bytes.Repeat([]byte("x"), MaxRequest)
-				got, err := a.Call(context.Background(), "b", "more", request)
-				if len(reply)+MaxRequest > MaxReply {
-					if err == nil {
-						t.Error("a reply beyond the limit arrives")
+			r.listen(b)
+			var wg sync.WaitGroup
+			for range c.calls {
+				wg.Go(func() {
+					if got, err := a.Call(context.Background(), "b", "long", request); err != nil || !bytes.Equal(got, reply) {
+						t.Errorf("%d bytes, %v", len(got), err)
 					}
-				} else if err != nil || !bytes.Equal(got, append(request, reply...)) {
-					t.Errorf("%d bytes, %v", len(got), err)
-				}
-			})
-		}
-		wg.Wait()
-		if _, err := a.Call(wait(t), "b", "more", make([]byte, MaxRequest+1)); err == nil {
-			t.Error("a request beyond the limit is sent")
-		}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a, b := r.process("a"), r.silent("b")
+	b.Handle("too long", func(context.Context, string, []byte) ([]byte, error) { return make([]byte, MaxReply+1), nil })
+	r.listen(b)
+	if _, err := a.Call(wait(t), "b", "too long", make([]byte, MaxRequest+1)); err == nil || !strings.Contains(err.Error(), "8388608") {
+		t.Errorf("a request beyond the limit: %v", err)
+	}
+	if _, err := a.Call(wait(t), "b", "too long", nil); err == nil || !strings.Contains(err.Error(), "67108864") {
+		t.Errorf("a reply beyond the limit: %v", err)
 	}
 }
 
@@ -196,7 +215,7 @@ func TestErrors(t *testing.T) {
 	r := newRig(t)
 	a := r.process("a")
 	ctx := wait(t)
-	r.list.add("nobody", newKey(t).Public())
+	r.key("nobody")
 	begun := time.Now()
 	if _, err := a.Call(ctx, "nobody", "echo", nil); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody listens: %v", err)
@@ -210,15 +229,11 @@ func TestErrors(t *testing.T) {
 	if _, err := a.Call(ctx, "a", "echo", nil); err == nil {
 		t.Error("it calls itself")
 	}
-	b := New(r.connect(), "genesis", "b", newKey(t), r.list.known, testLog(r.t))
-	r.list.add("b", b.key.Public())
+	b := r.silent("b")
 	b.Handle("wrong", func(context.Context, string, []byte) ([]byte, error) { return nil, errors.New("no such room") })
 	b.Handle("panic", func(context.Context, string, []byte) ([]byte, error) { panic("poison") })
 	b.Handle("wait", func(ctx context.Context, _ string, _ []byte) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() })
-	if err := b.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	r.listen(b)
 	var remote *Error
 	if _, err := a.Call(ctx, "b", "wrong", nil); !errors.As(err, &remote) || remote.Node != "b" || remote.Text != "no such room" {
 		t.Errorf("a handler's error: %v", err)
@@ -244,3 +259,16 @@ func TestErrors(t *testing.T) {
 func testLog(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
+
+// offline is a connection to no server that keeps what is sent.
+func offline(t testing.TB) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect("nats://127.0.0.1:1", nats.RetryOnFailedConnect(true), nats.ReconnectWait(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func message(packet []byte) *nats.Msg { return &nats.Msg{Data: bytes.Clone(packet)} }

@@ -334,7 +334,7 @@ func (p *Peers) reply(ctx context.Context, g *guest, instance, call uint64, stat
 	var arrived *flow
 	if len(data) > size {
 		arrived = g.begin(call)
-		defer g.finish(call)
+		defer g.finish(call, arrived)
 	}
 	for {
 		n := min(size, len(data))
@@ -345,7 +345,7 @@ func (p *Peers) reply(ctx context.Context, g *guest, instance, call uint64, stat
 		if data = data[n:]; len(data) == 0 {
 			return
 		}
-		if !g.await(ctx, arrived, int(at.index)+1-creditParts) {
+		if !g.await(ctx, arrived, int(at.index)+1-flowParts(size)) {
 			p.log.Debug("gave up a reply: the other node takes no more of it", "node", g.node)
 			return
 		}
@@ -372,6 +372,9 @@ func (p *Peers) replyPart(g *guest, instance uint64, at part, data []byte) bool 
 	return err == nil
 }
 
+// flowParts is how many parts of that size are on the way at once.
+func flowParts(size int) int { return max(1, flowBytes/max(1, size)) }
+
 func (g *guest) begin(call uint64) *flow {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -380,10 +383,12 @@ func (g *guest) begin(call uint64) *flow {
 	return f
 }
 
-func (g *guest) finish(call uint64) {
+func (g *guest) finish(call uint64, f *flow) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.replies, call)
+	if g.replies[call] == f { // a process that restarted counts its calls anew
+		delete(g.replies, call)
+	}
 }
 
 // credit notes how many parts of a reply have arrived. The caller holds g.mu.
