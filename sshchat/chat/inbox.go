@@ -156,7 +156,11 @@ func (b *Inbox) deliver(s *Span) {
 		b.dirty = true
 		return
 	}
-	if s.Gap.To > p.last {
+	switch {
+	case s.Gap.To <= p.last:
+	case s.Room == b.at: // it shows that they are missing
+		p.last, p.mark, p.unflushed, b.unflushed = s.Gap.To, s.Gap.To, true, true
+	default:
 		from := max(s.Gap.From-1, p.last, p.mark)
 		p.lose(s.Room, int(max(s.Gap.To, from)-from))
 		p.last = s.Gap.To

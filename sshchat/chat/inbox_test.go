@@ -127,6 +127,22 @@ func TestInboxOfAReaderThatLagged(t *testing.T) {
 	wantInbox(t, b, fmt.Sprintf("general %d/0 @50", LogLines+50))
 }
 
+// What is missing in the room in view is read as it comes, as what is shown there; elsewhere it is unread.
+func TestInboxOfAGapInView(t *testing.T) {
+	h := start(t, &fakeJournal{}, "alice", "bob")
+	bob := name(t, "bob")
+	r, b := h.Reader(bob, From{Peek: true}), NewInbox(bob, h)
+	log := h.rooms[General].Log
+	for i, want := range []string{"general 0/0 @2", "general 2/0 @2"} {
+		if b.At(General); i > 0 {
+			b.At(RoomName{})
+		}
+		log.Append(Message{Room: General, Seq: log.Last() + 1, Kind: Missing, DisplaySeq: 1}, Message{Room: General, Seq: log.Last() + 2, From: name(t, "alice"), Kind: Say, DisplaySeq: 2})
+		b.Deliver(r.Spans(LogLines))
+		wantInbox(t, b, want)
+	}
+}
+
 func TestInboxCountsWhatIsShown(t *testing.T) {
 	h := start(t, &fakeJournal{}, "alice", "bob", "mallory")
 	bob, mallory := name(t, "bob"), name(t, "mallory")

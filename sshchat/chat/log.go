@@ -28,6 +28,7 @@ type Log struct {
 	first   uint64        // guarded by mu; position of entries[0]
 	last    uint64        // guarded by mu; Seq of the newest stored message, kept or not
 	dropped uint64        // guarded by mu; Seq of the newest stored message that is no longer kept
+	missing uint64        // guarded by mu; position after the newest entry that is Missing, which nobody is shown; 0: there is none
 	bytes   int           // guarded by mu; size of entries
 	lines   int           // kept at most; never changed
 	end     atomic.Uint64 // position after the newest entry; written with mu held
@@ -50,6 +51,9 @@ func (l *Log) Append(messages ...Message) {
 	for i := range messages {
 		l.bytes += messages[i].size()
 		l.last = max(l.last, messages[i].Seq)
+		if messages[i].Kind == Missing {
+			l.missing = l.first + uint64(len(l.entries)-len(messages)+i+1)
+		}
 		amends = amends || messages[i].Of > 0 && messages[i].Kind != Say
 	}
 	if amends {
@@ -104,7 +108,7 @@ func (l *Log) find(seq uint64) (Message, bool) {
 	// So many stored messages come after it; what is not stored stands between them.
 	for i := len(l.entries) - 1 - int(l.last-seq); i >= 0; i-- {
 		if l.entries[i].Seq == seq {
-			return l.entries[i], true
+			return l.entries[i], l.entries[i].Kind != Missing
 		}
 	}
 	return Message{}, false
@@ -135,7 +139,16 @@ func (l *Log) evict(lines, bytes int) {
 func (l *Log) Tail(n int) []Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.entries[max(0, len(l.entries)-n):len(l.entries):len(l.entries)]
+	return l.known(max(0, len(l.entries)-n), len(l.entries))
+}
+
+// known are the entries from one up to another, without those that are Missing. Called with mu held.
+func (l *Log) known(from, to int) []Message {
+	entries := l.entries[from:to:to]
+	if l.missing <= l.first+uint64(from) {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(m Message) bool { return m.Kind == Missing })
 }
 
 // before returns up to n of the last entries whose order is below the given one, or of all where that is 0,
@@ -147,7 +160,7 @@ func (l *Log) before(displaySeq uint64, n int) []Message {
 	if displaySeq > 0 {
 		end, _ = slices.BinarySearchFunc(l.entries, displaySeq, func(m Message, displaySeq uint64) int { return cmp.Compare(m.DisplaySeq, displaySeq) })
 	}
-	return l.entries[max(0, end-n):end:end]
+	return l.known(max(0, end-n), end)
 }
 
 // after returns what came after the message seq: the Seq of the newest, how many the log no longer keeps, and the
@@ -162,7 +175,8 @@ func (l *Log) after(seq uint64) (last uint64, lost int, entries []Message) {
 	for at > 0 && (l.entries[at-1].Seq == 0 || l.entries[at-1].Seq > seq) {
 		at--
 	}
-	return l.last, lost, l.entries[at:end:end]
+	entries = l.known(at, end)
+	return l.last, lost + end - at - len(entries), entries
 }
 
 // Cursor returns a cursor at the log's end.
@@ -220,7 +234,7 @@ func (l *Log) Kept() int {
 	return int(l.last - l.dropped)
 }
 
-// Gap is a run of stored messages that a reader was too late for; the zero Gap is none.
+// Gap is a run of stored messages that a reader was too late for, or whose text did not arrive; the zero Gap is none.
 type Gap struct {
 	From, To uint64 // Seqs, both included
 }
@@ -234,7 +248,8 @@ func (g Gap) Count() int {
 }
 
 // Next returns up to max entries the reader has not seen and moves past them. Messages that were dropped before
-// the reader came for them are the gap; they precede the returned entries. The caller must not change the entries.
+// the reader came for them, and those that are Missing, are the gap; they precede the returned entries, which end before the next
+// gap. The caller must not change the entries.
 func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
 	l := c.log
 	l.mu.Lock()
@@ -248,7 +263,10 @@ func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
 	}
 	from := int(c.next - l.first)
 	to := min(len(l.entries), from+max)
-	c.next += uint64(to - from)
+	if c.next < l.missing {
+		from, to = c.skipMissing(from, to, &gap)
+	}
+	c.next = l.first + uint64(to)
 	for i := to - 1; i >= from; i-- {
 		if seq := l.entries[i].Seq; seq > 0 {
 			c.seq = seq
@@ -256,6 +274,21 @@ func (c *Cursor) Next(max int) (entries []Message, gap Gap) {
 		}
 	}
 	return l.entries[from:to:to], gap
+}
+
+// skipMissing adds to the gap the Missing messages from which the entries begin, and ends them before the next one. Called with the
+// log's mu held.
+func (c *Cursor) skipMissing(from, to int, gap *Gap) (first, end int) {
+	for ; from < to && c.log.entries[from].Kind == Missing; from++ {
+		c.seq = c.log.entries[from].Seq
+		if gap.To == 0 {
+			gap.From = c.seq
+		}
+		gap.To = c.seq
+	}
+	for end = from; end < to && c.log.entries[end].Kind != Missing; end++ {
+	}
+	return from, end
 }
 
 // late reports whether entries were dropped before the reader came for them.

@@ -22,8 +22,8 @@ const (
 	React   Kind = "react"   // Text, an emoji, is a reaction to what Of said: one of a kind for each person
 	Unreact Kind = "unreact" // that reaction is taken back
 
-	// Missing is a message of which the hub knows only that it was said: its text did not arrive. It has a Seq, and neither
-	// author nor text. Batches have it, and never the journal or a reader: readers see a gap.
+	// Missing is a message of which this hub knows only that it was said: its text did not arrive. It has a Seq, and neither
+	// author nor text. Logs hold it in its place, and show nobody more than a gap. It is never stored.
 	Missing Kind = "missing"
 
 	// The kinds below are never stored and have no Seq: missing them loses nothing.
