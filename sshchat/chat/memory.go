@@ -127,7 +127,13 @@ func (h *Hub) KeepMemory() { h.keeps.Add(1) }
 
 // TakeMemory returns what rooms hold, those with the newest messages first. The hub's Run must have ended. Each log is empty
 // once its room was returned, so that what is taken is not in memory twice.
-func (h *Hub) TakeMemory() iter.Seq[RoomMemory] {
+func (h *Hub) TakeMemory() iter.Seq[RoomMemory] { return h.memory((*Log).take) }
+
+// Memory returns what rooms hold, those with the newest messages first, for another node of the cluster that starts. The hub may be
+// running, and keeps what it holds. Each room is as it is when its turn comes.
+func (h *Hub) Memory() iter.Seq[RoomMemory] { return h.memory((*Log).share) }
+
+func (h *Hub) memory(of func(*Log) (dropped uint64, entries []Message)) iter.Seq[RoomMemory] {
 	h.mu.RLock()
 	rooms := make([]*Room, 0, len(h.rooms))
 	newest := make(map[*Room]uint64)
@@ -141,8 +147,8 @@ func (h *Hub) TakeMemory() iter.Seq[RoomMemory] {
 	slices.SortFunc(rooms, func(a, b *Room) int { return cmp.Compare(newest[b], newest[a]) })
 	return func(yield func(RoomMemory) bool) {
 		for _, r := range rooms {
-			m := RoomMemory{Room: r.Name, Members: h.seats(r)}
-			m.Dropped, m.Entries = r.Log.take()
+			m := h.memoryOf(r, of)
+			m.Entries = slices.DeleteFunc(slices.Clone(m.Entries), func(e Message) bool { return !e.counts() && e.Kind != Notice })
 			if len(m.Entries) > 0 && !yield(m) {
 				return
 			}
@@ -150,17 +156,18 @@ func (h *Hub) TakeMemory() iter.Seq[RoomMemory] {
 	}
 }
 
-// Memory returns what rooms hold, those with the newest messages first, for another node that starts. The hub may be running, and
-// keeps what it holds.
-func (h *Hub) Memory() iter.Seq[RoomMemory] {
-	return func(func(RoomMemory) bool) {}
-}
-
-// seats lists the members of a room.
-func (h *Hub) seats(r *Room) []Seat {
-	state := h.state.Load()
+// memoryOf is what a room holds. Nobody joins or leaves it meanwhile.
+func (h *Hub) memoryOf(r *Room, of func(*Log) (dropped uint64, entries []Message)) RoomMemory {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	m := RoomMemory{Room: r.Name, Members: h.seats(r)}
+	m.Dropped, m.Entries = of(r.Log)
+	return m
+}
+
+// seats lists the members of a room. Called with mu held.
+func (h *Hub) seats(r *Room) []Seat {
+	state := h.state.Load()
 	var seats []Seat
 	for name, since := range r.members {
 		if a, known := state.ByName(name); known {
@@ -170,22 +177,33 @@ func (h *Hub) seats(r *Room) []Seat {
 	return seats
 }
 
-// take empties the log, and returns what of it can be taken along.
+// take empties the log, and returns what it held.
 func (l *Log) take() (dropped uint64, entries []Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	dropped, entries = l.dropped, l.entries
 	l.first += uint64(len(entries))
 	l.entries, l.bytes, l.dropped = nil, 0, l.last
-	return dropped, slices.DeleteFunc(slices.Clone(entries), func(m Message) bool { return !m.Kind.Stored() && m.Kind != Notice })
+	return dropped, entries
 }
 
-// RestoreMemory gives a room what it held before a planned restart, and reports whether it did. It is to be called before
-// Run, and before the hub is shared.
+// share returns what take does, and empties nothing. The caller must not change the entries.
+func (l *Log) share() (dropped uint64, entries []Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped, l.entries
+}
+
+// counts reports whether a log's entry has a Seq of its room.
+func (m *Message) counts() bool { return m.Kind.Stored() || m.Kind == Missing }
+
+// RestoreMemory gives a room what it held before a planned restart, or what it holds in another node of the cluster, and reports
+// whether it did. It is to be called before Run, and before the hub is shared. It changes m.Entries and keeps them.
 //
 // What was decided meanwhile holds: only an account that was in the room, and has not left it since, has a right to what it
 // held. What was said meanwhile too: if the history of the room goes further than its memory, an edit or a deletion may be
-// among what is missing, and the memory is not used. The error says that the memory is not what a room can hold.
+// among what is missing, and the memory is not used. In a cluster the memory may go further than the history: the rest comes
+// out of the journal. The error says that the memory is not what a room can hold.
 func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 	if err := m.check(); err != nil {
 		return false, fmt.Errorf("memory of %s: %w", m.Room, err)
@@ -194,7 +212,10 @@ func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[m.Room]
-	if r == nil || r.removed() || r.Log.holds() || r.Log.Last() != m.last() {
+	if r == nil || r.removed() || r.Log.holds() {
+		return false, nil
+	}
+	if h.leader != nil && !h.adopt(&m, r.Log.Last()) || r.Log.Last() != m.last() {
 		return false, nil
 	}
 	newest := m.Entries[len(m.Entries)-1].DisplaySeq
@@ -227,6 +248,40 @@ func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 	return true, nil
 }
 
+// maxAdopted is how many rooms are adopted at most.
+const maxAdopted = 1 << 18
+
+// adopt makes another node's memory of a room one of this hub, where the room ends with the message last, or returns false if that
+// does not have it. Each node counts what it has shown for itself, so entries get places by their time, which is the same on all
+// nodes: no two the same one, in whatever rooms, and those of several rooms in the order in which they were said.
+func (h *sequencer) adopt(m *RoomMemory, last uint64) bool {
+	if i := slices.IndexFunc(m.Entries, func(e Message) bool { return e.Seq > last }); i >= 0 {
+		m.Entries = m.Entries[:i]
+	}
+	if len(m.Entries) == 0 || m.Dropped > last || h.adopted == maxAdopted {
+		return false
+	}
+	const perMilli, latest = 8, 1 << 45 // places for each millisecond, up to the year 2109
+	m.Members = slices.Clone(m.Members)
+	slices.SortFunc(m.Members, func(a, b Seat) int { return cmp.Compare(a.From, b.From) })
+	seats, place := m.Members, uint64(0)
+	before := uint64(0)
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		for ; len(seats) > 0 && seats[0].From < e.DisplaySeq; seats = seats[1:] {
+			seats[0].From = before
+		}
+		place = max(place+1, min(uint64(max(0, e.At.UnixMilli()))*perMilli, latest))
+		before = FirstDisplaySeq + place*maxAdopted + h.adopted
+		e.DisplaySeq = before
+	}
+	for i := range seats {
+		seats[i].From = before
+	}
+	h.adopted++
+	return true
+}
+
 // last is the Seq of the newest stored message.
 func (m *RoomMemory) last() uint64 {
 	for _, e := range slices.Backward(m.Entries) {
@@ -248,12 +303,12 @@ func (m *RoomMemory) check() error {
 	seq, order := m.Dropped, uint64(0)
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		stored := e.Kind.Stored()
-		if stored {
+		counts := e.counts()
+		if counts {
 			seq++
 		}
-		if e.Room != m.Room || e.DisplaySeq <= order || e.From.IsZero() && stored || stored && e.Seq != seq ||
-			!stored && (e.Seq != 0 || e.Kind != Notice) || e.Of > 0 && e.Of >= seq || e.Of == 0 && (e.Kind.Amends() || e.Kind.Reacts()) {
+		if e.Room != m.Room || e.DisplaySeq <= order || e.From.IsZero() != (e.Kind == Missing) && counts || counts && e.Seq != seq ||
+			!counts && (e.Seq != 0 || e.Kind != Notice) || e.Of > 0 && e.Of >= seq || e.Of == 0 && (e.Kind.Amends() || e.Kind.Reacts()) {
 			return errMemory
 		}
 		order = e.DisplaySeq
@@ -268,6 +323,9 @@ func (l *Log) restore(m RoomMemory) {
 	l.entries, l.dropped = m.Entries, m.Dropped
 	for i := range l.entries {
 		l.bytes += l.entries[i].size()
+		if l.entries[i].Kind == Missing {
+			l.missing = l.first + uint64(i) + 1
+		}
 	}
 	l.end.Store(l.first + uint64(len(l.entries)))
 	l.evict(l.lines, LogBytes)

@@ -368,8 +368,7 @@ func TestMemoryOfRoomsThatNobodyComesBackTo(t *testing.T) {
 	if n := h.rooms[General].Log.Kept(); n != IdleLog+50 {
 		t.Fatalf("%d are kept", n)
 	}
-	m := RoomMemory{Room: General, Members: h.seats(h.rooms[General]), Entries: h.rooms[General].Log.Tail(LogLines)}
-	m.Entries = slices.DeleteFunc(slices.Clone(m.Entries), func(e Message) bool { return e.Seq == 0 }) // as take does with joins
+	m := slices.Collect(h.Memory())[0]
 	after := restored(t, h.View().State, map[RoomName]uint64{General: IdleLog + 50}, []RoomMemory{m})
 	now := time.Now()
 	passes(after, &now, time.Minute)

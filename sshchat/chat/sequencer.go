@@ -49,6 +49,7 @@ type sequencer struct {
 	waiting  map[RoomName][]*request // messages that the journal was not ready for, by room, in their order
 	idle     idleRooms
 
+	adopted    uint64    // rooms whose memory is another node's
 	restored   bool      // rooms hold what they held before a restart, and not all were looked at since
 	restoredBy time.Time // when they are; zero: not set yet
 
