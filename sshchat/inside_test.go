@@ -81,16 +81,12 @@ func startInsideWith(t *testing.T, limits sshchat.Limits, over func(userAccounts
 	if err != nil {
 		t.Fatal(err)
 	}
-	motd, err := store.OpenMotd(folder.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	node, state, applied := journaltest.NewMemory(users.View().State).Join()
 	stalls := new(atomic.Pointer[chan struct{}])
 	hub := chat.NewHub(chat.Config{Journal: stored{node, users, stalls}, State: state, Applied: applied, Clock: users.Moment, Log: log})
 	services := &command.Services{
-		Hub: hub, Accounts: over(userAccounts{users}), Passwords: passwords{users}, History: history{}, Commands: command.NewRegistry(), Motd: motd, Log: log,
+		Hub: hub, Accounts: over(userAccounts{users}), Passwords: passwords{users}, History: history{}, Commands: command.NewRegistry(), Log: log,
 	}
 	for _, change := range with {
 		change(services)

@@ -306,7 +306,7 @@ func (s *session) greet() {
 		return
 	}
 	services := s.server.services
-	if text := services.Motd.Get().String(); text != "" {
+	if text := services.Hub.View().Motd().String(); text != "" {
 		s.ui.Print(text)
 	}
 	if m := s.conn.missed; m.Count > 0 {

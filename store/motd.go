@@ -6,56 +6,100 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/durable"
 )
 
-// Motd is the message of the day, in the file motd: plain text that is shown at each login. Its methods may be called
-// from any goroutine.
+// Motd is the file motd: the message of the day as plain text, for people to see and to edit. What is shown is what was decided
+// (chat.State.Motd); the file follows that, and an edit of the file is a decision. Its methods may be called from any goroutine.
 type Motd struct {
-	path string
-	text atomic.Pointer[chat.Text]
+	path      string
+	inCluster bool
+
+	mu   sync.Mutex
+	text chat.Text // guarded by mu; in the file, as it was last read or written
 }
 
-// OpenMotd reads dir/motd, if there is one. Errors: chat.ErrTooLong, or the disk's.
-func OpenMotd(dir string) (*Motd, error) {
-	m := &Motd{path: filepath.Join(dir, "motd")}
-	return m, m.Reload()
+// OpenMotd reads dir/motd, if there is one. Errors: text.ErrTooLong and the like, or the disk's.
+func OpenMotd(dir string) (m *Motd, err error) {
+	m = &Motd{path: filepath.Join(dir, "motd"), inCluster: InCluster(dir)}
+	m.text, err = m.read()
+	return m, err
 }
 
-// Reload reads the file again. What it cannot take changes nothing.
-func (m *Motd) Reload() error {
-	var said chat.Text
+// read is what is in the file; empty if there is none.
+func (m *Motd) read() (said chat.Text, err error) {
 	b, err := os.ReadFile(m.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	default:
-		if said, err = text.ParseText(string(b)); err != nil && !errors.Is(err, text.ErrEmpty) {
-			return fmt.Errorf("%s: %w", m.path, err)
-		}
+	if errors.Is(err, fs.ErrNotExist) {
+		return said, nil
 	}
-	m.text.Store(&said)
+	if err != nil {
+		return said, err
+	}
+	if said, err = text.ParseText(string(b)); err != nil && !errors.Is(err, text.ErrEmpty) {
+		return chat.Text{}, fmt.Errorf("%s: %w", m.path, err)
+	}
+	return said, nil
+}
+
+// Begin has the file and what was decided agree, at a start. The file prevails: it was edited while the server was stopped, or is
+// as a change left it that was never confirmed to anyone. But on a node of a cluster what was decided prevails, since that may
+// have been confirmed on another node: there, an edit is taken by Reload.
+func (m *Motd) Begin(decided chat.Text, decide func(chat.Text) error) error {
+	m.mu.Lock()
+	said := m.text
+	m.mu.Unlock()
+	switch {
+	case said == decided:
+		return nil
+	case m.inCluster && !decided.IsEmpty():
+		return m.Write(decided)
+	}
+	return decide(said)
+}
+
+// Reload reads the file, and has decided what was edited in it. What cannot be taken changes nothing.
+func (m *Motd) Reload(decide func(chat.Text) error) error {
+	said, err := m.read()
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	was := m.text
+	m.text = said // else Write would write what is there
+	m.mu.Unlock()
+	if said == was {
+		return nil
+	}
+	if err := decide(said); err != nil {
+		m.mu.Lock()
+		m.text = was
+		m.mu.Unlock()
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
 	return nil
 }
 
-// Get is the text; empty if there is none.
-func (m *Motd) Get() chat.Text { return *m.text.Load() }
-
-// Set changes it, lastingly.
-func (m *Motd) Set(text chat.Text) error {
-	if _, err := durable.Replace(m.path, []byte(text.String()+"\n")); err != nil {
+// Write puts what was decided into the file, lastingly, unless it is there.
+func (m *Motd) Write(decided chat.Text) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if decided == m.text {
+		return nil
+	}
+	if _, err := durable.Replace(m.path, []byte(decided.String()+"\n")); err != nil {
 		return fmt.Errorf("write the message of the day: %w", err)
 	}
-	m.text.Store(&text)
+	m.text = decided
 	return nil
 }
 
-// Snapshot is the message of the day; empty if there is none.
+// Snapshot is the file, as it was last read or written.
 func (m *Motd) Snapshot() durable.Snapshot {
-	return durable.InMemory(filepath.Base(m.path), []byte(m.Get().String()+"\n"))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return durable.InMemory(filepath.Base(m.path), []byte(m.text.String()+"\n"))
 }

@@ -88,7 +88,7 @@ func quoteEmpty(word string) string {
 
 // reload takes what was changed by hand in the data folder: each part of it or nothing.
 func reload(ctx context.Context, st *stores, keys *hostkeys.Ring) (done []string, err error) {
-	if failed := st.motd.Reload(); failed != nil {
+	if failed := st.motd.Reload(st.setMotd(ctx)); failed != nil {
 		err = errors.Join(err, failed)
 	} else {
 		done = append(done, "motd: read")

@@ -141,7 +141,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		defer watched.serve(metricsListener, logger)()
 	}
 	running := runHub(hub)
-	if err := makeAdmins(ctx, s, hub, st.users, logger); err != nil {
+	if err := st.begin(ctx, s, logger); err != nil {
 		return errors.Join(err, running.end())
 	}
 	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, reachedAt(listeners)) })()
@@ -378,7 +378,7 @@ func newServices(s *settings, st *stores, hub *chat.Hub, keys ring, logger *slog
 	}
 	services := &command.Services{
 		Hub: hub, Accounts: userAccounts{st.users}, Passwords: st.users, SecondFactor: st.users, History: sealed{st.history}, Readers: command.NewReaders(runtime.GOMAXPROCS(0) / 2), Claim: claim, Commands: command.NewRegistry(),
-		ServerName: s.name, Themes: sshchat.Themes(), Version: version(), Motd: st.motd,
+		ServerName: s.name, Themes: sshchat.Themes(), Version: version(),
 		HostKeys: keys, Sign: keys.sign, Log: logger,
 	}
 	services.SetEntrance(s.entrance())

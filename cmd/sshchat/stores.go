@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -94,7 +95,29 @@ func (st *stores) openHub(logger *slog.Logger) (*chat.Hub, error) {
 	st.hub = chat.NewHub(chat.Config{
 		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
 	})
+	st.hub.Follow(func(before, after chat.View) {
+		if is := after.Motd(); is != before.Motd() {
+			if err := st.motd.Write(is); err != nil {
+				logger.Error("the file motd could not be written; the message of the day is set all the same", "err", err)
+			}
+		}
+	})
 	return st.hub, nil
+}
+
+// begin decides what the settings and the file motd say. The hub must run.
+func (st *stores) begin(ctx context.Context, s *settings, logger *slog.Logger) error {
+	if err := makeAdmins(ctx, s, st.hub, st.users, logger); err != nil {
+		return err
+	}
+	return st.motd.Begin(st.hub.View().Motd(), st.setMotd(ctx))
+}
+
+// setMotd decides what was edited in the file motd.
+func (st *stores) setMotd(ctx context.Context) func(chat.Text) error {
+	return func(said chat.Text) error {
+		return st.hub.Decide(ctx, chat.TheServer, chat.SetMotd{Text: said}, nil)
+	}
 }
 
 // upgrade gives a data folder of an older format the present one.
@@ -121,6 +144,11 @@ func upgrade(data string, logger *slog.Logger) error {
 
 // close closes all windows and writes what is not written yet.
 func (st *stores) close(logger *slog.Logger) {
+	if st.hub != nil {
+		if err := st.motd.Write(st.hub.View().Motd()); err != nil {
+			logger.Error("close the message of the day", "err", err)
+		}
+	}
 	if err := st.history.Close(); err != nil {
 		logger.Error("close the history", "err", err)
 	}

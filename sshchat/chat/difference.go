@@ -20,6 +20,7 @@ type Difference struct {
 	Pins         Entries[Pin, string]
 	Nodes        Entries[Node, string] // by Name
 	Registration *Registration         // nil: as before
+	Motd         *Text                 // nil: as before
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -51,7 +52,7 @@ func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Or
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
 	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
-		d.Allowlist == nil && d.Registration == nil && d.Reserved.IsZero() && d.Pins.IsZero() && d.Nodes.IsZero()
+		d.Allowlist == nil && d.Registration == nil && d.Motd == nil && d.Reserved.IsZero() && d.Pins.IsZero() && d.Nodes.IsZero()
 }
 
 // kind is what there is to know about the entries of one kind.
@@ -97,6 +98,9 @@ func (s *State) Since(before *State) Difference {
 	}
 	if is := s.registration; is != before.registration {
 		d.Registration = &is
+	}
+	if is := s.motd; is != before.motd {
+		d.Motd = &is
 	}
 	d.Rooms, d.RoomsRemoved = s.roomsSince(before)
 	return d
@@ -402,6 +406,9 @@ func (s *State) With(d Difference) (*State, error) {
 	}
 	if d.Registration != nil {
 		to.registration = *d.Registration
+	}
+	if d.Motd != nil {
+		to.motd = *d.Motd
 	}
 	if !d.Reserved.IsZero() {
 		to.countShapes()

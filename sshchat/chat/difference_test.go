@@ -82,6 +82,9 @@ func drawState(t *rapid.T, label string) *State {
 		p.Reserved = append(p.Reserved, named(rapid.IntRange(4, 8).Draw(t, label+" reserved name")))
 	}
 	p.Allowlist = Allowlist{flip("allowlist"), rapid.SliceOfN(rapid.SampledFrom([]string{"user1", "user2"}), 0, 2).Draw(t, label+" entries")}
+	if flip("motd") {
+		p.Motd = must(text.ParseText(fmt.Sprintf("see %d\nand more", len(names))))
+	}
 	p.Registration = rapid.SampledFrom([]Registration{"", Open, InviteOnly, Closed}).Draw(t, label+" registration")
 	return NewState(p)
 }

@@ -12,7 +12,8 @@ import (
 	"sshchat/sshchat/text"
 )
 
-// This file holds the intents about who may log in, who may post, and which nodes are part of the cluster:
+// This file holds the intents about the server as a whole: who may log in and post, its message of the day, and the nodes of its
+// cluster:
 //
 //	intent                     | moderator                                      | admin | the server
 //	Ban, Mute                  | of whom they outrank; not in the place of what | yes   | yes
@@ -22,6 +23,7 @@ import (
 //	CreateInvite, RevokeInvite   |        -                                       | yes   | yes
 //	SetAllowlist, Allow,       |        -                                       | yes   | yes
 //	Disallow, SetRegistration, |                                                |       |
+//	SetMotd,                   |                                                |       |
 //	AddNode, RemoveNode        |                                                |       |
 //	Expire                     |        -                                       |   -   | yes
 //
@@ -357,6 +359,17 @@ func (r Registration) admits(code string) error {
 		return nil
 	}
 	return ErrClosed
+}
+
+// SetMotd sets the message of the day. An empty text removes it.
+type SetMotd struct{ Text Text }
+
+func (in SetMotd) decide(tx *transaction) error {
+	err := tx.needs(Admin)
+	if err == nil {
+		tx.motd = in.Text
+	}
+	return err
 }
 
 // Node is a server of the cluster. Whoever has the private key to Key is let in by the others.

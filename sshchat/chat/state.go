@@ -26,6 +26,7 @@ type State struct {
 	nodes       []Node // of the cluster, in the order they were added; none if it is no cluster
 
 	registration Registration // empty: as the setting says
+	motd         Text         // the message of the day; empty: none
 }
 
 // StoredInvite is an invite as it is stored: reading it does not give the code.
@@ -152,6 +153,9 @@ func (s *State) Allowlist() Allowlist { return s.allowlist }
 
 // Registration is what was decided about who may register; empty if nothing was, and the setting decides.
 func (s *State) Registration() Registration { return s.registration }
+
+// Motd is the message of the day, which is shown at each login; empty if there is none.
+func (s *State) Motd() Text { return s.motd }
 
 // AllBans lists the bans, those that have ended too; the oldest first.
 func (s *State) AllBans() []Sanction { return slices.Clip(s.bans.list) }
@@ -281,6 +285,7 @@ type Parts struct {
 	Nodes       []Node
 
 	Registration Registration
+	Motd         Text
 }
 
 // NewState makes a State of parts that are well-formed: no name, ID, room or node is there twice.
@@ -288,7 +293,7 @@ func NewState(p Parts) *State {
 	s := &State{
 		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
 		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
-		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, nodes: p.Nodes, registration: p.Registration,
+		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, nodes: p.Nodes, registration: p.Registration, motd: p.Motd,
 	}
 	for i := range p.Accounts {
 		a := &p.Accounts[i]
@@ -311,7 +316,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.nodes, s.registration}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.nodes, s.registration, s.motd}
 }
 
 // Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.

@@ -99,7 +99,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
-		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on}, AddNode{node}, RemoveNode{node.Name},
+		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on}, AddNode{node}, RemoveNode{node.Name}, SetMotd{must(text.ParseText("see " + r.For(n)))},
 	}).Draw(t, "intent")
 	about = []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 	if _, is := in.(SetRegistration); is {
@@ -196,6 +196,9 @@ func (w *world) holds(t *rapid.T, who Caller, in Intent, after *State) {
 	if len(w.comesIn()) > 0 && len((&world{State: after, at: w.at}).comesIn()) == 0 {
 		t.Fatalf("%+v by %s leaves no admin", in, who.Name)
 	}
+	if after.Motd() != w.Motd() && w.rank(who, General) < RankAdmin {
+		t.Fatalf("%s sets the message of the day", who.Name)
+	}
 	if !slices.Equal(after.Nodes(), w.Nodes()) {
 		if err := CheckNodes(after.Nodes()); err != nil || len(after.Nodes()) == 0 || w.rank(who, General) < RankAdmin {
 			t.Fatalf("%+v by %s leads to the nodes %+v: %v", in, who.Name, after.Nodes(), err)
@@ -240,6 +243,7 @@ func (w *world) touched(after *State) map[string]bool {
 	note("invites", w.AllInvites(), after.AllInvites())
 	note("allowlist", w.Allowlist(), after.Allowlist())
 	note("nodes", w.Nodes(), after.Nodes())
+	note("motd", w.Motd(), after.Motd())
 	note("registration", w.Registration(), after.Registration())
 	return all
 }

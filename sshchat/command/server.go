@@ -18,7 +18,7 @@ import (
 var _ = add(&Command{
 	Name: "motd", Aliases: []string{"motd get"}, Brief: "show the message of the day", Group: Reading, UIs: Both, Effect: Reads, List: true, Account: true, Words: 0,
 	Run: func(_ context.Context, c *Call) error {
-		if text := c.Motd.Get().String(); text != "" {
+		if text := c.Hub.View().Motd().String(); text != "" {
 			c.Printf("%s\n", text)
 			return nil
 		}
@@ -30,7 +30,7 @@ var _ = add(&Command{
 var _ = add(&Command{
 	Name: "motd set", Args: "[TEXT|-]", Brief: "set the message of the day", More: "Without a text, the message is removed.", ExecMore: "With -, it is read from standard input.",
 	UIs: Both, Effect: ChangesServer, Says: withText, Role: chat.Admin, Text: true,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		said := c.Text
 		if said == "-" && c.UI == Exec {
 			var err error
@@ -45,7 +45,7 @@ var _ = add(&Command{
 				return failed("%v", err)
 			}
 		}
-		if err := c.Motd.Set(clean); err != nil {
+		if err := c.decide(ctx, chat.SetMotd{Text: clean}); err != nil {
 			return err
 		}
 		c.Notef("The message of the day is set.")

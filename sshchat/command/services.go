@@ -27,7 +27,6 @@ type Services struct {
 	Live          Live
 	LoginAttempts LoginAttempts
 	Sources       Sources
-	Motd          Motd
 	HostKeys      HostKeys
 	Cluster       Cluster                                                     // nil: the server is not part of a cluster
 	Backup        func(ctx context.Context, w io.Writer, hostKeys bool) error // a tar of the data folder
@@ -271,13 +270,6 @@ type SignedTip struct {
 	Hash, By string // of the last line; the key's fingerprint
 	At       time.Time
 	When     string // "start" or "stop": what the server did then
-}
-
-// Motd is the message of the day.
-type Motd interface {
-	Get() chat.Text
-	// Set returns once the change survives a power cut.
-	Set(text chat.Text) error
 }
 
 // Cluster is the other nodes, as far as this one hears of them. Which there are is decided (chat.State.Nodes).

@@ -38,6 +38,9 @@ func EncodeDifference(d chat.Difference) ([]byte, error) {
 	if d.Registration != nil {
 		o.value("registration", *d.Registration)
 	}
+	if d.Motd != nil {
+		o.value("motd", d.Motd.String())
+	}
 	writeEntries(&o, "pins", d.Pins, func(pin chat.Pin) { writePin(p, pin) })
 	writeEntries(&o, "nodes", d.Nodes, func(n chat.Node) { p.Value(n) })
 	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
@@ -141,6 +144,11 @@ func DecodeDifference(b []byte) (d chat.Difference, err error) {
 		"registration": func(v strictjson.Value) error {
 			to, err := readRegistration(v)
 			d.Registration = &to
+			return err
+		},
+		"motd": func(v strictjson.Value) error {
+			to, err := readMotd(v)
+			d.Motd = &to
 			return err
 		},
 		"pins":     func(v strictjson.Value) error { return readEntries(v, each(readPin), &d.Pins) },

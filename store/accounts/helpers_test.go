@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 // deciding is held while a test decides something: the chat has one order of what is decided.
@@ -239,4 +240,12 @@ func checkpoint(t testing.TB, u *Store) {
 // spend takes a code.
 func (f *twoFactor) spend(id string, secret []byte, code string) error {
 	return f.users.decide(f.users.Spend(id, secret, code))
+}
+
+func said(s string) chat.Text {
+	words, err := text.ParseText(s)
+	if err != nil {
+		panic(err)
+	}
+	return words
 }

@@ -88,7 +88,9 @@ func (s *tale) intent() chat.Intent {
 	}
 	a := all[s.r.IntN(len(all))]
 	node := fmt.Sprintf("node%d", s.r.IntN(4))
-	switch s.r.IntN(10) {
+	switch s.r.IntN(11) {
+	case 10:
+		return chat.SetMotd{Text: said(fmt.Sprintf("see\n%d", s.n))}
 	case 8:
 		return chat.AddNode{Node: chat.Node{Name: node, Key: base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", s.n))}}
 	case 9:

@@ -60,6 +60,7 @@ func (r *reader) readFile(doc strictjson.Value) error {
 		"invites":      func(v strictjson.Value) error { return items(v, readInvite, &r.parts.Invites) },
 		"allowlist":    func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
 		"registration": func(v strictjson.Value) (err error) { r.parts.Registration, err = readRegistration(v); return err },
+		"motd":         func(v strictjson.Value) (err error) { r.parts.Motd, err = readMotd(v); return err },
 		"reserved":     strictjson.To(&r.parts.Reserved),
 		"pins":         func(v strictjson.Value) error { return items(v, readPin, &pins) },
 		"nodes":        r.readNodes,

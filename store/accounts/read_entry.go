@@ -103,6 +103,19 @@ func readRegistration(v strictjson.Value) (to chat.Registration, err error) {
 	return "", fmt.Errorf("registration is %q; it must be open, invite or closed", to)
 }
 
+// readMotd reads the message of the day, which may be empty.
+func readMotd(v strictjson.Value) (chat.Text, error) {
+	var words string
+	if err := v.Into(&words); err != nil {
+		return chat.Text{}, err
+	}
+	said, err := text.ParseText(words)
+	if errors.Is(err, text.ErrEmpty) {
+		return chat.Text{}, nil
+	}
+	return said, err
+}
+
 // readAllowlist reads the list; an empty JSON list is how a server begins.
 func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	if v.IsList() {

@@ -14,6 +14,7 @@ import (
 	"sshchat/store/strictjson"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 )
 
 func writeUsers(t testing.TB, dir, content string) {
@@ -125,6 +126,9 @@ var malformed = []struct {
 	{"node twice", withNode(oneNode + "},\n{" + strings.Replace(oneNode, "c", "d", 1)), 4, "already a node a"},
 	{"key of two nodes", withNode(oneNode + "},\n{" + strings.Replace(oneNode, `:"a"`, `:"b"`, 1)), 4, "that of node a"},
 	{"too many nodes", withNode(manyNodes(chat.MaxNodes + 1)), 3 + chat.MaxNodes, "at most 32"},
+	{"message of the day of another kind", "{\"users\":[],\n\"motd\":[]}", 2, "motd"},
+	{"message of the day that is null", "{\"users\":[],\n\"motd\":null}", 2, "null"},
+	{"message of the day too long", "{\"users\":[],\n\"motd\":\"" + strings.Repeat("x", text.MaxText+1) + "\"}", 2, "4096"},
 	{"since below", oneRoom("{\"name\":\"go\",\"members\":[\n{\"name\":\"alice\",\"since\":-1}]}"), 6, "since"},
 }
 

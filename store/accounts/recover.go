@@ -248,6 +248,9 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 	if d.Allowlist != nil {
 		add("allowlist", "")
 	}
+	if d.Motd != nil {
+		add("message of the day", "")
+	}
 	if d.Registration != nil {
 		add("registration", string(*d.Registration))
 	}

@@ -31,6 +31,10 @@ func encode(s *chat.State, upto uint64) ([]byte, error) {
 		p.Text(",\n \"registration\":")
 		p.Value(parts.Registration)
 	}
+	if !parts.Motd.IsEmpty() {
+		p.Text(",\n \"motd\":")
+		p.Value(parts.Motd.String())
+	}
 	p.Text(",\n \"reserved\":[")
 	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
 	if len(parts.Pins) > 0 {
