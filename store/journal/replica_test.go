@@ -346,3 +346,68 @@ func TestLeaderThatResigns(t *testing.T) {
 		}
 	}
 }
+
+// What a journal publishes of messages names no author and has no text, whatever they do: speak, act, edit, delete, react,
+// reply. The control is what goes beside it.
+func TestPublishedMessagesNameNobody(t *testing.T) {
+	t.Parallel()
+	log := newNodes()
+	f, err := openFolder(powercut.New(), settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.close() })
+	f.Publish = log.publish
+	h, author, other := f.hub(nil, 0), newPerson(t, "bartholomew"), newPerson(t, "wilhelmina")
+	stop := run(h)
+	ctx := context.Background()
+	if err := errors.Join(author.enrol(f, h, chat.Admin), other.enrol(f, h, chat.User), other.say(h, chat.General, "it begins the window")); err != nil {
+		t.Fatal(err)
+	}
+	begun := len(log.log)
+	said, err := h.Post(ctx, author.Caller, chat.General, chat.Say, mustText(t, "unmistakable words"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, do := range []func() (chat.Message, error){
+		func() (chat.Message, error) {
+			return h.Amend(ctx, author.Caller, chat.General, chat.Edit, said.Seq, mustText(t, "unmistakable edit"))
+		},
+		func() (chat.Message, error) {
+			return h.React(ctx, author.Caller, chat.General, chat.React, said.Seq, mustText(t, "👍"))
+		},
+		func() (chat.Message, error) {
+			return h.Reply(ctx, author.Caller, chat.General, said.Seq, mustText(t, "unmistakable reply"))
+		},
+		func() (chat.Message, error) {
+			return h.Post(ctx, author.Caller, chat.General, chat.Me, mustText(t, "waves unmistakable"))
+		},
+		func() (chat.Message, error) {
+			return h.Amend(ctx, author.Caller, chat.General, chat.Delete, said.Seq, chat.Text{})
+		},
+	} {
+		if _, err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	beside := 0
+	for i, e := range log.log[begun:] {
+		for _, secret := range []string{"bartholomew", "wilhelmina", "unmistakable", "👍", "edit", "react"} {
+			if bytes.Contains(e.log, []byte(secret)) {
+				t.Errorf("entry %d has %q", i, secret)
+			}
+			if bytes.Contains(e.texts, []byte(secret)) {
+				beside++
+			}
+		}
+	}
+	if beside < 8 {
+		t.Errorf("the control: beside the entries there are %d of them", beside)
+	}
+	if n := len(log.log) - begun; n < 6 {
+		t.Errorf("%d entries, of 6 messages", n)
+	}
+}
