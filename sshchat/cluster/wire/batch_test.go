@@ -210,10 +210,22 @@ func TestMissedTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := s.Batch.Answers[1].ID
 	lost := MissTexts(&got, func(id chat.RequestID) (chat.Post, chat.Name, bool) {
-		m := s.Batch.Events[1].Message
-		return chat.Post{Room: m.Room, Kind: m.Kind, Text: m.Text, Of: m.Of}, m.From, id == mine
+		m := s.Batch.Events[id.N-1].Message
+		p := chat.Post{Room: m.Room, Kind: m.Kind, Text: m.Text, Of: m.Of}
+		switch id {
+		case s.Batch.Answers[1].ID:
+			return p, m.From, true
+		case s.Batch.Answers[2].ID:
+			p.Room = room(t, "another")
+			return p, m.From, true
+		case s.Batch.Answers[3].ID:
+			p.Kind = chat.Notice
+			return p, m.From, true
+		case s.Batch.Answers[4].ID:
+			return p, chat.Name{}, true
+		}
+		return p, m.From, false
 	})
 	if lost != 5 {
 		t.Errorf("%d of 6 are missing, one is known", lost)

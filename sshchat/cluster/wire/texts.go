@@ -136,9 +136,10 @@ func MissTexts(s *journal.Sealed, known func(chat.RequestID) (chat.Post, chat.Na
 		if a.Event < 0 || !lacksText(&s.Batch.Events[a.Event]) {
 			continue
 		}
-		if p, from, ok := known(a.ID); ok {
+		m := &s.Batch.Events[a.Event].Message
+		if p, from, ok := known(a.ID); ok && p.Room == m.Room && p.Kind.Stored() && !from.IsZero() { // another node may have answered anything
 			t := said{from, p.Kind, p.Of, p.Text}
-			t.addTo(&s.Batch.Events[a.Event].Message)
+			t.addTo(m)
 		}
 	}
 	for i := range s.Batch.Events {
