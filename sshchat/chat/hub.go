@@ -36,6 +36,7 @@ func NewHub(c Config) *Hub {
 		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
+	q.running, q.ended = context.WithCancel(context.Background())
 	q.state.Store(c.State)
 	q.shown.Store(c.Applied)
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}

@@ -19,7 +19,24 @@ type seat struct {
 
 func (s *seat) Here() bool { return s.leads.Load() == s.hub }
 
-func (s *seat) Order(ctx context.Context, r Request) error { return s.leads.Load().Order(ctx, r) }
+func (s *seat) Order(ctx context.Context, r Request) error {
+	answer := make(chan error, 1)
+	switch h := s.leads.Load(); h {
+	case nil:
+	case s.hub:
+		return h.Order(ctx, r)
+	default: // it is asked over a network
+		go func() { answer <- h.Order(context.WithoutCancel(ctx), r) }()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-time.After(time.Second):
+		return ErrNoAnswer
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // realm is two hubs over one log, each of which may lead.
 type realm struct {
@@ -352,6 +369,54 @@ func TestSlowRoomAsTheLeadMoves(t *testing.T) {
 			if _, err := h.Post(t.Context(), h.caller(name(t, "alice")), dev, Say, words("x")); !errors.Is(err, want) {
 				t.Errorf("message %d: %v, not %v", i, err, want)
 			}
+		}
+	})
+}
+
+// Who hangs up while the answer is on its way to another hub learns it all the same, as with one process: they do not say again what
+// was said. Nobody waits for a leader that does not come, once they have hung up or their hub stops.
+func TestAnswerOnItsWayAsTheCallerHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRealm(t, nil)
+		appends := make(chan struct{})
+		r.spots[0].refuse = func(Batch) error { <-appends; return nil }
+		running(t, r.hubs[0])
+		h := r.hubs[1]
+		life, stop := context.WithCancel(t.Context())
+		go h.Run(life)
+		type result struct {
+			seq uint64
+			err error
+		}
+		post := func(ctx context.Context) <-chan result {
+			got := make(chan result, 1)
+			go func() {
+				m, err := h.Post(ctx, h.caller(name(t, "alice")), General, Say, words("hello"))
+				got <- result{m.Seq, err}
+			}()
+			synctest.Wait()
+			return got
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		got := post(ctx)
+		hangUp()
+		close(appends)
+		if is := <-got; is.err != nil || is.seq != 1 {
+			t.Errorf("hung up: message %d, %v", is.seq, is.err)
+		}
+		r.leads.Store(nil)
+		ctx, hangUp = context.WithCancel(t.Context())
+		got, left := post(ctx), post(t.Context())
+		hangUp()
+		if is := <-got; !errors.Is(is.err, context.Canceled) {
+			t.Errorf("hung up without a leader: %v", is.err)
+		}
+		stop()
+		if is := <-left; !errors.Is(is.err, ErrStopping) {
+			t.Errorf("their hub stops: %v", is.err)
+		}
+		if n := len(h.requests.waiting); n > 1 {
+			t.Errorf("%d requests wait", n)
 		}
 	})
 }

@@ -28,14 +28,16 @@ type sequencer struct {
 	clock         func() Moment
 	state         atomic.Pointer[State] // what has been decided; written only by Run
 	requests      requests
-	leader        Leader        // where requests are ordered; nil: here
-	queue         chan *request // read by Run alone; never closed
-	awaitPrepared chan RoomName // read by Run alone: the journal is ready for the messages that wait in a room
-	asks          chan struct{} // read by Run alone: somebody asks whether it answers
-	stop          chan struct{} // closed by Run when it ends: nothing is taken any more
-	posted        atomic.Int64  // messages shown since the start
-	setBack       atomic.Int64  // times that the clock was set back
-	shown         atomic.Uint64 // the last batch that is applied
+	leader        Leader          // where requests are ordered; nil: here
+	queue         chan *request   // read by Run alone; never closed
+	awaitPrepared chan RoomName   // read by Run alone: the journal is ready for the messages that wait in a room
+	asks          chan struct{}   // read by Run alone: somebody asks whether it answers
+	stop          chan struct{}   // closed by Run when it ends: nothing is taken any more
+	running       context.Context // ends with Run, after stop is closed
+	ended         func()          // ends running
+	posted        atomic.Int64    // messages shown since the start
+	setBack       atomic.Int64    // times that the clock was set back
+	shown         atomic.Uint64   // the last batch that is applied
 	followers     []func(before, after View)
 	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
 
@@ -63,7 +65,8 @@ type sequencer struct {
 // Leader is where the hub's requests are ordered: at the hub that leads, which may be this one, and may change.
 type Leader interface {
 	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if the
-	// outcome is unknown, so that it has to be sent again; ErrStopping. It waits while no hub leads.
+	// outcome is unknown, so that it has to be sent again; ErrStopping. While no hub leads it waits, and returns ErrNoAnswer
+	// now and then. Its ctx ends with the hub's Run.
 	Order(ctx context.Context, r Request) error
 	// Here reports whether this hub orders requests at the moment. It is cheap, and may be called from any goroutine.
 	Here() bool
@@ -138,13 +141,16 @@ func (h *sequencer) enqueue(ctx context.Context, req *request) error {
 // resendAfter is the longest pause before a request is sent again.
 const resendAfter = 100 * time.Millisecond
 
-// ask has the leader order a request, and sends it again as long as it is not known what became of it.
+// ask has the leader order a request, and sends it again as long as it is not known what became of it, and ctx has not ended.
+// An answer that is on its way is waited for even then.
 func (h *sequencer) ask(ctx context.Context, req *request) error {
 	for pause := time.Duration(0); ; pause = min(2*pause+time.Millisecond, resendAfter) {
-		err := h.leader.Order(ctx, req.Request)
+		err := h.leader.Order(h.running, req.Request)
 		switch {
 		case err == nil:
 			return h.answered(req)
+		case h.running.Err() != nil && errors.Is(err, context.Canceled):
+			return h.answered(req) // or not, for Run has ended
 		case !errors.Is(err, ErrNoAnswer):
 			h.requests.close(req)
 			return err
@@ -225,6 +231,7 @@ func (h *sequencer) answered(req *request) error {
 // and answers. It returns nil when ctx ends, after what was queued, and an error that wraps ErrJournalDead when the
 // journal can store nothing more; after notifying the rooms.
 func (h *sequencer) Run(ctx context.Context) error {
+	defer h.ended()
 	defer close(h.stop)
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()

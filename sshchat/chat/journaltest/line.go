@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"sshchat/sshchat/chat"
 )
@@ -81,6 +82,8 @@ func (l *Line) Order(ctx context.Context, r chat.Request) error {
 	if errors.Is(err, chat.ErrStopping) {
 		select {
 		case <-changed:
+			return chat.ErrNoAnswer
+		case <-time.After(time.Second): // who asks may not be there any more
 			return chat.ErrNoAnswer
 		case <-ctx.Done():
 			return ctx.Err()
