@@ -118,6 +118,9 @@ func (d *deployed) run(servers ...int) {
 	for _, i := range servers {
 		d.WaitReady(d.t, i)
 	}
+	if len(servers) == 3 {
+		d.waitTogether(d.t)
+	}
 }
 
 // public makes the keys of three nodes, of which the test is the first.

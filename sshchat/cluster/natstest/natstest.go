@@ -81,6 +81,7 @@ func start(t testing.TB, count int, options []Option) *Cluster {
 	for i := range c.servers {
 		c.WaitReady(t, i)
 	}
+	c.waitTogether(t)
 	return c
 }
 
@@ -154,7 +155,7 @@ func (c *Cluster) ConnectAdmin(t testing.TB, i int, options ...nats.Option) *nat
 func (c *Cluster) connect(t testing.TB, url string, user nkeys.KeyPair, options []nats.Option) *nats.Conn {
 	t.Helper()
 	standard := []nats.Option{
-		nats.Nkey(public(t, user), user.Sign),
+		nats.Nkey(public(t, user), user.Sign), nats.Timeout(10 * time.Second),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // nothing is printed; tests look at LastError
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectWait(50 * time.Millisecond), nats.MaxReconnects(-1),
 	}
@@ -212,6 +213,39 @@ func (c *Cluster) WaitReady(t testing.TB, i int) {
 			t.Fatalf("%s is not ready: %v %s\n%s", c.servers[i].name, err, health.Error, c.Log(i))
 		}
 	}
+}
+
+// waitTogether waits until the server that places streams knows that all others are there: it refuses to place one before, even
+// if each server is ready.
+func (c *Cluster) waitTogether(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for i, one := range c.servers {
+			var answer struct {
+				Meta *struct { // nil on a server alone
+					Leader   string
+					Size     int `json:"cluster_size"`
+					Replicas []struct{ Current, Offline bool }
+				} `json:"meta_cluster"`
+			}
+			if one.silent() || c.Ask(i, "/jsz", &answer) != nil {
+				continue
+			}
+			if answer.Meta == nil {
+				return
+			}
+			there := 1
+			for _, r := range answer.Meta.Replicas {
+				if r.Current && !r.Offline {
+					there++
+				}
+			}
+			if answer.Meta.Leader == one.name && there == answer.Meta.Size {
+				return
+			}
+		}
+	}
+	t.Fatal("the servers do not find each other")
 }
 
 // WaitLeader waits until one of the servers leads a stream, and returns which.

@@ -155,8 +155,18 @@ func (s *server) kill() error {
 	return nil
 }
 
-func (s *server) freeze() error { return s.signal("freeze", freezeSignal, true) }
-func (s *server) thaw() error   { return s.signal("thaw", thawSignal, false) }
+// freeze returns when nothing in the process runs any more.
+func (s *server) freeze() error {
+	if err := s.signal("freeze", freezeSignal, true); err != nil {
+		return err
+	}
+	if err := waitStopped(s.pid()); err != nil {
+		return fmt.Errorf("freeze %s: %w", s.name, err)
+	}
+	return nil
+}
+
+func (s *server) thaw() error { return s.signal("thaw", thawSignal, false) }
 
 func (s *server) signal(what string, signal os.Signal, frozen bool) error {
 	s.mu.Lock()

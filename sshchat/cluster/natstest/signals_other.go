@@ -5,3 +5,5 @@ package natstest
 import "syscall"
 
 func endWithParent() *syscall.SysProcAttr { return nil }
+
+func waitStopped(int) error { return nil }

@@ -23,6 +23,7 @@ func check(t *testing.T, monitors []string, replicas int, ca string, warnings, f
 	if err != nil {
 		t.Fatal(err)
 	}
+	client.Timeout = time.Minute // beside other tests
 	warned, err := Check(context.Background(), client, monitors, replicas)
 	match(t, "warning", warned, warnings)
 	var found []string
