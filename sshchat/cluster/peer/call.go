@@ -28,8 +28,7 @@ type dial struct {
 	id      uint64      // guarded by the link's mu; of the attempt under way
 	answers chan answer // of one place: what came for the attempt
 	done    chan struct{}
-	session *session // when done
-	err     error    // when done
+	err     error // when done
 }
 
 // answer is what came for a handshake: the second message, or an error.

@@ -25,8 +25,16 @@ func prologue(genesis, caller, called string) []byte {
 	return b
 }
 
+// self is what a node proves in a handshake.
+type self struct {
+	genesis  string
+	name     string
+	key      *Key
+	instance uint64 // drawn for this process
+}
+
 // side returns the state of a handshake.
-func (p *Peers) side(caller, called string, static []byte) (*noise.HandshakeState, error) {
+func (p *self) side(caller, called string, static []byte) (*noise.HandshakeState, error) {
 	return noise.NewHandshakeState(noise.Config{
 		CipherSuite:   suite,
 		Pattern:       noise.HandshakeKK,
@@ -38,7 +46,7 @@ func (p *Peers) side(caller, called string, static []byte) (*noise.HandshakeStat
 }
 
 // hello begins a handshake with a node. The instance is sealed to its static key.
-func (p *Peers) hello(node, public string) (hs *noise.HandshakeState, message []byte, err error) {
+func (p *self) hello(node, public string) (hs *noise.HandshakeState, message []byte, err error) {
 	static, err := parsePublic(public)
 	if err != nil {
 		return nil, nil, err
@@ -63,7 +71,7 @@ func finish(hs *noise.HandshakeState, welcome []byte, s *session) (err error) {
 }
 
 // welcome is the whole handshake of the side that is called.
-func (p *Peers) welcome(node string, hello []byte, s *session) (message []byte, instance uint64, err error) {
+func (p *self) welcome(node string, hello []byte, s *session) (message []byte, instance uint64, err error) {
 	static, err := parsePublic(s.public)
 	if err != nil {
 		return nil, 0, err

@@ -18,7 +18,8 @@
 // Whoever has a node's key file (node.key) can be that node, until it is no longer listed: call others as that node, and answer in its
 // place where the packets reach them. Packets that are sealed later in the same session open with keys taken from memory.
 // Plain text of requests and replies is not erased; nor are copies of keys that the libraries make, except in a build
-// with GOEXPERIMENT=runtimesecret. Kyber and its like are not used: a quantum computer opens recorded traffic.
+// with GOEXPERIMENT=runtimesecret. The handshake is X25519 alone: a quantum computer would open
+// recorded traffic.
 //
 // # How often a request is done
 //
@@ -89,14 +90,11 @@ type Handler func(ctx context.Context, from string, request []byte) (reply []byt
 
 // Peers is this node among the others. Its methods may be called from any goroutine.
 type Peers struct {
-	nc       *nats.Conn
-	genesis  string
-	name     string
-	key      *Key
-	known    func(name string) (publicKey string, ok bool)
-	log      *slog.Logger
-	instance uint64 // drawn for this process
-	inbox    string // prefix of the subjects on which the servers report that nobody listens
+	self
+	nc    *nats.Conn
+	known func(name string) (publicKey string, ok bool)
+	log   *slog.Logger
+	inbox string // prefix of the subjects on which the servers report that nobody listens
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -127,8 +125,8 @@ func New(nc *nats.Conn, genesis, name string, key *Key, known func(name string) 
 	var random [8]byte
 	rand.Read(random[:]) // never fails
 	p := &Peers{
-		nc: nc, genesis: genesis, name: name, key: key, known: known, log: log,
-		instance: binary.BigEndian.Uint64(random[:]),
+		self: self{genesis, name, key, binary.BigEndian.Uint64(random[:])},
+		nc:   nc, known: known, log: log,
 		inbox:    nc.NewInbox() + ".",
 		hellos:   make(chan hello, 64),
 		handlers: make(map[string]Handler),

@@ -133,8 +133,8 @@ func TestSealInPlace(t *testing.T) {
 func TestHandshakeIsErased(t *testing.T) {
 	t.Parallel()
 	one, other := newKey(t), newKey(t)
-	a := &Peers{name: "a", genesis: "g", key: one}
-	b := &Peers{name: "b", genesis: "g", key: other}
+	a := &self{"g", "a", one, 1}
+	b := &self{"g", "b", other, 2}
 	hs, message, err := a.hello("b", other.Public())
 	if err != nil {
 		t.Fatal(err)
