@@ -56,13 +56,27 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
+// noRaces skips a test under the race detector that has nothing for it: it is one goroutine, and tries a server that it builds itself.
+// .ci/run must run it without.
+func noRaces(t *testing.T) {
+	t.Helper()
+	if !raceDetector() {
+		return
+	}
+	script := readText(t, "../../.ci/run")
+	if m := regexp.MustCompile(`without_race='(.*)'`).FindStringSubmatch(script); m == nil || !regexp.MustCompile(m[1]).MatchString(t.Name()) {
+		t.Fatalf("without_race in .ci/run does not name %s, which is skipped here", t.Name())
+	}
+	t.Skip("there is nothing in it for the race detector")
+}
+
 // I send 200 passwords at once: each costs 64 MiB and a tenth of a second to look at, or a quarter of both where there is
 // little time. Memory stays bounded, those that find no place are refused, and a key logs in meanwhile.
 func TestAttackScryptStorm(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Guessing, "many passwords at once, to exhaust memory")
 	workFactor, allowed := "13", 80 // MiB
-	if long {
+	if many {
 		workFactor, allowed = "16", 400
 	}
 	s := startProcess(t, "", "--work-factor", workFactor)

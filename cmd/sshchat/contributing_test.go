@@ -19,6 +19,7 @@ import (
 // and the manual, and refuses wrong words.
 func TestContributingExampleIsWhole(t *testing.T) {
 	t.Parallel()
+	noRaces(t)
 	text := readText(t, "../../CONTRIBUTING.md")
 	_, after, found := strings.Cut(text, "```go\npackage command")
 	after = "package command" + after

@@ -33,6 +33,7 @@ import (
 // leaves them lying about.
 func TestAttackMemoryForgets(t *testing.T) {
 	t.Parallel()
+	noRaces(t)
 	if !long {
 		t.Skip("building everything anew takes a minute: SSHCHAT_LONG=1")
 	}

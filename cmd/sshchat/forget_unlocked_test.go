@@ -22,6 +22,7 @@ import (
 // the keys are there. What of texts is left from screens is not claimed to be erased, and counted.
 func TestAttackMemoryAfterLock(t *testing.T) {
 	t.Parallel()
+	noRaces(t)
 	if !long {
 		t.Skip("building everything anew takes a minute: SSHCHAT_LONG=1")
 	}

@@ -39,6 +39,7 @@ func TestKillLosesNothingSeen(t *testing.T) {
 // The same finds the loss where a server shows first and stores then.
 func TestKillFindsWhatIsShownFirst(t *testing.T) {
 	t.Parallel()
+	noRaces(t)
 	if !long {
 		t.Skip("it is built, and killed up to 40 times: SSHCHAT_LONG=1")
 	}

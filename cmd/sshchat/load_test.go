@@ -23,10 +23,10 @@ const (
 	loadAtOnce  = 40 // of each sender, before all readers have them: less than a room keeps
 )
 
-// loadMessages is how many each sender says, of 4 KiB each: more than 8 MiB in all with SSHCHAT_LONG=1, else more than 4,
-// which is still twice what the client of a reader that stalls takes by itself.
+// loadMessages is how many each sender says, of 4 KiB each: more than 8 MiB in all with SSHCHAT_LONG=1, else (and under the race
+// detector) more than 4, which is still twice what the client of a reader that stalls takes by itself.
 func loadMessages() int {
-	if long {
+	if many {
 		return 520
 	}
 	return 280
@@ -37,7 +37,7 @@ func loadMessages() int {
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Room, "a client that reads nothing")
-	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60)) // the race detector makes each check of tens of megabytes slow
+	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60))
 	s := startProcess(t, "", "--write-timeout", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")
@@ -196,7 +196,7 @@ func readWhileWritten(t *testing.T, path string) *fileReads {
 	if os.Getenv("SSHCHAT_JQ") == "1" {
 		every = 1
 	}
-	if long {
+	if many {
 		close(r.turn)
 	}
 	go r.read(every)
@@ -206,7 +206,7 @@ func readWhileWritten(t *testing.T, path string) *fileReads {
 
 // more has it read three times, while the test goes on.
 func (r *fileReads) more() {
-	for !long && len(r.turn) < cap(r.turn) {
+	for !many && len(r.turn) < cap(r.turn) {
 		r.turn <- struct{}{} // there is room, as nobody else sends
 	}
 }

@@ -59,18 +59,22 @@ func TestMain(m *testing.M) {
 // long as they last, and a server that writes changes of accounts as seldom as people's do.
 var long = os.Getenv("SSHCHAT_LONG") != ""
 
+// many is long but under the race detector: it finds in few rounds what it finds in many, and takes ten times as long. The many are
+// run without it.
+var many = long && !raceDetector()
+
 // patience is how long a test waits for what must come; nothing passes or fails by being faster. It is for a machine that
 // is busy with other things, too.
 const patience = 2 * time.Minute
 
-// rounds is how often a test does what differs each time: as often as the variable says, many times with SSHCHAT_LONG=1,
-// and a few times otherwise.
-func rounds(t testing.TB, variable string, few, many int) int {
+// rounds is how often a test does what differs each time: as often as the variable says, often with SSHCHAT_LONG=1, and a few times
+// otherwise and under the race detector.
+func rounds(t testing.TB, variable string, few, often int) int {
 	t.Helper()
 	value := os.Getenv(variable)
 	switch {
-	case value == "" && long:
-		return many
+	case value == "" && many:
+		return often
 	case value == "":
 		return few
 	}
@@ -132,10 +136,11 @@ var unhurried = []string{
 }
 
 // startServer starts a server on a free port over data ("" for a new folder) and waits until it listens. It is in this
-// process, as most tests take less time than a process takes to start; with SSHCHAT_LONG=1 it is one of its own.
+// process, as most tests take less time than a process takes to start; with SSHCHAT_LONG=1 it is one of its own, but not under the race
+// detector, for which a race in this process fails the test.
 func startServer(t testing.TB, data string, flags ...string) *testServer {
 	t.Helper()
-	if long {
+	if many {
 		return startProcess(t, data, flags...)
 	}
 	s := newTestServer(t, data)
@@ -198,6 +203,9 @@ func newTestServer(t testing.TB, data string) *testServer {
 	}
 	s := &testServer{t: t, data: data, log: &logBuffer{}}
 	t.Cleanup(func() { // after the server's own, so it is all there
+		if at := strings.Index(s.log.String(), "WARNING: DATA RACE"); at >= 0 {
+			t.Errorf("a race in the server at %s:\n%s", s.addr, s.log.String()[at:])
+		}
 		if t.Failed() {
 			t.Logf("the end of the log of the server at %s:\n%s", s.addr, s.log.tail(40))
 		}

@@ -231,6 +231,7 @@ func (s shrinking) Errorf(format string, args ...any) { s.r.Errorf(format, args.
 func (s shrinking) Fatalf(format string, args ...any) { s.r.Fatalf(format, args...) }
 
 func TestArrivals(t *testing.T) {
+	noRaces(t)
 	t.Parallel()
 	short := 0
 	rapid.Check(t, func(r *rapid.T) { short += arrivalsProperty(shrinking{t, r}, r) })

@@ -33,6 +33,7 @@ var hostile = []string{
 // anybody calls themselves, types or has quoted, a terminal is sent nothing but what a screen takes. The control is the texts
 // themselves.
 func TestAttackDifferencesComeToTheWhole(t *testing.T) {
+	noRaces(t)
 	row := attack.On(t, attack.Room, "get escape sequences to a screen")
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }

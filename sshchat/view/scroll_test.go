@@ -16,6 +16,7 @@ import (
 
 // However somebody scrolls, what is shown is a part of all the rows there are, and the part that was asked for.
 func TestScrollingShowsAWindow(t *testing.T) {
+	noRaces(t)
 	rapid.Check(t, func(r *rapid.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		s := newStage(t, 30+draw(30, "width"), 5+draw(20, "height"), "xterm")
