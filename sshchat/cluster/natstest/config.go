@@ -105,7 +105,15 @@ func (c *Cluster) config(i int, s settings, permissions string) string {
 		line("name: sshchat")
 		line("listen: %q", one.route)
 		line("no_advertise: true")
-		line("routes: [ %s ]", strings.Join(c.routeURLs(i), ", "))
+		line("routes: [")
+		for j, other := range c.servers {
+			to := other.route
+			if s.routes && j != i {
+				to = c.routes[i][j].address()
+			}
+			line("%q", "nats://"+to)
+		}
+		line("]")
 		if s.routes {
 			line("advertise: %q", "127.0.0.1:1") // so that no server finds another way to this one than its link
 		}
@@ -115,21 +123,6 @@ func (c *Cluster) config(i int, s settings, permissions string) string {
 		line("}")
 	}
 	return b.String()
-}
-
-// routeURLs is where server i connects to the others.
-func (c *Cluster) routeURLs(i int) []string {
-	var all []string
-	for j, other := range c.servers {
-		switch {
-		case j == i:
-		case c.routes != nil:
-			all = append(all, fmt.Sprintf("%q", "nats://"+c.routes[i][j].address()))
-		default:
-			all = append(all, fmt.Sprintf("%q", "nats://"+other.route))
-		}
-	}
-	return all
 }
 
 // nodePermissions is what deploy/nats lets a node do.

@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -251,18 +252,18 @@ func (c *Cluster) Isolate(i int) {
 
 // DelayRoutes lets everything between servers arrive later by this time. It needs the option Routes.
 func (c *Cluster) DelayRoutes(by time.Duration) {
-	c.eachRoute(func(l *Link) { l.Delay(by, by) })
+	for _, l := range slices.Concat(c.routes...) {
+		if l != nil { // not from a server to itself
+			l.Delay(by, by)
+		}
+	}
 }
 
 // HealRoutes undoes all cuts and delays between servers.
-func (c *Cluster) HealRoutes() { c.eachRoute((*Link).Heal) }
-
-func (c *Cluster) eachRoute(f func(*Link)) {
-	for _, links := range c.routes {
-		for _, l := range links {
-			if l != nil {
-				f(l)
-			}
+func (c *Cluster) HealRoutes() {
+	for _, l := range slices.Concat(c.routes...) {
+		if l != nil {
+			l.Heal()
 		}
 	}
 }

@@ -98,16 +98,14 @@ func newUser(t testing.TB) nkeys.KeyPair {
 func (c *Cluster) Len() int { return len(c.servers) }
 
 // URLs is where clients connect, in the order of the servers.
-func (c *Cluster) URLs() []string { return c.urls(func(s *server) string { return s.client }) }
-
-func (c *Cluster) urls(address func(*server) string) []string {
+func (c *Cluster) URLs() []string {
 	scheme := "nats://"
 	if c.authority != nil {
 		scheme = "tls://"
 	}
 	var all []string
 	for _, one := range c.servers {
-		all = append(all, scheme+address(one))
+		all = append(all, scheme+one.client)
 	}
 	return all
 }
