@@ -140,7 +140,7 @@ func (h *sequencer) appendTo(room RoomName, said map[RoomName][]Message) {
 // settle answers a request that is part of the log, if it was made here, and else notes that it is.
 func (h *sequencer) complete(a Answer, events []Event) {
 	if a.ID.Origin != h.requests.origin {
-		h.noteDone(a)
+		h.requests.noteDone(a)
 		return
 	}
 	if req := h.requests.take(a.ID); req != nil {
@@ -149,16 +149,6 @@ func (h *sequencer) complete(a Answer, events []Event) {
 		}
 		close(req.done)
 	}
-}
-
-// noteDone notes that another hub's request is part of the log. Called by Run, or before it.
-func (h *sequencer) noteDone(a Answer) {
-	done := h.done[a.ID.Origin]
-	if done == nil {
-		done = &doneIDs{settled: a.Settled, ids: make(map[uint64]bool)}
-		h.done[a.ID.Origin] = done
-	}
-	done.add(a.ID.N, a.Settled)
 }
 
 // answer is called by Run, once for each request. What came through Order is closed by ask, which may send it again.

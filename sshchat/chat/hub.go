@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"sshchat/sshchat/text"
 )
@@ -33,7 +32,7 @@ func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
-		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(map[RoomName][]*request), stop: make(chan struct{}), applied: c.Applied, done: make(map[uint64]*doneIDs), warnings: make(map[warned]time.Time),
+		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
 	q.running, q.ended = context.WithCancel(context.Background())
@@ -42,7 +41,7 @@ func NewHub(c Config) *Hub {
 	h := &Hub{&decider{sequencer: q, rekeying: make(map[Name]chan struct{})}}
 	q.reseal = h.rekey
 	for _, a := range c.Answers {
-		q.noteDone(a)
+		q.requests.noteDone(a)
 	}
 	for name, is := range c.State.rooms {
 		h.addRoom(name, is, c.Last[name])

@@ -181,27 +181,30 @@ func (h *sequencer) warnUnreadable(events []Event) {
 		if !unreadable {
 			continue
 		}
-		if h.warningDue(warned{room: e.Room}) {
+		if h.warnings.due(warned{room: e.Room}) {
 			h.log.Warn("nobody can open new messages: no member has a key or password that opens history", "room", e.Room.String())
 		}
-		if from := e.Message.From; h.warningDue(warned{e.Room, from}) {
+		if from := e.Message.From; h.warnings.due(warned{e.Room, from}) {
 			h.NotifyUser(from, "Your messages in %s are stored, but nobody can read them later: no member has a key or a password that opens history. "+
 				"To get one: /key add or /passwd.", e.Room.For(from))
 		}
 	}
 }
 
-// warningDue notes a warning, if it is time for one.
-func (h *sequencer) warningDue(w warned) bool {
+// warnings are those that were given, and when each last was.
+type warnings map[warned]time.Time
+
+// due notes a warning, if it is time for one.
+func (all warnings) due(w warned) bool {
 	at := time.Now()
-	if last, ok := h.warnings[w]; ok && at.Sub(last) < warnEvery {
+	if last, ok := all[w]; ok && at.Sub(last) < warnEvery {
 		return false
 	}
-	for old, last := range h.warnings {
+	for old, last := range all {
 		if at.Sub(last) >= warnEvery {
-			delete(h.warnings, old)
+			delete(all, old)
 		}
 	}
-	h.warnings[w] = at
+	all[w] = at
 	return true
 }

@@ -215,7 +215,13 @@ func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 	if r == nil || r.removed() || r.Log.holds() {
 		return false, nil
 	}
-	if h.leader != nil && !h.adopt(&m, r.Log.Last()) || r.Log.Last() != m.last() {
+	if h.leader != nil {
+		if h.adopted == maxAdopted || !m.adopt(r.Log.Last(), h.adopted) {
+			return false, nil
+		}
+		h.adopted++
+	}
+	if r.Log.Last() != m.last() {
 		return false, nil
 	}
 	newest := m.Entries[len(m.Entries)-1].DisplaySeq
@@ -251,14 +257,15 @@ func (h *Hub) RestoreMemory(m RoomMemory) (restored bool, err error) {
 // maxAdopted is how many rooms are adopted at most.
 const maxAdopted = 1 << 18
 
-// adopt makes another node's memory of a room one of this hub, where the room ends with the message last, or returns false if that
-// does not have it. Each node counts what it has shown for itself, so entries get places by their time, which is the same on all
-// nodes: no two the same one, in whatever rooms, and those of several rooms in the order in which they were said.
-func (h *sequencer) adopt(m *RoomMemory, last uint64) bool {
+// adopt makes another node's memory of a room one of this hub, the nth that it adopts, where the room ends with the message last.
+// It returns false if nothing of it is left. Each node counts what it has shown for itself, so entries get places by their time,
+// which is the same on all nodes: no two the same one, in whatever rooms, and those of several rooms in the order in which they
+// were said.
+func (m *RoomMemory) adopt(last, nth uint64) bool {
 	if i := slices.IndexFunc(m.Entries, func(e Message) bool { return e.Seq > last }); i >= 0 {
 		m.Entries = m.Entries[:i]
 	}
-	if len(m.Entries) == 0 || m.Dropped > last || h.adopted == maxAdopted {
+	if len(m.Entries) == 0 || m.Dropped > last {
 		return false
 	}
 	const perMilli, latest = 8, 1 << 45 // places for each millisecond, up to the year 2109
@@ -272,13 +279,12 @@ func (h *sequencer) adopt(m *RoomMemory, last uint64) bool {
 			seats[0].From = before
 		}
 		place = max(place+1, min(uint64(max(0, e.At.UnixMilli()))*perMilli, latest))
-		before = FirstDisplaySeq + place*maxAdopted + h.adopted
+		before = FirstDisplaySeq + place*maxAdopted + nth
 		e.DisplaySeq = before
 	}
 	for i := range seats {
 		seats[i].From = before
 	}
-	h.adopted++
 	return true
 }
 

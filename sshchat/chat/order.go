@@ -51,7 +51,7 @@ func (r *request) size() int {
 	return 128
 }
 
-// requests are those made at this hub, and not answered yet.
+// requests are those made at this hub, and not answered yet; and those of other hubs that are part of the log.
 type requests struct {
 	origin uint64 // random, so that no two hubs have the same
 
@@ -59,10 +59,12 @@ type requests struct {
 	n       uint64              // guarded by mu; of the last
 	settled uint64              // guarded by mu; all before it are answered
 	waiting map[uint64]*request // guarded by mu
+
+	done map[uint64]*doneIDs // of other hubs, by origin; read and written by Run alone
 }
 
 func newRequests() requests {
-	return requests{origin: rand.Uint64(), settled: 1, waiting: make(map[uint64]*request)}
+	return requests{origin: rand.Uint64(), settled: 1, waiting: make(map[uint64]*request), done: make(map[uint64]*doneIDs)}
 }
 
 // open gives the request its ID, and has its answer find it.
@@ -106,6 +108,25 @@ func (q *requests) drop(n uint64) {
 	for q.settled <= q.n && q.waiting[q.settled] == nil {
 		q.settled++
 	}
+}
+
+// noteDone notes that another hub's request is part of the log. Called by Run, or before it.
+func (q *requests) noteDone(a Answer) {
+	done := q.done[a.ID.Origin]
+	if done == nil {
+		done = &doneIDs{settled: a.Settled, ids: make(map[uint64]bool)}
+		q.done[a.ID.Origin] = done
+	}
+	done.add(a.ID.N, a.Settled)
+}
+
+// isDone reports whether a request that came through Order is part of the log; or, if it is this hub's own, whether nobody waits
+// for it any more. Called by Run.
+func (q *requests) isDone(id RequestID) bool {
+	if id.Origin == q.origin {
+		return !q.awaits(id)
+	}
+	return q.done[id.Origin].has(id.N)
 }
 
 // doneIDs are the requests of one origin that are part of the log and may come again.
@@ -171,7 +192,7 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	for _, req := range requests {
 		switch {
 		case !req.others && req.over(): // it was part of a batch in doubt, and answered as that was applied
-		case req.others && h.isDone(req.ID):
+		case req.others && h.requests.isDone(req.ID):
 			h.answer(req, nil)
 		case req.others && o.holds[req.ID]: // it was sent again while it waited here
 			o.again = append(o.again, req)
@@ -183,15 +204,6 @@ func (h *sequencer) makeBatch(requests []*request) *ordering {
 	}
 	o.batch.After = o.state
 	return o
-}
-
-// isDone reports whether a request that came through Order is part of the log; or, if it is this hub's own, whether nobody waits
-// for it any more.
-func (h *sequencer) isDone(id RequestID) bool {
-	if id.Origin == h.requests.origin {
-		return !h.requests.awaits(id)
-	}
-	return h.done[id.Origin].has(id.N)
 }
 
 // take gives a request its place, or refuses it.

@@ -110,7 +110,7 @@ func TestRequestSentTwiceIsDoneOnce(t *testing.T) {
 				t.Errorf("the %s has %d messages of 4", who, len(got))
 			}
 		}
-		if left := len(leader.done[follower.requests.origin].ids); left > 1 {
+		if left := len(leader.requests.done[follower.requests.origin].ids); left > 1 {
 			t.Errorf("%d requests are remembered that never come again", left)
 		}
 	})

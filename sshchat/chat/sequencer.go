@@ -43,12 +43,11 @@ type sequencer struct {
 
 	// Owned by Run:
 
-	applied  uint64               // the last batch that was applied
-	latest   Moment               // of the last batch
-	done     map[uint64]*doneIDs  // of other hubs, by origin
-	warnings map[warned]time.Time // when each was last given
+	applied  uint64 // the last batch that was applied
+	latest   Moment // of the last batch
+	warnings warnings
 	failures failures
-	waiting  map[RoomName][]*request // messages that the journal was not ready for, by room, in their order
+	waiting  postponed
 	idle     idleRooms
 
 	adopted    uint64    // rooms whose memory is another node's
@@ -181,8 +180,8 @@ func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 	if (r.Intent == nil) == (r.Event == nil) || r.Event != nil && !r.Event.asks() {
 		return nil, errNoRequest
 	}
-	if r.ID.Origin != h.requests.origin {
-		if err := h.awaitRequest(ctx, r); err != nil {
+	if room, change := r.delays(); change != NoChange && r.ID.Origin != h.requests.origin {
+		if err := h.awaitEvent(ctx, room, change); err != nil {
 			return nil, err
 		}
 	}
@@ -197,19 +196,18 @@ func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 	return req, err
 }
 
-// awaitRequest waits until another hub's request delays nobody. Messages wait in Run, so that they keep their order.
-func (h *sequencer) awaitRequest(ctx context.Context, r Request) error {
+// delays is what a request does to a room's readers, if it waits in Order until that delays nobody. Messages wait in Run, so that they
+// keep their order.
+func (r *Request) delays() (room RoomName, change Change) {
 	switch in := r.Intent.(type) {
 	case JoinRoom:
-		return h.awaitEvent(ctx, in.Room, Join)
+		return in.Room, Join
 	case LeaveRoom:
-		return h.awaitEvent(ctx, in.Room, Leave)
+		return in.Room, Leave
 	case nil:
-		if r.Event.Change != NoChange {
-			return h.awaitEvent(ctx, r.Event.Room, r.Event.Change)
-		}
+		return r.Event.Room, r.Event.Change
 	}
-	return nil
+	return room, NoChange
 }
 
 // answered waits for the answer to a request that is on its way.
@@ -273,7 +271,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return h.finish()
 		}
-		others := h.behind(batch)
+		others := h.waiting.behind(batch)
 		if len(others) == 0 && len(batch) > 0 {
 			continue
 		}
@@ -294,7 +292,7 @@ func (h *sequencer) finish() error {
 	for {
 		select {
 		case req := <-h.queue:
-			if err := h.processBatch(h.behind(h.drain(req))); err != nil {
+			if err := h.processBatch(h.waiting.behind(h.drain(req))); err != nil {
 				return err
 			}
 		default:
@@ -391,6 +389,9 @@ func (h *sequencer) sendBack(batch []*request) {
 	}
 }
 
+// postponed are messages that the journal was not ready for, by room, in their order.
+type postponed map[RoomName][]*request
+
 // postpone keeps messages of a room back until the journal is prepared for them, behind those already waiting. They get
 // no place in the order before that; others are ordered meanwhile.
 func (h *sequencer) postpone(room RoomName, requests []*request, ready <-chan struct{}) {
@@ -413,16 +414,16 @@ func (h *sequencer) postpone(room RoomName, requests []*request, ready <-chan st
 }
 
 // behind returns the batch without the messages in rooms where others wait: they wait behind those.
-func (h *sequencer) behind(batch []*request) []*request {
-	if len(h.waiting) == 0 {
+func (w postponed) behind(batch []*request) []*request {
+	if len(w) == 0 {
 		return batch
 	}
 	return slices.DeleteFunc(slices.Clone(batch), func(req *request) bool {
 		post, ok := req.Intent.(Post)
-		if !ok || len(h.waiting[post.Room]) == 0 {
+		if !ok || len(w[post.Room]) == 0 {
 			return false
 		}
-		h.waiting[post.Room] = append(h.waiting[post.Room], req)
+		w[post.Room] = append(w[post.Room], req)
 		return true
 	})
 }
@@ -433,7 +434,7 @@ func (h *sequencer) processWaiting(room RoomName) error {
 	waiting := h.waiting[room]
 	delete(h.waiting, room)
 	for batch := range slices.Chunk(waiting, atOnce) {
-		if err := h.processBatch(h.behind(batch)); err != nil {
+		if err := h.processBatch(h.waiting.behind(batch)); err != nil {
 			return err
 		}
 	}
