@@ -107,12 +107,12 @@ func TestAttackRepeatedPacketsOfANode(t *testing.T) {
 	hold, held := make(chan struct{}), make(chan struct{}, 10)
 	var holds atomic.Int64
 	b.mu.Lock()
-	b.handlers["hold"] = func(context.Context, string, []byte) ([]byte, error) {
+	b.handlers["hold"] = handler{f: func(context.Context, string, []byte) ([]byte, error) {
 		holds.Add(1)
 		held <- struct{}{}
 		<-hold
 		return []byte("held"), nil
-	}
+	}}
 	b.mu.Unlock()
 	tap := r.tap()
 	for range calls {

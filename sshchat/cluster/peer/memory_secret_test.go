@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -28,7 +29,14 @@ func hide(key *[KeySize]byte) (h hidden) {
 func TestMemoryHasNoUsedKey(t *testing.T) {
 	r := newRig(t)
 	a := r.process("a")
-	b, _ := r.counted("b")
+	b := r.silent("b")
+	chain := NewChain()
+	b.HandleSecret("chain", func(context.Context, string, []byte) ([]byte, error) {
+		_, key := chain.Key()
+		return key, nil
+	})
+	b.Handle("post", func(_ context.Context, _ string, request []byte) ([]byte, error) { return request, nil })
+	r.listen(b)
 	tap := r.tap()
 	s, err := a.sessionWith(wait(t), a.linkTo("b", true), &call{})
 	if err != nil {
@@ -37,7 +45,7 @@ func TestMemoryHasNoUsedKey(t *testing.T) {
 	const calls = 30
 	used := make(map[hidden]string)
 	agesplit.InSecret(func() {
-		for name, r := range map[string]ratchet{"request": {key: s.send.key}, "reply": {key: s.receive.key}} {
+		for name, r := range map[string]ratchet{"request": {key: s.send.key}, "reply": {key: s.receive.key}, "chain": chain.r} {
 			for range calls {
 				var once [KeySize]byte
 				used[hide(&r.key)] = fmt.Sprintf("%s %d: the ratchet's", name, r.n)
@@ -51,8 +59,21 @@ func TestMemoryHasNoUsedKey(t *testing.T) {
 	if n := search(t, map[hidden]string{hide(&s.send.key): "the next"}); len(n) == 0 {
 		t.Fatal("the search does not find a key that is there")
 	}
+	key, err := a.Call(wait(t), "b", "chain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := NewReceiver(0, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(key)
 	for range calls {
 		mustPost(t, a, "b")
+		n, packet := chain.Seal(nil, make([]byte, 300))
+		if _, err := reader.Open(nil, n, packet); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if n := len(tap.taken()); n < 2*calls {
 		t.Errorf("%d packets", n)

@@ -35,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,6 +89,11 @@ func (e *Error) Error() string { return fmt.Sprintf("node %s: %s", e.Node, e.Tex
 // waiting, and with Close. It may be called from several goroutines at once, in any order.
 type Handler func(ctx context.Context, from string, request []byte) (reply []byte, err error)
 
+type handler struct {
+	f      Handler
+	secret bool // its replies are erased
+}
+
 // Peers is this node among the others. Its methods may be called from any goroutine.
 type Peers struct {
 	self
@@ -102,7 +108,7 @@ type Peers struct {
 	hellos chan hello
 
 	mu       sync.Mutex
-	handlers map[string]Handler
+	handlers map[string]handler
 	subs     []*nats.Subscription
 	closed   bool
 	links    map[string]*link  // nodes that this one calls
@@ -129,7 +135,7 @@ func New(nc *nats.Conn, genesis, name string, key *Key, known func(name string) 
 		nc:   nc, known: known, log: log,
 		inbox:    nc.NewInbox() + ".",
 		hellos:   make(chan hello, 64),
-		handlers: make(map[string]Handler),
+		handlers: make(map[string]handler),
 		links:    make(map[string]*link),
 		guests:   make(map[string]*guest),
 		warned:   make(map[string]time.Time),
@@ -142,7 +148,15 @@ func New(nc *nats.Conn, genesis, name string, key *Key, known func(name string) 
 func (p *Peers) Handle(kind string, f Handler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.handlers[kind] = f
+	p.handlers[kind] = handler{f, false}
+}
+
+// HandleSecret is Handle for replies that hold a key: what the handler returns is erased when it was sent, and must be its only
+// copy. Whoever called erases what Call returned, of which there is no other copy either if it fits into one packet.
+func (p *Peers) HandleSecret(kind string, f Handler) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handlers[kind] = handler{f, true}
 }
 
 // Listen begins to answer, and makes Call possible.
@@ -312,7 +326,8 @@ type session struct {
 func (p *Peers) post(s *session, node string, kind byte, reply string, prefix func([]byte) []byte, data []byte) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	b := header{kind, s.id, s.send.n, p.name}.append(s.buf[:0])
+	// With room for all of it nothing in clear is left behind: the packet is sealed in place.
+	b := header{kind, s.id, s.send.n, p.name}.append(slices.Grow(s.buf[:0], maxOverhead+len(data)))
 	n := len(b)
 	b = append(prefix(b), data...)
 	b, err := s.send.seal(b[:n], b[:n], b[n:])

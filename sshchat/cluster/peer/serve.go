@@ -262,7 +262,7 @@ func (p *Peers) takePart(g *guest, at part) (do func()) {
 	f := p.handlers[a.first.kind]
 	p.mu.Unlock()
 	switch {
-	case f == nil:
+	case f.f == nil:
 		return deny(statusKind)
 	case g.running == maxRunning:
 		return deny(statusBusy)
@@ -299,11 +299,14 @@ func (g *guest) done() {
 }
 
 // serve calls a handler and sends its reply.
-func (p *Peers) serve(g *guest, instance uint64, f Handler, a *assembly) {
+func (p *Peers) serve(g *guest, instance uint64, f handler, a *assembly) {
 	defer g.done()
 	ctx, cancel := context.WithTimeout(p.ctx, min(a.first.wait, maxWait))
 	defer cancel()
-	reply, err := p.handle(ctx, f, g.node, a)
+	reply, err := p.handle(ctx, f.f, g.node, a)
+	if f.secret {
+		defer clear(reply)
+	}
 	switch {
 	case err != nil:
 		text := err.Error()

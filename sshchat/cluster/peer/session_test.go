@@ -261,3 +261,22 @@ func TestCloseEndsCalls(t *testing.T) {
 		t.Errorf("it listens again: %v", err)
 	}
 }
+
+func TestSecretRepliesAreErased(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a, b := r.process("a"), r.silent("b")
+	replies := map[string][]byte{"secret": []byte("a key"), "other": []byte("words")}
+	b.HandleSecret("secret", func(context.Context, string, []byte) ([]byte, error) { return replies["secret"], nil })
+	b.Handle("other", func(context.Context, string, []byte) ([]byte, error) { return replies["other"], nil })
+	r.listen(b)
+	for kind, want := range map[string]string{"secret": "a key", "other": "words"} {
+		if got, err := a.Call(wait(t), "b", kind, nil); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", kind, got, err)
+		}
+	}
+	b.Close() // waits for the handlers
+	if string(replies["secret"]) != "\x00\x00\x00\x00\x00" || string(replies["other"]) != "words" {
+		t.Errorf("left are %q", replies)
+	}
+}
