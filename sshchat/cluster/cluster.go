@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +75,8 @@ type Node struct {
 	log      *slog.Logger
 	instance uint64                   // random: which process of that node this is
 	hub      atomic.Pointer[chat.Hub] // nil until there is one
+	terms    terms
+	watch    watch
 	texts    texts
 	nodes    nodes
 	requests requests
@@ -84,32 +85,15 @@ type Node struct {
 	answers  []chat.Answer // of recent batches, until the hub is made
 	memory   *memory       // what rooms have in memory elsewhere, until the hub is made; nil: nothing
 
-	writing   sync.Mutex // held while a message is taken from the stream, or appended
-	at        Position   // guarded by writing
-	partial   []*entry   // guarded by writing; parts of a batch that is not complete
-	candidate uint64     // guarded by writing; the epoch that this node has campaigned for last
+	writing sync.Mutex // held while a message is taken from the stream, or appended
+	at      Position   // guarded by writing
+	partial []*entry   // guarded by writing; parts of a batch that is not complete
+
+	life   context.Context // ends some time after Stop
+	giveUp context.CancelFunc
 
 	leads  atomic.Bool
 	broken atomic.Pointer[BrokenError]
-	mu     sync.Mutex
-	term   term      // guarded by mu
-	heard  time.Time // guarded by mu; when the log was last known to be followed to its end
-	stale  bool      // guarded by mu; there was a silence, and it is not known yet what came after it
-}
-
-// term is who leads.
-type term struct {
-	epoch    uint64
-	node     string // empty: nobody
-	instance uint64
-	resigned bool
-	lasts    context.Context // ends with the term
-	end      context.CancelFunc
-}
-
-// same reports whether nothing has changed.
-func (t term) same(u term) bool {
-	return t.epoch == u.epoch && t.node == u.node && t.instance == u.instance && t.resigned == u.resigned
 }
 
 // ErrNotListed is wrapped by Open's error while this node's key is not among those of the chat.
@@ -158,7 +142,9 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		Journal: c.Journal, c: c, log: c.Log, instance: rand.Uint64(), at: at,
 		tail: make(chan *nats.Msg, 64<<10), // more than the longest silence leaves
 	}
-	n.setTerm(term{epoch: at.Epoch})
+	n.watch.limit = c.pace.fence
+	n.life, n.giveUp = context.WithCancel(context.Background())
+	n.terms.set(term{epoch: at.Epoch})
 	if n.sealer, err = newSealer(key, at.Genesis); err != nil {
 		return nil, err
 	}
@@ -167,7 +153,7 @@ func open(ctx context.Context, c Config) (*Node, error) {
 	}
 	n.stream = &stream{n.nc}
 	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
-		err = n.recall(ctx)
+		err = recall(ctx, n)
 	}
 	if err == nil {
 		err = n.catchUp(ctx)
@@ -176,21 +162,22 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		n.nc.Close()
 		return nil, err
 	}
-	n.followed()
+	n.watch.followed()
 	return n, nil
 }
 
 // join makes itself known to the other nodes.
 func (n *Node) join(ctx context.Context) error {
-	key, err := peer.LoadOrCreate(n.path(NodeKeyFile))
+	key, err := peer.LoadOrCreate(n.c.path(NodeKeyFile))
 	if err != nil {
 		return err
 	}
-	if err := n.listed(key.Public()); err != nil {
+	all := members{n.c.Accounts}
+	if err := all.have(n.c.Node, key.Public()); err != nil {
 		return err
 	}
-	n.peers = peer.New(n.nc, n.at.Genesis, n.c.Node, key, n.publicKey, n.log)
-	n.handle()
+	n.peers = peer.New(n.nc, n.at.Genesis, n.c.Node, key, all.publicKey, n.log)
+	handle(n)
 	if err := n.peers.Listen(); err != nil {
 		return err
 	}
@@ -201,29 +188,10 @@ func (n *Node) join(ctx context.Context) error {
 		return err
 	}
 	n.Publish = n.publish
-	return n.fetchMemory(ctx)
-}
-
-// publicKey is the key of a node of that name.
-func (n *Node) publicKey(name string) (string, bool) {
-	for _, node := range n.c.Accounts.View().Nodes() {
-		if node.Name == name {
-			return node.Key, true
-		}
+	if t := n.terms.leader(); t.node != "" && t.node != n.c.Node { // before anything else: it opens what is sent from then on
+		n.texts.follow(n, t)
 	}
-	return "", false
-}
-
-// listed returns an error that says how this node becomes part of the chat, unless it is.
-func (n *Node) listed(key string) error {
-	switch known, ok := n.publicKey(n.c.Node); {
-	case !ok:
-		return fmt.Errorf("%w; on a node that runs, as an admin: node add %s %s", ErrNotListed, n.c.Node, key)
-	case known != key:
-		return fmt.Errorf("%w: %s has another key there. If this is its successor, as an admin: node remove %s; then: node add %s %s",
-			ErrNotListed, n.c.Node, n.c.Node, n.c.Node, key)
-	}
-	return nil
+	return fetchMemory(ctx, n)
 }
 
 // HubConfig makes the node the journal and the leader of a hub.
@@ -234,7 +202,7 @@ func (n *Node) HubConfig(c *chat.Config) {
 // Attach gives the node its hub, which does not run yet, and the hub what rooms have in memory on other nodes.
 func (n *Node) Attach(hub *chat.Hub) {
 	n.answers = nil
-	n.restoreMemory(hub)
+	restoreMemory(n, hub)
 	n.hub.Store(hub)
 }
 
@@ -253,18 +221,26 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
+// Stop has what the stream does not take within d be given up: the node is about to be closed.
+func (n *Node) Stop(d time.Duration) { time.AfterFunc(d, n.giveUp) }
+
 // Close resigns, if this node leads, so that another may lead at once, and ends the connection. The hub has ended.
 func (n *Node) Close() error {
+	n.Stop(answerTime)
 	n.writing.Lock()
 	defer n.writing.Unlock()
-	if n.leads.Swap(false) {
-		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-		defer cancel()
-		if err := n.offer(ctx, n.entry(resign)); err != nil {
+	if n.leads.Load() {
+		err := n.Resign()
+		if err == nil {
+			err = n.put(n.entry(resign))
+		}
+		if err != nil {
 			n.log.Warn("cluster: cannot resign; another node takes the lead within a few seconds", "err", err)
 		}
 	}
-	n.Follow() // what would be written as the folder is closed is not in the stream
+	n.leads.Store(false)
+	n.terms.leader().end()
+	n.Follow()
 	n.peers.Close()
 	n.nc.Close()
 	if len(n.partial) > 0 { // of which the beginning is in memory alone
@@ -289,36 +265,4 @@ func (n *Node) position() Position {
 // entry is the next message of this node, with what they all have. Called with writing held.
 func (n *Node) entry(k kind) *entry {
 	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch}
-}
-
-// leader returns who leads.
-func (n *Node) leader() term {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.term
-}
-
-// setTerm takes over who leads.
-func (n *Node) setTerm(t term) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.term.lasts != nil {
-		if t.same(n.term) {
-			return
-		}
-		n.term.end()
-	}
-	t.lasts, t.end = context.WithCancel(context.Background())
-	n.term = t
-}
-
-// names lists the nodes but for this one.
-func (n *Node) names() (all []string) {
-	for _, node := range n.c.Accounts.View().Nodes() {
-		if node.Name != n.c.Node {
-			all = append(all, node.Name)
-		}
-	}
-	slices.Sort(all)
-	return all
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -10,32 +11,41 @@ import (
 // ErrReadOnly is why nothing is said or decided on a node that cannot follow the log.
 var ErrReadOnly = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server cannot reach the chat's log at the moment; please try again"}
 
+// watch is how long ago the log was known to be followed to its end.
+type watch struct {
+	limit time.Duration // of a silence after which what is known may be old
+
+	mu    sync.Mutex
+	heard time.Time // guarded by mu
+	stale bool      // guarded by mu; there was a silence, and it is not known yet what came after it
+}
+
 // followed notes that the log is followed to its end, unless there was a silence: then it is not known what came meanwhile.
-func (n *Node) followed() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (w *watch) followed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	now := time.Now()
-	if !n.heard.IsZero() && now.Sub(n.heard) > n.c.pace.fence {
-		n.stale = true
+	if !w.heard.IsZero() && now.Sub(w.heard) > w.limit {
+		w.stale = true
 	}
-	if !n.stale {
-		n.heard = now
+	if !w.stale {
+		w.heard = now
 	}
 }
 
 // proved notes that a message of this node has its place in the stream: so it had all before it.
-func (n *Node) proved() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.heard, n.stale = time.Now(), false
+func (w *watch) proved() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard, w.stale = time.Now(), false
 }
 
 // silence is for how long the log has not been followed to its end.
-func (n *Node) silence() (d time.Duration, stale bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	d = time.Since(n.heard)
-	return d, n.stale || d > n.c.pace.fence
+func (w *watch) silence() (d time.Duration, stale bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d = time.Since(w.heard)
+	return d, w.stale || d > w.limit
 }
 
 // refresh ends a silence: what the stream holds now is taken. A process that was frozen must not act on what it knew before.
@@ -44,16 +54,21 @@ func (n *Node) refresh(ctx context.Context) error {
 	if err := n.catchUp(ctx); err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.heard, n.stale = began, false
+	n.watch.reset(began)
 	return nil
+}
+
+// reset notes that the log was followed to its end as it was then.
+func (w *watch) reset(then time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard, w.stale = then, false
 }
 
 // Fenced returns why nothing may be decided on this node now, and nobody let in: it has not followed the log for 5 s, so that others
 // may have decided otherwise. nil: it follows.
 func (n *Node) Fenced() error {
-	if _, stale := n.silence(); stale || n.broken.Load() != nil {
+	if _, stale := n.watch.silence(); stale || n.broken.Load() != nil {
 		return ErrReadOnly
 	}
 	return nil
@@ -61,7 +76,7 @@ func (n *Node) Fenced() error {
 
 // FencedFor is for how long the node has been fenced.
 func (n *Node) FencedFor() time.Duration {
-	d, stale := n.silence()
+	d, stale := n.watch.silence()
 	if !stale {
 		return 0
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -18,10 +17,8 @@ const (
 	mostRecalled = 4096 // messages of the stream
 )
 
-func (n *Node) path(name string) string { return filepath.Join(n.c.Data, name) }
-
 // recall reads the answers of recent batches that the folder has: others may send their requests again.
-func (n *Node) recall(ctx context.Context) error {
+func recall(ctx context.Context, n *Node) error {
 	i, err := n.stream.info(ctx)
 	if err != nil {
 		return err
@@ -42,11 +39,14 @@ func (n *Node) recall(ctx context.Context) error {
 				return nil
 			}
 			e, err := n.sealer.decode(s.payload, s.seq)
+			if errors.Is(err, errForeign) {
+				return nil
+			}
 			if err != nil {
 				return &BrokenError{s.seq, err}
 			}
 			if e.Kind == epoch {
-				n.setTerm(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
+				n.terms.set(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
 			}
 			if s.at.Before(since) {
 				return nil
@@ -108,10 +108,10 @@ func (n *Node) follow(ctx context.Context) error {
 			err = n.next(ctx, s)
 		case <-tick.C:
 			if err = n.quiet(ctx, patience); err == nil {
-				n.saveSometimes()
+				saveSometimes(n)
 			}
 		}
-		if err == nil && n.leader().resigned && !n.leads.Load() {
+		if err == nil && n.terms.leader().resigned && !n.leads.Load() {
 			err = n.campaign(ctx)
 		}
 		if broken := (*BrokenError)(nil); errors.As(err, &broken) {
@@ -128,7 +128,7 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 	if n.leads.Load() {
 		return n.beat(ctx)
 	}
-	silence, stale := n.silence()
+	silence, stale := n.watch.silence()
 	if silence < n.c.pace.look && !stale {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 	if stale {
 		return n.refresh(ctx)
 	}
-	if silence, _ := n.silence(); silence > patience {
+	if silence, _ := n.watch.silence(); silence > patience {
 		return n.campaign(ctx)
 	}
 	return nil
@@ -183,10 +183,14 @@ func (n *Node) fetch(ctx context.Context, upto uint64) (got int, err error) {
 // take takes the next message of the stream. If it completes a batch, that is stored here and comes out of Events.
 func (n *Node) take(ctx context.Context, s stored) error {
 	b, err := n.receive(ctx, s)
+	if errors.Is(err, errForeign) {
+		n.log.Warn("cluster: skipping a message of the stream that does not belong to this chat; somebody else has the nkey of a node", "message", s.seq)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	n.followed()
+	n.watch.followed()
 	if b != nil && n.hub.Load() != nil {
 		n.Deliver(b) // without the lock: the hub may be waiting for it
 	}
@@ -201,11 +205,15 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 		return nil, nil
 	}
 	e, err := n.sealer.decode(s.payload, s.seq)
+	if errors.Is(err, errForeign) { // the next is published after it: if it took the place of one, that shows
+		n.advance(s.payload)
+		return nil, err
+	}
 	if err != nil {
 		return nil, &BrokenError{s.seq, err}
 	}
 	if e.Prev != n.at.Sum {
-		return nil, &BrokenError{s.seq, fmt.Errorf("it follows on another message %d than the one that is here", n.at.Seq)}
+		return nil, &BrokenError{s.seq, fmt.Errorf("it was published after another message %d than the one that is here", n.at.Seq)}
 	}
 	var b *chat.Batch
 	n.partial = collect(n.partial, e)
@@ -226,7 +234,7 @@ func (n *Node) replicate(ctx context.Context, last *entry) (*chat.Batch, error) 
 		return nil, err
 	}
 	if sealed.Batch != nil && n.hub.Load() != nil {
-		n.addTexts(ctx, last, &sealed)
+		n.texts.add(ctx, n, last, &sealed)
 	} else if sealed.Batch != nil {
 		wire.MissTexts(&sealed, nobody) // rooms get what they have in memory from another node
 		n.answers = append(n.answers, sealed.Batch.Answers...)
@@ -255,14 +263,14 @@ func (n *Node) turn(e *entry) error {
 			return nil
 		}
 		n.deposed()
-		n.setTerm(t)
-		if n.hub.Load() != nil {
+		n.terms.set(t)
+		if n.peers != nil {
 			n.log.Info("cluster: another node leads", "node", e.By, "epoch", e.Epoch)
-			n.texts.follow(n, t)
+			n.texts.follow(n, n.terms.leader())
 		}
 	case resign:
 		n.deposed()
-		n.setTerm(term{epoch: e.Epoch, resigned: true})
+		n.terms.set(term{epoch: e.Epoch, resigned: true})
 	case left:
 		return &BrokenError{n.at.Seq, fmt.Errorf("the chat has left the cluster: it goes on in the folder of node %s", e.By)}
 	}

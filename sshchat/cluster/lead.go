@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,21 +75,20 @@ func (n *Node) put(e *entry) error {
 		return err
 	}
 	for failed := 0; ; failed++ {
-		ctx := context.Background()
-		err := n.stream.publish(ctx, n.at.Seq, payload)
+		err := n.stream.publish(n.life, n.at.Seq, payload)
 		if errors.Is(err, errTaken) {
 			var same bool
-			if same, err = n.holds(ctx, n.at.Seq+1, payload); err == nil && !same {
+			if same, err = n.stream.holds(n.life, n.at.Seq+1, payload); err == nil && !same {
 				n.deposed()
 				return n.notLeader()
 			}
 		}
 		if err == nil {
 			n.advance(payload)
-			n.proved()
+			n.watch.proved()
 			return nil
 		}
-		if n.nc.IsClosed() {
+		if n.nc.IsClosed() || n.life.Err() != nil {
 			n.deposed()
 			return n.notLeader()
 		}
@@ -99,19 +97,6 @@ func (n *Node) put(e *entry) error {
 		}
 		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
 	}
-}
-
-// holds reports whether the message in that place is this one.
-func (n *Node) holds(ctx context.Context, seq uint64, payload []byte) (same bool, err error) {
-	found := false
-	_, err = n.stream.get(ctx, seq, 1, func(s stored) error {
-		found, same = s.seq == seq, bytes.Equal(s.payload, payload)
-		return nil
-	})
-	if err == nil && !found {
-		err = errors.New("the server that was asked does not have the message yet")
-	}
-	return same, err
 }
 
 // offer publishes a message once. Called with writing held.
@@ -124,13 +109,13 @@ func (n *Node) offer(ctx context.Context, e *entry) error {
 		return err
 	}
 	n.advance(payload)
-	n.proved()
+	n.watch.proved()
 	return nil
 }
 
 // beat has the leader be heard.
 func (n *Node) beat(context.Context) error {
-	if silence, _ := n.silence(); silence < n.c.pace.heartbeat {
+	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat {
 		return nil
 	}
 	if !n.writing.TryLock() {
@@ -171,7 +156,7 @@ func (n *Node) lead(t term) {
 	n.Lead()
 	n.texts.lead(t)
 	n.leads.Store(true)
-	n.setTerm(t)
+	n.terms.set(t)
 	n.log.Info("cluster: this node leads", "epoch", t.epoch, "batch", n.at.Batch)
 }
 
@@ -180,7 +165,7 @@ func (n *Node) deposed() {
 	if n.leads.Swap(false) {
 		n.log.Warn("cluster: this node does not lead any more")
 	}
-	if t := n.leader(); t.instance == n.instance {
-		n.setTerm(term{epoch: t.epoch})
+	if t := n.terms.leader(); t.instance == n.instance {
+		n.terms.set(term{epoch: t.epoch})
 	}
 }

@@ -21,7 +21,7 @@ type memory struct {
 var errEnough = errors.New("enough")
 
 // fetchMemory gets what rooms have in memory from a node that runs, and takes the log exactly as far as that is.
-func (n *Node) fetchMemory(ctx context.Context) error {
+func fetchMemory(ctx context.Context, n *Node) error {
 	time.Sleep(n.c.pace.greet)
 	for _, node := range n.nodes.alive("") {
 		call, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -61,7 +61,7 @@ func (n *Node) fetchMemory(ctx context.Context) error {
 }
 
 // restoreMemory gives the rooms what they have in memory elsewhere.
-func (n *Node) restoreMemory(hub *chat.Hub) {
+func restoreMemory(n *Node, hub *chat.Hub) {
 	if n.memory == nil {
 		return
 	}

@@ -3,10 +3,13 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"sshchat/store/accounts"
 
 	"github.com/nats-io/nats.go"
 )
@@ -71,9 +74,7 @@ func (l *nodes) begin(n *Node) error {
 
 // say says that this node is there.
 func (l *nodes) say(n *Node) {
-	n.mu.Lock()
-	epoch := n.term.epoch
-	n.mu.Unlock()
+	epoch := n.terms.leader().epoch
 	a := alive{Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC()}
 	b, err := json.Marshal(a)
 	if err == nil {
@@ -142,4 +143,28 @@ func (l *nodes) checkClock(n *Node) {
 	case skew < maxSkew/2:
 		l.skewed = false
 	}
+}
+
+// members are the nodes that the chat has.
+type members struct{ accounts *accounts.Store }
+
+// publicKey is the key of the node of that name.
+func (m members) publicKey(name string) (string, bool) {
+	for _, node := range m.accounts.View().Nodes() {
+		if node.Name == name {
+			return node.Key, true
+		}
+	}
+	return "", false
+}
+
+// have returns an error that says how a node becomes one of them, unless it is.
+func (m members) have(name, key string) error {
+	switch known, ok := m.publicKey(name); {
+	case !ok:
+		return fmt.Errorf("%w; on a node that runs, as an admin: node add %s %s", ErrNotListed, name, key)
+	case known != key:
+		return fmt.Errorf("%w: %s has another key there. If this is its successor, as an admin: node remove %s; then: node add %s %s", ErrNotListed, name, name, name, key)
+	}
+	return nil
 }

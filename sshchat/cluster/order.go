@@ -23,7 +23,7 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 	if n.broken.Load() != nil {
 		return ErrReadOnly
 	}
-	t := n.leader()
+	t := n.terms.leader()
 	if t.node == "" || t.node == n.c.Node {
 		select {
 		case <-t.lasts.Done():
@@ -33,7 +33,7 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 		}
 		return chat.ErrNoAnswer
 	}
-	err := n.send(ctx, t, r)
+	err := send(ctx, n, t, r)
 	if err != nil && !errors.Is(err, chat.ErrNoAnswer) {
 		n.requests.close(r.ID)
 	}
@@ -41,7 +41,7 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 }
 
 // send sends a request to the leader of a term. The error is the request's refusal, or wraps chat.ErrNoAnswer.
-func (n *Node) send(ctx context.Context, t term, r chat.Request) error {
+func send(ctx context.Context, n *Node, t term, r chat.Request) error {
 	b, err := wire.EncodeRequest(r)
 	if err != nil {
 		return err

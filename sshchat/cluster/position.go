@@ -95,3 +95,6 @@ func makeKey(data string) ([]byte, error) {
 	rand.Read(key) // never fails
 	return key, replace(filepath.Join(data, KeyFile), []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
 }
+
+// path is that of a file of the folder.
+func (c *Config) path(name string) string { return filepath.Join(c.Data, name) }

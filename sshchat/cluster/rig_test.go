@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ type site struct {
 	audit    *audit.Log
 	journal  *journal.Journal
 	node     *Node
-	hub      *chat.Hub
+	hub      atomic.Pointer[chat.Hub] // nil while the process is gone
 	stopHub  context.CancelFunc
 	hubEnded chan error
 	stopNode context.CancelFunc
@@ -51,7 +53,7 @@ func (s *site) open() (err error) {
 	state := s.accounts.View().State
 	s.history, err = history.Open(s.dir, history.Options{
 		Recipients: s.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.o.Window, Rotate: s.o.Rotate, Log: s.log,
-		Submit: func(e chat.Event) error { return s.hub.Store(e) },
+		Submit: func(e chat.Event) error { return s.hub.Load().Store(e) },
 	})
 	if err != nil {
 		return err
@@ -86,11 +88,12 @@ func (s *site) start() error {
 	s.node = node
 	c := chat.Config{State: s.accounts.View().State, Last: s.history.Last(), Clock: s.accounts.Moment, Log: s.log}
 	node.HubConfig(&c)
-	s.hub = chat.NewHub(c)
-	node.Attach(s.hub)
+	hub := chat.NewHub(c)
+	node.Attach(hub)
 	s.hubEnded, s.ended = make(chan error, 1), make(chan error, 1)
-	s.stopHub = background(s.hub.Run, s.hubEnded)
+	s.stopHub = background(hub.Run, s.hubEnded)
 	s.stopNode = background(node.Run, s.ended)
+	s.hub.Store(hub)
 	return nil
 }
 
@@ -106,6 +109,7 @@ func (s *site) stop() error {
 	if s.node == nil {
 		return nil // it has crashed
 	}
+	s.hub.Store(nil)
 	s.stopHub()
 	err := <-s.hubEnded
 	s.stopNode()
@@ -125,12 +129,14 @@ func (s *site) drained() error {
 
 // crash ends the process without a word: nothing that it does from here on reaches a server.
 func (s *site) crash() {
+	s.hub.Store(nil)
 	s.node.peers.Close()
 	s.node.nc.Close()
 	s.stopHub()
+	<-s.hubEnded
 	s.stopNode()
 	s.drained()
-	<-s.hubEnded
+	s.node.terms.leader().end()
 	s.node.Follow()
 	s.close() // what the folder holds is durable before it counts
 	s.node = nil
@@ -219,7 +225,7 @@ func (r *rig) startAll(sites []*site) error {
 
 func (r *rig) Hubs() (all []*chat.Hub) {
 	for _, s := range r.sites {
-		all = append(all, s.hub)
+		all = append(all, s.hub.Load())
 	}
 	return all
 }
@@ -236,6 +242,20 @@ func (r *rig) Restart(which ...int) error {
 		sites = append(sites, r.sites[i])
 	}
 	return r.startAll(sites)
+}
+
+// Move implements journaltest.Mover.
+func (r *rig) Move(i int) error {
+	n := r.sites[i].node
+	for deadline := time.Now().Add(20 * time.Second); !n.Here(); time.Sleep(5 * time.Millisecond) {
+		if err := n.campaign(context.Background()); err != nil && !errors.Is(err, errTaken) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("node %s does not come to lead", n.c.Node)
+		}
+	}
+	return nil
 }
 
 func (r *rig) Fault(f journaltest.Fault) error {
@@ -308,14 +328,26 @@ func (r *rig) Close() error {
 // The journal passes what every journal has to: of one node, and of three of which any leads.
 func TestJetStreamSuite(t *testing.T) {
 	t.Parallel()
-	for _, nodes := range []int{1} {
+	for _, nodes := range []int{1, 3} {
+		if nodes == 1 && !journaltest.Long() {
+			continue // three are one, and more
+		}
 		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
-			journaltest.Run(t, 5, func(t testing.TB, o journaltest.Options) journaltest.Rig {
+			journaltest.Run(t, 3, func(t testing.TB, o journaltest.Options) journaltest.Rig {
 				return newRig(t, natstest.StartOne(t), nodes, o)
 			})
 		})
 	}
 }
 
+// TestMain has more tests run at the same time than there are processors: most of the time they wait for elections.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // fast is for tests of what is stored, and not of who waits.
-var fast = pace{heartbeat: 200 * time.Millisecond, look: 50 * time.Millisecond, campaign: 400 * time.Millisecond, spread: 200 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond}
+var fast = pace{heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond}

@@ -20,8 +20,8 @@ const DefaultKeep = 24 * time.Hour
 
 // NodeKey is the public key of the folder's node. It makes node.key if there is none.
 func NodeKey(data string) (public string, err error) {
-	n := Node{c: Config{Data: data}}
-	key, err := peer.LoadOrCreate(n.path(NodeKeyFile))
+	c := Config{Data: data}
+	key, err := peer.LoadOrCreate(c.path(NodeKeyFile))
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +74,7 @@ func Init(ctx context.Context, c Config, replicas int) error {
 		return err
 	}
 	if err := log.publish(ctx, 0, payload); err != nil {
-		return errors.Join(err, os.Remove((&Node{c: c}).path(PositionFile)))
+		return errors.Join(err, os.Remove(c.path(PositionFile)))
 	}
 	return nil
 }
@@ -105,9 +105,9 @@ func Leave(ctx context.Context, c Config) error {
 // Forget removes what makes a folder a node's. A folder of which this is done while its cluster goes on has a history of its own from
 // then on.
 func Forget(data string) error {
-	n := Node{c: Config{Data: data}}
+	c := Config{Data: data}
 	for _, name := range []string{PositionFile, KeyFile, NodeKeyFile} {
-		if err := os.Remove(n.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(c.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -15,10 +16,13 @@ const (
 	callMemory = "memory" // what rooms have in memory
 )
 
-func (n *Node) handle() {
+// handle has the node answer them.
+func handle(n *Node) {
 	n.peers.Handle(callOrder, n.ordered)
-	n.peers.Handle(callChain, n.giveChain)
-	n.peers.Handle(callTexts, n.giveTexts)
+	n.peers.Handle(callChain, n.texts.giveChain)
+	n.peers.Handle(callTexts, func(_ context.Context, _ string, request []byte) ([]byte, error) {
+		return n.texts.give(&n.requests, request)
+	})
 	n.peers.Handle(callMemory, n.giveMemory)
 }
 
@@ -58,7 +62,7 @@ type NodeStatus struct {
 
 // Status is cheap.
 func (n *Node) Status() Status {
-	t := n.leader()
+	t := n.terms.leader()
 	s := Status{
 		Node: n.c.Node, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: t.epoch, Leader: t.node, Leads: n.leads.Load(), Fenced: n.FencedFor(),
 		TextGaps: n.figures.gaps.Load(), Skew: n.nodes.skew(),
@@ -88,7 +92,7 @@ func (n *Node) Status() Status {
 const saveEvery = 5 * time.Second
 
 // saveSometimes writes cluster.json if it is time.
-func (n *Node) saveSometimes() {
+func saveSometimes(n *Node) {
 	if time.Since(n.figures.saved) < saveEvery || !n.writing.TryLock() {
 		return
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -221,4 +222,17 @@ func storedOf(m *nats.Msg) (stored, error) {
 	}
 	at, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp")) // for the age alone
 	return stored{seq, at, m.Data}, nil
+}
+
+// holds reports whether the message in that place is this one.
+func (s *stream) holds(ctx context.Context, seq uint64, payload []byte) (same bool, err error) {
+	found := false
+	_, err = s.get(ctx, seq, 1, func(m stored) error {
+		found, same = m.seq == seq, bytes.Equal(m.payload, payload)
+		return nil
+	})
+	if err == nil && !found {
+		err = errors.New("the server that was asked does not have the message yet")
+	}
+	return same, err
 }

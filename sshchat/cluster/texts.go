@@ -100,6 +100,7 @@ func (t *texts) follow(n *Node, of term) {
 			if err == nil {
 				return
 			}
+			n.log.Debug("cluster: the leader does not give the key of its texts; trying again", "leader", of.node, "err", err)
 			select {
 			case <-of.lasts.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -138,15 +139,15 @@ func (t *texts) join(epoch uint64, b []byte) error {
 }
 
 // giveChain answers a node that asks for the chain.
-func (n *Node) giveChain(context.Context, string, []byte) ([]byte, error) {
-	n.texts.mu.Lock()
-	defer n.texts.mu.Unlock()
-	if n.texts.chain == nil {
+func (t *texts) giveChain(context.Context, string, []byte) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.chain == nil {
 		return nil, errors.New("this node does not lead")
 	}
-	at, key := n.texts.chain.Key()
+	at, key := t.chain.Key()
 	defer clear(key)
-	return json.Marshal(chainKey{n.texts.epoch, at, key})
+	return json.Marshal(chainKey{t.epoch, at, key})
 }
 
 // send sends the texts of a batch to all nodes.
@@ -234,32 +235,35 @@ func (t *texts) applied(batch uint64) {
 	}
 }
 
-// addTexts gives the messages of a batch their texts: from the leader's packet, or from any node that has them. What nobody has
+// add gives the messages of a batch their texts: from the leader's packet, or from any node that has them. What nobody has
 // is missing here.
-func (n *Node) addTexts(ctx context.Context, e *entry, s *journal.Sealed) {
-	defer n.texts.applied(e.N)
+func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
+	defer t.applied(e.N)
 	if !slices.ContainsFunc(s.Batch.Events, func(e chat.Event) bool { return e.Message.Seq > 0 }) {
 		return
 	}
 	wait := time.NewTimer(awaitTexts)
 	defer wait.Stop()
 	for waiting := true; waiting; {
-		plain, more := n.texts.open(e.Epoch, e.N)
+		plain, more := t.open(e.Epoch, e.N)
 		if plain != nil {
 			if wire.AddTexts(s, plain) == nil {
 				return
 			}
 			break
 		}
+		if more == nil { // what has come cannot be opened: it was sent before this node had the key
+			break
+		}
 		select {
-		case <-more: // nil: what has come cannot be opened
+		case <-more:
 		case <-wait.C:
 			waiting = false
 		case <-ctx.Done():
 			waiting = false
 		}
 	}
-	n.askTexts(ctx, e, s)
+	t.ask(ctx, n, e, s)
 }
 
 // textsWanted asks for the texts of a batch.
@@ -274,7 +278,8 @@ type textsHad struct {
 	Requests [][]byte `json:"requests,omitempty"`
 }
 
-func (n *Node) askTexts(ctx context.Context, e *entry, s *journal.Sealed) {
+// ask asks the other nodes for the texts of a batch.
+func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 	wanted := textsWanted{Batch: e.N}
 	for _, a := range s.Batch.Answers {
 		wanted.Requests = append(wanted.Requests, a.ID)
@@ -297,7 +302,11 @@ func (n *Node) askTexts(ctx context.Context, e *entry, s *journal.Sealed) {
 		answer, err := n.peers.Call(call, node, callTexts, b)
 		cancel()
 		var had textsHad
-		if err != nil || json.Unmarshal(answer, &had) != nil {
+		if err == nil {
+			err = json.Unmarshal(answer, &had)
+		}
+		n.log.Debug("cluster: texts that did not come were asked for", "batch", e.N, "of", node, "all", len(had.Texts) > 0, "requests", len(had.Requests), "err", err)
+		if err != nil {
 			continue
 		}
 		if len(had.Texts) > 0 && wire.AddTexts(s, had.Texts) == nil {
@@ -320,23 +329,23 @@ func (n *Node) askTexts(ctx context.Context, e *entry, s *journal.Sealed) {
 	}
 }
 
-// giveTexts answers a node that misses texts.
-func (n *Node) giveTexts(_ context.Context, _ string, request []byte) ([]byte, error) {
+// give answers a node that misses texts.
+func (t *texts) give(own *requests, request []byte) ([]byte, error) {
 	var wanted textsWanted
 	if err := json.Unmarshal(request, &wanted); err != nil {
 		return nil, err
 	}
 	var had textsHad
-	n.texts.mu.Lock()
-	for _, r := range slices.Backward(n.texts.recent) {
+	t.mu.Lock()
+	for _, r := range slices.Backward(t.recent) {
 		if r.batch == wanted.Batch {
 			had.Texts = slices.Clone(r.texts)
 			break
 		}
 	}
-	n.texts.mu.Unlock()
+	t.mu.Unlock()
 	for _, id := range wanted.Requests {
-		if r, ok := n.requests.find(id); ok && had.Texts == nil {
+		if r, ok := own.find(id); ok && had.Texts == nil {
 			b, err := wire.EncodeRequest(r)
 			if err != nil {
 				return nil, err

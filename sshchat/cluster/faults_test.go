@@ -1,0 +1,375 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/cluster/natstest"
+	"sshchat/sshchat/text"
+	"sshchat/store/accounts"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// said is one thing that was said, or was to be.
+type said struct {
+	what       string
+	node       string // where
+	seq        uint64 // 0: it is not known to be stored
+	asked, got time.Time
+	err        error
+}
+
+// crowd is people who talk at all nodes, all the time.
+type crowd struct {
+	*rig
+	t      testing.TB
+	who    journaltest.Person
+	stop   context.CancelFunc
+	ends   sync.WaitGroup
+	acks   atomic.Int64
+	paused time.Duration // between two messages of one of them
+
+	mu  sync.Mutex
+	all []said // guarded by mu
+}
+
+// alice makes an account, an admin's, whose key reads all that is said in #general.
+func (r *rig) alice(t testing.TB) journaltest.Person {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := journaltest.Person{Private: private}
+	if p.Public, err = accounts.ParseKey(string(ssh.MarshalAuthorizedKey(line))); err != nil {
+		t.Fatal(err)
+	}
+	if p.Name, err = text.ParseName("alice"); err != nil {
+		t.Fatal(err)
+	}
+	p.Key, p.Login.Key, p.Verified = p.Public.Fingerprint, p.Public.Fingerprint, true
+	a, err := r.sites[0].accounts.NewAccount(t.Context(), p.Name, chat.Admin, []chat.Key{p.Public}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Login.Account = a.ID
+	if err := r.sites[0].hub.Load().Decide(t.Context(), chat.TheServer, chat.CreateAccount{Account: a}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// talk has so many people talk at the nodes.
+func (r *rig) talk(t testing.TB, people int, pause time.Duration) *crowd {
+	t.Helper()
+	c := &crowd{rig: r, t: t, who: r.alice(t), paused: pause}
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	for i := range people {
+		s := r.sites[i%len(r.sites)]
+		c.ends.Go(func() { c.talkAt(ctx, s, i) })
+	}
+	return c
+}
+
+// talkAt is one of them. When the node is gone it waits until that is back.
+func (c *crowd) talkAt(ctx context.Context, s *site, i int) {
+	for k := 0; ctx.Err() == nil; k++ {
+		hub := s.hub.Load()
+		if hub == nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		one := said{what: fmt.Sprintf("%d says %d", i, k), node: s.name, asked: time.Now()}
+		words, err := text.ParseText(one.what)
+		if err != nil {
+			panic(err)
+		}
+		m, err := hub.Post(ctx, c.who.Caller, chat.General, chat.Say, words)
+		if errors.Is(err, chat.ErrStale) { // this node has not heard of the account
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if one.seq, one.got, one.err = m.Seq, time.Now(), err; err == nil {
+			c.acks.Add(1)
+		}
+		c.mu.Lock()
+		c.all = append(c.all, one)
+		c.mu.Unlock()
+		select { // people think
+		case <-time.After(c.paused):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// more waits until so many more messages were acknowledged, and returns how long that took.
+func (c *crowd) more(n int64) time.Duration {
+	c.t.Helper()
+	began, from := time.Now(), c.acks.Load()
+	for c.acks.Load() < from+n {
+		if time.Since(began) > 2*time.Minute {
+			c.t.Fatalf("only %d of %d messages in two minutes: %+v", c.acks.Load()-from, n, c.status())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+func (c *crowd) status() (all []Status) {
+	for _, s := range c.sites {
+		if s.node != nil {
+			all = append(all, s.node.Status())
+		}
+	}
+	return all
+}
+
+// end has them stop talking, and checks what the nodes have: all that was acknowledged, each once, in an order that agrees with the
+// time, and the same on all nodes.
+func (c *crowd) end() {
+	c.t.Helper()
+	c.stop()
+	c.ends.Wait()
+	for _, s := range c.sites { // each has what all have acknowledged
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if err := s.hub.Load().Decide(ctx, chat.TheServer, chat.Expire{}, nil); err != nil {
+			c.t.Fatalf("node %s: %v", s.name, err)
+		}
+		cancel()
+	}
+	var first []string
+	for i, s := range c.sites {
+		stored, err := c.Stored(i, c.who, chat.General)
+		if err != nil {
+			c.t.Fatalf("node %s: %v", s.name, err)
+		}
+		lines := make([]string, len(stored))
+		times := make(map[string]int)
+		for k, m := range stored {
+			lines[k] = fmt.Sprintf("%d %s", m.Seq, m.Text)
+			times[m.Text.String()]++
+			if m.Seq != stored[0].Seq+uint64(k) {
+				c.t.Fatalf("node %s: message %d stands after message %d", s.name, m.Seq, stored[k-1].Seq)
+			}
+		}
+		if first == nil {
+			first = lines
+		} else if !slices.Equal(first, lines) {
+			c.t.Errorf("node %s has %d messages, and node %s %d, which differ", s.name, len(lines), c.sites[0].name, len(first))
+		}
+		for what, n := range times {
+			if n > 1 {
+				c.t.Errorf("node %s has stored %q %d times", s.name, what, n)
+			}
+		}
+		for _, one := range c.all {
+			if one.err == nil && (one.seq == 0 || times[one.what] != 1) {
+				c.t.Errorf("node %s: %q was acknowledged as message %d, and is stored %d times", s.name, one.what, one.seq, times[one.what])
+			}
+		}
+	}
+	c.linear()
+}
+
+// linear checks that what was acknowledged before something else was asked for comes before it. With that, and each thing stored once at
+// the number that was acknowledged, the log is linearizable: its one operation appends, and returns the place.
+func (c *crowd) linear() {
+	c.t.Helper()
+	acknowledged := slices.DeleteFunc(slices.Clone(c.all), func(s said) bool { return s.err != nil })
+	byAsked := slices.Clone(acknowledged)
+	slices.SortFunc(byAsked, func(a, b said) int { return a.asked.Compare(b.asked) })
+	slices.SortFunc(acknowledged, func(a, b said) int { return a.got.Compare(b.got) })
+	highest, i := uint64(0), 0
+	for _, s := range byAsked {
+		for ; i < len(acknowledged) && acknowledged[i].got.Before(s.asked); i++ {
+			highest = max(highest, acknowledged[i].seq)
+		}
+		if s.seq < highest {
+			c.t.Errorf("%q is message %d, and was asked for after message %d was acknowledged", s.what, s.seq, highest)
+		}
+	}
+}
+
+// latencies are how long the acknowledged took, sorted.
+func (c *crowd) latencies() (all []time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.all {
+		if s.err == nil {
+			all = append(all, s.got.Sub(s.asked))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// leader is the site that leads.
+func (c *crowd) leader() *site {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		for _, s := range c.sites {
+			if s.node != nil && s.node.Here() {
+				return s
+			}
+		}
+	}
+	c.t.Fatalf("nobody leads: %+v", c.status())
+	return nil
+}
+
+// longest is the longest time in which nothing was acknowledged.
+func (c *crowd) longest() (gap time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var got []time.Time
+	for _, s := range c.all {
+		if s.err == nil {
+			got = append(got, s.got)
+		}
+	}
+	slices.SortFunc(got, time.Time.Compare)
+	for i := 1; i < len(got); i++ {
+		gap = max(gap, got[i].Sub(got[i-1]))
+	}
+	return gap
+}
+
+// faults are what happens to a cluster while people talk.
+var faults = map[string]struct {
+	often int // for a long proof
+	do    func(c *crowd)
+}{
+	"the leader is killed": {10, func(c *crowd) {
+		s := c.leader()
+		s.crash()
+		c.t.Logf("node %s was killed; the next message came after %v", s.name, c.more(1).Round(time.Millisecond))
+		if err := s.start(); err != nil {
+			c.t.Fatal(err)
+		}
+	}},
+	"a follower is killed": {10, func(c *crowd) {
+		leads := c.leader()
+		for _, s := range c.sites {
+			if s != leads {
+				s.crash()
+				c.more(20)
+				if err := s.start(); err != nil {
+					c.t.Fatal(err)
+				}
+				return
+			}
+		}
+	}},
+	"all nodes are killed": {20, func(c *crowd) {
+		for _, s := range c.sites {
+			s.crash()
+		}
+		if err := c.startAll(c.sites); err != nil {
+			c.t.Fatal(err)
+		}
+	}},
+	"nodes are restarted in turn": {3, func(c *crowd) {
+		for _, s := range c.sites {
+			if err := s.stop(); err != nil {
+				c.t.Fatal(err)
+			}
+			c.more(20)
+			if err := s.start(); err != nil {
+				c.t.Fatal(err)
+			}
+			c.more(20)
+		}
+	}},
+	"the leader of the stream is killed": {10, func(c *crowd) {
+		i := c.servers.Leader(streamName)
+		c.servers.Kill(i)
+		c.t.Logf("server %d was killed; the next messages came after %v", i, c.more(int64(len(c.sites))).Round(time.Millisecond))
+		c.servers.Restart(i)
+		c.servers.WaitReady(c.t, i)
+	}},
+	"all servers are killed": {10, func(c *crowd) {
+		for i := range c.servers.Len() {
+			c.servers.Kill(i)
+		}
+		for i := range c.servers.Len() {
+			c.servers.Restart(i)
+		}
+		for i := range c.servers.Len() {
+			c.servers.WaitReady(c.t, i)
+		}
+	}},
+}
+
+// Whatever is killed or restarted while people talk on three nodes over three servers: nothing that was acknowledged is lost, nothing is
+// stored twice, all nodes have the same in the same order, and that order agrees with the time.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, natstest.Start(t), 3, journaltest.Options{})
+			c := r.talk(t, 24, 20*time.Millisecond)
+			c.more(100)
+			for range cmp.Or(map[bool]int{true: fault.often}[journaltest.Long()], 1) {
+				fault.do(c)
+				c.more(100)
+			}
+			c.end()
+			t.Logf("%d messages; the longest pause was %v; %d texts were missed", c.acks.Load(), c.longest().Round(time.Millisecond), c.gaps())
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func (c *crowd) gaps() (n int64) {
+	for _, s := range c.status() {
+		n += s.TextGaps
+	}
+	return n
+}
+
+// Messages are posted on three nodes over three servers. The metrics are the median and the 99th percentile of a post, and how many a
+// second.
+func BenchmarkPost(b *testing.B) {
+	for _, load := range []struct {
+		people int
+		pause  time.Duration
+	}{{3, 60 * time.Millisecond}, {24, 0}, {256, 0}} {
+		b.Run(fmt.Sprintf("people=%d", load.people), func(b *testing.B) {
+			r := newRig(b, natstest.Start(b), 3, journaltest.Options{})
+			c := r.talk(b, load.people, load.pause)
+			c.more(int64(2 * load.people))
+			c.mu.Lock()
+			c.all = nil
+			c.mu.Unlock()
+			b.ResetTimer()
+			c.more(int64(b.N))
+			b.StopTimer()
+			took := c.latencies()
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "posts/s")
+			c.end()
+			if err := r.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
