@@ -46,19 +46,20 @@ func (m *Motd) read() (said chat.Text, err error) {
 }
 
 // Begin has the file and what was decided agree, at a start. The file prevails: it was edited while the server was stopped, or is
-// as a change left it that was never confirmed to anyone. But on a node of a cluster what was decided prevails, since that may
-// have been confirmed on another node: there, an edit is taken by Reload.
-func (m *Motd) Begin(decided chat.Text, decide func(chat.Text) error) error {
+// as a change left it that was never confirmed to anyone. But on a node of a cluster what was decided prevails, also if it is that
+// there is none, since other nodes decide while this one is stopped: there, an edit is taken by Reload. replaced reports that; what was
+// in the file is in motd.bak then.
+func (m *Motd) Begin(decided chat.Text, decide func(chat.Text) error) (replaced bool, err error) {
 	m.mu.Lock()
 	said := m.text
 	m.mu.Unlock()
 	switch {
 	case said == decided:
-		return nil
-	case m.inCluster && !decided.IsEmpty():
-		return m.Write(decided)
+		return false, nil
+	case m.inCluster:
+		return !said.IsEmpty(), m.Write(decided)
 	}
-	return decide(said)
+	return false, decide(said)
 }
 
 // Reload reads the file, and has decided what was edited in it. What cannot be taken changes nothing.

@@ -60,14 +60,14 @@ func TestMotdAtAStart(t *testing.T) {
 		{"hello\n", "hello", false, "", "hello\n"},
 		{"edited \n\n", "hello", false, "edited", "edited \n\n"},
 		{"-", "hello", false, "removed", "-"},
-		{"hello\n", "", true, "hello", "hello\n"},
+		{"removed elsewhere\n", "", true, "", "\n"},
 		{"stale\n", "hello", true, "", "hello\n"},
 		{"-", "hello", true, "", "hello\n"},
 	} {
 		m, path := motdIn(t, c.file)
 		m.inCluster = c.cluster
 		decides := ""
-		err := m.Begin(words(t, c.decided), func(said chat.Text) error {
+		replaced, err := m.Begin(words(t, c.decided), func(said chat.Text) error {
 			if decides = said.String(); said.IsEmpty() {
 				decides = "removed"
 			}
@@ -79,6 +79,12 @@ func TestMotdAtAStart(t *testing.T) {
 		}
 		if err != nil || decides != c.decides || string(left) != c.leaves {
 			t.Errorf("%+v: decides %q, leaves %q, %v", c, decides, left, err)
+		}
+		if replaced != (c.cluster && c.file != "-") {
+			t.Errorf("%+v: the file was replaced: %v", c, replaced)
+		}
+		if b, err := os.ReadFile(path + ".bak"); replaced && (err != nil || string(b) != c.file) {
+			t.Errorf("%+v: in motd.bak is %q, %v", c, b, err)
 		}
 	}
 }

@@ -110,7 +110,11 @@ func (st *stores) begin(ctx context.Context, s *settings, logger *slog.Logger) e
 	if err := makeAdmins(ctx, s, st.hub, st.users, logger); err != nil {
 		return err
 	}
-	return st.motd.Begin(st.hub.View().Motd(), st.setMotd(ctx))
+	replaced, err := st.motd.Begin(st.hub.View().Motd(), st.setMotd(ctx))
+	if replaced && err == nil {
+		logger.Info("the file motd was not the message of the day that the cluster has now; it is kept as motd.bak")
+	}
+	return err
 }
 
 // setMotd decides what was edited in the file motd.
