@@ -48,6 +48,10 @@ var _ = add(&Command{
 		if err := c.decide(ctx, chat.SetMotd{Text: clean}); err != nil {
 			return err
 		}
+		if clean.IsEmpty() {
+			c.Notef("The message of the day is removed.")
+			return nil
+		}
 		c.Notef("The message of the day is set.")
 		return nil
 	},

@@ -40,6 +40,14 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 		}
 		rooms = append(rooms, room)
 	}
+	for _, in := range []chat.Intent{
+		chat.SetMotd{Text: mustText(t, "see\nbelow")}, chat.AddNode{Node: chat.Node{Name: "n1", Key: base64.StdEncoding.EncodeToString(make([]byte, 32))}},
+		chat.AddNode{Node: chat.Node{Name: "n2", Key: base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", 2))}}, chat.RemoveNode{Name: "n1"},
+	} {
+		if err := h.Decide(context.Background(), chat.TheServer, in, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var talking sync.WaitGroup
 	for i := range all {
 		talking.Go(func() {
@@ -66,13 +74,6 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 					h.React(ctx, me.Caller, room, chat.React, 1+r.Uint64N(50), mustText(t, "👍"))
 				case act == 11:
 					h.Decide(ctx, me.Caller, chat.PinMessage{Room: room, Seq: 1 + r.Uint64N(50)}, nil)
-				case act == 13 && i == 0:
-					h.Decide(ctx, chat.TheServer, chat.SetMotd{Text: mustText(t, fmt.Sprint("see\n", k))}, nil)
-				case act == 14 && i == 0:
-					n := fmt.Sprintf("n%d", r.IntN(3))
-					if h.Decide(ctx, chat.TheServer, chat.AddNode{Node: chat.Node{Name: n, Key: base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%032d", k))}}, nil) != nil {
-						h.Decide(ctx, chat.TheServer, chat.RemoveNode{Name: n}, nil)
-					}
 				case act == 12 && i == 1 && f.submits: // it opens each window
 					h.Decide(ctx, me.Caller, chat.AddKeys{ID: me.Login.Account, Keys: []chat.Key{newPerson(t, "other").key}}, nil)
 					f.history.Share(me.Name, []chat.RoomName{chat.General, room}, []age.Identity{me.identity})
