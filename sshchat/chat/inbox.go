@@ -156,15 +156,8 @@ func (b *Inbox) deliver(s *Span) {
 		b.dirty = true
 		return
 	}
-	switch {
-	case s.Gap.To <= p.last:
-	case s.Room == b.at: // it shows that they are missing
-		p.last, p.mark, p.unflushed, b.unflushed = s.Gap.To, s.Gap.To, true, true
-	default:
-		from := max(s.Gap.From-1, p.last, p.mark)
-		p.lose(s.Room, int(max(s.Gap.To, from)-from))
-		p.last = s.Gap.To
-		b.dirty = true
+	if s.Gap.To > p.last {
+		b.miss(p, s)
 	}
 	for i := range s.Entries {
 		m := &s.Entries[i]
@@ -181,6 +174,18 @@ func (b *Inbox) deliver(s *Span) {
 			b.dirty = b.dirty || p.unread != before
 		}
 	}
+}
+
+// miss counts the messages of a room that came and went; in the room in view, which shows that, they are read.
+func (b *Inbox) miss(p *roomUnread, s *Span) {
+	b.dirty = true
+	if s.Room == b.at {
+		p.last, p.mark, p.unflushed, b.unflushed = s.Gap.To, s.Gap.To, true, true
+		return
+	}
+	from := max(s.Gap.From-1, p.last, p.mark)
+	p.lose(s.Room, int(max(s.Gap.To, from)-from))
+	p.last = s.Gap.To
 }
 
 // At notes that the end of the room is in view: all of it is read, and so is each new message as it arrives. The zero
