@@ -86,6 +86,16 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 		})
 	}
 	talking.Wait()
+	if f.submits { // whatever was drawn, something is shared
+		me := all[1]
+		h.Decide(context.Background(), chat.TheServer, chat.Unban{Target: me.Name.String()}, nil)
+		if err := h.Decide(context.Background(), chat.TheServer, chat.AddKeys{ID: me.Login.Account, Keys: []chat.Key{newPerson(t, "last").key}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := f.history.Share(me.Name, []chat.RoomName{chat.General}, []age.Identity{me.identity}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return all
 }
 
