@@ -23,9 +23,9 @@ import (
 // The documents for users. Those of a row are run in their order on one server, after the README, so that each finds what those
 // before it left behind.
 var documents = [][]string{
-	{"README.md", "docs/install.md", "docs/settings.md", "docs/first-server.md", "docs/history.md"},
+	{"README.md", "docs/settings.md", "docs/first-server.md", "docs/history.md"},
 	{"docs/chat.md", "docs/administration.md", "docs/bots.md"},
-	{"docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/watching.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md"},
+	{"docs/install.md", "docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/watching.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md"},
 }
 
 // notRun is which commands of the documents no test runs, by how they begin, and why.
