@@ -146,53 +146,89 @@ It takes the server's flags, and reads the environment and the configuration fil
 // resetAdmin makes the same decision as a running server would, with all its consequences, such as who can read the history from
 // then on.
 func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Key, only bool, stdout, stderr io.Writer) error {
-	if _, err := os.Stat(filepath.Join(s.data, "users.json")); err != nil {
-		return fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
+	o, err := holdOffline(s, stderr, fmt.Sprintf("user add-key %s", name))
+	if err != nil {
+		return err
 	}
-	var err error
-	if s.hostKeyIsPath() { // which begins here, and not in the folder
-		if s.hostKey, err = filepath.Abs(s.hostKey); err != nil {
+	defer o.release()
+	return o.decide(ctx, func(st *stores, hub *chat.Hub) error {
+		before, after, err := decideReset(ctx, hub, st.users, name, keys, only)
+		if err != nil {
 			return err
 		}
+		reportReset(stdout, hub.View(), before, after, keys)
+		return nil
+	})
+}
+
+// offline is a data folder whose server is stopped, to decide something in.
+type offline struct {
+	*settings
+	folder *store.Folder
+	log    *slog.Logger
+}
+
+// holdOffline holds the folder. instead is what an admin can use while the server runs. As root, it becomes the folder's owner.
+func holdOffline(s *settings, stderr io.Writer, instead string) (*offline, error) {
+	if _, err := os.Stat(filepath.Join(s.data, "users.json")); err != nil {
+		return nil, fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
 	}
+	files := []*string{&s.cluster.nkey, &s.cluster.ca} // they begin here, and not in the folder
+	if s.hostKeyIsPath() {
+		files = append(files, &s.hostKey)
+	}
+	for _, file := range files {
+		if *file == "" {
+			continue
+		}
+		path, err := filepath.Abs(*file)
+		if err != nil {
+			return nil, err
+		}
+		*file = path
+	}
+	var err error
 	if s.data, err = owner.Become(s.data); err != nil {
-		return err
+		return nil, err
 	}
 	folder, err := store.HoldFolder(s.data)
 	if errors.Is(err, store.ErrFolderInUse) {
-		return fmt.Errorf("%w; stop the server first. While it runs, an admin can use: user add-key %s", err, name)
+		return nil, fmt.Errorf("%w; stop the server first. While it runs, an admin can use: %s", err, instead)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	logger := slog.New(log.NewWithOptions(stderr, log.Options{Level: log.WarnLevel}))
-	defer release(folder, logger)
+	o := &offline{s, folder, slog.New(log.NewWithOptions(stderr, log.Options{Level: log.WarnLevel}))}
 	if err := s.inCluster(); err != nil {
-		return err
+		o.release()
+		return nil, err
 	}
-	if store.InCluster(s.data) {
-		return fmt.Errorf("data folder %s belongs to a cluster, whose accounts the other nodes have as well; stop all nodes, take the folder out of the cluster with: sshchat cluster leave --data %s, run this again, and make the cluster anew from it", s.data, s.data)
-	}
-	st, err := openStores(s, logger)
+	return o, nil
+}
+
+func (o *offline) release() { release(o.folder, o.log) }
+
+// decide decides something as a running server would, with all its consequences. If the folder belongs to a cluster, this is its node
+// meanwhile, and the decision is that of all nodes.
+func (o *offline) decide(ctx context.Context, do func(*stores, *chat.Hub) error) (err error) {
+	st, err := openStores(o.settings, o.log)
 	if err != nil {
 		return err
 	}
-	defer st.close(logger)
-	auditLog, err := offlineAudit(s, st, logger)
+	defer st.close(o.log)
+	auditLog, err := offlineAudit(o.settings, st, o.log)
 	if err != nil {
 		return err
 	}
-	defer auditLog.end(logger)
-	hub, err := st.openHub(logger)
+	defer auditLog.end(o.log)
+	hub, node, err := st.openHub(ctx, o.settings, o.log)
 	if err != nil {
 		return err
 	}
-	running := runHub(hub)
-	before, after, err := decideReset(ctx, hub, st.users, name, keys, only)
-	if err = errors.Join(err, running.end()); err != nil {
+	running := runHub(hub, node)
+	if err := errors.Join(do(st, hub), running.end()); err != nil {
 		return err
 	}
-	reportReset(stdout, hub.View(), before, after, keys)
 	return st.users.Checkpoint()
 }
 

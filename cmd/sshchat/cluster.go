@@ -38,7 +38,7 @@ func (s *settings) clusterSettings() []setting {
 		{name: "cluster-ca", group: clusterGroup, value: &textual{&c.ca, "FILE", checkFileName}, help: "certificates (PEM) of the authority that signed those of the NATS servers; if empty, the system's authorities"},
 		{name: "cluster-monitor", group: clusterGroup, value: &urls{&c.monitors, []string{"http", "https"}, "", "http://192.0.2.1:8222"}, help: "monitoring addresses of the NATS servers, such as http://192.0.2.1:8222 (repeatable), where their settings are checked; if empty, port 8222 of each server"},
 		{name: "cluster-keep", group: clusterGroup, value: &span{d: &c.keep}, help: "how long NATS keeps what nodes may have missed; a node that was stopped for longer needs a new copy of the data"},
-		{name: "node", group: clusterGroup, value: &textual{&c.node, "NAME", checkNode}, help: "name of this node in its cluster: up to 32 of a-z, 0-9 and -; if empty, made of the host's name"},
+		{name: "node", group: clusterGroup, value: &textual{&c.node, "NAME", checkNode}, help: "name of this node in its cluster: up to 32 of a-z, 0-9 and -, not - at the beginning; if empty, made of the host's name"},
 	}
 }
 
@@ -104,11 +104,11 @@ func (u *urls) clear()          { *u.all = nil }
 func (u *urls) String() string  { return strings.Join(*u.all, ",") }
 func (u *urls) words() []string { return *u.all }
 
-var nodeName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var nodeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 func checkNode(word string) error {
 	if word != "" && !nodeName.MatchString(word) {
-		return is(strconv.Quote(text.Clean(word, 80)), "1 to 32 of a-z, 0-9 and -")
+		return is(strconv.Quote(text.Clean(word, 80)), "1 to 32 of a-z, 0-9 and -, and not begin with -")
 	}
 	return nil
 }

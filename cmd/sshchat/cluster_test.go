@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sshchat/sshchat/cluster/natstest"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // aSeed is the seed of a NATS user that is nobody's.
@@ -219,4 +223,243 @@ func TestBackupOfANode(t *testing.T) {
 			t.Errorf("started without the setting: exit %d, %s", code, errs)
 		}
 	}
+}
+
+// testCluster is a chat on several nodes, over real NATS servers.
+type testCluster struct {
+	t       *testing.T
+	servers *natstest.Cluster
+	flags   []string // of every node
+	nodes   []*testServer
+}
+
+// startCluster makes a cluster of a chat that had none, adds nodes to it while none runs, and starts them all.
+func startCluster(t *testing.T, servers *natstest.Cluster, nodes int, flags ...string) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(servers.MonitorURLs(), ",")}}
+	first := startServer(t, "", flags...)
+	first.stop()
+	c.must("cluster", "init", "--node", "n1", "--data", first.data, "--replicas", fmt.Sprint(servers.Len()))
+	folders := []string{first.data}
+	for i := 2; i <= nodes; i++ {
+		data := filepath.Join(t.TempDir(), "data")
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name := range filesOf(t, first.data) {
+			if name == "lock" || name == "node.key" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(data, name), []byte(readText(t, filepath.Join(first.data, name))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		folders = append(folders, data)
+	}
+	for i, data := range folders[1:] {
+		listed := strings.Fields(c.must("cluster", "node", "key", "--node", fmt.Sprint("n", i+2), "--data", data))
+		c.must("cluster", "node", "add", listed[0], listed[1], "--node", "n1", "--data", first.data)
+	}
+	c.flags = append(c.flags, flags...)
+	for i, data := range folders {
+		c.nodes = append(c.nodes, c.start(data, i+1))
+	}
+	return c
+}
+
+// must runs a command of the program with the cluster's settings.
+func (c *testCluster) must(words ...string) string {
+	c.t.Helper()
+	out, errs, code := c.run(words...)
+	if code != 0 {
+		c.t.Fatalf("%s: exit %d, %s%s", words, code, out, errs)
+	}
+	return out
+}
+
+func (c *testCluster) run(words ...string) (out, errs string, code int) {
+	c.t.Helper()
+	return runHere(c.t, append(words, c.flags[:6]...)...)
+}
+
+func (c *testCluster) start(data string, number int) *testServer {
+	c.t.Helper()
+	return startServer(c.t, data, append([]string{"--node", fmt.Sprint("n", number)}, c.flags...)...)
+}
+
+// A chat on three nodes: what is said, decided and listed on one is so on the others; a ban ends sessions there; who followed on one
+// resumes on another; a node is added by a backup and its key while the others run, and removed; nodes stop, and the others go on.
+func TestClusterIsOneChat(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, natstest.Start(t), 3)
+	n1, n2, n3 := c.nodes[0], c.nodes[1], c.nodes[2]
+	alice := n1.register("alice")
+	alice.must("claim " + n1.claimCode())
+	alice = n1.login("alice", alice.signer)
+	bob, carol := n2.register("bob"), n3.register("carol")
+	screen := bob.plain(80, 24)
+	screen.sees("Welcome")
+	follows := carol.run("follow --json")
+	alice.must("say general first on n1")
+	screen.sees("first on n1")
+	follows.sees(`"text":"first on n1"`)
+	screen.typeln("then on n2")
+	follows.sees(`"text":"then on n2"`)
+	if out := alice.must("follow general --since general/0 --count 2"); !strings.Contains(out, "bob: then on n2") {
+		t.Errorf("on n1: %s", out)
+	}
+	carol.must("join lab")
+	bob.must("join lab")
+	alice.must("join lab")
+	bob.must("say lab in a new room")
+	since := "general/1"
+	if out := carol.at(n1).login().must("follow general --json --since " + since + " --count 1"); !strings.Contains(out, "then on n2") || strings.Contains(out, "missed") {
+		t.Errorf("follow --since on another node: %s", out)
+	}
+	alice.must("ban bob")
+	if err := <-screen.ended; err == nil {
+		t.Error("bob's session on n2 ended as if bob had left")
+	}
+	for _, s := range c.nodes {
+		if client, err := s.dialAs("bob", ssh.PublicKeys(bob.signer)); err == nil {
+			sess, err := client.NewSession()
+			if err == nil {
+				err = sess.Run("whoami")
+			}
+			if err == nil {
+				t.Errorf("bob is let in at %s", s.addr)
+			}
+			client.Close()
+		}
+	}
+	list := alice.must("node list")
+	for _, name := range []string{"n1", "n2", "n3"} {
+		if !strings.Contains(list, name+" ") {
+			t.Errorf("the nodes:\n%s", list)
+		}
+	}
+	if got := c.must("cluster", "status", "--node", "n2", "--data", n2.data); strings.Count(got, "  node n") != 3 || strings.Contains(got, "not heard") || !strings.Contains(got, "NATS server") {
+		t.Errorf("status:\n%s", got)
+	}
+	n4 := c.added(alice, 4)
+	if out := carol.at(n4).login().must("follow general --since general/0 --count 1"); !strings.Contains(out, "first on n1") {
+		t.Errorf("a node that was added has not what rooms had in memory: %s", out)
+	}
+	carol.at(n4).login().must("say general from a new node")
+	n1.stop()
+	carol.must("say general without n1")
+	follows.sees(`"text":"without n1"`)
+	n1 = c.start(n1.data, 1)
+	if out := carol.at(n1).login().must("follow general --json --since " + since + " --count 3"); !strings.Contains(out, "without n1") || strings.Contains(out, "missed") {
+		t.Errorf("a node that was restarted: %s", out)
+	}
+	c.same(n1, n2, n3, n4)
+}
+
+// added adds a node while the others run.
+func (c *testCluster) added(admin *user, number int) *testServer {
+	c.t.Helper()
+	data, name := filepath.Join(c.t.TempDir(), "data"), fmt.Sprint("n", number)
+	if out, errs, code := restoreHere(c.t, admin.must("backup --with-host-keys"), data); code != 0 {
+		c.t.Fatalf("restore: exit %d, %s%s", code, out, errs)
+	}
+	_, errs, code := c.run(append([]string{"--node", name, "--data", data, "--listen", "127.0.0.1:0"}, unhurried...)...)
+	_, line, found := strings.Cut(errs, "node add "+name+" ")
+	if code != 1 || !found {
+		c.t.Fatalf("a node that is not listed starts, or does not say how it is: exit %d, %s", code, errs)
+	}
+	admin.must("node add " + name + " " + strings.Fields(line)[0])
+	return c.start(data, number)
+}
+
+// same stops the nodes, and checks that their folders hold the same history, accounts and audit log.
+func (c *testCluster) same(nodes ...*testServer) {
+	c.t.Helper()
+	for _, s := range nodes {
+		s.stop()
+	}
+	var first string
+	for i, s := range nodes {
+		out, errs, code := runHere(c.t, "verify", s.data)
+		if code != 0 {
+			c.t.Errorf("verify: exit %d, %s%s", code, out, errs)
+		}
+		if i == 0 {
+			first = out
+		} else if out != first {
+			c.t.Errorf("the folders differ:\n%s\n%s", first, out)
+		}
+	}
+}
+
+// login is that user's connection where they are.
+func (u *user) login() *user { return u.server.login(u.name, u.signer) }
+
+// A server does not start without servers that keep what is stored, and says what to change; with one of three gone it does.
+func TestClusterChecksItsServers(t *testing.T) {
+	t.Parallel()
+	bad := natstest.StartOne(t, natstest.DefaultSync())
+	flags := []string{"--cluster", bad.URLs()[0], "--cluster-nkey", bad.NKeyFile(), "--cluster-monitor", bad.MonitorURLs()[0]}
+	alone := startServer(t, "")
+	alone.stop()
+	words := append([]string{"cluster", "init", "--node", "n1", "--replicas", "1", "--data", alone.data}, flags...)
+	if _, errs, code := runHere(t, words...); code != 1 || !strings.Contains(errs, "sync_interval: always") {
+		t.Errorf("cluster init: exit %d, %s", code, errs)
+	}
+	if _, errs, code := runHere(t, append([]string{"--data", alone.data, "--listen", "127.0.0.1:0"}, flags...)...); code != 1 || !strings.Contains(errs, "sync_interval: always") {
+		t.Errorf("start: exit %d, %s", code, errs)
+	}
+	c := startCluster(t, natstest.Start(t), 1)
+	c.nodes[0].stop()
+	c.servers.Kill(2)
+	s := c.start(c.nodes[0].data, 1)
+	s.register("alice")
+	if !strings.Contains(s.log.String(), "was not checked") {
+		t.Errorf("nothing is said of the server that is gone:\n%s", s.log)
+	}
+}
+
+// A chat leaves its cluster with all it has, and goes on as that of one server; from there it can be a cluster again.
+func TestClusterIsLeft(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, natstest.StartOne(t), 2)
+	bob := c.nodes[0].register("bob")
+	bob.must("say general in the cluster")
+	data := c.nodes[1].data
+	leave := []string{"cluster", "leave", "--node", "n2", "--data", data}
+	c.nodes[1].stop()
+	if _, errs, code := c.run(leave...); code != 1 || !strings.Contains(errs, "stop all nodes first") {
+		t.Errorf("while a node runs: exit %d, %s", code, errs)
+	}
+	c.nodes[0].stop()
+	_, public := resetAdminKey(t)
+	if _, errs, code := c.run("admin", "reset", "bob", public, "--node", "n2", "--data", data); code != 0 { // which is decided for all nodes
+		t.Errorf("admin reset: exit %d, %s", code, errs)
+	}
+	c.must(leave...)
+	if _, errs, code := c.run("--node", "n1", "--data", c.nodes[0].data, "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(errs, "left the cluster") {
+		t.Errorf("another node starts after that: exit %d, %s", code, errs)
+	}
+	alone := startServer(t, data)
+	if out := alone.login("bob", bob.signer).must("whoami"); !strings.Contains(out, "admin") {
+		t.Errorf("an admin that was reset in the cluster: %s", out)
+	}
+	alone.login("bob", bob.signer).must("say general alone")
+	alone.stop()
+	again := natstest.StartOne(t)
+	flags := []string{"--cluster", again.URLs()[0], "--cluster-nkey", again.NKeyFile(), "--cluster-monitor", again.MonitorURLs()[0]}
+	if _, errs, code := runHere(t, append([]string{"cluster", "init", "--node", "n9", "--replicas", "1", "--data", data}, flags...)...); code != 0 {
+		t.Errorf("cluster init again: exit %d, %s", code, errs)
+	}
+	if _, errs, code := runHere(t, "cluster", "leave", "--force", "--data", data); code != 0 {
+		t.Errorf("leave --force: exit %d, %s", code, errs)
+	}
+	startServer(t, data).login("bob", bob.signer).must("say general alone again")
+}
+
+// resetAdminKey makes a key, and returns its files.
+func resetAdminKey(t *testing.T) (private, public string) {
+	t.Helper()
+	private = keyFile(t, "-t", "ed25519")
+	return private, private + ".pub"
 }

@@ -422,7 +422,7 @@ func (r *reader) chat(document, lines string) {
 
 var (
 	inlineCode = regexp.MustCompile("`([^`\n]+)`")
-	fence      = regexp.MustCompile("(?ms)^ *```.*?^ *```")
+	fencedText = regexp.MustCompile("(?ms)^ *```.*?^ *```")
 	flagNamed  = regexp.MustCompile(`(?:^|[ (])(--[a-z][a-z-]+)`)
 	chatNamed  = regexp.MustCompile(`^/([a-z]+)(?: |$)`)
 	linked     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -452,7 +452,7 @@ func TestDocumentsNameWhatThereIs(t *testing.T) {
 		}
 	}
 	for _, document := range append([]string{"SECURITY.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md"}, all...) {
-		prose := fence.ReplaceAllString(readText(t, "../../"+document), "")
+		prose := fencedText.ReplaceAllString(readText(t, "../../"+document), "")
 		if slices.Contains(all, document) {
 			for _, code := range inlineCode.FindAllStringSubmatch(prose, -1) {
 				if m := chatNamed.FindStringSubmatch(code[1]); m != nil && !known(m[1]) {

@@ -27,7 +27,7 @@ func main() {
 // run is main with its surroundings as arguments, and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := serveCommand()
-	root.AddCommand(readCommand(), openCommand(), verifyCommand(), adminCommand(), restoreCommand(), doctorCommand(), configCommand(), pingCommand(), versionCommand(), manCommand())
+	root.AddCommand(readCommand(), openCommand(), verifyCommand(), adminCommand(), restoreCommand(), clusterCommand(), doctorCommand(), configCommand(), pingCommand(), versionCommand(), manCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

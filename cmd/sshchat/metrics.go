@@ -30,6 +30,7 @@ import (
 type metrics struct {
 	server  *sshchat.Server
 	hub     *chat.Hub
+	node    *node // nil: there is no cluster
 	st      *stores
 	data    string
 	serving atomic.Bool // connections are accepted, and the server does not stop
@@ -84,6 +85,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, "accounts", "Accounts.", float64(m.hub.View().Len()))
 	gauge(ch, "rooms", "Rooms, not counting direct conversations.", float64(m.hub.CountRooms()))
 	counter(ch, "clock_set_back_total", "Times the clock of the machine was set back by more than five seconds.", nil, nil, float64(m.hub.ClockSetBack()))
+	m.node.collect(ch)
 	counter(ch, "messages_total", "Messages stored and delivered.", nil, nil, float64(m.hub.Posted()))
 }
 
@@ -187,6 +189,9 @@ func (m *metrics) ready(ctx context.Context) error {
 		return errors.New("the server is starting or stopping")
 	}
 	if err := m.healthy(ctx); err != nil {
+		return err
+	}
+	if err := m.node.ready(); err != nil {
 		return err
 	}
 	if _, last := m.hub.Failures(); last {

@@ -169,7 +169,7 @@ func TestProbes(t *testing.T) {
 	refuses("before it serves", "starting or stopping", m.ready)
 	m.serving.Store(true)
 	refuses("while the chat is stuck", "the chat does not answer within 2s", m.healthy)
-	running := runHub(hub)
+	running := runHub(hub, nil)
 	if code, body := answer(m.ready); code != http.StatusOK {
 		t.Errorf("while all is well: %d, %s", code, body)
 	}

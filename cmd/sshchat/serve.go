@@ -119,13 +119,16 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer auditLog.end(logger)
-	hub, err := st.openHub(logger)
+	hub, node, err := st.openHub(ctx, s, logger)
 	if err != nil {
 		return err
 	}
 	before.restore(hub, logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
-	services.Audit = auditLog
+	services.Audit, services.Fence = auditLog, node.fence()
+	if node != nil {
+		services.Cluster = node
+	}
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
@@ -135,12 +138,12 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	maintain(services, server, s, st, keys)
 	again := newRestart()
 	services.Restart = again.ask
-	watched := &metrics{server: server, hub: hub, st: st, data: s.data}
+	watched := &metrics{server: server, hub: hub, node: node, st: st, data: s.data}
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer watched.serve(metricsListener, logger)()
 	}
-	running := runHub(hub)
+	running := runHub(hub, node)
 	if err := st.begin(ctx, s, logger); err != nil {
 		return errors.Join(err, running.end())
 	}
@@ -214,18 +217,20 @@ func collectOften() {
 // runningHub is a hub that runs until end is called, or until it fails.
 type runningHub struct {
 	*chat.Hub
+	node  *node // nil: there is no cluster
 	stop  context.CancelFunc
 	ended chan struct{} // closed when it has ended, after err is set
 	err   error
 }
 
-func runHub(hub *chat.Hub) *runningHub {
+func runHub(hub *chat.Hub, node *node) *runningHub {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &runningHub{Hub: hub, stop: stop, ended: make(chan struct{})}
+	r := &runningHub{Hub: hub, node: node, stop: stop, ended: make(chan struct{})}
 	go func() {
 		r.err = hub.Run(ctx)
 		close(r.ended)
 	}()
+	node.run()
 	return r
 }
 
@@ -233,7 +238,7 @@ func runHub(hub *chat.Hub) *runningHub {
 func (r *runningHub) end() error {
 	r.stop()
 	<-r.ended
-	return r.err
+	return errors.Join(r.err, r.node.end())
 }
 
 // runServer runs the server until ctx ends, an admin has it restart, or it or the hub fails, and ends both in order: sessions

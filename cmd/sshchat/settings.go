@@ -103,7 +103,7 @@ func (s *settings) table() []setting {
 func (s *settings) basics() []setting {
 	return []setting{
 		{name: "listen", group: serverGroup, first: true, value: (*addresses)(&s.listen), help: "where to listen: HOST:PORT or unix:PATH (repeatable)"},
-		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder for accounts, history and host keys; created if it does not exist"},
+		{name: "data", group: serverGroup, first: true, value: &textual{&s.data, "FOLDER", notEmpty("a folder")}, help: "folder of accounts and history; created if missing"},
 		{name: "host-key", group: serverGroup, value: &textual{&s.hostKey, "FILE", checkFileName}, help: "private host key (ed25519), which is never changed there: a path, or the name of a credential of the systemd service; if empty, the one in the data folder"},
 		{name: "config", group: serverGroup, first: true, value: &textual{&s.config, "FILE", notEmpty("a file")}, help: "configuration file; if omitted, sshchat.toml in the data folder, if there is one"},
 		{name: "name", group: serverGroup, first: true, value: &textual{&s.name, "TEXT", checkName}, help: "name of the server, shown to users"},

@@ -32,6 +32,7 @@ type stores struct {
 	audit   *audit.Log
 	motd    *store.Motd
 	syncs   *syncs
+	journal *journal.Journal
 	hub     *chat.Hub // over them, from openHub; set before anything is asked of them
 }
 
@@ -86,15 +87,21 @@ func openStores(s *settings, logger *slog.Logger) (*stores, error) {
 	return st, nil
 }
 
-// openHub makes the hub over the stores. It does not run yet.
-func (st *stores) openHub(logger *slog.Logger) (*chat.Hub, error) {
-	stored, err := journal.New(st.users, st.history, st.audit, logger)
-	if err != nil {
-		return nil, err
+// openHub makes the hub over the stores, after they have taken what the cluster's log has, if there is one. It does not run yet.
+func (st *stores) openHub(ctx context.Context, s *settings, logger *slog.Logger) (_ *chat.Hub, of *node, err error) {
+	if st.journal, err = journal.New(st.users, st.history, st.audit, logger); err != nil {
+		return nil, nil, err
 	}
-	st.hub = chat.NewHub(chat.Config{
-		Journal: stored, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
-	})
+	if of, err = openNode(ctx, s, st, logger); err != nil {
+		return nil, nil, err
+	}
+	c := chat.Config{
+		Journal: st.journal, State: st.users.View().State, Last: st.history.Last(), Clock: st.users.Moment, Marks: st.state, Log: logger,
+	}
+	if of != nil {
+		of.HubConfig(&c)
+	}
+	st.hub = chat.NewHub(c)
 	st.hub.Follow(func(before, after chat.View) {
 		if is := after.Motd(); is != before.Motd() {
 			if err := st.motd.Write(is); err != nil {
@@ -102,7 +109,10 @@ func (st *stores) openHub(logger *slog.Logger) (*chat.Hub, error) {
 			}
 		}
 	})
-	return st.hub, nil
+	if of != nil {
+		of.Attach(st.hub)
+	}
+	return st.hub, of, nil
 }
 
 // begin decides what the settings and the file motd say. The hub must run.

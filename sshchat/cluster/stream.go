@@ -125,7 +125,12 @@ type info struct {
 		Bytes uint64 `json:"bytes"`
 	} `json:"state"`
 	Cluster *struct {
-		Leader string `json:"leader"`
+		Leader   string `json:"leader"`
+		Replicas []struct {
+			Name    string `json:"name"`
+			Current bool   `json:"current"`
+			Offline bool   `json:"offline"`
+		} `json:"replicas"`
 	} `json:"cluster"`
 }
 

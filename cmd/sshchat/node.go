@@ -1,0 +1,548 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster"
+	"sshchat/sshchat/cluster/servers"
+	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
+	"sshchat/sshchat/text"
+	"sshchat/store"
+	"sshchat/store/journal"
+	"sshchat/store/owner"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+)
+
+// node is this server as one of a cluster. A nil node is a server that is alone.
+type node struct {
+	*cluster.Node
+	check  func(context.Context) error // of the NATS servers' settings
+	log    *slog.Logger
+	unsafe atomic.Pointer[chat.Refusal] // why the NATS servers may lose what is said; nil: they do not
+	stop   context.CancelFunc
+	ended  chan struct{} // closed when Run has returned
+}
+
+// nodeConfig is what a node is made of.
+func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
+	c := &s.cluster
+	return cluster.Config{
+		Servers: c.servers, NKey: c.nkey, CA: c.ca, Node: c.name(), Data: s.data, Keep: c.keep, Version: version(),
+		Journal: st.journal, Accounts: st.users, Log: logger,
+	}
+}
+
+// openNode takes what the folder lacks of the cluster's log. Without the setting cluster it returns nil.
+func openNode(ctx context.Context, s *settings, st *stores, logger *slog.Logger) (*node, error) {
+	c := &s.cluster
+	if len(c.servers) == 0 {
+		return nil, nil
+	}
+	check, err := c.serverCheck(0, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	n, err := cluster.Open(ctx, s.nodeConfig(st, logger))
+	for began := time.Now(); electing(err) && ctx.Err() == nil && time.Since(began) < electionTime; {
+		logger.Warn("cluster: the NATS servers do not answer yet; trying again", "err", err)
+		n, err = cluster.Open(ctx, s.nodeConfig(st, logger))
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !store.InCluster(s.data):
+		return nil, fmt.Errorf("data folder %s does not belong to a cluster. For the first node, stop the server and run: sshchat cluster init. For another, make the folder of a backup of a node (backup --with-host-keys)", s.data)
+	case err != nil:
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return &node{Node: n, check: check, log: logger}, nil
+}
+
+// electionTime is longer than NATS servers take to elect the one that leads the log, after another has ended.
+const electionTime = 20 * time.Second
+
+// electing reports whether the NATS servers can be reached, and none of them leads.
+func electing(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)
+}
+
+// serverCheck is what refuses NATS servers that may lose what is stored. replicas is on how many the log is; 0: on all that are named. What
+// is not sure is a warning, once.
+func (c *clusterSettings) serverCheck(replicas int, logger *slog.Logger) (func(context.Context) error, error) {
+	client, err := servers.Client(c.ca)
+	if err != nil {
+		return nil, err
+	}
+	warned := make(map[string]bool)
+	return func(ctx context.Context) error {
+		warnings, err := servers.Check(ctx, client, c.monitoring(), replicas)
+		now := make(map[string]bool)
+		for _, w := range warnings {
+			if now[w] = true; !warned[w] {
+				logger.Warn("cluster: " + w)
+			}
+		}
+		warned = now
+		return err
+	}, nil
+}
+
+// run follows the log until end is called.
+func (n *node) run() {
+	if n == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop, n.ended = stop, make(chan struct{})
+	go func() {
+		defer close(n.ended)
+		if err := n.Run(ctx); err != nil { // the log has it; what is in memory can be read
+			n.log.Error("cluster: this server stores nothing more, and reading goes on for a while; restart it once the log is in order", "err", err)
+		}
+	}()
+	go n.watchServers(ctx)
+}
+
+// end leaves the lead to another node. The hub has ended: what still comes is for the next start.
+func (n *node) end() error {
+	if n == nil {
+		return nil
+	}
+	n.stop()
+	for {
+		select {
+		case <-n.Events():
+		case <-n.ended:
+			return n.Close()
+		}
+	}
+}
+
+// checkServersEvery is how often the settings of the NATS servers are read.
+const checkServersEvery = time.Minute
+
+// watchServers stops what would be stored while the NATS servers are not set to keep it.
+func (n *node) watchServers(ctx context.Context) {
+	tick := time.NewTicker(checkServersEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n.checkServers(ctx)
+	}
+}
+
+func (n *node) checkServers(ctx context.Context) {
+	err := n.check(ctx)
+	unsafe := errors.Is(err, servers.ErrUnsafe)
+	switch was := n.unsafe.Load(); {
+	case unsafe && was == nil:
+		n.log.Error("cluster: posting stops: the NATS servers may lose what is stored", "err", err)
+		n.unsafe.Store(&chat.Refusal{Code: chat.Failed, Text: "read-only: the settings of the NATS servers are not safe, so nothing is stored; an admin needs to correct them"})
+	case err == nil && was != nil:
+		n.log.Info("cluster: the NATS servers are set to keep what is stored again")
+		n.unsafe.Store(nil)
+	}
+}
+
+// Fenced implements fence.Log.
+func (n *node) Fenced() error {
+	if unsafe := n.unsafe.Load(); unsafe != nil {
+		return unsafe
+	}
+	return n.Node.Fenced()
+}
+
+// fence is for the server; nil for one that is alone.
+func (n *node) fence() *fence.Fence {
+	if n == nil {
+		return nil
+	}
+	return fence.New(n)
+}
+
+// Nodes implements command.Cluster.
+func (n *node) Nodes() (all []command.NodeStatus) {
+	s := n.Status()
+	for _, o := range s.Nodes {
+		all = append(all, command.NodeStatus{
+			Name: o.Name, Here: o.Name == s.Node, Leader: o.Leads, Alive: o.Alive, Heard: o.Heard, Applied: o.Seq, Version: o.Version,
+		})
+	}
+	return all
+}
+
+// muchBehind is how many messages of the log a node lacks when it is not ready.
+const muchBehind = 1000
+
+// ready returns nil if the node follows the log.
+func (n *node) ready() error {
+	if n == nil {
+		return nil
+	}
+	switch s := n.Status(); {
+	case s.Broken != nil:
+		return s.Broken
+	case n.Fenced() != nil:
+		return n.Fenced()
+	case s.Lag > muchBehind:
+		return fmt.Errorf("this node lacks %d messages of the log that other nodes have", s.Lag)
+	}
+	return nil
+}
+
+// collect sends the node's figures to Prometheus.
+func (n *node) collect(ch chan<- prometheus.Metric) {
+	if n == nil {
+		return
+	}
+	s := n.Status()
+	is := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	gauge(ch, "cluster_applied", "The last message of the cluster's log that this node has applied.", float64(s.Seq))
+	gauge(ch, "cluster_lag", "Messages of the log that another node has and this one has not.", float64(s.Lag))
+	gauge(ch, "cluster_epoch", "How many leaders the cluster has had.", float64(s.Epoch))
+	gauge(ch, "cluster_leader", "Whether this node leads (1) or not (0).", is(s.Leads))
+	gauge(ch, "cluster_fenced", "Whether this node is read-only (1), because it cannot follow the log or the NATS servers are not safe, or not (0).", is(n.Fenced() != nil))
+	counter(ch, "cluster_text_gaps", "Messages whose text no node had when they were applied here.", nil, nil, float64(s.TextGaps))
+	gauge(ch, "cluster_clock_skew", "Seconds by which this machine's clock is ahead of the median of all nodes.", s.Skew.Seconds())
+}
+
+// clusterCommand makes several servers one chat.
+func clusterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "cluster init|status|leave|node", Short: "make several servers one chat, or show how they are",
+		Long: `A cluster is several servers, its nodes, that are one chat. They are connected by NATS servers (the setting cluster).
+These commands work on the data folder of a node on this machine, whose server must be stopped, but for status. While servers run, an
+admin uses node list, node add and node remove over SSH. They take the server's flags, and read the environment and the
+configuration file as the server does.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return atMost(0)(cmd, args)
+			}
+			return &badSetting{"cluster needs a command: cluster init, cluster status, cluster leave or cluster node"}
+		},
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	addFlags(cmd.PersistentFlags())
+	hideFlags(cmd.PersistentFlags(), "data", "config", "cluster", "cluster-nkey", "cluster-monitor", "node")
+	cmd.AddCommand(clusterInitCommand(), clusterStatusCommand(), clusterLeaveCommand(), clusterNodeCommand())
+	return cmd
+}
+
+// clusterSettingsOf loads the settings of a command about a cluster.
+func clusterSettingsOf(cmd *cobra.Command) (*settings, error) {
+	s, err := sourcesOf(cmd).load()
+	if err == nil {
+		err = s.checkClusterFiles()
+	}
+	if err == nil && len(s.cluster.servers) == 0 {
+		err = s.bad("cluster", "it is empty; name the NATS servers, such as --cluster nats://192.0.2.1:4222,nats://192.0.2.2:4222,nats://192.0.2.3:4222")
+	}
+	return s, err
+}
+
+func clusterInitCommand() *cobra.Command {
+	replicas := 3
+	cmd := &cobra.Command{
+		Use: "init [--replicas N]", Short: "make a cluster of the chat in the data folder, which becomes its first node",
+		Long: `The chat in the data folder, with its accounts and history, becomes that of a cluster, and this server its first node. Its log is a stream
+on the NATS servers, which is created. Start the server afterwards, with the setting cluster.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().IntVar(&replicas, "replicas", replicas, "on how many NATS servers the log is stored: 3 or 5; 1 to try it out")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if replicas < 1 || replicas > 5 || replicas%2 == 0 {
+			return &badSetting{fmt.Sprintf("--replicas: %v", is(replicas, "1, 3 or 5"))}
+		}
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		return initCluster(cmd.Context(), s, replicas, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func initCluster(ctx context.Context, s *settings, replicas int, stdout, stderr io.Writer) error {
+	if store.InCluster(s.data) {
+		return fmt.Errorf("data folder %s belongs to a cluster already; start the server", s.data)
+	}
+	alone := *s
+	alone.cluster.servers = nil
+	o, err := holdOffline(&alone, stderr, "nothing; a cluster is made while its server is stopped")
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	s.data, s.cluster.nkey, s.cluster.ca = alone.data, alone.cluster.nkey, alone.cluster.ca
+	check, err := s.cluster.serverCheck(replicas, o.log)
+	if err != nil {
+		return err
+	}
+	if err := check(ctx); err != nil {
+		return err
+	}
+	key, err := cluster.NodeKey(s.data)
+	if err != nil {
+		return err
+	}
+	me := chat.Node{Name: s.cluster.name(), Key: key}
+	if err := o.decide(ctx, func(_ *stores, hub *chat.Hub) error { return onlyNode(ctx, hub, me) }); err != nil {
+		return err
+	}
+	if err := cluster.Init(ctx, s.nodeConfig(&stores{}, o.log), replicas); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	fmt.Fprintf(stdout, "This is node %s, the first of the cluster. Start the server with the same settings.\n", me.Name)
+	fmt.Fprintln(stdout, "To add a node, make its data folder of a backup of this one (backup --with-host-keys), and list its key: node add NAME KEY")
+	return nil
+}
+
+// onlyNode makes a node the only one. Others are those of a cluster that this chat has left.
+func onlyNode(ctx context.Context, hub *chat.Hub, me chat.Node) error {
+	for _, other := range hub.View().Nodes() {
+		if err := hub.Decide(ctx, chat.TheServer, chat.RemoveNode{Name: other.Name}, nil); err != nil {
+			return err
+		}
+	}
+	entry := chat.AuditEntry{Do: "cluster init", On: me.Name, Text: me.Key, Result: "done"}
+	return hub.Decide(ctx, chat.TheServer, chat.AddNode{Node: me}, &entry)
+}
+
+func clusterLeaveCommand() *cobra.Command {
+	force := false
+	cmd := &cobra.Command{
+		Use: "leave [--force]", Short: "end the cluster: the chat goes on in this data folder, as that of one server",
+		Long: `All nodes must be stopped. The folder takes what it lacks of the log, which then says that it is over: the other nodes do not start any more.
+With --force the NATS servers are not asked, for when they are gone for good: what other nodes have and this one lacks is lost, and
+nothing keeps those from going on.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "leave without asking the NATS servers")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		load := clusterSettingsOf
+		if force {
+			load = func(cmd *cobra.Command) (*settings, error) { return sourcesOf(cmd).load() }
+		}
+		s, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		return leaveCluster(cmd.Context(), s, force, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func leaveCluster(ctx context.Context, s *settings, force bool, stdout, stderr io.Writer) error {
+	if !store.InCluster(s.data) {
+		return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+	}
+	if force {
+		s.cluster.servers = []string{"none"} // which is not asked
+	}
+	o, err := holdOffline(s, stderr, "nothing; all nodes must be stopped")
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	if force {
+		err = cluster.Forget(s.data)
+	} else {
+		err = o.leave(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	fmt.Fprintln(stdout, "The chat is that of one server now. Start it without the setting cluster. The data folders of the other nodes are only of use as a backup.")
+	return nil
+}
+
+// leave takes what the folder lacks, and ends the log.
+func (o *offline) leave(ctx context.Context) error {
+	st, err := openStores(o.settings, o.log)
+	if err != nil {
+		return err
+	}
+	defer st.close(o.log)
+	if st.journal, err = journal.New(st.users, st.history, st.audit, o.log); err != nil {
+		return err
+	}
+	return cluster.Leave(ctx, o.nodeConfig(st, o.log))
+}
+
+func clusterNodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "node key|add|remove", Short: "show this node's key; add or remove a node while this one is stopped",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return atMost(0)(cmd, args)
+			}
+			return &badSetting{"cluster node needs a command: cluster node key, cluster node add NAME KEY or cluster node remove NAME"}
+		},
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.AddCommand(clusterNodeKeyCommand(),
+		changeNodesCommand("add NAME KEY", "add a node by its key; the server on this folder must be stopped", func(args []string) chat.Intent {
+			return chat.AddNode{Node: chat.Node{Name: args[0], Key: args[1]}}
+		}),
+		changeNodesCommand("remove NAME", "remove a node, which others refuse from then on; the server on this folder must be stopped", func(args []string) chat.Intent {
+			return chat.RemoveNode{Name: args[0]}
+		}))
+	return cmd
+}
+
+func clusterNodeKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "key", Short: "print the name and the key of this node, as node add takes them; a missing key is created",
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := sourcesOf(cmd).load()
+			if err != nil {
+				return err
+			}
+			if !store.InCluster(s.data) {
+				return fmt.Errorf("data folder %s does not belong to a cluster; make it of a backup of a node", s.data)
+			}
+			if s.data, err = owner.Become(s.data); err != nil {
+				return err
+			}
+			key, err := cluster.NodeKey(s.data)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), s.cluster.name(), key)
+			}
+			return err
+		},
+	}
+}
+
+// changeNodesCommand adds or removes a node: with the node on this folder as the one that decides it.
+func changeNodesCommand(use, short string, in func(args []string) chat.Intent) *cobra.Command {
+	words := strings.Fields(use)
+	cmd := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == len(words)-1 {
+				return nil
+			}
+			return &badSetting{"usage: sshchat cluster node " + use}
+		},
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		line := "node " + words[0] + " " + strings.Join(args, " ")
+		if !store.InCluster(s.data) {
+			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		o, err := holdOffline(s, cmd.ErrOrStderr(), line)
+		if err != nil {
+			return err
+		}
+		defer o.release()
+		entry := chat.AuditEntry{Do: "node " + words[0], On: args[0], Text: strings.Join(args[1:], " "), Result: "done"}
+		if err := o.decide(cmd.Context(), func(_ *stores, hub *chat.Hub) error {
+			return hub.Decide(cmd.Context(), chat.TheServer, in(args), &entry)
+		}); err != nil {
+			return err
+		}
+		did := map[string]string{"add": "Added", "remove": "Removed"}[words[0]]
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s node %s.\n", did, args[0])
+		return err
+	}
+	return cmd
+}
+
+func clusterStatusCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "status [--json]", Short: "show how far the data folder, the log and the nodes are; the server may be running",
+		Long: `Reads the data folder, asks the NATS servers about the log, and listens for two seconds which nodes are there. It changes nothing, and
+works while nothing can be posted. The exit status is 1 if the NATS servers do not answer.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		if !store.InCluster(s.data) {
+			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		look, err := cluster.Look(cmd.Context(), s.nodeConfig(&stores{}, slog.New(slog.DiscardHandler)))
+		if err != nil && look.Position.Seq == 0 {
+			return err
+		}
+		if asJSON {
+			if failed := json.NewEncoder(cmd.OutOrStdout()).Encode(look); failed != nil {
+				return failed
+			}
+		} else {
+			printLook(cmd.OutOrStdout(), s.data, &look)
+		}
+		return err
+	}
+	return cmd
+}
+
+// printLook prints what people want to know of a cluster, in words.
+func printLook(w io.Writer, data string, l *cluster.Sight) {
+	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d\n", l.Node, data, l.Position.Seq)
+	if l.Last > 0 {
+		fmt.Fprintf(w, "log: messages %d to %d\n", l.First, l.Last)
+	}
+	for _, server := range l.Servers {
+		is := "follows"
+		switch {
+		case server.Leads:
+			is = "leads"
+		case server.Offline:
+			is = "does not answer"
+		case !server.Current:
+			is = "is behind"
+		}
+		fmt.Fprintf(w, "  NATS server %s %s\n", text.Clean(server.Name, 64), is)
+	}
+	for _, n := range l.Nodes {
+		is := "follows"
+		switch {
+		case !n.Alive:
+			is = "was not heard"
+		case n.Leads:
+			is = "leads"
+		}
+		fmt.Fprintf(w, "  node %s %s", n.Name, is)
+		if n.Alive {
+			fmt.Fprintf(w, ", at message %d, version %s", n.Seq, text.Clean(n.Version, 40))
+		}
+		fmt.Fprintln(w)
+	}
+}
