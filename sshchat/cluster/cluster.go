@@ -151,7 +151,7 @@ func open(ctx context.Context, c Config) (*Node, error) {
 	if n.nc, err = connect(&c); err != nil {
 		return nil, err
 	}
-	n.stream = &stream{n.nc}
+	n.stream = &stream{nc: n.nc}
 	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
 		err = recall(ctx, n)
 	}

@@ -131,8 +131,8 @@ func (c *crowd) more(n int64) time.Duration {
 	return time.Since(began)
 }
 
-func (c *crowd) status() (all []Status) {
-	for _, s := range c.sites {
+func (r *rig) status() (all []Status) {
+	for _, s := range r.sites {
 		if s.node != nil {
 			all = append(all, s.node.Status())
 		}

@@ -71,7 +71,7 @@ func Look(ctx context.Context, c Config) (s Sight, err error) {
 	if err != nil {
 		return s, err
 	}
-	i, failed := (&stream{nc}).info(ctx)
+	i, failed := (&stream{nc: nc}).info(ctx)
 	if failed == nil {
 		s.First, s.Last, s.Servers = i.State.First, i.State.Last, i.servers()
 	}

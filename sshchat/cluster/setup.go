@@ -43,7 +43,7 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	if err != nil {
 		return err
 	}
-	log := &stream{nc}
+	log := &stream{nc: nc}
 	i, err := log.info(ctx)
 	switch {
 	case errors.Is(err, errNoStream):

@@ -19,7 +19,7 @@ const (
 // handle has the node answer them.
 func handle(n *Node) {
 	n.peers.Handle(callOrder, n.ordered)
-	n.peers.Handle(callChain, n.texts.giveChain)
+	n.peers.HandleSecret(callChain, n.texts.giveChain)
 	n.peers.Handle(callTexts, func(_ context.Context, _ string, request []byte) ([]byte, error) {
 		return n.texts.give(&n.requests, request)
 	})

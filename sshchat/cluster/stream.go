@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,7 +33,10 @@ var (
 )
 
 // stream is the log of the cluster, in JetStream.
-type stream struct{ nc *nats.Conn }
+type stream struct {
+	nc    *nats.Conn
+	blind atomic.Bool // messages are published without the number they follow on: the control of tests
+}
 
 // stored is a message of the stream.
 type stored struct {
@@ -157,7 +161,9 @@ func (s *stream) publish(ctx context.Context, last uint64, payload []byte) error
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	m := nats.NewMsg(logSubject)
-	m.Header["Nats-Expected-Last-Sequence"] = []string{strconv.FormatUint(last, 10)}
+	if !s.blind.Load() {
+		m.Header["Nats-Expected-Last-Sequence"] = []string{strconv.FormatUint(last, 10)}
+	}
 	m.Header["Nats-Expected-Stream"] = []string{streamName}
 	m.Data = payload
 	r, err := s.nc.RequestMsgWithContext(ctx, m)

@@ -109,27 +109,20 @@ func (t *texts) follow(n *Node, of term) {
 	}()
 }
 
-// chainKey is what a leader gives to a node: what opens its packets from one on.
-type chainKey struct {
-	Epoch uint64 `json:"epoch"`
-	N     uint64 `json:"n"` // the first that it opens
-	Key   []byte `json:"key"`
-}
-
-func (t *texts) join(epoch uint64, b []byte) error {
-	var k chainKey
-	if err := json.Unmarshal(b, &k); err != nil {
-		return err
-	}
+// join takes what a leader gives to a node: its epoch, the first of its packets that the key opens, and the key.
+func (t *texts) join(of uint64, b []byte) error {
 	defer clear(b)
-	defer clear(k.Key)
-	reader, err := peer.NewReceiver(k.N, k.Key)
+	if len(b) < 2*8 {
+		return errors.New("no key")
+	}
+	epoch := binary.BigEndian.Uint64(b)
+	reader, err := peer.NewReceiver(binary.BigEndian.Uint64(b[8:]), b[2*8:])
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k.Epoch != epoch || t.epoch != epoch {
+	if epoch != of || t.epoch != of {
 		reader.Wipe()
 		return errors.New("another epoch")
 	}
@@ -147,7 +140,8 @@ func (t *texts) giveChain(context.Context, string, []byte) ([]byte, error) {
 	}
 	at, key := t.chain.Key()
 	defer clear(key)
-	return json.Marshal(chainKey{t.epoch, at, key})
+	b := make([]byte, 0, 2*8+len(key)) // the key's only copy, which is erased once it is sent
+	return append(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, t.epoch), at), key...), nil
 }
 
 // send sends the texts of a batch to all nodes.
