@@ -25,7 +25,7 @@ import (
 var documents = [][]string{
 	{"README.md", "docs/settings.md", "docs/first-server.md", "docs/history.md"},
 	{"docs/chat.md", "docs/administration.md", "docs/bots.md"},
-	{"docs/install.md", "docs/backup.md", "docs/upgrading.md", "docs/network.md", "docs/watching.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md"},
+	{"docs/install.md", "docs/backup.md", "docs/upgrading.md", "docs/cluster.md", "docs/network.md", "docs/watching.md", "docs/faq.md", "docs/privacy.md", "docs/PROOFS.md"},
 }
 
 // notRun is which commands of the documents no test runs, by how they begin, and why.
@@ -53,6 +53,9 @@ var notRun = map[string]string{
 	"install -D":                 "it changes the machine",
 	"apt install":                "it changes the machine: .ci/packages installs the package",
 	"dnf install":                "it needs Fedora: .ci/packages checks the package",
+	"sshchat cluster":            "it needs NATS servers: TestClusterIsOneChat does it",
+	"ssh -p 2222 alice@n1":       "it needs a cluster: TestClusterIsOneChat does it",
+	"chown -R":                   "it changes the machine",
 	"sshchat ping":               "the server of the tests has another port: TestPing does it",
 	"podman":                     "it needs Podman: .ci/packages builds and runs the image",
 	"systemd-sysusers":           "it changes the machine",
