@@ -246,7 +246,7 @@ func offlineAudit(s *settings, st *stores, logger *slog.Logger) (interface{ end(
 		return nil, err
 	}
 	signed := signedLog{st.audit, auditKey{keys}}
-	return signed, signed.begin(logger)
+	return signed, signed.begin(logger, false)
 }
 
 // unsigned is an audit log that no host key signs.

@@ -227,7 +227,7 @@ func TestAttackGarbageOnThePort(t *testing.T) {
 func TestAttackSlotsForStrangers(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Identity, "take all registration slots")
-	s := startServer(t, "", "--max-registrations", "2")
+	s := startServer(t, "", "--max-registrations", "2", "--registration-grace-time", "2m")
 	first, second := s.login("one", newSigner(t)), s.login("two", newSigner(t))
 	third := newSigner(t)
 	for _, line := range []string{"register", "claim " + s.claimCode(), "whoami"} {

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
 	"sshchat/hostkeys"
 	"sshchat/sshchat/chat"
@@ -50,11 +54,73 @@ func (l signedLog) Signed() (command.SignedTip, error) {
 	return command.SignedTip{Lines: tip.N, Hash: tip.Hash, By: tip.By, At: tip.At, When: tip.When}, err
 }
 
+// sharedLog is the audit log of a node of a cluster: each line goes through the cluster's log, so that all nodes have it in the
+// same place.
+type sharedLog struct {
+	signedLog
+	hub   *chat.Hub
+	noted chan chat.AuditEntry
+}
+
+const (
+	mostNoted = 1024            // lines of strangers that wait
+	noteEvery = time.Second     // so long they do
+	appendIn  = 5 * time.Second // or a line counts as lost
+)
+
+// share has the lines of the audit log go through the hub, and those of strangers wait for each other, until ctx ends.
+func (l signedLog) share(ctx context.Context, hub *chat.Hub, logger *slog.Logger) sharedLog {
+	s := sharedLog{l, hub, make(chan chat.AuditEntry, mostNoted)}
+	go func() {
+		tick := time.NewTicker(noteEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			var lines sync.WaitGroup // together, so that they share a batch
+			for range len(s.noted) {
+				entry := <-s.noted
+				lines.Go(func() {
+					if err := s.Append(entry); err != nil {
+						logger.Error("the audit log cannot be written", "do", entry.Do, "err", err)
+					}
+				})
+			}
+			lines.Wait()
+		}
+	}()
+	return s
+}
+
+// Append implements command.Audit. The line is about something that changes no State: Expire, from the server, decides nothing but what
+// is due anyway.
+func (l sharedLog) Append(entry chat.AuditEntry) error {
+	ctx, cancel := context.WithTimeout(context.Background(), appendIn)
+	defer cancel()
+	return l.hub.Decide(ctx, chat.TheServer, chat.Expire{}, &entry)
+}
+
+// Note implements command.Audit.
+func (l sharedLog) Note(entry chat.AuditEntry) error {
+	select {
+	case l.noted <- entry:
+		return nil
+	default:
+		return errors.New("too many lines wait for the cluster's log")
+	}
+}
+
 // begin looks whether the log goes on from what was signed, and signs it as it is now. What does not fit is for the
 // operator and for the log itself: it was changed while no server ran, or is that of another server.
-func (l signedLog) begin(logger *slog.Logger) error {
+func (l signedLog) begin(logger *slog.Logger, shared bool) error {
 	if _, _, err := l.CheckTip(l.key); err != nil {
 		logger.Warn("the audit log does not match its signature", "err", err)
+		if shared { // other nodes would not have the line
+			return l.sign(audit.Start, logger)
+		}
 		if err := l.Append(chat.AuditEntry{Do: "audit check", Text: err.Error(), Result: "failed"}); err != nil {
 			return err
 		}

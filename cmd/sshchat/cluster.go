@@ -56,7 +56,8 @@ func (u *urls) Set(words string) error {
 	if len(all) == 0 && words != "" {
 		return notA(words, u.form())
 	}
-	for _, word := range all {
+	for _, typed := range all {
+		word := typed
 		if !strings.Contains(word, "://") {
 			scheme := u.schemes[0]
 			if n := len(*u.all); n > 0 {
@@ -64,7 +65,7 @@ func (u *urls) Set(words string) error {
 			}
 			word = scheme + "://" + word
 		}
-		address, err := u.parse(word)
+		address, err := u.parse(typed, word)
 		if err != nil {
 			return err
 		}
@@ -76,14 +77,14 @@ func (u *urls) Set(words string) error {
 	return nil
 }
 
-// parse returns the address in the form in which it is kept. What else a URL may have would be passed over, or is a secret.
-func (u *urls) parse(word string) (string, error) {
+// parse returns the address word, which was typed so, in the form in which it is kept. What else a URL may have would be passed over, or is a secret.
+func (u *urls) parse(typed, word string) (string, error) {
 	at, err := url.Parse(word)
 	if err == nil && at.User != nil { // which must not be quoted
 		return "", errors.New("it has a user or password, which do not belong into a URL; use an nkey (cluster-nkey)")
 	}
 	if err != nil || !slices.Contains(u.schemes, at.Scheme) || at.Hostname() == "" || strings.Trim(at.Path, "/") != "" || at.RawQuery != "" || at.Fragment != "" {
-		return "", notA(word, u.form())
+		return "", notA(typed, u.form())
 	}
 	host := at.Host
 	if strings.HasSuffix(host, ":") || at.Port() == "" {

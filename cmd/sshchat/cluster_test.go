@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sshchat/sshchat/cluster/natstest"
 
@@ -375,6 +376,22 @@ func (c *testCluster) added(admin *user, number int) *testServer {
 // same stops the nodes, and checks that their folders hold the same history, accounts and audit log.
 func (c *testCluster) same(nodes ...*testServer) {
 	c.t.Helper()
+	var before string
+	var since time.Time
+	waitFor(c.t, "the same audit log on all nodes", func() bool { // lines of strangers come to all within a second or so
+		var all []string
+		for _, s := range nodes {
+			b, err := os.ReadFile(filepath.Join(s.data, "audit.jsonl"))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			all = append(all, string(b))
+		}
+		if all[0] != before || len(slices.Compact(all)) > 1 {
+			before, since = all[0], time.Now()
+		}
+		return time.Since(since) > 3*noteEvery/2
+	})
 	for _, s := range nodes {
 		s.stop()
 	}
@@ -437,7 +454,7 @@ func TestClusterIsLeft(t *testing.T) {
 		t.Errorf("admin reset: exit %d, %s", code, errs)
 	}
 	c.must(leave...)
-	if _, errs, code := c.run("--node", "n1", "--data", c.nodes[0].data, "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(errs, "left the cluster") {
+	if _, errs, code := c.run("--node", "n1", "--data", c.nodes[0].data, "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(errs, "left this cluster") {
 		t.Errorf("another node starts after that: exit %d, %s", code, errs)
 	}
 	alone := startServer(t, data)

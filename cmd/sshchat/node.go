@@ -118,6 +118,13 @@ func (n *node) run() {
 	go n.watchServers(ctx)
 }
 
+// stopping has the hub end soon, also if the NATS servers do not take what it orders.
+func (n *node) stopping() {
+	if n != nil {
+		n.Stop(stopTime / 2)
+	}
+}
+
 // end leaves the lead to another node. The hub has ended: what still comes is for the next start.
 func (n *node) end() error {
 	if n == nil {
@@ -171,12 +178,12 @@ func (n *node) Fenced() error {
 	return n.Node.Fenced()
 }
 
-// fence is for the server; nil for one that is alone.
-func (n *node) fence() *fence.Fence {
-	if n == nil {
-		return nil
+// give gives the services what is another's on a node of a cluster: until ctx ends its lines of the audit log are those of all nodes.
+func (n *node) give(ctx context.Context, services *command.Services, local signedLog) {
+	services.Audit = local
+	if n != nil {
+		services.Audit, services.Fence, services.Cluster = local.share(ctx, services.Hub, n.log), fence.New(n), n
 	}
-	return fence.New(n)
 }
 
 // Nodes implements command.Cluster.

@@ -115,7 +115,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	auditLog := signedLog{st.audit, auditKey{keys}}
-	if err := auditLog.begin(logger); err != nil {
+	if err := auditLog.begin(logger, len(s.cluster.servers) > 0); err != nil {
 		return err
 	}
 	defer auditLog.end(logger)
@@ -125,10 +125,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	}
 	before.restore(hub, logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
-	services.Audit, services.Fence = auditLog, node.fence()
-	if node != nil {
-		services.Cluster = node
-	}
+	node.give(ctx, services, auditLog)
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})
@@ -237,6 +234,7 @@ func runHub(hub *chat.Hub, node *node) *runningHub {
 // end has what was said committed, and returns why the hub ended if that was a failure.
 func (r *runningHub) end() error {
 	r.stop()
+	r.node.stopping()
 	<-r.ended
 	return errors.Join(r.err, r.node.end())
 }

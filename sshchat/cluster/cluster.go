@@ -99,6 +99,9 @@ type Node struct {
 // ErrNotListed is wrapped by Open's error while this node's key is not among those of the chat.
 var ErrNotListed = errors.New("this node is not part of the chat yet")
 
+// ErrLeft is wrapped where the chat has left the cluster: no node follows the log any more.
+var ErrLeft = errors.New("the chat has left this cluster")
+
 // BrokenError is why a node takes nothing more from the log: a message does not follow from what the node has.
 type BrokenError struct {
 	Seq uint64 // the message of the stream
@@ -213,7 +216,11 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stop()
 	go n.nodes.tell(background, n)
 	err := n.follow(ctx)
-	if broken := (*BrokenError)(nil); errors.As(err, &broken) {
+	broken := (*BrokenError)(nil)
+	if errors.Is(err, ErrLeft) {
+		broken = &BrokenError{n.position().Seq, err}
+	}
+	if broken != nil || errors.As(err, &broken) {
 		n.deposed()
 		n.broken.Store(broken)
 		n.log.Error("cluster: "+broken.Error()+"; nothing more can be said or decided here", "batch", n.position().Batch)

@@ -114,7 +114,7 @@ func (n *Node) follow(ctx context.Context) error {
 		if err == nil && n.terms.leader().resigned && !n.leads.Load() {
 			err = n.campaign(ctx)
 		}
-		if broken := (*BrokenError)(nil); errors.As(err, &broken) {
+		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) {
 			return err
 		}
 		if err != nil && ctx.Err() == nil {
@@ -272,7 +272,7 @@ func (n *Node) turn(e *entry) error {
 		n.deposed()
 		n.terms.set(term{epoch: e.Epoch, resigned: true})
 	case left:
-		return &BrokenError{n.at.Seq, fmt.Errorf("the chat has left the cluster: it goes on in the folder of node %s", e.By)}
+		return fmt.Errorf("%w: it goes on in the folder of node %s", ErrLeft, e.By)
 	}
 	return nil
 }

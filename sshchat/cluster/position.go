@@ -66,9 +66,13 @@ func (p Position) write(data string) error {
 	return replace(filepath.Join(data, PositionFile), append(b, '\n'))
 }
 
+// replace leaves no copy of what was there.
 func replace(path string, b []byte) error {
-	_, err := durable.Replace(path, b)
-	return err
+	staged, err := durable.Stage(durable.OS{}, path, b, len(b))
+	if err != nil {
+		return err
+	}
+	return staged.Publish(false)
 }
 
 // readKey reads cluster.key.
