@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -157,6 +158,16 @@ func (c *clusterSettings) monitoring() []string {
 func (c *clusterSettings) warnings() (all []string) {
 	if len(c.servers) > 0 && c.nkey == "" {
 		all = append(all, "cluster-nkey is not set: whoever reaches the NATS servers can stop this chat; set it to the file with the seed of a NATS user")
+	}
+	for _, server := range c.servers {
+		at, err := url.Parse(server)
+		if err != nil || at.Scheme == "tls" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(at.Hostname()); at.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+			all = append(all, fmt.Sprintf("cluster: the connection to %s is not encrypted; who is in between can stop this chat. Use tls://", server))
+			break
+		}
 	}
 	if len(c.servers) > 0 && c.keep < time.Hour {
 		all = append(all, fmt.Sprintf("cluster-keep is %s: a node that is stopped for longer needs a new copy of the data", timeWord(c.keep)))

@@ -338,6 +338,38 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A node that leads and is removed leads no longer, and decides nothing; the others go on.
+func TestRemovedNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
+	c := r.talk(t, 6, 5*time.Millisecond)
+	c.more(20)
+	leads := c.leader()
+	if err := leads.node.Fenced(); err != nil {
+		t.Errorf("before: %v", err)
+	}
+	if err := r.sites[0].hub.Load().Decide(t.Context(), chat.TheServer, chat.RemoveNode{Name: leads.name}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); leads.node.Here() || c.leader() == leads; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it leads on")
+		}
+	}
+	c.more(40)
+	if err := leads.node.Fenced(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("it is not fenced: %v", err)
+	}
+	c.stop()
+	c.ends.Wait()
+	if err := leads.hub.Load().Decide(t.Context(), chat.TheServer, chat.Expire{}, nil); !errors.Is(err, ErrRemoved) {
+		t.Errorf("it decides: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func (c *crowd) gaps() (n int64) {
 	for _, s := range c.status() {
 		n += s.TextGaps

@@ -11,6 +11,9 @@ import (
 // ErrReadOnly is why nothing is said or decided on a node that cannot follow the log.
 var ErrReadOnly = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server cannot reach the chat's log at the moment; please try again"}
 
+// ErrRemoved is why nothing is said or decided on a node that an admin has removed.
+var ErrRemoved = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server was removed from the cluster; please use another"}
+
 // watch is how long ago the log was known to be followed to its end.
 type watch struct {
 	limit time.Duration // of a silence after which what is known may be old
@@ -68,8 +71,11 @@ func (w *watch) reset(then time.Time) {
 // Fenced returns why nothing may be decided on this node now, and nobody let in: it has not followed the log for 5 s, so that others
 // may have decided otherwise. nil: it follows.
 func (n *Node) Fenced() error {
-	if _, stale := n.watch.silence(); stale || n.broken.Load() != nil {
+	switch _, stale := n.watch.silence(); {
+	case stale || n.broken.Load() != nil:
 		return ErrReadOnly
+	case !n.c.listed():
+		return ErrRemoved
 	}
 	return nil
 }
@@ -77,8 +83,11 @@ func (n *Node) Fenced() error {
 // FencedFor is for how long the node has been fenced.
 func (n *Node) FencedFor() time.Duration {
 	d, stale := n.watch.silence()
-	if !stale {
-		return 0
+	switch {
+	case stale:
+		return max(time.Nanosecond, d-n.c.pace.fence)
+	case !n.c.listed():
+		return time.Hour // for good: its sessions end
 	}
-	return max(time.Nanosecond, d-n.c.pace.fence)
+	return 0
 }

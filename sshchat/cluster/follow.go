@@ -111,7 +111,7 @@ func (n *Node) follow(ctx context.Context) error {
 				saveSometimes(n)
 			}
 		}
-		if err == nil && n.terms.leader().resigned && !n.leads.Load() {
+		if err == nil && n.terms.leader().resigned && !n.leads.Load() && n.nodes.skew().Abs() <= maxSkew {
 			err = n.campaign(ctx)
 		}
 		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) {
@@ -137,6 +137,9 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 	}
 	if stale {
 		return n.refresh(ctx)
+	}
+	if n.nodes.skew().Abs() > maxSkew { // times that it gives would be wrong: others come first
+		patience += n.c.pace.campaign
 	}
 	if silence, _ := n.watch.silence(); silence > patience {
 		return n.campaign(ctx)

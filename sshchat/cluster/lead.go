@@ -115,7 +115,7 @@ func (n *Node) offer(ctx context.Context, e *entry) error {
 
 // beat has the leader be heard.
 func (n *Node) beat(context.Context) error {
-	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat {
+	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() {
 		return nil
 	}
 	if !n.writing.TryLock() {
@@ -125,14 +125,24 @@ func (n *Node) beat(context.Context) error {
 	if !n.leads.Load() {
 		return nil
 	}
-	if err := n.put(n.entry(heartbeat)); !errors.Is(err, chat.ErrNotLeader) {
+	said := heartbeat
+	if !n.c.listed() { // it leads until others can know that it does no longer
+		said = resign
+	}
+	if err := n.put(n.entry(said)); err != nil && !errors.Is(err, chat.ErrNotLeader) {
 		return err
+	}
+	if said == resign {
+		n.deposed()
 	}
 	return nil
 }
 
 // campaign makes this node the leader, if it has all of the log and no other was faster.
 func (n *Node) campaign(ctx context.Context) error {
+	if !n.c.listed() {
+		return nil
+	}
 	i, err := n.stream.info(ctx)
 	if err != nil {
 		return err

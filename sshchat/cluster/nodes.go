@@ -168,3 +168,9 @@ func (m members) have(name, key string) error {
 	}
 	return nil
 }
+
+// listed reports whether the node is one of the chat's: one that was removed neither leads nor decides.
+func (c *Config) listed() bool {
+	_, is := members{c.Accounts}.publicKey(c.Node)
+	return is
+}

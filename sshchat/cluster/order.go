@@ -23,6 +23,9 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 	if n.broken.Load() != nil {
 		return ErrReadOnly
 	}
+	if !n.c.listed() {
+		return ErrRemoved
+	}
 	t := n.terms.leader()
 	if t.node == "" || t.node == n.c.Node {
 		select {

@@ -103,7 +103,7 @@ func (t *texts) follow(n *Node, of term) {
 			n.log.Debug("cluster: the leader does not give the key of its texts; trying again", "leader", of.node, "err", err)
 			select {
 			case <-of.lasts.Done():
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond): // it may be about to lead
 			}
 		}
 	}()
