@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -403,5 +404,42 @@ func BenchmarkPost(b *testing.B) {
 				b.Error(err)
 			}
 		})
+	}
+}
+
+// How long after a message is shown on the leader it is shown on another node.
+func BenchmarkShownElsewhere(b *testing.B) {
+	r := newRig(b, natstest.Start(b), 3, journaltest.Options{})
+	c := &crowd{rig: r, t: b, who: r.alice(b)}
+	leads := c.leader()
+	other := r.sites[0]
+	if other == leads {
+		other = r.sites[1]
+	}
+	words, err := text.ParseText("a message of usual length, as people write them")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var took []time.Duration
+	for b.Loop() {
+		m, err := leads.hub.Load().Post(b.Context(), c.who.Caller, chat.General, chat.Say, words)
+		if err != nil {
+			b.Fatal(err)
+		}
+		shown := time.Now()
+		for {
+			room, err := other.hub.Load().Room(c.who.Name, chat.General)
+			if err == nil && room.Last >= m.Seq {
+				break
+			}
+			runtime.Gosched()
+		}
+		took = append(took, time.Since(shown))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms-later")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms-later")
+	if err := r.Close(); err != nil {
+		b.Error(err)
 	}
 }
