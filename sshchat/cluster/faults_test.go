@@ -331,7 +331,7 @@ func TestFaults(t *testing.T) {
 				c.more(100)
 			}
 			c.end()
-			t.Logf("%d messages; the longest pause was %v; %d texts were missed", c.acks.Load(), c.longest().Round(time.Millisecond), c.gaps())
+			t.Logf("figure: %d messages; the longest pause was %v; %d texts were missed", c.acks.Load(), c.longest().Round(time.Millisecond), c.gaps())
 			if err := r.Close(); err != nil {
 				t.Error(err)
 			}
