@@ -20,6 +20,7 @@ import (
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/history"
+	"sshchat/store/durable/powercut"
 	"sshchat/store/journal"
 
 	"filippo.io/age"
@@ -328,6 +329,9 @@ func (r *rig) Close() error {
 // The journal passes what every journal has to: of one node, and of three of which any leads.
 func TestJetStreamSuite(t *testing.T) {
 	t.Parallel()
+	if powercut.Race { // tests of faults have the same goroutines; this takes minutes
+		t.Skip("it is for what is stored, and runs without the race detector")
+	}
 	for _, nodes := range []int{1, 3} {
 		if nodes == 1 && !journaltest.Long() {
 			continue // three are one, and more

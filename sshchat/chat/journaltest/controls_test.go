@@ -338,6 +338,9 @@ func TestCasesFail(t *testing.T) {
 			all := append(cases(), raceCases(500)...)
 			i := slices.IndexFunc(all, func(one testCase) bool { return one.name == c.name })
 			complaints, skipped := record(all[i].run, memory(c.hubs, c.leads, c.flaws))
+			for try := 1; len(complaints) == 0 && !skipped && try < 5; try++ { // some need hubs to meet
+				complaints, skipped = record(all[i].run, memory(c.hubs, c.leads, c.flaws))
+			}
 			if len(complaints) == 0 || skipped {
 				t.Errorf("the case finds nothing wrong; skipped: %v", skipped)
 			} else {
