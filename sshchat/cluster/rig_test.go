@@ -19,8 +19,8 @@ import (
 	"sshchat/sshchat/text"
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
-	"sshchat/store/history"
 	"sshchat/store/durable/powercut"
+	"sshchat/store/history"
 	"sshchat/store/journal"
 
 	"filippo.io/age"
