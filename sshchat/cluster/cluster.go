@@ -158,6 +158,10 @@ func open(ctx context.Context, c Config) (*Node, error) {
 	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
 		err = recall(ctx, n)
 	}
+	for began := time.Now(); errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil && time.Since(began) < 5*answerTime; {
+		time.Sleep(50 * time.Millisecond) // a stream that was made just now can be read a moment later
+		err = recall(ctx, n)
+	}
 	if err == nil {
 		err = n.catchUp(ctx)
 	}
