@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/wake":             {},
 	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/attack":           {}, // for tests
-	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal"},
+	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal"},
 	"sshchat/sshchat/cluster/natstest": {}, // for tests
 	"sshchat/sshchat/cluster/servers":  {"sshchat/sshchat/text"},
 	"sshchat/sshchat/cluster/peer":     {"sshchat/store/agesplit"},

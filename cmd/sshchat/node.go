@@ -22,7 +22,6 @@ import (
 	"sshchat/store/journal"
 	"sshchat/store/owner"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
@@ -60,10 +59,6 @@ func openNode(ctx context.Context, s *settings, st *stores, logger *slog.Logger)
 		return nil, err
 	}
 	n, err := cluster.Open(ctx, s.nodeConfig(st, logger))
-	for began := time.Now(); electing(err) && ctx.Err() == nil && time.Since(began) < electionTime; {
-		logger.Warn("cluster: the NATS servers do not answer yet; trying again", "err", err)
-		n, err = cluster.Open(ctx, s.nodeConfig(st, logger))
-	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !store.InCluster(s.data):
 		return nil, fmt.Errorf("data folder %s does not belong to a cluster. For the first node, stop the server and run: sshchat cluster init. For another, make the folder of a backup of a node (backup --with-host-keys)", s.data)
@@ -71,14 +66,6 @@ func openNode(ctx context.Context, s *settings, st *stores, logger *slog.Logger)
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	return &node{Node: n, check: check, log: logger}, nil
-}
-
-// electionTime is longer than NATS servers take to elect the one that leads the log, after another has ended.
-const electionTime = 20 * time.Second
-
-// electing reports whether the NATS servers can be reached, and none of them leads.
-func electing(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)
 }
 
 // serverCheck is what refuses NATS servers that may lose what is stored. replicas is on how many the log is; 0: on all that are named. What

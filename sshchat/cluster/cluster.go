@@ -24,6 +24,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/cluster/peer"
+	"sshchat/store"
 	"sshchat/store/accounts"
 	"sshchat/store/journal"
 
@@ -156,14 +157,7 @@ func open(ctx context.Context, c Config) (*Node, error) {
 	}
 	n.stream = &stream{nc: n.nc}
 	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
-		err = recall(ctx, n)
-	}
-	for began := time.Now(); errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil && time.Since(began) < 5*answerTime; {
-		time.Sleep(50 * time.Millisecond) // a stream that was made just now can be read a moment later
-		err = recall(ctx, n)
-	}
-	if err == nil {
-		err = n.catchUp(ctx)
+		err = read(ctx, n)
 	}
 	if err != nil {
 		n.nc.Close()
@@ -173,9 +167,30 @@ func open(ctx context.Context, c Config) (*Node, error) {
 	return n, nil
 }
 
+// electionTime is longer than NATS servers take to elect the one that leads the log, after another has ended.
+const electionTime = 20 * time.Second
+
+// read takes what the stream holds. It waits while the servers can be reached and none of them leads, as when the stream was made just now.
+func read(ctx context.Context, n *Node) error {
+	for began, warned := time.Now(), false; ; time.Sleep(50 * time.Millisecond) {
+		err := recall(ctx, n)
+		if err == nil {
+			err = n.catchUp(ctx)
+		}
+		electing := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)
+		if !electing || ctx.Err() != nil || time.Since(began) > electionTime {
+			return err
+		}
+		if !warned {
+			n.log.Warn("cluster: the NATS servers do not answer yet; trying again", "err", err)
+			warned = true
+		}
+	}
+}
+
 // join makes itself known to the other nodes.
 func (n *Node) join(ctx context.Context) error {
-	key, err := peer.LoadOrCreate(n.c.path(NodeKeyFile))
+	key, err := peer.LoadOrCreate(n.c.path(store.NodeKeyFile))
 	if err != nil {
 		return err
 	}

@@ -36,13 +36,6 @@ func (w *watch) followed() {
 	}
 }
 
-// proved notes that a message of this node has its place in the stream: so it had all before it.
-func (w *watch) proved() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.heard, w.stale = time.Now(), false
-}
-
 // silence is for how long the log has not been followed to its end.
 func (w *watch) silence() (d time.Duration, stale bool) {
 	w.mu.Lock()
@@ -57,12 +50,12 @@ func (n *Node) refresh(ctx context.Context) error {
 	if err := n.catchUp(ctx); err != nil {
 		return err
 	}
-	n.watch.reset(began)
+	n.watch.ends(began)
 	return nil
 }
 
-// reset notes that the log was followed to its end as it was then.
-func (w *watch) reset(then time.Time) {
+// ends notes that the log was followed to its end as it was then.
+func (w *watch) ends(then time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard, w.stale = then, false

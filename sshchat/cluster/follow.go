@@ -126,7 +126,7 @@ func (n *Node) follow(ctx context.Context) error {
 // quiet is called now and then.
 func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 	if n.leads.Load() {
-		return n.beat(ctx)
+		return n.beat()
 	}
 	silence, stale := n.watch.silence()
 	if silence < n.c.pace.look && !stale {
@@ -149,9 +149,7 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 
 // next takes a message that was republished, and what may be missing before it.
 func (n *Node) next(ctx context.Context, s stored) error {
-	n.writing.Lock()
-	at := n.at.Seq
-	n.writing.Unlock()
+	at := n.position().Seq
 	switch {
 	case s.seq <= at:
 		return nil
@@ -283,10 +281,9 @@ func (n *Node) turn(e *entry) error {
 // collect adds a message to the parts of a batch. Parts of a leader that was deposed before the last are void.
 func collect(parts []*entry, e *entry) []*entry {
 	switch {
+	case e.Kind == epoch:
+		return nil
 	case e.Kind != batch:
-		if e.Kind == epoch {
-			return nil
-		}
 		return parts
 	case e.Part == 1:
 		return append(parts[:0:0], e)

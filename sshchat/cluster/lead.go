@@ -75,20 +75,11 @@ func (n *Node) put(e *entry) error {
 		return err
 	}
 	for failed := 0; ; failed++ {
-		err := n.stream.publish(n.life, n.at.Seq, payload)
-		if errors.Is(err, errTaken) {
-			var same bool
-			if same, err = n.stream.holds(n.life, n.at.Seq+1, payload); err == nil && !same {
-				n.deposed()
-				return n.notLeader()
-			}
-		}
-		if err == nil {
-			n.advance(payload)
-			n.watch.proved()
+		err := n.place(n.life, payload)
+		switch {
+		case err == nil:
 			return nil
-		}
-		if n.nc.IsClosed() || n.life.Err() != nil {
+		case errors.Is(err, errTaken), n.nc.IsClosed(), n.life.Err() != nil:
 			n.deposed()
 			return n.notLeader()
 		}
@@ -99,22 +90,34 @@ func (n *Node) put(e *entry) error {
 	}
 }
 
-// offer publishes a message once. Called with writing held.
-func (n *Node) offer(ctx context.Context, e *entry) error {
+// place gives a message the next place in the stream. The error wraps errTaken if another message has it; else it is not known
+// whether it is stored, and the same bytes may be placed once more. Called with writing held.
+func (n *Node) place(ctx context.Context, payload []byte) error {
+	err := n.stream.publish(ctx, n.at.Seq, payload)
+	if errors.Is(err, errTaken) { // by this one, if its answer was lost
+		same, unknown := n.stream.holds(ctx, n.at.Seq+1, payload)
+		if err = unknown; unknown == nil && !same {
+			err = errTaken
+		}
+	}
+	if err == nil {
+		n.advance(payload)
+		n.watch.ends(time.Now()) // it has its place, so this node had all before it
+	}
+	return err
+}
+
+// offer is place for a message that is not placed again. Called with writing held.
+func offer(ctx context.Context, n *Node, e *entry) error {
 	payload, err := n.sealer.encode(e, n.at.Seq+1)
 	if err != nil {
 		return err
 	}
-	if err := n.stream.publish(ctx, n.at.Seq, payload); err != nil {
-		return err
-	}
-	n.advance(payload)
-	n.watch.proved()
-	return nil
+	return n.place(ctx, payload)
 }
 
 // beat has the leader be heard.
-func (n *Node) beat(context.Context) error {
+func (n *Node) beat() error {
 	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() {
 		return nil
 	}
@@ -155,7 +158,7 @@ func (n *Node) campaign(ctx context.Context) error {
 	e := n.entry(epoch)
 	e.Epoch, e.Version = n.at.Epoch+1, n.c.Version
 	// Without an answer it may be stored all the same; then it comes out of the stream like that of any other.
-	if err := n.offer(ctx, e); err != nil {
+	if err := offer(ctx, n, e); err != nil {
 		return err
 	}
 	return n.turn(e)

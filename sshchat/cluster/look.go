@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Sight is what can be seen of a cluster from a data folder, also while nothing can be decided.
@@ -17,7 +18,7 @@ type Sight struct {
 	First    uint64       `json:"first,omitempty"` // message of the stream; 0: the stream does not answer
 	Last     uint64       `json:"last,omitempty"`
 	Servers  []NATSServer `json:"servers"` // those that store the stream
-	Nodes    []Seen       `json:"nodes"`   // those that are listed, and those that were heard, by name
+	Nodes    []NodeStatus `json:"nodes"`   // those that are listed, and those that were heard, by name
 }
 
 // NATSServer is one that stores the stream.
@@ -28,31 +29,22 @@ type NATSServer struct {
 	Offline bool   `json:"offline"`
 }
 
-// Seen is a node.
-type Seen struct {
-	Name    string `json:"name"`
-	Alive   bool   `json:"alive"`
-	Leads   bool   `json:"leads"`
-	Seq     uint64 `json:"seq,omitempty"`
-	Version string `json:"version,omitempty"`
-}
-
 // Look looks at a cluster for two seconds, and changes nothing. A server may run on the folder. With an error from the NATS servers it
 // returns what is known without them.
 func Look(ctx context.Context, c Config) (s Sight, err error) {
-	s = Sight{Node: c.Node, Servers: []NATSServer{}, Nodes: []Seen{}}
+	s = Sight{Node: c.Node, Servers: []NATSServer{}, Nodes: []NodeStatus{}}
 	if s.Position, err = ReadPosition(c.Data); err != nil {
 		return s, err
 	}
-	heard := make(map[string]Seen)
+	heard := make(map[string]NodeStatus)
 	for _, name := range listedIn(c.Data) {
-		heard[name] = Seen{Name: name}
+		heard[name] = NodeStatus{Name: name}
 	}
 	defer func() {
 		for _, n := range heard {
 			s.Nodes = append(s.Nodes, n)
 		}
-		slices.SortFunc(s.Nodes, func(a, b Seen) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.Name, b.Name) })
 	}()
 	key, err := readKey(c.Data)
 	if err != nil {
@@ -87,7 +79,7 @@ func Look(ctx context.Context, c Config) (s Sight, err error) {
 		}
 		var a alive
 		if b, err := seal.open("alive", 0, m.Data); err == nil && json.Unmarshal(b, &a) == nil {
-			heard[a.Node] = Seen{a.Node, true, a.Leads, a.Seq, a.Version}
+			heard[a.Node] = NodeStatus{a.Node, time.Now(), true, a.Leads, a.Seq, a.Version}
 		}
 	}
 }

@@ -41,6 +41,9 @@ type heardOf struct {
 	skew time.Duration // its clock, ahead of this one's
 }
 
+// lately reports whether the node is there, as far as is known.
+func (h heardOf) lately() bool { return time.Since(h.when) < aliveFor }
+
 // nodes are those that were heard.
 type nodes struct {
 	mu     sync.Mutex
@@ -101,7 +104,7 @@ func (l *nodes) alive(first string) (names []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, h := range l.heard {
-		if time.Since(h.when) < aliveFor {
+		if h.lately() {
 			names = append(names, name)
 		}
 	}
@@ -123,7 +126,7 @@ func (l *nodes) skew() time.Duration {
 	defer l.mu.Unlock()
 	all := []time.Duration{0}
 	for _, h := range l.heard {
-		if time.Since(h.when) < aliveFor {
+		if h.lately() {
 			all = append(all, h.skew)
 		}
 	}
@@ -150,12 +153,8 @@ type members struct{ accounts *accounts.Store }
 
 // publicKey is the key of the node of that name.
 func (m members) publicKey(name string) (string, bool) {
-	for _, node := range m.accounts.View().Nodes() {
-		if node.Name == name {
-			return node.Key, true
-		}
-	}
-	return "", false
+	node, is := m.accounts.View().Node(name)
+	return node.Key, is
 }
 
 // have returns an error that says how a node becomes one of them, unless it is.
@@ -171,6 +170,6 @@ func (m members) have(name, key string) error {
 
 // listed reports whether the node is one of the chat's: one that was removed neither leads nor decides.
 func (c *Config) listed() bool {
-	_, is := members{c.Accounts}.publicKey(c.Node)
+	_, is := c.Accounts.View().Node(c.Node)
 	return is
 }

@@ -11,16 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"sshchat/store"
 	"sshchat/store/durable"
 
 	"golang.org/x/crypto/chacha20poly1305"
-)
-
-// The files of a node in its data folder.
-const (
-	PositionFile = "cluster.json" // which chat, and how far the folder has it
-	KeyFile      = "cluster.key"  // opens the stream: the same on all nodes
-	NodeKeyFile  = "node.key"     // this node's own; never in a backup
 )
 
 const positionFormat = "sshchat-cluster/1"
@@ -37,7 +31,7 @@ type Position struct {
 
 // ReadPosition reads cluster.json of a data folder. The error wraps fs.ErrNotExist if the folder is not a node's.
 func ReadPosition(data string) (Position, error) {
-	path := filepath.Join(data, PositionFile)
+	path := filepath.Join(data, store.PositionFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Position{}, err
@@ -52,18 +46,12 @@ func ReadPosition(data string) (Position, error) {
 	return p, nil
 }
 
-// Joined reports whether the data folder is a node's: it starts with the setting cluster only.
-func Joined(data string) bool {
-	_, err := os.Stat(filepath.Join(data, PositionFile))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 func (p Position) write(data string) error {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(data, PositionFile), append(b, '\n'))
+	return replace(filepath.Join(data, store.PositionFile), append(b, '\n'))
 }
 
 // replace leaves no copy of what was there.
@@ -77,7 +65,7 @@ func replace(path string, b []byte) error {
 
 // readKey reads cluster.key.
 func readKey(data string) ([]byte, error) {
-	path := filepath.Join(data, KeyFile)
+	path := filepath.Join(data, store.ClusterKeyFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -97,7 +85,7 @@ func makeKey(data string) ([]byte, error) {
 	}
 	key = make([]byte, chacha20poly1305.KeySize)
 	rand.Read(key) // never fails
-	return key, replace(filepath.Join(data, KeyFile), []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
+	return key, replace(filepath.Join(data, store.ClusterKeyFile), []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
 }
 
 // path is that of a file of the folder.

@@ -17,6 +17,7 @@ import (
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/sshchat/text"
+	"sshchat/store"
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/durable/powercut"
@@ -176,7 +177,7 @@ func found(t testing.TB, servers *natstest.Cluster, nodes int, o journaltest.Opt
 		names, err := os.ReadDir(first.dir)
 		check(err)
 		for _, name := range names {
-			if name.Name() == NodeKeyFile {
+			if name.Name() == store.NodeKeyFile {
 				continue
 			}
 			b, err := os.ReadFile(filepath.Join(first.dir, name.Name()))

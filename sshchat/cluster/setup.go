@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sshchat/sshchat/cluster/peer"
+	"sshchat/store"
 )
 
 // DefaultKeep is how long the stream keeps messages that all nodes have in their folders.
@@ -21,7 +22,7 @@ const DefaultKeep = 24 * time.Hour
 // NodeKey is the public key of the folder's node. It makes node.key if there is none.
 func NodeKey(data string) (public string, err error) {
 	c := Config{Data: data}
-	key, err := peer.LoadOrCreate(c.path(NodeKeyFile))
+	key, err := peer.LoadOrCreate(c.path(store.NodeKeyFile))
 	if err != nil {
 		return "", err
 	}
@@ -31,7 +32,7 @@ func NodeKey(data string) (public string, err error) {
 // Init makes the stream of a new cluster, whose chat is what the folder holds. replicas is on how many servers the stream is: 3, or
 // 1 to try it out. The folder's State lists the node already. If it was interrupted it can be called again.
 func Init(ctx context.Context, c Config, replicas int) error {
-	if Joined(c.Data) {
+	if store.InCluster(c.Data) {
 		return errors.New("this folder is part of a cluster already")
 	}
 	nc, err := connect(&c)
@@ -74,7 +75,7 @@ func Init(ctx context.Context, c Config, replicas int) error {
 		return err
 	}
 	if err := log.publish(ctx, 0, payload); err != nil {
-		return errors.Join(err, os.Remove(c.path(PositionFile)))
+		return errors.Join(err, os.Remove(c.path(store.PositionFile)))
 	}
 	return nil
 }
@@ -96,7 +97,7 @@ func Leave(ctx context.Context, c Config) error {
 	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
-	if err := n.offer(ctx, n.entry(left)); err != nil {
+	if err := offer(ctx, n, n.entry(left)); err != nil {
 		return err
 	}
 	return Forget(c.Data)
@@ -106,7 +107,7 @@ func Leave(ctx context.Context, c Config) error {
 // then on.
 func Forget(data string) error {
 	c := Config{Data: data}
-	for _, name := range []string{PositionFile, KeyFile, NodeKeyFile} {
+	for _, name := range []string{store.PositionFile, store.ClusterKeyFile, store.NodeKeyFile} {
 		if err := os.Remove(c.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -52,12 +52,12 @@ type Status struct {
 
 // NodeStatus is what is known of a node.
 type NodeStatus struct {
-	Name    string
-	Heard   time.Time // when last; zero: not since this node has started
-	Alive   bool
-	Leads   bool
-	Seq     uint64
-	Version string
+	Name    string    `json:"name"`
+	Heard   time.Time `json:"-"` // when last; zero: not since this node has started
+	Alive   bool      `json:"alive"`
+	Leads   bool      `json:"leads"`
+	Seq     uint64    `json:"seq,omitempty"`
+	Version string    `json:"version,omitempty"`
 }
 
 // Status is cheap.
@@ -77,7 +77,7 @@ func (n *Node) Status() Status {
 		if node.Name == n.c.Node {
 			of = NodeStatus{node.Name, time.Now(), true, s.Leads, s.Seq, n.c.Version}
 		} else if h, ok := n.nodes.heard[node.Name]; ok {
-			of = NodeStatus{node.Name, h.when, time.Since(h.when) < aliveFor, h.Leads, h.Seq, h.Version}
+			of = NodeStatus{node.Name, h.when, h.lately(), h.Leads, h.Seq, h.Version}
 			if of.Alive {
 				s.Lag = max(s.Lag, h.Seq-min(h.Seq, s.Seq))
 			}

@@ -61,7 +61,6 @@ const (
 	wrongSequence         = 10071
 	wrongSequenceReplica  = 10164
 	streamNotFound        = 10059
-	streamNameInUse       = 10058
 	insufficientResources = 10023
 )
 
@@ -126,7 +125,6 @@ type info struct {
 	State  struct {
 		First uint64 `json:"first_seq"`
 		Last  uint64 `json:"last_seq"`
-		Bytes uint64 `json:"bytes"`
 	} `json:"state"`
 	Cluster *struct {
 		Leader   string `json:"leader"`

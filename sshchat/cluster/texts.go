@@ -45,6 +45,11 @@ type packet struct {
 	sealed   []byte
 }
 
+// headOf is what a packet begins with, before its place in the chain: it is bound to it.
+func headOf(epoch, batch uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, epoch), batch)
+}
+
 // recent is the texts of a batch that this node has applied.
 type recent struct {
 	batch uint64
@@ -151,8 +156,7 @@ func (t *texts) send(n *Node, batch uint64, plain []byte) {
 	if t.chain == nil {
 		return
 	}
-	head := binary.BigEndian.AppendUint64(nil, t.epoch)
-	head = binary.BigEndian.AppendUint64(head, batch)
+	head := headOf(t.epoch, batch)
 	i, sealed := t.chain.Seal(head, plain)
 	n.nc.Publish(textSubject, append(binary.BigEndian.AppendUint64(head, i), sealed...)) // who misses it asks
 	t.remember(batch, plain)
@@ -207,9 +211,7 @@ func (t *texts) open(epoch, batch uint64) (plain []byte, more <-chan struct{}) {
 	if !has || t.reader == nil || p.epoch != epoch || epoch != t.epoch {
 		return nil, t.arrived
 	}
-	head := binary.BigEndian.AppendUint64(nil, epoch)
-	head = binary.BigEndian.AppendUint64(head, batch)
-	plain, err := t.reader.Open(head, p.n, p.sealed)
+	plain, err := t.reader.Open(headOf(epoch, batch), p.n, p.sealed)
 	t.drop(batch)
 	if err != nil {
 		return nil, nil
