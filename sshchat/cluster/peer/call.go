@@ -279,9 +279,8 @@ func (p *Peers) sendRequest(ctx context.Context, l *link, s *session, c *call, k
 	}
 }
 
-// lose ends a session that the other node does not have any more. All calls that were sent in it are sent again. The caller
-// holds l.mu.
-func (l *link) lose(s *session) {
+// drop erases a session. The caller holds l.mu.
+func (l *link) drop(s *session) {
 	if l.session == s {
 		l.session = nil
 	}
@@ -289,6 +288,12 @@ func (l *link) lose(s *session) {
 		l.previous = nil
 	}
 	s.wipe()
+}
+
+// lose ends a session that the other node does not have any more. All calls that were sent in it are sent again. The caller
+// holds l.mu.
+func (l *link) lose(s *session) {
+	l.drop(s)
 	for _, c := range l.calls {
 		if c.session == s {
 			c.session = nil
@@ -302,13 +307,7 @@ func (l *link) lose(s *session) {
 
 // end erases a session and ends the calls that were sent in it with err. The caller holds l.mu.
 func (l *link) end(s *session, err error) {
-	if l.session == s {
-		l.session = nil
-	}
-	if l.previous == s {
-		l.previous = nil
-	}
-	s.wipe()
+	l.drop(s)
 	for _, c := range l.calls {
 		if c.session == s {
 			l.finish(c, nil, err)
