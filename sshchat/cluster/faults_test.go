@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,9 +16,6 @@ import (
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/sshchat/text"
-	"sshchat/store/accounts"
-
-	"golang.org/x/crypto/ssh"
 )
 
 // said is one thing that was said, or was to be.
@@ -48,31 +44,11 @@ type crowd struct {
 // alice makes an account, an admin's, whose key reads all that is said in #general.
 func (r *rig) alice(t testing.TB) journaltest.Person {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
+	p := journaltest.NewPerson(t, "alice")
+	if err := r.sites[0].hub.Load().Decide(t.Context(), chat.TheServer, chat.CreateAccount{Account: p.Account(chat.Admin)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	line, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := journaltest.Person{Private: private}
-	if p.Public, err = accounts.ParseKey(string(ssh.MarshalAuthorizedKey(line))); err != nil {
-		t.Fatal(err)
-	}
-	if p.Name, err = text.ParseName("alice"); err != nil {
-		t.Fatal(err)
-	}
-	p.Key, p.Login.Key, p.Verified = p.Public.Fingerprint, p.Public.Fingerprint, true
-	a, err := r.sites[0].accounts.NewAccount(t.Context(), p.Name, chat.Admin, []chat.Key{p.Public}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Login.Account = a.ID
-	if err := r.sites[0].hub.Load().Decide(t.Context(), chat.TheServer, chat.CreateAccount{Account: a}, nil); err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return *p
 }
 
 // talk has so many people talk at the nodes.

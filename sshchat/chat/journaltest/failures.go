@@ -166,8 +166,8 @@ func badEvent(t testing.TB, maker Maker) {
 func lostAnswers(t testing.TB, maker Maker) {
 	w := newWorld(t, maker, Options{})
 	broken(t, w.rig, LosesAnswer)
-	erin := newPerson(t, "erin")
-	account := erin.account(chat.User)
+	erin := NewPerson(t, "erin")
+	account := erin.Account(chat.User)
 	for i := range w.rig.Hubs() {
 		before, err := w.post(w.hub(i), w.alice, w.dev, fmt.Sprint("once ", i))
 		w.must(err)

@@ -89,8 +89,8 @@ func (w *world) server(in ...chat.Intent) {
 }
 
 func raceForName(w *world, i int) {
-	one, two := newPerson(w, fmt.Sprintf("race%d", i)), newPerson(w, fmt.Sprintf("race%d", i))
-	a, b := one.account(chat.User), two.account(chat.User)
+	one, two := NewPerson(w, fmt.Sprintf("race%d", i)), NewPerson(w, fmt.Sprintf("race%d", i))
+	a, b := one.Account(chat.User), two.Account(chat.User)
 	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Setting: chat.Open}}, asks{two.stranger(), chat.CreateAccount{Account: b, Setting: chat.Open}}),
 		chat.ErrNameTaken, chat.ErrStale)
 	for k, h := range w.rig.Hubs() {
@@ -104,8 +104,8 @@ func raceForName(w *world, i int) {
 func raceForInvite(w *world, i int) {
 	hash := fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, "invite", i)))
 	w.server(chat.CreateInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: hash[:8], Uses: 1}, Hash: hash}})
-	one, two := newPerson(w, fmt.Sprintf("one%d", i)), newPerson(w, fmt.Sprintf("two%d", i))
-	a, b := one.account(chat.User), two.account(chat.User)
+	one, two := NewPerson(w, fmt.Sprintf("one%d", i)), NewPerson(w, fmt.Sprintf("two%d", i))
+	a, b := one.Account(chat.User), two.Account(chat.User)
 	won := w.one(w.both(i, asks{one.stranger(), chat.CreateAccount{Account: a, Code: hash, Setting: chat.Open}}, asks{two.stranger(), chat.CreateAccount{Account: b, Code: hash, Setting: chat.Open}}),
 		chat.ErrInvite)
 	for k, h := range w.rig.Hubs() {

@@ -25,7 +25,7 @@ func restarts(t testing.TB, maker Maker, o Options) {
 	}
 	newer := *w.bob
 	newer.newKey(t)
-	erin := newPerson(t, "erin")
+	erin := NewPerson(t, "erin")
 	steps := []func(*chat.Hub) error{
 		say(chat.General), say(dev), decide(w.carol, chat.JoinRoom{Room: dev}), say(dev),
 		decide(w.alice, chat.SetTopic{Room: dev, Topic: "tea"}), decide(w.alice, slow), say(dev),
@@ -33,7 +33,7 @@ func restarts(t testing.TB, maker Maker, o Options) {
 		decide(w.alice, chat.Unban{Target: "bob"}), say(dev), decide(w.carol, chat.LeaveRoom{Room: dev}),
 		decide(w.bob, chat.AddKeys{ID: w.bob.Login.Account, Keys: []chat.Key{newer.Public}}), say(chat.General),
 		func(h *chat.Hub) error {
-			return h.Decide(w.ctx, chat.TheServer, chat.CreateAccount{Account: erin.account(chat.User)}, nil)
+			return h.Decide(w.ctx, chat.TheServer, chat.CreateAccount{Account: erin.Account(chat.User)}, nil)
 		},
 		say(chat.General), decide(w.carol, chat.JoinRoom{Room: dev}), decide(w.alice, chat.CreateRoom{Room: w.room("new")}),
 		decide(w.bob, chat.RemoveKey{ID: w.bob.Login.Account, Fingerprint: w.bob.Key}), say(dev),

@@ -134,8 +134,8 @@ type Person struct {
 	Private ed25519.PrivateKey
 }
 
-// newPerson makes a key for somebody of that name, who has no account yet.
-func newPerson(t testing.TB, name string) *Person {
+// NewPerson makes a key for somebody of that name, who has no account yet.
+func NewPerson(t testing.TB, name string) *Person {
 	t.Helper()
 	p := &Person{Public: chat.Key{Reads: true, Added: time.Now().UTC().Truncate(time.Second)}}
 	var err error
@@ -164,8 +164,8 @@ func (p *Person) newKey(t testing.TB) {
 	p.Key, p.Login.Key, p.Verified = p.Public.Fingerprint, p.Public.Fingerprint, true
 }
 
-// account is a new one of the person's, who logs in to it from here on.
-func (p *Person) account(role chat.Role) chat.Account {
+// Account is a new one of the person's, who logs in to it from here on.
+func (p *Person) Account(role chat.Role) chat.Account {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
 	p.Login.Account = fmt.Sprintf("%x", id)

@@ -28,7 +28,7 @@ func newWorld(t testing.TB, maker Maker, o Options) *world {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	w := &world{
 		TB: t, rig: maker(t, o), ctx: ctx,
-		alice: newPerson(t, "alice"), bob: newPerson(t, "bob"), carol: newPerson(t, "carol"), dave: newPerson(t, "dave"),
+		alice: NewPerson(t, "alice"), bob: NewPerson(t, "bob"), carol: NewPerson(t, "carol"), dave: NewPerson(t, "dave"),
 	}
 	t.Cleanup(func() {
 		cancel()
@@ -42,7 +42,7 @@ func newWorld(t testing.TB, maker Maker, o Options) *world {
 		if i == 0 {
 			role = chat.Admin
 		}
-		w.must(w.decide(i, chat.TheServer, chat.CreateAccount{Account: p.account(role)}))
+		w.must(w.decide(i, chat.TheServer, chat.CreateAccount{Account: p.Account(role)}))
 		w.settle()
 	}
 	w.must(w.decide(0, w.alice.Caller, chat.JoinRoom{Room: w.dev}))

@@ -99,26 +99,21 @@ func (c *Cluster) Len() int { return len(c.servers) }
 
 // URLs is where clients connect, in the order of the servers.
 func (c *Cluster) URLs() []string {
-	scheme := "nats://"
-	if c.authority != nil {
-		scheme = "tls://"
-	}
-	var all []string
-	for _, one := range c.servers {
-		all = append(all, scheme+one.client)
-	}
-	return all
+	return urls(c, "nats", func(s *server) string { return s.client })
 }
 
 // MonitorURLs is where the servers report about themselves, in the order of the servers.
 func (c *Cluster) MonitorURLs() []string {
-	scheme := "http://"
+	return urls(c, "http", func(s *server) string { return s.monitor })
+}
+
+// urls are addresses of the servers.
+func urls(c *Cluster, scheme string, address func(*server) string) (all []string) {
 	if c.authority != nil {
-		scheme = "https://"
+		scheme = map[string]string{"nats": "tls", "http": "https"}[scheme]
 	}
-	var all []string
 	for _, one := range c.servers {
-		all = append(all, scheme+one.monitor)
+		all = append(all, scheme+"://"+address(one))
 	}
 	return all
 }
