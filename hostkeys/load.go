@@ -61,7 +61,7 @@ func check(path string, info fs.FileInfo) error {
 	return checkForm(path, info)
 }
 
-// checkForm is check regardless of who may read the file. It is for a file that whoever passes it keeps from other users: systemd
+// checkForm is check but for who may read the file. It is for a file that is kept from other users in another way: systemd
 // lets a service read a credential by an access control list, which makes the mode look as if the group could.
 func checkForm(path string, info fs.FileInfo) error {
 	switch {

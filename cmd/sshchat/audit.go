@@ -71,27 +71,18 @@ const (
 // share has the lines of the audit log go through the hub, and those of strangers wait for each other, until ctx ends.
 func (l signedLog) share(ctx context.Context, hub *chat.Hub, logger *slog.Logger) sharedLog {
 	s := sharedLog{l, hub, make(chan chat.AuditEntry, mostNoted)}
-	go func() {
-		tick := time.NewTicker(noteEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			var lines sync.WaitGroup // together, so that they share a batch
-			for range len(s.noted) {
-				entry := <-s.noted
-				lines.Go(func() {
-					if err := s.Append(entry); err != nil {
-						logger.Error("the audit log cannot be written", "do", entry.Do, "err", err)
-					}
-				})
-			}
-			lines.Wait()
+	go every(ctx, noteEvery, func() {
+		var lines sync.WaitGroup // together, so that they share a batch
+		for range len(s.noted) {
+			entry := <-s.noted
+			lines.Go(func() {
+				if err := s.Append(entry); err != nil {
+					logger.Error("the audit log cannot be written", "do", entry.Do, "err", err)
+				}
+			})
 		}
-	}()
+		lines.Wait()
+	})
 	return s
 }
 

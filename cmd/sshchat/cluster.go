@@ -1,236 +1,336 @@
 package main
 
 import (
-	"bufio"
-	"errors"
+	"context"
+	"encoding/json"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
-	"regexp"
-	"runtime"
-	"slices"
-	"strconv"
+	"io"
+	"log/slog"
 	"strings"
-	"time"
 
+	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+	"sshchat/store/journal"
+	"sshchat/store/owner"
+
+	"github.com/spf13/cobra"
 )
 
-// A server may be one of several nodes, whose log is a stream of NATS. This file is what is set for that, and what is checked of it.
-// Without the setting cluster, none of it is used.
-
-// clusterSettings are what a node of a cluster needs.
-type clusterSettings struct {
-	servers  []string // of NATS, as nats://HOST:PORT or tls://HOST:PORT
-	nkey, ca string   // files
-	monitors []string
-	keep     time.Duration
-	node     string // empty: the host's name
-}
-
-func (s *settings) clusterSettings() []setting {
-	c := &s.cluster
-	return []setting{
-		{name: "cluster", group: clusterGroup, value: &urls{&c.servers, []string{"nats", "tls"}, "4222", "nats://192.0.2.1:4222 or tls://nats.example.org"}, help: "NATS servers that connect this node with the others of its cluster, such as nats://192.0.2.1:4222 (repeatable); if empty, there is no cluster"},
-		{name: "cluster-nkey", group: clusterGroup, value: &textual{&c.nkey, "FILE", checkFileName}, help: "file with the seed of the NATS user (nkey) that this node logs in to the NATS servers as"},
-		{name: "cluster-ca", group: clusterGroup, value: &textual{&c.ca, "FILE", checkFileName}, help: "certificates (PEM) of the authority that signed those of the NATS servers; if empty, the system's authorities"},
-		{name: "cluster-monitor", group: clusterGroup, value: &urls{&c.monitors, []string{"http", "https"}, "", "http://192.0.2.1:8222"}, help: "monitoring addresses of the NATS servers, such as http://192.0.2.1:8222 (repeatable), where their settings are checked; if empty, port 8222 of each server"},
-		{name: "cluster-keep", group: clusterGroup, value: &span{d: &c.keep}, help: "how long NATS keeps what nodes may have missed; a node that was stopped for longer needs a new copy of the data"},
-		{name: "node", group: clusterGroup, value: &textual{&c.node, "NAME", checkNode}, help: "name of this node in its cluster: up to 32 of a-z, 0-9 and -, not - at the beginning; if empty, made of the host's name"},
-	}
-}
-
-// urls are addresses of servers, several in one word if commas or spaces separate them. Those after the first need no scheme, as in
-// NATS's own clients.
-type urls struct {
-	all     *[]string
-	schemes []string
-	port    string // if none is given; empty: that of the scheme
-	example string
-}
-
-func (u *urls) Set(words string) error {
-	all := inList(words)
-	if len(all) == 0 && words != "" {
-		return notA(words, u.form())
-	}
-	for _, typed := range all {
-		word := typed
-		if !strings.Contains(word, "://") {
-			scheme := u.schemes[0]
-			if n := len(*u.all); n > 0 {
-				scheme, _, _ = strings.Cut((*u.all)[n-1], "://")
+// clusterCommand makes several servers one chat.
+func clusterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "cluster init|status|leave|node", Short: "make several servers one chat, or show how they are",
+		Long: `A cluster is several servers, its nodes, that are one chat. They are connected by NATS servers (the setting cluster).
+These commands work on the data folder of a node on this machine, whose server must be stopped, but for status. While servers run, an
+admin uses node list, node add and node remove over SSH. They take the server's flags, and read the environment and the
+configuration file as the server does.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return atMost(0)(cmd, args)
 			}
-			word = scheme + "://" + word
+			return &badSetting{"cluster needs a command: cluster init, cluster status, cluster leave or cluster node"}
+		},
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	addFlags(cmd.PersistentFlags())
+	hideFlags(cmd.PersistentFlags(), "data", "config", "cluster", "cluster-nkey", "cluster-monitor", "node")
+	cmd.AddCommand(clusterInitCommand(), clusterStatusCommand(), clusterLeaveCommand(), clusterNodeCommand())
+	return cmd
+}
+
+// clusterSettingsOf loads the settings of a command about a cluster.
+func clusterSettingsOf(cmd *cobra.Command) (*settings, error) {
+	s, err := sourcesOf(cmd).load()
+	if err == nil {
+		err = s.checkClusterFiles()
+	}
+	if err == nil && len(s.cluster.servers) == 0 {
+		err = s.bad("cluster", "it is empty; name the NATS servers, such as --cluster nats://192.0.2.1:4222,nats://192.0.2.2:4222,nats://192.0.2.3:4222")
+	}
+	return s, err
+}
+
+func clusterInitCommand() *cobra.Command {
+	replicas := 3
+	cmd := &cobra.Command{
+		Use: "init [--replicas N]", Short: "make a cluster of the chat in the data folder, which becomes its first node",
+		Long: `The chat in the data folder, with its accounts and history, becomes that of a cluster, and this server its first node. Its log is a stream
+on the NATS servers, which is created. Start the server afterwards, with the setting cluster.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().IntVar(&replicas, "replicas", replicas, "on how many NATS servers the log is stored: 3 or 5; 1 to try it out")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if replicas < 1 || replicas > 5 || replicas%2 == 0 {
+			return &badSetting{fmt.Sprintf("--replicas: %v", is(replicas, "1, 3 or 5"))}
 		}
-		address, err := u.parse(typed, word)
+		s, err := clusterSettingsOf(cmd)
 		if err != nil {
 			return err
 		}
-		if slices.Contains(*u.all, address) {
-			return fmt.Errorf("%s is set twice", address)
-		}
-		*u.all = append(*u.all, address)
+		return initCluster(cmd.Context(), s, replicas, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
-	return nil
+	return cmd
 }
 
-// parse returns the address word, which was typed so, in the form in which it is kept. What else a URL may have would be passed over, or is a secret.
-func (u *urls) parse(typed, word string) (string, error) {
-	at, err := url.Parse(word)
-	if err == nil && at.User != nil { // which must not be quoted
-		return "", errors.New("it has a user or password, which do not belong into a URL; use an nkey (cluster-nkey)")
+func initCluster(ctx context.Context, s *settings, replicas int, stdout, stderr io.Writer) error {
+	if store.InCluster(s.data) {
+		return fmt.Errorf("data folder %s belongs to a cluster already; start the server", s.data)
 	}
-	if err != nil || !slices.Contains(u.schemes, at.Scheme) || at.Hostname() == "" || strings.Trim(at.Path, "/") != "" || at.RawQuery != "" || at.Fragment != "" {
-		return "", notA(typed, u.form())
-	}
-	host := at.Host
-	if strings.HasSuffix(host, ":") || at.Port() == "" {
-		host = strings.TrimSuffix(host, ":")
-		if u.port != "" {
-			host += ":" + u.port
-		}
-	} else if port, err := strconv.ParseUint(at.Port(), 10, 16); err != nil || port == 0 {
-		return "", fmt.Errorf("%s is not a port", text.Clean(at.Port(), 40))
-	}
-	return at.Scheme + "://" + host, nil
-}
-
-func (u *urls) form() string { return "an address, such as " + u.example }
-
-func (*urls) arg() string       { return "URL,..." }
-func (u *urls) clear()          { *u.all = nil }
-func (u *urls) String() string  { return strings.Join(*u.all, ",") }
-func (u *urls) words() []string { return *u.all }
-
-var nodeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-
-func checkNode(word string) error {
-	if word != "" && !nodeName.MatchString(word) {
-		return is(strconv.Quote(text.Clean(word, 80)), "1 to 32 of a-z, 0-9 and -, and not begin with -")
-	}
-	return nil
-}
-
-// name is the node's name.
-func (c *clusterSettings) name() string {
-	if c.node != "" {
-		return c.node
-	}
-	host, _ := os.Hostname() // which then is like one without a letter
-	return nodeOf(host)
-}
-
-// nodeOf makes a node's name of a host's, without its domain.
-func nodeOf(host string) string {
-	host, _, _ = strings.Cut(strings.ToLower(host), ".")
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, host)
-	name = strings.Trim(name[:min(len(name), 32)], "-")
-	if name == "" {
-		return "node"
-	}
-	return name
-}
-
-// monitoring is where the settings of the NATS servers are read.
-func (c *clusterSettings) monitoring() []string {
-	if len(c.monitors) > 0 {
-		return c.monitors
-	}
-	var all []string
-	for _, server := range c.servers {
-		if at, err := url.Parse(server); err == nil { // it was parsed before
-			all = append(all, "http://"+net.JoinHostPort(at.Hostname(), "8222"))
-		}
-	}
-	return all
-}
-
-// warnings are about settings that work and may not be meant.
-func (c *clusterSettings) warnings() (all []string) {
-	if len(c.servers) > 0 && c.nkey == "" {
-		all = append(all, "cluster-nkey is not set: whoever reaches the NATS servers can stop this chat; set it to the file with the seed of a NATS user")
-	}
-	for _, server := range c.servers {
-		at, err := url.Parse(server)
-		if err != nil || at.Scheme == "tls" {
-			continue
-		}
-		if ip, err := netip.ParseAddr(at.Hostname()); at.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
-			all = append(all, fmt.Sprintf("cluster: the connection to %s is not encrypted; who is in between can stop this chat. Use tls://", server))
-			break
-		}
-	}
-	if len(c.servers) > 0 && c.keep < time.Hour {
-		all = append(all, fmt.Sprintf("cluster-keep is %s: a node that is stopped for longer needs a new copy of the data", timeWord(c.keep)))
-	}
-	return all
-}
-
-// checkClusterFiles refuses files that a node of a cluster needs and cannot use. Commands that do without them do not call it: they
-// may run as a user who cannot read the seed.
-func (s *settings) checkClusterFiles() error {
-	c := &s.cluster
-	if len(c.servers) == 0 {
-		return nil
-	}
-	if c.nkey != "" {
-		if err := checkSeed(c.nkey); err != nil {
-			return s.bad("cluster-nkey", "%v", err)
-		}
-	}
-	if c.ca != "" {
-		pem, err := os.ReadFile(c.ca)
-		if err == nil && !strings.Contains(string(pem), "-----BEGIN CERTIFICATE-----") {
-			err = fmt.Errorf("%s has no certificate in PEM", c.ca)
-		}
-		if err != nil {
-			return s.bad("cluster-ca", "%v", err)
-		}
-	}
-	return nil
-}
-
-var seed = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
-
-// checkSeed refuses a file that other users can read, and one without the seed of a NATS user.
-func checkSeed(path string) error {
-	f, err := os.Open(path)
+	alone := *s
+	alone.cluster.servers = nil
+	o, err := holdOffline(&alone, stderr, "nothing; a cluster is made while its server is stopped")
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
+	defer o.release()
+	s.data, s.cluster.nkey, s.cluster.ca = alone.data, alone.cluster.nkey, alone.cluster.ca
+	check, err := s.cluster.serverCheck(replicas, o.log)
+	if err != nil {
 		return err
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
-		return fmt.Errorf("%s can be read or written by other users; run: chmod 600 %s", path, path)
 	}
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if seed.MatchString(strings.TrimSpace(lines.Text())) {
-			return nil
-		}
+	if err := check(ctx); err != nil {
+		return err
 	}
-	return fmt.Errorf("%s has no seed of a NATS user, which is a line that begins with SU; nk -gen user makes one", path)
+	key, err := cluster.NodeKey(s.data)
+	if err != nil {
+		return err
+	}
+	me := chat.Node{Name: s.cluster.name(), Key: key}
+	if err := o.decide(ctx, func(_ *stores, hub *chat.Hub) error { return onlyNode(ctx, hub, me) }); err != nil {
+		return err
+	}
+	if err := cluster.Init(ctx, s.nodeConfig(&stores{}, o.log), replicas); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	fmt.Fprintf(stdout, "This is node %s, the first of the cluster. Start the server with the same settings.\n", me.Name)
+	fmt.Fprintln(stdout, "To add a node, make its data folder of a backup of this one (backup --with-host-keys), and list its key: node add NAME KEY")
+	return nil
 }
 
-// inCluster refuses a data folder that is a node of a cluster, unless the setting cluster says so: what is written to it alone, the
-// other nodes do not have.
-func (s *settings) inCluster() error {
-	if len(s.cluster.servers) > 0 || !store.InCluster(s.data) {
-		return nil
+// onlyNode makes a node the only one. Others are those of a cluster that this chat has left.
+func onlyNode(ctx context.Context, hub *chat.Hub, me chat.Node) error {
+	for _, other := range hub.View().Nodes() {
+		if err := hub.Decide(ctx, chat.TheServer, chat.RemoveNode{Name: other.Name}, nil); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("data folder %s belongs to a cluster (it has the file %s), and the setting cluster is empty; set it to the NATS servers, or take the folder out of the cluster with: sshchat cluster leave --data %s", s.data, store.PositionFile, s.data)
+	entry := chat.AuditEntry{Do: "cluster init", On: me.Name, Text: me.Key, Result: "done"}
+	return hub.Decide(ctx, chat.TheServer, chat.AddNode{Node: me}, &entry)
+}
+
+func clusterLeaveCommand() *cobra.Command {
+	force := false
+	cmd := &cobra.Command{
+		Use: "leave [--force]", Short: "end the cluster: the chat goes on in this data folder, as that of one server",
+		Long: `All nodes must be stopped. The folder takes what it lacks of the log, which then says that it is over: the other nodes do not start any more.
+With --force the NATS servers are not asked, for when they are gone for good: what other nodes have and this one lacks is lost, and
+nothing keeps those from going on.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "leave without asking the NATS servers")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		load := clusterSettingsOf
+		if force {
+			load = func(cmd *cobra.Command) (*settings, error) { return sourcesOf(cmd).load() }
+		}
+		s, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		return leaveCluster(cmd.Context(), s, force, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+func leaveCluster(ctx context.Context, s *settings, force bool, stdout, stderr io.Writer) error {
+	if !store.InCluster(s.data) {
+		return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+	}
+	if force {
+		s.cluster.servers = []string{"none"} // which is not asked
+	}
+	o, err := holdOffline(s, stderr, "nothing; all nodes must be stopped")
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	if force {
+		err = cluster.Forget(s.data)
+	} else {
+		err = o.leave(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	fmt.Fprintln(stdout, "The chat is that of one server now. Start it without the setting cluster. The data folders of the other nodes are only of use as a backup.")
+	return nil
+}
+
+// leave takes what the folder lacks, and ends the log.
+func (o *offline) leave(ctx context.Context) error {
+	st, err := openStores(o.settings, o.log)
+	if err != nil {
+		return err
+	}
+	defer st.close(o.log)
+	if st.journal, err = journal.New(st.users, st.history, st.audit, o.log); err != nil {
+		return err
+	}
+	return cluster.Leave(ctx, o.nodeConfig(st, o.log))
+}
+
+func clusterNodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "node key|add|remove", Short: "show this node's key; add or remove a node while this one is stopped",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return atMost(0)(cmd, args)
+			}
+			return &badSetting{"cluster node needs a command: cluster node key, cluster node add NAME KEY or cluster node remove NAME"}
+		},
+		RunE:         func(*cobra.Command, []string) error { return nil },
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.AddCommand(clusterNodeKeyCommand(),
+		changeNodesCommand("add NAME KEY", "add a node by its key; the server on this folder must be stopped", func(args []string) chat.Intent {
+			return chat.AddNode{Node: chat.Node{Name: args[0], Key: args[1]}}
+		}),
+		changeNodesCommand("remove NAME", "remove a node, which others refuse from then on; the server on this folder must be stopped", func(args []string) chat.Intent {
+			return chat.RemoveNode{Name: args[0]}
+		}))
+	return cmd
+}
+
+func clusterNodeKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "key", Short: "print the name and the key of this node, as node add takes them; a missing key is created",
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := sourcesOf(cmd).load()
+			if err != nil {
+				return err
+			}
+			if !store.InCluster(s.data) {
+				return fmt.Errorf("data folder %s does not belong to a cluster; make it of a backup of a node", s.data)
+			}
+			if s.data, err = owner.Become(s.data); err != nil {
+				return err
+			}
+			key, err := cluster.NodeKey(s.data)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), s.cluster.name(), key)
+			}
+			return err
+		},
+	}
+}
+
+// changeNodesCommand adds or removes a node: with the node on this folder as the one that decides it.
+func changeNodesCommand(use, short string, in func(args []string) chat.Intent) *cobra.Command {
+	words := strings.Fields(use)
+	cmd := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == len(words)-1 {
+				return nil
+			}
+			return &badSetting{"usage: sshchat cluster node " + use}
+		},
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		line := "node " + words[0] + " " + strings.Join(args, " ")
+		if !store.InCluster(s.data) {
+			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		o, err := holdOffline(s, cmd.ErrOrStderr(), line)
+		if err != nil {
+			return err
+		}
+		defer o.release()
+		entry := chat.AuditEntry{Do: "node " + words[0], On: args[0], Text: strings.Join(args[1:], " "), Result: "done"}
+		if err := o.decide(cmd.Context(), func(_ *stores, hub *chat.Hub) error {
+			return hub.Decide(cmd.Context(), chat.TheServer, in(args), &entry)
+		}); err != nil {
+			return err
+		}
+		did := map[string]string{"add": "Added", "remove": "Removed"}[words[0]]
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s node %s.\n", did, args[0])
+		return err
+	}
+	return cmd
+}
+
+func clusterStatusCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "status [--json]", Short: "show how far the data folder, the log and the nodes are; the server may be running",
+		Long: `Reads the data folder, asks the NATS servers about the log, and listens for two seconds which nodes are there. It changes nothing, and
+works while nothing can be posted. The exit status is 1 if the NATS servers do not answer.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		if !store.InCluster(s.data) {
+			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		look, err := cluster.Look(cmd.Context(), s.nodeConfig(&stores{}, slog.New(slog.DiscardHandler)))
+		if err != nil && look.Position.Seq == 0 {
+			return err
+		}
+		if asJSON {
+			if failed := json.NewEncoder(cmd.OutOrStdout()).Encode(look); failed != nil {
+				return failed
+			}
+		} else {
+			printLook(cmd.OutOrStdout(), s.data, &look)
+		}
+		return err
+	}
+	return cmd
+}
+
+// printLook prints how a cluster is, as text.
+func printLook(w io.Writer, data string, l *cluster.Sight) {
+	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d\n", l.Node, data, l.Position.Seq)
+	if l.Last > 0 {
+		fmt.Fprintf(w, "log: messages %d to %d\n", l.First, l.Last)
+	}
+	for _, server := range l.Servers {
+		is := "follows"
+		switch {
+		case server.Leads:
+			is = "leads"
+		case server.Offline:
+			is = "does not answer"
+		case !server.Current:
+			is = "is behind"
+		}
+		fmt.Fprintf(w, "  NATS server %s %s\n", text.Clean(server.Name, 64), is)
+	}
+	for _, n := range l.Nodes {
+		is := "follows"
+		switch {
+		case !n.Alive:
+			is = "was not heard"
+		case n.Leads:
+			is = "leads"
+		}
+		fmt.Fprintf(w, "  node %s %s", n.Name, is)
+		if n.Alive {
+			fmt.Fprintf(w, ", at message %d, version %s", n.Seq, text.Clean(n.Version, 40))
+		}
+		fmt.Fprintln(w)
+	}
 }

@@ -125,7 +125,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	}
 	before.restore(hub, logger)
 	services := newServices(s, st, hub, ring{keys}, logger)
-	node.give(ctx, services, auditLog)
+	node.equip(ctx, services, auditLog)
 	server, err := sshchat.New(sshchat.Config{
 		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Log: logger,
 	})

@@ -372,7 +372,7 @@ func (in SetMotd) decide(tx *transaction) error {
 	return err
 }
 
-// Node is a server of the cluster. Whoever has the private key to Key is let in by the others.
+// Node is a server of the cluster. The others let in anyone with the private key to Key.
 type Node struct {
 	Name  string    `json:"name"`
 	Key   string    `json:"key"`   // its public X25519 key: base64 of 32 bytes
@@ -389,11 +389,14 @@ var (
 	ErrLastNode     = &Refusal{Code: Failed, Text: "it is the only node of the cluster; to leave the cluster, stop the server and run: sshchat cluster leave"}
 )
 
+// IsNodeName reports whether a node may have that name.
+func IsNodeName(name string) bool { return nodePattern.MatchString(name) }
+
 var nodePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // Check refuses a name or key that is malformed: ErrNodeName, ErrNodeKey.
 func (n Node) Check() error {
-	if !nodePattern.MatchString(n.Name) {
+	if !IsNodeName(n.Name) {
 		return ErrNodeName
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(n.Key)
