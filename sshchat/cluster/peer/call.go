@@ -96,9 +96,6 @@ func (p *Peers) call(ctx context.Context, node, kind string, request []byte) ([]
 		}
 		select {
 		case r := <-c.done:
-			if r.err != nil && ctx.Err() != nil { // the handler, whose time is over as well, says the same at that moment
-				return nil, fmt.Errorf("no reply: %w", context.Cause(ctx))
-			}
 			return r.reply, r.err
 		case <-c.again:
 		case <-ctx.Done():
