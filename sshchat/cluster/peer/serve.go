@@ -308,6 +308,7 @@ func (p *Peers) serve(g *guest, instance uint64, f handler, a *assembly) {
 		defer clear(reply)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil: // the caller's time is over as well: it has that error without a reply
 	case err != nil:
 		text := err.Error()
 		p.reply(ctx, g, instance, a.first.call, statusError, []byte(text[:min(len(text), 4096)]))
