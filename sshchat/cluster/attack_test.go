@@ -57,10 +57,7 @@ func TestAttackReadWhatServersHave(t *testing.T) {
 	}
 	nc := servers.ConnectAdmin(t, 0)
 	open := "nobody seals " + rand.Text() // the control
-	if err := nc.Publish(logSubject, []byte(open)); err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
+	if _, err := nc.RequestWithContext(t.Context(), logSubject, []byte(open)); err != nil { // answered once it is stored
 		t.Fatal(err)
 	}
 	secrets := map[string]string{
