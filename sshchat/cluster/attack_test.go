@@ -56,7 +56,7 @@ func TestAttackReadWhatServersHave(t *testing.T) {
 		}
 	}
 	nc := servers.ConnectAdmin(t, 0)
-	open := "nobody seals " + rand.Text() // the control
+	open := "nobody seals " + rand.Text()                                                   // the control
 	if _, err := nc.RequestWithContext(t.Context(), logSubject, []byte(open)); err != nil { // answered once it is stored
 		t.Fatal(err)
 	}
