@@ -67,6 +67,7 @@ var usual = pace{
 // Node is one server of the chat. It is the hub's journal and its leader.
 type Node struct {
 	*journal.Journal
+	Others *Others
 
 	c        Config
 	nc       *nats.Conn
@@ -146,6 +147,7 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		Journal: c.Journal, c: c, log: c.Log, instance: rand.Uint64(), at: at,
 		tail: make(chan *nats.Msg, 64<<10), // more than the longest silence leaves
 	}
+	n.Others = &Others{n: n}
 	n.watch.limit = c.pace.fence
 	n.life, n.giveUp = context.WithCancel(context.Background())
 	n.terms.set(term{epoch: at.Epoch})

@@ -39,6 +39,7 @@ type heardOf struct {
 	alive
 	when time.Time
 	skew time.Duration // its clock, ahead of this one's
+	gone bool          // nothing was heard of it for aliveFor, and who watches knows
 }
 
 // lately reports whether the node is there, as far as is known.
@@ -62,10 +63,13 @@ func (l *nodes) begin(n *Node) error {
 		now := time.Now()
 		l.mu.Lock()
 		before, known := l.heard[a.Node]
-		l.heard[a.Node] = heardOf{a, now, a.At.Sub(now)}
+		l.heard[a.Node] = heardOf{a, now, a.At.Sub(now), false}
 		l.mu.Unlock()
 		if !known || before.Instance != a.Instance { // it has started, and wants to know who is there
 			l.say(n)
+		}
+		if !known || before.Instance != a.Instance || before.gone {
+			n.Others.changed(a.Node, true)
 		}
 		l.checkClock(n)
 	})
@@ -95,8 +99,25 @@ func (l *nodes) tell(ctx context.Context, n *Node) {
 			return
 		case <-tick.C:
 			l.say(n)
+			for _, node := range l.lost() {
+				n.Others.changed(node, false)
+			}
 		}
 	}
+}
+
+// lost returns the nodes that are not heard any more, each of them once.
+func (l *nodes) lost() (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, h := range l.heard {
+		if !h.lately() && !h.gone {
+			h.gone = true
+			l.heard[name] = h
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // alive lists the nodes that were heard lately, the first of them first if it is among them.

@@ -144,7 +144,7 @@ func New(nc *nats.Conn, genesis, name string, key *Key, known func(name string) 
 	return p
 }
 
-// Handle registers the handler for calls of a kind (1 to 255 bytes). It is called before Listen.
+// Handle registers the handler for calls of a kind (1 to 255 bytes), before Listen or later.
 func (p *Peers) Handle(kind string, f Handler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
