@@ -229,6 +229,7 @@ func TestBackupOfANode(t *testing.T) {
 // testCluster is a chat on several nodes, over real NATS servers.
 type testCluster struct {
 	t       *testing.T
+	program string // empty: this one
 	servers *natstest.Cluster
 	flags   []string // of every node
 	nodes   []*testServer
@@ -237,7 +238,13 @@ type testCluster struct {
 // startCluster makes a cluster of a chat that had none, adds nodes to it while none runs, and starts them all.
 func startCluster(t *testing.T, servers *natstest.Cluster, nodes int, flags ...string) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(servers.MonitorURLs(), ",")}}
+	return startClusterOf(t, "", servers, nodes, flags...)
+}
+
+// startClusterOf is startCluster with another build of the program.
+func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nodes int, flags ...string) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, program: program, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(servers.MonitorURLs(), ",")}}
 	first := startServer(t, "", flags...)
 	first.stop()
 	c.must("cluster", "init", "--node", "n1", "--data", first.data, "--replicas", fmt.Sprint(servers.Len()))
@@ -285,7 +292,11 @@ func (c *testCluster) run(words ...string) (out, errs string, code int) {
 
 func (c *testCluster) start(data string, number int) *testServer {
 	c.t.Helper()
-	return startServer(c.t, data, append([]string{"--node", fmt.Sprint("n", number)}, c.flags...)...)
+	flags := append([]string{"--node", fmt.Sprint("n", number)}, c.flags...)
+	if c.program != "" {
+		return startProgram(c.t, c.program, data, flags...)
+	}
+	return startServer(c.t, data, flags...)
 }
 
 // A chat on three nodes: what is said, decided and listed on one is so on the others; a ban ends sessions there; who followed on one

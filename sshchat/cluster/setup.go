@@ -48,12 +48,12 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	i, err := log.info(ctx)
 	switch {
 	case errors.Is(err, errNoStream):
-		err = log.create(ctx, replicas, cmp.Or(c.Keep, DefaultKeep))
+		err = place(ctx, log, replicas, cmp.Or(c.Keep, DefaultKeep))
 	case err == nil && i.State.Last > 0:
 		err = fmt.Errorf("these servers have a cluster already: their stream %s holds %d messages. A new node joins it with a backup of another; "+
 			"to give it up, delete the stream first (nats stream rm %s)", streamName, i.State.Last, streamName)
 	}
-	if api := (*apiError)(nil); errors.As(err, &api) && api.ErrCode == insufficientResources {
+	if unplaced(err) {
 		return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
 	}
 	if err != nil {
@@ -78,6 +78,25 @@ func Init(ctx context.Context, c Config, replicas int) error {
 		return errors.Join(err, os.Remove(c.path(store.PositionFile)))
 	}
 	return nil
+}
+
+// placeTime is longer than servers that were started just now take to know each other.
+const placeTime = 10 * time.Second
+
+// place makes the stream, as soon as enough servers are there for it.
+func place(ctx context.Context, log *stream, replicas int, keep time.Duration) error {
+	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+		err := log.create(ctx, replicas, keep)
+		if !unplaced(err) || ctx.Err() != nil || time.Since(began) > placeTime {
+			return err
+		}
+	}
+}
+
+// unplaced reports whether it is an error of servers of which too few are there.
+func unplaced(err error) bool {
+	api := (*apiError)(nil)
+	return errors.As(err, &api) && (api.ErrCode == insufficientResources || api.ErrCode == noPeers || api.ErrCode == unavailable)
 }
 
 // Leave ends the cluster: its chat goes on in this folder, as that of one server. No node runs any more. The folder has to have all of

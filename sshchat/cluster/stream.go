@@ -62,6 +62,8 @@ const (
 	wrongSequenceReplica  = 10164
 	streamNotFound        = 10059
 	insufficientResources = 10023
+	noPeers               = 10005
+	unavailable           = 10008
 )
 
 // ask sends a request to the JetStream API.
