@@ -30,7 +30,8 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/view/output":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/theme":       {},
 	"sshchat/store":                    {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/durable"},
-	"sshchat/store/accounts":           {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/accounts":           {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/accounts/strength", "sshchat/store/agesplit", "sshchat/store/changes", "sshchat/store/clock", "sshchat/store/durable", "sshchat/store/strictjson"},
+	"sshchat/store/accounts/strength":  {},
 	"sshchat/store/agesplit":           {},
 	"sshchat/store/agesplit/agetest":   {}, // keys for tests
 	"sshchat/store/changes":            {"sshchat/sshchat/chat", "sshchat/store/durable"},

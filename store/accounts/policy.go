@@ -11,7 +11,7 @@ import (
 	"sync"
 	"unicode"
 
-	"github.com/ccojocar/zxcvbn-go"
+	"sshchat/store/accounts/strength"
 )
 
 const (
@@ -76,7 +76,7 @@ func resist(phrase []byte, names []string) error {
 	}
 	runes := []rune(plain)
 	inputs := slices.Concat([]string{"sshchat", "chat"}, names)
-	if zxcvbn.PasswordStrength(string(runes[:min(len(runes), scoredRunes)]), inputs).Score < leastScore {
+	if strength.Score(string(runes[:min(len(runes), scoredRunes)]), inputs) < leastScore {
 		return errGuessable
 	}
 	return nil
