@@ -43,7 +43,7 @@ func (v *display) draw() error {
 		v.markRead(spans)
 	}
 	if v.inbox.NeedsFlush() && !v.marks.set {
-		v.marks.in(flushMarksEvery)
+		v.marks.flush(v.inbox)
 	}
 	return nil
 }
@@ -269,8 +269,31 @@ func (v *display) showRooms() {
 	v.ui.Rooms(rooms)
 }
 
-// flushMarksEvery is how often read marks are passed to the hub, at most. A crash loses the marks of that time.
-const flushMarksEvery = time.Second / 2
+const (
+	flushMarksEvery = time.Second / 2 // so often read marks are passed to the hub in the long run; a crash loses the marks of that time
+	marksAtOnce     = 4               // so many times more without a wait
+)
+
+// marksTimer fires when read marks are due to be passed to the hub.
+type marksTimer struct {
+	*timer
+	paid time.Time // up to which the rate of that is used; zero, or past: none of it
+}
+
+// flush passes read marks to the hub: at once if the person looks at a room now and then, so that their other sessions show it
+// at once; in a busy room, each flushMarksEvery.
+func (t *marksTimer) flush(b *chat.Inbox) {
+	now := time.Now()
+	if wait := t.paid.Sub(now) - marksAtOnce*flushMarksEvery; wait > 0 {
+		t.in(wait)
+		return
+	}
+	if t.paid.Before(now) {
+		t.paid = now
+	}
+	t.paid = t.paid.Add(flushMarksEvery)
+	b.Flush()
+}
 
 // markRead marks what was written to the client as read. With a full screen the inbox knows what is in view, and scripts
 // mark nothing as read.

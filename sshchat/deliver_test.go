@@ -65,7 +65,7 @@ func (s *Server) display(tb testing.TB, kind view.Kind) *display {
 	g := newFilter(&conn{Conn: discard{}, server: s}, newChannel(&conn{Conn: discard{}, server: s}, 1<<60))
 	g.pty, g.width, g.height, g.term, g.waker = kind != view.KindPipe, 80, 24, "xterm", wake.New()
 	who := &caller{server: s, conn: g.conn, name: testName(tb, "alice")}
-	v := &display{who: who, channel: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)}
+	v := &display{who: who, channel: g, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: marksTimer{timer: newTimer(g.waker, marksDue)}}
 	v.ui = view.New(kind, v.options())
 	v.reader = h.Reader(who.name, v.readerStart())
 	v.inbox = chat.NewInbox(who.name, h)

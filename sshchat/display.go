@@ -37,7 +37,7 @@ type display struct {
 	next    time.Time // when that is; zero: at once
 	resting bool      // until frame fires
 	notices *notices  // nil: the person is not notified on the desktop
-	marks   *timer    // fires when read marks are due to be passed to the hub
+	marks   marksTimer
 }
 
 func (v *display) SetRoom(room chat.RoomName) {

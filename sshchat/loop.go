@@ -197,7 +197,7 @@ func (s *session) step(why wake.Reason) {
 		s.notices.due.fired()
 	}
 	if why&marksDue != 0 && s.marks.fired() {
-		s.inbox.Flush()
+		s.marks.flush(s.inbox)
 	}
 	if why&lockDue != 0 {
 		s.lockIdle()

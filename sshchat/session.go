@@ -95,7 +95,7 @@ func (s *Server) newSession(lib ssh.Session, g *channelFilter) (*session, error)
 	}
 	sess := &session{
 		caller:  caller{server: s, conn: g.conn, name: name, waker: g.waker},
-		display: display{channel: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: newTimer(g.waker, marksDue)},
+		display: display{channel: g, room: chat.General, began: time.Now(), frame: newTimer(g.waker, frameDue), marks: marksTimer{timer: newTimer(g.waker, marksDue)}},
 		typing:  typing{in: newInput(g.waker), escape: newTimer(g.waker, escapeDue), pace: newTimer(g.waker, actionDue)},
 	}
 	sess.who = &sess.caller

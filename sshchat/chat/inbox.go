@@ -306,6 +306,13 @@ type Marks interface {
 	MarksOf(name Name) map[RoomName]uint64
 }
 
+// ReadMark is how far one person has read one room.
+type ReadMark struct {
+	Name Name
+	Room RoomName
+	Seq  uint64
+}
+
 // readMarks is how far one person has read, in all rooms. It has a lock of its own: each session of a busy room raises
 // a mark as often as it draws, and must not hold up the hub.
 type readMarks struct {
@@ -363,6 +370,20 @@ func (h *directory) Mark(me Name, room RoomName, seq uint64) uint64 {
 		h.appendNotice(p.log, Message{Room: room, Kind: Marked, Seq: seq})
 	}
 	return seq
+}
+
+// MarkedElsewhere notes that me has read the room up to the message seq on another server of the chat, and notifies me's sessions
+// here. That me is in the room, and the message, may become known here only later. It is the caller's to have Marks keep it, before.
+func (h *directory) MarkedElsewhere(me Name, room RoomName, seq uint64) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	p := h.people[me]
+	if p == nil || !p.marks.rise(room, seq) {
+		return
+	}
+	if p.sessions > 0 {
+		h.appendNotice(p.log, Message{Room: room, Kind: Marked, Seq: seq})
+	}
 }
 
 // Marks is how far me has read each of me's rooms: the Seq of the last message that is not unread.

@@ -66,6 +66,59 @@ func TestMarkTellsTheOtherSessionsOnly(t *testing.T) {
 	expect(t, bob)
 }
 
+// What was read on another server counts here, also before the message and the room are known, and all sessions hear of it.
+func TestMarkedElsewhere(t *testing.T) {
+	h := start(t, &fakeJournal{}, "alice", "bob")
+	alice, kept := name(t, "alice"), &notebook{}
+	h.marks = kept
+	h.SessionOpened(alice)
+	r := h.Reader(alice, From{Peek: true})
+	say(t, h, "bob", General, "one")
+	b := NewInbox(alice, h)
+	b.Deliver(r.Spans(9))
+	r.Done()
+	h.MarkedElsewhere(alice, General, 2)
+	h.MarkedElsewhere(alice, General, 1) // marks only rise
+	say(t, h, "bob", General, "two")     // which comes here later than that it was read
+	spans := r.Spans(9)
+	b.Deliver(spans)
+	r.Done()
+	if got := unreadOf(b, General); got != 0 {
+		t.Errorf("%d unread", got)
+	}
+	if got := unreadOf(NewInbox(alice, h), General); got != 0 {
+		t.Errorf("%d unread in a session that begins then", got)
+	}
+	say(t, h, "bob", General, "three")
+	b.Deliver(r.Spans(9))
+	r.Done()
+	if got := unreadOf(b, General); got != 1 {
+		t.Errorf("control: %d unread of what nobody has read", got)
+	}
+	if len(kept.marks) != 0 {
+		t.Errorf("the hub has it sent again: %v", kept.marks)
+	}
+	ci := room(t, "ci")
+	h.MarkedElsewhere(alice, ci, 1)
+	h.MarkedElsewhere(name(t, "stranger"), ci, 1)
+	join(t, h, "bob", "ci")
+	join(t, h, "alice", "ci")
+	say(t, h, "bob", ci, "hello")
+	say(t, h, "bob", ci, "again")
+	if got := unreadOf(NewInbox(alice, h), ci); got != 1 {
+		t.Errorf("%d unread in a room that was read before it was known here", got)
+	}
+}
+
+func unreadOf(b *Inbox, room RoomName) int {
+	for _, r := range b.List() {
+		if r.Name == room {
+			return r.Unread
+		}
+	}
+	return -1
+}
+
 // mark-of-another-room: nobody raises a mark where they do not belong, nor beyond what was said.
 func TestMarksThatAreNot(t *testing.T) {
 	kept := &notebook{}

@@ -43,6 +43,7 @@ type Config struct {
 
 	Journal  *journal.Journal
 	Accounts *accounts.Store
+	Marks    MarkStore // nil: only Open needs it
 	Log      *slog.Logger
 
 	pace *pace // nil: the usual; tests are faster
@@ -85,6 +86,7 @@ type Node struct {
 	figures  figures
 	tail     chan *nats.Msg
 	answers  []chat.Answer // of recent batches, until the hub is made
+	marks    *marks        // nil if Config.Marks is
 	memory   *memory       // what rooms have in memory elsewhere, until the hub is made; nil: nothing
 
 	writing sync.Mutex // held while a message is taken from the stream, or appended
@@ -221,6 +223,10 @@ func (n *Node) join(ctx context.Context) error {
 // HubConfig makes the node the journal and the leader of a hub.
 func (n *Node) HubConfig(c *chat.Config) {
 	c.Journal, c.Leader, c.Applied, c.Answers = n, n, n.at.Batch, n.answers
+	if n.c.Marks != nil {
+		n.marks = newMarks(n, n.c.Marks)
+		c.Marks = n.marks
+	}
 }
 
 // Attach gives the node its hub, which does not run yet, and the hub what rooms have in memory on other nodes.
@@ -228,6 +234,9 @@ func (n *Node) Attach(hub *chat.Hub) {
 	n.answers = nil
 	restoreMemory(n, hub)
 	n.hub.Store(hub)
+	if n.marks != nil {
+		n.marks.begin(hub)
+	}
 }
 
 // Run follows the log, and leads when nobody does, until ctx ends; then it resigns if it leads. The hub runs meanwhile, and longer.
@@ -255,6 +264,9 @@ func (n *Node) Stop(d time.Duration) { time.AfterFunc(d, n.giveUp) }
 // Close resigns, if this node leads, so that another may lead at once, and ends the connection. The hub has ended.
 func (n *Node) Close() error {
 	n.Stop(answerTime)
+	if n.marks != nil {
+		n.marks.end()
+	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
 	if n.leads.Load() {

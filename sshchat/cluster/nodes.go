@@ -120,6 +120,13 @@ func (l *nodes) lost() (names []string) {
 	return names
 }
 
+// gone reports whether nothing is heard of the node any more, and those who watch know.
+func (l *nodes) gone(node string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard[node].gone
+}
+
 // alive lists the nodes that were heard lately, the first of them first if it is among them.
 func (l *nodes) alive(first string) (names []string) {
 	l.mu.Lock()

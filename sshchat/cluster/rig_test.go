@@ -23,6 +23,7 @@ import (
 	"sshchat/store/durable/powercut"
 	"sshchat/store/history"
 	"sshchat/store/journal"
+	markfile "sshchat/store/marks"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
@@ -38,6 +39,7 @@ type site struct {
 	accounts *accounts.Store
 	history  *history.History
 	audit    *audit.Log
+	marks    *markfile.Store
 	journal  *journal.Journal
 	node     *Node
 	hub      atomic.Pointer[chat.Hub] // nil while the process is gone
@@ -63,18 +65,21 @@ func (s *site) open() (err error) {
 	if s.audit, err = audit.Open(s.dir, time.Now, s.log); err != nil {
 		return err
 	}
+	if s.marks, err = markfile.Open(s.dir, markfile.Options{Log: s.log}); err != nil {
+		return err
+	}
 	s.journal, err = journal.New(s.accounts, s.history, s.audit, s.log)
 	return err
 }
 
 func (s *site) close() error {
-	return errors.Join(s.history.Close(), s.accounts.Close(), s.audit.Close())
+	return errors.Join(s.history.Close(), s.accounts.Close(), s.audit.Close(), s.marks.Close())
 }
 
 func (s *site) config() Config {
 	return Config{
 		Servers: s.servers.URLs(), NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
-		Journal: s.journal, Accounts: s.accounts, Log: s.log.With("node", s.name), pace: &fast,
+		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Log: s.log.With("node", s.name), pace: &fast,
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	callChain  = "chain"  // what opens the leader's texts
 	callTexts  = "texts"  // the texts of a batch
 	callMemory = "memory" // what rooms have in memory
+	callMarks  = "marks"  // how far people have read
 )
 
 // handle has the node answer them.

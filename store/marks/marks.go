@@ -45,6 +45,18 @@ func (s *Store) MarksOf(name chat.Name) map[chat.RoomName]uint64 {
 	return maps.Clone(s.marks.of[name])
 }
 
+// All is the marks of everybody, in no order.
+func (s *Store) All() (all []chat.ReadMark) {
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	for name, rooms := range s.marks.of {
+		for room, seq := range rooms {
+			all = append(all, chat.ReadMark{Name: name, Room: room, Seq: seq})
+		}
+	}
+	return all
+}
+
 // read implements section.
 func (m *marks) read(v strictjson.Value, _ func(error)) error {
 	if err := v.Object(); err != nil {
