@@ -263,7 +263,11 @@ func (a *authentication) checkPassword(user string, password []byte, askCode fun
 	if err != nil {
 		return nil, errLogin // no account is so named: it guesses nothing
 	}
-	whose, check := name, a.server.mayTryPassword(a.conn, name) && a.server.attempts.Try(name, a.conn.from)
+	whose := name
+	check, err := a.server.tryPassword(a.ctx, a.conn, name)
+	if err != nil {
+		return nil, a.uncounted(err)
+	}
 	if !check {
 		a.server.stats.Unheard.Add(1)
 		whose = chat.Name{} // nobody's: it takes as long
@@ -286,6 +290,18 @@ func (a *authentication) checkPassword(user string, password []byte, askCode fun
 	a.server.wrongPassword(a.conn, name)
 	return nil, errLogin
 }
+
+// uncounted ends a connection whose password is not looked at, because it is not known whether it is counted.
+func (a *authentication) uncounted(err error) error {
+	if a.ctx.Err() == nil {
+		a.server.failureLog.write(slog.LevelWarn, a.conn.from, "password not checked", "source", a.conn.source, "err", err)
+		a.conn.hangUp(errUncounted.Text)
+	}
+	return err
+}
+
+// errUncounted is why a password is not looked at.
+var errUncounted = &chat.Refusal{Code: chat.Failed, Text: "passwords cannot be checked at the moment; please try again"}
 
 // askSecond asks for the code of a second factor, after the password was right.
 func (a *authentication) askSecond(account chat.Account, secret []byte, askCode func() (string, error)) error {

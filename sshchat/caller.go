@@ -10,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/wake"
@@ -46,9 +47,15 @@ func (who *caller) login() login { return *who.proven.Load() }
 // CheckPassword implements command.Caller.
 func (who *caller) CheckPassword(check func() error) error {
 	attempts := who.server.attempts
-	if !attempts.TryPrompt(who.name) {
+	ctx, cancel := context.WithTimeout(context.Background(), fence.Login)
+	defer cancel()
+	switch may, err := attempts.TryPrompt(ctx, who.name); {
+	case err != nil:
+		who.logPaced(slog.LevelWarn, "password not checked", "err", err)
+		return errUncounted
+	case !may:
 		who.server.stats.Unheard.Add(1)
-		return &chat.Refusal{Code: chat.Denied, Text: "too many wrong passwords; try again later"}
+		return chat.ErrNotChecked
 	}
 	err := check()
 	switch {

@@ -2,6 +2,7 @@ package sshchat
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"net/netip"
@@ -240,4 +241,6 @@ func (who *caller) hangUp() {
 func (n *sourceCounts) Sources(name chat.Name) []netip.Prefix { return n.attempts.Sources(name) }
 
 // Unlock implements command.Tries.
-func (n *sourceCounts) Unlock(name chat.Name) (wrong int) { return n.attempts.Unlock(name) }
+func (n *sourceCounts) Unlock(ctx context.Context, name chat.Name) (wrong int, err error) {
+	return n.attempts.Unlock(ctx, name)
+}

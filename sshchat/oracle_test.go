@@ -45,7 +45,7 @@ func TestAttackNamesAreNotToldApart(t *testing.T) {
 			}
 			s.sourceCounts = newSourceCounts(limits)
 			for range 200 {
-				s.attempts.Try(locked, testSource(t, "198.51.100.7"))
+				s.attempts.Try(t.Context(), locked, testSource(t, "198.51.100.7"))
 				time.Sleep(limit.LongestWait)
 			}
 			answers := map[chat.Name]time.Duration{}

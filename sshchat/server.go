@@ -45,6 +45,7 @@ type Config struct {
 	Passwords Passwords
 	Limits    Limits
 	Tallies   chat.Tallies // of passwords tried; nil: they are forgotten with the server
+	Shared    bool         // the hub shares its log with others, which count what is tried together; its journal keeps the Tallies
 	Log       *slog.Logger
 }
 
@@ -94,6 +95,17 @@ type Server struct {
 // view is what is decided, as it stands now.
 func (s *Server) view() chat.View { return s.services.Hub.View() }
 
+// keepAttempts has passwords that are tried be counted with what is stored of them.
+func keepAttempts(s *Server, c *Config) {
+	switch {
+	case c.Shared:
+		s.attempts.Share(c.Tallies.Tallies(), s.services.Hub.Attempt)
+		s.services.Hub.CountBy(s.attempts)
+	case c.Tallies != nil:
+		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.view().ByName(n); return exists })
+	}
+}
+
 // New returns a server, which follows the hub's decisions. Call it before the hub runs. Serve makes it listen.
 func New(c Config) (*Server, error) {
 	s := &Server{
@@ -110,9 +122,7 @@ func New(c Config) (*Server, error) {
 	s.sweeper = newSweeper(func() time.Duration { return s.limits().WriteStall })
 	s.admission = limit.NewAdmission(c.Limits.AdmissionLimits, s.attempts.Known)
 	s.turningAway = make(chan struct{}, maxTurningAway)
-	if c.Tallies != nil {
-		s.attempts.KeepIn(c.Tallies, func(n chat.Name) bool { _, exists := s.view().ByName(n); return exists })
-	}
+	keepAttempts(s, &c)
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	s.drafts = drafts.New(drafts.Lifetime)
 	s.services.Hub.Follow(func(before, after chat.View) {

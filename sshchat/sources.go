@@ -1,6 +1,7 @@
 package sshchat
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/limit"
 )
 
@@ -136,7 +138,13 @@ func (n *sourceCounts) passwordDelay(c *conn) time.Duration {
 	return n.spared.Delay(c.from, time.Now())
 }
 
-// mayTryPassword reports whether a password for the name may be checked, as far as its source is concerned.
-func (n *sourceCounts) mayTryPassword(c *conn, name chat.Name) bool {
-	return n.passwordDelay(c) == 0 || n.attempts.Knows(name, c.from)
+// tryPassword reports whether a password for the name may be checked, and counts it. The error is that it is not known whether it is
+// counted, after fence.Login at most.
+func (n *sourceCounts) tryPassword(ctx context.Context, c *conn, name chat.Name) (check bool, err error) {
+	if n.passwordDelay(c) > 0 && !n.attempts.Knows(name, c.from) {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, fence.Login)
+	defer cancel()
+	return n.attempts.Try(ctx, name, c.from)
 }

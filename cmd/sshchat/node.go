@@ -259,7 +259,7 @@ func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
 	c := &s.cluster
 	return cluster.Config{
 		Servers: c.servers, NKey: c.nkey, CA: c.ca, Node: c.name(), Data: s.data, Keep: c.keep, Version: version(),
-		Journal: st.journal, Accounts: st.users, Marks: st.state, Log: logger,
+		Journal: st.journal, Accounts: st.users, Marks: st.state, Flush: st.state.Flush, Log: logger,
 	}
 }
 

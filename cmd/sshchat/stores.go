@@ -92,6 +92,7 @@ func (st *stores) openHub(ctx context.Context, s *settings, logger *slog.Logger)
 	if st.journal, err = journal.New(st.users, st.history, st.audit, logger); err != nil {
 		return nil, nil, err
 	}
+	st.journal.Tallies = st.state
 	if of, err = openNode(ctx, s, st, logger); err != nil {
 		return nil, nil, err
 	}

@@ -252,6 +252,57 @@ type Tally struct {
 type KnownSource struct {
 	Source netip.Prefix `json:"source"`
 	At     time.Time    `json:"at"`
+	Wrong  int          `json:"wrong,omitempty"` // passwords from there, in a row
+	Next   time.Time    `json:"next,omitzero"`   // when a password from there is looked at again
+}
+
+// Attempt is something that changes what is kept of a name: a password that is to be looked at, or what became of one.
+type Attempt struct {
+	Kind   AttemptKind
+	Name   Name
+	Source netip.Prefix // of a Try, a Success, or what withdraws a Try
+	From   string       // of a Failure: the address
+	Seen   int          // of a Success: how many failures the owner is shown with it
+	Latest time.Time    // and when the last of these was
+}
+
+// AttemptKind is what an Attempt is.
+type AttemptKind int
+
+const (
+	Try            AttemptKind = iota + 1 // a password at a login is to be looked at: it counts as wrong until it proves right
+	PromptTry                             // the same at a prompt in a session of the account
+	Withdrawal                            // the password of a Try was not looked at after all
+	PromptWithdraw                        // the same of a PromptTry
+	PromptRight                           // the password of a PromptTry was right
+	Failure                               // a password was wrong, or not looked at: the owner is shown how many
+	Success                               // somebody logged in, by whatever method
+	Unlocking                             // an admin ends the count
+)
+
+var (
+	// ErrNotChecked refuses a Try or PromptTry: too many before it were wrong.
+	ErrNotChecked = &Refusal{Code: Denied, Text: "too many wrong passwords; try again later"}
+	// ErrUncounted is the answer to an attempt that changes nothing.
+	ErrUncounted = &Refusal{Code: Failed, Text: "nothing is counted"}
+)
+
+// Count is what is kept of a name from a batch on.
+type Count struct {
+	Name  Name
+	Tally Tally
+}
+
+// Counter is what counts attempts, for hubs that share a log: the one that leads decides what changes, and all take it over in
+// the log's order.
+type Counter interface {
+	// Tally is what is kept of the name.
+	Tally(name Name) Tally
+	// Count returns what is to be kept of a name after an attempt at a time, where t was before. It changes nothing. Errors:
+	// ErrNotChecked, ErrUncounted.
+	Count(a Attempt, t Tally, at time.Time) (Tally, error)
+	// Take takes over what was counted, at the time of its batch.
+	Take(counts []Count, at time.Time)
 }
 
 // Tallies keeps them, so that they outlive the server. It may lose the last few seconds in a crash.

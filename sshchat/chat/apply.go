@@ -12,6 +12,9 @@ func (h *sequencer) apply(b Batch) error {
 	if before := h.state.Load(); b.After != before {
 		h.decided(before, b)
 	}
+	if len(b.Counts) > 0 && h.counter != nil {
+		h.counter.Take(b.Counts, b.At.counted())
+	}
 	h.show(b.Events)
 	for _, a := range b.Answers {
 		h.complete(a, b.Events)

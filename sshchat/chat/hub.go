@@ -154,6 +154,18 @@ func (h *Hub) Store(e Event) error {
 	return h.submit(context.Background(), req)
 }
 
+// CountBy has c count the attempts that are submitted to Attempt. Call it before Run.
+func (h *Hub) CountBy(c Counter) { h.counter = c }
+
+// Attempt has an attempt counted in the order of the log, and returns once it is, here as on the hub that leads: no hub that leads
+// later counts without it. Errors: ErrNotChecked, ErrUncounted, ErrStopping, ErrNotDecided; ctx's, and then it may be
+// counted.
+func (h *Hub) Attempt(ctx context.Context, a Attempt) error {
+	req := newRequest(TheServer, nil)
+	req.Attempt = &a
+	return h.submit(ctx, req)
+}
+
 // Answers returns nil when Run has come to take the next request: what it does is neither stuck nor waiting for a disk that does
 // not answer. Errors: ctx's, or ErrStopping if Run has ended.
 func (h *Hub) Answers(ctx context.Context) error {

@@ -54,6 +54,7 @@ type Batch struct {
 	Edit    string       // EditByHand.File, if one is in it
 	Audit   []AuditEntry // lines of the audit log
 	Answers []Answer
+	Counts  []Count // what was counted of attempts, in order; only if several hubs share the log
 }
 
 // Decided is the batch without its messages, and what only the journal understands.

@@ -15,6 +15,18 @@ type Request struct {
 	Intent  Intent
 	Audit   *AuditEntry // the audit log's line, if it is done; nil: none
 	Event   *Event      // in place of an intent: a Rekey, which follows from an earlier decision, or the journal's own
+	Attempt *Attempt    // in place of an intent: what is to be counted
+}
+
+// IsOne reports whether the request wants one thing.
+func (r *Request) IsOne() bool {
+	switch {
+	case r.Intent != nil:
+		return r.Event == nil && r.Attempt == nil
+	case r.Attempt != nil:
+		return r.Event == nil && r.Audit == nil
+	}
+	return r.Event != nil && r.Audit == nil
 }
 
 // request is one on its way. Callers wait on done.
@@ -155,6 +167,7 @@ type ordering struct {
 	rooms  map[RoomName]*orderedRoom
 	joined map[Name][]RoomName // rooms whose readers people are since this batch
 	rekeys map[Name]bool       // people with new history keys; nil: nobody
+	counts map[Name]Tally      // what is counted in the batch; nil: nothing
 	staged []*request          // what the batch holds
 	holds  map[RequestID]bool  // of staged, those that came through Order; nil: none
 	again  []*request          // that came through Order twice: they are ordered after the batch
@@ -211,6 +224,12 @@ func (o *ordering) take(req *request) error {
 	message := -1
 	switch in := req.Intent.(type) {
 	case nil:
+		if req.Attempt != nil {
+			if err := o.count(*req.Attempt); err != nil {
+				return err
+			}
+			break
+		}
 		if req.Event.Stored != nil {
 			message = len(o.batch.Events)
 		}
@@ -233,6 +252,27 @@ func (o *ordering) take(req *request) error {
 	if req.others {
 		o.hold(req.ID)
 	}
+	return nil
+}
+
+// count counts an attempt, or refuses it. Times are whole milliseconds, so that they are the same once they were stored.
+func (o *ordering) count(a Attempt) error {
+	if o.h.counter == nil {
+		return errNoRequest
+	}
+	before, counted := o.counts[a.Name]
+	if !counted {
+		before = o.h.counter.Tally(a.Name)
+	}
+	after, err := o.h.counter.Count(a, before, o.batch.At.counted())
+	if err != nil {
+		return err
+	}
+	if o.counts == nil {
+		o.counts = make(map[Name]Tally)
+	}
+	o.counts[a.Name] = after
+	o.batch.Counts = append(o.batch.Counts, Count{a.Name, after})
 	return nil
 }
 

@@ -39,6 +39,7 @@ type sequencer struct {
 	setBack       atomic.Int64    // times that the clock was set back
 	shown         atomic.Uint64   // the last batch that is applied
 	followers     []func(before, after View)
+	counter       Counter                    // of attempts; nil: they are counted elsewhere
 	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
 
 	// Owned by Run:
@@ -177,7 +178,7 @@ func (e *Event) asks() bool {
 
 // order has a request that a Leader was asked for ordered here, and waits until it is part of the log and applied here.
 func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
-	if (r.Intent == nil) == (r.Event == nil) || r.Event != nil && !r.Event.asks() {
+	if !r.IsOne() || r.Event != nil && !r.Event.asks() {
 		return nil, errNoRequest
 	}
 	if room, change := r.delays(); change != NoChange && r.ID.Origin != h.requests.origin {
@@ -205,7 +206,9 @@ func (r *Request) delays() (room RoomName, change Change) {
 	case LeaveRoom:
 		return in.Room, Leave
 	case nil:
-		return r.Event.Room, r.Event.Change
+		if r.Event != nil {
+			return r.Event.Room, r.Event.Change
+		}
 	}
 	return room, NoChange
 }

@@ -339,6 +339,9 @@ func (m Moment) Over(s Sanction) bool { return !s.Until.IsZero() && m.Ended(s.At
 // second is the time as decisions are stored.
 func (m Moment) second() time.Time { return m.Stamp.Truncate(time.Second) }
 
+// counted is the time at which attempts are counted.
+func (m Moment) counted() time.Time { return m.Wall.UTC().Truncate(time.Millisecond) }
+
 // lasting is the end of something that is to last until a time of the wall clock, as it is stored. Zero: it has none.
 func (m Moment) lasting(until time.Time) time.Time {
 	if until.IsZero() {

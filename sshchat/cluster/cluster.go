@@ -43,7 +43,8 @@ type Config struct {
 
 	Journal  *journal.Journal
 	Accounts *accounts.Store
-	Marks    MarkStore // nil: only Open needs it
+	Marks    MarkStore    // nil: only Open needs it
+	Flush    func() error // stores what the journal keeps of attempts; nil: nothing
 	Log      *slog.Logger
 
 	pace *pace // nil: the usual; tests are faster
@@ -286,7 +287,7 @@ func (n *Node) Close() error {
 	if len(n.partial) > 0 { // of which the beginning is in memory alone
 		return nil
 	}
-	return n.at.write(n.c.Data)
+	return n.c.save(n.at)
 }
 
 // advance notes that the next message of the stream is here. Called with writing held.

@@ -54,6 +54,16 @@ func (p Position) write(data string) error {
 	return replace(filepath.Join(data, store.PositionFile), append(b, '\n'))
 }
 
+// save writes the position once the folder has all that is before it. What a batch counts is the one thing that is not durable with it.
+func (c *Config) save(p Position) error {
+	if c.Flush != nil {
+		if err := c.Flush(); err != nil {
+			return err
+		}
+	}
+	return p.write(c.Data)
+}
+
 // replace leaves no copy of what was there.
 func replace(path string, b []byte) error {
 	staged, err := durable.Stage(durable.OS{}, path, b, len(b))

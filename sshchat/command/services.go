@@ -216,8 +216,8 @@ type Figure struct {
 
 // LoginAttempts counts the wrong passwords of each name.
 type LoginAttempts interface {
-	// Unlock resets the count of a name, and returns how many there were in a row.
-	Unlock(name chat.Name) (wrong int)
+	// Unlock resets the count of a name, and returns how many there were in a row. Errors: those of a decision.
+	Unlock(ctx context.Context, name chat.Name) (wrong int, err error)
 	// Sources are those that somebody logged in to the name from in the last 30 days.
 	Sources(name chat.Name) []netip.Prefix
 }

@@ -422,12 +422,16 @@ var _ = add(&Command{
 	Name: "user unlock", Args: "NAME", Brief: "accept an account's passwords again",
 	More: "After many wrong passwords in a row, an account accepts passwords only from addresses it has logged in from before.",
 	UIs:  Both, Effect: ChangesOthers, Role: chat.Admin, Words: 1,
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		a, err := accountMeant(c, 1)
 		if err != nil {
 			return err
 		}
-		c.Notef("Unlocked %s: %s cleared.", a.Name, text.Count(c.LoginAttempts.Unlock(a.Name), "wrong password"))
+		wrong, err := c.LoginAttempts.Unlock(ctx, a.Name)
+		if err != nil {
+			return err
+		}
+		c.Notef("Unlocked %s: %s cleared.", a.Name, text.Count(wrong, "wrong password"))
 		return nil
 	},
 })

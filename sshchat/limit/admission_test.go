@@ -196,9 +196,9 @@ func TestLimitsChange(t *testing.T) {
 
 	g := NewLoginAttempts(c.now, 5, 100)
 	alice := testName(t, "alice")
-	g.Try(alice, home)
+	tries(g, alice, home)
 	g.SetLimits(2, 2)
-	if !g.Try(alice, home) || g.Try(alice, home) {
+	if !tries(g, alice, home) || tries(g, alice, home) {
 		t.Error("not 2 wrong passwords, the first included")
 	}
 

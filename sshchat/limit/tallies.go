@@ -1,27 +1,28 @@
 package limit
 
 import (
-	"net/netip"
+	"context"
 	"time"
 
 	"sshchat/sshchat/chat"
 )
 
-// This file is what of the login attempts outlives the server: chat.Tally.
+// This file is what of the login attempts outlives the server, and what servers share.
 
-// save keeps what is known of the name. Called with mu held.
-func (g *LoginAttempts) save(name chat.Name, n *attempts) {
-	if g.keep == nil {
-		return
+// stored is a Tally as it is stored: its times are those of the wall clock.
+func stored(t chat.Tally) chat.Tally {
+	for _, at := range []*time.Time{&t.Next, &t.Forgiven, &t.At} {
+		*at = wall(*at)
 	}
-	t := chat.Tally{
-		Wrong: n.wrong, Asked: n.asked, Next: wall(n.next),
-		Forgiven: wall(n.forgiven), Missed: n.missed.Count, From: n.missed.From, At: wall(n.missed.At),
+	known := make([]chat.KnownSource, len(t.Known))
+	for i, k := range t.Known {
+		k.At, k.Next = wall(k.At), wall(k.Next)
+		known[i] = k
 	}
-	for _, k := range n.known {
-		t.Known = append(t.Known, chat.KnownSource{Source: netip.Prefix(k.source), At: wall(k.at)})
+	if t.Known = nil; len(known) > 0 {
+		t.Known = known
 	}
-	g.keep(name, t)
+	return t
 }
 
 // wall is a time as it is stored.
@@ -38,25 +39,31 @@ func (g *LoginAttempts) restore(saved map[chat.Name]chat.Tally) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	past := func(t time.Time) time.Time { return now.Add(min(t.Sub(now), 0)) } // and monotonic from here on
+	past := func(t *time.Time) {
+		if !t.IsZero() {
+			*t = now.Add(min(t.Sub(now), 0)) // and monotonic from here on
+		}
+	}
+	wait := func(t *time.Time) {
+		if left := t.Sub(now); left > 0 {
+			*t = now.Add(min(left, LongestWait))
+		} else {
+			*t = time.Time{}
+		}
+	}
 	for name, t := range saved {
-		n := g.touch(name)
-		n.wrong, n.asked = t.Wrong, t.Asked
-		if wait := t.Next.Sub(now); !t.Next.IsZero() && wait > 0 {
-			n.next = now.Add(min(wait, LongestWait))
+		t.Known = append([]chat.KnownSource(nil), t.Known[max(0, len(t.Known)-knownSources):]...)
+		for i := range t.Known {
+			past(&t.Known[i].At)
+			wait(&t.Known[i].Next)
 		}
-		if !t.Forgiven.IsZero() {
-			n.forgiven = past(t.Forgiven)
+		past(&t.Forgiven)
+		past(&t.At)
+		wait(&t.Next)
+		if t.Missed == 0 {
+			t.From, t.At = "", time.Time{}
 		}
-		if t.Missed > 0 {
-			n.missed = Missed{t.Missed, t.From, past(t.At)}
-		}
-		for _, k := range t.Known[max(0, len(t.Known)-knownSources):] {
-			n.known = append(n.known, knownSource{source: Source(k.Source), at: past(k.At)})
-			if at, known := g.sources[Source(k.Source)]; !known || at.Before(past(k.At)) {
-				g.note(Source(k.Source), past(k.At))
-			}
-		}
+		g.take(g.touch(name, now), t)
 	}
 }
 
@@ -66,7 +73,18 @@ func (g *LoginAttempts) KeepIn(t chat.Tallies, exists func(chat.Name) bool) {
 	g.restore(t.Tallies())
 	g.keep = func(name chat.Name, tally chat.Tally) {
 		if exists(name) {
-			t.Tally(name, tally)
+			t.Tally(name, stored(tally))
 		}
 	}
+}
+
+// Share restores what saved holds, as the servers have it that share a log, and from then on has order count each attempt: it calls
+// Count where the attempt has its place, and Take wherever it is applied. Call it before any other method.
+func (g *LoginAttempts) Share(saved map[chat.Name]chat.Tally, order func(context.Context, chat.Attempt) error) {
+	counts := make([]chat.Count, 0, len(saved))
+	for name, t := range saved {
+		counts = append(counts, chat.Count{Name: name, Tally: t})
+	}
+	g.Take(counts, g.now())
+	g.order = order
 }

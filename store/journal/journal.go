@@ -29,6 +29,9 @@ type Journal struct {
 	// Publish is called before a batch is stored, and gives it a place among the batches of others, or refuses it. nil:
 	// this folder is the only one.
 	Publish func(Sealed) error
+	// Tallies keeps what is counted in batches, of the names that have an account: counts of others are forgotten with the
+	// server. nil: nothing is kept.
+	Tallies chat.Tallies
 }
 
 // Sealed is a batch as it is stored: what another folder needs to hold the same.
@@ -96,6 +99,7 @@ func (j *Journal) Append(b chat.Batch) error {
 		return published(err)
 	}
 	if err == nil || errors.Is(err, chat.ErrOnlyDecided) {
+		j.count(b.Counts)
 		j.out <- b
 	}
 	if err == nil {
@@ -122,6 +126,19 @@ func (j *Journal) store(b *chat.Batch, tx *history.Transaction) error {
 	}
 	j.note(b.Audit)
 	return err
+}
+
+// count keeps what was counted. It may be some seconds old after a crash.
+func (j *Journal) count(counts []chat.Count) {
+	if j.Tallies == nil || len(counts) == 0 {
+		return
+	}
+	now := j.accounts.View()
+	for _, c := range counts {
+		if _, exists := now.ByName(c.Name); exists {
+			j.Tallies.Tally(c.Name, c.Tally)
+		}
+	}
 }
 
 // decides reports whether the batch is a change, to be stored as one: with what was decided its acts are stored, and with them
@@ -262,6 +279,7 @@ func (j *Journal) Replicate(s Sealed) (*chat.Batch, error) {
 	if err := j.history.Replicate(s.Records, said); err != nil {
 		return nil, fmt.Errorf("batch %d: %w", b.N, err)
 	}
+	j.count(b.Counts)
 	if known {
 		_, err = j.audit.Restore(b.Audit)
 		return &b, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -50,7 +51,10 @@ type Store struct {
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed by the writer when it ends
 	once sync.Once     // of Close
-	err  error         // of the last write; owned by the writer until done is closed
+
+	dirty   atomic.Bool // something has changed since the last write began
+	writing sync.Mutex  // held while the file is written
+	err     error       // guarded by writing; of the last write
 }
 
 // section is one part of the file, under a name of its own.
@@ -176,6 +180,7 @@ func (s *Store) encode() ([]byte, error) {
 
 // changed has the file written within FlushEvery. A section calls it after each change, without its lock.
 func (s *Store) changed() {
+	s.dirty.Store(true)
 	select {
 	case s.due <- struct{}{}:
 	default:
@@ -211,12 +216,26 @@ func (s *Store) last() {
 	}
 }
 
+// Flush writes what has changed, if anything has, and returns once that survives a power cut.
+func (s *Store) Flush() error {
+	s.writing.Lock() // also for a write that has begun
+	clean := s.err == nil && !s.dirty.Load()
+	s.writing.Unlock()
+	if clean {
+		return nil
+	}
+	return s.flush()
+}
+
 // flush writes the file. What could not be written is tried again in a while.
-func (s *Store) flush() {
+func (s *Store) flush() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	select {
 	case <-s.due: // a change from here on is written again
 	default:
 	}
+	s.dirty.Store(false)
 	failed := s.err != nil
 	b, err := s.encode()
 	if err == nil {
@@ -224,18 +243,21 @@ func (s *Store) flush() {
 	}
 	s.err = err
 	if err == nil {
-		return
+		return nil
 	}
 	if !failed {
 		s.opt.Log.Warn("state.json cannot be written; trying again", "err", err)
 	}
 	s.changed()
+	return err
 }
 
 // Close writes what is not written yet and ends. Later changes are lost.
 func (s *Store) Close() error {
 	s.once.Do(func() { close(s.quit) })
 	<-s.done
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if s.err != nil {
 		return fmt.Errorf("write state.json: %w", s.err)
 	}

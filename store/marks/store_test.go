@@ -3,6 +3,7 @@ package marks
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -235,7 +236,7 @@ func TestTalliesSurviveReopening(t *testing.T) {
 	s := open(t, dir, Options{})
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	tally := chat.Tally{Wrong: 7, Asked: 1, Next: at, Missed: 9, From: "192.0.2.1", At: at,
-		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("2001:db8::/64"), At: at}}}
+		Known: []chat.KnownSource{{Source: netip.MustParsePrefix("2001:db8::/64"), At: at, Wrong: 3, Next: at.Add(1500 * time.Millisecond)}}}
 	s.Tally(name("alice"), tally)
 	s.Tally(name("bob"), tally)
 	s.Tally(name("bob"), chat.Tally{})
@@ -288,4 +289,50 @@ func FuzzStateFile(f *testing.F) {
 			t.Fatalf("not stable (%v):\n%s\n%s", err, once, twice)
 		}
 	})
+}
+
+// Flush returns once what changed before is written, also while the writer waits for more; and the error, until it is.
+func TestFlushWritesAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.json")
+	s := newStore(path, Options{Log: slog.New(slog.DiscardHandler), FlushEvery: time.Hour})
+	full := errors.New("no space left on device")
+	var fails atomic.Bool
+	writes := s.save
+	var saves atomic.Int32
+	s.save = func(path string, b []byte) error {
+		if fails.Load() {
+			return full
+		}
+		saves.Add(1)
+		return writes(path, b)
+	}
+	go s.run()
+	defer s.Close()
+	for i := range 3 {
+		s.Tally(name("alice"), chat.Tally{Wrong: i + 1})
+		for range 2 { // the second has nothing to write
+			if err := s.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(b), fmt.Sprintf(`"wrong":%d`, i+1)) {
+			t.Errorf("after Flush: %s, %v", b, err)
+		}
+	}
+	if n := saves.Load(); n != 3 {
+		t.Errorf("%d writes of 3 changes", n)
+	}
+	fails.Store(true)
+	s.Tally(name("alice"), chat.Tally{Wrong: 9})
+	for range 2 {
+		if err := s.Flush(); !errors.Is(err, full) {
+			t.Errorf("a full disk: %v", err)
+		}
+	}
+	fails.Store(false)
+	if err := s.Flush(); err != nil {
+		t.Errorf("once there is room: %v", err)
+	}
 }

@@ -70,9 +70,15 @@ func readTally(v strictjson.Value, skipped func(error)) (t chat.Tally, err error
 		"known": func(v strictjson.Value) error {
 			return v.Items(func(v strictjson.Value) error {
 				var k chat.KnownSource
-				err := v.Known(map[string]func(strictjson.Value) error{"source": strictjson.To(&k.Source), "at": strictjson.To(&k.At)}, skipped)
-				if err == nil && !k.Source.IsValid() {
+				err := v.Known(map[string]func(strictjson.Value) error{
+					"source": strictjson.To(&k.Source), "at": strictjson.To(&k.At), "wrong": strictjson.To(&k.Wrong), "next": strictjson.To(&k.Next),
+				}, skipped)
+				switch {
+				case err != nil:
+				case !k.Source.IsValid():
 					err = v.Refuse(errors.New("a known source needs an address"))
+				case k.Wrong < 0:
+					err = v.Refuse(errors.New("counts cannot be negative"))
 				}
 				t.Known = append(t.Known, k)
 				return err

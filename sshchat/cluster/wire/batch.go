@@ -22,8 +22,9 @@ import (
 const (
 	hasBatch = 1 << iota
 	isDecided
+	hasCounts // nodes before there were any refuse it
 
-	entryFlags = hasBatch | isDecided
+	entryFlags = hasBatch | isDecided | hasCounts
 )
 
 // The kinds of events. A change of readers is changeEvent and its chat.Change.
@@ -55,6 +56,9 @@ func EncodeBatch(s journal.Sealed) (entry, texts []byte, err error) {
 	if s.Decided {
 		flags |= isDecided
 	}
+	if s.Batch != nil && len(s.Batch.Counts) > 0 {
+		flags |= hasCounts
+	}
 	e.byte(flags)
 	e.uint(s.Change)
 	e.uint(uint64(len(s.Records)))
@@ -71,6 +75,9 @@ func EncodeBatch(s journal.Sealed) (entry, texts []byte, err error) {
 		return nil, nil, fmt.Errorf("encode batch %d: %w", s.Batch.N, err)
 	}
 	encodeAnswers(e, s.Batch.Answers)
+	if flags&hasCounts != 0 {
+		encodeValue(e, &s.Batch.Counts)
+	}
 	if texts, err = encodeTexts(&s); err != nil {
 		return nil, nil, fmt.Errorf("encode the texts of batch %d: %w", s.Batch.N, err)
 	}
@@ -90,7 +97,7 @@ func DecodeBatch(entry []byte) (journal.Sealed, error) {
 
 func decodeSealed(d *decoder) (s journal.Sealed) {
 	flags := d.byte()
-	if flags&^entryFlags != 0 || flags == isDecided {
+	if flags&^entryFlags != 0 || flags != 0 && flags&hasBatch == 0 {
 		d.failf("its flags are %x", flags)
 	}
 	s.Change = d.uint()
@@ -109,6 +116,11 @@ func decodeSealed(d *decoder) (s journal.Sealed) {
 	decodeDecided(d, &s)
 	decodeEvents(d, s.Batch)
 	s.Batch.Answers = decodeAnswers(d, len(s.Batch.Events))
+	if flags&hasCounts != 0 {
+		if decodeValue(d, &s.Batch.Counts); len(s.Batch.Counts) == 0 {
+			d.failf("it has counts, but lists nothing")
+		}
+	}
 	return s
 }
 

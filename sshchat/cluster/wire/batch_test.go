@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -70,6 +71,19 @@ func talk(t testing.TB, n int) journal.Sealed {
 	return s
 }
 
+// tried is a batch in which passwords were counted, besides messages.
+func tried(t testing.TB) journal.Sealed {
+	t.Helper()
+	s := talk(t, 2)
+	at := noon.Truncate(time.Millisecond)
+	s.Batch.Counts = []chat.Count{
+		{Name: name(t, "ann"), Tally: chat.Tally{Wrong: 7, Asked: 1, Next: at.Add(time.Minute), Forgiven: at, Missed: 9, From: "192.0.2.1", At: at,
+			Known: []chat.KnownSource{{Source: netip.MustParsePrefix("192.0.2.0/32"), At: at, Wrong: 2, Next: at}, {Source: netip.MustParsePrefix("2001:db8::/64"), At: at}}}},
+		{Name: name(t, "ben")},
+	}
+	return s
+}
+
 // encoded is what of a batch its decoding must have.
 func encoded(s journal.Sealed) journal.Sealed {
 	b := *s.Batch
@@ -96,7 +110,7 @@ func TestBatchesTravel(t *testing.T) {
 	decided.Batch.Audit = []chat.AuditEntry{{At: noon.Truncate(time.Millisecond), By: "ann", Do: "ban", On: "mallory", Text: "<spam> & \u2028"}}
 	decided.Batch.Edit = strings.Repeat("ab", 32)
 	empty := journal.Sealed{Batch: &chat.Batch{N: 1}}
-	for i, s := range []journal.Sealed{talk(t, 0), talk(t, 1), talk(t, 300), decided, empty, {Change: 9, Records: [][]byte{[]byte("{}")}}} {
+	for i, s := range []journal.Sealed{tried(t), talk(t, 0), talk(t, 1), talk(t, 300), decided, empty, {Change: 9, Records: [][]byte{[]byte("{}")}}} {
 		entry, texts, err := EncodeBatch(s)
 		if err != nil {
 			t.Fatalf("%d: %v", i, err)

@@ -45,6 +45,7 @@ var sentinels = map[string]error{
 	"chat.ErrNode":             chat.ErrNode,
 	"chat.ErrNodeKey":          chat.ErrNodeKey,
 	"chat.ErrNodeName":         chat.ErrNodeName,
+	"chat.ErrNotChecked":       chat.ErrNotChecked,
 	"chat.ErrNotDecided":       chat.ErrNotDecided,
 	"chat.ErrNotIn":            chat.ErrNotIn,
 	"chat.ErrNotLeader":        chat.ErrNotLeader,
@@ -77,6 +78,7 @@ var sentinels = map[string]error{
 	"chat.ErrTooManyPins":      chat.ErrTooManyPins,
 	"chat.ErrTooManySanctions": chat.ErrTooManySanctions,
 	"chat.ErrTooOften":         chat.ErrTooOften,
+	"chat.ErrUncounted":        chat.ErrUncounted,
 
 	"context.Canceled":         context.Canceled,
 	"context.DeadlineExceeded": context.DeadlineExceeded,

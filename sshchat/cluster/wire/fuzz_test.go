@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func seeds(t testing.TB) []journal.Sealed {
 		Bans:         chat.Entries[chat.Sanction, string]{Put: []chat.Sanction{{User: name(t, "mallory"), At: noon.Truncate(time.Second), Why: "spam"}}},
 	}
 	decided.Batch.Audit = []chat.AuditEntry{{At: noon, By: "ann", Do: "ban"}}
-	return []journal.Sealed{talk(t, 0), talk(t, 3), decided, {Change: 9, Records: [][]byte{[]byte("{}")}}}
+	return []journal.Sealed{tried(t), talk(t, 0), talk(t, 3), decided, {Change: 9, Records: [][]byte{[]byte("{}")}}}
 }
 
 // Whatever an entry is, it is refused, or means the same once it is encoded again.
@@ -107,6 +108,11 @@ func FuzzDecodeRequest(f *testing.F) {
 	} {
 		f.Add([]byte(mustEncode(f, in)))
 	}
+	attempt, err := EncodeRequest(chat.Request{ID: chat.RequestID{Origin: 3, N: 2}, Who: chat.TheServer, Attempt: &chat.Attempt{Kind: chat.Try, Name: name(f, "ann"), Source: netip.MustParsePrefix("192.0.2.0/32")}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(attempt)
 	for _, t := range intents { // their fields' names
 		f.Add([]byte(strings.ToLower(t.Name())))
 	}

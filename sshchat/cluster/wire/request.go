@@ -41,6 +41,7 @@ const (
 	wantsIntent = iota
 	wantsIntentAndAudit
 	wantsEvent
+	wantsAttempt
 )
 
 // EncodeRequest encodes a request for the node that orders it. Who reads it can do what the person can, and read what they say:
@@ -53,8 +54,11 @@ func EncodeRequest(r chat.Request) ([]byte, error) {
 	encodeValue(e, &r.Who)
 	var err error
 	switch {
-	case (r.Intent == nil) == (r.Event == nil), r.Event != nil && r.Audit != nil:
-		err = errors.New("it wants neither an intent nor an event, or both")
+	case !r.IsOne():
+		err = errors.New("it wants nothing, or several things")
+	case r.Attempt != nil:
+		e.byte(wantsAttempt)
+		encodeValue(e, r.Attempt)
 	case r.Event != nil:
 		e.byte(wantsEvent)
 		err = encodeEvent(e, r.Event)
@@ -89,6 +93,9 @@ func DecodeRequest(b []byte) (chat.Request, error) {
 		r.Intent = decodeIntent(d)
 	case wantsIntent:
 		r.Intent = decodeIntent(d)
+	case wantsAttempt:
+		r.Attempt = new(chat.Attempt)
+		decodeValue(d, r.Attempt)
 	default:
 		d.fail(errVersion)
 	}

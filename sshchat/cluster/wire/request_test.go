@@ -244,13 +244,15 @@ func TestEventsTravel(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for what, bad := range map[string]chat.Request{
-		"nothing":            {},
-		"both":               {Intent: chat.Expire{}, Event: rekey.Event},
-		"an event and a log": {Event: rekey.Event, Audit: &chat.AuditEntry{}},
-		"a message":          {Event: &chat.Event{Room: chat.General, Message: chat.Message{Seq: 1}}},
-		"a join":             {Event: &chat.Event{Room: chat.General, Change: chat.Join}},
-		"a foreign one":      {Event: &chat.Event{Room: chat.General, Stored: "x"}},
-		"a pointer":          {Intent: &chat.Expire{}},
+		"nothing":             {},
+		"both":                {Intent: chat.Expire{}, Event: rekey.Event},
+		"an event and a log":  {Event: rekey.Event, Audit: &chat.AuditEntry{}},
+		"a message":           {Event: &chat.Event{Room: chat.General, Message: chat.Message{Seq: 1}}},
+		"an attempt and more": {Attempt: &chat.Attempt{Kind: chat.Try}, Intent: chat.Expire{}},
+		"an attempt's line":   {Attempt: &chat.Attempt{Kind: chat.Try}, Audit: &chat.AuditEntry{}},
+		"a join":              {Event: &chat.Event{Room: chat.General, Change: chat.Join}},
+		"a foreign one":       {Event: &chat.Event{Room: chat.General, Stored: "x"}},
+		"a pointer":           {Intent: &chat.Expire{}},
 	} {
 		if _, err := EncodeRequest(bad); err == nil {
 			t.Errorf("encoded: %s", what)
