@@ -16,6 +16,7 @@ func connect(c *Config) (*nats.Conn, error) {
 	o := []nats.Option{
 		nats.Name("sshchat " + c.Node), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(20*time.Millisecond, 20*time.Millisecond),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2 * time.Second), nats.ReconnectBufSize(-1),
+		nats.SyncQueueLen(2 * getAtOnce), // nats.go makes room for 65 536 messages at each look at the stream
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				c.Log.Warn("cluster: the connection to the NATS server is lost; trying the others", "err", err)

@@ -11,7 +11,7 @@ import (
 
 // refusedOnce: what is refused is nowhere, then or later, and its Seqs are given out again.
 func refusedOnce(t testing.TB, maker Maker) {
-	w := newWorld(t, maker, Options{})
+	w := newWorld(t, maker, Options{Fault: Refuses})
 	first, err := w.post(w.hub(0), w.alice, w.dev, "before")
 	w.must(err)
 	broken(t, w.rig, Refuses)
@@ -54,7 +54,7 @@ func refusedOnce(t testing.TB, maker Maker) {
 
 // refusedForGood: after a failure that is final nothing is taken until a restart, though all is well again.
 func refusedForGood(t testing.TB, maker Maker) {
-	w := newWorld(t, maker, Options{})
+	w := newWorld(t, maker, Options{Fault: Dies})
 	_, err := w.post(w.hub(0), w.alice, w.dev, "before")
 	w.must(err)
 	broken(t, w.rig, Dies)
@@ -90,7 +90,7 @@ func refusedForGood(t testing.TB, maker Maker) {
 
 // onlyDecided: if messages alone cannot be stored, what is decided beside them holds, and they are refused.
 func onlyDecided(t testing.TB, maker Maker) {
-	w := newWorld(t, maker, Options{})
+	w := newWorld(t, maker, Options{Fault: OnlyDecides})
 	_, err := w.post(w.hub(0), w.alice, w.dev, "before")
 	w.must(err)
 	broken(t, w.rig, OnlyDecides)
@@ -134,7 +134,7 @@ func onlyDecided(t testing.TB, maker Maker) {
 func badEvent(t testing.TB, maker Maker) {
 	w := newWorld(t, maker, Options{})
 	type unknown struct{}
-	rounds := times(10, 60)
+	rounds := times(4, 60)
 	for range rounds {
 		var asking sync.WaitGroup
 		start := make(chan struct{})
@@ -164,7 +164,7 @@ func badEvent(t testing.TB, maker Maker) {
 
 // lostAnswers: a request whose answer is lost is sent again, and done once.
 func lostAnswers(t testing.TB, maker Maker) {
-	w := newWorld(t, maker, Options{})
+	w := newWorld(t, maker, Options{Fault: LosesAnswer})
 	broken(t, w.rig, LosesAnswer)
 	erin := NewPerson(t, "erin")
 	account := erin.Account(chat.User)

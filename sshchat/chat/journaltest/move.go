@@ -11,13 +11,13 @@ import (
 
 // moves: leadership moves from hub to hub amid requests at all of them. All are done, each once, and in one order.
 func moves(t testing.TB, maker Maker) {
-	w, rig := newMovers(t, maker)
+	w, rig := newMovers(t, maker, Sound)
 	w.moveAmid(rig, false)
 }
 
 // movesLosing: the first answer to each request is lost, so that it comes twice, often to another hub.
 func movesLosing(t testing.TB, maker Maker) {
-	w, rig := newMovers(t, maker)
+	w, rig := newMovers(t, maker, LosesAnswer)
 	broken(t, rig, LosesAnswer)
 	w.moveAmid(rig, false)
 }
@@ -25,13 +25,13 @@ func movesLosing(t testing.TB, maker Maker) {
 // movesCrashing: the hub that leads crashes amid requests, and another leads. What is asked for at the others is done once; what was
 // asked for at the one that crashed, once or not at all.
 func movesCrashing(t testing.TB, maker Maker) {
-	w, rig := newMovers(t, maker)
+	w, rig := newMovers(t, maker, Sound)
 	w.moveAmid(rig, true)
 }
 
-func newMovers(t testing.TB, maker Maker) (*world, Mover) {
+func newMovers(t testing.TB, maker Maker, f Fault) (*world, Mover) {
 	t.Helper()
-	w := newWorld(t, maker, Options{})
+	w := newWorld(t, maker, Options{Fault: f})
 	rig, ok := w.rig.(Mover)
 	if !ok {
 		t.Skip("leadership does not move")
@@ -51,7 +51,7 @@ type talk struct {
 func (w *world) moveAmid(rig Mover, crashes bool) {
 	hubs := len(rig.Hubs())
 	said, lead := talk{answers: make(map[string]error), hubs: make(map[string]int)}, 0
-	for round := range times(12, 60) { // a log in memory has 4 096 messages: 68 rounds
+	for round := range times(5, 60) { // a log in memory has 4 096 messages: 68 rounds
 		progress := make(chan struct{}, 1000)
 		asking := w.talks(&said, round, progress)
 		for range hubs { // some are on their way

@@ -52,6 +52,7 @@ type Mover interface {
 type Options struct {
 	Window int   // as history.Options has it
 	Rotate int64 // the same
+	Fault  Fault // what the case will have the rig do wrong; a rig that cannot may skip the case before it starts anything
 }
 
 // Maker makes a new rig with an empty log. It must not end the test from another goroutine.
