@@ -441,11 +441,12 @@ func (w *walk) state(see ...string) string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if name == "changes.jsonl" { // each change is a line of it, and users.json follows at a time of its own
-			b = regexp.MustCompile(`(?m)^\{"upto":.*\n`).ReplaceAll(b, nil)
-			b = bytes.TrimRight(b, " ")
+		fmt.Fprintln(&all, path)
+		for line := range bytes.Lines(bytes.TrimRight(b, " ")) { // space is reserved at the ends of files
+			if name != "changes.jsonl" || !bytes.HasPrefix(line, []byte(`{"upto":`)) { // each change is a line of it, and users.json follows at a time of its own
+				all.Write(line)
+			}
 		}
-		fmt.Fprintf(&all, "%s\n%s\n", path, b)
 		return err
 	})
 	if err != nil {
