@@ -284,12 +284,12 @@ type marksTimer struct {
 // at once; in a busy room, each flushMarksEvery.
 func (t *marksTimer) flush(b *chat.Inbox) {
 	now := time.Now()
+	if t.paid.Before(now) {
+		t.paid = now
+	}
 	if wait := t.paid.Sub(now) - marksAtOnce*flushMarksEvery; wait > 0 {
 		t.in(wait)
 		return
-	}
-	if t.paid.Before(now) {
-		t.paid = now
 	}
 	t.paid = t.paid.Add(flushMarksEvery)
 	b.Flush()

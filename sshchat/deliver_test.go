@@ -167,3 +167,33 @@ func BenchmarkDeliver(b *testing.B) {
 		})
 	}
 }
+
+// What somebody reads now and then their other sessions know at once; in a busy room they do within flushMarksEvery.
+func TestReadMarksArePassedOn(t *testing.T) {
+	h, say := busyRoom(t)
+	v := shows(h).display(t, view.KindPlain)
+	read := func() uint64 { return h.Marks(v.who.name)[chat.General] }
+	before := read()
+	for i := range uint64(marksAtOnce) {
+		say()
+		v.draws(t)
+		if got := read(); got != before+i+1 {
+			t.Fatalf("after %d messages the mark is %d, and was %d", i+1, got, before)
+		}
+	}
+	for range 20 {
+		say()
+		v.draws(t)
+	}
+	held := read()
+	if held == before+marksAtOnce+20 || !v.marks.set {
+		t.Errorf("control: in a busy room each message is passed on (%d), or no timer is set (%v)", held, v.marks.set)
+	}
+	v.marks.paid = time.Now() // a while later
+	if !v.marks.fired() {
+		t.Fatal("the timer is not set")
+	}
+	if v.marks.flush(v.inbox); read() != before+marksAtOnce+20 {
+		t.Errorf("the mark is %d after that", read())
+	}
+}
