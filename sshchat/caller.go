@@ -102,7 +102,7 @@ func (who *caller) Registered(a chat.Account) {
 	who.prove(who.login().registered(a, who.key))
 	who.enlist(a)
 	now := who.server.view()
-	who.server.review(who, now, now) // they may have been banned since the account was made
+	review(who, now, now) // they may have been banned since the account was made
 	who.conn.registered()
 	who.conn.acquireAccount(a.ID)
 	who.server.attempts.Succeeded(a.Name, who.conn.from)
@@ -119,7 +119,7 @@ func (who *caller) Renew(change func() (generation string, second bool, err erro
 		who.prove(l)
 	}
 	who.renewal.Store(false)
-	who.server.review(who, before, who.server.view()) // for what came meanwhile
+	review(who, before, who.server.view()) // for what came meanwhile
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -19,9 +18,7 @@ import (
 	"sshchat/sshchat/view"
 )
 
-// This file lists and ends sessions: command.Live.
-
-var _ command.Live = (*Server)(nil)
+// This file lists and ends the sessions of this server. Those of all nodes of a cluster are made of that elsewhere.
 
 // hangUpAfter is how long a session that was ended has for its last words before its connection is closed.
 const hangUpAfter = 2 * time.Second
@@ -29,11 +26,20 @@ const hangUpAfter = 2 * time.Second
 // liveSessions are the open sessions of accounts.
 type liveSessions struct {
 	decided chan struct{} // holds a token when the State has changed; never closed
-	ended   atomic.Int64  // sessions that were ended because their login was not admitted any more
 
-	mu   sync.Mutex
-	live map[*caller]command.LiveSession // guarded by mu
+	mu    sync.Mutex
+	live  map[*caller]command.LiveSession // guarded by mu
+	ended []endedBy                       // guarded by mu; of the last batches that ended any, the newest last
 }
+
+// endedBy is how many sessions a batch has ended, because their login is not admitted any more.
+type endedBy struct {
+	batch    uint64
+	sessions int
+}
+
+// maxEndedBy is of how many batches that is known.
+const maxEndedBy = 256
 
 // enlist adds the session to those that are listed and can be ended, with its details as they are at its start.
 func (who *caller) enlist(a chat.Account) {
@@ -74,7 +80,7 @@ func (s *session) kindOf() string {
 	return string(cmp.Or(s.ui.Kind, view.KindPlain))
 }
 
-// Sessions implements command.Live.
+// Sessions lists the open sessions of accounts, the oldest first.
 func (s *liveSessions) Sessions() []command.LiveSession {
 	s.mu.Lock()
 	list := make([]command.LiveSession, 0, len(s.live))
@@ -91,7 +97,7 @@ func (s *liveSessions) Sessions() []command.LiveSession {
 	return list
 }
 
-// Figures implements command.Live: the fields of Stats by their names.
+// Figures are the fields of Stats by their names.
 func (s *Server) Figures() []command.Figure {
 	v := reflect.ValueOf(s.Stats())
 	figures := make([]command.Figure, v.NumField())
@@ -102,15 +108,87 @@ func (s *Server) Figures() []command.Figure {
 	return figures
 }
 
-// End implements command.Live. A client that reads nothing is gone with its connection all the same.
-func (s *liveSessions) End(which func(command.LiveSession) bool, why string) int {
+// End ends the sessions of an account, with words to each, and their connections, and returns how many. It does not wait for them. A
+// client that reads nothing is gone with its connection all the same.
+func (s *liveSessions) End(account, why string) int {
+	return s.end(func(l command.LiveSession) bool { return l.Account == account }, why)
+}
+
+func (s *liveSessions) end(which func(command.LiveSession) bool, why string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for sess, l := range s.live {
-		if which(l) {
-			sess.terminate(why)
+		if which(l) && sess.terminate(why) {
 			n++
+		}
+	}
+	return n
+}
+
+// settleLook is how often Settle looks.
+const settleLook = 2 * time.Millisecond
+
+// Settle waits until the batches up to that one are applied, and until the sessions have ended whose login is not admitted since: then
+// nothing more comes from them or goes to them. A session that begins meanwhile is listed before its login is admitted, so it is among
+// them, or is refused. It returns how many sessions were ended by the batches after the first up to the second. Errors: ctx's.
+func (s *Server) Settle(ctx context.Context, after, upTo uint64) (ended int, err error) {
+	look := time.NewTicker(settleLook)
+	defer look.Stop()
+	for s.services.Hub.Applied() < upTo {
+		if err := next(ctx, look); err != nil {
+			return 0, err
+		}
+	}
+	for going := s.notAdmitted(s.view()); ; {
+		if going = s.stillHere(going); len(going) == 0 {
+			return s.endedBetween(after, upTo), nil
+		}
+		if err := next(ctx, look); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func next(ctx context.Context, look *time.Ticker) error {
+	select {
+	case <-look.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// notAdmitted are the sessions whose login is not admitted.
+func (s *liveSessions) notAdmitted(now chat.View) (going []*caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for who := range s.live {
+		if _, err := now.Admit(who.asks()); err != nil {
+			going = append(going, who)
+		}
+	}
+	return going
+}
+
+// stillHere are those of the sessions that have not ended.
+func (s *liveSessions) stillHere(sessions []*caller) (still []*caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, who := range sessions {
+		if _, there := s.live[who]; there {
+			still = append(still, who)
+		}
+	}
+	return still
+}
+
+func (s *liveSessions) endedBetween(after, upTo uint64) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, by := range s.ended {
+		if by.batch > after && by.batch <= upTo {
+			n += by.sessions
 		}
 	}
 	return n
@@ -130,7 +208,7 @@ func (s onFence) Ends() {
 }
 
 func (s onFence) Lasts(fenced time.Duration) {
-	n := s.End(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
+	n := s.end(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
 	if n > 0 {
 		s.log.Warn("the chat's log cannot be reached: sessions ended", "for", fenced.Round(time.Second), "sessions", n)
 	}
@@ -148,12 +226,9 @@ func (s *liveSessions) wakeForDrafts(account string) {
 	}
 }
 
-// Ended implements command.Live.
-func (s *liveSessions) Ended() int { return int(s.ended.Load()) }
-
-// follow ends the sessions whose login is no longer admitted after a change of the State. This includes sessions that are
-// just starting: they are listed before they are admitted.
-func (s *liveSessions) follow(before, after chat.View) {
+// follow ends the sessions whose login is no longer admitted after a change of the State, which comes with that batch. This includes
+// sessions that are just starting: they are listed before they are admitted.
+func (s *liveSessions) follow(batch uint64, before, after chat.View) {
 	select {
 	case s.decided <- struct{}{}:
 	default:
@@ -161,26 +236,34 @@ func (s *liveSessions) follow(before, after chat.View) {
 	s.mu.Lock()
 	sessions := slices.Collect(maps.Keys(s.live))
 	s.mu.Unlock()
+	ended := 0
 	for _, sess := range sessions {
-		s.review(sess, before, after)
+		if review(sess, before, after) {
+			ended++
+		}
 	}
+	if ended == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, endedBy{batch, ended})
+	s.ended = slices.Delete(s.ended, 0, max(0, len(s.ended)-maxEndedBy))
 }
 
-// review ends the session of an account whose login is not admitted any more. One that is just changing what it has to
-// prove reviews itself when that is done.
-func (s *liveSessions) review(who *caller, before, after chat.View) {
+// review ends the session of an account whose login is not admitted any more, and reports whether it did. One that is just changing
+// what it has to prove reviews itself when that is done, unless its person is not admitted at all.
+func review(who *caller, before, after chat.View) (ended bool) {
 	l := who.proven.Load()
-	if who.renewal.Load() || l.provisional() {
-		return
+	if l.provisional() {
+		return false
 	}
 	asks := who.asks()
 	_, err := after.Admit(asks)
-	if err == nil || who.renewal.Load() || who.proven.Load() != l {
-		return
+	if err == nil || errors.Is(err, chat.ErrStale) && who.renewal.Load() || who.proven.Load() != l {
+		return false
 	}
-	if who.terminate(farewellOf(asks.Login, before, after, err)) {
-		s.ended.Add(1)
-	}
+	return who.terminate(farewellOf(asks.Login, before, after, err))
 }
 
 // farewellOf is the last message of a session whose login is no longer admitted. If the login has become stale, it says

@@ -49,11 +49,11 @@ func TestConnectionOfAnEndedSession(t *testing.T) {
 				sess := &caller{server: s, conn: &conn{Conn: mine, server: s}, end: end}
 				sess.prove(login{id: "1"})
 				s.live[sess] = command.LiveSession{}
-				if s.follow(hub.View(), hub.View()); ctx.Err() != nil {
+				if s.follow(1, hub.View(), hub.View()); ctx.Err() != nil {
 					t.Fatal("it ended while it was listed")
 				}
 				list(false)
-				if s.follow(hub.View(), hub.View()); ctx.Err() == nil {
+				if s.follow(1, hub.View(), hub.View()); ctx.Err() == nil {
 					t.Fatal("it did not end")
 				}
 				if !c.still {

@@ -126,7 +126,7 @@ func New(c Config) (*Server, error) {
 	s.stop, s.stopSessions = context.WithCancel(context.Background())
 	s.drafts = drafts.New(drafts.Lifetime)
 	s.services.Hub.Follow(func(before, after chat.View) {
-		s.follow(before, after)
+		s.follow(s.services.Hub.Applied()+1, before, after)
 		s.reviewDrafts(after)
 	})
 	var err error
@@ -256,7 +256,7 @@ func (s *Server) Shutdown(ctx context.Context, why Ending) {
 	go func() { s.sessions.Wait(); close(ended) }()
 	select {
 	case <-ended:
-		s.linger(ctx)
+		linger(ctx, s)
 	case <-ctx.Done():
 	}
 	for _, c := range s.openConns() {
@@ -268,7 +268,7 @@ func (s *Server) Shutdown(ctx context.Context, why Ending) {
 }
 
 // linger gives clients a moment to read the last words and close their side.
-func (s *Server) linger(ctx context.Context) {
+func linger(ctx context.Context, s *Server) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -19,9 +19,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/cluster"
 	"sshchat/sshchat/cluster/servers"
+	"sshchat/sshchat/cluster/sessions"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
@@ -391,6 +393,14 @@ func (n *node) equip(ctx context.Context, services *command.Services, local sign
 	if n != nil {
 		services.Audit, services.Fence, services.Cluster = local.share(ctx, services.Hub, n.log), fence.New(n), n
 	}
+}
+
+// sessions are those of the server, and of all other nodes.
+func (n *node) sessions(here *sshchat.Server) *sessions.Everywhere {
+	if n == nil {
+		return sessions.Alone(here)
+	}
+	return sessions.New(here, n.Others, n.Status().Node)
 }
 
 // Nodes implements command.Cluster.

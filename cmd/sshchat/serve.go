@@ -133,6 +133,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	maintain(services, server, s, st, keys)
+	services.Live = node.sessions(server)
 	again := newRestart()
 	services.Restart = again.ask
 	watched := &metrics{server: server, hub: hub, node: node, st: st, data: s.data}
@@ -151,7 +152,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 
 // maintain lets commands work on the server itself and on its data folder.
 func maintain(services *command.Services, server *sshchat.Server, s *settings, st *stores, keys *hostkeys.Ring) {
-	services.Live, services.LoginAttempts, services.Sources = server, server, server
+	services.LoginAttempts, services.Sources = server, server
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}

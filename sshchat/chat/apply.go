@@ -16,10 +16,10 @@ func (h *sequencer) apply(b Batch) error {
 		h.counter.Take(b.Counts, b.At.counted())
 	}
 	h.show(b.Events)
+	h.shown.Store(b.N)
 	for _, a := range b.Answers {
 		h.complete(a, b.Events)
 	}
-	h.shown.Store(b.N)
 	return nil
 }
 

@@ -211,6 +211,75 @@ func (s *State) readersChanged(before *State) map[Name]Change {
 	return changed
 }
 
+// TakesFrom reports whether somebody may do less than before: log in, use a right, be in a room. It may also be true of what comes to
+// the same, as a ban that replaces another.
+func (v View) TakesFrom(before View) bool {
+	switch {
+	case v.State == before.State:
+		return false
+	case adds(before.bans.list, v.bans.list), adds(before.mutes.list, v.mutes.list), before.takenFromAccounts(v.State):
+		return true
+	case v.allowlist.On && (!before.allowlist.On || lacks(v.allowlist.Entries, before.allowlist.Entries)), lacks(v.nodes, before.nodes):
+		return true
+	}
+	for name, was := range before.rooms {
+		is := v.rooms[name]
+		if is == was {
+			continue
+		}
+		if is == nil || is.Private && !was.Private || lacks(is.Mods, was.Mods) || is.Private && lacks(is.Invited, was.Invited) {
+			return true
+		}
+		if _, left := diffMembers(was.Members, is.Members); len(left) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// adds reports whether a list of sanctions has one that it had not.
+func adds(before, after []Sanction) bool { return !shared(before, after) && lacks(before, after) }
+
+// lacks reports whether the list has not all of those.
+func lacks[T comparable](list, those []T) bool {
+	for len(list) > 0 && len(those) > 0 && list[0] == those[0] { // as a rule they begin alike
+		list, those = list[1:], those[1:]
+	}
+	if len(those) == 0 {
+		return false
+	}
+	has := make(map[T]bool, len(list))
+	for _, one := range list {
+		has[one] = true
+	}
+	return slices.ContainsFunc(those, func(one T) bool { return !has[one] })
+}
+
+// takenFromAccounts reports whether an account is gone, or disabled, has a lower role, or a login to it has become stale.
+func (s *State) takenFromAccounts(after *State) bool {
+	for i, was := range s.accounts {
+		if i < len(after.accounts) && after.accounts[i] == was {
+			continue
+		}
+		at, there := after.byID[was.ID]
+		if !there {
+			return true
+		}
+		is := after.accounts[at]
+		if is.Disabled && !was.Disabled || !is.Role.AtLeast(was.Role) || is.Name != was.Name ||
+			was.Password && is.Generation != was.Generation || is.TOTP != was.TOTP {
+			return true
+		}
+		for _, key := range was.Keys {
+			i := slices.IndexFunc(is.Keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint })
+			if i < 0 || !slices.Equal(is.Keys[i].Only, key.Only) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // mayPay refuses an intent that delays others in large rooms if the caller did so often. An intent that cannot wait is
 // not refused.
 func (h *decider) mayPay(who Caller, in Intent) error {

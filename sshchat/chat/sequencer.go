@@ -531,7 +531,8 @@ func (h *sequencer) moment() Moment {
 // ClockSetBack is how often the clock was set back by more than messages hide, since the start.
 func (h *sequencer) ClockSetBack() int64 { return h.setBack.Load() }
 
-// Applied is the number of the last batch that is applied.
+// Applied is the number of the last batch that is applied: at least that of each request that is answered. For a function that
+// follows (Follow) it is that of the batch before.
 func (h *sequencer) Applied() uint64 { return h.shown.Load() }
 
 // Posted is how many messages were stored and shown since the start.

@@ -47,13 +47,15 @@ func (h heardOf) lately() bool { return time.Since(h.when) < aliveFor }
 
 // nodes are those that were heard.
 type nodes struct {
+	began time.Time // when this node began to listen
+
 	mu     sync.Mutex
 	heard  map[string]heardOf // guarded by mu; but for this node
 	skewed bool               // guarded by mu; the log says so
 }
 
 func (l *nodes) begin(n *Node) error {
-	l.heard = make(map[string]heardOf)
+	l.heard, l.began = make(map[string]heardOf), time.Now()
 	_, err := n.nc.Subscribe(aliveSubject, func(m *nats.Msg) {
 		b, err := n.sealer.open("alive", 0, m.Data)
 		var a alive
@@ -104,6 +106,16 @@ func (l *nodes) tell(ctx context.Context, n *Node) {
 			}
 		}
 	}
+}
+
+// lastHeard is when a node was last heard, or else when this one began to listen.
+func (l *nodes) lastHeard(name string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h, heard := l.heard[name]; heard {
+		return h.when
+	}
+	return l.began
 }
 
 // lost returns the nodes that are not heard any more, each of them once.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"time"
 
 	"sshchat/sshchat/cluster/peer"
 )
@@ -49,6 +50,9 @@ func (o *Others) changed(node string, alive bool) {
 
 // Alive lists the other nodes that were heard lately, by name.
 func (o *Others) Alive() []string { return o.n.nodes.alive("") }
+
+// Silence is how long nothing was heard of a node; at most since this one was opened.
+func (o *Others) Silence(node string) time.Duration { return time.Since(o.n.nodes.lastHeard(node)) }
 
 // Listed lists the other nodes that the chat has, whether they run or not, by name.
 func (o *Others) Listed() (names []string) {

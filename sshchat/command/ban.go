@@ -33,12 +33,12 @@ var _ = add(&Command{
 		if err != nil {
 			return err
 		}
-		if err := c.may(banOf(c, s)); err != nil {
+		if err := c.may(banOf(ctx, c, s)); err != nil {
 			return err
 		}
 		bans := []chat.Sanction{s}
 		if with, _ := c.Flags.GetBool("address"); with {
-			bans = append(bans, addressesOf(c, s)...)
+			bans = append(bans, addressesOf(ctx, c, s)...)
 		}
 		for _, s := range bans {
 			if err := banOne(ctx, c, s); err != nil {
@@ -70,16 +70,20 @@ func parseSanction(c *Call) (chat.Sanction, error) {
 }
 
 // banOf is a ban, with the connections that chat's rules need to know.
-func banOf(c *Call, s chat.Sanction) chat.Ban {
+func banOf(ctx context.Context, c *Call, s chat.Sanction) chat.Ban {
 	force, _ := c.Flags.GetBool("force")
-	return chat.Ban{Sanction: s, Force: force, Seen: staffSeen(c)}
+	ban := chat.Ban{Sanction: s, Force: force}
+	if s.Net.IsValid() {
+		ban.Seen = staffSeen(ctx, c)
+	}
+	return ban
 }
 
 // staffSeen is where moderators and admins are connected from, or lately were, by account: what a ban of addresses must
 // not hit is for chat's rules to say.
-func staffSeen(c *Call) map[string][]netip.Prefix {
+func staffSeen(ctx context.Context, c *Call) map[string][]netip.Prefix {
 	seen := make(map[string][]netip.Prefix)
-	for _, s := range c.Live.Sessions() {
+	for _, s := range glanced(ctx, c) {
 		seen[s.Account] = append(seen[s.Account], netip.PrefixFrom(s.Addr, s.Addr.BitLen()))
 	}
 	for a := range c.Hub.View().Accounts() {
@@ -92,10 +96,10 @@ func staffSeen(c *Call) map[string][]netip.Prefix {
 
 // addressesOf are the addresses a banned person is connected from, as far as they are surely theirs: no loopback or
 // private address, which a proxy or a whole house may have, and none that anybody else is connected from.
-func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
+func addressesOf(ctx context.Context, c *Call, s chat.Sanction) []chat.Sanction {
 	shared := make(map[netip.Addr]bool)
 	var theirs []netip.Addr
-	for _, live := range c.Live.Sessions() {
+	for _, live := range glanced(ctx, c) {
 		addr := live.Addr
 		if live.Name != s.User {
 			shared[addr] = true
@@ -111,7 +115,7 @@ func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
 		}
 		also := s
 		also.User, also.Net = chat.Name{}, netip.PrefixFrom(addr, addr.BitLen())
-		if err := c.may(banOf(c, also)); err != nil {
+		if err := c.may(banOf(ctx, c, also)); err != nil {
 			c.Notef("%s was not banned: %v.", addr, err)
 			continue
 		}
@@ -122,12 +126,12 @@ func addressesOf(c *Call, s chat.Sanction) []chat.Sanction {
 
 // banOne bans, and says what came of it.
 func banOne(ctx context.Context, c *Call, s chat.Sanction) error {
-	before := c.Live.Ended()
-	if err := c.decide(ctx, banOf(c, s)); err != nil {
+	ended, err := decideEnding(ctx, c, banOf(ctx, c, s))
+	if err != nil {
 		return err
 	}
 	c.Log.Info("ban", "on", s.Target(), "until", s.Until, "by", c.Account.Name, "source", c.Source)
-	c.Notef("%s is banned %s; %s ended.", s.Target(), s.Lasts(), text.Count(c.Live.Ended()-before, "session"))
+	c.Notef("%s is banned %s; %s ended.", s.Target(), s.Lasts(), text.Count(ended, "session"))
 	return nil
 }
 
@@ -328,11 +332,11 @@ func allowEdit(name, brief string, intent func(target string) chat.Intent) *Comm
 
 // changeAllowlist changes the list, and prints how many sessions ended because of it.
 func changeAllowlist(ctx context.Context, c *Call, in chat.Intent) error {
-	before := c.Live.Ended()
-	if err := c.decide(ctx, in); err != nil {
+	ended, err := decideEnding(ctx, c, in)
+	if err != nil {
 		return err
 	}
-	c.Notef("Done; %s ended.", text.Count(c.Live.Ended()-before, "session"))
+	c.Notef("Done; %s ended.", text.Count(ended, "session"))
 	return nil
 }
 

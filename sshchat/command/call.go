@@ -48,10 +48,11 @@ type Call struct {
 	// Notification is how the session's terminal shows notifications, as "OSC 9"; empty if it is not known to.
 	Notification string
 
-	opened    int  // bytes of unlocked history that were read and not paid for
-	unwritten int  // refusals before this one that the audit log does not have
-	recorded  bool // the audit log has a line: it was stored with what was decided
-	warned    bool // it was warned that messages are sealed to nobody
+	opened    int           // bytes of unlocked history that were read and not paid for
+	unwritten int           // refusals before this one that the audit log does not have
+	recorded  bool          // the audit log has a line: it was stored with what was decided
+	sessions  []LiveSession // as glanced found them; nil: it did not look
+	warned    bool          // it was warned that messages are sealed to nobody
 }
 
 // Unlocked is the part of a session that holds what is unlocked of a room's history.
@@ -294,9 +295,61 @@ func (c *Call) zone() *time.Location {
 	return c.Session.Zone()
 }
 
-// decide submits the caller's intent. When it returns nil the decision holds everywhere, and the command's line in the
-// audit log, if any, is written.
+// decide submits the caller's intent. When it returns nil the decision holds everywhere, but for nodes that it says did not answer, and
+// the command's line in the audit log, if any, is written.
 func (c *Call) decide(ctx context.Context, in chat.Intent) error {
+	_, err := decideEnding(ctx, c, in)
+	return err
+}
+
+// decideEnding is decide, which also returns how many sessions have ended by it.
+func decideEnding(ctx context.Context, c *Call, in chat.Intent) (ended int, err error) {
+	before, after := c.Hub.View(), c.Hub.Applied()
+	if err := submit(ctx, c, in); err != nil {
+		return 0, err
+	}
+	if _, own := in.(chat.LeaveRoom); own { // who leaves a room may do so
+		return 0, nil
+	}
+	return settle(ctx, c, before, after), nil
+}
+
+// settle waits, if anything was taken from somebody since then, until no node serves who may no longer be served, and returns how many
+// sessions have ended. Nodes that do not answer are named.
+func settle(ctx context.Context, c *Call, before chat.View, after uint64) (ended int) {
+	if c.Live == nil || !c.Hub.View().TakesFrom(before) {
+		return 0
+	}
+	ended, silent := c.Live.Settle(ctx, after, c.Hub.Applied())
+	if len(silent) > 0 && ctx.Err() == nil {
+		c.Notef("No answer from %s. Until it knows of this, it lets nobody in and takes no messages;\n"+
+			"who is connected there may read for up to 30 seconds what was said before.", inWords("node", silent))
+	}
+	return ended
+}
+
+// renew is Caller.Renew, with a change that submits something, and waits for others after it: the session has what it has to prove then,
+// so that it is none of those that are waited for.
+func renew(ctx context.Context, c *Call, change func() (generation string, second bool, err error)) error {
+	before, after := c.Hub.View(), c.Hub.Applied()
+	err := c.Caller.Renew(change)
+	if err == nil {
+		settle(ctx, c, before, after)
+	}
+	return err
+}
+
+// inWords lists names of things: "node n2", or "nodes n2 and n3".
+func inWords(thing string, names []string) string {
+	if len(names) == 1 {
+		return thing + " " + names[0]
+	}
+	last := len(names) - 1
+	return thing + "s " + strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// submit is decide without waiting for others.
+func submit(ctx context.Context, c *Call, in chat.Intent) error {
 	var line *chat.AuditEntry
 	if c.Command.audited() && c.Services.Audit != nil && !c.recorded {
 		entry := c.act(nil)

@@ -315,7 +315,7 @@ var _ = add(&Command{
 			may = c.may(in) // it may have waited
 		}
 		if errors.Is(may, chat.ErrGeneral) { // and nothing else is against it
-			return endSessions(c, a, in.Why)
+			return endSessions(ctx, c, a, in.Why)
 		}
 		if err := c.decide(ctx, in); err != nil {
 			return err
@@ -331,9 +331,10 @@ var _ = add(&Command{
 })
 
 // endSessions ends the sessions of somebody whom the caller may kick from #general, which nobody can leave.
-func endSessions(c *Call, a chat.Account, why string) error {
+func endSessions(ctx context.Context, c *Call, a chat.Account, why string) error {
 	c.Log.Info("kick", "on", a.Name, "room", chat.General.String(), "by", c.Account.Name, "source", c.Source)
-	n := c.Live.End(endOf(a.ID), c.Account.Name.String()+" ended your session"+why+".")
+	n, silent := c.Live.End(ctx, a.ID, c.Account.Name.String()+" ended your session"+why+".")
+	noteSilent(c, silent, "sessions there go on")
 	if n == 0 {
 		return notFound("%s is not connected", a.Name)
 	}

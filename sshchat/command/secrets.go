@@ -52,10 +52,10 @@ func changePassword(ctx context.Context, c *Call) error {
 			}
 		}
 		return c.Caller.CheckPassword(func() error {
-			return c.Caller.Renew(func() (string, bool, error) {
+			return renew(ctx, c, func() (string, bool, error) {
 				in, err := c.Passwords.NewPassword(ctx, c.Account.ID, old, fresh)
 				if err == nil {
-					err = c.decide(ctx, in)
+					err = submit(ctx, c, in)
 				}
 				return c.Account.WithPassword(in.Recipient, in.Secret).Generation, c.Account.TOTP, err
 			})
@@ -139,10 +139,10 @@ var _ = add(&Command{
 				return err
 			}
 			question = "Code: "
-			return c.Caller.Renew(func() (string, bool, error) {
+			return renew(ctx, c, func() (string, bool, error) {
 				in, codes, err := c.SecondFactor.NewFactor(c.Account.ID, secret, code)
 				if err == nil {
-					recovery, err = codes, c.decide(ctx, in)
+					recovery, err = codes, submit(ctx, c, in)
 				}
 				return c.Account.Generation, true, err
 			})
@@ -207,8 +207,8 @@ var _ = add(&Command{
 		if err := provePassword(ctx, c, true); err != nil {
 			return err
 		}
-		err := c.Caller.Renew(func() (string, bool, error) {
-			return c.Account.Generation, false, c.decide(ctx, chat.SetFactor{ID: c.Account.ID})
+		err := renew(ctx, c, func() (string, bool, error) {
+			return c.Account.Generation, false, submit(ctx, c, chat.SetFactor{ID: c.Account.ID})
 		})
 		if err != nil {
 			return err

@@ -126,11 +126,14 @@ panics               sessions ended by a fault in the server`,
 
 var _ = add(&Command{
 	Name: "sessions", Brief: "list who is connected, and from where",
-	More: "With the kind of screen, how they logged in, since when, and their SSH client.\n--json also has the fingerprints of keys.",
-	UIs:  Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
-	Run: func(_ context.Context, c *Call) error {
+	More: "With the kind of screen, how they logged in, since when, in a cluster on which node, and their SSH client.\n" +
+		"--json also has the fingerprints of keys. Nodes that do not answer are named.",
+	UIs: Both, Effect: Reads, List: true, Role: chat.Admin, Words: 0, Flags: jsonFlag,
+	Run: func(ctx context.Context, c *Call) error {
 		var t table
-		for _, s := range c.Live.Sessions() {
+		list, silent := c.Live.Sessions(ctx)
+		defer noteSilent(c, silent, "sessions there are not listed")
+		for _, s := range list {
 			if c.json() {
 				c.printJSON(s)
 				continue
@@ -139,16 +142,37 @@ var _ = add(&Command{
 			if s.Key != "" {
 				by = "key"
 			}
-			t.row(s.Name.String(), shownAddr(s.Addr), s.UI, by, s.Since.In(c.zone()).Format("2006-01-02 15:04 MST"), strings.TrimPrefix(s.Client, "SSH-2.0-"))
+			row := []string{s.Name.String(), shownAddr(s.Addr), s.UI, by, s.Since.In(c.zone()).Format("2006-01-02 15:04 MST")}
+			if s.Node != "" {
+				row = append(row, s.Node)
+			}
+			t.row(append(row, strings.TrimPrefix(s.Client, "SSH-2.0-"))...)
 		}
 		t.print(c)
 		return nil
 	},
 })
 
-// endOf picks the sessions of one account.
-func endOf(id string) func(LiveSession) bool {
-	return func(s LiveSession) bool { return s.Account == id }
+// glance is how long a command that asks for the sessions only on its way waits for nodes.
+const glance = 500 * time.Millisecond
+
+// glanced lists all sessions as they are at the command's first look, as far as nodes answer at once. The others are named.
+func glanced(ctx context.Context, c *Call) []LiveSession {
+	if c.sessions == nil {
+		ctx, cancel := context.WithTimeout(ctx, glance)
+		defer cancel()
+		list, silent := c.Live.Sessions(ctx)
+		noteSilent(c, silent, "where people there are connected from is not known")
+		c.sessions = append([]LiveSession{}, list...)
+	}
+	return c.sessions
+}
+
+// noteSilent says which nodes did not answer, if any, and what that means.
+func noteSilent(c *Call, silent []string, so string) {
+	if len(silent) > 0 {
+		c.Notef("No answer from %s: %s.", inWords("node", silent), so)
+	}
 }
 
 const hostKeyNext = "next"
@@ -405,7 +429,9 @@ var _ = add(&Command{
 		if again, _ := c.Flags.GetBool("restart"); again {
 			return restart(ctx, c)
 		}
+		before, after := c.Hub.View(), c.Hub.Applied()
 		done, err := c.Services.Reload(ctx)
+		settle(ctx, c, before, after) // what was edited may end sessions, also if something else failed
 		for _, line := range done {
 			c.Notef("%s", line)
 		}

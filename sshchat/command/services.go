@@ -172,22 +172,25 @@ type Window struct {
 	Readable bool   `json:"readable"` // sealed to whoever asked
 }
 
-// Live lists and ends sessions.
+// Live lists and ends sessions: those of all nodes, if the server is one of a cluster. silent are then the nodes that did not answer.
 type Live interface {
 	// Sessions lists the open sessions of accounts, the oldest first.
-	Sessions() []LiveSession
-	// Figures are what the server has done since it started, and holds now.
+	Sessions(ctx context.Context) (list []LiveSession, silent []string)
+	// Figures are what this server has done since it started, and holds now.
 	Figures() []Figure
-	// Ended is how many sessions the server has ended so far because their login was not admitted any more.
-	Ended() int
-	// End ends the sessions that which picks, with words to each, and their connections. It returns how many,
+	// Settle waits until all batches up to that one are applied and the sessions have ended whose login is not admitted since: nothing
+	// more comes from them or goes to them. ended is how many were ended by the batches after the first up to the second. It waits
+	// for a few seconds at most, and not longer than ctx.
+	Settle(ctx context.Context, after, upTo uint64) (ended int, silent []string)
+	// End ends the sessions of an account, with words to each, and their connections. It returns how many,
 	// and does not wait for them.
-	End(which func(LiveSession) bool, why string) int
+	End(ctx context.Context, account, why string) (n int, silent []string)
 }
 
 // LiveSession is one open session, as a copy.
 type LiveSession struct {
-	Account string     `json:"-"` // its id
+	Node    string     `json:"node,omitempty"` // where it is; empty: there is no cluster
+	Account string     `json:"-"`              // its id
 	Name    chat.Name  `json:"name"`
 	Addr    netip.Addr `json:"address"`
 	Since   time.Time  `json:"since"`

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 // nobodyElse is Live where no session ends.
 type nobodyElse struct{ Live }
 
-func (nobodyElse) Ended() int { return 0 }
+func (nobodyElse) Settle(context.Context, uint64, uint64) (int, []string) { return 0, nil }
 
 // What cannot be undone is asked for once more: an account and a room that others are in by their name, as anything else by
 // yes or no. A wrong answer changes nothing.
