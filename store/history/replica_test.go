@@ -321,8 +321,8 @@ func TestReplicasAreEqual(t *testing.T) {
 		window          int
 		rotate          int64
 	}{
-		{"default windows", 64, powercut.Points(80, 1000), 0, int64(powercut.Points(64<<10, long))},
-		{"windows of 1", 12, powercut.Points(60, 400), 1, int64(powercut.Points(64<<10, long))},
+		{"default windows", 64, powercut.Points(30, 1000), 0, int64(powercut.Points(24<<10, long))},
+		{"windows of 1", 12, powercut.Points(20, 400), 1, int64(powercut.Points(24<<10, long))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -479,7 +479,7 @@ func TestReplicaCatchesUpAfterPowerCuts(t *testing.T) {
 		}
 	}
 	cuts := 0
-	for cuts < powercut.Points(500, 10_000) {
+	for cuts < powercut.Points(200, 10_000) {
 		n, lost := replay(false)
 		if lost > 0 {
 			t.Fatalf("seed %d: %d times a replica lost what it had taken", seed, lost)

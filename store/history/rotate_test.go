@@ -18,6 +18,7 @@ import (
 
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat"
+	"sshchat/store/durable/powercut"
 )
 
 // archiveFile is what is in the archive.
@@ -410,7 +411,7 @@ func TestReadersWhileItRotates(t *testing.T) {
 			}
 		})
 	}
-	p.sayMany(alice, 400)
+	p.sayMany(alice, powercut.Points(120, 400))
 	close(done)
 	readers.Wait()
 	if p.h.archived < 5 {

@@ -411,7 +411,7 @@ func (r *suiteRig) Close() error {
 // folders over one log.
 func TestJournalSuite(t *testing.T) {
 	t.Parallel()
-	races, onDisk := powercut.Points(50, 1000), powercut.Points(5, 20)
+	races, onDisk := powercut.Points(15, 1000), powercut.Points(2, 20)
 	if powercut.Race { // which takes ten times as long
 		races, onDisk = 50, 5
 	}
