@@ -244,13 +244,26 @@ func startCluster(t *testing.T, servers *natstest.Cluster, nodes int, flags ...s
 // startClusterOf is startCluster with another build of the program.
 func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nodes int, flags ...string) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, program: program, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(servers.MonitorURLs(), ",")}}
-	first := startServer(t, "", flags...)
+	folders := make([]string, nodes)
+	for i := range folders {
+		folders[i] = filepath.Join(t.TempDir(), "data")
+	}
+	c := makeCluster(t, servers, servers.MonitorURLs(), folders, flags...)
+	c.program = program
+	for i, data := range folders {
+		c.nodes = append(c.nodes, c.start(data, i+1))
+	}
+	return c
+}
+
+// makeCluster makes the folders of a cluster's nodes, of which none runs. monitors are where the servers report about themselves.
+func makeCluster(t *testing.T, servers *natstest.Cluster, monitors, folders []string, flags ...string) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(monitors, ",")}}
+	first := startServer(t, folders[0], flags...)
 	first.stop()
 	c.must("cluster", "init", "--node", "n1", "--data", first.data, "--replicas", fmt.Sprint(servers.Len()))
-	folders := []string{first.data}
-	for i := 2; i <= nodes; i++ {
-		data := filepath.Join(t.TempDir(), "data")
+	for _, data := range folders[1:] {
 		if err := os.Mkdir(data, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -262,16 +275,12 @@ func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nod
 				t.Fatal(err)
 			}
 		}
-		folders = append(folders, data)
 	}
 	for i, data := range folders[1:] {
 		listed := strings.Fields(c.must("cluster", "node", "key", "--node", fmt.Sprint("n", i+2), "--data", data))
 		c.must("cluster", "node", "add", listed[0], listed[1], "--node", "n1", "--data", first.data)
 	}
 	c.flags = append(c.flags, flags...)
-	for i, data := range folders {
-		c.nodes = append(c.nodes, c.start(data, i+1))
-	}
 	return c
 }
 
