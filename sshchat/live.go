@@ -199,12 +199,12 @@ type onFence struct{ *Server }
 
 func (s onFence) Begins() {
 	s.log.Warn("the chat's log cannot be reached: read-only")
-	s.services.Hub.Announce(text.Sprintf("Read-only: this server cannot reach the chat's log. What you send waits."))
+	s.services.Hub.AnnounceHere(text.Sprintf("Read-only: this server cannot reach the chat's log. What you send waits."))
 }
 
 func (s onFence) Ends() {
 	s.log.Info("the chat's log can be reached again")
-	s.services.Hub.Announce(text.Sprintf("The chat's log can be reached again."))
+	s.services.Hub.AnnounceHere(text.Sprintf("The chat's log can be reached again."))
 }
 
 func (s onFence) Lasts(fenced time.Duration) {

@@ -22,6 +22,7 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/cluster"
+	"sshchat/sshchat/cluster/online"
 	"sshchat/sshchat/cluster/servers"
 	"sshchat/sshchat/cluster/sessions"
 	"sshchat/sshchat/command"
@@ -252,6 +253,7 @@ type node struct {
 	check  func(context.Context) error // of the NATS servers' settings
 	log    *slog.Logger
 	unsafe atomic.Pointer[chat.Refusal] // why the NATS servers may lose what is said; nil: they do not
+	online *online.Exchange             // nil: this is not a server, but a command
 	stop   context.CancelFunc
 	ended  chan struct{} // closed when Run has returned
 }
@@ -323,6 +325,9 @@ func (n *node) run() {
 		}
 	}()
 	go every(ctx, checkServersEvery, func() { n.checkServers(ctx) })
+	if n.online != nil {
+		go n.online.Run(ctx)
+	}
 }
 
 // stopping has the hub end soon, also if the NATS servers do not take what it orders.
@@ -392,6 +397,7 @@ func (n *node) equip(ctx context.Context, services *command.Services, local sign
 	services.Audit = local
 	if n != nil {
 		services.Audit, services.Fence, services.Cluster = local.share(ctx, services.Hub, n.log), fence.New(n), n
+		n.online = online.New(services.Hub, n.Others, n.log)
 	}
 }
 

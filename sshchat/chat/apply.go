@@ -17,6 +17,7 @@ func (h *sequencer) apply(b Batch) error {
 	}
 	h.show(b.Events)
 	h.shown.Store(b.N)
+	h.showWaiting()
 	for _, a := range b.Answers {
 		h.complete(a, b.Events)
 	}

@@ -9,14 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sshchat/sshchat/text"
-
 	"golang.org/x/text/unicode/norm"
 )
 
 // directory is the rooms and the people, and what they are shown.
 type directory struct {
 	marks   Marks         // nil: they are forgotten with the hub
+	others  Others        // nil: there are none
 	members atomic.Uint64 // another number whenever somebody enters or leaves a room; written with mu held
 
 	mu     sync.RWMutex
@@ -29,14 +28,16 @@ type directory struct {
 
 // person is what the hub knows of somebody. The fields are guarded by the hub's mu unless it is said otherwise.
 type person struct {
-	log       *Log                // what only this person sees: DM notices, joined, parted, marked, private notices
-	rooms     map[RoomName]uint64 // the place in the order from which on each is theirs; 0 is since ever
-	marks     readMarks           // locks for itself
-	sessions  int                 // open ones
-	terminals int                 // of these, the ones at a terminal
-	debt      debt                // for changes that cost others
-	reports   debt                // for reports
-	away      *absence            // nil: none was given
+	log       *Log                  // what only this person sees: DM notices, joined, parted, marked, private notices
+	rooms     map[RoomName]uint64   // the place in the order from which on each is theirs; 0 is since ever
+	marks     readMarks             // locks for itself
+	sessions  int                   // open ones, on this node
+	terminals int                   // of these, the ones at a terminal
+	elsewhere map[string]Attendance // on other nodes, by their names; nil: none
+	absence   Absence
+	said      bool // of which this node was the first to know
+	debt      debt // for changes that cost others
+	reports   debt // for reports
 }
 
 // addRoom is called with mu held, or before the hub is shared.
@@ -233,7 +234,7 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	people := make([]Presence, 0, len(r.members))
 	for n := range r.members {
 		p := h.people[n]
-		people = append(people, Presence{Name: n, Online: p != nil && p.sessions > 0, Away: p != nil && p.away != nil})
+		people = append(people, Presence{Name: n, Online: p != nil && p.online(), Away: p != nil && p.away().Away})
 	}
 	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
 	return people, nil
@@ -271,32 +272,11 @@ func (h *directory) Last(me Name, room RoomName) (Message, bool) {
 func (h *directory) addDirect(name RoomName) *Room {
 	r := h.addRoom(name, nil, 0)
 	for name := range r.members {
-		if h.people[name].sessions > 0 {
+		if h.people[name].online() {
 			r.online++
 		}
 	}
 	return r
-}
-
-// Announce shows a notice to everyone online. It is not stored.
-func (h *directory) Announce(text Text) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, p := range h.people {
-		if p.sessions > 0 {
-			h.appendNotice(p.log, Message{Kind: Notice, Text: text})
-		}
-	}
-}
-
-// NotifyUser shows a notice to one person. It is not stored.
-func (h *directory) NotifyUser(name Name, format string, args ...any) {
-	h.mu.RLock()
-	p := h.people[name]
-	h.mu.RUnlock()
-	if p != nil {
-		h.appendNotice(p.log, Message{Kind: Notice, Text: text.Sprintf(format, args...)})
-	}
 }
 
 // RoomView is a room as admins see it. What it refers to is shared and must not be changed.

@@ -31,7 +31,7 @@ type Config struct {
 func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
-		presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1)}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
+		notices: &notices{presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1), met: make(map[string]bool)}}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
 		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}

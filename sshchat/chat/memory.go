@@ -31,6 +31,7 @@ type idleRoom struct {
 // calls it between two batches, so that no pending edit or deletion refers to a released message.
 func (h *sequencer) releaseIdle(now time.Time) {
 	h.trimRestored(now)
+	h.trimDeserted(now)
 	idle := make(idleRooms, len(h.idle))
 	for _, r := range h.emptyDirect() {
 		at := idleRoom{now, r.Log.Last()}
@@ -337,7 +338,7 @@ func (l *Log) restore(m RoomMemory) {
 	l.evict(l.lines, LogBytes)
 }
 
-// restoredIdle is how long rooms keep all that they held before a restart, also while nobody is in them.
+// restoredIdle is how long rooms keep all that they held before a restart, or before another node's end, also while nobody is in them.
 const restoredIdle = 10 * time.Minute
 
 // trimRestored has rooms into which nobody came back after a restart let go of most of their tail, once.
@@ -359,6 +360,22 @@ func (h *sequencer) trimRestored(now time.Time) {
 	defer h.mu.RUnlock()
 	for _, r := range h.rooms {
 		if r.online == 0 && r.Log.holds() {
+			r.Log.Trim()
+		}
+	}
+}
+
+// trimDeserted has rooms let go of most of their tail that were in use on other nodes alone, and are no longer.
+func (h *directory) trimDeserted(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.rooms {
+		switch {
+		case r.deserted.IsZero():
+		case r.online > 0:
+			r.deserted = time.Time{}
+		case now.Sub(r.deserted) >= restoredIdle:
+			r.deserted = time.Time{}
 			r.Log.Trim()
 		}
 	}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,73 +29,223 @@ type presence struct {
 	*directory
 	presenceChanged chan struct{} // holds one token while presence changes are pending
 	keeps           atomic.Int32  // reasons for which rooms that people leave keep all that they hold
+
+	met   map[string]bool // guarded by mu; other nodes that were heard of
+	meets bool            // guarded by mu; somebody is noted who was online before their node was heard of
 }
 
+// Attendance is how somebody is online on one node of the chat. A chat that is alone has one.
+type Attendance struct {
+	Name     Name
+	Online   bool    // a session is open there
+	Terminal bool    // one on a terminal
+	Absence  Absence // the last that they said, as that node knows it
+}
+
+// Absence is what somebody said on leaving the keyboard, or on coming back. It is in memory only.
+type Absence struct {
+	Away    bool
+	Why     Text // may be empty
+	Since   time.Time
+	Version uint64 // of what the person said on any node the highest is the last; 0: nothing
+}
+
+// follows reports whether a was said after b. Of what was said on two nodes at once, all of them choose the same.
+func (a Absence) follows(b Absence) bool {
+	if a.Version != b.Version {
+		return a.Version > b.Version
+	}
+	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Why.String(), b.Why.String())) > 0
+}
+
+// Others are the other hubs of the chat, as a hub knows them. Its methods must return at once, and must not call the hub.
+type Others interface {
+	// Changed notes that what Attendance returns of somebody has changed.
+	Changed(name Name)
+	// Announce has a notice be shown on each of them.
+	Announce(n Announcement)
+}
+
+// Tell has the others learn who is online here, and what is not in batches. Call it before Run.
+func (h *presence) Tell(others Others) { h.others = others }
+
 // SessionOpened notes that a session of name has opened on a terminal. Each call needs one of SessionClosed.
-func (h *presence) SessionOpened(name Name) { h.opened(name, true) }
+func (h *presence) SessionOpened(name Name) { h.opened(name, 1) }
 
 // SessionClosed notes that a session of name has ended. Rooms in which nobody is online release most of their log.
-func (h *presence) SessionClosed(name Name) { h.closed(name, true) }
+func (h *presence) SessionClosed(name Name) { h.closed(name, 1) }
 
 // ProgramOpened is SessionOpened for a program, which may come and go with every line: its user is online, and no room is
 // shown that they joined or left.
-func (h *presence) ProgramOpened(name Name) { h.opened(name, false) }
+func (h *presence) ProgramOpened(name Name) { h.opened(name, 0) }
 
 // ProgramClosed is SessionClosed for a program.
-func (h *presence) ProgramClosed(name Name) { h.closed(name, false) }
+func (h *presence) ProgramClosed(name Name) { h.closed(name, 0) }
 
-func (h *presence) opened(name Name, terminal bool) {
+func (h *presence) opened(name Name, terminals int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.person(name)
-	p.sessions++
-	if terminal {
-		p.terminals++
-	}
-	for room := range p.rooms {
-		r := h.rooms[room]
-		if p.sessions == 1 {
-			r.online++
-			r.roster.changed()
+	h.attend(name, func(p *person) {
+		if !p.online() && p.absence.Version > 0 { // who comes back is back, also for nodes that do not know yet that they were gone
+			p.absence, p.said = Absence{Version: p.absence.Version + 1}, true
 		}
-		if terminal && p.terminals == 1 {
-			h.notePresence(r, name, true)
-		}
-	}
+		p.sessions++
+		p.terminals += terminals
+	})
 }
 
-func (h *presence) closed(name Name, terminal bool) {
+func (h *presence) closed(name Name, terminals int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.attend(name, func(p *person) {
+		p.sessions--
+		p.terminals -= terminals
+	})
+}
+
+// attend makes a change of where somebody is, and has their rooms and the other nodes know. Called with mu held for writing.
+func (h *presence) attend(name Name, change func(*person)) {
 	p := h.person(name)
-	p.sessions--
-	if terminal {
-		p.terminals--
+	here, online, terminal, away := p.here(), p.online(), p.atTerminal(), p.away()
+	change(p)
+	if is := p.here(); is != here && h.others != nil {
+		h.others.Changed(name)
 	}
-	if p.sessions == 0 {
-		p.away = nil // who comes back is back
-	}
+	comes, goes, says := p.online() && !online, online && !p.online(), p.away() != away
 	for room := range p.rooms {
 		r := h.rooms[room]
-		if terminal && p.terminals == 0 {
-			h.notePresence(r, name, false)
+		if is := p.atTerminal(); is != terminal || is && h.meets {
+			h.notePresence(r, name, is)
 		}
-		if p.sessions > 0 {
-			continue
+		switch {
+		case comes:
+			r.online++
+		case goes:
+			r.online--
 		}
-		r.roster.changed()
-		if r.online--; r.online == 0 && h.keeps.Load() == 0 {
+		if comes || goes || says {
+			r.roster.changed()
+		}
+		switch {
+		case !goes || r.online > 0:
+		case !here.Online: // their node may have ended, and they come back to this one
+			r.deserted = time.Now()
+		case h.keeps.Load() == 0:
 			r.Log.Trim()
 		}
 	}
+	if says && p.sessions > 0 {
+		h.appendNotice(p.log, Message{Kind: Changed})
+	}
 }
 
-// Online reports whether a session of name is open.
+// here is how the person is online on this node, with what other nodes may not know of their absence.
+func (p *person) here() Attendance {
+	a := Attendance{Online: p.sessions > 0, Terminal: p.terminals > 0}
+	if a.Online || p.said {
+		a.Absence = p.absence
+	}
+	return a
+}
+
+// online reports whether a session of the person is open on any node.
+func (p *person) online() bool {
+	for _, a := range p.elsewhere {
+		if a.Online {
+			return true
+		}
+	}
+	return p.sessions > 0
+}
+
+// atTerminal reports whether one is open on a terminal.
+func (p *person) atTerminal() bool {
+	for _, a := range p.elsewhere {
+		if a.Terminal {
+			return true
+		}
+	}
+	return p.terminals > 0
+}
+
+// away is what the person said on leaving; zero if they are not away, or offline.
+func (p *person) away() Absence {
+	if !p.absence.Away || !p.online() {
+		return Absence{}
+	}
+	return p.absence
+}
+
+// Online reports whether a session of name is open, on any node.
 func (h *presence) Online(name Name) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	p := h.people[name]
-	return p != nil && p.sessions > 0
+	return p != nil && p.online()
+}
+
+// Attendance returns how people are online on this node, for the others: each of those who are named, or everyone if names is nil.
+func (h *presence) Attendance(names []Name) (people []Attendance) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	add := func(name Name, p *person) {
+		a := p.here()
+		if a.Name = name; names != nil || a != (Attendance{Name: name}) {
+			people = append(people, a)
+		}
+	}
+	if names == nil {
+		for name, p := range h.people {
+			add(name, p)
+		}
+	}
+	for _, name := range names {
+		if p := h.people[name]; p != nil {
+			add(name, p)
+		}
+	}
+	return people
+}
+
+// Elsewhere notes how people are online on another node: only those who are named are to be changed, or, if all is set, nobody else
+// is. A node that is gone has nobody. What somebody said of their absence stays. Those who are online when this node hears of another for
+// the first time have joined before.
+func (h *presence) Elsewhere(node string, all bool, people []Attendance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	named := make(map[Name]bool, len(people))
+	first := all && !h.met[node]
+	if all {
+		h.met[node] = true
+	}
+	for _, a := range people {
+		named[a.Name], h.meets = true, first && a.Terminal
+		h.attend(a.Name, func(p *person) { p.attends(node, a) })
+	}
+	h.meets = false
+	if !all {
+		return
+	}
+	for name, p := range h.people {
+		if _, is := p.elsewhere[node]; is && !named[name] {
+			h.attend(name, func(p *person) { p.attends(node, Attendance{}) })
+		}
+	}
+}
+
+// attends notes how the person is online on another node.
+func (p *person) attends(node string, a Attendance) {
+	if a.Absence.follows(p.absence) {
+		p.absence, p.said = a.Absence, false
+	}
+	if !a.Online {
+		delete(p.elsewhere, node)
+		return
+	}
+	if p.elsewhere == nil {
+		p.elsewhere = make(map[string]Attendance)
+	}
+	p.elsewhere[node] = a
 }
 
 // notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel
@@ -103,8 +254,8 @@ func (h *presence) notePresence(r *Room, name Name, joined bool) {
 	if r.Name.IsDirect() {
 		return
 	}
-	if before, pending := r.presence[name]; pending && before.joined != joined {
-		delete(r.presence, name)
+	if before, pending := r.presence[name]; pending && before.joined != joined || h.meets {
+		delete(r.presence, name) // if this node has just started, others have shown it long ago
 		return
 	}
 	r.presence[name] = presenceChange{joined, time.Now()}
@@ -171,16 +322,6 @@ func (h *directory) showJoin(r *Room, name Name) {
 	h.appendPresence(r, in, nil)
 }
 
-// NotifyRemoval is NotifyRoom for the removal of somebody: they are not shown as having left as well.
-func (h *directory) NotifyRemoval(by, name Name, room RoomName, format string, args ...any) {
-	h.mu.Lock()
-	if r := h.rooms[room]; r != nil && !r.joinPending(name) {
-		delete(r.presence, name)
-	}
-	h.mu.Unlock()
-	h.NotifyRoom(by, room, format, args...)
-}
-
 // presenceText is "alice and bob joined; carol left".
 func presenceText(in, out []Name) string {
 	var parts []string
@@ -213,7 +354,7 @@ func nameList(names []Name) string {
 func (h *presence) addMember(r *Room, name Name, since uint64) {
 	p := h.person(name)
 	r.members[name] = min(since, r.Log.Last()+1) // earlier messages of the same batch may not have been stored
-	if p.sessions > 0 {
+	if p.online() {
 		r.online++
 	}
 	p.rooms[r.Name] = h.appendNotice(p.log, Message{Room: r.Name, Kind: Joined})
@@ -232,40 +373,35 @@ func (h *presence) removeMember(r *Room, name Name) {
 	delete(p.rooms, r.Name)
 	h.members.Add(1)
 	r.roster.changed()
-	if p.sessions > 0 {
+	if p.online() {
 		r.online--
 	}
 	h.appendNotice(p.log, Message{Room: r.Name, Kind: Parted})
 	h.notePresence(r, name, false)
 }
 
-// absence is what somebody said on leaving the keyboard. It is in memory only.
-type absence struct {
-	why   Text // may be empty
-	since time.Time
-}
-
 // SetAway notes that me, whose sessions stay open, is not there to read, until Back or the end of the last of them.
 // Where none is open it does nothing. All of me's sessions hear of it, as Changed.
-func (h *presence) SetAway(me Name, why Text) { h.setAway(me, &absence{why, now()}) }
+func (h *presence) SetAway(me Name, why Text) {
+	h.setAway(me, Absence{Away: true, Why: why, Since: now()})
+}
 
 // ClearAway ends what SetAway began. It reports whether me was away.
-func (h *presence) ClearAway(me Name) bool { return h.setAway(me, nil) }
+func (h *presence) ClearAway(me Name) bool { return h.setAway(me, Absence{}) }
 
 // setAway reports whether me was away before.
-func (h *presence) setAway(me Name, a *absence) (was bool) {
+func (h *presence) setAway(me Name, a Absence) (was bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.people[me]
-	if p == nil || p.sessions == 0 || p.away == nil && a == nil {
+	if p == nil {
 		return false
 	}
-	was = p.away != nil
-	p.away = a
-	for room := range p.rooms {
-		h.rooms[room].roster.changed()
+	was = p.away().Away
+	if p.online() && (was || a.Away) {
+		a.Version = p.absence.Version + 1
+		h.attend(me, func(p *person) { p.absence, p.said = a, true })
 	}
-	h.appendNotice(p.log, Message{Kind: Changed})
 	return was
 }
 
@@ -273,8 +409,9 @@ func (h *presence) setAway(me Name, a *absence) (was bool) {
 func (h *presence) Away(name Name) (why Text, since time.Time, away bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if p := h.people[name]; p != nil && p.away != nil {
-		return p.away.why, p.away.since, true
+	if p := h.people[name]; p != nil {
+		a := p.away()
+		return a.Why, a.Since, a.Away
 	}
 	return Text{}, time.Time{}, false
 }
@@ -317,9 +454,9 @@ func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
 	var online, away, offline []Presence
 	for n := range r.members {
 		switch p := people[n]; {
-		case p == nil || p.sessions == 0:
+		case p == nil || !p.online():
 			offline = append(offline, Presence{Name: n})
-		case p.away != nil:
+		case p.away().Away:
 			away = append(away, Presence{Name: n, Online: true, Away: true})
 		default:
 			online = append(online, Presence{Name: n, Online: true})

@@ -22,7 +22,7 @@ const (
 // sequencer brings all that is wanted into one order, messages and decisions alike: it checks each request at its place,
 // appends what is allowed to the journal, batch by batch, and applies what comes out of it.
 type sequencer struct {
-	*presence
+	*notices
 	journal       Journal
 	log           *slog.Logger
 	clock         func() Moment
@@ -37,7 +37,6 @@ type sequencer struct {
 	ended         func()          // ends running
 	posted        atomic.Int64    // messages shown since the start
 	setBack       atomic.Int64    // times that the clock was set back
-	shown         atomic.Uint64   // the last batch that is applied
 	followers     []func(before, after View)
 	counter       Counter                    // of attempts; nil: they are counted elsewhere
 	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
@@ -286,7 +285,7 @@ func (h *sequencer) Run(ctx context.Context) error {
 
 // dying notifies everyone why Run ends.
 func (h *sequencer) dying(err error) error {
-	h.Announce(text.Sprintf("The server can no longer store messages and is stopping. Everything you see above is stored."))
+	h.AnnounceHere(text.Sprintf("The server can no longer store messages and is stopping. Everything you see above is stored."))
 	return err
 }
 
