@@ -98,7 +98,9 @@ func (t *texts) follow(n *Node, of term) {
 	t.mu.Unlock()
 	go func() {
 		for of.lasts.Err() == nil {
-			b, err := n.peers.Call(of.lasts, of.node, callChain, nil)
+			call, cancel := context.WithTimeout(of.lasts, answerTime) // a packet may be lost, and each batch waits for the key
+			b, err := n.peers.Call(call, of.node, callChain, nil)
+			cancel()
 			if err == nil {
 				err = t.join(of.epoch, b)
 			}

@@ -56,7 +56,7 @@ type result struct {
 // their callers have one.
 //
 // Errors: an *Error if the handler returned one; ErrNotListed, ErrUnknownKind, ErrBusy; ErrUnreachable, at once when nobody listens
-// under that name; ctx's error when no reply came in time, and then the request may have been done.
+// under that name; ErrReplyLost, or ctx's error when no reply came in time, and then the request may have been done.
 func (p *Peers) Call(ctx context.Context, node, kind string, request []byte) ([]byte, error) {
 	reply, err := p.call(ctx, node, kind, request)
 	var remote *Error
@@ -426,6 +426,10 @@ func (p *Peers) takeReply(l *link, h header, ad, sealed []byte, public string, l
 	}
 	if at.index == 0 && at.status == statusDuplicate {
 		return credit{}, nil // the reply to the first is on its way
+	}
+	if at.index == 0 && at.status == statusAnswered { // all that was sent before this has come
+		l.finish(c, nil, ErrReplyLost)
+		return credit{}, nil
 	}
 	if at.index == 0 {
 		c.reply = assembly{} // it was sent again to a node that restarted amid its reply

@@ -95,9 +95,10 @@ const (
 	statusError     = 1 // the handler's error; the data is its text
 	statusKind      = 2 // no handler for the kind
 	statusBusy      = 3
-	statusDuplicate = 4 // the call was received before, and is answered or being answered
+	statusDuplicate = 4 // the call was received before, and is being answered
 	statusLost      = 5 // a part of the request is missing
 	statusReply     = 6 // the reply is too long
+	statusAnswered  = 7 // the call was received before, and was answered, in a session that the caller may have lost
 )
 
 // part is what a packet holds once it is open.

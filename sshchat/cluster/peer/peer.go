@@ -71,6 +71,8 @@ var (
 	ErrUnknownKind = errors.New("the node does not know calls of this kind")
 	// ErrBusy is wrapped when the node handles too many calls of this one. The request was not done.
 	ErrBusy = errors.New("the node is busy")
+	// ErrReplyLost is wrapped when the request was done, and its reply was lost with the session in which it was sent.
+	ErrReplyLost = errors.New("the reply was lost")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("calls between nodes have ended")
 

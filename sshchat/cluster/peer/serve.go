@@ -23,7 +23,7 @@ type guest struct {
 	seen     seen                 // guarded by mu; the calls of that process
 	requests map[uint64]*assembly // guarded by mu; those whose parts have not all come
 	open     int                  // guarded by mu; bytes of them
-	running  int                  // guarded by mu; handlers
+	running  map[running]bool     // guarded by mu; calls whose handler or reply is under way
 	replies  map[uint64]*flow     // guarded by mu; those in parts, on their way
 }
 
@@ -33,6 +33,9 @@ type entering struct {
 	*session
 	instance uint64
 }
+
+// running names a call of a process.
+type running struct{ instance, call uint64 }
 
 // flow is how many parts of a reply have arrived.
 type flow struct {
@@ -88,7 +91,7 @@ func (p *Peers) guestOf(node string, create bool) *guest {
 	defer p.mu.Unlock()
 	g := p.guests[node]
 	if g == nil && create {
-		g = &guest{node: node, requests: make(map[uint64]*assembly), replies: make(map[uint64]*flow)}
+		g = &guest{node: node, requests: make(map[uint64]*assembly), running: make(map[running]bool), replies: make(map[uint64]*flow)}
 		p.guests[node] = g
 	}
 	return g
@@ -235,7 +238,10 @@ func (p *Peers) takePart(g *guest, at part) (do func()) {
 		if a != nil { // it is sent again, from the start
 			g.forget(at.call)
 		} else if !g.seen.take(at.call) {
-			return deny(statusDuplicate)
+			if g.running[running{instance, at.call}] {
+				return deny(statusDuplicate)
+			}
+			return deny(statusAnswered)
 		}
 		a = &assembly{begun: time.Now()}
 	}
@@ -264,13 +270,14 @@ func (p *Peers) takePart(g *guest, at part) (do func()) {
 	switch {
 	case f.f == nil:
 		return deny(statusKind)
-	case g.running == maxRunning:
+	case len(g.running) == maxRunning:
 		return deny(statusBusy)
 	}
-	g.running++
+	this := running{instance, at.call}
+	g.running[this] = true
 	return func() {
 		if !p.start(func() { p.serve(g, instance, f, a) }) {
-			g.done()
+			g.done(this)
 		}
 	}
 }
@@ -292,15 +299,16 @@ func (g *guest) sweep() {
 	}
 }
 
-func (g *guest) done() {
+// done notes that a call's reply was sent, or never will be.
+func (g *guest) done(this running) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running--
+	delete(g.running, this)
 }
 
 // serve calls a handler and sends its reply.
 func (p *Peers) serve(g *guest, instance uint64, f handler, a *assembly) {
-	defer g.done()
+	defer g.done(running{instance, a.first.call})
 	ctx, cancel := context.WithTimeout(p.ctx, min(a.first.wait, maxWait))
 	defer cancel()
 	reply, err := p.handle(ctx, f.f, g.node, a)

@@ -280,3 +280,38 @@ func TestSecretRepliesAreErased(t *testing.T) {
 		t.Errorf("left are %q", replies)
 	}
 }
+
+// A reply that was sent in a session, and comes when the caller has lost that, cannot be opened any more. The caller learns of it at once,
+// and does not wait until its time is over.
+func TestReplyLostWithItsSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.process("a")
+	b, did := r.counted("b")
+	mustPost(t, a, "b")
+	l, g := a.linkTo("b", false), b.guestOf("a", false)
+	result, hold := make(chan error, 1), make(chan struct{})
+	ctx := wait(t)
+	b.Handle("hold", func(context.Context, string, []byte) ([]byte, error) {
+		did.Add(1)
+		<-hold
+		return nil, nil
+	})
+	go func() {
+		_, err := a.Call(ctx, "b", "hold", nil)
+		result <- err
+	}()
+	waitFor(t, func() bool { return did.Load() == 2 })
+	l.mu.Lock() // the reply is not taken before the session is lost
+	close(hold)
+	waitFor(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.running) == 0 })
+	l.lose(l.session)
+	l.mu.Unlock()
+	if err := <-result; !errors.Is(err, ErrReplyLost) {
+		t.Errorf("a call whose reply was lost: %v", err)
+	}
+	if did.Load() != 2 {
+		t.Errorf("%d calls are done of 2", did.Load())
+	}
+	mustPost(t, a, "b")
+}
