@@ -321,6 +321,7 @@ func (s *Server) wrongPassword(c *conn, name chat.Name) {
 	c.charge(limit.AuthFail)
 	s.passwordsDelayed(c, name)
 	if s.services.Hub.Online(name) && s.attempts.NotifyDue(name) {
+		s.others.Tell(limit.Told{Event: limit.Notified, Name: name})
 		s.services.Hub.NotifyUser(name, "A wrong password was just tried for your account, from %s.", c.source)
 	}
 }

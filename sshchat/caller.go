@@ -84,12 +84,17 @@ func (who *caller) CountRegistration() (giveBack func(), err error) {
 	if why := newcomersWords(newcomers.Take(c.from, c.exempt)); why != "" {
 		return nil, &chat.Refusal{Code: chat.Failed, Text: why}
 	}
-	return func() { newcomers.GiveBack(c.from) }, nil
+	who.server.tell(limit.Registered, c.from)
+	return func() {
+		newcomers.GiveBack(c.from)
+		who.server.tell(limit.GivenBack, c.from)
+	}, nil
 }
 
 // MayClaim implements command.Caller.
 func (who *caller) MayClaim() error {
 	c := who.conn
+	who.server.tell(limit.Claimed, c.from)
 	if wait := who.server.claims.Take(c.from, time.Now()); wait > 0 && !c.exempt {
 		return &chat.Refusal{Code: chat.Failed, Text: "too many wrong codes came from your address; try again in " + approx(wait)}
 	}

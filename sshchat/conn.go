@@ -239,11 +239,16 @@ func (c *conn) charge(what limit.Offence) {
 	case !s.limits().Penalties || c.exempt || s.draining.Load():
 		return
 	case s.attempts.Known(c.from):
-		if what == limit.AuthFail && s.spared.Take(c.from, time.Now()) > 0 {
+		if what != limit.AuthFail {
+			return
+		}
+		s.tell(limit.Spared, c.from)
+		if s.spared.Take(c.from, time.Now()) > 0 {
 			s.recordEvent(chat.AuditEntry{Source: c.source, Do: "passwords wait", Text: "from there, but for those who have logged in from there"})
 		}
 		return
 	}
+	s.others.Tell(limit.Told{Event: limit.Offended, Source: netip.Prefix(c.from), Offence: what})
 	if begun := s.penalties.Add(c.from, what); begun > 0 {
 		s.log.Warn("source kept away", "source", c.source, "for", begun.Round(time.Second))
 		s.recordEvent(chat.AuditEntry{Source: c.source, Do: "kept away", Text: begun.Round(time.Second).String()})

@@ -45,7 +45,7 @@ type Config struct {
 	Passwords Passwords
 	Limits    Limits
 	Tallies   chat.Tallies // of passwords tried; nil: they are forgotten with the server
-	Shared    bool         // the hub shares its log with others, which count what is tried together; its journal keeps the Tallies
+	Others    Others       // servers that share the hub's log, whose journal keeps the Tallies; nil: the server is alone
 	Log       *slog.Logger
 }
 
@@ -74,7 +74,8 @@ type Server struct {
 	sessions     sync.WaitGroup // sessions that are running; begin adds, so that none is added while it is waited for
 
 	stats           counters
-	messages        *limit.RateLimiter[chat.Name] // what people say
+	messages        *limit.RateLimiter[chat.Name] // what people say here
+	paces           *limit.RateLimiter[chat.Name] // and on all servers that share the log, while this one orders it
 	commands        *limit.RateLimiter[chat.Name] // the commands they use
 	changes         *limit.RateLimiter[chat.Name] // those among them that the audit log records, of people without a role
 	denials         *limit.RateLimiter[chat.Name] // audit log lines about refusals to them
@@ -98,7 +99,11 @@ func (s *Server) view() chat.View { return s.services.Hub.View() }
 // keepAttempts has passwords that are tried be counted with what is stored of them.
 func keepAttempts(s *Server, c *Config) {
 	switch {
-	case c.Shared:
+	case c.Others != nil:
+		s.shareWith(c.Others)
+		s.services.Hub.PaceBy(func(ctx context.Context, who chat.Name) error {
+			return s.paces.Wait(ctx, who, s.paces.Take(who, time.Now()))
+		})
 		s.attempts.Share(c.Tallies.Tallies(), s.services.Hub.Attempt)
 		s.services.Hub.CountBy(s.attempts)
 	case c.Tallies != nil:
@@ -112,7 +117,7 @@ func New(c Config) (*Server, error) {
 		hostKeys: c.HostKeys, services: c.Services, passwords: c.Passwords, log: c.Log,
 		conns: make(map[*conn]struct{}), lines: &view.Lines{},
 		liveSessions: liveSessions{decided: make(chan struct{}, 1), live: make(map[*caller]command.LiveSession)},
-		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), commands: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
+		messages:     limit.NewRateLimiter[chat.Name](c.Limits.Messages), paces: limit.NewRateLimiter[chat.Name](c.Limits.Messages), commands: limit.NewRateLimiter[chat.Name](c.Limits.Commands),
 		changes: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, changesAmongCommands)),
 		denials: limit.NewRateLimiter[chat.Name](among(c.Limits.Commands, denialsAmongCommands)), unwritten: make(map[chat.Name]int),
 		failureLog: newPacedLog(c.Log, time.Now), strangerLog: newPacedLog(c.Log, time.Now), sessionLog: newPacedLog(c.Log, time.Now), loginLog: newPacedLog(c.Log, time.Now), events: newEvents(c.Log, time.Now), strangerDenials: newEvents(c.Log, time.Now),
@@ -153,6 +158,7 @@ func (s *Server) SetLimits(l Limits) {
 	s.setLimits(l)
 	s.admission.SetLimits(l.AdmissionLimits)
 	s.messages.SetAllowance(l.Messages)
+	s.paces.SetAllowance(l.Messages)
 	s.commands.SetAllowance(l.Commands)
 	s.changes.SetAllowance(among(l.Commands, changesAmongCommands))
 	s.denials.SetAllowance(among(l.Commands, denialsAmongCommands))

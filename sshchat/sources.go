@@ -22,6 +22,7 @@ var _ command.Sources = (*Server)(nil)
 // sourceCounts are what is counted against sources, and the wrong passwords of names.
 type sourceCounts struct {
 	current *atomic.Pointer[Limits] // the limits of the server
+	others  *limit.Teller           // to the servers that count the same; nil: this one is alone
 
 	attempts   *limit.LoginAttempts
 	penalties  *limit.Penalties
@@ -105,7 +106,13 @@ var urgency = map[string]int{command.SourceRefused: 0, command.SourceDelayed: 1,
 
 // Forgive implements command.Sources.
 func (n *sourceCounts) Forgive(addr netip.Addr) bool {
-	from, now := limit.SourceOfAddr(addr), time.Now()
+	from := limit.SourceOfAddr(addr)
+	n.tell(limit.Forgiven, from)
+	return n.forgive(from)
+}
+
+func (n *sourceCounts) forgive(from limit.Source) bool {
+	now := time.Now()
 	any := n.penalties.Forgive(from)
 	for _, l := range []*limit.RateLimiter[limit.Source]{n.spared, n.keyQueries, n.claims} {
 		any = l.Forget(from, now) || any
@@ -147,4 +154,53 @@ func (n *sourceCounts) tryPassword(ctx context.Context, c *conn, name chat.Name)
 	ctx, cancel := context.WithTimeout(ctx, fence.Login)
 	defer cancel()
 	return n.attempts.Try(ctx, name, c.from)
+}
+
+// Others are the servers that share the hub's log with this one.
+type Others interface {
+	// Hear has f be given what Tell tells of a kind on another server. It may be called from several goroutines at once.
+	Hear(kind string, f func([]byte) error)
+	// Tell tells the others that are there now. It returns when each has answered, or does not; nothing is told twice.
+	Tell(kind string, b []byte)
+}
+
+// toldKind is the kind of what is counted by all servers.
+const toldKind = "counted"
+
+// shareWith has what is counted here be counted by the others as well, and what they count here.
+func (n *sourceCounts) shareWith(others Others) {
+	n.others = limit.NewTeller(func(b []byte) { others.Tell(toldKind, b) })
+	others.Hear(toldKind, func(b []byte) error {
+		all, err := limit.ReadTold(b)
+		for _, told := range all {
+			n.hear(told)
+		}
+		return err
+	})
+}
+
+// tell tells the others of a source.
+func (n *sourceCounts) tell(what limit.Event, from limit.Source) {
+	n.others.Tell(limit.Told{Event: what, Source: netip.Prefix(from)})
+}
+
+// hear counts what another server has counted.
+func (n *sourceCounts) hear(told limit.Told) {
+	from, now := limit.Source(told.Source), time.Now()
+	switch told.Event {
+	case limit.Offended:
+		n.penalties.Add(from, told.Offence)
+	case limit.Spared:
+		n.spared.Take(from, now)
+	case limit.Registered:
+		n.newcomers.Add(from)
+	case limit.GivenBack:
+		n.newcomers.GiveBack(from)
+	case limit.Claimed:
+		n.claims.Take(from, now)
+	case limit.Forgiven:
+		n.forgive(from)
+	case limit.Notified:
+		n.attempts.NotifyDue(told.Name)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,4 +146,67 @@ func TestAttackGuessesOnSeveralNodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// I do at three nodes what I may do so often at one: try passwords for anybody, make accounts, and talk. All nodes refuse my address after
+// as many as one server, and I say no more at all of them than at one. The control is somebody else, and another address.
+func TestAttackLimitsOnSeveralNodes(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Nodes, "use up the limits of an address and of a person at each node of a cluster")
+	c := startCluster(t, natstest.StartOne(t), 3, "--per-source-penalties=true", "--per-source-max-new-accounts", "3", "--message-burst", "5", "--message-rate", "0.01", "--max-sessions", "10")
+	alice := c.nodes[0].register("alice")
+	alice.must("claim " + c.nodes[0].claimCode())
+	counted := func(what, pattern string, none bool) {
+		t.Helper()
+		for _, s := range c.nodes {
+			admin := alice.at(s).login()
+			waitFor(t, what+" at each node", func() bool { return regexp.MustCompile(pattern).MatchString(admin.must("sources list")) != none })
+		}
+	}
+	kid := newSigner(t)
+	for i, s := range c.nodes {
+		register(t, s, fmt.Sprint("kid", i), kid, "127.0.0.5")
+	}
+	counted("accounts of an address", `(?m)^127\.0\.0\.5 .*\b3\b`, false)
+	for i, s := range c.nodes {
+		if _, errs, code := dialHome(t, s, fmt.Sprint("more", i), newSigner(t), "127.0.0.5").exec("register", ""); code != 1 || !strings.Contains(errs, "too many accounts were created from your address") {
+			t.Errorf("a fourth account, at node %d: exit %d, %s", i+1, code, errs)
+		}
+	}
+	register(t, c.nodes[1], "other", newSigner(t), "127.0.0.6") // the control
+
+	for i := range 4 {
+		if c.nodes[i%3].passwordFrom("127.0.0.3", "alice", "wrong but long enough") == nil {
+			t.Fatal("a wrong password is right")
+		}
+	}
+	counted("a penalty", `(?m)^127\.0\.0\.3 .*refused`, false)
+	for i, s := range c.nodes {
+		for ip, refused := range map[string]bool{"127.0.0.3": true, "127.0.0.4": false} {
+			err := s.loginFrom(ip, "alice", ssh.PublicKeys(alice.signer))
+			if (err != nil) != refused {
+				t.Errorf("from %s, at node %d: %v", ip, i+1, err)
+			}
+		}
+	}
+	alice.at(c.nodes[1]).login().must("sources forgive 127.0.0.3")
+	counted("no penalty", `(?m)^127\.0\.0\.3 .*refused`, true)
+
+	follows := alice.run("follow --json")
+	for i, s := range c.nodes {
+		kid := dialHome(t, s, "kid0", kid, "127.0.0.5")
+		for k := range 5 { // as many as the node takes by itself
+			kid.run(fmt.Sprintf("say general at node %d %d", i+1, k))
+		}
+	}
+	said := func() int { return strings.Count(follows.seen.String(), `"text":"at node `) }
+	waitFor(t, "five messages", func() bool { return said() >= 5 })
+	alice.must("say general so much for that") // the control
+	follows.sees("so much for that")
+	if n := said(); n != 5 {
+		t.Errorf("%d messages of 15 are said", n)
+	}
+	row.Tried("6 accounts, 4 passwords and 15 messages, at 3 nodes in turn")
+	row.Held("nodes tell each other what they count against an address, and the leader has the pace of a person: 3 accounts, then a refusal; refused at each node; 5 messages, and the others wait")
+	row.Control("another address and another person are served at each node")
 }

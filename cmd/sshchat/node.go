@@ -409,6 +409,30 @@ func (n *node) sessions(here *sshchat.Server) *sessions.Everywhere {
 	return sessions.New(here, n.Others, n.Status().Node)
 }
 
+// others are the other nodes as the server sees them; nil: there are none.
+func (n *node) others() sshchat.Others {
+	if n == nil {
+		return nil
+	}
+	return otherNodes{n.Node.Others}
+}
+
+// otherNodes implements sshchat.Others.
+type otherNodes struct{ *cluster.Others }
+
+// tellIn is how long a node has to take what it is told. One that needs longer does not know it.
+const tellIn = time.Second
+
+func (o otherNodes) Hear(kind string, f func([]byte) error) {
+	o.Handle(kind, func(_ context.Context, _ string, request []byte) ([]byte, error) { return nil, f(request) })
+}
+
+func (o otherNodes) Tell(kind string, b []byte) {
+	ctx, cancel := context.WithTimeout(context.Background(), tellIn)
+	defer cancel()
+	o.Ask(ctx, o.Alive(), kind, b)
+}
+
 // Nodes implements command.Cluster.
 func (n *node) Nodes() (all []command.NodeStatus) {
 	s := n.Status()

@@ -127,7 +127,7 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	services := newServices(s, st, hub, ring{keys}, logger)
 	node.equip(ctx, services, auditLog)
 	server, err := sshchat.New(sshchat.Config{
-		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Shared: node != nil, Log: logger,
+		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Others: node.others(), Log: logger,
 	})
 	if err != nil {
 		return err

@@ -166,6 +166,10 @@ func (h *Hub) Attempt(ctx context.Context, a Attempt) error {
 	return h.submit(ctx, req)
 }
 
+// PaceBy has what people say be ordered once pace has returned for its author, who may say it on several hubs at once; that is for the
+// hub that leads, and not asked where there is no Leader. The error is that of ctx. Call it before Run.
+func (h *Hub) PaceBy(pace func(ctx context.Context, who Name) error) { h.pace = pace }
+
 // Answers returns nil when Run has come to take the next request: what it does is neither stuck nor waiting for a disk that does
 // not answer. Errors: ctx's, or ErrStopping if Run has ended.
 func (h *Hub) Answers(ctx context.Context) error {

@@ -38,8 +38,9 @@ type sequencer struct {
 	posted        atomic.Int64    // messages shown since the start
 	setBack       atomic.Int64    // times that the clock was set back
 	followers     []func(before, after View)
-	counter       Counter                    // of attempts; nil: they are counted elsewhere
-	reseal        func(people map[Name]bool) // seals new messages in their rooms to their present keys, in the background
+	counter       Counter                                   // of attempts; nil: they are counted elsewhere
+	pace          func(ctx context.Context, who Name) error // waits for it; nil: everybody says what they like
+	reseal        func(people map[Name]bool)                // seals new messages in their rooms to their present keys, in the background
 
 	// Owned by Run:
 
@@ -185,6 +186,9 @@ func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 			return nil, err
 		}
 	}
+	if err := h.keepPace(ctx, &r); err != nil {
+		return nil, err
+	}
 	req := &request{Request: r, others: true, done: make(chan struct{})}
 	err := h.enqueue(ctx, req)
 	if err == nil {
@@ -210,6 +214,28 @@ func (r *Request) delays() (room RoomName, change Change) {
 		}
 	}
 	return room, NoChange
+}
+
+// paceWait is how long a message waits here for its author's pace. Then it is sent again, if its author is still there.
+const paceWait = time.Second
+
+// keepPace waits until somebody may say something, on whichever hub. Errors: ErrNoAnswer, after paceWait.
+func (h *sequencer) keepPace(ctx context.Context, r *Request) error {
+	if h.pace == nil || !r.says() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, paceWait)
+	defer cancel()
+	if err := h.pace(ctx, r.Who.Name); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	return nil
+}
+
+// says reports whether the request is something that a person says. A report is one thing said to several.
+func (r *Request) says() bool {
+	post, is := r.Intent.(Post)
+	return is && post.Kind != Delete && !post.Report
 }
 
 // answered waits for the answer to a request that is on its way.

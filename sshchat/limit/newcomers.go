@@ -114,6 +114,19 @@ func (n *Newcomers) Take(from Source, exempt bool) (wait time.Duration, bySource
 	if wait, bySource = n.wait(from, exempt, now); wait > 0 {
 		return wait, bySource
 	}
+	n.add(from, now)
+	return 0, false
+}
+
+// Add counts an account that another server lets be made.
+func (n *Newcomers) Add(from Source) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.add(from, n.now())
+}
+
+// add is called with mu held.
+func (n *Newcomers) add(from Source, now time.Time) {
 	n.made = append(n.made, now)
 	for s, times := range n.by {
 		if n.by[s] = since(times, now.Add(-newcomersSource)); len(n.by[s]) == 0 {
@@ -121,7 +134,6 @@ func (n *Newcomers) Take(from Source, exempt bool) (wait time.Duration, bySource
 		}
 	}
 	n.by[from] = append(n.by[from], now)
-	return 0, false
 }
 
 // GiveBack is called for an account that Take counted and that was not made.
