@@ -186,7 +186,7 @@ func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 			return nil, err
 		}
 	}
-	if err := h.keepPace(ctx, &r); err != nil {
+	if err := keepPace(ctx, h, &r); err != nil {
 		return nil, err
 	}
 	req := &request{Request: r, others: true, done: make(chan struct{})}
@@ -220,7 +220,7 @@ func (r *Request) delays() (room RoomName, change Change) {
 const paceWait = time.Second
 
 // keepPace waits until somebody may say something, on whichever hub. Errors: ErrNoAnswer, after paceWait.
-func (h *sequencer) keepPace(ctx context.Context, r *Request) error {
+func keepPace(ctx context.Context, h *sequencer, r *Request) error {
 	if h.pace == nil || !r.says() {
 		return nil
 	}
