@@ -1,11 +1,15 @@
 package cluster
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +17,8 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
+	"sshchat/sshchat/limit"
+	"sshchat/sshchat/text"
 )
 
 // hashOf is the SHA-256 of a code.
@@ -170,4 +176,112 @@ func TestAttackTakenOnSeveralNodesAtOnce(t *testing.T) {
 	row.Tried("a step of a second factor, a recovery code, an invite, a name, each on three nodes, and two admins who demote each other, %d times", rounds)
 	row.Held("the leader checks each at its place in the log: had once each, and one admin stays")
 	row.Control("an invite with two uses is used twice")
+}
+
+// leader waits for a node that leads, and returns its index.
+func (r *rig) leader(t testing.TB) int {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for i, s := range r.sites {
+			if s.hub.Load() != nil && s.node.Here() {
+				return i
+			}
+		}
+	}
+	t.Fatal("no node leads")
+	return 0
+}
+
+// tally is what every node keeps of a name; it waits until they have applied the same.
+func (r *rig) tally(t testing.TB, name chat.Name) chat.Tally {
+	t.Helper()
+	var all []chat.Tally
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		all = nil
+		for _, s := range r.sites {
+			all = append(all, s.attempts.Tally(name))
+		}
+		if reflect.DeepEqual(all[0], all[1]) && reflect.DeepEqual(all[0], all[2]) {
+			return all[0]
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the nodes keep %+v", all)
+		}
+	}
+}
+
+// I try many passwords of one name at all nodes at the same moment, and the node that leads dies meanwhile: as many are looked at as on
+// one server. So it is once all nodes have died, and what each keeps is the same. The control is another name.
+func TestAttackGuessesAtOnceOnSeveralNodes(t *testing.T) {
+	t.Parallel()
+	row := attack.On(t, attack.Guessing, "many passwords at once at all nodes of a cluster, whose leader dies meanwhile")
+	rounds := 2
+	if journaltest.Long() {
+		rounds = 50
+	}
+	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
+	defer r.Close()
+	from := limit.SourceOfAddr(netip.MustParseAddr("192.0.2.1"))
+	const atEach = 20
+	for i := range rounds {
+		_, a := guest(t, fmt.Sprint("victim", i))
+		r.must(t, chat.TheServer, chat.CreateAccount{Account: a})
+		r.settled(t)
+		leads := r.leader(t)
+		var checked, unknown atomic.Int64
+		var ends sync.WaitGroup
+		try := func(g *limit.LoginAttempts) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			switch check, err := g.Try(ctx, a.Name, from); {
+			case err != nil:
+				unknown.Add(1)
+			case check:
+				checked.Add(1)
+			}
+		}
+		for k := range atEach {
+			for _, s := range r.sites {
+				g := s.attempts
+				ends.Go(func() { try(g) })
+			}
+			if k == 1 {
+				ends.Go(r.sites[leads].crash)
+			}
+		}
+		ends.Wait()
+		if err := r.startAll(r.sites[leads : leads+1]); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 1 {
+			if err := r.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := checked.Load()
+		for _, s := range r.sites {
+			try(s.attempts)
+		}
+		is := r.tally(t, a.Name)
+		if n := checked.Load(); is.Wrong != 5 || n > 5 || n+unknown.Load() < 5 || n != before {
+			t.Errorf("round %d: %d of %d are looked at, and %d after that; of %d it is not known; %+v", i, before, 3*atEach, n-before, unknown.Load(), is)
+		}
+	}
+	for range 5 { // the control
+		if check, err := r.sites[0].attempts.Try(t.Context(), mustName(t, "control"), from); !check || err != nil {
+			t.Errorf("the control: %v, %v", check, err)
+		}
+	}
+	row.Tried("%d at each of 3 nodes, the leader killed, then all nodes; %d times", atEach, rounds)
+	row.Held("a password is looked at once its count is in the log: 5 in all, whoever leads; all nodes keep the same")
+	row.Control("5 of another name are looked at")
+}
+
+func mustName(t testing.TB, s string) chat.Name {
+	t.Helper()
+	name, err := text.ParseName(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

@@ -17,6 +17,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
+	"sshchat/sshchat/limit"
 	"sshchat/sshchat/text"
 	"sshchat/store"
 	"sshchat/store/accounts"
@@ -42,6 +43,7 @@ type site struct {
 	audit    *audit.Log
 	marks    *markfile.Store
 	journal  *journal.Journal
+	attempts *limit.LoginAttempts // of which five are looked at
 	node     *Node
 	hub      atomic.Pointer[chat.Hub] // nil while the process is gone
 	stopHub  context.CancelFunc
@@ -69,7 +71,9 @@ func (s *site) open() (err error) {
 	if s.marks, err = markfile.Open(s.dir, markfile.Options{Log: s.log}); err != nil {
 		return err
 	}
-	s.journal, err = journal.New(s.accounts, s.history, s.audit, s.log)
+	if s.journal, err = journal.New(s.accounts, s.history, s.audit, s.log); err == nil {
+		s.journal.Tallies = s.marks
+	}
 	return err
 }
 
@@ -80,7 +84,7 @@ func (s *site) close() error {
 func (s *site) config() Config {
 	return Config{
 		Servers: s.servers.URLs(), NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
-		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Log: s.log.With("node", s.name), pace: &fast,
+		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: &fast,
 	}
 }
 
@@ -97,6 +101,9 @@ func (s *site) start() error {
 	c := chat.Config{State: s.accounts.View().State, Last: s.history.Last(), Clock: s.accounts.Moment, Log: s.log}
 	node.HubConfig(&c)
 	hub := chat.NewHub(c)
+	s.attempts = limit.NewLoginAttempts(time.Now, 5, 5)
+	s.attempts.Share(s.marks.Tallies(), hub.Attempt)
+	hub.CountBy(s.attempts)
 	node.Attach(hub)
 	s.hubEnded, s.ended = make(chan error, 1), make(chan error, 1)
 	s.stopHub = background(hub.Run, s.hubEnded)
