@@ -15,7 +15,6 @@ import (
 
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/cluster/natstest"
-	"sshchat/sshchat/text"
 )
 
 // startProcesses is startCluster with nodes that can be killed.
@@ -65,7 +64,7 @@ func tallyOf(t *testing.T, s *testServer, name string) (tally map[string]any) {
 	return state.Tallies[name]
 }
 
-// I try each password at another node, and go on while the node that leads is killed. It is one count: the same number is checked as on
+// I try each password, and each code of a second factor, at another node, and go on while the node that leads is killed. It is one count: the same number is checked as on
 // one server, and every node keeps the same of it. The owner gets in by key, and from where she always does. With the limits off the
 // right password is right everywhere.
 func TestAttackGuessesOnSeveralNodes(t *testing.T) {
@@ -85,6 +84,16 @@ func TestAttackGuessesOnSeveralNodes(t *testing.T) {
 			c.nodes[0].registerByPassword("paula")
 			key := newSigner(t)
 			c.nodes[1].byPasswordFrom("127.0.0.2", "paula", goodPassword).must("key add " + string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+			c.nodes[2].registerByPassword("tina")
+			_, recovery := secondFactor(t, c.nodes[2].byPasswordFrom("127.0.0.2", "tina", goodPassword).plain(100, 40))
+			for i := range 5 {
+				if c.nodes[i%3].loginFrom("127.0.0.3", "tina", interactive(goodPassword, "123456")) == nil {
+					t.Error("in by a guessed code")
+				}
+			}
+			if err := c.nodes[1].loginFrom("127.0.0.3", "tina", interactive(goodPassword, recovery[0])); (err == nil) != (flags == nil) {
+				t.Errorf("a good code after 5 wrong ones: %v", err)
+			}
 			tried, in := 0, 0
 			guess := func(password string) {
 				for { // a node that is killed answers nothing, and has counted it or not
@@ -121,16 +130,16 @@ func TestAttackGuessesOnSeveralNodes(t *testing.T) {
 				if in != 3 {
 					t.Errorf("the control: %d of 3 are in", in)
 				}
-				row.Control("the right one gets in at all three with the limits off")
+				row.Control("the right one gets in at all three with the limits off, and the right code")
 				return
 			}
 			if in > 0 {
 				t.Errorf("%d of 3 are in after %d wrong ones", in, wrong)
 			}
-			row.Tried("%d wrong passwords at 3 nodes, the leader killed %s; then the right one at each", wrong, text.Count(kills, "time"))
+			row.Tried("5 wrong codes, then the right one; %d wrong passwords at 3 nodes, kills of the leader meanwhile: %d; then the right one at each", wrong, kills)
 			paula := c.nodes[wrong%3].login("paula", key).plain(100, 24)
 			paula.sees(fmt.Sprintf("! %d wrong passwords were tried on your account", wrong+3))
-			row.Held("counted once, in the log, before it is checked: the right one is not; all %d are shown to the owner, who gets in by key", wrong+3)
+			row.Held("counted once, in the log, before they are checked: the right ones are not; all %d are shown to the owner, who gets in by key", wrong+3)
 			for _, s := range c.nodes {
 				if err := s.loginFrom("127.0.0.4", "paula", ssh.PublicKeys(key)); err != nil {
 					t.Errorf("by key: %v", err)
