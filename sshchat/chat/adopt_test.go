@@ -241,3 +241,41 @@ func TestMemoryWhileTheHubRuns(t *testing.T) {
 		}
 	}
 }
+
+// Who resumes on a node that is behind the one they were on sees nothing twice, and goes on after what they have seen. On a server alone
+// such a message is another: its history was restored from before.
+func TestResumeOnANodeThatIsBehind(t *testing.T) {
+	t.Parallel()
+	state := start(t, &fakeJournal{}, "alice").View().State
+	for _, cluster := range []bool{true, false} {
+		c := Config{Journal: &fakeJournal{}, State: state, Last: map[RoomName]uint64{General: 5}, Clock: moment, Log: quiet}
+		if cluster {
+			c.Leader = &seat{}
+		}
+		h := NewHub(c)
+		reader := h.Reader(name(t, "alice"), From{Only: []RoomName{General}, After: map[RoomName]uint64{General: 8}})
+		log := h.rooms[General].Log
+		var seen []uint64
+		for seq := uint64(6); seq <= 11; seq++ {
+			kind := Say
+			if seq == 7 || seq == 10 {
+				kind = Missing
+			}
+			log.Append(Message{Room: General, Seq: seq, Kind: kind, DisplaySeq: seq})
+			if seq%2 == 1 {
+				for _, d := range reader.Next(9) {
+					for missed := d.Gap.From; missed < d.Gap.From+uint64(d.Gap.Count()); missed++ {
+						seen = append(seen, missed)
+					}
+					if d.Gap.Count() == 0 {
+						seen = append(seen, d.Seq)
+					}
+				}
+			}
+		}
+		want := map[bool][]uint64{true: {9, 10, 11}, false: {6, 7, 8, 9, 10, 11}}[cluster]
+		if !slices.Equal(seen, want) {
+			t.Errorf("in a cluster: %v: %v is seen, not %v", cluster, seen, want)
+		}
+	}
+}

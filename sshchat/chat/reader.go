@@ -119,6 +119,8 @@ type readRoom struct {
 	begun   bool // it was read once: messages that were dropped before it began are a gap without an entry
 	skipped bool // it has unread messages before the beginning
 
+	after uint64 // Seq of the last message that the person has seen on another node, if this one does not have it yet; 0: it has
+
 	// What the person may read of it, as of that version of the memberships; 0: not read yet:
 
 	version           uint64
@@ -157,6 +159,9 @@ func (h *Hub) Reader(me Name, from From) *Reader {
 		after, resume := from.After[name]
 		if resume {
 			at.cursor = room.Log.CursorAfter(max(after, room.members[me]-1))
+			if h.leader != nil && after > room.Log.Last() {
+				at.after = after
+			}
 		} else {
 			at.cursor = from.begin(room, mark)
 		}
@@ -270,10 +275,11 @@ func (r *Reader) Spans(n int) Spans {
 		for len(entries) > 0 && (entries[0].DisplaySeq <= at.displaySeq || entries[0].Seq > 0 && entries[0].Seq < at.since) {
 			entries = entries[1:]
 		}
-		if gap.To < at.since {
+		entries = at.unseen(entries)
+		if since := max(at.since, at.after+1); gap.To < since {
 			gap = Gap{}
 		} else if gap.To > 0 {
-			gap.From = max(gap.From, at.since)
+			gap.From = max(gap.From, since)
 		}
 		if len(entries) > 0 || gap.To > 0 {
 			r.spans = append(r.spans, Span{Room: at.name, Gap: gap, Entries: entries, Me: r.me, Filter: r.filter})
@@ -283,6 +289,16 @@ func (r *Reader) Spans(n int) Spans {
 		r.waker.Wake(r.reason)
 	}
 	return r.spans
+}
+
+// unseen leaves out what the person has seen on another node.
+func (at *readRoom) unseen(entries []Message) []Message {
+	for i := len(entries) - 1; i >= 0 && at.after > 0; i-- {
+		if seq := entries[i].Seq; seq > 0 && seq <= at.after {
+			return entries[i+1:]
+		}
+	}
+	return entries
 }
 
 // Done releases what Spans returned: an idle session holds no messages.

@@ -273,7 +273,7 @@ var faults = map[string]struct {
 		}
 	}},
 	"the leader of the stream is killed": {10, func(c *crowd) {
-		i := c.servers.Leader(streamName)
+		i := c.servers.WaitLeader(c.t, streamName)
 		c.servers.Kill(i)
 		c.t.Logf("server %d was killed; the next messages came after %v", i, c.more(int64(len(c.sites))).Round(time.Millisecond))
 		c.servers.Restart(i)
@@ -417,5 +417,50 @@ func BenchmarkShownElsewhere(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms-later")
 	if err := r.Close(); err != nil {
 		b.Error(err)
+	}
+}
+
+// A node that does not get the texts of the leader asks for them also if it has not heard of the leader lately: who was cut off and is back has
+// not been heard yet.
+func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	c := &crowd{rig: r, t: t, who: r.alice(t)}
+	leads := c.leader()
+	other := r.sites[0]
+	if other == leads {
+		other = r.sites[1]
+	}
+	n := other.node
+	words, err := text.ParseText("said while nobody is heard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		n.texts.mu.Lock()
+		n.texts.end() // packets are not opened any more
+		n.texts.mu.Unlock()
+		n.nodes.mu.Lock()
+		clear(n.nodes.heard)
+		n.nodes.mu.Unlock()
+		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			room, err := other.hub.Load().Room(c.who.Name, chat.General)
+			if err == nil && room.Last >= m.Seq {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("it is not applied")
+			}
+		}
+	}
+	if gaps := n.figures.gaps.Load(); gaps > 0 {
+		t.Errorf("%d texts of 3 are missed", gaps)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
 	}
 }

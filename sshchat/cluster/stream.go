@@ -190,8 +190,6 @@ func (s *stream) publish(ctx context.Context, last uint64, payload []byte) error
 // get hands messages from seq on to take, in order, as many as a server returns at once, and reports how many those were. A server
 // that is behind has fewer. It stops at take's first error.
 func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stored) error) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*answerTime)
-	defer cancel()
 	inbox := s.nc.NewInbox()
 	answers, err := s.nc.SubscribeSync(inbox)
 	if err != nil {
@@ -203,7 +201,9 @@ func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stor
 		return 0, err
 	}
 	for {
-		m, err := answers.NextMsgWithContext(ctx)
+		wait, cancel := context.WithTimeout(ctx, answerTime) // the next: the connection may have been lost, and the rest with it
+		m, err := answers.NextMsgWithContext(wait)
+		cancel()
 		if err != nil {
 			return n, fmt.Errorf("read the stream: %w", err)
 		}

@@ -292,7 +292,15 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			known[id] = r
 		}
 	}
-	for _, node := range n.nodes.alive(e.By) {
+	// Those that were not heard lately, too: who was cut off and is back has not been heard yet. One that has ended does not answer, and
+	// the servers say so at once.
+	asked := n.nodes.alive(e.By)
+	for _, node := range append([]string{e.By}, n.Others.Listed()...) {
+		if node != n.c.Node && !slices.Contains(asked, node) {
+			asked = append(asked, node)
+		}
+	}
+	for _, node := range asked {
 		if len(known) == len(wanted.Requests) {
 			break
 		}
