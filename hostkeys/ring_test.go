@@ -178,7 +178,7 @@ func TestRotationCutOff(t *testing.T) {
 			if cut.after {
 				before, want = before+1, r.Announced()[1].PublicKey()
 			}
-			record, err := r.sign()
+			record, err := r.sign(r.now())
 			if err != nil {
 				t.Fatal(err)
 			}

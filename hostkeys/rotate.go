@@ -43,13 +43,18 @@ func (r *Ring) formerPath(n int) string { return fmt.Sprintf("%s.%d", r.path, n)
 func (r *Ring) Rotate() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.rotate(r.now())
+}
+
+// rotate is Rotate at a time, which the record says. Called with mu held.
+func (r *Ring) rotate(at time.Time) error {
 	if r.own != "" {
 		return ErrElsewhere
 	}
 	if r.keys.next == nil {
 		return ErrNoNext
 	}
-	record, err := r.sign()
+	record, err := r.sign(at)
 	if err != nil {
 		return err
 	}
@@ -70,10 +75,10 @@ func (r *Ring) Rotate() error {
 }
 
 // sign makes the record of the rotation that is about to be. Called with mu held.
-func (r *Ring) sign() (rotation, error) {
+func (r *Ring) sign(at time.Time) (rotation, error) {
 	from, to := r.keys.current.PublicKey(), r.keys.next.PublicKey()
 	line, err := json.Marshal(rotation{
-		Format: rotationFormat, N: len(r.records) + 1, At: r.now().UTC().Truncate(time.Second),
+		Format: rotationFormat, N: len(r.records) + 1, At: at.UTC().Truncate(time.Second),
 		From: keyLine(from), To: keyLine(to),
 	})
 	if err != nil {

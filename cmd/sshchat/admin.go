@@ -8,13 +8,18 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"sshchat/hostkeys"
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster"
+	"sshchat/sshchat/command"
 	"sshchat/sshchat/text"
 	"sshchat/store"
 	"sshchat/store/accounts"
@@ -83,6 +88,94 @@ func readKeys(file string) ([]chat.Key, error) {
 		return nil, fmt.Errorf("%s contains no key", file)
 	}
 	return keys, nil
+}
+
+// claims has the operator know how to become the admin, while there is none. A server that is alone draws the code; nodes of a cluster
+// make it of what they all have, so that the code that one of them printed serves on each.
+type claims struct {
+	services *command.Services
+	data     string
+	stderr   io.Writer
+	at       net.Addr
+	shared   bool
+	log      *slog.Logger
+
+	mu   sync.Mutex
+	said time.Time // guarded by mu; when the code was printed last
+	due  bool      // guarded by mu; it is to be printed a minute after that
+}
+
+// announceEvery is how often a code is printed, at most: whoever uses them up does not fill the log.
+const announceEvery = time.Minute
+
+// newClaims has the code of the cluster serve, if there is no admin, and the next when it is used up. A server that is alone has one
+// already. The hub does not run yet.
+func newClaims(services *command.Services, data string, stderr io.Writer, at net.Addr, shared bool, logger *slog.Logger) *claims {
+	c := &claims{services: services, data: data, stderr: stderr, at: at, shared: shared, log: logger}
+	if !shared {
+		return c
+	}
+	c.services.Hub.Follow(func(before, after chat.View) {
+		switch {
+		case after.HasAdmin():
+			c.services.Claim.Set("")
+		case after.Claims() != before.Claims():
+			c.serve(after)
+			c.announce()
+		}
+	})
+	if now := c.services.Hub.View(); c.services.Claim.Code() != "" && !now.HasAdmin() {
+		c.serve(now)
+	}
+	return c
+}
+
+// serve has the cluster's code serve.
+func (c *claims) serve(v chat.View) {
+	code, err := cluster.ClaimCode(c.data, v.Claims())
+	if err != nil {
+		c.log.Error("cluster: no code to become the first admin", "err", err)
+	}
+	c.services.Claim.Set(code)
+}
+
+// announce prints the code, if there is one: at once, or a minute after it was printed last.
+func (c *claims) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.due {
+		return
+	}
+	if wait := time.Until(c.said.Add(announceEvery)); wait > 0 && c.shared {
+		c.due = true
+		time.AfterFunc(wait, func() {
+			c.mu.Lock()
+			c.due = false
+			c.mu.Unlock()
+			c.announce()
+		})
+		return
+	}
+	c.said = time.Now()
+	if code := c.services.Claim.Code(); code != "" {
+		fmt.Fprintf(c.stderr, "no admin yet; to become the admin: ssh -t %s claim %s\n", c.services.Reach("NAME", c.at), code)
+	}
+}
+
+// renew makes a new code while there is no admin: the operator may have lost the one printed at the start.
+func (c *claims) renew(ctx context.Context) {
+	now := c.services.Hub.View()
+	switch {
+	case now.HasAdmin():
+		c.services.Claim.Set("")
+	case !c.shared:
+		c.services.Claim.Renew()
+		c.announce()
+	default:
+		if err := c.services.Hub.Decide(ctx, chat.TheServer, chat.BurnClaim{N: now.Claims()}, nil); err != nil {
+			c.log.Error("cluster: no new code to become the first admin", "err", err)
+		}
+	}
 }
 
 // adminCommand is for the owner of a server whose admins can no longer log in.

@@ -117,6 +117,11 @@ func onlyNode(ctx context.Context, hub *chat.Hub, me chat.Node) error {
 			return err
 		}
 	}
+	if before := hub.View().HostKeys(); before != (chat.HostKeys{}) { // which may have been rotated since
+		if err := hub.Decide(ctx, chat.TheServer, chat.SetHostKeys{From: before}, nil); err != nil {
+			return err
+		}
+	}
 	entry := chat.AuditEntry{Do: "cluster init", On: me.Name, Text: me.Key, Result: "done"}
 	return hub.Decide(ctx, chat.TheServer, chat.AddNode{Node: me}, &entry)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,19 @@ import (
 
 	"sshchat/hostkeys"
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/cluster/keyring"
 	"sshchat/sshchat/command"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// ring is the host keys as the commands see them.
-type ring struct{ *hostkeys.Ring }
+// ring is the host keys of a server, alone or on a node of a cluster.
+type ring struct {
+	*hostkeys.Ring
+	shared *keyring.Ring // nil: the server is alone
+}
 
+// List implements command.HostKeys.
 func (r ring) List() ([]command.HostKey, error) {
 	keys, err := r.Ring.List()
 	list := make([]command.HostKey, len(keys))
@@ -42,13 +48,68 @@ func inUse(data string) bool {
 }
 
 // Prepare implements command.HostKeys.
-func (r ring) Prepare() (made bool, err error) {
-	made, err = r.Ring.Prepare()
-	return made, elsewhere(err)
+func (r ring) Prepare(ctx context.Context) (made bool, lack []string, err error) {
+	if r.shared != nil {
+		made, lack, err = r.shared.Prepare(ctx)
+	} else {
+		made, err = r.Ring.Prepare()
+	}
+	return made, lack, elsewhere(err)
 }
 
 // Rotate implements command.HostKeys.
-func (r ring) Rotate() error { return elsewhere(r.Ring.Rotate()) }
+func (r ring) Rotate(ctx context.Context) (lack []string, err error) {
+	if r.shared != nil {
+		lack, err = r.shared.Rotate(ctx)
+	} else {
+		err = r.Ring.Rotate()
+	}
+	return lack, elsewhere(err)
+}
+
+// Signers implements sshchat.HostKeys.
+func (r ring) Signers() []ssh.Signer {
+	if r.shared != nil {
+		return r.shared.Signers()
+	}
+	return r.Ring.Signers()
+}
+
+// Reload takes what was changed by hand.
+func (r ring) Reload() error {
+	if r.shared != nil {
+		return r.shared.Reload()
+	}
+	return r.Ring.Reload()
+}
+
+// ready returns nil if somebody can be served.
+func (r ring) ready() error {
+	if r.shared == nil {
+		return nil
+	}
+	return r.shared.Ready()
+}
+
+// shareKeys has the keys be those of all nodes, if the server is one of them, until ctx ends. The node is ended if that cannot be, and nobody
+// may be served.
+func shareKeys(ctx context.Context, keys *hostkeys.Ring, n *node, hub *chat.Hub, logger *slog.Logger) (ring, error) {
+	if n == nil {
+		return ring{Ring: keys}, nil
+	}
+	shared, err := keyring.New(ctx, keys, hub, n.Others, logger)
+	if err != nil {
+		return ring{}, errors.Join(err, n.Close())
+	}
+	return ring{keys, shared}, nil
+}
+
+// begin has it decided that the chat's host keys are those of this node, unless that is decided. The hub runs.
+func (r ring) begin(ctx context.Context) {
+	if r.shared != nil {
+		r.shared.Begin(ctx)
+	}
+}
 
 // elsewhere says what to do about a host key that is not the server's to change.
 func elsewhere(err error) error {

@@ -31,6 +31,7 @@ type metrics struct {
 	server  *sshchat.Server
 	hub     *chat.Hub
 	node    *node // nil: there is no cluster
+	keys    ring
 	st      *stores
 	data    string
 	serving atomic.Bool // connections are accepted, and the server does not stop
@@ -191,7 +192,7 @@ func (m *metrics) ready(ctx context.Context) error {
 	if err := m.healthy(ctx); err != nil {
 		return err
 	}
-	if err := m.node.ready(); err != nil {
+	if err := errors.Join(m.node.ready(), m.keys.ready()); err != nil {
 		return err
 	}
 	if _, last := m.hub.Failures(); last {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 
-	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -87,7 +86,7 @@ func quoteEmpty(word string) string {
 }
 
 // reload takes what was changed by hand in the data folder: each part of it or nothing.
-func reload(ctx context.Context, st *stores, keys *hostkeys.Ring) (done []string, err error) {
+func reload(ctx context.Context, st *stores, keys ring) (done []string, err error) {
 	if failed := st.motd.Reload(st.setMotd(ctx)); failed != nil {
 		err = errors.Join(err, failed)
 	} else {

@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"sshchat/hostkeys"
 	"sshchat/sshchat"
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
@@ -91,10 +90,8 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	collectOften()
 	logger := newLog(s, stderr)
 	s.warn(logger.Warn)
-	if !s.dumpable {
-		if err := protect(); err != nil {
-			return err
-		}
+	if err := s.protect(); err != nil {
+		return err
 	}
 	used := inUse(s.data)
 	folder, err := store.HoldFolder(s.data)
@@ -124,35 +121,47 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	before.restore(hub, logger)
-	services := newServices(s, st, hub, ring{keys}, logger)
+	shown, err := shareKeys(ctx, keys, node, hub, logger)
+	if err != nil {
+		return err
+	}
+	services := newServices(s, st, hub, shown, logger)
 	node.equip(ctx, services, auditLog)
 	server, err := sshchat.New(sshchat.Config{
-		HostKeys: keys, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Others: node.others(), Log: logger,
+		HostKeys: shown, Services: services, Passwords: st.users, Limits: s.limits, Tallies: st.state, Others: node.others(), Log: logger,
 	})
 	if err != nil {
 		return err
 	}
-	maintain(services, server, s, st, keys)
-	services.Live = node.sessions(server)
+	maintain(services, server, node, s, st, shown)
 	again := newRestart()
 	services.Restart = again.ask
-	watched := &metrics{server: server, hub: hub, node: node, st: st, data: s.data}
+	watched := &metrics{server: server, hub: hub, node: node, keys: shown, st: st, data: s.data}
 	if metricsListener != nil {
 		fmt.Fprintf(stderr, "metrics at http://%s/metrics\n", metricsListener.Addr())
 		defer watched.serve(metricsListener, logger)()
 	}
+	claim := newClaims(services, s.data, stderr, reachedAt(listeners), node != nil, logger)
 	running := runHub(hub, node)
-	if err := st.begin(ctx, s, logger); err != nil {
+	if err := st.begin(ctx, s, shown, logger); err != nil {
 		return errors.Join(err, running.end())
 	}
-	defer reloadOnHangup(services, logger, func() { renewClaim(stderr, services, reachedAt(listeners)) })()
-	announce(stderr, listeners, services)
+	defer reloadOnHangup(services, logger, func() { claim.renew(ctx) })()
+	announce(stderr, listeners, claim)
 	return runServer(ctx, watched, running, listeners, again, logger)
 }
 
+// protect keeps the memory from other processes of the same user, unless the settings say otherwise.
+func (s *settings) protect() error {
+	if s.dumpable {
+		return nil
+	}
+	return protect()
+}
+
 // maintain lets commands work on the server itself and on its data folder.
-func maintain(services *command.Services, server *sshchat.Server, s *settings, st *stores, keys *hostkeys.Ring) {
-	services.LoginAttempts, services.Sources = server, server
+func maintain(services *command.Services, server *sshchat.Server, of *node, s *settings, st *stores, keys ring) {
+	services.Live, services.LoginAttempts, services.Sources = of.sessions(server), server, server
 	services.Backup = func(ctx context.Context, w io.Writer, hostKeys bool) error {
 		return backup(ctx, w, st, s.data, hostKeys)
 	}
@@ -164,8 +173,8 @@ func maintain(services *command.Services, server *sshchat.Server, s *settings, s
 	}
 }
 
-// announce tells the operator that the server is ready, and where.
-func announce(stderr io.Writer, listeners []*listen.Listener, services *command.Services) {
+// announce tells the operator that the server is ready, where, and how to become its admin while there is none.
+func announce(stderr io.Writer, listeners []*listen.Listener, claim *claims) {
 	for _, l := range listeners {
 		by := ""
 		if l.Given() {
@@ -173,7 +182,7 @@ func announce(stderr io.Writer, listeners []*listen.Listener, services *command.
 		}
 		fmt.Fprintf(stderr, "listening on %s%s\n", l, by)
 	}
-	announceClaim(stderr, services, reachedAt(listeners))
+	claim.announce()
 }
 
 // reachedAt is the address that hints are made of: the first of TCP, if there is one.
@@ -294,23 +303,6 @@ func onNet(all []*listen.Listener) []net.Listener {
 		listeners[i] = l
 	}
 	return listeners
-}
-
-// announceClaim tells the operator how to become the admin, while there is none.
-func announceClaim(stderr io.Writer, services *command.Services, at net.Addr) {
-	if code := services.Claim.Code(); code != "" {
-		fmt.Fprintf(stderr, "no admin yet; to become the admin: ssh -t %s claim %s\n", services.Reach("NAME", at), code)
-	}
-}
-
-// renewClaim draws a new code while there is no admin: the operator may have lost the one printed at the start.
-func renewClaim(stderr io.Writer, services *command.Services, at net.Addr) {
-	if services.Hub.View().HasAdmin() {
-		services.Claim.Void()
-		return
-	}
-	services.Claim.Renew()
-	announceClaim(stderr, services, at)
 }
 
 // newLog is the operator's log: lines of text or JSON on stderr, or fields in the systemd journal if stderr leads there.

@@ -116,8 +116,9 @@ func (st *stores) openHub(ctx context.Context, s *settings, logger *slog.Logger)
 	return st.hub, of, nil
 }
 
-// begin decides what the settings and the file motd say. The hub must run.
-func (st *stores) begin(ctx context.Context, s *settings, logger *slog.Logger) error {
+// begin decides what the settings and the file motd say, and which host keys a cluster has. The hub must run.
+func (st *stores) begin(ctx context.Context, s *settings, keys ring, logger *slog.Logger) error {
+	keys.begin(ctx)
 	if err := makeAdmins(ctx, s, st.hub, st.users, logger); err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ type Difference struct {
 	Nodes        Entries[Node, string] // by Name
 	Registration *Registration         // nil: as before
 	Motd         *Text                 // nil: as before
+	HostKeys     *HostKeys             // nil: as before
+	Claims       *uint64               // nil: as before
 }
 
 // RoomDifference is what is other about one room. The cost of a join does not grow with the room.
@@ -52,7 +54,7 @@ func (e Entries[V, K]) IsZero() bool { return len(e.Put)+len(e.Removed)+len(e.Or
 // IsZero reports whether it changes nothing.
 func (d Difference) IsZero() bool {
 	return d.Accounts.IsZero() && len(d.Rooms)+len(d.RoomsRemoved) == 0 && d.Bans.IsZero() && d.Mutes.IsZero() && d.Invites.IsZero() &&
-		d.Allowlist == nil && d.Registration == nil && d.Motd == nil && d.Reserved.IsZero() && d.Pins.IsZero() && d.Nodes.IsZero()
+		d.Allowlist == nil && d.Registration == nil && d.Motd == nil && d.HostKeys == nil && d.Claims == nil && d.Reserved.IsZero() && d.Pins.IsZero() && d.Nodes.IsZero()
 }
 
 // kind is what there is to know about the entries of one kind.
@@ -101,6 +103,12 @@ func (s *State) Since(before *State) Difference {
 	}
 	if is := s.motd; is != before.motd {
 		d.Motd = &is
+	}
+	if is := s.hostKeys; is != before.hostKeys {
+		d.HostKeys = &is
+	}
+	if is := s.claims; is != before.claims {
+		d.Claims = &is
 	}
 	d.Rooms, d.RoomsRemoved = s.roomsSince(before)
 	return d
@@ -409,6 +417,12 @@ func (s *State) With(d Difference) (*State, error) {
 	}
 	if d.Motd != nil {
 		to.motd = *d.Motd
+	}
+	if d.HostKeys != nil {
+		to.hostKeys = *d.HostKeys
+	}
+	if d.Claims != nil {
+		to.claims = *d.Claims
 	}
 	if !d.Reserved.IsZero() {
 		to.countShapes()

@@ -85,9 +85,16 @@ func drawState(t *rapid.T, label string) *State {
 	if flip("motd") {
 		p.Motd = must(text.ParseText(fmt.Sprintf("see %d\nand more", len(names))))
 	}
+	if flip("hostKeys") {
+		p.HostKeys = HostKeys{Current: hostKey(len(names)), Next: hostKey(9), At: at.Add(time.Duration(len(names)) * time.Hour)}
+	}
+	p.Claims = rapid.Uint64Range(0, 2).Draw(t, label+" claims")
 	p.Registration = rapid.SampledFrom([]Registration{"", Open, InviteOnly, Closed}).Draw(t, label+" registration")
 	return NewState(p)
 }
+
+// hostKey is a fingerprint.
+func hostKey(n int) string { return "SHA256:" + strings.Repeat("x", 42) + fmt.Sprint(n) }
 
 func must[V any](v V, err error) V {
 	if err != nil {

@@ -94,6 +94,9 @@ func (in CreateAccount) decide(tx *transaction) error {
 			return err
 		}
 	}
+	if !tx.who.Server && tx.me == nil && a.Role == Admin {
+		claimed(tx)
+	}
 	tx.addAccount(a)
 	tx.setMember(tx.general(), Member{Name: a.Name, Since: in.Since})
 	return nil
@@ -146,6 +149,7 @@ func (in ClaimAdmin) decide(tx *transaction) error {
 	}
 	a.Role = Admin
 	tx.putAccount(a)
+	claimed(tx)
 	return nil
 }
 

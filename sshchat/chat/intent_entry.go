@@ -25,7 +25,8 @@ import (
 //	Disallow, SetRegistration, |                                                |       |
 //	SetMotd,                   |                                                |       |
 //	AddNode, RemoveNode        |                                                |       |
-//	Expire                     |        -                                       |   -   | yes
+//	Expire, SetHostKeys,       |        -                                       |   -   | yes
+//	BurnClaim                  |                                                |       |
 //
 // Nobody bans themselves, by name, address or key.
 
@@ -467,4 +468,76 @@ func (in RemoveNode) decide(tx *transaction) error {
 	}
 	tx.nodes = removeAt(tx.nodes, i)
 	return nil
+}
+
+// HostKeys is which host keys all nodes of a cluster serve and announce, by their SHA-256 fingerprints as OpenSSH prints them.
+type HostKeys struct {
+	Current string    `json:"current"`
+	Next    string    `json:"next,omitempty"` // empty: none
+	At      time.Time `json:"at,omitzero"`    // UTC, in seconds: when a rotation made the current one that; zero: none did
+}
+
+var hostKeyPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+
+// Check refuses what is no fingerprint: ErrFingerprint. The zero HostKeys, of a chat in which nothing is decided, are right.
+func (k HostKeys) Check() error {
+	switch {
+	case k == HostKeys{}:
+		return nil
+	case !hostKeyPattern.MatchString(k.Current), k.Next != "" && !hostKeyPattern.MatchString(k.Next), k.Next == k.Current:
+		return ErrFingerprint
+	}
+	return nil
+}
+
+// Refusals about host keys.
+var (
+	ErrFingerprint = &Refusal{Code: Usage, Text: "the fingerprint of a host key is SHA256: and 43 characters of base64; current and next key differ"}
+	ErrHostKeys    = &Refusal{Code: Failed, Text: "the host keys of the chat have been changed in the meantime; try again"}
+)
+
+// SetHostKeys decides which host keys the nodes serve, if they are From so far. When the current one changes is noted in them.
+type SetHostKeys struct{ From, To HostKeys }
+
+func (in SetHostKeys) decide(tx *transaction) error {
+	if !tx.who.Server {
+		return denied("only the server decides which host keys it has")
+	}
+	if tx.hostKeys.Current != in.From.Current || tx.hostKeys.Next != in.From.Next {
+		return ErrHostKeys
+	}
+	if err := in.To.Check(); err != nil {
+		return err
+	}
+	switch {
+	case in.To.Current == "", tx.hostKeys.Current == "":
+		in.To.At = time.Time{}
+	case in.To.Current != tx.hostKeys.Current:
+		in.To.At = tx.at.second()
+	default:
+		in.To.At = tx.hostKeys.At
+	}
+	tx.hostKeys = in.To
+	return nil
+}
+
+// BurnClaim has the code to become the first admin serve no more that is made of the number N (State.Claims); if it does not serve any more
+// nothing changes.
+type BurnClaim struct{ N uint64 }
+
+func (in BurnClaim) decide(tx *transaction) error {
+	if !tx.who.Server {
+		return denied("only the server makes a new code")
+	}
+	if tx.claims == in.N {
+		tx.claims++
+	}
+	return nil
+}
+
+// claimed notes that somebody became the first admin: the code that they showed serves no more, also when there is no admin again.
+func claimed(tx *transaction) {
+	if len(tx.nodes) > 0 { // a server that is alone draws its codes
+		tx.claims++
+	}
 }

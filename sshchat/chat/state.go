@@ -27,6 +27,8 @@ type State struct {
 
 	registration Registration // empty: as the setting says
 	motd         Text         // the message of the day; empty: none
+	hostKeys     HostKeys     // of a cluster; zero: nothing is decided
+	claims       uint64       // codes to become the first admin that serve no more, of a cluster
 }
 
 // StoredInvite is an invite as it is stored: reading it does not give the code.
@@ -157,6 +159,12 @@ func (s *State) Registration() Registration { return s.registration }
 // Motd is the message of the day, which is shown at each login; empty if there is none.
 func (s *State) Motd() Text { return s.motd }
 
+// HostKeys is which host keys all nodes of a cluster serve; zero if that was not decided.
+func (s *State) HostKeys() HostKeys { return s.hostKeys }
+
+// Claims counts the codes to become the first admin of a cluster that serve no more.
+func (s *State) Claims() uint64 { return s.claims }
+
 // AllBans lists the bans, those that have ended too; the oldest first.
 func (s *State) AllBans() []Sanction { return slices.Clip(s.bans.list) }
 
@@ -286,6 +294,8 @@ type Parts struct {
 
 	Registration Registration
 	Motd         Text
+	HostKeys     HostKeys
+	Claims       uint64
 }
 
 // NewState makes a State of parts that are well-formed: no name, ID, room or node is there twice.
@@ -294,6 +304,7 @@ func NewState(p Parts) *State {
 		byID: make(map[string]int, len(p.Accounts)), byName: make(map[Name]int, len(p.Accounts)), shapes: make(map[string]int),
 		rooms: make(map[RoomName]*RoomState, len(p.Rooms)), joined: make(map[Name]int), reserved: p.Reserved,
 		bans: newSanctions(p.Bans), mutes: newSanctions(p.Mutes), invites: p.Invites, allowlist: p.Allowlist, pins: p.Pins, nodes: p.Nodes, registration: p.Registration, motd: p.Motd,
+		hostKeys: p.HostKeys, claims: p.Claims,
 	}
 	for i := range p.Accounts {
 		a := &p.Accounts[i]
@@ -316,7 +327,7 @@ func NewState(p Parts) *State {
 // Parts returns the State in parts, rooms sorted as Rooms does.
 func (s *State) Parts() Parts {
 	accounts := slices.AppendSeq(make([]Account, 0, len(s.accounts)), s.Accounts())
-	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.nodes, s.registration, s.motd}
+	return Parts{accounts, s.Rooms(), s.reserved, s.AllBans(), s.AllMutes(), s.invites, s.allowlist, s.pins, s.nodes, s.registration, s.motd, s.hostKeys, s.claims}
 }
 
 // Moment is one reading of a clock that may be wrong (see package clock). All of it is in UTC.

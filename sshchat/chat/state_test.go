@@ -99,7 +99,7 @@ func (w *world) intent(t *rapid.T) (in Intent, about []string) {
 		Mute{user}, Unmute{n}, Expire{}, CreateInvite{StoredInvite{Invite: Invite{ID: "i", Uses: 1}, Hash: "h"}}, RevokeInvite{"i"},
 		SetAllowlist{on}, Allow{n.String()}, Disallow{n.String()}, JoinRoom{Room: r, Since: 2}, LeaveRoom{r}, KickFromRoom{Name: n, Room: r}, Speak{r},
 		SetTopic{r, "topic"}, SetPrivate{r, on}, SetSlow{r, time.Second}, SetModerator{n, r, on}, InviteToRoom{n, r}, CreateRoom{r, on}, CloseRoom{r},
-		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on}, AddNode{node}, RemoveNode{node.Name}, SetMotd{must(text.ParseText("see " + r.For(n)))},
+		MayPin{r}, PinMessage{r, 2, on}, UnpinMessage{r, 2}, ResetAdmin{a.ID, []Key{another}, on}, AddNode{node}, RemoveNode{node.Name}, BurnClaim{0}, SetHostKeys{To: HostKeys{Current: hostKey(1)}}, SetHostKeys{HostKeys{Current: hostKey(1)}, HostKeys{Current: hostKey(2)}}, SetMotd{must(text.ParseText("see " + r.For(n)))},
 	}).Draw(t, "intent")
 	about = []string{"account " + n.String(), "room " + r.String(), "account " + fresh.String()}
 	if _, is := in.(SetRegistration); is {
@@ -199,6 +199,12 @@ func (w *world) holds(t *rapid.T, who Caller, in Intent, after *State) {
 	if after.Motd() != w.Motd() && w.rank(who, General) < RankAdmin {
 		t.Fatalf("%s sets the message of the day", who.Name)
 	}
+	if after.HostKeys() != w.HostKeys() && !who.Server {
+		t.Fatalf("%s decides the host keys", who.Name)
+	}
+	if after.Claims() < w.Claims() {
+		t.Fatalf("%+v by %s has a code serve again", in, who.Name)
+	}
 	if !slices.Equal(after.Nodes(), w.Nodes()) {
 		if err := CheckNodes(after.Nodes()); err != nil || len(after.Nodes()) == 0 || w.rank(who, General) < RankAdmin {
 			t.Fatalf("%+v by %s leads to the nodes %+v: %v", in, who.Name, after.Nodes(), err)
@@ -244,6 +250,8 @@ func (w *world) touched(after *State) map[string]bool {
 	note("allowlist", w.Allowlist(), after.Allowlist())
 	note("nodes", w.Nodes(), after.Nodes())
 	note("motd", w.Motd(), after.Motd())
+	note("host keys", w.HostKeys(), after.HostKeys())
+	note("claims", w.Claims(), after.Claims())
 	note("registration", w.Registration(), after.Registration())
 	return all
 }

@@ -27,6 +27,10 @@ type Answer struct {
 // Handle has calls of a kind be answered by f. Kinds that a node does not know yet are answered with peer.ErrUnknownKind.
 func (o *Others) Handle(kind string, f peer.Handler) { o.n.peers.Handle(kind, f) }
 
+// HandleSecret is Handle for replies that hold a key: what f returns is erased when it was sent, and must be its only copy. So
+// does who called, with what Call returned.
+func (o *Others) HandleSecret(kind string, f peer.Handler) { o.n.peers.HandleSecret(kind, f) }
+
 // Watch has f be called when another node is heard for the first time or has been started again (alive), and when nothing was heard
 // of it for aliveFor (not alive). Nodes that are there already are told at once. f must not block.
 func (o *Others) Watch(f func(node string, alive bool)) {

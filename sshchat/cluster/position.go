@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -85,6 +88,18 @@ func readKey(data string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: it is not a key: %d bytes in base64 are expected", path, chacha20poly1305.KeySize)
 	}
 	return key, nil
+}
+
+// ClaimCode is the code to become the first admin that is made of the number n (State.Claims): the same on all nodes, and nobody's to know
+// who has not cluster.key. It has 100 bits.
+func ClaimCode(data string, n uint64) (string, error) {
+	key, err := readKey(data)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "sshchat claim\n%d", n)
+	return strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil))[:20]), nil
 }
 
 // makeKey makes cluster.key, if there is none.

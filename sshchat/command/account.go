@@ -172,8 +172,9 @@ func noteReading(c *Call, a chat.Account) {
 // Claim is the right to become the first admin with the code that the server printed. Wrong codes do not end it: nobody
 // guesses 80 bits, and otherwise an attacker could lock the operator out.
 type Claim struct {
-	mu   sync.Mutex
-	code string // guarded by mu; empty while there is nothing to claim
+	mu    sync.Mutex
+	code  string // guarded by mu; empty while there is nothing to claim
+	codes int    // guarded by mu; how many there were
 }
 
 // NewClaim draws a code.
@@ -184,17 +185,14 @@ func NewClaim() *Claim {
 }
 
 // Renew draws another code of at least 80 bits; the one before it serves no more.
-func (c *Claim) Renew() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.code = strings.ToLower(rand.Text()[:20])
-}
+func (c *Claim) Renew() { c.Set(strings.ToLower(rand.Text()[:20])) }
 
-// Void ends the claim: there is an admin.
-func (c *Claim) Void() {
+// Set has this code serve, and no other. An empty one ends the claim: there is an admin.
+func (c *Claim) Set(code string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.code = ""
+	c.code = code
+	c.codes++
 }
 
 // Code is what must be shown; empty when there is nothing to claim.
@@ -205,22 +203,21 @@ func (c *Claim) Code() string {
 }
 
 // take uses the code up if it is the right one. Between take and a failed make, keep returns it.
-func (c *Claim) take(code string) bool {
+func (c *Claim) take(code string) (keep func(), ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.code == "" || subtle.ConstantTimeCompare([]byte(c.code), []byte(strings.ToLower(strings.TrimSpace(code)))) != 1 {
-		return false
+		return nil, false
 	}
+	taken, codes := c.code, c.codes
 	c.code = ""
-	return true
-}
-
-func (c *Claim) keep(code string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.code == "" { // else it was renewed meanwhile
-		c.code = code
-	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.codes == codes { // else there is another, or an admin
+			c.code = taken
+		}
+	}, true
 }
 
 var _ = add(&Command{
@@ -240,7 +237,8 @@ func runClaim(ctx context.Context, c *Call) error {
 	if err := c.Caller.MayClaim(); err != nil {
 		return err
 	}
-	if !c.Claim.take(c.Args[0]) {
+	keep, ok := c.Claim.take(c.Args[0])
+	if !ok {
 		return denied("wrong code; the server prints it when it starts, and a new one on SIGHUP")
 	}
 	account, err := c.Account, error(nil)
@@ -251,7 +249,7 @@ func runClaim(ctx context.Context, c *Call) error {
 		err = c.decide(ctx, chat.ClaimAdmin{ID: account.ID})
 	}
 	if err != nil {
-		c.Claim.keep(strings.ToLower(strings.TrimSpace(c.Args[0])))
+		keep()
 		return err
 	}
 	c.Log.Info("first admin", "account", account.Name, "source", c.Source)

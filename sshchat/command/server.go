@@ -235,12 +235,12 @@ var _ = add(&Command{
 		"connected in between will warn that the host key has changed. The old private key is destroyed.",
 	UIs: Both, Effect: ChangesServer, Role: chat.Admin, Words: 0,
 	Flags: func(f *pflag.FlagSet) { f.Bool("now", false, "switch to the announced key") },
-	Run: func(_ context.Context, c *Call) error {
+	Run: func(ctx context.Context, c *Call) error {
 		now, _ := c.Flags.GetBool("now")
 		if now {
-			return changeHostKey(c)
+			return changeHostKey(ctx, c)
 		}
-		made, err := c.HostKeys.Prepare()
+		made, lack, err := c.HostKeys.Prepare(ctx)
 		if err != nil {
 			return err
 		}
@@ -249,6 +249,7 @@ var _ = add(&Command{
 			return err
 		}
 		printHostKey(c, next)
+		noteLacking(c, lack, "It announces that key")
 		if made {
 			c.Notef("Clients that connect from now on learn it. To switch to it, some days later: %s --now", c.typed("hostkey rotate"))
 			return nil
@@ -258,7 +259,14 @@ var _ = add(&Command{
 	},
 })
 
-func changeHostKey(c *Call) error {
+// noteLacking says which nodes do not have the key yet, and what they do.
+func noteLacking(c *Call, lack []string, does string) {
+	for _, node := range lack {
+		c.Notef("Node %s does not answer. %s when it runs again and has it from another node.", node, does)
+	}
+}
+
+func changeHostKey(ctx context.Context, c *Call) error {
 	next, ok, err := nextHostKey(c)
 	if err != nil {
 		return err
@@ -266,11 +274,13 @@ func changeHostKey(c *Call) error {
 	if !ok {
 		return failed("there is no next host key; to create and announce one: %s", c.typed("hostkey rotate"))
 	}
-	if err := c.HostKeys.Rotate(); err != nil {
+	lack, err := c.HostKeys.Rotate(ctx)
+	if err != nil {
 		return err
 	}
 	c.Log.Info("host key rotated", "by", c.Account.Name, "source", c.Source, "to", next.Fingerprint)
 	c.Notef("%s is now the host key. Existing connections keep the old one.", next.Fingerprint)
+	noteLacking(c, lack, "It serves that key, and nobody before,")
 	return nil
 }
 

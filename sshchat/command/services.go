@@ -298,10 +298,11 @@ type HostKeys interface {
 	List() ([]HostKey, error)
 	// Records are the ends of former keys, each signed by the key that went, the oldest first.
 	Records() [][]byte
-	// Prepare makes the next key, unless there is one, and announces it to clients.
-	Prepare() (made bool, err error)
-	// Rotate makes the next key the current one.
-	Rotate() error
+	// Prepare makes the next key, unless there is one, and announces it to clients. lack is the other nodes of the cluster that do
+	// not have it yet, because they do not answer.
+	Prepare(ctx context.Context) (made bool, lack []string, err error)
+	// Rotate makes the next key the current one, on all nodes of the cluster.
+	Rotate(ctx context.Context) (lack []string, err error)
 }
 
 // HostKey is one of them.

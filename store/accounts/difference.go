@@ -41,6 +41,12 @@ func EncodeDifference(d chat.Difference) ([]byte, error) {
 	if d.Motd != nil {
 		o.value("motd", d.Motd.String())
 	}
+	if d.HostKeys != nil {
+		o.value("hostKeys", *d.HostKeys)
+	}
+	if d.Claims != nil {
+		o.value("claims", *d.Claims)
+	}
 	writeEntries(&o, "pins", d.Pins, func(pin chat.Pin) { writePin(p, pin) })
 	writeEntries(&o, "nodes", d.Nodes, func(n chat.Node) { p.Value(n) })
 	writeEntries(&o, "reserved", d.Reserved, func(n chat.Name) { p.Value(n) })
@@ -149,6 +155,16 @@ func DecodeDifference(b []byte) (d chat.Difference, err error) {
 		"motd": func(v strictjson.Value) error {
 			to, err := readMotd(v)
 			d.Motd = &to
+			return err
+		},
+		"hostKeys": func(v strictjson.Value) error {
+			to, err := readHostKeys(v)
+			d.HostKeys = &to
+			return err
+		},
+		"claims": func(v strictjson.Value) error {
+			to, err := plain[uint64](v)
+			d.Claims = &to
 			return err
 		},
 		"pins":     func(v strictjson.Value) error { return readEntries(v, each(readPin), &d.Pins) },

@@ -61,6 +61,8 @@ func (r *reader) readFile(doc strictjson.Value) error {
 		"allowlist":    func(v strictjson.Value) (err error) { r.parts.Allowlist, err = readAllowlist(v); return err },
 		"registration": func(v strictjson.Value) (err error) { r.parts.Registration, err = readRegistration(v); return err },
 		"motd":         func(v strictjson.Value) (err error) { r.parts.Motd, err = readMotd(v); return err },
+		"hostKeys":     func(v strictjson.Value) (err error) { r.parts.HostKeys, err = readHostKeys(v); return err },
+		"claims":       strictjson.To(&r.parts.Claims),
 		"reserved":     strictjson.To(&r.parts.Reserved),
 		"pins":         func(v strictjson.Value) error { return items(v, readPin, &pins) },
 		"nodes":        r.readNodes,

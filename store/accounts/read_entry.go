@@ -116,6 +116,16 @@ func readMotd(v strictjson.Value) (chat.Text, error) {
 	return said, err
 }
 
+func readHostKeys(v strictjson.Value) (k chat.HostKeys, err error) {
+	err = v.Fields(map[string]func(strictjson.Value) error{
+		"current": strictjson.To(&k.Current), "next": strictjson.To(&k.Next), "at": strictjson.To(&k.At),
+	})
+	if err == nil {
+		err = k.Check()
+	}
+	return k, err
+}
+
 // readAllowlist reads the list; an empty JSON list is how a server begins.
 func readAllowlist(v strictjson.Value) (a chat.Allowlist, err error) {
 	if v.IsList() {

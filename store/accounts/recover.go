@@ -251,6 +251,12 @@ func touched(d chat.Difference, s *chat.State) map[string]bool {
 	if d.Motd != nil {
 		add("message of the day", "")
 	}
+	if d.HostKeys != nil {
+		add("host keys", "")
+	}
+	if d.Claims != nil {
+		add("codes to become the first admin", "")
+	}
 	if d.Registration != nil {
 		add("registration", string(*d.Registration))
 	}

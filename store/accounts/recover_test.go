@@ -627,7 +627,7 @@ func FuzzDifference(f *testing.F) {
 	for _, in := range []chat.Intent{
 		chat.Ban{Sanction: chat.Sanction{Key: "SHA256:AY+RnQoi9Ynmix4mgvkKPFLL/6a6IIxW1zdQEnVTN10"}}, chat.Mute{Sanction: chat.Sanction{User: a.Name}},
 		chat.CreateInvite{Invite: chat.StoredInvite{Invite: chat.Invite{ID: "abcd", Uses: 1}, Hash: strings.Repeat("ab", 32)}},
-		chat.Allow{Target: "ip=192.0.2.0/24"}, chat.AddNode{Node: chat.Node{Name: "a", Key: nodeKey}}, chat.RemoveNode{Name: "a"}, chat.SetMotd{Text: said("see")}, chat.SetMotd{}, chat.CreateRoom{Room: roomName("dev")}, chat.CloseRoom{Room: roomName("dev")}, chat.DeleteAccount{ID: a.ID},
+		chat.Allow{Target: "ip=192.0.2.0/24"}, chat.AddNode{Node: chat.Node{Name: "a", Key: nodeKey}}, chat.RemoveNode{Name: "a"}, chat.SetMotd{Text: said("see")}, chat.SetMotd{}, chat.BurnClaim{}, chat.SetHostKeys{To: chat.HostKeys{Current: "SHA256:" + strings.Repeat("x", 43)}}, chat.CreateRoom{Room: roomName("dev")}, chat.CloseRoom{Room: roomName("dev")}, chat.DeleteAccount{ID: a.ID},
 	} {
 		if err := u.decide(in); err != nil {
 			f.Fatal(err)

@@ -35,6 +35,14 @@ func encode(s *chat.State, upto uint64) ([]byte, error) {
 		p.Text(",\n \"motd\":")
 		p.Value(parts.Motd.String())
 	}
+	if parts.HostKeys != (chat.HostKeys{}) {
+		p.Text(",\n \"hostKeys\":")
+		p.Value(parts.HostKeys)
+	}
+	if parts.Claims > 0 {
+		p.Text(",\n \"claims\":")
+		p.Value(parts.Claims)
+	}
 	p.Text(",\n \"reserved\":[")
 	strictjson.List(p, "\n  ", parts.Reserved, func(name chat.Name) { p.Value(name) })
 	if len(parts.Pins) > 0 {

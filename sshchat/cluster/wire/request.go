@@ -12,11 +12,11 @@ import (
 
 // intents are those that nodes ask each other for, which are all there are.
 var intents = byName(
-	chat.AddKeys{}, chat.AddNode{}, chat.Allow{}, chat.Ban{}, chat.ClaimAdmin{}, chat.CloseRoom{}, chat.CreateAccount{},
+	chat.AddKeys{}, chat.AddNode{}, chat.Allow{}, chat.Ban{}, chat.BurnClaim{}, chat.ClaimAdmin{}, chat.CloseRoom{}, chat.CreateAccount{},
 	chat.CreateInvite{}, chat.CreateRoom{}, chat.DeleteAccount{}, chat.DeleteMessage{}, chat.Disable{}, chat.Disallow{},
 	chat.Expire{}, chat.Import{}, chat.InviteToRoom{}, chat.JoinRoom{}, chat.KickFromRoom{}, chat.LeaveRoom{}, chat.MayPin{},
 	chat.Mute{}, chat.PinMessage{}, chat.Post{}, chat.RemoveKey{}, chat.RemoveNode{}, chat.ResetAdmin{}, chat.ResetPassword{},
-	chat.RevokeInvite{}, chat.SetAllowlist{}, chat.SetFactor{}, chat.SetModerator{}, chat.SetMotd{}, chat.SetPassword{}, chat.SetPrivate{},
+	chat.RevokeInvite{}, chat.SetAllowlist{}, chat.SetFactor{}, chat.SetHostKeys{}, chat.SetModerator{}, chat.SetMotd{}, chat.SetPassword{}, chat.SetPrivate{},
 	chat.SetRegistration{}, chat.SetRole{}, chat.SetSetting{}, chat.SetSlow{}, chat.SetTopic{}, chat.Speak{}, chat.SpendCode{},
 	chat.Unban{}, chat.Unmute{}, chat.UnpinMessage{}, chat.Visit{},
 )
