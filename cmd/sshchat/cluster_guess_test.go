@@ -184,11 +184,14 @@ func TestAttackLimitsOnSeveralNodes(t *testing.T) {
 	}
 	register(t, c.nodes[1], "other", newSigner(t), "127.0.0.6") // the control
 
+	open := alice.at(c.nodes[2]).login().plain(100, 24)
+	open.sees("Welcome")
 	for i := range 4 {
 		if c.nodes[i%3].passwordFrom("127.0.0.3", "alice", "wrong but long enough") == nil {
 			t.Fatal("a wrong password is right")
 		}
 	}
+	open.sees("A wrong password was just tried for your account, from 127.0.0.3.")
 	counted("a penalty", `(?m)^127\.0\.0\.3 .*refused`, false)
 	for i, s := range c.nodes {
 		for ip, refused := range map[string]bool{"127.0.0.3": true, "127.0.0.4": false} {

@@ -2,10 +2,12 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sshchat/sshchat/attack"
@@ -277,3 +279,46 @@ type tallies struct{ memoryTallies }
 
 func (t tallies) Tally(name chat.Name, is chat.Tally) { t.memoryTallies[name] = is }
 func (t tallies) Tallies() map[chat.Name]chat.Tally   { return t.memoryTallies }
+
+// While no server leads, a password waits as long as its caller does and is then not checked, and a login by key hardly waits: what it
+// counts comes later.
+func TestAttemptsWithoutALeader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		leads := make(chan struct{})
+		var together *LoginAttempts
+		counted := 0
+		order := func(ctx context.Context, a chat.Attempt) error {
+			select {
+			case <-leads:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			is, err := together.Count(a, together.Tally(a.Name), time.Now())
+			if err == nil {
+				counted++
+				together.Take([]chat.Count{{Name: a.Name, Tally: is}}, time.Now())
+			}
+			return err
+		}
+		together = NewLoginAttempts(time.Now, 5, 20)
+		together.Share(nil, order)
+		alice, home := testName(t, "alice"), testSource(t, "192.0.2.1")
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if check, err := together.Try(ctx, alice, home); check || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 10*time.Second {
+			t.Errorf("a password: %v, %v after %v", check, err, time.Since(began))
+		}
+		began = time.Now()
+		together.Succeeded(alice, home)
+		if d := time.Since(began); d > followWait || together.Knows(alice, home) {
+			t.Errorf("a login by key waits for %v", d)
+		}
+		close(leads)
+		synctest.Wait()
+		if check, err := together.Try(t.Context(), alice, home); !check || err != nil || !together.Knows(alice, home) || counted != 2 {
+			t.Errorf("with a leader: %v, %v, %d counted", check, err, counted)
+		}
+	})
+}
