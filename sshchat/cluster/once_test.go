@@ -156,6 +156,7 @@ func TestAttackTakenOnSeveralNodesAtOnce(t *testing.T) {
 		hash = invite(fmt.Sprintf("many%d", i), 3)
 		name := fmt.Sprintf("taken%d", i)
 		once("a name", i, []error{chat.ErrNameTaken, chat.ErrStale}, join(name, hash), join(name, hash), join(name, hash))
+		r.must(t, chat.TheServer, chat.RevokeInvite{ID: fmt.Sprintf("many%d", i)})
 		once("the other's role", i, nil,
 			wish{ann.Caller, chat.SetRole{ID: ben.Login.Account, Role: chat.User}}, wish{ben.Caller, chat.SetRole{ID: ann.Login.Account, Role: chat.User}})
 		for _, p := range []*journaltest.Person{ann, ben} {
