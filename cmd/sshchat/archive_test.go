@@ -52,7 +52,7 @@ func said(t *testing.T, out string) (texts []string) {
 }
 
 // runHere runs a subcommand in this process.
-func runHere(t *testing.T, args ...string) (out, errs string, code int) {
+func runHere(t testing.TB, args ...string) (out, errs string, code int) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = run(t.Context(), args, nil, &stdout, &stderr)

@@ -58,8 +58,10 @@ func (l signedLog) Signed() (command.SignedTip, error) {
 // same place.
 type sharedLog struct {
 	signedLog
-	hub   *chat.Hub
-	noted chan chat.AuditEntry
+	hub       *chat.Hub
+	noted     chan chat.AuditEntry
+	log       *slog.Logger
+	appending *sync.Mutex // held while lines of noted are appended
 }
 
 const (
@@ -70,20 +72,25 @@ const (
 
 // share has the lines of the audit log go through the hub, and those of strangers wait for each other, until ctx ends.
 func (l signedLog) share(ctx context.Context, hub *chat.Hub, logger *slog.Logger) sharedLog {
-	s := sharedLog{l, hub, make(chan chat.AuditEntry, mostNoted)}
-	go every(ctx, noteEvery, func() {
-		var lines sync.WaitGroup // together, so that they share a batch
-		for range len(s.noted) {
-			entry := <-s.noted
-			lines.Go(func() {
-				if err := s.Append(entry); err != nil {
-					logger.Error("the audit log cannot be written", "do", entry.Do, "err", err)
-				}
-			})
-		}
-		lines.Wait()
-	})
+	s := sharedLog{l, hub, make(chan chat.AuditEntry, mostNoted), logger, new(sync.Mutex)}
+	go every(ctx, noteEvery, s.appendNoted)
 	return s
+}
+
+// appendNoted appends the lines that wait.
+func (l sharedLog) appendNoted() {
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	var lines sync.WaitGroup // together, so that they share a batch
+	for range len(l.noted) {
+		entry := <-l.noted
+		lines.Go(func() {
+			if err := l.Append(entry); err != nil {
+				l.log.Error("the audit log cannot be written", "do", entry.Do, "err", err)
+			}
+		})
+	}
+	lines.Wait()
 }
 
 // Append implements command.Audit. The line is about something that changes no State: Expire, from the server, decides nothing but what

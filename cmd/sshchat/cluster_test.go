@@ -228,7 +228,7 @@ func TestBackupOfANode(t *testing.T) {
 
 // testCluster is a chat on several nodes, over real NATS servers.
 type testCluster struct {
-	t       *testing.T
+	t       testing.TB
 	program string // empty: this one
 	servers *natstest.Cluster
 	flags   []string // of every node
@@ -250,6 +250,12 @@ func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nod
 	}
 	c := makeCluster(t, servers, servers.MonitorURLs(), folders, flags...)
 	c.program = program
+	return c.begin(folders)
+}
+
+// begin starts the nodes.
+func (c *testCluster) begin(folders []string) *testCluster {
+	c.t.Helper()
 	for i, data := range folders {
 		c.nodes = append(c.nodes, c.start(data, i+1))
 	}
@@ -257,7 +263,7 @@ func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nod
 }
 
 // makeCluster makes the folders of a cluster's nodes, of which none runs. monitors are where the servers report about themselves.
-func makeCluster(t *testing.T, servers *natstest.Cluster, monitors, folders []string, flags ...string) *testCluster {
+func makeCluster(t testing.TB, servers *natstest.Cluster, monitors, folders []string, flags ...string) *testCluster {
 	t.Helper()
 	c := &testCluster{t: t, servers: servers, flags: []string{"--cluster", strings.Join(servers.URLs(), ","), "--cluster-nkey", servers.NKeyFile(), "--cluster-monitor", strings.Join(monitors, ",")}}
 	first := startServer(t, folders[0], flags...)

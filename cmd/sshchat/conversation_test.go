@@ -6,10 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"sshchat/sshchat/cluster/natstest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
@@ -23,6 +27,7 @@ import (
 //	invited NAME             makes an account with an invite of the one who claimed
 //	[!] ssh NAME COMMAND…    what "ssh NAME@host COMMAND" does; then stdout, stderr and code look at it
 //	[!] send FILE NAME COMMAND…  the same with the file on standard input
+//	until NAME PATTERN COMMAND…  what ssh does, until its output matches: lines of the audit log come from other nodes a second later
 //	edit OLD NEW             changes users.json by hand
 //	code N                   the last ssh's exit code
 //	keep VARIABLE PATTERN    what its group matches of the last ssh's output, as $VARIABLE
@@ -34,21 +39,80 @@ import (
 //	drop NAME                the connection is lost, and its sessions end
 //	ended NAME               the session has ended
 //	leave NAME               end of input; the session ends
-//	restart                  the server, in order
+//	restart                  the server, or all nodes, in order
+//	[alone] …                what holds for one server only: each node counts its own logins, and knows its cluster
 func TestConversations(t *testing.T) {
 	t.Parallel()
+	converse(t, true, func(*conversation) {}, "testdata/*.txtar")
+}
+
+// fewOverNodes are the conversations that are held over nodes without SSHCHAT_LONG=1.
+const fewOverNodes = "people"
+
+// notOverNodes are the conversations that cannot be held over nodes, and why.
+var notOverNodes = map[string]string{
+	"hostkey": "hostkey rotate changes the keys of one node; others have them once the files are copied",
+}
+
+// The same conversations, with their people on three nodes of one chat: each name is on the next node. They share the NATS servers, one
+// after the other.
+func TestConversationsOverNodes(t *testing.T) {
+	t.Parallel()
+	var one sync.Mutex // held while a conversation has the servers
+	servers, scripts := (*natstest.Cluster)(nil), []string{filepath.Join("testdata", fewOverNodes+".txtar")}
+	if long {
+		servers, scripts = natstest.Start(t), must(filepath.Glob("testdata/*.txtar"))
+		scripts = slices.DeleteFunc(scripts, func(path string) bool {
+			return notOverNodes[strings.TrimSuffix(filepath.Base(path), ".txtar")] != ""
+		})
+	} else {
+		servers = natstest.StartOne(t)
+	}
+	converse(t, false, func(c *conversation) {
+		c.overNodes = func(data string, flags []string) *testCluster {
+			one.Lock()
+			c.t.Cleanup(one.Unlock)
+			folders := []string{data}
+			for range 2 {
+				folders = append(folders, filepath.Join(c.t.TempDir(), "data"))
+			}
+			c.t.Cleanup(func() { // the nodes have ended
+				if _, err := servers.ConnectAdmin(c.t, 0).Request("$JS.API.STREAM.DELETE.SSHCHAT", nil, patience); err != nil {
+					c.t.Error(err)
+				}
+			})
+			flags = append(slices.Clone(flags), "--metrics", "127.0.0.1:0")
+			return makeCluster(c.t, servers, servers.MonitorURLs(), folders, flags...).begin(folders)
+		}
+	}, scripts...)
+}
+
+// converse holds the conversations of the scripts, as prepare has it: on one server alone, or not.
+func converse(t *testing.T, alone bool, prepare func(*conversation), patterns ...string) {
+	var files []string
+	for _, pattern := range patterns {
+		files = append(files, must(filepath.Glob(pattern))...)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Files: files,
+		Condition: func(word string) (bool, error) {
+			if word != "alone" {
+				return false, fmt.Errorf("unknown condition %q", word)
+			}
+			return alone, nil
+		},
 		Setup: func(env *testscript.Env) error {
-			env.Values[conversationKey{}] = &conversation{
+			c := &conversation{
 				t: env.T().(testing.TB), data: env.WorkDir + "/data",
 				signers: map[string]ssh.Signer{}, users: map[string]*user{}, sessions: map[string]*openSession{},
 			}
+			prepare(c)
+			env.Values[conversationKey{}] = c
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": with((*conversation).start), "register": with((*conversation).register), "claim": with((*conversation).claim),
-			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
+			"invited": with((*conversation).invited), "ssh": with((*conversation).ssh), "until": with((*conversation).until), "send": with((*conversation).send), "edit": with((*conversation).edit), "code": with((*conversation).exited),
 			"keep": with((*conversation).keep), "open": with((*conversation).open), "type": with((*conversation).typed),
 			"press": with((*conversation).pressed),
 			"sees":  with((*conversation).sees), "hides": with((*conversation).hides), "leave": with((*conversation).leave), "ended": with((*conversation).ended), "drop": with((*conversation).drop),
@@ -64,13 +128,18 @@ type conversation struct {
 	t        testing.TB
 	data     string
 	flags    []string
-	server   *testServer
+	servers  []*testServer  // the nodes, or the one server
+	homes    map[string]int // by name, which of them is theirs
 	signers  map[string]ssh.Signer
 	users    map[string]*user
 	sessions map[string]*openSession
 	read     map[string]int // how much of a session's screen was used up
 	code     int
-	admin    string // who claimed
+	admin    string      // who claimed
+	last     *testServer // where somebody acted last
+
+	overNodes func(data string, flags []string) *testCluster // makes the nodes; nil: one server
+	cluster   *testCluster                                   // nil: none, or not yet
 }
 
 // with makes a script's command of a method.
@@ -82,30 +151,71 @@ func with(f func(*conversation, *testscript.TestScript, bool, []string)) func(*t
 
 func (c *conversation) start(_ *testscript.TestScript, _ bool, args []string) {
 	c.flags = args
-	c.server = startServer(c.t, c.data, args...)
+	switch {
+	case c.overNodes == nil:
+		c.servers = []*testServer{startServer(c.t, c.data, args...)}
+	case c.cluster == nil:
+		c.cluster = c.overNodes(c.data, args)
+		c.servers = c.cluster.nodes
+	default:
+		for i, s := range c.servers {
+			c.servers[i] = c.cluster.start(s.data, i+1)
+		}
+	}
+	c.homes = map[string]int{}
 	c.users, c.sessions, c.read = map[string]*user{}, map[string]*openSession{}, map[string]int{}
 }
 
 func (c *conversation) restart(ts *testscript.TestScript, _ bool, _ []string) {
-	c.server.stop()
+	for _, s := range c.servers {
+		s.stop()
+	}
 	c.start(ts, false, c.flags)
+}
+
+// server is where somebody logs in.
+func (c *conversation) server(name string) *testServer {
+	home, known := c.homes[name]
+	if !known {
+		home = len(c.homes) % len(c.servers)
+		c.homes[name] = home
+	}
+	return c.servers[home]
+}
+
+// meets waits until all nodes have what the others have, before somebody on another node than the last acts.
+func (c *conversation) meets(name string) {
+	last := c.last
+	if c.last = c.server(name); c.cluster == nil || last == c.last {
+		return
+	}
+	waitFor(c.t, "all nodes to have the same", func() bool {
+		applied := make(map[float64]bool)
+		for _, s := range c.servers {
+			applied[s.scrape()["sshchat_cluster_applied"]] = true
+		}
+		return len(applied) == 1
+	})
 }
 
 func (c *conversation) register(_ *testscript.TestScript, _ bool, names []string) {
 	for _, name := range names {
-		u := c.server.register(name)
+		c.meets(name)
+		u := c.server(name).register(name)
 		c.users[name], c.signers[name] = u, u.signer
 	}
 }
 
 func (c *conversation) claim(_ *testscript.TestScript, _ bool, args []string) {
 	c.admin = args[0]
-	c.user(args[0]).must("claim " + c.server.claimCode())
+	c.user(args[0]).must("claim " + c.server(args[0]).claimCode())
 	delete(c.users, args[0]) // where that login was nobody's
 }
 
 func (c *conversation) invited(_ *testscript.TestScript, _ bool, args []string) {
+	c.meets(c.admin)
 	code := strings.TrimSpace(c.user(c.admin).must("invite create"))
+	c.meets(args[0])
 	c.user(args[0]).must("register " + code)
 	delete(c.users, args[0]) // that login was nobody's
 }
@@ -116,7 +226,7 @@ func (c *conversation) user(name string) *user {
 		if c.signers[name] == nil {
 			c.signers[name] = newSigner(c.t)
 		}
-		c.users[name] = c.server.login(name, c.signers[name])
+		c.users[name] = c.server(name).login(name, c.signers[name])
 	}
 	return c.users[name]
 }
@@ -125,13 +235,24 @@ func (c *conversation) ssh(ts *testscript.TestScript, neg bool, args []string) {
 	c.exec(ts, neg, args, "")
 }
 
+func (c *conversation) until(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	var out string
+	waitFor(c.t, fmt.Sprintf("%q in the output of %s", pattern, args[2]), func() bool {
+		out, _, c.code = c.user(args[0]).exec(strings.Join(args[2:], " "), "")
+		return c.code == 0 && pattern.MatchString(out)
+	})
+	io.WriteString(ts.Stdout(), out)
+}
+
 func (c *conversation) send(ts *testscript.TestScript, neg bool, args []string) {
 	c.exec(ts, neg, args[1:], ts.ReadFile(args[0]))
 }
 
 func (c *conversation) edit(ts *testscript.TestScript, _ bool, args []string) {
-	upToDate(c.data)
-	path := filepath.Join(c.data, "users.json")
+	data := c.server(c.admin).data
+	upToDate(data)
+	path := filepath.Join(data, "users.json")
 	text, err := os.ReadFile(path)
 	ts.Check(err)
 	edited := strings.Replace(string(text), args[0], args[1], 1)
@@ -142,6 +263,7 @@ func (c *conversation) edit(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func (c *conversation) exec(ts *testscript.TestScript, neg bool, args []string, stdin string) {
+	c.meets(args[0])
 	out, errs, code := c.user(args[0]).exec(strings.Join(args[1:], " "), stdin)
 	c.code = code
 	ts.Logf("exit %d\n[stdout]\n%s[stderr]\n%s", code, out, errs)
@@ -184,6 +306,7 @@ func (c *conversation) typed(ts *testscript.TestScript, _ bool, args []string) {
 	if s == nil {
 		ts.Fatalf("%s has no session", args[0])
 	}
+	c.meets(args[0])
 	s.typeln(args[1])
 }
 

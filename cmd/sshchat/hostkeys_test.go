@@ -68,7 +68,7 @@ func TestStockClientLearnsTheNextHostKey(t *testing.T) {
 	}
 }
 
-func readText(t *testing.T, path string) string {
+func readText(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

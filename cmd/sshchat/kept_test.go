@@ -203,7 +203,7 @@ func keptFolder(t *testing.T, format string) (data, keys string, opens map[strin
 }
 
 // filesOf are the SHA-256 of the files in a folder, by name.
-func filesOf(t *testing.T, dir string) map[string]string {
+func filesOf(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {

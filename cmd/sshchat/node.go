@@ -250,12 +250,13 @@ func (s *settings) inCluster() error {
 // node is this server as one of a cluster. A nil node is a server that is alone.
 type node struct {
 	*cluster.Node
-	check  func(context.Context) error // of the NATS servers' settings
-	log    *slog.Logger
-	unsafe atomic.Pointer[chat.Refusal] // why the NATS servers may lose what is said; nil: they do not
-	online *online.Exchange             // nil: this is not a server, but a command
-	stop   context.CancelFunc
-	ended  chan struct{} // closed when Run has returned
+	check     func(context.Context) error // of the NATS servers' settings
+	log       *slog.Logger
+	unsafe    atomic.Pointer[chat.Refusal] // why the NATS servers may lose what is said; nil: they do not
+	online    *online.Exchange             // nil: this is not a server, but a command
+	lastNotes func()                       // appends lines of the audit log that wait; nil: there are none
+	stop      context.CancelFunc
+	ended     chan struct{} // closed when Run has returned
 }
 
 // nodeConfig is what a node is made of.
@@ -330,6 +331,13 @@ func (n *node) run() {
 	}
 }
 
+// note has lines of the audit log that wait be stored before the hub ends, if the log can be reached.
+func (n *node) note() {
+	if n != nil && n.lastNotes != nil && n.Fenced() == nil {
+		n.lastNotes()
+	}
+}
+
 // stopping has the hub end soon, also if the NATS servers do not take what it orders.
 func (n *node) stopping() {
 	if n != nil {
@@ -396,7 +404,9 @@ func (n *node) Fenced() error {
 func (n *node) equip(ctx context.Context, services *command.Services, local signedLog) {
 	services.Audit = local
 	if n != nil {
-		services.Audit, services.Fence, services.Cluster = local.share(ctx, services.Hub, n.log), fence.New(n), n
+		shared := local.share(ctx, services.Hub, n.log)
+		n.lastNotes = shared.appendNoted
+		services.Audit, services.Fence, services.Cluster = shared, fence.New(n), n
 		n.online = online.New(services.Hub, n.Others, n.log)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // restoreHere runs the command with a tar.
-func restoreHere(t *testing.T, tar, folder string) (out, errs string, code int) {
+func restoreHere(t testing.TB, tar, folder string) (out, errs string, code int) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = run(t.Context(), []string{"restore", folder}, strings.NewReader(tar), &stdout, &stderr)

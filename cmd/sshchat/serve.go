@@ -243,6 +243,7 @@ func runHub(hub *chat.Hub, node *node) *runningHub {
 
 // end has what was said committed, and returns why the hub ended if that was a failure.
 func (r *runningHub) end() error {
+	r.node.note()
 	r.stop()
 	r.node.stopping()
 	<-r.ended

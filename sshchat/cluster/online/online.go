@@ -74,6 +74,7 @@ type link struct {
 	node    string
 	stop    context.CancelFunc
 	wake    chan struct{}      // holds a token when there is something to be said
+	ready   chan struct{}      // holds a token when the node was heard that may not have been ready before
 	all     bool               // who is online is to be said from the beginning
 	changed map[chat.Name]bool // of whom it is to be said, otherwise
 	notices []notice           // that the node may not have
@@ -124,9 +125,9 @@ func (e *Exchange) watch(node string) {
 		delete(e.links, node)
 	case alive && l != nil:
 		l.all = true
-		l.woken()
+		signal(l.wake)
 	case alive:
-		l = &link{node: node, wake: make(chan struct{}, 1), all: true, changed: make(map[chat.Name]bool)}
+		l = &link{node: node, wake: make(chan struct{}, 1), ready: make(chan struct{}, 1), all: true, changed: make(map[chat.Name]bool)}
 		ctx, stop := context.WithCancel(e.ctx)
 		l.stop = stop
 		e.links[node] = l
@@ -134,10 +135,10 @@ func (e *Exchange) watch(node string) {
 	}
 }
 
-// woken has something be said.
-func (l *link) woken() {
+// signal puts a token into the channel, unless it has one.
+func signal(c chan struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -148,7 +149,7 @@ func (e *Exchange) Changed(name chat.Name) {
 	defer e.mu.Unlock()
 	for _, l := range e.links {
 		l.changed[name] = true
-		l.woken()
+		signal(l.wake)
 	}
 }
 
@@ -162,7 +163,7 @@ func (e *Exchange) Announce(a chat.Announcement) {
 		if l.notices = append(l.notices, n); len(l.notices) > maxNotices {
 			l.notices = slices.Clone(l.notices[1:])
 		}
-		l.woken()
+		signal(l.wake)
 	}
 }
 
@@ -184,6 +185,7 @@ func (e *Exchange) tell(ctx context.Context, l *link) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-l.ready:
 		case <-time.After(pause):
 		}
 		if err != nil {
@@ -249,7 +251,7 @@ func (e *Exchange) people(l *link, all bool, names []chat.Name) (people []person
 		for _, a := range here[maxPeople:] {
 			l.changed[a.Name] = true
 		}
-		l.woken()
+		signal(l.wake)
 	}
 	return people
 }
@@ -280,6 +282,7 @@ func (e *Exchange) hear(_ context.Context, from string, request []byte) (reply [
 	}
 	if !known {
 		h.instance, h.notice = m.Instance, 0
+		e.answers(from)
 	}
 	h.message = m.Number
 	e.hub.Elsewhere(from, m.All, people)
@@ -290,4 +293,13 @@ func (e *Exchange) hear(_ context.Context, from string, request []byte) (reply [
 		}
 	}
 	return []byte(taken), nil
+}
+
+// answers has a node learn who is online that has just begun to hear.
+func (e *Exchange) answers(node string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.links[node]; l != nil {
+		signal(l.ready)
+	}
 }

@@ -235,6 +235,7 @@ func TestWhoIsOnline(t *testing.T) {
 		shown := []func() string{a.notices("alice"), b.notices("bob")}
 		c.hub.Announce(text.Sprintf("one"))
 		c.hub.NotifyRoom(alice, chat.General, "two")
+		passes(2 * gather)
 		a.hub.NotifyUser(bob, "three")
 		passes(2 * gather)
 		a.hub.AnnounceHere(text.Sprintf("four"))
