@@ -31,7 +31,8 @@ type caller struct {
 	patient bool                  // a program: it waits where a person would be refused for being too fast
 	kind    string                // full, plain, pipe or exec, as sessions are listed
 
-	waker      *wake.Waker // wakes the session's goroutine
+	notice     atomic.Pointer[string] // what the server tells its sessions, until it is shown; nil: nothing
+	waker      *wake.Waker            // wakes the session's goroutine
 	end        context.CancelCauseFunc
 	terminated atomic.Pointer[string] // why somebody ended the session; nil: nobody did
 }

@@ -1,11 +1,13 @@
 package sshchat
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/view"
 	"sshchat/sshchat/view/alert"
 	"sshchat/sshchat/view/output"
@@ -18,12 +20,26 @@ var errOver = errors.New("the session was ended")
 
 // draw shows everything new since the last frame, in one write. What arrives before the next frame is due stays in the
 // rooms' logs, so that a flood costs a session no more than its frames. A reader that is behind continues at once. If the
-// session was terminated it draws nothing and returns errOver: messages since then are not for this user.
+// session was terminated it draws nothing and returns errOver: messages since then are not for this user. While the server is fenced
+// messages wait; what the person does is shown.
 func (v *display) draw() error {
-	spans := v.reader.Spans(deliverBatch)
-	defer v.reader.Done()
+	var spans chat.Spans
+	held := v.who.fenced().Holds()
+	if !held {
+		spans = v.reader.Spans(deliverBatch)
+		defer v.reader.Done()
+	}
+	if len(spans) > 0 && v.who.fenced().Wait(context.Background(), fence.End) != nil { // the process was frozen since it looked
+		return errOver
+	}
 	if v.who.terminated.Load() != nil {
 		return errOver
+	}
+	if held {
+		v.next = time.Now().Add(heldFor)
+		if v.full() && v.who.fenced().CatchesUp() { // it draws from the rooms' logs, which have what came meanwhile
+			return nil
+		}
 	}
 	n := v.deliver(spans)
 	v.notices.show(v)
@@ -33,7 +49,9 @@ func (v *display) draw() error {
 		v.showRooms()
 	}
 	if v.ui.Pending() {
-		v.next = time.Time{}
+		if !held {
+			v.next = time.Time{}
+		}
 		if d := v.between(n); d > 0 {
 			v.next = time.Now().Add(d)
 		}
@@ -46,6 +64,17 @@ func (v *display) draw() error {
 		v.marks.flush(v.inbox)
 	}
 	return nil
+}
+
+// heldFor is after how long a session looks again whether it may show messages.
+const heldFor = 200 * time.Millisecond
+
+// fenced is the fence of the caller's server.
+func (who *caller) fenced() *fence.Fence {
+	if who.server == nil { // in a test
+		return nil
+	}
+	return who.server.services.Fence
 }
 
 // between is the least time from a frame with n entries to the next. Messages that reach a program one by one are not held

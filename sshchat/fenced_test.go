@@ -12,12 +12,15 @@ import (
 	"sshchat/sshchat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/fence"
+	"sshchat/sshchat/text"
 )
 
 // sharedLog is a log that cannot be followed for so long, in nanoseconds; 0: it is followed.
 type sharedLog struct{ lost atomic.Int64 }
 
 var errReadOnly = errors.New("read-only: the log is out of reach")
+
+func (l *sharedLog) CatchesUp() bool { return false }
 
 func (l *sharedLog) FencedFor() time.Duration { return time.Duration(l.lost.Load()) }
 
@@ -93,6 +96,30 @@ func TestFencedServerEndsSessions(t *testing.T) {
 		t.Error("the session ended as if its person had ended it")
 	}
 	p.screen.wait(t, "Please connect again")
+}
+
+// Messages that come while a server does not know what was decided are shown once it does: until then a session may be of somebody who
+// was banned. What the server itself has to say is shown. The control: before and after, they are shown at once.
+func TestFencedServerHoldsMessages(t *testing.T) {
+	t.Parallel()
+	for _, terminal := range []string{"dumb", "xterm"} {
+		s, log := startFenced(t)
+		p := s.openSession(terminal)
+		p.screen.wait(t, "general")
+		s.hub.Announce(text.Sprintf("before the fence"))
+		p.screen.wait(t, "before the fence")
+		log.lost.Store(int64(time.Second))
+		s.hub.Announce(text.Sprintf("during the fence"))
+		p.screen.wait(t, "Read-only")
+		p.screen.mu.Lock()
+		shown := string(p.screen.all)
+		p.screen.mu.Unlock()
+		if strings.Contains(shown, "during the fence") {
+			t.Errorf("on %s it is shown:\n%q", terminal, shown)
+		}
+		log.lost.Store(0)
+		p.screen.wait(t, "during the fence")
+	}
 }
 
 // greeting is the first line of a server.

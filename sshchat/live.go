@@ -199,18 +199,28 @@ type onFence struct{ *Server }
 
 func (s onFence) Begins() {
 	s.log.Warn("the chat's log cannot be reached: read-only")
-	s.services.Hub.AnnounceHere(text.Sprintf("Read-only: this server cannot reach the chat's log. What you send waits."))
+	s.notify("Read-only: this server cannot reach the chat's log. What you send waits.")
 }
 
 func (s onFence) Ends() {
 	s.log.Info("the chat's log can be reached again")
-	s.services.Hub.AnnounceHere(text.Sprintf("The chat's log can be reached again."))
+	s.notify("The chat's log can be reached again.")
 }
 
 func (s onFence) Lasts(fenced time.Duration) {
 	n := s.end(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
 	if n > 0 {
 		s.log.Warn("the chat's log cannot be reached: sessions ended", "for", fenced.Round(time.Second), "sessions", n)
+	}
+}
+
+// notify tells all sessions something. It does not go the way of messages, which are held back meanwhile.
+func (s *liveSessions) notify(said string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for who := range s.live {
+		who.notice.Store(&said)
+		who.waker.Wake(serverNotice)
 	}
 }
 

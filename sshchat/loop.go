@@ -44,6 +44,7 @@ const (
 	rosterChanged                         // who is in the room that is shown
 	noticeDue                             // the next notification may be shown
 	lockDue                               // nothing was typed for so long that what is unlocked is locked again
+	serverNotice                          // the server has something to tell its sessions
 	draftsKept                            // the loss of another session of the account was noticed, and its drafts are kept
 )
 
@@ -201,6 +202,11 @@ func (s *session) step(why wake.Reason) {
 	}
 	if why&lockDue != 0 {
 		s.lockIdle()
+	}
+	if why&serverNotice != 0 && s.reader != nil {
+		if said := s.notice.Swap(nil); said != nil {
+			s.ui.Print(*said)
+		}
 	}
 	if why&draftsKept != 0 && s.typed.IsZero() { // else they would come into what is being typed
 		s.restoreDrafts()

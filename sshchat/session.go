@@ -14,6 +14,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/drafts"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 
@@ -153,6 +154,11 @@ func (s *session) admit(ctx context.Context) (chat.Account, error) {
 	a, _ := s.server.view().ByID(s.login().id)
 	s.prove(s.login().restricted(a))
 	s.enlist(a)
+	if !s.isExec { // a command waits by itself. The process may have been frozen since the login
+		if err := s.server.services.Fence.Wait(ctx, fence.Login); err != nil {
+			return a, err
+		}
+	}
 	a, err := s.admitted()
 	if err != nil {
 		return a, err

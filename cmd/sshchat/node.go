@@ -399,6 +399,9 @@ func (n *node) Fenced() error {
 	return n.Node.Fenced()
 }
 
+// CatchesUp implements fence.Log.
+func (n *node) CatchesUp() bool { return n.Others.CatchesUp() }
+
 // equip gives the services what they have on a node of a cluster, and else their own audit log. Until ctx ends each line of it goes to
 // all nodes.
 func (n *node) equip(ctx context.Context, services *command.Services, local signedLog) {

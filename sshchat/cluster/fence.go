@@ -47,11 +47,34 @@ func (w *watch) silence() (d time.Duration, stale bool) {
 // refresh ends a silence: what the stream holds now is taken. A process that was frozen must not act on what it knew before.
 func (n *Node) refresh(ctx context.Context) error {
 	began := time.Now()
-	if err := n.catchUp(ctx); err != nil {
+	if err := n.catchUp(ctx); err != nil || !applied(ctx, n) {
 		return err
 	}
 	n.watch.ends(began)
 	return nil
+}
+
+// applyTime is how long the end of a silence waits for the hub.
+const applyTime = time.Second
+
+// applied waits until the hub has applied what the folder has: sessions go by what it knows. It is false if that takes long.
+func applied(ctx context.Context, n *Node) bool {
+	hub, batch := n.hub.Load(), n.position().Batch
+	if hub == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTime)
+	defer cancel()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for hub.Applied() < batch {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // ends notes that the log was followed to its end as it was then.
@@ -71,6 +94,14 @@ func (n *Node) Fenced() error {
 		return ErrRemoved
 	}
 	return nil
+}
+
+// CatchesUp reports whether there was a silence, and the log is followed again but not to its end yet.
+func (o *Others) CatchesUp() bool {
+	w := &o.n.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stale
 }
 
 // FencedFor is for how long the node has been fenced.

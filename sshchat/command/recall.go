@@ -12,6 +12,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command/printed"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
@@ -301,6 +302,9 @@ func runFollow(ctx context.Context, c *Call) error {
 	c.Out = out
 	for {
 		ended, came := false, reader.Next(followBatch)
+		if err := c.Fence.Wait(ctx, fence.End); err != nil && ctx.Err() == nil { // it may be of somebody who was banned elsewhere
+			return err
+		}
 		if ctx.Err() != nil { // this may be noticed late: later messages are not for a removed member
 			return followEnd(ctx)
 		}

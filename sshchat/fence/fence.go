@@ -22,6 +22,8 @@ type Log interface {
 	Fenced() error
 	// FencedFor is for how long that has been so; 0: it is followed.
 	FencedFor() time.Duration
+	// CatchesUp reports whether the log is followed again, but not to its end yet: what is known changes, and is still out of date.
+	CatchesUp() bool
 }
 
 // Fence is that of one server. A nil Fence is that of a server which shares no log: it is never fenced.
@@ -54,6 +56,13 @@ func (f *Fence) Wait(ctx context.Context, most time.Duration) error {
 		}
 	}
 }
+
+// Holds reports whether messages are held back from those who read: what is known may be out of date, and a session may be of somebody
+// who was banned.
+func (f *Fence) Holds() bool { return f != nil && f.log.Fenced() != nil }
+
+// CatchesUp is that of the log.
+func (f *Fence) CatchesUp() bool { return f != nil && f.log.CatchesUp() }
 
 // TurnsAway reports whether the server has been fenced for so long that clients are to try another.
 func (f *Fence) TurnsAway() bool { return f != nil && f.log.FencedFor() > TurnAway }

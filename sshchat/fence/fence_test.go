@@ -21,6 +21,8 @@ func (l *log) Fenced() error {
 	return errFenced
 }
 
+func (l *log) CatchesUp() bool { return false }
+
 func (l *log) FencedFor() time.Duration {
 	if l.followed.Load() {
 		return 0
