@@ -304,6 +304,9 @@ func (o *offline) release() { release(o.folder, o.log) }
 // decide decides something as a running server would, with all its consequences. If the folder belongs to a cluster, this is its node
 // meanwhile, and the decision is that of all nodes.
 func (o *offline) decide(ctx context.Context, do func(*stores, *chat.Hub) error) (err error) {
+	if err := o.adopt(ctx, o.log); err != nil {
+		return err
+	}
 	st, err := openStores(o.settings, o.log)
 	if err != nil {
 		return err

@@ -40,14 +40,14 @@ var arrows = map[string][]string{
 	"sshchat/store/strictjson":         {},
 	"sshchat/store/owner":              {},
 	"sshchat/store/doctor":             {"sshchat/hostkeys", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/clock", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/owner"},
-	"sshchat/store/restore":            {"sshchat/sshchat/text"},
+	"sshchat/store/restore":            {"sshchat/sshchat/text", "sshchat/store", "sshchat/store/durable"},
 	"sshchat/store/durable":            {},
 	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests
 	"sshchat/sshchat/chat":             {"sshchat/sshchat/text", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/wake":             {},
 	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/attack":           {}, // for tests
-	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal"},
+	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal", "sshchat/store/restore"},
 	"sshchat/sshchat/cluster/keyring":  {"sshchat/hostkeys", "sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer"},
 	"sshchat/sshchat/cluster/natstest": {}, // for tests
 	"sshchat/sshchat/cluster/servers":  {"sshchat/sshchat/text"},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"sshchat/store"
 	"sshchat/store/journal"
 	"sshchat/store/owner"
+	"sshchat/store/restore"
 
 	"github.com/spf13/cobra"
 )
@@ -21,7 +23,7 @@ import (
 // clusterCommand makes several servers one chat.
 func clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "cluster init|status|leave|node", Short: "make several servers one chat, or show how they are",
+		Use: "cluster init|status|leave|rebuild|node", Short: "make several servers one chat, or show how they are",
 		Long: `A cluster is several servers, its nodes, that are one chat. They are connected by NATS servers (the setting cluster).
 These commands work on the data folder of a node on this machine, whose server must be stopped, but for status. While servers run, an
 admin uses node list, node add and node remove over SSH. They take the server's flags, and read the environment and the
@@ -30,14 +32,14 @@ configuration file as the server does.`,
 			if len(args) > 0 {
 				return atMost(0)(cmd, args)
 			}
-			return &badSetting{"cluster needs a command: cluster init, cluster status, cluster leave or cluster node"}
+			return &badSetting{"cluster needs a command: cluster init, cluster status, cluster leave, cluster rebuild or cluster node"}
 		},
 		RunE:         func(*cobra.Command, []string) error { return nil },
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	addFlags(cmd.PersistentFlags())
 	hideFlags(cmd.PersistentFlags(), "data", "config", "cluster", "cluster-nkey", "cluster-monitor", "node")
-	cmd.AddCommand(clusterInitCommand(), clusterStatusCommand(), clusterLeaveCommand(), clusterNodeCommand())
+	cmd.AddCommand(clusterInitCommand(), clusterStatusCommand(), clusterLeaveCommand(), clusterRebuildCommand(), clusterNodeCommand())
 	return cmd
 }
 
@@ -54,25 +56,35 @@ func clusterSettingsOf(cmd *cobra.Command) (*settings, error) {
 }
 
 func clusterInitCommand() *cobra.Command {
-	replicas := 3
 	cmd := &cobra.Command{
 		Use: "init [--replicas N]", Short: "make a cluster of the chat in the data folder, which becomes its first node",
 		Long: `The chat in the data folder, with its accounts and history, becomes that of a cluster, and this server its first node. Its log is a stream
 on the NATS servers, which is created. Start the server afterwards, with the setting cluster.`,
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.Flags().IntVar(&replicas, "replicas", replicas, "on how many NATS servers the log is stored: 3 or 5; 1 to try it out")
+	replicas := replicasFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if replicas < 1 || replicas > 5 || replicas%2 == 0 {
-			return &badSetting{fmt.Sprintf("--replicas: %v", is(replicas, "1, 3 or 5"))}
+		if err := checkReplicas(*replicas); err != nil {
+			return err
 		}
 		s, err := clusterSettingsOf(cmd)
 		if err != nil {
 			return err
 		}
-		return initCluster(cmd.Context(), s, replicas, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		return initCluster(cmd.Context(), s, *replicas, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
 	return cmd
+}
+
+func replicasFlag(cmd *cobra.Command) *int {
+	return cmd.Flags().Int("replicas", 3, "on how many NATS servers the log is stored: 3 or 5; 1 to try it out")
+}
+
+func checkReplicas(n int) error {
+	if n < 1 || n > 5 || n%2 == 0 {
+		return &badSetting{fmt.Sprintf("--replicas: %v", is(n, "1, 3 or 5"))}
+	}
+	return nil
 }
 
 func initCluster(ctx context.Context, s *settings, replicas int, stdout, stderr io.Writer) error {
@@ -176,6 +188,14 @@ func leaveCluster(ctx context.Context, s *settings, force bool, stdout, stderr i
 
 // leave takes what the folder lacks, and ends the log.
 func (o *offline) leave(ctx context.Context) error {
+	if err := o.adopt(ctx, o.log); err != nil {
+		return err
+	}
+	return o.withJournal(func(st *stores) error { return cluster.Leave(ctx, o.nodeConfig(st, o.log)) })
+}
+
+// withJournal does something while the folder is open and no hub runs.
+func (o *offline) withJournal(do func(*stores) error) error {
 	st, err := openStores(o.settings, o.log)
 	if err != nil {
 		return err
@@ -184,7 +204,75 @@ func (o *offline) leave(ctx context.Context) error {
 	if st.journal, err = journal.New(st.users, st.history, st.audit, o.log); err != nil {
 		return err
 	}
-	return cluster.Leave(ctx, o.nodeConfig(st, o.log))
+	return do(st)
+}
+
+func clusterRebuildCommand() *cobra.Command {
+	force := false
+	cmd := &cobra.Command{
+		Use: "rebuild [--force] [--replicas N]", Short: "make the cluster's log anew from the data folder, when it is broken or lost",
+		Long: `All nodes must be stopped. Checks the data folder as verify does, takes what the old log still gives, and refuses if another node is
+known to have more: its folder is the one to use. Then the administrator of the NATS servers deletes the stream, and this command, run
+again, makes it anew from this folder. A message of the old log that no node can take is left behind. Other nodes follow by
+themselves when they are started, if their folders have the same as this one, or less. docs/cluster.md has all steps.`,
+		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
+	}
+	replicas := replicasFlag(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "also if the log is in order, or another node has more, which is lost then")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkReplicas(*replicas); err != nil {
+			return err
+		}
+		s, err := clusterSettingsOf(cmd)
+		if err != nil {
+			return err
+		}
+		if !store.InCluster(s.data) {
+			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		o, err := holdOffline(s, cmd.ErrOrStderr(), "nothing; all nodes must be stopped")
+		if err != nil {
+			return err
+		}
+		defer o.release()
+		if err := o.rebuild(cmd.Context(), cluster.Rebuilding{Replicas: *replicas, Force: force}); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), "The log was made anew from this folder. Start this node, and then the others, which follow it.")
+		return err
+	}
+	return cmd
+}
+
+// rebuild makes the log anew from the folder.
+func (o *offline) rebuild(ctx context.Context, how cluster.Rebuilding) error {
+	check, err := o.cluster.serverCheck(how.Replicas, o.log)
+	if err != nil {
+		return err
+	}
+	if err := check(ctx); err != nil {
+		return err
+	}
+	broken := (*cluster.BrokenError)(nil)
+	if err := o.adopt(ctx, o.log); err != nil && !errors.As(err, &broken) && !how.Force {
+		return err
+	}
+	if err := verify(o.data, nil, false, io.Discard, io.Discard); err != nil {
+		return fmt.Errorf("the data folder is damaged: %w. Use that of another node", err)
+	}
+	err = o.withJournal(func(st *stores) error {
+		if _, err := st.audit.Verify(); err != nil {
+			return fmt.Errorf("the audit log is damaged: %w. Use the data folder of another node", err)
+		}
+		how.Copy = func(ctx context.Context, w io.Writer) error {
+			return store.Backup(ctx, w, restore.Current(st.history.Snapshots, st.users.Snapshots, st.audit.Snapshots)...)
+		}
+		return cluster.Rebuild(ctx, o.nodeConfig(st, o.log), how)
+	})
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
 }
 
 func clusterNodeCommand() *cobra.Command {
@@ -308,7 +396,7 @@ works while nothing can be posted. The exit status is 1 if the NATS servers do n
 
 // printLook prints how a cluster is, as text.
 func printLook(w io.Writer, data string, l *cluster.Sight) {
-	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d\n", l.Node, data, l.Position.Seq)
+	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d, batch %d\n", l.Node, data, l.Position.Seq, l.Position.Batch)
 	if l.Last > 0 {
 		fmt.Fprintf(w, "log: messages %d to %d\n", l.First, l.Last)
 	}

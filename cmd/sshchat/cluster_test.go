@@ -500,6 +500,53 @@ func TestClusterIsLeft(t *testing.T) {
 	startServer(t, data).login("bob", bob.signer).must("say general alone again")
 }
 
+// The stream is lost while all nodes are stopped, and one of them had missed messages: the log is made anew from the folder of the other,
+// and both go on with all that was said. While the old stream is there, or the node that has more is known, nothing is made.
+func TestClusterIsRebuilt(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, natstest.StartOne(t), 2)
+	n1, n2 := c.nodes[0], c.nodes[1]
+	alice := n1.register("alice")
+	alice.must("claim " + n1.claimCode())
+	alice.must("say general heard by both")
+	n2.stop()
+	alice.must("say general n2 was stopped")
+	alice.must("topic general rebuilt")
+	rebuild := func(s *testServer, name string) []string {
+		return []string{"cluster", "rebuild", "--replicas", "1", "--node", name, "--data", s.data}
+	}
+	if _, errs, code := c.run(rebuild(n2, "n2")...); code != 1 || !strings.Contains(errs, "n1 still running") && !strings.Contains(errs, "in order") {
+		t.Errorf("while a node runs: exit %d, %s", code, errs)
+	}
+	n1.stop()
+	if _, errs, code := c.run(rebuild(n1, "n1")...); code != 1 || !strings.Contains(errs, "the log is in order") {
+		t.Errorf("a log that is in order: exit %d, %s", code, errs)
+	}
+	if _, errs, code := c.run(append(rebuild(n1, "n1"), "--force")...); code != 1 || !strings.Contains(errs, "nats stream rm -f SSHCHAT") {
+		t.Errorf("while the stream is there: exit %d, %s", code, errs)
+	}
+	if _, err := c.servers.ConnectAdmin(t, 0).Request("$JS.API.STREAM.DELETE.SSHCHAT", nil, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.must(rebuild(n1, "n1")...); !strings.Contains(out, "Start this node") {
+		t.Errorf("rebuild: %s", out)
+	}
+	n1, n2 = c.start(n1.data, 1), c.start(n2.data, 2)
+	alice.at(n2).login().must("say general after that")
+	if out := alice.at(n1).login().must("follow general --since general/2 --count 1"); !strings.Contains(out, "after that") {
+		t.Errorf("on n1: %s", out)
+	}
+	if out := alice.at(n2).login().must("room info general"); !strings.Contains(out, "rebuilt") {
+		t.Errorf("what was decided while n2 was stopped: %s", out)
+	}
+	c.same(n1, n2)
+	for _, s := range []*testServer{n1, n2} {
+		if n := strings.Count(readText(t, filepath.Join(s.data, "message_history.json")), `"t":"msg"`); n < 3 {
+			t.Errorf("%d messages in %s", n, s.data)
+		}
+	}
+}
+
 // resetAdminKey makes a key, and returns its files.
 func resetAdminKey(t *testing.T) (private, public string) {
 	t.Helper()

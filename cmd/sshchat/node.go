@@ -268,6 +268,17 @@ func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
 	}
 }
 
+// adopt has the folder follow the cluster's log if that was made anew from another node's. The stores are not open.
+func (s *settings) adopt(ctx context.Context, logger *slog.Logger) error {
+	if len(s.cluster.servers) == 0 {
+		return nil
+	}
+	if _, err := cluster.Adopt(ctx, s.nodeConfig(&stores{}, logger)); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
 // openNode takes what the folder lacks of the cluster's log. Without the setting cluster it returns nil.
 func openNode(ctx context.Context, s *settings, st *stores, logger *slog.Logger) (*node, error) {
 	c := &s.cluster
@@ -444,6 +455,16 @@ func (o otherNodes) Tell(kind string, b []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), tellIn)
 	defer cancel()
 	o.Ask(ctx, o.Alive(), kind, b)
+}
+
+// FencedFor implements fence.Log. If the log is broken for all nodes, nobody decides anything, and those who are there can read on; new
+// connections are turned away.
+func (n *node) FencedFor() time.Duration {
+	fenced, s := n.Node.FencedFor(), n.Status()
+	if s.Broken == nil || slices.ContainsFunc(s.Nodes, func(o cluster.NodeStatus) bool { return o.Alive && o.Leads }) {
+		return fenced
+	}
+	return min(max(fenced, time.Nanosecond), fence.End)
 }
 
 // Nodes implements command.Cluster.

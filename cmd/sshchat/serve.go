@@ -102,6 +102,9 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 	if err := s.inCluster(); err != nil {
 		return err
 	}
+	if err := s.adopt(ctx, logger); err != nil {
+		return err
+	}
 	st, err := openStores(s, logger)
 	if err != nil {
 		return err

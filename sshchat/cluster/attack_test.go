@@ -186,7 +186,7 @@ func TestAttackReplaceAMessage(t *testing.T) {
 	}
 	err = r.sites[0].start()
 	broken := (*BrokenError)(nil)
-	if !errors.As(err, &broken) || broken.Seq != at.Seq-2 {
+	if !errors.As(err, &broken) || broken.Seq != at.Seq-3 {
 		t.Errorf("it starts: %v", err)
 	}
 	if err := at.write(r.sites[0].dir); err != nil { // the control
@@ -196,7 +196,7 @@ func TestAttackReplaceAMessage(t *testing.T) {
 		t.Errorf("the control: %v", err)
 	}
 	row.Tried("a node that has seen another message than the one in the stream starts")
-	row.Held("each message names the SHA-256 of the one before: the node does not start, and names the message that does not follow")
+	row.Held("a node knows the SHA-256 of the last message that it has, and each message names that of the one before: the node does not start, and names the message that is another")
 	row.Control("with the message that it has seen it starts")
 	if err := r.sites[0].stop(); err != nil {
 		t.Error(err)
@@ -210,7 +210,7 @@ func TestOneMessageForAPlace(t *testing.T) {
 	const publishers, places = 4, 20
 	for _, blind := range []bool{false, true} {
 		log := &stream{nc: natstest.StartOne(t).Connect(t, 0)}
-		if err := log.create(t.Context(), 1, time.Hour); err != nil {
+		if err := log.create(t.Context(), "a chat", 1, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		log.blind.Store(blind)

@@ -58,12 +58,14 @@ type pace struct {
 	spread    time.Duration
 	fence     time.Duration // without a message
 	greet     time.Duration // for other nodes to answer one that starts
+	doubt     time.Duration // in which the stream looks as if it had lost something, until it counts as lost
 }
 
 // usual is right for networks within a town and disks of any kind: a server that syncs may be silent for a second.
 var usual = pace{
 	heartbeat: time.Second, look: 400 * time.Millisecond, campaign: 2500 * time.Millisecond, spread: time.Second,
 	fence: 5 * time.Second, greet: 300 * time.Millisecond,
+	doubt: 15 * time.Second, // a NATS server that is cut off from the others believes for 10 s that it leads
 }
 
 // Node is one server of the chat. It is the hub's journal and its leader.
@@ -85,6 +87,7 @@ type Node struct {
 	nodes    nodes
 	requests requests
 	figures  figures
+	doubts   doubts
 	tail     chan *nats.Msg
 	answers  []chat.Answer // of recent batches, until the hub is made
 	marks    *marks        // nil if Config.Marks is
@@ -135,6 +138,23 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 
 // open connects, and takes what the folder does not have.
 func open(ctx context.Context, c Config) (*Node, error) {
+	n, err := connected(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
+		err = read(ctx, n)
+	}
+	if err != nil {
+		n.nc.Close()
+		return nil, err
+	}
+	n.watch.followed()
+	return n, nil
+}
+
+// connected connects.
+func connected(c Config) (*Node, error) {
 	at, err := ReadPosition(c.Data)
 	if err != nil {
 		return nil, err
@@ -151,6 +171,8 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		tail: make(chan *nats.Msg, 64<<10), // more than the longest silence leaves
 	}
 	n.Others = &Others{n: n}
+	n.figures.seq.Store(at.Seq)
+	n.figures.batch.Store(at.Batch)
 	n.watch.limit = c.pace.fence
 	n.life, n.giveUp = context.WithCancel(context.Background())
 	n.terms.set(term{epoch: at.Epoch})
@@ -161,33 +183,33 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		return nil, err
 	}
 	n.stream = &stream{nc: n.nc}
-	if _, err = n.nc.ChanSubscribe(tail, n.tail); err == nil {
-		err = read(ctx, n)
-	}
-	if err != nil {
-		n.nc.Close()
-		return nil, err
-	}
-	n.watch.followed()
 	return n, nil
 }
 
 // electionTime is longer than NATS servers take to elect the one that leads the log, after another has ended.
 const electionTime = 20 * time.Second
 
-// read takes what the stream holds. It waits while the servers can be reached and none of them leads, as when the stream was made just now.
+// read takes what the stream holds.
 func read(ctx context.Context, n *Node) error {
-	for began, warned := time.Now(), false; ; time.Sleep(50 * time.Millisecond) {
-		err := recall(ctx, n)
-		if err == nil {
-			err = n.catchUp(ctx)
+	return patiently(ctx, n.log, func() error {
+		if err := recall(ctx, n); err != nil {
+			return err
 		}
-		electing := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)
-		if !electing || ctx.Err() != nil || time.Since(began) > electionTime {
+		return n.catchUp(ctx)
+	})
+}
+
+// patiently does something again while the servers can be reached and none of them leads, as when the stream was made just now, and while it
+// is in doubt whether they have lost something.
+func patiently(ctx context.Context, log *slog.Logger, do func() error) error {
+	for began, warned := time.Now(), false; ; time.Sleep(50 * time.Millisecond) {
+		err := do()
+		wait := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errDoubt)
+		if !wait || ctx.Err() != nil || time.Since(began) > electionTime {
 			return err
 		}
 		if !warned {
-			n.log.Warn("cluster: the NATS servers do not answer yet; trying again", "err", err)
+			log.Warn("cluster: the NATS servers do not answer yet, or not as they should; trying again", "err", err)
 			warned = true
 		}
 	}
@@ -287,7 +309,7 @@ func (n *Node) Close() error {
 	if len(n.partial) > 0 { // of which the beginning is in memory alone
 		return nil
 	}
-	return n.c.save(n.at)
+	return savePosition(n, n.at)
 }
 
 // advance notes that the next message of the stream is here. Called with writing held.

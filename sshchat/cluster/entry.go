@@ -21,6 +21,7 @@ type kind string
 const (
 	genesis   kind = "genesis"   // the first: which folder the chat began with
 	epoch     kind = "epoch"     // By leads from here on
+	files     kind = "files"     // a part of the files of the folder that the log was made anew from, behind its genesis
 	batch     kind = "batch"     // what the leader's journal has published, or a part of that
 	heartbeat kind = "heartbeat" // the leader is there, and has nothing to say
 	resign    kind = "resign"    // the leader stops: another may campaign at once

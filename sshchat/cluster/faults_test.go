@@ -34,6 +34,8 @@ type crowd struct {
 	who    journaltest.Person
 	stop   context.CancelFunc
 	ends   sync.WaitGroup
+	people int
+	rounds int
 	acks   atomic.Int64
 	paused time.Duration // between two messages of one of them
 
@@ -54,14 +56,26 @@ func (r *rig) alice(t testing.TB) journaltest.Person {
 // talk has so many people talk at the nodes.
 func (r *rig) talk(t testing.TB, people int, pause time.Duration) *crowd {
 	t.Helper()
-	c := &crowd{rig: r, t: t, who: r.alice(t), paused: pause}
+	c := &crowd{rig: r, t: t, who: r.alice(t), people: people, paused: pause}
+	c.goOn()
+	return c
+}
+
+// pause has all stop talking.
+func (c *crowd) pause() {
+	c.stop()
+	c.ends.Wait()
+}
+
+// goOn has all talk, others than before.
+func (c *crowd) goOn() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	for i := range people {
-		s := r.sites[i%len(r.sites)]
-		c.ends.Go(func() { c.talkAt(ctx, s, i) })
+	for i := range c.people {
+		s := c.sites[i%len(c.sites)]
+		c.ends.Go(func() { c.talkAt(ctx, s, c.rounds*c.people+i) })
 	}
-	return c
+	c.rounds++
 }
 
 // talkAt is one of them. When the node is gone it waits until that is back.
@@ -121,8 +135,7 @@ func (r *rig) status() (all []Status) {
 // time, and the same on all nodes.
 func (c *crowd) end() {
 	c.t.Helper()
-	c.stop()
-	c.ends.Wait()
+	c.pause()
 	for _, s := range c.sites { // each has what all have acknowledged
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		if err := s.hub.Load().Decide(ctx, chat.TheServer, chat.Expire{}, nil); err != nil {

@@ -20,54 +20,76 @@ const (
 // recall reads the answers of recent batches that the folder has: others may send their requests again.
 func recall(ctx context.Context, n *Node) error {
 	i, err := n.stream.info(ctx)
-	if err != nil {
+	if err := judge(n, n.at.Seq, i, err); err != nil {
 		return err
 	}
 	if n.at.Seq+1 < i.State.First {
 		return fmt.Errorf("this folder has the log up to message %d, but the stream begins with message %d: too old. Make it anew from a backup of another node", n.at.Seq, i.State.First)
 	}
-	if n.at.Seq > i.State.Last {
-		return &BrokenError{i.State.Last + 1, fmt.Errorf("the folder has the log up to message %d, but the stream ends with message %d", n.at.Seq, i.State.Last)}
+	if err := inPlace(ctx, n, i); err != nil {
+		return err
 	}
-	from := max(i.State.First, n.at.Seq-min(n.at.Seq, mostRecalled)+1)
-	var parts []*entry
-	since := time.Now().Add(-recalled)
-	for from <= n.at.Seq {
-		got, err := n.stream.get(ctx, from, getAtOnce, func(s stored) error {
-			from = s.seq + 1
-			if s.seq > n.at.Seq {
-				return nil
-			}
-			e, err := n.sealer.decode(s.payload, s.seq)
-			if errors.Is(err, errForeign) {
-				return nil
-			}
-			if err != nil {
-				return &BrokenError{s.seq, err}
-			}
-			if e.Kind == epoch {
-				n.terms.set(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
-			}
-			if s.at.Before(since) {
-				return nil
-			}
-			if parts = collect(parts, e); !complete(parts) {
-				return nil
-			}
-			sealed, err := wire.DecodeBatch(whole(parts))
-			if err == nil && sealed.Batch != nil {
-				n.answers = append(n.answers, sealed.Batch.Answers...)
-			}
-			parts = nil
-			return err
-		})
+	n.answers = nil
+	r := recollection{n: n, next: max(i.State.First, n.at.Seq-min(n.at.Seq, mostRecalled)+1), since: time.Now().Add(-recalled)}
+	for r.next <= n.at.Seq {
+		from := r.next
+		got, err := n.stream.get(ctx, from, getAtOnce, r.take)
+		if refused := (*statusError)(nil); err == nil && got == 0 || errors.As(err, &refused) {
+			err = missing(n, from, err)
+		}
 		if err != nil {
 			return err
 		}
-		if got == 0 {
-			break
-		}
 	}
+	return nil
+}
+
+// recollection is the reading of messages that the folder has. They follow on each other as they did when they came: a message that was
+// put in the place of one is noticed, before a request is done again whose answer it has.
+type recollection struct {
+	n     *Node
+	next  uint64
+	prev  string // sum of the message before; empty: not known
+	parts []*entry
+	since time.Time
+}
+
+func (r *recollection) take(s stored) error {
+	n := r.n
+	if s.seq > n.at.Seq {
+		r.next = s.seq
+		return nil
+	}
+	if s.seq != r.next && r.prev != "" { // the first may have been too old a moment later
+		return missing(n, r.next, nil)
+	}
+	e, err := n.sealer.decode(s.payload, s.seq)
+	if err == nil && r.prev != "" && e.Prev != r.prev {
+		err = fmt.Errorf("it was published after another message %d than the stream holds", s.seq-1)
+	}
+	r.next, r.prev = s.seq+1, sumOf(s.payload)
+	switch {
+	case errors.Is(err, errForeign):
+		return nil
+	case err != nil:
+		return &BrokenError{s.seq, err}
+	case e.Kind == epoch:
+		n.terms.set(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
+	}
+	if s.at.Before(r.since) {
+		return nil
+	}
+	if r.parts = collect(r.parts, e); !complete(r.parts) {
+		return nil
+	}
+	sealed, err := wire.DecodeBatch(whole(r.parts))
+	if err != nil {
+		return &BrokenError{s.seq, err}
+	}
+	if sealed.Batch != nil {
+		n.answers = append(n.answers, sealed.Batch.Answers...)
+	}
+	r.parts = nil
 	return nil
 }
 
@@ -75,13 +97,18 @@ func recall(ctx context.Context, n *Node) error {
 func (n *Node) catchUp(ctx context.Context) error {
 	for {
 		i, err := n.stream.info(ctx)
-		if err != nil {
+		at := n.position().Seq
+		if err := judge(n, at, i, err); err != nil {
 			return err
 		}
-		if n.position().Seq >= i.State.Last {
+		if at >= i.State.Last {
 			return nil
 		}
-		if _, err := n.fetch(ctx, i.State.Last); err != nil {
+		got, err := n.fetch(ctx, i.State.Last)
+		if err == nil && got == 0 && n.position().Seq == at {
+			err = missing(n, at+1, nil)
+		}
+		if err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -95,6 +122,7 @@ func (n *Node) follow(ctx context.Context) error {
 	tick := time.NewTicker(n.c.pace.look / 2)
 	defer tick.Stop()
 	patience := n.c.pace.campaign + rand.N(n.c.pace.spread)
+	doubted := false
 	for {
 		var err error
 		select {
@@ -117,6 +145,11 @@ func (n *Node) follow(ctx context.Context) error {
 		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) {
 			return err
 		}
+		if is := errors.Is(err, errDoubt); is != doubted && (is || err == nil) {
+			if doubted = is; is {
+				n.log.Warn("cluster: the log may have lost something; looking again", "err", err)
+			}
+		}
 		if err != nil && ctx.Err() == nil {
 			n.log.Debug("cluster: the stream cannot be read; trying again", "err", err)
 		}
@@ -125,6 +158,9 @@ func (n *Node) follow(ctx context.Context) error {
 
 // quiet is called now and then.
 func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
+	if broken := n.broken.Load(); broken != nil {
+		return broken
+	}
 	if n.leads.Load() {
 		return n.beat()
 	}
@@ -169,12 +205,15 @@ func (n *Node) fetch(ctx context.Context, upto uint64) (got int, err error) {
 		}
 		more, err := n.stream.get(ctx, at+1, getAtOnce, func(s stored) error {
 			if s.seq != at+1 {
-				return &BrokenError{at + 1, fmt.Errorf("the stream holds message %d after message %d", s.seq, at)}
+				return missing(n, at+1, nil)
 			}
 			at++
 			return n.take(ctx, s)
 		})
 		got += more
+		if refused := (*statusError)(nil); errors.As(err, &refused) {
+			err = missing(n, at+1, err)
+		}
 		if err != nil || more == 0 {
 			return got, err
 		}
@@ -192,6 +231,7 @@ func (n *Node) take(ctx context.Context, s stored) error {
 		return err
 	}
 	n.watch.followed()
+	n.doubts.place.ends()
 	if b != nil && n.hub.Load() != nil {
 		n.Deliver(b) // without the lock: the hub may be waiting for it
 	}
@@ -207,6 +247,13 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 	}
 	e, err := n.sealer.decode(s.payload, s.seq)
 	if errors.Is(err, errForeign) { // the next is published after it: if it took the place of one, that shows
+		i, unknown := n.stream.info(ctx)
+		if unknown == nil {
+			unknown = inPlace(ctx, n, i) // all of the stream may be another's
+		}
+		if unknown != nil {
+			return nil, unknown
+		}
 		n.advance(s.payload)
 		return nil, err
 	}

@@ -86,6 +86,12 @@ func (n *Node) put(e *entry) error {
 		if failed == 0 {
 			n.log.Warn("cluster: the stream does not take a message; trying again", "err", err)
 		}
+		i, unknown := n.stream.info(n.life)
+		if broken := (*BrokenError)(nil); errors.As(judge(n, n.at.Seq, i, unknown), &broken) {
+			n.broken.Store(broken)
+			n.deposed()
+			return n.notLeader()
+		}
 		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
 	}
 }
@@ -147,13 +153,16 @@ func (n *Node) campaign(ctx context.Context) error {
 		return nil
 	}
 	i, err := n.stream.info(ctx)
-	if err != nil {
-		return err
-	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
+	if err := judge(n, n.at.Seq, i, err); err != nil {
+		return err
+	}
 	if i.State.Last != n.at.Seq {
 		return nil // first what is missing
+	}
+	if err := inPlace(ctx, n, i); err != nil {
+		return err
 	}
 	e := n.entry(epoch)
 	e.Epoch, e.Version = n.at.Epoch+1, n.c.Version

@@ -32,6 +32,7 @@ type alive struct {
 	Leads    bool      `json:"leads"`
 	Version  string    `json:"version"`
 	At       time.Time `json:"at"` // by its clock
+	Reach
 }
 
 // heardOf is the last that was heard of a node.
@@ -84,7 +85,7 @@ func (l *nodes) begin(n *Node) error {
 // say says that this node is there.
 func (l *nodes) say(n *Node) {
 	epoch := n.terms.leader().epoch
-	a := alive{Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC()}
+	a := alive{Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
 	b, err := json.Marshal(a)
 	if err == nil {
 		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent in a second
@@ -158,6 +159,29 @@ func (l *nodes) alive(first string) (names []string) {
 		return strings.Compare(a, b)
 	})
 	return names
+}
+
+// reaches is how far the nodes are that were heard.
+func (l *nodes) reaches() map[string]Reach {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make(map[string]Reach, len(l.heard))
+	for name, h := range l.heard {
+		all[name] = h.Reach
+	}
+	return all
+}
+
+// most is which other node said that it had most of the log, and how much.
+func (l *nodes) most() (node string, seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, h := range l.heard {
+		if h.Seq > seq {
+			node, seq = name, h.Seq
+		}
+	}
+	return node, seq
 }
 
 // skew is how far this node's clock is from the median of all.

@@ -30,6 +30,36 @@ type Position struct {
 	Sum     string `json:"sum"`     // its SHA-256, in hexadecimal
 	Batch   uint64 `json:"batch"`   // the last batch with it
 	Epoch   uint64 `json:"epoch"`
+
+	Former []string         `json:"former,omitempty"` // ids that the chat had before its log was made anew
+	Nodes  map[string]Reach `json:"nodes,omitempty"`  // how far other nodes were when they were heard last
+}
+
+// Reach is how far a folder is, as its files tell: nothing that the stream loses changes it.
+type Reach struct {
+	Change uint64 `json:"change"` // the last of users.json and changes.jsonl
+	Record uint64 `json:"record"` // the last of message_history.json
+}
+
+// beyond reports whether the folder has what another lacks.
+func (r Reach) beyond(other Reach) bool { return r.Change > other.Change || r.Record > other.Record }
+
+// reach is how far this node's folder is.
+func reach(n *Node) (r Reach) {
+	r.Change, r.Record = n.c.Journal.Reach()
+	return r
+}
+
+// savePosition writes cluster.json, with how far other nodes are.
+func savePosition(n *Node, at Position) error {
+	all := n.nodes.reaches()
+	for name, r := range n.at.Nodes {
+		if _, heard := all[name]; !heard {
+			all[name] = r
+		}
+	}
+	at.Nodes = all
+	return n.c.save(at)
 }
 
 // ReadPosition reads cluster.json of a data folder. The error wraps fs.ErrNotExist if the folder is not a node's.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,6 +38,7 @@ type site struct {
 	o         journaltest.Options
 	servers   *natstest.Cluster
 	log       *slog.Logger
+	pace      *pace // nil: fast
 
 	accounts *accounts.Store
 	history  *history.History
@@ -84,12 +86,15 @@ func (s *site) close() error {
 func (s *site) config() Config {
 	return Config{
 		Servers: s.servers.URLs(), NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
-		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: &fast,
+		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: cmp.Or(s.pace, &fast),
 	}
 }
 
 // start starts the process.
 func (s *site) start() error {
+	if _, err := Adopt(context.Background(), s.config()); err != nil {
+		return err
+	}
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -376,4 +381,4 @@ func TestMain(m *testing.M) {
 }
 
 // fast is for tests of what is stored, and not of who waits.
-var fast = pace{heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond}
+var fast = pace{heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond, doubt: 12 * time.Second}

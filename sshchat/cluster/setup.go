@@ -45,23 +45,20 @@ func Init(ctx context.Context, c Config, replicas int) error {
 		return err
 	}
 	log := &stream{nc: nc}
+	p := newPosition()
 	i, err := log.info(ctx)
 	switch {
 	case errors.Is(err, errNoStream):
-		err = place(ctx, log, replicas, cmp.Or(c.Keep, DefaultKeep))
+		err = begin(ctx, log, &c, p.Genesis, replicas)
 	case err == nil && i.State.Last > 0:
 		err = fmt.Errorf("these servers have a cluster already: their stream %s holds %d messages. A new node joins it with a backup of another; "+
 			"to give it up, delete the stream first (nats stream rm %s)", streamName, i.State.Last, streamName)
-	}
-	if unplaced(err) {
-		return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
+	case err == nil && i.Config.Metadata[genesisKey] != "": // of an Init that was interrupted
+		p.Genesis = i.Config.Metadata[genesisKey]
 	}
 	if err != nil {
 		return err
 	}
-	id := make([]byte, 16)
-	rand.Read(id) // never fails
-	p := Position{Format: positionFormat, Genesis: hex.EncodeToString(id), Seq: 1}
 	seal, err := newSealer(key, p.Genesis)
 	if err != nil {
 		return err
@@ -80,15 +77,25 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	return nil
 }
 
+// newPosition is behind the first message of a stream that is to be made.
+func newPosition() Position {
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	return Position{Format: positionFormat, Genesis: hex.EncodeToString(id), Seq: 1}
+}
+
 // placeTime is longer than servers that were started just now take to know each other.
 const placeTime = 10 * time.Second
 
-// place makes the stream, as soon as enough servers are there for it.
-func place(ctx context.Context, log *stream, replicas int, keep time.Duration) error {
+// begin makes the stream of the chat with that id, as soon as enough servers are there for it.
+func begin(ctx context.Context, log *stream, c *Config, genesis string, replicas int) error {
 	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
-		err := log.create(ctx, replicas, keep)
-		if !unplaced(err) || ctx.Err() != nil || time.Since(began) > placeTime {
+		err := log.create(ctx, genesis, replicas, cmp.Or(c.Keep, DefaultKeep))
+		switch {
+		case !unplaced(err):
 			return err
+		case ctx.Err() != nil, time.Since(began) > placeTime:
+			return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func saveSometimes(n *Node) {
 	if at.Seq == n.figures.savedSeq {
 		return
 	}
-	if err := n.c.save(at); err != nil {
+	if err := savePosition(n, at); err != nil {
 		n.log.Warn("cluster: cannot write cluster.json; the next start reads more of the stream", "err", err)
 		return
 	}

@@ -114,7 +114,12 @@ type streamConfig struct {
 	DenyDelete   bool          `json:"deny_delete"`
 	DenyPurge    bool          `json:"deny_purge"`
 	Republish    *republish    `json:"republish,omitempty"`
+
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
+
+// genesisKey is where the stream says which chat's it is. Nobody has to believe it: messages open with that id alone.
+const genesisKey = "sshchat.genesis"
 
 type republish struct {
 	Source      string `json:"src"`
@@ -144,12 +149,13 @@ func (s *stream) info(ctx context.Context) (i info, err error) {
 	return i, err
 }
 
-// create makes the stream.
-func (s *stream) create(ctx context.Context, replicas int, keep time.Duration) error {
+// create makes the stream of the chat with that id.
+func (s *stream) create(ctx context.Context, genesis string, replicas int, keep time.Duration) error {
 	c := streamConfig{
 		Name: streamName, Subjects: []string{logSubject}, Storage: "file", Replicas: replicas, Retention: "limits", Discard: "old",
 		MaxConsumers: -1, MaxMsgs: -1, MaxBytes: -1, MaxAge: keep, MaxMsgSize: maxPayload,
 		Duplicates: min(keep, 2*time.Minute), AllowDirect: true, DenyDelete: true, DenyPurge: true, Republish: &republish{logSubject, tail},
+		Metadata: map[string]string{genesisKey: genesis},
 	}
 	var made info
 	return s.ask(ctx, "STREAM.CREATE."+streamName, c, &made)
@@ -187,6 +193,11 @@ func (s *stream) publish(ctx context.Context, last uint64, payload []byte) error
 	return nil
 }
 
+// statusError is what a server answers that cannot return a message.
+type statusError struct{ status, description string }
+
+func (s *statusError) Error() string { return "read the stream: " + s.status + " " + s.description }
+
 // get hands messages from seq on to take, in order, as many as a server returns at once, and reports how many those were. A server
 // that is behind has fewer. It stops at take's first error.
 func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stored) error) (n int, err error) {
@@ -212,7 +223,7 @@ func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stor
 		case "204", "404":
 			return n, nil
 		default:
-			return n, fmt.Errorf("read the stream: %s %s", status, m.Header.Get("Description"))
+			return n, &statusError{status, m.Header.Get("Description")}
 		}
 		one, err := storedOf(m)
 		if err == nil {
@@ -235,11 +246,11 @@ func storedOf(m *nats.Msg) (stored, error) {
 	return stored{seq, at, m.Data}, nil
 }
 
-// holds reports whether the message in that place is this one.
+// holds reports whether the message in that place is this one. It is not if there are later ones, and none in that place.
 func (s *stream) holds(ctx context.Context, seq uint64, payload []byte) (same bool, err error) {
 	found := false
 	_, err = s.get(ctx, seq, 1, func(m stored) error {
-		found, same = m.seq == seq, bytes.Equal(m.payload, payload)
+		found, same = true, m.seq == seq && bytes.Equal(m.payload, payload)
 		return nil
 	})
 	if err == nil && !found {

@@ -319,6 +319,12 @@ func (j *Journal) Rehearse(before, after *chat.State) (*chat.State, error) {
 	return j.accounts.Rehearse(before, after)
 }
 
+// Reach is how far the folder is: the last change of the State, and the last record of the history.
+func (j *Journal) Reach() (change, record uint64) {
+	_, record = j.history.Size()
+	return j.accounts.Changes(), record
+}
+
 // Prepared implements chat.Preparer.
 func (j *Journal) Prepared(room chat.RoomName, change chat.Change) <-chan struct{} {
 	return j.history.Prepared(room, change)

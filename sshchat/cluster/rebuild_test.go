@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/cluster/natstest"
+	"sshchat/store"
+	"sshchat/store/restore"
+)
+
+// brisk is for tests of what is lost: nothing cuts the servers off from each other there.
+var brisk = pace{heartbeat: fast.heartbeat, look: fast.look, campaign: fast.campaign, spread: fast.spread, fence: time.Second, greet: fast.greet, doubt: 2 * time.Second}
+
+// deleteStream is what the administrator of the servers does.
+func (r *rig) deleteStream(t testing.TB) {
+	t.Helper()
+	nc := r.servers.ConnectAdmin(t, 0)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // the servers may be electing
+		log := stream{nc: nc}
+		var answer struct{ Success bool }
+		err := log.ask(t.Context(), "STREAM.DELETE."+streamName, nil, &answer)
+		if answer.Success || errors.Is(err, errNoStream) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rebuild makes the log anew from a site's folder.
+func (s *site) rebuild(ctx context.Context, how Rebuilding) (err error) {
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	how.Replicas = s.servers.Len()
+	how.Copy = func(ctx context.Context, w io.Writer) error {
+		return store.Backup(ctx, w, restore.Current(s.history.Snapshots, s.accounts.Snapshots, s.audit.Snapshots)...)
+	}
+	return Rebuild(ctx, s.config(), how)
+}
+
+// A log that is lost is made anew from the folder of a node. Nodes that have less follow by themselves, also those that have missed some;
+// one that has more does not, and is told so; and a folder that is known to have less than another is refused. Nothing that was
+// acknowledged is missing.
+func TestRebuild(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
+	for _, s := range r.sites {
+		s.pace = &brisk
+	}
+	c := r.talk(t, 6, 5*time.Millisecond)
+	c.more(50)
+	behind := r.sites[2]
+	if err := behind.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.more(50)
+	c.pause()
+	for _, s := range r.sites[:2] {
+		if err := s.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := r.sites[0]
+	if err := first.rebuild(t.Context(), Rebuilding{}); !errors.Is(err, ErrInOrder) {
+		t.Errorf("a log that is in order: %v", err)
+	}
+	lagging := copyOf(t, behind)
+	r.deleteStream(t)
+	known, err := ReadPosition(first.dir)
+	if err != nil || len(known.Nodes) == 0 {
+		t.Fatalf("it knows of no other node: %+v, %v", known, err)
+	}
+	known.Nodes = map[string]Reach{first.name: known.Nodes[r.sites[1].name]} // what the one that was stopped had heard last
+	lags, err := ReadPosition(lagging.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lags.Nodes = known.Nodes
+	if err := lags.write(lagging.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := lagging.rebuild(t.Context(), Rebuilding{}); !errors.Is(err, ErrFurther) || !strings.Contains(err.Error(), "node "+first.name+" had") {
+		t.Errorf("a folder that has less than another: %v", err)
+	}
+	if err := first.rebuild(t.Context(), Rebuilding{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.startAll(r.sites); err != nil {
+		t.Fatal(err)
+	}
+	c.goOn()
+	c.more(50)
+	c.end()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+
+	r.deleteStream(t)
+	if err := lagging.rebuild(t.Context(), Rebuilding{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	before := filesOf(t, first.dir)
+	if err := first.start(); !errors.Is(err, ErrUnfit) || !maps.Equal(before, filesOf(t, first.dir)) {
+		t.Errorf("a folder that has more than the new log starts, or is changed: %v", err)
+	}
+}
+
+// copyOf is a site with a copy of another's folder.
+func copyOf(t *testing.T, of *site) *site {
+	t.Helper()
+	s := &site{name: of.name, dir: filepath.Join(t.TempDir(), "copy"), servers: of.servers, log: of.log, o: of.o, pace: of.pace}
+	if err := os.CopyFS(s.dir, os.DirFS(of.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// filesOf is what a folder holds, by name.
+func filesOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(b)
+	}
+	return all
+}
