@@ -169,7 +169,8 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 		return nil
 	}
 	if _, err := n.fetch(ctx, 0); err != nil {
-		return err
+		i, unknown := n.stream.info(ctx) // it may be gone
+		return errors.Join(err, judge(n, n.position().Seq, i, unknown))
 	}
 	if stale {
 		return n.refresh(ctx)

@@ -224,8 +224,17 @@ func quiet(testing.TB) *slog.Logger {
 // newRig starts nodes over as many servers.
 func newRig(t testing.TB, servers *natstest.Cluster, nodes int, o journaltest.Options) *rig {
 	t.Helper()
+	return newRigAt(t, servers, nodes, o, &fast)
+}
+
+// newRigAt is newRig at another pace.
+func newRigAt(t testing.TB, servers *natstest.Cluster, nodes int, o journaltest.Options, at *pace) *rig {
+	t.Helper()
 	r := &rig{servers: servers, log: quiet(t)}
 	r.sites = found(t, servers, nodes, o, r.log)
+	for _, s := range r.sites {
+		s.pace = at
+	}
 	if err := r.startAll(r.sites); err != nil {
 		t.Fatal(err)
 	}
