@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"sshchat/sshchat/attack"
+	"sshchat/sshchat/cluster/natstest"
 
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/crypto/ssh"
@@ -362,22 +363,29 @@ func TestAddressesBehindTheBalancer(t *testing.T) {
 // haproxyBefore runs HAProxy with the file in deploy before a server, and returns its addresses, and what it says of its checks.
 func haproxyBefore(t *testing.T, from, to string) (v4, v6 string, checks func() string) {
 	t.Helper()
-	program := client(t, "haproxy")
-	text := readText(t, "../../deploy/haproxy.cfg")
-	v4, v6 = ownPort(t), strings.Replace(ownPort(t), "127.0.0.1", "[::1]", 1)
 	source := "source " + from
 	if from == "::1" {
 		source = "" // it has no other
 	}
+	return haproxyWith(t, "haproxy.cfg", [2]string{
+		"server chat 127.0.0.1:2222 send-proxy-v2 check inter 5s", "server chat " + to + " " + source + " send-proxy-v2 check inter 100ms",
+	})
+}
+
+// haproxyWith runs HAProxy with a file in deploy, of which some words are replaced.
+func haproxyWith(t *testing.T, name string, edits ...[2]string) (v4, v6 string, checks func() string) {
+	t.Helper()
+	program := client(t, "haproxy")
+	text := readText(t, "../../deploy/"+name)
+	v4, v6 = ownPort(t), strings.Replace(ownPort(t), "127.0.0.1", "[::1]", 1)
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	socket := filepath.Join(t.TempDir(), "s")
-	for _, edit := range [][2]string{
-		{"global\n", "global\n    stats socket " + socket + "\n"},
-		{"bind :::22 v4v6", "bind " + v4 + "\n    bind " + v6},
-		{"server chat 127.0.0.1:2222 send-proxy-v2 check inter 5s", "server chat " + to + " " + source + " send-proxy-v2 check inter 100ms"},
-	} {
+	for _, edit := range append(edits,
+		[2]string{"global\n", "global\n    stats socket " + socket + "\n"},
+		[2]string{"bind :::22 v4v6", "bind " + v4 + "\n    bind " + v6},
+	) {
 		if !strings.Contains(text, edit[0]) {
-			t.Fatalf("deploy/haproxy.cfg has no %q", edit[0])
+			t.Fatalf("deploy/%s has no %q", name, edit[0])
 		}
 		text = strings.Replace(text, edit[0], edit[1], 1)
 	}
@@ -427,8 +435,10 @@ func TestBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	program := client(t, "haproxy")
 	client(t, "ssh")
-	if out, err := exec.Command(program, "-c", "-f", "../../deploy/haproxy.cfg").CombinedOutput(); err != nil {
-		t.Errorf("haproxy -c: %v\n%s", err, out)
+	for _, name := range []string{"haproxy.cfg", "haproxy-cluster.cfg"} {
+		if out, err := exec.Command(program, "-c", "-f", "../../deploy/"+name).CombinedOutput(); err != nil {
+			t.Errorf("haproxy -c %s: %v\n%s", name, err, out)
+		}
 	}
 	for _, c := range []struct{ listens, from string }{{"127.0.0.1:0", balancer}, {"[::1]:0", "::1"}} {
 		t.Run(c.from, func(t *testing.T) {
@@ -463,6 +473,67 @@ func TestBehindHAProxy(t *testing.T) {
 			s.stop()
 			waitFor(t, "a health check that fails", func() bool { return strings.Contains(checks(), "DOWN") })
 		})
+	}
+}
+
+// Behind real HAProxy, with the configuration that we ship for a cluster, people reach nodes as from where they are. A node that is cut
+// off from the log is taken out while it still runs, everybody gets to the other one, and it comes back by itself.
+func TestClusterBehindHAProxy(t *testing.T) {
+	t.Parallel()
+	servers := natstest.StartOne(t)
+	c := startCluster(t, servers, 2, append(guarded, "--proxy-from", balancer)...)
+	n1, n2 := c.nodes[0], c.nodes[1]
+	n2.stop()
+	link, checked := servers.NewLink(t, 0), [2]string{ownPort(t), ownPort(t)}
+	n1.stop()
+	n1 = c.startAt(n1.data, 1, servers.URLs()[0], "--metrics", checked[0])
+	n2 = c.startAt(n2.data, 2, link.URL(), "--metrics", checked[1])
+	port := func(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+	v4, _, checks := haproxyWith(t, "haproxy-cluster.cfg",
+		[2]string{"port 9222 inter 1s", "inter 200ms"},
+		[2]string{"server n1 192.0.2.11:2222", "server n1 " + n1.addr + " source " + balancer + " port " + port(checked[0])},
+		[2]string{"server n2 192.0.2.12:2222", "server n2 " + n2.addr + " source " + balancer + " port " + port(checked[1])},
+		[2]string{"    server n3 192.0.2.13:2222\n", ""})
+	is := func(node, state string) func() bool {
+		return func() bool { return regexp.MustCompile(`(?m)^nodes,` + node + `,.*,` + state + `[,/ ]`).MatchString(checks()) }
+	}
+	waitFor(t, "both nodes", func() bool { return is("n1", "UP")() && is("n2", "UP")() })
+	key := writeKey(t)
+	host, at, err := net.SplitHostPort(v4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ssh := func(line string) (string, string, int) {
+		return runClient(t, "", "ssh", "-p", at, "-b", "127.0.0.77", "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "alice@"+host, line)
+	}
+	waitFor(t, "alice", func() bool {
+		_, errs, code := ssh("register")
+		return code == 0 || strings.Contains(errs, "already") || strings.Contains(errs, "exists")
+	})
+	const login = "login source=127.0.0.77 method=publickey name=alice"
+	waitFor(t, "alice on both nodes, from where she is", func() bool {
+		ssh("whoami")
+		return strings.Contains(n1.log.String(), login) && strings.Contains(n2.log.String(), login)
+	})
+	link.Cut()
+	waitFor(t, "n2 to be taken out", is("n2", "DOWN"))
+	before := strings.Count(n2.log.String(), login)
+	for range 4 {
+		if out, errs, code := ssh("say general while n2 is out"); code != 0 {
+			t.Errorf("while n2 is out: %d, %s%s", code, out, errs)
+		}
+	}
+	if n := strings.Count(n2.log.String(), login); n != before {
+		t.Errorf("%d logins on n2 while it is out", n-before)
+	}
+	link.Heal()
+	waitFor(t, "n2 to be back", is("n2", "UP"))
+	waitFor(t, "alice on n2 again", func() bool { ssh("whoami"); return strings.Count(n2.log.String(), login) > before })
+	for _, s := range []*testServer{n1, n2} {
+		if got := s.log.String(); strings.Contains(got, "closed: ") || strings.Contains(got, "kept away") || strings.Contains(got, "source="+balancer) {
+			t.Errorf("health checks are held against HAProxy, or taken for clients:\n%s", got)
+		}
 	}
 }
 

@@ -265,7 +265,7 @@ func (o *offline) rebuild(ctx context.Context, how cluster.Rebuilding) error {
 			return fmt.Errorf("the audit log is damaged: %w. Use the data folder of another node", err)
 		}
 		how.Copy = func(ctx context.Context, w io.Writer) error {
-			return store.Backup(ctx, w, restore.Current(st.history.Snapshots, st.users.Snapshots, st.audit.Snapshots)...)
+			return store.Backup(ctx, w, restore.Current(st.history.Snapshots, st.users.Snapshots, st.audit.Snapshots, store.One(st.state.Snapshot))...)
 		}
 		return cluster.Rebuild(ctx, o.nodeConfig(st, o.log), how)
 	})

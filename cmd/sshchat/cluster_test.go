@@ -307,7 +307,13 @@ func (c *testCluster) run(words ...string) (out, errs string, code int) {
 
 func (c *testCluster) start(data string, number int) *testServer {
 	c.t.Helper()
-	flags := append([]string{"--node", fmt.Sprint("n", number)}, c.flags...)
+	return c.startAt(data, number, c.flags[1])
+}
+
+// startAt starts a node that reaches the NATS servers at those addresses, with flags of its own.
+func (c *testCluster) startAt(data string, number int, cluster string, own ...string) *testServer {
+	c.t.Helper()
+	flags := slices.Concat([]string{"--node", fmt.Sprint("n", number), "--cluster", cluster}, c.flags[2:], own)
 	if c.program != "" {
 		return startProgram(c.t, c.program, data, flags...)
 	}

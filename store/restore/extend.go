@@ -27,7 +27,7 @@ var lines = []struct{ name, begin string }{{"message_history.json", `{"n":`}, {"
 
 // replaced are the files of a copy that take the place of the folder's, in the order in which a crash may leave them: accounts may know
 // of more than the history, and the audit log of more than the accounts, and never the other way round.
-var replaced = []string{"audit.tip", "audit.jsonl", "users.json", "changes.jsonl", "message_history.json"}
+var replaced = []string{"state.json", "audit.tip", "audit.jsonl", "users.json", "changes.jsonl", "message_history.json"}
 
 // Current leaves the files that are written to: no archives, which do not change any more.
 func Current(parts ...store.Part) (all []store.Part) {
@@ -56,7 +56,7 @@ func isCurrent(name string) bool {
 
 // Extend makes a folder, which nobody has opened, have all that a copy of another's current files has, as store.Backup has written it.
 // The folder has to be a beginning of the copy: the same archives, and in its current files the same lines as far as it has any. It may
-// be called again if it was interrupted. What users.json says is taken as it is. Errors: ErrNotBeginning, ErrBackup, and the disk's;
+// be called again if it was interrupted. What users.json and state.json say is taken as it is. Errors: ErrNotBeginning, ErrBackup, and the disk's;
 // with the first two nothing has changed.
 func Extend(dir string, r io.Reader) error {
 	files := make(map[string][]byte)
