@@ -495,7 +495,9 @@ func TestClusterBehindHAProxy(t *testing.T) {
 		[2]string{"server n2 192.0.2.12:2222", "server n2 " + n2.addr + " source " + balancer + " port " + port(checked[1])},
 		[2]string{"    server n3 192.0.2.13:2222\n", ""})
 	is := func(node, state string) func() bool {
-		return func() bool { return regexp.MustCompile(`(?m)^nodes,` + node + `,.*,` + state + `[,/ ]`).MatchString(checks()) }
+		return func() bool {
+			return regexp.MustCompile(`(?m)^nodes,` + node + `,.*,` + state + `[,/ ]`).MatchString(checks())
+		}
 	}
 	waitFor(t, "both nodes", func() bool { return is("n1", "UP")() && is("n2", "UP")() })
 	key := writeKey(t)

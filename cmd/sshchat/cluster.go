@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"sshchat/sshchat/chat"
@@ -208,9 +209,9 @@ func (o *offline) withJournal(do func(*stores) error) error {
 }
 
 func clusterRebuildCommand() *cobra.Command {
-	force := false
+	var how cluster.Rebuilding
 	cmd := &cobra.Command{
-		Use: "rebuild [--force] [--replicas N]", Short: "make the cluster's log anew from the data folder, when it is broken or lost",
+		Use: "rebuild [--force] [--new-key] [--replicas N]", Short: "make the cluster's log anew from the data folder, when it is broken or lost",
 		Long: `All nodes must be stopped. Checks the data folder as verify does, takes what the old log still gives, and refuses if another node is
 known to have more: its folder is the one to use. Then the administrator of the NATS servers deletes the stream, and this command, run
 again, makes it anew from this folder. A message of the old log that no node can take is left behind. Other nodes follow by
@@ -218,7 +219,8 @@ themselves when they are started, if their folders have the same as this one, or
 		Args: atMost(0), SilenceUsage: true, SilenceErrors: true,
 	}
 	replicas := replicasFlag(cmd)
-	cmd.Flags().BoolVar(&force, "force", false, "also if the log is in order, or another node has more, which is lost then")
+	cmd.Flags().BoolVar(&how.NewKey, "new-key", false, "make a new cluster.key, which is then to be copied to all other nodes: the former one opens nothing of the new log")
+	cmd.Flags().BoolVar(&how.Force, "force", false, "also if the log is in order, or another node has more, which is lost then")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkReplicas(*replicas); err != nil {
 			return err
@@ -235,8 +237,12 @@ themselves when they are started, if their folders have the same as this one, or
 			return err
 		}
 		defer o.release()
-		if err := o.rebuild(cmd.Context(), cluster.Rebuilding{Replicas: *replicas, Force: force}); err != nil {
+		how.Replicas = *replicas
+		if err := o.rebuild(cmd.Context(), how); err != nil {
 			return err
+		}
+		if how.NewKey {
+			fmt.Fprintf(cmd.OutOrStdout(), "Copy the new %s to the data folders of all other nodes before you start them.\n", filepath.Join(o.data, store.ClusterKeyFile))
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "The log was made anew from this folder. Start this node, and then the others, which follow it.")
 		return err

@@ -138,7 +138,12 @@ func makeKey(data string) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	key = make([]byte, chacha20poly1305.KeySize)
+	return newKey(data)
+}
+
+// newKey makes cluster.key, in place of one that is there.
+func newKey(data string) ([]byte, error) {
+	key := make([]byte, chacha20poly1305.KeySize)
 	rand.Read(key) // never fails
 	return key, replace(filepath.Join(data, store.ClusterKeyFile), []byte(base64.StdEncoding.EncodeToString(key)+"\n"))
 }

@@ -22,6 +22,7 @@ import (
 // Rebuilding is how a log is made anew.
 type Rebuilding struct {
 	Replicas int  // on how many servers the stream is: 3, or 1 to try it out
+	NewKey   bool // cluster.key is made anew: other nodes need a copy of it, and who has the former one can neither read nor write the new log
 	Force    bool // also if the log is in order, or another node was known to be further: what that one has more is lost
 
 	// Copy writes the current files of the folder, as they are once it has all that the old log still gives.
@@ -134,6 +135,9 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 	p := newPosition()
 	p.Seq, p.Batch, p.Epoch, p.Former = 0, says.Batch, says.Epoch, says.Former
 	key, err := readKey(n.c.Data)
+	if o.NewKey && err == nil {
+		key, err = newKey(n.c.Data)
+	}
 	if err != nil {
 		return err
 	}

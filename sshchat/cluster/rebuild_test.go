@@ -52,7 +52,7 @@ func (s *site) rebuild(ctx context.Context, how Rebuilding) (err error) {
 
 // A log that is lost is made anew from the folder of a node. Nodes that have less follow by themselves, also those that have missed some;
 // one that has more does not, and is told so; and a folder that is known to have less than another is refused. Nothing that was
-// acknowledged is missing.
+// acknowledged is missing. With a new key, those that do not have it take nothing of the new log.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
 	r := newRigAt(t, natstest.StartOne(t), 3, journaltest.Options{}, &brisk)
@@ -87,8 +87,20 @@ func TestRebuild(t *testing.T) {
 	if err := lagging.rebuild(t.Context(), Rebuilding{}); !errors.Is(err, ErrFurther) || !strings.Contains(err.Error(), "node "+first.name+" had") {
 		t.Errorf("a folder that has less than another: %v", err)
 	}
-	if err := first.rebuild(t.Context(), Rebuilding{}); err != nil {
+	if err := first.rebuild(t.Context(), Rebuilding{NewKey: true}); err != nil {
 		t.Fatal(err)
+	}
+	for _, s := range r.sites[1:] {
+		if err := s.start(); !isBroken(err) || !errors.Is(err, errForeign) {
+			t.Errorf("a node with the former key: %v", err)
+		}
+		b, err := os.ReadFile(filepath.Join(first.dir, store.ClusterKeyFile))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(s.dir, store.ClusterKeyFile), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := r.startAll(r.sites); err != nil {
 		t.Fatal(err)
