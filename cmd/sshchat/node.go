@@ -460,11 +460,11 @@ func (o otherNodes) Tell(kind string, b []byte) {
 // FencedFor implements fence.Log. If the log is broken for all nodes, nobody decides anything, and those who are there can read on; new
 // connections are turned away.
 func (n *node) FencedFor() time.Duration {
-	fenced, s := n.Node.FencedFor(), n.Status()
-	if s.Broken == nil || slices.ContainsFunc(s.Nodes, func(o cluster.NodeStatus) bool { return o.Alive && o.Leads }) {
-		return fenced
+	fenced := n.Node.FencedFor()
+	if n.Status().Halted {
+		return min(max(fenced, time.Nanosecond), fence.End)
 	}
-	return min(max(fenced, time.Nanosecond), fence.End)
+	return fenced
 }
 
 // Nodes implements command.Cluster.

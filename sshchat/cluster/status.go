@@ -48,6 +48,7 @@ type Status struct {
 	TextGaps int64         // messages whose text no node had, since the start
 	Skew     time.Duration // of this machine's clock, from the median of all
 	Broken   error         // why nothing more is taken from the log; nil
+	Halted   bool          // it is broken, and no other node leads that could be heard here
 	Nodes    []NodeStatus  // all nodes of the chat, by name
 }
 
@@ -85,6 +86,8 @@ func (n *Node) Status() Status {
 		}
 		s.Nodes = append(s.Nodes, of)
 	}
+	leads := func(o NodeStatus) bool { return o.Alive && o.Leads }
+	s.Halted = s.Broken != nil && n.nc.IsConnected() && !slices.ContainsFunc(s.Nodes, leads)
 	slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return s
 }
