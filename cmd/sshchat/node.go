@@ -268,10 +268,11 @@ func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
 	}
 }
 
-// adopt has the folder follow the cluster's log if that was made anew from another node's. The stores are not open.
+// adopt has the folder follow the cluster's log if that was made anew from another node's. It refuses a folder that is a node of a cluster
+// without the setting. The stores are not open.
 func (s *settings) adopt(ctx context.Context, logger *slog.Logger) error {
 	if len(s.cluster.servers) == 0 {
-		return nil
+		return s.inCluster()
 	}
 	if _, err := cluster.Adopt(ctx, s.nodeConfig(&stores{}, logger)); err != nil {
 		return fmt.Errorf("cluster: %w", err)

@@ -99,9 +99,6 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer release(folder, logger)
-	if err := s.inCluster(); err != nil {
-		return err
-	}
 	if err := s.adopt(ctx, logger); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func TestRebuild(t *testing.T) {
 	if err := first.rebuild(t.Context(), Rebuilding{NewKey: true}); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range r.sites[1:] {
+	for _, s := range append([]*site{lagging}, r.sites[1:]...) {
 		if err := s.start(); !isBroken(err) || !errors.Is(err, errForeign) {
 			t.Errorf("a node with the former key: %v", err)
 		}
