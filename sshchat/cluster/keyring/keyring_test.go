@@ -25,11 +25,10 @@ type town struct {
 	t  testing.TB
 	mu sync.Mutex
 
-	state *chat.State             // guarded by mu
-	nodes map[string]*node        // guarded by mu; those that run
-	old   map[string]bool         // guarded by mu; those that run an older version
-	dirs  map[string]string       // of the data folders
-	asked func(node, from string) // may be nil; called before a node answers
+	state *chat.State       // guarded by mu
+	nodes map[string]*node  // guarded by mu; those that run
+	old   map[string]bool   // guarded by mu; those that run an older version
+	dirs  map[string]string // of the data folders
 	stops map[string]context.CancelFunc
 }
 

@@ -58,6 +58,7 @@ type Exchange struct {
 	links   map[string]*link // guarded by mu; to nodes that are alive
 	numbers uint64           // guarded by mu; the last number that was given, of messages and of notices
 	ctx     context.Context  // guarded by mu; of Run
+	ended   bool             // guarded by mu; nothing is started any more
 	senders sync.WaitGroup
 }
 
@@ -96,7 +97,8 @@ func (e *Exchange) Run(ctx context.Context) {
 	e.nodes.Handle(Kind, e.hear)
 	e.nodes.Watch(func(node string, _ bool) { e.watch(node) })
 	<-ctx.Done()
-	e.mu.Lock() // from here on nothing is started
+	e.mu.Lock()
+	e.ended = true
 	e.mu.Unlock()
 	e.senders.Wait()
 }
@@ -119,7 +121,7 @@ func (e *Exchange) watch(node string) {
 	defer e.mu.Unlock()
 	l := e.links[node]
 	switch {
-	case e.ctx.Err() != nil:
+	case e.ended:
 	case !alive && l != nil:
 		l.stop()
 		delete(e.links, node)
