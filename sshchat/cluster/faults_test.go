@@ -73,7 +73,8 @@ func (c *crowd) goOn() {
 	c.stop = stop
 	for i := range c.people {
 		s := c.sites[i%len(c.sites)]
-		c.ends.Go(func() { c.talkAt(ctx, s, c.rounds*c.people+i) })
+		who := c.rounds*c.people + i
+		c.ends.Go(func() { c.talkAt(ctx, s, who) })
 	}
 	c.rounds++
 }

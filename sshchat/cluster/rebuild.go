@@ -141,13 +141,14 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 	if err != nil {
 		return err
 	}
-	if n.sealer, err = newSealer(key, p.Genesis); err != nil {
+	seal, err := newSealer(key, p.Genesis)
+	if err != nil {
 		return err
 	}
 	if err := patiently(ctx, n.log, func() error { return begin(ctx, n.stream, &n.c, p.Genesis, o.Replicas) }); err != nil {
 		return err
 	}
-	n.at = p
+	n = &Node{c: n.c, nc: n.nc, stream: n.stream, log: n.log, instance: n.instance, sealer: seal, at: p} // the one of the old log still listens
 	first := n.entry(genesis)
 	first.Version, first.body = n.c.Version, body
 	if err := keep(ctx, n, first); err != nil {
