@@ -59,14 +59,14 @@ func TestKillFindsWhatIsShownFirst(t *testing.T) {
 	t.Error("a server that shows first lost nothing in 40 kills: this test cannot see a loss")
 }
 
-// showFirst is an overlay of the source (go help build) with which a server shows first and stores then.
+// showFirst is an overlay of the source (go help build) with which a server shows first and stores then. In a cluster the leader does.
 func showFirst(t *testing.T) (overlay string) {
 	t.Helper()
 	dir, chat := t.TempDir(), filepath.Join("..", "..", "sshchat", "chat")
 	replaced := make(map[string]string)
 	for file, edit := range map[string][2]string{
 		"sequencer.go": {"err := h.journal.Append(o.batch)", "h.show(o.batch.Events)\n\t\terr := h.journal.Append(o.batch)"},
-		"apply.go":     {"\th.show(b.Events)\n", ""},
+		"apply.go":     {"\th.show(b.Events)\n", "\tif !h.Here() {\n\t\th.show(b.Events)\n\t}\n"},
 	} {
 		path, err := filepath.Abs(filepath.Join(chat, file))
 		if err != nil {

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +19,41 @@ import (
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/store/durable/powercut"
 )
+
+// The same finds what is shown first and stored then: a leader that is frozen while it is about to publish, and is the leader no longer when it
+// goes on, has shown what another has stored elsewhere.
+func TestKillOfAClusterFindsWhatIsShownFirst(t *testing.T) {
+	t.Parallel()
+	noRaces(t)
+	if !long {
+		t.Skip("it is built: SSHCHAT_LONG=1")
+	}
+	program := filepath.Join(t.TempDir(), "showfirst")
+	if out, err := exec.Command("go", "build", "-overlay", showFirst(t), "-o", program, ".").CombinedOutput(); err != nil {
+		t.Skipf("cannot build the server that shows first: %v\n%s", err, out)
+	}
+	servers := natstest.Start(t)
+	p := newProcesses(t, servers, servers.MonitorURLs(), newFolders(t, 3), slices.Repeat([]string{program}, 3))
+	c := newCrowd(t, p.listen, p.key, 24, time.Millisecond)
+	c.more(100)
+	for range 10 {
+		i := p.leader()
+		freezeNode(t, p.nodes[i])
+		waitFor(t, "another leader", func() bool { return p.leader() != i })
+		thawNode(t, p.nodes[i])
+		<-time.After(3 * time.Second) // nothing is waited for: such a program may answer nobody any more
+		c.mu.Lock()
+		found := slices.Clone(c.faults)
+		c.mu.Unlock()
+		for _, fault := range found {
+			if strings.Contains(fault, "shows message") {
+				t.Logf("after %s: %s", c.figures(), fault)
+				return
+			}
+		}
+	}
+	t.Errorf("programs that show first have shown nothing wrong in 10 changes of the leader (%s): this test cannot see it", c.figures())
+}
 
 // freezeNode stops a server without ending it, and thawNode lets it go on.
 func freezeNode(t testing.TB, s *testServer) { signalNode(t, s, syscall.SIGSTOP) }
