@@ -66,9 +66,10 @@ type History struct {
 
 	committing  sync.Mutex // held by drafts, Take and Close; guards the fields up to the next blank line
 	segment     *segment
-	chain       chain // follows what is written, as a reader does
-	following   bool  // it takes the records of another, and has no windows
-	replicated  bool  // it has led or followed: others have the same records
+	chain       chain       // follows what is written, as a reader does
+	following   bool        // it takes the records of another, and has no windows
+	replicated  bool        // it has led or followed: others have the same records
+	comparison  *comparison // guarded by committing; of the batches that come again; nil: none has
 	rooms       map[chat.RoomName]*roomChain
 	checked     time.Time // when the ages of windows and archives were last checked
 	archived    int       // the number of the newest archive there ever was

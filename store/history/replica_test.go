@@ -22,6 +22,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
 )
 
@@ -836,4 +837,55 @@ func FuzzTake(f *testing.F) {
 			t.Errorf("taken, and not read back: %v", err)
 		}
 	})
+}
+
+// readCounter counts the bytes that are read of a file.
+type readCounter struct {
+	durable.File
+	bytes int64
+}
+
+func (r *readCounter) ReadAt(b []byte, at int64) (int, error) {
+	r.bytes += int64(len(b))
+	return r.File.ReadAt(b, at)
+}
+
+// After a crash a replica gets again what it has. All of it is compared, and the file is read once for that, not once a batch.
+func TestReplicaComparesInOnePass(t *testing.T) {
+	powercut.Start(t)
+	v, _ := recorded(t, powercut.Seed(t), 200)
+	all := slices.DeleteFunc(slices.Clone(v.log), func(e logged) bool { return len(e.lines) == 0 })
+	if i := slices.IndexFunc(all, func(e logged) bool { return bytes.Contains(e.lines[0], []byte(`"t":"start"`)) }); i > 0 {
+		all = all[:i]
+	}
+	h, _ := follower(t, v.opt, all)
+	counter := &readCounter{File: h.segment.file}
+	h.segment.file = counter
+	for range 2 { // and it may begin again
+		counter.bytes = 0
+		for i, e := range all {
+			if err := h.Replicate(e.lines, nil); err != nil {
+				t.Fatalf("batch %d again: %v", i, err)
+			}
+		}
+		if most := h.segment.size + 2*pageSize; counter.bytes > most {
+			t.Errorf("%d batches came again: %d bytes were read of a file of %d", len(all), counter.bytes, h.segment.size)
+		}
+	}
+	last := all[len(all)-1]
+	for i, e := range all[:len(all)-1] { // one that differs is refused amid them
+		if err := h.Replicate(e.lines, nil); err != nil {
+			t.Fatalf("batch %d again: %v", i, err)
+		}
+	}
+	line := bytes.Clone(last.lines[len(last.lines)-1])
+	at := bytes.LastIndex(line, []byte(`,"crc"`)) - 9
+	line[at] = map[bool]byte{true: 'B', false: 'A'}[line[at] == 'A']
+	wrong := append(slices.Clone(last.lines[:len(last.lines)-1]), reseal(line))
+	if err := h.Replicate(wrong, nil); err == nil {
+		t.Error("a batch that differs from the one that is there is taken")
+	}
+	if err := h.Replicate(last.lines, nil); err != nil {
+		t.Errorf("after that: %v", err)
+	}
 }

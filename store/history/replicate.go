@@ -8,6 +8,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/agesplit"
+	"sshchat/store/durable"
 )
 
 // errFollowing refuses to draft in a history that takes another's records.
@@ -194,6 +195,13 @@ func (t *replication) archive(r *record) (err error) {
 	return nil
 }
 
+// comparison reads the records that a history has, from one batch that comes again to the next: after a crash those are many.
+type comparison struct {
+	file durable.File // of the segment that is read
+	scan *scanner
+	next uint64 // the line that comes next, or one before it
+}
+
 // compare sees that the records that are known are those that there are. Those of archives are not looked up.
 func (t *replication) compare() error {
 	if len(t.known) == 0 {
@@ -205,12 +213,17 @@ func (t *replication) compare() error {
 			want[r.n+uint64(i)] = line
 		}
 	}
-	s, err := scanSegment(io.NewSectionReader(t.h.segment.file, 0, t.h.segment.size))
-	if err != nil {
-		return err
+	c := t.h.comparison
+	t.h.comparison = nil // unless all goes well
+	if c == nil || c.file != t.h.segment.file || c.next > t.known[0].n {
+		s, err := scanSegment(io.NewSectionReader(t.h.segment.file, 0, t.h.segment.size))
+		if err != nil {
+			return err
+		}
+		c = &comparison{file: t.h.segment.file, scan: s}
 	}
 	for len(want) > 0 {
-		line, _, err := s.line()
+		line, _, err := c.scan.line()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -225,12 +238,17 @@ func (t *replication) compare() error {
 			return fmt.Errorf("record %d differs from the existing one", b.n)
 		}
 		delete(want, b.n)
+		c.next = b.n + 1
 	}
+	t.h.comparison = c
 	return nil
 }
 
 // store appends the records. Each batch is durable before the next, which declares it durable.
 func (t *replication) store() error {
+	if len(t.records) > 0 {
+		t.h.comparison = nil // nothing comes again from here on
+	}
 	if t.next != nil {
 		if err := t.h.startAnew(t.next, t.records[0]); err != nil {
 			return err
