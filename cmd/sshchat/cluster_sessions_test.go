@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -273,7 +272,8 @@ func TestAttackBannedOnAnotherNode(t *testing.T) {
 
 	mallet := persists("mallet", n1, n2, n3)
 	mallet.served(follower)
-	freeze(t, n3)
+	freezeNode(t, n3)
+	t.Cleanup(func() { n3.cmd.Process.Signal(thawSignal) })
 	link.Cut()
 	said, cutOff := mallet.bans(alice, n2)
 	banned = time.Now()
@@ -283,7 +283,7 @@ func TestAttackBannedOnAnotherNode(t *testing.T) {
 	alice.must("say general the second is banned")
 	then := time.Now()
 	link.Heal()
-	thaw(t, n3)
+	thawNode(t, n3)
 	for _, n := range c.nodes { // the control
 		waitFor(t, "a login of somebody who is not banned", func() bool {
 			client, err := n.dialAs("bob", ssh.PublicKeys(bob.signer))
@@ -308,21 +308,4 @@ func TestAttackBannedOnAnotherNode(t *testing.T) {
 	row.Tried("type and log in on 3 nodes: all hear of it, one of them 0.5 s later; then one cut off, and one frozen and thawed afterwards")
 	row.Held("the command returns when all nodes have ended my sessions; one that does not answer is named, and lets nobody in until it knows: no message, login or head of mine")
 	row.Control("as the ban is decided the node that is slow, or cut off, lets me in; afterwards all serve those who are not banned")
-}
-
-// freeze stops a server's process as it is.
-func freeze(t *testing.T, s *testServer) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { thaw(t, s) })
-}
-
-// thaw lets it go on.
-func thaw(t *testing.T, s *testServer) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Log(err)
-	}
 }

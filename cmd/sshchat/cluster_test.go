@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -438,6 +439,17 @@ func (c *testCluster) same(nodes ...*testServer) {
 		} else if out != first {
 			c.t.Errorf("the folders differ:\n%s\n%s", first, out)
 		}
+	}
+}
+
+// freezeNode stops a server without ending it, and thawNode lets it go on.
+func freezeNode(t testing.TB, s *testServer) { signalNode(t, s, freezeSignal) }
+func thawNode(t testing.TB, s *testServer)   { signalNode(t, s, thawSignal) }
+
+func signalNode(t testing.TB, s *testServer, signal syscall.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -55,17 +55,6 @@ func TestKillOfAClusterFindsWhatIsShownFirst(t *testing.T) {
 	t.Errorf("programs that show first have shown nothing wrong in 10 changes of the leader (%s): this test cannot see it", c.figures())
 }
 
-// freezeNode stops a server without ending it, and thawNode lets it go on.
-func freezeNode(t testing.TB, s *testServer) { signalNode(t, s, syscall.SIGSTOP) }
-func thawNode(t testing.TB, s *testServer)   { signalNode(t, s, syscall.SIGCONT) }
-
-func signalNode(t testing.TB, s *testServer, signal syscall.Signal) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // nemesis is what happens to a cluster, one thing after the other, by chance.
 type nemesis struct {
 	*processes
