@@ -52,6 +52,7 @@ type Config struct {
 
 // pace is the times of the election and the fence. None of them decides what is stored: they are how long people wait.
 type pace struct {
+	save      time.Duration // between two times that cluster.json is written: after a crash the messages since then are read once more, and skipped
 	heartbeat time.Duration // of a leader that has nothing to publish
 	look      time.Duration // without a message: the next may be in the stream all the same
 	campaign  time.Duration // without a message, and up to spread more
@@ -63,6 +64,7 @@ type pace struct {
 
 // usual is right for networks within a town and disks of any kind: a server that syncs may be silent for a second.
 var usual = pace{
+	save:      5 * time.Second,
 	heartbeat: time.Second, look: 400 * time.Millisecond, campaign: 2500 * time.Millisecond, spread: time.Second,
 	fence: 5 * time.Second, greet: 300 * time.Millisecond,
 	doubt: 15 * time.Second, // a NATS server that is cut off from the others believes for 10 s that it leads
@@ -96,6 +98,7 @@ type Node struct {
 	writing sync.Mutex // held while a message is taken from the stream, or appended
 	at      Position   // guarded by writing
 	partial []*entry   // guarded by writing; parts of a batch that is not complete
+	torn    bool       // guarded by writing; the stream has a batch of this node that could not be stored in the folder
 
 	life   context.Context // ends some time after Stop
 	giveUp context.CancelFunc
@@ -306,7 +309,7 @@ func (n *Node) Close() error {
 	n.Follow()
 	n.peers.Close()
 	n.nc.Close()
-	if len(n.partial) > 0 { // of which the beginning is in memory alone
+	if len(n.partial) > 0 || n.torn { // the folder lacks what comes after the position that was saved
 		return nil
 	}
 	return savePosition(n, n.at)

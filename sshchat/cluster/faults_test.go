@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/sshchat/text"
+	"sshchat/store"
 )
 
 // said is one thing that was said, or was to be.
@@ -473,6 +475,37 @@ func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
 	}
 	if gaps := n.figures.gaps.Load(); gaps > 0 {
 		t.Errorf("%d texts of 3 are missed", gaps)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// cluster.json is written also while the leader publishes, which it does always if there is much to say: a start after a crash reads what
+// came since.
+func TestPositionIsSavedUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	c := r.talk(t, 12, 0)
+	c.more(100)
+	leads := c.leader()
+	c.end()
+	leads.stopNode() // what follows saves it
+	if err := leads.drained(); err != nil {
+		t.Fatal(err)
+	}
+	leads.ended <- nil
+	n := leads.node
+	n.writing.Lock()
+	want := n.at.Seq
+	n.figures.saved, n.figures.savedSeq = time.Time{}, 0
+	if err := os.Remove(n.c.path(store.PositionFile)); err != nil {
+		t.Fatal(err)
+	}
+	saveSometimes(n)
+	n.writing.Unlock()
+	if at, err := ReadPosition(leads.dir); err != nil || at.Seq != want {
+		t.Errorf("while the leader publishes, %d is saved, not %d: %v", at.Seq, want, err)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)

@@ -256,6 +256,7 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 			return nil, unknown
 		}
 		n.advance(s.payload)
+		noteWhole(n)
 		return nil, err
 	}
 	if err != nil {
@@ -273,7 +274,9 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 		n.partial = nil
 	}
 	n.advance(s.payload)
-	return b, n.turn(e)
+	err = n.turn(e)
+	noteWhole(n)
+	return b, err
 }
 
 // replicate stores a whole batch in the folder.

@@ -27,7 +27,13 @@ func (n *Node) Append(b chat.Batch) error {
 	case b.N != n.at.Batch+1:
 		return chat.ErrBehind
 	}
-	return n.Journal.Append(b)
+	before := n.at.Seq
+	err := n.Journal.Append(b)
+	if err != nil && n.at.Seq > before { // it is in the stream
+		n.torn = true
+	}
+	noteWhole(n)
+	return err
 }
 
 func (n *Node) notLeader() error {
@@ -141,6 +147,7 @@ func (n *Node) beat() error {
 	if err := n.put(n.entry(said)); err != nil && !errors.Is(err, chat.ErrNotLeader) {
 		return err
 	}
+	noteWhole(n)
 	if said == resign {
 		n.deposed()
 	}

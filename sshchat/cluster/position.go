@@ -53,7 +53,7 @@ func reach(n *Node) (r Reach) {
 // savePosition writes cluster.json, with how far other nodes are.
 func savePosition(n *Node, at Position) error {
 	all := n.nodes.reaches()
-	for name, r := range n.at.Nodes {
+	for name, r := range at.Nodes {
 		if _, heard := all[name]; !heard {
 			all[name] = r
 		}

@@ -30,9 +30,10 @@ func handle(n *Node) {
 // figures are for the operator.
 type figures struct {
 	seq, batch atomic.Uint64
-	gaps       atomic.Int64 // messages whose text no node had
-	saved      time.Time    // when cluster.json was written last; only of the goroutine that follows
-	savedSeq   uint64       // the same; its Seq
+	gaps       atomic.Int64             // messages whose text no node had
+	whole      atomic.Pointer[Position] // up to which the folder has all; nil: nothing was taken yet
+	saved      time.Time                // when cluster.json was written last; only of the goroutine that follows
+	savedSeq   uint64                   // the same; its Seq
 }
 
 // Status is how a node and the cluster are.
@@ -92,24 +93,26 @@ func (n *Node) Status() Status {
 	return s
 }
 
-// saveEvery is how often cluster.json is written: after a crash the messages since then are read once more, and skipped.
-const saveEvery = 5 * time.Second
+// noteWhole notes that the folder has all up to the position: it may be saved, also while the next is written. Called with writing held.
+func noteWhole(n *Node) {
+	if len(n.partial) > 0 || n.torn { // its beginning is in memory alone
+		return
+	}
+	at := n.at
+	n.figures.whole.Store(&at)
+}
 
 // saveSometimes writes cluster.json if it is time.
 func saveSometimes(n *Node) {
-	if time.Since(n.figures.saved) < saveEvery || !n.writing.TryLock() {
-		return
-	}
-	at, partial := n.at, len(n.partial) > 0
-	n.writing.Unlock()
-	if partial { // its beginning is in memory alone
+	at := n.figures.whole.Load()
+	if time.Since(n.figures.saved) < n.c.pace.save || at == nil {
 		return
 	}
 	n.figures.saved = time.Now()
 	if at.Seq == n.figures.savedSeq {
 		return
 	}
-	if err := savePosition(n, at); err != nil {
+	if err := savePosition(n, *at); err != nil {
 		n.log.Warn("cluster: cannot write cluster.json; the next start reads more of the stream", "err", err)
 		return
 	}
