@@ -18,6 +18,8 @@ import (
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+
+	"github.com/nats-io/nats.go"
 )
 
 // said is one thing that was said, or was to be.
@@ -509,5 +511,35 @@ func TestPositionIsSavedUnderLoad(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Texts that were lost while a node was cut off are not waited for: many batches may have come meanwhile, and each would cost the time that a
+// packet may take.
+func TestLostTextsAreNotAwaited(t *testing.T) {
+	t.Parallel()
+	one := texts{early: make(map[uint64]packet), arrived: make(chan struct{}), epoch: 3}
+	one.receive(&nats.Msg{Data: append(headOf(3, 7), make([]byte, 100)...)})
+	for batch, lost := range map[uint64]bool{6: true, 7: false, 8: false} {
+		if _, more := one.open(3, batch); (more == nil) != lost {
+			t.Errorf("batch %d after the packet of batch 7: it is waited for: %v", batch, more != nil)
+		}
+	}
+	one.receive(&nats.Msg{Data: append(headOf(2, 99), make([]byte, 100)...)}) // of a leader that is deposed
+	if _, more := one.open(3, 8); more == nil {
+		t.Error("the packet of another epoch is taken for a later one")
+	}
+}
+
+// What is kept for nodes that ask is bounded.
+func TestKeptTextsAreBounded(t *testing.T) {
+	t.Parallel()
+	one := texts{early: make(map[uint64]packet), arrived: make(chan struct{})}
+	const size = 8 << 20
+	for batch := range uint64(20) {
+		one.remember(batch, make([]byte, size))
+	}
+	if most := mostKept / size; len(one.recent) != most || one.kept != most*size || one.recent[0].batch != uint64(20-most) {
+		t.Errorf("%d texts of %d bytes are kept, from batch %d", len(one.recent), one.kept, one.recent[0].batch)
 	}
 }

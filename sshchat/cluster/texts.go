@@ -21,7 +21,8 @@ import (
 const (
 	textSubject = "sshchat.text"
 	mostEarly   = 64 << 20               // bytes of texts whose record has not come
-	keptTexts   = 30 * time.Second       // for nodes that ask for them
+	keptTexts   = 2 * time.Minute        // for nodes that ask for them, who may have been cut off
+	mostKept    = 64 << 20               // bytes of them
 	awaitTexts  = 250 * time.Millisecond // after the record
 	askForTexts = time.Second            // each node
 	packetHead  = 3 * 8
@@ -35,7 +36,9 @@ type texts struct {
 	reader  *peer.Receiver    // guarded by mu; of its packets; nil: the leader has not given it yet
 	early   map[uint64]packet // guarded by mu; by batch
 	bytes   int               // guarded by mu; of early
+	newest  packetName        // guarded by mu; of all that have come
 	recent  []recent          // guarded by mu; oldest first
+	kept    int               // guarded by mu; bytes of recent
 	arrived chan struct{}     // guarded by mu; closed when something has come
 }
 
@@ -44,6 +47,9 @@ type packet struct {
 	epoch, n uint64 // the leader's epoch; its place in the chain
 	sealed   []byte
 }
+
+// packetName is which texts a packet has.
+type packetName struct{ epoch, batch uint64 }
 
 // headOf is what a packet begins with, before its place in the chain: it is bound to it.
 func headOf(epoch, batch uint64) []byte {
@@ -168,11 +174,13 @@ func (t *texts) send(n *Node, batch uint64, plain []byte) {
 func (t *texts) remember(batch uint64, plain []byte) {
 	now := time.Now()
 	old := 0
-	for old < len(t.recent) && now.Sub(t.recent[old].at) > keptTexts {
+	for old < len(t.recent) && (now.Sub(t.recent[old].at) > keptTexts || t.kept+len(plain) > mostKept) {
+		t.kept -= len(t.recent[old].texts)
 		clear(t.recent[old].texts)
 		old++
 	}
 	t.recent = append(t.recent[old:], recent{batch, plain, now})
+	t.kept += len(plain)
 }
 
 // receive takes a packet of the leader.
@@ -184,6 +192,9 @@ func (t *texts) receive(m *nats.Msg) {
 	batch := binary.BigEndian.Uint64(m.Data[8:])
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if name := (packetName{p.epoch, batch}); name.epoch > t.newest.epoch || name.epoch == t.newest.epoch && batch > t.newest.batch {
+		t.newest = name
+	}
 	if t.chain != nil || p.epoch < t.epoch || t.bytes+len(p.sealed) > mostEarly || len(t.early[batch].sealed) > 0 && t.early[batch].epoch >= p.epoch {
 		return
 	}
@@ -205,11 +216,15 @@ func (t *texts) wake() {
 	t.arrived = make(chan struct{})
 }
 
-// open opens the texts of a batch, if they have come. more is closed when it is worth trying again.
+// open opens the texts of a batch, if they have come. more is closed when it is worth trying again; nil: never. Packets come in order: if that
+// of a later batch has come, this one is lost.
 func (t *texts) open(epoch, batch uint64) (plain []byte, more <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, has := t.early[batch]
+	if !has && t.newest.epoch == epoch && t.newest.batch > batch {
+		return nil, nil
+	}
 	if !has || t.reader == nil || p.epoch != epoch || epoch != t.epoch {
 		return nil, t.arrived
 	}
@@ -250,7 +265,7 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			}
 			break
 		}
-		if more == nil { // what has come cannot be opened: it was sent before this node had the key
+		if more == nil { // it is lost, or was sent before this node had the key
 			break
 		}
 		select {
@@ -316,6 +331,9 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			continue
 		}
 		if len(had.Texts) > 0 && wire.AddTexts(s, had.Texts) == nil {
+			t.mu.Lock()
+			t.remember(e.N, had.Texts) // others may have missed them, too
+			t.mu.Unlock()
 			return
 		}
 		for _, b := range had.Requests {
