@@ -543,3 +543,29 @@ func TestKeptTextsAreBounded(t *testing.T) {
 		t.Errorf("%d texts of %d bytes are kept, from batch %d", len(one.recent), one.kept, one.recent[0].batch)
 	}
 }
+
+// Words that come late, as after a connection was cut, do not make the clocks of others seem wrong. One that is wrong is noticed.
+func TestSkewOfWordsThatComeLate(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for what, c := range map[string]struct {
+		ahead []time.Duration // of the others' clocks, as each word of theirs comes
+		want  time.Duration
+	}{
+		"in time":            {[]time.Duration{0, 0, 0}, 0},
+		"the last ones late": {[]time.Duration{0, -3 * time.Second, -7 * time.Second}, 0},
+		"all late":           {[]time.Duration{-7 * time.Second, -6 * time.Second}, 6 * time.Second},
+		"set ahead":          {[]time.Duration{0, time.Hour}, -time.Hour},
+		"set back":           {[]time.Duration{0, -time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour}, time.Hour},
+	} {
+		l := &nodes{heard: make(map[string]heardOf)}
+		for _, ahead := range c.ahead {
+			for _, node := range []string{"n2", "n3"} {
+				l.hear(alive{Node: node, At: now.Add(ahead)}, now)
+			}
+		}
+		if got := l.skew(); got != c.want {
+			t.Errorf("%s: this clock seems %v ahead of the others, not %v", what, got, c.want)
+		}
+	}
+}

@@ -39,8 +39,25 @@ type alive struct {
 type heardOf struct {
 	alive
 	when time.Time
-	skew time.Duration // its clock, ahead of this one's
-	gone bool          // nothing was heard of it for aliveFor, and who watches knows
+	seem []time.Duration // how far its clock seemed ahead of this one's, in the last few messages
+	gone bool            // nothing was heard of it for aliveFor, and who watches knows
+}
+
+// skew is how far the node's clock is ahead. A message that came late makes it seem behind, and none makes it seem ahead: so the largest of
+// the last few counts.
+func (h heardOf) skew() time.Duration { return slices.Max(h.seem) }
+
+// keptSkews is how many of them: a clock that was set back is noticed after as many seconds.
+const keptSkews = 5
+
+// hear takes a word of a node, and returns what was known of it before.
+func (l *nodes) hear(a alive, now time.Time) (before heardOf, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, known = l.heard[a.Node]
+	seem := append(slices.Clone(before.seem[len(before.seem)-min(len(before.seem), keptSkews-1):]), a.At.Sub(now))
+	l.heard[a.Node] = heardOf{a, now, seem, false}
+	return before, known
 }
 
 // lately reports whether the node is there, as far as is known.
@@ -63,11 +80,7 @@ func (l *nodes) begin(n *Node) error {
 		if err != nil || json.Unmarshal(b, &a) != nil || a.Node == n.c.Node {
 			return
 		}
-		now := time.Now()
-		l.mu.Lock()
-		before, known := l.heard[a.Node]
-		l.heard[a.Node] = heardOf{a, now, a.At.Sub(now), false}
-		l.mu.Unlock()
+		before, known := l.hear(a, time.Now())
 		if !known || before.Instance != a.Instance { // it has started, and wants to know who is there
 			l.say(n)
 		}
@@ -191,7 +204,7 @@ func (l *nodes) skew() time.Duration {
 	all := []time.Duration{0}
 	for _, h := range l.heard {
 		if h.lately() {
-			all = append(all, h.skew)
+			all = append(all, h.skew())
 		}
 	}
 	slices.Sort(all)
