@@ -48,14 +48,24 @@ type doubts struct {
 	place doubt // the next message for this node
 }
 
-// judge takes what the stream's leader says of it, and returns a BrokenError if it cannot be the stream that this node has followed. The
-// error wraps errDoubt while that is not sure. seq is the last message that this node has; while it is being placed, others may know of
-// it before.
-func judge(n *Node, seq uint64, i info, err error) error {
-	why := func(format string, args ...any) *BrokenError {
-		return &BrokenError{seq + 1, fmt.Errorf(format+"; this node has the log up to message %d, with batch %d", append(args, seq, n.figures.batch.Load())...)}
-	}
+// known is how far the log is known to go, before the stream is asked: a stream that is asked after that has at least so much.
+type known struct {
+	seq   uint64 // the last message that this node has
+	other string // the node that said that it had most
+	most  uint64 // and how much
+}
+
+func knownAt(n *Node, seq uint64) known {
 	other, most := n.nodes.most()
+	return known{seq, other, most}
+}
+
+// judge takes what the stream's leader says of it, and returns a BrokenError if it cannot be the stream that this node has followed. The
+// error wraps errDoubt while that is not sure.
+func judge(n *Node, k known, i info, err error) error {
+	why := func(format string, args ...any) *BrokenError {
+		return &BrokenError{k.seq + 1, fmt.Errorf(format+"; this node has the log up to message %d, with batch %d", append(args, k.seq, n.figures.batch.Load())...)}
+	}
 	switch {
 	case errors.Is(err, errNoStream):
 		return n.doubts.end.lasts(n.c.pace.doubt, why("%w", err))
@@ -63,12 +73,12 @@ func judge(n *Node, seq uint64, i info, err error) error {
 		return err
 	case i.another(n.at.Genesis):
 		return why("the servers have another stream %s in its place, which was made for another chat, or anew for this one", streamName)
-	case i.State.Last < seq:
+	case i.State.Last < k.seq:
 		lost := why("the stream ends with message %d", i.State.Last)
 		lost.Seq = i.State.Last + 1
 		return n.doubts.end.lasts(n.c.pace.doubt, lost)
-	case i.State.Last < most:
-		lost := why("the stream ends with message %d, and node %s has the log up to message %d", i.State.Last, other, most)
+	case i.State.Last < k.most:
+		lost := why("the stream ends with message %d, and node %s has the log up to message %d", i.State.Last, k.other, k.most)
 		lost.Seq = i.State.Last + 1
 		return n.doubts.end.lasts(n.c.pace.doubt, lost)
 	}

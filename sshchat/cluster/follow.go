@@ -19,8 +19,9 @@ const (
 
 // recall reads the answers of recent batches that the folder has: others may send their requests again.
 func recall(ctx context.Context, n *Node) error {
+	k := knownAt(n, n.at.Seq)
 	i, err := n.stream.info(ctx)
-	if err := judge(n, n.at.Seq, i, err); err != nil {
+	if err := judge(n, k, i, err); err != nil {
 		return err
 	}
 	if n.at.Seq+1 < i.State.First {
@@ -96,9 +97,10 @@ func (r *recollection) take(s stored) error {
 // catchUp takes what the stream holds now, up to its last message.
 func (n *Node) catchUp(ctx context.Context) error {
 	for {
-		i, err := n.stream.info(ctx)
 		at := n.position().Seq
-		if err := judge(n, at, i, err); err != nil {
+		k := knownAt(n, at)
+		i, err := n.stream.info(ctx)
+		if err := judge(n, k, i, err); err != nil {
 			return err
 		}
 		if at >= i.State.Last {
@@ -169,8 +171,9 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 		return nil
 	}
 	if _, err := n.fetch(ctx, 0); err != nil {
+		k := knownAt(n, n.position().Seq)
 		i, unknown := n.stream.info(ctx) // it may be gone
-		return errors.Join(err, judge(n, n.position().Seq, i, unknown))
+		return errors.Join(err, judge(n, k, i, unknown))
 	}
 	if stale {
 		return n.refresh(ctx)

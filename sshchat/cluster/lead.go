@@ -92,8 +92,9 @@ func (n *Node) put(e *entry) error {
 		if failed == 0 {
 			n.log.Warn("cluster: the stream does not take a message; trying again", "err", err)
 		}
+		k := knownAt(n, n.at.Seq)
 		i, unknown := n.stream.info(n.life)
-		if broken := (*BrokenError)(nil); errors.As(judge(n, n.at.Seq, i, unknown), &broken) {
+		if broken := (*BrokenError)(nil); errors.As(judge(n, k, i, unknown), &broken) {
 			n.broken.Store(broken)
 			n.deposed()
 			return n.notLeader()
@@ -159,10 +160,11 @@ func (n *Node) campaign(ctx context.Context) error {
 	if !n.c.listed() {
 		return nil
 	}
+	k := knownAt(n, n.position().Seq)
 	i, err := n.stream.info(ctx)
 	n.writing.Lock()
 	defer n.writing.Unlock()
-	if err := judge(n, n.at.Seq, i, err); err != nil {
+	if err := judge(n, k, i, err); err != nil {
 		return err
 	}
 	if i.State.Last != n.at.Seq {
