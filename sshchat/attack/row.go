@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +30,6 @@ type Row struct {
 	t    testing.TB
 	on   Group
 	what string // the attack
-	file string // of the test
 
 	mu                   sync.Mutex
 	tried, held, control string // guarded by mu
@@ -41,11 +39,7 @@ type Row struct {
 // must be in SECURITY.md; with SSHCHAT_UPDATE=1 it is written there.
 func On(t testing.TB, on Group, format string, args ...any) *Row {
 	t.Helper()
-	_, file, _, ok := runtime.Caller(1)
-	if !ok {
-		t.Fatal("nobody called")
-	}
-	r := &Row{t: t, on: on, what: fmt.Sprintf(format, args...), file: file}
+	r := &Row{t: t, on: on, what: fmt.Sprintf(format, args...)}
 	t.Cleanup(r.end)
 	return r
 }
@@ -83,11 +77,7 @@ func (r *Row) end() {
 			return
 		}
 	}
-	root := root(r.t)
-	folder, err := filepath.Rel(root, filepath.Dir(r.file))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	root, folder := place(r.t)
 	test, _, _ := strings.Cut(r.t.Name(), "/")
 	line := Line(r.what, r.tried, r.held, r.control, test, folder)
 	r.t.Log(line)
@@ -121,18 +111,22 @@ func same(a, b string) bool {
 	return a == b
 }
 
-// root is the folder of go.mod. Tests run in the folder of their package.
-func root(t testing.TB) string {
+// place is the folder of go.mod, and that of the test's package below it, in which it runs.
+func place(t testing.TB) (root, folder string) {
 	t.Helper()
-	dir, err := os.Getwd()
-	for ; err == nil; dir = filepath.Dir(dir) {
+	here, err := os.Getwd()
+	for dir := here; err == nil; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
+			folder, err = filepath.Rel(dir, here)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return dir, folder
 		}
 		if dir == filepath.Dir(dir) {
 			break
 		}
 	}
 	t.Fatalf("no go.mod above the test: %v", err)
-	return ""
+	return "", ""
 }
