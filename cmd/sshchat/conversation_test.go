@@ -49,22 +49,14 @@ func TestConversations(t *testing.T) {
 // fewOverNodes are the conversations that are held over nodes without SSHCHAT_LONG=1.
 const fewOverNodes = "people"
 
-// notOverNodes are the conversations that cannot be held over nodes, and why.
-var notOverNodes = map[string]string{
-	"hostkey": "hostkey rotate changes the keys of one node; others have them once the files are copied",
-}
-
 // The same conversations, with their people on three nodes of one chat: each name is on the next node. They share the NATS servers, one
 // after the other.
 func TestConversationsOverNodes(t *testing.T) {
 	t.Parallel()
 	var one sync.Mutex // held while a conversation has the servers
 	servers, scripts := (*natstest.Cluster)(nil), []string{filepath.Join("testdata", fewOverNodes+".txtar")}
-	if long {
+	if long && !raceDetector() { // under which it takes ten minutes
 		servers, scripts = natstest.Start(t), must(filepath.Glob("testdata/*.txtar"))
-		scripts = slices.DeleteFunc(scripts, func(path string) bool {
-			return notOverNodes[strings.TrimSuffix(filepath.Base(path), ".txtar")] != ""
-		})
 	} else {
 		servers = natstest.StartOne(t)
 	}
