@@ -71,7 +71,7 @@ func TestAttackGuessesOnSeveralNodes(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Guessing, "each password at another node of a cluster, while its leader is killed")
 	kills, every := 1, time.Duration(0)
-	if long {
+	if long && !raceDetector() {
 		kills, every = 12, 5*time.Second
 	}
 	start := map[bool]func(*testing.T, *natstest.Cluster, int, ...string) *testCluster{true: startProcesses, false: startCluster}
