@@ -39,16 +39,19 @@ func TestTeller(t *testing.T) {
 		teller.Tell(Told{Event: Spared, Source: netip.Prefix(Unix)})
 		teller.Tell(Told{Event: Spared})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if calls != 1 || events != 300 {
 			t.Errorf("%d calls, %d events", calls, events)
 		}
 		slow, events, calls = time.Minute, 0, 0
 		tell(0)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		for i := range 3 * mostToTell {
 			tell(i)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if calls != 2 || events != mostToTell+1 {
 			t.Errorf("a flood: %d calls, %d events", calls, events)
 		}

@@ -446,8 +446,14 @@ func TestAttackMemoryOfANodeTakenLater(t *testing.T) {
 	found := make(map[[KeySize]byte]bool)
 	g := b.guestOf("a", false)
 	visited := make(map[uintptr]bool)
-	taking(reflect.ValueOf(l), found, visited)
-	taking(reflect.ValueOf(g), found, visited)
+	func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		taking(reflect.ValueOf(l), found, visited)
+		taking(reflect.ValueOf(g), found, visited)
+	}()
 	for _, k := range []*Key{r.keys["a"], r.keys["b"]} {
 		taking(reflect.ValueOf(k), found, visited)
 	}
