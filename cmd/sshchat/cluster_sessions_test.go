@@ -96,6 +96,7 @@ func persists(name string, nodes ...*testServer) *persistent {
 		s := p.at(n).soon("whoami").pipe() // once the node knows of the account
 		p.open = append(p.open, s)
 		p.active.Go(func() {
+			defer s.typed.Close()
 			for count := 0; p.goesOn(); count++ {
 				if _, err := fmt.Fprintf(s.typed, "%s types on n%d: %d\n", name, i+1, count); err != nil {
 					return
@@ -175,7 +176,6 @@ func (p *persistent) ends(follower *openSession, marker string, banned, then tim
 	p.t.Helper()
 	close(p.stop)
 	for i, s := range p.open {
-		s.typed.Close()
 		select {
 		case <-s.ended:
 		case <-time.After(patience):

@@ -14,6 +14,8 @@ import (
 
 	"sshchat/sshchat/cluster/peer"
 	"sshchat/store"
+
+	"github.com/nats-io/nats.go"
 )
 
 // DefaultKeep is how long the stream keeps messages that all nodes have in their folders.
@@ -71,10 +73,20 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	if err := p.write(c.Data); err != nil { // first: what is in the stream can be opened by this folder alone
 		return err
 	}
-	if err := log.publish(ctx, 0, payload); err != nil {
+	if err := publishFirst(ctx, log, payload); err != nil {
 		return errors.Join(err, os.Remove(c.path(store.PositionFile)))
 	}
 	return nil
+}
+
+// publishFirst stores the first message, as soon as a server leads the stream.
+func publishFirst(ctx context.Context, log *stream, payload []byte) error {
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		err := log.publish(ctx, 0, payload)
+		if !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Since(began) > placeTime {
+			return err
+		}
+	}
 }
 
 // newPosition is behind the first message of a stream that is to be made.
