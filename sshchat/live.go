@@ -126,36 +126,27 @@ func (s *liveSessions) end(which func(command.LiveSession) bool, why string) int
 	return n
 }
 
-// settleLook is how often Settle looks.
+// settleLook is how often Settle looks whether sessions have ended.
 const settleLook = 2 * time.Millisecond
 
 // Settle waits until the batches up to that one are applied, and until the sessions have ended whose login is not admitted since: then
 // nothing more comes from them or goes to them. A session that begins meanwhile is listed before its login is admitted, so it is among
 // them, or is refused. It returns how many sessions were ended by the batches after the first up to the second. Errors: ctx's.
 func (s *Server) Settle(ctx context.Context, after, upTo uint64) (ended int, err error) {
+	if err := s.services.Hub.AwaitApplied(ctx, upTo); err != nil {
+		return 0, err
+	}
 	look := time.NewTicker(settleLook)
 	defer look.Stop()
-	for s.services.Hub.Applied() < upTo {
-		if err := next(ctx, look); err != nil {
-			return 0, err
-		}
-	}
 	for going := s.notAdmitted(s.view()); ; {
 		if going = s.stillHere(going); len(going) == 0 {
 			return s.endedBetween(after, upTo), nil
 		}
-		if err := next(ctx, look); err != nil {
-			return 0, err
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
 		}
-	}
-}
-
-func next(ctx context.Context, look *time.Ticker) error {
-	select {
-	case <-look.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -180,17 +180,9 @@ func (c *claims) renew(ctx context.Context) {
 
 // adminCommand is for the owner of a server whose admins can no longer log in.
 func adminCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := commandWith("admin reset NAME KEYFILE", &cobra.Command{
 		Use: "admin reset", Short: "give an admin a new key while the server is stopped: admin reset NAME KEYFILE",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return atMost(0)(cmd, args)
-			}
-			return &badSetting{"admin needs a command: admin reset NAME KEYFILE"}
-		},
-		RunE:         func(*cobra.Command, []string) error { return nil },
-		SilenceUsage: true, SilenceErrors: true,
-	}
+	})
 	cmd.AddCommand(adminResetCommand())
 	return cmd
 }

@@ -23,21 +23,13 @@ import (
 
 // clusterCommand makes several servers one chat.
 func clusterCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := commandWith("cluster init, cluster status, cluster leave, cluster rebuild or cluster node", &cobra.Command{
 		Use: "cluster init|status|leave|rebuild|node", Short: "make several servers one chat, or show how they are",
 		Long: `A cluster is several servers, its nodes, that are one chat. They are connected by NATS servers (the setting cluster).
 These commands work on the data folder of a node on this machine, whose server must be stopped, but for status. While servers run, an
 admin uses node list, node add and node remove over SSH. They take the server's flags, and read the environment and the
 configuration file as the server does.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return atMost(0)(cmd, args)
-			}
-			return &badSetting{"cluster needs a command: cluster init, cluster status, cluster leave, cluster rebuild or cluster node"}
-		},
-		RunE:         func(*cobra.Command, []string) error { return nil },
-		SilenceUsage: true, SilenceErrors: true,
-	}
+	})
 	addFlags(cmd.PersistentFlags())
 	hideFlags(cmd.PersistentFlags(), "data", "config", "cluster", "cluster-nkey", "cluster-monitor", "node")
 	cmd.AddCommand(clusterInitCommand(), clusterStatusCommand(), clusterLeaveCommand(), clusterRebuildCommand(), clusterNodeCommand())
@@ -282,17 +274,9 @@ func (o *offline) rebuild(ctx context.Context, how cluster.Rebuilding) error {
 }
 
 func clusterNodeCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := commandWith("cluster node key, cluster node add NAME KEY or cluster node remove NAME", &cobra.Command{
 		Use: "node key|add|remove", Short: "show this node's key; add or remove a node while this one is stopped",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return atMost(0)(cmd, args)
-			}
-			return &badSetting{"cluster node needs a command: cluster node key, cluster node add NAME KEY or cluster node remove NAME"}
-		},
-		RunE:         func(*cobra.Command, []string) error { return nil },
-		SilenceUsage: true, SilenceErrors: true,
-	}
+	})
 	cmd.AddCommand(clusterNodeKeyCommand(),
 		changeNodesCommand("add NAME KEY", "add a node by its key; the server on this folder must be stopped", func(args []string) chat.Intent {
 			return chat.AddNode{Node: chat.Node{Name: args[0], Key: args[1]}}

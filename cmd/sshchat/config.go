@@ -18,18 +18,10 @@ import (
 
 // configCommand checks and prints settings without starting the server.
 func configCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := commandWith("config check or config print", &cobra.Command{
 		Use: "config check|print", Short: "check or print the settings: config check, config print",
 		Long: "It takes the flags of the server, and reads the environment and the configuration file as the server does.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return atMost(0)(cmd, args)
-			}
-			return &badSetting{"config needs a command: config check or config print"}
-		},
-		RunE:         func(*cobra.Command, []string) error { return nil },
-		SilenceUsage: true, SilenceErrors: true,
-	}
+	})
 	addFlags(cmd.PersistentFlags())
 	hideFlags(cmd.PersistentFlags())
 	cmd.AddCommand(configCheckCommand(), configPrintCommand())

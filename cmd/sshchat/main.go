@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // the zones that people name, for machines that have none of their own
 
@@ -50,6 +51,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 1
 	}
 	return 0
+}
+
+// commandWith makes cmd a command that does nothing but hold others, and refuses to be used without one of them. which names these.
+func commandWith(which string, cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return atMost(0)(cmd, args)
+		}
+		name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		return &badSetting{fmt.Sprintf("%s needs a command: %s", name, which)}
+	}
+	cmd.RunE = func(*cobra.Command, []string) error { return nil }
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	return cmd
 }
 
 // atMost refuses more arguments than n.

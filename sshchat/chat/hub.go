@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"sshchat/sshchat/text"
 )
@@ -198,4 +199,18 @@ func (h *Hub) storeMessage(ctx context.Context, who Caller, in Post) (Message, e
 		return Message{}, err
 	}
 	return *req.message, nil
+}
+
+// AwaitApplied waits until the batch is applied. Errors: ctx's.
+func (h *Hub) AwaitApplied(ctx context.Context, batch uint64) error {
+	look := time.NewTicker(time.Millisecond) // nothing is kept for those who wait: few do, and not for long
+	defer look.Stop()
+	for h.Applied() < batch {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

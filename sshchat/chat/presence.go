@@ -344,10 +344,7 @@ func nameList(names []Name) string {
 		}
 		words = append(words, n.String())
 	}
-	if len(words) == 1 {
-		return words[0]
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+	return text.List(words)
 }
 
 // addMember is called with mu held. since is the first message that is theirs to read.

@@ -407,10 +407,7 @@ func TestAttackDamagedLog(t *testing.T) {
 	row := attack.On(t, attack.Nodes, "damage the log of a cluster")
 	seed := powercut.Seed(t)
 	t.Logf("seed %d", seed)
-	rounds, kinds := map[int]int{1: 2, 3: 1}, slices.Concat(replacing, filing)
-	if journaltest.Long() {
-		rounds = map[int]int{1: 50, 3: 50}
-	}
+	rounds, kinds := map[int]int{1: journaltest.Times(2, 50), 3: journaltest.Times(1, 50)}, slices.Concat(replacing, filing)
 	for servers, n := range rounds {
 		t.Run(fmt.Sprintf("%d servers", servers), func(t *testing.T) {
 			t.Parallel()

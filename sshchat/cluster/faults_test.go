@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,6 +226,15 @@ func (c *crowd) leader() *site {
 	return nil
 }
 
+// leaderAndOther is that site, and one that does not lead.
+func (c *crowd) leaderAndOther() (leads, other *site) {
+	leads = c.leader()
+	if leads == c.sites[0] {
+		return leads, c.sites[1]
+	}
+	return leads, c.sites[0]
+}
+
 // longest is the longest time in which nothing was acknowledged.
 func (c *crowd) longest() (gap time.Duration) {
 	c.mu.Lock()
@@ -320,7 +328,7 @@ func TestFaults(t *testing.T) {
 			r := newRig(t, natstest.Start(t), 3, journaltest.Options{})
 			c := r.talk(t, 24, 20*time.Millisecond)
 			c.more(100)
-			for range cmp.Or(map[bool]int{true: fault.often}[journaltest.Long()], 1) {
+			for range journaltest.Times(1, fault.often) {
 				fault.do(c)
 				c.more(100)
 			}
@@ -405,11 +413,7 @@ func BenchmarkPost(b *testing.B) {
 func BenchmarkShownElsewhere(b *testing.B) {
 	r := newRig(b, natstest.Start(b), 3, journaltest.Options{})
 	c := &crowd{rig: r, t: b, who: r.alice(b)}
-	leads := c.leader()
-	other := r.sites[0]
-	if other == leads {
-		other = r.sites[1]
-	}
+	leads, other := c.leaderAndOther()
 	words, err := text.ParseText("a message of usual length, as people write them")
 	if err != nil {
 		b.Fatal(err)
@@ -444,11 +448,7 @@ func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
 	c := &crowd{rig: r, t: t, who: r.alice(t)}
-	leads := c.leader()
-	other := r.sites[0]
-	if other == leads {
-		other = r.sites[1]
-	}
+	leads, other := c.leaderAndOther()
 	n := other.node
 	words, err := text.ParseText("said while nobody is heard")
 	if err != nil {

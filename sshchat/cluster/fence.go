@@ -65,16 +65,7 @@ func applied(ctx context.Context, n *Node) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTime)
 	defer cancel()
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for hub.Applied() < batch {
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
+	return hub.AwaitApplied(ctx, batch) == nil
 }
 
 // ends notes that the log was followed to its end as it was then.

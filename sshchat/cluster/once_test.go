@@ -99,10 +99,7 @@ func (r *rig) settled(t testing.TB) {
 func TestAttackTakenOnSeveralNodesAtOnce(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Nodes, "take something twice, on several nodes at the same moment")
-	rounds := 30
-	if journaltest.Long() {
-		rounds = 1000
-	}
+	rounds := journaltest.Times(30, 1000)
 	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
 	defer r.Close()
 	ann, ben := journaltest.NewPerson(t, "ann"), journaltest.NewPerson(t, "ben")
@@ -216,10 +213,7 @@ func (r *rig) tally(t testing.TB, name chat.Name) chat.Tally {
 func TestAttackGuessesAtOnceOnSeveralNodes(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Guessing, "many passwords at once at all nodes of a cluster, whose leader dies meanwhile")
-	rounds := 2
-	if journaltest.Long() {
-		rounds = 50
-	}
+	rounds := journaltest.Times(2, 50)
 	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
 	defer r.Close()
 	from := limit.SourceOfAddr(netip.MustParseAddr("192.0.2.1"))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,15 +51,19 @@ func reach(n *Node) (r Reach) {
 	return r
 }
 
+// reaches is how far other nodes are, as they were heard last: by this process, or before it.
+func (p Position) reaches(n *Node) map[string]Reach {
+	all := maps.Clone(p.Nodes)
+	if all == nil {
+		all = make(map[string]Reach)
+	}
+	maps.Copy(all, n.nodes.reaches())
+	return all
+}
+
 // savePosition writes cluster.json, with how far other nodes are.
 func savePosition(n *Node, at Position) error {
-	all := n.nodes.reaches()
-	for name, r := range at.Nodes {
-		if _, heard := all[name]; !heard {
-			all[name] = r
-		}
-	}
-	at.Nodes = all
+	at.Nodes = at.reaches(n)
 	return n.c.save(at)
 }
 

@@ -12,8 +12,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
-	"time"
 
 	"sshchat/store/accounts"
 	"sshchat/store/restore"
@@ -65,12 +63,8 @@ func Rebuild(ctx context.Context, c Config, o Rebuilding) error {
 	} else if err := salvage(ctx, n, o.Force); err != nil {
 		return err
 	}
-	if err := n.nodes.begin(n); err != nil {
+	if err := onlyNode(n); err != nil {
 		return err
-	}
-	time.Sleep(2 * aliveEvery)
-	if names := n.nodes.alive(""); len(names) > 0 {
-		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
 	}
 	if err := furthest(n); err != nil && !o.Force {
 		return err
@@ -101,12 +95,7 @@ func salvage(ctx context.Context, n *Node, force bool) error {
 
 // furthest returns ErrFurther if a node of the chat was known to have what this folder lacks.
 func furthest(n *Node) error {
-	all, here := n.nodes.reaches(), reach(n)
-	for name, r := range n.at.Nodes {
-		if _, heard := all[name]; !heard {
-			all[name] = r
-		}
-	}
+	all, here := n.at.reaches(n), reach(n)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if _, listed := n.c.Accounts.View().Node(name); listed && all[name].beyond(here) {
 			return fmt.Errorf("%w: node %s had change %d and record %d, and this folder ends with change %d and record %d. Rebuild from the folder of %s. "+
@@ -170,7 +159,7 @@ func keep(ctx context.Context, n *Node, e *entry) error {
 	if err != nil {
 		return err
 	}
-	if err := patiently(ctx, n.log, func() error { return n.place(ctx, payload) }); err != nil {
+	if err := storeOnce(ctx, n, payload); err != nil {
 		return fmt.Errorf("%w. The new stream is not complete: delete it (nats stream rm -f %s), and run this again", err, streamName)
 	}
 	return nil

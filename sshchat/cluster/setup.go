@@ -14,8 +14,6 @@ import (
 
 	"sshchat/sshchat/cluster/peer"
 	"sshchat/store"
-
-	"github.com/nats-io/nats.go"
 )
 
 // DefaultKeep is how long the stream keeps messages that all nodes have in their folders.
@@ -73,20 +71,15 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	if err := p.write(c.Data); err != nil { // first: what is in the stream can be opened by this folder alone
 		return err
 	}
-	if err := publishFirst(ctx, log, payload); err != nil {
+	if err := storeOnce(ctx, &Node{c: c, nc: nc, stream: log, log: c.Log}, payload); err != nil {
 		return errors.Join(err, os.Remove(c.path(store.PositionFile)))
 	}
 	return nil
 }
 
-// publishFirst stores the first message, as soon as a server leads the stream.
-func publishFirst(ctx context.Context, log *stream, payload []byte) error {
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		err := log.publish(ctx, 0, payload)
-		if !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Since(began) > placeTime {
-			return err
-		}
-	}
+// storeOnce has a message stored in a new stream, once, while the servers elect who leads that.
+func storeOnce(ctx context.Context, n *Node, payload []byte) error {
+	return patiently(ctx, n.log, func() error { return n.place(ctx, payload) })
 }
 
 // newPosition is behind the first message of a stream that is to be made.
@@ -126,12 +119,8 @@ func Leave(ctx context.Context, c Config) error {
 		return err
 	}
 	defer n.nc.Close()
-	if err := n.nodes.begin(n); err != nil {
+	if err := onlyNode(n); err != nil {
 		return err
-	}
-	time.Sleep(2 * aliveEvery)
-	if names := n.nodes.alive(""); len(names) > 0 {
-		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
 	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
@@ -139,6 +128,18 @@ func Leave(ctx context.Context, c Config) error {
 		return err
 	}
 	return Forget(c.Data)
+}
+
+// onlyNode listens for other nodes, and returns an error if any runs.
+func onlyNode(n *Node) error {
+	if err := n.nodes.begin(n); err != nil {
+		return err
+	}
+	time.Sleep(2 * aliveEvery)
+	if names := n.nodes.alive(""); len(names) > 0 {
+		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // Forget removes what makes a folder a node's. A folder of which this is done while its cluster goes on has a history of its own from

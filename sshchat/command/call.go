@@ -341,11 +341,10 @@ func renew(ctx context.Context, c *Call, change func() (generation string, secon
 
 // inWords lists names of things: "node n2", or "nodes n2 and n3".
 func inWords(thing string, names []string) string {
-	if len(names) == 1 {
-		return thing + " " + names[0]
+	if len(names) > 1 {
+		thing += "s"
 	}
-	last := len(names) - 1
-	return thing + "s " + strings.Join(names[:last], ", ") + " and " + names[last]
+	return thing + " " + text.List(names)
 }
 
 // submit is decide without waiting for others.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/text"
 
 	"github.com/spf13/pflag"
 )
@@ -175,10 +176,7 @@ func (cmd *Command) required() string {
 		}
 		names = append(names, name)
 	}
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	return text.List(names)
 }
 
 // more is More, and what follows from the rest of the entry.

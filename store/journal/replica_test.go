@@ -89,6 +89,10 @@ func crowd(t *testing.T, f *folder, h *chat.Hub, people, each int, seed uint64) 
 	if f.submits { // whatever was drawn, something is shared
 		me := all[1]
 		h.Decide(context.Background(), chat.TheServer, chat.Unban{Target: me.Name.String()}, nil)
+		h.Decide(context.Background(), me.Caller, chat.JoinRoom{Room: chat.General}, nil) // unless they are in it
+		if err := me.say(h, chat.General, "what is shared"); err != nil {
+			t.Fatal(err)
+		}
 		if err := h.Decide(context.Background(), chat.TheServer, chat.AddKeys{ID: me.Login.Account, Keys: []chat.Key{newPerson(t, "last").key}}, nil); err != nil {
 			t.Fatal(err)
 		}

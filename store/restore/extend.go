@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sshchat/store"
 	"sshchat/store/durable"
@@ -45,14 +46,7 @@ func Current(parts ...store.Part) (all []store.Part) {
 	return all
 }
 
-func isCurrent(name string) bool {
-	for _, is := range replaced {
-		if is == name {
-			return true
-		}
-	}
-	return false
-}
+func isCurrent(name string) bool { return slices.Contains(replaced, name) }
 
 // Extend makes a folder, which nobody has opened, have all that a copy of another's current files has, as store.Backup has written it.
 // The folder has to be a beginning of the copy: the same archives, and in its current files the same lines as far as it has any. It may

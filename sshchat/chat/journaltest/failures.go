@@ -134,7 +134,7 @@ func onlyDecided(t testing.TB, maker Maker) {
 func badEvent(t testing.TB, maker Maker) {
 	w := newWorld(t, maker, Options{})
 	type unknown struct{}
-	rounds := times(4, 60)
+	rounds := Times(4, 60)
 	for range rounds {
 		var asking sync.WaitGroup
 		start := make(chan struct{})

@@ -25,7 +25,7 @@ func (m *mark) raise(to uint64) {
 
 // durableBeforeShown: what any reader of any hub has seen, and what was acknowledged, is there after all hubs have crashed.
 func durableBeforeShown(t testing.TB, maker Maker, o Options) {
-	for range times(1, 15) { // a hub holds no more than a few rounds
+	for range Times(1, 15) { // a hub holds no more than a few rounds
 		crashesAmid(newWorld(t, maker, o))
 	}
 }
@@ -111,7 +111,7 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 func batches(t testing.TB, maker Maker, o Options) {
 	w := newWorld(t, maker, o)
 	people := []*Person{w.alice, w.bob, w.carol, w.dave}
-	each := times(10, 500)
+	each := Times(10, 500)
 	var said mark
 	var talking sync.WaitGroup
 	for i := range 8 {
@@ -174,7 +174,7 @@ func amongMessages(t testing.TB, maker Maker, o Options) {
 	for i := range 4 {
 		h := w.hub(i)
 		talking.Go(func() {
-			for k := range times(12, 300) {
+			for k := range Times(12, 300) {
 				least, text := since.Load(), fmt.Sprintf("%d says %d", i, k)
 				seq, err := w.post(h, w.alice, w.dev, text)
 				if err != nil {

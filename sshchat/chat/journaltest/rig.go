@@ -77,8 +77,8 @@ const (
 // Long reports whether proofs of full length are asked for.
 func Long() bool { return os.Getenv("SSHCHAT_LONG") == "1" && !race }
 
-// times is n, or long for a proof of full length.
-func times(n, long int) int {
+// Times is n, or long for a proof of full length.
+func Times(n, long int) int {
 	if Long() {
 		return long
 	}

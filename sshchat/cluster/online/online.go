@@ -28,7 +28,6 @@ const (
 	hasToAgree = 5 * time.Second       // a node to which nothing is to be said is asked whether it has everything
 	callTime   = 5 * time.Second
 	tryAgain   = time.Second // after a call that failed
-	askedAgain = gather      // after one that is to be followed by everything
 	maxPeople  = 5_000       // in a message: 1 MiB
 	maxNotices = 1024        // that wait for a node; the oldest are lost
 )
@@ -177,10 +176,7 @@ func (e *Exchange) tell(ctx context.Context, l *link) {
 	for {
 		pause := gather
 		err := e.say(ctx, l)
-		switch {
-		case errors.Is(err, errAgain):
-			pause = askedAgain
-		case err != nil:
+		if err != nil && !errors.Is(err, errAgain) {
 			pause = tryAgain
 			e.log.Debug("cluster: a node does not learn who is online; trying again", "node", l.node, "err", err)
 		}

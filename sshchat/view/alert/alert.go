@@ -4,7 +4,6 @@ package alert
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -101,8 +100,8 @@ func (n *Notifier) say() string {
 		names = append(names, w.room.For(n.me))
 	}
 	where := strconv.Itoa(len(names)) + " rooms"
-	if last := len(names) - 1; last < maxRooms {
-		where = strings.Join(names[:last], ", ") + " and " + names[last]
+	if len(names) <= maxRooms {
+		where = text.List(names)
 	}
 	return text.Count(count, "message") + " in " + where
 }
