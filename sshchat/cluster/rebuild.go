@@ -195,6 +195,9 @@ func Adopt(ctx context.Context, c Config) (adopted bool, err error) {
 		return false, err
 	}
 	p := Position{Format: positionFormat, Genesis: i.Config.Metadata[genesisKey]}
+	if slices.Contains(at.Former, p.Genesis) { // an old copy of the servers' storage
+		return false, &BrokenError{1, errors.New("it is the stream that the chat had before its log was made anew")}
+	}
 	seal, err := newSealer(key, p.Genesis)
 	if err != nil {
 		return false, err

@@ -116,6 +116,18 @@ func TestRebuild(t *testing.T) {
 	if err := lagging.rebuild(t.Context(), Rebuilding{Force: true}); err != nil {
 		t.Fatal(err)
 	}
+	at, err := ReadPosition(lagging.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := at
+	later.Former, later.Genesis = append(later.Former, at.Genesis), strings.Repeat("0", len(at.Genesis)) // it was made anew once more
+	if err := later.write(lagging.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := lagging.start(); !isBroken(err) || !strings.Contains(err.Error(), "before its log was made anew") {
+		t.Errorf("a stream from before the log was made anew: %v", err)
+	}
 	before := filesOf(t, first.dir)
 	if err := first.start(); !errors.Is(err, ErrUnfit) || !maps.Equal(before, filesOf(t, first.dir)) {
 		t.Errorf("a folder that has more than the new log starts, or is changed: %v", err)
