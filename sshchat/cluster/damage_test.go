@@ -344,6 +344,7 @@ func (h *harmed) round(one harm) string {
 	}
 	if broken != nil {
 		h.repair()
+		h.check()
 	}
 	h.goOn()
 	h.more(30)

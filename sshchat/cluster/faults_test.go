@@ -135,11 +135,17 @@ func (r *rig) status() (all []Status) {
 	return all
 }
 
-// end has them stop talking, and checks what the nodes have: all that was acknowledged, each once, in an order that agrees with the
-// time, and the same on all nodes.
+// end has them stop talking, and checks what the nodes have.
 func (c *crowd) end() {
 	c.t.Helper()
 	c.pause()
+	c.check()
+}
+
+// check checks what the nodes have while nobody talks: all that was acknowledged, each once, in an order that agrees with the time, and the
+// same on all nodes.
+func (c *crowd) check() {
+	c.t.Helper()
 	for _, s := range c.sites { // each has what all have acknowledged
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		if err := s.hub.Load().Decide(ctx, chat.TheServer, chat.Expire{}, nil); err != nil {
