@@ -386,7 +386,7 @@ works while nothing can be posted. The exit status is 1 if the NATS servers do n
 
 // printLook prints how a cluster is, as text.
 func printLook(w io.Writer, data string, l *cluster.Sight) {
-	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d, batch %d\n", l.Node, data, l.Position.Seq, l.Position.Batch)
+	fmt.Fprintf(w, "node %s: data folder %s has the log up to message %d, with record %d and change %d\n", l.Node, data, l.Position.Seq, l.Position.Record, l.Position.Change)
 	if l.Last > 0 {
 		fmt.Fprintf(w, "log: messages %d to %d\n", l.First, l.Last)
 	}

@@ -16,6 +16,7 @@ import (
 	"sshchat/sshchat/attack"
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/cluster/natstest"
+	"sshchat/store"
 	"sshchat/store/durable/powercut"
 )
 
@@ -206,7 +207,11 @@ func (h *harmed) keepOld() {
 	h.offline(nil, nil)
 	for i := range h.servers.Len() {
 		h.servers.WaitReady(h.t, i)
+	}
+	for i := range h.servers.Len() {
 		h.servers.Kill(i)
+	}
+	for i := range h.servers.Len() {
 		dir := filepath.Join(h.t.TempDir(), "old")
 		if err := os.CopyFS(dir, os.DirFS(h.servers.StoreDir(i))); err != nil {
 			h.t.Fatal(err)
@@ -270,7 +275,7 @@ func (h *harmed) outcome() (broken []error) {
 				on++
 			}
 		}
-		if len(broken) == len(h.sites) || on == len(h.sites) {
+		if len(broken)+on == len(h.sites) {
 			return broken
 		}
 	}
@@ -371,14 +376,14 @@ func (h *harmed) control() {
 // repair makes the log anew from the folder that has the most, as docs/cluster.md says, and starts all nodes.
 func (h *harmed) repair() {
 	h.t.Helper()
-	most, seq := h.sites[0], uint64(0)
+	most, reaches := h.sites[0], Reach{}
 	for _, s := range h.sites {
 		at, err := ReadPosition(s.dir)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if at.Seq > seq {
-			most, seq = s, at.Seq
+		if at.Reach.beyond(reaches) {
+			most, reaches = s, at.Reach
 		}
 	}
 	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
@@ -394,7 +399,42 @@ func (h *harmed) repair() {
 	if err != nil {
 		h.t.Fatalf("rebuild from node %s: %v", most.name, err)
 	}
-	if err := h.startAll(h.sites); err != nil {
+	if err := most.start(); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range h.sites {
+		if s == most {
+			continue
+		}
+		err := s.start()
+		if errors.Is(err, ErrUnfit) { // it was started alone, and went on where the damaged log ended
+			h.t.Logf("node %s is made anew: %v", s.name, err)
+			h.reseed(s, most)
+			err = s.start()
+		}
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// reseed makes a node's folder anew, of a copy of another's.
+func (h *harmed) reseed(s, of *site) {
+	h.t.Helper()
+	if err := of.stop(); err != nil {
+		h.t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(s.dir, store.NodeKeyFile))
+	if err == nil {
+		err = errors.Join(os.RemoveAll(s.dir), os.CopyFS(s.dir, os.DirFS(of.dir)))
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.dir, store.NodeKeyFile), key, 0o600)
+	}
+	if err == nil {
+		err = of.start()
+	}
+	if err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -32,6 +32,7 @@ type Position struct {
 	Batch   uint64 `json:"batch"`   // the last batch with it
 	Epoch   uint64 `json:"epoch"`
 
+	Reach                   // of the folder, when this was written
 	Former []string         `json:"former,omitempty"` // ids that the chat had before its log was made anew
 	Nodes  map[string]Reach `json:"nodes,omitempty"`  // how far other nodes were when they were heard last
 }
@@ -63,7 +64,7 @@ func (p Position) reaches(n *Node) map[string]Reach {
 
 // savePosition writes cluster.json, with how far other nodes are.
 func savePosition(n *Node, at Position) error {
-	at.Nodes = at.reaches(n)
+	at.Nodes, at.Reach = at.reaches(n), reach(n)
 	return n.c.save(at)
 }
 

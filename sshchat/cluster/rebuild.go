@@ -122,7 +122,7 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 		return err
 	}
 	p := newPosition()
-	p.Seq, p.Batch, p.Epoch, p.Former = 0, says.Batch, says.Epoch, says.Former
+	p.Seq, p.Batch, p.Epoch, p.Former, p.Reach = 0, says.Batch, says.Epoch, says.Former, says.Reach
 	key, err := readKey(n.c.Data)
 	if o.NewKey && err == nil {
 		key, err = newKey(n.c.Data)
@@ -218,7 +218,7 @@ func Adopt(ctx context.Context, c Config) (adopted bool, err error) {
 	if err := extend(&c, &says, copied); err != nil {
 		return false, err
 	}
-	p.Batch, p.Epoch, p.Former = says.Batch, says.Epoch, says.Former
+	p.Batch, p.Epoch, p.Former, p.Reach = says.Batch, says.Epoch, says.Former, says.Reach
 	if err := p.write(c.Data); err != nil {
 		return false, err
 	}
