@@ -429,7 +429,8 @@ func (h *harmed) reseed(s, of *site) {
 		err = errors.Join(os.RemoveAll(s.dir), os.CopyFS(s.dir, os.DirFS(of.dir)))
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(s.dir, store.NodeKeyFile), key, 0o600)
+		path := filepath.Join(s.dir, store.NodeKeyFile) // which has the mode of a copy
+		err = errors.Join(os.Remove(path), os.WriteFile(path, key, 0o600))
 	}
 	if err == nil {
 		err = of.start()
