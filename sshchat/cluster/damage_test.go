@@ -123,36 +123,37 @@ var filing = []harm{
 	}},
 }
 
-// replace puts another stream in the place of the one that is there, with what edit makes of its messages.
-func (h *harmed) replace(edit func([][]byte) [][]byte) string {
-	h.t.Helper()
-	nc := h.servers.ConnectAdmin(h.t, 0)
-	log := &stream{nc: nc}
-	is, err := log.info(h.t.Context())
+func (h *harmed) replace(edit func([][]byte) [][]byte) string { return h.replaceStream(h.t, edit) }
+
+// replaceStream puts another stream in the place of the one that is there, with what edit makes of its messages.
+func (r *rig) replaceStream(t testing.TB, edit func([][]byte) [][]byte) string {
+	t.Helper()
+	log := &stream{nc: r.servers.ConnectAdmin(t, 0)}
+	is, err := log.info(t.Context())
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var all [][]byte
 	for next := is.State.First; next <= is.State.Last; {
-		got, err := log.get(h.t.Context(), next, getAtOnce, func(s stored) error {
+		got, err := log.get(t.Context(), next, getAtOnce, func(s stored) error {
 			all, next = append(all, slices.Clone(s.payload)), s.seq+1
 			return nil
 		})
 		if err != nil || got == 0 {
-			h.t.Fatalf("%d messages: %v", got, err)
+			t.Fatalf("%d messages: %v", got, err)
 		}
 	}
 	before := len(all)
 	all = edit(all)
-	h.deleteStream(h.t)
-	if err := patiently(h.t.Context(), h.log, func() error {
-		return log.create(h.t.Context(), is.Config.Metadata[genesisKey], h.servers.Len(), time.Hour)
+	r.deleteStream(t)
+	if err := patiently(t.Context(), r.log, func() error {
+		return log.create(t.Context(), is.Config.Metadata[genesisKey], r.servers.Len(), time.Hour)
 	}); err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for i, b := range all {
-		if err := patiently(h.t.Context(), h.log, func() error { return log.publish(h.t.Context(), uint64(i), b) }); err != nil && !errors.Is(err, errTaken) {
-			h.t.Fatal(err) // nodes that run may have come first
+		if err := patiently(t.Context(), r.log, func() error { return log.publish(t.Context(), uint64(i), b) }); err != nil && !errors.Is(err, errTaken) {
+			t.Fatal(err) // nodes that run may have come first
 		}
 	}
 	return fmt.Sprintf("%d messages, of %d", len(all), before)
@@ -241,7 +242,7 @@ func (h *harmed) restartServers() {
 	}
 }
 
-// halt stops all nodes that run. A log that is broken is no error.
+// halt stops all nodes that run, the last of them last. A log that is broken is no error.
 func (h *harmed) halt() {
 	h.t.Helper()
 	for _, s := range h.sites {
@@ -296,10 +297,11 @@ func (h *harmed) ackedBy() []int {
 	return n
 }
 
-// starts starts all nodes, and returns why they do not. Those that do are stopped again if others do not.
+// starts starts all nodes, the one that was stopped last before the others, as docs/cluster.md says, and returns why they do not. Those
+// that do are stopped again if others do not.
 func (h *harmed) starts() (broken []error) {
 	h.t.Helper()
-	for _, s := range h.sites {
+	for _, s := range slices.Backward(h.sites) {
 		err := s.start()
 		if err != nil && !isBroken(err) {
 			h.t.Errorf("node %s: it is not said what of the log is broken: %v", s.name, err)

@@ -53,11 +53,13 @@ type known struct {
 	seq   uint64 // the last message that this node has
 	other string // the node that said that it had most
 	most  uint64 // and how much
+	lacks error  // ErrFurther if another node had what the folder lacks with that message
 }
 
+// knownAt is what is known when this node has the log up to that message.
 func knownAt(n *Node, seq uint64) known {
 	other, most := n.nodes.most()
-	return known{seq, other, most}
+	return known{seq, other, most, furthest(n)}
 }
 
 // judge takes what the stream's leader says of it, and returns a BrokenError if it cannot be the stream that this node has followed. The
@@ -81,6 +83,8 @@ func judge(n *Node, k known, i info, err error) error {
 		lost := why("the stream ends with message %d, and node %s has the log up to message %d", i.State.Last, k.other, k.most)
 		lost.Seq = i.State.Last + 1
 		return n.doubts.end.lasts(n.c.pace.doubt, lost)
+	case i.State.Last == k.seq && k.lacks != nil: // it would go on where it was cut off
+		return n.doubts.end.lasts(n.c.pace.doubt, why("the stream ends with message %d, and %w", k.seq, k.lacks))
 	}
 	n.doubts.end.ends()
 	return nil

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sshchat/store"
@@ -53,13 +54,24 @@ func reach(n *Node) (r Reach) {
 }
 
 // reaches is how far other nodes are, as they were heard last: by this process, or before it.
-func (p Position) reaches(n *Node) map[string]Reach {
+func (p *Position) reaches(n *Node) map[string]Reach {
 	all := maps.Clone(p.Nodes)
 	if all == nil {
 		all = make(map[string]Reach)
 	}
 	maps.Copy(all, n.nodes.reaches())
 	return all
+}
+
+// furthest returns ErrFurther if a node of the chat was known to have what this folder lacks.
+func furthest(n *Node) error {
+	all, here := n.at.reaches(n), reach(n)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if _, listed := n.c.Accounts.View().Node(name); listed && all[name].beyond(here) {
+			return fmt.Errorf("%w: node %s had change %d and record %d, and this folder ends with change %d and record %d", ErrFurther, name, all[name].Change, all[name].Record, here.Change, here.Record)
+		}
+	}
+	return nil
 }
 
 // savePosition writes cluster.json, with how far other nodes are.

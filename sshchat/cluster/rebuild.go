@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"slices"
 
 	"sshchat/store/accounts"
@@ -67,7 +66,7 @@ func Rebuild(ctx context.Context, c Config, o Rebuilding) error {
 		return err
 	}
 	if err := furthest(n); err != nil && !o.Force {
-		return err
+		return fmt.Errorf("%w. Rebuild from the folder of that node. If that is lost for good, use --force: what it has more is lost with it", err)
 	}
 	if there {
 		return fmt.Errorf("%w. The folder has now what can be had of it. Delete the stream as the administrator of the NATS servers (nats stream rm -f %s), and run this again", ErrStream, streamName)
@@ -91,18 +90,6 @@ func salvage(ctx context.Context, n *Node, force bool) error {
 		return nil
 	}
 	return savePosition(n, n.at)
-}
-
-// furthest returns ErrFurther if a node of the chat was known to have what this folder lacks.
-func furthest(n *Node) error {
-	all, here := n.at.reaches(n), reach(n)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if _, listed := n.c.Accounts.View().Node(name); listed && all[name].beyond(here) {
-			return fmt.Errorf("%w: node %s had change %d and record %d, and this folder ends with change %d and record %d. Rebuild from the folder of %s. "+
-				"If that is lost for good, use --force: what it has more is lost with it", ErrFurther, name, all[name].Change, all[name].Record, here.Change, here.Record, name)
-		}
-	}
-	return nil
 }
 
 // fill makes the new stream. cluster.json is written last: until then the folder is one that can follow what was made, or begin again.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -131,6 +132,46 @@ func TestRebuild(t *testing.T) {
 	before := filesOf(t, first.dir)
 	if err := first.start(); !errors.Is(err, ErrUnfit) || !maps.Equal(before, filesOf(t, first.dir)) {
 		t.Errorf("a folder that has more than the new log starts, or is changed: %v", err)
+	}
+}
+
+// A stream that was cut off just where a node's folder ends looks whole to that. It does not go on there, for it has heard that another node
+// had more: what it took from then on would be another log than that of the others. The control knows of no other.
+func TestStreamThatEndsWithAFolder(t *testing.T) {
+	t.Parallel()
+	r := newRigAt(t, natstest.StartOne(t), 2, journaltest.Options{}, &brisk)
+	c := r.talk(t, 2, 5*time.Millisecond)
+	c.more(20)
+	ahead, behind := r.sites[0], r.sites[1]
+	if err := behind.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.more(20)
+	c.pause()
+	has := reach(ahead.node)
+	if err := ahead.stop(); err != nil {
+		t.Fatal(err)
+	}
+	at, err := ReadPosition(behind.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.replaceStream(t, func(all [][]byte) [][]byte { return all[:at.Seq] })
+	for _, heard := range []map[string]Reach{{ahead.name: has}, nil} {
+		at.Nodes = heard
+		if err := at.write(behind.dir); err != nil {
+			t.Fatal(err)
+		}
+		err := behind.start()
+		if said := fmt.Sprintf("node %s had change %d and record %d", ahead.name, has.Change, has.Record); heard != nil && (!isBroken(err) || !strings.Contains(err.Error(), said)) {
+			t.Errorf("it is not said that %s: %v", said, err)
+		}
+		if heard == nil && err != nil {
+			t.Fatalf("a node that has heard of no other: %v", err)
+		}
+	}
+	if err := behind.stop(); err != nil {
+		t.Error(err)
 	}
 }
 
