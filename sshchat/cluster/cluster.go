@@ -98,7 +98,7 @@ type Node struct {
 	writing sync.Mutex // held while a message is taken from the stream, or appended
 	at      Position   // guarded by writing
 	partial []*entry   // guarded by writing; parts of a batch that is not complete
-	torn    bool       // guarded by writing; the stream has a batch of this node that could not be stored in the folder
+	whole   Position   // guarded by writing; of a node that leads: the folder has all up to there, and perhaps not what it has published since
 
 	life   context.Context // ends some time after Stop
 	giveUp context.CancelFunc
@@ -297,6 +297,9 @@ func (n *Node) Close() error {
 	defer n.writing.Unlock()
 	if n.leads.Load() {
 		err := n.Resign()
+		if unstored := (*journal.Unstored)(nil); errors.As(err, &unstored) {
+			putBack(n)
+		}
 		if err == nil {
 			err = n.put(n.entry(resign))
 		}
@@ -309,7 +312,7 @@ func (n *Node) Close() error {
 	n.Follow()
 	n.peers.Close()
 	n.nc.Close()
-	if len(n.partial) > 0 || n.torn { // the folder lacks what comes after the position that was saved
+	if len(n.partial) > 0 { // the folder lacks what comes after the position that was saved
 		return nil
 	}
 	return savePosition(n, n.at)

@@ -124,7 +124,7 @@ func (n *Node) follow(ctx context.Context) error {
 	tick := time.NewTicker(n.c.pace.look / 2)
 	defer tick.Stop()
 	patience := n.c.pace.campaign + rand.N(n.c.pace.spread)
-	doubted := false
+	complained := ""
 	for {
 		var err error
 		select {
@@ -147,15 +147,29 @@ func (n *Node) follow(ctx context.Context) error {
 		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) {
 			return err
 		}
-		if is := errors.Is(err, errDoubt); is != doubted && (is || err == nil) {
-			if doubted = is; is {
-				n.log.Warn("cluster: the log may have lost something; looking again", "err", err)
+		if said := complaint(err); said != complained && (said != "" || err == nil) {
+			if complained = said; said != "" {
+				n.log.Warn("cluster: "+said, "err", err)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
 			n.log.Debug("cluster: the stream cannot be read; trying again", "err", err)
 		}
 	}
+}
+
+// errUnstored is wrapped while the disk refuses what came out of the stream.
+var errUnstored = errors.New("it cannot be stored in the data folder")
+
+// complaint is what the log says once of an error that may last; empty: nothing.
+func complaint(err error) string {
+	switch {
+	case errors.Is(err, errDoubt):
+		return "the log may have lost something; looking again"
+	case errors.Is(err, errUnstored):
+		return "this node does not store what the others have; trying again"
+	}
+	return ""
 }
 
 // quiet is called now and then.
@@ -269,22 +283,27 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 		return nil, &BrokenError{s.seq, fmt.Errorf("it was published after another message %d than the one that is here", n.at.Seq)}
 	}
 	var b *chat.Batch
-	n.partial = collect(n.partial, e)
-	if complete(n.partial) {
-		if b, err = n.replicate(ctx, e); err != nil {
+	parts := collect(n.partial, e)
+	if complete(parts) {
+		if b, err = n.replicate(ctx, parts); isPassing(err) {
+			return nil, fmt.Errorf("%w: %w", errUnstored, err) // and taken again
+		}
+		if err != nil {
 			return nil, &BrokenError{s.seq, err}
 		}
-		n.partial = nil
+		parts = nil
 	}
+	n.partial = parts
 	n.advance(s.payload)
 	err = n.turn(e)
 	noteWhole(n)
 	return b, err
 }
 
-// replicate stores a whole batch in the folder.
-func (n *Node) replicate(ctx context.Context, last *entry) (*chat.Batch, error) {
-	sealed, err := wire.DecodeBatch(whole(n.partial))
+// replicate stores the whole batch of which these are the parts in the folder.
+func (n *Node) replicate(ctx context.Context, parts []*entry) (*chat.Batch, error) {
+	last := parts[len(parts)-1]
+	sealed, err := wire.DecodeBatch(whole(parts))
 	if err != nil {
 		return nil, err
 	}
@@ -292,11 +311,13 @@ func (n *Node) replicate(ctx context.Context, last *entry) (*chat.Batch, error) 
 		n.texts.add(ctx, n, last, &sealed)
 	} else if sealed.Batch != nil {
 		wire.MissTexts(&sealed, nobody) // rooms get what they have in memory from another node
-		n.answers = append(n.answers, sealed.Batch.Answers...)
 	}
 	b, err := n.Replicate(sealed)
 	if err != nil {
 		return nil, err
+	}
+	if sealed.Batch != nil && n.hub.Load() == nil {
+		n.answers = append(n.answers, sealed.Batch.Answers...)
 	}
 	if sealed.Batch != nil {
 		n.at.Batch = last.N

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"sshchat/sshchat/chat"
@@ -27,13 +28,34 @@ func (n *Node) Append(b chat.Batch) error {
 	case b.N != n.at.Batch+1:
 		return chat.ErrBehind
 	}
-	before := n.at.Seq
 	err := n.Journal.Append(b)
-	if err != nil && n.at.Seq > before { // it is in the stream
-		n.torn = true
+	if unstored := (*journal.Unstored)(nil); errors.As(err, &unstored) {
+		if isPassing(unstored.Err) {
+			n.log.Warn("cluster: this node cannot store what it has published; another is to lead", "err", unstored.Err)
+			offer(n.life, n, n.entry(resign)) // if that fails the others wait for a while
+			n.deposed()
+			n.Follow()
+			err = n.notLeader()
+		}
+		if putBack(n); n.at.Batch == b.N && !errors.Is(err, chat.ErrJournalDead) {
+			err = nil // it is stored, and what follows on it is not
+		}
 	}
 	noteWhole(n)
 	return err
+}
+
+// putBack has the folder take again what was published and is not, or not all, stored in it. Called with writing held.
+func putBack(n *Node) {
+	n.at = n.whole
+	n.figures.seq.Store(n.at.Seq)
+	n.figures.batch.Store(n.at.Batch)
+}
+
+// isPassing reports whether it is the disk that refuses something, as if it is full, and may take it later.
+func isPassing(err error) bool {
+	errno := syscall.Errno(0)
+	return errors.As(err, &errno) && !errors.Is(err, chat.ErrJournalDead)
 }
 
 func (n *Node) notLeader() error {
@@ -49,6 +71,7 @@ func (n *Node) publish(s journal.Sealed) error {
 	if err != nil {
 		return err
 	}
+	n.whole = n.at
 	next := n.at.Batch
 	if s.Batch != nil {
 		next++

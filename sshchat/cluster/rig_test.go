@@ -39,6 +39,7 @@ type site struct {
 	servers   *natstest.Cluster
 	log       *slog.Logger
 	pace      *pace // nil: fast
+	disk      fullDisk
 
 	accounts *accounts.Store
 	history  *history.History
@@ -56,18 +57,18 @@ type site struct {
 
 // open opens the folder.
 func (s *site) open() (err error) {
-	if s.accounts, err = accounts.Open(s.dir, accounts.Options{WorkFactor: 4, FlushEvery: -1, Log: s.log}); err != nil {
+	if s.accounts, err = accounts.OpenOn(&s.disk, s.dir, accounts.Options{WorkFactor: 4, FlushEvery: -1, Log: s.log}); err != nil {
 		return err
 	}
 	state := s.accounts.View().State
-	s.history, err = history.Open(s.dir, history.Options{
+	s.history, err = history.OpenOn(&s.disk, s.dir, history.Options{
 		Recipients: s.accounts.Recipients, State: state, Rooms: state.Rooms(), Window: s.o.Window, Rotate: s.o.Rotate, Log: s.log,
 		Submit: func(e chat.Event) error { return s.hub.Load().Store(e) },
 	})
 	if err != nil {
 		return err
 	}
-	if s.audit, err = audit.Open(s.dir, time.Now, s.log); err != nil {
+	if s.audit, err = audit.OpenOn(&s.disk, s.dir, time.Now, s.log); err != nil {
 		return err
 	}
 	if s.marks, err = markfile.Open(s.dir, markfile.Options{Log: s.log}); err != nil {

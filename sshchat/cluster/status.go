@@ -95,7 +95,7 @@ func (n *Node) Status() Status {
 
 // noteWhole notes that the folder has all up to the position: it may be saved, also while the next is written. Called with writing held.
 func noteWhole(n *Node) {
-	if len(n.partial) > 0 || n.torn { // its beginning is in memory alone
+	if len(n.partial) > 0 { // its beginning is in memory alone
 		return
 	}
 	at := n.at

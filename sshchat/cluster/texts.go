@@ -183,6 +183,18 @@ func (t *texts) remember(batch uint64, plain []byte) {
 	t.kept += len(plain)
 }
 
+// had is a copy of the texts of a batch that came lately; nil: they did not.
+func (t *texts) had(batch uint64) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range slices.Backward(t.recent) {
+		if r.batch == batch {
+			return slices.Clone(r.texts)
+		}
+	}
+	return nil
+}
+
 // receive takes a packet of the leader.
 func (t *texts) receive(m *nats.Msg) {
 	if len(m.Data) < packetHead {
@@ -254,6 +266,9 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 	defer t.applied(e.N)
 	if !slices.ContainsFunc(s.Batch.Events, func(e chat.Event) bool { return e.Message.Seq > 0 }) {
 		return
+	}
+	if had := t.had(e.N); had != nil && wire.AddTexts(s, had) == nil {
+		return // they were here before: it could not be stored then
 	}
 	wait := time.NewTimer(awaitTexts)
 	defer wait.Stop()
@@ -359,15 +374,7 @@ func (t *texts) give(own *requests, request []byte) ([]byte, error) {
 	if err := json.Unmarshal(request, &wanted); err != nil {
 		return nil, err
 	}
-	var had textsHad
-	t.mu.Lock()
-	for _, r := range slices.Backward(t.recent) {
-		if r.batch == wanted.Batch {
-			had.Texts = slices.Clone(r.texts)
-			break
-		}
-	}
-	t.mu.Unlock()
+	had := textsHad{Texts: t.had(wanted.Batch)}
 	for _, id := range wanted.Requests {
 		if r, ok := own.find(id); ok && had.Texts == nil {
 			b, err := wire.EncodeRequest(r)

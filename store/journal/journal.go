@@ -96,14 +96,14 @@ func (j *Journal) Append(b chat.Batch) error {
 	}
 	err = j.store(&b, tx)
 	if err != nil && j.Publish != nil {
-		return published(err)
+		return &Unstored{err}
 	}
 	if err == nil || errors.Is(err, chat.ErrOnlyDecided) {
 		j.count(b.Counts)
 		j.out <- b
 	}
 	if err == nil {
-		j.rotate()
+		err = j.rotate()
 	}
 	return err
 }
@@ -156,11 +156,15 @@ func (j *Journal) publish(b *chat.Batch, change uint64, d *history.Transaction) 
 	return j.Publish(s)
 }
 
-// published is the error of a batch that was published and could not be stored, which is final: it is part of the log, and only
-// this folder lacks it, or some of it. It takes that from the log when it is opened again.
-func published(err error) error {
-	return fmt.Errorf("%w: what was published could not be stored here: %v", chat.ErrJournalDead, err)
+// Unstored is why what was published, a batch or records behind it, is not stored in this folder, or only in part. It is part of the log: the
+// folder takes it with Replicate. Who cannot do that has to end, for it wraps chat.ErrJournalDead.
+type Unstored struct{ Err error }
+
+func (u *Unstored) Error() string {
+	return "what was published could not be stored here: " + u.Err.Error()
 }
+
+func (u *Unstored) Unwrap() []error { return []error{chat.ErrJournalDead, u.Err} }
 
 // dated are the acts with their time.
 func dated(acts []chat.AuditEntry, at chat.Moment) []chat.AuditEntry {
@@ -209,22 +213,24 @@ func (j *Journal) noted() error {
 	return j.audit.Sync()
 }
 
-// rotate continues the history in a new file, if it is time. Messages are durable, whatever the result.
-func (j *Journal) rotate() {
+// rotate continues the history in a new file, if it is time. Messages are durable, whatever the result. Errors: Unstored.
+func (j *Journal) rotate() error {
 	for {
 		d, err := j.history.NewRotation(false)
 		if err == nil && d == nil {
-			return
+			return nil
 		}
 		if err == nil {
 			err = j.publish(nil, j.accounts.Changes(), d)
 		}
 		if err == nil {
-			err = d.Store()
+			if err = d.Store(); err != nil && j.Publish != nil {
+				return &Unstored{err}
+			}
 		}
 		if err != nil {
 			j.log.Warn("history: rotation failed; it continues in the old file", "err", err)
-			return
+			return nil
 		}
 	}
 }
@@ -252,7 +258,7 @@ func (j *Journal) Resign() error {
 		return err
 	}
 	if err := tx.Store(); err != nil {
-		return published(err)
+		return &Unstored{err}
 	}
 	return nil
 }
