@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -33,9 +34,10 @@ func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		notices: &notices{presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1), met: make(map[string]bool)}}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
-		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
+		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), lost: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
+	q.loseLog = sync.OnceFunc(func() { close(q.lost) })
 	q.running, q.ended = context.WithCancel(context.Background())
 	q.state.Store(c.State)
 	q.shown.Store(c.Applied)
@@ -170,6 +172,10 @@ func (h *Hub) Attempt(ctx context.Context, a Attempt) error {
 // PaceBy has what people say be ordered once pace has returned for its author, who may say it on several hubs at once; that is for the
 // hub that leads, and not asked where there is no Leader. The error is that of ctx. Call it before Run.
 func (h *Hub) PaceBy(pace func(ctx context.Context, who Name) error) { h.pace = pace }
+
+// LoseLog has who waits for what another hub has ordered be answered with ErrNotKnown: nothing comes out of the log any more. It may be
+// called again.
+func (h *Hub) LoseLog() { h.loseLog() }
 
 // Answers returns nil when Run has come to take the next request: what it does is neither stuck nor waiting for a disk that does
 // not answer. Errors: ctx's, or ErrStopping if Run has ended.

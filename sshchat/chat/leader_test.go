@@ -445,3 +445,61 @@ func TestLeaderWhoseJournalFails(t *testing.T) {
 		}
 	})
 }
+
+// silent is a Leader elsewhere, whose answers are given, and whose log does not come here.
+type silent struct{ answers chan error }
+
+func (s silent) Here() bool { return false }
+
+func (s silent) Order(ctx context.Context, _ Request) error {
+	select {
+	case err := <-s.answers:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A hub that does not get the log any more says of what was ordered elsewhere that it does not know what became of that, and keeps nobody
+// waiting. What is refused before it was sent is refused as ever.
+func TestHubThatHasLostTheLog(t *testing.T) {
+	refused := &Refusal{Code: Failed, Text: "read-only"}
+	for what, c := range map[string]struct {
+		answers []error // before the log is lost, and then
+		want    error
+	}{
+		"it was ordered":                {[]error{nil, refused}, ErrNotKnown},
+		"there was no answer":           {[]error{ErrNoAnswer, refused}, ErrNotKnown},
+		"it was refused from the start": {[]error{refused}, refused},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			at := silent{make(chan error)}
+			r := newRealm(t, nil)
+			h := NewHub(Config{Journal: r.spots[0], State: r.hubs[0].View().State, Clock: moment, Leader: at, Log: quiet})
+			running(t, h)
+			done := make(chan error, 1)
+			go func() {
+				_, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Say, words("hello"))
+				done <- err
+			}()
+			at.answers <- c.answers[0]
+			synctest.Wait()
+			h.LoseLog()
+			for _, err := range c.answers[1:] {
+				select {
+				case at.answers <- err:
+				case <-time.After(time.Second):
+				}
+			}
+			synctest.Wait()
+			select {
+			case err := <-done:
+				if !errors.Is(err, c.want) {
+					t.Errorf("%s: %v", what, err)
+				}
+			default:
+				t.Errorf("%s: it waits", what)
+			}
+		})
+	}
+}

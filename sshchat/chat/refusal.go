@@ -73,6 +73,7 @@ var (
 	ErrSlow         = &Refusal{Code: Denied, Text: "not sent: the room is in slow mode"}
 	ErrNotStored    = &Refusal{Code: Failed, Text: "not sent: the server could not store it, so nobody has seen it. Try again later; the server's log has the reason"}
 	ErrNotDecided   = &Refusal{Code: Failed, Text: "nothing was changed: the server could not store it. Try again later; the server's log has the reason"}
+	ErrNotKnown     = &Refusal{Code: Failed, Text: "it is not known whether this was stored: this server cannot follow the chat's log any more. Look on another server before you try again"}
 	ErrStopping     = &Refusal{Code: Failed, Text: "not sent: the server is stopping"}
 	ErrNoModerator  = &Refusal{Code: Failed, Text: "there is no moderator or admin to report it to"}
 	ErrReports      = &Refusal{Code: Failed, Text: "you have reported often"}

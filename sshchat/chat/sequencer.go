@@ -33,6 +33,8 @@ type sequencer struct {
 	awaitPrepared chan RoomName   // read by Run alone: the journal is ready for the messages that wait in a room
 	asks          chan struct{}   // read by Run alone: somebody asks whether it answers
 	stop          chan struct{}   // closed by Run when it ends: nothing is taken any more
+	lost          chan struct{}   // closed by LoseLog: nothing that comes from elsewhere is applied any more
+	loseLog       func()          // closes lost, once
 	running       context.Context // ends with Run, after stop is closed
 	ended         func()          // ends running
 	posted        atomic.Int64    // messages shown since the start
@@ -145,6 +147,7 @@ const resendAfter = 100 * time.Millisecond
 // An answer that is on its way is waited for even then.
 func (h *sequencer) ask(ctx context.Context, req *request) error {
 	for pause := time.Duration(0); ; pause = min(2*pause+time.Millisecond, resendAfter) {
+		again := pause > 0
 		err := h.leader.Order(h.running, req.Request)
 		switch {
 		case err == nil:
@@ -153,6 +156,9 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 			return h.answered(req) // or not, for Run has ended
 		case !errors.Is(err, ErrNoAnswer):
 			h.requests.close(req)
+			if again && isClosed(h.lost) { // what became of it the first time this hub does not learn
+				return ErrNotKnown
+			}
 			return err
 		}
 		select {
@@ -194,8 +200,8 @@ func (h *sequencer) order(ctx context.Context, r Request) (*request, error) {
 	if err == nil {
 		err = h.answered(req)
 	}
-	if errors.Is(err, ErrStopping) && r.ID.Origin != h.requests.origin {
-		err = fmt.Errorf("%w: %w", ErrNoAnswer, err) // the hub that asks is not stopping
+	if (errors.Is(err, ErrStopping) || errors.Is(err, ErrNotKnown)) && r.ID.Origin != h.requests.origin {
+		err = fmt.Errorf("%w: %w", ErrNoAnswer, err) // the hub that asks neither stops nor has lost the log
 	}
 	return req, err
 }
@@ -240,16 +246,30 @@ func (r *Request) says() bool {
 
 // answered waits for the answer to a request that is on its way.
 func (h *sequencer) answered(req *request) error {
+	var err error
 	select {
 	case <-req.done:
 		return req.err
 	case <-h.stop:
-		select {
-		case <-req.done: // answered just before the end
-			return req.err
-		default:
-			return ErrStopping
-		}
+		err = ErrStopping
+	case <-h.lost:
+		err = ErrNotKnown
+	}
+	select {
+	case <-req.done: // answered just before the end
+		return req.err
+	default:
+		h.requests.close(req)
+		return err
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

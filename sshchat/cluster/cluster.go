@@ -277,11 +277,19 @@ func (n *Node) Run(ctx context.Context) error {
 		broken = &BrokenError{n.position().Seq, err}
 	}
 	if broken != nil || errors.As(err, &broken) {
-		n.deposed()
-		n.broken.Store(broken)
+		breaks(n, broken)
 		n.log.Error("cluster: "+broken.Error()+"; nothing more can be said or decided here", "batch", n.position().Batch)
 	}
 	return err
+}
+
+// breaks has nothing be taken from the log any more.
+func breaks(n *Node, why *BrokenError) {
+	n.deposed()
+	n.broken.Store(why)
+	if hub := n.hub.Load(); hub != nil {
+		hub.LoseLog()
+	}
 }
 
 // Stop has what the stream does not take within d be given up: the node is about to be closed.

@@ -118,8 +118,7 @@ func (n *Node) put(e *entry) error {
 		k := knownAt(n, n.at.Seq)
 		i, unknown := n.stream.info(n.life)
 		if broken := (*BrokenError)(nil); errors.As(judge(n, k, i, unknown), &broken) {
-			n.broken.Store(broken)
-			n.deposed()
+			breaks(n, broken)
 			return n.notLeader()
 		}
 		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
