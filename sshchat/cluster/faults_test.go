@@ -379,6 +379,36 @@ func TestRemovedNode(t *testing.T) {
 	}
 }
 
+// A node that leads, and whose clock then is wrong, has another lead, whose clock is right; it does so once, as it may be that no other can.
+func TestLeaderWithAWrongClock(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 3, journaltest.Options{})
+	c := r.talk(t, 6, 5*time.Millisecond)
+	c.more(20)
+	leads := c.leader()
+	if leads.node.nodes.yields() {
+		t.Error("its clock is right, and it is to resign")
+	}
+	for deadline := time.Now().Add(time.Minute); leads.node.Here() || c.leader() == leads; time.Sleep(time.Millisecond) {
+		for _, s := range r.sites {
+			if s != leads { // by its own clock, which is an hour behind
+				leads.node.nodes.hear(alive{Node: s.name, At: time.Now().Add(time.Hour)}, time.Now())
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it leads on")
+		}
+	}
+	c.more(40)
+	if leads.node.nodes.yields() {
+		t.Error("it would resign again at once")
+	}
+	c.end()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func (c *crowd) gaps() (n int64) {
 	for _, s := range c.status() {
 		n += s.TextGaps

@@ -153,7 +153,8 @@ func offer(ctx context.Context, n *Node, e *entry) error {
 
 // beat has the leader be heard.
 func (n *Node) beat() error {
-	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() {
+	yields := n.nodes.yields()
+	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() && !yields {
 		return nil
 	}
 	if !n.writing.TryLock() {
@@ -164,7 +165,7 @@ func (n *Node) beat() error {
 		return nil
 	}
 	said := heartbeat
-	if !n.c.listed() { // it leads until others can know that it does no longer
+	if !n.c.listed() || yields { // it leads until others can know that it does no longer
 		said = resign
 	}
 	if err := n.put(n.entry(said)); err != nil && !errors.Is(err, chat.ErrNotLeader) {
@@ -172,6 +173,7 @@ func (n *Node) beat() error {
 	}
 	noteWhole(n)
 	if said == resign {
+		n.nodes.hasYielded()
 		n.deposed()
 	}
 	return nil

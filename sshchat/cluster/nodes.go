@@ -20,6 +20,7 @@ const (
 	aliveEvery   = time.Second
 	aliveFor     = 4 * time.Second // without a word
 	maxSkew      = 2 * time.Second
+	yieldEvery   = 10 * time.Minute // a leader whose clock stays wrong: it may be that no other can lead
 )
 
 // alive is what a node says of itself.
@@ -67,9 +68,10 @@ func (h heardOf) lately() bool { return time.Since(h.when) < aliveFor }
 type nodes struct {
 	began time.Time // when this node began to listen
 
-	mu     sync.Mutex
-	heard  map[string]heardOf // guarded by mu; but for this node
-	skewed bool               // guarded by mu; the log says so
+	mu      sync.Mutex
+	heard   map[string]heardOf // guarded by mu; but for this node
+	skewed  bool               // guarded by mu; the log says so
+	yielded time.Time          // guarded by mu; when it resigned because its clock is wrong; zero: not since that was right
 }
 
 func (l *nodes) begin(n *Node) error {
@@ -221,8 +223,23 @@ func (l *nodes) checkClock(n *Node) {
 		n.log.Warn("cluster: this machine's clock differs from those of the other nodes; it leads only if no other can", "by", skew.Round(time.Millisecond))
 		l.skewed = true
 	case skew < maxSkew/2:
-		l.skewed = false
+		l.skewed, l.yielded = false, time.Time{}
 	}
+}
+
+// yields reports whether this node is to resign if it leads, as its clock is wrong.
+func (l *nodes) yields() bool {
+	skew := l.skew().Abs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return skew > maxSkew && time.Since(l.yielded) > yieldEvery
+}
+
+// hasYielded notes that it has.
+func (l *nodes) hasYielded() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.yielded = time.Now()
 }
 
 // members are the nodes that the chat has.
