@@ -30,6 +30,7 @@ type processes struct {
 	folders, programs, listen []string           // by node
 	key                       string             // of alice, in a file
 	links                     [][]*natstest.Link // by node and server; nil: nodes connect to the servers themselves
+	environments              [][]string         // what each node has beside this test's; nil: nothing
 }
 
 // newProcesses makes a cluster in those folders, starts its nodes as those programs, and makes alice's account.
@@ -50,7 +51,13 @@ func newProcesses(t *testing.T, servers *natstest.Cluster, monitors, folders, pr
 // startNode starts a node that has ended.
 func (p *processes) startNode(i int) {
 	p.t.Helper()
-	p.nodes[i] = startProgram(p.t, p.programs[i], p.folders[i], p.nodeFlags(i)...)
+	s := newTestServer(p.t, p.folders[i])
+	cmd := exec.Command(p.programs[i], s.args(p.nodeFlags(i))...)
+	if p.environments != nil {
+		cmd.Env = append(os.Environ(), p.environments[i]...)
+	}
+	s.start(cmd)
+	p.nodes[i] = s
 }
 
 func (p *processes) nodeFlags(i int) []string {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,8 @@ type nemesis struct {
 	*processes
 	c      *crowd
 	random *rand.Rand
+	steps  []step
+	clocks []wallClock // by node
 
 	hitNodes, hitServers map[int]bool // in this step
 	ended                []int        // nodes to be started again
@@ -100,7 +103,7 @@ func (n *nemesis) within(least, most time.Duration) time.Duration {
 	return (least + time.Duration(n.random.Int64N(int64(most-least)))).Round(time.Millisecond)
 }
 
-// steps are all that may happen.
+// steps are what may happen anywhere.
 var steps = []step{
 	{"kill a node", func(n *nemesis) (string, func()) {
 		i := n.someNode()
@@ -213,14 +216,19 @@ func slowSyncs(t testing.TB, pid int, by time.Duration) (undo func()) {
 
 // A nemesis breaks what a cluster of real programs is made of, for SSHCHAT_NEMESIS, such as 60m: nothing that was acknowledged is lost or stored
 // twice, all nodes have the same within 30 s of the last fault, the order agrees with the time, and a message is missed on a screen only if
-// its author's node has ended. SSHCHAT_SEED repeats what happens, as far as that is by chance alone.
+// its author's node has ended. SSHCHAT_SEED repeats what happens, as far as that is by chance alone. SSHCHAT_STEPS, a regular expression such as
+// 'disk|clock', names what may happen.
 func TestNemesis(t *testing.T) {
 	t.Parallel()
 	lasts := nemesisTime(t)
-	n := newNemesis(t, self(t, 3))
+	n := newNemesis(t)
 	seed := powercut.Seed(t)
 	n.random = rand.New(rand.NewPCG(seed, seed))
 	t.Logf("SSHCHAT_SEED=%d", seed)
+	wanted := regexp.MustCompile(os.Getenv("SSHCHAT_STEPS"))
+	if n.steps = slices.DeleteFunc(n.steps, func(s step) bool { return !wanted.MatchString(s.name) }); len(n.steps) == 0 {
+		t.Fatal("SSHCHAT_STEPS names nothing that can happen here")
+	}
 	count, began := make(map[string]int), time.Now()
 	for time.Since(began) < lasts {
 		n.strike(began, count)
@@ -246,27 +254,13 @@ func nemesisTime(t *testing.T) time.Duration {
 	return d
 }
 
-func newNemesis(t *testing.T, programs []string) *nemesis {
-	t.Helper()
-	servers := natstest.Start(t, natstest.Routes())
-	n := &nemesis{processes: newProcesses(t, servers, servers.MonitorURLs(), newFolders(t, 3), programs)}
-	for i := range n.nodes {
-		n.links = append(n.links, servers.NewLinks(t))
-		n.nodes[i].stop()
-		n.startNode(i)
-	}
-	n.c = newCrowd(t, n.listen, n.key, 24, 30*time.Millisecond)
-	n.c.more(50)
-	return n
-}
-
 // strike has one thing happen, or two at once, for a while, and waits until people are answered again on all nodes.
 func (n *nemesis) strike(began time.Time, count map[string]int) {
 	n.t.Helper()
 	n.hitNodes, n.hitServers, n.ended = make(map[int]bool), make(map[int]bool), nil
 	var undo []func()
 	for range 1 + n.random.IntN(4)/3 {
-		s := steps[n.random.IntN(len(steps))]
+		s := n.steps[n.random.IntN(len(n.steps))]
 		if n.hitNodes == nil || len(undo) > 0 && s.name == "kill everything" {
 			break
 		}
