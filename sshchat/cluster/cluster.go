@@ -60,6 +60,7 @@ type pace struct {
 	fence     time.Duration // without a message
 	greet     time.Duration // for other nodes to answer one that starts
 	doubt     time.Duration // in which the stream looks as if it had lost something, until it counts as lost
+	texts     time.Duration // in which nodes that may have texts which did not come here do not answer, until those are missing
 }
 
 // usual is right for networks within a town and disks of any kind: a server that syncs may be silent for a second.
@@ -68,6 +69,7 @@ var usual = pace{
 	heartbeat: time.Second, look: 400 * time.Millisecond, campaign: 2500 * time.Millisecond, spread: time.Second,
 	fence: 5 * time.Second, greet: 300 * time.Millisecond,
 	doubt: 15 * time.Second, // a NATS server that is cut off from the others believes for 10 s that it leads
+	texts: 30 * time.Second, // then the sessions of a node that is behind have ended
 }
 
 // Node is one server of the chat. It is the hub's journal and its leader.

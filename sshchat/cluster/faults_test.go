@@ -519,6 +519,51 @@ func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
 	}
 }
 
+// A node that has the texts and does not answer for some seconds, as it is cut off, is asked again; and not without end.
+func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	c := &crowd{rig: r, t: t, who: r.alice(t)}
+	leads, other := c.leaderAndOther()
+	n := other.node
+	words, err := text.ParseText("said before it is silent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, often := range []int32{2, 1000} {
+		var asked atomic.Int32
+		leads.node.peers.Handle(callTexts, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
+			if asked.Add(1) <= often {
+				<-ctx.Done() // and its answer comes too late
+				return nil, ctx.Err()
+			}
+			return leads.node.texts.give(&leads.node.requests, request)
+		})
+		n.texts.mu.Lock()
+		n.texts.end() // packets are not opened any more
+		n.texts.mu.Unlock()
+		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			room, err := other.hub.Load().Room(c.who.Name, chat.General)
+			if err == nil && room.Last >= m.Seq {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("it is not applied")
+			}
+		}
+		if gaps := n.figures.gaps.Load(); gaps > 0 != (often > 100) {
+			t.Errorf("%d times without an answer: %d texts are missed", often, gaps)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // cluster.json is written also while the leader publishes, which it does always if there is much to say: a start after a crash reads what
 // came since.
 func TestPositionIsSavedUnderLoad(t *testing.T) {

@@ -391,4 +391,4 @@ func TestMain(m *testing.M) {
 }
 
 // fast is for tests of what is stored, and not of who waits.
-var fast = pace{save: 100 * time.Millisecond, heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond, doubt: 12 * time.Second}
+var fast = pace{save: 100 * time.Millisecond, heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond, doubt: 12 * time.Second, texts: 5 * time.Second}

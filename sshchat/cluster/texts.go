@@ -40,6 +40,7 @@ type texts struct {
 	recent  []recent          // guarded by mu; oldest first
 	kept    int               // guarded by mu; bytes of recent
 	arrived chan struct{}     // guarded by mu; closed when something has come
+	waited  time.Duration     // for nodes that do not answer, since all have answered; only of the goroutine that follows
 }
 
 // packet is the sealed texts of a batch.
@@ -306,59 +307,45 @@ type textsHad struct {
 	Requests [][]byte `json:"requests,omitempty"`
 }
 
-// ask asks the other nodes for the texts of a batch.
+// search is for the texts of a batch that have not come.
+type search struct {
+	t      *texts
+	n      *Node
+	e      *entry
+	s      *journal.Sealed
+	wanted textsWanted
+	known  map[chat.RequestID]chat.Request // found so far
+}
+
+// ask asks the other nodes for the texts of a batch. While one does not answer, as it or this one is cut off, all are asked again: meanwhile
+// this node is behind, as after any silence.
 func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
-	wanted := textsWanted{Batch: e.N}
+	f := search{t, n, e, s, textsWanted{Batch: e.N}, make(map[chat.RequestID]chat.Request)}
 	for _, a := range s.Batch.Answers {
-		wanted.Requests = append(wanted.Requests, a.ID)
-	}
-	b, err := json.Marshal(wanted)
-	if err != nil {
-		panic("internal error: " + err.Error())
-	}
-	known := make(map[chat.RequestID]chat.Request)
-	for _, id := range wanted.Requests {
-		if r, ok := n.requests.find(id); ok {
-			known[id] = r
+		f.wanted.Requests = append(f.wanted.Requests, a.ID)
+		if r, ok := n.requests.find(a.ID); ok {
+			f.known[a.ID] = r
 		}
 	}
-	// Those that were not heard lately, too: who was cut off and is back has not been heard yet. One that has ended does not answer, and
-	// the servers say so at once.
-	asked := n.nodes.alive(e.By)
-	for _, node := range append([]string{e.By}, n.Others.Listed()...) {
-		if node != n.c.Node && !slices.Contains(asked, node) {
-			asked = append(asked, node)
+	for began := time.Now(); ; {
+		whole, silent := f.once(ctx)
+		if !silent {
+			t.waited = 0
 		}
-	}
-	for _, node := range asked {
-		if len(known) == len(wanted.Requests) {
-			break
-		}
-		call, cancel := context.WithTimeout(ctx, askForTexts)
-		answer, err := n.peers.Call(call, node, callTexts, b)
-		cancel()
-		var had textsHad
-		if err == nil {
-			err = json.Unmarshal(answer, &had)
-		}
-		n.log.Debug("cluster: texts that did not come were asked for", "batch", e.N, "of", node, "all", len(had.Texts) > 0, "requests", len(had.Requests), "err", err)
-		if err != nil {
-			continue
-		}
-		if len(had.Texts) > 0 && wire.AddTexts(s, had.Texts) == nil {
-			t.mu.Lock()
-			t.remember(e.N, had.Texts) // others may have missed them, too
-			t.mu.Unlock()
+		if whole {
 			return
 		}
-		for _, b := range had.Requests {
-			if r, err := wire.DecodeRequest(b); err == nil {
-				known[r.ID] = r
-			}
+		if took := time.Since(began); !silent || ctx.Err() != nil || t.waited+took > n.c.pace.texts {
+			t.waited += took
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	missing := wire.MissTexts(s, func(id chat.RequestID) (chat.Post, chat.Name, bool) {
-		r, ok := known[id]
+		r, ok := f.known[id]
 		post, is := r.Intent.(chat.Post)
 		return post, r.Who.Name, ok && is
 	})
@@ -366,6 +353,65 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 		n.figures.gaps.Add(int64(missing))
 		n.log.Warn("cluster: no node has the texts of messages that are stored; they are shown as missed", "messages", missing, "batch", e.N)
 	}
+}
+
+// once asks each node once. whole: the batch has all its texts. silent: a node that may have more has not answered.
+func (f *search) once(ctx context.Context) (whole, silent bool) {
+	if plain, _ := f.t.open(f.e.Epoch, f.e.N); plain != nil && wire.AddTexts(f.s, plain) == nil {
+		return true, false // it came late
+	}
+	b, err := json.Marshal(f.wanted)
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	// Those that were not heard lately, too: who was cut off and is back has not been heard yet. One that has ended does not answer, and
+	// the servers say so at once.
+	asked := f.n.nodes.alive(f.e.By)
+	lately := len(asked)
+	for _, node := range append([]string{f.e.By}, f.n.Others.Listed()...) {
+		if node != f.n.c.Node && !slices.Contains(asked, node) {
+			asked = append(asked, node)
+		}
+	}
+	for i, node := range asked {
+		if len(f.known) == len(f.wanted.Requests) {
+			return false, false
+		}
+		call, cancel := context.WithTimeout(ctx, askForTexts)
+		answer, err := f.n.peers.Call(call, node, callTexts, b)
+		cancel()
+		var had textsHad
+		if err == nil {
+			err = json.Unmarshal(answer, &had)
+		}
+		f.n.log.Debug("cluster: texts that did not come were asked for", "batch", f.e.N, "of", node, "all", len(had.Texts) > 0, "requests", len(had.Requests), "err", err)
+		silent = silent || isSilent(err, i < lately)
+		if len(had.Texts) > 0 && wire.AddTexts(f.s, had.Texts) == nil {
+			f.t.mu.Lock()
+			f.t.remember(f.e.N, had.Texts) // others may have missed them, too
+			f.t.mu.Unlock()
+			return true, false
+		}
+		for _, b := range had.Requests {
+			if r, err := wire.DecodeRequest(b); err == nil {
+				f.known[r.ID] = r
+			}
+		}
+	}
+	return false, silent
+}
+
+// isSilent reports whether a node that was called, with that error, may answer later: it or this node is cut off. heard: it was lately, so if
+// nobody listens under its name it may be about to connect to another server.
+func isSilent(err error, heard bool) bool {
+	var remote *peer.Error
+	switch {
+	case err == nil, errors.As(err, &remote), errors.Is(err, peer.ErrUnknownKind), errors.Is(err, peer.ErrNotListed):
+		return false
+	case errors.Is(err, peer.ErrUnreachable):
+		return heard
+	}
+	return true
 }
 
 // give answers a node that misses texts.
