@@ -75,8 +75,9 @@ func Client(ca string) (*http.Client, error) {
 }
 
 // Check asks the servers at their monitoring addresses (http://HOST:PORT) at the same time. More than half of the servers
-// must answer, which are as many as there are addresses or replicas of the stream, and each that answers must run JetStream,
-// sync every write and be new enough. A server that does not answer is a warning. The error has a line for each fault.
+// must answer and run JetStream, which are as many as there are addresses or replicas of the stream, and each that answers must
+// sync every write and be new enough. A server that does not answer is a warning, and so is one that does not run JetStream: it
+// stores nothing, as it has just started, or its disk is full. The error has a line for each fault.
 func Check(ctx context.Context, client *http.Client, monitors []string, replicas int) (warnings []string, err error) {
 	answers := make([]status, len(monitors))
 	failures := make([]error, len(monitors))
@@ -91,7 +92,7 @@ func Check(ctx context.Context, client *http.Client, monitors []string, replicas
 	var faults []error
 	at := make(map[string]string) // the addresses of the servers that answered, by their ID
 	first := ""                   // the address of the first of them
-	cluster := ""
+	cluster, run := "", 0         // its cluster; how many run JetStream
 	for i, monitor := range monitors {
 		s := answers[i]
 		if failures[i] != nil {
@@ -112,20 +113,29 @@ func Check(ctx context.Context, client *http.Client, monitors []string, replicas
 		for _, fault := range s.faults() {
 			faults = append(faults, unsafeServer(fmt.Sprintf("the NATS server %s (%s) %s", s.label(), monitor, fault)))
 		}
+		if s.JetStream.Config == nil {
+			warnings = append(warnings, fmt.Sprintf("the NATS server %s (%s) %s", s.label(), monitor, noJetStream))
+		} else {
+			run++
+		}
 	}
-	if servers := max(len(monitors), replicas); len(faults) == 0 && len(at) <= servers/2 {
-		faults = append(faults, tooFew(len(at), servers, warnings))
+	if servers := max(len(monitors), replicas); len(faults) == 0 && run <= servers/2 {
+		faults = append(faults, tooFew(run, servers, warnings))
 	}
 	return warnings, errors.Join(faults...)
 }
 
-// tooFew is the error if not more than half of the servers have answered.
+// noJetStream is what to do about a server without it.
+const noJetStream = "does not run JetStream. If its disk is full, make room and restart it. Else add this to its configuration, and restart it:\n" +
+	"  jetstream {\n    store_dir: /var/lib/nats\n    sync_interval: always\n  }"
+
+// tooFew is the error if not more than half of the servers have answered, and run JetStream.
 func tooFew(answered, servers int, warnings []string) error {
 	hint := strings.Join(append([]string{"check cluster-monitor, and http or https in the configuration of the servers"}, warnings...), "; ")
 	if servers == 1 {
-		return fmt.Errorf("the NATS server must answer at its monitoring address: %s", hint)
+		return fmt.Errorf("the NATS server must answer at its monitoring address, and run JetStream: %s", hint)
 	}
-	return fmt.Errorf("%d of the %d NATS servers must answer at their monitoring addresses, and %d did: %s", servers/2+1, servers, answered, hint)
+	return fmt.Errorf("%d of the %d NATS servers must answer at their monitoring addresses and run JetStream, and %d did: %s", servers/2+1, servers, answered, hint)
 }
 
 func (s *status) label() string { return text.Clean(s.Name, 64) }
@@ -135,10 +145,7 @@ func (s *status) faults() (all []string) {
 	if v := "v" + s.Version; !semver.IsValid(v) || semver.Compare(v, "v"+oldest) < 0 {
 		all = append(all, fmt.Sprintf("is version %s: upgrade it to %s or newer", text.Clean(s.Version, 40), oldest))
 	}
-	switch c := s.JetStream.Config; {
-	case c == nil:
-		all = append(all, "does not run JetStream: add this to its configuration, and restart it:\n  jetstream {\n    store_dir: /var/lib/nats\n    sync_interval: always\n  }")
-	case !c.SyncAlways:
+	if c := s.JetStream.Config; c != nil && !c.SyncAlways {
 		all = append(all, fmt.Sprintf("writes to its disk only every %v: a power cut would lose messages that people have seen. Add this line to its jetstream block, and restart it:\n  sync_interval: always", c.SyncInterval))
 	}
 	return all

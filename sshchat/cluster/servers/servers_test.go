@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestServersDown(t *testing.T) {
 	check(t, c.MonitorURLs()[:2], 3, "", nil, nil)
 	c.Kill(1)
 	down := []string{c.MonitorURLs()[1] + " was not checked", c.MonitorURLs()[2] + " was not checked"}
-	err := check(t, c.MonitorURLs(), 3, "", down, []string{"2 of the 3 NATS servers must answer at their monitoring addresses, and 1 did: check cluster-monitor"})
+	err := check(t, c.MonitorURLs(), 3, "", down, []string{"2 of the 3 NATS servers must answer at their monitoring addresses and run JetStream, and 1 did: check cluster-monitor"})
 	if errors.Is(err, ErrUnsafe) {
 		t.Error("a server that is down is not unsafe")
 	}
@@ -118,8 +119,8 @@ func TestOtherAnswers(t *testing.T) {
 		{`{"server_id":"A","server_name":"a","version":"2.9.10",` + always + `}`, nil, []string{"is version 2.9.10"}},
 		{`{"server_id":"A","server_name":"a","version":"2.15.0-RC.1",` + always + `}`, nil, []string{"is version 2.15.0-RC.1"}},
 		{`{"server_id":"A","server_name":"a","version":"new",` + always + `}`, nil, []string{"is version new"}},
-		{`{"server_id":"A","server_name":"a","version":"2.15.0","jetstream":{}}`, nil, []string{"does not run JetStream"}},
-		{`{"server_id":"A","server_name":"a\u001b[31m","version":"2.14.0","jetstream":{}}`, nil, []string{"is version 2.14.0", "JetStream"}},
+		{`{"server_id":"A","server_name":"a","version":"2.15.0","jetstream":{}}`, []string{"does not run JetStream"}, []string{"and run JetStream: check"}},
+		{`{"server_id":"A","server_name":"a\u001b[31m","version":"2.14.0","jetstream":{}}`, []string{"JetStream"}, []string{"is version 2.14.0"}},
 		{`{"status":"ok"}`, []string{"did not answer as a NATS server does"}, []string{"must answer at its monitoring address"}},
 		{`nothing`, []string{"did not answer as a NATS server does"}, []string{"must answer at its monitoring address"}},
 	} {
@@ -129,6 +130,32 @@ func TestOtherAnswers(t *testing.T) {
 			t.Errorf("an escape sequence of the server is in %q", err)
 		}
 		s.Close()
+	}
+}
+
+// A server without JetStream, which it switches off when its disk is full, loses nothing: one of three is a warning, two are too many.
+func TestServersWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	var off atomic.Int32
+	var monitors []string
+	for i := range int32(3) {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			config := `"config":{"sync_always":true}`
+			if i < off.Load() {
+				config = ""
+			}
+			fmt.Fprintf(w, `{"server_id":"%d","server_name":"%d","version":"2.15.0","jetstream":{%s}}`, i, i, config)
+		}))
+		t.Cleanup(s.Close)
+		monitors = append(monitors, s.URL)
+	}
+	check(t, monitors, 3, "", nil, nil)
+	off.Store(1)
+	check(t, monitors, 3, "", []string{"the NATS server 0 (" + monitors[0] + ") does not run JetStream. If its disk is full"}, nil)
+	off.Store(2)
+	err := check(t, monitors, 3, "", []string{"does not run JetStream", "does not run JetStream"}, []string{"2 of the 3 NATS servers"})
+	if errors.Is(err, ErrUnsafe) {
+		t.Error("servers that store nothing are not unsafe")
 	}
 }
 
