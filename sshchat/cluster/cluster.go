@@ -57,7 +57,8 @@ type pace struct {
 	look      time.Duration // without a message: the next may be in the stream all the same
 	campaign  time.Duration // without a message, and up to spread more
 	spread    time.Duration
-	fence     time.Duration // without a message
+	alive     time.Duration // between two words of a node
+	fence     time.Duration // which what is known here may be old
 	greet     time.Duration // for other nodes to answer one that starts
 	doubt     time.Duration // in which the stream looks as if it had lost something, until it counts as lost
 	texts     time.Duration // in which nodes that may have texts which did not come here do not answer, until those are missing
@@ -67,7 +68,7 @@ type pace struct {
 var usual = pace{
 	save:      5 * time.Second,
 	heartbeat: time.Second, look: 400 * time.Millisecond, campaign: 2500 * time.Millisecond, spread: time.Second,
-	fence: 5 * time.Second, greet: 300 * time.Millisecond,
+	alive: 500 * time.Millisecond, fence: 5 * time.Second, greet: 300 * time.Millisecond,
 	doubt: 15 * time.Second, // a NATS server that is cut off from the others believes for 10 s that it leads
 	texts: 30 * time.Second, // then the sessions of a node that is behind have ended
 }
@@ -154,7 +155,7 @@ func open(ctx context.Context, c Config) (*Node, error) {
 		n.nc.Close()
 		return nil, err
 	}
-	n.watch.followed()
+	n.watch.begin()
 	return n, nil
 }
 
@@ -343,5 +344,5 @@ func (n *Node) position() Position {
 
 // entry is the next message of this node, with what they all have. Called with writing held.
 func (n *Node) entry(k kind) *entry {
-	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch}
+	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch, Words: n.nodes.repeat(&n.c)}
 }

@@ -637,7 +637,7 @@ func TestSkewOfWordsThatComeLate(t *testing.T) {
 		"the last ones late": {[]time.Duration{0, -3 * time.Second, -7 * time.Second}, 0},
 		"all late":           {[]time.Duration{-7 * time.Second, -6 * time.Second}, 6 * time.Second},
 		"set ahead":          {[]time.Duration{0, time.Hour}, -time.Hour},
-		"set back":           {[]time.Duration{0, -time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour}, time.Hour},
+		"set back":           {append([]time.Duration{0}, slices.Repeat([]time.Duration{-time.Hour}, keptSkews)...), time.Hour},
 	} {
 		l := &nodes{heard: make(map[string]heardOf)}
 		for _, ahead := range c.ahead {

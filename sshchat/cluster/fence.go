@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,43 +16,154 @@ var ErrReadOnly = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server
 // ErrRemoved is why nothing is said or decided on a node that an admin has removed.
 var ErrRemoved = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server was removed from the cluster; please use another"}
 
-// watch is how long ago the log was known to be followed to its end.
+// watch is how old that may be which this node knows. A node is fenced unless it has all of the log up to a point that was ordered less
+// than limit ago. When a message came says nothing about that: the way here may take longer than limit, and lose nothing. So each node says
+// words, which are numbers that it makes up (alive), and the leader repeats them in the log: a message with one of this node's words was
+// ordered after it said that. For a node that leads, and has a message stored, it is the time before it asked for that.
+//
+// All times are this machine's own, by a clock that goes on while the process is frozen and that nobody sets. In a virtual machine that is
+// suspended it may stand still: then what was known counts as that much younger.
 type watch struct {
-	limit time.Duration // of a silence after which what is known may be old
+	limit time.Duration
 
-	mu    sync.Mutex
-	heard time.Time // guarded by mu
-	stale bool      // guarded by mu; there was a silence, and it is not known yet what came after it
+	mu     sync.Mutex
+	began  time.Time // guarded by mu; when this node began to follow
+	heard  time.Time // guarded by mu; when a message of the log came, or was stored for this node: what campaigns go by
+	missed bool      // guarded by mu; there was a silence, and nobody has looked yet what came meanwhile
+	plain  bool      // guarded by mu; the last message is by a leader of a version that repeats no words: its messages count as new as they come
+	known  time.Time // guarded by mu; what was ordered before then is applied here; zero: not known yet
+	proofs []proof   // guarded by mu; of later times, in their order
+	words  []word    // guarded by mu; that were said limit ago at most and not repeated yet, in their order
 }
 
-// followed notes that the log is followed to its end, unless there was a silence: then it is not known what came meanwhile.
-func (w *watch) followed() {
+// proof is that this node has what was ordered before then: all up to that batch. It counts once the hub has applied that.
+type proof struct {
+	then  time.Time
+	batch uint64
+}
+
+// word is one that this node has said.
+type word struct {
+	word uint64
+	said time.Time
+}
+
+// maxProofs is how many wait for the hub. More are not needed: it applies what there is.
+const maxProofs = 64
+
+func (w *watch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began = time.Now()
+	w.heard = w.began
+}
+
+// speaks returns the next word to say.
+func (w *watch) speaks() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := word{max(1, rand.Uint64()), time.Now()}
+	w.words = append(slices.DeleteFunc(w.words, func(old word) bool { return next.said.Sub(old.said) > w.limit }), next)
+	return next.word
+}
+
+// takes notes that the node has taken a message of the log, and with it all up to a batch.
+func (w *watch) takes(e *entry, node string, batch uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	if !w.heard.IsZero() && now.Sub(w.heard) > w.limit {
-		w.stale = true
+	w.missed = w.missed || now.Sub(w.heard) > w.limit
+	w.heard, w.plain = now, e.Words == nil
+	if w.plain {
+		if !w.missed {
+			w.proves(proof{now, batch})
+		}
+		return
 	}
-	if !w.stale {
-		w.heard = now
+	repeated, has := e.Words[node]
+	if i := slices.IndexFunc(w.words, func(one word) bool { return has && one.word == repeated }); i >= 0 {
+		w.proves(proof{w.words[i].said, batch})
+		w.words = w.words[i+1:]
 	}
 }
 
-// silence is for how long the log has not been followed to its end.
-func (w *watch) silence() (d time.Duration, stale bool) {
+// stores notes that a message of this node has its place in the log: it had all before that, up to a batch, when it asked. The zero time:
+// it asked more than once, and it is not known which time counts.
+func (w *watch) stores(asked time.Time, batch uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.heard = time.Now()
+	w.proves(proof{asked, batch})
+}
+
+// looked notes that the node has what the stream held then, as a NATS server said. One that is cut off from the others says so of a stream
+// that has gone on elsewhere: that ends a silence, but not the fence, if the leader repeats words.
+func (w *watch) looked(then time.Time, batch uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if then.After(w.heard) {
+		w.heard = then
+	}
+	w.missed = false
+	if w.plain {
+		w.proves(proof{then, batch})
+	}
+}
+
+// proves takes a proof, unless it is of an earlier time than the last. Called with mu held.
+func (w *watch) proves(p proof) {
+	last := w.known
+	if n := len(w.proofs); n > 0 {
+		last = w.proofs[n-1].then
+	}
+	if !p.then.After(last) || len(w.proofs) >= maxProofs {
+		return
+	}
+	w.proofs = append(w.proofs, p)
+	if time.Since(p.then) <= w.limit {
+		w.missed = false
+	}
+}
+
+// silence is for how long no message of the log came, and whether it is to be looked at for what was missed.
+func (w *watch) silence() (d time.Duration, missed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d = time.Since(w.heard)
-	return d, w.stale || d > w.limit
+	return d, w.missed || d > w.limit
 }
 
-// refresh ends a silence: what the stream holds now is taken. A process that was frozen must not act on what it knew before.
+// fenced reports whether what is known here may be older than limit, and for how long that has been so, where the hub has applied all up to
+// a batch. As long as nothing is known, it has not been so for long: a node that starts says nothing of it for limit.
+func (w *watch) fenced(applied uint64) (d time.Duration, is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.proofs) > 0 && w.proofs[0].batch <= applied {
+		w.known, w.proofs = w.proofs[0].then, w.proofs[1:]
+	}
+	if w.known.IsZero() {
+		return max(0, time.Since(w.began)-w.limit), true
+	}
+	d = time.Since(w.known) - w.limit
+	return max(0, d), d > 0
+}
+
+// fenced is that of the node's watch.
+func fenced(n *Node) (d time.Duration, is bool) {
+	applied := uint64(0)
+	if hub := n.hub.Load(); hub != nil {
+		applied = hub.Applied()
+	}
+	return n.watch.fenced(applied)
+}
+
+// refresh ends a silence: what the stream holds now is taken.
 func (n *Node) refresh(ctx context.Context) error {
 	began := time.Now()
 	if err := n.catchUp(ctx); err != nil || !applied(ctx, n) {
 		return err
 	}
-	n.watch.ends(began)
+	n.watch.looked(began, n.position().Batch)
 	return nil
 }
 
@@ -68,18 +181,11 @@ func applied(ctx context.Context, n *Node) bool {
 	return hub.AwaitApplied(ctx, batch) == nil
 }
 
-// ends notes that the log was followed to its end as it was then.
-func (w *watch) ends(then time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.heard, w.stale = then, false
-}
-
-// Fenced returns why nothing may be decided on this node now, and nobody let in: it has not followed the log for 5 s, so that others
-// may have decided otherwise. nil: it follows.
+// Fenced returns why nothing may be decided on this node now, and nobody let in: what it knows may be more than 5 s old, so that others
+// may have decided otherwise. nil: it is not.
 func (n *Node) Fenced() error {
-	switch _, stale := n.watch.silence(); {
-	case stale || n.broken.Load() != nil:
+	switch _, is := fenced(n); {
+	case is || n.broken.Load() != nil:
 		return ErrReadOnly
 	case !n.c.listed():
 		return ErrRemoved
@@ -87,20 +193,19 @@ func (n *Node) Fenced() error {
 	return nil
 }
 
-// CatchesUp reports whether there was a silence, and the log is followed again but not to its end yet.
+// CatchesUp reports whether messages of the log come, and what they tell may be too old.
 func (o *Others) CatchesUp() bool {
-	w := &o.n.watch
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.stale
+	silence, _ := o.n.watch.silence()
+	_, is := fenced(o.n)
+	return is && silence <= o.n.c.pace.fence
 }
 
 // FencedFor is for how long the node has been fenced.
 func (n *Node) FencedFor() time.Duration {
-	d, stale := n.watch.silence()
+	d, is := fenced(n)
 	switch {
-	case stale:
-		return max(time.Nanosecond, d-n.c.pace.fence)
+	case is:
+		return d
 	case !n.c.listed():
 		return time.Hour // for good: its sessions end
 	}

@@ -180,8 +180,8 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 	if n.leads.Load() {
 		return n.beat()
 	}
-	silence, stale := n.watch.silence()
-	if silence < n.c.pace.look && !stale {
+	silence, missed := n.watch.silence()
+	if silence < n.c.pace.look && !missed {
 		return nil
 	}
 	if _, err := n.fetch(ctx, 0); err != nil {
@@ -189,7 +189,7 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 		i, unknown := n.stream.info(ctx) // it may be gone
 		return errors.Join(err, judge(n, k, i, unknown))
 	}
-	if stale {
+	if missed {
 		return n.refresh(ctx)
 	}
 	if n.nodes.skew().Abs() > maxSkew { // times that it gives would be wrong: others come first
@@ -248,7 +248,6 @@ func (n *Node) take(ctx context.Context, s stored) error {
 	if err != nil {
 		return err
 	}
-	n.watch.followed()
 	n.doubts.place.ends()
 	if b != nil && n.hub.Load() != nil {
 		n.Deliver(b) // without the lock: the hub may be waiting for it
@@ -295,6 +294,7 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 	}
 	n.partial = parts
 	n.advance(s.payload)
+	n.watch.takes(e, n.c.Node, n.at.Batch)
 	err = n.turn(e)
 	noteWhole(n)
 	return b, err

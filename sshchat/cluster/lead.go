@@ -128,8 +128,10 @@ func (n *Node) put(e *entry) error {
 // place gives a message the next place in the stream. The error wraps errTaken if another message has it; else it is not known
 // whether it is stored, and the same bytes may be placed once more. Called with writing held.
 func (n *Node) place(ctx context.Context, payload []byte) error {
+	asked := time.Now()
 	err := n.stream.publish(ctx, n.at.Seq, payload)
 	if errors.Is(err, errTaken) { // by this one, if its answer was lost
+		asked = time.Time{} // others may have followed since
 		same, unknown := n.stream.holds(ctx, n.at.Seq+1, payload)
 		if err = unknown; unknown == nil && !same {
 			err = errTaken
@@ -137,7 +139,7 @@ func (n *Node) place(ctx context.Context, payload []byte) error {
 	}
 	if err == nil {
 		n.advance(payload)
-		n.watch.ends(time.Now()) // it has its place, so this node had all before it
+		n.watch.stores(asked, n.at.Batch)
 	}
 	return err
 }
@@ -151,10 +153,10 @@ func offer(ctx context.Context, n *Node, e *entry) error {
 	return n.place(ctx, payload)
 }
 
-// beat has the leader be heard.
+// beat has the leader be heard, at once if a node is fenced until its word is repeated.
 func (n *Node) beat() error {
 	yields := n.nodes.yields()
-	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() && !yields {
+	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() && !yields && !n.nodes.asks() {
 		return nil
 	}
 	if !n.writing.TryLock() {

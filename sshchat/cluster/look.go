@@ -67,7 +67,7 @@ func Look(ctx context.Context, c Config) (s Sight, err error) {
 	if failed == nil {
 		s.First, s.Last, s.Servers = i.State.First, i.State.Last, i.servers()
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*aliveEvery)
+	ctx, cancel := context.WithTimeout(ctx, listenFor)
 	defer cancel()
 	for {
 		m, err := words.NextMsgWithContext(ctx)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sshchat/store/accounts"
@@ -14,11 +15,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Each node is heard once a second.
+// Each node is heard twice a second (pace.alive); one of an older version once.
 const (
 	aliveSubject = "sshchat.alive"
-	aliveEvery   = time.Second
 	aliveFor     = 4 * time.Second // without a word
+	listenFor    = 2 * time.Second // to hear all that run
 	maxSkew      = 2 * time.Second
 	yieldEvery   = 10 * time.Minute // a leader whose clock stays wrong: it may be that no other can lead
 )
@@ -32,7 +33,9 @@ type alive struct {
 	Epoch    uint64    `json:"epoch"`
 	Leads    bool      `json:"leads"`
 	Version  string    `json:"version"`
-	At       time.Time `json:"at"` // by its clock
+	At       time.Time `json:"at"`               // by its clock
+	Word     uint64    `json:"word,omitempty"`   // to be repeated in the log: see watch. 0: its version says none
+	Fenced   bool      `json:"fenced,omitempty"` // until it finds a word of its own in the log
 	Reach
 }
 
@@ -42,14 +45,15 @@ type heardOf struct {
 	when time.Time
 	seem []time.Duration // how far its clock seemed ahead of this one's, in the last few messages
 	gone bool            // nothing was heard of it for aliveFor, and who watches knows
+	owed bool            // this node has not repeated its word
 }
 
 // skew is how far the node's clock is ahead. A message that came late makes it seem behind, and none makes it seem ahead: so the largest of
 // the last few counts.
 func (h heardOf) skew() time.Duration { return slices.Max(h.seem) }
 
-// keptSkews is how many of them: a clock that was set back is noticed after as many seconds.
-const keptSkews = 5
+// keptSkews is how many of them: a clock that was set back is noticed after so many words, which are 5 s.
+const keptSkews = 10
 
 // hear takes a word of a node, and returns what was known of it before.
 func (l *nodes) hear(a alive, now time.Time) (before heardOf, known bool) {
@@ -57,7 +61,7 @@ func (l *nodes) hear(a alive, now time.Time) (before heardOf, known bool) {
 	defer l.mu.Unlock()
 	before, known = l.heard[a.Node]
 	seem := append(slices.Clone(before.seem[len(before.seem)-min(len(before.seem), keptSkews-1):]), a.At.Sub(now))
-	l.heard[a.Node] = heardOf{a, now, seem, false}
+	l.heard[a.Node] = heardOf{a, now, seem, false, a.Word != 0}
 	return before, known
 }
 
@@ -67,6 +71,8 @@ func (h heardOf) lately() bool { return time.Since(h.when) < aliveFor }
 // nodes are those that were heard.
 type nodes struct {
 	began time.Time // when this node began to listen
+
+	mute atomic.Bool // no words are repeated, as by older versions: the control of tests
 
 	mu      sync.Mutex
 	heard   map[string]heardOf // guarded by mu; but for this node
@@ -100,16 +106,17 @@ func (l *nodes) begin(n *Node) error {
 // say says that this node is there.
 func (l *nodes) say(n *Node) {
 	epoch := n.terms.leader().epoch
-	a := alive{Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
+	_, waits := fenced(n)
+	a := alive{Word: n.watch.speaks(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
 	b, err := json.Marshal(a)
 	if err == nil {
-		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent in a second
+		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent soon
 	}
 }
 
 // tell says so until ctx ends.
 func (l *nodes) tell(ctx context.Context, n *Node) {
-	tick := time.NewTicker(aliveEvery)
+	tick := time.NewTicker(n.c.pace.alive)
 	defer tick.Stop()
 	for {
 		select {
@@ -122,6 +129,39 @@ func (l *nodes) tell(ctx context.Context, n *Node) {
 			}
 		}
 	}
+}
+
+// repeat returns the words of listed nodes that were heard since it was called last, and not nil.
+func (l *nodes) repeat(c *Config) map[string]uint64 {
+	if l.mute.Load() {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	words := make(map[string]uint64)
+	for name, h := range l.heard {
+		if !h.owed {
+			continue
+		}
+		if _, is := c.Accounts.View().Node(name); is && h.lately() {
+			words[name] = h.Word
+		}
+		h.owed = false
+		l.heard[name] = h
+	}
+	return words
+}
+
+// asks reports whether a node is fenced until its word is repeated.
+func (l *nodes) asks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.heard {
+		if h.owed && h.Fenced && h.lately() {
+			return true
+		}
+	}
+	return false
 }
 
 // lastHeard is when a node was last heard, or else when this one began to listen.

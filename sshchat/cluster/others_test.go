@@ -68,7 +68,8 @@ func TestOthers(t *testing.T) {
 			if string(request) == "slow" && i == 2 {
 				select {
 				case <-hold:
-				case <-ctx.Done():
+				case <-ctx.Done(): // up to a millisecond before the caller's
+					return nil, ctx.Err()
 				}
 			}
 			return fmt.Appendf(nil, "n%d to %s", i+1, from), nil

@@ -19,7 +19,7 @@ import (
 )
 
 // brisk is for tests of what is lost: nothing cuts the servers off from each other there.
-var brisk = pace{heartbeat: fast.heartbeat, look: fast.look, campaign: fast.campaign, spread: fast.spread, fence: time.Second, greet: fast.greet, doubt: 2 * time.Second}
+var brisk = pace{heartbeat: fast.heartbeat, look: fast.look, campaign: fast.campaign, spread: fast.spread, alive: fast.alive, fence: time.Second, greet: fast.greet, doubt: 2 * time.Second}
 
 // deleteStream is what the administrator of the servers does.
 func (r *rig) deleteStream(t testing.TB) {

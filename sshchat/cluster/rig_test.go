@@ -38,7 +38,9 @@ type site struct {
 	o         journaltest.Options
 	servers   *natstest.Cluster
 	log       *slog.Logger
-	pace      *pace // nil: fast
+	pace      *pace    // nil: fast
+	via       []string // URLs instead of the servers' own
+	mute      bool     // as a node of an older version, it repeats no words when it leads
 	disk      fullDisk
 
 	accounts *accounts.Store
@@ -85,8 +87,12 @@ func (s *site) close() error {
 }
 
 func (s *site) config() Config {
+	urls := s.via
+	if urls == nil {
+		urls = s.servers.URLs()
+	}
 	return Config{
-		Servers: s.servers.URLs(), NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
+		Servers: urls, NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
 		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: cmp.Or(s.pace, &fast),
 	}
 }
@@ -104,6 +110,7 @@ func (s *site) start() error {
 		return errors.Join(err, s.close())
 	}
 	s.node = node
+	node.nodes.mute.Store(s.mute)
 	c := chat.Config{State: s.accounts.View().State, Last: s.history.Last(), Clock: s.accounts.Moment, Log: s.log}
 	node.HubConfig(&c)
 	hub := chat.NewHub(c)
@@ -391,4 +398,4 @@ func TestMain(m *testing.M) {
 }
 
 // fast is for tests of what is stored, and not of who waits.
-var fast = pace{save: 100 * time.Millisecond, heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond, doubt: 12 * time.Second, texts: 5 * time.Second}
+var fast = pace{save: 100 * time.Millisecond, heartbeat: 100 * time.Millisecond, look: 40 * time.Millisecond, campaign: 300 * time.Millisecond, spread: 100 * time.Millisecond, alive: 200 * time.Millisecond, fence: 5 * time.Second, greet: 50 * time.Millisecond, doubt: 12 * time.Second, texts: 5 * time.Second}

@@ -135,7 +135,7 @@ func onlyNode(n *Node) error {
 	if err := n.nodes.begin(n); err != nil {
 		return err
 	}
-	time.Sleep(2 * aliveEvery)
+	time.Sleep(listenFor)
 	if names := n.nodes.alive(""); len(names) > 0 {
 		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
 	}
