@@ -112,6 +112,11 @@ func (s *sealer) decode(payload []byte, seq uint64) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseEntry(plain)
+}
+
+// parseEntry reads what a message says.
+func parseEntry(plain []byte) (*entry, error) {
 	head, body, ok := bytes.Cut(plain, []byte{'\n'})
 	if !ok {
 		return nil, errors.New("its first line does not end")

@@ -104,7 +104,17 @@ func (n *Node) put(e *entry) error {
 		return err
 	}
 	for failed := 0; ; failed++ {
-		err := n.place(n.life, payload)
+		var err error
+		if silence, _ := n.watch.silence(); failed > 0 || silence > 2*n.c.pace.heartbeat {
+			err = looksWhole(n)
+		}
+		if broken := (*BrokenError)(nil); errors.As(err, &broken) {
+			breaks(n, broken)
+			return n.notLeader()
+		}
+		if !errors.Is(err, errDoubt) {
+			err = n.place(n.life, payload)
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -115,14 +125,16 @@ func (n *Node) put(e *entry) error {
 		if failed == 0 {
 			n.log.Warn("cluster: the stream does not take a message; trying again", "err", err)
 		}
-		k := knownAt(n, n.at.Seq)
-		i, unknown := n.stream.info(n.life)
-		if broken := (*BrokenError)(nil); errors.As(judge(n, k, i, unknown), &broken) {
-			breaks(n, broken)
-			return n.notLeader()
-		}
 		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
 	}
+}
+
+// looksWhole asks for the stream before the leader goes on after a silence: others may have led meanwhile, and what they published may have
+// been lost since, so that the stream would take what follows on what this node has. Called with writing held.
+func looksWhole(n *Node) error {
+	k := knownAt(n, n.at.Seq)
+	i, err := n.stream.info(n.life)
+	return judge(n, k, i, err)
 }
 
 // place gives a message the next place in the stream. The error wraps errTaken if another message has it; else it is not known

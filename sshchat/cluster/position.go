@@ -87,12 +87,19 @@ func ReadPosition(data string) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	var p Position
-	if err := json.Unmarshal(b, &p); err != nil {
+	p, err := parsePosition(b)
+	if err != nil {
 		return Position{}, fmt.Errorf("%s: %w", path, err)
 	}
+	return p, nil
+}
+
+func parsePosition(b []byte) (p Position, err error) {
+	if err := json.Unmarshal(b, &p); err != nil {
+		return Position{}, err
+	}
 	if p.Format != positionFormat || p.Genesis == "" || p.Seq == 0 {
-		return Position{}, fmt.Errorf("%s: it is not a %s file", path, positionFormat)
+		return Position{}, errors.New("it is not a " + positionFormat + " file")
 	}
 	return p, nil
 }

@@ -43,6 +43,17 @@ type anew struct {
 	Reach
 }
 
+// parseAnew reads it.
+func parseAnew(b []byte) (says anew, err error) {
+	if err := json.Unmarshal(b, &says); err != nil {
+		return anew{}, err
+	}
+	if says.Parts < 1 || says.Parts > maxFileParts {
+		return anew{}, fmt.Errorf("it begins with the files of a folder in %d messages; it may be 1 to %d", says.Parts, maxFileParts)
+	}
+	return says, nil
+}
+
 // maxFileParts is how many messages the files of a folder may take.
 const maxFileParts = 4096
 
@@ -235,7 +246,7 @@ func readAnew(ctx context.Context, log *stream, seal *sealer, p *Position) (says
 			case s.seq > 1 && s.seq > uint64(says.Parts)+1:
 				return errEnough
 			case s.seq == 1 && e.Kind == genesis && len(e.body) > 0:
-				err = json.Unmarshal(e.body, &says)
+				says, err = parseAnew(e.body)
 			case s.seq > 1 && e.Kind == files:
 				copied = append(copied, e.body...)
 			default:
@@ -250,8 +261,6 @@ func readAnew(ctx context.Context, log *stream, seal *sealer, p *Position) (says
 			return says, nil, err
 		case got == 0:
 			return says, nil, fmt.Errorf("%w: its messages from %d on are not there; perhaps it is being made just now", errDoubt, p.Seq+1)
-		case says.Parts < 1 || says.Parts > maxFileParts:
-			return says, nil, errors.New("it does not begin with the files of a folder")
 		}
 	}
 	if sum := sha256.Sum256(copied); hex.EncodeToString(sum[:]) != says.Sum {

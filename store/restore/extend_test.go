@@ -18,7 +18,7 @@ const (
 )
 
 // copied is a copy of a folder's current files, as a stream of a log has it.
-func copied(t *testing.T, history, audit string) []byte {
+func copied(t testing.TB, history, audit string) []byte {
 	t.Helper()
 	var parts []store.Part
 	for _, f := range []struct{ name, text string }{
@@ -85,4 +85,34 @@ func TestExtend(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a copy is, either it is refused and the folder stays as it is, or the folder has the lines that it had, and perhaps more.
+func FuzzExtend(f *testing.F) {
+	whole := historyBegin + "{\"n\":1}\n,\n{\"n\":2}" + historyEnd
+	f.Add(copied(f, whole, "{\"n\":1}\n"))
+	f.Add(copied(f, historyBegin+historyEnd, ""))
+	f.Add([]byte("no tar"))
+	f.Fuzz(func(t *testing.T, tar []byte) {
+		dir := t.TempDir()
+		before := map[string]string{"message_history.json": historyBegin + "{\"n\":1}" + historyEnd, "users.json": "old users\n"}
+		for name, text := range before {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := restore.Extend(dir, bytes.NewReader(tar))
+		history, unread := os.ReadFile(filepath.Join(dir, "message_history.json"))
+		switch {
+		case unread != nil:
+			t.Fatal(unread)
+		case err == nil && !bytes.Contains(history, []byte("{\"n\":1}")):
+			t.Errorf("it has lost a line: %q", history)
+		case err != nil:
+			entries, unread := os.ReadDir(dir)
+			if unread != nil || len(entries) != len(before) || string(history) != before["message_history.json"] {
+				t.Errorf("%v: %q, %v, %v", err, history, entries, unread)
+			}
+		}
+	})
 }

@@ -55,6 +55,7 @@ var sentinels = map[string]error{
 	"chat.ErrNotOnList":        chat.ErrNotOnList,
 	"chat.ErrNotPinned":        chat.ErrNotPinned,
 	"chat.ErrNotReacted":       chat.ErrNotReacted,
+	"chat.ErrNotKnown":         chat.ErrNotKnown,
 	"chat.ErrNotStored":        chat.ErrNotStored,
 	"chat.ErrNotYours":         chat.ErrNotYours,
 	"chat.ErrOnly":             chat.ErrOnly,
