@@ -15,14 +15,14 @@ const (
 	End      = 30 * time.Second // sessions go on, with what they can read
 )
 
-// Log is what a server follows. Its methods are cheap, and go by the time since it was followed: a process that was stopped and goes on
-// is fenced before it does anything.
+// Log is what a server follows. Its methods are cheap, and go by how old that may be which is known of it: a process that was stopped and
+// goes on is fenced before it does anything.
 type Log interface {
 	// Fenced returns why nothing may be decided now, and nobody let in; nil: the log is followed.
 	Fenced() error
 	// FencedFor is for how long that has been so; 0: it is followed.
 	FencedFor() time.Duration
-	// CatchesUp reports whether the log is followed again, but not to its end yet: what is known changes, and is still out of date.
+	// CatchesUp reports whether messages of the log come, but tell of what is too old: what is known changes, and is still out of date.
 	CatchesUp() bool
 }
 
