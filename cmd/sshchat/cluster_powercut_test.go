@@ -86,6 +86,9 @@ func (d disks) again() {
 func TestPowerCutOfACluster(t *testing.T) {
 	t.Parallel()
 	noRaces(t)
+	if !long {
+		t.Skip("it takes half a minute: SSHCHAT_LONG=1")
+	}
 	cuts := rounds(t, "SSHCHAT_CUTS", 1, 3)
 	d := newDisks(t)
 	servers := d.servers(t)
