@@ -344,5 +344,5 @@ func (n *Node) position() Position {
 
 // entry is the next message of this node, with what they all have. Called with writing held.
 func (n *Node) entry(k kind) *entry {
-	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch, Words: n.nodes.repeat(&n.c)}
+	return &entry{Kind: k, Epoch: n.at.Epoch, By: n.c.Node, Instance: n.instance, At: time.Now().UTC(), Prev: n.at.Sum, N: n.at.Batch, Nonces: n.nodes.repeat(&n.c)}
 }

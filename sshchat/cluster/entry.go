@@ -48,7 +48,7 @@ type entry struct {
 	Parts    int       `json:"parts,omitempty"` // how many there are
 	Version  string    `json:"version,omitempty"`
 
-	Words map[string]uint64 `json:"words,omitzero"` // the last word of each node that By has heard since its message before: see watch. nil: By's version repeats none
+	Nonces map[string]uint64 `json:"nonces,omitzero"` // the last nonce of each node that By has heard since its message before: see watch. nil: By's version repeats none
 
 	body []byte // of a batch
 }

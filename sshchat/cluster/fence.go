@@ -17,9 +17,9 @@ var ErrReadOnly = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server
 var ErrRemoved = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server was removed from the cluster; please use another"}
 
 // watch is how old that may be which this node knows. A node is fenced unless it has all of the log up to a point that was ordered less
-// than limit ago. When a message came says nothing about that: the way here may take longer than limit, and lose nothing. So each node says
-// words, which are numbers that it makes up (alive), and the leader repeats them in the log: a message with one of this node's words was
-// ordered after it said that. For a node that leads, and has a message stored, it is the time before it asked for that.
+// than limit ago. When a message came says nothing about that: the way here may take longer than limit, and lose nothing. So each node sends
+// nonces (alive), and the leader repeats them in the log: a message with one of this node's nonces was ordered after that was sent. For a
+// node that leads, and has a message stored, it is the time before it asked for that.
 //
 // All times are this machine's own, by a clock that goes on while the process is frozen and that nobody sets. In a virtual machine that is
 // suspended it may stand still: then what was known counts as that much younger.
@@ -30,10 +30,10 @@ type watch struct {
 	began  time.Time // guarded by mu; when this node began to follow
 	heard  time.Time // guarded by mu; when a message of the log came, or was stored for this node: what campaigns go by
 	missed bool      // guarded by mu; there was a silence, and nobody has looked yet what came meanwhile
-	plain  bool      // guarded by mu; the last message is by a leader of a version that repeats no words: its messages count as new as they come
+	plain  bool      // guarded by mu; the last message is by a leader of a version that repeats no nonces: its messages count as new as they come
 	known  time.Time // guarded by mu; what was ordered before then is applied here; zero: not known yet
 	proofs []proof   // guarded by mu; of later times, in their order
-	words  []word    // guarded by mu; that were said limit ago at most and not repeated yet, in their order
+	nonces []nonce   // guarded by mu; that were said limit ago at most and not repeated yet, in their order
 }
 
 // proof is that this node has what was ordered before then: all up to that batch. It counts once the hub has applied that.
@@ -42,10 +42,10 @@ type proof struct {
 	batch uint64
 }
 
-// word is one that this node has said.
-type word struct {
-	word uint64
-	said time.Time
+// nonce is a random number that this node has sent.
+type nonce struct {
+	value uint64
+	said  time.Time
 }
 
 // maxProofs is how many wait for the hub. More are not needed: it applies what there is.
@@ -58,13 +58,13 @@ func (w *watch) begin() {
 	w.heard = w.began
 }
 
-// speaks returns the next word to say.
-func (w *watch) speaks() uint64 {
+// nonce returns the next nonce to say.
+func (w *watch) nonce() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next := word{max(1, rand.Uint64()), time.Now()}
-	w.words = append(slices.DeleteFunc(w.words, func(old word) bool { return next.said.Sub(old.said) > w.limit }), next)
-	return next.word
+	next := nonce{max(1, rand.Uint64()), time.Now()}
+	w.nonces = append(slices.DeleteFunc(w.nonces, func(old nonce) bool { return next.said.Sub(old.said) > w.limit }), next)
+	return next.value
 }
 
 // takes notes that the node has taken a message of the log, and with it all up to a batch.
@@ -73,17 +73,17 @@ func (w *watch) takes(e *entry, node string, batch uint64) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	w.missed = w.missed || now.Sub(w.heard) > w.limit
-	w.heard, w.plain = now, e.Words == nil
+	w.heard, w.plain = now, e.Nonces == nil
 	if w.plain {
 		if !w.missed {
 			w.proves(proof{now, batch})
 		}
 		return
 	}
-	repeated, has := e.Words[node]
-	if i := slices.IndexFunc(w.words, func(one word) bool { return has && one.word == repeated }); i >= 0 {
-		w.proves(proof{w.words[i].said, batch})
-		w.words = w.words[i+1:]
+	repeated, has := e.Nonces[node]
+	if i := slices.IndexFunc(w.nonces, func(one nonce) bool { return has && one.value == repeated }); i >= 0 {
+		w.proves(proof{w.nonces[i].said, batch})
+		w.nonces = w.nonces[i+1:]
 	}
 }
 
@@ -97,7 +97,7 @@ func (w *watch) stores(asked time.Time, batch uint64) {
 }
 
 // looked notes that the node has what the stream held then, as a NATS server said. One that is cut off from the others says so of a stream
-// that has gone on elsewhere: that ends a silence, but not the fence, if the leader repeats words.
+// that has gone on elsewhere: that ends a silence, but not the fence, if the leader repeats nonces.
 func (w *watch) looked(then time.Time, batch uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

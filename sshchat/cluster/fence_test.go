@@ -66,7 +66,7 @@ func (s *site) servesBanned(since time.Time, after time.Duration) (times int) {
 }
 
 // delayed is what a node does whose link gets slower bit by bit, and loses nothing, as somebody is banned: how often it is open later than the
-// fence allows, before it knows. With mute the leader repeats no words.
+// fence allows, before it knows. With mute the leader repeats no nonces.
 func delayed(t *testing.T, mute bool) (served int) {
 	servers := natstest.StartOne(t)
 	r := &rig{servers: servers, log: quiet(t)}
@@ -109,7 +109,7 @@ func delayed(t *testing.T, mute bool) (served int) {
 }
 
 // I am banned, and make the link of a node slow that I am connected to: slower than the fence, bit by bit, so that it hears of something old all
-// the time. The control: a leader of an older version repeats no words, so that what comes counts as new, and I am let in.
+// the time. The control: a leader of an older version repeats no nonces, so that what comes counts as new, and I am let in.
 func TestAttackDelayedNode(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Nodes, "slow down the link of a node, bit by bit, so that it does not hear in time that I am banned")
@@ -181,46 +181,46 @@ type step struct {
 // watched is a watch, and what is known of the others.
 type watched struct {
 	watch
-	words   []uint64 // in the order in which they were said
+	nonces  []uint64 // in the order in which they were said
 	batch   uint64   // that was taken last
 	applied uint64
 }
 
 const ms = time.Millisecond
 
-func says(w *watched) { w.words = append(w.words, w.speaks()) }
+func says(w *watched) { w.nonces = append(w.nonces, w.nonce()) }
 
-// repeats has a message come that repeats the last word but n.
+// repeats has a message come that repeats the last nonce but n.
 func repeats(n int) func(*watched) {
 	return func(w *watched) {
-		w.takes(&entry{Words: map[string]uint64{"me": w.words[len(w.words)-1-n]}}, "me", w.batch)
+		w.takes(&entry{Nonces: map[string]uint64{"me": w.nonces[len(w.nonces)-1-n]}}, "me", w.batch)
 	}
 }
 
-func silent(w *watched) { w.takes(&entry{Words: map[string]uint64{"other": 1}}, "me", w.batch) }
+func silent(w *watched) { w.takes(&entry{Nonces: map[string]uint64{"other": 1}}, "me", w.batch) }
 func older(w *watched)  { w.takes(&entry{}, "me", w.batch) }
 func nothing(*watched)  {}
 
-// What a node knows is as old as the newest of its words that the log has repeated, and whatever comes before does not count.
+// What a node knows is as old as the newest of its nonces that the log has repeated, and whatever comes before does not count.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	for name, steps := range map[string][]step{
-		"a start":                             {{0, nothing, false}, {ms, silent, false}, {0, says, false}, {ms, repeats(0), true}},
-		"a word that is repeated":             {{0, says, false}, {4000 * ms, repeats(0), true}, {1000 * ms, nothing, true}, {ms, nothing, false}},
-		"a word that is repeated late":        {{0, says, false}, {5001 * ms, repeats(0), false}},
-		"a word of another process":           {{0, says, false}, {0, func(w *watched) { w.words[0]++ }, false}, {0, repeats(0), false}},
-		"an older word after a newer one":     {{0, says, false}, {4000 * ms, says, false}, {0, repeats(0), true}, {0, repeats(1), true}, {5000 * ms, nothing, true}, {ms, nothing, false}},
-		"a word that is repeated again":       {{0, says, false}, {0, repeats(0), true}, {4000 * ms, repeats(0), true}, {1001 * ms, nothing, false}},
-		"words that the leader does not hear": {{0, says, false}, {0, repeats(0), true}, {3000 * ms, silent, true}, {3000 * ms, silent, false}, {0, says, false}, {0, repeats(0), true}},
-		"a process that was frozen":           {{0, says, false}, {0, repeats(0), true}, {9000 * ms, silent, false}, {0, repeats(0), false}, {0, says, false}, {0, repeats(0), true}},
-		"a look at a server that is cut off":  {{0, says, false}, {0, repeats(0), true}, {9000 * ms, silent, false}, {0, func(w *watched) { w.looked(time.Now(), 0) }, false}},
-		"a leader of an older version":        {{0, older, true}, {4000 * ms, older, true}, {4000 * ms, older, true}},
-		"a silence of one":                    {{0, older, true}, {5001 * ms, older, false}, {0, older, false}, {0, func(w *watched) { w.looked(time.Now(), 0) }, true}},
-		"one after a leader of this version":  {{0, says, false}, {0, repeats(0), true}, {4000 * ms, silent, true}, {4000 * ms, older, true}},
-		"one before a leader of this version": {{0, older, true}, {4000 * ms, silent, true}, {2000 * ms, silent, false}},
-		"a leader that has published":         {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Now(), 0) }, true}, {5001 * ms, nothing, false}},
-		"an answer that comes late":           {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Now().Add(-5001*ms), 0) }, false}},
-		"an answer that does not say when":    {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Time{}, 0) }, false}},
+		"a start":                              {{0, nothing, false}, {ms, silent, false}, {0, says, false}, {ms, repeats(0), true}},
+		"a nonce that is repeated":             {{0, says, false}, {4000 * ms, repeats(0), true}, {1000 * ms, nothing, true}, {ms, nothing, false}},
+		"a nonce that is repeated late":        {{0, says, false}, {5001 * ms, repeats(0), false}},
+		"a nonce of another process":           {{0, says, false}, {0, func(w *watched) { w.nonces[0]++ }, false}, {0, repeats(0), false}},
+		"an older nonce after a newer one":     {{0, says, false}, {4000 * ms, says, false}, {0, repeats(0), true}, {0, repeats(1), true}, {5000 * ms, nothing, true}, {ms, nothing, false}},
+		"a nonce that is repeated again":       {{0, says, false}, {0, repeats(0), true}, {4000 * ms, repeats(0), true}, {1001 * ms, nothing, false}},
+		"nonces that the leader does not hear": {{0, says, false}, {0, repeats(0), true}, {3000 * ms, silent, true}, {3000 * ms, silent, false}, {0, says, false}, {0, repeats(0), true}},
+		"a process that was frozen":            {{0, says, false}, {0, repeats(0), true}, {9000 * ms, silent, false}, {0, repeats(0), false}, {0, says, false}, {0, repeats(0), true}},
+		"a look at a server that is cut off":   {{0, says, false}, {0, repeats(0), true}, {9000 * ms, silent, false}, {0, func(w *watched) { w.looked(time.Now(), 0) }, false}},
+		"a leader of an older version":         {{0, older, true}, {4000 * ms, older, true}, {4000 * ms, older, true}},
+		"a silence of one":                     {{0, older, true}, {5001 * ms, older, false}, {0, older, false}, {0, func(w *watched) { w.looked(time.Now(), 0) }, true}},
+		"one after a leader of this version":   {{0, says, false}, {0, repeats(0), true}, {4000 * ms, silent, true}, {4000 * ms, older, true}},
+		"one before a leader of this version":  {{0, older, true}, {4000 * ms, silent, true}, {2000 * ms, silent, false}},
+		"a leader that has published":          {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Now(), 0) }, true}, {5001 * ms, nothing, false}},
+		"an answer that comes late":            {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Now().Add(-5001*ms), 0) }, false}},
+		"an answer that does not say when":     {{0, nothing, false}, {0, func(w *watched) { w.stores(time.Time{}, 0) }, false}},
 		"a hub that is behind": {{0, says, false}, {0, func(w *watched) { w.batch = 7 }, false}, {0, repeats(0), false}, {0, func(w *watched) { w.applied = 6 }, false},
 			{0, func(w *watched) { w.applied = 7 }, true}},
 		"a hub that stands still": {{0, says, false}, {0, repeats(0), true}, {0, func(w *watched) {
@@ -241,8 +241,8 @@ func TestWatch(t *testing.T) {
 					t.Errorf("%s: after step %d, fenced: %v", name, i+1, is)
 				}
 			}
-			if len(w.watch.words) > 1001 || len(w.proofs) > maxProofs {
-				t.Errorf("%s: %d words and %d proofs are kept", name, len(w.watch.words), len(w.proofs))
+			if len(w.watch.nonces) > 1001 || len(w.proofs) > maxProofs {
+				t.Errorf("%s: %d nonces and %d proofs are kept", name, len(w.watch.nonces), len(w.proofs))
 			}
 		})
 	}
@@ -276,13 +276,13 @@ func TestFencedFor(t *testing.T) {
 	})
 }
 
-// The first line of a message has room for the words of all nodes that a chat can have, and an older version reads it.
-func TestWordsOfAllNodesFit(t *testing.T) {
+// The first line of a message has room for the nonces of all nodes that a chat can have, and an older version reads it.
+func TestNoncesOfAllNodesFit(t *testing.T) {
 	t.Parallel()
 	e := &entry{Kind: batch, Epoch: 1 << 63, By: strings.Repeat("n", 32), Instance: 1 << 63, At: time.Now(), Prev: sumOf(nil), N: 1 << 63, Part: 100, Parts: 256, body: make([]byte, maxPart)}
-	e.Words = make(map[string]uint64)
+	e.Nonces = make(map[string]uint64)
 	for i := range chat.MaxNodes {
-		e.Words[fmt.Sprintf("%032d", i)] = 1<<64 - 1
+		e.Nonces[fmt.Sprintf("%032d", i)] = 1<<64 - 1
 	}
 	s, err := newSealer(make([]byte, 32), "genesis")
 	if err != nil {
@@ -292,14 +292,14 @@ func TestWordsOfAllNodesFit(t *testing.T) {
 	if err != nil || len(b) > maxPayload {
 		t.Errorf("%d bytes of at most %d: %v", len(b), maxPayload, err)
 	}
-	for what, words := range map[string]map[string]uint64{"words": e.Words, "no words": {}, "an older version": nil} {
-		e.Words = words
+	for what, nonces := range map[string]map[string]uint64{"nonces": e.Nonces, "no nonces": {}, "an older version": nil} {
+		e.Nonces = nonces
 		b, err := s.encode(e, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.decode(b, 1); err != nil || (got.Words == nil) != (words == nil) || len(got.Words) != len(words) {
-			t.Errorf("%s: %v, %v", what, got.Words, err)
+		if got, err := s.decode(b, 1); err != nil || (got.Nonces == nil) != (nonces == nil) || len(got.Nonces) != len(nonces) {
+			t.Errorf("%s: %v, %v", what, got.Nonces, err)
 		}
 	}
 }

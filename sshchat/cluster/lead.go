@@ -165,7 +165,7 @@ func offer(ctx context.Context, n *Node, e *entry) error {
 	return n.place(ctx, payload)
 }
 
-// beat has the leader be heard, at once if a node is fenced until its word is repeated.
+// beat has the leader be heard, at once if a node is fenced until its nonce is repeated.
 func (n *Node) beat() error {
 	yields := n.nodes.yields()
 	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() && !yields && !n.nodes.asks() {

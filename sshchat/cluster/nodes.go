@@ -34,8 +34,8 @@ type alive struct {
 	Leads    bool      `json:"leads"`
 	Version  string    `json:"version"`
 	At       time.Time `json:"at"`               // by its clock
-	Word     uint64    `json:"word,omitempty"`   // to be repeated in the log: see watch. 0: its version says none
-	Fenced   bool      `json:"fenced,omitempty"` // until it finds a word of its own in the log
+	Nonce    uint64    `json:"nonce,omitempty"`  // to be repeated in the log: see watch. 0: its version says none
+	Fenced   bool      `json:"fenced,omitempty"` // until it finds a nonce of its own in the log
 	Reach
 }
 
@@ -45,7 +45,7 @@ type heardOf struct {
 	when time.Time
 	seem []time.Duration // how far its clock seemed ahead of this one's, in the last few messages
 	gone bool            // nothing was heard of it for aliveFor, and who watches knows
-	owed bool            // this node has not repeated its word
+	owed bool            // this node has not repeated its nonce
 }
 
 // skew is how far the node's clock is ahead. A message that came late makes it seem behind, and none makes it seem ahead: so the largest of
@@ -61,7 +61,7 @@ func (l *nodes) hear(a alive, now time.Time) (before heardOf, known bool) {
 	defer l.mu.Unlock()
 	before, known = l.heard[a.Node]
 	seem := append(slices.Clone(before.seem[len(before.seem)-min(len(before.seem), keptSkews-1):]), a.At.Sub(now))
-	l.heard[a.Node] = heardOf{a, now, seem, false, a.Word != 0}
+	l.heard[a.Node] = heardOf{a, now, seem, false, a.Nonce != 0}
 	return before, known
 }
 
@@ -72,7 +72,7 @@ func (h heardOf) lately() bool { return time.Since(h.when) < aliveFor }
 type nodes struct {
 	began time.Time // when this node began to listen
 
-	mute atomic.Bool // no words are repeated, as by older versions: the control of tests
+	mute atomic.Bool // no nonces are repeated, as by older versions: the control of tests
 
 	mu      sync.Mutex
 	heard   map[string]heardOf // guarded by mu; but for this node
@@ -107,7 +107,7 @@ func (l *nodes) begin(n *Node) error {
 func (l *nodes) say(n *Node) {
 	epoch := n.terms.leader().epoch
 	_, waits := fenced(n)
-	a := alive{Word: n.watch.speaks(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
+	a := alive{Nonce: n.watch.nonce(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
 	b, err := json.Marshal(a)
 	if err == nil {
 		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent soon
@@ -131,28 +131,28 @@ func (l *nodes) tell(ctx context.Context, n *Node) {
 	}
 }
 
-// repeat returns the words of listed nodes that were heard since it was called last, and not nil.
+// repeat returns the nonces of listed nodes that were heard since it was called last, and not nil.
 func (l *nodes) repeat(c *Config) map[string]uint64 {
 	if l.mute.Load() {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	words := make(map[string]uint64)
+	nonces := make(map[string]uint64)
 	for name, h := range l.heard {
 		if !h.owed {
 			continue
 		}
 		if _, is := c.Accounts.View().Node(name); is && h.lately() {
-			words[name] = h.Word
+			nonces[name] = h.Nonce
 		}
 		h.owed = false
 		l.heard[name] = h
 	}
-	return words
+	return nonces
 }
 
-// asks reports whether a node is fenced until its word is repeated.
+// asks reports whether a node is fenced until its nonce is repeated.
 func (l *nodes) asks() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

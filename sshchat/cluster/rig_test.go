@@ -40,7 +40,7 @@ type site struct {
 	log       *slog.Logger
 	pace      *pace    // nil: fast
 	via       []string // URLs instead of the servers' own
-	mute      bool     // as a node of an older version, it repeats no words when it leads
+	mute      bool     // as a node of an older version, it repeats no nonces when it leads
 	disk      fullDisk
 
 	accounts *accounts.Store
