@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -260,7 +261,8 @@ func buildProgram(source, overlay, program string) error {
 	return nil
 }
 
-// sourceBefore is the source of the commit before this one, and what that is. What is not committed yet has the last commit before it.
+// sourceBefore is the source of the commit before this one, or of SSHCHAT_BEFORE, and what that is. What is not committed yet has the last
+// commit before it.
 func sourceBefore(t testing.TB) (dir, what string, err error) {
 	t.Helper()
 	dir, repo := t.TempDir(), filepath.Join("..", "..")
@@ -272,6 +274,7 @@ func sourceBefore(t testing.TB) (dir, what string, err error) {
 	if _, changed := git("diff", "--quiet", "HEAD"); changed != nil {
 		commit = "HEAD"
 	}
+	commit = cmp.Or(os.Getenv("SSHCHAT_BEFORE"), commit)
 	if what, err = git("log", "-1", "--format=%h %s", commit); err != nil {
 		return "", "", fmt.Errorf("git log %s: %w", commit, err)
 	}

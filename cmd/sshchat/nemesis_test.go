@@ -65,6 +65,7 @@ type nemesis struct {
 
 	hitNodes, hitServers map[int]bool // in this step
 	ended                []int        // nodes to be started again
+	slowest              time.Duration
 }
 
 // step is a thing that happens. It returns what undoes it.
@@ -72,6 +73,10 @@ type step struct {
 	name string
 	do   func(n *nemesis) (what string, undo func())
 }
+
+// mostPatience is how long it may take after everything is healed until people on all nodes are answered: the NATS servers elect a leader for
+// 10 s, and who waits for an answer that was lost tries again after clientPatience, perhaps twice.
+const mostPatience = 45 * time.Second
 
 // nobody is what a fault hits if that is not there at the moment.
 const nobody = -1
@@ -236,7 +241,8 @@ func TestNemesis(t *testing.T) {
 	faults := n.settled(n.c)
 	n.c.must(faults)
 	n.same(n.nodes...)
-	t.Logf("figure: nemesis of %v, seed %d: %v: %s; %d faults found", lasts, seed, count, n.c.figures(), len(faults))
+	t.Logf("figure: nemesis of %v, seed %d: %v: %s; on each node the next message came after %v at most; %d faults found",
+		lasts, seed, count, n.c.figures(), n.slowest.Round(10*time.Millisecond), len(faults))
 }
 
 // nemesisTime is how long it lasts.
@@ -292,4 +298,8 @@ func (n *nemesis) strike(began time.Time, count map[string]int) {
 	}
 	took := n.c.moreOnEach(nobody)
 	n.t.Logf("%7.1f s: healed; on each node the next message came after %v", healed.Sub(began).Seconds(), took.Round(10*time.Millisecond))
+	n.slowest = max(n.slowest, took)
+	if took > mostPatience {
+		n.t.Errorf("a node served nobody for %v after everything was healed", took)
+	}
 }
