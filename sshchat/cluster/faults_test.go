@@ -615,6 +615,9 @@ func TestLostTextsAreNotAwaited(t *testing.T) {
 	if _, more := one.open(3, 8); more == nil {
 		t.Error("the packet of another epoch is taken for a later one")
 	}
+	if _, more := one.open(2, 100); more != nil {
+		t.Error("what the leader before has sent is waited for")
+	}
 }
 
 // What is kept for nodes that ask is bounded.

@@ -230,12 +230,12 @@ func (t *texts) wake() {
 }
 
 // open opens the texts of a batch, if they have come. more is closed when it is worth trying again; nil: never. Packets come in order: if that
-// of a later batch has come, this one is lost.
+// of a later batch has come, or one of a later leader, this one is lost.
 func (t *texts) open(epoch, batch uint64) (plain []byte, more <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, has := t.early[batch]
-	if !has && t.newest.epoch == epoch && t.newest.batch > batch {
+	if !has && (t.newest.epoch > epoch || t.newest.epoch == epoch && t.newest.batch > batch) {
 		return nil, nil
 	}
 	if !has || t.reader == nil || p.epoch != epoch || epoch != t.epoch {
