@@ -59,28 +59,35 @@ func TestKillFindsWhatIsShownFirst(t *testing.T) {
 	t.Error("a server that shows first lost nothing in 40 kills: this test cannot see a loss")
 }
 
-// showFirst is an overlay of the source (go help build) with which a server shows first and stores then. In a cluster the leader does.
-func showFirst(t *testing.T) (overlay string) {
+// showFirst is an overlay of the source with which a server shows first and stores then. In a cluster the leader does.
+func showFirst(t *testing.T) string {
 	t.Helper()
-	dir, chat := t.TempDir(), filepath.Join("..", "..", "sshchat", "chat")
-	replaced := make(map[string]string)
+	edited := make(map[string]string)
 	for file, edit := range map[string][2]string{
 		"sequencer.go": {"err := h.journal.Append(o.batch)", "h.show(o.batch.Events)\n\t\terr := h.journal.Append(o.batch)"},
 		"apply.go":     {"\th.show(b.Events)\n", "\tif !h.Here() {\n\t\th.show(b.Events)\n\t}\n"},
 	} {
-		path, err := filepath.Abs(filepath.Join(chat, file))
+		path, err := filepath.Abs(filepath.Join("..", "..", "sshchat", "chat", file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(string(source), edit[0]) != 1 {
+		source := readText(t, path)
+		if strings.Count(source, edit[0]) != 1 {
 			t.Fatalf("%s has not one %q", file, edit[0])
 		}
-		replaced[path] = filepath.Join(dir, file)
-		if err := os.WriteFile(replaced[path], []byte(strings.Replace(string(source), edit[0], edit[1], 1)), 0o600); err != nil {
+		edited[path] = strings.Replace(source, edit[0], edit[1], 1)
+	}
+	return overlayOf(t, edited)
+}
+
+// overlayOf is an overlay (go help build) that has these texts in the place of files, or besides them.
+func overlayOf(t testing.TB, texts map[string]string) (overlay string) {
+	t.Helper()
+	dir := t.TempDir()
+	replaced := make(map[string]string)
+	for path, text := range texts {
+		replaced[path] = filepath.Join(dir, filepath.Base(path))
+		if err := os.WriteFile(replaced[path], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

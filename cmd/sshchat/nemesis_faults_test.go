@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -178,31 +177,18 @@ func versionSteps(programs ...string) []step {
 	}}}
 }
 
-// ownClock is an overlay of Go's package time (go help build) with which a program has the wall clock that newClock makes.
-func ownClock(t testing.TB) (overlay string) {
+// ownClock is an overlay of Go's package time with which a program has the wall clock that newClock makes.
+func ownClock(t testing.TB) string {
 	t.Helper()
-	dir, std := t.TempDir(), filepath.Join(goRoot(t), "src", "time")
+	std := filepath.Join(goRoot(t), "src", "time")
 	source := readText(t, filepath.Join(std, "time.go"))
 	const now, ahead = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n", "\tsec, nsec = ahead(sec, nsec)\n"
 	if strings.Count(source, now) != 1 {
 		t.Fatalf("package time of %s has not one %q", runtime.Version(), now)
 	}
-	replaced := make(map[string]string)
-	for name, text := range map[string]string{"time.go": strings.Replace(source, now, now+ahead, 1), "ahead.go": aheadSource} {
-		replaced[filepath.Join(std, name)] = filepath.Join(dir, name)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := json.Marshal(map[string]any{"Replace": replaced})
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay = filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlay, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return overlay
+	return overlayOf(t, map[string]string{
+		filepath.Join(std, "time.go"): strings.Replace(source, now, now+ahead, 1), filepath.Join(std, "ahead.go"): aheadSource,
+	})
 }
 
 func goRoot(t testing.TB) string {

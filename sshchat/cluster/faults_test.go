@@ -483,6 +483,27 @@ func BenchmarkShownElsewhere(b *testing.B) {
 	}
 }
 
+// withoutPacket has something said on one node, which leads, that another has to ask the texts of, and waits until it has applied that.
+func (c *crowd) withoutPacket(leads, other *site) {
+	c.t.Helper()
+	texts := &other.node.texts
+	texts.mu.Lock()
+	texts.end() // packets are not opened any more
+	texts.mu.Unlock()
+	words, err := text.ParseText("said to who does not hear")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	m, err := leads.hub.Load().Post(c.t.Context(), c.who.Caller, chat.General, chat.Say, words)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	eventually(c.t, "message on the other node", func() bool {
+		room, err := other.hub.Load().Room(c.who.Name, chat.General)
+		return err == nil && room.Last >= m.Seq
+	})
+}
+
 // A node that does not get the texts of the leader asks for them also if it has not heard of the leader lately: who was cut off and is back has
 // not been heard yet.
 func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
@@ -491,30 +512,11 @@ func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
 	c := &crowd{rig: r, t: t, who: r.alice(t)}
 	leads, other := c.leaderAndOther()
 	n := other.node
-	words, err := text.ParseText("said while nobody is heard")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 3 {
-		n.texts.mu.Lock()
-		n.texts.end() // packets are not opened any more
-		n.texts.mu.Unlock()
 		n.nodes.mu.Lock()
 		clear(n.nodes.heard)
 		n.nodes.mu.Unlock()
-		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			room, err := other.hub.Load().Room(c.who.Name, chat.General)
-			if err == nil && room.Last >= m.Seq {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("it is not applied")
-			}
-		}
+		c.withoutPacket(leads, other)
 	}
 	if gaps := n.figures.gaps.Load(); gaps > 0 {
 		t.Errorf("%d texts of 3 are missed", gaps)
@@ -531,10 +533,6 @@ func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
 	c := &crowd{rig: r, t: t, who: r.alice(t)}
 	leads, other := c.leaderAndOther()
 	n := other.node
-	words, err := text.ParseText("said before it is silent")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, often := range []int32{2, 1000} {
 		var asked atomic.Int32
 		leads.node.peers.Handle(callTexts, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
@@ -544,22 +542,7 @@ func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
 			}
 			return leads.node.texts.give(&leads.node.requests, request)
 		})
-		n.texts.mu.Lock()
-		n.texts.end() // packets are not opened any more
-		n.texts.mu.Unlock()
-		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			room, err := other.hub.Load().Room(c.who.Name, chat.General)
-			if err == nil && room.Last >= m.Seq {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("it is not applied")
-			}
-		}
+		c.withoutPacket(leads, other)
 		if gaps := n.figures.gaps.Load(); gaps > 0 != (often > 100) {
 			t.Errorf("%d times without an answer: %d texts are missed", often, gaps)
 		}
