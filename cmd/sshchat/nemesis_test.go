@@ -299,6 +299,11 @@ func (n *nemesis) strike(began time.Time, count map[string]int) {
 	took := n.c.moreOnEach(nobody)
 	n.t.Logf("%7.1f s: healed; on each node the next message came after %v", healed.Sub(began).Seconds(), took.Round(10*time.Millisecond))
 	n.slowest = max(n.slowest, took)
+	if took > mostPatience/4 {
+		for i, node := range n.nodes {
+			n.t.Logf("node %d meanwhile: %s", i+1, node.log.tail(40))
+		}
+	}
 	if took > mostPatience {
 		n.t.Errorf("a node served nobody for %v after everything was healed", took)
 	}

@@ -483,13 +483,29 @@ func BenchmarkShownElsewhere(b *testing.B) {
 	}
 }
 
+// opensNoPackets takes the key of the leader's texts from a node, which gets it once.
+func (s *site) opensNoPackets(t testing.TB) {
+	t.Helper()
+	texts := &s.node.texts
+	locked := func(f func()) {
+		texts.mu.Lock()
+		defer texts.mu.Unlock()
+		f()
+	}
+	if !s.deaf {
+		eventually(t, "key of the leader's texts", func() (has bool) {
+			locked(func() { has = texts.reader != nil })
+			return has
+		})
+	}
+	s.deaf = true
+	locked(texts.end)
+}
+
 // withoutPacket has something said on one node, which leads, that another has to ask the texts of, and waits until it has applied that.
 func (c *crowd) withoutPacket(leads, other *site) {
 	c.t.Helper()
-	texts := &other.node.texts
-	texts.mu.Lock()
-	texts.end() // packets are not opened any more
-	texts.mu.Unlock()
+	other.opensNoPackets(c.t)
 	words, err := text.ParseText("said to who does not hear")
 	if err != nil {
 		c.t.Fatal(err)
@@ -520,6 +536,45 @@ func TestTextsOfALeaderThatWasNotHeard(t *testing.T) {
 	}
 	if gaps := n.figures.gaps.Load(); gaps > 0 {
 		t.Errorf("%d texts of 3 are missed", gaps)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A node that has missed many texts, as after it was cut off, asks for many at a time: one by one it would fall behind those that come.
+func TestManyTextsAreAskedForAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	c := &crowd{rig: r, t: t, who: r.alice(t)}
+	leads, other := c.leaderAndOther()
+	var asked atomic.Int32
+	leads.node.peers.Handle(callTexts, func(_ context.Context, _ string, request []byte) ([]byte, error) {
+		asked.Add(1)
+		return leads.node.texts.give(&leads.node.requests, request)
+	})
+	words, err := text.ParseText("said one by one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batches = 60
+	last := uint64(0)
+	other.opensNoPackets(t)
+	other.node.writing.Lock() // it follows again once all is said
+	for range batches {
+		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
+		if err != nil {
+			t.Error(err)
+		}
+		last = m.Seq
+	}
+	other.node.writing.Unlock()
+	eventually(t, "all messages on the other node", func() bool {
+		room, err := other.hub.Load().Room(c.who.Name, chat.General)
+		return err == nil && room.Last >= last
+	})
+	if n, gaps := asked.Load(), other.node.figures.gaps.Load(); n == 0 || n > batches/10 || gaps > 0 {
+		t.Errorf("the texts of %d batches were asked for %d times, and %d are missed", batches, n, gaps)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)

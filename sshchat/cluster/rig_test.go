@@ -42,6 +42,7 @@ type site struct {
 	via       []string // URLs instead of the servers' own
 	mute      bool     // as a node of an older version, it repeats no nonces when it leads
 	disk      fullDisk
+	deaf      bool // it opens no packets of texts
 
 	accounts *accounts.Store
 	history  *history.History

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ const (
 	awaitTexts  = 250 * time.Millisecond // after the record
 	askForTexts = time.Second            // each node
 	packetHead  = 3 * 8
+
+	askAhead      = 256       // batches
+	askAheadBytes = 256 << 10 // of texts in an answer
 )
 
 // texts are the texts of messages on their way to other nodes' screens.
@@ -196,6 +200,34 @@ func (t *texts) had(batch uint64) []byte {
 	return nil
 }
 
+// ahead are copies of the texts of up to count batches after one, as far as they came lately and fit into an answer.
+func (t *texts) ahead(batch, count uint64) map[uint64][]byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all, bytes := make(map[uint64][]byte), 0
+	for _, r := range t.recent {
+		if r.batch <= batch || r.batch-batch > count {
+			continue
+		}
+		if bytes += len(r.texts); bytes > askAheadBytes {
+			break
+		}
+		all[r.batch] = slices.Clone(r.texts)
+	}
+	return all
+}
+
+// keepAhead keeps texts that came before their batches. Whose they are is seen when they are used.
+func (t *texts) keepAhead(batch uint64, texts map[uint64][]byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range slices.Sorted(maps.Keys(texts)) {
+		if b > batch && b-batch <= askAhead {
+			t.remember(b, texts[b])
+		}
+	}
+}
+
 // receive takes a packet of the leader.
 func (t *texts) receive(m *nats.Msg) {
 	if len(m.Data) < packetHead {
@@ -269,7 +301,7 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 		return
 	}
 	if had := t.had(e.N); had != nil && wire.AddTexts(s, had) == nil {
-		return // they were here before: it could not be stored then
+		return // they were asked for ahead, or were here when it could not be stored
 	}
 	wait := time.NewTimer(awaitTexts)
 	defer wait.Stop()
@@ -299,12 +331,14 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 type textsWanted struct {
 	Batch    uint64           `json:"batch"`
 	Requests []chat.RequestID `json:"requests"`
+	Ahead    uint64           `json:"ahead,omitempty"` // the texts of so many batches after it are wanted, too: one that was cut off misses many
 }
 
 // textsHad is what a node has of that: all of them, or requests of its own.
 type textsHad struct {
-	Texts    []byte   `json:"texts,omitempty"`
-	Requests [][]byte `json:"requests,omitempty"`
+	Texts    []byte            `json:"texts,omitempty"`
+	Requests [][]byte          `json:"requests,omitempty"`
+	Ahead    map[uint64][]byte `json:"ahead,omitempty"` // texts of later batches, by batch
 }
 
 // search is for the texts of a batch that have not come.
@@ -320,7 +354,7 @@ type search struct {
 // ask asks the other nodes for the texts of a batch. While one does not answer, as it or this one is cut off, all are asked again: meanwhile
 // this node is behind, as after any silence.
 func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
-	f := search{t, n, e, s, textsWanted{Batch: e.N}, make(map[chat.RequestID]chat.Request)}
+	f := search{t, n, e, s, textsWanted{Batch: e.N, Ahead: askAhead}, make(map[chat.RequestID]chat.Request)}
 	for _, a := range s.Batch.Answers {
 		f.wanted.Requests = append(f.wanted.Requests, a.ID)
 		if r, ok := n.requests.find(a.ID); ok {
@@ -386,6 +420,7 @@ func (f *search) once(ctx context.Context) (whole, silent bool) {
 		}
 		f.n.log.Debug("cluster: texts that did not come were asked for", "batch", f.e.N, "of", node, "all", len(had.Texts) > 0, "requests", len(had.Requests), "err", err)
 		silent = silent || isSilent(err, i < lately)
+		f.t.keepAhead(f.e.N, had.Ahead)
 		if len(had.Texts) > 0 && wire.AddTexts(f.s, had.Texts) == nil {
 			f.t.mu.Lock()
 			f.t.remember(f.e.N, had.Texts) // others may have missed them, too
@@ -420,7 +455,7 @@ func (t *texts) give(own *requests, request []byte) ([]byte, error) {
 	if err := json.Unmarshal(request, &wanted); err != nil {
 		return nil, err
 	}
-	had := textsHad{Texts: t.had(wanted.Batch)}
+	had := textsHad{Texts: t.had(wanted.Batch), Ahead: t.ahead(wanted.Batch, min(wanted.Ahead, askAhead))}
 	for _, id := range wanted.Requests {
 		if r, ok := own.find(id); ok && had.Texts == nil {
 			b, err := wire.EncodeRequest(r)
