@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"sshchat/sshchat/text"
@@ -34,10 +33,10 @@ func NewHub(c Config) *Hub {
 	d := &directory{marks: c.Marks, displaySeq: FirstDisplaySeq - 1, rooms: make(map[RoomName]*Room), people: make(map[Name]*person)}
 	q := &sequencer{
 		notices: &notices{presence: &presence{directory: d, presenceChanged: make(chan struct{}, 1), met: make(map[string]bool)}}, journal: c.Journal, log: c.Log, clock: c.Clock, requests: newRequests(), leader: c.Leader,
-		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), lost: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
+		queue: make(chan *request, maxBatch), awaitPrepared: make(chan RoomName), asks: make(chan struct{}), waiting: make(postponed), stop: make(chan struct{}), applied: c.Applied, warnings: make(warnings),
 		ordered: make(map[RoomName]*orderedRoom), said: make(map[RoomName][]Message),
 	}
-	q.loseLog = sync.OnceFunc(func() { close(q.lost) })
+	q.lost, q.loseLog = context.WithCancel(context.Background())
 	q.running, q.ended = context.WithCancel(context.Background())
 	q.state.Store(c.State)
 	q.shown.Store(c.Applied)

@@ -33,8 +33,8 @@ type sequencer struct {
 	awaitPrepared chan RoomName   // read by Run alone: the journal is ready for the messages that wait in a room
 	asks          chan struct{}   // read by Run alone: somebody asks whether it answers
 	stop          chan struct{}   // closed by Run when it ends: nothing is taken any more
-	lost          chan struct{}   // closed by LoseLog: nothing that comes from elsewhere is applied any more
-	loseLog       func()          // closes lost, once
+	lost          context.Context // ends with LoseLog: nothing that comes from elsewhere is applied any more
+	loseLog       func()          // ends lost
 	running       context.Context // ends with Run, after stop is closed
 	ended         func()          // ends running
 	posted        atomic.Int64    // messages shown since the start
@@ -156,7 +156,7 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 			return h.answered(req) // or not, for Run has ended
 		case !errors.Is(err, ErrNoAnswer):
 			h.requests.close(req)
-			if again && isClosed(h.lost) { // what became of it the first time this hub does not learn
+			if again && h.lost.Err() != nil { // what became of it the first time this hub does not learn
 				return ErrNotKnown
 			}
 			return err
@@ -252,7 +252,7 @@ func (h *sequencer) answered(req *request) error {
 		return req.err
 	case <-h.stop:
 		err = ErrStopping
-	case <-h.lost:
+	case <-h.lost.Done():
 		err = ErrNotKnown
 	}
 	select {
@@ -261,15 +261,6 @@ func (h *sequencer) answered(req *request) error {
 	default:
 		h.requests.close(req)
 		return err
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 

@@ -62,6 +62,13 @@ func knownAt(n *Node, seq uint64) known {
 	return known{seq, other, most, furthest(n)}
 }
 
+// examine asks for the stream when this node has the log up to that message. Errors: those of judge.
+func examine(ctx context.Context, n *Node, seq uint64) (info, error) {
+	k := knownAt(n, seq)
+	i, err := n.stream.info(ctx)
+	return i, judge(n, k, i, err)
+}
+
 // judge takes what the stream's leader says of it, and returns a BrokenError if it cannot be the stream that this node has followed. The
 // error wraps errDoubt while that is not sure.
 func judge(n *Node, k known, i info, err error) error {

@@ -96,8 +96,8 @@ func (w *watch) stores(asked time.Time, batch uint64) {
 	w.proves(proof{asked, batch})
 }
 
-// looked notes that the node has what the stream held then, as a NATS server said. One that is cut off from the others says so of a stream
-// that has gone on elsewhere: that ends a silence, but not the fence, if the leader repeats nonces.
+// looked notes that the node has all that the stream held at that time, as a NATS server said. A server that is cut off from the others does
+// not know what was stored since. So this ends a silence, but not the fence, unless the leader repeats no nonces.
 func (w *watch) looked(then time.Time, batch uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

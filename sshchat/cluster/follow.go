@@ -19,9 +19,8 @@ const (
 
 // recall reads the answers of recent batches that the folder has: others may send their requests again.
 func recall(ctx context.Context, n *Node) error {
-	k := knownAt(n, n.at.Seq)
-	i, err := n.stream.info(ctx)
-	if err := judge(n, k, i, err); err != nil {
+	i, err := examine(ctx, n, n.at.Seq)
+	if err != nil {
 		return err
 	}
 	if n.at.Seq+1 < i.State.First {
@@ -98,9 +97,8 @@ func (r *recollection) take(s stored) error {
 func (n *Node) catchUp(ctx context.Context) error {
 	for {
 		at := n.position().Seq
-		k := knownAt(n, at)
-		i, err := n.stream.info(ctx)
-		if err := judge(n, k, i, err); err != nil {
+		i, err := examine(ctx, n, at)
+		if err != nil {
 			return err
 		}
 		if at >= i.State.Last {
@@ -185,9 +183,8 @@ func (n *Node) quiet(ctx context.Context, patience time.Duration) error {
 		return nil
 	}
 	if _, err := n.fetch(ctx, 0); err != nil {
-		k := knownAt(n, n.position().Seq)
-		i, unknown := n.stream.info(ctx) // it may be gone
-		return errors.Join(err, judge(n, k, i, unknown))
+		_, gone := examine(ctx, n, n.position().Seq)
+		return errors.Join(err, gone)
 	}
 	if missed {
 		return n.refresh(ctx)
@@ -316,10 +313,10 @@ func (n *Node) replicate(ctx context.Context, parts []*entry) (*chat.Batch, erro
 	if err != nil {
 		return nil, err
 	}
-	if sealed.Batch != nil && n.hub.Load() == nil {
-		n.answers = append(n.answers, sealed.Batch.Answers...)
-	}
 	if sealed.Batch != nil {
+		if n.hub.Load() == nil {
+			n.answers = append(n.answers, sealed.Batch.Answers...)
+		}
 		n.at.Batch = last.N
 		n.requests.answered(sealed.Batch.Answers)
 	}

@@ -105,8 +105,9 @@ func (n *Node) put(e *entry) error {
 	}
 	for failed := 0; ; failed++ {
 		var err error
+		// After a silence others may have led, and what they published may have been lost since: then the stream would take this.
 		if silence, _ := n.watch.silence(); failed > 0 || silence > 2*n.c.pace.heartbeat {
-			err = looksWhole(n)
+			_, err = examine(n.life, n, n.at.Seq)
 		}
 		if broken := (*BrokenError)(nil); errors.As(err, &broken) {
 			breaks(n, broken)
@@ -127,14 +128,6 @@ func (n *Node) put(e *entry) error {
 		}
 		time.Sleep(50 * time.Millisecond) // the servers elect a leader for seconds
 	}
-}
-
-// looksWhole asks for the stream before the leader goes on after a silence: others may have led meanwhile, and what they published may have
-// been lost since, so that the stream would take what follows on what this node has. Called with writing held.
-func looksWhole(n *Node) error {
-	k := knownAt(n, n.at.Seq)
-	i, err := n.stream.info(n.life)
-	return judge(n, k, i, err)
 }
 
 // place gives a message the next place in the stream. The error wraps errTaken if another message has it; else it is not known
@@ -198,13 +191,12 @@ func (n *Node) campaign(ctx context.Context) error {
 	if !n.c.listed() {
 		return nil
 	}
-	k := knownAt(n, n.position().Seq)
-	i, err := n.stream.info(ctx)
-	n.writing.Lock()
-	defer n.writing.Unlock()
-	if err := judge(n, k, i, err); err != nil {
+	i, err := examine(ctx, n, n.position().Seq)
+	if err != nil {
 		return err
 	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
 	if i.State.Last != n.at.Seq {
 		return nil // first what is missing
 	}

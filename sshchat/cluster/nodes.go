@@ -76,7 +76,7 @@ type nodes struct {
 
 	mu      sync.Mutex
 	heard   map[string]heardOf // guarded by mu; but for this node
-	skewed  bool               // guarded by mu; the log says so
+	skewed  bool               // guarded by mu; it was logged that this node's clock is wrong
 	yielded time.Time          // guarded by mu; when it resigned because its clock is wrong; zero: not since that was right
 }
 

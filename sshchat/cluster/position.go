@@ -63,7 +63,7 @@ func (p *Position) reaches(n *Node) map[string]Reach {
 	return all
 }
 
-// furthest returns ErrFurther if a node of the chat was known to have what this folder lacks.
+// furthest returns ErrFurther if another node of the chat is known to have had something that this folder lacks.
 func furthest(n *Node) error {
 	all, here := n.at.reaches(n), reach(n)
 	for _, name := range slices.Sorted(maps.Keys(all)) {

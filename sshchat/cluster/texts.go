@@ -300,18 +300,12 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 	if !slices.ContainsFunc(s.Batch.Events, func(e chat.Event) bool { return e.Message.Seq > 0 }) {
 		return
 	}
-	if had := t.had(e.N); had != nil && wire.AddTexts(s, had) == nil {
-		return // they were asked for ahead, or were here when it could not be stored
-	}
 	wait := time.NewTimer(awaitTexts)
 	defer wait.Stop()
 	for waiting := true; waiting; {
-		plain, more := t.open(e.Epoch, e.N)
-		if plain != nil {
-			if wire.AddTexts(s, plain) == nil {
-				return
-			}
-			break
+		added, more := t.addHere(e, s)
+		if added {
+			return
 		}
 		if more == nil { // it is lost, or was sent before this node had the key
 			break
@@ -325,6 +319,16 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 		}
 	}
 	t.ask(ctx, n, e, s)
+}
+
+// addHere gives a batch its texts if this node has them: they have come in a packet, were asked for ahead, or were here when the batch could
+// not be stored. more is that of open.
+func (t *texts) addHere(e *entry, s *journal.Sealed) (added bool, more <-chan struct{}) {
+	plain, more := t.open(e.Epoch, e.N)
+	if plain == nil {
+		plain = t.had(e.N)
+	}
+	return plain != nil && wire.AddTexts(s, plain) == nil, more
 }
 
 // textsWanted asks for the texts of a batch.
@@ -391,8 +395,8 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 
 // once asks each node once. whole: the batch has all its texts. silent: a node that may have more has not answered.
 func (f *search) once(ctx context.Context) (whole, silent bool) {
-	if plain, _ := f.t.open(f.e.Epoch, f.e.N); plain != nil && wire.AddTexts(f.s, plain) == nil {
-		return true, false // it came late
+	if late, _ := f.t.addHere(f.e, f.s); late {
+		return true, false
 	}
 	b, err := json.Marshal(f.wanted)
 	if err != nil {
