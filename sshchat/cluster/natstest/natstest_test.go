@@ -85,8 +85,10 @@ func expect(t testing.TB, s *nats.Subscription, text string) *nats.Msg {
 func TestThreeServers(t *testing.T) {
 	t.Parallel()
 	c := Start(t)
-	nc := c.Connect(t, 0)
-	tail := subscribe(t, c.Connect(t, 1), "sshchat.tail")
+	nc, reader := c.Connect(t, 0), c.Connect(t, 1)
+	tail := subscribe(t, reader, "sshchat.tail")
+	interested(t, reader, "sshchat.node.zero", nc) // the stream may be led by either of the others
+	interested(t, reader, "sshchat.node.two", c.Connect(t, 2))
 	makeStream(t, c, nc)
 	store(t, nc, "hello")
 	if m := expect(t, tail, "hello"); m.Header.Get("Nats-Sequence") != "1" {
