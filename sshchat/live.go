@@ -14,6 +14,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/lists"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 )
@@ -88,7 +89,7 @@ func (s *liveSessions) Sessions() []command.LiveSession {
 		list = append(list, l)
 	}
 	s.mu.Unlock()
-	slices.SortFunc(list, func(a, b command.LiveSession) int {
+	lists.Sort(list, func(a, b command.LiveSession) int {
 		if d := a.Since.Compare(b.Since); d != 0 {
 			return d
 		}

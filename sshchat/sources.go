@@ -3,7 +3,6 @@ package sshchat
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/fence"
 	"sshchat/sshchat/limit"
+	"sshchat/sshchat/lists"
 )
 
 // This file counts what sources do: wasted connections and wrong passwords, which sources are refused, which are exempt,
@@ -92,7 +92,7 @@ func (n *sourceCounts) LimitedSources() []command.Source {
 		c.Until = c.Until.UTC().Truncate(time.Second)
 		list = append(list, *c)
 	}
-	slices.SortFunc(list, func(a, b command.Source) int {
+	lists.Sort(list, func(a, b command.Source) int {
 		if d := urgency[a.State] - urgency[b.State]; d != 0 {
 			return d
 		}

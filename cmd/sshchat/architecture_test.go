@@ -14,7 +14,7 @@ import (
 // arrows is which of our packages each may import. A new arrow is a decision: it is made here first.
 var arrows = map[string][]string{
 	"sshchat/cmd/sshchat":              {"sshchat/hostkeys", "sshchat/sshchat", "sshchat/sshchat/chat", "sshchat/sshchat/cluster", "sshchat/sshchat/cluster/keyring", "sshchat/sshchat/cluster/online", "sshchat/sshchat/cluster/servers", "sshchat/sshchat/cluster/sessions", "sshchat/sshchat/command", "sshchat/sshchat/fence", "sshchat/sshchat/handover", "sshchat/sshchat/journald", "sshchat/sshchat/limit", "sshchat/sshchat/listen", "sshchat/sshchat/past", "sshchat/sshchat/systemd", "sshchat/sshchat/text", "sshchat/store", "sshchat/store/accounts", "sshchat/store/agesplit", "sshchat/store/audit", "sshchat/store/clock", "sshchat/store/doctor", "sshchat/store/durable", "sshchat/store/history", "sshchat/store/journal", "sshchat/store/marks", "sshchat/store/owner", "sshchat/store/restore"},
-	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/drafts", "sshchat/sshchat/emoji", "sshchat/sshchat/fence", "sshchat/sshchat/limit", "sshchat/sshchat/past", "sshchat/sshchat/proxy", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
+	"sshchat/sshchat":                  {"sshchat/sshchat/chat", "sshchat/sshchat/command", "sshchat/sshchat/drafts", "sshchat/sshchat/emoji", "sshchat/sshchat/fence", "sshchat/sshchat/limit", "sshchat/sshchat/lists", "sshchat/sshchat/past", "sshchat/sshchat/proxy", "sshchat/sshchat/text", "sshchat/sshchat/view", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/alias":            {"sshchat/sshchat/text"},
 	"sshchat/sshchat/drafts":           {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/command":          {"sshchat/sshchat/alias", "sshchat/sshchat/chat", "sshchat/sshchat/command/kept", "sshchat/sshchat/command/keylist", "sshchat/sshchat/command/printed", "sshchat/sshchat/emoji", "sshchat/sshchat/fence", "sshchat/sshchat/past", "sshchat/sshchat/text"},
@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/command/keylist":  {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/command/printed":  {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/view/alert":       {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
-	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/markup/code", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
+	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/markup/code", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
 	"sshchat/sshchat/view/editor":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/keys":        {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/markup":      {"sshchat/sshchat/emoji", "sshchat/sshchat/view/theme"},
@@ -43,15 +43,16 @@ var arrows = map[string][]string{
 	"sshchat/store/restore":            {"sshchat/sshchat/text", "sshchat/store", "sshchat/store/durable"},
 	"sshchat/store/durable":            {},
 	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests
-	"sshchat/sshchat/chat":             {"sshchat/sshchat/text", "sshchat/sshchat/wake"},
+	"sshchat/sshchat/chat":             {"sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/wake":             {},
-	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
+	"sshchat/sshchat/lists":            {},
+	"sshchat/sshchat/past":             {"sshchat/sshchat/chat", "sshchat/sshchat/lists", "sshchat/sshchat/text"},
 	"sshchat/sshchat/attack":           {}, // for tests
-	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal", "sshchat/store/restore"},
+	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/sshchat/lists", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal", "sshchat/store/restore"},
 	"sshchat/sshchat/cluster/keyring":  {"sshchat/hostkeys", "sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer"},
 	"sshchat/sshchat/cluster/natstest": {}, // for tests
 	"sshchat/sshchat/cluster/servers":  {"sshchat/sshchat/text"},
-	"sshchat/sshchat/cluster/sessions": {"sshchat/sshchat/cluster/peer", "sshchat/sshchat/command", "sshchat/sshchat/text"},
+	"sshchat/sshchat/cluster/sessions": {"sshchat/sshchat/cluster/peer", "sshchat/sshchat/command", "sshchat/sshchat/lists", "sshchat/sshchat/text"},
 	"sshchat/sshchat/cluster/peer":     {"sshchat/store/agesplit"},
 	"sshchat/sshchat/cluster/online":   {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/text"},
 	"sshchat/sshchat/proxy":            {},
@@ -64,8 +65,8 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/text":             {},
 	"sshchat/sshchat/text/texttest":    {}, // for tests
 	"sshchat/sshchat/emoji":            {"sshchat/sshchat/text"},
-	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
-	"sshchat/sshchat/cluster/wire":     {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/store/accounts", "sshchat/store/history", "sshchat/store/journal"},
+	"sshchat/store/history":            {"sshchat/sshchat/chat", "sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/store/agesplit", "sshchat/store/clock", "sshchat/store/durable"},
+	"sshchat/sshchat/cluster/wire":     {"sshchat/sshchat/chat", "sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/store/accounts", "sshchat/store/history", "sshchat/store/journal"},
 	"sshchat/store/journal":            {"sshchat/sshchat/chat", "sshchat/store/accounts", "sshchat/store/audit", "sshchat/store/history"},
 	"sshchat/sshchat/chat/journaltest": {"sshchat/sshchat/chat", "sshchat/sshchat/text"}, // for tests
 	"sshchat/store/clock":              {"sshchat/store/durable"},
@@ -79,7 +80,7 @@ var arrows = map[string][]string{
 const maxFiles = 25
 
 // chatMayImport is what the core stands on besides the standard library: the tables of Unicode, for text.
-var chatMayImport = []string{"sshchat/sshchat/text", "sshchat/sshchat/wake", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
+var chatMayImport = []string{"sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/wake", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
 
 func TestArrowsPointOneWay(t *testing.T) {
 	t.Parallel()

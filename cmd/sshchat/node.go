@@ -306,13 +306,13 @@ func openNode(ctx context.Context, s *settings, st *stores, logger *slog.Logger)
 // serverCheck is what refuses NATS servers that may lose what is stored. replicas is on how many the log is; 0: on all that are named. What
 // is not sure is a warning, once.
 func (c *clusterSettings) serverCheck(replicas int, logger *slog.Logger) (func(context.Context) error, error) {
-	client, err := servers.Client(c.ca)
+	client, err := servers.NewClient(c.ca)
 	if err != nil {
 		return nil, err
 	}
 	warned := make(map[string]bool)
 	return func(ctx context.Context) error {
-		warnings, err := servers.Check(ctx, client, c.monitoring(), replicas)
+		warnings, err := client.Check(ctx, c.monitoring(), replicas)
 		now := make(map[string]bool)
 		for _, w := range warnings {
 			if now[w] = true; !warned[w] {

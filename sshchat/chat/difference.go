@@ -5,6 +5,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"sshchat/sshchat/lists"
 )
 
 // Difference is what leads from one State to another: the entities that are new or other, whole, and those that are gone.
@@ -138,7 +140,7 @@ func (s *State) roomsSince(before *State) (rooms []RoomDifference, gone []RoomNa
 			}
 		}
 	}
-	slices.SortFunc(rooms, func(a, b RoomDifference) int { return compareRooms(a.Name, b.Name) })
+	lists.Sort(rooms, func(a, b RoomDifference) int { return compareRooms(a.Name, b.Name) })
 	slices.SortFunc(gone, compareRooms)
 	return rooms, gone
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/text/unicode/norm"
+
+	"sshchat/sshchat/lists"
 )
 
 // directory is the rooms and the people, and what they are shown.
@@ -199,7 +201,7 @@ func (h *directory) Rooms(me Name) []RoomInfo {
 			infos = append(infos, r.info(me))
 		}
 	}
-	slices.SortFunc(infos, func(a, b RoomInfo) int { return compareRooms(a.Name, b.Name) })
+	lists.Sort(infos, func(a, b RoomInfo) int { return compareRooms(a.Name, b.Name) })
 	return infos
 }
 
@@ -236,7 +238,7 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 		p := h.people[n]
 		people = append(people, Presence{Name: n, Online: p != nil && p.online(), Away: p != nil && p.away().Away})
 	}
-	slices.SortFunc(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
+	lists.Sort(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
 	return people, nil
 }
 
@@ -296,7 +298,7 @@ func (h *directory) AllRooms() []RoomView {
 			views = append(views, RoomView{r.info(Name{}), r.state().Rules, r.state().By})
 		}
 	}
-	slices.SortFunc(views, func(a, b RoomView) int { return compareRooms(a.Name, b.Name) })
+	lists.Sort(views, func(a, b RoomView) int { return compareRooms(a.Name, b.Name) })
 	return views
 }
 
@@ -341,7 +343,7 @@ func (h *directory) newest(me Name, rooms []RoomName, n int, wanted func(*Messag
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b Message) int { return cmp.Compare(a.DisplaySeq, b.DisplaySeq) })
+	lists.Sort(found, func(a, b Message) int { return cmp.Compare(a.DisplaySeq, b.DisplaySeq) })
 	return found[max(0, len(found)-n):]
 }
 

@@ -1,8 +1,9 @@
 package chat
 
 import (
-	"slices"
 	"sync"
+
+	"sshchat/sshchat/lists"
 )
 
 // Inbox is what one session's person has not read, room by room. It belongs to one goroutine. What the person reads in it
@@ -269,7 +270,7 @@ func (b *Inbox) List() []InboxRoom {
 		}
 		rooms = append(rooms, r)
 	}
-	slices.SortFunc(rooms, func(x, y InboxRoom) int { return compareRooms(x.Name, y.Name) })
+	lists.Sort(rooms, func(x, y InboxRoom) int { return compareRooms(x.Name, y.Name) })
 	return rooms
 }
 

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"sshchat/sshchat/lists"
 )
 
 // This file is what rooms hold in memory while nobody looks at it: direct rooms release it in time, and a planned restart
@@ -271,7 +273,7 @@ func (m *RoomMemory) adopt(last, nth uint64) bool {
 	}
 	const perMilli, latest = 8, 1 << 45 // places for each millisecond, up to the year 2109
 	m.Members = slices.Clone(m.Members)
-	slices.SortFunc(m.Members, func(a, b Seat) int { return cmp.Compare(a.From, b.From) })
+	lists.Sort(m.Members, func(a, b Seat) int { return cmp.Compare(a.From, b.From) })
 	seats, place := m.Members, uint64(0)
 	before := uint64(0)
 	for i := range m.Entries {

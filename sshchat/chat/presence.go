@@ -448,25 +448,31 @@ func (h *Hub) Roster(me Name, name RoomName) *Roster {
 
 // makeRoster is called with the hub's mu held.
 func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
-	var online, away, offline []Presence
+	var online, away, offline []Name
 	for n := range r.members {
 		switch p := people[n]; {
 		case p == nil || !p.online():
-			offline = append(offline, Presence{Name: n})
+			offline = append(offline, n)
 		case p.away().Away:
-			away = append(away, Presence{Name: n, Online: true, Away: true})
+			away = append(away, n)
 		default:
-			online = append(online, Presence{Name: n, Online: true})
+			online = append(online, n)
 		}
 	}
 	is := &Roster{Online: len(online), Away: len(away), Offline: len(offline)}
-	for _, group := range [][]Presence{online, away, offline} {
-		if len(is.People) < rosterNames {
-			slices.SortFunc(group, func(a, b Presence) int { return a.Name.Compare(b.Name) })
-			is.People = append(is.People, group...)
+	add := func(group []Name, are Presence) {
+		room := rosterNames - len(is.People)
+		if room == 0 {
+			return
+		}
+		slices.SortFunc(group, Name.Compare)
+		for _, are.Name = range group[:min(room, len(group))] {
+			is.People = append(is.People, are)
 		}
 	}
-	is.People = slices.Clone(is.People[:min(rosterNames, len(is.People))])
+	add(online, Presence{Online: true})
+	add(away, Presence{Online: true, Away: true})
+	add(offline, Presence{})
 	for i := range is.People {
 		p := &is.People[i]
 		if a := state.named(p.Name); a != nil {

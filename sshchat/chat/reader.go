@@ -40,7 +40,9 @@ func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
 	for i := range spans {
 		heads = append(heads, head{displaySeq: spans[i].displaySeq(), span: i})
 	}
-	slices.SortFunc(heads, head.compare)
+	for i := len(heads)/2 - 1; i >= 0; i-- {
+		sink(heads, i)
+	}
 	for len(heads) > 0 {
 		h := &heads[0]
 		s := &spans[h.span]
@@ -59,7 +61,7 @@ func (spans Spans) InOrder(gap func(*Span), entry func(*Message)) {
 			heads[0] = heads[len(heads)-1]
 			heads = heads[:len(heads)-1]
 		}
-		sink(heads)
+		sink(heads, 0)
 	}
 }
 
@@ -73,9 +75,9 @@ func (h head) compare(o head) int {
 	return cmp.Or(cmp.Compare(h.displaySeq, o.displaySeq), cmp.Compare(h.span, o.span))
 }
 
-// sink takes the first of a heap to its place.
-func sink(heads []head) {
-	for i := 0; ; {
+// sink takes heads[i] down to its place in a heap.
+func sink(heads []head, i int) {
+	for {
 		least := i
 		for child := 2*i + 1; child <= 2*i+2 && child < len(heads); child++ {
 			if heads[child].compare(heads[least]) < 0 {

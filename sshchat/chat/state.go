@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"sshchat/sshchat/lists"
 )
 
 // State is all that was decided: accounts, rooms and who is in them, bans, mutes, invites, the allowlist. It is one
@@ -113,7 +115,7 @@ func (s *State) Rooms() []RoomState {
 	for _, r := range s.rooms {
 		rooms = append(rooms, *r)
 	}
-	slices.SortFunc(rooms, func(a, b RoomState) int { return compareRooms(a.Name, b.Name) })
+	lists.Sort(rooms, func(a, b RoomState) int { return compareRooms(a.Name, b.Name) })
 	return rooms
 }
 

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"sshchat/sshchat/lists"
 )
 
 // Sight is what can be seen of a cluster from a data folder, also while nothing can be decided.
@@ -44,7 +45,7 @@ func Look(ctx context.Context, c Config) (s Sight, err error) {
 		for _, n := range heard {
 			s.Nodes = append(s.Nodes, n)
 		}
-		slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.Name, b.Name) })
+		lists.Sort(s.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.Name, b.Name) })
 	}()
 	key, err := readKey(c.Data)
 	if err != nil {
@@ -107,6 +108,6 @@ func (i *info) servers() (all []NATSServer) {
 	for _, r := range i.Cluster.Replicas {
 		all = append(all, NATSServer{Name: r.Name, Current: r.Current, Offline: r.Offline})
 	}
-	slices.SortFunc(all, func(a, b NATSServer) int { return strings.Compare(a.Name, b.Name) })
+	lists.Sort(all, func(a, b NATSServer) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

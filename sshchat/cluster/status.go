@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"sshchat/sshchat/lists"
 )
 
 // The calls between nodes.
@@ -89,7 +91,7 @@ func (n *Node) Status() Status {
 	}
 	leads := func(o NodeStatus) bool { return o.Alive && o.Leads }
 	s.Halted = s.Broken != nil && n.nc.IsConnected() && !slices.ContainsFunc(s.Nodes, leads)
-	slices.SortFunc(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
+	lists.Sort(s.Nodes, func(a, b NodeStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return s
 }
 

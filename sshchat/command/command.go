@@ -107,6 +107,9 @@ const (
 // all is every command. Each is added where it is defined, by var _ = add(…); the registry sorts them.
 var all []*Command
 
+// add is not inlined, which would write it out a hundred times: 60 KB of the program.
+//
+//go:noinline
 func add(c *Command) *Command {
 	if c.Effect < Reads || c.Effect > ChangesServer {
 		panic("internal error: the command " + c.Name + " does not say what its effect is")

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/lists"
 	"sshchat/sshchat/text"
 )
 
@@ -356,7 +357,7 @@ func (p *Past) note(m chat.Message, keep bool) {
 		c.by.Text, c.text = m.Text.Keep(make([]byte, 0, len(m.Text.String())))
 	}
 	kept = append(kept, c)
-	slices.SortFunc(kept, func(a, b change) int { return cmp.Compare(a.by.Seq, b.by.Seq) })
+	lists.Sort(kept, func(a, b change) int { return cmp.Compare(a.by.Seq, b.by.Seq) })
 	p.changes[m.Of] = kept
 	p.bytes += rate + len(c.text)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/lists"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/theme"
 )
@@ -467,7 +468,7 @@ func (s *roomNumbers) arrange(rooms []Room) []Room {
 		}
 	}
 	rooms = slices.Clone(rooms)
-	slices.SortFunc(rooms, func(a, b Room) int { return s.number(a.Name) - s.number(b.Name) })
+	lists.Sort(rooms, func(a, b Room) int { return s.number(a.Name) - s.number(b.Name) })
 	return rooms
 }
 

@@ -5,11 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/lists"
 )
 
 // predecessor is the content of a file's start record: the archive before it, and each room's position at its end. So a
@@ -96,7 +96,7 @@ func (j *recordJSON) predecessor() (*predecessor, error) {
 }
 
 func sortHeads(heads []Head) {
-	slices.SortFunc(heads, func(a, b Head) int { return chat.RoomName.Compare(a.Room, b.Room) })
+	lists.Sort(heads, func(a, b Head) int { return chat.RoomName.Compare(a.Room, b.Room) })
 }
 
 // checkStart reports whether a start record has the fields it needs, and no others.

@@ -3,6 +3,8 @@
 package servers
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,8 +37,8 @@ func (u unsafeServer) Is(target error) bool { return target == ErrUnsafe }
 // oldest is the first version that sshchat works with. Since then, a server that syncs always does it once for each message.
 const oldest = "2.15"
 
-// patience is how long a server may take to answer.
-const patience = 3 * time.Second
+// largest is how long an answer may be, in bytes.
+const largest = 1 << 20
 
 // status is what a server says of itself at /varz.
 type status struct {
@@ -53,37 +56,39 @@ type status struct {
 	} `json:"cluster"`
 }
 
-// Client is what asks servers whose certificates the authorities in a file of PEM have signed; with no file, those that the
-// system trusts.
-func Client(ca string) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+// Client asks servers about themselves.
+type Client struct {
+	tls      *tls.Config
+	patience time.Duration // how long a server may take to answer
+}
+
+// NewClient makes a client that trusts servers whose certificates the authorities in a file of PEM have signed; with no file,
+// those that the system trusts.
+func NewClient(ca string) (*Client, error) {
+	c := &Client{tls: &tls.Config{MinVersion: tls.VersionTLS12}, patience: 3 * time.Second}
 	if ca != "" {
 		text, err := os.ReadFile(ca)
 		if err != nil {
 			return nil, fmt.Errorf("read the certificates of the NATS servers' authority: %w", err)
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
+		c.tls.RootCAs = x509.NewCertPool()
+		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
 			return nil, fmt.Errorf("%s has no certificate (PEM)", ca)
 		}
 	}
-	return &http.Client{
-		Timeout:       patience,
-		Transport:     &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, // it is asked once a minute, and no proxy
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return c, nil
 }
 
 // Check asks the servers at their monitoring addresses (http://HOST:PORT) at the same time. More than half of the servers
 // must answer and run JetStream, which are as many as there are addresses or replicas of the stream, and each that answers must
 // sync every write and be new enough. A server that does not answer is a warning, and so is one that does not run JetStream: it
 // stores nothing, as it has just started, or its disk is full. The error has a line for each fault.
-func Check(ctx context.Context, client *http.Client, monitors []string, replicas int) (warnings []string, err error) {
+func (c *Client) Check(ctx context.Context, monitors []string, replicas int) (warnings []string, err error) {
 	answers := make([]status, len(monitors))
 	failures := make([]error, len(monitors))
 	var all sync.WaitGroup
 	for i, monitor := range monitors {
-		all.Go(func() { answers[i], failures[i] = ask(ctx, client, monitor) })
+		all.Go(func() { answers[i], failures[i] = c.ask(ctx, monitor) })
 	}
 	all.Wait()
 	if err := ctx.Err(); err != nil {
@@ -152,38 +157,75 @@ func (s *status) faults() (all []string) {
 }
 
 // ask reads what a server says of itself.
-func ask(ctx context.Context, client *http.Client, monitor string) (status, error) {
-	var s status
-	address, err := url.JoinPath(monitor, "varz")
+func (c *Client) ask(ctx context.Context, monitor string) (s status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	defer func() {
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+			err = errors.New("it did not answer in time")
+		}
+	}()
+	response, err := c.get(ctx, monitor, "varz")
 	if err != nil {
 		return s, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return s, err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return s, short(err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return s, fmt.Errorf("it answered %q", response.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&s); err != nil || s.ID == "" || s.Version == "" {
+	switch err := json.NewDecoder(response.Body).Decode(&s); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return s, err
+	case err != nil || s.ID == "" || s.Version == "":
 		return s, errors.New("it did not answer as a NATS server does")
 	}
 	return s, nil
 }
 
-// short is an error of HTTP without the address, which the reader has read already.
-func short(err error) error {
-	var at *url.Error
-	if !errors.As(err, &at) {
-		return err
+// get sends one request over a connection of its own, which ends with ctx, or when the body is closed. It follows no redirection and
+// uses no proxy. The answer and its body have at most largest bytes. http.Client would add 0.4 MB to a program that has no other use for one.
+func (c *Client) get(ctx context.Context, monitor, path string) (*http.Response, error) {
+	address, err := url.JoinPath(monitor, path)
+	if err != nil {
+		return nil, err
 	}
-	if at.Timeout() {
-		return errors.New("it did not answer in time")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
 	}
-	return at.Err
+	request.Close = true
+	conn, err := c.dial(ctx, request.URL)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	end := func() error { stop(); return conn.Close() }
+	if err := request.Write(conn); err != nil {
+		end()
+		return nil, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, largest)), request)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	response.Body = body{response.Body, end}
+	return response, nil
+}
+
+// body is the body of an answer, and ends its connection.
+type body struct {
+	io.Reader
+	end func() error
+}
+
+func (b body) Close() error { return b.end() }
+
+// dial connects to where a URL points; the port is that of its scheme if it has none.
+func (c *Client) dial(ctx context.Context, at *url.URL) (net.Conn, error) {
+	address := net.JoinHostPort(at.Hostname(), cmp.Or(at.Port(), at.Scheme))
+	if at.Scheme == "https" {
+		return (&tls.Dialer{Config: c.tls}).DialContext(ctx, "tcp", address)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }

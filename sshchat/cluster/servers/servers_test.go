@@ -20,12 +20,12 @@ import (
 // check checks servers, and expects as many warnings and faults as there are words, each with its words.
 func check(t *testing.T, monitors []string, replicas int, ca string, warnings, faults []string) error {
 	t.Helper()
-	client, err := Client(ca)
+	client, err := NewClient(ca)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Timeout = time.Minute // beside other tests
-	warned, err := Check(context.Background(), client, monitors, replicas)
+	client.patience = time.Minute // beside other tests
+	warned, err := client.Check(context.Background(), monitors, replicas)
 	match(t, "warning", warned, warnings)
 	var found []string
 	if joined, is := err.(interface{ Unwrap() []error }); is {
@@ -92,13 +92,13 @@ func TestServersWithTLS(t *testing.T) {
 func TestClientNeedsCertificates(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ca.pem")
-	if _, err := Client(path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := NewClient(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Client(path); err == nil || !strings.Contains(err.Error(), "has no certificate") {
+	if _, err := NewClient(path); err == nil || !strings.Contains(err.Error(), "has no certificate") {
 		t.Errorf("a file without certificates: %v", err)
 	}
 }
@@ -173,20 +173,61 @@ func TestServersOfTwoClusters(t *testing.T) {
 	check(t, monitors, 2, "", nil, []string{"are not in the same cluster"})
 }
 
-// A server that is silent is given up after a time, or with the check.
+// A server that is silent is given up after a time, or with the check: one that says nothing, and one that stops in its answer.
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
-	asked, done := make(chan struct{}, 2), make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-done }))
+	asked, done := make(chan struct{}, 4), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/stops") {
+			io.WriteString(w, `{"server_id":"A",`)
+			w.(http.Flusher).Flush()
+		}
+		asked <- struct{}{}
+		<-done
+	}))
 	defer s.Close()
 	defer close(done)
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() { <-asked; cancel() }()
-	if warnings, err := Check(ctx, s.Client(), []string{s.URL}, 1); !errors.Is(err, context.Canceled) || warnings != nil {
-		t.Errorf("given up: %q, %v", warnings, err)
+	impatient := &Client{patience: 10 * time.Millisecond}
+	for _, monitor := range []string{s.URL, s.URL + "/stops"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { <-asked; cancel() }()
+		if warnings, err := (&Client{patience: time.Minute}).Check(ctx, []string{monitor}, 1); !errors.Is(err, context.Canceled) || warnings != nil {
+			t.Errorf("%s, given up: %q, %v", monitor, warnings, err)
+		}
+		if _, err := impatient.Check(context.Background(), []string{monitor}, 1); err == nil || !strings.Contains(err.Error(), "it did not answer in time") {
+			t.Errorf("%s is silent: %v", monitor, err)
+		}
 	}
-	impatient := &http.Client{Timeout: 10 * time.Millisecond}
-	if _, err := Check(context.Background(), impatient, []string{s.URL}, 1); err == nil || !strings.Contains(err.Error(), "it did not answer in time") {
-		t.Errorf("silent: %v", err)
+}
+
+// What stands at a monitoring address instead of a server may send elsewhere, refuse, or not end.
+func TestAnswersOfOthers(t *testing.T) {
+	t.Parallel()
+	const good = `{"server_id":"A","server_name":"a","version":"2.15.0","jetstream":{"config":{"sync_always":true}}}`
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/away/varz":
+			http.Redirect(w, r, "/below/varz", http.StatusFound)
+		case "/below/varz":
+			io.WriteString(w, good)
+		case "/long/varz":
+			fmt.Fprintf(w, `{"a":%q,%s`, strings.Repeat("a", largest), good[1:])
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer s.Close()
+	for _, c := range []struct{ monitor, warning string }{
+		{s.URL + "/below", ""},
+		{s.URL + "/below/", ""},
+		{s.URL, `it answered "401 Unauthorized"`},
+		{s.URL + "/away", `it answered "302 Found"`},
+		{s.URL + "/long", "it did not answer as a NATS server does"},
+	} {
+		if c.warning == "" {
+			check(t, []string{c.monitor}, 1, "", nil, nil)
+		} else {
+			check(t, []string{c.monitor}, 1, "", []string{c.warning}, []string{"must answer at its monitoring address"})
+		}
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"sshchat/sshchat/cluster/peer"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/lists"
 	"sshchat/sshchat/text"
 )
 
@@ -95,7 +95,7 @@ func (e *Everywhere) Sessions(ctx context.Context) (list []command.LiveSession, 
 		list = append(list, theirs...)
 		return err
 	})
-	slices.SortStableFunc(list, func(a, b command.LiveSession) int {
+	lists.Sort(list, func(a, b command.LiveSession) int {
 		if d := a.Since.Compare(b.Since); d != 0 {
 			return d
 		}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/lists"
 )
 
 // What follows encodes values by their types: a struct as those of its fields that are not zero, each with its name, so that
@@ -155,7 +155,7 @@ func codecOfMap(t reflect.Type) *codec {
 		func(e *encoder, v reflect.Value) {
 			e.uint(uint64(v.Len()))
 			keys := v.MapKeys()
-			slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+			lists.Sort(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
 			for _, k := range keys {
 				value := reflect.New(t.Elem()).Elem()
 				value.Set(v.MapIndex(k))
