@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/attack":           {}, // for tests
 	"sshchat/sshchat/cluster":          {"sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer", "sshchat/sshchat/cluster/wire", "sshchat/sshchat/handover", "sshchat/sshchat/lists", "sshchat/store", "sshchat/store/accounts", "sshchat/store/durable", "sshchat/store/journal", "sshchat/store/restore"},
 	"sshchat/sshchat/cluster/keyring":  {"sshchat/hostkeys", "sshchat/sshchat/chat", "sshchat/sshchat/cluster/peer"},
+	"sshchat/sshchat/cluster/logtest":  {}, // for tests
 	"sshchat/sshchat/cluster/natstest": {}, // for tests
 	"sshchat/sshchat/cluster/servers":  {"sshchat/sshchat/text"},
 	"sshchat/sshchat/cluster/sessions": {"sshchat/sshchat/cluster/peer", "sshchat/sshchat/command", "sshchat/sshchat/lists", "sshchat/sshchat/text"},

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sshchat/sshchat/cluster/logtest"
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/store/history"
 
@@ -457,22 +458,19 @@ func (c *crowd) check(folders []string) []string {
 }
 
 // misorders returns what does not agree with the time, and what was missed and is not to be. Called with mu held.
-//
-// What was acknowledged before something else was asked for comes before it. With that, and each thing stored once, the log is
-// linearizable: its one operation appends, and the place is what it returns.
 func (c *crowd) misorders(numbers map[string]uint64) (faults []string) {
-	acknowledged := slices.DeleteFunc(slices.Clone(c.all), func(s posted) bool { return !s.stored })
-	byAsked := slices.Clone(acknowledged)
-	slices.SortFunc(byAsked, func(a, b posted) int { return a.asked.Compare(b.asked) })
-	slices.SortFunc(acknowledged, func(a, b posted) int { return a.got.Compare(b.got) })
-	highest, i := uint64(0), 0
-	for _, s := range byAsked {
-		for ; i < len(acknowledged) && acknowledged[i].got.Before(s.asked); i++ {
-			highest = max(highest, numbers[acknowledged[i].text])
+	var appends []logtest.Append
+	for _, s := range c.all {
+		a := logtest.Append{What: s.text, Asked: s.asked, Place: numbers[s.text]}
+		if s.stored {
+			a.Answered = s.got
 		}
-		if n := numbers[s.text]; n < highest {
-			faults = append(faults, fmt.Sprintf("%q is message %d, and was asked for after message %d was acknowledged", s.text, n, highest))
+		if a.Place > 0 {
+			appends = append(appends, a)
 		}
+	}
+	if err := logtest.Check(appends); err != nil {
+		faults = append(faults, err.Error())
 	}
 	byNumber := make(map[uint64]posted)
 	for _, s := range c.all {

@@ -14,6 +14,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/cluster/logtest"
 	"sshchat/sshchat/cluster/natstest"
 	"sshchat/sshchat/text"
 	"sshchat/store"
@@ -154,6 +155,7 @@ func (c *crowd) check() {
 		cancel()
 	}
 	var first []string
+	places := make(map[string]uint64)
 	for i, s := range c.sites {
 		stored, err := c.Stored(i, c.who, chat.General)
 		if err != nil {
@@ -164,6 +166,7 @@ func (c *crowd) check() {
 		for k, m := range stored {
 			lines[k] = fmt.Sprintf("%d %s", m.Seq, m.Text)
 			times[m.Text.String()]++
+			places[m.Text.String()] = m.Seq
 			if m.Seq != stored[0].Seq+uint64(k) {
 				c.t.Fatalf("node %s: message %d stands after message %d", s.name, m.Seq, stored[k-1].Seq)
 			}
@@ -179,30 +182,29 @@ func (c *crowd) check() {
 			}
 		}
 		for _, one := range c.all {
-			if one.err == nil && (one.seq == 0 || times[one.what] != 1) {
+			if one.err == nil && (one.seq == 0 || one.seq != places[one.what] || times[one.what] != 1) {
 				c.t.Errorf("node %s: %q was acknowledged as message %d, and is stored %d times", s.name, one.what, one.seq, times[one.what])
 			}
 		}
 	}
-	c.linear()
+	c.linear(places)
 }
 
-// linear checks that what was acknowledged before something else was asked for comes before it. With that, and each thing stored once at
-// the number that was acknowledged, the log is linearizable: its one operation appends, and returns the place.
-func (c *crowd) linear() {
+// linear checks that the log is linearizable, with what was stored without an answer.
+func (c *crowd) linear(places map[string]uint64) {
 	c.t.Helper()
-	acknowledged := slices.DeleteFunc(slices.Clone(c.all), func(s said) bool { return s.err != nil })
-	byAsked := slices.Clone(acknowledged)
-	slices.SortFunc(byAsked, func(a, b said) int { return a.asked.Compare(b.asked) })
-	slices.SortFunc(acknowledged, func(a, b said) int { return a.got.Compare(b.got) })
-	highest, i := uint64(0), 0
-	for _, s := range byAsked {
-		for ; i < len(acknowledged) && acknowledged[i].got.Before(s.asked); i++ {
-			highest = max(highest, acknowledged[i].seq)
+	var all []logtest.Append
+	for _, s := range c.all {
+		a := logtest.Append{What: s.what, Asked: s.asked, Place: places[s.what]}
+		if s.err == nil {
+			a.Answered = s.got
 		}
-		if s.seq < highest {
-			c.t.Errorf("%q is message %d, and was asked for after message %d was acknowledged", s.what, s.seq, highest)
+		if a.Place > 0 {
+			all = append(all, a)
 		}
+	}
+	if err := logtest.Check(all); err != nil {
+		c.t.Error(err)
 	}
 }
 
