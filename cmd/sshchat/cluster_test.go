@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -254,13 +255,25 @@ func startClusterOf(t *testing.T, program string, servers *natstest.Cluster, nod
 	return c.begin(folders)
 }
 
-// begin starts the nodes.
+// begin starts the nodes, at the same time.
 func (c *testCluster) begin(folders []string) *testCluster {
 	c.t.Helper()
-	for i, data := range folders {
-		c.nodes = append(c.nodes, c.start(data, i+1))
-	}
+	c.nodes = make([]*testServer, len(folders))
+	atOnce(c.t, len(folders), func(i int) { c.nodes[i] = c.start(folders[i], i+1) })
 	return c
+}
+
+// atOnce does something for 0 to n-1 at the same time. It ends the test if one of them has failed.
+func atOnce(t testing.TB, n int, do func(i int)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
 }
 
 // makeCluster makes the folders of a cluster's nodes, of which none runs. monitors are where the servers report about themselves.
@@ -425,9 +438,7 @@ func (c *testCluster) same(nodes ...*testServer) {
 		}
 		return time.Since(since) > 3*noteEvery/2
 	})
-	for _, s := range nodes {
-		s.stop()
-	}
+	atOnce(c.t, len(nodes), func(i int) { nodes[i].stop() })
 	var first string
 	for i, s := range nodes {
 		out, errs, code := runHere(c.t, "verify", s.data)

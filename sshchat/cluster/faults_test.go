@@ -354,6 +354,35 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// Nodes that start where nobody leads, in a new log or after one that has resigned, do not wait for anybody before they lead.
+func TestNobodyIsAwaitedWhoHasResigned(t *testing.T) {
+	t.Parallel()
+	patient := fast
+	patient.campaign = time.Hour // they would not lead while this test lasts
+	r := newRigAt(t, natstest.StartOne(t), 2, journaltest.Options{}, &patient)
+	decides := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := r.sites[0].hub.Load().Decide(ctx, chat.TheServer, chat.Expire{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		decides()
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.startAll(r.sites); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decides()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A node that leads and is removed leads no longer, and decides nothing; the others go on.
 func TestRemovedNode(t *testing.T) {
 	t.Parallel()

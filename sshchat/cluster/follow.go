@@ -75,6 +75,8 @@ func (r *recollection) take(s stored) error {
 		return &BrokenError{s.seq, err}
 	case e.Kind == epoch:
 		n.terms.set(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
+	case e.Kind == resign, e.Kind == genesis: // nobody leads: there is nobody to wait for
+		n.terms.set(term{epoch: e.Epoch, resigned: true})
 	}
 	if s.at.Before(r.since) {
 		return nil
