@@ -42,6 +42,7 @@ func (s *testServer) byPassword(name, password string) *user {
 		s.t.Fatalf("%s by password: %v", name, err)
 	}
 	s.t.Cleanup(func() { client.Close() })
+	s.clients.add(client, 0)
 	return &user{client, s.t, s, name, nil}
 }
 

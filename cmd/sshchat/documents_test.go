@@ -90,9 +90,13 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	for _, tool := range []string{"bash", "ssh", "ssh-keygen", "age", "jq", "tar", "man", "base64"} {
 		client(t, tool)
 	}
-	readers := make([]*reader, len(documents))
+	rows := documents
+	if !long { // one reader does what the README shows once
+		rows = [][]string{slices.Concat(documents...)}
+	}
+	readers := make([]*reader, len(rows))
 	t.Run("rows", func(t *testing.T) {
-		for i, row := range documents {
+		for i, row := range rows {
 			t.Run(row[0], func(t *testing.T) {
 				t.Parallel()
 				r := newReader(t)
@@ -216,7 +220,7 @@ func newReader(t *testing.T) *reader {
 	// ssh asks "(paula@127.0.0.1) Password:"; what is typed then is in a file.
 	r.write("bin/askpass", "#!/bin/sh\ncat \"$HOME/$(printf %s \"$1\" | sed -E 's/^\\(?([a-z]+)@.*/\\1/').password\"\n")
 	r.write(".ssh/config", "Host *\n  HostName 127.0.0.1\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"+
-		"  IdentityFile "+r.home+"/%r\nMatch user paula,quinn\n  PubkeyAuthentication no\n")
+		"  IdentityFile "+r.home+"/%r\nMatch user paula,quinn\n  PubkeyAuthentication no\nMatch user alice\n  ControlPath "+filepath.Join(r.home, master)+"\n")
 	for _, name := range []string{"mallory", "trudy", "bot"} {
 		r.key(name)
 		r.server.registerWith(t, name, filepath.Join(r.home, name)).pipe()
@@ -306,6 +310,28 @@ func (r *reader) run(document, line string) {
 		r.t.Errorf("%s: %s: %v\n%s%s", document, line, err, out.String(), errs.String())
 	}
 	r.learn(line, out.String())
+	if strings.Contains(line, "claim CODE") {
+		r.multiplex()
+	}
+}
+
+// master is the socket over which ssh's ControlMaster serves.
+const master = ".ssh/m"
+
+// multiplex keeps one connection of alice's, by ssh's ControlMaster, for all commands that follow: most of the time goes to key
+// exchanges. With SSHCHAT_LONG=1 each command has a connection of its own.
+func (r *reader) multiplex() {
+	r.t.Helper()
+	socket := filepath.Join(r.home, master)
+	if long || len(socket) > 80 { // the system has no longer names for sockets
+		return
+	}
+	connection := r.shell(context.Background(), "exec ssh -M -N -p 2222 alice@localhost")
+	if err := connection.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { connection.Process.Kill(); connection.Wait() })
+	waitFor(r.t, "socket of ssh's ControlMaster", func() bool { _, err := os.Stat(socket); return err == nil })
 }
 
 // code is what stands for CODE: the first admin's, or that of the last invite.

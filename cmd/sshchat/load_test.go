@@ -37,7 +37,7 @@ func loadMessages() int {
 func TestAttackLoadBesideAStalledReader(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Room, "a client that reads nothing")
-	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 60))
+	wanted := int64(rounds(t, "SSHCHAT_READS", 8, 60))
 	s := startProcess(t, "", "--write-timeout", "2s")
 	alice := s.register("alice")
 	stalled := s.register("stan")
@@ -190,7 +190,7 @@ type fileReads struct {
 
 // readWhileWritten starts reading, by ourselves and, for one read in jqEvery, by jq: all by jq with SSHCHAT_JQ=1.
 func readWhileWritten(t *testing.T, path string) *fileReads {
-	r := &fileReads{t: t, path: path, turn: make(chan struct{}, 3), stop: make(chan struct{}), done: make(chan struct{})}
+	r := &fileReads{t: t, path: path, turn: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	r.jq, _ = exec.LookPath("jq")
 	every := int64(50)
 	if os.Getenv("SSHCHAT_JQ") == "1" {
@@ -204,7 +204,7 @@ func readWhileWritten(t *testing.T, path string) *fileReads {
 	return r
 }
 
-// more has it read three times, while the test goes on.
+// more has it read once, while the test goes on.
 func (r *fileReads) more() {
 	for !many && len(r.turn) < cap(r.turn) {
 		r.turn <- struct{}{} // there is room, as nobody else sends

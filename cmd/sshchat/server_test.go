@@ -32,7 +32,7 @@ import (
 // in a process of its own that can be killed.
 func TestMain(m *testing.M) {
 	if !long {
-		accountsFlush = time.Millisecond
+		accountsFlush = 10 * time.Millisecond
 	}
 	if os.Getenv("SSHCHAT_TEST_MAIN") == "1" {
 		os.Unsetenv("SSHCHAT_TEST_MAIN")
@@ -97,6 +97,39 @@ type testServer struct {
 	stopHere func()        // of one that does
 	ended    chan struct{} // closed when it has ended, and all its log is read
 	code     int           // its exit code then
+	clients  *clients      // who is logged in
+}
+
+// clients are the connections of people who log in, and how many sessions each has.
+type clients struct {
+	mu       sync.Mutex
+	sessions map[*ssh.Client]int // guarded by mu
+}
+
+// add counts sessions of a client that begin, or, if n is negative, end.
+func (c *clients) add(client *ssh.Client, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions[client] += n
+}
+
+// hangUp closes the connections without a session once the server is stopping, as clients do; it would give each of them a second.
+func (s *testServer) hangUp() {
+	waitFor(s.t, "server that stops", func() bool {
+		select {
+		case <-s.ended:
+			return true
+		default:
+			return strings.Contains(s.log.String(), "stopping")
+		}
+	})
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	for client, sessions := range s.clients.sessions {
+		if sessions == 0 {
+			client.Close()
+		}
+	}
 }
 
 // logBuffer is the server's standard error.
@@ -201,7 +234,7 @@ func newTestServer(t testing.TB, data string) *testServer {
 	if data == "" {
 		data = filepath.Join(t.TempDir(), "data")
 	}
-	s := &testServer{t: t, data: data, log: &logBuffer{}}
+	s := &testServer{t: t, data: data, log: &logBuffer{}, clients: &clients{sessions: make(map[*ssh.Client]int)}}
 	t.Cleanup(func() { // after the server's own, so it is all there
 		if at := strings.Index(s.log.String(), "WARNING: DATA RACE"); at >= 0 {
 			t.Errorf("a race in the server at %s:\n%s", s.addr, s.log.String()[at:])
@@ -277,6 +310,7 @@ func (s *testServer) port() string {
 func (s *testServer) stop() {
 	s.t.Helper()
 	s.terminate()
+	s.hangUp()
 	if err := s.wait(); err != nil {
 		s.t.Fatalf("after SIGTERM: %v\n%s", err, s.log)
 	}
@@ -386,6 +420,7 @@ func (s *testServer) login(name string, signer ssh.Signer) *user {
 		s.t.Fatalf("login as %s: %v\n%s", name, err, s.log)
 	}
 	s.t.Cleanup(func() { client.Close() })
+	s.clients.add(client, 0)
 	return &user{client, s.t, s, name, signer}
 }
 
@@ -408,7 +443,14 @@ func (u *user) exec(line, stdin string) (stdout, stderr string, code int) {
 	if err != nil {
 		u.t.Fatalf("%s: session: %v", u.name, err)
 	}
+	defer u.server.clients.add(u.Client, -1)
 	return runIn(sess, line, stdin)
+}
+
+// NewSession opens a channel for a session.
+func (u *user) NewSession() (*ssh.Session, error) {
+	u.server.clients.add(u.Client, 1)
+	return u.Client.NewSession()
 }
 
 // at is the user with no connection to a server over the same data.

@@ -12,24 +12,29 @@ import (
 )
 
 // Two people run jq over the history again and again, while everybody writes as fast as the server takes it: the file
-// fills, grows from 64 KiB to 1 MiB and goes on in a new one, all the time. Each gets a whole document, but for who reads
+// fills, grows from 64 KiB and goes on in a new one, all the time. Each gets a whole document, but for who reads
 // a page in the very microsecond in which it is written, as no file system but a few keeps one from doing; the next read
 // is whole then. It is looked at SSHCHAT_READS times.
 func TestJQMeetsNoTornFile(t *testing.T) {
 	t.Parallel()
 	jq := client(t, "jq")
 	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 200))
-	s := startProcess(t, "", "--history-rotate", "1MiB", "--history-keep", "4MiB")
+	rotate, keep := "256KiB", "1MiB"
+	if many {
+		rotate, keep = "1MiB", "4MiB"
+	}
+	s := startProcess(t, "", "--history-rotate", rotate, "--history-keep", keep)
 	path := filepath.Join(s.data, "message_history.json")
 	s.register("alice").must("say general the first")
+	const atOnce = 500
 	var reads, torn, records, said atomic.Int64
 	var working sync.WaitGroup
 	for i := range 4 {
 		u := s.register(fmt.Sprintf("sender%d", i))
 		working.Go(func() {
 			for reads.Load() < wanted || !strings.Contains(s.log.String(), "history: rotated") {
-				said.Add(500)
-				if _, errs, code := u.exec("say general -", strings.Repeat("a line of what is said at full speed\n", 500)); code != 0 {
+				said.Add(atOnce)
+				if _, errs, code := u.exec("say general -", strings.Repeat("a line of what is said at full speed\n", atOnce)); code != 0 {
 					t.Errorf("say: exit %d, %s", code, errs)
 					return
 				}

@@ -269,6 +269,9 @@ func (w *walk) try(cmd *command.Command, name string, e example) (count int) {
 			}
 		}
 	}
+	if !long {
+		w.unchanged(name)
+	}
 	if e.done != "" {
 		return count
 	}
@@ -383,9 +386,8 @@ func (w *walk) refuse(p *walker, cmd *command.Command, line string) {
 	if code != 3 || !regexp.MustCompile(why[p.condition]).MatchString(errs) {
 		w.t.Errorf("%s: %s: exit %d, not 3 for %q: %s%s", p.condition, line, code, why[p.condition], out, errs)
 	}
-	if after := w.state(); after != w.before {
-		w.t.Errorf("%s: %s: it has changed something", p.condition, line)
-		w.before = after
+	if long { // else after all of a command's lines
+		w.unchanged(p.condition + ": " + line)
 	}
 	audited := w.denials(p.name)
 	is := fmt.Sprintf(`"do":%q`, cmd.Name)
@@ -400,6 +402,15 @@ func (w *walk) refuse(p *walker, cmd *command.Command, line string) {
 	}
 	if !strings.Contains(audited, is) && (cmd.Effect != command.Reads || cmd.Role != "") {
 		w.t.Errorf("%s: %s: the audit log has no line for it: %s", p.condition, line, audited)
+	}
+}
+
+// unchanged looks at all that is kept, after lines that must not change it.
+func (w *walk) unchanged(what string) {
+	w.t.Helper()
+	if after := w.state(); after != w.before {
+		w.t.Errorf("%s: it has changed something", what)
+		w.before = after
 	}
 }
 
@@ -472,6 +483,9 @@ func (w *walk) typed(registry *command.Registry) {
 				w.refuse(p, say, "\n"+line)
 			}
 		}
+	}
+	if !long {
+		w.unchanged("what is typed into a room")
 	}
 }
 
