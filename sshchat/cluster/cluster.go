@@ -47,7 +47,8 @@ type Config struct {
 	Flush    func() error // stores what the journal keeps of attempts; nil: nothing
 	Log      *slog.Logger
 
-	pace *pace // nil: the usual; tests are faster
+	pace   *pace // nil: the usual; tests are faster
+	newest int   // format of the log, for tests; else logFormat
 }
 
 // pace is the times of the election and the fence. None of them decides what is stored: they are how long people wait.
@@ -123,6 +124,9 @@ type BrokenError struct {
 }
 
 func (b *BrokenError) Error() string {
+	if errors.Is(b.Err, ErrLeft) || errors.Is(b.Err, ErrNewer) {
+		return b.Err.Error()
+	}
 	return fmt.Sprintf("the log is broken: message %d of the stream does not follow from what this node has: %v", b.Seq, b.Err)
 }
 
@@ -163,6 +167,9 @@ func open(ctx context.Context, c Config) (*Node, error) {
 func connected(c Config) (*Node, error) {
 	at, err := ReadPosition(c.Data)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.refuses(at.LogFormat, ""); err != nil {
 		return nil, err
 	}
 	key, err := readKey(c.Data)
@@ -276,7 +283,7 @@ func (n *Node) Run(ctx context.Context) error {
 	go n.nodes.tell(background, n)
 	err := n.follow(ctx)
 	broken := (*BrokenError)(nil)
-	if errors.Is(err, ErrLeft) {
+	if errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) {
 		broken = &BrokenError{n.position().Seq, err}
 	}
 	if broken != nil || errors.As(err, &broken) {

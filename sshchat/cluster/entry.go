@@ -47,6 +47,7 @@ type entry struct {
 	Part     int       `json:"part,omitempty"`  // of a batch: from 1
 	Parts    int       `json:"parts,omitempty"` // how many there are
 	Version  string    `json:"version,omitempty"`
+	Format   int       `json:"format,omitempty"` // of what follows, where an epoch begins; 0: as before, or 1
 
 	Nonces map[string]uint64 `json:"nonces,omitzero"` // the last nonce of each node that By has heard since its message before: see watch. nil: By's version repeats none
 

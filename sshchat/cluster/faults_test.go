@@ -422,7 +422,7 @@ func TestLeaderWithAWrongClock(t *testing.T) {
 	c := r.talk(t, 6, 5*time.Millisecond)
 	c.more(20)
 	leads := c.leader()
-	if leads.node.nodes.yields() {
+	if leads.node.nodes.yields(leads.node) {
 		t.Error("its clock is right, and it is to resign")
 	}
 	for deadline := time.Now().Add(time.Minute); leads.node.Here() || c.leader() == leads; time.Sleep(time.Millisecond) {
@@ -436,7 +436,7 @@ func TestLeaderWithAWrongClock(t *testing.T) {
 		}
 	}
 	c.more(40)
-	if leads.node.nodes.yields() {
+	if leads.node.nodes.yields(leads.node) {
 		t.Error("it would resign again at once")
 	}
 	c.end()

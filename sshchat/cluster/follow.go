@@ -144,7 +144,7 @@ func (n *Node) follow(ctx context.Context) error {
 		if err == nil && n.terms.leader().resigned && !n.leads.Load() && n.nodes.skew().Abs() <= maxSkew {
 			err = n.campaign(ctx)
 		}
-		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) {
+		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) {
 			return err
 		}
 		if said := complaint(err); said != complained && (said != "" || err == nil) {
@@ -280,6 +280,9 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 	if e.Prev != n.at.Sum {
 		return nil, &BrokenError{s.seq, fmt.Errorf("it was published after another message %d than the one that is here", n.at.Seq)}
 	}
+	if err := n.c.refuses(e.Format, e.Version); err != nil {
+		return nil, err // the position stays before it: an upgraded node goes on here
+	}
 	var b *chat.Batch
 	parts := collect(n.partial, e)
 	if complete(parts) {
@@ -331,8 +334,8 @@ func nobody(chat.RequestID) (chat.Post, chat.Name, bool) { return chat.Post{}, c
 func (n *Node) turn(e *entry) error {
 	switch e.Kind {
 	case epoch:
-		n.at.Epoch, n.partial = e.Epoch, nil
-		t := term{epoch: e.Epoch, node: e.By, instance: e.Instance}
+		n.at.Epoch, n.at.LogFormat, n.partial = e.Epoch, max(e.Format, n.at.LogFormat), nil
+		t := term{epoch: e.Epoch, node: e.By, instance: e.Instance, format: max(n.at.LogFormat, 1)}
 		if t.instance == n.instance && n.hub.Load() != nil {
 			n.lead(t)
 			return nil

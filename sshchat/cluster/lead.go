@@ -160,7 +160,7 @@ func offer(ctx context.Context, n *Node, e *entry) error {
 
 // beat has the leader be heard, at once if a node is fenced until its nonce is repeated.
 func (n *Node) beat() error {
-	yields := n.nodes.yields()
+	yields := n.nodes.yields(n)
 	if silence, _ := n.watch.silence(); silence < n.c.pace.heartbeat && n.c.listed() && !yields && !n.nodes.asks() {
 		return nil
 	}
@@ -204,7 +204,7 @@ func (n *Node) campaign(ctx context.Context) error {
 		return err
 	}
 	e := n.entry(epoch)
-	e.Epoch, e.Version = n.at.Epoch+1, n.c.Version
+	e.Epoch, e.Version, e.Format = n.at.Epoch+1, n.c.Version, writes(n, n.at.LogFormat)
 	// Without an answer it may be stored all the same; then it comes out of the stream like that of any other.
 	if err := offer(ctx, n, e); err != nil {
 		return err

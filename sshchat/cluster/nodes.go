@@ -33,6 +33,7 @@ type alive struct {
 	Epoch    uint64    `json:"epoch"`
 	Leads    bool      `json:"leads"`
 	Version  string    `json:"version"`
+	Format   int       `json:"format,omitempty"` // of the log: the newest that it knows; 0: 1
 	At       time.Time `json:"at"`               // by its clock
 	Nonce    uint64    `json:"nonce,omitempty"`  // to be repeated in the log: see watch. 0: its version says none
 	Fenced   bool      `json:"fenced,omitempty"` // until it finds a nonce of its own in the log
@@ -77,7 +78,7 @@ type nodes struct {
 	mu      sync.Mutex
 	heard   map[string]heardOf // guarded by mu; but for this node
 	skewed  bool               // guarded by mu; it was logged that this node's clock is wrong
-	yielded time.Time          // guarded by mu; when it resigned because its clock is wrong; zero: not since that was right
+	yielded time.Time          // guarded by mu; when it resigned because of yields; zero: not since its clock was right
 }
 
 func (l *nodes) begin(n *Node) error {
@@ -107,7 +108,7 @@ func (l *nodes) begin(n *Node) error {
 func (l *nodes) say(n *Node) {
 	epoch := n.terms.leader().epoch
 	_, waits := fenced(n)
-	a := alive{Nonce: n.watch.nonce(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, At: time.Now().UTC(), Reach: reach(n)}
+	a := alive{Nonce: n.watch.nonce(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, Format: n.c.knows(), At: time.Now().UTC(), Reach: reach(n)}
 	b, err := json.Marshal(a)
 	if err == nil {
 		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent soon
@@ -267,12 +268,14 @@ func (l *nodes) checkClock(n *Node) {
 	}
 }
 
-// yields reports whether this node is to resign if it leads, as its clock is wrong.
-func (l *nodes) yields() bool {
-	skew := l.skew().Abs()
+// yields reports whether this node is to resign if it leads: its clock is wrong, or all nodes know a newer format of the log, in which the
+// next epoch goes on.
+func (l *nodes) yields(n *Node) bool {
+	format := n.terms.leader().format
+	wrong := l.skew().Abs() > maxSkew || writes(n, format) > format
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return skew > maxSkew && time.Since(l.yielded) > yieldEvery
+	return wrong && time.Since(l.yielded) > yieldEvery
 }
 
 // hasYielded notes that it has.

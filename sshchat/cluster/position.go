@@ -33,6 +33,8 @@ type Position struct {
 	Batch   uint64 `json:"batch"`   // the last batch with it
 	Epoch   uint64 `json:"epoch"`
 
+	LogFormat int `json:"log_format,omitempty"` // in which the stream goes on; 0: 1
+
 	Reach                   // of the folder, when this was written
 	Former []string         `json:"former,omitempty"` // ids that the chat had before its log was made anew
 	Nodes  map[string]Reach `json:"nodes,omitempty"`  // how far other nodes were when they were heard last

@@ -41,6 +41,7 @@ type site struct {
 	pace      *pace    // nil: fast
 	via       []string // URLs instead of the servers' own
 	mute      bool     // as a node of an older version, it repeats no nonces when it leads
+	newest    int      // format of the log that it knows; 0: that of this version
 	disk      fullDisk
 	deaf      bool // it opens no packets of texts
 
@@ -94,7 +95,7 @@ func (s *site) config() Config {
 	}
 	return Config{
 		Servers: urls, NKey: s.servers.NKeyFile(), Node: s.name, Data: s.dir, Version: "test",
-		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: cmp.Or(s.pace, &fast),
+		Journal: s.journal, Accounts: s.accounts, Marks: s.marks, Flush: s.marks.Flush, Log: s.log.With("node", s.name), pace: cmp.Or(s.pace, &fast), newest: s.newest,
 	}
 }
 

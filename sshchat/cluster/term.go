@@ -10,6 +10,7 @@ type term struct {
 	epoch    uint64
 	node     string // empty: nobody
 	instance uint64
+	format   int // of the log
 	resigned bool
 	lasts    context.Context // ends with the term
 	end      context.CancelFunc
