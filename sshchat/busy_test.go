@@ -61,6 +61,7 @@ func (s *terminalOutput) wait(t *testing.T, text string) {
 type person struct {
 	t *testing.T
 	*ssh.Session
+	client *ssh.Client
 	keys   io.Writer
 	screen *terminalOutput
 }
@@ -68,11 +69,12 @@ type person struct {
 // openSession opens a session with that terminal.
 func (s *inside) openSession(term string) person {
 	s.t.Helper()
-	sess, err := s.dial().NewSession()
+	client := s.dial()
+	sess, err := client.NewSession()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := person{s.t, sess, nil, &terminalOutput{new: make(chan struct{}, 1)}}
+	p := person{s.t, sess, client, nil, &terminalOutput{new: make(chan struct{}, 1)}}
 	sess.Stdout = p.screen
 	if p.keys, err = sess.StdinPipe(); err != nil {
 		s.t.Fatal(err)
@@ -85,6 +87,13 @@ func (s *inside) openSession(term string) person {
 	}
 	p.screen.wait(s.t, "Welcome")
 	return p
+}
+
+// Wait returns how the session ended, and leaves as a client does whose only session it was: the server need not wait for that.
+func (p person) Wait() error {
+	err := p.Session.Wait()
+	p.client.Close()
+	return err
 }
 
 func (p person) types(text string) {
@@ -205,6 +214,7 @@ func TestClientThatIsCutOff(t *testing.T) {
 	p.screen.wait(t, "x")
 	p.Close()
 	store()
+	p.client.Close()
 	server.Shutdown(t.Context(), sshchat.Stops) // which waits for it
 	if n := server.Stats().Sessions; n > 0 {
 		t.Fatalf("%d sessions do not end", n)

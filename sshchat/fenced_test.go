@@ -36,7 +36,7 @@ func startFenced(t *testing.T) (*inside, *sharedLog) {
 	l := &sharedLog{}
 	limits := sshchat.DefaultLimits
 	limits.Penalties = false
-	return startInsideWith(t, limits, func(a userAccounts) command.Accounts { return a }, func(s *command.Services) { s.Fence = fence.New(l) }), l
+	return startInsideWith(t, limits, func(a userAccounts) command.Accounts { return a }, func(s *command.Services) { s.Fence = fence.New(l, 20*time.Millisecond) }), l
 }
 
 // While a server does not hear what others decide, it lets nobody in and does nothing, and goes on with both when it does.

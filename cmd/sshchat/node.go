@@ -421,7 +421,7 @@ func (n *node) equip(ctx context.Context, services *command.Services, local sign
 	if n != nil {
 		shared := local.share(ctx, services.Hub, n.log)
 		n.lastNotes = shared.appendNoted
-		services.Audit, services.Fence, services.Cluster = shared, fence.New(n), n
+		services.Audit, services.Fence, services.Cluster = shared, fence.New(n, fence.LookEvery), n
 		n.online = online.New(services.Hub, n.Others, n.log)
 	}
 }

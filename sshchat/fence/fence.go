@@ -27,10 +27,16 @@ type Log interface {
 }
 
 // Fence is that of one server. A nil Fence is that of a server which shares no log: it is never fenced.
-type Fence struct{ log Log }
+type Fence struct {
+	log  Log
+	look time.Duration
+}
 
-// New is the fence of a server that follows a log.
-func New(l Log) *Fence { return &Fence{l} }
+// LookEvery is how often Watch looks, in a server.
+const LookEvery = time.Second
+
+// New is the fence of a server that follows a log, which Watch looks at so often.
+func New(l Log, look time.Duration) *Fence { return &Fence{l, look} }
 
 // lookAgain is how often a wait looks whether it is over.
 const lookAgain = 50 * time.Millisecond
@@ -71,18 +77,15 @@ func (f *Fence) TurnsAway() bool { return f != nil && f.log.FencedFor() > TurnAw
 type Sessions interface {
 	Begins()                    // the fence, about which they are told
 	Ends()                      // the same
-	Lasts(fenced time.Duration) // so long that they are ended; called every second
+	Lasts(fenced time.Duration) // so long that they are ended; called each time that Watch looks
 }
-
-// lookEvery is how often Watch looks.
-const lookEvery = time.Second
 
 // Watch has sessions notice the fence, until ctx ends.
 func (f *Fence) Watch(ctx context.Context, all Sessions) {
 	if f == nil {
 		return
 	}
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(f.look)
 	defer tick.Stop()
 	said := false
 	for {

@@ -37,7 +37,7 @@ func TestWait(t *testing.T) {
 			t.Errorf("a server that shares no log: %v", err)
 		}
 		l := &log{}
-		f := New(l)
+		f := New(l, LookEvery)
 		began := time.Now()
 		if err := f.Wait(t.Context(), Login); !errors.Is(err, errFenced) || time.Since(began) != Login {
 			t.Errorf("fenced: %v after %v", err, time.Since(began))

@@ -119,6 +119,7 @@ func arrivalsProperty(t testing.TB, r *rapid.T) (short int) {
 	draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 	people := []chat.Name{bob, bob, carol, ann}
 	h := newHouse(t, 12+draw(140, "width"), 5+draw(25, "height"), []string{"xterm-256color", "linux", "vt100"}[draw(3, "term")])
+	defer h.release()
 	says := func() {
 		room := h.rooms[draw(4, "room")%3].Name
 		m := happened(room, chat.Say, people[draw(4, "who")], texttest.Scripts[draw(len(texttest.Scripts), "text")]+strings.Repeat(" word", draw(20, "words"))+[]string{"", "", " ann", "\nanother line"}[draw(4, "end")])

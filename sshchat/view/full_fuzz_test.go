@@ -39,6 +39,7 @@ func TestAttackDifferencesComeToTheWhole(t *testing.T) {
 		draw := func(n int, label string) int { return rapid.IntRange(0, n-1).Draw(r, label) }
 		terms := []string{"xterm-256color", "linux", "vt100", "tmux-256color"}
 		s := newStage(t, 10+draw(150, "width"), 3+draw(30, "height"), terms[draw(len(terms), "term")])
+		defer s.release()
 		rooms := []Room{{Name: chat.General, Topic: "topic", Unread: draw(3, "unread"), Mark: 1}, {Name: dev, Unread: 2, Mentions: 1}, {Name: text.Direct(ann, bob)}}
 		s.enter(rooms...)
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {

@@ -135,6 +135,7 @@ func TestTypedScripts(t *testing.T) {
 				m.Deliver(spansOf(said(chat.General, bob, s+" "+s)))
 				m.flush()
 			}
+			m.release()
 		}
 	}
 }

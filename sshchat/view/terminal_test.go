@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,7 +67,52 @@ func newTerminal(t testing.TB, width int) *terminal {
 	t.Helper()
 	p := NewPlain(Options{Me: ann, Width: width, Height: rowsOfScreen, Term: "dumb"})
 	width, _ = size(width, 0)
-	return &terminal{Plain: p, t: t, screen: vt.NewEmulator(width, rowsOfScreen), width: width}
+	m := &terminal{Plain: p, t: t, screen: newEmulator(width, rowsOfScreen), width: width}
+	t.Cleanup(m.release)
+	return m
+}
+
+// release gives back the screen of a terminal that is not used any more, before its test ends.
+func (m *terminal) release() {
+	reuse(m.screen)
+	m.screen = nil
+}
+
+// emulators are those that were given back. Each takes 4 MiB, which takes longer to make than most tests take.
+var emulators struct {
+	sync.Mutex
+	free []*vt.Emulator
+}
+
+// newEmulator is a terminal as one that was just started.
+func newEmulator(width, height int) *vt.Emulator {
+	emulators.Lock()
+	defer emulators.Unlock()
+	n := len(emulators.free)
+	if n == 0 {
+		return vt.NewEmulator(width, height)
+	}
+	e := emulators.free[n-1]
+	emulators.free = emulators.free[:n-1]
+	reset(e, width, height)
+	return e
+}
+
+// reset makes an emulator like a new one of that size.
+func reset(e *vt.Emulator, width, height int) {
+	e.Resize(width, height)
+	e.WriteString("\x1b[?1049l\x1bc") // its errors are those of a terminal that was closed
+}
+
+// reuse takes emulators, or nil, for newEmulator to return again.
+func reuse(all ...*vt.Emulator) {
+	emulators.Lock()
+	defer emulators.Unlock()
+	for _, e := range all {
+		if e != nil {
+			emulators.free = append(emulators.free, e)
+		}
+	}
 }
 
 func (m *terminal) resize(width int) {
