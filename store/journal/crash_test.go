@@ -207,7 +207,7 @@ func TestPowerCutBetweenDecisionsAndMessages(t *testing.T) {
 		}
 		return nil
 	}
-	points := powercut.Points(60, 2_000)
+	points := powercut.Points(25, 2_000)
 	for range points {
 		if err := once(false); err != nil {
 			t.Errorf("seed %d: %v", seed, err)

@@ -201,7 +201,7 @@ func lines(d *powercut.Disk, name string) (all [][]byte) {
 func TestReplicasAreEqual(t *testing.T) {
 	t.Parallel()
 	for _, window := range []int{0, 1} {
-		people, each, s := 16, 25, settings{rotate: 16 << 10, window: window}
+		people, each, s := 8, 25, settings{rotate: 16 << 10, window: window}
 		if powercut.Long() && window == 0 { // one message a window stores a head for each member with each message
 			people, each, s.rotate = 64, 1000, 1<<20
 		}

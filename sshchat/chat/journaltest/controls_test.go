@@ -346,6 +346,7 @@ func TestCasesFail(t *testing.T) {
 			} else {
 				t.Logf("%d: %.200s", len(complaints), complaints[0])
 			}
+			all = append(cases(), raceCases(Times(20, 500))...) // TestMemory has as many as it takes to find something
 			if complaints, _ := record(all[i].run, memory(c.hubs, c.leads, flaws{})); len(complaints) > 0 {
 				t.Errorf("without the flaw: %s", complaints)
 			}

@@ -111,7 +111,7 @@ func (w *world) crashAmid(round, after int) (seen, acked []line) {
 func batches(t testing.TB, maker Maker, o Options) {
 	w := newWorld(t, maker, o)
 	people := []*Person{w.alice, w.bob, w.carol, w.dave}
-	each := Times(10, 500)
+	each := Times(5, 500)
 	var said mark
 	var talking sync.WaitGroup
 	for i := range 8 {
@@ -174,7 +174,7 @@ func amongMessages(t testing.TB, maker Maker, o Options) {
 	for i := range 4 {
 		h := w.hub(i)
 		talking.Go(func() {
-			for k := range Times(12, 300) {
+			for k := range Times(8, 300) {
 				least, text := since.Load(), fmt.Sprintf("%d says %d", i, k)
 				seq, err := w.post(h, w.alice, w.dev, text)
 				if err != nil {

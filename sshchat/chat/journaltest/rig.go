@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,9 +92,16 @@ type testCase struct {
 	run  func(t testing.TB, maker Maker)
 }
 
-// Run runs all cases over rigs that maker makes, and each race so many times.
-func Run(t *testing.T, races int, maker Maker) {
-	for _, c := range append(cases(), raceCases(races)...) {
+// Run runs all cases over rigs that maker makes, or those that are named, and each race so many times.
+func Run(t *testing.T, races int, maker Maker, names ...string) {
+	all := append(cases(), raceCases(races)...)
+	if len(names) > 0 {
+		all = slices.DeleteFunc(all, func(c testCase) bool { return !slices.Contains(names, c.name) })
+		if len(all) != len(names) {
+			t.Fatalf("%d cases have these names: %q", len(all), names)
+		}
+	}
+	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(t, maker)

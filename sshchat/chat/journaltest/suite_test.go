@@ -175,7 +175,7 @@ func (r *memoryRig) Close() error {
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	races := Times(200, 1000)
+	races := Times(40, 1000)
 	t.Run("one hub", func(t *testing.T) { Run(t, races, memory(1, 1, flaws{})) })
 	t.Run("three hubs, one leads", func(t *testing.T) { Run(t, races, memory(3, 1, flaws{})) })
 	t.Run("three hubs, all lead", func(t *testing.T) { Run(t, races, memory(3, 3, flaws{})) })
