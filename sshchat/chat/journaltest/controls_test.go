@@ -338,7 +338,7 @@ func TestCasesFail(t *testing.T) {
 			all := append(cases(), raceCases(500)...)
 			i := slices.IndexFunc(all, func(one testCase) bool { return one.name == c.name })
 			complaints, skipped := record(all[i].run, memory(c.hubs, c.leads, c.flaws))
-			for try := 1; len(complaints) == 0 && !skipped && try < 5; try++ { // some need hubs to meet
+			for try := 1; len(complaints) == 0 && !skipped && try < 50; try++ { // some need hubs to meet, which depends on what else the machine does
 				complaints, skipped = record(all[i].run, memory(c.hubs, c.leads, c.flaws))
 			}
 			if len(complaints) == 0 || skipped {
