@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"os/exec"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/semver"
@@ -83,27 +85,58 @@ const maxFiles = 25
 // chatMayImport is what the core stands on besides the standard library: the tables of Unicode, for text.
 var chatMayImport = []string{"sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/wake", "golang.org/x/text/", "github.com/clipperhouse/uax29/", "github.com/clipperhouse/stringish"}
 
-func TestArrowsPointOneWay(t *testing.T) {
-	t.Parallel()
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{len .GoFiles}} {{join .Imports " "}}`, "sshchat/...").CombinedOutput()
+// goPackage is how many files besides tests a package has, and what they import.
+type goPackage struct {
+	files   int
+	imports []string
+}
+
+// packages are the packages of the module, and all but the standard library's that these stand on, by their paths.
+func packages(t *testing.T) map[string]goPackage {
+	t.Helper()
+	all, err := listPackages()
 	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, out)
+		t.Fatal(err)
 	}
-	seen := 0
+	return all
+}
+
+var listPackages = sync.OnceValues(func() (map[string]goPackage, error) {
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}} {{len .GoFiles}} {{join .Imports " "}}{{end}}`, "sshchat/...").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w\n%s", err, out)
+	}
+	all := make(map[string]goPackage)
 	for line := range strings.Lines(string(out)) {
 		words := strings.Fields(line)
-		allowed, known := arrows[words[0]]
+		files, err := strconv.Atoi(words[1])
+		if err != nil {
+			return nil, fmt.Errorf("go list: %q: %w", line, err)
+		}
+		all[words[0]] = goPackage{files, words[2:]}
+	}
+	return all, nil
+})
+
+func TestArrowsPointOneWay(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for path, p := range packages(t) {
+		if !strings.HasPrefix(path, "sshchat/") {
+			continue
+		}
+		allowed, known := arrows[path]
 		if !known {
-			t.Errorf("package %s is not in the picture", words[0])
+			t.Errorf("package %s is not in the picture", path)
 			continue
 		}
 		seen++
-		if files, err := strconv.Atoi(words[1]); err != nil || files > maxFiles {
-			t.Errorf("%s has %s files, %d at most; %v", words[0], words[1], maxFiles, err)
+		if p.files > maxFiles {
+			t.Errorf("%s has %d files, %d at most", path, p.files, maxFiles)
 		}
-		for _, imported := range words[2:] {
+		for _, imported := range p.imports {
 			if strings.HasPrefix(imported, "sshchat/") && !slices.Contains(allowed, imported) {
-				t.Errorf("%s must not import %s", words[0], imported)
+				t.Errorf("%s must not import %s", path, imported)
 			}
 		}
 	}
@@ -114,15 +147,22 @@ func TestArrowsPointOneWay(t *testing.T) {
 
 func TestChatIsPure(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}}{{end}}`, "sshchat/sshchat/chat").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, out)
-	}
-	for path := range strings.FieldsSeq(string(out)) {
+	all, core := packages(t), "sshchat/sshchat/chat"
+	stands := []string{core}
+	for i := 0; i < len(stands); i++ {
+		path := stands[i]
 		pure := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
-		if path != "sshchat/sshchat/chat" && !slices.ContainsFunc(chatMayImport, pure) {
+		if path != core && !slices.ContainsFunc(chatMayImport, pure) {
 			t.Errorf("chat stands on %s", path)
 		}
+		for _, imported := range all[path].imports {
+			if _, listed := all[imported]; listed && !slices.Contains(stands, imported) {
+				stands = append(stands, imported)
+			}
+		}
+	}
+	if len(stands) < 2 {
+		t.Errorf("of the packages that chat stands on only %v were seen", stands)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -24,10 +25,7 @@ func TestBotAnswersOnce(t *testing.T) {
 				"-o", "LogLevel=ERROR", "-p", s.port(), "bot@127.0.0.1"}
 		})
 	})
-	program := filepath.Join(t.TempDir(), "pingbot")
-	if out, err := exec.Command("go", "build", "-o", program, "../../examples/pingbot").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := exampleProgram(t, "pingbot")
 	t.Run("go", func(t *testing.T) {
 		t.Parallel()
 		answersOnce(t, func(s *testServer, key, state string) []string {
@@ -40,6 +38,29 @@ func TestBotAnswersOnce(t *testing.T) {
 		})
 	})
 }
+
+// exampleProgram returns a program of the examples in Go. They are built together, once.
+func exampleProgram(t *testing.T, name string) string {
+	t.Helper()
+	folder, err := builtExamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(folder, name)
+}
+
+// builtExamples makes a folder that TestMain removes.
+var builtExamples = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "sshchat-examples-")
+	if err != nil {
+		return "", err
+	}
+	removeAtEnd = append(removeAtEnd, folder)
+	if out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", folder, "../../examples/pingbot", "../../examples/hook").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the examples: %w\n%s", err, out)
+	}
+	return folder, nil
+})
 
 // answersOnce puts the bot of that command line through all it must stand.
 func answersOnce(t *testing.T, command func(s *testServer, key, state string) []string) {

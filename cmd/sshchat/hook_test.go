@@ -23,14 +23,10 @@ func TestAlertsReachARoom(t *testing.T) {
 	if _, _, code := s.login("hookbot", signerOf(t, key)).exec("say general hi", ""); code != 3 {
 		t.Errorf("with the bot's key #general is written to: %d", code)
 	}
-	folder := t.TempDir()
-	program, known := filepath.Join(folder, "hook"), filepath.Join(folder, "known")
+	program, known := exampleProgram(t, "hook"), filepath.Join(t.TempDir(), "known")
 	host := "[127.0.0.1]:" + s.port() + " " + readText(t, filepath.Join(s.data, "ssh_host_ed25519_key.pub"))
 	if err := os.WriteFile(known, []byte(host), 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", program, "../../examples/hook").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
 	}
 	hook, said := exec.Command(program, "-listen", "127.0.0.1:0", "-key", key, "-known", known, "-room", "#ci", "hookbot@"+s.addr), &logBuffer{}
 	hook.Stderr = said

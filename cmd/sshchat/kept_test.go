@@ -284,7 +284,11 @@ func TestKeptFoldersAreRead(t *testing.T) {
 			t.Parallel()
 			data, keys, opens := keptFolder(t, format)
 			before := filesOf(t, data)
-			readersOpen(t, data, keys, opens, "carol.age", "bot")
+			also := []string{"carol.age"}
+			if long {
+				also = append(also, "bot")
+			}
+			readersOpen(t, data, keys, opens, also...)
 			if after := filesOf(t, data); fmt.Sprint(after) != fmt.Sprint(before) {
 				t.Errorf("reading changed the folder: %v, and before %v", after, before)
 			}
@@ -349,7 +353,11 @@ func TestKeptFoldersAreUpgraded(t *testing.T) {
 				t.Errorf("it is upgraded once more:\n%s", s.log)
 			}
 			s.stop()
-			readersOpen(t, data, keys, opens, "alice")
+			if long { // TestAnotherLanguageReadsTheFile has the present format read so
+				readersOpen(t, data, keys, opens, "alice")
+			} else {
+				readersOpen(t, data, keys, opens)
+			}
 		})
 	}
 }

@@ -149,7 +149,7 @@ func TestOpenWithALockedKey(t *testing.T) {
 	t.Parallel()
 	const phrase = "quite a secret"
 	var keys, public []string
-	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "rsa", "-b", "2048", "-a", "1"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}} {
+	for _, args := range [][]string{{"-t", "ed25519", "-a", "4"}, {"-t", "rsa", "-b", "2048", "-a", "1"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}} {
 		key := keyFile(t, append(args, "-N", phrase)...)
 		keys, public = append(keys, key), append(public, readText(t, key+".pub"))
 		if err := os.Remove(key + ".pub"); err != nil {

@@ -14,7 +14,7 @@ import (
 // each says.
 func TestOneOrderForAll(t *testing.T) {
 	t.Parallel()
-	const people = 64
+	people := rounds(t, "SSHCHAT_PEOPLE", 32, 64)
 	each := rounds(t, "SSHCHAT_ORDER", 20, 20)
 	s := startProcess(t, "", "--max-registrations", "100")
 	key := writeKey(t) // p00's

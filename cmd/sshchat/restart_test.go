@@ -373,7 +373,7 @@ func TestRestartBesideFiftySessions(t *testing.T) {
 	s := startProcess(t, "")
 	boss := s.register("boss")
 	boss.must("claim " + s.claimCode())
-	people := make([]*user, 50)
+	people := make([]*user, rounds(t, "SSHCHAT_SESSIONS", 20, 50))
 	screens := make([]*openSession, len(people))
 	for i := range people {
 		people[i] = s.register(fmt.Sprintf("p%02d", i))

@@ -52,8 +52,15 @@ func TestMain(m *testing.M) {
 	if parallel { // tests mostly wait: for another process, or for a limit on time to end
 		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, folder := range removeAtEnd {
+		os.RemoveAll(folder)
+	}
+	os.Exit(code)
 }
+
+// removeAtEnd is the folders that tests share.
+var removeAtEnd []string
 
 // long is whether tests take all the time they want, as in .ci/run: more rounds of what is random, real attacks for as
 // long as they last, and a server that writes changes of accounts as seldom as people's do.

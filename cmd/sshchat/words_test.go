@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,19 +128,59 @@ func TestPlainEnglishControl(t *testing.T) {
 	}
 }
 
-var dialectPatterns = func() (all []*regexp.Regexp) {
+var dialectPatterns, dialectLiterals = func() (all []*regexp.Regexp, literals [][]string) {
 	for _, d := range dialect {
 		all = append(all, regexp.MustCompile(d.phrase))
+		parsed, err := syntax.Parse(d.phrase, syntax.Perl)
+		if err != nil {
+			panic(err)
+		}
+		literals = append(literals, literalsOf(parsed))
 	}
-	return all
+	return all, literals
 }()
+
+// literalsOf is texts, in lower case, one of which is in all that an expression matches: to look for them takes a hundredth of the
+// time. Without any it matches other texts, too.
+func literalsOf(re *syntax.Regexp) (literals []string) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return []string{strings.ToLower(string(re.Rune))}
+	case syntax.OpCapture, syntax.OpPlus:
+		return literalsOf(re.Sub[0])
+	case syntax.OpConcat: // the part whose shortest is longest
+		for _, sub := range re.Sub {
+			if found := literalsOf(sub); len(found) > 0 && (literals == nil || shortest(found) > shortest(literals)) {
+				literals = found
+			}
+		}
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			found := literalsOf(sub)
+			if len(found) == 0 {
+				return nil
+			}
+			literals = append(literals, found...)
+		}
+	}
+	return literals
+}
+
+func shortest(texts []string) int {
+	return len(slices.MinFunc(texts, func(a, b string) int { return len(a) - len(b) }))
+}
 
 // dialectIn lists the phrases found in a text, and what to write.
 func dialectIn(text string) (found []string) {
 	for _, good := range plain {
 		text = strings.ReplaceAll(text, good, "")
 	}
+	lower := strings.ToLower(text)
 	for i, pattern := range dialectPatterns {
+		within := func(literal string) bool { return strings.Contains(lower, literal) }
+		if literals := dialectLiterals[i]; literals != nil && !slices.ContainsFunc(literals, within) {
+			continue
+		}
 		for _, hit := range pattern.FindAllString(text, -1) {
 			line := lineOf(text, hit)
 			found = append(found, fmt.Sprintf("%q in %q: write %s", hit, line, dialect[i].write))
