@@ -281,9 +281,7 @@ func TestAttackFilesUsedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrapper := filepath.Join(t.TempDir(), "few-files")
-	if err := os.WriteFile(wrapper, []byte("#!/bin/sh\nulimit -n 64\nexec "+self+" \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, wrapper, "#!/bin/sh\nulimit -n 64\nexec "+self+" \"$@\"\n")
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip(err)
 	}

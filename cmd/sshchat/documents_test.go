@@ -100,6 +100,7 @@ func TestDocumentedCommandsWork(t *testing.T) {
 			t.Run(row[0], func(t *testing.T) {
 				t.Parallel()
 				r := newReader(t)
+				r.meets()
 				readers[i] = r
 				if i > 0 {
 					r.reads("README.md")
@@ -206,6 +207,7 @@ type reader struct {
 	last     map[string]string // what CODE, ID and FINGERPRINT stand for now
 }
 
+// newReader starts a server for somebody who has no account there.
 func newReader(t *testing.T) *reader {
 	r := &reader{
 		t: t, server: startServer(t, ""), home: t.TempDir(),
@@ -221,14 +223,6 @@ func newReader(t *testing.T) *reader {
 	r.write("bin/askpass", "#!/bin/sh\ncat \"$HOME/$(printf %s \"$1\" | sed -E 's/^\\(?([a-z]+)@.*/\\1/').password\"\n")
 	r.write(".ssh/config", "Host *\n  HostName 127.0.0.1\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"+
 		"  IdentityFile "+r.home+"/%r\nMatch user paula,quinn\n  PubkeyAuthentication no\nMatch user alice\n  ControlPath "+filepath.Join(r.home, master)+"\n")
-	for _, name := range []string{"mallory", "trudy", "bot"} {
-		r.key(name)
-		r.server.registerWith(t, name, filepath.Join(r.home, name)).pipe()
-	}
-	for _, name := range []string{"paula", "quinn"} {
-		r.write(name+".password", goodPassword+"\n")
-		r.server.registerByPassword(name)
-	}
 	r.key("alice")
 	for from, to := range map[string]string{"alice": ".ssh/id_ed25519", "alice.pub": ".ssh/id_ed25519.pub"} {
 		if err := os.Symlink(filepath.Join(r.home, from), filepath.Join(r.home, to)); err != nil {
@@ -238,15 +232,26 @@ func newReader(t *testing.T) *reader {
 	return r
 }
 
+// meets makes the accounts of others whom the documents name.
+func (r *reader) meets() {
+	r.t.Helper()
+	for _, name := range []string{"mallory", "trudy", "bot"} {
+		r.key(name)
+		r.server.registerWith(r.t, name, filepath.Join(r.home, name)).pipe()
+	}
+	for _, name := range []string{"paula", "quinn"} {
+		r.write(name+".password", goodPassword+"\n")
+		r.server.registerByPassword(name)
+	}
+}
+
 func (r *reader) write(name, text string) {
 	r.t.Helper()
 	path := filepath.Join(r.home, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-		r.t.Fatal(err)
-	}
+	writeProgram(r.t, path, text)
 }
 
 // key makes a key of that name, if there is none.

@@ -36,9 +36,7 @@ func faultyProgram(t *testing.T, inject string, files ...string) string {
 		only += " -P " + file
 	}
 	text := fmt.Sprintf("#!/bin/sh\nexec %s -D -f -qq -o /dev/null%s -e trace=%s -e inject=%s %s \"$@\"\n", strace, only, call, inject, self)
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, script, text)
 	return script
 }
 

@@ -195,23 +195,23 @@ func TestWordsForThoseTurnedAway(t *testing.T) {
 func TestWhoTakesTooLongToRegisterIsTold(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "", "--registration-grace-time", "3s")
-	o := s.login("slow", newSigner(t)).plain(80, 24)
-	o.sees("Create it? [y/N]")
-	o.sees("no account was created within 3 seconds. Please connect again.")
-	var exit *ssh.ExitError
-	if err := <-o.ended; !errors.As(err, &exit) || exit.ExitStatus() != 1 {
-		t.Errorf("the session ends with %v", err)
-	}
+	byKey := s.login("slow", newSigner(t)).plain(80, 24)
 	byPassword, err := s.dialAs("slower", ssh.Password("anything at all"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer byPassword.Close()
-	o = (&user{byPassword, t, s, "slower", nil}).plain(80, 24)
+	o := (&user{byPassword, t, s, "slower", nil}).plain(80, 24)
 	o.sees("Create it? [y/N]")
 	o.typeln("y")
 	o.sees("New password:")
 	o.sees("no account was created within 3 seconds")
+	byKey.sees("Create it? [y/N]")
+	byKey.sees("no account was created within 3 seconds. Please connect again.")
+	var exit *ssh.ExitError
+	if err := <-byKey.ended; !errors.As(err, &exit) || exit.ExitStatus() != 1 {
+		t.Errorf("the session ends with %v", err)
+	}
 }
 
 // A name that cannot be an account's is let in to be told so, by key and by password, and that costs its address nothing.

@@ -71,9 +71,7 @@ func asNobody(t *testing.T) (program, data string) {
 	copied, script := filepath.Join(dir, "sshchat"), filepath.Join(dir, "run")
 	copyFile(t, self, copied)
 	text := fmt.Sprintf("#!/bin/sh\nexec %s --reuid=%d --regid=%d --clear-groups %s \"$@\"\n", setpriv, nobody, nobody, copied)
-	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, script, text)
 	for _, path := range []string{dir, copied, script} {
 		if err := os.Chmod(path, 0o755); err != nil {
 			t.Fatal(err)
@@ -87,6 +85,8 @@ func asNobody(t *testing.T) (program, data string) {
 
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
+	syscall.ForkLock.RLock() // see writeProgram
+	defer syscall.ForkLock.RUnlock()
 	in, err := os.Open(from)
 	if err != nil {
 		t.Fatal(err)

@@ -451,9 +451,7 @@ func TestRestartWithADamagedProgram(t *testing.T) {
 	screen := boss.plain(80, 24)
 	screen.sees("Welcome")
 	damaged := filepath.Join(dir, "new")
-	if err := os.WriteFile(damaged, []byte("#!/bin/sh\necho 'unknown flag: --data' >&2\nexit 2\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, damaged, "#!/bin/sh\necho 'unknown flag: --data' >&2\nexit 2\n")
 	if err := os.Rename(damaged, program); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	parallel := true
 	flag.Visit(func(f *flag.Flag) { parallel = parallel && f.Name != "test.parallel" })
 	if parallel { // tests mostly wait: for another process, or for a limit on time to end
-		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
 	for _, folder := range removeAtEnd {
@@ -368,6 +368,17 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("no %s in %v", what, patience)
 		}
 		time.Sleep(pause)
+	}
+}
+
+// writeProgram writes a script that a test runs. Nothing is started meanwhile: a process that inherits the open file keeps it from
+// being run for as long ("text file busy", go.dev/issue/22315).
+func writeProgram(t testing.TB, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
 	}
 }
 
