@@ -61,8 +61,12 @@ func TestBackupWhilePeopleTalk(t *testing.T) {
 	if _, _, code := bob.exec("backup", ""); code != 3 {
 		t.Errorf("bob backs up: exit %d", code)
 	}
+	var before strings.Builder
 	for i := range 300 {
-		bob.must(fmt.Sprintf("say general before %d", i))
+		fmt.Fprintf(&before, "before %d\n", i)
+	}
+	if _, errs, code := bob.exec("say general -", before.String()); code != 0 {
+		t.Fatalf("exit %d, %s", code, errs)
 	}
 	var talk sync.WaitGroup
 	stop := make(chan struct{})
