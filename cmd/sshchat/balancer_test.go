@@ -414,6 +414,7 @@ func haproxyWith(t *testing.T, name string, edits ...[2]string) (v4, v6 string, 
 			return err == nil
 		})
 	}
+	waitFor(t, "HAProxy's own socket", func() bool { _, err := os.Stat(socket); return err == nil })
 	return v4, v6, func() string {
 		conn, err := net.Dial("unix", socket)
 		if err != nil {

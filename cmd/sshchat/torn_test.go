@@ -18,22 +18,21 @@ import (
 func TestJQMeetsNoTornFile(t *testing.T) {
 	t.Parallel()
 	jq := client(t, "jq")
-	wanted := int64(rounds(t, "SSHCHAT_READS", 20, 200))
-	rotate, keep := "256KiB", "1MiB"
+	wanted := int64(rounds(t, "SSHCHAT_READS", 10, 200))
+	rotate, keep, atOnce := "256KiB", "1MiB", 100
 	if many {
-		rotate, keep = "1MiB", "4MiB"
+		rotate, keep, atOnce = "1MiB", "4MiB", 500
 	}
 	s := startProcess(t, "", "--history-rotate", rotate, "--history-keep", keep)
 	path := filepath.Join(s.data, "message_history.json")
 	s.register("alice").must("say general the first")
-	const atOnce = 500
 	var reads, torn, records, said atomic.Int64
 	var working sync.WaitGroup
 	for i := range 4 {
 		u := s.register(fmt.Sprintf("sender%d", i))
 		working.Go(func() {
 			for reads.Load() < wanted || !strings.Contains(s.log.String(), "history: rotated") {
-				said.Add(atOnce)
+				said.Add(int64(atOnce))
 				if _, errs, code := u.exec("say general -", strings.Repeat("a line of what is said at full speed\n", atOnce)); code != 0 {
 					t.Errorf("say: exit %d, %s", code, errs)
 					return
