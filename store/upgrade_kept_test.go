@@ -56,7 +56,7 @@ func TestKeptFolderSurvivesPowerCuts(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 16))
 	before, was := keptDisk(t)
 	half := 0
-	for range powercut.Points(100, 2_000) {
+	for range powercut.Points(40, 2_000) {
 		d := before.Clone()
 		d.FailFrom(1+r.IntN(90), errors.New("the power is gone"))
 		_, err := Upgrade(d, "data", realFiles(d)...)

@@ -150,7 +150,7 @@ func TestUpgradeSurvivesPowerCuts(t *testing.T) {
 	before := oldDisk(t)
 	tried := 0
 	wrong := func(lies bool) (why []string) {
-		for range powercut.Points(1_000, 10_000) {
+		for range powercut.Points(250, 10_000) {
 			d := before.Clone()
 			for range 1 + r.IntN(3) { // and once more while it is being finished
 				d.Lie(lies)

@@ -13,6 +13,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/store/changes"
 	"sshchat/store/durable"
+	"sshchat/store/durable/powercut"
 )
 
 var errCrash = errors.New("crashed")
@@ -92,8 +93,8 @@ func TestKilledWhileCreating(t *testing.T) {
 	if dir := os.Getenv("SSHCHAT_TEST_CREATE_IN"); dir != "" {
 		createUntilKilled(t, dir, os.Getenv("SSHCHAT_TEST_LIE") != "")
 	}
-	for round := range 5 {
-		if lost := lostByKill(t, 10*round+1); len(lost) > 0 {
+	for round := range powercut.Points(2, 5) {
+		if lost := lostByKill(t, 20*round+1); len(lost) > 0 {
 			t.Errorf("round %d: acknowledged and lost: %v", round, lost)
 		}
 	}

@@ -187,7 +187,7 @@ func TestPowerCut(t *testing.T) {
 	powercut.Start(t)
 	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 21))
-	points := powercut.Points(30, 3_400)
+	points := powercut.Points(15, 3_400)
 	edits, unknown := 0, 0
 	try := func(lies bool) error {
 		d := powercut.New()
@@ -289,7 +289,7 @@ func (s *tale) differsByEdit(is, base, edited *chat.State) error {
 	return first
 }
 
-// Whichever operation fails (every fourth, unless all are asked for), once or from then on: what was acknowledged stays, what failed has not happened, and a healthy disk
+// Whichever operation fails (every eighth, unless all are asked for), once or from then on: what was acknowledged stays, what failed has not happened, and a healthy disk
 // is written to again, unless a sync of the log has failed.
 func TestEveryOperationOfAStoreFails(t *testing.T) {
 	powercut.Start(t)
@@ -297,7 +297,7 @@ func TestEveryOperationOfAStoreFails(t *testing.T) {
 	for _, failure := range []error{syscall.EIO, syscall.ENOSPC} {
 		for _, forever := range []bool{false, true} {
 			run++
-			for at := powercut.Points(run, 1); ; at += powercut.Points(4, 1) {
+			for at := powercut.Points(run+rand.IntN(4), 1); ; at += powercut.Points(8, 1) {
 				d := powercut.New()
 				u, err := openSimulated(d)
 				if err != nil {

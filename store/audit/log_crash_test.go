@@ -71,7 +71,7 @@ func TestLogLosesNothingInAPowerCut(t *testing.T) {
 		}
 		return n
 	}
-	points := powercut.Points(2_000, 10_000)
+	points := powercut.Points(600, 10_000)
 	lost(false, points)
 	t.Logf("figure: crash points of the audit log tried %d, from seed %d, acts lost 0", tried, seed)
 	if lost(true, points/10) == 0 {
@@ -102,7 +102,7 @@ func TestPowerCutAmongWhatIsNoted(t *testing.T) {
 	seed := powercut.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 4))
 	tried := 0
-	for range powercut.Points(2_000, 10_000) {
+	for range powercut.Points(600, 10_000) {
 		d := powercut.New()
 		d.FailFrom(1+r.IntN(80), errors.New("the power is gone"))
 		known := 0

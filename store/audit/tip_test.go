@@ -196,10 +196,10 @@ func TestTipRaisesNoAlarmAfterAPowerCut(t *testing.T) {
 		}
 		return n
 	}
-	if n := alarms(false, powercut.Points(300, 3000)); n > 0 {
+	if n := alarms(false, powercut.Points(100, 3000)); n > 0 {
 		t.Errorf("%d alarms", n)
 	}
-	if alarms(true, 300) == 0 {
+	if alarms(true, 100) == 0 {
 		t.Error("control: no alarm either where syncs do nothing")
 	}
 }

@@ -160,7 +160,7 @@ const crashPoints, cutsEach, cutsAtOnce = 10_000, 4, 25
 
 func TestNothingAcknowledgedIsLostInAPowerCut(t *testing.T) {
 	powercut.Start(t)
-	seeds := uint64(powercut.Points(crashPoints/10, crashPoints) / cutsEach / cutsAtOnce)
+	seeds := uint64(powercut.Points(crashPoints/25, crashPoints) / cutsEach / cutsAtOnce)
 	first := powercut.Seed(t)
 	for seed := first; seed < first+seeds; seed++ {
 		if lost := lostAfterCut(t, seed, false); lost > 0 {
@@ -183,10 +183,10 @@ func TestEveryOperationOfTheHistoryFails(t *testing.T) {
 	powercut.Start(t)
 	seed := powercut.Seed(t)
 	failOperation(t, 0, nil, false)
-	indices, step := 0, powercut.Points(7, 1)
+	indices, step := 0, powercut.Points(17, 1)
 	for i, failure := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		for j, forever := range []bool{false, true} {
-			for at := 1 + (int(seed%7)+3*i+5*j)%step; failOperation(t, at, failure, forever); at += step {
+			for at := 1 + (int(seed%17)+3*i+5*j)%step; failOperation(t, at, failure, forever); at += step {
 				indices++
 			}
 		}
@@ -382,7 +382,7 @@ func TestFlippedBits(t *testing.T) {
 	powercut.Start(t)
 	p, whole, from, _, _ := tornFile(t)
 	refused, repaired := 0, 0
-	step := int64(powercut.Points(37, 1))
+	step := int64(powercut.Points(73, 1))
 	for at := rand.Int64N(step); at < int64(len(whole)); at += step {
 		if at > from+3*pageSize && at < int64(len(whole))-10 {
 			at = int64(len(whole)) - 10 // blanks, all alike

@@ -98,10 +98,10 @@ func rotateUntilCut(t *testing.T, failAt int, r *rand.Rand, lies bool) (lost, ro
 
 func TestPowerIsCutInEveryStepOfARotation(t *testing.T) {
 	powercut.Start(t)
-	first, step := powercut.Seed(t), powercut.Points(5, 1)
+	first, step, seeds := powercut.Seed(t), powercut.Points(7, 1), uint64(powercut.Points(2, 4))
 	most := 0
-	for failAt := 1 + int(first)%step; failAt <= 150; failAt += step {
-		for seed := range uint64(4) {
+	for failAt := 1 + int(first%uint64(step)); failAt <= 150; failAt += step {
+		for seed := range seeds {
 			lost, rotations := rotateUntilCut(t, failAt, rand.New(rand.NewPCG(first+seed, uint64(failAt))), false)
 			if lost > 0 {
 				t.Fatalf("operation %d, seed %d: %d acknowledged messages are gone", failAt, first+seed, lost)

@@ -411,7 +411,7 @@ func TestReadersWhileItRotates(t *testing.T) {
 			}
 		})
 	}
-	p.sayMany(alice, powercut.Points(120, 400))
+	p.sayMany(alice, powercut.Points(60, 400))
 	close(done)
 	readers.Wait()
 	if p.h.archived < 5 {

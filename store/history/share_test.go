@@ -200,7 +200,7 @@ func reseal(line []byte) []byte {
 // is shared. The control is a disk whose syncs do nothing.
 func TestSharedPastSurvivesPowerCuts(t *testing.T) {
 	powercut.Start(t)
-	seed, cuts := powercut.Seed(t), powercut.Points(40, 300)
+	seed, cuts := powercut.Seed(t), powercut.Points(20, 300)
 	r := rand.New(rand.NewPCG(seed, 5))
 	first, second := ageReader(t, "alice"), ageReader(t, "alice")
 	shared := 0
