@@ -322,8 +322,8 @@ func TestReplicasAreEqual(t *testing.T) {
 		window          int
 		rotate          int64
 	}{
-		{"default windows", 64, powercut.Points(30, 1000), 0, int64(powercut.Points(24<<10, long))},
-		{"windows of 1", 12, powercut.Points(20, 400), 1, int64(powercut.Points(24<<10, long))},
+		{"default windows", 64, powercut.Points(20, 1000), 0, int64(powercut.Points(16<<10, long))},
+		{"windows of 1", 12, powercut.Points(14, 400), 1, int64(powercut.Points(16<<10, long))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -165,15 +165,16 @@ func TestShareManyWindows(t *testing.T) {
 	p := newPlace(t, first)
 	p.opt.Window = 1
 	p.open()
-	p.sayMany(first, 2*shareBatch+3)
+	said := powercut.Points(1, 2)*shareBatch + 3
+	p.sayMany(first, said)
 	p.mu.Lock()
 	p.keys[first.name] = append(p.keys[first.name], second.to)
 	p.mu.Unlock()
-	p.share(first, 2*shareBatch+3, 0)
-	if got := len(p.allTexts(second)); got != 2*shareBatch+3 {
+	p.share(first, said, 0)
+	if got := len(p.allTexts(second)); got != said {
 		t.Errorf("%d messages open", got)
 	}
-	if records, want := p.h.segment.n, uint64(4*(2*shareBatch+3)); records != want {
+	if records, want := p.h.segment.n, uint64(4*said); records != want {
 		t.Errorf("%d records, want %d", records, want)
 	}
 	if err := p.h.Close(); err != nil {
