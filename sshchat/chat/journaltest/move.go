@@ -51,7 +51,7 @@ type talk struct {
 func (w *world) moveAmid(rig Mover, crashes bool) {
 	hubs := len(rig.Hubs())
 	said, lead := talk{answers: make(map[string]error), hubs: make(map[string]int)}, 0
-	for round := range Times(5, 60) { // a log in memory has 4 096 messages: 68 rounds
+	for round := range Times(4, 60) { // a log in memory has 4 096 messages: 68 rounds
 		progress := make(chan struct{}, 1000)
 		asking := w.talks(&said, round, progress)
 		for range hubs { // some are on their way

@@ -116,7 +116,7 @@ func (s snapshot) equal(o snapshot) bool {
 // not, and what was neither is there once or not at all.
 func crashes(t testing.TB, maker Maker) {
 	w := newWorld(t, maker, Options{})
-	for round := range Times(4, 40) {
+	for round := range Times(2, 40) {
 		var mu sync.Mutex
 		var talking sync.WaitGroup
 		answers := map[string]error{}

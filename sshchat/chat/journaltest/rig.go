@@ -92,14 +92,18 @@ type testCase struct {
 	run  func(t testing.TB, maker Maker)
 }
 
-// Run runs all cases over rigs that maker makes, or those that are named, and each race so many times.
+// Run runs all cases over rigs that maker makes, or those that are named, and each race so many times. All races share a rig unless proofs
+// of full length are asked for, or some are named.
 func Run(t *testing.T, races int, maker Maker, names ...string) {
 	all := append(cases(), raceCases(races)...)
-	if len(names) > 0 {
+	switch {
+	case len(names) > 0:
 		all = slices.DeleteFunc(all, func(c testCase) bool { return !slices.Contains(names, c.name) })
 		if len(all) != len(names) {
 			t.Fatalf("%d cases have these names: %q", len(all), names)
 		}
+	case !Long():
+		all = append(cases(), allRaces(races))
 	}
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
