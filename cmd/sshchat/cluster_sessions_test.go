@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -239,14 +240,17 @@ func TestAttackBannedOnAnotherNode(t *testing.T) {
 	t.Parallel()
 	row := attack.On(t, attack.Nodes, "go on typing and logging in on other nodes after I was banned on one")
 	servers := natstest.StartOne(t)
-	c := startCluster(t, servers, 3)
+	folders := []string{filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")}
+	c := makeCluster(t, servers, servers.MonitorURLs(), folders)
 	link := servers.NewLink(t, 0)
-	for i := 1; i < 3; i++ {
-		c.nodes[i].stop()
+	c.nodes = []*testServer{c.start(folders[0], 1), nil, nil} // which leads
+	starts := []func() *testServer{
+		func() *testServer { return c.startAt(folders[1], 2, link.URL()) },
+		func() *testServer {
+			return startProcess(t, folders[2], append([]string{"--node", "n3"}, c.flags...)...)
+		},
 	}
-	flags := append([]string{"--node", "n2", "--cluster", link.URL()}, c.flags[2:]...)
-	c.nodes[1] = startServer(t, c.nodes[1].data, flags...)
-	c.nodes[2] = startProcess(t, c.nodes[2].data, append([]string{"--node", "n3"}, c.flags...)...)
+	atOnce(t, len(starts), func(i int) { c.nodes[i+1] = starts[i]() })
 	n1, n2, n3 := c.nodes[0], c.nodes[1], c.nodes[2]
 	alice, bob := n1.register("alice"), n3.register("bob")
 	alice.must("claim " + n1.claimCode())

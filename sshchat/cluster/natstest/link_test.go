@@ -87,11 +87,18 @@ func TestLinkConnections(t *testing.T) {
 	}
 }
 
-// A server that is cut off from the others stores nothing, and they go on without it; a message takes the way that the
-// links leave, and no other.
+// The links between servers: each part leaves them healed.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	c := Start(t, Routes())
+	t.Run("one direction is cut", func(t *testing.T) { cuts(t, c) })
+	c.waitTogether(t)
+	t.Run("a server is isolated", func(t *testing.T) { isolates(t, c) })
+}
+
+// A server that is cut off from the others stores nothing, and they go on without it; a message takes the way that the
+// links leave, and no other.
+func isolates(t *testing.T, c *Cluster) {
 	makeStream(t, c, c.Connect(t, 0))
 	leader := c.WaitLeader(t, "SSHCHAT")
 	alone, others := c.Connect(t, leader), c.Connect(t, (leader+1)%3)
@@ -116,9 +123,7 @@ func interested(t *testing.T, nc *nats.Conn, subject string, other *nats.Conn) {
 }
 
 // One direction between two servers is cut.
-func TestCutRoute(t *testing.T) {
-	t.Parallel()
-	c := Start(t, Routes())
+func cuts(t *testing.T, c *Cluster) {
 	zero, one := c.Connect(t, 0), c.Connect(t, 1)
 	atZero, atOne := subscribe(t, zero, "sshchat.alive"), subscribe(t, one, "sshchat.alive")
 	interested(t, zero, "sshchat.node.zero", one)
