@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	parallel := true
 	flag.Visit(func(f *flag.Flag) { parallel = parallel && f.Name != "test.parallel" })
 	if parallel { // tests mostly wait: for another process, or for a limit on time to end
-		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
 	for _, folder := range removeAtEnd {
