@@ -504,7 +504,7 @@ func allocated(f func()) uint64 {
 // Of an archive no more than a few lines is in memory: all that is allocated to read one of 8 MiB, also what was let go
 // of again. The control reads it whole. Not parallel: it counts what the process allocates.
 func TestReadingTakesTheMemoryOfAFewLines(t *testing.T) {
-	const mib = 8
+	const mib = 4
 	a, d := bigLog(t, mib, 4000)
 	longest := 0
 	d.set(func(_ string, b []byte) { longest = max(longest, len(b)) }, nil)
