@@ -168,6 +168,7 @@ func TestAttackTakenOnSeveralNodesAtOnce(t *testing.T) {
 		}
 	}
 	hash := invite("control", 2)
+	r.settled(t)
 	if done, _ := r.atOnce(t, join("x1", hash), join("x2", hash), join("x3", hash)); done != 2 {
 		t.Errorf("the control: an invite with two uses is used %d times", done)
 	}
