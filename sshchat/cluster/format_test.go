@@ -120,7 +120,7 @@ func TestNewerFormatOfOthers(t *testing.T) {
 		t.Errorf("the old node ended with %v", err)
 	}
 	old.ended <- nil // for who closes it
-	c.pause() // which waits for the answers of all, also on the old node
+	c.pause()        // which waits for the answers of all, also on the old node
 	late, _ := text.ParseText("late")
 	if _, err := old.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, late); err == nil {
 		t.Error("something is said on the old node")
