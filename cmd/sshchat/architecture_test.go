@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"sshchat/sshchat/command/keylist":  {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
 	"sshchat/sshchat/command/printed":  {"sshchat/sshchat/chat"},
 	"sshchat/sshchat/view/alert":       {"sshchat/sshchat/chat", "sshchat/sshchat/text"},
-	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/markup/code", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
+	"sshchat/sshchat/view":             {"sshchat/sshchat/chat", "sshchat/sshchat/text", "sshchat/sshchat/view/alert", "sshchat/sshchat/view/editor", "sshchat/sshchat/view/keys", "sshchat/sshchat/view/markup", "sshchat/sshchat/view/markup/code", "sshchat/sshchat/view/output", "sshchat/sshchat/view/theme"},
 	"sshchat/sshchat/view/editor":      {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/keys":        {"sshchat/sshchat/text"},
 	"sshchat/sshchat/view/markup":      {"sshchat/sshchat/emoji", "sshchat/sshchat/view/theme"},

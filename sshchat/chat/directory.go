@@ -2,6 +2,7 @@ package chat
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -234,11 +235,10 @@ func (h *directory) Members(me Name, name RoomName) ([]Presence, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	people := make([]Presence, 0, len(r.members))
-	for n := range r.members {
+	for _, n := range slices.SortedFunc(maps.Keys(r.members), Name.Compare) {
 		p := h.people[n]
 		people = append(people, Presence{Name: n, Online: p != nil && p.online(), Away: p != nil && p.away().Away})
 	}
-	lists.Sort(people, func(a, b Presence) int { return a.Name.Compare(b.Name) })
 	return people, nil
 }
 

@@ -1,9 +1,9 @@
 package chat
 
 import (
+	"maps"
+	"slices"
 	"sync"
-
-	"sshchat/sshchat/lists"
 )
 
 // Inbox is what one session's person has not read, room by room. It belongs to one goroutine. What the person reads in it
@@ -256,7 +256,8 @@ func (b *Inbox) Rooms() []InboxRoom {
 // List lists all the person's rooms as they stand, in the order they are shown in.
 func (b *Inbox) List() []InboxRoom {
 	rooms := make([]InboxRoom, 0, len(b.rooms))
-	for name, p := range b.rooms {
+	for _, name := range slices.SortedFunc(maps.Keys(b.rooms), compareRooms) {
+		p := b.rooms[name]
 		info, err := b.hub.Room(b.me, name)
 		if err != nil {
 			continue // the news that the person has left is on its way
@@ -270,7 +271,6 @@ func (b *Inbox) List() []InboxRoom {
 		}
 		rooms = append(rooms, r)
 	}
-	lists.Sort(rooms, func(x, y InboxRoom) int { return compareRooms(x.Name, y.Name) })
 	return rooms
 }
 

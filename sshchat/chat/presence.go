@@ -460,14 +460,15 @@ func (r *Room) makeRoster(state *State, people map[Name]*person) *Roster {
 		}
 	}
 	is := &Roster{Online: len(online), Away: len(away), Offline: len(offline)}
-	add := func(group []Name, are Presence) {
-		room := rosterNames - len(is.People)
-		if room == 0 {
+	add := func(group []Name, p Presence) {
+		left := rosterNames - len(is.People)
+		if left == 0 {
 			return
 		}
 		slices.SortFunc(group, Name.Compare)
-		for _, are.Name = range group[:min(room, len(group))] {
-			is.People = append(is.People, are)
+		for _, n := range group[:min(left, len(group))] {
+			p.Name = n
+			is.People = append(is.People, p)
 		}
 	}
 	add(online, Presence{Online: true})

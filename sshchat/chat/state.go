@@ -2,11 +2,10 @@ package chat
 
 import (
 	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
-
-	"sshchat/sshchat/lists"
 )
 
 // State is all that was decided: accounts, rooms and who is in them, bans, mutes, invites, the allowlist. It is one
@@ -112,10 +111,9 @@ func (s *State) Room(name RoomName) (RoomState, bool) {
 // Rooms lists the rooms but for direct ones, #general first, then by name. Last is 0: it is the journal's to know.
 func (s *State) Rooms() []RoomState {
 	rooms := make([]RoomState, 0, len(s.rooms))
-	for _, r := range s.rooms {
-		rooms = append(rooms, *r)
+	for _, name := range slices.SortedFunc(maps.Keys(s.rooms), compareRooms) {
+		rooms = append(rooms, *s.rooms[name])
 	}
-	lists.Sort(rooms, func(a, b RoomState) int { return compareRooms(a.Name, b.Name) })
 	return rooms
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/clipperhouse/displaywidth"
 
 	"sshchat/sshchat/chat"
-	"sshchat/sshchat/lists"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view/theme"
 )
@@ -467,9 +466,13 @@ func (s *roomNumbers) arrange(rooms []Room) []Room {
 			*s = append(*s, r.Name)
 		}
 	}
-	rooms = slices.Clone(rooms)
-	lists.Sort(rooms, func(a, b Room) int { return s.number(a.Name) - s.number(b.Name) })
-	return rooms
+	arranged := make([]Room, 0, len(rooms))
+	for _, name := range *s {
+		if i := slices.IndexFunc(rooms, func(r Room) bool { return r.Name == name }); i >= 0 {
+			arranged = append(arranged, rooms[i])
+		}
+	}
+	return arranged
 }
 
 // number is the number of a room; 0 if it has none.
