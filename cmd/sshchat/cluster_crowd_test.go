@@ -465,9 +465,7 @@ func (c *crowd) misorders(numbers map[string]uint64) (faults []string) {
 		if s.stored {
 			a.Answered = s.got
 		}
-		if a.Place > 0 {
-			appends = append(appends, a)
-		}
+		appends = append(appends, a)
 	}
 	if err := logtest.Check(appends); err != nil {
 		faults = append(faults, err.Error())

@@ -117,6 +117,9 @@ var ErrNotListed = errors.New("this node is not part of the chat yet")
 // ErrLeft is wrapped where the chat has left the cluster: no node follows the log any more.
 var ErrLeft = errors.New("the chat has left this cluster")
 
+// ends reports whether a node follows the log no further, though nothing is wrong with it.
+func ends(err error) bool { return errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) }
+
 // BrokenError is why a node takes nothing more from the log: a message does not follow from what the node has.
 type BrokenError struct {
 	Seq uint64 // the message of the stream
@@ -124,7 +127,7 @@ type BrokenError struct {
 }
 
 func (b *BrokenError) Error() string {
-	if errors.Is(b.Err, ErrLeft) || errors.Is(b.Err, ErrNewer) {
+	if ends(b.Err) {
 		return b.Err.Error()
 	}
 	return fmt.Sprintf("the log is broken: message %d of the stream does not follow from what this node has: %v", b.Seq, b.Err)
@@ -283,7 +286,7 @@ func (n *Node) Run(ctx context.Context) error {
 	go n.nodes.tell(background, n)
 	err := n.follow(ctx)
 	broken := (*BrokenError)(nil)
-	if errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) {
+	if ends(err) {
 		broken = &BrokenError{n.position().Seq, err}
 	}
 	if broken != nil || errors.As(err, &broken) {

@@ -73,10 +73,9 @@ func (r *recollection) take(s stored) error {
 		return nil
 	case err != nil:
 		return &BrokenError{s.seq, err}
-	case e.Kind == epoch:
-		n.terms.set(term{epoch: e.Epoch, node: e.By, instance: e.Instance})
-	case e.Kind == resign, e.Kind == genesis: // nobody leads: there is nobody to wait for
-		n.terms.set(term{epoch: e.Epoch, resigned: true})
+	}
+	if t, says := termAfter(e); says {
+		n.terms.set(t)
 	}
 	if s.at.Before(r.since) {
 		return nil
@@ -144,7 +143,7 @@ func (n *Node) follow(ctx context.Context) error {
 		if err == nil && n.terms.leader().resigned && !n.leads.Load() && n.nodes.skew().Abs() <= maxSkew {
 			err = n.campaign(ctx)
 		}
-		if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) {
+		if broken := (*BrokenError)(nil); errors.As(err, &broken) || ends(err) {
 			return err
 		}
 		if said := complaint(err); said != complained && (said != "" || err == nil) {
@@ -281,7 +280,7 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 		return nil, &BrokenError{s.seq, fmt.Errorf("it was published after another message %d than the one that is here", n.at.Seq)}
 	}
 	if err := n.c.refuses(e.Format, e.Version); err != nil {
-		return nil, err // the position stays before it: an upgraded node goes on here
+		return nil, err // the position stays before it: an upgraded node continues here
 	}
 	var b *chat.Batch
 	parts := collect(n.partial, e)
@@ -335,7 +334,8 @@ func (n *Node) turn(e *entry) error {
 	switch e.Kind {
 	case epoch:
 		n.at.Epoch, n.at.LogFormat, n.partial = e.Epoch, max(e.Format, n.at.LogFormat), nil
-		t := term{epoch: e.Epoch, node: e.By, instance: e.Instance, format: max(n.at.LogFormat, 1)}
+		t, _ := termAfter(e)
+		t.format = max(n.at.LogFormat, 1)
 		if t.instance == n.instance && n.hub.Load() != nil {
 			n.lead(t)
 			return nil
@@ -348,7 +348,8 @@ func (n *Node) turn(e *entry) error {
 		}
 	case resign:
 		n.deposed()
-		n.terms.set(term{epoch: e.Epoch, resigned: true})
+		t, _ := termAfter(e)
+		n.terms.set(t)
 	case left:
 		return fmt.Errorf("%w: it goes on in the folder of node %s", ErrLeft, e.By)
 	}

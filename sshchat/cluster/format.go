@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// logFormat is the newest format of the log that this version knows, and it knows those before it. What an older version would refuse or take
-// otherwise needs a new one: kinds of messages, and of what is in batches. The leader writes it once all nodes that run know it, and names
+// logFormat is the newest format of the log that this version knows, and it knows those before it. What an older version would refuse or
+// misread needs a new one: kinds of messages, and of what is in batches. The leader writes it once all nodes that run know it, and names
 // it where an epoch begins. Versions before 2 do not name any.
 const logFormat = 1
 
@@ -30,7 +30,7 @@ func (c *Config) refuses(format int, by string) error {
 
 // writes is the format in which this node would write the log: the newest that all nodes know that run, and never an older one than before.
 func writes(n *Node, before int) int {
-	return max(before, n.nodes.know(&n.c), 1)
+	return max(before, n.nodes.know(&n.c))
 }
 
 // know is the newest format that all nodes know that run, with this one; 1 until this node has listened for so long that it knows who runs.

@@ -31,8 +31,8 @@ func (r *rig) inFormat(t *testing.T, format int, sites ...*site) {
 	}
 }
 
-// A newer format is written only once all nodes that run know it; from then on one that does not know it stops where it begins, says so,
-// and goes on there with a newer version.
+// A newer format is written only once all running nodes know it. From then on a node that does not know it stops where it begins and
+// reports why; with a newer version it continues there.
 func TestNewerFormat(t *testing.T) {
 	t.Parallel()
 	servers := natstest.StartOne(t)
@@ -45,7 +45,7 @@ func TestNewerFormat(t *testing.T) {
 	}
 	c := r.talk(t, 3, 5*time.Millisecond)
 	c.more(20)
-	for _, s := range []*site{new1, new2} { // whoever leads knows who runs
+	for _, s := range []*site{new1, new2} { // either of them may lead, and has heard the old one
 		for time.Since(s.node.nodes.began) < aliveFor || s.node.nodes.know(&s.node.c) != 1 {
 			time.Sleep(5 * time.Millisecond)
 		}
@@ -119,7 +119,7 @@ func TestNewerFormatOfOthers(t *testing.T) {
 	if err := <-old.ended; !errors.Is(err, ErrNewer) || !strings.HasPrefix(err.Error(), "upgrade this node: ") {
 		t.Errorf("the old node ended with %v", err)
 	}
-	old.ended <- nil // for who closes it
+	old.ended <- nil // which Close waits for
 	c.pause()        // which waits for the answers of all, also on the old node
 	late, _ := text.ParseText("late")
 	if _, err := old.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, late); err == nil {

@@ -272,10 +272,10 @@ func (l *nodes) checkClock(n *Node) {
 // next epoch goes on.
 func (l *nodes) yields(n *Node) bool {
 	format := n.terms.leader().format
-	wrong := l.skew().Abs() > maxSkew || writes(n, format) > format
+	due := l.skew().Abs() > maxSkew || writes(n, format) > format
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return wrong && time.Since(l.yielded) > yieldEvery
+	return due && time.Since(l.yielded) > yieldEvery
 }
 
 // hasYielded notes that it has.

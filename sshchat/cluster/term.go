@@ -21,6 +21,17 @@ func (t term) same(u term) bool {
 	return t.epoch == u.epoch && t.node == u.node && t.instance == u.instance && t.resigned == u.resigned
 }
 
+// termAfter is who leads after a message. Most say nothing of that.
+func termAfter(e *entry) (t term, says bool) {
+	switch e.Kind {
+	case epoch:
+		return term{epoch: e.Epoch, node: e.By, instance: e.Instance}, true
+	case resign, genesis: // nobody leads: there is nobody to wait for
+		return term{epoch: e.Epoch, resigned: true}, true
+	}
+	return term{}, false
+}
+
 // terms are who leads, one after the other.
 type terms struct {
 	mu  sync.Mutex

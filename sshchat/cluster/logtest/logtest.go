@@ -12,12 +12,12 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Append is something that was asked to be stored, and is.
+// Append is something that was asked to be stored.
 type Append struct {
 	What     string
 	Asked    time.Time
 	Answered time.Time // zero: it was not acknowledged, and took place at any time
-	Place    uint64    // where it is stored; of two, the lower one is earlier
+	Place    uint64    // where it is stored; of two, the lower one is earlier. 0: it is not stored, and Check passes it over
 }
 
 // segment is how many appends porcupine looks at at once. What it needs grows with the square: 2 MB for these.
@@ -25,7 +25,8 @@ const segment = 4096
 
 // Check returns an error if two are in one place, or if one was acknowledged before another was asked for that is in a lower place.
 func Check(appends []Append) error {
-	all := slices.SortedFunc(slices.Values(appends), func(a, b Append) int { return cmp.Compare(a.Place, b.Place) })
+	all := slices.DeleteFunc(slices.Clone(appends), func(a Append) bool { return a.Place == 0 })
+	slices.SortFunc(all, func(a, b Append) int { return cmp.Compare(a.Place, b.Place) })
 	for i := 1; i < len(all); i++ {
 		if all[i].Place == all[i-1].Place {
 			return fmt.Errorf("%q and %q are both in place %d", all[i-1].What, all[i].What, all[i].Place)

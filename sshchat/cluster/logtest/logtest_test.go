@@ -33,6 +33,7 @@ func TestCheck(t *testing.T) {
 		{"not acknowledged, and before it was asked for", []Append{at(1, 5, 0), at(2, 1, 2)}, `"message 1" is in place 1, and was asked for 3s after the answer that "message 2" is in place 2`},
 		{"later, and in a lower place", []Append{at(2, 1, 2), at(1, 3, 4)}, "was asked for 1s after the answer"},
 		{"far apart", []Append{at(9, 1, 2), at(2, 1, 9), at(3, 1, 9), at(1, 5, 9)}, `"message 1" is in place 1`},
+		{"not stored, twice", []Append{at(0, 1, 0), at(0, 5, 0), at(1, 1, 2)}, ""},
 		{"one place", []Append{at(1, 1, 2), at(1, 1, 2)}, "both in place 1"},
 	} {
 		err := Check(c.appends)
