@@ -12,9 +12,9 @@ import (
 )
 
 // Two people run jq over the history again and again, while everybody writes as fast as the server takes it: the file
-// fills, grows from 64 KiB and goes on in a new one, all the time. Each gets a whole document, but for who reads
-// a page in the very microsecond in which it is written, as no file system but a few keeps one from doing; the next read
-// is whole then. It is looked at SSHCHAT_READS times.
+// fills, grows from 64 KiB and is continued in a new one, all the time. Everyone gets a whole document, except who reads
+// a page in the very microsecond in which it is written, which only a few file systems prevent; then the next read
+// is whole. It is looked at SSHCHAT_READS times.
 func TestJQMeetsNoTornFile(t *testing.T) {
 	t.Parallel()
 	jq := client(t, "jq")
