@@ -96,7 +96,11 @@ func (s *Server) accept(nc net.Conn, via *proxy.Header) *conn {
 		return nil
 	}
 	if s.services.Fence.TurnsAway() {
-		s.turnAway(nc, "this server cannot reach the chat's log at the moment; please try another one, or again soon")
+		why := "this server cannot reach the chat's log at the moment; please try another one, or again soon"
+		if cause := s.services.Fence.Cause(); cause != nil {
+			why = cause.Error()
+		}
+		s.turnAway(nc, why)
 		return nil
 	}
 	if wait := s.penaltyLeft(c); wait > 0 {

@@ -10,17 +10,28 @@ import (
 	"time"
 
 	"sshchat/sshchat"
+	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 )
 
 // sharedLog is a log that cannot be followed for so long, in nanoseconds; 0: it is followed.
-type sharedLog struct{ lost atomic.Int64 }
+type sharedLog struct {
+	lost  atomic.Int64
+	cause atomic.Pointer[chat.Refusal]
+}
 
 var errReadOnly = errors.New("read-only: the log is out of reach")
 
 func (l *sharedLog) CatchesUp() bool { return false }
+
+func (l *sharedLog) Cause() error {
+	if cause := l.cause.Load(); cause != nil {
+		return cause
+	}
+	return nil
+}
 
 func (l *sharedLog) FencedFor() time.Duration { return time.Duration(l.lost.Load()) }
 
@@ -132,4 +143,23 @@ func greeting(t *testing.T, addr string) string {
 	defer conn.Close()
 	line, _ := bufio.NewReader(conn).ReadString('\n')
 	return line
+}
+
+// If it is another reason than that the log is out of reach, people see that one, and so do clients that are turned away.
+func TestFencedServerSaysWhy(t *testing.T) {
+	t.Parallel()
+	s, log := startFenced(t)
+	p := s.openSession("dumb")
+	p.screen.wait(t, "general")
+	log.cause.Store(&chat.Refusal{Code: chat.Failed, Text: "read-only: this server was removed"})
+	log.lost.Store(int64(fence.TurnAway + time.Second))
+	p.screen.wait(t, "Read-only: this server was removed.")
+	if said := greeting(t, s.addr); strings.HasPrefix(said, "SSH-") || !strings.Contains(said, "this server was removed") || strings.Contains(said, "cannot reach") {
+		t.Errorf("a client is greeted with %q", said)
+	}
+	log.lost.Store(int64(fence.End + time.Second))
+	if err := p.Wait(); err == nil {
+		t.Error("the session ended as if its person had ended it")
+	}
+	p.screen.wait(t, "Read-only: this server was removed.")
 }

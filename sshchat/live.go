@@ -189,7 +189,18 @@ func (s *liveSessions) endedBetween(after, upTo uint64) (n int) {
 // onFence is what sessions notice of the fence. It implements fence.Sessions.
 type onFence struct{ *Server }
 
+// sentence is what an error says, as a sentence.
+func sentence(err error) string {
+	said := err.Error()
+	return strings.ToUpper(said[:1]) + said[1:] + "."
+}
+
 func (s onFence) Begins() {
+	if cause := s.services.Fence.Cause(); cause != nil {
+		s.log.Warn("nobody can post or log in", "err", cause)
+		s.notify(sentence(cause))
+		return
+	}
 	s.log.Warn("the chat's log cannot be reached: read-only")
 	s.notify("Read-only: this server cannot reach the chat's log. What you send waits.")
 }
@@ -200,6 +211,13 @@ func (s onFence) Ends() {
 }
 
 func (s onFence) Lasts(fenced time.Duration) {
+	cause := s.services.Fence.Cause()
+	if cause != nil {
+		if n := s.end(func(command.LiveSession) bool { return true }, sentence(cause)); n > 0 {
+			s.log.Warn("sessions ended", "err", cause, "sessions", n)
+		}
+		return
+	}
 	n := s.end(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
 	if n > 0 {
 		s.log.Warn("the chat's log cannot be reached: sessions ended", "for", fenced.Round(time.Second), "sessions", n)

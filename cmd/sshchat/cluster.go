@@ -92,6 +92,9 @@ func initCluster(ctx context.Context, s *settings, replicas int, stdout, stderr 
 	}
 	defer o.release()
 	s.data, s.cluster.nkey, s.cluster.ca = alone.data, alone.cluster.nkey, alone.cluster.ca
+	if err := s.checkClusterFiles(); err != nil { // again, as the owner of the folder
+		return err
+	}
 	check, err := s.cluster.serverCheck(replicas, o.log)
 	if err != nil {
 		return err
@@ -244,6 +247,9 @@ themselves when they are started, if their folders have the same as this one, or
 
 // rebuild makes the log anew from the folder.
 func (o *offline) rebuild(ctx context.Context, how cluster.Rebuilding) error {
+	if err := o.checkClusterFiles(); err != nil { // again, as the owner of the folder
+		return err
+	}
 	check, err := o.cluster.serverCheck(how.Replicas, o.log)
 	if err != nil {
 		return err
@@ -332,6 +338,9 @@ func changeNodesCommand(use, short string, in func(args []string) chat.Intent) *
 		line := "node " + words[0] + " " + strings.Join(args, " ")
 		if !store.InCluster(s.data) {
 			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
+		}
+		if words[0] == "remove" && args[0] == s.cluster.name() {
+			return fmt.Errorf("%s is the node of this folder: remove it on another node, or leave the cluster with it: sshchat cluster leave", args[0])
 		}
 		o, err := holdOffline(s, cmd.ErrOrStderr(), line)
 		if err != nil {

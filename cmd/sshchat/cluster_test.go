@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"sshchat/sshchat/cluster/natstest"
+	"sshchat/sshchat/fence"
+	"sshchat/store/owner"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -471,6 +475,46 @@ func signalNode(t testing.TB, s *testServer, signal syscall.Signal) {
 // login is that user's connection where they are.
 func (u *user) login() *user { return u.server.login(u.name, u.signer) }
 
+// While no node may store anything, people notice, can read on, and new connections are turned away after a while: whatever the reason is.
+func TestFencedFor(t *testing.T) {
+	t.Parallel()
+	began := time.Now().Add(-time.Minute)
+	for name, c := range map[string]struct {
+		silent   time.Duration
+		unsafe   *time.Time
+		halted   bool
+		min, max time.Duration
+	}{
+		"not at all":          {0, nil, false, 0, 0},
+		"silent":              {time.Minute, nil, false, time.Minute, time.Minute},
+		"unsafe":              {0, &began, false, fence.TurnAway + 1, fence.End},
+		"silent and unsafe":   {time.Minute, &began, false, fence.TurnAway + 1, fence.End},
+		"broken just now":     {0, nil, true, 1, fence.TurnAway},
+		"broken for a minute": {time.Minute, nil, true, fence.TurnAway + 1, fence.End},
+	} {
+		if d := fencedFor(c.silent, c.unsafe, c.halted); d < c.min || d > c.max {
+			t.Errorf("%s: for %v", name, d)
+		}
+	}
+}
+
+// A file that only others may read is named with the user who needs it, and what to do: root runs commands as the folder's owner.
+func TestUnreadableFilesNameTheUser(t *testing.T) {
+	t.Parallel()
+	_, err := os.Open(filepath.Join(t.TempDir(), "none"))
+	if got := readAs(err, "chmod a+r %s", "ca.pem"); got != err {
+		t.Errorf("a file that is not there: %v", got)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	denied := &fs.PathError{Op: "open", Path: "/etc/ca.pem", Err: fs.ErrPermission}
+	want := "the server runs as " + owner.Name(os.Geteuid()) + "; run: chmod a+r /etc/ca.pem"
+	if got := readAs(denied, "chmod a+r %s", "/etc/ca.pem").Error(); !strings.Contains(got, "/etc/ca.pem: permission denied") || !strings.HasSuffix(got, want) {
+		t.Errorf("%s", got)
+	}
+}
+
 // A server does not start without servers that keep what is stored, and says what to change; with one of three gone it does.
 func TestClusterChecksItsServers(t *testing.T) {
 	t.Parallel()
@@ -504,6 +548,9 @@ func TestClusterIsLeft(t *testing.T) {
 	data := c.nodes[1].data
 	leave := []string{"cluster", "leave", "--node", "n2", "--data", data}
 	c.nodes[1].stop()
+	if _, errs, code := c.run("cluster", "node", "remove", "n2", "--node", "n2", "--data", data); code != 1 || !strings.Contains(errs, "remove it on another node") {
+		t.Errorf("a node removes itself: exit %d, %s", code, errs)
+	}
 	if _, errs, code := c.run(leave...); code != 1 || !strings.Contains(errs, "stop all nodes first") {
 		t.Errorf("while a node runs: exit %d, %s", code, errs)
 	}

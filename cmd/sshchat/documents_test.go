@@ -538,3 +538,40 @@ func anchorOf(heading string) string {
 	kept := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(heading), "")
 	return strings.ReplaceAll(kept, " ", "-")
 }
+
+// What docs/cluster.md and deploy/nats say about a node's settings is right: all of them are there, the commands beside them find the data
+// folder, and each key that a command takes is made.
+func TestClusterDocumentsHaveSettings(t *testing.T) {
+	t.Parallel()
+	read := func(document string) map[string]string {
+		set := make(map[string]string)
+		for _, b := range blocksOf(t, document) {
+			if (b.language == "text" || b.language == "toml") && strings.Contains(b.text, "cluster-nkey") {
+				for _, m := range regexp.MustCompile(`(?m)^([a-z-]+) = (.+)$`).FindAllStringSubmatch(b.text, -1) {
+					set[m[1]] = m[2]
+				}
+			}
+		}
+		return set
+	}
+	guide, servers := read("docs/cluster.md"), read("deploy/nats/README.md")
+	if guide["data"] != `"/var/lib/sshchat"` {
+		t.Errorf("docs/cluster.md: commands with --config do not find the data folder: %v", guide)
+	}
+	for _, name := range []string{"cluster", "cluster-monitor", "cluster-nkey", "cluster-ca"} {
+		if guide[name] == "" || guide[name] != servers[name] {
+			t.Errorf("%s is %s in docs/cluster.md, and %s in deploy/nats/README.md", name, guide[name], servers[name])
+		}
+	}
+	both := readText(t, "../../docs/cluster.md") + readText(t, "../../deploy/nats/README.md")
+	names := regexp.MustCompile(`for name in (.*); do`).FindStringSubmatch(both)[1]
+	used := regexp.MustCompile(`--nkey (\w+)\.nk (\w+)`).FindAllStringSubmatch(both, -1)
+	for _, m := range used {
+		if !slices.Contains(strings.Fields(names), m[1]) || (m[2] == "stream") != (m[1] == "operator") || (m[2] == "server") != (m[1] == "admin") {
+			t.Errorf("%q: keys are made for %s, of which only the operator deletes streams, and only admin replaces servers", m[0], names)
+		}
+	}
+	if len(used) < 4 {
+		t.Errorf("commands of nats: %v", used)
+	}
+}

@@ -29,6 +29,7 @@ import (
 	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 	"sshchat/store"
+	"sshchat/store/owner"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -196,7 +197,7 @@ func (s *settings) checkClusterFiles() error {
 	}
 	if c.nkey != "" {
 		if err := checkSeed(c.nkey); err != nil {
-			return s.bad("cluster-nkey", "%v", err)
+			return s.bad("cluster-nkey", "%v", readAs(err, "chown %s %s", strconv.Itoa(os.Geteuid()), c.nkey))
 		}
 	}
 	if c.ca != "" {
@@ -205,10 +206,18 @@ func (s *settings) checkClusterFiles() error {
 			err = fmt.Errorf("%s has no certificate in PEM", c.ca)
 		}
 		if err != nil {
-			return s.bad("cluster-ca", "%v", err)
+			return s.bad("cluster-ca", "%v", readAs(err, "chmod a+r %s", c.ca))
 		}
 	}
 	return nil
+}
+
+// readAs is err, with the user who may not read the file, and what to do. That is the server's user, also if root runs a command.
+func readAs(err error, format string, args ...any) error {
+	if !errors.Is(err, fs.ErrPermission) || runtime.GOOS == "windows" {
+		return err
+	}
+	return fmt.Errorf("%w: the server runs as %s; run: %s", err, owner.Name(os.Geteuid()), fmt.Sprintf(format, args...))
 }
 
 var seed = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
@@ -252,9 +261,9 @@ type node struct {
 	*cluster.Node
 	check     func(context.Context) error // of the NATS servers' settings
 	log       *slog.Logger
-	unsafe    atomic.Pointer[chat.Refusal] // why the NATS servers may lose what is said; nil: they do not
-	online    *online.Exchange             // nil: this is not a server, but a command
-	lastNotes func()                       // appends lines of the audit log that wait; nil: there are none
+	unsafe    atomic.Pointer[time.Time] // since when the NATS servers may lose what is said; nil: they do not
+	online    *online.Exchange          // nil: this is not a server, but a command
+	lastNotes func()                    // appends lines of the audit log that wait; nil: there are none
 	stop      context.CancelFunc
 	ended     chan struct{} // closed when Run has returned
 }
@@ -273,6 +282,9 @@ func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
 func (s *settings) adopt(ctx context.Context, logger *slog.Logger) error {
 	if len(s.cluster.servers) == 0 {
 		return s.inCluster()
+	}
+	if err := s.checkClusterFiles(); err != nil { // a command of root is that of the folder's owner by now
+		return err
 	}
 	if _, err := cluster.Adopt(ctx, s.nodeConfig(&stores{}, logger)); err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -396,19 +408,31 @@ func (n *node) checkServers(ctx context.Context) {
 	switch was := n.unsafe.Load(); {
 	case unsafe && was == nil:
 		n.log.Error("cluster: posting stops: the NATS servers may lose what is stored", "err", err)
-		n.unsafe.Store(&chat.Refusal{Code: chat.Failed, Text: "read-only: the settings of the NATS servers are not safe, so nothing is stored; an admin needs to correct them"})
+		now := time.Now()
+		n.unsafe.Store(&now)
 	case err == nil && was != nil:
 		n.log.Info("cluster: the NATS servers are set to keep what is stored again")
 		n.unsafe.Store(nil)
 	}
 }
 
+// errUnsafe is why nothing is said or decided while the NATS servers may lose it.
+var errUnsafe = &chat.Refusal{Code: chat.Failed, Text: "read-only: the settings of the NATS servers are not safe, so nothing is stored; an admin needs to correct them"}
+
 // Fenced implements fence.Log.
 func (n *node) Fenced() error {
-	if unsafe := n.unsafe.Load(); unsafe != nil {
-		return unsafe
+	if n.unsafe.Load() != nil {
+		return errUnsafe
 	}
 	return n.Node.Fenced()
+}
+
+// Cause implements fence.Log.
+func (n *node) Cause() error {
+	if n.unsafe.Load() != nil {
+		return errUnsafe
+	}
+	return cluster.Cause(n.Node)
 }
 
 // CatchesUp implements fence.Log.
@@ -458,14 +482,20 @@ func (o otherNodes) Tell(kind string, b []byte) {
 	o.Ask(ctx, o.Alive(), kind, b)
 }
 
-// FencedFor implements fence.Log. If the log is broken for all nodes, nobody decides anything, and those who are there can read on; new
-// connections are turned away.
+// FencedFor implements fence.Log. If the log is broken for all nodes, or the NATS servers are not safe, nobody decides anything, and those
+// who are there can read on; new connections are turned away.
 func (n *node) FencedFor() time.Duration {
-	fenced := n.Node.FencedFor()
-	if n.Status().Halted {
-		return min(max(fenced, time.Nanosecond), fence.End)
+	return fencedFor(n.Node.FencedFor(), n.unsafe.Load(), n.Status().Halted)
+}
+
+func fencedFor(silent time.Duration, unsafe *time.Time, halted bool) time.Duration {
+	if unsafe == nil && !halted {
+		return silent
 	}
-	return fenced
+	if unsafe != nil {
+		silent = max(silent, time.Since(*unsafe))
+	}
+	return min(max(silent, time.Nanosecond), fence.End)
 }
 
 // Nodes implements command.Cluster.

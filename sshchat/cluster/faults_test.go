@@ -426,6 +426,15 @@ func TestRemovedNode(t *testing.T) {
 	if err := leads.node.Fenced(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("it is not fenced: %v", err)
 	}
+	leads.node.watch.mu.Lock()
+	leads.node.watch.known = time.Now().Add(-leads.node.c.pace.fence - time.Second) // it is told nothing any more
+	leads.node.watch.mu.Unlock()
+	if err, d := leads.node.Fenced(), leads.node.FencedFor(); !errors.Is(err, ErrRemoved) || d < time.Minute || !errors.Is(Cause(leads.node), ErrRemoved) {
+		t.Errorf("later it is fenced because of %v, for %v", err, d)
+	}
+	if err := Cause(r.sites[0].node); r.sites[0] != leads && err != nil {
+		t.Errorf("the others: %v", err)
+	}
 	c.stop()
 	c.ends.Wait()
 	if err := leads.hub.Load().Decide(t.Context(), chat.TheServer, chat.Expire{}, nil); !errors.Is(err, ErrRemoved) {

@@ -16,6 +16,9 @@ var ErrReadOnly = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server
 // ErrRemoved is why nothing is said or decided on a node that an admin has removed.
 var ErrRemoved = &chat.Refusal{Code: chat.Failed, Text: "read-only: this server was removed from the cluster; please use another"}
 
+// errLogBroken is why nothing is said or decided on a node for which the log is broken.
+var errLogBroken = &chat.Refusal{Code: chat.Failed, Text: "read-only: the chat's log is broken; an admin needs to repair it"}
+
 // watch is how old that may be which this node knows. A node is fenced unless it has all of the log up to a point that was ordered less
 // than limit ago. When a message came says nothing about that: the way here may take longer than limit, and lose nothing. So each node sends
 // nonces (alive), and the leader repeats them in the log: a message with one of this node's nonces was ordered after that was sent. For a
@@ -185,10 +188,21 @@ func applied(ctx context.Context, n *Node) bool {
 // may have decided otherwise. nil: it is not.
 func (n *Node) Fenced() error {
 	switch _, is := fenced(n); {
-	case is || n.broken.Load() != nil:
+	case Cause(n) != nil:
+		return Cause(n)
+	case is:
 		return ErrReadOnly
+	}
+	return nil
+}
+
+// Cause is why nothing may be decided on the node, if the reason is another than that it does not follow the log; nil.
+func Cause(n *Node) error {
+	switch {
 	case !n.c.listed():
 		return ErrRemoved
+	case n.broken.Load() != nil:
+		return errLogBroken
 	}
 	return nil
 }
@@ -202,12 +216,12 @@ func (o *Others) CatchesUp() bool {
 
 // FencedFor is for how long the node has been fenced.
 func (n *Node) FencedFor() time.Duration {
-	d, is := fenced(n)
-	switch {
-	case is:
-		return d
-	case !n.c.listed():
+	if !n.c.listed() {
 		return time.Hour // for good: its sessions end
 	}
-	return 0
+	d, is := fenced(n)
+	if !is {
+		return 0
+	}
+	return d
 }

@@ -20,11 +20,8 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 	if n.leads.Load() {
 		return n.hub.Load().Order(ctx, r)
 	}
-	if n.broken.Load() != nil {
-		return ErrReadOnly
-	}
-	if !n.c.listed() {
-		return ErrRemoved
+	if err := Cause(n); err != nil {
+		return err
 	}
 	t := n.terms.leader()
 	if t.node == "" || t.node == n.c.Node {

@@ -78,6 +78,11 @@ func TestNodeCommands(t *testing.T) {
 		t.Errorf("not one leader:\n%s", seen)
 	}
 	q.sees("node list --json", `{"name":"b","key":"`+keyB+`","added":"`+added+`","here":false,"leader":true,"alive":true,"heard":"2026-11-26T17:04:05Z","applied":4712,"version":"v1.2.0"}`)
+	q.services.Cluster = heard{{Name: "a", Here: true, Alive: true}, {Name: "c", Heard: at}, {Name: "removed", Alive: true}}
+	q.refuses("node remove a", chat.Failed, "a is the only node that runs") // nobody could log in to add another
+	q.services.Cluster = heard{{Name: "a", Here: true, Alive: true}, {Name: "c", Alive: true}}
+	q.sees("node remove a", "Removed node a.") // the control
+	q.sees("node add a "+keyA, "Added node a.")
 	for _, n := range []string{"b", "c", "d"} {
 		q.sees("node remove "+n, "Removed node "+n+".")
 	}
@@ -89,7 +94,7 @@ func TestNodeCommands(t *testing.T) {
 		}
 	}
 	slices.Sort(did)
-	if got := strings.Join(did, ", "); got != "node add a, node add b, node add c, node add d, node remove b, node remove c, node remove d" {
+	if got := strings.Join(did, ", "); got != "node add a, node add a, node add b, node add c, node add d, node remove a, node remove b, node remove c, node remove d" {
 		t.Errorf("the audit log has %s", got)
 	}
 }

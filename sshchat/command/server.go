@@ -387,6 +387,9 @@ var _ = add(&Command{
 		if err := c.need(1); err != nil {
 			return err
 		}
+		if isOnlyOne(c, c.Args[0]) {
+			return errOnlyNode.With(errOnlyNode.Text, c.Args[0])
+		}
 		if err := changeNodes(ctx, c, chat.RemoveNode{Name: c.Args[0]}); err != nil {
 			return err
 		}
@@ -395,6 +398,23 @@ var _ = add(&Command{
 		return nil
 	},
 })
+
+// errOnlyNode refuses to remove the node that everybody is on: without it nobody could log in, to add another.
+var errOnlyNode = &chat.Refusal{Code: chat.Failed, Text: "%s is the only node that runs; start another one before you remove it. To leave the cluster, stop the server and run: sshchat cluster leave"}
+
+// isOnlyOne reports whether a node is this one, and no other node is heard that is listed.
+func isOnlyOne(c *Call, name string) bool {
+	if c.Cluster == nil {
+		return false
+	}
+	here, others := false, false
+	for _, n := range c.Cluster.Nodes() {
+		_, listed := c.Hub.View().Node(n.Name)
+		here = here || n.Here && n.Name == name
+		others = others || !n.Here && n.Alive && listed
+	}
+	return here && !others
+}
 
 // changeNodes changes which nodes there are, if there is a cluster.
 func changeNodes(ctx context.Context, c *Call, in chat.Intent) error {

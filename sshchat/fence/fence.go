@@ -20,6 +20,8 @@ const (
 type Log interface {
 	// Fenced returns why nothing may be decided now, and nobody let in; nil: the log is followed.
 	Fenced() error
+	// Cause is why, if it is another reason than that the log is out of reach; nil: that, or it is followed.
+	Cause() error
 	// FencedFor is for how long that has been so; 0: it is followed.
 	FencedFor() time.Duration
 	// CatchesUp reports whether messages of the log come, but tell of what is too old: what is known changes, and is still out of date.
@@ -70,6 +72,14 @@ func (f *Fence) Holds() bool { return f != nil && f.log.Fenced() != nil }
 // CatchesUp is that of the log.
 func (f *Fence) CatchesUp() bool { return f != nil && f.log.CatchesUp() }
 
+// Cause is that of the log.
+func (f *Fence) Cause() error {
+	if f == nil {
+		return nil
+	}
+	return f.log.Cause()
+}
+
 // TurnsAway reports whether the server has been fenced for so long that clients are to try another.
 func (f *Fence) TurnsAway() bool { return f != nil && f.log.FencedFor() > TurnAway }
 
@@ -94,15 +104,15 @@ func (f *Fence) Watch(ctx context.Context, all Sessions) {
 		case <-ctx.Done():
 			return
 		}
-		switch fenced := f.log.FencedFor(); {
-		case fenced > End:
-			all.Lasts(fenced)
-		case fenced > 0 && !said:
-			said = true
+		fenced := f.log.FencedFor()
+		switch is := fenced > 0; {
+		case is && !said: // also if it is long already: the process was frozen, or it is so for good
 			all.Begins()
-		case fenced == 0 && said:
-			said = false
+		case !is && said:
 			all.Ends()
+		}
+		if said = fenced > 0; fenced > End {
+			all.Lasts(fenced)
 		}
 	}
 }

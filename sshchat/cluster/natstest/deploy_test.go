@@ -304,8 +304,8 @@ func TestReadmeMakesKeysAndCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, &errs)
 	}
-	lines := strings.Fields(string(out)) // name and public key, four times
-	if len(lines) != 8 || lines[6] != "admin" {
+	lines := strings.Fields(string(out)) // name and public key, five times
+	if len(lines) != 10 || lines[6] != "admin" || lines[8] != "operator" {
 		t.Fatalf("the commands print %q", out)
 	}
 	d.fill([]string{lines[1], lines[3], lines[5]}, lines[7])
@@ -330,7 +330,7 @@ func TestReadmeMakesKeysAndCertificates(t *testing.T) {
 	d.monitoring.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}
 	t.Cleanup(d.stop)
 	d.run(0, 1, 2)
-	for _, name := range []string{"node1", "node3", "admin"} {
+	for _, name := range []string{"n1", "n3", "admin"} {
 		key, err := nats.NkeyOptionFromSeed(filepath.Join(dir, name+".nk"))
 		if err != nil {
 			t.Fatal(err)
