@@ -25,6 +25,8 @@ import (
 	"testing"
 	"time"
 
+	"sshchat/store/durable/testdisk"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -41,6 +43,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testdisk.InMemory()
 	replaceProcess = func(string, []string, []string, map[string]*os.File) error { return errors.New("this is a test") }
 	if os.Getenv("GOGC") == "" { // a good part of the time would go to garbage, of servers that are here and end soon
 		os.Setenv("GOGC", "400")

@@ -24,6 +24,7 @@ import (
 	"sshchat/store/accounts"
 	"sshchat/store/audit"
 	"sshchat/store/durable/powercut"
+	"sshchat/store/durable/testdisk"
 	"sshchat/store/history"
 	"sshchat/store/journal"
 	markfile "sshchat/store/marks"
@@ -392,6 +393,7 @@ func TestJetStreamSuite(t *testing.T) {
 
 // TestMain has more tests run at the same time than there are processors: most of the time they wait for elections.
 func TestMain(m *testing.M) {
+	testdisk.InMemory()
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -11,7 +12,14 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
+	"sshchat/store/durable/testdisk"
 )
+
+// Most of what these tests would wait for is syncs.
+func TestMain(m *testing.M) {
+	testdisk.InMemory()
+	os.Exit(m.Run())
+}
 
 // deciding is held while a test decides something: the chat has one order of what is decided.
 var deciding sync.Mutex

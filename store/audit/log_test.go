@@ -14,7 +14,14 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/store/durable/powercut"
+	"sshchat/store/durable/testdisk"
 )
+
+// Most of what these tests would wait for is syncs.
+func TestMain(m *testing.M) {
+	testdisk.InMemory()
+	os.Exit(m.Run())
+}
 
 func openLog(t *testing.T, dir string) *Log {
 	t.Helper()

@@ -16,7 +16,14 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/text"
 	"sshchat/store/agesplit/agetest"
+	"sshchat/store/durable/testdisk"
 )
+
+// Most of what these tests would wait for is syncs.
+func TestMain(m *testing.M) {
+	testdisk.InMemory()
+	os.Exit(m.Run())
+}
 
 func TestHistoryIsReadBack(t *testing.T) {
 	defer goleak.VerifyNone(t)

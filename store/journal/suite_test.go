@@ -19,12 +19,19 @@ import (
 	"sshchat/store/accounts"
 	"sshchat/store/durable"
 	"sshchat/store/durable/powercut"
+	"sshchat/store/durable/testdisk"
 	"sshchat/store/history"
 	"sshchat/store/journal"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 )
+
+// Most of what these tests would wait for is syncs.
+func TestMain(m *testing.M) {
+	testdisk.InMemory()
+	os.Exit(m.Run())
+}
 
 // What is wrong with a disk.
 const (
