@@ -90,8 +90,20 @@ func parse(path string, data []byte) (ssh.Signer, error) {
 	return signer, nil
 }
 
-// create makes a key. It appears under its name whole or not at all, and never in place of another.
+// create makes a key, with its public half beside it.
 func create(path string) (ssh.Signer, error) {
+	signer, err := createPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := writePublic(path, signer.PublicKey()); err != nil {
+		return nil, fmt.Errorf("create a host key: %w", err)
+	}
+	return signer, nil
+}
+
+// createPrivate makes a key. It appears under its name whole or not at all, and never in place of another.
+func createPrivate(path string) (ssh.Signer, error) {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, fmt.Errorf("create a host key: %w", err)
@@ -107,9 +119,6 @@ func create(path string) (ssh.Signer, error) {
 	data := pem.EncodeToMemory(block)
 	defer clear(data)
 	if err := publish(path, data, 0o600); err != nil {
-		return nil, fmt.Errorf("create a host key: %w", err)
-	}
-	if err := writePublic(path, signer.PublicKey()); err != nil {
 		return nil, fmt.Errorf("create a host key: %w", err)
 	}
 	return signer, nil

@@ -38,7 +38,7 @@ func (k Key) SSHFP() string {
 	return fmt.Sprintf("IN SSHFP %d %d %x", ed25519, sha256Digest, sha256.Sum256(k.Public.Marshal()))
 }
 
-// Ring is a folder's host keys: the current one, perhaps the next, and what is left of former ones.
+// Ring is a folder's host keys: the current one, perhaps the next, perhaps one that is proposed as the next, and what is left of former ones.
 // Its methods may be called at the same time.
 type Ring struct {
 	path    string // the current key's in the folder; those of other files begin with it
@@ -54,6 +54,7 @@ type Ring struct {
 // keys is what the files hold that can be changed by hand.
 type keys struct {
 	current, next ssh.Signer       // next is nil if there is none
+	proposed      ssh.Signer       // may become the next; nil if there is none
 	certificate   *ssh.Certificate // of current; nil if there is none
 }
 
@@ -135,6 +136,9 @@ func (r *Ring) read() (k keys, err error) {
 		return k, err
 	}
 	if k.next, err = read(r.path+nextSuffix, check); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return keys{}, err
+	}
+	if k.proposed, err = read(r.proposedPath(), check); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return keys{}, err
 	}
 	k.certificate, err = readCertificate(r.path+certificateSuffix, k.current.PublicKey())
@@ -239,16 +243,14 @@ func changed(path string) (time.Time, error) {
 func (r *Ring) Prepare() (made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.own != "" {
-		return false, ErrElsewhere
-	}
 	if r.keys.next != nil {
 		return false, nil
 	}
-	next, err := create(r.path + nextSuffix)
-	if err != nil {
+	if path := r.path + nextSuffix; exists(path) { // put there by hand: it is not replaced
+		return false, fmt.Errorf("create a host key: %s: %w; load it with reload", path, fs.ErrExist)
+	}
+	if err := r.propose(); err != nil {
 		return false, err
 	}
-	r.keys.next = next
-	return true, nil
+	return true, r.accept()
 }

@@ -92,6 +92,24 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// A next key that was put there by hand, and not loaded yet, is not replaced.
+func TestPrepareKeepsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	r := openRing(t, t.TempDir())
+	key := goodKey(t)
+	try(t, os.WriteFile(r.path+nextSuffix, key, 0o600))
+	if made, err := r.Prepare(); made || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("made %v: %v", made, err)
+	}
+	if data, err := os.ReadFile(r.path + nextSuffix); err != nil || !bytes.Equal(data, key) {
+		t.Errorf("the file holds %q, %v", data, err)
+	}
+	try(t, r.Reload())
+	if made, err := r.Prepare(); made || err != nil || len(r.Announced()) != 2 {
+		t.Errorf("control: made %v: %v", made, err)
+	}
+}
+
 // The private half of a key that was rotated away cannot be read from the disk by its old file.
 func TestRotationOverwritesTheOldKey(t *testing.T) {
 	dir := t.TempDir()

@@ -67,7 +67,7 @@ func (r *Ring) rotate(at time.Time) error {
 		return fmt.Errorf("rotate the host key: %w", errors.Join(err, r.undo(record.N)))
 	}
 	r.records = append(r.records, record)
-	r.keys = keys{current: r.keys.next}
+	r.keys = keys{current: r.keys.next, proposed: r.keys.proposed}
 	if err := errors.Join(overwrite(old), r.tidy(record.to)); err != nil {
 		return fmt.Errorf("the host key was rotated, but files of the old one remain: %w", err)
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // Several servers that are one chat have the same host keys. Which these are is decided elsewhere, as a Choice; a server that has them gives
-// them to one that has not, as a copy.
+// them to one that has not, as a copy. A server that wants another next key makes one (Propose), and keeps it until it is chosen (Follow), or
+// it is known that it never will be (Withdraw): until then no other server has it.
 
 // Choice is which host keys a chat has, by their SHA-256 fingerprints as OpenSSH prints them.
 type Choice struct {
@@ -46,12 +47,78 @@ func (c Choice) Is(other Choice) bool { return c.Current == other.Current && c.N
 // ErrLacks is wrapped by Follow's error if the ring lacks a key of the choice: it needs a copy (Take).
 var ErrLacks = errors.New("a host key of the chat is not here")
 
-// Follow makes the ring that of the choice if it has the keys: a next key that is chosen becomes the current one, as Rotate does it, and one
-// that is not chosen is removed.
+// Propose makes a key that may be chosen as the next, unless there is one, and returns its fingerprint. It is kept, over restarts too, until
+// Follow is called with a choice that has it, or Withdraw; before that it is neither announced nor copied, and is not part of Choice.
+func (r *Ring) Propose() (fingerprint string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.propose(); err != nil {
+		return "", err
+	}
+	return ssh.FingerprintSHA256(r.keys.proposed.PublicKey()), nil
+}
+
+// proposedPath is the proposed key's. Its name is not like those of the other keys, so that nobody copies it to another server, nor to a
+// backup, with them.
+func (r *Ring) proposedPath() string {
+	return filepath.Join(filepath.Dir(r.path), "proposed_"+filepath.Base(r.path))
+}
+
+// propose is Propose. Called with mu held.
+func (r *Ring) propose() (err error) {
+	if r.own != "" {
+		return ErrElsewhere
+	}
+	if r.keys.proposed == nil {
+		r.keys.proposed, err = createPrivate(r.proposedPath())
+	}
+	return err
+}
+
+// Withdraw removes the key that Propose made, if there is one: it is known that it will never be chosen.
+func (r *Ring) Withdraw() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys.proposed == nil {
+		return nil
+	}
+	if err := shred(r.proposedPath()); err != nil {
+		return fmt.Errorf("remove a host key that was not chosen: %w", err)
+	}
+	r.keys.proposed = nil
+	return nil
+}
+
+// accept makes the proposed key the next one, instead of any other. If it is cut off it can be done again. Called with mu held.
+func (r *Ring) accept() error {
+	if err := r.drop(); err != nil {
+		return err
+	}
+	path := r.path + nextSuffix
+	if err := os.Rename(r.proposedPath(), path); err != nil {
+		return fmt.Errorf("make the proposed host key the next one: %w", err)
+	}
+	r.keys.next, r.keys.proposed = r.keys.proposed, nil
+	return errors.Join(syncDir(filepath.Dir(path)), writePublic(path, r.keys.next.PublicKey()))
+}
+
+// proposes reports whether the proposed key has that fingerprint. Called with mu held.
+func (r *Ring) proposes(fingerprint string) bool {
+	return r.keys.proposed != nil && ssh.FingerprintSHA256(r.keys.proposed.PublicKey()) == fingerprint
+}
+
+// Follow makes the ring that of the choice if it has the keys: a proposed key that is chosen becomes the next, a next key that is chosen
+// becomes the current one, as Rotate does it, and a next key that is not chosen is removed.
 func (r *Ring) Follow(c Choice) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if is := r.keys.choice(); is.Next == c.Current && r.recorded() {
+	replaced := r.keys.choice().Current != c.Current
+	if r.proposes(c.Next) || replaced && r.proposes(c.Current) {
+		if err := r.accept(); err != nil {
+			return err
+		}
+	}
+	if is := r.keys.choice(); replaced && is.Next == c.Current && r.recorded() {
 		if err := r.rotate(c.At); err != nil {
 			return err
 		}
@@ -256,7 +323,7 @@ func (r *Ring) succeed(p parsedCopy) error {
 	if err := r.replace(p); err != nil {
 		return fmt.Errorf("replace the host key: %w", err)
 	}
-	r.keys, r.records = keys{current: p.keys.current}, p.records
+	r.keys, r.records = keys{current: p.keys.current, proposed: r.keys.proposed}, p.records
 	if err := errors.Join(overwrite(old), r.tidy(p.keys.current.PublicKey())); err != nil {
 		return fmt.Errorf("the host key was replaced, but files of the old one remain: %w", err)
 	}

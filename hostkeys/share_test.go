@@ -307,3 +307,104 @@ func FuzzCopyOfHostKeys(f *testing.F) {
 		}
 	})
 }
+
+// A proposed key is neither announced nor copied. It becomes the next, or the current one, if it is chosen, and no file has it if it is not.
+func TestProposedKey(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func(t *testing.T, r *Ring, c Choice, proposed string) (want Choice){
+		"as the next": func(t *testing.T, r *Ring, c Choice, proposed string) Choice {
+			c.Next = proposed
+			try(t, r.Follow(c))
+			return c
+		},
+		"as the next, instead of another": func(t *testing.T, r *Ring, c Choice, proposed string) Choice {
+			try(t, os.Rename(r.proposedPath(), r.path+".kept"))
+			try(t, r.Reload())
+			prepare(t, r)
+			try(t, os.Rename(r.path+".kept", r.proposedPath()))
+			try(t, r.Reload())
+			c.Next = proposed
+			try(t, r.Follow(c))
+			return c
+		},
+		"as the next, and rotated to, in one": func(t *testing.T, r *Ring, _ Choice, proposed string) Choice {
+			c := Choice{Current: proposed, At: time.Now()}
+			try(t, r.Follow(c))
+			if len(r.Records()) != 1 {
+				t.Error("there is no record of the rotation")
+			}
+			return c
+		},
+		"after it was cut off": func(t *testing.T, r *Ring, c Choice, proposed string) Choice {
+			r.mu.Lock()
+			try(t, r.drop()) // and no more
+			r.mu.Unlock()
+			*r = Ring{path: r.path, now: r.now, keys: openRing(t, filepath.Dir(r.path)).keys}
+			c.Next = proposed
+			try(t, r.Follow(c))
+			return c
+		},
+		"never": func(t *testing.T, r *Ring, c Choice, _ string) Choice {
+			try(t, r.Follow(c))
+			if r.keys.proposed == nil {
+				t.Error("control: it is gone before that is known")
+			}
+			try(t, r.Withdraw())
+			try(t, r.Withdraw())
+			return c
+		},
+		"by a server that is alone": func(t *testing.T, r *Ring, c Choice, proposed string) Choice {
+			prepare(t, r)
+			c.Next = proposed
+			return c
+		},
+		"and is the current one by a copy of the folder": func(t *testing.T, r *Ring, c Choice, _ string) Choice {
+			try(t, r.Withdraw())
+			data, err := os.ReadFile(r.path)
+			try(t, err)
+			try(t, os.WriteFile(r.proposedPath(), data, 0o600))
+			try(t, r.Reload())
+			try(t, r.Follow(c))
+			if len(r.Records()) > 0 {
+				t.Error("it was rotated to the key that it had")
+			}
+			try(t, r.Withdraw())
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := openRing(t, t.TempDir())
+			c := r.Choice()
+			proposed, err := r.Propose()
+			try(t, err)
+			if again, err := openRing(t, filepath.Dir(r.path)).Propose(); err != nil || again != proposed {
+				t.Errorf("opened again it proposes %s, not %s: %v", again, proposed, err)
+			}
+			private, err := os.ReadFile(r.proposedPath())
+			try(t, err)
+			copied, err := r.Copy(c)
+			if err != nil || bytes.Contains(copied, private) || len(r.Announced()) != 1 || !r.Choice().Is(c) {
+				t.Errorf("it is announced or copied: %v, %s", err, states(t, r))
+			}
+			kept := filepath.Join(t.TempDir(), "kept")
+			try(t, os.Link(r.proposedPath(), kept))
+			want := f(t, r, c, proposed)
+			if again := openRing(t, filepath.Dir(r.path)); !r.Choice().Is(want) || states(t, again) != states(t, r) || again.keys.proposed != nil {
+				t.Errorf("the keys are %s, want %s, and opened again %s", r.Choice(), want, again.Choice())
+			}
+			data, err := os.ReadFile(kept)
+			try(t, err)
+			if chosen := want.Current == proposed || want.Next == proposed; chosen != bytes.Equal(data, private) {
+				t.Errorf("chosen is %v, and the file of the key has %d bytes of it", chosen, len(bytes.Trim(data, "\x00")))
+			}
+		})
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	try(t, os.WriteFile(file, goodKey(t), 0o600))
+	elsewhere, err := OpenElsewhere(t.TempDir(), file, false)
+	try(t, err)
+	if _, err := elsewhere.Propose(); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("a key that is elsewhere: %v", err)
+	}
+}

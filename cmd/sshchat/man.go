@@ -115,7 +115,7 @@ func (m manual) end() {
 	for _, file := range [][2]string{
 		{"users.json", "accounts, rooms, bans, invites"}, {"changes.jsonl", "changes since users.json was written"}, {"message_history.json", "messages, sealed"},
 		{"state.json", "read marks and counts of wrong passwords; up to 5 seconds old after a crash"}, {"audit.jsonl", "what moderators and admins did, as a hash chain; audit.tip is its last line, signed"},
-		{"ssh_host_ed25519_key", "the host key; with .next, the announced one"}, {"motd", "the message of the day"}, {"clock", "the latest trusted time"},
+		{"ssh_host_ed25519_key", "the host key; with .next, the announced one; proposed_ssh_host_ed25519_key, one that is not decided yet"}, {"motd", "the message of the day"}, {"clock", "the latest trusted time"},
 		{"cluster.json", "of a node of a cluster: which cluster, and how far the folder has come; with cluster.key, its secret, and node.key, the node's own key"},
 		{"lock", "locked while a server runs"},
 	} {

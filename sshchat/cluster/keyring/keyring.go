@@ -3,6 +3,10 @@
 //
 // A node replaces its key only by one that signatures lead to from its own, so that a key that was never the chat's is not lost by
 // starting with the wrong folder. A node that cannot get the chat's current key serves none.
+//
+// A key that a node makes is on that node only until it is decided, and the answer to that may never come: the node may end first, or lose
+// the log. But it is decided at all only instead of what was decided when it was made (SetHostKeys.From). So the node keeps it, beside its
+// host keys, for as long as that stands, and removes it when it applies another decision.
 package keyring
 
 import (
@@ -39,10 +43,11 @@ type Hub interface {
 }
 
 const (
-	kind    = "hostkeys"       // of calls: the keys of a choice, to a node that lacks them
-	callFor = 5 * time.Second  // that a node may take to answer
-	settled = 3 * time.Second  // that a change may take to be everywhere
-	again   = 10 * time.Second // after which a node that lacks a key asks the others once more
+	kind    = "hostkeys"            // of calls: the keys of a choice, to a node that lacks them
+	callFor = 5 * time.Second       // that a node may take to answer
+	settled = 3 * time.Second       // that a change may take to be everywhere
+	soon    = 20 * time.Millisecond // after which a node that lacks a key first asks the others again: they may have applied less
+	again   = 10 * time.Second      // the longest pause before it asks again
 )
 
 // Ring is the host keys of a node. Its methods may be called from any goroutine.
@@ -52,22 +57,28 @@ type Ring struct {
 	others Others
 	log    *slog.Logger
 
-	taking sync.Mutex    // held while keys are taken from another node
 	served atomic.Bool   // the current key is the chat's
 	due    chan struct{} // holds one token while a key lacks
+	taking sync.Mutex    // held while other nodes are asked for keys; before mu
+
+	// mu is held from the look at what is decided until the keys are that, so that an earlier decision never undoes a later one. It is not
+	// held while anything but the disk is waited for.
+	mu          sync.Mutex
+	proposedFor chat.HostKeys // guarded by mu; what the proposed key, if there is one, may be decided instead of
 }
 
 // New makes the keys those of the chat. It asks other nodes for what lacks, and returns an error that says what to do if none has it:
 // then nothing may be served. The hub need not run yet. Keys are followed, and given to other nodes, until ctx ends.
 func New(ctx context.Context, keys *hostkeys.Ring, hub Hub, others Others, log *slog.Logger) (*Ring, error) {
 	r := &Ring{Ring: keys, hub: hub, others: others, log: log, due: make(chan struct{}, 1)}
+	r.proposedFor = hub.View().HostKeys() // or for what was decided earlier, and then it is kept longer than needed
 	others.HandleSecret(kind, r.give)
 	hub.Follow(func(before, after chat.View) {
-		if is := after.HostKeys(); is != before.HostKeys() {
-			r.follow(is)
+		if after.HostKeys() != before.HostKeys() {
+			r.changed()
 		}
 	})
-	r.follow(hub.View().HostKeys())
+	r.changed()
 	if err := r.take(ctx); err != nil {
 		if !r.served.Load() {
 			return nil, err
@@ -81,15 +92,33 @@ func New(ctx context.Context, keys *hostkeys.Ring, hub Hub, others Others, log *
 // choice is which keys are decided, as package hostkeys has it.
 func choice(k chat.HostKeys) hostkeys.Choice { return hostkeys.Choice(k) }
 
-// follow has the ring be what is decided, as far as the keys are here; if not, run gets them. It is called as batches are applied.
-func (r *Ring) follow(k chat.HostKeys) {
-	if k.Current == "" { // nothing is decided: any key does
-		r.served.Store(true)
-		return
+// follow has the ring be what is decided, as far as the keys are here, and returns that. The error wraps hostkeys.ErrLacks if they are not.
+// Called with mu held.
+func (r *Ring) follow() (k chat.HostKeys, err error) {
+	k = r.hub.View().HostKeys()
+	defer r.serve(k)
+	if k.Current != "" { // else any key does
+		err = r.Follow(choice(k))
 	}
-	err := r.Follow(choice(k))
-	serves := r.Choice().Current == k.Current
-	if r.served.Swap(serves); err == nil {
+	if (err == nil || errors.Is(err, hostkeys.ErrLacks)) && r.proposedFor != k {
+		if err := r.Withdraw(); err != nil {
+			return k, err
+		}
+	}
+	return k, err
+}
+
+// serve has the current key be served if it is the chat's. Called with mu held, after all that may change the key.
+func (r *Ring) serve(k chat.HostKeys) {
+	r.served.Store(k.Current == "" || r.Choice().Current == k.Current)
+}
+
+// changed follows what is decided; run gets the keys that lack. It is called as batches are applied.
+func (r *Ring) changed() {
+	r.mu.Lock()
+	_, err := r.follow()
+	r.mu.Unlock()
+	if err == nil {
 		return
 	}
 	if !errors.Is(err, hostkeys.ErrLacks) {
@@ -103,23 +132,24 @@ func (r *Ring) follow(k chat.HostKeys) {
 
 // run gets keys that lack, and has it decided which keys the chat has if nothing is.
 func (r *Ring) run(ctx context.Context) {
-	tick := time.NewTicker(again)
-	defer tick.Stop()
-	for said := ""; ; {
+	for said, wait := "", again; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.due:
-		case <-tick.C:
+			wait = soon
+		case <-time.After(wait):
 		}
 		if r.hub.View().HostKeys().Current == "" {
 			r.record(ctx)
 			continue
 		}
-		switch err := r.take(ctx); {
-		case err == nil:
-			said = ""
-		case err.Error() != said && ctx.Err() == nil:
+		err := r.take(ctx)
+		if err == nil {
+			said, wait = "", again
+			continue
+		}
+		if wait = min(2*wait, again); wait > settled && err.Error() != said && ctx.Err() == nil {
 			said = err.Error()
 			r.log.Error("cluster: "+said, "serves", r.served.Load())
 		}
@@ -203,21 +233,25 @@ func (r *Ring) give(_ context.Context, from string, request []byte) ([]byte, err
 func (r *Ring) take(ctx context.Context) error {
 	r.taking.Lock()
 	defer r.taking.Unlock()
-	k := r.hub.View().HostKeys()
-	if k.Current == "" || r.Choice().Is(choice(k)) {
-		return nil
+	r.mu.Lock()
+	k, err := r.follow()
+	r.mu.Unlock()
+	if !errors.Is(err, hostkeys.ErrLacks) {
+		return err
 	}
 	why := errors.New("no other node runs")
 	for i, node := range r.others.Alive() {
 		b, err := r.call(ctx, node, asked{HostKeys: k})
 		if err == nil {
-			err = r.Take(choice(k), b)
+			err = r.keep(k, b)
 		}
 		clear(b)
-		if err == nil {
+		switch {
+		case err == nil:
 			r.log.Info("cluster: took the host keys of the chat from another node", "node", node, "keys", choice(k))
-			r.follow(r.hub.View().HostKeys()) // others may be decided by now
 			return nil
+		case errors.Is(err, chat.ErrHostKeys):
+			return nil // changed gets what lacks of those
 		}
 		if i == 0 {
 			why = nil
@@ -225,6 +259,17 @@ func (r *Ring) take(ctx context.Context) error {
 		why = errors.Join(why, fmt.Errorf("node %s: %w", node, err))
 	}
 	return r.lacks(k, why)
+}
+
+// keep makes the ring that of another node's copy. Errors: chat.ErrHostKeys if others are decided by now.
+func (r *Ring) keep(k chat.HostKeys, b []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hub.View().HostKeys() != k {
+		return chat.ErrHostKeys
+	}
+	defer r.serve(k)
+	return r.Take(choice(k), b)
 }
 
 // lacks is what an operator reads: what the node has, what the chat has, and what to do.
@@ -260,39 +305,56 @@ func (r *Ring) Ready() error {
 
 // Reload is that of hostkeys.Ring; other keys than the chat's are refused, and nothing changes.
 func (r *Ring) Reload() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	k := r.hub.View().HostKeys()
 	if k.Current == "" {
 		return r.Ring.Reload()
 	}
-	err := r.ReloadAs(choice(k))
-	if err == nil {
-		r.served.Store(true)
-	}
-	return err
+	defer r.serve(k)
+	return r.ReloadAs(choice(k))
 }
 
 // Prepare makes the next key, unless there is one, and has all nodes announce it. lack is the nodes that do not have it yet.
 func (r *Ring) Prepare(ctx context.Context) (made bool, lack []string, err error) {
-	before := r.hub.View().HostKeys()
-	if before.Current != "" && !r.Choice().Is(choice(before)) {
-		if err := r.take(ctx); err != nil && r.Choice().Current != before.Current {
-			return false, nil, err
-		}
+	if err := r.take(ctx); err != nil && !r.served.Load() {
+		return false, nil, err
 	}
 	if node := r.older(ctx); node != "" {
 		return false, nil, &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf("node %s runs an older version, which has host keys of its own; update it first", node)}
 	}
-	// A next key that no node could pass on is replaced.
-	if made, err = r.Ring.Prepare(); err != nil {
+	in, made, err := r.propose()
+	if err != nil {
 		return false, nil, err
 	}
-	is := r.Choice()
-	if to := (chat.HostKeys{Current: is.Current, Next: is.Next, At: before.At}); to != before {
-		if err := r.hub.Decide(ctx, chat.TheServer, chat.SetHostKeys{From: before, To: to}, nil); err != nil {
+	if in.To != in.From {
+		if err := r.hub.Decide(ctx, chat.TheServer, in, nil); err != nil {
 			return false, nil, err
 		}
 	}
 	return made, r.lacking(ctx), nil
+}
+
+// propose is what has to be decided so that there is a next key. made reports that it is another than the one here: there is none, or one is
+// decided that no node could pass on.
+func (r *Ring) propose() (in chat.SetHostKeys, made bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, err := r.follow()
+	if err != nil && !errors.Is(err, hostkeys.ErrLacks) {
+		return in, false, err
+	}
+	is := r.Choice()
+	in = chat.SetHostKeys{From: k, To: chat.HostKeys{Current: is.Current, Next: is.Next, At: k.At}}
+	switch {
+	case !r.served.Load(): // the current key was changed just now
+		return in, false, chat.ErrHostKeys
+	case err == nil && is.Next != "":
+		return in, false, nil
+	}
+	in.To.Next, err = r.Propose()
+	r.proposedFor = k
+	return in, true, err
 }
 
 // Rotate makes the next key the current one on all nodes. It is refused while a node runs that does not have it. lack is the nodes that

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,21 +27,36 @@ type town struct {
 	t  testing.TB
 	mu sync.Mutex
 
-	state *chat.State       // guarded by mu
+	state *chat.State       // guarded by mu; after all that is decided
 	nodes map[string]*node  // guarded by mu; those that run
 	old   map[string]bool   // guarded by mu; those that run an older version
 	dirs  map[string]string // of the data folders
 	stops map[string]context.CancelFunc
+	late  map[string]bool // guarded by mu; those that do not apply what is decided
+
+	// Each is called once, without mu; nil: nothing is.
+	deciding func(in chat.SetHostKeys) error // guarded by mu; before something is decided; an error: the node gets that at once
+	answered func()                          // guarded by mu; before the answer to a call arrives
+}
+
+// once takes out a function that is called once.
+func once[F any](t *town, f *F) (is F) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	is, *f = *f, is
+	return is
 }
 
 // node is one of them, as Hub and Others.
 type node struct {
-	town    *town
-	name    string
-	ring    *Ring
-	handler peer.Handler
-	follow  []func(before, after chat.View)
-	log     *logged
+	town     *town
+	name     string
+	ring     *Ring
+	handler  peer.Handler
+	follow   []func(before, after chat.View)
+	log      *logged
+	applying sync.Mutex                 // held while it applies
+	state    atomic.Pointer[chat.State] // that it has applied
 }
 
 // logged is a log that a test reads.
@@ -60,38 +77,76 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
+func viewOf(state *chat.State) chat.View {
+	now := time.Now().UTC()
+	return chat.View{State: state, At: chat.Moment{Wall: now, Trusted: now, Latest: now, Stamp: now}}
+}
+
+// view is what is decided.
 func (t *town) view() chat.View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.viewLocked()
+	return viewOf(t.state)
 }
 
-func (t *town) viewLocked() chat.View {
-	now := time.Now().UTC()
-	return chat.View{State: t.state, At: chat.Moment{Wall: now, Trusted: now, Latest: now, Stamp: now}}
+func (n *node) View() chat.View { return viewOf(n.state.Load()) }
+
+// apply has a node apply what is decided, as a hub does: the State first, then the followers.
+func (n *node) apply() {
+	n.applying.Lock()
+	defer n.applying.Unlock()
+	after := n.town.view()
+	before := viewOf(n.state.Swap(after.State))
+	for _, f := range n.follow {
+		f(before, after)
+	}
 }
 
-func (n *node) View() chat.View { return n.town.view() }
+// delay has a node apply nothing from now on, until apply does it.
+func (t *town) delay(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.late[name] = true
+}
+
+// apply has a node apply what it has not yet, and what comes from now on.
+func (t *town) apply(name string) {
+	t.mu.Lock()
+	delete(t.late, name)
+	n := t.nodes[name]
+	t.mu.Unlock()
+	n.apply()
+}
 
 func (n *node) Follow(f func(before, after chat.View)) { n.follow = append(n.follow, f) }
 
 func (n *node) Decide(_ context.Context, who chat.Caller, in chat.Intent, _ *chat.AuditEntry) error {
-	t := n.town
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	before := t.viewLocked()
-	next, err := before.Check(who, in)
-	if err != nil {
-		return err
-	}
-	t.state = next
-	after := t.viewLocked()
-	for _, other := range t.nodes {
-		for _, f := range other.follow {
-			f(before, after)
+	if f := once(n.town, &n.town.deciding); f != nil {
+		if err := f(in.(chat.SetHostKeys)); err != nil {
+			return err
 		}
 	}
-	return nil
+	return n.town.decide(who, in)
+}
+
+// decide has something decided, and applied on all nodes that are not late.
+func (t *town) decide(who chat.Caller, in chat.Intent) error {
+	t.mu.Lock()
+	next, err := viewOf(t.state).Check(who, in)
+	var apply []*node
+	if err == nil {
+		t.state = next
+		for name, n := range t.nodes {
+			if !t.late[name] {
+				apply = append(apply, n)
+			}
+		}
+	}
+	t.mu.Unlock()
+	for _, n := range apply {
+		n.apply()
+	}
+	return err
 }
 
 func (n *node) HandleSecret(_ string, f peer.Handler) { n.handler = f }
@@ -126,7 +181,11 @@ func (n *node) Call(ctx context.Context, name, _ string, request []byte) ([]byte
 	case old:
 		return nil, peer.ErrUnknownKind
 	}
-	return to.handler(ctx, n.name, request)
+	answer, err := to.handler(ctx, n.name, request)
+	if f := once(n.town, &n.town.answered); f != nil {
+		f()
+	}
+	return answer, err
 }
 
 // newTown is nodes whose folders have the same host key. None runs.
@@ -136,7 +195,7 @@ func newTown(t testing.TB, names ...string) *town {
 	if _, _, err := hostkeys.Open(first); err != nil {
 		t.Fatal(err)
 	}
-	c := &town{t: t, state: chat.NewState(chat.Parts{}), nodes: make(map[string]*node), old: make(map[string]bool), dirs: make(map[string]string), stops: make(map[string]context.CancelFunc)}
+	c := &town{t: t, state: chat.NewState(chat.Parts{}), nodes: make(map[string]*node), old: make(map[string]bool), dirs: make(map[string]string), stops: make(map[string]context.CancelFunc), late: make(map[string]bool)}
 	for _, name := range names {
 		c.dirs[name] = t.TempDir()
 		copyDir(t, c.dirs[name], first)
@@ -168,12 +227,16 @@ func copyDir(t testing.TB, to, from string) {
 }
 
 // start starts a node.
-func (t *town) start(name string) error {
+func (t *town) start(name string) error { return t.startAt(name, t.view().State) }
+
+// startAt starts a node whose folder has applied no more than that.
+func (t *town) startAt(name string, state *chat.State) error {
 	keys, _, err := hostkeys.Open(t.dirs[name])
 	if err != nil {
 		return err
 	}
 	n := &node{town: t, name: name, log: &logged{}}
+	n.state.Store(state)
 	ctx, stop := context.WithCancel(context.Background())
 	if n.ring, err = New(ctx, keys, n, n, slog.New(slog.NewTextHandler(n.log, nil))); err != nil {
 		stop()
@@ -181,7 +244,11 @@ func (t *town) start(name string) error {
 	}
 	t.mu.Lock()
 	t.nodes[name], t.stops[name] = n, stop
+	late := t.late[name]
 	t.mu.Unlock()
+	if !late {
+		n.apply()
+	}
 	n.ring.Begin(ctx)
 	return nil
 }
@@ -208,7 +275,10 @@ func (t *town) same() {
 	t.t.Helper()
 	want := choice(t.view().HostKeys())
 	records := ""
-	for name, n := range t.nodes {
+	t.mu.Lock()
+	nodes := maps.Clone(t.nodes)
+	t.mu.Unlock()
+	for name, n := range nodes {
 		for began := time.Now(); !n.ring.Choice().Is(want) || n.ring.Ready() != nil; time.Sleep(time.Millisecond) {
 			if time.Since(began) > 20*time.Second {
 				t.t.Fatalf("node %s has %s, and %s is decided: %v\n%s", name, n.ring.Choice(), want, n.ring.Ready(), n.log)
@@ -286,15 +356,170 @@ func TestRotationsAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		for _, n := range c.nodes { // who made another has it replaced
-			for began := time.Now(); !n.ring.Choice().Is(choice(c.view().HostKeys())) && time.Since(began) < 20*time.Second; time.Sleep(time.Millisecond) {
-			}
-		}
 		c.same()
 		if _, err := rings[1].Rotate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		c.same()
+	}
+}
+
+// A next key is on one node only while it is decided. Whatever that node does meanwhile, it has the key if it is decided, and not otherwise.
+func TestProposedKeyIsKept(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func(t *testing.T, c *town){
+		"an earlier decision is followed late":   followedLate,
+		"the key that lacked is taken meanwhile": takenMeanwhile,
+		"a copy arrives after the decision":      takenTooLate,
+		"the node ends before it applies":        endsBeforeItApplies,
+		"the answer is lost":                     answerIsLost,
+		"another node is faster":                 anotherIsFaster,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newTown(t, "n1", "n2")
+			f(t, c)
+			c.same()
+			for name, dir := range c.dirs {
+				left, err := filepath.Glob(filepath.Join(dir, "proposed_*"))
+				if err != nil || len(left) > 0 {
+					t.Errorf("node %s keeps a key that is not decided: %v %v", name, left, err)
+				}
+			}
+		})
+	}
+}
+
+// prepare has a node prepare the next key, which is done by f once it is made. It returns what was to be decided.
+func (t *town) prepare(name string, f func(in chat.SetHostKeys) error) (in chat.SetHostKeys, err error) {
+	t.t.Helper()
+	t.mu.Lock()
+	t.deciding = func(is chat.SetHostKeys) error {
+		in = is
+		return f(is)
+	}
+	t.mu.Unlock()
+	_, _, err = t.nodes[name].ring.Prepare(t.t.Context())
+	if in == (chat.SetHostKeys{}) {
+		t.t.Fatalf("nothing was to be decided: %v", err)
+	}
+	return in, err
+}
+
+// decided fails unless that is.
+func (t *town) decided(in chat.SetHostKeys, err error) {
+	t.t.Helper()
+	if is := t.view().HostKeys(); err != nil || is != in.To || is.Next == "" {
+		t.t.Fatalf("decided is %+v, and was to be %+v: %v", is, in.To, err)
+	}
+}
+
+// A hub shows what is decided a moment before its followers know.
+func followedLate(_ *testing.T, c *town) {
+	c.must("n1")
+	c.must("n2")
+	n1 := c.nodes["n1"]
+	c.decided(c.prepare("n1", func(chat.SetHostKeys) error {
+		n1.follow[0](viewOf(chat.NewState(chat.Parts{})), n1.View())
+		return nil
+	}))
+}
+
+// lacks has a next key be decided that is on n2 only, which does not run; n1 does.
+func (t *town) lacks() {
+	t.t.Helper()
+	if _, _, err := t.must("n2").Prepare(t.t.Context()); err != nil {
+		t.t.Fatal(err)
+	}
+	t.stop("n2")
+	t.must("n1")
+}
+
+func takenMeanwhile(t *testing.T, c *town) {
+	c.lacks()
+	c.decided(c.prepare("n1", func(in chat.SetHostKeys) error {
+		c.must("n2")
+		if err := c.nodes["n1"].ring.take(t.Context()); err != nil || c.nodes["n1"].ring.Choice().Next != in.From.Next {
+			t.Errorf("control: the key that lacked is not here: %v", err)
+		}
+		return nil
+	}))
+}
+
+func takenTooLate(t *testing.T, c *town) {
+	c.lacks()
+	in, err := c.prepare("n1", func(in chat.SetHostKeys) error {
+		c.mu.Lock()
+		c.answered = func() { // n2's to n1, with the key that lacked
+			c.delay("n2")
+			if err := c.decide(chat.TheServer, in); err != nil {
+				t.Error(err)
+			}
+		}
+		c.mu.Unlock()
+		c.must("n2")
+		if err := c.nodes["n1"].ring.take(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return context.Canceled // whoever asked for it is gone, and it is decided all the same
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	c.apply("n2")
+	c.decided(in, nil)
+}
+
+func endsBeforeItApplies(t *testing.T, c *town) {
+	c.must("n1")
+	c.must("n2")
+	before := c.view().State
+	in, err := c.prepare("n1", func(in chat.SetHostKeys) error {
+		c.delay("n1")
+		if err := c.decide(chat.TheServer, in); err != nil {
+			t.Error(err)
+		}
+		return chat.ErrNotKnown
+	})
+	if !errors.Is(err, chat.ErrNotKnown) {
+		t.Error(err)
+	}
+	c.stop("n1")
+	if err := c.startAt("n1", before); err != nil {
+		t.Fatal(err)
+	}
+	c.apply("n1")
+	c.decided(in, nil)
+}
+
+func answerIsLost(t *testing.T, c *town) {
+	c.must("n1")
+	c.must("n2")
+	lost := func(chat.SetHostKeys) error { return chat.ErrStopping }
+	first, _ := c.prepare("n1", lost)
+	if is := c.nodes["n1"].ring.Choice(); is.Next != "" || len(c.nodes["n1"].ring.Announced()) != 1 {
+		t.Errorf("it announces %s, which is not decided", is)
+	}
+	c.same() // it gives others what is decided
+	c.stop("n1")
+	c.must("n1")
+	if again, _ := c.prepare("n1", lost); again != first {
+		t.Errorf("it was to be %+v, and then %+v", first, again)
+	}
+	if err := c.decide(chat.TheServer, first); err != nil { // by a leader that had got it
+		t.Fatal(err)
+	}
+	c.decided(first, nil)
+}
+
+func anotherIsFaster(t *testing.T, c *town) {
+	c.must("n1")
+	c.must("n2")
+	if _, err := c.prepare("n1", func(chat.SetHostKeys) error {
+		c.decided(c.prepare("n2", func(chat.SetHostKeys) error { return nil }))
+		return nil
+	}); !errors.Is(err, chat.ErrHostKeys) {
+		t.Error(err)
 	}
 }
 
