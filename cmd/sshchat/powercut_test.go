@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,11 +36,23 @@ func newRealDisk(t *testing.T) *realDisk {
 	if out, err := exec.Command(mkfs, "-q", "-F", d.image).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.ext4: %v: %s", err, out)
 	}
-	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
-		t.Skipf("nothing can be mounted here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { exec.Command("umount", d.dir).Run() })
+	d.mount(t.Skipf)
+	t.Cleanup(d.unmount)
 	return d
+}
+
+// unmount waits as long as the file system is busy: a process that another test starts has, until it runs its program, the files that were
+// open here at that moment, such as the history that a test reads.
+func (d *realDisk) unmount() {
+	d.t.Helper()
+	var err error
+	waitFor(d.t, "file system that nothing uses", func() bool {
+		err = unix.Unmount(d.dir, 0)
+		return !errors.Is(err, unix.EBUSY)
+	})
+	if err != nil {
+		d.t.Fatalf("unmount %s: %v", d.dir, err)
+	}
 }
 
 // cut ends the file system as a power cut does: its journal is not flushed, and nothing is written any more
@@ -60,10 +73,14 @@ func (d *realDisk) cut() {
 // again mounts what is on the disk.
 func (d *realDisk) again() {
 	d.t.Helper()
-	for _, command := range [][]string{{"umount", d.dir}, {"mount", "-o", "loop", d.image, d.dir}} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			d.t.Fatalf("%v: %v: %s", command, err, out)
-		}
+	d.unmount()
+	d.mount(d.t.Fatalf)
+}
+
+func (d *realDisk) mount(failed func(format string, args ...any)) {
+	d.t.Helper()
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+		failed("nothing can be mounted at %s: %v: %s", d.dir, err, out)
 	}
 }
 
