@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/edwards25519"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -45,23 +46,20 @@ type Key struct {
 }
 
 // ParseKey reads a public key: a line of an authorized_keys file without options (sshd(8)), or an age recipient
-// "age1…", either with a comment after it. It seals a trial to the key, as some well-formed keys cannot be sealed to
-// (ed25519 and X25519 points of low order). Errors wrap ErrKey.
+// "age1…", either with a comment after it. Some well-formed keys cannot be sealed to (ed25519 and X25519 points of low order, RSA keys
+// with an even modulus) and are refused. Errors wrap ErrKey.
 func ParseKey(line string) (Key, error) {
-	k, err := ParseCheckedKey(line)
+	k, err := parseKey(line, false)
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	if k.Recipient != nil {
-		if err := sealTrial(k.Recipient); err != nil {
-			return Key{}, fmt.Errorf("%w: nothing can be sealed to it", ErrKey)
-		}
 	}
 	return k, nil
 }
 
-// ParseCheckedKey is ParseKey without the trial, for the line of a key that has passed it.
-func ParseCheckedKey(line string) (Key, error) {
+// ParseCheckedKey is ParseKey for the line of a key that was accepted before: whether it can be sealed to is not looked at again.
+func ParseCheckedKey(line string) (Key, error) { return parseKey(line, true) }
+
+func parseKey(line string, checked bool) (Key, error) {
 	line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff")) // the byte-order mark of some editors
 	switch {
 	case line == "":
@@ -73,12 +71,12 @@ func ParseCheckedKey(line string) (Key, error) {
 	case strings.ContainsAny(line, "\r\n"):
 		return Key{}, errors.New("it must be one line")
 	case strings.HasPrefix(line, "age1"):
-		return parseAgeKey(line)
+		return parseAgeKey(line, checked)
 	}
-	return parseSSHKey(line)
+	return parseSSHKey(line, checked)
 }
 
-func parseAgeKey(line string) (Key, error) {
+func parseAgeKey(line string, checked bool) (Key, error) {
 	word, comment := cutWord(line)
 	if strings.HasPrefix(word, "age1pq1") {
 		return Key{}, errors.New("age's post-quantum recipients cannot be combined with others: use a plain age1… recipient")
@@ -87,11 +85,14 @@ func parseAgeKey(line string) (Key, error) {
 	if err != nil {
 		return Key{}, errors.New("it is not a valid age recipient (recipients of plugins are not supported)")
 	}
+	if !checked && !canSeal(recipient) {
+		return Key{}, errNotSealed
+	}
 	word = recipient.String()
 	return Key{Line: word, Fingerprint: word, Comment: comment, Recipient: recipient}, nil
 }
 
-func parseSSHKey(line string) (Key, error) {
+func parseSSHKey(line string, checked bool) (Key, error) {
 	kind, rest := cutWord(line)
 	if _, known := loginTypes[kind]; !known {
 		return Key{}, unknownType(kind)
@@ -109,7 +110,7 @@ func parseSSHKey(line string) (Key, error) {
 	if key.Type() != kind || !bytes.Equal(key.Marshal(), blob) {
 		return Key{}, errors.New("its type does not match its first word")
 	}
-	recipient, err := sshRecipient(key)
+	recipient, err := sshRecipient(key, checked)
 	if err != nil {
 		return Key{}, err
 	}
@@ -134,13 +135,17 @@ type sshKey struct {
 func (k sshKey) String() string { return k.line }
 
 // sshRecipient returns what age can seal to, nil for the types it cannot, and refuses keys that are too weak.
-func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {
+func sshRecipient(key ssh.PublicKey, checked bool) (age.Recipient, error) {
 	switch public := key.(ssh.CryptoPublicKey).CryptoPublicKey().(type) {
 	case *rsa.PublicKey:
 		if bits := public.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
 			return nil, fmt.Errorf("an RSA key must have %d to %d bits; this one has %d", MinRSABits, MaxRSABits, bits)
 		}
-		return agessh.NewRSARecipient(key)
+		recipient, err := agessh.NewRSARecipient(key)
+		if err == nil && !checked && !canSeal(recipient) {
+			err = errNotSealed
+		}
+		return recipient, err
 	case ed25519.PublicKey:
 		plain, err := ssh.NewPublicKey(public)
 		if err != nil {
@@ -150,16 +155,27 @@ func sshRecipient(key ssh.PublicKey) (age.Recipient, error) {
 		if err != nil {
 			return nil, errors.New("it is not a point of the curve")
 		}
-		if key.Type() == ssh.KeyAlgoED25519 {
+		switch sealed := key.Type() == ssh.KeyAlgoED25519; {
+		case sealed && !checked && lowOrder(public):
+			return nil, errNotSealed
+		case sealed:
 			return recipient, nil
-		}
-		// A security key is never sealed to, but with a point of low order anyone could sign for it.
-		if err := sealTrial(recipient); err != nil {
+		case lowOrder(public): // a security key is never sealed to, but anyone could sign for this one
 			return nil, errors.New("it is a point of low order")
 		}
 	}
 	return nil, nil
 }
+
+// lowOrder reports whether a point of the curve has an order that divides the cofactor, 8. These are the points that age cannot seal to: it
+// multiplies by secrets that are multiples of 8 (X25519, RFC 7748), and refuses a product of zero. This takes a hundredth of sealing.
+func lowOrder(public ed25519.PublicKey) bool {
+	p, err := new(edwards25519.Point).SetBytes(public)
+	return err != nil || p.MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 1
+}
+
+// errNotSealed refuses a key that looks like any other.
+var errNotSealed = errors.New("nothing can be sealed to it")
 
 // unknownType says why a line that begins with such a word is not taken.
 func unknownType(word string) error {
@@ -176,13 +192,10 @@ func unknownType(word string) error {
 	return errors.New("it does not start like a public key: ssh-ed25519, ecdsa-…, ssh-rsa, sk-… or age1…")
 }
 
-// sealTrial seals a few bytes to the recipient and forgets them.
-func sealTrial(r age.Recipient) error {
+// canSeal seals a few bytes to the recipient, and forgets them.
+func canSeal(r age.Recipient) bool {
 	w, err := age.Encrypt(io.Discard, r)
-	if err != nil {
-		return err
-	}
-	return w.Close()
+	return err == nil && w.Close() == nil
 }
 
 // cutWord splits at the first run of blanks.

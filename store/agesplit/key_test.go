@@ -11,10 +11,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
 	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"filippo.io/edwards25519"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -52,10 +55,13 @@ func sshLine(t testing.TB, public crypto.PublicKey) string {
 }
 
 // rsaLine is a key of so many bits that nobody has the private part of.
-func rsaLine(t testing.TB, bits int) string {
+func rsaLine(t testing.TB, bits int) string { return rsaLineOf(t, bits, 12345) }
+
+// rsaLineOf is one whose modulus is so much more than the smallest of so many bits.
+func rsaLineOf(t testing.TB, bits int, more int64) string {
 	t.Helper()
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-	return sshLine(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(12345)), E: 65537})
+	return sshLine(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(more)), E: 65537})
 }
 
 func skLines(t testing.TB) (sked, skec string) {
@@ -135,6 +141,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"age cut short", someRecipient[:40], "not a valid age recipient"},
 		{"short RSA", rsaLine(t, 2047), "2047"},
 		{"long RSA", rsaLine(t, 8193), "8193"},
+		{"even RSA", rsaLineOf(t, 2048, 12344), "sealed"},
+		{"RSA with an even exponent", wire("ssh-rsa", []byte{2}, make([]byte, 256)), "incomplete"},
 		{"DSA", "ssh-dss AAAAB3NzaC1kc3MAAACB", "DSA"},
 		{"certificate", string(ssh.MarshalAuthorizedKey(cert)), "certificates"},
 		{"options", `command="/bin/sh" ` + keyA, "options"},
@@ -161,10 +169,10 @@ func TestKeysThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestTheTrialFindsThem is the control of TestKeysThatAreRefused: without the trial, they look like any key.
-func TestTheTrialFindsThem(t *testing.T) {
+// TestTheyLookLikeAnyKey is the control of TestKeysThatAreRefused.
+func TestTheyLookLikeAnyKey(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{wire("ssh-ed25519", make([]byte, 32)), lowOrderAge} {
+	for _, line := range []string{wire("ssh-ed25519", make([]byte, 32)), lowOrderAge, rsaLineOf(t, 2048, 12344)} {
 		if k, err := ParseCheckedKey(line); err != nil || k.Recipient == nil {
 			t.Errorf("%+v, %v", k, err)
 		}
@@ -173,6 +181,98 @@ func TestTheTrialFindsThem(t *testing.T) {
 
 // lowOrderAge is the X25519 point 0 as an age recipient.
 const lowOrderAge = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"
+
+// lowOrderPoints are all encodings of the eight points of low order that are taken for points, RFC 8032 or not: y may be more than the
+// prime, and the sign of x = 0 be set.
+func lowOrderPoints(t testing.TB) (all [][]byte) {
+	t.Helper()
+	prime := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	// y of order 8; the other is its negative.
+	eight, ok := new(big.Int).SetString("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7", 16)
+	if !ok {
+		t.Fatal("no number")
+	}
+	for _, y := range []*big.Int{big.NewInt(1), new(big.Int).Sub(prime, big.NewInt(1)), big.NewInt(0), eight, new(big.Int).Sub(prime, eight)} {
+		for range 2 {
+			if y.BitLen() <= 255 {
+				b := y.FillBytes(make([]byte, 32))
+				slices.Reverse(b)
+				signed := bytes.Clone(b)
+				signed[31] |= 0x80
+				all = append(all, b, signed)
+			}
+			y = new(big.Int).Add(y, prime)
+		}
+	}
+	return all
+}
+
+// Nobody can seal to points of low order; this is so for all of them, and for no others.
+func TestPointsOfLowOrder(t *testing.T) {
+	t.Parallel()
+	points := lowOrderPoints(t)
+	if len(points) != 14 {
+		t.Fatalf("there are %d", len(points))
+	}
+	for _, low := range points {
+		if !lowOrder(low) || trial(t, low) {
+			t.Errorf("%x: of low order is %v, and it can be sealed to is %v", low, lowOrder(low), trial(t, low))
+		}
+		for _, line := range []string{wire("ssh-ed25519", low), wire(ssh.KeyAlgoSKED25519, low, []byte("ssh:"))} {
+			if k, err := ParseKey(line); !errors.Is(err, ErrKey) {
+				t.Errorf("%s: %+v, %v", line, k, err)
+			}
+		}
+		for range 4 { // controls: others, and the sums of both, whose order is a large multiple
+			public, _, err := ed25519.GenerateKey(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := new(edwards25519.Point).Add(point(t, public), point(t, low)).Bytes()
+			for _, high := range [][]byte{public, sum} {
+				if lowOrder(high) || !trial(t, high) {
+					t.Errorf("%x: of low order is %v, and it can be sealed to is %v", high, lowOrder(high), trial(t, high))
+				}
+			}
+		}
+	}
+}
+
+func point(t testing.TB, b []byte) *edwards25519.Point {
+	t.Helper()
+	p, err := new(edwards25519.Point).SetBytes(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// trial reports whether age can seal to a point.
+func trial(t testing.TB, public ed25519.PublicKey) bool {
+	t.Helper()
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipient, err := agessh.NewEd25519Recipient(key)
+	return err == nil && canSeal(recipient)
+}
+
+// FuzzLowOrder compares the check with a trial.
+func FuzzLowOrder(f *testing.F) {
+	for _, low := range lowOrderPoints(f) {
+		f.Add(low)
+	}
+	f.Add(bytes.Repeat([]byte{0xff}, 32))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) != ed25519.PublicKeySize {
+			return
+		}
+		if lowOrder(b) == trial(t, b) {
+			t.Fatalf("%x: of low order, or no point, is %v", b, lowOrder(b))
+		}
+	})
+}
 
 func FuzzParseKey(f *testing.F) {
 	sked, skec := skLines(f)
