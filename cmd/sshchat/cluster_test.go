@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -532,11 +533,26 @@ func TestClusterChecksItsServers(t *testing.T) {
 	c := startCluster(t, natstest.Start(t), 1)
 	c.nodes[0].stop()
 	c.servers.Kill(2)
-	s := c.start(c.nodes[0].data, 1)
-	s.register("alice")
+	s := c.startAt(c.nodes[0].data, 1, c.flags[1], "--metrics", "127.0.0.1:0")
+	alice := s.register("alice")
 	if !strings.Contains(s.log.String(), "was not checked") {
 		t.Errorf("nothing is said of the server that is gone:\n%s", s.log)
 	}
+	// Without a second one nothing is stored, but there is no reason to restart the node, which leads.
+	c.servers.Kill(1)
+	posted := make(chan struct{})
+	go func() { alice.exec("say general for which the chat waits", ""); close(posted) }()
+	waitFor(t, "node that says why it is not ready", func() bool {
+		if body, status := s.get("/healthz"); status != http.StatusOK {
+			t.Errorf("the leader without NATS servers is not healthy: %d, %s", status, body)
+		}
+		body, status := s.get("/readyz")
+		return status == http.StatusServiceUnavailable && (strings.Contains(body, "NATS servers do not store") || strings.Contains(body, "cannot reach the chat's log"))
+	})
+	c.servers.Restart(1)
+	<-posted // or refused, after some seconds
+	waitFor(t, "node that is ready again", func() bool { _, status := s.get("/readyz"); return status == http.StatusOK })
+	alice.at(s).login().must("say general again")
 }
 
 // A chat leaves its cluster with all it has, and goes on as that of one server; from there it can be a cluster again.

@@ -512,6 +512,14 @@ func (n *node) Nodes() (all []command.NodeStatus) {
 // muchBehind is how many messages of the log a node lacks when it is not ready.
 const muchBehind = 1000
 
+// storing is for how long this node has waited for the NATS servers to store what it has ordered; 0: it does not wait.
+func (n *node) storing() time.Duration {
+	if n == nil {
+		return 0
+	}
+	return n.Status().Storing
+}
+
 // ready returns nil if the node follows the log.
 func (n *node) ready() error {
 	if n == nil {
@@ -522,6 +530,8 @@ func (n *node) ready() error {
 		return s.Broken
 	case n.Fenced() != nil:
 		return n.Fenced()
+	case s.Storing > answerTime:
+		return errors.New("the NATS servers do not store what this node sends them")
 	case s.Lag > muchBehind:
 		return fmt.Errorf("this node lacks %d messages of the log that other nodes have", s.Lag)
 	}

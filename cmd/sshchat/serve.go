@@ -257,7 +257,7 @@ func runServer(ctx context.Context, watched *metrics, hub *runningHub, listeners
 	go func() { served <- server.Serve(onNet(listeners)...) }()
 	watched.serving.Store(true)
 	notify(systemd.Ready, logger)
-	stopWatch := systemd.Watch(func() string { return status(server, hub.Hub) }, hub.Answers, logger)
+	stopWatch := systemd.Watch(func() string { return status(server, hub.Hub) }, watched.alive, logger)
 	var failed error
 	how := sshchat.Stops
 	select {

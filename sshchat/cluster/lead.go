@@ -103,6 +103,9 @@ func (n *Node) put(e *entry) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
+	n.figures.putting.Store(&began)
+	defer n.figures.putting.Store(nil)
 	for failed := 0; ; failed++ {
 		var err error
 		// After a silence others may have led, and what they published may have been lost since: then the stream would take this.

@@ -32,10 +32,11 @@ func handle(n *Node) {
 // figures are for the operator.
 type figures struct {
 	seq, batch atomic.Uint64
-	gaps       atomic.Int64             // messages whose text no node had
-	whole      atomic.Pointer[Position] // up to which the folder has all; nil: nothing was taken yet
-	saved      time.Time                // when cluster.json was written last; only of the goroutine that follows
-	savedSeq   uint64                   // the same; its Seq
+	gaps       atomic.Int64              // messages whose text no node had
+	putting    atomic.Pointer[time.Time] // since when the NATS servers are asked to store the leader's next message; nil: they are not
+	whole      atomic.Pointer[Position]  // up to which the folder has all; nil: nothing was taken yet
+	saved      time.Time                 // when cluster.json was written last; only of the goroutine that follows
+	savedSeq   uint64                    // the same; its Seq
 }
 
 // Status is how a node and the cluster are.
@@ -48,6 +49,7 @@ type Status struct {
 	Leader   string        // empty: nobody leads at the moment
 	Leads    bool          // this node does
 	Fenced   time.Duration // for how long nothing can be decided here; 0: it can
+	Storing  time.Duration // for how long the NATS servers have been asked to store what this node has ordered; 0: they are not asked
 	TextGaps int64         // messages whose text no node had, since the start
 	Skew     time.Duration // of this machine's clock, from the median of all
 	Broken   error         // why nothing more is taken from the log; nil
@@ -74,6 +76,9 @@ func (n *Node) Status() Status {
 	}
 	if broken := n.broken.Load(); broken != nil {
 		s.Broken = broken
+	}
+	if since := n.figures.putting.Load(); since != nil {
+		s.Storing = max(1, time.Since(*since))
 	}
 	n.nodes.mu.Lock()
 	defer n.nodes.mu.Unlock()
