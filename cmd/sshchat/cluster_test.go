@@ -549,9 +549,17 @@ func TestClusterChecksItsServers(t *testing.T) {
 		body, status := s.get("/readyz")
 		return status == http.StatusServiceUnavailable && (strings.Contains(body, "NATS servers do not store") || strings.Contains(body, "cannot reach the chat's log"))
 	})
-	c.servers.Restart(1)
-	<-posted // or refused, after some seconds
-	waitFor(t, "node that is ready again", func() bool { _, status := s.get("/readyz"); return status == http.StatusOK })
+	s.stop() // also while somebody waits
+	<-posted
+	c.servers.Kill(0)
+	go func() { // they need longer to elect one that leads than the node to start
+		c.servers.Restart(0)
+		c.servers.Restart(1)
+	}()
+	s = c.start(s.data, 1)
+	if !strings.Contains(s.log.String(), "waiting for the NATS servers") {
+		t.Errorf("the node did not wait:\n%s", s.log)
+	}
 	alice.at(s).login().must("say general again")
 }
 

@@ -277,6 +277,27 @@ func (s *settings) nodeConfig(st *stores, logger *slog.Logger) cluster.Config {
 	}
 }
 
+// awaitTime is for how long a node that starts waits for the NATS servers: less than systemd waits for it.
+const awaitTime = time.Minute
+
+// awaitServers is adopt, once the NATS servers of a node answer.
+func (s *settings) awaitServers(ctx context.Context, logger *slog.Logger) error {
+	if len(s.cluster.servers) > 0 {
+		if err := cluster.Await(ctx, s.nodeConfig(&stores{}, logger), awaitTime); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+	}
+	return s.adopt(ctx, logger)
+}
+
+// stopped is nil if ctx has ended, and with it what the server waited for.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // adopt has the folder follow the cluster's log if that was made anew from another node's. It refuses a folder that is a node of a cluster
 // without the setting. The stores are not open.
 func (s *settings) adopt(ctx context.Context, logger *slog.Logger) error {
@@ -362,10 +383,10 @@ func (n *node) note() {
 	}
 }
 
-// stopping has the hub end soon, also if the NATS servers do not take what it orders.
-func (n *node) stopping() {
+// stopping has the hub end after some time, also if the NATS servers do not take what it orders.
+func (n *node) stopping(after time.Duration) {
 	if n != nil {
-		n.Stop(stopTime / 2)
+		n.Stop(after)
 	}
 }
 

@@ -99,8 +99,8 @@ func serve(ctx context.Context, s *settings, stderr io.Writer) error {
 		return err
 	}
 	defer release(folder, logger)
-	if err := s.adopt(ctx, logger); err != nil {
-		return err
+	if err := s.awaitServers(ctx, logger); err != nil {
+		return stopped(ctx, err)
 	}
 	st, err := openStores(s, logger)
 	if err != nil {
@@ -245,7 +245,7 @@ func runHub(hub *chat.Hub, node *node) *runningHub {
 func (r *runningHub) end() error {
 	r.node.note()
 	r.stop()
-	r.node.stopping()
+	r.node.stopping(stopTime / 2)
 	<-r.ended
 	return errors.Join(r.err, r.node.end())
 }
@@ -281,6 +281,7 @@ func runServer(ctx context.Context, watched *metrics, hub *runningHub, listeners
 	}
 	timeout, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
+	hub.node.stopping(stopTime) // sessions wait until what they said is stored, and the NATS servers may be gone
 	server.Shutdown(timeout, how)
 	if failed = errors.Join(failed, hub.end()); failed != nil {
 		return failed

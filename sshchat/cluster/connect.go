@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -38,13 +41,63 @@ func connect(c *Config) (*nats.Conn, error) {
 	nc, err := nats.Connect(strings.Join(c.Servers, ","), o...)
 	switch {
 	case errors.Is(err, nats.ErrNoServers):
-		return nil, fmt.Errorf("no NATS server answers at %s", strings.Join(c.Servers, ", "))
+		return nil, fmt.Errorf("%w at %s", errNoServer, strings.Join(c.Servers, ", "))
 	case errors.Is(err, nats.ErrAuthorization):
 		return nil, fmt.Errorf("the NATS servers refuse this node's nkey: %w; see deploy/nats/README.md", err)
+	case isUntrusted(err):
+		return nil, fmt.Errorf("connect to NATS at %s: %w; check cluster-ca, and the names in the servers' certificates", strings.Join(c.Servers, ", "), err)
 	case err != nil:
 		return nil, fmt.Errorf("connect to NATS at %s: %w", strings.Join(c.Servers, ", "), err)
 	}
 	return nc, nil
+}
+
+var errNoServer = errors.New("no NATS server answers")
+
+// isUntrusted reports whether it is an error of a certificate.
+func isUntrusted(err error) bool {
+	certificate := (*tls.CertificateVerificationError)(nil)
+	return errors.As(err, &certificate)
+}
+
+const awaitAgain = 500 * time.Millisecond
+
+// Await waits until the NATS servers can be asked about the log: when all machines start at once, they need longer than a node. It returns nil
+// as well if there is another reason why they cannot, which no time would change and Open reports. Errors: why not, after most; ctx's.
+func Await(ctx context.Context, c Config, most time.Duration) error {
+	for began, warned := time.Now(), false; ; {
+		err := awaited(ctx, &c)
+		if err == nil {
+			return nil
+		}
+		if time.Since(began) > most {
+			return err
+		}
+		if !warned {
+			c.Log.Warn("cluster: waiting for the NATS servers", "for", most, "err", err)
+			warned = true
+		}
+		select {
+		case <-time.After(awaitAgain):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// awaited returns an error if servers are not there yet, or do not know yet which of them leads.
+func awaited(ctx context.Context, c *Config) error {
+	nc, err := connect(c)
+	if err == nil {
+		defer nc.Close()
+		_, err = (&stream{nc: nc}).info(ctx)
+	}
+	network, name := (*net.OpError)(nil), (*net.DNSError)(nil)
+	if errors.Is(err, errNoServer) || errors.As(err, &network) || errors.As(err, &name) || unplaced(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
+		return err
+	}
+	return nil
 }
 
 // natsErrors logs what happens on a connection by itself.
