@@ -199,11 +199,13 @@ type recordsIn struct {
 // maxCopy is more than the copy of a ring takes, with a rotation a day for years.
 const maxCopy = 4 << 20
 
-// Copy returns the keys and records, if they are those of the choice. It holds private keys: whoever has it erases it.
+// Copy returns the records and the keys, if the current one is that of the choice; without the next one if that is not. It holds private
+// keys: whoever has it erases it.
 func (r *Ring) Copy(c Choice) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if is := r.keys.choice(); !is.Is(c) {
+	is := r.keys.choice()
+	if is.Current != c.Current {
 		return nil, fmt.Errorf("%w: there are %s, and %s are asked for", ErrLacks, is, c)
 	}
 	var all copied
@@ -212,7 +214,7 @@ func (r *Ring) Copy(c Choice) ([]byte, error) {
 	if all.Current, err = os.ReadFile(r.currentPath()); err != nil {
 		return nil, err
 	}
-	if c.Next != "" {
+	if c.Next != "" && is.Next == c.Next {
 		if all.Next, err = os.ReadFile(r.path + nextSuffix); err != nil {
 			return nil, err
 		}
@@ -271,13 +273,14 @@ func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()
 var ErrNotSuccessor = errors.New("the host key here was never the chat's: no signatures lead from it to the one that the chat has")
 
 // Take makes the ring that of the copy, if this has the keys of the choice. A current key is replaced only by one that it has signed for, by
-// itself or by those in between (ErrNotSuccessor); its private half is overwritten.
+// itself or by those in between (ErrNotSuccessor); its private half is overwritten. If the copy lacks the next key, only the current one is
+// taken, and the error is ErrLacks.
 func (r *Ring) Take(c Choice, b []byte) error {
 	p, err := parseCopy(b)
 	if err != nil {
 		return fmt.Errorf("read a copy of the host keys: %w", err)
 	}
-	if is := p.keys.choice(); !is.Is(c) {
+	if is := p.keys.choice(); is.Current != c.Current || is.Next != "" && is.Next != c.Next {
 		return fmt.Errorf("the copy has %s, and the chat has %s", is, c)
 	}
 	r.mu.Lock()
@@ -290,8 +293,11 @@ func (r *Ring) Take(c Choice, b []byte) error {
 			return err
 		}
 	}
-	if is := r.keys.choice(); is.Next == c.Next {
+	switch is := r.keys.choice(); {
+	case is.Next == c.Next:
 		return nil
+	case c.Next != "" && p.keys.next == nil:
+		return fmt.Errorf("%w: the copy has %s, and the chat has %s", ErrLacks, p.keys.choice(), c)
 	}
 	if err := r.drop(); err != nil || p.keys.next == nil {
 		return err

@@ -408,3 +408,26 @@ func TestProposedKey(t *testing.T) {
 		t.Errorf("a key that is elsewhere: %v", err)
 	}
 }
+
+// A copy of a ring that lacks the next key gives the current one, and no other next key.
+func TestCopyWithoutTheNextKey(t *testing.T) {
+	t.Parallel()
+	a, b := twins(t)
+	prepare(t, a)
+	try(t, a.Rotate())
+	prepare(t, a) // not the chat's
+	c := a.Choice()
+	c.Next = "SHA256:" + strings.Repeat("x", 43)
+	prepare(t, b) // neither
+	copied, err := a.Copy(c)
+	try(t, err)
+	if err := b.Take(c, copied); !errors.Is(err, ErrLacks) {
+		t.Errorf("what lacks is not said: %v", err)
+	}
+	if is := b.Choice(); is != (Choice{Current: c.Current}) {
+		t.Errorf("it has %s", is)
+	}
+	try(t, b.Follow(Choice{Current: c.Current}))
+	try(t, a.Follow(Choice{Current: c.Current}))
+	equal(t, a, b)
+}

@@ -243,12 +243,11 @@ func (r *Ring) take(ctx context.Context) error {
 	for i, node := range r.others.Alive() {
 		b, err := r.call(ctx, node, asked{HostKeys: k})
 		if err == nil {
-			err = r.keep(k, b)
+			err = r.keep(node, k, b)
 		}
 		clear(b)
 		switch {
 		case err == nil:
-			r.log.Info("cluster: took the host keys of the chat from another node", "node", node, "keys", choice(k))
 			return nil
 		case errors.Is(err, chat.ErrHostKeys):
 			return nil // changed gets what lacks of those
@@ -261,15 +260,20 @@ func (r *Ring) take(ctx context.Context) error {
 	return r.lacks(k, why)
 }
 
-// keep makes the ring that of another node's copy. Errors: chat.ErrHostKeys if others are decided by now.
-func (r *Ring) keep(k chat.HostKeys, b []byte) error {
+// keep makes the ring that of another node's copy, which may lack the next key. Errors: chat.ErrHostKeys if others are decided by now.
+func (r *Ring) keep(node string, k chat.HostKeys, b []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.hub.View().HostKeys() != k {
 		return chat.ErrHostKeys
 	}
-	defer r.serve(k)
-	return r.Take(choice(k), b)
+	before := r.Choice()
+	err := r.Take(choice(k), b)
+	r.serve(k)
+	if is := r.Choice(); is != before {
+		r.log.Info("cluster: took host keys of the chat from another node", "node", node, "keys", is)
+	}
+	return err
 }
 
 // lacks is what an operator reads: what the node has, what the chat has, and what to do.

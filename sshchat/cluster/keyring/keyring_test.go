@@ -374,6 +374,8 @@ func TestProposedKeyIsKept(t *testing.T) {
 		"the node ends before it applies":        endsBeforeItApplies,
 		"the answer is lost":                     answerIsLost,
 		"another node is faster":                 anotherIsFaster,
+		"the first keys are decided meanwhile":   firstKeysMeanwhile,
+		"the next key becomes the current one":   rotatedMeanwhile,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -523,6 +525,38 @@ func anotherIsFaster(t *testing.T, c *town) {
 	}
 }
 
+func firstKeysMeanwhile(t *testing.T, c *town) {
+	c.must("n1")
+	n2 := c.must("n2")
+	c.mu.Lock()
+	c.state = chat.NewState(chat.Parts{})
+	c.mu.Unlock()
+	c.apply("n1")
+	c.apply("n2")
+	if _, err := c.prepare("n1", func(chat.SetHostKeys) error {
+		n2.Begin(t.Context())
+		return nil
+	}); !errors.Is(err, chat.ErrHostKeys) {
+		t.Error(err)
+	}
+	c.decided(c.prepare("n1", func(chat.SetHostKeys) error { return nil }))
+}
+
+func rotatedMeanwhile(t *testing.T, c *town) {
+	c.lacks()
+	if _, err := c.prepare("n1", func(in chat.SetHostKeys) error {
+		c.delay("n1")
+		c.must("n2")
+		err := c.decide(chat.TheServer, chat.SetHostKeys{From: in.From, To: chat.HostKeys{Current: in.From.Next}})
+		c.apply("n1")
+		return err
+	}); !errors.Is(err, chat.ErrHostKeys) {
+		t.Error(err)
+	}
+	c.same()
+	c.decided(c.prepare("n1", func(chat.SetHostKeys) error { return nil }))
+}
+
 // A next key whose only node is gone for good is replaced by another.
 func TestNextKeyThatIsGone(t *testing.T) {
 	t.Parallel()
@@ -541,6 +575,29 @@ func TestNextKeyThatIsGone(t *testing.T) {
 		t.Errorf("%v, %v", made, err)
 	}
 	c.must("n1") // has a key that is not decided
+	c.same()
+}
+
+// A node that lacks the next key gives the current one all the same.
+func TestCurrentKeyWithoutTheNext(t *testing.T) {
+	t.Parallel()
+	c := newTown(t, "n1", "n2", "n3")
+	n1 := c.must("n1")
+	c.must("n2")
+	old := c.view().HostKeys().Current
+	rotate(t, n1)
+	c.same()
+	c.stop("n2")
+	if _, _, err := n1.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.stop("n1")
+	c.must("n2")
+	n3 := c.must("n3")
+	if is := n3.Choice(); is.Current == old || is.Current != c.view().HostKeys().Current || is.Next != "" || n3.Ready() != nil {
+		t.Errorf("it has %s, and %v: %v", is, n3.Ready(), c.view().HostKeys())
+	}
+	c.must("n1")
 	c.same()
 }
 
