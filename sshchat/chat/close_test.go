@@ -58,3 +58,30 @@ func TestRoomIsEmptyAtThePlace(t *testing.T) {
 		t.Errorf("the control: %v", err)
 	}
 }
+
+// A room that is made again is not shown who has left the one before: its people never saw them there. Control: those who leave the new one.
+func TestRoomMadeAgainHasNobodyLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, stop := synctestHub(t, "alice", "bob", "carol")
+		defer stop()
+		for _, who := range []string{"alice", "bob", "carol"} {
+			h.SessionOpened(name(t, who))
+			join(t, h, who, "ci")
+		}
+		rest(2 * presenceDelay)
+		part(t, h, "carol", "ci") // is due within a minute
+		if err := h.RemoveRoom(t.Context(), room(t, "ci")); err != nil {
+			t.Fatal(err)
+		}
+		join(t, h, "bob", "ci")
+		rest(2 * presenceDelay)
+		r := h.Reader(name(t, "bob"), From{})
+		rest(2 * reconnectTime)
+		expect(t, r)
+		join(t, h, "alice", "ci")
+		rest(2 * presenceDelay)
+		part(t, h, "alice", "ci")
+		rest(2 * reconnectTime)
+		expect(t, r, "ci:alice joined", "ci:alice left")
+	})
+}

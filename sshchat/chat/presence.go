@@ -249,9 +249,10 @@ func (p *person) attends(node string, a Attendance) {
 }
 
 // notePresence notes that somebody came or left, to be shown with the next presence change. Coming and leaving again cancel
-// out, and so do leaving and coming back within reconnectTime. Called with mu held.
+// out, and so do leaving and coming back within reconnectTime. A room that was removed is not shown who left it: it may be made
+// again, by others, before that is due. Called with mu held.
 func (h *presence) notePresence(r *Room, name Name, joined bool) {
-	if r.Name.IsDirect() {
+	if r.Name.IsDirect() || r.removed() {
 		return
 	}
 	if before, pending := r.presence[name]; pending && before.joined != joined || h.meets {

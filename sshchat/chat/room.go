@@ -46,6 +46,7 @@ func newRoom(name RoomName, is *RoomState, last uint64) *Room {
 func (r *Room) decided(is *RoomState, at time.Time) {
 	if is == nil {
 		r.was, r.closed = r.is, at
+		clear(r.presence)
 	}
 	if is == nil || r.is == nil || r.is.Slow != is.Slow {
 		r.said = nil
