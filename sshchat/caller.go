@@ -34,7 +34,7 @@ type caller struct {
 	notice     atomic.Pointer[string] // what the server tells its sessions, until it is shown; nil: nothing
 	waker      *wake.Waker            // wakes the session's goroutine
 	end        context.CancelCauseFunc
-	terminated atomic.Pointer[string] // why somebody ended the session; nil: nobody did
+	terminated atomic.Pointer[chat.Refusal] // why the session was ended, by somebody or by the fence; nil: it was not
 }
 
 var _ command.Caller = (*caller)(nil)
@@ -167,7 +167,10 @@ func (who *caller) Pace(ctx context.Context, what command.Effort, text string) e
 	}
 	if who.patient {
 		who.server.stats.Slowed.Add(1)
-		return f.Wait(ctx, who.name, wait)
+		if err := f.Wait(ctx, who.name, wait); err != nil {
+			return command.ErrNotBegun
+		}
+		return nil
 	}
 	who.server.stats.TooFast.Add(1)
 	return &chat.Refusal{Code: chat.Failed, Text: fmt.Sprintf(

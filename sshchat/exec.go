@@ -65,8 +65,8 @@ func (s *session) runOnce(ctx context.Context, j *job, line string) int {
 		err = why
 	}
 	if why := s.terminated.Load(); why != nil {
-		fmt.Fprintf(call.Err, "%s\n", *why)
-		return int(chat.Denied)
+		fmt.Fprintf(call.Err, "%s\n", why.Text)
+		return int(why.Code)
 	}
 	words, meant := command.Text(err)
 	if !meant && !errors.Is(err, context.Canceled) && !errors.Is(err, io.ErrUnexpectedEOF) { // the client hung up

@@ -3,7 +3,9 @@ package sshchat_test
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"sshchat/sshchat/command"
 	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // sharedLog is a log that cannot be followed for so long, in nanoseconds; 0: it is followed.
@@ -133,6 +137,16 @@ func TestFencedServerHoldsMessages(t *testing.T) {
 	}
 }
 
+// until waits for something that becomes true by itself.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
 // greeting is the first line of a server.
 func greeting(t *testing.T, addr string) string {
 	t.Helper()
@@ -162,4 +176,79 @@ func TestFencedServerSaysWhy(t *testing.T) {
 		t.Error("the session ended as if its person had ended it")
 	}
 	p.screen.wait(t, "Read-only: this server was removed.")
+}
+
+// What is typed while a server is fenced waits as long as the session does. If that is ended first, nothing of it is lost and nothing is said
+// twice: the lines that waited are a draft of the next session, before what was being typed. Control: a line that is said before.
+func TestFencedServerKeepsWhatWaits(t *testing.T) {
+	t.Parallel()
+	for _, terminal := range []string{"dumb", "xterm"} {
+		s, log := startFenced(t)
+		p := s.openSession(terminal)
+		p.types("before\r")
+		until(t, "what is typed before is said", func() bool { return len(s.said()) == 1 })
+		log.lost.Store(int64(time.Second))
+		p.screen.wait(t, "Read-only")
+		p.types("one\r//two\rthree\rand half")
+		p.screen.wait(t, "and half")
+		log.lost.Store(int64(fence.End + time.Second))
+		var exit *ssh.ExitError
+		if err := p.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != int(chat.Failed) {
+			t.Errorf("on %s the session ended with %v", terminal, err)
+		}
+		p.screen.wait(t, "not sent: 3 lines.")
+		log.lost.Store(0)
+		next := s.openSession(terminal)
+		next.screen.wait(t, "Your draft is back.")
+		next.types("\r")
+		until(t, "the draft is said", func() bool { return len(s.said()) > 1 })
+		if got := s.said(); !slices.Equal(got, []string{"before", "one\n/two\nthree\nand half"}) {
+			t.Errorf("on %s %q is said", terminal, got)
+		}
+	}
+}
+
+// A script whose session is ended by the fence is to try again: its exit code is no refusal, and what it has sent is counted.
+func TestFencedServerCountsLinesOfAScript(t *testing.T) {
+	t.Parallel()
+	s, log := startFenced(t)
+	client := s.dial()
+	sess, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := sess.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := &terminalOutput{new: make(chan struct{}, 1)}
+	sess.Stderr = errs
+	if err := sess.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, "before\n")
+	until(t, "what is sent before is said", func() bool { return len(s.said()) == 1 })
+	log.lost.Store(int64(time.Second))
+	errs.wait(t, "Read-only")
+	io.WriteString(in, "one\ntwo\n/help topic\n")
+	said := make(chan error, 1)
+	go func() {
+		other, err := client.NewSession()
+		if err == nil {
+			err = other.Run("say general three")
+		}
+		said <- err
+	}()
+	until(t, "the other session is there", func() bool { return len(s.Sessions()) == 2 })
+	log.lost.Store(int64(fence.End + time.Second))
+	var exit *ssh.ExitError
+	for what, err := range map[string]error{"lines": sess.Wait(), "say": <-said} {
+		if !errors.As(err, &exit) || exit.ExitStatus() != int(chat.Failed) {
+			t.Errorf("%s: the session ended with %v", what, err)
+		}
+	}
+	errs.wait(t, "not sent: 3 lines.")
+	if got := s.said(); !slices.Equal(got, []string{"before"}) {
+		t.Errorf("%q is said", got)
+	}
 }

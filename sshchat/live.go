@@ -112,15 +112,15 @@ func (s *Server) Figures() []command.Figure {
 // End ends the sessions of an account, with words to each, and their connections, and returns how many. It does not wait for them. A
 // client that reads nothing is gone with its connection all the same.
 func (s *liveSessions) End(account, why string) int {
-	return s.end(func(l command.LiveSession) bool { return l.Account == account }, why)
+	return s.end(func(l command.LiveSession) bool { return l.Account == account }, chat.Denied, why)
 }
 
-func (s *liveSessions) end(which func(command.LiveSession) bool, why string) int {
+func (s *liveSessions) end(which func(command.LiveSession) bool, code chat.Code, why string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for sess, l := range s.live {
-		if which(l) && sess.terminate(why) {
+		if which(l) && sess.terminate(code, why) {
 			n++
 		}
 	}
@@ -213,12 +213,12 @@ func (s onFence) Ends() {
 func (s onFence) Lasts(fenced time.Duration) {
 	cause := s.services.Fence.Cause()
 	if cause != nil {
-		if n := s.end(func(command.LiveSession) bool { return true }, sentence(cause)); n > 0 {
+		if n := s.end(func(command.LiveSession) bool { return true }, chat.Failed, sentence(cause)); n > 0 {
 			s.log.Warn("sessions ended", "err", cause, "sessions", n)
 		}
 		return
 	}
-	n := s.end(func(command.LiveSession) bool { return true }, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
+	n := s.end(func(command.LiveSession) bool { return true }, chat.Failed, "This server cannot reach the chat's log. Please connect again: other servers of the chat may be able to.")
 	if n > 0 {
 		s.log.Warn("the chat's log cannot be reached: sessions ended", "for", fenced.Round(time.Second), "sessions", n)
 	}
@@ -283,7 +283,7 @@ func review(who *caller, before, after chat.View) (ended bool) {
 	if err == nil || errors.Is(err, chat.ErrStale) && who.renewal.Load() || who.proven.Load() != l {
 		return false
 	}
-	return who.terminate(farewellOf(asks.Login, before, after, err))
+	return who.terminate(chat.Denied, farewellOf(asks.Login, before, after, err))
 }
 
 // farewellOf is the last message of a session whose login is no longer admitted. If the login has become stale, it says
@@ -315,12 +315,13 @@ func farewellOf(l chat.Login, before, after chat.View, err error) string {
 	return "The account, key or password of this session has changed; please reconnect."
 }
 
-// terminate ends the session with words to its person, unless somebody has before.
-func (who *caller) terminate(why string) bool {
-	if !who.terminated.CompareAndSwap(nil, &why) {
+// terminate ends the session with words to its person and an exit code, unless it was ended before.
+func (who *caller) terminate(code chat.Code, words string) bool {
+	why := &chat.Refusal{Code: code, Text: words}
+	if !who.terminated.CompareAndSwap(nil, why) {
 		return false
 	}
-	who.end(&chat.Refusal{Code: chat.Denied, Text: why})
+	who.end(why)
 	time.AfterFunc(hangUpAfter, who.hangUp)
 	return true
 }

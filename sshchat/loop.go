@@ -9,6 +9,7 @@ import (
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/drafts"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 	"sshchat/sshchat/wake"
@@ -82,11 +83,13 @@ func (s *session) chat(ctx context.Context) int {
 	err := s.loop(ctx, s.draw)
 	cancel()
 	s.await()
-	s.keepDrafts()
+	waited := waiting(s)
+	unsent := len(waited)
+	kept := s.keepDrafts(waited)
 	switch {
 	case errors.Is(err, errOver):
 		s.draw() // what has come since the last frame; a terminated session draws nothing. An error: the client is gone
-		return s.farewell()
+		return s.farewell(unsent, kept)
 	case err != nil:
 		return int(chat.Failed)
 	}
@@ -105,7 +108,7 @@ func (s *session) offer(ctx context.Context) (code int, ok bool) {
 	case err != nil && ctx.Err() == nil:
 		return int(chat.Failed), false
 	case ctx.Err() != nil:
-		return s.farewell(), false
+		return s.farewell(s.pending(), 0), false
 	case refused != nil:
 		s.explain(refused)
 		return command.ExitCode(refused), false
@@ -252,9 +255,10 @@ func (s *session) may() bool {
 
 // submitLine starts one typed line: a command, or a message for the room.
 func (s *session) submitLine(ctx context.Context, typed string) {
+	sent := drafts.Draft{Room: s.room, Text: typed}
 	line, err := s.expanded(typed)
 	if err != nil {
-		s.done(err)
+		s.done(err, sent)
 		return
 	}
 	if text, isCommand := command.Typed(line); isCommand {
@@ -263,10 +267,14 @@ func (s *session) submitLine(ctx context.Context, typed string) {
 		}
 		s.start(ctx, func(ctx context.Context, j *job) error {
 			err := j.command(ctx, command.Chat, text)
-			j.do(func() { s.done(err) })
+			j.do(func() {
+				if !j.asked || !errors.Is(err, context.Canceled) { // else it was cut off at a question, and did nothing
+					s.done(err, sent)
+				}
+			})
 			j.conclude(ctx, err)
 			return nil
-		}, s.done)
+		}, func(err error) { s.done(err, sent) })
 		return
 	}
 	if strings.TrimSpace(line) == "" {
@@ -275,7 +283,7 @@ func (s *session) submitLine(ctx context.Context, typed string) {
 	line = strings.TrimPrefix(line, "/") // "//text" says "/text"
 	s.start(ctx, func(ctx context.Context, j *job) error {
 		return j.dispatch(ctx, command.Chat, line, s.server.services.Commands.Say)
-	}, s.done)
+	}, func(err error) { s.done(err, sent) })
 	s.job.says = true
 }
 
@@ -293,12 +301,15 @@ func (s *session) expanded(typed string) (string, error) {
 }
 
 // done takes note of how a line went.
-func (s *session) done(err error) {
+func (s *session) done(err error, line drafts.Draft) {
 	if errors.Is(err, errPanicked) {
 		s.ending, s.code = true, int(chat.Failed)
 		return
 	}
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, command.ErrNotBegun):
+		s.unbegun = append(s.unbegun, line)
+	case errors.Is(err, context.Canceled):
 		s.cut++
 	}
 	s.explain(err)
@@ -375,17 +386,42 @@ var farewells = map[Ending]string{
 }
 
 // farewell is said when the session ends from the server's side. It returns the exit code, which is never that of a
-// session that ended as it should: what runs ssh in a loop is to connect again.
-func (s *session) farewell() int {
-	if why := s.terminated.Load(); why != nil {
-		s.ui.Print(*why)
-		return int(chat.Denied)
-	}
-	if s.server.draining.Load() {
+// session that ended as it should: what runs ssh in a loop is to connect again. So many lines were not sent, of which some are kept as
+// drafts.
+func (s *session) farewell(unsent, kept int) int {
+	why := s.terminated.Load()
+	switch {
+	case why != nil:
+		s.ui.Print(why.Text)
+	case s.server.draining.Load():
 		s.ui.Print(farewells[Ending(s.server.ending.Load())])
-		if n := s.pending() + s.cut; n > 0 {
-			s.ui.Fail(fmt.Sprintf("Arrived too late and not sent: %s.", text.Count(n, "line")))
-		}
+	default:
+		return int(chat.Failed)
+	}
+	if unsent > 0 {
+		s.ui.Fail(fmt.Sprintf("Arrived too late and not sent: %s.%s", text.Count(unsent, "line"), whereKept(unsent, kept)))
+	}
+	if s.cut > 0 {
+		s.ui.Fail("It is not known whether this was sent or done: " + text.Count(s.cut, "line") + ".")
+	}
+	if why != nil {
+		return int(why.Code)
 	}
 	return int(chat.Failed)
+}
+
+// whereKept says how many of the lines that were not sent are in drafts.
+func whereKept(unsent, kept int) string {
+	which := "They come"
+	switch {
+	case kept == 0:
+		return ""
+	case unsent == 1:
+		which = "It comes"
+	case kept == 1:
+		which = "1 of them comes"
+	case kept < unsent:
+		which = fmt.Sprintf("%d of them come", kept)
+	}
+	return " " + which + " back as a draft if you connect to this server within an hour."
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,15 +28,16 @@ type session struct {
 	display
 	typing
 
-	job     *job        // what is under way; nil: nothing
-	asking  atomic.Bool // a command waits for an answer
-	cut     int         // lines that were under way and not done when the session ended
-	isExec  bool        // it runs one command and ends
-	ending  bool        // the session ends after what it is at
-	left    bool        // its person has ended it
-	code    int         // what it ends with, of itself: a script's is that of its last refusal
-	absence string      // the notice after an absence in which nothing was sealed to the user
-	said    string      // a notice to somebody who just registered
+	job     *job           // what is under way; nil: nothing
+	asking  atomic.Bool    // a command waits for an answer
+	unbegun []drafts.Draft // lines that were acted on, and not begun when the session ended
+	cut     int            // lines that were under way and not done when the session ended
+	isExec  bool           // it runs one command and ends
+	ending  bool           // the session ends after what it is at
+	left    bool           // its person has ended it
+	code    int            // what it ends with, of itself: a script's is that of its last refusal
+	absence string         // the notice after an absence in which nothing was sealed to the user
+	said    string         // a notice to somebody who just registered
 }
 
 // stopping is why a session ends when the server does.
@@ -118,7 +120,7 @@ func (s *session) endWhenIdle(isCommand bool) (stop func()) {
 		after = s.server.limits().IdleCommand
 	}
 	return s.channel.whenIdle(after, func() {
-		s.terminate(fmt.Sprintf("This session ended: nothing was sent or received for %s.", approx(after)))
+		s.terminate(chat.Denied, fmt.Sprintf("This session ended: nothing was sent or received for %s.", approx(after)))
 	})
 }
 
@@ -180,7 +182,7 @@ func (s *session) readInput(ctx context.Context, r io.Reader) {
 // endRefused ends the session with words; with those that it was ended with, if it was.
 func (s *session) endRefused(err error) int {
 	if why := s.terminated.Load(); why != nil {
-		err = &chat.Refusal{Code: chat.Denied, Text: *why}
+		err = why
 	}
 	text, _ := command.Text(err)
 	fmt.Fprintf(s.channel.Stderr(), "%s\r\n", text)
@@ -209,23 +211,37 @@ func (s *session) explain(err error) {
 	s.ui.Fail(text)
 }
 
-// keepDrafts keeps what was being typed when the session ended, if its person has not left, for their next one. Of a line with a
-// secret nothing is kept.
-func (s *session) keepDrafts() {
-	if s.left || s.login().provisional() || s.server.draining.Load() {
-		return
-	}
-	if _, err := s.admitted(); err != nil {
-		return
-	}
-	var unsent []drafts.Draft
-	for _, d := range s.ui.Drafts(s.room) {
-		if !s.server.services.Commands.Secret(strings.TrimPrefix(d.Text, "/")) {
-			unsent = append(unsent, drafts.Draft(d))
+// waiting are the lines that were sent to the session and not begun, in order, each with its room.
+func waiting(s *session) []drafts.Draft {
+	lines, room := slices.Clone(s.unbegun), s.room
+	for _, a := range s.actions {
+		switch a.Kind {
+		case view.Line:
+			lines = append(lines, drafts.Draft{Room: room, Text: a.Text})
+		case view.Go:
+			room = a.Room
 		}
 	}
+	return lines
+}
+
+// keepDrafts keeps what was being typed when the session ended, if its person has not left, for their next one, and before it the lines
+// that waited. It returns how many of these it keeps. Of a line with a secret nothing is kept.
+func (s *session) keepDrafts(waited []drafts.Draft) (kept int) {
+	if s.left || s.ui.Kind == view.KindPipe || s.login().provisional() || s.server.draining.Load() {
+		return 0
+	}
+	if _, err := s.admitted(); err != nil {
+		return 0
+	}
+	var typed []drafts.Draft
+	for _, d := range s.ui.Drafts(s.room) {
+		typed = append(typed, drafts.Draft(d))
+	}
+	secret := func(d drafts.Draft) bool { return s.server.services.Commands.Secret(strings.TrimPrefix(d.Text, "/")) }
+	unsent, kept := drafts.Join(slices.DeleteFunc(waited, secret), slices.DeleteFunc(typed, secret), isCommand)
 	if len(unsent) == 0 {
-		return
+		return 0
 	}
 	last := s.typed
 	if last.IsZero() { // they come from a session before it
@@ -234,6 +250,12 @@ func (s *session) keepDrafts() {
 	s.server.drafts.Keep(s.login().id, unsent, last)
 	s.server.reviewDrafts(s.server.view()) // for what was decided meanwhile
 	s.server.wakeForDrafts(s.login().id)
+	return kept
+}
+
+func isCommand(line string) bool {
+	_, is := command.Typed(line)
+	return is
 }
 
 // reviewDrafts forgets the drafts of people who may not log in, and of rooms that are deleted.

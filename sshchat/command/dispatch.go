@@ -55,7 +55,11 @@ func (d *dispatch) wait(ctx context.Context) (began bool, err error) {
 	return ctx.Err() == nil, d.upToDate(ctx)
 }
 
-// upToDate waits until the server knows what was decided. Commands that only read go on if that takes long; others are refused.
+// ErrNotBegun is how a command ends whose caller is gone before its turn: nothing of it was done. It is context.Canceled as well.
+var ErrNotBegun = fmt.Errorf("not begun: %w", context.Canceled)
+
+// upToDate waits until the server knows what was decided. Commands that only read go on if that takes long; others are refused. What is
+// typed to be said in a session waits for as long as that lasts.
 func (d *dispatch) upToDate(ctx context.Context) error {
 	fenced := d.Services.Fence
 	switch {
@@ -63,11 +67,18 @@ func (d *dispatch) upToDate(ctx context.Context) error {
 	case d.Command.Effect == Reads:
 		fenced.Wait(ctx, fence.Reading)
 	default:
-		if err := fenced.Wait(ctx, fence.Login); err != nil {
+		most := fence.Login
+		if d.Command.Effect == Speaks && d.UI == Chat && fenced.Cause() == nil {
+			most = fence.Message
+		}
+		if err := fenced.Wait(ctx, most); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ErrNotBegun
+	}
+	return nil
 }
 
 // do runs the command.

@@ -91,9 +91,15 @@ func (r *rig) as(who string) {
 // run gives a command and returns all that the person sees of it.
 func (r *rig) run(line string) (seen string, err error) {
 	r.t.Helper()
+	return r.runIn(context.Background(), line)
+}
+
+// runIn is run in a session that ends with ctx.
+func (r *rig) runIn(ctx context.Context, line string) (seen string, err error) {
+	r.t.Helper()
 	var out bytes.Buffer
 	r.session.shown.Reset()
-	err = r.services.Commands.Run(context.Background(), line, Call{
+	err = r.services.Commands.Run(ctx, line, Call{
 		Services: r.services, UI: r.face, Account: r.account(r.me), Name: r.me, In: strings.NewReader(""), Out: &out, Err: &out, Session: r.session, Past: r.session, Caller: r.session,
 		Who: func() chat.Caller {
 			who := caller(r.me)

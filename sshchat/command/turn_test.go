@@ -2,12 +2,16 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
+	"sshchat/sshchat/fence"
 )
 
 // acts is an audit log in memory.
@@ -208,5 +212,61 @@ func TestCommandsThatWaitForALargeRoom(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// outOfReach is a log that cannot be followed until then.
+type outOfReach struct {
+	until time.Time
+	cause error
+}
+
+func (l outOfReach) FencedFor() time.Duration { return 0 }
+func (l outOfReach) CatchesUp() bool          { return false }
+func (l outOfReach) Cause() error             { return l.cause }
+func (l outOfReach) Fenced() error {
+	if time.Now().Before(l.until) {
+		return errOutOfReach
+	}
+	return nil
+}
+
+var errOutOfReach = &chat.Refusal{Code: chat.Failed, Text: "read-only"}
+
+// What is typed to be said waits as long as the session does, if the log may come back. Scripts and changes are refused after a while, and
+// what did not begin before its session ended is known not to be done.
+func TestWhatWaitsForTheLog(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		in    UI
+		fence outOfReach // until so long after the epoch of the test
+		gone  time.Duration
+		after time.Duration
+		err   error
+	}{
+		{"me waves", Chat, outOfReach{}, 0, 0, nil},
+		{"me waves", Chat, outOfReach{until: time.Time{}.Add(fence.End)}, 0, fence.End, nil},
+		{"me waves", Chat, outOfReach{until: time.Time{}.Add(fence.End), cause: errOutOfReach}, 0, fence.Login, errOutOfReach},
+		{"me waves", Chat, outOfReach{until: time.Time{}.Add(fence.End)}, time.Second, time.Second, ErrNotBegun},
+		{"join new", Chat, outOfReach{until: time.Time{}.Add(fence.End)}, 0, fence.Login, errOutOfReach},
+		{"say general hello", Exec, outOfReach{until: time.Time{}.Add(fence.End)}, 0, fence.Login, errOutOfReach},
+		{"names", Chat, outOfReach{until: time.Time{}.Add(fence.End)}, 0, fence.Reading, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, ctx := newRig(t, "alice"), t.Context()
+			r.face = c.in
+			began := time.Now()
+			c.fence.until = began.Add(c.fence.until.Sub(time.Time{}))
+			r.services.Fence = fence.New(c.fence, fence.LookEvery)
+			if c.gone > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, c.gone)
+				defer cancel()
+			}
+			_, err := r.runIn(ctx, c.line)
+			if took := time.Since(began).Round(time.Second); !errors.Is(err, c.err) || took != c.after {
+				t.Errorf("%s: %v after %v, want %v after %v", c.line, err, took, c.err, c.after)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ package drafts
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,46 @@ type kept struct {
 type sealed struct {
 	room chat.RoomName
 	text []byte
+}
+
+// Join makes drafts of lines that were sent and not acted on, and of what was being typed after them in the same rooms: one text a room.
+// A command is a text of its own: with another it would be done with that. So if one of them is a command, what was being typed stays, or
+// else the line that was sent first. kept is how many of the lines are in the drafts.
+func Join(sent, typed []Draft, isCommand func(line string) bool) (all []Draft, kept int) {
+	lines := make(map[chat.RoomName]int) // that are kept of a room
+	add := func(d Draft) bool {
+		i := slices.IndexFunc(all, func(old Draft) bool { return old.Room == d.Room })
+		switch {
+		case len(d.Text) > MaxBytes:
+			return false
+		case i < 0:
+			all = append(all, d)
+			return true
+		case isCommand(all[i].Text) || isCommand(d.Text) || len(all[i].Text)+1+len(d.Text) > MaxBytes:
+			return false
+		}
+		text := d.Text
+		if strings.HasPrefix(text, "//") { // which says that it is no command, at the start of a message alone
+			text = text[1:]
+		}
+		all[i].Text += "\n" + text
+		return true
+	}
+	for _, d := range sent {
+		if add(d) {
+			lines[d.Room]++
+			kept++
+		}
+	}
+	for _, d := range typed {
+		if len(d.Text) > MaxBytes || add(d) {
+			continue
+		}
+		all = slices.DeleteFunc(all, func(old Draft) bool { return old.Room == d.Room })
+		kept -= lines[d.Room]
+		all = append(all, d)
+	}
+	return all, kept
 }
 
 // New returns an empty store that forgets each draft after that time.

@@ -126,3 +126,30 @@ func fill(s *Store, long string) {
 		s.Keep(fmt.Sprint("account", i), []Draft{{general, long}, {dev, long}, {room("#ops"), long}}, typed)
 	}
 }
+
+// Lines that were sent and what was typed after them are one text a room, in order, unless a command is among them: that is one by itself.
+func TestJoin(t *testing.T) {
+	isCommand := func(line string) bool { return strings.HasPrefix(line, "/") && !strings.HasPrefix(line, "//") }
+	long := strings.Repeat("x", MaxBytes)
+	for _, c := range []struct {
+		sent, typed, want []Draft
+		kept              int
+	}{
+		{nil, nil, nil, 0},
+		{nil, []Draft{{general, "half"}}, []Draft{{general, "half"}}, 0},
+		{[]Draft{{general, "one"}, {dev, "two"}, {general, "three"}}, []Draft{{dev, "half"}}, []Draft{{general, "one\nthree"}, {dev, "two\nhalf"}}, 3},
+		{[]Draft{{general, "/topic x"}}, nil, []Draft{{general, "/topic x"}}, 1},
+		{[]Draft{{general, "/topic x"}, {general, "one"}}, nil, []Draft{{general, "/topic x"}}, 1},
+		{[]Draft{{general, "one"}, {general, "/topic x"}, {general, "two"}}, nil, []Draft{{general, "one\ntwo"}}, 2},
+		{[]Draft{{general, "/topic x"}, {dev, "one"}}, []Draft{{general, "half"}}, []Draft{{dev, "one"}, {general, "half"}}, 1},
+		{[]Draft{{general, "one"}}, []Draft{{general, "/topic x"}}, []Draft{{general, "/topic x"}}, 0},
+		{[]Draft{{general, "//a"}, {general, "//b"}}, nil, []Draft{{general, "//a\n/b"}}, 2}, // said, it is "/a\n/b"
+		{[]Draft{{general, long}, {general, "one"}}, nil, []Draft{{general, long}}, 1},
+		{[]Draft{{general, long + "x"}, {general, "one"}}, []Draft{{general, long + "x"}}, []Draft{{general, "one"}}, 1},
+		{[]Draft{{general, "one"}, {general, "two"}}, []Draft{{general, long}}, []Draft{{general, long}}, 0},
+	} {
+		if all, kept := Join(c.sent, c.typed, isCommand); !slices.Equal(all, c.want) || kept != c.kept {
+			t.Errorf("%.40q and %.40q: %.40q, %d, want %.40q, %d", c.sent, c.typed, all, kept, c.want, c.kept)
+		}
+	}
+}

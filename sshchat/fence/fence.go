@@ -10,6 +10,7 @@ import (
 // For so long after a server is fenced:
 const (
 	Login    = 10 * time.Second // a login or a change waits before it is refused
+	Message  = 2 * End          // a message that is typed in a session waits: for as long as the session goes on
 	Reading  = 2 * time.Second  // a command that only reads waits before it shows what was true before
 	TurnAway = 10 * time.Second // connections are accepted: later clients, and load balancers, try another server
 	End      = 30 * time.Second // sessions go on, with what they can read
