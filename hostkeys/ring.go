@@ -64,12 +64,15 @@ const (
 )
 
 // Open loads the host keys of a folder. It creates the current one if there is none, and reports that. An interrupted
-// rotation is undone if the new key had not become the current one, else finished.
+// rotation is undone if the new key had not become the current one, else finished; so is an interrupted removal.
 func Open(dir string) (r *Ring, made bool, err error) {
 	r = &Ring{path: filepath.Join(dir, File), now: time.Now}
 	current, made, err := Load(dir)
 	if err != nil {
 		return nil, false, err
+	}
+	if err := errors.Join(erase(r.path+nextSuffix), erase(r.proposedPath())); err != nil {
+		return nil, false, fmt.Errorf("complete the removal of a host key: %w", err)
 	}
 	if err := r.mend(current.PublicKey()); err != nil {
 		return nil, false, fmt.Errorf("complete an interrupted host key rotation: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,9 @@ func (r *Ring) accept() error {
 	}
 	path := r.path + nextSuffix
 	if err := os.Rename(r.proposedPath(), path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // removed by hand: it is on no server any more
+			r.keys.proposed = nil
+		}
 		return fmt.Errorf("make the proposed host key the next one: %w", err)
 	}
 	r.keys.next, r.keys.proposed = r.keys.proposed, nil
@@ -157,16 +161,37 @@ func (r *Ring) drop() error {
 	return remove(path + ".pub")
 }
 
-// shred overwrites and removes a private key, if there is one.
+// shred overwrites and removes a private key, if there is one. Wherever that is cut off, the file of that name is whole or gone: one that is
+// half overwritten could not be read at the next start.
 func shred(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, os.ErrNotExist) {
+	err := os.Rename(path, hidden(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	return erase(path)
+}
+
+// hidden is the name under which a key is overwritten.
+func hidden(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-removed")
+}
+
+// erase completes shred, if that was cut off.
+func erase(path string) error {
+	f, err := os.OpenFile(hidden(path), os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(overwrite(f), f.Close(), remove(path))
+	return errors.Join(overwrite(f), f.Close(), remove(hidden(path)))
 }
 
 // ReloadAs is Reload, unless the files hold other keys than the choice: then nothing changes.

@@ -3,6 +3,7 @@ package hostkeys
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -430,4 +431,65 @@ func TestCopyWithoutTheNextKey(t *testing.T) {
 	try(t, b.Follow(Choice{Current: c.Current}))
 	try(t, a.Follow(Choice{Current: c.Current}))
 	equal(t, a, b)
+}
+
+// Wherever the removal of a key is cut off, it is complete once the ring is opened again, and no file has the key.
+func TestRemovalCutOff(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(t *testing.T, path string){
+		"before it is overwritten": func(*testing.T, string) {},
+		"while it is overwritten": func(t *testing.T, path string) {
+			data, err := os.ReadFile(hidden(path))
+			try(t, err)
+			try(t, os.WriteFile(hidden(path), append(make([]byte, 100), data[100:]...), 0o600))
+		},
+		"not at all": func(t *testing.T, path string) { try(t, erase(path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := openRing(t, t.TempDir())
+			c, dir, elsewhere := r.Choice(), filepath.Dir(r.path), t.TempDir()
+			prepare(t, r)
+			_, err := r.Propose()
+			try(t, err)
+			for _, path := range []string{r.path + nextSuffix, r.proposedPath()} {
+				kept := filepath.Join(elsewhere, filepath.Base(path))
+				try(t, os.Link(path, kept))
+				try(t, os.Rename(path, hidden(path))) // as shred begins
+				cut(t, path)
+			}
+			r = openRing(t, dir)
+			if is := r.Choice(); is != c || r.keys.proposed != nil {
+				t.Errorf("it has %s", is)
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+				t.Errorf("left: %v %v", left, err)
+			}
+			for _, name := range []string{File + nextSuffix, "proposed_" + File} {
+				if data, err := os.ReadFile(filepath.Join(elsewhere, name)); err != nil || len(data) == 0 || len(bytes.Trim(data, "\x00")) > 0 {
+					t.Errorf("%s can be read: %d bytes, %v", name, len(data), err)
+				}
+			}
+		})
+	}
+}
+
+// A proposed key that was removed by hand, and then chosen, lacks like any other.
+func TestProposedKeyThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	r := openRing(t, t.TempDir())
+	c := r.Choice()
+	proposed, err := r.Propose()
+	try(t, err)
+	c.Next = proposed
+	try(t, os.Remove(r.proposedPath()))
+	if err := r.Follow(c); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("that it is gone is not said: %v", err)
+	}
+	if err := r.Follow(c); !errors.Is(err, ErrLacks) {
+		t.Errorf("it does not lack: %v", err)
+	}
+	if again, err := r.Propose(); err != nil || again == proposed {
+		t.Errorf("control: it proposes %s again: %v", again, err)
+	}
 }
