@@ -69,7 +69,7 @@ func TestBackupWhilePeopleTalk(t *testing.T) {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
 	var talk sync.WaitGroup
-	stop := make(chan struct{})
+	stop, begun := make(chan struct{}), make(chan struct{})
 	talker := s.login("bob", bob.signer)
 	talk.Go(func() {
 		for i := 0; ; i++ {
@@ -79,8 +79,12 @@ func TestBackupWhilePeopleTalk(t *testing.T) {
 			default:
 				talker.exec(fmt.Sprintf("say general meanwhile %d", i), "")
 			}
+			if i == 0 {
+				close(begun)
+			}
 		}
 	})
+	<-begun
 	var last string
 	for range 5 {
 		last = alice.must("backup")

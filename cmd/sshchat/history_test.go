@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -25,6 +26,48 @@ func keyFile(t *testing.T, args ...string) string {
 	}
 	return path
 }
+
+// rsaFile is keyFile of an RSA key of 2 048 bits: the same key everywhere, as it takes up to a second to make one.
+func rsaFile(t *testing.T, args ...string) string {
+	t.Helper()
+	key, err := rsaKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key")
+	for name, text := range map[string]string{path: key[0], path + ".pub": key[1]} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(args) > 0 {
+		if _, errs, code := runClient(t, "", "ssh-keygen", append([]string{"-q", "-p", "-P", "", "-f", path}, args...)...); code != 0 {
+			t.Fatalf("ssh-keygen: %s", errs)
+		}
+	}
+	return path
+}
+
+// rsaKey is the private and the public half, as ssh-keygen writes them.
+var rsaKey = sync.OnceValues(func() (key [2]string, err error) {
+	dir, err := os.MkdirTemp("", "sshchat-rsa-")
+	if err != nil {
+		return key, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "key")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", path).CombinedOutput(); err != nil {
+		return key, fmt.Errorf("ssh-keygen: %w: %s", err, out)
+	}
+	for i, name := range []string{path, path + ".pub"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return key, err
+		}
+		key[i] = string(text)
+	}
+	return key, nil
+})
 
 func signerOf(t *testing.T, path string) ssh.Signer {
 	t.Helper()
@@ -58,12 +101,11 @@ func decrypt(t *testing.T, file, key string) (plain string, ok bool) {
 func TestHistoryOpensWithStockAge(t *testing.T) {
 	t.Parallel()
 	client(t, "age")
-	bits := "2048" // the larger take seconds to make
-	if long {
-		bits = "4096"
-	}
 	s := startProcess(t, "")
-	ed, rsa := keyFile(t, "-t", "ed25519"), keyFile(t, "-t", "rsa", "-b", bits)
+	ed, rsa := keyFile(t, "-t", "ed25519"), rsaFile(t)
+	if long { // it takes seconds to make
+		rsa = keyFile(t, "-t", "rsa", "-b", "4096")
+	}
 	alice, bob := s.registerWith(t, "alice", ed), s.registerWith(t, "bob", rsa)
 	alice.must("say general hello from alice")
 	bob.must("say general hello from bob")

@@ -113,7 +113,7 @@ func TestLifeOfKeys(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.say()
-	first, second := keyFile(t, "-t", "ed25519"), keyFile(t, "-t", "rsa", "-b", "2048")
+	first, second := keyFile(t, "-t", "ed25519"), rsaFile(t)
 	bob := l.s.registerWith(t, "bob", first)
 	l.say()
 	bob.must("key add " + publicKey(t, second))

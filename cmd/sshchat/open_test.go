@@ -148,10 +148,10 @@ func sealedFolder(t *testing.T, keys ...string) string {
 func TestOpenWithALockedKey(t *testing.T) {
 	t.Parallel()
 	const phrase = "quite a secret"
-	var keys, public []string
-	for _, args := range [][]string{{"-t", "ed25519", "-a", "4"}, {"-t", "rsa", "-b", "2048", "-a", "1"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}} {
-		key := keyFile(t, append(args, "-N", phrase)...)
-		keys, public = append(keys, key), append(public, readText(t, key+".pub"))
+	keys := []string{keyFile(t, "-t", "ed25519", "-a", "4", "-N", phrase), rsaFile(t, "-a", "1", "-N", phrase), rsaFile(t, "-m", "PEM", "-N", phrase)}
+	var public []string
+	for _, key := range keys {
+		public = append(public, readText(t, key+".pub"))
 		if err := os.Remove(key + ".pub"); err != nil {
 			t.Fatal(err)
 		}

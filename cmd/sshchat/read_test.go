@@ -119,7 +119,7 @@ func TestReadSaysWhyNoKeyOpens(t *testing.T) {
 func TestReadAsksForPassphrases(t *testing.T) {
 	t.Parallel()
 	const phrase = "quite a secret"
-	locked := keyFile(t, "-t", "rsa", "-b", "2048", "-a", "1", "-N", phrase)
+	locked := rsaFile(t, "-a", "1", "-N", phrase)
 	r, alice := atHome(t)
 	alice.must("say general one")
 	alice.exec("key add -", readText(t, locked+".pub"))
