@@ -299,7 +299,7 @@ func newNemesis(t *testing.T) *nemesis {
 		n.startNode(i)
 	}
 	n.clocks[0].set(time.Hour)
-	waitFor(t, "node that notices its clock", func() bool { return strings.Contains(n.nodes[0].log.String(), "this machine's clock differs") })
+	waitFor(t, "node that notices its clock", func() bool { return strings.Contains(n.nodes[0].log.String(), "this machine's clock is not that of") })
 	n.clocks[0].set(0)
 	// Nearly 100 messages a second: rooms have 4096 in memory, and who reads may be held up on two nodes, one after the other.
 	n.c = newCrowd(t, n.listen, n.key, 24, 250*time.Millisecond)

@@ -732,6 +732,33 @@ func TestKeptTextsAreBounded(t *testing.T) {
 	}
 }
 
+// A process that was frozen reads what nodes sent meanwhile: its clock does not seem wrong because of that, and does if it is.
+func TestSkewOfAFrozenNode(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	l := &nodes{heard: make(map[string]heardOf)}
+	hear := func(at time.Time, sent time.Duration) {
+		for _, node := range []string{"n2", "n3"} {
+			l.hear(alive{Node: node, At: at.Add(sent)}, at)
+		}
+	}
+	for i := range 20 {
+		hear(now.Add(time.Duration(i-100)*500*time.Millisecond), 0)
+	}
+	for i := range 40 { // frozen for 40 s, it reads what was sent then
+		hear(now, time.Duration(i-40)*time.Second)
+		if got := l.skew(); got != 0 {
+			t.Fatalf("word %d: this clock seems %v ahead of the others", i, got)
+		}
+	}
+	for i := range keptSkews + 2 { // the control: its clock was set ahead meanwhile
+		hear(now.Add(time.Duration(i+1)*500*time.Millisecond), -time.Minute)
+	}
+	if got := l.skew(); got != time.Minute {
+		t.Errorf("this clock seems %v ahead of the others", got)
+	}
+}
+
 // Words that come late, as after a connection was cut, do not make the clocks of others seem wrong. One that is wrong is noticed.
 func TestSkewOfWordsThatComeLate(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func restoreMemory(n *Node, hub *chat.Hub) {
 		}
 	}
 	n.memory = nil
-	n.log.Info("cluster: rooms have what they have on other nodes", "rooms", rooms, "messages", messages)
+	n.log.Info("cluster: rooms have the messages that they have in memory on other nodes", "rooms", rooms, "messages", messages)
 }
 
 // giveMemory answers a node that starts.

@@ -61,9 +61,28 @@ func (l *nodes) hear(a alive, now time.Time) (before heardOf, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before, known = l.heard[a.Node]
-	seem := append(slices.Clone(before.seem[len(before.seem)-min(len(before.seem), keptSkews-1):]), a.At.Sub(now))
+	seem := before.seem
+	if late := l.comesLate(now); !known || !late {
+		seem = append(slices.Clone(seem[len(seem)-min(len(seem), keptSkews-1):]), a.At.Sub(now))
+	}
 	l.heard[a.Node] = heardOf{a, now, seem, false, a.Nonce != 0}
 	return before, known
+}
+
+// After so long without a word of any node, words are read that were sent meanwhile: this process was frozen, or its connection was cut. For
+// staleFor they show nothing of the clocks.
+const (
+	silentFor = 2 * time.Second
+	staleFor  = time.Second
+)
+
+// comesLate reports whether a word that comes now may have been sent long ago. Called with mu held.
+func (l *nodes) comesLate(now time.Time) bool {
+	if !l.lastWord.IsZero() && now.Sub(l.lastWord) > silentFor {
+		l.resumed = now
+	}
+	l.lastWord = now
+	return !l.resumed.IsZero() && now.Sub(l.resumed) < staleFor
 }
 
 // lately reports whether the node is there, as far as is known.
@@ -75,10 +94,12 @@ type nodes struct {
 
 	mute atomic.Bool // no nonces are repeated, as by older versions: the control of tests
 
-	mu      sync.Mutex
-	heard   map[string]heardOf // guarded by mu; but for this node
-	skewed  bool               // guarded by mu; it was logged that this node's clock is wrong
-	yielded time.Time          // guarded by mu; when it resigned because of yields; zero: not since its clock was right
+	mu       sync.Mutex
+	heard    map[string]heardOf // guarded by mu; but for this node
+	skewed   bool               // guarded by mu; it was logged that this node's clock is wrong
+	lastWord time.Time          // guarded by mu; when a word of any node came; zero: none did
+	resumed  time.Time          // guarded by mu; when one came after a silence; zero: there was none
+	yielded  time.Time          // guarded by mu; when it resigned because of yields; zero: not since its clock was right
 }
 
 func (l *nodes) begin(n *Node) error {
@@ -256,14 +277,18 @@ func (l *nodes) skew() time.Duration {
 
 // checkClock warns once when the clock is off.
 func (l *nodes) checkClock(n *Node) {
-	skew := l.skew().Abs()
+	ahead := l.skew()
+	skew := ahead.Abs()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case skew > maxSkew && !l.skewed:
-		n.log.Warn("cluster: this machine's clock differs from those of the other nodes; it leads only if no other can", "by", skew.Round(time.Millisecond))
+		n.log.Warn("cluster: this machine's clock is not that of the other nodes, so it leads only if no other can; set the clock", "ahead", ahead.Round(time.Millisecond))
 		l.skewed = true
 	case skew < maxSkew/2:
+		if l.skewed {
+			n.log.Info("cluster: this machine's clock is that of the other nodes again")
+		}
 		l.skewed, l.yielded = false, time.Time{}
 	}
 }
