@@ -256,7 +256,10 @@ func (n *Node) join(ctx context.Context) error {
 	if t := n.terms.leader(); t.node != "" && t.node != n.c.Node { // before anything else: it opens what is sent from then on
 		n.texts.follow(n, t)
 	}
-	return fetchMemory(ctx, n)
+	if err := fetchMemory(ctx, n); err != nil { // which waits for words of other nodes
+		return err
+	}
+	return n.nodes.twin(n)
 }
 
 // HubConfig makes the node the journal and the leader of a hub.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -729,6 +730,43 @@ func TestKeptTextsAreBounded(t *testing.T) {
 	}
 	if most := mostKept / size; len(one.recent) != most || one.kept != most*size || one.recent[0].batch != uint64(20-most) {
 		t.Errorf("%d texts of %d bytes are kept, from batch %d", len(one.recent), one.kept, one.recent[0].batch)
+	}
+}
+
+// A copy of a node's folder does not start while the node runs, which goes on and logs it. Once the node has stopped, the copy is the node.
+func TestTwinOfANode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	c := r.talk(t, 4, 5*time.Millisecond)
+	c.more(10)
+	c.stop()
+	c.ends.Wait()
+	one := r.sites[1]
+	copied := &site{name: one.name, dir: filepath.Join(t.TempDir(), "copy"), servers: one.servers, log: one.log, o: one.o}
+	if err := os.CopyFS(copied.dir, os.DirFS(one.dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(copied.dir, store.NodeKeyFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := copied.start(); !errors.Is(err, ErrTwin) {
+		t.Errorf("a copy starts while the node runs: %v", err)
+	}
+	one.node.nodes.mu.Lock()
+	noted := one.node.nodes.twinNoted
+	one.node.nodes.mu.Unlock()
+	if noted.IsZero() {
+		t.Error("the node that runs does not log it")
+	}
+	if err := one.stop(); err != nil {
+		t.Error(err)
+	}
+	if err := copied.start(); err != nil { // the control
+		t.Errorf("a copy of a node that has stopped: %v", err)
+	}
+	r.sites[1] = copied
+	if err := r.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,20 +95,26 @@ type nodes struct {
 
 	mute atomic.Bool // no nonces are repeated, as by older versions: the control of tests
 
-	mu       sync.Mutex
-	heard    map[string]heardOf // guarded by mu; but for this node
-	skewed   bool               // guarded by mu; it was logged that this node's clock is wrong
-	lastWord time.Time          // guarded by mu; when a word of any node came; zero: none did
-	resumed  time.Time          // guarded by mu; when one came after a silence; zero: there was none
-	yielded  time.Time          // guarded by mu; when it resigned because of yields; zero: not since its clock was right
+	mu        sync.Mutex
+	heard     map[string]heardOf // guarded by mu; but for this node
+	twins     map[uint64]bool    // guarded by mu; the instances of other processes that run as this node
+	twinNoted time.Time          // guarded by mu; when a twin was logged last
+	skewed    bool               // guarded by mu; it was logged that this node's clock is wrong
+	lastWord  time.Time          // guarded by mu; when a word of any node came; zero: none did
+	resumed   time.Time          // guarded by mu; when one came after a silence; zero: there was none
+	yielded   time.Time          // guarded by mu; when it resigned because of yields; zero: not since its clock was right
 }
 
 func (l *nodes) begin(n *Node) error {
-	l.heard, l.began = make(map[string]heardOf), time.Now()
+	l.heard, l.twins, l.began = make(map[string]heardOf), make(map[uint64]bool), time.Now()
 	_, err := n.nc.Subscribe(aliveSubject, func(m *nats.Msg) {
 		b, err := n.sealer.open("alive", 0, m.Data)
 		var a alive
-		if err != nil || json.Unmarshal(b, &a) != nil || a.Node == n.c.Node {
+		if err != nil || json.Unmarshal(b, &a) != nil {
+			return
+		}
+		if a.Node == n.c.Node {
+			l.hearTwin(n, a.Instance)
 			return
 		}
 		before, known := l.hear(a, time.Now())
@@ -123,6 +130,49 @@ func (l *nodes) begin(n *Node) error {
 		l.say(n)
 	}
 	return err
+}
+
+// ErrTwin is wrapped by Open's error while another process runs as the same node, such as on a copy of its folder: what the log says to one
+// of them, both would take for theirs, and would be read-only by turns.
+var ErrTwin = errors.New("another process runs as this node")
+
+const (
+	twinAgain = time.Minute // between two lines of the log about twins
+	maxTwins  = 16          // that are told apart
+)
+
+// hearTwin notes a word of a process with this node's name, and has one that starts know that this one runs.
+func (l *nodes) hearTwin(n *Node, instance uint64) {
+	if instance == n.instance {
+		return
+	}
+	l.mu.Lock()
+	known := l.twins[instance]
+	if !known && len(l.twins) < maxTwins {
+		l.twins[instance] = true
+	}
+	due := time.Since(l.twinNoted) > twinAgain
+	if due {
+		l.twinNoted = time.Now()
+	}
+	known = known || !l.twins[instance]
+	l.mu.Unlock()
+	if due {
+		n.log.Error("cluster: another process runs as this node, with a copy of its folder; stop it, and make a folder of its own for it: docs/cluster.md has the steps")
+	}
+	if !known {
+		l.say(n)
+	}
+}
+
+// twin returns ErrTwin if another process was heard that runs as this node.
+func (l *nodes) twin(n *Node) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.twins) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w, %s, on another machine or folder. Stop that one; or, if this folder is a copy, make a folder of its own for this node: docs/cluster.md has the steps", ErrTwin, n.c.Node)
 }
 
 // say says that this node is there.

@@ -136,6 +136,9 @@ func onlyNode(n *Node) error {
 		return err
 	}
 	time.Sleep(listenFor)
+	if err := n.nodes.twin(n); err != nil {
+		return err
+	}
 	if names := n.nodes.alive(""); len(names) > 0 {
 		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
 	}
