@@ -493,3 +493,31 @@ func TestProposedKeyThatWasRemoved(t *testing.T) {
 		t.Errorf("control: it proposes %s again: %v", again, err)
 	}
 }
+
+// Whatever else becomes of the keys, a proposed one stays until it is withdrawn.
+func TestProposedKeyStays(t *testing.T) {
+	t.Parallel()
+	a, b := twins(t)
+	proposed, err := b.Propose()
+	try(t, err)
+	stays := func(what string) {
+		t.Helper()
+		if again, err := b.Propose(); err != nil || again != proposed {
+			t.Errorf("%s: it proposes %s, not %s: %v", what, again, proposed, err)
+		}
+		equal(t, a, b)
+	}
+	prepare(t, a)
+	try(t, a.Rotate())
+	try(t, take(t, b, a))
+	stays("another current key is taken")
+	prepare(t, a)
+	try(t, take(t, b, a))
+	stays("a next key is taken")
+	now := Choice{Current: a.Choice().Next, At: time.Now()}
+	try(t, a.Follow(now))
+	try(t, b.Follow(now))
+	stays("the next key becomes the current one")
+	try(t, b.ReloadAs(now))
+	stays("the files are read again")
+}
