@@ -187,7 +187,7 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	case twice && slices.EqualFunc(before, after, k.same):
 		return e
 	case twice:
-		return Entries[V, K]{Put: after, Removed: k.keys(slices.Concat(before, after))}
+		return Entries[V, K]{Put: after, Removed: append(k.keys(before), k.keys(after)...)}
 	}
 	// The entries that keep their place come first in after; the others follow.
 	next := 0
@@ -210,8 +210,7 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 	if len(e.Removed) == 0 || len(rest) == 0 {
 		return e
 	}
-	gone := set(e.Removed)
-	others := slices.DeleteFunc(k.keys(rest), func(key K) bool { return gone[key] })
+	others := except(k.keys(rest), e.Removed)
 	switch moved := len(rest) - len(others); {
 	case moved > len(after)/4:
 		return k.reordered(before, after)
@@ -223,20 +222,20 @@ func (k kind[V, K]) since(before, after []V, twice bool) (e Entries[V, K]) {
 
 // reordered is what leads from one list to the other if most of it has moved: the order is given.
 func (k kind[V, K]) reordered(before, after []V) Entries[V, K] {
-	e := Entries[V, K]{Order: k.keys(after)}
-	was := make(map[K]V, len(before))
-	for _, v := range before {
-		was[k.key(v)] = v
+	keys, e := k.keys(before), Entries[V, K]{Order: k.keys(after)}
+	was := make(map[K]int, len(keys))
+	for i, key := range keys {
+		was[key] = i
 	}
-	for i, v := range after {
-		if old, ok := was[e.Order[i]]; !ok || !k.same(old, v) {
-			e.Put = append(e.Put, v)
+	for i, key := range e.Order {
+		if at, ok := was[key]; !ok || !k.same(before[at], after[i]) {
+			e.Put = append(e.Put, after[i])
 		}
-		delete(was, e.Order[i])
+		delete(was, key)
 	}
-	for _, v := range before {
-		if _, gone := was[k.key(v)]; gone {
-			e.Removed = append(e.Removed, k.key(v))
+	for _, key := range keys {
+		if _, gone := was[key]; gone {
+			e.Removed = append(e.Removed, key)
 		}
 	}
 	return e
@@ -248,6 +247,12 @@ func set[K comparable](keys []K) map[K]bool {
 		in[k] = true
 	}
 	return in
+}
+
+// except is the keys, which are the caller's own, without those that are gone.
+func except[K comparable](keys, gone []K) []K {
+	in := set(gone)
+	return slices.DeleteFunc(keys, func(key K) bool { return in[key] })
 }
 
 // places are where entries are in a list, by key.
@@ -313,28 +318,39 @@ func (k kind[V, K]) without(list []V, gone map[K]bool, places places[K]) []V {
 }
 
 // ordered is the list in that order.
-func (k kind[V, K]) ordered(list []V, displaySeq []K) ([]V, error) {
-	by := make(map[K]V, len(list))
-	for _, v := range list {
-		key := k.key(v)
-		if _, twice := by[key]; twice {
-			return nil, fmt.Errorf("%s %v is in the list twice and has no place in its order", k.what, key)
-		}
-		by[key] = v
+func (k kind[V, K]) ordered(list []V, order []K) ([]V, error) {
+	from, err := arrange(k.what, k.keys(list), order)
+	if err != nil {
+		return nil, err
 	}
-	out := make([]V, 0, len(displaySeq))
-	for _, key := range displaySeq {
-		v, ok := by[key]
-		if !ok {
-			return nil, fmt.Errorf("%s %v is in the order but not in the list, or is listed twice", k.what, key)
-		}
-		delete(by, key)
-		out = append(out, v)
-	}
-	for key := range by {
-		return nil, fmt.Errorf("%s %v is missing from the order of the list", k.what, key)
+	out := make([]V, len(from))
+	for i, at := range from {
+		out[i] = list[at]
 	}
 	return out, nil
+}
+
+// arrange returns where each key of the order is in a list with these keys. Both must have the same, each once.
+func arrange[K comparable](what string, keys, order []K) (from []int, err error) {
+	places := make(map[K]int, len(keys))
+	for i, key := range keys {
+		if _, twice := places[key]; twice {
+			return nil, fmt.Errorf("%s %v is in the list twice and has no place in its order", what, key)
+		}
+		places[key] = i
+	}
+	for _, key := range order {
+		at, ok := places[key]
+		if !ok {
+			return nil, fmt.Errorf("%s %v is in the order but not in the list, or is listed twice", what, key)
+		}
+		delete(places, key)
+		from = append(from, at)
+	}
+	for key := range places {
+		return nil, fmt.Errorf("%s %v is missing from the order of the list", what, key)
+	}
+	return from, nil
 }
 
 // find returns where keys are in the list, for n of them.

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"sshchat/sshchat/chat"
+	"sshchat/sshchat/lists"
 )
 
 // headLines are the heads of a window as its record will have them, with room for what is not known before it is written: its
@@ -41,7 +42,7 @@ func (l *headLine) text() []byte { return l.room[l.start:l.end] }
 // packHeads spreads heads over lines of the room's window record, sorted by name, and reads them back. An error is one of
 // ours.
 func packHeads(room chat.RoomName, heads []namedHead) (headLines, error) {
-	slices.SortFunc(heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
+	lists.Sort(heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
 	l := headLines{names: make([]chat.Name, len(heads))}
 	p := headPacker(room)
 	var of [][]headPart

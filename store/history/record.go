@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -634,14 +635,13 @@ func (j *recordJSON) record(lines [][]byte) (*record, error) {
 	if r.prev, err = parseSum(j.Prev); err != nil {
 		return nil, fmt.Errorf("its prev: %w", err)
 	}
-	for s, head := range j.Heads {
+	for _, s := range slices.Sorted(maps.Keys(j.Heads)) { // in the order of names
 		name, err := text.ParseName(s)
 		if err != nil || name.String() != s {
 			return nil, fmt.Errorf("a head for %q, which is not a name", s)
 		}
-		r.heads = append(r.heads, namedHead{name, head})
+		r.heads = append(r.heads, namedHead{name, j.Heads[s]})
 	}
-	slices.SortFunc(r.heads, func(a, b namedHead) int { return a.name.Compare(b.name) })
 	raw, err := decodeParts(j.Digests, j.digests)
 	if err != nil || len(raw)%sha256.Size != 0 {
 		return nil, errors.New("its digests are not digests")
