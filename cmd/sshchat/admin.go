@@ -231,7 +231,7 @@ It takes the server's flags, and reads the environment and the configuration fil
 // resetAdmin makes the same decision as a running server would, with all its consequences, such as who can read the history from
 // then on.
 func resetAdmin(ctx context.Context, s *settings, name chat.Name, keys []chat.Key, only bool, stdout, stderr io.Writer) error {
-	o, err := holdOffline(s, stderr, fmt.Sprintf("user add-key %s", name))
+	o, err := holdOffline(s, stderr, fmt.Sprintf("While it runs, an admin can use: user add-key %s", name))
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ type offline struct {
 	log    *slog.Logger
 }
 
-// holdOffline holds the folder. instead is what an admin can use while the server runs. As root, it becomes the folder's owner.
+// holdOffline holds the folder. instead says what an admin can do while the server runs. As root, it becomes the folder's owner.
 func holdOffline(s *settings, stderr io.Writer, instead string) (*offline, error) {
 	if _, err := os.Stat(filepath.Join(s.data, "users.json")); err != nil {
 		return nil, fmt.Errorf("no accounts in %s: %w; name the data folder with --data", s.data, err)
@@ -278,7 +278,7 @@ func holdOffline(s *settings, stderr io.Writer, instead string) (*offline, error
 	}
 	folder, err := store.HoldFolder(s.data)
 	if errors.Is(err, store.ErrFolderInUse) {
-		return nil, fmt.Errorf("%w; stop the server first. While it runs, an admin can use: %s", err, instead)
+		return nil, fmt.Errorf("%w; stop the server first. %s", err, instead)
 	}
 	if err != nil {
 		return nil, err

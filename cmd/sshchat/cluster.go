@@ -86,7 +86,7 @@ func initCluster(ctx context.Context, s *settings, replicas int, stdout, stderr 
 	}
 	alone := *s
 	alone.cluster.servers = nil
-	o, err := holdOffline(&alone, stderr, "nothing; a cluster is made while its server is stopped")
+	o, err := holdOffline(&alone, stderr, "Start it again afterwards, with the same settings")
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func leaveCluster(ctx context.Context, s *settings, force bool, stdout, stderr i
 	if force {
 		s.cluster.servers = []string{"none"} // which is not asked
 	}
-	o, err := holdOffline(s, stderr, "nothing; all nodes must be stopped")
+	o, err := holdOffline(s, stderr, "All nodes must be stopped")
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ themselves when they are started, if their folders have the same as this one, or
 		if !store.InCluster(s.data) {
 			return fmt.Errorf("data folder %s does not belong to a cluster", s.data)
 		}
-		o, err := holdOffline(s, cmd.ErrOrStderr(), "nothing; all nodes must be stopped")
+		o, err := holdOffline(s, cmd.ErrOrStderr(), "All nodes must be stopped")
 		if err != nil {
 			return err
 		}
@@ -342,7 +342,7 @@ func changeNodesCommand(use, short string, in func(args []string) chat.Intent) *
 		if words[0] == "remove" && args[0] == s.cluster.name() {
 			return fmt.Errorf("%s is the node of this folder: remove it on another node, or leave the cluster with it: sshchat cluster leave", args[0])
 		}
-		o, err := holdOffline(s, cmd.ErrOrStderr(), line)
+		o, err := holdOffline(s, cmd.ErrOrStderr(), "While it runs, an admin can use: "+line)
 		if err != nil {
 			return err
 		}

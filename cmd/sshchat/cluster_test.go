@@ -619,7 +619,7 @@ func TestClusterIsRebuilt(t *testing.T) {
 	rebuild := func(s *testServer, name string) []string {
 		return []string{"cluster", "rebuild", "--replicas", "1", "--node", name, "--data", s.data}
 	}
-	if _, errs, code := c.run(rebuild(n2, "n2")...); code != 1 || !strings.Contains(errs, "n1 still running") && !strings.Contains(errs, "in order") {
+	if _, errs, code := c.run(rebuild(n2, "n2")...); code != 1 || !strings.Contains(errs, "still running: n1") && !strings.Contains(errs, "in order") {
 		t.Errorf("while a node runs: exit %d, %s", code, errs)
 	}
 	n1.stop()

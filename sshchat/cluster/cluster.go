@@ -130,7 +130,7 @@ func (b *BrokenError) Error() string {
 	if ends(b.Err) {
 		return b.Err.Error()
 	}
-	return fmt.Sprintf("the log is broken: message %d of the stream does not follow from what this node has: %v", b.Seq, b.Err)
+	return fmt.Sprintf("the log is broken: message %d of the stream does not follow from what this node has: %v; docs/cluster.md says how to go on", b.Seq, b.Err)
 }
 
 func (b *BrokenError) Unwrap() error { return b.Err }

@@ -80,7 +80,7 @@ func Rebuild(ctx context.Context, c Config, o Rebuilding) error {
 		return fmt.Errorf("%w. Rebuild from the folder of that node. If that is lost for good, use --force: what it has more is lost with it", err)
 	}
 	if there {
-		return fmt.Errorf("%w. The folder has now what can be had of it. Delete the stream as the administrator of the NATS servers (nats stream rm -f %s), and run this again", ErrStream, streamName)
+		return fmt.Errorf("%w. The folder has now what can be had of it. Delete the stream, as deploy/nats/README.md says (nats stream rm -f %s), and run this again", ErrStream, streamName)
 	}
 	return fill(ctx, n, o)
 }

@@ -140,7 +140,7 @@ func onlyNode(n *Node) error {
 		return err
 	}
 	if names := n.nodes.alive(""); len(names) > 0 {
-		return fmt.Errorf("stop all nodes first: %s still running", strings.Join(names, ", "))
+		return fmt.Errorf("stop all nodes first; still running: %s", strings.Join(names, ", "))
 	}
 	return nil
 }

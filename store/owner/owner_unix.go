@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -33,6 +34,10 @@ func Become(dir string) (reached string, err error) {
 	case me != 0:
 		return "", fmt.Errorf("%w: %s belongs to %s; run the command as that user, or as root", ErrOther, dir, Name(uid))
 	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
 	if err := os.Chdir(dir); err != nil {
 		return "", err
 	}
@@ -42,6 +47,9 @@ func Become(dir string) (reached string, err error) {
 		if err := step(); err != nil {
 			return "", fmt.Errorf("become %s, to whom %s belongs: %w", Name(uid), dir, err)
 		}
+	}
+	if there, err := os.Stat(path); err == nil && os.SameFile(there, info) { // it is in what the user is shown
+		return path, nil
 	}
 	return ".", nil
 }
