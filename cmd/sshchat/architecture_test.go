@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"sshchat/store/restore":            {"sshchat/sshchat/text", "sshchat/store", "sshchat/store/durable"},
 	"sshchat/store/durable":            {},
 	"sshchat/store/durable/powercut":   {"sshchat/store/durable"}, // for tests
-	"sshchat/store/durable/testdisk":   {},                        // for tests
+	"sshchat/store/durable/testdisk":   {"sshchat/store/durable/powercut"},
 	"sshchat/sshchat/chat":             {"sshchat/sshchat/lists", "sshchat/sshchat/text", "sshchat/sshchat/wake"},
 	"sshchat/sshchat/wake":             {},
 	"sshchat/sshchat/lists":            {},

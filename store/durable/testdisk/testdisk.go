@@ -7,15 +7,18 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"sshchat/store/durable/powercut"
 )
 
 // InMemory has temporary files made in memory from here on, by this process and those that it starts. A TestMain calls it
-// before any test, and before a test calls os.TempDir. It does nothing with SSHCHAT_LONG, which is for the real disk; for benchmarks, which
-// measure it; if TMPDIR says where temporary files belong; and where there is no room in memory.
+// before any test, and before a test calls os.TempDir. It does nothing with SSHCHAT_LONG, which is for the real disk, unless the race detector
+// is on, to which all disks are the same; for benchmarks, which measure the disk; if TMPDIR says where temporary files belong; and where
+// there is no room in memory.
 //
 // It does nothing with SSHCHAT_UPDATE either: all packages then take turns by a lock in the folder of temporary files.
 func InMemory() {
-	if cmp.Or(os.Getenv("SSHCHAT_LONG"), os.Getenv("SSHCHAT_UPDATE"), os.Getenv("TMPDIR")) != "" || slices.ContainsFunc(os.Args, isBenchmark) {
+	if powercut.Long() || cmp.Or(os.Getenv("SSHCHAT_UPDATE"), os.Getenv("TMPDIR")) != "" || slices.ContainsFunc(os.Args, isBenchmark) {
 		return
 	}
 	if at := place(); at != "" {
