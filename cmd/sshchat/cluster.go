@@ -323,10 +323,16 @@ func changeNodesCommand(use, short string, in func(args []string) chat.Intent) *
 	cmd := &cobra.Command{
 		Use: use, Short: short,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == len(words)-1 {
-				return nil
+			if len(args) != len(words)-1 {
+				return &badSetting{"usage: sshchat cluster node " + use}
 			}
-			return &badSetting{"usage: sshchat cluster node " + use}
+			if !chat.IsNodeName(args[0]) {
+				return chat.ErrNodeName
+			}
+			if add, is := in(args).(chat.AddNode); is {
+				return add.Node.Check()
+			}
+			return nil
 		},
 		SilenceUsage: true, SilenceErrors: true,
 	}

@@ -25,6 +25,9 @@ import (
 // aSeed is the seed of a NATS user that is nobody's.
 const aSeed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
 
+// aNodeKey is the public key of a node that is nobody's.
+const aNodeKey = "CAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJic="
+
 func seedFile(t testing.TB, content string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "node.nk")
@@ -570,6 +573,11 @@ func TestClusterIsLeft(t *testing.T) {
 	bob := c.nodes[0].register("bob")
 	bob.must("say general in the cluster")
 	data := c.nodes[1].data
+	for _, words := range [][]string{{"add", "", ""}, {"add", "n3", "key"}, {"add", "n\u202e3", aNodeKey}, {"remove", ""}, {"remove", "n3", "n4"}} { // also while the server runs
+		if _, errs, code := c.run(append(append([]string{"cluster", "node"}, words...), "--node", "n2", "--data", data)...); code != 2 || strings.Contains(errs, "an admin can use") {
+			t.Errorf("node %q: exit %d, %s", words, code, errs)
+		}
+	}
 	leave := []string{"cluster", "leave", "--node", "n2", "--data", data}
 	c.nodes[1].stop()
 	if _, errs, code := c.run("cluster", "node", "remove", "n2", "--node", "n2", "--data", data); code != 1 || !strings.Contains(errs, "remove it on another node") {

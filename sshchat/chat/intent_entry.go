@@ -461,6 +461,8 @@ func (in RemoveNode) decide(tx *transaction) error {
 	}
 	i := slices.IndexFunc(tx.nodes, func(n Node) bool { return n.Name == in.Name })
 	switch {
+	case !IsNodeName(in.Name):
+		return ErrNodeName
 	case i < 0:
 		return ErrNoNode.With("no node named %s", text.Clean(in.Name, 32))
 	case len(tx.nodes) == 1 && !tx.who.Server:

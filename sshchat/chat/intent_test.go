@@ -239,6 +239,8 @@ func TestNodesOfTheCluster(t *testing.T) {
 		"another last letter":   {TheServer, AddNode{keyed(good[:42] + "F=")}, ErrNodeKey},
 		"two lines":             {TheServer, AddNode{keyed(good[:20] + "\n" + good[20:])}, ErrNodeKey},
 		"nobody":                {w.callerOf(admin), RemoveNode{"node1"}, ErrNoNode},
+		"no name, removing":     {w.callerOf(admin), RemoveNode{""}, ErrNodeName},
+		"another name":          {w.callerOf(admin), RemoveNode{"node\u202e1"}, ErrNodeName},
 		"the last":              {w.callerOf(admin), RemoveNode{"node0"}, ErrLastNode},
 	} {
 		err := check(c.who, c.in)

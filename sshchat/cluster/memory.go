@@ -79,7 +79,9 @@ func restoreMemory(n *Node, hub *chat.Hub) {
 		}
 	}
 	n.memory = nil
-	n.log.Info("cluster: rooms have the messages that they have in memory on other nodes", "rooms", rooms, "messages", messages)
+	if messages > 0 {
+		n.log.Info("cluster: rooms have the messages that they have in memory on other nodes", "rooms", rooms, "messages", messages)
+	}
 }
 
 // giveMemory answers a node that starts.

@@ -53,6 +53,8 @@ func TestNodeCommands(t *testing.T) {
 	q.refuses("node add e", chat.Usage, "node add needs the name of a node and a key")
 	q.refuses("node remove", chat.Usage, "node remove needs")
 	q.refuses("node remove e", chat.NotFound, "no node named e")
+	q.refuses("node remove ''", chat.Usage, "the name of a node")
+	q.refuses("node remove "+strings.Repeat("a", 33), chat.Usage, "the name of a node")
 	q.refuses("node list x", chat.Usage, "usage: /node list")
 	seen := q.must("node list")
 	for _, want := range []string{
