@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -758,11 +759,25 @@ func TestTwinOfANode(t *testing.T) {
 	if noted.IsZero() {
 		t.Error("the node that runs does not log it")
 	}
+	last, late := alive{Node: one.name, Instance: one.node.instance, At: time.Now()}, make(chan error, 1)
 	if err := one.stop(); err != nil {
 		t.Error(err)
 	}
+	// Words of the one that has ended may still be on their way.
+	stop := background(func(ctx context.Context) error {
+		leads := r.sites[0].node
+		b, err := json.Marshal(last)
+		for ; err == nil && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+			err = leads.nc.Publish(aliveSubject, leads.sealer.seal("alive", 0, b))
+		}
+		return err
+	}, late)
 	if err := copied.start(); err != nil { // the control
 		t.Errorf("a copy of a node that has stopped: %v", err)
+	}
+	stop()
+	if err := <-late; err != nil {
+		t.Error(err)
 	}
 	r.sites[1] = copied
 	if err := r.Close(); err != nil {

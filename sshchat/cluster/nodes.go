@@ -38,6 +38,7 @@ type alive struct {
 	At       time.Time `json:"at"`               // by its clock
 	Nonce    uint64    `json:"nonce,omitempty"`  // to be repeated in the log: see watch. 0: its version says none
 	Fenced   bool      `json:"fenced,omitempty"` // until it finds a nonce of its own in the log
+	Twin     uint64    `json:"twin,omitempty"`   // the last instance of another process that it heard to run as this node; 0: none
 	Reach
 }
 
@@ -97,7 +98,9 @@ type nodes struct {
 
 	mu        sync.Mutex
 	heard     map[string]heardOf // guarded by mu; but for this node
-	twins     map[uint64]bool    // guarded by mu; the instances of other processes that run as this node
+	twins     map[uint64]bool    // guarded by mu; the instances of other processes that ran as this node, and were answered
+	lastTwin  uint64             // guarded by mu; of them
+	twinRuns  bool               // guarded by mu; one of them has answered this process
 	twinNoted time.Time          // guarded by mu; when a twin was logged last
 	skewed    bool               // guarded by mu; it was logged that this node's clock is wrong
 	lastWord  time.Time          // guarded by mu; when a word of any node came; zero: none did
@@ -114,7 +117,7 @@ func (l *nodes) begin(n *Node) error {
 			return
 		}
 		if a.Node == n.c.Node {
-			l.hearTwin(n, a.Instance)
+			l.hearTwin(n, a)
 			return
 		}
 		before, known := l.hear(a, time.Now())
@@ -138,38 +141,40 @@ var ErrTwin = errors.New("another process runs as this node")
 
 const (
 	twinAgain = time.Minute // between two lines of the log about twins
-	maxTwins  = 16          // that are told apart
+	maxTwins  = 16          // that are answered
 )
 
-// hearTwin notes a word of a process with this node's name, and has one that starts know that this one runs.
-func (l *nodes) hearTwin(n *Node, instance uint64) {
-	if instance == n.instance {
+// hearTwin notes a word of a process with this node's name, and answers it. Only an answer shows that it runs: other words may have been on
+// their way since before it ended, as when this process is its successor.
+func (l *nodes) hearTwin(n *Node, a alive) {
+	if a.Instance == n.instance {
 		return
 	}
 	l.mu.Lock()
-	known := l.twins[instance]
-	if !known && len(l.twins) < maxTwins {
-		l.twins[instance] = true
+	answers := !l.twins[a.Instance] && len(l.twins) < maxTwins
+	if answers {
+		l.twins[a.Instance] = true
 	}
-	due := time.Since(l.twinNoted) > twinAgain
+	l.lastTwin = a.Instance
+	l.twinRuns = l.twinRuns || a.Twin == n.instance
+	due := a.Twin == n.instance && time.Since(l.twinNoted) > twinAgain
 	if due {
 		l.twinNoted = time.Now()
 	}
-	known = known || !l.twins[instance]
 	l.mu.Unlock()
 	if due {
 		n.log.Error("cluster: another process runs as this node, with a copy of its folder; stop it, and make a folder of its own for it: docs/cluster.md has the steps")
 	}
-	if !known {
+	if answers {
 		l.say(n)
 	}
 }
 
-// twin returns ErrTwin if another process was heard that runs as this node.
+// twin returns ErrTwin if another process runs as this node, and has heard this one.
 func (l *nodes) twin(n *Node) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.twins) == 0 {
+	if !l.twinRuns {
 		return nil
 	}
 	return fmt.Errorf("%w, %s, on another machine or folder. Stop that one; or, if this folder is a copy, make a folder of its own for this node: docs/cluster.md has the steps", ErrTwin, n.c.Node)
@@ -179,7 +184,10 @@ func (l *nodes) twin(n *Node) error {
 func (l *nodes) say(n *Node) {
 	epoch := n.terms.leader().epoch
 	_, waits := fenced(n)
-	a := alive{Nonce: n.watch.nonce(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, Format: n.c.knows(), At: time.Now().UTC(), Reach: reach(n)}
+	l.mu.Lock()
+	twin := l.lastTwin
+	l.mu.Unlock()
+	a := alive{Twin: twin, Nonce: n.watch.nonce(), Fenced: waits, Node: n.c.Node, Instance: n.instance, Seq: n.figures.seq.Load(), Batch: n.figures.batch.Load(), Epoch: epoch, Leads: n.leads.Load(), Version: n.c.Version, Format: n.c.knows(), At: time.Now().UTC(), Reach: reach(n)}
 	b, err := json.Marshal(a)
 	if err == nil {
 		n.nc.Publish(aliveSubject, n.sealer.seal("alive", 0, b)) // the next is sent soon
