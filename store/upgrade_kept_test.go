@@ -56,9 +56,11 @@ func TestKeptFolderSurvivesPowerCuts(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 16))
 	before, was := keptDisk(t)
 	half := 0
-	for range powercut.Points(40, 2_000) {
+	const operations = 90 // at most, of an upgrade
+	points := powercut.Points(40, 2_000)
+	for i := range points {
 		d := before.Clone()
-		d.FailFrom(1+r.IntN(90), errors.New("the power is gone"))
+		d.FailFrom(1+(i*operations+r.IntN(operations))/points, errors.New("the power is gone")) // spread evenly, or all might miss the few between the two files
 		_, err := Upgrade(d, "data", realFiles(d)...)
 		d.Heal()
 		if err != nil {
