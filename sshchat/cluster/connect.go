@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,7 +19,8 @@ import (
 // are minutes.
 func connect(c *Config) (*nats.Conn, error) {
 	o := []nats.Option{
-		nats.Name("sshchat " + c.Node), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(20*time.Millisecond, 20*time.Millisecond),
+		nats.Name("sshchat " + c.Node), nats.MaxReconnects(-1), nats.CustomReconnectDelay(reconnectDelay),
+		nats.IgnoreAuthErrorAbort(), // a node that was locked out by mistake comes back by itself
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2 * time.Second), nats.ReconnectBufSize(-1),
 		nats.SyncQueueLen(2 * getAtOnce), // nats.go makes room for 65 536 messages at each look at the stream
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -50,6 +53,14 @@ func connect(c *Config) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", strings.Join(c.Servers, ", "), err)
 	}
 	return nc, nil
+}
+
+// reconnectDelay is how long to wait after all servers were tried so many times. Later it is longer: servers that refuse a node note each try.
+func reconnectDelay(tries int) time.Duration {
+	if tries > 50 {
+		return time.Second
+	}
+	return 50*time.Millisecond + rand.N(20*time.Millisecond)
 }
 
 var errNoServer = errors.New("no NATS server answers")
@@ -100,9 +111,20 @@ func awaited(ctx context.Context, c *Config) error {
 	return nil
 }
 
+// refusedAgain is the least time between two lines of the log that say that the node is refused.
+const refusedAgain = time.Minute
+
 // natsErrors logs what happens on a connection by itself.
 func natsErrors(log *slog.Logger) nats.ErrHandler {
+	var refused atomic.Int64 // when that was logged last, in Unix nanoseconds
 	return func(_ *nats.Conn, s *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrAuthorization) {
+			now, before := time.Now().UnixNano(), refused.Load()
+			if now-before > int64(refusedAgain) && refused.CompareAndSwap(before, now) {
+				log.Error("cluster: the NATS servers refuse this node's nkey; trying again. Its line in users.conf is gone: see deploy/nats/README.md", "err", err)
+			}
+			return
+		}
 		subject := ""
 		if s != nil {
 			subject = s.Subject

@@ -734,6 +734,34 @@ func TestKeptTextsAreBounded(t *testing.T) {
 	}
 }
 
+// A node whose nkey is refused for some time, as by a mistake in the servers' configuration, comes back by itself once it is taken.
+func TestNKeyIsRefusedForAWhile(t *testing.T) {
+	t.Parallel()
+	servers := natstest.StartOne(t)
+	r := newRig(t, servers, 2, journaltest.Options{})
+	for _, s := range r.sites {
+		s.node.watch.mu.Lock()
+		s.node.watch.limit = time.Second
+		s.node.watch.mu.Unlock()
+	}
+	wait := func(what string, is func(*site) bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !is(r.sites[0]) || !is(r.sites[1]); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("not %s", what)
+			}
+		}
+	}
+	wait("open", func(s *site) bool { return s.node.Fenced() == nil })
+	servers.Refuse(t, 0, true)
+	wait("fenced", func(s *site) bool { return s.node.Fenced() != nil })
+	servers.Refuse(t, 0, false)
+	wait("open again", func(s *site) bool { return s.node.Fenced() == nil })
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A copy of a node's folder does not start while the node runs, which goes on and logs it. Once the node has stopped, the copy is the node.
 func TestTwinOfANode(t *testing.T) {
 	t.Parallel()

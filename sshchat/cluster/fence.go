@@ -32,6 +32,7 @@ type watch struct {
 	mu     sync.Mutex
 	began  time.Time // guarded by mu; when this node began to follow
 	heard  time.Time // guarded by mu; when a message of the log came, or was stored for this node: what campaigns go by
+	came   time.Time // guarded by mu; when a message of the log came, other than to who leads
 	missed bool      // guarded by mu; there was a silence, and nobody has looked yet what came meanwhile
 	plain  bool      // guarded by mu; the last message is by a leader of a version that repeats no nonces: its messages count as new as they come
 	known  time.Time // guarded by mu; what was ordered before then is applied here; zero: not known yet
@@ -76,7 +77,7 @@ func (w *watch) takes(e *entry, node string, batch uint64) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	w.missed = w.missed || now.Sub(w.heard) > w.limit
-	w.heard, w.plain = now, e.Nonces == nil
+	w.heard, w.came, w.plain = now, now, e.Nonces == nil
 	if w.plain {
 		if !w.missed {
 			w.proves(proof{now, batch})
@@ -134,6 +135,13 @@ func (w *watch) silence() (d time.Duration, missed bool) {
 	defer w.mu.Unlock()
 	d = time.Since(w.heard)
 	return d, w.missed || d > w.limit
+}
+
+// comes reports whether messages of the log come. That a server has none is no such message.
+func (w *watch) comes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.came.IsZero() && time.Since(w.came) <= w.limit
 }
 
 // fenced reports whether what is known here may be older than limit, and for how long that has been so, where the hub has applied all up to
@@ -209,9 +217,8 @@ func Cause(n *Node) error {
 
 // CatchesUp reports whether messages of the log come, and what they tell may be too old.
 func (o *Others) CatchesUp() bool {
-	silence, _ := o.n.watch.silence()
 	_, is := fenced(o.n)
-	return is && silence <= o.n.c.pace.fence
+	return is && o.n.watch.comes()
 }
 
 // FencedFor is for how long the node has been fenced.

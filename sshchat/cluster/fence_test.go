@@ -248,6 +248,27 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// A node that is fenced catches up while messages come, and not because a server says that it has no more: one that is cut off from the others
+// says so forever.
+func TestCatchesUpByMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{watch: watch{limit: usual.fence}}
+		w.begin()
+		silent(w)
+		if !w.comes() {
+			t.Error("a message has come")
+		}
+		for range 10 {
+			time.Sleep(time.Second)
+			w.looked(time.Now(), 0)
+		}
+		if silence, _ := w.silence(); silence > 0 || w.comes() {
+			t.Errorf("after %v without a message: messages come: %v", silence, w.comes())
+		}
+	})
+}
+
 // For how long a node is fenced counts from when it was open last; one that starts is given the time of the fence.
 func TestFencedFor(t *testing.T) {
 	t.Parallel()

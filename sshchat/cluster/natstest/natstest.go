@@ -7,9 +7,12 @@ package natstest
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +30,7 @@ type Cluster struct {
 	dir         string
 	servers     []*server
 	node, admin nkeys.KeyPair
+	stranger    string     // the public key that Refuse puts in the node's place
 	authority   *authority // nil without TLS
 	routes      [][]*Link  // by the server that connects, and the server it connects to; nil without Routes
 	monitoring  http.Client
@@ -306,5 +310,31 @@ func (c *Cluster) stop() {
 		if c.t.Failed() {
 			c.t.Logf("the end of the log of %s:\n%s", one.name, c.Log(i))
 		}
+	}
+}
+
+// Refuse has server i refuse the nodes' nkey, or take it again, as when the line of a node in users.conf is deleted and the server reloaded.
+func (c *Cluster) Refuse(t testing.TB, i int, refuse bool) {
+	t.Helper()
+	s, node := c.servers[i], public(t, c.node)
+	if c.stranger == "" {
+		c.stranger = public(t, newUser(t))
+	}
+	old, now := node, c.stranger
+	if !refuse {
+		old, now = now, old
+	}
+	text, err := os.ReadFile(s.configFile())
+	if err == nil && !strings.Contains(string(text), old) {
+		t.Fatalf("%s has no %s", s.configFile(), old)
+	}
+	if err == nil {
+		err = os.WriteFile(s.configFile(), []byte(strings.ReplaceAll(string(text), old, now)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(s.program, "--signal", fmt.Sprintf("reload=%d", s.pid())).CombinedOutput(); err != nil {
+		t.Fatalf("reload: %v: %s", err, out)
 	}
 }
