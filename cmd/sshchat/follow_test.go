@@ -55,4 +55,14 @@ func TestFollowResumesWhatItFollows(t *testing.T) {
 			t.Errorf("%s: exit %d, %q", line, got, errs)
 		}
 	}
+	o := bob.run("follow --since general/7 --since @alice/3")
+	o.sees("There is no message general/7: following after general/1.")
+	o.sees("There is no message @alice/3: following from the beginning.")
+	alice.must("say general more")
+	alice.must("msg bob hello")
+	o.sees("alice: more")
+	o.sees("alice: hello")
+	if out, errs, code := bob.exec("follow --since general/2 --count 1 --since @alice/0", ""); code != 0 || strings.Contains(errs, "There is no") || !strings.Contains(out, "@alice/1") {
+		t.Errorf("what was sent last: exit %d, %s%s", code, out, errs)
+	}
 }

@@ -294,6 +294,9 @@ func runFollow(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
+	if err := settleSince(ctx, c, from.After); err != nil {
+		return err
+	}
 	reader := c.Hub.Reader(c.Account.Name, from)
 	defer reader.Close()
 	c.Hub.ProgramOpened(c.Account.Name)
@@ -331,6 +334,43 @@ func runFollow(ctx context.Context, c *Call) error {
 			return followEnd(ctx)
 		}
 	}
+}
+
+// settleSince looks whether the messages were sent after which rooms are to be resumed. Another server of the chat may have shown one that
+// this server does not know yet, so it first waits until it knows what was ordered before now. One that nobody has sent, as after an old
+// backup was restored, is reported, and its room is followed from its end: else nothing would come until as many were sent.
+func settleSince(ctx context.Context, c *Call, after map[chat.RoomName]uint64) error {
+	me := c.Account.Name
+	settled := c.Fence == nil // it shares its log with nobody
+	for room, seq := range after {
+		last := lastOf(c, room)
+		if seq > last && !settled {
+			if err := c.Hub.Decide(ctx, chat.TheServer, chat.Expire{}, nil); err != nil {
+				return ctx.Err() // the reader waits for that message
+			}
+			settled, last = true, lastOf(c, room)
+		}
+		if seq <= last {
+			continue
+		}
+		after[room] = last
+		shown := roomArg(room, me)
+		if last == 0 {
+			c.Notef("There is no message %s/%d: following from the beginning.", shown, seq)
+		} else {
+			c.Notef("There is no message %s/%d: following after %s/%d.", shown, seq, shown, last)
+		}
+	}
+	return nil
+}
+
+// lastOf is the Seq of a room's last message; 0: nobody has sent one.
+func lastOf(c *Call, room chat.RoomName) uint64 {
+	info, err := c.Hub.Room(c.Account.Name, room)
+	if err != nil {
+		return 0
+	}
+	return info.Last
 }
 
 // followEnd is what the end of ctx means: at a terminal it is how follow is ended.
