@@ -322,8 +322,8 @@ func settle(ctx context.Context, c *Call, before chat.View, after uint64) (ended
 	}
 	ended, silent := c.Live.Settle(ctx, after, c.Hub.Applied())
 	if len(silent) > 0 && ctx.Err() == nil {
-		c.Notef("No answer from %s. Until it knows of this, it lets nobody in and takes no messages;\n"+
-			"who is connected there may read for up to 30 seconds what was said before.", inWords("node", silent))
+		c.Notef("No answer from %s. A node that does not know of this yet lets nobody in and takes no messages.\n"+
+			"People who are connected there can read what was said before for up to 30 seconds.", inWords("node", silent))
 	}
 	return ended
 }

@@ -102,7 +102,7 @@ func (f *Full) Fail(text string) { f.note(f.room, theme.Error, "! "+strings.Trim
 
 // Show implements Display.
 func (f *Full) Show(title, text string) {
-	f.overlay = &overlay{title: title, text: text}
+	f.overlay = &overlay{title: title, text: strings.TrimRight(text, "\n")} // the last line has an end, and no row after it
 	f.stale = true
 }
 

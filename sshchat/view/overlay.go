@@ -21,21 +21,25 @@ type overlay struct {
 	width    int       // of rows
 }
 
-// draw returns the overlay's rows: a title, and as much of the text as there is room for.
+// draw returns the overlay's rows: a title, and as much of the text as there is room for. If there is one row, it is the text's.
 func (o *overlay) draw(p *renderer, width, area int) []string {
 	if area == 0 {
 		return nil
 	}
 	o.layout(p, width)
 	total := len(o.rows)
-	o.height = area - 1
+	o.height = max(1, area-1)
 	o.first = max(0, min(o.first, total-o.height))
 	last := min(o.first+o.height, total)
 	place := ""
 	if total > o.height {
 		place = fmt.Sprintf("  %d-%d of %d", o.first+1, last, total)
 	}
-	rows := append([]string{p.in(theme.Title, o.titleRow(place, last < total, width))}, o.rows[o.first:last]...)
+	var rows []string
+	if area > 1 {
+		rows = append(rows, p.in(theme.Title, o.titleRow(place, last < total, width)))
+	}
+	rows = append(rows, o.rows[o.first:last]...)
 	for len(rows) < area {
 		rows = append(rows, "")
 	}

@@ -155,6 +155,23 @@ func TestOverlayIsLaidOutOnce(t *testing.T) {
 	}
 }
 
+// On a screen with one row for it, a list can be read row by row, without its title.
+func TestOverlayOfOneRow(t *testing.T) {
+	s := newStage(t, 20, 5, "xterm")
+	s.enter(Room{Name: chat.General})
+	s.Show("list", "one\ntwo\nthree\n")
+	for area, want := range map[int]string{1: "one", 2: " list  1-1 of 3, one", 4: " list  (Esc closes), one, two, three"} {
+		var rows []string
+		for _, row := range s.overlay.draw(s.renderer, 20, area) {
+			visible, _, _ := strip(row)
+			rows = append(rows, strings.TrimRight(visible, " "))
+		}
+		if got := strings.Join(rows, ", "); got != want {
+			t.Errorf("in %d rows: %q, want %q", area, got, want)
+		}
+	}
+}
+
 // The cursor goes up and down in what is typed by columns of the terminal, and past its ends to what was sent.
 func TestUpAndDownInTheBox(t *testing.T) {
 	s := newStage(t, 21, 20, "xterm")
