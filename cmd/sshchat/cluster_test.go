@@ -360,7 +360,7 @@ func TestClusterIsOneChat(t *testing.T) {
 	screen.sees("Welcome")
 	follows := carol.run("follow --json")
 	never := carol.run("follow general --since general/99999") // as after an old backup was restored: no node has that message
-	never.sees("There is no message general/99999: following after general/")
+	never.sees("There is no message general/99999: following from the beginning.")
 	alice.must("say general first on n1")
 	never.sees("alice: first on n1")
 	screen.sees("first on n1")
