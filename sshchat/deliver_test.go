@@ -9,6 +9,7 @@ import (
 	"sshchat/sshchat/chat"
 	"sshchat/sshchat/chat/journaltest"
 	"sshchat/sshchat/command"
+	"sshchat/sshchat/fence"
 	"sshchat/sshchat/text"
 	"sshchat/sshchat/view"
 	"sshchat/sshchat/wake"
@@ -195,5 +196,31 @@ func TestReadMarksArePassedOn(t *testing.T) {
 	}
 	if v.marks.flush(v.inbox); read() != before+marksAtOnce+20 {
 		t.Errorf("the mark is %d after that", read())
+	}
+}
+
+// staleLog is a log of which messages come that may be out of date.
+type staleLog struct{}
+
+func (staleLog) Fenced() error            { return errOver }
+func (staleLog) Cause() error             { return nil }
+func (staleLog) FencedFor() time.Duration { return time.Second }
+func (staleLog) CatchesUp() bool          { return true }
+
+// A screen that draws nothing, as what it would show may be out of date, looks again by itself: what else is to be shown, such as that the
+// server is read-only, wakes it once.
+func TestHeldScreenLooksAgain(t *testing.T) {
+	t.Parallel()
+	hub, _ := busyRoom(t)
+	s := shows(hub)
+	v := s.display(t, view.KindFull)
+	v.draws(t)
+	v.resting = false
+	s.services.Fence = fence.New(staleLog{}, fence.LookEvery)
+	v.draws(t)
+	if !v.resting {
+		t.Fatal("nothing wakes it again")
+	}
+	for v.channel.waker.Wait(0)&frameDue == 0 { // it does
 	}
 }
