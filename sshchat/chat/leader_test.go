@@ -20,9 +20,10 @@ type seat struct {
 func (s *seat) Here() bool { return s.leads.Load() == s.hub }
 
 func (s *seat) Order(ctx context.Context, r Request) error {
-	answer := make(chan error, 1)
+	answer, unknown := make(chan error, 1), ErrNoAnswer
 	switch h := s.leads.Load(); h {
 	case nil:
+		unknown = ErrNoLeader
 	case s.hub:
 		return h.Order(ctx, r)
 	default: // it is asked over a network
@@ -32,10 +33,9 @@ func (s *seat) Order(ctx context.Context, r Request) error {
 	case err := <-answer:
 		return err
 	case <-time.After(time.Second):
-		return ErrNoAnswer
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return unknown
 }
 
 // realm is two hubs over one log, each of which may lead.
@@ -499,6 +499,51 @@ func TestHubThatHasLostTheLog(t *testing.T) {
 				}
 			default:
 				t.Errorf("%s: it waits", what)
+			}
+		})
+	}
+}
+
+// A hub that stops says that something was not sent only if no leader was asked for it: else that may be part of the log.
+func TestHubThatStopsBeforeTheAnswer(t *testing.T) {
+	for what, c := range map[string]struct {
+		answers []error
+		want    error
+	}{
+		"nobody leads":                    {[]error{ErrNoLeader}, ErrStopping},
+		"it was ordered":                  {[]error{nil}, ErrNotKnown},
+		"there was no answer":             {[]error{ErrNoAnswer}, ErrNotKnown},
+		"nor from anybody later":          {[]error{ErrNoAnswer, ErrNoLeader}, ErrNotKnown},
+		"it is on its way":                {nil, ErrNotKnown},
+		"it stops once there is an error": {[]error{ErrStopping}, ErrStopping},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			at := silent{make(chan error)}
+			r := newRealm(t, nil)
+			h := NewHub(Config{Journal: r.spots[0], State: r.hubs[0].View().State, Clock: moment, Leader: at, Log: quiet})
+			life, stop := context.WithCancel(t.Context())
+			go h.Run(life)
+			done := make(chan error, 1)
+			go func() {
+				_, err := h.Post(t.Context(), h.caller(name(t, "alice")), General, Say, words("hello"))
+				done <- err
+			}()
+			for _, err := range c.answers {
+				at.answers <- err
+			}
+			synctest.Wait()
+			stop()
+			if n := len(c.answers); n > 0 && errors.Is(c.answers[n-1], ErrNoAnswer) { // it is asked once more meanwhile
+				select {
+				case at.answers <- c.answers[n-1]:
+				case <-time.After(time.Second):
+				}
+			}
+			if err := <-done; !errors.Is(err, c.want) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if n := len(h.requests.waiting); n > 1 {
+				t.Errorf("%s: %d requests wait", what, n)
 			}
 		})
 	}

@@ -67,7 +67,7 @@ type sequencer struct {
 // Leader is where the hub's requests are ordered: at the hub that leads, which may be this one, and may change.
 type Leader interface {
 	// Order returns nil once the request is part of the log, or was before. Errors: its refusal; ErrNoAnswer if the
-	// outcome is unknown, so that it has to be sent again; ErrStopping. While no hub leads it waits, and returns ErrNoAnswer
+	// outcome is unknown, so that it has to be sent again; ErrStopping. While no hub leads it waits, and returns ErrNoLeader
 	// now and then. Its ctx ends with the hub's Run.
 	Order(ctx context.Context, r Request) error
 	// Here reports whether this hub orders requests at the moment. It is cheap, and may be called from any goroutine.
@@ -76,6 +76,9 @@ type Leader interface {
 
 // ErrNoAnswer is wrapped by an error of Leader.Order when it is not known whether the request is part of the log.
 var ErrNoAnswer = errors.New("no answer")
+
+// ErrNoLeader is an ErrNoAnswer of Leader.Order: nobody was asked.
+var ErrNoLeader = fmt.Errorf("%w: no hub leads", ErrNoAnswer)
 
 // Here implements Leader: it reports whether requests are ordered here.
 func (h *sequencer) Here() bool { return h.leader == nil || h.leader.Here() }
@@ -146,21 +149,20 @@ const resendAfter = 100 * time.Millisecond
 // ask has the leader order a request, and sends it again as long as it is not known what became of it, and ctx has not ended.
 // An answer that is on its way is waited for even then.
 func (h *sequencer) ask(ctx context.Context, req *request) error {
+	asked := false // somebody was: it may be part of the log
 	for pause := time.Duration(0); ; pause = min(2*pause+time.Millisecond, resendAfter) {
-		again := pause > 0
 		err := h.leader.Order(h.running, req.Request)
 		switch {
-		case err == nil:
-			return h.answered(req)
-		case h.running.Err() != nil && errors.Is(err, context.Canceled):
-			return h.answered(req) // or not, for Run has ended
+		case err == nil, h.running.Err() != nil && errors.Is(err, context.Canceled):
+			return unlessAsked(h.answered(req), true) // or it is not answered, for Run has ended
 		case !errors.Is(err, ErrNoAnswer):
 			h.requests.close(req)
-			if again && h.lost.Err() != nil { // what became of it the first time this hub does not learn
+			if asked && h.lost.Err() != nil { // what became of it the first time this hub does not learn
 				return ErrNotKnown
 			}
-			return err
+			return unlessAsked(err, asked)
 		}
+		asked = asked || !errors.Is(err, ErrNoLeader)
 		select {
 		case <-req.done: // it is part of the log
 			return req.err
@@ -168,10 +170,18 @@ func (h *sequencer) ask(ctx context.Context, req *request) error {
 			h.requests.close(req) // it is not sent again
 			return ctx.Err()
 		case <-h.stop:
-			return ErrStopping
+			return unlessAsked(ErrStopping, asked)
 		case <-time.After(pause):
 		}
 	}
+}
+
+// unlessAsked is the error of a request of this hub, which stops: if a leader was asked, it does not learn any more what became of it.
+func unlessAsked(err error, asked bool) error {
+	if asked && errors.Is(err, ErrStopping) {
+		return ErrNotKnown.With("it is not known whether this was stored: this server is stopping. Look on another server before you try again")
+	}
+	return err
 }
 
 // errNoRequest refuses what no hub asks another for.

@@ -28,10 +28,9 @@ func (n *Node) Order(ctx context.Context, r chat.Request) error {
 		select {
 		case <-t.lasts.Done():
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-time.After(resendAfter):
 		}
-		return chat.ErrNoAnswer
+		return chat.ErrNoLeader
 	}
 	err := send(ctx, n, t, r)
 	if err != nil && !errors.Is(err, chat.ErrNoAnswer) {
