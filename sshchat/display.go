@@ -220,7 +220,7 @@ func (v *display) changeUI() {
 	}
 }
 
-// Themes are the names of the colours that a screen can have, the usual one first.
+// Themes are the names of the colors that a screen can have, the usual one first.
 func Themes() []string { return theme.Names() }
 
 // complete is what Tab offers: emoji after a colon, else what the word may be, as the registry says. A word that begins with # is a

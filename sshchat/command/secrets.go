@@ -171,7 +171,7 @@ func secretText(c *Call, secret []byte) string {
 	return fmt.Sprintf("Scan this with your authenticator, or enter the link or the secret:\n%s%s\nsecret %s\n", picture(link), link, letters)
 }
 
-// picture is a QR code in half blocks, dark on light whatever the terminal's colours; empty if the text is too long.
+// picture is a QR code in half blocks, dark on light whatever the terminal's colors; empty if the text is too long.
 func picture(text string) string {
 	code, err := qr.Encode(text, qr.L, qr.Auto)
 	if err != nil {

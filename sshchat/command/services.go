@@ -35,7 +35,7 @@ type Services struct {
 	Claim         *Claim
 	Commands      *Registry
 	ServerName    string   // shown to people
-	Themes        []string // names of the colours a screen can have, the usual one first
+	Themes        []string // names of the colors a screen can have, the usual one first
 	Version       string
 	Fence         *fence.Fence                         // of a server that shares its log with others; nil: it does not
 	Sign          func(message []byte) ([]byte, error) // SSHSIG by the host key, namespace sshchat-history

@@ -44,7 +44,7 @@ type setting struct {
 
 var (
 	uiSetting         = &setting{name: "ui", values: []string{"auto", "full", "plain"}, brief: "the kind of screen"}
-	themeSetting      = &setting{name: "theme", brief: "colours"}
+	themeSetting      = &setting{name: "theme", brief: "colors"}
 	colorSetting      = &setting{name: chat.ColorSetting, values: append([]string{"auto"}, chat.NameColors...), brief: "the color of your name for everyone; see color -h"}
 	layoutSetting     = &setting{name: "layout", values: []string{"aligned", "compact"}, brief: "where names stand"}
 	paneSetting       = &setting{name: "pane", values: []string{"off", "on"}, brief: "who is in the room, beside its messages: off or on"}
@@ -265,7 +265,7 @@ func joinNames(names []chat.Name) (string, error) {
 // These commands change settings of the appearance.
 var (
 	_ = settingCommand("ui", "[full|plain|auto]", uiSetting, "choose full screen or plain scrolling lines")
-	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colours, or show the themes")
+	_ = settingCommand("theme", "[NAME]", themeSetting, "choose colors, or show the themes")
 	_ = settingCommand("color", "[NAME|auto]", colorSetting, "choose the color of your name for everyone")
 	_ = settingCommand("layout", "[aligned|compact]", layoutSetting, "names in a column, or before messages")
 	_ = settingCommand("pane", "[on|off]", paneSetting, "show who is in the room beside its messages")
