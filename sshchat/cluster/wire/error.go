@@ -36,6 +36,7 @@ var sentinels = map[string]error{
 	"chat.ErrNoAnswer":         chat.ErrNoAnswer,
 	"chat.ErrNoInvite":         chat.ErrNoInvite,
 	"chat.ErrNoKey":            chat.ErrNoKey,
+	"chat.ErrNoLeader":         chat.ErrNoLeader,
 	"chat.ErrNoLogin":          chat.ErrNoLogin,
 	"chat.ErrNoMessage":        chat.ErrNoMessage,
 	"chat.ErrNoModerator":      chat.ErrNoModerator,
