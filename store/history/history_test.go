@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ import (
 // Most of what these tests would wait for is syncs.
 func TestMain(m *testing.M) {
 	testdisk.InMemory()
+	if os.Getenv("GOGC") == "" { // a tenth of the time would go to garbage, of files that are read and forgotten
+		debug.SetGCPercent(400)
+	}
 	os.Exit(m.Run())
 }
 
