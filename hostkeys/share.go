@@ -225,7 +225,7 @@ type recordsIn struct {
 const maxCopy = 4 << 20
 
 // Copy returns the records and the keys, if the current one is that of the choice; without the next one if that is not. It holds private
-// keys: whoever has it erases it.
+// keys: the caller erases it after use.
 func (r *Ring) Copy(c Choice) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -37,8 +37,7 @@ func (v *display) draw() error {
 	}
 	if held {
 		v.next = time.Now().Add(heldFor)
-		v.rest() // the session looks again by itself: nothing else may wake it
-
+		v.rest()                                    // the session looks again by itself: nothing else may wake it
 		if v.full() && v.who.fenced().CatchesUp() { // it draws from the rooms' logs, which have what came meanwhile
 			return nil
 		}

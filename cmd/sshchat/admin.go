@@ -293,10 +293,18 @@ func holdOffline(s *settings, stderr io.Writer, instead string) (*offline, error
 
 func (o *offline) release() { release(o.folder, o.log) }
 
+// adopt is that of the settings, once the folder's owner can read the files of a node: root, who may have called the command, can read all.
+func (o *offline) adopt(ctx context.Context) error {
+	if err := o.checkClusterFiles(); err != nil {
+		return err
+	}
+	return o.settings.adopt(ctx, o.log)
+}
+
 // decide decides something as a running server would, with all its consequences. If the folder belongs to a cluster, this is its node
 // meanwhile, and the decision is that of all nodes.
 func (o *offline) decide(ctx context.Context, do func(*stores, *chat.Hub) error) (err error) {
-	if err := o.adopt(ctx, o.log); err != nil {
+	if err := o.adopt(ctx); err != nil {
 		return err
 	}
 	st, err := openStores(o.settings, o.log)

@@ -184,7 +184,7 @@ func leaveCluster(ctx context.Context, s *settings, force bool, stdout, stderr i
 
 // leave takes what the folder lacks, and ends the log.
 func (o *offline) leave(ctx context.Context) error {
-	if err := o.adopt(ctx, o.log); err != nil {
+	if err := o.adopt(ctx); err != nil {
 		return err
 	}
 	return o.withJournal(func(st *stores) error { return cluster.Leave(ctx, o.nodeConfig(st, o.log)) })
@@ -258,7 +258,7 @@ func (o *offline) rebuild(ctx context.Context, how cluster.Rebuilding) error {
 		return err
 	}
 	broken := (*cluster.BrokenError)(nil)
-	if err := o.adopt(ctx, o.log); err != nil && !errors.As(err, &broken) && !how.Force {
+	if err := o.adopt(ctx); err != nil && !errors.As(err, &broken) && !how.Force {
 		return err
 	}
 	if err := verify(o.data, nil, false, io.Discard, io.Discard); err != nil {

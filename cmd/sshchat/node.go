@@ -304,9 +304,6 @@ func (s *settings) adopt(ctx context.Context, logger *slog.Logger) error {
 	if len(s.cluster.servers) == 0 {
 		return s.inCluster()
 	}
-	if err := s.checkClusterFiles(); err != nil { // a command of root is that of the folder's owner by now
-		return err
-	}
 	if _, err := cluster.Adopt(ctx, s.nodeConfig(&stores{}, logger)); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}

@@ -32,7 +32,7 @@ type watch struct {
 	mu     sync.Mutex
 	began  time.Time // guarded by mu; when this node began to follow
 	heard  time.Time // guarded by mu; when a message of the log came, or was stored for this node: what campaigns go by
-	came   time.Time // guarded by mu; when a message of the log came, other than to who leads
+	came   time.Time // guarded by mu; when a message of the log came, other than to who leads; zero: none did
 	missed bool      // guarded by mu; there was a silence, and nobody has looked yet what came meanwhile
 	plain  bool      // guarded by mu; the last message is by a leader of a version that repeats no nonces: its messages count as new as they come
 	known  time.Time // guarded by mu; what was ordered before then is applied here; zero: not known yet
@@ -141,7 +141,7 @@ func (w *watch) silence() (d time.Duration, missed bool) {
 func (w *watch) comes() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.came.IsZero() && time.Since(w.came) <= w.limit
+	return time.Since(w.came) <= w.limit
 }
 
 // fenced reports whether what is known here may be older than limit, and for how long that has been so, where the hub has applied all up to

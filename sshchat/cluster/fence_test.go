@@ -248,8 +248,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A node that is fenced catches up while messages come, and not because a server says that it has no more: one that is cut off from the others
-// says so forever.
+// A node that is fenced catches up while messages come, and not because a server has no more: one that is cut off from the
+// others has none either.
 func TestCatchesUpByMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

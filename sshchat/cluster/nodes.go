@@ -84,7 +84,7 @@ func (l *nodes) comesLate(now time.Time) bool {
 		l.resumed = now
 	}
 	l.lastWord = now
-	return !l.resumed.IsZero() && now.Sub(l.resumed) < staleFor
+	return now.Sub(l.resumed) < staleFor
 }
 
 // lately reports whether the node is there, as far as is known.

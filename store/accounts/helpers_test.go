@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -15,11 +14,7 @@ import (
 	"sshchat/store/durable/testdisk"
 )
 
-// Most of what these tests would wait for is syncs.
-func TestMain(m *testing.M) {
-	testdisk.InMemory()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testdisk.Main(m) }
 
 // deciding is held while a test decides something: the chat has one order of what is decided.
 var deciding sync.Mutex

@@ -17,11 +17,7 @@ import (
 	"sshchat/store/durable/testdisk"
 )
 
-// Most of what these tests would wait for is syncs.
-func TestMain(m *testing.M) {
-	testdisk.InMemory()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testdisk.Main(m) }
 
 func openLog(t *testing.T, dir string) *Log {
 	t.Helper()

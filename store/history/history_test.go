@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -20,14 +19,7 @@ import (
 	"sshchat/store/durable/testdisk"
 )
 
-// Most of what these tests would wait for is syncs.
-func TestMain(m *testing.M) {
-	testdisk.InMemory()
-	if os.Getenv("GOGC") == "" { // a tenth of the time would go to garbage, of files that are read and forgotten
-		debug.SetGCPercent(400)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testdisk.Main(m) }
 
 func TestHistoryIsReadBack(t *testing.T) {
 	defer goleak.VerifyNone(t)

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,14 +27,7 @@ import (
 	"filippo.io/age/agessh"
 )
 
-// Most of what these tests would wait for is syncs.
-func TestMain(m *testing.M) {
-	testdisk.InMemory()
-	if os.Getenv("GOGC") == "" { // a tenth of the time would go to garbage, of files that are read and forgotten
-		debug.SetGCPercent(400)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testdisk.Main(m) }
 
 // What is wrong with a disk.
 const (

@@ -463,7 +463,7 @@ func takenTooLate(t *testing.T, c *town) {
 		if err := c.nodes["n1"].ring.take(t.Context()); err != nil {
 			t.Error(err)
 		}
-		return context.Canceled // whoever asked for it is gone, and it is decided all the same
+		return context.Canceled // the person who asked has gone, and it is decided all the same
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)

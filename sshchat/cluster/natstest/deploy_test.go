@@ -228,9 +228,7 @@ func TestReplaceAServer(t *testing.T) {
 		d.install(i)
 	}
 	for _, i := range []int{1, 2} {
-		if out, err := exec.Command(d.servers[i].program, "--signal", fmt.Sprintf("reload=%d", d.Pid(i))).CombinedOutput(); err != nil {
-			t.Fatalf("reload: %v: %s", err, out)
-		}
+		reload(t, d.servers[i])
 	}
 	d.run(3)
 	for _, i := range []int{1, 2} {

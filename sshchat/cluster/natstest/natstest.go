@@ -334,6 +334,12 @@ func (c *Cluster) Refuse(t testing.TB, i int, refuse bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reload(t, s)
+}
+
+// reload has a server read its configuration again.
+func reload(t testing.TB, s *server) {
+	t.Helper()
 	if out, err := exec.Command(s.program, "--signal", fmt.Sprintf("reload=%d", s.pid())).CombinedOutput(); err != nil {
 		t.Fatalf("reload: %v: %s", err, out)
 	}
