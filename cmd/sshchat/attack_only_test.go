@@ -45,7 +45,7 @@ func TestAttackRestrictedKey(t *testing.T) {
 			t.Error("the control: the other key may not either")
 		}
 	}
-	for _, open := range []func() *openSession{bot.pipe, func() *openSession { return bot.plain(80, 24) }} {
+	for _, open := range []func() *openSession{bot.startPipe, func() *openSession { return bot.plain(80, 24) }} {
 		o := open()
 		o.sees("this key may only be used for say:#ci,follow:#ci")
 		closes(t, "a session with a restricted key", func() error { return <-o.ended })

@@ -522,7 +522,7 @@ func (p *processes) settled(c *crowd) (faults []string) {
 			said = strings.Join(same, "\n")
 		}
 		if time.Since(began) > 30*time.Second {
-			return append(c.check(p.folders), "30 s after the last fault the nodes differ:\n"+said)
+			return slices.Concat([]string{"30 s after the last fault the nodes differ:\n" + said}, c.check(p.folders))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

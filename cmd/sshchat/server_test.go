@@ -534,8 +534,18 @@ type openSession struct {
 	ended chan error
 }
 
-// pipe opens a session without a terminal.
-func (u *user) pipe() *openSession { return u.open("\n", func(*ssh.Session) error { return nil }) }
+// pipe opens a session without a terminal, and waits until it is there: it prints nothing that one could wait for.
+func (u *user) pipe() *openSession {
+	u.t.Helper()
+	o := u.startPipe()
+	u.here(u.name)
+	return o
+}
+
+// startPipe is pipe for a session that may end at once.
+func (u *user) startPipe() *openSession {
+	return u.open("\n", func(*ssh.Session) error { return nil })
+}
 
 // plain opens a session on a terminal that has no escape sequences.
 func (u *user) plain(width, height int) *openSession { return u.terminal("dumb", width, height) }

@@ -644,26 +644,85 @@ func TestManyTextsAreAskedForAtOnce(t *testing.T) {
 	}
 }
 
-// A node that has the texts and does not answer for some seconds, as it is cut off, is asked again; and not without end.
-func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
+// A node whose nearest server stores less than the others, as for a while after it has started again, takes what it lacks from the stream's
+// leader: while it follows, and when it starts.
+func TestNearestServerIsBehind(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, natstest.StartOne(t), 2, journaltest.Options{})
+	r := newRig(t, natstest.Start(t), 2, journaltest.Options{})
 	c := &crowd{rig: r, t: t, who: r.alice(t)}
 	leads, other := c.leaderAndOther()
 	n := other.node
+	n.writing.Lock()
+	at := n.at.Seq
+	n.stream.behind.Store(at)
+	words, err := text.ParseText("said one by one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func() uint64 {
+		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
+		if err != nil {
+			t.Error(err)
+		}
+		return m.Seq
+	}
+	const batches = 5
+	for range batches {
+		say()
+	}
+	for lost := 0; lost < batches-1; lost++ { // the first may be in the node's hands
+		<-n.tail
+	}
+	n.writing.Unlock()
+	last := say()
+	eventually(t, "all messages on the other node", func() bool {
+		room, err := other.hub.Load().Room(c.who.Name, chat.General)
+		return err == nil && room.Last >= last
+	})
+
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	if err := recall(t.Context(), n); err != nil {
+		t.Errorf("a start: %v", err)
+	}
+	n.stream.silent.Store(1 << 62)
+	if err := recall(t.Context(), n); !errors.Is(err, errDoubt) {
+		t.Errorf("a start, if the leader is not asked, as the control: %v", err)
+	}
+}
+
+// A node that has the texts and does not answer for some seconds, as it is cut off, is asked again; and not without end.
+func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
+	t.Parallel()
+	steady := fast
+	steady.campaign = time.Minute // a leader that is not heard for a moment keeps its term: the next would give its key
+	r := newRigAt(t, natstest.StartOne(t), 2, journaltest.Options{}, &steady)
+	c := &crowd{rig: r, t: t, who: r.alice(t)}
+	leads, other := c.leaderAndOther()
+	n := other.node
+	var asked, silent atomic.Int32
+	leads.node.peers.Handle(callTexts, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
+		if asked.Add(1) <= silent.Load() {
+			<-ctx.Done() // and its answer comes too late
+			return nil, ctx.Err()
+		}
+		return leads.node.texts.give(&leads.node.requests, request)
+	})
 	for _, often := range []int32{2, 1000} {
-		var asked atomic.Int32
-		leads.node.peers.Handle(callTexts, func(ctx context.Context, _ string, request []byte) ([]byte, error) {
-			if asked.Add(1) <= often {
-				<-ctx.Done() // and its answer comes too late
-				return nil, ctx.Err()
-			}
-			return leads.node.texts.give(&leads.node.requests, request)
-		})
+		asked.Store(0)
+		silent.Store(often)
 		c.withoutPacket(leads, other)
 		if gaps := n.figures.gaps.Load(); gaps > 0 != (often > 100) {
 			t.Errorf("%d times without an answer: %d texts are missed", often, gaps)
 		}
+	}
+	before := asked.Load()
+	const more = 8 // once there is no patience left, not each batch waits: it would fall behind without end
+	for range more {
+		c.withoutPacket(leads, other)
+	}
+	if n := asked.Load() - before; n > more/2 {
+		t.Errorf("a node that does not answer was asked %d times more for %d batches", n, more)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)

@@ -219,7 +219,11 @@ func (n *Node) fetch(ctx context.Context, upto uint64) (got int, err error) {
 		if upto > 0 && at >= upto {
 			return got, nil
 		}
-		more, err := n.stream.get(ctx, at+1, getAtOnce, func(s stored) error {
+		get := n.stream.get
+		if upto == 0 { // that the nearest server has no more is what is usual
+			get = n.stream.getNear
+		}
+		more, err := get(ctx, at+1, getAtOnce, func(s stored) error {
 			if s.seq != at+1 {
 				return missing(n, at+1, nil)
 			}

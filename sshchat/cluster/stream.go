@@ -34,8 +34,10 @@ var (
 
 // stream is the log of the cluster, in JetStream.
 type stream struct {
-	nc    *nats.Conn
-	blind atomic.Bool // messages are published without the number they follow on: the control of tests
+	nc     *nats.Conn
+	silent atomic.Int64  // until when the stream's leader is not asked for messages, as it has not answered; in Unix nanoseconds
+	blind  atomic.Bool   // messages are published without the number they follow on: the control of tests
+	behind atomic.Uint64 // messages that the nearest server has, in tests; 0: all
 }
 
 // stored is a message of the stream.
@@ -198,9 +200,50 @@ type statusError struct{ status, description string }
 
 func (s *statusError) Error() string { return "read the stream: " + s.status + " " + s.description }
 
-// get hands messages from seq on to take, in order, as many as a server returns at once, and reports how many those were. A server
-// that is behind has fewer. It stops at take's first error.
+// leaderAgain is how long the stream's leader is not asked for messages after it has not answered: it is being elected, or the servers'
+// permissions are of a version that did not ask it.
+const leaderAgain = 10 * time.Second
+
+// get hands messages from seq on to take, in order, as many as a server returns at once, and reports how many those were. It stops at take's
+// first error. If the nearest server has none, the stream's leader is asked for the first: a server that has started again, or has a
+// damaged disk, may lack what is stored for half a minute and longer, while it takes part in all else.
 func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stored) error) (n int, err error) {
+	n, err = s.getNear(ctx, seq, atOnce, take)
+	if refused := (*statusError)(nil); n > 0 || err != nil && !errors.As(err, &refused) {
+		return n, err
+	}
+	one, has := s.getOfLeader(ctx, seq)
+	if !has {
+		return 0, err
+	}
+	if err := take(one); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// getOfLeader asks the stream's leader for a message. It is not had if there is none, or if the leader does not answer.
+func (s *stream) getOfLeader(ctx context.Context, seq uint64) (one stored, had bool) {
+	if time.Now().UnixNano() < s.silent.Load() {
+		return stored{}, false
+	}
+	var answer struct {
+		Message struct {
+			Seq  uint64    `json:"seq"`
+			Time time.Time `json:"time"`
+			Data []byte    `json:"data"`
+		} `json:"message"`
+	}
+	err := s.ask(ctx, "STREAM.MSG.GET."+streamName, map[string]uint64{"seq": seq}, &answer)
+	if failed := (*apiError)(nil); err != nil && !errors.As(err, &failed) && ctx.Err() == nil {
+		s.silent.Store(time.Now().Add(leaderAgain).UnixNano())
+	}
+	m := answer.Message
+	return stored{m.Seq, m.Time, m.Data}, err == nil && m.Seq == seq
+}
+
+// getNear is get from the nearest server that stores the stream. One that is behind has fewer.
+func (s *stream) getNear(ctx context.Context, seq uint64, atOnce int, take func(stored) error) (n int, err error) {
 	inbox := s.nc.NewInbox()
 	answers, err := s.nc.SubscribeSync(inbox)
 	if err != nil {
@@ -226,6 +269,9 @@ func (s *stream) get(ctx context.Context, seq uint64, atOnce int, take func(stor
 			return n, &statusError{status, m.Header.Get("Description")}
 		}
 		one, err := storedOf(m)
+		if last := s.behind.Load(); err == nil && last > 0 && one.seq > last {
+			return n, nil
+		}
 		if err == nil {
 			err = take(one)
 		}

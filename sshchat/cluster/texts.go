@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,6 +44,7 @@ type texts struct {
 	kept    int               // guarded by mu; bytes of recent
 	arrived chan struct{}     // guarded by mu; closed when something has come
 	waited  time.Duration     // for nodes that do not answer, since all have answered; only of the goroutine that follows
+	given   time.Time         // when they were given up last: for askForTexts it is not tried again; only of that goroutine
 }
 
 // packet is the sealed texts of a batch.
@@ -221,9 +221,9 @@ func (t *texts) ahead(batch, count uint64) map[uint64][]byte {
 func (t *texts) keepAhead(batch uint64, texts map[uint64][]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, b := range slices.Sorted(maps.Keys(texts)) {
-		if b > batch && b-batch <= askAhead {
-			t.remember(b, texts[b])
+	for b := batch + 1; b <= batch+askAhead; b++ {
+		if plain, has := texts[b]; has {
+			t.remember(b, plain)
 		}
 	}
 }
@@ -300,7 +300,11 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 	if !slices.ContainsFunc(s.Batch.Events, func(e chat.Event) bool { return e.Message.Seq > 0 }) {
 		return
 	}
-	wait := time.NewTimer(awaitTexts)
+	patience := awaitTexts
+	if t.givenUp() {
+		patience = 0
+	}
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	for waiting := true; waiting; {
 		added, more := t.addHere(e, s)
@@ -319,6 +323,13 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 		}
 	}
 	t.ask(ctx, n, e, s)
+}
+
+// givenUp reports whether there is nothing to wait for: the key of the leader's texts is not here, and nodes that were asked gave no answer.
+func (t *texts) givenUp() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.reader == nil && time.Since(t.given) < askForTexts
 }
 
 // addHere gives a batch its texts if this node has them: they have come in a packet, were asked for ahead, or were here when the batch could
@@ -365,7 +376,7 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			f.known[a.ID] = r
 		}
 	}
-	for began := time.Now(); ; {
+	for began := time.Now(); time.Since(t.given) >= askForTexts; {
 		whole, silent := f.once(ctx)
 		if !silent {
 			t.waited = 0
@@ -374,7 +385,9 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			return
 		}
 		if took := time.Since(began); !silent || ctx.Err() != nil || t.waited+took > n.c.pace.texts {
-			t.waited += took
+			if t.waited += took; silent && t.waited > n.c.pace.texts {
+				t.given = time.Now()
+			}
 			break
 		}
 		select {

@@ -33,7 +33,7 @@ func TestAttackNKeyOfANode(t *testing.T) {
 	publish := []string{
 		"sshchat.tail", // what nodes take for stored
 		"sshchat.other", "other", "$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.INFO",
-		"$JS.API.STREAM.UPDATE.SSHCHAT", "$JS.API.STREAM.DELETE.SSHCHAT", "$JS.API.STREAM.PURGE.SSHCHAT", "$JS.API.STREAM.MSG.DELETE.SSHCHAT", "$JS.API.STREAM.MSG.GET.SSHCHAT",
+		"$JS.API.STREAM.UPDATE.SSHCHAT", "$JS.API.STREAM.DELETE.SSHCHAT", "$JS.API.STREAM.PURGE.SSHCHAT", "$JS.API.STREAM.MSG.DELETE.SSHCHAT", "$JS.API.STREAM.MSG.GET.OTHER",
 		"$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.SNAPSHOT.SSHCHAT", "$JS.API.STREAM.RESTORE.SSHCHAT", "$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES",
 		"$JS.API.STREAM.LEADER.STEPDOWN.SSHCHAT", "$JS.API.STREAM.PEER.REMOVE.SSHCHAT", "$JS.API.META.LEADER.STEPDOWN", "$JS.API.SERVER.REMOVE",
 		"$JS.API.CONSUMER.CREATE.SSHCHAT", "$JS.API.CONSUMER.CREATE.SSHCHAT.x", "$JS.API.CONSUMER.DURABLE.CREATE.SSHCHAT.x", "$JS.API.INFO",
@@ -89,5 +89,9 @@ func TestPermissionsOfANode(t *testing.T) {
 	nc := c.Connect(t, 0)
 	if said := ask(t, nc, "$JS.API.STREAM.INFO.SSHCHAT", ""); strings.Contains(said, `"error"`) {
 		t.Errorf("the stream's state: %s", said)
+	}
+	store(t, nc, "kept")
+	if said := ask(t, nc, "$JS.API.STREAM.MSG.GET.SSHCHAT", `{"seq":1}`); !strings.Contains(said, `"data"`) {
+		t.Errorf("a message, of the stream's leader: %s", said)
 	}
 }
