@@ -63,6 +63,37 @@ func reconnectDelay(tries int) time.Duration {
 	return 50*time.Millisecond + rand.N(20*time.Millisecond)
 }
 
+// mover has a node leave a NATS server that is connected to it, and through which it does not follow the log: that server may be cut off
+// from the others, which the node reaches.
+type mover struct {
+	fenced int // for so many ticks
+	limit  int // after which the node moves; 0: not known yet. It doubles each time: there may be no better server
+}
+
+const mostFenced = time.Minute // until the node moves again
+
+// tick is called once in pace.alive.
+func (m *mover) tick(n *Node) {
+	if _, is := fenced(n); !is || Cause(n) != nil {
+		*m = mover{}
+		return
+	}
+	if m.limit == 0 {
+		m.limit = ticks(n.c.pace.fence, n)
+	}
+	if m.fenced++; m.fenced < m.limit || len(n.nc.Servers()) < 2 {
+		return
+	}
+	m.fenced, m.limit = 0, min(2*m.limit, ticks(mostFenced, n))
+	n.log.Warn("cluster: nothing of the log comes through this NATS server; trying another", "server", n.nc.ConnectedUrlRedacted())
+	if err := n.nc.ForceReconnect(); err != nil { // the connection was closed
+		n.log.Debug("cluster: cannot leave the NATS server", "err", err)
+	}
+}
+
+// ticks is how often a node says that it is there in that time.
+func ticks(d time.Duration, n *Node) int { return int(d / n.c.pace.alive) }
+
 var errNoServer = errors.New("no NATS server answers")
 
 // isUntrusted reports whether it is an error of a certificate.

@@ -691,6 +691,32 @@ func TestNearestServerIsBehind(t *testing.T) {
 	}
 }
 
+// A node whose NATS server is cut off from the others, and not from the node, goes to another.
+func TestNodeLeavesAServerThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	servers := natstest.Start(t, natstest.Routes())
+	hasty := fast
+	hasty.fence = time.Second
+	r := newRigAt(t, servers, 2, journaltest.Options{}, &hasty)
+	c := &crowd{rig: r, t: t, who: r.alice(t)}
+	_, other := c.leaderAndOther()
+	nc := other.node.nc
+	for i := range servers.Len() {
+		if servers.ServerName(i) == nc.ConnectedServerName() {
+			servers.Isolate(i)
+		}
+	}
+	left := nc.ConnectedServerName()
+	eventually(t, "node that follows through another server", func() bool {
+		return nc.IsConnected() && nc.ConnectedServerName() != left && other.node.Fenced() == nil
+	})
+	r.say(t, c.who, "said while a server is cut off")
+	servers.HealRoutes()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A node that has the texts and does not answer for some seconds, as it is cut off, is asked again; and not without end.
 func TestTextsOfANodeThatIsSilentForAWhile(t *testing.T) {
 	t.Parallel()

@@ -198,12 +198,14 @@ func (l *nodes) say(n *Node) {
 func (l *nodes) tell(ctx context.Context, n *Node) {
 	tick := time.NewTicker(n.c.pace.alive)
 	defer tick.Stop()
+	var m mover
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 			l.say(n)
+			m.tick(n)
 			for _, node := range l.lost() {
 				n.Others.changed(node, false)
 			}
