@@ -207,7 +207,7 @@ const electionTime = 20 * time.Second
 
 // read takes what the stream holds.
 func read(ctx context.Context, n *Node) error {
-	return patiently(ctx, n.log, func() error {
+	return askPatiently(ctx, n.log, func() error {
 		if err := recall(ctx, n); err != nil {
 			return err
 		}
@@ -215,20 +215,13 @@ func read(ctx context.Context, n *Node) error {
 	})
 }
 
-// patiently does something again while the servers can be reached and none of them leads, as when the stream was made just now, and while it
+// askPatiently asks the servers again while they can be reached and none of them leads, as when the stream was made just now, and while it
 // is in doubt whether they have lost something.
-func patiently(ctx context.Context, log *slog.Logger, do func() error) error {
-	for began, warned := time.Now(), false; ; time.Sleep(50 * time.Millisecond) {
-		err := do()
-		wait := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errDoubt)
-		if !wait || ctx.Err() != nil || time.Since(began) > electionTime {
-			return err
-		}
-		if !warned {
-			log.Warn("cluster: the NATS servers do not answer yet, or not as they should; trying again", "err", err)
-			warned = true
-		}
-	}
+func askPatiently(ctx context.Context, log *slog.Logger, ask func() error) error {
+	return patiently(ctx, log, 50*time.Millisecond, electionTime, func() (again bool, err error) {
+		err = ask()
+		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errDoubt), err
+	})
 }
 
 // join makes itself known to the other nodes.

@@ -105,24 +105,31 @@ func isUntrusted(err error) bool {
 const awaitAgain = 500 * time.Millisecond
 
 // Await waits until the NATS servers can be asked about the log: when all machines start at once, they need longer than a node. It returns nil
-// as well if there is another reason why they cannot, which no time would change and Open reports. Errors: why not, after most; ctx's.
+// as well if there is another reason why they cannot, which no time would change and Open reports. Errors: why not, after most, or when ctx
+// has ended.
 func Await(ctx context.Context, c Config, most time.Duration) error {
+	return patiently(ctx, c.Log, awaitAgain, most, func() (again bool, err error) {
+		err = awaited(ctx, &c)
+		return err != nil, err
+	})
+}
+
+// patiently does something again, after a pause and until most has passed, while it asks for that: as it fails for want of something that
+// comes with time.
+func patiently(ctx context.Context, log *slog.Logger, pause, most time.Duration, do func() (again bool, err error)) error {
 	for began, warned := time.Now(), false; ; {
-		err := awaited(ctx, &c)
-		if err == nil {
-			return nil
-		}
-		if time.Since(began) > most {
+		again, err := do()
+		if !again || ctx.Err() != nil || time.Since(began) > most {
 			return err
 		}
 		if !warned {
-			c.Log.Warn("cluster: waiting for the NATS servers", "for", most, "err", err)
+			log.Warn("cluster: waiting for the NATS servers", "for", most, "err", err)
 			warned = true
 		}
 		select {
-		case <-time.After(awaitAgain):
+		case <-time.After(pause):
 		case <-ctx.Done():
-			return ctx.Err()
+			return err
 		}
 	}
 }

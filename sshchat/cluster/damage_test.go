@@ -146,13 +146,13 @@ func (r *rig) replaceStream(t testing.TB, edit func([][]byte) [][]byte) string {
 	before := len(all)
 	all = edit(all)
 	r.deleteStream(t)
-	if err := patiently(t.Context(), r.log, func() error {
+	if err := askPatiently(t.Context(), r.log, func() error {
 		return log.create(t.Context(), is.Config.Metadata[genesisKey], r.servers.Len(), time.Hour)
 	}); err != nil {
 		t.Fatal(err)
 	}
 	for i, b := range all {
-		if err := patiently(t.Context(), r.log, func() error { return log.publish(t.Context(), uint64(i), b) }); err != nil && !errors.Is(err, errTaken) {
+		if err := askPatiently(t.Context(), r.log, func() error { return log.publish(t.Context(), uint64(i), b) }); err != nil && !errors.Is(err, errTaken) {
 			t.Fatal(err) // nodes that run may have come first
 		}
 	}

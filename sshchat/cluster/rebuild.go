@@ -132,7 +132,7 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 	if err != nil {
 		return err
 	}
-	if err := patiently(ctx, n.log, func() error { return begin(ctx, n.stream, &n.c, p.Genesis, o.Replicas) }); err != nil {
+	if err := askPatiently(ctx, n.log, func() error { return begin(ctx, n.stream, &n.c, p.Genesis, o.Replicas) }); err != nil {
 		return err
 	}
 	n = &Node{c: n.c, nc: n.nc, stream: n.stream, log: n.log, instance: n.instance, sealer: seal, at: p} // the one of the old log still listens
@@ -186,7 +186,7 @@ func Adopt(ctx context.Context, c Config) (adopted bool, err error) {
 	defer nc.Close()
 	log := &stream{nc: nc}
 	var i info
-	if err = patiently(ctx, c.Log, func() (err error) { i, err = log.info(ctx); return err }); errors.Is(err, errNoStream) {
+	if err = askPatiently(ctx, c.Log, func() (err error) { i, err = log.info(ctx); return err }); errors.Is(err, errNoStream) {
 		return false, nil
 	}
 	if err != nil || !i.another(at.Genesis) {
@@ -202,7 +202,7 @@ func Adopt(ctx context.Context, c Config) (adopted bool, err error) {
 	}
 	var says anew
 	var copied []byte
-	err = patiently(ctx, c.Log, func() (err error) { says, copied, err = readAnew(ctx, log, seal, &p); return err })
+	err = askPatiently(ctx, c.Log, func() (err error) { says, copied, err = readAnew(ctx, log, seal, &p); return err })
 	mine := append(slices.Clone(at.Former), at.Genesis) // it may have been made anew from two folders, one after the other
 	if err == nil && !slices.ContainsFunc(says.Former, func(id string) bool { return slices.Contains(mine, id) }) {
 		err = errors.New("it was made anew, but not for the chat in this folder")

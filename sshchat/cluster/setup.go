@@ -79,7 +79,7 @@ func Init(ctx context.Context, c Config, replicas int) error {
 
 // storeOnce has a message stored in a new stream, once, while the servers elect who leads that.
 func storeOnce(ctx context.Context, n *Node, payload []byte) error {
-	return patiently(ctx, n.log, func() error { return n.place(ctx, payload) })
+	return askPatiently(ctx, n.log, func() error { return n.place(ctx, payload) })
 }
 
 // newPosition is behind the first message of a stream that is to be made.
