@@ -67,24 +67,29 @@ func reconnectDelay(tries int) time.Duration {
 // from the others, which the node reaches.
 type mover struct {
 	fenced int // for so many ticks
-	limit  int // after which the node moves; 0: not known yet. It doubles each time: there may be no better server
+	limit  int // after which the node moves; 0: not known yet. It doubles once all servers were tried: there may be no better one
+	moves  int
 }
 
 const mostFenced = time.Minute // until the node moves again
 
 // tick is called once in pace.alive.
 func (m *mover) tick(n *Node) {
-	if _, is := fenced(n); !is || Cause(n) != nil {
+	if _, is := fenced(n); !is || Cause(n) != nil || n.figures.unstored.Load() { // for another reason than the server
 		*m = mover{}
 		return
 	}
 	if m.limit == 0 {
 		m.limit = ticks(n.c.pace.fence, n)
 	}
-	if m.fenced++; m.fenced < m.limit || len(n.nc.Servers()) < 2 {
+	servers := len(n.nc.Servers())
+	if m.fenced++; m.fenced < m.limit || servers < 2 {
 		return
 	}
-	m.fenced, m.limit = 0, min(2*m.limit, ticks(mostFenced, n))
+	m.fenced = 0
+	if m.moves++; m.moves%servers == 0 {
+		m.limit = min(2*m.limit, ticks(mostFenced, n))
+	}
 	n.log.Warn("cluster: nothing of the log comes through this NATS server; trying another", "server", n.nc.ConnectedUrlRedacted())
 	if err := n.nc.ForceReconnect(); err != nil { // the connection was closed
 		n.log.Debug("cluster: cannot leave the NATS server", "err", err)

@@ -701,17 +701,49 @@ func TestNodeLeavesAServerThatIsCutOff(t *testing.T) {
 	c := &crowd{rig: r, t: t, who: r.alice(t)}
 	_, other := c.leaderAndOther()
 	nc := other.node.nc
+	elects := servers.ServerName(servers.WaitLeader(t, streamName)) // which takes long
+	for nc.ConnectedServerName() == elects {
+		if err := nc.ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "connection", nc.IsConnected)
+	}
+	left := nc.ConnectedServerName()
 	for i := range servers.Len() {
-		if servers.ServerName(i) == nc.ConnectedServerName() {
+		if servers.ServerName(i) == left {
 			servers.Isolate(i)
 		}
 	}
-	left := nc.ConnectedServerName()
 	eventually(t, "node that follows through another server", func() bool {
 		return nc.IsConnected() && nc.ConnectedServerName() != left && other.node.Fenced() == nil
 	})
 	r.say(t, c.who, "said while a server is cut off")
 	servers.HealRoutes()
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A node that is behind for another reason than its NATS server stays there.
+func TestNodeStaysAtAServerThatIsNotTheReason(t *testing.T) {
+	t.Parallel()
+	hasty := fast
+	hasty.fence = time.Second
+	r := newRigAt(t, natstest.Start(t), 2, journaltest.Options{}, &hasty)
+	n := r.sites[0].node
+	n.watch.mu.Lock()
+	n.watch.limit = time.Nanosecond // whatever it knows is too old
+	n.watch.mu.Unlock()
+	for _, unstored := range []bool{true, false} {
+		n.figures.unstored.Store(unstored)
+		var m mover
+		for range 5 * time.Second / hasty.alive {
+			m.tick(n)
+		}
+		if moves := m.moves > 0; moves == unstored {
+			t.Errorf("its disk is full: %v, and it goes to another server: %v", unstored, moves)
+		}
+	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}

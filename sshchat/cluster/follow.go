@@ -289,7 +289,9 @@ func (n *Node) receive(ctx context.Context, s stored) (*chat.Batch, error) {
 	var b *chat.Batch
 	parts := collect(n.partial, e)
 	if complete(parts) {
-		if b, err = n.replicate(ctx, parts); isPassing(err) {
+		b, err = n.replicate(ctx, parts)
+		n.figures.unstored.Store(isPassing(err))
+		if isPassing(err) {
 			return nil, fmt.Errorf("%w: %w", errUnstored, err) // and taken again
 		}
 		if err != nil {

@@ -35,6 +35,7 @@ type figures struct {
 	gaps       atomic.Int64              // messages whose text no node had
 	putting    atomic.Pointer[time.Time] // since when the NATS servers are asked to store the leader's next message; nil: they are not
 	whole      atomic.Pointer[Position]  // up to which the folder has all; nil: nothing was taken yet
+	unstored   atomic.Bool               // the disk refuses what came
 	saved      time.Time                 // when cluster.json was written last; only of the goroutine that follows
 	savedSeq   uint64                    // the same; its Seq
 }
