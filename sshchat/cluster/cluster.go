@@ -117,6 +117,9 @@ var ErrNotListed = errors.New("this node is not part of the chat yet")
 // ErrLeft is wrapped where the chat has left the cluster: no node follows the log any more.
 var ErrLeft = errors.New("the chat has left this cluster")
 
+// errLeftHere says that this node has left it, and that its folder still is a node's.
+var errLeftHere = fmt.Errorf("%w, and goes on in this folder; run sshchat cluster leave once more to complete it", ErrLeft)
+
 // ends reports whether a node follows the log no further, though nothing is wrong with it.
 func ends(err error) bool { return errors.Is(err, ErrLeft) || errors.Is(err, ErrNewer) }
 

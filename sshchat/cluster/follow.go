@@ -357,6 +357,9 @@ func (n *Node) turn(e *entry) error {
 		t, _ := termAfter(e)
 		n.terms.set(t)
 	case left:
+		if e.By == n.c.Node {
+			return errLeftHere
+		}
 		return fmt.Errorf("%w: it goes on in the folder of node %s", ErrLeft, e.By)
 	}
 	return nil

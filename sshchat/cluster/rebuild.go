@@ -132,7 +132,7 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 	if err != nil {
 		return err
 	}
-	if err := askPatiently(ctx, n.log, func() error { return begin(ctx, n.stream, &n.c, p.Genesis, o.Replicas) }); err != nil {
+	if err := begin(ctx, n.stream, &n.c, p.Genesis, o.Replicas); err != nil {
 		return err
 	}
 	n = &Node{c: n.c, nc: n.nc, stream: n.stream, log: n.log, instance: n.instance, sealer: seal, at: p} // the one of the old log still listens

@@ -40,13 +40,17 @@ func Init(ctx context.Context, c Config, replicas int) error {
 		return err
 	}
 	defer nc.Close()
+	return initialize(ctx, &stream{nc: nc}, c, replicas)
+}
+
+func initialize(ctx context.Context, log *stream, c Config, replicas int) error {
 	key, err := makeKey(c.Data)
 	if err != nil {
 		return err
 	}
-	log := &stream{nc: nc}
 	p := newPosition()
-	i, err := log.info(ctx)
+	var i info
+	err = askPatiently(ctx, c.Log, func() (err error) { i, err = log.info(ctx); return err })
 	switch {
 	case errors.Is(err, errNoStream):
 		err = begin(ctx, log, &c, p.Genesis, replicas)
@@ -71,7 +75,7 @@ func Init(ctx context.Context, c Config, replicas int) error {
 	if err := p.write(c.Data); err != nil { // first: what is in the stream can be opened by this folder alone
 		return err
 	}
-	if err := storeOnce(ctx, &Node{c: c, nc: nc, stream: log, log: c.Log}, payload); err != nil {
+	if err := storeOnce(ctx, &Node{c: c, nc: log.nc, stream: log, log: c.Log}, payload); err != nil {
 		return errors.Join(err, os.Remove(c.path(store.PositionFile)))
 	}
 	return nil
@@ -92,17 +96,19 @@ func newPosition() Position {
 // placeTime is longer than servers that were started just now take to know each other.
 const placeTime = 10 * time.Second
 
-// begin makes the stream of the chat with that id, as soon as enough servers are there for it.
+// begin makes the stream of the chat with that id, as soon as enough servers are there for it. Servers with slow disks may take longer than
+// for an answer: then it is there when it is made again.
 func begin(ctx context.Context, log *stream, c *Config, genesis string, replicas int) error {
-	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
-		err := log.create(ctx, genesis, replicas, cmp.Or(c.Keep, DefaultKeep))
-		switch {
-		case !unplaced(err):
-			return err
-		case ctx.Err() != nil, time.Since(began) > placeTime:
+	return askPatiently(ctx, c.Log, func() error {
+		err := patiently(ctx, c.Log, 200*time.Millisecond, placeTime, func() (again bool, err error) {
+			err = log.create(ctx, genesis, replicas, cmp.Or(c.Keep, DefaultKeep))
+			return unplaced(err), err
+		})
+		if unplaced(err) {
 			return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
 		}
-	}
+		return err
+	})
 }
 
 // unplaced reports whether it is an error of servers of which too few are there.
@@ -112,9 +118,12 @@ func unplaced(err error) bool {
 }
 
 // Leave ends the cluster: its chat goes on in this folder, as that of one server. No node runs any more. The folder has to have all of
-// the stream, which then says that it is over.
+// the stream, which then says that it is over. If it was interrupted it can be called again.
 func Leave(ctx context.Context, c Config) error {
 	n, err := open(ctx, c)
+	if errors.Is(err, errLeftHere) {
+		return Forget(c.Data)
+	}
 	if err != nil {
 		return err
 	}
@@ -124,7 +133,11 @@ func Leave(ctx context.Context, c Config) error {
 	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
-	if err := offer(ctx, n, n.entry(left)); err != nil {
+	payload, err := n.sealer.encode(n.entry(left), n.at.Seq+1)
+	if err != nil {
+		return err
+	}
+	if err := storeOnce(ctx, n, payload); err != nil {
 		return err
 	}
 	return Forget(c.Data)
