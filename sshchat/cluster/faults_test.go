@@ -888,7 +888,9 @@ func TestTwinOfANode(t *testing.T) {
 	c.stop()
 	c.ends.Wait()
 	one := r.sites[1]
-	copied := &site{name: one.name, dir: filepath.Join(t.TempDir(), "copy"), servers: one.servers, log: one.log, o: one.o}
+	patient := fast
+	patient.greet = time.Second // in which the node that runs has to answer
+	copied := &site{name: one.name, dir: filepath.Join(t.TempDir(), "copy"), servers: one.servers, log: one.log, o: one.o, pace: &patient}
 	if err := os.CopyFS(copied.dir, os.DirFS(one.dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -898,12 +900,11 @@ func TestTwinOfANode(t *testing.T) {
 	if err := copied.start(); !errors.Is(err, ErrTwin) {
 		t.Errorf("a copy starts while the node runs: %v", err)
 	}
-	one.node.nodes.mu.Lock()
-	noted := one.node.nodes.twinNoted
-	one.node.nodes.mu.Unlock()
-	if noted.IsZero() {
-		t.Error("the node that runs does not log it")
-	}
+	eventually(t, "line in the log of the node that runs", func() bool {
+		one.node.nodes.mu.Lock()
+		defer one.node.nodes.mu.Unlock()
+		return !one.node.nodes.twinNoted.IsZero()
+	})
 	last, late := alive{Node: one.name, Instance: one.node.instance, At: time.Now()}, make(chan error, 1)
 	if err := one.stop(); err != nil {
 		t.Error(err)
