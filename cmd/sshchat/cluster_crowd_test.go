@@ -522,6 +522,10 @@ func (p *processes) settled(c *crowd) (faults []string) {
 			said = strings.Join(same, "\n")
 		}
 		if time.Since(began) > 30*time.Second {
+			for i, data := range p.folders {
+				out, errs, _ := p.run("cluster", "status", "--node", fmt.Sprint("n", i+1), "--data", data)
+				p.t.Logf("node %d: %s%s", i+1, out, errs)
+			}
 			return slices.Concat([]string{"30 s after the last fault the nodes differ:\n" + said}, c.check(p.folders))
 		}
 		time.Sleep(100 * time.Millisecond)
