@@ -218,13 +218,24 @@ func read(ctx context.Context, n *Node) error {
 	})
 }
 
-// askPatiently asks the servers again while they can be reached and none of them leads, as when the stream was made just now, and while it
-// is in doubt whether they have lost something.
+// askPatiently asks the servers again while an answer may come later.
 func askPatiently(ctx context.Context, log *slog.Logger, ask func() error) error {
 	return patiently(ctx, log, 50*time.Millisecond, electionTime, func() (again bool, err error) {
 		err = ask()
-		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errDoubt), err
+		return isLate(err), err
 	})
+}
+
+// isLate reports whether it is an error of servers that can be reached and of which none leads, as when the stream was made just now, or of
+// which it is in doubt whether they have lost something.
+func isLate(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errDoubt)
+}
+
+// askInfo is stream.info, asked patiently.
+func askInfo(ctx context.Context, s *stream, log *slog.Logger) (i info, err error) {
+	err = askPatiently(ctx, log, func() (err error) { i, err = s.info(ctx); return err })
+	return i, err
 }
 
 // join makes itself known to the other nodes.

@@ -569,17 +569,29 @@ func (s *site) opensNoPackets(t testing.TB) {
 func (c *crowd) withoutPacket(leads, other *site) {
 	c.t.Helper()
 	other.opensNoPackets(c.t)
-	words, err := text.ParseText("said to who does not hear")
+	c.awaitOn(other, c.sayOn(leads))
+}
+
+// sayOn has something said on a node, and returns its number.
+func (c *crowd) sayOn(s *site) uint64 {
+	c.t.Helper()
+	words, err := text.ParseText("said on one node")
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	m, err := leads.hub.Load().Post(c.t.Context(), c.who.Caller, chat.General, chat.Say, words)
+	m, err := s.hub.Load().Post(c.t.Context(), c.who.Caller, chat.General, chat.Say, words)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	eventually(c.t, "message on the other node", func() bool {
-		room, err := other.hub.Load().Room(c.who.Name, chat.General)
-		return err == nil && room.Last >= m.Seq
+	return m.Seq
+}
+
+// awaitOn waits until a node has applied all messages up to that number.
+func (c *crowd) awaitOn(s *site, seq uint64) {
+	c.t.Helper()
+	eventually(c.t, "message on "+s.name, func() bool {
+		room, err := s.hub.Load().Room(c.who.Name, chat.General)
+		return err == nil && room.Last >= seq
 	})
 }
 
@@ -616,26 +628,15 @@ func TestManyTextsAreAskedForAtOnce(t *testing.T) {
 		asked.Add(1)
 		return leads.node.texts.give(&leads.node.requests, request)
 	})
-	words, err := text.ParseText("said one by one")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const batches = 60
 	last := uint64(0)
 	other.opensNoPackets(t)
 	other.node.writing.Lock() // it follows again once all is said
 	for range batches {
-		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
-		if err != nil {
-			t.Error(err)
-		}
-		last = m.Seq
+		last = c.sayOn(leads)
 	}
 	other.node.writing.Unlock()
-	eventually(t, "all messages on the other node", func() bool {
-		room, err := other.hub.Load().Room(c.who.Name, chat.General)
-		return err == nil && room.Last >= last
-	})
+	c.awaitOn(other, last)
 	if n, gaps := asked.Load(), other.node.figures.gaps.Load(); n == 0 || n > batches/10 || gaps > 0 {
 		t.Errorf("the texts of %d batches were asked for %d times, and %d are missed", batches, n, gaps)
 	}
@@ -655,30 +656,15 @@ func TestNearestServerIsBehind(t *testing.T) {
 	n.writing.Lock()
 	at := n.at.Seq
 	n.stream.behind.Store(at)
-	words, err := text.ParseText("said one by one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	say := func() uint64 {
-		m, err := leads.hub.Load().Post(t.Context(), c.who.Caller, chat.General, chat.Say, words)
-		if err != nil {
-			t.Error(err)
-		}
-		return m.Seq
-	}
 	const batches = 5
 	for range batches {
-		say()
+		c.sayOn(leads)
 	}
 	for lost := 0; lost < batches-1; lost++ { // the first may be in the node's hands
 		<-n.tail
 	}
 	n.writing.Unlock()
-	last := say()
-	eventually(t, "all messages on the other node", func() bool {
-		room, err := other.hub.Load().Room(c.who.Name, chat.General)
-		return err == nil && room.Last >= last
-	})
+	c.awaitOn(other, c.sayOn(leads))
 
 	n.writing.Lock()
 	defer n.writing.Unlock()

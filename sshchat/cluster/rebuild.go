@@ -153,11 +153,7 @@ func fill(ctx context.Context, n *Node, o Rebuilding) error {
 
 // keep has a message stored, once, while the servers elect who leads the stream.
 func keep(ctx context.Context, n *Node, e *entry) error {
-	payload, err := n.sealer.encode(e, n.at.Seq+1)
-	if err != nil {
-		return err
-	}
-	if err := storeOnce(ctx, n, payload); err != nil {
+	if err := storeEntry(ctx, n, e); err != nil {
 		return fmt.Errorf("%w. The new stream is not complete: delete it (nats stream rm -f %s), and run this again", err, streamName)
 	}
 	return nil
@@ -185,8 +181,8 @@ func Adopt(ctx context.Context, c Config) (adopted bool, err error) {
 	}
 	defer nc.Close()
 	log := &stream{nc: nc}
-	var i info
-	if err = askPatiently(ctx, c.Log, func() (err error) { i, err = log.info(ctx); return err }); errors.Is(err, errNoStream) {
+	i, err := askInfo(ctx, log, c.Log)
+	if errors.Is(err, errNoStream) {
 		return false, nil
 	}
 	if err != nil || !i.another(at.Genesis) {

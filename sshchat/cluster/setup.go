@@ -49,8 +49,7 @@ func initialize(ctx context.Context, log *stream, c Config, replicas int) error 
 		return err
 	}
 	p := newPosition()
-	var i info
-	err = askPatiently(ctx, c.Log, func() (err error) { i, err = log.info(ctx); return err })
+	i, err := askInfo(ctx, log, c.Log)
 	switch {
 	case errors.Is(err, errNoStream):
 		err = begin(ctx, log, &c, p.Genesis, replicas)
@@ -81,7 +80,16 @@ func initialize(ctx context.Context, log *stream, c Config, replicas int) error 
 	return nil
 }
 
-// storeOnce has a message stored in a new stream, once, while the servers elect who leads that.
+// storeEntry is storeOnce for an entry. Called with writing held, or while nothing else runs.
+func storeEntry(ctx context.Context, n *Node, e *entry) error {
+	payload, err := n.sealer.encode(e, n.at.Seq+1)
+	if err != nil {
+		return err
+	}
+	return storeOnce(ctx, n, payload)
+}
+
+// storeOnce has a message stored in the next place of the stream, once, while the servers elect who leads that.
 func storeOnce(ctx context.Context, n *Node, payload []byte) error {
 	return askPatiently(ctx, n.log, func() error { return n.place(ctx, payload) })
 }
@@ -99,16 +107,15 @@ const placeTime = 10 * time.Second
 // begin makes the stream of the chat with that id, as soon as enough servers are there for it. Servers with slow disks may take longer than
 // for an answer: then it is there when it is made again.
 func begin(ctx context.Context, log *stream, c *Config, genesis string, replicas int) error {
-	return askPatiently(ctx, c.Log, func() error {
-		err := patiently(ctx, c.Log, 200*time.Millisecond, placeTime, func() (again bool, err error) {
-			err = log.create(ctx, genesis, replicas, cmp.Or(c.Keep, DefaultKeep))
-			return unplaced(err), err
-		})
-		if unplaced(err) {
-			return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
-		}
-		return err
+	began := time.Now()
+	err := patiently(ctx, c.Log, 200*time.Millisecond, electionTime, func() (again bool, err error) {
+		err = log.create(ctx, genesis, replicas, cmp.Or(c.Keep, DefaultKeep))
+		return isLate(err) || unplaced(err) && time.Since(began) <= placeTime, err
 	})
+	if unplaced(err) {
+		return fmt.Errorf("the stream needs %d NATS servers with JetStream that answer: %w", replicas, err)
+	}
+	return err
 }
 
 // unplaced reports whether it is an error of servers of which too few are there.
@@ -133,11 +140,7 @@ func Leave(ctx context.Context, c Config) error {
 	}
 	n.writing.Lock()
 	defer n.writing.Unlock()
-	payload, err := n.sealer.encode(n.entry(left), n.at.Seq+1)
-	if err != nil {
-		return err
-	}
-	if err := storeOnce(ctx, n, payload); err != nil {
+	if err := storeEntry(ctx, n, n.entry(left)); err != nil {
 		return err
 	}
 	return Forget(c.Data)

@@ -44,7 +44,7 @@ type texts struct {
 	kept    int               // guarded by mu; bytes of recent
 	arrived chan struct{}     // guarded by mu; closed when something has come
 	waited  time.Duration     // for nodes that do not answer, since all have answered; only of the goroutine that follows
-	given   time.Time         // when they were given up last: for askForTexts it is not tried again; only of that goroutine
+	given   time.Time         // when they were given up last; only of that goroutine
 }
 
 // packet is the sealed texts of a batch.
@@ -301,7 +301,7 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 		return
 	}
 	patience := awaitTexts
-	if t.givenUp() {
+	if t.givenUp() && t.keyless() {
 		patience = 0
 	}
 	wait := time.NewTimer(patience)
@@ -325,11 +325,14 @@ func (t *texts) add(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 	t.ask(ctx, n, e, s)
 }
 
-// givenUp reports whether there is nothing to wait for: the key of the leader's texts is not here, and nodes that were asked gave no answer.
-func (t *texts) givenUp() bool {
+// givenUp reports whether nodes that were asked a moment ago gave no answer: they are not asked again yet.
+func (t *texts) givenUp() bool { return time.Since(t.given) < askForTexts }
+
+// keyless reports whether the key of the leader's texts is not here.
+func (t *texts) keyless() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.reader == nil && time.Since(t.given) < askForTexts
+	return t.reader == nil
 }
 
 // addHere gives a batch its texts if this node has them: they have come in a packet, were asked for ahead, or were here when the batch could
@@ -376,7 +379,7 @@ func (t *texts) ask(ctx context.Context, n *Node, e *entry, s *journal.Sealed) {
 			f.known[a.ID] = r
 		}
 	}
-	for began := time.Now(); time.Since(t.given) >= askForTexts; {
+	for began := time.Now(); !t.givenUp(); {
 		whole, silent := f.once(ctx)
 		if !silent {
 			t.waited = 0
